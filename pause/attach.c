@@ -1,0 +1,151 @@
+#define _GNU_SOURCE
+#include "attach.h"
+#include "report.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/un.h>
+#include <termios.h>
+#include <unistd.h>
+
+int attach_listen(struct attach *attach, const char *directory)
+{
+	struct sockaddr_un address = { .sun_family = AF_UNIX, .sun_path = "attach" };
+
+	for (int i = 0; i < CLIENTS; i++)
+		attach->clients[i].fd = -1;
+	attach->blocked = false;
+	/* a name relative to its directory: sun_path has room for 108 bytes only */
+	if (chdir(directory) < 0)
+		return -1;
+	unlink("attach");
+	attach->listener = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+	if (attach->listener < 0 || bind(attach->listener, (void *)&address, sizeof address) < 0 ||
+	    fchmodat(AT_FDCWD, "attach", 0600, 0) < 0 || listen(attach->listener, CLIENTS) < 0)
+		return -1;
+	return chdir("/");
+}
+
+static void drop(struct client *client)
+{
+	close(client->fd);
+	client->fd = -1;
+}
+
+void attach_accept(struct attach *attach, uint64_t log_size)
+{
+	int fd = accept4(attach->listener, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
+	unsigned char hello[9] = { 'H' };
+
+	if (fd < 0)
+		return;
+	memcpy(hello + 1, &log_size, 8);
+	for (int i = 0; i < CLIENTS; i++) {
+		struct client *client = &attach->clients[i];
+		if (client->fd >= 0)
+			continue;
+		client->fd = fd;
+		client->used = client->written = 0;
+		if (send(fd, hello, sizeof hello, MSG_NOSIGNAL | MSG_DONTWAIT) != sizeof hello)
+			drop(client);
+		return;
+	}
+	close(fd); /* all places are taken: the client sees an end before any hello */
+}
+
+static void close_input(struct attach *attach)
+{
+	if (attach->input < 0 || attach->is_terminal)
+		return;
+	close(attach->input);
+	attach->input = -1;
+}
+
+/* Pass one frame's input on. Returns false when the container does not take more for now. */
+static bool pass_input(struct attach *attach, struct client *client, uint16_t length)
+{
+	while (client->written < length && attach->input >= 0) {
+		ssize_t written = RETRY(write(attach->input, client->buffer + FRAME_HEADER + client->written,
+					      length - client->written));
+		if (written < 0 && errno == EAGAIN) {
+			attach->blocked = true;
+			return false;
+		}
+		if (written < 0) { /* EPIPE: the container closed its standard input; what comes is dropped */
+			close_input(attach);
+			break;
+		}
+		client->written += written;
+	}
+	client->written = 0;
+	return true;
+}
+
+static void resize(struct attach *attach, const unsigned char *body, uint16_t length)
+{
+	struct winsize size = { 0 };
+
+	if (length != 4 || !attach->is_terminal || attach->input < 0)
+		return;
+	size.ws_row = body[0] | body[1] << 8;
+	size.ws_col = body[2] | body[3] << 8;
+	ioctl(attach->input, TIOCSWINSZ, &size);
+}
+
+/* Handle every whole frame in the buffer; false when one has to wait for the container. */
+static bool handle_frames(struct attach *attach, struct client *client)
+{
+	while (client->used >= FRAME_HEADER) {
+		unsigned char *body = client->buffer + FRAME_HEADER;
+		uint16_t length = client->buffer[1] | client->buffer[2] << 8;
+
+		if (length > FRAME_LIMIT) {
+			drop(client);
+			return false;
+		}
+		if (client->used < FRAME_HEADER + length)
+			break;
+		if (client->buffer[0] == 'I' && !pass_input(attach, client, length))
+			return false;
+		if (client->buffer[0] == 'E')
+			close_input(attach);
+		if (client->buffer[0] == 'W')
+			resize(attach, body, length);
+		client->used -= FRAME_HEADER + length;
+		memmove(client->buffer, body + length, client->used);
+	}
+	return true;
+}
+
+void attach_read(struct attach *attach, struct client *client)
+{
+	ssize_t got = recv(client->fd, client->buffer + client->used, sizeof client->buffer - client->used, MSG_DONTWAIT);
+
+	if (got == 0 || (got < 0 && errno != EAGAIN && errno != EINTR)) {
+		drop(client);
+		return;
+	}
+	if (got > 0) {
+		client->used += got;
+		handle_frames(attach, client);
+	}
+}
+
+void attach_input_ready(struct attach *attach)
+{
+	attach->blocked = false;
+	for (int i = 0; i < CLIENTS && !attach->blocked; i++)
+		if (attach->clients[i].fd >= 0)
+			handle_frames(attach, &attach->clients[i]);
+}
+
+void attach_ring(struct attach *attach)
+{
+	for (int i = 0; i < CLIENTS; i++)
+		if (attach->clients[i].fd >= 0) /* full: then it has a ring to hear already */
+			send(attach->clients[i].fd, "L", 1, MSG_DONTWAIT | MSG_NOSIGNAL);
+}

@@ -1,0 +1,33 @@
+/* The launcher: performs a plan for a process that needs no monitor (exec in a container, the infra of a pod), waits
+ * for its end and reports that, unless the plan says to leave. */
+#define _GNU_SOURCE
+#include "ops.h"
+#include "supervise.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+int main(void)
+{
+	struct supervised it;
+	static const int as_they_are[3] = { -1, -1, -1 };
+	struct report report = { .kind = REPORT_EXITED };
+
+	supervise_begin(&it, "pypod-launch");
+	supervise_start(&it, as_they_are);
+	if (it.leave)
+		return 0;
+	/* the other end of a pipe must see its end when the process is gone, not when we are */
+	int null = open("/dev/null", O_RDWR | O_CLOEXEC);
+	for (int fd = 0; fd < 3; fd++)
+		dup2(null, fd);
+	if (it.terminal >= 0)
+		close(it.terminal);
+	while (waitpid(it.pid, &report.status, 0) < 0 && errno == EINTR)
+		;
+	supervise_record_exit(&it, report.status);
+	report_send(REPORT_FD, &report, -1);
+	return 0;
+}

@@ -1,0 +1,240 @@
+/* The monitor of one container: its parent on the host. Keeps the log, the terminal and the exit code, lets clients
+ * attach, and outlives whoever started it. Memory is bounded: one buffer for output, one for each client. */
+#define _GNU_SOURCE
+#include "attach.h"
+#include "log.h"
+#include "ops.h"
+#include "supervise.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <sys/prctl.h>
+#include <sys/signalfd.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <termios.h>
+#include <unistd.h>
+
+enum { OUT, ERR, STREAMS };
+
+struct monitor {
+	struct supervised it;
+	struct attach attach;
+	int streams[STREAMS]; /* what the container writes; -1 at its end */
+	int signals;
+	int log;
+	bool ended;
+	int status;
+	const char *group;     /* killed when the first process has ended */
+	char **last_act;
+};
+
+static void die_at(const struct monitor *monitor, const struct record *record, const char *call)
+{
+	report_failure(REPORT_FD, record ? record - monitor->it.plan.records : 0, call, errno);
+	_exit(125);
+}
+
+/* Make the pipes (or leave it to the terminal); returns the container's ends in `standard`. */
+static void open_streams(struct monitor *monitor, int standard[3])
+{
+	int pair[2];
+
+	standard[0] = standard[1] = standard[2] = -1;
+	monitor->streams[OUT] = monitor->streams[ERR] = monitor->attach.input = -1;
+	if (plan_find(&monitor->it.plan, OP_terminal))
+		return;
+	for (int stream = 0; stream < STREAMS; stream++) {
+		if (pipe2(pair, O_CLOEXEC) < 0)
+			die_at(monitor, NULL, "pipe2");
+		monitor->streams[stream] = pair[0];
+		standard[stream + 1] = pair[1];
+		fcntl(pair[0], F_SETFL, O_NONBLOCK);
+	}
+	if (!plan_find(&monitor->it.plan, OP_standard_input))
+		return;
+	if (pipe2(pair, O_CLOEXEC) < 0)
+		die_at(monitor, NULL, "pipe2");
+	standard[0] = pair[0];
+	monitor->attach.input = pair[1];
+	fcntl(pair[1], F_SETFL, O_NONBLOCK);
+}
+
+static void take_terminal(struct monitor *monitor)
+{
+	const struct record *terminal = plan_find(&monitor->it.plan, OP_terminal);
+	struct winsize size = { .ws_col = number(terminal, 0), .ws_row = number(terminal, 1) };
+
+	monitor->attach.is_terminal = true;
+	monitor->attach.input = monitor->streams[OUT] = monitor->it.terminal;
+	if (size.ws_col && size.ws_row)
+		ioctl(monitor->it.terminal, TIOCSWINSZ, &size);
+	fcntl(monitor->it.terminal, F_SETFL, O_RDWR | O_NONBLOCK);
+}
+
+static void open_log(struct monitor *monitor)
+{
+	const struct record *record = plan_find(&monitor->it.plan, OP_log);
+
+	monitor->log = -1;
+	if (!record)
+		return;
+	monitor->log = open(text(record, 0), O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC | O_NOFOLLOW, 0600);
+	if (monitor->log < 0)
+		die_at(monitor, record, "open");
+}
+
+static void start(struct monitor *monitor)
+{
+	const struct record *attach = plan_find(&monitor->it.plan, OP_attach);
+	const struct record *last_act = plan_find(&monitor->it.plan, OP_finally);
+	const struct record *group = plan_find(&monitor->it.plan, OP_group_kill);
+	int standard[3];
+	sigset_t child;
+
+	open_log(monitor);
+	monitor->attach.listener = -1;
+	if (!attach || attach_listen(&monitor->attach, text(attach, 0)) < 0)
+		die_at(monitor, attach, "bind");
+	open_streams(monitor, standard);
+	sigemptyset(&child);
+	sigaddset(&child, SIGCHLD);
+	monitor->signals = signalfd(-1, &child, SFD_CLOEXEC | SFD_NONBLOCK);
+	/* in the host's pid namespace what the container orphans comes to us */
+	prctl(PR_SET_CHILD_SUBREAPER, 1);
+	supervise_start(&monitor->it, standard);
+	for (int i = 0; i < 3; i++)
+		if (standard[i] >= 0)
+			close(standard[i]);
+	if (monitor->it.terminal >= 0)
+		take_terminal(monitor);
+	monitor->group = group ? strdup(text(group, 0)) : NULL;
+	if (last_act) {
+		monitor->last_act = vector(last_act, 0);
+		for (char **word = monitor->last_act; word && *word; word++)
+			*word = strdup(*word);
+	}
+	plan_free(&monitor->it.plan); /* the status file stays open; nothing of the plan is needed any more */
+	close(REPORT_FD);
+}
+
+/* Move what is there from a stream to the log. Returns false when there is nothing more for now. */
+static bool move_output(struct monitor *monitor, int stream)
+{
+	static const char *const names[STREAMS] = { "stdout", "stderr" };
+	static char buffer[16384];
+	int fd = monitor->streams[stream];
+	ssize_t got = fd < 0 ? 0 : RETRY(read(fd, buffer, sizeof buffer));
+
+	if (got > 0) {
+		log_write(monitor->log, names[stream], buffer, got);
+		attach_ring(&monitor->attach);
+		return true;
+	}
+	/* EIO: nobody holds the terminal's other side at the moment; that is its end only with the container's */
+	if (fd >= 0 && (got == 0 || (errno != EAGAIN && errno != EIO))) {
+		if (!monitor->attach.is_terminal)
+			close(fd);
+		monitor->streams[stream] = -1;
+	}
+	return false;
+}
+
+static void reap(struct monitor *monitor)
+{
+	struct signalfd_siginfo info;
+	int status;
+
+	while (read(monitor->signals, &info, sizeof info) == sizeof info)
+		;
+	for (pid_t pid; (pid = waitpid(-1, &status, WNOHANG)) > 0;)
+		if (pid == monitor->it.pid) {
+			monitor->ended = true;
+			monitor->status = status;
+		}
+}
+
+static uint64_t log_size(const struct monitor *monitor)
+{
+	struct stat st;
+
+	return monitor->log >= 0 && fstat(monitor->log, &st) == 0 ? st.st_size : 0;
+}
+
+static void serve_clients(struct monitor *monitor, const struct pollfd *polled)
+{
+	for (int i = 0; i < CLIENTS; i++)
+		if (polled[i].revents && polled[i].fd == monitor->attach.clients[i].fd)
+			attach_read(&monitor->attach, &monitor->attach.clients[i]);
+}
+
+/* One turn: wait for whatever comes first and handle it. */
+static void turn(struct monitor *monitor)
+{
+	enum { SIGNALS, OWNER, LISTENER, INPUT, FIRST_STREAM, FIRST_CLIENT = FIRST_STREAM + STREAMS,
+	       ALL = FIRST_CLIENT + CLIENTS };
+	struct attach *attach = &monitor->attach;
+	struct pollfd polled[ALL] = {
+		[SIGNALS] = { monitor->signals, POLLIN, 0 },
+		[OWNER] = { monitor->it.owner, POLLIN, 0 },
+		[LISTENER] = { attach->listener, POLLIN, 0 },
+		[INPUT] = { attach->blocked ? attach->input : -1, POLLOUT, 0 },
+	};
+
+	for (int i = 0; i < STREAMS; i++)
+		polled[FIRST_STREAM + i] = (struct pollfd){ monitor->streams[i], POLLIN, 0 };
+	for (int i = 0; i < CLIENTS; i++) {
+		/* a client whose frame waits for the container is not read, but its going is noticed */
+		short events = attach->blocked ? 0 : POLLIN;
+		polled[FIRST_CLIENT + i] = (struct pollfd){ attach->clients[i].fd, events, 0 };
+	}
+	/* the terminal hangs up for good or until someone opens it again: look now and then instead of spinning */
+	static bool hung_up;
+	if (hung_up)
+		polled[FIRST_STREAM].fd = -1;
+	if (poll(polled, ALL, hung_up ? 100 : -1) < 0)
+		return;
+	hung_up = attach->is_terminal && polled[FIRST_STREAM].revents & POLLHUP && !(polled[FIRST_STREAM].revents & POLLIN);
+	for (int i = 0; i < STREAMS; i++)
+		if (polled[FIRST_STREAM + i].revents)
+			move_output(monitor, i);
+	if (polled[LISTENER].revents)
+		attach_accept(attach, log_size(monitor));
+	if (polled[INPUT].revents)
+		attach_input_ready(attach);
+	serve_clients(monitor, polled + FIRST_CLIENT);
+	if (polled[OWNER].revents) {
+		kill(monitor->it.pid, SIGKILL); /* not reaped yet, so the number is still its own */
+		close(monitor->it.owner);
+		monitor->it.owner = -1;
+	}
+	if (polled[SIGNALS].revents)
+		reap(monitor);
+}
+
+int main(void)
+{
+	static struct monitor monitor;
+
+	supervise_begin(&monitor.it, "pypod-monitor");
+	start(&monitor);
+	while (!monitor.ended)
+		turn(&monitor);
+	if (monitor.group)
+		kill_group(monitor.group);
+	for (int stream = 0; stream < STREAMS; stream++)
+		while (move_output(&monitor, stream))
+			;
+	supervise_record_exit(&monitor.it, monitor.status);
+	if (monitor.last_act && monitor.last_act[0]) {
+		sigset_t none;
+		sigemptyset(&none);
+		sigprocmask(SIG_SETMASK, &none, NULL);
+		execv(monitor.last_act[0], monitor.last_act);
+	}
+	return 0;
+}

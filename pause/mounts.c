@@ -1,0 +1,400 @@
+/* Mount operations. Targets are resolved inside the new root by descriptor (openat2, RESOLVE_IN_ROOT), never by a
+ * path that something in the container could swap meanwhile. The new mount API is the one for that: Linux 5.12. */
+#define _GNU_SOURCE
+#include "ops.h"
+#include "perform.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/openat2.h>
+#include <sched.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mount.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <sys/sysmacros.h>
+#include <sys/vfs.h>
+#include <unistd.h>
+
+#define EMPTY_PATH 0x1000 /* AT_EMPTY_PATH */
+#define RECURSIVE 0x8000 /* AT_RECURSIVE */
+#define TREE_CLONE 1
+#define ATTR_RDONLY 1
+#define MOVE_BOTH_EMPTY (0x04 | 0x40) /* MOVE_MOUNT_F_EMPTY_PATH | MOVE_MOUNT_T_EMPTY_PATH */
+#define PROC_MAGIC 0x9fa0
+
+enum { SET_FLAG = 0, SET_STRING = 1, CREATE = 6 }; /* fsconfig commands */
+
+struct attributes { /* struct mount_attr */
+	uint64_t set, clear, propagation, userns;
+};
+
+static int open_tree_at(int directory, const char *path, unsigned flags)
+{
+	return syscall(SYS_open_tree, directory, path, flags | TREE_CLONE | O_CLOEXEC);
+}
+
+static int set_attributes(int mount, uint64_t set, uint64_t propagation, unsigned flags)
+{
+	struct attributes attributes = { .set = set, .propagation = propagation };
+
+	return syscall(SYS_mount_setattr, mount, "", EMPTY_PATH | flags, &attributes, sizeof attributes);
+}
+
+static int open_in_root(const struct process *process, const char *path, int flags)
+{
+	struct open_how how = { .flags = flags | O_CLOEXEC, .resolve = RESOLVE_IN_ROOT | RESOLVE_NO_MAGICLINKS };
+	int fd;
+
+	do /* EAGAIN: a rename elsewhere raced with a ".." of ours; openat2(2) says to try again */
+		fd = syscall(SYS_openat2, process->root, path, &how, sizeof how);
+	while (fd < 0 && errno == EAGAIN);
+	return fd;
+}
+
+/* The directory that holds `path` (made if need be), and the last component in `name`. */
+static int open_parent(const struct process *process, const char *path, char name[256], const char **call)
+{
+	char parent[4096];
+	size_t length = strlen(path);
+
+	while (length > 1 && path[length - 1] == '/')
+		length--;
+	size_t start = length;
+	while (start > 0 && path[start - 1] != '/')
+		start--;
+	if (length - start > 255 || start >= sizeof parent || length == start) {
+		errno = ENAMETOOLONG;
+		*call = "openat2";
+		return -1;
+	}
+	memcpy(name, path + start, length - start);
+	name[length - start] = '\0';
+	memcpy(parent, path, start);
+	parent[start] = '\0';
+	return resolve(process, start > 1 ? parent : "/", O_DIRECTORY, call);
+}
+
+/* O_DIRECTORY makes a missing target a directory, 0 a file. */
+int resolve(const struct process *process, const char *path, int flags, const char **call)
+{
+	char name[256];
+	int fd = open_in_root(process, path, O_PATH | flags);
+
+	*call = "openat2";
+	if (fd >= 0 || errno != ENOENT || !strcmp(path, "/"))
+		return fd;
+	int parent = open_parent(process, path, name, call);
+	if (parent < 0)
+		return -1;
+	if (flags & O_DIRECTORY) {
+		*call = "mkdirat";
+		fd = mkdirat(parent, name, 0755);
+	} else {
+		*call = "openat";
+		fd = openat(parent, name, O_CREAT | O_EXCL | O_WRONLY | O_CLOEXEC, 0644);
+		if (fd >= 0)
+			close(fd);
+	}
+	if (fd < 0 && errno != EEXIST) {
+		close(parent);
+		return -1;
+	}
+	close(parent);
+	*call = "openat2";
+	return open_in_root(process, path, O_PATH | flags);
+}
+
+static int must_resolve(struct process *process, const char *path, int flags)
+{
+	const char *call;
+	int fd = resolve(process, path, flags, &call);
+
+	if (fd < 0)
+		fail(process, call);
+	return fd;
+}
+
+static void attach(struct process *process, int mount, int target)
+{
+	if (syscall(SYS_move_mount, mount, "", target, "", MOVE_BOTH_EMPTY) < 0)
+		fail(process, "move_mount");
+	close(mount);
+	close(target);
+}
+
+static void keep(struct process *process, uint64_t slot, int fd, const char *call)
+{
+	if (fd >= 0 && slot >= SLOTS) {
+		errno = EMFILE;
+		fd = -1;
+	}
+	if (fd < 0)
+		fail(process, call);
+	process->slots[slot] = fd;
+}
+
+/* A mount of a sibling's mount namespace (the pod's /dev/shm): go there, clone it, come back. */
+static void capture(struct process *process, const struct record *record)
+{
+	int home = open("/proc/self/ns/mnt", O_RDONLY | O_CLOEXEC), root = open("/", O_PATH | O_CLOEXEC);
+	int there = other_process(process, number(record, 1));
+
+	if (home < 0 || root < 0)
+		fail(process, "open");
+	if (setns(there, CLONE_NEWNS) < 0)
+		fail(process, "setns");
+	keep(process, number(record, 0), open_tree_at(AT_FDCWD, text(record, 3), 0), "open_tree");
+	/* setns puts us at the namespace's own root: a caller in a chroot wants to be back in it */
+	if (setns(home, CLONE_NEWNS) < 0)
+		fail(process, "setns");
+	if (fchdir(root) < 0 || chroot(".") < 0)
+		fail(process, "chroot");
+	close(home);
+	close(root);
+}
+
+static void clone_tree(struct process *process, const struct record *record)
+{
+	unsigned flags = number(record, 2) ? RECURSIVE : 0;
+
+	keep(process, number(record, 0), open_tree_at(AT_FDCWD, text(record, 1), flags), "open_tree");
+}
+
+/* The old mount(2): overlay takes a page of options there, fsconfig(2) only 256 bytes a value. */
+static void root(struct process *process, const struct record *record)
+{
+	const char *target = text(record, 2), *data = text(record, 4);
+	unsigned long flags = number(record, 3);
+
+	if (mount(text(record, 1), target, text(record, 0), flags, data) < 0)
+		fail(process, "mount");
+	if (flags & MS_BIND && mount(NULL, target, NULL, MS_REC | MS_PRIVATE, NULL) < 0)
+		fail(process, "mount");
+	process->root = open(target, O_PATH | O_DIRECTORY | O_CLOEXEC);
+	if (process->root < 0)
+		fail(process, "open");
+}
+
+/* A file system by descriptor. OPTION is `key=value` or `flag`. */
+static int make_mount(struct process *process, const struct record *record, uint32_t first_option)
+{
+	int fs = syscall(SYS_fsopen, text(record, 0), 1 /* FSOPEN_CLOEXEC */);
+
+	if (fs < 0)
+		fail(process, "fsopen");
+	if (*text(record, 1) && syscall(SYS_fsconfig, fs, SET_STRING, "source", text(record, 1), 0) < 0)
+		fail(process, "fsconfig");
+	for (uint32_t i = first_option; i < record->count; i++) {
+		char key[64];
+		const char *option = text(record, i), *value = strchr(option, '=');
+		size_t length = value ? (size_t)(value - option) : strlen(option);
+		if (length >= sizeof key)
+			length = sizeof key - 1;
+		memcpy(key, option, length);
+		key[length] = '\0';
+		if (syscall(SYS_fsconfig, fs, value ? SET_STRING : SET_FLAG, key, value ? value + 1 : NULL, 0) < 0)
+			fail(process, "fsconfig");
+	}
+	if (syscall(SYS_fsconfig, fs, CREATE, NULL, NULL, 0) < 0)
+		fail(process, "fsconfig");
+	int mount = syscall(SYS_fsmount, fs, 1 /* FSMOUNT_CLOEXEC */, number(record, 3));
+	if (mount < 0)
+		fail(process, "fsmount");
+	close(fs);
+	return mount;
+}
+
+static void mount_new(struct process *process, const struct record *record)
+{
+	int mount = make_mount(process, record, 4);
+
+	attach(process, mount, must_resolve(process, text(record, 2), O_DIRECTORY));
+}
+
+static void bind(struct process *process, const struct record *record)
+{
+	int *slot = &process->slots[number(record, 0) % SLOTS];
+	unsigned flags = number(record, 4) ? RECURSIVE : 0;
+	uint64_t set = number(record, 2), propagation = number(record, 3);
+	struct stat st;
+
+	if (fstat(*slot, &st) < 0)
+		fail(process, "fstat");
+	if ((set || propagation) && set_attributes(*slot, set, propagation, flags) < 0)
+		fail(process, "mount_setattr");
+	attach(process, *slot, must_resolve(process, text(record, 1), S_ISDIR(st.st_mode) ? O_DIRECTORY : 0));
+	*slot = -1;
+}
+
+static int parent_of(struct process *process, const char *path, char name[256])
+{
+	const char *call;
+	int parent = open_parent(process, path, name, &call);
+
+	if (parent < 0)
+		fail(process, call);
+	return parent;
+}
+
+static void directory(struct process *process, const struct record *record)
+{
+	close(must_resolve(process, text(record, 0), O_DIRECTORY));
+}
+
+static void make_symlink(struct process *process, const struct record *record)
+{
+	char name[256];
+	int parent = parent_of(process, text(record, 1), name);
+
+	if (symlinkat(text(record, 0), parent, name) < 0 && errno != EEXIST)
+		fail(process, "symlinkat");
+	close(parent);
+}
+
+/* In a user namespace nobody may make device nodes: bind the host's of the same name there. */
+static void device(struct process *process, const struct record *record)
+{
+	char name[256];
+	const char *path = text(record, 0);
+	int parent = parent_of(process, path, name);
+
+	if (mknodat(parent, name, S_IFCHR | number(record, 3), makedev(number(record, 1), number(record, 2))) == 0) {
+		/* the umask took bits away */
+		if (fchmodat(parent, name, number(record, 3), 0) < 0)
+			fail(process, "fchmodat");
+		close(parent);
+		return;
+	}
+	if (errno != EPERM)
+		fail(process, "mknodat");
+	close(parent);
+	int node = open_tree_at(AT_FDCWD, path, 0);
+	if (node < 0)
+		fail(process, "open_tree");
+	attach(process, node, must_resolve(process, path, 0));
+}
+
+/* Only through a real procfs: a container that put a tmpfs there would swallow the write (CVE-2025-52881). */
+static void sysctl(struct process *process, const struct record *record)
+{
+	char path[512];
+	struct statfs fs;
+	const char *value = text(record, 1);
+
+	snprintf(path, sizeof path, "/proc/sys/%s", text(record, 0));
+	int fd = open_in_root(process, path, O_WRONLY);
+	if (fd < 0)
+		fail(process, "openat2");
+	if (fstatfs(fd, &fs) < 0 || fs.f_type != PROC_MAGIC) {
+		errno = EXDEV;
+		fail(process, "fstatfs");
+	}
+	if (RETRY(write(fd, value, strlen(value))) < 0)
+		fail(process, "write");
+	close(fd);
+}
+
+/* A file is covered by /dev/null, a directory by an empty read-only tmpfs; what is not there needs no hiding. */
+static void mask(struct process *process, const struct record *record)
+{
+	static const struct argument arguments[] = {
+		{ "tmpfs", 5 }, { "tmpfs", 5 }, { "", 0 }, { "1", 1 }, { "nr_inodes=1", 11 }, { "size=4096", 9 }
+	};
+	const struct record empty = { OP_mount, 6, (struct argument *)arguments };
+	struct stat st;
+
+	int target = open_in_root(process, text(record, 0), O_PATH);
+	if (target < 0 && (errno == ENOENT || errno == ENOTDIR))
+		return;
+	if (target < 0 || fstat(target, &st) < 0)
+		fail(process, "openat2");
+	if (S_ISDIR(st.st_mode)) {
+		attach(process, make_mount(process, &empty, 4), target);
+		return;
+	}
+	int null = open_in_root(process, "/dev/null", O_PATH);
+	if (null < 0)
+		fail(process, "openat2");
+	int cover = open_tree_at(null, "", EMPTY_PATH);
+	if (cover < 0)
+		fail(process, "open_tree");
+	close(null);
+	attach(process, cover, target);
+}
+
+static void read_only(struct process *process, const struct record *record)
+{
+	int target = open_in_root(process, text(record, 0), O_PATH);
+
+	if (target < 0 && (errno == ENOENT || errno == ENOTDIR))
+		return;
+	if (target < 0)
+		fail(process, "openat2");
+	int cover = open_tree_at(target, "", EMPTY_PATH | RECURSIVE);
+	if (cover < 0)
+		fail(process, "open_tree");
+	if (set_attributes(cover, ATTR_RDONLY, 0, RECURSIVE) < 0)
+		fail(process, "mount_setattr");
+	attach(process, cover, target);
+}
+
+void let_go_of_old_root(struct process *process)
+{
+	int home = open("/proc/self/ns/mnt", O_RDONLY | O_CLOEXEC);
+
+	if (fchdir(process->root) < 0)
+		fail(process, "fchdir");
+	if (syscall(SYS_pivot_root, ".", ".") < 0) {
+		/* EINVAL: our / is no mount point, because the caller lives in a chroot. Joining the namespace we are
+		 * in already puts us at its own root, which is one. */
+		if (errno != EINVAL || setns(home, CLONE_NEWNS) < 0 || fchdir(process->root) < 0 ||
+		    syscall(SYS_pivot_root, ".", ".") < 0)
+			fail(process, "pivot_root");
+	}
+	if (umount2(".", MNT_DETACH) < 0)
+		fail(process, "umount2");
+	if (chdir("/") < 0)
+		fail(process, "chdir");
+	close(home);
+	close(process->root);
+	process->root = -1;
+}
+
+static void read_only_root(struct process *process)
+{
+	int root = open("/", O_PATH | O_CLOEXEC);
+
+	if (root < 0)
+		fail(process, "open");
+	if (set_attributes(root, ATTR_RDONLY, 0, 0) < 0)
+		fail(process, "mount_setattr");
+	close(root);
+}
+
+void mount_operation(struct process *process, const struct record *record)
+{
+	switch (record->operation) {
+	case OP_propagation:
+		if (mount(NULL, "/", NULL, number(record, 0), NULL) < 0)
+			fail(process, "mount");
+		break;
+	case OP_capture: capture(process, record); break;
+	case OP_open_tree: clone_tree(process, record); break;
+	case OP_root: root(process, record); break;
+	case OP_mount: mount_new(process, record); break;
+	case OP_bind: bind(process, record); break;
+	case OP_directory: directory(process, record); break;
+	case OP_symlink: make_symlink(process, record); break;
+	case OP_device: device(process, record); break;
+	case OP_sysctl: sysctl(process, record); break;
+	case OP_mask: mask(process, record); break;
+	case OP_read_only: read_only(process, record); break;
+	case OP_read_only_root: read_only_root(process); break;
+	default:
+		errno = ENOSYS;
+		fail(process, "perform");
+	}
+}

@@ -1,0 +1,67 @@
+/* The operations of a plan: number, name. pypod/runtime/ops.py has the same table; a test compares them.
+ *
+ * A plan is a file of records: u32 operation, u32 argument count, then per argument u32 length, the bytes, a NUL.
+ * Integers are little-endian on the wire; numbers inside arguments are decimal text.
+ * Records before the first `clone` are for the supervisor (monitor or launcher), the rest for the process it makes.
+ */
+#ifndef PYPOD_OPS_H
+#define PYPOD_OPS_H
+
+#define OPERATIONS(X) \
+	X(1, status)          /* PATH BOOT_ID: where start and exit are recorded */ \
+	X(2, log)             /* PATH: k8s-file log */ \
+	X(3, attach)          /* DIRECTORY: holds the socket `attach` */ \
+	X(4, standard_input)  /* : keep the container's stdin open for clients */ \
+	X(5, terminal)        /* COLUMNS ROWS: a pseudo-terminal instead of pipes */ \
+	X(6, owner)           /* PID START_TIME: end the container when this process is gone */ \
+	X(7, finally)         /* ARGV...: run by the monitor as its last act */ \
+	X(8, supervisor_group) /* DIRECTORY: cgroup of the supervisor */ \
+	X(9, detach)          /* : the supervisor leaves its caller's session and is nobody's child */ \
+	X(10, leave)          /* : do not supervise; exit once the process runs */ \
+	X(11, idmap)          /* UID_MAP GID_MAP: written by the supervisor for the clone's user namespace */ \
+	X(12, group_kill)     /* DIRECTORY: cgroup killed when the container's first process has ended */ \
+	X(20, clone)          /* FLAGS CGROUP_DIRECTORY */ \
+	X(21, wait)           /* : until the supervisor has written the id maps */ \
+	X(22, join)           /* PID START_TIME FLAGS: setns by pidfd */ \
+	X(23, join_path)      /* FLAG PATH: setns by file */ \
+	X(24, expect)         /* KIND INODE: /proc/self/ns/KIND must be this one */ \
+	X(25, join_group)     /* FILE: write 0 into a tasks or cgroup.procs file */ \
+	X(26, unshare)        /* FLAGS */ \
+	X(27, keyring)        /* NAME: a session keyring of its own */ \
+	X(28, loopback)       /* : set lo up */ \
+	X(29, hostname)       /* NAME */ \
+	X(30, domainname)     /* NAME */ \
+	X(40, propagation)    /* FLAGS: of every mount of the new mount namespace */ \
+	X(41, capture)        /* SLOT PID START_TIME PATH: clone a mount out of another mount namespace */ \
+	X(42, open_tree)      /* SLOT PATH RECURSIVE: clone a mount of this one */ \
+	X(43, root)           /* TYPE SOURCE TARGET FLAGS DATA: mount what becomes / */ \
+	X(44, mount)          /* TYPE SOURCE TARGET ATTRIBUTES OPTION... */ \
+	X(45, bind)           /* SLOT TARGET ATTRIBUTES PROPAGATION RECURSIVE */ \
+	X(46, directory)      /* TARGET */ \
+	X(47, symlink)        /* TEXT TARGET */ \
+	X(48, device)         /* TARGET MAJOR MINOR MODE */ \
+	X(49, console)        /* BIND: open the terminal; with 1 its terminal's slave on /dev/console */ \
+	X(50, sysctl)         /* KEY VALUE */ \
+	X(51, mask)           /* TARGET: hide */ \
+	X(52, read_only)      /* TARGET */ \
+	X(53, pivot)          /* : the root becomes /, the old one is let go */ \
+	X(54, read_only_root) /* : */ \
+	X(60, resource_limit) /* RESOURCE SOFT HARD */ \
+	X(61, user)           /* USER GROUP_ADD...: looked up in the container's own passwd and group */ \
+	X(62, no_new_privileges) /* : */ \
+	X(63, seccomp)        /* FILTER FLAGS */ \
+	X(64, capabilities)   /* BOUNDING EFFECTIVE PERMITTED INHERITABLE AMBIENT, hexadecimal */ \
+	X(65, working_directory) /* PATH CREATE */ \
+	X(66, environment)    /* NAME=VALUE... */ \
+	X(67, umask)          /* MODE, octal */ \
+	X(68, oom_score)      /* ADJUSTMENT */ \
+	X(69, execute)        /* ARGV... */ \
+	X(70, execute_file)   /* PATH ARGV...: a file of the host, opened before the root changes */
+
+enum operation {
+#define X(number, name) OP_##name = number,
+	OPERATIONS(X)
+#undef X
+};
+
+#endif

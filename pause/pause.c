@@ -1,0 +1,42 @@
+/* The infra of a pod: keeps its namespaces alive, reaps orphans, leaves on TERM and INT. Nothing else.
+ *
+ * With an argument, that is the number of a pidfd: the pod belongs to that process and ends with it.
+ */
+#define _GNU_SOURCE
+#include <poll.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <sys/prctl.h>
+#include <sys/signalfd.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+int main(int argc, char **argv)
+{
+	sigset_t all;
+	/* The kernel drops a signal that pid 1 has no handler for, unless it is blocked and read: block first. */
+	sigfillset(&all);
+	sigprocmask(SIG_SETMASK, &all, NULL);
+
+	struct pollfd watched[2] = {
+		{ .fd = signalfd(-1, &all, SFD_CLOEXEC), .events = POLLIN },
+		{ .fd = argc > 1 ? atoi(argv[1]) : -1, .events = POLLIN },
+	};
+	/* in a shared pid namespace members could otherwise read and ptrace us: we hold the pod's namespaces */
+	prctl(PR_SET_DUMPABLE, 0);
+
+	for (;;) {
+		struct signalfd_siginfo signal;
+
+		if (poll(watched, 2, -1) < 0)
+			continue;
+		if (watched[1].revents)
+			return 0;
+		if (read(watched[0].fd, &signal, sizeof signal) != sizeof signal)
+			continue;
+		if (signal.ssi_signo == SIGTERM || signal.ssi_signo == SIGINT)
+			return 0;
+		while (waitpid(-1, NULL, WNOHANG) > 0)
+			;
+	}
+}

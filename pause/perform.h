@@ -1,0 +1,61 @@
+#ifndef PYPOD_PERFORM_H
+#define PYPOD_PERFORM_H
+
+#include "plan.h"
+#include "report.h"
+
+#include <stdbool.h>
+#include <stdnoreturn.h>
+#include <sys/types.h>
+
+#define SLOTS 128
+#define OTHERS 16
+
+/* A process whose namespaces the plan joins. Opened before the clone: in a pid namespace of its own the new process
+ * has no number for it. */
+struct other {
+	uint64_t pid;
+	int fd;
+};
+
+/* The process that a plan turns into a container's first process. */
+struct process {
+	const struct plan *plan;
+	uint32_t at;          /* the record being performed */
+	int report;           /* socket to the supervisor */
+	int root;             /* the new root until it is /, or -1 */
+	int slots[SLOTS];     /* mounts by descriptor, waiting for their place */
+	int program;          /* what execute_file will run */
+	struct other others[OTHERS];
+	int owner;            /* pidfd handed on to the infra, or -1 */
+	uid_t uid;
+	gid_t gid;
+	const char *home;     /* from the container's passwd file */
+	char **environment;
+};
+
+/* Tell the supervisor that `call` failed with errno in the current operation, and end. */
+noreturn void fail(const struct process *process, const char *call);
+
+/* Perform the records after `process->at`; ends in exec or in a report of failure. */
+noreturn void perform(struct process *process);
+
+/* clone3 without a stack of its own: as fork, with flags and a cgroup to be born into (group < 0: none). */
+pid_t clone_process(uint64_t flags, int group);
+
+/* The descriptor of process `pid`, opened before the clone. */
+int other_process(const struct process *process, uint64_t pid);
+
+/* mounts.c */
+void mount_operation(struct process *process, const struct record *record);
+void let_go_of_old_root(struct process *process);
+/* A descriptor of `path` inside the new root, or -1 with errno; `call` gets the failing call's name. */
+int resolve(const struct process *process, const char *path, int flags, const char **call);
+
+/* terminal.c: open a terminal, hand its master to the supervisor, make the slave 0, 1 and 2. */
+void open_terminal(struct process *process, bool bind_console);
+
+/* user.c: look `user` up, set the supplementary groups, remember uid, gid and home. */
+void user_operation(struct process *process, const struct record *record);
+
+#endif

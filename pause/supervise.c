@@ -1,0 +1,308 @@
+/* What monitor and launcher have in common: start the process of a plan and record that it runs. */
+#define _GNU_SOURCE
+#include "supervise.h"
+#include "ops.h"
+#include "perform.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <sched.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/prctl.h>
+#include <sys/socket.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+
+/* The status file has a fixed size, so that recording the exit needs no space on a full disk:
+ * line 1, written at the start: PID START_TIME SUPERVISOR_PID SUPERVISOR_START_TIME BOOT_ID STARTED_NS
+ * line 2, blank until the end:  WAIT_STATUS FINISHED_NS */
+enum { START_LINE = 192, EXIT_LINE = 64 };
+
+static long long now_ns(void)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_REALTIME, &now);
+	return now.tv_sec * 1000000000LL + now.tv_nsec;
+}
+
+static void die(uint32_t operation, const char *call)
+{
+	report_failure(REPORT_FD, operation, call, errno);
+	_exit(125);
+}
+
+static int open_group(const struct record *record, uint32_t i)
+{
+	if (!record || !*text(record, i))
+		return -1;
+	return open(text(record, i), O_PATH | O_DIRECTORY | O_CLOEXEC);
+}
+
+static uint32_t position(const struct supervised *it, const struct record *record)
+{
+	return record - it->plan.records;
+}
+
+/* The child goes on as nobody's child (its parent's waiter sees one that ended at once), in a cgroup that is not
+ * the caller's: a service manager that ends the caller's group must not take the monitors along. */
+static void detach(struct supervised *it)
+{
+	const struct record *group = plan_find(&it->plan, OP_supervisor_group);
+	int fd = open_group(group, 0);
+	pid_t pid = clone_process(0, fd);
+
+	if (pid < 0 && fd >= 0)
+		pid = clone_process(0, -1);
+	if (pid < 0)
+		die(0, "clone3");
+	if (pid > 0)
+		_exit(0);
+	if (fd >= 0)
+		close(fd);
+	setsid();
+	if (chdir("/") < 0)
+		die(0, "chdir");
+}
+
+void supervise_begin(struct supervised *it, const char *name)
+{
+	sigset_t all;
+	const struct record *owner;
+
+	syscall(SYS_close_range, REPORT_FD + 1, ~0U, 0);
+	fcntl(PLAN_FD, F_SETFD, FD_CLOEXEC);
+	fcntl(REPORT_FD, F_SETFD, FD_CLOEXEC);
+	prctl(PR_SET_NAME, name);
+	sigfillset(&all);
+	sigprocmask(SIG_SETMASK, &all, NULL);
+	/* Python ignores SIGPIPE, and what is ignored stays so across exec */
+	for (int signal_number = 1; signal_number < 65; signal_number++)
+		signal(signal_number, SIG_DFL);
+	if (plan_read(PLAN_FD, &it->plan) < 0)
+		die(0, "mmap");
+	close(PLAN_FD);
+	it->status_file = it->terminal = it->owner = -1;
+	it->leave = plan_find(&it->plan, OP_leave) != NULL;
+	owner = plan_find(&it->plan, OP_owner);
+	if (owner && (it->owner = open_process(number(owner, 0), number(owner, 1))) < 0)
+		die(position(it, owner), "pidfd_open");
+	if (plan_find(&it->plan, OP_detach))
+		detach(it);
+}
+
+static int write_status(struct supervised *it)
+{
+	const struct record *record = plan_find(&it->plan, OP_status);
+	char line[START_LINE + EXIT_LINE], temporary[PATH_MAX];
+	pid_t self = getpid();
+
+	if (!record)
+		return 0;
+	memset(line, ' ', sizeof line);
+	int length = snprintf(line, START_LINE, "%d %llu %d %llu %s %lld", it->pid, (unsigned long long)it->start_time,
+			      it->leave ? 0 : self, it->leave ? 0ULL : (unsigned long long)start_time(self),
+			      text(record, 1), now_ns());
+	line[length] = ' ';
+	line[START_LINE - 1] = line[sizeof line - 1] = '\n';
+	snprintf(temporary, sizeof temporary, "%s.new", text(record, 0));
+	it->status_file = open(temporary, O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW | O_CLOEXEC, 0600);
+	if (it->status_file < 0 || pwrite(it->status_file, line, sizeof line, 0) != (ssize_t)sizeof line)
+		return -1;
+	return rename(temporary, text(record, 0));
+}
+
+void supervise_record_exit(struct supervised *it, int status)
+{
+	char line[EXIT_LINE];
+
+	if (it->status_file < 0)
+		return;
+	memset(line, ' ', sizeof line);
+	int length = snprintf(line, sizeof line, "%d %lld", status, now_ns());
+	line[length] = ' ';
+	line[EXIT_LINE - 1] = '\n';
+	if (pwrite(it->status_file, line, sizeof line, START_LINE) < 0)
+		return; /* then nobody knows the exit code, and that is what a reader of the file is told */
+}
+
+static void write_map(struct supervised *it, const struct record *record, uint32_t i, const char *file)
+{
+	char path[64];
+
+	snprintf(path, sizeof path, "/proc/%d/%s", it->pid, file);
+	int fd = open(path, O_WRONLY | O_CLOEXEC);
+	if (fd < 0 || write(fd, text(record, i), record->arguments[i].length) < 0) {
+		int error = errno;
+		kill(it->pid, SIGKILL);
+		errno = error;
+		die(position(it, record), "write");
+	}
+	close(fd);
+}
+
+static void become_process(struct supervised *it, const struct record *clone, const int standard[3], int report,
+			   const struct other others[OTHERS])
+{
+	struct process process = { .plan = &it->plan, .at = position(it, clone), .report = report, .owner = it->owner };
+
+	memcpy(process.others, others, sizeof process.others);
+	for (int i = 0; i < 3; i++)
+		if (standard[i] >= 0 && dup2(standard[i], i) < 0)
+			fail(&process, "dup2");
+	perform(&process);
+}
+
+/* Until exec closes the socket: failure, a new pid, a terminal. Returns 0 when the process runs. */
+static int follow(struct supervised *it, int socket, struct report *failure)
+{
+	struct report report;
+	int passed, got;
+
+	while ((got = report_receive(socket, &report, &passed)) > 0) {
+		if (report.kind == REPORT_FAILED) {
+			*failure = report;
+			return -1;
+		}
+		if (report.kind == REPORT_PROCESS) {
+			waitpid(it->pid, NULL, 0);
+			it->pid = report.pid;
+			it->start_time = start_time(it->pid);
+			if (write_status(it) < 0 || send(socket, "g", 1, MSG_NOSIGNAL) < 0)
+				break;
+		}
+		if (report.kind == REPORT_TERMINAL)
+			it->terminal = passed;
+	}
+	return got;
+}
+
+/* Open the processes that the plan joins, and join a pid namespace: that counts only for children. */
+static void open_others(struct supervised *it, struct other others[OTHERS])
+{
+	bool before_clone = true;
+
+	memset(others, 0, OTHERS * sizeof *others);
+	for (uint32_t i = 0; i < it->plan.count; i++) {
+		const struct record *record = &it->plan.records[i];
+		uint32_t first = record->operation == OP_capture ? 1 : 0;
+		int known = 0;
+
+		before_clone = before_clone && record->operation != OP_clone;
+		if (record->operation != OP_join && record->operation != OP_capture)
+			continue;
+		while (known < OTHERS && others[known].pid && others[known].pid != number(record, first))
+			known++;
+		errno = EMFILE;
+		if (known == OTHERS)
+			die(i, "pidfd_open");
+		if (!others[known].pid) {
+			others[known].pid = number(record, first);
+			others[known].fd = open_process(number(record, first), number(record, first + 1));
+			if (others[known].fd < 0)
+				die(i, "pidfd_open");
+		}
+		if (before_clone && setns(others[known].fd, CLONE_NEWPID) < 0)
+			die(i, "setns");
+	}
+}
+
+static void close_others(struct other others[OTHERS])
+{
+	for (int i = 0; i < OTHERS && others[i].pid; i++)
+		close(others[i].fd);
+}
+
+static bool clones_twice(const struct plan *plan, uint32_t first)
+{
+	for (uint32_t i = first + 1; i < plan->count; i++)
+		if (plan->records[i].operation == OP_clone)
+			return true;
+	return false;
+}
+
+void supervise_start(struct supervised *it, const int standard[3])
+{
+	const struct record *clone = plan_find(&it->plan, OP_clone), *idmap = plan_find(&it->plan, OP_idmap);
+	struct report failure = { .kind = REPORT_FAILED, .operation = clone ? position(it, clone) : 0 };
+	int pair[2], group = open_group(clone, 1);
+
+	struct other others[OTHERS];
+
+	open_others(it, others);
+	if (!clone || socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair) < 0)
+		die(0, "socketpair");
+	if (group < 0 && *text(clone, 1))
+		die(position(it, clone), "open");
+	it->pid = clone_process(number(clone, 0), group);
+	if (it->pid < 0)
+		die(position(it, clone), "clone3");
+	if (it->pid == 0)
+		become_process(it, clone, standard, pair[1], others);
+	close_others(others);
+	close(pair[1]);
+	if (group >= 0)
+		close(group);
+	it->start_time = start_time(it->pid);
+	if (idmap) {
+		write_map(it, idmap, 0, "uid_map");
+		write_map(it, idmap, 1, "gid_map");
+		send(pair[0], "m", 1, MSG_NOSIGNAL);
+	}
+	bool recorded = clones_twice(&it->plan, position(it, clone)) || write_status(it) == 0;
+	if (!recorded) {
+		strcpy(failure.call, "write");
+		failure.error = errno;
+		failure.operation = position(it, plan_find(&it->plan, OP_status));
+		kill(it->pid, SIGKILL);
+	} else if (!clones_twice(&it->plan, position(it, clone))) {
+		send(pair[0], "g", 1, MSG_NOSIGNAL);
+	}
+	if (!recorded || follow(it, pair[0], &failure) < 0) {
+		const struct record *status = plan_find(&it->plan, OP_status);
+		waitpid(it->pid, NULL, 0);
+		if (status)
+			unlink(text(status, 0));
+		report_send(REPORT_FD, &failure, -1);
+		_exit(125);
+	}
+	close(pair[0]);
+	struct report started = { .kind = REPORT_STARTED, .pid = it->pid, .start_time = it->start_time };
+	report_send(REPORT_FD, &started, it->terminal);
+}
+
+/* cgroup.kill (Linux 5.14) does it in one write; before, and on v1, until a pass finds nobody. */
+void kill_group(const char *directory)
+{
+	char path[PATH_MAX], content[4096];
+
+	snprintf(path, sizeof path, "%s/cgroup.kill", directory);
+	int fd = open(path, O_WRONLY | O_CLOEXEC);
+	if (fd >= 0) {
+		ssize_t written = write(fd, "1", 1);
+		close(fd);
+		if (written == 1)
+			return;
+	}
+	snprintf(path, sizeof path, "%s/cgroup.procs", directory);
+	for (int pass = 0; pass < 100; pass++) {
+		fd = open(path, O_RDONLY | O_CLOEXEC);
+		ssize_t length = fd < 0 ? 0 : read(fd, content, sizeof content - 1);
+		if (fd >= 0)
+			close(fd);
+		if (length <= 0)
+			return;
+		content[length] = '\0';
+		for (char *rest = content, *line; (line = strsep(&rest, "\n")) && rest;)
+			kill(atoi(line), SIGKILL);
+		struct timespec pause = { 0, 1000000 };
+		nanosleep(&pause, NULL);
+	}
+}

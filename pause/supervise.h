@@ -1,0 +1,36 @@
+#ifndef PYPOD_SUPERVISE_H
+#define PYPOD_SUPERVISE_H
+
+#include "plan.h"
+#include "report.h"
+
+#include <stdbool.h>
+#include <sys/types.h>
+
+enum { PLAN_FD = 3, REPORT_FD = 4 }; /* where Python puts them */
+
+/* A process being watched over, and what is needed for it. */
+struct supervised {
+	struct plan plan;
+	pid_t pid;
+	uint64_t start_time;
+	int status_file;  /* -1: none */
+	int terminal;     /* master of its terminal, or -1 */
+	int owner;        /* pidfd of the process it must not outlive, or -1 */
+	bool leave;
+};
+
+/* Read the plan, close what was inherited, block signals, leave the caller's session if the plan says so. */
+void supervise_begin(struct supervised *it, const char *name);
+
+/* Make the process with `standard` as its 0, 1, 2 (-1: as they are), record it, tell Python how it went.
+ * Does not return when it failed. */
+void supervise_start(struct supervised *it, const int standard[3]);
+
+/* Write down how it ended. */
+void supervise_record_exit(struct supervised *it, int status);
+
+/* Kill every process of a cgroup. */
+void kill_group(const char *directory);
+
+#endif

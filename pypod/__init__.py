@@ -1,0 +1,72 @@
+"""pypod: pods and containers inside your Python process. No daemon; the kernel says what is true.
+
+>>> import pypod
+>>> with pypod.Pod.create("mipod") as pod:                      # doctest: +SKIP
+...     pod.run(["sh", "-c", "hostname"], rootfs="/").wait()
+0
+"""
+
+from __future__ import annotations
+
+__version__ = "0.1.0"
+
+# name: module. Looked up when first used (PEP 562): a shell command pays only for what it needs.
+_WHERE = {
+    "Container": "pypod.engine.containers",
+    "Engine": "pypod.engine.engine",
+    "ExecResult": "pypod.engine.exec",
+    "Mount": "pypod.model.mount",
+    "Pod": "pypod.engine.pods",
+    "Process": "pypod.engine.exec",
+    **dict.fromkeys(
+        (
+            "AlreadyExists",
+            "AmbiguousName",
+            "CommandNotExecutable",
+            "CommandNotFound",
+            "DeadlineExceeded",
+            "InUse",
+            "InvalidSpec",
+            "LaunchFailed",
+            "NoSuchContainer",
+            "NoSuchPod",
+            "NotFound",
+            "PermissionDenied",
+            "PodBroken",
+            "PypodError",
+            "StoreError",
+            "SystemFailure",
+            "Unsupported",
+            "WrongState",
+        ),
+        "pypod.errors",
+    ),
+}
+
+__all__ = [*sorted(_WHERE), "__version__"]
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from pypod.engine.containers import Container as Container
+    from pypod.engine.engine import Engine as Engine
+    from pypod.engine.exec import ExecResult as ExecResult
+    from pypod.engine.exec import Process as Process
+    from pypod.engine.pods import Pod as Pod
+    from pypod.errors import *  # noqa: F403
+    from pypod.model.mount import Mount as Mount
+
+
+def __getattr__(name: str) -> object:
+    if name not in _WHERE:
+        raise AttributeError(f"module 'pypod' has no attribute {name!r}")
+    from importlib import import_module
+
+    value = getattr(import_module(_WHERE[name]), name)
+    if isinstance(value, type):
+        value.__module__ = "pypod"
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

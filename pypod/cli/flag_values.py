@@ -1,0 +1,96 @@
+"""What the text after a flag means: one converter per kind, with the errors of Go's strconv and encoding/csv.
+
+Podman's flags are pflag values, and scripts match on their messages. A converter raises ValueError with that text.
+"""
+
+from __future__ import annotations
+
+from pypod.cli.strconv import parse_bool, parse_float, parse_int, parse_uint
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    FlagValue = bool | int | float | str | list[str]
+
+__all__ = ["CONVERTERS", "TYPE_NAMES", "ZEROS", "split_csv"]
+
+
+def split_csv(text: str) -> list[str]:
+    """Split one line of comma-separated values as Go's encoding/csv does, quotes included.
+
+    Raises ValueError with Go's message. What follows the first line is dropped, as pflag does.
+    """
+    if not text:
+        return []
+    if '"' not in text and "\n" not in text and "\r" not in text:
+        return text.split(",")
+    start = len(text) - len(text.lstrip("\r\n"))
+    body = text[start:].removesuffix("\r").replace("\r\n", "\n")
+    if not body:
+        raise ValueError("EOF")
+    fields: list[str] = []
+    at = 0
+    while True:
+        field, at = _quoted(body, at) if body.startswith('"', at) else _bare(body, at)
+        fields.append(field)
+        if not body.startswith(",", at):
+            return fields
+        at += 1
+
+
+def _bare(body: str, at: int) -> tuple[str, int]:
+    ends = [end for end in (body.find(",", at), body.find("\n", at)) if end >= 0]
+    end = min(ends, default=len(body))
+    quote = body.find('"', at, end)
+    if quote >= 0:
+        raise _csv_error(body, quote, 'bare " in non-quoted-field')
+    return body[at:end], end
+
+
+def _quoted(body: str, at: int) -> tuple[str, int]:
+    parts: list[str] = []
+    at += 1
+    while True:
+        end = body.find('"', at)
+        if end < 0:
+            raise _csv_error(body, len(body), 'extraneous or missing " in quoted-field')
+        parts.append(body[at:end])
+        if not body.startswith('""', end):
+            break
+        parts.append('"')
+        at = end + 2
+    if end + 1 < len(body) and body[end + 1] not in ",\n":
+        raise _csv_error(body, end, 'extraneous or missing " in quoted-field')
+    return "".join(parts), end + 1
+
+
+def _csv_error(body: str, at: int, problem: str) -> ValueError:
+    line = body.count("\n", 0, at) + 1
+    column = len(body[body.rfind("\n", 0, at) + 1 : at].encode("utf-8", "surrogateescape")) + 1
+    record = "record on line 1; " if line > 1 else ""
+    return ValueError(f"{record}parse error on line {line}, column {column}: {problem}")
+
+
+CONVERTERS: dict[str, Callable[[str], FlagValue]] = {
+    "bool": parse_bool,
+    "float": parse_float,
+    "int": parse_int,
+    "string": str,
+    "stringArray": lambda text: [text],
+    "strings": split_csv,
+    "uint": parse_uint,
+}
+
+# What an unset flag is worth, and what help leaves out as "(default ...)".
+ZEROS: dict[str, FlagValue] = {
+    "bool": False,
+    "float": 0.0,
+    "int": 0,
+    "string": "",
+    "stringArray": [],
+    "strings": [],
+    "uint": 0,
+}
+
+TYPE_NAMES = {kind: "" if kind == "bool" else kind for kind in CONVERTERS}

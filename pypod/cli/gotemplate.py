@@ -1,0 +1,156 @@
+"""Go's text/template for ``--format``, as far as podman's users write it.
+
+Values are plain Python: a Struct is a Go struct, whose unknown field is an error; any other dict is a map, whose
+missing key prints ``<no value>``; lists, str, int, float, bool, bytes and None are what they look like.
+
+A template of literal text and plain fields, which is nearly every one, is rendered here and imports nothing. The rest
+is parsed by template_parser into nodes that evaluate themselves. Not supported: define, template, block, complex
+numbers and the functions call, html, js, urlquery.
+"""
+
+from __future__ import annotations
+
+from pypod.errors import PypodError
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+    from typing import Any
+
+    from pypod.cli.template_state import Tree
+
+    _Plain = tuple[str | tuple[str, ...], ...]
+    _Fields = dict[str, Any]
+else:
+    _Fields = dict
+
+__all__ = ["NO_VALUE", "Struct", "Template", "TemplateError", "compile", "render"]
+
+_BLANKS = " \t\r\n"
+
+
+class TemplateError(PypodError):
+    """The template ``name`` cannot be parsed, or not be applied to this value. The message is Go's."""
+
+    def __init__(self, name: str, message: str) -> None:
+        super().__init__(f"template: {message}")
+        self.name = name
+
+
+class Struct(_Fields):
+    """A record with known fields, in the order in which Go would print them.
+
+    A subclass may define ``__missing__`` to compute a field when it is asked for; KeyError means there is no such
+    field. ``type_name`` is what error messages and ``%T`` say, by default the name of the class.
+    """
+
+    type_name = ""
+
+
+class _NoValue:
+    """What a map holds under a key it does not have."""
+
+    def __str__(self) -> str:
+        return "<no value>"
+
+
+NO_VALUE = _NoValue()
+
+
+class Template:
+    """A parsed template; made by ``compile``."""
+
+    __slots__ = ("_each", "_functions", "_plain", "_tree", "name", "text")
+
+    def __init__(
+        self, text: str, name: str, functions: Mapping[str, Callable[..., object]] | None, *, each: bool
+    ) -> None:
+        self.name = name
+        self.text = text
+        self._each = each
+        self._functions = functions
+        self._plain = _plain_parts(text)
+        self._tree: Tree | None = None
+        if self._plain is None:
+            self._tree = self._parse()
+
+    def _parse(self) -> Tree:
+        from pypod.cli.template_parser import parse
+
+        return parse(
+            f"{{{{range .}}}}{self.text}{{{{end -}}}}" if self._each else self.text, self.name, self._functions
+        )
+
+    def render(self, value: object) -> str:
+        """Apply the template to ``value``. Raises TemplateError."""
+        if self._plain is not None:
+            try:
+                if not self._each:
+                    return _render_plain(self._plain, value)
+                if isinstance(value, list | tuple):
+                    return "".join([_render_plain(self._plain, row) for row in value])
+            except KeyError:
+                pass  # the full engine finds the words for what is wrong
+        if self._tree is None:
+            self._tree = self._parse()
+
+        return self._tree.execute(value)
+
+
+def compile(
+    text: str,
+    *,
+    name: str = "format",
+    functions: Mapping[str, Callable[..., object]] | None = None,
+    each: bool = False,
+) -> Template:
+    """Parse a template. Raises TemplateError.
+
+    ``functions`` adds to Go's and podman's own; one that fails raises ValueError. With ``each`` the value is a list
+    and the template is applied to its elements in turn. ``name`` is the command's name in podman's messages.
+    """
+    return Template(text, name, functions, each=each)
+
+
+def render(text: str, value: object, *, functions: Mapping[str, Callable[..., object]] | None = None) -> str:
+    """Parse a template and apply it once. Raises TemplateError."""
+    return compile(text, functions=functions).render(value)
+
+
+def _plain_parts(text: str) -> _Plain | None:
+    """Split into literal text and the names of plain fields; None when there is anything else in it."""
+    first, *actions = text.split("{{")
+    parts: list[str | tuple[str, ...]] = [first]
+    for action in actions:
+        inside, closed, after = action.partition("}}")
+        dot, *names = inside.strip(_BLANKS).split(".")
+        if not closed or dot or not names or inside[:1] == "-":
+            return None
+        if names == [""]:
+            names = []
+        if not all(name.isidentifier() and name.isascii() for name in names):
+            return None
+        parts.append(tuple(names))
+        parts.append(after)
+    return tuple(parts)
+
+
+def _render_plain(parts: _Plain, value: object) -> str:
+    return "".join([part if isinstance(part, str) else _show(_walk(value, part)) for part in parts])
+
+
+def _walk(value: object, names: tuple[str, ...]) -> object:
+    for name in names:
+        if not isinstance(value, dict):
+            raise KeyError(name)
+        value = value[name] if isinstance(value, Struct) else value.get(name, NO_VALUE)
+    return value
+
+
+def _show(value: object) -> str:
+    kind = type(value)
+    if kind is str or kind is int or kind is _NoValue:
+        return str(value)
+    from pypod.cli.gofmt import format_value
+
+    return format_value(value)

@@ -1,0 +1,157 @@
+"""The command line: a table of verbs, and what becomes an exit code."""
+
+from __future__ import annotations
+
+import os
+import sys
+
+from pypod.errors import LaunchFailed, PypodError
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from pypod.cli.flags import Command, Parsed
+
+ENGINE_FAILED = 125  # podman-run(1), "Exit Status"
+INTERRUPTED = 130
+
+# verb: (module of pypod.cli, name of the command's value there, summary). The function is the name without COMMAND.
+CONTAINER_VERBS: dict[str, tuple[str, str, str]] = {
+    "attach": ("attach", "attach", "Attach to a running container"),
+    "create": ("run", "create", "Create but do not start a container"),
+    "exec": ("exec", "exec", "Run a process in a running container"),
+    "exists": ("lookup", "container_exists", "Check if a container exists in local storage"),
+    "inspect": ("inspect", "container_inspect", "Display the configuration of a container"),
+    "kill": ("lifecycle", "kill", "Kill one or more running containers with a specific signal"),
+    "list": ("ps", "ps", "List containers"),
+    "logs": ("logs", "logs", "Fetch the logs of one or more containers"),
+    "ls": ("ps", "ps", "List containers"),
+    "ps": ("ps", "ps", "List containers"),
+    "restart": ("lifecycle", "restart", "Restart one or more containers"),
+    "rm": ("lifecycle", "rm", "Remove one or more containers"),
+    "run": ("run", "run", "Run a command in a new container"),
+    "start": ("start", "start", "Start one or more containers"),
+    "stop": ("lifecycle", "stop", "Stop one or more containers"),
+    "wait": ("lookup", "wait", "Block on one or more containers"),
+}
+POD_VERBS: dict[str, tuple[str, str, str]] = {
+    "create": ("pod_create", "pod_create", "Create a new empty pod"),
+    "exists": ("lookup", "pod_exists", "Check if a pod exists in local storage"),
+    "inspect": ("inspect", "pod_inspect", "Displays a pod configuration"),
+    "kill": ("pod_lifecycle", "pod_kill", "Send the specified signal or SIGKILL to containers in pod"),
+    "list": ("pod_ps", "pod_ps", "List pods"),
+    "ls": ("pod_ps", "pod_ps", "List pods"),
+    "ps": ("pod_ps", "pod_ps", "List pods"),
+    "restart": ("pod_lifecycle", "pod_restart", "Restart one or more pods"),
+    "rm": ("pod_lifecycle", "pod_rm", "Remove one or more pods"),
+    "start": ("pod_lifecycle", "pod_start", "Start one or more pods"),
+    "stop": ("pod_lifecycle", "pod_stop", "Stop one or more pods"),
+}
+SYSTEM_VERBS: dict[str, tuple[str, str, str]] = {
+    "check": ("system", "check", "Tell what this host can and cannot do, and mend what a crash left"),
+    "info": ("system", "info", "Display pypod system information"),
+}
+VERBS: dict[str, tuple[str, str, str]] = {
+    **CONTAINER_VERBS,
+    "create": ("run", "create", "Create a pod, or a container when an image or --rootfs is given"),
+    "info": ("system", "info", "Display pypod system information"),
+    "inspect": ("inspect", "inspect", "Display the configuration of a container or pod"),
+    "version": ("system", "version", "Display the pypod version information"),
+}
+del VERBS["list"], VERBS["ls"]
+GROUPS: dict[str, tuple[str, dict[str, tuple[str, str, str]]]] = {
+    "container": ("Manage containers", CONTAINER_VERBS),
+    "pod": ("Manage pods", POD_VERBS),
+    "system": ("Manage pypod", SYSTEM_VERBS),
+}
+_HELP = ("-h", "--help", "help")
+
+
+def main(argv: Sequence[str] | None = None) -> None:
+    """Run the program with ``argv`` (default: of this process) and exit with its code."""
+    words = list(sys.argv[1:] if argv is None else argv)
+    code = ENGINE_FAILED
+    try:
+        code = run(words)
+        sys.stdout.flush()
+    except BrokenPipeError:
+        # the reader of our output has gone: say nothing more, not even at exit
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+        code = 128 + 13
+    except KeyboardInterrupt:
+        code = INTERRUPTED
+    sys.stderr.flush()
+    os._exit(code)
+
+
+def run(words: list[str]) -> int:
+    """Run one command line; return its exit code. Errors are told on stderr, as podman tells them."""
+    from pypod.cli.flags import UsageError
+
+    try:
+        return _dispatch(words)
+    except UsageError as error:
+        print(f"Error: {error}\nSee '{error.command} --help'" if error.command else f"Error: {error}", file=sys.stderr)
+        return ENGINE_FAILED
+    except LaunchFailed as error:
+        print(f"Error: {error}", file=sys.stderr)
+        return error.exit_code if error.call == "execve" else ENGINE_FAILED
+    except PypodError as error:
+        print(f"Error: {error}", file=sys.stderr)
+        return ENGINE_FAILED
+
+
+def _dispatch(words: list[str]) -> int:
+    from pypod.cli.flags import Flag, UsageError, parse, usage
+    from pypod.cli.flags import Command as CommandValue
+
+    top = CommandValue(
+        path="pypod",
+        summary="Manage pods and containers, without a daemon",
+        flags=(
+            Flag(name="root", help="Directory in which everything is kept", metavar="string"),
+            Flag(name="version", short="v", kind="bool", help="Print the version"),
+        ),
+        commands=tuple((name, summary) for name, summary in _summaries()),
+        interspersed=False,
+    )
+    parsed = parse(top, words)
+    if parsed["version"]:
+        from pypod import __version__
+
+        print(f"pypod version {__version__}")
+        return 0
+    rest = list(parsed.args)
+    if not rest or rest[0] in _HELP:
+        print(usage(top), end="")
+        return 0
+    verbs, path = VERBS, "pypod"
+    if rest[0] in GROUPS:
+        summary, verbs = GROUPS[rest[0]]
+        path = f"pypod {rest.pop(0)}"
+        if not rest or rest[0] in _HELP:
+            group = CommandValue(path=path, summary=summary, commands=tuple((n, v[2]) for n, v in sorted(verbs.items())))
+            print(usage(group), end="")
+            return 0 if rest else ENGINE_FAILED
+    if rest[0] not in verbs:
+        raise UsageError(path, f"unrecognized command `{path} {rest[0]}`")
+    command, function = load(verbs[rest[0]])
+    return function(command, parse(command, rest[1:]), parsed["root"] or None)
+
+
+def load(row: tuple[str, str, str]) -> tuple[Command, Callable[[Command, Parsed, str | None], int]]:
+    """Return a verb's table of flags and its function: FLAGS of NAME are in NAME.upper(), the function is run_NAME."""
+    from importlib import import_module
+
+    module = import_module(f"pypod.cli.{row[0]}")
+    return getattr(module, row[1].upper()), getattr(module, f"run_{row[1]}")
+
+
+def _summaries() -> list[tuple[str, str]]:
+    rows = [(name, row[2]) for name, row in VERBS.items()]
+    return sorted([*rows, *((name, group[0]) for name, group in GROUPS.items())])
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,82 @@
+"""A client of a container's monitor: input and window size go in, and the monitor rings when the log has grown.
+
+Output is read from the log (pause/attach.h says why), from the place where it was when we came.
+"""
+
+from __future__ import annotations
+
+import os
+
+from pypod.errors import WrongState
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from _socket import socket
+
+FRAME_LIMIT = 4096
+_HELLO_BYTES = 9
+
+
+class Attachment:
+    """A connection to a monitor; ``offset`` is the size of the log at the moment of attaching."""
+
+    def __init__(self, directory: str, name: str) -> None:
+        self._channel = _connect(directory, name)
+        hello = b""
+        while len(hello) < _HELLO_BYTES:
+            part = self._channel.recv(_HELLO_BYTES - len(hello))
+            if not part:
+                self._channel.close()
+                raise WrongState(name, "running", f"container {name} takes no more clients", hint="detach one of them")
+            hello += part
+        self.offset = int.from_bytes(hello[1:], "little")
+
+    def fileno(self) -> int:
+        """The descriptor to poll: readable when the monitor rang or has gone."""
+        return self._channel.fileno()
+
+    def heard(self) -> bool:
+        """Take what came in; return False when the monitor has ended."""
+        return bool(self._channel.recv(4096))
+
+    def send_input(self, data: bytes) -> None:
+        """Send bytes to the container's standard input; blocks while the container does not read."""
+        for start in range(0, len(data), FRAME_LIMIT):
+            part = data[start : start + FRAME_LIMIT]
+            self._send(b"I" + len(part).to_bytes(2, "little") + part)
+
+    def close_input(self) -> None:
+        """Tell that there is no more input."""
+        self._send(b"E\0\0")
+
+    def resize(self, columns: int, rows: int) -> None:
+        """Set the terminal's size."""
+        self._send(b"W\4\0" + rows.to_bytes(2, "little") + columns.to_bytes(2, "little"))
+
+    def _send(self, frame: bytes) -> None:
+        try:
+            self._channel.sendall(frame)
+        except (BrokenPipeError, ConnectionResetError):
+            return  # the container has ended; the reader of the log learns it, too
+
+    def close(self) -> None:
+        """Detach."""
+        self._channel.close()
+
+
+def _connect(directory: str, name: str) -> socket:
+    import _socket
+
+    channel = _socket.socket(_socket.AF_UNIX, _socket.SOCK_STREAM | _socket.SOCK_CLOEXEC)
+    # by descriptor: the path may be longer than the 108 bytes an address has
+    fd = os.open(directory, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        channel.connect(f"/proc/self/fd/{fd}/attach")
+    except (FileNotFoundError, ConnectionRefusedError) as error:
+        channel.close()
+        raise WrongState(
+            name, "exited", f"container {name} has no monitor to attach to: it ended or was killed"
+        ) from error
+    finally:
+        os.close(fd)
+    return channel

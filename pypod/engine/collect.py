@@ -1,0 +1,84 @@
+"""Clean up after those who could not: owners that are gone, --rm containers that ended alone, crashes."""
+
+from __future__ import annotations
+
+import os
+
+from pypod.engine import observe, stopping
+from pypod.errors import PypodError
+from pypod.store import records
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from pypod.engine.engine import Engine
+
+
+def collect(engine: Engine) -> None:
+    """Remove ephemeral objects whose owner is gone and ended containers that were to be removed."""
+    from pypod.engine.listing import owner_is_gone
+
+    if os.geteuid() != 0:
+        return
+    for pod in records.all_pods(engine.database):
+        if owner_is_gone(engine, pod.owner):
+            _quietly(lambda pod=pod: engine.pods.get(pod.id).remove(force=True, timeout=0))  # type: ignore[misc]
+    for record in records.all_containers(engine.database):
+        if record.kind == records.INFRA:
+            continue
+        gone = owner_is_gone(engine, record.owner)
+        if gone or (record.remove and _has_ended(engine, record.id)):
+            _quietly(lambda record=record: stopping.remove(engine, record, force=gone, timeout_s=0))  # type: ignore[misc]
+
+
+def _has_ended(engine: Engine, identifier: str) -> bool:
+    return observe.container_state(engine.layout.container(identifier), engine.boot_id).status == "exited"
+
+
+def _quietly(action: object) -> None:
+    # Somebody else may be collecting the same at the same time; what fails here is found again by the next.
+    try:
+        action()  # type: ignore[operator]
+    except PypodError:
+        return
+
+
+def orphans(engine: Engine) -> list[str]:
+    """Return directories of containers and pods that no record names: left by a crash in the middle of a removal."""
+    known = {record.id for record in records.all_containers(engine.database)}
+    known |= {record.id for record in records.all_pods(engine.database)}
+    found = []
+    for kind in ("containers", "pods"):
+        base = f"{engine.layout.root}/{kind}"
+        found += [f"{base}/{name}" for name in sorted(os.listdir(base)) if name not in known]
+    return found
+
+
+def trash(engine: Engine) -> list[str]:
+    """Return what lies in the trash."""
+    return [f"{engine.layout.trash}/{name}" for name in sorted(os.listdir(engine.layout.trash))]
+
+
+def repair(engine: Engine) -> list[str]:
+    """Remove whatever a crash left; return what was removed, in words."""
+    done = []
+    collect(engine)
+    left = orphans(engine)
+    if left:
+        stopping.discard(engine, left)
+        done += [f"removed {path}" for path in left]
+    rubbish = trash(engine)
+    if rubbish:
+        stopping.empty_trash(engine, rubbish)
+        done += [f"deleted {path}" for path in rubbish]
+    return done
+
+
+def main() -> None:
+    """Entry for the monitor's last act: remove one container. argv: ROOT ID."""
+    import sys
+
+    from pypod.engine.engine import Engine
+
+    root, identifier = sys.argv[1:3]
+    with Engine(root) as engine:
+        _quietly(lambda: engine.containers.get(identifier).remove())

@@ -1,0 +1,430 @@
+"""Containers: the handle and the collection."""
+
+from __future__ import annotations
+
+import os
+import time
+
+from pypod.engine import exec as execution
+from pypod.engine import observe, starting, stopping
+from pypod.engine.boundary import Boundary
+from pypod.errors import DeadlineExceeded, NoSuchContainer
+from pypod.kernel import pidfd
+from pypod.kernel.abi import SIGKILL, signal_number
+from pypod.model import ids
+from pypod.store import records
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping, Sequence
+    from typing import Any, Self, Unpack
+
+    from pypod.engine.attach import Attachment
+    from pypod.engine.engine import Engine
+    from pypod.engine.enter import Entered
+    from pypod.engine.exec import ExecResult, Process
+    from pypod.engine.logs import Piece
+    from pypod.engine.pods import Pod
+    from pypod.engine.specs import ContainerOptions
+    from pypod.model.container import ContainerSpec, ContainerState
+    from pypod.store.records import ContainerRecord
+
+_NAME_ATTEMPTS = 16
+_CREATED_POLL_S = 0.01
+
+
+class Container:
+    """One container: an engine and an id. Nothing is cached; every question is asked of the store and the kernel.
+
+    As a context manager it is removed at the end of the block, and ends with this process if the block never does.
+
+    >>> c = engine.containers.run(["sleep", "60"], rootfs="/")   # doctest: +SKIP
+    >>> c.exec(["id", "-u"]).stdout                              # doctest: +SKIP
+    b'0\\n'
+    >>> c.remove(force=True)                                     # doctest: +SKIP
+    """
+
+    __slots__ = ("_engine", "_name", "id")
+
+    def __init__(self, engine: Engine, identifier: str, name: str) -> None:
+        self._engine = engine
+        self.id = identifier
+        self._name = name
+
+    @classmethod
+    def get(cls, ref: str, *, engine: Engine | None = None) -> Container:
+        """Return the container that a name, an id or the beginning of one names. Raises NoSuchContainer."""
+        return _default(engine).containers.get(ref)
+
+    @classmethod
+    def list(cls, *, all: bool = False, engine: Engine | None = None) -> list[Container]:
+        """Return the running containers, the oldest first; with ``all`` every one."""
+        return _default(engine).containers.list(all=all)
+
+    @classmethod
+    def run(
+        cls, command: Sequence[str] = (), *, engine: Engine | None = None, **options: Unpack[ContainerOptions]
+    ) -> Container:
+        """Create and start a container outside of any pod. See ``Containers.run``."""
+        return _default(engine).containers.run(command, **options)
+
+    @property
+    def name(self) -> str:
+        """The name, which never changes."""
+        return self._name
+
+    @property
+    def engine(self) -> Engine:
+        """The engine it belongs to."""
+        return self._engine
+
+    @property
+    def directory(self) -> str:
+        """The directory that holds its log, status and layers."""
+        return self._engine.layout.container(self.id)
+
+    def record(self) -> ContainerRecord:
+        """Return what the store has. Raises NoSuchContainer when it was removed."""
+        try:
+            return records.find_container(self._engine.database, self.id)
+        except NoSuchContainer:
+            raise NoSuchContainer(self._name) from None
+
+    def spec(self) -> ContainerSpec:
+        """Return what was asked."""
+        return records.container_spec(self.record())
+
+    def state(self) -> ContainerState:
+        """Return what is, at this moment. Raises NoSuchContainer when it was removed."""
+        self.record()
+        return observe.container_state(self.directory, self._engine.boot_id)
+
+    @property
+    def pod(self) -> Pod | None:
+        """The pod it is a member of."""
+        pod_id = self.record().pod_id
+        return self._engine.pods.get(pod_id) if pod_id else None
+
+    def start(self, *, columns: int = 0, rows: int = 0) -> None:
+        """Start it (and its pod's infra); nothing happens when it runs. ``columns`` and ``rows`` size its terminal.
+
+        Raises LaunchFailed naming the kernel operation, CommandNotFound, CommandNotExecutable, PodBroken.
+        """
+        record = self.record()
+        if record.kind == records.INFRA:
+            self._engine.pods.get(record.pod_id).start_infra()
+            return
+        starting.start(self._engine, record, starting.Terminal(columns, rows))
+
+    def stop(self, timeout: float | None = None) -> None:
+        """Stop it: the stop signal, and SIGKILL after ``timeout`` seconds (default: its own stop timeout).
+
+        Its whole cgroup is gone afterwards. Nothing happens when it does not run.
+        """
+        record = self.record()
+        if record.kind == records.INFRA:
+            self._engine.pods.get(record.pod_id).stop_infra()
+            return
+        with Boundary(f"stop container {self._name}"):
+            stopping.stop(self._engine, record, timeout)
+
+    def restart(self, timeout: float | None = None) -> None:
+        """Stop and start it."""
+        self.stop(timeout)
+        self.start()
+
+    def kill(self, signal: str | int = SIGKILL) -> None:
+        """Send a signal to its first process. Raises WrongState when it does not run."""
+        number = signal_number(signal)
+        with Boundary(f"kill container {self._name}"):
+            stopping.kill(self._engine, self.record(), number)
+
+    def remove(self, *, force: bool = False, timeout: float | None = None) -> None:
+        """Remove it; with ``force`` stop it first. Nothing happens when it is gone already.
+
+        Raises WrongState when it runs and ``force`` is not given.
+        """
+        try:
+            record = self.record()
+        except NoSuchContainer:
+            return
+        if record.kind == records.INFRA:
+            from pypod.errors import InUse
+
+            raise InUse(
+                record.name,
+                f"container {record.id} is the infra container of pod {record.pod_id} and cannot be removed without "
+                "removing the pod",
+            )
+        stopping.remove(self._engine, record, force=force, timeout_s=timeout)
+
+    def wait(self, timeout: float | None = None) -> int | None:
+        """Wait until it has ended; return its exit code, None when nobody saw how it ended.
+
+        A container that was never started is waited for, too. Raises DeadlineExceeded after ``timeout`` seconds.
+        """
+        deadline = None if timeout is None else time.monotonic() + timeout
+        while True:
+            left = None if deadline is None else max(deadline - time.monotonic(), 0)
+            try:
+                state = observe.wait_for_exit(self.directory, self._engine.boot_id, left)
+            except TimeoutError:
+                raise DeadlineExceeded(f"wait for container {self._name}", timeout or 0) from None
+            if state is not None and state.status == "exited":
+                return state.exit_code
+            self.record()
+            if left == 0:
+                raise DeadlineExceeded(f"wait for container {self._name}", timeout or 0)
+            time.sleep(_CREATED_POLL_S)
+
+    def logs(self, *, follow: bool = False, tail: int | None = None) -> Iterator[Piece]:
+        """Yield what it wrote, in order: pieces with ``stream``, ``time`` and ``data``.
+
+        With ``follow`` the iterator goes on and ends when the container has ended. ``tail`` is a number of lines.
+        """
+        from pypod.engine import logs
+
+        self.record()
+        reader = logs.LogReader(f"{self.directory}/ctr.log")
+        if tail is not None:
+            last = logs.tail(list(reader.pieces()), tail)
+            yield from last
+        if follow:
+            yield from logs.follow(reader, self._wait_for_output)
+            return
+        yield from reader.pieces()
+        reader.close()
+
+    def _wait_for_output(self) -> bool:
+        """Return True a moment later, or False when it has ended."""
+        state = observe.container_state(self.directory, self._engine.boot_id)
+        if not state.running:
+            return False
+        _wait_for_process(state, 0.02)
+        return True
+
+    def attach(self) -> Attachment:
+        """Connect to its input; the output is in ``logs``. Raises WrongState when it does not run."""
+        from pypod.engine.attach import Attachment
+
+        self.record()
+        return Attachment(self.directory, self._name)
+
+    def exec(
+        self,
+        command: Sequence[str] | str,
+        *,
+        stdin: bytes | None = None,
+        environment: Mapping[str, str] | None = None,
+        user: str = "",
+        working_directory: str = "",
+        privileged: bool = False,
+        timeout: float | None = None,
+    ) -> ExecResult:
+        """Run a command in it to its end; return exit code, stdout and stderr.
+
+        ``stdin`` is given to it whole. Raises CommandNotFound, CommandNotExecutable, WrongState, and DeadlineExceeded
+        after ``timeout`` seconds, when the command is killed.
+        """
+        spec = _exec_spec(command, environment, user, working_directory, privileged)
+        return execution.run(self._engine, self.record(), spec, stdin, timeout)
+
+    def popen(
+        self,
+        command: Sequence[str] | str,
+        *,
+        stdin: bool = False,
+        environment: Mapping[str, str] | None = None,
+        user: str = "",
+        working_directory: str = "",
+        privileged: bool = False,
+    ) -> Process:
+        """Start a command in it and return it running: iterate for its output, ``write`` for its input, ``wait``."""
+        spec = _exec_spec(command, environment, user, working_directory, privileged)
+        return execution.execute(self._engine, self.record(), spec, stdin=stdin)
+
+    def enter(self, *kinds: str) -> Entered:
+        """Return a context in which this thread is in the container's namespaces: ``with c.enter("net", "uts"):``.
+
+        Raises InvalidSpec for kinds a thread cannot enter (mnt, user), WrongState when it does not run.
+        """
+        from pypod.engine.enter import enter
+
+        return enter(self._name, self.state(), kinds)
+
+    def namespaces(self) -> dict[str, int]:
+        """Return the inode of each of its namespaces by kind; empty when it does not run."""
+        state = self.state()
+        found = self._engine.proc.namespaces(state.pid) if state.running else None
+        return {kind: inode for kind, (_, inode) in (found or {}).items()}
+
+    def inspect(self) -> dict[str, Any]:
+        """Return everything there is to know, in podman's form."""
+        from pypod.engine.inspection import inspect_container
+
+        return inspect_container(self._engine, self.record())
+
+    def __enter__(self) -> Self:
+        records.set_owner(self._engine.database, "containers", self.id, current_owner(self._engine))
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.remove(force=True)
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Container) and other.id == self.id
+
+    def __hash__(self) -> int:
+        return hash(self.id)
+
+    def __repr__(self) -> str:
+        return f"<Container {self._name} {ids.short(self.id)}>"
+
+
+def _exec_spec(
+    command: Sequence[str] | str,
+    environment: Mapping[str, str] | None,
+    user: str,
+    working_directory: str,
+    privileged: bool,
+) -> execution.ExecSpec:
+    from pypod.engine.specs import check_environment, check_user
+
+    return execution.ExecSpec(
+        command=execution.arguments(command),
+        environment=check_environment(environment or {}),
+        user=check_user(user),
+        working_directory=working_directory,
+        privileged=privileged,
+    )
+
+
+def _wait_for_process(state: ContainerState, timeout_s: float | None) -> None:
+    fd = pidfd.open_process(state.pid, state.start_time)
+    if fd is not None:
+        try:
+            pidfd.wait(fd, timeout_s)
+        finally:
+            os.close(fd)
+
+
+def _default(engine: Engine | None) -> Engine:
+    from pypod.engine.engine import Engine
+
+    return engine or Engine()
+
+
+def current_owner(engine: Engine) -> records.Owner:
+    """Return the identity of this process."""
+    pid = os.getpid()
+    return records.Owner(pid=pid, start_time=engine.proc.start_time(pid) or 0, boot_id=engine.boot_id)
+
+
+class Containers:
+    """The containers of an engine."""
+
+    __slots__ = ("_engine",)
+
+    def __init__(self, engine: Engine) -> None:
+        self._engine = engine
+
+    def create(
+        self,
+        command: Sequence[str] = (),
+        *,
+        pod: Pod | str | None = None,
+        ephemeral: bool = False,
+        **options: Unpack[ContainerOptions],
+    ) -> Container:
+        """Create a container without starting it; ``options`` are those of ``specs.ContainerOptions``.
+
+        Raises InvalidSpec, AlreadyExists for a name in use, NoSuchPod; then nothing was created.
+        """
+        from pypod.engine import specs
+        from pypod.engine.pods import Pod
+
+        pod_record = None
+        if pod is not None:
+            ref = pod.id if isinstance(pod, Pod) else pod
+            pod_record = records.find_pod(self._engine.database, ref)
+        pod_spec = records.pod_spec(pod_record) if pod_record else None
+        name = options.get("name") or self._free_name()
+        spec = specs.container_spec(
+            command, options, name=name, pod_id=pod_record.id if pod_record else "", pod=pod_spec
+        )
+        owner = str(current_owner(self._engine)) if ephemeral else (pod_record.owner if pod_record else "")
+        return self._add(spec, spec.cgroup_parent or (pod_spec.cgroup_parent if pod_spec else ""), owner)
+
+    def _add(self, spec: ContainerSpec, cgroup_parent: str, owner: str) -> Container:
+        from pypod.kernel.cgroups.driver import container_path
+
+        identifier = ids.new_id()
+        record = records.ContainerRecord(
+            id=identifier,
+            name=spec.name,
+            kind=records.CONTAINER,
+            pod_id=spec.pod_id,
+            created_ns=time.time_ns(),
+            image=spec.image,
+            command=" ".join(spec.arguments),
+            cgroup=container_path(cgroup_parent, spec.pod_id, identifier),
+            remove=int(spec.remove),
+            owner=owner,
+            spec_json=records.to_json(spec),
+        )
+        with Boundary("create container"), self._engine.database.transaction() as connection:
+            records.add_container(connection, record)
+        return Container(self._engine, identifier, spec.name)
+
+    def _free_name(self) -> str:
+        for _ in range(_NAME_ATTEMPTS):
+            name = ids.new_name()
+            if records.name_is_free(self._engine.database, name):
+                return name
+        return f"{name}_{ids.new_id()[:6]}"
+
+    def run(
+        self,
+        command: Sequence[str] = (),
+        *,
+        pod: Pod | str | None = None,
+        ephemeral: bool = False,
+        **options: Unpack[ContainerOptions],
+    ) -> Container:
+        """Create and start a container. When the start fails nothing is left of it.
+
+        Raises what ``create`` and ``Container.start`` raise.
+        """
+        container = self.create(command, pod=pod, ephemeral=ephemeral, **options)
+        try:
+            container.start()
+        except BaseException:
+            container.remove(force=True)
+            raise
+        return container
+
+    def get(self, ref: str) -> Container:
+        """Return the container that a name, an id or the beginning of one names.
+
+        Raises NoSuchContainer, AmbiguousName.
+        """
+        record = records.find_container(self._engine.database, ref)
+        return Container(self._engine, record.id, record.name)
+
+    def exists(self, ref: str) -> bool:
+        """Return whether ``get`` would find one."""
+        try:
+            self.get(ref)
+        except NoSuchContainer:
+            return False
+        return True
+
+    def list(self, *, all: bool = False) -> list[Container]:
+        """Return the running containers, the oldest first; with ``all`` every one. Infras are not among them."""
+        from pypod.engine.listing import listed_containers
+
+        return [
+            Container(self._engine, record.id, record.name)
+            for record, state in listed_containers(self._engine)
+            if record.kind == records.CONTAINER and (all or state.running)
+        ]

@@ -1,0 +1,91 @@
+"""The engine: opens the parts and wires them. Everything a user holds leads back to one."""
+
+from __future__ import annotations
+
+import os
+
+from pypod.engine.layout import Layout
+from pypod.kernel.pidfd import PROC
+from pypod.runtime.programs import Programs
+from pypod.store.database import Database
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Self
+
+    from pypod.engine.containers import Containers
+    from pypod.engine.pods import Pods
+    from pypod.kernel.cgroups.driver import Driver
+
+
+class Engine:
+    """An engine on one storage directory. Cheap to make, usable from any thread, keeps no state of pods.
+
+    ``root`` is the directory everything is kept in (default: $PYPOD_ROOT, /var/lib/pypod for root). Close it, or use
+    it as a context manager, to give its descriptors back early.
+
+    Raises PermissionDenied when the directory is another user's or open to others.
+
+    >>> engine = Engine()                                   # doctest: +SKIP
+    >>> pod = engine.pods.create(name="mipod")              # doctest: +SKIP
+    """
+
+    def __init__(self, root: str | None = None) -> None:
+        self.layout = Layout(root)
+        self.layout.prepare()
+        self.database = Database(self.layout.database)
+        self.programs = Programs()
+        self.proc = PROC
+        self.boot_id = PROC.boot_id()
+        self._cgroups: Driver | None = None
+
+    @property
+    def pods(self) -> Pods:
+        """The pods: create, get, list, exists."""
+        from pypod.engine.pods import Pods
+
+        return Pods(self)
+
+    @property
+    def containers(self) -> Containers:
+        """The containers: create, run, get, list, exists."""
+        from pypod.engine.containers import Containers
+
+        return Containers(self)
+
+    @property
+    def cgroups(self) -> Driver:
+        """The driver for this host's cgroup hierarchies, found at first use."""
+        if self._cgroups is None:
+            from pypod.kernel.cgroups.detect import detect
+            from pypod.kernel.cgroups.driver import driver_for
+
+            self._cgroups = driver_for(detect())
+        return self._cgroups
+
+    def close(self) -> None:
+        """Give descriptors and connections back; pods and containers go on."""
+        self.programs.close()
+        self.database.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def __del__(self) -> None:
+        programs = getattr(self, "programs", None)
+        if programs is not None:
+            self.close()
+
+    def __repr__(self) -> str:
+        return f"Engine({self.layout.root!r})"
+
+
+def require_root(what: str) -> None:
+    """Raise PermissionDenied unless the caller may make namespaces for others."""
+    from pypod.errors import PermissionDenied
+
+    if os.geteuid() != 0:
+        raise PermissionDenied(what, f"{what} needs root", hint="rootless pods are not available yet: use sudo")

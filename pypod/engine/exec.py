@@ -1,0 +1,293 @@
+"""Run one more command in a running container."""
+
+from __future__ import annotations
+
+import os
+
+from pypod.engine import observe
+from pypod.engine.boundary import Boundary
+from pypod.engine.engine import require_root
+from pypod.errors import DeadlineExceeded, WrongState
+from pypod.kernel import pidfd
+from pypod.kernel.abi import CLONE_NEWCGROUP, CLONE_NEWIPC, CLONE_NEWNET, CLONE_NEWNS, CLONE_NEWPID, CLONE_NEWUTS
+from pypod.model.namespace import POD
+from pypod.model.value import Value
+from pypod.runtime import launcher
+from pypod.runtime.compiler import Surroundings, plan, process_ops
+from pypod.runtime.ops import Op
+from pypod.store import records
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+    from typing import Self
+
+    from pypod.engine.engine import Engine
+    from pypod.model.container import ContainerSpec, ContainerState
+    from pypod.runtime.ops import Plan
+    from pypod.store.records import ContainerRecord
+
+_CHUNK_BYTES = 1 << 16
+_JOINED = CLONE_NEWNS | CLONE_NEWNET | CLONE_NEWIPC | CLONE_NEWUTS | CLONE_NEWCGROUP
+_CLONE_NEWUSER = 0x10000000
+
+
+class ExecSpec(Value):
+    """What was asked of an exec: empty ``user`` and ``working_directory`` are the container's own."""
+
+    command: tuple[str, ...]
+    environment: tuple[tuple[str, str], ...] = ()
+    user: str = ""
+    working_directory: str = ""
+    privileged: bool = False
+    terminal: bool = False
+
+
+class ExecResult(Value):
+    """What came of a command: ``exit_code`` is 128 + n after signal n; the streams are bytes."""
+
+    exit_code: int
+    stdout: bytes = b""
+    stderr: bytes = b""
+
+
+class Process:
+    """A command that runs in a container: a stream of its output, its input, and its exit code.
+
+    Iterating yields (stream, bytes), stream being ``stdout`` or ``stderr``, until both have ended.
+    """
+
+    def __init__(self, launched: launcher.Launched, pipes: tuple[int, int, int]) -> None:
+        self._launched = launched
+        self._stdin, self._stdout, self._stderr = pipes
+        self._exit_code: int | None = None
+        self.pid = launched.process_pid
+        self.terminal_fd = launched.terminal_fd
+
+    def write(self, data: bytes) -> None:
+        """Send bytes to the command's standard input. Raises BrokenPipeError when it does not read any more."""
+        while data:
+            data = data[os.write(self._stdin, data) :]
+
+    def close_stdin(self) -> None:
+        """End the command's standard input."""
+        if self._stdin >= 0:
+            os.close(self._stdin)
+            self._stdin = -1
+
+    def __iter__(self) -> Iterator[tuple[str, bytes]]:
+        import select
+
+        poll = select.poll()
+        open_streams = {self._stdout: "stdout", self._stderr: "stderr"}
+        open_streams.pop(-1, None)
+        for fd in open_streams:
+            poll.register(fd, select.POLLIN)
+        while open_streams:
+            for fd, _ in poll.poll():
+                data = os.read(fd, _CHUNK_BYTES)
+                if data:
+                    yield open_streams[fd], data
+                else:
+                    poll.unregister(fd)
+                    del open_streams[fd]
+
+    def kill(self, number: int = 9) -> None:
+        """Send a signal to the command; nothing happens when it has ended."""
+        fd = pidfd.open_process(self.pid, self._launched.start_time)
+        if fd is not None:
+            try:
+                pidfd.send_signal(fd, number)
+            finally:
+                os.close(fd)
+
+    def wait(self, timeout_s: float | None = None) -> int:
+        """Return the exit code when the command has ended. Raises DeadlineExceeded after ``timeout_s`` seconds."""
+        if self._exit_code is None:
+            if timeout_s is not None and not _readable(self._launched.report_fd, timeout_s):
+                raise DeadlineExceeded("wait for the command", timeout_s)
+            status = launcher.wait_for_exit(self._launched)
+            self._exit_code = os.WEXITSTATUS(status) if os.WIFEXITED(status) else 128 + os.WTERMSIG(status)
+        return self._exit_code
+
+    def close(self) -> None:
+        """Let go of the streams; the command goes on."""
+        self.close_stdin()
+        for fd in (self._stdout, self._stderr):
+            if fd >= 0:
+                os.close(fd)
+        self._stdout = self._stderr = -1
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+
+def _readable(fd: int, timeout_s: float) -> bool:
+    import select
+
+    poll = select.poll()
+    poll.register(fd, select.POLLIN)
+    return bool(poll.poll(timeout_s * 1000))
+
+
+def execute(engine: Engine, record: ContainerRecord, spec: ExecSpec, *, stdin: bool = False) -> Process:
+    """Start a command with pipes for its output, and for its input with ``stdin``."""
+    pairs = [os.pipe2(os.O_CLOEXEC) for _ in range(3 if stdin else 2)]
+    inside = (pairs[2][0] if stdin else -1, pairs[0][1], pairs[1][1])
+    outside = (pairs[2][1] if stdin else -1, pairs[0][0], pairs[1][0])
+    try:
+        launched = start(engine, record, spec, inside)
+    except BaseException:
+        for fd in outside:
+            if fd >= 0:
+                os.close(fd)
+        raise
+    finally:
+        for fd in inside:
+            if fd >= 0:
+                os.close(fd)
+    return Process(launched, outside)
+
+
+def start(
+    engine: Engine, record: ContainerRecord, spec: ExecSpec, stdio: tuple[int, int, int], *, detach: bool = False
+) -> launcher.Launched:
+    """Start a command on the given descriptors (-1: /dev/null). Raises WrongState when the container does not run."""
+    require_root("exec")
+    with Boundary(f"exec in container {record.name}"):
+        state = observe.container_state(engine.layout.container(record.id), engine.boot_id)
+        if not state.running:
+            raise WrongState(
+                record.name,
+                state.status,
+                "can only create exec sessions on running containers: container state improper",
+            )
+        what = exec_plan(engine, record, records.container_spec(record), spec, state, detach=detach)
+        return launcher.launch(
+            engine.programs.executable("launch"),
+            "pypod-launch",
+            what,
+            stdio=stdio,
+            keep_report=not detach,
+            terminal=spec.terminal,
+        )
+
+
+def exec_plan(
+    engine: Engine,
+    record: ContainerRecord,
+    container: ContainerSpec,
+    spec: ExecSpec,
+    state: ContainerState,
+    *,
+    detach: bool = False,
+) -> Plan:
+    """Return what an exec would do now."""
+    from pypod.engine.starting import hostname_of, seccomp_of
+    from pypod.kernel.capabilities import bounding_set
+    from pypod.runtime.oci import GROUPS_ANNOTATION, USER_ANNOTATION, environment
+
+    cgroups = engine.cgroups
+    seccomp, flags = (b"", 0) if spec.privileged else seccomp_of(engine, container)
+    capabilities = list(bounding_set()) if spec.privileged else list(container.capabilities)
+    user = spec.user or container.user
+    variables = dict(entry.split("=", 1) for entry in environment(container, hostname_of(engine, record, container)))
+    if spec.terminal:
+        variables.setdefault("TERM", "xterm")
+    variables.update(spec.environment)
+    config = {
+        "process": {
+            "user": {"umask": container.umask},
+            "args": list(spec.command),
+            "env": [f"{name}={value}" for name, value in variables.items()],
+            "cwd": spec.working_directory or container.working_directory,
+            "capabilities": dict.fromkeys(("bounding", "effective", "permitted"), capabilities),
+            "rlimits": [{"type": u.name, "soft": u.soft, "hard": u.hard} for u in container.ulimits],
+            "noNewPrivileges": container.no_new_privileges and not spec.privileged,
+        },
+        "annotations": {USER_ANNOTATION: user, GROUPS_ANNOTATION: ",".join(container.groups)},
+    }
+    around = Surroundings(target="", seccomp=seccomp, seccomp_flags=flags)
+    born_in = cgroups.tracking_directory(record.cgroup) if cgroups.clones_into_cgroup else ""
+    joined = _JOINED | (_CLONE_NEWUSER if container.user_namespace == POD else 0)
+    settings = [Op("detach")] if detach else []
+    return plan(
+        [*settings, Op("join", state.pid, state.start_time, CLONE_NEWPID)],
+        [
+            Op("clone", 0, born_in),
+            *[Op("join_group", path) for path in cgroups.join_files(record.cgroup)],
+            Op("join", state.pid, state.start_time, joined),
+            *([Op("console", 0)] if spec.terminal else []),
+            *process_ops(config, around),
+        ],
+    )
+
+
+def run(
+    engine: Engine, record: ContainerRecord, spec: ExecSpec, stdin: bytes | None, timeout_s: float | None
+) -> ExecResult:
+    """Run a command to its end and return everything. Raises DeadlineExceeded after killing it."""
+    import time
+
+    deadline = None if timeout_s is None else time.monotonic() + timeout_s
+    chunks: dict[str, list[bytes]] = {"stdout": [], "stderr": []}
+    with execute(engine, record, spec, stdin=stdin is not None) as process:
+        try:
+            _exchange(process, stdin or b"", chunks, deadline)
+            left = None if deadline is None else max(deadline - time.monotonic(), 0)
+            code = process.wait(left)
+        except DeadlineExceeded:
+            process.kill()
+            process.wait()
+            raise DeadlineExceeded(f"exec {spec.command[0]}", timeout_s or 0) from None
+    return ExecResult(exit_code=code, stdout=b"".join(chunks["stdout"]), stderr=b"".join(chunks["stderr"]))
+
+
+def _exchange(process: Process, stdin: bytes, chunks: dict[str, list[bytes]], deadline: float | None) -> None:
+    """Write input and read output at once, so that neither side waits for the other for ever."""
+    import select
+    import time
+
+    streams = {process._stdout: "stdout", process._stderr: "stderr"}
+    poll = select.poll()
+    for fd in streams:
+        poll.register(fd, select.POLLIN)
+    if process._stdin >= 0:
+        os.set_blocking(process._stdin, False)
+        poll.register(process._stdin, select.POLLOUT)
+    view = memoryview(stdin)
+    while streams or process._stdin >= 0:
+        left_ms = None if deadline is None else max(deadline - time.monotonic(), 0) * 1000
+        ready = poll.poll(left_ms)
+        if not ready:
+            raise DeadlineExceeded("exec", 0)
+        for fd, event in ready:
+            if fd == process._stdin:
+                view = _feed(process, poll, view, broken=bool(event & (select.POLLERR | select.POLLHUP)))
+                continue
+            data = os.read(fd, _CHUNK_BYTES)
+            if data:
+                chunks[streams[fd]].append(data)
+            else:
+                poll.unregister(fd)
+                del streams[fd]
+
+
+def _feed(process: Process, poll: object, view: memoryview, *, broken: bool) -> memoryview:
+    if view and not broken:
+        try:
+            view = view[os.write(process._stdin, view[:_CHUNK_BYTES]) :]
+        except BrokenPipeError:
+            view = view[:0]
+    if not view or broken:
+        poll.unregister(process._stdin)  # type: ignore[attr-defined]
+        process.close_stdin()
+    return view
+
+
+def arguments(command: Sequence[str] | str) -> tuple[str, ...]:
+    """Return a command line as a tuple; a single string is a program without arguments."""
+    return (command,) if isinstance(command, str) else tuple(command)

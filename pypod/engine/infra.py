@@ -1,0 +1,109 @@
+"""The infra of a pod: start and stop the process that holds the pod's namespaces."""
+
+from __future__ import annotations
+
+import os
+import time
+
+from pypod.engine import files, observe
+from pypod.engine.boundary import Boundary
+from pypod.errors import PodBroken
+from pypod.kernel import pidfd
+from pypod.kernel.abi import SIGKILL, SIGTERM
+from pypod.runtime import launcher
+from pypod.runtime.compiler import Surroundings, infra_ops, plan
+from pypod.runtime.ops import Op
+from pypod.runtime.programs import path as program_path
+from pypod.store import records
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from pypod.engine.engine import Engine
+    from pypod.model.pod import PodSpec
+    from pypod.runtime.ops import Plan
+    from pypod.store.records import PodRecord
+
+_STOP_TIMEOUT_S = 1.0
+
+
+def start(engine: Engine, record: PodRecord) -> None:
+    """Start the infra unless it runs; the caller holds the pod's lock.
+
+    Raises PodBroken while members of an earlier infra live: there must never be two sets of namespaces in one pod.
+    """
+    directory = engine.layout.container(record.infra_id)
+    if observe.container_state(directory, engine.boot_id).running:
+        return
+    record = records.find_pod(engine.database, record.id)
+    alive = [
+        member.name
+        for member in records.all_containers(engine.database, pod_id=record.id)
+        if member.id != record.infra_id
+        and observe.container_state(engine.layout.container(member.id), engine.boot_id).running
+    ]
+    if alive:
+        raise PodBroken(
+            record.name,
+            "Broken",
+            f"the infra container of pod {record.name} is gone and its namespaces live on in {', '.join(alive)} only",
+            hint=f"pypod pod restart {record.name} stops them and makes the pod anew",
+        )
+    spec = records.pod_spec(record)
+    infra = records.find_container(engine.database, record.infra_id)
+    with Boundary(f"start pod {record.name}"):
+        os.makedirs(f"{directory}/merged", 0o700, exist_ok=True)
+        os.makedirs(engine.layout.pod(record.id), 0o700, exist_ok=True)
+        hostname = spec.hostname or spec.name
+        files.write_network_files(engine.layout.pod(record.id), hostname, (infra.name, spec.name), spec.add_hosts)
+        engine.cgroups.create(infra.cgroup)
+        try:
+            launcher.launch(engine.programs.executable("launch"), "pypod-launch", infra_plan(engine, record, spec))
+        except BaseException:
+            engine.cgroups.remove(infra.cgroup)
+            raise
+
+
+def infra_plan(engine: Engine, record: PodRecord, spec: PodSpec) -> Plan:
+    """Return what a start of this pod's infra would do now."""
+    directory = engine.layout.container(record.infra_id)
+    group = records.find_container(engine.database, record.infra_id).cgroup
+    owner = records.parse_owner(record.owner)
+    cgroups = engine.cgroups
+    around = Surroundings(
+        target=f"{directory}/merged",
+        born_in=cgroups.tracking_directory(group) if cgroups.clones_into_cgroup else "",
+        join_files=cgroups.join_files(group),
+    )
+    settings = [Op("status", f"{directory}/status", engine.boot_id), Op("detach"), Op("leave")]
+    settings += [Op("owner", owner.pid, owner.start_time)] if owner else []
+    pause = (program_path("pause"), "pypod-infra", *(("3",) if owner else ()))
+    ops = infra_ops(
+        spec.share,
+        hostname=spec.hostname or spec.name,
+        shm_size_bytes=spec.shm_size_bytes,
+        around=around,
+        pause=(spec.infra_command[0], *spec.infra_command) if spec.infra_command else pause,
+        sysctls=spec.sysctls,
+        host_net=spec.net == "host",
+    )
+    return plan(settings, ops)
+
+
+def stop(engine: Engine, record: PodRecord) -> None:
+    """Stop the infra and record that it was; the caller holds the pod's lock."""
+    directory = engine.layout.container(record.infra_id)
+    state = observe.container_state(directory, engine.boot_id)
+    fd = pidfd.open_process(state.pid, state.start_time) if state.running else None
+    if fd is None:
+        return
+    try:
+        pidfd.send_signal(fd, SIGTERM)
+        if pidfd.wait(fd, _STOP_TIMEOUT_S):
+            status = 0
+        else:
+            pidfd.send_signal(fd, SIGKILL)
+            pidfd.wait(fd, _STOP_TIMEOUT_S)
+            status = SIGKILL
+    finally:
+        os.close(fd)
+    observe.record_exit(directory, status, time.time_ns())

@@ -1,0 +1,73 @@
+"""Every path pypod owns, and the check that they are ours."""
+
+from __future__ import annotations
+
+import os
+
+from pypod.errors import PermissionDenied
+
+
+class Layout:
+    """Paths below one root directory: /var/lib/pypod for root, the XDG data directory for a user."""
+
+    __slots__ = ("root",)
+
+    def __init__(self, root: str | None = None) -> None:
+        self.root = os.path.abspath(root or os.environ.get("PYPOD_ROOT") or _default_root())
+
+    @property
+    def database(self) -> str:
+        """The SQLite file."""
+        return f"{self.root}/pypod.db"
+
+    @property
+    def trash(self) -> str:
+        """What is removed and not yet deleted."""
+        return f"{self.root}/trash"
+
+    @property
+    def cache(self) -> str:
+        """What can be made again: compiled seccomp filters."""
+        return f"{self.root}/cache"
+
+    def container(self, identifier: str) -> str:
+        """The directory of one container."""
+        return f"{self.root}/containers/{identifier}"
+
+    def pod(self, identifier: str) -> str:
+        """The directory of one pod."""
+        return f"{self.root}/pods/{identifier}"
+
+    def prepare(self) -> None:
+        """Make the directories. Raises PermissionDenied when the root is somebody else's or open to others.
+
+        A directory that another user made first could hold a database, a filter or a socket of theirs.
+        """
+        try:
+            status = os.lstat(self.root)
+        except FileNotFoundError:
+            self._make()
+            status = os.lstat(self.root)
+        if (status.st_mode & 0o170000) != 0o040000 or status.st_uid != os.geteuid() or status.st_mode & 0o022:
+            raise PermissionDenied(
+                "use the storage",
+                f"{self.root} must be a directory that belongs to uid {os.geteuid()} and that nobody else can write",
+                hint="remove it, or give another with --root",
+            )
+
+    def _make(self) -> None:
+        try:
+            os.makedirs(self.root, 0o711, exist_ok=True)
+            for name in ("containers", "pods", "trash", "cache"):
+                os.makedirs(f"{self.root}/{name}", 0o700, exist_ok=True)
+        except PermissionError as error:
+            raise PermissionDenied(
+                "make the storage", f"cannot make {self.root}: {error.strerror}", hint="run as root, or give --root"
+            ) from error
+
+
+def _default_root() -> str:
+    if os.geteuid() == 0:
+        return "/var/lib/pypod"
+    data = os.environ.get("XDG_DATA_HOME") or os.path.expanduser("~/.local/share")
+    return f"{data}/pypod"

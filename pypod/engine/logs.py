@@ -1,0 +1,93 @@
+"""Read a container's log: lines of ``TIME STREAM F|P TEXT`` (the k8s-file format), put together again."""
+
+from __future__ import annotations
+
+import os
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+_CHUNK_BYTES = 1 << 16
+
+
+class Piece:
+    """What a container wrote in one go: ``stream`` is stdout or stderr, ``time`` RFC 3339 text, ``data`` the bytes."""
+
+    __slots__ = ("data", "stream", "time")
+
+    def __init__(self, stream: str, time: str, data: bytes) -> None:
+        self.stream = stream
+        self.time = time
+        self.data = data
+
+    def __repr__(self) -> str:
+        return f"Piece({self.stream!r}, {self.time!r}, {self.data!r})"
+
+
+def parse_line(line: bytes) -> Piece | None:
+    """Read one line of the log without its newline; None for what is no line of a log."""
+    parts = line.split(b" ", 3)
+    if len(parts) != 4 or parts[1] not in (b"stdout", b"stderr") or parts[2] not in (b"F", b"P"):
+        return None
+    data = parts[3] + b"\n" if parts[2] == b"F" else parts[3]
+    return Piece(parts[1].decode(), parts[0].decode("ascii", "replace"), data)
+
+
+class LogReader:
+    """Reads on from where it is: every call of ``pieces`` yields what has come in since."""
+
+    def __init__(self, path: str, offset: int = 0) -> None:
+        self._path = path
+        self._offset = offset
+        self._fd = -1
+        self._rest = b""
+
+    def pieces(self) -> Iterator[Piece]:
+        """Yield the whole lines between here and the present end of the log."""
+        if self._fd < 0:
+            try:
+                self._fd = os.open(self._path, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW)
+            except FileNotFoundError:
+                return
+        while data := os.pread(self._fd, _CHUNK_BYTES, self._offset):
+            self._offset += len(data)
+            *lines, self._rest = (self._rest + data).split(b"\n")
+            for line in lines:
+                piece = parse_line(line)
+                if piece is not None:
+                    yield piece
+
+    def close(self) -> None:
+        """Close the file."""
+        if self._fd >= 0:
+            os.close(self._fd)
+            self._fd = -1
+
+
+def follow(reader: LogReader, wait: Callable[[], bool]) -> Iterator[Piece]:
+    """Yield pieces until the container has ended and everything it wrote was read.
+
+    ``wait`` returns True when there may be more, False when there will be none any more.
+    """
+    try:
+        more = True
+        while more:
+            yield from reader.pieces()
+            more = wait()
+        yield from reader.pieces()
+    finally:
+        reader.close()
+
+
+def tail(pieces: list[Piece], count: int) -> list[Piece]:
+    """Return the pieces of the last ``count`` lines."""
+    if count <= 0:
+        return []
+    seen = 0
+    for index in range(len(pieces) - 1, -1, -1):
+        if index < len(pieces) - 1 and pieces[index].data.endswith(b"\n"):
+            seen += 1
+            if seen == count:
+                return pieces[index + 1 :]
+    return pieces

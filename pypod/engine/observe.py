@@ -1,0 +1,124 @@
+"""What is: a container's state, read from its status file and the kernel each time it is asked for.
+
+The file has two lines of fixed size, written by the supervisor in C (pause/supervise.c): the start, and the exit, blank
+until there is one. A process is known by pid, start time and boot id; the file alone never makes anything "running".
+"""
+
+from __future__ import annotations
+
+import os
+import time
+
+from pypod.kernel import pidfd
+from pypod.kernel.proc import Proc
+from pypod.model.container import ContainerState
+
+START_LINE, EXIT_LINE = 192, 64
+_RECORDING_TIMEOUT_S = 2.0
+_CREATED = ContainerState(status="created")
+
+
+def container_state(directory: str, boot_id: str, proc: Proc = pidfd.PROC) -> ContainerState:
+    """Return the state of the container whose directory is given."""
+    state = _read(directory, boot_id, proc)
+    if state.status != "ending":
+        return state
+    # The process is gone and its supervisor about to write how: a moment, unless somebody stopped the supervisor.
+    fd = pidfd.open_process(state.supervisor_pid, state.supervisor_start_time, proc=proc)
+    if fd is not None:
+        try:
+            pidfd.wait(fd, _RECORDING_TIMEOUT_S)
+        finally:
+            os.close(fd)
+    state = _read(directory, boot_id, proc)
+    return state if state.status != "ending" else state.replace(status="exited", pid=0, start_time=0)
+
+
+def _read(directory: str, boot_id: str, proc: Proc) -> ContainerState:
+    return parse_state(_content(f"{directory}/status"), boot_id, proc)
+
+
+def parse_state(content: bytes, boot_id: str, proc: Proc = pidfd.PROC) -> ContainerState:
+    """Return the state that a status file and the kernel tell; ``ending`` while the supervisor is about to write."""
+    start, end = content[:START_LINE].split(), content[START_LINE:].split()
+    if len(start) != 6:
+        return _CREATED
+    try:
+        pid, start_time, supervisor, supervisor_start, started_ns = (int(start[i]) for i in (0, 1, 2, 3, 5))
+        status, finished_ns = (int(word) for word in end[:2]) if len(end) >= 2 else (None, 0)
+    except ValueError:
+        return _CREATED
+    if status is not None:
+        return ContainerState(
+            status="exited",
+            started_ns=started_ns,
+            finished_ns=finished_ns,
+            exit_code=os.WEXITSTATUS(status) if os.WIFEXITED(status) else 128 + os.WTERMSIG(status),
+            signal=0 if os.WIFEXITED(status) else os.WTERMSIG(status),
+        )
+    if start[4].decode("ascii", "replace") != boot_id:
+        return ContainerState(status="exited", started_ns=started_ns)
+    seen = {
+        "supervisor_pid": supervisor,
+        "supervisor_start_time": supervisor_start,
+        "started_ns": started_ns,
+    }
+    if proc.is_running(pid, start_time):
+        return ContainerState(status="running", pid=pid, start_time=start_time, **seen)
+    alive = supervisor > 0 and proc.is_running(supervisor, supervisor_start)
+    return ContainerState(status="ending" if alive else "exited", **seen)
+
+
+def _content(path: str) -> bytes:
+    try:
+        fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW)
+    except OSError:
+        return b""
+    try:
+        return os.read(fd, START_LINE + EXIT_LINE)
+    finally:
+        os.close(fd)
+
+
+def wait_for_exit(directory: str, boot_id: str, timeout_s: float | None) -> ContainerState | None:
+    """Wait until this run of the container has ended; return its state, None when it was never started.
+
+    The status file is held open: what it says at the end is heard even when the container is removed that moment.
+    Raises TimeoutError.
+    """
+    deadline = None if timeout_s is None else time.monotonic() + timeout_s
+    try:
+        status_fd = os.open(f"{directory}/status", os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW)
+    except FileNotFoundError:
+        return None
+    try:
+        while True:
+            state = parse_state(os.pread(status_fd, START_LINE + EXIT_LINE, 0), boot_id)
+            if state.status in ("created", "exited"):
+                return state
+            waited_for = (state.pid, state.start_time)
+            if state.status == "ending":
+                waited_for = (state.supervisor_pid, state.supervisor_start_time)
+            left = None if deadline is None else deadline - time.monotonic()
+            fd = pidfd.open_process(*waited_for)
+            if fd is None:
+                continue
+            try:
+                if not pidfd.wait(fd, left):
+                    raise TimeoutError
+            finally:
+                os.close(fd)
+    finally:
+        os.close(status_fd)
+
+
+def record_exit(directory: str, status: int, finished_ns: int) -> None:
+    """Write down how a process without a supervisor (an infra) ended, in its status file."""
+    try:
+        fd = os.open(f"{directory}/status", os.O_WRONLY | os.O_CLOEXEC | os.O_NOFOLLOW)
+    except FileNotFoundError:
+        return
+    try:
+        os.pwrite(fd, f"{status} {finished_ns}".encode().ljust(EXIT_LINE - 1) + b"\n", START_LINE)
+    finally:
+        os.close(fd)

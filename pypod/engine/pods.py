@@ -1,0 +1,390 @@
+"""Pods: the handle and the collection."""
+
+from __future__ import annotations
+
+import time
+
+from pypod.engine import infra, observe, starting, stopping
+from pypod.engine.boundary import Boundary
+from pypod.engine.containers import Container, current_owner
+from pypod.engine.engine import require_root
+from pypod.engine.locks import Lock
+from pypod.errors import InvalidSpec, NoSuchPod, WrongState
+from pypod.kernel.abi import SIGKILL, signal_number
+from pypod.model import ids
+from pypod.model.namespace import DEFAULT_SHARE, parse_mode, parse_share
+from pypod.model.pod import PodSpec, pod_status
+from pypod.model.value import Value
+from pypod.store import records
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+    from typing import Any, Self, Unpack
+
+    from pypod.engine.engine import Engine
+    from pypod.engine.enter import Entered
+    from pypod.engine.specs import ContainerOptions
+    from pypod.model.container import ContainerState
+    from pypod.store.records import ContainerRecord, PodRecord
+
+_NAME_ATTEMPTS = 16
+
+
+class PodState(Value):
+    """What was observed of a pod at one instant: ``status`` in podman's words, and each container's state by id."""
+
+    status: str
+    infra: ContainerState | None
+    members: tuple[tuple[str, ContainerState], ...]
+
+
+class Pod:
+    """One pod: an engine and an id. Nothing is cached; every question is asked of the store and the kernel.
+
+    As a context manager the pod is removed at the end of the block, and it ends with this process if the block never
+    does (SIGKILL included). Otherwise it stays until it is removed.
+
+    >>> with Pod.create("mipod") as pod:                                           # doctest: +SKIP
+    ...     pod.run(["sh", "-c", "hostname"], rootfs="/").wait()
+    0
+    """
+
+    __slots__ = ("_engine", "_name", "id")
+
+    def __init__(self, engine: Engine, identifier: str, name: str) -> None:
+        self._engine = engine
+        self.id = identifier
+        self._name = name
+
+    @classmethod
+    def create(cls, name: str = "", *, engine: Engine | None = None, **options: Any) -> Pod:
+        """Create a pod; see ``Pods.create`` for the options."""
+        return _default(engine).pods.create(name, **options)
+
+    @classmethod
+    def get(cls, ref: str, *, engine: Engine | None = None) -> Pod:
+        """Return the pod that a name, an id or the beginning of one names. Raises NoSuchPod."""
+        return _default(engine).pods.get(ref)
+
+    @classmethod
+    def list(cls, *, engine: Engine | None = None) -> list[Pod]:
+        """Return all pods, the oldest first."""
+        return _default(engine).pods.list()
+
+    @property
+    def name(self) -> str:
+        """The name, which never changes."""
+        return self._name
+
+    @property
+    def engine(self) -> Engine:
+        """The engine it belongs to."""
+        return self._engine
+
+    def record(self) -> PodRecord:
+        """Return what the store has. Raises NoSuchPod when it was removed."""
+        try:
+            return records.find_pod(self._engine.database, self.id)
+        except NoSuchPod:
+            raise NoSuchPod(self._name) from None
+
+    def spec(self) -> PodSpec:
+        """Return what was asked."""
+        return records.pod_spec(self.record())
+
+    def state(self) -> PodState:
+        """Return what is, at this moment."""
+        record = self.record()
+        infra_state = self._container_state(record.infra_id) if record.infra_id else None
+        members = tuple((member.id, self._container_state(member.id)) for member in self._members())
+        return PodState(
+            status=pod_status(infra_state, [state for _, state in members]), infra=infra_state, members=members
+        )
+
+    @property
+    def status(self) -> str:
+        """Created, Running, Degraded, Exited, or Broken when the infra died and members live on."""
+        return self.state().status
+
+    def _container_state(self, identifier: str) -> ContainerState:
+        return observe.container_state(self._engine.layout.container(identifier), self._engine.boot_id)
+
+    def _members(self) -> Sequence[ContainerRecord]:
+        found = records.all_containers(self._engine.database, pod_id=self.id)
+        return [record for record in found if record.kind == records.CONTAINER]
+
+    def containers(self) -> Sequence[Container]:
+        """Return the members, the oldest first; the infra is not among them."""
+        return [Container(self._engine, record.id, record.name) for record in self._members()]
+
+    @property
+    def infra(self) -> Container | None:
+        """The container that stands for the infra process, None in a pod without one."""
+        infra_id = self.record().infra_id
+        if not infra_id:
+            return None
+        record = records.find_container(self._engine.database, infra_id)
+        return Container(self._engine, record.id, record.name)
+
+    def start(self) -> None:
+        """Start the infra and every member. Raises PodBroken when the infra is gone while members live."""
+        self.start_infra()
+        for member in self._members():
+            starting.start(self._engine, member)
+
+    def start_infra(self) -> None:
+        """Start the infra only: the pod's namespaces come to be."""
+        require_root("start a pod")
+        record = self.record()
+        if record.infra_id:
+            with Lock(self._engine.layout.pod(self.id)):
+                infra.start(self._engine, record)
+
+    def stop_infra(self) -> None:
+        """Stop the infra only."""
+        record = self.record()
+        if record.infra_id:
+            with Lock(self._engine.layout.pod(self.id)):
+                infra.stop(self._engine, record)
+
+    def stop(self, timeout: float | None = None) -> None:
+        """Stop every member and then the infra; ``timeout`` in seconds replaces the members' own."""
+        with Boundary(f"stop pod {self._name}"):
+            stopping.stop_all(self._engine, self._members(), timeout)
+            self.stop_infra()
+
+    def restart(self, timeout: float | None = None) -> None:
+        """Stop everything and start it in new namespaces; the way out for a pod that is Broken."""
+        self.stop(timeout)
+        self.start()
+
+    def kill(self, signal: str | int = SIGKILL) -> None:
+        """Send a signal to the first process of every running member. Raises WrongState when none runs."""
+        number = signal_number(signal)
+        hit = False
+        for member in self._members():
+            if self._container_state(member.id).running:
+                stopping.kill(self._engine, member, number)
+                hit = True
+        if not hit:
+            raise WrongState(self._name, self.status, f"no running containers in pod {self._name}")
+
+    def remove(self, *, force: bool = False, timeout: float | None = None) -> None:
+        """Remove the pod, its infra and its members. Nothing happens when it is gone already.
+
+        Raises WrongState when it has members (or runs) and ``force`` is not given.
+        """
+        try:
+            record = self.record()
+        except NoSuchPod:
+            return
+        members = self._members()
+        running = [member for member in members if self._container_state(member.id).running]
+        if not force and running:
+            raise WrongState(
+                self._name,
+                "Running",
+                f"pod {self.id} has containers that are not ready to be removed: cannot remove container "
+                f"{running[0].id} as it is running - running or paused containers cannot be removed without force: "
+                "container state improper",
+            )
+        with Boundary(f"remove pod {self._name}"):
+            self._remove(record, members, timeout)
+
+    def _remove(self, record: PodRecord, members: Sequence[ContainerRecord], timeout: float | None) -> None:
+        engine = self._engine
+        stopping.stop_all(engine, members, timeout)
+        with Lock(engine.layout.pod(self.id)):
+            # whoever joined in between is a member now; nobody can any more once the lock is ours and the row gone
+            late = self._members()
+            stopping.stop_all(engine, late, timeout)
+            if record.infra_id:
+                infra.stop(engine, record)
+            everyone = records.all_containers(engine.database, pod_id=self.id)
+            groups = [one.cgroup for one in everyone]
+            for group in groups:
+                engine.cgroups.kill(group)
+                engine.cgroups.remove(group)
+            if groups:
+                engine.cgroups.remove(groups[0].rsplit("/", 1)[0])
+            for one in everyone:
+                records.remove_container(engine.database, one)
+            records.remove_pod(engine.database, record)
+            directories = [engine.layout.container(one.id) for one in everyone]
+            stopping.discard(engine, [*directories, engine.layout.pod(self.id)])
+
+    def create_container(self, command: Sequence[str] = (), **options: Unpack[ContainerOptions]) -> Container:
+        """Create a member without starting it; see ``Containers.create``."""
+        return self._engine.containers.create(command, pod=self, **options)
+
+    def run(self, command: Sequence[str] = (), **options: Unpack[ContainerOptions]) -> Container:
+        """Create and start a member, the infra first if need be; see ``Containers.run``."""
+        return self._engine.containers.run(command, pod=self, **options)
+
+    def enter(self, *kinds: str) -> Entered:
+        """Return a context in which this thread is in the pod's namespaces: ``with pod.enter("net"):``."""
+        from pypod.engine.enter import enter
+
+        infra_id = self.record().infra_id
+        if not infra_id:
+            raise WrongState(self._name, "", f"pod {self._name} has no infra and no namespaces of its own")
+        shared = self.spec().share
+        for kind in kinds:
+            if kind not in shared:
+                raise InvalidSpec("kinds", f"pod {self._name} does not share its {kind} namespace")
+        return enter(self._name, self._container_state(infra_id), kinds)
+
+    def namespaces(self) -> dict[str, dict[str, int]]:
+        """Return who is in which namespace: kind -> name of infra or member -> inode. Only running ones are there."""
+        table: dict[str, dict[str, int]] = {}
+        infra_container = self.infra
+        everyone = [*([infra_container] if infra_container else []), *self.containers()]
+        for container in everyone:
+            for kind, inode in container.namespaces().items():
+                table.setdefault(kind, {})[container.name] = inode
+        return table
+
+    def inspect(self) -> dict[str, Any]:
+        """Return everything there is to know, in podman's form."""
+        from pypod.engine.inspection import inspect_pod
+
+        return inspect_pod(self._engine, self.record())
+
+    def __enter__(self) -> Self:
+        records.set_owner(self._engine.database, "pods", self.id, current_owner(self._engine))
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.remove(force=True)
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Pod) and other.id == self.id
+
+    def __hash__(self) -> int:
+        return hash(self.id)
+
+    def __repr__(self) -> str:
+        return f"<Pod {self._name} {ids.short(self.id)}>"
+
+
+def _default(engine: Engine | None) -> Engine:
+    from pypod.engine.engine import Engine
+
+    return engine or Engine()
+
+
+class Pods:
+    """The pods of an engine."""
+
+    __slots__ = ("_engine",)
+
+    def __init__(self, engine: Engine) -> None:
+        self._engine = engine
+
+    def create(
+        self,
+        name: str = "",
+        *,
+        share: str | Sequence[str] = DEFAULT_SHARE,
+        infra: bool = True,
+        infra_name: str = "",
+        infra_command: Sequence[str] = (),
+        hostname: str = "",
+        add_hosts: Sequence[str] = (),
+        labels: Mapping[str, str] | None = None,
+        sysctls: Mapping[str, str] | None = None,
+        shm_size: int | None = None,
+        cgroup_parent: str = "",
+        network: str = "",
+        ephemeral: bool = False,
+    ) -> Pod:
+        """Create a pod without starting it.
+
+        ``share`` names the kinds of namespaces that members share (podman's --share, or a sequence); ``shm_size`` is in
+        bytes; an ``ephemeral`` pod ends with this process. Raises InvalidSpec, AlreadyExists; then nothing was created.
+        """
+        from pypod.engine import specs
+
+        kinds = parse_share(share if isinstance(share, str) else ",".join(share))
+        mode = parse_mode("net", network or "private")
+        if mode.mode not in ("private", "host"):
+            raise InvalidSpec("--network", f"a pod's network cannot be {network!r}", hint="use none or host")
+        pairs = tuple(sorted((sysctls or {}).items()))
+        specs.check_sysctls(pairs, net="net" in kinds and mode.mode == "private", ipc="ipc" in kinds)
+        extra = {"shm_size_bytes": shm_size} if shm_size is not None else {}
+        spec = PodSpec(
+            name=name or self._free_name(),
+            share=kinds,
+            infra=infra,
+            infra_name=infra_name,
+            infra_command=tuple(infra_command),
+            hostname=hostname,
+            add_hosts=specs.check_add_hosts(add_hosts),
+            labels=tuple(sorted((labels or {}).items())),
+            sysctls=pairs,
+            cgroup_parent=cgroup_parent,
+            net=mode.mode,
+            **extra,
+        )
+        owner = str(current_owner(self._engine)) if ephemeral else ""
+        with Boundary("create pod"):
+            return self._add(spec, owner)
+
+    def _add(self, spec: PodSpec, owner: str) -> Pod:
+        from pypod.kernel.cgroups.driver import container_path
+
+        identifier, infra_id = ids.new_id(), ids.new_id() if spec.infra else ""
+        now_ns = time.time_ns()
+        record = records.PodRecord(
+            id=identifier,
+            name=spec.name,
+            created_ns=now_ns,
+            infra_id=infra_id,
+            owner=owner,
+            spec_json=records.to_json(spec),
+        )
+        with self._engine.database.transaction() as connection:
+            records.add_pod(connection, record)
+            if spec.infra:
+                infra_record = records.ContainerRecord(
+                    id=infra_id,
+                    name=spec.infra_name or f"{ids.short(identifier)}-infra",
+                    kind=records.INFRA,
+                    pod_id=identifier,
+                    created_ns=now_ns,
+                    image="",
+                    command=" ".join(spec.infra_command),
+                    cgroup=container_path(spec.cgroup_parent, identifier, infra_id),
+                    remove=0,
+                    owner=owner,
+                    spec_json="{}",
+                )
+                records.add_container(connection, infra_record)
+        return Pod(self._engine, identifier, spec.name)
+
+    def _free_name(self) -> str:
+        for _ in range(_NAME_ATTEMPTS):
+            name = ids.new_name()
+            if records.name_is_free(self._engine.database, name):
+                return name
+        return f"{name}_{ids.new_id()[:6]}"
+
+    def get(self, ref: str) -> Pod:
+        """Return the pod that a name, an id or the beginning of one names. Raises NoSuchPod, AmbiguousName."""
+        record = records.find_pod(self._engine.database, ref)
+        return Pod(self._engine, record.id, record.name)
+
+    def exists(self, ref: str) -> bool:
+        """Return whether ``get`` would find one."""
+        try:
+            self.get(ref)
+        except NoSuchPod:
+            return False
+        return True
+
+    def list(self) -> list[Pod]:
+        """Return all pods, the oldest first."""
+        from pypod.engine.listing import listed_pods
+
+        return [Pod(self._engine, record.id, record.name) for record in listed_pods(self._engine)]

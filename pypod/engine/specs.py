@@ -1,0 +1,265 @@
+"""From the arguments of a call to a specification: defaults, merging, and everything that can be wrong."""
+
+from __future__ import annotations
+
+from pypod.errors import InvalidSpec
+from pypod.kernel.abi import SIGTERM, signal_number
+from pypod.kernel.capabilities import DEFAULT_CAPABILITIES, bounding_set, merge
+from pypod.model.container import DEFAULT_SHM_BYTES, DEFAULT_STOP_TIMEOUT_S, ContainerSpec, Ulimit
+from pypod.model.mount import parse_tmpfs, parse_volume
+from pypod.model.namespace import POD, PRIVATE, SHAREABLE, Mode, parse_mode
+from pypod.runtime.compiler import RESOURCES
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+    from typing import TypedDict
+
+    from pypod.model.mount import Mount
+    from pypod.model.pod import PodSpec
+
+    class ContainerOptions(TypedDict, total=False):
+        """What may be asked of a container, beside its command. Sizes in bytes, times in seconds."""
+
+        name: str
+        rootfs: str
+        overlay: bool
+        entrypoint: Sequence[str]
+        environment: Mapping[str, str]
+        working_directory: str
+        user: str
+        groups: Sequence[str]
+        hostname: str
+        add_hosts: Sequence[str]
+        cap_add: Sequence[str]
+        cap_drop: Sequence[str]
+        privileged: bool
+        security_opt: Sequence[str]
+        volumes: Sequence[str]
+        mounts: Sequence[Mount]
+        tmpfs: Sequence[str]
+        read_only: bool
+        network: str
+        pid: str
+        ipc: str
+        uts: str
+        cgroupns: str
+        init: bool
+        ulimits: Sequence[str]
+        sysctls: Mapping[str, str]
+        labels: Mapping[str, str]
+        stop_signal: str | int
+        stop_timeout: int
+        shm_size: int
+        interactive: bool
+        terminal: bool
+        remove: bool
+        cgroup_parent: str
+        umask: int
+
+
+_MODE_OPTIONS = {"net": "network", "pid": "pid", "ipc": "ipc", "uts": "uts", "cgroup": "cgroupns"}
+# Of a pod's namespaces these sysctls may be set by a container that has its own (podman-run(1), --sysctl).
+_IPC_SYSCTLS = ("kernel.msgmax", "kernel.msgmnb", "kernel.msgmni", "kernel.sem", "kernel.shmall", "kernel.shmmax")
+_IPC_SYSCTLS += ("kernel.shmmni", "kernel.shm_rmid_forced")
+
+
+def container_spec(
+    command: Sequence[str], options: ContainerOptions, *, name: str, pod_id: str = "", pod: PodSpec | None = None
+) -> ContainerSpec:
+    """Return the specification of a container; raise InvalidSpec naming the argument that is wrong."""
+    modes = _modes(options, pod)
+    privileged = options.get("privileged", False)
+    security = security_options(options.get("security_opt", ()))
+    base = tuple(bounding_set()) if privileged else tuple(DEFAULT_CAPABILITIES)
+    sysctls = tuple(sorted(options.get("sysctls", {}).items()))
+    check_sysctls(sysctls, net=modes["net"] == PRIVATE, ipc=modes["ipc"] == PRIVATE)
+    add_hosts = check_add_hosts(options.get("add_hosts", ()))
+    if add_hosts and pod is not None and modes["net"] == POD:
+        raise InvalidSpec(
+            "--add-host",
+            "extra host entries must be specified on the pod: network cannot be configured when it is shared with a pod",
+        )
+    return ContainerSpec(
+        name=name,
+        command=tuple(command),
+        entrypoint=tuple(options.get("entrypoint", ())),
+        rootfs=rootfs_path(options.get("rootfs", "")),
+        overlay=options.get("overlay", True),
+        pod_id=pod_id,
+        environment=check_environment(options.get("environment", {})),
+        working_directory=options.get("working_directory", "/"),
+        user=check_user(options.get("user", "")),
+        groups=tuple(options.get("groups", ())),
+        hostname=options.get("hostname", ""),
+        add_hosts=add_hosts,
+        capabilities=merge(base, options.get("cap_add", ()), options.get("cap_drop", ())),
+        privileged=privileged,
+        mounts=_mounts(options),
+        read_only=options.get("read_only", False),
+        net=modes["net"],
+        pid=modes["pid"],
+        ipc=modes["ipc"],
+        uts=modes["uts"],
+        cgroup=modes["cgroup"],
+        user_namespace=POD if pod is not None and pod.infra and "user" in pod.share else Mode(mode="host"),
+        init=options.get("init", False),
+        ulimits=_ulimits(options.get("ulimits", ())),
+        sysctls=sysctls,
+        labels=tuple(sorted(options.get("labels", {}).items())),
+        stop_signal=signal_number(options.get("stop_signal", SIGTERM), argument="--stop-signal"),
+        stop_timeout_s=options.get("stop_timeout", DEFAULT_STOP_TIMEOUT_S),
+        shm_size_bytes=options.get("shm_size", DEFAULT_SHM_BYTES),
+        interactive=options.get("interactive", False),
+        terminal=options.get("terminal", False),
+        remove=options.get("remove", False),
+        cgroup_parent=options.get("cgroup_parent", ""),
+        umask=options.get("umask", 0o022),
+        **security,
+    )
+
+
+def rootfs_path(path: str) -> str:
+    """Return the absolute path of a root file system; raise InvalidSpec when there is no such directory."""
+    import os
+
+    if not path:
+        raise InvalidSpec(
+            "--rootfs", "an image or --rootfs is needed", hint="images are not available yet: give --rootfs"
+        )
+    absolute = os.path.abspath(path)
+    if not os.path.isdir(absolute):
+        raise InvalidSpec("--rootfs", f"rootfs {path}: no such directory")
+    return absolute
+
+
+def _modes(options: ContainerOptions, pod: PodSpec | None) -> dict[str, Mode]:
+    shared = pod.share if pod is not None and pod.infra else ()
+    modes = {}
+    for kind, name in _MODE_OPTIONS.items():
+        given = options.get(name, "")
+        if given:
+            mode = parse_mode(kind, str(given))
+            if mode == POD and kind not in shared:
+                raise InvalidSpec(f"--{name}", f"the pod does not share its {kind} namespace")
+        else:
+            mode = POD if kind in shared and kind in SHAREABLE else PRIVATE
+        modes[kind] = mode
+    return modes
+
+
+def security_options(words: Sequence[str]) -> dict[str, object]:  # -> fields of ContainerSpec
+    """Read podman's --security-opt: seccomp=, no-new-privileges, mask=, unmask=, label= and apparmor=."""
+    fields: dict[str, object] = {}
+    for word in words:
+        key, separator, value = word.partition("=") if "=" in word else word.partition(":")
+        if key == "seccomp" and value:
+            fields["seccomp"] = _seccomp_file(value)
+        elif key == "no-new-privileges":
+            if separator and value not in ("true", "false"):
+                raise InvalidSpec("--security-opt", f"invalid value {value!r} of no-new-privileges")
+            fields["no_new_privileges"] = value != "false"
+        elif key in ("mask", "unmask") and value:
+            fields[f"{key}s"] = tuple(value.split(":"))
+        elif key not in ("label", "apparmor", "proc-opts"):
+            raise InvalidSpec("--security-opt", f"invalid --security-opt 2: {word!r}")
+    return fields
+
+
+def _seccomp_file(value: str) -> str:
+    import os
+
+    if value == "unconfined":
+        return value
+    path = os.path.abspath(value)
+    if not os.path.isfile(path):
+        raise InvalidSpec("--security-opt", f"opening seccomp profile failed: open {value}: no such file or directory")
+    return path
+
+
+def check_environment(environment: Mapping[str, str]) -> tuple[tuple[str, str], ...]:
+    """Return the variables as pairs; raise InvalidSpec for a name that cannot be one."""
+    for name, value in environment.items():
+        if not name or "=" in name or "\0" in name or "\0" in value:
+            raise InvalidSpec("--env", f"invalid environment variable {name!r}")
+    return tuple(environment.items())
+
+
+def check_user(user: str) -> str:
+    """Return ``user`` unless it could be read as another one: no spaces or signs, ids below 2^32 - 1."""
+    for part in user.split(":") if user else ():
+        number = part.lstrip("+-")
+        if not part or part != part.strip() or any(c.isspace() or c == "\0" for c in part):
+            raise InvalidSpec("--user", f"invalid user {user!r}")
+        if number.isascii() and number.isdigit() and (part[0] in "+-" or int(number) >= 2**32 - 1):
+            raise InvalidSpec("--user", f"invalid user {user!r}: ids go from 0 to {2**32 - 2}")
+    if user.count(":") > 1:
+        raise InvalidSpec("--user", f"invalid user {user!r}: at most one colon")
+    return user
+
+
+def check_add_hosts(entries: Sequence[str]) -> tuple[str, ...]:
+    """Return --add-host entries (HOST:IP); raise InvalidSpec for what is none."""
+    for entry in entries:
+        name, separator, address = entry.partition(":")
+        if not separator or not name or any(c.isspace() for c in entry):
+            raise InvalidSpec("--add-host", f"unable to parse host entry {entry!r}: incorrect format")
+        import _socket
+
+        family = _socket.AF_INET6 if ":" in address else _socket.AF_INET
+        try:
+            _socket.inet_pton(family, address)
+        except OSError:
+            raise InvalidSpec("--add-host", f"invalid IP address in add-host: {address!r}") from None
+    return tuple(entries)
+
+
+def check_sysctls(sysctls: Sequence[tuple[str, str]], *, net: bool, ipc: bool) -> None:
+    """Raise InvalidSpec for a sysctl that is not of a namespace of the container's (or pod's) own."""
+    for key, _ in sysctls:
+        name = key.replace("/", ".")
+        if ".." in name or not name or name.startswith("."):
+            raise InvalidSpec("--sysctl", f"invalid sysctl {key!r}")
+        allowed = (name.startswith("net.") and net) or (ipc and (name in _IPC_SYSCTLS or name.startswith("fs.mqueue.")))
+        if not allowed:
+            raise InvalidSpec(
+                "--sysctl",
+                f"sysctl {key!r} is not allowed",
+                hint="only those of a namespace that is not shared: net.* and the ones of ipc; give it to the pod",
+            )
+
+
+def _mounts(options: ContainerOptions) -> tuple[Mount, ...]:
+    mounts = [
+        *(parse_volume(text) for text in options.get("volumes", ())),
+        *options.get("mounts", ()),
+        *(parse_tmpfs(text) for text in options.get("tmpfs", ())),
+    ]
+    seen = set()
+    for mount in mounts:
+        import os
+
+        target = os.path.normpath(mount.target)
+        if target in seen:
+            raise InvalidSpec(mount.argument, f"{target}: duplicate mount destination")
+        seen.add(target)
+    return tuple(mounts)
+
+
+def _ulimits(words: Sequence[str]) -> tuple[Ulimit, ...]:
+    limits = []
+    for word in words:
+        if word == "host":
+            continue
+        name, separator, values = word.partition("=")
+        soft, colon, hard = values.partition(":")
+        try:
+            numbers = int(soft), int(hard if colon else soft)
+        except ValueError:
+            numbers = None
+        if not separator or name.upper() not in RESOURCES or numbers is None or min(numbers) < -1:
+            raise InvalidSpec("--ulimit", f"invalid ulimit {word!r}", hint="use NAME=SOFT[:HARD], as nofile=1024:2048")
+        if numbers[1] != -1 and (numbers[0] == -1 or numbers[0] > numbers[1]):
+            raise InvalidSpec("--ulimit", f"ulimit soft limit must be less than or equal to hard limit: {word!r}")
+        limits.append(Ulimit(name=f"RLIMIT_{name.upper()}", soft=numbers[0], hard=numbers[1]))
+    return tuple(limits)

@@ -1,0 +1,286 @@
+"""Start containers: from record and spec to a running process under a monitor."""
+
+from __future__ import annotations
+
+import os
+
+from pypod.engine import files, observe
+from pypod.engine.boundary import Boundary
+from pypod.engine.engine import require_root
+from pypod.engine.locks import EXCLUSIVE, SHARED, Lock
+from pypod.errors import InvalidSpec, PodBroken, WrongState
+from pypod.kernel.pidfd import Process
+from pypod.model.ids import short
+from pypod.model.namespace import POD
+from pypod.runtime import launcher
+from pypod.runtime.compiler import Join, Surroundings, container_ops, plan
+from pypod.runtime.oci import Places, runtime_spec
+from pypod.runtime.ops import Op
+from pypod.runtime.programs import path as program_path
+from pypod.store import records
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from pypod.engine.engine import Engine
+    from pypod.model.container import ContainerSpec
+    from pypod.model.namespace import Mode
+    from pypod.runtime.ops import Plan
+    from pypod.store.records import ContainerRecord
+
+_JOINABLE = ("net", "ipc", "uts", "pid", "user", "cgroup")
+
+
+class Terminal:
+    """The first size of a container's terminal, in characters; 0 leaves it to the kernel."""
+
+    def __init__(self, columns: int = 0, rows: int = 0) -> None:
+        self.columns = columns
+        self.rows = rows
+
+
+def start(engine: Engine, record: ContainerRecord, terminal: Terminal | None = None) -> None:
+    """Start a container; its pod's infra first, if that is not running. Nothing to do when it runs already.
+
+    Raises WrongState, PodBroken, LaunchFailed and its kin; then nothing is left running.
+    """
+    require_root("start a container")
+    if not record.pod_id:
+        _start_locked(engine, record, terminal)
+        return
+    from pypod.engine import infra
+
+    pod = records.find_pod(engine.database, record.pod_id)
+    if pod.infra_id and not observe.container_state(engine.layout.container(pod.infra_id), engine.boot_id).running:
+        with Lock(engine.layout.pod(pod.id), EXCLUSIVE):
+            infra.start(engine, pod)
+    with Lock(engine.layout.pod(pod.id), SHARED) as lock:
+        try:
+            records.find_pod(engine.database, pod.id)
+        except LookupError:
+            lock.discard_if_new()
+            raise
+        _start_locked(engine, record, terminal)
+
+
+def _start_locked(engine: Engine, record: ContainerRecord, terminal: Terminal | None) -> None:
+    directory = engine.layout.container(record.id)
+    with Boundary(f"start container {record.name}"), Lock(directory) as lock:
+        try:
+            record = records.find_container(engine.database, record.id)
+        except LookupError:
+            lock.discard_if_new()
+            raise
+        if observe.container_state(directory, engine.boot_id).running:
+            return
+        spec = records.container_spec(record)
+        _prepare(engine, record, spec)
+        what = container_plan(engine, record, spec, terminal or Terminal())
+        engine.cgroups.create(record.cgroup)
+        try:
+            launcher.launch(engine.programs.executable("monitor"), "pypod-monitor", what)
+        except BaseException:
+            engine.cgroups.remove(record.cgroup)
+            raise
+
+
+def _prepare(engine: Engine, record: ContainerRecord, spec: ContainerSpec) -> None:
+    """Make the directories and files that the plan names."""
+    directory = engine.layout.container(record.id)
+    try:
+        root = os.stat(spec.rootfs)
+    except OSError as error:
+        raise InvalidSpec("--rootfs", f"rootfs {spec.rootfs}: {error.strerror}") from error
+    for mount in spec.mounts:
+        if mount.source and not os.path.lexists(mount.source):
+            raise InvalidSpec(mount.argument, f"statfs {mount.source}: no such file or directory")
+    for name, mode in (("merged", 0o700), ("upper", root.st_mode & 0o7777), ("work", 0o700)):
+        try:
+            os.mkdir(f"{directory}/{name}", mode)
+        except FileExistsError:
+            continue
+        if name == "upper":  # the root directory's owner and mode are the upper layer's
+            os.chmod(f"{directory}/{name}", mode)
+            if (root.st_uid, root.st_gid) != (os.geteuid(), os.getegid()):
+                os.chown(f"{directory}/{name}", root.st_uid, root.st_gid)
+    # A volatile overlay refuses to be mounted again until this is gone (Documentation/filesystems/overlayfs.rst).
+    for stale, remove in (("/volatile/dirty", os.unlink), ("/volatile", os.rmdir), ("", os.rmdir)):
+        try:
+            remove(f"{directory}/work/work/incompat{stale}")
+        except FileNotFoundError:
+            continue
+    if spec.net != POD or not record.pod_id:
+        files.write_network_files(directory, hostname_of(engine, record, spec), (record.name,), spec.add_hosts)
+
+
+def hostname_of(engine: Engine, record: ContainerRecord, spec: ContainerSpec) -> str:
+    if spec.uts == POD and record.pod_id:
+        pod = records.pod_spec(records.find_pod(engine.database, record.pod_id))
+        return pod.hostname or pod.name
+    if spec.uts.mode == "host":
+        return os.uname().nodename
+    return spec.hostname or short(record.id)
+
+
+def container_plan(engine: Engine, record: ContainerRecord, spec: ContainerSpec, terminal: Terminal) -> Plan:
+    """Return what a start of this container would do now."""
+    directory = engine.layout.container(record.id)
+    joins, infra = _joins(engine, record, spec)
+    shm_of = infra if spec.ipc == POD else _shm_of(engine, spec)
+    hostname = hostname_of(engine, record, spec)
+    of_pod = bool(record.pod_id) and spec.net == POD
+    shared = engine.layout.pod(record.pod_id) if of_pod else directory
+    cgroups = engine.cgroups
+    joined = {kind for join in joins for kind in join.kinds}
+    places = Places(
+        root=f"{directory}/merged" if spec.overlay else spec.rootfs,
+        hosts=f"{shared}/hosts",
+        hostname_file=f"{shared}/hostname",
+        resolv_conf=f"{shared}/resolv.conf",
+        container_env=f"{shared}/containerenv",
+        init=program_path("init") if spec.init else "",
+        cgroup_path=record.cgroup,
+        cgroup_mounts=_cgroup_mounts(engine),
+        hostname=hostname,
+        shared_shm=shm_of is not None,
+        namespace_paths=tuple((kind, f"/proc/{infra.pid if infra else 0}/ns/{kind}") for kind in sorted(joined)),
+    )
+    config = runtime_spec(spec, places)
+    tracked = cgroups.tracking_directory(record.cgroup)
+    seccomp, flags = seccomp_of(engine, spec)
+    around = Surroundings(
+        overlay=_overlay_options(spec.rootfs, directory) if spec.overlay else "",
+        target=f"{directory}/merged",
+        joins=joins,
+        shm_of=shm_of,
+        born_in=tracked if cgroups.clones_into_cgroup else "",
+        join_files=cgroups.join_files(record.cgroup),
+        seccomp=seccomp,
+        seccomp_flags=flags,
+        create_cwd=spec.create_working_directory,
+        devices=_host_devices() if spec.privileged else (),
+        keyring=f"_ses.{record.id}",
+    )
+    settings = _settings(engine, record, spec, terminal, tracked)
+    return plan(settings, container_ops(config, around))
+
+
+def _settings(
+    engine: Engine, record: ContainerRecord, spec: ContainerSpec, terminal: Terminal, tracked: str
+) -> list[Op]:
+    directory = engine.layout.container(record.id)
+    ops = [
+        Op("status", f"{directory}/status", engine.boot_id),
+        Op("log", f"{directory}/ctr.log"),
+        Op("attach", directory),
+        Op("detach"),
+        Op("group_kill", tracked),
+    ]
+    if spec.terminal:
+        ops.append(Op("terminal", terminal.columns, terminal.rows))
+    if spec.interactive:
+        ops.append(Op("standard_input"))
+    owner = records.parse_owner(record.owner)
+    if owner:
+        ops.append(Op("owner", owner.pid, owner.start_time))
+    if spec.remove:
+        ops.append(Op("finally", *cleanup_command(engine, record.id)))
+    return ops
+
+
+def cleanup_command(engine: Engine, identifier: str) -> tuple[str, ...]:
+    """Return the command that removes a container when it has ended and nobody is there to do it."""
+    import sys
+
+    package = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+    code = f"import sys; sys.path.insert(0, {package!r}); from pypod.engine.collect import main; main()"
+    return (sys.executable, "-I", "-S", "-c", code, engine.layout.root, identifier)
+
+
+def _joins(engine: Engine, record: ContainerRecord, spec: ContainerSpec) -> tuple[tuple[Join, ...], Process | None]:
+    """Return the namespaces to join, and the infra if it is one of those joined."""
+    joins: list[Join] = []
+    infra: Process | None = None
+    by_target: dict[Process, list[str]] = {}
+    for kind in _JOINABLE:
+        mode = spec.namespace(kind)
+        if mode == POD:
+            infra = infra or _infra(engine, record)
+            by_target.setdefault(infra, []).append(kind)
+        elif mode.mode == "container":
+            by_target.setdefault(_target(engine, mode, kind), []).append(kind)
+        elif mode.mode == "ns":
+            joins.append(Join(kinds=(kind,), path=mode.target))
+    for process, kinds in by_target.items():
+        inodes = engine.proc.namespaces(process.pid) or {}
+        known = tuple((kind, inodes[kind][1]) for kind in kinds if kind in inodes)
+        joins.append(Join(kinds=tuple(kinds), process=process, inodes=known))
+    return tuple(joins), infra
+
+
+def _infra(engine: Engine, record: ContainerRecord) -> Process:
+    pod = records.find_pod(engine.database, record.pod_id)
+    state = observe.container_state(engine.layout.container(pod.infra_id), engine.boot_id)
+    if not state.running:
+        raise PodBroken(
+            pod.name,
+            "Broken",
+            f"the infra container of pod {pod.name} is gone: its namespaces cannot be joined",
+            hint=f"pypod pod restart {pod.name} makes them anew",
+        )
+    return Process(state.pid, state.start_time)
+
+
+def _target(engine: Engine, mode: Mode, kind: str) -> Process:
+    other = records.find_container(engine.database, mode.target)
+    state = observe.container_state(engine.layout.container(other.id), engine.boot_id)
+    if not state.running:
+        raise WrongState(
+            other.name, state.status, f"cannot join the {kind} namespace of container {other.name}: it is not running"
+        )
+    return Process(state.pid, state.start_time)
+
+
+def _shm_of(engine: Engine, spec: ContainerSpec) -> Process | None:
+    return _target(engine, spec.ipc, "ipc") if spec.ipc.mode == "container" else None
+
+
+def _cgroup_mounts(engine: Engine) -> tuple[tuple[str, str], ...]:
+    """Where and what to mount below /sys/fs/cgroup: (target, v1 controller or empty for v2)."""
+    mode = engine.cgroups.mode
+    if mode == "unified":
+        return (("/sys/fs/cgroup", ""),)
+    return (("/sys/fs/cgroup/unified", ""),) if mode == "hybrid" else ()
+
+
+def seccomp_of(engine: Engine, spec: ContainerSpec) -> tuple[bytes, int]:
+    if spec.privileged or spec.seccomp == "unconfined":
+        return b"", 0
+    from pypod.runtime.seccomp import filter_and_flags
+
+    return filter_and_flags(spec.seccomp or None, frozenset(spec.capabilities), engine.layout.cache)
+
+
+def _overlay_options(lower: str, directory: str) -> str:
+    def escaped(path: str, characters: str) -> str:
+        for character in characters:
+            path = path.replace(character, f"\\{character}")
+        return path
+
+    below = escaped(lower, "\\,:")
+    own = escaped(directory, "\\,")
+    return f"lowerdir={below},upperdir={own}/upper,workdir={own}/work,volatile"
+
+
+def _host_devices() -> tuple[tuple[str, int, int], ...]:
+    """Return the device nodes directly in /dev, for --privileged."""
+    import stat
+
+    found = []
+    standard = {"null", "zero", "full", "random", "urandom", "tty", "console", "ptmx"}
+    for entry in os.scandir("/dev"):
+        if entry.name in standard or entry.is_symlink():
+            continue
+        status = entry.stat(follow_symlinks=False)
+        if stat.S_ISCHR(status.st_mode):
+            found.append((entry.path, os.major(status.st_rdev), os.minor(status.st_rdev)))
+    return tuple(sorted(found))

@@ -1,0 +1,187 @@
+"""End, kill and remove containers. Idempotent: what is not there any more is stopped and removed."""
+
+from __future__ import annotations
+
+import os
+import time
+
+from pypod.engine import observe
+from pypod.engine.boundary import Boundary
+from pypod.engine.locks import Lock
+from pypod.errors import DeadlineExceeded, WrongState
+from pypod.kernel import pidfd
+from pypod.kernel.abi import SIGKILL
+from pypod.store import records
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from pypod.engine.engine import Engine
+    from pypod.model.container import ContainerState
+    from pypod.store.records import ContainerRecord
+
+_KILL_TIMEOUT_S = 10.0
+
+
+class Running:
+    """A container that ran when we looked: its first process and its supervisor by descriptor."""
+
+    __slots__ = ("directory", "fd", "record", "state", "supervisor_fd")
+
+    def __init__(self, record: ContainerRecord, directory: str, state: ContainerState, fd: int) -> None:
+        self.record = record
+        self.directory = directory
+        self.state = state
+        self.fd = fd
+        found = pidfd.open_process(state.supervisor_pid, state.supervisor_start_time) if state.supervisor_pid else None
+        self.supervisor_fd = -1 if found is None else found
+
+    def close(self) -> None:
+        """Close the descriptors."""
+        os.close(self.fd)
+        if self.supervisor_fd >= 0:
+            os.close(self.supervisor_fd)
+
+
+def find_running(engine: Engine, record: ContainerRecord) -> Running | None:
+    """Return the running container of a record, None when it does not run."""
+    directory = engine.layout.container(record.id)
+    state = observe.container_state(directory, engine.boot_id)
+    fd = pidfd.open_process(state.pid, state.start_time) if state.running else None
+    return None if fd is None else Running(record, directory, state, fd)
+
+
+def stop(engine: Engine, record: ContainerRecord, timeout_s: float | None = None) -> bool:
+    """Stop one container; return whether it ran. See ``stop_all``."""
+    return bool(stop_all(engine, [record], timeout_s))
+
+
+def stop_all(engine: Engine, all_records: Iterable[ContainerRecord], timeout_s: float | None = None) -> list[str]:
+    """Stop containers side by side: each gets its stop signal, and SIGKILL when its time is over.
+
+    ``timeout_s`` replaces each one's own stop timeout. Whatever is left in a container's cgroup is killed. Returns
+    the ids of those that ran. Raises DeadlineExceeded when one could not even be killed.
+    """
+    found = (find_running(engine, record) for record in all_records)
+    running = [one for one in found if one is not None]
+    try:
+        deadlines = {one: _ask(one, timeout_s, engine) for one in running}
+        for one, deadline in deadlines.items():
+            if not pidfd.wait(one.fd, deadline - time.monotonic()):
+                _kill(engine, one)
+        for one in running:
+            _wait_until_recorded(one)
+            if not pidfd.wait(one.fd, _KILL_TIMEOUT_S):
+                raise DeadlineExceeded(f"kill container {one.record.name}", _KILL_TIMEOUT_S)
+            engine.cgroups.kill(one.record.cgroup)
+            engine.cgroups.remove(one.record.cgroup)
+    finally:
+        for one in running:
+            one.close()
+    return [one.record.id for one in running]
+
+
+def _ask(one: Running, timeout_s: float | None, engine: Engine) -> float:
+    """Send the stop signal; return the moment, on the monotonic clock, when patience ends."""
+    spec = records.container_spec(one.record)
+    patience_s = spec.stop_timeout_s if timeout_s is None else timeout_s
+    if patience_s <= 0 or not _can_hear(engine, one.state.pid, spec.stop_signal):
+        return time.monotonic()
+    pidfd.send_signal(one.fd, spec.stop_signal)
+    return time.monotonic() + patience_s
+
+
+def _can_hear(engine: Engine, pid: int, number: int) -> bool:
+    """Return whether a signal from outside reaches the process at all.
+
+    The first process of a pid namespace gets only signals that it handles or blocks (pid_namespaces(7)): for any other
+    the kernel drops it, and waiting ten seconds for an answer to what was never delivered helps nobody.
+    """
+    status = engine.proc.status(pid)
+    if status is None or len(status.nspid) < 2 or status.nspid[-1] != 1 or number == SIGKILL:
+        return True
+    heard = int(status.fields["SigCgt"], 16) | int(status.fields["SigBlk"], 16)
+    return bool(heard >> (number - 1) & 1)
+
+
+def _kill(engine: Engine, one: Running) -> None:
+    pidfd.send_signal(one.fd, SIGKILL)
+    engine.cgroups.kill(one.record.cgroup, timeout_s=0)
+
+
+def _wait_until_recorded(one: Running) -> None:
+    """The monitor ends after it has written the exit down; without a monitor there is nothing to wait for."""
+    if one.supervisor_fd >= 0:
+        pidfd.wait(one.supervisor_fd, _KILL_TIMEOUT_S)
+
+
+def kill(engine: Engine, record: ContainerRecord, number: int) -> None:
+    """Send a signal to the first process. Raises WrongState when the container does not run."""
+    one = find_running(engine, record)
+    if one is None:
+        state = observe.container_state(engine.layout.container(record.id), engine.boot_id)
+        raise WrongState(
+            record.name,
+            state.status,
+            f"can only kill running containers. {record.id} is in state {state.status}: container state improper",
+        )
+    try:
+        pidfd.send_signal(one.fd, number)
+        if number == SIGKILL:
+            pidfd.wait(one.fd, _KILL_TIMEOUT_S)
+            _wait_until_recorded(one)
+    finally:
+        one.close()
+
+
+def remove(engine: Engine, record: ContainerRecord, *, force: bool = False, timeout_s: float | None = None) -> None:
+    """Remove a container; with ``force`` stop it first. Gone already is fine.
+
+    The order makes a crash harmless: processes, cgroup, record, files. What is left has no record, and
+    ``system check`` collects it.
+    """
+    directory = engine.layout.container(record.id)
+    with Boundary(f"remove container {record.name}"):
+        state = observe.container_state(directory, engine.boot_id)
+        if state.running and not force:
+            raise WrongState(
+                record.name,
+                state.status,
+                f"cannot remove container {record.id} as it is {state.status} - running or paused containers cannot "
+                "be removed without force: container state improper",
+            )
+        if state.running:
+            stop(engine, record, timeout_s)
+        with Lock(directory):
+            if find_running(engine, record) is not None:
+                # started again between stop and lock
+                stop(engine, record, timeout_s)
+            engine.cgroups.kill(record.cgroup)
+            engine.cgroups.remove(record.cgroup)
+            records.remove_container(engine.database, record)
+            discard(engine, [directory])
+
+
+def discard(engine: Engine, directories: Iterable[str]) -> None:
+    """Move directories to the trash and have it emptied without anybody waiting for that."""
+    moved = []
+    for directory in directories:
+        target = f"{engine.layout.trash}/{os.path.basename(directory)}.{time.monotonic_ns():x}"
+        try:
+            os.rename(directory, target)
+        except FileNotFoundError:
+            continue
+        moved.append(target)
+    if moved:
+        empty_trash(engine, moved)
+
+
+def empty_trash(engine: Engine, paths: Iterable[str]) -> None:
+    """Delete what lies in the trash: by a program of its own that nobody waits for."""
+    from pypod.runtime.launcher import reap
+    from pypod.runtime.programs import path as program_path
+
+    program = program_path("discard")
+    actions = [(os.POSIX_SPAWN_OPEN, fd, "/dev/null", os.O_RDWR, 0) for fd in range(3)]
+    reap(os.posix_spawn(program, ["pypod-discard", *paths], {}, file_actions=actions))

@@ -1,0 +1,212 @@
+"""Every error pypod raises on purpose.
+
+The classes say what a caller can do about it; the fields say what it is about; the message is made from the fields.
+
+    PypodError
+    ├── InvalidSpec (ValueError)        an argument is wrong; nothing was done
+    ├── NotFound (LookupError)          no such pod or container
+    │   ├── NoSuchPod
+    │   └── NoSuchContainer
+    ├── AmbiguousName (LookupError)     a short id or name fits several objects
+    ├── AlreadyExists                   the name is taken
+    ├── InUse                           something else still needs it
+    ├── WrongState                      not possible in the state it is in
+    │   └── PodBroken                   the infra is gone while members live
+    ├── Unsupported                     this host or this version cannot
+    ├── PermissionDenied (PermissionError)   this user may not
+    ├── LaunchFailed                    a kernel operation of a start failed
+    │   ├── CommandNotFound             exit code 127
+    │   └── CommandNotExecutable        exit code 126
+    ├── StoreError                      the database is damaged or from a newer pypod
+    ├── SystemFailure                   the system refused a call of the engine itself
+    └── DeadlineExceeded (TimeoutError)
+"""
+
+from __future__ import annotations
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from typing import Any
+
+__all__ = [
+    "AlreadyExists",
+    "AmbiguousName",
+    "CommandNotExecutable",
+    "CommandNotFound",
+    "DeadlineExceeded",
+    "InUse",
+    "InvalidSpec",
+    "LaunchFailed",
+    "NoSuchContainer",
+    "NoSuchPod",
+    "NotFound",
+    "PermissionDenied",
+    "PodBroken",
+    "PypodError",
+    "StoreError",
+    "SystemFailure",
+    "Unsupported",
+    "WrongState",
+]
+
+
+class PypodError(Exception):
+    """Root of the tree. ``hint`` says what to do next, or is empty."""
+
+    def __init__(self, message: str, *, hint: str = "") -> None:
+        super().__init__(message)
+        self.message = message
+        self.hint = hint
+
+    def __str__(self) -> str:
+        return f"{self.message}: {self.hint}" if self.hint else self.message
+
+    def __reduce__(self) -> tuple[Callable[..., Any], tuple[Any, ...]]:
+        # Errors cross process borders (multiprocessing, pytest-xdist); keyword-only fields need help to survive.
+        return _rebuild, (type(self), self.args, self.__dict__.copy())
+
+
+def _rebuild(cls: type[PypodError], args: tuple[Any, ...], fields: dict[str, Any]) -> PypodError:
+    error = cls.__new__(cls)
+    error.args = args
+    error.__dict__.update(fields)
+    return error
+
+
+class InvalidSpec(PypodError, ValueError):
+    """An argument is wrong. ``argument`` names it as the caller wrote it; nothing was done."""
+
+    def __init__(self, argument: str, message: str, *, hint: str = "") -> None:
+        super().__init__(message, hint=hint)
+        self.argument = argument
+
+
+class NotFound(PypodError, LookupError):
+    """There is no object of ``kind`` that ``ref`` names."""
+
+    kind = "object"
+
+    def __init__(self, ref: str, *, hint: str = "") -> None:
+        super().__init__(f'no {self.kind} with name or ID "{ref}" found: no such {self.kind}', hint=hint)
+        self.ref = ref
+
+
+class NoSuchPod(NotFound):
+    kind = "pod"
+
+
+class NoSuchContainer(NotFound):
+    kind = "container"
+
+
+class AmbiguousName(PypodError, LookupError):
+    """``ref`` is the beginning of the ids of several objects: ``matches``."""
+
+    def __init__(self, kind: str, ref: str, matches: tuple[str, ...]) -> None:
+        super().__init__(f"more than one result for {kind} name or ID {ref}", hint="give more characters of the ID")
+        self.kind = kind
+        self.ref = ref
+        self.matches = matches
+
+
+class AlreadyExists(PypodError):
+    """``name`` is taken by ``holder_kind`` ``holder_id``."""
+
+    def __init__(self, kind: str, name: str, holder_kind: str, holder_id: str) -> None:
+        super().__init__(
+            f'creating {kind} storage: the {kind} name "{name}" is already in use by {holder_kind} {holder_id}. '
+            f"You have to remove that {holder_kind} to be able to reuse that name: that name is already in use"
+        )
+        self.kind = kind
+        self.name = name
+        self.holder_kind = holder_kind
+        self.holder_id = holder_id
+
+
+class InUse(PypodError):
+    """Something else still needs the object ``ref``."""
+
+    def __init__(self, ref: str, message: str, *, hint: str = "") -> None:
+        super().__init__(message, hint=hint)
+        self.ref = ref
+
+
+class WrongState(PypodError):
+    """The object ``ref`` is in ``state``, which does not allow this."""
+
+    def __init__(self, ref: str, state: str, message: str, *, hint: str = "") -> None:
+        super().__init__(message, hint=hint)
+        self.ref = ref
+        self.state = state
+
+
+class PodBroken(WrongState):
+    """The pod's infra died while members live: its namespaces can be joined by nobody new."""
+
+
+class Unsupported(PypodError):
+    """This host, kernel or version of pypod cannot do it; ``feature`` names what is missing."""
+
+    def __init__(self, feature: str, message: str, *, hint: str = "") -> None:
+        super().__init__(message, hint=hint)
+        self.feature = feature
+
+
+class PermissionDenied(PypodError, PermissionError):
+    """The caller lacks a privilege; ``operation`` names what was tried."""
+
+    def __init__(self, operation: str, message: str, *, hint: str = "") -> None:
+        super().__init__(message, hint=hint)
+        self.operation = operation
+
+
+class LaunchFailed(PypodError):
+    """A kernel operation of a start failed.
+
+    ``operation`` is the step in words, ``call`` the system call, ``errno`` its error number.
+    """
+
+    exit_code = 126
+
+    def __init__(self, operation: str, call: str, errno: int, *, message: str = "", hint: str = "") -> None:
+        import os
+
+        super().__init__(message or f"{operation}: {call}: {os.strerror(errno)}", hint=hint)
+        self.operation = operation
+        self.call = call
+        self.errno = errno
+
+
+class CommandNotFound(LaunchFailed):
+    exit_code = 127
+
+
+class CommandNotExecutable(LaunchFailed):
+    exit_code = 126
+
+
+class StoreError(PypodError):
+    """The database at ``path`` cannot be used."""
+
+    def __init__(self, path: str, message: str, *, hint: str = "") -> None:
+        super().__init__(message, hint=hint)
+        self.path = path
+
+
+class SystemFailure(PypodError):
+    """The system refused a call of the engine itself (disk, memory, descriptors); ``errno`` says why."""
+
+    def __init__(self, operation: str, number: int, message: str, *, hint: str = "") -> None:
+        super().__init__(message, hint=hint)
+        self.operation = operation
+        self.errno = number
+
+
+class DeadlineExceeded(PypodError, TimeoutError):
+    """``timeout_s`` seconds passed before ``operation`` was done."""
+
+    def __init__(self, operation: str, timeout_s: float) -> None:
+        super().__init__(f"{operation}: not done after {timeout_s:g} seconds")
+        self.operation = operation
+        self.timeout_s = timeout_s

@@ -1,0 +1,182 @@
+"""The driver for hosts whose controllers are v1 trees: legacy, or hybrid with a v2 tree to track processes in."""
+
+from __future__ import annotations
+
+import errno
+import os
+import time
+
+from pypod.errors import DeadlineExceeded, Unsupported
+from pypod.kernel.cgroups import tree
+from pypod.kernel.cgroups.v2 import UnifiedDriver
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from pypod.kernel.cgroups.detect import Hierarchies
+
+_FREEZER = "freezer"
+_CPUSET_FILES = ("cpuset.cpus", "cpuset.mems")
+
+
+class LegacyDriver:
+    """Groups in several v1 trees. The contract is that of ``driver.Driver``."""
+
+    __slots__ = ("_directories", "_tracking", "mode")
+
+    def __init__(self, hierarchies: Hierarchies) -> None:
+        self.mode = hierarchies.mode
+        # A named tree ("name=systemd") limits nothing and belongs to whoever named it.
+        self._directories = {
+            name: hierarchy.directory
+            for hierarchy in hierarchies.legacy
+            for name in hierarchy.controllers
+            if "=" not in name
+        }
+        self._tracking: UnifiedDriver | TrackingTree
+        if hierarchies.unified is not None:
+            self._tracking = UnifiedDriver(hierarchies.unified.directory)
+        else:
+            freezer = self._directories.get(_FREEZER)
+            first = next(iter(self._directories.values()), hierarchies.legacy[0].directory)
+            self._tracking = TrackingTree(freezer or first, freezes=freezer is not None)
+
+    @property
+    def clones_into_cgroup(self) -> bool:
+        return self._tracking.clones_into_cgroup
+
+    def controllers(self) -> tuple[str, ...]:
+        return tuple(sorted(self._directories))
+
+    def create(self, path: str, controllers: tuple[str, ...] = ()) -> None:
+        groups = self._groups(path, controllers)
+        self._tracking.create(path)
+        for directory in groups:
+            tree.make(directory)
+        if "cpuset" in controllers:
+            _fill_cpuset(self._directories["cpuset"], path)
+
+    def tracking_directory(self, path: str) -> str:
+        return self._tracking.tracking_directory(path)
+
+    def join_files(self, path: str, controllers: tuple[str, ...] = ()) -> tuple[str, ...]:
+        files = [*self._tracking.join_files(path), *(f"{group}/tasks" for group in self._groups(path, controllers))]
+        return tuple(dict.fromkeys(files))
+
+    def processes(self, path: str) -> list[int]:
+        return self._tracking.processes(path)
+
+    def is_empty(self, path: str) -> bool:
+        return self._tracking.is_empty(path)
+
+    def kill(self, path: str, *, timeout_s: float = 5.0) -> bool:
+        return self._tracking.kill(path, timeout_s=timeout_s)
+
+    def freeze(self, path: str, frozen: bool, *, timeout_s: float = 2.0) -> None:
+        self._tracking.freeze(path, frozen, timeout_s=timeout_s)
+
+    def is_frozen(self, path: str) -> bool:
+        return self._tracking.is_frozen(path)
+
+    def remove(self, path: str, *, timeout_s: float = 1.0) -> bool:
+        deadline_s = time.monotonic() + timeout_s
+        # Which trees the group was made in is not remembered; asking a tree that has none costs 2 us.
+        roots = dict.fromkeys((self._tracking.root, *self._directories.values()))
+        # One busy tree must not keep the others from being cleaned.
+        busy = [root for root in roots if not tree.remove(tree.locate(root, path), deadline_s)]
+        return not busy
+
+    def _groups(self, path: str, controllers: tuple[str, ...]) -> tuple[str, ...]:
+        """Return the directories of a group; controllers that are mounted together share one."""
+        for name in controllers:
+            if name not in self._directories:
+                raise Unsupported(name, f"cgroup controller {name} is not available on this host")
+        return tuple(dict.fromkeys(tree.locate(self._directories[name], path) for name in controllers))
+
+
+class TrackingTree:
+    """A v1 tree that knows which processes belong to a group."""
+
+    __slots__ = ("_freezes", "root")
+
+    clones_into_cgroup = False
+
+    def __init__(self, root: str, *, freezes: bool) -> None:
+        self.root = root
+        self._freezes = freezes
+
+    def create(self, path: str) -> None:
+        tree.make(tree.locate(self.root, path))
+
+    def tracking_directory(self, path: str) -> str:
+        return tree.locate(self.root, path)
+
+    def join_files(self, path: str) -> tuple[str, ...]:
+        return (f"{tree.locate(self.root, path)}/tasks",)
+
+    def processes(self, path: str) -> list[int]:
+        return tree.processes(tree.locate(self.root, path))
+
+    def is_empty(self, path: str) -> bool:
+        return not self.processes(path)
+
+    def kill(self, path: str, *, timeout_s: float = 5.0) -> bool:
+        directory = tree.locate(self.root, path)
+        has_caller = os.getpid() in tree.processes(directory)
+        return tree.kill_members(
+            directory,
+            timeout_s,
+            hold=lambda: None if has_caller else self._hold(directory),
+            release=lambda: self._release(directory),
+        )
+
+    def freeze(self, path: str, frozen: bool, *, timeout_s: float = 2.0) -> None:
+        directory = tree.locate(self.root, path)
+        if not self._freezes:
+            raise Unsupported(_FREEZER, "cgroup controller freezer is not available on this host")
+        if not tree.exists(directory):
+            raise FileNotFoundError(errno.ENOENT, "no such cgroup", directory)
+        if frozen:
+            tree.refuse_caller(directory, path)
+        state = "FROZEN" if frozen else "THAWED"
+        if not tree.wait_until(lambda: _set_state(directory, state), timeout_s):
+            _set_state(directory, "THAWED")
+            raise DeadlineExceeded(f"{'freezing' if frozen else 'thawing'} cgroup {path}", timeout_s)
+
+    def is_frozen(self, path: str) -> bool:
+        return self._freezes and _state(tree.locate(self.root, path)) == "FROZEN"
+
+    def _hold(self, directory: str) -> None:
+        if self._freezes:
+            tree.wait_until(lambda: _set_state(directory, "FROZEN"), tree.HOLD_S)
+
+    def _release(self, directory: str) -> None:
+        # The dead of the v1 freezer stay in it until thawed, and each group below has a state of its own.
+        if self._freezes:
+            for group in tree.descend(directory):
+                _set_state(group, "THAWED")
+
+
+def _state(directory: str) -> str:
+    return tree.read(f"{directory}/freezer.state").strip()
+
+
+def _set_state(directory: str, state: str) -> bool:
+    """Ask the freezer for a state and return whether it has been reached.
+
+    A group can stay FREEZING until it is asked again (Documentation/admin-guide/cgroup-v1/freezer-subsystem.rst).
+    """
+    tree.write(f"{directory}/freezer.state", state)
+    return _state(directory) == state
+
+
+def _fill_cpuset(root: str, path: str) -> None:
+    """Give a group and its parents the processors and memory nodes of the group above, where they have none.
+
+    A v1 cpuset begins empty and admits no process until both are set (cpuset(7)).
+    """
+    directory = root
+    for component in path.split("/")[1:]:
+        above, directory = directory, f"{directory}/{component}"
+        for name in _CPUSET_FILES:
+            if not tree.read(f"{directory}/{name}").strip():
+                tree.write(f"{directory}/{name}", tree.read(f"{above}/{name}"))

@@ -1,0 +1,221 @@
+"""Read processes from /proc. A process that is gone is normal here: every reader answers None for it.
+
+Files are read with os.open and os.read: a list of 1,000 containers reads 2,000 stat files, and a file object would
+triple the 4 us each takes.
+"""
+
+from __future__ import annotations
+
+import os
+
+from pypod.kernel.abi import KINDS
+
+_FLAGS = os.O_RDONLY | os.O_CLOEXEC
+# ENOENT: no such pid, or hidden by hidepid. ESRCH: it went between open and read.
+VANISHED = (FileNotFoundError, ProcessLookupError)
+
+# Positions in /proc/PID/stat counted from the state letter, which is field 3 of proc_pid_stat(5).
+_STATE = 0
+_PPID = 1
+_NUM_THREADS = 17
+_START_TIME = 19
+
+
+def read_bytes(path: str) -> bytes:
+    """Return the whole content of a file of /proc or /sys. Raises OSError."""
+    fd = os.open(path, _FLAGS)
+    try:
+        content = chunk = os.read(fd, 65536)
+        # Files made of records (mountinfo, cgroup.procs) come a page at a time, so only an empty read is the end.
+        while chunk:
+            chunk = os.read(fd, 65536)
+            content += chunk
+        return content
+    finally:
+        os.close(fd)
+
+
+def read_text(path: str, default: str = "") -> str:
+    """Return a file as text without its last newline, or ``default`` when it is not there."""
+    try:
+        return os.fsdecode(read_bytes(path)).rstrip("\n")
+    except VANISHED:
+        return default
+
+
+class Stat:
+    """What /proc/PID/stat said at one instant. ``start_time`` is in clock ticks since boot."""
+
+    __slots__ = ("comm", "num_threads", "pid", "ppid", "start_time", "state")
+
+    def __init__(self, pid: int, line: bytes) -> None:
+        # The name stands in parentheses and may contain any byte, parentheses too; what follows it may not.
+        head, _, tail = line.rpartition(b")")
+        fields = tail.split()
+        self.pid = pid
+        self.comm = _unescape(os.fsdecode(head[head.index(b"(") + 1 :]))
+        self.state = fields[_STATE].decode()
+        self.ppid = int(fields[_PPID])
+        self.num_threads = int(fields[_NUM_THREADS])
+        self.start_time = int(fields[_START_TIME])
+
+    @property
+    def is_gone(self) -> bool:
+        """Whether the process has ended, reaped or not."""
+        return _is_gone(self.state, self.num_threads)
+
+
+class Status:
+    """What /proc/PID/status said at one instant.
+
+    ``uids`` and ``gids`` are (real, effective, saved, file system). ``capabilities`` maps inh, prm, eff, bnd and amb
+    to bit masks. ``nspid`` is the pid in each pid namespace, from the reader's inwards. ``fields`` has every line.
+    """
+
+    __slots__ = ("capabilities", "fields", "gids", "groups", "nspid", "uids")
+
+    def __init__(self, fields: dict[str, str]) -> None:
+        self.fields = fields
+        self.uids = _numbers(fields, "Uid")
+        self.gids = _numbers(fields, "Gid")
+        self.groups = _numbers(fields, "Groups")
+        self.nspid = _numbers(fields, "NSpid") or _numbers(fields, "Pid")
+        self.capabilities = {
+            name.lower(): int(fields[f"Cap{name}"], 16)
+            for name in ("Inh", "Prm", "Eff", "Bnd", "Amb")
+            if f"Cap{name}" in fields
+        }
+
+    @property
+    def uid(self) -> int:
+        """The effective user id."""
+        return self.uids[1]
+
+    @property
+    def gid(self) -> int:
+        """The effective group id."""
+        return self.gids[1]
+
+    @property
+    def no_new_privs(self) -> bool:
+        return self.fields.get("NoNewPrivs") == "1"
+
+    @property
+    def seccomp_mode(self) -> int | None:
+        """0 none, 1 strict, 2 filter; None when the kernel is built without seccomp."""
+        mode = self.fields.get("Seccomp")
+        return None if mode is None else int(mode)
+
+
+class Proc:
+    """A mounted proc file system, or a directory that looks like one.
+
+    ``pid`` may be ``"self"`` where a str is accepted. A file the caller may not read raises PermissionError.
+    """
+
+    __slots__ = ("root",)
+
+    def __init__(self, root: str = "/proc") -> None:
+        self.root = root
+
+    def pids(self) -> list[int]:
+        """Return the processes that exist now, in ascending order."""
+        return sorted(int(name) for name in os.listdir(self.root) if name.isdigit())
+
+    def stat(self, pid: int) -> Stat | None:
+        line = self._stat_line(pid)
+        return None if line is None else Stat(pid, line)
+
+    def start_time(self, pid: int) -> int | None:
+        """Return when the process started, in clock ticks since boot; a zombie still has a start time.
+
+        With the pid and the boot id it names a process for good. The kernel adds the offset of the *reader's* time
+        namespace (do_task_stat in fs/proc/array.c), so compare only what one time namespace has read.
+        """
+        line = self._stat_line(pid)
+        return None if line is None else int(line[line.rindex(b")") + 2 :].split(b" ", 20)[_START_TIME])
+
+    def is_running(self, pid: int, start_time: int) -> bool:
+        """Return whether this very process still runs: the same start time, and not a zombie."""
+        line = self._stat_line(pid)
+        if line is None:
+            return False
+        fields = line[line.rindex(b")") + 2 :].split(b" ", 20)
+        return int(fields[_START_TIME]) == start_time and not _is_gone(
+            fields[_STATE].decode(), int(fields[_NUM_THREADS])
+        )
+
+    def namespaces(self, pid: int | str) -> dict[str, tuple[int, int]] | None:
+        """Return kind -> (device, inode) of the namespaces of a process.
+
+        A kind this kernel is built without is left out, and so are those a zombie has given up already (it keeps
+        user and pid).
+        """
+        found = {}
+        for kind in KINDS:
+            try:
+                info = os.stat(f"{self.root}/{pid}/ns/{kind}")
+            except VANISHED:
+                continue
+            found[kind] = (info.st_dev, info.st_ino)
+        return found or None
+
+    def status(self, pid: int | str) -> Status | None:
+        try:
+            text = os.fsdecode(read_bytes(f"{self.root}/{pid}/status"))
+        except VANISHED:
+            return None
+        pairs = (line.partition(":") for line in text.split("\n"))
+        return Status({name: value.strip() for name, _, value in pairs if name})
+
+    def cgroups(self, pid: int | str) -> dict[str, str] | None:
+        """Return controller -> path in its hierarchy; the key of the v2 tree is the empty string.
+
+        The path of a group that was removed under a process ends in " (deleted)".
+        """
+        try:
+            return parse_cgroup(os.fsdecode(read_bytes(f"{self.root}/{pid}/cgroup")))
+        except VANISHED:
+            return None
+
+    def boot_id(self) -> str:
+        """Return the identifier of this boot of the machine, empty when the kernel does not tell."""
+        return read_text(f"{self.root}/sys/kernel/random/boot_id")
+
+    def _stat_line(self, pid: int) -> bytes | None:
+        try:
+            fd = os.open(f"{self.root}/{pid}/stat", _FLAGS)
+        except VANISHED:
+            return None
+        try:
+            return os.read(fd, 4096) or None
+        except VANISHED:
+            return None
+        finally:
+            os.close(fd)
+
+
+def parse_cgroup(text: str) -> dict[str, str]:
+    """Parse /proc/PID/cgroup: controller -> path, co-mounted controllers each under their own name."""
+    found = {}
+    for line in text.splitlines():
+        _hierarchy, controllers, path = line.split(":", 2)
+        for controller in controllers.split(","):
+            found[controller] = path
+    return found
+
+
+def _is_gone(state: str, num_threads: int) -> bool:
+    # A leader that left by pthread_exit reads as Z while its threads work on: the process ends with the last of them.
+    return state in ("Z", "X", "x") and num_threads <= 1
+
+
+def _numbers(fields: dict[str, str], name: str) -> tuple[int, ...]:
+    return tuple(int(word) for word in fields.get(name, "").split())
+
+
+def _unescape(comm: str) -> str:
+    # The kernel writes newline and backslash as \n and \\ (proc_task_name, ESCAPE_SPACE | ESCAPE_SPECIAL).
+    if "\\" not in comm:
+        return comm
+    return "\\".join(part.replace("\\n", "\n") for part in comm.split("\\\\"))

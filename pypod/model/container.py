@@ -1,0 +1,134 @@
+"""What was asked of a container, and what was observed of it."""
+
+from __future__ import annotations
+
+from pypod.errors import InvalidSpec
+from pypod.kernel.abi import SIGTERM
+from pypod.model.ids import check_hostname, check_name
+from pypod.model.mount import Mount
+from pypod.model.namespace import POD, PRIVATE, Mode
+from pypod.model.value import Value
+
+DEFAULT_SHM_BYTES = 65_536_000  # podman's 65536k in its own counting
+DEFAULT_STOP_TIMEOUT_S = 10
+DEFAULT_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+
+
+class Ulimit(Value):
+    """A resource limit: the OCI name (``RLIMIT_NOFILE``), soft and hard; -1 is unlimited."""
+
+    name: str
+    soft: int
+    hard: int
+
+
+class ContainerSpec(Value):
+    """What was asked. Frozen, stored, and never changed once the container exists."""
+
+    name: str
+    command: tuple[str, ...] = ()
+    entrypoint: tuple[str, ...] = ()
+    rootfs: str
+    overlay: bool = True
+    image: str = ""
+    pod_id: str = ""
+    environment: tuple[tuple[str, str], ...] = ()
+    working_directory: str = "/"
+    create_working_directory: bool = False
+    user: str = ""
+    groups: tuple[str, ...] = ()
+    hostname: str = ""
+    add_hosts: tuple[str, ...] = ()
+    capabilities: tuple[str, ...] = ()
+    privileged: bool = False
+    seccomp: str = ""
+    no_new_privileges: bool = False
+    masks: tuple[str, ...] = ()
+    unmasks: tuple[str, ...] = ()
+    mounts: tuple[Mount, ...] = ()
+    read_only: bool = False
+    net: Mode = PRIVATE
+    pid: Mode = PRIVATE
+    ipc: Mode = PRIVATE
+    uts: Mode = PRIVATE
+    cgroup: Mode = PRIVATE
+    user_namespace: Mode = Mode(mode="host")
+    init: bool = False
+    ulimits: tuple[Ulimit, ...] = ()
+    sysctls: tuple[tuple[str, str], ...] = ()
+    labels: tuple[tuple[str, str], ...] = ()
+    stop_signal: int = SIGTERM
+    stop_timeout_s: int = DEFAULT_STOP_TIMEOUT_S
+    shm_size_bytes: int = DEFAULT_SHM_BYTES
+    interactive: bool = False
+    terminal: bool = False
+    remove: bool = False
+    cgroup_parent: str = ""
+    umask: int = 0o022
+
+    def check(self) -> None:
+        check_name(self.name)
+        if not self.rootfs.startswith("/"):
+            raise InvalidSpec("--rootfs", f"invalid rootfs {self.rootfs!r}: must be an absolute path")
+        if not self.entrypoint and not self.command:
+            raise InvalidSpec("command", "no command or entrypoint provided, and no CMD or ENTRYPOINT from image")
+        if not self.working_directory.startswith("/"):
+            raise InvalidSpec(
+                "--workdir",
+                f"the working directory {self.working_directory!r} is invalid, it needs to be an absolute path",
+            )
+        if self.hostname:
+            check_hostname(self.hostname)
+            if self.uts != PRIVATE:
+                whose = "the pod's" if self.uts == POD else "another's"
+                raise InvalidSpec(
+                    "--hostname",
+                    f"cannot set hostname when running in {whose} UTS namespace: invalid configuration",
+                    hint="give --hostname to the pod, or the container --uts private",
+                )
+        if any("\0" in word for word in (*self.command, *self.entrypoint, *(f"{k}{v}" for k, v in self.environment))):
+            raise InvalidSpec("command", "arguments and variables must not hold a NUL byte")
+        if not 0 <= self.stop_timeout_s <= 2**31:
+            raise InvalidSpec("--stop-timeout", f"invalid stop timeout {self.stop_timeout_s}: must not be negative")
+        if self.shm_size_bytes < 0:
+            raise InvalidSpec("--shm-size", "shm size must not be negative")
+
+    @property
+    def arguments(self) -> tuple[str, ...]:
+        """The command line that is run: entrypoint and command."""
+        return (*self.entrypoint, *self.command)
+
+    def namespace(self, kind: str) -> Mode:
+        """Return the mode of one kind of namespace; mount namespaces are always private."""
+        if kind == "user":
+            return self.user_namespace
+        return PRIVATE if kind == "mnt" else getattr(self, kind)
+
+
+class ContainerState(Value):
+    """What was observed at one instant.
+
+    ``status`` is created, running, paused or exited. ``exit_code`` is None while there is none and also when nobody
+    saw the end: then ``exit_code_known`` is False. Times are nanoseconds since the epoch, 0 when there was no such
+    moment. ``pid`` and ``start_time`` (clock ticks since boot) are those of the first process, 0 when it is gone.
+    """
+
+    status: str
+    pid: int = 0
+    start_time: int = 0
+    supervisor_pid: int = 0
+    supervisor_start_time: int = 0
+    started_ns: int = 0
+    finished_ns: int = 0
+    exit_code: int | None = None
+    signal: int = 0
+
+    @property
+    def running(self) -> bool:
+        """Whether there are processes: running or paused."""
+        return self.status in ("running", "paused")
+
+    @property
+    def exit_code_known(self) -> bool:
+        """False when the container ended and nobody saw how."""
+        return self.status != "exited" or self.exit_code is not None

@@ -1,0 +1,141 @@
+"""Mounts a user asks for: the currency between the command line, images, volumes and the compiler."""
+
+from __future__ import annotations
+
+from pypod.errors import InvalidSpec
+from pypod.model.value import Value
+
+PROPAGATIONS = ("rprivate", "private", "rslave", "slave")
+
+
+class Mount(Value):
+    """One mount in a container.
+
+    ``type`` is ``bind`` or ``tmpfs``; ``source`` the host's path of a bind; ``target`` an absolute path in the
+    container; ``options`` the file system's own (``size=64m``); the rest is what the kernel calls attributes.
+    """
+
+    type: str
+    target: str
+    source: str = ""
+    read_only: bool = False
+    no_suid: bool = False
+    no_dev: bool = False
+    no_exec: bool = False
+    recursive: bool = True
+    propagation: str = "rprivate"
+    options: tuple[str, ...] = ()
+    argument: str = "--mount"
+
+    def check(self) -> None:
+        if self.type not in ("bind", "tmpfs"):
+            raise InvalidSpec(self.argument, f"invalid filesystem type {self.type!r}", hint="use bind or tmpfs")
+        if not self.target.startswith("/"):
+            raise InvalidSpec(self.argument, f"invalid container path {self.target!r}, must be an absolute path")
+        if "\0" in self.target or "\0" in self.source:
+            raise InvalidSpec(self.argument, "a path must not hold a NUL byte")
+        if self.target.rstrip("/") == "" or self.target.split("/").count(".."):
+            raise InvalidSpec(self.argument, f"invalid container path {self.target!r}: it must name a place below /")
+        if self.type == "bind" and not self.source.startswith("/"):
+            raise InvalidSpec(self.argument, f"invalid host path {self.source!r}, must be an absolute path")
+        if self.propagation not in PROPAGATIONS:
+            raise InvalidSpec(self.argument, f"unsupported mount propagation {self.propagation!r}")
+
+
+_FLAGS: dict[str, tuple[str, bool]] = {
+    "ro": ("read_only", True),
+    "readonly": ("read_only", True),
+    "rw": ("read_only", False),
+    "nosuid": ("no_suid", True),
+    "suid": ("no_suid", False),
+    "nodev": ("no_dev", True),
+    "dev": ("no_dev", False),
+    "noexec": ("no_exec", True),
+    "exec": ("no_exec", False),
+    "bind": ("recursive", False),
+    "rbind": ("recursive", True),
+}
+_TRUE = frozenset(("", "true", "1", "t", "True", "TRUE"))
+
+
+def _flags(words: list[str], argument: str) -> dict[str, object]:
+    fields: dict[str, object] = {}
+    for word in words:
+        if word in _FLAGS:
+            name, value = _FLAGS[word]
+            fields[name] = value
+        elif word in PROPAGATIONS:
+            fields["propagation"] = word
+        elif word in ("z", "Z"):
+            continue  # SELinux labels: nothing to do where there is none, as in podman
+        else:
+            raise InvalidSpec(argument, f"invalid mount option {word!r}")
+    return fields
+
+
+def parse_volume(text: str, argument: str = "--volume") -> Mount:
+    """Read ``HOST-DIR:CONTAINER-DIR[:OPTIONS]`` as podman's -v. Named volumes come with images."""
+    parts = text.split(":")
+    if len(parts) not in (2, 3) or not all(parts[:2]):
+        raise InvalidSpec(argument, f"incorrect volume format {text!r}, should be host-dir:ctr-dir[:option]")
+    if not parts[0].startswith("/"):
+        raise InvalidSpec(
+            argument,
+            f"invalid host path {parts[0]!r}: named volumes are not available yet",
+            hint="give an absolute path",
+        )
+    fields = _flags(parts[2].split(",") if len(parts) == 3 else [], argument)
+    return Mount(type="bind", source=parts[0], target=parts[1], argument=argument, **fields)  # type: ignore[arg-type]
+
+
+def parse_tmpfs(text: str, argument: str = "--tmpfs") -> Mount:
+    """Read ``DIRECTORY[:OPTIONS]`` as podman's --tmpfs: nosuid, nodev, noexec and writable unless told otherwise."""
+    target, _, options = text.partition(":")
+    fields: dict[str, object] = {"no_suid": True, "no_dev": True}
+    own: list[str] = []
+    for word in options.split(",") if options else ():
+        if "=" in word:
+            own.append(word)
+        else:
+            fields.update(_flags([word], argument))
+    return Mount(type="tmpfs", target=target, options=tuple(own), argument=argument, **fields)  # type: ignore[arg-type]
+
+
+_KEYS = {
+    "source": "source",
+    "src": "source",
+    "target": "target",
+    "destination": "target",
+    "dst": "target",
+    "dest": "target",
+}
+
+
+def parse_mount(text: str, argument: str = "--mount") -> Mount:
+    """Read ``type=bind,source=/a,target=/b,ro`` as podman's --mount."""
+    fields: dict[str, object] = {}
+    own: list[str] = []
+    kind = ""
+    for word in text.split(","):
+        key, _, value = word.partition("=")
+        if key == "type":
+            kind = value
+        elif key in _KEYS:
+            fields[_KEYS[key]] = value
+        elif key in ("tmpfs-size", "tmpfs-mode"):
+            own.append(f"{key[6:]}={value}")
+        elif key in ("bind-propagation", "propagation"):
+            fields["propagation"] = value
+        elif key == "bind-nonrecursive":
+            fields["recursive"] = value not in _TRUE
+        elif key in ("ro", "readonly", "rw"):
+            fields["read_only"] = (value in _TRUE) == (key != "rw")
+        else:
+            fields.update(_flags([word], argument))
+    if not kind:
+        raise InvalidSpec(argument, f"invalid mount {text!r}: type=bind or type=tmpfs is missing")
+    if "target" not in fields:
+        raise InvalidSpec(argument, f"invalid mount {text!r}: must set volume destination")
+    if kind == "tmpfs":
+        fields = {"no_suid": True, "no_dev": True, **fields}
+    return Mount(type=kind, options=tuple(own), argument=argument, **fields)  # type: ignore[arg-type]

@@ -1,0 +1,68 @@
+"""How a container takes part in each kind of namespace."""
+
+from __future__ import annotations
+
+from pypod.errors import InvalidSpec
+from pypod.model.value import Value
+
+# The flag of each kind, and the modes podman documents for it. "none" for net is a private one with lo only.
+FLAGS = {
+    "net": "--network",
+    "pid": "--pid",
+    "ipc": "--ipc",
+    "uts": "--uts",
+    "cgroup": "--cgroupns",
+    "user": "--userns",
+}
+_MODES = {
+    "net": ("none", "private", "host", "container", "ns", "pod"),
+    "pid": ("private", "host", "container", "ns", "pod"),
+    "ipc": ("private", "host", "container", "ns", "pod", "none", "shareable"),
+    "uts": ("private", "host", "container", "ns", "pod"),
+    "cgroup": ("private", "host", "container", "ns", "pod"),
+    "user": ("host", "pod"),
+}
+SHAREABLE = ("ipc", "net", "uts", "pid", "user", "cgroup")
+DEFAULT_SHARE = ("ipc", "net", "uts")
+
+
+class Mode(Value):
+    """One of ``private``, ``host``, ``pod`` (the infra's), ``container`` (of ``target``), ``ns`` (at ``target``)."""
+
+    mode: str
+    target: str = ""
+
+    def __str__(self) -> str:
+        return f"{self.mode}:{self.target}" if self.target else self.mode
+
+
+PRIVATE = Mode(mode="private")
+HOST = Mode(mode="host")
+POD = Mode(mode="pod")
+
+
+def parse_mode(kind: str, text: str) -> Mode:
+    """Read ``host``, ``container:NAME`` or ``ns:PATH``; raise InvalidSpec naming the flag of ``kind``."""
+    mode, colon, target = text.partition(":")
+    needs_target = mode in ("container", "ns")
+    if mode not in _MODES[kind] or needs_target != bool(target) or (colon and not needs_target):
+        hint = "bridge networks are not available yet: use none, host, container:ID or ns:PATH" if kind == "net" else ""
+        raise InvalidSpec(FLAGS[kind], f"invalid {kind} namespace mode {text!r}", hint=hint)
+    if mode in ("none", "shareable"):
+        return PRIVATE
+    return Mode(mode=mode, target=target)
+
+
+def parse_share(text: str) -> tuple[str, ...]:
+    """Read podman's --share: a comma-separated list of kinds, ``+kind`` to add to the default, or ``none``."""
+    if text in ("", "none"):
+        return ()
+    words = [word.strip() for word in text.split(",") if word.strip()]
+    added = all(word.startswith("+") for word in words)
+    chosen = [*(DEFAULT_SHARE if added else ()), *(word.removeprefix("+") for word in words)]
+    for word in chosen:
+        if word not in SHAREABLE:
+            raise InvalidSpec(
+                "--share", f"invalid kernel namespace {word!r} to share", hint=f"one of {', '.join(SHAREABLE)}"
+            )
+    return tuple(kind for kind in SHAREABLE if kind in chosen)

@@ -1,0 +1,70 @@
+"""What was asked of a pod, and what its state follows from."""
+
+from __future__ import annotations
+
+from pypod.errors import InvalidSpec
+from pypod.model.container import DEFAULT_SHM_BYTES, ContainerState
+from pypod.model.ids import check_hostname, check_name
+from pypod.model.namespace import DEFAULT_SHARE
+from pypod.model.value import Value
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+
+class PodSpec(Value):
+    """What was asked. ``share`` names the kinds of namespaces that the infra holds for all members."""
+
+    name: str
+    share: tuple[str, ...] = DEFAULT_SHARE
+    infra: bool = True
+    infra_name: str = ""
+    infra_command: tuple[str, ...] = ()
+    hostname: str = ""
+    add_hosts: tuple[str, ...] = ()
+    labels: tuple[tuple[str, str], ...] = ()
+    sysctls: tuple[tuple[str, str], ...] = ()
+    shm_size_bytes: int = DEFAULT_SHM_BYTES
+    cgroup_parent: str = ""
+    net: str = "private"
+
+    def check(self) -> None:
+        check_name(self.name)
+        if self.infra_name:
+            check_name(self.infra_name, "--infra-name")
+        if self.hostname:
+            check_hostname(self.hostname)
+        if not self.infra and self.infra_name:
+            raise InvalidSpec("--infra-name", "cannot set infra-name without infra container: invalid configuration")
+        if not self.infra and self.infra_command:
+            raise InvalidSpec(
+                "--infra-command", "cannot set infra-command without infra container: invalid configuration"
+            )
+        if not self.infra and self.hostname:
+            raise InvalidSpec("--hostname", "cannot set hostname without an infra container: invalid configuration")
+
+
+# The words of podman's libpod/define/podstate.go, and one of ours: the infra died and left members behind.
+CREATED, RUNNING, DEGRADED, EXITED, STOPPED, BROKEN = "Created", "Running", "Degraded", "Exited", "Stopped", "Broken"
+
+
+def pod_status(infra: ContainerState | None, members: Iterable[ContainerState]) -> str:
+    """Return a pod's status: a function of its containers' states.
+
+    >>> up, down = ContainerState(status="running"), ContainerState(status="exited", exit_code=0)
+    >>> pod_status(up, [up, down]), pod_status(down, [up]), pod_status(down, [down])
+    ('Degraded', 'Broken', 'Exited')
+    """
+    states = list(members)
+    running = sum(state.running for state in states)
+    if infra is not None and not infra.running and running:
+        return BROKEN
+    every = states if infra is None else [infra, *states]
+    if not every or all(state.status == "created" for state in every):
+        return CREATED
+    if all(state.running for state in every):
+        return RUNNING
+    if any(state.running for state in every):
+        return DEGRADED if any(state.status == "exited" for state in states) else RUNNING
+    return EXITED

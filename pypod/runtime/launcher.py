@@ -1,0 +1,248 @@
+"""Hand a plan to one of the C programs and learn how it went.
+
+Python neither forks nor joins a namespace: posix_spawn starts the program, the plan is a file in memory, and reports
+of 64 bytes come back (pause/report.h). The layout of both is documented in docs/wire-format.md.
+"""
+
+from __future__ import annotations
+
+import os
+
+from pypod.errors import CommandNotExecutable, CommandNotFound, LaunchFailed
+from pypod.model.value import Value
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from pypod.runtime.ops import Op, Plan
+
+STARTED, FAILED, EXITED = 1, 2, 3
+REPORT_BYTES = 64
+_PLAN_FD, _REPORT_FD = 3, 4
+_FIRST_SAFE_FD = 10
+_ENOENT, _ENOTDIR = 2, 20
+
+
+class Report(Value):
+    """One report of a program."""
+
+    kind: int
+    operation: int
+    error: int
+    pid: int
+    start_time: int
+    status: int
+    call: str
+
+
+def parse_report(data: bytes) -> Report:
+    """Read 64 bytes as pause/report.h lays them out."""
+
+    def number(start: int, end: int, *, signed: bool = False) -> int:
+        return int.from_bytes(data[start:end], "little", signed=signed)
+
+    return Report(
+        kind=number(0, 4),
+        operation=number(4, 8),
+        error=number(8, 12, signed=True),
+        pid=number(12, 16, signed=True),
+        start_time=number(16, 24),
+        status=number(24, 28, signed=True),
+        call=data[28:64].split(b"\0", 1)[0].decode("ascii", "replace"),
+    )
+
+
+class Launched:
+    """A program that runs a plan: its first report is in; ``report_fd`` brings more unless it is -1.
+
+    ``terminal_fd`` is the master of the process's terminal when the plan asked for one and a socket could carry it.
+    """
+
+    __slots__ = ("pid", "process_pid", "report_fd", "start_time", "terminal_fd")
+
+    def __init__(self, pid: int, report: Report, report_fd: int, terminal_fd: int) -> None:
+        self.pid = pid
+        self.process_pid = report.pid
+        self.start_time = report.start_time
+        self.report_fd = report_fd
+        self.terminal_fd = terminal_fd
+
+
+def launch(
+    executable: str,
+    name: str,
+    plan: Plan,
+    *,
+    stdio: tuple[int, int, int] = (-1, -1, -1),
+    keep_report: bool = False,
+    terminal: bool = False,
+) -> Launched:
+    """Start ``executable`` with ``plan`` and wait until its process runs.
+
+    ``stdio`` are descriptors for 0, 1 and 2 (-1: /dev/null). With ``keep_report`` the program stays our child and will
+    report the exit; otherwise it detaches itself. With ``terminal`` the report comes over a socket that can carry one.
+
+    Raises CommandNotFound, CommandNotExecutable or LaunchFailed, naming the operation and the call that failed.
+    """
+    plan_fd = _plan_file(plan)
+    try:
+        ours, theirs = _report_channel(terminal)
+        try:
+            pid = _spawn(executable, name, plan_fd, theirs, stdio)
+        except BaseException:
+            os.close(ours)
+            raise
+        finally:
+            os.close(theirs)
+    finally:
+        os.close(plan_fd)
+    try:
+        data, passed = _receive(ours, terminal)
+    except BaseException:
+        os.close(ours)
+        raise
+    if not keep_report:
+        reap(pid)
+    report = parse_report(data) if len(data) == REPORT_BYTES else None
+    if report is None or report.kind != STARTED:
+        os.close(ours)
+        if keep_report:
+            reap(pid)
+        raise _failure(plan, report, name)
+    if not keep_report:
+        os.close(ours)
+        ours = -1
+    return Launched(pid, report, ours, passed)
+
+
+def wait_for_exit(launched: Launched) -> int:
+    """Return the wait status of the process of a program started with ``keep_report``; reaps the program.
+
+    Raises LaunchFailed when the program died before it could tell.
+    """
+    data, _ = _receive(launched.report_fd, terminal=False)
+    os.close(launched.report_fd)
+    reap(launched.pid)
+    if len(data) != REPORT_BYTES:
+        raise LaunchFailed("wait for the process", "read", 32, message="the launcher died: the exit code is unknown")
+    return parse_report(data).status
+
+
+def reap(pid: int) -> None:
+    """Take a child of ours off the process table. The caller's own waiting for any child may have done it before."""
+    try:
+        os.waitpid(pid, 0)
+    except ChildProcessError:
+        return
+
+
+def _plan_file(plan: Plan) -> int:
+    fd = os.memfd_create("plan", os.MFD_CLOEXEC)
+    try:
+        data = plan.encode()
+        written = os.write(fd, data)
+        while written < len(data):
+            written += os.write(fd, data[written:])
+        return _raised(fd)
+    except BaseException:
+        os.close(fd)
+        raise
+
+
+def _report_channel(terminal: bool) -> tuple[int, int]:
+    if terminal:
+        import _socket
+
+        pair = _socket.socketpair(_socket.AF_UNIX, _socket.SOCK_SEQPACKET | _socket.SOCK_CLOEXEC, 0)
+        ours, theirs = (end.detach() for end in pair)
+    else:
+        ours, theirs = os.pipe2(os.O_CLOEXEC)
+    return ours, _raised(theirs)
+
+
+def _raised(fd: int) -> int:
+    """Move a descriptor out of the way: posix_spawn's dup2 actions would clobber a source below their targets."""
+    if fd >= _FIRST_SAFE_FD:
+        return fd
+    import fcntl
+
+    try:
+        return fcntl.fcntl(fd, fcntl.F_DUPFD_CLOEXEC, _FIRST_SAFE_FD)
+    finally:
+        os.close(fd)
+
+
+def _spawn(executable: str, name: str, plan_fd: int, report_fd: int, stdio: tuple[int, int, int]) -> int:
+    actions: list[tuple[int, ...] | tuple[int, int, str, int, int]] = []
+    copies: list[int] = []
+    try:
+        for target, fd in enumerate(stdio):
+            if fd < 0:
+                actions.append((os.POSIX_SPAWN_OPEN, target, "/dev/null", os.O_RDWR, 0))
+                continue
+            if fd < _FIRST_SAFE_FD:
+                import fcntl
+
+                copies.append(fcntl.fcntl(fd, fcntl.F_DUPFD_CLOEXEC, _FIRST_SAFE_FD))
+            source = fd if fd >= _FIRST_SAFE_FD else copies[-1]
+            actions.append((os.POSIX_SPAWN_DUP2, source, target))
+        actions.append((os.POSIX_SPAWN_DUP2, plan_fd, _PLAN_FD))
+        actions.append((os.POSIX_SPAWN_DUP2, report_fd, _REPORT_FD))
+        return os.posix_spawn(executable, [name], {}, file_actions=actions)
+    finally:
+        for fd in copies:
+            os.close(fd)
+
+
+def _receive(fd: int, terminal: bool) -> tuple[bytes, int]:
+    """Return one report (empty at the end of file) and the descriptor that came with it, or -1."""
+    if not terminal:
+        return os.read(fd, REPORT_BYTES), -1
+    import _socket
+
+    channel = _socket.socket(fileno=os.dup(fd))
+    try:
+        data, ancillary, _flags, _address = channel.recvmsg(REPORT_BYTES, _socket.CMSG_SPACE(4))
+    finally:
+        channel.close()
+    passed = -1
+    for level, kind, content in ancillary:
+        if level == _socket.SOL_SOCKET and kind == _socket.SCM_RIGHTS:
+            passed = int.from_bytes(content[:4], "little")
+            os.set_inheritable(passed, False)
+    return data, passed
+
+
+def _failure(plan: Plan, report: Report | None, name: str) -> LaunchFailed:
+    if report is None:
+        return LaunchFailed(f"start {name}", "read", 32, message=f"{name} ended before it could report")
+    op = plan.ops[report.operation] if report.operation < len(plan.ops) else None
+    if op is not None and op.name == "execute" and report.call == "execve":
+        return _command_failure(op, report)
+    words = op.describe() if op is not None else "start"
+    special = _SPECIAL.get((op.name if op else "", report.call))
+    return LaunchFailed(
+        words, report.call, report.error, message=special.format(*op.arguments) if special and op else ""
+    )
+
+
+# Failures that are the user's to mend, in podman's words where it has some.
+_SPECIAL = {
+    ("user", "find user"): "unable to find user {0}: no matching entries in passwd file",
+    ("user", "find group"): "unable to find group of {0}: no matching entries in group file",
+    ("working_directory", "chdir"): 'workdir "{0}" does not exist on container',
+    ("working_directory", "getcwd"): 'workdir "{0}" is not inside the container',
+}
+
+
+def _command_failure(op: Op, report: Report) -> LaunchFailed:
+    command = str(op.arguments[0])
+    text = os.strerror(report.error)
+    where = "" if "/" in command else " in $PATH"
+    if report.error in (_ENOENT, _ENOTDIR):
+        message = (
+            f"executable file `{command}` not found{where}: {text}: "
+            "OCI runtime attempted to invoke a command that was not found"
+        )
+        return CommandNotFound(op.describe(), "execve", report.error, message=message)
+    message = f"open executable `{command}`: {text}: OCI permission denied"
+    return CommandNotExecutable(op.describe(), "execve", report.error, message=message)

@@ -1,0 +1,175 @@
+"""From what was asked to an OCI runtime specification (config.json), in podman's defaults. Pure functions.
+
+Sources: opencontainers/runtime-spec config.md and config-linux.md; defaults as podman 4.3 generates them.
+"""
+
+from __future__ import annotations
+
+from pypod.kernel.abi import NAMESPACES
+from pypod.kernel.capabilities import DEFAULT_CAPABILITIES
+from pypod.model.container import DEFAULT_PATH, ContainerSpec
+from pypod.model.namespace import PRIVATE
+from pypod.model.value import Value
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+USER_ANNOTATION = "io.pypod.user"
+GROUPS_ANNOTATION = "io.pypod.groups"
+
+MASKED_PATHS = (
+    "/proc/acpi",
+    "/proc/kcore",
+    "/proc/keys",
+    "/proc/latency_stats",
+    "/proc/timer_list",
+    "/proc/timer_stats",
+    "/proc/sched_debug",
+    "/proc/scsi",
+    "/sys/firmware",
+    "/sys/fs/selinux",
+    "/sys/dev/block",
+    "/sys/devices/virtual/powercap",
+)
+READ_ONLY_PATHS = ("/proc/asound", "/proc/bus", "/proc/fs", "/proc/irq", "/proc/sys", "/proc/sysrq-trigger")
+
+_STANDARD_MOUNTS: tuple[tuple[str, str, str, tuple[str, ...]], ...] = (
+    ("/proc", "proc", "proc", ("nosuid", "noexec", "nodev")),
+    ("/dev", "tmpfs", "tmpfs", ("nosuid", "strictatime", "mode=755", "size=65536k")),
+    ("/sys", "sysfs", "sysfs", ("nosuid", "noexec", "nodev", "ro")),
+    ("/dev/pts", "devpts", "devpts", ("nosuid", "noexec", "newinstance", "ptmxmode=0666", "mode=0620", "gid=5")),
+    ("/dev/mqueue", "mqueue", "mqueue", ("nosuid", "noexec", "nodev")),
+)
+
+
+class Places(Value):
+    """Files of the host that a container's configuration names."""
+
+    root: str
+    hosts: str
+    hostname_file: str
+    resolv_conf: str
+    container_env: str
+    init: str
+    cgroup_path: str
+    cgroup_mounts: tuple[tuple[str, str], ...]
+    hostname: str
+    shared_shm: bool
+    namespace_paths: tuple[tuple[str, str], ...] = ()
+
+
+def runtime_spec(spec: ContainerSpec, places: Places) -> dict[str, Any]:
+    """Return the OCI configuration of a container: a plain dictionary, valid as config.json."""
+    return {
+        "ociVersion": "1.0.2",
+        "hostname": places.hostname if spec.uts == PRIVATE else "",
+        "root": {"path": places.root, "readonly": spec.read_only},
+        "process": _process(spec, places),
+        "mounts": _mounts(spec, places),
+        "annotations": {USER_ANNOTATION: spec.user, GROUPS_ANNOTATION: ",".join(spec.groups)},
+        "linux": _linux(spec, places),
+    }
+
+
+def _process(spec: ContainerSpec, places: Places) -> dict[str, Any]:
+    sets = ("bounding", "effective", "permitted")
+    arguments = list(spec.arguments)
+    return {
+        "terminal": spec.terminal,
+        "user": {"uid": 0, "gid": 0, "umask": spec.umask},
+        "args": ["/run/podman-init", "--", *arguments] if spec.init else arguments,
+        "env": environment(spec, places.hostname),
+        "cwd": spec.working_directory,
+        "capabilities": {name: list(spec.capabilities) for name in sets} | {"inheritable": [], "ambient": []},
+        "rlimits": [{"type": u.name, "soft": u.soft, "hard": u.hard} for u in spec.ulimits],
+        "noNewPrivileges": spec.no_new_privileges,
+    }
+
+
+def environment(spec: ContainerSpec, hostname: str) -> list[str]:
+    """Return the variables a process of the container gets: podman's own under those that were asked for."""
+    values = {"PATH": DEFAULT_PATH, "TERM": "xterm", "container": "podman", "HOSTNAME": hostname}
+    if not spec.terminal:
+        del values["TERM"]
+    values.update(spec.environment)
+    return [f"{name}={value}" for name, value in values.items()]
+
+
+def _mounts(spec: ContainerSpec, places: Places) -> list[dict[str, Any]]:
+    writable = {"/sys"} if spec.privileged else set()
+    mounts = [
+        _mount(target, kind, source, [o for o in options if not (o == "ro" and target in writable)])
+        for target, kind, source, options in _STANDARD_MOUNTS
+    ]
+    access = "rw" if spec.privileged else "ro"
+    if any(target != "/sys/fs/cgroup" for target, _ in places.cgroup_mounts):
+        mounts.append(_mount("/sys/fs/cgroup", "tmpfs", "tmpfs", ["nosuid", "noexec", "nodev", "mode=755"]))
+    for target, options in places.cgroup_mounts:
+        kind = "cgroup" if options else "cgroup2"
+        mounts.append(_mount(target, kind, kind, ["nosuid", "noexec", "nodev", access, *filter(None, [options])]))
+    if not places.shared_shm:
+        size = f"size={spec.shm_size_bytes}"
+        mounts.append(_mount("/dev/shm", "tmpfs", "shm", ["nosuid", "noexec", "nodev", "mode=1777", size]))
+    for target, source in (
+        ("/etc/hosts", places.hosts),
+        ("/etc/hostname", places.hostname_file),
+        ("/etc/resolv.conf", places.resolv_conf),
+        ("/run/.containerenv", places.container_env),
+    ):
+        if source and all(mount.target != target for mount in spec.mounts):
+            mounts.append(_mount(target, "bind", source, ["bind", "rprivate"]))
+    if spec.init:
+        mounts.append(_mount("/run/podman-init", "bind", places.init, ["bind", "rprivate", "ro"]))
+    if spec.read_only:
+        mounts += [
+            _mount(at, "tmpfs", "tmpfs", ["nosuid", "nodev", "mode=1777"]) for at in ("/run", "/tmp", "/var/tmp")
+        ]
+    asked = [_asked_mount(mount) for mount in sorted(spec.mounts, key=lambda mount: mount.target.count("/"))]
+    replaced = {mount["destination"] for mount in asked}
+    # parents before children, whatever the order they were asked in
+    return [mount for mount in mounts if mount["destination"] not in replaced] + asked
+
+
+def _mount(target: str, kind: str, source: str, options: list[str]) -> dict[str, Any]:
+    return {"destination": target, "type": kind, "source": source, "options": options}
+
+
+def _asked_mount(mount: Any) -> dict[str, Any]:
+    flags = (
+        ("ro", mount.read_only),
+        ("nosuid", mount.no_suid),
+        ("nodev", mount.no_dev),
+        ("noexec", mount.no_exec),
+    )
+    options = [name for name, given in flags if given]
+    if mount.type == "bind":
+        options += ["rbind" if mount.recursive else "bind", mount.propagation]
+    return _mount(mount.target, mount.type, mount.source or "tmpfs", [*options, *mount.options])
+
+
+def _linux(spec: ContainerSpec, places: Places) -> dict[str, Any]:
+    paths = dict(places.namespace_paths)
+    namespaces: list[dict[str, str]] = [{"type": "mount"}]
+    for kind in ("pid", "net", "ipc", "uts", "cgroup", "user"):
+        mode, oci_name = spec.namespace(kind), NAMESPACES[kind].oci_name
+        if kind in paths:
+            namespaces.append({"type": oci_name, "path": paths[kind]})
+        elif mode.mode == "private":
+            namespaces.append({"type": oci_name})
+    hidden = () if spec.privileged or "ALL" in spec.unmasks else (*MASKED_PATHS, *spec.masks)
+    read_only = () if spec.privileged or "ALL" in spec.unmasks else READ_ONLY_PATHS
+    return {
+        "namespaces": namespaces,
+        "cgroupsPath": places.cgroup_path,
+        "sysctl": dict(spec.sysctls),
+        "maskedPaths": [path for path in hidden if path not in spec.unmasks],
+        "readonlyPaths": [path for path in read_only if path not in spec.unmasks],
+        "devices": [],
+        "rootfsPropagation": "rslave",
+    }
+
+
+def default_capabilities() -> tuple[str, ...]:
+    """Return podman's eleven."""
+    return tuple(DEFAULT_CAPABILITIES)

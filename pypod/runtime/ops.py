@@ -1,0 +1,125 @@
+"""Operations of a plan: what the launcher and the monitor can be asked to do, one table.
+
+The numbers are those of pause/ops.h (a test compares the two). Each row says how the operation reads to a person and
+where the kernel call behind it is documented.
+"""
+
+from __future__ import annotations
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+# name: (number, words, manual page); {0} is the first argument, {*} all of them
+OPERATIONS: dict[str, tuple[int, str, str]] = {
+    "status": (1, "record start and exit in {0}", "rename(2)"),
+    "log": (2, "append output to {0}", "open(2)"),
+    "attach": (3, "listen for clients in {0}", "unix(7)"),
+    "standard_input": (4, "keep the standard input open for clients", "pipe(2)"),
+    "terminal": (5, "give it a terminal of {0} columns and {1} rows", "pty(7)"),
+    "owner": (6, "end it when process {0} is gone", "pidfd_open(2)"),
+    "finally": (7, "at the very end run {*}", "execve(2)"),
+    "supervisor_group": (8, "put the supervisor into cgroup {0}", "clone(2)"),
+    "detach": (9, "leave the caller's session", "setsid(2)"),
+    "leave": (10, "supervise nothing: exit once the process runs", "_exit(2)"),
+    "idmap": (11, "map user ids {0} and group ids {1}", "user_namespaces(7)"),
+    "group_kill": (12, "when the first process has ended, kill all of cgroup {0}", "cgroups(7)"),
+    "clone": (20, "make the process with new namespaces {0} in cgroup {1}", "clone(2)"),
+    "wait": (21, "wait for the id maps", "user_namespaces(7)"),
+    "join": (22, "join the namespaces {2} of process {0}", "setns(2)"),
+    "join_path": (23, "join the namespace at {1}", "setns(2)"),
+    "expect": (24, "be sure that the {0} namespace is number {1}", "namespaces(7)"),
+    "join_group": (25, "enter the cgroup of {0}", "cgroups(7)"),
+    "unshare": (26, "have own namespaces {0}", "unshare(2)"),
+    "keyring": (27, "have an own session keyring {0}", "keyctl(2)"),
+    "loopback": (28, "set lo up", "netdevice(7)"),
+    "hostname": (29, "set the hostname {0}", "sethostname(2)"),
+    "domainname": (30, "set the domain name {0}", "setdomainname(2)"),
+    "propagation": (40, "make every mount of the new mount namespace {0}", "mount_namespaces(7)"),
+    "capture": (41, "take mount {3} out of the mount namespace of process {1}", "open_tree(2)"),
+    "open_tree": (42, "take {1} of the host", "open_tree(2)"),
+    "root": (43, "mount the root file system: {0} {1} on {2} with {4}", "mount(2)"),
+    "mount": (44, "mount {0} on {2}", "fsmount(2)"),
+    "bind": (45, "mount what was taken on {1}", "move_mount(2)"),
+    "directory": (46, "make directory {0}", "mkdir(2)"),
+    "symlink": (47, "make symbolic link {1} to {0}", "symlink(2)"),
+    "device": (48, "make device {0} ({1}:{2})", "mknod(2)"),
+    "console": (49, "open the terminal", "pty(7)"),
+    "sysctl": (50, "set sysctl {0} to {1}", "proc(5)"),
+    "mask": (51, "hide {0}", "mount(2)"),
+    "read_only": (52, "make {0} read-only", "mount_setattr(2)"),
+    "pivot": (53, "make it the root and let the host's go", "pivot_root(2)"),
+    "read_only_root": (54, "make the root file system read-only", "mount_setattr(2)"),
+    "resource_limit": (60, "limit resource {0} to {1}, at most {2}", "setrlimit(2)"),
+    "user": (61, "find user {0} in the container's passwd and group files", "passwd(5)"),
+    "no_new_privileges": (62, "allow no new privileges", "prctl(2)"),
+    "seccomp": (63, "filter system calls", "seccomp(2)"),
+    "capabilities": (64, "become the user with the capabilities {1} out of {0}", "capabilities(7)"),
+    "working_directory": (65, "go to {0}", "chdir(2)"),
+    "environment": (66, "set the environment", "environ(7)"),
+    "umask": (67, "set the file mode mask {0}", "umask(2)"),
+    "oom_score": (68, "set the score of the out-of-memory killer to {0}", "proc(5)"),
+    "execute": (69, "run {*}", "execve(2)"),
+    "execute_file": (70, "run {0}", "execveat(2)"),
+}
+
+MOUNT_ATTRIBUTES = {"ro": 1, "nosuid": 2, "nodev": 4, "noexec": 8, "noatime": 16, "strictatime": 32}
+MS_REC, MS_BIND, MS_PRIVATE, MS_SLAVE = 0x4000, 0x1000, 1 << 18, 1 << 19
+
+
+class Op:
+    """One operation: a name of the table and its arguments, text or bytes."""
+
+    __slots__ = ("arguments", "name")
+
+    def __init__(self, name: str, *arguments: str | int | bytes) -> None:
+        self.name = name
+        self.arguments = arguments
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Op) and (self.name, self.arguments) == (other.name, other.arguments)
+
+    def __hash__(self) -> int:
+        return hash((self.name, self.arguments))
+
+    def __repr__(self) -> str:
+        return f"Op({', '.join(map(repr, (self.name, *self.arguments)))})"
+
+    def encode(self) -> bytes:
+        """Return the record that pause/plan.c reads."""
+        parts = [
+            OPERATIONS[self.name][0].to_bytes(4, "little"),
+            len(self.arguments).to_bytes(4, "little"),
+        ]
+        for argument in self.arguments:
+            data = argument if isinstance(argument, bytes) else str(argument).encode("utf-8", "surrogateescape")
+            parts += (len(data).to_bytes(4, "little"), data, b"\0")
+        return b"".join(parts)
+
+    def describe(self) -> str:
+        """Return the operation in words, for one line."""
+        words = OPERATIONS[self.name][1]
+        if "{*}" in words:
+            return words.replace("{*}", " ".join(_show(argument) for argument in self.arguments))
+        return words.format(*map(_show, self.arguments), *[""] * 8)
+
+
+def _show(argument: str | int | bytes) -> str:
+    return f"{len(argument)} bytes" if isinstance(argument, bytes) else str(argument)
+
+
+class Plan:
+    """A tuple of operations. A value: making one does nothing."""
+
+    __slots__ = ("ops",)
+
+    def __init__(self, ops: Iterable[Op]) -> None:
+        self.ops = tuple(ops)
+
+    def encode(self) -> bytes:
+        """Return the plan as the C programs read it."""
+        return b"".join([op.encode() for op in self.ops])
+
+    def describe(self) -> list[str]:
+        """Return one line per operation with its manual page."""
+        return [f"{op.describe()}  [{OPERATIONS[op.name][2]}]" for op in self.ops]

@@ -1,0 +1,74 @@
+"""The C programs, and copies of them that nothing in a container can write to."""
+
+from __future__ import annotations
+
+import os
+
+from pypod.errors import Unsupported
+
+DIRECTORY = os.path.join(os.path.dirname(os.path.dirname(os.path.abspath(__file__))), "_libexec")
+
+_MFD_EXEC = 0x10  # Linux 6.3; older kernels say EINVAL
+_F_ADD_SEALS = 1033
+_SEALS = 0x1 | 0x2 | 0x4 | 0x8  # seal, shrink, grow, write
+
+
+def path(name: str) -> str:
+    """Return where a program lies. Raises Unsupported when it was not built."""
+    found = os.path.join(DIRECTORY, name)
+    if not os.path.exists(found):
+        raise Unsupported("programs", f"{found} is missing", hint="build it: make -C pause, or pip install . again")
+    return found
+
+
+class Programs:
+    """Sealed copies in memory of the programs whose image a container could reach as /proc/self/exe.
+
+    Running the file itself would let a container's root overwrite it (CVE-2019-5736). One copy per owner of this
+    object; ``close`` gives them back.
+    """
+
+    def __init__(self) -> None:
+        self._copies: dict[str, int] = {}
+
+    def executable(self, name: str) -> str:
+        """Return a path that executes the sealed copy of ``name`` in a child of this process."""
+        fd = self._copies.get(name)
+        if fd is None:
+            made = _sealed_copy(path(name), name)
+            fd = self._copies.setdefault(name, made)
+            if fd != made:  # another thread was faster
+                os.close(made)
+        return f"/proc/self/fd/{fd}"
+
+    def close(self) -> None:
+        """Close the copies; programs that run go on."""
+        while self._copies:
+            os.close(self._copies.popitem()[1])
+
+
+def _sealed_copy(source: str, name: str) -> int:
+    import fcntl
+
+    fd = os.open(source, os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        size = os.fstat(fd).st_size
+        copy = _memory_file(f"pypod-{name}")
+        try:
+            while os.sendfile(copy, fd, None, size):
+                pass
+            fcntl.fcntl(copy, _F_ADD_SEALS, _SEALS)
+        except BaseException:
+            os.close(copy)
+            raise
+    finally:
+        os.close(fd)
+    return copy
+
+
+def _memory_file(name: str) -> int:
+    flags = os.MFD_CLOEXEC | os.MFD_ALLOW_SEALING
+    try:
+        return os.memfd_create(name, flags | _MFD_EXEC)
+    except OSError:
+        return os.memfd_create(name, flags)

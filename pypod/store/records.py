@@ -1,0 +1,219 @@
+"""Save and load what was asked: one record per pod and per container. Functions over a database."""
+
+from __future__ import annotations
+
+from pypod.errors import AlreadyExists, AmbiguousName, NoSuchContainer, NoSuchPod, StoreError
+from pypod.model.ids import is_id
+from pypod.model.value import Value
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from sqlite3 import Connection
+    from typing import Any
+
+    from pypod.model.container import ContainerSpec
+    from pypod.model.pod import PodSpec
+    from pypod.store.database import Database
+
+CONTAINER, INFRA, POD = "container", "infra", "pod"
+
+
+class Owner(Value):
+    """The process that an ephemeral object must not outlive: pid, start time and boot id."""
+
+    pid: int
+    start_time: int
+    boot_id: str
+
+    def __str__(self) -> str:
+        return f"{self.pid} {self.start_time} {self.boot_id}"
+
+
+def parse_owner(text: str) -> Owner | None:
+    """Read what ``str(owner)`` wrote; empty is no owner."""
+    if not text:
+        return None
+    pid, start_time, boot_id = text.split(" ")
+    return Owner(pid=int(pid), start_time=int(start_time), boot_id=boot_id)
+
+
+class PodRecord(Value):
+    """A row of the table of pods; ``spec_json`` is read with ``pod_spec``."""
+
+    id: str
+    name: str
+    created_ns: int
+    infra_id: str
+    owner: str
+    spec_json: str
+
+
+class ContainerRecord(Value):
+    """A row of the table of containers; ``spec_json`` is read with ``container_spec``."""
+
+    id: str
+    name: str
+    kind: str
+    pod_id: str
+    created_ns: int
+    image: str
+    command: str
+    cgroup: str
+    remove: int
+    owner: str
+    spec_json: str
+
+
+_POD_COLUMNS = "id, name, created_ns, infra_id, owner, spec"
+_CONTAINER_COLUMNS = "id, name, kind, pod_id, created_ns, image, command, cgroup, remove, owner, spec"
+
+
+def _pod(row: tuple[Any, ...]) -> PodRecord:
+    return PodRecord(**dict(zip(PodRecord._fields, row, strict=True)))
+
+
+def _container(row: tuple[Any, ...]) -> ContainerRecord:
+    return ContainerRecord(**dict(zip(ContainerRecord._fields, row, strict=True)))
+
+
+def add_pod(connection: Connection, record: PodRecord) -> None:
+    """Insert a pod. Raises AlreadyExists when the name is taken."""
+    _take_name(connection, POD, record.name, record.id)
+    connection.execute(f"INSERT INTO pods ({_POD_COLUMNS}) VALUES (?,?,?,?,?,?)", _values(record))  # noqa: S608
+
+
+def add_container(connection: Connection, record: ContainerRecord) -> None:
+    """Insert a container. Raises AlreadyExists when the name is taken."""
+    _take_name(connection, CONTAINER, record.name, record.id)
+    marks = ",".join("?" * len(record._fields))
+    connection.execute(f"INSERT INTO containers ({_CONTAINER_COLUMNS}) VALUES ({marks})", _values(record))  # noqa: S608
+
+
+def _values(record: Value) -> tuple[Any, ...]:
+    return tuple(value for _, value in record.items())
+
+
+def _take_name(connection: Connection, kind: str, name: str, identifier: str) -> None:
+    holder = connection.execute("SELECT kind, id FROM names WHERE name = ?", (name,)).fetchone()
+    if holder:
+        raise AlreadyExists(kind, name, *holder)
+    connection.execute("INSERT INTO names VALUES (?,?,?)", (name, kind, identifier))
+
+
+def name_is_free(database: Database, name: str) -> bool:
+    """Return whether neither a pod nor a container has ``name``."""
+    return not database.read("SELECT 1 FROM names WHERE name = ?", (name,))
+
+
+def remove_pod(database: Database, record: PodRecord) -> None:
+    """Delete a pod's row and free its name; it may be gone already."""
+    with database.transaction() as connection:
+        connection.execute("DELETE FROM pods WHERE id = ?", (record.id,))
+        connection.execute("DELETE FROM names WHERE name = ? AND id = ?", (record.name, record.id))
+
+
+def remove_container(database: Database, record: ContainerRecord) -> None:
+    """Delete a container's row and free its name; it may be gone already."""
+    with database.transaction() as connection:
+        connection.execute("DELETE FROM containers WHERE id = ?", (record.id,))
+        connection.execute("DELETE FROM names WHERE name = ? AND id = ?", (record.name, record.id))
+
+
+def set_owner(database: Database, table: str, identifier: str, owner: Owner) -> None:
+    """Make an object ephemeral."""
+    with database.transaction() as connection:
+        connection.execute(f"UPDATE {table} SET owner = ? WHERE id = ?", (str(owner), identifier))  # noqa: S608
+
+
+def find_pod(database: Database, ref: str) -> PodRecord:
+    """Return the pod that a name, an id or the beginning of one names. Raises NoSuchPod, AmbiguousName."""
+    rows = _find(database, "pods", _POD_COLUMNS, ref)
+    if not rows:
+        raise NoSuchPod(ref)
+    return _pod(_one(rows, POD, ref))
+
+
+def find_container(database: Database, ref: str) -> ContainerRecord:
+    """Return the container that a name, an id or the beginning of one names. Raises NoSuchContainer, AmbiguousName."""
+    rows = _find(database, "containers", _CONTAINER_COLUMNS, ref)
+    if not rows:
+        raise NoSuchContainer(ref)
+    return _container(_one(rows, CONTAINER, ref))
+
+
+def _find(database: Database, table: str, columns: str, ref: str) -> list[tuple[Any, ...]]:
+    rows = database.read(f"SELECT {columns} FROM {table} WHERE id = ? OR name = ?", (ref, ref))  # noqa: S608
+    if rows or not is_id(ref):
+        return rows
+    return database.read(
+        f"SELECT {columns} FROM {table} WHERE id >= ? AND id < ? LIMIT 8",  # noqa: S608
+        (ref, f"{ref}g"),
+    )
+
+
+def _one(rows: list[tuple[Any, ...]], kind: str, ref: str) -> tuple[Any, ...]:
+    if len(rows) > 1:
+        raise AmbiguousName(kind, ref, tuple(row[0] for row in rows))
+    return rows[0]
+
+
+def all_pods(database: Database) -> list[PodRecord]:
+    """Return every pod, the oldest first."""
+    return [_pod(row) for row in database.read(f"SELECT {_POD_COLUMNS} FROM pods ORDER BY created_ns")]  # noqa: S608
+
+
+def all_containers(database: Database, *, pod_id: str | None = None) -> list[ContainerRecord]:
+    """Return every container (or those of a pod), the oldest first; infras among them."""
+    where, arguments = ("", ()) if pod_id is None else ("WHERE pod_id = ?", (pod_id,))
+    statement = f"SELECT {_CONTAINER_COLUMNS} FROM containers {where} ORDER BY created_ns, kind DESC"  # noqa: S608
+    return [_container(row) for row in database.read(statement, arguments)]
+
+
+def to_json(value: Value) -> str:
+    """Return a spec as JSON text."""
+    import json
+
+    return json.dumps(_plain(value), separators=(",", ":"))
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, Value):
+        return {name: _plain(item) for name, item in value.items()}
+    if isinstance(value, tuple):
+        return [_plain(item) for item in value]
+    return value
+
+
+def pod_spec(record: PodRecord) -> PodSpec:
+    """Return what was asked of a pod. Raises StoreError when the row is damaged."""
+    from pypod.model.pod import PodSpec
+
+    return PodSpec(**_fields(record.id, record.spec_json, {}))
+
+
+def container_spec(record: ContainerRecord) -> ContainerSpec:
+    """Return what was asked of a container. Raises StoreError when the row is damaged."""
+    from pypod.model.container import ContainerSpec, Ulimit
+    from pypod.model.mount import Mount
+    from pypod.model.namespace import Mode
+
+    modes = dict.fromkeys(("net", "pid", "ipc", "uts", "cgroup", "user_namespace"), Mode)
+    return ContainerSpec(**_fields(record.id, record.spec_json, {**modes, "mounts": Mount, "ulimits": Ulimit}))
+
+
+def _fields(identifier: str, text: str, classes: dict[str, type[Value]]) -> dict[str, Any]:
+    import json
+
+    def value(name: str, item: Any) -> Any:
+        if isinstance(item, dict):
+            return classes[name](**{key: value(key, part) for key, part in item.items()})
+        if isinstance(item, list):
+            return tuple(value(name, part) for part in item)
+        return item
+
+    try:
+        return {name: value(name, item) for name, item in json.loads(text).items()}
+    except (ValueError, TypeError, KeyError, AttributeError) as error:
+        raise StoreError(
+            identifier, f"the record of {identifier[:12]} is damaged: {error}", hint="remove it"
+        ) from error
