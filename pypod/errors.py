@@ -88,8 +88,12 @@ class NotFound(PypodError, LookupError):
     kind = "object"
 
     def __init__(self, ref: str, *, hint: str = "") -> None:
-        super().__init__(f'no {self.kind} with name or ID "{ref}" found: no such {self.kind}', hint=hint)
+        super().__init__(f"no {self.kind} with name or ID {self._shown(ref)} found: no such {self.kind}", hint=hint)
         self.ref = ref
+
+    @staticmethod
+    def _shown(ref: str) -> str:
+        return ref
 
 
 class NoSuchPod(NotFound):
@@ -98,6 +102,10 @@ class NoSuchPod(NotFound):
 
 class NoSuchContainer(NotFound):
     kind = "container"
+
+    @staticmethod
+    def _shown(ref: str) -> str:
+        return f'"{ref}"'  # podman quotes containers and not pods
 
 
 class AmbiguousName(PypodError, LookupError):

@@ -103,8 +103,8 @@ def run(words: list[str]) -> int:
 
 
 def _dispatch(words: list[str]) -> int:
-    from pypod.cli.flags import Flag, UsageError, parse, usage
     from pypod.cli.flags import Command as CommandValue
+    from pypod.cli.flags import Flag, UsageError, parse, usage
 
     top = CommandValue(
         path="pypod",
@@ -117,12 +117,15 @@ def _dispatch(words: list[str]) -> int:
         interspersed=False,
     )
     parsed = parse(top, words)
+    if parsed.help:
+        print(usage(top), end="")
+        return 0
     if parsed["version"]:
         from pypod import __version__
 
         print(f"pypod version {__version__}")
         return 0
-    rest = list(parsed.args)
+    rest = list(parsed.positionals)
     if not rest or rest[0] in _HELP:
         print(usage(top), end="")
         return 0
@@ -131,16 +134,23 @@ def _dispatch(words: list[str]) -> int:
         summary, verbs = GROUPS[rest[0]]
         path = f"pypod {rest.pop(0)}"
         if not rest or rest[0] in _HELP:
-            group = CommandValue(path=path, summary=summary, commands=tuple((n, v[2]) for n, v in sorted(verbs.items())))
+            group = CommandValue(
+                path=path, summary=summary, commands=tuple((n, v[2]) for n, v in sorted(verbs.items()))
+            )
             print(usage(group), end="")
             return 0 if rest else ENGINE_FAILED
     if rest[0] not in verbs:
         raise UsageError(path, f"unrecognized command `{path} {rest[0]}`")
     command, function = load(verbs[rest[0]])
-    return function(command, parse(command, rest[1:]), parsed["root"] or None)
+    command = command.replace(path=f"{path} {rest[0]}")
+    options = parse(command, rest[1:])
+    if options.help:
+        print(usage(command), end="")
+        return 0
+    return function(options, parsed["root"] or None)
 
 
-def load(row: tuple[str, str, str]) -> tuple[Command, Callable[[Command, Parsed, str | None], int]]:
+def load(row: tuple[str, str, str]) -> tuple[Command, Callable[[Parsed, str | None], int]]:
     """Return a verb's table of flags and its function: FLAGS of NAME are in NAME.upper(), the function is run_NAME."""
     from importlib import import_module
 

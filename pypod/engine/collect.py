@@ -10,6 +10,8 @@ from pypod.store import records
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from pypod.engine.engine import Engine
 
 
@@ -21,23 +23,23 @@ def collect(engine: Engine) -> None:
         return
     for pod in records.all_pods(engine.database):
         if owner_is_gone(engine, pod.owner):
-            _quietly(lambda pod=pod: engine.pods.get(pod.id).remove(force=True, timeout=0))  # type: ignore[misc]
+            _quietly(engine.pods.get(pod.id).remove, force=True, timeout=0)
     for record in records.all_containers(engine.database):
         if record.kind == records.INFRA:
             continue
         gone = owner_is_gone(engine, record.owner)
         if gone or (record.remove and _has_ended(engine, record.id)):
-            _quietly(lambda record=record: stopping.remove(engine, record, force=gone, timeout_s=0))  # type: ignore[misc]
+            _quietly(stopping.remove, engine, record, force=gone, timeout_s=0)
 
 
 def _has_ended(engine: Engine, identifier: str) -> bool:
     return observe.container_state(engine.layout.container(identifier), engine.boot_id).status == "exited"
 
 
-def _quietly(action: object) -> None:
+def _quietly(action: Callable[..., None], *arguments: object, **options: object) -> None:
     # Somebody else may be collecting the same at the same time; what fails here is found again by the next.
     try:
-        action()  # type: ignore[operator]
+        action(*arguments, **options)
     except PypodError:
         return
 
@@ -68,7 +70,7 @@ def repair(engine: Engine) -> list[str]:
         done += [f"removed {path}" for path in left]
     rubbish = trash(engine)
     if rubbish:
-        stopping.empty_trash(engine, rubbish)
+        stopping.empty_trash(rubbish)
         done += [f"deleted {path}" for path in rubbish]
     return done
 
@@ -81,4 +83,4 @@ def main() -> None:
 
     root, identifier = sys.argv[1:3]
     with Engine(root) as engine:
-        _quietly(lambda: engine.containers.get(identifier).remove())
+        _quietly(engine.containers.get(identifier).remove)

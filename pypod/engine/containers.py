@@ -105,8 +105,10 @@ class Container:
         pod_id = self.record().pod_id
         return self._engine.pods.get(pod_id) if pod_id else None
 
-    def start(self, *, columns: int = 0, rows: int = 0) -> None:
+    def start(self, *, columns: int = 0, rows: int = 0, attended: bool = False) -> None:
         """Start it (and its pod's infra); nothing happens when it runs. ``columns`` and ``rows`` size its terminal.
+
+        With ``attended`` the caller waits for its end and removes it, if it was created to be removed.
 
         Raises LaunchFailed naming the kernel operation, CommandNotFound, CommandNotExecutable, PodBroken.
         """
@@ -114,7 +116,7 @@ class Container:
         if record.kind == records.INFRA:
             self._engine.pods.get(record.pod_id).start_infra()
             return
-        starting.start(self._engine, record, starting.Terminal(columns, rows))
+        starting.start(self._engine, record, starting.Terminal(columns, rows), attended=attended)
 
     def stop(self, timeout: float | None = None) -> None:
         """Stop it: the stop signal, and SIGKILL after ``timeout`` seconds (default: its own stop timeout).

@@ -64,6 +64,15 @@ class Process:
         self.pid = launched.process_pid
         self.terminal_fd = launched.terminal_fd
 
+    @property
+    def report_fd(self) -> int:
+        """A descriptor that is readable once the command has ended."""
+        return self._launched.report_fd
+
+    def streams(self) -> dict[int, int]:
+        """Return the descriptors to read its output from, each with 1 or 2 for the stream it is."""
+        return {fd: number for fd, number in ((self._stdout, 1), (self._stderr, 2)) if fd >= 0}
+
     def write(self, data: bytes) -> None:
         """Send bytes to the command's standard input. Raises BrokenPipeError when it does not read any more."""
         while data:
@@ -134,7 +143,9 @@ def _readable(fd: int, timeout_s: float) -> bool:
 
 
 def execute(engine: Engine, record: ContainerRecord, spec: ExecSpec, *, stdin: bool = False) -> Process:
-    """Start a command with pipes for its output, and for its input with ``stdin``."""
+    """Start a command with pipes for its output, and for its input with ``stdin``; on a terminal if it wants one."""
+    if spec.terminal:
+        return Process(start(engine, record, spec, (-1, -1, -1)), (-1, -1, -1))
     pairs = [os.pipe2(os.O_CLOEXEC) for _ in range(3 if stdin else 2)]
     inside = (pairs[2][0] if stdin else -1, pairs[0][1], pairs[1][1])
     outside = (pairs[2][1] if stdin else -1, pairs[0][0], pairs[1][0])

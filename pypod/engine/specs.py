@@ -57,11 +57,20 @@ if TYPE_CHECKING:
         cgroup_parent: str
         umask: int
 
+    class SecurityOptions(TypedDict, total=False):
+        """The fields of a ContainerSpec that --security-opt sets."""
+
+        seccomp: str
+        no_new_privileges: bool
+        masks: tuple[str, ...]
+        unmasks: tuple[str, ...]
+
 
 _MODE_OPTIONS = {"net": "network", "pid": "pid", "ipc": "ipc", "uts": "uts", "cgroup": "cgroupns"}
 # Of a pod's namespaces these sysctls may be set by a container that has its own (podman-run(1), --sysctl).
-_IPC_SYSCTLS = ("kernel.msgmax", "kernel.msgmnb", "kernel.msgmni", "kernel.sem", "kernel.shmall", "kernel.shmmax")
-_IPC_SYSCTLS += ("kernel.shmmni", "kernel.shm_rmid_forced")
+_IPC_SYSCTLS = frozenset(
+    f"kernel.{name}" for name in "msgmax msgmnb msgmni sem shmall shmmax shmmni shm_rmid_forced".split()
+)
 
 
 def container_spec(
@@ -70,7 +79,7 @@ def container_spec(
     """Return the specification of a container; raise InvalidSpec naming the argument that is wrong."""
     modes = _modes(options, pod)
     privileged = options.get("privileged", False)
-    security = security_options(options.get("security_opt", ()))
+    security = _security_options(options.get("security_opt", ()))
     base = tuple(bounding_set()) if privileged else tuple(DEFAULT_CAPABILITIES)
     sysctls = tuple(sorted(options.get("sysctls", {}).items()))
     check_sysctls(sysctls, net=modes["net"] == PRIVATE, ipc=modes["ipc"] == PRIVATE)
@@ -78,7 +87,7 @@ def container_spec(
     if add_hosts and pod is not None and modes["net"] == POD:
         raise InvalidSpec(
             "--add-host",
-            "extra host entries must be specified on the pod: network cannot be configured when it is shared with a pod",
+            "extra host entries must be specified on the pod: network cannot be configured when it is shared",
         )
     return ContainerSpec(
         name=name,
@@ -148,9 +157,9 @@ def _modes(options: ContainerOptions, pod: PodSpec | None) -> dict[str, Mode]:
     return modes
 
 
-def security_options(words: Sequence[str]) -> dict[str, object]:  # -> fields of ContainerSpec
+def _security_options(words: Sequence[str]) -> SecurityOptions:
     """Read podman's --security-opt: seccomp=, no-new-privileges, mask=, unmask=, label= and apparmor=."""
-    fields: dict[str, object] = {}
+    fields: SecurityOptions = {}
     for word in words:
         key, separator, value = word.partition("=") if "=" in word else word.partition(":")
         if key == "seccomp" and value:
@@ -159,8 +168,10 @@ def security_options(words: Sequence[str]) -> dict[str, object]:  # -> fields of
             if separator and value not in ("true", "false"):
                 raise InvalidSpec("--security-opt", f"invalid value {value!r} of no-new-privileges")
             fields["no_new_privileges"] = value != "false"
-        elif key in ("mask", "unmask") and value:
-            fields[f"{key}s"] = tuple(value.split(":"))
+        elif key == "mask" and value:
+            fields["masks"] = tuple(value.split(":"))
+        elif key == "unmask" and value:
+            fields["unmasks"] = tuple(value.split(":"))
         elif key not in ("label", "apparmor", "proc-opts"):
             raise InvalidSpec("--security-opt", f"invalid --security-opt 2: {word!r}")
     return fields

@@ -38,14 +38,16 @@ class Terminal:
         self.rows = rows
 
 
-def start(engine: Engine, record: ContainerRecord, terminal: Terminal | None = None) -> None:
+def start(engine: Engine, record: ContainerRecord, terminal: Terminal | None = None, *, attended: bool = False) -> None:
     """Start a container; its pod's infra first, if that is not running. Nothing to do when it runs already.
+
+    ``attended`` says that the caller will wait for its end and remove it if it is to be removed.
 
     Raises WrongState, PodBroken, LaunchFailed and its kin; then nothing is left running.
     """
     require_root("start a container")
     if not record.pod_id:
-        _start_locked(engine, record, terminal)
+        _start_locked(engine, record, terminal, attended)
         return
     from pypod.engine import infra
 
@@ -59,10 +61,10 @@ def start(engine: Engine, record: ContainerRecord, terminal: Terminal | None = N
         except LookupError:
             lock.discard_if_new()
             raise
-        _start_locked(engine, record, terminal)
+        _start_locked(engine, record, terminal, attended)
 
 
-def _start_locked(engine: Engine, record: ContainerRecord, terminal: Terminal | None) -> None:
+def _start_locked(engine: Engine, record: ContainerRecord, terminal: Terminal | None, attended: bool) -> None:
     directory = engine.layout.container(record.id)
     with Boundary(f"start container {record.name}"), Lock(directory) as lock:
         try:
@@ -74,7 +76,7 @@ def _start_locked(engine: Engine, record: ContainerRecord, terminal: Terminal | 
             return
         spec = records.container_spec(record)
         _prepare(engine, record, spec)
-        what = container_plan(engine, record, spec, terminal or Terminal())
+        what = container_plan(engine, record, spec, terminal or Terminal(), attended=attended)
         engine.cgroups.create(record.cgroup)
         try:
             launcher.launch(engine.programs.executable("monitor"), "pypod-monitor", what)
@@ -121,7 +123,9 @@ def hostname_of(engine: Engine, record: ContainerRecord, spec: ContainerSpec) ->
     return spec.hostname or short(record.id)
 
 
-def container_plan(engine: Engine, record: ContainerRecord, spec: ContainerSpec, terminal: Terminal) -> Plan:
+def container_plan(
+    engine: Engine, record: ContainerRecord, spec: ContainerSpec, terminal: Terminal, *, attended: bool = False
+) -> Plan:
     """Return what a start of this container would do now."""
     directory = engine.layout.container(record.id)
     joins, infra = _joins(engine, record, spec)
@@ -161,6 +165,8 @@ def container_plan(engine: Engine, record: ContainerRecord, spec: ContainerSpec,
         keyring=f"_ses.{record.id}",
     )
     settings = _settings(engine, record, spec, terminal, tracked)
+    if spec.remove and not attended:
+        settings.append(Op("finally", *cleanup_command(engine, record.id)))
     return plan(settings, container_ops(config, around))
 
 
@@ -182,8 +188,6 @@ def _settings(
     owner = records.parse_owner(record.owner)
     if owner:
         ops.append(Op("owner", owner.pid, owner.start_time))
-    if spec.remove:
-        ops.append(Op("finally", *cleanup_command(engine, record.id)))
     return ops
 
 

@@ -174,10 +174,10 @@ def discard(engine: Engine, directories: Iterable[str]) -> None:
             continue
         moved.append(target)
     if moved:
-        empty_trash(engine, moved)
+        empty_trash(moved)
 
 
-def empty_trash(engine: Engine, paths: Iterable[str]) -> None:
+def empty_trash(paths: Iterable[str]) -> None:
     """Delete what lies in the trash: by a program of its own that nobody waits for."""
     from pypod.runtime.launcher import reap
     from pypod.runtime.programs import path as program_path

@@ -10,6 +10,7 @@ import errno
 import os
 
 from pypod.kernel.abi import KINDS, NAMESPACES
+from pypod.kernel.capabilities import CAPABILITIES
 from pypod.kernel.cgroups.detect import NONE, UNIFIED, detect
 from pypod.kernel.proc import Proc, read_text
 
@@ -32,20 +33,20 @@ _PROBES: dict[str, tuple[int, tuple[int, ...]]] = {
 # These look at the caller's privilege before their arguments, so EPERM does not mean a seccomp filter.
 _PRIVILEGED = ("move_mount", "fsopen")
 
-_CAPABILITIES = {
-    "sys_admin": (21, "no mount, and no namespace without a user namespace first: pods do not start"),
-    "net_admin": (12, "no bridge and no address: pods start with --network none or host only"),
-    "chown": (0, "image layers cannot keep their owners"),
-    "dac_override": (1, "files of other users in images and volumes cannot be prepared"),
-    "fowner": (3, "modes of other users' files in images cannot be set"),
-    "kill": (5, "processes of other users cannot be signalled one by one"),
-    "setgid": (6, "--user and supplementary groups do not work"),
-    "setuid": (7, "--user does not work"),
-    "setpcap": (8, "the capability bounding set cannot be reduced: containers do not start"),
-    "sys_chroot": (18, "chroot and joining a mount namespace do not work"),
-    "sys_ptrace": (19, "namespaces of other users' processes are not shown"),
-    "sys_resource": (24, "limits above the caller's own are refused (--ulimit); the rest works"),
-    "mknod": (27, "device nodes in images are left out"),
+_WITHOUT_CAPABILITY = {
+    "CAP_SYS_ADMIN": "no mount, and no namespace without a user namespace first: pods do not start",
+    "CAP_NET_ADMIN": "no bridge and no address: pods start with --network none or host only",
+    "CAP_CHOWN": "image layers cannot keep their owners",
+    "CAP_DAC_OVERRIDE": "files of other users in images and volumes cannot be prepared",
+    "CAP_FOWNER": "modes of other users' files in images cannot be set",
+    "CAP_KILL": "processes of other users cannot be signalled one by one",
+    "CAP_SETGID": "--user and supplementary groups do not work",
+    "CAP_SETUID": "--user does not work",
+    "CAP_SETPCAP": "the capability bounding set cannot be reduced: containers do not start",
+    "CAP_SYS_CHROOT": "chroot and joining a mount namespace do not work",
+    "CAP_SYS_PTRACE": "namespaces of other users' processes are not shown",
+    "CAP_SYS_RESOURCE": "limits above the caller's own are refused (--ulimit); the rest works",
+    "CAP_MKNOD": "device nodes in images are left out",
 }
 _WITHOUT_NAMESPACE = {
     "mnt": "no container can start",
@@ -111,8 +112,9 @@ class Host:
         self.overlay_is_module = "/overlay.ko" in read_text(f"{modules}/{self.kernel}/modules.dep")
         self.syscalls = {name: _verdict(name, (attempt or _attempt)(*probe)) for name, probe in _PROBES.items()}
 
-    def has_capability(self, bit: int) -> bool:
-        return bool(self.capabilities >> bit & 1)
+    def has_capability(self, name: str) -> bool:
+        """Return whether the caller has a capability, CAP_SYS_ADMIN for one, in its effective set."""
+        return bool(self.capabilities >> CAPABILITIES.index(name) & 1)
 
     def is_at_least(self, major: int, minor: int) -> bool:
         """Return whether the kernel's version is at least this one."""
@@ -144,16 +146,15 @@ def check(host: Host | None = None) -> list[Check]:
     found = [Check(f"namespace-{kind}", *_namespace(host, kind), _WITHOUT_NAMESPACE[kind]) for kind in KINDS]
     found += [Check(name, *judge(host), consequence) for name, judge, consequence in _CHECKS]
     found += [
-        Check(
-            f"cap-{name}", host.has_capability(bit), _has(host.has_capability(bit), f"CAP_{name.upper()}"), consequence
-        )
-        for name, (bit, consequence) in _CAPABILITIES.items()
+        Check(name.lower().replace("_", "-"), *_capability(host, name), consequence)
+        for name, consequence in _WITHOUT_CAPABILITY.items()
     ]
     return found
 
 
-def _has(ok: bool, what: str) -> str:
-    return f"{what} is effective" if ok else f"the caller does not have {what}"
+def _capability(host: Host, name: str) -> tuple[bool, str]:
+    ok = host.has_capability(name)
+    return ok, f"{name} is effective" if ok else f"the caller does not have {name}"
 
 
 def _namespace(host: Host, kind: str) -> tuple[bool, str]:

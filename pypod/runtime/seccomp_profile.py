@@ -225,7 +225,7 @@ def _read_action(rule: Field, key: str, errno_key: str, number_key: str) -> int:
     text = name.text()
     if text.isascii() and text.isdigit() and len(text) < 10:
         return ACTIONS[action] | Field(name.source, name.path, int(text)).number(LARGEST_NUMBER[action])
-    value = getattr(errno, text, None) if text.isupper() else None
+    value = getattr(errno, text, None)
     if not isinstance(value, int):
         raise name.error(f"unknown errno {text[:64]!r}")
     return ACTIONS[action] | value

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import shutil
 import subprocess
@@ -9,7 +10,7 @@ import subprocess
 import pytest
 
 from pypod.cli.gotemplate import Struct, TemplateError
-from pypod.cli.output import compile_format
+from pypod.cli.output import compile_format, header_map, is_json, write_format
 
 pytestmark = pytest.mark.skipif(shutil.which("podman") is None, reason="podman is not installed")
 
@@ -243,3 +244,54 @@ def test_errors_are_gos(template: str, network: Struct) -> None:
     with pytest.raises(TemplateError) as caught:
         ours(template, network)
     assert expected == str(caught.value).splitlines()[0]
+
+
+def listed(template: str, *options: str) -> str:
+    """What podman prints of its default network; a machine may have others."""
+    only = ("--filter", "name=^podman$")
+    return subprocess.run(
+        ["podman", "network", "ls", *only, *options, "--format", template], capture_output=True, text=True, check=True
+    ).stdout
+
+
+@pytest.mark.parametrize("noheading", [False, True])
+@pytest.mark.parametrize(
+    "template",
+    [
+        "table {{.ID}} {{.Name}}",
+        r"table {{.ID}}\t{{.Name}}\t{{.Driver}}",
+        r"table {{.ID}}|{{.Name}}\n{{.Driver}}",
+        r"table \t{{.ID}}",
+        r"table {{.Name}}\t\t{{.Driver}}\t",
+        r"table a\tlonger than twelve\tx\nb\ty\nplain\n123456789012345\tc\n",
+        r"table a\té\nb",
+        r"table one\ttwo\tthree\n1\n1\t2\t3\t4\n\t\t\n1\t2\n",
+        'table {{.Name}}{{"\\n"}}x',
+        "table {{.Name}} table {{.ID}}",
+        "{{.ID}} {{.Name}}",
+        "  table {{.ID}}",
+        "table{{.ID}}",
+        "TABLE {{.ID}}",
+        "table",
+        r"{{.ID}}\t{{.Name}}\n",
+        r"a\\tb\qc",
+        "{{range .}}{{.Name}}{{end}}",
+        "{{range.}}{{.Name}};{{end -}} x",
+        '{{printf "%q\\n" .Name}}',
+        "{{upper .Name}}{{truncate .ID 3}}",
+        "",
+    ],
+)
+def test_format_lays_out_as_podman(template: str, noheading: bool, network: Struct) -> None:
+    row = Struct(network, ID=network["ID"][:12])
+    headers = header_map([*network], {"Name": "name", "ID": "network id"})
+    stream = io.StringIO()
+    write_format(template, [row], name="ls", headers=headers, stream=stream, noheading=noheading)
+    assert listed(template, *(["--noheading"] if noheading else [])) == stream.getvalue()
+
+
+@pytest.mark.parametrize(
+    "template", ["json", " json", "{{json .}}", "{{ json . }}", "{{json}}", "{{json .ID}}", "{{json .}}x", "JSON"]
+)
+def test_the_ways_to_ask_for_json(template: str) -> None:
+    assert is_json(template) is listed(template).startswith("[")

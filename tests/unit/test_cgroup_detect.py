@@ -217,6 +217,15 @@ def test_the_root_and_what_is_above_is_never_touched(path: str, tmp_path: Path) 
                 operation(path)
 
 
+def test_v2_hands_nothing_down_for_a_path_it_refuses(tmp_path: Path) -> None:
+    (tmp_path / "cgroup.controllers").write_text("cpu\n")
+    (tmp_path / "cgroup.subtree_control").write_text("\n")
+    with pytest.raises(InvalidSpec):
+        driver_for(Hierarchies(Hierarchy((), str(tmp_path), "/"))).create("/p/..", ("cpu",))
+    assert sorted(os.listdir(tmp_path)) == ["cgroup.controllers", "cgroup.subtree_control"]
+    assert (tmp_path / "cgroup.subtree_control").read_text() == "\n"
+
+
 def test_processes_leaves_out_what_has_no_pid_here(tmp_path: Path) -> None:
     (tmp_path / "p/c").mkdir(parents=True)
     (tmp_path / "p/cgroup.procs").write_text("0\n30\n")

@@ -12,7 +12,7 @@ from pypod.cli.flag_values import split_csv
 from pypod.cli.flags import Command, Flag, UsageError, parse, usage
 from pypod.cli.strconv import parse_bool, parse_float, parse_int, parse_uint
 
-FEW = settings(max_examples=4000, deadline=None, database=None)
+FEW = settings(max_examples=60, deadline=None, database=None)
 
 RUN = Command(
     path="pypod run",

@@ -19,6 +19,7 @@ _FIRST_PAUSE_S = 0.0002
 _LONGEST_PAUSE_S = 0.01
 _ROUND_S = 0.05
 HOLD_S = 0.05  # how long a kill waits for a freeze: it goes on without, in another round
+_MAKE_ATTEMPTS = 100
 _BATCH = 256  # descriptors held at once while killing; the soft limit is 1024 on most hosts
 
 
@@ -34,19 +35,23 @@ def exists(directory: str) -> bool:
     return os.access(directory, os.F_OK)
 
 
-def make(directory: str) -> None:
-    """Make a group and its parents; it may be there already."""
+def make(root: str, path: str) -> None:
+    """Make a group and its parents below ``root``; it may be there already."""
+    directory = locate(root, path)
+    parent = path.rpartition("/")[0]
     # The parents are there in the common case. Another process may remove one between two steps, so ask again.
-    for _attempt in range(5):
+    for _attempt in range(_MAKE_ATTEMPTS):
         try:
             os.mkdir(directory, 0o755)
         except FileExistsError:
             return
         except FileNotFoundError:
-            make(directory.rpartition("/")[0])
+            if not parent:
+                raise
+            make(root, parent)
         else:
             return
-    os.mkdir(directory, 0o755)
+    raise InUse(path, f"cgroup {path}: its parents are removed as fast as they are made")
 
 
 def write(path: str, text: str) -> bool:
@@ -82,12 +87,17 @@ def descend(directory: str) -> Iterator[str]:
     try:
         # A directory of kernfs has two links and one for each directory in it: most groups need no listing.
         links = os.stat(directory).st_nlink
-        names = [] if links == 2 else [entry.name for entry in os.scandir(directory) if entry.is_dir()]
+        names = [] if links == 2 else _subdirectories(directory)
     except FileNotFoundError:
         return
     yield directory
     for name in names:
         yield from descend(f"{directory}/{name}")
+
+
+def _subdirectories(directory: str) -> list[str]:
+    with os.scandir(directory) as entries:
+        return [entry.name for entry in entries if entry.is_dir(follow_symlinks=False)]
 
 
 def processes(directory: str) -> list[int]:
@@ -126,8 +136,8 @@ def kill_members(
     """
     deadline = time.monotonic() + timeout_s
     while others(directory):
-        hold()
         try:
+            hold()
             _signal_members(directory)
         finally:
             release()

@@ -48,10 +48,10 @@ class LegacyDriver:
         return tuple(sorted(self._directories))
 
     def create(self, path: str, controllers: tuple[str, ...] = ()) -> None:
-        groups = self._groups(path, controllers)
+        roots = self._roots(controllers)
         self._tracking.create(path)
-        for directory in groups:
-            tree.make(directory)
+        for root in roots:
+            tree.make(root, path)
         if "cpuset" in controllers:
             _fill_cpuset(self._directories["cpuset"], path)
 
@@ -59,8 +59,8 @@ class LegacyDriver:
         return self._tracking.tracking_directory(path)
 
     def join_files(self, path: str, controllers: tuple[str, ...] = ()) -> tuple[str, ...]:
-        files = [*self._tracking.join_files(path), *(f"{group}/tasks" for group in self._groups(path, controllers))]
-        return tuple(dict.fromkeys(files))
+        tasks = (f"{tree.locate(root, path)}/tasks" for root in self._roots(controllers))
+        return tuple(dict.fromkeys((*self._tracking.join_files(path), *tasks)))
 
     def processes(self, path: str) -> list[int]:
         return self._tracking.processes(path)
@@ -85,12 +85,12 @@ class LegacyDriver:
         busy = [root for root in roots if not tree.remove(tree.locate(root, path), deadline_s)]
         return not busy
 
-    def _groups(self, path: str, controllers: tuple[str, ...]) -> tuple[str, ...]:
-        """Return the directories of a group; controllers that are mounted together share one."""
+    def _roots(self, controllers: tuple[str, ...]) -> list[str]:
+        """Return where the trees of controllers are mounted; of two that share a tree, twice."""
         for name in controllers:
             if name not in self._directories:
                 raise Unsupported(name, f"cgroup controller {name} is not available on this host")
-        return tuple(dict.fromkeys(tree.locate(self._directories[name], path) for name in controllers))
+        return [self._directories[name] for name in controllers]
 
 
 class TrackingTree:
@@ -105,7 +105,7 @@ class TrackingTree:
         self._freezes = freezes
 
     def create(self, path: str) -> None:
-        tree.make(tree.locate(self.root, path))
+        tree.make(self.root, path)
 
     def tracking_directory(self, path: str) -> str:
         return tree.locate(self.root, path)

@@ -29,15 +29,14 @@ class UnifiedDriver:
         return tuple(sorted(tree.read(f"{self.root}/cgroup.controllers").split()))
 
     def create(self, path: str, controllers: tuple[str, ...] = ()) -> None:
-        directory = tree.locate(self.root, path)
-        if not controllers:
-            tree.make(directory)
-            return
-        for name in sorted(set(controllers) - set(self.controllers())):
-            raise Unsupported(name, f"cgroup controller {name} is not available on this host")
-        tree.make(directory.rpartition("/")[0])
-        self._hand_down(path, controllers)
-        tree.make(directory)
+        if controllers:
+            tree.locate(self.root, path)
+            for name in sorted(set(controllers) - set(self.controllers())):
+                raise Unsupported(name, f"cgroup controller {name} is not available on this host")
+            if parent := path.rpartition("/")[0]:
+                tree.make(self.root, parent)
+            self._hand_down(path, controllers)
+        tree.make(self.root, path)
 
     def tracking_directory(self, path: str) -> str:
         return tree.locate(self.root, path)

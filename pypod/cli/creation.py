@@ -1,0 +1,257 @@
+"""The flags that say what a container is to be, and their way into the library's options."""
+
+from __future__ import annotations
+
+from pypod.cli.flags import Flag
+from pypod.errors import InvalidSpec
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from pypod.cli.flags import Parsed
+    from pypod.engine.specs import ContainerOptions
+    from pypod.model.mount import Mount
+
+FLAGS: tuple[Flag, ...] = (
+    Flag(name="add-host", kind="stringArray", help="Add a custom host-to-IP mapping (host:ip)", metavar="strings"),
+    Flag(name="cap-add", kind="strings", help="Add capabilities to the container"),
+    Flag(name="cap-drop", kind="strings", help="Drop capabilities from the container"),
+    Flag(name="cgroup-parent", help="Optional parent cgroup for the container"),
+    Flag(name="cgroupns", help="cgroup namespace to use"),
+    Flag(name="cidfile", help="Write the container ID to the file"),
+    Flag(name="entrypoint", help="Overwrite the default ENTRYPOINT of the image"),
+    Flag(name="env", short="e", kind="stringArray", help="Set environment variables in container"),
+    Flag(name="env-file", kind="stringArray", help="Read in a file of environment variables"),
+    Flag(name="group-add", kind="strings", help="Add additional groups to the primary container process"),
+    Flag(name="hostname", short="h", help="Set container hostname"),
+    Flag(name="init", kind="bool", help="Run an init binary inside the container that forwards signals and reaps"),
+    Flag(name="interactive", short="i", kind="bool", help="Keep STDIN open even if not attached"),
+    Flag(name="ipc", help="IPC namespace to use"),
+    Flag(name="label", short="l", kind="stringArray", help="Set metadata on container"),
+    Flag(name="label-file", kind="stringArray", help="Read in a line delimited file of labels"),
+    Flag(name="mount", kind="stringArray", help="Attach a filesystem mount to the container"),
+    Flag(name="name", help="Assign a name to the container"),
+    Flag(
+        name="network",
+        kind="stringArray",
+        help="Connect a container to a network: none, host, container:X, ns:PATH",
+        aliases=("net",),
+    ),
+    Flag(name="no-hosts", kind="bool", help="Do not create /etc/hosts within the container", hidden=True),
+    Flag(name="pid", help="PID namespace to use"),
+    Flag(name="pod", help="Run container in an existing pod, or in new:NAME"),
+    Flag(name="pod-id-file", help="Read the pod ID from the file"),
+    Flag(name="privileged", kind="bool", help="Give extended privileges to container"),
+    Flag(name="read-only", kind="bool", help="Make containers root filesystem read-only"),
+    Flag(name="replace", kind="bool", help="If a container with the same name exists, replace it"),
+    Flag(name="rm", kind="bool", help="Remove container (and pod if created) after exit"),
+    Flag(
+        name="rootfs", kind="bool", help="The first argument is not an image but the rootfs to the exploded container"
+    ),
+    Flag(name="security-opt", kind="stringArray", help="Security Options"),
+    Flag(name="shm-size", help="Size of /dev/shm", default="65536k", metavar="<number>[<unit>]"),
+    Flag(name="stop-signal", help="Signal to stop a container. Default is SIGTERM"),
+    Flag(
+        name="stop-timeout", kind="uint", default=10, help="Timeout (in seconds) that containers stopped by user have"
+    ),
+    Flag(name="sysctl", kind="strings", help="Sysctl options"),
+    Flag(
+        name="tmpfs", kind="stringArray", help="Mount a temporary filesystem (tmpfs) into a container", metavar="tmpfs"
+    ),
+    Flag(name="tty", short="t", kind="bool", help="Allocate a pseudo-TTY for container"),
+    Flag(name="ulimit", kind="strings", help="Ulimit options"),
+    Flag(name="umask", default="0022", help="Set umask in container"),
+    Flag(name="user", short="u", help="Username or UID (format: <name|uid>[:<group|gid>])"),
+    Flag(name="uts", help="UTS namespace to use"),
+    Flag(name="volume", short="v", kind="stringArray", help="Bind mount a volume into the container"),
+    Flag(name="workdir", short="w", help="Working directory inside the container"),
+)
+
+_MODES = ("cgroupns", "ipc", "pid", "uts")
+_UNITS = {"b": 1, "k": 1024, "m": 1024**2, "g": 1024**3, "": 1}
+
+
+def container_options(options: Parsed) -> tuple[ContainerOptions, list[str]]:
+    """Return the library's options and the command of a container. Raises InvalidSpec."""
+    words = list(options.positionals)
+    found: ContainerOptions = {}
+    if not options["rootfs"]:
+        raise InvalidSpec(
+            "IMAGE",
+            f"images are not available yet: {words[0]}" if words else "an image or --rootfs is needed",
+            hint="give --rootfs DIRECTORY[:O]",
+        )
+    if not words:
+        raise InvalidSpec("--rootfs", "--rootfs needs a directory")
+    found["rootfs"], found["overlay"] = _rootfs(words.pop(0))
+    for name in _MODES:
+        if options[name]:
+            found[name] = options[name]  # type: ignore[literal-required]
+    networks = options["network"]
+    if len(networks) > 1:
+        raise InvalidSpec("--network", "only one network can be given", hint="bridge networks are not available yet")
+    if networks:
+        found["network"] = networks[0]
+    for flag, key in (
+        ("name", "name"),
+        ("hostname", "hostname"),
+        ("user", "user"),
+        ("cgroup-parent", "cgroup_parent"),
+        ("stop-signal", "stop_signal"),
+        ("workdir", "working_directory"),
+    ):
+        if options[flag]:
+            found[key] = options[flag]  # type: ignore[literal-required]
+    if options.changed("entrypoint"):
+        found["entrypoint"] = _entrypoint(options["entrypoint"])
+    found["environment"] = environment(options["env"], options["env-file"])
+    found["labels"] = _labels(options["label"], options["label-file"])
+    found["sysctls"] = _pairs(options["sysctl"], "--sysctl")
+    found["add_hosts"] = options["add-host"]
+    found["cap_add"], found["cap_drop"] = options["cap-add"], options["cap-drop"]
+    found["groups"] = options["group-add"]
+    found["security_opt"] = options["security-opt"]
+    found["volumes"], found["tmpfs"] = options["volume"], options["tmpfs"]
+    found["mounts"] = _mounts(options["mount"])
+    found["ulimits"] = options["ulimit"]
+    found["init"], found["interactive"] = options["init"], options["interactive"]
+    found["terminal"], found["remove"] = options["tty"], options["rm"]
+    found["privileged"], found["read_only"] = options["privileged"], options["read-only"]
+    found["shm_size"] = size_bytes(options["shm-size"], "--shm-size")
+    found["stop_timeout"] = options["stop-timeout"]
+    found["umask"] = _octal(options["umask"])
+    return found, words
+
+
+def _rootfs(word: str) -> tuple[str, bool]:
+    path, separator, flag = word.rpartition(":")
+    if separator and flag == "O":
+        return path, True
+    if separator and flag in ("rw", "idmap"):
+        return path, False
+    return word, False
+
+
+def _entrypoint(text: str) -> list[str]:
+    """Read --entrypoint: a JSON list of strings, or one word."""
+    if not text.startswith("["):
+        return [text] if text else []
+    import json
+
+    try:
+        words = json.loads(text)
+    except ValueError:
+        return [text]
+    return words if isinstance(words, list) and all(isinstance(word, str) for word in words) else [text]
+
+
+def environment(entries: Sequence[str], files: Sequence[str]) -> dict[str, str]:
+    """Return the variables of --env-file and --env: NAME=VALUE, NAME from our own, PREFIX* for all that begin so."""
+    import os
+
+    found: dict[str, str] = {}
+    lines = [line for path in files for line in _lines(path, "--env-file")]
+    for entry in [*lines, *entries]:
+        name, separator, value = entry.partition("=")
+        if not name or any(c.isspace() for c in name):
+            raise InvalidSpec("--env", f"invalid environment variable {entry!r}")
+        if separator:
+            found[name] = value
+        elif name.endswith("*"):
+            found.update({key: val for key, val in os.environ.items() if key.startswith(name[:-1])})
+        elif name in os.environ:
+            found[name] = os.environ[name]
+    return found
+
+
+def _lines(path: str, argument: str) -> list[str]:
+    try:
+        with open(path, encoding="utf-8") as file:
+            return [line for line in (raw.strip() for raw in file) if line and not line.startswith("#")]
+    except (OSError, UnicodeDecodeError) as error:
+        reason = error.strerror if isinstance(error, OSError) else "not UTF-8"
+        raise InvalidSpec(argument, f"open {path}: {reason}") from error
+
+
+def labels(entries: Sequence[str], files: Sequence[str] = ()) -> dict[str, str]:
+    """Return labels NAME=VALUE; a name alone has an empty value."""
+    return _labels(entries, files)
+
+
+def _labels(entries: Sequence[str], files: Sequence[str]) -> dict[str, str]:
+    lines = [line for path in files for line in _lines(path, "--label-file")]
+    found = {}
+    for entry in [*lines, *entries]:
+        name, _, value = entry.partition("=")
+        if not name:
+            raise InvalidSpec("--label", f"invalid label format: {entry!r}")
+        found[name] = value
+    return found
+
+
+def _pairs(entries: Sequence[str], argument: str) -> dict[str, str]:
+    found = {}
+    for entry in entries:
+        name, separator, value = entry.partition("=")
+        if not separator or not name:
+            raise InvalidSpec(argument, f"invalid {argument[2:]} {entry!r}, must be in the form of KEY=VALUE")
+        found[name] = value
+    return found
+
+
+def sysctls(entries: Sequence[str]) -> dict[str, str]:
+    """Return --sysctl entries as a mapping."""
+    return _pairs(entries, "--sysctl")
+
+
+def _mounts(texts: Sequence[str]) -> list[Mount]:
+    from pypod.model.mount import parse_mount
+
+    return [parse_mount(text) for text in texts]
+
+
+def size_bytes(text: str, argument: str) -> int:
+    """Read a size with a unit of b, k, m or g (1024s), as podman's --shm-size."""
+    lowered = text.lower().removesuffix("b") if text[-2:].lower() in ("kb", "mb", "gb") else text.lower()
+    unit = lowered[-1:] if lowered[-1:] in _UNITS and lowered[-1:] else ""
+    number = lowered[: len(lowered) - len(unit)]
+    try:
+        value = float(number) * _UNITS[unit]
+    except ValueError:
+        raise InvalidSpec(argument, f"invalid size: {text!r}") from None
+    if not 0 <= value < 2**63:
+        raise InvalidSpec(argument, f"invalid size: {text!r}")
+    return int(value)
+
+
+def _octal(text: str) -> int:
+    try:
+        value = int(text, 8)
+    except ValueError:
+        value = -1
+    if not 0 <= value <= 0o777:
+        raise InvalidSpec("--umask", f"invalid umask {text!r}")
+    return value
+
+
+def write_new_file(path: str, content: str, argument: str) -> None:
+    """Write an id file, which must not be there yet."""
+    try:
+        with open(path, "x", encoding="ascii") as file:
+            file.write(content)
+    except FileExistsError:
+        kind = "container" if argument == "--cidfile" else "pod"
+        raise InvalidSpec(
+            argument, f"{kind} id file exists. Ensure another {kind} is not using it or delete {path}"
+        ) from None
+    except OSError as error:
+        raise InvalidSpec(argument, f"{argument} {path}: {error.strerror}") from error
+
+
+def read_id_file(path: str, argument: str) -> str:
+    """Return the first line of an id file."""
+    lines = _lines(path, argument)
+    if not lines:
+        raise InvalidSpec(argument, f"{path} is empty")
+    return lines[0]

@@ -1,0 +1,85 @@
+"""pod create, and create without an image."""
+
+from __future__ import annotations
+
+from pypod.cli.flags import Command, Flag
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from pypod.cli.flags import Parsed
+
+POD_FLAGS: tuple[Flag, ...] = (
+    Flag(name="add-host", kind="strings", help="Add a custom host-to-IP mapping (host:ip)"),
+    Flag(name="cgroup-parent", help="Set parent cgroup for the pod"),
+    Flag(name="hostname", short="h", help="Set a hostname to the pod"),
+    Flag(name="infra", kind="bool", default=True, help="Create an infra container associated with the pod"),
+    Flag(name="infra-command", help="A static program to run as the infra instead of pypod's own"),
+    Flag(name="infra-name", help="The name used as infra container name"),
+    Flag(name="label", short="l", kind="stringArray", help="Set metadata on pod"),
+    Flag(name="label-file", kind="stringArray", help="Read in a line delimited file of labels"),
+    Flag(
+        name="network",
+        kind="stringArray",
+        help="Connect a pod to a network: none or host",
+        aliases=("net",),
+    ),
+    Flag(name="pod-id-file", help="Write the pod ID to the file"),
+    Flag(name="replace", kind="bool", help="If a pod with the same name exists, replace it"),
+    Flag(name="share", default="ipc,net,uts", help="A comma delimited list of kernel namespaces the pod will share"),
+    Flag(name="shm-size", default="65536k", help="Size of /dev/shm", metavar="<number>[<unit>]"),
+    Flag(name="sysctl", kind="strings", help="Sysctl options"),
+)
+POD_CREATE = Command(
+    path="pypod pod create",
+    summary="Create a new empty pod",
+    description="After creating the pod, the pod ID is printed to stdout.\n\n"
+    "  You can then start it at any time with the `pypod pod start POD` command. The pod will be created with the\n"
+    "  initial state `Created`.",
+    synopsis="[options] [NAME]",
+    flags=(*POD_FLAGS, Flag(name="name", short="n", help="Assign a name to the pod")),
+    examples=("pypod pod create --name mipod", "pypod pod create --share net,uts"),
+    max_args=1,
+)
+
+
+def run_pod_create(options: Parsed, root: str | None) -> int:
+    """Carry out ``pypod pod create``."""
+    from pypod.cli.creation import labels, size_bytes, sysctls, write_new_file
+    from pypod.engine.engine import Engine
+    from pypod.errors import InvalidSpec
+
+    name = options["name"] or (options.positionals[0] if options.positionals else "")
+    if options["name"] and options.positionals:
+        raise InvalidSpec("NAME", "cannot specify --name and NAME at the same time")
+    networks = options["network"]
+    if len(networks) > 1:
+        raise InvalidSpec("--network", "only one network can be given", hint="bridge networks are not available yet")
+    with Engine(root) as engine:
+        if options["replace"]:
+            if not name:
+                raise InvalidSpec("--replace", "cannot replace pod without --name being set")
+            if engine.pods.exists(name):
+                engine.pods.get(name).remove(force=True)
+        infra = options["infra"]
+        pod = engine.pods.create(
+            name,
+            share=options["share"] if infra else "none",
+            infra=infra,
+            infra_name=options["infra-name"],
+            infra_command=options["infra-command"].split(),
+            hostname=options["hostname"],
+            add_hosts=options["add-host"],
+            labels=labels(options["label"], options["label-file"]),
+            sysctls=sysctls(options["sysctl"]),
+            shm_size=size_bytes(options["shm-size"], "--shm-size"),
+            cgroup_parent=options["cgroup-parent"],
+            network=networks[0] if networks else "",
+        )
+        if options["pod-id-file"]:
+            try:
+                write_new_file(options["pod-id-file"], pod.id, "--pod-id-file")
+            except InvalidSpec:
+                pod.remove(force=True)
+                raise
+        print(pod.id)
+    return 0

@@ -1,0 +1,175 @@
+"""run and create."""
+
+from __future__ import annotations
+
+import sys
+
+from pypod.cli.creation import FLAGS, container_options, read_id_file, write_new_file
+from pypod.cli.flags import Command, Flag, UsageError
+from pypod.cli.pod_create import POD_CREATE, POD_FLAGS, run_pod_create
+from pypod.cli.terminal import DEFAULT_DETACH_KEYS
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from pypod.cli.flags import Parsed
+    from pypod.engine.containers import Container
+    from pypod.engine.engine import Engine
+
+_STREAM_FLAGS = (
+    Flag(name="detach-keys", default=DEFAULT_DETACH_KEYS, help="Override the key sequence for detaching a container"),
+    Flag(name="sig-proxy", kind="bool", default=True, help="Proxy received signals to the process"),
+)
+RUN = Command(
+    path="pypod run",
+    summary="Run a command in a new container",
+    description="Runs a command in a new container from the given root file system.",
+    synopsis="[options] --rootfs DIRECTORY[:O] [COMMAND [ARG...]]",
+    flags=(*FLAGS, *_STREAM_FLAGS, Flag(name="detach", short="d", kind="bool", help="Run container in background")),
+    examples=(
+        "pypod run --rm --rootfs /:O ls -l",
+        "pypod run -dt --pod mipod --name apache --rootfs DIR:O httpd -D FOREGROUND",
+    ),
+    interspersed=False,
+    min_args=1,
+)
+_OWN = {flag.name for flag in FLAGS}
+CREATE = Command(
+    path="pypod create",
+    summary="Create a pod, or a container when an image or --rootfs is given",
+    description="Without an image and --rootfs this is `pypod pod create`. The ID is printed to stdout.",
+    synopsis="[options] [--rootfs DIRECTORY[:O] [COMMAND [ARG...]]]",
+    flags=(*FLAGS, *(flag for flag in POD_FLAGS if flag.name not in _OWN)),
+    examples=("pypod create --name mipod", "pypod create --pod mipod --name web --rootfs DIR:O httpd -D FOREGROUND"),
+    interspersed=False,
+)
+
+
+def run_create(options: Parsed, root: str | None) -> int:
+    """Carry out ``pypod create``."""
+    from pypod.engine.engine import Engine
+
+    if not options.positionals and not options["rootfs"] and options.command.path == "pypod create":
+        return run_pod_create(_as_pod(options), root)
+    only_pods = [flag.name for flag in POD_FLAGS if flag.name not in _OWN and options.changed(flag.name)]
+    if only_pods:
+        raise UsageError(options.command.path, f"--{only_pods[0]} is for pods: it goes without image and --rootfs")
+    with Engine(root) as engine:
+        container = create(engine, options)
+        print(container.id)
+    return 0
+
+
+def _as_pod(options: Parsed) -> Parsed:
+    """Return the same command line as ``pod create`` understands it; raise UsageError for flags of containers."""
+    from pypod.cli.flags import Parsed as ParsedClass
+
+    parsed = ParsedClass(POD_CREATE)
+    known = {flag.name: flag for flag in POD_CREATE.flags}
+    for flag in options.command.flags:
+        if not options.changed(flag.name):
+            continue
+        if flag.name not in known:
+            raise UsageError(
+                options.command.path, f"--{flag.name} is for containers: an image or --rootfs DIRECTORY is missing"
+            )
+        value = options[flag.name]
+        for item in value if isinstance(value, list) else [value]:
+            parsed.set(known[flag.name], str(item).lower() if isinstance(item, bool) else str(item))
+    return parsed
+
+
+def create(engine: Engine, options: Parsed) -> Container:
+    """Create the container that a command line describes."""
+    from pypod.errors import InvalidSpec
+
+    found, command = container_options(options)
+    name = options["name"]
+    if options["replace"]:
+        if not name:
+            raise InvalidSpec("--replace", "cannot replace container without --name being set")
+        if engine.containers.exists(name):
+            engine.containers.get(name).remove(force=True)
+    pod_ref, new_pod = _pod(engine, options)
+    try:
+        container = engine.containers.create(command, pod=pod_ref or None, **found)
+        if options["cidfile"]:
+            try:
+                write_new_file(options["cidfile"], container.id, "--cidfile")
+            except InvalidSpec:
+                container.remove(force=True)
+                raise
+    except BaseException:
+        if new_pod:
+            engine.pods.get(new_pod).remove(force=True)
+        raise
+    return container
+
+
+def _pod(engine: Engine, options: Parsed) -> tuple[str, str]:
+    """Return which pod to join, and its id if it was made for this container."""
+    from pypod.errors import InvalidSpec
+
+    ref = options["pod"]
+    if options["pod-id-file"]:
+        if ref:
+            raise InvalidSpec("--pod-id-file", "cannot specify both --pod and --pod-id-file")
+        ref = read_id_file(options["pod-id-file"], "--pod-id-file")
+    if not ref.startswith("new:"):
+        return ref, ""
+    pod = engine.pods.create(ref.removeprefix("new:"))
+    return pod.id, pod.id
+
+
+def run_run(options: Parsed, root: str | None) -> int:
+    """Carry out ``pypod run``."""
+    from pypod.cli.terminal import parse_detach_keys, size
+    from pypod.engine.engine import Engine
+    from pypod.errors import InvalidSpec
+
+    detach = options["detach"]
+    if detach and options.changed("detach-keys"):
+        raise InvalidSpec("--detach-keys", "--detach and --detach-keys cannot be used together")
+    keys = parse_detach_keys(options["detach-keys"])
+    with Engine(root) as engine:
+        container = create(engine, options)
+        try:
+            columns, rows = size(0) if options["tty"] and not detach else (0, 0)
+            container.start(columns=columns, rows=rows, attended=not detach)
+        except BaseException:
+            container.remove(force=True)
+            raise
+        if detach:
+            print(container.id)
+            return 0
+        return follow(container, options, keys, offset=0, stdin=options["interactive"])
+
+
+def follow(container: Container, options: Parsed, keys: bytes, *, offset: int, stdin: bool) -> int:
+    """Stay with a container that was just started; return its exit code, or 0 when the user detached."""
+    from pypod.cli.streaming import follow_container
+    from pypod.engine.logs import LogReader
+    from pypod.errors import WrongState
+
+    spec = container.spec()
+    try:
+        attachment = container.attach()
+    except WrongState:
+        attachment = None  # it has ended already
+    detached = follow_container(
+        container,
+        attachment,
+        LogReader(f"{container.directory}/ctr.log", offset),
+        stdin=stdin,
+        terminal=spec.terminal,
+        detach_keys=keys,
+        sig_proxy=options["sig-proxy"],
+    )
+    if detached:
+        return 0
+    code = container.wait()
+    if spec.remove:
+        container.remove(force=True)
+    if code is None:
+        print(f"Error: nobody saw how container {container.name} ended: its monitor was killed", file=sys.stderr)
+        return 125
+    return code

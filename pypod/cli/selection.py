@@ -1,0 +1,115 @@
+"""Which containers or pods a command is about: names, --all, --latest, --filter and id files; and one answer for each."""
+
+from __future__ import annotations
+
+import sys
+
+from pypod.cli.flags import Flag, UsageError
+from pypod.errors import NotFound, PypodError, WrongState
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+    from typing import TypeVar
+
+    from pypod.cli.flags import Parsed
+    from pypod.engine.containers import Container
+    from pypod.engine.engine import Engine
+    from pypod.engine.pods import Pod
+
+    T = TypeVar("T")
+
+ALL = Flag(name="all", short="a", kind="bool", help="Process all of them")
+LATEST = Flag(name="latest", short="l", kind="bool", help="Act on the latest one pypod is aware of")
+IGNORE = Flag(name="ignore", short="i", kind="bool", help="Ignore errors when a specified one is missing")
+CIDFILE = Flag(name="cidfile", kind="stringArray", help="Read the container ID from the file")
+POD_ID_FILE = Flag(name="pod-id-file", kind="stringArray", help="Read the pod ID from the file")
+TIME = Flag(name="time", short="t", kind="uint", default=10, help="Seconds to wait before killing", metavar="int")
+
+FAILED = 125
+MISSING, BUSY = 1, 2
+
+
+def containers(engine: Engine, options: Parsed, *, id_flag: str = "") -> tuple[list[Container], list[PypodError]]:
+    """Return the containers that a command line names, and what is wrong with the names that name none."""
+    names = _names(options, id_flag)
+    if _flag(options, "all"):
+        return list(engine.containers.list(all=True)), []
+    if _flag(options, "latest"):
+        return engine.containers.list(all=True)[-1:], []
+    return _find(names, engine.containers.get, options)
+
+
+def pods(engine: Engine, options: Parsed, *, id_flag: str = "") -> tuple[list[Pod], list[PypodError]]:
+    """Return the pods that a command line names, and what is wrong with the names that name none."""
+    names = _names(options, id_flag)
+    if _flag(options, "all"):
+        return list(engine.pods.list()), []
+    if _flag(options, "latest"):
+        return engine.pods.list()[-1:], []
+    return _find(names, engine.pods.get, options)
+
+
+def _flag(options: Parsed, name: str) -> bool:
+    return any(flag.name == name for flag in options.command.flags) and bool(options[name])
+
+
+def _names(options: Parsed, id_flag: str) -> list[str]:
+    from pypod.cli.creation import read_id_file
+
+    names = list(options.positionals)
+    if id_flag:
+        names += [read_id_file(path, f"--{id_flag}") for path in options[id_flag]]
+    chosen = _flag(options, "all") or _flag(options, "latest")
+    if names and chosen:
+        flag = "--all" if _flag(options, "all") else "--latest"
+        raise UsageError("", f"no arguments are needed with {flag}")
+    if not names and not chosen and not (_flag(options, "ignore") and id_flag):
+        raise UsageError("", "you must provide at least one name or id")
+    return names
+
+
+def _find(names: Sequence[str], get: Callable[[str], T], options: Parsed) -> tuple[list[T], list[PypodError]]:
+    found: list[T] = []
+    problems: list[PypodError] = []
+    for name in names:
+        try:
+            one = get(name)
+            if one not in found:
+                found.append(one)
+        except NotFound as error:
+            if not _flag(options, "ignore"):
+                problems.append(error)
+        except PypodError as error:
+            problems.append(error)
+    return found, problems
+
+
+def each(
+    found: Sequence[T],
+    problems: Sequence[PypodError],
+    action: Callable[[T], object],
+    show: Callable[[T], str],
+    *,
+    removal: bool = False,
+) -> int:
+    """Do ``action`` to each, print ``show`` of those that went well, tell the errors; return the exit code.
+
+    With ``removal`` the code is podman's for rm: 1 when the only failures are missing names, 2 when one is running.
+    """
+    failures = list(problems)
+    for one in found:
+        try:
+            action(one)
+            print(show(one), flush=True)
+        except PypodError as error:
+            failures.append(error)
+    for failure in failures:
+        print(f"Error: {failure}", file=sys.stderr)
+    if not failures:
+        return 0
+    if removal and all(isinstance(failure, NotFound) for failure in failures):
+        return MISSING
+    if removal and any(isinstance(failure, WrongState) for failure in failures):
+        return BUSY
+    return FAILED

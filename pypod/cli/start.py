@@ -1,0 +1,69 @@
+"""start."""
+
+from __future__ import annotations
+
+from pypod.cli import selection
+from pypod.cli.flags import Command, Flag
+from pypod.cli.selection import ALL, LATEST
+from pypod.cli.terminal import DEFAULT_DETACH_KEYS
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from pypod.cli.flags import Parsed
+    from pypod.engine.containers import Container
+
+START = Command(
+    path="pypod start",
+    summary="Start one or more containers",
+    synopsis="[options] CONTAINER [CONTAINER...]",
+    flags=(
+        ALL,
+        LATEST,
+        Flag(name="attach", short="a", kind="bool", help="Attach container's STDOUT and STDERR"),
+        Flag(name="interactive", short="i", kind="bool", help="Make STDIN available to the container"),
+        Flag(name="detach-keys", default=DEFAULT_DETACH_KEYS, help="Select the key sequence for detaching a container"),
+        Flag(name="sig-proxy", kind="bool", default=True, help="Proxy received signals to the process"),
+    ),
+    examples=("pypod start --attach mywebserver", "pypod start --all"),
+)
+
+
+def run_start(options: Parsed, root: str | None) -> int:
+    """Carry out ``pypod start``."""
+    from pypod.engine.engine import Engine
+    from pypod.errors import InvalidSpec
+
+    attach = options["attach"] or options["interactive"]
+    with Engine(root) as engine:
+        found, problems = selection.containers(engine, options)
+        if options["all"]:
+            found = [one for one in found if not one.state().running]
+        if not attach:
+            by_id = {one.id: one for one in found}
+            names = {i: _as_given(options, one) for i, one in by_id.items()}
+            return selection.each(found, problems, lambda one: one.start(), lambda one: names[one.id])
+        if problems:
+            raise problems[0]
+        if len(found) != 1:
+            raise InvalidSpec("--attach", "you cannot start and attach multiple containers at once")
+        return _start_attached(found[0], options)
+
+
+def _as_given(options: Parsed, container: Container) -> str:
+    return next((w for w in options.positionals if w == container.name or container.id.startswith(w)), container.id)
+
+
+def _start_attached(container: Container, options: Parsed) -> int:
+    import os
+
+    from pypod.cli.run import follow
+    from pypod.cli.terminal import parse_detach_keys, size
+
+    keys = parse_detach_keys(options["detach-keys"])
+    try:
+        offset = os.stat(f"{container.directory}/ctr.log").st_size
+    except FileNotFoundError:
+        offset = 0
+    columns, rows = size(0)
+    container.start(columns=columns, rows=rows, attended=True)
+    return follow(container, options, keys, offset=offset, stdin=options["interactive"])

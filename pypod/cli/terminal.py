@@ -1,0 +1,86 @@
+"""The user's terminal: raw mode, its size, and the keys that detach."""
+
+from __future__ import annotations
+
+import os
+
+from pypod.errors import InvalidSpec
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+DEFAULT_DETACH_KEYS = "ctrl-p,ctrl-q"
+
+
+def parse_detach_keys(text: str) -> bytes:
+    """Read ``a`` or ``ctrl-a`` words joined by commas; empty disables. Raises InvalidSpec."""
+    keys = bytearray()
+    for word in text.split(",") if text else ():
+        key = word.removeprefix("ctrl-") if word.startswith("ctrl-") else word
+        if len(key) != 1 or not key.isascii():
+            raise InvalidSpec("--detach-keys", f"invalid detach keys {text!r}")
+        if word.startswith("ctrl-"):
+            code = ord(key.upper()) - 64
+            if not 0 <= code < 32:
+                raise InvalidSpec("--detach-keys", f"invalid detach keys {text!r}")
+            keys.append(code)
+        else:
+            keys.append(ord(key))
+    return bytes(keys)
+
+
+class DetachScanner:
+    """Looks for the detach keys in what is typed; keys that might begin them are held back until that is clear."""
+
+    def __init__(self, keys: bytes) -> None:
+        self._keys = keys
+        self._held = b""
+
+    def feed(self, data: bytes) -> tuple[bytes, bool]:
+        """Return what to pass on, and whether the keys were typed."""
+        if not self._keys:
+            return data, False
+        data = self._held + data
+        at = data.find(self._keys)
+        if at >= 0:
+            self._held = b""
+            return data[:at], True
+        for length in range(min(len(self._keys) - 1, len(data)), 0, -1):
+            if data.endswith(self._keys[:length]):
+                self._held = data[-length:]
+                return data[:-length], False
+        self._held = b""
+        return data, False
+
+
+class RawMode:
+    """Inside the block the terminal ``fd`` passes every key on as it is; nothing happens when it is no terminal."""
+
+    def __init__(self, fd: int, *, wanted: bool) -> None:
+        self._fd = fd
+        self._wanted = wanted and os.isatty(fd)
+        self._before: list[Any] = []
+
+    def __enter__(self) -> None:
+        if not self._wanted:
+            return
+        import termios
+        import tty
+
+        self._before = termios.tcgetattr(self._fd)
+        tty.setraw(self._fd, termios.TCSADRAIN)
+
+    def __exit__(self, *_: object) -> None:
+        if self._before:
+            import termios
+
+            termios.tcsetattr(self._fd, termios.TCSADRAIN, self._before)
+
+
+def size(fd: int = 0) -> tuple[int, int]:
+    """Return columns and rows of a terminal, zeros when ``fd`` is none."""
+    try:
+        return os.get_terminal_size(fd)
+    except OSError:
+        return 0, 0
