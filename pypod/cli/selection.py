@@ -1,4 +1,4 @@
-"""Which containers or pods a command is about: names, --all, --latest, --filter and id files; and one answer for each."""
+"""What a command is about: names, --all, --latest and id files; and one answer for each."""
 
 from __future__ import annotations
 

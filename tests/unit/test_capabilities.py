@@ -3,7 +3,7 @@ from __future__ import annotations
 import os
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pypod.errors import InvalidSpec
@@ -123,6 +123,7 @@ def test_mask_and_names_know_all_and_newer_bits() -> None:
 
 
 @given(st.sets(st.integers(0, 40)))
+@settings(database=None)
 def test_names_undoes_mask(bits: set[int]) -> None:
     number = sum(1 << bit for bit in bits)
     assert names(number) == tuple(CAPABILITIES[bit] for bit in sorted(bits))

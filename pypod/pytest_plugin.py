@@ -1,0 +1,79 @@
+"""pytest fixtures: ``pod`` and ``container``, gone at the end of the test whatever happens, SIGKILL of pytest included.
+
+    def test_two_containers_share_localhost(pod):
+        pod.run(["httpd", "-f", "-p", "8080"], rootfs="/srv/busybox")
+        assert pod.run(["wget", "-qO-", "localhost:8080"], rootfs="/srv/busybox").wait() == 0
+
+    @pytest.mark.pod(hostname="db", rootfs="/srv/busybox")
+    def test_hostname(container):
+        assert container.exec(["hostname"]).stdout == b"db\\n"
+
+A test that uses them is skipped, with the reason, where the user may not make namespaces.
+"""
+
+from __future__ import annotations
+
+import os
+
+import pytest
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from pypod.engine.containers import Container
+    from pypod.engine.engine import Engine
+    from pypod.engine.pods import Pod
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Register the mark."""
+    config.addinivalue_line(
+        "markers", "pod(rootfs=DIR, **options): what the fixtures pod and container are made with (pypod)"
+    )
+
+
+@pytest.fixture
+def pypod_engine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Engine]:
+    """An engine on a storage directory of the test's own."""
+    if os.geteuid() != 0:
+        pytest.skip("pypod needs root: rootless pods are not available yet")
+    from pypod.engine.engine import Engine
+
+    root: Path = tmp_path_factory.mktemp("pypod")
+    root.chmod(0o755)
+    with Engine(str(root / "storage")) as engine:
+        yield engine
+        for pod in engine.pods.list():
+            pod.remove(force=True, timeout=0)
+        for container in engine.containers.list(all=True):
+            container.remove(force=True, timeout=0)
+
+
+@pytest.fixture
+def pod(pypod_engine: Engine, request: pytest.FixtureRequest) -> Iterator[Pod]:
+    """A running pod, removed after the test."""
+    options = _options(request)
+    made = pypod_engine.pods.create(ephemeral=True, **{k: v for k, v in options.items() if k in _POD_OPTIONS})
+    try:
+        made.start()
+        yield made
+    finally:
+        made.remove(force=True, timeout=0)
+
+
+@pytest.fixture
+def container(pod: Pod, request: pytest.FixtureRequest) -> Container:
+    """A container that sleeps in ``pod``, on ``rootfs`` (default: the host's own files, copy on write)."""
+    options = {k: v for k, v in _options(request).items() if k not in _POD_OPTIONS}
+    command = options.pop("command", ["sleep", "infinity"])
+    return pod.run(command, **{"rootfs": "/", **options})
+
+
+_POD_OPTIONS = ("share", "hostname", "add_hosts", "sysctls", "shm_size", "network", "infra")
+
+
+def _options(request: pytest.FixtureRequest) -> dict[str, object]:
+    mark = request.node.get_closest_marker("pod")
+    return dict(mark.kwargs) if mark else {}

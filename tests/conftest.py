@@ -1,0 +1,150 @@
+"""Capability marks, and the leak check around every test that touches the kernel."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import time
+from pathlib import Path
+
+import pytest
+
+pytest_plugins = ["pytester"]
+
+CGROUP_TREES = ("/sys/fs/cgroup/unified/pypod", "/sys/fs/cgroup/pypod", "/sys/fs/cgroup/freezer/pypod")
+SETTLE_S = 3.0
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--full", action="store_true", help="run the long sweeps whole")
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    for item in items:
+        if item.get_closest_marker("root") and os.geteuid() != 0:
+            item.add_marker(pytest.mark.skip(reason="needs root"))
+
+
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    """In CI a skip whose reason is not on the list is a failure: a test that silently never runs tests nothing."""
+    if os.environ.get("CI") != "true" or hasattr(session.config, "workerinput"):
+        return
+    lines = (Path(__file__).parent / "expected_skips.txt").read_text().splitlines()
+    expected = tuple(line for line in lines if line and not line.startswith("#"))
+    reporter = session.config.pluginmanager.get_plugin("terminalreporter")
+    reasons = [report.longrepr[2].removeprefix("Skipped: ") for report in reporter.stats.get("skipped", [])]
+    unlisted = sorted({reason for reason in reasons if not reason.startswith(expected)})
+    if unlisted:
+        reporter.write_line(f"skips that tests/expected_skips.txt does not list: {unlisted}", red=True)
+        session.exitstatus = pytest.ExitCode.TESTS_FAILED
+
+
+@pytest.fixture(scope="session")
+def full(request: pytest.FixtureRequest) -> bool:
+    """Whether the long form of sweeps was asked for."""
+    return bool(request.config.getoption("--full"))
+
+
+def _programs() -> set[str]:
+    """Processes of ours, known by the names the C programs give themselves, but for zombies."""
+    found = set()
+    for entry in Path("/proc").iterdir():
+        if not entry.name.isdigit():
+            continue
+        try:
+            stat = (entry / "stat").read_text()
+        except OSError:
+            continue
+        name = stat[stat.index("(") + 1 : stat.rindex(")")]
+        state = stat[stat.rindex(")") + 2]
+        if name.startswith("pypod-") and state != "Z":
+            found.add(f"{entry.name} {name}")
+    return found
+
+
+def _cgroups() -> set[str]:
+    return {str(path) for tree in CGROUP_TREES for path in Path(tree).rglob("*") if path.is_dir()}
+
+
+def _mounts() -> set[str]:
+    points = {line.split(" ")[4] for line in Path("/proc/self/mountinfo").read_text().splitlines()}
+    return {point for point in points if not point.startswith("/var/lib/containers")}  # the oracle's own
+
+
+def _descriptors() -> set[str]:
+    found = set()
+    for name in os.listdir("/proc/self/fd"):
+        try:
+            found.add(f"{name} {os.readlink(f'/proc/self/fd/{name}')}")
+        except OSError:
+            continue
+    return found
+
+
+def _residue() -> dict[str, set[str]]:
+    return {
+        "processes": _programs(),
+        "cgroups": _cgroups(),
+        "mounts": _mounts(),
+        "descriptors": _descriptors(),
+        "children": set(_children()),
+    }
+
+
+def _children() -> list[str]:
+    return Path(f"/proc/self/task/{os.getpid()}/children").read_text().split()
+
+
+@pytest.fixture(autouse=True)
+def leak_check(request: pytest.FixtureRequest):
+    """After a test marked root: no process, cgroup, mount, descriptor or child more than before."""
+    if request.node.get_closest_marker("root") is None or os.geteuid() != 0:
+        yield
+        return
+    before = _residue()
+    yield
+    deadline = time.monotonic() + SETTLE_S
+    while True:
+        left = {kind: now - before[kind] for kind, now in _residue().items()}
+        left = {kind: found for kind, found in left.items() if found}
+        if not left or time.monotonic() > deadline:
+            break
+        time.sleep(0.02)
+    assert not left, f"left behind: {left}"
+
+
+@pytest.fixture(scope="session")
+def busybox(tmp_path_factory: pytest.TempPathFactory) -> str:
+    """A root file system with a static busybox under every name it answers to."""
+    program = shutil.which("busybox")
+    if program is None:
+        pytest.skip("busybox (Debian: busybox-static) is not installed")
+    root = tmp_path_factory.mktemp("busybox-root")
+    for name in ("bin", "dev", "etc", "proc", "root", "sys", "tmp", "var"):
+        (root / name).mkdir()
+    (root / "tmp").chmod(0o1777)
+    root.chmod(0o755)
+    shutil.copy(program, root / "bin" / "busybox")
+    names = subprocess.run([program, "--list"], capture_output=True, text=True, check=True).stdout.split()
+    for name in names:
+        if name != "busybox":
+            (root / "bin" / name).symlink_to("busybox")
+    (root / "etc" / "passwd").write_text(
+        "root:x:0:0:root:/root:/bin/sh\nwww-data:x:33:33:www-data:/var/www:/bin/false\nalice:x:1001:1001::/home/alice:/bin/sh\n"
+    )
+    (root / "etc" / "group").write_text("root:x:0:\nwww-data:x:33:\nalice:x:1001:\nextra:x:2000:alice\n")
+    return str(root)
+
+
+@pytest.fixture
+def engine(tmp_path):
+    """An engine on a storage directory of the test's own; what is in it is removed afterwards."""
+    from pypod import Engine
+
+    with Engine(str(tmp_path / "storage")) as made:
+        yield made
+        for pod in made.pods.list():
+            pod.remove(force=True, timeout=0)
+        for container in made.containers.list(all=True):
+            container.remove(force=True, timeout=0)
