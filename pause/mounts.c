@@ -374,13 +374,37 @@ static void read_only_root(struct process *process)
 	close(root);
 }
 
+/* Go to the root of our own mount namespace: setns does that. Out of a chroot, whose / is no mount point. */
+static void go_to_namespace_root(struct process *process)
+{
+	int home = open("/proc/self/ns/mnt", O_RDONLY | O_CLOEXEC);
+
+	if (home < 0 || setns(home, CLONE_NEWNS) < 0)
+		fail(process, "setns");
+	close(home);
+}
+
+static void propagation(struct process *process, const struct record *record)
+{
+	unsigned long flags = number(record, 0);
+	int root;
+
+	if (mount(NULL, "/", NULL, flags, NULL) == 0)
+		return;
+	if (errno != EINVAL || (root = open("/", O_PATH | O_CLOEXEC)) < 0)
+		fail(process, "mount");
+	go_to_namespace_root(process);
+	if (mount(NULL, "/", NULL, flags, NULL) < 0)
+		fail(process, "mount");
+	if (fchdir(root) < 0 || chroot(".") < 0)
+		fail(process, "chroot");
+	close(root);
+}
+
 void mount_operation(struct process *process, const struct record *record)
 {
 	switch (record->operation) {
-	case OP_propagation:
-		if (mount(NULL, "/", NULL, number(record, 0), NULL) < 0)
-			fail(process, "mount");
-		break;
+	case OP_propagation: propagation(process, record); break;
 	case OP_capture: capture(process, record); break;
 	case OP_open_tree: clone_tree(process, record); break;
 	case OP_root: root(process, record); break;
