@@ -80,7 +80,8 @@ class Pipe(Operand):
         self.assigns = False
 
     def __str__(self) -> str:
-        targets = f"{', '.join(self.targets)} {'=' if self.assigns else ':='} " if self.targets else ""
+        # Go 1.19 shows an assignment like a declaration.
+        targets = f"{', '.join(self.targets)} := " if self.targets else ""
         return targets + " | ".join(map(str, self.commands))
 
     def evaluate(self, state: State) -> object:

@@ -197,7 +197,7 @@ def exec_plan(
     detach: bool = False,
 ) -> Plan:
     """Return what an exec would do now."""
-    from pypod.engine.starting import hostname_of, seccomp_of
+    from pypod.engine.starting import hostname_of, seccomp_of, ulimits
     from pypod.kernel.capabilities import bounding_set
     from pypod.runtime.oci import GROUPS_ANNOTATION, USER_ANNOTATION, environment
 
@@ -216,7 +216,7 @@ def exec_plan(
             "env": [f"{name}={value}" for name, value in variables.items()],
             "cwd": spec.working_directory or container.working_directory,
             "capabilities": dict.fromkeys(("bounding", "effective", "permitted"), capabilities),
-            "rlimits": [{"type": u.name, "soft": u.soft, "hard": u.hard} for u in container.ulimits],
+            "rlimits": [{"type": u.name, "soft": u.soft, "hard": u.hard} for u in ulimits(container)],
             "noNewPrivileges": container.no_new_privileges and not spec.privileged,
         },
         "annotations": {USER_ANNOTATION: user, GROUPS_ANNOTATION: ",".join(container.groups)},

@@ -51,7 +51,7 @@ def start(engine: Engine, record: PodRecord) -> None:
     spec = records.pod_spec(record)
     infra = records.find_container(engine.database, record.infra_id)
     with Boundary(f"start pod {record.name}"):
-        os.makedirs(f"{directory}/merged", 0o700, exist_ok=True)
+        os.makedirs(directory, 0o700, exist_ok=True)
         os.makedirs(engine.layout.pod(record.id), 0o700, exist_ok=True)
         hostname = spec.hostname or spec.name
         files.write_network_files(engine.layout.pod(record.id), hostname, (infra.name, spec.name), spec.add_hosts)
@@ -70,7 +70,7 @@ def infra_plan(engine: Engine, record: PodRecord, spec: PodSpec) -> Plan:
     owner = records.parse_owner(record.owner)
     cgroups = engine.cgroups
     around = Surroundings(
-        target=f"{directory}/merged",
+        target=engine.layout.merged,
         born_in=cgroups.tracking_directory(group) if cgroups.clones_into_cgroup else "",
         join_files=cgroups.join_files(group),
     )

@@ -30,6 +30,11 @@ class Layout:
         """What can be made again: compiled seccomp filters."""
         return f"{self.root}/cache"
 
+    @property
+    def merged(self) -> str:
+        """An empty directory on which every container mounts its root, each in a mount namespace of its own."""
+        return f"{self.root}/merged"
+
     def container(self, identifier: str) -> str:
         """The directory of one container."""
         return f"{self.root}/containers/{identifier}"
@@ -58,7 +63,7 @@ class Layout:
     def _make(self) -> None:
         try:
             os.makedirs(self.root, 0o711, exist_ok=True)
-            for name in ("containers", "pods", "trash", "cache"):
+            for name in ("containers", "pods", "trash", "cache", "merged"):
                 os.makedirs(f"{self.root}/{name}", 0o700, exist_ok=True)
         except PermissionError as error:
             raise PermissionDenied(

@@ -261,6 +261,7 @@ def _ulimits(words: Sequence[str]) -> tuple[Ulimit, ...]:
     limits = []
     for word in words:
         if word == "host":
+            limits.append(Ulimit(name="host", soft=0, hard=0))
             continue
         name, separator, values = word.partition("=")
         soft, colon, hard = values.partition(":")

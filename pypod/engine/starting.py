@@ -10,6 +10,7 @@ from pypod.engine.engine import require_root
 from pypod.engine.locks import EXCLUSIVE, SHARED, Lock
 from pypod.errors import InvalidSpec, PodBroken, WrongState
 from pypod.kernel.pidfd import Process
+from pypod.model.container import Ulimit
 from pypod.model.ids import short
 from pypod.model.namespace import POD
 from pypod.runtime import launcher
@@ -27,6 +28,8 @@ if TYPE_CHECKING:
     from pypod.runtime.ops import Plan
     from pypod.store.records import ContainerRecord
 
+# podman's, as root: name, number of resource(2), value
+_DEFAULT_LIMITS = (("RLIMIT_NOFILE", 7, 1_048_576), ("RLIMIT_NPROC", 6, 4_194_304))
 _JOINABLE = ("net", "ipc", "uts", "pid", "user", "cgroup")
 
 
@@ -95,7 +98,7 @@ def _prepare(engine: Engine, record: ContainerRecord, spec: ContainerSpec) -> No
     for mount in spec.mounts:
         if mount.source and not os.path.lexists(mount.source):
             raise InvalidSpec(mount.argument, f"statfs {mount.source}: no such file or directory")
-    for name, mode in (("merged", 0o700), ("upper", root.st_mode & 0o7777), ("work", 0o700)):
+    for name, mode in (("upper", root.st_mode & 0o7777), ("work", 0o700)):
         try:
             os.mkdir(f"{directory}/{name}", mode)
         except FileExistsError:
@@ -136,7 +139,7 @@ def container_plan(
     cgroups = engine.cgroups
     joined = {kind for join in joins for kind in join.kinds}
     places = Places(
-        root=f"{directory}/merged" if spec.overlay else spec.rootfs,
+        root=engine.layout.merged if spec.overlay else spec.rootfs,
         hosts=f"{shared}/hosts",
         hostname_file=f"{shared}/hostname",
         resolv_conf=f"{shared}/resolv.conf",
@@ -146,6 +149,7 @@ def container_plan(
         cgroup_mounts=_cgroup_mounts(engine),
         hostname=hostname,
         shared_shm=shm_of is not None,
+        ulimits=ulimits(spec),
         namespace_paths=tuple((kind, f"/proc/{infra.pid if infra else 0}/ns/{kind}") for kind in sorted(joined)),
     )
     config = runtime_spec(spec, places)
@@ -153,7 +157,7 @@ def container_plan(
     seccomp, flags = seccomp_of(engine, spec)
     around = Surroundings(
         overlay=_overlay_options(spec.rootfs, directory) if spec.overlay else "",
-        target=f"{directory}/merged",
+        target=engine.layout.merged,
         joins=joins,
         shm_of=shm_of,
         born_in=tracked if cgroups.clones_into_cgroup else "",
@@ -168,6 +172,23 @@ def container_plan(
     if spec.remove and not attended:
         settings.append(Op("finally", *cleanup_command(engine, record.id)))
     return plan(settings, container_ops(config, around))
+
+
+def ulimits(spec: ContainerSpec) -> tuple[Ulimit, ...]:
+    """Return the resource limits to set: those asked for, and podman's defaults as far as this process may give them."""
+    import resource
+
+    given = {limit.name for limit in spec.ulimits}
+    if "host" in given:
+        return tuple(limit for limit in spec.ulimits if limit.name != "host")
+    found = list(spec.ulimits)
+    for name, number, default in _DEFAULT_LIMITS:
+        if name in given:
+            continue
+        hard = resource.getrlimit(number)[1]
+        value = default if hard < 0 else min(default, hard)
+        found.append(Ulimit(name=name, soft=value, hard=value))
+    return tuple(found)
 
 
 def _settings(

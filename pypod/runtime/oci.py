@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from pypod.kernel.abi import NAMESPACES
 from pypod.kernel.capabilities import DEFAULT_CAPABILITIES
-from pypod.model.container import DEFAULT_PATH, ContainerSpec
+from pypod.model.container import DEFAULT_PATH, ContainerSpec, Ulimit
 from pypod.model.namespace import PRIVATE
 from pypod.model.value import Value
 
@@ -57,6 +57,7 @@ class Places(Value):
     hostname: str
     shared_shm: bool
     namespace_paths: tuple[tuple[str, str], ...] = ()
+    ulimits: tuple[Ulimit, ...] = ()
 
 
 def runtime_spec(spec: ContainerSpec, places: Places) -> dict[str, Any]:
@@ -82,7 +83,7 @@ def _process(spec: ContainerSpec, places: Places) -> dict[str, Any]:
         "env": environment(spec, places.hostname),
         "cwd": spec.working_directory,
         "capabilities": {name: list(spec.capabilities) for name in sets} | {"inheritable": [], "ambient": []},
-        "rlimits": [{"type": u.name, "soft": u.soft, "hard": u.hard} for u in spec.ulimits],
+        "rlimits": [{"type": u.name, "soft": u.soft, "hard": u.hard} for u in places.ulimits],
         "noNewPrivileges": spec.no_new_privileges,
     }
 

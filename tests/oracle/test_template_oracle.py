@@ -104,6 +104,7 @@ a {{- .Name -}}   b   {{- /* comment */ -}} c {{/* plain */}} d
 {{printf "%[2]*[1]d|%[1]" 1 5}} {{printf "%[1]d %d" 1 2}} {{printf "%[0]d|%[-1]d|%[1d" 1}} {{printf "%[3]2d|%[1].2d" 1 2 3}}
 {{printf "%  d|%+ d|%-05d|%0-5d|" 1 2 3 4}} {{printf "%é %w %p" 1 "a" "b"}} {{printf "%0*d|%-*d|%*d" 5 1 5 2 -5 3}}
 {{.Name|printf "%s"}}{{  .Name  |  upper  }}{{(.Name)}}{{((.Name))}}{{(index (split "a" ",") 0)|len}}
+{{printf "%x|%X|%x|%x" 1.0 255.5 0.0 1e-300}} {{0x1.8p1}} {{0x_Fp0}} {{1_0.5}} {{1e-2}} {{1E+2}} {{0B1}} {{0O7}} {{0X1f}} {{1.}}
 {{range $x := split "a,b" ","}}{{$x}}{{end}}{{range $i, $x := .IPAMOptions}}{{$i}}{{end}}{{with split "a" ","}}{{index . 0}}{{end}}
 {{range $i, $e := split "a,b" ","}}{{$i = 7}}{{$i}}{{end}} {{with $a := "x"}}{{$a}}{{else}}{{$a}}{{end}}
 """.strip().splitlines()  # noqa: E501
@@ -163,6 +164,20 @@ def test_output_is_what_go_prints(network: Struct) -> None:
         "{{upper}}",
         '{{upper "a" "b"}}',
         "{{upper nil}}",
+        '{{truncate ($x := "abc") -1}}',
+        '{{$x := "a"}}{{truncate ($x = "abc" | upper) -1}}',
+        '{{truncate (print (.Name).Foo "a") -1}}',
+        "{{truncate (.IPAMOptions).driver -1}}",
+        "{{truncate $.Name -1}}",
+        '{{1"abcdefghijklmnop"}}',
+        "{{1e++3}}",
+        "{{--1}}",
+        "{{0x1.8p}}",
+        "{{index .IPAMOptions nil}}",
+        "{{index .IPAMOptions .Labels.x}}",
+        '{{index "abc" nil}}',
+        '{{print "a" | pad 1 2}}',
+        '{{pad "x" 1 -1}}',
         "{{upper .Labels.foo}}",
         "{{upper .Internal}}",
         '{{join "a" ","}}',

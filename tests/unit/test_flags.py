@@ -244,6 +244,9 @@ def test_a_usage_error_survives_pickling() -> None:
         ("\n\na", ["a"]),
         ("a\r", ["a"]),
         ('a\n"', ["a"]),
+        ('"a\r\nb"\r\n', ["a\nb"]),
+        ('"a"\nb', ["a"]),
+        ('x,"a"', ["x", "a"]),
     ],
 )
 def test_commas_split_unless_quoted(text: str, expected: list[str]) -> None:
@@ -263,6 +266,8 @@ def test_commas_split_unless_quoted(text: str, expected: list[str]) -> None:
             'record on line 1; parse error on line 3, column 2: extraneous or missing " in quoted-field',
         ),
         ("\n", "EOF"),
+        ('"x\ny"z', 'record on line 1; parse error on line 2, column 2: extraneous or missing " in quoted-field'),
+        ('a,é,b"', 'parse error on line 1, column 7: bare " in non-quoted-field'),
     ],
 )
 def test_bad_quotes_are_an_error(text: str, message: str) -> None:
@@ -324,7 +329,16 @@ def test_unsigned_means_no_sign(text: str) -> None:
 
 @pytest.mark.parametrize(
     ("text", "expected"),
-    [("1", 1.0), ("1e3", 1000.0), ("1_000", 1000.0), ("0x1p-2", 0.25), ("0x_1p1", 2.0), ("Infinity", float("inf"))],
+    [
+        ("1", 1.0),
+        ("1e3", 1000.0),
+        ("1_000", 1000.0),
+        ("0x1p-2", 0.25),
+        ("0x_1p1", 2.0),
+        ("-1", -1.0),
+        ("-inf", float("-inf")),
+        ("Infinity", float("inf")),
+    ],
 )
 def test_floats_are_gos(text: str, expected: float) -> None:
     assert expected == parse_float(text)
@@ -337,6 +351,8 @@ def test_floats_are_gos(text: str, expected: float) -> None:
         (" 1", "invalid syntax"),
         ("1e", "invalid syntax"),
         ("infx", "invalid syntax"),
+        ("1p1", "invalid syntax"),
+        ("0x1", "invalid syntax"),
         ("1__0", "invalid syntax"),
         ("\uff11", "invalid syntax"),
         ("1e999", "value out of range"),

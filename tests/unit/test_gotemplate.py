@@ -99,6 +99,9 @@ BOX = Container(
         ("{{printf `%+v %T` .State .}}", "{Status:running Pid:42 OOMKilled:false Error:<nil>} define.Container"),
         ("{{print 1 2 `a` 3}} {{println `a` 1}}", "1 2a3 a 1\n"),
         ("{{.ID | printf `%s-%s` `x` | len}}", "14"),
+        ("{{eq .State nil}} {{eq nil .State}} {{eq .State .State}} {{ne .Labels.z nil}}", "false false true false"),
+        ("{{pad `x` 0 1}}| {{pad `x` 1 0}}| {{truncate `abc` 0}}|", "x |  x| |"),
+        ("{{slice .Names 0 1}} {{slice .ID 12}}| {{slice `abc` 1 1}}|", "[web] | |"),
     ],
 )
 def test_templates_print(template: str, expected: str) -> None:
@@ -325,6 +328,26 @@ def test_bad_escapes_are_refused(literal: str) -> None:
         unquote(literal + '"' if literal == '"\\' else literal)
 
 
+@pytest.mark.parametrize(
+    ("text", "literal"),
+    [
+        ("\a\b\t\n\v\f\r\\", r'"\a\b\t\n\v\f\r\\"'),
+        (" !~", '" !~"'),
+        ("\x1f\x7f\x80", r'"\x1f\x7f\u0080"'),
+        ("\uffff\U0001f600\U0010ffff", '"\\uffff\U0001f600\\U0010ffff"'),
+        ("'\"", r'"\'\""'.replace(r"\'", "'")),
+    ],
+)
+def test_quotes_are_gos(text: str, literal: str) -> None:
+    assert literal == quote(text)
+    assert text == unquote(literal)
+
+
+def test_octal_and_hex_escapes_end_where_go_ends_them() -> None:
+    assert unquote(r'"\1012\x412\u00e92\U0001F6002"') == "A2A2é2\U0001f6002"
+    assert unquote("`a\r\\n`") == "a\\n"
+
+
 def test_bytes_that_are_no_utf8_keep_their_value() -> None:
     assert unquote(r'"\xff"') == "\udcff"
     assert quote("\udcff") == r'"\xff"'
@@ -348,6 +371,11 @@ def test_bytes_that_are_no_utf8_keep_their_value() -> None:
         (1e-6, "0.000001"),
         (1e-7, "1e-7"),
         (0.1, "0.1"),
+        (-1.5, "-1.5"),
+        (-1e-9, "-1e-9"),
+        (1e-10, "1e-10"),
+        ("\u2027\u2028\u2029\u202a\ud7ff\ue000", '"\u2027\\u2028\\u2029\u202a\ud7ff\ue000"'),
+        ("\ud800\udfff", r'"\ufffd\ufffd"'),
         (b"hi", '"aGk="'),
     ],
 )
