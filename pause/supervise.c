@@ -165,8 +165,17 @@ static int follow(struct supervised *it, int socket, struct report *failure)
 {
 	struct report report;
 	int passed, got;
+	bool reset = false;
 
-	while ((got = report_receive(socket, &report, &passed)) > 0) {
+	for (;;) {
+		got = report_receive(socket, &report, &passed);
+		if (got < 0 && errno == ECONNRESET && !reset) {
+			/* It went without reading our byte. The kernel tells that first; what it said is behind. */
+			reset = true;
+			continue;
+		}
+		if (got <= 0)
+			break;
 		if (report.kind == REPORT_FAILED) {
 			*failure = report;
 			return -1;
@@ -175,13 +184,20 @@ static int follow(struct supervised *it, int socket, struct report *failure)
 			waitpid(it->pid, NULL, 0);
 			it->pid = report.pid;
 			it->start_time = start_time(it->pid);
-			if (write_status(it) < 0 || send(socket, "g", 1, MSG_NOSIGNAL) < 0)
-				break;
+			if (write_status(it) < 0 || send(socket, "g", 1, MSG_NOSIGNAL) < 0) {
+				failure->error = errno;
+				strcpy(failure->call, "write");
+				return -1;
+			}
 		}
 		if (report.kind == REPORT_TERMINAL)
 			it->terminal = passed;
 	}
-	return got;
+	if (got == 0 && !reset)
+		return 0;
+	failure->error = got < 0 ? errno : ECHILD;
+	strcpy(failure->call, got < 0 ? "recvmsg" : "exit");
+	return -1;
 }
 
 /* Open the processes that the plan joins, and join a pid namespace: that counts only for children. */

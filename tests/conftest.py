@@ -64,7 +64,8 @@ def _programs() -> set[str]:
 
 
 def _cgroups() -> set[str]:
-    return {str(path) for tree in CGROUP_TREES for path in Path(tree).rglob("*") if path.is_dir()}
+    found = {path for tree in CGROUP_TREES for path in Path(tree).rglob("*") if path.is_dir()}
+    return {str(path) for path in found if path.name != "monitors"}
 
 
 def _mounts() -> set[str]:

@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     from pypod.engine.pods import Pods
     from pypod.kernel.cgroups.driver import Driver
 
+_MONITORS = "/pypod/monitors"
+
 
 class Engine:
     """An engine on one storage directory. Cheap to make, usable from any thread, keeps no state of pods.
@@ -38,6 +40,7 @@ class Engine:
         self.proc = PROC
         self.boot_id = PROC.boot_id()
         self._cgroups: Driver | None = None
+        self._monitors_group: str | None = None
 
     @property
     def pods(self) -> Pods:
@@ -62,6 +65,20 @@ class Engine:
 
             self._cgroups = driver_for(detect())
         return self._cgroups
+
+    @property
+    def monitors_group(self) -> str:
+        """The cgroup directory of the monitors, made at first use; empty where a process cannot be born into one.
+
+        A monitor must not end with its caller's group, as a service manager would have it when the caller's service
+        stops: then nobody would see how the containers end.
+        """
+        if self._monitors_group is None:
+            driver = self.cgroups
+            if driver.clones_into_cgroup:
+                driver.create(_MONITORS)
+            self._monitors_group = driver.tracking_directory(_MONITORS) if driver.clones_into_cgroup else ""
+        return self._monitors_group
 
     def close(self) -> None:
         """Give descriptors and connections back; pods and containers go on."""

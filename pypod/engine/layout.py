@@ -53,6 +53,8 @@ class Layout:
         except FileNotFoundError:
             self._make()
             status = os.lstat(self.root)
+        if not os.path.isdir(self.merged):
+            self._make()
         if (status.st_mode & 0o170000) != 0o040000 or status.st_uid != os.geteuid() or status.st_mode & 0o022:
             raise PermissionDenied(
                 "use the storage",

@@ -199,6 +199,7 @@ def _settings(
         Op("status", f"{directory}/status", engine.boot_id),
         Op("log", f"{directory}/ctr.log"),
         Op("attach", directory),
+        Op("supervisor_group", engine.monitors_group),
         Op("detach"),
         Op("group_kill", tracked),
     ]
