@@ -1,0 +1,215 @@
+"""run, create, start, exec, attach and the lifecycle verbs, as a user at a shell sees them."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import time
+from pathlib import Path
+
+import pytest
+
+from tests.cli.program import Program
+
+pytestmark = pytest.mark.root
+
+
+@pytest.fixture
+def pypod(engine) -> Program:
+    return Program(engine.layout.root)
+
+
+def test_create_without_a_root_makes_a_pod(pypod, engine) -> None:
+    identifier = pypod.ok("create", "--name", "mipod").strip()
+    assert (engine.pods.get("mipod").id, engine.pods.get("mipod").status) == (identifier, "Created")
+
+
+def test_the_life_of_a_pod(pypod, busybox, engine) -> None:
+    pypod.ok("create", "--name", "mipod")
+    pypod.ok("run", "-d", "--pod", "mipod", "--name", "web", "--rootfs", f"{busybox}:O", "sleep", "100")
+    assert pypod.ok("run", "--rm", "--pod", "mipod", "--rootfs", f"{busybox}:O", "hostname") == "mipod\n"
+    assert engine.pods.get("mipod").status == "Running"
+    pypod.ok("pod", "stop", "mipod")
+    assert engine.pods.get("mipod").status == "Exited"
+    pypod.ok("pod", "start", "mipod")
+    assert engine.pods.get("mipod").status == "Running"
+    refused = pypod("pod", "rm", "mipod")
+    assert (refused.returncode, refused.stdout) == (2, "")
+    assert "cannot be removed without force" in refused.stderr
+    pypod.ok("pod", "rm", "-f", "mipod")
+    assert not engine.pods.exists("mipod")
+    assert not engine.containers.exists("web")
+
+
+def test_the_host_s_own_files_copy_on_write(pypod, tmp_path) -> None:
+    marker = f"pypod-{os.getpid()}"
+    out = pypod.ok(
+        "run", "--rm", "--rootfs", "/:O", "sh", "-c", f"touch /{marker} && ls /{marker} && cat /etc/debian_version"
+    )
+    assert out == f"/{marker}\n{Path('/etc/debian_version').read_text()}"
+    assert not Path(f"/{marker}").exists()
+
+
+@pytest.mark.parametrize(
+    ("command", "code", "message"),
+    [
+        (["sh", "-c", "exit 7"], 7, ""),
+        (["sh", "-c", "kill -TERM $$; sleep 1; exit 3"], 3, ""),  # pid 1 does not hear a signal without a handler
+        (["nosuch"], 127, "executable file `nosuch` not found in $PATH"),
+        (["/etc/passwd"], 126, "Permission denied"),
+        (["/nosuch"], 127, "No such file or directory"),
+    ],
+)
+def test_exit_codes(pypod, busybox, command, code, message) -> None:
+    done = pypod("run", "--rm", "--rootfs", f"{busybox}:O", *command)
+    assert done.returncode == code
+    assert message in done.stderr
+    assert bool(done.stderr) == bool(message)
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["run"], "requires at least 1 arg(s), only received 0"),
+        (["run", "--nosuch"], "unknown flag: --nosuch"),
+        (["run", "--rootfs", "/nosuch:O", "true"], "no such directory"),
+        (["run", "--pod", "nosuch", "--rootfs", "/:O", "true"], "no pod with name or ID nosuch found: no such pod"),
+        (["run", "--name", "a b", "--rootfs", "/:O", "true"], "names must match [a-zA-Z0-9][a-zA-Z0-9_.-]*"),
+        (["run", "--user", "+0", "--rootfs", "/:O", "true"], "invalid user"),
+        (["run", "-v", "/nosuch:/x", "--rootfs", "/:O", "true"], "/nosuch"),
+        (["run", "-w", "relative", "--rootfs", "/:O", "true"], "absolute path"),
+        (["run", "--cap-add", "NOSUCH", "--rootfs", "/:O", "true"], "NOSUCH"),
+        (["run", "--network", "bridge", "--rootfs", "/:O", "true"], "bridge networks are not available yet"),
+        (["run", "docker.io/library/busybox"], "images are not available yet"),
+        (["create", "--name", "p", "--tty"], "--tty is for containers"),
+        (["stop"], "you must provide at least one name or id"),
+        (["exec", "nosuch", "true"], 'no container with name or ID "nosuch" found: no such container'),
+        (["pod", "create", "--share", "nosuch"], "nosuch"),
+    ],
+)
+def test_bad_input_is_one_clear_error_and_changes_nothing(pypod, engine, words, message) -> None:
+    done = pypod(*words)
+    assert (done.returncode, done.stdout) == (125, "")
+    assert done.stderr.startswith("Error: ")
+    assert message in done.stderr
+    assert engine.containers.list(all=True) == []
+    assert engine.pods.list() == []
+
+
+def test_hostname_needs_an_own_uts_namespace(pypod, busybox) -> None:
+    pypod.ok("create", "--name", "p")
+    done = pypod("run", "--rm", "--pod", "p", "--hostname", "x", "--rootfs", f"{busybox}:O", "hostname")
+    assert done.returncode == 125
+    assert "cannot set hostname when running in the pod's UTS namespace" in done.stderr
+    out = pypod.ok(
+        "run", "--rm", "--pod", "p", "--uts", "private", "--hostname", "x", "--rootfs", f"{busybox}:O", "hostname"
+    )
+    assert out == "x\n"
+
+
+def test_standard_input_and_both_streams(pypod, busybox) -> None:
+    data = os.urandom(300_000)
+    command = [*pypod.words, "run", "-i", "--rm", "--rootfs", f"{busybox}:O", "sh", "-c", "cat; echo warning >&2"]
+    done = subprocess.run(command, input=data, capture_output=True, timeout=60, check=False)
+    assert done.stdout == data
+    assert done.stderr == b"warning\n"
+
+
+def test_without_i_the_input_is_empty(pypod, busybox) -> None:
+    assert pypod.ok("run", "--rm", "--rootfs", f"{busybox}:O", "cat", stdin=b"not for it") == ""
+
+
+def test_exec_streams_exit_code_user_environment_and_directory(pypod, busybox) -> None:
+    pypod.ok("run", "-d", "--name", "c", "--rootfs", f"{busybox}:O", "sleep", "100")
+    done = pypod("exec", "c", "sh", "-c", "echo out; echo err >&2; exit 9")
+    assert (done.returncode, done.stdout, done.stderr) == (9, "out\n", "err\n")
+    assert pypod.ok("exec", "-i", "c", "cat", stdin=b"typed\n") == "typed\n"
+    assert (
+        pypod.ok("exec", "-u", "alice", "-e", "A=b", "-w", "/tmp", "c", "sh", "-c", "id -u; echo $A; pwd")
+        == "1001\nb\n/tmp\n"
+    )
+    assert pypod("exec", "c", "nosuch").returncode == 127
+    assert pypod("exec", "c", "/etc/passwd").returncode == 126
+    session = pypod.ok("exec", "-d", "c", "touch", "/made").strip()
+    assert len(session) == 64
+    deadline = time.monotonic() + 5
+    while pypod("exec", "c", "test", "-e", "/made").returncode and time.monotonic() < deadline:
+        time.sleep(0.02)
+    assert pypod("exec", "c", "test", "-e", "/made").returncode == 0
+
+
+def test_a_signal_to_the_client_goes_to_the_container(pypod, busybox) -> None:
+    script = "trap 'echo caught; exit 42' TERM; echo ready; while :; do sleep 0.1; done"
+    client = pypod.start("run", "--rm", "--rootfs", f"{busybox}:O", "sh", "-c", script, stdout=subprocess.PIPE)
+    assert client.stdout.readline() == b"ready\n"
+    client.send_signal(signal.SIGTERM)
+    out, _ = client.communicate(timeout=20)
+    assert (client.returncode, out) == (42, b"caught\n")
+
+
+def test_rm_and_its_exit_codes(pypod, busybox) -> None:
+    pypod.ok("run", "-d", "--name", "c", "--rootfs", f"{busybox}:O", "sleep", "100")
+    assert pypod("rm", "c").returncode == 2
+    assert pypod("rm", "nosuch").returncode == 1
+    assert pypod.ok("rm", "-f", "nosuch") == ""
+    assert pypod.ok("rm", "-f", "c") == "c\n"
+
+
+def test_run_d_rm_leaves_nothing_once_it_has_ended(pypod, busybox, engine) -> None:
+    identifier = pypod.ok("run", "-d", "--rm", "--rootfs", f"{busybox}:O", "true").strip()
+    deadline = time.monotonic() + 10
+    while Path(engine.layout.container(identifier)).exists() and time.monotonic() < deadline:
+        time.sleep(0.02)
+    assert not Path(engine.layout.container(identifier)).exists()
+    assert not engine.containers.exists(identifier)
+
+
+def test_pod_new_cidfile_and_pod_id_file(pypod, busybox, engine, tmp_path) -> None:
+    cid, pid = tmp_path / "cid", tmp_path / "pid"
+    identifier = pypod.ok(
+        "create", "--pod", "new:fresh", "--cidfile", str(cid), "--rootfs", f"{busybox}:O", "true"
+    ).strip()
+    assert cid.read_text() == identifier
+    assert engine.containers.get(identifier).pod == engine.pods.get("fresh")
+    again = pypod("create", "--cidfile", str(cid), "--rootfs", f"{busybox}:O", "true")
+    assert again.returncode == 125
+    assert len(engine.containers.list(all=True)) == 1
+    pypod.ok("pod", "create", "--name", "second", "--pod-id-file", str(pid))
+    made = pypod.ok("create", "--pod-id-file", str(pid), "--rootfs", f"{busybox}:O", "true").strip()
+    assert engine.containers.get(made).pod == engine.pods.get("second")
+
+
+def test_replace(pypod, busybox, engine) -> None:
+    first = pypod.ok("run", "-d", "--name", "c", "--rootfs", f"{busybox}:O", "sleep", "100").strip()
+    assert pypod("run", "-d", "--name", "c", "--rootfs", f"{busybox}:O", "sleep", "100").returncode == 125
+    second = pypod.ok("run", "-d", "--replace", "--name", "c", "--rootfs", f"{busybox}:O", "sleep", "100").strip()
+    assert engine.containers.get("c").id == second != first
+    assert not engine.containers.exists(first)
+
+
+def test_a_reader_that_goes_away_holds_up_nothing(pypod, busybox, engine) -> None:
+    client = pypod.start(
+        "run",
+        "--name",
+        "talker",
+        "--rootfs",
+        f"{busybox}:O",
+        "sh",
+        "-c",
+        "seq 1 200000; echo done >&2",
+        stdout=subprocess.PIPE,
+    )
+    assert client.stdout.readline() == b"1\n"
+    client.stdout.close()
+    client.wait(timeout=30)
+    assert engine.containers.get("talker").wait(timeout=20) == 0
+    pieces = list(engine.containers.get("talker").logs())
+    assert b"".join(p.data for p in pieces if p.stream == "stdout") == b"".join(b"%d\n" % i for i in range(1, 200001))
+    assert pieces[-1].data == b"done\n"
+
+
+@pytest.mark.parametrize("verb", ["run", "exec", "create", "start", "stop", "restart", "kill", "rm", "attach"])
+def test_every_verb_has_help(pypod, verb) -> None:
+    assert f"pypod {verb}" in pypod.ok(verb, "--help")
+    assert f"pypod container {verb}" in pypod.ok("container", verb, "--help")
