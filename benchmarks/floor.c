@@ -134,8 +134,8 @@ static void remember(const char *id)
 	char content[900], temporary[PATH_MAX], path[PATH_MAX];
 
 	memset(content, 'x', sizeof content);
+	path_of(temporary, "records", "new", "");
 	path_of(path, "records", id, "");
-	snprintf(temporary, sizeof temporary, "%s.new", path);
 	int fd = MUST(open(temporary, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600));
 	MUST(write(fd, content, sizeof content));
 	close(fd);
@@ -150,16 +150,16 @@ static void forget(const char *id)
 	MUST(unlink(path));
 }
 
-static void group_of(char path[PATH_MAX], const struct pod *pod, const struct container *container)
+static void group_of(char path[PATH_MAX], const struct pod *pod, const struct container *container, const char *file)
 {
-	snprintf(path, PATH_MAX, "%s/%s%s%s", groups, pod->id, container ? "/" : "", container ? container->id : "");
+	snprintf(path, PATH_MAX, "%s/%s/%s%s", groups, pod->id, container ? container->id : "", file);
 }
 
 static int make_group(const struct pod *pod, const struct container *container)
 {
 	char path[PATH_MAX];
 
-	group_of(path, pod, container);
+	group_of(path, pod, container, "");
 	MUST(mkdir(path, 0755));
 	return MUST(open(path, O_PATH | O_DIRECTORY | O_CLOEXEC));
 }
@@ -168,8 +168,7 @@ static void kill_group(const struct pod *pod, const struct container *container)
 {
 	char path[PATH_MAX];
 
-	group_of(path, pod, container);
-	strcat(path, "/cgroup.kill");
+	group_of(path, pod, container, "/cgroup.kill");
 	int fd = MUST(open(path, O_WRONLY | O_CLOEXEC));
 	MUST(write(fd, "1", 1));
 	close(fd);
@@ -179,7 +178,7 @@ static void remove_group(const struct pod *pod, const struct container *containe
 {
 	char path[PATH_MAX];
 
-	group_of(path, pod, container);
+	group_of(path, pod, container, "");
 	for (int tries = 0; rmdir(path) < 0; tries++) {
 		if (errno != EBUSY || tries == DEAD_TRIES)
 			die(path);
@@ -207,8 +206,8 @@ static int write_status(const struct container *container, pid_t supervisor)
 	snprintf(line, STATUS_START, "%d %llu %d %llu boot %lld", container->pid,
 		 (unsigned long long)container->start_time, supervisor,
 		 (unsigned long long)(supervisor ? start_time(supervisor) : 0), (long long)now.tv_sec);
+	path_of(temporary, "containers", container->id, "status.new");
 	path_of(path, "containers", container->id, "status");
-	snprintf(temporary, sizeof temporary, "%s.new", path);
 	int fd = MUST(open(temporary, O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW | O_CLOEXEC, 0600));
 	MUST(pwrite(fd, line, sizeof line, 0));
 	MUST(rename(temporary, path));
@@ -513,7 +512,7 @@ static void exec_true(const struct pod *pod, const struct container *container)
 
 	MUST(pipe2(out, O_CLOEXEC));
 	MUST(pipe2(err, O_CLOEXEC));
-	group_of(path, pod, container);
+	group_of(path, pod, container, "");
 	int group = MUST(open(path, O_PATH | O_DIRECTORY | O_CLOEXEC));
 	int target = MUST(open_process(container->pid, container->start_time));
 	exec_plan(&list, container);

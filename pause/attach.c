@@ -36,6 +36,22 @@ static void drop(struct client *client)
 	client->fd = -1;
 }
 
+/* When all places are taken, that of a client which has gone and whose input waits for the container is given up. */
+static struct client *free_place(struct attach *attach)
+{
+	for (int i = 0; i < CLIENTS; i++)
+		if (attach->clients[i].fd < 0)
+			return &attach->clients[i];
+	for (int i = 0; i < CLIENTS; i++) {
+		struct pollfd gone = { .fd = attach->clients[i].fd };
+		if (poll(&gone, 1, 0) == 1) {
+			drop(&attach->clients[i]);
+			return &attach->clients[i];
+		}
+	}
+	return NULL;
+}
+
 void attach_accept(struct attach *attach, uint64_t log_size)
 {
 	int fd = accept4(attach->listener, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
@@ -44,17 +60,15 @@ void attach_accept(struct attach *attach, uint64_t log_size)
 	if (fd < 0)
 		return;
 	memcpy(hello + 1, &log_size, 8);
-	for (int i = 0; i < CLIENTS; i++) {
-		struct client *client = &attach->clients[i];
-		if (client->fd >= 0)
-			continue;
-		client->fd = fd;
-		client->used = client->written = 0;
-		if (send(fd, hello, sizeof hello, MSG_NOSIGNAL | MSG_DONTWAIT) != sizeof hello)
-			drop(client);
+	struct client *client = free_place(attach);
+	if (!client) {
+		close(fd); /* the client sees an end before any hello */
 		return;
 	}
-	close(fd); /* all places are taken: the client sees an end before any hello */
+	client->fd = fd;
+	client->used = client->written = 0;
+	if (send(fd, hello, sizeof hello, MSG_NOSIGNAL | MSG_DONTWAIT) != sizeof hello)
+		drop(client);
 }
 
 static void close_input(struct attach *attach)

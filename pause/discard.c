@@ -3,13 +3,16 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <stdio.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
-/* By descriptor and without following links: the tree is a container's. Depth is bounded by the descriptors we may
- * open; deeper trees stay and are tried again by the next removal. */
-static void empty(int directory)
+enum { DEEPEST = 200 };
+
+/* By descriptor and without following links: the tree is a container's. Each level takes a descriptor of ours and a
+ * container may have made thousands: what is too deep is moved up to the top, which is then done once more. */
+static void empty(int directory, int top, int depth, unsigned *moved)
 {
 	DIR *entries = fdopendir(directory);
 	struct dirent *entry;
@@ -19,17 +22,38 @@ static void empty(int directory)
 		return;
 	}
 	while ((entry = readdir(entries))) {
+		char name_above[32];
 		const char *name = entry->d_name;
 		if (name[0] == '.' && (!name[1] || (name[1] == '.' && !name[2])))
 			continue;
 		if (unlinkat(directory, name, 0) == 0 || (errno != EISDIR && errno != EPERM))
 			continue;
+		if (depth == DEEPEST) {
+			snprintf(name_above, sizeof name_above, ".pypod.%u", *moved);
+			*moved += renameat(directory, name, top, name_above) == 0;
+			continue;
+		}
 		int below = openat(directory, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
 		if (below >= 0)
-			empty(below);
+			empty(below, top, depth + 1, moved);
 		unlinkat(directory, name, AT_REMOVEDIR);
 	}
 	closedir(entries);
+}
+
+static void discard(const char *path)
+{
+	unsigned moved = 0, before;
+	int top = open(path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+
+	do {
+		before = moved;
+		int directory = openat(top, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+		if (directory >= 0)
+			empty(directory, top, 0, &moved);
+	} while (moved != before);
+	close(top);
+	rmdir(path);
 }
 
 int main(int argc, char **argv)
@@ -38,11 +62,7 @@ int main(int argc, char **argv)
 	if (fork() != 0)
 		return 0;
 	setsid();
-	for (int i = 1; i < argc; i++) {
-		int directory = open(argv[i], O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
-		if (directory >= 0)
-			empty(directory);
-		rmdir(argv[i]);
-	}
+	for (int i = 1; i < argc; i++)
+		discard(argv[i]);
 	return 0;
 }

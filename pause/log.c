@@ -3,6 +3,7 @@
 #include "report.h"
 
 #include <errno.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/uio.h>
@@ -11,11 +12,12 @@
 enum { LINES_AT_ONCE = 64 };
 
 struct batch {
-	struct iovec parts[3 * LINES_AT_ONCE];
+	struct iovec parts[3 * LINES_AT_ONCE + 1];
 	int count;
 };
 
-static void flush(int fd, struct batch *batch)
+/* Returns false when the disk was full: then the last line in the file may be cut. */
+static bool flush(int fd, struct batch *batch)
 {
 	struct iovec *part = batch->parts;
 
@@ -30,7 +32,9 @@ static void flush(int fd, struct batch *batch)
 			part->iov_len -= written;
 		}
 	}
+	bool whole = batch->count == 0;
 	batch->count = 0;
+	return whole;
 }
 
 static void add(struct batch *batch, const void *bytes, size_t length)
@@ -40,6 +44,7 @@ static void add(struct batch *batch, const void *bytes, size_t length)
 
 void log_write(int fd, const char *stream, const char *bytes, size_t length)
 {
+	static bool cut;
 	char full[64], partial[64], stamp[32];
 	struct batch batch = { .count = 0 };
 	struct timespec now;
@@ -52,7 +57,10 @@ void log_write(int fd, const char *stream, const char *bytes, size_t length)
 	strftime(stamp, sizeof stamp, "%Y-%m-%dT%H:%M:%S", &utc);
 	int head = snprintf(full, sizeof full, "%s.%09ld+00:00 %s F ", stamp, now.tv_nsec, stream);
 	snprintf(partial, sizeof partial, "%s.%09ld+00:00 %s P ", stamp, now.tv_nsec, stream);
-	while (length > 0) {
+	if (cut) /* what comes must not look like the rest of that line */
+		add(&batch, "\n", 1);
+	cut = false;
+	while (length > 0 && !cut) {
 		const char *newline = memchr(bytes, '\n', length);
 		size_t line = newline ? (size_t)(newline - bytes) + 1 : length;
 		add(&batch, newline ? full : partial, head);
@@ -62,7 +70,7 @@ void log_write(int fd, const char *stream, const char *bytes, size_t length)
 		bytes += line;
 		length -= line;
 		if (batch.count > 3 * (LINES_AT_ONCE - 1))
-			flush(fd, &batch);
+			cut = !flush(fd, &batch);
 	}
-	flush(fd, &batch);
+	cut = cut || !flush(fd, &batch);
 }

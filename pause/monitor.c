@@ -188,9 +188,10 @@ static void turn(struct monitor *monitor)
 	for (int i = 0; i < STREAMS; i++)
 		polled[FIRST_STREAM + i] = (struct pollfd){ monitor->streams[i], POLLIN, 0 };
 	for (int i = 0; i < CLIENTS; i++) {
-		/* a client whose frame waits for the container is not read, but its going is noticed */
-		short events = attach->blocked ? 0 : POLLIN;
-		polled[FIRST_CLIENT + i] = (struct pollfd){ attach->clients[i].fd, events, 0 };
+		/* While the container does not read, clients are not read either. One that goes meanwhile is noticed
+		 * afterwards: what it sent must not be lost. */
+		int fd = attach->blocked ? -1 : attach->clients[i].fd;
+		polled[FIRST_CLIENT + i] = (struct pollfd){ fd, POLLIN, 0 };
 	}
 	/* the terminal hangs up for good or until someone opens it again: look now and then instead of spinning */
 	static bool hung_up;

@@ -6,6 +6,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <linux/openat2.h>
 #include <sched.h>
 #include <stdio.h>
@@ -22,6 +23,7 @@
 #define RECURSIVE 0x8000 /* AT_RECURSIVE */
 #define TREE_CLONE 1
 #define ATTR_RDONLY 1
+#define ATTR_NODEV 4
 #define MOVE_BOTH_EMPTY (0x04 | 0x40) /* MOVE_MOUNT_F_EMPTY_PATH | MOVE_MOUNT_T_EMPTY_PATH */
 #define PROC_MAGIC 0x9fa0
 
@@ -43,14 +45,16 @@ static int set_attributes(int mount, uint64_t set, uint64_t propagation, unsigne
 	return syscall(SYS_mount_setattr, mount, "", EMPTY_PATH | flags, &attributes, sizeof attributes);
 }
 
-static int open_in_root(const struct process *process, const char *path, int flags)
+int open_inside(const struct process *process, const char *path, int flags)
 {
 	struct open_how how = { .flags = flags | O_CLOEXEC, .resolve = RESOLVE_IN_ROOT | RESOLVE_NO_MAGICLINKS };
-	int fd;
+	int directory = process->root >= 0 ? process->root : AT_FDCWD, fd = -1;
 
-	do /* EAGAIN: a rename elsewhere raced with a ".." of ours; openat2(2) says to try again */
-		fd = syscall(SYS_openat2, process->root, path, &how, sizeof how);
-	while (fd < 0 && errno == EAGAIN);
+	/* EAGAIN: a rename elsewhere raced with a ".." of ours; openat2(2) says to try again. Not for ever: somebody may
+	 * rename on purpose. */
+	for (int try = 0; try < 1000; try++)
+		if ((fd = syscall(SYS_openat2, directory, path, &how, sizeof how)) >= 0 || errno != EAGAIN)
+			break;
 	return fd;
 }
 
@@ -77,34 +81,43 @@ static int open_parent(const struct process *process, const char *path, char nam
 	return resolve(process, start > 1 ? parent : "/", O_DIRECTORY, call);
 }
 
-/* O_DIRECTORY makes a missing target a directory, 0 a file. */
+static int make_entry(int parent, const char *name, bool is_directory)
+{
+	if (is_directory)
+		return mkdirat(parent, name, 0755);
+	int fd = openat(parent, name, O_CREAT | O_EXCL | O_WRONLY | O_CLOEXEC, 0644);
+	return fd < 0 ? -1 : close(fd);
+}
+
+/* O_DIRECTORY makes a missing target a directory, 0 a file; its parents are directories. One component at a time, each
+ * looked up from the root: a link on the way leads to where the container itself would come. */
 int resolve(const struct process *process, const char *path, int flags, const char **call)
 {
-	char name[256];
-	int fd = open_in_root(process, path, O_PATH | flags);
+	char prefix[PATH_MAX];
+	int fd = open_inside(process, path, O_PATH | flags), parent;
 
 	*call = "openat2";
-	if (fd >= 0 || errno != ENOENT || !strcmp(path, "/"))
+	if (fd >= 0 || errno != ENOENT || strlen(path) >= sizeof prefix)
 		return fd;
-	int parent = open_parent(process, path, name, call);
-	if (parent < 0)
-		return -1;
-	if (flags & O_DIRECTORY) {
-		*call = "mkdirat";
-		fd = mkdirat(parent, name, 0755);
-	} else {
-		*call = "openat";
-		fd = openat(parent, name, O_CREAT | O_EXCL | O_WRONLY | O_CLOEXEC, 0644);
-		if (fd >= 0)
-			close(fd);
-	}
-	if (fd < 0 && errno != EEXIST) {
+	parent = open_inside(process, "/", O_PATH | O_DIRECTORY);
+	for (const char *at = path + strspn(path, "/"), *next; parent >= 0 && *at; at = next, parent = fd) {
+		const char *end = strchrnul(at, '/');
+		next = end + strspn(end, "/");
+		bool is_directory = *next || flags & O_DIRECTORY;
+		memcpy(prefix, path, end - path);
+		prefix[end - path] = '\0';
+		*call = "openat2";
+		fd = open_inside(process, prefix, O_PATH | (is_directory ? O_DIRECTORY : 0));
+		if (fd < 0 && errno == ENOENT) {
+			*call = is_directory ? "mkdirat" : "openat";
+			if (make_entry(parent, prefix + (at - path), is_directory) == 0 || errno == EEXIST) {
+				*call = "openat2";
+				fd = open_inside(process, prefix, O_PATH | (is_directory ? O_DIRECTORY : 0));
+			}
+		}
 		close(parent);
-		return -1;
 	}
-	close(parent);
-	*call = "openat2";
-	return open_in_root(process, path, O_PATH | flags);
+	return parent;
 }
 
 static int must_resolve(struct process *process, const char *path, int flags)
@@ -114,6 +127,24 @@ static int must_resolve(struct process *process, const char *path, int flags)
 
 	if (fd < 0)
 		fail(process, call);
+	return fd;
+}
+
+bool is_null(const struct stat *st)
+{
+	return S_ISCHR(st->st_mode) && st->st_rdev == makedev(1, 3);
+}
+
+/* The program by a mount of its own that is read-only, so that nobody can write to a file of the host through
+ * /proc/PID/exe (CVE-2019-5736). */
+int open_program(struct process *process, const char *path)
+{
+	int fd = open_tree_at(AT_FDCWD, path, 0);
+
+	if (fd < 0)
+		fail(process, "open_tree");
+	if (set_attributes(fd, ATTR_RDONLY, 0, 0) < 0)
+		fail(process, "mount_setattr");
 	return fd;
 }
 
@@ -176,6 +207,9 @@ static void root(struct process *process, const struct record *record)
 	process->root = open(target, O_PATH | O_DIRECTORY | O_CLOEXEC);
 	if (process->root < 0)
 		fail(process, "open");
+	/* a bind takes no other flags than these two, so this is for both kinds */
+	if (set_attributes(process->root, ATTR_NODEV, 0, 0) < 0)
+		fail(process, "mount_setattr");
 }
 
 /* A file system by descriptor. OPTION is `key=value` or `flag`. */
@@ -261,16 +295,12 @@ static void device(struct process *process, const struct record *record)
 	const char *path = text(record, 0);
 	int parent = parent_of(process, path, name);
 
-	if (mknodat(parent, name, S_IFCHR | number(record, 3), makedev(number(record, 1), number(record, 2))) == 0) {
-		/* the umask took bits away */
-		if (fchmodat(parent, name, number(record, 3), 0) < 0)
-			fail(process, "fchmodat");
-		close(parent);
-		return;
-	}
-	if (errno != EPERM)
+	int made = mknodat(parent, name, S_IFCHR | number(record, 3), makedev(number(record, 1), number(record, 2)));
+	if (made < 0 && errno != EPERM)
 		fail(process, "mknodat");
 	close(parent);
+	if (made == 0)
+		return;
 	int node = open_tree_at(AT_FDCWD, path, 0);
 	if (node < 0)
 		fail(process, "open_tree");
@@ -285,7 +315,7 @@ static void sysctl(struct process *process, const struct record *record)
 	const char *value = text(record, 1);
 
 	snprintf(path, sizeof path, "/proc/sys/%s", text(record, 0));
-	int fd = open_in_root(process, path, O_WRONLY);
+	int fd = open_inside(process, path, O_WRONLY);
 	if (fd < 0)
 		fail(process, "openat2");
 	if (fstatfs(fd, &fs) < 0 || fs.f_type != PROC_MAGIC) {
@@ -306,7 +336,7 @@ static void mask(struct process *process, const struct record *record)
 	const struct record empty = { OP_mount, 6, (struct argument *)arguments };
 	struct stat st;
 
-	int target = open_in_root(process, text(record, 0), O_PATH);
+	int target = open_inside(process, text(record, 0), O_PATH);
 	if (target < 0 && (errno == ENOENT || errno == ENOTDIR))
 		return;
 	if (target < 0 || fstat(target, &st) < 0)
@@ -315,9 +345,13 @@ static void mask(struct process *process, const struct record *record)
 		attach(process, make_mount(process, &empty, 4), target);
 		return;
 	}
-	int null = open_in_root(process, "/dev/null", O_PATH);
+	int null = open_inside(process, "/dev/null", O_PATH);
 	if (null < 0)
 		fail(process, "openat2");
+	if (fstat(null, &st) < 0 || !is_null(&st)) { /* a volume over /dev can hold anything (CVE-2025-31133) */
+		errno = ENODEV;
+		fail(process, "fstat");
+	}
 	int cover = open_tree_at(null, "", EMPTY_PATH);
 	if (cover < 0)
 		fail(process, "open_tree");
@@ -327,7 +361,7 @@ static void mask(struct process *process, const struct record *record)
 
 static void read_only(struct process *process, const struct record *record)
 {
-	int target = open_in_root(process, text(record, 0), O_PATH);
+	int target = open_inside(process, text(record, 0), O_PATH);
 
 	if (target < 0 && (errno == ENOENT || errno == ENOTDIR))
 		return;

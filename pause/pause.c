@@ -34,7 +34,9 @@ int main(int argc, char **argv)
 			return 0;
 		if (read(watched[0].fd, &signal, sizeof signal) != sizeof signal)
 			continue;
-		if (signal.ssi_signo == SIGTERM || signal.ssi_signo == SIGINT)
+		/* Not from inside: there the sender has a number. A member of a shared pid namespace must not be able to end
+		 * the pod, and SIGKILL it cannot send us anyway (pid_namespaces(7)). */
+		if ((signal.ssi_signo == SIGTERM || signal.ssi_signo == SIGINT) && !signal.ssi_pid)
 			return 0;
 		while (waitpid(-1, NULL, WNOHANG) > 0)
 			;

@@ -5,6 +5,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <linux/capability.h>
 #include <linux/sched.h>
 #include <linux/seccomp.h>
@@ -64,8 +65,9 @@ static void clone_again(struct process *process, const struct record *record)
 	if (pid < 0)
 		fail(process, "clone3");
 	if (pid > 0) {
-		struct report report = { .kind = REPORT_PROCESS, .pid = pid };
-		report_send(process->report, &report, -1);
+		/* by descriptor: in a joined pid namespace the number means nothing to the supervisor */
+		struct report report = { .kind = REPORT_PROCESS };
+		report_send(process->report, &report, syscall(SYS_pidfd_open, pid, 0));
 		_exit(0);
 	}
 }
@@ -146,7 +148,7 @@ static void resource_limit(struct process *process, const struct record *record)
 
 static void seccomp(struct process *process, const struct record *record)
 {
-	struct sock_filter_program program = { record->arguments[0].length / 8, text(record, 0) };
+	struct sock_filter_program program = { length(record, 0) / 8, text(record, 0) };
 
 	if (syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, number(record, 1), &program) < 0)
 		fail(process, "seccomp");
@@ -190,31 +192,20 @@ static void capabilities(struct process *process, const struct record *record)
 			fail(process, "prctl");
 }
 
-static void make_directories(const char *path)
-{
-	char prefix[4096];
-
-	for (const char *slash = path; (slash = strchr(slash + 1, '/'));) {
-		size_t length = slash - path;
-		if (length >= sizeof prefix)
-			return;
-		memcpy(prefix, path, length);
-		prefix[length] = '\0';
-		mkdir(prefix, 0755);
-	}
-	mkdir(path, 0755);
-}
-
-/* After the root changed: what a path names is inside, and the check below catches /proc/self/fd/N that is not
- * (CVE-2024-21626). The kernel's getcwd starts with "(unreachable)" there. */
+/* Without magic links, which lead out (/proc/self/fd/N, CVE-2024-21626; /proc/1/root). The check at the end is a second
+ * line: the kernel's getcwd starts with "(unreachable)" outside of the root. */
 static void working_directory(struct process *process, const struct record *record)
 {
-	char where[4096];
+	char where[PATH_MAX];
+	const char *call = "openat2", *path = text(record, 0);
+	int fd = number(record, 1) ? resolve(process, path, O_DIRECTORY, &call)
+				   : open_inside(process, path, O_PATH | O_DIRECTORY);
 
-	if (chdir(text(record, 0)) < 0 && number(record, 1) && errno == ENOENT)
-		make_directories(text(record, 0));
-	if (chdir(text(record, 0)) < 0)
-		fail(process, "chdir");
+	if (fd < 0)
+		fail(process, call);
+	if (fchdir(fd) < 0)
+		fail(process, "fchdir");
+	close(fd);
 	if (syscall(SYS_getcwd, where, sizeof where) < 0 || where[0] != '/') {
 		errno = ENOENT;
 		fail(process, "getcwd");
@@ -253,14 +244,12 @@ static void environment(struct process *process, const struct record *record)
 	process->environment = all;
 }
 
-/* No descriptor but 0, 1, 2 and no signal setting of ours goes into the container. */
+/* No descriptor but 0, 1, 2 and no signal mask of ours goes into the container. */
 static void last_preparations(struct process *process)
 {
 	sigset_t none;
 
 	wait_for_supervisor(process);
-	for (int signal_number = 1; signal_number < 65; signal_number++)
-		signal(signal_number, SIG_DFL);
 	sigemptyset(&none);
 	sigprocmask(SIG_SETMASK, &none, NULL);
 	prctl(PR_SET_PDEATHSIG, 0);
@@ -332,10 +321,10 @@ static void perform_one(struct process *process, const struct record *record)
 		break;
 	case OP_loopback: loopback(process); break;
 	case OP_hostname:
-		CHECKED(sethostname(text(record, 0), record->arguments[0].length) == 0, "sethostname");
+		CHECKED(sethostname(text(record, 0), length(record, 0)) == 0, "sethostname");
 		break;
 	case OP_domainname:
-		CHECKED(setdomainname(text(record, 0), record->arguments[0].length) == 0, "setdomainname");
+		CHECKED(setdomainname(text(record, 0), length(record, 0)) == 0, "setdomainname");
 		break;
 	case OP_console: open_terminal(process, number(record, 0)); break;
 	case OP_pivot: let_go_of_old_root(process); break;
@@ -358,19 +347,18 @@ noreturn void perform(struct process *process)
 {
 	const struct record *program = plan_find(process->plan, OP_execute_file);
 
-	/* Until exec nobody in the container may look into this process (CVE-2016-9962), and it may not outlive a
-	 * supervisor that was killed before it could record it. */
-	prctl(PR_SET_DUMPABLE, 0);
+	/* It may not outlive a supervisor that was killed before it could record it. */
 	prctl(PR_SET_PDEATHSIG, SIGKILL);
 	setsid();
+	umask(0); /* the modes of what we make are meant; the plan sets the container's */
 	for (int i = 0; i < SLOTS; i++)
 		process->slots[i] = -1;
 	process->root = process->program = -1;
 	process->home = NULL;
 	process->environment = NULL;
 	process->uid = process->gid = 0;
-	if (program && (process->program = open(text(program, 0), O_PATH | O_CLOEXEC)) < 0)
-		fail(process, "open");
+	if (program)
+		process->program = open_program(process, text(program, 0));
 	for (process->at++; process->at < process->plan->count; process->at++)
 		perform_one(process, &process->plan->records[process->at]);
 	errno = ENODATA;

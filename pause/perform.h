@@ -6,6 +6,7 @@
 
 #include <stdbool.h>
 #include <stdnoreturn.h>
+#include <sys/stat.h>
 #include <sys/types.h>
 
 #define SLOTS 128
@@ -51,6 +52,11 @@ void mount_operation(struct process *process, const struct record *record);
 void let_go_of_old_root(struct process *process);
 /* A descriptor of `path` inside the new root, or -1 with errno; `call` gets the failing call's name. */
 int resolve(const struct process *process, const char *path, int flags, const char **call);
+/* As open(2), inside the new root: before the pivot from its descriptor, afterwards from the working directory, which is
+ * / until the plan sets another. Never through /proc/PID/root and its like. */
+int open_inside(const struct process *process, const char *path, int flags);
+int open_program(struct process *process, const char *path);
+bool is_null(const struct stat *st);
 
 /* terminal.c: open a terminal, hand its master to the supervisor, make the slave 0, 1 and 2. */
 void open_terminal(struct process *process, bool bind_console);

@@ -93,6 +93,11 @@ const char *text(const struct record *record, uint32_t i)
 	return i < record->count ? record->arguments[i].text : "";
 }
 
+uint32_t length(const struct record *record, uint32_t i)
+{
+	return i < record->count ? record->arguments[i].length : 0;
+}
+
 uint64_t number(const struct record *record, uint32_t i)
 {
 	return strtoull(text(record, i), NULL, 0);

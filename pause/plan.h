@@ -31,6 +31,7 @@ void plan_free(struct plan *plan);
 /* Argument `i` as a number (decimal, or 0x... or 0... as strtoull reads it); 0 when absent. */
 uint64_t number(const struct record *record, uint32_t i);
 const char *text(const struct record *record, uint32_t i);
+uint32_t length(const struct record *record, uint32_t i);
 /* The first record of `operation` before `limit` records, or NULL. */
 const struct record *plan_find(const struct plan *plan, uint32_t operation);
 /* NULL-terminated vector of the arguments from `first` on (points into the plan; never freed). */

@@ -68,19 +68,33 @@ int report_failure(int socket, uint32_t operation, const char *call, int error)
 	return report_send(socket, &report, -1);
 }
 
+/* Read a small file of /proc; "" when there is none. */
+static void read_small(const char *path, char content[1024])
+{
+	int fd = open(path, O_RDONLY | O_CLOEXEC);
+	ssize_t length = fd < 0 ? 0 : RETRY(read(fd, content, 1023));
+
+	if (fd >= 0)
+		close(fd);
+	content[length > 0 ? length : 0] = '\0';
+}
+
+pid_t process_number(int pidfd)
+{
+	char path[48], content[1024];
+
+	snprintf(path, sizeof path, "/proc/self/fdinfo/%d", pidfd);
+	read_small(path, content);
+	const char *line = strstr(content, "\nPid:");
+	return line ? atoi(line + 5) : 0;
+}
+
 uint64_t start_time(pid_t pid)
 {
 	char path[32], content[1024];
 
 	snprintf(path, sizeof path, "/proc/%d/stat", pid);
-	int fd = open(path, O_RDONLY | O_CLOEXEC);
-	if (fd < 0)
-		return 0;
-	ssize_t length = RETRY(read(fd, content, sizeof content - 1));
-	close(fd);
-	if (length <= 0)
-		return 0;
-	content[length] = '\0';
+	read_small(path, content);
 	/* the name in field 2 may hold spaces and parentheses: count from the last one */
 	char *at = strrchr(content, ')');
 	for (int field = 2; at && field < 22; field++)

@@ -8,7 +8,7 @@ enum report_kind {
 	REPORT_STARTED = 1, /* pid, start_time */
 	REPORT_FAILED = 2,  /* operation, error, call */
 	REPORT_EXITED = 3,  /* status as waitpid gives it */
-	REPORT_PROCESS = 4, /* pid: a later clone took the place of the first */
+	REPORT_PROCESS = 4, /* a later clone took the place of the first; carries its pidfd */
 	REPORT_TERMINAL = 5 /* carries the master of the terminal */
 };
 
@@ -36,6 +36,8 @@ int report_failure(int socket, uint32_t operation, const char *call, int error);
 uint64_t start_time(pid_t pid);
 /* A descriptor of the process that had this start time, or -1 (ESRCH when the number was given to another). */
 int open_process(pid_t pid, uint64_t start_time);
+/* The number that the process of a descriptor has in our pid namespace, or 0. */
+pid_t process_number(int pidfd);
 
 #define RETRY(call) ({ __typeof__(call) r_; do r_ = (call); while (r_ == -1 && errno == EINTR); r_; })
 

@@ -83,9 +83,12 @@ void supervise_begin(struct supervised *it, const char *name)
 	prctl(PR_SET_NAME, name);
 	sigfillset(&all);
 	sigprocmask(SIG_SETMASK, &all, NULL);
-	/* Python ignores SIGPIPE, and what is ignored stays so across exec */
+	/* What the caller ignores (Python does SIGPIPE) would stay so across exec. signal() knows not all of them. */
+	static const uint64_t default_action[8];
 	for (int signal_number = 1; signal_number < 65; signal_number++)
-		signal(signal_number, SIG_DFL);
+		syscall(SYS_rt_sigaction, signal_number, default_action, NULL, sizeof(uint64_t));
+	/* Our child is born so, too: until its exec nobody in the container may look into it (CVE-2016-9962). */
+	prctl(PR_SET_DUMPABLE, 0);
 	if (plan_read(PLAN_FD, &it->plan) < 0)
 		die(0, "mmap");
 	close(PLAN_FD);
@@ -139,7 +142,7 @@ static void write_map(struct supervised *it, const struct record *record, uint32
 
 	snprintf(path, sizeof path, "/proc/%d/%s", it->pid, file);
 	int fd = open(path, O_WRONLY | O_CLOEXEC);
-	if (fd < 0 || write(fd, text(record, i), record->arguments[i].length) < 0) {
+	if (fd < 0 || RETRY(write(fd, text(record, i), length(record, i))) < 0) {
 		int error = errno;
 		kill(it->pid, SIGKILL);
 		errno = error;
@@ -182,7 +185,8 @@ static int follow(struct supervised *it, int socket, struct report *failure)
 		}
 		if (report.kind == REPORT_PROCESS) {
 			waitpid(it->pid, NULL, 0);
-			it->pid = report.pid;
+			it->pid = process_number(passed);
+			close(passed);
 			it->start_time = start_time(it->pid);
 			if (write_status(it) < 0 || send(socket, "g", 1, MSG_NOSIGNAL) < 0) {
 				failure->error = errno;

@@ -10,6 +10,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -18,10 +19,10 @@
 #define FIELDS 7
 
 /* The file's text, or an empty one when there is none or it is not a regular file of a sane size. */
-static char *content_of(const char *path)
+static char *content_of(const struct process *process, const char *path)
 {
 	struct stat st;
-	int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
+	int fd = open_inside(process, path, O_RDONLY | O_NONBLOCK | O_NOCTTY);
 	char *content = NULL;
 
 	if (fd >= 0 && fstat(fd, &st) == 0 && S_ISREG(st.st_mode) && st.st_size <= FILE_LIMIT &&
@@ -66,7 +67,8 @@ struct account {
 	const char *name, *home;
 };
 
-/* passwd(5): name:password:uid:gid:gecos:home:shell. By name, or else by number. */
+/* passwd(5): name:password:uid:gid:gecos:home:shell. A number is never taken for a name: an image could call its root
+ * "1001". */
 static int find_user(char *passwd, const char *wanted, struct account *account)
 {
 	uint32_t id, wanted_id = 0;
@@ -76,7 +78,7 @@ static int find_user(char *passwd, const char *wanted, struct account *account)
 	while (next_line(&passwd, field)) {
 		if (parse_id(field[2], &id) < 0 || !*field[0])
 			continue;
-		if (!strcmp(field[0], wanted) || (by_number && id == wanted_id)) {
+		if (by_number ? id == wanted_id : !strcmp(field[0], wanted)) {
 			account->uid = id;
 			account->name = field[0];
 			account->home = *field[5] ? field[5] : "/";
@@ -95,13 +97,13 @@ static int find_user(char *passwd, const char *wanted, struct account *account)
 static int find_group(const char *text, const char *wanted, uint32_t *gid)
 {
 	char *copy = strdup(text), *rest = copy, *field[FIELDS];
-	int found = -1;
+	int found = parse_id(wanted, gid);
 
 	while (copy && found < 0 && next_line(&rest, field))
 		if (!strcmp(field[0], wanted) && parse_id(field[2], gid) == 0)
 			found = 0;
 	free(copy);
-	return found < 0 ? parse_id(wanted, gid) : found;
+	return found;
 }
 
 static int is_member(char *members, const char *name)
@@ -121,9 +123,32 @@ static void add_group(gid_t *groups, int *count, gid_t gid)
 		groups[(*count)++] = gid;
 }
 
+/* What was opened as /dev/null on the host would let the container's root change the mode of the host's. */
+static void take_own_null(struct process *process)
+{
+	struct stat st;
+	int null = -1;
+
+	for (int fd = 0; fd < 3; fd++) {
+		if (fstat(fd, &st) < 0 || !is_null(&st))
+			continue;
+		if (null < 0)
+			null = open_inside(process, "/dev/null", O_RDWR | O_NONBLOCK | O_NOCTTY);
+		if (null < 0 || fstat(null, &st) < 0 || !is_null(&st)) { /* the container removed its own: as empty as that */
+			close(null);
+			null = memfd_create("null", MFD_CLOEXEC);
+		}
+		if (null < 0 || dup2(null, fd) < 0)
+			fail(process, "dup2");
+	}
+	if (null >= 0)
+		close(null);
+}
+
 void user_operation(struct process *process, const struct record *record)
 {
-	char *wanted = strdup(text(record, 0)), *passwd = content_of("/etc/passwd"), *group = content_of("/etc/group");
+	char *wanted = strdup(text(record, 0)), *passwd = content_of(process, "/etc/passwd");
+	char *group = content_of(process, "/etc/group");
 	char *group_wanted = wanted, *user_wanted;
 	gid_t groups[GROUP_LIMIT];
 	int count = 0;
@@ -158,6 +183,7 @@ void user_operation(struct process *process, const struct record *record)
 	process->uid = account.uid;
 	process->gid = account.gid;
 	process->home = account.home;
+	take_own_null(process);
 	/* so that the user can open /dev/stdout and /dev/stderr anew (what runc calls fixStdioPermissions) */
 	for (int fd = 0; fd < 3; fd++) {
 		struct stat st;

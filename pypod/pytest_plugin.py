@@ -21,6 +21,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
+    from typing import Any
 
     from pypod.engine.containers import Container
     from pypod.engine.engine import Engine
@@ -74,6 +75,6 @@ def container(pod: Pod, request: pytest.FixtureRequest) -> Container:
 _POD_OPTIONS = ("share", "hostname", "add_hosts", "sysctls", "shm_size", "network", "infra")
 
 
-def _options(request: pytest.FixtureRequest) -> dict[str, object]:
+def _options(request: pytest.FixtureRequest) -> dict[str, Any]:
     mark = request.node.get_closest_marker("pod")
     return dict(mark.kwargs) if mark else {}

@@ -87,13 +87,8 @@ def main(argv: Sequence[str] | None = None) -> None:
 
 def run(words: list[str]) -> int:
     """Run one command line; return its exit code. Errors are told on stderr, as podman tells them."""
-    from pypod.cli.flags import UsageError
-
     try:
         return _dispatch(words)
-    except UsageError as error:
-        print(f"Error: {error}\nSee '{error.command} --help'" if error.command else f"Error: {error}", file=sys.stderr)
-        return ENGINE_FAILED
     except LaunchFailed as error:
         print(f"Error: {error}", file=sys.stderr)
         return error.exit_code if error.call == "execve" else ENGINE_FAILED
@@ -140,7 +135,7 @@ def _dispatch(words: list[str]) -> int:
             print(usage(group), end="")
             return 0 if rest else ENGINE_FAILED
     if rest[0] not in verbs:
-        raise UsageError(path, f"unrecognized command `{path} {rest[0]}`")
+        raise UsageError(path, f"unrecognized command `{path} {rest[0]}`\nTry '{path} --help' for more information")
     command, function = load(verbs[rest[0]])
     command = command.replace(path=f"{path} {rest[0]}")
     options = parse(command, rest[1:])

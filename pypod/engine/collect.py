@@ -5,7 +5,9 @@ from __future__ import annotations
 import os
 
 from pypod.engine import observe, stopping
+from pypod.engine.locks import Lock
 from pypod.errors import PypodError
+from pypod.model.ids import is_id
 from pypod.store import records
 
 TYPE_CHECKING = False
@@ -23,13 +25,21 @@ def collect(engine: Engine) -> None:
         return
     for pod in records.all_pods(engine.database):
         if owner_is_gone(engine, pod.owner):
-            _quietly(engine.pods.get(pod.id).remove, force=True, timeout=0)
+            _quietly(_remove_pod, engine, pod.id)
     for record in records.all_containers(engine.database):
         if record.kind == records.INFRA:
             continue
         gone = owner_is_gone(engine, record.owner)
         if gone or (record.remove and _has_ended(engine, record.id)):
             _quietly(stopping.remove, engine, record, force=gone, timeout_s=0)
+
+
+def _remove_pod(engine: Engine, identifier: str) -> None:
+    engine.pods.get(identifier).remove(force=True, timeout=0)
+
+
+def _remove_container(engine: Engine, identifier: str) -> None:
+    engine.containers.get(identifier).remove()
 
 
 def _has_ended(engine: Engine, identifier: str) -> bool:
@@ -46,13 +56,14 @@ def _quietly(action: Callable[..., None], *arguments: object, **options: object)
 
 def orphans(engine: Engine) -> list[str]:
     """Return directories of containers and pods that no record names: left by a crash in the middle of a removal."""
-    known = {record.id for record in records.all_containers(engine.database)}
-    known |= {record.id for record in records.all_pods(engine.database)}
-    found = []
+    there = []
     for kind in ("containers", "pods"):
         base = f"{engine.layout.root}/{kind}"
-        found += [f"{base}/{name}" for name in sorted(os.listdir(base)) if name not in known]
-    return found
+        there += [f"{base}/{name}" for name in sorted(os.listdir(base)) if is_id(name)]
+    # Asked after looking: the record of an object is there before its directory.
+    known = {record.id for record in records.all_containers(engine.database)}
+    known |= {record.id for record in records.all_pods(engine.database)}
+    return [path for path in there if os.path.basename(path) not in known]
 
 
 def trash(engine: Engine) -> list[str]:
@@ -64,10 +75,10 @@ def repair(engine: Engine) -> list[str]:
     """Remove whatever a crash left; return what was removed, in words."""
     done = []
     collect(engine)
-    left = orphans(engine)
-    if left:
-        stopping.discard(engine, left)
-        done += [f"removed {path}" for path in left]
+    for path in orphans(engine):
+        with Lock(path):  # its removal may be under way
+            stopping.discard(engine, [path])
+        done.append(f"removed {path}")
     rubbish = trash(engine)
     if rubbish:
         stopping.empty_trash(rubbish)
@@ -83,4 +94,4 @@ def main() -> None:
 
     root, identifier = sys.argv[1:3]
     with Engine(root) as engine:
-        _quietly(engine.containers.get(identifier).remove)
+        _quietly(_remove_container, engine, identifier)

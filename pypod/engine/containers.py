@@ -97,7 +97,11 @@ class Container:
     def state(self) -> ContainerState:
         """Return what is, at this moment. Raises NoSuchContainer when it was removed."""
         self.record()
-        return observe.container_state(self.directory, self._engine.boot_id)
+        with Boundary(f"read the state of container {self._name}"):
+            state = observe.container_state(self.directory, self._engine.boot_id)
+        if state.status == "created":
+            self.record()  # one that was removed this moment looks the same as one that was never started
+        return state
 
     @property
     def pod(self) -> Pod | None:
@@ -168,10 +172,11 @@ class Container:
         deadline = None if timeout is None else time.monotonic() + timeout
         while True:
             left = None if deadline is None else max(deadline - time.monotonic(), 0)
-            try:
-                state = observe.wait_for_exit(self.directory, self._engine.boot_id, left)
-            except TimeoutError:
-                raise DeadlineExceeded(f"wait for container {self._name}", timeout or 0) from None
+            with Boundary(f"wait for container {self._name}"):
+                try:
+                    state = observe.wait_for_exit(self.directory, self._engine.boot_id, left)
+                except TimeoutError:
+                    raise DeadlineExceeded(f"wait for container {self._name}", timeout or 0) from None
             if state is not None and state.status == "exited":
                 return state.exit_code
             self.record()
@@ -188,14 +193,15 @@ class Container:
 
         self.record()
         reader = logs.LogReader(f"{self.directory}/ctr.log")
-        if tail is not None:
-            last = logs.tail(list(reader.pieces()), tail)
-            yield from last
-        if follow:
-            yield from logs.follow(reader, self._wait_for_output)
-            return
-        yield from reader.pieces()
-        reader.close()
+        try:
+            if tail is not None:
+                reader.skip_to_last(tail)
+            if follow:
+                yield from logs.follow(reader, self._wait_for_output)
+            else:
+                yield from reader.pieces()
+        finally:
+            reader.close()
 
     def _wait_for_output(self) -> bool:
         """Return True a moment later, or False when it has ended."""
@@ -368,7 +374,8 @@ class Containers:
             pod_id=spec.pod_id,
             created_ns=time.time_ns(),
             image=spec.image,
-            command=" ".join(spec.arguments),
+            # for showing only: arguments that are no UTF-8 are in the spec as they were given
+            command=" ".join(spec.arguments).encode("utf-8", "backslashreplace").decode(),
             cgroup=container_path(cgroup_parent, spec.pod_id, identifier),
             remove=int(spec.remove),
             owner=owner,

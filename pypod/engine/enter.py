@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import os
 
+from pypod.engine.boundary import Boundary
 from pypod.errors import InvalidSpec, WrongState
+from pypod.kernel import pidfd
 from pypod.kernel.abi import NAMESPACES
 
 TYPE_CHECKING = False
@@ -19,28 +21,34 @@ _ENTERABLE = ("net", "uts", "ipc", "cgroup")
 
 
 class Entered:
-    """The calling thread is in other namespaces inside the block, and back in its own after it."""
+    """The calling thread is in other namespaces inside the block, and back in its own after it.
 
-    def __init__(self, paths: tuple[tuple[int, str], ...]) -> None:
-        self._paths = paths
+    Usable again, and by one thread at a time. The process is found anew each time, never by its number alone.
+    """
+
+    def __init__(self, name: str, state: ContainerState, kinds: tuple[str, ...]) -> None:
+        self._name = name
+        self._state = state
+        self._kinds = kinds
         self._homes: list[tuple[int, int]] = []
 
     def __enter__(self) -> None:
         from pypod.kernel.syscalls import setns
 
+        target = pidfd.open_process(self._state.pid, self._state.start_time)
+        if target is None:
+            raise WrongState(self._name, "exited", f"{self._name} is not running: it has no namespaces to enter")
         try:
-            for flag, path in self._paths:
-                kind = path.rsplit("/", 1)[1]
-                home = os.open(f"/proc/thread-self/ns/{kind}", os.O_RDONLY | os.O_CLOEXEC)
-                self._homes.append((flag, home))
-                there = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
-                try:
-                    setns(there, flag)
-                finally:
-                    os.close(there)
+            with Boundary(f"enter the namespaces of {self._name}"):
+                for kind in self._kinds:
+                    home = os.open(f"/proc/thread-self/ns/{kind}", os.O_RDONLY | os.O_CLOEXEC)
+                    self._homes.append((NAMESPACES[kind].clone_flag, home))
+                    setns(target, NAMESPACES[kind].clone_flag)
         except BaseException:
             self._go_home()
             raise
+        finally:
+            os.close(target)
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
@@ -69,4 +77,4 @@ def enter(name: str, state: ContainerState, kinds: tuple[str, ...]) -> Entered:
             )
     if not state.running:
         raise WrongState(name, state.status, f"{name} is not running: it has no namespaces to enter")
-    return Entered(tuple((NAMESPACES[kind].clone_flag, f"/proc/{state.pid}/ns/{kind}") for kind in kinds))
+    return Entered(name, state, kinds)

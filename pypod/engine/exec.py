@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import _thread
 import os
 
 from pypod.engine import observe
@@ -61,6 +62,7 @@ class Process:
         self._launched = launched
         self._stdin, self._stdout, self._stderr = pipes
         self._exit_code: int | None = None
+        self._waiting = _thread.allocate_lock()
         self.pid = launched.process_pid
         self.terminal_fd = launched.terminal_fd
 
@@ -112,12 +114,18 @@ class Process:
 
     def wait(self, timeout_s: float | None = None) -> int:
         """Return the exit code when the command has ended. Raises DeadlineExceeded after ``timeout_s`` seconds."""
-        if self._exit_code is None:
-            if timeout_s is not None and not _readable(self._launched.report_fd, timeout_s):
-                raise DeadlineExceeded("wait for the command", timeout_s)
-            status = launcher.wait_for_exit(self._launched)
-            self._exit_code = os.WEXITSTATUS(status) if os.WIFEXITED(status) else 128 + os.WTERMSIG(status)
-        return self._exit_code
+        # the report comes once, whoever waits
+        if not self._waiting.acquire(timeout=-1 if timeout_s is None else max(timeout_s, 0)):
+            raise DeadlineExceeded("wait for the command", timeout_s or 0)
+        try:
+            if self._exit_code is None:
+                if timeout_s is not None and not _readable(self._launched.report_fd, timeout_s):
+                    raise DeadlineExceeded("wait for the command", timeout_s)
+                status = launcher.wait_for_exit(self._launched)
+                self._exit_code = os.WEXITSTATUS(status) if os.WIFEXITED(status) else 128 + os.WTERMSIG(status)
+            return self._exit_code
+        finally:
+            self._waiting.release()
 
     def close(self) -> None:
         """Let go of the streams; the command goes on."""
@@ -133,13 +141,19 @@ class Process:
     def __exit__(self, *_: object) -> None:
         self.close()
 
+    def __del__(self) -> None:
+        self.close()
+        launcher.let_go(self._launched)
+
 
 def _readable(fd: int, timeout_s: float) -> bool:
     import select
 
+    if fd < 0:
+        return True
     poll = select.poll()
     poll.register(fd, select.POLLIN)
-    return bool(poll.poll(timeout_s * 1000))
+    return bool(poll.poll(max(timeout_s, 0) * 1000))
 
 
 def execute(engine: Engine, record: ContainerRecord, spec: ExecSpec, *, stdin: bool = False) -> Process:

@@ -10,6 +10,7 @@ from pypod.engine.boundary import Boundary
 from pypod.errors import PodBroken
 from pypod.kernel import pidfd
 from pypod.kernel.abi import SIGKILL, SIGTERM
+from pypod.model.ids import HOSTNAME_LIMIT
 from pypod.runtime import launcher
 from pypod.runtime.compiler import Surroundings, infra_ops, plan
 from pypod.runtime.ops import Op
@@ -53,7 +54,7 @@ def start(engine: Engine, record: PodRecord) -> None:
     with Boundary(f"start pod {record.name}"):
         os.makedirs(directory, 0o700, exist_ok=True)
         os.makedirs(engine.layout.pod(record.id), 0o700, exist_ok=True)
-        hostname = spec.hostname or spec.name
+        hostname = hostname_of(spec)
         files.write_network_files(engine.layout.pod(record.id), hostname, (infra.name, spec.name), spec.add_hosts)
         engine.cgroups.create(infra.cgroup)
         try:
@@ -61,6 +62,11 @@ def start(engine: Engine, record: PodRecord) -> None:
         except BaseException:
             engine.cgroups.remove(infra.cgroup)
             raise
+
+
+def hostname_of(spec: PodSpec) -> str:
+    """Return a pod's hostname: its name when none was asked for, as much of it as the kernel takes."""
+    return spec.hostname or spec.name[:HOSTNAME_LIMIT]
 
 
 def infra_plan(engine: Engine, record: PodRecord, spec: PodSpec) -> Plan:
@@ -79,7 +85,7 @@ def infra_plan(engine: Engine, record: PodRecord, spec: PodSpec) -> Plan:
     pause = (program_path("pause"), "pypod-infra", *(("3",) if owner else ()))
     ops = infra_ops(
         spec.share,
-        hostname=spec.hostname or spec.name,
+        hostname=hostname_of(spec),
         shm_size_bytes=spec.shm_size_bytes,
         around=around,
         pause=(spec.infra_command[0], *spec.infra_command) if spec.infra_command else pause,

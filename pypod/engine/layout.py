@@ -4,7 +4,11 @@ from __future__ import annotations
 
 import os
 
+from pypod.engine.boundary import Boundary
 from pypod.errors import PermissionDenied
+
+# The last one is made last: where it is, all are.
+_DIRECTORIES = ("containers", "pods", "trash", "cache")
 
 
 class Layout:
@@ -48,24 +52,26 @@ class Layout:
 
         A directory that another user made first could hold a database, a filter or a socket of theirs.
         """
-        try:
-            status = os.lstat(self.root)
-        except FileNotFoundError:
-            self._make()
-            status = os.lstat(self.root)
-        if not os.path.isdir(self.merged):
-            self._make()
-        if (status.st_mode & 0o170000) != 0o040000 or status.st_uid != os.geteuid() or status.st_mode & 0o022:
-            raise PermissionDenied(
-                "use the storage",
-                f"{self.root} must be a directory that belongs to uid {os.geteuid()} and that nobody else can write",
-                hint="remove it, or give another with --root",
-            )
+        with Boundary("use the storage"):
+            try:
+                status = os.lstat(self.root)
+            except FileNotFoundError:
+                self._make()
+                status = os.lstat(self.root)
+            if (status.st_mode & 0o170000) != 0o040000 or status.st_uid != os.geteuid() or status.st_mode & 0o022:
+                raise PermissionDenied(
+                    "use the storage",
+                    f"{self.root} must be a directory that belongs to uid {os.geteuid()} and that nobody else can "
+                    "write",
+                    hint="remove it, or give another with --root",
+                )
+            if not os.path.isdir(f"{self.root}/{_DIRECTORIES[-1]}"):  # whoever began was killed half-way
+                self._make()
 
     def _make(self) -> None:
         try:
             os.makedirs(self.root, 0o711, exist_ok=True)
-            for name in ("containers", "pods", "trash", "cache", "merged"):
+            for name in _DIRECTORIES:
                 os.makedirs(f"{self.root}/{name}", 0o700, exist_ok=True)
         except PermissionError as error:
             raise PermissionDenied(

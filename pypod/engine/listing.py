@@ -16,17 +16,21 @@ if TYPE_CHECKING:
 def listed_containers(engine: Engine, *, pod_id: str | None = None) -> list[tuple[ContainerRecord, ContainerState]]:
     """Return every container with its state, infras among them, without those that are gone but for their record."""
     found = []
-    stale = False
+    stale = unsure = False
     for record in records.all_containers(engine.database, pod_id=pod_id):
         state = observe.container_state(engine.layout.container(record.id), engine.boot_id)
         if owner_is_gone(engine, record.owner) or (record.remove and state.status == "exited"):
             stale = True
             continue
         found.append((record, state))
+        unsure = unsure or state.status == "created"
     if stale:
         from pypod.engine.collect import collect
 
         collect(engine)
+    if unsure:  # removed since the store was asked looks the same as never started
+        known = {record.id for record in records.all_containers(engine.database, pod_id=pod_id)}
+        found = [(record, state) for record, state in found if record.id in known]
     return found
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import os
 
@@ -11,35 +12,79 @@ if TYPE_CHECKING:
 
 EXCLUSIVE, SHARED = fcntl.LOCK_EX, fcntl.LOCK_SH
 
+_NO_SPACE = (errno.ENOSPC, errno.EDQUOT)
+
 
 class Lock:
-    """The lock of the object whose directory is ``path``; the directory is made if need be."""
+    """The lock of the object whose directory is ``path``.
 
-    __slots__ = ("_fd", "_kind", "path")
+    The directory is made if need be, and removed at the end when nothing was put into it. With ``without_space`` a
+    directory that is not there and finds no room on the disk is no reason to fail: nobody else can start that object.
+    """
 
-    def __init__(self, path: str, kind: int = EXCLUSIVE) -> None:
+    __slots__ = ("_fd", "_kind", "_made", "_without_space", "path")
+
+    def __init__(self, path: str, kind: int = EXCLUSIVE, *, without_space: bool = False) -> None:
         self.path = path
         self._kind = kind
         self._fd = -1
+        self._made = False
+        self._without_space = without_space
 
     def __enter__(self) -> Lock:
+        while self._fd < 0:
+            fd = self._open()
+            if fd < 0:
+                break
+            try:
+                fcntl.flock(fd, self._kind)
+                # It may have been removed while we waited: what we hold then is the lock of nothing.
+                if _is_at(fd, self.path):
+                    self._fd = fd
+            finally:
+                if self._fd != fd:
+                    os.close(fd)
+        return self
+
+    def _open(self) -> int:
         while True:
             try:
-                self._fd = os.open(self.path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC | os.O_NOFOLLOW)
-                break
+                return os.open(self.path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC | os.O_NOFOLLOW)
             except FileNotFoundError:
+                pass
+            try:
                 os.makedirs(self.path, 0o700, exist_ok=True)
-        fcntl.flock(self._fd, self._kind)
-        return self
+            except OSError as error:
+                if self._without_space and error.errno in _NO_SPACE:
+                    return -1
+                raise
+            self._made = True
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        os.close(self._fd)
-
-    def discard_if_new(self) -> None:
-        """Remove the directory again when it is empty: it was made only to be locked."""
+        if self._fd < 0:
+            return
         try:
+            if self._made:
+                self._remove_if_empty()
+            # A process that another thread forked meanwhile has a copy of the descriptor: closing ours unlocks nothing.
+            fcntl.flock(self._fd, fcntl.LOCK_UN)
+        finally:
+            os.close(self._fd)
+            self._fd = -1
+
+    def _remove_if_empty(self) -> None:
+        try:
+            if self._kind == SHARED:  # the others who share it must keep it
+                fcntl.flock(self._fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
             os.rmdir(self.path)
         except OSError:
             return
+
+
+def _is_at(fd: int, path: str) -> bool:
+    try:
+        return os.path.samestat(os.fstat(fd), os.lstat(path))
+    except FileNotFoundError:
+        return False

@@ -43,13 +43,18 @@ class LogReader:
         self._fd = -1
         self._rest = b""
 
-    def pieces(self) -> Iterator[Piece]:
-        """Yield the whole lines between here and the present end of the log."""
+    def _open(self) -> bool:
         if self._fd < 0:
             try:
                 self._fd = os.open(self._path, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW)
             except FileNotFoundError:
-                return
+                return False
+        return True
+
+    def pieces(self) -> Iterator[Piece]:
+        """Yield the whole lines between here and the present end of the log."""
+        if not self._open():
+            return
         while data := os.pread(self._fd, _CHUNK_BYTES, self._offset):
             self._offset += len(data)
             *lines, self._rest = (self._rest + data).split(b"\n")
@@ -57,6 +62,29 @@ class LogReader:
                 piece = parse_line(line)
                 if piece is not None:
                     yield piece
+
+    def skip_to_last(self, count: int) -> None:
+        """Go to where the last ``count`` lines begin; a line that was written in parts counts once.
+
+        Reads backwards from the end: the size of the log does not matter.
+        """
+        if not self._open():
+            return
+        self._offset = 0
+        seen, next_line = 0, -1
+        for offset, line in _lines_backwards(self._fd):
+            piece = parse_line(line)
+            if piece is None:
+                continue
+            if next_line < 0 and count <= 0:
+                self._offset = offset + len(line) + 1
+                return
+            if next_line >= 0 and piece.data.endswith(b"\n"):
+                seen += 1
+                if seen == count:
+                    self._offset = next_line
+                    return
+            next_line = offset
 
     def close(self) -> None:
         """Close the file."""
@@ -80,14 +108,16 @@ def follow(reader: LogReader, wait: Callable[[], bool]) -> Iterator[Piece]:
         reader.close()
 
 
-def tail(pieces: list[Piece], count: int) -> list[Piece]:
-    """Return the pieces of the last ``count`` lines."""
-    if count <= 0:
-        return []
-    seen = 0
-    for index in range(len(pieces) - 1, -1, -1):
-        if index < len(pieces) - 1 and pieces[index].data.endswith(b"\n"):
-            seen += 1
-            if seen == count:
-                return pieces[index + 1 :]
-    return pieces
+def _lines_backwards(fd: int) -> Iterator[tuple[int, bytes]]:
+    """Yield where each whole line begins and what it says without its newline, the last one first."""
+    start, rest = os.fstat(fd).st_size, b""
+    while start > 0:
+        below, start = start, max(start - _CHUNK_BYTES, 0)
+        text = os.pread(fd, below - start, start) + rest
+        *lines, after = text.split(b"\n")
+        offset = start + len(text) - len(after)
+        for line in reversed(lines[1:] if start else lines):
+            offset -= len(line) + 1
+            yield offset, line
+        # the beginning of the first one is in the block above
+        rest = lines[0] + b"\n" if lines else after

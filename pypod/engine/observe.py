@@ -6,6 +6,7 @@ until there is one. A process is known by pid, start time and boot id; the file 
 
 from __future__ import annotations
 
+import errno
 import os
 import time
 
@@ -15,40 +16,59 @@ from pypod.model.container import ContainerState
 
 START_LINE, EXIT_LINE = 192, 64
 _RECORDING_TIMEOUT_S = 2.0
+_RECORD_POLL_S = 0.01
+_PID_MAX, _STATUS_MAX = 1 << 22, 0xFFFF  # PID_MAX_LIMIT of Linux; what waitpid(2) fills in
 _CREATED = ContainerState(status="created")
 
 
 def container_state(directory: str, boot_id: str, proc: Proc = pidfd.PROC) -> ContainerState:
-    """Return the state of the container whose directory is given."""
+    """Return the state of the container whose directory is given. Raises OSError when the file cannot be read."""
     state = _read(directory, boot_id, proc)
-    if state.status != "ending":
-        return state
+    deadline = time.monotonic() + _RECORDING_TIMEOUT_S
     # The process is gone and its supervisor about to write how: a moment, unless somebody stopped the supervisor.
-    fd = pidfd.open_process(state.supervisor_pid, state.supervisor_start_time, proc=proc)
+    while state.status == "ending":
+        _wait_for_record(state, deadline - time.monotonic())
+        state = _read(directory, boot_id, proc)
+        if time.monotonic() > deadline:
+            break
+    return state if state.status != "ending" else state.replace(status="exited")
+
+
+def _wait_for_record(state: ContainerState, timeout_s: float | None) -> None:
+    """Wait for the supervisor to write the end down: it ends after that, or becomes the removal of the container."""
+    fd = pidfd.open_process(state.supervisor_pid, state.supervisor_start_time)
     if fd is not None:
         try:
-            pidfd.wait(fd, _RECORDING_TIMEOUT_S)
+            pidfd.wait(fd, _RECORD_POLL_S if timeout_s is None else min(timeout_s, _RECORD_POLL_S))
         finally:
             os.close(fd)
-    state = _read(directory, boot_id, proc)
-    return state if state.status != "ending" else state.replace(status="exited", pid=0, start_time=0)
+
+
+def is_recorded(directory: str) -> bool:
+    """Return whether the end of the last run is written down."""
+    content = _content(f"{directory}/status")
+    return content is not None and len(content[START_LINE:].split()) >= 2
 
 
 def _read(directory: str, boot_id: str, proc: Proc) -> ContainerState:
-    return parse_state(_content(f"{directory}/status"), boot_id, proc)
+    content = _content(f"{directory}/status")
+    return _CREATED if content is None else parse_state(content, boot_id, proc)
 
 
 def parse_state(content: bytes, boot_id: str, proc: Proc = pidfd.PROC) -> ContainerState:
-    """Return the state that a status file and the kernel tell; ``ending`` while the supervisor is about to write."""
+    """Return the state that a status file and the kernel tell; ``ending`` while the supervisor is about to write.
+
+    A file that makes no sense tells one thing: the container was started once, and nobody knows how it ended.
+    """
     start, end = content[:START_LINE].split(), content[START_LINE:].split()
-    if len(start) != 6:
-        return _CREATED
     try:
         pid, start_time, supervisor, supervisor_start, started_ns = (int(start[i]) for i in (0, 1, 2, 3, 5))
         status, finished_ns = (int(word) for word in end[:2]) if len(end) >= 2 else (None, 0)
-    except ValueError:
-        return _CREATED
-    if status is not None:
+    except (ValueError, IndexError):
+        return ContainerState(status="exited")
+    if not (0 < pid <= _PID_MAX and 0 <= supervisor <= _PID_MAX):
+        return ContainerState(status="exited")
+    if status is not None and 0 <= status <= _STATUS_MAX:
         return ContainerState(
             status="exited",
             started_ns=started_ns,
@@ -69,13 +89,23 @@ def parse_state(content: bytes, boot_id: str, proc: Proc = pidfd.PROC) -> Contai
     return ContainerState(status="ending" if alive else "exited", **seen)
 
 
-def _content(path: str) -> bytes:
+def _content(path: str) -> bytes | None:
+    """Return the status file, None when there is none; what is no file at all is an empty one.
+
+    Whatever else goes wrong (no descriptor left) is raised: "created" would be a lie.
+    """
     try:
         fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW)
-    except OSError:
-        return b""
+    except FileNotFoundError:
+        return None
+    except OSError as error:
+        if error.errno in (errno.ELOOP, errno.ENXIO):  # a link, a socket
+            return b""
+        raise
     try:
         return os.read(fd, START_LINE + EXIT_LINE)
+    except IsADirectoryError:
+        return b""
     finally:
         os.close(fd)
 
@@ -94,22 +124,25 @@ def wait_for_exit(directory: str, boot_id: str, timeout_s: float | None) -> Cont
     try:
         while True:
             state = parse_state(os.pread(status_fd, START_LINE + EXIT_LINE, 0), boot_id)
-            if state.status in ("created", "exited"):
+            if state.status == "exited":
                 return state
-            waited_for = (state.pid, state.start_time)
-            if state.status == "ending":
-                waited_for = (state.supervisor_pid, state.supervisor_start_time)
             left = None if deadline is None else deadline - time.monotonic()
-            fd = pidfd.open_process(*waited_for)
-            if fd is None:
-                continue
-            try:
-                if not pidfd.wait(fd, left):
-                    raise TimeoutError
-            finally:
-                os.close(fd)
+            if state.status == "ending" and (left is None or left > 0):
+                _wait_for_record(state, left)
+            elif state.status == "ending" or not _wait_for_end(state, left):
+                raise TimeoutError
     finally:
         os.close(status_fd)
+
+
+def _wait_for_end(state: ContainerState, timeout_s: float | None) -> bool:
+    fd = pidfd.open_process(state.pid, state.start_time)
+    if fd is None:
+        return True
+    try:
+        return pidfd.wait(fd, timeout_s)
+    finally:
+        os.close(fd)
 
 
 def record_exit(directory: str, status: int, finished_ns: int) -> None:

@@ -9,7 +9,7 @@ from pypod.engine.boundary import Boundary
 from pypod.engine.containers import Container, current_owner
 from pypod.engine.engine import require_root
 from pypod.engine.locks import Lock
-from pypod.errors import InvalidSpec, NoSuchPod, WrongState
+from pypod.errors import InvalidSpec, NoSuchPod, StoreError, WrongState
 from pypod.kernel.abi import SIGKILL, signal_number
 from pypod.model import ids
 from pypod.model.namespace import DEFAULT_SHARE, parse_mode, parse_share
@@ -152,7 +152,12 @@ class Pod:
         """Stop every member and then the infra; ``timeout`` in seconds replaces the members' own."""
         with Boundary(f"stop pod {self._name}"):
             stopping.stop_all(self._engine, self._members(), timeout)
-            self.stop_infra()
+            record = self.record()
+            with Lock(self._engine.layout.pod(self.id)):
+                # whoever was started in between would be left in namespaces that nobody can join any more
+                stopping.stop_all(self._engine, self._members(), timeout)
+                if record.infra_id:
+                    infra.stop(self._engine, record)
 
     def restart(self, timeout: float | None = None) -> None:
         """Stop everything and start it in new namespaces; the way out for a pod that is Broken."""
@@ -173,7 +178,7 @@ class Pod:
     def remove(self, *, force: bool = False, timeout: float | None = None) -> None:
         """Remove the pod, its infra and its members. Nothing happens when it is gone already.
 
-        Raises WrongState when it has members (or runs) and ``force`` is not given.
+        Raises WrongState when a member runs and ``force`` is not given.
         """
         try:
             record = self.record()
@@ -195,24 +200,31 @@ class Pod:
     def _remove(self, record: PodRecord, members: Sequence[ContainerRecord], timeout: float | None) -> None:
         engine = self._engine
         stopping.stop_all(engine, members, timeout)
-        with Lock(engine.layout.pod(self.id)):
+        with Lock(engine.layout.pod(self.id), without_space=True):
             # whoever joined in between is a member now; nobody can any more once the lock is ours and the row gone
             late = self._members()
             stopping.stop_all(engine, late, timeout)
             if record.infra_id:
                 infra.stop(engine, record)
             everyone = records.all_containers(engine.database, pod_id=self.id)
-            groups = [one.cgroup for one in everyone]
-            for group in groups:
+            for group in [*(one.cgroup for one in everyone), self._group(record, everyone)]:
                 engine.cgroups.kill(group)
                 engine.cgroups.remove(group)
-            if groups:
-                engine.cgroups.remove(groups[0].rsplit("/", 1)[0])
-            for one in everyone:
-                records.remove_container(engine.database, one)
             records.remove_pod(engine.database, record)
             directories = [engine.layout.container(one.id) for one in everyone]
             stopping.discard(engine, [*directories, engine.layout.pod(self.id)])
+
+    def _group(self, record: PodRecord, everyone: Sequence[ContainerRecord]) -> str:
+        """Return the path of the pod's own cgroup, which outlives its members."""
+        from pypod.kernel.cgroups.driver import container_path
+
+        if everyone:
+            return everyone[0].cgroup.rsplit("/", 1)[0]
+        try:
+            parent = records.pod_spec(record).cgroup_parent
+        except StoreError:
+            parent = ""
+        return container_path(parent, record.id, "")
 
     def create_container(self, command: Sequence[str] = (), **options: Unpack[ContainerOptions]) -> Container:
         """Create a member without starting it; see ``Containers.create``."""
@@ -354,7 +366,7 @@ class Pods:
                     pod_id=identifier,
                     created_ns=now_ns,
                     image="",
-                    command=" ".join(spec.infra_command),
+                    command=" ".join(spec.infra_command).encode("utf-8", "backslashreplace").decode(),
                     cgroup=container_path(spec.cgroup_parent, identifier, infra_id),
                     remove=0,
                     owner=owner,

@@ -58,26 +58,20 @@ def start(engine: Engine, record: ContainerRecord, terminal: Terminal | None = N
     if pod.infra_id and not observe.container_state(engine.layout.container(pod.infra_id), engine.boot_id).running:
         with Lock(engine.layout.pod(pod.id), EXCLUSIVE):
             infra.start(engine, pod)
-    with Lock(engine.layout.pod(pod.id), SHARED) as lock:
-        try:
-            records.find_pod(engine.database, pod.id)
-        except LookupError:
-            lock.discard_if_new()
-            raise
+    with Lock(engine.layout.pod(pod.id), SHARED):
+        records.find_pod(engine.database, pod.id)
         _start_locked(engine, record, terminal, attended)
 
 
 def _start_locked(engine: Engine, record: ContainerRecord, terminal: Terminal | None, attended: bool) -> None:
     directory = engine.layout.container(record.id)
-    with Boundary(f"start container {record.name}"), Lock(directory) as lock:
-        try:
-            record = records.find_container(engine.database, record.id)
-        except LookupError:
-            lock.discard_if_new()
-            raise
+    with Boundary(f"start container {record.name}"), Lock(directory):
+        record = records.find_container(engine.database, record.id)
         if observe.container_state(directory, engine.boot_id).running:
             return
         spec = records.container_spec(record)
+        # what a monitor that was killed, or a status file that was damaged, left behind must not run beside it
+        engine.cgroups.kill(record.cgroup)
         _prepare(engine, record, spec)
         what = container_plan(engine, record, spec, terminal or Terminal(), attended=attended)
         engine.cgroups.create(record.cgroup)
@@ -119,8 +113,9 @@ def _prepare(engine: Engine, record: ContainerRecord, spec: ContainerSpec) -> No
 
 def hostname_of(engine: Engine, record: ContainerRecord, spec: ContainerSpec) -> str:
     if spec.uts == POD and record.pod_id:
-        pod = records.pod_spec(records.find_pod(engine.database, record.pod_id))
-        return pod.hostname or pod.name
+        from pypod.engine.infra import hostname_of as hostname_of_pod
+
+        return hostname_of_pod(records.pod_spec(records.find_pod(engine.database, record.pod_id)))
     if spec.uts.mode == "host":
         return os.uname().nodename
     return spec.hostname or short(record.id)

@@ -8,9 +8,10 @@ import time
 from pypod.engine import observe
 from pypod.engine.boundary import Boundary
 from pypod.engine.locks import Lock
-from pypod.errors import DeadlineExceeded, WrongState
+from pypod.errors import DeadlineExceeded, StoreError, WrongState
 from pypod.kernel import pidfd
-from pypod.kernel.abi import SIGKILL
+from pypod.kernel.abi import SIGKILL, SIGTERM
+from pypod.model.container import DEFAULT_STOP_TIMEOUT_S
 from pypod.store import records
 
 TYPE_CHECKING = False
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
     from pypod.store.records import ContainerRecord
 
 _KILL_TIMEOUT_S = 10.0
+_RECORD_POLL_S = 0.01
 
 
 class Running:
@@ -63,8 +65,17 @@ def stop_all(engine: Engine, all_records: Iterable[ContainerRecord], timeout_s: 
     ``timeout_s`` replaces each one's own stop timeout. Whatever is left in a container's cgroup is killed. Returns
     the ids of those that ran. Raises DeadlineExceeded when one could not even be killed.
     """
-    found = (find_running(engine, record) for record in all_records)
-    running = [one for one in found if one is not None]
+    everyone = list(all_records)
+    running = [one for record in everyone if (one := find_running(engine, record)) is not None]
+    _end(engine, running, timeout_s)
+    ended = [one.record.id for one in running]
+    for record in everyone:
+        if record.id not in ended:
+            _end_leftovers(engine, record)
+    return ended
+
+
+def _end(engine: Engine, running: list[Running], timeout_s: float | None) -> None:
     try:
         deadlines = {one: _ask(one, timeout_s, engine) for one in running}
         for one, deadline in deadlines.items():
@@ -79,16 +90,29 @@ def stop_all(engine: Engine, all_records: Iterable[ContainerRecord], timeout_s: 
     finally:
         for one in running:
             one.close()
-    return [one.record.id for one in running]
+
+
+def _end_leftovers(engine: Engine, record: ContainerRecord) -> None:
+    """Kill what lives on in the group of a container that does not run: its monitor, who would have, was killed."""
+    if engine.cgroups.is_empty(record.cgroup):
+        return
+    with Lock(engine.layout.container(record.id)):
+        if not observe.container_state(engine.layout.container(record.id), engine.boot_id).running:
+            engine.cgroups.kill(record.cgroup)
+            engine.cgroups.remove(record.cgroup)
 
 
 def _ask(one: Running, timeout_s: float | None, engine: Engine) -> float:
     """Send the stop signal; return the moment, on the monotonic clock, when patience ends."""
-    spec = records.container_spec(one.record)
-    patience_s = spec.stop_timeout_s if timeout_s is None else timeout_s
-    if patience_s <= 0 or not _can_hear(engine, one.state.pid, spec.stop_signal):
+    try:
+        spec = records.container_spec(one.record)
+        number, patience_s = spec.stop_signal, float(spec.stop_timeout_s)
+    except StoreError:  # a damaged record must not keep anything running
+        number, patience_s = SIGTERM, float(DEFAULT_STOP_TIMEOUT_S)
+    patience_s = patience_s if timeout_s is None else timeout_s
+    if patience_s <= 0 or not _can_hear(engine, one.state.pid, number):
         return time.monotonic()
-    pidfd.send_signal(one.fd, spec.stop_signal)
+    pidfd.send_signal(one.fd, number)
     return time.monotonic() + patience_s
 
 
@@ -111,9 +135,14 @@ def _kill(engine: Engine, one: Running) -> None:
 
 
 def _wait_until_recorded(one: Running) -> None:
-    """The monitor ends after it has written the exit down; without a monitor there is nothing to wait for."""
-    if one.supervisor_fd >= 0:
-        pidfd.wait(one.supervisor_fd, _KILL_TIMEOUT_S)
+    """Wait for the monitor to write the exit down; without a monitor there is nothing to wait for.
+
+    It ends after that, or becomes the removal of the container, which may be waiting for a lock of ours.
+    """
+    deadline = time.monotonic() + _KILL_TIMEOUT_S
+    while one.supervisor_fd >= 0 and not pidfd.wait(one.supervisor_fd, _RECORD_POLL_S):
+        if observe.is_recorded(one.directory) or time.monotonic() > deadline:
+            return
 
 
 def kill(engine: Engine, record: ContainerRecord, number: int) -> None:
@@ -143,30 +172,35 @@ def remove(engine: Engine, record: ContainerRecord, *, force: bool = False, time
     """
     directory = engine.layout.container(record.id)
     with Boundary(f"remove container {record.name}"):
-        state = observe.container_state(directory, engine.boot_id)
-        if state.running and not force:
-            raise WrongState(
-                record.name,
-                state.status,
-                f"cannot remove container {record.id} as it is {state.status} - running or paused containers cannot "
-                "be removed without force: container state improper",
-            )
-        if state.running:
-            stop(engine, record, timeout_s)
-        with Lock(directory):
-            if find_running(engine, record) is not None:
-                # started again between stop and lock
-                stop(engine, record, timeout_s)
+        _require_ended(engine, record, force=force)
+        stop(engine, record, timeout_s)
+        with Lock(directory, without_space=True):
+            _require_ended(engine, record, force=force)
+            again = find_running(engine, record)  # started between stop and lock
+            _end(engine, [again] if again else [], timeout_s)
             engine.cgroups.kill(record.cgroup)
             engine.cgroups.remove(record.cgroup)
             records.remove_container(engine.database, record)
             discard(engine, [directory])
 
 
+def _require_ended(engine: Engine, record: ContainerRecord, *, force: bool) -> None:
+    state = observe.container_state(engine.layout.container(record.id), engine.boot_id)
+    if state.running and not force:
+        raise WrongState(
+            record.name,
+            state.status,
+            f"cannot remove container {record.id} as it is {state.status} - running or paused containers cannot "
+            "be removed without force: container state improper",
+        )
+
+
 def discard(engine: Engine, directories: Iterable[str]) -> None:
     """Move directories to the trash and have it emptied without anybody waiting for that."""
     moved = []
     for directory in directories:
+        if _is_removed(directory):
+            continue
         target = f"{engine.layout.trash}/{os.path.basename(directory)}.{time.monotonic_ns():x}"
         try:
             os.rename(directory, target)
@@ -175,6 +209,17 @@ def discard(engine: Engine, directories: Iterable[str]) -> None:
         moved.append(target)
     if moved:
         empty_trash(moved)
+
+
+def _is_removed(directory: str) -> bool:
+    """Remove an empty directory, as that of a container that never ran: no program has to be started for it."""
+    try:
+        os.rmdir(directory)
+    except FileNotFoundError:
+        return True
+    except OSError:
+        return False
+    return True
 
 
 def empty_trash(paths: Iterable[str]) -> None:

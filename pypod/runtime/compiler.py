@@ -164,8 +164,6 @@ def _mounts(config: dict[str, Any], around: Surroundings) -> list[Op]:
             ops.append(Op("bind", slots[target], target, attributes, propagation, int("rbind" in words)))
             continue
         own = [word for word in words if word not in MOUNT_ATTRIBUTES and word not in ("rw", "newinstance")]
-        if target == "/sys/fs/cgroup" and mount["type"] == "tmpfs":
-            attributes &= ~MOUNT_ATTRIBUTES["ro"]
         ops.append(Op("mount", mount["type"], mount["source"], target, attributes, *own))
     if around.shm_of:
         ops.append(Op("bind", 0, "/dev/shm", sum(MOUNT_ATTRIBUTES[w] for w in ("nosuid", "noexec", "nodev")), 0, 0))
@@ -173,9 +171,11 @@ def _mounts(config: dict[str, Any], around: Surroundings) -> list[Op]:
 
 
 def _devices(config: dict[str, Any], around: Surroundings) -> list[Op]:
-    ops = [Op("device", f"/dev/{name}", major, minor, 0o666) for name, major, minor in _DEVICES]
-    ops += [Op("device", path, major, minor, 0o666) for path, major, minor in around.devices]
-    ops += [Op("symlink", text, target) for text, target in _LINKS]
+    ops: list[Op] = []
+    if not any(mount["destination"] == "/dev" and mount["type"] == "bind" for mount in config["mounts"]):
+        ops = [Op("device", f"/dev/{name}", major, minor, 0o666) for name, major, minor in _DEVICES]
+        ops += [Op("device", path, major, minor, 0o666) for path, major, minor in around.devices]
+        ops += [Op("symlink", text, target) for text, target in _LINKS]
     return [*ops, Op("console", 1)] if config["process"]["terminal"] else ops
 
 
@@ -249,7 +249,9 @@ def infra_ops(
     if sysctls:
         ops += [Op("mount", "proc", "proc", "/proc", quiet)]
         ops += [Op("sysctl", key.replace(".", "/"), value) for key, value in sysctls]
-    return [*ops, Op("pivot"), Op("read_only_root"), Op("execute_file", *pause)]
+    # A member of a shared pid namespace that may ptrace must gain nothing by taking the infra over.
+    nothing = [Op("no_new_privileges"), Op("capabilities", "0", "0", "0", "0", "0")]
+    return [*ops, Op("pivot"), Op("read_only_root"), *nothing, Op("execute_file", *pause)]
 
 
 def plan(settings: list[Op], ops: list[Op]) -> Plan:

@@ -83,6 +83,8 @@ def launch(
 
     Raises CommandNotFound, CommandNotExecutable or LaunchFailed, naming the operation and the call that failed.
     """
+    if _left:
+        _reap_left()
     plan_fd = _plan_file(plan)
     try:
         ours, theirs = _report_channel(terminal)
@@ -99,6 +101,7 @@ def launch(
         data, passed = _receive(ours, terminal)
     except BaseException:
         os.close(ours)
+        reap_later(pid)
         raise
     if not keep_report:
         reap(pid)
@@ -119,12 +122,43 @@ def wait_for_exit(launched: Launched) -> int:
 
     Raises LaunchFailed when the program died before it could tell.
     """
-    data, _ = _receive(launched.report_fd, terminal=False)
-    os.close(launched.report_fd)
-    reap(launched.pid)
+    data = b""
+    if launched.report_fd >= 0:
+        data, _ = _receive(launched.report_fd, terminal=False)
+        os.close(launched.report_fd)
+        launched.report_fd = -1
+        reap(launched.pid)
     if len(data) != REPORT_BYTES:
         raise LaunchFailed("wait for the process", "read", 32, message="the launcher died: the exit code is unknown")
     return parse_report(data).status
+
+
+def let_go(launched: Launched) -> None:
+    """Do without the exit of a program started with ``keep_report``."""
+    if launched.report_fd >= 0:
+        os.close(launched.report_fd)
+        launched.report_fd = -1
+        reap_later(launched.pid)
+
+
+# Children whose end nobody waits for. As subprocess does, each later start looks whether they have ended.
+_left: set[int] = set()
+
+
+def reap_later(pid: int) -> None:
+    """Take a child of ours off the process table once it has ended, without waiting for that."""
+    _left.add(pid)
+    _reap_left()
+
+
+def _reap_left() -> None:
+    for pid in tuple(_left):
+        try:
+            ended, _ = os.waitpid(pid, os.WNOHANG)
+        except ChildProcessError:  # after a fork they are the parent's
+            ended = pid
+        if ended:
+            _left.discard(pid)
 
 
 def reap(pid: int) -> None:
@@ -229,7 +263,7 @@ def _failure(plan: Plan, report: Report | None, name: str) -> LaunchFailed:
 _SPECIAL = {
     ("user", "find user"): "unable to find user {0}: no matching entries in passwd file",
     ("user", "find group"): "unable to find group of {0}: no matching entries in group file",
-    ("working_directory", "chdir"): 'workdir "{0}" does not exist on container',
+    ("working_directory", "openat2"): 'workdir "{0}" does not exist on container',
     ("working_directory", "getcwd"): 'workdir "{0}" is not inside the container',
 }
 

@@ -5,6 +5,8 @@ Sources: opencontainers/runtime-spec config.md and config-linux.md; defaults as 
 
 from __future__ import annotations
 
+from posixpath import normpath
+
 from pypod.kernel.abi import NAMESPACES
 from pypod.kernel.capabilities import DEFAULT_CAPABILITIES
 from pypod.model.container import DEFAULT_PATH, ContainerSpec, Ulimit
@@ -118,7 +120,7 @@ def _mounts(spec: ContainerSpec, places: Places) -> list[dict[str, Any]]:
         ("/etc/resolv.conf", places.resolv_conf),
         ("/run/.containerenv", places.container_env),
     ):
-        if source and all(mount.target != target for mount in spec.mounts):
+        if source:
             mounts.append(_mount(target, "bind", source, ["bind", "rprivate"]))
     if spec.init:
         mounts.append(_mount("/run/podman-init", "bind", places.init, ["bind", "rprivate", "ro"]))
@@ -126,10 +128,11 @@ def _mounts(spec: ContainerSpec, places: Places) -> list[dict[str, Any]]:
         mounts += [
             _mount(at, "tmpfs", "tmpfs", ["nosuid", "nodev", "mode=1777"]) for at in ("/run", "/tmp", "/var/tmp")
         ]
-    asked = [_asked_mount(mount) for mount in sorted(spec.mounts, key=lambda mount: mount.target.count("/"))]
+    asked = [_asked_mount(mount) for mount in spec.mounts]
     replaced = {mount["destination"] for mount in asked}
-    # parents before children, whatever the order they were asked in
-    return [mount for mount in mounts if mount["destination"] not in replaced] + asked
+    # parents before children, whatever the order they were asked in: /etc/hosts stays over a volume on /etc
+    kept = [mount for mount in mounts if mount["destination"] not in replaced]
+    return sorted(kept + asked, key=lambda mount: mount["destination"].count("/"))
 
 
 def _mount(target: str, kind: str, source: str, options: list[str]) -> dict[str, Any]:
@@ -146,7 +149,7 @@ def _asked_mount(mount: Any) -> dict[str, Any]:
     options = [name for name, given in flags if given]
     if mount.type == "bind":
         options += ["rbind" if mount.recursive else "bind", mount.propagation]
-    return _mount(mount.target, mount.type, mount.source or "tmpfs", [*options, *mount.options])
+    return _mount(normpath(mount.target), mount.type, mount.source or "tmpfs", [*options, *mount.options])
 
 
 def _linux(spec: ContainerSpec, places: Places) -> dict[str, Any]:
@@ -159,7 +162,9 @@ def _linux(spec: ContainerSpec, places: Places) -> dict[str, Any]:
         elif mode.mode == "private":
             namespaces.append({"type": oci_name})
     hidden = () if spec.privileged or "ALL" in spec.unmasks else (*MASKED_PATHS, *spec.masks)
-    read_only = () if spec.privileged or "ALL" in spec.unmasks else READ_ONLY_PATHS
+    # the tmpfs that holds the mount points of several hierarchies is read-only once they are there
+    several = tuple("/sys/fs/cgroup" for target, _ in places.cgroup_mounts[:1] if target != "/sys/fs/cgroup")
+    read_only = () if spec.privileged or "ALL" in spec.unmasks else (*READ_ONLY_PATHS, *several)
     return {
         "namespaces": namespaces,
         "cgroupsPath": places.cgroup_path,

@@ -7,18 +7,29 @@ from __future__ import annotations
 
 # The C half alone: `import sqlite3` adds datetime and 2 ms to every shell command.
 import _sqlite3
+import errno
 import os
+import time
 
-from pypod.errors import PermissionDenied, StoreError
+from pypod.errors import PermissionDenied, StoreError, SystemFailure
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
     from sqlite3 import Connection
     from types import TracebackType
-    from typing import Any
+    from typing import Any, TypeVar
+
+    T = TypeVar("T")
 
 BUSY_TIMEOUT_S = 30.0
+RESERVE_BYTES = 1 << 18
+_RETRY_PAUSE_S = 0.01
+
+# What SQLite says of a full disk: of the database or its log, and of the index of the log (-shm), which it makes anew
+# whenever nobody has the database open, to read only, too.
+_WANTS_SPACE = ("SQLITE_FULL", "SQLITE_IOERR", "SQLITE_CANTOPEN")
+_MAY_NOT_WRITE = ("SQLITE_READONLY", "SQLITE_CANTOPEN", "SQLITE_PERM")
 
 MIGRATIONS: tuple[tuple[str, ...], ...] = (
     (
@@ -36,21 +47,47 @@ MIGRATIONS: tuple[tuple[str, ...], ...] = (
 
 
 class Database:
-    """The database file at ``path``. Usable from any thread and after a fork; connections are opened as needed."""
+    """The database file at ``path``. Usable from any thread and after a fork; connections are opened as needed.
+
+    Beside it lies a file that only keeps space: on a full disk it is given up, so that reading and deleting work.
+    """
 
     def __init__(self, path: str) -> None:
         self.path = path
         self._idle: list[Connection] = []
         self._pid = os.getpid()
+        self._frozen = False
 
     def read(self, statement: str, arguments: Sequence[Any] = ()) -> list[tuple[Any, ...]]:
         """Return all rows of a query."""
-        with self.transaction(write=False) as connection:
-            return connection.execute(statement, arguments).fetchall()
+
+        def rows() -> list[tuple[Any, ...]]:
+            with self.transaction(write=False) as connection:
+                return connection.execute(statement, arguments).fetchall()
+
+        return self._with_reserve(rows)
+
+    def delete(self, statements: Sequence[tuple[str, Sequence[Any]]]) -> None:
+        """Execute statements that make the database smaller, in one transaction; works on a full disk."""
+
+        def execute() -> None:
+            with self.transaction() as connection:
+                for statement, arguments in statements:
+                    connection.execute(statement, arguments)
+
+        self._with_reserve(execute)
 
     def transaction(self, *, write: bool = True) -> Transaction:
         """Return a context with a connection: one transaction, committed at its end, undone by an exception."""
         return Transaction(self, write)
+
+    def _with_reserve(self, action: Callable[[], T]) -> T:
+        try:
+            return action()
+        except (StoreError, PermissionDenied) as error:
+            if not _name_of(error.__cause__).startswith(_WANTS_SPACE) or not self._give_up_reserve():
+                raise
+        return action()
 
     def take(self) -> Connection:
         """Return a connection that nobody else uses."""
@@ -65,7 +102,11 @@ class Database:
 
     def give_back(self, connection: Connection) -> None:
         """Keep a connection for the next user."""
-        if self._pid == os.getpid():
+        if self._pid != os.getpid():
+            _lost.append(connection)
+        elif self._frozen:
+            connection.close()
+        else:
             self._idle.append(connection)
 
     def close(self) -> None:
@@ -74,16 +115,32 @@ class Database:
             self._idle.pop().close()
 
     def _open(self) -> Connection:
+        connection = None
         try:
-            connection: Connection = _sqlite3.connect(
-                self.path, timeout=BUSY_TIMEOUT_S, isolation_level=None, check_same_thread=False
-            )
-            connection.execute("PRAGMA synchronous=NORMAL")
+            connection = _connect(self.path)
             version = connection.execute("PRAGMA user_version").fetchone()[0]
             if version != len(MIGRATIONS):
                 self._migrate(connection, version)
+            self._keep_reserve()
+        except BaseException as error:
+            if connection is not None:
+                connection.close()
+            if not isinstance(error, _sqlite3.Error):
+                raise
+            return self._open_frozen(error)
+        return connection
+
+    def _open_frozen(self, problem: _sqlite3.Error) -> Connection:
+        """Open a database that nobody can write: SQLite wants to make files beside it, unless told that it is so."""
+        wal = f"{self.path}-wal"
+        if not _is_read_only(self.path) or (os.path.exists(wal) and os.path.getsize(wal)):
+            raise self.failure(problem) from problem
+        try:
+            connection = _connect(f"file:{_quoted(self.path)}?immutable=1", uri=True)
+            connection.execute("PRAGMA user_version").fetchone()
         except _sqlite3.Error as error:
             raise self.failure(error) from error
+        self._frozen = True
         return connection
 
     def _migrate(self, connection: Connection, version: int) -> None:
@@ -93,7 +150,7 @@ class Database:
                 f"{self.path} is of a newer pypod (its layout is {version}, this one knows {len(MIGRATIONS)})",
                 hint="use the newer pypod, or another --root",
             )
-        connection.execute("PRAGMA journal_mode=WAL")
+        _use_write_ahead_log(connection)
         connection.execute("BEGIN IMMEDIATE")
         # somebody else may have done it while we waited
         version = connection.execute("PRAGMA user_version").fetchone()[0]
@@ -103,17 +160,87 @@ class Database:
         connection.execute(f"PRAGMA user_version={len(MIGRATIONS)}")
         connection.execute("COMMIT")
 
-    def failure(self, error: Exception) -> Exception:
+    def _keep_reserve(self) -> None:
+        path = f"{self.path}.reserve"
+        try:
+            if os.stat(path).st_size >= RESERVE_BYTES:
+                return
+        except OSError:
+            pass
+        try:
+            fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
+        except OSError:
+            return
+        try:
+            os.posix_fallocate(fd, 0, RESERVE_BYTES)
+        except OSError:
+            self._give_up_reserve()
+        finally:
+            os.close(fd)
+
+    def _give_up_reserve(self) -> bool:
+        try:
+            os.unlink(f"{self.path}.reserve")
+        except OSError:
+            return False
+        return True
+
+    def failure(self, error: _sqlite3.Error) -> Exception:
         """Return the error of ours for one of SQLite's."""
-        text = str(error)
-        if "readonly" in text or "unable to open" in text:
-            return PermissionDenied(
-                "open the database",
-                f"cannot write {self.path}: {text}",
-                hint="run as root, or give a --root of your own",
-            )
-        hint = "free some space and try again" if "full" in text else f"move {self.path} away to begin anew"
-        return StoreError(self.path, f"{self.path}: {text}", hint=hint)
+        name, text = _name_of(error), f"{self.path}: {error}"
+        if name.startswith(_MAY_NOT_WRITE):
+            if _is_read_only(self.path):
+                hint = "the file system is read-only: give another with --root"
+                return SystemFailure("write the database", errno.EROFS, text, hint=hint)
+            hint = "run as root, or give a --root of your own"
+            return PermissionDenied("open the database", f"cannot write {text}", hint=hint)
+        hint = f"move {self.path} away to begin anew"
+        if name.startswith("SQLITE_BUSY"):
+            hint = "another process holds it: try again"
+        elif name.startswith(_WANTS_SPACE):
+            hint = "the disk is full or failing: free some space and try again"
+        return StoreError(self.path, text, hint=hint)
+
+
+def _connect(path: str, *, uri: bool = False) -> Connection:
+    connection: Connection = _sqlite3.connect(
+        path, timeout=BUSY_TIMEOUT_S, isolation_level=None, check_same_thread=False, uri=uri
+    )
+    connection.execute("PRAGMA synchronous=NORMAL")
+    return connection
+
+
+def _use_write_ahead_log(connection: Connection) -> None:
+    # SQLite does not wait for others when it changes the mode (sqlite.org/c3ref/busy_handler.html: deadlocks).
+    deadline = time.monotonic() + BUSY_TIMEOUT_S
+    while True:
+        try:
+            connection.execute("PRAGMA journal_mode=WAL")
+        except _sqlite3.OperationalError as error:
+            if not _name_of(error).startswith("SQLITE_BUSY") or time.monotonic() > deadline:
+                raise
+            time.sleep(_RETRY_PAUSE_S)
+        else:
+            return
+
+
+def _name_of(error: BaseException | None) -> str:
+    """Return the name of SQLite's result code, extended ones with what they extend as their beginning."""
+    name = getattr(error, "sqlite_errorname", "")
+    return name if isinstance(name, str) else ""
+
+
+def _is_read_only(path: str) -> bool:
+    try:
+        return bool(os.statvfs(path).f_flag & os.ST_RDONLY)
+    except OSError:
+        return False
+
+
+def _quoted(path: str) -> str:
+    for character in "%?#":
+        path = path.replace(character, f"%{ord(character):02x}")
+    return path
 
 
 # Connections of a parent process, kept referenced: their finaliser would release the parent's locks.
@@ -142,8 +269,10 @@ class Transaction:
     ) -> None:
         connection = self._connection
         try:
-            if self._write:
-                connection.execute("COMMIT" if error is None else "ROLLBACK")
+            if error is None and self._write:
+                connection.execute("COMMIT")
+            elif connection.in_transaction:  # SQLite may have undone it already, as it does on a full disk
+                connection.execute("ROLLBACK")
         except _sqlite3.Error as problem:
             connection.close()
             raise self._database.failure(problem) from problem

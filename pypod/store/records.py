@@ -9,11 +9,13 @@ from pypod.model.value import Value
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from sqlite3 import Connection
-    from typing import Any
+    from typing import Any, TypeVar
 
     from pypod.model.container import ContainerSpec
     from pypod.model.pod import PodSpec
     from pypod.store.database import Database
+
+    V = TypeVar("V", bound=Value)
 
 CONTAINER, INFRA, POD = "container", "infra", "pod"
 
@@ -30,11 +32,11 @@ class Owner(Value):
 
 
 def parse_owner(text: str) -> Owner | None:
-    """Read what ``str(owner)`` wrote; empty is no owner."""
-    if not text:
+    """Read what ``str(owner)`` wrote; what is empty or damaged is no owner, and the object stays until removed."""
+    words = text.split(" ")
+    if len(words) != 3 or not (words[0].isdecimal() and words[1].isdecimal()):
         return None
-    pid, start_time, boot_id = text.split(" ")
-    return Owner(pid=int(pid), start_time=int(start_time), boot_id=boot_id)
+    return Owner(pid=int(words[0]), start_time=int(words[1]), boot_id=words[2])
 
 
 class PodRecord(Value):
@@ -83,7 +85,9 @@ def add_pod(connection: Connection, record: PodRecord) -> None:
 
 
 def add_container(connection: Connection, record: ContainerRecord) -> None:
-    """Insert a container. Raises AlreadyExists when the name is taken."""
+    """Insert a container. Raises AlreadyExists when the name is taken, NoSuchPod when its pod was removed meanwhile."""
+    if record.pod_id and not connection.execute("SELECT 1 FROM pods WHERE id = ?", (record.pod_id,)).fetchone():
+        raise NoSuchPod(record.pod_id)
     _take_name(connection, CONTAINER, record.name, record.id)
     marks = ",".join("?" * len(record._fields))
     connection.execute(f"INSERT INTO containers ({_CONTAINER_COLUMNS}) VALUES ({marks})", _values(record))  # noqa: S608
@@ -106,17 +110,25 @@ def name_is_free(database: Database, name: str) -> bool:
 
 
 def remove_pod(database: Database, record: PodRecord) -> None:
-    """Delete a pod's row and free its name; it may be gone already."""
-    with database.transaction() as connection:
-        connection.execute("DELETE FROM pods WHERE id = ?", (record.id,))
-        connection.execute("DELETE FROM names WHERE name = ? AND id = ?", (record.name, record.id))
+    """Delete a pod's row and those of its containers and free their names; they may be gone already."""
+    database.delete(
+        [
+            ("DELETE FROM names WHERE name IN (SELECT name FROM containers WHERE pod_id = ?)", (record.id,)),
+            ("DELETE FROM containers WHERE pod_id = ?", (record.id,)),
+            ("DELETE FROM pods WHERE id = ?", (record.id,)),
+            ("DELETE FROM names WHERE name = ? AND id = ?", (record.name, record.id)),
+        ]
+    )
 
 
 def remove_container(database: Database, record: ContainerRecord) -> None:
     """Delete a container's row and free its name; it may be gone already."""
-    with database.transaction() as connection:
-        connection.execute("DELETE FROM containers WHERE id = ?", (record.id,))
-        connection.execute("DELETE FROM names WHERE name = ? AND id = ?", (record.name, record.id))
+    database.delete(
+        [
+            ("DELETE FROM containers WHERE id = ?", (record.id,)),
+            ("DELETE FROM names WHERE name = ? AND id = ?", (record.name, record.id)),
+        ]
+    )
 
 
 def set_owner(database: Database, table: str, identifier: str, owner: Owner) -> None:
@@ -142,6 +154,8 @@ def find_container(database: Database, ref: str) -> ContainerRecord:
 
 
 def _find(database: Database, table: str, columns: str, ref: str) -> list[tuple[Any, ...]]:
+    if not ref.isascii():  # no name is; and text that is not UTF-8 could not even be asked for
+        return []
     rows = database.read(f"SELECT {columns} FROM {table} WHERE id = ? OR name = ?", (ref, ref))  # noqa: S608
     if rows or not is_id(ref):
         return rows
@@ -188,7 +202,7 @@ def pod_spec(record: PodRecord) -> PodSpec:
     """Return what was asked of a pod. Raises StoreError when the row is damaged."""
     from pypod.model.pod import PodSpec
 
-    return PodSpec(**_fields(record.id, record.spec_json, {}))
+    return _spec(PodSpec, record.id, record.spec_json, {})
 
 
 def container_spec(record: ContainerRecord) -> ContainerSpec:
@@ -198,10 +212,10 @@ def container_spec(record: ContainerRecord) -> ContainerSpec:
     from pypod.model.namespace import Mode
 
     modes = dict.fromkeys(("net", "pid", "ipc", "uts", "cgroup", "user_namespace"), Mode)
-    return ContainerSpec(**_fields(record.id, record.spec_json, {**modes, "mounts": Mount, "ulimits": Ulimit}))
+    return _spec(ContainerSpec, record.id, record.spec_json, {**modes, "mounts": Mount, "ulimits": Ulimit})
 
 
-def _fields(identifier: str, text: str, classes: dict[str, type[Value]]) -> dict[str, Any]:
+def _spec(cls: type[V], identifier: str, text: str, classes: dict[str, type[Value]]) -> V:
     import json
 
     def value(name: str, item: Any) -> Any:
@@ -212,8 +226,8 @@ def _fields(identifier: str, text: str, classes: dict[str, type[Value]]) -> dict
         return item
 
     try:
-        return {name: value(name, item) for name, item in json.loads(text).items()}
-    except (ValueError, TypeError, KeyError, AttributeError) as error:
+        return cls(**{name: value(name, item) for name, item in json.loads(text).items()})
+    except (ValueError, TypeError, KeyError, AttributeError) as error:  # InvalidSpec is a ValueError
         raise StoreError(
             identifier, f"the record of {identifier[:12]} is damaged: {error}", hint="remove it"
         ) from error

@@ -106,7 +106,7 @@ a {{- .Name -}}   b   {{- /* comment */ -}} c {{/* plain */}} d
 {{.Name|printf "%s"}}{{  .Name  |  upper  }}{{(.Name)}}{{((.Name))}}{{(index (split "a" ",") 0)|len}}
 {{printf "%x|%X|%x|%x" 1.0 255.5 0.0 1e-300}} {{0x1.8p1}} {{0x_Fp0}} {{1_0.5}} {{1e-2}} {{1E+2}} {{0B1}} {{0O7}} {{0X1f}} {{1.}}
 {{range $x := split "a,b" ","}}{{$x}}{{end}}{{range $i, $x := .IPAMOptions}}{{$i}}{{end}}{{with split "a" ","}}{{index . 0}}{{end}}
-{{range $i, $e := split "a,b" ","}}{{$i = 7}}{{$i}}{{end}} {{with $a := "x"}}{{$a}}{{else}}{{$a}}{{end}}
+{{range $i, $e := split "a,b" ","}}{{$i = 7}}{{$i}}{{end}} a {{-   1    -}} b {{eq 1 nil}} {{eq nil "a"}} {{with $a := "x"}}{{$a}}{{else}}{{$a}}{{end}}
 """.strip().splitlines()  # noqa: E501
 
 
@@ -174,6 +174,7 @@ def test_output_is_what_go_prints(network: Struct) -> None:
         "{{--1}}",
         "{{0x1.8p}}",
         "{{index .IPAMOptions nil}}",
+        '{{with "abc"}}{{truncate . -1}}{{end}}',
         "{{index .IPAMOptions .Labels.x}}",
         '{{index "abc" nil}}',
         '{{print "a" | pad 1 2}}',

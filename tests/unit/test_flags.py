@@ -247,6 +247,7 @@ def test_a_usage_error_survives_pickling() -> None:
         ('"a\r\nb"\r\n', ["a\nb"]),
         ('"a"\nb', ["a"]),
         ('x,"a"', ["x", "a"]),
+        (',"a"', ["", "a"]),
     ],
 )
 def test_commas_split_unless_quoted(text: str, expected: list[str]) -> None:

@@ -100,6 +100,8 @@ BOX = Container(
         ("{{print 1 2 `a` 3}} {{println `a` 1}}", "1 2a3 a 1\n"),
         ("{{.ID | printf `%s-%s` `x` | len}}", "14"),
         ("{{eq .State nil}} {{eq nil .State}} {{eq .State .State}} {{ne .Labels.z nil}}", "false false true false"),
+        ("{{eq 1 nil}} {{eq nil 1 `a`}} {{eq .Labels.z 1}}", "false false false"),
+        ("a  {{-   .ID \n\t -}}  b", "a0123456789abb"),
         ("{{pad `x` 0 1}}| {{pad `x` 1 0}}| {{truncate `abc` 0}}|", "x |  x| |"),
         ("{{slice .Names 0 1}} {{slice .ID 12}}| {{slice `abc` 1 1}}|", "[web] | |"),
     ],

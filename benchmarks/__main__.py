@@ -1,0 +1,56 @@
+"""python -m benchmarks: measure everything, print it, write benchmarks/results/*.json."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import signal
+import sys
+from importlib import import_module
+from typing import TYPE_CHECKING
+
+from benchmarks.harness import RESULTS, Settings, machine_facts
+from benchmarks.workspace import enter_own_mount_namespace
+
+if TYPE_CHECKING:
+    from types import FrameType
+
+NAMES = ("lifecycle", "commands", "list", "footprint", "scale")
+_INTERRUPTED = 130
+
+
+def main() -> int:
+    """Run the benchmarks that were asked for; return 0 even when a goal is missed: numbers are for readers."""
+    parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
+    parser.add_argument("--quick", action="store_true", help="few repetitions: to try them out, not to compare")
+    parser.add_argument("--only", action="append", choices=NAMES, metavar="NAME", help=f"one of {', '.join(NAMES)}")
+    parser.add_argument("--output", default=RESULTS, metavar="DIRECTORY", help="where the JSON goes")
+    options = parser.parse_args()
+    if os.geteuid() != 0:
+        print("benchmarks need root", file=sys.stderr)
+        return 1
+    enter_own_mount_namespace(sys.argv[1:])
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, _interrupt)
+    try:
+        for name in options.only or NAMES:
+            machine = machine_facts()
+            report = import_module(f"benchmarks.{name}").measure(Settings(quick=options.quick))
+            machine["load_average_after"] = os.getloadavg()
+            report.print()
+            print(f"  -> {report.write(machine, options.output)}")
+    except KeyboardInterrupt:
+        print("interrupted; everything is cleaned up", file=sys.stderr)
+        return _INTERRUPTED
+    return 0
+
+
+def _interrupt(_number: int, _frame: FrameType | None) -> None:
+    # once: the clean-up that follows is not to be interrupted
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, signal.SIG_IGN)
+    raise KeyboardInterrupt
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,167 @@
+"""How long does each command take at a shell, beside podman's same command?"""
+
+from __future__ import annotations
+
+import os
+import sys
+from typing import TYPE_CHECKING
+
+from benchmarks.harness import PODMAN, PYPOD, Clock, Goal, Report, Row, Settings, Unavailable, compete, summarise
+from benchmarks.peers import Podman, Shell
+from benchmarks.workspace import Workspace
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from typing import Self
+
+# A life of two pods. {n} is the number of the turn, {rootfs} the directory with busybox.
+SCENARIO = (
+    "version",
+    "info",
+    "pod create --network none --name p{n}",
+    "pod start p{n}",
+    "create --pod p{n} --name a{n} --rootfs {rootfs}:O sleep 1000",
+    "start a{n}",
+    "run -d --pod p{n} --name b{n} --rootfs {rootfs}:O sleep 1000",
+    "run --rm --network none --rootfs {rootfs}:O true",
+    "exec a{n} true",
+    "ps",
+    "ps -a --pod",
+    "pod ps",
+    "logs a{n}",
+    "inspect a{n}",
+    "pod inspect p{n}",
+    "container exists a{n}",
+    "pod exists p{n}",
+    "restart -t 0 a{n}",
+    "kill b{n}",
+    "wait b{n}",
+    "stop -t 0 a{n}",
+    "rm a{n}",
+    "pod stop -t 0 p{n}",
+    "pod restart -t 0 p{n}",
+    "pod kill p{n}",
+    "pod rm -f -t 0 p{n}",
+)
+_EXPECTED = {"wait": 0}
+
+
+def pypod_argv() -> tuple[str, ...]:
+    """Return the command that starts pypod as a user would: the installed script, or the module."""
+    script = os.path.join(os.path.dirname(sys.executable), "pypod")
+    return (script,) if os.path.exists(script) else (sys.executable, "-m", "pypod")
+
+
+def _label(command: str) -> str:
+    words = command.replace("{n}", "").replace(" --rootfs {rootfs}:O", "").replace(" --network none", "").split()
+    return " ".join(words)
+
+
+def verbs() -> list[str]:
+    """Return every command that pypod has, as one types it."""
+    from pypod.cli.main import GROUPS, VERBS
+
+    of_groups = [f"{group} {verb}" for group in ("pod", "system") for verb in sorted(GROUPS[group][1])]
+    return [*sorted(VERBS), *of_groups]
+
+
+class Commands:
+    """A program at a shell: the scenario, and each command's help as a measure of its start-up.
+
+    ``failures`` has what a command said that did not work; the others are measured all the same.
+    """
+
+    def __init__(self, name: str, every: int, rootfs: Callable[[], str]) -> None:
+        self.name = name
+        self.every = every
+        self.failures: dict[str, str] = {}
+        self._rootfs = rootfs
+        self._number = 0
+
+    def perform(self, shell: Shell, clock: Clock) -> None:
+        """Run each command once."""
+        self._number += 1
+        for verb in verbs():
+            self._timed(shell, clock, f"{verb} --help", f"{verb} --help")
+        for command in SCENARIO:
+            self._timed(shell, clock, _label(command), command.format(n=self._number, rootfs=self._rootfs()))
+
+    def _timed(self, shell: Shell, clock: Clock, operation: str, command: str) -> None:
+        if operation in self.failures and operation.endswith("--help"):
+            return
+        try:
+            clock.add(operation, shell(*command.split()))
+        except Unavailable as error:
+            self.failures.setdefault(operation, str(error))
+
+
+class PypodCommands(Commands):
+    """pypod at a shell."""
+
+    def __init__(self, place: Workspace) -> None:
+        super().__init__(PYPOD, 1, lambda: place.rootfs)
+        self._place = place
+        self._shell = Shell("pypod")
+
+    def __enter__(self) -> Self:
+        self._shell = Shell(*pypod_argv(), "--root", f"{self._place.directory}/pypod")
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        from pypod import Engine
+
+        with Engine(f"{self._place.directory}/pypod") as engine:
+            for pod in engine.pods.list():
+                pod.remove(force=True, timeout=0)
+            for container in engine.containers.list(all=True):
+                container.remove(force=True, timeout=0)
+
+    def turn(self, clock: Clock) -> None:
+        """Run each command once."""
+        self.perform(self._shell, clock)
+
+
+class PodmanCommands(Commands):
+    """podman at a shell."""
+
+    def __init__(self, place: Workspace, every: int) -> None:
+        super().__init__(PODMAN, every, lambda: place.rootfs)
+        self._podman = Podman(place)
+
+    @property
+    def notes(self) -> list[str]:
+        """What the reader of the numbers must know."""
+        return self._podman.notes
+
+    def __enter__(self) -> Self:
+        self._podman.__enter__()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._podman.__exit__()
+
+    def turn(self, clock: Clock) -> None:
+        """Run each command once."""
+        self.perform(self._podman.shell, clock)
+
+
+def measure(settings: Settings) -> Report:
+    """Return times of every command: its start-up (--help) and its work."""
+    report = Report("commands", "Commands at a shell: whole process, ms")
+    with Workspace() as place:
+        pypod, podman = PypodCommands(place), PodmanCommands(place, every=settings.choose(2, 2))
+        samples, reasons = compete((pypod, podman), settings.choose(40, 4), warm_up=2, progress=report.name)
+    operations = [f"{verb} --help" for verb in verbs()] + [_label(command) for command in SCENARIO]
+    for operation in operations:
+        for contestant in (pypod, podman):
+            times = samples.get((operation, contestant.name))
+            why = contestant.failures.get(operation) or reasons.get(contestant.name, "")
+            table_row = summarise(operation, contestant.name, times) if times else Row(operation, contestant.name)
+            if not times:
+                table_row.why = why
+            report.rows.append(table_row)
+            if times and why:
+                report.notes.append(f"{contestant.name} {operation} did not always work: {why}")
+    report.compare({operation: Goal(podman_ratio=1) for operation in operations})
+    report.notes += podman.notes
+    return report

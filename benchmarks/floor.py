@@ -1,0 +1,158 @@
+"""The C floor program as a contestant: build it, check that it does what pypod does, and have it repeat."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+from typing import TYPE_CHECKING
+
+from benchmarks.harness import FLOOR, Clock, Unavailable
+from benchmarks.workspace import Workspace, remove_group
+
+if TYPE_CHECKING:
+    from typing import Self
+
+    from pypod.engine.engine import Engine
+    from pypod.runtime.ops import Plan
+
+_HERE = os.path.dirname(os.path.abspath(__file__))
+_PAUSE = os.path.join(os.path.dirname(_HERE), "pause")
+_SOURCES = ("perform.c", "mounts.c", "terminal.c", "user.c", "plan.c", "report.c")
+_END_TIMEOUT_S = 10.0
+
+
+class Floor:
+    """benchmarks/floor.c, one repetition a turn."""
+
+    name = FLOOR
+    every = 1
+
+    def __init__(self, place: Workspace) -> None:
+        self._place = place
+        self._process: subprocess.Popen[str] | None = None
+        self._group = ""
+        self.notes: list[str] = []
+
+    def __enter__(self) -> Self:
+        from pypod import Engine
+
+        directory = self._place.make("floor")
+        program = _build(self._place)
+        with Engine(f"{self._place.directory}/floor-check") as engine:
+            driver = engine.cgroups
+            if not driver.clones_into_cgroup:
+                raise Unavailable("floor.c needs a cgroup v2 tree")
+            self._group = driver.tracking_directory(f"/pypod-floor.{os.getpid()}")
+            filter_path = f"{self._place.directory}/floor-filter"
+            arguments = [
+                program,
+                directory,
+                self._place.rootfs,
+                self._group,
+                filter_path,
+                os.path.join(os.path.dirname(_HERE), "pypod", "_libexec"),
+                driver.mode,
+            ]
+            self.notes = _check(engine, self._place, arguments, filter_path)
+        self._process = subprocess.Popen(
+            arguments,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            start_new_session=True,
+        )
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        process = self._process
+        if process is not None:
+            assert process.stdin is not None
+            process.stdin.close()
+            try:
+                process.wait(_END_TIMEOUT_S)
+            except subprocess.TimeoutExpired:
+                process.kill()
+                process.wait()
+            for stream in (process.stdout, process.stderr):
+                if stream is not None:
+                    stream.close()
+        if self._group:
+            remove_group(self._group)
+
+    def turn(self, clock: Clock) -> None:
+        """Have one repetition done."""
+        process = self._process
+        assert process is not None
+        assert process.stdin is not None
+        assert process.stdout is not None
+        assert process.stderr is not None
+        try:
+            process.stdin.write("\n")
+            process.stdin.flush()
+        except BrokenPipeError:
+            pass  # its last words are below
+        line = process.stdout.readline()
+        if not line:
+            raise Unavailable(process.stderr.read().strip().replace("\n", ", ") or "floor ended without a word")
+        for operation, times_us in json.loads(line).items():
+            clock.add(operation, *(time_us / 1000 for time_us in times_us))
+
+
+def _build(place: Workspace) -> str:
+    compiler = shutil.which("musl-gcc") or shutil.which("gcc")
+    if compiler is None:
+        raise Unavailable("neither musl-gcc nor gcc is installed")
+    architecture = subprocess.run(("gcc", "-print-multiarch"), capture_output=True, text=True, check=False).stdout
+    program = f"{place.directory}/floor-program"
+    argv = [compiler, "-std=gnu11", "-O2", "-Wall", "-Wextra", "-static", "-s", f"-I{_PAUSE}"]
+    argv += ["-idirafter", "/usr/include", "-idirafter", f"/usr/include/{architecture.strip()}", "-o", program]
+    argv += [f"{_HERE}/floor.c", *(f"{_PAUSE}/{name}" for name in _SOURCES)]
+    done = subprocess.run(argv, capture_output=True, text=True, check=False)
+    if done.returncode != 0:
+        raise Unavailable(f"floor.c does not compile: {done.stderr.strip()[:500]}")
+    return program
+
+
+def _check(engine: Engine, place: Workspace, arguments: list[str], filter_path: str) -> list[str]:
+    """Compare the floor's plans with pypod's; return what differs, in words. Writes the filter that both load."""
+    from pypod.engine.exec import ExecSpec, exec_plan
+    from pypod.engine.infra import infra_plan
+    from pypod.engine.starting import Terminal, container_plan, seccomp_of
+
+    pod = engine.pods.create()
+    try:
+        container = pod.run(["sleep", "1000"], rootfs=place.rootfs)
+        record, spec = container.record(), container.spec()
+        plans = {
+            "infra": infra_plan(engine, pod.record(), pod.spec()),
+            "container": container_plan(engine, record, spec, Terminal()),
+            "exec": exec_plan(engine, record, spec, ExecSpec(command=("true",)), container.state()),
+        }
+        with open(filter_path, "wb") as file:
+            file.write(seccomp_of(engine, spec)[0])
+    finally:
+        pod.remove(force=True, timeout=0)
+    said = subprocess.run([*arguments, "0"], capture_output=True, text=True, check=True).stdout
+    notes = []
+    for line in said.splitlines():
+        name, *numbers = line.split()
+        notes += _differences(name, [int(number) for number in numbers], plans[name])
+    return notes
+
+
+def _differences(name: str, done: list[int], plan: Plan) -> list[str]:
+    from pypod.runtime.ops import OPERATIONS
+
+    names = {row[0]: operation for operation, row in OPERATIONS.items()}
+    ours = [op.name for op in plan.ops]
+    ours = ours[ours.index("clone") :]
+    theirs = [names[number] for number in done]
+    if ours == theirs:
+        return []
+    missing = [op for op in dict.fromkeys(ours) if ours.count(op) > theirs.count(op)]
+    more = [op for op in dict.fromkeys(theirs) if theirs.count(op) > ours.count(op)]
+    what = [f"lacks {', '.join(missing)}" if missing else "", f"has besides {', '.join(more)}" if more else ""]
+    return [f"the floor's {name} differs from pypod's: {' and '.join(filter(None, what)) or 'another order'}"]

@@ -1,0 +1,131 @@
+"""A directory to measure in: a root file system with busybox, storage for each contestant, and nothing left at the end."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+from typing import TYPE_CHECKING
+
+from benchmarks.harness import Unavailable, run
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+    from typing import Self
+
+_NAMES = ("true", "sh", "sleep", "cat", "echo", "id")
+_DIRECTORIES = ("bin", "dev", "etc", "proc", "root", "run", "sys", "tmp", "var/tmp")
+_MARK = "PYPOD_BENCHMARK_NAMESPACE"
+
+
+class Workspace:
+    """A temporary directory on the file system that /var/lib is on as a rule, removed at the end."""
+
+    directory: str
+    rootfs: str
+
+    def __enter__(self) -> Self:
+        self.directory = tempfile.mkdtemp(prefix="pypod-benchmark-", dir="/var/tmp")
+        os.chmod(self.directory, 0o711)
+        try:
+            self.rootfs = self._make_rootfs()
+        except BaseException:
+            self.__exit__()
+            raise
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        unmount_below(self.directory)
+        shutil.rmtree(self.directory, ignore_errors=True)
+        if os.path.exists(self.directory):  # what empties a trash may still have been at work in it
+            time.sleep(0.5)
+            shutil.rmtree(self.directory, ignore_errors=True)
+
+    def make(self, name: str) -> str:
+        """Make a directory of a contestant's own; return its path."""
+        path = os.path.join(self.directory, name)
+        os.mkdir(path, 0o711)
+        return path
+
+    def _make_rootfs(self) -> str:
+        program = shutil.which("busybox")
+        if program is None:
+            raise Unavailable("busybox (Debian: busybox-static) is not installed")
+        root = self.make("rootfs")
+        for name in _DIRECTORIES:
+            os.makedirs(f"{root}/{name}")
+        os.chmod(root, 0o755)
+        shutil.copy(program, f"{root}/bin/busybox")
+        for name in _NAMES:
+            os.symlink("busybox", f"{root}/bin/{name}")
+        for name, content in (("passwd", "root:x:0:0:root:/root:/bin/sh\n"), ("group", "root:x:0:\n")):
+            with open(f"{root}/etc/{name}", "w", encoding="ascii") as file:
+                file.write(content)
+        return root
+
+
+def enter_own_mount_namespace(arguments: Sequence[str]) -> None:
+    """Start this program again in a mount namespace of its own: whatever a peer mounts ends with it, even by SIGKILL."""
+    if os.environ.get(_MARK):
+        return
+    os.environ[_MARK] = "1"
+    argv = ["unshare", "--mount", "--propagation", "private", sys.executable, "-m", "benchmarks", *arguments]
+    os.execvp("unshare", argv)
+
+
+def unmount_below(directory: str) -> None:
+    """Unmount everything below a directory, the last first."""
+    with open("/proc/self/mountinfo", encoding="utf-8") as file:
+        points = [line.split(" ")[4] for line in file]
+    for point in reversed(points):
+        if point.startswith(f"{directory}/"):
+            subprocess.run(("umount", "-l", point), check=False, stderr=subprocess.DEVNULL)
+
+
+def free_the_unified_tree(place: Workspace) -> str:
+    """Take the controllers out of the v2 tree of a hybrid host; return what was done, in words, or nothing.
+
+    crun and podman on it refuse hosts whose v2 tree has a controller beside v1 trees. A controller that is mounted as
+    v1 leaves the v2 tree, and comes back when that mount is gone.
+    """
+    from pypod.kernel.cgroups.detect import HYBRID, detect
+
+    trees = detect()
+    if trees.mode != HYBRID or trees.unified is None:
+        return ""
+    with open(f"{trees.unified.directory}/cgroup.controllers", encoding="ascii") as file:
+        names = file.read().split()
+    for name in names:
+        run(("mount", "-t", "cgroup", "-o", name, name, place.make(f"cgroup-{name}")))
+    if not names:
+        return ""
+    return (
+        f"crun refuses a v2 tree with controllers beside v1 trees: {', '.join(names)} is mounted as v1, in the mount "
+        "namespace of the benchmark and until its end"
+    )
+
+
+def remove_group(directory: str) -> None:
+    """Kill what is in a cgroup of the v2 tree and remove it with those below it; fine when it is not there."""
+    try:
+        with open(f"{directory}/cgroup.kill", "w", encoding="ascii") as file:
+            file.write("1")
+    except OSError:
+        pass  # no v2 tree, or no such group
+    for _ in range(100):
+        for group in _bottom_up(directory):
+            try:
+                os.rmdir(group)
+            except OSError:
+                continue
+        if not os.path.isdir(directory):
+            return
+        time.sleep(0.01)
+
+
+def _bottom_up(directory: str) -> Iterator[str]:
+    for path, _, _ in os.walk(directory, topdown=False):
+        yield path
