@@ -215,11 +215,12 @@ def exec_plan(
     from pypod.kernel.capabilities import bounding_set
     from pypod.runtime.oci import GROUPS_ANNOTATION, USER_ANNOTATION, environment
 
+    pod = records.find_pod(engine.database, record.pod_id) if record.pod_id else None
     cgroups = engine.cgroups
     seccomp, flags = (b"", 0) if spec.privileged else seccomp_of(engine, container)
     capabilities = list(bounding_set()) if spec.privileged else list(container.capabilities)
     user = spec.user or container.user
-    variables = dict(entry.split("=", 1) for entry in environment(container, hostname_of(engine, record, container)))
+    variables = dict(entry.split("=", 1) for entry in environment(container, hostname_of(record, container, pod)))
     if spec.terminal:
         variables.setdefault("TERM", "xterm")
     variables.update(spec.environment)

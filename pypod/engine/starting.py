@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from pypod.model.container import ContainerSpec
     from pypod.model.namespace import Mode
     from pypod.runtime.ops import Plan
-    from pypod.store.records import ContainerRecord
+    from pypod.store.records import ContainerRecord, PodRecord
 
 # podman's, as root: name, number of resource(2), value
 _DEFAULT_LIMITS = (("RLIMIT_NOFILE", 7, 1_048_576), ("RLIMIT_NPROC", 6, 4_194_304))
@@ -50,7 +50,7 @@ def start(engine: Engine, record: ContainerRecord, terminal: Terminal | None = N
     """
     require_root("start a container")
     if not record.pod_id:
-        _start_locked(engine, record, terminal, attended)
+        _start_locked(engine, record, None, terminal, attended=attended)
         return
     from pypod.engine import infra
 
@@ -59,11 +59,13 @@ def start(engine: Engine, record: ContainerRecord, terminal: Terminal | None = N
         with Lock(engine.layout.pod(pod.id), EXCLUSIVE):
             infra.start(engine, pod)
     with Lock(engine.layout.pod(pod.id), SHARED):
-        records.find_pod(engine.database, pod.id)
-        _start_locked(engine, record, terminal, attended)
+        pod = records.find_pod(engine.database, pod.id)
+        _start_locked(engine, record, pod, terminal, attended=attended)
 
 
-def _start_locked(engine: Engine, record: ContainerRecord, terminal: Terminal | None, attended: bool) -> None:
+def _start_locked(
+    engine: Engine, record: ContainerRecord, pod: PodRecord | None, terminal: Terminal | None, *, attended: bool
+) -> None:
     directory = engine.layout.container(record.id)
     with Boundary(f"start container {record.name}"), Lock(directory):
         record = records.find_container(engine.database, record.id)
@@ -72,8 +74,8 @@ def _start_locked(engine: Engine, record: ContainerRecord, terminal: Terminal | 
         spec = records.container_spec(record)
         # what a monitor that was killed, or a status file that was damaged, left behind must not run beside it
         engine.cgroups.kill(record.cgroup)
-        _prepare(engine, record, spec)
-        what = container_plan(engine, record, spec, terminal or Terminal(), attended=attended)
+        _prepare(engine, record, spec, pod)
+        what = container_plan(engine, record, spec, pod, terminal or Terminal(), attended=attended)
         engine.cgroups.create(record.cgroup)
         try:
             launcher.launch(engine.programs.executable("monitor"), "pypod-monitor", what)
@@ -82,7 +84,7 @@ def _start_locked(engine: Engine, record: ContainerRecord, terminal: Terminal | 
             raise
 
 
-def _prepare(engine: Engine, record: ContainerRecord, spec: ContainerSpec) -> None:
+def _prepare(engine: Engine, record: ContainerRecord, spec: ContainerSpec, pod: PodRecord | None) -> None:
     """Make the directories and files that the plan names."""
     directory = engine.layout.container(record.id)
     try:
@@ -108,27 +110,32 @@ def _prepare(engine: Engine, record: ContainerRecord, spec: ContainerSpec) -> No
         except FileNotFoundError:
             continue
     if spec.net != POD or not record.pod_id:
-        files.write_network_files(directory, hostname_of(engine, record, spec), (record.name,), spec.add_hosts)
+        files.write_network_files(directory, hostname_of(record, spec, pod), (record.name,), spec.add_hosts)
 
 
-def hostname_of(engine: Engine, record: ContainerRecord, spec: ContainerSpec) -> str:
-    if spec.uts == POD and record.pod_id:
-        from pypod.engine.infra import hostname_of as hostname_of_pod
-
-        return hostname_of_pod(records.pod_spec(records.find_pod(engine.database, record.pod_id)))
+def hostname_of(record: ContainerRecord, spec: ContainerSpec, pod: PodRecord | None) -> str:
+    """Return the hostname a container has: its pod's, the host's, or its own."""
+    if spec.uts == POD and pod is not None:
+        return records.pod_spec(pod).hostname or pod.name
     if spec.uts.mode == "host":
         return os.uname().nodename
     return spec.hostname or short(record.id)
 
 
 def container_plan(
-    engine: Engine, record: ContainerRecord, spec: ContainerSpec, terminal: Terminal, *, attended: bool = False
+    engine: Engine,
+    record: ContainerRecord,
+    spec: ContainerSpec,
+    pod: PodRecord | None,
+    terminal: Terminal,
+    *,
+    attended: bool = False,
 ) -> Plan:
     """Return what a start of this container would do now."""
     directory = engine.layout.container(record.id)
-    joins, infra = _joins(engine, record, spec)
+    joins, infra = _joins(engine, spec, pod)
     shm_of = infra if spec.ipc == POD else _shm_of(engine, spec)
-    hostname = hostname_of(engine, record, spec)
+    hostname = hostname_of(record, spec, pod)
     of_pod = bool(record.pod_id) and spec.net == POD
     shared = engine.layout.pod(record.pod_id) if of_pod else directory
     cgroups = engine.cgroups
@@ -217,7 +224,7 @@ def cleanup_command(engine: Engine, identifier: str) -> tuple[str, ...]:
     return (sys.executable, "-I", "-S", "-c", code, engine.layout.root, identifier)
 
 
-def _joins(engine: Engine, record: ContainerRecord, spec: ContainerSpec) -> tuple[tuple[Join, ...], Process | None]:
+def _joins(engine: Engine, spec: ContainerSpec, pod: PodRecord | None) -> tuple[tuple[Join, ...], Process | None]:
     """Return the namespaces to join, and the infra if it is one of those joined."""
     joins: list[Join] = []
     infra: Process | None = None
@@ -225,21 +232,22 @@ def _joins(engine: Engine, record: ContainerRecord, spec: ContainerSpec) -> tupl
     for kind in _JOINABLE:
         mode = spec.namespace(kind)
         if mode == POD:
-            infra = infra or _infra(engine, record)
+            infra = infra or _infra(engine, pod)
             by_target.setdefault(infra, []).append(kind)
         elif mode.mode == "container":
             by_target.setdefault(_target(engine, mode, kind), []).append(kind)
         elif mode.mode == "ns":
             joins.append(Join(kinds=(kind,), path=mode.target))
     for process, kinds in by_target.items():
-        inodes = engine.proc.namespaces(process.pid) or {}
+        inodes = engine.proc.namespaces(process.pid, kinds) or {}
         known = tuple((kind, inodes[kind][1]) for kind in kinds if kind in inodes)
         joins.append(Join(kinds=tuple(kinds), process=process, inodes=known))
     return tuple(joins), infra
 
 
-def _infra(engine: Engine, record: ContainerRecord) -> Process:
-    pod = records.find_pod(engine.database, record.pod_id)
+def _infra(engine: Engine, pod: PodRecord | None) -> Process:
+    if pod is None:
+        raise InvalidSpec("--pod", "only a member of a pod can join the pod's namespaces")
     state = observe.container_state(engine.layout.container(pod.infra_id), engine.boot_id)
     if not state.running:
         raise PodBroken(

@@ -10,6 +10,10 @@ import os
 
 from pypod.kernel.abi import KINDS
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
 _FLAGS = os.O_RDONLY | os.O_CLOEXEC
 # ENOENT: no such pid, or hidden by hidepid. ESRCH: it went between open and read.
 VANISHED = (FileNotFoundError, ProcessLookupError)
@@ -145,14 +149,14 @@ class Proc:
             fields[_STATE].decode(), int(fields[_NUM_THREADS])
         )
 
-    def namespaces(self, pid: int | str) -> dict[str, tuple[int, int]] | None:
-        """Return kind -> (device, inode) of the namespaces of a process.
+    def namespaces(self, pid: int | str, kinds: Iterable[str] = KINDS) -> dict[str, tuple[int, int]] | None:
+        """Return kind -> (device, inode) of the namespaces of a process: of all kinds, or of those wanted.
 
         A kind this kernel is built without is left out, and so are those a zombie has given up already (it keeps
         user and pid).
         """
         found = {}
-        for kind in KINDS:
+        for kind in kinds:
             try:
                 info = os.stat(f"{self.root}/{pid}/ns/{kind}")
             except VANISHED:
