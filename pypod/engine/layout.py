@@ -8,7 +8,7 @@ from pypod.engine.boundary import Boundary
 from pypod.errors import PermissionDenied
 
 # The last one is made last: where it is, all are.
-_DIRECTORIES = ("containers", "pods", "trash", "cache")
+_DIRECTORIES = ("containers", "pods", "trash", "cache", "merged")
 
 
 class Layout:
