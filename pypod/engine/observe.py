@@ -14,6 +14,10 @@ from pypod.kernel import pidfd
 from pypod.kernel.proc import Proc
 from pypod.model.container import ContainerState
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
 START_LINE, EXIT_LINE = 192, 64
 _RECORDING_TIMEOUT_S = 2.0
 _RECORD_POLL_S = 0.01
@@ -51,8 +55,20 @@ def is_recorded(directory: str) -> bool:
 
 
 def _read(directory: str, boot_id: str, proc: Proc) -> ContainerState:
-    content = _content(f"{directory}/status")
-    return _CREATED if content is None else parse_state(content, boot_id, proc)
+    path = f"{directory}/status"
+    return _conclude(lambda: _content(path), boot_id, proc)
+
+
+def _conclude(read: Callable[[], bytes | None], boot_id: str, proc: Proc) -> ContainerState:
+    """Return the state that a status file tells; what it said before its writer ended is not its last word."""
+    for last in (False, True):
+        content = read()
+        if content is None:
+            return _CREATED
+        state = parse_state(content, boot_id, proc)
+        if last or state.status != "exited" or state.exit_code is not None or not state.supervisor_pid:
+            break
+    return state
 
 
 def parse_state(content: bytes, boot_id: str, proc: Proc = pidfd.PROC) -> ContainerState:
@@ -123,7 +139,7 @@ def wait_for_exit(directory: str, boot_id: str, timeout_s: float | None) -> Cont
         return None
     try:
         while True:
-            state = parse_state(os.pread(status_fd, START_LINE + EXIT_LINE, 0), boot_id)
+            state = _conclude(lambda: os.pread(status_fd, START_LINE + EXIT_LINE, 0), boot_id, pidfd.PROC)
             if state.status == "exited":
                 return state
             left = None if deadline is None else deadline - time.monotonic()
