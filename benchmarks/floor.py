@@ -128,7 +128,7 @@ def _check(engine: Engine, place: Workspace, arguments: list[str], filter_path: 
         record, spec = container.record(), container.spec()
         plans = {
             "infra": infra_plan(engine, pod.record(), pod.spec()),
-            "container": container_plan(engine, record, spec, Terminal()),
+            "container": container_plan(engine, record, spec, pod.record(), Terminal()),
             "exec": exec_plan(engine, record, spec, ExecSpec(command=("true",)), container.state()),
         }
         with open(filter_path, "wb") as file:

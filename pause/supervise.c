@@ -72,6 +72,15 @@ static void detach(struct supervised *it)
 		die(0, "chdir");
 }
 
+/* We were started while the plan was still being worked out; one byte says that it is there. None: nobody wants us. */
+static void wait_for_plan(void)
+{
+	char byte;
+
+	if (RETRY(read(REPORT_FD, &byte, 1)) != 1)
+		_exit(0);
+}
+
 void supervise_begin(struct supervised *it, const char *name)
 {
 	sigset_t all;
@@ -89,6 +98,7 @@ void supervise_begin(struct supervised *it, const char *name)
 		syscall(SYS_rt_sigaction, signal_number, default_action, NULL, sizeof(uint64_t));
 	/* Our child is born so, too: until its exec nobody in the container may look into it (CVE-2016-9962). */
 	prctl(PR_SET_DUMPABLE, 0);
+	wait_for_plan();
 	if (plan_read(PLAN_FD, &it->plan) < 0)
 		die(0, "mmap");
 	close(PLAN_FD);

@@ -190,15 +190,10 @@ def start(
                 state.status,
                 "can only create exec sessions on running containers: container state improper",
             )
-        what = exec_plan(engine, record, records.container_spec(record), spec, state, detach=detach)
-        return launcher.launch(
-            engine.programs.executable("launch"),
-            "pypod-launch",
-            what,
-            stdio=stdio,
-            keep_report=not detach,
-            terminal=spec.terminal,
-        )
+        program = engine.programs.executable("launch")
+        with launcher.Launching(program, "pypod-launch", stdio=stdio, keep_report=not detach) as launching:
+            container = records.container_spec(record)
+            return launching.run(exec_plan(engine, record, container, spec, state, detach=detach))
 
 
 def exec_plan(

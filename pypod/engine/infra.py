@@ -49,16 +49,19 @@ def start(engine: Engine, record: PodRecord) -> None:
             f"the infra container of pod {record.name} is gone and its namespaces live on in {', '.join(alive)} only",
             hint=f"pypod pod restart {record.name} stops them and makes the pod anew",
         )
-    spec = records.pod_spec(record)
-    infra = records.find_container(engine.database, record.infra_id)
-    with Boundary(f"start pod {record.name}"):
+    with (
+        Boundary(f"start pod {record.name}"),
+        launcher.Launching(engine.programs.executable("launch"), "pypod-launch") as launching,
+    ):
+        spec = records.pod_spec(record)
+        infra = records.find_container(engine.database, record.infra_id)
         os.makedirs(directory, 0o700, exist_ok=True)
         os.makedirs(engine.layout.pod(record.id), 0o700, exist_ok=True)
         hostname = hostname_of(spec)
         files.write_network_files(engine.layout.pod(record.id), hostname, (infra.name, spec.name), spec.add_hosts)
         engine.cgroups.create(infra.cgroup)
         try:
-            launcher.launch(engine.programs.executable("launch"), "pypod-launch", infra_plan(engine, record, spec))
+            launching.run(infra_plan(engine, record, spec))
         except BaseException:
             engine.cgroups.remove(infra.cgroup)
             raise

@@ -102,7 +102,7 @@ def container_spec(
         groups=tuple(options.get("groups", ())),
         hostname=options.get("hostname", ""),
         add_hosts=add_hosts,
-        capabilities=merge(base, options.get("cap_add", ()), options.get("cap_drop", ())),
+        capabilities=_capabilities(base, options.get("cap_add", ()), options.get("cap_drop", ())),
         privileged=privileged,
         mounts=_mounts(options),
         read_only=options.get("read_only", False),
@@ -126,6 +126,18 @@ def container_spec(
         umask=options.get("umask", 0o022),
         **security,
     )
+
+
+def _capabilities(base: Sequence[str], add: Sequence[str], drop: Sequence[str]) -> tuple[str, ...]:
+    for argument, names in (("--cap-add", add), ("--cap-drop", drop)):
+        try:
+            merge((), names, ())
+        except InvalidSpec as error:
+            raise InvalidSpec(argument, error.message) from None
+    try:
+        return merge(base, add, drop)
+    except InvalidSpec as error:
+        raise InvalidSpec("--cap-add", error.message) from None
 
 
 def rootfs_path(path: str) -> str:

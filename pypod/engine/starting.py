@@ -72,16 +72,30 @@ def _start_locked(
         if observe.container_state(directory, engine.boot_id).running:
             return
         spec = records.container_spec(record)
-        # what a monitor that was killed, or a status file that was damaged, left behind must not run beside it
-        engine.cgroups.kill(record.cgroup)
-        _prepare(engine, record, spec, pod)
-        what = container_plan(engine, record, spec, pod, terminal or Terminal(), attended=attended)
-        engine.cgroups.create(record.cgroup)
-        try:
-            launcher.launch(engine.programs.executable("monitor"), "pypod-monitor", what)
-        except BaseException:
-            engine.cgroups.remove(record.cgroup)
-            raise
+        with launcher.Launching(engine.programs.executable("monitor"), "pypod-monitor") as monitor:
+            _run(engine, record, spec, pod, terminal or Terminal(), monitor, attended=attended)
+
+
+def _run(
+    engine: Engine,
+    record: ContainerRecord,
+    spec: ContainerSpec,
+    pod: PodRecord | None,
+    terminal: Terminal,
+    monitor: launcher.Launching,
+    *,
+    attended: bool,
+) -> None:
+    # what a monitor that was killed, or a status file that was damaged, left behind must not run beside it
+    engine.cgroups.kill(record.cgroup)
+    _prepare(engine, record, spec, pod)
+    what = container_plan(engine, record, spec, pod, terminal, attended=attended)
+    engine.cgroups.create(record.cgroup)
+    try:
+        monitor.run(what)
+    except BaseException:
+        engine.cgroups.remove(record.cgroup)
+        raise
 
 
 def _prepare(engine: Engine, record: ContainerRecord, spec: ContainerSpec, pod: PodRecord | None) -> None:

@@ -11,6 +11,7 @@ from pypod.engine.locks import Lock
 from pypod.errors import DeadlineExceeded, StoreError, WrongState
 from pypod.kernel import pidfd
 from pypod.kernel.abi import SIGKILL, SIGTERM
+from pypod.kernel.proc import read_text
 from pypod.model.container import DEFAULT_STOP_TIMEOUT_S
 from pypod.store import records
 
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
 
 _KILL_TIMEOUT_S = 10.0
 _RECORD_POLL_S = 0.01
+_LOOKS = 3
 
 
 class Running:
@@ -122,11 +124,18 @@ def _can_hear(engine: Engine, pid: int, number: int) -> bool:
     The first process of a pid namespace gets only signals that it handles or blocks (pid_namespaces(7)): for any other
     the kernel drops it, and waiting ten seconds for an answer to what was never delivered helps nobody.
     """
-    status = engine.proc.status(pid)
-    if status is None or len(status.nspid) < 2 or status.nspid[-1] != 1 or number == SIGKILL:
-        return True
-    heard = int(status.fields["SigCgt"], 16) | int(status.fields["SigBlk"], 16)
-    return bool(heard >> (number - 1) & 1)
+    for _ in range(_LOOKS):
+        # In sigwait(3), where inits spend their lives, the mask reads as if nothing were blocked (do_sigtimedwait in
+        # kernel/signal.c); a process that enters or leaves it between two looks is caught by the next.
+        if "sigtimedwait" in read_text(f"{engine.proc.root}/{pid}/wchan"):
+            return True
+        status = engine.proc.status(pid)
+        if status is None or len(status.nspid) < 2 or status.nspid[-1] != 1 or number == SIGKILL:
+            return True
+        heard = int(status.fields["SigCgt"], 16) | int(status.fields["SigBlk"], 16)
+        if heard >> (number - 1) & 1:
+            return True
+    return False
 
 
 def _kill(engine: Engine, one: Running) -> None:

@@ -13,6 +13,9 @@ from pypod.model.value import Value
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    import _socket
+    from typing import Self
+
     from pypod.runtime.ops import Op, Plan
 
 STARTED, FAILED, EXITED = 1, 2, 3
@@ -67,54 +70,77 @@ class Launched:
         self.terminal_fd = terminal_fd
 
 
-def launch(
-    executable: str,
-    name: str,
-    plan: Plan,
-    *,
-    stdio: tuple[int, int, int] = (-1, -1, -1),
-    keep_report: bool = False,
-    terminal: bool = False,
-) -> Launched:
-    """Start ``executable`` with ``plan`` and wait until its process runs.
+class Launching:
+    """A program that was started and waits for its plan: it loads while the plan is still being worked out.
 
     ``stdio`` are descriptors for 0, 1 and 2 (-1: /dev/null). With ``keep_report`` the program stays our child and will
-    report the exit; otherwise it detaches itself. With ``terminal`` the report comes over a socket that can carry one.
-
-    Raises CommandNotFound, CommandNotExecutable or LaunchFailed, naming the operation and the call that failed.
+    report the exit; otherwise it detaches itself. ``run`` may be called once; leaving the block without it ends the
+    program before it has done anything.
     """
-    if _left:
-        _reap_left()
-    plan_fd = _plan_file(plan)
-    try:
-        ours, theirs = _report_channel(terminal)
+
+    def __init__(
+        self, executable: str, name: str, *, stdio: tuple[int, int, int] = (-1, -1, -1), keep_report: bool = False
+    ) -> None:
+        import _socket
+
+        if _left:
+            _reap_left()
+        self._name = name
+        self._keep_report = keep_report
+        self._plan_fd = _raised(os.memfd_create("plan", os.MFD_CLOEXEC))
         try:
-            pid = _spawn(executable, name, plan_fd, theirs, stdio)
+            # A socket, because it takes MSG_NOSIGNAL and can bring the terminal; its ends keep reports apart.
+            ours, theirs = _socket.socketpair(_socket.AF_UNIX, _socket.SOCK_SEQPACKET | _socket.SOCK_CLOEXEC, 0)
+            report_fd = _raised(theirs.detach())
+            try:
+                self._pid = _spawn(executable, name, self._plan_fd, report_fd, stdio)
+            finally:
+                os.close(report_fd)
         except BaseException:
-            os.close(ours)
+            os.close(self._plan_fd)
+            raise
+        self._channel: _socket.socket | None = ours
+
+    def run(self, plan: Plan) -> Launched:
+        """Hand the plan over and wait until its process runs.
+
+        Raises CommandNotFound, CommandNotExecutable or LaunchFailed, naming the operation and the call that failed.
+        """
+        import _socket
+
+        channel, self._channel = self._channel, None
+        assert channel is not None, "run was called before"  # noqa: S101
+        try:
+            _write_all(self._plan_fd, plan.encode())
+            try:
+                channel.send(b"g", _socket.MSG_NOSIGNAL)
+                data, passed = _receive(channel)
+            except (BrokenPipeError, ConnectionResetError):
+                data, passed = b"", -1
+        except BaseException:
+            channel.close()
+            reap_later(self._pid)
             raise
         finally:
-            os.close(theirs)
-    finally:
-        os.close(plan_fd)
-    try:
-        data, passed = _receive(ours, terminal)
-    except BaseException:
-        os.close(ours)
-        reap_later(pid)
-        raise
-    if not keep_report:
-        reap(pid)
-    report = parse_report(data) if len(data) == REPORT_BYTES else None
-    if report is None or report.kind != STARTED:
-        os.close(ours)
-        if keep_report:
-            reap(pid)
-        raise _failure(plan, report, name)
-    if not keep_report:
-        os.close(ours)
-        ours = -1
-    return Launched(pid, report, ours, passed)
+            os.close(self._plan_fd)
+        report = parse_report(data) if len(data) == REPORT_BYTES else None
+        started = report is not None and report.kind == STARTED
+        if not (self._keep_report and started):
+            channel.close()
+            reap(self._pid)
+        if report is None or not started:
+            raise _failure(plan, report, self._name)
+        return Launched(self._pid, report, channel.detach() if self._keep_report else -1, passed)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        channel, self._channel = self._channel, None
+        if channel is not None:
+            channel.close()
+            os.close(self._plan_fd)
+            reap(self._pid)
 
 
 def wait_for_exit(launched: Launched) -> int:
@@ -124,7 +150,7 @@ def wait_for_exit(launched: Launched) -> int:
     """
     data = b""
     if launched.report_fd >= 0:
-        data, _ = _receive(launched.report_fd, terminal=False)
+        data = os.read(launched.report_fd, REPORT_BYTES)
         os.close(launched.report_fd)
         launched.report_fd = -1
         reap(launched.pid)
@@ -169,28 +195,10 @@ def reap(pid: int) -> None:
         return
 
 
-def _plan_file(plan: Plan) -> int:
-    fd = os.memfd_create("plan", os.MFD_CLOEXEC)
-    try:
-        data = plan.encode()
-        written = os.write(fd, data)
-        while written < len(data):
-            written += os.write(fd, data[written:])
-        return _raised(fd)
-    except BaseException:
-        os.close(fd)
-        raise
-
-
-def _report_channel(terminal: bool) -> tuple[int, int]:
-    if terminal:
-        import _socket
-
-        pair = _socket.socketpair(_socket.AF_UNIX, _socket.SOCK_SEQPACKET | _socket.SOCK_CLOEXEC, 0)
-        ours, theirs = (end.detach() for end in pair)
-    else:
-        ours, theirs = os.pipe2(os.O_CLOEXEC)
-    return ours, _raised(theirs)
+def _write_all(fd: int, data: bytes) -> None:
+    written = os.write(fd, data)
+    while written < len(data):
+        written += os.write(fd, data[written:])
 
 
 def _raised(fd: int) -> int:
@@ -227,17 +235,11 @@ def _spawn(executable: str, name: str, plan_fd: int, report_fd: int, stdio: tupl
             os.close(fd)
 
 
-def _receive(fd: int, terminal: bool) -> tuple[bytes, int]:
+def _receive(channel: _socket.socket) -> tuple[bytes, int]:
     """Return one report (empty at the end of file) and the descriptor that came with it, or -1."""
-    if not terminal:
-        return os.read(fd, REPORT_BYTES), -1
     import _socket
 
-    channel = _socket.socket(fileno=os.dup(fd))
-    try:
-        data, ancillary, _flags, _address = channel.recvmsg(REPORT_BYTES, _socket.CMSG_SPACE(4))
-    finally:
-        channel.close()
+    data, ancillary, _flags, _address = channel.recvmsg(REPORT_BYTES, _socket.CMSG_SPACE(4))
     passed = -1
     for level, kind, content in ancillary:
         if level == _socket.SOL_SOCKET and kind == _socket.SCM_RIGHTS:

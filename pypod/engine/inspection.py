@@ -1,0 +1,298 @@
+"""Everything there is to know of a container or a pod, in podman's form."""
+
+from __future__ import annotations
+
+import os
+
+from pypod.engine import inspect_form as form
+from pypod.engine import observe
+from pypod.kernel.capabilities import DEFAULT_CAPABILITIES
+from pypod.model.namespace import POD, PRIVATE, Mode
+from pypod.store import records
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any, Self
+
+    from pypod.engine.engine import Engine
+    from pypod.model.container import ContainerSpec, ContainerState
+    from pypod.model.mount import Mount
+    from pypod.model.pod import PodSpec
+    from pypod.store.records import ContainerRecord, PodRecord
+
+INFRA_IMAGE = "pypod/infra"
+
+# podman shows what is added and dropped against Docker's fourteen (libpod/container_inspect.go).
+_SHOWN_AGAINST = frozenset((*DEFAULT_CAPABILITIES, "CAP_AUDIT_WRITE", "CAP_MKNOD", "CAP_NET_RAW"))
+_NETWORK_FILES = ("resolv.conf", "hostname", "hosts")
+
+
+class Timestamp(str):
+    """A moment as RFC 3339 text in local time; ``ns`` is nanoseconds since the epoch, 0 for Go's zero time."""
+
+    __slots__ = ("ns",)
+    ns: int
+
+    def __new__(cls, ns: int) -> Self:
+        made = super().__new__(cls, _rfc3339(ns) if ns else form.NEVER)
+        made.ns = ns
+        return made
+
+
+def _rfc3339(ns: int) -> str:
+    import time
+
+    seconds, rest = divmod(ns, 1_000_000_000)
+    moment = time.localtime(seconds)
+    fraction = f".{rest:09d}".rstrip("0") if rest else ""
+    zone = time.strftime("%z", moment)
+    shown = f"{zone[:3]}:{zone[3:]}" if moment.tm_gmtoff else "Z"
+    return f"{time.strftime('%Y-%m-%dT%H:%M:%S', moment)}{fraction}{shown}"
+
+
+def inspect_container(engine: Engine, record: ContainerRecord) -> dict[str, Any]:
+    """Return what was asked of a container and what it is now, under podman's names and in podman's order.
+
+    An exit code that nobody saw is -1, and State.ExitCodeKnown is false. Raises StoreError for a damaged record.
+    """
+    pod = records.find_pod(engine.database, record.pod_id) if record.pod_id else None
+    infra = record.kind == records.INFRA
+    spec = _infra_spec(record, pod) if infra and pod is not None else records.container_spec(record)
+    directory = engine.layout.container(record.id)
+    shared = engine.layout.pod(record.pod_id) if pod is not None and (infra or spec.net == POD) else directory
+    paths = [f"{shared}/{name}" if os.path.exists(f"{shared}/{name}") else "" for name in _NETWORK_FILES]
+    infra_id = pod.infra_id if pod is not None else ""
+    uses_infra = any(mode == POD for mode in (spec.net, spec.ipc, spec.uts, spec.pid, spec.cgroup, spec.user_namespace))
+    values = {
+        "Id": record.id,
+        "Created": Timestamp(record.created_ns),
+        "Path": spec.arguments[0],
+        "Args": list(spec.arguments[1:]),
+        "State": _state(observe.container_state(directory, engine.boot_id), record.cgroup),
+        "ImageName": INFRA_IMAGE if infra else record.image,
+        "Rootfs": "" if infra else spec.rootfs,
+        "Pod": record.pod_id,
+        "ResolvConfPath": paths[0],
+        "HostnamePath": paths[1],
+        "HostsPath": paths[2],
+        "LogPath": f"{directory}/ctr.log",
+        "StaticDir": directory,
+        "Name": record.name,
+        "EffectiveCaps": list(spec.capabilities) if _is_root(spec.user) and spec.capabilities else None,
+        "BoundingCaps": list(spec.capabilities),
+        "GraphDriver": {"Name": "overlay", "Data": {} if infra else _layers(spec, directory)},
+        "Mounts": [_mount(mount) for mount in spec.mounts if mount.type == "bind"],
+        "Dependencies": [infra_id] if uses_infra and infra_id else [],
+        "IsInfra": infra,
+        "Config": _config(record, spec, pod, infra=infra),
+        "HostConfig": _host_config(record, spec, infra_id, f"{directory}/ctr.log", infra=infra),
+    }
+    return form.fill(form.CONTAINER, values)
+
+
+def _infra_spec(record: ContainerRecord, pod: PodRecord) -> ContainerSpec:
+    """Return an infra as if it had been asked for like a container: podman shows it as one."""
+    from pypod.model.container import ContainerSpec
+    from pypod.runtime.programs import DIRECTORY
+
+    spec = records.pod_spec(pod)
+    return ContainerSpec(
+        name=record.name,
+        entrypoint=spec.infra_command or (f"{DIRECTORY}/pause",),
+        rootfs="/",
+        hostname=(spec.hostname or spec.name)[:64] if "uts" in spec.share else "",
+        uts=PRIVATE if "uts" in spec.share else Mode(mode="host"),
+        ipc=PRIVATE if "ipc" in spec.share else Mode(mode="host"),
+        net=PRIVATE if "net" in spec.share and spec.net != "host" else Mode(mode="host"),
+        labels=spec.labels,
+        sysctls=spec.sysctls,
+        add_hosts=spec.add_hosts,
+        shm_size_bytes=spec.shm_size_bytes,
+        cgroup_parent=spec.cgroup_parent,
+        read_only=True,
+        no_new_privileges=True,
+    )
+
+
+def _is_root(user: str) -> bool:
+    return user.partition(":")[0] in ("", "0", "root")
+
+
+def _state(state: ContainerState, cgroup: str) -> dict[str, Any]:
+    values = {
+        "Status": state.status,
+        "Running": state.status == "running",
+        "Paused": state.status == "paused",
+        "Pid": state.pid,
+        "ConmonPid": state.supervisor_pid if state.running else 0,
+        "ExitCode": (state.exit_code or 0) if state.exit_code_known else -1,
+        "ExitCodeKnown": state.exit_code_known,
+        "StartedAt": Timestamp(state.started_ns),
+        "FinishedAt": Timestamp(state.finished_ns),
+        "CgroupPath": cgroup if state.running else "",
+        "CheckpointedAt": Timestamp(0),
+        "RestoredAt": Timestamp(0),
+    }
+    return form.fill(form.STATE, values)
+
+
+def _layers(spec: ContainerSpec, directory: str) -> dict[str, str]:
+    if not spec.overlay:
+        return {}
+    return {"LowerDir": spec.rootfs, "UpperDir": f"{directory}/upper", "WorkDir": f"{directory}/work"}
+
+
+def _mount(mount: Mount) -> dict[str, Any]:
+    flags = (("nosuid", mount.no_suid), ("nodev", mount.no_dev), ("noexec", mount.no_exec))
+    values = {
+        "Type": mount.type,
+        "Source": mount.source,
+        "Destination": mount.target,
+        "Options": [*(name for name, given in flags if given), "rbind" if mount.recursive else "bind"],
+        "RW": not mount.read_only,
+        "Propagation": mount.propagation,
+    }
+    return form.fill(form.MOUNT, values)
+
+
+def _config(record: ContainerRecord, spec: ContainerSpec, pod: PodRecord | None, *, infra: bool) -> dict[str, Any]:
+    from pypod.engine.starting import hostname_of
+    from pypod.runtime.oci import environment
+
+    hostname = spec.hostname if infra else hostname_of(record, spec, pod)
+    values = {
+        "Hostname": hostname,
+        "User": spec.user,
+        "Tty": spec.terminal,
+        "OpenStdin": spec.interactive,
+        "Env": [] if infra else environment(spec, hostname),
+        "Cmd": list(spec.command) or None,
+        "Image": INFRA_IMAGE if infra else record.image,
+        "WorkingDir": spec.working_directory,
+        "Entrypoint": " ".join(spec.entrypoint),
+        "Labels": dict(spec.labels) or None,
+        "StopSignal": spec.stop_signal,
+        "Umask": f"{spec.umask:04o}",
+        "StopTimeout": spec.stop_timeout_s,
+    }
+    return form.fill(form.CONFIG, values)
+
+
+def _host_config(
+    record: ContainerRecord, spec: ContainerSpec, infra_id: str, log: str, *, infra: bool
+) -> dict[str, Any]:
+    from pypod.engine.starting import ulimits
+
+    capabilities = set(spec.capabilities)
+    limits = () if infra else ulimits(spec)
+    values = {
+        "Binds": [_bind(mount) for mount in spec.mounts if mount.type == "bind"],
+        "CgroupMode": _mode(spec.cgroup, infra_id),
+        "LogConfig": {**form.HOST_CONFIG["LogConfig"], "Path": log},
+        "NetworkMode": "none" if spec.net == PRIVATE else _mode(spec.net, infra_id),
+        "AutoRemove": spec.remove,
+        "CapAdd": [] if spec.privileged else sorted(capabilities - _SHOWN_AGAINST),
+        "CapDrop": [] if spec.privileged else sorted(_SHOWN_AGAINST - capabilities),
+        "ExtraHosts": list(spec.add_hosts),
+        "GroupAdd": list(spec.groups),
+        "IpcMode": "shareable" if spec.ipc == PRIVATE else _mode(spec.ipc, infra_id),
+        "PidMode": _mode(spec.pid, infra_id),
+        "Privileged": spec.privileged,
+        "ReadonlyRootfs": spec.read_only,
+        "SecurityOpt": _security(spec),
+        "Tmpfs": {mount.target: _tmpfs(mount) for mount in spec.mounts if mount.type == "tmpfs"},
+        "UTSMode": _mode(spec.uts, infra_id),
+        "UsernsMode": "" if spec.user_namespace.mode == "host" else _mode(spec.user_namespace, infra_id),
+        "ShmSize": spec.shm_size_bytes,
+        "CgroupParent": record.cgroup.rpartition("/")[0],
+        "Init": spec.init,
+        "Ulimits": [{"Name": limit.name, "Soft": limit.soft, "Hard": limit.hard} for limit in limits],
+    }
+    return form.fill(form.HOST_CONFIG, values)
+
+
+def _mode(mode: Mode, infra_id: str) -> str:
+    return f"container:{infra_id}" if mode == POD else str(mode)
+
+
+def _bind(mount: Mount) -> str:
+    words = ("ro" if mount.read_only else "rw", mount.propagation, "rbind" if mount.recursive else "bind")
+    return f"{mount.source}:{mount.target}:{','.join(words)}"
+
+
+def _tmpfs(mount: Mount) -> str:
+    flags = (("nosuid", mount.no_suid), ("nodev", mount.no_dev), ("noexec", mount.no_exec))
+    access = "ro" if mount.read_only else "rw"
+    return ",".join((*mount.options, access, mount.propagation, *(name for name, given in flags if given)))
+
+
+def _security(spec: ContainerSpec) -> list[str]:
+    found = [f"seccomp={spec.seccomp}"] if spec.seccomp else []
+    found += ["no-new-privileges"] if spec.no_new_privileges else []
+    found += [f"mask={':'.join(spec.masks)}"] if spec.masks else []
+    return found + ([f"unmask={':'.join(spec.unmasks)}"] if spec.unmasks else [])
+
+
+def writable_bytes(directory: str) -> int:
+    """Return the size of what a container has written, given its directory: hard links once, holes counted full."""
+    total = 0
+    seen: set[tuple[int, int]] = set()
+    waiting = [f"{directory}/upper"]
+    while waiting:
+        try:
+            with os.scandir(waiting.pop()) as entries:
+                for entry in entries:
+                    if entry.is_dir(follow_symlinks=False):
+                        waiting.append(entry.path)
+                        continue
+                    status = entry.stat(follow_symlinks=False)
+                    key = (status.st_dev, status.st_ino)
+                    if status.st_nlink > 1 and key in seen:
+                        continue
+                    seen.add(key)
+                    total += status.st_size
+        except FileNotFoundError:
+            continue  # it is being written to, or there is no layer yet
+    return total
+
+
+def inspect_pod(engine: Engine, record: PodRecord) -> dict[str, Any]:
+    """Return what was asked of a pod, its status and its containers, under podman's names and in podman's order."""
+    from pypod.kernel.cgroups.driver import container_path
+    from pypod.model.pod import pod_status
+
+    spec = records.pod_spec(record)
+    everyone = [
+        (one, observe.container_state(engine.layout.container(one.id), engine.boot_id))
+        for one in records.all_containers(engine.database, pod_id=record.id)
+    ]
+    infra = next((state for one, state in everyone if one.kind == records.INFRA), None)
+    group = container_path(spec.cgroup_parent, "", record.id)
+    return {
+        "Id": record.id,
+        "Name": record.name,
+        "Created": Timestamp(record.created_ns),
+        "ExitPolicy": "continue",
+        "State": pod_status(infra, [state for one, state in everyone if one.kind != records.INFRA]),
+        "Hostname": spec.hostname,
+        "Labels": dict(spec.labels),
+        "CreateCgroup": spec.infra,
+        "CgroupParent": group.rpartition("/")[0],
+        "CgroupPath": group if spec.infra else "",
+        "CreateInfra": spec.infra,
+        "InfraContainerID": record.infra_id,
+        "InfraConfig": _infra_config(spec) if spec.infra else {},
+        "SharedNamespaces": list(spec.share) if spec.infra else [],
+        "NumContainers": len(everyone),
+        "Containers": [{"Id": one.id, "Name": one.name, "State": state.status} for one, state in everyone],
+    }
+
+
+def _infra_config(spec: PodSpec) -> dict[str, Any]:
+    values: dict[str, Any] = {
+        "HostNetwork": spec.net == "host",
+        "HostAdd": list(spec.add_hosts) or None,
+        "uts_ns": "private" if "uts" in spec.share else "host",
+        "userns": "private" if "user" in spec.share else "host",
+    }
+    return form.fill(form.INFRA_CONFIG, values)

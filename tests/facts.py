@@ -1,0 +1,61 @@
+"""What is so, observed from outside the library: processes, groups, files."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+TIMEOUT_S = 5.0
+
+
+def wait_until(condition: Callable[[], object], timeout_s: float = TIMEOUT_S) -> None:
+    """Wait for something that is about to come true."""
+    deadline = time.monotonic() + timeout_s
+    while not condition():
+        assert time.monotonic() < deadline, "did not come true in time"
+        time.sleep(0.005)
+
+
+def is_there(pid: int) -> bool:
+    """Whether a process exists and is no zombie."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_bytes().rpartition(b")")[2].split()[0] not in (b"Z", b"X")
+    except (FileNotFoundError, ProcessLookupError):
+        return False
+
+
+def kill_and_wait(pid: int, number: int = 9) -> None:
+    """Kill a process that is not ours to wait for, and see it gone."""
+    os.kill(pid, number)
+    wait_until(lambda: not is_there(pid))
+
+
+def members(engine, container) -> set[int]:
+    """The processes in a container's cgroup, as the kernel lists them."""
+    try:
+        return {int(word) for word in Path(group(engine, container), "cgroup.procs").read_text().split()}
+    except FileNotFoundError:
+        return set()
+
+
+def group(engine, container) -> Path:
+    """The directory of a container's cgroup."""
+    return Path(engine.cgroups.tracking_directory(container.record().cgroup))
+
+
+def output(container, stream: str | None = None) -> bytes:
+    """What a container has written so far."""
+    return b"".join(piece.data for piece in container.logs() if stream in (None, piece.stream))
+
+
+def wait_for_output(container, text: bytes) -> None:
+    """Wait until a container has written ``text``."""
+    wait_until(lambda: text in output(container))
+
+
+def created_nothing(engine) -> bool:
+    """Whether an engine has neither records nor directories."""
+    left = [path for kind in ("containers", "pods") for path in Path(engine.layout.root, kind).iterdir()]
+    return not (left or engine.containers.list(all=True) or engine.pods.list())

@@ -1,0 +1,174 @@
+"""Commands run in a running container: streams, exit codes, input, user, time limits."""
+
+from __future__ import annotations
+
+import os
+import signal
+import threading
+import time
+from pathlib import Path
+
+import pytest
+
+from pypod import (
+    CommandNotExecutable,
+    CommandNotFound,
+    DeadlineExceeded,
+    InvalidSpec,
+    LaunchFailed,
+    WrongState,
+)
+
+pytestmark = pytest.mark.root
+
+SLEEP = ("sleep", "1000")
+# pid 1 of a namespace that hears TERM: a shell with a trap that does not wait for its child
+TRAPPING = "trap 'echo heard; exit {code}' {signal}; echo ready; while :; do sleep 0.01; done"
+
+
+class TestExec:
+    @pytest.fixture
+    def box(self, engine, busybox):
+        return engine.containers.run(
+            SLEEP, rootfs=busybox, environment={"OF": "container"}, working_directory="/tmp", hostname="box"
+        )
+
+    def test_streams_and_code(self, box) -> None:
+        result = box.exec(["sh", "-c", "echo out; echo err >&2; exit 9"])
+        assert (result.exit_code, result.stdout, result.stderr) == (9, b"out\n", b"err\n")
+
+    def test_signal(self, box) -> None:
+        assert box.exec(["sh", "-c", "kill -9 $$"]).exit_code == 137
+
+    def test_not_found_and_not_executable(self, box) -> None:
+        with pytest.raises(CommandNotFound):
+            box.exec("nothing")
+        with pytest.raises(CommandNotExecutable):
+            box.exec(["/etc/passwd"])
+
+    def test_a_megabyte_in_and_out(self, box) -> None:
+        data = os.urandom(1 << 20)
+        assert box.exec(["cat"], stdin=data).stdout == data
+
+    def test_input_that_nobody_reads(self, box) -> None:
+        result = box.exec(["sh", "-c", "exec 0<&-; echo done"], stdin=b"x" * (1 << 20))
+        assert (result.exit_code, result.stdout) == (0, b"done\n")
+
+    def test_without_input_it_is_at_its_end(self, box) -> None:
+        assert box.exec(["cat"]) == box.exec(["cat"], stdin=b"")
+
+    def test_environment_user_directory(self, box) -> None:
+        script = 'echo $OF $MINE $HOME; id -u; id -g; id -G; pwd; hostname; tty; echo "$PATH"'
+        result = box.exec(["sh", "-c", script], environment={"MINE": "exec"}, user="alice", working_directory="/etc")
+        lines = result.stdout.decode().splitlines()
+        assert lines[:5] == ["container exec /home/alice", "1001", "1001", "1001 2000", "/etc"]
+        assert lines[5:7] == ["box", "not a tty"]
+        assert box.exec(["pwd"]).stdout == b"/tmp\n"
+
+    @pytest.mark.parametrize(
+        ("options", "argument"),
+        [
+            ({"environment": {"A=B": "x"}}, "--env"),
+            ({"environment": {"": "x"}}, "--env"),
+            ({"environment": {"A": "\0"}}, "--env"),
+            ({"user": "0:0:0"}, "--user"),
+            ({"user": "-1"}, "--user"),
+            ({"user": "4294967295"}, "--user"),
+            ({"user": "a b"}, "--user"),
+        ],
+    )
+    def test_wrong_arguments_are_named(self, box, options, argument) -> None:
+        with pytest.raises(InvalidSpec) as caught:
+            box.exec(["true"], **options)
+        assert caught.value.argument == argument
+
+    def test_wrong_user_and_directory_inside(self, box) -> None:
+        with pytest.raises(LaunchFailed, match="unable to find user nobody-here"):
+            box.exec(["true"], user="nobody-here")
+        with pytest.raises(LaunchFailed, match='workdir "/nowhere" does not exist'):
+            box.exec(["true"], working_directory="/nowhere")
+
+    def test_is_in_the_group_and_the_namespaces(self, engine, box) -> None:
+        with box.popen(["sleep", "1000"]) as process:
+            assert process.pid in engine.cgroups.processes(box.record().cgroup)
+            assert engine.proc.namespaces(process.pid) == engine.proc.namespaces(box.state().pid)
+            box.stop(timeout=0)
+            assert process.wait(5) == 137
+
+    def test_timeout_kills(self, box) -> None:
+        before = time.monotonic()
+        with pytest.raises(DeadlineExceeded) as caught:
+            box.exec(["sh", "-c", "echo $$; trap '' TERM; sleep 1000"], timeout=0.2)
+        assert caught.value.timeout_s == 0.2
+        assert time.monotonic() - before < 2
+        assert b"trap" not in box.exec(["ps"]).stdout
+        with pytest.raises(DeadlineExceeded):
+            box.exec(["sh", "-c", "exec >&- 2>&-; sleep 1000"], timeout=0.1)
+
+    def test_needs_a_running_container(self, box) -> None:
+        box.stop(timeout=0)
+        with pytest.raises(WrongState, match="running containers"):
+            box.exec(["true"])
+
+    def test_stream(self, box) -> None:
+        with box.popen(
+            ["sh", "-c", "while read line; do echo got $line; done; echo end >&2; exit 3"], stdin=True
+        ) as it:
+            pieces = iter(it)
+            for word in (b"one", b"two"):
+                it.write(word + b"\n")
+                assert next(pieces) == ("stdout", b"got " + word + b"\n")
+            it.close_stdin()
+            assert list(pieces) == [("stderr", b"end\n")]
+            assert it.wait() == it.wait(0) == 3
+            it.kill()  # nothing happens any more
+
+    def test_stream_gives_up_waiting(self, box) -> None:
+        with box.popen(["sleep", "1000"]) as process:
+            with pytest.raises(DeadlineExceeded):
+                process.wait(0.05)
+            process.kill()
+            assert process.wait() == 137
+
+    def test_wait_from_two_threads(self, box) -> None:
+        with box.popen(["sh", "-c", "sleep 0.1; exit 6"]) as process:
+            codes: list[int] = []
+            threads = [threading.Thread(target=lambda: codes.append(process.wait(5))) for _ in range(4)]
+            for thread in threads:
+                thread.start()
+            for thread in threads:
+                thread.join()
+        assert codes == [6] * 4
+
+    def test_a_process_that_is_dropped_leaves_no_descriptor_and_no_zombie(self, box) -> None:
+        box.exec(["true"])
+        before = len(os.listdir("/proc/self/fd"))
+        for _ in range(3):
+            box.popen(["true"])
+        deadline = time.monotonic() + 5
+        children = Path(f"/proc/self/task/{os.getpid()}/children")
+        while children.read_text().split():
+            assert box.exec(["true"]).exit_code == 0  # a later start takes them off the process table
+            assert time.monotonic() < deadline
+        assert len(os.listdir("/proc/self/fd")) == before
+
+    def test_the_death_of_the_launcher_is_told(self, box) -> None:
+        process = box.popen(["sleep", "1000"])
+        os.kill(process._launched.pid, signal.SIGKILL)
+        for _ in range(2):
+            with pytest.raises(LaunchFailed, match="the exit code is unknown"):
+                process.wait(5)
+        process.kill()
+
+    def test_many_at_once(self, box) -> None:
+        results: dict[int, bytes] = {}
+
+        def one(number: int) -> None:
+            results[number] = box.exec(["sh", "-c", f"cat; echo {number}"], stdin=b"in ").stdout
+
+        threads = [threading.Thread(target=one, args=(number,)) for number in range(20)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        assert results == {number: b"in %d\n" % number for number in range(20)}
