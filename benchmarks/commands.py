@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import sys
 from typing import TYPE_CHECKING
 
 from benchmarks.harness import PODMAN, PYPOD, Clock, Goal, Report, Row, Settings, Unavailable, compete, summarise
@@ -39,18 +37,10 @@ SCENARIO = (
     "stop -t 0 a{n}",
     "rm a{n}",
     "pod stop -t 0 p{n}",
-    "pod restart -t 0 p{n}",
+    "pod restart p{n}",
     "pod kill p{n}",
     "pod rm -f -t 0 p{n}",
 )
-_EXPECTED = {"wait": 0}
-
-
-def pypod_argv() -> tuple[str, ...]:
-    """Return the command that starts pypod as a user would: the installed script, or the module."""
-    script = os.path.join(os.path.dirname(sys.executable), "pypod")
-    return (script,) if os.path.exists(script) else (sys.executable, "-m", "pypod")
-
 
 def _label(command: str) -> str:
     words = command.replace("{n}", "").replace(" --rootfs {rootfs}:O", "").replace(" --network none", "").split()
@@ -104,7 +94,7 @@ class PypodCommands(Commands):
         self._shell = Shell("pypod")
 
     def __enter__(self) -> Self:
-        self._shell = Shell(*pypod_argv(), "--root", f"{self._place.directory}/pypod")
+        self._shell = Shell(*self._place.install(), "--root", f"{self._place.directory}/pypod")
         return self
 
     def __exit__(self, *_: object) -> None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import shutil
 import subprocess
 from typing import TYPE_CHECKING
 
@@ -19,7 +18,8 @@ if TYPE_CHECKING:
 
 _HERE = os.path.dirname(os.path.abspath(__file__))
 _PAUSE = os.path.join(os.path.dirname(_HERE), "pause")
-_SOURCES = ("perform.c", "mounts.c", "terminal.c", "user.c", "plan.c", "report.c")
+_SHARED = ("perform.c", "mounts.c", "terminal.c", "user.c", "plan.c", "report.c")
+_SOURCES = (os.path.join(_HERE, "floor.c"), *(os.path.join(_PAUSE, name) for name in _SHARED))
 _END_TIMEOUT_S = 10.0
 
 
@@ -39,7 +39,7 @@ class Floor:
         from pypod import Engine
 
         directory = self._place.make("floor")
-        program = _build(self._place)
+        program = self._place.compile("floor-program", *_SOURCES, include=_PAUSE)
         with Engine(f"{self._place.directory}/floor-check") as engine:
             driver = engine.cgroups
             if not driver.clones_into_cgroup:
@@ -99,21 +99,6 @@ class Floor:
             raise Unavailable(process.stderr.read().strip().replace("\n", ", ") or "floor ended without a word")
         for operation, times_us in json.loads(line).items():
             clock.add(operation, *(time_us / 1000 for time_us in times_us))
-
-
-def _build(place: Workspace) -> str:
-    compiler = shutil.which("musl-gcc") or shutil.which("gcc")
-    if compiler is None:
-        raise Unavailable("neither musl-gcc nor gcc is installed")
-    architecture = subprocess.run(("gcc", "-print-multiarch"), capture_output=True, text=True, check=False).stdout
-    program = f"{place.directory}/floor-program"
-    argv = [compiler, "-std=gnu11", "-O2", "-Wall", "-Wextra", "-static", "-s", f"-I{_PAUSE}"]
-    argv += ["-idirafter", "/usr/include", "-idirafter", f"/usr/include/{architecture.strip()}", "-o", program]
-    argv += [f"{_HERE}/floor.c", *(f"{_PAUSE}/{name}" for name in _SOURCES)]
-    done = subprocess.run(argv, capture_output=True, text=True, check=False)
-    if done.returncode != 0:
-        raise Unavailable(f"floor.c does not compile: {done.stderr.strip()[:500]}")
-    return program
 
 
 def _check(engine: Engine, place: Workspace, arguments: list[str], filter_path: str) -> list[str]:

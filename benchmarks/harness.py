@@ -13,7 +13,7 @@ from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Any, Protocol
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Iterator, Sequence
 
 RESULTS = os.path.join(os.path.dirname(os.path.abspath(__file__)), "results")
 _REPOSITORY = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
@@ -247,8 +247,13 @@ def run(argv: Sequence[str], environment: dict[str, str] | None = None, *, expec
     code = os.waitstatus_to_exitcode(status)
     if expect is not None and code != expect:
         said = text.splitlines()[-1] if text else "nothing"
-        raise Unavailable(f"`{' '.join(os.path.basename(word) for word in argv[:1])} {argv[-1]}`: code {code}: {said}")
+        raise Unavailable(f"`{_brief(argv)}` ended with {code}: {said}")
     return elapsed_ms, text
+
+
+def _brief(argv: Sequence[str]) -> str:
+    words = [os.path.basename(word) for word in argv]
+    return " ".join(words if len(words) < 5 else [words[0], "...", *words[-3:]])
 
 
 def _wait(pid: int) -> int:
@@ -369,9 +374,6 @@ def _show(progress: str, number: int, rounds: int) -> None:
 def note_reasons(reasons: dict[str, str]) -> list[str]:
     """Return a note for each contestant that could not take part."""
     return [f"{name} does not take part: {why}" for name, why in reasons.items()]
-
-
-Benchmark = "Callable[[Settings], Report]"
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,6 @@ import sys
 from contextlib import ExitStack
 from typing import TYPE_CHECKING
 
-from benchmarks.commands import pypod_argv
 from benchmarks.harness import PYPOD, Clock, Goal, Report, Settings, compete, note_reasons, rows, run
 from benchmarks.peers import Podman, Shell
 from benchmarks.workspace import Workspace
@@ -40,10 +39,12 @@ class PypodLists:
         self._place = place
         self._sizes = sizes
         self._stack = ExitStack()
+        self._command: tuple[str, ...] = ()
 
     def __enter__(self) -> Self:
         from pypod import Engine
 
+        self._command = self._place.install()
         for size in self._sizes:
             engine = self._stack.enter_context(Engine(self._root(size)))
             for first in range(0, size, _PER_POD):
@@ -64,7 +65,7 @@ class PypodLists:
     def turn(self, clock: Clock) -> None:
         """List each directory."""
         for size in self._sizes:
-            shell = Shell(*pypod_argv(), "--root", self._root(size))
+            shell = Shell(*self._command, "--root", self._root(size))
             for name, words in _COMMANDS.items():
                 clock.add(_operation(name, size), shell(*words))
 
@@ -140,7 +141,7 @@ def measure(settings: Settings) -> Report:
         podman = PodmanLists(place, SIZES[:2] if settings.quick else SIZES, every=settings.choose(2, 2))
         pypod = PypodLists(place, SIZES)
         interpreters = (
-            EmptyPrograms("python", sys.executable, "-c", "pass"),
+            EmptyPrograms("python", f"{place.directory}/venv/bin/python", "-c", "pass"),
             EmptyPrograms("python -I -S", sys.executable, "-I", "-S", "-c", "pass"),
             EmptyPrograms("true (C)", os.path.realpath("/bin/true")),
         )

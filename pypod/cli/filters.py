@@ -41,7 +41,7 @@ def compile_filters(
     tests: list[Test[Row]] = []
     for name, values in filters.items():
         if name not in table:
-            raise InvalidSpec("--filter", f"{name} is an invalid filter", hint=f"one of {', '.join(sorted(table))}")
+            raise InvalidSpec("--filter", f"{name} is an invalid filter")
         tests.append(table[name](values))
     return combine(tests)
 
@@ -97,7 +97,7 @@ def moment_ns(values: Sequence[str]) -> int:
     from pypod.cli.times import parse_moment_ns
 
     if len(values) != 1:
-        raise InvalidSpec("--filter", "until filter must have exactly one value")
+        raise InvalidSpec("--filter", "specify exactly one timestamp for until")
     try:
         return parse_moment_ns(values[0], time_ns())
     except ValueError as error:

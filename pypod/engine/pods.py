@@ -202,27 +202,26 @@ class Pod:
         stopping.stop_all(engine, members, timeout)
         with Lock(engine.layout.pod(self.id), without_space=True):
             # whoever joined in between is a member now; nobody can any more once the lock is ours and the row gone
-            late = self._members()
-            stopping.stop_all(engine, late, timeout)
+            everyone = records.all_containers(engine.database, pod_id=self.id)
+            stopping.stop_all(engine, [one for one in everyone if one.kind == records.CONTAINER], timeout)
             if record.infra_id:
                 infra.stop(engine, record)
-            everyone = records.all_containers(engine.database, pod_id=self.id)
-            for group in [*(one.cgroup for one in everyone), self._group(record, everyone)]:
+            own = self._group(record)
+            elsewhere = [one.cgroup for one in everyone if not one.cgroup.startswith(f"{own}/")]
+            for group in (*elsewhere, own):
                 engine.cgroups.kill(group)
                 engine.cgroups.remove(group)
             records.remove_pod(engine.database, record)
             directories = [engine.layout.container(one.id) for one in everyone]
             stopping.discard(engine, [*directories, engine.layout.pod(self.id)])
 
-    def _group(self, record: PodRecord, everyone: Sequence[ContainerRecord]) -> str:
+    def _group(self, record: PodRecord) -> str:
         """Return the path of the pod's own cgroup, which outlives its members."""
         from pypod.kernel.cgroups.driver import container_path
 
-        if everyone:
-            return everyone[0].cgroup.rsplit("/", 1)[0]
         try:
             parent = records.pod_spec(record).cgroup_parent
-        except StoreError:
+        except StoreError:  # damaged: the default is the best guess
             parent = ""
         return container_path(parent, record.id, "")
 

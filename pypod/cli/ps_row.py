@@ -1,0 +1,264 @@
+"""One container as a row of ``ps``: every cell, worked out when it is asked for.
+
+The names are podman's placeholders (podman-ps(1)). What a record and a state tell is at hand; what is in the stored
+specification, in the pod or in /proc is fetched for the cell that needs it.
+"""
+
+from __future__ import annotations
+
+from pypod.cli.gotemplate import Struct
+from pypod.cli.output import Column, go_time, human_ago, human_size
+from pypod.store.records import INFRA
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from typing import Any
+
+    from pypod.engine.engine import Engine
+    from pypod.model.container import ContainerSpec, ContainerState
+    from pypod.store.records import ContainerRecord, PodRecord
+
+__all__ = ["COLUMNS", "FIELDS", "INFRA_IMAGE", "NS_COLUMNS", "POD_COLUMNS", "SIZE_COLUMN", "TITLES", "Listing", "Row"]
+
+INFRA_IMAGE = "pypod/infra"
+_SECOND_NS = 1_000_000_000
+_NEVER_S = -62135596800  # what Go makes of a time that was never set
+_COMMAND_LIMIT = 17
+_SHORT = 12
+
+
+class Listing:
+    """What the rows of one listing share: the engine, the moment, the wishes, and what was fetched for one of them."""
+
+    __slots__ = ("_pods", "engine", "now_ns", "pods", "size", "truncate")
+
+    def __init__(self, engine: Engine, now_ns: int, *, truncate: bool, size: bool, pods: bool) -> None:
+        self.engine = engine
+        self.now_ns = now_ns
+        self.truncate = truncate
+        self.size = size
+        self.pods = pods
+        self._pods: dict[str, PodRecord] | None = None
+
+    def pod(self, identifier: str) -> PodRecord | None:
+        """Return a pod, None when it is gone or there is none."""
+        if not identifier:
+            return None
+        if self._pods is None:
+            from pypod.store.records import all_pods
+
+            self._pods = {record.id: record for record in all_pods(self.engine.database)}
+        return self._pods.get(identifier)
+
+    def ago(self, moment_ns: int) -> str:
+        """Return how long ago a moment was, in words."""
+        return human_ago((self.now_ns - moment_ns) / _SECOND_NS)
+
+
+class Row(Struct):
+    """A container; ``row["ID"]`` is a cell."""
+
+    type_name = "containers.psReporter"
+
+    def __init__(self, record: ContainerRecord, state: ContainerState, listing: Listing) -> None:
+        self.record = record
+        self.state = state
+        self.listing = listing
+        self._spec: ContainerSpec | None = None
+
+    def __missing__(self, key: str) -> Any:
+        value = self[key] = FIELDS[key](self)
+        return value
+
+    @property
+    def spec(self) -> ContainerSpec | None:
+        """What was asked; None for an infra, which has its pod's."""
+        if self._spec is None and self.record.kind != INFRA:
+            from pypod.store.records import container_spec
+
+            self._spec = container_spec(self.record)
+        return self._spec
+
+    @property
+    def labels(self) -> dict[str, str]:
+        """The labels; an infra has its pod's."""
+        if self.spec is not None:
+            return dict(self.spec.labels)
+        from pypod.store.records import pod_spec
+
+        pod = self.listing.pod(self.record.pod_id)
+        return dict(pod_spec(pod).labels) if pod is not None else {}
+
+    @property
+    def exit_code(self) -> int:
+        """The exit code, -1 when nobody saw it, 0 before there is one."""
+        return (self.state.exit_code or 0) if self.state.exit_code_known else -1
+
+    @property
+    def written_bytes(self) -> int:
+        """The size of the writable layer."""
+        from pypod.engine.inspection import writable_bytes
+
+        return writable_bytes(self.listing.engine.layout.container(self.record.id))
+
+    def identifier(self, text: str) -> str:
+        """Return an id as it is to be shown."""
+        return text[:_SHORT] if self.listing.truncate else text
+
+
+def _command(row: Row) -> str:
+    text = row.record.command
+    return f"{text[:_COMMAND_LIMIT]}..." if row.listing.truncate and len(text) > _COMMAND_LIMIT else text
+
+
+def _status(row: Row) -> str:
+    state = row.state
+    # podman counts from the whole second in which it was
+    if state.status == "running":
+        return f"Up {row.listing.ago(state.started_ns // _SECOND_NS * _SECOND_NS)}"
+    if state.status != "exited":
+        return state.status.capitalize()
+    if not state.exit_code_known:
+        return "Exited (unknown)"
+    return f"Exited ({state.exit_code}) {row.listing.ago(state.finished_ns // _SECOND_NS * _SECOND_NS)}"
+
+
+def _size(row: Row) -> str:
+    if not row.listing.size:
+        import sys
+
+        print("Size format requires --size option", file=sys.stderr)
+        return ""
+    return f"{human_size(row.written_bytes, precision=3)} (virtual 0B)"
+
+
+def _pod_name(row: Row) -> str:
+    pod = row.listing.pod(row.record.pod_id)
+    return pod.name if pod is not None else ""
+
+
+_NAMESPACE_FIELDS = {
+    "mnt": "Mnt",
+    "cgroup": "Cgroup",
+    "ipc": "Ipc",
+    "net": "Net",
+    "pid": "Pidns",
+    "uts": "Uts",
+    "user": "User",
+}
+
+
+def _namespaces(row: Row) -> Struct:
+    found = row.listing.engine.proc.namespaces(row.state.pid) if row.state.running else None
+    inodes = {kind: str(inode) for kind, (_, inode) in (found or {}).items()}
+    return Struct({name: inodes.get(kind, "") for kind, name in _NAMESPACE_FIELDS.items()})
+
+
+def _namespace(name: str) -> Callable[[Row], str]:
+    return lambda row: row["Namespaces"][name]  # type: ignore[no-any-return]
+
+
+def _seconds(moment_ns: int) -> int:
+    return moment_ns // _SECOND_NS if moment_ns else _NEVER_S
+
+
+FIELDS: dict[str, Callable[[Row], Any]] = {
+    "AutoRemove": lambda row: bool(row.record.remove),
+    "Cgroup": _namespace("Cgroup"),
+    "Command": _command,
+    "Created": lambda row: go_time(row.record.created_ns),
+    "CreatedAt": lambda row: go_time(row.record.created_ns),
+    "CreatedHuman": lambda row: row.listing.ago(row.record.created_ns),
+    "ExitCode": lambda row: row.exit_code,
+    "Exited": lambda row: row.state.status == "exited",
+    "ExitedAt": lambda row: _seconds(row.state.finished_ns),
+    "ID": lambda row: row.identifier(row.record.id),
+    "IPC": _namespace("Ipc"),
+    "Image": lambda row: INFRA_IMAGE if row.record.kind == INFRA else row.record.image,
+    "ImageID": lambda _: "",
+    "IsInfra": lambda row: row.record.kind == INFRA,
+    "Labels": lambda row: row.labels,
+    "MNT": _namespace("Mnt"),
+    "Mounts": lambda row: [mount.target for mount in row.spec.mounts] if row.spec is not None else [],
+    "NET": _namespace("Net"),
+    "Names": lambda row: row.record.name,
+    "Namespaces": _namespaces,
+    "Networks": lambda _: "",
+    "PIDNS": _namespace("Pidns"),
+    "Pid": lambda row: row.state.pid,
+    "Pod": lambda row: row.identifier(row.record.pod_id),
+    "PodName": _pod_name,
+    "Ports": lambda _: "",
+    "RunningFor": lambda row: row.listing.ago(row.record.created_ns),
+    "Size": _size,
+    "StartedAt": lambda row: _seconds(row.state.started_ns),
+    "State": _status,
+    "Status": _status,
+    "UTS": _namespace("Uts"),
+    "User": _namespace("User"),
+}
+
+# Headings that are not the placeholder's name in words (podman: cmd/podman/containers/ps.go).
+TITLES = {
+    "Cgroup": "cgroupns",
+    "CreatedHuman": "created",
+    "ID": "container id",
+    "IPC": "ipc",
+    "MNT": "mnt",
+    "NET": "net",
+    "PIDNS": "pidns",
+    "Pod": "pod id",
+    "PodName": "podname",
+    "RunningFor": "running for",
+    "UTS": "uts",
+    "User": "userns",
+}
+
+
+def _columns(text: str) -> tuple[Column, ...]:
+    pairs = (entry.partition("=")[::2] for entry in text.split(";"))
+    return tuple(Column(key=key, title=title) for key, title in pairs)
+
+
+COLUMNS = _columns(
+    "ID=CONTAINER ID;Image=IMAGE;Command=COMMAND;CreatedHuman=CREATED;Status=STATUS;Ports=PORTS;Names=NAMES"
+)
+NS_COLUMNS = _columns(
+    "ID=CONTAINER ID;Names=NAMES;Pid=PID;Cgroup=CGROUPNS;IPC=IPC;MNT=MNT;NET=NET;PIDNS=PIDNS;User=USERNS;UTS=UTS"
+)
+POD_COLUMNS = _columns("Pod=POD ID;PodName=PODNAME")
+SIZE_COLUMN = _columns("Size=SIZE")
+
+
+def as_json(row: Row) -> Struct:
+    """Return a row as ``--format json`` shows it: other names, types and order than the placeholders."""
+    record, spec, listing = row.record, row.spec, row.listing
+    size = Struct(rootFsSize=0, rwSize=row.written_bytes) if listing.size else None
+    namespaces = Struct((name, inode) for name, inode in row["Namespaces"].items() if inode) if listing.pods else None
+    return Struct(
+        AutoRemove=bool(record.remove),
+        Command=list(spec.command) if spec is not None else None,
+        CreatedAt=row["CreatedHuman"],
+        Exited=row["Exited"],
+        ExitedAt=row["ExitedAt"],
+        ExitCode=row.exit_code,
+        Id=record.id,
+        Image=row["Image"],
+        ImageID="",
+        IsInfra=row["IsInfra"],
+        Labels=row.labels or None,
+        Mounts=row["Mounts"],
+        Names=[record.name],
+        Namespaces=namespaces,
+        Networks=[],
+        Pid=row.state.pid,
+        Pod=record.pod_id,
+        PodName=row["PodName"] if listing.pods else "",
+        Ports=None,
+        Size=size,
+        StartedAt=row["StartedAt"],
+        State=row.state.status,
+        Status=row["Status"],
+        Created=record.created_ns // _SECOND_NS,
+    )

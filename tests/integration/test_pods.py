@@ -1,0 +1,410 @@
+"""The life of a pod and its members: states, shared namespaces, owners, removal."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from pathlib import Path
+
+import pytest
+
+from pypod import (
+    CommandNotFound,
+    Engine,
+    InvalidSpec,
+    NoSuchContainer,
+    NoSuchPod,
+    Pod,
+    PodBroken,
+    WrongState,
+)
+from tests.facts import created_nothing, is_there, members, output, wait_for_output, wait_until
+
+pytestmark = pytest.mark.root
+
+SLEEP = ("sleep", "1000")
+SHARED = ("net", "ipc", "uts")
+
+
+class TestStates:
+    def test_each_step(self, engine, busybox) -> None:
+        pod = engine.pods.create("p")
+        assert pod.status == "Created"
+        assert pod.state().infra.status == "created"
+        pod.start()
+        assert (pod.status, pod.containers()) == ("Running", [])
+        infra = pod.state().infra
+        assert Path(f"/proc/{infra.pid}/comm").read_text() == "pypod-infra\n"
+        assert members(engine, pod.infra) == {infra.pid}
+        first, second = (pod.run(SLEEP, rootfs=busybox) for _ in range(2))
+        assert pod.status == "Running"
+        assert [identifier for identifier, _ in pod.state().members] == [first.id, second.id]
+        first.stop(timeout=0)
+        assert pod.status == "Degraded"
+        second.stop(timeout=0)
+        assert pod.status == "Degraded"  # the infra runs on, as podman's
+        pod.stop(timeout=0)
+        assert (pod.status, pod.state().infra.exit_code) == ("Exited", 0)
+        assert not is_there(infra.pid)
+        pod.start()
+        assert pod.status == "Running"
+        assert first.state().running
+        assert second.state().running
+        pod.restart(timeout=0)
+        assert pod.status == "Running"
+        pod.kill()
+        wait_until(lambda: pod.status == "Degraded")
+        with pytest.raises(WrongState, match="no running containers"):
+            pod.kill()
+        pod.remove()
+        assert created_nothing(engine)
+        with pytest.raises(NoSuchPod) as caught:
+            pod.state()
+        assert caught.value.ref == "p"
+
+    def test_a_member_that_has_ended_by_itself(self, engine, busybox) -> None:
+        pod = engine.pods.create()
+        assert pod.run(["true"], rootfs=busybox).wait() == 0
+        assert pod.status == "Degraded"
+        pod.stop()
+        assert pod.status == "Exited"
+
+    def test_without_an_infra(self, engine, busybox) -> None:
+        pod = engine.pods.create(infra=False)
+        assert (pod.infra, pod.status) == (None, "Created")
+        with pytest.raises(WrongState, match="no infra"):
+            pod.enter("net")
+        one, two = (pod.run(SLEEP, rootfs=busybox) for _ in range(2))
+        assert pod.status == "Running"
+        assert one.namespaces()["net"] != two.namespaces()["net"]
+        pod.stop(timeout=0)
+        assert pod.status == "Exited"
+
+    def test_a_pod_s_cgroup_goes_with_it(self, engine, busybox) -> None:
+        """Also when no member is left whose path would tell where it is."""
+        for parent in ("", "/of-my-own"):
+            pod = engine.pods.create(infra=False, cgroup_parent=parent)
+            member = pod.run(["true"], rootfs=busybox)
+            above = Path(engine.cgroups.tracking_directory(member.record().cgroup)).parent
+            assert above.name == pod.id
+            member.wait()
+            member.remove()
+            assert above.is_dir()
+            pod.remove()
+            assert not above.exists()
+        above.parent.rmdir()
+
+    def test_start_and_stop_are_idempotent(self, engine, busybox) -> None:
+        pod = engine.pods.create()
+        pod.stop()
+        member = pod.run(SLEEP, rootfs=busybox)
+        before = pod.state()
+        pod.start()
+        assert pod.state() == before
+        pod.stop(timeout=0)
+        ended = pod.state()
+        pod.stop(timeout=0)
+        assert pod.state() == ended
+        pod.remove()
+        pod.remove(force=True)
+        member.remove()
+
+    def test_a_running_member_keeps_it_from_removal(self, engine, busybox) -> None:
+        pod = engine.pods.create("kept")
+        member = pod.run(SLEEP, rootfs=busybox)
+        with pytest.raises(WrongState, match="cannot be removed without force") as caught:
+            pod.remove()
+        assert caught.value.ref == "kept"
+        assert pod.status == "Running"
+        pid, infra = member.state().pid, pod.state().infra.pid
+        pod.remove(force=True, timeout=0)
+        assert not is_there(pid)
+        assert not is_there(infra)
+        assert created_nothing(engine)
+        with pytest.raises(NoSuchContainer):
+            member.state()
+
+    def test_members_stop_side_by_side(self, engine, busybox) -> None:
+        pod = engine.pods.create()
+        script = "trap : TERM; echo ready; while :; do sleep 0.01; done"
+        for member in [pod.run(["sh", "-c", script], rootfs=busybox) for _ in range(4)]:
+            wait_for_output(member, b"ready")
+        before = time.monotonic()
+        pod.stop(timeout=0.5)
+        assert 0.5 <= time.monotonic() - before < 1.5
+        assert [state.exit_code for _, state in pod.state().members] == [137] * 4
+
+    def test_run_that_fails_leaves_no_member(self, engine, busybox) -> None:
+        pod = engine.pods.create()
+        with pytest.raises(CommandNotFound):
+            pod.run(["nothing"], rootfs=busybox)
+        assert pod.containers() == []
+        assert pod.status == "Running"
+
+    def test_labels_and_spec(self, engine) -> None:
+        pod = engine.pods.create("p", labels={"b": "2", "a": "1"}, hostname="h")
+        assert pod.spec().labels == (("a", "1"), ("b", "2"))
+        assert (pod.spec().hostname, pod.name, engine.pods.get("p")) == ("h", "p", pod)
+
+
+class TestSharing:
+    def test_of_namespaces(self, engine, busybox) -> None:
+        pod = engine.pods.create("p")
+        for _ in range(2):
+            pod.run(SLEEP, rootfs=busybox)
+        table = pod.namespaces()
+        own = {kind: os.stat(f"/proc/self/ns/{kind}").st_ino for kind in table}
+        distinct = {kind: len(set(row.values())) for kind, row in table.items()}
+        assert {kind: len(row) for kind, row in table.items()} == dict.fromkeys(table, 3)
+        assert distinct == {
+            **dict.fromkeys((*SHARED, "user", "time"), 1),
+            **dict.fromkeys(("mnt", "pid", "cgroup"), 3),
+        } | {"cgroup": distinct["cgroup"]}
+        for kind in SHARED:
+            assert own[kind] not in table[kind].values()
+
+    def test_of_localhost_hostname_and_memory(self, engine, busybox) -> None:
+        pod = engine.pods.create("mipod")
+        server = pod.run(["nc", "-l", "-p", "8080", "-e", "echo", "hello"], rootfs=busybox)
+        wait_until(lambda: b":1F90 " in server.exec(["cat", "/proc/net/tcp", "/proc/net/tcp6"]).stdout)
+        client = pod.run(["sh", "-c", "nc localhost 8080; hostname; cat /dev/shm/note"], rootfs=busybox)
+        assert client.wait(10) == 1
+        assert output(client, "stdout") == b"hello\nmipod\n"
+        other = pod.run(["sh", "-c", "echo memory > /dev/shm/note"], rootfs=busybox)
+        assert other.wait() == 0
+        client.restart(timeout=0)
+        wait_until(lambda: output(client, "stdout").endswith(b"mipod\nmemory\n"))
+
+    def test_of_processes(self, engine, busybox) -> None:
+        pod = engine.pods.create(share="ipc,net,uts,pid")
+        one, two = (pod.run(SLEEP, rootfs=busybox) for _ in range(2))
+        assert one.namespaces()["pid"] == two.namespaces()["pid"]
+        assert one.exec(["ps"]).stdout.count(b"sleep 1000") == 2
+        one.stop(timeout=0)
+        assert two.state().running
+
+    def test_enter(self, engine) -> None:
+        pod = engine.pods.create("inside")
+        pod.start()
+        home = os.readlink("/proc/thread-self/ns/net")
+        with pod.enter("net", "uts"):
+            assert os.uname().nodename == "inside"
+            table = Path("/proc/thread-self/net/dev").read_text().splitlines()[2:]
+            assert [line.partition(":")[0].strip() for line in table] == ["lo"]
+        assert os.readlink("/proc/thread-self/ns/net") == home
+        with pytest.raises(InvalidSpec) as caught:
+            pod.enter("pid")
+        assert caught.value.argument == "kinds"
+        pod.stop()
+        with pytest.raises(WrongState):
+            pod.enter("net")
+
+    def test_enter_is_of_one_thread(self, engine) -> None:
+        pod = engine.pods.create()
+        pod.start()
+        home = os.readlink("/proc/thread-self/ns/net")
+        seen: list[str] = []
+        with pod.enter("net"):
+            thread = threading.Thread(target=lambda: seen.append(os.readlink("/proc/thread-self/ns/net")))
+            thread.start()
+            thread.join()
+        # a new thread takes its maker's namespaces; the main thread came back
+        assert os.readlink("/proc/thread-self/ns/net") == home
+        assert seen != [home]
+
+
+class TestBlocks:
+    def test_removed_at_the_end_and_after_an_exception(self, engine, busybox) -> None:
+        with Pod.create("p", engine=engine) as pod:
+            member = pod.run(SLEEP, rootfs=busybox)
+            pids = [member.state().pid, pod.state().infra.pid]
+        assert [pid for pid in pids if is_there(pid)] == []
+        with contextlib.suppress(ZeroDivisionError), Pod.create("p", engine=engine) as pod:
+            member = pod.run(SLEEP, rootfs=busybox)
+            pids = [member.state().pid, pod.state().infra.pid]
+            1 / 0  # noqa: B018
+        assert [pid for pid in pids if is_there(pid)] == []
+        assert created_nothing(engine)
+
+
+OWNER = """
+import sys, time
+from pypod import Engine
+engine = Engine(sys.argv[1])
+pod = engine.pods.create("of-owner", ephemeral=True)
+member = pod.run(["sleep", "1000"], rootfs=sys.argv[2])
+alone = engine.containers.run(["sleep", "1000"], rootfs=sys.argv[2], ephemeral=True)
+kept = engine.pods.create("kept")
+member_kept = kept.run(["sleep", "1000"], rootfs=sys.argv[2])
+block = engine.pods.create("block")
+with block:
+    inside = block.run(["sleep", "1000"], rootfs=sys.argv[2])
+    states = [pod.state().infra, block.state().infra, *(c.state() for c in (member, alone, inside))]
+    print(*(pid for s in states for pid in (s.pid, s.supervisor_pid) if pid), flush=True)
+    {end}
+"""
+
+
+class TestOwners:
+    @pytest.fixture
+    def run_owner(self, engine, busybox):
+        """Run an owner of ephemeral things; return the pids of their processes and how it is to end."""
+        started = []
+
+        def run(end: str) -> tuple[subprocess.Popen[str], list[int]]:
+            command = [sys.executable, "-c", OWNER.format(end=end), engine.layout.root, busybox]
+            owner = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
+            started.append(owner)
+            return owner, [int(word) for word in owner.stdout.readline().split()]
+
+        yield run
+        for owner in started:
+            owner.kill()
+            owner.wait()
+            owner.stdout.close()
+
+    @pytest.mark.parametrize("end", ["time.sleep(1000)", "import os; os._exit(0)"])
+    def test_end_with_them_whatever_ends_them(self, engine, run_owner, end: str) -> None:
+        owner, pids = run_owner(end)
+        assert len(pids) == 8
+        if "sleep" in end:
+            assert [pid for pid in pids if not is_there(pid)] == []
+            owner.send_signal(signal.SIGKILL)
+        owner.wait()
+        wait_until(lambda: not any(map(is_there, pids)))
+        assert [pod.name for pod in engine.pods.list()] == ["kept"]
+        assert [container.pod.name for container in engine.containers.list(all=True)] == ["kept"]
+        assert engine.pods.get("kept").status == "Running"
+        for name in ("of-owner", "block"):  # collected by the listing, not only hidden
+            assert not engine.pods.exists(name)
+        directories = {path.name for path in Path(engine.layout.root, "containers").iterdir()}
+        kept = engine.pods.get("kept")
+        assert directories == {kept.infra.id, *(member.id for member in kept.containers())}
+
+    def test_live_ones_are_listed(self, engine, run_owner) -> None:
+        run_owner("time.sleep(1000)")
+        assert [pod.name for pod in engine.pods.list()] == ["of-owner", "kept", "block"]
+        assert len(engine.containers.list()) == 4
+
+    def test_of_a_running_container_that_is_taken_over(self, engine, busybox) -> None:
+        """A block around one that runs already: its monitor knows no owner, so the next listing collects it."""
+        code = (
+            "import sys, os; from pypod import Engine; e = Engine(sys.argv[1]); "
+            "e.containers.get('taken').__enter__(); os._exit(0)"
+        )
+        container = engine.containers.run(SLEEP, rootfs=busybox, name="taken")
+        pid = container.state().pid
+        subprocess.run([sys.executable, "-c", code, engine.layout.root], check=True)
+        assert engine.containers.list(all=True) == []
+        assert not is_there(pid)
+        assert created_nothing(engine)
+
+    def test_of_another_boot_are_gone(self, engine, busybox) -> None:
+        from pypod.store import records
+
+        container = engine.containers.create(SLEEP, rootfs=busybox)
+        own = records.Owner(pid=os.getpid(), start_time=engine.proc.start_time(os.getpid()), boot_id=engine.boot_id)
+        records.set_owner(engine.database, "containers", container.id, own)
+        assert engine.containers.list(all=True) == [container]
+        records.set_owner(engine.database, "containers", container.id, own.replace(boot_id="another"))
+        assert engine.containers.list(all=True) == []
+        assert not engine.containers.exists(container.id)
+
+
+class TestRaces:
+    def test_a_member_started_while_the_pod_stops_is_not_left_alone(self, engine, busybox) -> None:
+        """Between the members' end and the infra's somebody may start one: it must not live on in dead namespaces."""
+        pod = engine.pods.create()
+        slow = pod.run(
+            ["sh", "-c", "trap 'sleep 0.2; exit' TERM; echo ready; while :; do sleep 0.01; done"], rootfs=busybox
+        )
+        wait_for_output(slow, b"ready")
+        late = pod.create_container(SLEEP, rootfs=busybox)
+        stopper = threading.Thread(target=lambda: pod.stop(timeout=5))
+        stopper.start()
+        time.sleep(0.05)
+        late.start()
+        stopper.join()
+        assert not late.state().running
+        assert pod.status == "Exited"
+
+    def test_a_member_of_a_pod_that_is_being_removed(self, engine, busybox) -> None:
+        """Whatever comes first: a member that was removed with its pod, or no such pod. Never one without a pod."""
+        for _ in range(10):
+            pod = engine.pods.create()
+            outcomes: list[object] = []
+
+            def create(pod=pod, to=outcomes) -> None:
+                for _ in range(20):
+                    try:
+                        pod.run(SLEEP, rootfs=busybox)
+                    except (NoSuchPod, NoSuchContainer, PodBroken, WrongState) as error:
+                        to.append(error)
+                        return
+
+            thread = threading.Thread(target=create)
+            thread.start()
+            time.sleep(0.01)
+            pod.remove(force=True, timeout=0)
+            thread.join()
+            assert len(outcomes) == 1
+            assert created_nothing(engine)
+
+
+WRONG = [
+    ("share", {"share": "nonsense"}, "--share"),
+    ("infra name without infra", {"infra": False, "infra_name": "x"}, "--infra-name"),
+    ("infra command without infra", {"infra": False, "infra_command": ["x"]}, "--infra-command"),
+    ("hostname without infra", {"infra": False, "hostname": "x"}, "--hostname"),
+    ("infra name", {"infra_name": "-x"}, "--infra-name"),
+    ("hostname", {"hostname": "a b"}, "--hostname"),
+    ("network", {"network": "bridge"}, "--network"),
+    ("network of another", {"network": "container:x"}, "--network"),
+    ("sysctl of the host", {"sysctls": {"kernel.panic": "1"}}, "--sysctl"),
+    ("sysctl of what is not shared", {"share": "uts", "sysctls": {"net.core.somaxconn": "1"}}, "--sysctl"),
+    ("host entry", {"add_hosts": ["x"]}, "--add-host"),
+    ("cgroup parent", {"cgroup_parent": "/a/../b"}, "--cgroup-parent"),
+]
+
+
+@pytest.mark.parametrize(("options", "argument"), [case[1:] for case in WRONG], ids=[case[0] for case in WRONG])
+def test_a_wrong_argument_is_named_and_nothing_created(engine, options, argument: str) -> None:
+    with pytest.raises(InvalidSpec) as caught:
+        engine.pods.create("p", **options)
+    assert caught.value.argument == argument
+    assert created_nothing(engine)
+
+
+def test_a_member_cannot_have_what_is_the_pod_s(engine, busybox) -> None:
+    pod = engine.pods.create(share="net,uts")
+    for options, argument in (
+        ({"hostname": "own"}, "--hostname"),
+        ({"add_hosts": ["a:1.2.3.4"]}, "--add-host"),
+        ({"ipc": "pod"}, "--ipc"),
+        ({"sysctls": {"net.core.somaxconn": "1"}}, "--sysctl"),
+    ):
+        with pytest.raises(InvalidSpec) as caught:
+            pod.create_container(SLEEP, rootfs=busybox, **options)
+        assert caught.value.argument == argument
+    assert pod.containers() == []
+
+
+def test_the_default_engine_is_where_the_variable_says(tmp_path, monkeypatch, busybox) -> None:
+    from pypod import Container
+
+    monkeypatch.setenv("PYPOD_ROOT", str(tmp_path / "own"))
+    pod = Pod.create("p")
+    assert (Pod.get("p"), Pod.list()) == (pod, [pod])
+    container = Container.run(["true"], rootfs=busybox, name="c")
+    assert container.wait() == 0
+    assert (Container.get("c"), Container.list(), Container.list(all=True)) == (container, [], [container])
+    with Engine() as engine:
+        assert engine.layout.root == str(tmp_path / "own")
+        assert engine.pods.list() == [pod]
+    container.remove()
+    pod.remove()
