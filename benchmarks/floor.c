@@ -45,7 +45,7 @@ enum { ID = 64, STATUS_START = 192, STATUS_EXIT = 64, CONTAINERS = 2, DEAD_TRIES
 
 static const char *directory, *rootfs, *groups, *libexec, *mode;
 static struct argument filter;
-static int own_pid_namespace;
+static int own_pid_namespace, monitors;
 static long last_id;
 
 /* A plan made in memory. */
@@ -262,6 +262,8 @@ static void infra_plan(struct list *list, const struct pod *pod)
 	ADD(list, mount, "tmpfs", "shm", "/dev/shm", "14", "mode=1777", "size=65536000");
 	ADD(list, pivot);
 	ADD(list, read_only_root);
+	ADD(list, no_new_privileges);
+	ADD(list, capabilities, "0", "0", "0", "0", "0");
 	ADD(list, execute_file, words(list, "%s/pause", libexec), "floor-infra");
 }
 
@@ -286,18 +288,25 @@ static void process_plan(struct list *list, const char *const command[])
 	add(list, OP_execute, command);
 }
 
+static bool is_hybrid(void)
+{
+	return !strcmp(mode, "hybrid");
+}
+
 static void file_systems(struct list *list)
 {
-	bool hybrid = !strcmp(mode, "hybrid");
-
 	ADD(list, mount, "proc", "proc", "/proc", "14");
 	ADD(list, mount, "tmpfs", "tmpfs", "/dev", "34", "mode=755", "size=65536k");
 	ADD(list, mount, "sysfs", "sysfs", "/sys", "15");
 	ADD(list, mount, "devpts", "devpts", "/dev/pts", "10", "ptmxmode=0666", "mode=0620", "gid=5");
 	ADD(list, mount, "mqueue", "mqueue", "/dev/mqueue", "14");
-	if (hybrid)
+}
+
+static void cgroups(struct list *list)
+{
+	if (is_hybrid())
 		ADD(list, mount, "tmpfs", "tmpfs", "/sys/fs/cgroup", "14", "mode=755");
-	ADD(list, mount, "cgroup2", "cgroup2", hybrid ? "/sys/fs/cgroup/unified" : "/sys/fs/cgroup", "15");
+	ADD(list, mount, "cgroup2", "cgroup2", is_hybrid() ? "/sys/fs/cgroup/unified" : "/sys/fs/cgroup", "15");
 }
 
 static void devices(struct list *list)
@@ -352,12 +361,15 @@ static void container_plan(struct list *list, const struct pod *pod, const struc
 	file_systems(list);
 	for (int i = 0; i < 4; i++)
 		ADD(list, bind, slots[i], files[i][1], "0", words(list, "%d", MS_PRIVATE), "0");
+	cgroups(list);
 	ADD(list, bind, "0", "/dev/shm", "14", "0", "0");
 	devices(list);
 	for (unsigned i = 0; i < sizeof masked / sizeof *masked; i++)
 		ADD(list, mask, masked[i]);
 	for (unsigned i = 0; i < sizeof read_only / sizeof *read_only; i++)
 		ADD(list, read_only, read_only[i]);
+	if (is_hybrid())
+		ADD(list, read_only, "/sys/fs/cgroup");
 	ADD(list, pivot);
 	process_plan(list, (const char *const[]){ "sleep", "1000", NULL });
 }
@@ -490,7 +502,7 @@ static void container_start(struct pod *pod, struct container *container)
 	}
 	int group = make_group(pod, container);
 	MUST(pipe2(ready, O_CLOEXEC));
-	container->monitor = MUST(clone_process(0, -1));
+	container->monitor = MUST(clone_process(0, monitors));
 	if (container->monitor == 0)
 		monitor(pod, container, group, ready[1]);
 	close(ready[1]);
@@ -692,10 +704,14 @@ int main(int argc, char **argv)
 		MUST(mkdir(path, 0700));
 	}
 	MUST(mkdir(groups, 0755));
+	snprintf(path, sizeof path, "%s/monitors", groups);
+	MUST(mkdir(path, 0755));
+	monitors = MUST(open(path, O_PATH | O_DIRECTORY | O_CLOEXEC));
 	for (long i = 0; argc > 7 && i < atol(argv[7]); i++)
 		repetition();
 	while (argc <= 7 && fgets(line, sizeof line, stdin))
 		repetition();
+	MUST(rmdir(path));
 	MUST(rmdir(groups));
 	return 0;
 }

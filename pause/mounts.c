@@ -295,7 +295,7 @@ static void device(struct process *process, const struct record *record)
 	const char *path = text(record, 0);
 	int parent = parent_of(process, path, name);
 
-	int made = mknodat(parent, name, S_IFCHR | number(record, 3), makedev(number(record, 1), number(record, 2)));
+	int made = mknodat(parent, name, number(record, 3), makedev(number(record, 1), number(record, 2)));
 	if (made < 0 && errno != EPERM)
 		fail(process, "mknodat");
 	close(parent);

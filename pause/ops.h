@@ -39,7 +39,7 @@
 	X(45, bind)           /* SLOT TARGET ATTRIBUTES PROPAGATION RECURSIVE */ \
 	X(46, directory)      /* TARGET */ \
 	X(47, symlink)        /* TEXT TARGET */ \
-	X(48, device)         /* TARGET MAJOR MINOR MODE */ \
+	X(48, device)         /* TARGET MAJOR MINOR MODE, with the bits of the type */ \
 	X(49, console)        /* BIND: open the terminal; with 1 its terminal's slave on /dev/console */ \
 	X(50, sysctl)         /* KEY VALUE */ \
 	X(51, mask)           /* TARGET: hide */ \

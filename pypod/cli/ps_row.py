@@ -19,7 +19,18 @@ if TYPE_CHECKING:
     from pypod.model.container import ContainerSpec, ContainerState
     from pypod.store.records import ContainerRecord, PodRecord
 
-__all__ = ["COLUMNS", "FIELDS", "INFRA_IMAGE", "NS_COLUMNS", "POD_COLUMNS", "SIZE_COLUMN", "TITLES", "Listing", "Row"]
+__all__ = [
+    "COLUMNS",
+    "FIELDS",
+    "INFRA_IMAGE",
+    "NS_COLUMNS",
+    "POD_COLUMNS",
+    "SIZE_COLUMN",
+    "TITLES",
+    "Listing",
+    "Row",
+    "as_json",
+]
 
 INFRA_IMAGE = "pypod/infra"
 _SECOND_NS = 1_000_000_000
@@ -29,16 +40,15 @@ _SHORT = 12
 
 
 class Listing:
-    """What the rows of one listing share: the engine, the moment, the wishes, and what was fetched for one of them."""
+    """What the rows of one listing share: the engine, the moment, and the pods once one of them was asked for."""
 
-    __slots__ = ("_pods", "engine", "now_ns", "pods", "size", "truncate")
+    __slots__ = ("_pods", "engine", "now_ns", "size", "truncate")
 
-    def __init__(self, engine: Engine, now_ns: int, *, truncate: bool, size: bool, pods: bool) -> None:
+    def __init__(self, engine: Engine, now_ns: int, *, truncate: bool = True, size: bool = False) -> None:
         self.engine = engine
         self.now_ns = now_ns
         self.truncate = truncate
         self.size = size
-        self.pods = pods
         self._pods: dict[str, PodRecord] | None = None
 
     def pod(self, identifier: str) -> PodRecord | None:
@@ -216,26 +226,40 @@ TITLES = {
 }
 
 
-def _columns(text: str) -> tuple[Column, ...]:
-    pairs = (entry.partition("=")[::2] for entry in text.split(";"))
-    return tuple(Column(key=key, title=title) for key, title in pairs)
-
-
-COLUMNS = _columns(
-    "ID=CONTAINER ID;Image=IMAGE;Command=COMMAND;CreatedHuman=CREATED;Status=STATUS;Ports=PORTS;Names=NAMES"
+COLUMNS, NS_COLUMNS, POD_COLUMNS, SIZE_COLUMN = (
+    tuple(Column(key=key, title=title) for key, title in pairs)
+    for pairs in (
+        (
+            ("ID", "CONTAINER ID"),
+            ("Image", "IMAGE"),
+            ("Command", "COMMAND"),
+            ("CreatedHuman", "CREATED"),
+            ("Status", "STATUS"),
+            ("Ports", "PORTS"),
+            ("Names", "NAMES"),
+        ),
+        (
+            ("ID", "CONTAINER ID"),
+            ("Names", "NAMES"),
+            ("Pid", "PID"),
+            ("Cgroup", "CGROUPNS"),
+            ("IPC", "IPC"),
+            ("MNT", "MNT"),
+            ("NET", "NET"),
+            ("PIDNS", "PIDNS"),
+            ("User", "USERNS"),
+            ("UTS", "UTS"),
+        ),
+        (("Pod", "POD ID"), ("PodName", "PODNAME")),
+        (("Size", "SIZE"),),
+    )
 )
-NS_COLUMNS = _columns(
-    "ID=CONTAINER ID;Names=NAMES;Pid=PID;Cgroup=CGROUPNS;IPC=IPC;MNT=MNT;NET=NET;PIDNS=PIDNS;User=USERNS;UTS=UTS"
-)
-POD_COLUMNS = _columns("Pod=POD ID;PodName=PODNAME")
-SIZE_COLUMN = _columns("Size=SIZE")
 
 
-def as_json(row: Row) -> Struct:
+def as_json(row: Row, *, namespaces: bool, pods: bool) -> Struct:
     """Return a row as ``--format json`` shows it: other names, types and order than the placeholders."""
-    record, spec, listing = row.record, row.spec, row.listing
-    size = Struct(rootFsSize=0, rwSize=row.written_bytes) if listing.size else None
-    namespaces = Struct((name, inode) for name, inode in row["Namespaces"].items() if inode) if listing.pods else None
+    record, spec = row.record, row.spec
+    inodes = row["Namespaces"].items() if namespaces else ()
     return Struct(
         AutoRemove=bool(record.remove),
         Command=list(spec.command) if spec is not None else None,
@@ -250,13 +274,13 @@ def as_json(row: Row) -> Struct:
         Labels=row.labels or None,
         Mounts=row["Mounts"],
         Names=[record.name],
-        Namespaces=namespaces,
+        Namespaces=Struct((name, inode) for name, inode in inodes if inode),
         Networks=[],
         Pid=row.state.pid,
         Pod=record.pod_id,
-        PodName=row["PodName"] if listing.pods else "",
+        PodName=row["PodName"] if pods else "",
         Ports=None,
-        Size=size,
+        Size=Struct(rootFsSize=0, rwSize=row.written_bytes) if row.listing.size else None,
         StartedAt=row["StartedAt"],
         State=row.state.status,
         Status=row["Status"],

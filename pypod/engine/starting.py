@@ -314,16 +314,16 @@ def _overlay_options(lower: str, directory: str) -> str:
     return f"lowerdir={below},upperdir={own}/upper,workdir={own}/work,volatile"
 
 
-def _host_devices() -> tuple[tuple[str, int, int], ...]:
-    """Return the device nodes directly in /dev, for --privileged."""
+def _host_devices() -> tuple[tuple[str, int, int, int], ...]:
+    """Return path, major, minor and mode of the devices directly in /dev, for --privileged."""
     import stat
 
     found = []
     standard = {"null", "zero", "full", "random", "urandom", "tty", "console", "ptmx"}
     for entry in os.scandir("/dev"):
-        if entry.name in standard or entry.is_symlink():
+        if entry.name in standard:
             continue
         status = entry.stat(follow_symlinks=False)
-        if stat.S_ISCHR(status.st_mode):
-            found.append((entry.path, os.major(status.st_rdev), os.minor(status.st_rdev)))
+        if stat.S_ISCHR(status.st_mode) or stat.S_ISBLK(status.st_mode):
+            found.append((entry.path, os.major(status.st_rdev), os.minor(status.st_rdev), status.st_mode))
     return tuple(sorted(found))

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 # Joined or made in the child; pid and user count before the clone, mnt and cgroup have operations of their own.
 _IN_CHILD = CLONE_NEWNET | CLONE_NEWIPC | CLONE_NEWUTS
 _PROPAGATIONS = {"private": MS_PRIVATE, "rprivate": MS_PRIVATE, "slave": MS_SLAVE, "rslave": MS_SLAVE}
+_CHARACTER = 0o020000  # S_IFCHR of inode(7)
 _DEVICES = (("null", 1, 3), ("zero", 1, 5), ("full", 1, 7), ("random", 1, 8), ("urandom", 1, 9), ("tty", 5, 0))
 _LINKS = (
     ("/proc/self/fd", "/dev/fd"),
@@ -71,7 +72,7 @@ class Surroundings(Value):
     seccomp: bytes = b""
     seccomp_flags: int = 0
     create_cwd: bool = False
-    devices: tuple[tuple[str, int, int], ...] = ()
+    devices: tuple[tuple[str, int, int, int], ...] = ()
     keyring: str = ""
 
 
@@ -173,8 +174,8 @@ def _mounts(config: dict[str, Any], around: Surroundings) -> list[Op]:
 def _devices(config: dict[str, Any], around: Surroundings) -> list[Op]:
     ops: list[Op] = []
     if not any(mount["destination"] == "/dev" and mount["type"] == "bind" for mount in config["mounts"]):
-        ops = [Op("device", f"/dev/{name}", major, minor, 0o666) for name, major, minor in _DEVICES]
-        ops += [Op("device", path, major, minor, 0o666) for path, major, minor in around.devices]
+        ops = [Op("device", f"/dev/{name}", major, minor, _CHARACTER | 0o666) for name, major, minor in _DEVICES]
+        ops += [Op("device", path, major, minor, mode) for path, major, minor, mode in around.devices]
         ops += [Op("symlink", text, target) for text, target in _LINKS]
     return [*ops, Op("console", 1)] if config["process"]["terminal"] else ops
 
