@@ -42,6 +42,7 @@ SCENARIO = (
     "pod rm -f -t 0 p{n}",
 )
 
+
 def _label(command: str) -> str:
     words = command.replace("{n}", "").replace(" --rootfs {rootfs}:O", "").replace(" --network none", "").split()
     return " ".join(words)

@@ -5,7 +5,8 @@
  *
  * One repetition makes a pod and starts a container in it, runs `true` in the container, stops and removes it, starts
  * two more, and removes the pod with both. Without REPETITIONS there is one for each line of standard input. Each
- * prints a line of JSON: operation, microseconds. With 0 repetitions the operations of the three plans are printed.
+ * prints a line of JSON: operation, microseconds. With 0 repetitions the operations of the three plans are printed, a
+ * line for each: plan, operation, arguments, with tabs between.
  *
  * Honest: what happens inside a new process is done by the code that pypod uses (pause/perform.c, mounts.c, user.c), so
  * no mount or check is missing; a benchmark compares the lists below with pypod's plans before it measures. What is
@@ -322,7 +323,7 @@ static void devices(struct list *list)
 	};
 
 	for (unsigned i = 0; i < sizeof nodes / sizeof *nodes; i++)
-		ADD(list, device, nodes[i][0], nodes[i][1], nodes[i][2], "438");
+		ADD(list, device, nodes[i][0], nodes[i][1], nodes[i][2], "8630" /* S_IFCHR, 0666 */);
 	for (unsigned i = 0; i < sizeof links / sizeof *links; i++)
 		ADD(list, symlink, links[i][0], links[i][1]);
 }
@@ -458,10 +459,10 @@ static noreturn void monitor(struct pod *pod, struct container *container, int g
 	int signals = MUST(signalfd(-1, &child, SFD_CLOEXEC));
 	prctl(PR_SET_CHILD_SUBREAPER, 1);
 	int null = MUST(open("/dev/null", O_RDWR | O_CLOEXEC));
-	for (int fd = 0; fd < 3; fd++) /* the caller's: it must see their end without us */
-		dup2(null, fd);
 	container_plan(&list, pod, container);
 	int file = start(container, &list, group, (int[]){ null, out[1], err[1] }, &pod->infra, getpid(), true);
+	for (int fd = 0; fd < 3; fd++) /* the caller's: it must see their end without us */
+		dup2(null, fd);
 	close(out[1]);
 	close(err[1]);
 	started.pid = container->pid;
@@ -651,10 +652,13 @@ static void repetition(void)
 
 static void print_plan(const char *name, const struct list *list)
 {
-	printf("%s", name);
-	for (uint32_t i = 0; i < list->plan.count; i++)
-		printf(" %u", list->records[i].operation);
-	putchar('\n');
+	for (uint32_t i = 0; i < list->plan.count; i++) {
+		const struct record *record = &list->records[i];
+		printf("%s\t%u", name, record->operation);
+		for (uint32_t j = 0; j < record->count; j++)
+			printf("\t%s", record->operation == OP_seccomp && j == 0 ? "" : text(record, j));
+		putchar('\n');
+	}
 }
 
 static void print_plans(void)

@@ -21,6 +21,10 @@ _PAUSE = os.path.join(os.path.dirname(_HERE), "pause")
 _SHARED = ("perform.c", "mounts.c", "terminal.c", "user.c", "plan.c", "report.c")
 _SOURCES = (os.path.join(_HERE, "floor.c"), *(os.path.join(_PAUSE, name) for name in _SHARED))
 _END_TIMEOUT_S = 10.0
+_ALWAYS_THE_SAME = frozenset(
+    "propagation mount bind device symlink mask read_only resource_limit user umask working_directory "
+    "no_new_privileges capabilities".split()
+)
 
 
 class Floor:
@@ -121,23 +125,30 @@ def _check(engine: Engine, place: Workspace, arguments: list[str], filter_path: 
     finally:
         pod.remove(force=True, timeout=0)
     said = subprocess.run([*arguments, "0"], capture_output=True, text=True, check=True).stdout
+    lines = [line.split("\t") for line in said.splitlines()]
     notes = []
-    for line in said.splitlines():
-        name, *numbers = line.split()
-        notes += _differences(name, [int(number) for number in numbers], plans[name])
+    for name, plan in plans.items():
+        done = [(int(words[1]), tuple(words[2:])) for words in lines if words[0] == name]
+        notes += _differences(name, done, plan)
     return notes
 
 
-def _differences(name: str, done: list[int], plan: Plan) -> list[str]:
+def _differences(name: str, done: list[tuple[int, tuple[str, ...]]], plan: Plan) -> list[str]:
+    """Return what one has and the other has not, and whether the order is another."""
     from pypod.runtime.ops import OPERATIONS
 
     names = {row[0]: operation for operation, row in OPERATIONS.items()}
-    ours = [op.name for op in plan.ops]
-    ours = ours[ours.index("clone") :]
-    theirs = [names[number] for number in done]
-    if ours == theirs:
-        return []
+    start = [op.name for op in plan.ops].index("clone")
+    ours = [_shown(op.name, tuple(map(str, op.arguments))) for op in plan.ops[start:]]
+    theirs = [_shown(names[number], arguments) for number, arguments in done]
     missing = [op for op in dict.fromkeys(ours) if ours.count(op) > theirs.count(op)]
     more = [op for op in dict.fromkeys(theirs) if theirs.count(op) > ours.count(op)]
-    what = [f"lacks {', '.join(missing)}" if missing else "", f"has besides {', '.join(more)}" if more else ""]
-    return [f"the floor's {name} differs from pypod's: {' and '.join(filter(None, what)) or 'another order'}"]
+    what = [f"lacks `{op}`" for op in missing] + [f"has besides `{op}`" for op in more]
+    if not what and ours != theirs:
+        what = ["has another order"]
+    return [f"the floor's {name} plan differs from pypod's: it {', '.join(what)}"] if what else []
+
+
+def _shown(name: str, arguments: tuple[str, ...]) -> str:
+    """Return an operation with those arguments that have nothing to do with which pod it is."""
+    return " ".join((name, *arguments)) if name in _ALWAYS_THE_SAME else name

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import time
 from contextlib import ExitStack
 
 from benchmarks.harness import PODMAN, PYPOD, Goal, Report, Settings, Unavailable, summarise
@@ -23,8 +24,6 @@ def pss_kb(pid: int) -> float:
 
 
 def _of_pypod(place: Workspace, count: int) -> dict[str, list[float]]:
-    import time
-
     from pypod import Engine
 
     with ExitStack() as stack:
@@ -48,8 +47,6 @@ def _of_pypod(place: Workspace, count: int) -> dict[str, list[float]]:
 
 
 def _of_podman(place: Workspace, count: int, notes: list[str]) -> dict[str, list[float]]:
-    import time
-
     found: dict[str, list[float]] = {"infra": [], "monitor": [], "all": []}
     with Podman(place, label=f"podman-{count}") as podman:
         notes += podman.notes

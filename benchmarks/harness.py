@@ -158,7 +158,7 @@ def compete(
         present: list[Contestant] = []
         for contestant in contestants:
             try:
-                present.append(stack.enter_context(contestant))  # type: ignore[arg-type]
+                present.append(stack.enter_context(contestant))
             except Unavailable as error:
                 reasons[contestant.name] = str(error)
         for number in range(-warm_up, rounds):
@@ -238,7 +238,7 @@ def run(argv: Sequence[str], environment: dict[str, str] | None = None, *, expec
     ]
     try:
         start = time.perf_counter()
-        pid = os.posix_spawnp(argv[0], argv, environment or os.environ, file_actions=actions, setsid=True)
+        pid = os.posix_spawnp(argv[0], list(argv), environment or os.environ, file_actions=actions, setsid=True)
         status = _wait(pid)
         elapsed_ms = (time.perf_counter() - start) * 1000
         text = os.pread(output, 1 << 16, 0).decode("utf-8", "replace").strip()

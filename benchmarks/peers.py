@@ -5,7 +5,9 @@ from __future__ import annotations
 import glob
 import json
 import os
+import select
 import shutil
+import time
 from typing import TYPE_CHECKING, Any
 
 from benchmarks.harness import PODMAN, Unavailable, run
@@ -160,9 +162,6 @@ class Crun:
 
     def _stop(self, name: str) -> float:
         """Kill it and wait until it is gone, as the others' stop does."""
-        import select
-        import time
-
         fd = os.pidfd_open(self._pid(name))
         try:
             poll = select.poll()

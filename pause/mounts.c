@@ -150,6 +150,15 @@ int open_program(struct process *process, const char *path)
 
 static void attach(struct process *process, int mount, int target)
 {
+	struct stat root, there;
+
+	/* A target that links back to / would cover the root for those who join later, and not for who is there. */
+	if (fstat(process->root, &root) < 0 || fstat(target, &there) < 0)
+		fail(process, "fstat");
+	if (root.st_dev == there.st_dev && root.st_ino == there.st_ino) {
+		errno = EBUSY;
+		fail(process, "openat2");
+	}
 	if (syscall(SYS_move_mount, mount, "", target, "", MOVE_BOTH_EMPTY) < 0)
 		fail(process, "move_mount");
 	close(mount);

@@ -305,7 +305,8 @@ void supervise_start(struct supervised *it, const int standard[3])
 	}
 	close(pair[0]);
 	struct report started = { .kind = REPORT_STARTED, .pid = it->pid, .start_time = it->start_time };
-	report_send(REPORT_FD, &started, it->terminal);
+	/* a monitor keeps its container's terminal to itself */
+	report_send(REPORT_FD, &started, plan_find(&it->plan, OP_terminal) ? -1 : it->terminal);
 }
 
 /* cgroup.kill (Linux 5.14) does it in one write; before, and on v1, until a pass finds nobody. */

@@ -19,7 +19,7 @@ _SORT_KEYS: dict[str, Callable[[Row], str | int]] = {
     "command": lambda row: row.record.command,
     "created": lambda row: row.record.created_ns,
     "id": lambda row: row.record.id,
-    "image": lambda row: row["Image"],  # type: ignore[no-any-return]
+    "image": lambda row: row["Image"],
     "names": lambda row: row.record.name,
     "runningfor": lambda row: row.state.started_ns,
     "size": lambda row: row.written_bytes,

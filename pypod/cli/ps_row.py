@@ -166,7 +166,7 @@ def _namespaces(row: Row) -> Struct:
 
 
 def _namespace(name: str) -> Callable[[Row], str]:
-    return lambda row: row["Namespaces"][name]  # type: ignore[no-any-return]
+    return lambda row: row["Namespaces"][name]
 
 
 def _seconds(moment_ns: int) -> int:

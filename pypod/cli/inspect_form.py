@@ -1,0 +1,103 @@
+"""What the engine knows of an object, as Go would have it: structs and maps, moments, and what JSON leaves out."""
+
+from __future__ import annotations
+
+from pypod.cli.gotemplate import Struct
+from pypod.engine.inspection import Timestamp
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+__all__ = ["as_json", "for_template", "json_text"]
+
+_MAPS = frozenset(("Annotations", "Data", "Labels", "NetworkOptions", "Networks", "PortBindings", "Ports", "Tmpfs"))
+# Go prints a nil list and a nil map like empty ones; null is theirs in JSON only.
+_NIL_LISTS = frozenset(
+    ("Cmd", "DNSOption", "DNSSearch", "DNSServer", "EffectiveCaps", "HostAdd", "Links", "Log", "OnBuild", "VolumesFrom")
+)
+_NIL_MAPS = _MAPS | {"CgroupConf", "Config", "Volumes"}
+# The fields that podman marks with omitempty, by the form they are in, known by a field that no other form has.
+_OMIT_EMPTY = {
+    "NumContainers": frozenset(
+        ("CgroupPath", "Containers", "InfraConfig", "InfraContainerID", "Labels", "SharedNamespaces")
+    ),
+    "OOMKilled": frozenset(("CgroupPath", "ConmonPid")),
+    "CgroupConf": frozenset(("Init",)),
+}
+
+
+class Moment:
+    """A Go time: printed as Go prints one, and RFC 3339 in JSON."""
+
+    __slots__ = ("timestamp",)
+
+    def __init__(self, timestamp: Timestamp) -> None:
+        self.timestamp = timestamp
+
+    def __str__(self) -> str:
+        from pypod.cli.output import go_time
+
+        return go_time(self.timestamp.ns) if self.timestamp.ns else "0001-01-01 00:00:00 +0000 UTC"
+
+
+class _NilMap(dict[str, str]):
+    """Go's nil map."""
+
+
+class _NilList(list[str]):
+    """Go's nil list."""
+
+
+class _Inspected(Struct):
+    """A struct whose id may be written ID, too."""
+
+    type_name = "interface {}"
+
+    def __missing__(self, key: str) -> Any:
+        return self[{"ID": "Id"}[key]]
+
+
+def as_json(value: Any, name: str = "") -> Any:
+    """Return ``value`` with structs in their order and without the fields that podman's JSON leaves out."""
+    if isinstance(value, dict):
+        if name in _MAPS:
+            return dict(value)
+        omitted: frozenset[str] = next((names for mark, names in _OMIT_EMPTY.items() if mark in value), frozenset())
+        return Struct((key, as_json(item, key)) for key, item in value.items() if item or key not in omitted)
+    return [as_json(item) for item in value] if isinstance(value, list) else value
+
+
+def for_template(value: Any, name: str = "") -> Any:
+    """Return ``value`` as a template sees it."""
+    if value is None:
+        return _NilMap() if name in _NIL_MAPS else _NilList() if name in _NIL_LISTS else None
+    if isinstance(value, Timestamp):
+        return Moment(value)
+    if isinstance(value, dict):
+        if name in _MAPS:
+            return dict(value)
+        return _Inspected((key, for_template(item, key)) for key, item in value.items())
+    return [for_template(item) for item in value] if isinstance(value, list) else value
+
+
+def json_text(value: object) -> str:
+    """The template function ``json``."""
+    from pypod.cli.gojson import encode
+
+    try:
+        return encode(_plain(value))
+    except ValueError:
+        return ""  # podman drops the encoder's error
+
+
+def _plain(value: object) -> object:
+    if isinstance(value, _NilMap | _NilList):
+        return None
+    if isinstance(value, Moment):
+        return str.__str__(value.timestamp)
+    if isinstance(value, Struct):
+        return Struct((key, _plain(item)) for key, item in value.items())
+    if isinstance(value, dict):
+        return {key: _plain(item) for key, item in value.items()}
+    return [_plain(item) for item in value] if isinstance(value, list) else value

@@ -1,0 +1,306 @@
+"""Root file systems, users, mounts and working directories that want out."""
+
+from __future__ import annotations
+
+import os
+import time
+from pathlib import Path
+
+import pytest
+
+from pypod.engine import starting
+from pypod.errors import InvalidSpec, LaunchFailed, PypodError
+from pypod.model.mount import Mount
+from tests.integration.inside import Report, execute
+
+pytestmark = pytest.mark.root
+
+both = pytest.mark.parametrize("how", ["run", "exec"])
+
+
+def user_report(box, how: str, user: str, **options) -> Report:
+    if how == "run":
+        return box.report(user=user, **options)
+    container = box.stay(**options)
+    return Report(execute(container, "/probe", user=user))
+
+
+@both
+@pytest.mark.parametrize(
+    ("user", "uid", "gid", "groups", "home"),
+    [
+        ("", 0, 0, {0}, "/root"),
+        ("0", 0, 0, {0}, "/root"),
+        ("root", 0, 0, {0}, "/root"),
+        ("alice", 1001, 1001, {1001, 2000}, "/home/alice"),
+        ("1001", 1001, 1001, {1001, 2000}, "/home/alice"),
+        ("alice:extra", 1001, 2000, {2000}, "/home/alice"),
+        ("1001:0", 1001, 0, {0}, "/home/alice"),
+        ("0:2000", 0, 2000, {2000}, "/root"),
+        ("www-data:www-data", 33, 33, {33}, "/var/www"),
+        ("4000", 4000, 0, {0}, "/"),
+        ("4000:4001", 4000, 4001, {4001}, "/"),
+        ("4294967294", 4294967294, 0, {0}, "/"),
+    ],
+)
+def test_user_and_groups(box, how: str, user: str, uid: int, gid: int, groups: set[int], home: str) -> None:
+    report = user_report(box, how, user)
+    assert report.status["Uid"].split() == [str(uid)] * 4
+    assert report.status["Gid"].split() == [str(gid)] * 4
+    assert {int(number) for number in report.status["Groups"].split()} == groups
+    assert report.environment["HOME"] == home
+
+
+def test_groups_that_were_added(box) -> None:
+    report = box.report("exec", user="1001", groups=["www-data", "77"])
+    assert {int(number) for number in report.status["Groups"].split()} == {1001, 2000, 33, 77}
+    with pytest.raises(LaunchFailed, match="unable to find group"):
+        box.run("true", groups=["nosuch"])
+
+
+@pytest.mark.parametrize(
+    "user", ["0:0 ", " 0", "0\n", "0:0:0", "4294967296", "4294967295", "-1", "+0", "0:-1", "0:+1", "0:", ":", "0:4294967295"]
+)
+def test_users_that_are_none(box, user: str) -> None:
+    with pytest.raises(InvalidSpec, match="invalid user"):
+        box.run("true", user=user)
+    container = box.stay()
+    with pytest.raises(InvalidSpec, match="invalid user"):
+        container.exec(["true"], user=user)
+
+
+@both
+def test_users_that_are_unknown(box, how: str) -> None:
+    for user, what in (("nosuch", "find user"), ("0:nosuch", "find group"), ("../etc", "find user")):
+        with pytest.raises(LaunchFailed, match=f"unable to {what}") as caught:
+            user_report(box, how, user)
+        assert (caught.value.call, caught.value.operation[:9]) == (what, "find user")
+
+
+def test_a_number_is_never_taken_for_a_name(box, own_rootfs: Path) -> None:
+    """An image that calls its root "1001" must not make root of -u 1001 (CVE-2024-40635's kin)."""
+    (own_rootfs / "etc/passwd").write_text("1001:x:0:0::/:/bin/sh\nalice:x:1001:1001::/home/alice:/bin/sh\n")
+    (own_rootfs / "etc/group").write_text("2000:x:0:\nextra:x:2000:\n")
+    report = box.report(rootfs=str(own_rootfs), user="1001:2000")
+    assert report.status["Uid"].split()[0] == "1001"
+    assert report.status["Gid"].split()[0] == "2000"
+
+
+def _link_to_canary(path: Path, canary: Path) -> None:
+    path.symlink_to(canary / "passwd")
+
+
+def _link_up(path: Path, canary: Path) -> None:
+    path.symlink_to("../" * 20 + str(canary / "passwd").lstrip("/"))
+
+
+def _link_through_proc(path: Path, canary: Path) -> None:
+    path.symlink_to(f"/proc/1/root{canary}/passwd")
+
+
+def _fifo(path: Path, canary: Path) -> None:
+    os.mkfifo(path)
+
+
+def _huge(path: Path, canary: Path) -> None:
+    with path.open("wb") as file:
+        file.truncate(1 << 30)
+
+
+def _loop(path: Path, canary: Path) -> None:
+    path.symlink_to(path.name)
+
+
+def _directory(path: Path, canary: Path) -> None:
+    path.mkdir()
+
+
+def _garbage(path: Path, canary: Path) -> None:
+    path.write_bytes(b":::\n\0\0:x:\xff:\n" + b"a" * 100_000 + b"\nhostuser:x:99999999999:0:\nhostuser:x:-1:-1::::::::")
+
+
+HOSTILE = [_link_to_canary, _link_up, _link_through_proc, _fifo, _huge, _loop, _directory, _garbage]
+
+
+@pytest.mark.parametrize("spoil", HOSTILE)
+@pytest.mark.parametrize("name", ["passwd", "group"])
+def test_hostile_passwd_and_group_files(box, own_rootfs: Path, canary: Path, spoil, name: str) -> None:
+    (own_rootfs / "etc" / name).unlink()
+    spoil(own_rootfs / "etc" / name, canary)
+    before = time.monotonic()
+    options = {"rootfs": str(own_rootfs), "pid": "host"}  # so that /proc/1/root would be the host's
+    user = "hostuser" if name == "passwd" else "0:hostuser"
+    with pytest.raises(LaunchFailed, match="unable to find"):
+        box.run("true", user=user, **options)
+    container = box.stay(user="1234", **options)
+    assert Report(execute(container, "/probe")).status["Uid"].split()[0] == "1234"
+    with pytest.raises(LaunchFailed, match="unable to find"):
+        container.exec(["true"], user=user)
+    assert time.monotonic() - before < 5
+
+
+WAYS_OUT = {
+    "absolute": lambda canary: str(canary),
+    "upwards": lambda canary: "../" * 20 + str(canary).lstrip("/"),
+    "magic": lambda canary: f"/proc/1/root{canary}",
+    "root": lambda canary: "/",
+    "loop": lambda canary: "loop",
+}
+
+
+@pytest.mark.parametrize("way", WAYS_OUT)
+@pytest.mark.parametrize(
+    "name",
+    ["dev", "dev/null", "dev/console", "dev/pts", "dev/ptmx", "dev/shm", "dev/fd", "proc", "sys", "etc", "etc/hosts",
+     "etc/resolv.conf", "run", "run/.containerenv"],
+)  # fmt: skip
+def test_root_file_systems_whose_mount_points_lead_out(box, own_rootfs: Path, canary: Path, name: str, way: str) -> None:
+    """CVE-2025-31133, -52565, CVE-2026-41579, CVE-2023-27561: inside, or a typed error, and the canary is as before."""
+    point = own_rootfs / name
+    point.parent.mkdir(exist_ok=True)
+    (own_rootfs / "loop").symlink_to("loop")
+    if point.is_dir():
+        for child in point.iterdir():
+            child.unlink()
+        point.rmdir()
+    point.unlink(missing_ok=True)
+    point.symlink_to(WAYS_OUT[way](canary))
+    options = {"rootfs": str(own_rootfs), "pid": "host", "working_directory": "/"}
+    for overlay in (True, False):
+        for more in ({}, {"terminal": True}):
+            try:
+                text = box.shell("cat /proc/mounts; stat -c '%t:%T' /dev/null", overlay=overlay, **options, **more)
+            except PypodError as error:
+                assert isinstance(error, LaunchFailed), repr(error)
+                assert error.call in ("openat2", "mkdirat", "move_mount", "openat", "symlinkat", "mknodat", "execve"), error
+                assert error.errno, error
+                continue
+            assert text.split()[-1] == "1:3", text
+            assert str(canary) not in text.replace(f"{own_rootfs.parent}/own-root", "").replace("lowerdir", "")
+
+
+@pytest.mark.parametrize("kind", ["file", "fifo", "directory with files"])
+@pytest.mark.parametrize("name", ["dev", "dev/null", "dev/console", "dev/pts", "proc", "sys", "etc/hosts"])
+def test_root_file_systems_whose_mount_points_are_something_else(box, own_rootfs: Path, name: str, kind: str) -> None:
+    point = own_rootfs / name
+    if point.is_dir():
+        point.rmdir()
+    point.unlink(missing_ok=True)
+    if kind == "file":
+        point.write_text("I am a file\n")
+    elif kind == "fifo":
+        os.mkfifo(point)
+    else:
+        (point / "null").mkdir(parents=True)
+    for more in ({}, {"terminal": True}):
+        try:
+            text = box.run("stat", "-c", "%t:%T", "/dev/null", rootfs=str(own_rootfs), **more)
+        except LaunchFailed as error:
+            assert error.errno, error
+            continue
+        assert text.split() == ["1:3"]
+
+
+def test_device_nodes_of_an_image_cannot_be_opened(box, own_rootfs: Path) -> None:
+    os.mknod(own_rootfs / "etc/zero", 0o20666, os.makedev(1, 5))
+    for overlay in (True, False):
+        text = box.run("head", "-c1", "/etc/zero", rootfs=str(own_rootfs), overlay=overlay, check=False)
+        assert "Permission denied" in text
+
+
+@pytest.mark.parametrize("way", ["absolute", "upwards", "magic"])
+@pytest.mark.parametrize("target", ["/v", "/v/deeper/still"])
+@pytest.mark.parametrize("kind", ["bind", "file", "tmpfs"])
+def test_mount_targets_that_lead_out(box, own_rootfs: Path, canary: Path, tmp_path: Path, kind: str, target: str, way: str) -> None:
+    (own_rootfs / "v").symlink_to(WAYS_OUT[way](canary / "empty"))
+    source = tmp_path / "source"
+    source.write_text("x") if kind == "file" else source.mkdir()
+    mount = Mount(type="tmpfs" if kind == "tmpfs" else "bind", source=str(source), target=target)
+    for where in (None, own_rootfs / str(canary / "empty").lstrip("/")):
+        if where is not None:
+            where.mkdir(parents=True)
+        try:
+            text = box.run("cat", "/proc/self/mountinfo", rootfs=str(own_rootfs), pid="host", mounts=[mount])
+        except LaunchFailed as error:
+            assert error.call in ("openat2", "mkdirat", "openat", "move_mount"), error
+            continue
+        # inside: at the same path below the container's own root
+        assert f" {canary}/empty" in text, text
+
+
+def test_fake_procfs_swallows_no_write(box, own_rootfs: Path, tmp_path: Path) -> None:
+    """CVE-2025-52881, CVE-2019-19921: what is no procfs is never written to as if it were one."""
+    fake = tmp_path / "fake"
+    (fake / "proc/sys/net/core").mkdir(parents=True)
+    (fake / "proc/sys/net/core/somaxconn").write_text("1\n")
+    with pytest.raises(LaunchFailed, match="set sysctl") as caught:
+        box.run("true", sysctls={"net.core.somaxconn": "99"}, volumes=[f"{fake}/proc:/proc"])
+    assert (caught.value.call, caught.value.errno) == ("fstatfs", 18)
+    (own_rootfs / "proc").rmdir()
+    (own_rootfs / "proc").symlink_to("/fake/proc")
+    with pytest.raises(LaunchFailed):
+        box.run("true", rootfs=str(own_rootfs), sysctls={"net.core.somaxconn": "99"}, volumes=[f"{fake}:/fake"])
+    assert (fake / "proc/sys/net/core/somaxconn").read_text() == "1\n"
+
+
+def test_masks_are_made_with_the_real_dev_null(box, tmp_path: Path) -> None:
+    """CVE-2025-31133: with a volume as /dev, what lies there as null must not be put over the masked files."""
+    (tmp_path / "dev").mkdir()
+    (tmp_path / "dev/null").symlink_to("/proc/sys/kernel/hostname")
+    with pytest.raises(LaunchFailed, match="hide /proc/") as caught:
+        box.run("true", volumes=[f"{tmp_path}/dev:/dev"])
+    assert caught.value.errno in (6, 19)
+
+
+WORKING_DIRECTORIES = [
+    *(f"/proc/self/fd/{n}" for n in range(65)), "/proc/self/fd/7/../../etc", "/proc/1/root", "/proc/1/root/etc", "/proc/1/cwd",
+    "/proc/self/cwd", "/proc/self/root", "/proc/thread-self/fd/5", "/dev/fd/6", "/w", "/w/empty", "/up/empty", "/magic", "/nosuch",
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("pid", ["private", "host"])
+def test_working_directories_that_lead_out(box, own_rootfs: Path, canary: Path, pid: str, monkeypatch) -> None:
+    """CVE-2024-21626, CVE-2026-55686: refused for run and exec, whether it is to be made or not, and nothing is made."""
+    (own_rootfs / "w").symlink_to(canary)
+    (own_rootfs / "up").symlink_to(WAYS_OUT["upwards"](canary))
+    (own_rootfs / "magic").symlink_to("/proc/self/fd/7")
+    container = box.stay(rootfs=str(own_rootfs), pid=pid)
+    for directory in WORKING_DIRECTORIES:
+        with pytest.raises(LaunchFailed) as caught:
+            box.run("pwd", rootfs=str(own_rootfs), working_directory=directory, pid=pid)
+        assert caught.value.operation.startswith("go to "), caught.value
+        with pytest.raises(LaunchFailed) as caught:
+            container.exec(["sh", "-c", "pwd; cat ../../etc/hostname"], working_directory=directory)
+        assert caught.value.operation.startswith("go to "), caught.value
+    asked = starting.records.container_spec
+    monkeypatch.setattr(
+        starting.records, "container_spec", lambda record: asked(record).replace(create_working_directory=True)
+    )
+    for directory in (*WORKING_DIRECTORIES[-10:], "/w/new", "/up/new", "/magic/new", "/proc/1/root/tmp/new"):
+        if directory == "/nosuch":
+            continue
+        with pytest.raises(LaunchFailed):
+            box.run("pwd", rootfs=str(own_rootfs), working_directory=directory, pid=pid)
+
+
+def test_working_directory_is_made_where_that_was_asked(box, monkeypatch) -> None:
+    asked = starting.records.container_spec
+    monkeypatch.setattr(
+        starting.records, "container_spec", lambda record: asked(record).replace(create_working_directory=True)
+    )
+    deep = "/d" * 2000  # each level once took 4 kB of stack
+    for directory in ("/new/deep/er", "/tmp/../made", "//x///y/", deep):
+        normal = os.path.normpath(directory).replace("//", "/")
+        text = box.shell("pwd | tail -c 4096; stat -c %a .", working_directory=directory)
+        assert text.split() == [normal, "755"]
+    with pytest.raises(LaunchFailed) as caught:
+        box.run("pwd", working_directory="/etc/passwd/x")
+    assert caught.value.errno == 20
+
+
+def test_the_working_directory_of_run_and_exec(box) -> None:
+    container = box.stay(working_directory="/tmp")
+    assert execute(container, "pwd") == "/tmp\n"
+    assert execute(container, "pwd", working_directory="/bin") == "/bin\n"
+    with pytest.raises(LaunchFailed, match='workdir "/nosuch" does not exist'):
+        container.exec(["pwd"], working_directory="/nosuch")
