@@ -12,12 +12,14 @@
 #include <termios.h>
 #include <unistd.h>
 
+static unsigned char buffers[CLIENTS][FRAME_HEADER + FRAME_LIMIT];
+
 int attach_listen(struct attach *attach, const char *directory)
 {
 	struct sockaddr_un address = { .sun_family = AF_UNIX, .sun_path = "attach" };
 
 	for (int i = 0; i < CLIENTS; i++)
-		attach->clients[i].fd = -1;
+		attach->clients[i] = (struct client){ .fd = -1, .buffer = buffers[i] };
 	attach->blocked = false;
 	/* a name relative to its directory: sun_path has room for 108 bytes only */
 	if (chdir(directory) < 0)
@@ -137,7 +139,7 @@ static bool handle_frames(struct attach *attach, struct client *client)
 
 void attach_read(struct attach *attach, struct client *client)
 {
-	ssize_t got = recv(client->fd, client->buffer + client->used, sizeof client->buffer - client->used, MSG_DONTWAIT);
+	ssize_t got = recv(client->fd, client->buffer + client->used, FRAME_HEADER + FRAME_LIMIT - client->used, MSG_DONTWAIT);
 
 	if (got == 0 || (got < 0 && errno != EAGAIN && errno != EINTR)) {
 		drop(client);

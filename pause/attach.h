@@ -16,7 +16,7 @@ enum { CLIENTS = 8, FRAME_LIMIT = 4096, FRAME_HEADER = 3 };
 struct client {
 	int fd; /* -1: free */
 	uint16_t used, written; /* of buffer; input already passed on */
-	unsigned char buffer[FRAME_HEADER + FRAME_LIMIT];
+	unsigned char *buffer; /* FRAME_HEADER + FRAME_LIMIT bytes, apart: pages that no client used cost nothing */
 };
 
 struct attach {

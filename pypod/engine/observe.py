@@ -22,6 +22,8 @@ START_LINE, EXIT_LINE = 192, 64
 _RECORDING_TIMEOUT_S = 2.0
 _RECORD_POLL_S = 0.01
 _PID_MAX, _STATUS_MAX = 1 << 22, 0xFFFF  # PID_MAX_LIMIT of Linux; what waitpid(2) fills in
+# without waiting: a pipe in its place must not hold anybody up
+_READ = os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK
 _CREATED = ContainerState(status="created")
 
 
@@ -111,7 +113,7 @@ def _content(path: str) -> bytes | None:
     Whatever else goes wrong (no descriptor left) is raised: "created" would be a lie.
     """
     try:
-        fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW)
+        fd = os.open(path, _READ)
     except FileNotFoundError:
         return None
     except OSError as error:
@@ -134,7 +136,7 @@ def wait_for_exit(directory: str, boot_id: str, timeout_s: float | None) -> Cont
     """
     deadline = None if timeout_s is None else time.monotonic() + timeout_s
     try:
-        status_fd = os.open(f"{directory}/status", os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW)
+        status_fd = os.open(f"{directory}/status", _READ)
     except FileNotFoundError:
         return None
     try:

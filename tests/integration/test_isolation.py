@@ -53,7 +53,16 @@ def test_capability_sets(box, how: str, options: dict, expected: dict[str, int])
 def test_capabilities_that_the_caller_could_inherit_stay_outside(box) -> None:
     if shutil.which("setpriv") is None:
         pytest.skip("setpriv (Debian: util-linux) is not installed")
-    command = ["setpriv", "--inh-caps", "+net_raw,+sys_admin", "--ambient-caps", "+net_raw", sys.executable, "-m", "pypod"]
+    command = [
+        "setpriv",
+        "--inh-caps",
+        "+net_raw,+sys_admin",
+        "--ambient-caps",
+        "+net_raw",
+        sys.executable,
+        "-m",
+        "pypod",
+    ]
     command += ["--root", box.engine.layout.root, "run", "--rm", "--rootfs", f"{box.rootfs}:O", "/probe"]
     done = subprocess.run(command, capture_output=True, text=True, check=True, timeout=30)
     assert Report(done.stdout).capabilities == sets(PODMANS_ELEVEN, PODMANS_ELEVEN)
@@ -293,7 +302,8 @@ def test_no_socket_of_the_engine_is_in_the_pods_network(box) -> None:
 
 
 @pytest.mark.parametrize(
-    ("key", "value"), [("net.ipv4.ip_unprivileged_port_start", "0"), ("kernel.msgmax", "9000"), ("net.core.somaxconn", "77")]
+    ("key", "value"),
+    [("net.ipv4.ip_unprivileged_port_start", "0"), ("kernel.msgmax", "9000"), ("net.core.somaxconn", "77")],
 )
 def test_sysctls_of_a_container_and_of_a_pod(box, key: str, value: str) -> None:
     path = f"/proc/sys/{key.replace('.', '/')}"
@@ -306,7 +316,9 @@ def test_sysctls_of_a_container_and_of_a_pod(box, key: str, value: str) -> None:
         box.run("true", pod=pod, sysctls={key: value})
 
 
-@pytest.mark.parametrize("key", ["kernel.core_pattern", "vm.swappiness", "net/../kernel/core_pattern", "", "fs.file-max"])
+@pytest.mark.parametrize(
+    "key", ["kernel.core_pattern", "vm.swappiness", "net/../kernel/core_pattern", "", "fs.file-max"]
+)
 def test_sysctls_of_the_host_are_refused(box, key: str) -> None:
     with pytest.raises(InvalidSpec, match="sysctl"):
         box.run("true", sysctls={key: "1"})

@@ -59,7 +59,8 @@ def test_groups_that_were_added(box) -> None:
 
 
 @pytest.mark.parametrize(
-    "user", ["0:0 ", " 0", "0\n", "0:0:0", "4294967296", "4294967295", "-1", "+0", "0:-1", "0:+1", "0:", ":", "0:4294967295"]
+    "user",
+    ["0:0 ", " 0", "0\n", "0:0:0", "4294967296", "4294967295", "-1", "+0", "0:-1", "0:+1", "0:", ":", "0:4294967295"],
 )
 def test_users_that_are_none(box, user: str) -> None:
     with pytest.raises(InvalidSpec, match="invalid user"):
@@ -154,7 +155,9 @@ WAYS_OUT = {
     ["dev", "dev/null", "dev/console", "dev/pts", "dev/ptmx", "dev/shm", "dev/fd", "proc", "sys", "etc", "etc/hosts",
      "etc/resolv.conf", "run", "run/.containerenv"],
 )  # fmt: skip
-def test_root_file_systems_whose_mount_points_lead_out(box, own_rootfs: Path, canary: Path, name: str, way: str) -> None:
+def test_root_file_systems_whose_mount_points_lead_out(
+    box, own_rootfs: Path, canary: Path, name: str, way: str
+) -> None:
     """CVE-2025-31133, -52565, CVE-2026-41579, CVE-2023-27561: inside, or a typed error, and the canary is as before."""
     point = own_rootfs / name
     point.parent.mkdir(exist_ok=True)
@@ -172,7 +175,9 @@ def test_root_file_systems_whose_mount_points_lead_out(box, own_rootfs: Path, ca
                 text = box.shell("cat /proc/mounts; stat -c '%t:%T' /dev/null", overlay=overlay, **options, **more)
             except PypodError as error:
                 assert isinstance(error, LaunchFailed), repr(error)
-                assert error.call in ("openat2", "mkdirat", "move_mount", "openat", "symlinkat", "mknodat", "execve"), error
+                assert error.call in ("openat2", "mkdirat", "move_mount", "openat", "symlinkat", "mknodat", "execve"), (
+                    error
+                )
                 assert error.errno, error
                 continue
             assert text.split()[-1] == "1:3", text
@@ -211,7 +216,9 @@ def test_device_nodes_of_an_image_cannot_be_opened(box, own_rootfs: Path) -> Non
 @pytest.mark.parametrize("way", ["absolute", "upwards", "magic"])
 @pytest.mark.parametrize("target", ["/v", "/v/deeper/still"])
 @pytest.mark.parametrize("kind", ["bind", "file", "tmpfs"])
-def test_mount_targets_that_lead_out(box, own_rootfs: Path, canary: Path, tmp_path: Path, kind: str, target: str, way: str) -> None:
+def test_mount_targets_that_lead_out(
+    box, own_rootfs: Path, canary: Path, tmp_path: Path, kind: str, target: str, way: str
+) -> None:
     (own_rootfs / "v").symlink_to(WAYS_OUT[way](canary / "empty"))
     source = tmp_path / "source"
     source.write_text("x") if kind == "file" else source.mkdir()
