@@ -9,7 +9,7 @@ import sys
 from importlib import import_module
 from typing import TYPE_CHECKING
 
-from benchmarks.harness import RESULTS, Settings, machine_facts
+from benchmarks.harness import RESULTS, Settings, file_system, machine_facts
 from benchmarks.workspace import enter_own_mount_namespace
 
 if TYPE_CHECKING:
@@ -24,6 +24,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
     parser.add_argument("--quick", action="store_true", help="few repetitions: to try them out, not to compare")
     parser.add_argument("--only", action="append", choices=NAMES, metavar="NAME", help=f"one of {', '.join(NAMES)}")
+    parser.add_argument("--directory", default="/var/tmp", help="where pods and images are kept meanwhile")
     parser.add_argument("--output", default=RESULTS, metavar="DIRECTORY", help="where the JSON goes")
     options = parser.parse_args()
     if os.geteuid() != 0:
@@ -32,10 +33,11 @@ def main() -> int:
     enter_own_mount_namespace(sys.argv[1:])
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, _interrupt)
+    settings = Settings(quick=options.quick, directory=os.path.abspath(options.directory))
     try:
         for name in options.only or NAMES:
-            machine = machine_facts()
-            report = import_module(f"benchmarks.{name}").measure(Settings(quick=options.quick))
+            machine = machine_facts() | {"directory": f"{settings.directory} ({file_system(settings.directory)})"}
+            report = import_module(f"benchmarks.{name}").measure(settings)
             machine["load_average_after"] = os.getloadavg()
             report.print()
             print(f"  -> {report.write(machine, options.output)}")

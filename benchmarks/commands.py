@@ -139,7 +139,7 @@ class PodmanCommands(Commands):
 def measure(settings: Settings) -> Report:
     """Return times of every command: its start-up (--help) and its work."""
     report = Report("commands", "Commands at a shell: whole process, ms")
-    with Workspace() as place:
+    with Workspace(settings.directory) as place:
         pypod, podman = PypodCommands(place), PodmanCommands(place, every=settings.choose(2, 2))
         samples, reasons = compete((pypod, podman), settings.choose(40, 4), warm_up=2, progress=report.name)
     operations = [f"{verb} --help" for verb in verbs()] + [_label(command) for command in SCENARIO]

@@ -74,7 +74,7 @@ def measure(settings: Settings) -> Report:
     """Return the memory of infra and monitor, alone and among others."""
     report = Report("footprint", "Memory: proportional set size, kB", unit="kB")
     many = settings.choose(50, 5)
-    with Workspace() as place:
+    with Workspace(settings.directory) as place:
         for count in (1, many):
             found = {PYPOD: _of_pypod(place, count)}
             try:

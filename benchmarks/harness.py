@@ -322,6 +322,15 @@ def _field(path: str, name: str) -> str | None:
         return next((line.partition(":")[2].strip() for line in file if line.startswith(name)), None)
 
 
+def file_system(path: str) -> str:
+    """Return the kind of file system that a path is on."""
+    device = os.stat(path).st_dev
+    wanted = f"{os.major(device)}:{os.minor(device)}"
+    with open("/proc/self/mountinfo", encoding="utf-8") as file:
+        kinds = [line.partition(" - ")[2].split()[0] for line in file if line.split()[2] == wanted]
+    return kinds[-1] if kinds else "unknown"
+
+
 def _cgroup_mode() -> str:
     from pypod.kernel.cgroups.detect import detect
 
@@ -378,9 +387,13 @@ def note_reasons(reasons: dict[str, str]) -> list[str]:
 
 @dataclass(frozen=True)
 class Settings:
-    """How long to measure: ``quick`` is for trying the benchmarks out, its numbers mean little."""
+    """How long to measure: ``quick`` is for trying the benchmarks out, its numbers mean little.
+
+    ``directory`` is where everything is kept meanwhile. It decides more than one would think: see docs/performance.md.
+    """
 
     quick: bool = False
+    directory: str = "/var/tmp"
 
     def choose(self, full: int, quick: int) -> int:
         """Return one of two counts."""

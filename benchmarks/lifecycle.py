@@ -70,7 +70,7 @@ class Library:
 def measure(settings: Settings) -> Report:
     """Return times of the life of a pod: created, used, removed with two containers in it."""
     report = Report("lifecycle", "The life of a pod: lo only, containers with a tiny static program, ms")
-    with Workspace() as place:
+    with Workspace(settings.directory) as place:
         floor, podman = Floor(place), Podman(place, every=settings.choose(10, 3))
         crun = Crun(place, every=settings.choose(5, 2))
         contestants = (Library(place), floor, podman, crun)

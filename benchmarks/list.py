@@ -137,7 +137,7 @@ class EmptyPrograms:
 def measure(settings: Settings) -> Report:
     """Return times of lists as a shell sees them."""
     report = Report("list", "Lists at a shell: whole process, one pod of up to ten runs and the rest is created, ms")
-    with Workspace() as place:
+    with Workspace(settings.directory) as place:
         podman = PodmanLists(place, SIZES[:2] if settings.quick else SIZES, every=settings.choose(2, 2))
         pypod = PypodLists(place, SIZES)
         interpreters = (

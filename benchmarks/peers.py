@@ -7,11 +7,12 @@ import json
 import os
 import select
 import shutil
+import tempfile
 import time
 from typing import TYPE_CHECKING, Any
 
 from benchmarks.harness import PODMAN, Unavailable, run
-from benchmarks.workspace import Workspace, free_the_unified_tree
+from benchmarks.workspace import Workspace, free_the_unified_tree, unmount_below
 
 if TYPE_CHECKING:
     from typing import Self
@@ -55,6 +56,7 @@ class Podman:
         self._label = label
         self.notes: list[str] = []
         self._groups: set[str] = set()
+        self._run_root = ""
         self.shell = Shell("podman")
         self._number = 0
 
@@ -67,7 +69,9 @@ class Podman:
             file.write(_CONTAINERS_CONF)
         self.notes += filter(None, [free_the_unified_tree(self._place)])
         self._groups = _groups(*_PODMAN_GROUPS)
-        storage = ("--root", f"{directory}/root", "--runroot", f"{directory}/run", "--storage-driver", "overlay")
+        # in /run as podman's own, and short: podman refuses more than 50 characters
+        self._run_root = tempfile.mkdtemp(prefix="pypod-benchmark-", dir="/run")
+        storage = ("--root", f"{directory}/root", "--runroot", self._run_root, "--storage-driver", "overlay")
         self.shell = Shell(
             "podman", *storage, environment={**os.environ, "CONTAINERS_CONF": configuration, "TMPDIR": directory}
         )
@@ -83,6 +87,8 @@ class Podman:
             self.shell(*words, expect=None)
         for group in _groups(*_PODMAN_GROUPS) - self._groups:
             _remove_tree_of_groups(group)
+        unmount_below(self._run_root)
+        shutil.rmtree(self._run_root, ignore_errors=True)
 
     def turn(self, clock: Clock) -> None:
         """Bring a pod up and down by commands."""

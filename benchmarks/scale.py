@@ -43,7 +43,7 @@ def measure(settings: Settings) -> Report:
     levels = LEVELS[:4] if settings.quick else LEVELS
     repetitions, warm_up = settings.choose(60, 10), 3
     times: dict[int, list[Clock]] = {}
-    with Workspace() as place, Engine(f"{place.directory}/pypod") as engine:
+    with Workspace(settings.directory) as place, Engine(f"{place.directory}/pypod") as engine:
         pods: list[object] = []
         try:
             for level in levels:

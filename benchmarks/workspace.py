@@ -25,13 +25,16 @@ _MARK = "PYPOD_BENCHMARK_NAMESPACE"
 
 
 class Workspace:
-    """A temporary directory on the file system that /var/lib is on as a rule, removed at the end."""
+    """A temporary directory below ``parent``, removed at the end."""
 
     directory: str
     rootfs: str
 
+    def __init__(self, parent: str) -> None:
+        self._parent = parent
+
     def __enter__(self) -> Self:
-        self.directory = tempfile.mkdtemp(prefix="pypod-benchmark-", dir="/var/tmp")
+        self.directory = tempfile.mkdtemp(prefix="pypod-benchmark-", dir=self._parent)
         os.chmod(self.directory, 0o711)
         try:
             self.rootfs = self._make_rootfs()

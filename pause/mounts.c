@@ -150,11 +150,15 @@ int open_program(struct process *process, const char *path)
 
 static void attach(struct process *process, int mount, int target)
 {
-	struct stat root, there;
+	struct stat root, there, what;
 
-	/* A target that links back to / would cover the root for those who join later, and not for who is there. */
-	if (fstat(process->root, &root) < 0 || fstat(target, &there) < 0)
+	if (fstat(process->root, &root) < 0 || fstat(target, &there) < 0 || fstat(mount, &what) < 0)
 		fail(process, "fstat");
+	if (!S_ISDIR(what.st_mode) && S_ISDIR(there.st_mode)) { /* the kernel would only say EINVAL */
+		errno = EISDIR;
+		fail(process, "move_mount");
+	}
+	/* A target that links back to / would cover the root for those who join later, and not for who is there. */
 	if (root.st_dev == there.st_dev && root.st_ino == there.st_ino) {
 		errno = EBUSY;
 		fail(process, "openat2");

@@ -64,8 +64,8 @@ def _programs() -> set[str]:
 
 
 def _cgroups() -> set[str]:
-    found = {path for tree in CGROUP_TREES for path in Path(tree).rglob("*") if path.is_dir()}
-    return {str(path) for path in found if path.name != "monitors"}
+    found = {directory for tree in CGROUP_TREES for directory, _, _ in os.walk(tree) if directory != tree}
+    return {directory for directory in found if not directory.endswith("/monitors")}
 
 
 def _mounts() -> set[str]:

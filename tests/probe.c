@@ -178,10 +178,10 @@ static long namespace_and_cgroup(void)
 	/* CVE-2022-0492: own user and cgroup namespaces, then a v1 hierarchy with its release_agent */
 	if (unshare(CLONE_NEWUSER | CLONE_NEWNS | CLONE_NEWCGROUP) < 0)
 		return -1;
-	mkdir("/tmp/v1", 0755);
 	if (mount("cgroup", "/tmp/v1", "cgroup", 0, "pids") < 0)
 		return -1;
-	return open("/tmp/v1/release_agent", O_WRONLY | O_CLOEXEC);
+	int fd = open("/tmp/v1/release_agent", O_WRONLY | O_CLOEXEC);
+	return fd < 0 ? -1 : write(fd, "\n", 1); /* an empty name: what it is without anybody's doing */
 }
 
 #ifdef __x86_64__
@@ -223,6 +223,8 @@ static int attempts(void)
 	unsigned long clone3_arguments[11] = { CLONE_NEWUSER, 0, 0, 0, SIGCHLD };
 	char name[128];
 
+	mkdir("/tmp/v1", 0755);
+	mkdir("/tmp/mount", 0755);
 	for (size_t i = 0; i < sizeof secret / sizeof *secret; i++)
 		contents(secret[i]);
 	for (size_t i = 0; i < sizeof locked / sizeof *locked; i++) {
@@ -239,10 +241,10 @@ static int attempts(void)
 	ATTEMPT("unshare mnt", unshare(CLONE_NEWNS));
 	ATTEMPT("clone3 user", syscall(SYS_clone3, clone3_arguments, sizeof clone3_arguments));
 	ATTEMPT("setns", setns(open("/proc/1/ns/net", O_RDONLY | O_CLOEXEC), 0));
-	ATTEMPT("mount tmpfs", mount("x", "/tmp", "tmpfs", 0, ""));
+	ATTEMPT("mount tmpfs", mount("x", "/tmp/mount", "tmpfs", 0, ""));
 	ATTEMPT("remount proc/sys", mount(NULL, "/proc/sys", NULL, MS_REMOUNT | MS_BIND, NULL));
 	ATTEMPT("umount proc/sys", umount2("/proc/sys", MNT_DETACH));
-	ATTEMPT("mount cgroup v1", mount("cgroup", "/tmp", "cgroup", 0, "pids"));
+	ATTEMPT("mount cgroup v1", mount("cgroup", "/tmp/mount", "cgroup", 0, "pids"));
 	ATTEMPT("release_agent in a user namespace", namespace_and_cgroup());
 	ATTEMPT("mknod", mknod("/tmp/vda", S_IFBLK | 0600, makedev(254, 0)));
 	ATTEMPT("mknod on /dev", mknod("/dev/mem", S_IFCHR | 0600, makedev(1, 1)));
@@ -325,7 +327,10 @@ static void look_inside(int pid, const char *host_path)
 			if (!strncmp(link, "socket:", 7) || strstr(link, "pidfd") || is_ours(link))
 				say("saw a descriptor", link);
 		}
-		closedir(entries);
+		if (entries)
+			closedir(entries);
+		else
+			close(fd);
 	}
 	close(directory);
 }
@@ -446,10 +451,23 @@ static int stay(void)
 	return 0;
 }
 
+/* dig DEPTH: directories in directories, a file at the bottom. */
+static int dig(char **arguments)
+{
+	for (int i = 0; i < atoi(arguments[0]); i++)
+		if (mkdir("d", 0700) < 0 || chdir("d") < 0) {
+			result("dig", -1);
+			return 1;
+		}
+	result("dig", mknod("fifo", S_IFIFO | 0600, 0) + symlink("/", "link") + mkdir("last", 0));
+	return 0;
+}
+
+/* peek PID: what can be done to a process. */
 static int peek(char **arguments)
 {
 	int pid = atoi(arguments[0]);
-	static const char *const names[] = { "root/", "cwd/", "fd", "mem", "environ", "exe", "maps" };
+	static const char *const names[] = { "root/", "cwd/", "fd/0", "mem", "environ", "exe", "maps" };
 	char name[64], link[64];
 
 	for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
@@ -492,6 +510,8 @@ int main(int argc, char **argv)
 		return type_in(argv + 2);
 	if (!strcmp(verb, "stay"))
 		return stay();
+	if (!strcmp(verb, "dig") && argc == 3)
+		return dig(argv + 2);
 	if (!strcmp(verb, "peek") && argc == 3)
 		return peek(argv + 2);
 	fprintf(stderr, "probe: no such verb: %s\n", verb);

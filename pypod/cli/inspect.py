@@ -146,7 +146,7 @@ def _with_size(found: dict[str, Any], directory: str) -> dict[str, Any]:
 
 
 def _write(text: str, found: list[dict[str, Any]], *, bare: bool) -> None:
-    from pypod.cli.inspect_form import as_json, for_template, json_text
+    from pypod.cli.inspect_form import as_json, for_template
     from pypod.cli.output import is_json
 
     if is_json(text):
@@ -156,6 +156,7 @@ def _write(text: str, found: list[dict[str, Any]], *, bare: bool) -> None:
         # one pod alone comes without a list around it
         sys.stdout.write(encode(shown[0] if bare and len(shown) == 1 else shown, indent=_INDENT) + "\n")
         return
+    from pypod.cli.go_values import json_text
     from pypod.cli.gotemplate import TemplateError
     from pypod.cli.output import align, compile_format
 

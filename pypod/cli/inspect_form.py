@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pypod.cli.go_values import Moment, NilList, NilMap
 from pypod.cli.gotemplate import Struct
 from pypod.engine.inspection import Timestamp
 
@@ -9,7 +10,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
-__all__ = ["as_json", "for_template", "json_text"]
+__all__ = ["as_json", "for_template"]
 
 _MAPS = frozenset(("Annotations", "Data", "Labels", "NetworkOptions", "Networks", "PortBindings", "Ports", "Tmpfs"))
 # Go prints a nil list and a nil map like empty ones; null is theirs in JSON only.
@@ -25,28 +26,6 @@ _OMIT_EMPTY = {
     "OOMKilled": frozenset(("CgroupPath", "ConmonPid")),
     "CgroupConf": frozenset(("Init",)),
 }
-
-
-class Moment:
-    """A Go time: printed as Go prints one, and RFC 3339 in JSON."""
-
-    __slots__ = ("timestamp",)
-
-    def __init__(self, timestamp: Timestamp) -> None:
-        self.timestamp = timestamp
-
-    def __str__(self) -> str:
-        from pypod.cli.output import go_time
-
-        return go_time(self.timestamp.ns) if self.timestamp.ns else "0001-01-01 00:00:00 +0000 UTC"
-
-
-class _NilMap(dict[str, str]):
-    """Go's nil map."""
-
-
-class _NilList(list[str]):
-    """Go's nil list."""
 
 
 class _Inspected(Struct):
@@ -71,33 +50,11 @@ def as_json(value: Any, name: str = "") -> Any:
 def for_template(value: Any, name: str = "") -> Any:
     """Return ``value`` as a template sees it."""
     if value is None:
-        return _NilMap() if name in _NIL_MAPS else _NilList() if name in _NIL_LISTS else None
+        return NilMap() if name in _NIL_MAPS else NilList() if name in _NIL_LISTS else None
     if isinstance(value, Timestamp):
-        return Moment(value)
+        return Moment(value.ns, value)
     if isinstance(value, dict):
         if name in _MAPS:
             return dict(value)
         return _Inspected((key, for_template(item, key)) for key, item in value.items())
     return [for_template(item) for item in value] if isinstance(value, list) else value
-
-
-def json_text(value: object) -> str:
-    """The template function ``json``."""
-    from pypod.cli.gojson import encode
-
-    try:
-        return encode(_plain(value))
-    except ValueError:
-        return ""  # podman drops the encoder's error
-
-
-def _plain(value: object) -> object:
-    if isinstance(value, _NilMap | _NilList):
-        return None
-    if isinstance(value, Moment):
-        return str.__str__(value.timestamp)
-    if isinstance(value, Struct):
-        return Struct((key, _plain(item)) for key, item in value.items())
-    if isinstance(value, dict):
-        return {key: _plain(item) for key, item in value.items()}
-    return [_plain(item) for item in value] if isinstance(value, list) else value

@@ -116,6 +116,7 @@ def _write_format(options: Parsed, text: str, rows: list[Row]) -> None:
         listed = [as_json(row, namespaces=options["ns"], pods=options["pod"]) for row in rows]
         sys.stdout.write(encode(listed, indent="  ", escape_html=True) + "\n")
         return
+    from pypod.cli.go_values import json_text
     from pypod.cli.ps_row import FIELDS, TITLES
 
     write_format(
@@ -125,6 +126,7 @@ def _write_format(options: Parsed, text: str, rows: list[Row]) -> None:
         headers=header_map(FIELDS, TITLES),
         stream=sys.stdout,
         noheading=options["noheading"],
+        functions={"json": json_text},
     )
 
 

@@ -143,6 +143,18 @@ def _size(row: Row) -> str:
     return f"{human_size(row.written_bytes, precision=3)} (virtual 0B)"
 
 
+def _labels(row: Row) -> dict[str, str]:
+    from pypod.cli.go_values import NilMap
+
+    return row.labels or NilMap()
+
+
+def _mounts(row: Row) -> list[str]:
+    from pypod.engine.inspection import user_mounts
+
+    return [mount.target for mount in user_mounts(row.spec)] if row.spec is not None else []
+
+
 def _pod_name(row: Row) -> str:
     pod = row.listing.pod(row.record.pod_id)
     return pod.name if pod is not None else ""
@@ -188,9 +200,9 @@ FIELDS: dict[str, Callable[[Row], Any]] = {
     "Image": lambda row: INFRA_IMAGE if row.record.kind == INFRA else row.record.image,
     "ImageID": lambda _: "",
     "IsInfra": lambda row: row.record.kind == INFRA,
-    "Labels": lambda row: row.labels,
+    "Labels": _labels,
     "MNT": _namespace("Mnt"),
-    "Mounts": lambda row: [mount.target for mount in row.spec.mounts] if row.spec is not None else [],
+    "Mounts": _mounts,
     "NET": _namespace("Net"),
     "Names": lambda row: row.record.name,
     "Namespaces": _namespaces,

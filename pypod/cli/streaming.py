@@ -8,6 +8,7 @@ from pypod.cli.terminal import DetachScanner, RawMode, size
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    import select
     from collections.abc import Callable
     from types import FrameType
 
@@ -101,14 +102,19 @@ def follow_container(
                 attachment.resize(*size(0))
         while attachment is not None:
             _show(reader)
-            for fd, _ in poll.poll():
+            for fd, event in poll.poll():
                 if fd == signals.fd:
                     for number in signals.arrived():
                         _pass_signal(container, attachment, number, signal.SIGWINCH, terminal=terminal)
                 elif fd == attachment.fileno():
-                    if not attachment.heard():
+                    if event & select.POLLOUT:
+                        attachment.flush()
+                    if event & ~select.POLLOUT and not attachment.heard():
                         _show(reader)
                         return False
+                    if event & select.POLLOUT and not attachment.pending:
+                        poll.modify(fd, select.POLLIN)
+                        poll.register(0, select.POLLIN)
                 elif _type(attachment, scanner, poll):
                     return True
         _show(reader)
@@ -145,16 +151,25 @@ def _pass_signal(container: Container, attachment: Attachment, number: int, winc
         return  # it has ended meanwhile
 
 
-def _type(attachment: Attachment, scanner: DetachScanner, poll: object) -> bool:
-    """Pass on what was typed; return True when it was the detach keys."""
+def _type(attachment: Attachment, scanner: DetachScanner, poll: select.poll) -> bool:
+    """Pass on what was typed; return True when it was the detach keys.
+
+    A container that does not read its input must not keep us from showing its output: what it does not take waits,
+    and meanwhile no more is read.
+    """
+    import select
+
     data = os.read(0, _CHUNK_BYTES)
     if not data:
-        poll.unregister(0)  # type: ignore[attr-defined]
+        poll.unregister(0)
         attachment.close_input()
         return False
     passed, detached = scanner.feed(data)
     if passed:
-        attachment.send_input(passed)
+        attachment.offer_input(passed)
+    if attachment.pending:
+        poll.unregister(0)
+        poll.modify(attachment.fileno(), select.POLLIN | select.POLLOUT)
     return detached
 
 
@@ -168,15 +183,22 @@ def follow_command(process: Process, *, stdin: bool, detach_keys: bytes) -> int 
     streams = process.streams()
     for fd in streams:
         poll.register(fd, select.POLLIN)
+    waiting = b""
     if stdin:
+        os.set_blocking(process.stdin_fd, False)
         poll.register(0, select.POLLIN)
     while streams:
         for fd, _ in poll.poll():
-            data = os.read(fd, _CHUNK_BYTES)
             if fd == 0:
-                if not _feed(process, data):
-                    poll.unregister(0)
-            elif data:
+                waiting = os.read(0, _CHUNK_BYTES)
+                poll.unregister(0)
+                if waiting:
+                    poll.register(process.stdin_fd, select.POLLOUT)
+                else:
+                    process.close_stdin()
+            elif fd == process.stdin_fd:
+                waiting = _feed(process, poll, waiting)
+            elif data := os.read(fd, _CHUNK_BYTES):
                 write_all(streams[fd], data)
             else:
                 poll.unregister(fd)
@@ -185,16 +207,22 @@ def follow_command(process: Process, *, stdin: bool, detach_keys: bytes) -> int 
     return process.wait()
 
 
-def _feed(process: Process, data: bytes) -> bool:
-    """Pass input on; return False when there is no more, or nobody who reads it."""
+def _feed(process: Process, poll: select.poll, waiting: bytes) -> bytes:
+    """Pass input on as far as the command takes it; return the rest. Our own input is read when there is none."""
+    import select
+
     try:
-        if data:
-            process.write(data)
-            return True
-    except BrokenPipeError:
-        pass
-    process.close_stdin()
-    return False
+        waiting = waiting[os.write(process.stdin_fd, waiting) :]
+    except BlockingIOError:
+        return waiting
+    except BrokenPipeError:  # nobody reads it any more
+        poll.unregister(process.stdin_fd)
+        process.close_stdin()
+        return b""
+    if not waiting:
+        poll.unregister(process.stdin_fd)
+        poll.register(0, select.POLLIN)
+    return waiting
 
 
 def _follow_terminal(process: Process, detach_keys: bytes) -> int | None:

@@ -22,14 +22,23 @@ class Attachment:
 
     def __init__(self, directory: str, name: str) -> None:
         self._channel = _connect(directory, name)
+        self._pending = b""
         hello = b""
         while len(hello) < _HELLO_BYTES:
-            part = self._channel.recv(_HELLO_BYTES - len(hello))
+            part = self._receive(_HELLO_BYTES - len(hello))
             if not part:
                 self._channel.close()
-                raise WrongState(name, "running", f"container {name} takes no more clients", hint="detach one of them")
+                raise WrongState(
+                    name, "running", f"container {name} has ended or takes no more clients", hint="detach one of them"
+                )
             hello += part
         self.offset = int.from_bytes(hello[1:], "little")
+
+    def _receive(self, count: int) -> bytes:
+        try:
+            return self._channel.recv(count)
+        except ConnectionResetError:  # the monitor ended while we were still in its queue
+            return b""
 
     def fileno(self) -> int:
         """The descriptor to poll: readable when the monitor rang or has gone."""
@@ -37,13 +46,38 @@ class Attachment:
 
     def heard(self) -> bool:
         """Take what came in; return False when the monitor has ended."""
-        return bool(self._channel.recv(4096))
+        return bool(self._receive(4096))
 
     def send_input(self, data: bytes) -> None:
         """Send bytes to the container's standard input; blocks while the container does not read."""
         for start in range(0, len(data), FRAME_LIMIT):
             part = data[start : start + FRAME_LIMIT]
             self._send(b"I" + len(part).to_bytes(2, "little") + part)
+
+    def offer_input(self, data: bytes) -> None:
+        """Send as many bytes as the container takes for now; the rest is ``pending`` until ``flush``."""
+        for start in range(0, len(data), FRAME_LIMIT):
+            part = data[start : start + FRAME_LIMIT]
+            self._pending += b"I" + len(part).to_bytes(2, "little") + part
+        self.flush()
+
+    @property
+    def pending(self) -> bool:
+        """Whether offered bytes still wait: poll for writing, and ``flush``."""
+        return bool(self._pending)
+
+    def flush(self) -> None:
+        """Send what is pending, as far as the container takes it."""
+        import _socket
+
+        try:
+            while self._pending:
+                sent = self._channel.send(self._pending, _socket.MSG_DONTWAIT | _socket.MSG_NOSIGNAL)
+                self._pending = self._pending[sent:]
+        except BlockingIOError:
+            return
+        except (BrokenPipeError, ConnectionResetError):
+            self._pending = b""
 
     def close_input(self) -> None:
         """Tell that there is no more input."""

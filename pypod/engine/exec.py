@@ -71,6 +71,11 @@ class Process:
         """A descriptor that is readable once the command has ended."""
         return self._launched.report_fd
 
+    @property
+    def stdin_fd(self) -> int:
+        """The descriptor of its standard input, -1 when it has none or it was closed."""
+        return self._stdin
+
     def streams(self) -> dict[int, int]:
         """Return the descriptors to read its output from, each with 1 or 2 for the stream it is."""
         return {fd: number for fd, number in ((self._stdout, 1), (self._stderr, 2)) if fd >= 0}

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import time
 
-from pypod.engine import files, observe
+from pypod.engine import files, groups, observe
 from pypod.engine.boundary import Boundary
 from pypod.errors import PodBroken
 from pypod.kernel import pidfd
@@ -59,7 +59,7 @@ def start(engine: Engine, record: PodRecord) -> None:
         os.makedirs(engine.layout.pod(record.id), 0o700, exist_ok=True)
         hostname = hostname_of(spec)
         files.write_network_files(engine.layout.pod(record.id), hostname, (infra.name, spec.name), spec.add_hosts)
-        engine.cgroups.create(infra.cgroup)
+        groups.make(engine, infra.cgroup)
         try:
             launching.run(infra_plan(engine, record, spec))
         except BaseException:

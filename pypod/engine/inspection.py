@@ -24,6 +24,8 @@ INFRA_IMAGE = "pypod/infra"
 
 # podman shows what is added and dropped against Docker's fourteen (libpod/container_inspect.go).
 _SHOWN_AGAINST = frozenset((*DEFAULT_CAPABILITIES, "CAP_AUDIT_WRITE", "CAP_MKNOD", "CAP_NET_RAW"))
+# What stays writable in a container with a read-only root (podman-run(1), --read-only-tmpfs).
+_WRITABLE = ("/run", "/tmp", "/var/tmp")  # noqa: S108
 _NETWORK_FILES = ("resolv.conf", "hostname", "hosts")
 
 
@@ -200,7 +202,7 @@ def _host_config(
         "Privileged": spec.privileged,
         "ReadonlyRootfs": spec.read_only,
         "SecurityOpt": _security(spec),
-        "Tmpfs": {mount.target: _tmpfs(mount) for mount in spec.mounts if mount.type == "tmpfs"},
+        "Tmpfs": {} if infra else {one.target: _tmpfs(one) for one in user_mounts(spec) if one.type == "tmpfs"},
         "UTSMode": _mode(spec.uts, infra_id),
         "UsernsMode": "" if spec.user_namespace.mode == "host" else _mode(spec.user_namespace, infra_id),
         "ShmSize": spec.shm_size_bytes,
@@ -209,6 +211,17 @@ def _host_config(
         "Ulimits": [{"Name": limit.name, "Soft": limit.soft, "Hard": limit.hard} for limit in limits],
     }
     return form.fill(form.HOST_CONFIG, values)
+
+
+def user_mounts(spec: ContainerSpec) -> list[Mount]:
+    """Return what is mounted beside the standard file systems: what was asked for, and what a read-only root needs."""
+    from pypod.model.mount import parse_tmpfs
+
+    found = list(spec.mounts)
+    if spec.read_only:
+        taken = {mount.target for mount in found}
+        found += [parse_tmpfs(target) for target in _WRITABLE if target not in taken]
+    return found
 
 
 def _mode(mode: Mode, infra_id: str) -> str:

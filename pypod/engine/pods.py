@@ -206,14 +206,12 @@ class Pod:
             stopping.stop_all(engine, [one for one in everyone if one.kind == records.CONTAINER], timeout)
             if record.infra_id:
                 infra.stop(engine, record)
-            own = self._group(record)
-            elsewhere = [one.cgroup for one in everyone if not one.cgroup.startswith(f"{own}/")]
-            for group in (*elsewhere, own):
+            # the pod's own, and one like it below each parent that a member was given
+            for group in {self._group(record), *(one.cgroup.rpartition("/")[0] for one in everyone)}:
                 engine.cgroups.kill(group)
                 engine.cgroups.remove(group)
-            records.remove_pod(engine.database, record)
-            directories = [engine.layout.container(one.id) for one in everyone]
-            stopping.discard(engine, [*directories, engine.layout.pod(self.id)])
+            directories = [*(engine.layout.container(one.id) for one in everyone), engine.layout.pod(self.id)]
+            stopping.forget(engine, lambda: records.remove_pod(engine.database, record), directories)
 
     def _group(self, record: PodRecord) -> str:
         """Return the path of the pod's own cgroup, which outlives its members."""

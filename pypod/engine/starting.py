@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 
-from pypod.engine import files, observe
+from pypod.engine import files, groups, observe
 from pypod.engine.boundary import Boundary
 from pypod.engine.engine import require_root
 from pypod.engine.locks import EXCLUSIVE, SHARED, Lock
@@ -86,11 +86,9 @@ def _run(
     *,
     attended: bool,
 ) -> None:
-    # what a monitor that was killed, or a status file that was damaged, left behind must not run beside it
-    engine.cgroups.kill(record.cgroup)
     _prepare(engine, record, spec, pod)
     what = container_plan(engine, record, spec, pod, terminal, attended=attended)
-    engine.cgroups.create(record.cgroup)
+    groups.make(engine, record.cgroup)
     try:
         monitor.run(what)
     except BaseException:

@@ -14,10 +14,11 @@ from pypod.kernel.abi import SIGKILL, SIGTERM
 from pypod.kernel.proc import read_text
 from pypod.model.container import DEFAULT_STOP_TIMEOUT_S
 from pypod.store import records
+from pypod.store.database import wants_space
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Callable, Iterable
 
     from pypod.engine.engine import Engine
     from pypod.model.container import ContainerState
@@ -189,8 +190,7 @@ def remove(engine: Engine, record: ContainerRecord, *, force: bool = False, time
             _end(engine, [again] if again else [], timeout_s)
             engine.cgroups.kill(record.cgroup)
             engine.cgroups.remove(record.cgroup)
-            records.remove_container(engine.database, record)
-            discard(engine, [directory])
+            forget(engine, lambda: records.remove_container(engine.database, record), [directory])
 
 
 def _require_ended(engine: Engine, record: ContainerRecord, *, force: bool) -> None:
@@ -204,8 +204,21 @@ def _require_ended(engine: Engine, record: ContainerRecord, *, force: bool) -> N
         )
 
 
-def discard(engine: Engine, directories: Iterable[str]) -> None:
-    """Move directories to the trash and have it emptied without anybody waiting for that."""
+def forget(engine: Engine, delete_records: Callable[[], None], directories: Iterable[str]) -> None:
+    """Delete records and then files; the other way round when the files leave no room to delete a record."""
+    directories = tuple(directories)
+    try:
+        delete_records()
+    except StoreError as error:
+        if not wants_space(error):
+            raise
+        discard(engine, directories, wait=True)
+        delete_records()
+    discard(engine, directories)
+
+
+def discard(engine: Engine, directories: Iterable[str], *, wait: bool = False) -> None:
+    """Move directories to the trash and have it emptied, without anybody waiting for that unless ``wait`` says so."""
     moved = []
     for directory in directories:
         if _is_removed(directory):
@@ -217,7 +230,7 @@ def discard(engine: Engine, directories: Iterable[str]) -> None:
             continue
         moved.append(target)
     if moved:
-        empty_trash(moved)
+        empty_trash(moved, wait=wait)
 
 
 def _is_removed(directory: str) -> bool:
@@ -231,11 +244,26 @@ def _is_removed(directory: str) -> bool:
     return True
 
 
-def empty_trash(paths: Iterable[str]) -> None:
-    """Delete what lies in the trash: by a program of its own that nobody waits for."""
+def empty_trash(paths: Iterable[str], *, wait: bool = False) -> None:
+    """Delete what lies in the trash: by a program that leaves us at once, and holds our pipe as long as it works."""
     from pypod.runtime.launcher import reap
     from pypod.runtime.programs import path as program_path
 
     program = program_path("discard")
-    actions = [(os.POSIX_SPAWN_OPEN, fd, "/dev/null", os.O_RDWR, 0) for fd in range(3)]
-    reap(os.posix_spawn(program, ["pypod-discard", *paths], {}, file_actions=actions))
+    ours, theirs = os.pipe2(os.O_CLOEXEC) if wait else (-1, -1)
+    try:
+        actions: list[tuple[int, ...] | tuple[int, int, str, int, int]] = [
+            (os.POSIX_SPAWN_OPEN, fd, "/dev/null", os.O_RDWR, 0) for fd in range(3)
+        ]
+        if wait:
+            actions[1] = (os.POSIX_SPAWN_DUP2, theirs, 1)
+        pid = os.posix_spawn(program, ["pypod-discard", *paths], {}, file_actions=actions)
+        if wait:
+            os.close(theirs)
+            theirs = -1
+            os.read(ours, 1)
+        reap(pid)
+    finally:
+        for fd in (ours, theirs):
+            if fd >= 0:
+                os.close(fd)

@@ -94,6 +94,9 @@ class Launching:
             report_fd = _raised(theirs.detach())
             try:
                 self._pid = _spawn(executable, name, self._plan_fd, report_fd, stdio)
+            except BaseException:
+                ours.close()
+                raise
             finally:
                 os.close(report_fd)
         except BaseException:

@@ -15,19 +15,16 @@ from pypod.errors import PermissionDenied, StoreError, SystemFailure
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Sequence
     from sqlite3 import Connection
     from types import TracebackType
-    from typing import Any, TypeVar
-
-    T = TypeVar("T")
+    from typing import Any
 
 BUSY_TIMEOUT_S = 30.0
 RESERVE_BYTES = 1 << 18
 _RETRY_PAUSE_S = 0.01
 
-# What SQLite says of a full disk: of the database or its log, and of the index of the log (-shm), which it makes anew
-# whenever nobody has the database open, to read only, too.
+# What SQLite says of a full disk: of the database or its log, of the index of the log, of making them.
 _WANTS_SPACE = ("SQLITE_FULL", "SQLITE_IOERR", "SQLITE_CANTOPEN")
 _MAY_NOT_WRITE = ("SQLITE_READONLY", "SQLITE_CANTOPEN", "SQLITE_PERM")
 
@@ -49,45 +46,38 @@ MIGRATIONS: tuple[tuple[str, ...], ...] = (
 class Database:
     """The database file at ``path``. Usable from any thread and after a fork; connections are opened as needed.
 
-    Beside it lies a file that only keeps space: on a full disk it is given up, so that reading and deleting work.
+    Beside it lies a file that only keeps space, given up when the disk is full and something is to be deleted.
     """
 
     def __init__(self, path: str) -> None:
         self.path = path
         self._idle: list[Connection] = []
         self._pid = os.getpid()
-        self._frozen = False
+        self._keeps_open = True
+        self._keeps_reserve = True
 
     def read(self, statement: str, arguments: Sequence[Any] = ()) -> list[tuple[Any, ...]]:
         """Return all rows of a query."""
-
-        def rows() -> list[tuple[Any, ...]]:
-            with self.transaction(write=False) as connection:
-                return connection.execute(statement, arguments).fetchall()
-
-        return self._with_reserve(rows)
+        with self.transaction(write=False) as connection:
+            return connection.execute(statement, arguments).fetchall()
 
     def delete(self, statements: Sequence[tuple[str, Sequence[Any]]]) -> None:
-        """Execute statements that make the database smaller, in one transaction; works on a full disk."""
+        """Execute statements that make the database smaller, in one transaction, on a full disk, too."""
+        try:
+            self._execute(statements)
+        except StoreError as error:
+            if not wants_space(error) or not self._give_up_reserve():
+                raise
+            self._execute(statements)
 
-        def execute() -> None:
-            with self.transaction() as connection:
-                for statement, arguments in statements:
-                    connection.execute(statement, arguments)
-
-        self._with_reserve(execute)
+    def _execute(self, statements: Sequence[tuple[str, Sequence[Any]]]) -> None:
+        with self.transaction() as connection:
+            for statement, arguments in statements:
+                connection.execute(statement, arguments)
 
     def transaction(self, *, write: bool = True) -> Transaction:
         """Return a context with a connection: one transaction, committed at its end, undone by an exception."""
         return Transaction(self, write)
-
-    def _with_reserve(self, action: Callable[[], T]) -> T:
-        try:
-            return action()
-        except (StoreError, PermissionDenied) as error:
-            if not _name_of(error.__cause__).startswith(_WANTS_SPACE) or not self._give_up_reserve():
-                raise
-        return action()
 
     def take(self) -> Connection:
         """Return a connection that nobody else uses."""
@@ -104,10 +94,10 @@ class Database:
         """Keep a connection for the next user."""
         if self._pid != os.getpid():
             _lost.append(connection)
-        elif self._frozen:
-            connection.close()
-        else:
+        elif self._keeps_open:
             self._idle.append(connection)
+        else:
+            connection.close()
 
     def close(self) -> None:
         """Close the idle connections."""
@@ -115,32 +105,35 @@ class Database:
             self._idle.pop().close()
 
     def _open(self) -> Connection:
-        connection = None
         try:
-            connection = _connect(self.path)
+            return self._checked(_connect(self.path))
+        except _sqlite3.Error as error:
+            problem = error
+        # A reader, too, makes an index of the log (-shm) when nobody else has the database open. Where it cannot, it
+        # may do without: when nothing can change, or when it keeps everybody else out for a moment.
+        wal = f"{self.path}-wal"
+        try:
+            if _is_read_only(self.path) and not (os.path.exists(wal) and os.path.getsize(wal)):
+                connection = _connect(f"file:{_quoted(self.path)}?immutable=1", uri=True)
+            elif _name_of(problem).startswith(_WANTS_SPACE):
+                connection = _connect(self.path, "PRAGMA locking_mode=EXCLUSIVE")
+            else:
+                raise problem
+            connection = self._checked(connection)
+        except _sqlite3.Error as error:
+            raise self.failure(error) from error
+        self._keeps_open = False
+        return connection
+
+    def _checked(self, connection: Connection) -> Connection:
+        try:
             version = connection.execute("PRAGMA user_version").fetchone()[0]
             if version != len(MIGRATIONS):
                 self._migrate(connection, version)
             self._keep_reserve()
-        except BaseException as error:
-            if connection is not None:
-                connection.close()
-            if not isinstance(error, _sqlite3.Error):
-                raise
-            return self._open_frozen(error)
-        return connection
-
-    def _open_frozen(self, problem: _sqlite3.Error) -> Connection:
-        """Open a database that nobody can write: SQLite wants to make files beside it, unless told that it is so."""
-        wal = f"{self.path}-wal"
-        if not _is_read_only(self.path) or (os.path.exists(wal) and os.path.getsize(wal)):
-            raise self.failure(problem) from problem
-        try:
-            connection = _connect(f"file:{_quoted(self.path)}?immutable=1", uri=True)
-            connection.execute("PRAGMA user_version").fetchone()
-        except _sqlite3.Error as error:
-            raise self.failure(error) from error
-        self._frozen = True
+        except BaseException:
+            connection.close()
+            raise
         return connection
 
     def _migrate(self, connection: Connection, version: int) -> None:
@@ -161,6 +154,8 @@ class Database:
         connection.execute("COMMIT")
 
     def _keep_reserve(self) -> None:
+        if not self._keeps_reserve:
+            return
         path = f"{self.path}.reserve"
         try:
             if os.stat(path).st_size >= RESERVE_BYTES:
@@ -179,6 +174,7 @@ class Database:
             os.close(fd)
 
     def _give_up_reserve(self) -> bool:
+        self._keeps_reserve = False  # what needs the space must find it: the next one to open keeps some again
         try:
             os.unlink(f"{self.path}.reserve")
         except OSError:
@@ -202,11 +198,21 @@ class Database:
         return StoreError(self.path, text, hint=hint)
 
 
-def _connect(path: str, *, uri: bool = False) -> Connection:
+def wants_space(error: StoreError) -> bool:
+    """Return whether an error may come of a full disk."""
+    return _name_of(error.__cause__).startswith(_WANTS_SPACE)
+
+
+def _connect(path: str, first: str = "", *, uri: bool = False) -> Connection:
     connection: Connection = _sqlite3.connect(
         path, timeout=BUSY_TIMEOUT_S, isolation_level=None, check_same_thread=False, uri=uri
     )
-    connection.execute("PRAGMA synchronous=NORMAL")
+    try:
+        for statement in filter(None, (first, "PRAGMA synchronous=NORMAL")):
+            connection.execute(statement)
+    except BaseException:
+        connection.close()
+        raise
     return connection
 
 

@@ -30,7 +30,7 @@ class World:
         run, create = engine.containers.run, engine.containers.create
         self.containers: dict[str, Container] = {
             "web": run(
-                ["sleep", "1000", "a b"],
+                ["sh", "-c", "exec sleep 1000", "a b"],
                 name="web",
                 pod="mipod",
                 rootfs=rootfs,

@@ -213,3 +213,21 @@ def test_a_reader_that_goes_away_holds_up_nothing(pypod, busybox, engine) -> Non
 def test_every_verb_has_help(pypod, verb) -> None:
     assert f"pypod {verb}" in pypod.ok(verb, "--help")
     assert f"pypod container {verb}" in pypod.ok("container", verb, "--help")
+
+
+def test_output_is_shown_while_the_container_does_not_read_its_input(pypod, busybox) -> None:
+    client = pypod.start(
+        "run", "-i", "--rm", "--rootfs", f"{busybox}:O", "sh", "-c", "sleep 0.5; seq 1 100000; echo end; cat >/dev/null",
+        stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+    )  # fmt: skip
+    out, _ = client.communicate(b"x" * 2_000_000, timeout=30)
+    assert (client.returncode, out[-10:]) == (0, b"100000\nend\n"[-10:])
+
+
+def test_exec_neither_side_waits_for_the_other(pypod, busybox) -> None:
+    pypod.ok("run", "-d", "--name", "c", "--rootfs", f"{busybox}:O", "sleep", "100")
+    client = pypod.start(
+        "exec", "-i", "c", "sh", "-c", "seq 1 200000; cat | wc -c", stdin=subprocess.PIPE, stdout=subprocess.PIPE
+    )
+    out, _ = client.communicate(b"x" * 2_000_000, timeout=30)
+    assert (client.returncode, out.splitlines()[-2:]) == (0, [b"200000", b"2000000"])

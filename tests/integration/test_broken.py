@@ -14,6 +14,7 @@ import pytest
 from pypod import (
     DeadlineExceeded,
     Engine,
+    LaunchFailed,
     PermissionDenied,
     PodBroken,
     PypodError,
@@ -21,6 +22,7 @@ from pypod import (
     SystemFailure,
     WrongState,
 )
+from pypod.runtime import programs
 from tests.facts import created_nothing, is_there, kill_and_wait, members, wait_until
 
 pytestmark = pytest.mark.root
@@ -129,7 +131,7 @@ class TestMonitorKilled:
             container = engine.containers.run(
                 ["sh", "-c", "setsid sleep 1000 & sleep 1000"], rootfs=busybox, pid="host", name=end
             )
-            wait_until(lambda c=container: len(members(engine, c)) == 3)
+            wait_until(lambda c=container: len(members(engine, c)) >= 2)
             state, left = container.state(), members(engine, container)
             kill_and_wait(state.supervisor_pid)
             kill_and_wait(state.pid)
@@ -142,11 +144,13 @@ class TestMonitorKilled:
         container = engine.containers.run(SLEEP, rootfs=busybox)
         state = container.state()
         os.kill(state.supervisor_pid, signal.SIGSTOP)
-        os.kill(state.pid, signal.SIGKILL)
-        before = time.monotonic()
-        assert container.state().exit_code_known is False
-        assert time.monotonic() - before < 4
-        os.kill(state.supervisor_pid, signal.SIGCONT)
+        try:
+            kill_and_wait(state.pid)
+            before = time.monotonic()
+            assert container.state().exit_code_known is False
+            assert time.monotonic() - before < 4
+        finally:
+            os.kill(state.supervisor_pid, signal.SIGCONT)
         assert container.wait(5) == 137
 
 
@@ -205,7 +209,8 @@ print("untouched")
 
 class TestReusedNumbers:
     def test_a_stranger_with_the_pid_is_never_signalled(self, tmp_path, busybox) -> None:
-        inside = [sys.executable, "-c", STRANGER, str(tmp_path / "storage"), busybox]
+        # pid 1 has to take the dead off the process table
+        inside = [programs.path("init"), "--", sys.executable, "-c", STRANGER, str(tmp_path / "storage"), busybox]
         command = ["unshare", "--pid", "--fork", "--kill-child", "--mount-proc", *inside]
         done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
         assert (done.returncode, done.stdout, done.stderr) == (0, "untouched\n", "")
@@ -375,8 +380,9 @@ class TestDatabase:
         alone = engine.containers.run(SLEEP, rootfs=busybox)
         good = engine.containers.run(SLEEP, rootfs=busybox)
         engine.database.close()
-        for table, damaged in (("containers", member), ("containers", alone), ("pods", pod)):
-            self._execute(engine.layout.database, f"UPDATE {table} SET spec = ? WHERE id = ?", spec, damaged.id)
+        for damaged in (member, alone):
+            self._execute(engine.layout.database, "UPDATE containers SET spec = ? WHERE id = ?", spec, damaged.id)
+        self._execute(engine.layout.database, "UPDATE pods SET spec = ?", spec)
         assert engine.containers.list() == [member, alone, good]
         assert engine.pods.list() == [pod]
         assert (pod.status, member.state().status) == ("Running", "running")
@@ -507,9 +513,9 @@ class TestFullDisk:
                 assert engine.containers.list(all=True) == [member, ended, never]
                 assert engine.pods.get("p").status == "Running"
         with Engine(str(small / "storage")) as engine:
-            with pytest.raises((StoreError, SystemFailure), match=r"free some space|\.") as caught:
+            fill(small)
+            with pytest.raises((SystemFailure, LaunchFailed), match="No space left on device"):
                 engine.containers.get(never.id).start()
-            assert "free some space" in str(caught.value)
             engine.pods.get("p").stop(timeout=0)
             assert engine.containers.get(member.id).wait() == 137
             for container in engine.containers.list(all=True):
@@ -518,11 +524,22 @@ class TestFullDisk:
             assert engine.pods.list() == engine.containers.list(all=True) == []
         assert free_bytes(small) > 0
 
+    def test_without_any_reserve_the_files_of_what_is_removed_make_room(self, small, busybox) -> None:
+        with Engine(str(small / "storage")) as engine:
+            container = engine.containers.run(["dd", "if=/dev/zero", "of=/big", "bs=64k", "count=8"], rootfs=busybox)
+            assert container.wait() == 0
+        (small / "storage/pypod.db.reserve").unlink()
+        fill(small)
+        with Engine(str(small / "storage")) as engine:
+            engine.containers.get(container.id).remove()
+            assert created_nothing(engine)
+        assert free_bytes(small) > 0
+
     def test_a_create_that_finds_no_room_is_told_so_and_leaves_nothing(self, small, busybox) -> None:
         with Engine(str(small / "storage")) as engine:
             engine.pods.create("p").remove()
             fill(small)
-            with pytest.raises(StoreError) as caught:
+            with pytest.raises(StoreError) as caught:  # noqa: PT012 - whatever room is left is used first
                 for _ in range(1000):
                     engine.containers.create(SLEEP, rootfs=busybox)
             assert "free some space" in caught.value.hint

@@ -24,7 +24,7 @@ from pypod import (
     PodBroken,
     WrongState,
 )
-from tests.facts import created_nothing, is_there, members, output, wait_for_output, wait_until
+from tests.facts import created_nothing, group, is_there, members, output, wait_for_output, wait_until
 
 pytestmark = pytest.mark.root
 
@@ -91,13 +91,22 @@ class TestStates:
         for parent in ("", "/of-my-own"):
             pod = engine.pods.create(infra=False, cgroup_parent=parent)
             member = pod.run(["true"], rootfs=busybox)
-            above = Path(engine.cgroups.tracking_directory(member.record().cgroup)).parent
+            above = group(engine, member).parent
             assert above.name == pod.id
             member.wait()
             member.remove()
             assert above.is_dir()
             pod.remove()
             assert not above.exists()
+        above.parent.rmdir()
+
+    def test_a_member_s_cgroup_below_a_parent_of_its_own_goes_with_the_pod(self, engine, busybox) -> None:
+        pod = engine.pods.create()
+        member = pod.run(SLEEP, rootfs=busybox, cgroup_parent="/of-its-own")
+        above = group(engine, member).parent
+        assert (above.name, above.parent.name) == (pod.id, "of-its-own")
+        pod.remove(force=True, timeout=0)
+        assert not above.exists()
         above.parent.rmdir()
 
     def test_start_and_stop_are_idempotent(self, engine, busybox) -> None:

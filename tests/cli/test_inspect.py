@@ -1,0 +1,237 @@
+"""inspect of containers and pods: what was asked, what is, and podman's form of it."""
+
+from __future__ import annotations
+
+import json
+import re
+from pathlib import Path
+
+import pytest
+
+from pypod.cli.ps_row import INFRA_IMAGE as LISTED_INFRA_IMAGE
+from pypod.engine.inspection import INFRA_IMAGE
+
+pytestmark = pytest.mark.root
+
+MOMENT = r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?(Z|[+-]\d\d:\d\d)"
+NEVER = "0001-01-01T00:00:00Z"
+
+
+def inspected(world, *words: str) -> dict:
+    (one,) = json.loads(world.pypod.ok("inspect", *words))
+    return one
+
+
+def test_what_runs(world) -> None:
+    web = inspected(world, "web")
+    container = world.containers["web"]
+    state = container.state()
+    assert (web["Id"], web["Name"], web["Pod"]) == (container.id, "web", world.pods["mipod"].id)
+    assert (web["Path"], web["Args"]) == ("sh", ["-c", "exec sleep 1000", "a b"])
+    assert re.fullmatch(MOMENT, web["Created"])
+    assert re.fullmatch(MOMENT, web["State"]["StartedAt"])
+    assert web["State"]["FinishedAt"] == NEVER
+    assert (web["State"]["Status"], web["State"]["Running"], web["State"]["ExitCodeKnown"]) == ("running", True, True)
+    assert (web["State"]["Pid"], web["State"]["ConmonPid"]) == (state.pid, state.supervisor_pid)
+    # the kernel's list of the process's groups agrees
+    assert web["State"]["CgroupPath"] in Path(f"/proc/{state.pid}/cgroup").read_text()
+    assert web["Dependencies"] == [world.infra.id]
+    assert Path(web["LogPath"]).exists()
+    assert Path(web["HostsPath"]).read_text().count("mihost") == 1
+    assert web["GraphDriver"]["Data"]["UpperDir"] == f"{container.directory}/upper"
+
+
+def test_configuration(world) -> None:
+    web = inspected(world, "web")
+    config, host = web["Config"], web["HostConfig"]
+    assert config["Hostname"] == "mihost"
+    assert {"A=b", "HOSTNAME=mihost", "container=podman"} <= set(config["Env"])
+    assert config["Labels"] == {"app": "web", "odd": "<a&b>"}
+    assert (config["Cmd"], config["Entrypoint"]) == (["sh", "-c", "exec sleep 1000", "a b"], "")
+    assert (config["StopSignal"], config["StopTimeout"], config["Umask"]) == (15, 10, "0022")
+    for name in ("NetworkMode", "IpcMode", "UTSMode"):
+        assert host[name] == f"container:{world.infra.id}"
+    assert host["PidMode"] == "private"
+    assert host["Binds"] == ["/usr:/mnt/usr:ro,rprivate,rbind"]
+    assert host["Tmpfs"] == {"/scratch": "size=1m,rw,rprivate,nosuid,nodev,noexec"}
+    assert (host["CapAdd"], host["CapDrop"]) == (
+        ["CAP_NET_ADMIN"],
+        ["CAP_AUDIT_WRITE", "CAP_CHOWN", "CAP_MKNOD", "CAP_NET_RAW"],
+    )
+    mount = web["Mounts"][0]
+    assert (mount["Type"], mount["Source"], mount["Destination"], mount["RW"]) == ("bind", "/usr", "/mnt/usr", False)
+
+
+def test_capabilities_and_limits_are_the_kernel_s(world) -> None:
+    from pypod.kernel.capabilities import mask
+
+    web = inspected(world, "web")
+    lines = Path(f"/proc/{web['State']['Pid']}/status").read_text().splitlines()
+    status = dict(line.split(":\t", 1) for line in lines if ":\t" in line)
+    assert int(status["CapEff"], 16) == mask(web["EffectiveCaps"])
+    assert int(status["CapBnd"], 16) == mask(web["BoundingCaps"])
+    limits = Path(f"/proc/{web['State']['Pid']}/limits").read_text()
+    nofile = next(limit for limit in web["HostConfig"]["Ulimits"] if limit["Name"] == "RLIMIT_NOFILE")
+    assert re.search(rf"Max open files +{nofile['Soft']} +{nofile['Hard']} ", limits)
+
+
+def test_one_that_was_never_started(world) -> None:
+    idle = inspected(world, "idle")
+    assert (idle["State"]["Status"], idle["State"]["Pid"], idle["State"]["ExitCode"]) == ("created", 0, 0)
+    assert (idle["State"]["StartedAt"], idle["ResolvConfPath"]) == (NEVER, "")
+    assert "ConmonPid" not in idle["State"]  # omitempty
+    assert (idle["Path"], idle["Args"]) == ("sh", ["-c", "echo", "hi"])
+    assert (idle["Config"]["Entrypoint"], idle["Config"]["Cmd"]) == ("sh -c", ["echo", "hi"])
+    assert (idle["Config"]["User"], idle["EffectiveCaps"]) == ("33:33", None)
+    assert idle["Config"]["Hostname"] == idle["Id"][:12]
+    assert idle["HostConfig"]["NetworkMode"] == "none"
+
+
+def test_exit_codes_known_and_unknown(world) -> None:
+    done, ghost = inspected(world, "done")["State"], inspected(world, "ghost")["State"]
+    assert (done["Status"], done["ExitCode"], done["ExitCodeKnown"]) == ("exited", 3, True)
+    assert re.fullmatch(MOMENT, done["FinishedAt"])
+    assert (ghost["Status"], ghost["ExitCode"], ghost["ExitCodeKnown"]) == ("exited", -1, False)
+    assert ghost["FinishedAt"] == NEVER
+
+
+def test_an_infra(world) -> None:
+    infra = inspected(world, world.infra.name)
+    assert INFRA_IMAGE == LISTED_INFRA_IMAGE
+    assert (infra["IsInfra"], infra["ImageName"], infra["Rootfs"]) == (True, INFRA_IMAGE, "")
+    assert Path(infra["Path"]).name == "pause"
+    assert infra["State"]["Pid"] == world.infra.state().pid
+    assert (infra["Config"]["Hostname"], infra["Config"]["Labels"]) == ("mihost", {"tier": "front", "empty": ""})
+    assert (infra["EffectiveCaps"], infra["BoundingCaps"]) == (None, [])
+
+
+def test_a_pod(world) -> None:
+    pod = json.loads(world.pypod.ok("pod", "inspect", "mipod"))
+    assert (pod["Id"], pod["Name"], pod["State"]) == (world.pods["mipod"].id, "mipod", "Running")
+    assert (pod["Hostname"], pod["Labels"]) == ("mihost", {"tier": "front", "empty": ""})
+    assert pod["SharedNamespaces"] == ["ipc", "net", "uts"]
+    assert (pod["InfraContainerID"], pod["NumContainers"]) == (world.infra.id, 2)
+    assert pod["CgroupPath"] == f"{pod['CgroupParent']}/{pod['Id']}"
+    assert pod["Containers"] == [
+        {"Id": world.infra.id, "Name": world.infra.name, "State": "running"},
+        {"Id": world.containers["web"].id, "Name": "web", "State": "running"},
+    ]
+
+
+def test_a_pod_without_infra_leaves_out_what_is_empty(world) -> None:
+    bare = json.loads(world.pypod.ok("pod", "inspect", "bare"))
+    assert list(bare) == [
+        "Id",
+        "Name",
+        "Created",
+        "ExitPolicy",
+        "State",
+        "Hostname",
+        "CreateCgroup",
+        "CgroupParent",
+        "CreateInfra",
+        "NumContainers",
+    ]
+    # a template sees the fields all the same
+    assert world.pypod.ok("pod", "inspect", "bare", "-f", "{{.Labels}} {{.Containers}}") == "map[] []\n"
+
+
+def test_the_library_says_the_same(world) -> None:
+    library = json.loads(json.dumps(world.containers["web"].inspect()))
+    shown = inspected(world, "web")
+    del library["HostConfig"]["Init"]  # omitempty
+    assert library == shown
+    assert world.pods["mipod"].inspect()["Labels"] == {"tier": "front", "empty": ""}
+
+
+def test_layout_of_the_json(world) -> None:
+    out = world.pypod.ok("inspect", "web", "mipod")
+    assert out.startswith(f'[\n     {{\n          "Id": "{world.containers["web"].id}",\n          "Created": ')
+    assert out.endswith("     }\n]\n")
+    assert '"odd": "<a&b>"' in out
+    assert [one["Name"] for one in json.loads(out)] == ["web", "mipod"]
+    # one pod alone has no list around it, several have
+    assert world.pypod.ok("pod", "inspect", "mipod").startswith("{\n     ")
+    assert len(json.loads(world.pypod.ok("pod", "inspect", "mipod", "bare"))) == 2
+    assert world.pypod.ok("inspect", "web", "--format", "json") == world.pypod.ok("inspect", "web")
+
+
+@pytest.mark.parametrize(
+    ("template", "expected"),
+    [
+        ("{{.Name}}", "web\n"),
+        ("{{.State.Status}} {{.State.Running}}", "running true\n"),
+        ("{{.Config.Labels}} {{.Config.Labels.app}}", "map[app:web odd:<a&b>] web\n"),
+        ('{{index .Config.Labels "nosuch"}}', "\n"),
+        ("{{json .Config.Labels}}", '{"app":"web","odd":"<a&b>"}\n'),
+        ("{{json .Config.Volumes}}", "null\n"),
+        ("{{.Config.Volumes}} {{.HostConfig.Links}}", "map[] []\n"),
+        ("{{range .Mounts}}{{.Source}}:{{.Destination}}{{end}}", "/usr:/mnt/usr\n"),
+        ("{{.State.FinishedAt}}", "0001-01-01 00:00:00 +0000 UTC\n"),
+        ("{{json .State.FinishedAt}}", '"0001-01-01T00:00:00Z"\n'),
+        ("table {{.Name}} {{.IsInfra}}", "web         false\n"),
+        (r"{{.Name}}\t{{.IsInfra}}", "web\tfalse\n"),
+    ],
+)
+def test_templates(world, template, expected) -> None:
+    assert world.pypod.ok("inspect", "web", "--format", template) == expected
+
+
+def test_moments_in_templates_are_go_s(world) -> None:
+    out = world.pypod.ok("inspect", "web", "-f", "{{.Created}}|{{json .Created}}|{{.ID}}|{{.Id}}").strip().split("|")
+    assert re.fullmatch(r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d\.\d+ [+-]\d{4} \w+", out[0])
+    assert re.fullmatch(f'"{MOMENT}"', out[1])
+    assert out[2] == out[3] == world.containers["web"].id
+
+
+def test_the_latest_and_the_size(world) -> None:
+    assert world.pypod.ok("inspect", "-l", "-f", "{{.Name}}") == "ghost\n"
+    assert world.pypod.ok("pod", "inspect", "-l", "-f", "{{.Name}}") == "bare\n"
+    assert world.pypod.ok("inspect", "-t", "pod", "-l", "-f", "{{.Name}}") == "bare\n"
+    sized = list(inspected(world, "-s", "web"))
+    assert sized[sized.index("GraphDriver") + 1] == "SizeRw"
+
+
+def test_missing_names_are_told_after_the_others_are_shown(world) -> None:
+    done = world.pypod("inspect", "nope", "web", "nope2", "--format", "{{.Name}}")
+    assert (done.returncode, done.stdout) == (125, "web\n")
+    assert done.stderr == (
+        'error inspecting object: no such object: "nope2"\nError: inspecting object: no such object: "nope"\n'
+    )
+    alone = world.pypod("inspect", "nope")
+    assert (alone.returncode, alone.stdout) == (125, "[]\n")
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["inspect"], "no names or ids specified"),
+        (["inspect", "-l", "web"], "--latest and arguments cannot be used together"),
+        (
+            ["inspect", "-t", "foo", "web"],
+            'invalid type "foo": must be "image", "container", "pod", "network", "volume", or "all"',
+        ),
+        (["inspect", "-t", "image", "web"], "images are not available yet"),
+        (
+            ["inspect", "-f", "{{.Nope}}", "web"],
+            "inspecting object: printing inspect output: template: inspect:1:13: "
+            'executing "inspect" at <.Nope>: can\'t evaluate field Nope in type interface {}',
+        ),
+    ],
+)
+def test_bad_input(world, words, message) -> None:
+    done = world.pypod(*words)
+    assert (done.returncode, done.stdout, done.stderr) == (125, "", f"Error: {message}\n")
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["inspect", "-t", "pod", "web"], "no such pod web"),
+        (["container", "inspect", "mipod"], "no such container mipod"),
+        (["pod", "inspect", "nope"], "no such pod nope"),
+    ],
+)
+def test_the_wrong_kind(world, words, message) -> None:
+    done = world.pypod(*words)
+    assert (done.returncode, done.stdout, done.stderr) == (125, "[]\n", f"Error: inspecting object: {message}\n")

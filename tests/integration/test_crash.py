@@ -1,0 +1,174 @@
+"""SIGKILL at every system call: what is listed afterwards is true, and everything can be removed without a rest."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from pypod import Engine, PypodError
+from pypod.engine.collect import repair, trash
+from pypod.engine.listing import listed_containers
+from tests import tracing
+from tests.facts import created_nothing, is_there, wait_until
+
+pytestmark = [pytest.mark.root, pytest.mark.slow]
+
+SLEEP = ("sleep", "1000")
+
+
+def pod_with_member(engine: Engine, busybox: str) -> None:
+    engine.pods.create("p").create_container(SLEEP, rootfs=busybox, name="m")
+
+
+def create(engine: Engine, busybox: str) -> None:
+    engine.pods.create("p")
+    engine.containers.create(SLEEP, rootfs=busybox, name="c")
+
+
+def alone(engine: Engine, busybox: str) -> None:
+    engine.containers.create(SLEEP, rootfs=busybox, name="c")
+
+
+def alone_running(engine: Engine, busybox: str) -> None:
+    engine.containers.run(SLEEP, rootfs=busybox, name="c")
+
+
+def pod_running(engine: Engine, busybox: str) -> None:
+    engine.pods.create("p").run(SLEEP, rootfs=busybox, name="m")
+
+
+def nothing(engine: Engine, busybox: str) -> None:
+    pass
+
+
+def left_behind(engine: Engine, busybox: str) -> None:
+    """An ephemeral pod whose owner is gone, a directory without a record, and something in the trash."""
+    from pypod.store import records
+
+    pod = engine.pods.create("p")
+    pod.run(SLEEP, rootfs=busybox)
+    records.set_owner(engine.database, "pods", pod.id, records.Owner(pid=1, start_time=1, boot_id="another"))
+    Path(engine.layout.container("a" * 64), "upper").mkdir(parents=True)
+    Path(engine.layout.trash, "b", "c").mkdir(parents=True)
+
+
+# name: (what there is before, what is done under the knife)
+ACTIONS: dict[str, tuple[Callable[[Engine, str], None], Callable[[Engine, str], object]]] = {
+    "create": (nothing, create),
+    "start container": (alone, lambda engine, _: engine.containers.get("c").start()),
+    "start pod": (pod_with_member, lambda engine, _: engine.pods.get("p").start()),
+    "run": (nothing, alone_running),
+    "stop container": (alone_running, lambda engine, _: engine.containers.get("c").stop(timeout=0)),
+    "stop pod": (pod_running, lambda engine, _: engine.pods.get("p").stop(timeout=0)),
+    "remove container": (alone_running, lambda engine, _: engine.containers.get("c").remove(force=True, timeout=0)),
+    "remove pod": (pod_running, lambda engine, _: engine.pods.get("p").remove(force=True, timeout=0)),
+    "repair": (left_behind, lambda engine, _: repair(engine)),
+}
+
+
+class Table:
+    """Storage directories to operate on, one after the other."""
+
+    def __init__(self, base: Path, busybox: str) -> None:
+        self._base = base
+        self._busybox = busybox
+        self._count = 0
+
+    def operate(self, name: str, kill: tuple[int, int] | None, *, follow: bool = False) -> list[int]:
+        """Do an action with somebody being killed in it; then look, and clean up. Returns the system calls."""
+        prepare, act = ACTIONS[name]
+        self._count += 1
+        root = str(self._base / f"storage-{self._count}")
+        with Engine(root) as engine:
+            prepare(engine, self._busybox)
+
+        def traced() -> None:
+            try:
+                act(Engine(root), self._busybox)
+            except PypodError:
+                if not follow:
+                    raise
+
+        counts = tracing.run(traced, kill, follow=follow)
+        with Engine(root) as engine:
+            look_and_clean(engine, f"{name}, killed at {kill}")
+        return counts
+
+
+def look_and_clean(engine: Engine, where: str) -> None:
+    listed = {record.id: record for record, _ in listed_containers(engine)}
+    groups = {identifier: record.cgroup for identifier, record in listed.items()}
+    wait_until(lambda: says_what_is(engine, groups))  # a monitor may still be at work
+    seen = {record.name: state.status for record, state in listed_containers(engine)}
+    for pod in engine.pods.list():
+        assert pod.status != "Broken", where
+        pod.remove(force=True, timeout=0)
+    for container in engine.containers.list(all=True):
+        container.remove(force=True, timeout=0)
+    repair(engine)
+    assert created_nothing(engine), (where, seen)
+    wait_until(lambda: not trash(engine))
+    for group in groups.values():
+        assert not Path(engine.cgroups.tracking_directory(group)).exists(), (where, seen)
+    with Engine(engine.layout.root) as other:
+        other.pods.create("p").remove()
+        other.pods.create("c").remove()
+
+
+def says_what_is(engine: Engine, groups: dict[str, str]) -> bool:
+    """Whether exactly those are said to run that have processes, their first ones among them."""
+    for record, state in listed_containers(engine):
+        if record.id not in groups:
+            return False
+        living = [pid for pid in engine.cgroups.processes(groups[record.id]) if is_there(pid)]
+        if state.running != bool(living) or (state.running and state.pid not in living):
+            return False
+    return True
+
+
+@pytest.fixture
+def table(tmp_path, busybox) -> Iterator[Table]:
+    tmp_path.chmod(0o755)
+    return Table(tmp_path, busybox)
+
+
+@pytest.mark.parametrize("name", ACTIONS)
+def test_of_the_caller(table: Table, name: str, full: bool) -> None:
+    (total,) = table.operate(name, None)
+    assert total > 20
+    for position in range(1, total + 1, 1 if full else 9):
+        table.operate(name, (0, position))
+
+
+@pytest.mark.parametrize("name", ["start container", "start pod"])
+def test_of_the_programs(table: Table, name: str, full: bool) -> None:
+    """The spawned program, what it becomes when it has left the caller, and the process before its exec."""
+    counts = table.operate(name, None, follow=True)
+    roles = 3 if name == "start container" else 6
+    assert len(counts) == roles + 1
+    for role in range(1, roles + 1):
+        for position in range(1, counts[role] + 1, 1 if full else 23):
+            table.operate(name, (role, position), follow=True)
+
+
+def test_the_knife_works(tmp_path) -> None:
+    """Each call but the one it dies at is done."""
+
+    def write_three() -> None:
+        for name in "abc":
+            os.mkdir(tmp_path / name)
+
+    before = tracing.run(lambda: None)[0]
+    total = tracing.run(write_three)[0]
+    made = []
+    for position in range(before, total + 1):
+        for name in "abc":
+            if (tmp_path / name).exists():
+                (tmp_path / name).rmdir()
+        tracing.run(write_three, (0, position))
+        made.append(len(list(tmp_path.iterdir())))
+    assert made == sorted(made)
+    assert set(made) == {0, 1, 2, 3}

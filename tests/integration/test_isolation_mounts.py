@@ -1,0 +1,255 @@
+"""Mounts that were asked for, the files every container gets, and its environment."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+from pypod.errors import InvalidSpec, LaunchFailed
+from pypod.model.mount import Mount
+from tests.integration.inside import execute
+
+pytestmark = pytest.mark.root
+
+ODD_NAMES = [
+    "with space",
+    "comma,comma",
+    "colon:colon",
+    "back\\slash",
+    'quote"quote',
+    "dollar$x",
+    "new\nline",
+    "ünïcode",
+    "a=b",
+    "#",
+]
+
+
+@pytest.fixture
+def shared(tmp_path: Path) -> Path:
+    directory = tmp_path / "shared"
+    directory.mkdir()
+    (directory / "file").write_text("from the host\n")
+    return directory
+
+
+def test_bind_mounts_read_only_and_not(box, shared: Path) -> None:
+    assert box.run("cat", "/v/file", volumes=[f"{shared}:/v"]) == "from the host\n"
+    box.shell("echo written > /v/new", volumes=[f"{shared}:/v"])
+    assert (shared / "new").read_text() == "written\n"
+    text = box.shell("touch /v/other /v/file", volumes=[f"{shared}:/v:ro"], check=False)
+    assert text.count("Read-only file system") == 2
+    options = box.report(volumes=[f"{shared}:/v:ro,nosuid,nodev,noexec"]).mounts["/v"][0].split(",")
+    assert {"ro", "nosuid", "nodev", "noexec"} <= set(options)
+
+
+def test_read_only_holds_for_mounts_below(box, shared: Path) -> None:
+    options = {"mounts": [Mount(type="bind", source="/dev", target="/hostdev", read_only=True)]}
+    mounts = box.report(**options).mounts
+    below = {target: facts[0] for target, facts in mounts.items() if target.startswith("/hostdev")}
+    assert len(below) > 1
+    assert all(facts.startswith("ro") for facts in below.values())
+    alone = box.report(mounts=[Mount(type="bind", source="/dev", target="/hostdev", recursive=False)]).mounts
+    assert [target for target in alone if target.startswith("/hostdev")] == ["/hostdev"]
+
+
+def test_file_binds(box, shared: Path) -> None:
+    assert box.run("cat", "/etc/passwd", volumes=[f"{shared}/file:/etc/passwd:ro"]) == "from the host\n"
+    assert box.run("cat", "/new/deep/file", volumes=[f"{shared}/file:/new/deep/file"]) == "from the host\n"
+    with pytest.raises(LaunchFailed) as caught:
+        box.run("true", volumes=[f"{shared}/file:/tmp"])
+    assert caught.value.errno == 21
+    with pytest.raises(LaunchFailed) as caught:
+        box.run("true", volumes=[f"{shared}:/etc/passwd"])
+    assert caught.value.errno == 20
+    with pytest.raises(InvalidSpec, match="no such file or directory"):
+        box.run("true", volumes=[f"{shared}/nosuch:/x"])
+
+
+def test_tmpfs_and_its_options(box) -> None:
+    mounts = box.report(tmpfs=["/t:size=64k,mode=700,ro", "/u", "/x:exec,suid,dev"]).mounts
+    assert mounts["/t"][:3] == ["ro,nosuid,nodev,relatime", "tmpfs", "rw,size=64k,mode=700"]
+    assert mounts["/u"][0] == "rw,nosuid,nodev,relatime"
+    assert mounts["/x"][0] == "rw,relatime"
+    with pytest.raises(LaunchFailed) as caught:
+        box.run("true", tmpfs=["/t:nosuch=1"])
+    assert (caught.value.call, caught.value.errno) == ("fsconfig", 22)
+    text = box.shell("dd if=/dev/zero of=/t/x bs=1k count=100", tmpfs=["/t:size=64k"], check=False)
+    assert "No space left on device" in text
+
+
+@pytest.mark.parametrize("order", [1, -1])
+def test_nested_targets_in_any_order(box, shared: Path, order: int) -> None:
+    (shared / "sub").mkdir()
+    volumes = [f"{shared}:/a", f"{shared}/file:/a/sub/inner", f"{shared}:/a/sub/", f"{shared}:/a//sub//deep/"][::order]
+    text = box.shell("ls /a /a/sub /a/sub/deep; cat /a/sub/inner", volumes=volumes)
+    assert "from the host" in text
+    mounts = box.report(volumes=volumes).mounts
+    assert {"/a", "/a/sub", "/a/sub/inner", "/a/sub/deep"} <= mounts.keys()
+    assert (shared / "deep").is_dir(), "the mount point was made in the volume, as podman does"
+
+
+def test_a_volume_over_a_standard_place_replaces_it_and_keeps_what_is_below(box, shared: Path) -> None:
+    pod = box.engine.pods.create(hostname="podhost")
+    for name in ("etc", "run", "dev"):
+        (shared / name).mkdir()
+    (shared / "etc/passwd").write_text("root:x:0:0::/:/bin/sh\n")
+    container = box.stay(pod=pod, volumes=[f"{shared}/etc:/etc", f"{shared}/run:/run"], tmpfs=["/dev/shm:size=8k"])
+    assert "podhost" in execute(container, "cat", "/etc/hosts")
+    assert execute(container, "cat", "/etc/hostname") == "podhost\n"
+    assert execute(container, "ls", "-a", "/run").split() == [".", "..", ".containerenv"]
+    assert "/dev/shm" in execute(container, "grep", "size=8k", "/proc/mounts")
+    own_hosts = box.shell("cat /etc/hosts", volumes=[f"{shared}/file:/etc/hosts"])
+    assert own_hosts == "from the host\n"
+
+
+def test_the_hosts_dev_as_a_volume(box) -> None:
+    before = {entry.name for entry in os.scandir("/dev")}
+    options = {"volumes": ["/dev:/dev"], "tmpfs": ["/dev/mqueue"]}
+    try:
+        report = box.report(**options)
+        assert "zero c 1:5 666" in report.all("device")
+        assert report.mounts["/dev/pts"][2] == "rw,gid=5,mode=620,ptmxmode=666"
+    finally:
+        made = {entry.name for entry in os.scandir("/dev")} - before
+        for name in made & {"mqueue", "shm"}:
+            Path("/dev", name).rmdir()
+    assert made <= {"mqueue", "shm"}
+
+
+def test_read_only_root(box) -> None:
+    script = "touch /x /etc/x; touch /tmp/x /run/x /var/tmp/x /dev/shm/x /dev/x || exit 1; stat -c %a /tmp /run"
+    text = box.shell(script, read_only=True)
+    assert text.count("Read-only file system") == 2
+    assert text.split()[-2:] == ["1777", "1777"]
+    mounts = box.report(read_only=True).mounts
+    assert mounts["/"][0].startswith("ro")
+    assert mounts["/tmp"][1] == "tmpfs"
+    container = box.stay(read_only=True)
+    assert "Read-only" in execute(container, "touch", "/x", check=False)
+
+
+@pytest.mark.parametrize("name", ODD_NAMES)
+def test_paths_with_odd_characters(box, own_rootfs: Path, tmp_path: Path, name: str) -> None:
+    """As root file system, as source and target of a volume, as storage of the engine (upper and work directory)."""
+    from pypod import Engine
+    from tests.integration.inside import Box
+
+    root = tmp_path / "odd" / name
+    root.parent.mkdir()
+    own_rootfs.rename(root)
+    (root / "marker").write_text("here\n")
+    mount = Mount(type="bind", source=str(root / "etc"), target=f"/target/{name}")
+    with Engine(str(tmp_path / f"storage {name}")) as engine:
+        inside = Box(engine, str(root))
+        text = inside.run(
+            "sh", "-c", 'cat /marker; touch /new; ls "$1" | head -1', "sh", f"/target/{name}", mounts=[mount]
+        )
+        assert text == "here\ngroup\n"
+        assert inside.run("cat", "/marker", overlay=False) == "here\n"
+        container = inside.stay(working_directory=f"/target/{name}", mounts=[mount])
+        assert execute(container, "cat", "passwd").startswith("root:")
+        container.restart(0)
+        container.remove(force=True, timeout=0)
+        if ":" not in name:
+            assert inside.run("ls", "/v", volumes=[f"{root}/etc:/v"]).split()[0] == "group"
+    assert not (root / "new").exists()
+
+
+def test_nothing_is_written_to_the_root_file_system_below_the_overlay(box, own_rootfs: Path) -> None:
+    before = sorted(own_rootfs.rglob("*"))
+    box.shell(
+        "rm /etc/passwd; touch /x /dev/y; mkdir /made; echo z > /bin/new", rootfs=str(own_rootfs), tmpfs=["/made2"]
+    )
+    assert sorted(own_rootfs.rglob("*")) == before
+
+
+def test_files_of_a_pod_are_one_for_all_members(box) -> None:
+    pod = box.engine.pods.create(name="mine", hostname="podhost", add_hosts=["db:10.1.2.3"])
+    a, b = (box.stay(pod=pod) for _ in range(2))
+    alone = box.stay(network="none", add_hosts=["db:10.1.2.3"], hostname="single")
+    for path in ("/etc/hosts", "/etc/hostname", "/etc/resolv.conf", "/run/.containerenv"):
+        inodes = {execute(one, "stat", "-c", "%d:%i", path) for one in (a, b)}
+        assert len(inodes) == 1
+        assert execute(alone, "stat", "-c", "%d:%i", path) not in inodes
+    hosts = execute(a, "cat", "/etc/hosts")
+    assert hosts.splitlines()[0] == "10.1.2.3\tdb"
+    assert "127.0.0.1\tlocalhost" in hosts.replace(" ", "\t")
+    assert "podhost" in hosts.splitlines()[-1].split()
+    execute(a, "sh", "-c", "echo 10.9.9.9 added >> /etc/hosts")
+    assert "10.9.9.9 added" in execute(b, "cat", "/etc/hosts")
+    assert execute(a, "cat", "/etc/hostname") == "podhost\n"
+    assert execute(alone, "cat", "/etc/hostname") == "single\n"
+    assert execute(a, "cat", "/etc/resolv.conf") == Path("/etc/resolv.conf").read_text()
+    assert execute(a, "sh", "-c", "test -e /run/.containerenv && echo there") == "there\n"
+    late = box.stay(pod=pod)
+    assert "10.9.9.9 added" in execute(late, "cat", "/etc/hosts")
+
+
+@pytest.mark.parametrize("how", ["run", "exec"])
+def test_environment(box, how: str) -> None:
+    os.environ["PYPOD_TEST_SECRET"] = "do not tell"  # noqa: S105
+    try:
+        environment = box.report(how, hostname="named", environment={"A": "1 2", "EMPTY": ""}).environment
+    finally:
+        del os.environ["PYPOD_TEST_SECRET"]
+    assert environment == {
+        "PATH": "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
+        "HOME": "/root", "HOSTNAME": "named", "container": "podman", "A": "1 2", "EMPTY": "",
+    }  # fmt: skip
+
+
+def test_environment_that_was_asked_for_wins(box) -> None:
+    asked = {
+        "HOME": "/h",
+        "PATH": "/bin:/x",
+        "HOSTNAME": "other",
+        "container": "mine",
+        "TERM": "dumb",
+        "x": "=",
+        "weird name": "y\nz",
+    }
+    assert (
+        box.run("sh", "-c", 'echo "$HOME $PATH $HOSTNAME $container $TERM $x"', environment=asked)
+        == "/h /bin:/x other mine dumb =\n"
+    )
+    container = box.stay(environment={"A": "1"})
+    again = execute(container, "sh", "-c", "echo $A $B $HOME", environment={"A": "2", "B": "3", "HOME": "/e"})
+    assert again == "2 3 /e\n"
+    terminal = box.stay(terminal=True)
+    assert "TERM=xterm" in execute(terminal, "cat", "/proc/1/environ").split("\0")
+
+
+@pytest.mark.parametrize("name", ["", "A=B", "a\0b", "="])
+def test_environment_names_that_are_none(box, name: str) -> None:
+    with pytest.raises(InvalidSpec):
+        box.run("true", environment={name: "x"})
+    with pytest.raises(InvalidSpec):
+        box.run("true", environment={"A": "x\0y"})
+
+
+def test_programs_are_searched_in_the_containers_own_path(box, own_rootfs: Path) -> None:
+    (own_rootfs / "tool").mkdir()
+    (own_rootfs / "tool/hello").write_text("#!/bin/sh\necho found\n")
+    root = {"rootfs": str(own_rootfs)}
+    with pytest.raises(LaunchFailed) as caught:
+        box.run("hello", environment={"PATH": "/tool"}, **root)
+    assert (caught.value.exit_code, caught.value.errno) == (126, 13)
+    (own_rootfs / "tool/hello").chmod(0o755)
+    assert box.run("hello", environment={"PATH": "/nosuch::relative:/tool"}, **root) == "found\n"
+    for path in ("", ".", "tool", "/nosuch"):
+        with pytest.raises(LaunchFailed) as caught:
+            box.run("hello", environment={"PATH": path}, working_directory="/tool", **root)
+        assert caught.value.exit_code == 127
+    (own_rootfs / "broken").write_text("#!/no/such/interpreter\n")
+    (own_rootfs / "broken").chmod(0o755)
+    with pytest.raises(LaunchFailed) as caught:
+        box.run("/broken", **root)
+    assert caught.value.exit_code == 127
+    (own_rootfs / "binary").write_bytes(b"\x7fELF garbage")
+    (own_rootfs / "binary").chmod(0o755)
+    with pytest.raises(LaunchFailed) as caught:
+        box.run("/binary", **root)
+    assert (caught.value.exit_code, caught.value.errno) == (126, 8)
