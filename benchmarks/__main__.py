@@ -25,7 +25,7 @@ def main() -> int:
     parser.add_argument("--quick", action="store_true", help="few repetitions: to try them out, not to compare")
     parser.add_argument("--only", action="append", choices=NAMES, metavar="NAME", help=f"one of {', '.join(NAMES)}")
     parser.add_argument("--directory", default="/var/tmp", help="where pods and images are kept meanwhile")
-    parser.add_argument("--output", default=RESULTS, metavar="DIRECTORY", help="where the JSON goes")
+    parser.add_argument("--output", metavar="DIRECTORY", help="where the JSON goes (default: benchmarks/results)")
     options = parser.parse_args()
     if os.geteuid() != 0:
         print("benchmarks need root", file=sys.stderr)
@@ -33,6 +33,7 @@ def main() -> int:
     enter_own_mount_namespace(sys.argv[1:])
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, _interrupt)
+    output = options.output or os.path.join(RESULTS, "quick" if options.quick else "")
     settings = Settings(quick=options.quick, directory=os.path.abspath(options.directory))
     try:
         for name in options.only or NAMES:
@@ -40,7 +41,7 @@ def main() -> int:
             report = import_module(f"benchmarks.{name}").measure(settings)
             machine["load_average_after"] = os.getloadavg()
             report.print()
-            print(f"  -> {report.write(machine, options.output)}")
+            print(f"  -> {report.write(machine, output)}")
     except KeyboardInterrupt:
         print("interrupted; everything is cleaned up", file=sys.stderr)
         return _INTERRUPTED

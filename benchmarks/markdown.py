@@ -63,10 +63,9 @@ def main() -> None:
         print(f"### {result['title']}\n")
         print("\n".join(table(result)))
         where = machine.get("directory", "")
-        print(f"\nMedian (95th percentile). {machine['date']}, {machine['kernel']}, {machine['cpus']} processors, load")
-        print(
-            f"{machine['load_average_before'][0]:.1f}, Python {machine['python']}, {machine['cgroups']} cgroups, {where}.\n"
-        )
+        print(f"\nMedian (95th percentile). {machine['date']}, {machine['kernel']}, {machine['cpus']} processors,")
+        load = machine["load_average_before"][0]
+        print(f"load {load:.1f}, Python {machine['python']}, {machine['cgroups']} cgroups, {where}.\n")
 
 
 if __name__ == "__main__":

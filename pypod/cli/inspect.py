@@ -135,7 +135,7 @@ def _find(engine: Engine, kind: str, name: str, *, size: bool) -> dict[str, Any]
 
 def _with_size(found: dict[str, Any], directory: str) -> dict[str, Any]:
     """Put the size where podman has it: before the mounts."""
-    from pypod.engine.inspection import writable_bytes
+    from pypod.engine.layers import writable_bytes
 
     sized: dict[str, Any] = {}
     for name, value in found.items():

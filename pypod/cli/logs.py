@@ -167,21 +167,20 @@ class Writer:
         """Write all pieces; with ``at_once`` each before the next is asked for."""
         from pypod.cli.streaming import write_all
 
+        if at_once:
+            for piece in pieces:
+                write_all(_FDS[piece.stream], self._decorate(piece))
+            return
         batch: list[bytes] = []
         stream, size = "stdout", 0
         for piece in pieces:
-            if batch and (at_once or piece.stream != stream or size > _BATCH_BYTES):
+            if piece.stream != stream or size > _BATCH_BYTES:
                 write_all(_FDS[stream], b"".join(batch))
-                batch, size = [], 0
-            stream = piece.stream
+                batch, stream, size = [], piece.stream, 0
             data = self._decorate(piece)
-            if at_once:
-                write_all(_FDS[stream], data)
-                continue
             batch.append(data)
             size += len(data)
-        if batch:
-            write_all(_FDS[stream], b"".join(batch))
+        write_all(_FDS[stream], b"".join(batch))
 
     def _decorate(self, piece: Piece) -> bytes:
         if not (self._prefix or self._timestamps or self._color):

@@ -108,7 +108,7 @@ class Row(Struct):
     @property
     def written_bytes(self) -> int:
         """The size of the writable layer."""
-        from pypod.engine.inspection import writable_bytes
+        from pypod.engine.layers import writable_bytes
 
         return writable_bytes(self.listing.engine.layout.container(self.record.id))
 

@@ -61,6 +61,8 @@ def inspect_container(engine: Engine, record: ContainerRecord) -> dict[str, Any]
     infra = record.kind == records.INFRA
     spec = _infra_spec(record, pod) if infra and pod is not None else records.container_spec(record)
     directory = engine.layout.container(record.id)
+    if pod is not None and spec.ipc == POD:  # /dev/shm is the infra's
+        spec = spec.replace(shm_size_bytes=records.pod_spec(pod).shm_size_bytes)
     shared = engine.layout.pod(record.pod_id) if pod is not None and (infra or spec.net == POD) else directory
     paths = [f"{shared}/{name}" if os.path.exists(f"{shared}/{name}") else "" for name in _NETWORK_FILES]
     infra_id = pod.infra_id if pod is not None else ""
@@ -244,29 +246,6 @@ def _security(spec: ContainerSpec) -> list[str]:
     found += ["no-new-privileges"] if spec.no_new_privileges else []
     found += [f"mask={':'.join(spec.masks)}"] if spec.masks else []
     return found + ([f"unmask={':'.join(spec.unmasks)}"] if spec.unmasks else [])
-
-
-def writable_bytes(directory: str) -> int:
-    """Return the size of what a container has written, given its directory: hard links once, holes counted full."""
-    total = 0
-    seen: set[tuple[int, int]] = set()
-    waiting = [f"{directory}/upper"]
-    while waiting:
-        try:
-            with os.scandir(waiting.pop()) as entries:
-                for entry in entries:
-                    if entry.is_dir(follow_symlinks=False):
-                        waiting.append(entry.path)
-                        continue
-                    status = entry.stat(follow_symlinks=False)
-                    key = (status.st_dev, status.st_ino)
-                    if status.st_nlink > 1 and key in seen:
-                        continue
-                    seen.add(key)
-                    total += status.st_size
-        except FileNotFoundError:
-            continue  # it is being written to, or there is no layer yet
-    return total
 
 
 def inspect_pod(engine: Engine, record: PodRecord) -> dict[str, Any]:

@@ -24,7 +24,9 @@ class World:
         self.engine = engine
         self.pypod = Program(engine.layout.root)
         self.pods: dict[str, Pod] = {
-            "mipod": engine.pods.create("mipod", labels={"tier": "front", "empty": ""}, hostname="mihost"),
+            "mipod": engine.pods.create(
+                "mipod", labels={"tier": "front", "empty": ""}, hostname="mihost", infra_name="a-infra"
+            ),
             "bare": engine.pods.create("bare", infra=False, share=""),
         }
         run, create = engine.containers.run, engine.containers.create

@@ -348,5 +348,6 @@ class TestPodPs:
         pypod = Program(engine.layout.root)
         assert pypod.ok("pod", "ps", "--format", "{{.Status}}") == "Broken\n"
         assert pypod.ok("pod", "ps", "-f", "status=broken", "-q").split() == [pod.id]
+        assert json.loads(pypod.ok("pod", "inspect", "p"))["State"] == "Broken"
         shown = pypod.ok("ps", "-a", "-f", f"id={pod.infra.id}", "--format", "{{.Status}}")
         assert shown == "Exited (unknown)\n"

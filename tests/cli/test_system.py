@@ -66,6 +66,21 @@ def test_what_is_needed_exists_as_a_check() -> None:
 
 
 @pytest.mark.root
+@pytest.mark.parametrize(
+    "verb",
+    [
+        *("ps", "container ls", "container list", "pod ps", "pod ls", "inspect", "container inspect", "pod inspect"),
+        *("logs", "wait", "container exists", "pod exists", "info", "version", "system check", "system info"),
+    ],
+)
+def test_every_verb_has_help(engine, verb) -> None:
+    from tests.cli.program import Program
+
+    out = Program(engine.layout.root).ok(*verb.split(), "--help")
+    assert f"Usage:\n  pypod {verb}" in out
+
+
+@pytest.mark.root
 def test_version(world) -> None:
     lines = world.pypod.ok("version").splitlines()
     assert lines[0].split() == ["Client:", "Pypod", "Engine"]

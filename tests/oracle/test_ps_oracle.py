@@ -36,12 +36,16 @@ class Both:
         self._rootfs = rootfs
 
     def create(self) -> None:
-        self._each("pod", "create", "--name", "POD", "--label", "tier=front", "--label", "empty=", "--network", "none")
+        self._each(
+            "pod", "create", "--name", "POD", "--label", "tier=front", "--label", "empty=", "--network", "none",
+            "--shm-size", "32m",
+        )  # fmt: skip
         self._each("pod", "create", "--name", "POD2", "--infra=false")
         self._container("one", "--pod", "POD", "--label", "app=web", words=["sleep", "1000"])
         self._container(
-            "two", "--network", "none", "--label", "app=x", "--env", "A=b", "--user", "33:33", "-v", "/usr:/mnt/usr:ro", "--tmpfs", "/scratch:size=1m", "--stop-timeout", "5",
-            "--stop-signal", "INT", "-i", words=["sh", "-c", "echo a long command line <&>"],
+            "two", "--network", "none", "--label", "app=x", "--env", "A=b", "--user", "33:33", "-v", "/usr:/mnt/usr:ro",
+            "--tmpfs", "/scratch:size=1m", "--stop-timeout", "5", "--stop-signal", "INT", "-i",
+            words=["sh", "-c", "echo a long command line <&>"],
         )  # fmt: skip
         self._container(
             "three", "--network", "none", "--read-only", "--hostname", "h", "--group-add", "7", "--cap-add",
