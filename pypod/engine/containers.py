@@ -92,7 +92,7 @@ class Container:
 
     def spec(self) -> ContainerSpec:
         """Return what was asked."""
-        return records.container_spec(self.record())
+        return self._engine.container_spec(self.record())
 
     def state(self) -> ContainerState:
         """Return what is, at this moment. Raises NoSuchContainer when it was removed."""
@@ -383,6 +383,7 @@ class Containers:
         )
         with Boundary("create container"), self._engine.database.transaction() as connection:
             records.add_container(connection, record)
+        self._engine.remember(record, spec)
         return Container(self._engine, identifier, spec.name)
 
     def _free_name(self) -> str:

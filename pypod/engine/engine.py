@@ -16,8 +16,11 @@ if TYPE_CHECKING:
     from pypod.engine.containers import Containers
     from pypod.engine.pods import Pods
     from pypod.kernel.cgroups.driver import Driver
+    from pypod.model.container import ContainerSpec
+    from pypod.store.records import ContainerRecord
 
 _MONITORS = "/pypod/monitors"
+_REMEMBERED = 256
 
 
 class Engine:
@@ -41,6 +44,36 @@ class Engine:
         self.boot_id = PROC.boot_id()
         self._cgroups: Driver | None = None
         self._monitors_group: str | None = None
+        self._specs: dict[str, ContainerSpec] = {}
+        self._filters: dict[tuple[str, ...], tuple[bytes, int]] = {}
+
+    def container_spec(self, record: ContainerRecord) -> ContainerSpec:
+        """Return what was asked of a container. A specification never changes, so each text is read once.
+
+        Raises StoreError when the record is damaged.
+        """
+        spec = self._specs.get(record.spec_json)
+        if spec is None:
+            from pypod.store.records import container_spec
+
+            spec = container_spec(record)
+            self.remember(record, spec)
+        return spec
+
+    def remember(self, record: ContainerRecord, spec: ContainerSpec) -> None:
+        """Spare the next reader of a record that was just written the reading."""
+        if len(self._specs) >= _REMEMBERED:
+            self._specs.clear()
+        self._specs[record.spec_json] = spec
+
+    def default_filter(self, capabilities: tuple[str, ...]) -> tuple[bytes, int]:
+        """Return podman's seccomp filter for a set of capabilities, and its flags; read from the disk once."""
+        found = self._filters.get(capabilities)
+        if found is None:
+            from pypod.runtime.seccomp import filter_and_flags
+
+            found = self._filters[capabilities] = filter_and_flags(None, frozenset(capabilities), self.layout.cache)
+        return found
 
     @property
     def pods(self) -> Pods:

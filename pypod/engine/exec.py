@@ -197,7 +197,7 @@ def start(
             )
         program = engine.programs.executable("launch")
         with launcher.Launching(program, "pypod-launch", stdio=stdio, keep_report=not detach) as launching:
-            container = records.container_spec(record)
+            container = engine.container_spec(record)
             return launching.run(exec_plan(engine, record, container, spec, state, detach=detach))
 
 

@@ -71,7 +71,7 @@ def _start_locked(
         record = records.find_container(engine.database, record.id)
         if observe.container_state(directory, engine.boot_id).running:
             return
-        spec = records.container_spec(record)
+        spec = engine.container_spec(record)
         with launcher.Launching(engine.programs.executable("monitor"), "pypod-monitor") as monitor:
             _run(engine, record, spec, pod, terminal or Terminal(), monitor, attended=attended)
 
@@ -189,7 +189,7 @@ def container_plan(
 
 
 def ulimits(spec: ContainerSpec) -> tuple[Ulimit, ...]:
-    """Return the resource limits to set: those asked for, and podman's defaults as far as this process may give them."""
+    """Return the resource limits: those asked for, and podman's defaults as far as this process may give them."""
     import resource
 
     given = {limit.name for limit in spec.ulimits}
@@ -296,9 +296,11 @@ def _cgroup_mounts(engine: Engine) -> tuple[tuple[str, str], ...]:
 def seccomp_of(engine: Engine, spec: ContainerSpec) -> tuple[bytes, int]:
     if spec.privileged or spec.seccomp == "unconfined":
         return b"", 0
+    if not spec.seccomp:
+        return engine.default_filter(spec.capabilities)
     from pypod.runtime.seccomp import filter_and_flags
 
-    return filter_and_flags(spec.seccomp or None, frozenset(spec.capabilities), engine.layout.cache)
+    return filter_and_flags(spec.seccomp, frozenset(spec.capabilities), engine.layout.cache)
 
 
 def _overlay_options(lower: str, directory: str) -> str:

@@ -108,7 +108,7 @@ def _end_leftovers(engine: Engine, record: ContainerRecord) -> None:
 def _ask(one: Running, timeout_s: float | None, engine: Engine) -> float:
     """Send the stop signal; return the moment, on the monotonic clock, when patience ends."""
     try:
-        spec = records.container_spec(one.record)
+        spec = engine.container_spec(one.record)
         number, patience_s = spec.stop_signal, float(spec.stop_timeout_s)
     except StoreError:  # a damaged record must not keep anything running
         number, patience_s = SIGTERM, float(DEFAULT_STOP_TIMEOUT_S)
