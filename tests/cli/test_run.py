@@ -216,10 +216,9 @@ def test_every_verb_has_help(pypod, verb) -> None:
 
 
 def test_output_is_shown_while_the_container_does_not_read_its_input(pypod, busybox) -> None:
-    client = pypod.start(
-        "run", "-i", "--rm", "--rootfs", f"{busybox}:O", "sh", "-c", "sleep 0.5; seq 1 100000; echo end; cat >/dev/null",
-        stdin=subprocess.PIPE, stdout=subprocess.PIPE,
-    )  # fmt: skip
+    script = "sleep 0.5; seq 1 100000; echo end; cat >/dev/null"
+    words = ["run", "-i", "--rm", "--rootfs", f"{busybox}:O", "sh", "-c", script]
+    client = pypod.start(*words, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
     out, _ = client.communicate(b"x" * 2_000_000, timeout=30)
     assert (client.returncode, out[-10:]) == (0, b"100000\nend\n"[-10:])
 
