@@ -118,7 +118,8 @@ def container_options(options: Parsed) -> tuple[ContainerOptions, list[str]]:
     found["init"], found["interactive"] = options["init"], options["interactive"]
     found["terminal"], found["remove"] = options["tty"], options["rm"]
     found["privileged"], found["read_only"] = options["privileged"], options["read-only"]
-    found["shm_size"] = size_bytes(options["shm-size"], "--shm-size")
+    if options.changed("shm-size"):  # the default is podman's, in its own counting (65536 thousands)
+        found["shm_size"] = size_bytes(options["shm-size"], "--shm-size")
     found["stop_timeout"] = options["stop-timeout"]
     found["umask"] = _octal(options["umask"])
     return found, words

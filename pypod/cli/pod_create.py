@@ -71,7 +71,7 @@ def run_pod_create(options: Parsed, root: str | None) -> int:
             add_hosts=options["add-host"],
             labels=labels(options["label"], options["label-file"]),
             sysctls=sysctls(options["sysctl"]),
-            shm_size=size_bytes(options["shm-size"], "--shm-size"),
+            shm_size=size_bytes(options["shm-size"], "--shm-size") if options.changed("shm-size") else None,
             cgroup_parent=options["cgroup-parent"],
             network=networks[0] if networks else "",
         )

@@ -375,7 +375,7 @@ class Containers:
             created_ns=time.time_ns(),
             image=spec.image,
             # for showing only: arguments that are no UTF-8 are in the spec as they were given
-            command=" ".join(spec.arguments).encode("utf-8", "backslashreplace").decode(),
+            command=" ".join(spec.command).encode("utf-8", "backslashreplace").decode(),
             cgroup=container_path(cgroup_parent, spec.pod_id, identifier),
             remove=int(spec.remove),
             owner=owner,

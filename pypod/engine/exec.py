@@ -213,7 +213,7 @@ def exec_plan(
     """Return what an exec would do now."""
     from pypod.engine.starting import hostname_of, seccomp_of, ulimits
     from pypod.kernel.capabilities import bounding_set
-    from pypod.runtime.oci import GROUPS_ANNOTATION, USER_ANNOTATION, environment
+    from pypod.runtime.oci import GROUPS_ANNOTATION, USER_ANNOTATION, capability_sets, environment
 
     pod = records.find_pod(engine.database, record.pod_id) if record.pod_id else None
     cgroups = engine.cgroups
@@ -230,7 +230,7 @@ def exec_plan(
             "args": list(spec.command),
             "env": [f"{name}={value}" for name, value in variables.items()],
             "cwd": spec.working_directory or container.working_directory,
-            "capabilities": dict.fromkeys(("bounding", "effective", "permitted"), capabilities),
+            "capabilities": capability_sets(capabilities, container.added_capabilities),
             "rlimits": [{"type": u.name, "soft": u.soft, "hard": u.hard} for u in ulimits(container)],
             "noNewPrivileges": container.no_new_privileges and not spec.privileged,
         },

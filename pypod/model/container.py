@@ -40,6 +40,7 @@ class ContainerSpec(Value):
     hostname: str = ""
     add_hosts: tuple[str, ...] = ()
     capabilities: tuple[str, ...] = ()
+    added_capabilities: tuple[str, ...] = ()
     privileged: bool = False
     seccomp: str = ""
     no_new_privileges: bool = False

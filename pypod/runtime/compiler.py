@@ -216,9 +216,14 @@ def is_root(user: str) -> bool:
 def _capabilities(process: dict[str, Any], user: str) -> list[Op]:
     sets = process["capabilities"]
     bounding = mask(sets["bounding"])
-    # An ordinary user starts without any and gains from the bounding set by setuid programs only (as podman does).
-    effective, permitted = (mask(sets["effective"]), mask(sets["permitted"])) if is_root(user) else (0, 0)
-    return [Op("capabilities", *(f"{bits:x}" for bits in (bounding, effective, permitted, 0, 0)))]
+    if is_root(user):
+        held = (mask(sets["effective"]), mask(sets["permitted"]), 0, 0)
+    else:
+        # An ordinary user has those that --cap-add names, as podman does: exec keeps them only if they are ambient
+        # (capabilities(7)). The others come from the bounding set through setuid programs.
+        added = mask(sets["ambient"])
+        held = (added, added, added, added)
+    return [Op("capabilities", *(f"{bits:x}" for bits in (bounding, *held)))]
 
 
 def infra_ops(

@@ -15,6 +15,7 @@ from pypod.model.value import Value
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from typing import Any
 
 USER_ANNOTATION = "io.pypod.user"
@@ -76,7 +77,6 @@ def runtime_spec(spec: ContainerSpec, places: Places) -> dict[str, Any]:
 
 
 def _process(spec: ContainerSpec, places: Places) -> dict[str, Any]:
-    sets = ("bounding", "effective", "permitted")
     arguments = list(spec.arguments)
     return {
         "terminal": spec.terminal,
@@ -84,10 +84,16 @@ def _process(spec: ContainerSpec, places: Places) -> dict[str, Any]:
         "args": ["/run/podman-init", "--", *arguments] if spec.init else arguments,
         "env": environment(spec, places.hostname),
         "cwd": spec.working_directory,
-        "capabilities": {name: list(spec.capabilities) for name in sets} | {"inheritable": [], "ambient": []},
+        "capabilities": capability_sets(spec.capabilities, spec.added_capabilities),
         "rlimits": [{"type": u.name, "soft": u.soft, "hard": u.hard} for u in places.ulimits],
         "noNewPrivileges": spec.no_new_privileges,
     }
+
+
+def capability_sets(capabilities: Sequence[str], added: Sequence[str]) -> dict[str, list[str]]:
+    """Return the five sets. The ambient one is for an ordinary user: what was added by name; root needs none."""
+    held = {name: list(capabilities) for name in ("bounding", "effective", "permitted")}
+    return {**held, "inheritable": [], "ambient": list(added)}
 
 
 def environment(spec: ContainerSpec, hostname: str) -> list[str]:
