@@ -103,7 +103,7 @@ def container_spec(
         hostname=options.get("hostname", ""),
         add_hosts=add_hosts,
         capabilities=_capabilities(base, options.get("cap_add", ()), options.get("cap_drop", ())),
-        added_capabilities=merge((), options.get(\"cap_add\", ()), ()),
+        added_capabilities=merge((), options.get("cap_add", ()), ()),
         privileged=privileged,
         mounts=_mounts(options),
         read_only=options.get("read_only", False),
