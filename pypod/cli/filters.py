@@ -93,7 +93,7 @@ def moment_ns(values: Sequence[str]) -> int:
     """Return the one moment of an ``until`` filter, in nanoseconds since the epoch. Raises InvalidSpec."""
     from time import time_ns
 
-    from pypod.cli.strconv import quote
+    from pypod.cli.go.strconv import quote
     from pypod.cli.times import parse_moment_ns
 
     if len(values) != 1:

@@ -5,7 +5,7 @@ Podman's flags are pflag values, and scripts match on their messages. A converte
 
 from __future__ import annotations
 
-from pypod.cli.strconv import parse_bool, parse_float, parse_int, parse_uint
+from pypod.cli.go.strconv import parse_bool, parse_float, parse_int, parse_uint
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

@@ -104,7 +104,7 @@ class Parsed:
         """Give ``flag`` the value ``text``; the first use of a list flag drops its default. Raises ValueError."""
         value = CONVERTERS[flag.kind](text)
         if flag.choices and text not in flag.choices:
-            from pypod.cli.strconv import quote
+            from pypod.cli.go.strconv import quote
 
             raise ValueError(f'{quote(text)} is not a valid value.  Choose from: "{", ".join(flag.choices)}"')
         before = self._given.get(flag.name)
@@ -193,7 +193,7 @@ class _Parser:
         try:
             self.parsed.set(flag, text)
         except ValueError as problem:
-            from pypod.cli.strconv import quote
+            from pypod.cli.go.strconv import quote
 
             raise self.error(f'invalid argument {quote(text)} for "{flag.label}" flag: {problem}') from None
         if flag.name == "help":
@@ -201,7 +201,7 @@ class _Parser:
 
 
 def _quoted_first_byte(letters: str) -> str:
-    from pypod.cli.strconv import quote_rune
+    from pypod.cli.go.strconv import quote_rune
 
     return quote_rune(letters.encode("utf-8", "surrogateescape")[0])
 
@@ -272,7 +272,7 @@ def _default_text(flag: Flag) -> str:
         return ""
     if isinstance(value, list):
         return f" (default [{','.join(value)}])"
-    from pypod.cli.gofmt import format_value
-    from pypod.cli.strconv import quote
+    from pypod.cli.go.fmt import format_value
+    from pypod.cli.go.strconv import quote
 
     return f" (default {quote(value) if isinstance(value, str) else format_value(value)})"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 
-from pypod.cli.gotemplate import Struct
+from pypod.cli.go.template import Struct
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -194,6 +194,6 @@ def _is_plain(text: str) -> bool:
 
 
 def _quoted(text: str) -> str:
-    from pypod.cli.strconv import quote
+    from pypod.cli.go.strconv import quote
 
     return quote(text)

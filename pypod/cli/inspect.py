@@ -150,14 +150,14 @@ def _write(text: str, found: list[dict[str, Any]], *, bare: bool) -> None:
     from pypod.cli.output import is_json
 
     if is_json(text):
-        from pypod.cli.gojson import encode
+        from pypod.cli.go.json import encode
 
         shown = [as_json(one) for one in found]
         # one pod alone comes without a list around it
         sys.stdout.write(encode(shown[0] if bare and len(shown) == 1 else shown, indent=_INDENT) + "\n")
         return
-    from pypod.cli.go_values import json_text
-    from pypod.cli.gotemplate import TemplateError
+    from pypod.cli.go.template import TemplateError
+    from pypod.cli.go.values import json_text
     from pypod.cli.output import align, compile_format
 
     functions: dict[str, Callable[..., object]] = {"json": json_text}

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from pypod.cli.go_values import Moment, NilList, NilMap
-from pypod.cli.gotemplate import Struct
+from pypod.cli.go.template import Struct
+from pypod.cli.go.values import Moment, NilList, NilMap
 from pypod.engine.inspection import Timestamp
 
 TYPE_CHECKING = False

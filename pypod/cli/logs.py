@@ -101,7 +101,7 @@ def _prefix(container: Container, options: Parsed) -> str:
 
 def _moment(options: Parsed, flag: str, now_ns: int) -> str:
     """Return the moment that a flag names as it would stand in a log; empty when it is not given."""
-    from pypod.cli.strconv import quote
+    from pypod.cli.go.strconv import quote
     from pypod.cli.times import parse_moment_ns
 
     if not options[flag]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from pypod.cli.gotemplate import Template, TemplateError, compile
+from pypod.cli.go.template import Template, TemplateError, compile
 from pypod.model.value import Value
 
 TYPE_CHECKING = False
@@ -46,7 +46,7 @@ class Column(Value):
 
 
 def _printed(value: object) -> str:
-    from pypod.cli.gofmt import format_value
+    from pypod.cli.go.fmt import format_value
 
     return format_value(value)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 
 from pypod.cli.flags import Command, Flag, UsageError
-from pypod.cli.gotemplate import Struct
+from pypod.cli.go.template import Struct
 from pypod.cli.output import Column, human_ago, rfc3339_nano
 from pypod.cli.selection import LATEST
 from pypod.store.records import INFRA
@@ -180,7 +180,7 @@ def _write_format(options: Parsed, rows: Sequence[PodRow]) -> None:
 
     text = options["format"]
     if is_json(text):
-        from pypod.cli.gojson import encode
+        from pypod.cli.go.json import encode
 
         sys.stdout.write(encode([_as_json(row) for row in rows], indent="  ", escape_html=True) + "\n")
         return

@@ -110,13 +110,13 @@ def _write_format(options: Parsed, text: str, rows: list[Row]) -> None:
     from pypod.cli.output import header_map, is_json, write_format
 
     if is_json(text):
-        from pypod.cli.gojson import encode
+        from pypod.cli.go.json import encode
         from pypod.cli.ps_row import as_json
 
         listed = [as_json(row, namespaces=options["ns"], pods=options["pod"]) for row in rows]
         sys.stdout.write(encode(listed, indent="  ", escape_html=True) + "\n")
         return
-    from pypod.cli.go_values import json_text
+    from pypod.cli.go.values import json_text
     from pypod.cli.ps_row import FIELDS, TITLES
 
     write_format(

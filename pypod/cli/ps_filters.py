@@ -70,7 +70,7 @@ def _status(values: Sequence[str]) -> Test:
 
 
 def _exited(values: Sequence[str]) -> Test:
-    from pypod.cli.strconv import parse_int, quote
+    from pypod.cli.go.strconv import parse_int, quote
 
     codes = set()
     for value in values:

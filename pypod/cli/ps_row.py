@@ -6,7 +6,7 @@ specification, in the pod or in /proc is fetched for the cell that needs it.
 
 from __future__ import annotations
 
-from pypod.cli.gotemplate import Struct
+from pypod.cli.go.template import Struct
 from pypod.cli.output import Column, go_time, human_ago, human_size
 from pypod.store.records import INFRA
 
@@ -144,7 +144,7 @@ def _size(row: Row) -> str:
 
 
 def _labels(row: Row) -> dict[str, str]:
-    from pypod.cli.go_values import NilMap
+    from pypod.cli.go.values import NilMap
 
     return row.labels or NilMap()
 

@@ -101,11 +101,11 @@ def run_info(options: Parsed, root: str | None) -> int:
 
 def _write_format(text: str, listed: dict[str, object], fields: dict[str, object], name: str, indent: str) -> int:
     """Write ``listed`` as JSON, or what a template makes of ``fields``."""
-    from pypod.cli.gotemplate import Struct
+    from pypod.cli.go.template import Struct
     from pypod.cli.output import compile_format, is_json
 
     if is_json(text):
-        from pypod.cli.gojson import encode
+        from pypod.cli.go.json import encode
 
         sys.stdout.write(encode(listed, indent=indent) + "\n")
         return 0

@@ -21,7 +21,7 @@ _DATE, _CLOCK = "dddd-dd-dd", "dd:dd:dd"
 
 def parse_duration_ns(text: str) -> int:
     """Read a Go duration such as ``1h30m`` or ``300ms``. Raises ValueError with Go's message."""
-    from pypod.cli.strconv import quote
+    from pypod.cli.go.strconv import quote
 
     sign = -1 if text[:1] == "-" else 1
     rest = text[1:] if text[:1] in ("-", "+") else text

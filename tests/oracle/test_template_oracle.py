@@ -9,7 +9,7 @@ import subprocess
 
 import pytest
 
-from pypod.cli.gotemplate import Struct, TemplateError
+from pypod.cli.go.template import Struct, TemplateError
 from pypod.cli.output import compile_format, header_map, is_json, write_format
 
 pytestmark = pytest.mark.skipif(shutil.which("podman") is None, reason="podman is not installed")

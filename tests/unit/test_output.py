@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pypod.cli.gotemplate import Struct, TemplateError
+from pypod.cli.go.template import Struct, TemplateError
 from pypod.cli.output import (
     Column,
     align,

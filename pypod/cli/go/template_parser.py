@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from pypod.cli.gotemplate import TemplateError
-from pypod.cli.strconv import parse_float, parse_int, quote, unquote
-from pypod.cli.template_functions import FUNCTIONS, Function
-from pypod.cli.template_lexer import Token, tokenize
-from pypod.cli.template_operands import Call, Chain, Command, Constant, Dot, Field, Nil, Operand, Pipe, Variable
-from pypod.cli.template_state import Tree
-from pypod.cli.template_statements import Action, Block, Conditional, Jump, Range, Text
+from pypod.cli.go.strconv import parse_float, parse_int, quote, unquote
+from pypod.cli.go.template import TemplateError
+from pypod.cli.go.template_functions import FUNCTIONS, Function
+from pypod.cli.go.template_lexer import Token, tokenize
+from pypod.cli.go.template_operands import Call, Chain, Command, Constant, Dot, Field, Nil, Operand, Pipe, Variable
+from pypod.cli.go.template_state import Tree
+from pypod.cli.go.template_statements import Action, Block, Conditional, Jump, Range, Text
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from pypod.cli.gotemplate import Struct
+from pypod.cli.go.template import Struct
 
 __all__ = ["Moment", "NilList", "NilMap", "json_text"]
 
@@ -32,7 +32,7 @@ class Moment:
 
 def json_text(value: object) -> str:
     """Return ``value`` as JSON; empty for what JSON has no form for, as podman drops the encoder's error."""
-    from pypod.cli.gojson import encode
+    from pypod.cli.go.json import encode
 
     try:
         return encode(_plain(value))

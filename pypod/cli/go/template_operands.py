@@ -6,15 +6,15 @@ come in, and as an ``argument``. Every message is that of text/template in Go 1.
 
 from __future__ import annotations
 
-from pypod.cli.gotemplate import NO_VALUE
-from pypod.cli.template_functions import is_true
-from pypod.cli.template_state import ABSENT, State
+from pypod.cli.go.template import NO_VALUE
+from pypod.cli.go.template_functions import is_true
+from pypod.cli.go.template_state import ABSENT, State
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from pypod.cli.template_functions import Function
+    from pypod.cli.go.template_functions import Function
 
 __all__ = [
     "Call",

@@ -6,7 +6,7 @@ Unlike the standard library's: structs keep their order and maps are sorted, flo
 
 from __future__ import annotations
 
-from pypod.cli.gotemplate import Struct
+from pypod.cli.go.template import Struct
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -77,7 +77,7 @@ class _Encoder:
 def _number(value: float) -> str:
     from math import isfinite
 
-    from pypod.cli.strconv import float_digits
+    from pypod.cli.go.strconv import float_digits
 
     if not isfinite(value):
         raise ValueError(f"json: unsupported value: {float_digits(value, low=0, high=0)}")

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from pypod.cli.gofmt import type_name
-from pypod.cli.gotemplate import NO_VALUE, Struct, TemplateError
-from pypod.cli.strconv import quote
+from pypod.cli.go.fmt import type_name
+from pypod.cli.go.strconv import quote
+from pypod.cli.go.template import NO_VALUE, Struct, TemplateError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from pypod.cli.template_operands import Command, Node
-    from pypod.cli.template_statements import Block
+    from pypod.cli.go.template_operands import Command, Node
+    from pypod.cli.go.template_statements import Block
 
 __all__ = ["ABSENT", "State", "Tree"]
 

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from pypod.cli.gofmt import format_value, sorted_keys
-from pypod.cli.gotemplate import NO_VALUE
-from pypod.cli.template_functions import is_true
-from pypod.cli.template_operands import Node, Pipe
+from pypod.cli.go.fmt import format_value, sorted_keys
+from pypod.cli.go.template import NO_VALUE
+from pypod.cli.go.template_functions import is_true
+from pypod.cli.go.template_operands import Node, Pipe
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from pypod.cli.template_state import State
+    from pypod.cli.go.template_state import State
 
 __all__ = ["Action", "Block", "Conditional", "Jump", "Range", "Text"]
 

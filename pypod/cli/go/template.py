@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
     from typing import Any
 
-    from pypod.cli.template_state import Tree
+    from pypod.cli.go.template_state import Tree
 
     _Plain = tuple[str | tuple[str, ...], ...]
     _Fields = dict[str, Any]
@@ -75,7 +75,7 @@ class Template:
             self._tree = self._parse()
 
     def _parse(self) -> Tree:
-        from pypod.cli.template_parser import parse
+        from pypod.cli.go.template_parser import parse
 
         return parse(
             f"{{{{range .}}}}{self.text}{{{{end -}}}}" if self._each else self.text, self.name, self._functions
@@ -151,6 +151,6 @@ def _show(value: object) -> str:
     kind = type(value)
     if kind is str or kind is int or kind is _NoValue:
         return str(value)
-    from pypod.cli.gofmt import format_value
+    from pypod.cli.go.fmt import format_value
 
     return format_value(value)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from pypod.cli.strconv import quote, quote_rune
+from pypod.cli.go.strconv import quote, quote_rune
 
 __all__ = ["Token", "tokenize"]
 

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from pypod.cli.gofmt import format_value, sprint, type_name
-from pypod.cli.gotemplate import NO_VALUE, Struct
+from pypod.cli.go.fmt import format_value, sprint, type_name
+from pypod.cli.go.template import NO_VALUE, Struct
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -158,13 +158,13 @@ def _less_or_equal(first: Any, other: Any) -> bool:
 
 
 def _printf(text: str, *values: object) -> str:
-    from pypod.cli.printf import sprintf
+    from pypod.cli.go.printf import sprintf
 
     return sprintf(text, values)
 
 
 def _json(value: object) -> str:
-    from pypod.cli.gojson import encode
+    from pypod.cli.go.json import encode
 
     try:
         return encode(value)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from pypod.cli.gofmt import Spec, format_value, type_name
+from pypod.cli.go.fmt import Spec, format_value, type_name
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
