@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from pypod.engine import starting
+from pypod.engine.engine import Engine
 from pypod.errors import InvalidSpec, LaunchFailed, PypodError
 from pypod.model.mount import Mount
 from tests.integration.inside import Report, execute
@@ -287,9 +287,9 @@ def test_working_directories_that_lead_out(box, own_rootfs: Path, canary: Path, 
         with pytest.raises(LaunchFailed) as caught:
             container.exec(["sh", "-c", "pwd; cat ../../etc/hostname"], working_directory=directory)
         assert caught.value.operation.startswith("go to "), caught.value
-    asked = starting.records.container_spec
+    asked = Engine.container_spec
     monkeypatch.setattr(
-        starting.records, "container_spec", lambda record: asked(record).replace(create_working_directory=True)
+        Engine, "container_spec", lambda self, record: asked(self, record).replace(create_working_directory=True)
     )
     for directory in (*WORKING_DIRECTORIES[-10:], "/w/new", "/up/new", "/magic/new", "/proc/1/root/tmp/new"):
         if directory == "/nosuch":
@@ -299,9 +299,9 @@ def test_working_directories_that_lead_out(box, own_rootfs: Path, canary: Path, 
 
 
 def test_working_directory_is_made_where_that_was_asked(box, monkeypatch) -> None:
-    asked = starting.records.container_spec
+    asked = Engine.container_spec
     monkeypatch.setattr(
-        starting.records, "container_spec", lambda record: asked(record).replace(create_working_directory=True)
+        Engine, "container_spec", lambda self, record: asked(self, record).replace(create_working_directory=True)
     )
     deep = "/d" * 2000  # each level once took 4 kB of stack
     for directory in ("/new/deep/er", "/tmp/../made", "//x///y/", deep):
