@@ -53,7 +53,9 @@ class Lock:
             except FileNotFoundError:
                 pass
             try:
-                os.makedirs(self.path, 0o700, exist_ok=True)
+                os.makedirs(self.path, 0o700)
+            except FileExistsError:
+                continue
             except OSError as error:
                 if self._without_space and error.errno in _NO_SPACE:
                     return -1
@@ -78,7 +80,8 @@ class Lock:
         try:
             if self._kind == SHARED:  # the others who share it must keep it
                 fcntl.flock(self._fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            os.rmdir(self.path)
+            if _is_at(self._fd, self.path):
+                os.rmdir(self.path)
         except OSError:
             return
 

@@ -32,11 +32,13 @@ class Value:
     """
 
     _fields: tuple[str, ...] = ()
+    _names: frozenset[str] = frozenset()
     _defaults: dict[str, Any] = {}  # noqa: RUF012
 
     def __init_subclass__(cls) -> None:
         own = tuple(name for name in cls.__annotations__ if not name.startswith("_"))
         cls._fields = cls._fields + own
+        cls._names = frozenset(cls._fields)
         cls._defaults = {**cls._defaults, **{name: cls.__dict__[name] for name in own if name in cls.__dict__}}
 
     if not TYPE_CHECKING:
@@ -45,9 +47,9 @@ class Value:
             fields = self.__dict__
             fields.update(self._defaults)
             fields.update(given)
-            if len(fields) != len(self._fields):
-                unknown = given.keys() - set(self._fields)
-                missing = set(self._fields) - fields.keys()
+            if len(fields) != len(self._fields) or not self._names.issuperset(given):
+                unknown = given.keys() - self._names
+                missing = self._names - fields.keys()
                 wrong = f"no field {min(unknown)!r}" if unknown else f"field {min(missing)!r} is missing"
                 raise TypeError(f"{type(self).__name__}: {wrong}")
             self.check()

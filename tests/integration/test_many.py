@@ -119,8 +119,8 @@ def test_processes(engine, busybox, full: bool) -> None:
     def command(number: int) -> list[str]:
         return [sys.executable, "-c", CLIENT, engine.layout.root, busybox, str(number), str(rounds)]
 
-    outcomes = run_clients(command, count, watchdog_s)
-    assert outcomes == [(0, "done\n", "")] * count
+    failed = [outcome for outcome in run_clients(command, count, watchdog_s) if outcome != (0, "done\n", "")]
+    assert not failed, failed[0][2]
     assert pod.status == "Running"
     assert len(set(pod.namespaces()["net"].values())) == 1
     pod.remove(force=True, timeout=0)
@@ -198,7 +198,7 @@ class TestForks:
             try:
                 container = engine.containers.run(["sh", "-c", "exit 3"], rootfs=busybox)
                 assert container.wait(10) == 3
-                assert engine.containers.list() == [kept]
+                assert kept in engine.containers.list()
                 container.remove()
                 assert kept.exec(["true"]).exit_code == 0
                 code = 0

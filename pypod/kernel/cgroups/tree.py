@@ -63,7 +63,8 @@ def write(path: str, text: str) -> bool:
     try:
         os.write(fd, text.encode())
     except OSError as error:
-        if error.errno != errno.ENODEV:
+        # The group was removed while its file was open: ENODEV of kernfs, ENOENT of cgroup_kn_lock_live.
+        if error.errno not in (errno.ENODEV, errno.ENOENT):
             raise
         return False
     finally:

@@ -1,0 +1,101 @@
+"""Mounts as they are written on the command line."""
+
+from __future__ import annotations
+
+import pytest
+
+from pypod.errors import InvalidSpec
+from pypod.model.mount import Mount, parse_mount, parse_tmpfs, parse_volume
+
+
+def bind(source: str, target: str, **fields: object) -> dict[str, object]:
+    return {"type": "bind", "source": source, "target": target, **fields}
+
+
+def tmpfs(target: str, **fields: object) -> dict[str, object]:
+    return {"type": "tmpfs", "target": target, "no_suid": True, "no_dev": True, **fields}
+
+
+VOLUMES = [
+    ("/a:/b", bind("/a", "/b")),
+    ("/a:/b:ro", bind("/a", "/b", read_only=True)),
+    ("/a:/b:rw", bind("/a", "/b", read_only=False)),
+    ("/a:/b:ro,rw", bind("/a", "/b", read_only=False)),
+    ("/a:/b:nosuid,nodev,noexec", bind("/a", "/b", no_suid=True, no_dev=True, no_exec=True)),
+    ("/a:/b:suid,dev,exec", bind("/a", "/b")),
+    ("/a:/b:bind", bind("/a", "/b", recursive=False)),
+    ("/a:/b:rbind", bind("/a", "/b", recursive=True)),
+    ("/a:/b:rslave", bind("/a", "/b", propagation="rslave")),
+    ("/a:/b:z", bind("/a", "/b")),
+    ("/a:/b:Z,ro", bind("/a", "/b", read_only=True)),
+    ("/a b:/c d", bind("/a b", "/c d")),
+]
+TMPFS = [
+    ("/a", tmpfs("/a")),
+    ("/a:size=64m", tmpfs("/a", options=("size=64m",))),
+    ("/a:size=64m,mode=1777,ro", tmpfs("/a", options=("size=64m", "mode=1777"), read_only=True)),
+    ("/a:exec,suid,dev", tmpfs("/a", no_suid=False, no_dev=False)),
+    ("/a:noexec", tmpfs("/a", no_exec=True)),
+]
+MOUNTS = [
+    ("type=bind,source=/a,target=/b", bind("/a", "/b")),
+    ("type=bind,src=/a,dst=/b", bind("/a", "/b")),
+    ("type=bind,src=/a,destination=/b", bind("/a", "/b")),
+    ("type=bind,src=/a,dest=/b,ro", bind("/a", "/b", read_only=True)),
+    ("type=bind,src=/a,dst=/b,ro=true", bind("/a", "/b", read_only=True)),
+    ("type=bind,src=/a,dst=/b,ro=false", bind("/a", "/b", read_only=False)),
+    ("type=bind,src=/a,dst=/b,readonly", bind("/a", "/b", read_only=True)),
+    ("type=bind,src=/a,dst=/b,rw", bind("/a", "/b", read_only=False)),
+    ("type=bind,src=/a,dst=/b,rw=false", bind("/a", "/b", read_only=True)),
+    ("type=bind,src=/a,dst=/b,bind-propagation=slave", bind("/a", "/b", propagation="slave")),
+    ("type=bind,src=/a,dst=/b,propagation=private", bind("/a", "/b", propagation="private")),
+    ("type=bind,src=/a,dst=/b,bind-nonrecursive", bind("/a", "/b", recursive=False)),
+    ("type=bind,src=/a,dst=/b,bind-nonrecursive=false", bind("/a", "/b", recursive=True)),
+    ("type=bind,src=/a=b,dst=/c", bind("/a=b", "/c")),
+    ("src=/a,type=bind,nosuid,dst=/b", bind("/a", "/b", no_suid=True)),
+    ("type=tmpfs,dst=/b", tmpfs("/b")),
+    ("type=tmpfs,target=/b,tmpfs-size=1m,tmpfs-mode=700", tmpfs("/b", options=("size=1m", "mode=700"))),
+    ("type=tmpfs,target=/b,dev", tmpfs("/b", no_dev=False)),
+]
+ALL = [
+    *((parse_volume, "--volume", *case) for case in VOLUMES),
+    *((parse_tmpfs, "--tmpfs", *case) for case in TMPFS),
+    *((parse_mount, "--mount", *case) for case in MOUNTS),
+]
+
+
+@pytest.mark.parametrize(("parse", "argument", "text", "fields"), ALL, ids=[case[2] for case in ALL])
+def test_is_read(parse, argument: str, text: str, fields: dict[str, object]) -> None:
+    assert parse(text) == Mount(argument=argument, **fields)
+
+
+WRONG = [
+    (parse_volume, "--volume", ["", ":", "/a", "/a:", ":/b", "/a:/b:ro:x", "a:/b", "./a:/b", "/a:b", "/a:/", "/a://"]),
+    (parse_volume, "--volume", ["/a:/b:", "/a:/b:nonsense", "/a:/b:ro,", "/a:/../b", "/a:/b/..", "/a\0:/b", "/a:/b\0"]),
+    (parse_volume, "--volume", ["/a:/b:shared", "/a:/b:RO"]),
+    (parse_tmpfs, "--tmpfs", ["", "a", "/", "/a:nonsense", "/a:size", "/a/../b", ":size=1m", "/a\0"]),
+    (parse_mount, "--mount", ["", "bind", "type=bind", "type=bind,src=/a", "type=bind,dst=/b", "src=/a,dst=/b"]),
+    (parse_mount, "--mount", ["type=volume,src=a,dst=/b", "type=,dst=/b", "type=bind,src=a,dst=/b"]),
+    (parse_mount, "--mount", ["type=bind,src=/a,dst=b", "type=bind,src=/a,dst=/b,nonsense", "type=bind,src=/a,dst=/"]),
+    (parse_mount, "--mount", ["type=bind,src=/a,dst=/b,unheard=1", "type=bind,src=/a,dst=/b,propagation=shared"]),
+    (parse_mount, "--mount", ["type=tmpfs,dst=b", "type=tmpfs", "type=tmpfs,dst=/a/../../b"]),
+]
+EACH_WRONG = [(parse, argument, text) for parse, argument, texts in WRONG for text in texts]
+
+
+@pytest.mark.parametrize(("parse", "argument", "text"), EACH_WRONG, ids=[repr(case[2]) for case in EACH_WRONG])
+def test_what_is_wrong_names_the_argument(parse, argument: str, text: str) -> None:
+    with pytest.raises(InvalidSpec) as caught:
+        parse(text)
+    assert caught.value.argument == argument
+    with pytest.raises(InvalidSpec) as caught:
+        parse(text, "--other")
+    assert caught.value.argument == "--other"
+
+
+def test_a_mount_made_by_hand_is_checked_like_a_parsed_one() -> None:
+    good = Mount(type="bind", source="/a", target="/b")
+    assert (good.argument, good.recursive, good.propagation) == ("--mount", True, "rprivate")
+    for changes in ({"type": "nfs"}, {"source": "a"}, {"target": "b"}, {"propagation": "x"}, {"target": "/a/.."}):
+        with pytest.raises(InvalidSpec):
+            good.replace(**changes)
