@@ -1,50 +1,100 @@
-"""Layers point one way: errors < kernel < model < runtime, store < engine < cli."""
+"""Dependencies point one way: errors < kernel < model < {runtime, store} < engine < cli."""
 
 from __future__ import annotations
 
 import ast
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-PACKAGE = Path(__file__).parents[2] / "pypod"
-RANK = {"errors": 0, "kernel": 1, "model": 2, "runtime": 3, "store": 3, "engine": 4, "cli": 5}
-# Above everything: the promised names, the program, the plugin. model/value.py has no imports and serves every layer.
-TOP = {"__init__", "__main__", "pytest_plugin"}
+ROOT = Path(__file__).parents[2] / "pypod"
+# A module imports from its own layer and from those to the left; the two in the middle do not know each other.
+LAYERS = (("errors",), ("kernel",), ("model",), ("runtime", "store"), ("engine",), ("cli",))
+# What stands beside the layers uses all of them.
+BESIDE = {"", "__main__", "pytest_plugin"}
+RANK = {layer: rank for rank, layers in enumerate(LAYERS) for layer in layers}
+MODULES = sorted(path for path in ROOT.rglob("*.py") if path.name != "__init__.py" or path.stat().st_size)
 
 
-def layer(module: str) -> str:
-    parts = module.split(".")
-    return parts[1] if len(parts) > 1 else "__init__"
+def layer_of(path: Path) -> str:
+    first = path.relative_to(ROOT).parts[0].removesuffix(".py")
+    return "" if first == "__init__" else first
 
 
-def imports(path: Path) -> set[str]:
-    found = set()
-    for node in ast.walk(ast.parse(path.read_text())):
+def imports(source: str) -> Iterator[tuple[int, str]]:
+    """Yield (line, layer) for every import of pypod's own, wherever it stands and whatever it is for."""
+    for node in ast.walk(ast.parse(source)):
         if isinstance(node, ast.Import):
-            found |= {alias.name for alias in node.names}
-        elif isinstance(node, ast.ImportFrom) and node.module:
-            assert node.level == 0, f"{path}: relative import"
-            found |= {f"{node.module}.{alias.name}" for alias in node.names}
-    return {name for name in found if name.startswith("pypod.")}
-
-
-@pytest.mark.parametrize("path", sorted(PACKAGE.rglob("*.py")), ids=lambda path: str(path.relative_to(PACKAGE)))
-def test_imports_point_downwards(path: Path) -> None:
-    here = path.relative_to(PACKAGE).with_suffix("").parts[0]
-    if here in TOP:
-        return
-    wrong = []
-    for name in imports(path):
-        there = layer(name)
-        if there in TOP or name == "pypod.__version__":
+            names = [alias.name for alias in node.names]
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, f"line {node.lineno}: imports are absolute"
+            names = [f"{node.module}.{alias.name}" for alias in node.names]
+        else:
             continue
-        downwards = RANK[there] < RANK[here] or there == here
-        if not downwards:
-            wrong.append(name)
+        for name in names:
+            if name == "pypod" or name.startswith("pypod."):
+                parts = name.split(".")
+                known = len(parts) > 1 and (parts[1] in RANK or parts[1] in BESIDE)
+                yield node.lineno, parts[1] if known else ""
+
+
+def allowed(importer: str, imported: str) -> bool:
+    if importer in BESIDE or imported == importer:
+        return True
+    return imported in RANK and RANK[imported] < RANK[importer]
+
+
+def test_every_module_has_a_place() -> None:
+    assert {layer_of(path) for path in MODULES} <= RANK.keys() | BESIDE
+
+
+@pytest.mark.parametrize("path", MODULES, ids=lambda path: str(path.relative_to(ROOT)))
+def test_imports_point_left(path: Path) -> None:
+    importer = layer_of(path)
+    wrong = [
+        f"line {line}: {importer} imports from {imported or 'the top'}"
+        for line, imported in imports(path.read_text())
+        # the command line's version and the cleanup program's entry come from the top
+        if not allowed(importer, imported) and not (importer == "cli" and imported == "")
+    ]
     assert wrong == []
 
 
-def test_every_module_belongs_to_a_layer() -> None:
-    names = {path.relative_to(PACKAGE).with_suffix("").parts[0] for path in PACKAGE.rglob("*.py")}
-    assert names == set(RANK) | TOP
+@pytest.mark.parametrize(
+    ("importer", "source", "expected"),
+    [
+        ("store", "from pypod.runtime.ops import Op", False),
+        ("runtime", "import pypod.store.records", False),
+        ("kernel", "def f():\n    from pypod.model import ids", False),
+        ("model", "if TYPE_CHECKING:\n    from pypod.engine.engine import Engine", False),
+        ("engine", "from pypod.cli import main", False),
+        ("engine", "from pypod import errors", True),
+        ("engine", "from pypod import Pod", False),
+        ("engine", "from pypod.store import records", True),
+        ("cli", "from pypod.engine.pods import Pod", True),
+        ("errors", "from pypod.kernel import abi", False),
+    ],
+)
+def test_the_test_sees_it(importer: str, source: str, expected: bool) -> None:
+    assert all(allowed(importer, imported) for _, imported in imports(source)) == expected
+
+
+def test_only_the_kernel_layer_talks_to_the_c_library() -> None:
+    users = {layer_of(path) for path in MODULES if "ctypes" in path.read_text()}
+    assert users == {"kernel"}
+
+
+def test_the_library_neither_prints_nor_exits() -> None:
+    """Only the command line does."""
+    for path in MODULES:
+        if layer_of(path) in ("cli", "__main__"):
+            continue
+        calls = [node.func for node in ast.walk(ast.parse(path.read_text())) if isinstance(node, ast.Call)]
+        names = {call.id for call in calls if isinstance(call, ast.Name)}
+        names |= {f"{call.value.id}.{call.attr}" for call in calls if _is_plain_attribute(call)}
+        assert not names & {"print", "exit", "quit", "sys.exit", "os._exit", "os.fork", "os.forkpty"}, path
+
+
+def _is_plain_attribute(call: ast.expr) -> bool:
+    return isinstance(call, ast.Attribute) and isinstance(call.value, ast.Name)
