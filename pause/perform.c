@@ -186,6 +186,8 @@ static void capabilities(struct process *process, const struct record *record)
 		};
 	if (syscall(SYS_capset, &header, data) < 0)
 		fail(process, "capset");
+	/* the kernel forgot it with the change of credentials: prctl(2), PR_SET_PDEATHSIG */
+	prctl(PR_SET_PDEATHSIG, SIGKILL);
 	prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_CLEAR_ALL, 0, 0, 0);
 	for (int cap = 0; cap < 64; cap++)
 		if (ambient >> cap & 1 && prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_RAISE, cap, 0, 0) < 0)

@@ -274,8 +274,12 @@ void supervise_start(struct supervised *it, const int standard[3])
 	it->pid = clone_process(number(clone, 0), group);
 	if (it->pid < 0)
 		die(position(it, clone), "clone3");
-	if (it->pid == 0)
+	if (it->pid == 0) {
+		/* else it would hold the supervisor's end itself and never learn that the supervisor died */
+		close(pair[0]);
+		close(REPORT_FD);
 		become_process(it, clone, standard, pair[1], others);
+	}
 	close_others(others);
 	close(pair[1]);
 	if (group >= 0)

@@ -220,14 +220,16 @@ class TestReusedNumbers:
         state = container.state()
         kill_and_wait(state.supervisor_pid)
         kill_and_wait(state.pid)
+        time.sleep(0.02)  # start times have a resolution of a hundredth of a second
         with subprocess.Popen(["sleep", "1000"]) as stranger:
-            time.sleep(0.02)
-            edit_status(container, {0: str(stranger.pid), 2: str(stranger.pid)})
-            assert container.state().exit_code_known is False
-            container.stop(timeout=0)
-            container.remove(force=True, timeout=0)
-            assert stranger.poll() is None
-            stranger.kill()
+            try:
+                edit_status(container, {0: str(stranger.pid), 2: str(stranger.pid)})
+                assert container.state().exit_code_known is False
+                container.stop(timeout=0)
+                container.remove(force=True, timeout=0)
+                assert stranger.poll() is None
+            finally:
+                stranger.kill()
 
 
 def edit_status(container, words: dict[int, str]) -> None:
