@@ -39,24 +39,26 @@ def run(action: Callable[[], object], kill: tuple[int, int] | None = None, *, fo
         code = 1
         try:
             signal.alarm(_DEADLINE_S)
-            counts = _Tracer(kill, follow=follow).trace(_traced(action))
+            counts = _Tracer(kill, follow=follow).trace(_traced(action, results_in))
             os.write(results_in, " ".join(map(str, counts)).encode())
             code = 0
         finally:
             os._exit(code)
     os.close(results_in)
-    _, status = os.waitpid(tracer, 0)
     with os.fdopen(results) as reader:
         text = reader.read()
-    assert status == 0, f"the tracer ended with {status:#x}"
+    _, status = os.waitpid(tracer, 0)
+    assert status == 0, f"killing {kill}: somebody waits for ever (the tracer ended with {status:#x})"
     return [int(word) for word in text.split()]
 
 
-def _traced(action: Callable[[], object]) -> int:
+def _traced(action: Callable[[], object], results_in: int) -> int:
     pid = os.fork()
     if pid == 0:
         code = 1
         try:
+            os.close(results_in)
+            signal.alarm(_DEADLINE_S)  # it must not outlive a tracer that gave up
             _ptrace(_TRACEME, 0)
             os.kill(os.getpid(), signal.SIGSTOP)
             action()

@@ -1,0 +1,308 @@
+"""Which namespaces the infra and the members of a pod share, and what follows from it."""
+
+from __future__ import annotations
+
+import os
+import time
+from pathlib import Path
+
+import pytest
+
+from pypod.errors import InvalidSpec, LaunchFailed, PypodError, WrongState
+from tests.integration.inside import Report, execute, written
+
+pytestmark = pytest.mark.root
+
+KINDS = ("mnt", "pid", "net", "ipc", "uts", "user", "cgroup", "time")
+
+
+def inodes(pid: int) -> dict[str, int]:
+    return {kind: os.stat(f"/proc/{pid}/ns/{kind}").st_ino for kind in KINDS}
+
+
+def of(container) -> dict[str, int]:
+    return inodes(container.state().pid)
+
+
+HOST = {kind: os.stat(f"/proc/self/ns/{kind}").st_ino for kind in KINDS}
+
+
+def members(box, pod, count: int = 2, **options) -> list:
+    return [box.stay(pod=pod, **options) for _ in range(count)]
+
+
+@pytest.mark.parametrize(
+    ("share", "shared"),
+    [
+        ("ipc,net,uts", {"ipc", "net", "uts"}),
+        ("net", {"net"}),
+        ("uts,ipc", {"ipc", "uts"}),
+        ("pid", {"pid"}),
+        ("+pid", {"ipc", "net", "uts", "pid"}),
+        ("cgroup", {"cgroup"}),
+        ("ipc,net,uts,pid,cgroup", {"ipc", "net", "uts", "pid", "cgroup"}),
+        ("user", {"user"}),
+        ("+user", {"ipc", "net", "uts", "user"}),
+        ("pid,user", {"pid", "user"}),
+        ("ipc,net,uts,pid,user,cgroup", {"ipc", "net", "uts", "pid", "user", "cgroup"}),
+    ],
+)
+def test_what_is_shared_and_what_is_not(box, share: str, shared: set[str]) -> None:
+    pod = box.engine.pods.create(share=share)
+    a, b = members(box, pod)
+    infra, one, two = of(pod.infra), of(a), of(b)
+    for kind in KINDS:
+        different = len({infra[kind], one[kind], two[kind]})
+        if kind in shared:
+            assert different == 1, kind
+            assert infra[kind] != HOST[kind], kind
+        elif kind in ("user", "time"):
+            assert (different, one[kind]) == (1, HOST[kind]), kind
+        elif kind == "cgroup":
+            assert one[kind] != two[kind], kind
+            assert HOST[kind] not in (one[kind], two[kind])
+        else:
+            assert different == 3, kind
+            assert HOST[kind] not in (one[kind], two[kind]), kind
+    assert of(a) == {kind: int(inode) for kind, inode in Report(execute(a, "/probe")).pairs("ns").items()}
+    table = pod.namespaces()
+    assert {kind for kind in KINDS if len(set(table[kind].values())) == 1} == shared | {"time"} | ({"user"} - shared)
+    box.run("true", pod=pod)
+    assert [one.wait(5) for one in members_after_stop(pod, a, b)] == [137, 137]
+
+
+def members_after_stop(pod, *containers) -> tuple:
+    pod.kill()
+    return containers
+
+
+@pytest.mark.parametrize("options", [{"share": "none"}, {"infra": False}, {"share": ""}])
+def test_a_pod_that_shares_nothing(box, options: dict) -> None:
+    pod = box.engine.pods.create(**options)
+    a, b = members(box, pod)
+    for kind in ("mnt", "pid", "net", "ipc", "uts", "cgroup"):
+        assert len({of(a)[kind], of(b)[kind], HOST[kind]}) == 3
+    if options.get("infra") is False:
+        assert pod.infra is None
+    assert pod.status == "Running"
+
+
+def test_a_container_without_a_pod_has_its_own(box) -> None:
+    own = of(box.stay())
+    for kind in KINDS:
+        assert (own[kind] == HOST[kind]) == (kind in ("user", "time")), kind
+
+
+def test_localhost_is_one(box) -> None:
+    pod = box.engine.pods.create()
+    server = pod.run(["sh", "-c", "echo hello > /index.html; exec httpd -f -p 8080"], rootfs=box.rootfs)
+    fetch = "for i in 1 2 3 4 5 6 7 8 9 10; do wget -qO- http://127.0.0.1:8080/ && exit; usleep 20000; done; exit 1"
+    assert box.shell(fetch, pod=pod) == "hello\n"
+    refused = box.shell("wget -qO- http://127.0.0.1:8080/", check=False)
+    assert "Connection refused" in refused, "a container outside of the pod has another localhost, and lo is up there"
+    text = execute(server, "sh", "-c", "cat /proc/net/dev; cat /proc/net/route | wc -l")
+    assert {line.split(":")[0].strip() for line in text.splitlines() if ":" in line} == {"lo"}
+    again = pod.run(["httpd", "-f", "-p", "8080"], rootfs=box.rootfs)
+    assert again.wait(5) == 1, "one port is one port for all members"
+
+
+def test_shared_memory_is_one(box) -> None:
+    pod = box.engine.pods.create(shm_size=1 << 20)
+    a, b = members(box, pod)
+    assert Report(execute(a, "/probe", "shared-memory", "4711", "from a")).one("shared") == "from a"
+    assert Report(execute(b, "/probe", "shared-memory", "4711")).one("shared") == "from a"
+    assert "ENOENT" in box.report("run", "shared-memory", "4711", check=False).outcomes.values()
+    execute(a, "sh", "-c", "echo posix > /dev/shm/x; chmod 600 /dev/shm/x")
+    assert execute(b, "cat", "/dev/shm/x") == "posix\n"
+    assert "shm /dev/shm tmpfs rw,nosuid,nodev,noexec,relatime,size=1024k" in execute(b, "cat", "/proc/mounts")
+    assert "No such file" in box.shell("cat /dev/shm/x", check=False)
+    private = box.stay(pod=pod, ipc="private")
+    assert "No such file" in execute(private, "cat", "/dev/shm/x", check=False)
+    assert of(private)["ipc"] != of(a)["ipc"]
+    a.restart(0)
+    assert execute(a, "cat", "/dev/shm/x") == "posix\n", "it is the pod's and outlives members"
+
+
+def test_hostname_is_one(box) -> None:
+    pod = box.engine.pods.create(name="named")
+    a, b = members(box, pod)
+    assert {execute(one, "hostname") for one in (a, b)} == {"named\n"}
+    assert box.engine.pods.create(hostname="other").run(["hostname"], rootfs=box.rootfs).wait(5) == 0
+    with pytest.raises(InvalidSpec, match="cannot set hostname"):
+        box.stay(pod=pod, hostname="mine")
+    assert execute(box.stay(pod=pod, uts="private", hostname="mine"), "hostname") == "mine\n"
+    with pytest.raises(InvalidSpec, match="cannot set hostname"):
+        box.stay(uts="host", hostname="mine")
+    with pytest.raises(InvalidSpec, match="cannot set hostname"):
+        box.stay(uts=f"container:{a.name}", hostname="mine")
+    privileged = box.stay(pod=pod, cap_add=["SYS_ADMIN"])
+    execute(privileged, "hostname", "changed")
+    assert execute(a, "hostname") == "changed\n"
+    assert os.uname().nodename != "changed"
+
+
+def test_the_infra_of_a_shared_pid_namespace_reaps(box) -> None:
+    pod = box.engine.pods.create(share="pid")
+    a, b = members(box, pod)
+    listed = execute(b, "ps", "-o", "pid,args")
+    assert listed.splitlines()[1].split()[-1] == "pypod-infra"
+    assert listed.count("/probe stay") == 2
+    orphan = Report(execute(a, "/probe", "orphan")).one("orphan")
+    deadline = time.monotonic() + 5
+    while orphan in execute(b, "ps", "-o", "pid").split():
+        assert time.monotonic() < deadline, execute(b, "ps", "-o", "pid,stat,ppid,args")
+        time.sleep(0.01)
+    inside = Path(f"/proc/{pod.infra.state().pid}/root/proc")
+    assert not inside.exists(), "the infra needs no procfs for that"
+
+
+def test_without_a_shared_pid_namespace_the_first_process_is_1(box) -> None:
+    pod = box.engine.pods.create()
+    a, b = members(box, pod)
+    assert execute(a, "cat", "/proc/1/cmdline") == "/probe\0stay\0"
+    assert "httpd" not in execute(b, "ps", "-o", "args")
+    with_init = box.engine.containers.run(["/probe", "orphan"], rootfs=box.rootfs, init=True)
+    assert with_init.wait(5) == 0
+    assert "orphan\t" in written(with_init)
+
+
+def test_a_user_namespace_of_roots_own(box) -> None:
+    """An identity map: ids stay, and capabilities count inside only."""
+    pod = box.engine.pods.create(share="ipc,net,uts,user")
+    a = box.stay(pod=pod, cap_add=["SYS_ADMIN", "SYS_TIME"])
+    assert execute(a, "cat", "/proc/self/uid_map").split() == ["0", "0", "4294967295"]
+    report = Report(execute(a, "/probe"))
+    assert report.status["Uid"].split()[0] == "0"
+    assert report.capabilities["Eff"] & 1 << 21
+    assert int(report.pairs("ns")["user"]) != HOST["user"]
+    # SYS_TIME of a user namespace is none of the host's
+    outcomes = Report(execute(a, "/probe", "attempts")).outcomes
+    assert outcomes["settimeofday"] in ("EPERM", "ok")
+    assert outcomes["write /proc/sys/kernel/core_pattern"] == "EROFS"
+    assert Report(execute(a, "/probe", user="alice")).status["Uid"].split()[0] == "1001"
+    assert {line for line in report.all("device") if line.startswith("null")} == {"null c 1:3 666"}
+    one = of(a)
+    assert one["net"] == of(pod.infra)["net"]
+    # capabilities over the pod's network, which that user namespace owns
+    b = box.stay(pod=pod, cap_add=["NET_ADMIN"])
+    assert execute(b, "ip", "link", "set", "lo", "mtu", "1400") == ""
+    assert "mtu 1400" in execute(a, "ip", "link", "show", "lo")
+
+
+@pytest.mark.parametrize("kind", ["net", "ipc", "uts", "pid", "cgroup"])
+def test_joining_a_container_and_a_path(box, kind: str) -> None:
+    option = {"net": "network", "cgroup": "cgroupns"}.get(kind, kind)
+    target = box.stay(name="target")
+    pid = target.state().pid
+    modes = ["container:target", f"container:{target.id}", f"ns:/proc/{pid}/ns/{kind}"]
+    # a path cannot be joined for pid: that would count for the children of the container's first process only
+    for mode in modes[:2] if kind == "pid" else modes:
+        joined = of(box.stay(**{option: mode}))
+        assert joined[kind] == of(target)[kind], mode
+        others = [other for other in ("net", "ipc", "uts", "pid", "cgroup") if other != kind]
+        assert all(joined[other] not in (of(target)[other], HOST[other]) for other in others), mode
+    if kind == "ipc":
+        execute(target, "sh", "-c", "echo x > /dev/shm/f")
+        assert execute(box.stay(ipc="container:target"), "cat", "/dev/shm/f") == "x\n"
+    if kind == "pid":
+        assert "/probe stay" in execute(box.stay(pid="container:target"), "cat", "/proc/1/cmdline").replace("\0", " ")
+    target.kill()
+    target.wait(5)
+    with pytest.raises(WrongState, match="not running"):
+        box.stay(**{option: "container:target"})
+    with pytest.raises(PypodError) as caught:
+        box.stay(**{option: "container:nosuch"})
+    assert not isinstance(caught.value, LaunchFailed)
+
+
+@pytest.mark.parametrize("kind", ["net", "ipc", "uts", "cgroup"])
+def test_paths_that_are_no_namespace_of_that_kind(box, kind: str, tmp_path: Path) -> None:
+    option = {"net": "network", "cgroup": "cgroupns"}.get(kind, kind)
+    (tmp_path / "file").touch()
+    os.mkfifo(tmp_path / "fifo")
+    for path in ("/proc/self/ns/mnt", "/proc/self/ns/user", tmp_path / "file", tmp_path / "nosuch"):
+        with pytest.raises(LaunchFailed) as caught:
+            box.run("true", **{option: f"ns:{path}"})
+        assert caught.value.call in ("setns", "open")
+        assert str(path) in caught.value.operation
+
+
+@pytest.mark.parametrize("kind", ["net", "ipc", "uts", "pid", "cgroup"])
+def test_the_hosts_namespaces(box, kind: str) -> None:
+    option = {"net": "network", "cgroup": "cgroupns"}.get(kind, kind)
+    container = box.stay(**{option: "host"})
+    own = of(container)
+    assert own[kind] == HOST[kind]
+    assert all(own[other] != HOST[other] for other in ("mnt", "net", "ipc", "uts", "pid", "cgroup") if other != kind)
+    if kind == "uts":
+        assert execute(container, "hostname").strip() == os.uname().nodename
+    if kind == "pid":
+        state = container.state()
+        assert Report(execute(container, "/probe")).one("ids").split()[1] != "1"
+        assert execute(container, "cat", f"/proc/{state.pid}/cmdline") == "/probe\0stay\0"
+    if kind == "net":
+        assert execute(container, "cat", "/proc/net/dev").count(":") == Path("/proc/net/dev").read_text().count(":")
+    container.stop(0)
+    assert container.wait(5) == 137
+
+
+def test_a_pod_on_the_hosts_network(box) -> None:
+    pod = box.engine.pods.create(network="host")
+    a, b = members(box, pod)
+    assert of(a)["net"] == of(b)["net"] == HOST["net"]
+    assert of(a)["ipc"] == of(b)["ipc"] != HOST["ipc"]
+
+
+def test_a_member_may_stay_out_of_a_shared_namespace(box) -> None:
+    pod = box.engine.pods.create(share="+pid")
+    a = box.stay(pod=pod)
+    alone = box.stay(pod=pod, network="none", ipc="private", uts="private", pid="private")
+    assert all(of(alone)[kind] not in (of(a)[kind], HOST[kind]) for kind in ("net", "ipc", "uts", "pid"))
+    on_host = box.stay(pod=pod, network="host")
+    assert of(on_host)["net"] == HOST["net"]
+    joined = box.stay(pod=pod, network=f"container:{alone.name}")
+    assert of(joined)["net"] == of(alone)["net"]
+    with pytest.raises(InvalidSpec, match="does not share"):
+        box.stay(pod=box.engine.pods.create(share="net"), ipc="pod")
+
+
+@pytest.mark.parametrize("text", ["nosuch", "net,nosuch", "mnt", "net,,mnt", "-net"])
+def test_kinds_that_cannot_be_shared(box, text: str) -> None:
+    with pytest.raises(InvalidSpec, match="invalid kernel namespace"):
+        box.engine.pods.create(share=text)
+
+
+def test_a_process_that_took_over_a_pid_is_never_joined(box) -> None:
+    """The plan names pid and start time: a stranger with that number has another one."""
+    from pypod.kernel.pidfd import Process
+    from pypod.runtime.compiler import Join, Surroundings, container_ops
+    from pypod.runtime.ops import Op
+
+    me = os.getpid()
+    config = {
+        "process": {"args": ["true"], "env": [], "cwd": "/", "terminal": False, "rlimits": [], "noNewPrivileges": False,
+                    "user": {"umask": 18}, "capabilities": {"bounding": [], "effective": [], "permitted": []}},
+        "annotations": {}, "mounts": [], "hostname": "", "root": {"path": box.rootfs, "readonly": False},
+        "linux": {"namespaces": [{"type": "mount"}], "sysctl": {}, "maskedPaths": [], "readonlyPaths": []},
+    }  # fmt: skip
+    stranger = Process(me, 1)
+    around = Surroundings(target=box.engine.layout.merged, joins=(Join(kinds=("net",), process=stranger),))
+    with pytest.raises(LaunchFailed) as caught:
+        launch(box.engine, [Op("leave"), *container_ops(config, around)])
+    assert (caught.value.call, caught.value.errno) == ("pidfd_open", 3)
+    assert caught.value.operation == f"join the namespaces 1073741824 of process {me}"
+    # and a namespace that is not the recorded one
+    right = Process(me, int(Path("/proc/self/stat").read_text().rpartition(")")[2].split()[19]))
+    wrong = Join(kinds=("net",), process=right, inodes=(("net", 4711),))
+    around = Surroundings(target=box.engine.layout.merged, joins=(wrong,))
+    with pytest.raises(LaunchFailed) as caught:
+        launch(box.engine, [Op("leave"), *container_ops(config, around)])
+    assert (caught.value.operation, caught.value.errno) == ("be sure that the net namespace is number 4711", 116)
+
+
+def launch(engine, ops) -> None:
+    from pypod.runtime import launcher
+    from pypod.runtime.compiler import plan
+
+    with launcher.Launching(engine.programs.executable("launch"), "pypod-launch") as launching:
+        launching.run(plan([], ops))
