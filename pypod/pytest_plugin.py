@@ -53,15 +53,12 @@ def pypod_engine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Engine]:
 
 
 @pytest.fixture
-def pod(pypod_engine: Engine, request: pytest.FixtureRequest) -> Iterator[Pod]:
+def pod(pypod_engine: Engine, request: pytest.FixtureRequest) -> Pod:
     """A running pod, removed after the test."""
     options = _options(request)
     made = pypod_engine.pods.create(ephemeral=True, **{k: v for k, v in options.items() if k in _POD_OPTIONS})
-    try:
-        made.start()
-        yield made
-    finally:
-        made.remove(force=True, timeout=0)
+    made.start()
+    return made
 
 
 @pytest.fixture

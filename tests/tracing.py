@@ -27,9 +27,16 @@ def _ptrace(request: int, pid: int, data: int = 0) -> None:
         raise OSError(ctypes.get_errno(), f"ptrace({request}, {pid})")
 
 
-def run(action: Callable[[], object], kill: tuple[int, int] | None = None, *, follow: bool = False) -> list[int]:
+def run(
+    action: Callable[[], object],
+    kill: tuple[int, int] | None = None,
+    *,
+    follow: bool = False,
+    number: int = signal.SIGKILL,
+) -> list[int]:
     """Run ``action`` in a forked process; SIGKILL process ``kill[0]`` when it enters its system call ``kill[1]``.
 
+    ``number`` is another signal to send instead.
     Process 0 is the forked one; with ``follow`` 1, 2, ... are those that come of it, in the order of their making.
     Returns how many system calls each entered. What still runs when process 0 has ended goes on untraced.
     """
@@ -39,7 +46,7 @@ def run(action: Callable[[], object], kill: tuple[int, int] | None = None, *, fo
         code = 1
         try:
             signal.alarm(_DEADLINE_S)
-            counts = _Tracer(kill, follow=follow).trace(_traced(action, results_in))
+            counts = _Tracer(kill, number, follow=follow).trace(_traced(action, results_in))
             os.write(results_in, " ".join(map(str, counts)).encode())
             code = 0
         finally:
@@ -69,8 +76,9 @@ def _traced(action: Callable[[], object], results_in: int) -> int:
 
 
 class _Tracer:
-    def __init__(self, kill: tuple[int, int] | None, *, follow: bool) -> None:
+    def __init__(self, kill: tuple[int, int] | None, number: int, *, follow: bool) -> None:
         self._kill = kill
+        self._number = number
         self._options = _O_SYSGOOD | ((_O_FORK | _O_VFORK | _O_CLONE | _O_EXEC) if follow else 0)
         self._roles: dict[int, int] = {}
         self._counts: list[int] = []
@@ -120,5 +128,5 @@ class _Tracer:
         self._counts[role] += 1
         if self._kill != (role, self._counts[role]):
             return False
-        os.kill(pid, signal.SIGKILL)
-        return True
+        os.kill(pid, self._number)
+        return self._number == signal.SIGKILL

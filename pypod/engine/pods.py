@@ -138,14 +138,14 @@ class Pod:
         require_root("start a pod")
         record = self.record()
         if record.infra_id:
-            with Lock(self._engine.layout.pod(self.id)):
+            with Boundary(f"start pod {self._name}"), Lock(self._engine.layout.pod(self.id)):
                 infra.start(self._engine, record)
 
     def stop_infra(self) -> None:
         """Stop the infra only."""
         record = self.record()
         if record.infra_id:
-            with Lock(self._engine.layout.pod(self.id)):
+            with Boundary(f"stop pod {self._name}"), Lock(self._engine.layout.pod(self.id)):
                 infra.stop(self._engine, record)
 
     def stop(self, timeout: float | None = None) -> None:

@@ -52,15 +52,27 @@ def start(engine: Engine, record: ContainerRecord, terminal: Terminal | None = N
     if not record.pod_id:
         _start_locked(engine, record, None, terminal, attended=attended)
         return
+    try:
+        _start_member(engine, record, terminal, attended=attended)
+    except PodBroken:  # stopped since we looked: that can be mended, unless members live
+        _start_member(engine, record, terminal, attended=attended)
+
+
+def _start_member(engine: Engine, record: ContainerRecord, terminal: Terminal | None, *, attended: bool) -> None:
     from pypod.engine import infra
 
     pod = records.find_pod(engine.database, record.pod_id)
-    if pod.infra_id and not observe.container_state(engine.layout.container(pod.infra_id), engine.boot_id).running:
-        with Lock(engine.layout.pod(pod.id), EXCLUSIVE):
-            infra.start(engine, pod)
-    with Lock(engine.layout.pod(pod.id), SHARED):
-        pod = records.find_pod(engine.database, pod.id)
-        _start_locked(engine, record, pod, terminal, attended=attended)
+    with Boundary(f"start container {record.name}"):
+        if pod.infra_id and not _is_running(engine, pod.infra_id):
+            with Lock(engine.layout.pod(pod.id), EXCLUSIVE):
+                infra.start(engine, pod)
+        with Lock(engine.layout.pod(pod.id), SHARED):
+            pod = records.find_pod(engine.database, pod.id)
+            _start_locked(engine, record, pod, terminal, attended=attended)
+
+
+def _is_running(engine: Engine, identifier: str) -> bool:
+    return observe.container_state(engine.layout.container(identifier), engine.boot_id).running
 
 
 def _start_locked(

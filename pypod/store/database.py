@@ -265,9 +265,12 @@ class Transaction:
         try:
             if self._write:
                 self._connection.execute("BEGIN IMMEDIATE")
-        except _sqlite3.Error as error:
+        except BaseException as error:
+            # Closed at once: while the traceback of a control-C holds it, its transaction would keep everybody out.
             self._connection.close()
-            raise self._database.failure(error) from error
+            if isinstance(error, _sqlite3.Error):
+                raise self._database.failure(error) from error
+            raise
         return self._connection
 
     def __exit__(
@@ -279,9 +282,11 @@ class Transaction:
                 connection.execute("COMMIT")
             elif connection.in_transaction:  # SQLite may have undone it already, as it does on a full disk
                 connection.execute("ROLLBACK")
-        except _sqlite3.Error as problem:
+        except BaseException as problem:
             connection.close()
-            raise self._database.failure(problem) from problem
+            if isinstance(problem, _sqlite3.Error):
+                raise self._database.failure(problem) from problem
+            raise
         if isinstance(error, _sqlite3.Error):
             connection.close()
             raise self._database.failure(error) from error

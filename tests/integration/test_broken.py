@@ -253,14 +253,10 @@ class TestReboot:
             for pid in filter(None, (state.supervisor_pid, state.pid)):
                 kill_and_wait(pid)
         # the same numbers and times are in use again, in another boot
-        own = {
-            0: str(os.getpid()),
-            1: str(engine.proc.start_time(os.getpid())),
-            4: "11111111-2222-3333-4444-555555555555",
-        }
+        stranger = engine.containers.run(SLEEP, rootfs=busybox).state()
         for container in (ended, running, pod.infra):
-            edit_status(container, own)
-        assert engine.containers.list() == []
+            edit_status(container, {0: str(stranger.pid), 1: str(stranger.start_time), 4: "1-2-3-4"})
+        assert [container.state() for container in engine.containers.list()] == [stranger]
         assert (ended.state().status, ended.state().exit_code) == ("exited", 3)
         assert (running.state().status, running.state().exit_code_known) == ("exited", False)
         assert running.wait() is None
@@ -272,6 +268,7 @@ class TestReboot:
         assert pod.status == "Running"
         ended.start()
         assert ended.wait() == 3
+        assert is_there(stranger.pid)
 
 
 class TestStatusFile:
@@ -447,17 +444,16 @@ class TestStorage:
 
     def test_begun_and_never_finished_is_finished(self, tmp_path, busybox) -> None:
         """Whoever made it was killed in between."""
-        root = tmp_path / "storage"
         for made in ((), ("containers",), ("containers", "pods", "trash")):
+            root = tmp_path / f"storage-{len(made)}"
+            root.mkdir()
             for name in made:
-                (root / name).mkdir(exist_ok=True, parents=True)
-            root.mkdir(exist_ok=True)
+                (root / name).mkdir()
             with Engine(str(root)) as engine:
                 container = engine.containers.run(["true"], rootfs=busybox)
                 container.wait()
                 container.remove()
                 assert created_nothing(engine)
-            subprocess.run(["rm", "-r", root], check=True)
 
 
 @pytest.fixture

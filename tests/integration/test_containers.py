@@ -20,6 +20,8 @@ from pypod import (
     NoSuchContainer,
     WrongState,
 )
+from pypod.engine import observe
+from pypod.engine.locks import Lock
 from tests.facts import created_nothing, group, is_there, output, wait_for_output, wait_until
 
 pytestmark = pytest.mark.root
@@ -99,6 +101,29 @@ class TestStates:
         assert spec.labels == (("a", "1"), ("b", "2"))
         assert spec.environment == (("X", "y"),)
         assert container.record().command == "echo hi"
+
+    def test_one_that_is_removed_this_moment_is_not_called_created(self, engine, busybox, monkeypatch) -> None:
+        """Without its files it looks like one that was never started."""
+        for look in (lambda one: one.state(), lambda _: engine.containers.list(all=True)):
+            container = engine.containers.run(["true"], rootfs=busybox)
+            container.wait()
+            real = observe.container_state
+
+            def remove_first(*arguments, container=container, real=real):
+                monkeypatch.setattr(observe, "container_state", real)
+                container.remove()
+                return real(*arguments)
+
+            monkeypatch.setattr(observe, "container_state", remove_first)
+            try:
+                assert look(container) == []
+            except NoSuchContainer:
+                continue
+
+    def test_arguments_that_are_no_text(self, engine, busybox) -> None:
+        container = engine.containers.run(["echo", "\udcff\udcfe"], rootfs=busybox, environment={"A": "\udcfd"})
+        assert (container.wait(), output(container)) == (0, b"\xff\xfe\n")
+        assert engine.containers.list(all=True) == [container]
 
 
 class TestExitCodes:
@@ -342,6 +367,12 @@ class TestRemoveAtTheEnd:
             else:
                 container.stop(timeout=0)
             assert time.monotonic() - before < 2
+        held = engine.containers.run(SLEEP, rootfs=busybox, remove=True)
+        before = time.monotonic()
+        with Lock(held.directory):
+            held.stop(timeout=0)
+        assert time.monotonic() - before < 2
+        wait_until(lambda: not engine.containers.exists(held.id))
 
 
 class TestBlocks:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -40,6 +41,11 @@ def pod_running(engine: Engine, busybox: str) -> None:
     engine.pods.create("p").run(SLEEP, rootfs=busybox, name="m")
 
 
+def pod_in_a_block(engine: Engine, busybox: str) -> None:
+    with engine.pods.create("p") as pod:
+        pod.run(SLEEP, rootfs=busybox, name="m").exec(["true"])
+
+
 def nothing(engine: Engine, busybox: str) -> None:
     pass
 
@@ -66,6 +72,7 @@ ACTIONS: dict[str, tuple[Callable[[Engine, str], None], Callable[[Engine, str], 
     "remove container": (alone_running, lambda engine, _: engine.containers.get("c").remove(force=True, timeout=0)),
     "remove pod": (pod_running, lambda engine, _: engine.pods.get("p").remove(force=True, timeout=0)),
     "repair": (left_behind, lambda engine, _: repair(engine)),
+    "block": (nothing, pod_in_a_block),
 }
 
 
@@ -77,7 +84,9 @@ class Table:
         self._busybox = busybox
         self._count = 0
 
-    def operate(self, name: str, kill: tuple[int, int] | None, *, follow: bool = False) -> list[int]:
+    def operate(
+        self, name: str, kill: tuple[int, int] | None, *, follow: bool = False, number: int = signal.SIGKILL
+    ) -> list[int]:
         """Do an action with somebody being killed in it; then look, and clean up. Returns the system calls."""
         prepare, act = ACTIONS[name]
         self._count += 1
@@ -91,8 +100,11 @@ class Table:
             except PypodError:
                 if not follow:
                     raise
+            except KeyboardInterrupt:
+                if number != signal.SIGINT:
+                    raise
 
-        counts = tracing.run(traced, kill, follow=follow)
+        counts = tracing.run(traced, kill, follow=follow, number=number)
         with Engine(root) as engine:
             look_and_clean(engine, f"{name}, killed at {kill}")
         return counts
@@ -143,6 +155,14 @@ def test_of_the_caller(table: Table, name: str, full: bool) -> None:
         table.operate(name, (0, position))
 
 
+@pytest.mark.parametrize("name", ["run", "stop pod", "remove pod", "block"])
+def test_of_the_caller_s_patience(table: Table, name: str, full: bool) -> None:
+    """Control-C at every system call: an exception wherever Python can raise one."""
+    (total,) = table.operate(name, None)
+    for position in range(1, total + 1, 1 if full else 13):
+        table.operate(name, (0, position), number=signal.SIGINT)
+
+
 @pytest.mark.parametrize("name", ["start container", "start pod"])
 def test_of_the_programs(table: Table, name: str, full: bool) -> None:
     """The spawned program, what it becomes when it has left the caller, and the process before its exec."""
@@ -152,6 +172,19 @@ def test_of_the_programs(table: Table, name: str, full: bool) -> None:
     for role in range(1, roles + 1):
         for position in range(1, counts[role] + 1, 1 if full else 23):
             table.operate(name, (role, position), follow=True)
+
+
+def test_repair_leaves_alone_what_has_a_record(engine, busybox) -> None:
+    pod = engine.pods.create("p")
+    things = [pod.run(SLEEP, rootfs=busybox), engine.containers.run(SLEEP, rootfs=busybox), pod.infra]
+    ended = engine.containers.run(["true"], rootfs=busybox)
+    ended.wait()
+    before = [thing.state() for thing in (*things, ended)]
+    Path(engine.layout.root, "containers", "a note").touch()
+    assert repair(engine) == []
+    assert [thing.state() for thing in (*things, ended)] == before
+    assert engine.containers.list(all=True) == [*things[:2], ended]
+    Path(engine.layout.root, "containers", "a note").unlink()
 
 
 def test_the_knife_works(tmp_path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import fcntl
 import os
 import signal
@@ -130,15 +131,36 @@ def test_processes(engine, busybox, full: bool) -> None:
     assert created_nothing(engine)
 
 
+# Processes that find no storage, or no database in it, and make it, all at the same moment, a number of times.
+FIRST = """
+import os, sys, time
+from pypod import Engine
+for turn in range(int(sys.argv[2])):
+    if turn % 3:
+        Engine(f"{sys.argv[1]}-{turn}")
+    moment = time.monotonic() + 0.01
+    children = []
+    for number in range(12):
+        child = os.fork()
+        if child == 0:
+            code = 1
+            try:
+                while time.monotonic() < moment:
+                    pass
+                Engine(f"{sys.argv[1]}-{turn}").pods.create(f"p{number}")
+                code = 0
+            finally:
+                os._exit(code)
+        children.append(child)
+    assert [os.waitpid(child, 0)[1] for child in children] == [0] * 12
+    assert len(Engine(f"{sys.argv[1]}-{turn}").pods.list()) == 12
+"""
+
+
 def test_processes_that_come_first(tmp_path, full: bool) -> None:
-    """All find no storage and make it."""
-    code = "import sys; from pypod import Engine; Engine(sys.argv[1]).pods.create(sys.argv[2])"
-    count = 64 if full else 16
-    root = str(tmp_path / "storage")
-    outcomes = run_clients(lambda number: [sys.executable, "-c", code, root, f"p{number}"], count, WATCHDOG_S)
-    assert outcomes == [(0, "", "")] * count
-    with Engine(root) as engine:
-        assert {pod.name for pod in engine.pods.list()} == {f"p{number}" for number in range(count)}
+    turns = 200 if full else 20
+    outcomes = run_clients(lambda _: [sys.executable, "-c", FIRST, str(tmp_path / "s"), str(turns)], 1, WATCHDOG_S)
+    assert outcomes == [(0, "", "")]
 
 
 def test_one_name_is_given_once(engine, busybox) -> None:
@@ -227,11 +249,9 @@ class TestForks:
                 if child == 0:
                     time.sleep(WATCHDOG_S)
                     os._exit(0)
-            fd = os.open(tmp_path / "object", os.O_RDONLY)
             try:
-                fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                assert not is_locked(tmp_path / "object")
             finally:
-                os.close(fd)
                 os.kill(child, signal.SIGKILL)
                 os.waitpid(child, 0)
 
@@ -251,6 +271,18 @@ if __name__ == "__main__":
         pool.close()
         pool.join()
 """
+
+
+def is_locked(path: Path) -> bool:
+    """Whether somebody holds the lock of a directory."""
+    fd = os.open(path, os.O_RDONLY)
+    try:
+        fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
+    finally:
+        os.close(fd)
+    return False
 
 
 def run_to_the_end(root: str, rootfs: str, code: int) -> int | None:
@@ -282,6 +314,13 @@ class TestLocks:
         thread.join(WATCHDOG_S)
         assert seen == [inode]
 
+    def test_its_directory_s_successor_stays(self, tmp_path) -> None:
+        path = tmp_path / "object"
+        with Lock(str(path)):
+            path.rename(tmp_path / "trash")
+            path.mkdir()  # by whoever comes next
+        assert path.is_dir()
+
     def test_a_directory_made_for_it_goes_with_it(self, tmp_path) -> None:
         path = tmp_path / "object"
         with Lock(str(path)):
@@ -292,12 +331,30 @@ class TestLocks:
         assert path.exists()
 
     def test_sharers_keep_it(self, tmp_path) -> None:
+        """Also from the one that made the directory and goes first: whoever comes next must find their lock."""
         path = tmp_path / "object"
+        maker = Lock(str(path), SHARED).__enter__()
         with Lock(str(path), SHARED):
-            with Lock(str(path), SHARED):
-                pass
-            assert path.is_dir()
-        assert not path.exists()
+            maker.__exit__(None, None, None)
+            assert is_locked(path)
+        assert not is_locked(path)
+
+    def test_no_room_for_its_directory(self, tmp_path, monkeypatch) -> None:
+        """A removal goes on: whoever has no room to lock has none to start anything either."""
+        path = tmp_path / "object"
+
+        def full(*_: object, **__: object) -> None:
+            raise OSError(errno.ENOSPC, "No space left on device")
+
+        with monkeypatch.context() as patched:
+            patched.setattr(os, "makedirs", full)
+            with Lock(str(path), without_space=True):
+                assert not path.exists()
+            with pytest.raises(OSError, match="No space"):
+                Lock(str(path)).__enter__()
+        path.mkdir()
+        with Lock(str(path), without_space=True):
+            assert is_locked(path)
 
     def test_is_exclusive(self, tmp_path) -> None:
         inside: list[int] = []

@@ -24,6 +24,7 @@ from pypod import (
     PodBroken,
     WrongState,
 )
+from pypod.engine import infra
 from tests.facts import created_nothing, group, is_there, members, output, wait_for_output, wait_until
 
 pytestmark = pytest.mark.root
@@ -342,6 +343,23 @@ class TestRaces:
         stopper.join()
         assert not late.state().running
         assert pod.status == "Exited"
+
+    def test_nor_one_that_is_started_while_the_infra_stops(self, engine, busybox, monkeypatch) -> None:
+        pod = engine.pods.create()
+        late = pod.create_container(SLEEP, rootfs=busybox)
+        pod.start_infra()
+        starter = threading.Thread(target=late.start)
+        real = infra.stop
+
+        def stop(*arguments: object) -> None:
+            starter.start()
+            time.sleep(0.1)
+            real(*arguments)
+
+        monkeypatch.setattr(infra, "stop", stop)
+        pod.stop(timeout=0)
+        starter.join()
+        assert (late.state().running, pod.status) == (True, "Running")  # in new namespaces, after the stop
 
     def test_a_member_of_a_pod_that_is_being_removed(self, engine, busybox) -> None:
         """It is killed, or there is no such pod; it is never left without one."""

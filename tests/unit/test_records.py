@@ -216,6 +216,31 @@ class TestDatabase:
             1 / 0  # noqa: B018
         assert len(records.all_containers(database)) == 1
 
+    @pytest.mark.parametrize("moment", ["BEGIN IMMEDIATE", "COMMIT"])
+    def test_a_control_c_leaves_nothing_locked(self, database: Database, monkeypatch, moment: str) -> None:
+        """Its traceback holds the connection for as long as somebody handles it, and cleans up."""
+
+        class Interrupted:
+            def __init__(self, connection: sqlite3.Connection) -> None:
+                self.connection = connection
+                self.close = connection.close
+
+            def execute(self, statement: str) -> None:
+                if statement != "COMMIT":
+                    self.connection.execute(statement)
+                if statement == moment:
+                    raise KeyboardInterrupt
+
+        monkeypatch.setattr(module, "BUSY_TIMEOUT_S", 0.05)
+        taken = Interrupted(database.take())
+        monkeypatch.setattr(database, "take", lambda: taken)
+        with pytest.raises(KeyboardInterrupt) as caught, database.transaction():
+            pass
+        other = Database(database.path)
+        add(other, container())
+        other.close()
+        assert caught.tb is not None
+
     def test_an_error_of_sqlite_is_ours(self, database: Database) -> None:
         with pytest.raises(StoreError) as caught:
             database.read("SELECT nonsense")
