@@ -8,6 +8,7 @@ import time
 from pypod.engine import exec as execution
 from pypod.engine import observe, starting, stopping
 from pypod.engine.boundary import Boundary
+from pypod.engine.names import under_free_name
 from pypod.errors import DeadlineExceeded, NoSuchContainer
 from pypod.kernel import pidfd
 from pypod.kernel.abi import SIGKILL, signal_number
@@ -29,7 +30,6 @@ if TYPE_CHECKING:
     from pypod.model.container import ContainerSpec, ContainerState
     from pypod.store.records import ContainerRecord
 
-_NAME_ATTEMPTS = 16
 _CREATED_POLL_S = 0.01
 
 
@@ -356,12 +356,16 @@ class Containers:
             ref = pod.id if isinstance(pod, Pod) else pod
             pod_record = records.find_pod(self._engine.database, ref)
         pod_spec = records.pod_spec(pod_record) if pod_record else None
-        name = options.get("name") or self._free_name()
-        spec = specs.container_spec(
-            command, options, name=name, pod_id=pod_record.id if pod_record else "", pod=pod_spec
-        )
         owner = str(current_owner(self._engine)) if ephemeral else (pod_record.owner if pod_record else "")
-        return self._add(spec, spec.cgroup_parent or (pod_spec.cgroup_parent if pod_spec else ""), owner)
+
+        def create(name: str) -> Container:
+            spec = specs.container_spec(
+                command, options, name=name, pod_id=pod_record.id if pod_record else "", pod=pod_spec
+            )
+            return self._add(spec, spec.cgroup_parent or (pod_spec.cgroup_parent if pod_spec else ""), owner)
+
+        name = options.get("name")
+        return create(name) if name else under_free_name(create)
 
     def _add(self, spec: ContainerSpec, cgroup_parent: str, owner: str) -> Container:
         from pypod.kernel.cgroups.driver import container_path
@@ -385,13 +389,6 @@ class Containers:
             records.add_container(connection, record)
         self._engine.remember(record, spec)
         return Container(self._engine, identifier, spec.name)
-
-    def _free_name(self) -> str:
-        for _ in range(_NAME_ATTEMPTS):
-            name = ids.new_name()
-            if records.name_is_free(self._engine.database, name):
-                return name
-        return f"{name}_{ids.new_id()[:6]}"
 
     def run(
         self,

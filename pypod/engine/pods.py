@@ -9,6 +9,7 @@ from pypod.engine.boundary import Boundary
 from pypod.engine.containers import Container, current_owner
 from pypod.engine.engine import require_root
 from pypod.engine.locks import Lock
+from pypod.engine.names import under_free_name
 from pypod.errors import InvalidSpec, NoSuchPod, StoreError, WrongState
 from pypod.kernel.abi import SIGKILL, signal_number
 from pypod.model import ids
@@ -27,8 +28,6 @@ if TYPE_CHECKING:
     from pypod.engine.specs import ContainerOptions
     from pypod.model.container import ContainerState
     from pypod.store.records import ContainerRecord, PodRecord
-
-_NAME_ATTEMPTS = 16
 
 
 class PodState(Value):
@@ -322,23 +321,27 @@ class Pods:
         pairs = tuple(sorted((sysctls or {}).items()))
         specs.check_sysctls(pairs, net="net" in kinds and mode.mode == "private", ipc="ipc" in kinds)
         extra = {"shm_size_bytes": shm_size} if shm_size is not None else {}
-        spec = PodSpec(
-            name=name or self._free_name(),
-            share=kinds,
-            infra=infra,
-            infra_name=infra_name,
-            infra_command=tuple(infra_command),
-            hostname=hostname,
-            add_hosts=specs.check_add_hosts(add_hosts),
-            labels=tuple(sorted((labels or {}).items())),
-            sysctls=pairs,
-            cgroup_parent=cgroup_parent,
-            net=mode.mode,
-            **extra,
-        )
         owner = str(current_owner(self._engine)) if ephemeral else ""
-        with Boundary("create pod"):
+
+        def create(name: str) -> Pod:
+            spec = PodSpec(
+                name=name,
+                share=kinds,
+                infra=infra,
+                infra_name=infra_name,
+                infra_command=tuple(infra_command),
+                hostname=hostname,
+                add_hosts=specs.check_add_hosts(add_hosts),
+                labels=tuple(sorted((labels or {}).items())),
+                sysctls=pairs,
+                cgroup_parent=cgroup_parent,
+                net=mode.mode,
+                **extra,
+            )
             return self._add(spec, owner)
+
+        with Boundary("create pod"):
+            return create(name) if name else under_free_name(create)
 
     def _add(self, spec: PodSpec, owner: str) -> Pod:
         from pypod.kernel.cgroups.driver import container_path
@@ -371,13 +374,6 @@ class Pods:
                 )
                 records.add_container(connection, infra_record)
         return Pod(self._engine, identifier, spec.name)
-
-    def _free_name(self) -> str:
-        for _ in range(_NAME_ATTEMPTS):
-            name = ids.new_name()
-            if records.name_is_free(self._engine.database, name):
-                return name
-        return f"{name}_{ids.new_id()[:6]}"
 
     def get(self, ref: str) -> Pod:
         """Return the pod that a name, an id or the beginning of one names. Raises NoSuchPod, AmbiguousName."""

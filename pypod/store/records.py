@@ -104,11 +104,6 @@ def _take_name(connection: Connection, kind: str, name: str, identifier: str) ->
     connection.execute("INSERT INTO names VALUES (?,?,?)", (name, kind, identifier))
 
 
-def name_is_free(database: Database, name: str) -> bool:
-    """Return whether neither a pod nor a container has ``name``."""
-    return not database.read("SELECT 1 FROM names WHERE name = ?", (name,))
-
-
 def remove_pod(database: Database, record: PodRecord) -> None:
     """Delete a pod's row and those of its containers and free their names; they may be gone already."""
     database.delete(

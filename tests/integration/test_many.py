@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import errno
 import fcntl
+import itertools
 import os
 import signal
 import subprocess
@@ -16,7 +17,7 @@ from pathlib import Path
 
 import pytest
 
-from pypod import Engine
+from pypod import AlreadyExists, Engine
 from pypod.engine.collect import trash
 from pypod.engine.locks import EXCLUSIVE, SHARED, Lock
 from tests.facts import created_nothing, output, wait_until
@@ -134,7 +135,7 @@ def test_processes(engine, busybox, full: bool) -> None:
 # Processes that find no storage, or no database in it, and make it, all at the same moment, a number of times.
 FIRST = """
 import os, sys, time
-from pypod import Engine
+from pypod import AlreadyExists, Engine
 for turn in range(int(sys.argv[2])):
     if turn % 3:
         Engine(f"{sys.argv[1]}-{turn}")
@@ -210,6 +211,21 @@ def test_threads_on_one_engine(engine, busybox) -> None:
     assert engine.containers.list(all=True) == []
 
 
+def test_invented_names_are_free_whoever_invents_the_same(engine, busybox, monkeypatch) -> None:
+    few = [f"name{number}" for number in range(4)]
+    monkeypatch.setattr("pypod.model.ids.new_name", itertools.cycle(few).__next__)
+    in_threads(lambda _: engine.containers.create(["true"], rootfs=busybox), 12)
+    in_threads(lambda _: engine.pods.create(infra=False), 12)
+    containers = {container.name for container in engine.containers.list(all=True)}
+    pods = {pod.name for pod in engine.pods.list()}
+    assert (len(containers), len(pods)) == (12, 12)
+    assert not containers & pods
+    assert set(few) <= containers | pods
+    # a name that was asked for is not replaced by another
+    with pytest.raises(AlreadyExists):
+        engine.pods.create(infra_name=few[0])
+
+
 class TestForks:
     def test_in_the_caller(self, engine, busybox) -> None:
         """The child has its own connection; the parent's stays as good as it was."""
@@ -258,7 +274,7 @@ class TestForks:
 
 POOL = """
 import multiprocessing, sys
-from pypod import Engine
+from pypod import AlreadyExists, Engine
 
 def work(root, rootfs, code):
     with Engine(root) as engine, engine.containers.run(["sh", "-c", f"exit {code}"], rootfs=rootfs) as container:

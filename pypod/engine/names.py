@@ -1,0 +1,30 @@
+"""Names for what was created without one."""
+
+from __future__ import annotations
+
+from pypod.errors import AlreadyExists
+from pypod.model import ids
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from typing import TypeVar
+
+    T = TypeVar("T")
+
+_ATTEMPTS = 16
+
+
+def under_free_name(create: Callable[[str], T]) -> T:
+    """Return ``create(name)`` for an invented name that is free.
+
+    Only the store knows which one is, and only at the moment of inserting: others create at the same time.
+    """
+    for _ in range(_ATTEMPTS):
+        name = ids.new_name()
+        try:
+            return create(name)
+        except AlreadyExists as error:
+            if error.name != name:
+                raise
+    return create(f"{name}_{ids.new_id()[:6]}")
