@@ -104,6 +104,8 @@ static void start(struct monitor *monitor)
 	sigemptyset(&child);
 	sigaddset(&child, SIGCHLD);
 	monitor->signals = signalfd(-1, &child, SFD_CLOEXEC | SFD_NONBLOCK);
+	if (monitor->signals < 0)
+		die_at(monitor, NULL, "signalfd");
 	/* in the host's pid namespace what the container orphans comes to us */
 	prctl(PR_SET_CHILD_SUBREAPER, 1);
 	supervise_start(&monitor->it, standard);
@@ -167,7 +169,8 @@ static uint64_t log_size(const struct monitor *monitor)
 
 static void serve_clients(struct monitor *monitor, const struct pollfd *polled)
 {
-	for (int i = 0; i < CLIENTS; i++)
+	/* one that has to wait for the container stops all, so that no other can close the input it waits for */
+	for (int i = 0; i < CLIENTS && !monitor->attach.blocked; i++)
 		if (polled[i].revents && polled[i].fd == monitor->attach.clients[i].fd)
 			attach_read(&monitor->attach, &monitor->attach.clients[i]);
 }

@@ -317,6 +317,9 @@ static void device(struct process *process, const struct record *record)
 	int node = open_tree_at(AT_FDCWD, path, 0);
 	if (node < 0)
 		fail(process, "open_tree");
+	/* read-only, which holds for the inode (chmod) and not for the device behind it */
+	if (set_attributes(node, ATTR_RDONLY, 0, 0) < 0)
+		fail(process, "mount_setattr");
 	attach(process, node, must_resolve(process, path, 0));
 }
 
@@ -331,7 +334,9 @@ static void sysctl(struct process *process, const struct record *record)
 	int fd = open_inside(process, path, O_WRONLY);
 	if (fd < 0)
 		fail(process, "openat2");
-	if (fstatfs(fd, &fs) < 0 || fs.f_type != PROC_MAGIC) {
+	if (fstatfs(fd, &fs) < 0)
+		fail(process, "fstatfs");
+	if (fs.f_type != PROC_MAGIC) {
 		errno = EXDEV;
 		fail(process, "fstatfs");
 	}
@@ -361,7 +366,9 @@ static void mask(struct process *process, const struct record *record)
 	int null = open_inside(process, "/dev/null", O_PATH);
 	if (null < 0)
 		fail(process, "openat2");
-	if (fstat(null, &st) < 0 || !is_null(&st)) { /* a volume over /dev can hold anything (CVE-2025-31133) */
+	if (fstat(null, &st) < 0)
+		fail(process, "fstat");
+	if (!is_null(&st)) { /* a volume over /dev can hold anything (CVE-2025-31133) */
 		errno = ENODEV;
 		fail(process, "fstat");
 	}

@@ -23,7 +23,7 @@
 	X(20, clone)          /* FLAGS CGROUP_DIRECTORY */ \
 	X(21, wait)           /* : until the supervisor has written the id maps */ \
 	X(22, join)           /* PID START_TIME FLAGS: setns by pidfd */ \
-	X(23, join_path)      /* FLAG PATH: setns by file */ \
+	X(23, join_path)      /* FLAG PATH: setns by file; of a pid namespace before the clone, as setns(2) is for children */ \
 	X(24, expect)         /* KIND INODE: /proc/self/ns/KIND must be this one */ \
 	X(25, join_group)     /* FILE: write 0 into a tasks or cgroup.procs file */ \
 	X(26, unshare)        /* FLAGS */ \

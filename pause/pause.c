@@ -22,8 +22,11 @@ int main(int argc, char **argv)
 		{ .fd = signalfd(-1, &all, SFD_CLOEXEC), .events = POLLIN },
 		{ .fd = argc > 1 ? atoi(argv[1]) : -1, .events = POLLIN },
 	};
+	if (watched[0].fd < 0)
+		return 1;
 	/* in a shared pid namespace members could otherwise read and ptrace us: we hold the pod's namespaces */
 	prctl(PR_SET_DUMPABLE, 0);
+	prctl(PR_SET_NAME, "pypod-infra"); /* executed by descriptor, we would be called what the file is called */
 
 	for (;;) {
 		struct signalfd_siginfo signal;

@@ -67,9 +67,14 @@ static void clone_again(struct process *process, const struct record *record)
 	if (pid > 0) {
 		/* by descriptor: in a joined pid namespace the number means nothing to the supervisor */
 		struct report report = { .kind = REPORT_PROCESS };
-		report_send(process->report, &report, syscall(SYS_pidfd_open, pid, 0));
-		_exit(0);
+		if (report_send(process->report, &report, syscall(SYS_pidfd_open, pid, 0)) == 0)
+			_exit(0);
+		kill(pid, SIGKILL);
+		fail(process, "sendmsg");
 	}
+	/* neither is inherited */
+	prctl(PR_SET_PDEATHSIG, SIGKILL);
+	setsid();
 }
 
 int other_process(const struct process *process, uint64_t pid)
@@ -208,7 +213,9 @@ static void working_directory(struct process *process, const struct record *reco
 	if (fchdir(fd) < 0)
 		fail(process, "fchdir");
 	close(fd);
-	if (syscall(SYS_getcwd, where, sizeof where) < 0 || where[0] != '/') {
+	if (syscall(SYS_getcwd, where, sizeof where) < 0)
+		fail(process, "getcwd");
+	if (where[0] != '/') {
 		errno = ENOENT;
 		fail(process, "getcwd");
 	}
@@ -247,13 +254,14 @@ static void environment(struct process *process, const struct record *record)
 }
 
 /* No descriptor but 0, 1, 2 and no signal mask of ours goes into the container. */
-static void last_preparations(struct process *process)
+static void last_preparations(struct process *process, bool keep_mask)
 {
 	sigset_t none;
 
 	wait_for_supervisor(process);
 	sigemptyset(&none);
-	sigprocmask(SIG_SETMASK, &none, NULL);
+	if (!keep_mask)
+		sigprocmask(SIG_SETMASK, &none, NULL);
 	prctl(PR_SET_PDEATHSIG, 0);
 	syscall(SYS_close_range, 3, ~0U, 4 /* CLOSE_RANGE_CLOEXEC */);
 }
@@ -270,7 +278,7 @@ static void execute(struct process *process, const struct record *record)
 		fail(process, "calloc");
 	if (!environment)
 		environment = nothing;
-	last_preparations(process);
+	last_preparations(process, false);
 	if (strchr(name, '/')) {
 		execve(name, arguments, environment);
 		fail(process, "execve");
@@ -295,7 +303,8 @@ static void execute_file(struct process *process, const struct record *record)
 
 	if (!arguments)
 		fail(process, "calloc");
-	last_preparations(process);
+	/* Our own infra reads signals from its first moment on: a TERM that comes before must wait, not be dropped. */
+	last_preparations(process, !strcmp(text(record, 1), "pypod-infra"));
 	if (process->owner >= 0) {
 		if (program == 3)
 			program = fcntl(program, F_DUPFD_CLOEXEC, 10);

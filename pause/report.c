@@ -68,14 +68,16 @@ int report_failure(int socket, uint32_t operation, const char *call, int error)
 	return report_send(socket, &report, -1);
 }
 
-/* Read a small file of /proc; "" when there is none. */
+/* Read a small file of /proc; "" and errno when that fails. */
 static void read_small(const char *path, char content[1024])
 {
 	int fd = open(path, O_RDONLY | O_CLOEXEC);
-	ssize_t length = fd < 0 ? 0 : RETRY(read(fd, content, 1023));
+	ssize_t length = fd < 0 ? -1 : RETRY(read(fd, content, 1023));
+	int error = errno;
 
 	if (fd >= 0)
 		close(fd);
+	errno = error;
 	content[length > 0 ? length : 0] = '\0';
 }
 
@@ -86,6 +88,8 @@ pid_t process_number(int pidfd)
 	snprintf(path, sizeof path, "/proc/self/fdinfo/%d", pidfd);
 	read_small(path, content);
 	const char *line = strstr(content, "\nPid:");
+	if (!line && *content)
+		errno = ESRCH;
 	return line ? atoi(line + 5) : 0;
 }
 

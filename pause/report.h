@@ -32,11 +32,11 @@ int report_send(int socket, const struct report *report, int fd_passed);
 int report_receive(int socket, struct report *report, int *fd_passed);
 int report_failure(int socket, uint32_t operation, const char *call, int error);
 
-/* Field 22 of /proc/PID/stat, or 0 when there is no such process. */
+/* Field 22 of /proc/PID/stat, or 0 with errno when there is no such process or it cannot be read. */
 uint64_t start_time(pid_t pid);
 /* A descriptor of the process that had this start time, or -1 (ESRCH when the number was given to another). */
 int open_process(pid_t pid, uint64_t start_time);
-/* The number that the process of a descriptor has in our pid namespace, or 0. */
+/* The number that the process of a descriptor has in our pid namespace, or 0 with errno. */
 pid_t process_number(int pidfd);
 
 #define RETRY(call) ({ __typeof__(call) r_; do r_ = (call); while (r_ == -1 && errno == EINTR); r_; })

@@ -115,14 +115,18 @@ static int write_status(struct supervised *it)
 {
 	const struct record *record = plan_find(&it->plan, OP_status);
 	char line[START_LINE + EXIT_LINE], temporary[PATH_MAX];
-	pid_t self = getpid();
+	pid_t self = it->leave ? 0 : getpid();
+	uint64_t own_start_time = 0;
 
+	if (it->start_time == 0) /* by a pid alone nobody will know the process */
+		return -1;
 	if (!record)
 		return 0;
+	if (self && (own_start_time = start_time(self)) == 0)
+		return -1;
 	memset(line, ' ', sizeof line);
 	int length = snprintf(line, START_LINE, "%d %llu %d %llu %s %lld", it->pid, (unsigned long long)it->start_time,
-			      it->leave ? 0 : self, it->leave ? 0ULL : (unsigned long long)start_time(self),
-			      text(record, 1), now_ns());
+			      self, (unsigned long long)own_start_time, text(record, 1), now_ns());
 	line[length] = ' ';
 	line[START_LINE - 1] = line[sizeof line - 1] = '\n';
 	snprintf(temporary, sizeof temporary, "%s.new", text(record, 0));
@@ -173,8 +177,18 @@ static void become_process(struct supervised *it, const struct record *clone, co
 	perform(&process);
 }
 
-/* Until exec closes the socket: failure, a new pid, a terminal. Returns 0 when the process runs. */
-static int follow(struct supervised *it, int socket, struct report *failure)
+/* Tell the process that it has its maps, or is recorded, and may go on. False when it cannot be told: it has gone, or ends now. */
+static bool tell(int socket)
+{
+	if (RETRY(send(socket, "g", 1, MSG_NOSIGNAL)) == 1)
+		return true;
+	shutdown(socket, SHUT_WR);
+	return false;
+}
+
+/* Until exec closes the socket: failure, a new pid, a terminal. Returns 0 when the process runs; one that ended without
+ * having taken our byte (`told`) never got as far as its exec. */
+static int follow(struct supervised *it, int socket, bool told, struct report *failure)
 {
 	struct report report;
 	int passed, got;
@@ -197,21 +211,33 @@ static int follow(struct supervised *it, int socket, struct report *failure)
 			waitpid(it->pid, NULL, 0);
 			it->pid = process_number(passed);
 			close(passed);
-			it->start_time = start_time(it->pid);
-			if (write_status(it) < 0 || send(socket, "g", 1, MSG_NOSIGNAL) < 0) {
+			it->start_time = it->pid ? start_time(it->pid) : 0;
+			if (write_status(it) < 0) {
 				failure->error = errno;
 				strcpy(failure->call, "write");
 				return -1;
 			}
+			told = tell(socket); /* if it failed by now, what it said comes next */
 		}
 		if (report.kind == REPORT_TERMINAL)
 			it->terminal = passed;
 	}
-	if (got == 0 && !reset)
+	if (got == 0 && told && !reset)
 		return 0;
 	failure->error = got < 0 ? errno : ECHILD;
 	strcpy(failure->call, got < 0 ? "recvmsg" : "exit");
 	return -1;
+}
+
+static void join_path(uint32_t i, const struct record *record)
+{
+	int fd = open(text(record, 1), O_RDONLY | O_CLOEXEC);
+
+	if (fd < 0)
+		die(i, "open");
+	if (setns(fd, number(record, 0)) < 0)
+		die(i, "setns");
+	close(fd);
 }
 
 /* Open the processes that the plan joins, and join a pid namespace: that counts only for children. */
@@ -226,6 +252,8 @@ static void open_others(struct supervised *it, struct other others[OTHERS])
 		int known = 0;
 
 		before_clone = before_clone && record->operation != OP_clone;
+		if (before_clone && record->operation == OP_join_path)
+			join_path(i, record);
 		if (record->operation != OP_join && record->operation != OP_capture)
 			continue;
 		while (known < OTHERS && others[known].pid && others[known].pid != number(record, first))
@@ -262,13 +290,14 @@ void supervise_start(struct supervised *it, const int standard[3])
 {
 	const struct record *clone = plan_find(&it->plan, OP_clone), *idmap = plan_find(&it->plan, OP_idmap);
 	struct report failure = { .kind = REPORT_FAILED, .operation = clone ? position(it, clone) : 0 };
-	int pair[2], group = open_group(clone, 1);
-
+	const struct record *status = plan_find(&it->plan, OP_status);
 	struct other others[OTHERS];
+	int pair[2], group;
 
 	open_others(it, others);
 	if (!clone || socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair) < 0)
 		die(0, "socketpair");
+	group = open_group(clone, 1);
 	if (group < 0 && *text(clone, 1))
 		die(position(it, clone), "open");
 	it->pid = clone_process(number(clone, 0), group);
@@ -288,20 +317,18 @@ void supervise_start(struct supervised *it, const int standard[3])
 	if (idmap) {
 		write_map(it, idmap, 0, "uid_map");
 		write_map(it, idmap, 1, "gid_map");
-		send(pair[0], "m", 1, MSG_NOSIGNAL);
+		tell(pair[0]);
 	}
-	bool recorded = clones_twice(&it->plan, position(it, clone)) || write_status(it) == 0;
+	bool later = clones_twice(&it->plan, position(it, clone)), recorded = later || write_status(it) == 0;
 	if (!recorded) {
 		strcpy(failure.call, "write");
 		failure.error = errno;
-		failure.operation = position(it, plan_find(&it->plan, OP_status));
-		kill(it->pid, SIGKILL);
-	} else if (!clones_twice(&it->plan, position(it, clone))) {
-		send(pair[0], "g", 1, MSG_NOSIGNAL);
+		failure.operation = position(it, status ? status : clone);
 	}
-	if (!recorded || follow(it, pair[0], &failure) < 0) {
-		const struct record *status = plan_find(&it->plan, OP_status);
-		waitpid(it->pid, NULL, 0);
+	if (!recorded || follow(it, pair[0], !later && tell(pair[0]), &failure) < 0) {
+		close(pair[0]); /* the end of who waits for our byte and has no number here */
+		if (it->pid > 0 && kill(it->pid, SIGKILL) == 0)
+			waitpid(it->pid, NULL, 0);
 		if (status)
 			unlink(text(status, 0));
 		report_send(REPORT_FD, &failure, -1);

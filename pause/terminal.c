@@ -30,7 +30,9 @@ static int open_master(struct process *process)
 	int fd = open(path, O_RDWR | O_NOCTTY | O_NONBLOCK | O_CLOEXEC);
 	if (fd < 0)
 		fail(process, "open");
-	if (fstat(fd, &st) < 0 || !S_ISCHR(st.st_mode) || major(st.st_rdev) != 5 || minor(st.st_rdev) != 2) {
+	if (fstat(fd, &st) < 0)
+		fail(process, "fstat");
+	if (!S_ISCHR(st.st_mode) || major(st.st_rdev) != 5 || minor(st.st_rdev) != 2) {
 		errno = ENODEV;
 		fail(process, "fstat");
 	}

@@ -18,19 +18,26 @@
 #define GROUP_LIMIT 256
 #define FIELDS 7
 
-/* The file's text, or an empty one when there is none or it is not a regular file of a sane size. */
+/* The file's text, or an empty one when there is none or it is not a regular file of a sane size. Any other failure is
+ * one: it must not make a user without groups. */
 static char *content_of(const struct process *process, const char *path)
 {
-	struct stat st;
+	struct stat st = { .st_size = 0 };
 	int fd = open_inside(process, path, O_RDONLY | O_NONBLOCK | O_NOCTTY);
-	char *content = NULL;
 
-	if (fd >= 0 && fstat(fd, &st) == 0 && S_ISREG(st.st_mode) && st.st_size <= FILE_LIMIT &&
-	    (content = calloc(1, st.st_size + 1)) && RETRY(read(fd, content, st.st_size)) < 0)
-		content[0] = '\0';
+	if (fd < 0 && errno != ENOENT && errno != ENOTDIR && errno != ELOOP && errno != EACCES)
+		fail(process, "openat2");
+	if (fd >= 0 && fstat(fd, &st) < 0)
+		fail(process, "fstat");
+	size_t size = S_ISREG(st.st_mode) && st.st_size <= FILE_LIMIT ? st.st_size : 0;
+	char *content = calloc(1, size + 1);
+	if (!content)
+		fail(process, "calloc");
+	if (size && RETRY(read(fd, content, size)) < 0)
+		fail(process, "read");
 	if (fd >= 0)
 		close(fd);
-	return content ? content : calloc(1, 1);
+	return content;
 }
 
 /* A plain decimal id: no sign, no space, below 2^32 - 1 (which means "no change" to setresuid). */
@@ -155,8 +162,8 @@ void user_operation(struct process *process, const struct record *record)
 	struct account account;
 	char *field[FIELDS];
 
-	if (!wanted || !passwd || !group)
-		fail(process, "malloc");
+	if (!wanted)
+		fail(process, "strdup");
 	user_wanted = strsep(&group_wanted, ":");
 	errno = EINVAL;
 	if (find_user(passwd, *user_wanted ? user_wanted : "0", &account) < 0)

@@ -16,7 +16,7 @@ FLAGS = {
 }
 _MODES = {
     "net": ("none", "private", "host", "container", "ns", "pod"),
-    "pid": ("private", "host", "container", "pod"),
+    "pid": ("private", "host", "container", "ns", "pod"),
     "ipc": ("private", "host", "container", "ns", "pod", "none", "shareable"),
     "uts": ("private", "host", "container", "ns", "pod"),
     "cgroup": ("private", "host", "container", "ns", "pod"),

@@ -103,7 +103,7 @@ def _clone(kinds: set[str], around: Surroundings, user_namespace: bool) -> list[
     after: list[Op] = []
     for join in around.joins:
         if join.process is None:
-            after.append(Op("join_path", join.flags, join.path))
+            (before if "pid" in join.kinds else after).append(Op("join_path", join.flags, join.path))
             continue
         process = join.process
         if "pid" in join.kinds:

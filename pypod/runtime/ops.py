@@ -6,6 +6,8 @@ where the kernel call behind it is documented.
 
 from __future__ import annotations
 
+from pypod.kernel.abi import NAMESPACES
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -27,7 +29,7 @@ OPERATIONS: dict[str, tuple[int, str, str]] = {
     "clone": (20, "make the process with new namespaces {0} in cgroup {1}", "clone(2)"),
     "wait": (21, "wait for the id maps", "user_namespaces(7)"),
     "join": (22, "join the namespaces {2} of process {0}", "setns(2)"),
-    "join_path": (23, "join the namespace at {1}", "setns(2)"),
+    "join_path": (23, "join the namespace {0} at {1}", "setns(2)"),
     "expect": (24, "be sure that the {0} namespace is number {1}", "namespaces(7)"),
     "join_group": (25, "enter the cgroup of {0}", "cgroups(7)"),
     "unshare": (26, "have own namespaces {0}", "unshare(2)"),
@@ -63,6 +65,8 @@ OPERATIONS: dict[str, tuple[int, str, str]] = {
     "execute_file": (70, "run {0}", "execveat(2)"),
 }
 
+# The argument that holds CLONE_NEW* bits: for a reader they are kinds of namespaces.
+_FLAGS_AT = {"clone": 0, "join": 2, "join_path": 0, "unshare": 0}
 MOUNT_ATTRIBUTES = {"ro": 1, "nosuid": 2, "nodev": 4, "noexec": 8, "noatime": 16, "strictatime": 32}
 MS_REC, MS_BIND, MS_PRIVATE, MS_SLAVE = 0x4000, 0x1000, 1 << 18, 1 << 19
 
@@ -99,9 +103,13 @@ class Op:
     def describe(self) -> str:
         """Return the operation in words, for one line."""
         words = OPERATIONS[self.name][1]
+        shown = [_show(argument) for argument in self.arguments]
         if "{*}" in words:
-            return words.replace("{*}", " ".join(_show(argument) for argument in self.arguments))
-        return words.format(*map(_show, self.arguments), *[""] * 8)
+            return words.replace("{*}", " ".join(shown))
+        at = _FLAGS_AT.get(self.name, len(shown))
+        if at < len(shown) and isinstance(flags := self.arguments[at], int):
+            shown[at] = ", ".join(row.kind for row in NAMESPACES.values() if row.clone_flag & flags) or "none"
+        return words.format(*shown, *[""] * 8)
 
 
 def _show(argument: str | int | bytes) -> str:

@@ -5,6 +5,9 @@ from __future__ import annotations
 import errno
 import hashlib
 import os
+import signal
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from pypod import Container, Engine
@@ -103,6 +106,22 @@ class Box:
             return Report(execute(container, *command))
         finally:
             container.remove(force=True, timeout=0)
+
+
+@contextmanager
+def within(seconds: int) -> Iterator[None]:
+    """Fail when the block takes longer: for what hangs when it is broken."""
+
+    def give_up(*_: object) -> None:
+        raise AssertionError(f"not done after {seconds} seconds")
+
+    before = signal.signal(signal.SIGALRM, give_up)
+    signal.alarm(seconds)
+    try:
+        yield
+    finally:
+        signal.alarm(0)
+        signal.signal(signal.SIGALRM, before)
 
 
 def written(container: Container) -> str:

@@ -145,7 +145,7 @@ def test_the_infra_of_a_shared_pid_namespace_reaps(box) -> None:
     pod = box.engine.pods.create(share="pid")
     a, b = members(box, pod)
     listed = execute(b, "ps", "-o", "pid,args")
-    assert listed.splitlines()[1].split()[-1] == "pypod-infra"
+    assert listed.splitlines()[1].split() == ["1", "pypod-infra"]
     assert listed.count("/probe stay") == 2
     orphan = Report(execute(a, "/probe", "orphan")).one("orphan")
     deadline = time.monotonic() + 5
@@ -180,7 +180,16 @@ def test_a_user_namespace_of_roots_own(box) -> None:
     assert outcomes["settimeofday"] in ("EPERM", "ok")
     assert outcomes["write /proc/sys/kernel/core_pattern"] == "EROFS"
     assert Report(execute(a, "/probe", user="alice")).status["Uid"].split()[0] == "1001"
+    first = box.report(pod=pod)
+    pid, _, session, group = first.one("ids").split()
+    assert (pid, session, group) == ("1", "1", "1")
+    assert box.report(pod=pod, terminal=True).pairs("tty") == {"0": "1", "1": "1", "2": "1"}
     assert {line for line in report.all("device") if line.startswith("null")} == {"null c 1:3 666"}
+    # which are the host's here: their inodes must be out of reach, and they must work
+    mode = f"{os.stat('/dev/null').st_mode & 0o777:o}"
+    for path in ("/dev/null", "/proc/self/fd/0", "/proc/1/fd/0"):
+        assert "Read-only file system" in execute(a, "chmod", mode, path, check=False)
+    assert execute(a, "sh", "-c", "echo x > /dev/null; head -c 3 /dev/zero | wc -c") == "3\n"
     one = of(a)
     assert one["net"] == of(pod.infra)["net"]
     # capabilities over the pod's network, which that user namespace owns
@@ -194,9 +203,7 @@ def test_joining_a_container_and_a_path(box, kind: str) -> None:
     option = {"net": "network", "cgroup": "cgroupns"}.get(kind, kind)
     target = box.stay(name="target")
     pid = target.state().pid
-    modes = ["container:target", f"container:{target.id}", f"ns:/proc/{pid}/ns/{kind}"]
-    # a path cannot be joined for pid: that would count for the children of the container's first process only
-    for mode in modes[:2] if kind == "pid" else modes:
+    for mode in ("container:target", f"container:{target.id}", f"ns:/proc/{pid}/ns/{kind}"):
         joined = of(box.stay(**{option: mode}))
         assert joined[kind] == of(target)[kind], mode
         others = [other for other in ("net", "ipc", "uts", "pid", "cgroup") if other != kind]
@@ -215,7 +222,7 @@ def test_joining_a_container_and_a_path(box, kind: str) -> None:
     assert not isinstance(caught.value, LaunchFailed)
 
 
-@pytest.mark.parametrize("kind", ["net", "ipc", "uts", "cgroup"])
+@pytest.mark.parametrize("kind", ["net", "ipc", "uts", "pid", "cgroup"])
 def test_paths_that_are_no_namespace_of_that_kind(box, kind: str, tmp_path: Path) -> None:
     option = {"net": "network", "cgroup": "cgroupns"}.get(kind, kind)
     (tmp_path / "file").touch()
@@ -290,7 +297,7 @@ def test_a_process_that_took_over_a_pid_is_never_joined(box) -> None:
     with pytest.raises(LaunchFailed) as caught:
         launch(box.engine, [Op("leave"), *container_ops(config, around)])
     assert (caught.value.call, caught.value.errno) == ("pidfd_open", 3)
-    assert caught.value.operation == f"join the namespaces 1073741824 of process {me}"
+    assert caught.value.operation == f"join the namespaces net of process {me}"
     # and a namespace that is not the recorded one
     right = Process(me, int(Path("/proc/self/stat").read_text().rpartition(")")[2].split()[19]))
     wrong = Join(kinds=("net",), process=right, inodes=(("net", 4711),))

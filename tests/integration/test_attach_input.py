@@ -1,0 +1,56 @@
+"""Input that clients of a container's monitor send: nothing is lost, whoever is slow and whoever leaves."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import time
+
+import pytest
+
+from pypod.errors import WrongState
+from tests.integration.inside import execute, within, written
+
+pytestmark = pytest.mark.root
+
+CLIENTS = 8
+
+
+def cpu_ticks(pid: int) -> int:
+    with open(f"/proc/{pid}/stat") as stat:
+        fields = stat.read().rpartition(")")[2].split()
+    return int(fields[11]) + int(fields[12])
+
+
+def test_input_of_a_client_that_has_gone_still_arrives(box) -> None:
+    data = os.urandom(100_000)
+    container = box.engine.containers.run(
+        ["sh", "-c", "while [ ! -e /go ]; do sleep 0.02; done; head -c 100000 | sha256sum"],
+        rootfs=box.rootfs, interactive=True,
+    )  # fmt: skip
+    client = container.attach()
+    client.send_input(data)  # more than the pipe takes: the rest waits in the monitor and in the socket
+    client.close()
+    supervisor = container.state().supervisor_pid
+    before = cpu_ticks(supervisor)
+    time.sleep(0.3)
+    assert cpu_ticks(supervisor) - before <= 2, "the monitor waits, it does not spin"
+    execute(container, "touch", "/go")
+    with within(20):
+        assert container.wait(15) == 0
+    assert written(container).split()[0] == hashlib.sha256(data).hexdigest()
+
+
+def test_clients_that_left_while_the_container_does_not_read_make_room(box) -> None:
+    container = box.stay(interactive=True)
+    for _ in range(3 * CLIENTS):
+        client = container.attach()
+        client.send_input(b"x" * 20_000)
+        client.close()
+    clients = [container.attach() for _ in range(CLIENTS)]
+    with pytest.raises(WrongState, match="takes no more clients"):
+        container.attach()
+    for client in clients:
+        client.close()
+    container.stop(0)
+    assert container.wait(5) == 137
