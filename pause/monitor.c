@@ -29,7 +29,7 @@ struct monitor {
 	int log;
 	bool ended;
 	int status;
-	const char *group;     /* killed when the first process has ended */
+	int group;             /* killed when the first process has ended; -1: none */
 	char **last_act;
 };
 
@@ -97,6 +97,9 @@ static void start(struct monitor *monitor)
 	sigset_t child;
 
 	open_log(monitor);
+	monitor->group = group ? open(text(group, 0), O_PATH | O_DIRECTORY | O_CLOEXEC) : -1;
+	if (group && monitor->group < 0)
+		die_at(monitor, group, "open");
 	monitor->attach.listener = -1;
 	if (!attach || attach_listen(&monitor->attach, text(attach, 0)) < 0)
 		die_at(monitor, attach, "bind");
@@ -114,7 +117,6 @@ static void start(struct monitor *monitor)
 			close(standard[i]);
 	if (monitor->it.terminal >= 0)
 		take_terminal(monitor);
-	monitor->group = group ? strdup(text(group, 0)) : NULL;
 	if (last_act) {
 		monitor->last_act = vector(last_act, 0);
 		for (char **word = monitor->last_act; word && *word; word++)
@@ -228,7 +230,7 @@ int main(void)
 	start(&monitor);
 	while (!monitor.ended)
 		turn(&monitor);
-	if (monitor.group)
+	if (monitor.group >= 0)
 		kill_group(monitor.group);
 	for (int stream = 0; stream < STREAMS; stream++)
 		while (move_output(&monitor, stream))

@@ -15,6 +15,7 @@
 #include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include <time.h>
@@ -129,11 +130,28 @@ static int write_status(struct supervised *it)
 			      self, (unsigned long long)own_start_time, text(record, 1), now_ns());
 	line[length] = ' ';
 	line[START_LINE - 1] = line[sizeof line - 1] = '\n';
-	snprintf(temporary, sizeof temporary, "%s.new", text(record, 0));
+	/* a start whose caller was killed may still be going on: each has a name of its own */
+	snprintf(temporary, sizeof temporary, "%s.%d", text(record, 0), getpid());
 	it->status_file = open(temporary, O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW | O_CLOEXEC, 0600);
-	if (it->status_file < 0 || pwrite(it->status_file, line, sizeof line, 0) != (ssize_t)sizeof line)
+	if (it->status_file < 0)
 		return -1;
-	return rename(temporary, text(record, 0));
+	if (pwrite(it->status_file, line, sizeof line, 0) == (ssize_t)sizeof line &&
+	    rename(temporary, text(record, 0)) == 0)
+		return 0;
+	int error = errno;
+	unlink(temporary);
+	errno = error;
+	return -1;
+}
+
+/* Take back what write_status wrote, and nobody else's. */
+static void withdraw_status(const struct supervised *it, const char *path)
+{
+	struct stat ours, there;
+
+	if (it->status_file >= 0 && fstat(it->status_file, &ours) == 0 && lstat(path, &there) == 0 &&
+	    ours.st_ino == there.st_ino && ours.st_dev == there.st_dev)
+		unlink(path);
 }
 
 void supervise_record_exit(struct supervised *it, int status)
@@ -330,7 +348,7 @@ void supervise_start(struct supervised *it, const int standard[3])
 		if (it->pid > 0 && kill(it->pid, SIGKILL) == 0)
 			waitpid(it->pid, NULL, 0);
 		if (status)
-			unlink(text(status, 0));
+			withdraw_status(it, text(status, 0));
 		report_send(REPORT_FD, &failure, -1);
 		_exit(125);
 	}
@@ -340,30 +358,51 @@ void supervise_start(struct supervised *it, const int standard[3])
 	report_send(REPORT_FD, &started, plan_find(&it->plan, OP_terminal) ? -1 : it->terminal);
 }
 
-/* cgroup.kill (Linux 5.14) does it in one write; before, and on v1, until a pass finds nobody. */
-void kill_group(const char *directory)
+/* The pids of a group's members as lines, as many as fit; "" when there are none. The last line may be cut. */
+static void read_members(int directory, char content[4096])
 {
-	char path[PATH_MAX], content[4096];
+	int fd = openat(directory, "cgroup.procs", O_RDONLY | O_CLOEXEC);
+	ssize_t length = fd < 0 ? 0 : RETRY(read(fd, content, 4095));
 
-	snprintf(path, sizeof path, "%s/cgroup.kill", directory);
-	int fd = open(path, O_WRONLY | O_CLOEXEC);
+	if (fd >= 0)
+		close(fd);
+	content[length > 0 ? length : 0] = '\0';
+}
+
+/* The number may have passed to a stranger since it was read: who is a member after the descriptor is open is one. */
+static void kill_member(int directory, pid_t pid)
+{
+	int fd = pid > 0 ? syscall(SYS_pidfd_open, pid, 0) : -1;
+	char content[4096];
+
+	if (fd < 0)
+		return;
+	read_members(directory, content);
+	for (char *rest = content, *line; (line = strsep(&rest, "\n")) && rest;)
+		if (atoi(line) == pid)
+			syscall(SYS_pidfd_send_signal, fd, SIGKILL, NULL, 0);
+	close(fd);
+}
+
+/* By descriptor: by its path it may be the group of a later run. cgroup.kill (Linux 5.14) does it in one write; before,
+ * and on v1, until a pass finds nobody. */
+void kill_group(int directory)
+{
+	char content[4096];
+	int fd = openat(directory, "cgroup.kill", O_WRONLY | O_CLOEXEC);
+
 	if (fd >= 0) {
 		ssize_t written = write(fd, "1", 1);
 		close(fd);
 		if (written == 1)
 			return;
 	}
-	snprintf(path, sizeof path, "%s/cgroup.procs", directory);
 	for (int pass = 0; pass < 100; pass++) {
-		fd = open(path, O_RDONLY | O_CLOEXEC);
-		ssize_t length = fd < 0 ? 0 : read(fd, content, sizeof content - 1);
-		if (fd >= 0)
-			close(fd);
-		if (length <= 0)
+		read_members(directory, content);
+		if (!*content)
 			return;
-		content[length] = '\0';
 		for (char *rest = content, *line; (line = strsep(&rest, "\n")) && rest;)
-			kill(atoi(line), SIGKILL);
+			kill_member(directory, atoi(line));
 		struct timespec pause = { 0, 1000000 };
 		nanosleep(&pause, NULL);
 	}

@@ -30,7 +30,7 @@ void supervise_start(struct supervised *it, const int standard[3]);
 /* Write down how it ended. */
 void supervise_record_exit(struct supervised *it, int status);
 
-/* Kill every process of a cgroup. */
-void kill_group(const char *directory);
+/* Kill every process of a cgroup, given its directory. */
+void kill_group(int directory);
 
 #endif

@@ -321,6 +321,20 @@ class TestStatusFile:
         assert not is_there(state.pid)
         assert other.state().running
 
+    def test_the_monitor_of_an_earlier_run_leaves_the_later_one_alone(self, engine, busybox) -> None:
+        """It kills its container's group at the end, and a later run has one of the same path."""
+        container = engine.containers.run(SLEEP, rootfs=busybox)
+        earlier = container.state()
+        os.kill(earlier.supervisor_pid, signal.SIGSTOP)
+        Path(container.directory, "status").write_bytes(b"")
+        container.start()
+        later = container.state()
+        os.kill(earlier.supervisor_pid, signal.SIGCONT)
+        wait_until(lambda: not is_there(earlier.supervisor_pid))
+        assert container.state() == later
+        assert later.running
+        assert members(engine, container) == {later.pid}
+
 
 class TestDatabase:
     @pytest.mark.parametrize(
