@@ -331,8 +331,7 @@ static void devices(struct list *list)
 static void container_plan(struct list *list, const struct pod *pod, const struct container *container)
 {
 	static const char *const files[][2] = {
-		{ "hosts", "/etc/hosts" }, { "hostname", "/etc/hostname" },
-		{ "resolv.conf", "/etc/resolv.conf" }, { "containerenv", "/run/.containerenv" }
+		{ "hosts", "/etc/hosts" }, { "hostname", "/etc/hostname" }, { "resolv.conf", "/etc/resolv.conf" }
 	};
 	static const char *const masked[] = {
 		"/proc/acpi", "/proc/kcore", "/proc/keys", "/proc/latency_stats", "/proc/timer_list", "/proc/timer_stats",
@@ -342,7 +341,7 @@ static void container_plan(struct list *list, const struct pod *pod, const struc
 	static const char *const read_only[] = {
 		"/proc/asound", "/proc/bus", "/proc/fs", "/proc/irq", "/proc/sys", "/proc/sysrq-trigger"
 	};
-	static const char *const slots[] = { "1", "2", "3", "4" };
+	static const char *const slots[] = { "1", "2", "3" };
 	const char *infra = words(list, "%d", pod->infra.pid);
 	const char *started = words(list, "%llu", (unsigned long long)pod->infra.start_time);
 
@@ -354,14 +353,17 @@ static void container_plan(struct list *list, const struct pod *pod, const struc
 	ADD(list, keyring, words(list, "_ses.%s", container->id));
 	ADD(list, propagation, words(list, "%d", MS_REC | MS_SLAVE));
 	ADD(list, capture, "0", infra, started, "/dev/shm");
-	for (int i = 0; i < 4; i++)
+	for (int i = 0; i < 3; i++)
 		ADD(list, open_tree, slots[i], words(list, "%s/pods/%s/%s", directory, pod->id, files[i][0]), "0");
+	ADD(list, open_tree, "4", words(list, "%s/mount-points/run/.containerenv", directory), "0");
 	const char *own = words(list, "%s/containers/%s", directory, container->id);
 	ADD(list, root, "overlay", "overlay", words(list, "%s/merged", directory), "0",
-	    words(list, "lowerdir=%s,upperdir=%s/upper,workdir=%s/work,volatile", rootfs, own, own));
+	    words(list, "lowerdir=%s:%s/mount-points,upperdir=%s/upper,workdir=%s/work,volatile", rootfs, directory,
+		  own, own));
 	file_systems(list);
-	for (int i = 0; i < 4; i++)
+	for (int i = 0; i < 3; i++)
 		ADD(list, bind, slots[i], files[i][1], "0", words(list, "%d", MS_PRIVATE), "0");
+	ADD(list, bind, "4", "/run/.containerenv", "1", words(list, "%d", MS_PRIVATE), "0"); /* read-only */
 	cgroups(list);
 	ADD(list, bind, "0", "/dev/shm", "14", "0", "0");
 	devices(list);
@@ -392,7 +394,7 @@ static void new_id(char id[ID + 1])
 
 static void pod_start(struct pod *pod)
 {
-	static const char *const names[] = { "hosts", "hostname", "resolv.conf", "containerenv" };
+	static const char *const names[] = { "hosts", "hostname", "resolv.conf" };
 	struct list list = { 0 };
 	char path[PATH_MAX];
 	struct stat st;
@@ -407,7 +409,7 @@ static void pod_start(struct pod *pod)
 	path_of(path, "containers", pod->infra.id, "");
 	MUST(mkdir(path, 0700));
 	for (unsigned i = 0; i < sizeof names / sizeof *names; i++)
-		write_file("pods", pod->id, names[i], i == 3 ? "" : "127.0.0.1\tlocalhost\n::1\tlocalhost\n");
+		write_file("pods", pod->id, names[i], "127.0.0.1\tlocalhost\n::1\tlocalhost\n");
 	close(make_group(pod, NULL));
 	int group = make_group(pod, &pod->infra);
 	infra_plan(&list, pod);
@@ -683,6 +685,19 @@ static void read_filter(const char *path)
 	close(fd);
 }
 
+/* pypod's lowest layer: "dir/" and "file" below mount-points. */
+static void make_mount_points(void)
+{
+	static const char *const points[] = { "", "dev/", "proc/", "sys/", "etc/", "etc/hosts", "etc/hostname",
+					      "etc/resolv.conf", "run/", "run/.containerenv" };
+	char path[PATH_MAX];
+
+	for (unsigned i = 0; i < sizeof points / sizeof *points; i++) {
+		int length = snprintf(path, sizeof path, "%s/mount-points/%s", directory, points[i]);
+		MUST(path[length - 1] == '/' ? mkdir(path, 0755) : mknod(path, S_IFREG | 0644, 0));
+	}
+}
+
 int main(int argc, char **argv)
 {
 	static const char *const parts[] = { "pods", "containers", "records", "trash", "merged" };
@@ -707,6 +722,7 @@ int main(int argc, char **argv)
 		snprintf(path, sizeof path, "%s/%s", directory, parts[i]);
 		MUST(mkdir(path, 0700));
 	}
+	make_mount_points();
 	MUST(mkdir(groups, 0755));
 	snprintf(path, sizeof path, "%s/monitors", groups);
 	MUST(mkdir(path, 0755));

@@ -116,7 +116,7 @@ def _check(engine: Engine, place: Workspace, arguments: list[str], filter_path: 
         container = pod.run(["sleep", "1000"], rootfs=place.rootfs)
         record, spec = container.record(), container.spec()
         plans = {
-            "infra": infra_plan(engine, pod.record(), pod.spec()),
+            "infra": infra_plan(engine, pod.record(), pod.infra.record()),
             "container": container_plan(engine, record, spec, pod.record(), Terminal()),
             "exec": exec_plan(engine, record, spec, ExecSpec(command=("true",)), container.state()),
         }

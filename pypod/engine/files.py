@@ -1,4 +1,4 @@
-"""/etc/hosts, /etc/hostname, /etc/resolv.conf and /run/.containerenv as containers see them: one set for each pod."""
+"""/etc/hosts, /etc/hostname and /etc/resolv.conf as containers see them, one set for each pod; /run/.containerenv."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-NAMES = ("hosts", "hostname", "resolv.conf", "containerenv")
+NAMES = ("hosts", "hostname", "resolv.conf")
 _LIMIT_BYTES = 1 << 20
 
 
@@ -17,6 +17,7 @@ def write_network_files(directory: str, hostname: str, names: Iterable[str], add
 
     As podman: the host's own entries stay, what was added comes first and wins.
     """
+    _unlink(f"{directory}/{NAMES[-1]}")
     lines = []
     for entry in add_hosts:
         name, _, address = entry.partition(":")
@@ -25,9 +26,28 @@ def write_network_files(directory: str, hostname: str, names: Iterable[str], add
     lines.append(base if base.endswith("\n") else f"{base}\n")
     own = " ".join(dict.fromkeys((hostname, *names)))
     lines.append(f"127.0.0.1\t{own}\n")
-    contents = ("".join(lines), f"{hostname}\n", _host_file("/etc/resolv.conf"), "")
+    contents = ("".join(lines), f"{hostname}\n", _host_file("/etc/resolv.conf"))
     for name, content in zip(NAMES, contents, strict=True):
         _write(f"{directory}/{name}", content)
+
+
+def are_complete(directory: str) -> bool:
+    """Return whether ``write_network_files`` came to its end: the last one is there only then."""
+    return os.path.exists(f"{directory}/{NAMES[-1]}")
+
+
+def write_container_env(path: str, name: str, identifier: str, image: str) -> None:
+    """Write what a privileged container is told about itself, in podman's form; the others' file is empty."""
+    quoted = (name.replace("\\", "\\\\").replace('"', '\\"') for name in (name, identifier, image))
+    name, identifier, image = (f'"{text}"' for text in quoted)
+    _write(path, f'engine="pypod"\nname={name}\nid={identifier}\nimage={image}\nimageid=""\nrootless=0\n')
+
+
+def _unlink(path: str) -> None:
+    try:
+        os.unlink(path)
+    except FileNotFoundError:
+        return
 
 
 def _host_file(path: str) -> str:

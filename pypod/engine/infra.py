@@ -22,20 +22,21 @@ if TYPE_CHECKING:
     from pypod.engine.engine import Engine
     from pypod.model.pod import PodSpec
     from pypod.runtime.ops import Plan
-    from pypod.store.records import PodRecord
+    from pypod.store.records import ContainerRecord, PodRecord
 
 _STOP_TIMEOUT_S = 1.0
 
 
 def start(engine: Engine, record: PodRecord) -> None:
-    """Start the infra unless it runs; the caller holds the pod's lock.
+    """Start the infra unless it runs, and see to the pod's files; the caller holds the pod's lock.
 
     Raises PodBroken while members of an earlier infra live: there must never be two sets of namespaces in one pod.
     """
     directory = engine.layout.container(record.infra_id)
-    if observe.container_state(directory, engine.boot_id).running:
-        return
     record = records.find_pod(engine.database, record.id)
+    if observe.container_state(directory, engine.boot_id).running:
+        _write_files(engine, record)
+        return
     alive = [
         member.name
         for member in records.all_containers(engine.database, pod_id=record.id)
@@ -53,18 +54,31 @@ def start(engine: Engine, record: PodRecord) -> None:
         Boundary(f"start pod {record.name}"),
         launcher.Launching(engine.programs.executable("launch"), "pypod-launch") as launching,
     ):
-        spec = records.pod_spec(record)
         infra = records.find_container(engine.database, record.infra_id)
         os.makedirs(directory, 0o700, exist_ok=True)
-        os.makedirs(engine.layout.pod(record.id), 0o700, exist_ok=True)
-        hostname = hostname_of(spec)
-        files.write_network_files(engine.layout.pod(record.id), hostname, (infra.name, spec.name), spec.add_hosts)
         groups.make(engine, infra.cgroup)
         try:
-            launching.run(infra_plan(engine, record, spec))
+            launching.run(infra_plan(engine, record, infra), lambda: _write_files(engine, record))
         except BaseException:
+            stop(engine, record)  # it may have come up before its files failed
             engine.cgroups.remove(infra.cgroup)
             raise
+
+
+def is_ready(engine: Engine, record: PodRecord) -> bool:
+    """Return whether members can be started: the infra runs and the pod's files are there.
+
+    The files are written while the infra starts, and whoever writes them can be killed.
+    """
+    return files.are_complete(engine.layout.pod(record.id)) and (
+        observe.container_state(engine.layout.container(record.infra_id), engine.boot_id).running
+    )
+
+
+def _write_files(engine: Engine, record: PodRecord) -> None:
+    spec = records.pod_spec(record)
+    infra = records.find_container(engine.database, record.infra_id)
+    files.write_network_files(engine.layout.pod(record.id), hostname_of(spec), (infra.name, spec.name), spec.add_hosts)
 
 
 def hostname_of(spec: PodSpec) -> str:
@@ -72,16 +86,16 @@ def hostname_of(spec: PodSpec) -> str:
     return spec.hostname or spec.name[:HOSTNAME_LIMIT]
 
 
-def infra_plan(engine: Engine, record: PodRecord, spec: PodSpec) -> Plan:
+def infra_plan(engine: Engine, record: PodRecord, infra: ContainerRecord) -> Plan:
     """Return what a start of this pod's infra would do now."""
-    directory = engine.layout.container(record.infra_id)
-    group = records.find_container(engine.database, record.infra_id).cgroup
+    directory = engine.layout.container(infra.id)
+    spec = records.pod_spec(record)
     owner = records.parse_owner(record.owner)
     cgroups = engine.cgroups
     around = Surroundings(
         target=engine.layout.merged,
-        born_in=cgroups.tracking_directory(group) if cgroups.clones_into_cgroup else "",
-        join_files=cgroups.join_files(group),
+        born_in=cgroups.tracking_directory(infra.cgroup) if cgroups.clones_into_cgroup else "",
+        join_files=cgroups.join_files(infra.cgroup),
     )
     settings = [Op("status", f"{directory}/status", engine.boot_id), Op("detach"), Op("leave")]
     settings += [Op("owner", owner.pid, owner.start_time)] if owner else []

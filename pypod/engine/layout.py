@@ -7,8 +7,9 @@ import os
 from pypod.engine.boundary import Boundary
 from pypod.errors import PermissionDenied
 
-# The last one is made last: where it is, all are.
 _DIRECTORIES = ("containers", "pods", "trash", "cache", "merged")
+# The last one is made last: where it is, everything is.
+_MOUNT_POINTS = "dev/ proc/ sys/ etc/ etc/hosts etc/hostname etc/resolv.conf run/ run/.containerenv".split()
 
 
 class Layout:
@@ -39,6 +40,29 @@ class Layout:
         """An empty directory on which every container mounts its root, each in a mount namespace of its own."""
         return f"{self.root}/merged"
 
+    @property
+    def mount_points(self) -> str:
+        """The lowest layer of every overlay: what is mounted on in each container, for roots that lack it.
+
+        Without it the kernel would make these in the upper layer at each start, aside and then renamed, after copying
+        their directories up.
+        """
+        return f"{self.root}/mount-points"
+
+    @property
+    def container_env(self) -> str:
+        """The empty /run/.containerenv of all containers that are not privileged."""
+        return f"{self.mount_points}/run/.containerenv"
+
+    def is_inside(self, status: os.stat_result) -> bool:
+        """Return whether the storage lies in the directory that has ``status``, by whatever path that was reached."""
+        path = self.root
+        while not os.path.samestat(os.stat(path), status):
+            if path == "/":
+                return False
+            path = os.path.dirname(path)
+        return True
+
     def container(self, identifier: str) -> str:
         """The directory of one container."""
         return f"{self.root}/containers/{identifier}"
@@ -65,7 +89,7 @@ class Layout:
                     "write",
                     hint="remove it, or give another with --root",
                 )
-            if not os.path.isdir(f"{self.root}/{_DIRECTORIES[-1]}"):  # whoever began was killed half-way
+            if not os.path.exists(f"{self.mount_points}/{_MOUNT_POINTS[-1]}"):  # whoever began was killed half-way
                 self._make()
 
     def _make(self) -> None:
@@ -73,10 +97,20 @@ class Layout:
             os.makedirs(self.root, 0o711, exist_ok=True)
             for name in _DIRECTORIES:
                 os.makedirs(f"{self.root}/{name}", 0o700, exist_ok=True)
+            self._make_mount_points()
         except PermissionError as error:
             raise PermissionDenied(
                 "make the storage", f"cannot make {self.root}: {error.strerror}", hint="run as root, or give --root"
             ) from error
+
+    def _make_mount_points(self) -> None:
+        for path in _MOUNT_POINTS:
+            at = f"{self.mount_points}/{path}"
+            if path.endswith("/"):
+                os.makedirs(at, exist_ok=True)
+            else:
+                os.close(os.open(at, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC))
+            os.chmod(at, 0o755 if path.endswith("/") else 0o644)  # whatever the umask
 
 
 def _default_root() -> str:

@@ -23,6 +23,7 @@ from pypod.store import records
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from pypod.engine.engine import Engine
+    from pypod.engine.layout import Layout
     from pypod.model.container import ContainerSpec
     from pypod.model.namespace import Mode
     from pypod.runtime.ops import Plan
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
 
 # podman's, as root: name, number of resource(2), value
 _DEFAULT_LIMITS = (("RLIMIT_NOFILE", 7, 1_048_576), ("RLIMIT_NPROC", 6, 4_194_304))
+_ATTEMPTS = 3  # an infra may be stopped between its start and its member's
 _JOINABLE = ("net", "ipc", "uts", "pid", "user", "cgroup")
 
 
@@ -49,30 +51,24 @@ def start(engine: Engine, record: ContainerRecord, terminal: Terminal | None = N
     Raises WrongState, PodBroken, LaunchFailed and its kin; then nothing is left running.
     """
     require_root("start a container")
-    if not record.pod_id:
+    if record.pod_id:
+        _start_member(engine, record, terminal, attended=attended)
+    else:
         _start_locked(engine, record, None, terminal, attended=attended)
-        return
-    try:
-        _start_member(engine, record, terminal, attended=attended)
-    except PodBroken:  # stopped since we looked: that can be mended, unless members live
-        _start_member(engine, record, terminal, attended=attended)
 
 
 def _start_member(engine: Engine, record: ContainerRecord, terminal: Terminal | None, *, attended: bool) -> None:
     from pypod.engine import infra
 
-    pod = records.find_pod(engine.database, record.pod_id)
-    with Boundary(f"start container {record.name}"):
-        if pod.infra_id and not _is_running(engine, pod.infra_id):
-            with Lock(engine.layout.pod(pod.id), EXCLUSIVE):
-                infra.start(engine, pod)
-        with Lock(engine.layout.pod(pod.id), SHARED):
-            pod = records.find_pod(engine.database, pod.id)
-            _start_locked(engine, record, pod, terminal, attended=attended)
-
-
-def _is_running(engine: Engine, identifier: str) -> bool:
-    return observe.container_state(engine.layout.container(identifier), engine.boot_id).running
+    directory = engine.layout.pod(record.pod_id)
+    for left in reversed(range(_ATTEMPTS)):
+        with Boundary(f"start container {record.name}"), Lock(directory, SHARED):
+            pod = records.find_pod(engine.database, record.pod_id)
+            if not left or not pod.infra_id or infra.is_ready(engine, pod):
+                _start_locked(engine, record, pod, terminal, attended=attended)
+                return
+        with Boundary(f"start container {record.name}"), Lock(directory, EXCLUSIVE):
+            infra.start(engine, pod)
 
 
 def _start_locked(
@@ -111,10 +107,7 @@ def _run(
 def _prepare(engine: Engine, record: ContainerRecord, spec: ContainerSpec, pod: PodRecord | None) -> None:
     """Make the directories and files that the plan names."""
     directory = engine.layout.container(record.id)
-    try:
-        root = os.stat(spec.rootfs)
-    except OSError as error:
-        raise InvalidSpec("--rootfs", f"rootfs {spec.rootfs}: {error.strerror}") from error
+    root = _root_status(spec)
     for mount in spec.mounts:
         if mount.source and not os.path.lexists(mount.source):
             raise InvalidSpec(mount.argument, f"statfs {mount.source}: no such file or directory")
@@ -135,6 +128,15 @@ def _prepare(engine: Engine, record: ContainerRecord, spec: ContainerSpec, pod: 
             continue
     if spec.net != POD or not record.pod_id:
         files.write_network_files(directory, hostname_of(record, spec, pod), (record.name,), spec.add_hosts)
+    if spec.privileged:
+        files.write_container_env(f"{directory}/containerenv", record.name, record.id, spec.image)
+
+
+def _root_status(spec: ContainerSpec) -> os.stat_result:
+    try:
+        return os.stat(spec.rootfs)
+    except OSError as error:
+        raise InvalidSpec("--rootfs", f"rootfs {spec.rootfs}: {error.strerror}") from error
 
 
 def hostname_of(record: ContainerRecord, spec: ContainerSpec, pod: PodRecord | None) -> str:
@@ -169,7 +171,7 @@ def container_plan(
         hosts=f"{shared}/hosts",
         hostname_file=f"{shared}/hostname",
         resolv_conf=f"{shared}/resolv.conf",
-        container_env=f"{shared}/containerenv",
+        container_env=f"{directory}/containerenv" if spec.privileged else engine.layout.container_env,
         init=program_path("init") if spec.init else "",
         cgroup_path=record.cgroup,
         cgroup_mounts=_cgroup_mounts(engine),
@@ -182,7 +184,7 @@ def container_plan(
     tracked = cgroups.tracking_directory(record.cgroup)
     seccomp, flags = seccomp_of(engine, spec)
     around = Surroundings(
-        overlay=_overlay_options(spec.rootfs, directory) if spec.overlay else "",
+        overlay=_overlay_options(engine.layout, spec, directory) if spec.overlay else "",
         target=engine.layout.merged,
         joins=joins,
         shm_of=shm_of,
@@ -315,15 +317,18 @@ def seccomp_of(engine: Engine, spec: ContainerSpec) -> tuple[bytes, int]:
     return filter_and_flags(spec.seccomp, frozenset(spec.capabilities), engine.layout.cache)
 
 
-def _overlay_options(lower: str, directory: str) -> str:
-    def escaped(path: str, characters: str) -> str:
-        for character in characters:
-            path = path.replace(character, f"\\{character}")
-        return path
-
-    below = escaped(lower, "\\,:")
-    own = escaped(directory, "\\,")
+def _overlay_options(layout: Layout, spec: ContainerSpec, directory: str) -> str:
+    # No layer may lie in another (ELOOP, ovl_check_layer in fs/overlayfs/super.c), as ours would in the host's root.
+    layers = [spec.rootfs] if layout.is_inside(_root_status(spec)) else [spec.rootfs, layout.mount_points]
+    below = ":".join(_escaped(layer, "\\,:") for layer in layers)
+    own = _escaped(directory, "\\,")
     return f"lowerdir={below},upperdir={own}/upper,workdir={own}/work,volatile"
+
+
+def _escaped(path: str, characters: str) -> str:
+    for character in characters:
+        path = path.replace(character, f"\\{character}")
+    return path
 
 
 def _host_devices() -> tuple[tuple[str, int, int, int], ...]:

@@ -14,6 +14,7 @@ from pypod.model.value import Value
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     import _socket
+    from collections.abc import Callable
     from typing import Self
 
     from pypod.runtime.ops import Op, Plan
@@ -104,8 +105,8 @@ class Launching:
             raise
         self._channel: _socket.socket | None = ours
 
-    def run(self, plan: Plan) -> Launched:
-        """Hand the plan over and wait until its process runs.
+    def run(self, plan: Plan, meanwhile: Callable[[], None] | None = None) -> Launched:
+        """Hand the plan over and wait until its process runs; ``meanwhile`` is done while the program works.
 
         Raises CommandNotFound, CommandNotExecutable or LaunchFailed, naming the operation and the call that failed.
         """
@@ -117,7 +118,11 @@ class Launching:
             _write_all(self._plan_fd, plan.encode())
             try:
                 channel.send(b"g", _socket.MSG_NOSIGNAL)
-                data, passed = _receive(channel)
+                try:
+                    if meanwhile is not None:
+                        meanwhile()
+                finally:
+                    data, passed = _receive(channel)
             except (BrokenPipeError, ConnectionResetError):
                 data, passed = b"", -1
         except BaseException:

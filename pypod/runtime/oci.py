@@ -124,10 +124,11 @@ def _mounts(spec: ContainerSpec, places: Places) -> list[dict[str, Any]]:
         ("/etc/hosts", places.hosts),
         ("/etc/hostname", places.hostname_file),
         ("/etc/resolv.conf", places.resolv_conf),
-        ("/run/.containerenv", places.container_env),
     ):
         if source:
             mounts.append(_mount(target, "bind", source, ["bind", "rprivate"]))
+    # read-only: one empty file serves all
+    mounts.append(_mount("/run/.containerenv", "bind", places.container_env, ["bind", "rprivate", "ro"]))
     if spec.init:
         mounts.append(_mount("/run/podman-init", "bind", places.init, ["bind", "rprivate", "ro"]))
     if spec.read_only:

@@ -7,9 +7,10 @@ from pathlib import Path
 
 import pytest
 
+from pypod import Engine
 from pypod.errors import InvalidSpec, LaunchFailed
 from pypod.model.mount import Mount
-from tests.integration.inside import execute
+from tests.integration.inside import execute, written
 
 pytestmark = pytest.mark.root
 
@@ -170,7 +171,7 @@ def test_files_of_a_pod_are_one_for_all_members(box) -> None:
     pod = box.engine.pods.create(name="mine", hostname="podhost", add_hosts=["db:10.1.2.3"])
     a, b = (box.stay(pod=pod) for _ in range(2))
     alone = box.stay(network="none", add_hosts=["db:10.1.2.3"], hostname="single")
-    for path in ("/etc/hosts", "/etc/hostname", "/etc/resolv.conf", "/run/.containerenv"):
+    for path in ("/etc/hosts", "/etc/hostname", "/etc/resolv.conf"):
         inodes = {execute(one, "stat", "-c", "%d:%i", path) for one in (a, b)}
         assert len(inodes) == 1
         assert execute(alone, "stat", "-c", "%d:%i", path) not in inodes
@@ -183,9 +184,45 @@ def test_files_of_a_pod_are_one_for_all_members(box) -> None:
     assert execute(a, "cat", "/etc/hostname") == "podhost\n"
     assert execute(alone, "cat", "/etc/hostname") == "single\n"
     assert execute(a, "cat", "/etc/resolv.conf") == Path("/etc/resolv.conf").read_text()
-    assert execute(a, "sh", "-c", "test -e /run/.containerenv && echo there") == "there\n"
     late = box.stay(pod=pod)
     assert "10.9.9.9 added" in execute(late, "cat", "/etc/hosts")
+
+
+def test_a_container_is_told_that_it_is_one(box) -> None:
+    """An empty file, nobody's to change; what a privileged one is told is podman's."""
+    plain = box.stay(name="plain")
+    assert execute(plain, "stat", "-c", "%s %U %a %F", "/run/.containerenv") == "0 root 644 regular empty file\n"
+    for command in ("echo x > /run/.containerenv", "chmod 777 /run/.containerenv", "rm /run/.containerenv"):
+        assert execute(plain, "sh", "-c", command, check=False) != ""
+    told = execute(box.stay(name="strong", privileged=True), "cat", "/run/.containerenv").splitlines()
+    identifier = box.engine.containers.get("strong").id
+    assert told[:3] == ['engine="pypod"', 'name="strong"', f'id="{identifier}"']
+    assert told[-1] == "rootless=0"
+
+
+def test_mount_points_that_a_root_lacks_are_not_made_in_it(box, own_rootfs: Path) -> None:
+    for path in ("etc/hosts", "etc/hostname", "etc/resolv.conf"):
+        (own_rootfs / path).unlink(missing_ok=True)
+    container = box.stay(rootfs=str(own_rootfs))
+    upper = Path(box.engine.layout.container(container.id), "upper")
+    assert list(upper.iterdir()) == []
+    assert execute(container, "stat", "-c", "%U:%G %a", "/etc", "/etc/hosts", "/run") == (
+        "root:root 755\nroot:root 644\nroot:root 755\n"
+    )
+    execute(container, "sh", "-c", "echo x > /etc/own; rm -r /tmp; mkdir /etc/dir")
+    assert sorted(path.name for path in (upper / "etc").iterdir()) == ["dir", "own"]
+
+
+def test_a_root_that_the_storage_lies_in(box, own_rootfs: Path) -> None:
+    """No layer of an overlay may lie in another; by whatever name the root is reached."""
+    link = own_rootfs.parent / "link"
+    link.symlink_to(own_rootfs)
+    with Engine(str(own_rootfs / "var/store")) as engine:
+        for rootfs in (own_rootfs, link):
+            container = engine.containers.run(["cat", "/proc/mounts"], rootfs=str(rootfs))
+            assert container.wait(10) == 0
+            assert "mount-points" not in written(container).splitlines()[0]
+            container.remove()
 
 
 @pytest.mark.parametrize("how", ["run", "exec"])

@@ -22,6 +22,7 @@ from pypod import (
     NoSuchPod,
     Pod,
     PodBroken,
+    SystemFailure,
     WrongState,
 )
 from pypod.engine import infra
@@ -109,6 +110,27 @@ class TestStates:
         pod.remove(force=True, timeout=0)
         assert not above.exists()
         above.parent.rmdir()
+
+    def test_files_that_a_killed_start_left_out_are_made_by_the_next(self, engine, busybox) -> None:
+        """They are written while the infra starts: who is killed then leaves an infra without them."""
+        pod = engine.pods.create("p", hostname="host")
+        pod.start()
+        infra = pod.infra.state().pid
+        for name in ("hosts", "hostname", "resolv.conf"):
+            Path(engine.layout.pod(pod.id), name).unlink()
+        member = pod.run(["cat", "/etc/hostname"], rootfs=busybox)
+        assert (member.wait(10), output(member)) == (0, b"host\n")
+        assert pod.infra.state().pid == infra
+
+    def test_an_infra_whose_files_cannot_be_written_does_not_stay(self, engine, busybox) -> None:
+        pod = engine.pods.create("p")
+        hostname = Path(engine.layout.pod(pod.id), "hostname")
+        hostname.mkdir(parents=True)
+        with pytest.raises(SystemFailure, match="hostname"):
+            pod.start()
+        assert not pod.infra.state().running
+        hostname.rmdir()
+        assert pod.run(["true"], rootfs=busybox).wait(10) == 0
 
     def test_start_and_stop_are_idempotent(self, engine, busybox) -> None:
         pod = engine.pods.create()

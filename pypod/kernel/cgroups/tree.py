@@ -166,7 +166,7 @@ def _signal_members(directory: str) -> None:
 
 def remove(directory: str, deadline_s: float) -> bool:
     """Remove a group and those below it, trying until the monotonic time ``deadline_s``; return whether it is gone."""
-    return wait_until(lambda: _try_remove(directory), deadline_s - time.monotonic())
+    return _try_remove(directory) or wait_until(lambda: _try_remove(directory), deadline_s - time.monotonic())
 
 
 def _try_remove(directory: str) -> bool:
