@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pypod.cli import selection
 from pypod.cli.flags import Command, Flag
-from pypod.cli.selection import ALL, CIDFILE, IGNORE, LATEST, TIME
+from pypod.cli.selection import ALL, CIDFILE, FILTER, IGNORE, LATEST, TIME
 from pypod.errors import NotFound
 
 TYPE_CHECKING = False
@@ -19,14 +19,21 @@ STOP = Command(
     summary="Stop one or more containers",
     description="Sends the stop signal, and SIGKILL to those that have not ended after --time seconds.",
     synopsis=_SYNOPSIS,
-    flags=(ALL, CIDFILE, IGNORE, LATEST, TIME),
+    flags=(ALL, CIDFILE, FILTER, IGNORE, LATEST, TIME),
     examples=("pypod stop ctrID", "pypod stop --time 2 wonderful_otter"),
 )
 RESTART = Command(
     path="pypod restart",
     summary="Restart one or more containers",
     synopsis=_SYNOPSIS,
-    flags=(ALL, LATEST, TIME, Flag(name="running", kind="bool", help="Restart only running containers")),
+    flags=(
+        ALL,
+        CIDFILE,
+        FILTER,
+        LATEST,
+        TIME,
+        Flag(name="running", kind="bool", help="Restart only running containers"),
+    ),
     examples=("pypod restart ctrID",),
 )
 KILL = Command(
@@ -48,6 +55,7 @@ RM = Command(
     flags=(
         ALL,
         CIDFILE,
+        FILTER.replace(short=""),
         IGNORE,
         LATEST,
         TIME,
@@ -92,7 +100,7 @@ def run_restart(options: Parsed, root: str | None) -> int:
             return selection.each(
                 engine.containers.list(), [], lambda one: one.restart(_timeout(options)), lambda one: one.id
             )
-        found, problems = selection.containers(engine, options)
+        found, problems = selection.containers(engine, options, id_flag="cidfile")
         return selection.each(found, problems, lambda one: one.restart(_timeout(options)), lambda one: one.id)
 
 

@@ -24,20 +24,45 @@ LATEST = Flag(name="latest", short="l", kind="bool", help="Act on the latest one
 IGNORE = Flag(name="ignore", short="i", kind="bool", help="Ignore errors when a specified one is missing")
 CIDFILE = Flag(name="cidfile", kind="stringArray", help="Read the container ID from the file")
 POD_ID_FILE = Flag(name="pod-id-file", kind="stringArray", help="Read the pod ID from the file")
+FILTER = Flag(name="filter", short="f", kind="strings", help="Act on those for which conditions hold")
 TIME = Flag(name="time", short="t", kind="uint", default=10, help="Seconds to wait before killing", metavar="int")
 
 FAILED = 125
 MISSING, BUSY = 1, 2
 
 
-def containers(engine: Engine, options: Parsed, *, id_flag: str = "") -> tuple[list[Container], list[PypodError]]:
-    """Return the containers that a command line names, and what is wrong with the names that name none."""
-    names = _names(options, id_flag)
+def containers(
+    engine: Engine, options: Parsed, *, id_flag: str = "", filter_names: bool = False
+) -> tuple[list[Container], list[PypodError]]:
+    """Return the containers that a command line names, and what is wrong with the names that name none.
+
+    --filter stands alone, but with ``filter_names`` it may choose among names.
+    """
+    names = _names(options, id_flag, filter_names=filter_names)
+    if _flag(options, "filter"):
+        return [one for one in _filtered(engine, options["filter"]) if not names or _is_named(one, names)], []
     if _flag(options, "all"):
         return list(engine.containers.list(all=True)), []
     if _flag(options, "latest"):
         return engine.containers.list(all=True)[-1:], []
     return _find(names, engine.containers.get, options)
+
+
+def _filtered(engine: Engine, entries: Sequence[str]) -> list[Container]:
+    from time import time_ns
+
+    from pypod.cli.ps_filters import compile_container_filters, read_filters
+    from pypod.cli.ps_row import Listing, Row
+    from pypod.engine.listing import listed_containers
+
+    test = compile_container_filters(read_filters(entries), engine)
+    listing = Listing(engine, time_ns())
+    wanted = {record.id for record, state in listed_containers(engine) if test(Row(record, state, listing))}
+    return [one for one in engine.containers.list(all=True) if one.id in wanted]
+
+
+def _is_named(container: Container, names: Sequence[str]) -> bool:
+    return any(name and (name == container.name or container.id.startswith(name)) for name in names)
 
 
 def pods(engine: Engine, options: Parsed, *, id_flag: str = "") -> tuple[list[Pod], list[PypodError]]:
@@ -54,14 +79,17 @@ def _flag(options: Parsed, name: str) -> bool:
     return any(flag.name == name for flag in options.command.flags) and bool(options[name])
 
 
-def _names(options: Parsed, id_flag: str) -> list[str]:
+def _names(options: Parsed, id_flag: str, *, filter_names: bool = False) -> list[str]:
     from pypod.cli.creation import read_id_file
 
     names = list(options.positionals)
     if id_flag:
         names += [read_id_file(path, f"--{id_flag}") for path in options[id_flag]]
-    chosen = _flag(options, "all") or _flag(options, "latest")
-    if names and chosen:
+    chosen = any(_flag(options, flag) for flag in ("all", "latest", "filter"))
+    if names and _flag(options, "filter"):
+        if not filter_names:
+            raise UsageError("", "--filter takes no arguments")
+    elif names and chosen:
         flag = "--all" if _flag(options, "all") else "--latest"
         raise UsageError("", f"no arguments are needed with {flag}")
     if not names and not chosen and not (_flag(options, "ignore") and id_flag):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pypod.cli import selection
 from pypod.cli.flags import Command, Flag
-from pypod.cli.selection import ALL, LATEST
+from pypod.cli.selection import ALL, FILTER, LATEST
 from pypod.cli.terminal import DEFAULT_DETACH_KEYS
 
 TYPE_CHECKING = False
@@ -18,6 +18,7 @@ START = Command(
     synopsis="[options] CONTAINER [CONTAINER...]",
     flags=(
         ALL,
+        FILTER,
         LATEST,
         Flag(name="attach", short="a", kind="bool", help="Attach container's STDOUT and STDERR"),
         Flag(name="interactive", short="i", kind="bool", help="Make STDIN available to the container"),
@@ -35,7 +36,7 @@ def run_start(options: Parsed, root: str | None) -> int:
 
     attach = options["attach"] or options["interactive"]
     with Engine(root) as engine:
-        found, problems = selection.containers(engine, options)
+        found, problems = selection.containers(engine, options, filter_names=True)
         if options["all"]:
             found = [one for one in found if not one.state().running]
         if not attach:

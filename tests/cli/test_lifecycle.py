@@ -1,0 +1,68 @@
+"""start, stop, restart and rm of what --filter chooses (podman-stop(1) and its kin)."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.cli.program import Program
+
+pytestmark = pytest.mark.root
+
+
+@pytest.fixture
+def pypod(engine) -> Program:
+    return Program(engine.layout.root)
+
+
+@pytest.fixture
+def three(engine, busybox):
+    return [
+        engine.containers.create(["sleep", "1000"], name=name, labels={"tier": tier}, rootfs=busybox)
+        for name, tier in (("web", "front"), ("proxy", "front"), ("db", "back"))
+    ]
+
+
+def running(engine) -> set[str]:
+    return {one.name for one in engine.containers.list()}
+
+
+def test_filter_chooses(pypod, engine, three) -> None:
+    web, proxy, db = three
+    assert pypod.ok("start", "--filter", "label=tier=front").split() == [web.id, proxy.id]
+    assert running(engine) == {"web", "proxy"}
+    assert pypod.ok("stop", "-t", "0", "-f", "name=^pro").split() == [proxy.id]
+    assert running(engine) == {"web"}
+    assert pypod.ok("restart", "-t", "0", "--filter", "status=created").split() == [db.id]
+    assert running(engine) == {"web", "db"}
+    assert pypod.ok("rm", "--filter", "status=exited", "--filter", "label=tier").split() == [proxy.id]
+    assert {one.name for one in engine.containers.list(all=True)} == {"web", "db"}
+    assert pypod.ok("rm", "--filter", "name=nosuch") == ""
+    refused = pypod("rm", "--filter", f"id={db.id[:12]}")
+    assert (refused.returncode, refused.stdout) == (2, "")
+    # it wins over --all
+    assert pypod.ok("rm", "-f", "-t", "0", "--all", "--filter", "name=db").split() == [db.id]
+    assert running(engine) == {"web"}
+
+
+def test_start_filters_the_names_it_is_given(pypod, engine, three) -> None:
+    assert pypod.ok("start", "--filter", "label=tier=front", "web", "db", "nosuch").split() == ["web"]
+    assert running(engine) == {"web"}
+
+
+@pytest.mark.parametrize("verb", ["stop", "restart", "rm", "start"])
+def test_filters_that_are_wrong(pypod, engine, three, verb: str) -> None:
+    cases = [(["foo=bar"], "foo is an invalid filter"), (["foo"], 'invalid filter "foo"'), (["status=x"], "state: x")]
+    if verb != "start":
+        cases.append((["name=web", "db"], "--filter takes no arguments"))
+    for words, message in cases:
+        done = pypod(verb, "--filter", *words)
+        assert (done.returncode, done.stdout) == (125, "")
+        assert message in done.stderr
+    assert running(engine) == set()
+    assert len(engine.containers.list(all=True)) == 3
+
+
+def test_restart_reads_an_id_file(pypod, engine, three, tmp_path) -> None:
+    (tmp_path / "id").write_text(three[2].id)
+    assert pypod.ok("restart", "-t", "0", "--cidfile", str(tmp_path / "id")).split() == [three[2].id]
+    assert running(engine) == {"db"}
