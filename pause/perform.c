@@ -357,6 +357,7 @@ static void perform_one(struct process *process, const struct record *record)
 noreturn void perform(struct process *process)
 {
 	const struct record *program = plan_find(process->plan, OP_execute_file);
+	uint32_t first = process->at + 1;
 
 	/* It may not outlive a supervisor that was killed before it could record it. */
 	prctl(PR_SET_PDEATHSIG, SIGKILL);
@@ -368,9 +369,11 @@ noreturn void perform(struct process *process)
 	process->home = NULL;
 	process->environment = NULL;
 	process->uid = process->gid = 0;
-	if (program)
+	if (program) {
+		process->at = program - process->plan->records; /* for who asks what failed */
 		process->program = open_program(process, text(program, 0));
-	for (process->at++; process->at < process->plan->count; process->at++)
+	}
+	for (process->at = first; process->at < process->plan->count; process->at++)
 		perform_one(process, &process->plan->records[process->at]);
 	errno = ENODATA;
 	fail(process, "execve");

@@ -168,11 +168,12 @@ def environment(entries: Sequence[str], files: Sequence[str]) -> dict[str, str]:
 
 def _lines(path: str, argument: str) -> list[str]:
     try:
-        with open(path, encoding="utf-8") as file:
-            return [line for line in (raw.strip() for raw in file) if line and not line.startswith("#")]
-    except (OSError, UnicodeDecodeError) as error:
-        reason = error.strerror if isinstance(error, OSError) else "not UTF-8"
-        raise InvalidSpec(argument, f"open {path}: {reason}") from error
+        # bytes that are no UTF-8 may be in a value, as they may on the command line
+        with open(path, encoding="utf-8", errors="surrogateescape", newline="\n") as file:
+            lines = [raw.removesuffix("\n").removesuffix("\r").lstrip() for raw in file]
+    except OSError as error:
+        raise InvalidSpec(argument, f"open {path}: {error.strerror}") from error
+    return [line for line in lines if line and not line.startswith("#")]
 
 
 def labels(entries: Sequence[str], files: Sequence[str] = ()) -> dict[str, str]:

@@ -6,6 +6,7 @@ from pypod.errors import InvalidSpec
 from pypod.kernel.abi import SIGTERM, signal_number
 from pypod.kernel.capabilities import DEFAULT_CAPABILITIES, bounding_set, merge
 from pypod.model.container import DEFAULT_SHM_BYTES, DEFAULT_STOP_TIMEOUT_S, ContainerSpec, Ulimit
+from pypod.model.ids import is_text
 from pypod.model.mount import parse_tmpfs, parse_volume
 from pypod.model.namespace import POD, PRIVATE, SHAREABLE, Mode, parse_mode
 from pypod.runtime.compiler import RESOURCES
@@ -226,7 +227,7 @@ def check_add_hosts(entries: Sequence[str]) -> tuple[str, ...]:
     """Return --add-host entries (HOST:IP); raise InvalidSpec for what is none."""
     for entry in entries:
         name, separator, address = entry.partition(":")
-        if not separator or not name or any(c.isspace() for c in entry):
+        if not separator or not name or any(c.isspace() for c in entry) or not is_text(entry):
             raise InvalidSpec("--add-host", f"unable to parse host entry {entry!r}: incorrect format")
         import _socket
 

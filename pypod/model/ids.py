@@ -50,9 +50,15 @@ def check_name(name: str, argument: str = "--name") -> str:
 
 def check_hostname(hostname: str, argument: str = "--hostname") -> str:
     """Return ``hostname`` if the kernel takes it (64 bytes) and it can stand in /etc/hosts."""
-    if not hostname or len(hostname.encode()) > HOSTNAME_LIMIT or any(c.isspace() or ord(c) < 33 for c in hostname):
+    odd = any(c.isspace() or ord(c) < 33 for c in hostname) or not is_text(hostname)
+    if odd or not hostname or len(hostname.encode()) > HOSTNAME_LIMIT:
         raise InvalidSpec(argument, f"invalid hostname {hostname!r}: 1 to {HOSTNAME_LIMIT} bytes without spaces")
     return hostname
+
+
+def is_text(text: str) -> bool:
+    """Return whether ``text`` is Unicode: bytes of the command line that are no UTF-8 come as lone surrogates."""
+    return not any("\ud800" <= character <= "\udfff" for character in text)
 
 
 def is_id(text: str) -> bool:

@@ -263,16 +263,21 @@ def _failure(plan: Plan, report: Report | None, name: str) -> LaunchFailed:
     if op is not None and op.name == "execute" and report.call == "execve":
         return _command_failure(op, report)
     words = op.describe() if op is not None else "start"
-    special = _SPECIAL.get((op.name if op else "", report.call))
-    return LaunchFailed(
-        words, report.call, report.error, message=special.format(*op.arguments) if special and op else ""
-    )
+    special = _SPECIAL.get((op.name if op else "", report.call), "")
+    message = special.format(*op.arguments, groups=_named_groups(op)) if op else ""
+    return LaunchFailed(words, report.call, report.error, message=message)
+
+
+def _named_groups(op: Op) -> str:
+    user, *groups = map(str, op.arguments or ("",))
+    return ", ".join(name for name in (user.partition(":")[2], *groups) if name and not name.isdigit())
 
 
 # Failures that are the user's to mend, in podman's words where it has some.
 _SPECIAL = {
     ("user", "find user"): "unable to find user {0}: no matching entries in passwd file",
-    ("user", "find group"): "unable to find group of {0}: no matching entries in group file",
+    ("user", "find group"): "unable to find group {groups}: no matching entries in group file",
+    ("execute_file", "execveat"): "cannot run {0} as the infra: its root is empty, so only a static program can run",
     ("working_directory", "openat2"): 'workdir "{0}" does not exist on container',
     ("working_directory", "getcwd"): 'workdir "{0}" is not inside the container',
 }

@@ -12,6 +12,7 @@ import sys
 import termios
 import time
 from fcntl import ioctl
+from pathlib import Path
 from typing import Self
 
 
@@ -22,7 +23,9 @@ class Program:
         self.root = root
         self.words = [sys.executable, "-m", "pypod", "--root", root]
 
-    def __call__(self, *words: str, stdin: bytes | None = None, **options) -> subprocess.CompletedProcess[str]:
+    def __call__(
+        self, *words: str | bytes | Path, stdin: bytes | None = None, **options
+    ) -> subprocess.CompletedProcess[str]:
         done = subprocess.run(
             [*self.words, *words], input=stdin, capture_output=True, timeout=60, check=False, **options
         )

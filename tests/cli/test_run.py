@@ -86,6 +86,11 @@ def test_exit_codes(pypod, busybox, command, code, message) -> None:
         (["stop"], "you must provide at least one name or id"),
         (["exec", "nosuch", "true"], 'no container with name or ID "nosuch" found: no such container'),
         (["pod", "create", "--share", "nosuch"], "nosuch"),
+        (["pod", "create", "--hostname", b"x\xff"], "invalid hostname 'x\\udcff'"),
+        (["run", "--hostname", b"x\xff", "--rootfs", "/:O", "true"], "invalid hostname 'x\\udcff'"),
+        (["run", "--add-host", b"x\xff:1.2.3.4", "--rootfs", "/:O", "true"], "unable to parse host entry"),
+        (["run", "--group-add", "nosuch", "--rootfs", "/:O", "true"], "unable to find group nosuch: no matching"),
+        (["run", "--user", "0:nosuch", "--rootfs", "/:O", "true"], "unable to find group nosuch: no matching"),
     ],
 )
 def test_bad_input_is_one_clear_error_and_changes_nothing(pypod, engine, words, message) -> None:
@@ -118,6 +123,16 @@ def test_standard_input_and_both_streams(pypod, busybox) -> None:
 
 def test_without_i_the_input_is_empty(pypod, busybox) -> None:
     assert pypod.ok("run", "--rm", "--rootfs", f"{busybox}:O", "cat", stdin=b"not for it") == ""
+
+
+def test_environment_from_a_file(pypod, busybox, tmp_path) -> None:
+    """podman's reading: leading space goes, trailing space stays; any bytes are a value's."""
+    (tmp_path / "env").write_bytes(b"# no\n\n  A=1 2 \r\nB=x\xffy\nTEST_FROM_OUTSIDE\nC=a=b\n")
+    script = 'printf "%s|%s|%s|%s" "$A" "$B" "$C" "$TEST_FROM_OUTSIDE" | od -An -tx1'
+    words = ["run", "--rm", "--env-file", tmp_path / "env", "--rootfs", f"{busybox}:O", "sh", "-c", script]
+    done = pypod(*words, env={**os.environ, "TEST_FROM_OUTSIDE": "in"})
+    assert (done.returncode, done.stderr) == (0, "")
+    assert bytes.fromhex("".join(done.stdout.split())) == b"1 2 |x\xffy|a=b|in"
 
 
 def test_exec_streams_exit_code_user_environment_and_directory(pypod, busybox) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -131,6 +132,27 @@ class TestStates:
         assert not pod.infra.state().running
         hostname.rmdir()
         assert pod.run(["true"], rootfs=busybox).wait(10) == 0
+
+    def test_a_command_of_its_own(self, engine, busybox) -> None:
+        program = shutil.which("busybox")
+        if program is None:
+            pytest.skip("busybox is not installed")
+        pod = engine.pods.create(infra_command=[program, "sleep", "1000"])
+        pod.start()
+        infra = pod.infra.state()
+        assert Path(f"/proc/{infra.pid}/cmdline").read_bytes() == f"{program}\0sleep\0001000\0".encode()
+        member = pod.run(["true"], rootfs=busybox)
+        assert member.wait(10) == 0
+
+    @pytest.mark.parametrize(
+        ("command", "message"),
+        [("/nosuch", "run /nosuch: open_tree: No such file"), (sys.executable, "only a static program can run")],
+    )
+    def test_a_command_that_cannot_run(self, engine, command: str, message: str) -> None:
+        pod = engine.pods.create(infra_command=[command])
+        with pytest.raises(LaunchFailed, match=message):
+            pod.start()
+        assert pod.status == "Created"
 
     def test_start_and_stop_are_idempotent(self, engine, busybox) -> None:
         pod = engine.pods.create()
