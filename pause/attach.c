@@ -20,7 +20,8 @@ int attach_listen(struct attach *attach, const char *directory)
 
 	for (int i = 0; i < CLIENTS; i++)
 		attach->clients[i] = (struct client){ .fd = -1, .buffer = buffers[i] };
-	attach->blocked = false;
+	attach->blocked = attach->abandoned = false;
+	attach->owner = -1;
 	/* a name relative to its directory: sun_path has room for 108 bytes only */
 	if (chdir(directory) < 0)
 		return -1;
@@ -112,6 +113,25 @@ static void resize(struct attach *attach, const unsigned char *body, uint16_t le
 	ioctl(attach->input, TIOCSWINSZ, &size);
 }
 
+/* The kernel tells who the client is, in our pid namespace; the start time, that it is still the one who spoke. */
+static void take_owner(struct attach *attach, const struct client *client, const unsigned char *body, uint16_t length)
+{
+	struct ucred peer = { 0 };
+	socklen_t size = sizeof peer;
+	uint64_t started;
+
+	if (length != sizeof started || getsockopt(client->fd, SOL_SOCKET, SO_PEERCRED, &peer, &size) < 0 || peer.pid <= 0)
+		return;
+	memcpy(&started, body, sizeof started);
+	int owner = open_process(peer.pid, started);
+	attach->abandoned = owner < 0 && errno == ESRCH;
+	if (owner < 0)
+		return;
+	if (attach->owner >= 0)
+		close(attach->owner);
+	attach->owner = owner;
+}
+
 /* Handle every whole frame in the buffer; false when one has to wait for the container. */
 static bool handle_frames(struct attach *attach, struct client *client)
 {
@@ -131,6 +151,8 @@ static bool handle_frames(struct attach *attach, struct client *client)
 			close_input(attach);
 		if (client->buffer[0] == 'W')
 			resize(attach, body, length);
+		if (client->buffer[0] == 'O')
+			take_owner(attach, client, body, length);
 		client->used -= FRAME_HEADER + length;
 		memmove(client->buffer, body + length, client->used);
 	}

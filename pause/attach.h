@@ -10,7 +10,8 @@
  * and costs the monitor no memory.
  *
  * monitor to client: 'H' and the log's size as u64 when the client has come in; 'L' when the log has grown.
- * client to monitor: frames of type, u16 length, bytes. 'I' input, 'E' no more input, 'W' u16 rows u16 columns. */
+ * client to monitor: frames of type, u16 length, bytes. 'I' input, 'E' no more input, 'W' u16 rows u16 columns,
+ * 'O' the container shall not outlive the client's process, of which its start time is told (u64). */
 enum { CLIENTS = 8, FRAME_LIMIT = 4096, FRAME_HEADER = 3 };
 
 struct client {
@@ -23,6 +24,8 @@ struct attach {
 	int listener;
 	int input;      /* the container's standard input or terminal, -1 when closed */
 	bool is_terminal;
+	int owner;      /* pidfd of the process that the container must not outlive, or -1 */
+	bool abandoned; /* a process that wanted to be the owner had ended before it could be opened */
 	bool blocked;   /* the container does not read its input at the moment */
 	struct client clients[CLIENTS];
 };

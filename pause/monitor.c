@@ -103,6 +103,7 @@ static void start(struct monitor *monitor)
 	monitor->attach.listener = -1;
 	if (!attach || attach_listen(&monitor->attach, text(attach, 0)) < 0)
 		die_at(monitor, attach, "bind");
+	monitor->attach.owner = monitor->it.owner;
 	open_streams(monitor, standard);
 	sigemptyset(&child);
 	sigaddset(&child, SIGCHLD);
@@ -177,6 +178,16 @@ static void serve_clients(struct monitor *monitor, const struct pollfd *polled)
 			attach_read(&monitor->attach, &monitor->attach.clients[i]);
 }
 
+/* Its owner has gone. */
+static void end(struct monitor *monitor)
+{
+	kill(monitor->it.pid, SIGKILL); /* not reaped yet, so the number is still its own */
+	if (monitor->attach.owner >= 0)
+		close(monitor->attach.owner);
+	monitor->attach.owner = -1;
+	monitor->attach.abandoned = false;
+}
+
 /* One turn: wait for whatever comes first and handle it. */
 static void turn(struct monitor *monitor)
 {
@@ -185,7 +196,7 @@ static void turn(struct monitor *monitor)
 	struct attach *attach = &monitor->attach;
 	struct pollfd polled[ALL] = {
 		[SIGNALS] = { monitor->signals, POLLIN, 0 },
-		[OWNER] = { monitor->it.owner, POLLIN, 0 },
+		[OWNER] = { attach->owner, POLLIN, 0 },
 		[LISTENER] = { attach->listener, POLLIN, 0 },
 		[INPUT] = { attach->blocked ? attach->input : -1, POLLOUT, 0 },
 	};
@@ -210,14 +221,13 @@ static void turn(struct monitor *monitor)
 			move_output(monitor, i);
 	if (polled[LISTENER].revents)
 		attach_accept(attach, log_size(monitor));
+	if (polled[OWNER].revents)
+		end(monitor);
 	if (polled[INPUT].revents)
 		attach_input_ready(attach);
 	serve_clients(monitor, polled + FIRST_CLIENT);
-	if (polled[OWNER].revents) {
-		kill(monitor->it.pid, SIGKILL); /* not reaped yet, so the number is still its own */
-		close(monitor->it.owner);
-		monitor->it.owner = -1;
-	}
+	if (attach->abandoned)
+		end(monitor);
 	if (polled[SIGNALS].revents)
 		reap(monitor);
 }

@@ -24,6 +24,14 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     for item in items:
         if item.get_closest_marker("root") and os.geteuid() != 0:
             item.add_marker(pytest.mark.skip(reason="needs root"))
+        if item.get_closest_marker("not_in_chroot") and _in_chroot():
+            item.add_marker(pytest.mark.skip(reason="a chroot: the kernel makes no user namespace there"))
+
+
+def _in_chroot() -> bool:
+    """The root directory is no mount point: then unshare(2) refuses CLONE_NEWUSER, and / cannot be made private."""
+    mounts = Path("/proc/self/mountinfo").read_text().splitlines()
+    return all(line.split()[4] != "/" for line in mounts)
 
 
 def pytest_sessionfinish(session: pytest.Session) -> None:

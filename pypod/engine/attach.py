@@ -87,6 +87,10 @@ class Attachment:
         """Set the terminal's size."""
         self._send(b"W\4\0" + rows.to_bytes(2, "little") + columns.to_bytes(2, "little"))
 
+    def own(self, start_time: int) -> None:
+        """Have the container end with this process, which has the given start time."""
+        self._send(b"O\x08\0" + start_time.to_bytes(8, "little"))
+
     def _send(self, frame: bytes) -> None:
         try:
             self._channel.sendall(frame)

@@ -9,7 +9,7 @@ from pypod.engine import exec as execution
 from pypod.engine import observe, starting, stopping
 from pypod.engine.boundary import Boundary
 from pypod.engine.names import under_free_name
-from pypod.errors import DeadlineExceeded, NoSuchContainer
+from pypod.errors import DeadlineExceeded, NoSuchContainer, WrongState
 from pypod.kernel import pidfd
 from pypod.kernel.abi import SIGKILL, signal_number
 from pypod.model import ids
@@ -273,7 +273,14 @@ class Container:
         return inspect_container(self._engine, self.record())
 
     def __enter__(self) -> Self:
-        records.set_owner(self._engine.database, "containers", self.id, current_owner(self._engine))
+        owner = current_owner(self._engine)
+        records.set_owner(self._engine.database, "containers", self.id, owner)
+        try:
+            client = self.attach()
+        except WrongState:  # it does not run: whoever starts it tells its monitor
+            return self
+        client.own(owner.start_time)
+        client.close()
         return self
 
     def __exit__(self, *_: object) -> None:

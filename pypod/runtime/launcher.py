@@ -265,7 +265,10 @@ def _failure(plan: Plan, report: Report | None, name: str) -> LaunchFailed:
     words = op.describe() if op is not None else "start"
     special = _SPECIAL.get((op.name if op else "", report.call), "")
     message = special.format(*op.arguments, groups=_named_groups(op)) if op else ""
-    return LaunchFailed(words, report.call, report.error, message=message)
+    hint = ""
+    if op is not None and op.name == "execute_file" and report.error == _ENOENT:  # of its dynamic linker
+        hint = "the infra's root is empty: only a static program can run there"
+    return LaunchFailed(words, report.call, report.error, message=message, hint=hint)
 
 
 def _named_groups(op: Op) -> str:
@@ -277,7 +280,6 @@ def _named_groups(op: Op) -> str:
 _SPECIAL = {
     ("user", "find user"): "unable to find user {0}: no matching entries in passwd file",
     ("user", "find group"): "unable to find group {groups}: no matching entries in group file",
-    ("execute_file", "execveat"): "cannot run {0} as the infra: its root is empty, so only a static program can run",
     ("working_directory", "openat2"): 'workdir "{0}" does not exist on container',
     ("working_directory", "getcwd"): 'workdir "{0}" is not inside the container',
 }

@@ -116,6 +116,7 @@ def test_programs_refuse_what_is_no_plan(sanitized: Path, tmp_path: Path, full: 
 
 
 @pytest.mark.root
+@pytest.mark.not_in_chroot
 def test_containers_under_the_sanitized_programs(
     engine, rootfs: str, sanitized: Path, monkeypatch, tmp_path: Path
 ) -> None:

@@ -208,6 +208,7 @@ print("untouched")
 
 
 class TestReusedNumbers:
+    @pytest.mark.not_in_chroot
     def test_a_stranger_with_the_pid_is_never_signalled(self, tmp_path, busybox) -> None:
         # pid 1 has to take the dead off the process table
         inside = [programs.path("init"), "--", sys.executable, "-c", STRANGER, str(tmp_path / "storage"), busybox]

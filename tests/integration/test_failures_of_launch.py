@@ -274,7 +274,13 @@ def sweep(injector: Injector, action: Callable[[], None], cases: list[tuple[str,
     return seen
 
 
-@pytest.mark.parametrize("start", STARTS)
+NEEDS_USER_NAMESPACES = ("user_namespace", "infra")
+CHOICES = [
+    pytest.param(name, marks=pytest.mark.not_in_chroot if name in NEEDS_USER_NAMESPACES else ()) for name in STARTS
+]
+
+
+@pytest.mark.parametrize("start", CHOICES)
 def test_failing_calls(box, injector: Injector, full: bool, start: str) -> None:
     action = STARTS[start](box)
     action()
@@ -325,7 +331,7 @@ def test_a_race_that_never_ends_is_given_up(box, injector: Injector) -> None:
 
 
 @pytest.mark.parametrize("kind", ["clone3", "open_tree", "fsconfig", "pivot_root", "capset"])
-@pytest.mark.parametrize("start", ["member", "command", "infra"])
+@pytest.mark.parametrize("start", [CHOICES[0], CHOICES[4], CHOICES[5]])
 def test_programs_that_are_killed_half_way(box, injector: Injector, start: str, kind: str, full: bool) -> None:
     """SIGKILL of the supervisor or of the process it is making: a typed error, nothing left, the next start works."""
     action = STARTS[start](box)

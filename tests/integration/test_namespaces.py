@@ -13,6 +13,7 @@ from tests.integration.inside import Report, execute, written
 
 pytestmark = pytest.mark.root
 
+NOT_IN_CHROOT = pytest.mark.not_in_chroot
 KINDS = ("mnt", "pid", "net", "ipc", "uts", "user", "cgroup", "time")
 
 
@@ -41,10 +42,12 @@ def members(box, pod, count: int = 2, **options) -> list:
         ("+pid", {"ipc", "net", "uts", "pid"}),
         ("cgroup", {"cgroup"}),
         ("ipc,net,uts,pid,cgroup", {"ipc", "net", "uts", "pid", "cgroup"}),
-        ("user", {"user"}),
-        ("+user", {"ipc", "net", "uts", "user"}),
-        ("pid,user", {"pid", "user"}),
-        ("ipc,net,uts,pid,user,cgroup", {"ipc", "net", "uts", "pid", "user", "cgroup"}),
+        pytest.param("user", {"user"}, marks=NOT_IN_CHROOT),
+        pytest.param("+user", {"ipc", "net", "uts", "user"}, marks=NOT_IN_CHROOT),
+        pytest.param("pid,user", {"pid", "user"}, marks=NOT_IN_CHROOT),
+        pytest.param(
+            "ipc,net,uts,pid,user,cgroup", {"ipc", "net", "uts", "pid", "user", "cgroup"}, marks=NOT_IN_CHROOT
+        ),
     ],
 )
 def test_what_is_shared_and_what_is_not(box, share: str, shared: set[str]) -> None:
@@ -166,6 +169,7 @@ def test_without_a_shared_pid_namespace_the_first_process_is_1(box) -> None:
     assert "orphan\t" in written(with_init)
 
 
+@NOT_IN_CHROOT
 def test_a_user_namespace_of_roots_own(box) -> None:
     """An identity map: ids stay, and capabilities count inside only."""
     pod = box.engine.pods.create(share="ipc,net,uts,user")

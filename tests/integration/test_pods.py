@@ -346,18 +346,28 @@ class TestOwners:
         assert [pod.name for pod in engine.pods.list()] == ["of-owner", "kept", "block"]
         assert len(engine.containers.list()) == 4
 
-    def test_of_a_running_container_that_is_taken_over(self, engine, busybox) -> None:
-        """A block around one that runs already: its monitor knows no owner, so the next listing collects it."""
+    @pytest.mark.parametrize("end", ["os._exit(0)", "os.kill(os.getpid(), 9)"])
+    def test_of_a_running_container_that_is_taken_over(self, engine, busybox, end: str) -> None:
         code = (
             "import sys, os; from pypod import Engine; e = Engine(sys.argv[1]); "
-            "e.containers.get('taken').__enter__(); os._exit(0)"
+            f"e.containers.get('taken').__enter__(); {end}"
         )
         container = engine.containers.run(SLEEP, rootfs=busybox, name="taken")
         pid = container.state().pid
-        subprocess.run([sys.executable, "-c", code, engine.layout.root], check=True)
+        subprocess.run([sys.executable, "-c", code, engine.layout.root], check=False)
+        wait_until(lambda: not is_there(pid))
         assert engine.containers.list(all=True) == []
-        assert not is_there(pid)
         assert created_nothing(engine)
+
+    def test_of_a_block_around_a_running_container(self, engine, busybox) -> None:
+        """The last who took it over counts; who is done with it removes it."""
+        container = engine.containers.run(SLEEP, rootfs=busybox)
+        with container as same:
+            with same:
+                assert same.state().running
+                time.sleep(0.05)
+                assert same.exec(["true"]).exit_code == 0
+            assert not engine.containers.exists(container.id)
 
     def test_of_another_boot_are_gone(self, engine, busybox) -> None:
         from pypod.store import records
