@@ -19,7 +19,7 @@ _FIRST_PAUSE_S = 0.0002
 _LONGEST_PAUSE_S = 0.01
 _ROUND_S = 0.05
 HOLD_S = 0.05  # how long a kill waits for a freeze: it goes on without, in another round
-_MAKE_ATTEMPTS = 100
+_MAKE_ATTEMPTS = 1000  # some 20 us each
 _BATCH = 256  # descriptors held at once while killing; the soft limit is 1024 on most hosts
 
 
