@@ -174,7 +174,7 @@ def container_plan(
         container_env=f"{directory}/containerenv" if spec.privileged else engine.layout.container_env,
         init=program_path("init") if spec.init else "",
         cgroup_path=record.cgroup,
-        cgroup_mounts=_cgroup_mounts(engine),
+        cgroup_mount=cgroups.shown,
         hostname=hostname,
         shared_shm=shm_of is not None,
         ulimits=ulimits(spec),
@@ -297,14 +297,6 @@ def _target(engine: Engine, mode: Mode, kind: str) -> Process:
 
 def _shm_of(engine: Engine, spec: ContainerSpec) -> Process | None:
     return _target(engine, spec.ipc, "ipc") if spec.ipc.mode == "container" else None
-
-
-def _cgroup_mounts(engine: Engine) -> tuple[tuple[str, str], ...]:
-    """Where and what to mount below /sys/fs/cgroup: (target, v1 controller or empty for v2)."""
-    mode = engine.cgroups.mode
-    if mode == "unified":
-        return (("/sys/fs/cgroup", ""),)
-    return (("/sys/fs/cgroup/unified", ""),) if mode == "hybrid" else ()
 
 
 def seccomp_of(engine: Engine, spec: ContainerSpec) -> tuple[bytes, int]:

@@ -44,6 +44,7 @@ _STANDARD_MOUNTS: tuple[tuple[str, str, str, tuple[str, ...]], ...] = (
     ("/dev/pts", "devpts", "devpts", ("nosuid", "noexec", "newinstance", "ptmxmode=0666", "mode=0620", "gid=5")),
     ("/dev/mqueue", "mqueue", "mqueue", ("nosuid", "noexec", "nodev")),
 )
+_CGROUPS = "/sys/fs/cgroup"
 
 
 class Places(Value):
@@ -56,7 +57,7 @@ class Places(Value):
     container_env: str
     init: str
     cgroup_path: str
-    cgroup_mounts: tuple[tuple[str, str], ...]
+    cgroup_mount: tuple[str, str]
     hostname: str
     shared_shm: bool
     namespace_paths: tuple[tuple[str, str], ...] = ()
@@ -112,11 +113,11 @@ def _mounts(spec: ContainerSpec, places: Places) -> list[dict[str, Any]]:
         for target, kind, source, options in _STANDARD_MOUNTS
     ]
     access = "rw" if spec.privileged else "ro"
-    if any(target != "/sys/fs/cgroup" for target, _ in places.cgroup_mounts):
-        mounts.append(_mount("/sys/fs/cgroup", "tmpfs", "tmpfs", ["nosuid", "noexec", "nodev", "mode=755"]))
-    for target, options in places.cgroup_mounts:
-        kind = "cgroup" if options else "cgroup2"
-        mounts.append(_mount(target, kind, kind, ["nosuid", "noexec", "nodev", access, *filter(None, [options])]))
+    tree, options = places.cgroup_mount
+    if tree != _CGROUPS:
+        mounts.append(_mount(_CGROUPS, "tmpfs", "tmpfs", ["nosuid", "noexec", "nodev", "mode=755"]))
+    kind, words = ("cgroup", options.split(",")) if options else ("cgroup2", [])
+    mounts.append(_mount(tree, kind, kind, ["nosuid", "noexec", "nodev", access, *words]))
     if not places.shared_shm:
         size = f"size={spec.shm_size_bytes}"
         mounts.append(_mount("/dev/shm", "tmpfs", "shm", ["nosuid", "noexec", "nodev", "mode=1777", size]))
@@ -170,7 +171,7 @@ def _linux(spec: ContainerSpec, places: Places) -> dict[str, Any]:
             namespaces.append({"type": oci_name})
     hidden = () if spec.privileged or "ALL" in spec.unmasks else (*MASKED_PATHS, *spec.masks)
     # the tmpfs that holds the mount points of several hierarchies is read-only once they are there
-    several = tuple("/sys/fs/cgroup" for target, _ in places.cgroup_mounts[:1] if target != "/sys/fs/cgroup")
+    several = () if places.cgroup_mount[0] == _CGROUPS else (_CGROUPS,)
     read_only = () if spec.privileged or "ALL" in spec.unmasks else (*READ_ONLY_PATHS, *several)
     return {
         "namespaces": namespaces,

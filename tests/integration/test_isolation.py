@@ -272,6 +272,10 @@ def test_standard_mounts(box) -> None:
     cgroups = {target: facts for target, facts in mounts.items() if target.startswith("/sys/fs/cgroup")}
     assert cgroups
     assert all(facts[0].split(",")[0] == "ro" for facts in cgroups.values())
+    shown = box.engine.cgroups.shown[0]
+    assert cgroups[shown][1] == ("cgroup2" if box.engine.cgroups.clones_into_cgroup else "cgroup")
+    # the root of the tree is the container's own group
+    assert box.shell(f"echo $$; cat {shown}/cgroup.procs").split()[:2] == ["1", "1"]
     default = box.report().mounts["/dev/shm"]
     assert default[2] == "rw,size=64000k"
 

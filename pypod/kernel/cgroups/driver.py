@@ -39,6 +39,13 @@ class Driver(Protocol):
         Where it does not, ``join_files`` has the file of the tracking tree as its first.
         """
 
+    @property
+    def shown(self) -> tuple[str, str]:
+        """The tree that containers see, the one their own group is in: where it is mounted, and its mount options.
+
+        The place is /sys/fs/cgroup or a directory in it; the options are empty for the v2 tree.
+        """
+
     def controllers(self) -> tuple[str, ...]:
         """Return the controllers that groups can be made in, sorted."""
 

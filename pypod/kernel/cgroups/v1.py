@@ -12,7 +12,9 @@ from pypod.kernel.cgroups.v2 import UnifiedDriver
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from pypod.kernel.cgroups.detect import Hierarchies
+    from collections.abc import Sequence
+
+    from pypod.kernel.cgroups.detect import Hierarchies, Hierarchy
 
 _FREEZER = "freezer"
 _CPUSET_FILES = ("cpuset.cpus", "cpuset.mems")
@@ -21,7 +23,7 @@ _CPUSET_FILES = ("cpuset.cpus", "cpuset.mems")
 class LegacyDriver:
     """Groups in several v1 trees. The contract is that of ``driver.Driver``."""
 
-    __slots__ = ("_directories", "_tracking", "mode")
+    __slots__ = ("_directories", "_tracking", "mode", "shown")
 
     def __init__(self, hierarchies: Hierarchies) -> None:
         self.mode = hierarchies.mode
@@ -35,10 +37,12 @@ class LegacyDriver:
         self._tracking: UnifiedDriver | TrackingTree
         if hierarchies.unified is not None:
             self._tracking = UnifiedDriver(hierarchies.unified.directory)
+            self.shown = ("/sys/fs/cgroup/unified", "")
         else:
-            freezer = self._directories.get(_FREEZER)
-            first = next(iter(self._directories.values()), hierarchies.legacy[0].directory)
-            self._tracking = TrackingTree(freezer or first, freezes=freezer is not None)
+            chosen = _tracking(hierarchies.legacy)
+            self._tracking = TrackingTree(chosen.directory, freezes=_FREEZER in chosen.controllers)
+            name = ",".join(chosen.controllers)
+            self.shown = (f"/sys/fs/cgroup/{name.removeprefix('name=')}", f"none,{name}" if "=" in name else name)
 
     @property
     def clones_into_cgroup(self) -> bool:
@@ -91,6 +95,15 @@ class LegacyDriver:
             if name not in self._directories:
                 raise Unsupported(name, f"cgroup controller {name} is not available on this host")
         return [self._directories[name] for name in controllers]
+
+
+def _tracking(trees: Sequence[Hierarchy]) -> Hierarchy:
+    """Return the tree to track processes in: the freezer's, else the first with a controller, else any."""
+
+    def rank(one: Hierarchy) -> int:
+        return 0 if _FREEZER in one.controllers else 1 if any("=" not in name for name in one.controllers) else 2
+
+    return min(trees, key=rank)
 
 
 class TrackingTree:

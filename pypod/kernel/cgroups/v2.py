@@ -20,6 +20,7 @@ class UnifiedDriver:
     __slots__ = ("root",)
 
     mode = UNIFIED
+    shown = ("/sys/fs/cgroup", "")
     clones_into_cgroup = True
 
     def __init__(self, root: str) -> None:
