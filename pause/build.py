@@ -6,6 +6,7 @@ import os
 import subprocess
 
 from setuptools.command.build_py import build_py
+from setuptools.errors import ExecError
 
 try:
     from setuptools.command.bdist_wheel import bdist_wheel
@@ -23,7 +24,13 @@ class BuildPause(build_py):
         super().run()
         base = os.path.dirname(HERE) if self.editable_mode else os.path.abspath(self.build_lib)
         out = os.path.join(base, "pypod", "_libexec")
-        subprocess.run(["make", "-s", "-C", HERE, f"OUT={out}"], check=True)
+        try:
+            subprocess.run(["make", "-s", "-C", HERE, f"OUT={out}"], check=True)
+        except (FileNotFoundError, subprocess.CalledProcessError) as error:
+            raise ExecError(
+                f"the C programs could not be built: {error}; that needs make and a C compiler "
+                "(Debian: apt-get install make gcc libc6-dev)"
+            ) from error
 
 
 class PlatformWheel(bdist_wheel):

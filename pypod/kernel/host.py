@@ -281,11 +281,9 @@ _CHECKS: tuple[tuple[str, Callable[[Host], tuple[bool, str]], str], ...] = (
 
 def _attempt(number: int, arguments: tuple[int, ...]) -> int:
     """Make a system call and return the error number it fails with."""
-    import ctypes
+    from pypod.kernel import syscalls
 
-    libc = ctypes.CDLL(None, use_errno=True)
-    result = libc.syscall(ctypes.c_long(number), *(ctypes.c_long(argument) for argument in arguments))
-    return ctypes.get_errno() if result < 0 else 0
+    return syscalls.attempt(number, arguments)
 
 
 def _verdict(name: str, error: int) -> str:

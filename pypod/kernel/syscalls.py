@@ -16,3 +16,9 @@ def setns(fd: int, flags: int) -> None:
         error = OSError(number, os.strerror(number))
         error.add_note(f"setns({fd}, {flags:#x})")
         raise error
+
+
+def attempt(number: int, arguments: tuple[int, ...]) -> int:
+    """Make the system call ``number`` and return the error number it fails with, 0 when it does not."""
+    result = _libc.syscall(ctypes.c_long(number), *map(ctypes.c_long, arguments))
+    return ctypes.get_errno() if result < 0 else 0
