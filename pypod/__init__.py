@@ -16,8 +16,10 @@ _WHERE = {
     "Engine": "pypod.engine.engine",
     "ExecResult": "pypod.engine.exec",
     "Mount": "pypod.model.mount",
+    "NamespaceFacts": "pypod.engine.lsns",
     "Pod": "pypod.engine.pods",
     "Process": "pypod.engine.exec",
+    "lsns": "pypod.engine.lsns",
     **dict.fromkeys(
         (
             "AlreadyExists",
@@ -43,7 +45,7 @@ _WHERE = {
     ),
 }
 
-__all__ = [*sorted(_WHERE), "__version__"]
+__all__ = [*sorted(name for name in _WHERE if name < "_"), "__version__", "lsns"]
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -51,6 +53,8 @@ if TYPE_CHECKING:
     from pypod.engine.engine import Engine as Engine
     from pypod.engine.exec import ExecResult as ExecResult
     from pypod.engine.exec import Process as Process
+    from pypod.engine.lsns import NamespaceFacts as NamespaceFacts
+    from pypod.engine.lsns import lsns as lsns
     from pypod.engine.pods import Pod as Pod
     from pypod.errors import *  # noqa: F403
     from pypod.model.mount import Mount as Mount
@@ -62,8 +66,7 @@ def __getattr__(name: str) -> object:
     from importlib import import_module
 
     value = getattr(import_module(_WHERE[name]), name)
-    if isinstance(value, type):
-        value.__module__ = "pypod"
+    value.__module__ = "pypod"
     globals()[name] = value
     return value
 

@@ -33,7 +33,7 @@ class Flag(Value):
 
     ``kind`` is bool, int, uint, float, string, strings (split at commas, repeatable) or stringArray (repeatable, not
     split). ``aliases`` are accepted and never shown. ``default`` None means the zero of the kind. ``choices`` limits a
-    string.
+    string. With ``implied`` the value may be left out: it follows ``=`` or the short letter, or is that one.
     """
 
     name: str
@@ -45,6 +45,7 @@ class Flag(Value):
     hidden: bool = False
     aliases: tuple[str, ...] = ()
     choices: tuple[str, ...] = ()
+    implied: str = ""
 
     @property
     def value(self) -> FlagValue:
@@ -163,8 +164,8 @@ class _Parser:
         if flag is None:
             raise self.error(f"unknown flag: --{name}")
         if not equals:
-            if flag.kind == "bool":
-                value = "true"
+            if flag.kind == "bool" or flag.implied:
+                value = flag.implied or "true"
             elif self.rest:
                 value = self.rest.pop()
             else:
@@ -181,8 +182,8 @@ class _Parser:
                 value, letters = letters[2:], ""
             elif flag.kind == "bool":
                 value, letters = "true", letters[1:]
-            elif len(letters) > 1:
-                value, letters = letters[1:], ""
+            elif len(letters) > 1 or flag.implied:
+                value, letters = letters[1:] or flag.implied, ""
             elif self.rest:
                 value, letters = self.rest.pop(), ""
             else:

@@ -57,6 +57,7 @@ VERBS: dict[str, tuple[str, str, str]] = {
     "create": ("run", "create", "Create a pod, or a container when an image or --rootfs is given"),
     "info": ("system", "info", "Display pypod system information"),
     "inspect": ("inspect", "inspect", "Display the configuration of a container or pod"),
+    "lsns": ("lsns", "lsns", "List namespaces, whose they are and what keeps them alive"),
     "version": ("system", "version", "Display the pypod version information"),
 }
 del VERBS["list"], VERBS["ls"]

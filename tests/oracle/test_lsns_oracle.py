@@ -1,0 +1,294 @@
+"""``pypod lsns`` beside lsns of util-linux, on the same machine while processes come and go."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import shutil
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+
+import pytest
+
+from pypod import lsns
+from pypod.errors import InvalidSpec
+
+COLUMNS = "NS,TYPE,PATH,NPROCS,PID,PPID,COMMAND,UID,USER,NETNSID,NSFS,PNS,ONS"
+ATTEMPTS = 60
+UNSHARED = (
+    ("--net", "--uts", "--ipc"),
+    ("--pid", "--fork", "--kill-child", "--mount-proc"),
+    ("--mount", "--cgroup"),
+    ("--time", "--fork", "--kill-child"),
+    ("--user", "--map-root-user", "unshare", "--user", "--net"),
+)
+
+pytestmark = [
+    pytest.mark.root,
+    pytest.mark.not_in_chroot,
+    pytest.mark.skipif(shutil.which("lsns") is None, reason="lsns (Debian: util-linux) is not installed"),
+]
+
+
+@pytest.fixture(scope="module", autouse=True)
+def namespaces(engine_of_module, busybox) -> Iterator[None]:
+    """One of each kind, a nest of them, and a pod."""
+    pod = engine_of_module.pods.create("p", share="ipc,net,uts,pid,user")
+    pod.run(["sleep", "1000"], rootfs=busybox)
+    engine_of_module.containers.run(["sleep", "1000"], rootfs=busybox)
+    with contextlib.ExitStack() as stack:
+        for words in UNSHARED:
+            process = subprocess.Popen(["unshare", *words, "sleep", "1000"])
+            stack.callback(process.wait)
+            stack.callback(process.kill)
+        time.sleep(0.3)
+        yield
+    pod.remove(force=True, timeout=0)
+
+
+@pytest.fixture(scope="module")
+def engine_of_module(tmp_path_factory):
+    from pypod import Engine
+
+    with Engine(str(tmp_path_factory.mktemp("lsns") / "storage")) as engine:
+        yield engine
+        for container in engine.containers.list(all=True):
+            container.remove(force=True, timeout=0)
+
+
+@pytest.fixture(scope="module", autouse=True)
+def comings_and_goings() -> Iterator[None]:
+    """Processes that live for a moment, some in namespaces of their own."""
+    stop = threading.Event()
+
+    def spawn() -> None:
+        while not stop.wait(0.3):
+            subprocess.run(["unshare", "--uts", "true"], check=True)
+
+    thread = threading.Thread(target=spawn)
+    thread.start()
+    yield
+    stop.set()
+    thread.join()
+
+
+def output(*words: str) -> str:
+    return subprocess.run(
+        words, capture_output=True, text=True, check=True, env={**os.environ, "LC_ALL": "C.UTF-8"}
+    ).stdout
+
+
+def ours(*words: str) -> str:
+    return output(sys.executable, "-m", "pypod", "lsns", *words)
+
+
+def theirs(*words: str) -> str:
+    """It fails when a process goes while it looks."""
+    for _ in range(ATTEMPTS):
+        with contextlib.suppress(subprocess.CalledProcessError):
+            return output("lsns", *words)
+    return output("lsns", *words)
+
+
+def agree(words: tuple[str, ...], read: Callable[[str], object] = str) -> object:
+    """Ask both, and lsns once more, until nothing happened in between; ours must be what it said twice."""
+    for _ in range(ATTEMPTS):
+        before, mine, after = read(theirs(*words)), read(ours(*words)), read(theirs(*words))
+        if before == mine == after:
+            return mine
+    assert mine == after
+    return mine
+
+
+def quiet(text: str) -> list[str]:
+    """The lines that do not count who comes and goes: neither lsns nor us, and nobody's short life."""
+    return [line for line in text.splitlines() if not any(word in line for word in ("kthreadd", "pytest", "lsns"))]
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("-o", COLUMNS),
+        ("-l", "-o", COLUMNS),
+        ("-l", "-n", "-o", "NS,TYPE"),
+        ("-r", "-o", COLUMNS),
+        ("-W", "-u", "-o", COLUMNS),
+        ("-t", "net", "-t", "user", "-o", COLUMNS),
+        ("-t", "net", "-o", "+PATH"),
+        ("-T", "-o", "NS,TYPE,PID"),
+        ("-Tparent", "-o", "NS,TYPE,PID"),
+        ("--tree=owner", "-o", "NS,TYPE,PID"),
+        ("--tree=process", "-o", "NS,TYPE,COMMAND"),
+        ("-r", "-T", "-o", "NS,TYPE"),
+        ("-o", "ns,type,nprocs,pid,user,command"),
+    ],
+    ids=" ".join,
+)
+def test_text(words: tuple[str, ...]) -> None:
+    if "+PATH" in words:  # our default has columns that theirs has not
+        default = "NS,TYPE,NPROCS,PID,USER,NETNSID,NSFS,COMMAND,PATH"
+        mine = [line.split() for line in quiet(ours("-l", "-t", "net", "-o", default))]
+        assert len(mine) > 4
+        assert mine == [line.split() for line in quiet(theirs("-l", *words))]
+        return
+    assert len(str(agree(words)).splitlines()) > 4
+
+
+@pytest.mark.parametrize(
+    "words", [("-J", "-o", COLUMNS), ("-J", "-T", "-o", "NS,TYPE,PNS"), ("-J", "-W", "-t", "net", "-o", COLUMNS)]
+)
+def test_json(words: tuple[str, ...]) -> None:
+    agree(words)
+    assert json.loads(ours(*words))["namespaces"]
+
+
+def test_of_a_process() -> None:
+    agree(("-p", str(os.getpid()), "-o", COLUMNS))
+    assert ours("-p", "4194303", "-n") == theirs("-p", "4194303", "-n") == ""
+
+
+@pytest.mark.parametrize("words", [(), ("-l",), ("-J",), ("-r",), ("-n",), ("-o", "PID,COMMAND,UID")])
+@pytest.mark.parametrize("kind", ["net", "pid", "user"])
+def test_the_processes_of_a_namespace(kind: str, words: tuple[str, ...]) -> None:
+    own = os.stat(f"/proc/self/ns/{kind}").st_ino
+    inode = next(one.ns for one in lsns([kind]) if one.nprocs and one.ns != own)
+    agree((*words, str(inode)))
+
+
+def test_mounted_ones_are_in_nsfs(tmp_path) -> None:
+    places = [tmp_path / "one two", tmp_path / "tab\tand\\", tmp_path / "three", tmp_path / "q\"u'o\u00e9te"]
+    held = next(
+        one.path for one in lsns(["uts"]) if one.containers == () and one.ns != os.stat("/proc/self/ns/uts").st_ino
+    )
+    with contextlib.ExitStack() as stack:
+        for place in places:
+            place.touch()
+            subprocess.run(["mount", "--bind", held, place], check=True)
+            stack.callback(subprocess.run, ["umount", place], check=True)
+        for words in (("-r",), ("-W",), ("-J",), ()):
+            agree((*words, "-t", "uts", "-o", "NS,TYPE,NSFS,PATH"))
+
+
+def test_what_only_we_see(tmp_path) -> None:
+    """A bind mount and an open descriptor keep namespaces that no process is in."""
+    seen = {one.ns for one in lsns()}
+    place = tmp_path / "mounted"
+    place.touch()
+    subprocess.run(["unshare", f"--uts={place}", "true"], check=True)
+    try:
+        process = subprocess.Popen(["unshare", "--ipc", "sleep", "1000"])
+        inode = os.stat("/proc/self/ns/ipc").st_ino
+        deadline = time.monotonic() + 10
+        while os.stat(f"/proc/{process.pid}/ns/ipc").st_ino == inode:
+            assert time.monotonic() < deadline
+        fd = os.open(f"/proc/{process.pid}/ns/ipc", os.O_RDONLY)
+        process.kill()
+        process.wait()
+        found = {one.type: one for one in lsns(["uts", "ipc"]) if one.ns not in seen and not one.nprocs}
+        assert found["uts"].why == ("bind",)
+        assert (found["uts"].nsfs, found["uts"].path, found["uts"].pid) == ((str(place),), str(place), None)
+        assert found["ipc"].why == ("fd",)
+        assert found["ipc"].path == f"/proc/{os.getpid()}/fd/{fd}"
+        assert os.stat(found["ipc"].path).st_ino == found["ipc"].ns
+        assert str(found["uts"].ns) not in theirs("-n", "-o", "NS")
+        os.close(fd)
+        assert found["ipc"].ns not in {one.ns for one in lsns(["ipc"])}
+    finally:
+        subprocess.run(["umount", place], check=True)
+
+
+def test_mounted_elsewhere(tmp_path) -> None:
+    """In a mount namespace of somebody's own: seen from here through its /proc/PID/root."""
+    script = "mount -t tmpfs t /mnt && touch /mnt/x && unshare --uts=/mnt/x true && echo ready && exec sleep 1000"
+    with subprocess.Popen(["unshare", "--mount", "sh", "-c", script], stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline() == "ready\n"
+        found = [one for one in lsns(["uts"]) if one.path == f"/proc/{process.pid}/root/mnt/x"]
+        assert [(one.why, one.nsfs) for one in found] == [(("bind",), ())]
+        assert os.stat(found[0].path).st_ino == found[0].ns
+        process.kill()
+
+
+def test_a_thread_alone_and_an_owner_alone() -> None:
+    """A thread in another namespace; a user namespace that nobody is in and that owns one where somebody is."""
+    script = (
+        "import ctypes, threading, time\n"
+        "def work():\n"
+        "    assert ctypes.CDLL(None).unshare(0x04000000) == 0\n"
+        "    print('ready', flush=True); time.sleep(1000)\n"
+        "threading.Thread(target=work).start()\n"
+    )
+    seen = {one.ns for one in lsns()}
+    with subprocess.Popen([sys.executable, "-c", script], stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline() == "ready\n"
+        (one,) = (one for one in lsns(["uts"]) if one.ns not in seen and one.why == ("thread",))
+        assert one.path.startswith(f"/proc/{process.pid}/task/")
+        process.kill()
+    words = ["unshare", "--user", "--map-root-user", "unshare", "--user", "--map-root-user", "sleep", "1000"]
+    with subprocess.Popen(words) as process:
+        deadline = time.monotonic() + 10
+        while not (new := [one for one in lsns(["user"]) if one.ns not in seen and one.why == ("below",)]):
+            assert time.monotonic() < deadline
+        (parent,) = new
+        assert (parent.nprocs, parent.pid, parent.pns) == (0, None, os.stat("/proc/self/ns/user").st_ino)
+        process.kill()
+
+
+def test_whose_they_are(engine_of_module) -> None:
+    pod = engine_of_module.pods.get("p")
+    member = pod.containers()[0]
+    found = {one.ns: one for one in lsns(engine=engine_of_module)}
+    for kind, inode in member.namespaces().items():
+        if kind == "time":
+            assert found[inode].pods == ()
+            continue
+        shared = kind in ("ipc", "net", "uts", "pid", "user")
+        assert found[inode].pods == ("p",), kind
+        assert set(found[inode].containers) == ({member.name, pod.infra.name} if shared else {member.name})
+    assert all(one.pods == () for one in found.values() if one.pid == 2)
+
+
+def test_an_ordinary_user_sees_what_lsns_shows_one() -> None:
+    if shutil.which("setpriv") is None:
+        pytest.skip("setpriv (Debian: util-linux) is not installed")
+    as_nobody = ("setpriv", "--reuid=65534", "--regid=65534", "--clear-groups")
+    words = ("-o", "NS,TYPE,NPROCS,PID,USER,COMMAND")
+    with subprocess.Popen([*as_nobody, "sleep", "1000"]) as process:
+        for _ in range(ATTEMPTS):
+            mine = output(*as_nobody, sys.executable, "-m", "pypod", "lsns", *words).splitlines()
+            expected = output(*as_nobody, "lsns", *words).splitlines()
+            # the one that looks is in it, too
+            if [line.split()[:5] for line in mine] == [line.split()[:5] for line in expected]:
+                break
+        process.kill()
+    assert [line.split()[:5] for line in mine] == [line.split()[:5] for line in expected]
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["-t", "nosuch"], "unknown namespace type: nosuch"),
+        (["-o", "NS,nosuch"], "unknown column: nosuch"),
+        (["-p", "x"], "invalid PID argument: 'x'"),
+        (["x"], "invalid namespace argument: 'x'"),
+        (["12345"], "12345"),
+        (["-T", "-J", "-r"], "mutually exclusive arguments: --json --raw"),
+        (["-Tnosuch"], "unknown tree type: nosuch"),
+        (["-p", "1", "4026531837"], "--task is mutually exclusive with <namespace>"),
+    ],
+)
+def test_bad_input(words: list[str], message: str) -> None:
+    done = subprocess.run([sys.executable, "-m", "pypod", "lsns", *words], capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout) == (125, "")
+    assert message in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_the_library_names_the_argument() -> None:
+    with pytest.raises(InvalidSpec, match="unknown namespace type"):
+        lsns(["nosuch"])
