@@ -61,8 +61,15 @@ VERBS: dict[str, tuple[str, str, str]] = {
     "version": ("system", "version", "Display the pypod version information"),
 }
 del VERBS["list"], VERBS["ls"]
+# The verb without a name takes whatever first word is none of the others.
+NS_VERBS: dict[str, tuple[str, str, str]] = {
+    "": ("ns", "ns_matrix", "Show who shares which namespace in a pod"),
+    "diff": ("ns", "ns_diff", "Show what two containers, pods or processes share"),
+    "ls": ("ns", "ns_ls", "List the namespaces of a container or process"),
+}
 GROUPS: dict[str, tuple[str, dict[str, tuple[str, str, str]]]] = {
     "container": ("Manage containers", CONTAINER_VERBS),
+    "ns": ("Show who shares which namespace: pypod ns POD", NS_VERBS),
     "pod": ("Manage pods", POD_VERBS),
     "system": ("Manage pypod", SYSTEM_VERBS),
 }
@@ -130,16 +137,16 @@ def _dispatch(words: list[str]) -> int:
         summary, verbs = GROUPS[rest[0]]
         path = f"pypod {rest.pop(0)}"
         if not rest or rest[0] in _HELP:
-            group = CommandValue(
-                path=path, summary=summary, commands=tuple((n, v[2]) for n, v in sorted(verbs.items()))
-            )
-            print(usage(group), end="")
+            group = load(verbs[""])[0] if "" in verbs else CommandValue(path=path, summary=summary)
+            commands = tuple((name, row[2]) for name, row in sorted(verbs.items()) if name)
+            print(usage(group.replace(commands=commands)), end="")
             return 0 if rest else ENGINE_FAILED
-    if rest[0] not in verbs:
-        raise UsageError(path, f"unrecognized command `{path} {rest[0]}`\nTry '{path} --help' for more information")
-    command, function = load(verbs[rest[0]])
-    command = command.replace(path=f"{path} {rest[0]}")
-    options = parse(command, rest[1:])
+    name = rest.pop(0) if rest[0] in verbs or "" not in verbs else ""
+    if name not in verbs:
+        raise UsageError(path, f"unrecognized command `{path} {name}`\nTry '{path} --help' for more information")
+    command, function = load(verbs[name])
+    command = command.replace(path=f"{path} {name}".rstrip())
+    options = parse(command, rest)
     if options.help:
         print(usage(command), end="")
         return 0

@@ -147,6 +147,16 @@ def user_name(uid: int) -> str:
         return str(uid)
 
 
+def group_name(gid: int) -> str:
+    """Return the name of a group of this host, the number when it has none."""
+    import grp
+
+    try:
+        return grp.getgrgid(gid).gr_name
+    except KeyError:
+        return str(gid)
+
+
 def command_line(pid: int) -> str:
     """Return a process's arguments with blanks between, its name when it has none (kernel threads, zombies)."""
     try:

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
     from pypod.engine.engine import Engine
     from pypod.engine.enter import Entered
+    from pypod.engine.sharing import Matrix
     from pypod.engine.specs import ContainerOptions
     from pypod.model.container import ContainerState
     from pypod.store.records import ContainerRecord, PodRecord
@@ -252,6 +253,18 @@ class Pod:
             for kind, inode in container.namespaces().items():
                 table.setdefault(kind, {})[container.name] = inode
         return table
+
+    def matrix(self) -> Matrix:
+        """Return who shares which namespace: the host, the infra and the members that run. ``print`` shows a table.
+
+        >>> print(pod.matrix())                               # doctest: +SKIP
+        NAMESPACE  host  infra  a  b
+        mnt        A     B      C  D
+        net        A     B      B  B
+        """
+        from pypod.engine.sharing import pod_matrix
+
+        return pod_matrix(self)
 
     def inspect(self) -> dict[str, Any]:
         """Return everything there is to know, in podman's form."""
