@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 
+from pypod.engine.effects import Effect
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -12,11 +14,19 @@ NAMES = ("hosts", "hostname", "resolv.conf")
 _LIMIT_BYTES = 1 << 20
 
 
-def write_network_files(directory: str, hostname: str, names: Iterable[str], add_hosts: Iterable[str]) -> None:
-    """Write the files into ``directory``. ``add_hosts`` are HOST:IP; ``names`` get the loopback address.
+def network_files(directory: str, hostname: str, names: Iterable[str], add_hosts: Iterable[str]) -> Effect:
+    """Return what writes the files into ``directory``. ``add_hosts`` are HOST:IP; ``names`` get the loopback address.
 
     As podman: the host's own entries stay, what was added comes first and wins.
     """
+    return Effect(
+        f"write {', '.join(NAMES)} in {directory}",
+        "hosts(5)",
+        lambda: _write_network_files(directory, hostname, names, add_hosts),
+    )
+
+
+def _write_network_files(directory: str, hostname: str, names: Iterable[str], add_hosts: Iterable[str]) -> None:
     _unlink(f"{directory}/{NAMES[-1]}")
     lines = []
     for entry in add_hosts:
@@ -36,11 +46,12 @@ def are_complete(directory: str) -> bool:
     return os.path.exists(f"{directory}/{NAMES[-1]}")
 
 
-def write_container_env(path: str, name: str, identifier: str, image: str) -> None:
-    """Write what a privileged container is told about itself, in podman's form; the others' file is empty."""
+def container_env(path: str, name: str, identifier: str, image: str) -> Effect:
+    """Return what writes a privileged container's own, in podman's form; the others' file is empty."""
     quoted = (name.replace("\\", "\\\\").replace('"', '\\"') for name in (name, identifier, image))
     name, identifier, image = (f'"{text}"' for text in quoted)
-    _write(path, f'engine="pypod"\nname={name}\nid={identifier}\nimage={image}\nimageid=""\nrootless=0\n')
+    content = f'engine="pypod"\nname={name}\nid={identifier}\nimage={image}\nimageid=""\nrootless=0\n'
+    return Effect(f"write {path}", "open(2)", lambda: _write(path, content))
 
 
 def _unlink(path: str) -> None:

@@ -4,19 +4,24 @@ from __future__ import annotations
 
 import os
 
+from pypod.engine.effects import Effect
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from pypod.engine.engine import Engine
 
 
-def make(engine: Engine, path: str) -> None:
-    """Make the group at ``path`` for a run that begins; whatever an earlier run left in it is killed.
+def renewal(engine: Engine, path: str) -> list[Effect]:
+    """Return what makes the group at ``path`` for a run that begins; whatever an earlier run left in it is killed.
 
     A killed monitor or a damaged status file leaves processes behind that must not run beside the new ones. And a group
     is good for one run: since Linux 6.14 what is cloned into a group that was ever killed dies at once (kill_seq in
     cgroup_css_set_fork, kernel/cgroup/cgroup.c).
     """
-    if os.path.exists(engine.cgroups.tracking_directory(path)):
-        engine.cgroups.kill(path)
-        engine.cgroups.remove(path)
-    engine.cgroups.create(path)
+    directory = engine.cgroups.tracking_directory(path)
+    made = [Effect(f"make cgroup {directory}", "cgroups(7)", lambda: engine.cgroups.create(path))]
+    if not os.path.exists(directory):
+        return made
+    killed = Effect(f"kill what is left in cgroup {directory}", "cgroups(7)", lambda: engine.cgroups.kill(path))
+    removed = Effect(f"remove cgroup {directory}", "cgroups(7)", lambda: engine.cgroups.remove(path))
+    return [killed, removed, *made]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import time
 
-from pypod.engine import files, groups, observe
+from pypod.engine import effects, files, groups, observe
 from pypod.engine.boundary import Boundary
 from pypod.errors import PodBroken
 from pypod.kernel import pidfd
@@ -35,7 +35,7 @@ def start(engine: Engine, record: PodRecord) -> None:
     directory = engine.layout.container(record.infra_id)
     record = records.find_pod(engine.database, record.id)
     if observe.container_state(directory, engine.boot_id).running:
-        _write_files(engine, record)
+        _files(engine, record, records.find_container(engine.database, record.infra_id)).perform()
         return
     alive = [
         member.name
@@ -55,14 +55,18 @@ def start(engine: Engine, record: PodRecord) -> None:
         launcher.Launching(engine.programs.executable("launch"), "pypod-launch") as launching,
     ):
         infra = records.find_container(engine.database, record.infra_id)
-        os.makedirs(directory, 0o700, exist_ok=True)
-        groups.make(engine, infra.cgroup)
+        effects.perform(preparations(engine, infra))
         try:
-            launching.run(infra_plan(engine, record, infra), lambda: _write_files(engine, record))
+            launching.run(infra_plan(engine, record, infra), _files(engine, record, infra).perform)
         except BaseException:
             stop(engine, record)  # it may have come up before its files failed
             engine.cgroups.remove(infra.cgroup)
             raise
+
+
+def preparations(engine: Engine, infra: ContainerRecord) -> list[effects.Effect]:
+    """Return what has to be made before the plan."""
+    return [effects.directory(engine.layout.container(infra.id)), *groups.renewal(engine, infra.cgroup)]
 
 
 def is_ready(engine: Engine, record: PodRecord) -> bool:
@@ -75,10 +79,10 @@ def is_ready(engine: Engine, record: PodRecord) -> bool:
     )
 
 
-def _write_files(engine: Engine, record: PodRecord) -> None:
+def _files(engine: Engine, record: PodRecord, infra: ContainerRecord) -> effects.Effect:
     spec = records.pod_spec(record)
-    infra = records.find_container(engine.database, record.infra_id)
-    files.write_network_files(engine.layout.pod(record.id), hostname_of(spec), (infra.name, spec.name), spec.add_hosts)
+    directory = engine.layout.pod(record.id)
+    return files.network_files(directory, hostname_of(spec), (infra.name, spec.name), spec.add_hosts)
 
 
 def hostname_of(spec: PodSpec) -> str:

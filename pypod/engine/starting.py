@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 
-from pypod.engine import files, groups, observe
+from pypod.engine import effects, files, groups, layers, observe
 from pypod.engine.boundary import Boundary
 from pypod.engine.engine import require_root
 from pypod.engine.locks import EXCLUSIVE, SHARED, Lock
@@ -94,9 +94,9 @@ def _run(
     *,
     attended: bool,
 ) -> None:
-    _prepare(engine, record, spec, pod)
+    effects.perform(preparations(engine, record, spec, pod))
     what = container_plan(engine, record, spec, pod, terminal, attended=attended)
-    groups.make(engine, record.cgroup)
+    effects.perform(groups.renewal(engine, record.cgroup))
     try:
         monitor.run(what)
     except BaseException:
@@ -104,32 +104,28 @@ def _run(
         raise
 
 
-def _prepare(engine: Engine, record: ContainerRecord, spec: ContainerSpec, pod: PodRecord | None) -> None:
-    """Make the directories and files that the plan names."""
+def preparations(
+    engine: Engine, record: ContainerRecord, spec: ContainerSpec, pod: PodRecord | None
+) -> list[effects.Effect]:
+    """Return what has to be made before the plan: the directories and files that it names.
+
+    Raises InvalidSpec when something of the host's is not there.
+    """
     directory = engine.layout.container(record.id)
     root = _root_status(spec)
     for mount in spec.mounts:
         if mount.source and not os.path.lexists(mount.source):
             raise InvalidSpec(mount.argument, f"statfs {mount.source}: no such file or directory")
-    for name, mode in (("upper", root.st_mode & 0o7777), ("work", 0o700)):
-        try:
-            os.mkdir(f"{directory}/{name}", mode)
-        except FileExistsError:
-            continue
-        if name == "upper":  # the root directory's owner and mode are the upper layer's
-            os.chmod(f"{directory}/{name}", mode)
-            if (root.st_uid, root.st_gid) != (os.geteuid(), os.getegid()):
-                os.chown(f"{directory}/{name}", root.st_uid, root.st_gid)
-    # A volatile overlay refuses to be mounted again until this is gone (Documentation/filesystems/overlayfs.rst).
-    for stale, remove in (("/volatile/dirty", os.unlink), ("/volatile", os.rmdir), ("", os.rmdir)):
-        try:
-            remove(f"{directory}/work/work/incompat{stale}")
-        except FileNotFoundError:
-            continue
+    made = []
+    if not os.path.isdir(f"{directory}/upper"):
+        made.append(layers.upper(f"{directory}/upper", root))
+    made += layers.work(f"{directory}/work")
     if spec.net != POD or not record.pod_id:
-        files.write_network_files(directory, hostname_of(record, spec, pod), (record.name,), spec.add_hosts)
+        hostname = hostname_of(record, spec, pod)
+        made.append(files.network_files(directory, hostname, (record.name,), spec.add_hosts))
     if spec.privileged:
-        files.write_container_env(f"{directory}/containerenv", record.name, record.id, spec.image)
+        made.append(files.container_env(f"{directory}/containerenv", record.name, record.id, spec.image))
+    return made
 
 
 def _root_status(spec: ContainerSpec) -> os.stat_result:

@@ -105,7 +105,7 @@ class Launching:
             raise
         self._channel: _socket.socket | None = ours
 
-    def run(self, plan: Plan, meanwhile: Callable[[], None] | None = None) -> Launched:
+    def run(self, plan: Plan, meanwhile: Callable[[], object] | None = None) -> Launched:
         """Hand the plan over and wait until its process runs; ``meanwhile`` is done while the program works.
 
         Raises CommandNotFound, CommandNotExecutable or LaunchFailed, naming the operation and the call that failed.
