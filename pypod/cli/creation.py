@@ -13,7 +13,37 @@ if TYPE_CHECKING:
     from pypod.engine.specs import ContainerOptions
     from pypod.model.mount import Mount
 
+# What podman has and pypod has not yet: asking for it is an error that says so, not a typing mistake.
+_LIMITS, _PORTS, _NETWORKS = "resource limits", "published ports", "bridge networks"
+_NOT_YET = {
+    **dict.fromkeys(("publish", "publish-all"), _PORTS),
+    **dict.fromkeys(
+        (
+            *("memory", "memory-reservation", "memory-swap", "cpus", "cpu-shares", "cpu-quota", "cpu-period"),
+            *("cpuset-cpus", "cpuset-mems", "pids-limit", "blkio-weight", "oom-kill-disable", "oom-score-adj"),
+        ),
+        _LIMITS,
+    ),
+    **dict.fromkeys(("ip", "ip6", "mac-address", "network-alias", "dns", "dns-option", "dns-search"), _NETWORKS),
+    **dict.fromkeys(("userns", "uidmap", "gidmap"), "user namespaces for one container"),
+    **dict.fromkeys(("restart", "health-cmd"), "restarts and health checks"),
+    **dict.fromkeys(("device", "device-cgroup-rule"), "single devices"),
+}
+_SHORT = {"publish": "p", "publish-all": "P", "memory": "m"}
+_BOOLEAN = ("publish-all", "oom-kill-disable")
+NOT_YET_FLAGS = tuple(
+    Flag(
+        name=name,
+        short=_SHORT.get(name, ""),
+        kind="bool" if name in _BOOLEAN else "stringArray",
+        hidden=True,
+        help=f"{what} are not available yet",
+    )
+    for name, what in _NOT_YET.items()
+)
+
 FLAGS: tuple[Flag, ...] = (
+    *NOT_YET_FLAGS,
     Flag(name="add-host", kind="stringArray", help="Add a custom host-to-IP mapping (host:ip)", metavar="strings"),
     Flag(name="cap-add", kind="strings", help="Add capabilities to the container"),
     Flag(name="cap-drop", kind="strings", help="Drop capabilities from the container"),
@@ -38,7 +68,7 @@ FLAGS: tuple[Flag, ...] = (
         help="Connect a container to a network: none, host, container:X, ns:PATH",
         aliases=("net",),
     ),
-    Flag(name="no-hosts", kind="bool", help="Do not create /etc/hosts within the container", hidden=True),
+    Flag(name="no-hosts", kind="bool", help="Do not create /etc/hosts within the container, instead use the image's"),
     Flag(name="pid", help="PID namespace to use"),
     Flag(name="pod", help="Run container in an existing pod, or in new:NAME"),
     Flag(name="pod-id-file", help="Read the pod ID from the file"),
@@ -72,8 +102,16 @@ _MODES = ("cgroupns", "ipc", "pid", "uts")
 _UNITS = {"b": 1, "k": 1024, "m": 1024**2, "g": 1024**3, "": 1}
 
 
+def refuse_not_yet(options: Parsed) -> None:
+    """Raise InvalidSpec for the first flag that pypod does not have yet."""
+    for name, what in _NOT_YET.items():
+        if options.changed(name):
+            raise InvalidSpec(f"--{name}", f"--{name}: {what} are not available yet")
+
+
 def container_options(options: Parsed) -> tuple[ContainerOptions, list[str]]:
     """Return the library's options and the command of a container. Raises InvalidSpec."""
+    refuse_not_yet(options)
     words = list(options.positionals)
     found: ContainerOptions = {}
     if not options["rootfs"]:
@@ -108,7 +146,7 @@ def container_options(options: Parsed) -> tuple[ContainerOptions, list[str]]:
     found["environment"] = environment(options["env"], options["env-file"])
     found["labels"] = _labels(options["label"], options["label-file"])
     found["sysctls"] = _pairs(options["sysctl"], "--sysctl")
-    found["add_hosts"] = options["add-host"]
+    found["add_hosts"], found["no_hosts"] = options["add-host"], options["no-hosts"]
     found["cap_add"], found["cap_drop"] = options["cap-add"], options["cap-drop"]
     found["groups"] = options["group-add"]
     found["security_opt"] = options["security-opt"]
@@ -155,7 +193,9 @@ def environment(entries: Sequence[str], files: Sequence[str]) -> dict[str, str]:
     lines = [line for path in files for line in _lines(path, "--env-file")]
     for entry in [*lines, *entries]:
         name, separator, value = entry.partition("=")
-        if not name or any(c.isspace() for c in name):
+        if not entry:
+            continue
+        if not name:
             raise InvalidSpec("--env", f"invalid environment variable {entry!r}")
         if separator:
             found[name] = value

@@ -36,6 +36,7 @@ EXEC = Command(
 def run_exec(options: Parsed, root: str | None) -> int:
     """Carry out ``pypod exec``."""
     from pypod.cli.creation import environment
+    from pypod.cli.run import warn_without_terminal
     from pypod.cli.streaming import follow_command
     from pypod.cli.terminal import parse_detach_keys
     from pypod.engine import exec as execution
@@ -43,6 +44,7 @@ def run_exec(options: Parsed, root: str | None) -> int:
     from pypod.engine.specs import check_environment, check_user
 
     keys = parse_detach_keys(options["detach-keys"])
+    warn_without_terminal(options)
     with Engine(root) as engine:
         container, command = _target(engine, options)
         spec = execution.ExecSpec(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pypod.cli import selection
-from pypod.cli.flags import Command, Flag
+from pypod.cli.flags import Command, Flag, UsageError
 from pypod.cli.selection import ALL, CIDFILE, FILTER, IGNORE, LATEST, TIME
 from pypod.errors import NotFound
 
@@ -71,23 +71,13 @@ def _timeout(options: Parsed) -> float | None:
     return float(options["time"]) if options.changed("time") else None
 
 
-def _as_given(options: Parsed, containers: list[Container]) -> dict[str, str]:
-    """Map ids to what the user wrote: podman prints that back."""
-    return {
-        one.id: next((word for word in options.positionals if word == one.name or one.id.startswith(word)), one.id)
-        for one in containers
-    }
-
-
 def run_stop(options: Parsed, root: str | None) -> int:
     """Carry out ``pypod stop``."""
     from pypod.engine.engine import Engine
 
     with Engine(root) as engine:
         found, problems = selection.containers(engine, options, id_flag="cidfile")
-        if options["all"]:
-            found = [one for one in found if one.state().running]
-        names = _as_given(options, found)
+        names = selection.as_given(options, found)
         return selection.each(found, problems, lambda one: one.stop(_timeout(options)), lambda one: names[one.id])
 
 
@@ -101,7 +91,8 @@ def run_restart(options: Parsed, root: str | None) -> int:
                 engine.containers.list(), [], lambda one: one.restart(_timeout(options)), lambda one: one.id
             )
         found, problems = selection.containers(engine, options, id_flag="cidfile")
-        return selection.each(found, problems, lambda one: one.restart(_timeout(options)), lambda one: one.id)
+        names = selection.as_given(options, found)
+        return selection.each(found, problems, lambda one: one.restart(_timeout(options)), lambda one: names[one.id])
 
 
 def run_kill(options: Parsed, root: str | None) -> int:
@@ -114,7 +105,7 @@ def run_kill(options: Parsed, root: str | None) -> int:
         found, problems = selection.containers(engine, options, id_flag="cidfile")
         if options["all"]:
             found = [one for one in found if one.state().running]
-        names = _as_given(options, found)
+        names = selection.as_given(options, found)
         return selection.each(found, problems, lambda one: one.kill(number), lambda one: names[one.id])
 
 
@@ -122,9 +113,12 @@ def run_rm(options: Parsed, root: str | None) -> int:
     """Carry out ``pypod rm``."""
     from pypod.engine.engine import Engine
 
+    if options.changed("time") and not options["force"]:
+        raise UsageError("pypod rm", "--force option must be specified to use the --time option")
+
     with Engine(root) as engine:
         found, problems = selection.containers(engine, options, id_flag="cidfile")
-        names = _as_given(options, found)
+        names = selection.as_given(options, found)
 
         def remove(one: Container) -> None:
             one.remove(force=options["force"], timeout=_timeout(options))

@@ -60,11 +60,14 @@ def run_logs(options: Parsed, root: str | None) -> int:
     if not options["latest"] and not names:
         raise UsageError("", "specify at least one container name or ID to log")
     now_ns = time_ns()
-    since, until = _moment(options, "since", now_ns), _moment(options, "until", now_ns)
+    since_ns, until_ns = _moment_ns(options, "since", now_ns), _moment_ns(options, "until", now_ns)
+    since, until = (_text(moment_ns) if moment_ns else "" for moment_ns in (since_ns, until_ns))
     with Engine(root) as engine:
         containers = [engine.containers.get(name) for name in names] if names else [_latest(engine)]
         # beyond the end nothing is to be waited for
-        follow = options["follow"] and (not until or until > _text(now_ns))
+        follow = options["follow"] and (not until_ns or until_ns > now_ns)
+        if follow and until_ns:
+            _end_in((until_ns - now_ns) / 1_000_000_000)
         tail = options["tail"] if options["tail"] >= 0 else None
         jobs = []
         for number, container in enumerate(containers):
@@ -99,17 +102,33 @@ def _prefix(container: Container, options: Parsed) -> str:
     return f"{container.name if options['names'] else container.id[:_SHORT]} "
 
 
-def _moment(options: Parsed, flag: str, now_ns: int) -> str:
-    """Return the moment that a flag names as it would stand in a log; empty when it is not given."""
+def _end_in(seconds: float) -> None:
+    """End the program then, whatever it waits for."""
+    import os
+    import signal
+    import sys
+
+    def end(*_: object) -> None:
+        sys.stdout.flush()
+        os._exit(0)
+
+    signal.signal(signal.SIGALRM, end)
+    signal.setitimer(signal.ITIMER_REAL, seconds)
+
+
+def _moment_ns(options: Parsed, flag: str, now_ns: int) -> int:
+    """Return the moment that a flag names, 0 when it is not given."""
     from pypod.cli.go.strconv import quote
     from pypod.cli.times import parse_moment_ns
 
     if not options[flag]:
-        return ""
+        return 0
     try:
-        return _text(parse_moment_ns(options[flag], now_ns))
+        moment_ns = parse_moment_ns(options[flag], now_ns, future=flag == "until")
+        _text(moment_ns)  # a calendar must know it
     except (ValueError, OverflowError) as error:
         raise InvalidSpec(f"--{flag}", f"parsing --{flag} {quote(options[flag])}: {error}") from error
+    return moment_ns
 
 
 def _text(moment_ns: int) -> str:

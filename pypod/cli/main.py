@@ -80,6 +80,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     """Run the program with ``argv`` (default: of this process) and exit with its code."""
     words = list(sys.argv[1:] if argv is None else argv)
     code = ENGINE_FAILED
+    _occupy_standard_streams()
     try:
         code = run(words)
         sys.stdout.flush()
@@ -89,20 +90,39 @@ def main(argv: Sequence[str] | None = None) -> None:
         code = 128 + 13
     except KeyboardInterrupt:
         code = INTERRUPTED
-    sys.stderr.flush()
+    except OSError as error:  # of our own output: what the engine does raises errors of ours
+        code = _tell(f"{error.filename or 'write /dev/stdout'}: {error.strerror}")
     os._exit(code)
+
+
+def _tell(message: str) -> int:
+    """Write an error to stderr, if that can be written; return the exit code."""
+    try:
+        sys.stderr.write(f"Error: {message}\n")
+        sys.stderr.flush()
+    except OSError:
+        pass
+    return ENGINE_FAILED
+
+
+def _occupy_standard_streams() -> None:
+    """Put /dev/null where a standard stream is closed: the next file to be opened would be taken for it."""
+    for fd in range(3):
+        try:
+            os.fstat(fd)
+        except OSError:
+            os.open(os.devnull, os.O_RDWR)  # takes the lowest number that is free: this one
+    sys.stdout = sys.stdout or open(1, "w", encoding="utf-8", closefd=False)  # noqa: SIM115
+    sys.stderr = sys.stderr or open(2, "w", encoding="utf-8", closefd=False)  # noqa: SIM115
 
 
 def run(words: list[str]) -> int:
     """Run one command line; return its exit code. Errors are told on stderr, as podman tells them."""
     try:
         return _dispatch(words)
-    except LaunchFailed as error:
-        print(f"Error: {error}", file=sys.stderr)
-        return error.exit_code if error.call == "execve" else ENGINE_FAILED
     except PypodError as error:
         print(f"Error: {error}", file=sys.stderr)
-        return ENGINE_FAILED
+        return error.exit_code if isinstance(error, LaunchFailed) else ENGINE_FAILED
 
 
 def _dispatch(words: list[str]) -> int:
@@ -129,6 +149,8 @@ def _dispatch(words: list[str]) -> int:
         print(f"pypod version {__version__}")
         return 0
     rest = list(parsed.positionals)
+    if rest[:1] == ["help"] and len(rest) > 1:  # `help run` is `run --help`
+        rest = [*rest[1:], "--help"]
     if not rest or rest[0] in _HELP:
         print(usage(top), end="")
         return 0
@@ -139,8 +161,10 @@ def _dispatch(words: list[str]) -> int:
         if not rest or rest[0] in _HELP:
             group = load(verbs[""])[0] if "" in verbs else CommandValue(path=path, summary=summary)
             commands = tuple((name, row[2]) for name, row in sorted(verbs.items()) if name)
+            if not rest:
+                raise UsageError(path, f"missing command '{path} COMMAND'\nTry '{path} --help' for more information")
             print(usage(group.replace(commands=commands)), end="")
-            return 0 if rest else ENGINE_FAILED
+            return 0
     name = rest.pop(0) if rest[0] in verbs or "" not in verbs else ""
     if name not in verbs:
         raise UsageError(path, f"unrecognized command `{path} {name}`\nTry '{path} --help' for more information")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pypod.cli.creation import NOT_YET_FLAGS, refuse_not_yet
 from pypod.cli.flags import Command, Flag
 
 TYPE_CHECKING = False
@@ -9,6 +10,7 @@ if TYPE_CHECKING:
     from pypod.cli.flags import Parsed
 
 POD_FLAGS: tuple[Flag, ...] = (
+    *NOT_YET_FLAGS,
     Flag(name="add-host", kind="strings", help="Add a custom host-to-IP mapping (host:ip)"),
     Flag(name="cgroup-parent", help="Set parent cgroup for the pod"),
     Flag(name="hostname", short="h", help="Set a hostname to the pod"),
@@ -48,6 +50,7 @@ def run_pod_create(options: Parsed, root: str | None) -> int:
     from pypod.engine.engine import Engine
     from pypod.errors import InvalidSpec
 
+    refuse_not_yet(options)
     name = options["name"] or (options.positionals[0] if options.positionals else "")
     if options["name"] and options.positionals:
         raise InvalidSpec("NAME", "cannot specify --name and NAME at the same time")
@@ -63,7 +66,7 @@ def run_pod_create(options: Parsed, root: str | None) -> int:
         infra = options["infra"]
         pod = engine.pods.create(
             name,
-            share=options["share"] if infra else "none",
+            share=options["share"] if infra or options.changed("share") else "none",
             infra=infra,
             infra_name=options["infra-name"],
             infra_command=options["infra-command"].split(),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pypod.cli import selection
-from pypod.cli.flags import Command, Flag
+from pypod.cli.flags import Command, Flag, UsageError
 from pypod.cli.selection import ALL, IGNORE, LATEST, POD_ID_FILE, TIME
 from pypod.errors import NotFound
 
@@ -110,6 +110,8 @@ def run_pod_kill(options: Parsed, root: str | None) -> int:
 def run_pod_rm(options: Parsed, root: str | None) -> int:
     """Carry out ``pypod pod rm``."""
     force = options["force"]
+    if options.changed("time") and not force:
+        raise UsageError("pypod pod rm", "--force option must be specified to use the --time option")
 
     def remove(pod: Pod) -> None:
         pod.remove(force=force, timeout=_timeout(options))

@@ -116,6 +116,8 @@ def _pod(engine: Engine, options: Parsed) -> tuple[str, str]:
         ref = read_id_file(options["pod-id-file"], "--pod-id-file")
     if not ref.startswith("new:"):
         return ref, ""
+    if ref == "new:":
+        raise InvalidSpec("--pod", "new pod name must be at least one character")
     pod = engine.pods.create(ref.removeprefix("new:"))
     return pod.id, pod.id
 
@@ -130,6 +132,7 @@ def run_run(options: Parsed, root: str | None) -> int:
     if detach and options.changed("detach-keys"):
         raise InvalidSpec("--detach-keys", "--detach and --detach-keys cannot be used together")
     keys = parse_detach_keys(options["detach-keys"])
+    warn_without_terminal(options)
     with Engine(root) as engine:
         container = create(engine, options)
         try:
@@ -142,6 +145,15 @@ def run_run(options: Parsed, root: str | None) -> int:
             print(container.id)
             return 0
         return follow(container, options, keys, offset=0, stdin=options["interactive"])
+
+
+def warn_without_terminal(options: Parsed) -> None:
+    """Say, as podman, that -it makes little sense when our input is no terminal."""
+    if options["tty"] and options["interactive"] and not sys.stdin.isatty():
+        print(
+            "WARN: The input device is not a TTY. The --tty and --interactive flags might not work properly",
+            file=sys.stderr,
+        )
 
 
 def follow(container: Container, options: Parsed, keys: bytes, *, offset: int, stdin: bool) -> int:

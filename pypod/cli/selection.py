@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 
 from pypod.cli.flags import Flag, UsageError
-from pypod.errors import NotFound, PypodError, WrongState
+from pypod.errors import InvalidSpec, NotFound, PypodError, WrongState
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -40,12 +40,26 @@ def containers(
     """
     names = _names(options, id_flag, filter_names=filter_names)
     if _flag(options, "filter"):
-        return [one for one in _filtered(engine, options["filter"]) if not names or _is_named(one, names)], []
+        found = _filtered(engine, options["filter"])
+        named = _find(names, engine.containers.get, options)[0]
+        return [one for one in found if not names or one in named], []
     if _flag(options, "all"):
         return list(engine.containers.list(all=True)), []
     if _flag(options, "latest"):
         return engine.containers.list(all=True)[-1:], []
     return _find(names, engine.containers.get, options)
+
+
+def as_given(options: Parsed, found: Sequence[Container]) -> dict[str, str]:
+    """Map ids to what the user wrote, a name or the beginning of an id: podman prints that back."""
+    names = {one.name for one in found}
+    prefixes = [word for word in options.positionals if word not in names]
+    return {
+        one.id: one.name
+        if one.name in options.positionals
+        else next((word for word in prefixes if one.id.startswith(word)), one.id)
+        for one in found
+    }
 
 
 def _filtered(engine: Engine, entries: Sequence[str]) -> list[Container]:
@@ -59,10 +73,6 @@ def _filtered(engine: Engine, entries: Sequence[str]) -> list[Container]:
     listing = Listing(engine, time_ns())
     wanted = {record.id for record, state in listed_containers(engine) if test(Row(record, state, listing))}
     return [one for one in engine.containers.list(all=True) if one.id in wanted]
-
-
-def _is_named(container: Container, names: Sequence[str]) -> bool:
-    return any(name and (name == container.name or container.id.startswith(name)) for name in names)
 
 
 def pods(engine: Engine, options: Parsed, *, id_flag: str = "") -> tuple[list[Pod], list[PypodError]]:
@@ -83,6 +93,10 @@ def _names(options: Parsed, id_flag: str, *, filter_names: bool = False) -> list
     from pypod.cli.creation import read_id_file
 
     names = list(options.positionals)
+    if "" in names:
+        raise InvalidSpec("NAME", "name or ID cannot be empty: invalid argument")
+    if _flag(options, "all") and _flag(options, "latest"):
+        raise UsageError("", "--all and --latest cannot be used together")
     if id_flag:
         names += [read_id_file(path, f"--{id_flag}") for path in options[id_flag]]
     chosen = any(_flag(options, flag) for flag in ("all", "latest", "filter"))
@@ -126,6 +140,8 @@ def each(
     With ``removal`` the code is podman's for rm: 1 when the only failures are missing names, 2 when one is running.
     """
     failures = list(problems)
+    if failures and not removal:  # as podman: with a name that is none nothing is done
+        found = ()
     for one in found:
         try:
             action(one)

@@ -35,23 +35,22 @@ def run_start(options: Parsed, root: str | None) -> int:
     from pypod.errors import InvalidSpec
 
     attach = options["attach"] or options["interactive"]
+    if options.changed("sig-proxy") and options["sig-proxy"] and not options["attach"]:
+        raise InvalidSpec("--sig-proxy", "you cannot use sig-proxy without --attach: invalid argument")
     with Engine(root) as engine:
         found, problems = selection.containers(engine, options, filter_names=True)
         if options["all"]:
             found = [one for one in found if not one.state().running]
         if not attach:
-            by_id = {one.id: one for one in found}
-            names = {i: _as_given(options, one) for i, one in by_id.items()}
+            names = selection.as_given(options, found)
             return selection.each(found, problems, lambda one: one.start(), lambda one: names[one.id])
         if problems:
             raise problems[0]
         if len(found) != 1:
             raise InvalidSpec("--attach", "you cannot start and attach multiple containers at once")
+        if not options["attach"]:
+            print(selection.as_given(options, found)[found[0].id], flush=True)
         return _start_attached(found[0], options)
-
-
-def _as_given(options: Parsed, container: Container) -> str:
-    return next((w for w in options.positionals if w == container.name or container.id.startswith(w)), container.id)
 
 
 def _start_attached(container: Container, options: Parsed) -> int:

@@ -65,7 +65,10 @@ def proxied_signals() -> tuple[int, ...]:
 
 
 def write_all(fd: int, data: bytes) -> None:
-    """Write everything, also to a descriptor that somebody made non-blocking."""
+    """Write everything, also to a descriptor that somebody made non-blocking.
+
+    Raises BrokenPipeError, and SystemFailure when it cannot be written for another reason.
+    """
     while data:
         try:
             data = data[os.write(fd, data) :]
@@ -73,6 +76,13 @@ def write_all(fd: int, data: bytes) -> None:
             import select
 
             select.select([], [fd], [])
+        except BrokenPipeError:
+            raise
+        except OSError as error:
+            from pypod.errors import SystemFailure
+
+            where = "/dev/stderr" if fd == 2 else "/dev/stdout"
+            raise SystemFailure("write", error.errno or 0, f"write {where}: {error.strerror}") from error
 
 
 def follow_container(
@@ -91,51 +101,68 @@ def follow_container(
 
     numbers = proxied_signals() if sig_proxy else ()
     scanner = DetachScanner(detach_keys if terminal else b"")
-    with Signals(numbers) as signals, RawMode(0, wanted=terminal and stdin):
-        poll = select.poll()
-        poll.register(signals.fd, select.POLLIN)
-        if attachment is not None:
-            poll.register(attachment.fileno(), select.POLLIN)
-            if stdin:
-                poll.register(0, select.POLLIN)
-            if terminal:
-                attachment.resize(*size(0))
-        while attachment is not None:
-            _show(reader)
-            for fd, event in poll.poll():
-                if fd == signals.fd:
-                    for number in signals.arrived():
-                        _pass_signal(container, attachment, number, signal.SIGWINCH, terminal=terminal)
-                elif fd == attachment.fileno():
-                    if event & select.POLLOUT:
-                        attachment.flush()
-                    if event & ~select.POLLOUT and not attachment.heard():
-                        _show(reader)
-                        return False
-                    if event & select.POLLOUT and not attachment.pending:
-                        poll.modify(fd, select.POLLIN)
-                        poll.register(0, select.POLLIN)
-                elif _type(attachment, scanner, poll):
-                    return True
-        _show(reader)
+    with RawMode(0, wanted=terminal, keys=stdin):
+        with Signals(numbers) as signals:
+            poll = select.poll()
+            poll.register(signals.fd, select.POLLIN)
+            if attachment is not None:
+                poll.register(attachment.fileno(), select.POLLIN)
+                if stdin:
+                    poll.register(0, select.POLLIN)
+                if terminal:
+                    attachment.resize(*size(0))
+            while attachment is not None:
+                # A block at a time: a container that writes as fast as we read must not keep us from all else.
+                more = _show(reader)
+                ended = False
+                for fd, event in poll.poll(0 if more else None):
+                    if fd == signals.fd:
+                        for number in signals.arrived():
+                            _pass_signal(container, attachment, number, signal.SIGWINCH, terminal=terminal)
+                    elif fd == attachment.fileno():
+                        ended = not _hear(attachment, event, poll)
+                    elif _type(attachment, scanner, poll):
+                        return True
+                if ended:
+                    break
+        # What it left in the log has an end: signals are for us again.
+        while _show(reader):
+            pass
     return False
 
 
-def _show(reader: LogReader) -> None:
-    batch: dict[str, list[bytes]] = {}
-    last = ""
-    for piece in reader.pieces():
-        if piece.stream != last and batch:
-            _flush(batch)
-        last = piece.stream
-        batch.setdefault(piece.stream, []).append(piece.data)
-    _flush(batch)
+def _hear(attachment: Attachment, event: int, poll: select.poll) -> bool:
+    """Take what a monitor said, and give it what it takes now; return False when it has ended."""
+    import select
+
+    if event & select.POLLOUT:
+        attachment.flush()
+    if event & ~select.POLLOUT and not attachment.heard():
+        return False
+    if event & select.POLLOUT and not attachment.pending:
+        poll.modify(attachment.fileno(), select.POLLIN)
+        poll.register(0, select.POLLIN)
+    return True
 
 
-def _flush(batch: dict[str, list[bytes]]) -> None:
-    for stream, data in batch.items():
-        write_all(2 if stream == "stderr" else 1, b"".join(data))
-    batch.clear()
+def _show(reader: LogReader) -> bool:
+    """Show the next block of the log; return False at its present end."""
+    pieces = reader.some()
+    batch: list[bytes] = []
+    stream = ""
+    for piece in pieces or ():
+        if piece.stream != stream:
+            _flush(stream, batch)
+        stream = piece.stream
+        batch.append(piece.data)
+    _flush(stream, batch)
+    return pieces is not None
+
+
+def _flush(stream: str, batch: list[bytes]) -> None:
+    if batch:
+        write_all(2 if stream == "stderr" else 1, b"".join(batch))
+        batch.clear()
 
 
 def _pass_signal(container: Container, attachment: Attachment, number: int, winch: int, *, terminal: bool) -> None:

@@ -55,11 +55,15 @@ class DetachScanner:
 
 
 class RawMode:
-    """Inside the block the terminal ``fd`` passes every key on as it is; nothing happens when it is no terminal."""
+    """Inside the block the terminal ``fd`` shows what is written as it is, and with ``keys`` passes every key on.
 
-    def __init__(self, fd: int, *, wanted: bool) -> None:
+    Without ``keys`` those that send signals still do. Nothing happens when ``fd`` is no terminal.
+    """
+
+    def __init__(self, fd: int, *, wanted: bool, keys: bool = True) -> None:
         self._fd = fd
         self._wanted = wanted and os.isatty(fd)
+        self._keys = keys
         self._before: list[Any] = []
 
     def __enter__(self) -> None:
@@ -70,6 +74,10 @@ class RawMode:
 
         self._before = termios.tcgetattr(self._fd)
         tty.setraw(self._fd, termios.TCSADRAIN)
+        if not self._keys:
+            mode = termios.tcgetattr(self._fd)
+            mode[tty.LFLAG] |= termios.ISIG
+            termios.tcsetattr(self._fd, termios.TCSADRAIN, mode)
 
     def __exit__(self, *_: object) -> None:
         if self._before:

@@ -48,8 +48,10 @@ def parse_duration_ns(text: str) -> int:
     return sign * total
 
 
-def parse_moment_ns(text: str, now_ns: int) -> int:
+def parse_moment_ns(text: str, now_ns: int, *, future: bool = False) -> int:
     """Read a moment as nanoseconds since the epoch: a Unix timestamp, a date, or a duration before now.
+
+    With ``future`` a duration counts from now on: podman's --until=1h ends in an hour.
 
     Dates are those of podman-logs(1), in local time unless they name a zone. Raises ValueError.
     """
@@ -59,9 +61,10 @@ def parse_moment_ns(text: str, now_ns: int) -> int:
     if len(text) >= len(_DATE) and _fits(text[: len(_DATE)], _DATE):
         return _date(text)
     try:
-        return now_ns - parse_duration_ns(text)
+        duration_ns = parse_duration_ns(text)
     except ValueError:
         raise ValueError("unable to interpret time value") from None
+    return now_ns + duration_ns if future else now_ns - duration_ns
 
 
 def _timestamp(text: str) -> int | None:

@@ -106,15 +106,20 @@ def _connect(directory: str, name: str) -> socket:
     import _socket
 
     channel = _socket.socket(_socket.AF_UNIX, _socket.SOCK_STREAM | _socket.SOCK_CLOEXEC)
-    # by descriptor: the path may be longer than the 108 bytes an address has
-    fd = os.open(directory, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
+    fd = -1
     try:
+        # by descriptor: the path may be longer than the 108 bytes an address has
+        fd = os.open(directory, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
         channel.connect(f"/proc/self/fd/{fd}/attach")
     except (FileNotFoundError, ConnectionRefusedError) as error:
         channel.close()
         raise WrongState(
-            name, "exited", f"container {name} has no monitor to attach to: it ended or was killed"
+            name, "exited", f"container {name} has no monitor to attach to: it never ran, ended or was killed"
         ) from error
+    except BaseException:
+        channel.close()
+        raise
     finally:
-        os.close(fd)
+        if fd >= 0:
+            os.close(fd)
     return channel

@@ -9,7 +9,7 @@ from pypod.engine import exec as execution
 from pypod.engine import observe, starting, stopping
 from pypod.engine.boundary import Boundary
 from pypod.engine.names import under_free_name
-from pypod.errors import DeadlineExceeded, NoSuchContainer, WrongState
+from pypod.errors import DeadlineExceeded, InvalidSpec, NoSuchContainer, WrongState
 from pypod.kernel import pidfd
 from pypod.kernel.abi import SIGKILL, signal_number
 from pypod.model import ids
@@ -127,6 +127,8 @@ class Container:
 
         Its whole cgroup is gone afterwards. Nothing happens when it does not run.
         """
+        if timeout is not None and timeout < 0:
+            raise InvalidSpec("timeout", f"a timeout is not negative: {timeout:g}")
         record = self.record()
         if record.kind == records.INFRA:
             self._engine.pods.get(record.pod_id).stop_infra()
@@ -135,7 +137,10 @@ class Container:
             stopping.stop(self._engine, record, timeout)
 
     def restart(self, timeout: float | None = None) -> None:
-        """Stop and start it."""
+        """Stop and start it. Raises PodBroken, with nothing stopped, when it could not be started again."""
+        record = self.record()
+        if record.pod_id and record.kind == records.CONTAINER:
+            starting.require_startable(self._engine, record)
         self.stop(timeout)
         self.start()
 
@@ -194,7 +199,7 @@ class Container:
         self.record()
         reader = logs.LogReader(f"{self.directory}/ctr.log")
         try:
-            if tail is not None:
+            if tail is not None and tail >= 0:  # podman's --tail -1 is all of it
                 reader.skip_to_last(tail)
             if follow:
                 yield from logs.follow(reader, self._wait_for_output)

@@ -55,7 +55,8 @@ class ExecResult(Value):
 class Process:
     """A command that runs in a container: a stream of its output, its input, and its exit code.
 
-    Iterating yields (stream, bytes), stream being ``stdout`` or ``stderr``, until both have ended.
+    Iterating yields (stream, bytes), stream being ``stdout`` or ``stderr``, until both have ended. As a context manager
+    it ends with the block: a command that still runs there is killed.
     """
 
     def __init__(self, launched: launcher.Launched, pipes: tuple[int, int, int]) -> None:
@@ -144,7 +145,12 @@ class Process:
         return self
 
     def __exit__(self, *_: object) -> None:
-        self.close()
+        try:
+            if self._exit_code is None:
+                self.kill()
+                self.wait()
+        finally:
+            self.close()
 
     def __del__(self) -> None:
         self.close()
@@ -269,6 +275,9 @@ def run(
             process.kill()
             process.wait()
             raise DeadlineExceeded(f"exec {spec.command[0]}", timeout_s or 0) from None
+        except BaseException:  # control-C: nobody would ever hear of the command again
+            process.kill()
+            raise
     return ExecResult(exit_code=code, stdout=b"".join(chunks["stdout"]), stderr=b"".join(chunks["stderr"]))
 
 
@@ -315,5 +324,12 @@ def _feed(process: Process, poll: object, view: memoryview, *, broken: bool) -> 
 
 
 def arguments(command: Sequence[str] | str) -> tuple[str, ...]:
-    """Return a command line as a tuple; a single string is a program without arguments."""
-    return (command,) if isinstance(command, str) else tuple(command)
+    """Return a command line as a tuple; a single string is a program without arguments. Raises InvalidSpec."""
+    from pypod.errors import InvalidSpec
+
+    words = (command,) if isinstance(command, str) else tuple(command)
+    if not words:
+        raise InvalidSpec("command", "must provide a non-empty command to start an exec session: invalid argument")
+    if any("\0" in word for word in words):
+        raise InvalidSpec("command", "an argument must not hold a NUL byte")
+    return words

@@ -9,7 +9,7 @@ from pypod.engine import effects, files, groups, observe
 from pypod.engine.boundary import Boundary
 from pypod.errors import PodBroken
 from pypod.kernel import pidfd
-from pypod.kernel.abi import SIGKILL, SIGTERM
+from pypod.kernel.abi import SIGINT, SIGKILL, SIGTERM
 from pypod.model.ids import HOSTNAME_LIMIT
 from pypod.runtime import launcher
 from pypod.runtime.compiler import Surroundings, infra_ops, plan
@@ -37,19 +37,7 @@ def start(engine: Engine, record: PodRecord) -> None:
     if observe.container_state(directory, engine.boot_id).running:
         _files(engine, record, records.find_container(engine.database, record.infra_id)).perform()
         return
-    alive = [
-        member.name
-        for member in records.all_containers(engine.database, pod_id=record.id)
-        if member.id != record.infra_id
-        and observe.container_state(engine.layout.container(member.id), engine.boot_id).running
-    ]
-    if alive:
-        raise PodBroken(
-            record.name,
-            "Broken",
-            f"the infra container of pod {record.name} is gone and its namespaces live on in {', '.join(alive)} only",
-            hint=f"pypod pod restart {record.name} stops them and makes the pod anew",
-        )
+    require_no_members(engine, record)
     with (
         Boundary(f"start pod {record.name}"),
         launcher.Launching(engine.programs.executable("launch"), "pypod-launch") as launching,
@@ -62,6 +50,23 @@ def start(engine: Engine, record: PodRecord) -> None:
             stop(engine, record)  # it may have come up before its files failed
             engine.cgroups.remove(infra.cgroup)
             raise
+
+
+def require_no_members(engine: Engine, record: PodRecord, but: str = "") -> None:
+    """Raise PodBroken while members of an earlier infra live, not counting the one with the id ``but``."""
+    alive = [
+        member.name
+        for member in records.all_containers(engine.database, pod_id=record.id)
+        if member.id not in (record.infra_id, but)
+        and observe.container_state(engine.layout.container(member.id), engine.boot_id).running
+    ]
+    if alive:
+        raise PodBroken(
+            record.name,
+            "Broken",
+            f"the infra container of pod {record.name} is gone and its namespaces live on in {', '.join(alive)} only",
+            hint=f"pypod pod restart {record.name} stops them and makes the pod anew",
+        )
 
 
 def preparations(engine: Engine, infra: ContainerRecord) -> list[effects.Effect]:
@@ -114,6 +119,26 @@ def infra_plan(engine: Engine, record: PodRecord, infra: ContainerRecord) -> Pla
         host_net=spec.net == "host",
     )
     return plan(settings, ops)
+
+
+def kill(engine: Engine, record: PodRecord, number: int) -> bool:
+    """Send a signal to the infra and record its end if that is one; the caller holds the pod's lock.
+
+    Returns whether it ran.
+    """
+    directory = engine.layout.container(record.infra_id)
+    state = observe.container_state(directory, engine.boot_id)
+    fd = pidfd.open_process(state.pid, state.start_time) if state.running else None
+    if fd is None:
+        return False
+    try:
+        pidfd.send_signal(fd, number)
+        # its own program leaves on TERM and INT; one of the user's, on whatever it likes
+        if pidfd.wait(fd, _STOP_TIMEOUT_S if number in (SIGKILL, SIGTERM, SIGINT) else 0):
+            observe.record_exit(directory, number if number == SIGKILL else 0, time.time_ns())
+    finally:
+        os.close(fd)
+    return True
 
 
 def stop(engine: Engine, record: PodRecord) -> None:

@@ -52,16 +52,18 @@ class LogReader:
         return True
 
     def pieces(self) -> Iterator[Piece]:
-        """Yield the whole lines between here and the present end of the log."""
-        if not self._open():
-            return
-        while data := os.pread(self._fd, _CHUNK_BYTES, self._offset):
-            self._offset += len(data)
-            *lines, self._rest = (self._rest + data).split(b"\n")
-            for line in lines:
-                piece = parse_line(line)
-                if piece is not None:
-                    yield piece
+        """Yield the whole lines between here and the present end of the log, wherever that is by then."""
+        while (some := self.some()) is not None:
+            yield from some
+
+    def some(self) -> list[Piece] | None:
+        """Return the whole lines of the next block of the log, None at its present end."""
+        data = os.pread(self._fd, _CHUNK_BYTES, self._offset) if self._open() else b""
+        if not data:
+            return None
+        self._offset += len(data)
+        *lines, self._rest = (self._rest + data).split(b"\n")
+        return [piece for piece in map(parse_line, lines) if piece is not None]
 
     def skip_to_last(self, count: int) -> None:
         """Go to where the last ``count`` lines begin; a line that was written in parts counts once.

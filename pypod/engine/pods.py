@@ -10,11 +10,11 @@ from pypod.engine.containers import Container, current_owner
 from pypod.engine.engine import require_root
 from pypod.engine.locks import Lock
 from pypod.engine.names import under_free_name
-from pypod.errors import InvalidSpec, NoSuchPod, StoreError, WrongState
+from pypod.errors import InvalidSpec, NoSuchPod, PodBroken, StoreError, WrongState
 from pypod.kernel.abi import SIGKILL, signal_number
 from pypod.model import ids
 from pypod.model.namespace import DEFAULT_SHARE, parse_mode, parse_share
-from pypod.model.pod import PodSpec, pod_status
+from pypod.model.pod import BROKEN, PodSpec, pod_status
 from pypod.model.value import Value
 from pypod.store import records
 
@@ -128,9 +128,19 @@ class Pod:
         return Container(self._engine, record.id, record.name)
 
     def start(self) -> None:
-        """Start the infra and every member. Raises PodBroken when the infra is gone while members live."""
+        """Start the infra and every member. Raises PodBroken when the infra is gone while members live.
+
+        A pod that has neither raises WrongState.
+        """
         self.start_infra()
-        for member in self._members():
+        members = self._members()
+        if not members and not self.record().infra_id:
+            raise WrongState(
+                self._name,
+                self.status,
+                f"no containers in pod {self.id} have no dependencies, cannot start pod: no such container",
+            )
+        for member in members:
             starting.start(self._engine, member)
 
     def start_infra(self) -> None:
@@ -165,13 +175,17 @@ class Pod:
         self.start()
 
     def kill(self, signal: str | int = SIGKILL) -> None:
-        """Send a signal to the first process of every running member. Raises WrongState when none runs."""
+        """Send a signal to the infra and to the first process of every member. Raises WrongState when none runs."""
         number = signal_number(signal)
         hit = False
         for member in self._members():
             if self._container_state(member.id).running:
                 stopping.kill(self._engine, member, number)
                 hit = True
+        record = self.record()
+        if record.infra_id:
+            with Boundary(f"kill pod {self._name}"), Lock(self._engine.layout.pod(self.id)):
+                hit = infra.kill(self._engine, record, number) or hit
         if not hit:
             raise WrongState(self._name, self.status, f"no running containers in pod {self._name}")
 
@@ -242,7 +256,15 @@ class Pod:
         for kind in kinds:
             if kind not in shared:
                 raise InvalidSpec("kinds", f"pod {self._name} does not share its {kind} namespace")
-        return enter(self._name, self._container_state(infra_id), kinds)
+        state = self._container_state(infra_id)
+        if not state.running and self.status == BROKEN:
+            raise PodBroken(
+                self._name,
+                BROKEN,
+                f"the infra container of pod {self._name} is gone: its namespaces cannot be entered",
+                hint=f"pypod pod restart {self._name} makes them anew",
+            )
+        return enter(self._name, state, kinds)
 
     def namespaces(self) -> dict[str, dict[str, int]]:
         """Return who is in which namespace: kind -> name of infra or member -> inode. Only running ones are there."""
@@ -327,7 +349,11 @@ class Pods:
         """
         from pypod.engine import specs
 
+        if not infra and share is DEFAULT_SHARE:
+            share = ()
         kinds = parse_share(share if isinstance(share, str) else ",".join(share))
+        if kinds and not infra:
+            raise InvalidSpec("--share", f"cannot set share({','.join(kinds)}) namespaces without an infra container")
         mode = parse_mode("net", network or "private")
         if mode.mode not in ("private", "host"):
             raise InvalidSpec("--network", f"a pod's network cannot be {network!r}", hint="use none or host")

@@ -32,6 +32,7 @@ if TYPE_CHECKING:
         groups: Sequence[str]
         hostname: str
         add_hosts: Sequence[str]
+        no_hosts: bool
         cap_add: Sequence[str]
         cap_drop: Sequence[str]
         privileged: bool
@@ -65,6 +66,7 @@ if TYPE_CHECKING:
         no_new_privileges: bool
         masks: tuple[str, ...]
         unmasks: tuple[str, ...]
+        proc_options: tuple[str, ...]
 
 
 _MODE_OPTIONS = {"net": "network", "pid": "pid", "ipc": "ipc", "uts": "uts", "cgroup": "cgroupns"}
@@ -74,10 +76,45 @@ _IPC_SYSCTLS = frozenset(
 )
 
 
+# The options whose value is a list: a text in its place would be taken for a list of letters.
+_LISTS = (
+    *("entrypoint", "groups", "add_hosts", "cap_add", "cap_drop", "security_opt", "volumes", "mounts", "tmpfs"),
+    "ulimits",
+)
+_MAPPINGS = ("environment", "sysctls", "labels")
+_OPTIONS = frozenset(
+    (
+        *(*_LISTS, *_MAPPINGS, *_MODE_OPTIONS.values()),
+        *("name", "rootfs", "overlay", "working_directory", "user", "hostname", "no_hosts", "privileged"),
+        *("read_only", "init", "stop_signal", "stop_timeout", "shm_size", "interactive", "terminal", "remove"),
+        *("cgroup_parent", "umask"),
+    )
+)
+
+
+def check_options(options: Mapping[str, object]) -> None:
+    """Raise TypeError for an option there is none of, and InvalidSpec for one that is no list where it must be."""
+    unknown = options.keys() - _OPTIONS
+    if unknown:
+        raise TypeError(f"{min(unknown)!r} is not an option of a container")
+    for name in _LISTS:
+        if isinstance(options.get(name), str | bytes):
+            raise InvalidSpec(name, f"{name} must be a list of texts, not {options[name]!r}")
+    for name in _MAPPINGS:
+        if name in options and not hasattr(options[name], "items"):
+            raise InvalidSpec(name, f"{name} must be a mapping, not {options[name]!r}")
+
+
 def container_spec(
-    command: Sequence[str], options: ContainerOptions, *, name: str, pod_id: str = "", pod: PodSpec | None = None
+    command: Sequence[str] | str,
+    options: ContainerOptions,
+    *,
+    name: str,
+    pod_id: str = "",
+    pod: PodSpec | None = None,
 ) -> ContainerSpec:
     """Return the specification of a container; raise InvalidSpec naming the argument that is wrong."""
+    check_options(options)
     modes = _modes(options, pod)
     privileged = options.get("privileged", False)
     security = _security_options(options.get("security_opt", ()))
@@ -85,6 +122,8 @@ def container_spec(
     sysctls = tuple(sorted(options.get("sysctls", {}).items()))
     check_sysctls(sysctls, net=modes["net"] == PRIVATE, ipc=modes["ipc"] == PRIVATE)
     add_hosts = check_add_hosts(options.get("add_hosts", ()))
+    if add_hosts and options.get("no_hosts"):
+        raise InvalidSpec("--no-hosts", "--no-hosts and --add-host cannot be set together")
     if add_hosts and pod is not None and modes["net"] == POD:
         raise InvalidSpec(
             "--add-host",
@@ -92,7 +131,7 @@ def container_spec(
         )
     return ContainerSpec(
         name=name,
-        command=tuple(command),
+        command=(command,) if isinstance(command, str) else tuple(command),
         entrypoint=tuple(options.get("entrypoint", ())),
         rootfs=rootfs_path(options.get("rootfs", "")),
         overlay=options.get("overlay", True),
@@ -103,6 +142,7 @@ def container_spec(
         groups=tuple(options.get("groups", ())),
         hostname=options.get("hostname", ""),
         add_hosts=add_hosts,
+        no_hosts=options.get("no_hosts", False),
         capabilities=_capabilities(base, options.get("cap_add", ()), options.get("cap_drop", ())),
         added_capabilities=merge((), options.get("cap_add", ()), ()),
         privileged=privileged,
@@ -112,6 +152,7 @@ def container_spec(
         pid=modes["pid"],
         ipc=modes["ipc"],
         uts=modes["uts"],
+        no_shm=options.get("ipc") == "none",
         cgroup=modes["cgroup"],
         user_namespace=POD if pod is not None and pod.infra and "user" in pod.share else Mode(mode="host"),
         init=options.get("init", False),
@@ -186,8 +227,14 @@ def _security_options(words: Sequence[str]) -> SecurityOptions:
             fields["masks"] = tuple(value.split(":"))
         elif key == "unmask" and value:
             fields["unmasks"] = tuple(value.split(":"))
-        elif key not in ("label", "apparmor", "proc-opts"):
-            raise InvalidSpec("--security-opt", f"invalid --security-opt 2: {word!r}")
+        elif key == "proc-opts" and value:
+            fields["proc_options"] = tuple(value.split(","))
+        elif key == "apparmor" and value != "unconfined":
+            raise InvalidSpec(
+                "--security-opt", f'apparmor profile "{value}" specified, but Apparmor is not enabled on this system'
+            )
+        elif key not in ("label", "apparmor"):
+            raise InvalidSpec("--security-opt", f"invalid --security-opt 1: {word!r}")
     return fields
 
 
@@ -212,15 +259,15 @@ def check_environment(environment: Mapping[str, str]) -> tuple[tuple[str, str], 
 
 def check_user(user: str) -> str:
     """Return ``user`` unless it could be read as another one: no spaces or signs, ids below 2^32 - 1."""
-    for part in user.split(":") if user else ():
+    for part in filter(None, user.split(":")):  # one may be left out
         number = part.lstrip("+-")
-        if not part or part != part.strip() or any(c.isspace() or c == "\0" for c in part):
+        if part != part.strip() or any(c.isspace() or c == "\0" for c in part):
             raise InvalidSpec("--user", f"invalid user {user!r}")
         if number.isascii() and number.isdigit() and (part[0] in "+-" or int(number) >= 2**32 - 1):
             raise InvalidSpec("--user", f"invalid user {user!r}: ids go from 0 to {2**32 - 2}")
     if user.count(":") > 1:
         raise InvalidSpec("--user", f"invalid user {user!r}: at most one colon")
-    return user
+    return user.removesuffix(":")
 
 
 def check_add_hosts(entries: Sequence[str]) -> tuple[str, ...]:
@@ -255,10 +302,11 @@ def check_sysctls(sysctls: Sequence[tuple[str, str]], *, net: bool, ipc: bool) -
 
 
 def _mounts(options: ContainerOptions) -> tuple[Mount, ...]:
+    tmpfs = {mount.target: mount for mount in map(parse_tmpfs, options.get("tmpfs", ()))}  # the last one counts
     mounts = [
         *(parse_volume(text) for text in options.get("volumes", ())),
         *options.get("mounts", ()),
-        *(parse_tmpfs(text) for text in options.get("tmpfs", ())),
+        *tmpfs.values(),
     ]
     seen = set()
     for mount in mounts:

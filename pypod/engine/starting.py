@@ -57,6 +57,15 @@ def start(engine: Engine, record: ContainerRecord, terminal: Terminal | None = N
         _start_locked(engine, record, None, terminal, attended=attended)
 
 
+def require_startable(engine: Engine, record: ContainerRecord) -> None:
+    """Raise PodBroken when a member could not be started were it stopped now."""
+    from pypod.engine import infra
+
+    pod = records.find_pod(engine.database, record.pod_id)
+    if pod.infra_id and not infra.is_ready(engine, pod):
+        infra.require_no_members(engine, pod, but=record.id)
+
+
 def _start_member(engine: Engine, record: ContainerRecord, terminal: Terminal | None, *, attended: bool) -> None:
     from pypod.engine import infra
 
@@ -139,7 +148,7 @@ def hostname_of(record: ContainerRecord, spec: ContainerSpec, pod: PodRecord | N
     """Return the hostname a container has: its pod's, the host's, or its own."""
     if spec.uts == POD and pod is not None:
         return records.pod_spec(pod).hostname or pod.name
-    if spec.uts.mode == "host":
+    if spec.uts.mode == "host" or (spec.net.mode == "host" and not spec.hostname):
         return os.uname().nodename
     return spec.hostname or short(record.id)
 

@@ -39,6 +39,7 @@ class ContainerSpec(Value):
     groups: tuple[str, ...] = ()
     hostname: str = ""
     add_hosts: tuple[str, ...] = ()
+    no_hosts: bool = False
     capabilities: tuple[str, ...] = ()
     added_capabilities: tuple[str, ...] = ()
     privileged: bool = False
@@ -46,6 +47,7 @@ class ContainerSpec(Value):
     no_new_privileges: bool = False
     masks: tuple[str, ...] = ()
     unmasks: tuple[str, ...] = ()
+    proc_options: tuple[str, ...] = ()
     mounts: tuple[Mount, ...] = ()
     read_only: bool = False
     net: Mode = PRIVATE
@@ -53,6 +55,7 @@ class ContainerSpec(Value):
     ipc: Mode = PRIVATE
     uts: Mode = PRIVATE
     cgroup: Mode = PRIVATE
+    no_shm: bool = False
     user_namespace: Mode = Mode(mode="host")
     init: bool = False
     ulimits: tuple[Ulimit, ...] = ()

@@ -68,6 +68,8 @@ def _flags(words: list[str], argument: str) -> dict[str, object]:
             fields["propagation"] = word
         elif word in ("z", "Z"):
             continue  # SELinux labels: nothing to do where there is none, as in podman
+        elif word in ("O", "U", "copy", "nocopy") or word.startswith(("upperdir=", "workdir=", "idmap")):
+            raise InvalidSpec(argument, f"mount option {word!r} is not available yet")
         else:
             raise InvalidSpec(argument, f"invalid mount option {word!r}")
     return fields
@@ -78,6 +80,10 @@ def parse_volume(text: str, argument: str = "--volume") -> Mount:
     parts = text.split(":")
     if len(parts) not in (2, 3) or not all(parts[:2]):
         raise InvalidSpec(argument, f"incorrect volume format {text!r}, should be host-dir:ctr-dir[:option]")
+    if parts[0].startswith("."):  # a path, as podman reads it; anything else is a volume's name
+        import os
+
+        parts[0] = os.path.abspath(parts[0])
     if not parts[0].startswith("/"):
         raise InvalidSpec(
             argument,

@@ -45,6 +45,8 @@ def parse_mode(kind: str, text: str) -> Mode:
     """Read ``host``, ``container:NAME`` or ``ns:PATH``; raise InvalidSpec naming the flag of ``kind``."""
     mode, colon, target = text.partition(":")
     needs_target = mode in ("container", "ns")
+    if needs_target and not target:
+        raise InvalidSpec(FLAGS[kind], f"namespace mode {mode} requires a value: container:NAME or ns:PATH")
     if mode not in _MODES[kind] or needs_target != bool(target) or (colon and not needs_target):
         hint = "bridge networks are not available yet: use none, host, container:ID or ns:PATH" if kind == "net" else ""
         raise InvalidSpec(FLAGS[kind], f"invalid {kind} namespace mode {text!r}", hint=hint)

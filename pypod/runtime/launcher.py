@@ -23,7 +23,7 @@ STARTED, FAILED, EXITED = 1, 2, 3
 REPORT_BYTES = 64
 _PLAN_FD, _REPORT_FD = 3, 4
 _FIRST_SAFE_FD = 10
-_ENOENT, _ENOTDIR = 2, 20
+_ENOENT, _ENOTDIR, _EINVAL = 2, 20, 22
 
 
 class Report(Value):
@@ -265,9 +265,7 @@ def _failure(plan: Plan, report: Report | None, name: str) -> LaunchFailed:
     words = op.describe() if op is not None else "start"
     special = _SPECIAL.get((op.name if op else "", report.call), "")
     message = special.format(*op.arguments, groups=_named_groups(op)) if op else ""
-    hint = ""
-    if op is not None and op.name == "execute_file" and report.error == _ENOENT:  # of its dynamic linker
-        hint = "the infra's root is empty: only a static program can run there"
+    hint = _HINTS.get((op.name if op else "", report.call, report.error), "")
     return LaunchFailed(words, report.call, report.error, message=message, hint=hint)
 
 
@@ -282,6 +280,18 @@ _SPECIAL = {
     ("user", "find group"): "unable to find group {groups}: no matching entries in group file",
     ("working_directory", "openat2"): 'workdir "{0}" does not exist on container',
     ("working_directory", "getcwd"): 'workdir "{0}" is not inside the container',
+}
+
+
+# What to do about failures whose error number says little.
+_HINTS = {
+    # of the dynamic linker
+    ("execute_file", "execveat", _ENOENT): "the infra's root is empty: only a static program can run there",
+    # clone_private_mount in fs/namespace.c, of mounts that came with a new user namespace
+    ("root", "mount", _EINVAL): (
+        "in a pod with a user namespace of its own nothing may be mounted below an overlay's root: give a directory "
+        "without mounts in it"
+    ),
 }
 
 

@@ -100,8 +100,6 @@ def capability_sets(capabilities: Sequence[str], added: Sequence[str]) -> dict[s
 def environment(spec: ContainerSpec, hostname: str) -> list[str]:
     """Return the variables a process of the container gets: podman's own under those that were asked for."""
     values = {"PATH": DEFAULT_PATH, "TERM": "xterm", "container": "podman", "HOSTNAME": hostname}
-    if not spec.terminal:
-        del values["TERM"]
     values.update(spec.environment)
     return [f"{name}={value}" for name, value in values.items()]
 
@@ -112,17 +110,18 @@ def _mounts(spec: ContainerSpec, places: Places) -> list[dict[str, Any]]:
         _mount(target, kind, source, [o for o in options if not (o == "ro" and target in writable)])
         for target, kind, source, options in _STANDARD_MOUNTS
     ]
+    mounts[0]["options"] += spec.proc_options  # of /proc
     access = "rw" if spec.privileged else "ro"
     tree, options = places.cgroup_mount
     if tree != _CGROUPS:
         mounts.append(_mount(_CGROUPS, "tmpfs", "tmpfs", ["nosuid", "noexec", "nodev", "mode=755"]))
     kind, words = ("cgroup", options.split(",")) if options else ("cgroup2", [])
     mounts.append(_mount(tree, kind, kind, ["nosuid", "noexec", "nodev", access, *words]))
-    if not places.shared_shm:
+    if not places.shared_shm and not spec.no_shm:
         size = f"size={spec.shm_size_bytes}"
         mounts.append(_mount("/dev/shm", "tmpfs", "shm", ["nosuid", "noexec", "nodev", "mode=1777", size]))
     for target, source in (
-        ("/etc/hosts", places.hosts),
+        ("/etc/hosts", "" if spec.no_hosts else places.hosts),
         ("/etc/hostname", places.hostname_file),
         ("/etc/resolv.conf", places.resolv_conf),
     ):
@@ -169,7 +168,8 @@ def _linux(spec: ContainerSpec, places: Places) -> dict[str, Any]:
             namespaces.append({"type": oci_name, "path": paths[kind]})
         elif mode.mode == "private":
             namespaces.append({"type": oci_name})
-    hidden = () if spec.privileged or "ALL" in spec.unmasks else (*MASKED_PATHS, *spec.masks)
+    usual = () if spec.privileged or "ALL" in spec.unmasks else MASKED_PATHS
+    hidden = (*usual, *spec.masks)  # what was asked for is hidden in any case
     # the tmpfs that holds the mount points of several hierarchies is read-only once they are there
     several = () if places.cgroup_mount[0] == _CGROUPS else (_CGROUPS,)
     read_only = () if spec.privileged or "ALL" in spec.unmasks else (*READ_ONLY_PATHS, *several)
@@ -177,7 +177,7 @@ def _linux(spec: ContainerSpec, places: Places) -> dict[str, Any]:
         "namespaces": namespaces,
         "cgroupsPath": places.cgroup_path,
         "sysctl": dict(spec.sysctls),
-        "maskedPaths": [path for path in hidden if path not in spec.unmasks],
+        "maskedPaths": [path for path in hidden if path in spec.masks or path not in spec.unmasks],
         "readonlyPaths": [path for path in read_only if path not in spec.unmasks],
         "devices": [],
         "rootfsPropagation": "rslave",

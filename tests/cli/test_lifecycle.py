@@ -62,6 +62,32 @@ def test_filters_that_are_wrong(pypod, engine, three, verb: str) -> None:
     assert len(engine.containers.list(all=True)) == 3
 
 
+def test_nothing_is_done_when_a_name_is_none(pypod, engine, three) -> None:
+    """podman looks all of them up first; only rm removes what is there."""
+    three[0].start()
+    for verb in ("stop", "kill", "restart", "start"):
+        done = pypod(verb, "web", "nosuch")
+        assert (done.returncode, done.stdout) == (125, ""), verb
+        assert 'no container with name or ID "nosuch" found' in done.stderr
+    assert running(engine) == {"web"}
+    assert three[0].state().exit_code is None
+    assert pypod.ok("stop", "-t", "0", "-i", "web", "nosuch") == "web\n"
+
+
+def test_a_name_that_begins_another_one_s_id(pypod, engine, busybox) -> None:
+    first = engine.containers.create(["true"], rootfs=busybox, name="first")
+    engine.containers.create(["true"], rootfs=busybox, name=first.id[:4])
+    assert pypod.ok("start", "--filter", "name=.", first.id[:4]) == f"{first.id[:4]}\n"
+    assert first.state().status == "created"
+    assert pypod.ok("restart", "-t0", "first", first.id[:4]).split() == ["first", first.id[:4]]
+
+
+def test_stop_all_names_all(pypod, engine, three) -> None:
+    three[0].start()
+    assert set(pypod.ok("stop", "-t", "0", "--all").split()) == {one.id for one in three}
+    assert running(engine) == set()
+
+
 def test_restart_reads_an_id_file(pypod, engine, three, tmp_path) -> None:
     (tmp_path / "id").write_text(three[2].id)
     assert pypod.ok("restart", "-t", "0", "--cidfile", str(tmp_path / "id")).split() == [three[2].id]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import resource
 import signal
 import subprocess
 import time
@@ -69,6 +70,23 @@ def test_exit_codes(pypod, busybox, command, code, message) -> None:
 
 
 @pytest.mark.parametrize(
+    ("flags", "message"),
+    [
+        (["--group-add", "nosuch"], "unable to find group nosuch: no matching"),
+        (["--user", "0:nosuch"], "unable to find group nosuch: no matching"),
+        (["--user", "nosuch"], "unable to find user nosuch: no matching"),
+        (["-w", "/nosuch"], 'workdir "/nosuch" does not exist on container'),
+        (["--tmpfs", "/mnt:size=abc"], "Invalid argument"),
+    ],
+)
+def test_a_start_that_fails_has_podman_s_code(pypod, busybox, engine, flags, message) -> None:
+    done = pypod("run", *flags, "--rootfs", f"{busybox}:O", "true")
+    assert (done.returncode, done.stdout) == (126, "")
+    assert message in done.stderr
+    assert engine.containers.list(all=True) == []
+
+
+@pytest.mark.parametrize(
     ("words", "message"),
     [
         (["run"], "requires at least 1 arg(s), only received 0"),
@@ -89,8 +107,21 @@ def test_exit_codes(pypod, busybox, command, code, message) -> None:
         (["pod", "create", "--hostname", b"x\xff"], "invalid hostname 'x\\udcff'"),
         (["run", "--hostname", b"x\xff", "--rootfs", "/:O", "true"], "invalid hostname 'x\\udcff'"),
         (["run", "--add-host", b"x\xff:1.2.3.4", "--rootfs", "/:O", "true"], "unable to parse host entry"),
-        (["run", "--group-add", "nosuch", "--rootfs", "/:O", "true"], "unable to find group nosuch: no matching"),
-        (["run", "--user", "0:nosuch", "--rootfs", "/:O", "true"], "unable to find group nosuch: no matching"),
+        (["run", "-p", "80:80", "--rootfs", "/:O", "true"], "--publish: published ports are not available yet"),
+        (["run", "--memory", "1m", "--rootfs", "/:O", "true"], "--memory: resource limits are not available yet"),
+        (["create", "--dns", "1.1.1.1", "--name", "p"], "--dns: bridge networks are not available yet"),
+        (["run", "--pod", "new:", "--rootfs", "/:O", "true"], "new pod name must be at least one character"),
+        (["run", "-v", "/tmp:/mnt:U", "--rootfs", "/:O", "true"], "mount option 'U' is not available yet"),
+        (["run", "--security-opt", "apparmor=x", "--rootfs", "/:O", "true"], "Apparmor is not enabled"),
+        (["run", "--security-opt", "bogus", "--rootfs", "/:O", "true"], "invalid --security-opt 1"),
+        (["run", "--no-hosts", "--add-host", "a:1.2.3.4", "--rootfs", "/:O", "true"], "cannot be set together"),
+        (["pod", "create", "--infra=false", "--share", "net"], "cannot set share(net) namespaces without an infra"),
+        (["stop", "--all", "--latest"], "--all and --latest cannot be used together"),
+        (["pod", "rm", "-a", "-l"], "--all and --latest cannot be used together"),
+        (["stop", ""], "name or ID cannot be empty"),
+        (["rm", "-t", "1", "x"], "--force option must be specified to use the --time option"),
+        (["start", "--sig-proxy", "x"], "you cannot use sig-proxy without --attach"),
+        (["pod"], "missing command 'pypod pod COMMAND'"),
     ],
 )
 def test_bad_input_is_one_clear_error_and_changes_nothing(pypod, engine, words, message) -> None:
@@ -123,6 +154,26 @@ def test_standard_input_and_both_streams(pypod, busybox) -> None:
 
 def test_without_i_the_input_is_empty(pypod, busybox) -> None:
     assert pypod.ok("run", "--rm", "--rootfs", f"{busybox}:O", "cat", stdin=b"not for it") == ""
+
+
+def test_what_podman_sets_up(pypod, busybox, tmp_path) -> None:
+    run = lambda *words: pypod.ok("run", "--rm", *words)
+    rootfs = ("--rootfs", f"{busybox}:O")
+    assert run("--net", "host", *rootfs, "hostname") == f"{os.uname().nodename}\n"
+    assert run("--net", "host", "--hostname", "own", *rootfs, "hostname") == "own\n"
+    assert "shm" not in run("--ipc", "none", *rootfs, "ls", "/dev").split()
+    assert "TERM=xterm" in run(*rootfs, "env").splitlines()
+    assert run("--no-hosts", *rootfs, "sh", "-c", "cat /etc/hosts") == ""
+    assert "hidepid=invisible" in run(
+        "--security-opt", "proc-opts=hidepid=2", *rootfs, "grep", " /proc ", "/proc/mounts"
+    )
+    assert run("--security-opt", "mask=/etc", "--security-opt", "unmask=ALL", *rootfs, "ls", "/etc") == ""
+    assert run("-e", "", "-u", ":", *rootfs, "id", "-u") == "0\n"
+    assert run("--tmpfs", "/mnt:size=1m", "--tmpfs", "/mnt:size=2m", *rootfs, "df", "-k", "/mnt").split()[-5] == "2048"
+    (tmp_path / "v").mkdir()
+    (tmp_path / "v" / "file").touch()
+    done = pypod("run", "--rm", "-v", "./v:/mnt", *rootfs, "ls", "/mnt", cwd=tmp_path)
+    assert (done.stdout, done.stderr) == ("file\n", "")
 
 
 def test_environment_from_a_file(pypod, busybox, tmp_path) -> None:
@@ -203,6 +254,39 @@ def test_replace(pypod, busybox, engine) -> None:
     assert not engine.containers.exists(first)
 
 
+def test_output_that_comes_faster_than_it_is_read_is_shown_as_it_comes(pypod, busybox) -> None:
+    """Neither memory nor signals wait for its end: 100 MB, of which the first line comes at once."""
+    script = "yes $(printf %0999d 0) | head -c 100000000"
+    limits = {"preexec_fn": lambda: resource.setrlimit(resource.RLIMIT_AS, (400_000_000, 400_000_000))}
+    words = ["run", "--rm", "--rootfs", f"{busybox}:O", "sh", "-c", script]
+    began = time.monotonic()
+    with pypod.start(*words, stdout=subprocess.PIPE, stderr=subprocess.PIPE, **limits) as client:
+        assert client.stdout.readline() == b"0" * 999 + b"\n"
+        first = time.monotonic() - began
+        size = 1000 + sum(len(block) for block in iter(lambda: client.stdout.read(1 << 20), b""))
+        assert client.wait(60) == 0
+    assert (size, client.stderr.read() if not client.stderr.closed else b"") == (100_000_000, b"")
+    assert first < 5
+
+
+@pytest.mark.parametrize("words", [["ps", "-a"], ["pod", "ps"], ["run", "--rm", "--rootfs", "/:O", "echo", "hi"]])
+def test_output_that_cannot_be_written_is_one_error(pypod, engine, words) -> None:
+    with open("/dev/full", "wb") as full:
+        done = subprocess.run([*pypod.words, *words], stdout=full, stderr=subprocess.PIPE, check=False, timeout=30)
+    assert (done.returncode, done.stderr) == (125, b"Error: write /dev/stdout: No space left on device\n")
+
+
+def test_closed_standard_streams_are_nobody_else_s(pypod, busybox, engine) -> None:
+    """The next file to be opened would get the number of one: output would go into the database."""
+    words = " ".join([*pypod.words, "run", "--rm", "--rootfs", f"{busybox}:O", "sh", "-c", "'echo out; echo err >&2'"])
+    for closed in (">&-", "2>&-", "<&-", "<&- >&- 2>&-"):
+        done = subprocess.run(["sh", "-c", f"{words} {closed}"], capture_output=True, check=False, timeout=30)
+        assert done.returncode == 0, closed
+        assert b"Traceback" not in done.stderr
+    assert engine.containers.list(all=True) == []
+    assert pypod.ok("ps", "-aq") == ""
+
+
 def test_a_reader_that_goes_away_holds_up_nothing(pypod, busybox, engine) -> None:
     client = pypod.start(
         "run",
@@ -226,6 +310,7 @@ def test_a_reader_that_goes_away_holds_up_nothing(pypod, busybox, engine) -> Non
 
 @pytest.mark.parametrize("verb", ["run", "exec", "create", "start", "stop", "restart", "kill", "rm", "attach"])
 def test_every_verb_has_help(pypod, verb) -> None:
+    assert pypod.ok("help", verb) == pypod.ok(verb, "--help")
     assert f"pypod {verb}" in pypod.ok(verb, "--help")
     assert f"pypod container {verb}" in pypod.ok("container", verb, "--help")
 

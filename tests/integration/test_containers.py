@@ -229,11 +229,11 @@ class TestStop:
     @pytest.mark.parametrize("pid_mode", ["private", "host"])
     def test_nobody_of_its_group_is_left(self, engine, busybox, pid_mode: str) -> None:
         """Those who left the session and the parent, too; in the host's pid namespace no pid 1 takes them along."""
-        script = "for i in 1 2 3; do setsid sh -c 'sleep 1000 & sleep 1000' & done; sleep 0.05; echo ready; sleep 1000"
+        script = "for i in 1 2 3; do setsid sh -c 'sleep 1000 & sleep 1000' & done; echo ready; sleep 1000"
         container = engine.containers.run(["sh", "-c", script], rootfs=busybox, pid=pid_mode)
         wait_for_output(container, b"ready")
+        wait_until(lambda: len(engine.cgroups.processes(container.record().cgroup)) >= 7)
         pids = engine.cgroups.processes(container.record().cgroup)
-        assert len(pids) >= 7
         container.stop(timeout=0)
         assert [pid for pid in pids if is_there(pid)] == []
         assert not group(engine, container).exists()
@@ -274,6 +274,45 @@ class TestStop:
             container.kill()
         with pytest.raises(InvalidSpec):
             container.kill("NOSUCH")
+
+
+def test_a_block_around_one_that_never_ran(engine, busybox) -> None:
+    with engine.containers.create(SLEEP, rootfs=busybox) as container:
+        with pytest.raises(WrongState, match="never ran"):
+            container.attach()
+        assert container.state().status == "created"
+    assert engine.containers.list(all=True) == []
+
+
+@pytest.mark.parametrize("options", [{"hostnam": "x"}, {"bogus": 1}, {"env": ["A"]}])
+def test_an_option_there_is_none_of_is_no_option(engine, busybox, options) -> None:
+    pod = engine.pods.create()
+    for make in (engine.containers.create, engine.containers.run, pod.run, pod.create_container):
+        with pytest.raises(TypeError, match=next(iter(options))):
+            make(["true"], rootfs=busybox, **options)
+    assert engine.containers.list(all=True) == []
+
+
+@pytest.mark.parametrize("options", [{"cap_add": "CHOWN"}, {"labels": ["a"]}, {"volumes": "/a:/b"}])
+def test_a_text_is_no_list(engine, busybox, options) -> None:
+    (name,) = options
+    with pytest.raises(InvalidSpec) as caught:
+        engine.containers.run(["true"], rootfs=busybox, **options)
+    assert caught.value.argument == name
+
+
+def test_a_text_is_a_program_without_arguments(engine, busybox) -> None:
+    assert engine.containers.run("true", rootfs=busybox).wait(10) == 0
+    with pytest.raises(CommandNotFound, match="sleep 1"):
+        engine.containers.run("sleep 1", rootfs=busybox)
+
+
+def test_negative_numbers(engine, busybox) -> None:
+    container = engine.containers.run(["sh", "-c", "echo a; echo b"], rootfs=busybox)
+    container.wait(10)
+    assert b"".join(piece.data for piece in container.logs(tail=-1)) == b"a\nb\n"
+    with pytest.raises(InvalidSpec, match="not negative"):
+        container.stop(timeout=-3)
 
 
 def test_restart_keeps_what_was_written(engine, busybox) -> None:

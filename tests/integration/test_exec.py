@@ -140,6 +140,31 @@ class TestExec:
                 thread.join()
         assert codes == [6] * 4
 
+    def test_a_block_ends_its_command(self, box) -> None:
+        with box.popen(["sleep", "1000"]) as process:
+            pid = process.pid
+        assert not Path(f"/proc/{pid}").exists()
+        assert process.wait() == 137
+        with pytest.raises(ZeroDivisionError), box.popen(["sleep", "1000"]) as process:
+            _ = 1 / 0
+        assert not Path(f"/proc/{process.pid}").exists()
+
+    def test_an_interrupted_exec_leaves_nothing(self, box, engine) -> None:
+        before = signal.signal(signal.SIGALRM, signal.default_int_handler)
+        signal.setitimer(signal.ITIMER_REAL, 0.2)
+        try:
+            with pytest.raises(KeyboardInterrupt):
+                box.exec(["sleep", "1000"])
+        finally:
+            signal.signal(signal.SIGALRM, before)
+        assert engine.cgroups.processes(box.record().cgroup) == [box.state().pid]
+
+    @pytest.mark.parametrize("command", [[], ["printf", "a\0b"], "a\0b"])
+    def test_command_lines_that_are_none(self, box, command) -> None:
+        with pytest.raises(InvalidSpec) as caught:
+            box.exec(command)
+        assert caught.value.argument == "command"
+
     def test_a_process_that_is_dropped_leaves_no_descriptor_and_no_zombie(self, box) -> None:
         box.exec(["true"])
         before = len(os.listdir("/proc/self/fd"))

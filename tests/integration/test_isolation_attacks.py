@@ -41,7 +41,7 @@ def begin(container) -> None:
 
 def conclude(container) -> Report:
     """Tell the attacker to stop and read what it did."""
-    execute(container, "touch", "/tmp/stop")
+    container.exec(["touch", "/tmp/stop"])  # whose end may come with the container's
     assert container.wait(30) == 0
     return Report(written(container))
 

@@ -235,6 +235,7 @@ def test_environment(box, how: str) -> None:
     assert environment == {
         "PATH": "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
         "HOME": "/root", "HOSTNAME": "named", "container": "podman", "A": "1 2", "EMPTY": "",
+        "TERM": "xterm",
     }  # fmt: skip
 
 
