@@ -33,10 +33,20 @@ int attach_listen(struct attach *attach, const char *directory)
 	return chdir("/");
 }
 
-static void drop(struct client *client)
+static void close_input(struct attach *attach)
+{
+	if (attach->input < 0 || attach->is_terminal)
+		return;
+	close(attach->input);
+	attach->input = -1;
+}
+
+static void drop(struct attach *attach, struct client *client)
 {
 	close(client->fd);
 	client->fd = -1;
+	if (client->typed)
+		close_input(attach);
 }
 
 /* When all places are taken, that of a client which has gone and whose input waits for the container is given up. */
@@ -48,7 +58,7 @@ static struct client *free_place(struct attach *attach)
 	for (int i = 0; i < CLIENTS; i++) {
 		struct pollfd gone = { .fd = attach->clients[i].fd };
 		if (poll(&gone, 1, 0) == 1) {
-			drop(&attach->clients[i]);
+			drop(attach, &attach->clients[i]);
 			return &attach->clients[i];
 		}
 	}
@@ -70,16 +80,9 @@ void attach_accept(struct attach *attach, uint64_t log_size)
 	}
 	client->fd = fd;
 	client->used = client->written = 0;
+	client->typed = false;
 	if (send(fd, hello, sizeof hello, MSG_NOSIGNAL | MSG_DONTWAIT) != sizeof hello)
-		drop(client);
-}
-
-static void close_input(struct attach *attach)
-{
-	if (attach->input < 0 || attach->is_terminal)
-		return;
-	close(attach->input);
-	attach->input = -1;
+		drop(attach, client);
 }
 
 /* Pass one frame's input on. Returns false when the container does not take more for now. */
@@ -140,11 +143,12 @@ static bool handle_frames(struct attach *attach, struct client *client)
 		uint16_t length = client->buffer[1] | client->buffer[2] << 8;
 
 		if (length > FRAME_LIMIT) {
-			drop(client);
+			drop(attach, client);
 			return false;
 		}
 		if (client->used < FRAME_HEADER + length)
 			break;
+		client->typed = client->buffer[0] == 'I' || (client->typed && client->buffer[0] != 'D');
 		if (client->buffer[0] == 'I' && !pass_input(attach, client, length))
 			return false;
 		if (client->buffer[0] == 'E')
@@ -164,7 +168,7 @@ void attach_read(struct attach *attach, struct client *client)
 	ssize_t got = recv(client->fd, client->buffer + client->used, FRAME_HEADER + FRAME_LIMIT - client->used, MSG_DONTWAIT);
 
 	if (got == 0 || (got < 0 && errno != EAGAIN && errno != EINTR)) {
-		drop(client);
+		drop(attach, client);
 		return;
 	}
 	if (got > 0) {

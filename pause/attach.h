@@ -10,13 +10,15 @@
  * and costs the monitor no memory.
  *
  * monitor to client: 'H' and the log's size as u64 when the client has come in; 'L' when the log has grown.
- * client to monitor: frames of type, u16 length, bytes. 'I' input, 'E' no more input, 'W' u16 rows u16 columns,
- * 'O' the container shall not outlive the client's process, of which its start time is told (u64). */
+ * client to monitor: frames of type, u16 length, bytes. 'I' input, 'E' no more input, 'W' u16 rows u16 columns, 'D' the
+ * client leaves and the input stays open, 'O' the container shall not outlive the client's process, of which the start
+ * time is told (u64). */
 enum { CLIENTS = 8, FRAME_LIMIT = 4096, FRAME_HEADER = 3 };
 
 struct client {
 	int fd; /* -1: free */
 	uint16_t used, written; /* of buffer; input already passed on */
+	bool typed; /* it sent input: when it goes without a word, that was all of it (conmon does the same) */
 	unsigned char *buffer; /* FRAME_HEADER + FRAME_LIMIT bytes, apart: pages that no client used cost nothing */
 };
 

@@ -226,7 +226,7 @@ static void root(struct process *process, const struct record *record)
 }
 
 /* A file system by descriptor. OPTION is `key=value` or `flag`. */
-static int make_mount(struct process *process, const struct record *record, uint32_t first_option)
+static int make_mount(struct process *process, const struct record *record, uint64_t attributes)
 {
 	int fs = syscall(SYS_fsopen, text(record, 0), 1 /* FSOPEN_CLOEXEC */);
 
@@ -234,7 +234,7 @@ static int make_mount(struct process *process, const struct record *record, uint
 		fail(process, "fsopen");
 	if (*text(record, 1) && syscall(SYS_fsconfig, fs, SET_STRING, "source", text(record, 1), 0) < 0)
 		fail(process, "fsconfig");
-	for (uint32_t i = first_option; i < record->count; i++) {
+	for (uint32_t i = 4; i < record->count; i++) {
 		char key[64];
 		const char *option = text(record, i), *value = strchr(option, '=');
 		size_t length = value ? (size_t)(value - option) : strlen(option);
@@ -247,7 +247,7 @@ static int make_mount(struct process *process, const struct record *record, uint
 	}
 	if (syscall(SYS_fsconfig, fs, CREATE, NULL, NULL, 0) < 0)
 		fail(process, "fsconfig");
-	int mount = syscall(SYS_fsmount, fs, 1 /* FSMOUNT_CLOEXEC */, number(record, 3));
+	int mount = syscall(SYS_fsmount, fs, 1 /* FSMOUNT_CLOEXEC */, attributes);
 	if (mount < 0)
 		fail(process, "fsmount");
 	close(fs);
@@ -256,9 +256,31 @@ static int make_mount(struct process *process, const struct record *record, uint
 
 static void mount_new(struct process *process, const struct record *record)
 {
-	int mount = make_mount(process, record, 4);
+	int mount = make_mount(process, record, number(record, 3));
 
 	attach(process, mount, must_resolve(process, text(record, 2), O_DIRECTORY));
+}
+
+static void mount_with_content(struct process *process, const struct record *record)
+{
+	uint64_t attributes = number(record, 3);
+	int mount = make_mount(process, record, attributes & ~(uint64_t)ATTR_RDONLY);
+	int target = must_resolve(process, text(record, 2), O_DIRECTORY);
+	bool own_mode = false;
+	/* the mount's own descriptor is good for paths only */
+	int inside = openat(mount, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+
+	for (uint32_t i = 4; i < record->count; i++)
+		own_mode = own_mode || !strncmp(text(record, i), "mode=", 5);
+	if (inside < 0)
+		fail(process, "openat");
+	copy_content(process, target, inside);
+	if (!own_mode)
+		copy_owner_and_mode(process, target, inside);
+	close(inside);
+	if (attributes & ATTR_RDONLY && set_attributes(mount, ATTR_RDONLY, 0, 0) < 0)
+		fail(process, "mount_setattr");
+	attach(process, mount, target);
 }
 
 static void bind(struct process *process, const struct record *record)
@@ -360,7 +382,7 @@ static void mask(struct process *process, const struct record *record)
 	if (target < 0 || fstat(target, &st) < 0)
 		fail(process, "openat2");
 	if (S_ISDIR(st.st_mode)) {
-		attach(process, make_mount(process, &empty, 4), target);
+		attach(process, make_mount(process, &empty, ATTR_RDONLY), target);
 		return;
 	}
 	int null = open_inside(process, "/dev/null", O_PATH);
@@ -463,6 +485,7 @@ void mount_operation(struct process *process, const struct record *record)
 	case OP_open_tree: clone_tree(process, record); break;
 	case OP_root: root(process, record); break;
 	case OP_mount: mount_new(process, record); break;
+	case OP_mount_with_content: mount_with_content(process, record); break;
 	case OP_bind: bind(process, record); break;
 	case OP_directory: directory(process, record); break;
 	case OP_symlink: make_symlink(process, record); break;

@@ -46,6 +46,7 @@
 	X(52, read_only)      /* TARGET */ \
 	X(53, pivot)          /* : the root becomes /, the old one is let go */ \
 	X(54, read_only_root) /* : */ \
+	X(55, mount_with_content) /* as mount: and what the directory had is in it */ \
 	X(60, resource_limit) /* RESOURCE SOFT HARD */ \
 	X(61, user)           /* USER GROUP_ADD...: looked up in the container's own passwd and group */ \
 	X(62, no_new_privileges) /* : */ \

@@ -50,6 +50,9 @@ int other_process(const struct process *process, uint64_t pid);
 /* mounts.c */
 void mount_operation(struct process *process, const struct record *record);
 void let_go_of_old_root(struct process *process);
+/* copy.c: all that is in the directory `from` into the empty directory `to`. */
+void copy_content(struct process *process, int from, int to);
+void copy_owner_and_mode(struct process *process, int from, int to);
 /* A descriptor of `path` inside the new root, or -1 with errno; `call` gets the failing call's name. */
 int resolve(const struct process *process, const char *path, int flags, const char **call);
 /* As open(2), inside the new root: before the pivot from its descriptor, afterwards from the working directory, which is

@@ -98,8 +98,20 @@ class Attachment:
             return  # the container has ended; the reader of the log learns it, too
 
     def close(self) -> None:
-        """Detach."""
-        self._channel.close()
+        """Detach: the container's input stays open for others.
+
+        It ends with ours when we go without a word, as by SIGKILL, or when the container has still to take so much of
+        it that there is no room for one.
+        """
+        import _socket
+
+        try:
+            if not self._pending:
+                self._channel.send(b"D\0\0", _socket.MSG_DONTWAIT | _socket.MSG_NOSIGNAL)
+        except OSError:
+            pass  # there is no room, or the container has ended
+        finally:
+            self._channel.close()
 
 
 def _connect(directory: str, name: str) -> socket:

@@ -222,7 +222,7 @@ def user_mounts(spec: ContainerSpec) -> list[Mount]:
     found = list(spec.mounts)
     if spec.read_only:
         taken = {mount.target for mount in found}
-        found += [parse_tmpfs(target) for target in _WRITABLE if target not in taken]
+        found += [parse_tmpfs(f"{target}:notmpcopyup") for target in _WRITABLE if target not in taken]
     return found
 
 
@@ -238,7 +238,8 @@ def _bind(mount: Mount) -> str:
 def _tmpfs(mount: Mount) -> str:
     flags = (("nosuid", mount.no_suid), ("nodev", mount.no_dev), ("noexec", mount.no_exec))
     access = "ro" if mount.read_only else "rw"
-    return ",".join((*mount.options, access, mount.propagation, *(name for name, given in flags if given)))
+    copied = ("tmpcopyup",) if mount.copy_up else ()
+    return ",".join((*mount.options, access, mount.propagation, *(name for name, given in flags if given), *copied))
 
 
 def _security(spec: ContainerSpec) -> list[str]:

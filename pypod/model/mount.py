@@ -12,7 +12,8 @@ class Mount(Value):
     """One mount in a container.
 
     ``type`` is ``bind`` or ``tmpfs``; ``source`` the host's path of a bind; ``target`` an absolute path in the
-    container; ``options`` the file system's own (``size=64m``); the rest is what the kernel calls attributes.
+    container; ``options`` the file system's own (``size=64m``). A tmpfs begins with a copy of what is there, with
+    ``copy_up``. The rest is what the kernel calls attributes.
     """
 
     type: str
@@ -24,6 +25,7 @@ class Mount(Value):
     no_exec: bool = False
     recursive: bool = True
     propagation: str = "rprivate"
+    copy_up: bool = True
     options: tuple[str, ...] = ()
     argument: str = "--mount"
 
@@ -54,6 +56,8 @@ _FLAGS: dict[str, tuple[str, bool]] = {
     "exec": ("no_exec", False),
     "bind": ("recursive", False),
     "rbind": ("recursive", True),
+    "tmpcopyup": ("copy_up", True),
+    "notmpcopyup": ("copy_up", False),
 }
 _TRUE = frozenset(("", "true", "1", "t", "True", "TRUE"))
 

@@ -46,6 +46,10 @@ RESOURCES = {
 _UNLIMITED = 2**64 - 1
 
 
+# Mount options that are none of the file system's.
+_OURS = ("rw", "newinstance", "tmpcopyup")
+
+
 class Join(Value):
     """Namespaces to join: those of ``kinds`` that ``process`` is in, each known by its inode; or one at ``path``."""
 
@@ -164,8 +168,9 @@ def _mounts(config: dict[str, Any], around: Surroundings) -> list[Op]:
             propagation = sum(_PROPAGATIONS.get(word, 0) for word in words)
             ops.append(Op("bind", slots[target], target, attributes, propagation, int("rbind" in words)))
             continue
-        own = [word for word in words if word not in MOUNT_ATTRIBUTES and word not in ("rw", "newinstance")]
-        ops.append(Op("mount", mount["type"], mount["source"], target, attributes, *own))
+        own = [word for word in words if word not in MOUNT_ATTRIBUTES and word not in _OURS]
+        name = "mount_with_content" if "tmpcopyup" in words else "mount"
+        ops.append(Op(name, mount["type"], mount["source"], target, attributes, *own))
     if around.shm_of:
         ops.append(Op("bind", 0, "/dev/shm", sum(MOUNT_ATTRIBUTES[w] for w in ("nosuid", "noexec", "nodev")), 0, 0))
     return ops

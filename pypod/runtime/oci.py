@@ -133,7 +133,9 @@ def _mounts(spec: ContainerSpec, places: Places) -> list[dict[str, Any]]:
         mounts.append(_mount("/run/podman-init", "bind", places.init, ["bind", "rprivate", "ro"]))
     if spec.read_only:
         mounts += [
-            _mount(at, "tmpfs", "tmpfs", ["nosuid", "nodev", "mode=1777"]) for at in ("/run", "/tmp", "/var/tmp")
+            # empty, other than podman's: with the host's own root its /tmp would be copied into memory
+            _mount(at, "tmpfs", "tmpfs", ["nosuid", "nodev", "mode=1777"])
+            for at in ("/run", "/tmp", "/var/tmp")
         ]
     asked = [_asked_mount(mount) for mount in spec.mounts]
     replaced = {mount["destination"] for mount in asked}
@@ -156,6 +158,8 @@ def _asked_mount(mount: Any) -> dict[str, Any]:
     options = [name for name, given in flags if given]
     if mount.type == "bind":
         options += ["rbind" if mount.recursive else "bind", mount.propagation]
+    elif mount.copy_up:
+        options.append("tmpcopyup")
     return _mount(normpath(mount.target), mount.type, mount.source or "tmpfs", [*options, *mount.options])
 
 

@@ -53,7 +53,7 @@ def test_configuration(world) -> None:
         assert host[name] == f"container:{world.infra.id}"
     assert host["PidMode"] == "private"
     assert host["Binds"] == ["/usr:/mnt/usr:ro,rprivate,rbind"]
-    assert host["Tmpfs"] == {"/scratch": "size=1m,rw,rprivate,nosuid,nodev,noexec"}
+    assert host["Tmpfs"] == {"/scratch": "size=1m,rw,rprivate,nosuid,nodev,noexec,tmpcopyup"}
     assert (host["CapAdd"], host["CapDrop"]) == (
         ["CAP_NET_ADMIN"],
         ["CAP_AUDIT_WRITE", "CAP_CHOWN", "CAP_MKNOD", "CAP_NET_RAW"],

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import hashlib
 import os
+import subprocess
+import sys
 import time
 
 import pytest
 
-from pypod.errors import WrongState
+from pypod.errors import DeadlineExceeded, WrongState
 from tests.integration.inside import execute, within, written
 
 pytestmark = pytest.mark.root
@@ -39,6 +41,29 @@ def test_input_of_a_client_that_has_gone_still_arrives(box) -> None:
     with within(20):
         assert container.wait(15) == 0
     assert written(container).split()[0] == hashlib.sha256(data).hexdigest()
+
+
+@pytest.mark.parametrize(("end", "ended"), [("client.close()", False), ("os.kill(os.getpid(), 9)", True)])
+def test_the_input_ends_with_a_client_that_goes_without_a_word(box, end: str, ended: bool) -> None:
+    """As with conmon: a pipeline whose middle is killed ends. Who detaches leaves the input to others."""
+    container = box.engine.containers.run(["cat"], rootfs=box.rootfs, interactive=True)
+    code = (
+        "import os, sys; from pypod import Engine; e = Engine(sys.argv[1]); "
+        f"client = e.containers.get(sys.argv[2]).attach(); client.send_input(b'typed\\n'); {end}"
+    )
+    subprocess.run([sys.executable, "-c", code, box.engine.layout.root, container.id], check=False)
+    if ended:
+        assert container.wait(10) == 0
+        assert written(container) == "typed\n"
+        return
+    with pytest.raises(DeadlineExceeded):
+        container.wait(0.3)
+    client = container.attach()
+    client.send_input(b"more\n")
+    client.close_input()
+    client.close()
+    assert container.wait(10) == 0
+    assert written(container) == "typed\nmore\n"
 
 
 def test_clients_that_left_while_the_container_does_not_read_make_room(box) -> None:

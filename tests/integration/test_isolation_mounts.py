@@ -188,6 +188,40 @@ def test_files_of_a_pod_are_one_for_all_members(box) -> None:
     assert "10.9.9.9 added" in execute(late, "cat", "/etc/hosts")
 
 
+def test_a_tmpfs_begins_with_what_is_there(box, own_rootfs: Path) -> None:
+    """podman's tmpcopyup: content, owners, modes, links; and nothing comes through a link from outside."""
+    place = own_rootfs / "place"
+    (place / "deep/er").mkdir(parents=True)
+    place.chmod(0o750)
+    (place / "deep/er/file").write_text("content\n")
+    (place / "deep/er/file").chmod(0o4711)
+    os.chown(place / "deep/er/file", 33, 44)
+    (place / "deep/er/file").chmod(0o4711)
+    (place / "link").symlink_to("/etc/shadow")
+    os.mkfifo(place / "fifo")
+    os.utime(place / "deep", (1, 2))
+    options = {"rootfs": str(own_rootfs)}
+    container = box.stay(tmpfs=["/place:size=1m"], **options)
+    assert execute(container, "stat", "-fc", "%T", "/place") == "tmpfs\n"
+    assert execute(container, "cat", "/place/deep/er/file") == "content\n"
+    assert execute(container, "stat", "-c", "%a %u %g", "/place", "/place/deep/er/file").splitlines() == [
+        "750 0 0", "4711 33 44",
+    ]  # fmt: skip
+    assert execute(container, "stat", "-c", "%Y", "/place/deep") == "2\n"
+    assert execute(container, "readlink", "/place/link") == "/etc/shadow\n"
+    assert execute(container, "ls", "/place").split() == ["deep", "link"]
+    execute(container, "sh", "-c", "echo changed > /place/deep/er/file")
+    assert (place / "deep/er/file").read_text() == "content\n"
+    for words, mode in ((":notmpcopyup", "1777"), (":mode=711", "711"), (":ro", "750")):
+        other = box.stay(tmpfs=[f"/place{words}"], **options)
+        assert execute(other, "stat", "-c", "%a", "/place") == f"{mode}\n"
+        assert ("deep" in execute(other, "ls", "/place").split()) == (words != ":notmpcopyup")
+    assert "Read-only" in execute(other, "touch", "/place/x", check=False)
+    (place / "big").write_bytes(b"x" * 3_000_000)
+    with pytest.raises(LaunchFailed, match="No space left on device"):
+        box.stay(tmpfs=["/place:size=1m"], **options)
+
+
 def test_a_container_is_told_that_it_is_one(box) -> None:
     """An empty file, nobody's to change; what a privileged one is told is podman's."""
     plain = box.stay(name="plain")
