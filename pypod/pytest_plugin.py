@@ -69,7 +69,7 @@ def container(pod: Pod, request: pytest.FixtureRequest) -> Container:
     return pod.run(command, **{"rootfs": "/", **options})
 
 
-_POD_OPTIONS = ("share", "hostname", "add_hosts", "sysctls", "shm_size", "network", "infra")
+_POD_OPTIONS = ("name", "share", "hostname", "add_hosts", "sysctls", "shm_size", "network", "infra")
 
 
 def _options(request: pytest.FixtureRequest) -> dict[str, Any]:

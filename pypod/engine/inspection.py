@@ -67,11 +67,14 @@ def inspect_container(engine: Engine, record: ContainerRecord) -> dict[str, Any]
     paths = [f"{shared}/{name}" if os.path.exists(f"{shared}/{name}") else "" for name in _NETWORK_FILES]
     infra_id = pod.infra_id if pod is not None else ""
     uses_infra = any(mode == POD for mode in (spec.net, spec.ipc, spec.uts, spec.pid, spec.cgroup, spec.user_namespace))
+    words = ("/run/podman-init", "--", *spec.arguments) if spec.init else spec.arguments
+    # an ordinary user has those that were added by name (runtime/compiler.py)
+    effective = spec.capabilities if _is_root(spec.user) else spec.added_capabilities
     values = {
         "Id": record.id,
         "Created": Timestamp(record.created_ns),
-        "Path": spec.arguments[0],
-        "Args": list(spec.arguments[1:]),
+        "Path": words[0],
+        "Args": list(words[1:]),
         "State": _state(observe.container_state(directory, engine.boot_id), record.cgroup),
         "ImageName": INFRA_IMAGE if infra else record.image,
         "Rootfs": "" if infra else spec.rootfs,
@@ -82,7 +85,7 @@ def inspect_container(engine: Engine, record: ContainerRecord) -> dict[str, Any]
         "LogPath": f"{directory}/ctr.log",
         "StaticDir": directory,
         "Name": record.name,
-        "EffectiveCaps": list(spec.capabilities) if _is_root(spec.user) and spec.capabilities else None,
+        "EffectiveCaps": list(effective) or None,
         "BoundingCaps": list(spec.capabilities),
         "GraphDriver": {"Name": "overlay", "Data": {} if infra else _layers(spec, directory)},
         "Mounts": [_mount(mount) for mount in spec.mounts if mount.type == "bind"],

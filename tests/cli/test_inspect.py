@@ -235,3 +235,14 @@ def test_bad_input(world, words, message) -> None:
 def test_the_wrong_kind(world, words, message) -> None:
     done = world.pypod(*words)
     assert (done.returncode, done.stdout, done.stderr) == (125, "[]\n", f"Error: inspecting object: {message}\n")
+
+
+def test_an_init_and_added_capabilities_are_shown(world, busybox) -> None:
+    options = {"init": True, "user": "daemon", "cap_add": ["NET_RAW"]}
+    made = world.engine.containers.create(["sleep", "5"], name="initiated", rootfs=busybox, **options)
+    try:
+        found = inspected(world, "initiated")
+        assert (found["Path"], found["Args"]) == ("/run/podman-init", ["--", "sleep", "5"])
+        assert found["EffectiveCaps"] == ["CAP_NET_RAW"]
+    finally:
+        made.remove()
