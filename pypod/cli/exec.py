@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pypod.cli.flags import Command, Flag, UsageError
-from pypod.cli.selection import LATEST
+from pypod.cli.selection import EXPLAIN, LATEST
 from pypod.cli.terminal import DEFAULT_DETACH_KEYS
 
 TYPE_CHECKING = False
@@ -17,6 +17,7 @@ EXEC = Command(
     summary="Run a process in a running container",
     synopsis="[options] CONTAINER COMMAND [ARG...]",
     flags=(
+        EXPLAIN,
         LATEST,
         Flag(name="detach", short="d", kind="bool", help="Run the exec session in detached mode (backgrounded)"),
         Flag(name="detach-keys", default=DEFAULT_DETACH_KEYS, help="Select the key sequence for detaching a container"),
@@ -55,6 +56,11 @@ def run_exec(options: Parsed, root: str | None) -> int:
             privileged=options["privileged"],
             terminal=options["tty"] and not options["detach"],
         )
+        if options["explain"]:
+            from pypod.engine.explain import of_exec
+
+            print(of_exec(engine, container.record(), spec))
+            return 0
         if options["detach"]:
             from pypod.model.ids import new_id
 

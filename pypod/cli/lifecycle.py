@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pypod.cli import selection
 from pypod.cli.flags import Command, Flag, UsageError
-from pypod.cli.selection import ALL, CIDFILE, FILTER, IGNORE, LATEST, TIME
+from pypod.cli.selection import ALL, CIDFILE, EXPLAIN, FILTER, IGNORE, LATEST, TIME
 from pypod.errors import NotFound
 
 TYPE_CHECKING = False
@@ -19,7 +19,7 @@ STOP = Command(
     summary="Stop one or more containers",
     description="Sends the stop signal, and SIGKILL to those that have not ended after --time seconds.",
     synopsis=_SYNOPSIS,
-    flags=(ALL, CIDFILE, FILTER, IGNORE, LATEST, TIME),
+    flags=(ALL, CIDFILE, EXPLAIN, FILTER, IGNORE, LATEST, TIME),
     examples=("pypod stop ctrID", "pypod stop --time 2 wonderful_otter"),
 )
 RESTART = Command(
@@ -77,6 +77,13 @@ def run_stop(options: Parsed, root: str | None) -> int:
 
     with Engine(root) as engine:
         found, problems = selection.containers(engine, options, id_flag="cidfile")
+        if options["explain"]:
+            from pypod.engine.explain import of_stop
+
+            timeout_s = _timeout(options)
+            return selection.each(
+                found, problems, lambda _: None, lambda one: str(of_stop(engine, [one.record()], timeout_s))
+            )
         names = selection.as_given(options, found)
         return selection.each(found, problems, lambda one: one.stop(_timeout(options)), lambda one: names[one.id])
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pypod.cli.creation import NOT_YET_FLAGS, refuse_not_yet
 from pypod.cli.flags import Command, Flag
+from pypod.cli.selection import EXPLAIN
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -11,6 +12,7 @@ if TYPE_CHECKING:
 
 POD_FLAGS: tuple[Flag, ...] = (
     *NOT_YET_FLAGS,
+    EXPLAIN,
     Flag(name="add-host", kind="strings", help="Add a custom host-to-IP mapping (host:ip)"),
     Flag(name="cgroup-parent", help="Set parent cgroup for the pod"),
     Flag(name="hostname", short="h", help="Set a hostname to the pod"),
@@ -58,6 +60,11 @@ def run_pod_create(options: Parsed, root: str | None) -> int:
     if len(networks) > 1:
         raise InvalidSpec("--network", "only one network can be given", hint="bridge networks are not available yet")
     with Engine(root) as engine:
+        if options["explain"]:
+            from pypod.engine.explain import of_creation
+
+            print(of_creation(engine, "pod", 4 if options["infra"] else 2))
+            return 0
         if options["replace"]:
             if not name:
                 raise InvalidSpec("--replace", "cannot replace pod without --name being set")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pypod.cli import selection
 from pypod.cli.flags import Command, Flag, UsageError
-from pypod.cli.selection import ALL, IGNORE, LATEST, POD_ID_FILE, TIME
+from pypod.cli.selection import ALL, EXPLAIN, IGNORE, LATEST, POD_ID_FILE, TIME
 from pypod.errors import NotFound
 
 TYPE_CHECKING = False
@@ -21,7 +21,7 @@ POD_START = Command(
     summary="Start one or more pods",
     description="Starts the infra of each pod, and every member.",
     synopsis=_SYNOPSIS,
-    flags=(ALL, LATEST, POD_ID_FILE),
+    flags=(ALL, EXPLAIN, LATEST, POD_ID_FILE),
     examples=("pypod pod start mipod", "pypod pod start --all"),
 )
 POD_STOP = Command(
@@ -74,6 +74,7 @@ def _each(
     id_flag: str = "",
     removal: bool = False,
     force: bool = False,
+    show: Callable[[Pod], str] = lambda pod: pod.id,
 ) -> int:
     from pypod.engine.engine import Engine
 
@@ -81,11 +82,13 @@ def _each(
         found, problems = selection.pods(engine, options, id_flag=id_flag)
         if force:  # as podman: what is not there needs no removal
             problems = [error for error in problems if not isinstance(error, NotFound)]
-        return selection.each(found, problems, action, lambda pod: pod.id, removal=removal)
+        return selection.each(found, problems, action, show, removal=removal)
 
 
 def run_pod_start(options: Parsed, root: str | None) -> int:
     """Carry out ``pypod pod start``."""
+    if options["explain"]:
+        return _each(options, root, lambda _: None, id_flag="pod-id-file", show=lambda pod: str(pod.explain()))
     return _each(options, root, lambda pod: pod.start(), id_flag="pod-id-file")
 
 

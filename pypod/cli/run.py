@@ -7,6 +7,7 @@ import sys
 from pypod.cli.creation import FLAGS, container_options, read_id_file, write_new_file
 from pypod.cli.flags import Command, Flag, UsageError
 from pypod.cli.pod_create import POD_CREATE, POD_FLAGS, run_pod_create
+from pypod.cli.selection import EXPLAIN
 from pypod.cli.terminal import DEFAULT_DETACH_KEYS
 
 TYPE_CHECKING = False
@@ -14,8 +15,10 @@ if TYPE_CHECKING:
     from pypod.cli.flags import Parsed
     from pypod.engine.containers import Container
     from pypod.engine.engine import Engine
+    from pypod.engine.explain import Explanation
 
 _STREAM_FLAGS = (
+    EXPLAIN,
     Flag(name="detach-keys", default=DEFAULT_DETACH_KEYS, help="Override the key sequence for detaching a container"),
     Flag(name="sig-proxy", kind="bool", default=True, help="Proxy received signals to the process"),
 )
@@ -32,13 +35,13 @@ RUN = Command(
     interspersed=False,
     min_args=1,
 )
-_OWN = {flag.name for flag in FLAGS}
+_OWN = {flag.name for flag in (*FLAGS, EXPLAIN)}
 CREATE = Command(
     path="pypod create",
     summary="Create a pod, or a container when an image or --rootfs is given",
     description="Without an image and --rootfs this is `pypod pod create`. The ID is printed to stdout.",
     synopsis="[options] [--rootfs DIRECTORY[:O] [COMMAND [ARG...]]]",
-    flags=(*FLAGS, *(flag for flag in POD_FLAGS if flag.name not in _OWN)),
+    flags=(*FLAGS, EXPLAIN, *(flag for flag in POD_FLAGS if flag.name not in _OWN)),
     examples=("pypod create --name mipod", "pypod create --pod mipod --name web --rootfs DIR:O httpd -D FOREGROUND"),
     interspersed=False,
 )
@@ -54,9 +57,22 @@ def run_create(options: Parsed, root: str | None) -> int:
     if only_pods:
         raise UsageError(options.command.path, f"--{only_pods[0]} is for pods: it goes without image and --rootfs")
     with Engine(root) as engine:
+        if options["explain"]:
+            from pypod.engine.explain import of_creation
+
+            explain(engine, options)  # what is wrong with it is told
+            print(of_creation(engine, "container", 2))
+            return 0
         container = create(engine, options)
         print(container.id)
     return 0
+
+
+def explain(engine: Engine, options: Parsed) -> Explanation:
+    """Return what ``run`` would do."""
+    found, command = container_options(options)
+    ref, new = _pod_named(options)
+    return engine.containers.explain(command, pod=ref or None, new_pod=new, **found)
 
 
 def _as_pod(options: Parsed) -> Parsed:
@@ -107,6 +123,15 @@ def create(engine: Engine, options: Parsed) -> Container:
 
 def _pod(engine: Engine, options: Parsed) -> tuple[str, str]:
     """Return which pod to join, and its id if it was made for this container."""
+    ref, new = _pod_named(options)
+    if not new:
+        return ref, ""
+    pod = engine.pods.create(new)
+    return pod.id, pod.id
+
+
+def _pod_named(options: Parsed) -> tuple[str, str]:
+    """Return the pod to join, or the name of one to be made."""
     from pypod.errors import InvalidSpec
 
     ref = options["pod"]
@@ -118,8 +143,7 @@ def _pod(engine: Engine, options: Parsed) -> tuple[str, str]:
         return ref, ""
     if ref == "new:":
         raise InvalidSpec("--pod", "new pod name must be at least one character")
-    pod = engine.pods.create(ref.removeprefix("new:"))
-    return pod.id, pod.id
+    return "", ref.removeprefix("new:")
 
 
 def run_run(options: Parsed, root: str | None) -> int:
@@ -132,6 +156,10 @@ def run_run(options: Parsed, root: str | None) -> int:
     if detach and options.changed("detach-keys"):
         raise InvalidSpec("--detach-keys", "--detach and --detach-keys cannot be used together")
     keys = parse_detach_keys(options["detach-keys"])
+    if options["explain"]:
+        with Engine(root) as engine:
+            print(explain(engine, options))
+        return 0
     warn_without_terminal(options)
     with Engine(root) as engine:
         container = create(engine, options)

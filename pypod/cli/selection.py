@@ -27,6 +27,8 @@ POD_ID_FILE = Flag(name="pod-id-file", kind="stringArray", help="Read the pod ID
 FILTER = Flag(name="filter", short="f", kind="strings", help="Act on those for which conditions hold")
 TIME = Flag(name="time", short="t", kind="uint", default=10, help="Seconds to wait before killing", metavar="int")
 
+EXPLAIN = Flag(name="explain", kind="bool", help="Print what would be done, step by step, and do nothing")
+
 FAILED = 125
 MISSING, BUSY = 1, 2
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pypod.cli import selection
 from pypod.cli.flags import Command, Flag
-from pypod.cli.selection import ALL, FILTER, LATEST
+from pypod.cli.selection import ALL, EXPLAIN, FILTER, LATEST
 from pypod.cli.terminal import DEFAULT_DETACH_KEYS
 
 TYPE_CHECKING = False
@@ -18,6 +18,7 @@ START = Command(
     synopsis="[options] CONTAINER [CONTAINER...]",
     flags=(
         ALL,
+        EXPLAIN,
         FILTER,
         LATEST,
         Flag(name="attach", short="a", kind="bool", help="Attach container's STDOUT and STDERR"),
@@ -41,6 +42,8 @@ def run_start(options: Parsed, root: str | None) -> int:
         found, problems = selection.containers(engine, options, filter_names=True)
         if options["all"]:
             found = [one for one in found if not one.state().running]
+        if options["explain"]:
+            return selection.each(found, problems, lambda _: None, lambda one: str(one.explain()))
         if not attach:
             names = selection.as_given(options, found)
             return selection.each(found, problems, lambda one: one.start(), lambda one: names[one.id])

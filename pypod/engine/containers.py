@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from pypod.engine.engine import Engine
     from pypod.engine.enter import Entered
     from pypod.engine.exec import ExecResult, Process
+    from pypod.engine.explain import Explanation
     from pypod.engine.logs import Piece
     from pypod.engine.pods import Pod
     from pypod.engine.specs import ContainerOptions
@@ -121,6 +122,17 @@ class Container:
             self._engine.pods.get(record.pod_id).start_infra()
             return
         starting.start(self._engine, record, starting.Terminal(columns, rows), attended=attended)
+
+    def explain(self) -> Explanation:
+        """Return what ``start`` would do now, step by step, with nothing done; ``print`` it.
+
+        >>> print(container.explain())                                  # doctest: +SKIP
+         1  python      make directory /var/lib/pypod/containers/...  [mkdir(2)]
+        """
+        from pypod.engine.explain import of_start
+
+        with Boundary(f"explain container {self._name}"):
+            return of_start(self._engine, self.record())
 
     def stop(self, timeout: float | None = None) -> None:
         """Stop it: the stop signal, and SIGKILL after ``timeout`` seconds (default: its own stop timeout).
@@ -380,10 +392,17 @@ class Containers:
         return create(name) if name else under_free_name(create)
 
     def _add(self, spec: ContainerSpec, cgroup_parent: str, owner: str) -> Container:
+        record = self._record(spec, cgroup_parent, owner)
+        with Boundary("create container"), self._engine.database.transaction() as connection:
+            records.add_container(connection, record)
+        self._engine.remember(record, spec)
+        return Container(self._engine, record.id, spec.name)
+
+    def _record(self, spec: ContainerSpec, cgroup_parent: str, owner: str) -> ContainerRecord:
         from pypod.kernel.cgroups.driver import container_path
 
         identifier = ids.new_id()
-        record = records.ContainerRecord(
+        return records.ContainerRecord(
             id=identifier,
             name=spec.name,
             kind=records.CONTAINER,
@@ -397,10 +416,42 @@ class Containers:
             owner=owner,
             spec_json=records.to_json(spec),
         )
-        with Boundary("create container"), self._engine.database.transaction() as connection:
-            records.add_container(connection, record)
-        self._engine.remember(record, spec)
-        return Container(self._engine, identifier, spec.name)
+
+    def explain(
+        self,
+        command: Sequence[str] | str,
+        *,
+        pod: Pod | str | None = None,
+        new_pod: str = "",
+        **options: Unpack[ContainerOptions],
+    ) -> Explanation:
+        """Return what ``run`` would do, step by step, with nothing done; ``new_pod`` names a pod that it would create.
+
+        Raises what ``create`` raises, but for names in use.
+
+        >>> print(engine.containers.explain(["true"], rootfs="/"))     # doctest: +SKIP
+        """
+        from pypod.engine import explain, specs
+        from pypod.engine.pods import Pod
+
+        pod_record, infra_record = None, None
+        if pod is not None:
+            pod_record = records.find_pod(self._engine.database, pod.id if isinstance(pod, Pod) else pod)
+            if pod_record.infra_id:
+                infra_record = records.find_container(self._engine.database, pod_record.infra_id)
+        elif new_pod:
+            pod_record, infra_record = self._engine.pods.unsaved(new_pod)
+        pod_spec = records.pod_spec(pod_record) if pod_record else None
+        spec = specs.container_spec(
+            command,
+            options,
+            name=options.get("name") or ids.new_name(),
+            pod_id=pod_record.id if pod_record else "",
+            pod=pod_spec,
+        )
+        parent = spec.cgroup_parent or (pod_spec.cgroup_parent if pod_spec else "")
+        with Boundary("explain"):
+            return explain.of_run(self._engine, self._record(spec, parent, ""), spec, pod_record, infra_record)
 
     def run(
         self,

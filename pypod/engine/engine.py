@@ -19,7 +19,6 @@ if TYPE_CHECKING:
     from pypod.model.container import ContainerSpec
     from pypod.store.records import ContainerRecord
 
-_MONITORS = "/pypod/monitors"
 _REMEMBERED = 256
 
 
@@ -43,7 +42,6 @@ class Engine:
         self.proc = PROC
         self.boot_id = PROC.boot_id()
         self._cgroups: Driver | None = None
-        self._monitors_group: str | None = None
         self._specs: dict[str, ContainerSpec] = {}
         self._filters: dict[tuple[str, ...], tuple[bytes, int]] = {}
 
@@ -98,20 +96,6 @@ class Engine:
 
             self._cgroups = driver_for(detect())
         return self._cgroups
-
-    @property
-    def monitors_group(self) -> str:
-        """The cgroup directory of the monitors, made at first use; empty where a process cannot be born into one.
-
-        A monitor must not end with its caller's group, as a service manager would have it when the caller's service
-        stops: then nobody would see how the containers end.
-        """
-        if self._monitors_group is None:
-            driver = self.cgroups
-            if driver.clones_into_cgroup:
-                driver.create(_MONITORS)
-            self._monitors_group = driver.tracking_directory(_MONITORS) if driver.clones_into_cgroup else ""
-        return self._monitors_group
 
     def close(self) -> None:
         """Give descriptors and connections back; pods and containers go on."""

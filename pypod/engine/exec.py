@@ -194,17 +194,23 @@ def start(
     """Start a command on the given descriptors (-1: /dev/null). Raises WrongState when the container does not run."""
     require_root("exec")
     with Boundary(f"exec in container {record.name}"):
-        state = observe.container_state(engine.layout.container(record.id), engine.boot_id)
-        if not state.running:
-            raise WrongState(
-                record.name,
-                state.status,
-                "can only create exec sessions on running containers: container state improper",
-            )
+        state = running_state(engine, record)
         program = engine.programs.executable("launch")
         with launcher.Launching(program, "pypod-launch", stdio=stdio, keep_report=not detach) as launching:
             container = engine.container_spec(record)
             return launching.run(exec_plan(engine, record, container, spec, state, detach=detach))
+
+
+def running_state(engine: Engine, record: ContainerRecord) -> ContainerState:
+    """Return the state of a container that runs. Raises WrongState when it does not."""
+    state = observe.container_state(engine.layout.container(record.id), engine.boot_id)
+    if not state.running:
+        raise WrongState(
+            record.name,
+            state.status,
+            "can only create exec sessions on running containers: container state improper",
+        )
+    return state
 
 
 def exec_plan(

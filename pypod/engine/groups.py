@@ -11,6 +11,26 @@ if TYPE_CHECKING:
     from pypod.engine.engine import Engine
 
 
+_MONITORS = "/pypod/monitors"
+
+
+def monitors(engine: Engine) -> str:
+    """Return the cgroup directory of the monitors; empty where a process cannot be born into one.
+
+    A monitor must not end with its caller's group, as a service manager would have it when the caller's service
+    stops: then nobody would see how the containers end.
+    """
+    return engine.cgroups.tracking_directory(_MONITORS) if engine.cgroups.clones_into_cgroup else ""
+
+
+def for_monitors(engine: Engine) -> list[Effect]:
+    """Return what makes the group of the monitors, where it is not there."""
+    directory = monitors(engine)
+    if not directory or os.path.isdir(directory):
+        return []
+    return [Effect(f"make cgroup {directory}", "cgroups(7)", lambda: engine.cgroups.create(_MONITORS))]
+
+
 def renewal(engine: Engine, path: str) -> list[Effect]:
     """Return what makes the group at ``path`` for a run that begins; whatever an earlier run left in it is killed.
 

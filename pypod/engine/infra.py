@@ -35,7 +35,7 @@ def start(engine: Engine, record: PodRecord) -> None:
     directory = engine.layout.container(record.infra_id)
     record = records.find_pod(engine.database, record.id)
     if observe.container_state(directory, engine.boot_id).running:
-        _files(engine, record, records.find_container(engine.database, record.infra_id)).perform()
+        files_of(engine, record, records.find_container(engine.database, record.infra_id)).perform()
         return
     require_no_members(engine, record)
     with (
@@ -45,7 +45,7 @@ def start(engine: Engine, record: PodRecord) -> None:
         infra = records.find_container(engine.database, record.infra_id)
         effects.perform(preparations(engine, infra))
         try:
-            launching.run(infra_plan(engine, record, infra), _files(engine, record, infra).perform)
+            launching.run(infra_plan(engine, record, infra), files_of(engine, record, infra).perform)
         except BaseException:
             stop(engine, record)  # it may have come up before its files failed
             engine.cgroups.remove(infra.cgroup)
@@ -84,7 +84,8 @@ def is_ready(engine: Engine, record: PodRecord) -> bool:
     )
 
 
-def _files(engine: Engine, record: PodRecord, infra: ContainerRecord) -> effects.Effect:
+def files_of(engine: Engine, record: PodRecord, infra: ContainerRecord) -> effects.Effect:
+    """Return what writes the files that members share."""
     spec = records.pod_spec(record)
     directory = engine.layout.pod(record.id)
     return files.network_files(directory, hostname_of(spec), (infra.name, spec.name), spec.add_hosts)

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
     from pypod.engine.engine import Engine
     from pypod.engine.enter import Entered
+    from pypod.engine.explain import Explanation
     from pypod.engine.sharing import Matrix
     from pypod.engine.specs import ContainerOptions
     from pypod.model.container import ContainerState
@@ -142,6 +143,17 @@ class Pod:
             )
         for member in members:
             starting.start(self._engine, member)
+
+    def explain(self) -> Explanation:
+        """Return what ``start`` would do now, step by step, with nothing done; ``print`` it.
+
+        >>> print(pod.explain())                                # doctest: +SKIP
+         1  python      make directory /var/lib/pypod/pods/...  [mkdir(2)]
+        """
+        from pypod.engine.explain import of_pod_start
+
+        with Boundary(f"explain pod {self._name}"):
+            return of_pod_start(self._engine, self.record())
 
     def start_infra(self) -> None:
         """Start the infra only: the pod's namespaces come to be."""
@@ -383,6 +395,18 @@ class Pods:
             return create(name) if name else under_free_name(create)
 
     def _add(self, spec: PodSpec, owner: str) -> Pod:
+        record, infra_record = self._records(spec, owner)
+        with self._engine.database.transaction() as connection:
+            records.add_pod(connection, record)
+            if infra_record is not None:
+                records.add_container(connection, infra_record)
+        return Pod(self._engine, record.id, spec.name)
+
+    def unsaved(self, name: str) -> tuple[PodRecord, ContainerRecord | None]:
+        """Return the records that creating a pod with this name and nothing else would write; for explanations."""
+        return self._records(PodSpec(name=name), "")
+
+    def _records(self, spec: PodSpec, owner: str) -> tuple[PodRecord, ContainerRecord | None]:
         from pypod.kernel.cgroups.driver import container_path
 
         identifier, infra_id = ids.new_id(), ids.new_id() if spec.infra else ""
@@ -395,24 +419,21 @@ class Pods:
             owner=owner,
             spec_json=records.to_json(spec),
         )
-        with self._engine.database.transaction() as connection:
-            records.add_pod(connection, record)
-            if spec.infra:
-                infra_record = records.ContainerRecord(
-                    id=infra_id,
-                    name=spec.infra_name or f"{ids.short(identifier)}-infra",
-                    kind=records.INFRA,
-                    pod_id=identifier,
-                    created_ns=now_ns,
-                    image="",
-                    command=" ".join(spec.infra_command).encode("utf-8", "backslashreplace").decode(),
-                    cgroup=container_path(spec.cgroup_parent, identifier, infra_id),
-                    remove=0,
-                    owner=owner,
-                    spec_json="{}",
-                )
-                records.add_container(connection, infra_record)
-        return Pod(self._engine, identifier, spec.name)
+        if not spec.infra:
+            return record, None
+        return record, records.ContainerRecord(
+            id=infra_id,
+            name=spec.infra_name or f"{ids.short(identifier)}-infra",
+            kind=records.INFRA,
+            pod_id=identifier,
+            created_ns=now_ns,
+            image="",
+            command=" ".join(spec.infra_command).encode("utf-8", "backslashreplace").decode(),
+            cgroup=container_path(spec.cgroup_parent, identifier, infra_id),
+            remove=0,
+            owner=owner,
+            spec_json="{}",
+        )
 
     def get(self, ref: str) -> Pod:
         """Return the pod that a name, an id or the beginning of one names. Raises NoSuchPod, AmbiguousName."""

@@ -134,7 +134,7 @@ def preparations(
         made.append(files.network_files(directory, hostname, (record.name,), spec.add_hosts))
     if spec.privileged:
         made.append(files.container_env(f"{directory}/containerenv", record.name, record.id, spec.image))
-    return made
+    return [*made, *groups.for_monitors(engine)]
 
 
 def _root_status(spec: ContainerSpec) -> os.stat_result:
@@ -161,10 +161,11 @@ def container_plan(
     terminal: Terminal,
     *,
     attended: bool = False,
+    infra: Process | None = None,
 ) -> Plan:
-    """Return what a start of this container would do now."""
+    """Return what a start of this container would do now. ``infra`` stands for the pod's, if that does not run yet."""
     directory = engine.layout.container(record.id)
-    joins, infra = _joins(engine, spec, pod)
+    joins, infra = _joins(engine, spec, pod, infra)
     shm_of = infra if spec.ipc == POD else _shm_of(engine, spec)
     hostname = hostname_of(record, spec, pod)
     of_pod = bool(record.pod_id) and spec.net == POD
@@ -232,7 +233,7 @@ def _settings(
         Op("status", f"{directory}/status", engine.boot_id),
         Op("log", f"{directory}/ctr.log"),
         Op("attach", directory),
-        Op("supervisor_group", engine.monitors_group),
+        Op("supervisor_group", groups.monitors(engine)),
         Op("detach"),
         Op("group_kill", tracked),
     ]
@@ -255,7 +256,9 @@ def cleanup_command(engine: Engine, identifier: str) -> tuple[str, ...]:
     return (sys.executable, "-I", "-S", "-c", code, engine.layout.root, identifier)
 
 
-def _joins(engine: Engine, spec: ContainerSpec, pod: PodRecord | None) -> tuple[tuple[Join, ...], Process | None]:
+def _joins(
+    engine: Engine, spec: ContainerSpec, pod: PodRecord | None, given: Process | None
+) -> tuple[tuple[Join, ...], Process | None]:
     """Return the namespaces to join, and the infra if it is one of those joined."""
     joins: list[Join] = []
     infra: Process | None = None
@@ -263,7 +266,7 @@ def _joins(engine: Engine, spec: ContainerSpec, pod: PodRecord | None) -> tuple[
     for kind in _JOINABLE:
         mode = spec.namespace(kind)
         if mode == POD:
-            infra = infra or _infra(engine, pod)
+            infra = infra or given or _infra(engine, pod)
             by_target.setdefault(infra, []).append(kind)
         elif mode.mode == "container":
             by_target.setdefault(_target(engine, mode, kind), []).append(kind)

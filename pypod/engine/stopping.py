@@ -107,16 +107,21 @@ def _end_leftovers(engine: Engine, record: ContainerRecord) -> None:
 
 def _ask(one: Running, timeout_s: float | None, engine: Engine) -> float:
     """Send the stop signal; return the moment, on the monotonic clock, when patience ends."""
+    number, patience_s = patience(engine, one, timeout_s)
+    if patience_s > 0:
+        pidfd.send_signal(one.fd, number)
+    return time.monotonic() + patience_s
+
+
+def patience(engine: Engine, one: Running, timeout_s: float | None) -> tuple[int, float]:
+    """Return the stop signal of a container, and how long its end is waited for; 0 when it would not even hear it."""
     try:
         spec = engine.container_spec(one.record)
         number, patience_s = spec.stop_signal, float(spec.stop_timeout_s)
     except StoreError:  # a damaged record must not keep anything running
         number, patience_s = SIGTERM, float(DEFAULT_STOP_TIMEOUT_S)
     patience_s = patience_s if timeout_s is None else timeout_s
-    if patience_s <= 0 or not _can_hear(engine, one.state.pid, number):
-        return time.monotonic()
-    pidfd.send_signal(one.fd, number)
-    return time.monotonic() + patience_s
+    return number, patience_s if patience_s > 0 and _can_hear(engine, one.state.pid, number) else 0.0
 
 
 def _can_hear(engine: Engine, pid: int, number: int) -> bool:

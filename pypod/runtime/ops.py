@@ -10,7 +10,7 @@ from pypod.kernel.abi import NAMESPACES
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Callable, Iterable
 
 # name: (number, words, manual page); {0} is the first argument, {*} all of them
 OPERATIONS: dict[str, tuple[int, str, str]] = {
@@ -37,19 +37,19 @@ OPERATIONS: dict[str, tuple[int, str, str]] = {
     "loopback": (28, "set lo up", "netdevice(7)"),
     "hostname": (29, "set the hostname {0}", "sethostname(2)"),
     "domainname": (30, "set the domain name {0}", "setdomainname(2)"),
-    "propagation": (40, "make every mount of the new mount namespace {0}", "mount_namespaces(7)"),
-    "capture": (41, "take mount {3} out of the mount namespace of process {1}", "open_tree(2)"),
-    "open_tree": (42, "take {1} of the host", "open_tree(2)"),
+    "propagation": (40, "make the mounts of the new mount namespace {0}: nothing of it shows outside", "mount(2)"),
+    "capture": (41, "take mount {3} out of the mount namespace of process {1}, as number {0}", "open_tree(2)"),
+    "open_tree": (42, "take {1} of the host, as number {0}", "open_tree(2)"),
     "root": (43, "mount the root file system: {0} {1} on {2} with {4}", "mount(2)"),
-    "mount": (44, "mount {0} on {2}", "fsmount(2)"),
-    "bind": (45, "mount what was taken on {1}", "move_mount(2)"),
+    "mount": (44, "mount {0} on {2} ({3})", "fsmount(2)"),
+    "bind": (45, "mount number {0} on {1} ({2})", "move_mount(2)"),
     "directory": (46, "make directory {0}", "mkdir(2)"),
     "symlink": (47, "make symbolic link {1} to {0}", "symlink(2)"),
     "device": (48, "make device {0} ({1}:{2})", "mknod(2)"),
     "console": (49, "open the terminal", "pty(7)"),
     "sysctl": (50, "set sysctl {0} to {1}", "proc(5)"),
-    "mask": (51, "hide {0}", "mount(2)"),
-    "read_only": (52, "make {0} read-only", "mount_setattr(2)"),
+    "mask": (51, "hide {0}, if it is there", "mount(2)"),
+    "read_only": (52, "make {0} read-only, if it is there", "mount_setattr(2)"),
     "pivot": (53, "make it the root and let the host's go", "pivot_root(2)"),
     "read_only_root": (54, "make the root file system read-only", "mount_setattr(2)"),
     "mount_with_content": (55, "mount {0} on {2} with a copy of what is there", "fsmount(2)"),
@@ -66,8 +66,6 @@ OPERATIONS: dict[str, tuple[int, str, str]] = {
     "execute_file": (70, "run {0}", "execveat(2)"),
 }
 
-# The argument that holds CLONE_NEW* bits: for a reader they are kinds of namespaces.
-_FLAGS_AT = {"clone": 0, "join": 2, "join_path": 0, "unshare": 0}
 MOUNT_ATTRIBUTES = {"ro": 1, "nosuid": 2, "nodev": 4, "noexec": 8, "noatime": 16, "strictatime": 32}
 MS_REC, MS_BIND, MS_PRIVATE, MS_SLAVE = 0x4000, 0x1000, 1 << 18, 1 << 19
 
@@ -101,20 +99,82 @@ class Op:
             parts += (len(data).to_bytes(4, "little"), data, b"\0")
         return b"".join(parts)
 
+    @property
+    def page(self) -> str:
+        """The manual page of the kernel call behind it."""
+        return OPERATIONS[self.name][2]
+
     def describe(self) -> str:
         """Return the operation in words, for one line."""
         words = OPERATIONS[self.name][1]
-        shown = [_show(argument) for argument in self.arguments]
+        shown = [self._shown(at, argument) for at, argument in enumerate(self.arguments)]
         if "{*}" in words:
             return words.replace("{*}", " ".join(shown))
-        at = _FLAGS_AT.get(self.name, len(shown))
-        if at < len(shown) and isinstance(flags := self.arguments[at], int):
-            shown[at] = ", ".join(row.kind for row in NAMESPACES.values() if row.clone_flag & flags) or "none"
-        return words.format(*shown, *[""] * 8)
+        return (
+            words.format(*shown, *[""] * 8)
+            .replace(" ()", "")
+            .replace(" with new namespaces none", "")
+            .removesuffix(" in cgroup ")
+        )
+
+    def _shown(self, at: int, argument: str | int | bytes) -> str:
+        try:
+            return _SHOWN.get((self.name, at), _show)(argument)
+        except ValueError:  # no number where one belongs
+            return _show(argument)
 
 
 def _show(argument: str | int | bytes) -> str:
     return f"{len(argument)} bytes" if isinstance(argument, bytes) else str(argument)
+
+
+def _kinds(argument: str | int | bytes) -> str:
+    """CLONE_NEW* bits: for a reader they are kinds of namespaces."""
+    bits = int(argument)
+    return ", ".join(row.kind for row in NAMESPACES.values() if row.clone_flag & bits) or "none"
+
+
+def _attributes(argument: str | int | bytes) -> str:
+    bits = int(argument)
+    return ",".join(name for name, bit in MOUNT_ATTRIBUTES.items() if bits & bit)
+
+
+def _propagation(argument: str | int | bytes) -> str:
+    return "private" if int(argument) & MS_PRIVATE else "slave"
+
+
+def _resource(argument: str | int | bytes) -> str:
+    from pypod.runtime.compiler import RESOURCES
+
+    return {number: name for name, number in RESOURCES.items()}.get(int(argument), str(argument))
+
+
+def _capabilities(argument: str | int | bytes) -> str:
+    from pypod.kernel.capabilities import names
+
+    found = names(int(argument, 16)) if isinstance(argument, str) else ()
+    return ",".join(name.removeprefix("CAP_") for name in found) or "none"
+
+
+def _map(argument: str | int | bytes) -> str:
+    return ", ".join(str(argument).splitlines())
+
+
+# (operation, argument): how it is shown, where that is not as it is.
+_SHOWN: dict[tuple[str, int], Callable[[str | int | bytes], str]] = {
+    ("clone", 0): _kinds,
+    ("join", 2): _kinds,
+    ("join_path", 0): _kinds,
+    ("unshare", 0): _kinds,
+    ("propagation", 0): _propagation,
+    ("mount", 3): _attributes,
+    ("bind", 2): _attributes,
+    ("resource_limit", 0): _resource,
+    ("capabilities", 0): _capabilities,
+    ("capabilities", 1): _capabilities,
+    ("idmap", 0): _map,
+    ("idmap", 1): _map,
+}
 
 
 class Plan:
@@ -131,4 +191,4 @@ class Plan:
 
     def describe(self) -> list[str]:
         """Return one line per operation with its manual page."""
-        return [f"{op.describe()}  [{OPERATIONS[op.name][2]}]" for op in self.ops]
+        return [f"{op.describe()}  [{op.page}]" for op in self.ops]

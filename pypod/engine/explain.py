@@ -1,0 +1,171 @@
+"""What a command would do, step by step, with nothing done: what Python does, and the plan for the C programs.
+
+The steps are those that are performed: the same effects and the same plan (``effects.py``, ``starting.py``).
+"""
+
+from __future__ import annotations
+
+import os
+
+from pypod.engine import groups, infra, observe, starting, stopping
+from pypod.engine.effects import Effect, directory
+from pypod.kernel.abi import SIGKILL, signal_name
+from pypod.kernel.pidfd import Process
+from pypod.model.value import Value
+from pypod.store import records
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Sequence
+
+    from pypod.engine.engine import Engine
+    from pypod.engine.exec import ExecSpec
+    from pypod.model.container import ContainerSpec
+    from pypod.runtime.ops import Plan
+    from pypod.store.records import ContainerRecord, PodRecord
+
+PYTHON, SUPERVISOR, CHILD = "python", "supervisor", "process"
+# An infra that does not run yet has no number; no process is number 0.
+_UNKNOWN = Process(0, 0)
+
+
+class Step(Value):
+    """One operation: ``words`` with its arguments, the manual ``page`` of the call behind it, and who makes it.
+
+    ``by`` is python (this process), supervisor (the launcher or monitor) or process (the new one, before its exec).
+    """
+
+    words: str
+    page: str
+    by: str
+
+
+class Explanation(Value):
+    """What would be done, in order. ``str()`` gives a numbered line for each step."""
+
+    steps: tuple[Step, ...]
+
+    def __str__(self) -> str:
+        if not self.steps:
+            return "nothing"
+        width = len(str(len(self.steps)))
+        names = max(len(step.by) for step in self.steps)
+        return "\n".join(
+            f"{number:>{width}}  {step.by:<{names}}  {step.words}  [{step.page}]"
+            for number, step in enumerate(self.steps, 1)
+        )
+
+
+def of_creation(engine: Engine, what: str, rows: int) -> Explanation:
+    """Return what creating ``what`` does: it is remembered, and that is all."""
+    words = f"write {rows} row{'s' if rows > 1 else ''} for the {what} into {engine.database.path}"
+    return Explanation(steps=(Step(words=words, page="pwrite(2)", by=PYTHON),))
+
+
+def of_start(engine: Engine, record: ContainerRecord) -> Explanation:
+    """Return what a start of this container would do now; its pod's infra first, if that is not running."""
+    pod = records.find_pod(engine.database, record.pod_id) if record.pod_id else None
+    infra_record = records.find_container(engine.database, pod.infra_id) if pod and pod.infra_id else None
+    return of_run(engine, record, engine.container_spec(record), pod, infra_record)
+
+
+def of_run(
+    engine: Engine,
+    record: ContainerRecord,
+    spec: ContainerSpec,
+    pod: PodRecord | None = None,
+    infra_record: ContainerRecord | None = None,
+) -> Explanation:
+    """Return what a start would do, of records that need not be in the store."""
+    steps: list[Step] = []
+    process = None
+    if pod is not None and infra_record is not None and not infra.is_ready(engine, pod):
+        steps += _infra_steps(engine, pod, infra_record)
+        process = _UNKNOWN
+    running = observe.container_state(engine.layout.container(record.id), engine.boot_id).running
+    return Explanation(steps=() if running else (*steps, *_container_steps(engine, record, spec, pod, process)))
+
+
+def _container_steps(
+    engine: Engine, record: ContainerRecord, spec: ContainerSpec, pod: PodRecord | None, process: Process | None
+) -> list[Step]:
+    own = engine.layout.container(record.id)
+    if observe.container_state(own, engine.boot_id).running:
+        return []
+    made = [*_missing(own), *starting.preparations(engine, record, spec, pod)]
+    what = starting.container_plan(engine, record, spec, pod, starting.Terminal(), infra=process)
+    return [*_effects(made), *_effects(groups.renewal(engine, record.cgroup)), *_plan(what, "monitor")]
+
+
+def of_pod_start(engine: Engine, pod: PodRecord) -> Explanation:
+    """Return what starting a pod and its members would do."""
+    steps: list[Step] = []
+    if pod.infra_id and not infra.is_ready(engine, pod):
+        steps += _infra_steps(engine, pod, records.find_container(engine.database, pod.infra_id))
+    for record in records.all_containers(engine.database, pod_id=pod.id):
+        if record.kind == records.CONTAINER:
+            process = _UNKNOWN if pod.infra_id and steps else None
+            steps += _container_steps(engine, record, engine.container_spec(record), pod, process)
+    return Explanation(steps=tuple(steps))
+
+
+def _infra_steps(engine: Engine, pod: PodRecord, record: ContainerRecord) -> list[Step]:
+    made = [*_missing(engine.layout.pod(pod.id)), *infra.preparations(engine, record)]
+    files = infra.files_of(engine, pod, record)
+    return [*_effects(made), *_plan(infra.infra_plan(engine, pod, record), "launcher"), *_effects([files])]
+
+
+def _missing(path: str) -> list[Effect]:
+    return [] if os.path.isdir(path) else [directory(path)]
+
+
+def _effects(effects: Iterable[Effect]) -> Iterator[Step]:
+    for effect in effects:
+        yield Step(words=effect.words, page=effect.page, by=PYTHON)
+
+
+def _plan(plan: Plan, program: str) -> Iterator[Step]:
+    yield Step(words=f"start the {program}", page="posix_spawn(3)", by=PYTHON)
+    by = SUPERVISOR
+    for op in plan.ops:
+        yield Step(words=op.describe().replace("process 0", "the infra"), page=op.page, by=by)
+        if op.name == "clone":
+            by = CHILD
+
+
+def of_exec(engine: Engine, record: ContainerRecord, spec: ExecSpec) -> Explanation:
+    """Return what an exec would do. Raises WrongState when the container does not run."""
+    from pypod.engine import exec as execution
+
+    state = execution.running_state(engine, record)
+    plan = execution.exec_plan(engine, record, engine.container_spec(record), spec, state)
+    return Explanation(steps=tuple(_plan(plan, "launcher")))
+
+
+def of_stop(engine: Engine, all_records: Sequence[ContainerRecord], timeout_s: float | None = None) -> Explanation:
+    """Return what stopping containers would do."""
+    steps: list[Step] = []
+    for record in all_records:
+        one = stopping.find_running(engine, record)
+        if one is None:
+            continue
+        try:
+            number, patience_s = stopping.patience(engine, one, timeout_s)
+        finally:
+            one.close()
+        group = engine.cgroups.tracking_directory(record.cgroup)
+        pid = one.state.pid
+        asked = (
+            (f"send {signal_name(number)} to process {pid} of {record.name}", "pidfd_send_signal(2)"),
+            (f"wait up to {patience_s:g} s for its end", "pidfd_open(2)"),
+        )
+        unheard = f", which does not hear {signal_name(number)}" if timeout_s != 0 else ""
+        rest = " if it is still there" if patience_s > 0 else unheard
+        words = (
+            *(asked if patience_s > 0 else ()),
+            (f"send {signal_name(SIGKILL)} to process {pid}{rest}", "pidfd_send_signal(2)"),
+            (f"kill what is left in cgroup {group}", "cgroups(7)"),
+            (f"remove cgroup {group}", "rmdir(2)"),
+        )
+        steps += [Step(words=text, page=page, by=PYTHON) for text, page in words]
+    return Explanation(steps=tuple(steps))

@@ -1,0 +1,221 @@
+"""What --explain tells is what is done, and telling it does nothing."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from pypod import WrongState
+from pypod.engine.exec import ExecSpec
+from pypod.engine.explain import of_exec, of_stop
+from tests.cli.program import Program
+
+pytestmark = pytest.mark.root
+
+# The system calls by which anything at all is changed, made or joined.
+CHANGES = (
+    "mkdir mkdirat rmdir unlink unlinkat rename renameat renameat2 link linkat symlink symlinkat mknod mknodat chmod "
+    "fchmod fchmodat chown lchown fchownat truncate ftruncate mount umount2 move_mount open_tree fsopen fsmount "
+    "fsconfig mount_setattr pivot_root setns unshare clone clone3 fork vfork execve execveat kill tkill tgkill "
+    "pidfd_send_signal sethostname setrlimit prctl keyctl seccomp setresuid setresgid setgroups capset"
+).split()
+# manual page: the calls of which a step makes at least one; pages that stand for other things are left out
+CALLS = {
+    "clone(2)": {"clone3"},
+    "setns(2)": {"setns"},
+    "unshare(2)": {"unshare"},
+    "keyctl(2)": {"keyctl"},
+    "sethostname(2)": {"sethostname"},
+    "open_tree(2)": {"open_tree"},
+    "mount(2)": {"mount", "move_mount"},
+    "fsmount(2)": {"fsmount"},
+    "move_mount(2)": {"move_mount"},
+    "mknod(2)": {"mknodat"},
+    "symlink(2)": {"symlinkat"},
+    "pivot_root(2)": {"pivot_root"},
+    "setrlimit(2)": {"prlimit64"},
+    "umask(2)": {"umask"},
+    "seccomp(2)": {"seccomp"},
+    "capabilities(7)": {"capset"},
+    "execve(2)": {"execve"},
+    "execveat(2)": {"execveat"},
+}
+# What the process does beside the steps: closing, looking, waiting, and parts of a step.
+OFTEN = {
+    "open_tree",
+    "mount_setattr",
+    "fsopen",
+    "fsconfig",
+    "prctl",
+    "umount2",
+    "setresuid",
+    "setresgid",
+    "setgroups",
+    "mkdirat",
+}
+
+
+def everything(root: Path) -> dict[str, tuple]:
+    """Each file below a directory, and what is mounted, as they are."""
+    files = {
+        str(path): (status.st_mode, status.st_size, status.st_mtime_ns, status.st_ino)
+        for path in [root, *root.rglob("*")]
+        for status in [path.lstat()]
+        if not path.name.startswith("pypod.db-")  # SQLite's own, which reading makes, too
+    }
+    return {**files, "mounts": (Path("/proc/self/mountinfo").read_text(),)}
+
+
+@pytest.fixture
+def world(engine, busybox):
+    pod = engine.pods.create("mipod")
+    member = pod.create_container(["sleep", "1000"], name="member", rootfs=busybox)
+    running = engine.containers.run(
+        ["sh", "-c", "trap exit TERM; while :; do sleep 0.1; done"], name="up", rootfs=busybox
+    )
+    return pod, member, running
+
+
+def test_telling_does_nothing(engine, busybox, world, tmp_path) -> None:
+    """No call that changes anything is made, by any thread or child, in any of the commands."""
+    if shutil.which("strace") is None:
+        pytest.skip("strace is not installed")
+    pypod = Program(engine.layout.root)
+    rootfs = ("--rootfs", f"{busybox}:O")
+    commands = [
+        ["create", "--explain", "--name", "new"],
+        ["create", "--explain", "--pod", "mipod", *rootfs, "true"],
+        ["run", "--explain", "--pod", "mipod", *rootfs, "true"],
+        ["run", "--explain", "--pod", "new:other", "--privileged", "-v", "/tmp:/mnt", *rootfs, "true"],
+        ["start", "--explain", "member"],
+        ["exec", "--explain", "up", "true"],
+        ["stop", "--explain", "up"],
+        ["pod", "start", "--explain", "mipod"],
+    ]
+    before = everything(Path(engine.layout.root))
+    trace = tmp_path / "trace"
+    for words in commands:
+        strace = ["strace", "-f", "-qq", "-o", trace, "-e", f"trace={','.join(CHANGES)}"]
+        done = subprocess.run([*strace, *pypod.words, *words], capture_output=True, text=True, check=False)
+        assert done.returncode == 0, done.stderr
+        assert re.match(r" *1  python +\S", done.stdout), words
+        made = [line.split(maxsplit=1)[1] for line in trace.read_text().splitlines()]
+        # the interpreter's own start
+        assert len(made) == 1, (words, made)
+        assert made[0].startswith("execve(")
+    assert everything(Path(engine.layout.root)) == before
+    assert {pod.name for pod in engine.pods.list()} == {"mipod"}
+
+
+def steps(explanation, by: str) -> list[str]:
+    """The pages of those that are made in any case."""
+    return [step.page for step in explanation.steps if step.by == by and "if it is there" not in step.words]
+
+
+def traced(engine, tmp_path: Path, monkeypatch, action) -> list[list[str]]:
+    """The calls of each process that the C programs are and make, in order, up to its own exec."""
+    wrapper, trace = tmp_path / "wrapper", tmp_path / "trace"
+    given = engine.programs.executable
+    from pypod.runtime.programs import DIRECTORY
+
+    def executable(name: str) -> str:
+        calls = ",".join({*CHANGES, *(call for found in CALLS.values() for call in found), "?umask", "prlimit64"})
+        words = f"-DDD -f -qq -o {trace} -e trace={calls}"
+        wrapper.write_text(f"#!/bin/sh\nexec {shutil.which('strace')} {words} {DIRECTORY}/{name}\n")
+        wrapper.chmod(0o755)
+        return str(wrapper)
+
+    monkeypatch.setattr(engine.programs, "executable", executable)
+    action()
+    monkeypatch.setattr(engine.programs, "executable", given)
+    processes: dict[str, list[str]] = {}
+    for line in trace.read_text().splitlines():
+        pid, _, call = line.partition(" ")
+        name = call.strip().partition("(")[0]
+        if re.fullmatch(r"\w+", name):
+            processes.setdefault(pid, []).append(name)
+    return list(processes.values())
+
+
+def is_performed(pages: list[str], calls: list[str]) -> str:
+    """Return the page of the first step whose call does not come in its turn, empty when all do."""
+    at = 0
+    for page in pages:
+        wanted = CALLS.get(page)
+        if wanted is None:
+            continue
+        while at < len(calls) and calls[at] not in wanted:
+            at += 1
+        if at == len(calls):
+            return page
+        at += 1
+    return ""
+
+
+@pytest.mark.parametrize("which", ["member", "alone", "infra", "exec"])
+def test_what_is_told_is_done(engine, busybox, world, tmp_path, monkeypatch, which: str) -> None:
+    if shutil.which("strace") is None:
+        pytest.skip("strace is not installed")
+    pod, member, running = world
+    if which == "infra":
+        told, action = pod.explain(), pod.start_infra
+        told = told.replace(
+            steps=tuple(told.steps[: 1 + next(i for i, s in enumerate(told.steps) if s.page == "hosts(5)")])
+        )
+    elif which == "exec":
+        spec = ExecSpec(command=("true",))
+        told, action = of_exec(engine, running.record(), spec), lambda: running.exec(["true"])
+    else:
+        pod.start_infra()
+        container = member if which == "member" else engine.containers.create(["true"], rootfs=busybox, hostname="own")
+        told, action = container.explain(), container.start
+    pages = steps(told, "process")
+    assert len(pages) > 8
+    seen = traced(engine, tmp_path, monkeypatch, action)
+    performed = [calls for calls in seen if not is_performed(pages, calls)]
+    assert len(performed) == 1, "one process does all of it, in this order"
+    # and nothing else: every change it makes belongs to a step that was told
+    allowed = set().union(*(CALLS.get(step.page, set()) for step in told.steps)) | OFTEN
+    after_birth = performed[0]
+    assert {call for call in after_birth if call in CHANGES} <= allowed | {"execve", "fchmodat", "unlinkat"}
+
+
+def test_the_steps_of_python_are_done(engine, busybox, world) -> None:
+    pod, member, _ = world
+    told = pod.explain()
+    words = [step.words for step in told.steps if step.by == "python"]
+    made = [match.group(1) for text in words if (match := re.match(r"make (?:directory|cgroup) (\S+)", text))]
+    assert len(made) >= 7
+    assert not [path for path in made if os.path.exists(path)]
+    pod.start()
+    assert [path for path in made if not os.path.isdir(path)] == []
+    assert str(pod.explain()) == "nothing"
+    assert str(member.explain()) == "nothing"
+
+
+def test_stop_tells_whether_it_will_be_heard(engine, busybox, world) -> None:
+    _, _, running = world
+    deaf = engine.containers.run(["sleep", "1000"], rootfs=busybox)
+    heard = [step.words for step in of_stop(engine, [running.record()]).steps]
+    assert heard[0].startswith(f"send SIGTERM to process {running.state().pid}")
+    assert heard[1] == "wait up to 10 s for its end"
+    assert heard[2].endswith("if it is still there")
+    unheard = [step.words for step in of_stop(engine, [deaf.record()]).steps]
+    assert unheard[0] == f"send SIGKILL to process {deaf.state().pid}, which does not hear SIGTERM"
+    assert next(step.words for step in of_stop(engine, [deaf.record()], 0).steps).endswith(str(deaf.state().pid))
+
+
+def test_what_cannot_be_done_is_told_as_it_would_be(engine, busybox, world) -> None:
+    pypod = Program(engine.layout.root)
+    done = pypod("run", "--explain", "--rootfs", "/nosuch:O", "true")
+    assert (done.returncode, done.stdout) == (125, "")
+    assert "rootfs /nosuch: no such directory" in done.stderr
+    with pytest.raises(WrongState):
+        of_exec(engine, world[1].record(), ExecSpec(command=("true",)))
+    assert sys.exc_info() == (None, None, None)
