@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import os
+import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
 
 TIMEOUT_S = 5.0
+HANGS_AFTER_S = 30.0
 
 
 def wait_until(condition: Callable[[], object], timeout_s: float = TIMEOUT_S) -> None:
@@ -59,3 +61,24 @@ def created_nothing(engine) -> bool:
     """Whether an engine has neither records nor directories."""
     left = [path for kind in ("containers", "pods") for path in Path(engine.layout.root, kind).iterdir()]
     return not (left or engine.containers.list(all=True) or engine.pods.list())
+
+
+def in_threads(action: Callable[[int], None], count: int) -> None:
+    """Run ``action`` in threads side by side; raise what the first that failed raised."""
+    errors: list[BaseException] = []
+
+    def run(number: int) -> None:
+        try:
+            action(number)
+        except BaseException as error:
+            errors.append(error)
+
+    threads = [threading.Thread(target=run, args=(number,), daemon=True) for number in range(count)]
+    for thread in threads:
+        thread.start()
+    deadline = time.monotonic() + HANGS_AFTER_S
+    for thread in threads:
+        thread.join(max(deadline - time.monotonic(), 0))
+    assert not any(thread.is_alive() for thread in threads), "hangs"
+    if errors:
+        raise errors[0]

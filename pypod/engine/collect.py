@@ -76,7 +76,7 @@ def repair(engine: Engine) -> list[str]:
     done = []
     collect(engine)
     for path in orphans(engine):
-        with Lock(path):  # its removal may be under way
+        with Lock(path) as lock, lock:  # its removal may be under way
             stopping.discard(engine, [path])
         done.append(f"removed {path}")
     rubbish = trash(engine)

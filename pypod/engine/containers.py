@@ -393,7 +393,7 @@ class Containers:
 
     def _add(self, spec: ContainerSpec, cgroup_parent: str, owner: str) -> Container:
         record = self._record(spec, cgroup_parent, owner)
-        with Boundary("create container"), self._engine.database.transaction() as connection:
+        with Boundary("create container"), self._engine.database.transaction() as connection, connection:
             records.add_container(connection, record)
         self._engine.remember(record, spec)
         return Container(self._engine, record.id, spec.name)

@@ -20,6 +20,10 @@ class Lock:
 
     The directory is made if need be, and removed at the end when nothing was put into it. With ``without_space`` a
     directory that is not there and finds no room on the disk is no reason to fail: nobody else can start that object.
+
+    Enter it twice: ``with Lock(path) as lock, lock:``. Python handles a signal at the first instruction of an
+    ``__exit__`` written in Python, so that a control-C there skips all of it, and the traceback keeps the lock alive
+    (github.com/python/cpython/issues/74174). The outer one lets go then.
     """
 
     __slots__ = ("_fd", "_kind", "_made", "_without_space", "path")
@@ -32,18 +36,22 @@ class Lock:
         self._without_space = without_space
 
     def __enter__(self) -> Lock:
-        while self._fd < 0:
-            fd = self._open()
-            if fd < 0:
-                break
-            try:
-                fcntl.flock(fd, self._kind)
-                # It may have been removed while we waited: what we hold then is the lock of nothing.
-                if _is_at(fd, self.path):
-                    self._fd = fd
-            finally:
-                if self._fd != fd:
-                    os.close(fd)
+        try:
+            while self._fd < 0:
+                fd = self._open()
+                if fd < 0:
+                    break
+                try:
+                    fcntl.flock(fd, self._kind)
+                    # It may have been removed while we waited: what we hold then is the lock of nothing.
+                    if _is_at(fd, self.path):
+                        self._fd = fd
+                finally:
+                    if self._fd != fd:
+                        os.close(fd)
+        except BaseException:  # control-C with the lock in hand
+            self._release()
+            raise
         return self
 
     def _open(self) -> int:
@@ -65,6 +73,9 @@ class Lock:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
+        self._release()
+
+    def _release(self) -> None:
         if self._fd < 0:
             return
         try:

@@ -160,14 +160,14 @@ class Pod:
         require_root("start a pod")
         record = self.record()
         if record.infra_id:
-            with Boundary(f"start pod {self._name}"), Lock(self._engine.layout.pod(self.id)):
+            with Boundary(f"start pod {self._name}"), Lock(self._engine.layout.pod(self.id)) as lock, lock:
                 infra.start(self._engine, record)
 
     def stop_infra(self) -> None:
         """Stop the infra only."""
         record = self.record()
         if record.infra_id:
-            with Boundary(f"stop pod {self._name}"), Lock(self._engine.layout.pod(self.id)):
+            with Boundary(f"stop pod {self._name}"), Lock(self._engine.layout.pod(self.id)) as lock, lock:
                 infra.stop(self._engine, record)
 
     def stop(self, timeout: float | None = None) -> None:
@@ -175,7 +175,7 @@ class Pod:
         with Boundary(f"stop pod {self._name}"):
             stopping.stop_all(self._engine, self._members(), timeout)
             record = self.record()
-            with Lock(self._engine.layout.pod(self.id)):
+            with Lock(self._engine.layout.pod(self.id)) as lock, lock:
                 # whoever was started in between would be left in namespaces that nobody can join any more
                 stopping.stop_all(self._engine, self._members(), timeout)
                 if record.infra_id:
@@ -196,7 +196,7 @@ class Pod:
                 hit = True
         record = self.record()
         if record.infra_id:
-            with Boundary(f"kill pod {self._name}"), Lock(self._engine.layout.pod(self.id)):
+            with Boundary(f"kill pod {self._name}"), Lock(self._engine.layout.pod(self.id)) as lock, lock:
                 hit = infra.kill(self._engine, record, number) or hit
         if not hit:
             raise WrongState(self._name, self.status, f"no running containers in pod {self._name}")
@@ -226,7 +226,7 @@ class Pod:
     def _remove(self, record: PodRecord, members: Sequence[ContainerRecord], timeout: float | None) -> None:
         engine = self._engine
         stopping.stop_all(engine, members, timeout)
-        with Lock(engine.layout.pod(self.id), without_space=True):
+        with Lock(engine.layout.pod(self.id), without_space=True) as lock, lock:
             # whoever joined in between is a member now; nobody can any more once the lock is ours and the row gone
             everyone = records.all_containers(engine.database, pod_id=self.id)
             stopping.stop_all(engine, [one for one in everyone if one.kind == records.CONTAINER], timeout)
@@ -396,7 +396,7 @@ class Pods:
 
     def _add(self, spec: PodSpec, owner: str) -> Pod:
         record, infra_record = self._records(spec, owner)
-        with self._engine.database.transaction() as connection:
+        with self._engine.database.transaction() as connection, connection:
             records.add_pod(connection, record)
             if infra_record is not None:
                 records.add_container(connection, infra_record)

@@ -71,12 +71,12 @@ def _start_member(engine: Engine, record: ContainerRecord, terminal: Terminal | 
 
     directory = engine.layout.pod(record.pod_id)
     for left in reversed(range(_ATTEMPTS)):
-        with Boundary(f"start container {record.name}"), Lock(directory, SHARED):
+        with Boundary(f"start container {record.name}"), Lock(directory, SHARED) as lock, lock:
             pod = records.find_pod(engine.database, record.pod_id)
             if not left or not pod.infra_id or infra.is_ready(engine, pod):
                 _start_locked(engine, record, pod, terminal, attended=attended)
                 return
-        with Boundary(f"start container {record.name}"), Lock(directory, EXCLUSIVE):
+        with Boundary(f"start container {record.name}"), Lock(directory, EXCLUSIVE) as lock, lock:
             infra.start(engine, pod)
 
 
@@ -84,7 +84,7 @@ def _start_locked(
     engine: Engine, record: ContainerRecord, pod: PodRecord | None, terminal: Terminal | None, *, attended: bool
 ) -> None:
     directory = engine.layout.container(record.id)
-    with Boundary(f"start container {record.name}"), Lock(directory):
+    with Boundary(f"start container {record.name}"), Lock(directory) as lock, lock:
         record = records.find_container(engine.database, record.id)
         if observe.container_state(directory, engine.boot_id).running:
             return

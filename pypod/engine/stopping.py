@@ -99,7 +99,7 @@ def _end_leftovers(engine: Engine, record: ContainerRecord) -> None:
     """Kill what lives on in the group of a container that does not run: its monitor, who would have, was killed."""
     if engine.cgroups.is_empty(record.cgroup):
         return
-    with Lock(engine.layout.container(record.id)):
+    with Lock(engine.layout.container(record.id)) as lock, lock:
         if not observe.container_state(engine.layout.container(record.id), engine.boot_id).running:
             engine.cgroups.kill(record.cgroup)
             engine.cgroups.remove(record.cgroup)
@@ -189,7 +189,7 @@ def remove(engine: Engine, record: ContainerRecord, *, force: bool = False, time
     with Boundary(f"remove container {record.name}"):
         _require_ended(engine, record, force=force)
         stop(engine, record, timeout_s)
-        with Lock(directory, without_space=True):
+        with Lock(directory, without_space=True) as lock, lock:
             _require_ended(engine, record, force=force)
             again = find_running(engine, record)  # started between stop and lock
             _end(engine, [again] if again else [], timeout_s)

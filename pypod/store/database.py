@@ -71,12 +71,16 @@ class Database:
             self._execute(statements)
 
     def _execute(self, statements: Sequence[tuple[str, Sequence[Any]]]) -> None:
-        with self.transaction() as connection:
+        with self.transaction() as connection, connection:
             for statement, arguments in statements:
                 connection.execute(statement, arguments)
 
     def transaction(self, *, write: bool = True) -> Transaction:
-        """Return a context with a connection: one transaction, committed at its end, undone by an exception."""
+        """Return a context with a connection: one transaction, committed at its end, undone by an exception.
+
+        Enter the connection, too: ``with database.transaction() as connection, connection:``. A control-C can skip an
+        ``__exit__`` written in Python (see engine/locks.py) and would leave everybody locked out; sqlite3's is in C.
+        """
         return Transaction(self, write)
 
     def take(self) -> Connection:
@@ -278,10 +282,8 @@ class Transaction:
     ) -> None:
         connection = self._connection
         try:
-            if error is None and self._write:
-                connection.execute("COMMIT")
-            elif connection.in_transaction:  # SQLite may have undone it already, as it does on a full disk
-                connection.execute("ROLLBACK")
+            if connection.in_transaction:  # SQLite may have undone it already, as it does on a full disk
+                connection.execute("COMMIT" if error is None else "ROLLBACK")
         except BaseException as problem:
             connection.close()
             if isinstance(problem, _sqlite3.Error):

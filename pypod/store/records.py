@@ -128,7 +128,7 @@ def remove_container(database: Database, record: ContainerRecord) -> None:
 
 def set_owner(database: Database, table: str, identifier: str, owner: Owner) -> None:
     """Make an object ephemeral."""
-    with database.transaction() as connection:
+    with database.transaction() as connection, connection:
         connection.execute(f"UPDATE {table} SET owner = ? WHERE id = ?", (str(owner), identifier))  # noqa: S608
 
 

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import errno
-import fcntl
 import itertools
 import os
 import signal
@@ -19,8 +17,7 @@ import pytest
 
 from pypod import AlreadyExists, Engine
 from pypod.engine.collect import trash
-from pypod.engine.locks import EXCLUSIVE, SHARED, Lock
-from tests.facts import created_nothing, output, wait_until
+from tests.facts import created_nothing, in_threads, output, wait_until
 
 pytestmark = pytest.mark.root
 
@@ -91,27 +88,6 @@ def run_clients(command: Callable[[int], list[str]], count: int, timeout_s: floa
         for client in clients:
             client.kill()
             client.communicate()
-
-
-def in_threads(action: Callable[[int], None], count: int) -> None:
-    """Run ``action`` in threads side by side; raise what the first that failed raised."""
-    errors: list[BaseException] = []
-
-    def run(number: int) -> None:
-        try:
-            action(number)
-        except BaseException as error:
-            errors.append(error)
-
-    threads = [threading.Thread(target=run, args=(number,), daemon=True) for number in range(count)]
-    for thread in threads:
-        thread.start()
-    deadline = time.monotonic() + WATCHDOG_S
-    for thread in threads:
-        thread.join(max(deadline - time.monotonic(), 0))
-    assert not any(thread.is_alive() for thread in threads), "hangs"
-    if errors:
-        raise errors[0]
 
 
 def test_processes(engine, busybox, full: bool) -> None:
@@ -256,21 +232,6 @@ class TestForks:
         assert (done.returncode, done.stdout, done.stderr) == (0, f"{list(range(12))}\n", "")
         assert created_nothing(engine)
 
-    def test_do_not_keep_a_lock(self, tmp_path) -> None:
-        """A worker that another thread forks in the middle has a copy of the descriptor for as long as it lives."""
-        for kind in (EXCLUSIVE, SHARED):
-            with Lock(str(tmp_path / "object"), kind):
-                (tmp_path / "object" / "file").touch()
-                child = os.fork()
-                if child == 0:
-                    time.sleep(WATCHDOG_S)
-                    os._exit(0)
-            try:
-                assert not is_locked(tmp_path / "object")
-            finally:
-                os.kill(child, signal.SIGKILL)
-                os.waitpid(child, 0)
-
 
 POOL = """
 import multiprocessing, sys
@@ -289,18 +250,6 @@ if __name__ == "__main__":
 """
 
 
-def is_locked(path: Path) -> bool:
-    """Whether somebody holds the lock of a directory."""
-    fd = os.open(path, os.O_RDONLY)
-    try:
-        fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return True
-    finally:
-        os.close(fd)
-    return False
-
-
 def run_to_the_end(root: str, rootfs: str, code: int) -> int | None:
     with Engine(root) as engine:
         container = engine.containers.run(["sh", "-c", f"exit {code}"], rootfs=rootfs)
@@ -308,85 +257,6 @@ def run_to_the_end(root: str, rootfs: str, code: int) -> int | None:
             return container.wait(10)
         finally:
             container.remove(force=True)
-
-
-class TestLocks:
-    def test_of_a_removed_object_is_worth_nothing(self, tmp_path) -> None:
-        """Who waited for it gets the one of the new directory, as everybody else does."""
-        path = tmp_path / "object"
-        seen: list[int] = []
-
-        def wait_for_it() -> None:
-            with Lock(str(path)):
-                seen.append(path.stat().st_ino)
-
-        with Lock(str(path)):
-            thread = threading.Thread(target=wait_for_it)
-            thread.start()
-            time.sleep(0.05)
-            path.rename(tmp_path / "trash")
-            path.mkdir()
-            inode = path.stat().st_ino
-        thread.join(WATCHDOG_S)
-        assert seen == [inode]
-
-    def test_its_directory_s_successor_stays(self, tmp_path) -> None:
-        path = tmp_path / "object"
-        with Lock(str(path)):
-            path.rename(tmp_path / "trash")
-            path.mkdir()  # by whoever comes next
-        assert path.is_dir()
-
-    def test_a_directory_made_for_it_goes_with_it(self, tmp_path) -> None:
-        path = tmp_path / "object"
-        with Lock(str(path)):
-            assert path.is_dir()
-        assert not path.exists()
-        with Lock(str(path)):
-            (path / "file").touch()
-        assert path.exists()
-
-    def test_sharers_keep_it(self, tmp_path) -> None:
-        """Also from the one that made the directory and goes first: whoever comes next must find their lock."""
-        path = tmp_path / "object"
-        maker = Lock(str(path), SHARED).__enter__()
-        with Lock(str(path), SHARED):
-            maker.__exit__(None, None, None)
-            assert is_locked(path)
-        assert not is_locked(path)
-
-    def test_no_room_for_its_directory(self, tmp_path, monkeypatch) -> None:
-        """A removal goes on: whoever has no room to lock has none to start anything either."""
-        path = tmp_path / "object"
-
-        def full(*_: object, **__: object) -> None:
-            raise OSError(errno.ENOSPC, "No space left on device")
-
-        with monkeypatch.context() as patched:
-            patched.setattr(os, "makedirs", full)
-            with Lock(str(path), without_space=True):
-                assert not path.exists()
-            with pytest.raises(OSError, match="No space"):
-                Lock(str(path)).__enter__()
-        path.mkdir()
-        with Lock(str(path), without_space=True):
-            assert is_locked(path)
-
-    def test_is_exclusive(self, tmp_path) -> None:
-        inside: list[int] = []
-        most: list[int] = []
-
-        def enter(number: int) -> None:
-            for _ in range(20):
-                with Lock(str(tmp_path / "object")):
-                    inside.append(number)
-                    most.append(len(inside))
-                    time.sleep(0.0002)
-                    inside.remove(number)
-
-        in_threads(enter, 8)
-        assert set(most) == {1}
-        assert not (tmp_path / "object").exists()
 
 
 class TestCallers:

@@ -228,6 +228,7 @@ class TestDatabase:
             def __init__(self, connection: sqlite3.Connection) -> None:
                 self.connection = connection
                 self.close = connection.close
+                self.in_transaction = True
 
             def execute(self, statement: str) -> None:
                 if statement != "COMMIT":

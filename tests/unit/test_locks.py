@@ -1,0 +1,175 @@
+"""The locks of objects: who waits, what they leave behind, and what a control-C or a fork does to them."""
+
+from __future__ import annotations
+
+import errno
+import fcntl
+import os
+import signal
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+from pypod.engine.locks import EXCLUSIVE, SHARED, Lock
+from pypod.store.database import Database, Transaction
+from tests.facts import in_threads
+
+WATCHDOG_S = 20
+
+
+def is_locked(path: Path) -> bool:
+    """Whether somebody holds the lock of a directory."""
+    fd = os.open(path, os.O_RDONLY)
+    try:
+        fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
+    finally:
+        os.close(fd)
+    return False
+
+
+def test_of_a_removed_object_is_worth_nothing(tmp_path) -> None:
+    """Who waited for it gets the one of the new directory, as everybody else does."""
+    path = tmp_path / "object"
+    seen: list[int] = []
+
+    def wait_for_it() -> None:
+        with Lock(str(path)):
+            seen.append(path.stat().st_ino)
+
+    with Lock(str(path)):
+        thread = threading.Thread(target=wait_for_it)
+        thread.start()
+        time.sleep(0.05)
+        path.rename(tmp_path / "trash")
+        path.mkdir()
+        inode = path.stat().st_ino
+    thread.join(WATCHDOG_S)
+    assert seen == [inode]
+
+
+def test_its_directory_s_successor_stays(tmp_path) -> None:
+    path = tmp_path / "object"
+    with Lock(str(path)):
+        path.rename(tmp_path / "trash")
+        path.mkdir()  # by whoever comes next
+    assert path.is_dir()
+
+
+def test_a_directory_made_for_it_goes_with_it(tmp_path) -> None:
+    path = tmp_path / "object"
+    with Lock(str(path)):
+        assert path.is_dir()
+    assert not path.exists()
+    with Lock(str(path)):
+        (path / "file").touch()
+    assert path.exists()
+
+
+def test_sharers_keep_it(tmp_path) -> None:
+    """Also from the one that made the directory and goes first: whoever comes next must find their lock."""
+    path = tmp_path / "object"
+    maker = Lock(str(path), SHARED).__enter__()
+    with Lock(str(path), SHARED):
+        maker.__exit__(None, None, None)
+        assert is_locked(path)
+    assert not is_locked(path)
+
+
+def test_no_room_for_its_directory(tmp_path, monkeypatch) -> None:
+    """A removal goes on: whoever has no room to lock has none to start anything either."""
+    path = tmp_path / "object"
+
+    def full(*_: object, **__: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(os, "makedirs", full)
+        with Lock(str(path), without_space=True):
+            assert not path.exists()
+        with pytest.raises(OSError, match="No space"):
+            Lock(str(path)).__enter__()
+    path.mkdir()
+    with Lock(str(path), without_space=True):
+        assert is_locked(path)
+
+
+def test_is_exclusive(tmp_path) -> None:
+    inside: list[int] = []
+    most: list[int] = []
+
+    def enter(number: int) -> None:
+        for _ in range(20):
+            with Lock(str(tmp_path / "object")):
+                inside.append(number)
+                most.append(len(inside))
+                time.sleep(0.0002)
+                inside.remove(number)
+
+    in_threads(enter, 8)
+    assert set(most) == {1}
+    assert not (tmp_path / "object").exists()
+
+
+def test_do_not_keep_a_lock(tmp_path) -> None:
+    """A worker that another thread forks in the middle has a copy of the descriptor for as long as it lives."""
+    for kind in (EXCLUSIVE, SHARED):
+        with Lock(str(tmp_path / "object"), kind):
+            (tmp_path / "object" / "file").touch()
+            child = os.fork()
+            if child == 0:
+                time.sleep(WATCHDOG_S)
+                os._exit(0)
+        try:
+            assert not is_locked(tmp_path / "object")
+        finally:
+            os.kill(child, signal.SIGKILL)
+            os.waitpid(child, 0)
+
+
+@contextmanager
+def control_c_at(function: Callable[..., object]) -> Iterator[None]:
+    """Interrupt the first instruction of a function, once: Python looks for signals there."""
+
+    def trace(frame: object, event: str, _: object) -> None:
+        if event == "call" and getattr(frame, "f_code") is function.__code__:  # type: ignore[attr-defined]  # noqa: B009
+            sys.settrace(before)
+            raise KeyboardInterrupt
+
+    before = sys.gettrace()
+    sys.settrace(trace)
+    try:
+        yield
+    finally:
+        sys.settrace(before)
+
+
+def test_control_c_at_its_end(tmp_path) -> None:
+    """Let go although the traceback, kept as a shell keeps it, refers to it."""
+    path = tmp_path / "object"
+    path.mkdir()
+    with pytest.raises(KeyboardInterrupt) as kept, control_c_at(Lock.__exit__), Lock(str(path)) as lock, lock:
+        assert is_locked(path)
+    assert not is_locked(path), kept
+
+
+def test_control_c_at_the_end_of_a_transaction(tmp_path) -> None:
+    """The others are not locked out, and what was written is there."""
+    path = str(tmp_path / "db")
+    database = Database(path)
+    with (
+        pytest.raises(KeyboardInterrupt) as kept,
+        control_c_at(Transaction.__exit__),
+        database.transaction() as connection,
+        connection,
+    ):
+        connection.execute("INSERT INTO names VALUES ('a', 'b', 'c')")
+    other = Database(path)
+    with other.transaction() as connection, connection:
+        assert connection.execute("SELECT * FROM names").fetchall() == [("a", "b", "c")], kept
