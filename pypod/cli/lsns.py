@@ -78,7 +78,7 @@ def run_lsns(options: Parsed, root: str | None) -> int:
         return 0
     columns = _columns(options, _default_columns(options["type"]))
     pid = _number(options["task"], "--task", "invalid PID argument") if options.changed("task") else None
-    found = engine.lsns(
+    found: list[NamespaceFacts] = engine.lsns(
         options["type"],
         pid=pid,
         engine=_engine(root),
@@ -87,8 +87,10 @@ def run_lsns(options: Parsed, root: str | None) -> int:
     if tree not in ("parent", "owner"):
         found = [one for one in found if one.why != _ONLY_BELOW]
     rows = [(one, _cells(one, options)) for one in found]
-    roots = _NESTED[tree](rows)
-    write(roots, columns, _style(options, "COMMAND" if tree == "process" else "NS" if tree else ""), sys.stdout)
+    branches = "COMMAND" if tree == "process" else "NS" if tree else ""
+    # without the column that the branches are drawn in there is no tree, in JSON neither
+    roots = _NESTED[tree if branches in {column.name for column in columns} else ""](rows)
+    write(roots, columns, _style(options, branches), sys.stdout)
     return 0
 
 

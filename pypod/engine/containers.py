@@ -283,6 +283,11 @@ class Container:
         found = self._engine.proc.namespaces(state.pid) if state.running else None
         return {kind: inode for kind, (_, inode) in (found or {}).items()}
 
+    def _repr_html_(self) -> str:
+        from pypod.engine.picture import container_html
+
+        return container_html(self)
+
     def inspect(self) -> dict[str, Any]:
         """Return everything there is to know, in podman's form."""
         from pypod.engine.inspection import inspect_container

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 PYTHON, SUPERVISOR, CHILD = "python", "supervisor", "process"
 # An infra that does not run yet has no number; no process is number 0.
 _UNKNOWN = Process(0, 0)
+_WORDS_LIMIT = 240
 
 
 class Step(Value):
@@ -41,7 +42,7 @@ class Step(Value):
 
 
 class Explanation(Value):
-    """What would be done, in order. ``str()`` gives a numbered line for each step."""
+    """What would be done, in order. ``str()`` gives a numbered line for each step, a notebook shows a table."""
 
     steps: tuple[Step, ...]
 
@@ -53,6 +54,17 @@ class Explanation(Value):
         return "\n".join(
             f"{number:>{width}}  {step.by:<{names}}  {step.words}  [{step.page}]"
             for number, step in enumerate(self.steps, 1)
+        )
+
+    def _repr_html_(self) -> str:
+        from pypod.display.markup import manual, table, text
+
+        rows = [
+            (number, step.by, text(step.words, _WORDS_LIMIT), manual(step.page))
+            for number, step in enumerate(self.steps, 1)
+        ]
+        return table(
+            ("", "by", "what", "call"), rows, caption="a plan: nothing of it was done" if rows else "nothing to do"
         )
 
 

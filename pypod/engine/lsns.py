@@ -21,7 +21,10 @@ _COMMAND_LIMIT = 4096
 
 
 class ProcessFacts(Value):
-    """A process in a namespace. ``uid`` is the owner of its files in /proc; ``command`` has no control characters."""
+    """A process in a namespace. ``uid`` is the owner of its files in /proc.
+
+    ``command`` is what it calls itself, control characters and all.
+    """
 
     pid: int
     ppid: int
@@ -61,6 +64,33 @@ class NamespaceFacts(Value):
     why: tuple[str, ...] = ()
 
 
+class Namespaces(list[NamespaceFacts]):
+    """What ``lsns`` returns: a list that ``print`` and notebooks show as a table."""
+
+    def __str__(self) -> str:
+        lines = [_HEADING, *map(_cells, self)]
+        widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
+        return "\n".join(
+            "  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip() for line in lines
+        )
+
+    def _repr_html_(self) -> str:
+        from pypod.display.markup import table
+
+        return table(_HEADING, [_cells(one) for one in self])
+
+
+_HEADING = ("NS", "TYPE", "NPROCS", "PID", "USER", "COMMAND", "POD", "CONTAINER", "WHY")
+
+
+def _cells(one: NamespaceFacts) -> tuple[str, ...]:
+    from pypod.display.markup import plain
+
+    names = (",".join(words) for words in (one.pods, one.containers, one.why))
+    cells = (one.ns, one.type, one.nprocs, one.pid or "", one.user or "", plain(one.command or "", 40), *names)
+    return tuple(plain(cell) for cell in cells)
+
+
 class NoSuchNamespace(NotFound):
     """No namespace has this inode, or the caller may not see it."""
 
@@ -69,7 +99,7 @@ class NoSuchNamespace(NotFound):
 
 def lsns(
     types: Sequence[str] = (), *, pid: int | None = None, engine: Engine | None = None, relations: bool = True
-) -> list[NamespaceFacts]:
+) -> Namespaces:
     """Return the namespaces of this host that the caller may see, by ascending inode.
 
     ``types`` limits them to some kinds, ``pid`` to those that process is in. Without ``relations`` the kernel is not
@@ -93,7 +123,7 @@ def lsns(
     namespaces = survey.namespaces
     if pid is not None:
         namespaces = [one for one in namespaces if any(process.pid == pid for process in one.processes)]
-    return [_facts(one, whose.get((one.kind, one.inode), []), relations=relations) for one in namespaces]
+    return Namespaces(_facts(one, whose.get((one.kind, one.inode), []), relations=relations) for one in namespaces)
 
 
 def processes_of(inode: int) -> list[ProcessFacts]:
@@ -160,8 +190,15 @@ def group_name(gid: int) -> str:
 def command_line(pid: int) -> str:
     """Return a process's arguments with blanks between, its name when it has none (kernel threads, zombies)."""
     try:
-        text = os.fsdecode(read_bytes(f"/proc/{pid}/cmdline")[:_COMMAND_LIMIT]).rstrip("\0").replace("\0", " ")
-        return text or os.fsdecode(read_bytes(f"/proc/{pid}/comm")).rstrip("\n")
+        return arguments(pid) or os.fsdecode(read_bytes(f"/proc/{pid}/comm")).rstrip("\n")
+    except OSError:
+        return ""
+
+
+def arguments(pid: int) -> str:
+    """Return a process's arguments with blanks between, empty when it is gone, has none, or not yet: amid an execve."""
+    try:
+        return os.fsdecode(read_bytes(f"/proc/{pid}/cmdline")[:_COMMAND_LIMIT]).rstrip("\0").replace("\0", " ")
     except OSError:
         return ""
 

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from typing import Any, Self, Unpack
 
+    from pypod.display.picture import Picture
     from pypod.engine.engine import Engine
     from pypod.engine.enter import Entered
     from pypod.engine.explain import Explanation
@@ -299,6 +300,27 @@ class Pod:
         from pypod.engine.sharing import pod_matrix
 
         return pod_matrix(self)
+
+    def picture(self) -> Picture:
+        """Return a drawing of the pod as it is now: ``print`` shows text, a notebook SVG. Raises NoSuchPod.
+
+        >>> print(pod.picture())                              # doctest: +SKIP
+        pod mipod (Running)
+          infra: pid 4711: /pause
+          web: pid 4713, watched by monitor 4712: httpd -f
+          net     host A  infra B  web B
+        """
+        from pypod.engine.picture import of_pod
+
+        return of_pod(self)
+
+    def _repr_html_(self) -> str:
+        try:
+            return self.picture()._repr_html_()
+        except NoSuchPod:
+            from pypod.display.markup import element
+
+            return element("p", f"pod {self._name}: removed")
 
     def inspect(self) -> dict[str, Any]:
         """Return everything there is to know, in podman's form."""

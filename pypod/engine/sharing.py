@@ -51,7 +51,7 @@ class Row(Value):
 
 
 class Matrix(Value):
-    """Columns and rows, in the order of ``lsns``' kinds. ``str()`` shows it as text."""
+    """Columns and rows, in the order of ``lsns``' kinds. ``str()`` shows it as text, a notebook as a table."""
 
     columns: tuple[Column, ...]
     rows: tuple[Row, ...]
@@ -73,6 +73,17 @@ class Matrix(Value):
         return "\n".join(
             "  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip() for line in lines
         )
+
+    def _repr_html_(self) -> str:
+        from pypod.display.markup import element, table, tinted
+
+        heading = ("namespace", *(column.name for column in self.columns))
+        rows = []
+        for row in self.rows:
+            cells = zip(row.marks, row.inodes, strict=True)
+            rows.append((row.kind, *((tinted(mark), f" {_number(inode)}") for mark, inode in cells)))
+        note = "in a row, the same letter is the same namespace"
+        return element("div", table(heading, rows), element("p", note))
 
 
 def _number(inode: int | None) -> str:

@@ -102,7 +102,10 @@ def test_telling_does_nothing(engine, busybox, world, tmp_path) -> None:
     trace = tmp_path / "trace"
     for words in commands:
         strace = ["strace", "-f", "-qq", "-o", trace, "-e", f"trace={','.join(CHANGES)}"]
-        done = subprocess.run([*strace, *pypod.words, *words], capture_output=True, text=True, check=False)
+        environment = {**os.environ, "PYTHONDONTWRITEBYTECODE": "1"}
+        done = subprocess.run(
+            [*strace, *pypod.words, *words], capture_output=True, text=True, check=False, env=environment
+        )
         assert done.returncode == 0, done.stderr
         assert re.match(r" *1  python +\S", done.stdout), words
         made = [line.split(maxsplit=1)[1] for line in trace.read_text().splitlines()]

@@ -1,0 +1,104 @@
+"""HTML and SVG out of values. What comes from outside is escaped, cut and without control characters.
+
+Nothing here runs: no script, no link but those to manual pages. Colours are tints over ``currentColor``, so that one
+output is readable in light and dark themes, and every colour has a letter or a word beside it.
+"""
+
+from __future__ import annotations
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+LIMIT = 80
+_ELLIPSIS = "…"
+_ATTRIBUTE_LIMIT = 400
+_ROWS_LIMIT = 500
+_CELL = "text-align:left;vertical-align:top;padding:2px 10px;font-family:monospace;overflow-wrap:anywhere"
+
+
+class Markup(str):
+    """Text that is HTML or SVG already."""
+
+    __slots__ = ()
+
+
+def plain(value: object, limit: int = LIMIT) -> str:
+    r"""Return text for people: control characters as ``\x1b``, and no more than ``limit`` characters.
+
+    Terminal sequences, marks that turn the direction of writing and bytes that are no UTF-8 are such characters, too.
+
+    >>> plain("\x1b[31mred", 12)
+    '\\x1b[31mred'
+    >>> plain("a" * 9, 4)
+    'aaa…'
+    """
+    text = str(value)
+    # a character becomes ten at most: what is beyond the limit need not be looked at
+    text = "".join(one if one.isprintable() else _escaped(one) for one in text[: limit + 1])
+    return text if len(text) <= limit else text[: limit - 1] + _ELLIPSIS
+
+
+def _escaped(character: str) -> str:
+    code = ord(character)
+    if 0xDC80 <= code <= 0xDCFF:  # how Python carries a byte that is no UTF-8 (PEP 383)
+        code -= 0xDC00
+    return f"\\x{code:02x}" if code < 0x100 else f"\\u{code:04x}" if code < 0x10000 else f"\\U{code:08x}"
+
+
+def text(value: object, limit: int = LIMIT) -> Markup:
+    """Return a value made safe for HTML and SVG; see ``plain``."""
+    from html import escape
+
+    return Markup(escape(plain(value, limit)))
+
+
+def element(name: str, *children: object, **attributes: object) -> Markup:
+    """Return an element; children that are no Markup are made safe. ``_`` in an attribute's name stands for ``-``.
+
+    >>> element("td", "<b>", title='"')
+    '<td title="&quot;">&lt;b&gt;</td>'
+    """
+    words = [name, *(f'{key.replace("_", "-")}="{text(value, _ATTRIBUTE_LIMIT)}"' for key, value in attributes.items())]
+    inside = "".join(child if isinstance(child, Markup) else text(child) for child in children)
+    return Markup(f"<{' '.join(words)}>{inside}</{name}>")
+
+
+def join(parts: Iterable[str]) -> Markup:
+    """Return pieces of markup one after the other."""
+    return Markup("".join(parts))
+
+
+def table(heading: Sequence[str], rows: Sequence[Sequence[object]], caption: str = "") -> Markup:
+    """Return a table; a cell that is Markup is taken as it is. Rows beyond 500 are counted, not shown."""
+    shown = rows[:_ROWS_LIMIT]
+    head = element("tr", *(element("th", word, style=_CELL) for word in heading)) if heading else Markup()
+    body = join(
+        element("tr", *(element("td", *(cell if isinstance(cell, tuple) else (cell,)), style=_CELL) for cell in row))
+        for row in shown
+    )
+    if len(rows) > len(shown):
+        body = join([body, element("tr", element("td", f"and {len(rows) - len(shown)} more", style=_CELL))])
+    title = element("caption", caption, style="text-align:left;font-weight:bold") if caption else Markup()
+    return element("table", title, element("thead", head), element("tbody", body), style="border-collapse:collapse")
+
+
+def manual(page: str) -> Markup:
+    """Return a link to a manual page: ``setns(2)``."""
+    name, _, section = page.rstrip(")").partition("(")
+    if not (section[:1].isdigit() and name.replace("_", "").replace("-", "").isalnum()):
+        return element("span", page)
+    address = f"https://man7.org/linux/man-pages/man{section[0]}/{name}.{section}.html"
+    return element("a", page, href=address, rel="noopener noreferrer", target="_blank")
+
+
+# A tint behind a letter, so that the same letter catches the eye; the letter says it without colour, too.
+_TINTS = ("128,128,128", "59,130,246", "234,148,20", "34,170,110", "190,90,220", "225,80,90", "20,170,190")
+
+
+def tinted(mark: str) -> Markup:
+    """Return the letter of a namespace in the colour of that letter."""
+    if not mark[:1].isalpha():
+        return element("span", mark)
+    tint = _TINTS[(ord(mark[0]) - ord("A")) % len(_TINTS)]
+    return element("span", mark, style=f"background:rgba({tint},.3);padding:0 8px;border-radius:3px")
