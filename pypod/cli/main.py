@@ -59,6 +59,7 @@ VERBS: dict[str, tuple[str, str, str]] = {
     "inspect": ("inspect", "inspect", "Display the configuration of a container or pod"),
     "lsns": ("lsns", "lsns", "List namespaces, whose they are and what keeps them alive"),
     "version": ("system", "version", "Display the pypod version information"),
+    "view": ("view", "view", "Show a pod in a browser, live"),
 }
 del VERBS["list"], VERBS["ls"]
 # The verb without a name takes whatever first word is none of the others.
