@@ -12,7 +12,7 @@ ROOT = Path(__file__).parents[2] / "pypod"
 # A module imports from its own layer and from those to the left; the three in the middle do not know each other.
 LAYERS = (("errors",), ("kernel",), ("model",), ("runtime", "store", "display"), ("engine",), ("cli",))
 # What stands beside the layers uses all of them.
-BESIDE = {"", "__main__", "pytest_plugin"}
+BESIDE = {"", "__main__", "notebook", "pytest_plugin"}
 RANK = {layer: rank for rank, layers in enumerate(LAYERS) for layer in layers}
 MODULES = sorted(path for path in ROOT.rglob("*.py") if path.name != "__init__.py" or path.stat().st_size)
 
