@@ -373,7 +373,7 @@ class Containers:
         ephemeral: bool = False,
         **options: Unpack[ContainerOptions],
     ) -> Container:
-        """Create a container without starting it; ``options`` are those of ``specs.ContainerOptions``.
+        """Create a container without starting it; ``options`` are those of ``ContainerOptions``.
 
         Raises InvalidSpec, AlreadyExists for a name in use, NoSuchPod; then nothing was created.
         """

@@ -1,0 +1,204 @@
+"""Documentation that is run: what a page tells to type is typed, and what it shows must come.
+
+How a page is written so that it can be run:
+
+- ```` ```console ````: a line that begins with ``# `` is a command of root, with ``$ `` one of an ordinary user. What
+  stands below is the output: ``...`` in a line is any text, ``...`` alone any number of lines; nothing is: any output.
+  A comment ``# exits with N`` behind a command names its exit code (otherwise 0).
+- A command with ``-it``, and ``attach``, get a terminal. Below, what stands behind ``box$ `` is typed there, ``^P^Q`` are
+  the keys that detach, and all else is awaited.
+- ```` ```python ````: a program of its own; when its first line is ``# NAME``, that file is written instead. A comment
+  behind ``print`` that reads as a value is what is printed; a ```` ```text ```` block below is the whole output.
+- ```` ```sh ````: for the reader only (installing).
+"""
+
+from __future__ import annotations
+
+import ast
+import os
+import re
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import NamedTuple
+
+from tests.cli.program import Terminal
+
+_PROMPTS = ("# ", "$ ")
+_INSIDE = "box$ "
+_DETACH = "^P^Q"
+_TIMEOUT_S = 60
+# An ordinary user who may still read everything: an interpreter may be in root's home.
+_ORDINARY = (
+    *("setpriv", "--reuid=65534", "--regid=65534", "--clear-groups"),
+    *("--inh-caps=+dac_read_search", "--ambient-caps=+dac_read_search"),
+)
+
+
+class Block(NamedTuple):
+    """A fenced block: its language, the number of its first line, and its lines."""
+
+    language: str
+    number: int
+    lines: list[str]
+
+
+class Command(NamedTuple):
+    """A command line and what is shown below it."""
+
+    prompt: str
+    line: str
+    number: int
+    shown: list[str]
+
+
+def blocks(text: str) -> Iterator[Block]:
+    """Yield the fenced blocks of a page that are not directives."""
+    block: Block | None = None
+    for number, line in enumerate(text.splitlines(), 1):
+        if block is None:
+            if found := re.fullmatch(r"```(\{?[a-z-]+\}?.*)", line):
+                block = Block(found[1], number + 1, [])
+        elif line == "```":
+            if not block.language.startswith("{"):
+                yield block
+            block = None
+        else:
+            block.lines.append(line)
+    assert block is None, f"line {block and block.number}: the block does not end"
+
+
+def commands(block: Block) -> Iterator[Command]:
+    """Yield the commands of a console block."""
+    command: Command | None = None
+    for number, line in enumerate(block.lines, block.number):
+        if line[:2] in _PROMPTS:
+            if command is not None:
+                yield command
+            command = Command(line[0], line[2:], number, [])
+        else:
+            assert command is not None, f"line {number}: a block of commands begins with a prompt"
+            command.shown.append(line.rstrip())
+    if command is not None:
+        yield command
+
+
+def matches(shown: list[str], output: list[str]) -> bool:
+    """Whether ``output`` is what is shown."""
+    if not shown:
+        return not output
+    if shown[0] == "...":
+        return any(matches(shown[1:], output[skip:]) for skip in range(len(output) + 1))
+    pattern = ".+".join(map(re.escape, shown[0].split("...")))
+    return bool(output) and re.fullmatch(pattern, output[0].rstrip()) is not None and matches(shown[1:], output[1:])
+
+
+class Reader:
+    """Somebody who does what a page says, in a directory of their own and with a storage of their own."""
+
+    def __init__(self, directory: Path) -> None:
+        self.work = directory / "work"
+        home = directory / "home"
+        for path in (self.work, home):
+            path.mkdir(parents=True)
+        os.chown(home, 65534, 65534)
+        kept = {name: value for name, value in os.environ.items() if not name.startswith(("PYTEST", "PYPOD"))}
+        self.environment = {
+            **kept,
+            "PATH": f"{Path(sys.executable).parent}:{kept.get('PATH', '')}",
+            "PYPOD_ROOT": str(directory / "storage"),
+            "LC_ALL": "C.UTF-8",
+            "TZ": "UTC",
+        }
+        self.ordinary = {**self.environment, "HOME": str(home)}
+        del self.ordinary["PYPOD_ROOT"]
+
+    def read(self, text: str) -> int:
+        """Do all that a page says; return how much it was."""
+        done, output = 0, ""
+        for block in blocks(text):
+            if block.language == "console":
+                for command in commands(block):
+                    self.type(command)
+                    done += 1
+            elif block.language == "python":
+                output = self.python(block)
+                done += 1
+            elif block.language == "text" and output:
+                assert matches(block.lines, output.splitlines()), f"line {block.number}: {output}"
+                output = ""
+        return done
+
+    def type(self, command: Command) -> None:
+        """Run one command line and compare."""
+        words = command.line.partition("  #")[0].split()
+        if "-it" in words or "attach" in words:
+            self.terminal(command)
+            return
+        found = re.search(r"# exits with (\d+)$", command.line)
+        code = int(found[1]) if found else 0
+        root = command.prompt == "#"
+        done = subprocess.run(
+            [*(() if root else _ORDINARY), "sh", "-c", command.line],
+            cwd=self.work,
+            env=self.environment if root else self.ordinary,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            timeout=_TIMEOUT_S,
+            text=True,
+            check=False,
+        )
+        where = f"line {command.number}: {command.line}"
+        assert done.returncode == code, f"{where}: {done.returncode}\n{done.stdout}"
+        if command.shown:
+            assert matches(command.shown, done.stdout.splitlines()), f"{where}\n{done.stdout}"
+
+    def terminal(self, command: Command) -> None:
+        """Run a command in a terminal, type what is to be typed, and wait for what is shown."""
+        shell = ["env", "-C", str(self.work), *(f"{k}={v}" for k, v in self.environment.items()), "sh", "-c"]
+        with Terminal([*shell, command.line], 80, 24) as terminal:
+            for line in command.shown or [_INSIDE + "exit"]:
+                if line.startswith(_INSIDE):
+                    if command.shown:
+                        terminal.expect(_INSIDE)
+                    terminal.type(line.removeprefix(_INSIDE) + "\n")
+                    terminal.expect("\n")  # the echo
+                elif line == _DETACH:
+                    terminal.type(b"\x10\x11")
+                else:
+                    terminal.expect(line)
+            assert terminal.wait() == 0, f"line {command.number}: {command.line}"
+
+    def python(self, block: Block) -> str:
+        """Run a program, compare what its comments say, and return its output; or write a file."""
+        source = "\n".join(block.lines) + "\n"
+        if found := re.fullmatch(r"# (\w+\.py)", block.lines[0]):
+            (self.work / found[1]).write_text(source)
+            return ""
+        done = subprocess.run(
+            [sys.executable, "-c", source],
+            cwd=self.work,
+            env=self.environment,
+            capture_output=True,
+            timeout=_TIMEOUT_S,
+            text=True,
+            check=False,
+        )
+        assert done.returncode == 0, f"line {block.number}: {done.stderr}"
+        rest = done.stdout
+        for value in promised(block.lines):
+            assert value in rest, f"line {block.number}: not {value}, but {done.stdout}"
+            rest = rest.partition(value)[2]
+        return done.stdout
+
+
+def promised(lines: list[str]) -> Iterator[str]:
+    """Yield what comments behind ``print`` say that is printed: those that read as values."""
+    for line in lines:
+        if found := re.search(r"\bprint\(.*\)  # (.+)$", line):
+            try:
+                yield str(ast.literal_eval(found[1]))
+            except (SyntaxError, ValueError):
+                continue
