@@ -1,7 +1,7 @@
 """The command line's reference, made from the tables that parse it: pypod/cli/main.py and the commands' flags.
 
-``{commands} GROUP`` writes a section for each command of a group (``pypod`` for those that are in none), ``{command-list}``
-a table of all of them, ``{exit-codes}`` the codes that the program has for what goes wrong.
+``{commands} GROUP`` writes a section for each command of a group (``pypod`` for those that are in none),
+``{command-list}`` a table of all of them, ``{exit-codes}`` the codes that the program has for what goes wrong.
 """
 
 from __future__ import annotations
@@ -217,7 +217,7 @@ def check(_app: Sphinx, env: BuildEnvironment) -> None:
         log.warning("no page in reference/cli says {commands} %s", group)
 
 
-def always(app: Sphinx, env: BuildEnvironment, _added: set[str], _changed: set[str], _removed: set[str]) -> list[str]:
+def always(_app: Sphinx, env: BuildEnvironment, _added: set[str], _changed: set[str], _removed: set[str]) -> list[str]:
     """Read the pages again whose text is in pypod/cli and not in the page."""
     return sorted(documented(env))
 

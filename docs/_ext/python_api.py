@@ -1,4 +1,4 @@
-"""What autodoc cannot know of pypod: names that are looked up late, values without ``__init__``, options of containers."""
+"""What autodoc cannot know of pypod: names looked up late, values without ``__init__``, options of containers."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ import re
 from pathlib import Path
 from typing import Any
 
+from command_line import _default_text, literal, paragraph, table, with_literals
 from docutils import nodes
 from sphinx.addnodes import pending_xref
 from sphinx.application import Sphinx
@@ -16,9 +17,8 @@ from sphinx.pycode import ModuleAnalyzer
 from sphinx.util.docutils import SphinxDirective
 
 import pypod
-from command_line import _default_text, literal, paragraph, table, with_literals
-from pypod.cli.creation import FLAGS
 from pypod import errors
+from pypod.cli.creation import FLAGS
 from pypod.engine import specs
 from pypod.model.value import Value
 
@@ -114,7 +114,7 @@ def link_errors(_app: Sphinx, _what: str, _name: str, _value: Any, _options: Any
 
 
 def remember_order() -> None:
-    """Let autodoc find the order of members in the modules that the classes are written in, not in pypod/__init__.py."""
+    """Let autodoc find the order of members in the modules that the classes are written in."""
     exported = ModuleAnalyzer.for_module("pypod")
     exported.analyze()
     for module in set(pypod._WHERE.values()):

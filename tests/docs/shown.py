@@ -2,14 +2,15 @@
 
 How a page is written so that it can be run:
 
-- ```` ```console ````: a line that begins with ``# `` is a command of root, with ``$ `` one of an ordinary user. What
-  stands below is the output: ``...`` in a line is any text, ``...`` alone any number of lines; nothing is: any output.
-  A comment ``# exits with N`` behind a command names its exit code (otherwise 0).
-- A command with ``-it``, and ``attach``, get a terminal. Below, what stands behind ``box$ `` is typed there, ``^P^Q`` are
-  the keys that detach, and all else is awaited.
-- ```` ```python ````: a program of its own; when its first line is ``# NAME``, that file is written instead. A comment
-  behind ``print`` that reads as a value is what is printed; a ```` ```text ```` block below is the whole output.
-- ```` ```sh ````: for the reader only (installing).
+- A ``console`` block: a line that begins with ``# `` is a command of root, with ``$ `` one of an ordinary user; it goes
+  on in the next line after a backslash. What stands below is the output: ``...`` in a line is any text, ``...`` alone
+  any number of lines; nothing is: any output. Ids, times and inodes are examples. A comment ``# exits with N`` behind a
+  command names its exit code (otherwise 0).
+- A command with ``-it``, and ``attach``, get a terminal. Below, what stands behind ``box$ `` is typed there,
+  ``<Enter>`` and ``^P^Q`` (detach) are keys, and all else is awaited.
+- A ``python`` block is a program of its own; when its first line is ``# NAME.py``, that file is written instead. A
+  comment behind ``print`` that reads as a value is what is printed; a ``text`` block below is the whole output.
+- A ``sh`` block is for the reader only (installing).
 """
 
 from __future__ import annotations
@@ -27,8 +28,18 @@ from tests.cli.program import Terminal
 
 _PROMPTS = ("# ", "$ ")
 _INSIDE = "box$ "
-_DETACH = "^P^Q"
+_ENTER, _DETACH = "<Enter>", "^P^Q"
 _TIMEOUT_S = 60
+_CHANGING = (
+    (r"\b([0-9a-f]{64}|[0-9a-f]{12})\b", "ID"),
+    (r"\b(Less than a second|\d+ seconds?|About a minute|\d+ minutes) ago", "AGE"),
+    (r"\b\d{4}-\d\d-\d\dT[\d:.]+Z", "TIME"),
+    (r"\b\d\d/[A-Z][a-z]{2}/\d{4} \d\d:\d\d:\d\d\b", "TIME"),
+    (r"^\s*\d+  (?=python|supervisor|process)", "NUMBER "),
+    (r"\bin \d+\.\d+s\b", "in SECONDS"),
+    (r"\b4026\d{6}\b", "INODE"),
+    (r"\s+", " "),
+)
 # An ordinary user who may still read everything: an interpreter may be in root's home.
 _ORDINARY = (
     *("setpriv", "--reuid=65534", "--regid=65534", "--clear-groups"),
@@ -73,7 +84,9 @@ def commands(block: Block) -> Iterator[Command]:
     """Yield the commands of a console block."""
     command: Command | None = None
     for number, line in enumerate(block.lines, block.number):
-        if line[:2] in _PROMPTS:
+        if command is not None and command.line.endswith("\\") and not command.shown:
+            command = command._replace(line=f"{command.line}\n{line}")
+        elif line[:2] in _PROMPTS:
             if command is not None:
                 yield command
             command = Command(line[0], line[2:], number, [])
@@ -84,25 +97,34 @@ def commands(block: Block) -> Iterator[Command]:
         yield command
 
 
+def constant(line: str) -> str:
+    """Return a line without what is another one each time: ids, times, inodes, and the width of columns."""
+    for pattern, word in _CHANGING:
+        line = re.sub(pattern, word, line)
+    return line.strip()
+
+
 def matches(shown: list[str], output: list[str]) -> bool:
     """Whether ``output`` is what is shown."""
     if not shown:
         return not output
     if shown[0] == "...":
         return any(matches(shown[1:], output[skip:]) for skip in range(len(output) + 1))
-    pattern = ".+".join(map(re.escape, shown[0].split("...")))
-    return bool(output) and re.fullmatch(pattern, output[0].rstrip()) is not None and matches(shown[1:], output[1:])
+    pattern = ".+".join(map(re.escape, constant(shown[0]).split("...")))
+    return bool(output) and re.fullmatch(pattern, constant(output[0])) is not None and matches(shown[1:], output[1:])
 
 
 class Reader:
     """Somebody who does what a page says, in a directory of their own and with a storage of their own."""
 
-    def __init__(self, directory: Path) -> None:
+    def __init__(self, directory: Path, patience_s: float = 10) -> None:
+        self.patience_s = patience_s
         self.work = directory / "work"
         home = directory / "home"
         for path in (self.work, home):
             path.mkdir(parents=True)
-        os.chown(home, 65534, 65534)
+        if os.geteuid() == 0:
+            os.chown(home, 65534, 65534)
         kept = {name: value for name, value in os.environ.items() if not name.startswith(("PYTEST", "PYPOD"))}
         self.environment = {
             **kept,
@@ -162,13 +184,15 @@ class Reader:
             for line in command.shown or [_INSIDE + "exit"]:
                 if line.startswith(_INSIDE):
                     if command.shown:
-                        terminal.expect(_INSIDE)
+                        terminal.expect(_INSIDE, self.patience_s)
                     terminal.type(line.removeprefix(_INSIDE) + "\n")
-                    terminal.expect("\n")  # the echo
+                    terminal.expect("\n", self.patience_s)  # the echo
+                elif line == _ENTER:
+                    terminal.type("\n")
                 elif line == _DETACH:
                     terminal.type(b"\x10\x11")
                 else:
-                    terminal.expect(line)
+                    terminal.expect(line, self.patience_s)
             assert terminal.wait() == 0, f"line {command.number}: {command.line}"
 
     def python(self, block: Block) -> str:
