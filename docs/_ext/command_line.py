@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+from textwrap import dedent
 from typing import NamedTuple
 
 from docutils import nodes
@@ -114,7 +115,7 @@ def _description(text: str) -> list[nodes.Node]:
         if any(line.startswith(" ") for line in lines):
             if not lines[0].startswith(" "):
                 found.append(paragraph(lines.pop(0)))
-            found.append(nodes.literal_block("", "\n".join(line.strip() for line in lines), language="text"))
+            found.append(nodes.literal_block("", dedent("\n".join(lines)), language="text"))
         else:
             found.append(paragraph(*with_literals(" ".join(lines))))
     return found
@@ -143,12 +144,17 @@ def _repeatable(flag: Flag) -> str:
 
 
 def _refused(flags: list[Flag]) -> nodes.paragraph:
-    parts: list[str | nodes.Node] = ["Understood and refused, because it is not there yet: "]
+    """Tell of the flags that podman has and pypod has not yet, by what they are for."""
+    what: dict[str, list[nodes.Node]] = {}
     for flag in flags:
         names = [f"-{flag.short}", f"--{flag.name}"] if flag.short else [f"--{flag.name}"]
+        found = what.setdefault(flag.help.removesuffix(" are not available yet"), [])
         for name in names:
-            parts += [literal(name), ", "]
-    return paragraph(*parts[:-1], ".")
+            found += [literal(name), nodes.Text(", ")]
+    parts: list[str | nodes.Node] = ["Understood and refused, because it is not there yet: "]
+    for words, found in what.items():
+        parts += [f"{words} (", *found[:-1], "); "]
+    return paragraph(*parts[:-1], ").")
 
 
 class CommandList(SphinxDirective):

@@ -14,6 +14,7 @@ from urllib.parse import unquote
 import pytest
 
 import pypod
+from pypod.cli.flag_values import TYPE_NAMES
 from pypod.cli.main import GROUPS, VERBS, load
 
 ROOT = Path(__file__).parents[2]
@@ -90,7 +91,7 @@ def test_command_is_documented_with_every_flag(name: str, sections: list[str]) -
             item = section[section.index(f'id="{own}--{flag.name}"') :].partition("</dd>")[0]
             words = visible(item).split()
             assert " ".join(flag.help.replace("`", "").split()).rstrip(".") in " ".join(words)
-            assert not flag.metavar or any(flag.metavar in word for word in words)
+            assert any((flag.metavar or TYPE_NAMES[flag.kind]) in word for word in words)
             if flag.default not in (None, False):
                 assert "(default" in words, flag.name
 
