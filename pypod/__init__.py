@@ -15,10 +15,12 @@ _WHERE = {
     "Container": "pypod.engine.containers",
     "Engine": "pypod.engine.engine",
     "ExecResult": "pypod.engine.exec",
+    "Matrix": "pypod.engine.sharing",
     "Mount": "pypod.model.mount",
     "NamespaceFacts": "pypod.engine.lsns",
     "Pod": "pypod.engine.pods",
     "Process": "pypod.engine.exec",
+    "compare": "pypod.engine.sharing",
     "lsns": "pypod.engine.lsns",
     **dict.fromkeys(
         (
@@ -45,7 +47,7 @@ _WHERE = {
     ),
 }
 
-__all__ = [*sorted(name for name in _WHERE if name < "_"), "__version__", "lsns"]
+__all__ = [*sorted(name for name in _WHERE if name < "_"), "__version__", "compare", "lsns"]
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -56,6 +58,8 @@ if TYPE_CHECKING:
     from pypod.engine.lsns import NamespaceFacts as NamespaceFacts
     from pypod.engine.lsns import lsns as lsns
     from pypod.engine.pods import Pod as Pod
+    from pypod.engine.sharing import Matrix as Matrix
+    from pypod.engine.sharing import compare as compare
     from pypod.errors import *  # noqa: F403
     from pypod.model.mount import Mount as Mount
 

@@ -61,10 +61,10 @@ def run_ns_matrix(options: Parsed, root: str | None) -> int:
 def run_ns_diff(options: Parsed, root: str | None) -> int:
     """Carry out ``pypod ns diff``."""
     from pypod.engine.engine import Engine
-    from pypod.engine.sharing import difference
+    from pypod.engine.sharing import compare
 
     with Engine(root) as engine:
-        _write(difference(engine, *options.positionals), options)
+        _write(compare(*options.positionals, engine=engine), options)
     return 0
 
 

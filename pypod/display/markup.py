@@ -9,12 +9,20 @@ from __future__ import annotations
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
+    from typing import Any
 
 LIMIT = 80
 _ELLIPSIS = "…"
 _ATTRIBUTE_LIMIT = 400
 _ROWS_LIMIT = 500
 _CELL = "text-align:left;vertical-align:top;padding:2px 10px;font-family:monospace;overflow-wrap:anywhere"
+
+
+class Shown:
+    """What IPython shows as its ``str()`` where it shows text."""
+
+    def _repr_pretty_(self, printer: Any, cycle: bool) -> None:  # noqa: ARG002
+        printer.text(str(self))
 
 
 class Markup(str):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from pypod.display.markup import Markup, element, join, plain, table, text
+from pypod.display.markup import Markup, Shown, element, join, plain, table, text
 from pypod.model.value import Value
 
 TYPE_CHECKING = False
@@ -46,7 +46,7 @@ class Band(Value):
     marks: tuple[str, ...]
 
 
-class Picture(Value):
+class Picture(Shown, Value):
     """A pod at one instant. ``str()`` is a drawing in text; in a notebook it is a drawing in SVG.
 
     >>> pod.picture().svg()                                     # doctest: +SKIP

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 
+from pypod.display.markup import Shown
 from pypod.engine import groups, infra, observe, starting, stopping
 from pypod.engine.effects import Effect, directory
 from pypod.kernel.abi import SIGKILL, signal_name
@@ -41,7 +42,7 @@ class Step(Value):
     by: str
 
 
-class Explanation(Value):
+class Explanation(Shown, Value):
     """What would be done, in order. ``str()`` gives a numbered line for each step, a notebook shows a table."""
 
     steps: tuple[Step, ...]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 
+from pypod.display.markup import Shown
 from pypod.errors import InvalidSpec, NotFound
 from pypod.kernel.abi import KINDS
 from pypod.kernel.namespaces import Survey
@@ -64,7 +65,7 @@ class NamespaceFacts(Value):
     why: tuple[str, ...] = ()
 
 
-class Namespaces(list[NamespaceFacts]):
+class Namespaces(Shown, list[NamespaceFacts]):
     """What ``lsns`` returns: a list that ``print`` and notebooks show as a table."""
 
     def __str__(self) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 
+from pypod.display.markup import Shown
 from pypod.errors import NoSuchContainer, NoSuchPod, NotFound, WrongState
 from pypod.kernel.abi import KINDS
 from pypod.kernel.pidfd import PROC
@@ -50,7 +51,7 @@ class Row(Value):
         return tuple("-" if one is None else known.setdefault(one, _mark(len(known))) for one in self.inodes)
 
 
-class Matrix(Value):
+class Matrix(Shown, Value):
     """Columns and rows, in the order of ``lsns``' kinds. ``str()`` shows it as text, a notebook as a table."""
 
     columns: tuple[Column, ...]
@@ -113,12 +114,26 @@ def pod_matrix(pod: Pod) -> Matrix:
     return matrix(columns)
 
 
-def difference(engine: Engine, one: str, other: str) -> Matrix:
-    """Return what two containers, pods (their infra) or processes (by pid) share.
+def compare(*refs: str | int, engine: Engine | None = None) -> Matrix:
+    """Return who shares what among containers, pods (their infra) and processes (by pid), in any number.
 
-    Raises NoSuchProcess when it is neither, WrongState when it does not run.
+    ``engine`` is where names are looked up (default: the default storage). Raises NoSuchProcess when a ``ref`` is
+    none of these, WrongState when it does not run.
+
+    >>> pypod.compare("web", 1).shared()["user"]               # doctest: +SKIP
+    True
     """
-    return matrix([find(engine, one), find(engine, other)])
+    if engine is None:
+        from pypod.engine.engine import Engine as Default
+
+        engine = Default()
+    return matrix([find(engine, ref) if isinstance(ref, str) else _process(ref) for ref in refs])
+
+
+def _process(pid: int) -> Column:
+    if PROC.stat(pid) is None:
+        raise NoSuchProcess(str(pid), hint="give a container, a pod or a pid")
+    return Column(name=str(pid), role=PROCESS, pid=pid)
 
 
 def find(engine: Engine, ref: str) -> Column:
@@ -132,8 +147,8 @@ def find(engine: Engine, ref: str) -> Column:
     try:
         pod = engine.pods.get(ref)
     except NoSuchPod:
-        if ref.isascii() and ref.isdigit() and PROC.stat(int(ref)) is not None:
-            return Column(name=ref, role=PROCESS, pid=int(ref))
+        if ref.isascii() and ref.isdigit():
+            return _process(int(ref))
         raise NoSuchProcess(ref, hint="give a container, a pod or a pid") from None
     first = pod.infra or next(iter(pod.containers()), None)
     if first is None:
