@@ -15,7 +15,7 @@ from benchmarks.workspace import enter_own_mount_namespace
 if TYPE_CHECKING:
     from types import FrameType
 
-NAMES = ("lifecycle", "commands", "list", "footprint", "scale")
+NAMES = ("lifecycle", "commands", "list", "footprint", "scale", "namespaces")
 _INTERRUPTED = 130
 
 

@@ -9,7 +9,7 @@ from typing import Any
 
 from benchmarks.harness import PYPOD, RESULTS
 
-_NAMES = ("lifecycle", "list", "commands", "footprint", "scale")
+_NAMES = ("lifecycle", "list", "commands", "footprint", "scale", "namespaces")
 
 
 def table(result: dict[str, Any]) -> list[str]:

@@ -86,10 +86,11 @@ def run_lsns(options: Parsed, root: str | None) -> int:
     )
     if tree not in ("parent", "owner"):
         found = [one for one in found if one.why != _ONLY_BELOW]
-    rows = [(one, _cells(one, options)) for one in found]
+    names = [column.name for column in columns]
+    rows = [(one, _cells(one, names, options)) for one in found]
     branches = "COMMAND" if tree == "process" else "NS" if tree else ""
     # without the column that the branches are drawn in there is no tree, in JSON neither
-    roots = _NESTED[tree if branches in {column.name for column in columns} else ""](rows)
+    roots = _NESTED[tree if branches in names else ""](rows)
     write(roots, columns, _style(options, branches), sys.stdout)
     return 0
 
@@ -131,31 +132,36 @@ def _number(text: str, argument: str, message: str) -> int:
     return int(text)
 
 
-def _cells(one: NamespaceFacts, options: Parsed) -> dict[str, str | None]:
-    return {
-        "NS": str(one.ns),
-        "TYPE": one.type,
-        "PATH": one.path,
-        "NPROCS": str(one.nprocs),
-        "PID": _text(one.pid),
-        "PPID": _text(one.ppid),
-        "COMMAND": one.command,
-        "UID": _text(one.uid),
-        "USER": one.user,
-        "NETNSID": one.netnsid,
-        "NSFS": ("," if options["nowrap"] or options["raw"] else "\n").join(one.nsfs),
-        "PNS": str(one.pns),
-        "ONS": str(one.ons),
-        "POD": ",".join(one.pods),
-        "CONTAINER": ",".join(one.containers),
-        "WHY": ",".join(one.why),
-    }
+def _cells(one: NamespaceFacts, names: Sequence[str], options: Parsed) -> dict[str, str | None]:
+    """Return the text of the columns that are wanted."""
+    cells = {name: _TEXTS[name](one) for name in names}
+    if one.nsfs and "NSFS" in cells and (options["nowrap"] or options["raw"]):
+        cells["NSFS"] = ",".join(one.nsfs)
+    return cells
 
 
 def _text(number: int | None) -> str | None:
     return None if number is None else str(number)
 
 
+_TEXTS: dict[str, Callable[[NamespaceFacts], str | None]] = {
+    "NS": lambda one: str(one.ns),
+    "TYPE": lambda one: one.type,
+    "PATH": lambda one: one.path,
+    "NPROCS": lambda one: str(one.nprocs),
+    "PID": lambda one: _text(one.pid),
+    "PPID": lambda one: _text(one.ppid),
+    "COMMAND": lambda one: one.command,
+    "UID": lambda one: _text(one.uid),
+    "USER": lambda one: one.user,
+    "NETNSID": lambda one: one.netnsid,
+    "NSFS": lambda one: "\n".join(one.nsfs),
+    "PNS": lambda one: str(one.pns),
+    "ONS": lambda one: str(one.ons),
+    "POD": lambda one: ",".join(one.pods),
+    "CONTAINER": lambda one: ",".join(one.containers),
+    "WHY": lambda one: ",".join(one.why),
+}
 Rows = list[tuple["NamespaceFacts", dict[str, "str | None"]]]
 
 

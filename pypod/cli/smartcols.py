@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from itertools import zip_longest
+
 from pypod.model.value import Value
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
     from typing import TextIO
 
 __all__ = ["Column", "Line", "Style", "write"]
@@ -62,34 +64,34 @@ def write(roots: Sequence[Line], columns: Sequence[Column], style: Style, stream
     if style.json:
         stream.write(_json(roots, columns, style))
         return
+    heading = [[column.name for column in columns]] if style.headings else []
     rows = list(_rows(roots, columns, style))
-    if style.headings:
-        rows.insert(0, [column.name for column in columns])
     if style.raw:
-        stream.write("".join(f"{' '.join(row)}\n" for row in rows))
+        stream.write("".join([f"{' '.join(row)}\n" for row in (*heading, *rows)]))
         return
-    cells = [[cell.split("\n") for cell in row] for row in rows]
-    widths = _widths(cells, columns, style)
-    stream.write("".join(_physical_lines(cells, columns, widths, style)))
+    rows = [physical for row in rows for physical in _physical(row)]
+    widths = _widths(rows, columns, style)
+    stream.write("".join(_aligned([*heading, *rows], columns, widths, style)))
 
 
 def _rows(roots: Sequence[Line], columns: Sequence[Column], style: Style) -> Iterator[list[str]]:
     branch, last, bar, blank = _ASCII_TREE if style.ascii else _UTF8_TREE
     waiting = [(line, "", "") for line in reversed(roots)]
+    names = [column.name for column in columns]
+    tree = names.index(style.tree) if style.tree in names else -1
     while waiting:
         line, prefix, mark = waiting.pop()
-        yield [_cell(line, column, style, prefix + mark) for column in columns]
+        cells = [line.cells.get(name) or "" for name in names]
+        whole = "".join(cells)  # one look at the usual row instead of one at each cell
+        if style.raw or not (whole.isascii() and whole.isprintable()):
+            cells = [_escaped(text, raw=style.raw) for text in cells]
+        if tree >= 0:
+            cells[tree] = _escaped(prefix + mark, raw=style.raw) + cells[tree]
+        yield cells
         below = prefix + {"": "", branch: bar, last: blank}[mark]
         children = line.children
         for child in reversed(children):
             waiting.append((child, below, last if child is children[-1] else branch))
-
-
-def _cell(line: Line, column: Column, style: Style, prefix: str) -> str:
-    text = line.cells.get(column.name) or ""
-    if column.name == style.tree:
-        text = prefix + text
-    return _escaped(text, raw=style.raw)
 
 
 def _escaped(text: str, *, raw: bool) -> str:
@@ -112,12 +114,16 @@ def _bytes(character: str) -> bytes:
     return character.encode("utf-8", "surrogateescape")
 
 
-def _widths(cells: list[list[list[str]]], columns: Sequence[Column], style: Style) -> list[int]:
-    rows = cells[1:] if style.headings else cells
-    widths = [
-        _width(column, max((len(part) for row in rows for part in row[index]), default=0))
-        for index, column in enumerate(columns)
-    ]
+def _physical(row: list[str]) -> Iterable[list[str]]:
+    """Return the lines that a row takes: a cell of several lines makes several."""
+    if "\n" not in "".join(row):
+        return (row,)
+    return [list(parts) for parts in zip_longest(*(cell.split("\n") for cell in row), fillvalue="")]
+
+
+def _widths(rows: list[list[str]], columns: Sequence[Column], style: Style) -> list[int]:
+    widest = [max(map(len, cells)) for cells in zip(*rows, strict=True)] or [0] * len(columns)
+    widths = [_width(column, width) for column, width in zip(columns, widest, strict=True)]
     over = sum(widths) + len(_GAP) * (len(widths) - 1) - style.width
     for index, column in enumerate(columns):
         if style.width and over > 0 and column.cut:
@@ -135,18 +141,13 @@ def _width(column: Column, widest: int) -> int:
     return max(widest, column.hint) if heading < column.hint else widest
 
 
-def _physical_lines(
-    cells: list[list[list[str]]], columns: Sequence[Column], widths: list[int], style: Style
-) -> Iterator[str]:
-    for row in cells:
-        for number in range(max(map(len, row))):
-            parts = []
-            for cell, column, width in zip(row, columns, widths, strict=True):
-                text = cell[number] if number < len(cell) else ""
-                right = column.right and column.name != style.tree
-                parts.append(text[:width].rjust(width) if right else text[:width].ljust(width))
-            parts[-1] = parts[-1].rstrip()
-            yield _GAP.join(parts) + "\n"
+def _aligned(rows: Iterable[list[str]], columns: Sequence[Column], widths: list[int], style: Style) -> Iterator[str]:
+    rights = [column.right and column.name != style.tree for column in columns]
+    fields = [f"{{:{'>' if right else '<'}{width}.{width}}}" for right, width in zip(rights, widths, strict=True)]
+    line = _GAP.join([*fields[:-1], "{}\n"]).format
+    last = fields[-1].format
+    for row in rows:
+        yield line(*row[:-1], last(row[-1]).rstrip())
 
 
 def _json(roots: Sequence[Line], columns: Sequence[Column], style: Style) -> str:

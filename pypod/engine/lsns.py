@@ -14,6 +14,7 @@ from pypod.model.value import Value
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from typing import Any
 
     from pypod.engine.engine import Engine
     from pypod.kernel.namespaces import Namespace, Process
@@ -124,7 +125,10 @@ def lsns(
     namespaces = survey.namespaces
     if pid is not None:
         namespaces = [one for one in namespaces if any(process.pid == pid for process in one.processes)]
-    return Namespaces(_facts(one, whose.get((one.kind, one.inode), []), relations=relations) for one in namespaces)
+    look = _Look()
+    return Namespaces(
+        _facts(one, whose.get((one.kind, one.inode), []), look, relations=relations) for one in namespaces
+    )
 
 
 def processes_of(inode: int) -> list[ProcessFacts]:
@@ -134,37 +138,57 @@ def processes_of(inode: int) -> list[ProcessFacts]:
     found = [one for one in survey.namespaces if one.inode == inode]
     if not found:
         raise NoSuchNamespace(str(inode))
-    return [process_facts(process) for process in found[0].processes]
+    look = _Look()
+    return [ProcessFacts(**look.process(process)) for process in found[0].processes]
 
 
-def _facts(namespace: Namespace, whose: list[tuple[str, str]], *, relations: bool) -> NamespaceFacts:
-    first = dict(process_facts(namespace.processes[0]).items()) if namespace.processes else {}
-    if not first and namespace.uid is not None:
-        first = {"uid": namespace.uid, "user": user_name(namespace.uid)}
+class _Look:
+    """What one look has learnt of processes and users: most are met in several namespaces."""
+
+    def __init__(self) -> None:
+        self._processes: dict[int, dict[str, Any]] = {}
+        self._users: dict[int, str] = {}
+
+    def process(self, process: Process) -> dict[str, Any]:
+        """Return the fields of ProcessFacts."""
+        found = self._processes.get(process.pid)
+        if found is None:
+            found = self._processes[process.pid] = {
+                "pid": process.pid,
+                "ppid": process.ppid,
+                "uid": process.uid,
+                "user": self.user(process.uid),
+                "command": command_line(process.pid),
+            }
+        return found
+
+    def user(self, uid: int) -> str:
+        """Return a user's name."""
+        found = self._users.get(uid)
+        if found is None:
+            found = self._users[uid] = user_name(uid)
+        return found
+
+
+def _facts(namespace: Namespace, whose: list[tuple[str, str]], look: _Look, *, relations: bool) -> NamespaceFacts:
+    first: dict[str, Any] = {}
+    if namespace.processes:
+        first = look.process(namespace.processes[0])
+    elif namespace.uid is not None:
+        first = {"uid": namespace.uid, "user": look.user(namespace.uid)}
     return NamespaceFacts(
         ns=namespace.inode,
         type=namespace.kind,
         path=namespace.path,
         nprocs=len(namespace.processes),
         netnsid=_netnsid(namespace) if relations and namespace.kind == "net" else None,
-        nsfs=tuple(dict.fromkeys(namespace.binds)),
+        nsfs=tuple(dict.fromkeys(namespace.binds)) if namespace.binds else (),
         pns=namespace.parent,
         ons=namespace.owner,
-        pods=tuple(dict.fromkeys(pod for pod, _ in whose if pod)),
-        containers=tuple(container for _, container in whose),
+        pods=tuple(dict.fromkeys([pod for pod, _ in whose if pod])) if whose else (),
+        containers=tuple([container for _, container in whose]) if whose else (),
         why=tuple(namespace.why),
         **first,
-    )
-
-
-def process_facts(process: Process) -> ProcessFacts:
-    """Return what lsns shows of a process."""
-    return ProcessFacts(
-        pid=process.pid,
-        ppid=process.ppid,
-        uid=process.uid,
-        user=user_name(process.uid),
-        command=command_line(process.pid),
     )
 
 
