@@ -20,6 +20,7 @@
 	X(10, leave)          /* : do not supervise; exit once the process runs */ \
 	X(11, idmap)          /* UID_MAP GID_MAP: written by the supervisor for the clone's user namespace */ \
 	X(12, group_kill)     /* DIRECTORY: cgroup killed when the container's first process has ended */ \
+	X(13, event)          /* FILE START END REST: a line there with action START, and one with END when it has ended */ \
 	X(20, clone)          /* FLAGS CGROUP_DIRECTORY */ \
 	X(21, wait)           /* : until the supervisor has written the id maps */ \
 	X(22, join)           /* PID START_TIME FLAGS: setns by pidfd */ \

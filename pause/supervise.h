@@ -18,6 +18,7 @@ struct supervised {
 	int terminal;     /* master of its terminal, or -1 */
 	int owner;        /* pidfd of the process it must not outlive, or -1 */
 	bool leave;
+	char *event[4];   /* the arguments of `event`, which outlive the plan; NULL: none */
 };
 
 /* Read the plan, close what was inherited, block signals, leave the caller's session if the plan says so. */
@@ -27,7 +28,7 @@ void supervise_begin(struct supervised *it, const char *name);
  * Does not return when it failed. */
 void supervise_start(struct supervised *it, const int standard[3]);
 
-/* Write down how it ended. */
+/* Write down how it ended: for `pypod events`, and in the status file. */
 void supervise_record_exit(struct supervised *it, int status);
 
 /* Kill every process of a cgroup, given its directory. */

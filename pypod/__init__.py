@@ -14,6 +14,7 @@ __version__ = "0.1.0"
 _WHERE = {
     "Container": "pypod.engine.containers",
     "Engine": "pypod.engine.engine",
+    "Event": "pypod.model.event",
     "ExecResult": "pypod.engine.exec",
     "Matrix": "pypod.engine.sharing",
     "Mount": "pypod.model.mount",
@@ -21,6 +22,7 @@ _WHERE = {
     "Pod": "pypod.engine.pods",
     "Process": "pypod.engine.exec",
     "compare": "pypod.engine.sharing",
+    "events": "pypod.engine.events",
     "lsns": "pypod.engine.lsns",
     **dict.fromkeys(
         (
@@ -47,12 +49,13 @@ _WHERE = {
     ),
 }
 
-__all__ = [*sorted(name for name in _WHERE if name < "_"), "__version__", "compare", "lsns"]
+__all__ = [*sorted(name for name in _WHERE if name < "_"), "__version__", "compare", "events", "lsns"]
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from pypod.engine.containers import Container as Container
     from pypod.engine.engine import Engine as Engine
+    from pypod.engine.events import events as events
     from pypod.engine.exec import ExecResult as ExecResult
     from pypod.engine.exec import Process as Process
     from pypod.engine.lsns import NamespaceFacts as NamespaceFacts
@@ -61,6 +64,7 @@ if TYPE_CHECKING:
     from pypod.engine.sharing import Matrix as Matrix
     from pypod.engine.sharing import compare as compare
     from pypod.errors import *  # noqa: F403
+    from pypod.model.event import Event as Event
     from pypod.model.mount import Mount as Mount
 
 

@@ -50,11 +50,13 @@ POD_VERBS: dict[str, tuple[str, str, str]] = {
 }
 SYSTEM_VERBS: dict[str, tuple[str, str, str]] = {
     "check": ("system", "check", "Tell what this host can and cannot do, and mend what a crash left"),
+    "events": ("events", "events", "Show pypod events"),
     "info": ("system", "info", "Display pypod system information"),
 }
 VERBS: dict[str, tuple[str, str, str]] = {
     **CONTAINER_VERBS,
     "create": ("run", "create", "Create a pod, or a container when an image or --rootfs is given"),
+    "events": ("events", "events", "Show pypod events"),
     "info": ("system", "info", "Display pypod system information"),
     "inspect": ("inspect", "inspect", "Display the configuration of a container or pod"),
     "lsns": ("lsns", "lsns", "List namespaces, whose they are and what keeps them alive"),

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
     from typing import TextIO
 
-__all__ = ["Column", "Line", "Style", "write"]
+__all__ = ["Column", "Line", "Style", "escaped", "write"]
 
 _GAP = " "
 _JSON_INDENT = 3
@@ -84,9 +84,9 @@ def _rows(roots: Sequence[Line], columns: Sequence[Column], style: Style) -> Ite
         cells = [line.cells.get(name) or "" for name in names]
         whole = "".join(cells)  # one look at the usual row instead of one at each cell
         if style.raw or not (whole.isascii() and whole.isprintable()):
-            cells = [_escaped(text, raw=style.raw) for text in cells]
+            cells = [escaped(text, raw=style.raw) for text in cells]
         if tree >= 0:
-            cells[tree] = _escaped(prefix + mark, raw=style.raw) + cells[tree]
+            cells[tree] = escaped(prefix + mark, raw=style.raw) + cells[tree]
         yield cells
         below = prefix + {"": "", branch: bar, last: blank}[mark]
         children = line.children
@@ -94,7 +94,7 @@ def _rows(roots: Sequence[Line], columns: Sequence[Column], style: Style) -> Ite
             waiting.append((child, below, last if child is children[-1] else branch))
 
 
-def _escaped(text: str, *, raw: bool) -> str:
+def escaped(text: str, *, raw: bool = False) -> str:
     r"""Return text in which every character can be seen: others as ``\x`` and two digits for each byte."""
     if text.isascii() and text.isprintable() and not (raw and (" " in text or "\\" in text)):
         return text

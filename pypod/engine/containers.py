@@ -5,8 +5,8 @@ from __future__ import annotations
 import os
 import time
 
+from pypod.engine import announce, observe, starting, stopping
 from pypod.engine import exec as execution
-from pypod.engine import observe, starting, stopping
 from pypod.engine.boundary import Boundary
 from pypod.engine.names import under_free_name
 from pypod.errors import DeadlineExceeded, InvalidSpec, NoSuchContainer, WrongState
@@ -153,6 +153,7 @@ class Container:
         record = self.record()
         if record.pod_id and record.kind == records.CONTAINER:
             starting.require_startable(self._engine, record)
+        announce.container(self._engine, announce.RESTART, record)
         self.stop(timeout)
         self.start()
 
@@ -232,8 +233,10 @@ class Container:
         """Connect to its input; the output is in ``logs``. Raises WrongState when it does not run."""
         from pypod.engine.attach import Attachment
 
-        self.record()
-        return Attachment(self.directory, self._name)
+        record = self.record()
+        attachment = Attachment(self.directory, self._name)
+        announce.container(self._engine, announce.ATTACH, record)
+        return attachment
 
     def exec(
         self,
@@ -295,10 +298,12 @@ class Container:
         return inspect_container(self._engine, self.record())
 
     def __enter__(self) -> Self:
+        from pypod.engine.attach import Attachment
+
         owner = current_owner(self._engine)
         records.set_owner(self._engine.database, "containers", self.id, owner)
         try:
-            client = self.attach()
+            client = Attachment(self.directory, self._name)
         except WrongState:  # it does not run: whoever starts it tells its monitor
             return self
         client.own(owner.start_time)
@@ -401,6 +406,7 @@ class Containers:
         with Boundary("create container"), self._engine.database.transaction() as connection, connection:
             records.add_container(connection, record)
         self._engine.remember(record, spec)
+        announce.container(self._engine, announce.CREATE, record)
         return Container(self._engine, record.id, spec.name)
 
     def _record(self, spec: ContainerSpec, cgroup_parent: str, owner: str) -> ContainerRecord:

@@ -11,12 +11,14 @@ from pypod.store.database import Database
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping, Sequence
     from typing import Self
 
     from pypod.engine.containers import Containers
     from pypod.engine.pods import Pods
     from pypod.kernel.cgroups.driver import Driver
     from pypod.model.container import ContainerSpec
+    from pypod.model.event import Event
     from pypod.store.records import ContainerRecord
 
 _REMEMBERED = 256
@@ -96,6 +98,24 @@ class Engine:
 
             self._cgroups = driver_for(detect())
         return self._cgroups
+
+    def events(
+        self,
+        since: int | None = None,
+        until: int | None = None,
+        *,
+        filters: Mapping[str, str | Sequence[str]] | None = None,
+        follow: bool = False,
+    ) -> Iterator[Event]:
+        """Yield what happened to pods and containers, and with ``follow`` what happens; see ``pypod.events``.
+
+        >>> for event in engine.events(filters={"type": "pod"}):       # doctest: +SKIP
+        ...     print(event.action, event.name)
+        create mipod
+        """
+        from pypod.engine.events import events
+
+        return events(since, until, filters=filters, follow=follow, engine=self)
 
     def close(self) -> None:
         """Give descriptors and connections back; pods and containers go on."""

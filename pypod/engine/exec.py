@@ -5,7 +5,7 @@ from __future__ import annotations
 import _thread
 import os
 
-from pypod.engine import observe
+from pypod.engine import announce, observe
 from pypod.engine.boundary import Boundary
 from pypod.engine.engine import require_root
 from pypod.errors import DeadlineExceeded, WrongState
@@ -252,6 +252,7 @@ def exec_plan(
     born_in = cgroups.tracking_directory(record.cgroup) if cgroups.clones_into_cgroup else ""
     joined = _JOINED | (_CLONE_NEWUSER if container.user_namespace == POD else 0)
     settings = [Op("detach")] if detach else []
+    settings.append(announce.event_op(engine, record, start=announce.EXEC, end=announce.EXEC_DIED))
     return plan(
         [*settings, Op("join", state.pid, state.start_time, CLONE_NEWPID)],
         [

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import time
 
-from pypod.engine import effects, files, groups, observe
+from pypod.engine import announce, effects, files, groups, observe
 from pypod.engine.boundary import Boundary
 from pypod.errors import PodBroken
 from pypod.kernel import pidfd
@@ -108,6 +108,7 @@ def infra_plan(engine: Engine, record: PodRecord, infra: ContainerRecord) -> Pla
         join_files=cgroups.join_files(infra.cgroup),
     )
     settings = [Op("status", f"{directory}/status", engine.boot_id), Op("detach"), Op("leave")]
+    settings.append(announce.event_op(engine, infra, record, end=""))
     settings += [Op("owner", owner.pid, owner.start_time)] if owner else []
     pause = (program_path("pause"), "pypod-infra", *(("3",) if owner else ()))
     ops = infra_ops(
@@ -132,11 +133,13 @@ def kill(engine: Engine, record: PodRecord, number: int) -> bool:
     fd = pidfd.open_process(state.pid, state.start_time) if state.running else None
     if fd is None:
         return False
+    infra = records.find_container(engine.database, record.infra_id)
     try:
+        announce.container(engine, announce.KILL, infra, record)
         pidfd.send_signal(fd, number)
         # its own program leaves on TERM and INT; one of the user's, on whatever it likes
         if pidfd.wait(fd, _STOP_TIMEOUT_S if number in (SIGKILL, SIGTERM, SIGINT) else 0):
-            observe.record_exit(directory, number if number == SIGKILL else 0, time.time_ns())
+            _record_exit(engine, record, number if number == SIGKILL else 0)
     finally:
         os.close(fd)
     return True
@@ -159,4 +162,11 @@ def stop(engine: Engine, record: PodRecord) -> None:
             status = SIGKILL
     finally:
         os.close(fd)
-    observe.record_exit(directory, status, time.time_ns())
+    _record_exit(engine, record, status)
+
+
+def _record_exit(engine: Engine, record: PodRecord, status: int) -> None:
+    """Write down what its supervisor, which left, cannot: ``status`` is 0 or the signal that killed it."""
+    infra = records.find_container(engine.database, record.infra_id)
+    announce.container(engine, announce.DIED, infra, record, exit_code=128 + status if status else 0)
+    observe.record_exit(engine.layout.container(record.infra_id), status, time.time_ns())

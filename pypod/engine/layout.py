@@ -26,6 +26,11 @@ class Layout:
         return f"{self.root}/pypod.db"
 
     @property
+    def events(self) -> str:
+        """The file of events; the generation before it lies beside it."""
+        return f"{self.root}/events.log"
+
+    @property
     def trash(self) -> str:
         """What is removed and not yet deleted."""
         return f"{self.root}/trash"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 
-from pypod.engine import infra, observe, starting, stopping
+from pypod.engine import announce, infra, observe, starting, stopping
 from pypod.engine.boundary import Boundary
 from pypod.engine.containers import Container, current_owner
 from pypod.engine.engine import require_root
@@ -144,6 +144,7 @@ class Pod:
             )
         for member in members:
             starting.start(self._engine, member)
+        announce.pod(self._engine, announce.START, self.record())
 
     def explain(self) -> Explanation:
         """Return what ``start`` would do now, step by step, with nothing done; ``print`` it.
@@ -174,8 +175,9 @@ class Pod:
     def stop(self, timeout: float | None = None) -> None:
         """Stop every member and then the infra; ``timeout`` in seconds replaces the members' own."""
         with Boundary(f"stop pod {self._name}"):
-            stopping.stop_all(self._engine, self._members(), timeout)
             record = self.record()
+            announce.pod(self._engine, announce.STOP, record)
+            stopping.stop_all(self._engine, self._members(), timeout)
             with Lock(self._engine.layout.pod(self.id)) as lock, lock:
                 # whoever was started in between would be left in namespaces that nobody can join any more
                 stopping.stop_all(self._engine, self._members(), timeout)
@@ -184,23 +186,27 @@ class Pod:
 
     def restart(self, timeout: float | None = None) -> None:
         """Stop everything and start it in new namespaces; the way out for a pod that is Broken."""
+        record = self.record()
+        for one in records.all_containers(self._engine.database, pod_id=self.id):
+            announce.container(self._engine, announce.RESTART, one, record)
         self.stop(timeout)
         self.start()
 
     def kill(self, signal: str | int = SIGKILL) -> None:
         """Send a signal to the infra and to the first process of every member. Raises WrongState when none runs."""
         number = signal_number(signal)
-        hit = False
-        for member in self._members():
-            if self._container_state(member.id).running:
-                stopping.kill(self._engine, member, number)
-                hit = True
         record = self.record()
+        everyone = records.all_containers(self._engine.database, pod_id=self.id)
+        running = [one for one in everyone if self._container_state(one.id).running]
+        if not running:
+            raise WrongState(self._name, self.status, f"no running containers in pod {self._name}")
+        announce.pod(self._engine, announce.KILL, record)
+        for one in running:
+            if one.kind == records.CONTAINER:
+                stopping.kill(self._engine, one, number)
         if record.infra_id:
             with Boundary(f"kill pod {self._name}"), Lock(self._engine.layout.pod(self.id)) as lock, lock:
-                hit = infra.kill(self._engine, record, number) or hit
-        if not hit:
-            raise WrongState(self._name, self.status, f"no running containers in pod {self._name}")
+                infra.kill(self._engine, record, number)
 
     def remove(self, *, force: bool = False, timeout: float | None = None) -> None:
         """Remove the pod, its infra and its members. Nothing happens when it is gone already.
@@ -239,6 +245,7 @@ class Pod:
                 engine.cgroups.remove(group)
             directories = [*(engine.layout.container(one.id) for one in everyone), engine.layout.pod(self.id)]
             stopping.forget(engine, lambda: records.remove_pod(engine.database, record), directories)
+            announce.pod(engine, announce.REMOVE, record, everyone)
 
     def _group(self, record: PodRecord) -> str:
         """Return the path of the pod's own cgroup, which outlives its members."""
@@ -422,6 +429,7 @@ class Pods:
             records.add_pod(connection, record)
             if infra_record is not None:
                 records.add_container(connection, infra_record)
+        announce.pod(self._engine, announce.CREATE, record, [infra_record] if infra_record else [])
         return Pod(self._engine, record.id, spec.name)
 
     def unsaved(self, name: str) -> tuple[PodRecord, ContainerRecord | None]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 
-from pypod.engine import effects, files, groups, layers, observe
+from pypod.engine import announce, effects, files, groups, layers, observe
 from pypod.engine.boundary import Boundary
 from pypod.engine.engine import require_root
 from pypod.engine.locks import EXCLUSIVE, SHARED, Lock
@@ -236,6 +236,7 @@ def _settings(
         Op("supervisor_group", groups.monitors(engine)),
         Op("detach"),
         Op("group_kill", tracked),
+        announce.event_op(engine, record),
     ]
     if spec.terminal:
         ops.append(Op("terminal", terminal.columns, terminal.rows))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import time
 
-from pypod.engine import observe
+from pypod.engine import announce, observe
 from pypod.engine.boundary import Boundary
 from pypod.engine.locks import Lock
 from pypod.errors import DeadlineExceeded, StoreError, WrongState
@@ -171,6 +171,7 @@ def kill(engine: Engine, record: ContainerRecord, number: int) -> None:
             f"can only kill running containers. {record.id} is in state {state.status}: container state improper",
         )
     try:
+        announce.container(engine, announce.KILL, record)
         pidfd.send_signal(one.fd, number)
         if number == SIGKILL:
             pidfd.wait(one.fd, _KILL_TIMEOUT_S)
@@ -196,6 +197,7 @@ def remove(engine: Engine, record: ContainerRecord, *, force: bool = False, time
             engine.cgroups.kill(record.cgroup)
             engine.cgroups.remove(record.cgroup)
             forget(engine, lambda: records.remove_container(engine.database, record), [directory])
+            announce.container(engine, announce.REMOVE, record)
 
 
 def _require_ended(engine: Engine, record: ContainerRecord, *, force: bool) -> None:

@@ -7,15 +7,37 @@ import os
 
 _libc = ctypes.CDLL(None, use_errno=True)
 _libc.setns.argtypes = [ctypes.c_int, ctypes.c_int]
+_libc.inotify_init1.argtypes = [ctypes.c_int]
+_libc.inotify_add_watch.argtypes = [ctypes.c_int, ctypes.c_char_p, ctypes.c_uint32]
 
 
 def setns(fd: int, flags: int) -> None:
     """Move the calling thread into the namespace behind ``fd``. Raises OSError; see setns(2)."""
     if _libc.setns(fd, flags) < 0:
-        number = ctypes.get_errno()
-        error = OSError(number, os.strerror(number))
-        error.add_note(f"setns({fd}, {flags:#x})")
-        raise error
+        raise _failure(f"setns({fd}, {flags:#x})")
+
+
+def inotify_init1(flags: int) -> int:
+    """Return a new inotify descriptor. Raises OSError; see inotify_init1(2)."""
+    fd: int = _libc.inotify_init1(flags)
+    if fd < 0:
+        raise _failure(f"inotify_init1({flags:#x})")
+    return fd
+
+
+def inotify_add_watch(fd: int, path: str, mask: int) -> int:
+    """Watch a file or directory; return the number of the watch. Raises OSError; see inotify_add_watch(2)."""
+    number: int = _libc.inotify_add_watch(fd, os.fsencode(path), mask)
+    if number < 0:
+        raise _failure(f"inotify_add_watch({fd}, {path!r}, {mask:#x})")
+    return number
+
+
+def _failure(call: str) -> OSError:
+    number = ctypes.get_errno()
+    error = OSError(number, os.strerror(number))
+    error.add_note(call)
+    return error
 
 
 def attempt(number: int, arguments: tuple[int, ...]) -> int:

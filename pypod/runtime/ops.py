@@ -26,6 +26,7 @@ OPERATIONS: dict[str, tuple[int, str, str]] = {
     "leave": (10, "supervise nothing: exit once the process runs", "_exit(2)"),
     "idmap": (11, "map user ids {0} and group ids {1}", "user_namespaces(7)"),
     "group_kill": (12, "when the first process has ended, kill all of cgroup {0}", "cgroups(7)"),
+    "event": (13, "append to {0} that it runs, and its end when that comes", "write(2)"),
     "clone": (20, "make the process with new namespaces {0} in cgroup {1}", "clone(2)"),
     "wait": (21, "wait for the id maps", "user_namespaces(7)"),
     "join": (22, "join the namespaces {2} of process {0}", "setns(2)"),

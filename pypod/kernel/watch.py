@@ -1,0 +1,69 @@
+"""Learn that files in a directory have changed, without looking again and again (inotify(7))."""
+
+from __future__ import annotations
+
+import os
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Self
+
+# include/uapi/linux/inotify.h
+_IN_MODIFY, _IN_MOVED_TO, _IN_CREATE = 0x2, 0x80, 0x100
+_BUFFER_BYTES = 1 << 16
+
+
+class Watch:
+    """Tells of files in ``directory`` that are made, written to or renamed. Close it, or use it as a context manager.
+
+    Raises OSError: a user has a limited number of these (/proc/sys/fs/inotify/max_user_instances).
+    """
+
+    _fd = -1
+
+    def __init__(self, directory: str) -> None:
+        from pypod.kernel.syscalls import inotify_add_watch, inotify_init1
+
+        self._fd = inotify_init1(os.O_NONBLOCK | os.O_CLOEXEC)  # IN_NONBLOCK and IN_CLOEXEC are these
+        try:
+            inotify_add_watch(self._fd, directory, _IN_MODIFY | _IN_MOVED_TO | _IN_CREATE)
+        except BaseException:
+            self.close()
+            raise
+
+    def fileno(self) -> int:
+        """Return the descriptor that is readable when something has changed."""
+        return self._fd
+
+    def wait(self, timeout_s: float | None) -> bool:
+        """Wait for a change and forget it; return False when none came in time."""
+        import select
+
+        poll = select.poll()
+        poll.register(self._fd, select.POLLIN)
+        changed = bool(poll.poll(None if timeout_s is None else max(timeout_s, 0) * 1000))
+        self.drain()
+        return changed
+
+    def drain(self) -> None:
+        """Forget the changes so far."""
+        try:
+            while os.read(self._fd, _BUFFER_BYTES):
+                pass
+        except BlockingIOError:
+            return
+
+    def close(self) -> None:
+        """Watch no longer."""
+        if self._fd >= 0:
+            os.close(self._fd)
+            self._fd = -1
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def __del__(self) -> None:
+        self.close()

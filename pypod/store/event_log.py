@@ -1,0 +1,116 @@
+"""The file of events: a JSON line for each, appended by whoever does something, in Python or in C.
+
+There is no daemon to ask, so what happened is in a file. A line goes there in one write(2) with O_APPEND, for which
+Linux locks the inode: lines of several processes do not mix. Each begins with a newline of its own, so that it stays
+whole behind one that a full disk or SIGKILL cut short. Nobody waits for a lock, because a stopped process could hold
+it. The file is renamed when it is large, and the one before it is lost; whoever still has it open writes into the
+renamed one, where readers look as well.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import time
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from typing import Any
+
+    # The stubs do not know the C half; the Python half imports re, which costs milliseconds.
+    def _quoted(text: str, /) -> str: ...
+    def make_scanner(context: object, /) -> Callable[[str, int], tuple[Any, int]]: ...
+else:
+    from _json import encode_basestring_ascii as _quoted
+    from _json import make_scanner
+
+__all__ = ["LINE_LIMIT", "SIZE_LIMIT", "append", "line", "old", "rest"]
+
+LINE_LIMIT = 4096
+SIZE_LIMIT = 1 << 20
+_HEAD_LIMIT = 128  # as in pause/supervise.c
+_NAME_LIMIT = 1024
+_FLAGS = os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
+
+
+class _Plain:
+    """What the scanner of JSON asks for."""
+
+    strict = True
+    object_hook = object_pairs_hook = None
+    parse_float = parse_constant = float
+    parse_int = int
+    memo: dict[str, str] = {}  # noqa: RUF012
+
+
+_scan = make_scanner(_Plain)
+
+
+def old(path: str) -> str:
+    """Return where the generation before the file at ``path`` is."""
+    return f"{path}.1"
+
+
+def rest(kind: str, identifier: str, name: str, *, image: str = "", pod_id: str = "", spec_json: str = "") -> str:
+    """Return all of a line but the moment and what happened; labels come from the text of a specification.
+
+    Labels that would make the line too long are left out.
+    """
+    text = (
+        f'"type":"{kind}","id":"{identifier}","name":{_quoted(name[:_NAME_LIMIT])},'
+        f'"image":{_quoted(image[:_NAME_LIMIT])},"pod":"{pod_id}","attributes":'
+    )
+    attributes = _labels(spec_json)
+    if len(text) + len(attributes) > LINE_LIMIT - _HEAD_LIMIT:
+        attributes = "{}"
+    return f"{text}{attributes}}}\n"
+
+
+def _labels(spec_json: str) -> str:
+    """Return the labels of a specification as a JSON object.
+
+    Only they are read: a whole specification takes a hundred times as long, and the JSON module milliseconds to load.
+    """
+    at = spec_json.find('"labels":')  # no string in JSON has a bare quote in it: this is the key
+    if at < 0 or spec_json.startswith("[]", at + 9):
+        return "{}"
+    try:
+        pairs, _ = _scan(spec_json, at + 9)
+        return "{" + ",".join([f"{_quoted(key)}:{_quoted(value)}" for key, value in pairs]) + "}"
+    except (ValueError, TypeError, StopIteration):  # damaged
+        return "{}"
+
+
+def line(action: str, about: str, *, exit_code: int | None = None) -> str:
+    """Return the line of what happens now; ``about`` is from ``rest``."""
+    code = "" if exit_code is None else f'"exit_code":{exit_code},'
+    return f'\n{{"time":{time.time_ns()},"action":"{action}",{code}{about}'
+
+
+def append(path: str, text: str, *, size_limit: int = SIZE_LIMIT) -> None:
+    """Append lines. When that is impossible they are lost: nothing fails for the sake of an event."""
+    try:
+        fd = os.open(path, _FLAGS, 0o600)
+        try:
+            os.write(fd, text.encode())
+            if os.fstat(fd).st_size > size_limit:
+                _rotate(fd, path)
+        finally:
+            os.close(fd)
+    except OSError:
+        return
+
+
+def _rotate(fd: int, path: str) -> None:
+    """Rename the file behind ``fd`` unless somebody else did or does; only who holds its lock renames it."""
+    try:
+        fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return
+    try:
+        if os.path.samestat(os.fstat(fd), os.stat(path)):
+            os.rename(path, old(path))
+    finally:
+        # a process that another thread forked meanwhile has a copy of the descriptor: closing ours unlocks nothing
+        fcntl.flock(fd, fcntl.LOCK_UN)
