@@ -86,8 +86,8 @@ def _writer(options: Parsed) -> Callable[[Event], str]:
         return lambda event: encode(as_json(event), escape_html=True) + "\n"
     from pypod.cli.go.values import json_text
 
-    _, template = compile_format(text, name="events", functions={"json": json_text})
-    return lambda event: template.render([fields(event)])
+    _, template = compile_format(text, name="events", functions={"json": json_text}, each=False)
+    return lambda event: template.render(fields(event))
 
 
 def human(event: Event, *, truncate: bool = False) -> str:

@@ -175,7 +175,8 @@ from pypod.store import event_log
 path, number, count, limit = sys.argv[2], sys.argv[3], int(sys.argv[4]), int(sys.argv[5])
 sys.stdin.read(1)
 for i in range(count):
-    about = event_log.rest("container", "a" * 64, f"w{number}-{i}", spec_json='{"labels":[["k","%s"]]}' % ("v" * (i % 700)))
+    spec = '{"labels":[["k","%s"]]}' % ("v" * i)
+    about = event_log.rest("container", "a" * 64, f"w{number}-{i}", spec_json=spec)
     event_log.append(path, event_log.line("start", about), size_limit=limit)
 """
 

@@ -1,0 +1,178 @@
+"""events against podman's: the same story, told in the same lines."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import shutil
+import subprocess
+import tempfile
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.cli.program import Program
+from tests.facts import wait_until
+
+pytestmark = [
+    pytest.mark.root,
+    pytest.mark.skipif(shutil.which("podman") is None, reason="podman is not installed"),
+]
+
+CONF = """[containers]
+default_ulimits = ["nofile=1024:1024", "nproc=1000:1000"]
+[engine]
+events_logger = "file"
+"""
+# podman tells of its runtime's steps with these; pypod has none such
+STEPS = ("init", "cleanup")
+HEARING = ("sh", "-c", "trap 'exit 5' TERM; while :; do sleep 0.05; done")
+Run = Callable[..., subprocess.CompletedProcess[str]]
+
+
+class Podman:
+    """podman with a storage of its own."""
+
+    def __init__(self, directory: Path) -> None:
+        (directory / "conf").write_text(CONF)
+        self._run_root = tempfile.mkdtemp(prefix="pypod-oracle-", dir="/run")  # podman takes 50 characters at most
+        # where the leak check leaves podman's mounts alone: a command that fails leaves its storage mounted
+        os.makedirs("/var/lib/containers", exist_ok=True)
+        self._root = tempfile.mkdtemp(prefix="pypod-oracle-", dir="/var/lib/containers")
+        storage = ["--root", self._root, "--runroot", self._run_root, "--tmpdir", f"{directory}/tmp"]
+        runtime = [] if shutil.which("crun") else ["--runtime", "runc"]
+        self._words = ["podman", "--log-level=error", "--cgroup-manager", "cgroupfs", *runtime, *storage]
+        self._environment = {**os.environ, "CONTAINERS_CONF": f"{directory}/conf"}
+
+    def __call__(self, *words: str) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            [*self._words, *words],
+            capture_output=True,
+            text=True,
+            check=False,
+            stdin=subprocess.DEVNULL,
+            env=self._environment,
+            timeout=60,
+        )
+
+    def remove(self) -> None:
+        for words in (("pod", "rm", "-a", "-f", "-t", "0"), ("rm", "-a", "-f", "-t", "0")):
+            self(*words)
+        for directory in (self._run_root, self._root):
+            mounts = [line.split()[4] for line in Path("/proc/self/mountinfo").read_text().splitlines()]
+            for mount in sorted((one for one in mounts if one.startswith(directory)), reverse=True):
+                subprocess.run(["umount", "-l", mount], check=False)
+            shutil.rmtree(directory, ignore_errors=True)
+
+
+def tell(run: Run, rootfs: str) -> None:
+    """The story. What happens on its own is waited for, so that it has one order."""
+
+    def do(*words: str, code: int = 0) -> None:
+        done = run(*words)
+        assert done.returncode == code, (words, done.stdout, done.stderr)
+
+    def deaths() -> int:
+        words = ("-f", "event=died", "-f", "container=web", "--format", "{{.Name}}")
+        return len(run("events", "--stream=false", *words).stdout.split())
+
+    do("create", "--name", "idle", "--network", "none", "--label", "app=<a&b>", "--rootfs", rootfs, "true")
+    do("rm", "idle")
+    do("run", "-d", "--name", "web", "--network", "none", "--label", "app=web", "--rootfs", rootfs, *HEARING)
+    do("exec", "web", "sh", "-c", "exit 7", code=7)
+    do("kill", "-s", "USR2", "web")  # which it does not hear
+    do("stop", "web")
+    do("start", "web")
+    do("kill", "web")
+    wait_until(lambda: deaths() == 2)
+    do("restart", "-t", "0", "web")
+    do("rm", "-f", "-t", "0", "web")
+    do("run", "--name", "once", "--network", "none", "--rootfs", rootfs, "sh", "-c", "sleep 0.5; exit 3", code=3)
+    do("rm", "once")
+
+
+@pytest.fixture(scope="module")
+def both(tmp_path_factory: pytest.TempPathFactory, busybox: str) -> Iterator[tuple[Run, Run]]:
+    directory = tmp_path_factory.mktemp("events")
+    theirs, ours = Podman(directory), Program(str(directory / "storage"))
+    try:
+        done = theirs("run", "--name", "first", "--network", "none", "--rootfs", busybox, "true")
+        if done.returncode:
+            pytest.skip(f"podman cannot run containers here: {done.stderr}")
+        ours.ok("run", "--name", "first", "--network", "none", "--rootfs", busybox, "true")
+        for run in (theirs, ours):
+            tell(run, busybox)
+        yield theirs, ours
+    finally:
+        theirs.remove()
+
+
+def shown(text: str) -> list[str]:
+    """Lines without ids and moments, without what is podman's own."""
+    text = re.sub(r"\b[0-9a-f]{64}\b", "ID64", text)
+    text = re.sub(r"\b[0-9a-f]{12}\b", "ID12", text)
+    text = re.sub(r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d\.\d+", "MOMENT", text)
+    text = re.sub(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d+", "MOMENT", text)
+    lines = text.splitlines()
+    once = [line for at, line in enumerate(lines) if "exec_died" not in line or line != lines[at - 1]]
+    once = [line for line in once if "first" not in line]
+    return [line for line in once if not re.search(rf"\b({'|'.join(STEPS)})\b|system|refresh", line)]
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        (),
+        ("--no-trunc=false",),
+        ("--format", "json"),
+        ("--format", "{{json .}}"),
+        ("--format", "{{.Time}} {{.Type}} {{.Status}} {{.ID}} {{.Name}} {{.Image}} {{.ContainerExitCode}} {{.PodID}}"),
+        ("--format", "{{.Status}} {{.Attributes}} {{json .Attributes}} {{.Network}}|{{.HealthStatus}}|{{.Details}}"),
+        ("-f", "event=died", "--format", "{{.Name}} {{.ContainerExitCode}}"),
+        ("-f", "container=web", "-f", "event=create", "-f", "event=remove"),
+        ("-f", "label=app=web", "-f", "label=nosuch=x", "-f", "event=start"),
+        ("-f", "label=app"),
+        ("-f", "container=", "-f", "event=create"),
+        ("-f", "type=pod"),
+        ("-f", "image=x"),
+        ("--since", "1h", "--until", "1h", "-f", "event=create"),
+        ("--since", "2001-01-01", "--until", "2002-01-01"),
+    ],
+    ids=" ".join,
+)
+def test_the_same_story_in_the_same_lines(both, words) -> None:
+    theirs, ours = (run("events", "--stream=false", *words) for run in both)
+    assert (shown(ours.stdout), ours.stderr, ours.returncode) == (
+        shown(theirs.stdout),
+        theirs.stderr,
+        theirs.returncode,
+    )
+
+
+def test_the_story_is_told(both) -> None:
+    """Were both silent, the other tests would compare nothing."""
+    lines = shown(
+        both[1]("events", "--stream=false", "--format", "{{.Status}} {{.Name}} {{.ContainerExitCode}}").stdout
+    )
+    assert lines[:3] == ["create idle 0", "remove idle 0", "create web 0"]
+    assert "died web 5" in lines
+    assert lines[-2:] == ["died once 3", "remove once 0"]
+
+
+def test_fields_of_json(both) -> None:
+    for run in both:
+        rows = [json.loads(line) for line in run("events", "--stream=false", "--format", "json").stdout.splitlines()]
+        died = next(row for row in rows if row["Status"] == "died" and row["Name"] == "web")
+        assert list(died) == ["ContainerExitCode", "ID", "Name", "Status", "Time", "Type", "Attributes"]
+
+
+@pytest.mark.parametrize(
+    "words", [("x",), ("--format", "{{.ID"), ("--format", "{{.Nosuch}}"), ("--nosuch",), ("--help",)]
+)
+def test_mistakes_and_help(both, words) -> None:
+    theirs, ours = (run("events", "--stream=false", *words) for run in both)
+    assert ours.returncode == theirs.returncode
+    assert ours.stderr == theirs.stderr.replace("podman", "pypod")
+    assert ours.stdout == theirs.stdout.replace("podman", "pypod").replace("Podman", "pypod")
