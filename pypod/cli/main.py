@@ -69,6 +69,7 @@ NS_VERBS: dict[str, tuple[str, str, str]] = {
     "": ("ns", "ns_matrix", "Show who shares which namespace in a pod"),
     "diff": ("ns", "ns_diff", "Show what two containers, pods or processes share"),
     "ls": ("ns", "ns_ls", "List the namespaces of a container or process"),
+    "watch": ("ns_watch", "ns_watch", "Show namespaces of pods as they come and go"),
 }
 GROUPS: dict[str, tuple[str, dict[str, tuple[str, str, str]]]] = {
     "container": ("Manage containers", CONTAINER_VERBS),

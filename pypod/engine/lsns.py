@@ -121,7 +121,7 @@ def lsns(
     survey.find_holders()
     if relations:
         survey.find_relations()
-    whose = _owners(survey, engine)
+    whose = owners(survey, engine)
     namespaces = survey.namespaces
     if pid is not None:
         namespaces = [one for one in namespaces if any(process.pid == pid for process in one.processes)]
@@ -235,8 +235,8 @@ def _netnsid(namespace: Namespace) -> str | None:
     return None if number is None else "unassigned" if number < 0 else str(number)
 
 
-def _owners(survey: Survey, engine: Engine | None) -> dict[tuple[str, int], list[tuple[str, str]]]:
-    """Return (pod, container) names by namespace."""
+def owners(survey: Survey, engine: Engine | None) -> dict[tuple[str, int], list[tuple[str, str]]]:
+    """Return (pod, container) names by namespace, of pypod's that run; without the caller's own namespaces."""
     from pypod.engine.listing import listed_containers
     from pypod.kernel.pidfd import PROC
     from pypod.store.records import all_pods

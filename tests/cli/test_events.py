@@ -149,15 +149,18 @@ def test_mistakes(story, words, message) -> None:
 @pytest.mark.root
 def test_streaming_tells_at_once_and_ends_by_control_c(story, engine) -> None:
     with story.start("events", "--format", "{{.Status}} {{.Name}}", stdout=subprocess.PIPE) as running:
-        # it says nothing before it is ready, and nothing of what was: so go on until it answers
-        deadline = time.monotonic() + 10
-        while not select.select([running.stdout], [], [], 0.05)[0]:
-            assert time.monotonic() < deadline
-            engine.containers.get("web").remove()
-            engine.containers.create(["true"], name="web", rootfs="/")
-        assert running.stdout.readline() in (b"remove web\n", b"create web\n")
-        running.send_signal(signal.SIGINT)
-        assert running.wait(10) == 130
+        try:
+            # it says nothing before it is ready, and nothing of what was: so go on until it answers
+            deadline = time.monotonic() + 10
+            while not select.select([running.stdout], [], [], 0.05)[0]:
+                assert time.monotonic() < deadline
+                engine.containers.get("web").remove()
+                engine.containers.create(["true"], name="web", rootfs="/")
+            assert running.stdout.readline() in (b"remove web\n", b"create web\n")
+            running.send_signal(signal.SIGINT)
+            assert running.wait(10) == 130
+        finally:
+            running.kill()
 
 
 @pytest.mark.root

@@ -129,7 +129,10 @@ def shown(text: str) -> list[str]:
         ("--format", "json"),
         ("--format", "{{json .}}"),
         ("--format", "{{.Time}} {{.Type}} {{.Status}} {{.ID}} {{.Name}} {{.Image}} {{.ContainerExitCode}} {{.PodID}}"),
-        ("--format", "{{.Status}} {{.Attributes}} {{json .Attributes}} {{.Network}}|{{.HealthStatus}}|{{.Details}}"),
+        (
+            "--format",
+            "{{.Status}} {{.Name}} {{.Attributes}} {{json .Attributes}}|{{.Network}}|{{.Details}}",
+        ),
         ("-f", "event=died", "--format", "{{.Name}} {{.ContainerExitCode}}"),
         ("-f", "container=web", "-f", "event=create", "-f", "event=remove"),
         ("-f", "label=app=web", "-f", "label=nosuch=x", "-f", "event=start"),
