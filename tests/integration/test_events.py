@@ -107,12 +107,12 @@ def test_the_life_of_a_pod(engine, busybox) -> None:
 
 def test_a_start_comes_before_its_end_and_the_end_before_who_waited(engine, busybox) -> None:
     for number in range(20):
-        container = engine.containers.run(["true"], name=f"c{number}", rootfs=busybox)
+        container = engine.containers.run(["true"], name=f"true{number}", rootfs=busybox)
         container.wait(timeout=10)
-        assert told(engine, filters={"container": f"c{number}"}) == [
-            f"container create c{number}",
-            f"container start c{number}",
-            f"container died c{number} 0",
+        assert told(engine, filters={"container": f"true{number}"}) == [
+            f"container create true{number}",
+            f"container start true{number}",
+            f"container died true{number} 0",
         ]
 
 
