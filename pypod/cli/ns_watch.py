@@ -187,7 +187,7 @@ def table(rows: Sequence[tuple[str, Seen]], width: int) -> list[str]:
     """Return a heading and a line for each row. Whatever a command calls itself, it is one line that can be seen."""
     from io import StringIO
 
-    from pypod.cli.smartcols import Column, Line, Style, escaped, write
+    from pypod.cli.smartcols import Column, Line, Style, write
 
     columns = (
         *(Column(name=name) for name in ("", "POD", "TYPE")),
@@ -206,7 +206,7 @@ def table(rows: Sequence[tuple[str, Seen]], width: int) -> list[str]:
                 "PID": "-" if one.pid is None else str(one.pid),
                 "WHY": ",".join(one.why) or "-",
                 "WHO": ",".join(one.who) or "-",
-                "COMMAND": escaped(one.command).replace("\n", "\\x0a"),
+                "COMMAND": one.command.replace("\n", "\\x0a"),  # the table sees to the other characters
             }
         )
         for mark, one in rows
