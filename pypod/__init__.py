@@ -12,14 +12,14 @@ __version__ = "0.1.0"
 
 # name: module. Looked up when first used (PEP 562): a shell command pays only for what it needs.
 _WHERE = {
-    "Container": "pypod.engine.containers",
+    "Container": "pypod.engine.container",
     "Engine": "pypod.engine.engine",
     "Event": "pypod.model.event",
     "ExecResult": "pypod.engine.exec",
     "Matrix": "pypod.engine.sharing",
     "Mount": "pypod.model.mount",
     "NamespaceFacts": "pypod.engine.lsns",
-    "Pod": "pypod.engine.pods",
+    "Pod": "pypod.engine.pod",
     "Process": "pypod.engine.exec",
     "compare": "pypod.engine.sharing",
     "events": "pypod.engine.events",
@@ -53,14 +53,14 @@ __all__ = [*sorted(name for name in _WHERE if name < "_"), "__version__", "compa
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from pypod.engine.containers import Container as Container
+    from pypod.engine.container import Container as Container
     from pypod.engine.engine import Engine as Engine
     from pypod.engine.events import events as events
     from pypod.engine.exec import ExecResult as ExecResult
     from pypod.engine.exec import Process as Process
     from pypod.engine.lsns import NamespaceFacts as NamespaceFacts
     from pypod.engine.lsns import lsns as lsns
-    from pypod.engine.pods import Pod as Pod
+    from pypod.engine.pod import Pod as Pod
     from pypod.engine.sharing import Matrix as Matrix
     from pypod.engine.sharing import compare as compare
     from pypod.errors import *  # noqa: F403

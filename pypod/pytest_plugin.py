@@ -23,9 +23,9 @@ if TYPE_CHECKING:
     from pathlib import Path
     from typing import Any
 
-    from pypod.engine.containers import Container
+    from pypod.engine.container import Container
     from pypod.engine.engine import Engine
-    from pypod.engine.pods import Pod
+    from pypod.engine.pod import Pod
 
 
 def pytest_configure(config: pytest.Config) -> None:

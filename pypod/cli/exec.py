@@ -9,7 +9,7 @@ from pypod.cli.terminal import DEFAULT_DETACH_KEYS
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from pypod.cli.flags import Parsed
-    from pypod.engine.containers import Container
+    from pypod.engine.container import Container
     from pypod.engine.engine import Engine
 
 EXEC = Command(

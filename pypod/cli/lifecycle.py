@@ -10,7 +10,7 @@ from pypod.errors import NotFound
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from pypod.cli.flags import Parsed
-    from pypod.engine.containers import Container
+    from pypod.engine.container import Container
 
 _SYNOPSIS = "[options] CONTAINER [CONTAINER...]"
 

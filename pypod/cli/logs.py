@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from pypod.cli.flags import Parsed
-    from pypod.engine.containers import Container
+    from pypod.engine.container import Container
     from pypod.engine.engine import Engine
     from pypod.engine.logs import Piece
 

@@ -11,7 +11,7 @@ from pypod.errors import InvalidSpec, NotFound
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from pypod.cli.flags import Parsed
-    from pypod.engine.containers import Container
+    from pypod.engine.container import Container
     from pypod.engine.engine import Engine
 
 CONTAINER_EXISTS = Command(

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from pypod.cli.flags import Parsed
-    from pypod.engine.pods import Pod
+    from pypod.engine.pod import Pod
 
 _SYNOPSIS = "[options] POD [POD...]"
 

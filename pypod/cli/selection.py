@@ -13,9 +13,9 @@ if TYPE_CHECKING:
     from typing import TypeVar
 
     from pypod.cli.flags import Parsed
-    from pypod.engine.containers import Container
+    from pypod.engine.container import Container
     from pypod.engine.engine import Engine
-    from pypod.engine.pods import Pod
+    from pypod.engine.pod import Pod
 
     T = TypeVar("T")
 

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from types import FrameType
 
     from pypod.engine.attach import Attachment
-    from pypod.engine.containers import Container
+    from pypod.engine.container import Container
     from pypod.engine.exec import Process
     from pypod.engine.logs import LogReader
 

@@ -1,365 +1,28 @@
-"""Containers: the handle and the collection."""
+"""The containers of an engine: create, run, explain, find, list."""
 
 from __future__ import annotations
 
-import os
 import time
 
-from pypod.engine import announce, observe, starting, stopping
-from pypod.engine import exec as execution
+from pypod.engine import announce
 from pypod.engine.boundary import Boundary
+from pypod.engine.container import Container
 from pypod.engine.names import under_free_name
-from pypod.errors import DeadlineExceeded, InvalidSpec, NoSuchContainer, WrongState
-from pypod.kernel import pidfd
-from pypod.kernel.abi import SIGKILL, signal_number
+from pypod.errors import NoSuchContainer
 from pypod.model import ids
 from pypod.store import records
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
-    from typing import Any, Self, Unpack
+    from collections.abc import Sequence
+    from typing import Unpack
 
-    from pypod.engine.attach import Attachment
     from pypod.engine.engine import Engine
-    from pypod.engine.enter import Entered
-    from pypod.engine.exec import ExecResult, Process
     from pypod.engine.explain import Explanation
-    from pypod.engine.logs import Piece
-    from pypod.engine.pods import Pod
+    from pypod.engine.pod import Pod
     from pypod.engine.specs import ContainerOptions
-    from pypod.model.container import ContainerSpec, ContainerState
+    from pypod.model.container import ContainerSpec
     from pypod.store.records import ContainerRecord
-
-_CREATED_POLL_S = 0.01
-
-
-class Container:
-    """One container: an engine and an id. Nothing is cached; every question is asked of the store and the kernel.
-
-    As a context manager it is removed at the end of the block, and ends with this process if the block never does.
-
-    >>> c = engine.containers.run(["sleep", "60"], rootfs="/")   # doctest: +SKIP
-    >>> c.exec(["id", "-u"]).stdout                              # doctest: +SKIP
-    b'0\\n'
-    >>> c.remove(force=True)                                     # doctest: +SKIP
-    """
-
-    __slots__ = ("_engine", "_name", "id")
-
-    def __init__(self, engine: Engine, identifier: str, name: str) -> None:
-        self._engine = engine
-        self.id = identifier
-        self._name = name
-
-    @classmethod
-    def get(cls, ref: str, *, engine: Engine | None = None) -> Container:
-        """Return the container that a name, an id or the beginning of one names. Raises NoSuchContainer."""
-        return _default(engine).containers.get(ref)
-
-    @classmethod
-    def list(cls, *, all: bool = False, engine: Engine | None = None) -> list[Container]:
-        """Return the running containers, the oldest first; with ``all`` every one."""
-        return _default(engine).containers.list(all=all)
-
-    @classmethod
-    def run(
-        cls, command: Sequence[str] = (), *, engine: Engine | None = None, **options: Unpack[ContainerOptions]
-    ) -> Container:
-        """Create and start a container outside of any pod. See ``Containers.run``."""
-        return _default(engine).containers.run(command, **options)
-
-    @property
-    def name(self) -> str:
-        """The name, which never changes."""
-        return self._name
-
-    @property
-    def engine(self) -> Engine:
-        """The engine it belongs to."""
-        return self._engine
-
-    @property
-    def directory(self) -> str:
-        """The directory that holds its log, status and layers."""
-        return self._engine.layout.container(self.id)
-
-    def record(self) -> ContainerRecord:
-        """Return what the store has. Raises NoSuchContainer when it was removed."""
-        try:
-            return records.find_container(self._engine.database, self.id)
-        except NoSuchContainer:
-            raise NoSuchContainer(self._name) from None
-
-    def spec(self) -> ContainerSpec:
-        """Return what was asked."""
-        return self._engine.container_spec(self.record())
-
-    def state(self) -> ContainerState:
-        """Return what is, at this moment. Raises NoSuchContainer when it was removed."""
-        self.record()
-        with Boundary(f"read the state of container {self._name}"):
-            state = observe.container_state(self.directory, self._engine.boot_id)
-        if state.status == "created":
-            self.record()  # one that was removed this moment looks the same as one that was never started
-        return state
-
-    @property
-    def pod(self) -> Pod | None:
-        """The pod it is a member of."""
-        pod_id = self.record().pod_id
-        return self._engine.pods.get(pod_id) if pod_id else None
-
-    def start(self, *, columns: int = 0, rows: int = 0, attended: bool = False) -> None:
-        """Start it (and its pod's infra); nothing happens when it runs. ``columns`` and ``rows`` size its terminal.
-
-        With ``attended`` the caller waits for its end and removes it, if it was created to be removed.
-
-        Raises LaunchFailed naming the kernel operation, CommandNotFound, CommandNotExecutable, PodBroken.
-        """
-        record = self.record()
-        if record.kind == records.INFRA:
-            self._engine.pods.get(record.pod_id).start_infra()
-            return
-        starting.start(self._engine, record, starting.Terminal(columns, rows), attended=attended)
-
-    def explain(self) -> Explanation:
-        """Return what ``start`` would do now, step by step, with nothing done; ``print`` it.
-
-        >>> print(container.explain())                                  # doctest: +SKIP
-         1  python      make directory /var/lib/pypod/containers/...  [mkdir(2)]
-        """
-        from pypod.engine.explain import of_start
-
-        with Boundary(f"explain container {self._name}"):
-            return of_start(self._engine, self.record())
-
-    def stop(self, timeout: float | None = None) -> None:
-        """Stop it: the stop signal, and SIGKILL after ``timeout`` seconds (default: its own stop timeout).
-
-        Its whole cgroup is gone afterwards. Nothing happens when it does not run.
-        """
-        if timeout is not None and timeout < 0:
-            raise InvalidSpec("timeout", f"a timeout is not negative: {timeout:g}")
-        record = self.record()
-        if record.kind == records.INFRA:
-            self._engine.pods.get(record.pod_id).stop_infra()
-            return
-        with Boundary(f"stop container {self._name}"):
-            stopping.stop(self._engine, record, timeout)
-
-    def restart(self, timeout: float | None = None) -> None:
-        """Stop and start it. Raises PodBroken, with nothing stopped, when it could not be started again."""
-        record = self.record()
-        if record.pod_id and record.kind == records.CONTAINER:
-            starting.require_startable(self._engine, record)
-        announce.container(self._engine, announce.RESTART, record)
-        self.stop(timeout)
-        self.start()
-
-    def kill(self, signal: str | int = SIGKILL) -> None:
-        """Send a signal to its first process. Raises WrongState when it does not run."""
-        number = signal_number(signal)
-        with Boundary(f"kill container {self._name}"):
-            stopping.kill(self._engine, self.record(), number)
-
-    def remove(self, *, force: bool = False, timeout: float | None = None) -> None:
-        """Remove it; with ``force`` stop it first. Nothing happens when it is gone already.
-
-        Raises WrongState when it runs and ``force`` is not given.
-        """
-        try:
-            record = self.record()
-        except NoSuchContainer:
-            return
-        if record.kind == records.INFRA:
-            from pypod.errors import InUse
-
-            raise InUse(
-                record.name,
-                f"container {record.id} is the infra container of pod {record.pod_id} and cannot be removed without "
-                "removing the pod",
-            )
-        stopping.remove(self._engine, record, force=force, timeout_s=timeout)
-
-    def wait(self, timeout: float | None = None) -> int | None:
-        """Wait until it has ended; return its exit code, None when nobody saw how it ended.
-
-        A container that was never started is waited for, too. Raises DeadlineExceeded after ``timeout`` seconds.
-        """
-        deadline = None if timeout is None else time.monotonic() + timeout
-        while True:
-            left = None if deadline is None else max(deadline - time.monotonic(), 0)
-            with Boundary(f"wait for container {self._name}"):
-                try:
-                    state = observe.wait_for_exit(self.directory, self._engine.boot_id, left)
-                except TimeoutError:
-                    raise DeadlineExceeded(f"wait for container {self._name}", timeout or 0) from None
-            if state is not None and state.status == "exited":
-                return state.exit_code
-            self.record()
-            if left == 0:
-                raise DeadlineExceeded(f"wait for container {self._name}", timeout or 0)
-            time.sleep(_CREATED_POLL_S)
-
-    def logs(self, *, follow: bool = False, tail: int | None = None) -> Iterator[Piece]:
-        """Yield what it wrote, in order: pieces with ``stream``, ``time`` and ``data``.
-
-        With ``follow`` the iterator goes on and ends when the container has ended. ``tail`` is a number of lines.
-        """
-        from pypod.engine import logs
-
-        self.record()
-        reader = logs.LogReader(f"{self.directory}/ctr.log")
-        try:
-            if tail is not None and tail >= 0:  # podman's --tail -1 is all of it
-                reader.skip_to_last(tail)
-            if follow:
-                yield from logs.follow(reader, self._wait_for_output)
-            else:
-                yield from reader.pieces()
-        finally:
-            reader.close()
-
-    def _wait_for_output(self) -> bool:
-        """Return True a moment later, or False when it has ended."""
-        state = observe.container_state(self.directory, self._engine.boot_id)
-        if not state.running:
-            return False
-        _wait_for_process(state, 0.02)
-        return True
-
-    def attach(self) -> Attachment:
-        """Connect to its input; the output is in ``logs``. Raises WrongState when it does not run."""
-        from pypod.engine.attach import Attachment
-
-        record = self.record()
-        attachment = Attachment(self.directory, self._name)
-        announce.container(self._engine, announce.ATTACH, record)
-        return attachment
-
-    def exec(
-        self,
-        command: Sequence[str] | str,
-        *,
-        stdin: bytes | None = None,
-        environment: Mapping[str, str] | None = None,
-        user: str = "",
-        working_directory: str = "",
-        privileged: bool = False,
-        timeout: float | None = None,
-    ) -> ExecResult:
-        """Run a command in it to its end; return exit code, stdout and stderr.
-
-        ``stdin`` is given to it whole. Raises CommandNotFound, CommandNotExecutable, WrongState, and DeadlineExceeded
-        after ``timeout`` seconds, when the command is killed.
-        """
-        spec = _exec_spec(command, environment, user, working_directory, privileged)
-        return execution.run(self._engine, self.record(), spec, stdin, timeout)
-
-    def popen(
-        self,
-        command: Sequence[str] | str,
-        *,
-        stdin: bool = False,
-        environment: Mapping[str, str] | None = None,
-        user: str = "",
-        working_directory: str = "",
-        privileged: bool = False,
-    ) -> Process:
-        """Start a command in it and return it running: iterate for its output, ``write`` for its input, ``wait``."""
-        spec = _exec_spec(command, environment, user, working_directory, privileged)
-        return execution.execute(self._engine, self.record(), spec, stdin=stdin)
-
-    def enter(self, *kinds: str) -> Entered:
-        """Return a context in which this thread is in the container's namespaces: ``with c.enter("net", "uts"):``.
-
-        Raises InvalidSpec for kinds a thread cannot enter (mnt, user), WrongState when it does not run.
-        """
-        from pypod.engine.enter import enter
-
-        return enter(self._name, self.state(), kinds)
-
-    def namespaces(self) -> dict[str, int]:
-        """Return the inode of each of its namespaces by kind; empty when it does not run."""
-        state = self.state()
-        found = self._engine.proc.namespaces(state.pid) if state.running else None
-        return {kind: inode for kind, (_, inode) in (found or {}).items()}
-
-    def _repr_html_(self) -> str:
-        from pypod.engine.picture import container_html
-
-        return container_html(self)
-
-    def inspect(self) -> dict[str, Any]:
-        """Return everything there is to know, in podman's form."""
-        from pypod.engine.inspection import inspect_container
-
-        return inspect_container(self._engine, self.record())
-
-    def __enter__(self) -> Self:
-        from pypod.engine.attach import Attachment
-
-        owner = current_owner(self._engine)
-        records.set_owner(self._engine.database, "containers", self.id, owner)
-        try:
-            client = Attachment(self.directory, self._name)
-        except WrongState:  # it does not run: whoever starts it tells its monitor
-            return self
-        client.own(owner.start_time)
-        client.close()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.remove(force=True)
-
-    def __eq__(self, other: object) -> bool:
-        return isinstance(other, Container) and other.id == self.id
-
-    def __hash__(self) -> int:
-        return hash(self.id)
-
-    def __repr__(self) -> str:
-        return f"<Container {self._name} {ids.short(self.id)}>"
-
-
-def _exec_spec(
-    command: Sequence[str] | str,
-    environment: Mapping[str, str] | None,
-    user: str,
-    working_directory: str,
-    privileged: bool,
-) -> execution.ExecSpec:
-    from pypod.engine.specs import check_environment, check_user
-
-    return execution.ExecSpec(
-        command=execution.arguments(command),
-        environment=check_environment(environment or {}),
-        user=check_user(user),
-        working_directory=working_directory,
-        privileged=privileged,
-    )
-
-
-def _wait_for_process(state: ContainerState, timeout_s: float | None) -> None:
-    fd = pidfd.open_process(state.pid, state.start_time)
-    if fd is not None:
-        try:
-            pidfd.wait(fd, timeout_s)
-        finally:
-            os.close(fd)
-
-
-def _default(engine: Engine | None) -> Engine:
-    from pypod.engine.engine import Engine
-
-    return engine or Engine()
-
-
-def current_owner(engine: Engine) -> records.Owner:
-    """Return the identity of this process."""
-    pid = os.getpid()
-    return records.Owner(pid=pid, start_time=engine.proc.start_time(pid) or 0, boot_id=engine.boot_id)
 
 
 class Containers:
@@ -383,14 +46,14 @@ class Containers:
         Raises InvalidSpec, AlreadyExists for a name in use, NoSuchPod; then nothing was created.
         """
         from pypod.engine import specs
-        from pypod.engine.pods import Pod
+        from pypod.engine.pod import Pod
 
         pod_record = None
         if pod is not None:
             ref = pod.id if isinstance(pod, Pod) else pod
             pod_record = records.find_pod(self._engine.database, ref)
         pod_spec = records.pod_spec(pod_record) if pod_record else None
-        owner = str(current_owner(self._engine)) if ephemeral else (pod_record.owner if pod_record else "")
+        owner = str(self._engine.owner()) if ephemeral else (pod_record.owner if pod_record else "")
 
         def create(name: str) -> Container:
             spec = specs.container_spec(
@@ -443,7 +106,7 @@ class Containers:
         >>> print(engine.containers.explain(["true"], rootfs="/"))     # doctest: +SKIP
         """
         from pypod.engine import explain, specs
-        from pypod.engine.pods import Pod
+        from pypod.engine.pod import Pod
 
         pod_record, infra_record = None, None
         if pod is not None:

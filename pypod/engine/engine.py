@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from pypod.kernel.cgroups.driver import Driver
     from pypod.model.container import ContainerSpec
     from pypod.model.event import Event
-    from pypod.store.records import ContainerRecord
+    from pypod.store.records import ContainerRecord, Owner
 
 _REMEMBERED = 256
 
@@ -74,6 +74,13 @@ class Engine:
 
             found = self._filters[capabilities] = filter_and_flags(None, frozenset(capabilities), self.layout.cache)
         return found
+
+    def owner(self) -> Owner:
+        """Return the identity of this process, which ephemeral pods and containers end with."""
+        from pypod.store.records import Owner
+
+        pid = os.getpid()
+        return Owner(pid=pid, start_time=self.proc.start_time(pid) or 0, boot_id=self.boot_id)
 
     @property
     def pods(self) -> Pods:

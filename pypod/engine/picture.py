@@ -12,8 +12,8 @@ from pypod.errors import NotFound, StoreError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from pypod.engine.containers import Container
-    from pypod.engine.pods import Pod
+    from pypod.engine.container import Container
+    from pypod.engine.pod import Pod
     from pypod.engine.sharing import Row
 
 

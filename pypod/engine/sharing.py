@@ -12,9 +12,9 @@ from pypod.model.value import Value
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from pypod.engine.containers import Container
+    from pypod.engine.container import Container
     from pypod.engine.engine import Engine
-    from pypod.engine.pods import Pod
+    from pypod.engine.pod import Pod
 
 HOST, INFRA, MEMBER, CONTAINER, PROCESS = "host", "infra", "member", "container", "process"
 _MARKS = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"

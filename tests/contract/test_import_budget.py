@@ -37,7 +37,9 @@ BUDGET = [
 NOT_FOR_LISTING = {
     "pypod.cli",
     "pypod.engine.collect",
+    "pypod.engine.container",
     "pypod.engine.containers",
+    "pypod.engine.pod",
     "pypod.engine.pods",
     "pypod.engine.specs",
     "pypod.engine.starting",

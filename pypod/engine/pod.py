@@ -1,0 +1,348 @@
+"""A pod: the handle that is held."""
+
+from __future__ import annotations
+
+from pypod.engine import announce, infra, observe, starting, stopping
+from pypod.engine.boundary import Boundary
+from pypod.engine.container import Container
+from pypod.engine.engine import Engine, require_root
+from pypod.engine.locks import Lock
+from pypod.errors import InvalidSpec, NoSuchPod, PodBroken, StoreError, WrongState
+from pypod.kernel.abi import SIGKILL, signal_number
+from pypod.model import ids
+from pypod.model.pod import BROKEN, pod_status
+from pypod.model.value import Value
+from pypod.store import records
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from typing import Any, Self, Unpack
+
+    from pypod.display.picture import Picture
+    from pypod.engine.enter import Entered
+    from pypod.engine.explain import Explanation
+    from pypod.engine.sharing import Matrix
+    from pypod.engine.specs import ContainerOptions
+    from pypod.model.container import ContainerState
+    from pypod.model.pod import PodSpec
+    from pypod.store.records import ContainerRecord, PodRecord
+
+
+class PodState(Value):
+    """What was observed of a pod at one instant: ``status`` in podman's words, and each container's state by id."""
+
+    status: str
+    infra: ContainerState | None
+    members: tuple[tuple[str, ContainerState], ...]
+
+
+class Pod:
+    """One pod: an engine and an id. Nothing is cached; every question is asked of the store and the kernel.
+
+    As a context manager the pod is removed at the end of the block, and it ends with this process if the block never
+    does (SIGKILL included). Otherwise it stays until it is removed.
+
+    >>> with Pod.create("mipod") as pod:                                           # doctest: +SKIP
+    ...     pod.run(["sh", "-c", "hostname"], rootfs="/").wait()
+    0
+    """
+
+    __slots__ = ("_engine", "_name", "id")
+
+    def __init__(self, engine: Engine, identifier: str, name: str) -> None:
+        self._engine = engine
+        self.id = identifier
+        self._name = name
+
+    @classmethod
+    def create(cls, name: str = "", *, engine: Engine | None = None, **options: Any) -> Pod:
+        """Create a pod; see ``Pods.create`` for the options."""
+        return (engine or Engine()).pods.create(name, **options)
+
+    @classmethod
+    def get(cls, ref: str, *, engine: Engine | None = None) -> Pod:
+        """Return the pod that a name, an id or the beginning of one names. Raises NoSuchPod."""
+        return (engine or Engine()).pods.get(ref)
+
+    @classmethod
+    def list(cls, *, engine: Engine | None = None) -> list[Pod]:
+        """Return all pods, the oldest first."""
+        return (engine or Engine()).pods.list()
+
+    @property
+    def name(self) -> str:
+        """The name, which never changes."""
+        return self._name
+
+    @property
+    def engine(self) -> Engine:
+        """The engine it belongs to."""
+        return self._engine
+
+    def record(self) -> PodRecord:
+        """Return what the store has. Raises NoSuchPod when it was removed."""
+        try:
+            return records.find_pod(self._engine.database, self.id)
+        except NoSuchPod:
+            raise NoSuchPod(self._name) from None
+
+    def spec(self) -> PodSpec:
+        """Return what was asked."""
+        return records.pod_spec(self.record())
+
+    def state(self) -> PodState:
+        """Return what is, at this moment."""
+        record = self.record()
+        infra_state = self._container_state(record.infra_id) if record.infra_id else None
+        members = tuple((member.id, self._container_state(member.id)) for member in self._members())
+        return PodState(
+            status=pod_status(infra_state, [state for _, state in members]), infra=infra_state, members=members
+        )
+
+    @property
+    def status(self) -> str:
+        """Created, Running, Degraded, Exited, or Broken when the infra died and members live on."""
+        return self.state().status
+
+    def _container_state(self, identifier: str) -> ContainerState:
+        return observe.container_state(self._engine.layout.container(identifier), self._engine.boot_id)
+
+    def _members(self) -> Sequence[ContainerRecord]:
+        found = records.all_containers(self._engine.database, pod_id=self.id)
+        return [record for record in found if record.kind == records.CONTAINER]
+
+    def containers(self) -> Sequence[Container]:
+        """Return the members, the oldest first; the infra is not among them."""
+        return [Container(self._engine, record.id, record.name) for record in self._members()]
+
+    @property
+    def infra(self) -> Container | None:
+        """The container that stands for the infra process, None in a pod without one."""
+        infra_id = self.record().infra_id
+        if not infra_id:
+            return None
+        record = records.find_container(self._engine.database, infra_id)
+        return Container(self._engine, record.id, record.name)
+
+    def start(self) -> None:
+        """Start the infra and every member. Raises PodBroken when the infra is gone while members live.
+
+        A pod that has neither raises WrongState.
+        """
+        self.start_infra()
+        members = self._members()
+        if not members and not self.record().infra_id:
+            raise WrongState(
+                self._name,
+                self.status,
+                f"no containers in pod {self.id} have no dependencies, cannot start pod: no such container",
+            )
+        for member in members:
+            starting.start(self._engine, member)
+        announce.pod(self._engine, announce.START, self.record())
+
+    def explain(self) -> Explanation:
+        """Return what ``start`` would do now, step by step, with nothing done; ``print`` it.
+
+        >>> print(pod.explain())                                # doctest: +SKIP
+         1  python      make directory /var/lib/pypod/pods/...  [mkdir(2)]
+        """
+        from pypod.engine.explain import of_pod_start
+
+        with Boundary(f"explain pod {self._name}"):
+            return of_pod_start(self._engine, self.record())
+
+    def start_infra(self) -> None:
+        """Start the infra only: the pod's namespaces come to be."""
+        require_root("start a pod")
+        record = self.record()
+        if record.infra_id:
+            with Boundary(f"start pod {self._name}"), Lock(self._engine.layout.pod(self.id)) as lock, lock:
+                infra.start(self._engine, record)
+
+    def stop_infra(self) -> None:
+        """Stop the infra only."""
+        record = self.record()
+        if record.infra_id:
+            with Boundary(f"stop pod {self._name}"), Lock(self._engine.layout.pod(self.id)) as lock, lock:
+                infra.stop(self._engine, record)
+
+    def stop(self, timeout: float | None = None) -> None:
+        """Stop every member and then the infra; ``timeout`` in seconds replaces the members' own."""
+        with Boundary(f"stop pod {self._name}"):
+            record = self.record()
+            announce.pod(self._engine, announce.STOP, record)
+            stopping.stop_all(self._engine, self._members(), timeout)
+            with Lock(self._engine.layout.pod(self.id)) as lock, lock:
+                # whoever was started in between would be left in namespaces that nobody can join any more
+                stopping.stop_all(self._engine, self._members(), timeout)
+                if record.infra_id:
+                    infra.stop(self._engine, record)
+
+    def restart(self, timeout: float | None = None) -> None:
+        """Stop everything and start it in new namespaces; the way out for a pod that is Broken."""
+        record = self.record()
+        for one in records.all_containers(self._engine.database, pod_id=self.id):
+            announce.container(self._engine, announce.RESTART, one, record)
+        self.stop(timeout)
+        self.start()
+
+    def kill(self, signal: str | int = SIGKILL) -> None:
+        """Send a signal to the infra and to the first process of every member. Raises WrongState when none runs."""
+        number = signal_number(signal)
+        record = self.record()
+        everyone = records.all_containers(self._engine.database, pod_id=self.id)
+        running = [one for one in everyone if self._container_state(one.id).running]
+        if not running:
+            raise WrongState(self._name, self.status, f"no running containers in pod {self._name}")
+        announce.pod(self._engine, announce.KILL, record)
+        for one in running:
+            if one.kind == records.CONTAINER:
+                stopping.kill(self._engine, one, number)
+        if record.infra_id:
+            with Boundary(f"kill pod {self._name}"), Lock(self._engine.layout.pod(self.id)) as lock, lock:
+                infra.kill(self._engine, record, number)
+
+    def remove(self, *, force: bool = False, timeout: float | None = None) -> None:
+        """Remove the pod, its infra and its members. Nothing happens when it is gone already.
+
+        Raises WrongState when a member runs and ``force`` is not given.
+        """
+        try:
+            record = self.record()
+        except NoSuchPod:
+            return
+        members = self._members()
+        running = [member for member in members if self._container_state(member.id).running]
+        if not force and running:
+            raise WrongState(
+                self._name,
+                "Running",
+                f"pod {self.id} has containers that are not ready to be removed: cannot remove container "
+                f"{running[0].id} as it is running - running or paused containers cannot be removed without force: "
+                "container state improper",
+            )
+        with Boundary(f"remove pod {self._name}"):
+            self._remove(record, members, timeout)
+
+    def _remove(self, record: PodRecord, members: Sequence[ContainerRecord], timeout: float | None) -> None:
+        engine = self._engine
+        stopping.stop_all(engine, members, timeout)
+        with Lock(engine.layout.pod(self.id), without_space=True) as lock, lock:
+            # whoever joined in between is a member now; nobody can any more once the lock is ours and the row gone
+            everyone = records.all_containers(engine.database, pod_id=self.id)
+            stopping.stop_all(engine, [one for one in everyone if one.kind == records.CONTAINER], timeout)
+            if record.infra_id:
+                infra.stop(engine, record)
+            # the pod's own, and one like it below each parent that a member was given
+            for group in {self._group(record), *(one.cgroup.rpartition("/")[0] for one in everyone)}:
+                engine.cgroups.kill(group)
+                engine.cgroups.remove(group)
+            directories = [*(engine.layout.container(one.id) for one in everyone), engine.layout.pod(self.id)]
+            stopping.forget(engine, lambda: records.remove_pod(engine.database, record), directories)
+            announce.pod(engine, announce.REMOVE, record, everyone)
+
+    def _group(self, record: PodRecord) -> str:
+        """Return the path of the pod's own cgroup, which outlives its members."""
+        from pypod.kernel.cgroups.driver import container_path
+
+        try:
+            parent = records.pod_spec(record).cgroup_parent
+        except StoreError:  # damaged: the default is the best guess
+            parent = ""
+        return container_path(parent, record.id, "")
+
+    def create_container(self, command: Sequence[str] = (), **options: Unpack[ContainerOptions]) -> Container:
+        """Create a member without starting it; see ``Containers.create``."""
+        return self._engine.containers.create(command, pod=self, **options)
+
+    def run(self, command: Sequence[str] = (), **options: Unpack[ContainerOptions]) -> Container:
+        """Create and start a member, the infra first if need be; see ``Containers.run``."""
+        return self._engine.containers.run(command, pod=self, **options)
+
+    def enter(self, *kinds: str) -> Entered:
+        """Return a context in which this thread is in the pod's namespaces: ``with pod.enter("net"):``."""
+        from pypod.engine.enter import enter
+
+        infra_id = self.record().infra_id
+        if not infra_id:
+            raise WrongState(self._name, "", f"pod {self._name} has no infra and no namespaces of its own")
+        shared = self.spec().share
+        for kind in kinds:
+            if kind not in shared:
+                raise InvalidSpec("kinds", f"pod {self._name} does not share its {kind} namespace")
+        state = self._container_state(infra_id)
+        if not state.running and self.status == BROKEN:
+            raise PodBroken(
+                self._name,
+                BROKEN,
+                f"the infra container of pod {self._name} is gone: its namespaces cannot be entered",
+                hint=f"pypod pod restart {self._name} makes them anew",
+            )
+        return enter(self._name, state, kinds)
+
+    def namespaces(self) -> dict[str, dict[str, int]]:
+        """Return who is in which namespace: kind -> name of infra or member -> inode. Only running ones are there."""
+        table: dict[str, dict[str, int]] = {}
+        infra_container = self.infra
+        everyone = [*([infra_container] if infra_container else []), *self.containers()]
+        for container in everyone:
+            for kind, inode in container.namespaces().items():
+                table.setdefault(kind, {})[container.name] = inode
+        return table
+
+    def matrix(self) -> Matrix:
+        """Return who shares which namespace: the host, the infra and the members that run. ``print`` shows a table.
+
+        >>> print(pod.matrix())                               # doctest: +SKIP
+        NAMESPACE  host  infra  a  b
+        mnt        A     B      C  D
+        net        A     B      B  B
+        """
+        from pypod.engine.sharing import pod_matrix
+
+        return pod_matrix(self)
+
+    def picture(self) -> Picture:
+        """Return a drawing of the pod as it is now: ``print`` shows text, a notebook SVG. Raises NoSuchPod.
+
+        >>> print(pod.picture())                              # doctest: +SKIP
+        pod mipod (Running)
+          infra: pid 4711: /pause
+          web: pid 4713, watched by monitor 4712: httpd -f
+          net     host A  infra B  web B
+        """
+        from pypod.engine.picture import of_pod
+
+        return of_pod(self)
+
+    def _repr_html_(self) -> str:
+        try:
+            return self.picture()._repr_html_()
+        except NoSuchPod:
+            from pypod.display.markup import element
+
+            return element("p", f"pod {self._name}: removed")
+
+    def inspect(self) -> dict[str, Any]:
+        """Return everything there is to know, in podman's form."""
+        from pypod.engine.inspection import inspect_pod
+
+        return inspect_pod(self._engine, self.record())
+
+    def __enter__(self) -> Self:
+        records.set_owner(self._engine.database, "pods", self.id, self._engine.owner())
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.remove(force=True)
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Pod) and other.id == self.id
+
+    def __hash__(self) -> int:
+        return hash(self.id)
+
+    def __repr__(self) -> str:
+        return f"<Pod {self._name} {ids.short(self.id)}>"
