@@ -4,9 +4,10 @@ The classes say what a caller can do about it; the fields say what it is about; 
 
     PypodError
     ├── InvalidSpec (ValueError)        an argument is wrong; nothing was done
-    ├── NotFound (LookupError)          no such pod or container
+    ├── NotFound (LookupError)          no such pod, container or image
     │   ├── NoSuchPod
-    │   └── NoSuchContainer
+    │   ├── NoSuchContainer
+    │   └── NoSuchImage
     ├── AmbiguousName (LookupError)     a short id or name fits several objects
     ├── AlreadyExists                   the name is taken
     ├── InUse                           something else still needs it
@@ -17,6 +18,10 @@ The classes say what a caller can do about it; the fields say what it is about; 
     ├── LaunchFailed                    a kernel operation of a start failed
     │   ├── CommandNotFound             exit code 127
     │   └── CommandNotExecutable        exit code 126
+    ├── InvalidImage                    bytes of an image break a rule; nothing of them was kept
+    ├── RegistryError                   a registry cannot be reached, or refuses
+    │   ├── Unauthorized                it wants credentials, or others
+    │   └── NotInRegistry (LookupError) it has no such repository, tag or blob
     ├── StoreError                      the database is damaged or from a newer pypod
     ├── SystemFailure                   the system refused a call of the engine itself
     └── DeadlineExceeded (TimeoutError)
@@ -36,16 +41,21 @@ __all__ = [
     "CommandNotFound",
     "DeadlineExceeded",
     "InUse",
+    "InvalidImage",
     "InvalidSpec",
     "LaunchFailed",
     "NoSuchContainer",
+    "NoSuchImage",
     "NoSuchPod",
     "NotFound",
+    "NotInRegistry",
     "PermissionDenied",
     "PodBroken",
     "PypodError",
+    "RegistryError",
     "StoreError",
     "SystemFailure",
+    "Unauthorized",
     "Unsupported",
     "WrongState",
 ]
@@ -106,6 +116,16 @@ class NoSuchContainer(NotFound):
     @staticmethod
     def _shown(ref: str) -> str:
         return f'"{ref}"'  # podman quotes containers and not pods
+
+
+class NoSuchImage(NotFound):
+    """There is no image of that name here; ``ref`` is as it was given."""
+
+    kind = "image"
+
+    def __init__(self, ref: str, *, hint: str = "") -> None:
+        PypodError.__init__(self, f"{ref}: image not known", hint=hint)
+        self.ref = ref
 
 
 class AmbiguousName(PypodError, LookupError):
@@ -218,3 +238,30 @@ class DeadlineExceeded(PypodError, TimeoutError):
         super().__init__(f"{operation}: not done after {timeout_s:g} seconds")
         self.operation = operation
         self.timeout_s = timeout_s
+
+
+class InvalidImage(PypodError):
+    """Bytes of an image break a rule: ``subject`` says which part, ``reason`` the rule. Nothing of them was kept."""
+
+    def __init__(self, subject: str, reason: str, *, hint: str = "") -> None:
+        super().__init__(f"{subject}: {reason}", hint=hint)
+        self.subject = subject
+        self.reason = reason
+
+
+class RegistryError(PypodError):
+    """A registry cannot be reached or refuses: ``url`` was asked, ``status`` is HTTP's, 0 when there was no answer."""
+
+    def __init__(self, url: str, reason: str, *, status: int = 0, hint: str = "") -> None:
+        super().__init__(f"{url}: {reason}", hint=hint)
+        self.url = url
+        self.status = status
+        self.reason = reason
+
+
+class Unauthorized(RegistryError):
+    """The registry wants credentials, or others."""
+
+
+class NotInRegistry(RegistryError, LookupError):
+    """The registry has no such repository, tag or blob."""

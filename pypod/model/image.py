@@ -1,0 +1,225 @@
+"""What an image is made of, read from bytes that nobody vouches for: descriptors, manifests, indexes, configuration.
+
+The two families are OCI's (image-spec: descriptor.md, manifest.md, image-index.md, config.md) and docker's schema 2.
+Whatever does not have the shape is InvalidImage; what is merely unknown is ignored. Nothing here changes isolation:
+annotations and labels are carried, not obeyed.
+"""
+
+from __future__ import annotations
+
+from pypod.errors import InvalidImage
+from pypod.model.value import Value
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+OCI_MANIFEST = "application/vnd.oci.image.manifest.v1+json"
+OCI_INDEX = "application/vnd.oci.image.index.v1+json"
+OCI_CONFIG = "application/vnd.oci.image.config.v1+json"
+OCI_LAYER = "application/vnd.oci.image.layer.v1.tar"
+DOCKER_MANIFEST = "application/vnd.docker.distribution.manifest.v2+json"
+DOCKER_INDEX = "application/vnd.docker.distribution.manifest.list.v2+json"
+DOCKER_CONFIG = "application/vnd.docker.container.image.v1+json"
+DOCKER_LAYER = "application/vnd.docker.image.rootfs.diff.tar"
+
+MANIFESTS = frozenset((OCI_MANIFEST, DOCKER_MANIFEST))
+INDEXES = frozenset((OCI_INDEX, DOCKER_INDEX))
+
+# Limits of containers/image and of the distribution spec: nothing real comes near.
+MANIFEST_BYTES_LIMIT = 4 << 20
+CONFIG_BYTES_LIMIT = 4 << 20
+_LAYERS_LIMIT = 1000
+_HEX = frozenset("0123456789abcdef")
+_DIGEST_LENGTHS = {"sha256": 64, "sha512": 128}
+
+
+def check_digest(text: object, what: str) -> str:
+    """Return a digest as it is, ``sha256:`` or ``sha512:`` and lower-case hex; it is safe as part of a path then.
+
+    >>> check_digest("sha256:" + "0" * 64, "a layer")[:10]
+    'sha256:000'
+    >>> check_digest("sha256:../../etc", "a layer")
+    Traceback (most recent call last):
+    pypod.errors.InvalidImage: a layer: invalid digest 'sha256:../../etc'
+    """
+    if isinstance(text, str):
+        algorithm, _, encoded = text.partition(":")
+        if len(encoded) == _DIGEST_LENGTHS.get(algorithm, -1) and _HEX.issuperset(encoded):
+            return text
+    raise InvalidImage(what, f"invalid digest {_cut(text)}")
+
+
+class Platform(Value):
+    """What an image runs on, in Go's words: linux, amd64, and the variant of arm."""
+
+    os: str = "linux"
+    architecture: str = ""
+    variant: str = ""
+    os_version: str = ""
+
+    def __str__(self) -> str:
+        return "/".join(part for part in (self.os, self.architecture, self.variant) if part)
+
+    def json(self) -> dict[str, str]:
+        """Return it as the specifications write it."""
+        found = {"architecture": self.architecture, "os": self.os, "os.version": self.os_version}
+        return {key: value for key, value in {**found, "variant": self.variant}.items() if value}
+
+
+class Descriptor(Value):
+    """A blob: what it is, its digest and its size in bytes."""
+
+    media_type: str
+    digest: str
+    size: int
+    annotations: tuple[tuple[str, str], ...] = ()
+    platform: Platform | None = None
+
+    @property
+    def compression(self) -> str:
+        """What the media type says of a layer: ``gzip``, ``zstd`` or nothing. The bytes have the last word."""
+        for suffix, name in ((".gzip", "gzip"), ("+gzip", "gzip"), ("+zstd", "zstd"), (".zstd", "zstd")):
+            if self.media_type.endswith(suffix):
+                return name
+        return ""
+
+    def json(self) -> dict[str, Any]:
+        """Return it as the specifications write it."""
+        found: dict[str, Any] = {"mediaType": self.media_type, "digest": self.digest, "size": self.size}
+        if self.annotations:
+            found["annotations"] = dict(self.annotations)
+        if self.platform is not None:
+            found["platform"] = self.platform.json()
+        return found
+
+
+class Manifest(Value):
+    """One image: its configuration and its layers, the lowest first. ``digest`` is that of ``body``."""
+
+    media_type: str
+    digest: str
+    body: bytes
+    config: Descriptor
+    layers: tuple[Descriptor, ...]
+    annotations: tuple[tuple[str, str], ...] = ()
+
+
+class Index(Value):
+    """Several manifests of one image, one for each platform."""
+
+    media_type: str
+    digest: str
+    body: bytes
+    manifests: tuple[Descriptor, ...]
+    annotations: tuple[tuple[str, str], ...] = ()
+
+
+def digest_of(body: bytes) -> str:
+    """Return the digest of some bytes."""
+    import hashlib
+
+    return f"sha256:{hashlib.sha256(body).hexdigest()}"
+
+
+def parse_manifest(body: bytes, media_type: str = "", what: str = "manifest") -> Manifest | Index:
+    """Read a manifest or an index; ``media_type`` is what whoever sent it said, and may be missing.
+
+    Raises InvalidImage: no JSON, too large, of a family that is not read here (schema 1), or with the parts of both a
+    manifest and an index, which clients would read differently (GHSA-qmmc-jppf-32wv).
+    """
+    found = _object(_load(body, MANIFEST_BYTES_LIMIT, what), what)
+    if found.get("schemaVersion") != 2:
+        raise InvalidImage(what, f"schema version {_cut(found.get('schemaVersion'))} is not supported, only 2 is")
+    if "manifests" in found and ("layers" in found or "config" in found):
+        raise InvalidImage(what, "it is both a manifest and an index")
+    stated = found.get("mediaType", "")
+    is_index = "manifests" in found
+    families = INDEXES if is_index else MANIFESTS
+    for name in (stated, media_type.partition(";")[0].strip()):
+        if name in MANIFESTS | INDEXES and name not in families:
+            raise InvalidImage(what, f"its media type {name} does not fit its content")
+    chosen = next((name for name in (stated, media_type) if name in families), OCI_INDEX if is_index else OCI_MANIFEST)
+    annotations = _strings(found.get("annotations"), f"{what}: annotations")
+    if is_index:
+        entries = _list(found["manifests"], f"{what}: manifests")
+        descriptors = tuple(parse_descriptor(entry, f"{what}: manifest {n}") for n, entry in enumerate(entries, 1))
+        return Index(
+            media_type=chosen, digest=digest_of(body), body=body, manifests=descriptors, annotations=annotations
+        )
+    layers = _list(found.get("layers"), f"{what}: layers")
+    return Manifest(
+        media_type=chosen,
+        digest=digest_of(body),
+        body=body,
+        config=parse_descriptor(found.get("config"), f"{what}: config"),
+        layers=tuple(parse_descriptor(entry, f"{what}: layer {n}") for n, entry in enumerate(layers, 1)),
+        annotations=annotations,
+    )
+
+
+def parse_descriptor(value: object, what: str) -> Descriptor:
+    """Read a descriptor. Addresses that it names for foreign layers are ignored: they would lead anywhere."""
+    found = _object(value, what)
+    size = found.get("size")
+    if not isinstance(size, int) or isinstance(size, bool) or not 0 <= size < 1 << 63:
+        raise InvalidImage(what, f"invalid size {_cut(size)}")
+    return Descriptor(
+        media_type=_text(found.get("mediaType", ""), f"{what}: mediaType"),
+        digest=check_digest(found.get("digest"), what),
+        size=size,
+        annotations=_strings(found.get("annotations"), f"{what}: annotations"),
+        platform=_platform(found["platform"], f"{what}: platform") if found.get("platform") else None,
+    )
+
+
+def _platform(value: object, what: str) -> Platform:
+    found = _object(value, what)
+    return Platform(
+        os=_text(found.get("os", ""), what),
+        architecture=_text(found.get("architecture", ""), what),
+        variant=_text(found.get("variant", ""), what),
+        os_version=_text(found.get("os.version", ""), what),
+    )
+
+
+def _load(body: bytes, limit_bytes: int, what: str) -> object:
+    import json
+
+    if len(body) > limit_bytes:
+        raise InvalidImage(what, f"it is larger than {limit_bytes} bytes")
+    try:
+        return json.loads(body)
+    except (ValueError, RecursionError) as error:
+        raise InvalidImage(what, f"it is not JSON: {_cut(str(error))}") from error
+
+
+def _object(value: object, what: str) -> dict[str, Any]:
+    if not isinstance(value, dict):
+        raise InvalidImage(what, f"expected an object, found {_cut(value)}")
+    return value
+
+
+def _list(value: object, what: str) -> list[Any]:
+    if not isinstance(value, list):
+        raise InvalidImage(what, f"expected a list, found {_cut(value)}")
+    if len(value) > _LAYERS_LIMIT:
+        raise InvalidImage(what, f"more than {_LAYERS_LIMIT} entries")
+    return value
+
+
+def _text(value: object, what: str) -> str:
+    if not isinstance(value, str) or "\0" in value:
+        raise InvalidImage(what, f"expected text, found {_cut(value)}")
+    return value
+
+
+def _strings(value: object, what: str) -> tuple[tuple[str, str], ...]:
+    if value is None:
+        return ()
+    return tuple((key, _text(entry, what)) for key, entry in _object(value, what).items())
+
+
+def _cut(value: object) -> str:
+    shown = repr(value)
+    return shown if len(shown) <= 80 else f"{shown[:77]}..."
