@@ -27,7 +27,7 @@ COMMANDS = {
 NOT_FOR_USERS = {
     "Container": {"record"},
     "Pod": {"record"},
-    "Engine": {"cgroups", "container_spec", "default_filter", "remember"},
+    "Engine": {"cgroups", "container_spec", "default_filter", "owner", "remember"},
     "Mount": {"check", "items", "replace"},
     "NamespaceFacts": {"check", "items", "replace"},
     "ExecResult": {"check", "items", "replace"},
