@@ -1,0 +1,35 @@
+"""What a user says about reaching registries: flags of pull, push and login as one value."""
+
+from __future__ import annotations
+
+from pypod.model.value import Value
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+
+def _sleep(seconds: float) -> None:
+    from time import sleep
+
+    sleep(seconds)
+
+
+class Access(Value):
+    """How to reach a registry, in the words of podman's flags; the default says nothing and lets files decide.
+
+    ``tls_verify`` None: what registries.conf says, otherwise verified; False: also unverified TLS, and http.
+    ``cert_dir`` holds ``*.crt``, ``*.cert`` and ``*.key`` (containers-certs.d(5)). ``credentials`` are user name and
+    password, and go to no mirror. ``authfile`` replaces every other file with credentials.
+    ``retries`` is how often a request is repeated after a connection error, 429 or 5xx; ``sleep`` waits between.
+    """
+
+    tls_verify: bool | None = None
+    cert_dir: str = ""
+    authfile: str = ""
+    credentials: tuple[str, str] | None = None
+    retries: int = 3
+    retry_delay_s: float = 1.0
+    connect_timeout_s: float = 30.0
+    read_timeout_s: float = 60.0
+    sleep: Callable[[float], None] = staticmethod(_sleep)

@@ -1,0 +1,134 @@
+"""Credentials for one registry, as the header Authorization: basic, or a token from where the registry's 401 points.
+
+The token protocol is distribution's (docs/spec/auth: token.md, oauth.md), when to ask what containers/image does. The
+address of a token server comes from the registry: it gets the credentials that the user stored for that registry,
+over a connection no less protected than the registry's own, and no others.
+"""
+
+from __future__ import annotations
+
+from pypod.errors import RegistryError, Unauthorized
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+
+    from urllib3.util import Url
+
+    from pypod.images.challenge import Challenge
+    from pypod.images.credentials import Credentials
+
+    # (method, address, headers, body) to a body; follows redirects without credentials
+    Fetch = Callable[[str, Url, Mapping[str, str], bytes | None], bytes]
+
+_LIFETIME_S, _MARGIN_S = 60, 5  # of a token that does not say; token.md
+_TOKEN_LENGTH_LIMIT = 64 << 10
+
+
+class Authorization:
+    """What to say to one registry, learned from its challenges. Usable from several threads."""
+
+    def __init__(self, fetch: Fetch, credentials: Credentials | None, *, secure: bool) -> None:
+        from threading import Lock
+
+        self._fetch = fetch
+        self._credentials = credentials
+        self._secure = secure
+        self._challenges: tuple[Challenge, ...] = ()
+        self._tokens: dict[tuple[str, ...], tuple[str, float]] = {}
+        self._lock = Lock()
+
+    def learn(self, headers: Sequence[str]) -> None:
+        """Take over the challenges of a 401 of the registry itself, and forget the tokens: they did not do."""
+        from pypod.images.challenge import parse
+
+        found = tuple(one for one in parse(headers) if one.scheme in ("basic", "bearer"))
+        with self._lock:
+            self._challenges = found or self._challenges
+
+    def forget(self, scopes: tuple[str, ...], header: str) -> None:
+        """Drop the token for ``scopes`` if it still is the one that was refused."""
+        with self._lock:
+            if self._tokens.get(scopes, ("", 0.0))[0] == header:
+                del self._tokens[scopes]
+
+    def header(self, scopes: tuple[str, ...]) -> str:
+        """Return the value of Authorization for ``scopes``, or nothing. Raises RegistryError."""
+        with self._lock:
+            by_scheme = {one.scheme: one for one in reversed(self._challenges)}
+            if "bearer" in by_scheme:
+                return self._bearer(by_scheme["bearer"], scopes)
+            if "basic" in by_scheme and self._credentials is not None and self._credentials.user:
+                return _basic(self._credentials)
+        return ""
+
+    def _bearer(self, challenge: Challenge, scopes: tuple[str, ...]) -> str:
+        from time import monotonic
+
+        header, expires_s = self._tokens.get(scopes, ("", 0.0))
+        if not header or monotonic() >= expires_s:
+            token, lifetime_s = self._ask(challenge, scopes)
+            header = f"Bearer {token}"
+            self._tokens[scopes] = header, monotonic() + max(lifetime_s, _LIFETIME_S) - _MARGIN_S
+        return header
+
+    def _ask(self, challenge: Challenge, scopes: tuple[str, ...]) -> tuple[str, int]:
+        from urllib.parse import urlencode
+
+        from pypod.images.transport import parse_url
+
+        realm = parse_url(challenge["realm"])
+        if self._secure and realm.scheme != "https":
+            raise RegistryError(
+                _place(realm), "the registry wants its credentials sent here, unencrypted: refused", status=401
+            )
+        query = [("service", challenge["service"])] if challenge["service"] else []
+        known = self._credentials
+        if known is not None and known.identity_token:
+            form = [
+                *query,
+                ("client_id", "pypod"),
+                ("grant_type", "refresh_token"),
+                ("refresh_token", known.identity_token),
+            ]
+            form += [("scope", " ".join(scopes))] if scopes else []
+            headers = {"Content-Type": "application/x-www-form-urlencoded"}
+            return _read(realm, self._fetch("POST", realm, headers, urlencode(form).encode()))
+        query += [("scope", scope) for scope in scopes]
+        headers = {}
+        if known is not None:
+            query.append(("account", known.user))
+            headers["Authorization"] = _basic(known)
+        joined = "&".join(part for part in (realm.query, urlencode(query)) if part)
+        return _read(realm, self._fetch("GET", realm._replace(query=joined or None), headers, None))
+
+
+def _basic(credentials: Credentials) -> str:
+    from base64 import b64encode
+
+    text = f"{credentials.user}:{credentials.password}"
+    return f"Basic {b64encode(text.encode('utf-8', 'surrogateescape')).decode()}"
+
+
+def _read(realm: Url, body: bytes) -> tuple[str, int]:
+    """Return token and life time in seconds from a token server's answer."""
+    import json
+
+    try:
+        found = json.loads(body)
+    except (ValueError, RecursionError):
+        found = None
+    found = found if isinstance(found, dict) else {}
+    token = found.get("token") or found.get("access_token")
+    # It becomes part of a header: no line may end in it.
+    usable = isinstance(token, str) and len(token) <= _TOKEN_LENGTH_LIMIT and token.isascii() and token.isprintable()
+    if not isinstance(token, str) or not usable:
+        raise Unauthorized(_place(realm), "the token server's answer has no token", status=401)
+    lifetime = found.get("expires_in")
+    return token, lifetime if isinstance(lifetime, int) and 0 < lifetime < 1 << 31 else 0
+
+
+def _place(url: Url) -> str:
+    from pypod.images.transport import shown
+
+    return shown(url)

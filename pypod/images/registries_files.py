@@ -1,0 +1,243 @@
+"""The files of registries.conf(5): where they are, what each says, and how later ones change earlier ones."""
+
+from __future__ import annotations
+
+import os
+
+from pypod.errors import InvalidSpec
+from pypod.model.reference import is_short, parse
+from pypod.model.value import Value
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from typing import Any
+
+_MODES = ("", "enforcing", "permissive", "disabled")
+_FILE_BYTES_LIMIT = 4 << 20
+_MIRROR_KINDS = {"": (True, False), "all": (True, False), "digest-only": (True,), "tag-only": (False,)}
+
+
+class Mirror(Value):
+    """One ``[[registry.mirror]]``; ``kinds`` says whether pulls by digest (True), by tag (False) or both go there."""
+
+    location: str
+    insecure: bool = False
+    kinds: tuple[bool, ...] = (True, False)
+
+    def serves(self, *, by_digest: bool) -> bool:
+        return by_digest in self.kinds
+
+
+class Rule(Value):
+    """One ``[[registry]]``: what holds for names that begin with ``prefix``, which ``*.`` may begin."""
+
+    prefix: str
+    location: str
+    insecure: bool = False
+    blocked: bool = False
+    mirrors: tuple[Mirror, ...] = ()
+
+    def rank(self, text: str) -> tuple[int, int]:
+        """Return how many characters of a name the prefix covers, and how exactly; (0, 0) when it does not match."""
+        if self.prefix.startswith("*."):
+            host = text.partition("/")[0]
+            bare = host if host.endswith("]") else host.partition(":")[0]
+            matches = bare.endswith(self.prefix[1:]) and len(bare) > len(self.prefix) - 1
+            return (len(bare), len(self.prefix) - 2) if matches else (0, 0)
+        # A colon after a host begins a port, which is part of the host; podman 4.3.1 takes it for a tag.
+        after = text[len(self.prefix) : len(self.prefix) + 1]
+        ends = after in ("", "/") or (after in (":", "@") and "/" in self.prefix)
+        length = len(self.prefix)
+        return (length, length) if ends and text.startswith(self.prefix) else (0, 0)
+
+
+class Merged:
+    """What the files read so far say; a later one replaces what it names."""
+
+    def __init__(self) -> None:
+        self.rules: dict[str, Rule] = {}
+        self.search: list[str] | None = None
+        self.aliases: dict[str, str] = {}
+        self.mode = ""
+
+    def add(self, found: Mapping[str, Any]) -> None:
+        """Take over what a parsed file says. Raises InvalidSpec, without the file's name."""
+        found = _version_2(found)
+        if "unqualified-search-registries" in found:
+            self.search = [_location(one) for one in _strings(found, "unqualified-search-registries")]
+        mode = found.get("short-name-mode", "")
+        if mode not in _MODES:
+            raise _wrong(f'invalid short-name mode: "{mode}"')
+        self.mode = mode or self.mode
+        rules = (_rule(one) for one in _tables(found, "registry"))
+        self.rules.update({rule.prefix: rule for rule in rules})
+        aliases = found.get("aliases", {})
+        if not isinstance(aliases, dict):
+            raise _wrong("aliases: expected a table")
+        for name, target in aliases.items():
+            _check_alias(name, target)
+            self.aliases[name] = target
+
+
+def locate(environment: Mapping[str, str], root: str = "") -> tuple[str, list[str]]:
+    """Return the main file and the directories with further ones, in order.
+
+    A user's own registries.conf replaces both of the system's. A file that the environment names replaces the main
+    one only.
+    """
+    home = f"{environment.get('HOME') or os.path.expanduser('~')}/.config/containers"
+    system = f"{root}/etc/containers"
+    chosen = environment.get("CONTAINERS_REGISTRIES_CONF") or environment.get("REGISTRIES_CONFIG_PATH")
+    directories = [f"{system}/registries.conf.d", f"{home}/registries.conf.d"]
+    if chosen:
+        return chosen, directories
+    if os.path.exists(f"{home}/registries.conf"):
+        return f"{home}/registries.conf", directories[1:]
+    return f"{system}/registries.conf", directories
+
+
+def read(main: str, directories: list[str]) -> Merged:
+    """Read the main file, then ``*.conf`` of each directory by name."""
+    merged = Merged()
+    paths = [main]
+    for directory in directories:
+        try:
+            names = sorted(os.listdir(directory))
+        except OSError:
+            continue
+        paths += [f"{directory}/{name}" for name in names if name.endswith(".conf")]
+    for path in paths:
+        if path != main and os.path.isdir(path):
+            continue
+        try:
+            merged.add(_parse(path))
+        except InvalidSpec as error:
+            message = f'loading registries configuration "{path}": {error.message}'
+            raise InvalidSpec("registries.conf", message) from error
+    return merged
+
+
+def alias_file(environment: Mapping[str, str], root: str = "") -> dict[str, str]:
+    """Return the aliases that podman recorded after asking somebody; they go before those of the other files."""
+    cache = f"{root}/var/cache"
+    if os.geteuid() != 0:
+        cache = environment.get("XDG_CACHE_HOME") or f"{environment.get('HOME') or os.path.expanduser('~')}/.cache"
+    path = environment.get("CONTAINERS_SHORT_NAME_ALIASES_CONF") or f"{cache}/containers/short-name-aliases.conf"
+    merged = Merged()
+    merged.add({"aliases": _parse(path).get("aliases", {})})
+    return merged.aliases
+
+
+def _parse(path: str) -> dict[str, Any]:
+    import tomllib
+
+    try:
+        with open(path, "rb") as file:
+            body = file.read(_FILE_BYTES_LIMIT)
+        return tomllib.loads(body.decode())
+    except FileNotFoundError:
+        return {}
+    except OSError as error:
+        raise _wrong(f"{error.strerror}") from error
+    except ValueError as error:
+        raise _wrong(f"toml: {error}") from error
+
+
+def _version_2(found: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Return a file of the deprecated first form as one of the second."""
+    old = found.get("registries")
+    if not isinstance(old, dict) or not old:
+        return found
+    if any(key in found for key in ("registry", "unqualified-search-registries", "aliases")):
+        raise _wrong("mixing sysregistry v1/v2 is not supported")
+    search, insecure, block = (
+        _strings(old[key], "registries") if isinstance(old.get(key), dict) else []
+        for key in ("search", "insecure", "block")
+    )
+    names = dict.fromkeys((*insecure, *block))
+    tables = [{"location": name, "insecure": name in insecure, "blocked": name in block} for name in names]
+    return {"unqualified-search-registries": search, "registry": tables}
+
+
+def _rule(table: dict[str, Any]) -> Rule:
+    location, prefix = (_location(table.get(key, "")) for key in ("location", "prefix"))
+    if not location and not prefix:
+        raise _wrong("invalid condition: both location and prefix are unset")
+    if not location and not prefix.startswith("*."):
+        raise _wrong("invalid condition: location is unset and prefix is not in the format: *.example.com")
+    if prefix.startswith("*.") and any(sign in prefix for sign in "/@:"):
+        raise _wrong(
+            "Wildcarded prefix should be in the format: *.example.com. "
+            f'Current prefix "{prefix}" is incorrectly formatted'
+        )
+    digest_only = table.get("mirror-by-digest-only") is True
+    return Rule(
+        prefix=prefix or location,
+        location=location,
+        insecure=table.get("insecure") is True,
+        blocked=table.get("blocked") is True,
+        mirrors=tuple(_mirror(one, digest_only=digest_only) for one in _tables(table, "mirror")),
+    )
+
+
+def _mirror(table: dict[str, Any], *, digest_only: bool) -> Mirror:
+    location, kind = _location(table.get("location", "")), table.get("pull-from-mirror", "")
+    if not location:
+        raise _wrong("invalid condition: mirror location is unset")
+    if kind not in _MIRROR_KINDS:
+        raise _wrong(f'unsupported pull-from-mirror value "{kind}" for mirror "{location}"')
+    if kind and digest_only:
+        raise _wrong(
+            f'cannot set mirror usage mirror-by-digest-only for the registry ("{location}") '
+            "and pull-from-mirror for per-mirror at the same time"
+        )
+    return Mirror(
+        location=location,
+        insecure=table.get("insecure") is True,
+        kinds=_MIRROR_KINDS["digest-only" if digest_only else kind],
+    )
+
+
+def _location(value: object) -> str:
+    if not isinstance(value, str):
+        raise _wrong(f"invalid location {value!r}")
+    if value.startswith(("http://", "https://")):
+        raise _wrong(f"invalid location '{value}': URI schemes are not supported")
+    return value.rstrip("/")
+
+
+def _check_alias(name: str, target: object) -> None:
+    prefix = "validating short-name aliases: invalid"
+    if not isinstance(target, str):
+        raise _wrong(f'{prefix} alias "{target}": expected text')
+    for text, kind in ((name, "short name"), (target, "alias")):
+        if not text:
+            continue
+        try:
+            reference = parse(text)
+        except InvalidSpec as error:
+            raise _wrong(f'{prefix} {kind} "{text}": {error.message}') from error
+        if reference.tag or reference.digest:
+            raise _wrong(f'{prefix} {kind} "{text}": must not contain {"tag" if reference.tag else "digest"}')
+        if is_short(text) != (text is name):
+            wanted = "must not contain registry" if text is name else "must contain registry and repository"
+            raise _wrong(f'{prefix} {kind} "{text}": {wanted}')
+
+
+def _strings(table: Mapping[str, Any], key: str) -> list[str]:
+    value = table.get(key, [])
+    if not isinstance(value, list) or not all(isinstance(one, str) for one in value):
+        raise _wrong(f"{key}: expected an array of strings")
+    return value
+
+
+def _tables(table: Mapping[str, Any], key: str) -> list[dict[str, Any]]:
+    value = table.get(key, [])
+    if not isinstance(value, list) or not all(isinstance(one, dict) for one in value):
+        raise _wrong(f"{key}: expected an array of tables")
+    return value
+
+
+def _wrong(reason: str) -> InvalidSpec:
+    return InvalidSpec("registries.conf", reason)

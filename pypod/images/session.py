@@ -1,0 +1,265 @@
+"""Requests to one registry: its address, its credentials, its redirects and its errors.
+
+The rule that all else serves: credentials go to the host that they are for. A redirect to another scheme, host or
+port loses them, and a 401 that anything but the registry itself sends is an error, not a question
+(CVE-2020-15157, GHSA-742w-89gc-8m9c).
+"""
+
+from __future__ import annotations
+
+from pypod.errors import NotInRegistry, RegistryError, Unauthorized
+from pypod.images.transport import Transport, origin, parse_url, shown
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+    from typing import NoReturn, Self
+
+    import urllib3
+    from urllib3.util import Url
+
+    from pypod.images.access import Access
+    from pypod.images.authorization import Authorization
+    from pypod.images.credentials import Credentials
+    from pypod.images.registries import Endpoint
+
+__all__ = ["Session"]
+
+_REDIRECTS = frozenset((301, 302, 303, 307, 308))
+_REDIRECTS_LIMIT = 10  # as Go's client
+_ERROR_BYTES_LIMIT = 64 << 10
+_ANSWER_BYTES_LIMIT = 1 << 20
+_DRAIN_BYTES_LIMIT = 64 << 10
+
+
+class Session:
+    """Speaks to the registry of ``endpoint``; usable from several threads. The first request finds its scheme."""
+
+    def __init__(self, endpoint: Endpoint, access: Access, credentials: Credentials | None = None) -> None:
+        from threading import Lock
+
+        from pypod import __version__
+
+        self.endpoint = endpoint
+        self.access = access
+        self.insecure = endpoint.insecure if access.tls_verify is None else not access.tls_verify
+        self._credentials = credentials
+        self._transport = Transport(access, endpoint.host.lower(), verify=not self.insecure)
+        self._headers = {"User-Agent": f"pypod/{__version__}", "Accept-Encoding": "identity"}
+        self._lock = Lock()
+        self._found: tuple[Url, Authorization] | None = None
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._transport.close()
+
+    def open(
+        self,
+        method: str,
+        address: str,
+        *,
+        scopes: tuple[str, ...] = (),
+        headers: Mapping[str, str] | None = None,
+        body: bytes | Iterable[bytes] | None = None,
+        expected: tuple[int, ...] = (200,),
+    ) -> tuple[urllib3.BaseHTTPResponse, Url]:
+        """Send a request; return the response, unread, and where it came from. Raises RegistryError and its kin.
+
+        ``address`` is a path on the registry or a URL that the registry named.
+        """
+        base, authorization = self._registry()
+        url = self.resolve(base, address)
+        once = body is not None and not isinstance(body, bytes)
+        header = authorization.header(scopes) if origin(url) == origin(base) else ""
+        response, last = self._follow(method, url, headers or {}, body, header)
+        if response.status == 401 and last == url and origin(url) == origin(base) and not once:
+            # Only the registry's own first answer is a question; what a redirect led to asks in vain.
+            authorization.learn(response.headers.getlist("WWW-Authenticate"))
+            authorization.forget(scopes, header)
+            fresh = authorization.header(scopes)
+            if fresh != header:
+                finish(response)
+                response, last = self._follow(method, url, headers or {}, body, fresh)
+        if response.status not in expected:
+            self.fail(response, last)
+        return response, last
+
+    def read(
+        self,
+        method: str,
+        address: str,
+        *,
+        scopes: tuple[str, ...] = (),
+        headers: Mapping[str, str] | None = None,
+        limit_bytes: int = _ANSWER_BYTES_LIMIT,
+    ) -> tuple[urllib3.HTTPHeaderDict, bytes, Url]:
+        """Return headers and the whole body of an answer, and where it came from; ask again when it is cut off."""
+        from urllib3.exceptions import HTTPError
+
+        for left in range(self.access.retries, -1, -1):
+            response, url = self.open(method, address, scopes=scopes, headers=headers)
+            try:
+                return response.headers, read_body(response, limit_bytes, url), url
+            except (HTTPError, OSError) as error:
+                if not left:
+                    raise RegistryError(shown(url), f"the answer was cut off: {error}") from error
+                self._transport.sleep(self.access.retry_delay_s)
+        raise AssertionError("unreachable")
+
+    def resolve(self, base: Url, location: str) -> Url:
+        """Return where a Location or Link leads. Raises RegistryError for a step from https down to http."""
+        from urllib.parse import urljoin
+
+        try:
+            url = parse_url(urljoin(base.url, location))
+        except ValueError as error:
+            raise RegistryError(shown(base), f"invalid location {location[:200]!a}") from error
+        if base.scheme == "https" and url.scheme == "http" and not self.insecure:
+            raise RegistryError(shown(base), f"it leads from https to {shown(url)}: refused")
+        return url._replace(fragment=None)
+
+    def sleep(self, seconds: float) -> None:
+        """Wait, as the user's ``Access`` says."""
+        self._transport.sleep(seconds)
+
+    def fail(self, response: urllib3.BaseHTTPResponse, url: Url) -> NoReturn:
+        """Raise what a response with an unexpected status means."""
+        reason = _reason(response)
+        status = response.status
+        if status in (401, 403):
+            known = self._credentials is not None
+            hint = "" if known and status == 401 else f"pypod login {self.endpoint.reference.domain}"
+            wrong = "invalid username/password: " if known and status == 401 else ""
+            raise Unauthorized(shown(url), f"{wrong}{reason}", status=status, hint=hint)
+        if status == 404:
+            raise NotInRegistry(shown(url), reason, status=status)
+        if status in _REDIRECTS:
+            raise RegistryError(shown(url), f"unexpected redirect ({status})", status=status)
+        raise RegistryError(shown(url), reason, status=status)
+
+    def _registry(self) -> tuple[Url, Authorization]:
+        with self._lock:
+            if self._found is None:
+                self._found = self._ping()
+            return self._found
+
+    def _ping(self) -> tuple[Url, Authorization]:
+        """Find out whether the registry speaks TLS, and what it wants (distribution-spec: end-1)."""
+        from pypod.images.authorization import Authorization
+
+        response, base = self._first_answer()
+        authorization = Authorization(self._fetch, self._credentials, secure=base.scheme == "https")
+        if response.status == 401:
+            authorization.learn(response.headers.getlist("WWW-Authenticate"))
+            finish(response)
+        elif response.status == 200:
+            finish(response)
+        else:
+            self.fail(response, base)
+        return base, authorization
+
+    def _first_answer(self) -> tuple[urllib3.BaseHTTPResponse, Url]:
+        host = self.endpoint.host
+        secure = parse_url(f"https://{host}/v2/")
+        if not self.insecure:
+            return self._transport.send("GET", secure, self._headers), secure
+        try:
+            return self._transport.send("GET", secure, self._headers, retries=0), secure
+        except RegistryError as unencrypted:
+            plain = parse_url(f"http://{host}/v2/")
+            try:
+                return self._transport.send("GET", plain, self._headers), plain
+            except RegistryError as error:
+                raise error from unencrypted
+
+    def _follow(
+        self, method: str, url: Url, headers: Mapping[str, str], body: bytes | Iterable[bytes] | None, header: str
+    ) -> tuple[urllib3.BaseHTTPResponse, Url]:
+        home = origin(url)
+        for _ in range(_REDIRECTS_LIMIT + 1):
+            if origin(url) != home:
+                header = ""  # and it does not come back
+            sent = {**self._headers, **headers, **({"Authorization": header} if header else {})}
+            response = self._transport.send(method, url, sent, body)
+            location = response.headers.get("Location")
+            if response.status not in _REDIRECTS or method not in ("GET", "HEAD") or not location:
+                return response, url
+            finish(response)
+            url = self.resolve(url, location)
+        raise RegistryError(shown(url), f"more than {_REDIRECTS_LIMIT} redirects")
+
+    def _fetch(self, method: str, url: Url, headers: Mapping[str, str], body: bytes | None) -> bytes:
+        """Ask a token server."""
+        own = {name: value for name, value in headers.items() if name != "Authorization"}
+        response, last = self._follow(method, url, own, body, headers.get("Authorization", ""))
+        if response.status != 200:
+            self.fail(response, last)
+        from urllib3.exceptions import HTTPError
+
+        try:
+            return read_body(response, _ANSWER_BYTES_LIMIT, last)
+        except (HTTPError, OSError) as error:
+            raise RegistryError(shown(last), f"the answer was cut off: {error}") from error
+
+
+def read_body(response: urllib3.BaseHTTPResponse, limit_bytes: int, url: Url) -> bytes:
+    """Return a body of at most ``limit_bytes``; raise RegistryError for a longer one, urllib3's errors for a cut."""
+    pieces, size = [], 0
+    try:
+        while size <= limit_bytes and (piece := response.read(min(limit_bytes + 1 - size, 1 << 20))):
+            pieces.append(piece)
+            size += len(piece)
+    except BaseException:
+        response.close()
+        raise
+    if size > limit_bytes:
+        response.close()
+        raise RegistryError(shown(url), f"the answer is larger than {limit_bytes} bytes")
+    response.release_conn()
+    return b"".join(pieces)
+
+
+def finish(response: urllib3.BaseHTTPResponse) -> None:
+    """Read what little a body still has, so that the connection can be used again; give a long one up."""
+    from urllib3.exceptions import HTTPError
+
+    try:
+        if len(response.read(_DRAIN_BYTES_LIMIT)) < _DRAIN_BYTES_LIMIT:
+            response.release_conn()
+            return
+    except (HTTPError, OSError):
+        pass
+    response.close()
+
+
+def _reason(response: urllib3.BaseHTTPResponse) -> str:
+    """Return what a registry says is wrong (distribution-spec: error codes), cut and free of control characters."""
+    import json
+
+    from urllib3.exceptions import HTTPError
+
+    try:
+        body = response.read(_ERROR_BYTES_LIMIT)
+    except (HTTPError, OSError):
+        body = b""
+    response.close()
+    try:
+        found = json.loads(body)
+        errors = found["errors"]
+        parts = [_error(one) for one in errors[:3] if isinstance(one, dict)]
+    except (ValueError, RecursionError, KeyError, TypeError):
+        parts = []
+    status = f"status {response.status} {response.reason or ''}".rstrip()
+    return _safe("; ".join(part for part in parts if part), 500) or _safe(status, 100)
+
+
+def _error(one: Mapping[str, object]) -> str:
+    code = str(one.get("code") or "").lower().replace("_", " ")
+    return ": ".join(part for part in (code, str(one.get("message") or "")) if part)
+
+
+def _safe(text: str, length: int) -> str:
+    shown = "".join(char if char.isprintable() else ascii(char)[1:-1] for char in text[:length])
+    return shown if len(text) <= length else f"{shown}..."

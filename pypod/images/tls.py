@@ -1,0 +1,62 @@
+"""TLS to a registry: whom we believe, and who we say we are (containers-certs.d(5))."""
+
+from __future__ import annotations
+
+import os
+
+from pypod.errors import InvalidSpec
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    import ssl
+
+
+def certificate_directories(host: str, cert_dir: str = "") -> list[str]:
+    """Return where certificates for ``host``, with its port, may lie: what the user said, or the places of the system.
+
+    The first directory of the system that is there counts alone, as in podman.
+    """
+    if cert_dir:
+        return [cert_dir]
+    home = os.path.expanduser("~/.config/containers/certs.d")
+    places = (home, "/etc/containers/certs.d", "/etc/docker/certs.d")
+    return next(([path] for place in places if os.path.isdir(path := f"{place}/{host}")), [])
+
+
+def context(directories: list[str], *, verify: bool, with_client_key: bool) -> ssl.SSLContext:
+    """Return a TLS context: the system's authorities and ``*.crt``, and the pairs ``*.cert`` and ``*.key``.
+
+    Raises InvalidSpec when a directory or a file in it cannot be used.
+    """
+    import ssl
+
+    made = ssl.create_default_context()
+    if not verify:
+        made.check_hostname = False
+        made.verify_mode = ssl.CERT_NONE
+    for directory in directories:
+        try:
+            names = sorted(os.listdir(directory))
+        except OSError as error:
+            raise InvalidSpec("--cert-dir", f"{directory}: {error.strerror}") from error
+        for name in names:
+            path = f"{directory}/{name}"
+            try:
+                if name.endswith(".crt"):
+                    made.load_verify_locations(path)
+                elif name.endswith(".cert") and with_client_key:
+                    key = f"{name.removesuffix('.cert')}.key"
+                    if key not in names:
+                        raise InvalidSpec(
+                            "--cert-dir",
+                            f"missing key {key} for client certificate {name}. Note that CA certificates should use "
+                            "the extension .crt",
+                        )
+                    made.load_cert_chain(path, f"{directory}/{key}")
+                elif name.endswith(".key") and f"{name.removesuffix('.key')}.cert" not in names:
+                    raise InvalidSpec(
+                        "--cert-dir", f"missing client certificate {name.removesuffix('.key')}.cert for key {name}"
+                    )
+            except OSError as error:  # SSLError is one
+                raise InvalidSpec("--cert-dir", f"{path}: {error.strerror or error}") from error
+    return made
