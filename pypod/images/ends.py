@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pypod.model.value import Value
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -27,6 +29,15 @@ if TYPE_CHECKING:
         def __enter__(self) -> Self: ...
         def __exit__(self, *_: object) -> None: ...
 
+    class Archived(Source, Protocol):
+        """A source that may hold several images."""
+
+        def images(self) -> tuple[StoredImage, ...]:
+            """List them. Raises InvalidImage."""
+
+        def select(self, choice: str) -> Source:
+            """Return one of them, to be read while this one is open."""
+
     class Destination(Protocol):
         """Where an image can be written. What is written is visible after ``put_manifest`` only."""
 
@@ -41,3 +52,13 @@ if TYPE_CHECKING:
 
         def __enter__(self) -> Self: ...
         def __exit__(self, *_: object) -> None: ...
+
+
+class StoredImage(Value):
+    """An image in an archive or a layout that may hold several: its names, as they stand there, and how to choose it.
+
+    The names are as hostile as the rest; ``choice`` is what ``select`` takes.
+    """
+
+    names: tuple[str, ...]
+    choice: str

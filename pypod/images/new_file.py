@@ -1,0 +1,102 @@
+"""Files that appear under their name whole or not at all, and files that never have a name."""
+
+from __future__ import annotations
+
+import errno
+import os
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+# What open(2) says where a file system has no files without a name: NFS, FUSE, old overlays.
+_NO_TMPFILE = (errno.EOPNOTSUPP, errno.EISDIR, errno.EINVAL)
+_NEW = os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
+
+
+class NewFile:
+    """A file without a name in a directory; ``commit`` gives it one. Until then SIGKILL leaves nothing behind."""
+
+    def __init__(self, directory_fd: int) -> None:
+        self._directory_fd = directory_fd
+        self._temporary_name = ""
+        try:
+            self.fd = os.open(".", os.O_TMPFILE | os.O_RDWR | os.O_CLOEXEC, 0o666, dir_fd=directory_fd)
+        except OSError as error:
+            if error.errno not in _NO_TMPFILE:
+                raise
+            self._temporary_name = _unused_name()
+            self.fd = os.open(self._temporary_name, _NEW, 0o666, dir_fd=directory_fd)
+
+    def commit(self, name: str) -> None:
+        """Let ``name`` in the directory be this file, at once, instead of what it was."""
+        if not self._temporary_name:
+            # linkat(2) replaces nothing, so it takes a name of its own first, and rename(2) replaces. Without
+            # dst_dir_fd Python calls link(2), which would link the entry in /proc instead of following it.
+            unused = _unused_name()
+            os.link(f"/proc/self/fd/{self.fd}", unused, dst_dir_fd=self._directory_fd, follow_symlinks=True)
+            self._temporary_name = unused
+        os.rename(self._temporary_name, name, src_dir_fd=self._directory_fd, dst_dir_fd=self._directory_fd)
+        self._temporary_name = ""
+
+    def close(self) -> None:
+        """Close it; without a commit it is gone."""
+        if self._temporary_name:
+            os.unlink(self._temporary_name, dir_fd=self._directory_fd)
+            self._temporary_name = ""
+        if self.fd >= 0:
+            os.close(self.fd)
+            self.fd = -1
+
+
+def write_file(directory_fd: int, name: str, pieces: Iterable[bytes]) -> int:
+    """Write a file that appears whole, in place of another; return its size in bytes."""
+    file = NewFile(directory_fd)
+    try:
+        size = write_all(file.fd, pieces)
+        file.commit(name)
+    finally:
+        file.close()
+    return size
+
+
+def temporary_file() -> int:
+    """Return a descriptor of a file without a name: in TMPDIR or, as podman's large files, in /var/tmp."""
+    directory_fd = os.open(os.environ.get("TMPDIR") or "/var/tmp", os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)  # noqa: S108
+    try:
+        file = NewFile(directory_fd)
+        try:
+            return os.dup(file.fd)
+        finally:
+            file.close()
+    finally:
+        os.close(directory_fd)
+
+
+def write_all(fd: int, pieces: Iterable[bytes]) -> int:
+    """Write the pieces where ``fd`` stands; return how many bytes they had."""
+    size = 0
+    for piece in pieces:
+        rest = memoryview(piece)
+        while rest:
+            rest = rest[os.write(fd, rest) :]
+        size += len(piece)
+    return size
+
+
+def exactly(size: int, pieces: Iterable[bytes], what: str) -> Iterable[bytes]:
+    """Yield the pieces. Raises InvalidImage when they have more or fewer than ``size`` bytes."""
+    from pypod.errors import InvalidImage
+
+    left = size
+    for piece in pieces:
+        left -= len(piece)
+        if left < 0:
+            break
+        yield piece
+    if left:
+        raise InvalidImage(what, f"it does not have the {size} bytes that were announced")
+
+
+def _unused_name() -> str:
+    return f".pypod-{os.urandom(8).hex()}"
