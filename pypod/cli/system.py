@@ -153,7 +153,7 @@ def _judge() -> list[tuple[str, bool, str]]:
     if host.uid != 0:
         rows = [("user", False, f"uid {host.uid}: rootless pods are not available yet: use sudo")]
     try:
-        programs = [path(name) for name in ("pause", "launch", "monitor", "init", "discard")]
+        programs = [path(name) for name in ("pause", "launch", "monitor", "init", "discard", "unpack")]
         rows.append(("programs", True, programs[0].rpartition("/")[0]))
     except Unsupported as error:
         rows.append(("programs", False, str(error)))

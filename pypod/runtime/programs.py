@@ -1,25 +1,17 @@
-"""The C programs, and copies of them that nothing in a container can write to."""
+"""The C programs (pypod/kernel/programs.py), and copies of them that nothing in a container can write to."""
 
 from __future__ import annotations
 
 import os
 
-from pypod.errors import Unsupported
+from pypod.kernel.programs import DIRECTORY, path
 
-DIRECTORY = os.path.join(os.path.dirname(os.path.dirname(os.path.abspath(__file__))), "_libexec")
+__all__ = ["DIRECTORY", "Programs", "path"]
 
 _MFD_EXEC = 0x10  # Linux 6.3; older kernels say EINVAL
 _F_ADD_SEALS = 1033
 _SEALS = 0x1 | 0x2 | 0x4 | 0x8  # seal, shrink, grow, write
 _FS_IOC_SETFLAGS, _FS_IMMUTABLE_FL = 0x40086602, 0x10
-
-
-def path(name: str) -> str:
-    """Return where a program lies. Raises Unsupported when it was not built."""
-    found = os.path.join(DIRECTORY, name)
-    if not os.path.exists(found):
-        raise Unsupported("programs", f"{found} is missing", hint="build it: make -C pause, or pip install . again")
-    return found
 
 
 class Programs:

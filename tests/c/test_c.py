@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from pypod.runtime import programs
+from pypod.kernel import programs
 from pypod.runtime.launcher import FAILED, REPORT_BYTES, parse_report
 from pypod.runtime.ops import Op, Plan
 from tests.integration.inside import Box, execute, written

@@ -30,8 +30,8 @@ FORBIDDEN = {
 BUDGET = [
     ("pypod", 1),
     ("pypod.errors", 2),
-    ("pypod.engine.engine", 14),
-    ("pypod.engine.engine, pypod.engine.listing", 23),
+    ("pypod.engine.engine", 15),
+    ("pypod.engine.engine, pypod.engine.listing", 24),
 ]
 # Listing looks at the store and the kernel; it starts nothing.
 NOT_FOR_LISTING = {

@@ -1,0 +1,252 @@
+#define _GNU_SOURCE
+#include "tree.h"
+#include "tar.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/xattr.h>
+#include <unistd.h>
+
+enum { OPEN_DIRECTORY = O_RDONLY | O_DIRECTORY | O_CLOEXEC };
+static const char OPAQUE[] = "trusted.overlay.opaque";
+
+struct directory {
+	char *path;
+	ino_t inode; /* of another directory that has the path now, times are not set */
+	bool implied;
+	size_t turn;
+	struct timespec mtime;
+};
+
+static struct directory *directories;
+static size_t count, room;
+static char current_path[PATH_MAX];
+static int current = -1;
+static ino_t root_inode;
+static bool root_is_opaque;
+
+static void remember(const char *path, int fd, bool implied, struct timespec mtime)
+{
+	struct stat status;
+
+	if (count == room) {
+		room = room ? 2 * room : 1024;
+		directories = realloc(directories, room * sizeof *directories);
+		if (!directories)
+			broken("realloc");
+	}
+	if (fstat(fd, &status) < 0)
+		broken("fstat");
+	char *copy = strdup(path);
+	if (!copy)
+		broken("strdup");
+	directories[count] = (struct directory){ copy, status.st_ino, implied, count, mtime };
+	count++;
+}
+
+static void go_to(const char *path, int fd)
+{
+	if (current >= 0)
+		close(current);
+	current = fd;
+	strcpy(current_path, path);
+}
+
+void tree_enter(const char *path, int fd, struct timespec mtime)
+{
+	remember(path, fd, false, mtime);
+	go_to(path, fd);
+}
+
+void tree_open(void)
+{
+	struct stat status;
+	int root = openat(AT_FDCWD, ".", OPEN_DIRECTORY);
+
+	if (root < 0 || fstat(root, &status) < 0)
+		broken("openat");
+	root_inode = status.st_ino;
+	remember("", root, true, (struct timespec){ 0 });
+	go_to("", root);
+}
+
+bool tree_root_is_opaque(void)
+{
+	return root_is_opaque;
+}
+
+void tree_make_opaque(int fd)
+{
+	struct stat status;
+
+	if (fsetxattr(fd, OPAQUE, "y", 1, 0) < 0)
+		broken("fsetxattr");
+	if (fstat(fd, &status) == 0 && status.st_ino == root_inode)
+		root_is_opaque = true;
+}
+
+/* podman makes these 0755 of root, too; who stacks the layers knows what they are below. */
+static int make_implied(int parent, const char *name, const char *path, bool opaque)
+{
+	if (mkdirat(parent, name, 0755) < 0) {
+		if (errno == EEXIST)
+			refuse("a path leads through a symbolic link to something that is not in the layer");
+		broken("mkdirat");
+	}
+	int fd = openat(parent, name, OPEN_DIRECTORY | O_NOFOLLOW);
+	if (fd < 0)
+		broken("openat");
+	/* a set-group-id directory above would give it its group */
+	if (fchown(fd, 0, 0) < 0 || fchmod(fd, 0755) < 0)
+		broken("fchown");
+	if (opaque)
+		tree_make_opaque(fd);
+	remember(path, fd, true, (struct timespec){ 0 });
+	return fd;
+}
+
+static bool is_whiteout(int parent, const char *name)
+{
+	struct stat status;
+
+	return fstatat(parent, name, &status, AT_SYMLINK_NOFOLLOW) == 0 && S_ISCHR(status.st_mode) && status.st_rdev == 0;
+}
+
+/* One step down; -1 where there is a whiteout and that is all right. */
+static int step(int parent, const char *name, const char *path, bool about_lower)
+{
+	int fd = openat(parent, name, OPEN_DIRECTORY);
+
+	if (fd >= 0)
+		return fd;
+	if (errno == ENOENT)
+		return make_implied(parent, name, path, false);
+	if (errno == ENOTDIR && is_whiteout(parent, name)) {
+		if (about_lower)
+			return -1;
+		if (unlinkat(parent, name, 0) < 0)
+			broken("unlinkat");
+		return make_implied(parent, name, path, true);
+	}
+	if (errno == ENOTDIR)
+		refuse("a path leads through something that is no directory");
+	broken("openat");
+}
+
+/* From the top, a directory at a time. */
+static int descend(const char *path, bool about_lower)
+{
+	char walked[PATH_MAX];
+	char *name = strcpy(walked, path);
+	int fd = openat(AT_FDCWD, ".", OPEN_DIRECTORY);
+
+	if (fd < 0)
+		broken("openat");
+	while (name) {
+		char *slash = strchr(name, '/');
+		if (slash)
+			*slash = '\0';
+		int below = step(fd, name, walked, about_lower);
+		close(fd);
+		if (below < 0)
+			return -1;
+		fd = below;
+		if (slash)
+			*slash = '/';
+		name = slash ? slash + 1 : NULL;
+	}
+	return fd;
+}
+
+int tree_parent(const char *path, bool about_lower)
+{
+	if (current >= 0 && strcmp(path, current_path) == 0)
+		return current;
+	int fd = openat(AT_FDCWD, path[0] ? path : ".", OPEN_DIRECTORY);
+	if (fd < 0 && errno != ENOENT && errno != ENOTDIR)
+		broken("openat");
+	if (fd < 0)
+		fd = descend(path, about_lower);
+	if (fd >= 0)
+		go_to(path, fd);
+	return fd;
+}
+
+/* Delete what can be deleted in a directory, up to the first one in it that is not empty: its name, or "". */
+static void delete_in(int fd, char name[NAME_MAX + 1])
+{
+	struct dirent *found;
+	DIR *names = fdopendir(openat(fd, ".", OPEN_DIRECTORY));
+
+	if (!names)
+		broken("openat");
+	name[0] = '\0';
+	while (!name[0] && (found = readdir(names))) {
+		if (strcmp(found->d_name, ".") == 0 || strcmp(found->d_name, "..") == 0)
+			continue;
+		if (unlinkat(fd, found->d_name, 0) == 0 || unlinkat(fd, found->d_name, AT_REMOVEDIR) == 0)
+			continue;
+		if (errno != ENOTEMPTY)
+			broken("unlinkat");
+		strcpy(name, found->d_name);
+	}
+	closedir(names);
+}
+
+/* One descriptor however deep it is: down into the first directory there is, up again when that is empty. */
+void tree_remove(int parent, const char *name)
+{
+	char below[NAME_MAX + 1];
+
+	if (unlinkat(parent, name, 0) == 0)
+		return;
+	if (errno != EISDIR)
+		broken("unlinkat");
+	int at = openat(parent, name, OPEN_DIRECTORY | O_NOFOLLOW);
+	for (size_t depth = 1; depth > 0;) {
+		if (at < 0)
+			broken("openat");
+		delete_in(at, below);
+		depth += below[0] ? 1 : -1;
+		if (depth == 0)
+			break;
+		int next = openat(at, below[0] ? below : "..", OPEN_DIRECTORY | O_NOFOLLOW);
+		close(at);
+		at = next;
+	}
+	close(at);
+	if (unlinkat(parent, name, AT_REMOVEDIR) < 0)
+		broken("unlinkat");
+}
+
+static int by_path(const void *one, const void *other)
+{
+	const struct directory *a = one, *b = other;
+	int order = strcmp(a->path, b->path);
+
+	return order ? order : a->turn < b->turn ? -1 : 1;
+}
+
+void tree_finish(void (*implied)(const char *path))
+{
+	struct stat status;
+
+	qsort(directories, count, sizeof *directories, by_path);
+	for (size_t i = 0; i < count; i++) {
+		const struct directory *found = &directories[i];
+		if (i + 1 < count && strcmp(found->path, found[1].path) == 0)
+			continue; /* the last word on this directory comes later */
+		const char *path = found->path[0] ? found->path : ".";
+		if (fstatat(AT_FDCWD, path, &status, AT_SYMLINK_NOFOLLOW) < 0 || !S_ISDIR(status.st_mode) ||
+		    status.st_ino != found->inode)
+			continue;
+		if (utimensat(AT_FDCWD, path, (struct timespec[2]){ found->mtime, found->mtime }, AT_SYMLINK_NOFOLLOW) < 0)
+			broken("utimensat");
+		if (found->implied)
+			implied(path);
+	}
+}

@@ -1,0 +1,26 @@
+#ifndef PYPOD_TREE_H
+#define PYPOD_TREE_H
+
+#include <stdbool.h>
+#include <time.h>
+
+/* The directories of a tree that is being made: which one is at hand, which were only implied, and their times, which
+ * come last because every name made in a directory changes its time. Paths are relative to the root and clean. */
+
+void tree_open(void);
+/* A descriptor of a directory, good until the next call. It and those above it are made when the archive had no entry for
+ * them. Symbolic links lead where they lead in this layer. Below a whiteout there is nothing to delete: then -1 for
+ * `about_lower`, for others a new directory takes its place. */
+int tree_parent(const char *path, bool about_lower);
+/* The archive has an entry for this directory; the descriptor is the tree's from now on. */
+void tree_enter(const char *path, int fd, struct timespec mtime);
+/* Hide what the layers below have in this directory. */
+void tree_make_opaque(int fd);
+/* A root that is opaque: overlayfs does not look there, so the caller has to leave out the layers below. */
+bool tree_root_is_opaque(void);
+/* Delete whatever has this name. */
+void tree_remove(int parent, const char *name);
+/* Set the times of directories, and tell the paths of those that were implied; the root's is ".". */
+void tree_finish(void (*implied)(const char *path));
+
+#endif

@@ -1,0 +1,130 @@
+"""Layers compressed and not: gzip, zstd, and on the way in also bzip2 and xz, which docker took.
+
+What a layer is says its first bytes, not its media type: podman goes by them too (containers/image: pkg/compression).
+"""
+
+from __future__ import annotations
+
+import itertools
+
+from pypod.errors import InvalidImage
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator
+    from typing import Any, Protocol
+
+    class Decompressor(Protocol):
+        """What bz2, lzma, zstd and igzip_lib have in common."""
+
+        @property
+        def eof(self) -> bool: ...
+        @property
+        def needs_input(self) -> bool: ...
+        @property
+        def unused_data(self) -> bytes: ...
+        def decompress(self, data: bytes, max_length: int, /) -> bytes: ...
+
+
+PIECE_BYTES = 1 << 20  # of what comes out at once, however small what went in was
+_INPUT_BYTES = 64 << 10  # what follows the end of a member is copied, so members may be short
+_WINDOW_LOG_LIMIT = 27  # 128 MB: what zstd(1) reads without being asked, and all that its levels write
+_XZ_MEMORY_BYTES = 128 << 20
+_MAGIC_BYTES = 6
+
+
+def decompressed(pieces: Iterable[bytes], subject: str = "layer") -> Iterator[bytes]:
+    """Yield what ``pieces`` hold, decompressed, in pieces of at most 1 MB; members and frames one after the other.
+
+    Raises InvalidImage about ``subject`` for bytes that are damaged, cut short, or followed by others.
+
+    >>> import gzip
+    >>> b"".join(decompressed([gzip.compress(b"two "), gzip.compress(b"members")]))
+    b'two members'
+    """
+    rest = iter(pieces)
+    head = b""
+    for piece in rest:
+        head += piece
+        if len(head) >= _MAGIC_BYTES:
+            break
+    whole = itertools.chain((head,), rest)
+    kind = kind_of(head)
+    if not kind:
+        yield from _cut(whole, PIECE_BYTES)
+        return
+    make, failures = _decompressors(kind)
+    try:
+        yield from _members(kind, make, _cut(whole, _INPUT_BYTES), subject)
+    except failures as error:
+        raise InvalidImage(subject, f"its {kind} data are damaged: {error}") from error
+
+
+def kind_of(head: bytes) -> str:
+    """Return the compression that these first bytes begin: ``gzip``, ``zstd``, ``bzip2``, ``xz`` or nothing."""
+    for magic, kind in _MAGICS:
+        if head.startswith(magic):
+            return kind
+    # RFC 8878, 3.1.2: frames to skip may come first
+    return "zstd" if head[1:4] == b"\x2a\x4d\x18" and head[0] & 0xF0 == 0x50 else ""
+
+
+_MAGICS = (
+    (b"\x1f\x8b\x08", "gzip"),
+    (b"\x28\xb5\x2f\xfd", "zstd"),
+    (b"BZh", "bzip2"),
+    (b"\xfd7zXZ\0", "xz"),
+)
+
+
+def _decompressors(kind: str) -> tuple[Callable[[], Decompressor], Any]:
+    """Return what makes a decompressor, and what that raises about damaged data."""
+    if kind == "gzip":
+        from isal import igzip_lib
+
+        return lambda: igzip_lib.IgzipDecompressor(flag=igzip_lib.DECOMP_GZIP), (igzip_lib.IsalError,)
+    if kind == "zstd":
+        zstd = _zstd()
+        options = {zstd.DecompressionParameter.window_log_max: _WINDOW_LOG_LIMIT}
+        return lambda: zstd.ZstdDecompressor(options=options), (zstd.ZstdError,)
+    if kind == "bzip2":
+        import bz2
+
+        return bz2.BZ2Decompressor, (OSError, EOFError)
+    import lzma
+
+    return lambda: lzma.LZMADecompressor(lzma.FORMAT_XZ, _XZ_MEMORY_BYTES), (lzma.LZMAError, EOFError)
+
+
+def _zstd() -> Any:
+    try:
+        from compression import zstd  # type: ignore[import-not-found, unused-ignore]  # Python 3.14
+    except ImportError:
+        from backports import zstd
+    return zstd
+
+
+def _members(kind: str, make: Callable[[], Decompressor], pieces: Iterator[bytes], subject: str) -> Iterator[bytes]:
+    decompressor = make()
+    for piece in pieces:
+        data = piece
+        while data or not (decompressor.eof or decompressor.needs_input):
+            if decompressor.eof:
+                decompressor = make()
+            made = decompressor.decompress(data, PIECE_BYTES)
+            data = decompressor.unused_data if decompressor.eof else b""
+            if made:
+                yield made
+    if not decompressor.eof:
+        raise InvalidImage(subject, f"its {kind} data are cut short")
+
+
+def _cut(pieces: Iterable[bytes], size: int) -> Iterator[bytes]:
+    """Yield the same bytes in pieces of at most ``size``."""
+    for piece in pieces:
+        if len(piece) <= size:
+            yield piece
+        else:
+            view = memoryview(piece)
+            for start in range(0, len(piece), size):
+                yield bytes(view[start : start + size])
