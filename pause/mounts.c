@@ -283,6 +283,26 @@ static void mount_with_content(struct process *process, const struct record *rec
 	attach(process, mount, target);
 }
 
+/* What a new volume begins with. */
+static void fill(struct process *process, int mount, const char *path)
+{
+	int from = must_resolve(process, path, O_DIRECTORY);
+	int to = openat(mount, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+
+	if (to < 0)
+		fail(process, "openat");
+	copy_content(process, from, to);
+	copy_owner_and_mode(process, from, to);
+	close(to);
+	close(from);
+}
+
+static void base(struct process *process, const struct record *record)
+{
+	if (chdir(text(record, 0)) < 0)
+		fail(process, "chdir");
+}
+
 static void bind(struct process *process, const struct record *record)
 {
 	int *slot = &process->slots[number(record, 0) % SLOTS];
@@ -292,6 +312,8 @@ static void bind(struct process *process, const struct record *record)
 
 	if (fstat(*slot, &st) < 0)
 		fail(process, "fstat");
+	if (record->operation == OP_bind_with_content)
+		fill(process, *slot, text(record, 1));
 	if ((set || propagation) && set_attributes(*slot, set, propagation, flags) < 0)
 		fail(process, "mount_setattr");
 	attach(process, *slot, must_resolve(process, text(record, 1), S_ISDIR(st.st_mode) ? O_DIRECTORY : 0));
@@ -486,7 +508,9 @@ void mount_operation(struct process *process, const struct record *record)
 	case OP_root: root(process, record); break;
 	case OP_mount: mount_new(process, record); break;
 	case OP_mount_with_content: mount_with_content(process, record); break;
-	case OP_bind: bind(process, record); break;
+	case OP_bind:
+	case OP_bind_with_content: bind(process, record); break;
+	case OP_base: base(process, record); break;
 	case OP_directory: directory(process, record); break;
 	case OP_symlink: make_symlink(process, record); break;
 	case OP_device: device(process, record); break;

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pypod.cli.flags import Flag
+from pypod.cli.pull import ACCESS_FLAGS, PLATFORM_FLAGS
 from pypod.errors import InvalidSpec
 
 TYPE_CHECKING = False
@@ -72,6 +73,7 @@ FLAGS: tuple[Flag, ...] = (
     Flag(name="pid", help="PID namespace to use"),
     Flag(name="pod", help="Run container in an existing pod, or in new:NAME"),
     Flag(name="pod-id-file", help="Read the pod ID from the file"),
+    Flag(name="pull", default="missing", implied="always", help="Pull image policy: always, missing, never, newer"),
     Flag(name="privileged", kind="bool", help="Give extended privileges to container"),
     Flag(name="read-only", kind="bool", help="Make containers root filesystem read-only"),
     Flag(name="replace", kind="bool", help="If a container with the same name exists, replace it"),
@@ -96,6 +98,8 @@ FLAGS: tuple[Flag, ...] = (
     Flag(name="uts", help="UTS namespace to use"),
     Flag(name="volume", short="v", kind="stringArray", help="Bind mount a volume into the container"),
     Flag(name="workdir", short="w", help="Working directory inside the container"),
+    *ACCESS_FLAGS,
+    *PLATFORM_FLAGS,
 )
 
 _MODES = ("cgroupns", "ipc", "pid", "uts")
@@ -109,20 +113,18 @@ def refuse_not_yet(options: Parsed) -> None:
             raise InvalidSpec(f"--{name}", f"--{name}: {what} are not available yet")
 
 
-def container_options(options: Parsed) -> tuple[ContainerOptions, list[str]]:
-    """Return the library's options and the command of a container. Raises InvalidSpec."""
+def container_options(options: Parsed) -> tuple[str, list[str], ContainerOptions]:
+    """Return the image (or nothing), the command and the library's options of a container. Raises InvalidSpec."""
     refuse_not_yet(options)
-    words = list(options.positionals)
+    image, *words = options.positionals or ("",)
     found: ContainerOptions = {}
-    if not options["rootfs"]:
-        raise InvalidSpec(
-            "IMAGE",
-            f"images are not available yet: {words[0]}" if words else "an image or --rootfs is needed",
-            hint="give --rootfs DIRECTORY[:O]",
-        )
-    if not words:
-        raise InvalidSpec("--rootfs", "--rootfs needs a directory")
-    found["rootfs"], found["overlay"] = _rootfs(words.pop(0))
+    if options["rootfs"]:
+        if not image:
+            raise InvalidSpec("--rootfs", "--rootfs needs a directory")
+        found["rootfs"], found["overlay"] = _rootfs(image)
+        image = ""
+    elif not image:
+        raise InvalidSpec("IMAGE", "an image or --rootfs is needed")
     for name in _MODES:
         if options[name]:
             found[name] = options[name]  # type: ignore[literal-required]
@@ -160,7 +162,7 @@ def container_options(options: Parsed) -> tuple[ContainerOptions, list[str]]:
         found["shm_size"] = size_bytes(options["shm-size"], "--shm-size")
     found["stop_timeout"] = options["stop-timeout"]
     found["umask"] = _octal(options["umask"])
-    return found, words
+    return image, words, found
 
 
 def _rootfs(word: str) -> tuple[str, bool]:

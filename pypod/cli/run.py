@@ -7,6 +7,7 @@ import sys
 from pypod.cli.creation import FLAGS, container_options, read_id_file, write_new_file
 from pypod.cli.flags import Command, Flag, UsageError
 from pypod.cli.pod_create import POD_CREATE, POD_FLAGS, run_pod_create
+from pypod.cli.pull import image_for
 from pypod.cli.selection import EXPLAIN
 from pypod.cli.terminal import DEFAULT_DETACH_KEYS
 
@@ -25,12 +26,12 @@ _STREAM_FLAGS = (
 RUN = Command(
     path="pypod run",
     summary="Run a command in a new container",
-    description="Runs a command in a new container from the given root file system.",
-    synopsis="[options] --rootfs DIRECTORY[:O] [COMMAND [ARG...]]",
+    description="Runs a command in a new container from the given image or root file system.",
+    synopsis="[options] IMAGE [COMMAND [ARG...]]",
     flags=(*FLAGS, *_STREAM_FLAGS, Flag(name="detach", short="d", kind="bool", help="Run container in background")),
     examples=(
         "pypod run --rm --rootfs /:O ls -l",
-        "pypod run -dt --pod mipod --name apache --rootfs DIR:O httpd -D FOREGROUND",
+        "pypod run -dt --pod mipod --name apache registry.access.redhat.com/rhscl/httpd-24-rhel7",
     ),
     interspersed=False,
     min_args=1,
@@ -40,9 +41,9 @@ CREATE = Command(
     path="pypod create",
     summary="Create a pod, or a container when an image or --rootfs is given",
     description="Without an image and --rootfs this is `pypod pod create`. The ID is printed to stdout.",
-    synopsis="[options] [--rootfs DIRECTORY[:O] [COMMAND [ARG...]]]",
+    synopsis="[options] [IMAGE [COMMAND [ARG...]]]",
     flags=(*FLAGS, EXPLAIN, *(flag for flag in POD_FLAGS if flag.name not in _OWN)),
-    examples=("pypod create --name mipod", "pypod create --pod mipod --name web --rootfs DIR:O httpd -D FOREGROUND"),
+    examples=("pypod create --name mipod", "pypod create --pod mipod --name box busybox sleep 60"),
     interspersed=False,
 )
 
@@ -70,9 +71,11 @@ def run_create(options: Parsed, root: str | None) -> int:
 
 def explain(engine: Engine, options: Parsed) -> Explanation:
     """Return what ``run`` would do."""
-    found, command = container_options(options)
+    image, command, found = container_options(options)
     ref, new = _pod_named(options)
-    return engine.containers.explain(command, pod=ref or None, new_pod=new, **found)
+    if not image:
+        return engine.containers.explain(command, pod=ref or None, new_pod=new, **found)
+    return engine.containers.explain(image, command, pod=ref or None, new_pod=new, **found)
 
 
 def _as_pod(options: Parsed) -> Parsed:
@@ -98,7 +101,8 @@ def create(engine: Engine, options: Parsed) -> Container:
     """Create the container that a command line describes."""
     from pypod.errors import InvalidSpec
 
-    found, command = container_options(options)
+    word, command, found = container_options(options)
+    image = image_for(engine, options, word, options["pull"]) if word else None
     name = options["name"]
     if options["replace"]:
         if not name:
@@ -107,7 +111,10 @@ def create(engine: Engine, options: Parsed) -> Container:
             engine.containers.get(name).remove(force=True)
     pod_ref, new_pod = _pod(engine, options)
     try:
-        container = engine.containers.create(command, pod=pod_ref or None, **found)
+        if image is None:
+            container = engine.containers.create(command, pod=pod_ref or None, **found)
+        else:
+            container = engine.containers.create(image, command, pod=pod_ref or None, **found)
         if options["cidfile"]:
             try:
                 write_new_file(options["cidfile"], container.id, "--cidfile")

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from pypod.engine.enter import Entered
     from pypod.engine.exec import ExecResult, Process
     from pypod.engine.explain import Explanation
+    from pypod.engine.image import Image
     from pypod.engine.logs import Piece
     from pypod.engine.pod import Pod
     from pypod.engine.specs import ContainerOptions
@@ -63,10 +64,16 @@ class Container:
 
     @classmethod
     def run(
-        cls, command: Sequence[str] = (), *, engine: Engine | None = None, **options: Unpack[ContainerOptions]
+        cls,
+        image: Image | str | Sequence[str] = (),
+        command: Sequence[str] | str | None = None,
+        *,
+        engine: Engine | None = None,
+        pull: str = "missing",
+        **options: Unpack[ContainerOptions],
     ) -> Container:
         """Create and start a container outside of any pod. See ``Containers.run``."""
-        return (engine or Engine()).containers.run(command, **options)
+        return (engine or Engine()).containers.run(image, command, pull=pull, **options)
 
     @property
     def name(self) -> str:

@@ -8,7 +8,7 @@ from pypod.engine import announce
 from pypod.engine.boundary import Boundary
 from pypod.engine.container import Container
 from pypod.engine.names import under_free_name
-from pypod.errors import NoSuchContainer
+from pypod.errors import InvalidSpec, NoSuchContainer
 from pypod.model import ids
 from pypod.store import records
 
@@ -19,10 +19,24 @@ if TYPE_CHECKING:
 
     from pypod.engine.engine import Engine
     from pypod.engine.explain import Explanation
+    from pypod.engine.image import Image
     from pypod.engine.pod import Pod
     from pypod.engine.specs import ContainerOptions
     from pypod.model.container import ContainerSpec
     from pypod.store.records import ContainerRecord
+
+
+def _asked(
+    image: Image | str | Sequence[str], command: Sequence[str] | str | None, options: ContainerOptions
+) -> tuple[Image | str | None, Sequence[str] | str]:
+    """Return the image, None with a root file system instead, and the command."""
+    if options.get("rootfs"):
+        if not isinstance(image, str | list | tuple) or (image and command is not None):
+            raise InvalidSpec("rootfs", "an image and rootfs cannot be given together")
+        return None, image if command is None else command
+    if not image or isinstance(image, list | tuple):
+        raise InvalidSpec("--rootfs", "an image or --rootfs is needed")
+    return image, () if command is None else command  # type: ignore[return-value]
 
 
 class Containers:
@@ -35,19 +49,30 @@ class Containers:
 
     def create(
         self,
-        command: Sequence[str] = (),
+        image: Image | str | Sequence[str] = (),
+        command: Sequence[str] | str | None = None,
         *,
         pod: Pod | str | None = None,
         ephemeral: bool = False,
+        pull: str = "missing",
         **options: Unpack[ContainerOptions],
     ) -> Container:
         """Create a container without starting it; ``options`` are those of ``ContainerOptions``.
 
-        Raises InvalidSpec, AlreadyExists for a name in use, NoSuchPod; then nothing was created.
+        ``image`` is a name or an Image; one that is not here is pulled, as ``pull`` says (always, missing, never,
+        newer). With the option ``rootfs`` there is no image, and the first argument is the command.
+
+        Raises InvalidSpec, AlreadyExists for a name in use, NoSuchPod, NoSuchImage, RegistryError; then no container
+        was created.
+
+        >>> engine.containers.create("busybox", ["sleep", "60"], name="box")     # doctest: +SKIP
+        >>> engine.containers.create(["sleep", "60"], rootfs="/")                # doctest: +SKIP
         """
         from pypod.engine import specs
         from pypod.engine.pod import Pod
 
+        specs.check_options(options)
+        base, command = _asked(image, command, options)
         pod_record = None
         if pod is not None:
             ref = pod.id if isinstance(pod, Pod) else pod
@@ -55,24 +80,38 @@ class Containers:
         pod_spec = records.pod_spec(pod_record) if pod_record else None
         owner = str(self._engine.owner()) if ephemeral else (pod_record.owner if pod_record else "")
 
+        found, options, command = self._with_image(base, pull, options, command)
+
         def create(name: str) -> Container:
             spec = specs.container_spec(
-                command, options, name=name, pod_id=pod_record.id if pod_record else "", pod=pod_spec
+                command, options, name=name, pod_id=pod_record.id if pod_record else "", pod=pod_spec, image=found
             )
-            return self._add(spec, spec.cgroup_parent or (pod_spec.cgroup_parent if pod_spec else ""), owner)
+            parent = spec.cgroup_parent or (pod_spec.cgroup_parent if pod_spec else "")
+            return self._add(spec, parent, owner, found.id if found else "")
 
         name = options.get("name")
         return create(name) if name else under_free_name(create)
 
-    def _add(self, spec: ContainerSpec, cgroup_parent: str, owner: str) -> Container:
-        record = self._record(spec, cgroup_parent, owner)
+    def _with_image(
+        self, base: Image | str | None, pull: str, options: ContainerOptions, command: Sequence[str] | str
+    ) -> tuple[Image | None, ContainerOptions, Sequence[str] | str]:
+        """Return the image, and options and command with what its configuration says."""
+        if base is None:
+            return None, options, command
+        from pypod.engine.image_defaults import with_defaults
+
+        found = self._engine.images.for_container(base, pull) if isinstance(base, str) else base
+        return found, *with_defaults(options, command, found.config)
+
+    def _add(self, spec: ContainerSpec, cgroup_parent: str, owner: str, image_id: str) -> Container:
+        record = self._record(spec, cgroup_parent, owner, image_id)
         with Boundary("create container"), self._engine.database.transaction() as connection, connection:
             records.add_container(connection, record)
         self._engine.remember(record, spec)
         announce.container(self._engine, announce.CREATE, record)
         return Container(self._engine, record.id, spec.name)
 
-    def _record(self, spec: ContainerSpec, cgroup_parent: str, owner: str) -> ContainerRecord:
+    def _record(self, spec: ContainerSpec, cgroup_parent: str, owner: str, image_id: str = "") -> ContainerRecord:
         from pypod.kernel.cgroups.driver import container_path
 
         identifier = ids.new_id()
@@ -89,11 +128,13 @@ class Containers:
             remove=int(spec.remove),
             owner=owner,
             spec_json=records.to_json(spec),
+            image_id=image_id,
         )
 
     def explain(
         self,
-        command: Sequence[str] | str,
+        image: Image | str | Sequence[str] = (),
+        command: Sequence[str] | str | None = None,
         *,
         pod: Pod | str | None = None,
         new_pod: str = "",
@@ -101,13 +142,16 @@ class Containers:
     ) -> Explanation:
         """Return what ``run`` would do, step by step, with nothing done; ``new_pod`` names a pod that it would create.
 
-        Raises what ``create`` raises, but for names in use.
+        The image must be here: nothing is pulled. Raises what ``create`` raises, but for names in use.
 
         >>> print(engine.containers.explain(["true"], rootfs="/"))     # doctest: +SKIP
         """
         from pypod.engine import explain, specs
         from pypod.engine.pod import Pod
 
+        specs.check_options(options)
+        base, command = _asked(image, command, options)
+        found, options, command = self._with_image(base, "never", options, command)
         pod_record, infra_record = None, None
         if pod is not None:
             pod_record = records.find_pod(self._engine.database, pod.id if isinstance(pod, Pod) else pod)
@@ -122,24 +166,29 @@ class Containers:
             name=options.get("name") or ids.new_name(),
             pod_id=pod_record.id if pod_record else "",
             pod=pod_spec,
+            image=found,
         )
         parent = spec.cgroup_parent or (pod_spec.cgroup_parent if pod_spec else "")
         with Boundary("explain"):
-            return explain.of_run(self._engine, self._record(spec, parent, ""), spec, pod_record, infra_record)
+            return explain.of_run(
+                self._engine, self._record(spec, parent, "", found.id if found else ""), spec, pod_record, infra_record
+            )
 
     def run(
         self,
-        command: Sequence[str] = (),
+        image: Image | str | Sequence[str] = (),
+        command: Sequence[str] | str | None = None,
         *,
         pod: Pod | str | None = None,
         ephemeral: bool = False,
+        pull: str = "missing",
         **options: Unpack[ContainerOptions],
     ) -> Container:
         """Create and start a container. When the start fails nothing is left of it.
 
-        Raises what ``create`` and ``Container.start`` raise.
+        The arguments are those of ``create``; raises what that and ``Container.start`` raise.
         """
-        container = self.create(command, pod=pod, ephemeral=ephemeral, **options)
+        container = self.create(image, command, pod=pod, ephemeral=ephemeral, pull=pull, **options)
         try:
             container.start()
         except BaseException:

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from typing import Self
 
     from pypod.engine.containers import Containers
+    from pypod.engine.images import Images
     from pypod.engine.pods import Pods
     from pypod.kernel.cgroups.driver import Driver
     from pypod.model.container import ContainerSpec
@@ -95,6 +96,13 @@ class Engine:
         from pypod.engine.containers import Containers
 
         return Containers(self)
+
+    @property
+    def images(self) -> Images:
+        """The images: pull, load, get, list, exists, prune."""
+        from pypod.engine.images import Images
+
+        return Images(self)
 
     @property
     def cgroups(self) -> Driver:

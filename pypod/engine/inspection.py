@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 
 from pypod.engine import inspect_form as form
-from pypod.engine import observe
+from pypod.engine import layers, observe
 from pypod.kernel.capabilities import DEFAULT_CAPABILITIES
 from pypod.model.namespace import POD, PRIVATE, Mode
 from pypod.store import records
@@ -76,6 +76,7 @@ def inspect_container(engine: Engine, record: ContainerRecord) -> dict[str, Any]
         "Path": words[0],
         "Args": list(words[1:]),
         "State": _state(observe.container_state(directory, engine.boot_id), record.cgroup),
+        "Image": record.image_id,
         "ImageName": INFRA_IMAGE if infra else record.image,
         "Rootfs": "" if infra else spec.rootfs,
         "Pod": record.pod_id,
@@ -87,8 +88,8 @@ def inspect_container(engine: Engine, record: ContainerRecord) -> dict[str, Any]
         "Name": record.name,
         "EffectiveCaps": list(effective) or None,
         "BoundingCaps": list(spec.capabilities),
-        "GraphDriver": {"Name": "overlay", "Data": {} if infra else _layers(spec, directory)},
-        "Mounts": [_mount(mount) for mount in spec.mounts if mount.type == "bind"],
+        "GraphDriver": {"Name": "overlay", "Data": {} if infra else _layers(engine, spec, directory)},
+        "Mounts": [_mount(mount) for mount in layers.with_volumes(directory, spec).mounts if mount.type != "tmpfs"],
         "Dependencies": [infra_id] if uses_infra and infra_id else [],
         "IsInfra": infra,
         "Config": _config(record, spec, pod, infra=infra),
@@ -143,10 +144,11 @@ def _state(state: ContainerState, cgroup: str) -> dict[str, Any]:
     return form.fill(form.STATE, values)
 
 
-def _layers(spec: ContainerSpec, directory: str) -> dict[str, str]:
+def _layers(engine: Engine, spec: ContainerSpec, directory: str) -> dict[str, str]:
     if not spec.overlay:
         return {}
-    return {"LowerDir": spec.rootfs, "UpperDir": f"{directory}/upper", "WorkDir": f"{directory}/work"}
+    lowers = layers.roots(engine.layout, spec)
+    return {"LowerDir": ":".join(lowers), "UpperDir": f"{directory}/upper", "WorkDir": f"{directory}/work"}
 
 
 def _mount(mount: Mount) -> dict[str, Any]:

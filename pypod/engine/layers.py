@@ -1,10 +1,60 @@
-"""What a container has written: its own layer over the root file system."""
+"""The layers of a container's root file system, and what it has written into its own on top."""
 
 from __future__ import annotations
 
 import os
 
 from pypod.engine.effects import Effect
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from pypod.engine.layout import Layout
+    from pypod.model.container import ContainerSpec
+
+
+def roots(layout: Layout, spec: ContainerSpec) -> list[str]:
+    """Return the directories that a container's root is made of, the topmost first, without its own layer."""
+    if not spec.image:
+        return [spec.rootfs]
+    return [f"{layout.image_layers}/{name}" for name in spec.layers] or [layout.mount_points]
+
+
+def volumes(directory: str, spec: ContainerSpec) -> list[Effect]:
+    """Return what makes the directories of a container's own volumes; what they begin with comes with the mount."""
+    missing = [at for at in volume_paths(directory, spec).values() if not os.path.isdir(at)]
+    return [_volume(at) for at in missing]
+
+
+def _volume(path: str) -> Effect:
+    return Effect(f"make directory {path} for a volume", "mkdir(2)", lambda: os.makedirs(path, 0o755))
+
+
+def volume_paths(directory: str, spec: ContainerSpec) -> dict[str, str]:
+    """Return the directory of each of a container's own volumes by the place where it is mounted."""
+    targets = [mount.target for mount in spec.mounts if mount.type == "volume"]
+    return {target: f"{directory}/volumes/{number}" for number, target in enumerate(targets)}
+
+
+def with_volumes(directory: str, spec: ContainerSpec) -> ContainerSpec:
+    """Return the specification with the volumes' directories as sources; an empty one gets what is there."""
+    paths = volume_paths(directory, spec)
+    if not paths:
+        return spec
+    mounts = [
+        mount.replace(source=paths[mount.target], copy_up=_is_empty(paths[mount.target]))
+        if mount.type == "volume"
+        else mount
+        for mount in spec.mounts
+    ]
+    return spec.replace(mounts=tuple(mounts))
+
+
+def _is_empty(directory: str) -> bool:
+    try:
+        with os.scandir(directory) as entries:
+            return next(entries, None) is None
+    except FileNotFoundError:
+        return True
 
 
 def upper(path: str, root: os.stat_result) -> Effect:

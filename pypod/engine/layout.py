@@ -59,6 +59,25 @@ class Layout:
         """The empty /run/.containerenv of all containers that are not privileged."""
         return f"{self.mount_points}/run/.containerenv"
 
+    @property
+    def images(self) -> str:
+        """What images are made of. Who adds to it shares its lock, who deletes what is unused holds it alone."""
+        return f"{self.root}/images"
+
+    @property
+    def blobs(self) -> str:
+        """Manifests, configurations and layers as they came, by digest."""
+        return f"{self.images}/blobs"
+
+    @property
+    def image_layers(self) -> str:
+        """The unpacked layers, each in a directory with a short name: overlay takes a page of names."""
+        return f"{self.images}/layers"
+
+    def incoming(self, chain: str) -> str:
+        """The directory of a layer that is on its way; who works on it holds its lock."""
+        return f"{self.images}/incoming/{chain.partition(':')[2]}"
+
     def is_inside(self, status: os.stat_result) -> bool:
         """Return whether the storage lies in the directory that has ``status``, by whatever path that was reached."""
         path = self.root

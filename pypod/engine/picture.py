@@ -70,7 +70,7 @@ def _rootfs(container: Container) -> str:
         spec = container.spec()
     except StoreError:
         return ""
-    return f"{spec.rootfs}{', copy on write' if spec.overlay else ''}"
+    return f"{spec.image or spec.rootfs}{', copy on write' if spec.overlay else ''}"
 
 
 def _order(row: Row) -> int:

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from pypod.display.picture import Picture
     from pypod.engine.enter import Entered
     from pypod.engine.explain import Explanation
+    from pypod.engine.image import Image
     from pypod.engine.sharing import Matrix
     from pypod.engine.specs import ContainerOptions
     from pypod.model.container import ContainerState
@@ -253,13 +254,27 @@ class Pod:
             parent = ""
         return container_path(parent, record.id, "")
 
-    def create_container(self, command: Sequence[str] = (), **options: Unpack[ContainerOptions]) -> Container:
+    def create_container(
+        self,
+        image: Image | str | Sequence[str] = (),
+        command: Sequence[str] | str | None = None,
+        *,
+        pull: str = "missing",
+        **options: Unpack[ContainerOptions],
+    ) -> Container:
         """Create a member without starting it; see ``Containers.create``."""
-        return self._engine.containers.create(command, pod=self, **options)
+        return self._engine.containers.create(image, command, pod=self, pull=pull, **options)
 
-    def run(self, command: Sequence[str] = (), **options: Unpack[ContainerOptions]) -> Container:
+    def run(
+        self,
+        image: Image | str | Sequence[str] = (),
+        command: Sequence[str] | str | None = None,
+        *,
+        pull: str = "missing",
+        **options: Unpack[ContainerOptions],
+    ) -> Container:
         """Create and start a member, the infra first if need be; see ``Containers.run``."""
-        return self._engine.containers.run(command, pod=self, **options)
+        return self._engine.containers.run(image, command, pod=self, pull=pull, **options)
 
     def enter(self, *kinds: str) -> Entered:
         """Return a context in which this thread is in the pod's namespaces: ``with pod.enter("net"):``."""

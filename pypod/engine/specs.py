@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from typing import TypedDict
 
+    from pypod.engine.image import Image
     from pypod.model.mount import Mount
     from pypod.model.pod import PodSpec
 
@@ -112,8 +113,12 @@ def container_spec(
     name: str,
     pod_id: str = "",
     pod: PodSpec | None = None,
+    image: Image | None = None,
 ) -> ContainerSpec:
-    """Return the specification of a container; raise InvalidSpec naming the argument that is wrong."""
+    """Return the specification of a container; raise InvalidSpec naming the argument that is wrong.
+
+    Of an ``image`` the name and the layers are used: what its configuration says is among the options already.
+    """
     check_options(options)
     modes = _modes(options, pod)
     privileged = options.get("privileged", False)
@@ -133,7 +138,10 @@ def container_spec(
         name=name,
         command=(command,) if isinstance(command, str) else tuple(command),
         entrypoint=tuple(options.get("entrypoint", ())),
-        rootfs=rootfs_path(options.get("rootfs", "")),
+        rootfs="" if image else rootfs_path(options.get("rootfs", "")),
+        image=image.used_name if image else "",
+        layers=image.layer_directories() if image else (),
+        create_working_directory=image is not None,
         overlay=options.get("overlay", True),
         pod_id=pod_id,
         environment=check_environment(options.get("environment", {})),
@@ -188,9 +196,7 @@ def rootfs_path(path: str) -> str:
     import os
 
     if not path:
-        raise InvalidSpec(
-            "--rootfs", "an image or --rootfs is needed", hint="images are not available yet: give --rootfs"
-        )
+        raise InvalidSpec("--rootfs", "an image or --rootfs is needed")
     absolute = os.path.abspath(path)
     if not os.path.isdir(absolute):
         raise InvalidSpec("--rootfs", f"rootfs {path}: no such directory")

@@ -31,6 +31,8 @@ if TYPE_CHECKING:
 
 # podman's, as root: name, number of resource(2), value
 _DEFAULT_LIMITS = (("RLIMIT_NOFILE", 7, 1_048_576), ("RLIMIT_NPROC", 6, 4_194_304))
+# A page, of which mount(2) takes one byte less (copy_mount_options in fs/namespace.c), and "lowerdir=".
+_OPTIONS_BYTES_LIMIT = 4096 - 1 - 9
 _ATTEMPTS = 3  # an infra may be stopped between its start and its member's
 _JOINABLE = ("net", "ipc", "uts", "pid", "user", "cgroup")
 
@@ -121,14 +123,15 @@ def preparations(
     Raises InvalidSpec when something of the host's is not there.
     """
     directory = engine.layout.container(record.id)
-    root = _root_status(spec)
+    root = _root_status(engine.layout, spec)
     for mount in spec.mounts:
-        if mount.source and not os.path.lexists(mount.source):
+        if mount.type != "volume" and mount.source and not os.path.lexists(mount.source):
             raise InvalidSpec(mount.argument, f"statfs {mount.source}: no such file or directory")
     made = []
     if not os.path.isdir(f"{directory}/upper"):
         made.append(layers.upper(f"{directory}/upper", root))
     made += layers.work(f"{directory}/work")
+    made += layers.volumes(directory, spec)
     if spec.net != POD or not record.pod_id:
         hostname = hostname_of(record, spec, pod)
         made.append(files.network_files(directory, hostname, (record.name,), spec.add_hosts))
@@ -137,10 +140,14 @@ def preparations(
     return [*made, *groups.for_monitors(engine)]
 
 
-def _root_status(spec: ContainerSpec) -> os.stat_result:
+def _root_status(layout: Layout, spec: ContainerSpec) -> os.stat_result:
+    root = layers.roots(layout, spec)[0]
     try:
-        return os.stat(spec.rootfs)
+        return os.stat(root)
     except OSError as error:
+        if spec.image:
+            hint = f"pypod pull {spec.image} brings it again"
+            raise InvalidSpec("image", f"a layer of image {spec.image} is gone: {error}", hint=hint) from error
         raise InvalidSpec("--rootfs", f"rootfs {spec.rootfs}: {error.strerror}") from error
 
 
@@ -186,11 +193,13 @@ def container_plan(
         ulimits=ulimits(spec),
         namespace_paths=tuple((kind, f"/proc/{infra.pid if infra else 0}/ns/{kind}") for kind in sorted(joined)),
     )
-    config = runtime_spec(spec, places)
+    config = runtime_spec(layers.with_volumes(directory, spec), places)
+    options, base = _overlay(engine.layout, spec, directory) if spec.overlay else ("", "")
     tracked = cgroups.tracking_directory(record.cgroup)
     seccomp, flags = seccomp_of(engine, spec)
     around = Surroundings(
-        overlay=_overlay_options(engine.layout, spec, directory) if spec.overlay else "",
+        overlay=options,
+        base=base,
         target=engine.layout.merged,
         joins=joins,
         shm_of=shm_of,
@@ -318,12 +327,19 @@ def seccomp_of(engine: Engine, spec: ContainerSpec) -> tuple[bytes, int]:
     return filter_and_flags(spec.seccomp, frozenset(spec.capabilities), engine.layout.cache)
 
 
-def _overlay_options(layout: Layout, spec: ContainerSpec, directory: str) -> str:
+def _overlay(layout: Layout, spec: ContainerSpec, directory: str) -> tuple[str, str]:
+    """Return the options of a container's overlay, and where the relative paths in them begin."""
     # No layer may lie in another (ELOOP, ovl_check_layer in fs/overlayfs/super.c), as ours would in the host's root.
-    layers = [spec.rootfs] if layout.is_inside(_root_status(spec)) else [spec.rootfs, layout.mount_points]
-    below = ":".join(_escaped(layer, "\\,:") for layer in layers)
+    lowers = layers.roots(layout, spec)
+    if spec.image or not layout.is_inside(_root_status(layout, spec)):
+        lowers = list(dict.fromkeys((*lowers, layout.mount_points)))
     own = _escaped(directory, "\\,")
-    return f"lowerdir={below},upperdir={own}/upper,workdir={own}/work,volatile"
+    above = f",upperdir={own}/upper,workdir={own}/work,volatile"
+    below = ":".join(_escaped(layer, "\\,:") for layer in lowers)
+    if len(below) + len(above) < _OPTIONS_BYTES_LIMIT or not spec.image:
+        return f"lowerdir={below}{above}", ""
+    below = ":".join((*spec.layers, _escaped(layout.mount_points, "\\,:")))
+    return f"lowerdir={below}{above}", layout.image_layers
 
 
 def _escaped(path: str, characters: str) -> str:

@@ -28,9 +28,10 @@ class ContainerSpec(Value):
     name: str
     command: tuple[str, ...] = ()
     entrypoint: tuple[str, ...] = ()
-    rootfs: str
+    rootfs: str = ""
     overlay: bool = True
     image: str = ""
+    layers: tuple[str, ...] = ()
     pod_id: str = ""
     environment: tuple[tuple[str, str], ...] = ()
     working_directory: str = "/"
@@ -72,7 +73,7 @@ class ContainerSpec(Value):
 
     def check(self) -> None:
         check_name(self.name)
-        if not self.rootfs.startswith("/"):
+        if not self.image and not self.rootfs.startswith("/"):
             raise InvalidSpec("--rootfs", f"invalid rootfs {self.rootfs!r}: must be an absolute path")
         if not self.entrypoint and not self.command:
             raise InvalidSpec("command", "no command or entrypoint provided, and no CMD or ENTRYPOINT from image")

@@ -128,7 +128,7 @@ def parse_manifest(body: bytes, media_type: str = "", what: str = "manifest") ->
     Raises InvalidImage: no JSON, too large, of a family that is not read here (schema 1), or with the parts of both a
     manifest and an index, which clients would read differently (GHSA-qmmc-jppf-32wv).
     """
-    found = _object(_load(body, MANIFEST_BYTES_LIMIT, what), what)
+    found = _object(load(body, MANIFEST_BYTES_LIMIT, what), what)
     if found.get("schemaVersion") != 2:
         raise InvalidImage(what, f"schema version {_cut(found.get('schemaVersion'))} is not supported, only 2 is")
     if "manifests" in found and ("layers" in found or "config" in found):
@@ -140,14 +140,14 @@ def parse_manifest(body: bytes, media_type: str = "", what: str = "manifest") ->
         if name in MANIFESTS | INDEXES and name not in families:
             raise InvalidImage(what, f"its media type {name} does not fit its content")
     chosen = next((name for name in (stated, media_type) if name in families), OCI_INDEX if is_index else OCI_MANIFEST)
-    annotations = _strings(found.get("annotations"), f"{what}: annotations")
+    annotations = strings(found.get("annotations"), f"{what}: annotations")
     if is_index:
-        entries = _list(found["manifests"], f"{what}: manifests")
+        entries = values(found["manifests"], f"{what}: manifests")
         descriptors = tuple(parse_descriptor(entry, f"{what}: manifest {n}") for n, entry in enumerate(entries, 1))
         return Index(
             media_type=chosen, digest=digest_of(body), body=body, manifests=descriptors, annotations=annotations
         )
-    layers = _list(found.get("layers"), f"{what}: layers")
+    layers = values(found.get("layers"), f"{what}: layers")
     return Manifest(
         media_type=chosen,
         digest=digest_of(body),
@@ -165,10 +165,10 @@ def parse_descriptor(value: object, what: str) -> Descriptor:
     if not isinstance(size, int) or isinstance(size, bool) or not 0 <= size < 1 << 63:
         raise InvalidImage(what, f"invalid size {_cut(size)}")
     return Descriptor(
-        media_type=_text(found.get("mediaType", ""), f"{what}: mediaType"),
+        media_type=text(found.get("mediaType", ""), f"{what}: mediaType"),
         digest=check_digest(found.get("digest"), what),
         size=size,
-        annotations=_strings(found.get("annotations"), f"{what}: annotations"),
+        annotations=strings(found.get("annotations"), f"{what}: annotations"),
         platform=_platform(found["platform"], f"{what}: platform") if found.get("platform") else None,
     )
 
@@ -176,14 +176,15 @@ def parse_descriptor(value: object, what: str) -> Descriptor:
 def _platform(value: object, what: str) -> Platform:
     found = _object(value, what)
     return Platform(
-        os=_text(found.get("os", ""), what),
-        architecture=_text(found.get("architecture", ""), what),
-        variant=_text(found.get("variant", ""), what),
-        os_version=_text(found.get("os.version", ""), what),
+        os=text(found.get("os", ""), what),
+        architecture=text(found.get("architecture", ""), what),
+        variant=text(found.get("variant", ""), what),
+        os_version=text(found.get("os.version", ""), what),
     )
 
 
-def _load(body: bytes, limit_bytes: int, what: str) -> object:
+def load(body: bytes, limit_bytes: int, what: str) -> object:
+    """Read JSON that is not larger than it may be."""
     import json
 
     if len(body) > limit_bytes:
@@ -200,7 +201,8 @@ def _object(value: object, what: str) -> dict[str, Any]:
     return value
 
 
-def _list(value: object, what: str) -> list[Any]:
+def values(value: object, what: str) -> list[Any]:
+    """Return a list of a sane length."""
     if not isinstance(value, list):
         raise InvalidImage(what, f"expected a list, found {_cut(value)}")
     if len(value) > _LAYERS_LIMIT:
@@ -208,16 +210,21 @@ def _list(value: object, what: str) -> list[Any]:
     return value
 
 
-def _text(value: object, what: str) -> str:
-    if not isinstance(value, str) or "\0" in value:
-        raise InvalidImage(what, f"expected text, found {_cut(value)}")
-    return value
+def text(value: object, what: str) -> str:
+    """Return a text that can be written: no zero byte, no half of a surrogate pair."""
+    try:
+        if isinstance(value, str) and b"\0" not in value.encode():
+            return value
+    except UnicodeEncodeError:
+        pass
+    raise InvalidImage(what, f"expected text, found {_cut(value)}")
 
 
-def _strings(value: object, what: str) -> tuple[tuple[str, str], ...]:
+def strings(value: object, what: str) -> tuple[tuple[str, str], ...]:
+    """Return an object of texts as pairs; nothing is an empty one."""
     if value is None:
         return ()
-    return tuple((key, _text(entry, what)) for key, entry in _object(value, what).items())
+    return tuple((key, text(entry, what)) for key, entry in _object(value, what).items())
 
 
 def _cut(value: object) -> str:

@@ -11,7 +11,8 @@ PROPAGATIONS = ("rprivate", "private", "rslave", "slave")
 class Mount(Value):
     """One mount in a container.
 
-    ``type`` is ``bind`` or ``tmpfs``; ``source`` the host's path of a bind; ``target`` an absolute path in the
+    ``type`` is ``bind``, ``tmpfs``, or ``volume`` for a directory of the container's own; ``source`` the
+    host's path of a bind; ``target`` an absolute path in the
     container; ``options`` the file system's own (``size=64m``). A tmpfs begins with a copy of what is there, with
     ``copy_up``. The rest is what the kernel calls attributes.
     """
@@ -30,7 +31,7 @@ class Mount(Value):
     argument: str = "--mount"
 
     def check(self) -> None:
-        if self.type not in ("bind", "tmpfs"):
+        if self.type not in ("bind", "tmpfs", "volume"):
             raise InvalidSpec(self.argument, f"invalid filesystem type {self.type!r}", hint="use bind or tmpfs")
         if not self.target.startswith("/"):
             raise InvalidSpec(self.argument, f"invalid container path {self.target!r}, must be an absolute path")
@@ -144,6 +145,8 @@ def parse_mount(text: str, argument: str = "--mount") -> Mount:
             fields.update(_flags([word], argument))
     if not kind:
         raise InvalidSpec(argument, f"invalid mount {text!r}: type=bind or type=tmpfs is missing")
+    if kind == "volume":  # one of the container's own has no name, and comes with its image
+        raise InvalidSpec(argument, f"invalid filesystem type {kind!r}", hint="use bind or tmpfs")
     if "target" not in fields:
         raise InvalidSpec(argument, f"invalid mount {text!r}: must set volume destination")
     if kind == "tmpfs":

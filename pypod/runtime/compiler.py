@@ -47,7 +47,7 @@ _UNLIMITED = 2**64 - 1
 
 
 # Mount options that are none of the file system's.
-_OURS = ("rw", "newinstance", "tmpcopyup")
+_OURS = ("rw", "newinstance", "tmpcopyup", "copy")
 
 
 class Join(Value):
@@ -68,6 +68,7 @@ class Surroundings(Value):
     """What a plan needs to know of the host beyond the OCI configuration."""
 
     overlay: str = ""
+    base: str = ""
     target: str
     joins: tuple[Join, ...] = ()
     shm_of: Process | None = None
@@ -150,6 +151,8 @@ def _root(config: dict[str, Any], around: Surroundings) -> list[Op]:
     for slot, mount in enumerate(_binds(config), 1):
         ops.append(Op("open_tree", slot, mount["source"], int("rbind" in mount["options"])))
     if around.overlay:
+        if around.base:
+            ops.append(Op("base", around.base))
         return [*ops, Op("root", "overlay", "overlay", around.target, 0, around.overlay)]
     return [*ops, Op("root", "", config["root"]["path"], around.target, MS_BIND | MS_REC, "")]
 
@@ -166,7 +169,8 @@ def _mounts(config: dict[str, Any], around: Surroundings) -> list[Op]:
         attributes = sum(MOUNT_ATTRIBUTES.get(word, 0) for word in words)
         if mount["type"] == "bind":
             propagation = sum(_PROPAGATIONS.get(word, 0) for word in words)
-            ops.append(Op("bind", slots[target], target, attributes, propagation, int("rbind" in words)))
+            name = "bind_with_content" if "copy" in words else "bind"
+            ops.append(Op(name, slots[target], target, attributes, propagation, int("rbind" in words)))
             continue
         own = [word for word in words if word not in MOUNT_ATTRIBUTES and word not in _OURS]
         name = "mount_with_content" if "tmpcopyup" in words else "mount"

@@ -156,9 +156,11 @@ def _asked_mount(mount: Any) -> dict[str, Any]:
         ("noexec", mount.no_exec),
     )
     options = [name for name, given in flags if given]
-    if mount.type == "bind":
+    if mount.type in ("bind", "volume"):
         options += ["rbind" if mount.recursive else "bind", mount.propagation]
-    elif mount.copy_up:
+        options += ["copy"] * (mount.type == "volume" and mount.copy_up)
+        return _mount(normpath(mount.target), "bind", mount.source, options)
+    if mount.copy_up:
         options.append("tmpcopyup")
     return _mount(normpath(mount.target), mount.type, mount.source or "tmpfs", [*options, *mount.options])
 

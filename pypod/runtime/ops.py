@@ -54,6 +54,8 @@ OPERATIONS: dict[str, tuple[int, str, str]] = {
     "pivot": (53, "make it the root and let the host's go", "pivot_root(2)"),
     "read_only_root": (54, "make the root file system read-only", "mount_setattr(2)"),
     "mount_with_content": (55, "mount {0} on {2} with a copy of what is there", "fsmount(2)"),
+    "bind_with_content": (56, "mount number {0} on {1} ({2}) with a copy of what is there", "move_mount(2)"),
+    "base": (57, "name the layers of the root from {0}", "chdir(2)"),
     "resource_limit": (60, "limit resource {0} to {1}, at most {2}", "setrlimit(2)"),
     "user": (61, "find user {0} in the container's passwd and group files", "passwd(5)"),
     "no_new_privileges": (62, "allow no new privileges", "prctl(2)"),

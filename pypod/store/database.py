@@ -40,6 +40,22 @@ MIGRATIONS: tuple[tuple[str, ...], ...] = (
             remove INTEGER NOT NULL, owner TEXT NOT NULL, spec TEXT NOT NULL) WITHOUT ROWID""",
         "CREATE INDEX containers_of_pod ON containers (pod_id)",
     ),
+    (
+        "ALTER TABLE containers ADD COLUMN image_id TEXT NOT NULL DEFAULT ''",
+        """CREATE TABLE images (
+            id TEXT PRIMARY KEY, manifest TEXT NOT NULL, chain TEXT NOT NULL, created_ns INTEGER NOT NULL,
+            size_bytes INTEGER NOT NULL, config TEXT NOT NULL) WITHOUT ROWID""",
+        "CREATE TABLE image_names (name TEXT PRIMARY KEY, image_id TEXT NOT NULL) WITHOUT ROWID",
+        "CREATE INDEX names_of_image ON image_names (image_id)",
+        """CREATE TABLE image_digests (
+            repository TEXT NOT NULL, digest TEXT NOT NULL, image_id TEXT NOT NULL,
+            PRIMARY KEY (repository, digest)) WITHOUT ROWID""",
+        """CREATE TABLE image_blobs (
+            image_id TEXT NOT NULL, digest TEXT NOT NULL, PRIMARY KEY (image_id, digest)) WITHOUT ROWID""",
+        """CREATE TABLE layers (
+            chain TEXT PRIMARY KEY, parent TEXT NOT NULL, diff_id TEXT NOT NULL, directory TEXT NOT NULL,
+            size_bytes INTEGER NOT NULL, opaque INTEGER NOT NULL) WITHOUT ROWID""",
+    ),
 )
 
 

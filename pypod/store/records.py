@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from pypod.errors import AlreadyExists, AmbiguousName, NoSuchContainer, NoSuchPod, StoreError
+from pypod.errors import AlreadyExists, AmbiguousName, NoSuchContainer, NoSuchImage, NoSuchPod, StoreError
 from pypod.model.ids import is_id
 from pypod.model.value import Value
 
@@ -64,10 +64,11 @@ class ContainerRecord(Value):
     remove: int
     owner: str
     spec_json: str
+    image_id: str = ""
 
 
 _POD_COLUMNS = "id, name, created_ns, infra_id, owner, spec"
-_CONTAINER_COLUMNS = "id, name, kind, pod_id, created_ns, image, command, cgroup, remove, owner, spec"
+_CONTAINER_COLUMNS = "id, name, kind, pod_id, created_ns, image, command, cgroup, remove, owner, spec, image_id"
 
 
 def _pod(row: tuple[Any, ...]) -> PodRecord:
@@ -85,9 +86,14 @@ def add_pod(connection: Connection, record: PodRecord) -> None:
 
 
 def add_container(connection: Connection, record: ContainerRecord) -> None:
-    """Insert a container. Raises AlreadyExists when the name is taken, NoSuchPod when its pod was removed meanwhile."""
+    """Insert a container.
+
+    Raises AlreadyExists when the name is taken, NoSuchPod and NoSuchImage when they were removed meanwhile.
+    """
     if record.pod_id and not connection.execute("SELECT 1 FROM pods WHERE id = ?", (record.pod_id,)).fetchone():
         raise NoSuchPod(record.pod_id)
+    if record.image_id and not connection.execute("SELECT 1 FROM images WHERE id = ?", (record.image_id,)).fetchone():
+        raise NoSuchImage(record.image)
     _take_name(connection, CONTAINER, record.name, record.id)
     marks = ",".join("?" * len(record._fields))
     connection.execute(f"INSERT INTO containers ({_CONTAINER_COLUMNS}) VALUES ({marks})", _values(record))  # noqa: S608

@@ -1,0 +1,180 @@
+"""pull, and what run and create have in common with it: flags, and telling how it goes."""
+
+from __future__ import annotations
+
+import sys
+
+from pypod.cli.flags import Command, Flag
+from pypod.errors import InvalidSpec
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from pypod.cli.flags import Parsed
+    from pypod.engine.engine import Engine
+    from pypod.engine.image import Image
+    from pypod.engine.pulling import Progress
+    from pypod.images.access import Access
+
+PLATFORM_FLAGS: tuple[Flag, ...] = (
+    Flag(name="arch", help="Use ARCH instead of the architecture of the machine for choosing images"),
+    Flag(name="os", help="Use OS instead of the running OS for choosing images"),
+    Flag(name="platform", help="Specify the platform for selecting the image (OS/ARCH[/VARIANT])"),
+    Flag(name="variant", help="Use VARIANT instead of the running architecture variant for choosing images"),
+)
+ACCESS_FLAGS: tuple[Flag, ...] = (
+    Flag(
+        name="authfile", help="Path of the authentication file. Use REGISTRY_AUTH_FILE environment variable to override"
+    ),
+    Flag(name="cert-dir", help="Pathname of a directory containing TLS certificates and keys"),
+    Flag(name="creds", help="Credentials (USERNAME:PASSWORD) to use for authenticating to a registry"),
+    Flag(
+        name="tls-verify",
+        kind="bool",
+        default=True,
+        help="Require HTTPS and verify certificates when contacting registries",
+    ),
+)
+PULL = Command(
+    path="pypod pull",
+    summary="Pull an image from a registry",
+    description="Pulls an image from a registry and stores it locally. An image can be pulled by tag or digest.",
+    synopsis="[options] IMAGE [IMAGE...]",
+    flags=(
+        Flag(name="all-tags", short="a", kind="bool", help="All tagged images in the repository will be pulled"),
+        Flag(
+            name="disable-content-trust",
+            kind="bool",
+            hidden=True,
+            help="This is a Docker specific option and is a NOOP",
+        ),
+        Flag(name="policy", default="always", help="Pull the image by this policy: always, missing, never, newer"),
+        Flag(name="quiet", short="q", kind="bool", help="Suppress output information when pulling images"),
+        *ACCESS_FLAGS,
+        *PLATFORM_FLAGS,
+    ),
+    examples=(
+        "pypod pull busybox",
+        "pypod pull oci-archive:busybox.tar",
+        "pypod pull -q quay.io/podman/hello@sha256:...",
+    ),
+    min_args=1,
+)
+
+
+def run_pull(options: Parsed, root: str | None) -> int:
+    """Carry out ``pypod pull``."""
+    from pypod.engine.engine import Engine
+
+    with Engine(root) as engine:
+        for name in options.positionals:
+            names = _all_tags(options, name) if options["all-tags"] else [name]
+            for one in names:
+                image = image_for(engine, options, one, options["policy"], quiet=options["quiet"])
+                print(image.id, flush=True)
+    return 0
+
+
+def _all_tags(options: Parsed, name: str) -> list[str]:
+    from pypod.images import registries
+    from pypod.images.client import tags
+    from pypod.model.reference import parse, split_transport
+
+    transport, rest = split_transport(name)
+    if transport not in ("", "docker"):
+        raise InvalidSpec("--all-tags", f"--all-tags is not supported for the transport {transport}")
+    configured = registries.load()
+    reference = configured.candidates(rest)[0]
+    if parse(rest).tag or reference.digest:
+        raise InvalidSpec("--all-tags", "--all-tags requires a name without tag and digest")
+    return [f"{reference.name}:{tag}" for tag in tags(reference, access(options), configured)]
+
+
+def image_for(engine: Engine, options: Parsed, name: str, policy: str, *, quiet: bool = False) -> Image:
+    """Return an image of the store, pulled if the policy says so, telling on stderr how that goes."""
+    telling = None if quiet else Telling(name)
+    try:
+        return engine.images.for_container(
+            name, policy, platform=platform(options), access=access(options), progress=telling
+        )
+    finally:
+        if telling is not None:
+            telling.end()
+
+
+def access(options: Parsed) -> Access:
+    """Return what the flags say about reaching registries."""
+    from pypod.images.access import Access
+
+    credentials = None
+    if options["creds"]:
+        user, separator, password = options["creds"].partition(":")
+        if not user or not separator:
+            raise InvalidSpec("--creds", "credentials have the form USERNAME:PASSWORD")
+        credentials = (user, password)
+    return Access(
+        tls_verify=options["tls-verify"] if options.changed("tls-verify") else None,
+        cert_dir=options["cert-dir"],
+        authfile=options["authfile"],
+        credentials=credentials,
+    )
+
+
+def platform(options: Parsed) -> str:
+    """Return the platform that flags name, or nothing."""
+    parts = [options[name] for name in ("os", "arch", "variant")]
+    if options["platform"]:
+        if any(parts):
+            raise InvalidSpec("--platform", "--platform option can not be specified with --arch, --os or --variant")
+        text: str = options["platform"]
+        return text
+    if not any(parts):
+        return ""
+    from pypod.images.platform import host
+
+    here = host()
+    return "/".join(filter(None, (parts[0] or here.os, parts[1] or here.architecture, parts[2])))
+
+
+class Telling:
+    """Shows a pull on stderr: a line for each blob, kept up to date where stderr is a terminal."""
+
+    def __init__(self, name: str) -> None:
+        self._name = name
+        self._live = sys.stderr.isatty()
+        self._lines: dict[str, int] = {}
+        self._began = False
+        self._shown: dict[str, str] = {}
+
+    def __call__(self, progress: Progress) -> None:
+        """Take one report."""
+        if not self._began:
+            self._began = True
+            print(f"Trying to pull {self._name}...\nGetting image source signatures", file=sys.stderr)
+        new = progress.digest not in self._lines
+        if new:
+            self._lines[progress.digest] = len(self._lines)
+        text = _line(progress)
+        if not self._live:
+            if new:
+                print(f"Copying blob {progress.digest}", file=sys.stderr)
+        elif text != self._shown.get(progress.digest):
+            self._shown[progress.digest] = text
+            up = len(self._lines) - self._lines[progress.digest]
+            # a new line goes below; an old one is found by going up, and the cursor comes back
+            sys.stderr.write(f"{text}\n" if new else f"\x1b[{up}A\r\x1b[K{text}\x1b[{up}B\r")
+            sys.stderr.flush()
+
+    def end(self) -> None:
+        """Say that it is over, if it ever began."""
+        if self._began:
+            print("Writing manifest to image destination\nStoring signatures", file=sys.stderr)
+
+
+def _line(progress: Progress) -> str:
+    short = progress.digest.partition(":")[2][:12]
+    if progress.state == "present":
+        return f"Copying blob {short} skipped: already exists"
+    if progress.state == "done":
+        return f"Copying blob {short} done"
+    percent = 100 * progress.done_bytes // progress.total_bytes if progress.total_bytes else 100
+    return f"Copying blob {short} {'=' * (percent // 4):25} {percent:3}%"

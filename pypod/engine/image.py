@@ -1,0 +1,162 @@
+"""An image: the handle that is held."""
+
+from __future__ import annotations
+
+from pypod.engine.boundary import Boundary
+from pypod.engine.engine import Engine
+from pypod.errors import InvalidSpec, NoSuchImage
+from pypod.model.image_config import parse_config
+from pypod.model.reference import parse
+from pypod.store import images
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from typing import Any
+
+    from pypod.model.image_config import HistoryEntry, ImageConfig
+
+SHORT_ID_LENGTH = 12
+
+
+class Image:
+    """One image of the store: an engine and an id. Names and configuration are read when they are asked for.
+
+    >>> image = pypod.Image.pull("docker.io/library/busybox")     # doctest: +SKIP
+    >>> image.config.command                                      # doctest: +SKIP
+    ('sh',)
+    """
+
+    __slots__ = ("_engine", "_used_name", "id")
+
+    def __init__(self, engine: Engine, identifier: str, used_name: str = "") -> None:
+        self._engine = engine
+        self.id = identifier
+        self._used_name = used_name
+
+    @classmethod
+    def pull(cls, ref: str, *, engine: Engine | None = None, **options: Any) -> Image:
+        """Bring an image from a registry or an archive; see ``Images.pull``."""
+        return (engine or Engine()).images.pull(ref, **options)
+
+    @classmethod
+    def get(cls, ref: str, *, engine: Engine | None = None) -> Image:
+        """Return the image that a name, a digest or the beginning of an id names. Raises NoSuchImage."""
+        return (engine or Engine()).images.get(ref)
+
+    @classmethod
+    def list(cls, *, engine: Engine | None = None) -> list[Image]:
+        """Return all images, the newest first."""
+        return (engine or Engine()).images.list()
+
+    @classmethod
+    def load(cls, path: str, *, engine: Engine | None = None) -> Sequence[Image]:
+        """Bring the images of an archive; see ``Images.load``."""
+        return (engine or Engine()).images.load(path)
+
+    @property
+    def engine(self) -> Engine:
+        """The engine it belongs to."""
+        return self._engine
+
+    def named(self) -> images.Named:
+        """Return what the store has. Raises NoSuchImage when it was removed."""
+        return images.named(self._engine.database, self.id)
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Its names, each with a tag: ``docker.io/library/busybox:latest``."""
+        return self.named().names
+
+    @property
+    def digests(self) -> tuple[str, ...]:
+        """What registries know it by: ``docker.io/library/busybox@sha256:...``."""
+        return tuple(f"{repository}@{digest}" for repository, digest in self.named().digests)
+
+    @property
+    def used_name(self) -> str:
+        """The name it was found by, made whole; otherwise one of its names, or its id."""
+        return self._used_name or next(iter(self.names), self.id)
+
+    @property
+    def size_bytes(self) -> int:
+        """The size of its layers, not packed."""
+        return self.named().record.size_bytes
+
+    @property
+    def created_ns(self) -> int:
+        """When it was made, in nanoseconds since the epoch; 0 when it does not say."""
+        return self.named().record.created_ns
+
+    @property
+    def digest(self) -> str:
+        """The digest of its manifest."""
+        return self.named().record.manifest
+
+    @property
+    def config(self) -> ImageConfig:
+        """What the image says of itself: command, environment, user, labels and so on. Raises InvalidImage."""
+        return parse_config(self.named().record.config.encode())
+
+    def layers(self) -> Sequence[images.LayerRecord]:
+        """Return its layers, the topmost first."""
+        return images.layers_of(self._engine.database, self.named().record.chain)
+
+    def layer_directories(self) -> tuple[str, ...]:
+        """Return the names of the directories that its root is made of, the topmost first."""
+        layers = self.layers()
+        shown = next((number for number, layer in enumerate(layers, 1) if layer.opaque), len(layers))
+        return tuple(layer.directory for layer in layers[:shown])
+
+    def history(self) -> Sequence[HistoryEntry]:
+        """Return how it was made, the first step first."""
+        return self.config.history
+
+    def tag(self, name: str) -> None:
+        """Give it one more name; an image that had the name loses it. Raises InvalidSpec for what is no name."""
+        full = full_name(name)
+        with self._engine.database.transaction() as connection, connection:
+            images.tag(connection, self.id, full)
+
+    def untag(self, *names: str) -> None:
+        """Take names from it, or all of them. Raises NoSuchImage for a name that is not its own."""
+        record = self.named()
+        found = tuple(full_name(name) for name in names) or record.names
+        for name in found:
+            if name not in record.names:
+                raise NoSuchImage(name, hint=f"image {self.id[:SHORT_ID_LENGTH]} has no such name")
+        with self._engine.database.transaction() as connection, connection:
+            images.untag(connection, self.id, found)
+
+    def remove(self, *, force: bool = False) -> None:
+        """Remove it with all its names; with ``force`` the containers made from it first.
+
+        Raises InUse when containers need it. Nothing happens when it is gone already.
+        """
+        from pypod.engine.image_removal import remove
+
+        with Boundary(f"remove image {self.id[:SHORT_ID_LENGTH]}"):
+            remove(self._engine, self.id, force=force)
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Image) and other.id == self.id
+
+    def __hash__(self) -> int:
+        return hash(self.id)
+
+    def __repr__(self) -> str:
+        return f"<Image {self._used_name or self.id[:SHORT_ID_LENGTH]}>"
+
+
+def full_name(text: str) -> str:
+    """Return a name for an image here, whole: with ``localhost/`` when it names no registry, and with a tag.
+
+    >>> full_name("web"), full_name("quay.io/a/b:c")
+    ('localhost/web:latest', 'quay.io/a/b:c')
+    """
+    from pypod.model.reference import is_short
+
+    reference = parse(f"localhost/{text}" if is_short(text) else text).tagged()
+    if reference.digest:
+        raise InvalidSpec("name", f"{text}: a name that is given has no digest", hint="use NAME[:TAG]")
+    return str(reference)

@@ -1,0 +1,54 @@
+"""What an image's configuration adds to the options of a container: what the user did not say."""
+
+from __future__ import annotations
+
+from pypod.errors import InvalidSpec
+from pypod.model.mount import Mount, parse_tmpfs, parse_volume
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from pypod.engine.specs import ContainerOptions
+    from pypod.model.image_config import ImageConfig
+
+
+def with_defaults(
+    options: ContainerOptions, command: Sequence[str] | str, config: ImageConfig
+) -> tuple[ContainerOptions, Sequence[str] | str]:
+    """Return options and command as they are with an image of this configuration.
+
+    podman's rules (specgen/generate): an entrypoint that is given puts the image's command aside, too; variables and
+    labels are added to; everything else is replaced.
+    """
+    merged = options.copy()
+    if "entrypoint" not in options:
+        merged["entrypoint"] = config.entrypoint
+        command = command or config.command
+    merged["environment"] = {**dict(config.environment), **options.get("environment", {})}
+    merged["labels"] = {**dict(config.labels), **options.get("labels", {})}
+    if not options.get("user"):
+        merged["user"] = config.user
+    if not options.get("working_directory") and config.working_directory:
+        merged["working_directory"] = _absolute(config.working_directory)
+    if not options.get("stop_signal") and config.stop_signal:
+        merged["stop_signal"] = config.stop_signal
+    merged["mounts"] = [*options.get("mounts", ()), *_volumes(options, config)]
+    return merged, command
+
+
+def _volumes(options: ContainerOptions, config: ImageConfig) -> list[Mount]:
+    """Return volumes for the places the image names, but for those where the user mounts something."""
+    from os.path import normpath
+
+    taken = {normpath(mount.target) for mount in options.get("mounts", ())}
+    taken |= {normpath(parse_volume(text).target) for text in options.get("volumes", ())}
+    taken |= {normpath(parse_tmpfs(text).target) for text in options.get("tmpfs", ())}
+    places = dict.fromkeys(normpath(place) for place in config.volumes)
+    return [Mount(type="volume", target=place, argument="image") for place in places if place not in taken]
+
+
+def _absolute(directory: str) -> str:
+    if not directory.startswith("/"):
+        raise InvalidSpec("WorkingDir", f"the image's working directory {directory!r} is not absolute")
+    return directory

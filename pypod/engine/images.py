@@ -1,0 +1,240 @@
+"""The images of an engine: pull, find, list, load, prune."""
+
+from __future__ import annotations
+
+from pypod.engine.boundary import Boundary
+from pypod.engine.image import Image
+from pypod.errors import InvalidSpec, NoSuchImage, NotInRegistry, PypodError, RegistryError
+from pypod.model.reference import is_short, parse, split_transport
+from pypod.store import images
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from pypod.engine.engine import Engine
+    from pypod.engine.pulling import Progress
+    from pypod.images.access import Access
+    from pypod.model.image import Platform
+    from pypod.model.reference import Reference
+
+POLICIES = ("always", "missing", "never", "newer")
+
+
+class Images:
+    """The images of an engine."""
+
+    __slots__ = ("_engine",)
+
+    def __init__(self, engine: Engine) -> None:
+        self._engine = engine
+
+    def pull(
+        self,
+        ref: str,
+        *,
+        platform: str = "",
+        access: Access | None = None,
+        progress: Callable[[Progress], None] | None = None,
+    ) -> Image:
+        """Bring an image from a registry, or from what a transport names (``oci-archive:FILE``), and return it.
+
+        A short name is looked for where registries.conf says. ``platform`` is OS/ARCHITECTURE[/VARIANT], by default
+        this machine's. What is here already is not fetched again.
+
+        Raises InvalidSpec, NotInRegistry, Unauthorized, RegistryError, InvalidImage.
+        """
+        from pypod.images import registries
+
+        wanted = _platform(platform)
+        transport, rest = split_transport(ref)
+        if transport not in ("", "docker"):
+            return self._pull_from(transport, rest, wanted, progress)
+        return self._pull_first(registries.load().candidates(rest), ref, wanted, access, progress)
+
+    def _pull_first(
+        self,
+        candidates: Sequence[Reference],
+        ref: str,
+        platform: Platform | None,
+        access: Access | None,
+        progress: Callable[[Progress], None] | None,
+    ) -> Image:
+        """Pull the first of several names that some registry has; raise what the others said when none has."""
+        problems: list[PypodError] = []
+        for candidate in candidates:
+            try:
+                return self._pull_one(candidate, platform, access, progress)
+            except RegistryError as error:
+                problems.append(error)
+        if len(problems) == 1:
+            raise problems[0]
+        said = "; ".join(str(problem) for problem in problems)
+        raise NotInRegistry(ref, f"none of the registries gave it: {said}")
+
+    def _pull_one(
+        self,
+        reference: Reference,
+        platform: Platform | None,
+        access: Access | None,
+        progress: Callable[[Progress], None] | None,
+    ) -> Image:
+        from pypod.engine import pulling
+        from pypod.images import registries
+        from pypod.images.access import Access
+        from pypod.images.client import RegistrySource
+
+        names = () if reference.digest else (str(reference),)
+        with RegistrySource(reference, access or Access(), registries.load()) as source:
+            identifier = pulling.pull(
+                self._engine,
+                source,
+                str(reference),
+                names=names,
+                repository=reference.name,
+                platform=platform,
+                progress=progress,
+            )
+        return Image(self._engine, identifier, str(reference))
+
+    def _pull_from(
+        self, transport: str, rest: str, platform: Platform | None, progress: Callable[[Progress], None] | None
+    ) -> Image:
+        from pypod.engine.image_files import pull_from
+
+        return pull_from(self._engine, transport, rest, platform, progress)
+
+    def load(
+        self, path: str = "", *, fd: int = -1, progress: Callable[[Progress], None] | None = None
+    ) -> Sequence[Image]:
+        """Bring all images of an archive or directory that ``save`` made, podman's or docker's, with their names.
+
+        With ``fd`` the archive comes from a descriptor, a pipe maybe, and ``path`` only names it in errors.
+
+        Raises InvalidImage when it is none, InvalidSpec when it is not there.
+        """
+        from pypod.engine.image_files import load
+
+        return load(self._engine, path, fd, progress)
+
+    def for_container(
+        self,
+        ref: str,
+        policy: str = "missing",
+        *,
+        platform: str = "",
+        access: Access | None = None,
+        progress: Callable[[Progress], None] | None = None,
+    ) -> Image:
+        """Return the image to make a container of, pulled first as the policy says (podman-run(1), --pull)."""
+        if policy not in POLICIES:
+            raise InvalidSpec("--pull", f"unsupported pull policy {policy!r}", hint=f"use {', '.join(POLICIES)}")
+        here = None
+        if policy != "always":
+            try:
+                here = self.get(ref)
+            except NoSuchImage:
+                if policy == "never":
+                    raise
+        if here is not None and (policy != "newer" or not self._has_newer(here, access)):
+            return here
+        return self.pull(ref, platform=platform, access=access, progress=progress)
+
+    def _has_newer(self, image: Image, access: Access | None) -> bool:
+        """Return whether a registry has another manifest under this name; a registry that fails has none."""
+        from pypod.images import registries
+        from pypod.images.access import Access
+        from pypod.images.client import RegistrySource
+
+        known = {digest for _, digest in image.named().digests}
+        try:
+            with RegistrySource(parse(image.used_name), access or Access(), registries.load()) as source:
+                return source.digest() not in known
+        except RegistryError:
+            return False
+
+    def get(self, ref: str) -> Image:
+        """Return the image that a name, NAME@DIGEST, an id or the beginning of one names.
+
+        A short name is looked for as localhost's, docker.io's, and then as the end of any name. Raises NoSuchImage,
+        AmbiguousName, and InvalidSpec for what can be no name.
+        """
+        database = self._engine.database
+        text = ref.removeprefix("docker://")
+        if text.startswith("sha256:") or (len(text) == 64 and images.find_by_id(database, text)):
+            return self._found(images.find_by_id(database, text), ref, "")
+        reference = parse(text)
+        if reference.digest:
+            for name in _names(text.partition("@")[0].rpartition(":")[0] if reference.tag else text.partition("@")[0]):
+                identifier = images.find_by_digest(database, name, reference.digest)
+                if identifier:
+                    return self._found(identifier, ref, f"{name}@{reference.digest}")
+            raise NoSuchImage(ref)
+        names = [f"{name}:{reference.tag or 'latest'}" for name in _names(_untagged(text, reference.tag))]
+        for name in names:
+            identifier = images.find_by_name(database, [name])
+            if identifier:
+                return self._found(identifier, ref, name)
+        identifier = ""
+        if is_short(text):
+            found = images.find_by_suffix(database, f"{_untagged(text, reference.tag)}:{reference.tag or 'latest'}")
+            if found:
+                return self._found(found[0], ref, found[1])
+            identifier = images.find_by_id(database, text)
+        return self._found(identifier, ref, "")
+
+    def _found(self, identifier: str, ref: str, name: str) -> Image:
+        if not identifier:
+            raise NoSuchImage(ref)
+        return Image(self._engine, identifier, name)
+
+    def exists(self, ref: str) -> bool:
+        """Return whether ``get`` would find one."""
+        try:
+            self.get(ref)
+        except (NoSuchImage, InvalidSpec):
+            return False
+        return True
+
+    def list(self) -> list[Image]:
+        """Return all images, the newest first."""
+        return [Image(self._engine, one.record.id) for one in images.all_images(self._engine.database)]
+
+    def prune(self, *, all: bool = False) -> Sequence[str]:
+        """Remove the images without a name that no container was made from, with ``all`` those with names, too.
+
+        Returns the ids of those removed.
+        """
+        from pypod.engine.image_removal import sweep
+        from pypod.errors import InUse
+
+        removed = []
+        with Boundary("prune images"):
+            for one in images.all_images(self._engine.database):
+                if one.names and not all:
+                    continue
+                try:
+                    images.remove_image(self._engine.database, one.record.id)
+                except (InUse, NoSuchImage):
+                    continue
+                removed.append(one.record.id)
+            sweep(self._engine)
+        return removed
+
+
+def _platform(text: str) -> Platform | None:
+    if not text:
+        return None
+    from pypod.images.platform import parse as parse_platform
+
+    return parse_platform(text)
+
+
+def _untagged(text: str, tag: str) -> str:
+    return text[: -len(tag) - 1] if tag else text
+
+
+def _names(name: str) -> list[str]:
+    """Return the whole names, without a tag, that a name may stand for here, the likeliest first."""
+    reference = parse(name)
+    return [f"localhost/{name}", reference.name] if is_short(name) else [reference.name]

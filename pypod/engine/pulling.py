@@ -1,0 +1,375 @@
+"""Take an image from a source into the store: blobs as they came, and each layer unpacked once for all images.
+
+Every layer comes through a directory of its own, whose lock makes two clients do the work once and whose leftovers
+after a crash are the beginning of the next attempt. A layer is visible when its row is written, an image likewise.
+"""
+
+from __future__ import annotations
+
+import os
+import secrets
+import threading
+import time
+
+from pypod.engine.boundary import Boundary
+from pypod.engine.locks import SHARED, Lock
+from pypod.engine.stopping import discard
+from pypod.errors import InvalidImage, NoSuchImage
+from pypod.images.blobs import PIECE_BYTES, Blobs
+from pypod.images.platform import choose, host
+from pypod.images.unpack import unpack
+from pypod.model.image import CONFIG_BYTES_LIMIT, DOCKER_CONFIG, OCI_CONFIG, Index, digest_of, parse_manifest
+from pypod.model.image_config import parse_config
+from pypod.model.value import Value
+from pypod.store import images
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator
+    from typing import BinaryIO
+
+    from pypod.engine.engine import Engine
+    from pypod.images.ends import Source
+    from pypod.images.unpack import Unpacked
+    from pypod.model.image import Descriptor, Manifest, Platform
+    from pypod.model.image_config import ImageConfig
+
+_WORKERS = 3
+_INDEX_DEPTH_LIMIT = 2
+_EMPTY_CONFIGS = (OCI_CONFIG, DOCKER_CONFIG, "")
+
+
+class Progress(Value):
+    """How far one blob is: ``state`` is present, pulling or done; sizes in bytes, as stored in the source."""
+
+    digest: str
+    state: str
+    done_bytes: int
+    total_bytes: int
+
+
+def resolve(source: Source, platform: Platform | None, what: str) -> tuple[Manifest, str]:
+    """Return the manifest of a source for a platform, and the digest of what its name stands for, maybe an index.
+
+    Raises InvalidImage, also when an index has nothing for the platform.
+    """
+    media_type, body = source.manifest()
+    found = parse_manifest(body, media_type, what)
+    named = found.digest
+    for _ in range(_INDEX_DEPTH_LIMIT):
+        if not isinstance(found, Index):
+            return found, named
+        entry = choose(found, platform or host(), what)
+        media_type, body = source.manifest(entry.digest)
+        if digest_of(body) != entry.digest:
+            raise InvalidImage(what, f"the manifest is not that of digest {entry.digest}")
+        found = parse_manifest(body, media_type or entry.media_type, what)
+    if isinstance(found, Index):
+        raise InvalidImage(what, "indexes within indexes go too deep")
+    return found, named
+
+
+def pull(
+    engine: Engine,
+    source: Source,
+    what: str,
+    *,
+    names: Iterable[str] = (),
+    repository: str = "",
+    platform: Platform | None = None,
+    progress: Callable[[Progress], None] | None = None,
+) -> str:
+    """Make the image of a source one of the store's, give it names, and return its id.
+
+    ``what`` names it in errors. With a ``repository`` the digest is remembered as that one's. ``progress`` is called
+    from the threads of the pull, one at a time. Raises InvalidImage, RegistryError, SystemFailure; then the store has
+    the layers that were whole, and no image more than before.
+    """
+    with Boundary(f"pull {what}"), Lock(engine.layout.images, SHARED) as lock, lock:
+        manifest, named = resolve(source, platform, what)
+        return _Pull(engine, source, what, manifest, progress).run(names, {manifest.digest, named}, repository)
+
+
+def chains(diff_ids: Iterable[str]) -> list[str]:
+    """Return the chain of each layer, the lowest first (image-spec, config.md, "Layer ChainID").
+
+    >>> a, b = chains(["sha256:" + "0" * 64, "sha256:" + "1" * 64])
+    >>> a, len(b)
+    ('sha256:0000000000000000000000000000000000000000000000000000000000000000', 71)
+    """
+    found: list[str] = []
+    for diff_id in diff_ids:
+        found.append(digest_of(f"{found[-1]} {diff_id}".encode()) if found else diff_id)
+    return found
+
+
+class _Stopped(Exception):
+    """Another layer failed, or the caller was interrupted: this one goes no further."""
+
+
+class _Pull:
+    def __init__(
+        self,
+        engine: Engine,
+        source: Source,
+        what: str,
+        manifest: Manifest,
+        progress: Callable[[Progress], None] | None,
+    ) -> None:
+        self._engine = engine
+        self._source = source
+        self._what = what
+        self._manifest = manifest
+        self._blobs = Blobs(engine.layout.blobs)
+        self._progress = progress
+        self._telling = threading.Lock()
+        self._stopped = threading.Event()
+
+    def run(self, names: Iterable[str], digests: Iterable[str], repository: str) -> str:
+        config = self._config()
+        layers = self._manifest.layers
+        self._chains = chains(config.diff_ids)
+        self._finished = [threading.Event() for _ in layers]
+        self._directories = [""] * len(layers)
+        self._work(list(enumerate(zip(layers, config.diff_ids, strict=True))))
+        return self._record(config, names, digests, repository)
+
+    def _config(self) -> ImageConfig:
+        descriptor = self._manifest.config
+        if descriptor.media_type not in _EMPTY_CONFIGS:
+            raise InvalidImage(
+                self._what, f"unsupported image-specific operation on artifact with type {descriptor.media_type!r}"
+            )
+        if self._blobs.has(descriptor.digest):
+            body = self._blobs.read(descriptor.digest, CONFIG_BYTES_LIMIT)
+        else:
+            self._tell(descriptor, "pulling", 0)
+            body = read_blob(self._source, descriptor, CONFIG_BYTES_LIMIT, self._what)
+        config = parse_config(body, f"{self._what}: configuration")
+        if len(config.diff_ids) != len(self._manifest.layers):
+            raise InvalidImage(
+                self._what,
+                f"its configuration has {len(config.diff_ids)} layers, its manifest {len(self._manifest.layers)}",
+            )
+        self._tell(descriptor, "done", descriptor.size)
+        return config
+
+    def _work(self, tasks: list[tuple[int, tuple[Descriptor, str]]]) -> None:
+        """Bring all layers, the lower ones first, several at a time; raise what the first failure raised."""
+        failures: list[BaseException] = []
+        waiting = iter(tasks)
+
+        def work() -> None:
+            try:
+                while not self._stopped.is_set():
+                    with self._telling:
+                        task = next(waiting, None)
+                    if task is None:
+                        return
+                    number, (descriptor, diff_id) = task
+                    self._directories[number] = self._layer(number, descriptor, diff_id)
+                    self._finished[number].set()
+            except _Stopped:
+                pass
+            except BaseException as error:
+                failures.append(error)
+                self._stopped.set()
+
+        if len(tasks) <= 1:
+            work()
+        else:
+            threads = [threading.Thread(target=work, daemon=True) for _ in range(min(_WORKERS, len(tasks)))]
+            try:
+                for thread in threads:
+                    thread.start()
+                for thread in threads:
+                    thread.join()
+            finally:
+                self._stopped.set()
+                for thread in threads:
+                    thread.join()
+        if failures:
+            raise failures[0]
+
+    def _layer(self, number: int, descriptor: Descriptor, diff_id: str) -> str:
+        """Bring one layer; return the name of its directory."""
+        chain = self._chains[number]
+        present = self._present(chain, descriptor)
+        if present:
+            self._tell(descriptor, "present", descriptor.size)
+            return present
+        incoming = self._engine.layout.incoming(chain)
+        with Lock(incoming) as lock, lock:
+            present = self._present(chain, descriptor)
+            if present:  # somebody else brought it meanwhile
+                self._tell(descriptor, "present", descriptor.size)
+                return present
+            tree = f"{incoming}/tree"
+            discard(self._engine, [tree])
+            os.mkdir(tree, 0o755)
+            try:
+                return self._unpack(number, descriptor, diff_id, incoming)
+            except BaseException:
+                discard(self._engine, [tree])
+                raise
+
+    def _present(self, chain: str, descriptor: Descriptor) -> str:
+        record = images.find_layer(self._engine.database, chain)
+        return record.directory if record and self._blobs.has(descriptor.digest) else ""
+
+    def _unpack(self, number: int, descriptor: Descriptor, diff_id: str, incoming: str) -> str:
+        blob = f"{incoming}/blob"
+        try:
+            unpacked = unpack(
+                self._pieces(descriptor, blob),
+                f"{incoming}/tree",
+                digest=descriptor.digest,
+                diff_id=diff_id,
+                size=descriptor.size,
+            )
+        except InvalidImage:
+            if os.path.exists(blob):
+                os.unlink(blob)
+            raise
+        if os.path.exists(blob):
+            self._blobs.adopt(blob, descriptor.digest)
+        self._wait_for(number - 1)
+        layers = self._engine.layout.image_layers
+        if unpacked.implied and number:
+            from pypod.images.unpack import inherit
+
+            inherit(
+                f"{incoming}/tree", unpacked.implied, [f"{layers}/{one}" for one in self._directories[number - 1 :: -1]]
+            )
+        found = images.find_layer(self._engine.database, self._chains[number])
+        if found:  # its blob came in another compression
+            discard(self._engine, [f"{incoming}/tree"])
+            directory = found.directory
+        else:
+            directory = self._publish(number, diff_id, f"{incoming}/tree", unpacked)
+        self._tell(descriptor, "done", descriptor.size)
+        return directory
+
+    def _publish(self, number: int, diff_id: str, tree: str, unpacked: Unpacked) -> str:
+        layers, name = self._engine.layout.image_layers, secrets.token_hex(4)
+        os.makedirs(layers, 0o700, exist_ok=True)
+        os.rename(tree, f"{layers}/{name}")
+        try:
+            images.add_layer(
+                self._engine.database,
+                images.LayerRecord(
+                    chain=self._chains[number],
+                    parent=self._chains[number - 1] if number else "",
+                    diff_id=diff_id,
+                    directory=name,
+                    size_bytes=unpacked.size_bytes,
+                    opaque=int(unpacked.root_is_opaque),
+                ),
+            )
+        except BaseException:
+            discard(self._engine, [f"{layers}/{name}"])
+            raise
+        return name
+
+    def _wait_for(self, number: int) -> None:
+        while number >= 0 and not self._finished[number].wait(0.1):
+            if self._stopped.is_set():
+                raise _Stopped
+
+    def _pieces(self, descriptor: Descriptor, path: str) -> Iterator[bytes]:
+        """Yield a layer as it is stored: from our blobs, or from the source, kept in ``path`` as it comes."""
+        if self._blobs.has(descriptor.digest):
+            yield from self._blobs.pieces(descriptor.digest)
+            return
+        fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
+        with open(fd, "r+b", buffering=0) as file:
+            yield from self._begun(file)
+            done = file.tell()
+            if done >= descriptor.size:
+                return
+            self._tell(descriptor, "pulling", done)
+            for piece in self._source.blob(descriptor, done):
+                if self._stopped.is_set():
+                    raise _Stopped
+                _write(file, piece)
+                done += len(piece)
+                self._tell(descriptor, "pulling", done)
+                yield piece
+
+    def _begun(self, file: BinaryIO) -> Iterator[bytes]:
+        while piece := file.read(PIECE_BYTES):
+            yield piece
+
+    def _record(self, config: ImageConfig, names: Iterable[str], digests: Iterable[str], repository: str) -> str:
+        manifest = self._manifest
+        self._blobs.put(manifest.body)
+        self._blobs.put(config.body)
+        identifier = manifest.config.digest.partition(":")[2]
+        record = images.ImageRecord(
+            id=identifier,
+            manifest=manifest.digest,
+            chain=self._chains[-1] if self._chains else "",
+            created_ns=created_ns(config.created),
+            size_bytes=sum(one.size_bytes for one in images.layers_of(self._engine.database, self._chains[-1]))
+            if self._chains
+            else 0,
+            config=config.body.decode(),
+        )
+        blobs = {manifest.digest, manifest.config.digest, *(layer.digest for layer in manifest.layers)}
+        with self._engine.database.transaction() as connection, connection:
+            try:
+                images.add_image(connection, record, blobs, [(repository, one) for one in digests if repository])
+            except NoSuchImage:
+                raise InvalidImage(self._what, "a layer was removed meanwhile", hint="pull again") from None
+            for name in names:
+                images.tag(connection, identifier, name)
+        return identifier
+
+    def _tell(self, descriptor: Descriptor, state: str, done: int) -> None:
+        if self._progress is not None:
+            with self._telling:
+                self._progress(
+                    Progress(digest=descriptor.digest, state=state, done_bytes=done, total_bytes=descriptor.size)
+                )
+
+
+def read_blob(source: Source, descriptor: Descriptor, limit_bytes: int, what: str) -> bytes:
+    """Return a small blob whole, compared with its descriptor. Raises InvalidImage."""
+    if descriptor.size > limit_bytes:
+        raise InvalidImage(what, f"blob {descriptor.digest} is larger than {limit_bytes} bytes")
+    body = bytearray()
+    for piece in source.blob(descriptor):
+        body += piece
+        if len(body) > descriptor.size:
+            break
+    if len(body) != descriptor.size or digest_of(bytes(body)) != descriptor.digest:
+        raise InvalidImage(what, f"blob {descriptor.digest} has another size or digest")
+    return bytes(body)
+
+
+def created_ns(text: str) -> int:
+    """Return RFC 3339 text as nanoseconds since the epoch, 0 for what is none."""
+    import datetime
+
+    try:
+        moment = datetime.datetime.fromisoformat(text)
+    except ValueError:
+        return 0
+    if moment.tzinfo is None:
+        moment = moment.replace(tzinfo=datetime.UTC)
+    try:
+        return int(moment.timestamp()) * 10**9 + moment.microsecond * 1000
+    except (OverflowError, OSError):
+        return 0
+
+
+def _write(file: BinaryIO, piece: bytes) -> None:
+    view = memoryview(piece)
+    while view:
+        view = view[file.write(view) :]
+
+
+def now_text() -> str:
+    """Return this moment as images write it."""
+    seconds, nanoseconds = divmod(time.time_ns(), 10**9)
+    return f"{time.strftime('%Y-%m-%dT%H:%M:%S', time.gmtime(seconds))}.{nanoseconds:09}Z"

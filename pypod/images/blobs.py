@@ -1,0 +1,148 @@
+"""Blobs by their digests: what registries and archives hand out, kept as it came, and a source of images itself."""
+
+from __future__ import annotations
+
+import os
+
+from pypod.errors import InvalidImage
+from pypod.model.image import check_digest, digest_of
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+    from typing import Self
+
+    from pypod.model.image import Descriptor
+
+PIECE_BYTES = 1 << 20
+
+
+class Blobs:
+    """The directory of blobs: ``sha256/HEX``. Each is written aside and renamed when it is whole and right."""
+
+    __slots__ = ("directory",)
+
+    def __init__(self, directory: str) -> None:
+        self.directory = directory
+
+    def path(self, digest: str) -> str:
+        """Return where a blob is, or would be. Raises InvalidImage for what is no digest."""
+        algorithm, _, encoded = check_digest(digest, "blob").partition(":")
+        return f"{self.directory}/{algorithm}/{encoded}"
+
+    def has(self, digest: str) -> bool:
+        """Return whether a blob is here."""
+        return os.path.exists(self.path(digest))
+
+    def size_bytes(self, digest: str) -> int:
+        """Return the size of a blob. Raises InvalidImage when it is not here."""
+        try:
+            return os.stat(self.path(digest)).st_size
+        except FileNotFoundError:
+            raise _missing(digest) from None
+
+    def read(self, digest: str, limit_bytes: int) -> bytes:
+        """Return a whole blob, compared with its digest. Raises InvalidImage when it is not here or damaged."""
+        try:
+            with open(self.path(digest), "rb") as file:
+                body = file.read(limit_bytes + 1)
+        except FileNotFoundError:
+            raise _missing(digest) from None
+        if len(body) > limit_bytes or (digest.startswith("sha256:") and digest_of(body) != digest):
+            raise InvalidImage(digest, "the stored blob is damaged", hint="pull the image again")
+        return body
+
+    def pieces(self, digest: str, offset: int = 0) -> Iterator[bytes]:
+        """Yield a blob from ``offset`` on. Raises InvalidImage when it is not here."""
+        try:
+            file = open(self.path(digest), "rb")  # noqa: SIM115
+        except FileNotFoundError:
+            raise _missing(digest) from None
+        with file:
+            file.seek(offset)
+            while piece := file.read(PIECE_BYTES):
+                yield piece
+
+    def put(self, body: bytes) -> str:
+        """Keep some bytes; return their digest."""
+        digest = digest_of(body)
+        if not self.has(digest):
+            temporary = self._temporary(digest)
+            with open(temporary, "xb") as file:
+                file.write(body)
+            self.adopt(temporary, digest)
+        return digest
+
+    def write(self, pieces: Iterable[bytes]) -> tuple[str, int]:
+        """Keep what comes; return its digest and size."""
+        import hashlib
+
+        digest, size_bytes = hashlib.sha256(), 0
+        temporary = self._temporary("stream")
+        try:
+            with open(temporary, "xb") as file:
+                for piece in pieces:
+                    digest.update(piece)
+                    size_bytes += len(piece)
+                    file.write(piece)
+        except BaseException:
+            os.unlink(temporary)
+            raise
+        name = f"sha256:{digest.hexdigest()}"
+        self.adopt(temporary, name)
+        return name, size_bytes
+
+    def _temporary(self, name: str) -> str:
+        import secrets
+
+        os.makedirs(f"{self.directory}/sha256", 0o700, exist_ok=True)
+        return f"{self.directory}/sha256/.{name[-16:]}.{secrets.token_hex(4)}"
+
+    def adopt(self, path: str, digest: str) -> None:
+        """Take a file that is the blob of a digest; its content was compared already."""
+        target = self.path(digest)
+        try:
+            os.rename(path, target)
+        except FileNotFoundError:
+            os.makedirs(os.path.dirname(target), 0o700, exist_ok=True)
+            os.rename(path, target)
+
+    def unused(self, used: set[str]) -> list[str]:
+        """Return the paths of the blobs, whole or not, that are not among ``used``."""
+        found = []
+        for algorithm in ("sha256", "sha512"):
+            try:
+                names = os.listdir(f"{self.directory}/{algorithm}")
+            except FileNotFoundError:
+                continue
+            found += [f"{self.directory}/{algorithm}/{name}" for name in names if f"{algorithm}:{name}" not in used]
+        return found
+
+
+class BlobSource:
+    """An image in the store as a source."""
+
+    def __init__(self, blobs: Blobs, manifest: str, media_type: str = "") -> None:
+        self._blobs = blobs
+        self._manifest = manifest
+        self._media_type = media_type
+
+    def manifest(self, digest: str = "") -> tuple[str, bytes]:
+        """Return media type and body of the manifest."""
+        from pypod.model.image import MANIFEST_BYTES_LIMIT
+
+        return "" if digest else self._media_type, self._blobs.read(digest or self._manifest, MANIFEST_BYTES_LIMIT)
+
+    def blob(self, descriptor: Descriptor, offset: int = 0) -> Iterator[bytes]:
+        """Yield the bytes of a blob."""
+        return self._blobs.pieces(descriptor.digest, offset)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        pass
+
+
+def _missing(digest: str) -> InvalidImage:
+    return InvalidImage(digest, "the blob is not in the store", hint="pull the image again")

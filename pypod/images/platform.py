@@ -1,0 +1,77 @@
+"""Which image of an index is for this machine."""
+
+from __future__ import annotations
+
+import os
+
+from pypod.errors import InvalidImage
+from pypod.model.image import Platform
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from pypod.model.image import Descriptor, Index
+
+# machine of uname(2): architecture and variant in Go's words (go/build, containerd/platforms)
+_MACHINES = {
+    "x86_64": ("amd64", ""),
+    "aarch64": ("arm64", "v8"),
+    "armv7l": ("arm", "v7"),
+    "armv6l": ("arm", "v6"),
+    "i686": ("386", ""),
+    "ppc64le": ("ppc64le", ""),
+    "riscv64": ("riscv64", ""),
+    "s390x": ("s390x", ""),
+    "loongarch64": ("loong64", ""),
+}
+_ALIASES = {"x86_64": "amd64", "x86-64": "amd64", "aarch64": "arm64", "armhf": "arm", "i386": "386"}
+# What a machine of a variant runs, too, the best first: an arm of version 7 runs programs for 6 and 5.
+_ALSO = {("arm", "v8"): ("v7", "v6", "v5"), ("arm", "v7"): ("v6", "v5"), ("arm", "v6"): ("v5",)}
+
+
+def host() -> Platform:
+    """Return the platform of this machine.
+
+    >>> host().os
+    'linux'
+    """
+    machine = os.uname().machine
+    architecture, variant = _MACHINES.get(machine, (machine, ""))
+    return Platform(architecture=architecture, variant=variant)
+
+
+def parse(text: str) -> Platform:
+    """Read ``[OS/]ARCHITECTURE[/VARIANT]``.
+
+    >>> str(parse("linux/arm/v7")), str(parse("aarch64"))
+    ('linux/arm/v7', 'linux/arm64')
+    """
+    parts = text.split("/")
+    system = parts.pop(0) if len(parts) > 1 or text in ("linux", "windows", "freebsd") else "linux"
+    architecture = parts.pop(0) if parts else host().architecture
+    return Platform(
+        os=system, architecture=_ALIASES.get(architecture, architecture), variant=parts.pop(0) if parts else ""
+    )
+
+
+def choose(index: Index, wanted: Platform, what: str) -> Descriptor:
+    """Return the entry of an index that fits best. Raises InvalidImage when none does."""
+    fitting = [
+        entry
+        for entry in index.manifests
+        if entry.platform and (entry.platform.os, entry.platform.architecture) == (wanted.os, wanted.architecture)
+    ]
+    by_variant = {entry.platform.variant: entry for entry in reversed(fitting) if entry.platform}
+    for variant in (wanted.variant, *_ALSO.get((wanted.architecture, wanted.variant), ()), ""):
+        if variant in by_variant:
+            return by_variant[variant]
+    # whoever asks for no variant takes any; and arm64 has but one, which not everybody names
+    if fitting and (not wanted.variant or wanted.architecture == "arm64"):
+        return fitting[0]
+    if len(index.manifests) == 1 and index.manifests[0].platform is None:
+        return index.manifests[0]
+    raise InvalidImage(
+        what,
+        f'no image found in manifest list for architecture {wanted.architecture}, variant "{wanted.variant}", '
+        f"OS {wanted.os}",
+        hint="it has " + ", ".join(sorted({str(entry.platform) for entry in index.manifests if entry.platform})[:20]),
+    )

@@ -1,0 +1,226 @@
+"""Images, their names and the layers they stand on. Functions over a database; files are somebody else's.
+
+A layer is known by its chain: the digest of its own diff id and of all below (image-spec, config.md, "Layer ChainID").
+"""
+
+from __future__ import annotations
+
+from pypod.errors import AmbiguousName, InUse, NoSuchImage
+from pypod.model.ids import is_id
+from pypod.model.value import Value
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+    from sqlite3 import Connection
+    from typing import Any
+
+    from pypod.store.database import Database
+
+
+class ImageRecord(Value):
+    """A row of the table of images. ``id`` is the hex digest of the configuration, ``chain`` the top layer's."""
+
+    id: str
+    manifest: str
+    chain: str
+    created_ns: int
+    size_bytes: int
+    config: str
+
+
+class LayerRecord(Value):
+    """A row of the table of layers.
+
+    ``directory`` is a name below the directory of layers. Nothing shows of what is below an ``opaque`` layer: overlayfs
+    does not look at that mark in the root of a layer, so the layers below are left out.
+    """
+
+    chain: str
+    parent: str
+    diff_id: str
+    directory: str
+    size_bytes: int
+    opaque: int = 0
+
+
+class Named(Value):
+    """An image with the names and digests it is known by: NAME:TAG, and (repository, digest)."""
+
+    record: ImageRecord
+    names: tuple[str, ...] = ()
+    digests: tuple[tuple[str, str], ...] = ()
+
+
+_IMAGE = "id, manifest, chain, created_ns, size_bytes, config"
+_LAYER = "chain, parent, diff_id, directory, size_bytes, opaque"
+
+
+def _record(row: tuple[Any, ...]) -> ImageRecord:
+    return ImageRecord(**dict(zip(ImageRecord._fields, row, strict=True)))
+
+
+def _layer(row: tuple[Any, ...]) -> LayerRecord:
+    return LayerRecord(**dict(zip(LayerRecord._fields, row, strict=True)))
+
+
+def add_layer(database: Database, record: LayerRecord) -> None:
+    """Insert a layer; one of the same chain that is there already stays."""
+    with database.transaction() as connection, connection:
+        values = tuple(value for _, value in record.items())
+        connection.execute(f"INSERT OR IGNORE INTO layers ({_LAYER}) VALUES (?,?,?,?,?,?)", values)  # noqa: S608
+
+
+def find_layer(database: Database, chain: str) -> LayerRecord | None:
+    """Return the layer of a chain, None when there is none."""
+    rows = database.read(f"SELECT {_LAYER} FROM layers WHERE chain = ?", (chain,))  # noqa: S608
+    return _layer(rows[0]) if rows else None
+
+
+def layers_of(database: Database, chain: str) -> list[LayerRecord]:
+    """Return the layer of a chain and all below, the topmost first."""
+    statement = f"""WITH RECURSIVE below(chain, parent, diff_id, directory, size_bytes, opaque, depth) AS (
+        SELECT {_LAYER}, 0 FROM layers WHERE chain = ?
+        UNION ALL SELECT l.chain, l.parent, l.diff_id, l.directory, l.size_bytes, l.opaque, depth + 1
+        FROM layers l JOIN below ON l.chain = below.parent)
+        SELECT {_LAYER} FROM below ORDER BY depth"""  # noqa: S608
+    return [_layer(row) for row in database.read(statement, (chain,))]
+
+
+def add_image(
+    connection: Connection, record: ImageRecord, blobs: Iterable[str], digests: Iterable[tuple[str, str]] = ()
+) -> None:
+    """Insert an image, or add to the one that is there the blobs and digests that it did not have.
+
+    Raises NoSuchImage when its layers were removed meanwhile.
+    """
+    if record.chain and not connection.execute("SELECT 1 FROM layers WHERE chain = ?", (record.chain,)).fetchone():
+        raise NoSuchImage(record.id)
+    values = tuple(value for _, value in record.items())
+    connection.execute(f"INSERT OR IGNORE INTO images ({_IMAGE}) VALUES (?,?,?,?,?,?)", values)  # noqa: S608
+    connection.executemany("INSERT OR IGNORE INTO image_blobs VALUES (?,?)", [(record.id, one) for one in blobs])
+    connection.executemany(
+        "INSERT OR REPLACE INTO image_digests VALUES (?,?,?)", [(*one, record.id) for one in digests]
+    )
+
+
+def tag(connection: Connection, identifier: str, name: str) -> None:
+    """Give an image a name; whichever had it loses it."""
+    if not connection.execute("SELECT 1 FROM images WHERE id = ?", (identifier,)).fetchone():
+        raise NoSuchImage(identifier)
+    connection.execute("INSERT OR REPLACE INTO image_names VALUES (?,?)", (name, identifier))
+
+
+def untag(connection: Connection, identifier: str, names: Iterable[str]) -> None:
+    """Take names from an image."""
+    connection.executemany(
+        "DELETE FROM image_names WHERE name = ? AND image_id = ?", [(name, identifier) for name in names]
+    )
+
+
+def all_images(database: Database) -> list[Named]:
+    """Return every image, the newest first."""
+    with database.transaction(write=False) as connection:
+        records = connection.execute(f"SELECT {_IMAGE} FROM images ORDER BY created_ns DESC, id").fetchall()  # noqa: S608
+        names = connection.execute("SELECT image_id, name FROM image_names").fetchall()
+        digests = connection.execute("SELECT image_id, repository, digest FROM image_digests").fetchall()
+    by_id: dict[str, tuple[list[str], list[tuple[str, str]]]] = {row[0]: ([], []) for row in records}
+    for identifier, name in names:
+        by_id[identifier][0].append(name)
+    for identifier, repository, digest in digests:
+        by_id[identifier][1].append((repository, digest))
+    return [
+        Named(record=_record(row), names=tuple(by_id[row[0]][0]), digests=tuple(by_id[row[0]][1])) for row in records
+    ]
+
+
+def named(database: Database, identifier: str) -> Named:
+    """Return an image by its whole id. Raises NoSuchImage."""
+    rows = database.read(f"SELECT {_IMAGE} FROM images WHERE id = ?", (identifier,))  # noqa: S608
+    if not rows:
+        raise NoSuchImage(identifier)
+    names = database.read("SELECT name FROM image_names WHERE image_id = ?", (identifier,))
+    digests = database.read("SELECT repository, digest FROM image_digests WHERE image_id = ?", (identifier,))
+    return Named(record=_record(rows[0]), names=tuple(row[0] for row in names), digests=tuple(digests))
+
+
+def find_by_name(database: Database, names: Iterable[str]) -> str:
+    """Return the id of the image that has the first of some names that any has; nothing when none has."""
+    for name in names:
+        rows = database.read("SELECT image_id FROM image_names WHERE name = ?", (name,))
+        if rows:
+            return str(rows[0][0])
+    return ""
+
+
+def find_by_suffix(database: Database, suffix: str) -> tuple[str, str] | None:
+    """Return id and name of an image with a name that ends in ``/suffix``; None when there is none."""
+    pattern = "%/" + suffix.replace("!", "!!").replace("%", "!%").replace("_", "!_")
+    statement = "SELECT image_id, name FROM image_names WHERE name LIKE ? ESCAPE '!' ORDER BY name LIMIT 1"
+    rows = database.read(statement, (pattern,))
+    return rows[0] if rows else None
+
+
+def find_by_digest(database: Database, repository: str, digest: str) -> str:
+    """Return the id of the image that a repository calls so; nothing when there is none."""
+    statement = "SELECT image_id FROM image_digests WHERE repository = ? AND digest = ?"
+    rows = database.read(statement, (repository, digest))
+    return str(rows[0][0]) if rows else ""
+
+
+def find_by_id(database: Database, prefix: str) -> str:
+    """Return the id that begins so; nothing when there is none. Raises AmbiguousName."""
+    prefix = prefix.removeprefix("sha256:")
+    if not is_id(prefix):
+        return ""
+    rows = database.read("SELECT id FROM images WHERE id >= ? AND id < ? LIMIT 8", (prefix, f"{prefix}g"))
+    if len(rows) > 1:
+        raise AmbiguousName("image", prefix, tuple(row[0] for row in rows))
+    return str(rows[0][0]) if rows else ""
+
+
+def users_of(connection: Connection, identifier: str) -> list[tuple[str, str]]:
+    """Return (id, name) of the containers that were made from an image."""
+    return connection.execute(
+        "SELECT id, name FROM containers WHERE image_id = ? ORDER BY created_ns", (identifier,)
+    ).fetchall()
+
+
+def remove_image(database: Database, identifier: str) -> None:
+    """Delete an image with its names. Raises InUse when a container was made from it, NoSuchImage when it is gone."""
+    with database.transaction() as connection, connection:
+        if not connection.execute("SELECT 1 FROM images WHERE id = ?", (identifier,)).fetchone():
+            raise NoSuchImage(identifier)
+        users = users_of(connection, identifier)
+        if users:
+            raise InUse(
+                identifier,
+                f"image used by {users[0][0]}: image is in use by a container",
+                hint="remove the container, or force the removal of both",
+            )
+        for table, column in (
+            *(("images", "id"), ("image_names", "image_id")),
+            *(("image_digests", "image_id"), ("image_blobs", "image_id")),
+        ):
+            connection.execute(f"DELETE FROM {table} WHERE {column} = ?", (identifier,))  # noqa: S608
+
+
+def take_unused_layers(database: Database) -> list[LayerRecord]:
+    """Delete the layers that no image stands on, and return them: their directories are to be deleted next."""
+    statement = f"""WITH RECURSIVE used(chain) AS (
+        SELECT chain FROM images UNION SELECT l.parent FROM layers l JOIN used ON l.chain = used.chain)
+        SELECT {_LAYER} FROM layers WHERE chain NOT IN used"""  # noqa: S608
+    with database.transaction() as connection, connection:
+        unused = [_layer(row) for row in connection.execute(statement).fetchall()]
+        connection.executemany("DELETE FROM layers WHERE chain = ?", [(one.chain,) for one in unused])
+    return unused
+
+
+def used_blobs(database: Database) -> set[str]:
+    """Return the digests of all blobs that an image needs."""
+    return {row[0] for row in database.read("SELECT DISTINCT digest FROM image_blobs")}
+
+
+def layer_directories(database: Database) -> set[str]:
+    """Return the names of all directories of layers."""
+    return {row[0] for row in database.read("SELECT directory FROM layers")}
