@@ -59,7 +59,10 @@ VERBS: dict[str, tuple[str, str, str]] = {
     "events": ("events", "events", "Show pypod events"),
     "info": ("system", "info", "Display pypod system information"),
     "inspect": ("inspect", "inspect", "Display the configuration of a container or pod"),
+    "login": ("login", "login", "Login to a container registry"),
+    "logout": ("login", "logout", "Logout of a container registry"),
     "lsns": ("lsns", "lsns", "List namespaces, whose they are and what keeps them alive"),
+    "search": ("search", "search", "Search registry for image"),
     "version": ("system", "version", "Display the pypod version information"),
     "view": ("view", "view", "Show a pod in a browser, live"),
 }

@@ -130,7 +130,7 @@ class Session:
         status = response.status
         if status in (401, 403):
             known = self._credentials is not None
-            hint = "" if known and status == 401 else f"pypod login {self.endpoint.reference.domain}"
+            hint = "" if known and status == 401 else f"log in with: pypod login {self.endpoint.reference.domain}"
             wrong = "invalid username/password: " if known and status == 401 else ""
             raise Unauthorized(shown(url), f"{wrong}{reason}", status=status, hint=hint)
         if status == 404:
