@@ -222,7 +222,10 @@ def read_body(response: urllib3.BaseHTTPResponse, limit_bytes: int, url: Url) ->
 
 
 def finish(response: urllib3.BaseHTTPResponse) -> None:
-    """Read what little a body still has, so that the connection can be used again; give a long one up."""
+    """Read what little a body still has, so that the connection can be used again; give a long one up.
+
+    Also after HEAD: until it is read, http.client takes the connection for busy (ResponseNotReady).
+    """
     from urllib3.exceptions import HTTPError
 
     try:
