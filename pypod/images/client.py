@@ -81,8 +81,9 @@ class RegistrySource:
         """
         from pypod.images.download import pieces
 
+        digest = check_digest(descriptor.digest, "blob")
         session = self._choose()[0]
-        return pieces(session, f"{_repository(session)}/blobs/{descriptor.digest}", _pull(session), descriptor, offset)
+        return pieces(session, f"{_repository(session)}/blobs/{digest}", _pull(session), descriptor, offset)
 
     def _choose(self) -> tuple[Session, str, bytes]:
         with self._lock:
