@@ -52,7 +52,8 @@ class Server:
                 status, answered, body = outer.answer(request)
                 cut = answered.pop("X-Cut", None)
                 self.send_response_only(status)
-                for name, value in {"Content-Length": str(len(body)), **answered}.items():
+                length_header = {} if "Transfer-Encoding" in answered else {"Content-Length": str(len(body))}
+                for name, value in {**length_header, **answered}.items():
                     for each in value.split("\n"):
                         self.send_header(name, each)
                 self.end_headers()

@@ -28,7 +28,7 @@ class World:
     def __init__(self, stack: ExitStack, authfile: str) -> None:
         self._stack = stack
         self.slept: list[float] = []
-        self.access = Access(tls_verify=False, authfile=authfile, sleep=self.slept.append)
+        self.access = Access(tls_verify=False, authfile=authfile, sleep=self.slept.append, read_timeout_s=5)
         self.images = Images()
         self.server = self.serve(self.images)
         self.reference = Reference(domain=self.server.host, path="team/app", tag="latest")
