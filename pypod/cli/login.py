@@ -144,7 +144,9 @@ def _key(positionals: list[str], registries: Registries) -> tuple[str, str]:
         try:
             reference = parse(bare)
         except InvalidSpec as error:
-            raise InvalidSpec("registry", f'parse reference from "{bare}": {error.message}') from error
+            form = "invalid reference format"
+            reason = error.message if error.message == form else f"{form}: {error.message}"
+            raise InvalidSpec("registry", f'parse reference from "{bare}": {reason}') from error
         if reference.tag or reference.digest:
             raise InvalidSpec("registry", f"key {bare} contains a tag or digest")
         if domain != reference.domain:
