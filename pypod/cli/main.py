@@ -59,8 +59,11 @@ VERBS: dict[str, tuple[str, str, str]] = {
     "events": ("events", "events", "Show pypod events"),
     "info": ("system", "info", "Display pypod system information"),
     "inspect": ("inspect", "inspect", "Display the configuration of a container or pod"),
-    "pull": ("pull", "pull", "Pull an image from a registry"),
+    "login": ("login", "login", "Login to a container registry"),
+    "logout": ("login", "logout", "Logout of a container registry"),
     "lsns": ("lsns", "lsns", "List namespaces, whose they are and what keeps them alive"),
+    "pull": ("pull", "pull", "Pull an image from a registry"),
+    "search": ("search", "search", "Search registry for image"),
     "version": ("system", "version", "Display the pypod version information"),
     "view": ("view", "view", "Show a pod in a browser, live"),
 }

@@ -261,7 +261,7 @@ def test_a_root_that_the_storage_lies_in(box, own_rootfs: Path) -> None:
 
 @pytest.mark.parametrize("how", ["run", "exec"])
 def test_environment(box, how: str) -> None:
-    os.environ["PYPOD_TEST_SECRET"] = "do not tell"  # noqa: S105
+    os.environ["PYPOD_TEST_SECRET"] = "do not tell"
     try:
         environment = box.report(how, hostname="named", environment={"A": "1 2", "EMPTY": ""}).environment
     finally:
