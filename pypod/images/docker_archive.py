@@ -1,9 +1,10 @@
 """Reading what ``docker save`` writes, podman's default too: a tar with manifest.json, configurations and layers.
 
-The format has no manifests. One of docker's schema 2 is made up, with the digests of the layers as they are stored:
-for plain layers those are the configuration's diff_ids, so nothing is hashed and the manifest is the one that skopeo
-makes up, byte by byte; compressed layers (kaniko, bazel) are hashed once. Whoever reads the blobs compares anyway.
-(moby: image/spec/v1.2.md "Combined Image JSON + Filesystem Changeset Format" for manifest.json.)
+The format has no manifests. One of docker's schema 2 is made up, with the digests of the layers as they are stored.
+For plain layers those are the configuration's diff_ids, so nothing is hashed, and the manifest is byte by byte the one
+that skopeo makes up: the digest is the one that podman shows. Compressed layers (kaniko, bazel) are hashed once.
+Whoever reads the blobs compares anyway.
+(moby: image/spec/v1.2.md, "Combined Image JSON + Filesystem Changeset Format".)
 """
 
 from __future__ import annotations
@@ -35,7 +36,9 @@ if TYPE_CHECKING:
     from pypod.images.archive import Archive
 
 LAYERS_LIMIT = 1000
-_MEDIA_TYPES = {"": DOCKER_LAYER, "gzip": f"{DOCKER_LAYER}.gzip", "zstd": f"{DOCKER_LAYER}.zstd"}
+# Schema 2 knows layers as .gzip only, so that is what skopeo says of plain ones too; the bytes have the last word.
+# The name with .zstd is buildkit's.
+_MEDIA_TYPES = {"": f"{DOCKER_LAYER}.gzip", "gzip": f"{DOCKER_LAYER}.gzip", "zstd": f"{DOCKER_LAYER}.zstd"}
 
 
 class _Item(Value):

@@ -9,6 +9,8 @@ import lzma
 import os
 import sys
 import threading
+import time
+import tracemalloc
 from pathlib import Path
 
 import pytest
@@ -20,6 +22,7 @@ else:
 
 from pypod.errors import InvalidImage, InvalidSpec, NoSuchImage, Unsupported
 from pypod.images.archive import Archive
+from pypod.images.compression import decompressed
 from pypod.images.detect import detect, open_destination, open_source
 from pypod.images.docker_archive_writer import DockerArchiveDestination
 from pypod.images.graph import walk
@@ -547,3 +550,31 @@ def test_an_archive_says_what_it_has(tmp_path: Path) -> None:
     with pytest.raises(InvalidImage, match="larger than 6 bytes"):
         files.read("a", 6)
     files.close()
+
+
+@pytest.mark.parametrize("transport", TRANSPORTS)
+def test_memory_does_not_grow_with_a_layer(tmp_path: Path, transport: str) -> None:
+    """16 MiB that were 16 KiB: written, decompressed on the way into a docker archive, and read again."""
+    image = Tiny(bytes(16 << 20))
+    path = archive(tmp_path / "a", gzip.compress(tar(*layout_files({"x": image}).items()), 1))
+    tracemalloc.start()
+    try:
+        with open_source("oci-archive", path) as read, open_destination(transport, f"{tmp_path}/made") as written:
+            copy(read, written)
+        with open_source(transport, f"{tmp_path}/made") as again:
+            (manifest,) = walk(again)
+            assert sum(len(piece) for blob in manifest.layers for piece in again.blob(blob)) > 15_000
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert peak < 6 << 20
+
+
+@pytest.mark.parametrize("kind", COMPRESS)
+def test_many_small_streams_take_no_longer_than_their_bytes(kind: str) -> None:
+    """What follows a stream is copied by every library: once for each of them it would be 10^11 bytes here."""
+    streams = 20_000 if kind == "gzip" else 2_000
+    whole = COMPRESS[kind](b"") * streams + COMPRESS[kind](b"end")
+    started = time.process_time()
+    assert b"".join(decompressed([whole], "x")) == b"end"
+    assert time.process_time() - started < 3
