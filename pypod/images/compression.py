@@ -48,7 +48,7 @@ def decompressed(pieces: Iterable[bytes], subject: str = "layer") -> Iterator[by
         head += piece
         if len(head) >= _MAGIC_BYTES:
             break
-    whole = itertools.chain((head,), rest)
+    whole = itertools.chain((head,) if head else (), rest)
     kind = kind_of(head)
     if not kind:
         yield from _cut(whole, PIECE_BYTES)
