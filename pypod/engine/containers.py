@@ -97,9 +97,14 @@ class Containers:
         *,
         pod: Pod | str | None = None,
         new_pod: str = "",
+        columns: int = 0,
+        rows: int = 0,
+        attended: bool = False,
         **options: Unpack[ContainerOptions],
     ) -> Explanation:
         """Return what ``run`` would do, step by step, with nothing done; ``new_pod`` names a pod that it would create.
+
+        ``columns``, ``rows`` and ``attended`` are those of ``Container.start``.
 
         Raises what ``create`` raises, but for names in use.
 
@@ -107,6 +112,7 @@ class Containers:
         """
         from pypod.engine import explain, specs
         from pypod.engine.pod import Pod
+        from pypod.engine.starting import Terminal
 
         pod_record, infra_record = None, None
         if pod is not None:
@@ -125,7 +131,8 @@ class Containers:
         )
         parent = spec.cgroup_parent or (pod_spec.cgroup_parent if pod_spec else "")
         with Boundary("explain"):
-            return explain.of_run(self._engine, self._record(spec, parent, ""), spec, pod_record, infra_record)
+            record, terminal = self._record(spec, parent, ""), Terminal(columns, rows)
+            return explain.of_run(self._engine, record, spec, pod_record, infra_record, terminal, attended=attended)
 
     def run(
         self,
