@@ -17,7 +17,7 @@ START = Command(
     summary="Start one or more containers",
     synopsis="[options] CONTAINER [CONTAINER...]",
     flags=(
-        ALL,
+        ALL.replace(short=""),  # -a is --attach
         EXPLAIN,
         FILTER,
         LATEST,
