@@ -6,7 +6,7 @@ import sys
 
 from pypod.cli.flags import Command, Flag, UsageError
 from pypod.cli.selection import LATEST
-from pypod.errors import InvalidSpec, NotFound, PypodError
+from pypod.errors import InvalidSpec, NoSuchContainer, NoSuchPod, NotFound, PypodError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -107,18 +107,17 @@ def _latest(engine: Engine, kind: str) -> str:
     if kind == "pod":
         pods = listed_pods(engine)
         if not pods:
-            raise InvalidSpec("--latest", "no pods found")
+            raise NoSuchPod("--latest")
         return pods[-1].id
     containers = listed_containers(engine)
     if not containers:
-        raise InvalidSpec("--latest", "no containers found")
+        raise NoSuchContainer("--latest")
     return containers[-1][0].id
 
 
 def _find(engine: Engine, kind: str, name: str, *, size: bool) -> dict[str, Any]:
     """Return what there is to know of a container or pod. Raises NotFound, AmbiguousName."""
     from pypod.engine import inspection
-    from pypod.errors import NoSuchContainer
     from pypod.store import records
 
     if kind != "pod":
