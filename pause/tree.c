@@ -12,14 +12,22 @@
 #include <unistd.h>
 
 enum { OPEN_DIRECTORY = O_RDONLY | O_DIRECTORY | O_CLOEXEC };
-static const char OPAQUE[] = "trusted.overlay.opaque";
+static const char OPAQUE[] = "trusted.overlay.opaque", DEFAULT_ACL[] = "system.posix_acl_default";
+
+enum kind {
+	ENTERED, /* it has an entry in the archive */
+	IMPLIED, /* only what is in it has */
+	RENEWED, /* a whiteout says that it is not the one of the layers below; beside one of the others */
+};
 
 struct directory {
 	char *path;
 	ino_t inode; /* of another directory that has the path now, times are not set */
-	bool implied;
+	enum kind kind;
 	size_t turn;
 	struct timespec mtime;
+	void *acl;
+	size_t acl_size;
 };
 
 static struct directory *directories;
@@ -29,7 +37,7 @@ static int current = -1;
 static ino_t root_inode;
 static bool root_is_opaque;
 
-static void remember(const char *path, int fd, bool implied, struct timespec mtime)
+static void remember(const char *path, int fd, enum kind kind, struct timespec mtime)
 {
 	struct stat status;
 
@@ -44,7 +52,8 @@ static void remember(const char *path, int fd, bool implied, struct timespec mti
 	char *copy = strdup(path);
 	if (!copy)
 		broken("strdup");
-	directories[count] = (struct directory){ copy, status.st_ino, implied, count, mtime };
+	directories[count] =
+		(struct directory){ .path = copy, .inode = status.st_ino, .kind = kind, .turn = count, .mtime = mtime };
 	count++;
 }
 
@@ -56,9 +65,17 @@ static void go_to(const char *path, int fd)
 	strcpy(current_path, path);
 }
 
-void tree_enter(const char *path, int fd, struct timespec mtime)
+void tree_enter(const char *path, int fd, struct timespec mtime, const void *default_acl, size_t acl_size)
 {
-	remember(path, fd, false, mtime);
+	remember(path, fd, ENTERED, mtime);
+	if (acl_size > 0) {
+		struct directory *made = &directories[count - 1];
+		made->acl = malloc(acl_size);
+		if (!made->acl)
+			broken("malloc");
+		made->acl_size = acl_size;
+		memcpy(made->acl, default_acl, acl_size);
+	}
 	go_to(path, fd);
 }
 
@@ -70,7 +87,7 @@ void tree_open(void)
 	if (root < 0 || fstat(root, &status) < 0)
 		broken("openat");
 	root_inode = status.st_ino;
-	remember("", root, true, (struct timespec){ 0 });
+	remember("", root, IMPLIED, (struct timespec){ 0 });
 	go_to("", root);
 }
 
@@ -89,6 +106,12 @@ void tree_make_opaque(int fd)
 		root_is_opaque = true;
 }
 
+void tree_renew(const char *path, int fd)
+{
+	tree_make_opaque(fd);
+	remember(path, fd, RENEWED, (struct timespec){ 0 });
+}
+
 /* podman makes these 0755 of root, too; who stacks the layers knows what they are below. */
 static int make_implied(int parent, const char *name, const char *path, bool opaque)
 {
@@ -103,9 +126,9 @@ static int make_implied(int parent, const char *name, const char *path, bool opa
 	/* a set-group-id directory above would give it its group */
 	if (fchown(fd, 0, 0) < 0 || fchmod(fd, 0755) < 0)
 		broken("fchown");
+	remember(path, fd, IMPLIED, (struct timespec){ 0 });
 	if (opaque)
-		tree_make_opaque(fd);
-	remember(path, fd, true, (struct timespec){ 0 });
+		tree_renew(path, fd);
 	return fd;
 }
 
@@ -231,22 +254,51 @@ static int by_path(const void *one, const void *other)
 	return order ? order : a->turn < b->turn ? -1 : 1;
 }
 
-void tree_finish(void (*implied)(const char *path))
+static void finish(const struct directory *made, const char *path)
+{
+	int fd = openat(AT_FDCWD, path, OPEN_DIRECTORY | O_NOFOLLOW);
+
+	if (fd < 0)
+		broken("openat");
+	if (made->acl_size > 0 && fsetxattr(fd, DEFAULT_ACL, made->acl, made->acl_size, 0) < 0 && errno != EOPNOTSUPP)
+		broken("fsetxattr");
+	if (futimens(fd, (struct timespec[2]){ made->mtime, made->mtime }) < 0)
+		broken("utimensat");
+	close(fd);
+}
+
+/* `made` is the last word on a path; the directory may be gone, or another. */
+static bool is_still_there(const struct directory *made, const char *path)
 {
 	struct stat status;
 
+	return fstatat(AT_FDCWD, path, &status, AT_SYMLINK_NOFOLLOW) == 0 && S_ISDIR(status.st_mode) &&
+	       status.st_ino == made->inode;
+}
+
+void tree_finish(void (*implied)(const char *path))
+{
+	const struct directory *made = NULL;
+	bool renewed = false;
+
+	if (current >= 0)
+		close(current);
+	current = -1;
 	qsort(directories, count, sizeof *directories, by_path);
 	for (size_t i = 0; i < count; i++) {
-		const struct directory *found = &directories[i];
-		if (i + 1 < count && strcmp(found->path, found[1].path) == 0)
-			continue; /* the last word on this directory comes later */
-		const char *path = found->path[0] ? found->path : ".";
-		if (fstatat(AT_FDCWD, path, &status, AT_SYMLINK_NOFOLLOW) < 0 || !S_ISDIR(status.st_mode) ||
-		    status.st_ino != found->inode)
+		if (directories[i].kind == RENEWED)
+			renewed = true;
+		else
+			made = &directories[i];
+		if (i + 1 < count && strcmp(directories[i].path, directories[i + 1].path) == 0)
 			continue;
-		if (utimensat(AT_FDCWD, path, (struct timespec[2]){ found->mtime, found->mtime }, AT_SYMLINK_NOFOLLOW) < 0)
-			broken("utimensat");
-		if (found->implied)
-			implied(path);
+		const char *path = directories[i].path[0] ? directories[i].path : ".";
+		if (made && is_still_there(made, path)) {
+			finish(made, path);
+			if (made->kind == IMPLIED && !renewed)
+				implied(path);
+		}
+		made = NULL;
+		renewed = false;
 	}
 }

@@ -12,10 +12,13 @@ void tree_open(void);
  * them. Symbolic links lead where they lead in this layer. Below a whiteout there is nothing to delete: then -1 for
  * `about_lower`, for others a new directory takes its place. */
 int tree_parent(const char *path, bool about_lower);
-/* The archive has an entry for this directory; the descriptor is the tree's from now on. */
-void tree_enter(const char *path, int fd, struct timespec mtime);
+/* The archive has an entry for this directory; the descriptor is the tree's from now on. The access control list is what
+ * files made in it would get: it is set at the end as the time is. */
+void tree_enter(const char *path, int fd, struct timespec mtime, const void *default_acl, size_t acl_size);
 /* Hide what the layers below have in this directory. */
 void tree_make_opaque(int fd);
+/* Also say that the directory is not the one that the layers below have. */
+void tree_renew(const char *path, int fd);
 /* A root that is opaque: overlayfs does not look there, so the caller has to leave out the layers below. */
 bool tree_root_is_opaque(void);
 /* Delete whatever has this name. */

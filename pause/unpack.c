@@ -26,6 +26,7 @@ enum { TREE_FD = 3, REPORT_FD = 4 };
 static struct tar_entry entry;
 static bool in_entry;
 static uint64_t entries, bytes, bytes_limit;
+static struct tar_record default_acl; /* of the directory at hand */
 
 static _Noreturn void fail(const char *kind, const char *reason, int error)
 {
@@ -88,8 +89,7 @@ static void clean(char *path)
 static bool may_have(const char *name)
 {
 	return (starts_with(name, "user.") && !starts_with(name, "user.overlay.")) ||
-	       strcmp(name, "security.capability") == 0 || strcmp(name, "system.posix_acl_access") == 0 ||
-	       strcmp(name, "system.posix_acl_default") == 0;
+	       strcmp(name, "security.capability") == 0 || strcmp(name, "system.posix_acl_access") == 0;
 }
 
 static void set_extended_attributes(int fd)
@@ -107,8 +107,10 @@ static void set_extended_attributes(int fd)
 			refuse("the name of an extended attribute is too long");
 		memcpy(name, record.key + PREFIX, size);
 		name[size] = '\0';
-		if (strlen(name) == size && may_have(name) && fsetxattr(fd, name, record.value, record.value_size, 0) < 0 &&
-		    errno != EOPNOTSUPP)
+		if (strcmp(name, "system.posix_acl_default") == 0)
+			default_acl = record;
+		else if (strlen(name) == size && may_have(name) && fsetxattr(fd, name, record.value, record.value_size, 0) < 0 &&
+			 errno != EOPNOTSUPP)
 			broken("fsetxattr");
 	}
 }
@@ -120,6 +122,7 @@ static void set_attributes(int fd, bool new_with_mode)
 		broken("fchown");
 	if ((!new_with_mode || entry.mode & 07000) && fchmod(fd, entry.mode) < 0)
 		broken("fchmod");
+	default_acl.value_size = 0;
 	if (entry.records_size > 0)
 		set_extended_attributes(fd);
 	if (futimens(fd, (struct timespec[2]){ entry.mtime, entry.mtime }) < 0)
@@ -195,7 +198,7 @@ static void make_directory(int parent, const char *name)
 	if (replaces) /* what was here hid what the layers below have: a whiteout, or a file before */
 		tree_make_opaque(fd);
 	set_attributes(fd, false);
-	tree_enter(entry.path, fd, entry.mtime);
+	tree_enter(entry.path, fd, entry.mtime, default_acl.value, default_acl.value_size);
 }
 
 static void make_root(void)
@@ -206,7 +209,7 @@ static void make_root(void)
 	if (fd < 0)
 		broken("openat");
 	set_attributes(fd, false);
-	tree_enter("", fd, entry.mtime);
+	tree_enter("", fd, entry.mtime, default_acl.value, default_acl.value_size);
 }
 
 static bool is_whiteout(const struct stat *status)
@@ -298,7 +301,9 @@ static void make_whiteout(int parent, const char *name)
 	int fd = openat(parent, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
 	if (fd < 0)
 		broken("openat");
-	tree_make_opaque(fd);
+	/* from the path of .wh.NAME, of which name is the end, to that of NAME */
+	memmove(entry.path + (name - entry.path) - strlen(".wh."), name, strlen(name) + 1);
+	tree_renew(entry.path, fd);
 	close(fd);
 }
 

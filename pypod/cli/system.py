@@ -166,12 +166,16 @@ def _storage(root: str | None, *, repair: bool) -> tuple[list[str], tuple[str, b
     """Return lines on what a crash left (and what was done about it), and the judgement of the storage."""
     from pypod.engine import collect
     from pypod.engine.engine import Engine
+    from pypod.engine.image_removal import leftovers
     from pypod.store import records
 
     try:
         with Engine(root) as engine:
             counts = len(records.all_pods(engine.database)), len(records.all_containers(engine.database))
-            lines = [f"left behind: {path}" for path in (*collect.orphans(engine), *collect.trash(engine))]
+            lines = [
+                f"left behind: {path}"
+                for path in (*collect.orphans(engine), *leftovers(engine), *collect.trash(engine))
+            ]
             if repair:
                 lines = collect.repair(engine) or ["nothing to repair"]
             elif lines:

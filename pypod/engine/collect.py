@@ -73,12 +73,15 @@ def trash(engine: Engine) -> list[str]:
 
 def repair(engine: Engine) -> list[str]:
     """Remove whatever a crash left; return what was removed, in words."""
+    from pypod.engine.image_removal import sweep
+
     done = []
     collect(engine)
     for path in orphans(engine):
         with Lock(path) as lock, lock:  # its removal may be under way
             stopping.discard(engine, [path])
         done.append(f"removed {path}")
+    done += [f"removed {path}" for path in sweep(engine)]
     rubbish = trash(engine)
     if rubbish:
         stopping.empty_trash(rubbish)

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import errno
 import fcntl
 import os
+from contextlib import suppress
 
 from pypod.engine.stopping import discard
 from pypod.errors import NoSuchImage
 from pypod.images.blobs import Blobs
-from pypod.store import images, records
+from pypod.store import images
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -30,36 +30,40 @@ def remove(engine: Engine, identifier: str, *, force: bool = False) -> None:
     sweep(engine)
 
 
-def sweep(engine: Engine) -> int:
-    """Delete layers and blobs that no image needs; return how many. While anybody adds an image nothing is deleted:
-    what is on its way is not needed by an image yet. Whoever sweeps next finds it."""
+def sweep(engine: Engine) -> list[str]:
+    """Delete the layers and blobs that no image needs; return their paths.
+
+    While anybody adds an image nothing is deleted: what is on its way is needed by no image yet. Whoever sweeps next
+    finds what is left.
+    """
     try:
         fd = os.open(engine.layout.images, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC | os.O_NOFOLLOW)
     except FileNotFoundError:
-        return 0
+        return []
     try:
         fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        return _sweep(engine)
-    except OSError as error:
-        if error.errno != errno.EWOULDBLOCK:
-            raise
-        return 0
+        images.take_unused_layers(engine.database)
+        found = leftovers(engine)
+        discard(engine, [path for path in found if os.path.isdir(path)])
+        for path in found:
+            with suppress(FileNotFoundError, IsADirectoryError):
+                os.unlink(path)
+    except BlockingIOError:
+        return []
     finally:
         os.close(fd)
+    return found
 
 
-def _sweep(engine: Engine) -> int:
+def leftovers(engine: Engine) -> list[str]:
+    """Return the paths of layers and blobs that no record names: of images removed, or left by a crash."""
     layout = engine.layout
-    unused = images.take_unused_layers(engine.database)
-    known = images.layer_directories(engine.database)
-    # also what a crash left between a rename and the row that was to follow
-    directories = [f"{layout.image_layers}/{name}" for name in _names(layout.image_layers) if name not in known]
-    blobs = Blobs(layout.blobs).unused(images.used_blobs(engine.database))
+    layers = [f"{layout.image_layers}/{name}" for name in _names(layout.image_layers)]
     incoming = [f"{layout.images}/incoming/{name}" for name in _names(f"{layout.images}/incoming")]
-    discard(engine, [*directories, *incoming])
-    for path in blobs:
-        os.unlink(path)
-    return max(len(unused), len(directories)) + len(blobs)
+    # asked after looking: the directory of a layer is there before its record
+    known = images.layer_directories(engine.database)
+    blobs = Blobs(layout.blobs).unused(images.used_blobs(engine.database))
+    return [*(path for path in layers if os.path.basename(path) not in known), *incoming, *blobs]
 
 
 def _names(directory: str) -> list[str]:
@@ -67,9 +71,3 @@ def _names(directory: str) -> list[str]:
         return os.listdir(directory)
     except FileNotFoundError:
         return []
-
-
-def users(engine: Engine, identifier: str) -> list[str]:
-    """Return the ids of the containers that were made from an image."""
-    found = records.all_containers(engine.database)
-    return [one.id for one in found if one.image_id == identifier]

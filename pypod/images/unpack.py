@@ -10,6 +10,7 @@ import os
 
 from pypod.errors import InvalidImage, SystemFailure
 from pypod.images.compression import decompressed
+from pypod.images.stack import inherit
 from pypod.kernel.programs import path as program_path
 from pypod.model.value import Value
 
@@ -17,6 +18,8 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
     from typing import Self
+
+__all__ = ["LAYER_BYTES_LIMIT", "Unpacked", "inherit", "unpack"]
 
 LAYER_BYTES_LIMIT = 64 << 30
 _PIPE_BYTES = 1 << 20  # what the kernel allows without privileges: /proc/sys/fs/pipe-max-size
@@ -66,8 +69,9 @@ def unpack(
     'sha256:5f70bf18a086007016e948b04aed3b82103a36bea41755b6cddfaf10ace3c6ef'
     """
     subject = f"layer {digest}" if digest else "layer"
-    stored = _Counted(pieces, digest, size, subject, "size")
-    content = _Counted(decompressed(stored, subject), diff_id, -1, subject, "diff id", limit_bytes)
+    stored = _Counted(pieces, subject, "digest", digest=digest, size=size)
+    tar = decompressed(stored, subject)
+    content = _Counted(tar, subject, "diff id", digest=diff_id, limit_bytes=limit_bytes)
     with _Program(directory, limit_bytes) as program:
         program.feed(content)
         fields = program.report(subject)
@@ -87,7 +91,7 @@ class _Counted:
     """Bytes on their way: hashed, counted, and stopped when there are more than there may be."""
 
     def __init__(
-        self, pieces: Iterable[bytes], digest: str, size: int, subject: str, what: str, limit_bytes: int = -1
+        self, pieces: Iterable[bytes], subject: str, what: str, *, digest: str, size: int = -1, limit_bytes: int = -1
     ) -> None:
         import hashlib
 

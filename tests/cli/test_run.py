@@ -99,7 +99,7 @@ def test_a_start_that_fails_has_podman_s_code(pypod, busybox, engine, flags, mes
         (["run", "-w", "relative", "--rootfs", "/:O", "true"], "absolute path"),
         (["run", "--cap-add", "NOSUCH", "--rootfs", "/:O", "true"], "NOSUCH"),
         (["run", "--network", "bridge", "--rootfs", "/:O", "true"], "bridge networks are not available yet"),
-        (["run", "docker.io/library/busybox"], "images are not available yet"),
+        (["run", "--pull", "never", "nowhere.example/a"], "nowhere.example/a: image not known"),
         (["create", "--name", "p", "--tty"], "--tty is for containers"),
         (["stop"], "you must provide at least one name or id"),
         (["exec", "nosuch", "true"], 'no container with name or ID "nosuch" found: no such container'),

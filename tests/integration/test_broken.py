@@ -23,6 +23,7 @@ from pypod import (
     WrongState,
 )
 from pypod.runtime import programs
+from pypod.store.database import MIGRATIONS
 from tests.facts import created_nothing, is_there, kill_and_wait, members, wait_until
 
 pytestmark = pytest.mark.root
@@ -384,7 +385,7 @@ class TestDatabase:
         connection = sqlite3.connect(path)
         assert connection.execute("SELECT count(*) FROM containers").fetchone() == (1,)
         connection.close()
-        self._execute(path, "PRAGMA user_version=1")
+        self._execute(path, f"PRAGMA user_version={len(MIGRATIONS)}")
         assert engine.containers.list(all=True) == [container]
 
     def test_empty(self, engine, busybox) -> None:

@@ -1,0 +1,294 @@
+"""Pack a directory: what a container wrote as a layer (commit), or a whole tree (export); and say what was changed.
+
+The same files give the same bytes: entries come in the order of their names, a directory before what is in it.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import stat
+
+from pypod.errors import SystemFailure, Unsupported
+from pypod.images import tar
+from pypod.images.compression import PIECE_BYTES, compress
+from pypod.images.stack import (
+    OPEN_DIRECTORY,
+    attribute,
+    carried_attributes,
+    close,
+    is_opaque,
+    is_whiteout,
+    open_directories,
+    step,
+)
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+__all__ = ["ADDED", "CHANGED", "DELETED", "changes", "compress", "layer", "tree"]
+
+ADDED, CHANGED, DELETED = "A", "C", "D"
+_WHITEOUT, _OPAQUE_MARK = b".wh.", b".wh..wh..opq"
+_PATH_BYTES_LIMIT = 4096
+_DEPTH_LIMIT = 200  # of directories in each other; each is a descriptor here
+_NO_PARTS: tuple[tuple[int, int], ...] = ()
+# What overlayfs wrote instead of the thing itself when it was mounted with other options than ours.
+_REFERENCES = ("trusted.overlay.redirect", "trusted.overlay.metacopy")
+
+
+def layer(upper: str, lowers: Sequence[str] = ()) -> Iterator[bytes]:
+    """Yield the tar of a layer: what an overlay's upper directory holds, its deletions as whiteouts of the OCI.
+
+    ``lowers`` are the directories below, the topmost first. They serve to leave out marks about directories that are
+    not there; nothing else is lost without them.
+
+    Raises OSError; Unsupported for what was written by an overlay mounted with redirect_dir or metacopy, and for names
+    that begin with ``.wh.``, which no layer can hold.
+    """
+    yield from _Packing(overlay=True).stream(upper, lowers)
+
+
+def tree(directory: str) -> Iterator[bytes]:
+    """Yield a tar of a whole tree; other file systems that are mounted in it are left out. Raises OSError."""
+    yield from _Packing(overlay=False).stream(directory, ())
+
+
+class _Packing:
+    """One walk over one tree. Sockets are left out; a file that shrinks while it is read ends in zeros."""
+
+    def __init__(self, *, overlay: bool) -> None:
+        self._overlay = overlay
+        self._links: dict[tuple[int, int], bytes] = {}
+        self._device = 0
+
+    def stream(self, top: str, lowers: Sequence[str]) -> Iterator[bytes]:
+        below = open_directories(lowers)
+        try:
+            (fd,) = open_directories([top])
+        except BaseException:
+            close(below)
+            raise
+        self._device = os.fstat(fd).st_dev
+        yield from self._directory(fd, b"", below)
+        yield tar.END
+
+    def _directory(self, fd: int, path: bytes, lowers: list[int]) -> Iterator[bytes]:
+        """Yield a directory and all in it; closes the descriptors."""
+        try:
+            status = os.fstat(fd)
+            yield _entry(path or b".", status, fd).encode()
+            if not self._overlay and status.st_dev != self._device:
+                return
+            if self._overlay:
+                _require_whole(fd, path)
+            if self._overlay and is_opaque(fd) and lowers:
+                yield tar.Entry(path=_joined(path, _OPAQUE_MARK)).encode()
+            for name in sorted(os.fsencode(name) for name in os.listdir(fd)):
+                yield from self._name(fd, name, _joined(path, name), lowers)
+        finally:
+            close((fd, *lowers))
+
+    def _name(self, parent: int, name: bytes, path: bytes, lowers: list[int]) -> Iterator[bytes]:
+        if len(path) >= _PATH_BYTES_LIMIT or path.count(b"/") > _DEPTH_LIMIT:
+            raise SystemFailure("pack", errno.ENAMETOOLONG, f"a path is too long: {os.fsdecode(path[:80])!r}...")
+        try:
+            status = os.stat(name, dir_fd=parent, follow_symlinks=False)
+        except FileNotFoundError:  # a container that runs deletes what it likes
+            return
+        if self._overlay and name.startswith(_WHITEOUT):
+            raise Unsupported(".wh.", f"no layer can hold a file of the name {os.fsdecode(path)!r}", hint="rename it")
+        if self._overlay and is_whiteout(status):
+            yield tar.Entry(path=path[: len(path) - len(name)] + _WHITEOUT + name).encode()
+        elif stat.S_ISDIR(status.st_mode):
+            below = step(lowers, os.fsdecode(name))[1] if lowers else []
+            try:
+                fd = os.open(name, OPEN_DIRECTORY, dir_fd=parent)
+            except BaseException as error:
+                close(below)
+                if isinstance(error, FileNotFoundError):
+                    return
+                raise
+            yield from self._directory(fd, path, below)
+        elif kind := tar.type_of(status.st_mode):
+            yield from self._other(parent, name, path, kind, status)
+
+    def _other(self, parent: int, name: bytes, path: bytes, kind: str, status: os.stat_result) -> Iterator[bytes]:
+        if status.st_nlink > 1:
+            first = self._links.setdefault((status.st_dev, status.st_ino), path)
+            if first != path:
+                yield _entry(path, status).replace(type=tar.HARD_LINK, link=first).encode()
+                return
+        if kind == tar.FILE:
+            yield from self._file(parent, name, path)
+        elif kind == tar.SYMLINK:
+            yield _entry(path, status).replace(link=os.readlink(name, dir_fd=parent)).encode()
+        else:
+            yield _entry(path, status).encode()
+
+    def _file(self, parent: int, name: bytes, path: bytes) -> Iterator[bytes]:
+        try:
+            fd = os.open(name, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC, dir_fd=parent)
+        except FileNotFoundError:
+            return
+        try:
+            status = os.fstat(fd)
+            if not stat.S_ISREG(status.st_mode):
+                raise SystemFailure(
+                    "pack", errno.ESTALE, f"{os.fsdecode(path)!r} became another file while it was read"
+                )
+            if self._overlay:
+                _require_whole(fd, path)
+            entry = _entry(path, status, fd)
+            parts = _parts(fd, status) or ((0, status.st_size),)
+            if parts == ((0, status.st_size),):
+                yield entry.replace(size=status.st_size).encode()
+            else:
+                yield from _sparse_head(entry, status.st_size, parts)
+            for offset, length in parts:
+                yield from _content(fd, offset, length)
+            yield tar.padding(sum(length for _, length in parts))
+        finally:
+            os.close(fd)
+
+
+def _joined(directory: bytes, name: bytes) -> bytes:
+    return directory + b"/" + name if directory else name
+
+
+def _require_whole(fd: int, path: bytes) -> None:
+    for name in _REFERENCES:
+        if attribute(fd, name):
+            raise Unsupported(name, f"{os.fsdecode(path)!r} refers to the layers below ({name})")
+
+
+def _entry(path: bytes, status: os.stat_result, fd: int = -1) -> tar.Entry:
+    is_device = stat.S_ISCHR(status.st_mode) or stat.S_ISBLK(status.st_mode)
+    extended = carried_attributes(fd) if fd >= 0 else {}
+    return tar.Entry(
+        path=path,
+        type=tar.type_of(status.st_mode),
+        mode=stat.S_IMODE(status.st_mode),
+        uid=status.st_uid,
+        gid=status.st_gid,
+        mtime_ns=status.st_mtime_ns,
+        device=(os.major(status.st_rdev), os.minor(status.st_rdev)) if is_device else (0, 0),
+        records=tuple((b"SCHILY.xattr." + os.fsencode(name), value) for name, value in extended.items()),
+    )
+
+
+def _parts(fd: int, status: os.stat_result) -> tuple[tuple[int, int], ...]:
+    """Return offset and length of what a sparse file holds, ending with an empty part when it ends in a hole."""
+    size = status.st_size
+    if status.st_blocks * 512 >= size:
+        return _NO_PARTS
+    parts = []
+    at = 0
+    while at < size:
+        try:
+            start = os.lseek(fd, at, os.SEEK_DATA)
+        except OSError as error:
+            if error.errno != errno.ENXIO:  # nothing but a hole is left
+                raise
+            break
+        at = min(os.lseek(fd, start, os.SEEK_HOLE), size)
+        if start < at:
+            parts.append((start, at - start))
+    if at < size or not parts or sum(parts[-1]) < size:
+        parts.append((size, 0))
+    return tuple(parts)
+
+
+def _sparse_head(entry: tar.Entry, size: int, parts: Sequence[tuple[int, int]]) -> Iterator[bytes]:
+    """Yield header and map of a sparse file as GNU tar's version 1.0 has it; Go's reader, and so podman, knows it."""
+    listing = b"%d\n" % len(parts) + b"".join(b"%d\n%d\n" % part for part in parts)
+    listing += tar.padding(len(listing))
+    directory, _, name = entry.path.rpartition(b"/")
+    records = (
+        (b"GNU.sparse.major", b"1"),
+        (b"GNU.sparse.minor", b"0"),
+        (b"GNU.sparse.name", entry.path),
+        (b"GNU.sparse.realsize", b"%d" % size),
+    )
+    shown = _joined(_joined(directory, b"GNUSparseFile.0"), name)  # for readers that do not know it
+    stored = len(listing) + sum(length for _, length in parts)
+    yield entry.replace(path=shown, size=stored, records=records + entry.records).encode() + listing
+
+
+def _content(fd: int, offset: int, length: int) -> Iterator[bytes]:
+    end = offset + length
+    while offset < end:
+        piece = os.pread(fd, min(PIECE_BYTES, end - offset), offset)
+        if not piece:
+            piece = bytes(min(PIECE_BYTES, end - offset))
+        yield piece
+        offset += len(piece)
+
+
+def changes(upper: str, lowers: Sequence[str]) -> Iterator[tuple[str, str]]:
+    """Yield what an overlay's upper directory changes: (``A``, ``C`` or ``D``, path), in the order of the paths.
+
+    A directory that only leads to a change is ``C`` as well, as podman has it. ``lowers`` are the directories below,
+    the topmost first. Raises OSError.
+    """
+    below = open_directories(lowers)
+    try:
+        (fd,) = open_directories([upper])
+    except BaseException:
+        close(below)
+        raise
+    yield from _changes_in(fd, "", below)
+
+
+def _changes_in(fd: int, path: str, lowers: list[int]) -> Iterator[tuple[str, str]]:
+    """Yield what is different in a directory; closes the descriptors."""
+    try:
+        names = set(os.listdir(fd))
+        hidden = _names(lowers) - names if is_opaque(fd) else set()
+        for name in sorted(names | hidden):
+            if name in hidden:
+                yield DELETED, f"{path}/{name}"
+            else:
+                yield from _change(fd, name, f"{path}/{name}", lowers)
+    finally:
+        close((fd, *lowers))
+
+
+def _change(parent: int, name: str, path: str, lowers: list[int]) -> Iterator[tuple[str, str]]:
+    if path.count("/") > _DEPTH_LIMIT:
+        raise SystemFailure("compare", errno.ENAMETOOLONG, f"a path is too long: {path[:80]!r}...")
+    try:
+        status = os.stat(name, dir_fd=parent, follow_symlinks=False)
+    except FileNotFoundError:
+        return
+    before, below = step(lowers, name)
+    if is_whiteout(status) or not stat.S_ISDIR(status.st_mode):
+        close(below)
+        if not is_whiteout(status):
+            yield CHANGED if before else ADDED, path
+        elif before:
+            yield DELETED, path
+        return
+    if before is None or not stat.S_ISDIR(before.st_mode) or not _are_alike(before, status):
+        yield CHANGED if before else ADDED, path
+        yield from _changes_in(os.open(name, OPEN_DIRECTORY, dir_fd=parent), path, below)
+        return
+    inside = _changes_in(os.open(name, OPEN_DIRECTORY, dir_fd=parent), path, below)
+    for first in inside:
+        yield CHANGED, path
+        yield first
+        yield from inside
+
+
+def _are_alike(one: os.stat_result, other: os.stat_result) -> bool:
+    return all(getattr(one, field) == getattr(other, field) for field in ("st_mode", "st_uid", "st_gid", "st_mtime_ns"))
+
+
+def _names(lowers: Sequence[int]) -> set[str]:
+    """Return the names that directories which lie on each other show."""
+    found: dict[str, bool] = {}
+    for fd in reversed(lowers):
+        for name in os.listdir(fd):
+            found[name] = not is_whiteout(os.stat(name, dir_fd=fd, follow_symlinks=False))
+    return {name for name, shown in found.items() if shown}

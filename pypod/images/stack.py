@@ -1,0 +1,135 @@
+"""Look into layers that lie on each other as overlayfs would show them (Documentation/filesystems/overlayfs.rst).
+
+By descriptor, a name at a time: what is in a layer was made by others, so no symbolic link in it is followed.
+"""
+
+from __future__ import annotations
+
+import os
+import stat
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+OPEN_DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
+_OPAQUE = "trusted.overlay.opaque"
+# What a layer carries; the same as in pause/unpack.c. The others are the host's, or overlayfs's own.
+_CARRIED = ("security.capability", "system.posix_acl_access", "system.posix_acl_default")
+
+
+def is_whiteout(status: os.stat_result) -> bool:
+    """Whether this says that nothing is here, whatever the layers below have."""
+    return stat.S_ISCHR(status.st_mode) and status.st_rdev == 0
+
+
+def is_opaque(directory: int) -> bool:
+    """Whether this directory hides what the layers below have in it."""
+    return attribute(directory, _OPAQUE) == b"y"
+
+
+def attribute(fd: int, name: str) -> bytes:
+    """Return an extended attribute, or nothing."""
+    try:
+        return os.getxattr(fd, name)
+    except OSError:  # ENODATA, or a file system without any
+        return b""
+
+
+def carried_attributes(fd: int) -> dict[str, bytes]:
+    """Return the extended attributes of a file that belong to the image."""
+    try:
+        names = os.listxattr(fd)
+    except OSError:
+        return {}
+    return {name: attribute(fd, name) for name in sorted(names) if _is_carried(name)}
+
+
+def _is_carried(name: str) -> bool:
+    return name in _CARRIED or (name.startswith("user.") and not name.startswith("user.overlay."))
+
+
+def open_directories(paths: Iterable[str]) -> list[int]:
+    """Open several; the caller closes them."""
+    fds: list[int] = []
+    try:
+        fds += (os.open(path, OPEN_DIRECTORY & ~os.O_NOFOLLOW) for path in paths)
+    except BaseException:
+        close(fds)
+        raise
+    return fds
+
+
+def close(fds: Iterable[int]) -> None:
+    """Close several."""
+    for fd in fds:
+        os.close(fd)
+
+
+def step(fds: Sequence[int], name: str) -> tuple[os.stat_result | None, list[int]]:
+    """Go down from directories that lie on each other, the topmost first.
+
+    Return what ``name`` is there, if anything, and when that is a directory the descriptors of those that lie on each
+    other there; the caller closes them.
+    """
+    found: os.stat_result | None = None
+    below: list[int] = []
+    try:
+        for fd in fds:
+            try:
+                status = os.stat(name, dir_fd=fd, follow_symlinks=False)
+            except FileNotFoundError:
+                continue
+            is_directory = stat.S_ISDIR(status.st_mode)
+            if is_whiteout(status) or (found is not None and not is_directory):
+                break
+            if found is None:
+                found = status
+            if not is_directory:
+                break
+            below.append(os.open(name, OPEN_DIRECTORY, dir_fd=fd))
+            if is_opaque(below[-1]):
+                break
+    except BaseException:
+        close(below)
+        raise
+    return found, below
+
+
+def inherit(directory: str, implied: Iterable[str], lowers: Sequence[str]) -> None:
+    """Give directories that a layer only implied what they have in the layers below it.
+
+    That is owner, mode, time and extended attributes. ``directory`` is where the layer was unpacked, ``implied`` is
+    ``Unpacked.implied``, ``lowers`` are the directories of the layers below, the topmost first, which inherited before.
+    A directory that no layer below shows stays as it is. podman leaves them all root's and 0755.
+
+    Raises OSError.
+    """
+    for path in sorted(implied):
+        own, below = open_directories([directory]), open_directories(lowers)
+        try:
+            for name in path.split("/") if path != "." else ():
+                if is_opaque(own[-1]):
+                    close(below)
+                    below = []
+                below, before = [], below
+                try:
+                    below = step(before, name)[1]
+                finally:
+                    close(before)
+                own.append(os.open(name, OPEN_DIRECTORY, dir_fd=own[-1]))
+            if below:
+                _copy_attributes(below[0], own[-1])
+        except NotADirectoryError:  # the path led through a symbolic link of the layer itself: it is not below
+            continue
+        finally:
+            close((*own, *below))
+
+
+def _copy_attributes(source: int, target: int) -> None:
+    status = os.fstat(source)
+    os.fchown(target, status.st_uid, status.st_gid)
+    os.fchmod(target, stat.S_IMODE(status.st_mode))
+    for name, value in carried_attributes(source).items():
+        os.setxattr(target, name, value)
+    os.utime(target, ns=(status.st_mtime_ns, status.st_mtime_ns))

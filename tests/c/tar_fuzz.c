@@ -1,0 +1,140 @@
+/* Reads archives that were damaged at random, with the sanitizers looking on.
+ *
+ *     tar_fuzz TIMES SEED FILE...
+ *
+ * Every outcome is all right but a report of a sanitizer, a loop, or data beyond what the archive has. */
+#define _GNU_SOURCE
+#include "../../pause/tar.c"
+
+#include <setjmp.h>
+#include <stdio.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <fcntl.h>
+
+enum { LARGEST = 64 << 10 };
+
+static jmp_buf refused;
+static unsigned long outcomes[2], entries, extension;
+
+void refuse(const char *reason)
+{
+	(void)reason;
+	longjmp(refused, 1);
+}
+
+void broken(const char *call)
+{
+	perror(call);
+	abort();
+}
+
+static uint64_t state;
+
+static size_t below(size_t limit)
+{
+	state ^= state << 13;
+	state ^= state >> 7;
+	state ^= state << 17;
+	return limit ? state % limit : 0;
+}
+
+static void repair(unsigned char *header)
+{
+	unsigned sum = 8 * ' ';
+	char text[8];
+
+	for (int i = 0; i < BLOCK; i++)
+		sum += i >= 148 && i < 156 ? 0 : header[i];
+	snprintf(text, sizeof text, "%06o", sum);
+	memcpy(header + 148, text, 8);
+	header[155] = ' ';
+}
+
+static size_t damage(unsigned char *bytes, size_t size)
+{
+	static const unsigned char telling[] = { 0, ' ', '0', '7', '9', '\n', '=', '/', '.', ',', 0x7f, 0x80, 0xff, 'x', 'L', 'S' };
+
+	for (size_t times = 1 + below(8); times > 0 && size > BLOCK; times--) {
+		size_t at = below(size), from = below(size / BLOCK) * BLOCK, to = below(size / BLOCK) * BLOCK;
+		switch (below(6)) {
+		case 0:
+			bytes[at] = below(256);
+			break;
+		case 1:
+			bytes[at] = telling[below(sizeof telling)];
+			break;
+		case 2: /* a field of a header */
+			memset(bytes + from + 100 + below(60), telling[below(sizeof telling)], 1 + below(12));
+			break;
+		case 3:
+			memmove(bytes + to, bytes + from, size - (from > to ? from : to));
+			break;
+		case 4:
+			size = at;
+			break;
+		default:
+			bytes[from + 156] = "0123456xgLKS7V"[below(14)];
+		}
+	}
+	for (size_t at = 0; at + BLOCK <= size; at += BLOCK)
+		if (memcmp(bytes + at + 257, "ustar", 5) == 0 && below(16) > 0)
+			repair(bytes + at);
+	return size;
+}
+
+static void walk(struct tar_entry *entry)
+{
+	struct tar_record record;
+	const char *bytes;
+	size_t got;
+
+	while (tar_next(entry)) {
+		entries++;
+		for (size_t at = 0; tar_record(entry, &at, &record);)
+			extension += record.value_size > 0 ? record.value[record.value_size - 1] : 0;
+		uint64_t sum = 0, data = 0;
+		for (size_t i = 0; i < entry->extent_count; i++)
+			sum += entry->extents[i].length;
+		while ((got = tar_data(&bytes, below(3000) + 1)) > 0)
+			data += got + 0 * bytes[got - 1];
+		if (strlen(entry->path) >= PATH_MAX || strlen(entry->link) >= PATH_MAX || entry->mode > 07777)
+			abort();
+		if (entry->sparse ? sum != data : entry->size != data)
+			abort();
+	}
+	tar_drain();
+}
+
+/* Apart from the loop below, whose variables a jump might not restore. */
+static bool is_read(struct tar_entry *entry)
+{
+	if (setjmp(refused) != 0)
+		return false;
+	walk(entry);
+	return true;
+}
+
+int main(int argc, char **argv)
+{
+	static unsigned char original[LARGEST], bytes[LARGEST];
+	static struct tar_entry entry;
+	unsigned long times = strtoul(argv[1], NULL, 10);
+	int memory = memfd_create("tar", 0);
+
+	state = strtoull(argv[2], NULL, 10) * 2 + 1;
+	for (unsigned long i = 0; i < times; i++) {
+		int file = open(argv[3 + i % (argc - 3)], O_RDONLY);
+		size_t size = read(file, original, sizeof original);
+		close(file);
+		memcpy(bytes, original, size);
+		size = damage(bytes, size);
+		if (ftruncate(memory, 0) < 0 || pwrite(memory, bytes, size, 0) != (ssize_t)size || lseek(memory, 0, SEEK_SET) < 0)
+			broken("pwrite");
+		start = end = left = padding = 0;
+		tar_open(memory);
+		outcomes[is_read(&entry) ? 0 : 1]++;
+	}
+	printf("%lu read, %lu refused, %lu entries\n", outcomes[0], outcomes[1], entries);
+	return 0;
+}
