@@ -12,15 +12,18 @@ __version__ = "0.1.0"
 
 # name: module. Looked up when first used (PEP 562): a shell command pays only for what it needs.
 _WHERE = {
+    "Access": "pypod.images.access",
     "Container": "pypod.engine.container",
     "Engine": "pypod.engine.engine",
     "Event": "pypod.model.event",
     "ExecResult": "pypod.engine.exec",
+    "Image": "pypod.engine.image",
     "Matrix": "pypod.engine.sharing",
     "Mount": "pypod.model.mount",
     "NamespaceFacts": "pypod.engine.lsns",
     "Pod": "pypod.engine.pod",
     "Process": "pypod.engine.exec",
+    "Progress": "pypod.engine.pulling",
     "compare": "pypod.engine.sharing",
     "events": "pypod.engine.events",
     "lsns": "pypod.engine.lsns",
@@ -63,12 +66,15 @@ if TYPE_CHECKING:
     from pypod.engine.events import events as events
     from pypod.engine.exec import ExecResult as ExecResult
     from pypod.engine.exec import Process as Process
+    from pypod.engine.image import Image as Image
     from pypod.engine.lsns import NamespaceFacts as NamespaceFacts
     from pypod.engine.lsns import lsns as lsns
     from pypod.engine.pod import Pod as Pod
+    from pypod.engine.pulling import Progress as Progress
     from pypod.engine.sharing import Matrix as Matrix
     from pypod.engine.sharing import compare as compare
     from pypod.errors import *  # noqa: F403
+    from pypod.images.access import Access as Access
     from pypod.model.event import Event as Event
     from pypod.model.mount import Mount as Mount
 

@@ -119,12 +119,12 @@ class NoSuchContainer(NotFound):
 
 
 class NoSuchImage(NotFound):
-    """There is no image of that name here; ``ref`` is as it was given."""
+    """There is no image of that name here, or it has no such name; ``ref`` is as it was given."""
 
     kind = "image"
 
-    def __init__(self, ref: str, *, hint: str = "") -> None:
-        PypodError.__init__(self, f"{ref}: image not known", hint=hint)
+    def __init__(self, ref: str, *, reason: str = "image not known", hint: str = "") -> None:
+        PypodError.__init__(self, f"{ref}: {reason}", hint=hint)
         self.ref = ref
 
 

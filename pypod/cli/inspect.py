@@ -1,4 +1,4 @@
-"""inspect, container inspect and pod inspect."""
+"""inspect, container inspect, image inspect and pod inspect."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import sys
 
 from pypod.cli.flags import Command, Flag, UsageError
 from pypod.cli.selection import LATEST
-from pypod.errors import InvalidSpec, NoSuchContainer, NoSuchPod, NotFound, PypodError
+from pypod.errors import InvalidSpec, NoSuchContainer, NoSuchImage, NoSuchPod, NotFound, PypodError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -22,12 +22,12 @@ INSPECT = Command(
     path="pypod inspect",
     summary="Display the configuration of object denoted by ID",
     description="Displays the low-level information on an object identified by name or ID.",
-    synopsis="[options] {CONTAINER|POD} [...]",
+    synopsis="[options] {CONTAINER|IMAGE|POD} [...]",
     flags=(
         FORMAT,
         LATEST,
         SIZE,
-        Flag(name="type", short="t", default="all", help="Specify inspect-object type: all, container or pod"),
+        Flag(name="type", short="t", default="all", help="Specify inspect-object type: all, container, image or pod"),
     ),
     examples=("pypod inspect ctrID", "pypod inspect --type pod mipod", 'pypod inspect --format "{{.Id}}" ctrID'),
 )
@@ -39,6 +39,14 @@ CONTAINER_INSPECT = Command(
     flags=(FORMAT, LATEST, SIZE),
     examples=("pypod container inspect myCtr", "pypod container inspect -l --format '{{.Id}} {{.Config.Labels}}'"),
 )
+IMAGE_INSPECT = Command(
+    path="pypod image inspect",
+    summary="Display the configuration of an image",
+    description="Displays the low-level information of an image identified by name or ID.",
+    synopsis="[options] IMAGE [IMAGE...]",
+    flags=(FORMAT,),
+    examples=("pypod image inspect alpine", 'pypod image inspect --format "imageId: {{.Id}} size: {{.Size}}" alpine'),
+)
 POD_INSPECT = Command(
     path="pypod pod inspect",
     summary="Displays a pod configuration",
@@ -49,7 +57,7 @@ POD_INSPECT = Command(
 )
 _INDENT = "     "
 _TYPES = ("image", "container", "pod", "network", "volume", "all")
-_NOT_YET = ("image", "network", "volume")
+_NOT_YET = ("network", "volume")
 
 
 def run_inspect(options: Parsed, root: str | None) -> int:
@@ -68,6 +76,11 @@ def run_container_inspect(options: Parsed, root: str | None) -> int:
     return _inspect(options, root, "container", size=options["size"])
 
 
+def run_image_inspect(options: Parsed, root: str | None) -> int:
+    """Carry out ``pypod image inspect``."""
+    return _inspect(options, root, "image")
+
+
 def run_pod_inspect(options: Parsed, root: str | None) -> int:
     """Carry out ``pypod pod inspect``."""
     return _inspect(options, root, "pod", bare=True)
@@ -77,9 +90,10 @@ def _inspect(options: Parsed, root: str | None, kind: str, *, size: bool = False
     from pypod.engine.engine import Engine
 
     names = options.positionals
-    if options["latest"] and names:
+    latest = kind != "image" and options["latest"]
+    if latest and names:
         raise UsageError("", "--latest and arguments cannot be used together")
-    if not options["latest"] and not names:
+    if not latest and not names:
         raise UsageError("", "no names or ids specified")
     found: list[dict[str, Any]] = []
     problems: list[str] = []
@@ -87,6 +101,8 @@ def _inspect(options: Parsed, root: str | None, kind: str, *, size: bool = False
         for name in names or [_latest(engine, kind)]:
             try:
                 found.append(_find(engine, kind, name, size=size))
+            except NoSuchImage as error:
+                problems.append(str(error))
             except NotFound:
                 problems.append(f'no such object: "{name}"' if kind == "all" else f"no such {kind} {name}")
             except PypodError as error:
@@ -116,11 +132,14 @@ def _latest(engine: Engine, kind: str) -> str:
 
 
 def _find(engine: Engine, kind: str, name: str, *, size: bool) -> dict[str, Any]:
-    """Return what there is to know of a container or pod. Raises NotFound, AmbiguousName."""
+    """Return what there is to know of a container, an image or a pod. Raises NotFound, AmbiguousName.
+
+    Of what has the same name podman takes the container before the image, and that before the pod.
+    """
     from pypod.engine import inspection
     from pypod.store import records
 
-    if kind != "pod":
+    if kind in ("all", "container"):
         try:
             record = records.find_container(engine.database, name)
         except NoSuchContainer:
@@ -129,6 +148,14 @@ def _find(engine: Engine, kind: str, name: str, *, size: bool) -> dict[str, Any]
         else:
             found = inspection.inspect_container(engine, record)
             return _with_size(found, engine.layout.container(record.id)) if size else found
+    if kind in ("all", "image"):
+        from pypod.engine.image_inspection import inspect_image
+
+        try:
+            return inspect_image(engine.images.get(name))
+        except (NoSuchImage, InvalidSpec):
+            if kind == "image":
+                raise
     return inspection.inspect_pod(engine, records.find_pod(engine.database, name))
 
 

@@ -13,11 +13,12 @@ if TYPE_CHECKING:
 __all__ = ["as_json", "for_template"]
 
 _MAPS = frozenset(("Annotations", "Data", "Labels", "NetworkOptions", "Networks", "PortBindings", "Ports", "Tmpfs"))
+_SETS = frozenset(("ExposedPorts", "Volumes"))  # maps to struct{}
 # Go prints a nil list and a nil map like empty ones; null is theirs in JSON only.
 _NIL_LISTS = frozenset(
     ("Cmd", "DNSOption", "DNSSearch", "DNSServer", "EffectiveCaps", "HostAdd", "Links", "Log", "OnBuild", "VolumesFrom")
 )
-_NIL_MAPS = _MAPS | {"CgroupConf", "Config", "Volumes"}
+_NIL_MAPS = _MAPS | _SETS | {"CgroupConf", "Config"}
 # The fields that podman marks with omitempty, by the form they are in, known by a field that no other form has.
 _OMIT_EMPTY = {
     "NumContainers": frozenset(
@@ -25,6 +26,30 @@ _OMIT_EMPTY = {
     ),
     "OOMKilled": frozenset(("CgroupPath", "ConmonPid")),
     "CgroupConf": frozenset(("Init",)),
+    "RootFS": frozenset(("HealthCheck",)),
+    "ExposedPorts": frozenset(
+        (
+            "ArgsEscaped",
+            "Cmd",
+            "Entrypoint",
+            "Env",
+            "ExposedPorts",
+            "Labels",
+            "StopSignal",
+            "User",
+            "Volumes",
+            "WorkingDir",
+        )
+    ),
+    "empty_layer": frozenset(("author", "comment", "created", "created_by", "empty_layer")),
+}
+# Fields that JSON names in another way than Go.
+_GO_NAMES = {
+    "author": "Author",
+    "comment": "Comment",
+    "created": "Created",
+    "created_by": "CreatedBy",
+    "empty_layer": "EmptyLayer",
 }
 
 
@@ -40,7 +65,7 @@ class _Inspected(Struct):
 def as_json(value: Any, name: str = "") -> Any:
     """Return ``value`` with structs in their order and without the fields that podman's JSON leaves out."""
     if isinstance(value, dict):
-        if name in _MAPS:
+        if name in _MAPS or name in _SETS:
             return dict(value)
         omitted: frozenset[str] = next((names for mark, names in _OMIT_EMPTY.items() if mark in value), frozenset())
         return Struct((key, as_json(item, key)) for key, item in value.items() if item or key not in omitted)
@@ -56,5 +81,7 @@ def for_template(value: Any, name: str = "") -> Any:
     if isinstance(value, dict):
         if name in _MAPS:
             return dict(value)
-        return _Inspected((key, for_template(item, key)) for key, item in value.items())
+        if name in _SETS:
+            return {key: Struct() for key in value}
+        return _Inspected((_GO_NAMES.get(str(key), str(key)), for_template(item, key)) for key, item in value.items())
     return [for_template(item) for item in value] if isinstance(value, list) else value

@@ -1,4 +1,4 @@
-"""container exists, pod exists and wait."""
+"""container exists, image exists, pod exists and wait."""
 
 from __future__ import annotations
 
@@ -30,6 +30,15 @@ POD_EXISTS = Command(
     description="The exit code is 0 if the named pod exists, otherwise 1.",
     synopsis="POD",
     examples=("pypod pod exists mypod || pypod pod create --name mypod",),
+    min_args=1,
+    max_args=1,
+)
+IMAGE_EXISTS = Command(
+    path="pypod image exists",
+    summary="Check if an image exists in local storage",
+    description="The exit code is 0 if the named image exists, otherwise 1.",
+    synopsis="IMAGE",
+    examples=("pypod image exists IMAGE || pypod pull IMAGE",),
     min_args=1,
     max_args=1,
 )
@@ -74,6 +83,14 @@ def run_container_exists(options: Parsed, root: str | None) -> int:
 
     with Engine(root) as engine:
         return 0 if engine.containers.exists(_name(options)) else 1
+
+
+def run_image_exists(options: Parsed, root: str | None) -> int:
+    """Carry out ``pypod image exists``."""
+    from pypod.engine.engine import Engine
+
+    with Engine(root) as engine:
+        return 0 if engine.images.exists(_name(options)) else 1
 
 
 def run_pod_exists(options: Parsed, root: str | None) -> int:

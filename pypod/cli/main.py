@@ -35,6 +35,19 @@ CONTAINER_VERBS: dict[str, tuple[str, str, str]] = {
     "stop": ("lifecycle", "stop", "Stop one or more containers"),
     "wait": ("lookup", "wait", "Block on one or more containers"),
 }
+IMAGE_VERBS: dict[str, tuple[str, str, str]] = {
+    "exists": ("lookup", "image_exists", "Check if an image exists in local storage"),
+    "history": ("history", "history", "Show history of a specified image"),
+    "inspect": ("inspect", "image_inspect", "Display the configuration of an image"),
+    "list": ("images", "images", "List images in local storage"),
+    "ls": ("images", "images", "List images in local storage"),
+    "prune": ("rmi", "image_prune", "Remove unused images"),
+    "pull": ("pull", "pull", "Pull an image from a registry"),
+    "rm": ("rmi", "rmi", "Removes one or more images from local storage"),
+    "tag": ("tag", "tag", "Add an additional name to a local image"),
+    "tree": ("history", "image_tree", "Print layer hierarchy of an image in a tree format"),
+    "untag": ("tag", "untag", "Remove a name from a local image"),
+}
 POD_VERBS: dict[str, tuple[str, str, str]] = {
     "create": ("pod_create", "pod_create", "Create a new empty pod"),
     "exists": ("lookup", "pod_exists", "Check if a pod exists in local storage"),
@@ -57,13 +70,18 @@ VERBS: dict[str, tuple[str, str, str]] = {
     **CONTAINER_VERBS,
     "create": ("run", "create", "Create a pod, or a container when an image or --rootfs is given"),
     "events": ("events", "events", "Show pypod events"),
+    "history": ("history", "history", "Show history of a specified image"),
+    "images": ("images", "images", "List images in local storage"),
     "info": ("system", "info", "Display pypod system information"),
     "inspect": ("inspect", "inspect", "Display the configuration of a container or pod"),
     "login": ("login", "login", "Login to a container registry"),
     "logout": ("login", "logout", "Logout of a container registry"),
     "lsns": ("lsns", "lsns", "List namespaces, whose they are and what keeps them alive"),
     "pull": ("pull", "pull", "Pull an image from a registry"),
+    "rmi": ("rmi", "rmi", "Removes one or more images from local storage"),
     "search": ("search", "search", "Search registry for image"),
+    "tag": ("tag", "tag", "Add an additional name to a local image"),
+    "untag": ("tag", "untag", "Remove a name from a local image"),
     "version": ("system", "version", "Display the pypod version information"),
     "view": ("view", "view", "Show a pod in a browser, live"),
 }
@@ -77,6 +95,7 @@ NS_VERBS: dict[str, tuple[str, str, str]] = {
 }
 GROUPS: dict[str, tuple[str, dict[str, tuple[str, str, str]]]] = {
     "container": ("Manage containers", CONTAINER_VERBS),
+    "image": ("Manage images", IMAGE_VERBS),
     "ns": ("Show who shares which namespace: pypod ns POD", NS_VERBS),
     "pod": ("Manage pods", POD_VERBS),
     "system": ("Manage pypod", SYSTEM_VERBS),

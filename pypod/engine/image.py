@@ -65,13 +65,13 @@ class Image:
 
     @property
     def names(self) -> tuple[str, ...]:
-        """Its names, each with a tag: ``docker.io/library/busybox:latest``."""
+        """Its names, each with a tag: ``docker.io/library/busybox:latest``; NAME@DIGEST when it was pulled by that."""
         return self.named().names
 
     @property
     def digests(self) -> tuple[str, ...]:
-        """What registries know it by: ``docker.io/library/busybox@sha256:...``."""
-        return tuple(f"{repository}@{digest}" for repository, digest in self.named().digests)
+        """What registries know it by, or would: ``docker.io/library/busybox@sha256:...``."""
+        return self.named().repo_digests
 
     @property
     def used_name(self) -> str:
@@ -121,10 +121,10 @@ class Image:
     def untag(self, *names: str) -> None:
         """Take names from it, or all of them. Raises NoSuchImage for a name that is not its own."""
         record = self.named()
-        found = tuple(full_name(name) for name in names) or record.names
+        found = tuple(name if name in record.names else full_name(name) for name in names) or record.names
         for name in found:
             if name not in record.names:
-                raise NoSuchImage(name, hint=f"image {self.id[:SHORT_ID_LENGTH]} has no such name")
+                raise NoSuchImage(name, reason="tag not known")
         with self._engine.database.transaction() as connection, connection:
             images.untag(connection, self.id, found)
 

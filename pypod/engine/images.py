@@ -84,7 +84,8 @@ class Images:
         from pypod.images.access import Access
         from pypod.images.client import RegistrySource
 
-        names = () if reference.digest else (str(reference),)
+        # one that is pulled by its digest is called by it, as podman's: it dangles not
+        names = (f"{reference.name}@{reference.digest}" if reference.digest else str(reference),)
         with RegistrySource(reference, access or Access(), registries.load()) as source:
             identifier = pulling.pull(
                 self._engine,
@@ -200,10 +201,10 @@ class Images:
         """Return all images, the newest first."""
         return [Image(self._engine, one.record.id) for one in images.all_images(self._engine.database)]
 
-    def prune(self, *, all: bool = False) -> Sequence[str]:
+    def prune(self, *, all: bool = False, only: Callable[[images.Named], bool] | None = None) -> Sequence[str]:
         """Remove the images without a name that no container was made from, with ``all`` those with names, too.
 
-        Returns the ids of those removed.
+        ``only`` chooses among them. Returns the ids of those removed.
         """
         from pypod.engine.image_removal import sweep
         from pypod.errors import InUse
@@ -211,7 +212,7 @@ class Images:
         removed = []
         with Boundary("prune images"):
             for one in images.all_images(self._engine.database):
-                if one.names and not all:
+                if (one.names and not all) or (only is not None and not only(one)):
                     continue
                 try:
                     images.remove_image(self._engine.database, one.record.id)

@@ -10,7 +10,20 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
-__all__ = ["CONFIG", "CONTAINER", "HOST_CONFIG", "INFRA_CONFIG", "MOUNT", "NEVER", "NETWORK_SETTINGS", "STATE", "fill"]
+__all__ = [
+    "CONFIG",
+    "CONTAINER",
+    "HISTORY_ENTRY",
+    "HOST_CONFIG",
+    "IMAGE",
+    "IMAGE_CONFIG",
+    "INFRA_CONFIG",
+    "MOUNT",
+    "NEVER",
+    "NETWORK_SETTINGS",
+    "STATE",
+    "fill",
+]
 
 NEVER = "0001-01-01T00:00:00Z"  # Go's zero time
 
@@ -91,6 +104,54 @@ CONTAINER: dict[str, Any] = {
     "IsService": False,
     "Config": {},
     "HostConfig": {},
+}
+
+# The next three: libimage/inspect.go of containers/common 0.49, ImageConfig of the image specification's Go module.
+IMAGE: dict[str, Any] = {
+    "Id": "",
+    "Digest": "",
+    "RepoTags": [],
+    "RepoDigests": [],
+    "Parent": "",
+    "Comment": "",
+    "Created": NEVER,
+    "Config": {},
+    "Version": "",
+    "Author": "",
+    "Architecture": "",
+    "Os": "",
+    "Size": 0,
+    "VirtualSize": 0,
+    "GraphDriver": {"Name": "overlay", "Data": {}},
+    "RootFS": {"Type": "layers", "Layers": []},
+    "Labels": None,
+    "Annotations": {},
+    "ManifestType": "",
+    "User": "",
+    "History": [],
+    "NamesHistory": [],
+    "HealthCheck": None,
+}
+
+IMAGE_CONFIG: dict[str, Any] = {
+    "User": "",
+    "ExposedPorts": None,
+    "Env": None,
+    "Entrypoint": None,
+    "Cmd": None,
+    "Volumes": None,
+    "WorkingDir": "",
+    "Labels": None,
+    "StopSignal": "",
+    "ArgsEscaped": False,
+}
+
+HISTORY_ENTRY: dict[str, Any] = {
+    "created": NEVER,
+    "created_by": "",
+    "author": "",
+    "comment": "",
+    "empty_layer": False,
 }
 
 MOUNT: dict[str, Any] = {

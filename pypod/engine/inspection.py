@@ -30,13 +30,14 @@ _NETWORK_FILES = ("resolv.conf", "hostname", "hosts")
 
 
 class Timestamp(str):
-    """A moment as RFC 3339 text in local time; ``ns`` is nanoseconds since the epoch, 0 for Go's zero time."""
+    """A moment as RFC 3339 text in local time, or as it was written; ``ns`` is nanoseconds since the epoch, 0 for Go's
+    zero time."""
 
     __slots__ = ("ns",)
     ns: int
 
-    def __new__(cls, ns: int) -> Self:
-        made = super().__new__(cls, _rfc3339(ns) if ns else form.NEVER)
+    def __new__(cls, ns: int, text: str = "") -> Self:
+        made = super().__new__(cls, text or (_rfc3339(ns) if ns else form.NEVER))
         made.ns = ns
         return made
 

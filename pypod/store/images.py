@@ -45,11 +45,32 @@ class LayerRecord(Value):
 
 
 class Named(Value):
-    """An image with the names and digests it is known by: NAME:TAG, and (repository, digest)."""
+    """An image with the names and digests it is known by: NAME:TAG, and (repository, digest).
+
+    One that was pulled by its digest has the name NAME@DIGEST.
+    """
 
     record: ImageRecord
     names: tuple[str, ...] = ()
     digests: tuple[tuple[str, str], ...] = ()
+
+    @property
+    def tags(self) -> tuple[str, ...]:
+        """The names that have a tag."""
+        return tuple(name for name in self.names if "@" not in name)
+
+    @property
+    def repo_digests(self) -> tuple[str, ...]:
+        """NAME@DIGEST for every name: with what registries call it, and with its manifest's digest.
+
+        As podman: an image that came out of an archive has it too (containers/common: libimage, Image.RepoDigests).
+        """
+        found = []
+        for name in self.names:
+            repository = name.partition("@")[0] if "@" in name else name.rpartition(":")[0]
+            known = [digest for where, digest in self.digests if where == repository]
+            found += [f"{repository}@{digest}" for digest in known or [self.record.manifest]]
+        return tuple(dict.fromkeys(found))
 
 
 _IMAGE = "id, manifest, chain, created_ns, size_bytes, config"
@@ -85,6 +106,11 @@ def layers_of(database: Database, chain: str) -> list[LayerRecord]:
         FROM layers l JOIN below ON l.chain = below.parent)
         SELECT {_LAYER} FROM below ORDER BY depth"""  # noqa: S608
     return [_layer(row) for row in database.read(statement, (chain,))]
+
+
+def all_layers(database: Database) -> list[LayerRecord]:
+    """Return every layer, in the order of their chains."""
+    return [_layer(row) for row in database.read(f"SELECT {_LAYER} FROM layers ORDER BY chain")]  # noqa: S608
 
 
 def add_image(
@@ -184,6 +210,12 @@ def users_of(connection: Connection, identifier: str) -> list[tuple[str, str]]:
     return connection.execute(
         "SELECT id, name FROM containers WHERE image_id = ? ORDER BY created_ns", (identifier,)
     ).fetchall()
+
+
+def container_counts(database: Database) -> dict[str, int]:
+    """Return how many containers were made from each image; none for those that nobody made one from."""
+    rows = database.read("SELECT image_id, COUNT(*) FROM containers WHERE image_id != '' GROUP BY image_id")
+    return {row[0]: row[1] for row in rows}
 
 
 def remove_image(database: Database, identifier: str) -> None:

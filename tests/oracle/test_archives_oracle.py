@@ -16,7 +16,7 @@ from pypod.images.detect import detect, open_destination, open_source
 from pypod.images.docker_archive_writer import DockerArchiveDestination
 from pypod.images.graph import walk
 from pypod.images.tar_writer import TarWriter
-from tests.images.tiny import Tiny, copy, docker_archive, layout_files, read_all, tar, write
+from tests.images.stored import Tiny, copy, docker_archive, layout_files, read_all, tar, write
 
 TRANSPORTS = ("oci", "oci-archive", "docker-archive", "dir")
 Run = Callable[..., str]

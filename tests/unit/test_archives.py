@@ -28,7 +28,7 @@ from pypod.images.docker_archive_writer import DockerArchiveDestination
 from pypod.images.graph import walk
 from pypod.images.tar_writer import TarWriter
 from pypod.model.image import DOCKER_LAYER, OCI_INDEX, Descriptor, parse_manifest
-from tests.images.tiny import (
+from tests.images.stored import (
     LAYOUT,
     Tiny,
     blob_name,

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from pypod.errors import InvalidImage
 from pypod.images.tar_headers import BLOCK, read_members
 from pypod.images.tar_writer import header
-from tests.images.tiny import tar
+from tests.images.stored import tar
 
 
 def members(content: bytes) -> dict:

@@ -1,0 +1,166 @@
+"""rmi and image prune: images removed by name, all of them, or those that nobody needs."""
+
+from __future__ import annotations
+
+import sys
+
+from pypod.cli.flags import Command, Flag
+from pypod.errors import InUse, InvalidSpec, NoSuchImage, PypodError
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from pypod.cli.flags import Parsed
+    from pypod.engine.engine import Engine
+    from pypod.engine.image import Image
+
+RMI = Command(
+    path="pypod rmi",
+    summary="Removes one or more images from local storage",
+    description="Removes one or more previously pulled or locally created images.",
+    synopsis="[options] IMAGE [IMAGE...]",
+    flags=(
+        Flag(name="all", short="a", kind="bool", help="Remove all images"),
+        Flag(name="force", short="f", kind="bool", help="Force Removal of the image"),
+        Flag(name="ignore", short="i", kind="bool", help="Ignore errors if a specified image does not exist"),
+        Flag(name="no-prune", kind="bool", help="Accepted for podman's sake: no image is another's parent here"),
+    ),
+    examples=("pypod rmi imageID", "pypod rmi --force alpine", "pypod rmi c4dfb1609ee2 93fd78260bd1 c0ed59d05ff7"),
+)
+IMAGE_PRUNE = Command(
+    path="pypod image prune",
+    summary="Remove unused images",
+    description="Removes dangling or unused images from local storage.",
+    synopsis="[options]",
+    flags=(
+        Flag(
+            name="all",
+            short="a",
+            kind="bool",
+            help="Remove all images not in use by containers, not just dangling ones",
+        ),
+        Flag(name="external", kind="bool", help="Accepted for podman's sake: there are no containers of others"),
+        Flag(name="filter", kind="stringArray", help="Provide filter values (e.g. 'label=<key>=<value>')"),
+        Flag(name="force", short="f", kind="bool", help="Do not prompt for confirmation"),
+    ),
+    examples=("pypod image prune",),
+    max_args=0,
+)
+MISSING, BUSY, FAILED = 1, 2, 125
+_WARNINGS = {
+    False: "WARNING! This command removes all dangling images.",
+    True: "WARNING! This command removes all images without at least one container associated with them.",
+}
+
+
+def run_rmi(options: Parsed, root: str | None) -> int:
+    """Carry out ``pypod rmi``."""
+    from pypod.engine.engine import Engine
+
+    words = options.positionals
+    if not words and not options["all"]:
+        raise InvalidSpec("IMAGE", "image name or ID must be specified")
+    if words and options["all"]:
+        raise InvalidSpec("--all", "when using the --all switch, you may not pass any images names or IDs")
+    removal = _Removal(force=options["force"], ignore=options["ignore"] or options["force"])
+    with Engine(root) as engine:
+        if options["all"]:
+            for image in engine.images.list():
+                removal.remove(image)
+        for word in words:
+            removal.by_name(engine, word)
+    return removal.tell()
+
+
+class _Removal:
+    """What a command has removed so far, and what it could not."""
+
+    def __init__(self, *, force: bool, ignore: bool) -> None:
+        self._force = force
+        self._ignore = ignore
+        self._untagged: list[str] = []
+        self._deleted: list[str] = []
+        self._failures: list[PypodError] = []
+
+    def by_name(self, engine: Engine, word: str) -> None:
+        """Take the name from its image, and remove that when it was the last one."""
+        try:
+            image = engine.images.get(word)
+        except PypodError as error:
+            if not (self._ignore and isinstance(error, NoSuchImage)):
+                self._failures.append(error)
+            return
+        if image.id in self._deleted:  # by another of its names
+            return
+        names = image.names
+        is_id = image.id.startswith(word) or word.startswith("sha256:")
+        if len(names) > 1 and not is_id:
+            self._untag(image, next((name for name in names if name == image.used_name), image.used_name))
+            return
+        if len(names) > 1 and not self._force:
+            by = "digest" if word.startswith("sha256:") else "ID"
+            message = (
+                f'unable to delete image "{image.id}" by {by} with more than one tag ([{" ".join(names)}]): please '
+                "force removal"
+            )
+            self._failures.append(InvalidSpec("IMAGE", message))
+            return
+        self.remove(image)
+
+    def _untag(self, image: Image, name: str) -> None:
+        try:
+            image.untag(name)
+        except PypodError as error:
+            self._failures.append(error)
+        else:
+            self._untagged.append(name)
+
+    def remove(self, image: Image) -> None:
+        """Remove an image, whatever its names."""
+        try:
+            names = image.names
+            image.remove(force=self._force)
+        except PypodError as error:
+            if not isinstance(error, NoSuchImage):  # somebody else was quicker
+                self._failures.append(error)
+            return
+        self._untagged += names
+        self._deleted.append(image.id)
+
+    def tell(self) -> int:
+        """Print what was done and what not; return podman's exit code."""
+        lines = [f"Untagged: {name}\n" for name in self._untagged] + [f"Deleted: {one}\n" for one in self._deleted]
+        sys.stdout.write("".join(lines))
+        sys.stdout.flush()
+        failures = self._failures
+        if not failures:
+            return 0
+        said = [str(failure) for failure in failures]
+        text = said[0] if len(said) == 1 else "\n\t* ".join([f"{len(said)} errors occurred:", *said])
+        print(f"Error: {text}", file=sys.stderr)
+        if any(isinstance(failure, InUse) for failure in failures):
+            return BUSY
+        return MISSING if all(isinstance(failure, NoSuchImage) for failure in failures) else FAILED
+
+
+def run_image_prune(options: Parsed, root: str | None) -> int:
+    """Carry out ``pypod image prune``."""
+    from pypod.cli.image_filters import compile_image_filters
+    from pypod.engine.engine import Engine
+
+    with Engine(root) as engine:
+        if not options["force"] and not _agreed(_WARNINGS[options["all"]]):
+            return 0
+        kind = () if options["all"] else ("dangling=true",)
+        test = compile_image_filters((*options["filter"], *kind), engine)
+        for identifier in engine.images.prune(all=options["all"], only=test):
+            print(identifier)
+    return 0
+
+
+def _agreed(warning: str) -> bool:
+    sys.stdout.write(f"{warning}\nAre you sure you want to continue? [y/N] ")
+    sys.stdout.flush()
+    answer = sys.stdin.readline()
+    if not answer:
+        raise InvalidSpec("--force", "EOF")
+    return answer[:1].lower() == "y"

@@ -1,0 +1,81 @@
+"""How an image came to be, step by step, and which images stand on which layers."""
+
+from __future__ import annotations
+
+from pypod.model.value import Value
+from pypod.store import images
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from pypod.engine.image import Image
+    from pypod.store.images import LayerRecord
+
+
+class Step(Value):
+    """One entry of an image's history. ``id`` is that of the image here that ends with it, or nothing."""
+
+    id: str
+    created: str
+    created_by: str
+    comment: str
+    size_bytes: int
+
+
+class LayerUse(Value):
+    """A layer, and the names of the images that it is the top of."""
+
+    chain: str
+    size_bytes: int
+    names: tuple[str, ...] = ()
+
+
+def steps(image: Image) -> list[Step]:
+    """Return the history of an image, the last step first. Raises InvalidImage, NoSuchImage."""
+    record = image.named().record
+    ending: dict[str, str] = {}
+    for one in images.all_images(image.engine.database):
+        ending.setdefault(one.record.chain, one.record.id)
+    ending[record.chain] = record.id
+    layers = [*images.layers_of(image.engine.database, record.chain)]
+    found = []
+    for entry in reversed(image.history()):
+        # an image is named once, at the last step of its own (containers/common: libimage, Image.History)
+        identifier = ending.pop(layers[0].chain if layers else record.chain, "")
+        makes_layer = bool(layers) and not entry.empty_layer
+        found.append(
+            Step(
+                id=identifier,
+                created=entry.created,
+                created_by=entry.created_by,
+                comment=entry.comment,
+                size_bytes=layers.pop(0).size_bytes if makes_layer else 0,
+            )
+        )
+    return found
+
+
+def layers_below(image: Image) -> list[LayerUse]:
+    """Return the layers of an image, the lowest first."""
+    return _used(image, list(reversed(image.layers())))
+
+
+def layers_above(image: Image) -> list[LayerUse]:
+    """Return the top layer of an image and all that stand on it, each before those on it."""
+    children: dict[str, list[LayerRecord]] = {}
+    for one in images.all_layers(image.engine.database):
+        children.setdefault(one.parent, []).append(one)
+    found: list[LayerRecord] = []
+    waiting = [*image.layers()[:1]]
+    while waiting:
+        found.append(waiting.pop())
+        waiting += reversed(children.get(found[-1].chain, []))
+    return _used(image, found)
+
+
+def _used(image: Image, layers: list[LayerRecord]) -> list[LayerUse]:
+    names: dict[str, list[str]] = {}
+    for one in images.all_images(image.engine.database):
+        names.setdefault(one.record.chain, []).extend(one.names)
+    return [
+        LayerUse(chain=one.chain, size_bytes=one.size_bytes, names=tuple(names.get(one.chain, ()))) for one in layers
+    ]
