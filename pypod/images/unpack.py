@@ -10,16 +10,16 @@ import os
 
 from pypod.errors import InvalidImage, SystemFailure
 from pypod.images.compression import decompressed
-from pypod.images.stack import inherit
+from pypod.images.stack import inherit, remove_idle_whiteouts
 from pypod.kernel.programs import path as program_path
 from pypod.model.value import Value
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterable, Iterator, Sequence
     from typing import Self
 
-__all__ = ["LAYER_BYTES_LIMIT", "Unpacked", "inherit", "unpack"]
+__all__ = ["LAYER_BYTES_LIMIT", "Unpacked", "inherit", "settle", "unpack"]
 
 LAYER_BYTES_LIMIT = 64 << 30
 _PIPE_BYTES = 1 << 20  # what the kernel allows without privileges: /proc/sys/fs/pipe-max-size
@@ -33,7 +33,8 @@ class Unpacked(Value):
     """A layer that was unpacked.
 
     ``implied`` are the directories that have no entry in the layer, ``.`` being its root: they are made for root with
-    mode 0755, and ``inherit`` gives them what they have in the layers below.
+    mode 0755. ``whitening`` are those that hold whiteouts. ``settle`` makes both fit the layers below.
+    ``root_is_opaque``: the layer hides all layers below. overlayfs does not look at the root: leave them out.
     """
 
     digest: str
@@ -42,6 +43,7 @@ class Unpacked(Value):
     size_bytes: int
     entries: int
     implied: tuple[str, ...] = ()
+    whitening: tuple[str, ...] = ()
     root_is_opaque: bool = False
 
 
@@ -82,9 +84,16 @@ def unpack(
         compressed_bytes=stored.count,
         size_bytes=content.count,
         entries=int(fields[1]),
-        implied=tuple(map(os.fsdecode, fields[4:])),
+        implied=tuple(os.fsdecode(field[1:]) for field in fields[4:] if field[:1] == b"i"),
+        whitening=tuple(os.fsdecode(field[1:]) for field in fields[4:] if field[:1] == b"w"),
         root_is_opaque=fields[3] == b"1",
     )
+
+
+def settle(directory: str, layer: Unpacked, lowers: Sequence[str]) -> None:
+    """Make an unpacked layer fit the layers below, the topmost first, which were settled before. Raises OSError."""
+    inherit(directory, layer.implied, lowers)
+    remove_idle_whiteouts(directory, layer.whitening, lowers)
 
 
 class _Counted:

@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from pypod.errors import InvalidImage, SystemFailure
-from pypod.images.unpack import Unpacked, inherit, unpack
+from pypod.images.unpack import Unpacked, settle, unpack
 from tests.images.layers import Layer, checked, header, merged, pax, snapshot
 
 pytestmark = pytest.mark.root
@@ -430,6 +430,7 @@ def test_whiteouts(place: Place) -> None:
     assert all(is_whiteout(top / name) for name in ("d/gone", "top", "e/x"))
     assert is_opaque(top / "d")
     assert place.unpacked.implied == (".", "e")
+    assert place.unpacked.whitening == (".", "d", "e")
     assert not place.unpacked.root_is_opaque
     place.unpack(Layer().add("./.wh..wh..opq"))
     assert place.unpacked.root_is_opaque
@@ -493,7 +494,7 @@ def test_layers_on_each_other(place: Place) -> None:
     bottom = place.unpack(low)
     top = place.unpack(high)
     assert place.unpacked.implied == ("a", "b", "l")
-    inherit(str(top), place.unpacked.implied, [str(bottom)])
+    settle(str(top), place.unpacked, [str(bottom)])
     found = merged([bottom, top])
     assert found.keys() == {".", "a", "a/y", "a/n", "b", "b/new", "c", "c/2", "l", "l/in"}
     assert found["a"][:3] == ("0o40711", 4, 0)
@@ -501,12 +502,26 @@ def test_layers_on_each_other(place: Place) -> None:
     assert (found["c"][0], found["l"][0]) == ("0o40755", "0o40755")
 
 
+def test_whiteouts_that_hide_nothing_are_not_listed(place: Place) -> None:
+    """The kernel lists them where a directory is in one layer only."""
+    low = Layer().directory("a/").add("a/x").directory("o/").add("o/x").add(".wh.nothing")
+    high = Layer().directory("new/", mtime=5).add("new/.wh.ghost").add("o/.wh.x").add("o/.wh..wh..opq").add("a/.wh.x")
+    made: list[Path] = []
+    for layer in (low, high):
+        made.append(place.unpack(layer))
+        settle(str(made[-1]), place.unpacked, [str(below) for below in made[-2::-1]])
+    found = merged(made)
+    assert found.keys() == {".", "a", "new", "o"}
+    assert found["new"][4] == 5 * 10**9
+    assert is_whiteout(made[1] / "a/x")
+
+
 def test_inherit_stops_where_the_layers_below_are_hidden(place: Place) -> None:
     def stacked(*layers: Layer) -> dict[str, tuple]:
         made: list[str] = []
         for layer in layers:
             top = place.unpack(layer)
-            inherit(str(top), place.unpacked.implied, made)
+            settle(str(top), place.unpacked, made)
             made.insert(0, str(top))
         return snapshot(made[0])
 
