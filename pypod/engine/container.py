@@ -63,6 +63,13 @@ class Container:
         return (engine or Engine()).containers.list(all=all)
 
     @classmethod
+    def create(
+        cls, command: Sequence[str] = (), *, engine: Engine | None = None, **options: Unpack[ContainerOptions]
+    ) -> Container:
+        """Create a container outside of any pod, not started yet. See ``Containers.create``."""
+        return (engine or Engine()).containers.create(command, **options)
+
+    @classmethod
     def run(
         cls,
         image: Image | str | Sequence[str] = (),
