@@ -38,14 +38,12 @@ class Session:
     def __init__(self, endpoint: Endpoint, access: Access, credentials: Credentials | None = None) -> None:
         from threading import Lock
 
-        from pypod import __version__
-
         self.endpoint = endpoint
         self.access = access
         self.insecure = endpoint.insecure if access.tls_verify is None else not access.tls_verify
         self._credentials = credentials
         self._transport = Transport(access, endpoint.host.lower(), verify=not self.insecure)
-        self._headers = {"User-Agent": f"pypod/{__version__}", "Accept-Encoding": "identity"}
+        self._headers = {"User-Agent": access.user_agent, "Accept-Encoding": "identity"}
         self._lock = Lock()
         self._found: tuple[Url, Authorization] | None = None
 

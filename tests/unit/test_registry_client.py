@@ -28,7 +28,9 @@ class World:
     def __init__(self, stack: ExitStack, authfile: str) -> None:
         self._stack = stack
         self.slept: list[float] = []
-        self.access = Access(tls_verify=False, authfile=authfile, sleep=self.slept.append, read_timeout_s=5)
+        self.access = Access(
+            tls_verify=False, authfile=authfile, sleep=self.slept.append, read_timeout_s=5, user_agent="pypod/1.2"
+        )
         self.images = Images()
         self.server = self.serve(self.images)
         self.reference = Reference(domain=self.server.host, path="team/app", tag="latest")
@@ -93,7 +95,7 @@ def test_an_image_is_read(world: World) -> None:
     assert b"".join(source.blob(world.layer(source))) == world.images.layer
     assert source.manifest(digest_of(body)) == (media_type, body)
     first = world.server.requests[0]
-    assert (first.path, first.headers["user-agent"].partition("/")[0]) == ("/v2/", "pypod")
+    assert (first.path, first.headers["user-agent"]) == ("/v2/", "pypod/1.2")
     assert len(world.server.asked("GET", "/manifests/latest")) == 1
     assert "application/vnd.oci.image.index.v1+json" in world.server.asked("GET", "/manifests/")[0].headers["accept"]
 
