@@ -34,4 +34,4 @@ class Access(Value):
     retry_delay_s: float = 1.0
     connect_timeout_s: float = 30.0
     read_timeout_s: float = 60.0
-    sleep: Callable[[float], None] = staticmethod(_sleep)
+    sleep: Callable[[float], None] = _sleep

@@ -10,7 +10,7 @@ from contextlib import ExitStack
 
 import pytest
 
-from pypod.errors import InvalidImage, NotInRegistry, RegistryError, Unauthorized
+from pypod.errors import InvalidImage, NotInRegistry, RegistryError, SystemFailure, Unauthorized
 from pypod.images.access import Access
 from pypod.images.client import RegistryDestination, RegistrySource, catalogue, check_login, tags
 from pypod.images.registries import Registries
@@ -324,6 +324,16 @@ def test_stored_credentials_of_the_nearest_namespace(world: World, tmp_path) -> 
     path.write_text(json.dumps({"auths": auths}))
     assert world.source(access=world.access.replace(authfile=str(path))).manifest()[1]
     assert [one.authorization for one in tokens.server.requests] == [BASIC]
+
+
+def test_credentials_are_looked_up_only_when_a_registry_wants_some(world: World, tmp_path) -> None:
+    path = tmp_path / "auth.json"
+    path.write_text(json.dumps({"credsStore": "there-is-no-such-program"}))
+    access = world.access.replace(authfile=str(path))
+    assert world.source(access=access).manifest()[1] == world.images.manifest
+    TokenServer(world)
+    with pytest.raises(SystemFailure, match="docker-credential-there-is-no-such-program"):
+        world.source(access=access).manifest()
 
 
 @pytest.mark.parametrize("answer", [b"[]", b"{}", b'{"token": 5}', b'{"token": "a\\r\\nX-Evil: 1"}', b"no JSON"])
