@@ -185,7 +185,7 @@ def check_login(domain: str, user: str, password: str, access: Access, registrie
 
 
 def _session(endpoint: Endpoint, reference: Reference, access: Access) -> Session:
-    return Session(endpoint, access, _credentials(endpoint, reference, access))
+    return Session(endpoint, access, lambda: _credentials(endpoint, reference, access))
 
 
 def _credentials(endpoint: Endpoint, reference: Reference, access: Access) -> Credentials | None:

@@ -10,7 +10,7 @@ from contextlib import ExitStack
 
 import pytest
 
-from pypod.errors import InvalidImage, NotInRegistry, RegistryError, Unauthorized
+from pypod.errors import InvalidImage, NotInRegistry, RegistryError, SystemFailure, Unauthorized
 from pypod.images.access import Access
 from pypod.images.client import RegistryDestination, RegistrySource, catalogue, check_login, tags
 from pypod.images.registries import Registries
@@ -28,7 +28,9 @@ class World:
     def __init__(self, stack: ExitStack, authfile: str) -> None:
         self._stack = stack
         self.slept: list[float] = []
-        self.access = Access(tls_verify=False, authfile=authfile, sleep=self.slept.append, read_timeout_s=5)
+        self.access = Access(
+            tls_verify=False, authfile=authfile, sleep=self.slept.append, read_timeout_s=5, user_agent="pypod/1.2"
+        )
         self.images = Images()
         self.server = self.serve(self.images)
         self.reference = Reference(domain=self.server.host, path="team/app", tag="latest")
@@ -93,7 +95,7 @@ def test_an_image_is_read(world: World) -> None:
     assert b"".join(source.blob(world.layer(source))) == world.images.layer
     assert source.manifest(digest_of(body)) == (media_type, body)
     first = world.server.requests[0]
-    assert (first.path, first.headers["user-agent"].partition("/")[0]) == ("/v2/", "pypod")
+    assert (first.path, first.headers["user-agent"]) == ("/v2/", "pypod/1.2")
     assert len(world.server.asked("GET", "/manifests/latest")) == 1
     assert "application/vnd.oci.image.index.v1+json" in world.server.asked("GET", "/manifests/")[0].headers["accept"]
 
@@ -322,6 +324,16 @@ def test_stored_credentials_of_the_nearest_namespace(world: World, tmp_path) -> 
     path.write_text(json.dumps({"auths": auths}))
     assert world.source(access=world.access.replace(authfile=str(path))).manifest()[1]
     assert [one.authorization for one in tokens.server.requests] == [BASIC]
+
+
+def test_credentials_are_looked_up_only_when_a_registry_wants_some(world: World, tmp_path) -> None:
+    path = tmp_path / "auth.json"
+    path.write_text(json.dumps({"credsStore": "there-is-no-such-program"}))
+    access = world.access.replace(authfile=str(path))
+    assert world.source(access=access).manifest()[1] == world.images.manifest
+    TokenServer(world)
+    with pytest.raises(SystemFailure, match="docker-credential-there-is-no-such-program"):
+        world.source(access=access).manifest()
 
 
 @pytest.mark.parametrize("answer", [b"[]", b"{}", b'{"token": 5}', b'{"token": "a\\r\\nX-Evil: 1"}', b"no JSON"])
