@@ -179,7 +179,7 @@ def full_name(name: str) -> str:
     first, slash, _ = name.partition("/")
     if not slash or not ("." in first or ":" in first or first == "localhost"):
         name = f"docker.io/{name}" if slash else f"docker.io/library/{name}"
-    return name if ":" in name.rpartition("/")[2] or "@" in name else f"{name}:latest"
+    return name if ":" in name.rpartition("/")[2] else f"{name}:latest"
 
 
 def _item(entry: Any, what: str) -> _Item:
