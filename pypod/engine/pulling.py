@@ -13,6 +13,7 @@ import time
 
 from pypod.engine.boundary import Boundary
 from pypod.engine.locks import SHARED, Lock
+from pypod.engine.parallel import Stopped, in_parallel
 from pypod.engine.stopping import discard
 from pypod.errors import InvalidImage, NoSuchImage
 from pypod.images.blobs import PIECE_BYTES, Blobs
@@ -40,12 +41,17 @@ _EMPTY_CONFIGS = (OCI_CONFIG, DOCKER_CONFIG, "")
 
 
 class Progress(Value):
-    """How far one blob is: ``state`` is present, pulling or done; sizes in bytes, as stored in the source."""
+    """How far one blob is: ``state`` is present, pulling, pushing or done; sizes in bytes, as stored in the source.
+
+    ``trying`` comes before all blobs of an image from a registry, and says its ``name``.
+    """
 
     digest: str
     state: str
     done_bytes: int
     total_bytes: int
+    is_config: bool = False
+    name: str = ""
 
 
 def resolve(source: Source, platform: Platform | None, what: str) -> tuple[Manifest, str]:
@@ -103,10 +109,6 @@ def chains(diff_ids: Iterable[str]) -> list[str]:
     return found
 
 
-class _Stopped(Exception):
-    """Another layer failed, or the caller was interrupted: this one goes no further."""
-
-
 class _Pull:
     def __init__(
         self,
@@ -156,40 +158,13 @@ class _Pull:
 
     def _work(self, tasks: list[tuple[int, tuple[Descriptor, str]]]) -> None:
         """Bring all layers, the lower ones first, several at a time; raise what the first failure raised."""
-        failures: list[BaseException] = []
-        waiting = iter(tasks)
 
-        def work() -> None:
-            try:
-                while not self._stopped.is_set():
-                    with self._telling:
-                        task = next(waiting, None)
-                    if task is None:
-                        return
-                    number, (descriptor, diff_id) = task
-                    self._directories[number] = self._layer(number, descriptor, diff_id)
-                    self._finished[number].set()
-            except _Stopped:
-                pass
-            except BaseException as error:
-                failures.append(error)
-                self._stopped.set()
+        def work(task: tuple[int, tuple[Descriptor, str]]) -> None:
+            number, (descriptor, diff_id) = task
+            self._directories[number] = self._layer(number, descriptor, diff_id)
+            self._finished[number].set()
 
-        if len(tasks) <= 1:
-            work()
-        else:
-            threads = [threading.Thread(target=work, daemon=True) for _ in range(min(_WORKERS, len(tasks)))]
-            try:
-                for thread in threads:
-                    thread.start()
-                for thread in threads:
-                    thread.join()
-            finally:
-                self._stopped.set()
-                for thread in threads:
-                    thread.join()
-        if failures:
-            raise failures[0]
+        in_parallel(tasks, work, min(_WORKERS, len(tasks)), self._stopped)
 
     def _layer(self, number: int, descriptor: Descriptor, diff_id: str) -> str:
         """Bring one layer; return the name of its directory."""
@@ -274,7 +249,7 @@ class _Pull:
     def _wait_for(self, number: int) -> None:
         while number >= 0 and not self._finished[number].wait(0.1):
             if self._stopped.is_set():
-                raise _Stopped
+                raise Stopped
 
     def _pieces(self, descriptor: Descriptor, path: str) -> Iterator[bytes]:
         """Yield a layer as it is stored: from our blobs, or from the source, kept in ``path`` as it comes."""
@@ -290,7 +265,7 @@ class _Pull:
             self._tell(descriptor, "pulling", done)
             for piece in self._source.blob(descriptor, done):
                 if self._stopped.is_set():
-                    raise _Stopped
+                    raise Stopped
                 _write(file, piece)
                 done += len(piece)
                 self._tell(descriptor, "pulling", done)
@@ -329,7 +304,13 @@ class _Pull:
         if self._progress is not None:
             with self._telling:
                 self._progress(
-                    Progress(digest=descriptor.digest, state=state, done_bytes=done, total_bytes=descriptor.size)
+                    Progress(
+                        digest=descriptor.digest,
+                        state=state,
+                        done_bytes=done,
+                        total_bytes=descriptor.size,
+                        is_config=descriptor is self._manifest.config,
+                    )
                 )
 
 

@@ -49,7 +49,7 @@ class Authorization:
     def forget(self, scopes: tuple[str, ...], header: str) -> None:
         """Drop the token for ``scopes`` if it still is the one that was refused."""
         with self._lock:
-            if self._tokens.get(scopes, ("", 0.0))[0] == header:
+            if scopes in self._tokens and self._tokens[scopes][0] == header:
                 del self._tokens[scopes]
 
     def header(self, scopes: tuple[str, ...]) -> str:

@@ -130,6 +130,11 @@ def add_image(
     )
 
 
+def add_digest(connection: Connection, identifier: str, repository: str, digest: str) -> None:
+    """Remember that a repository knows an image by a digest."""
+    connection.execute("INSERT OR REPLACE INTO image_digests VALUES (?,?,?)", (repository, digest, identifier))
+
+
 def tag(connection: Connection, identifier: str, name: str) -> None:
     """Give an image a name; whichever had it loses it."""
     if not connection.execute("SELECT 1 FROM images WHERE id = ?", (identifier,)).fetchone():
