@@ -73,7 +73,7 @@ FLAGS: tuple[Flag, ...] = (
     Flag(name="pid", help="PID namespace to use"),
     Flag(name="pod", help="Run container in an existing pod, or in new:NAME"),
     Flag(name="pod-id-file", help="Read the pod ID from the file"),
-    Flag(name="pull", default="missing", implied="always", help="Pull image policy: always, missing, never, newer"),
+    Flag(name="pull", default="missing", help="Pull image policy: always, missing, never, newer"),
     Flag(name="privileged", kind="bool", help="Give extended privileges to container"),
     Flag(name="read-only", kind="bool", help="Make containers root filesystem read-only"),
     Flag(name="replace", kind="bool", help="If a container with the same name exists, replace it"),

@@ -5,14 +5,13 @@ from __future__ import annotations
 import sys
 
 from pypod.cli.flags import Command, Flag
-from pypod.errors import InvalidSpec
+from pypod.errors import InvalidSpec, PypodError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from pypod.cli.flags import Parsed
     from pypod.engine.engine import Engine
     from pypod.engine.image import Image
-    from pypod.engine.pulling import Progress
     from pypod.images.access import Access
 
 PLATFORM_FLAGS: tuple[Flag, ...] = (
@@ -65,12 +64,20 @@ def run_pull(options: Parsed, root: str | None) -> int:
     """Carry out ``pypod pull``."""
     from pypod.engine.engine import Engine
 
+    failures: list[PypodError] = []
     with Engine(root) as engine:
         for name in options.positionals:
-            names = _all_tags(options, name) if options["all-tags"] else [name]
-            for one in names:
-                image = image_for(engine, options, one, options["policy"], quiet=options["quiet"])
-                print(image.id, flush=True)
+            try:
+                names = _all_tags(options, name) if options["all-tags"] else [name]
+                found = [image_for(engine, options, one, options["policy"], quiet=options["quiet"]) for one in names]
+            except PypodError as error:  # the others are tried all the same
+                failures.append(error)
+            else:
+                print("\n".join(image.id for image in found), flush=True)
+    for failure in failures[:-1]:
+        print(f"Error: {failure}", file=sys.stderr)
+    if failures:
+        raise failures[-1]
     return 0
 
 
@@ -91,14 +98,23 @@ def _all_tags(options: Parsed, name: str) -> list[str]:
 
 def image_for(engine: Engine, options: Parsed, name: str, policy: str, *, quiet: bool = False) -> Image:
     """Return an image of the store, pulled if the policy says so, telling on stderr how that goes."""
-    telling = None if quiet else Telling(name)
-    try:
-        return engine.images.for_container(
-            name, policy, platform=platform(options), access=access(options), progress=telling
-        )
-    finally:
-        if telling is not None:
-            telling.end()
+    from pypod.cli.telling import Telling
+
+    wanted = platform(options)
+    with Telling(quiet=quiet) as telling:
+        image = engine.images.for_container(name, policy, platform=wanted, access=access(options), progress=telling)
+    if wanted:
+        _warn(image, wanted)
+    return image
+
+
+def _warn(image: Image, wanted: str) -> None:
+    """Tell when an image is for another platform: one that has no index is what it is, whatever was asked for."""
+    from pypod.images.platform import parse as parse_platform
+
+    asked, found = parse_platform(wanted), image.config.platform
+    if (asked.os, asked.architecture) != (found.os, found.architecture):
+        print(f"WARNING: image platform ({found}) does not match the expected platform ({asked})", file=sys.stderr)
 
 
 def access(options: Parsed) -> Access:
@@ -133,48 +149,3 @@ def platform(options: Parsed) -> str:
 
     here = host()
     return "/".join(filter(None, (parts[0] or here.os, parts[1] or here.architecture, parts[2])))
-
-
-class Telling:
-    """Shows a pull on stderr: a line for each blob, kept up to date where stderr is a terminal."""
-
-    def __init__(self, name: str) -> None:
-        self._name = name
-        self._live = sys.stderr.isatty()
-        self._lines: dict[str, int] = {}
-        self._began = False
-        self._shown: dict[str, str] = {}
-
-    def __call__(self, progress: Progress) -> None:
-        """Take one report."""
-        if not self._began:
-            self._began = True
-            print(f"Trying to pull {self._name}...\nGetting image source signatures", file=sys.stderr)
-        new = progress.digest not in self._lines
-        if new:
-            self._lines[progress.digest] = len(self._lines)
-        text = _line(progress)
-        if not self._live:
-            if new:
-                print(f"Copying blob {progress.digest}", file=sys.stderr)
-        elif text != self._shown.get(progress.digest):
-            self._shown[progress.digest] = text
-            up = len(self._lines) - self._lines[progress.digest]
-            # a new line goes below; an old one is found by going up, and the cursor comes back
-            sys.stderr.write(f"{text}\n" if new else f"\x1b[{up}A\r\x1b[K{text}\x1b[{up}B\r")
-            sys.stderr.flush()
-
-    def end(self) -> None:
-        """Say that it is over, if it ever began."""
-        if self._began:
-            print("Writing manifest to image destination\nStoring signatures", file=sys.stderr)
-
-
-def _line(progress: Progress) -> str:
-    short = progress.digest.partition(":")[2][:12]
-    if progress.state == "present":
-        return f"Copying blob {short} skipped: already exists"
-    if progress.state == "done":
-        return f"Copying blob {short} done"
-    percent = 100 * progress.done_bytes // progress.total_bytes if progress.total_bytes else 100
-    return f"Copying blob {short} {'=' * (percent // 4):25} {percent:3}%"

@@ -27,12 +27,15 @@ class Image:
     ('sh',)
     """
 
-    __slots__ = ("_engine", "_used_name", "id")
+    __slots__ = ("_engine", "_used_name", "id", "loaded_names")
 
-    def __init__(self, engine: Engine, identifier: str, used_name: str = "") -> None:
+    def __init__(
+        self, engine: Engine, identifier: str, used_name: str = "", loaded_names: tuple[str, ...] = ()
+    ) -> None:
         self._engine = engine
         self.id = identifier
         self._used_name = used_name
+        self.loaded_names = loaded_names
 
     @classmethod
     def pull(cls, ref: str, *, engine: Engine | None = None, **options: Any) -> Image:
@@ -78,6 +81,11 @@ class Image:
         """The name it was found by, made whole; otherwise one of its names, or its id."""
         return self._used_name or next(iter(self.names), self.id)
 
+    def tagged_names(self) -> tuple[str, ...]:
+        """Return the name that it was found by, when that has a tag: what it is called in an archive."""
+        name = self._used_name
+        return (name,) if name and "@" not in name else ()
+
     @property
     def size_bytes(self) -> int:
         """The size of its layers, not packed."""
@@ -104,9 +112,7 @@ class Image:
 
     def layer_directories(self) -> tuple[str, ...]:
         """Return the names of the directories that its root is made of, the topmost first."""
-        layers = self.layers()
-        shown = next((number for number, layer in enumerate(layers, 1) if layer.opaque), len(layers))
-        return tuple(layer.directory for layer in layers[:shown])
+        return images.shown(self.layers())
 
     def history(self) -> Sequence[HistoryEntry]:
         """Return how it was made, the first step first."""
@@ -137,6 +143,14 @@ class Image:
 
         with Boundary(f"remove image {self.id[:SHORT_ID_LENGTH]}"):
             remove(self._engine, self.id, force=force)
+
+    def save(self, path: str, **options: Any) -> None:
+        """Write it to an archive or a directory; see ``Images.save``."""
+        self._engine.images.save(self._used_name or self.id, path, **options)
+
+    def push(self, destination: str = "", **options: Any) -> str:
+        """Write it to a registry, or to where a transport leads; return its digest there. See ``Images.push``."""
+        return self._engine.images.push(self._used_name or self.id, destination, **options)
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, Image) and other.id == self.id

@@ -13,11 +13,14 @@ from pypod.model.reference import is_short, parse
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Iterable, Sequence
 
     from pypod.engine.engine import Engine
     from pypod.engine.pulling import Progress
+    from pypod.images.ends import Destination
     from pypod.model.image import Platform
+
+FORMATS = ("oci-dir", "oci-archive", "docker-dir", "docker-archive")
 
 
 def pull_from(
@@ -45,8 +48,56 @@ def load(engine: Engine, path: str, fd: int, progress: Callable[[Progress], None
             what = names[0] if names else path
             with source.select(one.choice) as chosen:
                 identifier = pulling.pull(engine, chosen, what, names=names, progress=progress)
-            loaded.append(Image(engine, identifier, names[0] if names else ""))
+            loaded.append(Image(engine, identifier, names[0] if names else "", tuple(names)))
     return loaded
+
+
+def save(
+    images: Sequence[Image],
+    path: str,
+    form: str,
+    *,
+    fd: int = -1,
+    names: Sequence[Sequence[str]] = (),
+    compress: bool = False,
+    progress: Callable[[Progress], None] | None = None,
+) -> None:
+    """Write images to an archive or a directory; see ``Images.save``."""
+    from pypod.engine import copying
+    from pypod.model.image_form import OCI, V2S2
+
+    if form not in FORMATS:
+        raise InvalidSpec("--format", f"format value must be one of {' '.join(FORMATS)}")
+    if len(images) > 1 and form != "docker-archive":
+        raise InvalidSpec("--format", f'unsupported format "{form}" for saving multiple images (only docker-archive)')
+    family = {"oci": OCI, "docker": V2S2}[form.partition("-")[0]]
+    wanted = copying.Form(family=family, compress_plain=compress)
+    chosen = [*names] or [() for _ in images]
+    with Boundary(f"write {path}"), _destination(form, path, fd, chosen[0]) as destination:
+        for number, (image, own) in enumerate(zip(images, chosen, strict=True)):
+            one = destination if not number else destination.another(tuple(own))  # type: ignore[attr-defined]
+            copying.copy(image, one, wanted, progress)
+
+
+def _destination(form: str, path: str, fd: int, names: Sequence[str]) -> Destination:
+    """Open what ``save`` writes to. An OCI layout has one name, a docker archive any number."""
+    name = names[0] if names else ""
+    if form == "docker-dir":
+        from pypod.images.dir import DirDestination
+
+        return DirDestination(path)
+    if form == "oci-dir":
+        from pypod.images.layout_writer import LayoutDestination
+
+        return LayoutDestination(path, name)
+    from pypod.images.docker_archive_writer import DockerArchiveDestination
+    from pypod.images.layout_writer import OciArchiveDestination
+    from pypod.images.tar_writer import TarWriter
+
+    writer = TarWriter(path, fd)
+    return (
+        OciArchiveDestination(writer, name) if form == "oci-archive" else DockerArchiveDestination(writer, tuple(names))
+    )
 
 
 def _opened(what: str) -> Boundary:

@@ -86,7 +86,14 @@ class Images:
 
         # one that is pulled by its digest is called by it, as podman's: it dangles not
         names = (f"{reference.name}@{reference.digest}" if reference.digest else str(reference),)
+        if progress is not None:
+            progress(pulling.Progress(digest="", state="trying", done_bytes=0, total_bytes=0, name=str(reference)))
         with RegistrySource(reference, access or Access(), registries.load()) as source:
+            try:
+                source.manifest()
+            except RegistryError as error:
+                error.message = f"initializing source docker://{reference}: {error.message}"
+                raise
             identifier = pulling.pull(
                 self._engine,
                 source,
@@ -117,6 +124,65 @@ class Images:
         from pypod.engine.image_files import load
 
         return load(self._engine, path, fd, progress)
+
+    def save(
+        self,
+        refs: str | Sequence[str],
+        path: str,
+        *,
+        format: str = "docker-archive",
+        fd: int = -1,
+        tags: Sequence[str] = (),
+        compress: bool = False,
+        progress: Callable[[Progress], None] | None = None,
+    ) -> None:
+        """Write an image, or several into one docker archive, to a file or directory that ``load`` reads.
+
+        ``format`` is docker-archive, oci-archive, docker-dir or oci-dir. Layers go as they are stored, but for
+        docker's archive, which has them plain; an OCI image keeps its digest in OCI's formats. Each image has the
+        name it is called by here, and the ``tags``. ``compress`` packs plain layers. With ``fd`` an archive goes to
+        that descriptor, and ``path`` only names it in errors.
+
+        Raises NoSuchImage, InvalidSpec, SystemFailure; then no archive was made.
+        """
+        from pypod.engine.image import full_name
+        from pypod.engine.image_files import save
+
+        found = [self.get(ref) for ref in ([refs] if isinstance(refs, str) else refs)]
+        extra = [full_name(tag) for tag in tags]
+        names = [[*extra, *one.tagged_names()] for one in found]
+        save(found, path, format, fd=fd, names=names, compress=compress, progress=progress)
+
+    def push(
+        self,
+        ref: str,
+        destination: str = "",
+        *,
+        access: Access | None = None,
+        format: str = "",
+        compression: str = "",
+        compress: bool = False,
+        progress: Callable[[Progress], None] | None = None,
+    ) -> str:
+        """Write an image to a registry, or to where a transport leads (``dir:PATH``); return its digest there.
+
+        Without a destination it goes where its name says. Blobs that are there are not sent; plain layers are
+        compressed on the way to a registry, and with ``compress`` to a directory. ``format`` is oci or v2s2, by
+        default what it is; ``compression`` gzip or zstd, by default what its layers have.
+
+        Raises NoSuchImage, InvalidSpec, Unauthorized, RegistryError.
+        """
+        from pypod.engine.pushing import push
+
+        return push(
+            self.get(ref),
+            destination,
+            access=access,
+            format=format,
+            compression=compression,
+            compress=compress,
+            progress=progress,
+        )
 
     def for_container(
         self,

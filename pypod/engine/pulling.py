@@ -14,11 +14,12 @@ from contextlib import closing, suppress
 
 from pypod.engine.boundary import Boundary
 from pypod.engine.locks import SHARED, Lock
+from pypod.engine.parallel import Stopped, in_parallel
 from pypod.engine.stopping import discard
 from pypod.errors import InvalidImage, NoSuchImage
 from pypod.images.blobs import PIECE_BYTES, Blobs
 from pypod.images.platform import choose, host
-from pypod.images.unpack import inherit, unpack
+from pypod.images.unpack import settle, unpack
 from pypod.model.image import CONFIG_BYTES_LIMIT, DOCKER_CONFIG, OCI_CONFIG, Index, digest_of, parse_manifest
 from pypod.model.image_config import parse_config
 from pypod.model.value import Value
@@ -41,12 +42,17 @@ _EMPTY_CONFIGS = (OCI_CONFIG, DOCKER_CONFIG, "")
 
 
 class Progress(Value):
-    """How far one blob is: ``state`` is present, pulling or done; sizes in bytes, as stored in the source."""
+    """How far one blob is: ``state`` is present, pulling, pushing or done; sizes in bytes, as stored in the source.
+
+    ``trying`` comes before all blobs of an image from a registry, and says its ``name``.
+    """
 
     digest: str
     state: str
     done_bytes: int
     total_bytes: int
+    is_config: bool = False
+    name: str = ""
 
 
 def resolve(source: Source, platform: Platform | None, what: str) -> tuple[Manifest, str]:
@@ -104,10 +110,6 @@ def chains(diff_ids: Iterable[str]) -> list[str]:
     return found
 
 
-class _Stopped(Exception):
-    """Another layer failed, or the caller was interrupted: this one goes no further."""
-
-
 class _Pull:
     def __init__(
         self,
@@ -157,40 +159,13 @@ class _Pull:
 
     def _work(self, tasks: list[tuple[int, tuple[Descriptor, str]]]) -> None:
         """Bring all layers, the lower ones first, several at a time; raise what the first failure raised."""
-        failures: list[BaseException] = []
-        waiting = iter(tasks)
 
-        def work() -> None:
-            try:
-                while not self._stopped.is_set():
-                    with self._telling:
-                        task = next(waiting, None)
-                    if task is None:
-                        return
-                    number, (descriptor, diff_id) = task
-                    self._directories[number] = self._layer(number, descriptor, diff_id)
-                    self._finished[number].set()
-            except _Stopped:
-                pass
-            except BaseException as error:
-                failures.append(error)
-                self._stopped.set()
+        def work(task: tuple[int, tuple[Descriptor, str]]) -> None:
+            number, (descriptor, diff_id) = task
+            self._directories[number] = self._layer(number, descriptor, diff_id)
+            self._finished[number].set()
 
-        if len(tasks) <= 1:
-            work()
-        else:
-            threads = [threading.Thread(target=work, daemon=True) for _ in range(min(_WORKERS, len(tasks)))]
-            try:
-                for thread in threads:
-                    thread.start()
-                for thread in threads:
-                    thread.join()
-            finally:
-                self._stopped.set()
-                for thread in threads:
-                    thread.join()
-        if failures:
-            raise failures[0]
+        in_parallel(tasks, work, min(_WORKERS, len(tasks)), self._stopped)
 
     def _layer(self, number: int, descriptor: Descriptor, diff_id: str) -> str:
         """Bring one layer; return the name of its directory."""
@@ -233,11 +208,9 @@ class _Pull:
         if os.path.exists(blob):
             self._blobs.adopt(blob, descriptor.digest)
         self._wait_for(number - 1)
-        layers = self._engine.layout.image_layers
-        if unpacked.implied and number:
-            inherit(
-                f"{incoming}/tree", unpacked.implied, [f"{layers}/{one}" for one in self._directories[number - 1 :: -1]]
-            )
+        below = images.layers_of(self._engine.database, self._chains[number - 1]) if number else []
+        directories = [f"{self._engine.layout.image_layers}/{name}" for name in images.shown(below)]
+        settle(f"{incoming}/tree", unpacked, directories)
         found = images.find_layer(self._engine.database, self._chains[number])
         if found:  # its blob came in another compression
             discard(self._engine, [f"{incoming}/tree"])
@@ -273,7 +246,7 @@ class _Pull:
     def _wait_for(self, number: int) -> None:
         while number >= 0 and not self._finished[number].wait(0.1):
             if self._stopped.is_set():
-                raise _Stopped
+                raise Stopped
 
     def _pieces(self, descriptor: Descriptor, path: str) -> Generator[bytes, None, None]:
         """Yield a layer as it is stored: from our blobs, or from the source, kept in ``path`` as it comes."""
@@ -290,7 +263,7 @@ class _Pull:
             with closing(self._source.blob(descriptor, done)) as pieces:  # type: ignore[type-var]
                 for piece in pieces:
                     if self._stopped.is_set():
-                        raise _Stopped
+                        raise Stopped
                     _write(file, piece)
                     done += len(piece)
                     self._tell(descriptor, "pulling", done)
@@ -329,7 +302,13 @@ class _Pull:
         if self._progress is not None:
             with self._telling:
                 self._progress(
-                    Progress(digest=descriptor.digest, state=state, done_bytes=done, total_bytes=descriptor.size)
+                    Progress(
+                        digest=descriptor.digest,
+                        state=state,
+                        done_bytes=done,
+                        total_bytes=descriptor.size,
+                        is_config=descriptor is self._manifest.config,
+                    )
                 )
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from pypod.errors import InvalidImage, NotInRegistry, RegistryError
+from pypod.errors import InvalidImage, NotInRegistry, RegistryError, Unauthorized
 from pypod.images.session import Session, finish, read_body
 from pypod.model.image import DOCKER_INDEX, DOCKER_MANIFEST, MANIFEST_BYTES_LIMIT, OCI_INDEX, OCI_MANIFEST, check_digest
 
@@ -213,8 +213,9 @@ def _manifest(session: Session, version: str) -> tuple[str, bytes]:
         headers, body, _ = session.read(
             "GET", address, scopes=scopes, headers={"Accept": _ACCEPT}, limit_bytes=MANIFEST_BYTES_LIMIT
         )
-    except NotInRegistry as error:
-        raise NotInRegistry(error.url, f"reading manifest {version}: {error.reason}", status=error.status) from error
+    except (NotInRegistry, Unauthorized) as error:
+        error.message = f"reading manifest {version} in {session.endpoint.reference.name}: {error.reason}"
+        raise
     media_type = headers.get("Content-Type", "").partition(";")[0].strip().lower()
     what = f"manifest {version}"
     if media_type.startswith(_SCHEMA_1):

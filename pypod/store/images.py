@@ -11,7 +11,7 @@ from pypod.model.value import Value
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Sequence
     from sqlite3 import Connection
     from typing import Any
 
@@ -113,6 +113,12 @@ def all_layers(database: Database) -> list[LayerRecord]:
     return [_layer(row) for row in database.read(f"SELECT {_LAYER} FROM layers ORDER BY chain")]  # noqa: S608
 
 
+def shown(layers: Sequence[LayerRecord]) -> tuple[str, ...]:
+    """Return the directories of layers, the topmost first, down to one that hides what is below."""
+    count = next((number for number, layer in enumerate(layers, 1) if layer.opaque), len(layers))
+    return tuple(layer.directory for layer in layers[:count])
+
+
 def add_image(
     connection: Connection, record: ImageRecord, blobs: Iterable[str], digests: Iterable[tuple[str, str]] = ()
 ) -> None:
@@ -128,6 +134,11 @@ def add_image(
     connection.executemany(
         "INSERT OR REPLACE INTO image_digests VALUES (?,?,?)", [(*one, record.id) for one in digests]
     )
+
+
+def add_digest(connection: Connection, identifier: str, repository: str, digest: str) -> None:
+    """Remember that a repository knows an image by a digest."""
+    connection.execute("INSERT OR REPLACE INTO image_digests VALUES (?,?,?)", (repository, digest, identifier))
 
 
 def tag(connection: Connection, identifier: str, name: str) -> None:

@@ -1,0 +1,79 @@
+"""push: an image to a registry, or to an archive or directory."""
+
+from __future__ import annotations
+
+from pypod.cli.flags import Command, Flag
+from pypod.cli.pull import ACCESS_FLAGS, access
+from pypod.cli.telling import Telling
+from pypod.errors import InvalidSpec
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from pypod.cli.flags import Parsed
+
+PUSH = Command(
+    path="pypod push",
+    summary="Push an image to a specified destination",
+    description="Pushes a source image to a specified destination; without one to where its name says.",
+    synopsis="[options] IMAGE [DESTINATION]",
+    flags=(
+        *ACCESS_FLAGS,
+        Flag(name="all", kind="bool", hidden=True, help="Accepted for podman's sake: there are no lists of manifests"),
+        Flag(name="compress", kind="bool", help="Compress tarball image layers when pushing to a directory"),
+        Flag(name="compression-format", help="Compression format to use: gzip or zstd (default: what the layers have)"),
+        Flag(name="digestfile", help="Write the digest of the pushed image to the specified file"),
+        Flag(
+            name="disable-content-trust",
+            kind="bool",
+            hidden=True,
+            help="This is a Docker specific option and is a NOOP",
+        ),
+        Flag(
+            name="format",
+            short="f",
+            help="Manifest type (oci or v2s2) to use in the destination (default is manifest type of source)",
+        ),
+        Flag(name="quiet", short="q", kind="bool", help="Suppress output information when pushing images"),
+        Flag(
+            name="remove-signatures",
+            kind="bool",
+            hidden=True,
+            help="Accepted for podman's sake: images here have no signatures",
+        ),
+    ),
+    examples=(
+        "pypod push imageID docker://registry.example.com/repository:tag",
+        "pypod push imageID oci-archive:/path/to/layout:image:tag",
+    ),
+    min_args=1,
+    max_args=2,
+)
+
+
+def run_push(options: Parsed, root: str | None) -> int:
+    """Carry out ``pypod push``."""
+    from pypod.engine.engine import Engine
+
+    name, destination = (*options.positionals, "")[:2]
+    with Engine(root) as engine:
+        with Telling(quiet=options["quiet"]) as telling:
+            digest = engine.images.push(
+                name,
+                destination,
+                access=access(options),
+                format=options["format"],
+                compression=options["compression-format"],
+                compress=options["compress"],
+                progress=telling,
+            )
+        if options["digestfile"]:
+            _write(options["digestfile"], digest)
+    return 0
+
+
+def _write(path: str, digest: str) -> None:
+    try:
+        with open(path, "w", encoding="ascii") as file:
+            file.write(digest)
+    except OSError as error:
+        raise InvalidSpec("--digestfile", f"failed to write digest file: open {path}: {error.strerror}") from error

@@ -1,0 +1,188 @@
+"""Take an image of the store to where it is wanted: a registry, an archive, a directory.
+
+Blobs go as they are stored, and those that are there already do not go at all. A layer is compressed anew where the
+destination or the caller wants another compression; then, as when the family of media types changes, the image has
+another manifest there, and another digest.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import threading
+
+from pypod.engine.image_inspection import manifest_of
+from pypod.engine.locks import SHARED, Lock
+from pypod.engine.parallel import Stopped, in_parallel
+from pypod.engine.pulling import Progress
+from pypod.errors import InvalidSpec
+from pypod.images.blobs import PIECE_BYTES, Blobs
+from pypod.model.image import digest_of
+from pypod.model.image_form import V2S2, family_of, rewritten
+from pypod.model.value import Value
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator, Sequence
+
+    from pypod.engine.image import Image
+    from pypod.images.ends import Destination
+    from pypod.model.image import Descriptor, Manifest
+    from pypod.model.image_form import Family
+
+_MAGIC_BYTES = 16
+
+
+class Form(Value):
+    """What an image is to be at its destination.
+
+    ``family`` None: as it is stored. ``compression`` of layers: ``gzip`` or ``zstd`` for all, or nothing for what they
+    have; ``compress_plain``: those that have none get gzip. ``workers`` is how many blobs go at once.
+    """
+
+    family: Family | None = None
+    compression: str = ""
+    compress_plain: bool = False
+    workers: int = 1
+
+
+def copy(
+    image: Image,
+    destination: Destination,
+    form: Form,
+    progress: Callable[[Progress], None] | None = None,
+) -> str:
+    """Write an image to a destination; return the digest of its manifest there.
+
+    Raises InvalidImage, InvalidSpec, RegistryError; then the destination has no new name.
+    """
+    with Lock(image.engine.layout.images, SHARED) as lock, lock:  # nobody sweeps the blobs meanwhile
+        return _Copy(image, destination, form, progress).run()
+
+
+class _Copy:
+    def __init__(
+        self, image: Image, destination: Destination, form: Form, progress: Callable[[Progress], None] | None
+    ) -> None:
+        self._blobs = Blobs(image.engine.layout.blobs)
+        self._manifest: Manifest = manifest_of(image)
+        self._destination = destination
+        self._form = form
+        self._family = form.family or family_of(self._manifest)
+        self._progress = progress
+        self._telling = threading.Lock()
+        self._stopped = threading.Event()
+
+    def run(self) -> str:
+        if self._family is V2S2 and self._form.compression == "zstd":
+            raise InvalidSpec("--compression-format", "docker's schema 2 has no zstd", hint="use --format oci")
+        config = self._manifest.config.replace(media_type=self._family.config)
+        # an archive of docker's takes the configuration first
+        self._send(config, self._stored(config.digest))
+        layers = self._each(self._manifest.layers)
+        body = rewritten(self._manifest, self._family, layers)
+        self._destination.put_manifest(self._family.manifest, body)
+        return digest_of(body)
+
+    def _each(self, descriptors: Sequence[Descriptor]) -> list[tuple[Descriptor, str]]:
+        """Send all layers, several at a time; return what they are there. Raises what the first failure raised."""
+        found: dict[int, tuple[Descriptor, str]] = {}
+
+        def work(task: tuple[int, Descriptor]) -> None:
+            found[task[0]] = self._layer(task[1])
+
+        in_parallel(enumerate(descriptors), work, min(self._form.workers, len(descriptors)), self._stopped)
+        return [found[number] for number in range(len(descriptors))]
+
+    def _layer(self, descriptor: Descriptor) -> tuple[Descriptor, str]:
+        from pypod.images.compression import kind_of
+
+        has = kind_of(next(self._blobs.pieces(descriptor.digest), b"")[:_MAGIC_BYTES])
+        wanted = self._form.compression or ("gzip" if self._form.compress_plain and not has else has)
+        if wanted not in dict(self._family.layers):
+            wanted = "gzip"
+        if wanted == has:
+            self._send(descriptor, self._stored(descriptor.digest))
+            return descriptor, has
+        return self._anew(descriptor, wanted), wanted
+
+    def _anew(self, descriptor: Descriptor, compression: str) -> Descriptor:
+        """Send a layer in another compression, made in a file without a name: digest and size are wanted first."""
+        from pypod.images.new_file import temporary_file, write_all
+        from pypod.images.recompress import recompressed
+
+        hashed = hashlib.sha256()
+
+        def hashing(pieces: Iterable[bytes]) -> Iterator[bytes]:
+            for piece in pieces:
+                if self._stopped.is_set():
+                    raise Stopped
+                hashed.update(piece)
+                yield piece
+
+        fd = temporary_file()
+        try:
+            stored = self._blobs.pieces(descriptor.digest)
+            size = write_all(fd, hashing(recompressed(stored, compression, descriptor.digest)))
+            media_type = dict(self._family.layers)[compression]
+            made = descriptor.replace(
+                media_type=media_type, digest=f"sha256:{hashed.hexdigest()}", size=size, annotations=()
+            )
+            self._send(made, lambda: _pieces_of(fd))
+            return made
+        finally:
+            os.close(fd)
+
+    def _stored(self, digest: str) -> Callable[[], Iterator[bytes]]:
+        return lambda: self._blobs.pieces(digest)
+
+    def _send(self, descriptor: Descriptor, pieces: Callable[[], Iterator[bytes]]) -> None:
+        """Write a blob unless it is there."""
+        if self._destination.has_blob(descriptor):
+            self._tell(descriptor, "present", descriptor.size)
+            return
+        self._destination.put_blob(descriptor, _Told(self, descriptor, pieces))
+        self._tell(descriptor, "done", descriptor.size)
+
+    def told(self, descriptor: Descriptor, pieces: Iterator[bytes]) -> Iterator[bytes]:
+        """Yield pieces, telling how far they are."""
+        done = 0
+        self._tell(descriptor, "pushing", done)
+        for piece in pieces:
+            if self._stopped.is_set():
+                raise Stopped
+            yield piece
+            done += len(piece)
+            self._tell(descriptor, "pushing", done)
+
+    def _tell(self, descriptor: Descriptor, state: str, done: int) -> None:
+        if self._progress is not None:
+            with self._telling:
+                self._progress(
+                    Progress(
+                        digest=descriptor.digest,
+                        state=state,
+                        done_bytes=done,
+                        total_bytes=descriptor.size,
+                        is_config=descriptor.media_type == self._family.config,
+                    )
+                )
+
+
+class _Told:
+    """A blob that can be read again from its beginning: a connection that is cut costs no more than that."""
+
+    def __init__(self, copying: _Copy, descriptor: Descriptor, pieces: Callable[[], Iterator[bytes]]) -> None:
+        self._copying = copying
+        self._descriptor = descriptor
+        self._pieces = pieces
+
+    def __iter__(self) -> Iterator[bytes]:
+        return self._copying.told(self._descriptor, self._pieces())
+
+
+def _pieces_of(fd: int) -> Iterator[bytes]:
+    offset = 0
+    while piece := os.pread(fd, PIECE_BYTES, offset):
+        yield piece
+        offset += len(piece)

@@ -1,0 +1,73 @@
+"""One image in the words of the other family: OCI's manifests and docker's schema 2 say the same in other words.
+
+The layers and the configuration keep their bytes; media types change, and with them the manifest and its digest.
+"""
+
+from __future__ import annotations
+
+from pypod.model.image import (
+    DOCKER_CONFIG,
+    DOCKER_LAYER,
+    DOCKER_MANIFEST,
+    OCI_CONFIG,
+    OCI_LAYER,
+    OCI_MANIFEST,
+    Descriptor,
+    Manifest,
+)
+from pypod.model.value import Value
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+
+class Family(Value):
+    """The media types of one family, and the compressions it has words for: ``layers`` by compression."""
+
+    manifest: str
+    config: str
+    layers: tuple[tuple[str, str], ...]
+
+
+OCI = Family(
+    manifest=OCI_MANIFEST,
+    config=OCI_CONFIG,
+    layers=(("", OCI_LAYER), ("gzip", f"{OCI_LAYER}+gzip"), ("zstd", f"{OCI_LAYER}+zstd")),
+)
+V2S2 = Family(
+    manifest=DOCKER_MANIFEST, config=DOCKER_CONFIG, layers=(("", DOCKER_LAYER), ("gzip", f"{DOCKER_LAYER}.gzip"))
+)
+FAMILIES = {"oci": OCI, "v2s2": V2S2}
+
+
+def family_of(manifest: Manifest) -> Family:
+    """Return the family that a manifest is of."""
+    return V2S2 if manifest.media_type == DOCKER_MANIFEST else OCI
+
+
+def rewritten(manifest: Manifest, family: Family, layers: Sequence[tuple[Descriptor, str]]) -> bytes:
+    """Return the body of a manifest in ``family``, whose layers are these blobs in these compressions.
+
+    The same body comes back when nothing changes.
+    """
+    import json
+
+    own, types = family_of(manifest), dict(family.layers)
+    descriptors = tuple(
+        descriptor if family is own and descriptor in manifest.layers else descriptor.replace(media_type=types[kind])
+        for descriptor, kind in layers
+    )
+    if family is own and descriptors == manifest.layers:
+        return manifest.body
+    found = json.loads(manifest.body)
+    found["mediaType"] = family.manifest
+    found["config"] = _plain(manifest.config.replace(media_type=family.config), family)
+    found["layers"] = [_plain(one, family) for one in descriptors]
+    if family is V2S2:  # which has no words for the rest
+        found = {name: found[name] for name in ("schemaVersion", "mediaType", "config", "layers")}
+    return json.dumps(found, separators=(",", ":"), ensure_ascii=False).encode()
+
+
+def _plain(descriptor: Descriptor, family: Family) -> dict[str, object]:
+    return (descriptor.replace(annotations=()) if family is V2S2 else descriptor).json()
