@@ -50,8 +50,10 @@ def run_search(options: Parsed, _root: str | None) -> int:
     """Carry out ``pypod search``."""
     from pypod import __version__
     from pypod.images.access import Access
+    from pypod.images.credentials import check_authfile
     from pypod.images.registries import load
 
+    check_authfile(options["authfile"])
     if options["limit"] < 0:
         raise UsageError("pypod search", f"limit {options['limit']} is negative")
     access = Access(

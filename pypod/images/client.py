@@ -36,7 +36,8 @@ class RegistrySource:
     The first place that has the image serves all of it. Its manifest is read once: a tag that moves meanwhile changes
     nothing. Nothing is asked before the first call.
 
-    >>> source = RegistrySource(parse("quay.io/podman/stable"), Access(), Registries())  # doctest: +SKIP
+    >>> with RegistrySource(parse("quay.io/podman/stable"), Access(), load()) as source:  # doctest: +SKIP
+    ...     media_type, body = source.manifest()
     """
 
     def __init__(self, reference: Reference, access: Access, registries: Registries) -> None:

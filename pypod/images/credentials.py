@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
     from typing import Any
 
-__all__ = ["Credentials", "get", "login", "logout", "logout_all", "primary_path"]
+__all__ = ["Credentials", "check_authfile", "get", "login", "logout", "logout_all", "primary_path"]
 
 # Docker stored the credentials of its own registry under the address of version 1 of the protocol.
 _DOCKER_NAMES = frozenset(("docker.io", "index.docker.io", "registry-1.docker.io"))
@@ -42,6 +42,13 @@ def primary_path(authfile: str = "", environment: Mapping[str, str] | None = Non
     uid = os.geteuid()
     runtime = found.get("XDG_RUNTIME_DIR", "") if uid else ""
     return f"{runtime or f'/run/containers/{uid}'}{'/containers' if runtime else ''}/auth.json"
+
+
+def check_authfile(authfile: str) -> None:
+    """Raise InvalidSpec when the file that a flag or $REGISTRY_AUTH_FILE names is not there, as podman's verbs do."""
+    path = authfile or os.environ.get("REGISTRY_AUTH_FILE", "")
+    if path and not os.path.exists(path):
+        raise InvalidSpec("authfile", f"stat {path}: no such file or directory")
 
 
 def get(

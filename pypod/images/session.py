@@ -45,7 +45,8 @@ class Session:
         self.access = access
         self.insecure = endpoint.insecure if access.tls_verify is None else not access.tls_verify
         self._look_up = look_up
-        self._transport = Transport(access, endpoint.host.lower(), verify=not self.insecure)
+        name = endpoint.reference.domain
+        self._transport = Transport(access, endpoint.host.lower(), verify=not self.insecure, name=name)
         self._headers = {"User-Agent": access.user_agent, "Accept-Encoding": "identity"}
         self._lock = Lock()
         self._found: tuple[Url, Authorization] | None = None

@@ -197,7 +197,7 @@ def random_names(count: int) -> list[str]:
 
 
 def test_names_are_what_skopeo_takes_for_names() -> None:
-    names = sorted({*NAMES, *random_names(150)})
+    names = sorted({*NAMES, *random_names(90)})
     # skopeo wants one of tag and digest, and has no ids
     names = [name for name in names if not (parsed := _parsed(name)) or not (parsed.tag and parsed.digest)]
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import gc
 import json
+import shutil
 import socket
 import ssl
 import subprocess
@@ -251,11 +252,9 @@ class Certificates:
         key = ("-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-days", "2")
         self._run("req", "-x509", *key, "-keyout", "ca.pem", "-out", "ca.crt", "-subj", "/CN=authority")
         for name, more in (("server", ("-addext", "subjectAltName=IP:127.0.0.1")), ("client", ())):
-            signing = ("-CA", "ca.crt", "-CAkey", "ca.pem") if self._signs else ()
-            self._run("req", "-x509", *signing, *key, *more, "-keyout", f"{name}.key", "-out", f"{name}.cert", "-subj",
-                      f"/CN={name}", "-addext", "basicConstraints=critical,CA:FALSE")  # fmt: skip
-
-    _signs = True
+            files = ("-CA", "ca.crt", "-CAkey", "ca.pem", "-keyout", f"{name}.key", "-out", f"{name}.cert")
+            leaf = ("-subj", f"/CN={name}", "-addext", "basicConstraints=critical,CA:FALSE")
+            self._run("req", "-x509", *files, *key, *leaf, *more)
 
     def _run(self, *words: str) -> None:
         subprocess.run(["openssl", *words], cwd=self.directory, check=True, capture_output=True)
@@ -278,6 +277,8 @@ class Certificates:
 
 @pytest.fixture(scope="module")
 def certificates(tmp_path_factory: pytest.TempPathFactory) -> Certificates:
+    if shutil.which("openssl") is None:
+        pytest.skip("openssl is not installed")
     return Certificates(tmp_path_factory.mktemp("certificates"))
 
 
@@ -544,3 +545,21 @@ def test_answers_that_make_no_sense_are_typed_errors(world: World, answer: bytes
     with warnings.catch_warnings():  # urllib3 leaves the socket of an answer with two lengths to the collector
         warnings.simplefilter("ignore", ResourceWarning)
         gc.collect()
+
+
+# --- where certificates lie
+
+
+def test_the_directory_of_a_registry_has_its_port_in_its_name(
+    world: World, certificates: Certificates, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    registry = world.serve(world.images, certificates.context())
+    monkeypatch.setenv("HOME", str(tmp_path))
+    strict = world.access.replace(tls_verify=None, retries=0)
+    place = tmp_path / ".config/containers/certs.d"
+    (place / "127.0.0.1").mkdir(parents=True)
+    shutil.copy(certificates.directory / "ca.crt", place / "127.0.0.1")
+    with pytest.raises(RegistryError, match="certificate verify failed"):
+        world.source(registry, strict).manifest()
+    (place / "127.0.0.1").rename(place / registry.host)
+    assert world.source(registry, strict).manifest()[1] == world.images.manifest
