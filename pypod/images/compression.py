@@ -1,17 +1,21 @@
-"""Undoing gzip, zstd, bzip2 and xz piece by piece, with memory that does not grow with what comes out."""
+"""Layers compressed and not: gzip, zstd, and on the way in also bzip2 and xz, which docker took.
+
+What a layer is says its first bytes, not its media type: podman goes by them too (containers/image: pkg/compression).
+"""
 
 from __future__ import annotations
 
-from pypod.errors import InvalidImage
-from pypod.images.files import peek
+import itertools
+
+from pypod.errors import InvalidImage, InvalidSpec
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
-    from typing import Protocol
+    from collections.abc import Callable, Iterable, Iterator
+    from typing import Any, Protocol
 
     class Decompressor(Protocol):
-        """What the decompressors of bz2, lzma, isal and backports.zstd have in common: one stream each."""
+        """What bz2, lzma, zstd and igzip_lib have in common."""
 
         @property
         def eof(self) -> bool: ...
@@ -19,86 +23,134 @@ if TYPE_CHECKING:
         def needs_input(self) -> bool: ...
         @property
         def unused_data(self) -> bytes: ...
-        def decompress(self, data: bytes, max_length: int = -1) -> bytes: ...
+        def decompress(self, data: bytes, max_length: int, /) -> bytes: ...
 
 
-PIECE_BYTES = 1 << 20
-# What follows the end of a stream is copied by each library: with a MiB at once, tiny streams took five times as long.
-_INPUT_BYTES = 64 << 10
-# The most a real file asks for: xz -9 takes 65 MiB, zstd refuses windows above 128 MiB by itself.
-_XZ_MEMORY_BYTES = 256 << 20
-_MAGICS = ((b"\x1f\x8b", "gzip"), (b"\x28\xb5\x2f\xfd", "zstd"), (b"BZh", "bzip2"), (b"\xfd7zXZ\0", "xz"))
-MAGIC_BYTES = max(len(magic) for magic, _ in _MAGICS)
+PIECE_BYTES = 1 << 20  # of what comes out at once, however small what went in was
+_INPUT_BYTES = 64 << 10  # what follows the end of a member is copied, so members may be short
+_WINDOW_LOG_LIMIT = 27  # 128 MB: what zstd(1) reads without being asked, and all that its levels write
+_XZ_MEMORY_BYTES = 128 << 20
+_MAGIC_BYTES = 6
+
+
+def decompressed(pieces: Iterable[bytes], subject: str = "layer") -> Iterator[bytes]:
+    """Yield what ``pieces`` hold, decompressed, in pieces of at most 1 MB; members and frames one after the other.
+
+    Raises InvalidImage about ``subject`` for bytes that are damaged, cut short, or followed by others.
+
+    >>> import gzip
+    >>> b"".join(decompressed([gzip.compress(b"two "), gzip.compress(b"members")]))
+    b'two members'
+    """
+    rest = iter(pieces)
+    head = b""
+    for piece in rest:
+        head += piece
+        if len(head) >= _MAGIC_BYTES:
+            break
+    whole = itertools.chain((head,) if head else (), rest)
+    kind = kind_of(head)
+    if not kind:
+        yield from _cut(whole, PIECE_BYTES)
+        return
+    make, failures = _decompressors(kind)
+    try:
+        yield from _members(kind, make, _cut(whole, _INPUT_BYTES), subject)
+    except failures as error:
+        raise InvalidImage(subject, f"its {kind} data are damaged: {error}") from error
 
 
 def kind_of(head: bytes) -> str:
-    """Return the compression that these first bytes begin: ``gzip``, ``zstd``, ``bzip2``, ``xz`` or nothing.
-
-    >>> kind_of(b"\\x1f\\x8b\\x08")
-    'gzip'
-    """
-    return next((kind for magic, kind in _MAGICS if head.startswith(magic)), "")
-
-
-def decompressed(pieces: Iterable[bytes], subject: str) -> Iterator[bytes]:
-    """Yield the bytes, decompressed when they are compressed, in pieces of at most a MiB.
-
-    Several streams in a row are read as one (gzip -c a b, pigz, zstd frames). Raises InvalidImage about ``subject``:
-    damaged, cut off, or followed by something else.
-    """
-    head, pieces = peek(pieces, MAGIC_BYTES)
-    kind = kind_of(head)
-    return _streams(pieces, kind, subject) if kind else pieces
+    """Return the compression that these first bytes begin: ``gzip``, ``zstd``, ``bzip2``, ``xz`` or nothing."""
+    for magic, kind in _MAGICS:
+        if head.startswith(magic):
+            return kind
+    # RFC 8878, 3.1.2: frames to skip may come first
+    return "zstd" if head[1:4] == b"\x2a\x4d\x18" and head[0] & 0xF0 == 0x50 else ""
 
 
-def _streams(pieces: Iterable[bytes], kind: str, subject: str) -> Iterator[bytes]:
-    stream: Decompressor | None = None
-    for piece in pieces:
-        for start in range(0, len(piece), _INPUT_BYTES):
-            rest = piece[start : start + _INPUT_BYTES]
-            while rest or not (stream is None or stream.needs_input):
-                stream = stream or _open(kind)
-                found = _advance(stream, rest, kind, subject)
-                rest = b""
-                if found:
-                    yield found
-                if stream.eof:
-                    rest, stream = stream.unused_data, None
-    if stream is not None:
-        raise InvalidImage(subject, f"its {kind} stream is cut off")
+_MAGICS = (
+    (b"\x1f\x8b\x08", "gzip"),
+    (b"\x28\xb5\x2f\xfd", "zstd"),
+    (b"BZh", "bzip2"),
+    (b"\xfd7zXZ\0", "xz"),
+)
 
 
-def _open(kind: str) -> Decompressor:
+def _decompressors(kind: str) -> tuple[Callable[[], Decompressor], Any]:
+    """Return what makes a decompressor, and what that raises about damaged data."""
     if kind == "gzip":
         from isal import igzip_lib
 
-        return igzip_lib.IgzipDecompressor(flag=igzip_lib.DECOMP_GZIP)
+        return lambda: igzip_lib.IgzipDecompressor(flag=igzip_lib.DECOMP_GZIP), (igzip_lib.IsalError,)
     if kind == "zstd":
-        return _zstd()
+        zstd = _zstd()
+        options = {zstd.DecompressionParameter.window_log_max: _WINDOW_LOG_LIMIT}
+        return lambda: zstd.ZstdDecompressor(options=options), (zstd.ZstdError,)
     if kind == "bzip2":
         import bz2
 
-        return bz2.BZ2Decompressor()
+        return bz2.BZ2Decompressor, (OSError, EOFError)
     import lzma
 
-    return lzma.LZMADecompressor(lzma.FORMAT_XZ, memlimit=_XZ_MEMORY_BYTES)
+    return lambda: lzma.LZMADecompressor(lzma.FORMAT_XZ, _XZ_MEMORY_BYTES), (lzma.LZMAError, EOFError)
 
 
-def _zstd() -> Decompressor:
-    import sys
-
-    if sys.version_info >= (3, 14):
-        from compression import zstd
-    else:
-        from backports import zstd
-    made: Decompressor = zstd.ZstdDecompressor()
-    return made
-
-
-def _advance(stream: Decompressor, data: bytes, kind: str, subject: str) -> bytes:
+def _zstd() -> Any:
     try:
-        return stream.decompress(data, PIECE_BYTES)
-    except Exception as error:  # each library has an error of its own, without a common base
-        if isinstance(error, MemoryError):
-            raise
-        raise InvalidImage(subject, f"its {kind} stream is damaged: {error}") from error
+        from compression import zstd  # type: ignore[import-not-found, unused-ignore]  # Python 3.14
+    except ImportError:
+        from backports import zstd
+    return zstd
+
+
+def _members(kind: str, make: Callable[[], Decompressor], pieces: Iterator[bytes], subject: str) -> Iterator[bytes]:
+    decompressor = make()
+    for piece in pieces:
+        data = piece
+        while data or not (decompressor.eof or decompressor.needs_input):
+            if decompressor.eof:
+                decompressor = make()
+            made = decompressor.decompress(data, PIECE_BYTES)
+            data = decompressor.unused_data if decompressor.eof else b""
+            if made:
+                yield made
+    if not decompressor.eof:
+        raise InvalidImage(subject, f"its {kind} data are cut short")
+
+
+def compress(pieces: Iterable[bytes], kind: str, level: int = 3) -> Iterator[bytes]:
+    """Yield ``pieces`` compressed by ``gzip`` or ``zstd``, or as they are; the same bytes give the same bytes.
+
+    >>> b"".join(decompressed(compress([b"a layer"], "zstd")))
+    b'a layer'
+    """
+    if not kind:
+        yield from pieces
+        return
+    compressor = _compressor(kind, level)
+    for piece in pieces:
+        if made := compressor.compress(piece):
+            yield made
+    yield compressor.flush()
+
+
+def _compressor(kind: str, level: int) -> Any:
+    if kind == "gzip":
+        from isal import isal_zlib
+
+        return isal_zlib.compressobj(level, wbits=31)
+    if kind == "zstd":
+        return _zstd().ZstdCompressor(level=level)
+    raise InvalidSpec("compression", f"unknown compression {kind!r}", hint="gzip, zstd or nothing")
+
+
+def _cut(pieces: Iterable[bytes], size: int) -> Iterator[bytes]:
+    """Yield the same bytes in pieces of at most ``size``."""
+    for piece in pieces:
+        if len(piece) <= size:
+            yield piece
+        else:
+            view = memoryview(piece)
+            for start in range(0, len(piece), size):
+                yield bytes(view[start : start + size])

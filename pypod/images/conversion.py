@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 
 from pypod.errors import InvalidImage, Unsupported
-from pypod.images.compression import MAGIC_BYTES, kind_of
+from pypod.images.compression import kind_of
 from pypod.model.image import (
     DOCKER_CONFIG,
     DOCKER_LAYER,
@@ -60,7 +60,7 @@ def converted(source: Source, manifest: Manifest, media_type: str) -> bytes:
 
 
 def _layer_type(source: Source, layer: Descriptor, media_type: str) -> str:
-    kind = kind_of(next(iter(source.blob(layer)), b"")[:MAGIC_BYTES])
+    kind = kind_of(next(iter(source.blob(layer)), b""))
     found = _LAYERS[media_type].get(kind)
     if found is None:
         raise Unsupported("compression", f"{media_type} has no layers compressed with {kind}")
