@@ -47,7 +47,7 @@ def converted(source: Source, manifest: Manifest, media_type: str) -> bytes:
     if manifest.media_type == media_type:
         return manifest.body
     if manifest.config.media_type not in _CONFIGS.values():
-        raise InvalidImage("manifest", f"it is no container image: {manifest.config.media_type or 'no media type'}")
+        raise InvalidImage("manifest", f"it is no container image: {manifest.config.media_type[:80]!r}")
     body: dict[str, Any] = {
         "schemaVersion": 2,
         "mediaType": media_type,

@@ -187,10 +187,16 @@ def _item(entry: Any, what: str) -> _Item:
         raise InvalidImage(what, "an image in it is no object")
     (config,) = _texts([entry.get("Config")], what)
     return _Item(
-        config=clean(config, what),
+        config=_path(config, what),
         names=tuple(_texts(entry.get("RepoTags"), what)),
-        layers=tuple(clean(layer, what) for layer in _texts(entry.get("Layers"), what)),
+        layers=tuple(_path(layer, what) for layer in _texts(entry.get("Layers"), what)),
     )
+
+
+def _path(name: str, what: str) -> str:
+    if not name.isprintable():  # it would come back in an error, on somebody's terminal
+        raise InvalidImage(what, f"invalid name {name[:80]!r}")
+    return clean(name, what)
 
 
 def _texts(value: object, what: str) -> list[str]:

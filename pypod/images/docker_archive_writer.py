@@ -74,7 +74,7 @@ class DockerArchiveDestination:
             raise Unsupported("index", "a docker archive holds no indexes", hint="choose the image of one platform")
         config = self._contents.configs.get(manifest.config.digest)
         if config is None:
-            raise InvalidImage("manifest", f"it is no container image: {manifest.config.media_type or 'no media type'}")
+            raise InvalidImage("manifest", f"it is no container image: {manifest.config.media_type[:80]!r}")
         found = [self._contents.diff_ids.get(layer.digest, "") for layer in manifest.layers]
         if found != read_diff_ids(config, "configuration"):
             raise InvalidImage("configuration", "its diff_ids are not those of the layers")

@@ -299,6 +299,7 @@ BROKEN_MANIFESTS = {
     "a number as layer": b'[{"Config":"x","Layers":[1]}]',
     "1001 layers": json.dumps([{"Config": "x", "Layers": ["y"] * 1001}]).encode(),
     "1001 images": json.dumps([{"Config": "x", "Layers": []}] * 1001).encode(),
+    "a name for terminals": b'[{"Config":"\\u001b[31m","Layers":[]}]',
     "5 MB": b'"' + b" " * (5 << 20) + b'"',
 }
 
@@ -309,9 +310,9 @@ def test_broken_manifests_of_docker_archives(tmp_path: Path, case: str) -> None:
     with open_source("docker-archive", archive(tmp_path / "a", content)) as source:
         with pytest.raises(InvalidImage):
             source.manifest()
-        if case != "a path that leads out":
-            with pytest.raises(InvalidImage):
-                source.images()
+        with pytest.raises(InvalidImage) as failure:
+            source.images()
+    assert str(failure.value).isprintable()
 
 
 @pytest.mark.parametrize(
@@ -751,3 +752,13 @@ def tolerated(content: bytes) -> None:
             return
     finally:
         os.close(fd)
+
+
+@pytest.mark.parametrize("body", [b"{}", b'{"schemaVersion":2,"mediaType":[],"manifests":[]}', Tiny().manifest])
+def test_an_index_that_is_none_is_neither_read_nor_added_to(tmp_path: Path, body: bytes) -> None:
+    layout = write(tmp_path, {"index.json": body})
+    with open_source("oci", str(layout)) as source, pytest.raises(InvalidImage):
+        source.images()
+    with open_destination("oci", str(layout)) as written, pytest.raises(InvalidImage):
+        written.put_manifest(Tiny().media_type, Tiny().manifest)
+    assert (tmp_path / "index.json").read_bytes() == body
