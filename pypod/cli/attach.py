@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pypod.cli.flags import Command, Flag, UsageError
-from pypod.cli.selection import LATEST
+from pypod.cli.selection import LATEST, latest
 from pypod.cli.terminal import DEFAULT_DETACH_KEYS
 
 TYPE_CHECKING = False
@@ -36,7 +36,7 @@ def run_attach(options: Parsed, root: str | None) -> int:
     keys = parse_detach_keys(options["detach-keys"])
     with Engine(root) as engine:
         if options["latest"]:
-            container = engine.containers.list(all=True)[-1]
+            container = latest(engine)
         elif options.positionals:
             container = engine.containers.get(options.positionals[0])
         else:

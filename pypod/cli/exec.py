@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pypod.cli.flags import Command, Flag, UsageError
-from pypod.cli.selection import EXPLAIN, LATEST
+from pypod.cli.selection import EXPLAIN, LATEST, latest
 from pypod.cli.terminal import DEFAULT_DETACH_KEYS
 
 TYPE_CHECKING = False
@@ -76,7 +76,7 @@ def run_exec(options: Parsed, root: str | None) -> int:
 def _target(engine: Engine, options: Parsed) -> tuple[Container, list[str]]:
     words = list(options.positionals)
     if options["latest"]:
-        container = engine.containers.list(all=True)[-1]
+        container = latest(engine)
     elif words:
         container = engine.containers.get(words.pop(0))
     else:

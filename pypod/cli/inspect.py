@@ -6,7 +6,7 @@ import sys
 
 from pypod.cli.flags import Command, Flag, UsageError
 from pypod.cli.selection import LATEST
-from pypod.errors import InvalidSpec, NoSuchImage, NotFound, PypodError
+from pypod.errors import InvalidSpec, NoSuchContainer, NoSuchImage, NoSuchPod, NotFound, PypodError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -123,11 +123,11 @@ def _latest(engine: Engine, kind: str) -> str:
     if kind == "pod":
         pods = listed_pods(engine)
         if not pods:
-            raise InvalidSpec("--latest", "no pods found")
+            raise NoSuchPod("--latest")
         return pods[-1].id
     containers = listed_containers(engine)
     if not containers:
-        raise InvalidSpec("--latest", "no containers found")
+        raise NoSuchContainer("--latest")
     return containers[-1][0].id
 
 
@@ -137,7 +137,6 @@ def _find(engine: Engine, kind: str, name: str, *, size: bool) -> dict[str, Any]
     Of what has the same name podman takes the container before the image, and that before the pod.
     """
     from pypod.engine import inspection
-    from pypod.errors import NoSuchContainer
     from pypod.store import records
 
     if kind in ("all", "container"):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pypod.cli.flags import Command, Flag, UsageError
-from pypod.cli.selection import LATEST
+from pypod.cli.selection import LATEST, latest
 from pypod.errors import InvalidSpec
 
 TYPE_CHECKING = False
@@ -12,7 +12,6 @@ if TYPE_CHECKING:
 
     from pypod.cli.flags import Parsed
     from pypod.engine.container import Container
-    from pypod.engine.engine import Engine
     from pypod.engine.logs import Piece
 
 LOGS = Command(
@@ -63,7 +62,7 @@ def run_logs(options: Parsed, root: str | None) -> int:
     since_ns, until_ns = _moment_ns(options, "since", now_ns), _moment_ns(options, "until", now_ns)
     since, until = (_text(moment_ns) if moment_ns else "" for moment_ns in (since_ns, until_ns))
     with Engine(root) as engine:
-        containers = [engine.containers.get(name) for name in names] if names else [_latest(engine)]
+        containers = [engine.containers.get(name) for name in names] if names else [latest(engine)]
         # beyond the end nothing is to be waited for
         follow = options["follow"] and (not until_ns or until_ns > now_ns)
         if follow and until_ns:
@@ -89,13 +88,6 @@ def _job(
     container: Container, writer: Writer, since: str, until: str, *, follow: bool, tail: int | None
 ) -> Callable[[], None]:
     return lambda: writer.write(_between(container.logs(follow=follow, tail=tail), since, until), at_once=follow)
-
-
-def _latest(engine: Engine) -> Container:
-    containers = engine.containers.list(all=True)
-    if not containers:
-        raise InvalidSpec("--latest", "no containers found")
-    return containers[-1]
 
 
 def _prefix(container: Container, options: Parsed) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 
 from pypod.cli.flags import Command, Flag, UsageError
-from pypod.cli.selection import LATEST
+from pypod.cli.selection import LATEST, latest
 from pypod.errors import InvalidSpec, NotFound
 
 TYPE_CHECKING = False
@@ -122,7 +122,7 @@ def run_wait(options: Parsed, root: str | None) -> int:
     for condition in sorted(conditions.difference(_CONDITIONS)):
         raise InvalidSpec("--condition", f"unknown container state: {condition}: invalid argument")
     with Engine(root) as engine:
-        containers = [_find(engine, name, options) for name in names] if names else [_latest(engine)]
+        containers = [_find(engine, name, options) for name in names] if names else [latest(engine)]
         codes = [_UNKNOWN_CODE if one is None else _wait(one, conditions, interval_s) for one in containers]
     # all of them have ended before the first code is printed, as podman
     sys.stdout.write("".join([f"{code}\n" for code in codes]))
@@ -136,13 +136,6 @@ def _find(engine: Engine, name: str, options: Parsed) -> Container | None:
         if options["ignore"]:
             return None
         raise
-
-
-def _latest(engine: Engine) -> Container:
-    containers = engine.containers.list(all=True)
-    if not containers:
-        raise InvalidSpec("--latest", "no containers found")
-    return containers[-1]
 
 
 def _interval_s(text: str) -> float:

@@ -59,18 +59,19 @@ def run_pod_create(options: Parsed, root: str | None) -> int:
     networks = options["network"]
     if len(networks) > 1:
         raise InvalidSpec("--network", "only one network can be given", hint="bridge networks are not available yet")
+    # podman-pod-create(1): what shares nothing has no infra, unless it is asked for
+    infra = options["infra"] and (options.changed("infra") or options["share"] not in ("", "none"))
     with Engine(root) as engine:
         if options["explain"]:
             from pypod.engine.explain import of_creation
 
-            print(of_creation(engine, "pod", 4 if options["infra"] else 2))
+            print(of_creation(engine, "pod", 4 if infra else 2))
             return 0
         if options["replace"]:
             if not name:
                 raise InvalidSpec("--replace", "cannot replace pod without --name being set")
             if engine.pods.exists(name):
                 engine.pods.get(name).remove(force=True)
-        infra = options["infra"]
         pod = engine.pods.create(
             name,
             share=options["share"] if infra or options.changed("share") else "none",

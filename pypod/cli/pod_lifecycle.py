@@ -5,7 +5,7 @@ from __future__ import annotations
 from pypod.cli import selection
 from pypod.cli.flags import Command, Flag, UsageError
 from pypod.cli.selection import ALL, EXPLAIN, IGNORE, LATEST, POD_ID_FILE, TIME
-from pypod.errors import NotFound
+from pypod.errors import NotFound, WrongState
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -107,7 +107,14 @@ def run_pod_kill(options: Parsed, root: str | None) -> int:
     from pypod.kernel.abi import signal_number
 
     number = signal_number(options["signal"], argument="--signal")
-    return _each(options, root, lambda pod: pod.kill(number))
+
+    def kill(pod: Pod) -> None:
+        try:
+            pod.kill(number)
+        except WrongState:
+            return  # nothing runs: no failure, as podman
+
+    return _each(options, root, kill)
 
 
 def run_pod_rm(options: Parsed, root: str | None) -> int:

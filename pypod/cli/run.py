@@ -69,13 +69,14 @@ def run_create(options: Parsed, root: str | None) -> int:
     return 0
 
 
-def explain(engine: Engine, options: Parsed) -> Explanation:
+def explain(engine: Engine, options: Parsed, *, columns: int = 0, rows: int = 0, attended: bool = False) -> Explanation:
     """Return what ``run`` would do."""
     image, command, found = container_options(options)
     ref, new = _pod_named(options)
-    if not image:
-        return engine.containers.explain(command, pod=ref or None, new_pod=new, **found)
-    return engine.containers.explain(image, command, pod=ref or None, new_pod=new, **found)
+    what = (image, command) if image else (command,)
+    return engine.containers.explain(
+        *what, pod=ref or None, new_pod=new, columns=columns, rows=rows, attended=attended, **found
+    )
 
 
 def _as_pod(options: Parsed) -> Parsed:
@@ -111,10 +112,8 @@ def create(engine: Engine, options: Parsed) -> Container:
             engine.containers.get(name).remove(force=True)
     pod_ref, new_pod = _pod(engine, options)
     try:
-        if image is None:
-            container = engine.containers.create(command, pod=pod_ref or None, **found)
-        else:
-            container = engine.containers.create(image, command, pod=pod_ref or None, **found)
+        what = (image, command) if image else (command,)
+        container = engine.containers.create(*what, pod=pod_ref or None, **found)
         if options["cidfile"]:
             try:
                 write_new_file(options["cidfile"], container.id, "--cidfile")
@@ -163,15 +162,15 @@ def run_run(options: Parsed, root: str | None) -> int:
     if detach and options.changed("detach-keys"):
         raise InvalidSpec("--detach-keys", "--detach and --detach-keys cannot be used together")
     keys = parse_detach_keys(options["detach-keys"])
+    columns, rows = size(0) if options["tty"] and not detach else (0, 0)
     if options["explain"]:
         with Engine(root) as engine:
-            print(explain(engine, options))
+            print(explain(engine, options, columns=columns, rows=rows, attended=not detach))
         return 0
     warn_without_terminal(options)
     with Engine(root) as engine:
         container = create(engine, options)
         try:
-            columns, rows = size(0) if options["tty"] and not detach else (0, 0)
             container.start(columns=columns, rows=rows, attended=not detach)
         except BaseException:
             container.remove(force=True)

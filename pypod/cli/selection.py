@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 
 from pypod.cli.flags import Flag, UsageError
-from pypod.errors import InvalidSpec, NotFound, PypodError, WrongState
+from pypod.errors import InvalidSpec, NoSuchContainer, NoSuchPod, NotFound, PypodError, WrongState
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -48,8 +48,24 @@ def containers(
     if _flag(options, "all"):
         return list(engine.containers.list(all=True)), []
     if _flag(options, "latest"):
-        return engine.containers.list(all=True)[-1:], []
+        return _find(["--latest"], lambda _: latest(engine), options)
     return _find(names, engine.containers.get, options)
+
+
+def latest(engine: Engine) -> Container:
+    """Return the container that --latest means. Raises NoSuchContainer."""
+    found = engine.containers.list(all=True)
+    if not found:
+        raise NoSuchContainer("--latest")
+    return found[-1]
+
+
+def latest_pod(engine: Engine) -> Pod:
+    """Return the pod that --latest means. Raises NoSuchPod."""
+    found = engine.pods.list()
+    if not found:
+        raise NoSuchPod("--latest")
+    return found[-1]
 
 
 def as_given(options: Parsed, found: Sequence[Container]) -> dict[str, str]:
@@ -83,7 +99,7 @@ def pods(engine: Engine, options: Parsed, *, id_flag: str = "") -> tuple[list[Po
     if _flag(options, "all"):
         return list(engine.pods.list()), []
     if _flag(options, "latest"):
-        return engine.pods.list()[-1:], []
+        return _find(["--latest"], lambda _: latest_pod(engine), options)
     return _find(names, engine.pods.get, options)
 
 

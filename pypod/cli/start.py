@@ -17,7 +17,7 @@ START = Command(
     summary="Start one or more containers",
     synopsis="[options] CONTAINER [CONTAINER...]",
     flags=(
-        ALL,
+        ALL.replace(short=""),  # -a is --attach
         EXPLAIN,
         FILTER,
         LATEST,
@@ -43,7 +43,7 @@ def run_start(options: Parsed, root: str | None) -> int:
         if options["all"]:
             found = [one for one in found if not one.state().running]
         if options["explain"]:
-            return selection.each(found, problems, lambda _: None, lambda one: str(one.explain()))
+            return selection.each(found, problems, lambda _: None, lambda one: str(one.explain(attended=attach)))
         if not attach:
             names = selection.as_given(options, found)
             return selection.each(found, problems, lambda one: one.start(), lambda one: names[one.id])

@@ -129,8 +129,8 @@ class Container:
             return
         starting.start(self._engine, record, starting.Terminal(columns, rows), attended=attended)
 
-    def explain(self) -> Explanation:
-        """Return what ``start`` would do now, step by step, with nothing done; ``print`` it.
+    def explain(self, *, columns: int = 0, rows: int = 0, attended: bool = False) -> Explanation:
+        """Return what ``start`` of the same arguments would do now, step by step, with nothing done; ``print`` it.
 
         >>> print(container.explain())                                  # doctest: +SKIP
          1  python      make directory /var/lib/pypod/containers/...  [mkdir(2)]
@@ -138,7 +138,7 @@ class Container:
         from pypod.engine.explain import of_start
 
         with Boundary(f"explain container {self._name}"):
-            return of_start(self._engine, self.record())
+            return of_start(self._engine, self.record(), starting.Terminal(columns, rows), attended=attended)
 
     def stop(self, timeout: float | None = None) -> None:
         """Stop it: the stop signal, and SIGKILL after ``timeout`` seconds (default: its own stop timeout).

@@ -138,16 +138,21 @@ class Containers:
         *,
         pod: Pod | str | None = None,
         new_pod: str = "",
+        columns: int = 0,
+        rows: int = 0,
+        attended: bool = False,
         **options: Unpack[ContainerOptions],
     ) -> Explanation:
         """Return what ``run`` would do, step by step, with nothing done; ``new_pod`` names a pod that it would create.
 
-        The image must be here: nothing is pulled. Raises what ``create`` raises, but for names in use.
+        The image must be here: nothing is pulled. ``columns``, ``rows`` and ``attended`` are those of
+        ``Container.start``. Raises what ``create`` raises, but for names in use.
 
         >>> print(engine.containers.explain(["true"], rootfs="/"))     # doctest: +SKIP
         """
         from pypod.engine import explain, specs
         from pypod.engine.pod import Pod
+        from pypod.engine.starting import Terminal
 
         specs.check_options(options)
         base, command = _asked(image, command, options)
@@ -170,9 +175,9 @@ class Containers:
         )
         parent = spec.cgroup_parent or (pod_spec.cgroup_parent if pod_spec else "")
         with Boundary("explain"):
-            return explain.of_run(
-                self._engine, self._record(spec, parent, "", found.id if found else ""), spec, pod_record, infra_record
-            )
+            record = self._record(spec, parent, "", found.id if found else "")
+            terminal = Terminal(columns, rows)
+            return explain.of_run(self._engine, record, spec, pod_record, infra_record, terminal, attended=attended)
 
     def run(
         self,

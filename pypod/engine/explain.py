@@ -75,11 +75,14 @@ def of_creation(engine: Engine, what: str, rows: int) -> Explanation:
     return Explanation(steps=(Step(words=words, page="pwrite(2)", by=PYTHON),))
 
 
-def of_start(engine: Engine, record: ContainerRecord) -> Explanation:
+def of_start(
+    engine: Engine, record: ContainerRecord, terminal: starting.Terminal | None = None, *, attended: bool = False
+) -> Explanation:
     """Return what a start of this container would do now; its pod's infra first, if that is not running."""
     pod = records.find_pod(engine.database, record.pod_id) if record.pod_id else None
     infra_record = records.find_container(engine.database, pod.infra_id) if pod and pod.infra_id else None
-    return of_run(engine, record, engine.container_spec(record), pod, infra_record)
+    spec = engine.container_spec(record)
+    return of_run(engine, record, spec, pod, infra_record, terminal, attended=attended)
 
 
 def of_run(
@@ -88,6 +91,9 @@ def of_run(
     spec: ContainerSpec,
     pod: PodRecord | None = None,
     infra_record: ContainerRecord | None = None,
+    terminal: starting.Terminal | None = None,
+    *,
+    attended: bool = False,
 ) -> Explanation:
     """Return what a start would do, of records that need not be in the store."""
     steps: list[Step] = []
@@ -96,17 +102,28 @@ def of_run(
         steps += _infra_steps(engine, pod, infra_record)
         process = _UNKNOWN
     running = observe.container_state(engine.layout.container(record.id), engine.boot_id).running
-    return Explanation(steps=() if running else (*steps, *_container_steps(engine, record, spec, pod, process)))
+    if running:
+        return Explanation(steps=())
+    steps += _container_steps(engine, record, spec, pod, process, terminal, attended=attended)
+    return Explanation(steps=tuple(steps))
 
 
 def _container_steps(
-    engine: Engine, record: ContainerRecord, spec: ContainerSpec, pod: PodRecord | None, process: Process | None
+    engine: Engine,
+    record: ContainerRecord,
+    spec: ContainerSpec,
+    pod: PodRecord | None,
+    process: Process | None,
+    terminal: starting.Terminal | None = None,
+    *,
+    attended: bool = False,
 ) -> list[Step]:
     own = engine.layout.container(record.id)
     if observe.container_state(own, engine.boot_id).running:
         return []
     made = [*_missing(own), *starting.preparations(engine, record, spec, pod)]
-    what = starting.container_plan(engine, record, spec, pod, starting.Terminal(), infra=process)
+    terminal = terminal or starting.Terminal()
+    what = starting.container_plan(engine, record, spec, pod, terminal, attended=attended, infra=process)
     return [*_effects(made), *_effects(groups.renewal(engine, record.cgroup)), *_plan(what, "monitor")]
 
 

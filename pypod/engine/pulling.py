@@ -10,6 +10,7 @@ import os
 import secrets
 import threading
 import time
+from contextlib import closing, suppress
 
 from pypod.engine.boundary import Boundary
 from pypod.engine.locks import SHARED, Lock
@@ -18,7 +19,7 @@ from pypod.engine.stopping import discard
 from pypod.errors import InvalidImage, NoSuchImage
 from pypod.images.blobs import PIECE_BYTES, Blobs
 from pypod.images.platform import choose, host
-from pypod.images.unpack import unpack
+from pypod.images.unpack import inherit, unpack
 from pypod.model.image import CONFIG_BYTES_LIMIT, DOCKER_CONFIG, OCI_CONFIG, Index, digest_of, parse_manifest
 from pypod.model.image_config import parse_config
 from pypod.model.value import Value
@@ -26,7 +27,7 @@ from pypod.store import images
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator
+    from collections.abc import Callable, Generator, Iterable, Iterator
     from typing import BinaryIO
 
     from pypod.engine.engine import Engine
@@ -194,14 +195,12 @@ class _Pull:
 
     def _unpack(self, number: int, descriptor: Descriptor, diff_id: str, incoming: str) -> str:
         blob = f"{incoming}/blob"
+        # closed at once: whoever keeps the traceback of a failure would keep the file open
         try:
-            unpacked = unpack(
-                self._pieces(descriptor, blob),
-                f"{incoming}/tree",
-                digest=descriptor.digest,
-                diff_id=diff_id,
-                size=descriptor.size,
-            )
+            with closing(self._pieces(descriptor, blob)) as pieces:
+                unpacked = unpack(
+                    pieces, f"{incoming}/tree", digest=descriptor.digest, diff_id=diff_id, size=descriptor.size
+                )
         except InvalidImage:
             if os.path.exists(blob):
                 os.unlink(blob)
@@ -211,8 +210,6 @@ class _Pull:
         self._wait_for(number - 1)
         layers = self._engine.layout.image_layers
         if unpacked.implied and number:
-            from pypod.images.unpack import inherit
-
             inherit(
                 f"{incoming}/tree", unpacked.implied, [f"{layers}/{one}" for one in self._directories[number - 1 :: -1]]
             )
@@ -222,6 +219,8 @@ class _Pull:
             directory = found.directory
         else:
             directory = self._publish(number, diff_id, f"{incoming}/tree", unpacked)
+        with suppress(OSError):  # what another attempt left, or made
+            os.rmdir(incoming)
         self._tell(descriptor, "done", descriptor.size)
         return directory
 
@@ -251,7 +250,7 @@ class _Pull:
             if self._stopped.is_set():
                 raise Stopped
 
-    def _pieces(self, descriptor: Descriptor, path: str) -> Iterator[bytes]:
+    def _pieces(self, descriptor: Descriptor, path: str) -> Generator[bytes, None, None]:
         """Yield a layer as it is stored: from our blobs, or from the source, kept in ``path`` as it comes."""
         if self._blobs.has(descriptor.digest):
             yield from self._blobs.pieces(descriptor.digest)
@@ -263,13 +262,14 @@ class _Pull:
             if done >= descriptor.size:
                 return
             self._tell(descriptor, "pulling", done)
-            for piece in self._source.blob(descriptor, done):
-                if self._stopped.is_set():
-                    raise Stopped
-                _write(file, piece)
-                done += len(piece)
-                self._tell(descriptor, "pulling", done)
-                yield piece
+            with closing(self._source.blob(descriptor, done)) as pieces:  # type: ignore[type-var]
+                for piece in pieces:
+                    if self._stopped.is_set():
+                        raise Stopped
+                    _write(file, piece)
+                    done += len(piece)
+                    self._tell(descriptor, "pulling", done)
+                    yield piece
 
     def _begun(self, file: BinaryIO) -> Iterator[bytes]:
         while piece := file.read(PIECE_BYTES):

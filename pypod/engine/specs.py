@@ -134,6 +134,13 @@ def container_spec(
             "--add-host",
             "extra host entries must be specified on the pod: network cannot be configured when it is shared",
         )
+    if add_hosts and modes["net"].mode == "container":
+        raise InvalidSpec(
+            "--add-host",
+            "cannot set extra host entries when the container is joined to another containers network namespace",
+        )
+    if "shm_size" in options and modes["ipc"].mode == "host":
+        raise InvalidSpec("--shm-size", "cannot set shmsize when running in the host IPC namespace")
     return ContainerSpec(
         name=name,
         command=(command,) if isinstance(command, str) else tuple(command),

@@ -173,7 +173,7 @@ def container_plan(
     """Return what a start of this container would do now. ``infra`` stands for the pod's, if that does not run yet."""
     directory = engine.layout.container(record.id)
     joins, infra = _joins(engine, spec, pod, infra)
-    shm_of = infra if spec.ipc == POD else _shm_of(engine, spec)
+    shm_of = _shm_of(engine, spec, infra)
     hostname = hostname_of(record, spec, pod)
     of_pod = bool(record.pod_id) and spec.net == POD
     shared = engine.layout.pod(record.pod_id) if of_pod else directory
@@ -313,7 +313,11 @@ def _target(engine: Engine, mode: Mode, kind: str) -> Process:
     return Process(state.pid, state.start_time)
 
 
-def _shm_of(engine: Engine, spec: ContainerSpec) -> Process | None:
+def _shm_of(engine: Engine, spec: ContainerSpec, infra: Process | None) -> Process | None:
+    if any(os.path.normpath(mount.target) == "/dev/shm" for mount in spec.mounts):  # noqa: S108
+        return None  # what was asked for is there instead
+    if spec.ipc == POD:
+        return infra
     return _target(engine, spec.ipc, "ipc") if spec.ipc.mode == "container" else None
 
 

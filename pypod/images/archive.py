@@ -10,7 +10,7 @@ import os
 import stat
 
 from pypod.errors import InvalidImage
-from pypod.images.decompression import MAGIC_BYTES, compression_of, decompress
+from pypod.images.compression import MAGIC_BYTES, decompressed, kind_of
 from pypod.images.files import PIECE_BYTES, peek, read_at
 from pypod.images.new_file import temporary_file, write_all
 from pypod.images.tar_headers import BLOCK, check_header, read_members
@@ -49,6 +49,20 @@ class Archive:
     def __contains__(self, name: str) -> bool:
         return name in self._members
 
+    def resolve(self, name: str) -> str:
+        """Return the name of the file that ``name`` leads to. Raises InvalidImage: to none."""
+        here = name
+        for _ in range(_LINKS_LIMIT):
+            member = self._members.get(here)
+            if member is None:
+                raise InvalidImage(f"{self.where}: {name}", "no such file or directory in the archive")
+            if member.kind == "file":
+                return here
+            if not self.links or member.kind not in _LINK_KINDS:
+                raise InvalidImage(f"{self.where}: {name}", f"it is no plain file but a {member.kind}")
+            here = _target(here, member)
+        raise InvalidImage(f"{self.where}: {name}", "too many links")
+
     def size(self, name: str) -> int:
         return self._find(name).size
 
@@ -72,17 +86,7 @@ class Archive:
             self._fd = -1
 
     def _find(self, name: str) -> Member:
-        here = name
-        for _ in range(_LINKS_LIMIT):
-            member = self._members.get(here)
-            if member is None:
-                raise InvalidImage(f"{self.where}: {name}", "no such file or directory in the archive")
-            if member.kind == "file":
-                return member
-            if not self.links or member.kind not in _LINK_KINDS:
-                raise InvalidImage(f"{self.where}: {name}", f"it is no plain file but a {member.kind}")
-            here = _target(here, member)
-        raise InvalidImage(f"{self.where}: {name}", "too many links")
+        return self._members[self.resolve(name)]
 
 
 def _target(name: str, member: Member) -> str:
@@ -102,7 +106,7 @@ def _target(name: str, member: Member) -> str:
 def _is_plain(fd: int) -> bool:
     if not stat.S_ISREG(os.fstat(fd).st_mode) or os.lseek(fd, 0, os.SEEK_CUR):
         return False
-    return not compression_of(os.pread(fd, MAGIC_BYTES, 0))
+    return not kind_of(os.pread(fd, MAGIC_BYTES, 0))
 
 
 def _stream(fd: int) -> Iterator[bytes]:
@@ -111,10 +115,7 @@ def _stream(fd: int) -> Iterator[bytes]:
 
 
 def _spooled(pieces: Iterator[bytes], what: str) -> int:
-    beginning, pieces = peek(pieces, MAGIC_BYTES)
-    if compression := compression_of(beginning):
-        pieces = decompress(pieces, compression, what)
-    beginning, pieces = peek(pieces, BLOCK)
+    beginning, pieces = peek(decompressed(pieces, what), BLOCK)
     check_header(beginning[:BLOCK], what)  # not after /dev/zero or a film filled the disk
     copy = temporary_file()
     try:

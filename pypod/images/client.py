@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pypod.errors import InvalidImage, NotInRegistry, RegistryError, Unauthorized
-from pypod.images.session import Session, read_body
+from pypod.images.session import Session, finish, read_body
 from pypod.model.image import DOCKER_INDEX, DOCKER_MANIFEST, MANIFEST_BYTES_LIMIT, OCI_INDEX, OCI_MANIFEST, check_digest
 
 TYPE_CHECKING = False
@@ -81,8 +81,9 @@ class RegistrySource:
         """
         from pypod.images.download import pieces
 
+        digest = check_digest(descriptor.digest, "blob")
         session = self._choose()[0]
-        return pieces(session, f"{_repository(session)}/blobs/{descriptor.digest}", _pull(session), descriptor, offset)
+        return pieces(session, f"{_repository(session)}/blobs/{digest}", _pull(session), descriptor, offset)
 
     def _choose(self) -> tuple[Session, str, bytes]:
         with self._lock:
@@ -234,7 +235,7 @@ def _head_digest(session: Session) -> str:
     response, _ = session.open(
         "HEAD", address, scopes=_pull(session), headers={"Accept": _ACCEPT}, expected=(200, 404, 405)
     )
-    response.release_conn()
+    finish(response)
     stated = response.headers.get("Docker-Content-Digest", "") if response.status == 200 else ""
     if not stated:
         return ""

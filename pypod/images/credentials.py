@@ -101,8 +101,9 @@ def logout_all(authfile: str = "") -> None:
     from pypod.images import credential_files, credential_programs
 
     with credential_files.Change(primary_path(authfile)) as change:
-        for name, program in change.section("credHelpers").items():
-            credential_programs.erase(program, name)
+        helpers = change.found.get("credHelpers")
+        for name, program in (helpers if isinstance(helpers, dict) else {}).items():
+            credential_programs.erase(str(program), name)
         store = change.found.get("credsStore")
         if isinstance(store, str) and store:
             for name in credential_programs.names(store):

@@ -1,9 +1,10 @@
 """Reading what ``docker save`` writes, podman's default too: a tar with manifest.json, configurations and layers.
 
-The format has no manifests. One of docker's schema 2 is made up, with the digests of the layers as they are stored:
-for plain layers those are the configuration's diff_ids, so nothing is hashed and the manifest is the one that skopeo
-makes up, byte by byte; compressed layers (kaniko, bazel) are hashed once. Whoever reads the blobs compares anyway.
-(moby: image/spec/v1.2.md "Combined Image JSON + Filesystem Changeset Format" for manifest.json.)
+The format has no manifests. One of docker's schema 2 is made up, with the digests of the layers as they are stored.
+For plain layers those are the configuration's diff_ids, so nothing is hashed, and the manifest is byte by byte the one
+that skopeo makes up: the digest is the one that podman shows. Compressed layers (kaniko, bazel) are hashed once.
+Whoever reads the blobs compares anyway.
+(moby: image/spec/v1.2.md, "Combined Image JSON + Filesystem Changeset Format".)
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ from __future__ import annotations
 import json
 
 from pypod.errors import InvalidImage, InvalidSpec, NoSuchImage
-from pypod.images.decompression import MAGIC_BYTES, compression_of
+from pypod.images.compression import MAGIC_BYTES, kind_of
 from pypod.images.ends import StoredImage
 from pypod.images.layout import position, shown
 from pypod.images.tar_headers import clean
@@ -35,7 +36,9 @@ if TYPE_CHECKING:
     from pypod.images.archive import Archive
 
 LAYERS_LIMIT = 1000
-_MEDIA_TYPES = {"": DOCKER_LAYER, "gzip": f"{DOCKER_LAYER}.gzip", "zstd": f"{DOCKER_LAYER}.zstd"}
+# Schema 2 knows layers as .gzip only, so that is what skopeo says of plain ones too; the bytes have the last word.
+# The name with .zstd is buildkit's.
+_MEDIA_TYPES = {"": f"{DOCKER_LAYER}.gzip", "gzip": f"{DOCKER_LAYER}.gzip", "zstd": f"{DOCKER_LAYER}.zstd"}
 
 
 class _Item(Value):
@@ -110,7 +113,9 @@ class DockerArchiveSource:
         if len(diff_ids) != len(item.layers):
             raise InvalidImage(what, f"{len(diff_ids)} layers in the configuration, {len(item.layers)} in the manifest")
         entry = Descriptor(media_type=DOCKER_CONFIG, digest=digest_of(config), size=len(config))
-        layers = [self._layer(name, diff_id) for name, diff_id in zip(item.layers, diff_ids, strict=True)]
+        names = [self._files.resolve(name) for name in item.layers]
+        hashed: dict[str, str] = {}
+        layers = [self._layer(name, diff_id, hashed) for name, diff_id in zip(names, diff_ids, strict=True)]
         # The order of the keys and the lack of spaces are Go's, so that the digest is the one that podman shows.
         body = {
             "schemaVersion": 2,
@@ -119,25 +124,25 @@ class DockerArchiveSource:
             "layers": [_in_order(layer) for layer in layers],
         }
         files = [(entry.digest, item.config)]
-        files += [(layer.digest, name) for layer, name in zip(layers, item.layers, strict=True)]
+        files += [(layer.digest, name) for layer, name in zip(layers, names, strict=True)]
         return _Image(body=json.dumps(body, separators=(",", ":")).encode(), files=tuple(files))
 
-    def _layer(self, name: str, diff_id: str) -> Descriptor:
-        beginning = next(self._files.pieces(name), b"")[:MAGIC_BYTES]
-        compression = compression_of(beginning)
+    def _layer(self, name: str, diff_id: str, hashed: dict[str, str]) -> Descriptor:
+        compression = kind_of(next(self._files.pieces(name), b"")[:MAGIC_BYTES])
         if compression not in _MEDIA_TYPES:
-            raise InvalidImage(
-                f"{self._files.where}: {name}", f"layers compressed with {compression} are not supported"
-            )
-        digest = diff_id
-        if compression:
-            import hashlib
-
-            hashed = hashlib.sha256()
-            for piece in self._files.pieces(name):
-                hashed.update(piece)
-            digest = f"sha256:{hashed.hexdigest()}"
+            raise InvalidImage(f"{self._files.where}: {name}", f"{compression} is not supported for layers")
+        if compression and name not in hashed:  # once, however many layers of the manifest lead to it
+            hashed[name] = self._hash(name)
+        digest = hashed[name] if compression else diff_id
         return Descriptor(media_type=_MEDIA_TYPES[compression], digest=digest, size=self._files.size(name))
+
+    def _hash(self, name: str) -> str:
+        import hashlib
+
+        found = hashlib.sha256()
+        for piece in self._files.pieces(name):
+            found.update(piece)
+        return f"sha256:{found.hexdigest()}"
 
     def _items(self) -> tuple[_Item, ...]:
         what = f"{self._files.where}: manifest.json"

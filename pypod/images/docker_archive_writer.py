@@ -10,7 +10,7 @@ import hashlib
 import json
 
 from pypod.errors import InvalidImage, Unsupported
-from pypod.images.decompression import MAGIC_BYTES, compression_of, decompress
+from pypod.images.compression import MAGIC_BYTES, decompressed, kind_of
 from pypod.images.docker_archive import read_diff_ids
 from pypod.images.files import peek
 from pypod.images.new_file import exactly
@@ -31,7 +31,7 @@ class _Contents:
     """What is in an archive that is being written."""
 
     def __init__(self) -> None:
-        self.diff_ids: dict[str, str] = {}  # of layers, by the digest under which they came
+        self.diff_ids: dict[str, str] = {}  # of layers, by the digest under which they came and by itself
         self.configs: dict[str, bytes] = {}
         self.items: dict[str, dict[str, Any]] = {}  # of manifest.json, by the configuration's digest
 
@@ -102,21 +102,19 @@ class DockerArchiveDestination:
     def _put_layer(self, descriptor: Descriptor, pieces: Iterable[bytes]) -> None:
         known = self._contents.diff_ids
         beginning, pieces = peek(pieces, MAGIC_BYTES)
-        compression = compression_of(beginning)
-        if not compression and descriptor.digest.startswith("sha256:"):
+        if not kind_of(beginning) and descriptor.digest.startswith("sha256:"):
             self._writer.add(f"{_hex(descriptor.digest)}.tar", descriptor.size, pieces)
             known[descriptor.digest] = descriptor.digest
             return
         hashed = hashlib.sha256()
-        plain = decompress(pieces, compression, descriptor.digest) if compression else pieces
 
         def name() -> str:
             diff_id = f"sha256:{hashed.hexdigest()}"
-            is_new = diff_id not in known.values()
-            known[descriptor.digest] = diff_id
+            is_new = diff_id not in known
+            known[diff_id] = known[descriptor.digest] = diff_id
             return f"{hashed.hexdigest()}.tar" if is_new else ""
 
-        self._writer.add_unsized(_hashing(plain, hashed), name)
+        self._writer.add_unsized(_hashing(decompressed(pieces, descriptor.digest), hashed), name)
 
     def _add(self, manifest: Manifest, layers: list[str]) -> None:
         new = {"Config": f"{_hex(manifest.config.digest)}.json", "RepoTags": [], "Layers": layers}

@@ -38,7 +38,7 @@ _NO_PARTS: tuple[tuple[int, int], ...] = ()
 _REFERENCES = ("trusted.overlay.redirect", "trusted.overlay.metacopy")
 
 
-def layer(upper: str, lowers: Sequence[str] = ()) -> Iterator[bytes]:
+def layer(upper: str, lowers: Sequence[str] | None = None) -> Iterator[bytes]:
     """Yield the tar of a layer: what an overlay's upper directory holds, its deletions as whiteouts of the OCI.
 
     ``lowers`` are the directories below, the topmost first. They serve to leave out marks about directories that are
@@ -47,7 +47,7 @@ def layer(upper: str, lowers: Sequence[str] = ()) -> Iterator[bytes]:
     Raises OSError; Unsupported for what was written by an overlay mounted with redirect_dir or metacopy, and for names
     that begin with ``.wh.``, which no layer can hold.
     """
-    yield from _Packing(overlay=True).stream(upper, lowers)
+    yield from _Packing(overlay=True, marks_all=lowers is None).stream(upper, lowers or ())
 
 
 def tree(directory: str) -> Iterator[bytes]:
@@ -58,8 +58,9 @@ def tree(directory: str) -> Iterator[bytes]:
 class _Packing:
     """One walk over one tree. Sockets are left out; a file that shrinks while it is read ends in zeros."""
 
-    def __init__(self, *, overlay: bool) -> None:
+    def __init__(self, *, overlay: bool, marks_all: bool = False) -> None:
         self._overlay = overlay
+        self._marks_all = marks_all
         self._links: dict[tuple[int, int], bytes] = {}
         self._device = 0
 
@@ -83,7 +84,7 @@ class _Packing:
                 return
             if self._overlay:
                 _require_whole(fd, path)
-            if self._overlay and is_opaque(fd) and lowers:
+            if self._overlay and (lowers or self._marks_all) and is_opaque(fd):
                 yield tar.Entry(path=_joined(path, _OPAQUE_MARK)).encode()
             for name in sorted(os.fsencode(name) for name in os.listdir(fd)):
                 yield from self._name(fd, name, _joined(path, name), lowers)

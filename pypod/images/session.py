@@ -130,7 +130,7 @@ class Session:
         status = response.status
         if status in (401, 403):
             known = self._credentials is not None
-            hint = "" if known and status == 401 else f"pypod login {self.endpoint.reference.domain}"
+            hint = "" if known and status == 401 else f"log in with: pypod login {self.endpoint.reference.domain}"
             wrong = "invalid username/password: " if known and status == 401 else ""
             raise Unauthorized(shown(url), f"{wrong}{reason}", status=status, hint=hint)
         if status == 404:
@@ -222,7 +222,10 @@ def read_body(response: urllib3.BaseHTTPResponse, limit_bytes: int, url: Url) ->
 
 
 def finish(response: urllib3.BaseHTTPResponse) -> None:
-    """Read what little a body still has, so that the connection can be used again; give a long one up."""
+    """Read what little a body still has, so that the connection can be used again; give a long one up.
+
+    Also after HEAD: until it is read, http.client takes the connection for busy (ResponseNotReady).
+    """
     from urllib3.exceptions import HTTPError
 
     try:

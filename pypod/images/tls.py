@@ -30,8 +30,10 @@ def context(directories: list[str], *, verify: bool, with_client_key: bool) -> s
     """
     import ssl
 
-    made = ssl.create_default_context()
-    if not verify:
+    if verify:
+        made = ssl.create_default_context()
+    else:  # without the system's authorities, which cost 20 ms to load
+        made = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
         made.check_hostname = False
         made.verify_mode = ssl.CERT_NONE
     for directory in directories:

@@ -239,7 +239,12 @@ def _fail(url: Url, error: Exception) -> NoReturn:
         if text.startswith(lead):
             text = text.partition(": ")[2] or text
             break
-    raise RegistryError(shown(url), f"no answer: {text[:300]}") from error
+    hint = ""
+    if "WRONG_VERSION_NUMBER" in text:  # OpenSSL's words for an answer that is not TLS
+        text, hint = "the server speaks http, not https", "--tls-verify=false allows that"
+    elif "CERTIFICATE_VERIFY_FAILED" in text:
+        hint = "give its authority with --cert-dir, or allow it with --tls-verify=false"
+    raise RegistryError(shown(url), f"no answer: {text[:300]}", hint=hint) from error
 
 
 if TYPE_CHECKING:

@@ -24,7 +24,7 @@ def has_blob(session: Session, descriptor: Descriptor) -> bool:
     response, _ = session.open(
         "HEAD", f"{_repository(session)}/blobs/{descriptor.digest}", scopes=_push(session), expected=(200, 404)
     )
-    response.release_conn()
+    finish(response)
     stated = response.headers.get("Content-Length", "")
     # A blob of another size has not been written to its end, or is a lie; writing it again tells.
     return response.status == 200 and stated in ("", str(descriptor.size))

@@ -68,7 +68,8 @@ def _flags(words: list[str], argument: str) -> dict[str, object]:
     for word in words:
         if word in _FLAGS:
             name, value = _FLAGS[word]
-            fields[name] = value
+            if fields.setdefault(name, value) is not value:
+                raise InvalidSpec(argument, f"invalid options {', '.join(words)!r}: {word!r} contradicts another")
         elif word in PROPAGATIONS:
             fields["propagation"] = word
         elif word in ("z", "Z"):
@@ -103,12 +104,9 @@ def parse_tmpfs(text: str, argument: str = "--tmpfs") -> Mount:
     """Read ``DIRECTORY[:OPTIONS]`` as podman's --tmpfs: nosuid, nodev, noexec and writable unless told otherwise."""
     target, _, options = text.partition(":")
     fields: dict[str, object] = {"no_suid": True, "no_dev": True}
-    own: list[str] = []
-    for word in options.split(",") if options else ():
-        if "=" in word:
-            own.append(word)
-        else:
-            fields.update(_flags([word], argument))
+    words = options.split(",") if options else []
+    own = [word for word in words if "=" in word]
+    fields.update(_flags([word for word in words if "=" not in word], argument))
     return Mount(type="tmpfs", target=target, options=tuple(own), argument=argument, **fields)  # type: ignore[arg-type]
 
 
@@ -126,6 +124,7 @@ def parse_mount(text: str, argument: str = "--mount") -> Mount:
     """Read ``type=bind,source=/a,target=/b,ro`` as podman's --mount."""
     fields: dict[str, object] = {}
     own: list[str] = []
+    flags: list[str] = []
     kind = ""
     for word in text.split(","):
         key, _, value = word.partition("=")
@@ -140,9 +139,10 @@ def parse_mount(text: str, argument: str = "--mount") -> Mount:
         elif key == "bind-nonrecursive":
             fields["recursive"] = value not in _TRUE
         elif key in ("ro", "readonly", "rw"):
-            fields["read_only"] = (value in _TRUE) == (key != "rw")
+            flags.append("ro" if (value in _TRUE) == (key != "rw") else "rw")
         else:
-            fields.update(_flags([word], argument))
+            flags.append(word)
+    fields.update(_flags(flags, argument))
     if not kind:
         raise InvalidSpec(argument, f"invalid mount {text!r}: type=bind or type=tmpfs is missing")
     if kind == "volume":  # one of the container's own has no name, and comes with its image

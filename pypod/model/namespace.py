@@ -65,6 +65,6 @@ def parse_share(text: str) -> tuple[str, ...]:
     for word in chosen:
         if word not in SHAREABLE:
             raise InvalidSpec(
-                "--share", f"invalid kernel namespace {word!r} to share", hint=f"one of {', '.join(SHAREABLE)}"
+                "--share", f"invalid kernel namespace {word!r} to share", hint=f"{', '.join(SHAREABLE)} or none"
             )
     return tuple(kind for kind in SHAREABLE if kind in chosen)

@@ -87,7 +87,8 @@ def is_short(text: str) -> bool:
     >>> is_short("library/busybox"), is_short("localhost/busybox"), is_short("quay.io/podman")
     (True, False, False)
     """
-    first, slash, _ = _split(text)[0].partition("/")
+    parse(text)
+    first, slash, _ = text.partition("@")[0].partition("/")
     return not (slash and _is_domain(first))
 
 

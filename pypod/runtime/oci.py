@@ -45,6 +45,8 @@ _STANDARD_MOUNTS: tuple[tuple[str, str, str, tuple[str, ...]], ...] = (
     ("/dev/mqueue", "mqueue", "mqueue", ("nosuid", "noexec", "nodev")),
 )
 _CGROUPS = "/sys/fs/cgroup"
+# What of ours does not come below a volume on the first: the hierarchies, and what a host's own /dev lacks.
+_LEFT_OUT = {_CGROUPS: f"{_CGROUPS}/", "/dev": "/dev/mqueue"}
 
 
 class Places(Value):
@@ -139,8 +141,10 @@ def _mounts(spec: ContainerSpec, places: Places) -> list[dict[str, Any]]:
         ]
     asked = [_asked_mount(mount) for mount in spec.mounts]
     replaced = {mount["destination"] for mount in asked}
-    # parents before children, whatever the order they were asked in: /etc/hosts stays over a volume on /etc
-    kept = [mount for mount in mounts if mount["destination"] not in replaced]
+    # /etc/hosts stays over a volume on /etc; these would only leave a directory in the volume
+    without = tuple(path for volume, path in _LEFT_OUT.items() if volume in replaced)
+    kept = [m for m in mounts if m["destination"] not in replaced and not m["destination"].startswith(without)]
+    # parents before children, whatever the order they were asked in
     return sorted(kept + asked, key=lambda mount: mount["destination"].count("/"))
 
 
@@ -177,7 +181,8 @@ def _linux(spec: ContainerSpec, places: Places) -> dict[str, Any]:
     usual = () if spec.privileged or "ALL" in spec.unmasks else MASKED_PATHS
     hidden = (*usual, *spec.masks)  # what was asked for is hidden in any case
     # the tmpfs that holds the mount points of several hierarchies is read-only once they are there
-    several = () if places.cgroup_mount[0] == _CGROUPS else (_CGROUPS,)
+    asked = any(normpath(mount.target) == _CGROUPS for mount in spec.mounts)
+    several = () if asked or places.cgroup_mount[0] == _CGROUPS else (_CGROUPS,)
     read_only = () if spec.privileged or "ALL" in spec.unmasks else (*READ_ONLY_PATHS, *several)
     return {
         "namespaces": namespaces,

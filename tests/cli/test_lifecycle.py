@@ -92,3 +92,9 @@ def test_restart_reads_an_id_file(pypod, engine, three, tmp_path) -> None:
     (tmp_path / "id").write_text(three[2].id)
     assert pypod.ok("restart", "-t", "0", "--cidfile", str(tmp_path / "id")).split() == [three[2].id]
     assert running(engine) == {"db"}
+
+
+def test_pod_kill_where_nothing_runs_is_no_failure(pypod, engine) -> None:
+    pod = engine.pods.create("p")
+    assert pypod.ok("pod", "kill", "p").split() == [pod.id]
+    assert pypod("pod", "kill", "-s", "BOGUS", "p").returncode == 125

@@ -98,3 +98,25 @@ def test_bad_input(world, words, message) -> None:
     done = world.pypod(*words)
     assert (done.returncode, done.stdout) == (125, "")
     assert done.stderr.splitlines()[0] == f"Error: {message}"
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        *(["start"], ["stop"], ["restart"], ["kill"], ["exec", "true"], ["attach"], ["logs"], ["wait"], ["inspect"]),
+        *(["pod", "start"], ["pod", "stop"], ["pod", "restart"], ["pod", "kill"], ["pod", "inspect"]),
+    ],
+    ids=" ".join,
+)
+def test_latest_of_none_is_one_error(pypod, engine, words) -> None:
+    done = pypod(*words[:2], "--latest") if words[0] == "pod" else pypod(words[0], "--latest", *words[1:])
+    assert done.returncode == 125
+    assert done.stdout in ("", "[]\n")
+    kind = "pod" if words[0] == "pod" else "container"
+    assert done.stderr.splitlines()[-1].endswith(f"no such {kind}")
+    assert done.stderr.startswith("Error: ")
+
+
+def test_rm_of_the_latest_of_none(pypod, engine) -> None:
+    assert [pypod(*verb, "--latest").returncode for verb in (["rm"], ["pod", "rm"])] == [1, 1]
+    assert [pypod(*verb, "--force", "--latest").returncode for verb in (["rm"], ["pod", "rm"])] == [0, 0]

@@ -115,6 +115,8 @@ def test_a_start_that_fails_has_podman_s_code(pypod, busybox, engine, flags, mes
         (["run", "--security-opt", "apparmor=x", "--rootfs", "/:O", "true"], "Apparmor is not enabled"),
         (["run", "--security-opt", "bogus", "--rootfs", "/:O", "true"], "invalid --security-opt 1"),
         (["run", "--no-hosts", "--add-host", "a:1.2.3.4", "--rootfs", "/:O", "true"], "cannot be set together"),
+        (["run", "--ipc", "host", "--shm-size", "1m", "--rootfs", "/:O", "true"], "cannot set shmsize"),
+        (["run", "--net", "container:x", "--add-host", "a:1.2.3.4", "--rootfs", "/:O", "true"], "extra host entries"),
         (["pod", "create", "--infra=false", "--share", "net"], "cannot set share(net) namespaces without an infra"),
         (["stop", "--all", "--latest"], "--all and --latest cannot be used together"),
         (["pod", "rm", "-a", "-l"], "--all and --latest cannot be used together"),
@@ -131,6 +133,15 @@ def test_bad_input_is_one_clear_error_and_changes_nothing(pypod, engine, words, 
     assert message in done.stderr
     assert engine.containers.list(all=True) == []
     assert engine.pods.list() == []
+
+
+@pytest.mark.parametrize(
+    ("words", "infra"),
+    [(["none"], "false"), ([""], "false"), (["none", "--infra"], "true"), (["net"], "true")],
+)
+def test_what_shares_nothing_has_an_infra_only_when_it_is_asked_for(pypod, engine, words, infra) -> None:
+    pypod.ok("pod", "create", "--name", "p", "--share", *words)
+    assert pypod.ok("pod", "inspect", "--format", "{{.CreateInfra}}", "p") == f"{infra}\n"
 
 
 def test_hostname_needs_an_own_uts_namespace(pypod, busybox) -> None:

@@ -33,6 +33,8 @@ def imports(source: str) -> Iterator[tuple[int, str]]:
         else:
             continue
         for name in names:
+            if name == "pypod.__version__":  # a text, for everybody
+                continue
             if name == "pypod" or name.startswith("pypod."):
                 parts = name.split(".")
                 known = len(parts) > 1 and (parts[1] in RANK or parts[1] in BESIDE)

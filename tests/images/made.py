@@ -51,7 +51,11 @@ def tree(root: str) -> bytes:
 
 
 class Made:
-    """An image of some layers. ``cut_after`` bytes of a layer the connection breaks, once; ``asked`` is what was read."""
+    """An image of some layers.
+
+    ``cut_after`` bytes of a blob the connection breaks, once; ``lies`` are sent in the place of blobs; ``asked`` is
+    what was read, and from where on; layers wait for ``before_piece``.
+    """
 
     def __init__(
         self, *layers: bytes, config: Mapping[str, Any] | None = None, compress: bool = False, **top: Any
@@ -83,7 +87,7 @@ class Made:
         config = {"mediaType": OCI_CONFIG, "digest": digest(self.config_body), "size": len(self.config_body)}
         return json.dumps({"schemaVersion": 2, "mediaType": OCI_MANIFEST, "config": config, "layers": layers}).encode()
 
-    def manifest(self, digest: str = "") -> tuple[str, bytes]:
+    def manifest(self, _: str = "") -> tuple[str, bytes]:
         return OCI_MANIFEST, self.manifest_body()
 
     def blob(self, descriptor: Descriptor, offset: int = 0) -> Iterator[bytes]:
@@ -92,7 +96,7 @@ class Made:
         body = self.lies.get(descriptor.digest, bodies.get(descriptor.digest, b""))
         step = 4096
         for at in range(offset, len(body), step):
-            if self.before_piece is not None:
+            if self.before_piece is not None and body != self.config_body:
                 self.before_piece.wait()
             if 0 <= self.cut_after <= at:
                 self.cut_after = -1

@@ -222,3 +222,17 @@ def test_what_cannot_be_done_is_told_as_it_would_be(engine, busybox, world) -> N
     with pytest.raises(WrongState):
         of_exec(engine, world[1].record(), ExecSpec(command=("true",)))
     assert sys.exc_info() == (None, None, None)
+
+
+def test_who_removes_it_is_told_as_it_is_done(engine, busybox) -> None:
+    """The supervisor removes what nobody waits for; else the one who waits does."""
+    pypod = Program(engine.layout.root)
+    words = ("--rm", "--rootfs", f"{busybox}:O", "true")
+    assert "at the very end run" not in pypod.ok("run", "--explain", *words)
+    assert "at the very end run" in pypod.ok("run", "--explain", "-d", *words)
+    container = engine.containers.create(["true"], rootfs=busybox, remove=True, terminal=True)
+    assert "at the very end run" not in pypod.ok("start", "--attach", "--explain", container.name)
+    assert "at the very end run" in pypod.ok("start", "--explain", container.name)
+    assert "terminal of 90 columns and 20 rows" in str(container.explain(columns=90, rows=20))
+    with pypod.terminal("run", "--explain", "-it", *words, columns=77, rows=11) as terminal:
+        terminal.expect("terminal of 77 columns and 11 rows")

@@ -9,6 +9,7 @@ import subprocess
 import sys
 import threading
 import time
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -20,6 +21,7 @@ from pypod import (
     InvalidImage,
     InvalidSpec,
     NoSuchImage,
+    PypodError,
     RegistryError,
 )
 from pypod.engine import pulling
@@ -95,20 +97,21 @@ class TestContent:
             assert run(engine, image, "sh", "-c", "cat /f0 /f149; ls / | grep -c ^f") == "0149150\n"
 
 
-class TestConfiguration:
-    CONFIG = {
-        "Entrypoint": ["sh", "-c"],
-        "Cmd": ["echo $A $B; pwd; id -u"],
-        "Env": ["A=1", "B=2", "HOME", "SECRET*"],
-        "WorkingDir": "/made/here",
-        "User": "7:8",
-        "Labels": {"of": "image"},
-        "StopSignal": "SIGUSR1",
-    }
+CONFIG = {
+    "Entrypoint": ["sh", "-c"],
+    "Cmd": ["echo $A $B; pwd; id -u"],
+    "Env": ["A=1", "B=2", "HOME", "SECRET*"],
+    "WorkingDir": "/made/here",
+    "User": "7:8",
+    "Labels": {"of": "image"},
+    "StopSignal": "SIGUSR1",
+}
 
+
+class TestConfiguration:
     def test_is_honoured(self, engine, busybox, monkeypatch) -> None:
         monkeypatch.setenv("SECRET_OF_THE_HOST", "1")
-        image = bring(engine, busybox_image(busybox, config=self.CONFIG))
+        image = bring(engine, busybox_image(busybox, config=CONFIG))
         container = engine.containers.run(image)
         assert output(container) == "1 2\n/made/here\n7\n"
         spec = container.spec()
@@ -121,7 +124,7 @@ class TestConfiguration:
         assert container.inspect()["Image"] == image.id
 
     def test_what_the_user_says_wins(self, engine, busybox) -> None:
-        image = bring(engine, busybox_image(busybox, config=self.CONFIG))
+        image = bring(engine, busybox_image(busybox, config=CONFIG))
         options = {"environment": {"B": "3"}, "user": "9", "working_directory": "/tmp", "stop_signal": "SIGTERM"}
         assert run(engine, image, "echo $A $B; pwd; id -u", **options) == "1 3\n/tmp\n9\n"
         assert run(engine, image, "-u", entrypoint=["id"], user="5") == "5\n"
@@ -177,10 +180,8 @@ class TestConfiguration:
     def test_working_directory_through_a_link_stays_inside(self, engine, busybox, canary) -> None:
         """ATTACKS 12."""
         image = bring(engine, busybox_image(busybox, layer({"w": str(canary)}), config={"WorkingDir": "/w/new"}))
-        try:
+        with suppress(PypodError):  # refused or inside: the canary tells
             run(engine, image, "pwd")
-        except Exception:  # noqa: S110 - refused or inside: the canary tells
-            pass
         assert not (canary / "new").exists()
 
 
@@ -293,7 +294,7 @@ class TestPull:
             bring(engine, made)
         assert engine.images.list() == []
 
-    def test_killed_in_the_middle(self, engine, busybox) -> None:
+    def test_killed_in_the_middle(self, engine) -> None:
         """SIGKILL of a client: nothing of the image is visible, and the next one completes it."""
         code = """
 import os, sys, time
@@ -313,7 +314,7 @@ if len(sys.argv) > 2:
 else:
     print(pulling.pull(Engine(sys.argv[1]), made, "made", names=["localhost/made:latest"]))
 """
-        for at in ("1", "30", "100", "180"):
+        for at in ("1", "30", "60", "20"):
             done = subprocess.run([sys.executable, "-c", code, engine.layout.root, at], check=False)
             assert done.returncode == -signal.SIGKILL
             assert engine.images.list() == []

@@ -97,27 +97,41 @@ def test_a_volume_over_a_standard_place_replaces_it_and_keeps_what_is_below(box,
     for name in ("etc", "run", "dev"):
         (shared / name).mkdir()
     (shared / "etc/passwd").write_text("root:x:0:0::/:/bin/sh\n")
-    container = box.stay(pod=pod, volumes=[f"{shared}/etc:/etc", f"{shared}/run:/run"], tmpfs=["/dev/shm:size=8k"])
+    container = box.stay(pod=pod, volumes=[f"{shared}/etc:/etc", f"{shared}/run:/run"])
     assert "podhost" in execute(container, "cat", "/etc/hosts")
     assert execute(container, "cat", "/etc/hostname") == "podhost\n"
     assert execute(container, "ls", "-a", "/run").split() == [".", "..", ".containerenv"]
-    assert "/dev/shm" in execute(container, "grep", "size=8k", "/proc/mounts")
     own_hosts = box.shell("cat /etc/hosts", volumes=[f"{shared}/file:/etc/hosts"])
     assert own_hosts == "from the host\n"
 
 
+def test_what_is_asked_for_in_place_of_the_pods_shm(box, shared: Path) -> None:
+    pod = box.engine.pods.create()
+    assert box.run("ls", "/dev/shm", pod=pod, volumes=[f"{shared}:/dev/shm"]) == "file\n"
+    assert " 8 " in box.run("df", "/dev/shm", pod=pod, tmpfs=["/dev/shm:size=8k"])
+    owner = box.stay(name="owner")
+    assert box.run("ls", "/dev/shm", ipc="container:owner", volumes=[f"{shared}:/dev/shm/"]) == "file\n"
+    assert execute(owner, "ls", "/dev/shm") == ""
+
+
+def test_a_volume_in_place_of_the_cgroups_is_as_it_was_given(box, shared: Path) -> None:
+    text = box.shell("ls /sys/fs/cgroup; touch /sys/fs/cgroup/new", volumes=[f"{shared}:/sys/fs/cgroup"])
+    assert text == "file\n"
+    assert sorted(entry.name for entry in os.scandir(shared)) == ["file", "new"]
+
+
 def test_the_hosts_dev_as_a_volume(box) -> None:
     before = {entry.name for entry in os.scandir("/dev")}
-    options = {"volumes": ["/dev:/dev"], "tmpfs": ["/dev/mqueue"]}
     try:
-        report = box.report(**options)
+        report = box.report(volumes=["/dev:/dev"])
         assert "zero c 1:5 666" in report.all("device")
         assert report.mounts["/dev/pts"][2] == "rw,gid=5,mode=620,ptmxmode=666"
+        assert "/dev/mqueue" not in report.mounts
     finally:
         made = {entry.name for entry in os.scandir("/dev")} - before
         for name in made & {"mqueue", "shm"}:
             Path("/dev", name).rmdir()
-    assert made <= {"mqueue", "shm"}
+    assert made <= {"shm"}
 
 
 def test_read_only_root(box) -> None:
@@ -261,7 +275,7 @@ def test_a_root_that_the_storage_lies_in(box, own_rootfs: Path) -> None:
 
 @pytest.mark.parametrize("how", ["run", "exec"])
 def test_environment(box, how: str) -> None:
-    os.environ["PYPOD_TEST_SECRET"] = "do not tell"  # noqa: S105
+    os.environ["PYPOD_TEST_SECRET"] = "do not tell"
     try:
         environment = box.report(how, hostname="named", environment={"A": "1 2", "EMPTY": ""}).environment
     finally:

@@ -1,0 +1,159 @@
+"""An HTTP server of one test, which answers as the test says and remembers what it was asked."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+import ssl
+import threading
+from collections.abc import Callable
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any, NamedTuple, Self
+
+Answer = tuple[int, dict[str, str], bytes]
+MANIFEST_TYPE = "application/vnd.oci.image.manifest.v1+json"
+
+
+class Request(NamedTuple):
+    method: str
+    path: str
+    headers: dict[str, str]
+    body: bytes
+
+    @property
+    def authorization(self) -> str:
+        return self.headers.get("authorization", "")
+
+
+def digest_of(body: bytes) -> str:
+    return f"sha256:{hashlib.sha256(body).hexdigest()}"
+
+
+class Server:
+    """Serves on 127.0.0.1; ``answer`` makes (status, headers, body) of a request.
+
+    The header ``X-Cut: N`` of an answer is not sent: it closes the connection after N bytes of the body.
+    """
+
+    def __init__(self, answer: Callable[[Request], Answer], context: ssl.SSLContext | None = None) -> None:
+        self.answer = answer
+        self.requests: list[Request] = []
+        outer = self
+
+        class Handler(BaseHTTPRequestHandler):
+            protocol_version = "HTTP/1.1"
+
+            def respond(self) -> None:
+                length = int(self.headers.get("Content-Length") or 0)
+                headers = {name.lower(): value for name, value in self.headers.items()}
+                request = Request(self.command, self.path, headers, self.rfile.read(length))
+                outer.requests.append(request)
+                status, answered, body = outer.answer(request)
+                cut = answered.pop("X-Cut", None)
+                self.send_response_only(status)
+                length_header = {} if "Transfer-Encoding" in answered else {"Content-Length": str(len(body))}
+                for name, value in {**length_header, **answered}.items():
+                    for each in value.split("\n"):
+                        self.send_header(name, each)
+                self.end_headers()
+                if self.command != "HEAD":
+                    self.wfile.write(body if cut is None else body[: int(cut)])
+                if cut is not None:
+                    self.close_connection = True
+
+            do_GET = do_HEAD = do_POST = do_PUT = do_PATCH = do_DELETE = do_CONNECT = respond
+
+            def log_message(self, *_: object) -> None:
+                pass
+
+        class Quiet(ThreadingHTTPServer):
+            daemon_threads = True
+            request_queue_size = 64
+
+            def handle_error(self, *_: object) -> None:
+                pass
+
+        self._server = Quiet(("127.0.0.1", 0), Handler)
+        if context is not None:
+            self._server.socket = context.wrap_socket(
+                self._server.socket, server_side=True, do_handshake_on_connect=False
+            )
+        self.port = self._server.server_address[1]
+        self.host = f"127.0.0.1:{self.port}"
+        self._thread = threading.Thread(target=self._server.serve_forever, args=(0.01,), daemon=True)
+        self._thread.start()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._server.shutdown()
+        self._server.server_close()
+        self._thread.join()
+
+    def asked(self, method: str = "", part: str = "") -> list[Request]:
+        return [one for one in self.requests if one.method.startswith(method) and part in one.path]
+
+
+class Images:
+    """What a well-behaved registry has, by path; ``__call__`` answers for it. Tests replace single answers.
+
+    ``special`` maps a regular expression on ``METHOD path`` to an answer or a function of the request.
+    """
+
+    def __init__(self, layer: bytes = b"layer" * 1000) -> None:
+        self.blobs: dict[str, bytes] = {}
+        self.manifests: dict[str, tuple[str, bytes]] = {}
+        self.special: dict[str, Any] = {}
+        self.layer = layer
+        config = b'{"architecture":"amd64","os":"linux","rootfs":{"type":"layers","diff_ids":[]}}'
+        self.config = config
+        manifest = {
+            "schemaVersion": 2,
+            "mediaType": MANIFEST_TYPE,
+            "config": self.descriptor(config, "application/vnd.oci.image.config.v1+json"),
+            "layers": [self.descriptor(layer, "application/vnd.oci.image.layer.v1.tar")],
+        }
+        self.manifest = json.dumps(manifest).encode()
+        self.put("latest", self.manifest)
+
+    def descriptor(self, body: bytes, media_type: str) -> dict[str, object]:
+        self.blobs[digest_of(body)] = body
+        return {"mediaType": media_type, "digest": digest_of(body), "size": len(body)}
+
+    def put(self, version: str, body: bytes, media_type: str = MANIFEST_TYPE) -> str:
+        self.manifests[version] = self.manifests[digest_of(body)] = (media_type, body)
+        return digest_of(body)
+
+    def __call__(self, request: Request) -> Answer:
+        for pattern, answer in self.special.items():
+            if re.search(pattern, f"{request.method} {request.path}"):
+                found = answer(request) if callable(answer) else answer
+                if found is not None:
+                    status, headers, body = found
+                    return status, dict(headers), body
+        path = request.path.partition("?")[0]
+        version = path.rpartition("/")[2]
+        if path == "/v2/":
+            return 200, {}, b"{}"
+        if "/manifests/" in path and version in self.manifests:
+            media_type, body = self.manifests[version]
+            return 200, {"Content-Type": media_type, "Docker-Content-Digest": digest_of(body)}, body
+        if "/blobs/" in path and version in self.blobs:
+            return ranged(request, self.blobs[version])
+        return error(404, "MANIFEST_UNKNOWN", "manifest unknown")
+
+
+def ranged(request: Request, body: bytes) -> Answer:
+    wanted = re.fullmatch(r"bytes=(\d+)-", request.headers.get("range", ""))
+    if not wanted:
+        return 200, {}, body
+    start = int(wanted[1])
+    if start >= len(body):
+        return 416, {}, b""
+    return 206, {"Content-Range": f"bytes {start}-{len(body) - 1}/{len(body)}"}, body[start:]
+
+
+def error(status: int, code: str, message: str) -> Answer:
+    return status, {}, json.dumps({"errors": [{"code": code, "message": message}]}).encode()

@@ -1,0 +1,153 @@
+"""Tiny images made in memory, and archives of them, well-formed and not: tests run without any image at hand."""
+
+from __future__ import annotations
+
+import gzip
+import hashlib
+import io
+import json
+import tarfile
+from pathlib import Path
+
+from pypod.images.graph import walk
+from pypod.model.image import (
+    DOCKER_CONFIG,
+    DOCKER_LAYER,
+    DOCKER_MANIFEST,
+    OCI_CONFIG,
+    OCI_INDEX,
+    OCI_LAYER,
+    OCI_MANIFEST,
+    Index,
+)
+
+LAYOUT = b'{"imageLayoutVersion":"1.0.0"}'
+REF_NAME = "org.opencontainers.image.ref.name"
+
+
+def digest(body: bytes) -> str:
+    return f"sha256:{hashlib.sha256(body).hexdigest()}"
+
+
+def tar(*members: tuple[str, bytes | str | None]) -> bytes:
+    """A plain archive: bytes are a file, a text is a symbolic link to it, None is a FIFO."""
+    made = io.BytesIO()
+    with tarfile.open(fileobj=made, mode="w", format=tarfile.USTAR_FORMAT) as archive:
+        for name, content in members:
+            entry = tarfile.TarInfo(name)
+            if isinstance(content, bytes):
+                entry.size = len(content)
+                archive.addfile(entry, io.BytesIO(content))
+                continue
+            entry.type = tarfile.FIFOTYPE if content is None else tarfile.SYMTYPE
+            entry.linkname = content or ""
+            archive.addfile(entry)
+    return made.getvalue()
+
+
+def blob_name(of: str) -> str:
+    return f"blobs/{of.replace(':', '/')}"
+
+
+class Tiny:
+    """An image of one file per layer, with its blobs as OCI has them (``gzip`` or plain) or docker's schema 2."""
+
+    def __init__(self, *texts: bytes, compress: bool = True, docker: bool = False) -> None:
+        self.plain = [tar((f"file{n}", text)) for n, text in enumerate(texts or (b"hello",))]
+        self.stored = [gzip.compress(layer, mtime=0) if compress else layer for layer in self.plain]
+        self.config = json.dumps(
+            {
+                "architecture": "amd64",
+                "os": "linux",
+                "config": {"Cmd": ["/file0"]},
+                "rootfs": {"type": "layers", "diff_ids": [digest(layer) for layer in self.plain]},
+            }
+        ).encode()
+        layer_type = DOCKER_LAYER + ".gzip" * compress if docker else OCI_LAYER + "+gzip" * compress
+        self.media_type = DOCKER_MANIFEST if docker else OCI_MANIFEST
+        self.manifest = json.dumps(
+            {
+                "schemaVersion": 2,
+                "mediaType": self.media_type,
+                "config": descriptor(self.config, DOCKER_CONFIG if docker else OCI_CONFIG),
+                "layers": [descriptor(layer, layer_type) for layer in self.stored],
+            }
+        ).encode()
+
+    @property
+    def digest(self) -> str:
+        return digest(self.manifest)
+
+    @property
+    def blobs(self) -> dict[str, bytes]:
+        return {digest(body): body for body in (*self.stored, self.config, self.manifest)}
+
+    def entry(self, name: str = "") -> dict[str, object]:
+        """The image's place in an index."""
+        named = {"annotations": {REF_NAME: name}} if name else {}
+        return {**descriptor(self.manifest, self.media_type), **named}
+
+    def docker_members(self) -> list[tuple[str, bytes]]:
+        found = {f"{digest(layer)[7:]}.tar": layer for layer in self.plain}
+        return [*found.items(), (f"{digest(self.config)[7:]}.json", self.config)]
+
+    def docker_item(self, *names: str) -> dict[str, object]:
+        layers = [f"{digest(layer)[7:]}.tar" for layer in self.plain]
+        return {"Config": f"{digest(self.config)[7:]}.json", "RepoTags": list(names), "Layers": layers}
+
+
+def descriptor(body: bytes, media_type: str) -> dict[str, object]:
+    return {"mediaType": media_type, "digest": digest(body), "size": len(body)}
+
+
+def index(*entries: dict[str, object]) -> bytes:
+    return json.dumps({"schemaVersion": 2, "mediaType": OCI_INDEX, "manifests": list(entries)}).encode()
+
+
+def layout_files(named: dict[str, Tiny]) -> dict[str, bytes]:
+    """The files of a layout that holds images under names."""
+    found = {"oci-layout": LAYOUT, "index.json": index(*(image.entry(name) for name, image in named.items()))}
+    for image in named.values():
+        found |= {blob_name(of): body for of, body in image.blobs.items()}
+    return found
+
+
+def docker_archive(named: dict[str, Tiny]) -> bytes:
+    members = dict(member for image in named.values() for member in image.docker_members())
+    manifest = json.dumps([image.docker_item(name) for name, image in named.items()]).encode()
+    return tar(*members.items(), ("manifest.json", manifest))
+
+
+def write(directory: Path, files: dict[str, bytes]) -> Path:
+    for name, content in files.items():
+        path = directory / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(content)
+    return directory
+
+
+def copy(source, destination) -> None:
+    """What any copy does: blobs first, then manifests, checked on the way."""
+    found = list(walk(source))
+    for manifest in found:
+        if not isinstance(manifest, Index):
+            for blob in (manifest.config, *manifest.layers):
+                if not destination.has_blob(blob):
+                    destination.put_blob(blob, source.blob(blob))
+        named = "" if manifest is found[-1] else manifest.digest
+        destination.put_manifest(manifest.media_type, manifest.body, digest=named)
+
+
+def read_all(source) -> dict[str, bytes]:
+    """All blobs and manifests of a source by digest, each compared with it."""
+    found: dict[str, bytes] = {}
+    for manifest in walk(source):
+        found[manifest.digest] = manifest.body
+        if isinstance(manifest, Index):
+            continue
+        for blob in (manifest.config, *manifest.layers):
+            found[blob.digest] = b"".join(source.blob(blob))
+            assert len(found[blob.digest]) == blob.size
+    for of, body in found.items():
+        assert digest(body) == of
+    return found
