@@ -40,8 +40,9 @@ class Telling:
         """Take one report."""
         if self._quiet:
             return
-        if progress.state == "trying":
-            self._restart(f"Trying to pull {progress.name}...\n")
+        if progress.name:  # another image
+            trying = f"Trying to pull {progress.name}...\n" if progress.state == "trying" else ""
+            self._restart(self._last() + trying)
             return
         if not self._began:
             self._began = True

@@ -108,8 +108,8 @@ class _Copy:
 
     def _anew(self, descriptor: Descriptor, compression: str) -> Descriptor:
         """Send a layer in another compression, made in a file without a name: digest and size are wanted first."""
+        from pypod.images.compression import compress, decompressed
         from pypod.images.new_file import temporary_file, write_all
-        from pypod.images.recompress import recompressed
 
         hashed = hashlib.sha256()
 
@@ -122,8 +122,8 @@ class _Copy:
 
         fd = temporary_file()
         try:
-            stored = self._blobs.pieces(descriptor.digest)
-            size = write_all(fd, hashing(recompressed(stored, compression, descriptor.digest)))
+            plain = decompressed(self._blobs.pieces(descriptor.digest), descriptor.digest)
+            size = write_all(fd, hashing(compress(plain, compression)))
             media_type = dict(self._family.layers)[compression]
             made = descriptor.replace(
                 media_type=media_type, digest=f"sha256:{hashed.hexdigest()}", size=size, annotations=()

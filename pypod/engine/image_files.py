@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from contextlib import suppress
 
 from pypod.engine import pulling
@@ -46,6 +47,8 @@ def load(engine: Engine, path: str, fd: int, progress: Callable[[Progress], None
         for one in source.images():
             names = _full_names(one.names)
             what = names[0] if names else path
+            if progress is not None:
+                progress(pulling.Progress(state="loading", name=what))
             with source.select(one.choice) as chosen:
                 identifier = pulling.pull(engine, chosen, what, names=names, progress=progress)
             loaded.append(Image(engine, identifier, names[0] if names else "", tuple(names)))
@@ -90,6 +93,9 @@ def _destination(form: str, path: str, fd: int, names: Sequence[str]) -> Destina
         from pypod.images.layout_writer import LayoutDestination
 
         return LayoutDestination(path, name)
+    if form == "docker-archive" and fd < 0 and os.path.isfile(path) and os.path.getsize(path):
+        reason = "docker-archive doesn't support modifying existing images"
+        raise InvalidSpec("--output", reason, hint=f"remove {path}")
     from pypod.images.docker_archive_writer import DockerArchiveDestination
     from pypod.images.layout_writer import OciArchiveDestination
     from pypod.images.tar_writer import TarWriter

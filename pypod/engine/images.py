@@ -87,7 +87,7 @@ class Images:
         # one that is pulled by its digest is called by it, as podman's: it dangles not
         names = (f"{reference.name}@{reference.digest}" if reference.digest else str(reference),)
         if progress is not None:
-            progress(pulling.Progress(digest="", state="trying", done_bytes=0, total_bytes=0, name=str(reference)))
+            progress(pulling.Progress(state="trying", name=str(reference)))
         with RegistrySource(reference, access or Access(), registries.load()) as source:
             try:
                 source.manifest()

@@ -44,13 +44,14 @@ _EMPTY_CONFIGS = (OCI_CONFIG, DOCKER_CONFIG, "")
 class Progress(Value):
     """How far one blob is: ``state`` is present, pulling, pushing or done; sizes in bytes, as stored in the source.
 
-    ``trying`` comes before all blobs of an image from a registry, and says its ``name``.
+    Before the blobs of an image come ``trying`` for one from a registry, and ``loading`` for one of several in an
+    archive; these have a ``name`` instead of a digest.
     """
 
-    digest: str
+    digest: str = ""
     state: str
-    done_bytes: int
-    total_bytes: int
+    done_bytes: int = 0
+    total_bytes: int = 0
     is_config: bool = False
     name: str = ""
 

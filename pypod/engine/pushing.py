@@ -5,7 +5,6 @@ from __future__ import annotations
 from pypod.engine import copying
 from pypod.engine.boundary import Boundary
 from pypod.errors import InvalidSpec, RegistryError
-from pypod.images.recompress import COMPRESSIONS
 from pypod.model.image_form import FAMILIES, OCI
 from pypod.model.reference import is_short, parse, split_transport
 from pypod.store import images
@@ -19,6 +18,7 @@ if TYPE_CHECKING:
     from pypod.images.access import Access
     from pypod.model.reference import Reference
 
+COMPRESSIONS = ("gzip", "zstd")
 _WORKERS = 3
 
 

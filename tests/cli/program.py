@@ -55,6 +55,7 @@ class Terminal:
         )
         self.slave = slave
         self.seen = b""
+        self.before = b""
 
     def resize(self, columns: int, rows: int) -> None:
         ioctl(self._master, termios.TIOCSWINSZ, struct.pack("HHHH", rows, columns, 0, 0))
@@ -67,14 +68,14 @@ class Terminal:
         os.write(self._master, text.encode() if isinstance(text, str) else text)
 
     def expect(self, text: str, timeout_s: float = 10) -> None:
-        """Wait until ``text`` was shown, since the last time; what came before it is forgotten."""
+        """Wait until ``text`` was shown, since the last time; what came before it is in ``before``."""
         deadline = time.monotonic() + timeout_s
         while text.encode() not in self.seen:
             left = deadline - time.monotonic()
             ready = select.select([self._master], [], [], max(left, 0))[0]
             assert ready, f"{text!r} was not shown; instead: {self.seen!r}"
             self.seen += os.read(self._master, 65536)
-        self.seen = self.seen[self.seen.index(text.encode()) + len(text) :]
+        self.before, _, self.seen = self.seen.partition(text.encode())
 
     def wait(self, timeout_s: float = 10) -> int:
         return self._process.wait(timeout_s)

@@ -1,0 +1,310 @@
+"""load, save, push and pull as a user sees them, with docker-registry where a registry is needed."""
+
+from __future__ import annotations
+
+import gzip
+import io
+import json
+import subprocess
+import tarfile
+from collections.abc import Iterator
+from pathlib import Path
+from urllib.request import Request, urlopen
+
+import pytest
+
+from tests.cli.program import Program
+from tests.docker_registry import DockerRegistry, needs_docker_registry
+from tests.images.tiny import CONFIG, MANIFEST, Tiny, digest, save
+
+pytestmark = pytest.mark.root
+
+NAME = "docker.io/library/tiny:one"
+ENDING = "Writing manifest to image destination\nStoring signatures\n"
+DOCKER_MANIFEST = "application/vnd.docker.distribution.manifest.v2+json"
+
+
+class Store:
+    def __init__(self, directory: Path) -> None:
+        self.directory = directory
+        self.image = Tiny({"etc": None, "etc/a": b"a\n" * 5000}, {"b": b"b"}, name=NAME, config={"Cmd": ["sh"]})
+        self.plain = Tiny({"c": b"c" * 5000}, name="localhost/plain:x", compression="")
+        self.archive = save(directory / "both.tar", self.image, self.plain)
+        self.pypod = Program(str(directory / "storage"))
+        self.pypod.ok("load", "-q", "-i", str(self.archive))
+
+    def other(self) -> Program:
+        """A storage with nothing in it."""
+        self.number = getattr(self, "number", 0) + 1
+        return Program(str(self.directory / f"other{self.number}"))
+
+
+@pytest.fixture(scope="module")
+def store(tmp_path_factory: pytest.TempPathFactory) -> Store:
+    return Store(tmp_path_factory.mktemp("transfers"))
+
+
+@pytest.fixture(scope="module")
+def registry(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    with DockerRegistry(tmp_path_factory.mktemp("registry")) as found:
+        yield found.host
+
+
+def manifest_at(registry: str, path: str) -> dict:
+    """What a registry has, asked without pypod."""
+    name, _, tag = path.partition(":")
+    request = Request(
+        f"http://{registry}/v2/{name}/manifests/{tag}", headers={"Accept": f"{MANIFEST}, {DOCKER_MANIFEST}"}
+    )
+    with urlopen(request, timeout=10) as answer:  # noqa: S310
+        body = answer.read()
+    return {**json.loads(body), "digest": digest(body)}
+
+
+def blob_at(registry: str, path: str, name: str) -> bytes:
+    with urlopen(f"http://{registry}/v2/{path}/blobs/{name}", timeout=10) as answer:
+        return answer.read()
+
+
+def test_load_says_what_it_does(store: Store) -> None:
+    done = store.other()("load", "-i", store.archive)
+    assert done.stdout == f"Loaded image: {NAME}\nLoaded image: localhost/plain:x\n"
+    blobs, config = done.stderr.split("Copying config ")[:2]
+    assert blobs.splitlines()[0] == "Getting image source signatures"
+    assert sorted(blobs.splitlines()[1:]) == sorted(f"Copying blob {digest(one)}" for one in store.image.layers)
+    assert config.startswith(f"sha256:{store.image.id}\n{ENDING}")
+
+
+def test_load_from_a_pipe(store: Store) -> None:
+    other = store.other()
+    assert other.ok("load", "-q", stdin=store.archive.read_bytes()).count("Loaded image: ") == 2
+    assert other.ok("image", "inspect", "-f", "{{.Digest}}", "tiny:one") == f"{store.image.digest}\n"
+
+
+def test_what_cannot_be_loaded(store: Store, tmp_path: Path) -> None:
+    done = store.pypod("load", "-i", tmp_path / "nosuch")
+    assert (done.returncode, done.stderr) == (125, f"Error: stat {tmp_path}/nosuch: no such file or directory\n")
+    done = store.pypod("load", stdin=b"")
+    assert done.returncode == 125
+    assert "payload does not match any of the supported image formats" in done.stderr
+    with store.pypod.terminal("load") as terminal:
+        terminal.expect("cannot read from terminal, use command-line redirection or the --input flag")
+        assert terminal.wait() == 125
+
+
+@pytest.mark.parametrize("form", ["docker-archive", "oci-archive", "docker-dir", "oci-dir"])
+def test_what_is_saved_is_loaded_again(store: Store, tmp_path: Path, form: str) -> None:
+    done = store.pypod("save", "--format", form, "-o", tmp_path / "out", "tiny:one")
+    assert (done.returncode, done.stdout) == (0, "")
+    assert done.stderr.startswith("Getting image source signatures\n")
+    assert done.stderr.endswith(f"Copying config sha256:{store.image.id}\n{ENDING}")
+    other = store.other()
+    named = f"Loaded image: {NAME}\n" if form != "docker-dir" else f"Loaded image: sha256:{store.image.id}\n"
+    assert other.ok("load", "-q", "-i", str(tmp_path / "out")) == named
+    found = other.ok("inspect", "-f", "{{.Id}} {{.RootFS.Layers}} {{.Digest}}", store.image.id).split()
+    assert found[0] == store.image.id
+    assert " ".join(found[1:3]) == f"[{' '.join(store.image.diff_ids)}]"
+    # OCI's formats keep the manifest, byte by byte
+    assert (found[3] == store.image.digest) == form.startswith("oci")
+
+
+def test_save_to_a_pipe_with_more_names_and_more_images(store: Store) -> None:
+    saved = subprocess.run(
+        [*store.pypod.words, "save", "-q", "tiny:one", "two", "quay.io/a/b:c"], capture_output=True, check=False
+    )
+    assert (saved.returncode, saved.stderr) == (0, b"")
+    with tarfile.open(fileobj=io.BytesIO(saved.stdout)) as tar:
+        (entry,) = json.load(tar.extractfile("manifest.json"))
+        assert entry["RepoTags"] == ["localhost/two:latest", "quay.io/a/b:c", NAME]
+        assert {digest(tar.extractfile(name).read()) for name in entry["Layers"]} == set(store.image.diff_ids)
+    saved = subprocess.run(
+        [*store.pypod.words, "save", "-q", "-m", "tiny:one", "plain:x"], capture_output=True, check=True
+    )
+    with tarfile.open(fileobj=io.BytesIO(saved.stdout)) as tar:
+        assert [one["RepoTags"] for one in json.load(tar.extractfile("manifest.json"))] == [
+            [NAME],
+            ["localhost/plain:x"],
+        ]
+
+
+def test_what_save_refuses(store: Store, tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    out.write_text("mine")
+    for words, message in (
+        (("-o", out, "tiny:one"), "docker-archive doesn't support modifying existing images"),
+        (("-o", out, "nosuch"), "nosuch: image not known"),
+        (
+            ("--format", "x", "-o", out, "tiny:one"),
+            "format value must be one of oci-dir oci-archive docker-dir docker-arch",
+        ),
+        (("--compress", "-o", out, "tiny:one"), "--compress can only be set when --format is 'docker-dir'"),
+        (("-o", "a:b", "tiny:one"), "invalid filename (should not contain ':')"),
+        (("-m", "--format", "oci-archive", "-o", out, "tiny:one", "plain:x"), 'unsupported format "oci-archive" for'),
+        ((), "need at least 1 argument"),
+    ):
+        done = store.pypod("save", *words)
+        assert (done.returncode, done.stderr[: 7 + len(message)]) == (125, f"Error: {message}")
+    assert out.read_text() == "mine"
+    with store.pypod.terminal("save", "tiny:one") as terminal:
+        terminal.expect("refusing to save to terminal. Use -o flag or redirect")
+
+
+def test_plain_layers_are_compressed_into_a_directory_when_asked(store: Store, tmp_path: Path) -> None:
+    for flags, name in (((), "plain"), (("--compress",), "gzip")):
+        store.pypod.ok("save", "-q", *flags, "--format", "docker-dir", "-o", str(tmp_path / name), "plain:x")
+    (layer,) = json.loads((tmp_path / "gzip/manifest.json").read_text())["layers"]
+    assert (
+        gzip.decompress((tmp_path / "gzip" / layer["digest"].partition(":")[2]).read_bytes()) == store.plain.layers[0]
+    )
+    assert (tmp_path / "plain" / store.plain.diff_ids[0].partition(":")[2]).read_bytes() == store.plain.layers[0]
+
+
+@needs_docker_registry
+class TestRegistry:
+    def test_what_is_pushed_is_there_and_keeps_its_digest(self, store: Store, registry: str, tmp_path: Path) -> None:
+        target = f"{registry}/p/tiny:one"
+        done = store.pypod("push", "--tls-verify=false", "--digestfile", tmp_path / "digest", "tiny:one", target)
+        assert (done.returncode, done.stdout) == (0, "")
+        lines = done.stderr.splitlines()
+        assert lines[0] == "Getting image source signatures"
+        assert sorted(lines[1:3]) == sorted(f"Copying blob {digest(one)}" for one in store.image.layers)
+        assert lines[3:] == [f"Copying config sha256:{store.image.id}", *ENDING.splitlines()]
+        assert (tmp_path / "digest").read_text() == store.image.digest == manifest_at(registry, "p/tiny:one")["digest"]
+        assert store.pypod.ok("push", "-q", "--tls-verify=false", "tiny:one", f"docker://{target}") == ""
+        other = store.other()
+        assert other.ok("pull", "-q", "--tls-verify=false", target) == f"{store.image.id}\n"
+        assert other.ok("inspect", "-f", "{{.RepoDigests}}", target) == f"[{registry}/p/tiny@{store.image.digest}]\n"
+
+    def test_plain_layers_are_compressed_on_the_way(self, store: Store, registry: str) -> None:
+        store.pypod.ok("push", "-q", "--tls-verify=false", "plain:x", f"{registry}/p/plain:x")
+        found = manifest_at(registry, "p/plain:x")
+        assert found["config"]["digest"] == f"sha256:{store.plain.id}"
+        (layer,) = found["layers"]
+        assert layer["mediaType"].endswith("tar+gzip")
+        assert gzip.decompress(blob_at(registry, "p/plain", layer["digest"])) == store.plain.layers[0]
+        # the registry's digest is remembered: pulled again by it, nothing is fetched
+        assert store.pypod.ok("image", "inspect", "-f", "{{.Id}}", f"{registry}/p/plain@{found['digest']}") == (
+            f"{store.plain.id}\n"
+        )
+
+    @pytest.mark.parametrize(
+        ("flags", "media_type", "suffix"),
+        [
+            (("--format", "v2s2"), DOCKER_MANIFEST, "diff.tar.gzip"),
+            (("--format", "oci"), MANIFEST, "tar+gzip"),
+            (("--compression-format", "zstd"), MANIFEST, "tar+zstd"),
+        ],
+        ids=str,
+    )
+    def test_other_forms(
+        self, store: Store, registry: str, flags: tuple[str, ...], media_type: str, suffix: str
+    ) -> None:
+        target = f"{registry}/p/forms:{flags[1]}"
+        store.pypod.ok("push", "-q", "--tls-verify=false", *flags, "tiny:one", target)
+        found = manifest_at(registry, f"p/forms:{flags[1]}")
+        assert found["mediaType"] == media_type
+        assert [layer["mediaType"].endswith(suffix) for layer in found["layers"]] == [True, True]
+        assert found["config"]["digest"] == f"sha256:{store.image.id}"
+        assert (found["config"]["mediaType"] == CONFIG) == (media_type == MANIFEST)
+        assert store.other().ok("pull", "-q", "--tls-verify=false", target) == f"{store.image.id}\n"
+
+    def test_what_push_refuses(self, store: Store, registry: str) -> None:
+        target = f"{registry}/p/x"
+        for words, message in (
+            (("nosuch",), "nosuch: image not known"),
+            (("--format", "v1", "tiny:one", target), "unknown format 'v1'"),
+            (("--compression-format", "xz", "tiny:one", target), 'cannot find compressor for "xz"'),
+            (("-f", "v2s2", "--compression-format", "zstd", "tiny:one", target), "docker's schema 2 has no zstd"),
+        ):
+            done = store.pypod("push", *words)
+            assert (done.returncode, done.stderr.splitlines()[-1][: 7 + len(message)]) == (125, f"Error: {message}")
+
+    def test_push_to_files(self, store: Store, tmp_path: Path) -> None:
+        for transport in ("oci-archive", "docker-archive", "dir", "oci"):
+            store.pypod.ok("push", "-q", "tiny:one", f"{transport}:{tmp_path}/{transport}")
+            found = store.other().ok("pull", "-q", f"{transport}:{tmp_path}/{transport}")
+            assert found == f"{store.image.id}\n"
+
+    def test_pull_says_what_it_does_and_what_is_not_there(self, store: Store, registry: str) -> None:
+        store.pypod.ok("push", "-q", "--tls-verify=false", "tiny:one", f"{registry}/p/said:v1")
+        store.pypod.ok("push", "-q", "--tls-verify=false", "plain:x", f"{registry}/p/said:v2")
+        other = store.other()
+        done = other("pull", "--tls-verify=false", f"{registry}/p/said:v1")
+        assert (done.returncode, done.stdout) == (0, f"{store.image.id}\n")
+        assert done.stderr.startswith(
+            f"Trying to pull {registry}/p/said:v1...\nGetting image source signatures\nCopying blob sha256:"
+        )
+        done = other("pull", "--tls-verify=false", f"{registry}/p/said:v9")
+        assert done.returncode == 125
+        assert done.stderr == (
+            f"Trying to pull {registry}/p/said:v9...\nError: initializing source docker://{registry}/p/said:v9: "
+            f"reading manifest v9 in {registry}/p/said: manifest unknown: manifest unknown\n"
+        )
+        every = other("pull", "-q", "--tls-verify=false", "--all-tags", f"{registry}/p/said")
+        assert sorted(every.stdout.split()) == sorted((store.image.id, store.plain.id))
+        # what is there is used, and the one that fails does not keep the others from being pulled
+        done = other("pull", "-q", "--tls-verify=false", f"{registry}/p/none", f"{registry}/p/said:v2")
+        assert (done.returncode, done.stdout) == (125, f"{store.plain.id}\n")
+
+    def test_one_that_is_pulled_by_digest_does_not_dangle(self, store: Store, registry: str) -> None:
+        store.pypod.ok("push", "-q", "--tls-verify=false", "tiny:one", f"{registry}/p/digest")
+        other, name = store.other(), f"{registry}/p/digest@{store.image.digest}"
+        other.ok("pull", "-q", "--tls-verify=false", name)
+        shown = other.ok("images", "--format", "{{.Repository}} {{.Tag}} {{.Names}} {{.Dangling}}")
+        assert shown == f"{registry}/p/digest <none> [{name}] false\n"
+        assert other.ok("image", "prune", "-f") == ""
+        assert other.ok("rmi", name) == f"Untagged: {name}\nDeleted: {store.image.id}\n"
+
+    def test_policies_of_run(self, store: Store, registry: str) -> None:
+        other, name = store.other(), f"{registry}/p/policy"
+        done = other("create", "--pull", "never", name, "x")
+        assert (done.returncode, done.stderr) == (125, f"Error: {name}: image not known\n")
+        done = other("create", "--pull", "perhaps", name, "x")
+        assert (done.returncode, done.stderr.startswith("Error: unsupported pull policy ")) == (125, True)
+
+    @pytest.mark.parametrize(("columns", "rows"), [(80, 24), (30, 3), (10, 2), (0, 0)])
+    def test_a_terminal_of_any_size_shows_each_blob_once(
+        self, store: Store, registry: str, columns: int, rows: int
+    ) -> None:
+        layers = [{f"f{number}": bytes([number]) * 3000} for number in range(9)]
+        many = Tiny(*layers, name="localhost/many:x")
+        store.pypod.ok("load", "-q", "-i", str(many.save(store.directory / "many.tar")))
+        store.pypod.ok("push", "-q", "--tls-verify=false", "many:x", f"{registry}/p/many")
+        with store.other().terminal(
+            "pull", "--tls-verify=false", f"{registry}/p/many", columns=columns, rows=rows
+        ) as terminal:
+            terminal.expect(f"{many.id}\r\n")
+            shown = screen(terminal.before, columns or 80, rows or 24)
+        copied = [line for line in shown if line.startswith("Copying b"[: (columns or 80) - 1])]
+        wanted = [f"Copying blob {digest(one)[7:19]} done"[: (columns or 80) - 1] for one in many.layers]
+        assert sorted(line for line in copied if "config" not in line) == sorted(wanted)
+
+
+def screen(output: bytes, columns: int, rows: int) -> list[str]:
+    """What a terminal shows, and has scrolled away: lines, going up, and clearing to the end."""
+    lines, at = [""], 0
+    text = output.decode()
+    while text:
+        if text.startswith("\x1b["):
+            end = next(n for n, char in enumerate(text) if char.isalpha())
+            command, text = text[2 : end + 1], text[end + 1 :]
+            if command.endswith("A"):
+                at = max(at - int(command[:-1]), len(lines) - rows, 0)
+            else:
+                assert command == "J"
+                lines[at:] = [""]
+        elif text[0] == "\n":
+            at += 1
+            if at == len(lines):
+                lines.append("")
+            text = text[1:]
+        elif text[0] == "\r":
+            text = text[1:]
+        else:
+            lines[at] += text[0]
+            if len(lines[at]) > columns:
+                lines[at], rest = lines[at][:-1], text[0]
+                at += 1
+                lines.insert(at, rest)
+            text = text[1:]
+    return lines
