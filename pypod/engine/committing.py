@@ -50,9 +50,7 @@ def commit(
         raise InvalidSpec("--format", f"unrecognized image format {format!r}", hint="use oci or docker")
     spec = engine.container_spec(record)
     if not record.image_id:
-        raise InvalidSpec(
-            "CONTAINER", f"container {record.name} was not made from an image: it has no layers to commit"
-        )
+        raise InvalidSpec("CONTAINER", f"container {record.name} has no image: a root file system is no layer of one")
     base = Image(engine, record.image_id, record.image)
     config = json.loads(base.config.body)
     own = config.setdefault("config", {}) or {}

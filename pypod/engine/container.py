@@ -310,6 +310,37 @@ class Container:
 
         return inspect_container(self._engine, self.record())
 
+    def commit(self, name: str = "", **options: Any) -> Image:
+        """Make an image of its own image and what it wrote since, and give it a name.
+
+        Options: ``author``, ``message``; ``changes``, a list of Dockerfile instructions (``CMD``, ``ENV`` and so on);
+        ``pause`` keeps its processes from running meanwhile; ``squash`` makes one layer of all; ``format`` is oci or
+        docker. What lies in volumes is not in it. Raises InvalidSpec, also for a container without an image.
+        """
+        from pypod.engine.committing import commit
+
+        return commit(self._engine, self.record(), name, **options)
+
+    def export(self) -> Iterator[bytes]:
+        """Yield a tar of its whole root file system, pieces of bytes; what is mounted there is left out."""
+        from pypod.engine.layers import roots
+        from pypod.images.pack import merged
+
+        spec = self.spec()
+        lowers = roots(self._engine.layout, spec)
+        upper = [f"{self.directory}/upper"] if spec.overlay else []
+        with Boundary(f"export container {self._name}"):
+            yield from merged([*(path for path in upper if os.path.isdir(path)), *lowers])
+
+    def changes(self) -> Iterator[tuple[str, str]]:
+        """Yield what it wrote since it was made: ``A`` added, ``C`` changed or ``D`` deleted, and the path."""
+        from pypod.engine.layers import roots
+        from pypod.images.pack import changes
+
+        with Boundary(f"compare container {self._name}"):
+            if os.path.isdir(f"{self.directory}/upper"):
+                yield from changes(f"{self.directory}/upper", roots(self._engine.layout, self.spec()))
+
     def __enter__(self) -> Self:
         from pypod.engine.attach import Attachment
 

@@ -85,7 +85,7 @@ def _pair(value: str) -> tuple[str, str]:
 
 
 def _expose(config: dict[str, Any], value: str) -> None:
-    ports = {}
+    ports: dict[str, dict[str, str]] = {}
     for word in value.split():
         number, _, protocol = word.partition("/")
         if not all(part.isascii() and part.isdigit() for part in number.split("-", 1)):
