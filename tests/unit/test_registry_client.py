@@ -132,7 +132,7 @@ def test_several_threads_read_at_once(world: World) -> None:
 
 def test_what_is_not_there(world: World) -> None:
     with pytest.raises(
-        NotInRegistry, match="reading manifest nope in .*: manifest unknown: manifest unknown"
+        NotInRegistry, match=r"reading manifest nope in .*: manifest unknown: manifest unknown"
     ) as caught:
         world.source(tag="nope").manifest()
     assert caught.value.status == 404
