@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pypod.errors import InvalidImage, NotInRegistry, RegistryError, Unauthorized
-from pypod.images.session import Session, finish, read_body
+from pypod.images.session import Session, finish, read_once
 from pypod.model.image import DOCKER_INDEX, DOCKER_MANIFEST, MANIFEST_BYTES_LIMIT, OCI_INDEX, OCI_MANIFEST, check_digest
 
 TYPE_CHECKING = False
@@ -67,11 +67,12 @@ class RegistrySource:
 
     def digest(self) -> str:
         """Return the digest of the image's manifest or index, without reading it where the registry can tell."""
-        for session in self._sessions if self._chosen is None else [self._chosen[0]]:
+        sessions = self._sessions if self._chosen is None else [self._chosen[0]]
+        for session in sessions:
             try:
                 return _head_digest(session) or _digest_of(self.manifest()[1])
             except (RegistryError, InvalidImage):
-                if session is self._sessions[-1]:
+                if session is sessions[-1]:
                     raise
         raise AssertionError("unreachable")
 
@@ -298,11 +299,14 @@ def _search_docker(term: str, access: Access, registries: Registries, limit: int
     verify = not host.insecure if access.tls_verify is None else access.tls_verify
     transport = Transport(access, _SEARCH_HOST, verify=verify)
     url = parse_url(f"https://{_SEARCH_HOST}/v1/search?{urlencode({'q': term, 'n': min(limit, 100)})}")
-    response = transport.send("GET", url, {"Accept-Encoding": "identity"})
+    try:
+        response = transport.send("GET", url, {"Accept-Encoding": "identity", "User-Agent": access.user_agent})
+        body = read_once(response, _LIST_BYTES_LIMIT, url)
+    finally:
+        transport.close()
     if response.status != 200:
         raise RegistryError(url.url, f"status {response.status}", status=response.status)
-    results = _json(read_body(response, _LIST_BYTES_LIMIT, url), url).get("results") or []
-    transport.close()
+    results = _json(body, url).get("results") or []
     if not isinstance(results, list):
         raise RegistryError(url.url, "the answer has no list of results")
     found = [one for one in results if isinstance(one, dict) and isinstance(one.get("name"), str)]

@@ -198,12 +198,17 @@ class Session:
         response, last = self._follow(method, url, own, body, headers.get("Authorization", ""))
         if response.status != 200:
             self.fail(response, last)
-        from urllib3.exceptions import HTTPError
+        return read_once(response, _ANSWER_BYTES_LIMIT, last)
 
-        try:
-            return read_body(response, _ANSWER_BYTES_LIMIT, last)
-        except (HTTPError, OSError) as error:
-            raise RegistryError(shown(last), f"the answer was cut off: {error}") from error
+
+def read_once(response: urllib3.BaseHTTPResponse, limit_bytes: int, url: Url) -> bytes:
+    """Read a body of at most ``limit_bytes``; raise RegistryError when it is longer or cut off."""
+    from urllib3.exceptions import HTTPError
+
+    try:
+        return read_body(response, limit_bytes, url)
+    except (HTTPError, OSError) as error:
+        raise RegistryError(shown(url), f"the answer was cut off: {error}") from error
 
 
 def read_body(response: urllib3.BaseHTTPResponse, limit_bytes: int, url: Url) -> bytes:
@@ -224,16 +229,20 @@ def read_body(response: urllib3.BaseHTTPResponse, limit_bytes: int, url: Url) ->
 
 
 def finish(response: urllib3.BaseHTTPResponse) -> None:
-    """Read what little a body still has, so that the connection can be used again; give a long one up.
+    """Read what little a body still has, to its end, so that the connection can be used again; give a long one up.
 
     Also after HEAD: until it is read, http.client takes the connection for busy (ResponseNotReady).
     """
     from urllib3.exceptions import HTTPError
 
+    left = _DRAIN_BYTES_LIMIT
     try:
-        if len(response.read(_DRAIN_BYTES_LIMIT)) < _DRAIN_BYTES_LIMIT:
-            response.release_conn()
-            return
+        while left > 0:
+            piece = response.read(left)
+            if not piece:
+                response.release_conn()
+                return
+            left -= len(piece)
     except (HTTPError, OSError):
         pass
     response.close()

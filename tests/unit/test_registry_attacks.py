@@ -8,7 +8,6 @@ import json
 import shutil
 import socket
 import ssl
-import subprocess
 import threading
 import warnings
 from collections.abc import Iterator
@@ -24,6 +23,7 @@ from pypod.images.registries import Registries
 from pypod.images.registries_files import Mirror, Rule
 from pypod.model.image import Descriptor, parse_manifest
 from pypod.model.reference import Reference
+from tests.certificates import Certificates, make_certificates
 from tests.fake_registry import Answer, Images, Request, Server, digest_of, error
 
 SECRET = "s3cret"
@@ -244,42 +244,9 @@ def test_token_servers_that_are_no_address(world: World, realm: str) -> None:
 # --- TLS
 
 
-class Certificates:
-    """An authority, a server's certificate of it for 127.0.0.1, and a client's."""
-
-    def __init__(self, directory: Path) -> None:
-        self.directory = directory
-        key = ("-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-days", "2")
-        self._run("req", "-x509", *key, "-keyout", "ca.pem", "-out", "ca.crt", "-subj", "/CN=authority")
-        for name, more in (("server", ("-addext", "subjectAltName=IP:127.0.0.1")), ("client", ())):
-            files = ("-CA", "ca.crt", "-CAkey", "ca.pem", "-keyout", f"{name}.key", "-out", f"{name}.cert")
-            leaf = ("-subj", f"/CN={name}", "-addext", "basicConstraints=critical,CA:FALSE")
-            self._run("req", "-x509", *files, *key, *leaf, *more)
-
-    def _run(self, *words: str) -> None:
-        subprocess.run(["openssl", *words], cwd=self.directory, check=True, capture_output=True)
-
-    def context(self, *, client: bool = False) -> ssl.SSLContext:
-        made = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-        made.load_cert_chain(self.directory / "server.cert", self.directory / "server.key")
-        if client:
-            made.verify_mode = ssl.CERT_REQUIRED
-            made.load_verify_locations(self.directory / "ca.crt")
-        return made
-
-    def directory_with(self, *names: str) -> str:
-        made = self.directory / "-".join(("with", *names))
-        made.mkdir(exist_ok=True)
-        for name in names:
-            (made / name).write_bytes((self.directory / name).read_bytes())
-        return str(made)
-
-
 @pytest.fixture(scope="module")
 def certificates(tmp_path_factory: pytest.TempPathFactory) -> Certificates:
-    if shutil.which("openssl") is None:
-        pytest.skip("openssl is not installed")
-    return Certificates(tmp_path_factory.mktemp("certificates"))
+    return make_certificates(tmp_path_factory.mktemp("certificates"))
 
 
 def test_a_certificate_of_an_unknown_authority(world: World, certificates: Certificates) -> None:
