@@ -9,6 +9,7 @@ import json
 import lzma
 import os
 import resource
+import subprocess
 import sys
 import threading
 import time
@@ -805,3 +806,33 @@ def test_a_full_disk_is_an_oserror_and_leaves_nothing(
     assert os.listdir("/proc/self/fd") == before
     found = {name for _, _, names in os.walk(tmp_path) for name in names}
     assert found - {"version", digest(image.config)[7:]} == {"source.tar", "packed"}
+
+
+@pytest.mark.parametrize("compress", [True, False], ids=["gzip", "plain"])
+def test_an_archive_with_a_broken_member_never_appears(tmp_path: Path, compress: bool) -> None:
+    image = Tiny(os.urandom(1000), compress=compress)
+    source = oci_archive(tmp_path / "source.tar", x=image)
+    with open_source("oci-archive", source) as read:
+        (manifest,) = walk(read)
+        with pytest.raises(OSError, match="Bad file descriptor"):  # noqa: PT012, SIM117
+            with open_destination("docker-archive", f"{tmp_path}/made") as written:
+                with pytest.raises(InvalidImage):
+                    written.put_blob(manifest.layers[0], [image.stored[0][:-100]])
+                copy(read, written)
+    assert os.listdir(tmp_path) == ["source.tar"]
+
+
+def test_what_the_shell_redirects_to_is_written_to_and_not_replaced(tmp_path: Path) -> None:
+    source = oci_archive(tmp_path / "source.tar", x=Tiny())
+    code = (
+        "from pypod.images.detect import open_destination, open_source\n"
+        "from tests.images.tiny import copy\n"
+        f"with open_source('oci-archive', {source!r}) as a, open_destination('oci-archive', '/dev/stdout:x') as b:\n"
+        "    copy(a, b)\n"
+    )
+    with (tmp_path / "out").open("wb") as out:
+        inode = os.fstat(out.fileno()).st_ino
+        subprocess.run([sys.executable, "-c", code], stdout=out, check=True, cwd=Path(__file__).parents[2])
+    assert (tmp_path / "out").stat().st_ino == inode
+    with open_source("oci-archive", f"{tmp_path}/out:x") as again:
+        assert read_all(again)
