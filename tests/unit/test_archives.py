@@ -8,6 +8,8 @@ import hashlib
 import json
 import lzma
 import os
+import resource
+import subprocess
 import sys
 import threading
 import time
@@ -762,3 +764,75 @@ def test_an_index_that_is_none_is_neither_read_nor_added_to(tmp_path: Path, body
     with open_destination("oci", str(layout)) as written, pytest.raises(InvalidImage):
         written.put_manifest(Tiny().media_type, Tiny().manifest)
     assert (tmp_path / "index.json").read_bytes() == body
+
+
+def test_what_docker_writes_since_25_is_both_and_read_as_either(tmp_path: Path) -> None:
+    """A layout with manifest.json beside it, whose paths lead into blobs/ (moby: image/tarexport/save.go)."""
+    image = Tiny(b"one", compress=False)
+    paths = [blob_name(digest(layer)) for layer in image.stored]
+    item = {"Config": blob_name(digest(image.config)), "RepoTags": ["x:latest"], "Layers": paths}
+    entry = image.entry("latest")
+    entry["annotations"]["io.containerd.image.name"] = "docker.io/library/x:latest"
+    files = {**layout_files({"latest": image}), "index.json": index(entry)}
+    path = archive(tmp_path / "a", tar(*files.items(), ("manifest.json", json.dumps([item]).encode())))
+    with detect(path) as source:
+        assert source.images()[0].names == ("docker.io/library/x:latest",)
+        assert read_all(source) == image.blobs
+    with open_source("docker-archive", f"{path}:x") as source:
+        assert image.plain[0] in read_all(source).values()
+
+
+@pytest.mark.parametrize("transport", TRANSPORTS)
+def test_a_full_disk_is_an_oserror_and_leaves_nothing(
+    tmp_path: Path, transport: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A limit on the size of files stands for it: EFBIG in the place of ENOSPC."""
+    image = Tiny(os.urandom(100_000), compress=False)
+    plain = oci_archive(tmp_path / "source.tar", x=image)
+    packed = archive(tmp_path / "packed", gzip.compress(tar(*layout_files({"x": image}).items())))
+    (tmp_path / "spool").mkdir()
+    monkeypatch.setenv("TMPDIR", f"{tmp_path}/spool")
+    before = os.listdir("/proc/self/fd")
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (50_000, limits[1]))
+    try:
+        with pytest.raises(OSError, match="too large"):
+            detect(packed)
+        with open_source("oci-archive", plain) as read, pytest.raises(OSError, match="too large"):  # noqa: SIM117
+            with open_destination(transport, f"{tmp_path}/made") as written:
+                copy(read, written)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+    assert os.listdir("/proc/self/fd") == before
+    found = {name for _, _, names in os.walk(tmp_path) for name in names}
+    assert found - {"version", digest(image.config)[7:]} == {"source.tar", "packed"}
+
+
+@pytest.mark.parametrize("compress", [True, False], ids=["gzip", "plain"])
+def test_an_archive_with_a_broken_member_never_appears(tmp_path: Path, compress: bool) -> None:
+    image = Tiny(os.urandom(1000), compress=compress)
+    source = oci_archive(tmp_path / "source.tar", x=image)
+    with open_source("oci-archive", source) as read:
+        (manifest,) = walk(read)
+        with pytest.raises(OSError, match="Bad file descriptor"):  # noqa: PT012, SIM117
+            with open_destination("docker-archive", f"{tmp_path}/made") as written:
+                with pytest.raises(InvalidImage):
+                    written.put_blob(manifest.layers[0], [image.stored[0][:-100]])
+                copy(read, written)
+    assert os.listdir(tmp_path) == ["source.tar"]
+
+
+def test_what_the_shell_redirects_to_is_written_to_and_not_replaced(tmp_path: Path) -> None:
+    source = oci_archive(tmp_path / "source.tar", x=Tiny())
+    code = (
+        "from pypod.images.detect import open_destination, open_source\n"
+        "from tests.images.tiny import copy\n"
+        f"with open_source('oci-archive', {source!r}) as a, open_destination('oci-archive', '/dev/stdout:x') as b:\n"
+        "    copy(a, b)\n"
+    )
+    with (tmp_path / "out").open("wb") as out:
+        inode = os.fstat(out.fileno()).st_ino
+        subprocess.run([sys.executable, "-c", code], stdout=out, check=True, cwd=Path(__file__).parents[2])
+    assert (tmp_path / "out").stat().st_ino == inode
+    with open_source("oci-archive", f"{tmp_path}/out:x") as again:
+        assert read_all(again)
