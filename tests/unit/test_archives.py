@@ -826,7 +826,7 @@ def test_what_the_shell_redirects_to_is_written_to_and_not_replaced(tmp_path: Pa
     source = oci_archive(tmp_path / "source.tar", x=Tiny())
     code = (
         "from pypod.images.detect import open_destination, open_source\n"
-        "from tests.images.tiny import copy\n"
+        "from tests.images.stored import copy\n"
         f"with open_source('oci-archive', {source!r}) as a, open_destination('oci-archive', '/dev/stdout:x') as b:\n"
         "    copy(a, b)\n"
     )
