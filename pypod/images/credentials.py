@@ -76,7 +76,9 @@ def login(name: str, credentials: Credentials, authfile: str = "") -> str:
     with credential_files.Change(path) as change:
         program = _program(change.found, name)
         if program:
-            credential_programs.store(program, name, credentials)
+            if "/" in name:  # programs know hosts only; the file would have the password in the clear
+                raise InvalidSpec("registry", f"namespaced key is not supported for credential helper {program}")
+            credential_programs.store(program, _server(change.found, program, name), credentials)
             return f"docker-credential-{program}"
         entry = {"auth": _encode(f"{credentials.user}:{credentials.password}")}
         if credentials.identity_token:
@@ -92,8 +94,8 @@ def logout(name: str, authfile: str = "") -> bool:
 
     path = primary_path(authfile)
     with credential_files.Change(path) as change:
-        program = _program(change.found, name)
-        erased = program != "" and credential_programs.erase(program, name)
+        program = "" if "/" in name else _program(change.found, name)
+        erased = program != "" and credential_programs.erase(program, _server(change.found, program, name))
         auths = change.section("auths")
         keys = [key for key in auths if _normal(key) == _normal(name)]
         for key in keys:

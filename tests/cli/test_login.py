@@ -182,7 +182,6 @@ def test_tags_are_listed_without_what_a_terminal_would_obey(logged_in: Program, 
     assert "name unknown: repository name not known to registry" in done.stderr
 
 
-@pytest.mark.root
 @pytest.mark.skipif(shutil.which("podman") is None, reason="podman is not installed")
 def test_search_prints_what_podman_prints(logged_in: Program, registry: Registry, tmp_path: Path) -> None:
     (tmp_path / "registries.conf").touch()  # podman fails without

@@ -162,7 +162,6 @@ COMMANDS = [
 ]
 
 
-@pytest.mark.root
 @pytest.mark.skipif(shutil.which("podman") is None, reason="podman is not installed")
 def test_login_and_logout_say_what_podman_says(private: str, tmp_path: Path) -> None:
     told: dict[str, list[object]] = {}
