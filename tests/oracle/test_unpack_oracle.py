@@ -169,6 +169,7 @@ def _as_umoci(umoci: str, layout: Path, tag: str, bundle: Path) -> dict[str, tup
     return snapshot(bundle / "rootfs")
 
 
+@pytest.mark.not_in_chroot
 def test_layers_on_each_other_as_umoci_has_them(umoci: str, tmp_path: Path, full: bool) -> None:
     randomness = random.Random(20261125)  # noqa: S311
     for number in range(200 if full else 12):
@@ -183,6 +184,7 @@ def test_layers_on_each_other_as_umoci_has_them(umoci: str, tmp_path: Path, full
         }, number
 
 
+@pytest.mark.not_in_chroot
 def test_the_stand_in_images_as_umoci_has_them(umoci: str, tmp_path: Path, full: bool) -> None:
     for tool in ("buildah", "debootstrap"):
         if shutil.which(tool) is None:
