@@ -57,7 +57,7 @@ def unpack(
     size: int = -1,
     limit_bytes: int = LAYER_BYTES_LIMIT,
 ) -> Unpacked:
-    """Unpack a layer into an empty directory.
+    """Unpack a layer into an empty directory, which becomes its root: mode 0755 when the layer does not say.
 
     ``pieces`` are its bytes as stored, compressed or not, each a few MB at most. ``digest`` and ``size`` are what the
     manifest says of them, ``diff_id`` what the configuration says of the tar in them; nothing (and -1) means not known.

@@ -30,7 +30,7 @@ def _seeds() -> list[bytes]:
 
 def test_damaged_archives(gcc: str, tmp_path: Path, full: bool) -> None:
     program = tmp_path / "tar_fuzz"
-    subprocess.run([gcc, *FLAGS, "-o", program, HERE / "tar_fuzz.c"], check=True)
+    subprocess.run([gcc, *FLAGS, "-o", program, HERE / "tar_fuzz.c", PAUSE / "numbers.c"], check=True)
     seeds = []
     for number, data in enumerate(_seeds()):
         seeds.append(tmp_path / f"{number}.tar")

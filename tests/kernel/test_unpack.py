@@ -149,6 +149,15 @@ def test_a_set_group_id_directory_gives_nothing_to_what_is_in_it(place: Place) -
     ]
 
 
+def test_the_root_is_open_to_all_when_the_layer_does_not_say(place: Place) -> None:
+    before = os.umask(0o077)
+    try:
+        assert snapshot(place.unpack(Layer().add("f")))["."][0] == "0o40755"
+        assert snapshot(place.unpack(Layer().directory("./", mode=0o711)))["."][0] == "0o40711"
+    finally:
+        os.umask(before)
+
+
 def test_times_of_directories_are_those_of_the_layer(place: Place) -> None:
     layer = Layer().directory("a/", mtime=5).directory("a/b/", mtime=6).add("a/b/f").add("a/g").directory("a/", mtime=7)
     top = place.unpack(layer.add("i/f").add("a/late"))
