@@ -103,7 +103,8 @@ def test_sparse_files_of_gnu_tar(tmp_path: Path) -> None:
         target.mkdir()
         unpack([packed], str(target))
         assert snapshot(target, times=False) == snapshot(source, times=False), options
-        assert (target / "many").stat().st_blocks == (source / "many").stat().st_blocks
+        status = (target / "many").stat()
+        assert status.st_blocks * 512 < status.st_size / 4
 
 
 # Layers on each other. Entries of one layer come in an order in which umoci and image-spec mean the same.
