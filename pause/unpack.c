@@ -15,6 +15,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/prctl.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/sysmacros.h>
@@ -390,6 +391,7 @@ static void report(void)
 int main(int argc, char **argv)
 {
 	bytes_limit = argc == 2 ? strtoull(argv[1], NULL, 10) : 0;
+	prctl(PR_SET_NAME, "pypod-unpack");
 	syscall(SYS_close_range, REPORT_FD + 1, ~0U, 0);
 	confine(TREE_FD);
 	tree_open();

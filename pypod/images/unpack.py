@@ -26,6 +26,7 @@ _PIPE_BYTES = 1 << 20  # what the kernel allows without privileges: /proc/sys/fs
 _F_SETPIPE_SZ = 1031
 _TREE_FD, _REPORT_FD = 3, 4
 _FIRST_SAFE_FD = 10
+_REPORT_BYTES_LIMIT = 16 << 20
 _SHOWN_CHARACTERS = 80
 
 
@@ -56,7 +57,7 @@ def unpack(
     size: int = -1,
     limit_bytes: int = LAYER_BYTES_LIMIT,
 ) -> Unpacked:
-    """Unpack a layer into an empty directory.
+    """Unpack a layer into an empty directory, which becomes its root: mode 0755 when the layer does not say.
 
     ``pieces`` are its bytes as stored, compressed or not, each a few MB at most. ``digest`` and ``size`` are what the
     manifest says of them, ``diff_id`` what the configuration says of the tar in them; nothing (and -1) means not known.
@@ -172,10 +173,12 @@ class _Program:
     def report(self, subject: str) -> list[bytes]:
         """Return the fields of the report. Raises InvalidImage or SystemFailure when it tells of a failure."""
         self._close_tar()
-        data = b""
+        data = bytearray()
         while piece := os.read(self._report, 1 << 16):
             data += piece
-        fields = data.split(b"\0")
+            if len(data) > _REPORT_BYTES_LIMIT:
+                raise InvalidImage(subject, "too many of its directories have no entry")
+        fields = bytes(data).split(b"\0")
         kind = fields[0]
         if kind == b"made":
             return fields[:-1]

@@ -15,6 +15,7 @@ import pytest
 
 from pypod.errors import InvalidImage, SystemFailure
 from pypod.images.unpack import Unpacked, settle, unpack
+from pypod.kernel.capabilities import CAPABILITIES
 from tests.images.layers import Layer, checked, header, merged, pax, snapshot
 
 pytestmark = pytest.mark.root
@@ -146,6 +147,15 @@ def test_a_set_group_id_directory_gives_nothing_to_what_is_in_it(place: Place) -
     assert [found[name][:3] for name in ("d/f", "d/e", "d/i")] == [
         *(("0o100644", 0, 0), ("0o40700", 0, 0), ("0o40755", 0, 0))
     ]
+
+
+def test_the_root_is_open_to_all_when_the_layer_does_not_say(place: Place) -> None:
+    before = os.umask(0o077)
+    try:
+        assert snapshot(place.unpack(Layer().add("f")))["."][0] == "0o40755"
+        assert snapshot(place.unpack(Layer().directory("./", mode=0o711)))["."][0] == "0o40711"
+    finally:
+        os.umask(before)
 
 
 def test_times_of_directories_are_those_of_the_layer(place: Place) -> None:
@@ -484,6 +494,7 @@ def test_many_opaque_marks_take_linear_time(place: Place) -> None:
     assert len(os.listdir(top / "d")) == 2000
 
 
+@pytest.mark.not_in_chroot
 def test_layers_on_each_other(place: Place) -> None:
     """What the kernel shows of them is what the layers say."""
     low = (
@@ -503,6 +514,7 @@ def test_layers_on_each_other(place: Place) -> None:
     assert (found["c"][0], found["l"][0]) == ("0o40755", "0o40755")
 
 
+@pytest.mark.not_in_chroot
 def test_whiteouts_that_hide_nothing_are_not_listed(place: Place) -> None:
     """The kernel lists them where a directory is in one layer only."""
     low = Layer().directory("a/").add("a/x").directory("o/").add("o/x").add(".wh.nothing")
@@ -566,6 +578,7 @@ def test_bombs(place: Place) -> None:
     refused(place, nothing, "larger than 16777216 bytes when unpacked", limit_bytes=1 << 24)
 
 
+@pytest.mark.not_in_chroot
 def test_a_full_disk_is_no_fault_of_the_layer(place: Place) -> None:
     layer = Layer().add("big", bytes(4 << 20)).bytes()
     code = (
@@ -584,6 +597,41 @@ def test_a_full_disk_is_no_fault_of_the_layer(place: Place) -> None:
     command = ["unshare", "-m", "sh", "-c", script, "sh", sys.executable, "-c", code, root, str(target)]
     done = subprocess.run(command, input=layer, capture_output=True, check=True)
     assert done.stdout.decode() == f"28 unpack layer: write: {os.strerror(28)}: 'big'\n"
+
+
+def test_the_program_gives_up_what_it_does_not_need(place: Place) -> None:
+    """While it reads: its root, its capabilities, its system calls, its descriptors."""
+    found: dict[str, str] = {}
+
+    def pieces() -> Iterator[bytes]:
+        yield header(b"f", size=b"%o" % 512)
+        (pid,) = Path("/proc/thread-self/children").read_text().split()
+        process = Path("/proc") / pid
+        for _ in range(5000):
+            if "pypod-unpack" in (process / "comm").read_text() and os.listdir(place.top / "1"):
+                break
+            time.sleep(0.001)
+        found.update(line.split(":\t") for line in (process / "status").read_text().splitlines() if ":\t" in line)
+        found["root"] = " ".join(os.listdir(process / "root"))
+        found["cwd"] = " ".join(os.listdir(process / "cwd"))
+        found["fds"] = " ".join(os.readlink(path) for path in (process / "fd").iterdir())
+        yield bytes(512)
+
+    (place.top / "1").mkdir()
+    unpack(pieces(), str(place.top / "1"))
+    assert (found["root"], found["cwd"]) == ("f", "f")
+    kept = ("CHOWN", "DAC_OVERRIDE", "FOWNER", "FSETID", "MKNOD", "SETFCAP", "SYS_ADMIN")
+    mask = sum(1 << CAPABILITIES.index(f"CAP_{name}") for name in kept)
+    assert [int(found[name], 16) & ~mask for name in ("CapPrm", "CapEff", "CapInh", "CapAmb")] == [0] * 4
+    assert (found["NoNewPrivs"], found["Seccomp"]) == ("1", "2")
+    assert str(place.top) not in found["fds"].replace(str(place.top / "1"), "")
+
+
+def test_a_report_has_a_limit(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
+    from pypod.images import unpack as module
+
+    monkeypatch.setattr(module, "_REPORT_BYTES_LIMIT", 100_000)
+    refused(place, b"".join(pax((b"path", b"d" * 200 + b"%d/f" % n)) + header() for n in range(800)), "have no entry")
 
 
 def test_no_program_is_left_and_no_descriptor(place: Place) -> None:
@@ -633,8 +681,8 @@ def test_memory_does_not_grow_with_the_layer(place: Place) -> None:
         "from pypod.images.unpack import unpack\nfrom pypod.images.compression import compress\n"
         "from tests.images.layers import header\n"
         "def tar():\n"
-        "    yield header(b'f', size=b'%o' % (300 << 20))\n"
-        "    for _ in range(300): yield bytes(1 << 20)\n"
+        "    yield header(b'f', size=b'%o' % (30 << 20))\n"
+        "    for _ in range(300): yield bytes(1 << 20)\n"  # most of it after the end: that need not be written
         "unpack(compress(tar(), sys.argv[3]), sys.argv[2])\n"
         "print(next(line.split()[1] for line in open('/proc/self/status') if line.startswith('VmHWM')))\n"
     )
