@@ -10,6 +10,7 @@ from pypod.engine.container import Container
 from pypod.engine.names import under_free_name
 from pypod.errors import NoSuchContainer
 from pypod.model import ids
+from pypod.model.namespace import JOINABLE
 from pypod.store import records
 
 TYPE_CHECKING = False
@@ -59,10 +60,17 @@ class Containers:
             spec = specs.container_spec(
                 command, options, name=name, pod_id=pod_record.id if pod_record else "", pod=pod_spec
             )
+            spec = self._with_ids(spec)
             return self._add(spec, spec.cgroup_parent or (pod_spec.cgroup_parent if pod_spec else ""), owner)
 
         name = options.get("name")
         return create(name) if name else under_free_name(create)
+
+    def _with_ids(self, spec: ContainerSpec) -> ContainerSpec:
+        """Name the containers it joins by id: a name may be another one's tomorrow. Raises NoSuchContainer."""
+        joined = {kind: mode for kind in JOINABLE if (mode := spec.namespace(kind)).mode == "container"}
+        found = {mode.target: records.find_container(self._engine.database, mode.target) for mode in joined.values()}
+        return spec.replace(**{kind: mode.replace(target=found[mode.target].id) for kind, mode in joined.items()})
 
     def _add(self, spec: ContainerSpec, cgroup_parent: str, owner: str) -> Container:
         record = self._record(spec, cgroup_parent, owner)
@@ -129,6 +137,7 @@ class Containers:
             pod_id=pod_record.id if pod_record else "",
             pod=pod_spec,
         )
+        spec = self._with_ids(spec)
         parent = spec.cgroup_parent or (pod_spec.cgroup_parent if pod_spec else "")
         with Boundary("explain"):
             record, terminal = self._record(spec, parent, ""), Terminal(columns, rows)
