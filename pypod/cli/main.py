@@ -21,6 +21,7 @@ CONTAINER_VERBS: dict[str, tuple[str, str, str]] = {
     "attach": ("attach", "attach", "Attach to a running container"),
     "commit": ("commit", "commit", "Create new image based on the changed container"),
     "create": ("run", "create", "Create but do not start a container"),
+    "diff": ("diff", "container_diff", "Inspect changes to the container's file systems"),
     "exec": ("exec", "exec", "Run a process in a running container"),
     "export": ("export", "export", "Export container's filesystem contents as a tar archive"),
     "exists": ("lookup", "container_exists", "Check if a container exists in local storage"),
@@ -38,12 +39,14 @@ CONTAINER_VERBS: dict[str, tuple[str, str, str]] = {
     "wait": ("lookup", "wait", "Block on one or more containers"),
 }
 IMAGE_VERBS: dict[str, tuple[str, str, str]] = {
+    "diff": ("diff", "image_diff", "Inspect changes to the image's file systems"),
     "exists": ("lookup", "image_exists", "Check if an image exists in local storage"),
     "history": ("history", "history", "Show history of a specified image"),
     "inspect": ("inspect", "image_inspect", "Display the configuration of an image"),
     "list": ("images", "images", "List images in local storage"),
     "ls": ("images", "images", "List images in local storage"),
     "load": ("save", "load", "Load image(s) from a tar archive"),
+    "mount": ("image_mount", "image_mount", "Mount an image's root filesystem"),
     "prune": ("rmi", "image_prune", "Remove unused images"),
     "pull": ("pull", "pull", "Pull an image from a registry"),
     "push": ("push", "push", "Push an image to a specified destination"),
@@ -51,6 +54,8 @@ IMAGE_VERBS: dict[str, tuple[str, str, str]] = {
     "save": ("save", "save", "Save image(s) to an archive"),
     "tag": ("tag", "tag", "Add an additional name to a local image"),
     "tree": ("history", "image_tree", "Print layer hierarchy of an image in a tree format"),
+    "umount": ("image_mount", "image_unmount", "Unmount an image's root filesystem"),
+    "unmount": ("image_mount", "image_unmount", "Unmount an image's root filesystem"),
     "untag": ("tag", "untag", "Remove a name from a local image"),
 }
 POD_VERBS: dict[str, tuple[str, str, str]] = {
@@ -74,6 +79,7 @@ SYSTEM_VERBS: dict[str, tuple[str, str, str]] = {
 VERBS: dict[str, tuple[str, str, str]] = {
     **CONTAINER_VERBS,
     "create": ("run", "create", "Create a pod, or a container when an image or --rootfs is given"),
+    "diff": ("diff", "diff", "Display the changes to the object's file system"),
     "events": ("events", "events", "Show pypod events"),
     "history": ("history", "history", "Show history of a specified image"),
     "images": ("images", "images", "List images in local storage"),

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from typing import Any
 
+    from pypod.engine.container import Container
     from pypod.model.image_config import HistoryEntry, ImageConfig
 
 SHORT_ID_LENGTH = 12
@@ -143,6 +144,30 @@ class Image:
 
         with Boundary(f"remove image {self.id[:SHORT_ID_LENGTH]}"):
             remove(self._engine, self.id, force=force)
+
+    def mount(self) -> str:
+        """Mount its root, read-only, and return where; it stays until ``unmount`` or its removal. Needs root."""
+        from pypod.engine.image_mounts import mount
+
+        with Boundary(f"mount image {self.id[:SHORT_ID_LENGTH]}"):
+            return mount(self)
+
+    def unmount(self) -> bool:
+        """Take its mount away; return whether there was one."""
+        from pypod.engine.image_mounts import unmount
+
+        with Boundary(f"unmount image {self.id[:SHORT_ID_LENGTH]}"):
+            return unmount(self._engine, self.id)
+
+    def changes(self, base: Container | Image | None = None) -> Sequence[tuple[str, str]]:
+        """Return what is different from ``base``, or from what is below its topmost layer.
+
+        A pair for each path, in their order: ``A`` added, ``C`` changed, ``D`` deleted, and the path.
+        """
+        from pypod.engine.differences import of_image
+
+        with Boundary(f"compare image {self.id[:SHORT_ID_LENGTH]}"):
+            return of_image(self, base)
 
     def save(self, path: str, **options: Any) -> None:
         """Write it to an archive or a directory; see ``Images.save``."""

@@ -6,6 +6,7 @@ import fcntl
 import os
 from contextlib import suppress
 
+from pypod.engine import image_mounts
 from pypod.engine.stopping import discard
 from pypod.errors import NoSuchImage
 from pypod.images.blobs import Blobs
@@ -42,6 +43,9 @@ def sweep(engine: Engine) -> list[str]:
         return []
     try:
         fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        for identifier in image_mounts.mounted(engine):
+            if not images.exists(engine.database, identifier):
+                image_mounts.unmount(engine, identifier)
         images.take_unused_layers(engine.database)
         found = leftovers(engine)
         discard(engine, [path for path in found if os.path.isdir(path)])

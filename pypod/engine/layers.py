@@ -19,6 +19,17 @@ def roots(layout: Layout, spec: ContainerSpec) -> list[str]:
     return [f"{layout.image_layers}/{name}" for name in spec.layers] or [layout.mount_points]
 
 
+def escaped(path: str, characters: str = "\\,:") -> str:
+    r"""Return a path as an option of an overlay has it: there ``,`` ends the option, and ``:`` a lower directory.
+
+    >>> escaped("/a:b")
+    '/a\\:b'
+    """
+    for character in characters:
+        path = path.replace(character, f"\\{character}")
+    return path
+
+
 def volumes(directory: str, spec: ContainerSpec) -> list[Effect]:
     """Return what makes the directories of a container's own volumes; what they begin with comes with the mount."""
     missing = [at for at in volume_paths(directory, spec).values() if not os.path.isdir(at)]

@@ -74,6 +74,11 @@ class Layout:
         """The unpacked layers, each in a directory with a short name: overlay takes a page of names."""
         return f"{self.images}/layers"
 
+    @property
+    def image_mounts(self) -> str:
+        """Where images are mounted for people to look at, each in a directory with its id for a name."""
+        return f"{self.images}/mounts"
+
     def incoming(self, chain: str) -> str:
         """The directory of a layer that is on its way; who works on it holds its lock."""
         return f"{self.images}/incoming/{chain.partition(':')[2]}"

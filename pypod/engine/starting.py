@@ -337,19 +337,13 @@ def _overlay(layout: Layout, spec: ContainerSpec, directory: str) -> tuple[str, 
     lowers = layers.roots(layout, spec)
     if spec.image or not layout.is_inside(_root_status(layout, spec)):
         lowers = list(dict.fromkeys((*lowers, layout.mount_points)))
-    own = _escaped(directory, "\\,")
+    own = layers.escaped(directory, "\\,")
     above = f",upperdir={own}/upper,workdir={own}/work,volatile"
-    below = ":".join(_escaped(layer, "\\,:") for layer in lowers)
+    below = ":".join(layers.escaped(layer, "\\,:") for layer in lowers)
     if len(below) + len(above) < _OPTIONS_BYTES_LIMIT or not spec.image:
         return f"lowerdir={below}{above}", ""
-    below = ":".join((*spec.layers, _escaped(layout.mount_points, "\\,:")))
+    below = ":".join((*spec.layers, layers.escaped(layout.mount_points, "\\,:")))
     return f"lowerdir={below}{above}", layout.image_layers
-
-
-def _escaped(path: str, characters: str) -> str:
-    for character in characters:
-        path = path.replace(character, f"\\{character}")
-    return path
 
 
 def _host_devices() -> tuple[tuple[str, int, int, int], ...]:

@@ -7,6 +7,8 @@ import os
 
 _libc = ctypes.CDLL(None, use_errno=True)
 _libc.setns.argtypes = [ctypes.c_int, ctypes.c_int]
+_libc.mount.argtypes = [ctypes.c_char_p, ctypes.c_char_p, ctypes.c_char_p, ctypes.c_ulong, ctypes.c_char_p]
+_libc.umount2.argtypes = [ctypes.c_char_p, ctypes.c_int]
 _libc.inotify_init1.argtypes = [ctypes.c_int]
 _libc.inotify_add_watch.argtypes = [ctypes.c_int, ctypes.c_char_p, ctypes.c_uint32]
 
@@ -31,6 +33,19 @@ def inotify_add_watch(fd: int, path: str, mask: int) -> int:
     if number < 0:
         raise _failure(f"inotify_add_watch({fd}, {path!r}, {mask:#x})")
     return number
+
+
+def mount(source: str, target: str, filesystem: str, flags: int, data: str = "") -> None:
+    """Mount a file system, in the caller's mount namespace. Raises OSError; see mount(2)."""
+    words = (os.fsencode(source), os.fsencode(target), os.fsencode(filesystem))
+    if _libc.mount(*words, flags, os.fsencode(data) or None) < 0:
+        raise _failure(f"mount({source!r}, {target!r}, {filesystem!r}, {flags:#x}, {data!r})")
+
+
+def umount2(target: str, flags: int) -> None:
+    """Take a mount away. Raises OSError; see umount(2)."""
+    if _libc.umount2(os.fsencode(target), flags) < 0:
+        raise _failure(f"umount2({target!r}, {flags:#x})")
 
 
 def _failure(call: str) -> OSError:

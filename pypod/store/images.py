@@ -181,6 +181,11 @@ def named(database: Database, identifier: str) -> Named:
     return Named(record=_record(rows[0]), names=tuple(row[0] for row in names), digests=tuple(digests))
 
 
+def exists(database: Database, identifier: str) -> bool:
+    """Return whether there is an image of this whole id."""
+    return bool(database.read("SELECT 1 FROM images WHERE id = ?", (identifier,)))
+
+
 def find_by_name(database: Database, names: Iterable[str]) -> str:
     """Return the id of the image that has the first of some names that any has; nothing when none has."""
     for name in names:

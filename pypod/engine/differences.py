@@ -1,0 +1,89 @@
+"""What a container wrote, or an image's layer brought, compared with what is below it."""
+
+from __future__ import annotations
+
+import os
+
+from pypod.errors import Unsupported
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from pypod.engine.container import Container
+    from pypod.engine.image import Image
+    from pypod.engine.layout import Layout
+    from pypod.store.images import LayerRecord
+
+__all__ = ["of_container", "of_image"]
+
+# What every container has mounted on or is given, and podman leaves out (podman: libpod/diff.go, initInodes).
+_GIVEN = frozenset(
+    (
+        *("/dev", "/etc/hostname", "/etc/hosts", "/etc/mtab", "/etc/resolv.conf", "/proc", "/run"),
+        *("/run/.containerenv", "/run/notify", "/run/secrets", "/sys"),
+    )
+)
+
+
+def of_container(container: Container, base: Container | Image | None = None) -> list[tuple[str, str]]:
+    """Return what a container has written, or how its root differs from another's. See ``Image.changes``.
+
+    Raises Unsupported when it writes into its root directory itself.
+    """
+    from pypod.images.pack import changes
+
+    if base is not None:
+        return _compared(_stack(container), _stack(base))
+    own, *lowers = _stack(container)
+    return _without_given(changes(own, lowers)) if own == _own(container) else []
+
+
+def of_image(image: Image, base: Container | Image | None = None) -> list[tuple[str, str]]:
+    """Return what is different from a base, or from what is below the topmost layer. See ``Image.changes``."""
+    if base is not None:
+        return _compared(_stack(image), _stack(base))
+    layout = image.engine.layout
+    layers = image.layers()
+    return _compared(_shown(layout, layers), _shown(layout, layers[1:]))
+
+
+def _compared(new: list[str], old: list[str]) -> list[tuple[str, str]]:
+    from pypod.images.compare import compare
+
+    return _without_given(compare(new, old))
+
+
+def _without_given(found: Iterable[tuple[str, str]]) -> list[tuple[str, str]]:
+    return [(kind, path) for kind, path in found if path not in _GIVEN]
+
+
+def _stack(one: Container | Image) -> list[str]:
+    """Return the directories that a root is made of, the topmost first."""
+    from pypod.engine.image import Image
+
+    layout = one.engine.layout
+    if isinstance(one, Image):
+        return _shown(layout, one.layers())
+    from pypod.engine.layers import roots
+
+    record = one.record()
+    spec = one.engine.container_spec(record)
+    if not spec.overlay:
+        raise Unsupported("diff", f"container {record.name} has no layer of its own: it writes into its root directory")
+    own = _own(one)
+    return [*([own] if os.path.isdir(own) else []), *roots(layout, spec)]  # made when it first starts
+
+
+def _own(container: Container) -> str:
+    return f"{container.engine.layout.container(container.id)}/upper"
+
+
+def _shown(layout: Layout, layers: Iterable[LayerRecord]) -> list[str]:
+    """Return the directories of layers, as far down as anything shows."""
+    found = []
+    for layer in layers:
+        found.append(f"{layout.image_layers}/{layer.directory}")
+        if layer.opaque:
+            break
+    return found

@@ -1,0 +1,89 @@
+"""The roots of images, mounted read-only where people can look at them."""
+
+from __future__ import annotations
+
+import os
+from contextlib import suppress
+
+from pypod.engine.layers import escaped
+from pypod.engine.locks import SHARED, Lock
+from pypod.errors import Unsupported
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from pypod.engine.engine import Engine
+    from pypod.engine.image import Image
+    from pypod.engine.layout import Layout
+
+# include/uapi/linux/mount.h, and umount(2)
+_FLAGS = 1 | 2 | 4  # MS_RDONLY, MS_NOSUID, MS_NODEV
+_DETACH, _NOFOLLOW = 2, 8
+_OPTIONS_BYTES_LIMIT = 4095  # mount(2) copies a page of options, with the zero byte at its end
+
+
+def mount(image: Image) -> str:
+    """Mount the root of an image, if it is not, and return where. Raises OSError, NoSuchImage, Unsupported."""
+    from pypod.engine.engine import require_root
+
+    require_root("mounting an image")
+    layout = image.engine.layout
+    path = f"{layout.image_mounts}/{image.id}"
+    # nobody sweeps the layers meanwhile, and of two clients one mounts
+    with Lock(layout.images, SHARED) as sharing, sharing, Lock(layout.image_mounts) as lock, lock:
+        directories = image.layer_directories()
+        if os.path.ismount(path):
+            return path
+        os.makedirs(path, 0o700, exist_ok=True)
+        try:
+            _mount(layout, path, directories)
+        except BaseException:
+            os.rmdir(path)
+            raise
+    return path
+
+
+def _mount(layout: Layout, path: str, directories: tuple[str, ...]) -> None:
+    from pypod.kernel import syscalls
+
+    if not directories:
+        syscalls.mount("tmpfs", path, "tmpfs", _FLAGS, "size=0,mode=0755")
+        return
+    fd = os.open(layout.image_layers, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        options = _options(layout.image_layers, fd, directories, layout.merged)
+        syscalls.mount("overlay", path, "overlay", _FLAGS, options)
+    finally:
+        os.close(fd)
+
+
+def _options(layers: str, fd: int, directories: tuple[str, ...], empty: str) -> str:
+    """Return the option of an overlay without an upper directory: it wants two lower ones, so an empty one is last."""
+    for prefix in (escaped(layers), f"/proc/self/fd/{fd}"):
+        options = f"lowerdir={':'.join(f'{prefix}/{name}' for name in directories)}:{escaped(empty)}"
+        if len(os.fsencode(options)) <= _OPTIONS_BYTES_LIMIT:
+            return options
+    raise Unsupported("layers", f"{len(directories)} layers are more than an overlay takes")
+
+
+def unmount(engine: Engine, identifier: str) -> bool:
+    """Take the mount of an image away; return whether there was one. Whoever looks at a file in it still may."""
+    from pypod.kernel import syscalls
+
+    path = f"{engine.layout.image_mounts}/{identifier}"
+    was_mounted = os.path.ismount(path)
+    if was_mounted:
+        syscalls.umount2(path, _DETACH | _NOFOLLOW)
+    with suppress(FileNotFoundError):
+        os.rmdir(path)
+    return was_mounted
+
+
+def mounted(engine: Engine) -> dict[str, str]:
+    """Return where images are mounted, by their ids; also one that is no longer in the store."""
+    directory = engine.layout.image_mounts
+    try:
+        names = sorted(os.listdir(directory))
+    except FileNotFoundError:
+        return {}
+    paths = {name: f"{directory}/{name}" for name in names}
+    return {name: path for name, path in paths.items() if os.path.ismount(path)}
