@@ -357,15 +357,6 @@ class Container:
         with Boundary(f"export container {self._name}"):
             yield from merged([*(path for path in upper if os.path.isdir(path)), *lowers])
 
-    def changes(self) -> Iterator[tuple[str, str]]:
-        """Yield what it wrote since it was made: ``A`` added, ``C`` changed or ``D`` deleted, and the path."""
-        from pypod.engine.layers import roots
-        from pypod.images.pack import changes
-
-        with Boundary(f"compare container {self._name}"):
-            if os.path.isdir(f"{self.directory}/upper"):
-                yield from changes(f"{self.directory}/upper", roots(self._engine.layout, self.spec()))
-
     def __enter__(self) -> Self:
         from pypod.engine.attach import Attachment
 
