@@ -29,7 +29,7 @@ NOT_FOR_USERS = {
     "Pod": {"record"},
     "Engine": {"cgroups", "container_spec", "default_filter", "owner", "remember"},
     "Access": {"check", "items", "replace"},
-    "Image": {"named"},
+    "Image": {"loaded_names", "named"},
     "Progress": {"check", "items", "replace"},
     "Mount": {"check", "items", "replace"},
     "NamespaceFacts": {"check", "items", "replace"},
