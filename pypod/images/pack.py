@@ -274,8 +274,9 @@ def _content(fd: int, offset: int, length: int) -> Iterator[bytes]:
 def changes(upper: str, lowers: Sequence[str]) -> Iterator[tuple[str, str]]:
     """Yield what an overlay's upper directory changes: (``A``, ``C`` or ``D``, path), in the order of the paths.
 
-    A directory that only leads to a change is ``C`` as well, as podman has it. ``lowers`` are the directories below,
-    the topmost first. Raises OSError.
+    A directory that only leads to a change is ``C`` as well, as podman has it. One that was removed and made again is
+    ``C`` and what it lost ``D``, where podman 4.3 calls it ``D`` though it is there. ``lowers`` are the directories
+    below, the topmost first. Raises OSError; SystemFailure for paths that are too long.
     """
     below = open_directories(lowers)
     try:

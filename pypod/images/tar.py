@@ -42,36 +42,27 @@ class Entry(Value):
 
     def encode(self) -> bytes:
         """Return the header, and the pax header before it if there has to be one."""
-        name = self.path + b"/" if self.type == DIRECTORY else self.path
-        prefix, name, records = _split(name)
-        link = self.link
-        if len(link) > _NAME_BYTES:
-            records.append((b"linkpath", link))
-            link = link[:_NAME_BYTES]
-        numbers = {"uid": (self.uid, 8), "gid": (self.gid, 8), "size": (self.size, 12)}
-        fields = {}
-        for key, (value, width) in numbers.items():
-            fits = value < 8 ** (width - 1)
-            fields[key] = _octal(value if fits else 0, width)
-            if not fits:
-                records.append((key.encode(), b"%d" % value))
+        records: list[tuple[bytes, bytes]] = []
+        prefix, name = _split(self.path + b"/" if self.type == DIRECTORY else self.path, records)
+        if len(self.link) > _NAME_BYTES:
+            records.append((b"linkpath", self.link))
         seconds, rest_ns = divmod(self.mtime_ns, _SECOND_NS)
-        if rest_ns or not 0 <= seconds < 8**11:
+        has_room = 0 <= seconds < 8**11
+        if rest_ns or not has_room:
             records.append((b"mtime", _seconds(self.mtime_ns)))
-        fields["mtime"] = _octal(seconds if 0 <= seconds < 8**11 else 0, 12)
-        records += self.records
         header = _header(
-            name,
-            self.mode,
-            fields["uid"],
-            fields["gid"],
-            fields["size"],
-            fields["mtime"],
-            self.type,
-            link,
-            self.device,
-            prefix,
+            name=name,
+            mode=self.mode,
+            uid=_number(b"uid", self.uid, 8, records),
+            gid=_number(b"gid", self.gid, 8, records),
+            size=_number(b"size", self.size, 12, records),
+            mtime=_octal(seconds if has_room else 0, 12),
+            kind=self.type,
+            link=self.link[:_NAME_BYTES],
+            device=self.device,
+            prefix=prefix,
         )
+        records += self.records
         return _pax(records) + header if records else header
 
 
@@ -85,14 +76,22 @@ def padding(size: int) -> bytes:
     return bytes(-size % BLOCK_BYTES)
 
 
-def _split(name: bytes) -> tuple[bytes, bytes, list[tuple[bytes, bytes]]]:
-    """Return prefix, name and records: a slash between the two is where the name can be cut."""
+def _split(name: bytes, records: list[tuple[bytes, bytes]]) -> tuple[bytes, bytes]:
+    """Return prefix and name: a slash between the two is where it can be cut; if there is none, a record has it."""
     if len(name) <= _NAME_BYTES:
-        return b"", name, []
+        return b"", name
     cut = name.find(b"/", len(name) - _NAME_BYTES - 1, len(name) - 1)
     if 0 < cut <= _PREFIX_BYTES:
-        return name[:cut], name[cut + 1 :], []
-    return b"", name[:_NAME_BYTES], [(b"path", name)]
+        return name[:cut], name[cut + 1 :]
+    records.append((b"path", name))
+    return b"", name[:_NAME_BYTES]
+
+
+def _number(key: bytes, value: int, width: int, records: list[tuple[bytes, bytes]]) -> bytes:
+    if value < 8 ** (width - 1):
+        return _octal(value, width)
+    records.append((key, b"%d" % value))
+    return _octal(0, width)
 
 
 def _octal(value: int, width: int) -> bytes:
@@ -107,18 +106,19 @@ def _seconds(time_ns: int) -> bytes:
 
 
 def _header(
+    *,
     name: bytes,
-    mode: int,
     uid: bytes,
     gid: bytes,
     size: bytes,
     mtime: bytes,
     kind: str,
-    link: bytes,
+    mode: int = 0,
+    link: bytes = b"",
     device: tuple[int, int] = (0, 0),
     prefix: bytes = b"",
 ) -> bytes:
-    before = name.ljust(_NAME_BYTES, b"\0") + _octal(stat.S_IMODE(mode), 8) + uid + gid + size + mtime
+    before = name.ljust(_NAME_BYTES, b"\0") + _octal(mode, 8) + uid + gid + size + mtime
     after = kind.encode() + link.ljust(_NAME_BYTES, b"\0") + b"ustar\x0000" + bytes(64)
     after += _octal(device[0], 8) + _octal(device[1], 8) + prefix.ljust(_PREFIX_BYTES + 12, b"\0")
     checksum = sum(before) + 8 * ord(" ") + sum(after)
@@ -128,7 +128,9 @@ def _header(
 def _pax(records: Iterable[tuple[bytes, bytes]]) -> bytes:
     body = b"".join(_record(key, value) for key, value in records)
     zero = _octal(0, 8)
-    header = _header(b"PaxHeader", 0o644, zero, zero, _octal(len(body), 12), _octal(0, 12), _PAX, b"")
+    header = _header(
+        name=b"PaxHeader", uid=zero, gid=zero, size=_octal(len(body), 12), mtime=_octal(0, 12), kind=_PAX, mode=0o644
+    )
     return header + body + padding(len(body))
 
 
