@@ -147,6 +147,7 @@ class Database:
 
     def _checked(self, connection: Connection) -> Connection:
         try:
+            self._keep_private()
             version = connection.execute("PRAGMA user_version").fetchone()[0]
             if version != len(MIGRATIONS):
                 self._migrate(connection, version)
@@ -172,6 +173,15 @@ class Database:
                 connection.execute(statement)
         connection.execute(f"PRAGMA user_version={len(MIGRATIONS)}")
         connection.execute("COMMIT")
+
+    def _keep_private(self) -> None:
+        # Environment variables are secrets, and the directory can be passed through. SQLite gives its log and the
+        # log's index the database's mode, so this comes before they are made.
+        try:
+            if os.stat(self.path).st_mode & 0o077:
+                os.chmod(self.path, 0o600)
+        except OSError:
+            pass  # a read-only file system, or not ours: SQLite says what does not work
 
     def _keep_reserve(self) -> None:
         if not self._keeps_reserve:

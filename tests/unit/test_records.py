@@ -51,6 +51,26 @@ def is_free(database: Database, name: str) -> bool:
     return not database.read("SELECT 1 FROM names WHERE name = ?", (name,))
 
 
+class TestPrivacy:
+    """A specification has environment variables in it: nobody else may read them."""
+
+    def test_no_file_is_readable_by_others(self, database: Database, tmp_path: Path) -> None:
+        add(database, pod())
+        modes = {path.name: path.stat().st_mode & 0o777 for path in tmp_path.iterdir()}
+        assert {"pypod.db", "pypod.db-wal", "pypod.db-shm"} <= modes.keys()
+        assert set(modes.values()) == {0o600}
+
+    def test_one_that_is_becomes_private(self, tmp_path: Path) -> None:
+        path = tmp_path / "pypod.db"
+        Database(str(path)).close()
+        path.touch()
+        path.chmod(0o644)
+        again = Database(str(path))
+        assert again.read("SELECT 1 FROM pods") == []
+        again.close()
+        assert path.stat().st_mode & 0o777 == 0o600
+
+
 class TestRows:
     def test_come_back_as_they_went(self, database: Database) -> None:
         one = container(pod_id=B, image="i", command="a b", remove=1, owner="1 2 x", spec_json='{"a":1}', kind="infra")
