@@ -28,7 +28,7 @@ enum { ARCHITECTURE = AUDIT_ARCH_X86_64 };
 #elif defined(__aarch64__)
 enum { ARCHITECTURE = AUDIT_ARCH_AARCH64 };
 #else
-#error "no seccomp architecture for this machine"
+enum { ARCHITECTURE = 0 }; /* no filter there */
 #endif
 
 enum { MEMORY_LIMIT = 512 << 20, FILES_LIMIT = 32 };
@@ -122,6 +122,6 @@ void confine(int directory)
 	keep_capabilities();
 	if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0)
 		broken("prctl");
-	if (!CHECKED)
+	if (!CHECKED && ARCHITECTURE != 0)
 		filter_calls();
 }

@@ -17,7 +17,9 @@ static const char OPAQUE[] = "trusted.overlay.opaque", DEFAULT_ACL[] = "system.p
 enum kind {
 	ENTERED, /* it has an entry in the archive */
 	IMPLIED, /* only what is in it has */
-	RENEWED, /* a whiteout says that it is not the one of the layers below; beside one of the others */
+	/* beside one of those: */
+	RENEWED,   /* a whiteout says that it is not the one of the layers below */
+	WHITENING, /* there are whiteouts in it */
 };
 
 struct directory {
@@ -84,7 +86,7 @@ void tree_open(void)
 	struct stat status;
 	int root = openat(AT_FDCWD, ".", OPEN_DIRECTORY);
 
-	if (root < 0 || fstat(root, &status) < 0)
+	if (root < 0 || fstat(root, &status) < 0 || fchmod(root, 0755) < 0)
 		broken("openat");
 	root_inode = status.st_ino;
 	remember("", root, IMPLIED, (struct timespec){ 0 });
@@ -110,6 +112,12 @@ void tree_renew(const char *path, int fd)
 {
 	tree_make_opaque(fd);
 	remember(path, fd, RENEWED, (struct timespec){ 0 });
+}
+
+void tree_note_whiteout(const char *path)
+{
+	if (count == 0 || directories[count - 1].kind != WHITENING || strcmp(directories[count - 1].path, path) != 0)
+		remember(path, current, WHITENING, (struct timespec){ 0 });
 }
 
 /* podman makes these 0755 of root, too; who stacks the layers knows what they are below. */
@@ -276,29 +284,30 @@ static bool is_still_there(const struct directory *made, const char *path)
 	       status.st_ino == made->inode;
 }
 
-void tree_finish(void (*implied)(const char *path))
+void tree_finish(void (*tell)(char what, const char *path))
 {
 	const struct directory *made = NULL;
-	bool renewed = false;
+	bool seen[WHITENING + 1] = { false };
 
 	if (current >= 0)
 		close(current);
 	current = -1;
 	qsort(directories, count, sizeof *directories, by_path);
 	for (size_t i = 0; i < count; i++) {
-		if (directories[i].kind == RENEWED)
-			renewed = true;
-		else
+		seen[directories[i].kind] = true;
+		if (directories[i].kind < RENEWED)
 			made = &directories[i];
 		if (i + 1 < count && strcmp(directories[i].path, directories[i + 1].path) == 0)
 			continue;
 		const char *path = directories[i].path[0] ? directories[i].path : ".";
 		if (made && is_still_there(made, path)) {
 			finish(made, path);
-			if (made->kind == IMPLIED && !renewed)
-				implied(path);
+			if (made->kind == IMPLIED && !seen[RENEWED])
+				tell('i', path);
+			if (seen[WHITENING])
+				tell('w', path);
 		}
 		made = NULL;
-		renewed = false;
+		memset(seen, false, sizeof seen);
 	}
 }

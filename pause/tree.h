@@ -23,7 +23,9 @@ void tree_renew(const char *path, int fd);
 bool tree_root_is_opaque(void);
 /* Delete whatever has this name. */
 void tree_remove(int parent, const char *name);
-/* Set the times of directories, and tell the paths of those that were implied; the root's is ".". */
-void tree_finish(void (*implied)(const char *path));
+/* A whiteout was made in this directory, the one that tree_parent gave last. */
+void tree_note_whiteout(const char *path);
+/* Set the times of directories, and tell which were implied ('i') and which hold whiteouts ('w'); the root is ".". */
+void tree_finish(void (*tell)(char what, const char *path));
 
 #endif

@@ -15,6 +15,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/prctl.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/sysmacros.h>
@@ -359,6 +360,8 @@ static void unpack_entry(void)
 	if (slash)
 		*slash = '\0';
 	int parent = tree_parent(parent_path, about_lower);
+	if (parent >= 0 && about_lower)
+		tree_note_whiteout(parent_path);
 	if (slash)
 		*slash = '/';
 	if (parent < 0)
@@ -371,9 +374,9 @@ static void unpack_entry(void)
 		make(parent, name);
 }
 
-static void report_implied(const char *path)
+static void tell(char what, const char *path)
 {
-	if (dprintf(REPORT_FD, "%s%c", path, 0) < 0)
+	if (dprintf(REPORT_FD, "%c%s%c", what, path, 0) < 0)
 		broken("write");
 }
 
@@ -382,12 +385,13 @@ static void report(void)
 	if (dprintf(REPORT_FD, "made%c%llu%c%llu%c%d%c", 0, (unsigned long long)entries, 0, (unsigned long long)bytes, 0,
 		    tree_root_is_opaque(), 0) < 0)
 		broken("write");
-	tree_finish(report_implied);
+	tree_finish(tell);
 }
 
 int main(int argc, char **argv)
 {
 	bytes_limit = argc == 2 ? strtoull(argv[1], NULL, 10) : 0;
+	prctl(PR_SET_NAME, "pypod-unpack");
 	syscall(SYS_close_range, REPORT_FD + 1, ~0U, 0);
 	confine(TREE_FD);
 	tree_open();

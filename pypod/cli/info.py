@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 __all__ = ["Facts", "information", "version_facts", "yaml"]
 
 _ARCHITECTURES = {"x86_64": "amd64", "aarch64": "arm64", "armv7l": "arm", "i686": "386"}
-_POD_STATES = ("created", "running", "degraded", "exited", "broken")
+_POD_STATES = ("created", "running", "degraded", "exited", "stopped", "broken")
 _DAY_S = 86400
 
 

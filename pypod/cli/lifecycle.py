@@ -5,7 +5,7 @@ from __future__ import annotations
 from pypod.cli import selection
 from pypod.cli.flags import Command, Flag, UsageError
 from pypod.cli.selection import ALL, CIDFILE, EXPLAIN, FILTER, IGNORE, LATEST, TIME
-from pypod.errors import NotFound
+from pypod.errors import InUse, NotFound
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -128,8 +128,19 @@ def run_rm(options: Parsed, root: str | None) -> int:
         names = selection.as_given(options, found)
 
         def remove(one: Container) -> None:
+            others = one.dependents()
+            if others and not options["depend"]:
+                raise InUse(
+                    one.name,
+                    f"container {one.id} has dependent containers which must be removed before it: "
+                    f"{', '.join(other.id for other in others)}: container already exists",
+                )
+            for other in others:
+                remove(other)
             one.remove(force=options["force"], timeout=_timeout(options))
 
+        if options["all"]:
+            found.reverse()  # who joined another is younger
         if options["force"]:  # as podman: what is not there needs no removal
             problems = [error for error in problems if not isinstance(error, NotFound)]
         return selection.each(found, problems, remove, lambda one: names[one.id], removal=True)

@@ -66,6 +66,7 @@ LOGOUT = Command(
 
 def run_login(options: Parsed, _root: str | None) -> int:
     """Carry out ``pypod login``."""
+    from pypod import __version__
     from pypod.images import credentials
     from pypod.images.access import Access
     from pypod.images.registries import load
@@ -85,6 +86,7 @@ def run_login(options: Parsed, _root: str | None) -> int:
         tls_verify=options["tls-verify"] if options.changed("tls-verify") else None,
         cert_dir=options["cert-dir"],
         authfile=authfile,
+        user_agent=f"pypod/{__version__}",
     )
     password = _password_from_stdin(options) if options["password-stdin"] else options["password"]
     if not options["username"] and not password and _still_valid(key, domain, stored, access, registries):
@@ -191,26 +193,27 @@ def _ask(user: str, password: str, stored: Credentials | None) -> tuple[str, str
             raise InvalidSpec("username", "getting username and password: reading username: EOF")
         user = line.strip() or known
     if not password:
-        print("Password: ", end="", flush=True)
-        password = _hidden_line()
+        password = _hidden_line("Password: ")
         print()
     return user.strip(), password
 
 
-def _hidden_line() -> str:
-    """Read a line from the terminal that is stdin, without showing it."""
+def _hidden_line(prompt: str) -> str:
+    """Read a line from the terminal that is stdin, without showing it: hidden before somebody is asked to type."""
     import termios
 
     if not os.isatty(0):
+        print(prompt, end="", flush=True)
         raise InvalidSpec("password", "getting username and password: reading password: inappropriate ioctl for device")
     before = termios.tcgetattr(0)
     hidden = list(before)
     hidden[3] &= ~termios.ECHO
     try:
-        termios.tcsetattr(0, termios.TCSAFLUSH, hidden)
+        termios.tcsetattr(0, termios.TCSADRAIN, hidden)
+        print(prompt, end="", flush=True)
         line = sys.stdin.readline()
     finally:
-        termios.tcsetattr(0, termios.TCSAFLUSH, before)
+        termios.tcsetattr(0, termios.TCSADRAIN, before)
     if not line:
         raise InvalidSpec("password", "getting username and password: reading password: EOF")
     return line.rstrip("\r\n")

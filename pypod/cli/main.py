@@ -19,9 +19,11 @@ INTERRUPTED = 130
 # verb: (module of pypod.cli, name of the command's value there, summary). The function is the name without COMMAND.
 CONTAINER_VERBS: dict[str, tuple[str, str, str]] = {
     "attach": ("attach", "attach", "Attach to a running container"),
+    "commit": ("commit", "commit", "Create new image based on the changed container"),
     "create": ("run", "create", "Create but do not start a container"),
     "diff": ("diff", "container_diff", "Inspect changes to the container's file systems"),
     "exec": ("exec", "exec", "Run a process in a running container"),
+    "export": ("export", "export", "Export container's filesystem contents as a tar archive"),
     "exists": ("lookup", "container_exists", "Check if a container exists in local storage"),
     "inspect": ("inspect", "container_inspect", "Display the configuration of a container"),
     "kill": ("lifecycle", "kill", "Kill one or more running containers with a specific signal"),
@@ -81,6 +83,7 @@ VERBS: dict[str, tuple[str, str, str]] = {
     "events": ("events", "events", "Show pypod events"),
     "history": ("history", "history", "Show history of a specified image"),
     "images": ("images", "images", "List images in local storage"),
+    "import": ("export", "import", "Import a tarball to create a filesystem image"),
     "info": ("system", "info", "Display pypod system information"),
     "inspect": ("inspect", "inspect", "Display the configuration of a container or pod"),
     "load": ("save", "load", "Load image(s) from a tar archive"),

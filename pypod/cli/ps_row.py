@@ -187,6 +187,7 @@ def _seconds(moment_ns: int) -> int:
 
 FIELDS: dict[str, Callable[[Row], Any]] = {
     "AutoRemove": lambda row: bool(row.record.remove),
+    "CGROUPNS": _namespace("Cgroup"),
     "Cgroup": _namespace("Cgroup"),
     "Command": _command,
     "Created": lambda row: go_time(row.record.created_ns),
@@ -217,12 +218,14 @@ FIELDS: dict[str, Callable[[Row], Any]] = {
     "StartedAt": lambda row: _seconds(row.state.started_ns),
     "State": _status,
     "Status": _status,
+    "USERNS": _namespace("User"),
     "UTS": _namespace("Uts"),
     "User": _namespace("User"),
 }
 
 # Headings that are not the placeholder's name in words (podman: cmd/podman/containers/ps.go).
 TITLES = {
+    "CGROUPNS": "cgroupns",
     "Cgroup": "cgroupns",
     "CreatedHuman": "created",
     "ID": "container id",
@@ -233,6 +236,7 @@ TITLES = {
     "Pod": "pod id",
     "PodName": "podname",
     "RunningFor": "running for",
+    "USERNS": "userns",
     "UTS": "uts",
     "User": "userns",
 }

@@ -48,13 +48,18 @@ SEARCH = Command(
 
 def run_search(options: Parsed, _root: str | None) -> int:
     """Carry out ``pypod search``."""
+    from pypod import __version__
     from pypod.images.access import Access
+    from pypod.images.credentials import check_authfile
     from pypod.images.registries import load
 
+    check_authfile(options["authfile"])
     if options["limit"] < 0:
         raise UsageError("pypod search", f"limit {options['limit']} is negative")
     access = Access(
-        tls_verify=options["tls-verify"] if options.changed("tls-verify") else None, authfile=options["authfile"]
+        tls_verify=options["tls-verify"] if options.changed("tls-verify") else None,
+        authfile=options["authfile"],
+        user_agent=f"pypod/{__version__}",
     )
     registries = load()
     rows = (_tag_rows if options["list-tags"] else _rows)(options, access, registries)

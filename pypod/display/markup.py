@@ -15,7 +15,9 @@ LIMIT = 80
 _ELLIPSIS = "…"
 _ATTRIBUTE_LIMIT = 400
 _ROWS_LIMIT = 500
-_CELL = "text-align:left;vertical-align:top;padding:2px 10px;font-family:monospace;overflow-wrap:anywhere"
+_CELL = "text-align:left;vertical-align:top;padding:2px 10px;font-family:monospace;"
+# Where a long command takes the room, numbers and names would be broken in the middle.
+_WRAPPED, _WHOLE, _WHOLE_LIMIT = f"{_CELL}overflow-wrap:anywhere", f"{_CELL}white-space:nowrap", 24
 
 
 class Shown:
@@ -80,15 +82,18 @@ def join(parts: Iterable[str]) -> Markup:
 def table(heading: Sequence[str], rows: Sequence[Sequence[object]], caption: str = "") -> Markup:
     """Return a table; a cell that is Markup is taken as it is. Rows beyond 500 are counted, not shown."""
     shown = rows[:_ROWS_LIMIT]
-    head = element("tr", *(element("th", word, style=_CELL) for word in heading)) if heading else Markup()
-    body = join(
-        element("tr", *(element("td", *(cell if isinstance(cell, tuple) else (cell,)), style=_CELL) for cell in row))
-        for row in shown
-    )
+    head = element("tr", *(_cell(word, "th") for word in heading)) if heading else Markup()
+    body = join(element("tr", *map(_cell, row)) for row in shown)
     if len(rows) > len(shown):
-        body = join([body, element("tr", element("td", f"and {len(rows) - len(shown)} more", style=_CELL))])
+        body = join([body, element("tr", _cell(f"and {len(rows) - len(shown)} more"))])
     title = element("caption", caption, style="text-align:left;font-weight:bold") if caption else Markup()
     return element("table", title, element("thead", head), element("tbody", body), style="border-collapse:collapse")
+
+
+def _cell(content: object, name: str = "td") -> Markup:
+    parts = content if isinstance(content, tuple) else (content,)
+    short = sum(len(str(part)) for part in parts) <= _WHOLE_LIMIT
+    return element(name, *parts, style=_WHOLE if short else _WRAPPED)
 
 
 def manual(page: str) -> Markup:

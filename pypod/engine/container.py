@@ -13,6 +13,7 @@ from pypod.errors import DeadlineExceeded, InvalidSpec, NoSuchContainer, WrongSt
 from pypod.kernel import pidfd
 from pypod.kernel.abi import SIGKILL, signal_number
 from pypod.model import ids
+from pypod.model.namespace import JOINABLE, Mode
 from pypod.store import records
 
 TYPE_CHECKING = False
@@ -61,6 +62,13 @@ class Container:
     def list(cls, *, all: bool = False, engine: Engine | None = None) -> list[Container]:
         """Return the running containers, the oldest first; with ``all`` every one."""
         return (engine or Engine()).containers.list(all=all)
+
+    @classmethod
+    def create(
+        cls, command: Sequence[str] = (), *, engine: Engine | None = None, **options: Unpack[ContainerOptions]
+    ) -> Container:
+        """Create a container outside of any pod, not started yet. See ``Containers.create``."""
+        return (engine or Engine()).containers.create(command, **options)
 
     @classmethod
     def run(
@@ -198,6 +206,20 @@ class Container:
             )
         stopping.remove(self._engine, record, force=force, timeout_s=timeout)
 
+    def dependents(self) -> tuple[Container, ...]:
+        """Return the containers that were created to join a namespace of this one, the oldest first."""
+        mode = Mode(mode="container", target=self.id)
+
+        def joins(record: ContainerRecord) -> bool:
+            if self.id not in record.spec_json:  # reading a spec costs more
+                return False
+            spec = self._engine.container_spec(record)
+            return any(spec.namespace(kind) == mode for kind in JOINABLE)
+
+        everyone = records.all_containers(self._engine.database)
+        found = [one for one in everyone if one.kind == records.CONTAINER and joins(one)]
+        return tuple(Container(self._engine, one.id, one.name) for one in found)
+
     def wait(self, timeout: float | None = None) -> int | None:
         """Wait until it has ended; return its exit code, None when nobody saw how it ended.
 
@@ -312,6 +334,37 @@ class Container:
         from pypod.engine.inspection import inspect_container
 
         return inspect_container(self._engine, self.record())
+
+    def commit(self, name: str = "", **options: Any) -> Image:
+        """Make an image of its own image and what it wrote since, and give it a name.
+
+        Options: ``author``, ``message``; ``changes``, a list of Dockerfile instructions (``CMD``, ``ENV`` and so on);
+        ``pause`` keeps its processes from running meanwhile; ``squash`` makes one layer of all; ``format`` is oci or
+        docker. What lies in volumes is not in it. Raises InvalidSpec, also for a container without an image.
+        """
+        from pypod.engine.committing import commit
+
+        return commit(self._engine, self.record(), name, **options)
+
+    def export(self) -> Iterator[bytes]:
+        """Yield a tar of its whole root file system, pieces of bytes; what is mounted there is left out."""
+        from pypod.engine.layers import roots
+        from pypod.images.pack import merged
+
+        spec = self.spec()
+        lowers = roots(self._engine.layout, spec)
+        upper = [f"{self.directory}/upper"] if spec.overlay else []
+        with Boundary(f"export container {self._name}"):
+            yield from merged([*(path for path in upper if os.path.isdir(path)), *lowers])
+
+    def changes(self) -> Iterator[tuple[str, str]]:
+        """Yield what it wrote since it was made: ``A`` added, ``C`` changed or ``D`` deleted, and the path."""
+        from pypod.engine.layers import roots
+        from pypod.images.pack import changes
+
+        with Boundary(f"compare container {self._name}"):
+            if os.path.isdir(f"{self.directory}/upper"):
+                yield from changes(f"{self.directory}/upper", roots(self._engine.layout, self.spec()))
 
     def __enter__(self) -> Self:
         from pypod.engine.attach import Attachment

@@ -10,6 +10,7 @@ from pypod.engine.container import Container
 from pypod.engine.names import under_free_name
 from pypod.errors import InvalidSpec, NoSuchContainer
 from pypod.model import ids
+from pypod.model.namespace import JOINABLE
 from pypod.store import records
 
 TYPE_CHECKING = False
@@ -86,6 +87,7 @@ class Containers:
             spec = specs.container_spec(
                 command, options, name=name, pod_id=pod_record.id if pod_record else "", pod=pod_spec, image=found
             )
+            spec = self._with_ids(spec)
             parent = spec.cgroup_parent or (pod_spec.cgroup_parent if pod_spec else "")
             return self._add(spec, parent, owner, found.id if found else "")
 
@@ -102,6 +104,12 @@ class Containers:
 
         found = self._engine.images.for_container(base, pull) if isinstance(base, str) else base
         return found, *with_defaults(options, command, found.config)
+
+    def _with_ids(self, spec: ContainerSpec) -> ContainerSpec:
+        """Name the containers it joins by id: a name may be another one's tomorrow. Raises NoSuchContainer."""
+        joined = {kind: mode for kind in JOINABLE if (mode := spec.namespace(kind)).mode == "container"}
+        found = {mode.target: records.find_container(self._engine.database, mode.target) for mode in joined.values()}
+        return spec.replace(**{kind: mode.replace(target=found[mode.target].id) for kind, mode in joined.items()})
 
     def _add(self, spec: ContainerSpec, cgroup_parent: str, owner: str, image_id: str) -> Container:
         record = self._record(spec, cgroup_parent, owner, image_id)
@@ -173,6 +181,7 @@ class Containers:
             pod=pod_spec,
             image=found,
         )
+        spec = self._with_ids(spec)
         parent = spec.cgroup_parent or (pod_spec.cgroup_parent if pod_spec else "")
         with Boundary("explain"):
             record = self._record(spec, parent, "", found.id if found else "")

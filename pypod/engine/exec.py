@@ -8,7 +8,7 @@ import os
 from pypod.engine import announce, observe
 from pypod.engine.boundary import Boundary
 from pypod.engine.engine import require_root
-from pypod.errors import DeadlineExceeded, WrongState
+from pypod.errors import DeadlineExceeded, InvalidSpec, WrongState
 from pypod.kernel import pidfd
 from pypod.kernel.abi import CLONE_NEWCGROUP, CLONE_NEWIPC, CLONE_NEWNET, CLONE_NEWNS, CLONE_NEWPID, CLONE_NEWUTS
 from pypod.model.namespace import POD
@@ -82,7 +82,15 @@ class Process:
         return {fd: number for fd, number in ((self._stdout, 1), (self._stderr, 2)) if fd >= 0}
 
     def write(self, data: bytes) -> None:
-        """Send bytes to the command's standard input. Raises BrokenPipeError when it does not read any more."""
+        """Send bytes to the command's standard input.
+
+        Raises BrokenPipeError when it does not read any more, InvalidSpec when it was started without ``stdin=True``
+        or its input was closed.
+        """
+        if self._stdin < 0:
+            raise InvalidSpec(
+                "stdin", "the command has no standard input that is open", hint="start it with stdin=True"
+            )
         while data:
             data = data[os.write(self._stdin, data) :]
 
@@ -332,8 +340,6 @@ def _feed(process: Process, poll: object, view: memoryview, *, broken: bool) -> 
 
 def arguments(command: Sequence[str] | str) -> tuple[str, ...]:
     """Return a command line as a tuple; a single string is a program without arguments. Raises InvalidSpec."""
-    from pypod.errors import InvalidSpec
-
     words = (command,) if isinstance(command, str) else tuple(command)
     if not words:
         raise InvalidSpec("command", "must provide a non-empty command to start an exec session: invalid argument")

@@ -113,9 +113,7 @@ class Image:
 
     def layer_directories(self) -> tuple[str, ...]:
         """Return the names of the directories that its root is made of, the topmost first."""
-        layers = self.layers()
-        shown = next((number for number, layer in enumerate(layers, 1) if layer.opaque), len(layers))
-        return tuple(layer.directory for layer in layers[:shown])
+        return images.shown(self.layers())
 
     def history(self) -> Sequence[HistoryEntry]:
         """Return how it was made, the first step first."""

@@ -10,7 +10,8 @@ from pypod.store import images
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterable, Sequence
+    from typing import Any
 
     from pypod.engine.engine import Engine
     from pypod.engine.pulling import Progress
@@ -183,6 +184,16 @@ class Images:
             compress=compress,
             progress=progress,
         )
+
+    def import_tree(self, pieces: Iterable[bytes], name: str = "", **options: Any) -> Image:
+        """Make an image of a tar of a whole tree, in pieces, compressed or not, as ``Container.export`` yields it.
+
+        Options: ``message``, ``changes`` (a list of Dockerfile instructions) and ``platform``, a Platform.
+        Raises InvalidImage, InvalidSpec.
+        """
+        from pypod.engine.committing import import_tree
+
+        return import_tree(self._engine, pieces, name, **options)
 
     def for_container(
         self,

@@ -19,7 +19,7 @@ from pypod.engine.stopping import discard
 from pypod.errors import InvalidImage, NoSuchImage
 from pypod.images.blobs import PIECE_BYTES, Blobs
 from pypod.images.platform import choose, host
-from pypod.images.unpack import inherit, unpack
+from pypod.images.unpack import settle, unpack
 from pypod.model.image import CONFIG_BYTES_LIMIT, DOCKER_CONFIG, OCI_CONFIG, Index, digest_of, parse_manifest
 from pypod.model.image_config import parse_config
 from pypod.model.value import Value
@@ -209,11 +209,9 @@ class _Pull:
         if os.path.exists(blob):
             self._blobs.adopt(blob, descriptor.digest)
         self._wait_for(number - 1)
-        layers = self._engine.layout.image_layers
-        if unpacked.implied and number:
-            inherit(
-                f"{incoming}/tree", unpacked.implied, [f"{layers}/{one}" for one in self._directories[number - 1 :: -1]]
-            )
+        below = images.layers_of(self._engine.database, self._chains[number - 1]) if number else []
+        directories = [f"{self._engine.layout.image_layers}/{name}" for name in images.shown(below)]
+        settle(f"{incoming}/tree", unpacked, directories)
         found = images.find_layer(self._engine.database, self._chains[number])
         if found:  # its blob came in another compression
             discard(self._engine, [f"{incoming}/tree"])

@@ -114,11 +114,11 @@ def pod_matrix(pod: Pod) -> Matrix:
     return matrix(columns)
 
 
-def compare(*refs: str | int, engine: Engine | None = None) -> Matrix:
+def compare(*refs: Container | Pod | str | int, engine: Engine | None = None) -> Matrix:
     """Return who shares what among containers, pods (their infra) and processes (by pid), in any number.
 
-    ``engine`` is where names are looked up (default: the default storage). Raises NoSuchProcess when a ``ref`` is
-    none of these, WrongState when it does not run.
+    A ``ref`` is one of these, a name or an id; ``engine`` is where those are looked up (default: the default storage).
+    Raises NoSuchProcess when a ``ref`` is none of these, WrongState when it does not run.
 
     >>> pypod.compare("web", 1).shared()["user"]               # doctest: +SKIP
     True
@@ -127,7 +127,13 @@ def compare(*refs: str | int, engine: Engine | None = None) -> Matrix:
         from pypod.engine.engine import Engine as Default
 
         engine = Default()
-    return matrix([find(engine, ref) if isinstance(ref, str) else _process(ref) for ref in refs])
+    return matrix([_column(engine, ref) for ref in refs])
+
+
+def _column(engine: Engine, ref: Container | Pod | str | int) -> Column:
+    if isinstance(ref, int):
+        return _process(ref)
+    return find(engine, ref) if isinstance(ref, str) else find(ref.engine, ref.id)
 
 
 def _process(pid: int) -> Column:

@@ -21,6 +21,7 @@ class Access(Value):
     ``tls_verify`` None: what registries.conf says, otherwise verified; False: also unverified TLS, and http.
     ``cert_dir`` holds ``*.crt``, ``*.cert`` and ``*.key`` (containers-certs.d(5)). ``credentials`` are user name and
     password, and go to no mirror. ``authfile`` replaces every other file with credentials.
+    ``user_agent`` is what registries are told of us, with the version.
     ``retries`` is how often a request is repeated after a connection error, 429 or 5xx; ``sleep`` waits between.
     """
 
@@ -28,8 +29,9 @@ class Access(Value):
     cert_dir: str = ""
     authfile: str = ""
     credentials: tuple[str, str] | None = None
+    user_agent: str = "pypod"
     retries: int = 3
     retry_delay_s: float = 1.0
     connect_timeout_s: float = 30.0
     read_timeout_s: float = 60.0
-    sleep: Callable[[float], None] = staticmethod(_sleep)
+    sleep: Callable[[float], None] = _sleep

@@ -10,8 +10,8 @@ import os
 import stat
 
 from pypod.errors import InvalidImage
-from pypod.images.compression import MAGIC_BYTES, decompressed, kind_of
-from pypod.images.files import PIECE_BYTES, peek, read_at
+from pypod.images.compression import decompressed, kind_of
+from pypod.images.files import HEAD_BYTES, PIECE_BYTES, peek, read_at
 from pypod.images.new_file import temporary_file, write_all
 from pypod.images.tar_headers import BLOCK, check_header, read_members
 
@@ -106,7 +106,7 @@ def _target(name: str, member: Member) -> str:
 def _is_plain(fd: int) -> bool:
     if not stat.S_ISREG(os.fstat(fd).st_mode) or os.lseek(fd, 0, os.SEEK_CUR):
         return False
-    return not kind_of(os.pread(fd, MAGIC_BYTES, 0))
+    return not kind_of(os.pread(fd, HEAD_BYTES, 0))
 
 
 def _stream(fd: int) -> Iterator[bytes]:

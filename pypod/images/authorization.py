@@ -26,17 +26,27 @@ _TOKEN_LENGTH_LIMIT = 64 << 10
 
 
 class Authorization:
-    """What to say to one registry, learned from its challenges. Usable from several threads."""
+    """What to say to one registry, learned from its challenges. Usable from several threads.
 
-    def __init__(self, fetch: Fetch, credentials: Credentials | None, *, secure: bool) -> None:
+    ``look_up`` finds the credentials; it is called once, and not for a registry that wants none. ``known`` says whether
+    there were some.
+    """
+
+    def __init__(self, fetch: Fetch, look_up: Callable[[], Credentials | None], *, secure: bool) -> None:
         from threading import Lock
 
         self._fetch = fetch
-        self._credentials = credentials
+        self._look_up = look_up
+        self._credentials: Credentials | None = None
+        self._looked_up = False
         self._secure = secure
         self._challenges: tuple[Challenge, ...] = ()
         self._tokens: dict[tuple[str, ...], tuple[str, float]] = {}
         self._lock = Lock()
+
+    @property
+    def known(self) -> bool:
+        return self._credentials is not None
 
     def learn(self, headers: Sequence[str]) -> None:
         """Take over the challenges of a 401 of the registry itself, and forget the tokens: they did not do."""
@@ -55,6 +65,8 @@ class Authorization:
     def header(self, scopes: tuple[str, ...]) -> str:
         """Return the value of Authorization for ``scopes``, or nothing. Raises RegistryError."""
         with self._lock:
+            if self._challenges and not self._looked_up:
+                self._credentials, self._looked_up = self._look_up(), True
             by_scheme = {one.scheme: one for one in reversed(self._challenges)}
             if "bearer" in by_scheme:
                 return self._bearer(by_scheme["bearer"], scopes)

@@ -43,7 +43,7 @@ def _parse_one(text: str) -> list[Challenge]:
     parameter = re.compile(rf'[\s,]*({_TOKEN})\s*=\s*(?:"((?:[^"\\]|\\.)*)"|({_TOKEN})?)', re.DOTALL)
     found: list[tuple[str, list[tuple[str, str]]]] = []
     at = 0
-    while at < len(text):
+    while at < len(text) and len(found) <= _CHALLENGES_LIMIT:
         pair = parameter.match(text, at) if found else None
         if pair is not None:
             quoted, plain = pair[2], pair[3]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pypod.errors import InvalidImage, NotInRegistry, RegistryError, Unauthorized
-from pypod.images.session import Session, finish, read_body
+from pypod.images.session import Session, finish, read_once
 from pypod.model.image import DOCKER_INDEX, DOCKER_MANIFEST, MANIFEST_BYTES_LIMIT, OCI_INDEX, OCI_MANIFEST, check_digest
 
 TYPE_CHECKING = False
@@ -36,7 +36,8 @@ class RegistrySource:
     The first place that has the image serves all of it. Its manifest is read once: a tag that moves meanwhile changes
     nothing. Nothing is asked before the first call.
 
-    >>> source = RegistrySource(parse("quay.io/podman/stable"), Access(), Registries())  # doctest: +SKIP
+    >>> with RegistrySource(parse("quay.io/podman/stable"), Access(), load()) as source:  # doctest: +SKIP
+    ...     media_type, body = source.manifest()
     """
 
     def __init__(self, reference: Reference, access: Access, registries: Registries) -> None:
@@ -66,11 +67,12 @@ class RegistrySource:
 
     def digest(self) -> str:
         """Return the digest of the image's manifest or index, without reading it where the registry can tell."""
-        for session in self._sessions if self._chosen is None else [self._chosen[0]]:
+        sessions = self._sessions if self._chosen is None else [self._chosen[0]]
+        for session in sessions:
             try:
                 return _head_digest(session) or _digest_of(self.manifest()[1])
             except (RegistryError, InvalidImage):
-                if session is self._sessions[-1]:
+                if session is sessions[-1]:
                     raise
         raise AssertionError("unreachable")
 
@@ -185,7 +187,7 @@ def check_login(domain: str, user: str, password: str, access: Access, registrie
 
 
 def _session(endpoint: Endpoint, reference: Reference, access: Access) -> Session:
-    return Session(endpoint, access, _credentials(endpoint, reference, access))
+    return Session(endpoint, access, lambda: _credentials(endpoint, reference, access))
 
 
 def _credentials(endpoint: Endpoint, reference: Reference, access: Access) -> Credentials | None:
@@ -297,11 +299,14 @@ def _search_docker(term: str, access: Access, registries: Registries, limit: int
     verify = not host.insecure if access.tls_verify is None else access.tls_verify
     transport = Transport(access, _SEARCH_HOST, verify=verify)
     url = parse_url(f"https://{_SEARCH_HOST}/v1/search?{urlencode({'q': term, 'n': min(limit, 100)})}")
-    response = transport.send("GET", url, {"Accept-Encoding": "identity"})
+    try:
+        response = transport.send("GET", url, {"Accept-Encoding": "identity", "User-Agent": access.user_agent})
+        body = read_once(response, _LIST_BYTES_LIMIT, url)
+    finally:
+        transport.close()
     if response.status != 200:
         raise RegistryError(url.url, f"status {response.status}", status=response.status)
-    results = _json(read_body(response, _LIST_BYTES_LIMIT, url), url).get("results") or []
-    transport.close()
+    results = _json(body, url).get("results") or []
     if not isinstance(results, list):
         raise RegistryError(url.url, "the answer has no list of results")
     found = [one for one in results if isinstance(one, dict) and isinstance(one.get("name"), str)]

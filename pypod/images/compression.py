@@ -30,7 +30,7 @@ PIECE_BYTES = 1 << 20  # of what comes out at once, however small what went in w
 _INPUT_BYTES = 64 << 10  # what follows the end of a member is copied, so members may be short
 _WINDOW_LOG_LIMIT = 27  # 128 MB: what zstd(1) reads without being asked, and all that its levels write
 _XZ_MEMORY_BYTES = 128 << 20
-MAGIC_BYTES = 6
+_MAGIC_BYTES = 6
 
 
 def decompressed(pieces: Iterable[bytes], subject: str = "layer") -> Iterator[bytes]:
@@ -46,7 +46,7 @@ def decompressed(pieces: Iterable[bytes], subject: str = "layer") -> Iterator[by
     head = b""
     for piece in rest:
         head += piece
-        if len(head) >= MAGIC_BYTES:
+        if len(head) >= _MAGIC_BYTES:
             break
     whole = itertools.chain((head,) if head else (), rest)
     kind = kind_of(head)

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
     from typing import Any
 
-__all__ = ["Credentials", "get", "login", "logout", "logout_all", "primary_path"]
+__all__ = ["Credentials", "check_authfile", "get", "login", "logout", "logout_all", "primary_path"]
 
 # Docker stored the credentials of its own registry under the address of version 1 of the protocol.
 _DOCKER_NAMES = frozenset(("docker.io", "index.docker.io", "registry-1.docker.io"))
@@ -44,6 +44,13 @@ def primary_path(authfile: str = "", environment: Mapping[str, str] | None = Non
     return f"{runtime or f'/run/containers/{uid}'}{'/containers' if runtime else ''}/auth.json"
 
 
+def check_authfile(authfile: str) -> None:
+    """Raise InvalidSpec when the file that a flag or $REGISTRY_AUTH_FILE names is not there, as podman's verbs do."""
+    path = authfile or os.environ.get("REGISTRY_AUTH_FILE", "")
+    if path and not os.path.exists(path):
+        raise InvalidSpec("authfile", f"stat {path}: no such file or directory")
+
+
 def get(
     name: str, authfile: str = "", environment: Mapping[str, str] | None = None, *, exact: bool = False
 ) -> Credentials | None:
@@ -69,7 +76,9 @@ def login(name: str, credentials: Credentials, authfile: str = "") -> str:
     with credential_files.Change(path) as change:
         program = _program(change.found, name)
         if program:
-            credential_programs.store(program, name, credentials)
+            if "/" in name:  # programs know hosts only; the file would have the password in the clear
+                raise InvalidSpec("registry", f"namespaced key is not supported for credential helper {program}")
+            credential_programs.store(program, _server(change.found, program, name), credentials)
             return f"docker-credential-{program}"
         entry = {"auth": _encode(f"{credentials.user}:{credentials.password}")}
         if credentials.identity_token:
@@ -85,8 +94,8 @@ def logout(name: str, authfile: str = "") -> bool:
 
     path = primary_path(authfile)
     with credential_files.Change(path) as change:
-        program = _program(change.found, name)
-        erased = program != "" and credential_programs.erase(program, name)
+        program = "" if "/" in name else _program(change.found, name)
+        erased = program != "" and credential_programs.erase(program, _server(change.found, program, name))
         auths = change.section("auths")
         keys = [key for key in auths if _normal(key) == _normal(name)]
         for key in keys:

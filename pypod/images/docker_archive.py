@@ -12,7 +12,7 @@ from __future__ import annotations
 import json
 
 from pypod.errors import InvalidImage, InvalidSpec, NoSuchImage
-from pypod.images.compression import MAGIC_BYTES, kind_of
+from pypod.images.compression import kind_of
 from pypod.images.ends import StoredImage
 from pypod.images.layout import position, shown
 from pypod.images.tar_headers import clean
@@ -128,7 +128,7 @@ class DockerArchiveSource:
         return _Image(body=json.dumps(body, separators=(",", ":")).encode(), files=tuple(files))
 
     def _layer(self, name: str, diff_id: str, hashed: dict[str, str]) -> Descriptor:
-        compression = kind_of(next(self._files.pieces(name), b"")[:MAGIC_BYTES])
+        compression = kind_of(next(self._files.pieces(name), b""))
         if compression not in _MEDIA_TYPES:
             raise InvalidImage(f"{self._files.where}: {name}", f"{compression} is not supported for layers")
         if compression and name not in hashed:  # once, however many layers of the manifest lead to it
@@ -179,7 +179,7 @@ def full_name(name: str) -> str:
     first, slash, _ = name.partition("/")
     if not slash or not ("." in first or ":" in first or first == "localhost"):
         name = f"docker.io/{name}" if slash else f"docker.io/library/{name}"
-    return name if ":" in name.rpartition("/")[2] or "@" in name else f"{name}:latest"
+    return name if ":" in name.rpartition("/")[2] else f"{name}:latest"
 
 
 def _item(entry: Any, what: str) -> _Item:
@@ -187,10 +187,16 @@ def _item(entry: Any, what: str) -> _Item:
         raise InvalidImage(what, "an image in it is no object")
     (config,) = _texts([entry.get("Config")], what)
     return _Item(
-        config=clean(config, what),
+        config=_path(config, what),
         names=tuple(_texts(entry.get("RepoTags"), what)),
-        layers=tuple(clean(layer, what) for layer in _texts(entry.get("Layers"), what)),
+        layers=tuple(_path(layer, what) for layer in _texts(entry.get("Layers"), what)),
     )
+
+
+def _path(name: str, what: str) -> str:
+    if not name.isprintable():  # it would come back in an error, on somebody's terminal
+        raise InvalidImage(what, f"invalid name {name[:80]!r}")
+    return clean(name, what)
 
 
 def _texts(value: object, what: str) -> list[str]:

@@ -10,9 +10,9 @@ import hashlib
 import json
 
 from pypod.errors import InvalidImage, Unsupported
-from pypod.images.compression import MAGIC_BYTES, decompressed, kind_of
+from pypod.images.compression import decompressed, kind_of
 from pypod.images.docker_archive import read_diff_ids
-from pypod.images.files import peek
+from pypod.images.files import HEAD_BYTES, peek
 from pypod.images.new_file import exactly
 from pypod.model.image import CONFIG_BYTES_LIMIT, DOCKER_CONFIG, OCI_CONFIG, Index, Manifest, parse_manifest
 
@@ -74,7 +74,7 @@ class DockerArchiveDestination:
             raise Unsupported("index", "a docker archive holds no indexes", hint="choose the image of one platform")
         config = self._contents.configs.get(manifest.config.digest)
         if config is None:
-            raise InvalidImage("manifest", f"it is no container image: {manifest.config.media_type or 'no media type'}")
+            raise InvalidImage("manifest", f"it is no container image: {manifest.config.media_type[:80]!r}")
         found = [self._contents.diff_ids.get(layer.digest, "") for layer in manifest.layers]
         if found != read_diff_ids(config, "configuration"):
             raise InvalidImage("configuration", "its diff_ids are not those of the layers")
@@ -101,7 +101,7 @@ class DockerArchiveDestination:
 
     def _put_layer(self, descriptor: Descriptor, pieces: Iterable[bytes]) -> None:
         known = self._contents.diff_ids
-        beginning, pieces = peek(pieces, MAGIC_BYTES)
+        beginning, pieces = peek(pieces, HEAD_BYTES)
         if not kind_of(beginning) and descriptor.digest.startswith("sha256:"):
             self._writer.add(f"{_hex(descriptor.digest)}.tar", descriptor.size, pieces)
             known[descriptor.digest] = descriptor.digest

@@ -29,7 +29,8 @@ def pieces(
     delay_s = session.access.retry_delay_s
     while at < size:
         response, url = _ask(session, address, scopes, descriptor, at)
-        reason: Exception | str = "it ended early"
+        reason: Exception | None = None
+        whole = False
         try:
             _skip(response, at if response.status != _PARTIAL else 0)
             while piece := response.read(_PIECE_BYTES):
@@ -38,14 +39,16 @@ def pieces(
                 at += len(piece)
                 left, delay_s = session.access.retries, session.access.retry_delay_s
                 yield piece
-            response.release_conn()
+            whole = at == size
         except (HTTPError, OSError) as error:
             reason = error
         finally:
-            if at < size:
+            if whole:
+                response.release_conn()
+            else:
                 response.close()
         if at < size:
-            if not left and isinstance(reason, str):
+            if not left and reason is None:
                 raise InvalidImage(_name(descriptor), f"it has {at} bytes, its descriptor says {size}")
             if not left:
                 raise RegistryError(shown(url), f"cut off after {at} of {size} bytes: {reason}")

@@ -39,7 +39,10 @@ if TYPE_CHECKING:
             """Return one of them, to be read while this one is open."""
 
     class Destination(Protocol):
-        """Where an image can be written. What is written is visible after ``put_manifest`` only."""
+        """Where an image can be written. What is written is visible after ``put_manifest`` only.
+
+        In an archive it is visible when the ``with`` block ends without an error, and calls come one at a time.
+        """
 
         def has_blob(self, descriptor: Descriptor) -> bool:
             """Return whether the blob is there already and need not be written."""

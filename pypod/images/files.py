@@ -32,6 +32,7 @@ if TYPE_CHECKING:
 
 
 PIECE_BYTES = 1 << 20
+HEAD_BYTES = 16  # enough to see how a file is compressed
 _DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 # Without O_NONBLOCK the open of a FIFO that nobody writes to would wait for ever.
 _FILE = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC

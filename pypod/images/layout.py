@@ -64,11 +64,7 @@ class LayoutSource:
             self._files.close()
 
     def _entries(self) -> tuple[Descriptor, ...]:
-        what = f"{self._files.where}: index.json"
-        index = parse_manifest(self._files.read("index.json", MANIFEST_BYTES_LIMIT), OCI_INDEX, what)
-        if not isinstance(index, Index):
-            raise InvalidImage(what, "it is no index")
-        return index.manifests
+        return parse_index(self._files.read("index.json", MANIFEST_BYTES_LIMIT), self._files.where).manifests
 
     def _chosen(self) -> Descriptor:
         entries = self._entries()
@@ -85,6 +81,14 @@ class LayoutSource:
                 return entry
         hint = f'no descriptor found for reference "{self._choice}", there is {shown(entry_names(entries))}'
         raise NoSuchImage(f"{where}:{self._choice}", hint=hint)
+
+
+def parse_index(body: bytes, where: str) -> Index:
+    """Read the index.json of the layout at ``where``. Raises InvalidImage."""
+    found = parse_manifest(body, OCI_INDEX, f"{where}: index.json")
+    if not isinstance(found, Index):
+        raise InvalidImage(f"{where}: index.json", "it is no index")
+    return found
 
 
 def check_body(body: bytes, digest: str, what: str) -> None:
@@ -107,6 +111,7 @@ def position(choice: str, count: int, where: str) -> int:
 
 
 def entry_names(entries: tuple[Descriptor, ...]) -> list[str]:
+    """Return what each image can be chosen by."""
     return [(*_names(entry), f"@{n}")[0] for n, entry in enumerate(entries)]
 
 

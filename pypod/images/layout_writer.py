@@ -6,9 +6,9 @@ import json
 import os
 
 from pypod.images.files import Directory, open_beneath
-from pypod.images.layout import REF_NAME, blob_path
+from pypod.images.layout import REF_NAME, blob_path, parse_index
 from pypod.images.new_file import exactly, write_file
-from pypod.model.image import MANIFEST_BYTES_LIMIT, OCI_INDEX, Descriptor, digest_of, parse_manifest
+from pypod.model.image import MANIFEST_BYTES_LIMIT, Descriptor, digest_of
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -95,10 +95,10 @@ class LayoutDestination:
             body = files.read("index.json", MANIFEST_BYTES_LIMIT) if "index.json" in files else _index([])
         finally:
             files.close()
-        found = parse_manifest(body, OCI_INDEX, f"{self._path}: index.json")
+        found = parse_index(body, self._path)
         replaced = [
             dict(other.annotations).get(REF_NAME, "") == self._name and (self._name or other.digest == entry.digest)
-            for other in getattr(found, "manifests", ())
+            for other in found.manifests
         ]
         raw: list[dict[str, Any]] = json.loads(body)["manifests"]
         return [other for other, is_replaced in zip(raw, replaced, strict=True) if not is_replaced]

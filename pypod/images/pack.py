@@ -27,7 +27,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-__all__ = ["ADDED", "CHANGED", "DELETED", "changes", "compress", "layer", "tree"]
+__all__ = ["ADDED", "CHANGED", "DELETED", "changes", "compress", "layer", "merged", "tree"]
 
 ADDED, CHANGED, DELETED = "A", "C", "D"
 _WHITEOUT, _OPAQUE_MARK = b".wh.", b".wh..wh..opq"
@@ -53,6 +53,14 @@ def layer(upper: str, lowers: Sequence[str] | None = None) -> Iterator[bytes]:
 def tree(directory: str) -> Iterator[bytes]:
     """Yield a tar of a whole tree; other file systems that are mounted in it are left out. Raises OSError."""
     yield from _Packing(overlay=False).stream(directory, ())
+
+
+def merged(directories: Sequence[str]) -> Iterator[bytes]:
+    """Yield a tar of the tree that directories show which lie on each other, the topmost first, as overlayfs would.
+
+    No mount is needed, so it is the same for a container that runs and one that does not. Raises OSError.
+    """
+    yield from _Merging().stream(directories)
 
 
 class _Packing:
@@ -152,6 +160,42 @@ class _Packing:
             yield tar.padding(sum(length for _, length in parts))
         finally:
             os.close(fd)
+
+
+class _Merging(_Packing):
+    """One walk over several trees at once: in each directory, the names that they show together."""
+
+    def __init__(self) -> None:
+        super().__init__(overlay=False)
+
+    def stream(self, directories: Sequence[str]) -> Iterator[bytes]:  # type: ignore[override]
+        yield from self._merge(open_directories(directories), b"")
+        yield tar.END
+
+    def _merge(self, fds: list[int], path: bytes) -> Iterator[bytes]:
+        """Yield a directory and all in it; closes the descriptors."""
+        try:
+            yield _entry(path or b".", os.fstat(fds[0]), fds[0]).encode()
+            for name in sorted(os.fsencode(name) for name in _names(fds)):
+                inside = _joined(path, name)
+                found, below = step(fds, os.fsdecode(name))
+                if below:
+                    yield from self._merge(below, inside)
+                elif found is not None:
+                    yield from self._name(_holder(fds, name), name, inside, [])
+        finally:
+            close(fds)
+
+
+def _holder(fds: Sequence[int], name: bytes) -> int:
+    """Return the first of some directories that has a name."""
+    for fd in fds:
+        try:
+            os.stat(name, dir_fd=fd, follow_symlinks=False)
+        except FileNotFoundError:
+            continue
+        return fd
+    return fds[0]
 
 
 def _joined(directory: bytes, name: bytes) -> bytes:

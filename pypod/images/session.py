@@ -12,7 +12,7 @@ from pypod.images.transport import Transport, origin, parse_url, shown
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Callable, Iterable, Mapping
     from typing import NoReturn, Self
 
     import urllib3
@@ -33,19 +33,21 @@ _DRAIN_BYTES_LIMIT = 64 << 10
 
 
 class Session:
-    """Speaks to the registry of ``endpoint``; usable from several threads. The first request finds its scheme."""
+    """Speaks to the registry of ``endpoint``; usable from several threads. The first request finds its scheme.
 
-    def __init__(self, endpoint: Endpoint, access: Access, credentials: Credentials | None = None) -> None:
+    ``look_up`` finds the credentials, if the registry wants some.
+    """
+
+    def __init__(self, endpoint: Endpoint, access: Access, look_up: Callable[[], Credentials | None]) -> None:
         from threading import Lock
-
-        from pypod import __version__
 
         self.endpoint = endpoint
         self.access = access
         self.insecure = endpoint.insecure if access.tls_verify is None else not access.tls_verify
-        self._credentials = credentials
-        self._transport = Transport(access, endpoint.host.lower(), verify=not self.insecure)
-        self._headers = {"User-Agent": f"pypod/{__version__}", "Accept-Encoding": "identity"}
+        self._look_up = look_up
+        name = endpoint.reference.domain
+        self._transport = Transport(access, endpoint.host.lower(), verify=not self.insecure, name=name)
+        self._headers = {"User-Agent": access.user_agent, "Accept-Encoding": "identity"}
         self._lock = Lock()
         self._found: tuple[Url, Authorization] | None = None
 
@@ -129,7 +131,7 @@ class Session:
         reason = _reason(response)
         status = response.status
         if status in (401, 403):
-            known = self._credentials is not None
+            known = self._found is not None and self._found[1].known
             hint = "" if known and status == 401 else f"log in with: pypod login {self.endpoint.reference.domain}"
             wrong = "invalid username/password: " if known and status == 401 else ""
             raise Unauthorized(shown(url), f"{wrong}{reason}", status=status, hint=hint)
@@ -150,7 +152,7 @@ class Session:
         from pypod.images.authorization import Authorization
 
         response, base = self._first_answer()
-        authorization = Authorization(self._fetch, self._credentials, secure=base.scheme == "https")
+        authorization = Authorization(self._fetch, self._look_up, secure=base.scheme == "https")
         if response.status == 401:
             authorization.learn(response.headers.getlist("WWW-Authenticate"))
             finish(response)
@@ -196,12 +198,17 @@ class Session:
         response, last = self._follow(method, url, own, body, headers.get("Authorization", ""))
         if response.status != 200:
             self.fail(response, last)
-        from urllib3.exceptions import HTTPError
+        return read_once(response, _ANSWER_BYTES_LIMIT, last)
 
-        try:
-            return read_body(response, _ANSWER_BYTES_LIMIT, last)
-        except (HTTPError, OSError) as error:
-            raise RegistryError(shown(last), f"the answer was cut off: {error}") from error
+
+def read_once(response: urllib3.BaseHTTPResponse, limit_bytes: int, url: Url) -> bytes:
+    """Read a body of at most ``limit_bytes``; raise RegistryError when it is longer or cut off."""
+    from urllib3.exceptions import HTTPError
+
+    try:
+        return read_body(response, limit_bytes, url)
+    except (HTTPError, OSError) as error:
+        raise RegistryError(shown(url), f"the answer was cut off: {error}") from error
 
 
 def read_body(response: urllib3.BaseHTTPResponse, limit_bytes: int, url: Url) -> bytes:
@@ -222,16 +229,20 @@ def read_body(response: urllib3.BaseHTTPResponse, limit_bytes: int, url: Url) ->
 
 
 def finish(response: urllib3.BaseHTTPResponse) -> None:
-    """Read what little a body still has, so that the connection can be used again; give a long one up.
+    """Read what little a body still has, to its end, so that the connection can be used again; give a long one up.
 
     Also after HEAD: until it is read, http.client takes the connection for busy (ResponseNotReady).
     """
     from urllib3.exceptions import HTTPError
 
+    left = _DRAIN_BYTES_LIMIT
     try:
-        if len(response.read(_DRAIN_BYTES_LIMIT)) < _DRAIN_BYTES_LIMIT:
-            response.release_conn()
-            return
+        while left > 0:
+            piece = response.read(left)
+            if not piece:
+                response.release_conn()
+                return
+            left -= len(piece)
     except (HTTPError, OSError):
         pass
     response.close()

@@ -11,6 +11,7 @@ import stat
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
+    from typing import Self
 
 OPEN_DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 _OPAQUE = "trusted.overlay.opaque"
@@ -106,24 +107,72 @@ def inherit(directory: str, implied: Iterable[str], lowers: Sequence[str]) -> No
     Raises OSError.
     """
     for path in sorted(implied):
-        own, below = open_directories([directory]), open_directories(lowers)
+        with _Place(directory, path, lowers) as place:
+            if place.below:
+                _copy_attributes(place.below[0], place.own)
+
+
+def remove_idle_whiteouts(directory: str, whitening: Iterable[str], lowers: Sequence[str]) -> None:
+    """Remove the whiteouts of a layer in directories that hide nothing.
+
+    overlayfs reads a directory that only one layer has as it is (fs/overlayfs/readdir.c: ovl_iterate), so the names of
+    whiteouts in it would be listed, though nothing of that name could be opened. ``whitening`` is
+    ``Unpacked.whitening``; the rest as for ``inherit``. Raises OSError.
+    """
+    for path in sorted(whitening):
+        with _Place(directory, path, lowers) as place:
+            if place.own < 0 or (place.below and not is_opaque(place.own)):
+                continue
+            before = os.fstat(place.own)
+            for name in os.listdir(place.own):
+                if is_whiteout(os.stat(name, dir_fd=place.own, follow_symlinks=False)):
+                    os.unlink(name, dir_fd=place.own)
+            os.utime(place.own, ns=(before.st_atime_ns, before.st_mtime_ns))
+
+
+class _Place:
+    """A directory of a layer, and those that lie below it.
+
+    ``own`` is -1 where the path leads through a symbolic link of the layer: there it is no directory of its own.
+    """
+
+    def __init__(self, directory: str, path: str, lowers: Sequence[str]) -> None:
+        self.own = -1
+        self.below = open_directories(lowers)
         try:
+            (self.own,) = open_directories([directory])
             for name in path.split("/") if path != "." else ():
-                if is_opaque(own[-1]):
-                    close(below)
-                    below = []
-                below, before = [], below
-                try:
-                    below = step(before, name)[1]
-                finally:
-                    close(before)
-                own.append(os.open(name, OPEN_DIRECTORY, dir_fd=own[-1]))
-            if below:
-                _copy_attributes(below[0], own[-1])
-        except NotADirectoryError:  # the path led through a symbolic link of the layer itself: it is not below
-            continue
+                self._go(name)
+        except NotADirectoryError:
+            self._leave()
+        except BaseException:
+            self._leave()
+            raise
+
+    def _go(self, name: str) -> None:
+        hidden = is_opaque(self.own)
+        below, self.below = self.below, []
+        try:
+            if not hidden:
+                self.below = step(below, name)[1]
         finally:
-            close((*own, *below))
+            close(below)
+        own, self.own = self.own, -1
+        try:
+            self.own = os.open(name, OPEN_DIRECTORY, dir_fd=own)
+        finally:
+            os.close(own)
+
+    def _leave(self) -> None:
+        below, self.below = self.below, []
+        own, self.own = self.own, -1
+        close((*below, own) if own >= 0 else below)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._leave()
 
 
 def _copy_attributes(source: int, target: int) -> None:

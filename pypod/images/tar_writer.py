@@ -20,11 +20,14 @@ _RECORD_BYTES = 20 * BLOCK  # archives end at a multiple of it (pax(1) -b), GNU 
 class TarWriter:
     """An archive in the making. It appears at ``path`` whole, with ``finish``, or not at all.
 
-    ``fd`` or a ``path`` that is no plain file (a pipe, /dev/stdout) gets the bytes as they come. Members are owned by
+    ``fd``, /dev/stdout or a ``path`` that is no plain file (a pipe) gets the bytes as they come. Members are owned by
     0:0, of 1970 and mode 0444. Not for several threads at once: the order of calls is the order in the archive.
+    After an error in the middle of a member the archive is given up.
     """
 
     def __init__(self, path: str, fd: int = -1) -> None:
+        if path == "/dev/stdout":
+            fd = 1  # not what the shell redirected it to: a file there must not be replaced by another
         # Through a symbolic link: what it points to is replaced, not the link.
         directory, self._name = os.path.split(os.path.realpath(path))
         self._directory_fd = -1
@@ -45,9 +48,13 @@ class TarWriter:
 
     def add(self, name: str, size: int, pieces: Iterable[bytes]) -> None:
         """Add a file of ``size`` bytes. Raises InvalidImage when there are more or fewer."""
-        self._write(header(name, size))
-        self._size += write_all(self._fd, exactly(size, pieces, name))
-        self._pad(size)
+        try:
+            self._write(header(name, size))
+            self._size += write_all(self._fd, exactly(size, pieces, name))
+            self._pad(size)
+        except BaseException:
+            self.close()
+            raise
 
     def add_bytes(self, name: str, content: bytes) -> None:
         """Add a small file."""
@@ -59,16 +66,11 @@ class TarWriter:
         In a file the header is written afterwards, before a pipe the member waits in a temporary file.
         """
         if self._file is not None:
-            start = self._size
-            os.lseek(self._fd, start + BLOCK, os.SEEK_SET)
-            size = write_all(self._fd, pieces)
-            if chosen := name():
-                os.pwrite(self._fd, header(chosen, size), start)
-                self._size = start + BLOCK + size
-                self._pad(size)
-            else:
-                os.lseek(self._fd, start, os.SEEK_SET)
-                os.ftruncate(self._fd, start)
+            try:
+                self._add_in_place(pieces, name)
+            except BaseException:
+                self.close()
+                raise
             return
         copy = temporary_file()
         try:
@@ -79,7 +81,7 @@ class TarWriter:
             os.close(copy)
 
     def finish(self) -> None:
-        """Write the end of the archive and give it its name, replacing what had it."""
+        """Write the end of the archive and give it its name, replacing what had it. Raises OSError: it was given up."""
         self._write(bytes(2 * BLOCK + -(self._size + 2 * BLOCK) % _RECORD_BYTES))
         if self._file is not None:
             self._file.commit(self._name)
@@ -95,6 +97,18 @@ class TarWriter:
         else:
             os.close(self._fd)
         self._fd = -1
+
+    def _add_in_place(self, pieces: Iterable[bytes], name: Callable[[], str]) -> None:
+        start = self._size
+        os.lseek(self._fd, start + BLOCK, os.SEEK_SET)
+        size = write_all(self._fd, pieces)
+        if chosen := name():
+            os.pwrite(self._fd, header(chosen, size), start)
+            self._size = start + BLOCK + size
+            self._pad(size)
+        else:
+            os.lseek(self._fd, start, os.SEEK_SET)
+            os.ftruncate(self._fd, start)
 
     def _pad(self, size: int) -> None:
         self._write(bytes(-size % BLOCK))

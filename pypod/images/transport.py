@@ -60,12 +60,14 @@ def shown(url: Url) -> str:
 class Transport:
     """Connections for one registry. ``own`` is its host: only there a client certificate is shown.
 
-    Usable from several threads.
+    ``name`` is what directories of certificates call it (docker.io, not the host that answers for it). Usable from
+    several threads.
     """
 
-    def __init__(self, access: Access, own: str, *, verify: bool) -> None:
+    def __init__(self, access: Access, own: str, *, verify: bool, name: str = "") -> None:
         self._access = access
         self._own = own
+        self._name = name or own
         self._verify = verify
         self._pools: dict[tuple[str, bool, bool], urllib3.PoolManager] = {}
 
@@ -162,7 +164,7 @@ class Transport:
     def _context(self, with_client_key: bool) -> ssl.SSLContext:
         from pypod.images.tls import certificate_directories, context
 
-        directories = certificate_directories(self._own, self._access.cert_dir)
+        directories = certificate_directories(self._name, self._access.cert_dir)
         return context(directories, verify=self._verify, with_client_key=with_client_key)
 
 

@@ -10,22 +10,23 @@ import os
 
 from pypod.errors import InvalidImage, SystemFailure
 from pypod.images.compression import decompressed
-from pypod.images.stack import inherit
+from pypod.images.stack import inherit, remove_idle_whiteouts
 from pypod.kernel.programs import path as program_path
 from pypod.model.value import Value
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterable, Iterator, Sequence
     from typing import Self
 
-__all__ = ["LAYER_BYTES_LIMIT", "Unpacked", "inherit", "unpack"]
+__all__ = ["LAYER_BYTES_LIMIT", "Unpacked", "inherit", "settle", "unpack"]
 
 LAYER_BYTES_LIMIT = 64 << 30
 _PIPE_BYTES = 1 << 20  # what the kernel allows without privileges: /proc/sys/fs/pipe-max-size
 _F_SETPIPE_SZ = 1031
 _TREE_FD, _REPORT_FD = 3, 4
 _FIRST_SAFE_FD = 10
+_REPORT_BYTES_LIMIT = 16 << 20
 _SHOWN_CHARACTERS = 80
 
 
@@ -33,7 +34,8 @@ class Unpacked(Value):
     """A layer that was unpacked.
 
     ``implied`` are the directories that have no entry in the layer, ``.`` being its root: they are made for root with
-    mode 0755, and ``inherit`` gives them what they have in the layers below.
+    mode 0755. ``whitening`` are those that hold whiteouts. ``settle`` makes both fit the layers below.
+    ``root_is_opaque``: the layer hides all layers below. overlayfs does not look at the root: leave them out.
     """
 
     digest: str
@@ -42,6 +44,7 @@ class Unpacked(Value):
     size_bytes: int
     entries: int
     implied: tuple[str, ...] = ()
+    whitening: tuple[str, ...] = ()
     root_is_opaque: bool = False
 
 
@@ -54,7 +57,7 @@ def unpack(
     size: int = -1,
     limit_bytes: int = LAYER_BYTES_LIMIT,
 ) -> Unpacked:
-    """Unpack a layer into an empty directory.
+    """Unpack a layer into an empty directory, which becomes its root: mode 0755 when the layer does not say.
 
     ``pieces`` are its bytes as stored, compressed or not, each a few MB at most. ``digest`` and ``size`` are what the
     manifest says of them, ``diff_id`` what the configuration says of the tar in them; nothing (and -1) means not known.
@@ -82,9 +85,16 @@ def unpack(
         compressed_bytes=stored.count,
         size_bytes=content.count,
         entries=int(fields[1]),
-        implied=tuple(map(os.fsdecode, fields[4:])),
+        implied=tuple(os.fsdecode(field[1:]) for field in fields[4:] if field[:1] == b"i"),
+        whitening=tuple(os.fsdecode(field[1:]) for field in fields[4:] if field[:1] == b"w"),
         root_is_opaque=fields[3] == b"1",
     )
+
+
+def settle(directory: str, layer: Unpacked, lowers: Sequence[str]) -> None:
+    """Make an unpacked layer fit the layers below, the topmost first, which were settled before. Raises OSError."""
+    inherit(directory, layer.implied, lowers)
+    remove_idle_whiteouts(directory, layer.whitening, lowers)
 
 
 class _Counted:
@@ -163,10 +173,12 @@ class _Program:
     def report(self, subject: str) -> list[bytes]:
         """Return the fields of the report. Raises InvalidImage or SystemFailure when it tells of a failure."""
         self._close_tar()
-        data = b""
+        data = bytearray()
         while piece := os.read(self._report, 1 << 16):
             data += piece
-        fields = data.split(b"\0")
+            if len(data) > _REPORT_BYTES_LIMIT:
+                raise InvalidImage(subject, "too many of its directories have no entry")
+        fields = bytes(data).split(b"\0")
         kind = fields[0]
         if kind == b"made":
             return fields[:-1]

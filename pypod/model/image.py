@@ -133,7 +133,7 @@ def parse_manifest(body: bytes, media_type: str = "", what: str = "manifest") ->
         raise InvalidImage(what, f"schema version {_cut(found.get('schemaVersion'))} is not supported, only 2 is")
     if "manifests" in found and ("layers" in found or "config" in found):
         raise InvalidImage(what, "it is both a manifest and an index")
-    stated = found.get("mediaType", "")
+    stated = text(found.get("mediaType", ""), f"{what}: mediaType")
     is_index = "manifests" in found
     families = INDEXES if is_index else MANIFESTS
     for name in (stated, media_type.partition(";")[0].strip()):

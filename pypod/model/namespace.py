@@ -23,6 +23,7 @@ _MODES = {
     "user": ("host", "pod"),
 }
 SHAREABLE = ("ipc", "net", "uts", "pid", "user", "cgroup")
+JOINABLE = ("net", "pid", "ipc", "uts", "cgroup")
 DEFAULT_SHARE = ("ipc", "net", "uts")
 
 

@@ -55,6 +55,8 @@ def pod_status(infra: ContainerState | None, members: Iterable[ContainerState]) 
     >>> up, down = ContainerState(status="running"), ContainerState(status="exited", exit_code=0)
     >>> pod_status(up, [up, down]), pod_status(down, [up]), pod_status(down, [down])
     ('Degraded', 'Broken', 'Exited')
+
+    The rules are podman's (libpod/pod_status.go), but for Broken.
     """
     states = list(members)
     running = sum(state.running for state in states)
@@ -66,5 +68,5 @@ def pod_status(infra: ContainerState | None, members: Iterable[ContainerState]) 
     if all(state.running for state in every):
         return RUNNING
     if any(state.running for state in every):
-        return DEGRADED if any(state.status == "exited" for state in states) else RUNNING
-    return EXITED
+        return DEGRADED
+    return EXITED if all(state.status == "exited" for state in every) else STOPPED

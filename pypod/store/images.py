@@ -11,7 +11,7 @@ from pypod.model.value import Value
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Sequence
     from sqlite3 import Connection
     from typing import Any
 
@@ -111,6 +111,12 @@ def layers_of(database: Database, chain: str) -> list[LayerRecord]:
 def all_layers(database: Database) -> list[LayerRecord]:
     """Return every layer, in the order of their chains."""
     return [_layer(row) for row in database.read(f"SELECT {_LAYER} FROM layers ORDER BY chain")]  # noqa: S608
+
+
+def shown(layers: Sequence[LayerRecord]) -> tuple[str, ...]:
+    """Return the directories of layers, the topmost first, down to one that hides what is below."""
+    count = next((number for number, layer in enumerate(layers, 1) if layer.opaque), len(layers))
+    return tuple(layer.directory for layer in layers[:count])
 
 
 def add_image(

@@ -98,3 +98,41 @@ def test_pod_kill_where_nothing_runs_is_no_failure(pypod, engine) -> None:
     pod = engine.pods.create("p")
     assert pypod.ok("pod", "kill", "p").split() == [pod.id]
     assert pypod("pod", "kill", "-s", "BOGUS", "p").returncode == 125
+
+
+def test_a_container_that_others_joined(pypod, engine, busybox) -> None:
+    def create(name: str, **joined: str):
+        return engine.containers.create(["true"], rootfs=busybox, name=name, **joined)
+
+    first = create("first")
+    second = create("second", network="container:first")
+    third = create("third", pid=f"container:{second.id[:12]}", ipc="container:first")
+    assert [one.dependents() for one in (first, second, third)] == [(second, third), (third,), ()]
+    for words in (["first"], ["-f", "second"]):
+        refused = pypod("rm", *words)
+        assert (refused.returncode, refused.stdout) == (125, "")
+        assert "has dependent containers which must be removed before it" in refused.stderr
+        assert third.id in refused.stderr
+    assert pypod.ok("inspect", "-f", "{{.HostConfig.NetworkMode}}", "second") == f"container:{first.id}\n"
+    assert pypod.ok("rm", "--depend", "second") == "second\n"
+    assert engine.containers.list(all=True) == [first]
+    create("fourth", uts="container:first")
+    assert len(pypod.ok("rm", "--all").split()) == 2
+    assert engine.containers.list(all=True) == []
+
+
+def test_a_name_that_is_given_again_is_not_joined(pypod, engine, busybox) -> None:
+    first = engine.containers.create(["true"], rootfs=busybox, name="first")
+    joined = engine.containers.create(["true"], rootfs=busybox, network="container:first")
+    first.remove()
+    engine.containers.run(["sleep", "1000"], rootfs=busybox, name="first")
+    refused = pypod("start", joined.name)
+    assert refused.returncode == 125
+    assert f'no container with name or ID "{first.id}" found' in refused.stderr
+
+
+def test_create_joins_nobody_who_is_not_there(pypod, engine, busybox) -> None:
+    done = pypod("create", "--network", "container:nosuch", "--rootfs", f"{busybox}:O", "true")
+    assert (done.returncode, done.stdout) == (125, "")
+    assert 'no container with name or ID "nosuch" found' in done.stderr
+    assert engine.containers.list(all=True) == []

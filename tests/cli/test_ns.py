@@ -8,7 +8,7 @@ import subprocess
 
 import pytest
 
-from pypod.engine.sharing import Column, Row, matrix
+from pypod.engine.sharing import Column, Row, compare, matrix
 
 pytestmark = pytest.mark.root
 
@@ -119,3 +119,11 @@ def test_more_namespaces_than_letters() -> None:
 def test_a_process_that_has_gone_has_no_marks() -> None:
     rows = matrix([Column(name="x", role="process", pid=os.getpid()), Column(name="y", role="process", pid=1 << 22)])
     assert {row.marks for row in rows.rows} == {("A", "-")}
+
+
+def test_compare_takes_handles_names_and_pids(world, duo) -> None:
+    pod, a, _ = duo
+    pid = a.state().pid
+    table = compare(a, "a", pod, pid, engine=world.engine)
+    assert [column.name for column in table.columns] == ["a", "a", "duo", str(pid)]
+    assert table == compare("a", a.id, "duo", str(pid), engine=world.engine)

@@ -76,6 +76,8 @@ def test_namespaces_are_those_of_the_process(world) -> None:
     kinds = ("cgroup", "ipc", "mnt", "net", "pid", "user", "uts")
     inodes = [os.readlink(f"/proc/{pid}/ns/{kind}").split("[")[1].rstrip("]") for kind in kinds]
     assert web[2:] == [str(pid), *inodes]
+    every = " ".join(f"{{{{.{name}}}}}" for name in names)
+    assert world.pypod.ok("ps", "--ns", "-f", "name=web", "--format", every).split() == inodes
     # one that does not run has none
     assert world.pypod.ok("ps", "-a", "-f", "name=idle", "--format", "{{.Pid}}{{.NET}}") == "0\n"
 

@@ -7,7 +7,7 @@ import tarfile
 from collections.abc import Iterator
 from pathlib import Path
 
-from pypod.images.unpack import inherit, unpack
+from pypod.images.unpack import settle, unpack
 
 
 def extract(archive: Path, target: Path) -> Path:
@@ -33,7 +33,7 @@ def unpack_layers(layout: Path, target: Path) -> list[Path]:
         directory.mkdir()
         digest, size = descriptor["digest"], descriptor["size"]
         found = unpack(pieces(blob(digest)), str(directory), digest=digest, diff_id=diff_id, size=size)
-        inherit(str(directory), found.implied, [str(below) for below in reversed(made)])
+        settle(str(directory), found, [str(below) for below in reversed(made)])
         made.append(directory)
     return made
 

@@ -123,6 +123,15 @@ class TestExec:
             assert it.wait() == it.wait(0) == 3
             it.kill()  # nothing happens any more
 
+    def test_input_without_one_or_after_its_end(self, box) -> None:
+        with box.popen(["sleep", "1000"]) as process, pytest.raises(InvalidSpec, match="stdin=True") as caught:
+            process.write(b"x")
+        assert caught.value.argument == "stdin"
+        with box.popen(["cat"], stdin=True) as process:
+            process.close_stdin()
+            with pytest.raises(InvalidSpec):
+                process.write(b"x")
+
     def test_stream_gives_up_waiting(self, box) -> None:
         with box.popen(["sleep", "1000"]) as process:
             with pytest.raises(DeadlineExceeded):

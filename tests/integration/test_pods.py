@@ -490,4 +490,7 @@ def test_the_default_engine_is_where_the_variable_says(tmp_path, monkeypatch, bu
         assert engine.layout.root == str(tmp_path / "own")
         assert engine.pods.list() == [pod]
     container.remove()
+    created = Container.create(["true"], rootfs=busybox)
+    assert (created.state().status, Container.list(all=True)) == ("created", [created])
+    created.remove()
     pod.remove()

@@ -121,6 +121,7 @@ def test_depth_has_a_limit_and_descriptors_are_given_back(tmp_path: Path) -> Non
     assert len(os.listdir("/proc/self/fd")) == before
 
 
+@pytest.mark.not_in_chroot
 def test_other_file_systems_are_left_out(tmp_path: Path) -> None:
     first = tmp_path / "1"
     (first / "mnt").mkdir(parents=True)
@@ -197,6 +198,7 @@ def changed(tmp_path: Path) -> tuple[Path, Path, dict[str, tuple]]:
     return lower, tmp_path / "upper", pickle.loads(done.stdout)  # noqa: S301
 
 
+@pytest.mark.not_in_chroot
 def test_a_layer_of_what_a_container_changed(changed: tuple[Path, Path, dict[str, tuple]], tmp_path: Path) -> None:
     lower, upper, seen = changed
     lowers = [str(lower), str(tmp_path / "base")]
@@ -208,6 +210,7 @@ def test_a_layer_of_what_a_container_changed(changed: tuple[Path, Path, dict[str
     assert merged([tmp_path / "base", lower, more]) == seen
 
 
+@pytest.mark.not_in_chroot
 def test_changes(changed: tuple[Path, Path, dict[str, tuple]], tmp_path: Path) -> None:
     lower, upper, _seen = changed
     found = [f"{kind} {path}" for kind, path in changes(str(upper), [str(lower), str(tmp_path / "base")])]

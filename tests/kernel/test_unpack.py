@@ -14,7 +14,8 @@ from pathlib import Path
 import pytest
 
 from pypod.errors import InvalidImage, SystemFailure
-from pypod.images.unpack import Unpacked, inherit, unpack
+from pypod.images.unpack import Unpacked, settle, unpack
+from pypod.kernel.capabilities import CAPABILITIES
 from tests.images.layers import Layer, checked, header, merged, pax, snapshot
 
 pytestmark = pytest.mark.root
@@ -148,6 +149,15 @@ def test_a_set_group_id_directory_gives_nothing_to_what_is_in_it(place: Place) -
     ]
 
 
+def test_the_root_is_open_to_all_when_the_layer_does_not_say(place: Place) -> None:
+    before = os.umask(0o077)
+    try:
+        assert snapshot(place.unpack(Layer().add("f")))["."][0] == "0o40755"
+        assert snapshot(place.unpack(Layer().directory("./", mode=0o711)))["."][0] == "0o40711"
+    finally:
+        os.umask(before)
+
+
 def test_times_of_directories_are_those_of_the_layer(place: Place) -> None:
     layer = Layer().directory("a/", mtime=5).directory("a/b/", mtime=6).add("a/b/f").add("a/g").directory("a/", mtime=7)
     top = place.unpack(layer.add("i/f").add("a/late"))
@@ -269,7 +279,7 @@ MALFORMED = {
     "garbage": (b"garbage!" * 64, "a number is not one|checksum"),
     "a lone empty block": (header(b"a") + bytes(512) + header(b"f"), "a header is empty"),
     "negative size": (header(b"f", size=b"\xff" * 12), "out of range"),
-    "enormous size": (header(b"f", size=b"\x80" + b"\x7f" * 11), "number is too large|larger"),
+    "enormous size": (header(b"f", size=b"\x80" + b"\x7f" * 11), "a number is too large"),
     "size beyond the limit": (header(b"f", size=b"7" * 11), "larger than is allowed|cut short"),
     "no octal": (header(b"f", size=b"12x"), "a number is not one"),
     "owner": (header(b"f", uid=b"\x80\0\0\0\xff\xff\xff\xff"), "out of range"),
@@ -291,6 +301,7 @@ MALFORMED = {
     "sparse order": (pax_sparse("0.1").replace(b"1024,512,3584", b"3584,512,1024"), "contradicts itself"),
     "sparse odd": (pax_sparse("0.1").replace(b",3584,512", b",3584    "), "a number is not one"),
     "sparse beyond": (pax_sparse("1.0").replace(b"3584\n512", b"9584\n512"), "contradicts itself"),
+    "sparse end": (pax_sparse("0.1").replace(SPARSE_SIZE, b"4000"), "contradicts itself"),
     "sparse count": (pax_sparse("1.0").replace(b"3\n1024", b"9\n1024"), "a number is not one|malformed|cut short"),
     "old sparse": (checked(old_gnu_sparse()[:257] + b"ustar\x0000" + old_gnu_sparse()[265:512]), "no format of GNU"),
     "whiteout device": (header(kind=b"3", major=b"0000000\0", minor=b"0000000\0"), "would be a whiteout"),
@@ -430,6 +441,7 @@ def test_whiteouts(place: Place) -> None:
     assert all(is_whiteout(top / name) for name in ("d/gone", "top", "e/x"))
     assert is_opaque(top / "d")
     assert place.unpacked.implied == (".", "e")
+    assert place.unpacked.whitening == (".", "d", "e")
     assert not place.unpacked.root_is_opaque
     place.unpack(Layer().add("./.wh..wh..opq"))
     assert place.unpacked.root_is_opaque
@@ -482,6 +494,7 @@ def test_many_opaque_marks_take_linear_time(place: Place) -> None:
     assert len(os.listdir(top / "d")) == 2000
 
 
+@pytest.mark.not_in_chroot
 def test_layers_on_each_other(place: Place) -> None:
     """What the kernel shows of them is what the layers say."""
     low = (
@@ -493,7 +506,7 @@ def test_layers_on_each_other(place: Place) -> None:
     bottom = place.unpack(low)
     top = place.unpack(high)
     assert place.unpacked.implied == ("a", "b", "l")
-    inherit(str(top), place.unpacked.implied, [str(bottom)])
+    settle(str(top), place.unpacked, [str(bottom)])
     found = merged([bottom, top])
     assert found.keys() == {".", "a", "a/y", "a/n", "b", "b/new", "c", "c/2", "l", "l/in"}
     assert found["a"][:3] == ("0o40711", 4, 0)
@@ -501,12 +514,27 @@ def test_layers_on_each_other(place: Place) -> None:
     assert (found["c"][0], found["l"][0]) == ("0o40755", "0o40755")
 
 
+@pytest.mark.not_in_chroot
+def test_whiteouts_that_hide_nothing_are_not_listed(place: Place) -> None:
+    """The kernel lists them where a directory is in one layer only."""
+    low = Layer().directory("a/").add("a/x").directory("o/").add("o/x").add(".wh.nothing")
+    high = Layer().directory("new/", mtime=5).add("new/.wh.ghost").add("o/.wh.x").add("o/.wh..wh..opq").add("a/.wh.x")
+    made: list[Path] = []
+    for layer in (low, high):
+        made.append(place.unpack(layer))
+        settle(str(made[-1]), place.unpacked, [str(below) for below in made[-2::-1]])
+    found = merged(made)
+    assert found.keys() == {".", "a", "new", "o"}
+    assert found["new"][4] == 5 * 10**9
+    assert is_whiteout(made[1] / "a/x")
+
+
 def test_inherit_stops_where_the_layers_below_are_hidden(place: Place) -> None:
     def stacked(*layers: Layer) -> dict[str, tuple]:
         made: list[str] = []
         for layer in layers:
             top = place.unpack(layer)
-            inherit(str(top), place.unpacked.implied, made)
+            settle(str(top), place.unpacked, made)
             made.insert(0, str(top))
         return snapshot(made[0])
 
@@ -550,6 +578,7 @@ def test_bombs(place: Place) -> None:
     refused(place, nothing, "larger than 16777216 bytes when unpacked", limit_bytes=1 << 24)
 
 
+@pytest.mark.not_in_chroot
 def test_a_full_disk_is_no_fault_of_the_layer(place: Place) -> None:
     layer = Layer().add("big", bytes(4 << 20)).bytes()
     code = (
@@ -568,6 +597,41 @@ def test_a_full_disk_is_no_fault_of_the_layer(place: Place) -> None:
     command = ["unshare", "-m", "sh", "-c", script, "sh", sys.executable, "-c", code, root, str(target)]
     done = subprocess.run(command, input=layer, capture_output=True, check=True)
     assert done.stdout.decode() == f"28 unpack layer: write: {os.strerror(28)}: 'big'\n"
+
+
+def test_the_program_gives_up_what_it_does_not_need(place: Place) -> None:
+    """While it reads: its root, its capabilities, its system calls, its descriptors."""
+    found: dict[str, str] = {}
+
+    def pieces() -> Iterator[bytes]:
+        yield header(b"f", size=b"%o" % 512)
+        (pid,) = Path("/proc/thread-self/children").read_text().split()
+        process = Path("/proc") / pid
+        for _ in range(5000):
+            if "pypod-unpack" in (process / "comm").read_text() and os.listdir(place.top / "1"):
+                break
+            time.sleep(0.001)
+        found.update(line.split(":\t") for line in (process / "status").read_text().splitlines() if ":\t" in line)
+        found["root"] = " ".join(os.listdir(process / "root"))
+        found["cwd"] = " ".join(os.listdir(process / "cwd"))
+        found["fds"] = " ".join(os.readlink(path) for path in (process / "fd").iterdir())
+        yield bytes(512)
+
+    (place.top / "1").mkdir()
+    unpack(pieces(), str(place.top / "1"))
+    assert (found["root"], found["cwd"]) == ("f", "f")
+    kept = ("CHOWN", "DAC_OVERRIDE", "FOWNER", "FSETID", "MKNOD", "SETFCAP", "SYS_ADMIN")
+    mask = sum(1 << CAPABILITIES.index(f"CAP_{name}") for name in kept)
+    assert [int(found[name], 16) & ~mask for name in ("CapPrm", "CapEff", "CapInh", "CapAmb")] == [0] * 4
+    assert (found["NoNewPrivs"], found["Seccomp"]) == ("1", "2")
+    assert str(place.top) not in found["fds"].replace(str(place.top / "1"), "")
+
+
+def test_a_report_has_a_limit(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
+    from pypod.images import unpack as module
+
+    monkeypatch.setattr(module, "_REPORT_BYTES_LIMIT", 100_000)
+    refused(place, b"".join(pax((b"path", b"d" * 200 + b"%d/f" % n)) + header() for n in range(800)), "have no entry")
 
 
 def test_no_program_is_left_and_no_descriptor(place: Place) -> None:
@@ -617,8 +681,8 @@ def test_memory_does_not_grow_with_the_layer(place: Place) -> None:
         "from pypod.images.unpack import unpack\nfrom pypod.images.compression import compress\n"
         "from tests.images.layers import header\n"
         "def tar():\n"
-        "    yield header(b'f', size=b'%o' % (300 << 20))\n"
-        "    for _ in range(300): yield bytes(1 << 20)\n"
+        "    yield header(b'f', size=b'%o' % (30 << 20))\n"
+        "    for _ in range(300): yield bytes(1 << 20)\n"  # most of it after the end: that need not be written
         "unpack(compress(tar(), sys.argv[3]), sys.argv[2])\n"
         "print(next(line.split()[1] for line in open('/proc/self/status') if line.startswith('VmHWM')))\n"
     )

@@ -12,10 +12,12 @@ from pathlib import Path
 
 import pytest
 
+from pypod.images.conversion import converted
 from pypod.images.detect import detect, open_destination, open_source
 from pypod.images.docker_archive_writer import DockerArchiveDestination
 from pypod.images.graph import walk
 from pypod.images.tar_writer import TarWriter
+from pypod.model.image import DOCKER_MANIFEST, OCI_MANIFEST
 from tests.images.stored import Tiny, copy, docker_archive, layout_files, read_all, tar, write
 
 TRANSPORTS = ("oci", "oci-archive", "docker-archive", "dir")
@@ -75,6 +77,23 @@ def test_what_we_write_is_read_by_skopeo(tmp_path: Path, transport: str, compres
         assert read_all(again) == read_all(ours)
         if transport != "docker-archive":
             assert read_all(again) == image.blobs
+
+
+@tool("skopeo")
+@pytest.mark.parametrize(("docker", "form"), [(True, "oci"), (False, "v2s2")])
+def test_manifests_are_converted_as_skopeo_does(tmp_path: Path, docker: bool, form: str) -> None:
+    image = Tiny(b"one", b"two", docker=docker)
+    blobs = {of.partition(":")[2]: body for of, body in image.blobs.items()}
+    version = b"Directory Transport Version: 1.1\n"
+    source = write(tmp_path / "source", {**blobs, "manifest.json": image.manifest, "version": version})
+    run("skopeo", "copy", "--quiet", "--insecure-policy", "--format", form, f"dir:{source}", f"dir:{tmp_path}/made")
+    theirs = json.loads((tmp_path / "made/manifest.json").read_bytes())
+    with open_source("dir", str(source)) as read:
+        (manifest,) = walk(read)
+        ours = json.loads(converted(read, manifest, OCI_MANIFEST if docker else DOCKER_MANIFEST))
+    if docker:  # it writes the configuration anew
+        del ours["config"], theirs["config"]
+    assert ours == theirs
 
 
 @tool("skopeo")

@@ -103,7 +103,8 @@ def test_sparse_files_of_gnu_tar(tmp_path: Path) -> None:
         target.mkdir()
         unpack([packed], str(target))
         assert snapshot(target, times=False) == snapshot(source, times=False), options
-        assert (target / "many").stat().st_blocks == (source / "many").stat().st_blocks
+        status = (target / "many").stat()
+        assert status.st_blocks * 512 < status.st_size / 4
 
 
 # Layers on each other. Entries of one layer come in an order in which umoci and image-spec mean the same.
@@ -169,6 +170,7 @@ def _as_umoci(umoci: str, layout: Path, tag: str, bundle: Path) -> dict[str, tup
     return snapshot(bundle / "rootfs")
 
 
+@pytest.mark.not_in_chroot
 def test_layers_on_each_other_as_umoci_has_them(umoci: str, tmp_path: Path, full: bool) -> None:
     randomness = random.Random(20261125)  # noqa: S311
     for number in range(200 if full else 12):
@@ -183,6 +185,7 @@ def test_layers_on_each_other_as_umoci_has_them(umoci: str, tmp_path: Path, full
         }, number
 
 
+@pytest.mark.not_in_chroot
 def test_the_stand_in_images_as_umoci_has_them(umoci: str, tmp_path: Path, full: bool) -> None:
     for tool in ("buildah", "debootstrap"):
         if shutil.which(tool) is None:

@@ -250,3 +250,21 @@ def test_the_name_of_a_program_is_no_path(tmp_path: Path, name: str) -> None:
 
 def test_a_password_is_not_shown() -> None:
     assert "s3cret" not in repr(Credentials(user="me", password="s3cret", identity_token="s3cret"))
+
+
+def test_a_program_knows_docker_io_by_its_old_address(tmp_path: Path, program: Path) -> None:
+    path = write(tmp_path / "auth.json", {"credsStore": "box"})
+    me = Credentials(user="me", password="p")
+    credentials.login("docker.io", me, path)
+    assert [one.name for one in program.iterdir()] == ["https:__index.docker.io_v1_"]
+    assert credentials.get("docker.io/library/busybox", path) == me
+    assert credentials.logout("docker.io", path)
+    assert list(program.iterdir()) == []
+
+
+def test_a_program_is_given_no_namespace(tmp_path: Path, program: Path) -> None:
+    path = write(tmp_path / "auth.json", {"credsStore": "box", "auths": {"r.io/team": encoded("me", "p")}})
+    with pytest.raises(InvalidSpec, match="namespaced key is not supported for credential helper box"):
+        credentials.login("r.io/team", Credentials(user="me", password="p"), path)
+    assert credentials.logout("r.io/team", path)
+    assert list(program.iterdir()) == []

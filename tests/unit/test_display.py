@@ -114,6 +114,13 @@ def test_a_long_table_is_cut_and_says_so() -> None:
     assert rows[-1][0].text == "and 200 more"
 
 
+def test_what_is_short_stays_in_one_piece_beside_what_is_long() -> None:
+    root = ET.fromstring(table(("monitor", "h" * 99), [(28071, "x" * 99), (element("b", "B"), (tinted("A"), " 1"))]))
+    styles = [cell.attrib["style"] for cell in root.iter() if cell.tag in ("th", "td")]
+    wrapped = [style.rpartition(";")[2] == "overflow-wrap:anywhere" for style in styles]
+    assert wrapped == [False, True, False, True, False, True]
+
+
 def test_the_drawing_has_one_box_for_one_namespace() -> None:
     tree = ET.fromstring(picture(members=2).svg())
     words = [one.text for one in tree.iter(f"{SVG}text")]

@@ -5,9 +5,9 @@ from __future__ import annotations
 import base64
 import gc
 import json
+import shutil
 import socket
 import ssl
-import subprocess
 import threading
 import warnings
 from collections.abc import Iterator
@@ -23,6 +23,7 @@ from pypod.images.registries import Registries
 from pypod.images.registries_files import Mirror, Rule
 from pypod.model.image import Descriptor, parse_manifest
 from pypod.model.reference import Reference
+from tests.certificates import Certificates, make_certificates
 from tests.fake_registry import Answer, Images, Request, Server, digest_of, error
 
 SECRET = "s3cret"
@@ -243,42 +244,9 @@ def test_token_servers_that_are_no_address(world: World, realm: str) -> None:
 # --- TLS
 
 
-class Certificates:
-    """An authority, a server's certificate of it for 127.0.0.1, and a client's."""
-
-    def __init__(self, directory: Path) -> None:
-        self.directory = directory
-        key = ("-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-days", "2")
-        self._run("req", "-x509", *key, "-keyout", "ca.pem", "-out", "ca.crt", "-subj", "/CN=authority")
-        for name, more in (("server", ("-addext", "subjectAltName=IP:127.0.0.1")), ("client", ())):
-            signing = ("-CA", "ca.crt", "-CAkey", "ca.pem") if self._signs else ()
-            self._run("req", "-x509", *signing, *key, *more, "-keyout", f"{name}.key", "-out", f"{name}.cert", "-subj",
-                      f"/CN={name}", "-addext", "basicConstraints=critical,CA:FALSE")  # fmt: skip
-
-    _signs = True
-
-    def _run(self, *words: str) -> None:
-        subprocess.run(["openssl", *words], cwd=self.directory, check=True, capture_output=True)
-
-    def context(self, *, client: bool = False) -> ssl.SSLContext:
-        made = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-        made.load_cert_chain(self.directory / "server.cert", self.directory / "server.key")
-        if client:
-            made.verify_mode = ssl.CERT_REQUIRED
-            made.load_verify_locations(self.directory / "ca.crt")
-        return made
-
-    def directory_with(self, *names: str) -> str:
-        made = self.directory / "-".join(("with", *names))
-        made.mkdir(exist_ok=True)
-        for name in names:
-            (made / name).write_bytes((self.directory / name).read_bytes())
-        return str(made)
-
-
 @pytest.fixture(scope="module")
 def certificates(tmp_path_factory: pytest.TempPathFactory) -> Certificates:
-    return Certificates(tmp_path_factory.mktemp("certificates"))
+    return make_certificates(tmp_path_factory.mktemp("certificates"))
 
 
 def test_a_certificate_of_an_unknown_authority(world: World, certificates: Certificates) -> None:
@@ -544,3 +512,21 @@ def test_answers_that_make_no_sense_are_typed_errors(world: World, answer: bytes
     with warnings.catch_warnings():  # urllib3 leaves the socket of an answer with two lengths to the collector
         warnings.simplefilter("ignore", ResourceWarning)
         gc.collect()
+
+
+# --- where certificates lie
+
+
+def test_the_directory_of_a_registry_has_its_port_in_its_name(
+    world: World, certificates: Certificates, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    registry = world.serve(world.images, certificates.context())
+    monkeypatch.setenv("HOME", str(tmp_path))
+    strict = world.access.replace(tls_verify=None, retries=0)
+    place = tmp_path / ".config/containers/certs.d"
+    (place / "127.0.0.1").mkdir(parents=True)
+    shutil.copy(certificates.directory / "ca.crt", place / "127.0.0.1")
+    with pytest.raises(RegistryError, match="certificate verify failed"):
+        world.source(registry, strict).manifest()
+    (place / "127.0.0.1").rename(place / registry.host)
+    assert world.source(registry, strict).manifest()[1] == world.images.manifest

@@ -4,19 +4,21 @@ from __future__ import annotations
 
 import base64
 import json
+import ssl
 import threading
 from collections.abc import Iterator
 from contextlib import ExitStack
 
 import pytest
 
-from pypod.errors import InvalidImage, NotInRegistry, RegistryError, Unauthorized
+from pypod.errors import InvalidImage, NotInRegistry, RegistryError, SystemFailure, Unauthorized, Unsupported
 from pypod.images.access import Access
-from pypod.images.client import RegistryDestination, RegistrySource, catalogue, check_login, tags
+from pypod.images.client import RegistryDestination, RegistrySource, catalogue, check_login, search, tags
 from pypod.images.registries import Registries
 from pypod.images.registries_files import Mirror, Rule
 from pypod.model.image import Descriptor, parse_manifest
 from pypod.model.reference import Reference, parse
+from tests.certificates import make_certificates
 from tests.fake_registry import Answer, Images, Request, Server, digest_of, error
 
 BASIC = "Basic " + base64.b64encode(b"me:secret").decode()
@@ -28,13 +30,15 @@ class World:
     def __init__(self, stack: ExitStack, authfile: str) -> None:
         self._stack = stack
         self.slept: list[float] = []
-        self.access = Access(tls_verify=False, authfile=authfile, sleep=self.slept.append, read_timeout_s=5)
+        self.access = Access(
+            tls_verify=False, authfile=authfile, sleep=self.slept.append, read_timeout_s=5, user_agent="pypod/1.2"
+        )
         self.images = Images()
         self.server = self.serve(self.images)
         self.reference = Reference(domain=self.server.host, path="team/app", tag="latest")
 
-    def serve(self, answer) -> Server:
-        return self._stack.enter_context(Server(answer))
+    def serve(self, answer, context: ssl.SSLContext | None = None) -> Server:
+        return self._stack.enter_context(Server(answer, context))
 
     def source(self, *rules: Rule, access: Access | None = None, **changes: str) -> RegistrySource:
         source = RegistrySource(self.reference.replace(**changes), access or self.access, Registries(rules=rules))
@@ -93,7 +97,7 @@ def test_an_image_is_read(world: World) -> None:
     assert b"".join(source.blob(world.layer(source))) == world.images.layer
     assert source.manifest(digest_of(body)) == (media_type, body)
     first = world.server.requests[0]
-    assert (first.path, first.headers["user-agent"].partition("/")[0]) == ("/v2/", "pypod")
+    assert (first.path, first.headers["user-agent"]) == ("/v2/", "pypod/1.2")
     assert len(world.server.asked("GET", "/manifests/latest")) == 1
     assert "application/vnd.oci.image.index.v1+json" in world.server.asked("GET", "/manifests/")[0].headers["accept"]
 
@@ -129,7 +133,9 @@ def test_several_threads_read_at_once(world: World) -> None:
 
 
 def test_what_is_not_there(world: World) -> None:
-    with pytest.raises(NotInRegistry, match="reading manifest nope: manifest unknown: manifest unknown") as caught:
+    with pytest.raises(
+        NotInRegistry, match=r"reading manifest nope in .*: manifest unknown: manifest unknown"
+    ) as caught:
         world.source(tag="nope").manifest()
     assert caught.value.status == 404
 
@@ -322,6 +328,16 @@ def test_stored_credentials_of_the_nearest_namespace(world: World, tmp_path) -> 
     path.write_text(json.dumps({"auths": auths}))
     assert world.source(access=world.access.replace(authfile=str(path))).manifest()[1]
     assert [one.authorization for one in tokens.server.requests] == [BASIC]
+
+
+def test_credentials_are_looked_up_only_when_a_registry_wants_some(world: World, tmp_path) -> None:
+    path = tmp_path / "auth.json"
+    path.write_text(json.dumps({"credsStore": "there-is-no-such-program"}))
+    access = world.access.replace(authfile=str(path))
+    assert world.source(access=access).manifest()[1] == world.images.manifest
+    TokenServer(world)
+    with pytest.raises(SystemFailure, match="docker-credential-there-is-no-such-program"):
+        world.source(access=access).manifest()
 
 
 @pytest.mark.parametrize("answer", [b"[]", b"{}", b'{"token": 5}', b'{"token": "a\\r\\nX-Evil: 1"}', b"no JSON"])
@@ -534,3 +550,104 @@ def test_a_proxy_is_used_for_what_is_not_here(world: World, monkeypatch: pytest.
     asked = server.asked("GET", "http://registry.invalid/v2/team/app/manifests/latest")
     assert asked[0].headers["proxy-authorization"] == "Basic " + base64.b64encode(b"user:pw").decode()
     assert world.server.requests == []
+
+
+@pytest.mark.parametrize("proxy", ["socks5://127.0.0.1:1", "http://", "http://[", "user:secret@h:1:2"])
+def test_proxies_that_are_none(world: World, monkeypatch: pytest.MonkeyPatch, proxy: str) -> None:
+    monkeypatch.setenv("HTTPS_PROXY", proxy)
+    with pytest.raises(Unsupported, match="only http and https proxies") as caught:
+        world.source(domain="registry.invalid").manifest()
+    assert "secret" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("header", "waited_s"),
+    [
+        ("Wed, 21 Oct 2099 07:28:00 GMT", 60),
+        ("Wed, 21 Oct 2015 07:28:00 GMT", 1),
+        ("soon", 1),
+        ("-5", 1),
+        ("9" * 400, 1),
+        ("Wed, 99 Oct 99999999999999 07:28:00 GMT", 1),
+    ],
+)
+def test_how_long_to_wait(world: World, header: str, waited_s: float) -> None:
+    answers = iter([(429, {"Retry-After": header}, b"")])
+    world.images.special["manifests/latest"] = lambda _: next(answers, None)
+    world.source().manifest()
+    assert world.slept == [waited_s]
+
+
+def test_a_blob_that_may_not_be_taken_over_is_sent(world: World) -> None:
+    Uploads(world)
+    world.images.special = {"mount=": error(403, "DENIED", "no"), **world.images.special}
+    destination = world.destination(mount_from=[world.reference.replace(path="secret")])
+    assert not destination.has_blob(blob(b"new"))
+    destination.put_blob(blob(b"new"), [b"new"])
+    assert destination.has_blob(blob(b"new"))
+
+
+def test_a_registry_that_does_not_say_where_to_send(world: World) -> None:
+    Uploads(world)
+    world.images.special = {"^POST": (202, {}, b""), **world.images.special}
+    with pytest.raises(RegistryError, match="does not say where to send the blob"):
+        world.destination().put_blob(blob(b"new"), [b"new"])
+
+
+def test_a_registry_that_stored_another_manifest(world: World) -> None:
+    world.images.special["^PUT"] = (201, {"Docker-Content-Digest": digest_of(b"other")}, b"")
+    with pytest.raises(RegistryError, match="stored something else"):
+        world.destination().put_manifest("application/x", b"body")
+
+
+def test_a_mirror_tells_the_digest_too(world: World) -> None:
+    mirror = world.serve(lambda _: error(404, "NAME_UNKNOWN", "not here"))
+    rule = Rule(
+        prefix=world.server.host,
+        location=world.server.host,
+        insecure=True,
+        mirrors=(Mirror(location=mirror.host, insecure=True), Mirror(location="127.0.0.1:1")),
+    )
+    access = world.access.replace(tls_verify=None, retries=0)
+    assert world.source(rule, access=access).digest() == digest_of(world.images.manifest)
+    assert mirror.requests
+
+
+def test_a_mirror_that_has_gone_since(world: World) -> None:
+    mirror = world.serve(Images())
+    rule = Rule(
+        prefix=world.server.host,
+        location=world.server.host,
+        insecure=True,
+        mirrors=(Mirror(location=mirror.host, insecure=True),),
+    )
+    source = world.source(rule, access=world.access.replace(tls_verify=None, retries=0))
+    source.manifest()
+    mirror.answer = lambda _: error(404, "NAME_UNKNOWN", "gone")
+    assert source.digest() == digest_of(world.images.manifest)
+    mirror.answer = lambda _: error(500, "UNKNOWN", "broken")
+    with pytest.raises(RegistryError, match="status 500"):
+        source.digest()
+
+
+# --- search
+
+
+def test_search_in_a_catalogue(world: World) -> None:
+    world.images.special["/_catalog"] = (200, {}, b'{"repositories": ["a/x", "b/x", "c/y", "d/x"]}')
+    found = search(world.server.host, "x", world.access, Registries(), limit=2)
+    assert found == [{"name": f"{world.server.host}/a/x"}, {"name": f"{world.server.host}/b/x"}]
+
+
+def test_search_at_docker_io(world: World, tmp_path_factory, monkeypatch: pytest.MonkeyPatch) -> None:
+    context = make_certificates(tmp_path_factory.mktemp("certificates")).context()
+    results = [{"name": "library/web", "star_count": 3, "is_official": True}, {"no": "name"}, {"name": "me/web"}]
+    answer: dict[str, object] = {"results": results}
+    server = world.serve(lambda _: (200, {}, json.dumps(answer).encode()), context)
+    monkeypatch.setattr("pypod.images.client._SEARCH_HOST", server.host)
+    found = search("docker.io", "web & more", world.access, Registries(), limit=5)
+    assert [one["name"] for one in found] == ["docker.io/library/web", "docker.io/me/web"]
+    assert server.requests[0].path == "/v1/search?q=web+%26+more&n=5"
+    answer["results"] = 5
+    with pytest.raises(RegistryError, match="no list of results"):
+        search("docker.io", "web", world.access, Registries())

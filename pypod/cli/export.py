@@ -1,0 +1,126 @@
+"""export and import: a container's root file system as a tar, and an image out of one."""
+
+from __future__ import annotations
+
+import os
+import sys
+
+from pypod.cli.commit import CHANGE
+from pypod.cli.flags import Command, Flag
+from pypod.cli.pull import PLATFORM_FLAGS
+from pypod.errors import InvalidSpec
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from typing import BinaryIO
+
+    from pypod.cli.flags import Parsed
+
+_PIECE_BYTES = 1 << 20
+_TIMEOUT_S = 60.0
+EXPORT = Command(
+    path="pypod export",
+    summary="Export container's filesystem contents as a tar archive",
+    description="Exports the filesystem of a container as a tar archive and saves it on the local machine. What is in "
+    "volumes and other mounts is left out.",
+    synopsis="[options] CONTAINER",
+    flags=(
+        Flag(name="output", short="o", help="Write to a specified file (default: stdout, which must be redirected)"),
+    ),
+    examples=("pypod export ctrID > myCtr.tar", 'pypod export --output="myCtr.tar" ctrID'),
+    min_args=1,
+    max_args=1,
+)
+IMPORT = Command(
+    path="pypod import",
+    summary="Import a tarball to create a filesystem image",
+    description="Create a container image from the contents of the specified tarball (.tar, .tar.gz, .tgz, .bzip, "
+    ".tar.xz, .txz), a file, an address or - for standard input.",
+    synopsis="[options] PATH [REFERENCE]",
+    flags=(
+        CHANGE,
+        Flag(name="message", short="m", help="Set commit message for imported image"),
+        Flag(name="quiet", short="q", kind="bool", help="Suppress output"),
+        *(flag for flag in PLATFORM_FLAGS if flag.name != "platform"),
+    ),
+    examples=(
+        "pypod import http://example.com/ctr.tar url-image",
+        "cat ctr.tar | pypod -q import --message 'importing the ctr.tar tarball' - image-imported",
+        "pypod import --change 'CMD /bin/sh' --change LABEL=blue=image test-image.tar image-imported",
+    ),
+    min_args=1,
+    max_args=2,
+)
+
+
+def run_export(options: Parsed, root: str | None) -> int:
+    """Carry out ``pypod export``."""
+    from pypod.engine.engine import Engine
+
+    path = options["output"]
+    if not path and sys.stdout.isatty():
+        raise InvalidSpec("--output", "refusing to export to terminal. Use -o flag or redirect")
+    with Engine(root) as engine:
+        container = engine.containers.get(options.positionals[0])
+        with _opened(path) as file:
+            for piece in container.export():
+                file.write(piece)
+    return 0
+
+
+def _opened(path: str) -> BinaryIO:
+    if not path:
+        return open(1, "wb", closefd=False)
+    try:
+        return open(path, "wb")
+    except OSError as error:
+        raise InvalidSpec("--output", f"open {path}: {error.strerror}") from error
+
+
+def run_import(options: Parsed, root: str | None) -> int:
+    """Carry out ``pypod import``."""
+    from pypod.engine.engine import Engine
+    from pypod.images.platform import host
+
+    path, name = (*options.positionals, "")[:2]
+    here = host()
+    wanted = here.replace(
+        os=options["os"] or here.os,
+        architecture=options["arch"] or here.architecture,
+        variant=options["variant"] or here.variant,
+    )
+    with Engine(root) as engine:
+        image = engine.images.import_tree(
+            _pieces(path), name, message=options["message"], changes=options["change"], platform=wanted
+        )
+    sys.stdout.write(f"sha256:{image.id}\n")
+    return 0
+
+
+def _pieces(path: str) -> Iterator[bytes]:
+    if path.startswith(("http://", "https://")):
+        print(f'Downloading from "{path}"', file=sys.stderr)
+        yield from _downloaded(path)
+        return
+    try:
+        file = open(0, "rb", closefd=False) if path == "-" else open(path, "rb")  # noqa: SIM115
+    except OSError as error:
+        raise InvalidSpec("PATH", f"open {path}: {os.strerror(error.errno or 0)}") from error
+    with file:
+        while piece := file.read(_PIECE_BYTES):
+            yield piece
+
+
+def _downloaded(url: str) -> Iterator[bytes]:
+    import urllib3
+
+    from pypod.errors import RegistryError
+
+    try:
+        answer = urllib3.request("GET", url, preload_content=False, timeout=_TIMEOUT_S)
+        if answer.status != 200:
+            raise RegistryError(url, f"the server answers {answer.status} {answer.reason}", status=answer.status)
+        yield from answer.stream(_PIECE_BYTES, decode_content=False)
+    except urllib3.exceptions.HTTPError as error:
+        raise RegistryError(url, str(error)) from error

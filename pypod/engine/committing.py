@@ -1,0 +1,156 @@
+"""New images: what a container wrote as one more layer (commit), or a tree in a tar as the only one (import)."""
+
+from __future__ import annotations
+
+import json
+from contextlib import contextmanager
+
+from pypod.engine import layers, observe, pulling
+from pypod.engine.boundary import Boundary
+from pypod.engine.image import Image, full_name
+from pypod.engine.image_inspection import manifest_of
+from pypod.engine.locks import SHARED, Lock
+from pypod.errors import InvalidSpec
+from pypod.images import pack
+from pypod.images.blobs import Blobs, BlobSource
+from pypod.images.compression import decompressed
+from pypod.images.platform import host
+from pypod.model.image import OCI_LAYER, Descriptor
+from pypod.model.image_change import apply
+from pypod.model.image_config import parse_config
+from pypod.model.image_form import FAMILIES, OCI
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Sequence
+    from typing import Any
+
+    from pypod.engine.engine import Engine
+    from pypod.model.image import Platform
+    from pypod.model.image_form import Family
+    from pypod.store.records import ContainerRecord
+
+FORMATS = {"oci": "oci", "docker": "v2s2"}
+
+
+def commit(
+    engine: Engine,
+    record: ContainerRecord,
+    name: str = "",
+    *,
+    author: str = "",
+    message: str = "",
+    changes: Sequence[str] = (),
+    pause: bool = False,
+    squash: bool = False,
+    format: str = "oci",
+) -> Image:
+    """Make an image of a container; see ``Container.commit``."""
+    if format not in FORMATS:
+        raise InvalidSpec("--format", f"unrecognized image format {format!r}", hint="use oci or docker")
+    spec = engine.container_spec(record)
+    if not record.image_id:
+        raise InvalidSpec("CONTAINER", f"container {record.name} has no image: a root file system is no layer of one")
+    base = Image(engine, record.image_id, record.image)
+    config = json.loads(base.config.body)
+    own = config.setdefault("config", {}) or {}
+    config["config"] = {**own, **_asked(engine, record)}
+    apply(config["config"], changes)
+    directory = engine.layout.container(record.id)
+    lowers = layers.roots(engine.layout, spec)
+    with Boundary(f"commit container {record.name}"), Lock(engine.layout.images, SHARED) as lock, lock:
+        blobs = Blobs(engine.layout.blobs)
+        with _paused(engine, record, pause):
+            if squash:
+                digest, size = blobs.write(pack.merged([f"{directory}/upper", *lowers]))
+            else:
+                digest, size = blobs.write(pack.layer(f"{directory}/upper", lowers))
+        created = {"created_by": " ".join((*spec.entrypoint, *spec.command)), "comment": message}
+        descriptors = [] if squash else list(manifest_of(base).layers)
+        if squash:
+            config.update(rootfs={"type": "layers", "diff_ids": []}, history=[])
+        _add_layer(config, digest, author=author, created=created)
+        descriptors.append(Descriptor(media_type=OCI_LAYER, digest=digest, size=size))
+        return _publish(engine, blobs, config, descriptors, FAMILIES[FORMATS[format]], name)
+
+
+def _asked(engine: Engine, record: ContainerRecord) -> dict[str, Any]:
+    """Return what the container was asked to be, as an image says it: podman commits that, too."""
+    spec = engine.container_spec(record)
+    found: dict[str, Any] = {"Env": [f"{name}={value}" for name, value in spec.environment]}
+    for key, value in (("Cmd", spec.command), ("Entrypoint", spec.entrypoint)):
+        found[key] = list(value) or None
+    found |= {"WorkingDir": spec.working_directory, "User": spec.user}
+    if spec.labels:
+        found["Labels"] = dict(spec.labels)
+    return {key: value for key, value in found.items() if value}
+
+
+@contextmanager
+def _paused(engine: Engine, record: ContainerRecord, pause: bool) -> Iterator[None]:
+    """Keep the processes of a container from running, if it runs and that was asked for."""
+    running = observe.container_state(engine.layout.container(record.id), engine.boot_id).running
+    if not pause or not running:
+        yield
+        return
+    engine.cgroups.freeze(record.cgroup, True)
+    try:
+        yield
+    finally:
+        engine.cgroups.freeze(record.cgroup, False)
+
+
+def import_tree(
+    engine: Engine,
+    pieces: Iterable[bytes],
+    name: str = "",
+    *,
+    message: str = "",
+    changes: Sequence[str] = (),
+    platform: Platform | None = None,
+) -> Image:
+    """Make an image of a tar of a whole tree, compressed or not; see ``Images.import_tree``."""
+    made_for = platform or host()
+    config: dict[str, Any] = {"config": {}, "rootfs": {"type": "layers", "diff_ids": []}, **made_for.json()}
+    apply(config["config"], changes)
+    with Boundary("import"), Lock(engine.layout.images, SHARED) as lock, lock:
+        blobs = Blobs(engine.layout.blobs)
+        digest, size = blobs.write(decompressed(pieces, "the tar"))
+        _add_layer(config, digest, author="", created={"comment": message or "Imported from tarball"})
+        layer = Descriptor(media_type=OCI_LAYER, digest=digest, size=size)
+        return _publish(engine, blobs, config, [layer], OCI, name)
+
+
+def _add_layer(config: dict[str, Any], digest: str, *, author: str, created: dict[str, str]) -> None:
+    now = pulling.now_text()
+    config["created"] = now
+    if author:
+        config["author"] = author
+    config["rootfs"]["diff_ids"] = [*config["rootfs"]["diff_ids"], digest]
+    step = {"created": now, **created, "author": author}
+    config["history"] = [*(config.get("history") or []), {key: value for key, value in step.items() if value}]
+
+
+def _publish(
+    engine: Engine,
+    blobs: Blobs,
+    config: dict[str, Any],
+    descriptors: Sequence[Descriptor],
+    family: Family,
+    name: str,
+) -> Image:
+    """Write configuration and manifest, and take the image in as any other: the same checks hold."""
+    body = json.dumps(config, separators=(",", ":"), ensure_ascii=False).encode()
+    parse_config(body)
+    types = dict(family.layers)
+    manifest = {
+        "schemaVersion": 2,
+        "mediaType": family.manifest,
+        "config": {"mediaType": family.config, "digest": blobs.put(body), "size": len(body)},
+        "layers": [one.replace(media_type=types.get(one.compression, one.media_type)).json() for one in descriptors],
+    }
+    manifest_body = json.dumps(manifest, separators=(",", ":"), ensure_ascii=False).encode()
+    names = [full_name(name)] if name else []
+    source = BlobSource(blobs, blobs.put(manifest_body), family.manifest)
+    identifier = pulling.pull(engine, source, name or "the new image", names=names)
+    return Image(engine, identifier, names[0] if names else "")

@@ -1,0 +1,118 @@
+"""Instructions that change an image's configuration, in a Dockerfile's words (podman-commit(1), --change)."""
+
+from __future__ import annotations
+
+from pypod.errors import InvalidSpec
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+    from typing import Any
+
+
+def apply(config: dict[str, Any], instructions: Iterable[str]) -> None:
+    """Carry out instructions on the ``config`` of an image's configuration. Raises InvalidSpec.
+
+    >>> config = {}
+    >>> apply(config, ['CMD ["sh", "-c"]', "ENV A=1", "EXPOSE=80"])
+    >>> config
+    {'Cmd': ['sh', '-c'], 'Env': ['A=1'], 'ExposedPorts': {'80/tcp': {}}}
+    """
+    for instruction in instructions:
+        name, value = _split(instruction)
+        change = _CHANGES.get(name.upper())
+        if change is None:
+            raise InvalidSpec("--change", f"invalid change {instruction!r}: unknown instruction", hint=_HINT)
+        if not value:
+            raise InvalidSpec("--change", f"invalid change {instruction!r}: a value is missing")
+        change(config, value)
+
+
+def _split(instruction: str) -> tuple[str, str]:
+    """Return name and value of ``NAME VALUE`` or ``NAME=VALUE``."""
+    text = instruction.strip()
+    end = next((at for at, character in enumerate(text) if character in " \t="), len(text))
+    return text[:end], text[end + 1 :].strip()
+
+
+def _command(key: str) -> Callable[[dict[str, Any], str], None]:
+    def change(config: dict[str, Any], value: str) -> None:
+        config[key] = _list(value) or ["/bin/sh", "-c", value]
+
+    return change
+
+
+def _list(value: str) -> list[str]:
+    """Return a JSON list of texts; nothing for anything else."""
+    if not value.startswith("["):
+        return []
+    import json
+
+    try:
+        found = json.loads(value)
+    except ValueError:
+        return []
+    return found if isinstance(found, list) and all(isinstance(one, str) for one in found) else []
+
+
+def _text(key: str) -> Callable[[dict[str, Any], str], None]:
+    def change(config: dict[str, Any], value: str) -> None:
+        config[key] = value
+
+    return change
+
+
+def _environment(config: dict[str, Any], value: str) -> None:
+    name, entry = _pair(value)
+    others = [one for one in config.get("Env") or [] if one.partition("=")[0] != name]
+    config["Env"] = [*others, f"{name}={entry}"]
+
+
+def _label(config: dict[str, Any], value: str) -> None:
+    name, entry = _pair(value)
+    config["Labels"] = {**(config.get("Labels") or {}), name: entry.strip('"')}
+
+
+def _pair(value: str) -> tuple[str, str]:
+    first = value.split(maxsplit=1)[0]
+    if "=" in first:
+        name, _, entry = value.partition("=")
+    else:
+        name, _, entry = value.partition(" ")
+    if not name:
+        raise InvalidSpec("--change", f"{value!r}: a name is missing")
+    return name, entry.strip()
+
+
+def _expose(config: dict[str, Any], value: str) -> None:
+    ports: dict[str, dict[str, str]] = {}
+    for word in value.split():
+        number, _, protocol = word.partition("/")
+        if not all(part.isascii() and part.isdigit() for part in number.split("-", 1)):
+            raise InvalidSpec("--change", f"EXPOSE {word}: that is no port", hint="use NUMBER[/tcp|/udp|/sctp]")
+        ports[f"{number}/{protocol or 'tcp'}"] = {}
+    config["ExposedPorts"] = {**(config.get("ExposedPorts") or {}), **ports}
+
+
+def _volume(config: dict[str, Any], value: str) -> None:
+    places = _list(value) or value.split()
+    config["Volumes"] = {**(config.get("Volumes") or {}), **{place: {} for place in places}}
+
+
+def _on_build(config: dict[str, Any], value: str) -> None:
+    config["OnBuild"] = [*(config.get("OnBuild") or []), value]
+
+
+_CHANGES: dict[str, Callable[[dict[str, Any], str], None]] = {
+    "CMD": _command("Cmd"),
+    "ENTRYPOINT": _command("Entrypoint"),
+    "ENV": _environment,
+    "EXPOSE": _expose,
+    "LABEL": _label,
+    "ONBUILD": _on_build,
+    "STOPSIGNAL": _text("StopSignal"),
+    "USER": _text("User"),
+    "VOLUME": _volume,
+    "WORKDIR": _text("WorkingDir"),
+}
+_HINT = f"use {', '.join(_CHANGES)}"

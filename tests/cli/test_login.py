@@ -1,0 +1,204 @@
+"""login, logout and search as a person at a terminal and a script see them."""
+
+from __future__ import annotations
+
+import base64
+import json
+import shutil
+import subprocess
+import termios
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.cli.program import Program
+from tests.fake_registry import Answer, Images, Request, Server, error
+
+TAGS = {"name": "team/app", "tags": ["v1", "v2", "\x1b[31mred"]}
+
+
+class Registry(Server):
+    """Wants a password, which can be changed; has a catalogue and tags."""
+
+    def __init__(self) -> None:
+        self.password = "secret"
+        images = Images()
+        images.special = {
+            "^": self.protect,
+            "_catalog": (200, {}, json.dumps({"repositories": ["team/app", "team/web", "other"]}).encode()),
+            "app/tags/list": (200, {}, json.dumps(TAGS).encode()),
+            "tags/list": error(404, "NAME_UNKNOWN", "repository name not known to registry"),
+        }
+        super().__init__(images)
+
+    def protect(self, request: Request) -> Answer | None:
+        wanted = base64.b64encode(f"me:{self.password}".encode()).decode()
+        if request.authorization == f"Basic {wanted}":
+            return None
+        return 401, {"WWW-Authenticate": 'Basic realm="test"'}, b""
+
+
+@pytest.fixture
+def registry() -> Iterator[Registry]:
+    with Registry() as server:
+        yield server
+
+
+@pytest.fixture
+def authfile(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setenv("REGISTRY_AUTH_FILE", str(tmp_path / "auth.json"))
+    monkeypatch.setenv("CONTAINERS_REGISTRIES_CONF", str(tmp_path / "registries.conf"))
+    monkeypatch.setenv("HOME", str(tmp_path))
+    return tmp_path / "auth.json"
+
+
+@pytest.fixture
+def pypod(tmp_path: Path, authfile: Path) -> Program:
+    return Program(str(tmp_path / "storage"))
+
+
+def stored(authfile: Path, host: str) -> str:
+    return base64.b64decode(json.loads(authfile.read_text())["auths"][host]["auth"]).decode()
+
+
+def test_a_person_logs_in(pypod: Program, registry: Registry, authfile: Path) -> None:
+    with pypod.terminal("login", "--tls-verify=false", registry.host) as user:
+        user.expect("Username: ")
+        user.type("me\n")
+        user.expect("Password: ")
+        user.type("secret\n")
+        user.expect("Login Succeeded!")
+        assert user.wait() == 0
+    assert stored(authfile, registry.host) == "me:secret"
+    assert authfile.stat().st_mode & 0o777 == 0o600
+
+
+def test_a_wrong_password_leaves_the_terminal_as_it_was(pypod: Program, registry: Registry) -> None:
+    with pypod.terminal("login", "--tls-verify=false", "-u", "me", registry.host) as user:
+        user.expect("Password: ")
+        user.type("wrong-pass\n")
+        user.expect(f'Error: logging into "{registry.host}": invalid username/password')
+        assert user.wait() == 125
+        assert termios.tcgetattr(user.slave)[3] & termios.ECHO
+
+
+def test_nothing_typed_is_echoed(pypod: Program, registry: Registry) -> None:
+    with pypod.terminal("login", "--tls-verify=false", "-u", "me", registry.host) as user:
+        user.expect("Password")
+        user.type("secret\n")
+        user.expect(": \r\nLogin Succeeded!")
+
+
+def test_control_c_at_the_password(pypod: Program, registry: Registry, authfile: Path) -> None:
+    with pypod.terminal("login", "--tls-verify=false", "-u", "me", registry.host) as user:
+        user.expect("Password: ")
+        assert not termios.tcgetattr(user.slave)[3] & termios.ECHO
+        user._process.send_signal(2)
+        assert user.wait() == 130
+        assert termios.tcgetattr(user.slave)[3] & termios.ECHO
+    assert not authfile.exists()
+
+
+def test_stored_credentials_that_no_longer_hold_are_asked_for(
+    pypod: Program, registry: Registry, authfile: Path
+) -> None:
+    login = ("login", "--tls-verify=false", registry.host)
+    assert pypod.ok(*login, "-u", "me", "-p", "secret") == "Login Succeeded!\n"
+    assert pypod.ok(*login) == (
+        f"Authenticating with existing credentials for {registry.host}\n"
+        f"Existing credentials are valid. Already logged in to {registry.host}\n"
+    )
+    registry.password = "changed"
+    with pypod.terminal(*login) as user:
+        user.expect("Existing credentials are invalid, please enter valid username and password")
+        user.expect("Username (me): ")
+        user.type("\n")
+        user.expect("Password: ")
+        user.type("changed\n")
+        user.expect("Login Succeeded!")
+        assert user.wait() == 0
+    assert stored(authfile, registry.host) == "me:changed"
+
+
+def test_without_a_terminal_nothing_is_asked(pypod: Program, registry: Registry) -> None:
+    done = pypod("login", "--tls-verify=false", registry.host, stdin=b"")
+    assert (done.returncode, done.stderr) == (125, "Error: getting username and password: reading username: EOF\n")
+    done = pypod("login", "--tls-verify=false", "-u", "me", registry.host, stdin=b"secret\n")
+    assert done.returncode == 125
+    assert "reading password: inappropriate ioctl for device" in done.stderr
+
+
+def test_a_registry_without_tls_needs_to_be_allowed(pypod: Program, registry: Registry) -> None:
+    done = pypod("login", "-u", "me", "-p", "secret", registry.host)
+    assert done.returncode == 125
+    assert f'authenticating creds for "{registry.host}"' in done.stderr
+    assert "--tls-verify=false" in done.stderr
+    assert registry.requests == []
+
+
+def test_the_first_search_registry_is_the_default(pypod: Program, registry: Registry, tmp_path: Path) -> None:
+    text = f'unqualified-search-registries = ["{registry.host}"]\n[[registry]]\nlocation = "{registry.host}"\n'
+    (tmp_path / "registries.conf").write_text(f"{text}insecure = true\n")
+    assert pypod.ok("login", "-u", "me", "-p", "secret") == "Login Succeeded!\n"
+    assert pypod.ok("login", "--get-login") == "me\n"
+    assert pypod.ok("logout") == f"Removed login credentials for {registry.host}\n"
+
+
+@pytest.fixture
+def logged_in(pypod: Program, registry: Registry) -> Program:
+    pypod.ok("login", "--tls-verify=false", "-u", "me", "-p", "secret", registry.host)
+    return pypod
+
+
+SEARCH = ("search", "--tls-verify=false")
+
+
+def test_search(logged_in: Program, registry: Registry) -> None:
+    host = registry.host
+    table = logged_in.ok(*SEARCH, f"{host}/team").splitlines()
+    assert [line.split() for line in table] == [["NAME", "DESCRIPTION"], [f"{host}/team/app"], [f"{host}/team/web"]]
+    assert logged_in.ok(*SEARCH, "--limit", "1", "--format", "{{.Index}} {{.Name}}", f"{host}/") == (
+        f"{host} {host}/team/app\n"
+    )
+    assert logged_in.ok(*SEARCH, f"{host}/nothing") == ""
+    found = json.loads(logged_in.ok(*SEARCH, "--format", "json", f"{host}/oth"))
+    assert [one["Name"] for one in found] == [f"{host}/other"]
+    done = logged_in(*SEARCH, "--authfile", "/nonexistent", f"{host}/team")
+    assert (done.returncode, done.stderr) == (125, "Error: stat /nonexistent: no such file or directory\n")
+    done = logged_in(*SEARCH, "term")
+    assert done.returncode == 125
+    assert "no unqualified-search registries are defined" in done.stderr
+
+
+def test_tags_are_listed_without_what_a_terminal_would_obey(logged_in: Program, registry: Registry) -> None:
+    host = registry.host
+    table = logged_in.ok(*SEARCH, "--list-tags", f"{host}/team/app").splitlines()
+    assert [line.split()[1] for line in table] == ["TAG", "v1", "v2", "\\x1b[31mred"]
+    found = json.loads(logged_in.ok(*SEARCH, "--list-tags", "--limit", "2", "--format", "json", f"{host}/team/app"))
+    assert found == [{"Name": f"{host}/team/app", "Tags": ["v1", "v2"]}]
+    done = logged_in(*SEARCH, "--list-tags", f"{host}/team/none")
+    assert done.returncode == 125
+    assert "name unknown: repository name not known to registry" in done.stderr
+
+
+@pytest.mark.skipif(shutil.which("podman") is None, reason="podman is not installed")
+def test_search_prints_what_podman_prints(logged_in: Program, registry: Registry, tmp_path: Path) -> None:
+    (tmp_path / "registries.conf").touch()  # podman fails without
+    for words in (
+        ["--compatible", f"{registry.host}/team"],
+        ["--limit", "1", f"{registry.host}/"],
+        ["--format", "json", f"{registry.host}/team"],
+        ["--format", "table {{.Index}} {{.Name}}", f"{registry.host}/team"],
+        [f"{registry.host}/none"],
+        ["--format", "{{.Nope}}", f"{registry.host}/team"],
+    ):
+        theirs = subprocess.run(["podman", *SEARCH, *words], capture_output=True, text=True, check=False)
+        ours = logged_in(*SEARCH, *words)
+        assert (ours.returncode, ours.stdout) == (theirs.returncode, theirs.stdout), words
+
+
+def test_a_password_from_stdin(pypod: Program, registry: Registry, authfile: Path) -> None:
+    words = ("login", "--tls-verify=false", "-u", "me", "--password-stdin", registry.host)
+    assert pypod.ok(*words, stdin=b"secret\r\n") == "Login Succeeded!\n"
+    assert stored(authfile, registry.host) == "me:secret"
