@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from pypod import Engine
+from pypod import Engine, Image
 from tests.cli.program import Program
 from tests.images.tiny import Tiny
 
@@ -351,3 +351,21 @@ def test_diff_of_a_container(changing: Store, busybox: str) -> None:
         assert {"A /new", "D /bin/true", "A /tmp/d"} <= set(pypod.ok("container", "diff", "-l").splitlines())
     finally:
         pypod.ok("rm", "-f", "writer")
+
+
+def test_a_notebook_shows_what_it_is_and_how_it_was_made(store: Store) -> None:
+    with Engine(str(store.root)) as engine:
+        html = engine.images.get("tiny:child")._repr_html_()
+        gone = Image(engine, "0" * 64)._repr_html_()
+    assert CHILD_NAME in html
+    assert "RUN &lt;x&gt;\\x09\\x1b[31mred" in html
+    assert "\x1b" not in html
+    assert gone.startswith("<p>000")
+
+
+def test_ps_tells_the_image(changing: Store, used: str) -> None:
+    ps = ("ps", "-a", "--no-trunc", "--format", "{{.Image}} {{.ImageID}}")
+    assert changing.pypod.ok(*ps) == f"{CHILD_NAME} {changing.child.id}\n"
+    for ancestor, expected in ((changing.child.id, used), (CHILD_NAME, used), ("x", "")):
+        found = changing.pypod.ok("ps", "-aq", "--no-trunc", "--filter", f"ancestor={ancestor}")
+        assert found.strip() == expected
