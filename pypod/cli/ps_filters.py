@@ -84,8 +84,10 @@ def _exited(values: Sequence[str]) -> Test:
 def _ancestor(values: Sequence[str]) -> Test:
     def test(row: Row) -> bool:
         image = row["Image"]
-        name, _, tag = image.partition(":")
-        return any(value == image or (value == name and tag == "latest") for value in values)
+        name, _, tag = image.rpartition(":")
+        return row.record.image_id in values or any(
+            value == image or (value == name and tag == "latest") for value in values
+        )
 
     return test
 

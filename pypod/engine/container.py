@@ -177,16 +177,6 @@ class Container:
         with Boundary(f"kill container {self._name}"):
             stopping.kill(self._engine, self.record(), number)
 
-    def changes(self, base: Container | Image | None = None) -> Sequence[tuple[str, str]]:
-        """Return what it has written, or how its root differs from that of ``base``: see ``Image.changes``.
-
-        Raises Unsupported when it writes into its root directory itself (``overlay=False``).
-        """
-        from pypod.engine.differences import of_container
-
-        with Boundary(f"compare container {self.name}"):
-            return of_container(self, base)
-
     def remove(self, *, force: bool = False, timeout: float | None = None) -> None:
         """Remove it; with ``force`` stop it first. Nothing happens when it is gone already.
 
@@ -356,6 +346,16 @@ class Container:
         upper = [f"{self.directory}/upper"] if spec.overlay else []
         with Boundary(f"export container {self._name}"):
             yield from merged([*(path for path in upper if os.path.isdir(path)), *lowers])
+
+    def changes(self, base: Container | Image | None = None) -> Sequence[tuple[str, str]]:
+        """Return what it has written, or how its root differs from that of ``base``: see ``Image.changes``.
+
+        Raises Unsupported when it writes into its root directory itself (``overlay=False``).
+        """
+        from pypod.engine.differences import of_container
+
+        with Boundary(f"compare container {self.name}"):
+            return of_container(self, base)
 
     def __enter__(self) -> Self:
         from pypod.engine.attach import Attachment

@@ -177,6 +177,11 @@ class Image:
         """Write it to a registry, or to where a transport leads; return its digest there. See ``Images.push``."""
         return self._engine.images.push(self._used_name or self.id, destination, **options)
 
+    def _repr_html_(self) -> str:
+        from pypod.engine.image_history import image_html
+
+        return image_html(self)
+
     def __eq__(self, other: object) -> bool:
         return isinstance(other, Image) and other.id == self.id
 

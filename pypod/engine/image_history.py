@@ -11,6 +11,9 @@ if TYPE_CHECKING:
     from pypod.store.images import LayerRecord
 
 
+_WORDS_LIMIT = 200
+
+
 class Step(Value):
     """One entry of an image's history. ``id`` is that of the image here that ends with it, or nothing."""
 
@@ -79,3 +82,26 @@ def _used(image: Image, layers: list[LayerRecord]) -> list[LayerUse]:
     return [
         LayerUse(chain=one.chain, size_bytes=one.size_bytes, names=tuple(names.get(one.chain, ()))) for one in layers
     ]
+
+
+def image_html(image: Image) -> str:
+    """Return what an image is and the steps it was made in, the last first, for a notebook."""
+    from pypod.display.markup import element, join, table, text
+    from pypod.errors import InvalidImage, NoSuchImage
+
+    try:
+        named, config, made = image.named(), image.config, steps(image)
+    except (NoSuchImage, InvalidImage) as error:
+        return element("p", str(error))
+    facts: list[tuple[object, object]] = [
+        ("id", image.id[:12]),
+        ("names", ", ".join(named.names) or "-"),
+        ("platform", str(config.platform)),
+        ("runs", " ".join((*config.entrypoint, *config.command)) or "-"),
+        ("bytes", f"{named.record.size_bytes:,}"),
+    ]
+    rows = [
+        (one.created[:19], f"{one.size_bytes:,}" if one.size_bytes else "", text(one.created_by, _WORDS_LIMIT))
+        for one in made
+    ]
+    return join([table((), facts, caption=f"image {image.used_name}"), table(("made", "bytes", "by"), rows)])

@@ -1,15 +1,16 @@
-"""images, history, inspect, tree, tag, untag, rmi and prune as a user sees them."""
+"""images, history, inspect, tree, tag, untag, rmi, prune, mount and diff as a user sees them."""
 
 from __future__ import annotations
 
 import json
+import os
 import re
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from pypod import Engine
+from pypod import Engine, Image
 from tests.cli.program import Program
 from tests.images.tiny import Tiny
 
@@ -283,3 +284,88 @@ def test_prune_asks(changing: Store) -> None:
         changing.child.id,
         changing.base.id,
     ]
+
+
+def test_mount(changing: Store) -> None:
+    pypod = changing.pypod
+    path = pypod.ok("image", "mount", "tiny:child").strip()
+    try:
+        assert sorted(entry.name for entry in Path(path, "etc").iterdir()) == ["b"]
+        with pytest.raises(OSError, match="Read-only"):
+            Path(path, "x").touch()
+        assert pypod.ok("image", "mount", "tiny:child") == f"{path}\n"  # once is enough
+        assert pypod.ok("image", "mount") == f"{CHILD_NAME}  {path}\n"
+        (found,) = json.loads(pypod.ok("image", "mount", "--format", "json"))
+        assert (found["id"], found["mountpoint"], found["Repositories"]) == (changing.child.id, path, [CHILD_NAME])
+        assert pypod.ok("image", "umount", "tiny:child", "tiny:base") == f"{changing.child.id}\n"
+        assert not os.path.ismount(path)
+        assert len(pypod.ok("image", "mount", "--all").splitlines()) == 3
+        # one that is removed takes its mount along
+        pypod.ok("rmi", "tiny:child")
+        assert not os.path.exists(path)
+        assert len(pypod.ok("image", "unmount", "--all").split()) == 2
+        assert pypod.ok("image", "mount") == ""
+    finally:
+        pypod("image", "umount", "-a")
+
+
+def test_mount_of_many_layers_and_of_none(changing: Store, tmp_path: Path) -> None:
+    many = Tiny(*({f"f{number}": b"x"} for number in range(120)), name="localhost/many:x")
+    for image in (many, Tiny(name="localhost/none:x")):
+        changing.pypod.ok("load", "-q", "-i", str(image.save(tmp_path / "image.tar")))
+    try:
+        assert len(os.listdir(changing.pypod.ok("image", "mount", "many:x").strip())) == 120
+        assert os.listdir(changing.pypod.ok("image", "mount", "none:x").strip()) == []
+    finally:
+        changing.pypod.ok("image", "umount", "-a")
+
+
+def test_diff(store: Store) -> None:
+    assert store.pypod.ok("diff", "tiny:child") == "C /etc\nD /etc/a\nA /etc/b\n"
+    assert json.loads(store.pypod.ok("image", "diff", "--format", "json", "tiny:child")) == {
+        "changed": ["/etc"],
+        "added": ["/etc/b"],
+        "deleted": ["/etc/a"],
+    }
+    assert store.pypod.ok("image", "diff", "tiny:base", "tiny:child") == "C /etc\nA /etc/a\nD /etc/b\n"
+    assert store.pypod.ok("diff", "tiny:base", "tiny:base") == ""
+    assert store.pypod.ok("diff", "tiny:base") == "A /etc\nA /etc/a\n"
+    for words, reason in (
+        (("diff", "nosuch"), "layer not known"),
+        (("image", "diff", "nosuch"), "nosuch: image not known"),
+        (("container", "diff", "nosuch"), "container not known"),
+    ):
+        done = store.pypod(*words)
+        assert (done.returncode, done.stderr) == (125, f"Error: nosuch not found: {reason}\n")
+
+
+def test_diff_of_a_container(changing: Store, busybox: str) -> None:
+    pypod = changing.pypod
+    pypod.ok("create", "--name", "user", "tiny:child", "/etc/b")
+    assert pypod.ok("diff", "user") == ""  # it never ran
+    assert pypod.ok("diff", "user", "tiny:base") == "C /etc\nD /etc/a\nA /etc/b\n"
+    pypod.ok("rm", "user")
+    script = "echo > /new; rm /bin/true; mkdir /tmp/d"
+    assert pypod("run", "--name", "writer", "--rootfs", f"{busybox}:O", "sh", "-c", script).returncode == 0
+    try:
+        assert {"A /new", "D /bin/true", "A /tmp/d"} <= set(pypod.ok("container", "diff", "-l").splitlines())
+    finally:
+        pypod.ok("rm", "-f", "writer")
+
+
+def test_a_notebook_shows_what_it_is_and_how_it_was_made(store: Store) -> None:
+    with Engine(str(store.root)) as engine:
+        html = engine.images.get("tiny:child")._repr_html_()
+        gone = Image(engine, "0" * 64)._repr_html_()
+    assert CHILD_NAME in html
+    assert "RUN &lt;x&gt;\\x09\\x1b[31mred" in html
+    assert "\x1b" not in html
+    assert gone.startswith("<p>000")
+
+
+def test_ps_tells_the_image(changing: Store, used: str) -> None:
+    ps = ("ps", "-a", "--no-trunc", "--format", "{{.Image}} {{.ImageID}}")
+    assert changing.pypod.ok(*ps) == f"{CHILD_NAME} {changing.child.id}\n"
+    for ancestor, expected in ((changing.child.id, used), (CHILD_NAME, used), ("x", "")):
+        found = changing.pypod.ok("ps", "-aq", "--no-trunc", "--filter", f"ancestor={ancestor}")
+        assert found.strip() == expected

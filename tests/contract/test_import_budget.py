@@ -72,6 +72,12 @@ def test_listing_loads_nothing_that_starts_containers() -> None:
     assert sorted(loaded("pypod.engine.engine, pypod.engine.listing") & NOT_FOR_LISTING) == []
 
 
+def test_images_loads_no_more_than_ps() -> None:
+    names = loaded("pypod.cli.images, pypod.engine.engine, pypod.store.images")
+    assert sorted(names & ((FORBIDDEN | NOT_FOR_LISTING) - {"pypod.cli"})) == []
+    assert not [name for name in names if name.startswith("pypod.images")]
+
+
 def test_starting_and_stopping_load_nothing_dear_either() -> None:
     """json and re are in the library's own way to read a specification; the rest is for nobody."""
     names = (
