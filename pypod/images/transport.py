@@ -74,7 +74,11 @@ class Transport:
     def close(self) -> None:
         """Close the connections that are not in use."""
         while self._pools:
-            self._pools.popitem()[1].clear()
+            pools = self._pools.popitem()[1].pools
+            for key in pools.keys():  # noqa: SIM118  (urllib3's mapping cannot be iterated)
+                # clear() leaves that to the garbage collector, which may come late (urllib3 2: PoolManager.clear)
+                pools[key].close()
+            pools.clear()
 
     def send(
         self,
