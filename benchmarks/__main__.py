@@ -15,7 +15,7 @@ from benchmarks.workspace import enter_own_mount_namespace
 if TYPE_CHECKING:
     from types import FrameType
 
-NAMES = ("lifecycle", "commands", "list", "footprint", "scale", "namespaces")
+NAMES = ("lifecycle", "commands", "list", "footprint", "scale", "namespaces", "images", "image_memory")
 _INTERRUPTED = 130
 
 
@@ -25,6 +25,7 @@ def main() -> int:
     parser.add_argument("--quick", action="store_true", help="few repetitions: to try them out, not to compare")
     parser.add_argument("--only", action="append", choices=NAMES, metavar="NAME", help=f"one of {', '.join(NAMES)}")
     parser.add_argument("--directory", default="/var/tmp", help="where pods and images are kept meanwhile")
+    parser.add_argument("--images", metavar="DIRECTORY", help="*.oci.tar to measure with (default: some are made)")
     parser.add_argument("--output", metavar="DIRECTORY", help="where the JSON goes (default: benchmarks/results)")
     options = parser.parse_args()
     if os.geteuid() != 0:
@@ -34,7 +35,7 @@ def main() -> int:
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, _interrupt)
     output = options.output or os.path.join(RESULTS, "quick" if options.quick else "")
-    settings = Settings(quick=options.quick, directory=os.path.abspath(options.directory))
+    settings = Settings(quick=options.quick, directory=os.path.abspath(options.directory), images=options.images or "")
     try:
         for name in options.only or NAMES:
             machine = machine_facts() | {"directory": f"{settings.directory} ({file_system(settings.directory)})"}

@@ -390,10 +390,12 @@ class Settings:
     """How long to measure: ``quick`` is for trying the benchmarks out, its numbers mean little.
 
     ``directory`` is where everything is kept meanwhile. It decides more than one would think: see docs/performance.md.
+    ``images`` is a directory of OCI archives to measure with; without one some are made.
     """
 
     quick: bool = False
     directory: str = "/var/tmp"
+    images: str = ""
 
     def choose(self, full: int, quick: int) -> int:
         """Return one of two counts."""

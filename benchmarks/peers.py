@@ -7,6 +7,7 @@ import json
 import os
 import select
 import shutil
+import sys
 import tempfile
 import time
 from typing import TYPE_CHECKING, Any
@@ -27,6 +28,14 @@ _CGROUP_ROOTS = ("/sys/fs/cgroup", "/sys/fs/cgroup/*")
 _PODMAN_GROUPS = ("libpod_parent", "machine.slice")
 _CRUN_GROUP = "pypod-benchmark-crun"
 _SHARED = {"network": "net", "ipc": "ipc", "uts": "uts"}
+# In a small process of its own: the kernel counts what the parent had before execve(2) as the child's (exec_mmap in
+# fs/exec.c keeps the maximum).
+_PEAK = """import os, sys
+pid = os.posix_spawnp(sys.argv[1], sys.argv[1:], os.environ)
+_, status, usage = os.wait4(pid, 0)
+print(f"\\n{usage.ru_maxrss}")
+sys.exit(os.waitstatus_to_exitcode(status))
+"""
 
 
 class Shell:
@@ -43,6 +52,11 @@ class Shell:
     def output(self, *words: str) -> str:
         """Run a command and return what it printed."""
         return run((*self._argv, *words), self._environment)[1]
+
+    def peak_mb(self, *words: str) -> float:
+        """Run a command; return the peak resident set of the largest of its processes, in MB."""
+        argv = (sys.executable, "-I", "-S", "-c", _PEAK, *self._argv, *words)
+        return int(run(argv, self._environment)[1].splitlines()[-1]) * 1024 / 1e6
 
 
 class Podman:

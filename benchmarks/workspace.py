@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
 _HERE = os.path.dirname(os.path.abspath(__file__))
 _PACKAGE = os.path.join(os.path.dirname(_HERE), "pypod")
+_DEPENDENCIES = ("urllib3", "isal", "backports")
 _NAMES = ("true", "sleep", "sh")
 _DIRECTORIES = ("bin", "dev", "etc", "proc", "root", "run", "sys", "tmp", "var/tmp")
 _MARK = "PYPOD_BENCHMARK_NAMESPACE"
@@ -98,6 +99,8 @@ class Workspace:
         site = f"{home}/lib/python{sys.version_info.major}.{sys.version_info.minor}/site-packages"
         shutil.copytree(_PACKAGE, f"{site}/pypod", ignore=shutil.ignore_patterns("__pycache__"))
         compileall.compile_dir(f"{site}/pypod", quiet=2)
+        for name in _DEPENDENCIES:
+            os.symlink(import_module(name).__path__[0], f"{site}/{name}")
         try:
             scripts: Any = import_module("pip._vendor.distlib.scripts")
         except ImportError:
