@@ -90,7 +90,9 @@ class Registry:
                 time.sleep(0.05)
 
 
-def prepare(place: Workspace, registry: Registry, directory: str, made_mb: dict[str, int] | None = None) -> list[Sample]:
+def prepare(
+    place: Workspace, registry: Registry, directory: str, made_mb: dict[str, int] | None = None
+) -> list[Sample]:
     """Put every ``*.oci.tar`` of a directory into the registry, or images of our own; return them, the smallest first.
 
     The work is pypod's own, in a storage directory of its own: nothing else has to be installed for it.
