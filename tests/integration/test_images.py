@@ -455,6 +455,12 @@ class TestUse:
             engine.containers.create("localhost/nowhere", pull="perhaps")
         assert engine.containers.list(all=True) == []
 
+    def test_image_of_another_platform_is_not_taken(self, engine, busybox) -> None:
+        image = bring(engine, busybox_image(busybox))
+        assert engine.images.for_container("made", "never", platform="linux/amd64") == image
+        with pytest.raises(NoSuchImage, match="is for linux/amd64"):
+            engine.images.for_container("made", "never", platform="linux/arm64")
+
     def test_image_and_rootfs(self, engine, busybox) -> None:
         image = bring(engine, busybox_image(busybox))
         for arguments in ((image,), ("made", ["true"])):
