@@ -46,7 +46,7 @@ def sweep(engine: Engine) -> list[str]:
         for identifier in image_mounts.mounted(engine):
             if not images.exists(engine.database, identifier):
                 image_mounts.unmount(engine, identifier)
-        images.take_unused_layers(engine.database)
+        images.remove_unused_layers(engine.database)
         found = leftovers(engine)
         discard(engine, [path for path in found if os.path.isdir(path)])
         for path in found:

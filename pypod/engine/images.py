@@ -211,7 +211,10 @@ class Images:
         if policy != "always":
             try:
                 here = self.get(ref)
+                if platform and not _runs_on(here, platform):
+                    raise NoSuchImage(ref, hint=f"the one that is here is for {here.config.platform}")
             except NoSuchImage:
+                here = None
                 if policy == "never":
                     raise
         if here is not None and (policy != "newer" or not self._has_newer(here, access)):
@@ -306,6 +309,15 @@ def _platform(text: str) -> Platform | None:
     from pypod.images.platform import parse as parse_platform
 
     return parse_platform(text)
+
+
+def _runs_on(image: Image, text: str) -> bool:
+    """Return whether an image is for a platform; a variant counts when both have one."""
+    wanted, found = _platform(text), image.config.platform
+    return wanted is None or (
+        (wanted.os, wanted.architecture) == (found.os, found.architecture)
+        and (not wanted.variant or not found.variant or wanted.variant == found.variant)
+    )
 
 
 def _untagged(text: str, tag: str) -> str:

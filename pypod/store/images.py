@@ -235,33 +235,44 @@ def container_counts(database: Database) -> dict[str, int]:
 
 
 def remove_image(database: Database, identifier: str) -> None:
-    """Delete an image with its names. Raises InUse when a container was made from it, NoSuchImage when it is gone."""
-    with database.transaction() as connection, connection:
-        if not connection.execute("SELECT 1 FROM images WHERE id = ?", (identifier,)).fetchone():
-            raise NoSuchImage(identifier)
-        users = users_of(connection, identifier)
-        if users:
-            raise InUse(
-                identifier,
-                f"image used by {users[0][0]}: image is in use by a container",
-                hint="remove the container, or force the removal of both",
+    """Delete an image with its names, on a full disk, too.
+
+    Raises InUse when a container was made from it, NoSuchImage when it is gone.
+    """
+    named(database, identifier)
+    unless_used = "AND NOT EXISTS (SELECT 1 FROM containers WHERE image_id = ?)"
+    unless_there = "AND NOT EXISTS (SELECT 1 FROM images WHERE id = ?)"
+    both = (identifier, identifier)
+    database.delete(
+        [
+            (f"DELETE FROM images WHERE id = ? {unless_used}", both),  # noqa: S608
+            *(
+                (f"DELETE FROM {table} WHERE image_id = ? {unless_there}", both)  # noqa: S608
+                for table in ("image_names", "image_digests", "image_blobs")
+            ),
+        ]
+    )
+    users = database.read("SELECT id FROM containers WHERE image_id = ? ORDER BY created_ns", (identifier,))
+    if users:
+        raise InUse(
+            identifier,
+            f"image used by {users[0][0]}: image is in use by a container",
+            hint="remove the container, or force the removal of both",
+        )
+
+
+def remove_unused_layers(database: Database) -> None:
+    """Delete the layers that no image stands on, on a full disk, too; their directories are somebody else's."""
+    database.delete(
+        [
+            (
+                """WITH RECURSIVE used(chain) AS (
+                SELECT chain FROM images UNION SELECT l.parent FROM layers l JOIN used ON l.chain = used.chain)
+                DELETE FROM layers WHERE chain NOT IN used""",
+                (),
             )
-        for table, column in (
-            *(("images", "id"), ("image_names", "image_id")),
-            *(("image_digests", "image_id"), ("image_blobs", "image_id")),
-        ):
-            connection.execute(f"DELETE FROM {table} WHERE {column} = ?", (identifier,))  # noqa: S608
-
-
-def take_unused_layers(database: Database) -> list[LayerRecord]:
-    """Delete the layers that no image stands on, and return them: their directories are to be deleted next."""
-    statement = f"""WITH RECURSIVE used(chain) AS (
-        SELECT chain FROM images UNION SELECT l.parent FROM layers l JOIN used ON l.chain = used.chain)
-        SELECT {_LAYER} FROM layers WHERE chain NOT IN used"""  # noqa: S608
-    with database.transaction() as connection, connection:
-        unused = [_layer(row) for row in connection.execute(statement).fetchall()]
-        connection.executemany("DELETE FROM layers WHERE chain = ?", [(one.chain,) for one in unused])
-    return unused
+        ]
+    )
 
 
 def used_blobs(database: Database) -> set[str]:

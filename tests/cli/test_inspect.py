@@ -211,7 +211,6 @@ def test_missing_names_are_told_after_the_others_are_shown(world) -> None:
             ["inspect", "-t", "foo", "web"],
             'invalid type "foo": must be "image", "container", "pod", "network", "volume", or "all"',
         ),
-        (["inspect", "-t", "image", "web"], "images are not available yet"),
         (
             ["inspect", "-f", "{{.Nope}}", "web"],
             "inspecting object: printing inspect output: template: inspect:1:13: "

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import signal
@@ -23,6 +24,7 @@ from pypod import (
     NoSuchImage,
     PypodError,
     RegistryError,
+    SystemFailure,
 )
 from pypod.engine import pulling
 from pypod.engine.image import Image
@@ -407,6 +409,31 @@ class TestRemoval:
         thread.join()
         assert run(engine, "next", "echo", "x") == "x\n"
 
+    def test_on_a_full_disk(self, tmp_path, busybox) -> None:
+        where = tmp_path / "small"
+        where.mkdir()
+        subprocess.run(["mount", "-t", "tmpfs", "-o", "size=12m,mode=711", "tmpfs", where], check=True)
+        try:
+            with Engine(str(where / "storage")) as engine:
+                first = bring(engine, busybox_image(busybox), "localhost/first:latest")
+                second = bring(engine, busybox_image(busybox, layer({"a": b"1"})), "localhost/second:latest")
+                with suppress(OSError), open(where / "fill", "wb", buffering=0) as file:
+                    while True:
+                        file.write(bytes(4096))
+                with pytest.raises(SystemFailure) as caught:
+                    bring(
+                        engine, Made(layer({"b": os.urandom(200_000)}), config={"Cmd": ["x"]}), "localhost/third:latest"
+                    )
+                assert caught.value.errno == errno.ENOSPC
+                assert {image.id for image in engine.images.list()} == {first.id, second.id}
+                second.remove()
+                first.untag()
+                assert engine.images.prune() == [first.id]
+                assert engine.images.list() == []
+                assert store(engine) == {"layers": [], "blobs": [], "incoming": []}
+        finally:
+            subprocess.run(["umount", "-l", where], check=True)
+
     def test_repair_finds_what_a_crash_left(self, engine, busybox) -> None:
         from pypod.engine.collect import repair
 
@@ -427,6 +454,12 @@ class TestUse:
         with pytest.raises(InvalidSpec, match="pull policy"):
             engine.containers.create("localhost/nowhere", pull="perhaps")
         assert engine.containers.list(all=True) == []
+
+    def test_image_of_another_platform_is_not_taken(self, engine, busybox) -> None:
+        image = bring(engine, busybox_image(busybox))
+        assert engine.images.for_container("made", "never", platform="linux/amd64") == image
+        with pytest.raises(NoSuchImage, match="is for linux/amd64"):
+            engine.images.for_container("made", "never", platform="linux/arm64")
 
     def test_image_and_rootfs(self, engine, busybox) -> None:
         image = bring(engine, busybox_image(busybox))
