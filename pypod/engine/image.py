@@ -23,6 +23,8 @@ SHORT_ID_LENGTH = 12
 class Image:
     """One image of the store: an engine and an id. Names and configuration are read when they are asked for.
 
+    ``loaded_names`` are those that it had in the archive, when ``load`` returned it.
+
     >>> image = pypod.Image.pull("docker.io/library/busybox")     # doctest: +SKIP
     >>> image.config.command                                      # doctest: +SKIP
     ('sh',)
