@@ -94,7 +94,7 @@ class _Removal:
         names = image.names
         is_id = image.id.startswith(word) or word.startswith("sha256:")
         if len(names) > 1 and not is_id:
-            self._untag(image, next((name for name in names if name == image.used_name), image.used_name))
+            self._untag(image, image.used_name)
             return
         if len(names) > 1 and not self._force:
             by = "digest" if word.startswith("sha256:") else "ID"
@@ -108,6 +108,8 @@ class _Removal:
 
     def _untag(self, image: Image, name: str) -> None:
         try:
+            if "@" in name and name not in image.names:
+                raise InvalidSpec("IMAGE", f"{name}: untag by digest not supported")
             image.untag(name)
         except PypodError as error:
             self._failures.append(error)

@@ -31,12 +31,10 @@ def of_container(container: Container, base: Container | Image | None = None) ->
 
     Raises Unsupported when it writes into its root directory itself.
     """
-    from pypod.images.pack import changes
-
+    stack = _stack(container)
     if base is not None:
-        return _compared(_stack(container), _stack(base))
-    own, *lowers = _stack(container)
-    return _without_given(changes(own, lowers)) if own == _own(container) else []
+        return _compared(stack, _stack(base))
+    return _written(stack) if stack[0] == _own(container) else []
 
 
 def of_image(image: Image, base: Container | Image | None = None) -> list[tuple[str, str]]:
@@ -45,7 +43,14 @@ def of_image(image: Image, base: Container | Image | None = None) -> list[tuple[
         return _compared(_stack(image), _stack(base))
     layout = image.engine.layout
     layers = image.layers()
-    return _compared(_shown(layout, layers), _shown(layout, layers[1:]))
+    return _written([*_shown(layout, layers[:1]), *_shown(layout, layers[1:])]) if layers else []
+
+
+def _written(stack: list[str]) -> list[tuple[str, str]]:
+    from pypod.images.pack import changes
+
+    upper, *lowers = stack
+    return _without_given(changes(upper, lowers))
 
 
 def _compared(new: list[str], old: list[str]) -> list[tuple[str, str]]:

@@ -99,7 +99,7 @@ class Engine:
 
     @property
     def images(self) -> Images:
-        """The images: pull, load, get, list, exists, prune."""
+        """The images: pull, push, load, save, get, list, exists, prune."""
         from pypod.engine.images import Images
 
         return Images(self)

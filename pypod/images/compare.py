@@ -20,8 +20,10 @@ _FIELDS = ("st_mode", "st_uid", "st_gid", "st_rdev")
 def compare(new: Sequence[str], old: Sequence[str]) -> Iterator[tuple[str, str]]:
     """Yield how the tree of the layers ``new`` differs from that of ``old``, each the topmost first.
 
-    (``A``, ``C`` or ``D``, path), in the order of the paths; a directory that leads to a difference is ``C`` as well.
-    Files are alike by owner, mode, size and time, as podman has it. Raises OSError.
+    (``A``, ``C`` or ``D``, path), in the order of the paths. A directory that leads to something added or
+    deleted is ``C`` as well; one that only leads to something changed is not. Files are alike by owner, mode,
+    size and time. All that is podman's way (containers/storage: pkg/archive/changes.go). What both have in the same
+    layers is not looked at. Raises OSError.
     """
     ours = open_directories(new)
     try:
@@ -32,18 +34,26 @@ def compare(new: Sequence[str], old: Sequence[str]) -> Iterator[tuple[str, str]]
     yield from _directory("", ours, theirs)
 
 
-def _directory(path: str, ours: list[int], theirs: list[int]) -> Iterator[tuple[str, str]]:
-    """Yield what is different in a directory; closes the descriptors."""
+def _directory(path: str, ours: list[int], theirs: list[int]) -> list[tuple[str, str]]:
+    """Return what is different in a directory; closes the descriptors."""
     try:
         if path.count("/") > _DEPTH_LIMIT:
             raise SystemFailure("compare", errno.ENAMETOOLONG, f"a path is too long: {path[:80]!r}...")
+        if _identities(ours) == _identities(theirs):
+            return []
+        found = []
         for name in sorted(_names(ours) | _names(theirs)):
-            yield from _name(f"{path}/{name}", name, ours, theirs)
+            found += _name(f"{path}/{name}", name, ours, theirs)
+        return found
     finally:
         close((*ours, *theirs))
 
 
-def _name(path: str, name: str, ours: list[int], theirs: list[int]) -> Iterator[tuple[str, str]]:
+def _identities(layers: Sequence[int]) -> list[tuple[int, int]]:
+    return [(status.st_dev, status.st_ino) for status in map(os.fstat, layers)]
+
+
+def _name(path: str, name: str, ours: list[int], theirs: list[int]) -> list[tuple[str, str]]:
     now, inside = step(ours, name)
     try:
         before, inside_before = step(theirs, name)
@@ -52,17 +62,12 @@ def _name(path: str, name: str, ours: list[int], theirs: list[int]) -> Iterator[
         raise
     if now is None:
         close((*inside, *inside_before))
-        yield "D", path
-        return
-    kind = "A" if before is None else "C" if _differ(now, before) else ""
-    if kind:
-        yield kind, path
+        return [("D", path)] if before is not None else []
     deeper = _directory(path, inside, inside_before)
-    for found in deeper:
-        if not kind:
-            yield "C", path
-            kind = "C"
-        yield found
+    if before is None:
+        return [("A", path), *deeper]
+    leads = any(kind != "C" for kind, _ in deeper)
+    return [*([("C", path)] if leads or _differ(now, before) else []), *deeper]
 
 
 def _differ(one: os.stat_result, other: os.stat_result) -> bool:

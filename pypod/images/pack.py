@@ -320,11 +320,10 @@ def _change(parent: int, name: str, path: str, lowers: list[int]) -> Iterator[tu
         yield CHANGED if before else ADDED, path
         yield from _changes_in(os.open(name, OPEN_DIRECTORY, dir_fd=parent), path, below)
         return
-    inside = _changes_in(os.open(name, OPEN_DIRECTORY, dir_fd=parent), path, below)
-    for first in inside:
+    inside = [*_changes_in(os.open(name, OPEN_DIRECTORY, dir_fd=parent), path, below)]
+    if any(kind != CHANGED for kind, _ in inside):
         yield CHANGED, path
-        yield first
-        yield from inside
+    yield from inside
 
 
 def _are_alike(one: os.stat_result, other: os.stat_result) -> bool:

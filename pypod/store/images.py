@@ -204,8 +204,10 @@ def find_by_suffix(database: Database, suffix: str) -> tuple[str, str] | None:
 
 
 def find_by_digest(database: Database, repository: str, digest: str) -> str:
-    """Return the id of the image that a repository calls so; nothing when there is none."""
-    statement = "SELECT image_id FROM image_digests WHERE repository = ? AND digest = ?"
+    """Return the id of the image that a repository calls so, or would: one of that manifest and with a name there."""
+    statement = """SELECT image_id FROM image_digests WHERE repository = ?1 AND digest = ?2
+        UNION ALL SELECT id FROM images JOIN image_names ON image_id = id
+        WHERE manifest = ?2 AND substr(name, 1, length(?1) + 1) = ?1 || ':'"""
     rows = database.read(statement, (repository, digest))
     return str(rows[0][0]) if rows else ""
 

@@ -6,6 +6,7 @@ import gzip
 import io
 import json
 import subprocess
+import sys
 import tarfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -13,7 +14,7 @@ from urllib.request import Request, urlopen
 
 import pytest
 
-from tests.cli.program import Program
+from tests.cli.program import Program, Terminal
 from tests.docker_registry import DockerRegistry, needs_docker_registry
 from tests.images.tiny import CONFIG, MANIFEST, Tiny, digest, save
 
@@ -278,6 +279,40 @@ class TestRegistry:
         copied = [line for line in shown if line.startswith("Copying b"[: (columns or 80) - 1])]
         wanted = [f"Copying blob {digest(one)[7:19]} done"[: (columns or 80) - 1] for one in many.layers]
         assert sorted(line for line in copied if "config" not in line) == sorted(wanted)
+
+
+MOVING = """
+import pypod.cli.telling
+from pypod.engine.pulling import Progress
+
+pypod.cli.telling._REDRAW_S = 0
+with pypod.cli.telling.Telling() as telling:
+    telling(Progress(state="trying", name="x"))
+    for done in (0, 40, 100):
+        for number in range(9):
+            telling(Progress(digest="sha256:" + str(number) * 64, state="pulling", done_bytes=done, total_bytes=100))
+    for number in range(9):
+        telling(Progress(digest="sha256:" + str(number) * 64, state="done", done_bytes=100, total_bytes=100))
+print("over")
+"""
+
+
+@pytest.mark.parametrize(("columns", "rows"), [(80, 24), (80, 5), (40, 5), (20, 3), (9, 2), (80, 1), (0, 0)])
+def test_blobs_on_their_way_are_drawn_where_they_were(columns: int, rows: int) -> None:
+    with Terminal([sys.executable, "-c", MOVING], columns, rows) as terminal:
+        terminal.expect("over\r\n")
+        assert terminal.wait() == 0
+    width, height = columns or 80, rows or 24
+    shown = screen(terminal.before, width, height)
+    cut = width - 1
+    heading = ["Trying to pull x..."[:width]] if width > 19 else None
+    blobs = [line for line in shown if line.startswith("Copying"[:cut])]
+    assert len(blobs) == 9
+    assert not any("[" in line for line in shown)
+    assert heading is None or shown[:1] == heading
+    # on the way: as many as fit, never wider than the window
+    drawn = terminal.before.decode().replace("\r", "")
+    assert ("40B / 100B" in drawn) == (rows != 1 and width >= 67)
 
 
 def screen(output: bytes, columns: int, rows: int) -> list[str]:

@@ -257,6 +257,17 @@ def test_rmi_untags_while_there_are_names(changing: Store) -> None:
     assert list(layers.iterdir()) == list((changing.root / "images/blobs/sha256").iterdir()) == []
 
 
+def test_names_with_a_digest(changing: Store) -> None:
+    pypod, name = changing.pypod, f"docker.io/library/tiny@{changing.base.digest}"
+    assert pypod.ok("inspect", "-f", "{{.Id}} {{.RepoDigests}}", name) == f"{changing.base.id} [{name}]\n"
+    assert [pypod("image", "exists", f"{one}@{changing.base.digest}").returncode for one in ("tiny", "other")] == [0, 1]
+    pypod.ok("tag", "tiny:base", "one")
+    done = pypod("rmi", name)
+    assert (done.returncode, done.stderr) == (125, f"Error: {name}: untag by digest not supported\n")
+    pypod.ok("untag", "tiny:base", "one")
+    assert pypod.ok("rmi", name) == f"Untagged: {BASE_NAME}\nDeleted: {changing.base.id}\n"
+
+
 def test_rmi_tries_all_and_says_what_is_wrong(changing: Store, used: str) -> None:
     pypod = changing.pypod
     done = pypod("rmi", "nosuch")
