@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pypod.cli.flags import Flag
+from pypod.cli.healthcheck import HEALTH_FLAGS
 from pypod.cli.pull import ACCESS_FLAGS, PLATFORM_FLAGS
 from pypod.errors import InvalidSpec
 
@@ -27,7 +28,7 @@ _NOT_YET = {
     ),
     **dict.fromkeys(("ip", "ip6", "mac-address", "network-alias", "dns", "dns-option", "dns-search"), _NETWORKS),
     **dict.fromkeys(("userns", "uidmap", "gidmap"), "user namespaces for one container"),
-    **dict.fromkeys(("restart", "health-cmd"), "restarts and health checks"),
+    **dict.fromkeys(("restart",), "restarts"),
     **dict.fromkeys(("device", "device-cgroup-rule"), "single devices"),
 }
 _SHORT = {"publish": "p", "publish-all": "P", "memory": "m"}
@@ -99,6 +100,7 @@ FLAGS: tuple[Flag, ...] = (
     Flag(name="volume", short="v", kind="stringArray", help="Bind mount a volume into the container"),
     Flag(name="workdir", short="w", help="Working directory inside the container"),
     *ACCESS_FLAGS,
+    *HEALTH_FLAGS,
     *PLATFORM_FLAGS,
 )
 
@@ -162,6 +164,10 @@ def container_options(options: Parsed) -> tuple[str, list[str], ContainerOptions
         found["shm_size"] = size_bytes(options["shm-size"], "--shm-size")
     found["stop_timeout"] = options["stop-timeout"]
     found["umask"] = _octal(options["umask"])
+    if options["health-cmd"] or options["no-healthcheck"]:
+        from pypod.cli.healthcheck import healthcheck_option
+
+        found["healthcheck"] = healthcheck_option(options)
     return image, words, found
 
 

@@ -101,6 +101,9 @@ VERBS: dict[str, tuple[str, str, str]] = {
     "view": ("view", "view", "Show a pod in a browser, live"),
 }
 del VERBS["list"], VERBS["ls"]
+HEALTHCHECK_VERBS: dict[str, tuple[str, str, str]] = {
+    "run": ("healthcheck", "healthcheck_run", "Run the health check of a container"),
+}
 # The verb without a name takes whatever first word is none of the others.
 NS_VERBS: dict[str, tuple[str, str, str]] = {
     "": ("ns", "ns_matrix", "Show who shares which namespace in a pod"),
@@ -110,6 +113,7 @@ NS_VERBS: dict[str, tuple[str, str, str]] = {
 }
 GROUPS: dict[str, tuple[str, dict[str, tuple[str, str, str]]]] = {
     "container": ("Manage containers", CONTAINER_VERBS),
+    "healthcheck": ("Manage health checks on containers", HEALTHCHECK_VERBS),
     "image": ("Manage images", IMAGE_VERBS),
     "ns": ("Show who shares which namespace: pypod ns POD", NS_VERBS),
     "pod": ("Manage pods", POD_VERBS),

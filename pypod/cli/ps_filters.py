@@ -30,6 +30,7 @@ _STATES = (
     "unknown",
 )
 _RESTART_POLICIES = ("", "always", "no", "on-failure", "unless-stopped")
+_HEALTH = ("starting", "healthy", "unhealthy", "none")
 
 
 def read_filters(entries: Sequence[str]) -> dict[str, list[str]]:
@@ -134,15 +135,20 @@ def _restart_policy(values: Sequence[str]) -> Test:
     return lambda _: "" in wanted
 
 
+def _health(values: Sequence[str]) -> Test:
+    wanted = one_of(values, _HEALTH, "{} invalid health status")
+    return lambda row: (row.health or "none") in wanted
+
+
 def _never(_: Sequence[str]) -> Test:
-    """No container has what is asked for: a health check, a network with a name."""
+    """No container has what is asked for: a network with a name."""
     return lambda _: False
 
 
 _TABLE: dict[str, Callable[[Sequence[str]], Test]] = {
     "ancestor": _ancestor,
     "exited": _exited,
-    "health": _never,
+    "health": _health,
     "id": _id,
     "label": _label,
     "name": _name,

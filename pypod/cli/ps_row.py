@@ -106,6 +106,17 @@ class Row(Struct):
         return (self.state.exit_code or 0) if self.state.exit_code_known else -1
 
     @property
+    def health(self) -> str:
+        """starting, healthy or unhealthy; nothing without a health check, or when it does not run."""
+        # most have none: the text tells without being read
+        if '"healthcheck":{' not in self.record.spec_json or not self.state.running or not self.spec:
+            return ""
+        from pypod.engine.health import of
+
+        directory = self.listing.engine.layout.container(self.record.id)
+        return of(directory, self.state).status if self.spec.healthcheck else ""
+
+    @property
     def written_bytes(self) -> int:
         """The size of the writable layer."""
         from pypod.engine.layers import writable_bytes
@@ -122,11 +133,17 @@ def _command(row: Row) -> str:
     return f"{text[:_COMMAND_LIMIT]}..." if row.listing.truncate and len(text) > _COMMAND_LIMIT else text
 
 
+def _health(row: Row) -> str:
+    """Return how a container that runs is, in brackets; nothing for one without a health check."""
+    found = row.health
+    return f" ({found})" if found else ""
+
+
 def _status(row: Row) -> str:
     state = row.state
     # podman counts from the whole second in which it was
     if state.status == "running":
-        return f"Up {row.listing.ago(state.started_ns // _SECOND_NS * _SECOND_NS)}"
+        return f"Up {row.listing.ago(state.started_ns // _SECOND_NS * _SECOND_NS)}{_health(row)}"
     if state.status != "exited":
         return state.status.capitalize()
     if not state.exit_code_known:

@@ -325,6 +325,16 @@ class Container:
 
         return inspect_container(self._engine, self.record())
 
+    def healthcheck(self) -> bool:
+        """Run its health check and remember the result; return whether it succeeded.
+
+        Raises InvalidSpec when it has none, WrongState when it does not run.
+        """
+        from pypod.engine.health import check
+
+        with Boundary(f"check container {self._name}"):
+            return check(self._engine, self.record())
+
     def commit(self, name: str = "", **options: Any) -> Image:
         """Make an image of its own image and what it wrote since, and give it a name.
 

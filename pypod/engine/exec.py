@@ -97,8 +97,8 @@ class Process:
     def close_stdin(self) -> None:
         """End the command's standard input."""
         if self._stdin >= 0:
-            os.close(self._stdin)
-            self._stdin = -1
+            fd, self._stdin = self._stdin, -1  # forgotten first, see engine/locks.py
+            os.close(fd)
 
     def __iter__(self) -> Iterator[tuple[str, bytes]]:
         import select
@@ -144,10 +144,10 @@ class Process:
     def close(self) -> None:
         """Let go of the streams; the command goes on."""
         self.close_stdin()
-        for fd in (self._stdout, self._stderr):
+        while self._stdout >= 0 or self._stderr >= 0:
+            self._stdout, self._stderr, fd = self._stderr, -1, self._stdout
             if fd >= 0:
                 os.close(fd)
-        self._stdout = self._stderr = -1
 
     def __enter__(self) -> Self:
         return self

@@ -33,6 +33,9 @@ def with_defaults(
         merged["working_directory"] = _absolute(config.working_directory)
     if not options.get("stop_signal") and config.stop_signal:
         merged["stop_signal"] = config.stop_signal
+    if options.get("healthcheck") is None:
+        merged["healthcheck"] = config.healthcheck
+    merged["exposed_ports"] = tuple(dict.fromkeys((*config.exposed_ports, *options.get("exposed_ports", ()))))
     merged["mounts"] = [*options.get("mounts", ()), *_volumes(options, config)]
     return merged, command
 

@@ -210,16 +210,19 @@ class Images:
         here = None
         if policy != "always":
             try:
-                here = self.get(ref)
-                if platform and not _runs_on(here, platform):
-                    raise NoSuchImage(ref, hint=f"the one that is here is for {here.config.platform}")
+                here = self._here(ref, platform)
             except NoSuchImage:
-                here = None
                 if policy == "never":
                     raise
         if here is not None and (policy != "newer" or not self._has_newer(here, access)):
             return here
         return self.pull(ref, platform=platform, access=access, progress=progress)
+
+    def _here(self, ref: str, platform: str) -> Image:
+        image = self.get(ref)
+        if platform and not _runs_on(image, platform):
+            raise NoSuchImage(ref, hint=f"the one that is here is for {image.config.platform}")
+        return image
 
     def _has_newer(self, image: Image, access: Access | None) -> bool:
         """Return whether a registry has another manifest under this name; a registry that fails has none."""

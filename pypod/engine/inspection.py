@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
     from pypod.engine.engine import Engine
     from pypod.model.container import ContainerSpec, ContainerState
+    from pypod.model.health import Healthcheck
     from pypod.model.mount import Mount
     from pypod.model.pod import PodSpec
     from pypod.store.records import ContainerRecord, PodRecord
@@ -76,7 +77,7 @@ def inspect_container(engine: Engine, record: ContainerRecord) -> dict[str, Any]
         "Created": Timestamp(record.created_ns),
         "Path": words[0],
         "Args": list(words[1:]),
-        "State": _state(observe.container_state(directory, engine.boot_id), record.cgroup),
+        "State": _state(observe.container_state(directory, engine.boot_id), record.cgroup, spec, directory),
         "Image": record.image_id,
         "ImageName": INFRA_IMAGE if infra else record.image,
         "Rootfs": "" if infra else spec.rootfs,
@@ -127,8 +128,8 @@ def _is_root(user: str) -> bool:
     return user.partition(":")[0] in ("", "0", "root")
 
 
-def _state(state: ContainerState, cgroup: str) -> dict[str, Any]:
-    values = {
+def _state(state: ContainerState, cgroup: str, spec: ContainerSpec, directory: str) -> dict[str, Any]:
+    values: dict[str, Any] = {
         "Status": state.status,
         "Running": state.status == "running",
         "Paused": state.status == "paused",
@@ -142,7 +143,35 @@ def _state(state: ContainerState, cgroup: str) -> dict[str, Any]:
         "CheckpointedAt": Timestamp(0),
         "RestoredAt": Timestamp(0),
     }
+    if spec.healthcheck is not None and state.running:
+        values["Health"] = _health(directory, state)
     return form.fill(form.STATE, values)
+
+
+def _healthcheck(asked: Healthcheck) -> dict[str, Any]:
+    return {
+        "Test": list(asked.test),
+        "Interval": asked.interval_ns,
+        "Timeout": asked.timeout_ns,
+        "StartPeriod": asked.start_period_ns,
+        "Retries": asked.retries,
+    }
+
+
+def _health(directory: str, state: ContainerState) -> dict[str, Any]:
+    from pypod.engine.health import of
+
+    found = of(directory, state)
+    log = [
+        {
+            "Start": Timestamp(one.started_ns),
+            "End": Timestamp(one.ended_ns),
+            "ExitCode": one.exit_code,
+            "Output": one.output,
+        }
+        for one in found.log
+    ]
+    return {"Status": found.status, "FailingStreak": found.failing_streak, "Log": log or None}
 
 
 def _layers(engine: Engine, spec: ContainerSpec, directory: str) -> dict[str, str]:
@@ -185,7 +214,10 @@ def _config(record: ContainerRecord, spec: ContainerSpec, pod: PodRecord | None,
         "Umask": f"{spec.umask:04o}",
         "StopTimeout": spec.stop_timeout_s,
     }
-    return form.fill(form.CONFIG, values)
+    found = form.fill(form.CONFIG, values)
+    if spec.healthcheck is not None:  # podman leaves it out otherwise
+        found["Healthcheck"] = _healthcheck(spec.healthcheck)
+    return found
 
 
 def _host_config(

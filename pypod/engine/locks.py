@@ -84,8 +84,9 @@ class Lock:
             # A process that another thread forked meanwhile has a copy of the descriptor: closing ours unlocks nothing.
             fcntl.flock(self._fd, fcntl.LOCK_UN)
         finally:
-            os.close(self._fd)
-            self._fd = -1
+            # Forgotten first: after a control-C at the end of close() its number may be another thread's file.
+            fd, self._fd = self._fd, -1
+            os.close(fd)
 
     def _remove_if_empty(self) -> None:
         try:

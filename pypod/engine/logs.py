@@ -91,8 +91,8 @@ class LogReader:
     def close(self) -> None:
         """Close the file."""
         if self._fd >= 0:
-            os.close(self._fd)
-            self._fd = -1
+            fd, self._fd = self._fd, -1  # forgotten first, see engine/locks.py
+            os.close(fd)
 
 
 def follow(reader: LogReader, wait: Callable[[], bool]) -> Iterator[Piece]:

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from typing import TypedDict
 
     from pypod.engine.image import Image
+    from pypod.model.health import Healthcheck
     from pypod.model.mount import Mount
     from pypod.model.pod import PodSpec
 
@@ -59,6 +60,8 @@ if TYPE_CHECKING:
         remove: bool
         cgroup_parent: str
         umask: int
+        healthcheck: Healthcheck | None
+        exposed_ports: Sequence[str]
 
     class SecurityOptions(TypedDict, total=False):
         """The fields of a ContainerSpec that --security-opt sets."""
@@ -88,7 +91,7 @@ _OPTIONS = frozenset(
         *(*_LISTS, *_MAPPINGS, *_MODE_OPTIONS.values()),
         *("name", "rootfs", "overlay", "working_directory", "user", "hostname", "no_hosts", "privileged"),
         *("read_only", "init", "stop_signal", "stop_timeout", "shm_size", "interactive", "terminal", "remove"),
-        *("cgroup_parent", "umask"),
+        *("cgroup_parent", "umask", "healthcheck", "exposed_ports"),
     )
 )
 
@@ -182,8 +185,15 @@ def container_spec(
         remove=options.get("remove", False),
         cgroup_parent=options.get("cgroup_parent", ""),
         umask=options.get("umask", 0o022),
+        healthcheck=_healthcheck(options.get("healthcheck")),
+        exposed_ports=tuple(options.get("exposed_ports", ())),
         **security,
     )
+
+
+def _healthcheck(given: Healthcheck | None) -> Healthcheck | None:
+    """Return the health check, None for one that says there is none."""
+    return given if given is not None and given.command() else None
 
 
 def _capabilities(base: Sequence[str], add: Sequence[str], drop: Sequence[str]) -> tuple[str, ...]:

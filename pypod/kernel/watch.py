@@ -56,8 +56,8 @@ class Watch:
     def close(self) -> None:
         """Watch no longer."""
         if self._fd >= 0:
-            os.close(self._fd)
-            self._fd = -1
+            fd, self._fd = self._fd, -1  # forgotten first: a control-C at the end of close() must not close it again
+            os.close(fd)
 
     def __enter__(self) -> Self:
         return self

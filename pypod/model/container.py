@@ -9,6 +9,10 @@ from pypod.model.mount import Mount
 from pypod.model.namespace import POD, PRIVATE, Mode
 from pypod.model.value import Value
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from pypod.model.health import Healthcheck
+
 DEFAULT_SHM_BYTES = 65_536_000  # podman's 65536k in its own counting
 DEFAULT_STOP_TIMEOUT_S = 10
 DEFAULT_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
@@ -70,6 +74,8 @@ class ContainerSpec(Value):
     remove: bool = False
     cgroup_parent: str = ""
     umask: int = 0o022
+    healthcheck: Healthcheck | None = None
+    exposed_ports: tuple[str, ...] = ()
 
     def check(self) -> None:
         check_name(self.name)

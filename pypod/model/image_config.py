@@ -7,6 +7,7 @@ what has not the shape is InvalidImage. Labels and annotations are carried, not 
 from __future__ import annotations
 
 from pypod.errors import InvalidImage
+from pypod.model.health import Healthcheck
 from pypod.model.image import CONFIG_BYTES_LIMIT, Platform, check_digest, load, strings, text, values
 from pypod.model.value import Value
 
@@ -23,16 +24,6 @@ class HistoryEntry(Value):
     author: str = ""
     comment: str = ""
     empty_layer: bool = False
-
-
-class Healthcheck(Value):
-    """A command that tells whether a container is well: ``test`` is docker's list; times in nanoseconds."""
-
-    test: tuple[str, ...] = ()
-    interval_ns: int = 0
-    timeout_ns: int = 0
-    start_period_ns: int = 0
-    retries: int = 0
 
 
 class ImageConfig(Value):
@@ -109,13 +100,13 @@ def _healthcheck(value: object, what: str) -> Healthcheck | None:
     if not value:
         return None
     found = _object(value, what)
-    return Healthcheck(
-        test=_words(found, "Test", what),
-        interval_ns=_number(found, "Interval", what),
-        timeout_ns=_number(found, "Timeout", what),
-        start_period_ns=_number(found, "StartPeriod", what),
-        retries=_number(found, "Retries", what),
-    )
+    given = {
+        "interval_ns": _number(found, "Interval", what),
+        "timeout_ns": _number(found, "Timeout", what),
+        "start_period_ns": _number(found, "StartPeriod", what),
+        "retries": _number(found, "Retries", what),
+    }
+    return Healthcheck(test=_words(found, "Test", what), **{key: number for key, number in given.items() if number})
 
 
 def _history_entry(found: dict[str, Any], what: str) -> HistoryEntry:

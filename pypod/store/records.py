@@ -209,11 +209,13 @@ def pod_spec(record: PodRecord) -> PodSpec:
 def container_spec(record: ContainerRecord) -> ContainerSpec:
     """Return what was asked of a container. Raises StoreError when the row is damaged."""
     from pypod.model.container import ContainerSpec, Ulimit
+    from pypod.model.health import Healthcheck
     from pypod.model.mount import Mount
     from pypod.model.namespace import Mode
 
-    modes = dict.fromkeys(("net", "pid", "ipc", "uts", "cgroup", "user_namespace"), Mode)
-    return _spec(ContainerSpec, record.id, record.spec_json, {**modes, "mounts": Mount, "ulimits": Ulimit})
+    classes: dict[str, type[Value]] = dict.fromkeys(("net", "pid", "ipc", "uts", "cgroup", "user_namespace"), Mode)
+    classes |= {"mounts": Mount, "ulimits": Ulimit, "healthcheck": Healthcheck}
+    return _spec(ContainerSpec, record.id, record.spec_json, classes)
 
 
 def _spec(cls: type[V], identifier: str, text: str, classes: dict[str, type[Value]]) -> V:

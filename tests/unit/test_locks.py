@@ -159,6 +159,39 @@ def test_control_c_at_its_end(tmp_path) -> None:
     assert not is_locked(path), kept
 
 
+@contextmanager
+def control_c_after(function: object) -> Iterator[None]:
+    """Interrupt as a function of C returns, once: Python looks for signals there, too."""
+
+    def profile(_: object, event: str, called: object) -> None:
+        if event == "c_return" and called is function:
+            sys.setprofile(None)
+            raise KeyboardInterrupt
+
+    sys.setprofile(profile)
+    try:
+        yield
+    finally:
+        sys.setprofile(None)
+
+
+@pytest.mark.parametrize("kind", [EXCLUSIVE, SHARED])
+def test_control_c_after_its_descriptor_was_closed(tmp_path, kind: int) -> None:
+    """Its number is another file's at once; that stays open."""
+    path = tmp_path / "object"
+    path.mkdir()
+    lock = Lock(str(path), kind).__enter__()
+    with pytest.raises(KeyboardInterrupt), control_c_after(os.close):
+        lock.__exit__(None, None, None)
+    others = os.open(tmp_path, os.O_RDONLY)
+    try:
+        lock.__exit__(None, None, None)
+        assert os.fstat(others)
+        assert not is_locked(path)
+    finally:
+        os.close(others)
+
+
 def test_control_c_at_the_end_of_a_transaction(tmp_path) -> None:
     """The others are not locked out, and what was written is there."""
     path = str(tmp_path / "db")
