@@ -109,7 +109,7 @@ def create(engine: Engine, options: Parsed) -> Container:
         if not name:
             raise InvalidSpec("--replace", "cannot replace container without --name being set")
         if engine.containers.exists(name):
-            engine.containers.get(name).remove(force=True)
+            _replace(engine.containers.get(name))
     pod_ref, new_pod = _pod(engine, options)
     try:
         what = (image, command) if image else (command,)
@@ -125,6 +125,16 @@ def create(engine: Engine, options: Parsed) -> Container:
             engine.pods.get(new_pod).remove(force=True)
         raise
     return container
+
+
+def _replace(container: Container) -> None:
+    from pypod.errors import InUse
+
+    others = container.dependents()
+    if others:
+        ids = ", ".join(other.id for other in others)
+        raise InUse(container.name, f"container {container.id} has dependent containers which must be removed: {ids}")
+    container.remove(force=True)
 
 
 def _pod(engine: Engine, options: Parsed) -> tuple[str, str]:

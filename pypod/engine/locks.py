@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from types import TracebackType
 
 EXCLUSIVE, SHARED = fcntl.LOCK_EX, fcntl.LOCK_SH
+AT_ONCE = fcntl.LOCK_EX | fcntl.LOCK_NB  # or BlockingIOError
 
 _NO_SPACE = (errno.ENOSPC, errno.EDQUOT)
 

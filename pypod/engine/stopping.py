@@ -7,7 +7,7 @@ import time
 
 from pypod.engine import announce, observe
 from pypod.engine.boundary import Boundary
-from pypod.engine.locks import Lock
+from pypod.engine.locks import AT_ONCE, Lock
 from pypod.errors import DeadlineExceeded, StoreError, WrongState
 from pypod.kernel import pidfd
 from pypod.kernel.abi import SIGKILL, SIGTERM
@@ -73,8 +73,9 @@ def stop_all(engine: Engine, all_records: Iterable[ContainerRecord], timeout_s: 
     _end(engine, running, timeout_s)
     ended = [one.record.id for one in running]
     for record in everyone:
-        if record.id not in ended:
-            _end_leftovers(engine, record)
+        # of one that did not run, something is left when its monitor, who would have killed it, was killed itself
+        if record.id in ended or not engine.cgroups.is_empty(record.cgroup):
+            _clear(engine, record)
     return ended
 
 
@@ -88,21 +89,24 @@ def _end(engine: Engine, running: list[Running], timeout_s: float | None) -> Non
             _wait_until_recorded(one)
             if not pidfd.wait(one.fd, _KILL_TIMEOUT_S):
                 raise DeadlineExceeded(f"kill container {one.record.name}", _KILL_TIMEOUT_S)
-            engine.cgroups.kill(one.record.cgroup)
-            engine.cgroups.remove(one.record.cgroup)
     finally:
         for one in running:
             one.close()
 
 
-def _end_leftovers(engine: Engine, record: ContainerRecord) -> None:
-    """Kill what lives on in the group of a container that does not run: its monitor, who would have, was killed."""
-    if engine.cgroups.is_empty(record.cgroup):
+def _clear(engine: Engine, record: ContainerRecord) -> None:
+    """Kill what lives on in the group of a container that does not run, and remove the group.
+
+    Whoever holds the container's lock starts it, and makes a new group of the same path, or removes it and the group.
+    """
+    directory = engine.layout.container(record.id)
+    try:
+        with Lock(directory, AT_ONCE, without_space=True) as lock, lock:
+            if not observe.container_state(directory, engine.boot_id).running:
+                engine.cgroups.kill(record.cgroup)
+                engine.cgroups.remove(record.cgroup)
+    except BlockingIOError:
         return
-    with Lock(engine.layout.container(record.id)) as lock, lock:
-        if not observe.container_state(engine.layout.container(record.id), engine.boot_id).running:
-            engine.cgroups.kill(record.cgroup)
-            engine.cgroups.remove(record.cgroup)
 
 
 def _ask(one: Running, timeout_s: float | None, engine: Engine) -> float:
