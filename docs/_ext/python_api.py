@@ -29,6 +29,7 @@ _ERROR = re.compile(rf"(?<![`\w.])({'|'.join(errors.__all__)})(?![`\w])")
 FLAG_OF = {
     "add_hosts": "add-host",
     "environment": "env",
+    "exposed_ports": "expose",
     "groups": "group-add",
     "labels": "label",
     "mounts": "mount",
@@ -41,6 +42,7 @@ FLAG_OF = {
 }
 # What a flag's text cannot say, because the command line has it in another form.
 WORDS = {
+    "healthcheck": "A Healthcheck of pypod.model.health: what the flags --health-cmd and its like say",
     "rootfs": "The directory that is the container's root file system; /, the host's own, too",
     "overlay": "Leave the directory as it is and write to a layer on top (DIRECTORY:O of --rootfs); default True",
 }

@@ -55,6 +55,7 @@ FLAGS: tuple[Flag, ...] = (
     Flag(name="entrypoint", help="Overwrite the default ENTRYPOINT of the image"),
     Flag(name="env", short="e", kind="stringArray", help="Set environment variables in container"),
     Flag(name="env-file", kind="stringArray", help="Read in a file of environment variables"),
+    Flag(name="expose", kind="strings", help="Expose a port or a range of ports"),
     Flag(name="group-add", kind="strings", help="Add additional groups to the primary container process"),
     Flag(name="hostname", short="h", help="Set container hostname"),
     Flag(name="init", kind="bool", help="Run an init binary inside the container that forwards signals and reaps"),
@@ -153,6 +154,7 @@ def container_options(options: Parsed) -> tuple[str, list[str], ContainerOptions
     found["add_hosts"], found["no_hosts"] = options["add-host"], options["no-hosts"]
     found["cap_add"], found["cap_drop"] = options["cap-add"], options["cap-drop"]
     found["groups"] = options["group-add"]
+    found["exposed_ports"] = options["expose"]
     found["security_opt"] = options["security-opt"]
     found["volumes"], found["tmpfs"] = options["volume"], options["tmpfs"]
     found["mounts"] = _mounts(options["mount"])

@@ -35,7 +35,7 @@ def with_defaults(
         merged["stop_signal"] = config.stop_signal
     if options.get("healthcheck") is None:
         merged["healthcheck"] = config.healthcheck
-    merged["exposed_ports"] = tuple(dict.fromkeys((*config.exposed_ports, *options.get("exposed_ports", ()))))
+    merged["exposed_ports"] = list(dict.fromkeys((*config.exposed_ports, *options.get("exposed_ports", ()))))
     merged["mounts"] = [*options.get("mounts", ()), *_volumes(options, config)]
     return merged, command
 

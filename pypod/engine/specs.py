@@ -83,7 +83,7 @@ _IPC_SYSCTLS = frozenset(
 # The options whose value is a list: a text in its place would be taken for a list of letters.
 _LISTS = (
     *("entrypoint", "groups", "add_hosts", "cap_add", "cap_drop", "security_opt", "volumes", "mounts", "tmpfs"),
-    "ulimits",
+    *("ulimits", "exposed_ports"),
 )
 _MAPPINGS = ("environment", "sysctls", "labels")
 _OPTIONS = frozenset(
@@ -91,7 +91,7 @@ _OPTIONS = frozenset(
         *(*_LISTS, *_MAPPINGS, *_MODE_OPTIONS.values()),
         *("name", "rootfs", "overlay", "working_directory", "user", "hostname", "no_hosts", "privileged"),
         *("read_only", "init", "stop_signal", "stop_timeout", "shm_size", "interactive", "terminal", "remove"),
-        *("cgroup_parent", "umask", "healthcheck", "exposed_ports"),
+        *("cgroup_parent", "umask", "healthcheck"),
     )
 )
 
@@ -186,9 +186,23 @@ def container_spec(
         cgroup_parent=options.get("cgroup_parent", ""),
         umask=options.get("umask", 0o022),
         healthcheck=_healthcheck(options.get("healthcheck")),
-        exposed_ports=tuple(options.get("exposed_ports", ())),
+        exposed_ports=_exposed_ports(options.get("exposed_ports", ())),
         **security,
     )
+
+
+def _exposed_ports(words: Sequence[str]) -> tuple[str, ...]:
+    """Return ports as images have them: NUMBER/PROTOCOL, or a range."""
+    found = []
+    for word in words:
+        ports, _, protocol = word.partition("/")
+        numbers = [int(part) if part.isascii() and part.isdigit() else 0 for part in ports.split("-")]
+        if len(numbers) > 2 or not all(0 < number < 65536 for number in numbers) or numbers != sorted(numbers):
+            raise InvalidSpec("--expose", f"invalid port {word!r}", hint="use NUMBER[-NUMBER][/tcp|udp|sctp]")
+        if protocol not in ("", "tcp", "udp", "sctp"):
+            raise InvalidSpec("--expose", f"invalid protocol {protocol!r}", hint="use tcp, udp or sctp")
+        found.append(f"{ports}/{protocol or 'tcp'}")
+    return tuple(found)
 
 
 def _healthcheck(given: Healthcheck | None) -> Healthcheck | None:

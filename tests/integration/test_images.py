@@ -133,6 +133,15 @@ class TestConfiguration:
         with pytest.raises(InvalidSpec, match="no command or entrypoint"):
             engine.containers.create(image, entrypoint=[])  # the image's command goes with its entrypoint
 
+    def test_exposed_ports(self, engine, busybox) -> None:
+        image = bring(engine, busybox_image(busybox, config={"ExposedPorts": {"8080/tcp": {}, "53/udp": {}}}))
+        container = engine.containers.create(image, ["true"], exposed_ports=["9000-9001"])
+        assert container.spec().exposed_ports == ("8080/tcp", "53/udp", "9000-9001/tcp")
+        for bad in ("http", "0", "70000", "9-8", "80/icmp", "1-2-3"):
+            with pytest.raises(InvalidSpec, match="invalid"):
+                engine.containers.create(image, ["true"], exposed_ports=[bad])
+        assert engine.containers.list(all=True) == [container]
+
     def test_volumes(self, engine, busybox) -> None:
         """What is there is copied into a new volume; what is written there is not in the container's own layer."""
         image = bring(
