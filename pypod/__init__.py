@@ -16,6 +16,7 @@ _WHERE = {
     "Container": "pypod.engine.container",
     "Engine": "pypod.engine.engine",
     "Event": "pypod.model.event",
+    "Healthcheck": "pypod.model.health",
     "ExecResult": "pypod.engine.exec",
     "Image": "pypod.engine.image",
     "Matrix": "pypod.engine.sharing",
@@ -76,6 +77,7 @@ if TYPE_CHECKING:
     from pypod.errors import *  # noqa: F403
     from pypod.images.access import Access as Access
     from pypod.model.event import Event as Event
+    from pypod.model.health import Healthcheck as Healthcheck
     from pypod.model.mount import Mount as Mount
 
 

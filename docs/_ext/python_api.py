@@ -23,7 +23,7 @@ from pypod.engine import specs
 from pypod.model.value import Value
 
 # Made by callers; everything else is made by pypod, and its constructor is nobody's business.
-MADE_BY_CALLERS = {"pypod.Engine", "pypod.Mount"}
+MADE_BY_CALLERS = {"pypod.Access", "pypod.Engine", "pypod.Healthcheck", "pypod.Mount"}
 _ERROR = re.compile(rf"(?<![`\w.])({'|'.join(errors.__all__)})(?![`\w])")
 # The flags that are not spelled as the option.
 FLAG_OF = {
@@ -42,7 +42,7 @@ FLAG_OF = {
 }
 # What a flag's text cannot say, because the command line has it in another form.
 WORDS = {
-    "healthcheck": "A Healthcheck of pypod.model.health: what the flags --health-cmd and its like say",
+    "healthcheck": "What --health-cmd and its like say",
     "rootfs": "The directory that is the container's root file system; /, the host's own, too",
     "overlay": "Leave the directory as it is and write to a layer on top (DIRECTORY:O of --rootfs); default True",
 }

@@ -29,6 +29,7 @@ NOT_FOR_USERS = {
     "Pod": {"record"},
     "Engine": {"cgroups", "container_spec", "default_filter", "owner", "remember"},
     "Access": {"check", "items", "replace"},
+    "Healthcheck": {"items", "replace"},
     "Image": {"loaded_names", "named"},
     "Progress": {"check", "items", "replace"},
     "Mount": {"check", "items", "replace"},
