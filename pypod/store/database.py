@@ -56,6 +56,11 @@ MIGRATIONS: tuple[tuple[str, ...], ...] = (
             chain TEXT PRIMARY KEY, parent TEXT NOT NULL, diff_id TEXT NOT NULL, directory TEXT NOT NULL,
             size_bytes INTEGER NOT NULL, opaque INTEGER NOT NULL) WITHOUT ROWID""",
     ),
+    (
+        """CREATE TABLE list_members (
+            list_id TEXT NOT NULL, digest TEXT NOT NULL, source TEXT NOT NULL,
+            PRIMARY KEY (list_id, digest)) WITHOUT ROWID""",
+    ),
 )
 
 

@@ -19,7 +19,11 @@ if TYPE_CHECKING:
 
 
 class ImageRecord(Value):
-    """A row of the table of images. ``id`` is the hex digest of the configuration, ``chain`` the top layer's."""
+    """A row of the table of images. ``id`` is the hex digest of the configuration, ``chain`` the top layer's.
+
+    A list of manifests is an image, too, by its names: it has neither configuration nor layers, its id is of nothing,
+    and ``manifest`` is its index.
+    """
 
     id: str
     manifest: str
@@ -27,6 +31,11 @@ class ImageRecord(Value):
     created_ns: int
     size_bytes: int
     config: str
+
+    @property
+    def is_list(self) -> bool:
+        """Whether it is a list of manifests."""
+        return not self.config
 
 
 class LayerRecord(Value):
@@ -181,6 +190,17 @@ def named(database: Database, identifier: str) -> Named:
     return Named(record=_record(rows[0]), names=tuple(row[0] for row in names), digests=tuple(digests))
 
 
+def holder_of(connection: Connection, name: str) -> str:
+    """Return the id of the image that has a name; nothing when none has."""
+    row = connection.execute("SELECT image_id FROM image_names WHERE name = ?", (name,)).fetchone()
+    return str(row[0]) if row else ""
+
+
+def is_list(database: Database, identifier: str) -> bool:
+    """Return whether an id is that of a list of manifests."""
+    return bool(database.read("SELECT 1 FROM images WHERE id = ? AND config = ''", (identifier,)))
+
+
 def find_by_name(database: Database, names: Iterable[str]) -> str:
     """Return the id of the image that has the first of some names that any has; nothing when none has."""
     for name in names:
@@ -202,6 +222,12 @@ def find_by_digest(database: Database, repository: str, digest: str) -> str:
     """Return the id of the image that a repository calls so; nothing when there is none."""
     statement = "SELECT image_id FROM image_digests WHERE repository = ? AND digest = ?"
     rows = database.read(statement, (repository, digest))
+    return str(rows[0][0]) if rows else ""
+
+
+def find_by_manifest(database: Database, digest: str) -> str:
+    """Return the id of an image with that manifest, not a list; nothing when there is none."""
+    rows = database.read("SELECT id FROM images WHERE manifest = ? AND config != '' LIMIT 1", (digest,))
     return str(rows[0][0]) if rows else ""
 
 
@@ -243,7 +269,7 @@ def remove_image(database: Database, identifier: str) -> None:
             )
         for table, column in (
             *(("images", "id"), ("image_names", "image_id")),
-            *(("image_digests", "image_id"), ("image_blobs", "image_id")),
+            *(("image_digests", "image_id"), ("image_blobs", "image_id"), ("list_members", "list_id")),
         ):
             connection.execute(f"DELETE FROM {table} WHERE {column} = ?", (identifier,))  # noqa: S608
 
