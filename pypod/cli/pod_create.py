@@ -9,6 +9,7 @@ from pypod.cli.selection import EXPLAIN
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from pypod.cli.flags import Parsed
+    from pypod.engine.image import Image
 
 POD_FLAGS: tuple[Flag, ...] = (
     *NOT_YET_FLAGS,
@@ -17,7 +18,8 @@ POD_FLAGS: tuple[Flag, ...] = (
     Flag(name="cgroup-parent", help="Set parent cgroup for the pod"),
     Flag(name="hostname", short="h", help="Set a hostname to the pod"),
     Flag(name="infra", kind="bool", default=True, help="Create an infra container associated with the pod"),
-    Flag(name="infra-command", help="A static program to run as the infra instead of pypod's own"),
+    Flag(name="infra-command", help="A static program, or one of --infra-image, to run as the infra"),
+    Flag(name="infra-image", help="An image whose command is run as the infra, in the image's files"),
     Flag(name="infra-name", help="The name used as infra container name"),
     Flag(name="label", short="l", kind="stringArray", help="Set metadata on pod"),
     Flag(name="label-file", kind="stringArray", help="Read in a line delimited file of labels"),
@@ -72,12 +74,19 @@ def run_pod_create(options: Parsed, root: str | None) -> int:
                 raise InvalidSpec("--replace", "cannot replace pod without --name being set")
             if engine.pods.exists(name):
                 engine.pods.get(name).remove(force=True)
+        image: Image | str = options["infra-image"]
+        if image and infra:
+            from pypod.cli.telling import Telling
+
+            with Telling() as telling:
+                image = engine.images.for_container(options["infra-image"], progress=telling)
         pod = engine.pods.create(
             name,
             share=options["share"] if infra or options.changed("share") else "none",
             infra=infra,
             infra_name=options["infra-name"],
             infra_command=options["infra-command"].split(),
+            infra_image=image,
             hostname=options["hostname"],
             add_hosts=options["add-host"],
             labels=labels(options["label"], options["label-file"]),
