@@ -58,8 +58,8 @@ MIGRATIONS: tuple[tuple[str, ...], ...] = (
     ),
     (
         """CREATE TABLE list_members (
-            list_id TEXT NOT NULL, digest TEXT NOT NULL, source TEXT NOT NULL,
-            PRIMARY KEY (list_id, digest)) WITHOUT ROWID""",
+            image_id TEXT NOT NULL, digest TEXT NOT NULL, source TEXT NOT NULL,
+            PRIMARY KEY (image_id, digest)) WITHOUT ROWID""",
     ),
 )
 

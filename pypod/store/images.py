@@ -269,7 +269,7 @@ def remove_image(database: Database, identifier: str) -> None:
             )
         for table, column in (
             *(("images", "id"), ("image_names", "image_id")),
-            *(("image_digests", "image_id"), ("image_blobs", "image_id"), ("list_members", "list_id")),
+            *(("image_digests", "image_id"), ("image_blobs", "image_id"), ("list_members", "image_id")),
         ):
             connection.execute(f"DELETE FROM {table} WHERE {column} = ?", (identifier,))  # noqa: S608
 

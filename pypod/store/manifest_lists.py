@@ -20,7 +20,7 @@ def put(connection: Connection, record: ImageRecord, blobs: Iterable[str], sourc
     connection.execute("INSERT OR REPLACE INTO images VALUES (?,?,?,?,?,?)", values)
     connection.execute("DELETE FROM image_blobs WHERE image_id = ?", (record.id,))
     connection.executemany("INSERT INTO image_blobs VALUES (?,?)", [(record.id, one) for one in set(blobs)])
-    connection.execute("DELETE FROM list_members WHERE list_id = ?", (record.id,))
+    connection.execute("DELETE FROM list_members WHERE image_id = ?", (record.id,))
     rows = [(record.id, digest, source) for digest, source in sources.items()]
     connection.executemany("INSERT INTO list_members VALUES (?,?,?)", rows)
 
@@ -33,4 +33,4 @@ def read(connection: Connection, identifier: str) -> ImageRecord | None:
 
 def sources(connection: Connection, identifier: str) -> dict[str, str]:
     """Return where each member comes from, by its digest."""
-    return dict(connection.execute("SELECT digest, source FROM list_members WHERE list_id = ?", (identifier,)))
+    return dict(connection.execute("SELECT digest, source FROM list_members WHERE image_id = ?", (identifier,)))
