@@ -297,7 +297,7 @@ class _Pull:
             except NoSuchImage:
                 raise InvalidImage(self._what, "a layer was removed meanwhile", hint="pull again") from None
             for name in names:
-                images.tag(connection, identifier, name)
+                images.bring_name(connection, identifier, name)
         return identifier
 
     def _tell(self, descriptor: Descriptor, state: str, done: int) -> None:

@@ -60,6 +60,7 @@ MIGRATIONS: tuple[tuple[str, ...], ...] = (
         """CREATE TABLE list_members (
             image_id TEXT NOT NULL, digest TEXT NOT NULL, source TEXT NOT NULL,
             PRIMARY KEY (image_id, digest)) WITHOUT ROWID""",
+        "ALTER TABLE image_names ADD COLUMN number INTEGER NOT NULL DEFAULT 0",
     ),
 )
 

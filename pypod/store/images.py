@@ -56,6 +56,8 @@ class LayerRecord(Value):
 class Named(Value):
     """An image with the names and digests it is known by: NAME:TAG, and (repository, digest).
 
+    The order of the names is podman's: what an image was pulled as, the last one first, then what it was tagged as.
+
     One that was pulled by its digest has the name NAME@DIGEST.
     """
 
@@ -83,6 +85,7 @@ class Named(Value):
 
 
 _IMAGE = "id, manifest, chain, created_ns, size_bytes, config"
+_IN_ORDER = "ORDER BY number DESC, name"
 _LAYER = "chain, parent, diff_id, directory, size_bytes, opaque"
 
 
@@ -151,10 +154,24 @@ def add_digest(connection: Connection, identifier: str, repository: str, digest:
 
 
 def tag(connection: Connection, identifier: str, name: str) -> None:
-    """Give an image a name; whichever had it loses it."""
+    """Give an image a name, after its other ones, unless it has it; whichever had it loses it."""
+    _require(connection, identifier)
+    last = "(SELECT COALESCE(MIN(number), 0) - 1 FROM image_names)"
+    statement = f"""INSERT INTO image_names VALUES (?,?,{last}) ON CONFLICT (name) DO UPDATE
+        SET image_id = excluded.image_id, number = excluded.number WHERE image_id != excluded.image_id"""  # noqa: S608
+    connection.execute(statement, (name, identifier))
+
+
+def bring_name(connection: Connection, identifier: str, name: str) -> None:
+    """Give an image the name that it came with, before its other ones; whichever had it loses it."""
+    _require(connection, identifier)
+    first = "(SELECT COALESCE(MAX(number), 0) + 1 FROM image_names)"
+    connection.execute(f"INSERT OR REPLACE INTO image_names VALUES (?,?,{first})", (name, identifier))  # noqa: S608
+
+
+def _require(connection: Connection, identifier: str) -> None:
     if not connection.execute("SELECT 1 FROM images WHERE id = ?", (identifier,)).fetchone():
         raise NoSuchImage(identifier)
-    connection.execute("INSERT OR REPLACE INTO image_names VALUES (?,?)", (name, identifier))
 
 
 def untag(connection: Connection, identifier: str, names: Iterable[str]) -> None:
@@ -168,7 +185,7 @@ def all_images(database: Database) -> list[Named]:
     """Return every image, the newest first."""
     with database.transaction(write=False) as connection:
         records = connection.execute(f"SELECT {_IMAGE} FROM images ORDER BY created_ns DESC, id").fetchall()  # noqa: S608
-        names = connection.execute("SELECT image_id, name FROM image_names").fetchall()
+        names = connection.execute(f"SELECT image_id, name FROM image_names {_IN_ORDER}").fetchall()  # noqa: S608
         digests = connection.execute("SELECT image_id, repository, digest FROM image_digests").fetchall()
     by_id: dict[str, tuple[list[str], list[tuple[str, str]]]] = {row[0]: ([], []) for row in records}
     for identifier, name in names:
@@ -185,7 +202,7 @@ def named(database: Database, identifier: str) -> Named:
     rows = database.read(f"SELECT {_IMAGE} FROM images WHERE id = ?", (identifier,))  # noqa: S608
     if not rows:
         raise NoSuchImage(identifier)
-    names = database.read("SELECT name FROM image_names WHERE image_id = ?", (identifier,))
+    names = database.read(f"SELECT name FROM image_names WHERE image_id = ? {_IN_ORDER}", (identifier,))  # noqa: S608
     digests = database.read("SELECT repository, digest FROM image_digests WHERE image_id = ?", (identifier,))
     return Named(record=_record(rows[0]), names=tuple(row[0] for row in names), digests=tuple(digests))
 
