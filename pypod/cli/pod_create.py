@@ -9,7 +9,6 @@ from pypod.cli.selection import EXPLAIN
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from pypod.cli.flags import Parsed
-    from pypod.engine.image import Image
 
 POD_FLAGS: tuple[Flag, ...] = (
     *NOT_YET_FLAGS,
@@ -74,19 +73,13 @@ def run_pod_create(options: Parsed, root: str | None) -> int:
                 raise InvalidSpec("--replace", "cannot replace pod without --name being set")
             if engine.pods.exists(name):
                 engine.pods.get(name).remove(force=True)
-        image: Image | str = options["infra-image"]
-        if image and infra:
-            from pypod.cli.telling import Telling
-
-            with Telling() as telling:
-                image = engine.images.for_container(options["infra-image"], progress=telling)
         pod = engine.pods.create(
             name,
             share=options["share"] if infra or options.changed("share") else "none",
             infra=infra,
             infra_name=options["infra-name"],
             infra_command=options["infra-command"].split(),
-            infra_image=image,
+            infra_image=options["infra-image"],
             hostname=options["hostname"],
             add_hosts=options["add-host"],
             labels=labels(options["label"], options["label-file"]),
