@@ -207,6 +207,8 @@ class Images:
         """Return the image to make a container of, pulled first as the policy says (podman-run(1), --pull)."""
         if policy not in POLICIES:
             raise InvalidSpec("--pull", f"unsupported pull policy {policy!r}", hint=f"use {', '.join(POLICIES)}")
+        if split_transport(ref)[0] not in ("", "docker"):  # a file is read whatever the policy
+            return self.pull(ref, platform=platform, access=access, progress=progress)
         here = None
         if policy != "always":
             try:
