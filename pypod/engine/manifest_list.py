@@ -35,17 +35,22 @@ class ManifestList:
     >>> images.push("quay.io/me/web")                                                  # doctest: +SKIP
     """
 
-    __slots__ = ("_engine", "id", "name")
+    __slots__ = ("_engine", "_name", "id")
 
     def __init__(self, engine: Engine, identifier: str, name: str = "") -> None:
         self._engine = engine
         self.id = identifier
-        self.name = name
+        self._name = name
 
     @property
     def engine(self) -> Engine:
         """The engine it belongs to."""
         return self._engine
+
+    @property
+    def name(self) -> str:
+        """The name it was found by, made whole; otherwise one of its names, or its id."""
+        return self._name
 
     @property
     def names(self) -> tuple[str, ...]:
