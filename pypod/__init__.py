@@ -19,6 +19,7 @@ _WHERE = {
     "Healthcheck": "pypod.model.health",
     "ExecResult": "pypod.engine.exec",
     "Image": "pypod.engine.image",
+    "ManifestList": "pypod.engine.manifest_list",
     "Matrix": "pypod.engine.sharing",
     "Mount": "pypod.model.mount",
     "NamespaceFacts": "pypod.engine.lsns",
@@ -70,6 +71,7 @@ if TYPE_CHECKING:
     from pypod.engine.image import Image as Image
     from pypod.engine.lsns import NamespaceFacts as NamespaceFacts
     from pypod.engine.lsns import lsns as lsns
+    from pypod.engine.manifest_list import ManifestList as ManifestList
     from pypod.engine.pod import Pod as Pod
     from pypod.engine.pulling import Progress as Progress
     from pypod.engine.sharing import Matrix as Matrix

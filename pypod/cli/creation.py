@@ -77,6 +77,7 @@ FLAGS: tuple[Flag, ...] = (
     Flag(name="pod-id-file", help="Read the pod ID from the file"),
     Flag(name="pull", default="missing", help="Pull image policy: always, missing, never, newer"),
     Flag(name="privileged", kind="bool", help="Give extended privileges to container"),
+    Flag(name="quiet", short="q", kind="bool", help="Suppress output information when pulling images"),
     Flag(name="read-only", kind="bool", help="Make containers root filesystem read-only"),
     Flag(name="replace", kind="bool", help="If a container with the same name exists, replace it"),
     Flag(name="rm", kind="bool", help="Remove container (and pod if created) after exit"),

@@ -139,7 +139,7 @@ def _until(_: Engine, value: str) -> Test:
 
 def _created_ns(engine: Engine, name: str, value: str) -> int:
     try:
-        return engine.images.get(value).created_ns
+        return engine.images.find(value).created_ns
     except PypodError as error:
         raise InvalidSpec(
             "--filter", f'could not find local image for filter filter "{name}"="{value}": {error}'

@@ -58,6 +58,16 @@ IMAGE_VERBS: dict[str, tuple[str, str, str]] = {
     "unmount": ("image_mount", "image_unmount", "Unmount an image's root filesystem"),
     "untag": ("tag", "untag", "Remove a name from a local image"),
 }
+MANIFEST_VERBS: dict[str, tuple[str, str, str]] = {
+    "add": ("manifest", "manifest_add", "Add images to a manifest list or image index"),
+    "annotate": ("manifest", "manifest_annotate", "Add or update information about an entry in a manifest list"),
+    "create": ("manifest", "manifest_create", "Create manifest list or image index"),
+    "exists": ("manifest_transfers", "manifest_exists", "Check if a manifest list exists in local storage"),
+    "inspect": ("manifest_transfers", "manifest_inspect", "Display the contents of a manifest list or image index"),
+    "push": ("manifest_transfers", "manifest_push", "Push a manifest list or image index to a registry"),
+    "remove": ("manifest", "manifest_remove", "Remove an entry from a manifest list or image index"),
+    "rm": ("manifest_transfers", "manifest_rm", "Remove manifest list or image index from local storage"),
+}
 POD_VERBS: dict[str, tuple[str, str, str]] = {
     "create": ("pod_create", "pod_create", "Create a new empty pod"),
     "exists": ("lookup", "pod_exists", "Check if a pod exists in local storage"),
@@ -115,6 +125,7 @@ GROUPS: dict[str, tuple[str, dict[str, tuple[str, str, str]]]] = {
     "container": ("Manage containers", CONTAINER_VERBS),
     "healthcheck": ("Manage health checks on containers", HEALTHCHECK_VERBS),
     "image": ("Manage images", IMAGE_VERBS),
+    "manifest": ("Manipulate manifest lists and image indexes", MANIFEST_VERBS),
     "ns": ("Show who shares which namespace: pypod ns POD", NS_VERBS),
     "pod": ("Manage pods", POD_VERBS),
     "system": ("Manage pypod", SYSTEM_VERBS),

@@ -215,7 +215,7 @@ FIELDS: dict[str, Callable[[Row], Any]] = {
     "ExitedAt": lambda row: _seconds(row.state.finished_ns),
     "ID": lambda row: row.identifier(row.record.id),
     "IPC": _namespace("Ipc"),
-    "Image": lambda row: INFRA_IMAGE if row.record.kind == INFRA else row.record.image,
+    "Image": lambda row: row.record.image or (INFRA_IMAGE if row.record.kind == INFRA else ""),
     "ImageID": lambda row: row.identifier(row.record.image_id),
     "IsInfra": lambda row: row.record.kind == INFRA,
     "Labels": _labels,

@@ -18,7 +18,7 @@ PUSH = Command(
     synopsis="[options] IMAGE [DESTINATION]",
     flags=(
         *ACCESS_FLAGS,
-        Flag(name="all", kind="bool", hidden=True, help="Accepted for podman's sake: there are no lists of manifests"),
+        Flag(name="all", kind="bool", help="If IMAGE is a list of manifests, push it with all its images"),
         Flag(name="compress", kind="bool", help="Compress tarball image layers when pushing to a directory"),
         Flag(name="compression-format", help="Compression format to use: gzip or zstd (default: what the layers have)"),
         Flag(name="digestfile", help="Write the digest of the pushed image to the specified file"),
@@ -56,22 +56,25 @@ def run_push(options: Parsed, root: str | None) -> int:
 
     name, destination = (*options.positionals, "")[:2]
     with Engine(root) as engine:
+        is_list = options["all"] and engine.images.find(name).is_list
+        source = engine.manifests.get(name) if is_list else engine.images.get(name)
+        more = {} if is_list else {"compress": options["compress"]}
         with Telling(quiet=options["quiet"]) as telling:
-            digest = engine.images.push(
-                name,
+            digest = source.push(
                 destination,
                 access=access(options),
                 format=options["format"],
                 compression=options["compression-format"],
-                compress=options["compress"],
                 progress=telling,
+                **more,
             )
         if options["digestfile"]:
-            _write(options["digestfile"], digest)
+            write_digest(options["digestfile"], digest)
     return 0
 
 
-def _write(path: str, digest: str) -> None:
+def write_digest(path: str, digest: str) -> None:
+    """Write a digest to a file. Raises InvalidSpec."""
     try:
         with open(path, "w", encoding="ascii") as file:
             file.write(digest)

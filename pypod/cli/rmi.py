@@ -84,7 +84,7 @@ class _Removal:
     def by_name(self, engine: Engine, word: str) -> None:
         """Take the name from its image, and remove that when it was the last one."""
         try:
-            image = engine.images.get(word)
+            image = engine.images.find(word)
         except PypodError as error:
             if not (self._ignore and isinstance(error, NoSuchImage)):
                 self._failures.append(error)

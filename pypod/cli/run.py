@@ -103,7 +103,7 @@ def create(engine: Engine, options: Parsed) -> Container:
     from pypod.errors import InvalidSpec
 
     word, command, found = container_options(options)
-    image = image_for(engine, options, word, options["pull"]) if word else None
+    image = image_for(engine, options, word, options["pull"], quiet=options["quiet"]) if word else None
     name = options["name"]
     if options["replace"]:
         if not name:

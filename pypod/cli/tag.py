@@ -33,7 +33,7 @@ def run_tag(options: Parsed, root: str | None) -> int:
 
     word, *names = options.positionals
     with Engine(root) as engine:
-        image = engine.images.get(word)
+        image = engine.images.find(word)
         for name in [full_name(name) for name in names]:  # nothing is done when one of them is no name
             image.tag(name)
     return 0
@@ -45,5 +45,5 @@ def run_untag(options: Parsed, root: str | None) -> int:
 
     word, *names = options.positionals
     with Engine(root) as engine:
-        engine.images.get(word).untag(*names)
+        engine.images.find(word).untag(*names)
     return 0

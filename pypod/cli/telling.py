@@ -13,6 +13,12 @@ if TYPE_CHECKING:
 _REDRAW_S = 0.05
 _BAR_WIDTH = 24
 _STATES = {"present": "skipped: already exists", "done": "done"}
+_NAMED = {
+    "trying": "Trying to pull {}...\n",
+    "listing": "Getting image list signatures\nCopying {} images in list\n",
+    "copying": "Copying image {}\n",
+    "listed": "Writing manifest list to image destination\nStoring list signatures\n",
+}
 _UP_AND_CLEAR = "\x1b[{}A\r\x1b[J"
 
 
@@ -41,8 +47,7 @@ class Telling:
         if self._quiet:
             return
         if progress.name:  # another image
-            trying = f"Trying to pull {progress.name}...\n" if progress.state == "trying" else ""
-            self._restart(self._last() + trying)
+            self._restart(self._last() + _NAMED.get(progress.state, "").format(progress.name))
             return
         if not self._began:
             self._began = True

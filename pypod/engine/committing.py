@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from contextlib import contextmanager
 
 from pypod.engine import layers, observe, pulling
@@ -56,15 +57,15 @@ def commit(
     own = config.setdefault("config", {}) or {}
     config["config"] = {**own, **_asked(engine, record)}
     apply(config["config"], changes)
-    directory = engine.layout.container(record.id)
     lowers = layers.roots(engine.layout, spec)
     with Boundary(f"commit container {record.name}"), Lock(engine.layout.images, SHARED) as lock, lock:
         blobs = Blobs(engine.layout.blobs)
+        upper = _upper(engine, record, lowers[0])
         with _paused(engine, record, pause):
             if squash:
-                digest, size = blobs.write(pack.merged([f"{directory}/upper", *lowers]))
+                digest, size = blobs.write(pack.merged([upper, *lowers]))
             else:
-                digest, size = blobs.write(pack.layer(f"{directory}/upper", lowers))
+                digest, size = blobs.write(pack.layer(upper, lowers))
         created = {"created_by": " ".join((*spec.entrypoint, *spec.command)), "comment": message}
         descriptors = [] if squash else list(manifest_of(base).layers)
         if squash:
@@ -72,6 +73,17 @@ def commit(
         _add_layer(config, digest, author=author, created=created)
         descriptors.append(Descriptor(media_type=OCI_LAYER, digest=digest, size=size))
         return _publish(engine, blobs, config, descriptors, FAMILIES[FORMATS[format]], name)
+
+
+def _upper(engine: Engine, record: ContainerRecord, root: str) -> str:
+    """Return the directory of what a container wrote; one that was never started gets it now, with nothing in it."""
+    directory = engine.layout.container(record.id)
+    upper = f"{directory}/upper"
+    if not os.path.isdir(upper):
+        with Lock(directory) as lock, lock:
+            if not os.path.isdir(upper):
+                layers.upper(upper, os.stat(root)).perform()
+    return upper
 
 
 def _asked(engine: Engine, record: ContainerRecord) -> dict[str, Any]:

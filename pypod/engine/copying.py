@@ -1,4 +1,4 @@
-"""Take an image of the store to where it is wanted: a registry, an archive, a directory.
+"""Take an image to where it is wanted: a registry, an archive, a directory.
 
 Blobs go as they are stored, and those that are there already do not go at all. A layer is compressed anew where the
 destination or the caller wants another compression; then, as when the family of media types changes, the image has
@@ -10,14 +10,15 @@ from __future__ import annotations
 import hashlib
 import os
 import threading
+from contextlib import closing
 
 from pypod.engine.image_inspection import manifest_of
 from pypod.engine.locks import SHARED, Lock
 from pypod.engine.parallel import Stopped, in_parallel
 from pypod.engine.pulling import Progress
 from pypod.errors import InvalidSpec
-from pypod.images.blobs import PIECE_BYTES, Blobs
-from pypod.model.image import digest_of
+from pypod.images.blobs import PIECE_BYTES, Blobs, BlobSource
+from pypod.model.image import Descriptor, digest_of
 from pypod.model.image_form import V2S2, family_of, rewritten
 from pypod.model.value import Value
 
@@ -26,8 +27,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
 
     from pypod.engine.image import Image
-    from pypod.images.ends import Destination
-    from pypod.model.image import Descriptor, Manifest
+    from pypod.images.ends import Destination, Source
+    from pypod.model.image import Manifest
     from pypod.model.image_form import Family
 
 _MAGIC_BYTES = 16
@@ -57,15 +58,38 @@ def copy(
     Raises InvalidImage, InvalidSpec, RegistryError; then the destination has no new name.
     """
     with Lock(image.engine.layout.images, SHARED) as lock, lock:  # nobody sweeps the blobs meanwhile
-        return _Copy(image, destination, form, progress).run()
+        manifest = manifest_of(image)
+        source = BlobSource(Blobs(image.engine.layout.blobs), manifest.digest, manifest.media_type)
+        media_type, body = _Copy(source, manifest, destination, form, progress).run()
+        destination.put_manifest(media_type, body)
+        return digest_of(body)
+
+
+def copy_member(
+    source: Source,
+    manifest: Manifest,
+    destination: Destination,
+    form: Form,
+    progress: Callable[[Progress], None] | None = None,
+) -> Descriptor:
+    """Write one of the images that an index names; return what the index has to say of it there."""
+    media_type, body = _Copy(source, manifest, destination, form, progress).run()
+    found = Descriptor(media_type=media_type, digest=digest_of(body), size=len(body))
+    destination.put_manifest(media_type, body, digest=found.digest)
+    return found
 
 
 class _Copy:
     def __init__(
-        self, image: Image, destination: Destination, form: Form, progress: Callable[[Progress], None] | None
+        self,
+        source: Source,
+        manifest: Manifest,
+        destination: Destination,
+        form: Form,
+        progress: Callable[[Progress], None] | None,
     ) -> None:
-        self._blobs = Blobs(image.engine.layout.blobs)
-        self._manifest: Manifest = manifest_of(image)
+        self._source = source
+        self._manifest = manifest
         self._destination = destination
         self._form = form
         self._family = form.family or family_of(self._manifest)
@@ -73,16 +97,15 @@ class _Copy:
         self._telling = threading.Lock()
         self._stopped = threading.Event()
 
-    def run(self) -> str:
+    def run(self) -> tuple[str, bytes]:
+        """Write the blobs; return media type and body of the manifest that names them there."""
         if self._family is V2S2 and self._form.compression == "zstd":
             raise InvalidSpec("--compression-format", "docker's schema 2 has no zstd", hint="use --format oci")
         config = self._manifest.config.replace(media_type=self._family.config)
         # an archive of docker's takes the configuration first
-        self._send(config, self._stored(config.digest))
+        self._send(config, self._stored(config))
         layers = self._each(self._manifest.layers)
-        body = rewritten(self._manifest, self._family, layers)
-        self._destination.put_manifest(self._family.manifest, body)
-        return digest_of(body)
+        return self._family.manifest, rewritten(self._manifest, self._family, layers)
 
     def _each(self, descriptors: Sequence[Descriptor]) -> list[tuple[Descriptor, str]]:
         """Send all layers, several at a time; return what they are there. Raises what the first failure raised."""
@@ -97,12 +120,16 @@ class _Copy:
     def _layer(self, descriptor: Descriptor) -> tuple[Descriptor, str]:
         from pypod.images.compression import kind_of
 
-        has = kind_of(next(self._blobs.pieces(descriptor.digest), b"")[:_MAGIC_BYTES])
+        if self._family is family_of(self._manifest) and not (self._form.compression or self._form.compress_plain):
+            self._send(descriptor, self._stored(descriptor))
+            return descriptor, ""
+        with closing(self._source.blob(descriptor)) as pieces:  # type: ignore[type-var]
+            has = kind_of(next(pieces, b"")[:_MAGIC_BYTES])
         wanted = self._form.compression or ("gzip" if self._form.compress_plain and not has else has)
         if wanted not in dict(self._family.layers):
             wanted = "gzip"
         if wanted == has:
-            self._send(descriptor, self._stored(descriptor.digest))
+            self._send(descriptor, self._stored(descriptor))
             return descriptor, has
         return self._anew(descriptor, wanted), wanted
 
@@ -122,7 +149,7 @@ class _Copy:
 
         fd = temporary_file()
         try:
-            plain = decompressed(self._blobs.pieces(descriptor.digest), descriptor.digest)
+            plain = decompressed(self._source.blob(descriptor), descriptor.digest)
             size = write_all(fd, hashing(compress(plain, compression)))
             media_type = dict(self._family.layers)[compression]
             made = descriptor.replace(
@@ -133,8 +160,8 @@ class _Copy:
         finally:
             os.close(fd)
 
-    def _stored(self, digest: str) -> Callable[[], Iterator[bytes]]:
-        return lambda: self._blobs.pieces(digest)
+    def _stored(self, descriptor: Descriptor) -> Callable[[], Iterator[bytes]]:
+        return lambda: self._source.blob(descriptor)
 
     def _send(self, descriptor: Descriptor, pieces: Callable[[], Iterator[bytes]]) -> None:
         """Write a blob unless it is there."""

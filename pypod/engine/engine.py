@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
     from pypod.engine.containers import Containers
     from pypod.engine.images import Images
+    from pypod.engine.manifest_lists import ManifestLists
     from pypod.engine.pods import Pods
     from pypod.kernel.cgroups.driver import Driver
     from pypod.model.container import ContainerSpec
@@ -103,6 +104,13 @@ class Engine:
         from pypod.engine.images import Images
 
         return Images(self)
+
+    @property
+    def manifests(self) -> ManifestLists:
+        """The lists of manifests: create, get, exists."""
+        from pypod.engine.manifest_lists import ManifestLists
+
+        return ManifestLists(self)
 
     @property
     def cgroups(self) -> Driver:

@@ -105,6 +105,19 @@ class Image:
         return self.named().record.manifest
 
     @property
+    def is_list(self) -> bool:
+        """Whether it is no image but a list of manifests (``Engine.manifests``)."""
+        return images.is_list(self._engine.database, self.id)
+
+    def instance(self) -> Image:
+        """Return it, or the member of a list that is for this machine. Raises NoSuchImage when that is not here."""
+        if not self.is_list:
+            return self
+        from pypod.engine.manifest_list import instance
+
+        return instance(self)
+
+    @property
     def config(self) -> ImageConfig:
         """What the image says of itself: command, environment, user, labels and so on. Raises InvalidImage."""
         return parse_config(self.named().record.config.encode())

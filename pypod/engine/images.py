@@ -207,6 +207,8 @@ class Images:
         """Return the image to make a container of, pulled first as the policy says (podman-run(1), --pull)."""
         if policy not in POLICIES:
             raise InvalidSpec("--pull", f"unsupported pull policy {policy!r}", hint=f"use {', '.join(POLICIES)}")
+        if split_transport(ref)[0] not in ("", "docker"):  # a file is read whatever the policy
+            return self.pull(ref, platform=platform, access=access, progress=progress)
         here = None
         if policy != "always":
             try:
@@ -240,9 +242,13 @@ class Images:
     def get(self, ref: str) -> Image:
         """Return the image that a name, NAME@DIGEST, an id or the beginning of one names.
 
-        A short name is looked for as localhost's, docker.io's, and then as the end of any name. Raises NoSuchImage,
-        AmbiguousName, and InvalidSpec for what can be no name.
+        A short name is looked for as localhost's, docker.io's, and then as the end of any name. Of a list of manifests
+        it is the member for this machine. Raises NoSuchImage, AmbiguousName, and InvalidSpec for what can be no name.
         """
+        return self.find(ref).instance()
+
+    def find(self, ref: str) -> Image:
+        """Return what a name stands for, as ``get``, also when that is a list of manifests."""
         database = self._engine.database
         text = ref.removeprefix("docker://")
         if text.startswith("sha256:") or (len(text) == 64 and images.find_by_id(database, text)):
@@ -273,9 +279,9 @@ class Images:
         return Image(self._engine, identifier, name)
 
     def exists(self, ref: str) -> bool:
-        """Return whether ``get`` would find one."""
+        """Return whether ``find`` would find one."""
         try:
-            self.get(ref)
+            self.find(ref)
         except (NoSuchImage, InvalidSpec):
             return False
         return True

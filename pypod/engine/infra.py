@@ -110,6 +110,11 @@ def infra_plan(engine: Engine, record: PodRecord, infra: ContainerRecord) -> Pla
     settings = [Op("status", f"{directory}/status", engine.boot_id), Op("detach"), Op("leave")]
     settings.append(announce.event_op(engine, infra, record, end=""))
     settings += [Op("owner", owner.pid, owner.start_time)] if owner else []
+    if infra.image_id:
+        from pypod.engine.infra_image import image_ops
+
+        image_spec = engine.container_spec(infra)
+        return plan(settings, image_ops(engine, infra, image_spec, hostname_of(spec), around))
     pause = (program_path("pause"), "pypod-infra", *(("3",) if owner else ()))
     ops = infra_ops(
         spec.share,
@@ -152,9 +157,11 @@ def stop(engine: Engine, record: PodRecord) -> None:
     fd = pidfd.open_process(state.pid, state.start_time) if state.running else None
     if fd is None:
         return
+    from pypod.engine.stopping import can_hear
+
     try:
         pidfd.send_signal(fd, SIGTERM)
-        if pidfd.wait(fd, _STOP_TIMEOUT_S):
+        if can_hear(engine, state.pid, SIGTERM) and pidfd.wait(fd, _STOP_TIMEOUT_S):
             status = 0
         else:
             pidfd.send_signal(fd, SIGKILL)

@@ -79,7 +79,7 @@ def inspect_container(engine: Engine, record: ContainerRecord) -> dict[str, Any]
         "Args": list(words[1:]),
         "State": _state(observe.container_state(directory, engine.boot_id), record.cgroup, spec, directory),
         "Image": record.image_id,
-        "ImageName": INFRA_IMAGE if infra else record.image,
+        "ImageName": record.image or (INFRA_IMAGE if infra else ""),
         "Rootfs": "" if infra else spec.rootfs,
         "Pod": record.pod_id,
         "ResolvConfPath": paths[0],
@@ -106,9 +106,12 @@ def _infra_spec(record: ContainerRecord, pod: PodRecord) -> ContainerSpec:
     from pypod.runtime.programs import DIRECTORY
 
     spec = records.pod_spec(pod)
+    arguments = spec.infra_command or (f"{DIRECTORY}/pause",)
+    if record.image_id:
+        arguments = records.container_spec(record).arguments
     return ContainerSpec(
         name=record.name,
-        entrypoint=spec.infra_command or (f"{DIRECTORY}/pause",),
+        entrypoint=arguments,
         rootfs="/",
         hostname=(spec.hostname or spec.name)[:64] if "uts" in spec.share else "",
         uts=PRIVATE if "uts" in spec.share else Mode(mode="host"),

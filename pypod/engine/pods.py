@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from pypod.engine.engine import Engine
+    from pypod.engine.image import Image
     from pypod.store.records import ContainerRecord, PodRecord
 
 
@@ -38,6 +39,7 @@ class Pods:
         infra: bool = True,
         infra_name: str = "",
         infra_command: Sequence[str] = (),
+        infra_image: Image | str = "",
         hostname: str = "",
         add_hosts: Sequence[str] = (),
         labels: Mapping[str, str] | None = None,
@@ -50,7 +52,10 @@ class Pods:
         """Create a pod without starting it.
 
         ``share`` names the kinds of namespaces that members share (podman's --share, or a sequence); ``shm_size`` is in
-        bytes; an ``ephemeral`` pod ends with this process. Raises InvalidSpec, AlreadyExists; then nothing was created.
+        bytes; an ``ephemeral`` pod ends with this process. With ``infra_image``, pulled when it is not here, the infra
+        runs that image's command, which has to stay: the pod's namespaces are that process's.
+
+        Raises InvalidSpec, AlreadyExists, NoSuchImage, RegistryError; then nothing was created.
         """
         from pypod.engine import specs
 
@@ -66,6 +71,9 @@ class Pods:
         specs.check_sysctls(pairs, net="net" in kinds and mode.mode == "private", ipc="ipc" in kinds)
         extra = {"shm_size_bytes": shm_size} if shm_size is not None else {}
         owner = str(self._engine.owner()) if ephemeral else ""
+        if infra_image and not infra:
+            raise InvalidSpec("--infra-image", "cannot set infra-image without infra container: invalid configuration")
+        image = self._image(infra_image) if infra_image else None
 
         def create(name: str) -> Pod:
             spec = PodSpec(
@@ -82,13 +90,18 @@ class Pods:
                 net=mode.mode,
                 **extra,
             )
-            return self._add(spec, owner)
+            return self._add(spec, owner, image)
 
         with Boundary("create pod"):
             return create(name) if name else under_free_name(create)
 
-    def _add(self, spec: PodSpec, owner: str) -> Pod:
+    def _image(self, image: Image | str) -> Image:
+        return self._engine.images.for_container(image) if isinstance(image, str) else image
+
+    def _add(self, spec: PodSpec, owner: str, image: Image | None) -> Pod:
         record, infra_record = self._records(spec, owner)
+        if infra_record is not None and image is not None:
+            infra_record = _of_image(infra_record, spec, image)
         with self._engine.database.transaction() as connection, connection:
             records.add_pod(connection, record)
             if infra_record is not None:
@@ -147,3 +160,16 @@ class Pods:
         from pypod.engine.listing import listed_pods
 
         return [Pod(self._engine, record.id, record.name) for record in listed_pods(self._engine)]
+
+
+def _of_image(infra: ContainerRecord, pod: PodSpec, image: Image) -> ContainerRecord:
+    """Return the record of an infra that runs an image's command."""
+    from pypod.engine.infra_image import infra_spec
+
+    spec = infra_spec(pod, image, infra.name)
+    return infra.replace(
+        image=spec.image,
+        image_id=image.id,
+        command=" ".join(spec.command).encode("utf-8", "backslashreplace").decode(),
+        spec_json=records.to_json(spec),
+    )

@@ -45,7 +45,8 @@ class Progress(Value):
     """How far one blob is: ``state`` is present, pulling, pushing or done; sizes in bytes, as stored in the source.
 
     Before the blobs of an image come ``trying`` for one from a registry, and ``loading`` for one of several in an
-    archive; these have a ``name`` instead of a digest.
+    archive; of a list of manifests ``listing``, then ``copying`` before each image, and ``listed``. These have a
+    ``name`` instead of a digest.
     """
 
     digest: str = ""
@@ -296,7 +297,7 @@ class _Pull:
             except NoSuchImage:
                 raise InvalidImage(self._what, "a layer was removed meanwhile", hint="pull again") from None
             for name in names:
-                images.tag(connection, identifier, name)
+                images.bring_name(connection, identifier, name)
         return identifier
 
     def _tell(self, descriptor: Descriptor, state: str, done: int) -> None:

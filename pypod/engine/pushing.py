@@ -33,15 +33,12 @@ def push(
     progress: Callable[[Progress], None] | None = None,
 ) -> str:
     """Write an image; return the digest of its manifest there. See ``Images.push``."""
-    if format and format not in FAMILIES:
-        raise InvalidSpec("--format", f"unknown format {format!r}", hint=f"use {' or '.join(FAMILIES)}")
-    if compression and compression not in COMPRESSIONS:
-        raise InvalidSpec("--compression-format", f'cannot find compressor for "{compression}"')
+    check_form(format, compression)
     form = copying.Form(family=FAMILIES.get(format), compression=compression, compress_plain=compress)
     transport, rest = split_transport(destination or image.used_name)
     if transport in ("", "docker"):
         form = form.replace(compress_plain=True, workers=_WORKERS)
-        return _to_registry(image, _reference(rest), form, access, progress)
+        return _to_registry(image, target(rest), form, access, progress)
     from pypod.images.detect import open_destination
 
     if transport in ("oci", "oci-archive"):
@@ -50,7 +47,15 @@ def push(
         return copying.copy(image, opened, form, progress)
 
 
-def _reference(name: str) -> Reference:
+def check_form(format: str, compression: str) -> None:
+    """Raise InvalidSpec for a format or a compression that there is not."""
+    if format and format not in FAMILIES:
+        raise InvalidSpec("--format", f"unknown format {format!r}", hint=f"use {' or '.join(FAMILIES)}")
+    if compression and compression not in COMPRESSIONS:
+        raise InvalidSpec("--compression-format", f'cannot find compressor for "{compression}"')
+
+
+def target(name: str) -> Reference:
     """Return where an image goes; a name without a registry is docker.io's, as podman's."""
     reference = parse(name)
     if is_short(name) and reference.digest:

@@ -333,12 +333,16 @@ def seccomp_of(engine: Engine, spec: ContainerSpec) -> tuple[bytes, int]:
 
 def _overlay(layout: Layout, spec: ContainerSpec, directory: str) -> tuple[str, str]:
     """Return the options of a container's overlay, and where the relative paths in them begin."""
+    own = layers.escaped(directory, "\\,")
+    return overlay_of(layout, spec, f",upperdir={own}/upper,workdir={own}/work,volatile")
+
+
+def overlay_of(layout: Layout, spec: ContainerSpec, above: str = "") -> tuple[str, str]:
+    """Return the options of an overlay of a root's layers with what is ``above``, and where its paths begin."""
     # No layer may lie in another (ELOOP, ovl_check_layer in fs/overlayfs/super.c), as ours would in the host's root.
     lowers = layers.roots(layout, spec)
     if spec.image or not layout.is_inside(_root_status(layout, spec)):
         lowers = list(dict.fromkeys((*lowers, layout.mount_points)))
-    own = layers.escaped(directory, "\\,")
-    above = f",upperdir={own}/upper,workdir={own}/work,volatile"
     below = ":".join(layers.escaped(layer, "\\,:") for layer in lowers)
     if len(below) + len(above) < _OPTIONS_BYTES_LIMIT or not spec.image:
         return f"lowerdir={below}{above}", ""

@@ -125,10 +125,10 @@ def patience(engine: Engine, one: Running, timeout_s: float | None) -> tuple[int
     except StoreError:  # a damaged record must not keep anything running
         number, patience_s = SIGTERM, float(DEFAULT_STOP_TIMEOUT_S)
     patience_s = patience_s if timeout_s is None else timeout_s
-    return number, patience_s if patience_s > 0 and _can_hear(engine, one.state.pid, number) else 0.0
+    return number, patience_s if patience_s > 0 and can_hear(engine, one.state.pid, number) else 0.0
 
 
-def _can_hear(engine: Engine, pid: int, number: int) -> bool:
+def can_hear(engine: Engine, pid: int, number: int) -> bool:
     """Return whether a signal from outside reaches the process at all.
 
     The first process of a pid namespace gets only signals that it handles or blocks (pid_namespaces(7)): for any other

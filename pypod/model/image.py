@@ -57,14 +57,23 @@ class Platform(Value):
     architecture: str = ""
     variant: str = ""
     os_version: str = ""
+    os_features: tuple[str, ...] = ()
+    features: tuple[str, ...] = ()
 
     def __str__(self) -> str:
         return "/".join(part for part in (self.os, self.architecture, self.variant) if part)
 
-    def json(self) -> dict[str, str]:
+    def json(self) -> dict[str, Any]:
         """Return it as the specifications write it."""
-        found = {"architecture": self.architecture, "os": self.os, "os.version": self.os_version}
-        return {key: value for key, value in {**found, "variant": self.variant}.items() if value}
+        found = {
+            "architecture": self.architecture,
+            "os": self.os,
+            "os.version": self.os_version,
+            "os.features": list(self.os_features),
+            "variant": self.variant,
+            "features": list(self.features),
+        }
+        return {key: value for key, value in found.items() if value}
 
 
 class Descriptor(Value):
@@ -180,7 +189,13 @@ def _platform(value: object, what: str) -> Platform:
         architecture=text(found.get("architecture", ""), what),
         variant=text(found.get("variant", ""), what),
         os_version=text(found.get("os.version", ""), what),
+        os_features=_texts(found.get("os.features"), what),
+        features=_texts(found.get("features"), what),
     )
+
+
+def _texts(value: object, what: str) -> tuple[str, ...]:
+    return () if value is None else tuple(text(entry, what) for entry in values(value, what))
 
 
 def load(body: bytes, limit_bytes: int, what: str) -> object:

@@ -7,9 +7,11 @@ from __future__ import annotations
 
 from pypod.model.image import (
     DOCKER_CONFIG,
+    DOCKER_INDEX,
     DOCKER_LAYER,
     DOCKER_MANIFEST,
     OCI_CONFIG,
+    OCI_INDEX,
     OCI_LAYER,
     OCI_MANIFEST,
     Descriptor,
@@ -19,24 +21,29 @@ from pypod.model.value import Value
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Sequence
 
 
 class Family(Value):
     """The media types of one family, and the compressions it has words for: ``layers`` by compression."""
 
     manifest: str
+    index: str
     config: str
     layers: tuple[tuple[str, str], ...]
 
 
 OCI = Family(
     manifest=OCI_MANIFEST,
+    index=OCI_INDEX,
     config=OCI_CONFIG,
     layers=(("", OCI_LAYER), ("gzip", f"{OCI_LAYER}+gzip"), ("zstd", f"{OCI_LAYER}+zstd")),
 )
 V2S2 = Family(
-    manifest=DOCKER_MANIFEST, config=DOCKER_CONFIG, layers=(("", DOCKER_LAYER), ("gzip", f"{DOCKER_LAYER}.gzip"))
+    manifest=DOCKER_MANIFEST,
+    index=DOCKER_INDEX,
+    config=DOCKER_CONFIG,
+    layers=(("", DOCKER_LAYER), ("gzip", f"{DOCKER_LAYER}.gzip")),
 )
 FAMILIES = {"oci": OCI, "v2s2": V2S2}
 
@@ -66,6 +73,18 @@ def rewritten(manifest: Manifest, family: Family, layers: Sequence[tuple[Descrip
     found["layers"] = [_plain(one, family) for one in descriptors]
     if family is V2S2:  # which has no words for the rest
         found = {name: found[name] for name in ("schemaVersion", "mediaType", "config", "layers")}
+    return json.dumps(found, separators=(",", ":"), ensure_ascii=False).encode()
+
+
+def index_body(family: Family, manifests: Iterable[Descriptor]) -> bytes:
+    """Return the body of an index in ``family`` that names these manifests."""
+    import json
+
+    found = {
+        "schemaVersion": 2,
+        "mediaType": family.index,
+        "manifests": [_plain(one, family) for one in manifests],
+    }
     return json.dumps(found, separators=(",", ":"), ensure_ascii=False).encode()
 
 

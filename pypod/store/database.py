@@ -56,6 +56,12 @@ MIGRATIONS: tuple[tuple[str, ...], ...] = (
             chain TEXT PRIMARY KEY, parent TEXT NOT NULL, diff_id TEXT NOT NULL, directory TEXT NOT NULL,
             size_bytes INTEGER NOT NULL, opaque INTEGER NOT NULL) WITHOUT ROWID""",
     ),
+    (
+        """CREATE TABLE list_members (
+            image_id TEXT NOT NULL, digest TEXT NOT NULL, source TEXT NOT NULL,
+            PRIMARY KEY (image_id, digest)) WITHOUT ROWID""",
+        "ALTER TABLE image_names ADD COLUMN number INTEGER NOT NULL DEFAULT 0",
+    ),
 )
 
 

@@ -19,7 +19,11 @@ if TYPE_CHECKING:
 
 
 class ImageRecord(Value):
-    """A row of the table of images. ``id`` is the hex digest of the configuration, ``chain`` the top layer's."""
+    """A row of the table of images. ``id`` is the hex digest of the configuration, ``chain`` the top layer's.
+
+    A list of manifests is an image, too, by its names: it has neither configuration nor layers, its id is of nothing,
+    and ``manifest`` is its index.
+    """
 
     id: str
     manifest: str
@@ -27,6 +31,11 @@ class ImageRecord(Value):
     created_ns: int
     size_bytes: int
     config: str
+
+    @property
+    def is_list(self) -> bool:
+        """Whether it is a list of manifests."""
+        return not self.config
 
 
 class LayerRecord(Value):
@@ -46,6 +55,8 @@ class LayerRecord(Value):
 
 class Named(Value):
     """An image with the names and digests it is known by: NAME:TAG, and (repository, digest).
+
+    The order of the names is podman's: what an image was pulled as, the last one first, then what it was tagged as.
 
     One that was pulled by its digest has the name NAME@DIGEST.
     """
@@ -74,6 +85,7 @@ class Named(Value):
 
 
 _IMAGE = "id, manifest, chain, created_ns, size_bytes, config"
+_IN_ORDER = "ORDER BY number DESC, name"
 _LAYER = "chain, parent, diff_id, directory, size_bytes, opaque"
 
 
@@ -142,10 +154,24 @@ def add_digest(connection: Connection, identifier: str, repository: str, digest:
 
 
 def tag(connection: Connection, identifier: str, name: str) -> None:
-    """Give an image a name; whichever had it loses it."""
+    """Give an image a name, after its other ones, unless it has it; whichever had it loses it."""
+    _require(connection, identifier)
+    last = "(SELECT COALESCE(MIN(number), 0) - 1 FROM image_names)"
+    statement = f"""INSERT INTO image_names VALUES (?,?,{last}) ON CONFLICT (name) DO UPDATE
+        SET image_id = excluded.image_id, number = excluded.number WHERE image_id != excluded.image_id"""  # noqa: S608
+    connection.execute(statement, (name, identifier))
+
+
+def bring_name(connection: Connection, identifier: str, name: str) -> None:
+    """Give an image the name that it came with, before its other ones; whichever had it loses it."""
+    _require(connection, identifier)
+    first = "(SELECT COALESCE(MAX(number), 0) + 1 FROM image_names)"
+    connection.execute(f"INSERT OR REPLACE INTO image_names VALUES (?,?,{first})", (name, identifier))  # noqa: S608
+
+
+def _require(connection: Connection, identifier: str) -> None:
     if not connection.execute("SELECT 1 FROM images WHERE id = ?", (identifier,)).fetchone():
         raise NoSuchImage(identifier)
-    connection.execute("INSERT OR REPLACE INTO image_names VALUES (?,?)", (name, identifier))
 
 
 def untag(connection: Connection, identifier: str, names: Iterable[str]) -> None:
@@ -159,7 +185,7 @@ def all_images(database: Database) -> list[Named]:
     """Return every image, the newest first."""
     with database.transaction(write=False) as connection:
         records = connection.execute(f"SELECT {_IMAGE} FROM images ORDER BY created_ns DESC, id").fetchall()  # noqa: S608
-        names = connection.execute("SELECT image_id, name FROM image_names").fetchall()
+        names = connection.execute(f"SELECT image_id, name FROM image_names {_IN_ORDER}").fetchall()  # noqa: S608
         digests = connection.execute("SELECT image_id, repository, digest FROM image_digests").fetchall()
     by_id: dict[str, tuple[list[str], list[tuple[str, str]]]] = {row[0]: ([], []) for row in records}
     for identifier, name in names:
@@ -176,7 +202,7 @@ def named(database: Database, identifier: str) -> Named:
     rows = database.read(f"SELECT {_IMAGE} FROM images WHERE id = ?", (identifier,))  # noqa: S608
     if not rows:
         raise NoSuchImage(identifier)
-    names = database.read("SELECT name FROM image_names WHERE image_id = ?", (identifier,))
+    names = database.read(f"SELECT name FROM image_names WHERE image_id = ? {_IN_ORDER}", (identifier,))  # noqa: S608
     digests = database.read("SELECT repository, digest FROM image_digests WHERE image_id = ?", (identifier,))
     return Named(record=_record(rows[0]), names=tuple(row[0] for row in names), digests=tuple(digests))
 
@@ -184,6 +210,17 @@ def named(database: Database, identifier: str) -> Named:
 def exists(database: Database, identifier: str) -> bool:
     """Return whether there is an image of this whole id."""
     return bool(database.read("SELECT 1 FROM images WHERE id = ?", (identifier,)))
+
+
+def holder_of(connection: Connection, name: str) -> str:
+    """Return the id of the image that has a name; nothing when none has."""
+    row = connection.execute("SELECT image_id FROM image_names WHERE name = ?", (name,)).fetchone()
+    return str(row[0]) if row else ""
+
+
+def is_list(database: Database, identifier: str) -> bool:
+    """Return whether an id is that of a list of manifests."""
+    return bool(database.read("SELECT 1 FROM images WHERE id = ? AND config = ''", (identifier,)))
 
 
 def find_by_name(database: Database, names: Iterable[str]) -> str:
@@ -209,6 +246,12 @@ def find_by_digest(database: Database, repository: str, digest: str) -> str:
         UNION ALL SELECT id FROM images JOIN image_names ON image_id = id
         WHERE manifest = ?2 AND substr(name, 1, length(?1) + 1) = ?1 || ':'"""
     rows = database.read(statement, (repository, digest))
+    return str(rows[0][0]) if rows else ""
+
+
+def find_by_manifest(database: Database, digest: str) -> str:
+    """Return the id of an image with that manifest, not a list; nothing when there is none."""
+    rows = database.read("SELECT id FROM images WHERE manifest = ? AND config != '' LIMIT 1", (digest,))
     return str(rows[0][0]) if rows else ""
 
 
@@ -250,7 +293,7 @@ def remove_image(database: Database, identifier: str) -> None:
             (f"DELETE FROM images WHERE id = ? {unless_used}", both),  # noqa: S608
             *(
                 (f"DELETE FROM {table} WHERE image_id = ? {unless_there}", both)  # noqa: S608
-                for table in ("image_names", "image_digests", "image_blobs")
+                for table in ("image_names", "image_digests", "image_blobs", "list_members")
             ),
         ]
     )

@@ -160,6 +160,15 @@ def test_plain_layers_are_compressed_into_a_directory_when_asked(store: Store, t
     assert (tmp_path / "plain" / store.plain.diff_ids[0].partition(":")[2]).read_bytes() == store.plain.layers[0]
 
 
+def test_a_container_of_an_image_in_a_file(store: Store, tmp_path: Path) -> None:
+    store.pypod.ok("save", "-q", "--format", "oci-archive", "-o", str(tmp_path / "tiny.tar"), "tiny:one")
+    other = store.other()
+    done = other("create", "--name", "a", f"oci-archive:{tmp_path}/tiny.tar")
+    assert (done.returncode, done.stderr.splitlines()[0]) == (0, "Getting image source signatures")
+    assert other("create", "-q", "--pull", "never", "--name", "b", f"oci-archive:{tmp_path}/tiny.tar").stderr == ""
+    assert other.ok("ps", "-a", "--format", "{{.Names}} {{.Image}}") == f"a {NAME}\nb {NAME}\n"
+
+
 @needs_docker_registry
 class TestRegistry:
     def test_what_is_pushed_is_there_and_keeps_its_digest(self, store: Store, registry: str, tmp_path: Path) -> None:

@@ -232,6 +232,12 @@ def test_names_come_and_go(changing: Store) -> None:
     assert (done.returncode, done.stderr) == (125, "Error: localhost/two:latest: tag not known\n")
     assert pypod.ok("untag", "one", "quay.io/a/b:c") == ""
     assert changing.names("tiny:base") == [BASE_NAME, "localhost/one:latest", OTHER_NAME]
+    assert pypod.ok("tag", "tiny:base", BASE_NAME) == ""  # which it has: it stays where it is
+    assert changing.names("tiny:base") == [BASE_NAME, "localhost/one:latest", OTHER_NAME]
+    again = Tiny(BASE, name="quay.io/pulled:x")
+    assert again.id == changing.base.id
+    pypod.ok("load", "-q", "-i", str(again.save(changing.root / "again.tar")))
+    assert changing.names("tiny:base") == ["quay.io/pulled:x", BASE_NAME, "localhost/one:latest", OTHER_NAME]
     assert pypod.ok("untag", "one") == ""
     assert pypod("image", "exists", "tiny:base").returncode == 1
     for words in (("tag", "tiny:child", "Upper"), ("tag", "tiny:child", f"x@{changing.base.digest}")):

@@ -42,6 +42,21 @@ class TestCommit:
         assert shown == "new\nchanged\nyoung\nls: /bin/vi: No such file or directory\n12\n"
         assert len(image.layers()) == (1 if squash else 3)
 
+    @pytest.mark.parametrize("squash", [False, True], ids=["layer", "squashed"])
+    def test_a_container_that_was_never_started(self, engine, busybox, squash) -> None:
+        """It can be started, stopped and removed afterwards like any other."""
+        image = bring(engine, busybox_image(busybox))
+        container = engine.containers.create(image, ["sh", "-c", "echo ran"], name="fresh")
+        container.commit("mine", squash=squash)
+        assert run(engine, "mine", "echo", "works") == "works\n"
+        container.start()
+        assert container.wait(20) == 0
+        assert output(container) == "ran\n"
+        never = engine.containers.create(image, ["true"], name="never")
+        never.commit("mine", squash=squash)
+        never.remove()
+        assert not engine.containers.exists("never")
+
     def test_the_base_and_the_container_stay_as_they_were(self, engine, changed) -> None:
         before = changed.inspect()["Image"]
         changed.commit("mine")

@@ -1,0 +1,36 @@
+"""Lists of manifests: rows of the table of images, and where each member comes from. Functions over a connection."""
+
+from __future__ import annotations
+
+from pypod.store.images import ImageRecord
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+    from sqlite3 import Connection
+
+
+def put(connection: Connection, record: ImageRecord, blobs: Iterable[str], sources: Mapping[str, str]) -> None:
+    """Insert a list, or replace what is stored of it but for its names.
+
+    ``blobs`` are those that it needs here. ``sources`` has for each member, by its digest, the name that a registry
+    knows it by, or nothing when all of it is here.
+    """
+    values = tuple(value for _, value in record.items())
+    connection.execute("INSERT OR REPLACE INTO images VALUES (?,?,?,?,?,?)", values)
+    connection.execute("DELETE FROM image_blobs WHERE image_id = ?", (record.id,))
+    connection.executemany("INSERT INTO image_blobs VALUES (?,?)", [(record.id, one) for one in set(blobs)])
+    connection.execute("DELETE FROM list_members WHERE image_id = ?", (record.id,))
+    rows = [(record.id, digest, source) for digest, source in sources.items()]
+    connection.executemany("INSERT INTO list_members VALUES (?,?,?)", rows)
+
+
+def read(connection: Connection, identifier: str) -> ImageRecord | None:
+    """Return what is stored of a list; None when it is gone."""
+    row = connection.execute("SELECT * FROM images WHERE id = ?", (identifier,)).fetchone()
+    return ImageRecord(**dict(zip(ImageRecord._fields, row, strict=True))) if row else None
+
+
+def sources(connection: Connection, identifier: str) -> dict[str, str]:
+    """Return where each member comes from, by its digest."""
+    return dict(connection.execute("SELECT digest, source FROM list_members WHERE image_id = ?", (identifier,)))
