@@ -1,4 +1,4 @@
-"""Images to measure with: those of a directory, or some that are made here, and a registry on loopback that has them."""
+"""Images to measure with: those of a directory or some that are made here, and a registry on loopback with them."""
 
 from __future__ import annotations
 
@@ -90,7 +90,9 @@ class Registry:
                 time.sleep(0.05)
 
 
-def prepare(place: Workspace, registry: Registry, directory: str, made_mb: dict[str, int] | None = None) -> list[Sample]:
+def prepare(
+    place: Workspace, registry: Registry, directory: str, made_mb: dict[str, int] | None = None
+) -> list[Sample]:
     """Put every ``*.oci.tar`` of a directory into the registry, or images of our own; return them, the smallest first.
 
     The work is pypod's own, in a storage directory of its own: nothing else has to be installed for it.
@@ -156,7 +158,7 @@ def _taken(buffer: io.BytesIO) -> bytes:
 
 def mixed(size_bytes: int, sizes: Sequence[int] = _FILE_BYTES) -> Iterator[bytes]:
     """Yield contents of files, half of each compressible and half not; the same ones each time."""
-    dice = random.Random(size_bytes)
+    dice = random.Random(size_bytes)  # noqa: S311
     words = [dice.randbytes(dice.randrange(2, 6)).hex().encode() for _ in range(2000)]
     left = size_bytes
     while left > 0:
