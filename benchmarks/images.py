@@ -47,16 +47,16 @@ class Images:
     def __init__(
         self, samples: Sequence[Sample], shell: Shell, directory: str, settle: Callable[[], None] = os.sync
     ) -> None:
-        self._samples = samples
-        self._shell = shell
+        self.samples = samples
+        self.shell = shell
         self._directory = directory
         self._settle = settle
 
     def perform(self, clock: Clock) -> None:
         """Do every operation once."""
-        for sample in self._samples:
+        for sample in self.samples:
             self._timed(clock, f"pull {sample.name}", "pull", "-q", "--tls-verify=false", sample.reference)
-            if sample in (self._samples[0], self._samples[-1]):
+            if sample in (self.samples[0], self.samples[-1]):
                 self._all_of(clock, sample)
             self._clear()
 
@@ -66,7 +66,7 @@ class Images:
         self._timed(clock, f"run --rm {name} true, the first", *run)
         again = ("pull", "-q", "--tls-verify=false", sample.reference)
         self._timed(clock, f"pull {name}, all of it present", *again)
-        if sample is self._samples[0]:
+        if sample is self.samples[0]:
             self._commits(clock, sample)
         for form in ("docker-archive", "oci-archive"):
             path = f"{self._directory}/saved.tar"
@@ -80,23 +80,23 @@ class Images:
 
     def _commits(self, clock: Clock, sample: Sample) -> None:
         for what, (size_bytes, sizes) in _WRITTEN.items():
-            self._shell("run", "-d", "--name", "writer", "--network", "none", sample.reference, "sleep", "1000")
+            self.shell("run", "-d", "--name", "writer", "--network", "none", sample.reference, "sleep", "1000")
             try:
                 # no image needs a shell for this: the container's root as the host sees it
-                pid = self._shell.output("inspect", "--format", "{{.State.Pid}}", "writer")
+                pid = self.shell.output("inspect", "--format", "{{.State.Pid}}", "writer")
                 _write(f"/proc/{pid}/root/written", size_bytes, sizes)
-                self._shell("stop", "-t", "0", "writer")
+                self.shell("stop", "-t", "0", "writer")
                 self._timed(clock, f"commit {what} written", "commit", "-q", "writer", "localhost/committed")
             finally:
-                self._shell("rm", "-f", "-t", "0", "writer", expect=None)
-            self._shell("rmi", "localhost/committed")
+                self.shell("rm", "-f", "-t", "0", "writer", expect=None)
+            self.shell("rmi", "localhost/committed")
 
     def _timed(self, clock: Clock, operation: str, *words: str) -> None:
         self._settle()
-        clock.add(operation, self._shell(*words))
+        clock.add(operation, self.shell(*words))
 
     def _clear(self) -> None:
-        self._shell("rmi", "-a", "-f")
+        self.shell("rmi", "-a", "-f")
 
 
 def _write(directory: str, size_bytes: int, sizes: Sequence[int]) -> None:
@@ -114,23 +114,23 @@ class PypodImages:
 
     def __init__(self, place: Workspace, samples: Sequence[Sample], archive: str) -> None:
         self._place = place
-        self._samples = samples
+        self.samples = samples
         self._archive = archive
 
     def __enter__(self) -> Self:
         command = self._place.install()
         self._root = f"{self._place.directory}/pypod"
-        self._shell = Shell(*command, "--root", self._root)
+        self.shell = Shell(*command, "--root", self._root)
         self._many = Shell(*command, "--root", f"{self._root}-many")
         self._many("load", "-q", "-i", self._archive)
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._shell("rm", "-a", "-f", "-t", "0", expect=None)
+        self.shell("rm", "-a", "-f", "-t", "0", expect=None)
 
     def turn(self, clock: Clock) -> None:
         """Do every operation once."""
-        Images(self._samples, self._shell, self._place.directory, self._settle).perform(clock)
+        Images(self.samples, self.shell, self._place.directory, self._settle).perform(clock)
         clock.add(f"images, {_MANY} of them", self._many("images"))
 
     def _settle(self) -> None:
@@ -149,9 +149,10 @@ class PodmanImages:
 
     def __init__(self, place: Workspace, samples: Sequence[Sample], archive: str, every: int) -> None:
         self._place = place
-        self._samples = samples
+        self.samples = samples
         self._archive = archive
         self._one, self._many = Podman(place), Podman(place, label="podman-many")
+        self.shell = Shell("podman")
         self._stack = ExitStack()
         self.every = every
 
@@ -164,6 +165,7 @@ class PodmanImages:
         with ExitStack() as stack:
             for podman in (self._one, self._many):
                 stack.enter_context(podman)
+            self.shell = self._one.shell
             self._many.shell("load", "-q", "-i", self._archive)
             self._stack = stack.pop_all()
         return self
@@ -173,7 +175,7 @@ class PodmanImages:
 
     def turn(self, clock: Clock) -> None:
         """Do every operation once."""
-        Images(self._samples, self._one.shell, self._place.directory).perform(clock)
+        Images(self.samples, self.shell, self._place.directory).perform(clock)
         clock.add(f"images, {_MANY} of them", self._many.shell("images"))
 
 

@@ -1,4 +1,4 @@
-"""Images to measure with: those of a directory, or some that are made here, and a registry on loopback that has them."""
+"""Images to measure with: those of a directory or some that are made here, and a registry on loopback with them."""
 
 from __future__ import annotations
 
@@ -158,7 +158,7 @@ def _taken(buffer: io.BytesIO) -> bytes:
 
 def mixed(size_bytes: int, sizes: Sequence[int] = _FILE_BYTES) -> Iterator[bytes]:
     """Yield contents of files, half of each compressible and half not; the same ones each time."""
-    dice = random.Random(size_bytes)
+    dice = random.Random(size_bytes)  # noqa: S311
     words = [dice.randbytes(dice.randrange(2, 6)).hex().encode() for _ in range(2000)]
     left = size_bytes
     while left > 0:

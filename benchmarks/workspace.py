@@ -9,7 +9,7 @@ import sys
 import tempfile
 import time
 from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from benchmarks.harness import Unavailable, run
 
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
 _HERE = os.path.dirname(os.path.abspath(__file__))
 _PACKAGE = os.path.join(os.path.dirname(_HERE), "pypod")
+_SCRIPT = os.path.join(os.path.dirname(_HERE), "bin", "pypod")
 _DEPENDENCIES = ("urllib3", "isal", "backports")
 _NAMES = ("true", "sleep", "sh")
 _DIRECTORIES = ("bin", "dev", "etc", "proc", "root", "run", "sys", "tmp", "var/tmp")
@@ -101,15 +102,10 @@ class Workspace:
         compileall.compile_dir(f"{site}/pypod", quiet=2)
         for name in _DEPENDENCIES:
             os.symlink(import_module(name).__path__[0], f"{site}/{name}")
-        try:
-            scripts: Any = import_module("pip._vendor.distlib.scripts")
-        except ImportError:
-            return (python, "-m", "pypod")
-        maker = scripts.ScriptMaker(None, f"{home}/bin")
-        maker.executable = python
-        maker.set_mode = True
-        maker.variants = {""}
-        (script,) = maker.make("pypod = pypod.cli.main:main")
+        script = f"{home}/bin/pypod"
+        with open(_SCRIPT, encoding="utf-8") as source, open(script, "w", encoding="utf-8") as target:
+            target.write(source.read().replace("#!python", f"#!{python}", 1))  # as pip does it
+        os.chmod(script, 0o755)
         return (script,)
 
 

@@ -130,11 +130,16 @@ GROUPS: dict[str, tuple[str, dict[str, tuple[str, str, str]]]] = {
     "pod": ("Manage pods", POD_VERBS),
     "system": ("Manage pypod", SYSTEM_VERBS),
 }
+_OBJECTS_BETWEEN_COLLECTIONS = 50_000
 _HELP = ("-h", "--help", "help")
 
 
 def main(argv: Sequence[str] | None = None) -> None:
     """Run the program with ``argv`` (default: of this process) and exit with its code."""
+    import gc
+
+    # a command is over before there is garbage in cycles worth looking for: the imports alone set it off 60 times
+    gc.set_threshold(_OBJECTS_BETWEEN_COLLECTIONS)
     words = list(sys.argv[1:] if argv is None else argv)
     code = ENGINE_FAILED
     _occupy_standard_streams()

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from pypod.engine.engine import Engine
     from pypod.engine.pulling import Progress
     from pypod.images.access import Access
+    from pypod.images.registries import Registries
     from pypod.model.image import Platform
     from pypod.model.reference import Reference
 
@@ -51,21 +52,22 @@ class Images:
         transport, rest = split_transport(ref)
         if transport not in ("", "docker"):
             return self._pull_from(transport, rest, wanted, progress)
-        return self._pull_first(registries.load().candidates(rest), ref, wanted, access, progress)
+        return self._pull_first(registries.load(), rest, ref, wanted, access, progress)
 
     def _pull_first(
         self,
-        candidates: Sequence[Reference],
+        configured: Registries,
+        name: str,
         ref: str,
         platform: Platform | None,
         access: Access | None,
         progress: Callable[[Progress], None] | None,
     ) -> Image:
-        """Pull the first of several names that some registry has; raise what the others said when none has."""
+        """Pull the first name that ``name`` may stand for and some registry has; else raise what they all said."""
         problems: list[PypodError] = []
-        for candidate in candidates:
+        for candidate in configured.candidates(name):
             try:
-                return self._pull_one(candidate, platform, access, progress)
+                return self._pull_one(configured, candidate, platform, access, progress)
             except RegistryError as error:
                 problems.append(error)
         if len(problems) == 1:
@@ -75,13 +77,13 @@ class Images:
 
     def _pull_one(
         self,
+        configured: Registries,
         reference: Reference,
         platform: Platform | None,
         access: Access | None,
         progress: Callable[[Progress], None] | None,
     ) -> Image:
         from pypod.engine import pulling
-        from pypod.images import registries
         from pypod.images.access import Access
         from pypod.images.client import RegistrySource
 
@@ -89,7 +91,7 @@ class Images:
         names = (f"{reference.name}@{reference.digest}" if reference.digest else str(reference),)
         if progress is not None:
             progress(pulling.Progress(state="trying", name=str(reference)))
-        with RegistrySource(reference, access or Access(), registries.load()) as source:
+        with RegistrySource(reference, access or Access(), configured) as source:
             try:
                 source.manifest()
             except RegistryError as error:
