@@ -88,6 +88,15 @@ def test_everything_is_recorded(path: Path) -> None:
         assert all(output["output_type"] != "error" for output in recorded)
 
 
+@pytest.mark.parametrize("path", LESSONS, ids=lambda path: path.stem)
+def test_every_cell_says_what_privilege_it_needs(path: Path) -> None:
+    """By a tag, which a reader's front end shows, and a runner can choose by."""
+    cells = [cell for _, cell in code_of(nbformat.read(path, as_version=4))]
+    tags = [cell.metadata.get("tags") for cell in cells]
+    assert all(tag in (["needs-nothing"], ["needs-root"]) for tag in tags)
+    assert {"needs-nothing", "needs-root"} == {tag[0] for tag in tags}
+
+
 def test_every_record_is_of_one_cell() -> None:
     """No code is twice in the lessons: results are found by it."""
     sources = [cell.source for path in LESSONS for _, cell in code_of(nbformat.read(path, as_version=4))]
