@@ -34,7 +34,8 @@ def run(path: Path) -> Any:
     }
     lesson.metadata["language_info"] = {"name": "python"}
     for cell in lesson.cells:
-        cell.metadata = {}
+        kept = {key: value for key, value in cell.metadata.items() if key == "tags"}  # times are left out
+        cell.metadata = nbformat.from_dict(kept)
         if cell.cell_type == "code":
             cell.execution_count = None
             for output in cell.outputs:
