@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pypod.engine.boundary import Boundary
 from pypod.engine.engine import Engine
-from pypod.errors import InvalidSpec, NoSuchImage
+from pypod.errors import InvalidImage, InvalidSpec, NoSuchImage
 from pypod.model.image_config import parse_config
 from pypod.model.reference import parse
 from pypod.store import images
@@ -119,8 +119,14 @@ class Image:
 
     @property
     def config(self) -> ImageConfig:
-        """What the image says of itself: command, environment, user, labels and so on. Raises InvalidImage."""
-        return parse_config(self.named().record.config.encode())
+        """What the image says of itself: command, environment, user, labels and so on.
+
+        Raises InvalidImage, also for a list of manifests, which says nothing.
+        """
+        record = self.named().record
+        if record.is_list:
+            raise InvalidImage(self.used_name, "it is a list of manifests", hint="instance() is its image for here")
+        return parse_config(record.config.encode())
 
     def layers(self) -> Sequence[images.LayerRecord]:
         """Return its layers, the topmost first."""

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from pypod import Engine, InvalidImage
 from tests.cli.program import Program
 from tests.cli.test_image_transfers import manifest_at
 from tests.docker_registry import DockerRegistry, needs_docker_registry
@@ -98,6 +99,26 @@ def test_a_list_is_an_image_by_its_names(store: Store) -> None:
     assert pypod.ok("manifest", "rm", "web") == f"Untagged: localhost/web:latest\nDeleted: {identifier}\n"
     assert pypod("manifest", "exists", "web").returncode == 1
     assert pypod("image", "exists", "amd:1").returncode == 0
+
+
+def test_a_list_without_an_image_for_this_machine(store: Store) -> None:
+    pypod = store.pypod
+    pypod.ok("manifest", "create", "far", "arm:1")
+    pypod.ok("manifest", "create", "away", "amd:1")
+    pypod.ok("rmi", "amd:1")
+    for name, message in (
+        ("far", "no image found in manifest list for architecture amd64"),
+        ("away", "its image for linux/amd64 is not here"),
+    ):
+        for words in (("image", "inspect"), ("history",), ("run", "--pull", "never"), ("push", "-q")):
+            done = pypod(*words, name)
+            assert (done.returncode, message in done.stderr) == (125, True), done
+    assert pypod.ok("images", "--format", "{{.Repository}} {{.Labels}}", "far") == "localhost/far map[]\n"
+    with Engine(pypod.root) as engine:
+        (found,) = (image for image in engine.images.list() if image.names == ("localhost/far:latest",))
+        assert (found.is_list, found.layers()) == (True, [])
+        with pytest.raises(InvalidImage, match="it is a list of manifests"):
+            _ = found.config
 
 
 def test_names_that_are_taken_and_names_of_nothing(store: Store) -> None:
