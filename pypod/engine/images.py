@@ -289,8 +289,9 @@ class Images:
         return True
 
     def list(self) -> list[Image]:
-        """Return all images, the newest first."""
-        return [Image(self._engine, one.record.id) for one in images.all_images(self._engine.database)]
+        """Return all images, the newest first; lists of manifests are not among them."""
+        found = images.all_images(self._engine.database)
+        return [Image(self._engine, one.record.id) for one in found if one.record.config]
 
     def prune(self, *, all: bool = False, only: Callable[[images.Named], bool] | None = None) -> Sequence[str]:
         """Remove the images without a name that no container was made from, with ``all`` those with names, too.
