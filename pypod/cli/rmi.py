@@ -64,7 +64,7 @@ def run_rmi(options: Parsed, root: str | None) -> int:
     removal = _Removal(force=options["force"], ignore=options["ignore"] or options["force"])
     with Engine(root) as engine:
         if options["all"]:
-            for image in engine.images.list():
+            for image in engine.images.list(with_lists=True):
                 removal.remove(image)
         for word in words:
             removal.by_name(engine, word)

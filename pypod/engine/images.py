@@ -288,10 +288,10 @@ class Images:
             return False
         return True
 
-    def list(self) -> list[Image]:
-        """Return all images, the newest first; lists of manifests are not among them."""
+    def list(self, *, with_lists: bool = False) -> list[Image]:
+        """Return all images, the newest first; lists of manifests, which have names like images, if that is asked."""
         found = images.all_images(self._engine.database)
-        return [Image(self._engine, one.record.id) for one in found if one.record.config]
+        return [Image(self._engine, one.record.id) for one in found if with_lists or one.record.config]
 
     def prune(self, *, all: bool = False, only: Callable[[images.Named], bool] | None = None) -> Sequence[str]:
         """Remove the images without a name that no container was made from, with ``all`` those with names, too.

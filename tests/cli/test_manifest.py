@@ -115,7 +115,8 @@ def test_a_list_without_an_image_for_this_machine(store: Store) -> None:
             assert (done.returncode, message in done.stderr) == (125, True), done
     assert pypod.ok("images", "--format", "{{.Repository}} {{.Labels}}", "far") == "localhost/far map[]\n"
     with Engine(pypod.root) as engine:
-        (found,) = (image for image in engine.images.list() if image.names == ("localhost/far:latest",))
+        assert not [image for image in engine.images.list() if image.is_list]
+        (found,) = (image for image in engine.images.list(with_lists=True) if image.names == ("localhost/far:latest",))
         assert (found.is_list, found.layers()) == (True, [])
         with pytest.raises(InvalidImage, match="it is a list of manifests"):
             _ = found.config
