@@ -128,6 +128,7 @@ def _plugins() -> Facts:
 def _store(engine: Engine) -> Facts:
     from pypod.engine.listing import listed_containers, listed_pods
     from pypod.model.pod import pod_status
+    from pypod.store.images import all_images
     from pypod.store.records import INFRA
 
     containers = listed_containers(engine)
@@ -150,6 +151,7 @@ def _store(engine: Engine) -> Facts:
         graphRoot=engine.layout.root,
         graphRootAllocated=disk.f_blocks * disk.f_frsize,
         graphRootUsed=(disk.f_blocks - disk.f_bfree) * disk.f_frsize,
+        imageStore=Facts(number=len(all_images(engine.database))),
         podStore=Facts(number=len(found), **{name: found.count(name) for name in _POD_STATES}),
     )
 

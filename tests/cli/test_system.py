@@ -106,6 +106,7 @@ def test_info_tells_facts(world) -> None:
     assert host["security"]["rootless"] is False
     assert info["plugins"]["network"] == ["none", "host"]
     assert store["graphRoot"] == world.pypod.root
+    assert store["imageStore"] == {"number": 0}
     assert store["containerStore"] == {"created": 1, "number": 5, "paused": 0, "running": 2, "stopped": 2}
     none = dict.fromkeys(("degraded", "exited", "stopped", "broken"), 0)
     assert store["podStore"] == {"number": 2, "created": 1, "running": 1, **none}
