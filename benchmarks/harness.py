@@ -71,8 +71,8 @@ class Goal:
         """Return the goal in a few words."""
         parts = [
             f"<= {self.limit:g} {unit}" if self.limit is not None else "",
-            f"<= {self.floor_ratio:g}x floor" if self.floor_ratio is not None else "",
-            f"<= {self.podman_ratio:g}x podman" if self.podman_ratio is not None else "",
+            f"<= {self.floor_ratio:.3g}x floor" if self.floor_ratio is not None else "",
+            f"<= {self.podman_ratio:.3g}x podman" if self.podman_ratio is not None else "",
         ]
         return ", ".join(part for part in parts if part)
 
