@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pypod.errors import InvalidSpec
+from pypod.kernel.abi import signal_number
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -70,7 +71,7 @@ def _environment(config: dict[str, Any], value: str) -> None:
 
 def _label(config: dict[str, Any], value: str) -> None:
     name, entry = _pair(value)
-    config["Labels"] = {**(config.get("Labels") or {}), name: entry.strip('"')}
+    config["Labels"] = {**(config.get("Labels") or {}), name: entry}
 
 
 def _pair(value: str) -> tuple[str, str]:
@@ -81,7 +82,9 @@ def _pair(value: str) -> tuple[str, str]:
         name, _, entry = value.partition(" ")
     if not name:
         raise InvalidSpec("--change", f"{value!r}: a name is missing")
-    return name, entry.strip()
+    entry = entry.strip()
+    quoted = len(entry) > 1 and entry[0] == entry[-1] == '"'  # quotes around all of it only, as podman
+    return name, entry[1:-1] if quoted else entry
 
 
 def _expose(config: dict[str, Any], value: str) -> None:
@@ -99,6 +102,11 @@ def _volume(config: dict[str, Any], value: str) -> None:
     config["Volumes"] = {**(config.get("Volumes") or {}), **{place: {} for place in places}}
 
 
+def _stop_signal(config: dict[str, Any], value: str) -> None:
+    signal_number(value, argument="--change")
+    config["StopSignal"] = value
+
+
 def _on_build(config: dict[str, Any], value: str) -> None:
     config["OnBuild"] = [*(config.get("OnBuild") or []), value]
 
@@ -110,7 +118,7 @@ _CHANGES: dict[str, Callable[[dict[str, Any], str], None]] = {
     "EXPOSE": _expose,
     "LABEL": _label,
     "ONBUILD": _on_build,
-    "STOPSIGNAL": _text("StopSignal"),
+    "STOPSIGNAL": _stop_signal,
     "USER": _text("User"),
     "VOLUME": _volume,
     "WORKDIR": _text("WorkingDir"),
