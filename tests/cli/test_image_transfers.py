@@ -263,6 +263,9 @@ class TestRegistry:
         shown = other.ok("images", "--format", "{{.Repository}} {{.Tag}} {{.Names}} {{.Dangling}}")
         assert shown == f"{registry}/p/digest <none> [{name}] false\n"
         assert other.ok("image", "prune", "-f") == ""
+        other.ok("tag", name, "tagged")  # podman: a name without a tag is shown only where there is no other
+        assert other.ok("images", "--format", "{{.Repository}}:{{.Tag}}") == "localhost/tagged:latest\n"
+        other.ok("untag", name, "tagged")
         assert other.ok("rmi", name) == f"Untagged: {name}\nDeleted: {store.image.id}\n"
 
     def test_policies_of_run(self, store: Store, registry: str) -> None:
