@@ -47,8 +47,8 @@ def _volumes(options: ContainerOptions, config: ImageConfig) -> list[Mount]:
     taken = {normpath(mount.target) for mount in options.get("mounts", ())}
     taken |= {normpath(parse_volume(text).target) for text in options.get("volumes", ())}
     taken |= {normpath(parse_tmpfs(text).target) for text in options.get("tmpfs", ())}
-    places = dict.fromkeys(normpath(place) for place in config.volumes)
-    return [Mount(type="volume", target=place, argument="image") for place in places if place not in taken]
+    places = sorted({normpath(place) for place in config.volumes} - taken)
+    return [Mount(type="volume", target=place, argument="image", no_suid=True, no_dev=True) for place in places]
 
 
 def _absolute(directory: str) -> str:

@@ -151,7 +151,8 @@ def container_spec(
         rootfs="" if image else rootfs_path(options.get("rootfs", "")),
         image=image.used_name if image else "",
         layers=image.layer_directories() if image else (),
-        create_working_directory=image is not None,
+        create_working_directory=image is not None
+        and options.get("working_directory") == image.config.working_directory,
         overlay=options.get("overlay", True),
         pod_id=pod_id,
         environment=check_environment(options.get("environment", {})),

@@ -21,6 +21,7 @@ from pypod import (
     InUse,
     InvalidImage,
     InvalidSpec,
+    LaunchFailed,
     NoSuchImage,
     PypodError,
     RegistryError,
@@ -142,12 +143,19 @@ class TestConfiguration:
                 engine.containers.create(image, ["true"], exposed_ports=[bad])
         assert engine.containers.list(all=True) == [container]
 
+    def test_only_the_image_s_own_working_directory_is_made(self, engine, busybox) -> None:
+        image = bring(engine, busybox_image(busybox, config={"WorkingDir": "/made"}))
+        assert run(engine, image, "pwd") == "/made\n"
+        with pytest.raises(LaunchFailed, match='workdir "/asked" does not exist on container') as caught:
+            engine.containers.run(image, ["pwd"], working_directory="/asked")
+        assert caught.value.exit_code == 126
+
     def test_volumes(self, engine, busybox) -> None:
         """What is there is copied into a new volume; what is written there is not in the container's own layer."""
         image = bring(
             engine,
             busybox_image(
-                busybox, layer({"data": None, "data/f": b"old"}), config={"Volumes": {"/data": {}, "/new": {}}}
+                busybox, layer({"data": None, "data/f": b"old"}), config={"Volumes": {"/new": {}, "/data": {}}}
             ),
         )
         container = engine.containers.run(
@@ -157,7 +165,8 @@ class TestConfiguration:
         assert not os.path.exists(f"{container.directory}/upper/data/g")
         container.start()
         assert container.wait(20) == 0
-        assert [mount["Destination"] for mount in container.inspect()["Mounts"]] == ["/data", "/new"]
+        shown = [(mount["Destination"], mount["Options"]) for mount in container.inspect()["Mounts"]]
+        assert shown == [("/data", ["nosuid", "nodev", "rbind"]), ("/new", ["nosuid", "nodev", "rbind"])]
         assert Path(container.inspect()["Mounts"][0]["Source"], "g").read_text() == "x\n"
         container.remove()
         assert not os.path.exists(container.directory)
@@ -393,6 +402,17 @@ class TestRemoval:
         image.remove(force=True)
         assert engine.containers.list(all=True) == engine.images.list() == []
 
+    def test_force_while_containers_come_and_go(self, engine, busybox, monkeypatch) -> None:
+        """One that is gone when its turn comes, and one that was made after the look at who there is."""
+        from pypod.engine import image_removal
+
+        image = bring(engine, busybox_image(busybox))
+        engine.containers.create(image, ["true"])
+        look, seen = image_removal.images.users_of, [[("f" * 64, "gone")]]
+        monkeypatch.setattr(image_removal.images, "users_of", lambda *them: seen.pop() if seen else look(*them))
+        image.remove(force=True)
+        assert engine.containers.list(all=True) == engine.images.list() == []
+
     def test_prune(self, engine, busybox) -> None:
         used = bring(engine, busybox_image(busybox), "localhost/made:latest")
         container = engine.containers.create(used, ["true"])
@@ -444,13 +464,17 @@ class TestRemoval:
             subprocess.run(["umount", "-l", where], check=True)
 
     def test_repair_finds_what_a_crash_left(self, engine, busybox) -> None:
-        from pypod.engine.collect import repair
+        from pypod.engine.collect import repair, trash
 
         image = bring(engine, busybox_image(busybox))
+        for number in range(5000):  # more than is gone at once
+            Path(engine.layout.trash, "x", str(number // 50)).mkdir(parents=True, exist_ok=True)
+            Path(engine.layout.trash, "x", str(number // 50), str(number)).touch()
         os.mkdir(f"{engine.layout.image_layers}/deadbeef")
         Path(engine.layout.blobs, "sha256", "0" * 64).write_text("")
         os.makedirs(f"{engine.layout.images}/incoming/{'1' * 64}/tree")
         removed = repair(engine)
+        assert trash(engine) == []  # "deleted" is what is done, not what is begun
         assert len([line for line in removed if "removed" in line]) == 3
         assert run(engine, image, "echo", "x") == "x\n"
         assert len(store(engine)["layers"]) == 1
