@@ -38,22 +38,23 @@ def _split(instruction: str) -> tuple[str, str]:
 
 def _command(key: str) -> Callable[[dict[str, Any], str], None]:
     def change(config: dict[str, Any], value: str) -> None:
-        config[key] = _list(value) or ["/bin/sh", "-c", value]
+        words = _list(value)
+        config[key] = ["/bin/sh", "-c", value] if words is None else words
 
     return change
 
 
-def _list(value: str) -> list[str]:
-    """Return a JSON list of texts; nothing for anything else."""
+def _list(value: str) -> list[str] | None:
+    """Return a JSON list of texts; None for anything else."""
     if not value.startswith("["):
-        return []
+        return None
     import json
 
     try:
         found = json.loads(value)
     except ValueError:
-        return []
-    return found if isinstance(found, list) and all(isinstance(one, str) for one in found) else []
+        return None
+    return found if isinstance(found, list) and all(isinstance(one, str) for one in found) else None
 
 
 def _text(key: str) -> Callable[[dict[str, Any], str], None]:
@@ -98,7 +99,8 @@ def _expose(config: dict[str, Any], value: str) -> None:
 
 
 def _volume(config: dict[str, Any], value: str) -> None:
-    places = _list(value) or value.split()
+    words = _list(value)
+    places = value.split() if words is None else words
     config["Volumes"] = {**(config.get("Volumes") or {}), **{place: {} for place in places}}
 
 

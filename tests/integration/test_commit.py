@@ -92,6 +92,11 @@ class TestCommit:
         assert json.loads(config.body)["config"]["OnBuild"] == ["RUN x"]
         assert (config.history[-1].comment, config.history[-1].author) == ("why", "me")
 
+    def test_an_empty_list_takes_away(self, engine, changed) -> None:
+        changed.commit("mine", changes=['ENTRYPOINT ["false"]', "CMD x"])
+        derived = engine.containers.create("mine").commit("derived", changes=["ENTRYPOINT []", "CMD []"])
+        assert (derived.config.entrypoint, derived.config.command) == ((), ())
+
     @pytest.mark.parametrize("change", ["", "RUN x", "CMD", "EXPOSE http", "LABEL =x", "ENV", "STOPSIGNAL NONE"])
     def test_bad_change(self, engine, changed, change) -> None:
         before = store(engine)
