@@ -144,8 +144,9 @@ class TestConfiguration:
         assert engine.containers.list(all=True) == [container]
 
     def test_only_the_image_s_own_working_directory_is_made(self, engine, busybox) -> None:
-        image = bring(engine, busybox_image(busybox, config={"WorkingDir": "/made"}))
-        assert run(engine, image, "pwd") == "/made\n"
+        image = bring(engine, busybox_image(busybox, config={"WorkingDir": "/made/here/", "User": "7:8"}))
+        shown = run(engine, image, "sh", "-c", "pwd; stat -c '%u %g %a' . .. /")
+        assert shown == "/made/here\n7 8 755\n0 0 755\n0 0 755\n"  # it is the user's
         with pytest.raises(LaunchFailed, match='workdir "/asked" does not exist on container') as caught:
             engine.containers.run(image, ["pwd"], working_directory="/asked")
         assert caught.value.exit_code == 126
