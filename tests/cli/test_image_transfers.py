@@ -111,7 +111,7 @@ def test_what_is_saved_is_loaded_again(store: Store, tmp_path: Path, form: str) 
 
 def test_save_to_a_pipe_with_more_names_and_more_images(store: Store) -> None:
     saved = subprocess.run(
-        [*store.pypod.words, "save", "-q", "tiny:one", "two", "quay.io/a/b:c"], capture_output=True, check=False
+        [*store.pypod.words, "save", "-q", "tiny:one", "two", "quay.io/a/b:c", "two"], capture_output=True, check=False
     )
     assert (saved.returncode, saved.stderr) == (0, b"")
     with tarfile.open(fileobj=io.BytesIO(saved.stdout)) as tar:
@@ -126,6 +126,17 @@ def test_save_to_a_pipe_with_more_names_and_more_images(store: Store) -> None:
             [NAME],
             ["localhost/plain:x"],
         ]
+
+
+def test_import_from_nowhere(store: Store) -> None:
+    done = store.pypod("import", "-q", "http://127.0.0.1:1/x.tar")
+    assert (done.returncode, done.stderr.splitlines()[1:]) == (
+        125,
+        [
+            "Error: http://127.0.0.1:1/x.tar: no answer: Failed to establish a new connection: "
+            "[Errno 111] Connection refused"
+        ],
+    )
 
 
 def test_what_save_refuses(store: Store, tmp_path: Path) -> None:
@@ -222,6 +233,7 @@ class TestRegistry:
         target = f"{registry}/p/x"
         for words, message in (
             (("nosuch",), "nosuch: image not known"),
+            (("--authfile", "/nosuch", "tiny:one", target), "stat /nosuch: no such file or directory"),
             (("--format", "v1", "tiny:one", target), "unknown format 'v1'"),
             (("--compression-format", "xz", "tiny:one", target), 'cannot find compressor for "xz"'),
             (("-f", "v2s2", "--compression-format", "zstd", "tiny:one", target), "docker's schema 2 has no zstd"),
