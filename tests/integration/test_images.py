@@ -172,6 +172,23 @@ class TestConfiguration:
         container.remove()
         assert not os.path.exists(container.directory)
 
+    @pytest.mark.parametrize(("mode", "kind"), [("bind", "volume"), ("tmpfs", "tmpfs"), ("ignore", "")])
+    def test_what_becomes_of_volumes(self, engine, busybox, mode, kind) -> None:
+        image = bring(
+            engine, busybox_image(busybox, layer({"data": None, "data/f": b"old"}), config={"Volumes": {"/data": {}}})
+        )
+        container = engine.containers.run(
+            image, ["sh", "-c", "cat /data/f; grep -c ' /data ' /proc/mounts; stat -f -c %T /data"], image_volume=mode
+        )
+        there, of_root = output(container).split(), run(engine, image, "stat", "-f", "-c", "%T", "/").strip()
+        assert there == {"bind": ["old1", there[1]], "tmpfs": ["old1", "tmpfs"], "ignore": ["old0", of_root]}[mode]
+        assert [mount.type for mount in container.spec().mounts] == [kind] * bool(kind)
+
+    def test_unknown_use_of_volumes(self, engine, busybox) -> None:
+        image = bring(engine, busybox_image(busybox))
+        with pytest.raises(InvalidSpec, match='invalid image volume mode "x" required value: bind, tmpfs, ignore'):
+            engine.containers.create(image, ["true"], image_volume="x")
+
     def test_a_mount_of_the_users_replaces_a_volume(self, engine, busybox, tmp_path) -> None:
         (tmp_path / "mine").write_text("")
         image = bring(engine, busybox_image(busybox, config={"Volumes": {"/data": {}}}))
