@@ -185,7 +185,7 @@ def run(words: list[str]) -> int:
     try:
         return _dispatch(words)
     except PypodError as error:
-        print(f"Error: {error}", file=sys.stderr)
+        print("\n".join([f"Error: {error}", *getattr(error, "__notes__", ())]), file=sys.stderr)
         return error.exit_code if isinstance(error, LaunchFailed) else ENGINE_FAILED
 
 

@@ -268,6 +268,18 @@ class TestRegistry:
         done = other("pull", "-q", "--tls-verify=false", f"{registry}/p/none", f"{registry}/p/said:v2")
         assert (done.returncode, done.stdout) == (125, f"{store.plain.id}\n")
 
+    def test_mirrors_that_failed_are_told(self, store: Store, registry: str, tmp_path: Path, monkeypatch) -> None:
+        (tmp_path / "registries.conf").write_text(
+            f'[[registry]]\nprefix="a.example"\nlocation="{registry}/origin"\ninsecure=true\n'
+            f'[[registry.mirror]]\nlocation="{registry}/mirror"\ninsecure=true\n'
+        )
+        monkeypatch.setenv("CONTAINERS_REGISTRIES_CONF", str(tmp_path / "registries.conf"))
+        done = store.other()("pull", "-q", "a.example/none")
+        where, mirrors = done.stderr.splitlines()
+        assert where.endswith(f"reading manifest latest in {registry}/origin/none: manifest unknown: manifest unknown")
+        assert mirrors.startswith("mirrors also failed: ")
+        assert f"{registry}/mirror/none" in mirrors
+
     def test_one_that_is_pulled_by_digest_does_not_dangle(self, store: Store, registry: str) -> None:
         store.pypod.ok("push", "-q", "--tls-verify=false", "tiny:one", f"{registry}/p/digest")
         other, name = store.other(), f"{registry}/p/digest@{store.image.digest}"
