@@ -59,7 +59,7 @@ int open_inside(const struct process *process, const char *path, int flags)
 }
 
 /* The directory that holds `path` (made if need be), and the last component in `name`. */
-static int open_parent(const struct process *process, const char *path, char name[256], const char **call)
+int open_parent(const struct process *process, const char *path, char name[256], const char **call)
 {
 	char parent[4096];
 	size_t length = strlen(path);

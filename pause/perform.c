@@ -199,15 +199,40 @@ static void capabilities(struct process *process, const struct record *record)
 			fail(process, "prctl");
 }
 
+/* What was not there is the user's, as podman has it; what somebody else makes meanwhile stays theirs. */
+static int make_working_directory(const struct process *process, const char *path, const char **call)
+{
+	char name[256];
+	int parent = open_parent(process, path, name, call), fd = -1;
+
+	if (parent < 0)
+		return -1;
+	*call = "mkdirat";
+	if (mkdirat(parent, name, 0755) == 0) {
+		*call = "fchownat";
+		fd = openat(parent, name, O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+		if (fd >= 0 && fchownat(fd, "", process->uid, process->gid, AT_EMPTY_PATH) < 0) {
+			close(fd);
+			fd = -1;
+		}
+	} else if (errno == EEXIST) {
+		*call = "openat2";
+		fd = open_inside(process, path, O_PATH | O_DIRECTORY);
+	}
+	close(parent);
+	return fd;
+}
+
 /* Without magic links, which lead out (/proc/self/fd/N, CVE-2024-21626; /proc/1/root). The check at the end is a second
  * line: the kernel's getcwd starts with "(unreachable)" outside of the root. */
 static void working_directory(struct process *process, const struct record *record)
 {
 	char where[PATH_MAX];
 	const char *call = "openat2", *path = text(record, 0);
-	int fd = number(record, 1) ? resolve(process, path, O_DIRECTORY, &call)
-				   : open_inside(process, path, O_PATH | O_DIRECTORY);
+	int fd = open_inside(process, path, O_PATH | O_DIRECTORY);
 
+	if (fd < 0 && errno == ENOENT && number(record, 1))
+		fd = make_working_directory(process, path, &call);
 	if (fd < 0)
 		fail(process, call);
 	if (fchdir(fd) < 0)

@@ -55,6 +55,7 @@ void copy_content(struct process *process, int from, int to);
 void copy_owner_and_mode(struct process *process, int from, int to);
 /* A descriptor of `path` inside the new root, or -1 with errno; `call` gets the failing call's name. */
 int resolve(const struct process *process, const char *path, int flags, const char **call);
+int open_parent(const struct process *process, const char *path, char name[256], const char **call);
 /* As open(2), inside the new root: before the pivot from its descriptor, afterwards from the working directory, which is
  * / until the plan sets another. Never through /proc/PID/root and its like. */
 int open_inside(const struct process *process, const char *path, int flags);

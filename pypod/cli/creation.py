@@ -58,6 +58,11 @@ FLAGS: tuple[Flag, ...] = (
     Flag(name="expose", kind="strings", help="Expose a port or a range of ports"),
     Flag(name="group-add", kind="strings", help="Add additional groups to the primary container process"),
     Flag(name="hostname", short="h", help="Set container hostname"),
+    Flag(
+        name="image-volume",
+        default="bind",
+        help="What becomes of the volumes that the image names: bind (one of the container's own), tmpfs, ignore",
+    ),
     Flag(name="init", kind="bool", help="Run an init binary inside the container that forwards signals and reaps"),
     Flag(name="interactive", short="i", kind="bool", help="Keep STDIN open even if not attached"),
     Flag(name="ipc", help="IPC namespace to use"),
@@ -158,6 +163,7 @@ def container_options(options: Parsed) -> tuple[str, list[str], ContainerOptions
     found["exposed_ports"] = options["expose"]
     found["security_opt"] = options["security-opt"]
     found["volumes"], found["tmpfs"] = options["volume"], options["tmpfs"]
+    found["image_volume"] = options["image-volume"]
     found["mounts"] = _mounts(options["mount"])
     found["ulimits"] = options["ulimit"]
     found["init"], found["interactive"] = options["init"], options["interactive"]

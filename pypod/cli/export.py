@@ -116,6 +116,7 @@ def _downloaded(url: str) -> Iterator[bytes]:
     import urllib3
 
     from pypod.errors import RegistryError
+    from pypod.images.transport import in_words
 
     try:
         answer = urllib3.request("GET", url, preload_content=False, timeout=_TIMEOUT_S)
@@ -123,4 +124,4 @@ def _downloaded(url: str) -> Iterator[bytes]:
             raise RegistryError(url, f"the server answers {answer.status} {answer.reason}", status=answer.status)
         yield from answer.stream(_PIECE_BYTES, decode_content=False)
     except urllib3.exceptions.HTTPError as error:
-        raise RegistryError(url, str(error)) from error
+        raise RegistryError(url, f"no answer: {in_words(error)}") from error

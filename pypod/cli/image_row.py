@@ -64,8 +64,9 @@ class ImageRow(Struct):
 
 
 def rows_of(images: list[Named], listing: ImageListing) -> list[ImageRow]:
-    """Return a row for each name, and one for an image without any."""
-    return [ImageRow(one, name, listing) for one in images for name in one.names or ("",)]
+    """Return a row for each name with a tag; for an image that has none, its first name or an empty one."""
+    tagged = ([name for name in one.names if "@" not in name] or one.names[:1] or ("",) for one in images)
+    return [ImageRow(one, name, listing) for one, names in zip(images, tagged, strict=True) for name in names]
 
 
 def labels_of(named: Named) -> dict[str, str]:
@@ -113,6 +114,7 @@ FIELDS: dict[str, Callable[[ImageRow], Any]] = {
     "Digest": lambda row: row.record.manifest,
     "History": lambda row: ", ".join(row.named.names),
     "ID": _id,
+    "Id": lambda row: row.record.id,
     "Labels": _labels,
     "Names": lambda row: list(row.named.names),
     "ParentId": lambda _: "",

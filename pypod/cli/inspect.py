@@ -172,7 +172,7 @@ def _with_size(found: dict[str, Any], directory: str) -> dict[str, Any]:
 
 
 def _write(text: str, found: list[dict[str, Any]], *, bare: bool) -> None:
-    from pypod.cli.inspect_form import as_json, for_template
+    from pypod.cli.inspect_form import as_json, for_template, text_of_json
     from pypod.cli.output import is_json
 
     if is_json(text):
@@ -183,10 +183,9 @@ def _write(text: str, found: list[dict[str, Any]], *, bare: bool) -> None:
         sys.stdout.write(encode(shown[0] if bare and len(shown) == 1 else shown, indent=_INDENT) + "\n")
         return
     from pypod.cli.go.template import TemplateError
-    from pypod.cli.go.values import json_text
     from pypod.cli.output import align, compile_format
 
-    functions: dict[str, Callable[..., object]] = {"json": json_text}
+    functions: dict[str, Callable[..., object]] = {"json": text_of_json}
     try:
         table, template = compile_format(text, name="inspect", functions=functions)
         output = template.render([for_template(one) for one in found])

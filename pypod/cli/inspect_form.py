@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from pypod.cli.go.template import Struct
-from pypod.cli.go.values import Moment, NilList, NilMap
+from pypod.cli.go.values import Moment, NilList, NilMap, json_text
 from pypod.engine.inspection import Timestamp
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
-__all__ = ["as_json", "for_template"]
+__all__ = ["as_json", "for_template", "text_of_json"]
 
 _MAPS = frozenset(("Annotations", "Data", "Labels", "NetworkOptions", "Networks", "PortBindings", "Ports", "Tmpfs"))
 _SETS = frozenset(("ExposedPorts", "Volumes"))  # maps to struct{}
@@ -54,9 +54,13 @@ _GO_NAMES = {
 
 
 class _Inspected(Struct):
-    """A struct whose id may be written ID, too."""
+    """A struct whose id may be written ID, too; ``form`` is what the engine gave."""
 
     type_name = "interface {}"
+
+    def __init__(self, form: dict[str, Any]) -> None:
+        super().__init__((_GO_NAMES.get(str(key), str(key)), for_template(item, key)) for key, item in form.items())
+        self.form = form
 
     def __missing__(self, key: str) -> Any:
         return self[{"ID": "Id"}[key]]
@@ -83,5 +87,16 @@ def for_template(value: Any, name: str = "") -> Any:
             return dict(value)
         if name in _SETS:
             return {key: Struct() for key in value}
-        return _Inspected((_GO_NAMES.get(str(key), str(key)), for_template(item, key)) for key, item in value.items())
+        return _Inspected(value)
     return [for_template(item) for item in value] if isinstance(value, list) else value
+
+
+def text_of_json(value: Any) -> str:
+    """Return as JSON what a template sees: structs as they are without a template."""
+    return json_text(_form(value))
+
+
+def _form(value: Any) -> Any:
+    if isinstance(value, _Inspected):
+        return as_json(value.form)
+    return [_form(item) for item in value] if isinstance(value, list) else value

@@ -42,6 +42,7 @@ IMAGE_VERBS: dict[str, tuple[str, str, str]] = {
     "diff": ("diff", "image_diff", "Inspect changes to the image's file systems"),
     "exists": ("lookup", "image_exists", "Check if an image exists in local storage"),
     "history": ("history", "history", "Show history of a specified image"),
+    "import": ("export", "import", "Import a tarball to create a filesystem image"),
     "inspect": ("inspect", "image_inspect", "Display the configuration of an image"),
     "list": ("images", "images", "List images in local storage"),
     "ls": ("images", "images", "List images in local storage"),
@@ -52,6 +53,7 @@ IMAGE_VERBS: dict[str, tuple[str, str, str]] = {
     "push": ("push", "push", "Push an image to a specified destination"),
     "rm": ("rmi", "rmi", "Removes one or more images from local storage"),
     "save": ("save", "save", "Save image(s) to an archive"),
+    "search": ("search", "search", "Search registry for image"),
     "tag": ("tag", "tag", "Add an additional name to a local image"),
     "tree": ("history", "image_tree", "Print layer hierarchy of an image in a tree format"),
     "umount": ("image_mount", "image_unmount", "Unmount an image's root filesystem"),
@@ -183,7 +185,7 @@ def run(words: list[str]) -> int:
     try:
         return _dispatch(words)
     except PypodError as error:
-        print(f"Error: {error}", file=sys.stderr)
+        print("\n".join([f"Error: {error}", *getattr(error, "__notes__", ())]), file=sys.stderr)
         return error.exit_code if isinstance(error, LaunchFailed) else ENGINE_FAILED
 
 

@@ -118,9 +118,13 @@ def _warn(image: Image, wanted: str) -> None:
 
 
 def access(options: Parsed) -> Access:
-    """Return what the flags say about reaching registries."""
+    """Return what the flags say about reaching registries. Raises InvalidSpec, also for a file that is not there."""
     from pypod.images.access import Access
 
+    if options["authfile"]:
+        from pypod.images.credentials import check_authfile
+
+        check_authfile(options["authfile"])
     credentials = None
     if options["creds"]:
         user, separator, password = options["creds"].partition(":")

@@ -10,6 +10,8 @@ from pypod.errors import InvalidSpec, PypodError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from pypod.cli.flags import Parsed
     from pypod.images.access import Access
     from pypod.images.registries import Registries
@@ -29,6 +31,9 @@ SEARCH = Command(
             help="Path of the authentication file. Use REGISTRY_AUTH_FILE environment variable to override",
         ),
         Flag(name="compatible", kind="bool", help="List stars, official and automated columns (Docker compatibility)"),
+        Flag(
+            name="filter", short="f", kind="strings", help="Filter output: stars=N, is-official, is-automated[=false]"
+        ),
         Flag(name="format", help="Change the output format to JSON or a Go template"),
         Flag(name="limit", kind="int", help="Limit the number of results"),
         Flag(name="list-tags", kind="bool", help="List the tags of the input registry"),
@@ -56,6 +61,9 @@ def run_search(options: Parsed, _root: str | None) -> int:
     check_authfile(options["authfile"])
     if options["limit"] < 0:
         raise UsageError("pypod search", f"limit {options['limit']} is negative")
+    if options["list-tags"] and options["filter"]:
+        raise InvalidSpec("--filter", "filters are not applicable to list tags result")
+    filters = [_filter(text) for text in options["filter"]]
     access = Access(
         tls_verify=options["tls-verify"] if options.changed("tls-verify") else None,
         authfile=options["authfile"],
@@ -63,7 +71,7 @@ def run_search(options: Parsed, _root: str | None) -> int:
     )
     registries = load()
     rows = (_tag_rows if options["list-tags"] else _rows)(options, access, registries)
-    _write(options, rows)
+    _write(options, [row for row in rows if all(matches(row) for matches in filters)])
     return 0
 
 
@@ -103,6 +111,21 @@ def _tag_rows(options: Parsed, access: Access, registries: Registries) -> list[S
     references = registries.candidates(text) if is_short(text) else [parse(text)]
     found = tags(references[0], access, registries)[: options["limit"] or None]
     return [Struct(Name=references[0].name, Tag=_safe(tag)) for tag in found]
+
+
+def _filter(text: str) -> Callable[[Struct], bool]:
+    """Return what a filter asks of a row (podman-search(1), --filter)."""
+    name, equals, value = text.partition("=")
+    if name in ("is-official", "is-automated"):
+        key, wanted = name.removeprefix("is-").title(), value != "false"
+        return lambda row: bool(row[key]) == wanted
+    if name != "stars":
+        raise InvalidSpec("--filter", f'invalid filter type "{text}"')
+    if not equals:
+        raise InvalidSpec("--filter", f'invalid filter "{text}", should be stars=<value>')
+    if not (value.isascii() and value.isdigit()):
+        raise InvalidSpec("--filter", f'incorrect value type for stars filter: "{value}" is no number')
+    return lambda row: bool(row["Stars"] >= int(value))
 
 
 def _row(domain: str, found: dict[str, object], *, no_trunc: bool) -> Struct:

@@ -84,7 +84,7 @@ def repair(engine: Engine) -> list[str]:
     done += [f"removed {path}" for path in sweep(engine)]
     rubbish = trash(engine)
     if rubbish:
-        stopping.empty_trash(rubbish)
+        stopping.empty_trash(rubbish, wait=True)
         done += [f"deleted {path}" for path in rubbish]
     return done
 

@@ -12,6 +12,8 @@ if TYPE_CHECKING:
     from pypod.engine.specs import ContainerOptions
     from pypod.model.image_config import ImageConfig
 
+_VOLUME_TYPES = {"bind": "volume", "tmpfs": "tmpfs", "ignore": ""}  # podman-run(1), --image-volume
+
 
 def with_defaults(
     options: ContainerOptions, command: Sequence[str] | str, config: ImageConfig
@@ -41,14 +43,21 @@ def with_defaults(
 
 
 def _volumes(options: ContainerOptions, config: ImageConfig) -> list[Mount]:
-    """Return volumes for the places the image names, but for those where the user mounts something."""
+    """Return mounts for the places the image names, but for those where the user mounts something."""
     from os.path import normpath
 
+    mode = options.get("image_volume", "bind")
+    if mode not in _VOLUME_TYPES:
+        words = ", ".join(_VOLUME_TYPES)
+        raise InvalidSpec("--image-volume", f'invalid image volume mode "{mode}" required value: {words}')
+    if not _VOLUME_TYPES[mode]:
+        return []
     taken = {normpath(mount.target) for mount in options.get("mounts", ())}
     taken |= {normpath(parse_volume(text).target) for text in options.get("volumes", ())}
     taken |= {normpath(parse_tmpfs(text).target) for text in options.get("tmpfs", ())}
-    places = dict.fromkeys(normpath(place) for place in config.volumes)
-    return [Mount(type="volume", target=place, argument="image") for place in places if place not in taken]
+    places = sorted({normpath(place) for place in config.volumes} - taken)
+    kind = _VOLUME_TYPES[mode]
+    return [Mount(type=kind, target=place, argument="image", no_suid=True, no_dev=True) for place in places]
 
 
 def _absolute(directory: str) -> str:

@@ -8,7 +8,7 @@ from contextlib import suppress
 
 from pypod.engine import image_mounts
 from pypod.engine.stopping import discard
-from pypod.errors import NoSuchImage
+from pypod.errors import InUse, NoSuchContainer, NoSuchImage
 from pypod.images.blobs import Blobs
 from pypod.store import images
 
@@ -19,16 +19,27 @@ if TYPE_CHECKING:
 
 def remove(engine: Engine, identifier: str, *, force: bool = False) -> None:
     """Remove an image, and what only it needed. Raises InUse."""
-    if force:
-        with engine.database.transaction(write=False) as connection:
-            users = images.users_of(connection, identifier)
-        for user, _ in users:
-            engine.containers.get(user).remove(force=True)
-    try:
-        images.remove_image(engine.database, identifier)
-    except NoSuchImage:
-        return
+    while True:
+        if force:
+            _remove_users(engine, identifier)
+        try:
+            images.remove_image(engine.database, identifier)
+        except NoSuchImage:
+            return
+        except InUse:
+            if force:  # a container was made meanwhile
+                continue
+            raise
+        break
     sweep(engine)
+
+
+def _remove_users(engine: Engine, identifier: str) -> None:
+    with engine.database.transaction(write=False) as connection:
+        users = images.users_of(connection, identifier)
+    for user, _ in users:
+        with suppress(NoSuchContainer):  # somebody else was quicker: its monitor, after --rm
+            engine.containers.get(user).remove(force=True)
 
 
 def sweep(engine: Engine) -> list[str]:

@@ -42,6 +42,7 @@ if TYPE_CHECKING:
         volumes: Sequence[str]
         mounts: Sequence[Mount]
         tmpfs: Sequence[str]
+        image_volume: str
         read_only: bool
         network: str
         pid: str
@@ -91,7 +92,7 @@ _OPTIONS = frozenset(
         *(*_LISTS, *_MAPPINGS, *_MODE_OPTIONS.values()),
         *("name", "rootfs", "overlay", "working_directory", "user", "hostname", "no_hosts", "privileged"),
         *("read_only", "init", "stop_signal", "stop_timeout", "shm_size", "interactive", "terminal", "remove"),
-        *("cgroup_parent", "umask", "healthcheck"),
+        *("cgroup_parent", "umask", "healthcheck", "image_volume"),
     )
 )
 
@@ -151,7 +152,8 @@ def container_spec(
         rootfs="" if image else rootfs_path(options.get("rootfs", "")),
         image=image.used_name if image else "",
         layers=image.layer_directories() if image else (),
-        create_working_directory=image is not None,
+        create_working_directory=image is not None
+        and options.get("working_directory") == image.config.working_directory,
         overlay=options.get("overlay", True),
         pod_id=pod_id,
         environment=check_environment(options.get("environment", {})),

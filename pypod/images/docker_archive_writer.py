@@ -119,7 +119,7 @@ class DockerArchiveDestination:
     def _add(self, manifest: Manifest, layers: list[str]) -> None:
         new = {"Config": f"{_hex(manifest.config.digest)}.json", "RepoTags": [], "Layers": layers}
         item = self._contents.items.setdefault(manifest.config.digest, new)
-        item["RepoTags"] += [name for name in self._names if name not in item["RepoTags"]]
+        item["RepoTags"] += [name for name in dict.fromkeys(self._names) if name not in item["RepoTags"]]
 
     def _finish(self) -> None:
         items = list(self._contents.items.values())

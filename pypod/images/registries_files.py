@@ -70,7 +70,8 @@ class Merged:
         if mode not in _MODES:
             raise _wrong(f'invalid short-name mode: "{mode}"')
         self.mode = mode or self.mode
-        rules = (_rule(one) for one in _tables(found, "registry"))
+        rules = [_rule(one) for one in _tables(found, "registry")]
+        _check_conflicts(rules)
         self.rules.update({rule.prefix: rule for rule in rules})
         aliases = found.get("aliases", {})
         if not isinstance(aliases, dict):
@@ -179,6 +180,16 @@ def _rule(table: dict[str, Any]) -> Rule:
         blocked=table.get("blocked") is True,
         mirrors=tuple(_mirror(one, digest_only=digest_only) for one in _tables(table, "mirror")),
     )
+
+
+def _check_conflicts(rules: list[Rule]) -> None:
+    """Refuse, within a file, tables of one place that do not agree on how safe it is; a mirror has no say there."""
+    first: dict[str, Rule] = {}
+    for rule in rules:
+        other = first.setdefault(rule.location or rule.prefix, rule)
+        for name in ("insecure", "blocked"):
+            if getattr(rule, name) != getattr(other, name):
+                raise _wrong(f"registry '{rule.location}' is defined multiple times with conflicting '{name}' setting")
 
 
 def _mirror(table: dict[str, Any], *, digest_only: bool) -> Mirror:

@@ -238,14 +238,18 @@ def _is_passing(error: Exception) -> bool:
     return True
 
 
-def _fail(url: Url, error: Exception) -> NoReturn:
-    text = str(error)
+def in_words(error: Exception) -> str:
+    """Return what urllib3 says without the objects it names."""
+    text = str(getattr(error, "reason", None) or error)
     # urllib3 writes the connection object first: "<urllib3...HTTPConnection object at 0x7f...>: Failed to ..."
     for lead in ("HTTPConnection(", "HTTPSConnection(", "HTTPSConnectionPool(", "HTTPConnectionPool(", "<urllib3."):
         if text.startswith(lead):
-            text = text.partition(": ")[2] or text
-            break
-    hint = ""
+            return text.partition(": ")[2] or text
+    return text
+
+
+def _fail(url: Url, error: Exception) -> NoReturn:
+    text, hint = in_words(error), ""
     if "WRONG_VERSION_NUMBER" in text:  # OpenSSL's words for an answer that is not TLS
         text, hint = "the server speaks http, not https", "--tls-verify=false allows that"
     elif "CERTIFICATE_VERIFY_FAILED" in text:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pypod.errors import InvalidSpec
+from pypod.kernel.abi import signal_number
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -37,22 +38,23 @@ def _split(instruction: str) -> tuple[str, str]:
 
 def _command(key: str) -> Callable[[dict[str, Any], str], None]:
     def change(config: dict[str, Any], value: str) -> None:
-        config[key] = _list(value) or ["/bin/sh", "-c", value]
+        words = _list(value)
+        config[key] = ["/bin/sh", "-c", value] if words is None else words
 
     return change
 
 
-def _list(value: str) -> list[str]:
-    """Return a JSON list of texts; nothing for anything else."""
+def _list(value: str) -> list[str] | None:
+    """Return a JSON list of texts; None for anything else."""
     if not value.startswith("["):
-        return []
+        return None
     import json
 
     try:
         found = json.loads(value)
     except ValueError:
-        return []
-    return found if isinstance(found, list) and all(isinstance(one, str) for one in found) else []
+        return None
+    return found if isinstance(found, list) and all(isinstance(one, str) for one in found) else None
 
 
 def _text(key: str) -> Callable[[dict[str, Any], str], None]:
@@ -70,7 +72,7 @@ def _environment(config: dict[str, Any], value: str) -> None:
 
 def _label(config: dict[str, Any], value: str) -> None:
     name, entry = _pair(value)
-    config["Labels"] = {**(config.get("Labels") or {}), name: entry.strip('"')}
+    config["Labels"] = {**(config.get("Labels") or {}), name: entry}
 
 
 def _pair(value: str) -> tuple[str, str]:
@@ -81,7 +83,9 @@ def _pair(value: str) -> tuple[str, str]:
         name, _, entry = value.partition(" ")
     if not name:
         raise InvalidSpec("--change", f"{value!r}: a name is missing")
-    return name, entry.strip()
+    entry = entry.strip()
+    quoted = len(entry) > 1 and entry[0] == entry[-1] == '"'  # quotes around all of it only, as podman
+    return name, entry[1:-1] if quoted else entry
 
 
 def _expose(config: dict[str, Any], value: str) -> None:
@@ -95,8 +99,14 @@ def _expose(config: dict[str, Any], value: str) -> None:
 
 
 def _volume(config: dict[str, Any], value: str) -> None:
-    places = _list(value) or value.split()
+    words = _list(value)
+    places = value.split() if words is None else words
     config["Volumes"] = {**(config.get("Volumes") or {}), **{place: {} for place in places}}
+
+
+def _stop_signal(config: dict[str, Any], value: str) -> None:
+    signal_number(value, argument="--change")
+    config["StopSignal"] = value
 
 
 def _on_build(config: dict[str, Any], value: str) -> None:
@@ -110,7 +120,7 @@ _CHANGES: dict[str, Callable[[dict[str, Any], str], None]] = {
     "EXPOSE": _expose,
     "LABEL": _label,
     "ONBUILD": _on_build,
-    "STOPSIGNAL": _text("StopSignal"),
+    "STOPSIGNAL": _stop_signal,
     "USER": _text("User"),
     "VOLUME": _volume,
     "WORKDIR": _text("WorkingDir"),

@@ -111,7 +111,7 @@ def test_what_is_saved_is_loaded_again(store: Store, tmp_path: Path, form: str) 
 
 def test_save_to_a_pipe_with_more_names_and_more_images(store: Store) -> None:
     saved = subprocess.run(
-        [*store.pypod.words, "save", "-q", "tiny:one", "two", "quay.io/a/b:c"], capture_output=True, check=False
+        [*store.pypod.words, "save", "-q", "tiny:one", "two", "quay.io/a/b:c", "two"], capture_output=True, check=False
     )
     assert (saved.returncode, saved.stderr) == (0, b"")
     with tarfile.open(fileobj=io.BytesIO(saved.stdout)) as tar:
@@ -126,6 +126,17 @@ def test_save_to_a_pipe_with_more_names_and_more_images(store: Store) -> None:
             [NAME],
             ["localhost/plain:x"],
         ]
+
+
+def test_import_from_nowhere(store: Store) -> None:
+    done = store.pypod("import", "-q", "http://127.0.0.1:1/x.tar")
+    assert (done.returncode, done.stderr.splitlines()[1:]) == (
+        125,
+        [
+            "Error: http://127.0.0.1:1/x.tar: no answer: Failed to establish a new connection: "
+            "[Errno 111] Connection refused"
+        ],
+    )
 
 
 def test_what_save_refuses(store: Store, tmp_path: Path) -> None:
@@ -222,6 +233,7 @@ class TestRegistry:
         target = f"{registry}/p/x"
         for words, message in (
             (("nosuch",), "nosuch: image not known"),
+            (("--authfile", "/nosuch", "tiny:one", target), "stat /nosuch: no such file or directory"),
             (("--format", "v1", "tiny:one", target), "unknown format 'v1'"),
             (("--compression-format", "xz", "tiny:one", target), 'cannot find compressor for "xz"'),
             (("-f", "v2s2", "--compression-format", "zstd", "tiny:one", target), "docker's schema 2 has no zstd"),
@@ -256,6 +268,18 @@ class TestRegistry:
         done = other("pull", "-q", "--tls-verify=false", f"{registry}/p/none", f"{registry}/p/said:v2")
         assert (done.returncode, done.stdout) == (125, f"{store.plain.id}\n")
 
+    def test_mirrors_that_failed_are_told(self, store: Store, registry: str, tmp_path: Path, monkeypatch) -> None:
+        (tmp_path / "registries.conf").write_text(
+            f'[[registry]]\nprefix="a.example"\nlocation="{registry}/origin"\ninsecure=true\n'
+            f'[[registry.mirror]]\nlocation="{registry}/mirror"\ninsecure=true\n'
+        )
+        monkeypatch.setenv("CONTAINERS_REGISTRIES_CONF", str(tmp_path / "registries.conf"))
+        done = store.other()("pull", "-q", "a.example/none")
+        where, mirrors = done.stderr.splitlines()
+        assert where.endswith(f"reading manifest latest in {registry}/origin/none: manifest unknown: manifest unknown")
+        assert mirrors.startswith("mirrors also failed: ")
+        assert f"{registry}/mirror/none" in mirrors
+
     def test_one_that_is_pulled_by_digest_does_not_dangle(self, store: Store, registry: str) -> None:
         store.pypod.ok("push", "-q", "--tls-verify=false", "tiny:one", f"{registry}/p/digest")
         other, name = store.other(), f"{registry}/p/digest@{store.image.digest}"
@@ -263,6 +287,9 @@ class TestRegistry:
         shown = other.ok("images", "--format", "{{.Repository}} {{.Tag}} {{.Names}} {{.Dangling}}")
         assert shown == f"{registry}/p/digest <none> [{name}] false\n"
         assert other.ok("image", "prune", "-f") == ""
+        other.ok("tag", name, "tagged")  # podman: a name without a tag is shown only where there is no other
+        assert other.ok("images", "--format", "{{.Repository}}:{{.Tag}}") == "localhost/tagged:latest\n"
+        other.ok("untag", name, "tagged")
         assert other.ok("rmi", name) == f"Untagged: {name}\nDeleted: {store.image.id}\n"
 
     def test_policies_of_run(self, store: Store, registry: str) -> None:

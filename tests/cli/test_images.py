@@ -103,6 +103,7 @@ def test_other_columns_and_forms(store: Store) -> None:
     assert store.pypod.ok("images", "-n", "-q", "tiny:base") == f"{store.base.id[:12]}\n"
     assert store.pypod.ok("images", "-q", "--no-trunc", "tiny:base") == f"sha256:{store.base.id}\n"
     assert store.pypod.ok("images", "--noheading", "nosuch") == ""
+    assert store.pypod.ok("images", "--format", "{{.Id}}", "tiny:base") == f"{store.base.id}\n"
     shown = json.loads(store.pypod.ok("image", "ls", "--format", "json", "tiny:child"))
     assert len(shown) == 1
     assert shown[0]["Labels"] == {"l": "1", "esc": "\x1b[31mred"}
@@ -200,6 +201,8 @@ def test_inspect(store: Store) -> None:
     assert json.loads(store.pypod.ok("inspect", "tiny:child")) == [found]
     assert json.loads(store.pypod.ok("inspect", "--type", "image", store.child.id[:12])) == [found]
     assert store.pypod.ok("inspect", "-f", "{{.Size}} {{.Config.Volumes}}", "tiny:child") == "20480 map[/v:{}]\n"
+    for text, shown in (("{{json .Config}}", found["Config"]), ("{{json .History}}", found["History"])):
+        assert json.loads(store.pypod.ok("inspect", "-f", text, "tiny:child")) == shown
     done = store.pypod("image", "inspect", "nosuch")
     assert (done.returncode, done.stderr) == (125, "Error: inspecting object: nosuch: image not known\n")
 

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+from pypod.cli.search import _filter, _row
 from tests.cli.program import Program
 from tests.fake_registry import Answer, Images, Request, Server, error
 
@@ -152,6 +153,7 @@ def logged_in(pypod: Program, registry: Registry) -> Program:
 
 
 SEARCH = ("search", "--tls-verify=false")
+FILTERS = {"stars=4": [9], "stars=3": [3, 9], "is-official": [9], "is-official=false": [3], "is-automated=true": []}
 
 
 def test_search(logged_in: Program, registry: Registry) -> None:
@@ -169,6 +171,12 @@ def test_search(logged_in: Program, registry: Registry) -> None:
     done = logged_in(*SEARCH, "term")
     assert done.returncode == 125
     assert "no unqualified-search registries are defined" in done.stderr
+
+
+def test_search_filters() -> None:
+    rows = [_row("h", {"name": "a", "star_count": stars, "is_official": stars > 5}, no_trunc=True) for stars in (3, 9)]
+    kept = {text: [row["Stars"] for row in rows if _filter(text)(row)] for text in FILTERS}
+    assert kept == FILTERS
 
 
 def test_tags_are_listed_without_what_a_terminal_would_obey(logged_in: Program, registry: Registry) -> None:
@@ -192,6 +200,11 @@ def test_search_prints_what_podman_prints(logged_in: Program, registry: Registry
         ["--format", "table {{.Index}} {{.Name}}", f"{registry.host}/team"],
         [f"{registry.host}/none"],
         ["--format", "{{.Nope}}", f"{registry.host}/team"],
+        *(
+            ["--filter", text, f"{registry.host}/team"]
+            for text in ("stars=0", "stars=1", "stars=x", "is-official", "is-automated=false", "x=1")
+        ),
+        ["--list-tags", "--filter", "stars=0", f"{registry.host}/team/app"],
     ):
         theirs = subprocess.run(["podman", *SEARCH, *words], capture_output=True, text=True, check=False)
         ours = logged_in(*SEARCH, *words)

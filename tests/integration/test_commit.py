@@ -69,6 +69,9 @@ class TestCommit:
             "ENTRYPOINT=",
             "ENV A=3",
             "LABEL x=y",
+            'LABEL quoted="a b"',
+            'LABEL half=a "b"',
+            'ENV QUOTED="c d"',
             "EXPOSE 80 53/udp",
             "USER 7",
             "WORKDIR /srv",
@@ -82,14 +85,19 @@ class TestCommit:
         image = changed.commit("mine", changes=changes, author="me", message="why")
         config = image.config
         assert (config.command, config.user, config.working_directory) == (("cat", "/new"), "7", "/srv")
-        assert dict(config.environment) == {"A": "3", "B": "2"}
-        assert dict(config.labels) == {"of": "base", "x": "y"}
+        assert dict(config.environment) == {"A": "3", "B": "2", "QUOTED": "c d"}
+        assert dict(config.labels) == {"of": "base", "x": "y", "quoted": "a b", "half": 'a "b"'}
         assert (config.exposed_ports, config.volumes) == (("80/tcp", "53/udp"), ("/data",))
         assert (config.stop_signal, config.author) == ("SIGUSR1", "me")
         assert json.loads(config.body)["config"]["OnBuild"] == ["RUN x"]
         assert (config.history[-1].comment, config.history[-1].author) == ("why", "me")
 
-    @pytest.mark.parametrize("change", ["", "RUN x", "CMD", "EXPOSE http", "LABEL =x", "ENV"])
+    def test_an_empty_list_takes_away(self, engine, changed) -> None:
+        changed.commit("mine", changes=['ENTRYPOINT ["false"]', "CMD x"])
+        derived = engine.containers.create("mine").commit("derived", changes=["ENTRYPOINT []", "CMD []"])
+        assert (derived.config.entrypoint, derived.config.command) == ((), ())
+
+    @pytest.mark.parametrize("change", ["", "RUN x", "CMD", "EXPOSE http", "LABEL =x", "ENV", "STOPSIGNAL NONE"])
     def test_bad_change(self, engine, changed, change) -> None:
         before = store(engine)
         with pytest.raises(InvalidSpec):

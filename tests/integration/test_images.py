@@ -21,6 +21,7 @@ from pypod import (
     InUse,
     InvalidImage,
     InvalidSpec,
+    LaunchFailed,
     NoSuchImage,
     PypodError,
     RegistryError,
@@ -142,12 +143,20 @@ class TestConfiguration:
                 engine.containers.create(image, ["true"], exposed_ports=[bad])
         assert engine.containers.list(all=True) == [container]
 
+    def test_only_the_image_s_own_working_directory_is_made(self, engine, busybox) -> None:
+        image = bring(engine, busybox_image(busybox, config={"WorkingDir": "/made/here/", "User": "7:8"}))
+        shown = run(engine, image, "sh", "-c", "pwd; stat -c '%u %g %a' . .. /")
+        assert shown == "/made/here\n7 8 755\n0 0 755\n0 0 755\n"  # it is the user's
+        with pytest.raises(LaunchFailed, match='workdir "/asked" does not exist on container') as caught:
+            engine.containers.run(image, ["pwd"], working_directory="/asked")
+        assert caught.value.exit_code == 126
+
     def test_volumes(self, engine, busybox) -> None:
         """What is there is copied into a new volume; what is written there is not in the container's own layer."""
         image = bring(
             engine,
             busybox_image(
-                busybox, layer({"data": None, "data/f": b"old"}), config={"Volumes": {"/data": {}, "/new": {}}}
+                busybox, layer({"data": None, "data/f": b"old"}), config={"Volumes": {"/new": {}, "/data": {}}}
             ),
         )
         container = engine.containers.run(
@@ -157,10 +166,28 @@ class TestConfiguration:
         assert not os.path.exists(f"{container.directory}/upper/data/g")
         container.start()
         assert container.wait(20) == 0
-        assert [mount["Destination"] for mount in container.inspect()["Mounts"]] == ["/data", "/new"]
+        shown = [(mount["Destination"], mount["Options"]) for mount in container.inspect()["Mounts"]]
+        assert shown == [("/data", ["nosuid", "nodev", "rbind"]), ("/new", ["nosuid", "nodev", "rbind"])]
         assert Path(container.inspect()["Mounts"][0]["Source"], "g").read_text() == "x\n"
         container.remove()
         assert not os.path.exists(container.directory)
+
+    @pytest.mark.parametrize(("mode", "kind"), [("bind", "volume"), ("tmpfs", "tmpfs"), ("ignore", "")])
+    def test_what_becomes_of_volumes(self, engine, busybox, mode, kind) -> None:
+        image = bring(
+            engine, busybox_image(busybox, layer({"data": None, "data/f": b"old"}), config={"Volumes": {"/data": {}}})
+        )
+        container = engine.containers.run(
+            image, ["sh", "-c", "cat /data/f; grep -c ' /data ' /proc/mounts; stat -f -c %T /data"], image_volume=mode
+        )
+        there, of_root = output(container).split(), run(engine, image, "stat", "-f", "-c", "%T", "/").strip()
+        assert there == {"bind": ["old1", there[1]], "tmpfs": ["old1", "tmpfs"], "ignore": ["old0", of_root]}[mode]
+        assert [mount.type for mount in container.spec().mounts] == [kind] * bool(kind)
+
+    def test_unknown_use_of_volumes(self, engine, busybox) -> None:
+        image = bring(engine, busybox_image(busybox))
+        with pytest.raises(InvalidSpec, match='invalid image volume mode "x" required value: bind, tmpfs, ignore'):
+            engine.containers.create(image, ["true"], image_volume="x")
 
     def test_a_mount_of_the_users_replaces_a_volume(self, engine, busybox, tmp_path) -> None:
         (tmp_path / "mine").write_text("")
@@ -393,6 +420,17 @@ class TestRemoval:
         image.remove(force=True)
         assert engine.containers.list(all=True) == engine.images.list() == []
 
+    def test_force_while_containers_come_and_go(self, engine, busybox, monkeypatch) -> None:
+        """One that is gone when its turn comes, and one that was made after the look at who there is."""
+        from pypod.engine import image_removal
+
+        image = bring(engine, busybox_image(busybox))
+        engine.containers.create(image, ["true"])
+        look, seen = image_removal.images.users_of, [[("f" * 64, "gone")]]
+        monkeypatch.setattr(image_removal.images, "users_of", lambda *them: seen.pop() if seen else look(*them))
+        image.remove(force=True)
+        assert engine.containers.list(all=True) == engine.images.list() == []
+
     def test_prune(self, engine, busybox) -> None:
         used = bring(engine, busybox_image(busybox), "localhost/made:latest")
         container = engine.containers.create(used, ["true"])
@@ -444,13 +482,17 @@ class TestRemoval:
             subprocess.run(["umount", "-l", where], check=True)
 
     def test_repair_finds_what_a_crash_left(self, engine, busybox) -> None:
-        from pypod.engine.collect import repair
+        from pypod.engine.collect import repair, trash
 
         image = bring(engine, busybox_image(busybox))
+        for number in range(5000):  # more than is gone at once
+            Path(engine.layout.trash, "x", str(number // 50)).mkdir(parents=True, exist_ok=True)
+            Path(engine.layout.trash, "x", str(number // 50), str(number)).touch()
         os.mkdir(f"{engine.layout.image_layers}/deadbeef")
         Path(engine.layout.blobs, "sha256", "0" * 64).write_text("")
         os.makedirs(f"{engine.layout.images}/incoming/{'1' * 64}/tree")
         removed = repair(engine)
+        assert trash(engine) == []  # "deleted" is what is done, not what is begun
         assert len([line for line in removed if "removed" in line]) == 3
         assert run(engine, image, "echo", "x") == "x\n"
         assert len(store(engine)["layers"]) == 1

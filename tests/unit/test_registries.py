@@ -209,6 +209,14 @@ def test_the_first_version_of_the_format(files: Files) -> None:
         ('[[registry]]\nprefix="a.io"', "location is unset and prefix is not in the format: *.example.com"),
         ('[[registry]]\nlocation="http://a/"', "invalid location 'http://a/': URI schemes are not supported"),
         ('[[registry]]\nprefix="*.a/b"\nlocation="x"', 'Current prefix "*.a/b" is incorrectly formatted'),
+        (
+            '[[registry]]\nprefix="a.io"\nlocation="x"\ninsecure=true\n[[registry]]\nlocation="x"',
+            "registry 'x' is defined multiple times with conflicting 'insecure' setting",
+        ),
+        (
+            '[[registry]]\nlocation="x"\n[[registry]]\nprefix="a.io"\nlocation="x"\nblocked=true',
+            "registry 'x' is defined multiple times with conflicting 'blocked' setting",
+        ),
         ('short-name-mode="x"', 'invalid short-name mode: "x"'),
         ('[aliases]\nfoo="q.io/foo:tag"', 'invalid alias "q.io/foo:tag": must not contain tag'),
         ('[aliases]\nfoo="x/foo"', 'invalid alias "x/foo": must contain registry and repository'),
