@@ -198,6 +198,7 @@ def _dispatch(words: list[str]) -> int:
         summary="Manage pods and containers, without a daemon",
         flags=(
             Flag(name="root", help="Directory in which everything is kept", metavar="string"),
+            Flag(name="runroot", hidden=True, help="Accepted for podman's sake: there is one directory for everything"),
             Flag(name="version", short="v", kind="bool", help="Print the version"),
         ),
         commands=tuple((name, summary) for name, summary in _summaries()),

@@ -96,6 +96,8 @@ def container_ops(config: dict[str, Any], around: Surroundings) -> list[Op]:
         *[Op("sysctl", key.replace(".", "/"), value) for key, value in config["linux"]["sysctl"].items()],
         *[Op("mask", path) for path in config["linux"]["maskedPaths"]],
         *[Op("read_only", path) for path in config["linux"]["readonlyPaths"]],
+        # the image's working directory, while it can be made
+        *([Op("directory", config["process"]["cwd"])] if around.create_cwd and config["root"]["readonly"] else []),
         Op("pivot"),
         *([Op("read_only_root")] if config["root"]["readonly"] else []),
         *process_ops(config, around),

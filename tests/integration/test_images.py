@@ -134,6 +134,10 @@ class TestConfiguration:
         with pytest.raises(InvalidSpec, match="no command or entrypoint"):
             engine.containers.create(image, entrypoint=[])  # the image's command goes with its entrypoint
 
+    def test_working_directory_that_is_missing_in_a_read_only_root(self, engine, busybox) -> None:
+        image = bring(engine, busybox_image(busybox, config={"WorkingDir": "/not/there"}))
+        assert run(engine, image, "pwd", read_only=True) == "/not/there\n"
+
     def test_exposed_ports(self, engine, busybox) -> None:
         image = bring(engine, busybox_image(busybox, config={"ExposedPorts": {"8080/tcp": {}, "53/udp": {}}}))
         container = engine.containers.create(image, ["true"], exposed_ports=["9000-9001"])
