@@ -229,11 +229,11 @@ class Pod:
 
     def _remove(self, record: PodRecord, members: Sequence[ContainerRecord], timeout: float | None) -> None:
         engine = self._engine
-        stopping.stop_all(engine, members, timeout)
+        stopping.end_all(engine, members, timeout)
         with Lock(engine.layout.pod(self.id), without_space=True) as lock, lock:
             # whoever joined in between is a member now; nobody can any more once the lock is ours and the row gone
             everyone = records.all_containers(engine.database, pod_id=self.id)
-            stopping.stop_all(engine, [one for one in everyone if one.kind == records.CONTAINER], timeout)
+            stopping.end_all(engine, [one for one in everyone if one.kind == records.CONTAINER], timeout)
             if record.infra_id:
                 infra.stop(engine, record)
             # the pod's own, and one like it below each parent that a member was given

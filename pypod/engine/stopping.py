@@ -69,14 +69,19 @@ def stop_all(engine: Engine, all_records: Iterable[ContainerRecord], timeout_s: 
     the ids of those that ran. Raises DeadlineExceeded when one could not even be killed.
     """
     everyone = list(all_records)
-    running = [one for record in everyone if (one := find_running(engine, record)) is not None]
-    _end(engine, running, timeout_s)
-    ended = [one.record.id for one in running]
+    ended = end_all(engine, everyone, timeout_s)
     for record in everyone:
         # of one that did not run, something is left when its monitor, who would have killed it, was killed itself
         if record.id in ended or not engine.cgroups.is_empty(record.cgroup):
             _clear(engine, record)
     return ended
+
+
+def end_all(engine: Engine, all_records: Iterable[ContainerRecord], timeout_s: float | None = None) -> list[str]:
+    """Stop containers as ``stop_all`` does, for somebody who removes their cgroups afterwards."""
+    running = [one for record in all_records if (one := find_running(engine, record)) is not None]
+    _end(engine, running, timeout_s)
+    return [one.record.id for one in running]
 
 
 def _end(engine: Engine, running: list[Running], timeout_s: float | None) -> None:
@@ -193,7 +198,7 @@ def remove(engine: Engine, record: ContainerRecord, *, force: bool = False, time
     directory = engine.layout.container(record.id)
     with Boundary(f"remove container {record.name}"):
         _require_ended(engine, record, force=force)
-        stop(engine, record, timeout_s)
+        end_all(engine, [record], timeout_s)
         with Lock(directory, without_space=True) as lock, lock:
             _require_ended(engine, record, force=force)
             again = find_running(engine, record)  # started between stop and lock
