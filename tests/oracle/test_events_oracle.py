@@ -118,6 +118,7 @@ def both(tmp_path_factory: pytest.TempPathFactory, busybox: str) -> Iterator[tup
         yield theirs, ours
     finally:
         theirs.remove()
+        ours("rm", "-a", "-f", "-t", "0")  # a container that has ended keeps its cgroup until it is removed
 
 
 def shown(text: str) -> list[str]:
