@@ -9,7 +9,6 @@ import json
 import tarfile
 from pathlib import Path
 
-from pypod.images.graph import walk
 from pypod.model.image import (
     DOCKER_CONFIG,
     DOCKER_LAYER,
@@ -20,6 +19,7 @@ from pypod.model.image import (
     OCI_MANIFEST,
     Index,
 )
+from tests.images.graph import walk
 
 LAYOUT = b'{"imageLayoutVersion":"1.0.0"}'
 REF_NAME = "org.opencontainers.image.ref.name"

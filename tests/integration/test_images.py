@@ -29,6 +29,8 @@ from pypod import (
 )
 from pypod.engine import pulling
 from pypod.engine.image import Image
+from pypod.images.platform import host
+from pypod.model.image import OCI_INDEX, digest_of
 from tests.images.made import Made, busybox_image, digest, layer, names_of
 
 pytestmark = pytest.mark.root
@@ -328,6 +330,24 @@ class TestPull:
         assert len(set(found)) == 1
         assert len(found) == 4
         assert sorted(of for of, _ in made.layers_asked()) == sorted(map(digest, made.layers))
+
+    def test_indexes_within_indexes_end(self, engine) -> None:
+        """Whoever names an index in an index, again and again, is not followed."""
+
+        class Nested(Made):
+            def manifest(self, digest: str = "") -> tuple[str, bytes]:
+                bodies = [self.manifest_body()]
+                for _ in range(3):
+                    entry = {"mediaType": OCI_INDEX, "digest": digest_of(bodies[-1]), "size": len(bodies[-1])}
+                    platform = {"os": "linux", "architecture": host().architecture}
+                    index = {"schemaVersion": 2, "manifests": [{**entry, "platform": platform}]}
+                    bodies.append(json.dumps(index).encode())
+                return "", next((body for body in bodies if digest_of(body) == digest), bodies[-1])
+
+        made = Nested(layer({"f": b"1"}), config={"Cmd": ["x"]})
+        with pytest.raises(InvalidImage, match="too deep"):
+            bring(engine, made)
+        assert engine.images.list() == []
 
     def test_failure_of_one_layer_ends_the_others(self, engine) -> None:
         made = Made(*[layer({f"f{n}": os.urandom(20_000)}) for n in range(6)], config={"Cmd": ["x"]})

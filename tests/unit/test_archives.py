@@ -31,9 +31,9 @@ from pypod.images.compression import decompressed
 from pypod.images.detect import detect, open_destination, open_source
 from pypod.images.docker_archive import full_name
 from pypod.images.docker_archive_writer import DockerArchiveDestination
-from pypod.images.graph import walk
 from pypod.images.tar_writer import TarWriter
 from pypod.model.image import DOCKER_LAYER, OCI_INDEX, Descriptor, parse_manifest
+from tests.images.graph import walk
 from tests.images.stored import (
     LAYOUT,
     REF_NAME,
@@ -359,7 +359,7 @@ def test_an_index_that_names_much_more_than_it_has_is_read_once(tmp_path: Path) 
 
 
 def test_manifests_of_an_image_are_counted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("pypod.images.graph.MANIFESTS_LIMIT", 2)
+    monkeypatch.setattr("tests.images.graph.MANIFESTS_LIMIT", 2)
     images = [Tiny(bytes([n])) for n in range(3)]
     files = layout_files({str(n): image for n, image in enumerate(images)})
     body = index(*(image.entry() for image in images))
