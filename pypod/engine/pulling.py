@@ -18,6 +18,7 @@ from pypod.engine.parallel import Stopped, in_parallel
 from pypod.engine.stopping import discard
 from pypod.errors import InvalidImage, NoSuchImage
 from pypod.images.blobs import PIECE_BYTES, Blobs
+from pypod.images.new_file import write_all
 from pypod.images.platform import choose, host
 from pypod.images.unpack import settle, unpack
 from pypod.model.image import CONFIG_BYTES_LIMIT, DOCKER_CONFIG, OCI_CONFIG, Index, digest_of, parse_manifest
@@ -27,8 +28,7 @@ from pypod.store import images
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Generator, Iterable, Iterator
-    from typing import BinaryIO
+    from collections.abc import Callable, Generator, Iterable
 
     from pypod.engine.engine import Engine
     from pypod.images.ends import Source
@@ -135,7 +135,6 @@ class _Pull:
         layers = self._manifest.layers
         self._chains = chains(config.diff_ids)
         self._finished = [threading.Event() for _ in layers]
-        self._directories = [""] * len(layers)
         self._work(list(enumerate(zip(layers, config.diff_ids, strict=True))))
         return self._record(config, names, digests, repository)
 
@@ -164,38 +163,36 @@ class _Pull:
 
         def work(task: tuple[int, tuple[Descriptor, str]]) -> None:
             number, (descriptor, diff_id) = task
-            self._directories[number] = self._layer(number, descriptor, diff_id)
+            self._layer(number, descriptor, diff_id)
             self._finished[number].set()
 
         in_parallel(tasks, work, min(_WORKERS, len(tasks)), self._stopped)
 
-    def _layer(self, number: int, descriptor: Descriptor, diff_id: str) -> str:
-        """Bring one layer; return the name of its directory."""
+    def _layer(self, number: int, descriptor: Descriptor, diff_id: str) -> None:
+        """Bring one layer."""
         chain = self._chains[number]
-        present = self._present(chain, descriptor)
-        if present:
+        if self._is_present(chain, descriptor):
             self._tell(descriptor, "present", descriptor.size)
-            return present
+            return
         incoming = self._engine.layout.incoming(chain)
         with Lock(incoming) as lock, lock:
-            present = self._present(chain, descriptor)
-            if present:  # somebody else brought it meanwhile
+            if self._is_present(chain, descriptor):  # somebody else brought it meanwhile
                 self._tell(descriptor, "present", descriptor.size)
-                return present
+                return
             tree = f"{incoming}/tree"
             discard(self._engine, [tree])
             os.mkdir(tree, 0o755)
             try:
-                return self._unpack(number, descriptor, diff_id, incoming)
+                self._unpack(number, descriptor, diff_id, incoming)
             except BaseException:
                 discard(self._engine, [tree])
                 raise
 
-    def _present(self, chain: str, descriptor: Descriptor) -> str:
-        record = images.find_layer(self._engine.database, chain)
-        return record.directory if record and self._blobs.has(descriptor.digest) else ""
+    def _is_present(self, chain: str, descriptor: Descriptor) -> bool:
+        found = images.find_layer(self._engine.database, chain)
+        return found is not None and self._blobs.has(descriptor.digest)
 
-    def _unpack(self, number: int, descriptor: Descriptor, diff_id: str, incoming: str) -> str:
+    def _unpack(self, number: int, descriptor: Descriptor, diff_id: str, incoming: str) -> None:
         blob = f"{incoming}/blob"
         # closed at once: whoever keeps the traceback of a failure would keep the file open
         try:
@@ -213,18 +210,15 @@ class _Pull:
         below = images.layers_of(self._engine.database, self._chains[number - 1]) if number else []
         directories = [f"{self._engine.layout.image_layers}/{name}" for name in images.shown(below)]
         settle(f"{incoming}/tree", unpacked, directories)
-        found = images.find_layer(self._engine.database, self._chains[number])
-        if found:  # its blob came in another compression
+        if images.find_layer(self._engine.database, self._chains[number]):  # its blob came in another compression
             discard(self._engine, [f"{incoming}/tree"])
-            directory = found.directory
         else:
-            directory = self._publish(number, diff_id, f"{incoming}/tree", unpacked)
+            self._publish(number, diff_id, f"{incoming}/tree", unpacked)
         with suppress(OSError):  # what another attempt left, or made
             os.rmdir(incoming)
         self._tell(descriptor, "done", descriptor.size)
-        return directory
 
-    def _publish(self, number: int, diff_id: str, tree: str, unpacked: Unpacked) -> str:
+    def _publish(self, number: int, diff_id: str, tree: str, unpacked: Unpacked) -> None:
         layers, name = self._engine.layout.image_layers, secrets.token_hex(4)
         os.makedirs(layers, 0o700, exist_ok=True)
         os.rename(tree, f"{layers}/{name}")
@@ -243,7 +237,6 @@ class _Pull:
         except BaseException:
             discard(self._engine, [f"{layers}/{name}"])
             raise
-        return name
 
     def _wait_for(self, number: int) -> None:
         while number >= 0 and not self._finished[number].wait(0.1):
@@ -257,7 +250,8 @@ class _Pull:
             return
         fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
         with open(fd, "r+b", buffering=0) as file:
-            yield from self._begun(file)
+            while piece := file.read(PIECE_BYTES):
+                yield piece
             done = file.tell()
             if done >= descriptor.size:
                 return
@@ -266,14 +260,10 @@ class _Pull:
                 for piece in pieces:
                     if self._stopped.is_set():
                         raise Stopped
-                    _write(file, piece)
+                    write_all(fd, [piece])
                     done += len(piece)
                     self._tell(descriptor, "pulling", done)
                     yield piece
-
-    def _begun(self, file: BinaryIO) -> Iterator[bytes]:
-        while piece := file.read(PIECE_BYTES):
-            yield piece
 
     def _record(self, config: ImageConfig, names: Iterable[str], digests: Iterable[str], repository: str) -> str:
         manifest = self._manifest
@@ -347,12 +337,6 @@ def created_ns(text: str) -> int:
         moment = moment.replace(tzinfo=datetime.UTC)
     found = int(moment.timestamp()) * 10**9 + int(fraction[:9].ljust(9, "0"))
     return found if abs(found) < 1 << 63 else 0
-
-
-def _write(file: BinaryIO, piece: bytes) -> None:
-    view = memoryview(piece)
-    while view:
-        view = view[file.write(view) :]
 
 
 def now_text() -> str:
