@@ -66,9 +66,8 @@ LOGOUT = Command(
 
 def run_login(options: Parsed, _root: str | None) -> int:
     """Carry out ``pypod login``."""
-    from pypod import __version__
+    from pypod.cli.pull import access_with
     from pypod.images import credentials
-    from pypod.images.access import Access
     from pypod.images.registries import load
 
     registries = load()
@@ -82,12 +81,7 @@ def run_login(options: Parsed, _root: str | None) -> int:
         return 0
     if stored is not None and stored.identity_token:
         raise InvalidSpec("registry", "currently logged in, auth file contains an Identity token")
-    access = Access(
-        tls_verify=options["tls-verify"] if options.changed("tls-verify") else None,
-        cert_dir=options["cert-dir"],
-        authfile=authfile,
-        user_agent=f"pypod/{__version__}",
-    )
+    access = access_with(options, cert_dir=options["cert-dir"])
     password = _password_from_stdin(options) if options["password-stdin"] else options["password"]
     if not options["username"] and not password and _still_valid(key, domain, stored, access, registries):
         return 0

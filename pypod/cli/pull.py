@@ -119,8 +119,6 @@ def _warn(image: Image, wanted: str) -> None:
 
 def access(options: Parsed) -> Access:
     """Return what the flags say about reaching registries. Raises InvalidSpec, also for a file that is not there."""
-    from pypod.images.access import Access
-
     if options["authfile"]:
         from pypod.images.credentials import check_authfile
 
@@ -131,11 +129,20 @@ def access(options: Parsed) -> Access:
         if not user or not separator:
             raise InvalidSpec("--creds", "credentials have the form USERNAME:PASSWORD")
         credentials = (user, password)
+    return access_with(options, cert_dir=options["cert-dir"], credentials=credentials)
+
+
+def access_with(options: Parsed, *, cert_dir: str = "", credentials: tuple[str, str] | None = None) -> Access:
+    """Return what --tls-verify and --authfile say, and the rest as given; nothing is looked at."""
+    from pypod import __version__
+    from pypod.images.access import Access
+
     return Access(
         tls_verify=options["tls-verify"] if options.changed("tls-verify") else None,
-        cert_dir=options["cert-dir"],
+        cert_dir=cert_dir,
         authfile=options["authfile"],
         credentials=credentials,
+        user_agent=f"pypod/{__version__}",
     )
 
 

@@ -53,8 +53,7 @@ SEARCH = Command(
 
 def run_search(options: Parsed, _root: str | None) -> int:
     """Carry out ``pypod search``."""
-    from pypod import __version__
-    from pypod.images.access import Access
+    from pypod.cli.pull import access_with
     from pypod.images.credentials import check_authfile
     from pypod.images.registries import load
 
@@ -64,11 +63,7 @@ def run_search(options: Parsed, _root: str | None) -> int:
     if options["list-tags"] and options["filter"]:
         raise InvalidSpec("--filter", "filters are not applicable to list tags result")
     filters = [_filter(text) for text in options["filter"]]
-    access = Access(
-        tls_verify=options["tls-verify"] if options.changed("tls-verify") else None,
-        authfile=options["authfile"],
-        user_agent=f"pypod/{__version__}",
-    )
+    access = access_with(options)
     registries = load()
     rows = (_tag_rows if options["list-tags"] else _rows)(options, access, registries)
     _write(options, [row for row in rows if all(matches(row) for matches in filters)])
