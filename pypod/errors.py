@@ -4,10 +4,11 @@ The classes say what a caller can do about it; the fields say what it is about; 
 
     PypodError
     ├── InvalidSpec (ValueError)        an argument is wrong; nothing was done
-    ├── NotFound (LookupError)          no such pod, container or image
+    ├── NotFound (LookupError)          no such pod, container, image or network
     │   ├── NoSuchPod
     │   ├── NoSuchContainer
-    │   └── NoSuchImage
+    │   ├── NoSuchImage
+    │   └── NoSuchNetwork
     ├── AmbiguousName (LookupError)     a short id or name fits several objects
     ├── AlreadyExists                   the name is taken
     ├── InUse                           something else still needs it
@@ -46,6 +47,7 @@ __all__ = [
     "LaunchFailed",
     "NoSuchContainer",
     "NoSuchImage",
+    "NoSuchNetwork",
     "NoSuchPod",
     "NotFound",
     "NotInRegistry",
@@ -125,6 +127,14 @@ class NoSuchImage(NotFound):
 
     def __init__(self, ref: str, *, reason: str = "image not known", hint: str = "") -> None:
         PypodError.__init__(self, f"{ref}: {reason}", hint=hint)
+        self.ref = ref
+
+
+class NoSuchNetwork(NotFound):
+    kind = "network"
+
+    def __init__(self, ref: str, *, hint: str = "") -> None:
+        PypodError.__init__(self, f"unable to find network with name or ID {ref}: network not found", hint=hint)
         self.ref = ref
 
 

@@ -10,6 +10,7 @@ from pypod.engine.names import under_free_name
 from pypod.engine.pod import Pod
 from pypod.errors import InvalidSpec, NoSuchPod
 from pypod.model import ids
+from pypod.model.container import DEFAULT_SHM_BYTES
 from pypod.model.namespace import DEFAULT_SHARE, parse_mode, parse_share
 from pypod.model.pod import PodSpec
 from pypod.store import records
@@ -69,7 +70,6 @@ class Pods:
             raise InvalidSpec("--network", f"a pod's network cannot be {network!r}", hint="use none or host")
         pairs = tuple(sorted((sysctls or {}).items()))
         specs.check_sysctls(pairs, net="net" in kinds and mode.mode == "private", ipc="ipc" in kinds)
-        extra = {"shm_size_bytes": shm_size} if shm_size is not None else {}
         owner = str(self._engine.owner()) if ephemeral else ""
         if infra_image and not infra:
             raise InvalidSpec("--infra-image", "cannot set infra-image without infra container: invalid configuration")
@@ -88,7 +88,7 @@ class Pods:
                 sysctls=pairs,
                 cgroup_parent=cgroup_parent,
                 net=mode.mode,
-                **extra,
+                shm_size_bytes=DEFAULT_SHM_BYTES if shm_size is None else shm_size,
             )
             return self._add(spec, owner, image)
 

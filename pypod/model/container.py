@@ -12,6 +12,7 @@ from pypod.model.value import Value
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from pypod.model.health import Healthcheck
+    from pypod.model.port import Port
 
 DEFAULT_SHM_BYTES = 65_536_000  # podman's 65536k in its own counting
 DEFAULT_STOP_TIMEOUT_S = 10
@@ -76,6 +77,10 @@ class ContainerSpec(Value):
     umask: int = 0o022
     healthcheck: Healthcheck | None = None
     exposed_ports: tuple[str, ...] = ()
+    ports: tuple[Port, ...] = ()
+    dns_servers: tuple[str, ...] = ()
+    dns_options: tuple[str, ...] = ()
+    dns_search: tuple[str, ...] = ()
 
     def check(self) -> None:
         check_name(self.name)

@@ -12,6 +12,8 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
+    from pypod.model.port import Port
+
 
 class PodSpec(Value):
     """What was asked. ``share`` names the kinds of namespaces that the infra holds for all members."""
@@ -28,6 +30,11 @@ class PodSpec(Value):
     shm_size_bytes: int = DEFAULT_SHM_BYTES
     cgroup_parent: str = ""
     net: str = "private"
+    ports: tuple[Port, ...] = ()
+    dns_servers: tuple[str, ...] = ()
+    dns_options: tuple[str, ...] = ()
+    dns_search: tuple[str, ...] = ()
+    no_hosts: bool = False
 
     def check(self) -> None:
         check_name(self.name)

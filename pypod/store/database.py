@@ -62,6 +62,20 @@ MIGRATIONS: tuple[tuple[str, ...], ...] = (
             PRIMARY KEY (image_id, digest)) WITHOUT ROWID""",
         "ALTER TABLE image_names ADD COLUMN number INTEGER NOT NULL DEFAULT 0",
     ),
+    (
+        "CREATE TABLE networks (id TEXT PRIMARY KEY, name TEXT NOT NULL UNIQUE, spec TEXT NOT NULL) WITHOUT ROWID",
+        """CREATE TABLE connections (
+            container_id TEXT NOT NULL, network_id TEXT NOT NULL, position INTEGER NOT NULL, asked TEXT NOT NULL,
+            attachment TEXT NOT NULL, PRIMARY KEY (container_id, network_id)) WITHOUT ROWID""",
+        "CREATE INDEX connections_to_network ON connections (network_id)",
+        """CREATE TABLE addresses (
+            network_id TEXT NOT NULL, address TEXT NOT NULL, container_id TEXT NOT NULL,
+            PRIMARY KEY (network_id, address)) WITHOUT ROWID""",
+        "CREATE INDEX addresses_of_container ON addresses (container_id)",
+        """CREATE TRIGGER container_disconnects AFTER DELETE ON containers BEGIN
+            DELETE FROM addresses WHERE container_id = old.id; DELETE FROM connections WHERE container_id = old.id;
+            END""",
+    ),
 )
 
 

@@ -202,8 +202,9 @@ def _plain(value: Any) -> Any:
 def pod_spec(record: PodRecord) -> PodSpec:
     """Return what was asked of a pod. Raises StoreError when the row is damaged."""
     from pypod.model.pod import PodSpec
+    from pypod.model.port import Port
 
-    return _spec(PodSpec, record.id, record.spec_json, {})
+    return parse_value(PodSpec, record.id, record.spec_json, {"ports": Port})
 
 
 def container_spec(record: ContainerRecord) -> ContainerSpec:
@@ -212,13 +213,18 @@ def container_spec(record: ContainerRecord) -> ContainerSpec:
     from pypod.model.health import Healthcheck
     from pypod.model.mount import Mount
     from pypod.model.namespace import Mode
+    from pypod.model.port import Port
 
     classes: dict[str, type[Value]] = dict.fromkeys(("net", "pid", "ipc", "uts", "cgroup", "user_namespace"), Mode)
-    classes |= {"mounts": Mount, "ulimits": Ulimit, "healthcheck": Healthcheck}
-    return _spec(ContainerSpec, record.id, record.spec_json, classes)
+    classes |= {"mounts": Mount, "ulimits": Ulimit, "healthcheck": Healthcheck, "ports": Port}
+    return parse_value(ContainerSpec, record.id, record.spec_json, classes)
 
 
-def _spec(cls: type[V], identifier: str, text: str, classes: dict[str, type[Value]]) -> V:
+def parse_value(cls: type[V], identifier: str, text: str, classes: dict[str, type[Value]]) -> V:
+    """Read what ``to_json`` wrote of a value; ``classes`` are those of the fields that are values themselves.
+
+    Raises StoreError naming the object ``identifier`` when it is damaged.
+    """
     import json
 
     def value(name: str, item: Any) -> Any:

@@ -1,0 +1,89 @@
+"""What a network is: a bridge or another driver, its subnets and options; and what was asked of one connection."""
+
+from __future__ import annotations
+
+from pypod.errors import InvalidSpec
+from pypod.model.ids import check_name
+from pypod.model.value import Value
+
+DEFAULT_NETWORK = "podman"
+BRIDGE, MACVLAN, IPVLAN = "bridge", "macvlan", "ipvlan"
+HOST_LOCAL, NO_ADDRESSES = "host-local", "none"  # ways to get an address
+INTERFACE_NAME_LIMIT = 15  # IFNAMSIZ of linux/if.h, without the NUL
+
+
+class Subnet(Value):
+    """Addresses of a network, in CIDR notation; addresses are given to containers from ``first`` to ``last``.
+
+    Without a range (both empty) the whole subnet is used, but for its network, broadcast and gateway addresses.
+    """
+
+    subnet: str
+    gateway: str = ""
+    first: str = ""
+    last: str = ""
+
+
+class Route(Value):
+    """A route that every container of a network gets."""
+
+    destination: str
+    gateway: str
+    metric: int = 100
+
+
+class NetworkSpec(Value):
+    """What was asked of a network. ``interface`` is the bridge's name on the host (macvlan, ipvlan: the parent's)."""
+
+    id: str
+    name: str
+    created_ns: int
+    driver: str = BRIDGE
+    interface: str = ""
+    subnets: tuple[Subnet, ...] = ()
+    ipv6: bool = False
+    internal: bool = False
+    dns: bool = False
+    dns_servers: tuple[str, ...] = ()
+    ipam: str = HOST_LOCAL
+    options: tuple[tuple[str, str], ...] = ()
+    labels: tuple[tuple[str, str], ...] = ()
+    routes: tuple[Route, ...] = ()
+
+    def check(self) -> None:
+        check_name(self.name, "name")
+        if len(self.interface) > INTERFACE_NAME_LIMIT:
+            raise InvalidSpec("--interface-name", f"{self.interface!r} has more than {INTERFACE_NAME_LIMIT} bytes")
+
+    def option(self, name: str) -> str:
+        """Return the value of a driver's option (mtu, vlan, isolate, parent, mode), or an empty text."""
+        return dict(self.options).get(name, "")
+
+
+class Connection(Value):
+    """What was asked of one connection of a pod or container to a network; empty fields are chosen at each start.
+
+    ``network`` is a network's id once it is stored, as the user wrote it before. ``addresses`` are static ones, at most
+    one of each family. ``interface`` is the name inside, ``mac`` six pairs of digits with colons.
+    """
+
+    network: str
+    interface: str = ""
+    addresses: tuple[str, ...] = ()
+    mac: str = ""
+    aliases: tuple[str, ...] = ()
+
+
+class Attachment(Value):
+    """A connection as it is while its container runs.
+
+    ``addresses`` are in CIDR notation, IPv4 first; ``host_interface`` is the end of the veth on the bridge.
+    """
+
+    network: str
+    interface: str
+    addresses: tuple[str, ...] = ()
+    gateways: tuple[str, ...] = ()
+    mac: str = ""
+    host_interface: str = ""
+    aliases: tuple[str, ...] = ()
