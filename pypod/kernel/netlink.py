@@ -1,0 +1,122 @@
+"""Netlink: messages packed, sent, and their answers read. See netlink(7)."""
+
+from __future__ import annotations
+
+import os
+import sys
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from typing import Self
+
+# linux/netlink.h
+ROUTE, NETFILTER = 0, 12
+REQUEST, ACK, ROOT, MATCH = 1, 4, 0x100, 0x200
+DUMP = ROOT | MATCH
+REPLACE, EXCLUSIVE, CREATE, APPEND = 0x100, 0x200, 0x400, 0x800
+NESTED = 0x8000
+_ERROR, _DONE = 2, 3
+HEADER_BYTES = 16
+_RECEIVE_BYTES = 1 << 16
+_ORDER = sys.byteorder
+
+
+def number(value: int, size: int = 4) -> bytes:
+    """Return a number in the host's byte order."""
+    return value.to_bytes(size, _ORDER)
+
+
+def attribute(kind: int, data: bytes | str | int) -> bytes:
+    """Return one attribute: a text ends with a NUL, a number has 32 bits.
+
+    >>> attribute(3, "eth0").hex(" ", 4)
+    '09000300 65746830 00000000'
+    """
+    if isinstance(data, str):
+        data = data.encode() + b"\0"
+    elif isinstance(data, int):
+        data = number(data)
+    length = 4 + len(data)
+    return number(length, 2) + number(kind, 2) + data + b"\0" * (-length % 4)
+
+
+def nested(kind: int, *attributes: bytes) -> bytes:
+    """Return an attribute of attributes."""
+    return attribute(kind | NESTED, b"".join(attributes))
+
+
+def message(kind: int, body: bytes, *attributes: bytes, flags: int = REQUEST | ACK) -> bytes:
+    """Return one message: a fixed ``body`` as its kind has it, and attributes."""
+    content = body + b"\0" * (-len(body) % 4) + b"".join(attributes)
+    return number(HEADER_BYTES + len(content)) + number(kind, 2) + number(flags | REQUEST, 2) + b"\0" * 8 + content
+
+
+def messages(data: bytes) -> Iterator[tuple[int, int, bytes]]:
+    """Yield (kind, flags, body with attributes) of packed messages; what is cut short ends it."""
+    while len(data) >= HEADER_BYTES:
+        length = int.from_bytes(data[:4], _ORDER)
+        if not HEADER_BYTES <= length <= len(data):
+            return
+        kind, flags = int.from_bytes(data[4:6], _ORDER), int.from_bytes(data[6:8], _ORDER)
+        yield kind, flags, data[HEADER_BYTES:length]
+        data = data[(length + 3) & ~3 :]
+
+
+def attributes(data: bytes) -> dict[int, bytes]:
+    """Return the attributes in ``data`` by their kind; of those that repeat, the last."""
+    found = {}
+    while len(data) >= 4:
+        length, kind = int.from_bytes(data[:2], _ORDER), int.from_bytes(data[2:4], _ORDER)
+        if not 4 <= length <= len(data):
+            break
+        found[kind & ~NESTED] = data[4:length]
+        data = data[(length + 3) & ~3 :]
+    return found
+
+
+class Channel:
+    """A netlink socket of this thread's network namespace."""
+
+    def __init__(self, family: int = ROUTE) -> None:
+        import _socket
+
+        self._socket = _socket.socket(_socket.AF_NETLINK, _socket.SOCK_RAW | _socket.SOCK_CLOEXEC, family)
+
+    def send(self, data: bytes) -> None:
+        """Send packed messages and wait until each that wants an answer has one.
+
+        Raises OSError with the number that the kernel gives for the first that failed.
+        """
+        expected = sum(bool(flags & ACK) for _, flags, _ in messages(data))
+        self._socket.send(data)
+        while expected > 0:
+            for kind, _, body in messages(self._socket.recv(_RECEIVE_BYTES)):
+                if kind != _ERROR:
+                    continue
+                error = int.from_bytes(body[:4], _ORDER, signed=True)
+                if error:
+                    raise OSError(-error, os.strerror(-error))
+                expected -= 1
+
+    def dump(self, data: bytes) -> Iterator[tuple[int, bytes]]:
+        """Send one request with the flag DUMP; yield (kind, body) of what the kernel lists. Raises OSError."""
+        self._socket.send(data)
+        while True:
+            for kind, _, body in messages(self._socket.recv(_RECEIVE_BYTES)):
+                if kind == _DONE:
+                    return
+                if kind == _ERROR:
+                    error = -int.from_bytes(body[:4], _ORDER, signed=True)
+                    raise OSError(error, os.strerror(error))
+                yield kind, body
+
+    def close(self) -> None:
+        """Give the socket back."""
+        self._socket.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
