@@ -21,8 +21,10 @@
 	X(11, idmap)          /* UID_MAP GID_MAP: written by the supervisor for the clone's user namespace */ \
 	X(12, group_kill)     /* DIRECTORY: cgroup killed when the container's first process has ended */ \
 	X(13, event)          /* FILE START END REST: a line there with action START, and one with END when it has ended */ \
+	X(15, netlink_host)   /* WORDS FAMILY MESSAGES OFFSET...: sent by the supervisor, the new process's pid at each offset */ \
+	X(16, netlink_end)    /* WORDS FAMILY MESSAGES: sent when it has ended */ \
 	X(20, clone)          /* FLAGS CGROUP_DIRECTORY */ \
-	X(21, wait)           /* : until the supervisor has written the id maps */ \
+	X(21, wait)           /* : until the supervisor has done its part: id maps, netlink_host */ \
 	X(22, join)           /* PID START_TIME FLAGS: setns by pidfd */ \
 	X(23, join_path)      /* FLAG PATH: setns by file; of a pid namespace before the clone, as setns(2) is for children */ \
 	X(24, expect)         /* KIND INODE: /proc/self/ns/KIND must be this one */ \
@@ -32,6 +34,7 @@
 	X(28, loopback)       /* : set lo up */ \
 	X(29, hostname)       /* NAME */ \
 	X(30, domainname)     /* NAME */ \
+	X(31, netlink)        /* WORDS FAMILY MESSAGES OFFSET...: sent in here, the index of the interface WORDS begins with at each */ \
 	X(40, propagation)    /* FLAGS: of every mount of the new mount namespace */ \
 	X(41, capture)        /* SLOT PID START_TIME PATH: clone a mount out of another mount namespace */ \
 	X(42, open_tree)      /* SLOT PATH RECURSIVE: clone a mount of this one */ \

@@ -1,6 +1,7 @@
 /* Performs a plan: one case per operation, in the words of ops.h. */
 #define _GNU_SOURCE
 #include "perform.h"
+#include "netlink.h"
 #include "ops.h"
 
 #include <errno.h>
@@ -141,6 +142,25 @@ static void loopback(struct process *process)
 	if (ioctl(fd, SIOCSIFFLAGS, &request) < 0)
 		fail(process, "ioctl");
 	close(fd);
+}
+
+/* The words begin with the name of the interface whose index is still missing: nobody knew it before it was here. */
+static void send_netlink(struct process *process, const struct record *record)
+{
+	char name[IF_NAMESIZE];
+	struct netlink messages;
+	int sent;
+
+	snprintf(name, sizeof name, "%.*s", (int)strcspn(text(record, 0), " :"), text(record, 0));
+	uint32_t index = if_nametoindex(name);
+	if (!index)
+		fail(process, "if_nametoindex");
+	if (netlink_copy(&messages, record, index) < 0)
+		fail(process, "malloc");
+	sent = netlink_send(&messages);
+	netlink_free(&messages);
+	if (sent < 0)
+		fail(process, "netlink");
 }
 
 static void resource_limit(struct process *process, const struct record *record)
@@ -356,6 +376,7 @@ static void perform_one(struct process *process, const struct record *record)
 		syscall(SYS_keyctl, 1 /* KEYCTL_JOIN_SESSION_KEYRING */, text(record, 0));
 		break;
 	case OP_loopback: loopback(process); break;
+	case OP_netlink: send_netlink(process, record); break;
 	case OP_hostname:
 		CHECKED(sethostname(text(record, 0), length(record, 0)) == 0, "sethostname");
 		break;

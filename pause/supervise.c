@@ -86,7 +86,7 @@ static void wait_for_plan(void)
 void supervise_begin(struct supervised *it, const char *name)
 {
 	sigset_t all;
-	const struct record *owner, *event;
+	const struct record *owner, *event, *end;
 
 	syscall(SYS_close_range, REPORT_FD + 1, ~0U, 0);
 	fcntl(PLAN_FD, F_SETFD, FD_CLOEXEC);
@@ -112,6 +112,10 @@ void supervise_begin(struct supervised *it, const char *name)
 	event = plan_find(&it->plan, OP_event);
 	for (uint32_t i = 0; event && i < sizeof it->event / sizeof *it->event; i++)
 		it->event[i] = strdup(text(event, i));
+	end = plan_find(&it->plan, OP_netlink_end);
+	it->end.messages = NULL;
+	if (end && netlink_copy(&it->end, end, 0) < 0)
+		die(position(it, end), "malloc");
 	if (plan_find(&it->plan, OP_detach))
 		detach(it);
 }
@@ -182,11 +186,14 @@ static void write_event(const struct supervised *it, int action, const int *stat
 	close(fd);
 }
 
-/* The event comes first: who has heard of the end finds it there. */
+/* The event comes first: who has heard of the end finds it there. What led to it on the host is gone before that; if it
+ * cannot be taken away here, Python does it when it takes the address back. */
 void supervise_record_exit(struct supervised *it, int status)
 {
 	char line[EXIT_LINE];
 
+	if (it->end.messages)
+		netlink_send(&it->end);
 	write_event(it, EVENT_END, &status);
 	if (it->status_file < 0)
 		return;
@@ -234,6 +241,35 @@ static bool tell(int socket)
 	return false;
 }
 
+/* Do what the network needs on the host, now that the process has its namespace, and let it go on. */
+static int connect_to_host(struct supervised *it, int socket, struct report *failure)
+{
+	bool any = false;
+
+	for (uint32_t i = 0; i < it->plan.count && it->plan.records[i].operation != OP_clone; i++) {
+		struct netlink messages;
+		int sent;
+
+		if (it->plan.records[i].operation != OP_netlink_host)
+			continue;
+		any = true;
+		sent = netlink_copy(&messages, &it->plan.records[i], it->pid);
+		if (sent == 0) {
+			sent = netlink_send(&messages);
+			netlink_free(&messages);
+		}
+		if (sent < 0) {
+			failure->error = errno;
+			failure->operation = i;
+			strcpy(failure->call, "netlink");
+			return -1;
+		}
+	}
+	if (any)
+		tell(socket);
+	return 0;
+}
+
 /* Until exec closes the socket: failure, a new pid, a terminal. Returns 0 when the process runs; one that ended without
  * having taken our byte (`told`) never got as far as its exec. */
 static int follow(struct supervised *it, int socket, bool told, struct report *failure)
@@ -260,6 +296,8 @@ static int follow(struct supervised *it, int socket, bool told, struct report *f
 			it->pid = process_number(passed);
 			close(passed);
 			it->start_time = it->pid ? start_time(it->pid) : 0;
+			if (connect_to_host(it, socket, failure) < 0)
+				return -1;
 			if (write_status(it) < 0) {
 				failure->error = errno;
 				strcpy(failure->call, "write");
@@ -367,8 +405,9 @@ void supervise_start(struct supervised *it, const int standard[3])
 		write_map(it, idmap, 1, "gid_map");
 		tell(pair[0]);
 	}
-	bool later = clones_twice(&it->plan, position(it, clone)), recorded = later || write_status(it) == 0;
-	if (!recorded) {
+	bool later = clones_twice(&it->plan, position(it, clone)), connected, recorded = false;
+	connected = later || connect_to_host(it, pair[0], &failure) == 0;
+	if (connected && !(recorded = later || write_status(it) == 0)) {
 		strcpy(failure.call, "write");
 		failure.error = errno;
 		failure.operation = position(it, status ? status : clone);

@@ -1,6 +1,7 @@
 #ifndef PYPOD_SUPERVISE_H
 #define PYPOD_SUPERVISE_H
 
+#include "netlink.h"
 #include "plan.h"
 #include "report.h"
 
@@ -18,6 +19,7 @@ struct supervised {
 	int terminal;     /* master of its terminal, or -1 */
 	int owner;        /* pidfd of the process it must not outlive, or -1 */
 	bool leave;
+	struct netlink end; /* what to send when it has ended */
 	char *event[4];   /* the arguments of `event`, which outlive the plan; NULL: none */
 };
 

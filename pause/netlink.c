@@ -1,0 +1,93 @@
+/* Send packed netlink messages; pypod/kernel/netlink.py packs them. See netlink(7). */
+#define _GNU_SOURCE
+#include "netlink.h"
+#include "report.h"
+
+#include <errno.h>
+#include <linux/netlink.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+enum { WORDS, FAMILY, MESSAGES, FIRST_OFFSET };
+
+int netlink_copy(struct netlink *it, const struct record *record, uint32_t missing)
+{
+	it->family = number(record, FAMILY);
+	it->size = length(record, MESSAGES);
+	it->messages = malloc(it->size + 1);
+	if (!it->messages)
+		return -1;
+	memcpy(it->messages, text(record, MESSAGES), it->size);
+	for (uint32_t i = FIRST_OFFSET; i < record->count; i++) {
+		uint64_t offset = number(record, i);
+		if (offset + sizeof missing > it->size) {
+			netlink_free(it);
+			errno = EBADMSG;
+			return -1;
+		}
+		memcpy(it->messages + offset, &missing, sizeof missing);
+	}
+	return 0;
+}
+
+/* How many of `size` bytes of messages want an answer. */
+static int answers(const char *messages, uint32_t size)
+{
+	int wanted = 0;
+
+	for (const struct nlmsghdr *header = (const void *)messages; NLMSG_OK(header, size); header = NLMSG_NEXT(header, size))
+		wanted += !!(header->nlmsg_flags & NLM_F_ACK);
+	return wanted;
+}
+
+/* The errors and acknowledgements in what was received: how many, or -1 with errno. */
+static int read_answers(const char *received, uint32_t size)
+{
+	int found = 0;
+
+	for (const struct nlmsghdr *header = (const void *)received; NLMSG_OK(header, size); header = NLMSG_NEXT(header, size)) {
+		const struct nlmsgerr *error = NLMSG_DATA(header);
+		if (header->nlmsg_type != NLMSG_ERROR || header->nlmsg_len < NLMSG_LENGTH(sizeof *error))
+			continue;
+		if (error->error) {
+			errno = -error->error;
+			return -1;
+		}
+		found++;
+	}
+	return found;
+}
+
+int netlink_send(const struct netlink *it)
+{
+	char received[8192] __attribute__((aligned(NLMSG_ALIGNTO)));
+	int fd = socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, it->family), result = -1;
+	int wanted = answers(it->messages, it->size);
+
+	if (fd < 0)
+		return -1;
+	if (RETRY(send(fd, it->messages, it->size, 0)) == (ssize_t)it->size)
+		result = 0;
+	while (result == 0 && wanted > 0) {
+		ssize_t got = RETRY(recv(fd, received, sizeof received, 0));
+		int found = got < 0 ? -1 : read_answers(received, got);
+		if (found < 0)
+			result = -1;
+		wanted -= found;
+	}
+	int error = errno;
+	close(fd);
+	errno = error;
+	return result;
+}
+
+void netlink_free(struct netlink *it)
+{
+	int error = errno;
+
+	free(it->messages);
+	it->messages = NULL;
+	errno = error;
+}

@@ -1,0 +1,1 @@
+"""Networks as the kernel has them: links, addresses, the firewall, names."""

@@ -1,0 +1,188 @@
+"""The messages that make links, addresses and routes. Pure, but for the functions at the end. See rtnetlink(7).
+
+One message makes a veth, puts its other end into a process's namespace, and sets this end up on the bridge. The pid of
+that process and the index of the interface inside are not known when these are packed: they are left out, and their
+offsets given. Addresses are texts, with the length of their prefix: ``10.88.0.2/16``.
+"""
+
+from __future__ import annotations
+
+from pypod.kernel import netlink
+from pypod.kernel.netlink import attribute, message, nested, number
+from pypod.model.network import BRIDGE, MACVLAN
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from pypod.model.network import Route
+
+# linux/rtnetlink.h, if_link.h, if_addr.h, veth.h
+_NEWLINK, _DELLINK, _NEWADDR, _NEWROUTE = 16, 17, 20, 24
+_ADDRESS, _IFNAME, _MTU, _LINK, _MASTER, _LINKINFO, _NET_NS_PID = 1, 3, 4, 5, 10, 18, 19
+_KIND, _DATA, _SLAVE_KIND, _SLAVE_DATA = 1, 2, 4, 5
+_VETH_PEER = 1
+_MACVLAN_MODE, _IPVLAN_MODE = 1, 1
+_BRIDGE_PORT_MODE = 4
+_IFF_UP = 1
+_IFA_ADDRESS, _IFA_LOCAL, _IFA_BROADCAST, _IFA_FLAGS = 1, 2, 4, 8
+_IFA_F_NODAD, _IFA_F_PERMANENT = 2, 0x80
+_RTA_DST, _RTA_OIF, _RTA_GATEWAY, _RTA_PRIORITY = 1, 4, 5, 6
+_MAIN_TABLE, _PROTOCOL_STATIC, _UNICAST = 254, 4, 1
+_AF_INET, _AF_INET6 = 2, 10
+_NEW = netlink.REQUEST | netlink.ACK | netlink.CREATE | netlink.EXCLUSIVE
+_MODES = {
+    MACVLAN: (_MACVLAN_MODE, 4, {"private": 1, "vepa": 2, "bridge": 4, "passthru": 8}, "bridge"),
+    "ipvlan": (_IPVLAN_MODE, 2, {"l2": 0, "l3": 1, "l3s": 2}, "l2"),
+}
+
+Packed = tuple[bytes, tuple[int, ...]]  # messages, and the offsets of what is missing in them
+
+
+def _link(*, index: int = 0, up: bool = False) -> bytes:
+    flags = _IFF_UP if up else 0
+    return number(0, 4) + number(index) + number(flags) + number(flags)
+
+
+def mac_bytes(mac: str) -> bytes:
+    """Return the six bytes of a hardware address."""
+    return bytes.fromhex(mac.replace(":", ""))
+
+
+def mac_of(address: bytes) -> str:
+    """Return the hardware address that goes with an IPv4 address (or the end of a longer one).
+
+    With one of its own, an address that comes back with another container would be looked for at the old one's for as
+    long as neighbours remember that.
+    """
+    return ":".join(f"{byte:02x}" for byte in b"\x0a\x58" + address[-4:])
+
+
+def veth(name: str, bridge_index: int, inside: str, mac: str, mtu: int = 0) -> Packed:
+    """Make a veth: ``name`` up on the bridge, the other end as ``inside`` in the namespace of a process."""
+    size = [attribute(_MTU, mtu)] if mtu else []
+    peer = _link() + b"".join(
+        (attribute(_NET_NS_PID, 0), attribute(_IFNAME, inside), attribute(_ADDRESS, mac_bytes(mac)), *size)
+    )
+    info = nested(_LINKINFO, attribute(_KIND, "veth"), nested(_DATA, attribute(_VETH_PEER | netlink.NESTED, peer)))
+    made = message(
+        _NEWLINK, _link(up=True), attribute(_IFNAME, name), attribute(_MASTER, bridge_index), *size, info, flags=_NEW
+    )
+    return made, (made.index(peer) + len(_link()) + 4,)
+
+
+def hairpin(name: str) -> bytes:
+    """Let a port of a bridge send back what came from it: a container reaches its own published port."""
+    info = nested(
+        _LINKINFO,
+        attribute(_SLAVE_KIND, BRIDGE),
+        nested(_SLAVE_DATA, attribute(_BRIDGE_PORT_MODE, number(1, 1))),
+    )
+    return message(_NEWLINK, _link(), attribute(_IFNAME, name), info)
+
+
+def sublink(driver: str, parent_index: int, inside: str, mac: str, mode: str = "", mtu: int = 0) -> Packed:
+    """Make a macvlan or ipvlan on a parent, in the namespace of a process."""
+    kind, size, modes, default = _MODES[driver]
+    info = nested(
+        _LINKINFO,
+        attribute(_KIND, driver),
+        nested(_DATA, attribute(kind, number(modes[mode or default], size))),
+    )
+    namespace = attribute(_NET_NS_PID, 0)
+    own = [attribute(_ADDRESS, mac_bytes(mac))] if mac and driver == MACVLAN else []
+    own += [attribute(_MTU, mtu)] if mtu else []
+    made = message(
+        _NEWLINK, _link(), namespace, attribute(_IFNAME, inside), attribute(_LINK, parent_index), *own, info, flags=_NEW
+    )
+    return made, (netlink.HEADER_BYTES + len(_link()) + 4,)
+
+
+def configure(addresses: Sequence[str], gateways: Sequence[str], routes: Sequence[Route], metric: int) -> Packed:
+    """Set an interface up and give it addresses, default routes by ``gateways`` and other routes."""
+    parts = [(message(_NEWLINK, _link(up=True)), netlink.HEADER_BYTES + 4)]
+    parts += [(_new_address(0, one), netlink.HEADER_BYTES + 4) for one in addresses]
+    parts += [_route("", gateway, metric) for gateway in gateways]
+    parts += [_route(route.destination, route.gateway, route.metric) for route in routes]
+    packed, offsets = b"", []
+    for data, offset in parts:
+        offsets.append(len(packed) + offset)
+        packed += data
+    return packed, tuple(offsets)
+
+
+def packed_address(text: str) -> bytes:
+    """Return an address's 4 or 16 bytes. Raises OSError when it is none."""
+    import _socket
+
+    return _socket.inet_pton(_AF_INET6 if ":" in text else _AF_INET, text)
+
+
+def _new_address(index: int, address: str) -> bytes:
+    text, _, prefix = address.partition("/")
+    own = packed_address(text)
+    body = bytes((_family(own), int(prefix), 0, 0)) + number(index)
+    found = [attribute(_IFA_LOCAL, own), attribute(_IFA_ADDRESS, own)]
+    if len(own) == 4:
+        hosts = (1 << 32 - int(prefix)) - 1
+        found.append(attribute(_IFA_BROADCAST, (int.from_bytes(own, "big") | hosts).to_bytes(4, "big")))
+    # nobody else can have it: waiting a second for that to be found out would only keep the container silent
+    found.append(attribute(_IFA_FLAGS, _IFA_F_NODAD | _IFA_F_PERMANENT))
+    return message(_NEWADDR, body, *found, flags=_NEW)
+
+
+def _family(packed: bytes) -> int:
+    return _AF_INET if len(packed) == 4 else _AF_INET6
+
+
+def _route(destination: str, gateway: str, metric: int) -> tuple[bytes, int]:
+    via = packed_address(gateway)
+    network, _, prefix = destination.partition("/")
+    to = [attribute(_RTA_DST, packed_address(network))] if network else []
+    body = bytes((_family(via), int(prefix or 0), 0, 0, _MAIN_TABLE, _PROTOCOL_STATIC, 0, _UNICAST)) + number(0)
+    first = attribute(_RTA_OIF, 0)
+    rest = (*to, attribute(_RTA_GATEWAY, via), attribute(_RTA_PRIORITY, metric))
+    return message(_NEWROUTE, body, first, *rest, flags=_NEW), netlink.HEADER_BYTES + len(body) + 4
+
+
+def index_of(name: str) -> int:
+    """Return the index of an interface of this namespace, 0 when there is none of that name."""
+    import _socket
+
+    try:
+        return _socket.if_nametoindex(name)
+    except OSError:
+        return 0
+
+
+def make_bridge(name: str, addresses: Sequence[str], mtu: int = 0) -> int:
+    """Make a bridge with the network's gateway addresses; return its index. It may be there already. Raises OSError."""
+    from contextlib import suppress
+
+    own = [attribute(_MTU, mtu)] if mtu else []
+    if addresses:
+        # of its own: it would change with every veth that comes and goes
+        own.append(attribute(_ADDRESS, mac_bytes(mac_of(packed_address(addresses[0].partition("/")[0])))))
+    info = nested(_LINKINFO, attribute(_KIND, BRIDGE))
+    with netlink.Channel() as channel:
+        with suppress(FileExistsError):
+            channel.send(message(_NEWLINK, _link(up=True), attribute(_IFNAME, name), *own, info, flags=_NEW))
+        index = index_of(name)
+        for address in addresses:
+            with suppress(FileExistsError):
+                channel.send(_new_address(index, address))
+    return index
+
+
+def remove_link(name: str) -> bool:
+    """Remove an interface of this namespace; return whether it was there. Takes some 30 ms. Raises OSError."""
+    import errno
+
+    with netlink.Channel() as channel:
+        try:
+            channel.send(message(_DELLINK, _link(), attribute(_IFNAME, name)))
+        except OSError as error:
+            if error.errno != errno.ENODEV:
+                raise
+            return False
+    return True
