@@ -8,10 +8,11 @@ from __future__ import annotations
 import os
 
 from pypod.display.markup import Shown
-from pypod.engine import groups, infra, observe, starting, stopping
+from pypod.engine import connecting, groups, infra, observe, starting, stopping
 from pypod.engine.effects import Effect, directory
 from pypod.kernel.abi import SIGKILL, signal_name
 from pypod.kernel.pidfd import Process
+from pypod.model.namespace import PRIVATE
 from pypod.model.value import Value
 from pypod.store import records
 
@@ -121,9 +122,10 @@ def _container_steps(
     own = engine.layout.container(record.id)
     if observe.container_state(own, engine.boot_id).running:
         return []
-    made = [*_missing(own), *starting.preparations(engine, record, spec, pod)]
+    wires = connecting.preview(engine, record.id) if spec.net == PRIVATE else ()
+    made = [*_missing(own), *starting.preparations(engine, record, spec, pod), *connecting.preparations(wires)]
     terminal = terminal or starting.Terminal()
-    what = starting.container_plan(engine, record, spec, pod, terminal, attended=attended, infra=process)
+    what = starting.container_plan(engine, record, spec, pod, terminal, attended=attended, infra=process, wires=wires)
     return [*_effects(made), *_effects(groups.renewal(engine, record.cgroup)), *_plan(what, "monitor")]
 
 
@@ -140,9 +142,10 @@ def of_pod_start(engine: Engine, pod: PodRecord) -> Explanation:
 
 
 def _infra_steps(engine: Engine, pod: PodRecord, record: ContainerRecord) -> list[Step]:
-    made = [*_missing(engine.layout.pod(pod.id)), *infra.preparations(engine, record)]
+    wires = connecting.preview(engine, record.id)
+    made = [*_missing(engine.layout.pod(pod.id)), *infra.preparations(engine, record), *connecting.preparations(wires)]
     files = infra.files_of(engine, pod, record)
-    return [*_effects(made), *_plan(infra.infra_plan(engine, pod, record), "launcher"), *_effects([files])]
+    return [*_effects(made), *_plan(infra.infra_plan(engine, pod, record, wires), "launcher"), *_effects([files])]
 
 
 def _missing(path: str) -> list[Effect]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import time
 
-from pypod.engine import announce, effects, files, groups, observe
+from pypod.engine import announce, connecting, effects, files, groups, observe
 from pypod.engine.boundary import Boundary
 from pypod.errors import PodBroken
 from pypod.kernel import pidfd
@@ -19,6 +19,7 @@ from pypod.store import records
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from pypod.engine.connecting import Wire
     from pypod.engine.engine import Engine
     from pypod.model.pod import PodSpec
     from pypod.runtime.ops import Plan
@@ -45,9 +46,12 @@ def start(engine: Engine, record: PodRecord) -> None:
         infra = records.find_container(engine.database, record.infra_id)
         effects.perform(preparations(engine, infra))
         try:
-            launching.run(infra_plan(engine, record, infra), files_of(engine, record, infra).perform)
+            wires = connecting.attach(engine, infra.id)
+            effects.perform(connecting.preparations(wires))
+            launching.run(infra_plan(engine, record, infra, wires), files_of(engine, record, infra).perform)
         except BaseException:
             stop(engine, record)  # it may have come up before its files failed
+            connecting.detach(engine, infra.id)
             engine.cgroups.remove(infra.cgroup)
             raise
 
@@ -96,8 +100,8 @@ def hostname_of(spec: PodSpec) -> str:
     return spec.hostname or spec.name[:HOSTNAME_LIMIT]
 
 
-def infra_plan(engine: Engine, record: PodRecord, infra: ContainerRecord) -> Plan:
-    """Return what a start of this pod's infra would do now."""
+def infra_plan(engine: Engine, record: PodRecord, infra: ContainerRecord, wires: tuple[Wire, ...] = ()) -> Plan:
+    """Return what a start of this pod's infra would do now, connected by ``wires``."""
     directory = engine.layout.container(infra.id)
     spec = records.pod_spec(record)
     owner = records.parse_owner(record.owner)
@@ -106,10 +110,12 @@ def infra_plan(engine: Engine, record: PodRecord, infra: ContainerRecord) -> Pla
         target=engine.layout.merged,
         born_in=cgroups.tracking_directory(infra.cgroup) if cgroups.clones_into_cgroup else "",
         join_files=cgroups.join_files(infra.cgroup),
+        network=tuple(connecting.inside_ops(wires)),
     )
     settings = [Op("status", f"{directory}/status", engine.boot_id), Op("detach"), Op("leave")]
     settings.append(announce.event_op(engine, infra, record, end=""))
     settings += [Op("owner", owner.pid, owner.start_time)] if owner else []
+    settings += connecting.host_ops(wires)
     if infra.image_id:
         from pypod.engine.infra_image import image_ops
 
@@ -177,3 +183,4 @@ def _record_exit(engine: Engine, record: PodRecord, status: int) -> None:
     infra = records.find_container(engine.database, record.infra_id)
     announce.container(engine, announce.DIED, infra, record, exit_code=128 + status if status else 0)
     observe.record_exit(engine.layout.container(record.infra_id), status, time.time_ns())
+    connecting.detach(engine, record.infra_id)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from pypod.engine import announce, infra, observe, starting, stopping
+from pypod.engine import announce, connecting, infra, observe, starting, stopping
 from pypod.engine.boundary import Boundary
 from pypod.engine.container import Container
 from pypod.engine.engine import Engine, require_root
@@ -240,6 +240,8 @@ class Pod:
             for group in {self._group(record), *(one.cgroup.rpartition("/")[0] for one in everyone)}:
                 engine.cgroups.kill(group)
                 engine.cgroups.remove(group)
+            for one in everyone:
+                connecting.detach(engine, one.id)
             directories = [*(engine.layout.container(one.id) for one in everyone), engine.layout.pod(self.id)]
             stopping.forget(engine, lambda: records.remove_pod(engine.database, record), directories)
             announce.pod(engine, announce.REMOVE, record, everyone)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 
-from pypod.engine import announce, effects, files, groups, layers, observe
+from pypod.engine import announce, connecting, effects, files, groups, layers, observe
 from pypod.engine.boundary import Boundary
 from pypod.engine.engine import require_root
 from pypod.engine.locks import EXCLUSIVE, SHARED, Lock
@@ -12,7 +12,7 @@ from pypod.errors import InvalidSpec, PodBroken, WrongState
 from pypod.kernel.pidfd import Process
 from pypod.model.container import Ulimit
 from pypod.model.ids import short
-from pypod.model.namespace import POD
+from pypod.model.namespace import POD, PRIVATE
 from pypod.runtime import launcher
 from pypod.runtime.compiler import Join, Surroundings, container_ops, plan
 from pypod.runtime.oci import Places, runtime_spec
@@ -22,6 +22,7 @@ from pypod.store import records
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from pypod.engine.connecting import Wire
     from pypod.engine.engine import Engine
     from pypod.engine.layout import Layout
     from pypod.model.container import ContainerSpec
@@ -106,12 +107,16 @@ def _run(
     attended: bool,
 ) -> None:
     effects.perform(preparations(engine, record, spec, pod))
-    what = container_plan(engine, record, spec, pod, terminal, attended=attended)
-    effects.perform(groups.renewal(engine, record.cgroup))
     try:
+        wires = connecting.attach(engine, record.id) if spec.net == PRIVATE else ()
+        effects.perform(connecting.preparations(wires))
+        what = container_plan(engine, record, spec, pod, terminal, attended=attended, wires=wires)
+        effects.perform(groups.renewal(engine, record.cgroup))
         monitor.run(what)
     except BaseException:
         engine.cgroups.remove(record.cgroup)
+        if spec.net == PRIVATE:
+            connecting.detach(engine, record.id)
         raise
 
 
@@ -169,8 +174,12 @@ def container_plan(
     *,
     attended: bool = False,
     infra: Process | None = None,
+    wires: tuple[Wire, ...] = (),
 ) -> Plan:
-    """Return what a start of this container would do now. ``infra`` stands for the pod's, if that does not run yet."""
+    """Return what a start of this container would do now, connected by ``wires``.
+
+    ``infra`` stands for the pod's, if that does not run yet.
+    """
     directory = engine.layout.container(record.id)
     joins, infra = _joins(engine, spec, pod, infra)
     shm_of = _shm_of(engine, spec, infra)
@@ -210,8 +219,9 @@ def container_plan(
         create_cwd=spec.create_working_directory,
         devices=_host_devices() if spec.privileged else (),
         keyring=f"_ses.{record.id}",
+        network=tuple(connecting.inside_ops(wires)),
     )
-    settings = _settings(engine, record, spec, terminal, tracked)
+    settings = [*_settings(engine, record, spec, terminal, tracked), *connecting.host_ops(wires)]
     if spec.remove and not attended:
         settings.append(Op("finally", *cleanup_command(engine, record.id)))
     return plan(settings, container_ops(config, around))

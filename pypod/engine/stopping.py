@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import time
 
-from pypod.engine import announce, observe
+from pypod.engine import announce, connecting, observe
 from pypod.engine.boundary import Boundary
 from pypod.engine.locks import AT_ONCE, Lock
 from pypod.errors import DeadlineExceeded, StoreError, WrongState
@@ -94,6 +94,8 @@ def _end(engine: Engine, running: list[Running], timeout_s: float | None) -> Non
             _wait_until_recorded(one)
             if not pidfd.wait(one.fd, _KILL_TIMEOUT_S):
                 raise DeadlineExceeded(f"kill container {one.record.name}", _KILL_TIMEOUT_S)
+            if not one.record.pod_id:
+                connecting.detach(engine, one.record.id)
     finally:
         for one in running:
             one.close()
@@ -205,6 +207,7 @@ def remove(engine: Engine, record: ContainerRecord, *, force: bool = False, time
             _end(engine, [again] if again else [], timeout_s)
             engine.cgroups.kill(record.cgroup)
             engine.cgroups.remove(record.cgroup)
+            connecting.detach(engine, record.id)
             forget(engine, lambda: records.remove_container(engine.database, record), [directory])
             announce.container(engine, announce.REMOVE, record)
 

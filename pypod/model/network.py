@@ -12,6 +12,26 @@ HOST_LOCAL, NO_ADDRESSES = "host-local", "none"  # ways to get an address
 INTERFACE_NAME_LIMIT = 15  # IFNAMSIZ of linux/if.h, without the NUL
 
 
+def address_number(text: str) -> int:
+    """Return an IPv4 or IPv6 address as a number. Raises OSError when it is none."""
+    return int.from_bytes(packed_address(text), "big")
+
+
+def packed_address(text: str) -> bytes:
+    """Return an address's 4 or 16 bytes. Raises OSError when it is none."""
+    import _socket
+
+    return _socket.inet_pton(_socket.AF_INET6 if ":" in text else _socket.AF_INET, text)
+
+
+def address_text(number: int, like: str) -> str:
+    """Return the address with this number, of the family that ``like`` (an address or subnet) is of."""
+    import _socket
+
+    family, size = (_socket.AF_INET6, 16) if ":" in like else (_socket.AF_INET, 4)
+    return _socket.inet_ntop(family, number.to_bytes(size, "big"))
+
+
 class Subnet(Value):
     """Addresses of a network, in CIDR notation; addresses are given to containers from ``first`` to ``last``.
 
@@ -22,6 +42,16 @@ class Subnet(Value):
     gateway: str = ""
     first: str = ""
     last: str = ""
+
+    def range(self) -> tuple[int, int]:
+        """Return the first and the last address that may be given away, as numbers."""
+        network, _, prefix = self.subnet.partition("/")
+        lowest = address_number(network)
+        highest = lowest + (1 << (128 if ":" in network else 32) - int(prefix)) - 1
+        first = address_number(self.first) if self.first else lowest + 1
+        # the last of IPv4 is the broadcast address
+        last = address_number(self.last) if self.last else highest - (":" not in network)
+        return first, last
 
 
 class Route(Value):

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from pypod.kernel import netlink
 from pypod.kernel.netlink import attribute, message, nested, number
-from pypod.model.network import BRIDGE, MACVLAN
+from pypod.model.network import BRIDGE, MACVLAN, packed_address
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -109,13 +109,6 @@ def configure(addresses: Sequence[str], gateways: Sequence[str], routes: Sequenc
         offsets.append(len(packed) + offset)
         packed += data
     return packed, tuple(offsets)
-
-
-def packed_address(text: str) -> bytes:
-    """Return an address's 4 or 16 bytes. Raises OSError when it is none."""
-    import _socket
-
-    return _socket.inet_pton(_AF_INET6 if ":" in text else _AF_INET, text)
 
 
 def _new_address(index: int, address: str) -> bytes:

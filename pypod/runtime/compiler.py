@@ -79,6 +79,7 @@ class Surroundings(Value):
     create_cwd: bool = False
     devices: tuple[tuple[str, int, int, int], ...] = ()
     keyring: str = ""
+    network: tuple[Op, ...] = ()
 
 
 def container_ops(config: dict[str, Any], around: Surroundings) -> list[Op]:
@@ -93,6 +94,7 @@ def container_ops(config: dict[str, Any], around: Surroundings) -> list[Op]:
         *_root(config, around),
         *_mounts(config, around),
         *_devices(config, around),
+        *around.network,
         *[Op("sysctl", key.replace(".", "/"), value) for key, value in config["linux"]["sysctl"].items()],
         *[Op("mask", path) for path in config["linux"]["maskedPaths"]],
         *[Op("read_only", path) for path in config["linux"]["readonlyPaths"]],
@@ -263,6 +265,7 @@ def infra_ops(
         Op("root", "tmpfs", "tmpfs", around.target, 0, "mode=755,size=64k"),
         Op("mount", "tmpfs", "shm", "/dev/shm", quiet, "mode=1777", f"size={shm_size_bytes}"),
     ]
+    ops += around.network
     if sysctls:
         ops += [Op("mount", "proc", "proc", "/proc", quiet)]
         ops += [Op("sysctl", key.replace(".", "/"), value) for key, value in sysctls]

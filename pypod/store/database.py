@@ -72,8 +72,14 @@ MIGRATIONS: tuple[tuple[str, ...], ...] = (
             network_id TEXT NOT NULL, address TEXT NOT NULL, container_id TEXT NOT NULL,
             PRIMARY KEY (network_id, address)) WITHOUT ROWID""",
         "CREATE INDEX addresses_of_container ON addresses (container_id)",
+        """CREATE TABLE last_addresses (
+            network_id TEXT NOT NULL, first TEXT NOT NULL, address TEXT NOT NULL,
+            PRIMARY KEY (network_id, first)) WITHOUT ROWID""",
         """CREATE TRIGGER container_disconnects AFTER DELETE ON containers BEGIN
             DELETE FROM addresses WHERE container_id = old.id; DELETE FROM connections WHERE container_id = old.id;
+            END""",
+        """CREATE TRIGGER network_goes AFTER DELETE ON networks BEGIN
+            DELETE FROM last_addresses WHERE network_id = old.id; DELETE FROM addresses WHERE network_id = old.id;
             END""",
     ),
 )

@@ -8,12 +8,11 @@ from __future__ import annotations
 
 from pypod.errors import AlreadyExists, AmbiguousName, NoSuchNetwork
 from pypod.model.ids import is_id
-from pypod.model.network import Attachment, Connection, NetworkSpec, Route, Subnet
+from pypod.model.network import Attachment, Connection, NetworkSpec, Route, Subnet, address_number
 from pypod.store.records import parse_value, to_json
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterable
     from sqlite3 import Connection as Database_Connection
 
     from pypod.store.database import Database
@@ -27,6 +26,9 @@ def add(connection: Database_Connection, spec: NetworkSpec) -> None:
     if holder:
         raise AlreadyExists(NETWORK, spec.name, NETWORK, holder[0])
     connection.execute("INSERT INTO networks VALUES (?,?,?)", (spec.id, spec.name, to_json(spec)))
+    for subnet in spec.subnets:
+        if subnet.gateway:
+            take_address(connection, spec.id, address_number(subnet.gateway), "")
 
 
 def replace(connection: Database_Connection, spec: NetworkSpec) -> None:
@@ -125,13 +127,41 @@ def take_address(connection: Database_Connection, network_id: str, address: int,
     return cursor.rowcount == 1
 
 
-def taken(connection: Database_Connection, network_id: str, first: int, last: int) -> list[tuple[int, str]]:
-    """Return the addresses from ``first`` to ``last`` that are given away, in their order, and to whom."""
-    rows = connection.execute(
-        "SELECT address, container_id FROM addresses WHERE network_id = ? AND address BETWEEN ? AND ? ORDER BY address",
-        (network_id, _key(first), _key(last)),
-    )
-    return [(int(address, 16), holder) for address, holder in rows]
+def holder_of(connection: Database_Connection, network_id: str, address: int) -> str:
+    """Return the id of the container that has an address, or an empty text."""
+    found = connection.execute(
+        "SELECT container_id FROM addresses WHERE network_id = ? AND address = ?", (network_id, _key(address))
+    ).fetchone()
+    return found[0] if found else ""
+
+
+def next_address(connection: Database_Connection, network_id: str, first: int, last: int) -> int | None:
+    """Return the free address that follows the one given away last, from ``first`` to ``last`` and round; None: full.
+
+    One that was just given back is not given away at once: neighbours may still remember who had it.
+    """
+    row = connection.execute(
+        "SELECT address FROM last_addresses WHERE network_id = ? AND first = ?", (network_id, _key(first))
+    ).fetchone()
+    start = int(row[0], 16) + 1 if row else first
+    for lowest, highest in ((start, last), (first, min(start - 1, last))):
+        candidate = lowest
+        rows = connection.execute(
+            "SELECT address FROM addresses WHERE network_id = ? AND address BETWEEN ? AND ? ORDER BY address",
+            (network_id, _key(lowest), _key(highest)),
+        )
+        for (address,) in rows:
+            if int(address, 16) != candidate:
+                break
+            candidate += 1
+        if candidate <= highest:
+            return candidate
+    return None
+
+
+def remember_address(connection: Database_Connection, network_id: str, first: int, address: int) -> None:
+    """Write down which address of those from ``first`` on was given away last."""
+    connection.execute("REPLACE INTO last_addresses VALUES (?,?,?)", (network_id, _key(first), _key(address)))
 
 
 def _key(address: int) -> str:
@@ -139,12 +169,17 @@ def _key(address: int) -> str:
     return f"{address:032x}"
 
 
-def give_back(database: Database, container_ids: Iterable[str]) -> None:
-    """Take the addresses of containers that have ended back, and forget what their starts made."""
-    for one in container_ids:
-        database.delete(
-            [
-                ("DELETE FROM addresses WHERE container_id = ?", (one,)),
-                ("UPDATE connections SET attachment = '' WHERE container_id = ?", (one,)),
-            ]
-        )
+def give_back(database: Database, container_id: str) -> None:
+    """Take the addresses of a container that has ended back, and forget what its start made."""
+    database.delete(
+        [
+            ("DELETE FROM addresses WHERE container_id = ?", (container_id,)),
+            ("UPDATE connections SET attachment = '' WHERE container_id = ?", (container_id,)),
+        ]
+    )
+
+
+def holders(database: Database, network_id: str) -> list[str]:
+    """Return the ids of the containers that have addresses of a network."""
+    rows = database.read("SELECT DISTINCT container_id FROM addresses WHERE network_id = ?", (network_id,))
+    return [row[0] for row in rows]

@@ -1,0 +1,213 @@
+"""Connect a pod or container to its networks when it starts, and let go of them when it has ended.
+
+A start gives addresses away (in the store), makes the bridge if it is not there, and hands packed messages to the
+supervisor and the new process, who send them (pause/netlink.c). The undo goes the other way round: what leads to an
+address on the host is taken away before the address can be given to anybody else.
+"""
+
+from __future__ import annotations
+
+from pypod.engine import observe
+from pypod.engine.effects import Effect
+from pypod.errors import InUse, InvalidSpec
+from pypod.kernel.netlink import ROUTE
+from pypod.model.network import (
+    BRIDGE,
+    HOST_LOCAL,
+    Attachment,
+    NetworkSpec,
+    address_number,
+    address_text,
+    packed_address,
+)
+from pypod.model.value import Value
+from pypod.network import links
+from pypod.runtime.ops import Op
+from pypod.store import networks
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from sqlite3 import Connection as DatabaseConnection
+
+    from pypod.engine.engine import Engine
+    from pypod.model.network import Connection, Subnet
+
+_METRIC = 100
+
+
+class Wire(Value):
+    """One connection of a start: the network and what was chosen."""
+
+    network: NetworkSpec
+    made: Attachment
+
+
+def attach(engine: Engine, container_id: str) -> tuple[Wire, ...]:
+    """Give addresses away for a start; the caller holds the container's lock and detaches when the start fails.
+
+    Raises InUse when an address is taken or a network is full.
+    """
+    asked = networks.connections_of(engine.database, container_id)
+    if not asked:
+        return ()
+    if any(made for _, made in asked):  # it ended while nobody was there to see to it
+        detach(engine, container_id)
+    specs = [networks.find(engine.database, one.network) for one, _ in asked]
+    for last in (False, True):
+        try:
+            return _take(engine, container_id, [(one, spec) for (one, _), spec in zip(asked, specs, strict=True)])
+        except InUse:
+            if last or not _sweep(engine, specs):
+                raise
+    raise AssertionError
+
+
+def _take(engine: Engine, container_id: str, asked: list[tuple[Connection, NetworkSpec]]) -> tuple[Wire, ...]:
+    wires = []
+    with engine.database.transaction() as connection, connection:
+        for position, (one, network) in enumerate(asked):
+            made = _choose(connection, position, one, network, container_id)
+            networks.attach(connection, container_id, made)
+            wires.append(Wire(network=network, made=made))
+    return tuple(wires)
+
+
+def preview(engine: Engine, container_id: str) -> tuple[Wire, ...]:
+    """Return what ``attach`` would choose now, with nothing done."""
+    wires = []
+    for position, (one, _) in enumerate(networks.connections_of(engine.database, container_id)):
+        network = networks.find(engine.database, one.network)
+        with engine.database.transaction(write=False) as connection:
+            made = _choose(connection, position, one, network, container_id, write=False)
+        wires.append(Wire(network=network, made=made))
+    return tuple(wires)
+
+
+def _choose(
+    connection: DatabaseConnection,
+    position: int,
+    asked: Connection,
+    network: NetworkSpec,
+    container_id: str,
+    *,
+    write: bool = True,
+) -> Attachment:
+    addresses, gateways = [], []
+    for subnet in network.subnets if network.ipam == HOST_LOCAL else ():
+        wanted = next((one for one in asked.addresses if (":" in one) == (":" in subnet.subnet)), "")
+        number = _free(connection, network, subnet, wanted, container_id)
+        addresses.append(f"{address_text(number, subnet.subnet)}/{subnet.subnet.rpartition('/')[2]}")
+        if subnet.gateway and not network.internal:
+            gateways.append(subnet.gateway)
+        if write:
+            networks.take_address(connection, network.id, number, container_id)
+            if not wanted:
+                networks.remember_address(connection, network.id, subnet.range()[0], number)
+    first = packed_address(addresses[0].partition("/")[0]) if addresses else b""
+    return Attachment(
+        network=network.id,
+        interface=asked.interface or f"eth{position}",
+        addresses=tuple(addresses),
+        gateways=tuple(gateways),
+        mac=asked.mac or (links.mac_of(first) if first else ""),
+        host_interface=_host_interface() if network.driver == BRIDGE else "",
+        aliases=asked.aliases,
+    )
+
+
+def _host_interface() -> str:
+    import os
+
+    return f"pp{os.urandom(6).hex()}"  # unique: the one before lives on for some 30 ms
+
+
+def _free(connection: DatabaseConnection, network: NetworkSpec, subnet: Subnet, wanted: str, container_id: str) -> int:
+    if wanted:
+        number = address_number(wanted)
+        holder = networks.holder_of(connection, network.id, number)
+        if holder and holder != container_id:
+            raise InUse(wanted, f"IP address {wanted} is already allocated to container {holder[:12]}")
+        return number
+    found = networks.next_address(connection, network.id, *subnet.range())
+    if found is None:
+        hint = "remove containers that nobody needs, or make a network with a larger subnet"
+        raise InUse(network.name, f"no free address in {subnet.subnet} of network {network.name}", hint=hint)
+    return found
+
+
+def _sweep(engine: Engine, specs: list[NetworkSpec]) -> bool:
+    """Take back what containers have that ended while nobody was there; return whether there was anything."""
+    found = False
+    for network in specs:
+        for holder in networks.holders(engine.database, network.id):
+            directory = engine.layout.container(holder)
+            if holder and not observe.container_state(directory, engine.boot_id).running:
+                detach(engine, holder)
+                found = True
+    return found
+
+
+def detach(engine: Engine, container_id: str) -> None:
+    """Let go of the networks of a container that has ended: addresses, and what leads to them. Idempotent."""
+    if any(made for _, made in networks.connections_of(engine.database, container_id)):
+        networks.give_back(engine.database, container_id)
+
+
+def preparations(wires: tuple[Wire, ...]) -> list[Effect]:
+    """Return what has to be made on the host before a start: bridges that are not there."""
+    return [
+        _bridge(wire.network)
+        for wire in wires
+        if wire.network.driver == BRIDGE and not links.index_of(wire.network.interface)
+    ]
+
+
+def _bridge(network: NetworkSpec) -> Effect:
+    addresses = [f"{one.gateway}/{one.subnet.rpartition('/')[2]}" for one in network.subnets if one.gateway]
+    mtu = int(network.option("mtu") or 0)
+    return Effect(
+        f"make bridge {network.interface} with {', '.join(addresses) or 'no address'}",
+        "rtnetlink(7)",
+        lambda: links.make_bridge(network.interface, addresses, mtu),
+    )
+
+
+def host_ops(wires: tuple[Wire, ...]) -> list[Op]:
+    """Return what the supervisor does once the process has its network namespace."""
+    return [_host_op(wire.network, wire.made) for wire in wires]
+
+
+def _host_op(network: NetworkSpec, made: Attachment) -> Op:
+    mtu = int(network.option("mtu") or 0)
+    index = links.index_of(network.interface)
+    if network.driver == BRIDGE:
+        data, offsets = links.veth(made.host_interface, index, made.interface, made.mac, mtu)
+        words = f"make veth {made.host_interface} on {network.interface}, its other end {made.interface} in the process"
+    else:
+        data, offsets = links.sublink(network.driver, index, made.interface, made.mac, network.option("mode"), mtu)
+        words = f"make {network.driver} {made.interface} of {network.interface} in the process"
+    return Op("netlink_host", words, ROUTE, data, *offsets)
+
+
+def inside_ops(wires: tuple[Wire, ...]) -> list[Op]:
+    """Return what the new process does in its network namespace."""
+    ops = [Op("wait")] if wires else []
+    for position, wire in enumerate(wires):
+        made = wire.made
+        data, offsets = links.configure(made.addresses, made.gateways, wire.network.routes, _METRIC + position)
+        by = f", default route by {', '.join(made.gateways)}" if made.gateways else ""
+        words = f"{made.interface}: set up with {', '.join(made.addresses) or 'no address'}{by}"
+        ops.append(Op("netlink", words, ROUTE, data, *offsets))
+    return ops
+
+
+def check_static(asked: Connection, network: NetworkSpec) -> None:
+    """Raise InvalidSpec when a static address lies in none of the network's subnets."""
+    for address in asked.addresses:
+        number = address_number(address)
+        ranges = [one.range() for one in network.subnets if (":" in one.subnet) == (":" in address)]
+        if not any(first <= number <= last for first, last in ranges):
+            raise InvalidSpec(
+                "--ip6" if ":" in address else "--ip",
+                f"requested static ip {address} not in any subnet on network {network.name}",
+            )
