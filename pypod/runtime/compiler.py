@@ -140,8 +140,14 @@ def _enter_group(kinds: set[str], around: Surroundings) -> list[Op]:
     return [*joined, *([Op("unshare", CLONE_NEWCGROUP)] if "cgroup" in kinds else [])]
 
 
+def _own_network() -> list[Op]:
+    # Root may ping without CAP_NET_RAW, as containers.conf(5) has it. This is done through the host's /proc: it shows a
+    # process the sysctls of its own namespace.
+    return [Op("loopback"), Op("sysctl", "net/ipv4/ping_group_range", "0 0")]
+
+
 def _names(kinds: set[str], config: dict[str, Any]) -> list[Op]:
-    ops = [Op("loopback")] if "net" in kinds else []
+    ops = _own_network() if "net" in kinds else []
     if "uts" in kinds and config["hostname"]:
         ops.append(Op("hostname", config["hostname"]))
     return ops
@@ -257,7 +263,7 @@ def infra_ops(
     if user:
         ops = [Op("idmap", "0 0 4294967295\n", "0 0 4294967295\n"), *ops, Op("wait")]
     ops += [*_join_files(around), *([Op("unshare", CLONE_NEWCGROUP)] if "cgroup" in kinds else [])]
-    ops += [Op("loopback")] if "net" in kinds else []
+    ops += _own_network() if "net" in kinds else []
     ops += [Op("hostname", hostname)] if "uts" in kinds else []
     quiet = sum(MOUNT_ATTRIBUTES[word] for word in ("nosuid", "noexec", "nodev"))
     ops += [
