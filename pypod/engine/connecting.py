@@ -40,6 +40,7 @@ class Wire(Value):
 
     network: NetworkSpec
     made: Attachment
+    position: int = 0
 
 
 def attach(engine: Engine, container_id: str) -> tuple[Wire, ...]:
@@ -68,8 +69,20 @@ def _take(engine: Engine, container_id: str, asked: list[tuple[Connection, Netwo
         for position, (one, network) in enumerate(asked):
             made = _choose(connection, position, one, network, container_id)
             networks.attach(connection, container_id, made)
-            wires.append(Wire(network=network, made=made))
+            wires.append(Wire(network=network, made=made, position=position))
     return tuple(wires)
+
+
+def attach_one(engine: Engine, container_id: str, network: NetworkSpec) -> Wire:
+    """Give addresses away for one more connection of a container that runs. Raises InUse."""
+    asked = networks.connections_of(engine.database, container_id)
+    used = {made.interface for _, made in asked if made}
+    position = next(number for number in range(len(asked)) if f"eth{number}" not in used)
+    one = next(one for one, _ in asked if one.network == network.id)
+    with engine.database.transaction() as connection, connection:
+        made = _choose(connection, position, one, network, container_id)
+        networks.attach(connection, container_id, made)
+    return Wire(network=network, made=made, position=position)
 
 
 def preview(engine: Engine, container_id: str) -> tuple[Wire, ...]:
@@ -79,7 +92,7 @@ def preview(engine: Engine, container_id: str) -> tuple[Wire, ...]:
         network = networks.find(engine.database, one.network)
         with engine.database.transaction(write=False) as connection:
             made = _choose(connection, position, one, network, container_id, write=False)
-        wires.append(Wire(network=network, made=made))
+        wires.append(Wire(network=network, made=made, position=position))
     return tuple(wires)
 
 
@@ -174,31 +187,44 @@ def _bridge(network: NetworkSpec) -> Effect:
 
 def host_ops(wires: tuple[Wire, ...]) -> list[Op]:
     """Return what the supervisor does once the process has its network namespace."""
-    return [_host_op(wire.network, wire.made) for wire in wires]
+    ops = []
+    for wire in wires:
+        network, made = wire.network, wire.made
+        words = f"make {network.driver} {made.interface} of {network.interface} in the process"
+        if network.driver == BRIDGE:
+            end = f"{made.host_interface} on {network.interface}"
+            words = f"make veth {end}, its other end {made.interface} in the process"
+        data, offsets = host_messages(wire)
+        ops.append(Op("netlink_host", words, ROUTE, data, *offsets))
+    return ops
 
 
-def _host_op(network: NetworkSpec, made: Attachment) -> Op:
+def host_messages(wire: Wire) -> links.Packed:
+    """Return the messages, to be sent on the host, that make a connection's interface; the process's pid is missing."""
+    network, made = wire.network, wire.made
     mtu = int(network.option("mtu") or 0)
     index = links.index_of(network.interface)
     if network.driver == BRIDGE:
-        data, offsets = links.veth(made.host_interface, index, made.interface, made.mac, mtu)
-        words = f"make veth {made.host_interface} on {network.interface}, its other end {made.interface} in the process"
-    else:
-        data, offsets = links.sublink(network.driver, index, made.interface, made.mac, network.option("mode"), mtu)
-        words = f"make {network.driver} {made.interface} of {network.interface} in the process"
-    return Op("netlink_host", words, ROUTE, data, *offsets)
+        return links.veth(made.host_interface, index, made.interface, made.mac, mtu)
+    return links.sublink(network.driver, index, made.interface, made.mac, network.option("mode"), mtu)
 
 
 def inside_ops(wires: tuple[Wire, ...]) -> list[Op]:
     """Return what the new process does in its network namespace."""
     ops = [Op("wait")] if wires else []
-    for position, wire in enumerate(wires):
+    for wire in wires:
         made = wire.made
-        data, offsets = links.configure(made.addresses, made.gateways, wire.network.routes, _METRIC + position)
         by = f", default route by {', '.join(made.gateways)}" if made.gateways else ""
         words = f"{made.interface}: set up with {', '.join(made.addresses) or 'no address'}{by}"
+        data, offsets = inside_messages(wire)
         ops.append(Op("netlink", words, ROUTE, data, *offsets))
     return ops
+
+
+def inside_messages(wire: Wire) -> links.Packed:
+    """Return the messages, to be sent inside, that give an interface its addresses; its index is missing."""
+    made = wire.made
+    return links.configure(made.addresses, made.gateways, wire.network.routes, _METRIC + wire.position)
 
 
 def check_static(asked: Connection, network: NetworkSpec) -> None:

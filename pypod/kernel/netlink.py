@@ -7,7 +7,7 @@ import sys
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
     from typing import Self
 
 # linux/netlink.h
@@ -73,6 +73,13 @@ def attributes(data: bytes) -> dict[int, bytes]:
         found[kind & ~NESTED] = data[4:length]
         data = data[(length + 3) & ~3 :]
     return found
+
+
+def patched(data: bytes, offsets: Iterable[int], value: int) -> bytes:
+    """Return messages with a number at each offset where one was left out."""
+    for offset in offsets:
+        data = data[:offset] + number(value) + data[offset + 4 :]
+    return data
 
 
 class Channel:

@@ -1,0 +1,95 @@
+"""Connect what is there to another network, and take it off one: at once when it runs, else at its next start."""
+
+from __future__ import annotations
+
+from pypod.engine import connecting, effects, observe
+from pypod.engine.boundary import Boundary
+from pypod.engine.connecting import Wire
+from pypod.engine.enter import enter
+from pypod.engine.locks import Lock
+from pypod.errors import AlreadyExists, InvalidSpec, WrongState
+from pypod.kernel.netlink import Channel, patched
+from pypod.model.namespace import PRIVATE
+from pypod.network import links
+from pypod.store import networks, records
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from pypod.engine.engine import Engine
+    from pypod.model.container import ContainerState
+    from pypod.model.network import Connection, NetworkSpec
+    from pypod.store.records import ContainerRecord
+
+
+def connect(engine: Engine, record: ContainerRecord, asked: Connection, network: NetworkSpec) -> None:
+    """Connect a container, or a pod by its infra, to one more network.
+
+    Raises InvalidSpec when it has no network namespace of its own, AlreadyExists when it is connected already, InUse
+    when there is no address for it. Then nothing was changed.
+    """
+    _require_own_network(engine, record)
+    connecting.check_static(asked, network)
+    with Boundary(f"connect {record.name}"), Lock(_lock_of(engine, record)) as lock, lock:
+        if any(one.network == network.id for one, _ in networks.connections_of(engine.database, record.id)):
+            raise AlreadyExists("connection", network.name, "container", record.id)
+        state = observe.container_state(engine.layout.container(record.id), engine.boot_id)
+        with engine.database.transaction() as connection, connection:
+            networks.connect(connection, record.id, asked.replace(network=network.id))
+        try:
+            if state.running:
+                _plug(record, state, connecting.attach_one(engine, record.id, network))
+        except BaseException:
+            networks.disconnect(engine.database, record.id, network.id)
+            raise
+
+
+def _require_own_network(engine: Engine, record: ContainerRecord) -> None:
+    if record.kind == records.INFRA:
+        own = records.pod_spec(records.find_pod(engine.database, record.pod_id)).net == "private"
+        mode = "host"
+    else:
+        net = engine.container_spec(record).net
+        own, mode = net == PRIVATE, str(net)
+    if not own:
+        hint = "connect its pod, whose network it shares" if mode == "pod" else ""
+        raise InvalidSpec("container", f'"{mode}" is not supported: invalid network mode', hint=hint)
+
+
+def _lock_of(engine: Engine, record: ContainerRecord) -> str:
+    if record.kind == records.INFRA:
+        return engine.layout.pod(record.pod_id)
+    return engine.layout.container(record.id)
+
+
+def _plug(record: ContainerRecord, state: ContainerState, wire: Wire) -> None:
+    effects.perform(connecting.preparations((wire,)))
+    with Channel() as channel:
+        channel.send(patched(*connecting.host_messages(wire), state.pid))
+    try:
+        with enter(record.name, state, ("net",)), Channel() as channel:
+            channel.send(patched(*connecting.inside_messages(wire), links.index_of(wire.made.interface)))
+    except BaseException:
+        _unplug(record, state, wire)
+        raise
+
+
+def disconnect(engine: Engine, record: ContainerRecord, network: NetworkSpec) -> None:
+    """Take a container, or a pod by its infra, off a network. Raises WrongState when it is not connected to it."""
+    with Boundary(f"disconnect {record.name}"), Lock(_lock_of(engine, record)) as lock, lock:
+        found = [made for one, made in networks.connections_of(engine.database, record.id) if one.network == network.id]
+        if not found:
+            raise WrongState(
+                record.name, "", f"container {record.id} is not connected to network {network.name}: network not found"
+            )
+        state = observe.container_state(engine.layout.container(record.id), engine.boot_id)
+        if state.running and found[0] is not None:
+            _unplug(record, state, Wire(network=network, made=found[0]))
+        networks.disconnect(engine.database, record.id, network.id)
+
+
+def _unplug(record: ContainerRecord, state: ContainerState, wire: Wire) -> None:
+    if wire.made.host_interface:
+        links.remove_link(wire.made.host_interface)
+        return
+    with enter(record.name, state, ("net",)):
+        links.remove_link(wire.made.interface)
