@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ctypes
 import os
 import shutil
 import subprocess
@@ -10,10 +11,15 @@ from pathlib import Path
 
 import pytest
 
+from pypod.kernel.abi import CLONE_NEWNET
+from pypod.kernel.netlink import Channel, message, number
+from pypod.kernel.syscalls import setns
+
 pytest_plugins = ["pytester"]
 
 CGROUP_TREES = ("/sys/fs/cgroup/unified/pypod", "/sys/fs/cgroup/pypod", "/sys/fs/cgroup/freezer/pypod")
 SETTLE_S = 3.0
+RTM_NEWLINK, IFF_UP = 16, 1  # linux/rtnetlink.h, linux/if.h
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -121,6 +127,20 @@ def leak_check(request: pytest.FixtureRequest):
             break
         time.sleep(0.02)
     assert not left, f"left behind: {left}"
+
+
+@pytest.fixture
+def own_network():
+    """A network namespace of this thread's own, lo up, that what it starts is born into: the machine's stays as it is."""
+    home = os.open("/proc/thread-self/ns/net", os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        assert ctypes.CDLL(None).unshare(CLONE_NEWNET) == 0
+        with Channel() as channel:
+            channel.send(message(RTM_NEWLINK, number(0) + number(1) + number(IFF_UP) * 2))
+        yield
+    finally:
+        setns(home, CLONE_NEWNET)
+        os.close(home)
 
 
 @pytest.fixture(scope="session")

@@ -1,0 +1,285 @@
+"""Pods and containers on networks: what the kernel shows inside and on the host, and that nothing is left of it."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import time
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+
+from pypod import errors
+from pypod.engine import live_connections
+from pypod.model.ids import new_id
+from pypod.model.network import Connection, NetworkSpec, Subnet
+from pypod.store import networks, records
+
+pytestmark = [pytest.mark.root, pytest.mark.usefixtures("own_network")]
+
+FOUR = Subnet(subnet="10.99.0.0/24", gateway="10.99.0.1")
+SIX = Subnet(subnet="fd99::/64", gateway="fd99::1")
+
+
+@pytest.fixture
+def network(engine) -> NetworkSpec:
+    return add(engine, "blue", "bl0", FOUR, SIX)
+
+
+def add(engine, name: str, interface: str, *subnets: Subnet, **more: object) -> NetworkSpec:
+    spec = NetworkSpec(id=new_id(), name=name, created_ns=0, interface=interface, subnets=subnets, **more)
+    with engine.database.transaction() as connection, connection:
+        networks.add(connection, spec)
+    return spec
+
+
+def pod_on(engine, network: NetworkSpec, *more: NetworkSpec, share: str = "ipc,net,uts", **asked: object):
+    pod = engine.pods.create(network="none", share=share)
+    connect(engine, pod.record().infra_id, Connection(network=network.id, **asked))
+    for one in more:
+        connect(engine, pod.record().infra_id, Connection(network=one.id))
+    return pod
+
+
+def connect(engine, identifier: str, asked: Connection) -> None:
+    with engine.database.transaction() as connection, connection:
+        networks.connect(connection, identifier, asked)
+
+
+def infra_of(engine, pod):
+    return records.find_container(engine.database, pod.record().infra_id)
+
+
+def inside(pod, *words: str):
+    """What ip(8) says in the pod's network namespace."""
+    with pod.enter("net"):
+        return host(*words)
+
+
+def host(*words: str):
+    text = subprocess.run(["ip", "-j", *words], capture_output=True, text=True, check=True).stdout
+    return json.loads(text or "[]")
+
+
+def addresses(shown) -> dict[str, set[str]]:
+    """Interface -> its addresses that were given to it."""
+    return {
+        link["ifname"]: {f"{one['local']}/{one['prefixlen']}" for one in link["addr_info"] if one["scope"] == "global"}
+        for link in shown
+        if link.get("ifname")
+    }
+
+
+def given_away(engine) -> set[str]:
+    return {holder for _, _, holder in engine.database.read("SELECT * FROM addresses") if holder}
+
+
+def veths() -> list[str]:
+    return [link["ifname"] for link in host("link", "show", "type", "veth")]
+
+
+def wait_for_no_veth() -> None:
+    deadline = time.monotonic() + 3
+    while veths() and time.monotonic() < deadline:
+        time.sleep(0.01)
+    assert veths() == []
+
+
+def test_a_pod_has_address_route_and_a_neighbour(engine, rootfs, network):
+    with pod_on(engine, network) as first, pod_on(engine, network) as second:
+        first.start()
+        second.start()
+        assert addresses(inside(first, "addr"))["eth0"] == {"10.99.0.2/24", "fd99::2/64"}
+        assert addresses(inside(second, "addr"))["eth0"] == {"10.99.0.3/24", "fd99::3/64"}
+        assert [one["gateway"] for one in inside(first, "route", "show", "default")] == ["10.99.0.1"]
+        assert [one["gateway"] for one in inside(first, "-6", "route", "show", "default")] == ["fd99::1"]
+        assert addresses(host("addr"))["bl0"] == {"10.99.0.1/24", "fd99::1/64"}
+        assert inside(first, "link", "show", "eth0")[0]["address"] == "0a:58:0a:63:00:02"
+        served = first.run(["sh", "-c", "echo hello | nc -l -p 80"], rootfs=rootfs)
+        asked = second.run(["sh", "-c", "until nc 10.99.0.2 80; do :; done"], rootfs=rootfs)
+        assert asked.wait() == 0
+        assert served.wait() == 0
+        assert b"".join(piece.data for piece in asked.logs()) == b"hello\n"
+    wait_for_no_veth()
+
+
+def test_what_a_stop_gives_back_is_not_given_away_at_once(engine, network):
+    with pod_on(engine, network) as pod:
+        found = []
+        for _ in range(3):
+            pod.start()
+            found += addresses(inside(pod, "-4", "addr"))["eth0"]
+            pod.stop()
+            assert given_away(engine) == set()
+    assert found == ["10.99.0.2/24", "10.99.0.3/24", "10.99.0.4/24"]
+
+
+def test_static_addresses(engine, network):
+    wanted = {"addresses": ("10.99.0.77", "fd99::77"), "mac": "02:00:00:00:00:77", "interface": "net7"}
+    with pod_on(engine, network, **wanted) as pod, pod_on(engine, network, **wanted) as late:
+        pod.start()
+        assert addresses(inside(pod, "addr"))["net7"] == {"10.99.0.77/24", "fd99::77/64"}
+        assert inside(pod, "link", "show", "net7")[0]["address"] == "02:00:00:00:00:77"
+        with pytest.raises(errors.InUse, match=pod.record().infra_id[:12]) as failure:
+            late.start()
+        assert failure.value.ref == "10.99.0.77"
+        assert late.status == "Created"
+        pod.stop()
+        late.start()
+        assert addresses(inside(late, "addr"))["net7"] == {"10.99.0.77/24", "fd99::77/64"}
+
+
+def test_a_full_network_says_so_and_takes_back_what_the_dead_have(engine):
+    small = add(engine, "small", "sm0", Subnet(subnet="10.98.0.0/30", gateway="10.98.0.1"))
+    with pod_on(engine, small) as pod, pod_on(engine, small) as other:
+        pod.start()
+        with pytest.raises(errors.InUse, match=r"no free address in 10\.98\.0\.0/30"):
+            other.start()
+        os.kill(pod.state().infra.pid, signal.SIGKILL)
+        while pod.state().infra.running:
+            pass
+        other.start()
+        assert addresses(inside(other, "addr"))["eth0"] == {"10.98.0.2/30"}
+
+
+def test_many_at_once_have_different_addresses(engine, network):
+    pods = [pod_on(engine, network) for _ in range(12)]
+    try:
+        with ThreadPoolExecutor(6) as threads:
+            list(threads.map(lambda pod: pod.start(), pods))
+        found = [address for pod in pods for address in addresses(inside(pod, "-4", "addr"))["eth0"]]
+        assert len(set(found)) == 12
+    finally:
+        for pod in pods:
+            pod.remove(force=True)
+    wait_for_no_veth()
+    assert given_away(engine) == set()
+
+
+def test_two_networks(engine, network):
+    red = add(engine, "red", "rd0", Subnet(subnet="10.97.0.0/24", gateway="10.97.0.1"))
+    with pod_on(engine, network, red) as pod:
+        pod.start()
+        found = addresses(inside(pod, "addr"))
+        assert (found["eth0"], found["eth1"]) == ({"10.99.0.2/24", "fd99::2/64"}, {"10.97.0.2/24"})
+        routes = inside(pod, "route", "show", "default")
+        assert [(one["gateway"], one["metric"]) for one in routes] == [("10.99.0.1", 100), ("10.97.0.1", 101)]
+
+
+def test_an_internal_network_has_no_way_out(engine):
+    inner = add(engine, "inner", "in0", FOUR, internal=True)
+    with pod_on(engine, inner) as pod:
+        pod.start()
+        assert inside(pod, "route", "show", "default") == []
+
+
+def test_a_container_of_its_own(engine, rootfs, network):
+    container = engine.containers.create(["sh", "-c", "ip -o addr show eth0"], rootfs=rootfs, network="none")
+    try:
+        connect(engine, container.id, Connection(network=network.id))
+        container.start()
+        assert container.wait() == 0
+        assert b"10.99.0.2/24" in b"".join(piece.data for piece in container.logs())
+        container.start()
+        assert container.wait() == 0
+        assert b"10.99.0.3/24" in b"".join(piece.data for piece in container.logs())
+    finally:
+        container.remove(force=True)
+    assert given_away(engine) == set()
+
+
+def test_a_failed_start_gives_the_addresses_back(engine, rootfs, network):
+    container = engine.containers.create(["/no/such"], rootfs=rootfs, network="none")
+    try:
+        connect(engine, container.id, Connection(network=network.id))
+        with pytest.raises(errors.CommandNotFound):
+            container.start()
+        assert given_away(engine) == set()
+    finally:
+        container.remove(force=True)
+    wait_for_no_veth()
+
+
+def test_a_name_that_cannot_be_is_the_failure_of_that_operation(engine, network):
+    with pod_on(engine, network, interface="lo") as pod:
+        with pytest.raises(errors.LaunchFailed, match="make veth") as failure:
+            pod.start()
+        assert (failure.value.call, failure.value.errno) == ("netlink", 17)
+        assert given_away(engine) == set()
+
+
+def test_a_bridge_that_was_deleted_comes_back(engine, network):
+    with pod_on(engine, network) as pod:
+        pod.start()
+        subprocess.run(["ip", "link", "del", "bl0"], check=True)
+        pod.restart()
+        assert addresses(host("addr"))["bl0"] == {"10.99.0.1/24", "fd99::1/64"}
+        assert host("link", "show", "master", "bl0")
+
+
+@pytest.mark.not_in_chroot
+def test_a_pod_with_a_user_namespace(engine, network):
+    with pod_on(engine, network, share="user,net,uts,ipc") as pod:
+        pod.start()
+        assert addresses(inside(pod, "addr"))["eth0"] == {"10.99.0.2/24", "fd99::2/64"}
+
+
+def test_connect_and_disconnect_while_it_runs(engine, network):
+    red = add(engine, "red", "rd0", Subnet(subnet="10.97.0.0/24", gateway="10.97.0.1"))
+    with pod_on(engine, network) as pod:
+        pod.start()
+        infra = infra_of(engine, pod)
+        live_connections.connect(engine, infra, Connection(network="red"), red)
+        assert addresses(inside(pod, "addr"))["eth1"] == {"10.97.0.2/24"}
+        with pytest.raises(errors.AlreadyExists):
+            live_connections.connect(engine, infra, Connection(network="red"), red)
+        live_connections.disconnect(engine, infra, network)
+        assert "eth0" not in addresses(inside(pod, "addr"))
+        with pytest.raises(errors.WrongState, match="is not connected to network blue"):
+            live_connections.disconnect(engine, infra, network)
+        pod.restart()
+        assert addresses(inside(pod, "addr"))["eth0"] == {"10.97.0.3/24"}
+
+
+def test_connecting_to_a_full_network_changes_nothing(engine, network):
+    small = add(engine, "small", "sm0", Subnet(subnet="10.98.0.0/30", gateway="10.98.0.1"))
+    with pod_on(engine, network) as pod, pod_on(engine, small) as holder:
+        pod.start()
+        holder.start()
+        before = inside(pod, "link")
+        with pytest.raises(errors.InUse):
+            live_connections.connect(engine, infra_of(engine, pod), Connection(network="small"), small)
+        assert inside(pod, "link") == before
+        assert len(networks.connections_of(engine.database, pod.record().infra_id)) == 1
+
+
+def test_macvlan(engine):
+    subprocess.run(["ip", "link", "add", "up0", "type", "veth", "peer", "up1"], check=True)
+    subprocess.run(["ip", "link", "set", "up0", "up"], check=True)
+    lan = add(engine, "lan", "up0", FOUR, driver="macvlan", options=(("mode", "bridge"), ("mtu", "1300")))
+    with pod_on(engine, lan) as pod:
+        pod.start()
+        link = inside(pod, "-d", "link", "show", "eth0")[0]
+        assert (link["linkinfo"]["info_kind"], link["mtu"]) == ("macvlan", 1300)
+        assert addresses(inside(pod, "addr"))["eth0"] == {"10.99.0.2/24"}
+
+
+def test_the_steps_that_are_told_are_those(engine, network):
+    with pod_on(engine, network) as pod:
+        told = str(pod.explain())
+        assert "make bridge bl0 with 10.99.0.1/24, fd99::1/64" in told
+        assert "eth0: set up with 10.99.0.2/24, fd99::2/64, default route by 10.99.0.1, fd99::1" in told
+        assert given_away(engine) == set()
+        assert host("link", "show", "type", "bridge") == []
+        pod.start()
+        assert addresses(inside(pod, "addr"))["eth0"] == {"10.99.0.2/24", "fd99::2/64"}
+
+
+def test_a_ping_needs_no_capability(engine, network):
+    with pod_on(engine, network) as pod:
+        pod.start()
+        with pod.enter("net"):
+            with open("/proc/sys/net/ipv4/ping_group_range") as file:
+                assert file.read().split() == ["0", "0"]
