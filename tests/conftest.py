@@ -131,7 +131,7 @@ def leak_check(request: pytest.FixtureRequest):
 
 @pytest.fixture
 def own_network():
-    """A network namespace of this thread's own, lo up, that what it starts is born into: the machine's stays as it is."""
+    """A network namespace of this thread's own, lo up; what it starts is born into it. The machine's stays as it is."""
     home = os.open("/proc/thread-self/ns/net", os.O_RDONLY | os.O_CLOEXEC)
     try:
         assert ctypes.CDLL(None).unshare(CLONE_NEWNET) == 0

@@ -13,7 +13,7 @@ HOST, INFRA, MEMBER = "host", "infra", "member"
 COLUMNS_LIMIT = 12
 
 _LABEL_PX, _COLUMN_PX, _GAP_PX, _MARGIN_PX = 64, 156, 10, 10
-_BAND_PX, _BOX_PX, _MONITOR_PX, _TITLE_PX = 26, 58, 24, 34
+_BAND_PX, _BOX_PX, _MONITOR_PX, _TITLE_PX, _CABLE_PX, _PORT_PX = 26, 58, 24, 34, 40, 16
 # fill of the boxes: over any background, light or dark
 _FILLS = {"host": "rgba(128,128,128,.22)", "shared": "rgba(59,130,246,.30)", "own": "rgba(234,148,20,.22)"}
 # Of a file only: within a page it would hold for the whole page, which has colours of its own.
@@ -46,6 +46,20 @@ class Band(Value):
     marks: tuple[str, ...]
 
 
+class Cable(Value):
+    """A connection to a network: ``interface`` in the pod, its other end ``host_interface`` (if any) on ``bridge``.
+
+    ``addresses`` are the pod's and ``gateways`` the bridge's, each with its prefix.
+    """
+
+    network: str
+    interface: str
+    addresses: tuple[str, ...]
+    host_interface: str
+    bridge: str
+    gateways: tuple[str, ...]
+
+
 class Picture(Shown, Value):
     """A pod at one instant. ``str()`` is a drawing in text; in a notebook it is a drawing in SVG.
 
@@ -59,6 +73,8 @@ class Picture(Shown, Value):
     parts: tuple[Part, ...]
     bands: tuple[Band, ...]
     left_out: int = 0
+    cables: tuple[Cable, ...] = ()
+    ports: tuple[str, ...] = ()
 
     def svg(self) -> str:
         """Return the drawing as a file that stands alone and follows the reader's light or dark theme."""
@@ -86,6 +102,12 @@ class Picture(Shown, Value):
         for band in self.bands:
             marks = (f"{part.name} {mark}" for part, mark in zip(self.parts, band.marks, strict=True) if mark != "-")
             lines.append(f"  {band.kind:<7} {'  '.join(marks)}")
+        for cable in self.cables:
+            way = f"{cable.host_interface} on {cable.bridge}" if cable.host_interface else cable.bridge
+            there = f" {', '.join(cable.gateways)}" if cable.gateways else ""
+            own = ", ".join(cable.addresses) or "no address"
+            lines.append(f"  {cable.interface:<7} {own}  <->  {way}{there} (network {cable.network})")
+        lines += [f"  port    {port}" for port in self.ports]
         return "\n".join(lines)
 
 
@@ -97,7 +119,8 @@ class _Drawing:
         self._has_host = any(one.role == HOST for one in picture.parts)
         self._boxes_y = _MARGIN_PX + _TITLE_PX + _MONITOR_PX + 2 * _GAP_PX
         self._bands_y = self._boxes_y + _BOX_PX + _GAP_PX
-        self._end_y = self._bands_y + len(picture.bands) * (_BAND_PX + _GAP_PX)
+        self._cables_y = self._bands_y + len(picture.bands) * (_BAND_PX + _GAP_PX)
+        self._end_y = self._cables_y + len(picture.cables) * (_CABLE_PX + _GAP_PX) + _PORT_PX * len(picture.ports)
         self._width = self._x(len(picture.parts)) + _MARGIN_PX
         self._height = self._end_y + _BAND_PX + _MARGIN_PX
 
@@ -117,6 +140,8 @@ class _Drawing:
                 *self._frame(),
                 *(piece for number, part in enumerate(picture.parts) for piece in self._part(number, part)),
                 *(piece for number, band in enumerate(picture.bands) for piece in self._band(number, band)),
+                *(piece for number, cable in enumerate(picture.cables) for piece in self._cable(number, cable)),
+                *self._ports(),
                 *self._legend(),
             ]
         )
@@ -160,12 +185,34 @@ class _Drawing:
             middle = (x + (self._x(first) + _COLUMN_PX if self._has_host and first == 0 else end)) // 2
             yield _text(middle, y + 17, f"{band.marks[first]}  {inode}", size=12, anchor="middle")
 
+    def _cable(self, number: int, cable: Cable) -> Iterator[Markup]:
+        y = self._cables_y + number * (_CABLE_PX + _GAP_PX)
+        own, host = self._x(1), self._x(0)
+        yield _text(_MARGIN_PX, y + 17, cable.network, size=12, weight="bold", limit=8)
+        yield from _end(host, y, cable.bridge, cable.gateways, _FILLS["host"])
+        yield from _end(own, y, cable.interface, cable.addresses, _FILLS["shared"])
+        middle = y + _CABLE_PX // 2
+        yield element("line", x1=host + _COLUMN_PX, y1=middle, x2=own, y2=middle, stroke="currentColor")
+        if cable.host_interface:
+            yield _text(own + _COLUMN_PX + _GAP_PX, y + 17, f"veth {cable.host_interface}", size=11)
+
+    def _ports(self) -> Iterator[Markup]:
+        y = self._end_y - _PORT_PX * len(self._picture.ports)
+        for number, port in enumerate(self._picture.ports):
+            yield _text(self._x(0), y + 12 + number * _PORT_PX, port, size=11, limit=64)
+
     def _legend(self) -> Iterator[Markup]:
         x, y = _MARGIN_PX + _LABEL_PX, self._end_y + 6
         for fill, words in _LEGEND if self._picture.bands else ():
             yield _rect(x, y, 14, 14, _FILLS[fill], dashes="")
             yield _text(x + 20, y + 11, words, size=11)
             x += 28 + 7 * len(words)
+
+
+def _end(x: int, y: int, name: str, addresses: tuple[str, ...], fill: str) -> Iterator[Markup]:
+    yield _rect(x, y, _COLUMN_PX, _CABLE_PX, fill, dashes="")
+    yield _text(x + _COLUMN_PX // 2, y + 16, name, size=12, weight="bold", anchor="middle", limit=19)
+    yield _text(x + _COLUMN_PX // 2, y + 32, ", ".join(addresses), size=10, anchor="middle", limit=24)
 
 
 def runs_of(inodes: tuple[int | None, ...]) -> list[tuple[int, int]]:

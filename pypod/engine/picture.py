@@ -5,13 +5,17 @@ from __future__ import annotations
 import os
 
 from pypod.display.markup import element, table
-from pypod.display.picture import COLUMNS_LIMIT, HOST, INFRA, MEMBER, Band, Part, Picture
+from pypod.display.picture import COLUMNS_LIMIT, HOST, INFRA, MEMBER, Band, Cable, Part, Picture
 from pypod.engine.lsns import arguments
 from pypod.engine.sharing import Column, matrix
 from pypod.errors import NotFound, StoreError
+from pypod.network.links import index_of
+from pypod.store import networks
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from pypod.engine.container import Container
     from pypod.engine.pod import Pod
     from pypod.engine.sharing import Row
@@ -38,7 +42,25 @@ def of_pod(pod: Pod) -> Picture:
         parts=tuple(parts),
         bands=tuple(bands),
         left_out=max(len(members) - room, 0),
+        cables=tuple(_cables(infra)) if infra is not None and infra.state().running else (),
     )
+
+
+def _cables(infra: Container) -> Iterator[Cable]:
+    for asked, made in networks.connections_of(infra.engine.database, infra.id):
+        if made is None:
+            continue
+        network = networks.find(infra.engine.database, asked.network)
+        gateways = [f"{one.gateway}/{one.subnet.rpartition('/')[2]}" for one in network.subnets if one.gateway]
+        yield Cable(
+            network=network.name,
+            interface=made.interface,
+            addresses=made.addresses,
+            # somebody may have taken it away
+            host_interface=made.host_interface if index_of(made.host_interface) else "",
+            bridge=network.interface if index_of(network.interface) else f"{network.interface}, gone",
+            gateways=tuple(gateways),
+        )
 
 
 def _part(container: Container, role: str) -> Part:

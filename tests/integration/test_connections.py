@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import signal
 import subprocess
 import time
@@ -280,6 +281,16 @@ def test_the_steps_that_are_told_are_those(engine, network):
 def test_a_ping_needs_no_capability(engine, network):
     with pod_on(engine, network) as pod:
         pod.start()
-        with pod.enter("net"):
-            with open("/proc/sys/net/ipv4/ping_group_range") as file:
-                assert file.read().split() == ["0", "0"]
+        with pod.enter("net"), open("/proc/sys/net/ipv4/ping_group_range") as file:
+            assert file.read().split() == ["0", "0"]
+
+
+def test_the_picture_shows_the_cable(engine, network):
+    with pod_on(engine, network) as pod:
+        pod.start()
+        end = veths()[0]
+        picture = pod.picture()
+        assert f"10.99.0.2/24, fd99::2/64  <->  {end} on bl0 10.99.0.1/24, fd99::1/64 (network blue)" in str(picture)
+        assert {"bl0", "eth0", f"veth {end}"} <= set(re.findall(r">([^<>]+)</text>", picture.svg()))
+        subprocess.run(["ip", "link", "del", "bl0"], check=True)
+        assert "bl0, gone" in str(pod.picture())
