@@ -257,6 +257,7 @@ static void infra_plan(struct list *list, const struct pod *pod)
 
 	ADD(list, clone, words(list, "%llu", (unsigned long long)flags));
 	ADD(list, loopback);
+	ADD(list, sysctl, "net/ipv4/ping_group_range", "0 0");
 	ADD(list, hostname, words(list, "%.12s", pod->id));
 	ADD(list, propagation, words(list, "%d", MS_REC | MS_SLAVE));
 	ADD(list, root, "tmpfs", "tmpfs", target, "0", "mode=755,size=64k");
@@ -717,6 +718,7 @@ int main(int argc, char **argv)
 		print_plans();
 		return 0;
 	}
+	MUST(chdir("/")); /* as supervisors do: until there is a root of its own, paths are taken from here */
 	own_pid_namespace = MUST(open("/proc/self/ns/pid", O_RDONLY | O_CLOEXEC));
 	for (unsigned i = 0; i < sizeof parts / sizeof *parts; i++) {
 		snprintf(path, sizeof path, "%s/%s", directory, parts[i]);
