@@ -77,6 +77,8 @@ FLAGS: tuple[Flag, ...] = (
         aliases=("net",),
     ),
     Flag(name="no-hosts", kind="bool", help="Do not create /etc/hosts within the container, instead use the image's"),
+    Flag(name="passwd", kind="bool", default=True, help="Add entries to /etc/passwd and /etc/group"),
+    Flag(name="passwd-entry", help="Entry to write to /etc/passwd"),
     Flag(name="pid", help="PID namespace to use"),
     Flag(name="pod", help="Run container in an existing pod, or in new:NAME"),
     Flag(name="pod-id-file", help="Read the pod ID from the file"),
@@ -160,6 +162,7 @@ def container_options(options: Parsed) -> tuple[str, list[str], ContainerOptions
     found["add_hosts"], found["no_hosts"] = options["add-host"], options["no-hosts"]
     found["cap_add"], found["cap_drop"] = options["cap-add"], options["cap-drop"]
     found["groups"] = options["group-add"]
+    found["passwd"], found["passwd_entry"] = options["passwd"], options["passwd-entry"]
     found["exposed_ports"] = options["expose"]
     found["security_opt"] = options["security-opt"]
     found["volumes"], found["tmpfs"] = options["volume"], options["tmpfs"]

@@ -32,6 +32,8 @@ if TYPE_CHECKING:
         working_directory: str
         user: str
         groups: Sequence[str]
+        passwd: bool
+        passwd_entry: str
         hostname: str
         add_hosts: Sequence[str]
         no_hosts: bool
@@ -92,7 +94,7 @@ _OPTIONS = frozenset(
         *(*_LISTS, *_MAPPINGS, *_MODE_OPTIONS.values()),
         *("name", "rootfs", "overlay", "working_directory", "user", "hostname", "no_hosts", "privileged"),
         *("read_only", "init", "stop_signal", "stop_timeout", "shm_size", "interactive", "terminal", "remove"),
-        *("cgroup_parent", "umask", "healthcheck", "image_volume"),
+        *("cgroup_parent", "umask", "healthcheck", "image_volume", "passwd", "passwd_entry"),
     )
 )
 
@@ -160,6 +162,8 @@ def container_spec(
         working_directory=options.get("working_directory", "/"),
         user=check_user(options.get("user", "")),
         groups=tuple(options.get("groups", ())),
+        passwd=options.get("passwd", True),
+        passwd_entry=options.get("passwd_entry", ""),
         hostname=options.get("hostname", ""),
         add_hosts=add_hosts,
         no_hosts=options.get("no_hosts", False),

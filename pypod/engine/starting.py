@@ -210,6 +210,7 @@ def container_plan(
         create_cwd=spec.create_working_directory,
         devices=_host_devices() if spec.privileged else (),
         keyring=f"_ses.{record.id}",
+        copies="" if spec.overlay else directory,
     )
     settings = _settings(engine, record, spec, terminal, tracked)
     if spec.remove and not attended:

@@ -42,6 +42,8 @@ class ContainerSpec(Value):
     create_working_directory: bool = False
     user: str = ""
     groups: tuple[str, ...] = ()
+    passwd: bool = True
+    passwd_entry: str = ""
     hostname: str = ""
     add_hosts: tuple[str, ...] = ()
     no_hosts: bool = False

@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 
 USER_ANNOTATION = "io.pypod.user"
 GROUPS_ANNOTATION = "io.pypod.groups"
+ACCOUNT_ANNOTATION = "io.pypod.account"
+_ACCOUNT = "$USERNAME:*:$UID:$GID:$NAME:$HOME:/bin/sh"  # podman's
 
 MASKED_PATHS = (
     "/proc/acpi",
@@ -74,9 +76,32 @@ def runtime_spec(spec: ContainerSpec, places: Places) -> dict[str, Any]:
         "root": {"path": places.root, "readonly": spec.read_only},
         "process": _process(spec, places),
         "mounts": _mounts(spec, places),
-        "annotations": {USER_ANNOTATION: spec.user, GROUPS_ANNOTATION: ",".join(spec.groups)},
+        "annotations": {
+            USER_ANNOTATION: spec.user,
+            GROUPS_ANNOTATION: ",".join(spec.groups),
+            ACCOUNT_ANNOTATION: passwd_entry(spec),
+        },
         "linux": _linux(spec, places),
     }
+
+
+def passwd_entry(spec: ContainerSpec) -> str:
+    """Return the line for a user that the root's passwd file does not know; ``$GID`` is left to be found there.
+
+    Empty when there is none to be added: only for an id somebody gives as a number podman makes a line.
+    """
+    user, _, group = spec.user.partition(":")
+    if not spec.passwd or not (user.isdigit() or group.isdigit()):
+        return ""
+    entry = spec.passwd_entry or _ACCOUNT
+    for name, value in (
+        ("USERNAME", user),
+        ("UID", user),
+        ("NAME", "container user"),
+        ("HOME", spec.working_directory),
+    ):
+        entry = entry.replace(f"${name}", value)
+    return entry
 
 
 def _process(spec: ContainerSpec, places: Places) -> dict[str, Any]:
