@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from pypod.engine import announce, infra, observe, starting, stopping
+from pypod.engine import announce, infra, observe, starting, stopping, volumes
 from pypod.engine.boundary import Boundary
 from pypod.engine.container import Container
 from pypod.engine.engine import Engine, require_root
@@ -241,6 +241,7 @@ class Pod:
                 engine.cgroups.kill(group)
                 engine.cgroups.remove(group)
             directories = [*(engine.layout.container(one.id) for one in everyone), engine.layout.pod(self.id)]
+            directories += volumes.only_of(engine, everyone)
             stopping.forget(engine, lambda: records.remove_pod(engine.database, record), directories)
             announce.pod(engine, announce.REMOVE, record, everyone)
 

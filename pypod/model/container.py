@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 DEFAULT_SHM_BYTES = 65_536_000  # podman's 65536k in its own counting
 DEFAULT_STOP_TIMEOUT_S = 10
 DEFAULT_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+DEFAULT_ENVIRONMENT = (("PATH", DEFAULT_PATH), ("TERM", "xterm"), ("container", "podman"))
 
 
 class Ulimit(Value):
@@ -38,6 +39,7 @@ class ContainerSpec(Value):
     layers: tuple[str, ...] = ()
     pod_id: str = ""
     environment: tuple[tuple[str, str], ...] = ()
+    unset_environment: tuple[str, ...] = ()
     working_directory: str = "/"
     create_working_directory: bool = False
     user: str = ""
@@ -56,6 +58,7 @@ class ContainerSpec(Value):
     unmasks: tuple[str, ...] = ()
     proc_options: tuple[str, ...] = ()
     mounts: tuple[Mount, ...] = ()
+    volumes_from: tuple[str, ...] = ()
     read_only: bool = False
     net: Mode = PRIVATE
     pid: Mode = PRIVATE

@@ -9,7 +9,7 @@ from posixpath import normpath
 
 from pypod.kernel.abi import NAMESPACES
 from pypod.kernel.capabilities import DEFAULT_CAPABILITIES
-from pypod.model.container import DEFAULT_PATH, ContainerSpec, Ulimit
+from pypod.model.container import DEFAULT_ENVIRONMENT, ContainerSpec, Ulimit
 from pypod.model.namespace import PRIVATE
 from pypod.model.value import Value
 
@@ -126,7 +126,8 @@ def capability_sets(capabilities: Sequence[str], added: Sequence[str]) -> dict[s
 
 def environment(spec: ContainerSpec, hostname: str) -> list[str]:
     """Return the variables a process of the container gets: podman's own under those that were asked for."""
-    values = {"PATH": DEFAULT_PATH, "TERM": "xterm", "container": "podman", "HOSTNAME": hostname}
+    values = {name: value for name, value in DEFAULT_ENVIRONMENT if name not in spec.unset_environment}
+    values["HOSTNAME"] = hostname
     values.update(spec.environment)
     return [f"{name}={value}" for name, value in values.items()]
 
