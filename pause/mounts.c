@@ -45,9 +45,9 @@ static int set_attributes(int mount, uint64_t set, uint64_t propagation, unsigne
 	return syscall(SYS_mount_setattr, mount, "", EMPTY_PATH | flags, &attributes, sizeof attributes);
 }
 
-int open_inside(const struct process *process, const char *path, int flags)
+static int open_resolved(const struct process *process, const char *path, int flags, uint64_t resolve)
 {
-	struct open_how how = { .flags = flags | O_CLOEXEC, .resolve = RESOLVE_IN_ROOT | RESOLVE_NO_MAGICLINKS };
+	struct open_how how = { .flags = flags | O_CLOEXEC, .resolve = RESOLVE_IN_ROOT | RESOLVE_NO_MAGICLINKS | resolve };
 	int directory = process->root >= 0 ? process->root : AT_FDCWD, fd = -1;
 
 	/* EAGAIN: a rename elsewhere raced with a ".." of ours; openat2(2) says to try again. Not for ever: somebody may
@@ -56,6 +56,16 @@ int open_inside(const struct process *process, const char *path, int flags)
 		if ((fd = syscall(SYS_openat2, directory, path, &how, sizeof how)) >= 0 || errno != EAGAIN)
 			break;
 	return fd;
+}
+
+int open_inside(const struct process *process, const char *path, int flags)
+{
+	return open_resolved(process, path, flags, 0);
+}
+
+int open_on_root(const struct process *process, const char *path, int flags)
+{
+	return open_resolved(process, path, flags, RESOLVE_NO_XDEV);
 }
 
 /* The directory that holds `path` (made if need be), and the last component in `name`. */
@@ -318,6 +328,15 @@ static void bind(struct process *process, const struct record *record)
 		fail(process, "mount_setattr");
 	attach(process, *slot, must_resolve(process, text(record, 1), S_ISDIR(st.st_mode) ? O_DIRECTORY : 0));
 	*slot = -1;
+}
+
+void bind_file(struct process *process, const char *source, const char *path)
+{
+	int mount = open_tree_at(AT_FDCWD, source, 0);
+
+	if (mount < 0)
+		fail(process, "open_tree");
+	attach(process, mount, must_resolve(process, path, 0));
 }
 
 static int parent_of(struct process *process, const char *path, char name[256])

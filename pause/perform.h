@@ -59,6 +59,10 @@ int open_parent(const struct process *process, const char *path, char name[256],
 /* As open(2), inside the new root: before the pivot from its descriptor, afterwards from the working directory, which is
  * / until the plan sets another. Never through /proc/PID/root and its like. */
 int open_inside(const struct process *process, const char *path, int flags);
+/* The same on the root's own file system: what is mounted on it gives EXDEV. */
+int open_on_root(const struct process *process, const char *path, int flags);
+/* A file of the host on one of the new root's. */
+void bind_file(struct process *process, const char *source, const char *path);
 int open_program(struct process *process, const char *path);
 bool is_null(const struct stat *st);
 
@@ -67,5 +71,7 @@ void open_terminal(struct process *process, bool bind_console);
 
 /* user.c: look `user` up, set the supplementary groups, remember uid, gid and home. */
 void user_operation(struct process *process, const struct record *record);
+/* user.c: give ids that the root's passwd and group files do not know an entry there. */
+void account_operation(struct process *process, const struct record *record);
 
 #endif

@@ -7,6 +7,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <grp.h>
+#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -113,6 +114,18 @@ static int find_group(const char *text, const char *wanted, uint32_t *gid)
 	return found;
 }
 
+static int has_group(const char *text, uint32_t gid)
+{
+	char *copy = strdup(text), *rest = copy, *field[FIELDS];
+	uint32_t id;
+	int found = 0;
+
+	while (copy && !found && next_line(&rest, field))
+		found = *field[0] && parse_id(field[2], &id) == 0 && id == gid;
+	free(copy);
+	return found;
+}
+
 static int is_member(char *members, const char *name)
 {
 	for (char *member; (member = strsep(&members, ","));)
@@ -182,7 +195,8 @@ void user_operation(struct process *process, const struct record *record)
 	add_group(groups, &count, account.gid);
 	for (char *rest = group; !group_wanted && next_line(&rest, field);) {
 		uint32_t gid;
-		if (is_member(field[3], account.name) && parse_id(field[2], &gid) == 0)
+		/* a name that is a number has its group from account_operation: the first start and a later one are alike */
+		if (parse_id(account.name, &gid) < 0 && is_member(field[3], account.name) && parse_id(field[2], &gid) == 0)
 			add_group(groups, &count, gid);
 	}
 	if (setgroups(count, groups) < 0)
@@ -198,4 +212,91 @@ void user_operation(struct process *process, const struct record *record)
 		    errno != EPERM && errno != EROFS && errno != EINVAL)
 			fail(process, "fchown");
 	}
+}
+
+static void write_all(struct process *process, int fd, const char *content, size_t size)
+{
+	if (RETRY(write(fd, content, size)) != (ssize_t)size)
+		fail(process, "write");
+}
+
+/* A line more in a file of the root. With a `directory` of the host the root's stays as it is, and what the container
+ * sees is a copy from there. What is no regular file of a sane size, or is a mount, is left alone. */
+static void add_line(struct process *process, const char *path, const char *line, const char *directory)
+{
+	char copy[PATH_MAX], last = '\n';
+	struct stat st;
+	int fd = open_on_root(process, path, (*directory ? O_RDONLY : O_RDWR | O_APPEND) | O_NONBLOCK | O_NOCTTY);
+
+	if (fd < 0 && (errno == ENOENT || errno == ENOTDIR || errno == ELOOP || errno == EACCES || errno == EXDEV ||
+		       errno == EROFS || errno == EISDIR || errno == ENXIO))
+		return;
+	if (fd < 0)
+		fail(process, "openat2");
+	if (fstat(fd, &st) < 0)
+		fail(process, "fstat");
+	if (S_ISREG(st.st_mode) && st.st_size <= FILE_LIMIT) {
+		char *content = content_of(process, path);
+		size_t size = strlen(content);
+		int out = fd;
+		if (*directory) {
+			snprintf(copy, sizeof copy, "%s%s", directory, strrchr(path, '/'));
+			out = open(copy, O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW | O_CLOEXEC, 0644);
+			if (out < 0)
+				fail(process, "open");
+			write_all(process, out, content, size);
+		}
+		if (size)
+			last = content[size - 1];
+		write_all(process, out, "\n", last != '\n');
+		write_all(process, out, line, strlen(line));
+		if (*directory) {
+			close(out);
+			bind_file(process, copy, path);
+		}
+		free(content);
+	}
+	close(fd);
+}
+
+/* The pieces of a passwd entry with the number of the group between them. */
+static char *entry_of(struct process *process, const struct record *record, uint32_t gid)
+{
+	size_t size = 2;
+
+	for (uint32_t i = 2; i < record->count; i++)
+		size += length(record, i) + 10; /* digits of 2^32 */
+	char *entry = calloc(1, size), *end = entry;
+	if (!entry)
+		fail(process, "calloc");
+	for (uint32_t i = 2; i < record->count; i++) {
+		if (i > 2)
+			end += sprintf(end, "%u", gid);
+		end += sprintf(end, "%s", text(record, i));
+	}
+	*end = '\n';
+	return entry;
+}
+
+void account_operation(struct process *process, const struct record *record)
+{
+	char *wanted = strdup(text(record, 0)), *group_wanted = wanted, *passwd = content_of(process, "/etc/passwd");
+	char *group = content_of(process, "/etc/group"), *user_wanted, line[1024];
+	const char *directory = text(record, 1);
+	struct account account;
+	uint32_t id, gid = 0;
+
+	if (!wanted)
+		fail(process, "strdup");
+	user_wanted = strsep(&group_wanted, ":");
+	if (group_wanted && find_group(group, group_wanted, &gid) < 0)
+		return; /* the operation user will say so */
+	if (parse_id(user_wanted, &id) == 0 && find_user(passwd, user_wanted, &account) == 0 && !*account.name)
+		add_line(process, "/etc/passwd", entry_of(process, record, gid), directory);
+	if (!group_wanted)
+		group_wanted = user_wanted;
+	if (parse_id(group_wanted, &id) < 0 || has_group(group, id))
+		return;
+	if (snprintf(line, sizeof line, "%s:x:%s:%s\n", group_wanted, group_wanted, user_wanted) < (int)sizeof line)
+		add_line(process, "/etc/group", line, directory);
 }

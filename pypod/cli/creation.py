@@ -52,9 +52,15 @@ FLAGS: tuple[Flag, ...] = (
     Flag(name="cgroup-parent", help="Optional parent cgroup for the container"),
     Flag(name="cgroupns", help="cgroup namespace to use"),
     Flag(name="cidfile", help="Write the container ID to the file"),
+    Flag(name="disable-content-trust", kind="bool", hidden=True, help="This is a Docker specific option and is a NOOP"),
     Flag(name="entrypoint", help="Overwrite the default ENTRYPOINT of the image"),
     Flag(name="env", short="e", kind="stringArray", help="Set environment variables in container"),
     Flag(name="env-file", kind="stringArray", help="Read in a file of environment variables"),
+    Flag(
+        name="env-merge",
+        kind="stringArray",
+        help="Change an environment variable of the image, as in PATH=${PATH}:/opt/bin",
+    ),
     Flag(name="expose", kind="strings", help="Expose a port or a range of ports"),
     Flag(name="group-add", kind="strings", help="Add additional groups to the primary container process"),
     Flag(name="hostname", short="h", help="Set container hostname"),
@@ -77,6 +83,8 @@ FLAGS: tuple[Flag, ...] = (
         aliases=("net",),
     ),
     Flag(name="no-hosts", kind="bool", help="Do not create /etc/hosts within the container, instead use the image's"),
+    Flag(name="passwd", kind="bool", default=True, help="Add entries to /etc/passwd and /etc/group"),
+    Flag(name="passwd-entry", help="Entry to write to /etc/passwd"),
     Flag(name="pid", help="PID namespace to use"),
     Flag(name="pod", help="Run container in an existing pod, or in new:NAME"),
     Flag(name="pod-id-file", help="Read the pod ID from the file"),
@@ -102,9 +110,14 @@ FLAGS: tuple[Flag, ...] = (
     Flag(name="tty", short="t", kind="bool", help="Allocate a pseudo-TTY for container"),
     Flag(name="ulimit", kind="strings", help="Ulimit options"),
     Flag(name="umask", default="0022", help="Set umask in container"),
+    Flag(
+        name="unsetenv", kind="stringArray", help="Unset an environment variable of the image, or one of podman's own"
+    ),
+    Flag(name="unsetenv-all", kind="bool", help="Unset all environment variables that were not asked for"),
     Flag(name="user", short="u", help="Username or UID (format: <name|uid>[:<group|gid>])"),
     Flag(name="uts", help="UTS namespace to use"),
     Flag(name="volume", short="v", kind="stringArray", help="Bind mount a volume into the container"),
+    Flag(name="volumes-from", kind="stringArray", help="Mount volumes from the specified container(s)"),
     Flag(name="workdir", short="w", help="Working directory inside the container"),
     *ACCESS_FLAGS,
     *HEALTH_FLAGS,
@@ -155,14 +168,18 @@ def container_options(options: Parsed) -> tuple[str, list[str], ContainerOptions
     if options.changed("entrypoint"):
         found["entrypoint"] = _entrypoint(options["entrypoint"])
     found["environment"] = environment(options["env"], options["env-file"])
+    found["env_merge"] = options["env-merge"]
+    found["unsetenv"], found["unsetenv_all"] = options["unsetenv"], options["unsetenv-all"]
     found["labels"] = _labels(options["label"], options["label-file"])
     found["sysctls"] = _pairs(options["sysctl"], "--sysctl")
     found["add_hosts"], found["no_hosts"] = options["add-host"], options["no-hosts"]
     found["cap_add"], found["cap_drop"] = options["cap-add"], options["cap-drop"]
     found["groups"] = options["group-add"]
+    found["passwd"], found["passwd_entry"] = options["passwd"], options["passwd-entry"]
     found["exposed_ports"] = options["expose"]
     found["security_opt"] = options["security-opt"]
     found["volumes"], found["tmpfs"] = options["volume"], options["tmpfs"]
+    found["volumes_from"] = options["volumes-from"]
     found["image_volume"] = options["image-volume"]
     found["mounts"] = _mounts(options["mount"])
     found["ulimits"] = options["ulimit"]

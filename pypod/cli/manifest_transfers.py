@@ -7,6 +7,7 @@ import sys
 from pypod.cli.flags import Command, Flag
 from pypod.cli.manifest import INSECURE, reach
 from pypod.cli.pull import ACCESS_FLAGS
+from pypod.cli.push import SIGNING_FLAGS, refuse_signing, write_digest
 from pypod.errors import InvalidSpec, NoSuchImage, PypodError
 
 TYPE_CHECKING = False
@@ -39,6 +40,7 @@ MANIFEST_PUSH = Command(
     synopsis="[options] LIST [DESTINATION]",
     flags=(
         *ACCESS_FLAGS,
+        *SIGNING_FLAGS,
         Flag(name="all", kind="bool", default=True, help="Also push the images in the list"),
         Flag(name="compression-format", help="Compression format to use: gzip or zstd (default: what the layers have)"),
         Flag(name="digestfile", help="Write the digest of the pushed list to the specified file"),
@@ -103,10 +105,10 @@ def run_manifest_inspect(options: Parsed, root: str | None) -> int:
 
 def run_manifest_push(options: Parsed, root: str | None) -> int:
     """Carry out ``pypod manifest push``."""
-    from pypod.cli.push import write_digest
     from pypod.cli.telling import Telling
     from pypod.engine.engine import Engine
 
+    refuse_signing(options)
     name, destination = (*options.positionals, "")[:2]
     with Engine(root) as engine:
         found = engine.manifests.get(name)

@@ -5,12 +5,17 @@ from __future__ import annotations
 from pypod.cli.flags import Command, Flag
 from pypod.cli.pull import ACCESS_FLAGS, access
 from pypod.cli.telling import Telling
-from pypod.errors import InvalidSpec
+from pypod.errors import InvalidSpec, Unsupported
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from pypod.cli.flags import Parsed
 
+# Those of podman-push(1): asking for one is an error that says so, not a typing mistake.
+SIGNING_FLAGS = tuple(
+    Flag(name=name, hidden=True, help="Signatures are not available yet")
+    for name in ("sign-by", "sign-by-sigstore-private-key", "sign-passphrase-file")
+)
 PUSH = Command(
     path="pypod push",
     summary="Push an image to a specified destination",
@@ -18,6 +23,7 @@ PUSH = Command(
     synopsis="[options] IMAGE [DESTINATION]",
     flags=(
         *ACCESS_FLAGS,
+        *SIGNING_FLAGS,
         Flag(name="all", kind="bool", help="If IMAGE is a list of manifests, push it with all its images"),
         Flag(name="compress", kind="bool", help="Compress tarball image layers when pushing to a directory"),
         Flag(name="compression-format", help="Compression format to use: gzip or zstd (default: what the layers have)"),
@@ -54,6 +60,7 @@ def run_push(options: Parsed, root: str | None) -> int:
     """Carry out ``pypod push``."""
     from pypod.engine.engine import Engine
 
+    refuse_signing(options)
     name, destination = (*options.positionals, "")[:2]
     with Engine(root) as engine:
         is_list = options["all"] and engine.images.find(name).is_list
@@ -71,6 +78,14 @@ def run_push(options: Parsed, root: str | None) -> int:
         if options["digestfile"]:
             write_digest(options["digestfile"], digest)
     return 0
+
+
+def refuse_signing(options: Parsed) -> None:
+    """Raise Unsupported when an image is to be signed: to send one without a signature is not what was asked."""
+    for flag in SIGNING_FLAGS:
+        if options[flag.name]:
+            hint = "push without it; skopeo copy --sign-by signs on the way from one registry to another"
+            raise Unsupported(f"--{flag.name}", f"--{flag.name}: signatures are not available yet", hint=hint)
 
 
 def write_digest(path: str, digest: str) -> None:

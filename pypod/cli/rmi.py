@@ -71,6 +71,13 @@ def run_rmi(options: Parsed, root: str | None) -> int:
     return removal.tell()
 
 
+def remove_named(engine: Engine, name: str) -> list[PypodError]:
+    """Take a name from its image, remove that when it was the last one, and return what kept that from happening."""
+    removal = _Removal(force=False, ignore=True)
+    removal.by_name(engine, name)
+    return removal.failures
+
+
 class _Removal:
     """What a command has removed so far, and what it could not."""
 
@@ -79,7 +86,7 @@ class _Removal:
         self._ignore = ignore
         self._untagged: list[str] = []
         self._deleted: list[str] = []
-        self._failures: list[PypodError] = []
+        self.failures: list[PypodError] = []
 
     def by_name(self, engine: Engine, word: str) -> None:
         """Take the name from its image, and remove that when it was the last one."""
@@ -87,7 +94,7 @@ class _Removal:
             image = engine.images.find(word)
         except PypodError as error:
             if not (self._ignore and isinstance(error, NoSuchImage)):
-                self._failures.append(error)
+                self.failures.append(error)
             return
         if image.id in self._deleted:  # by another of its names
             return
@@ -102,7 +109,7 @@ class _Removal:
                 f'unable to delete image "{image.id}" by {by} with more than one tag ([{" ".join(names)}]): please '
                 "force removal"
             )
-            self._failures.append(InvalidSpec("IMAGE", message))
+            self.failures.append(InvalidSpec("IMAGE", message))
             return
         self.remove(image)
 
@@ -112,7 +119,7 @@ class _Removal:
                 raise InvalidSpec("IMAGE", f"{name}: untag by digest not supported")
             image.untag(name)
         except PypodError as error:
-            self._failures.append(error)
+            self.failures.append(error)
         else:
             self._untagged.append(name)
 
@@ -123,7 +130,7 @@ class _Removal:
             image.remove(force=self._force)
         except PypodError as error:
             if not isinstance(error, NoSuchImage):  # somebody else was quicker
-                self._failures.append(error)
+                self.failures.append(error)
             return
         self._untagged += names
         self._deleted.append(image.id)
@@ -133,7 +140,7 @@ class _Removal:
         lines = [f"Untagged: {name}\n" for name in self._untagged] + [f"Deleted: {one}\n" for one in self._deleted]
         sys.stdout.write("".join(lines))
         sys.stdout.flush()
-        failures = self._failures
+        failures = self.failures
         if not failures:
             return 0
         said = [str(failure) for failure in failures]

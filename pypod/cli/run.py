@@ -28,7 +28,12 @@ RUN = Command(
     summary="Run a command in a new container",
     description="Runs a command in a new container from the given image or root file system.",
     synopsis="[options] IMAGE [COMMAND [ARG...]]",
-    flags=(*FLAGS, *_STREAM_FLAGS, Flag(name="detach", short="d", kind="bool", help="Run container in background")),
+    flags=(
+        *FLAGS,
+        *_STREAM_FLAGS,
+        Flag(name="detach", short="d", kind="bool", help="Run container in background"),
+        Flag(name="rmi", kind="bool", help="Remove the image at the end unless another container uses it; not with -d"),
+    ),
     examples=(
         "pypod run --rm --rootfs /:O ls -l",
         "pypod run -dt --pod mipod --name apache registry.access.redhat.com/rhscl/httpd-24-rhel7",
@@ -188,7 +193,14 @@ def run_run(options: Parsed, root: str | None) -> int:
         if detach:
             print(container.id)
             return 0
-        return follow(container, options, keys, offset=0, stdin=options["interactive"])
+        image = container.spec().image
+        code = follow(container, options, keys, offset=0, stdin=options["interactive"])
+        if options["rmi"] and image:
+            from pypod.cli.rmi import remove_named
+
+            for failure in remove_named(engine, image):  # which is no failure of the container's
+                print(f"Error: {failure}", file=sys.stderr)
+        return code
 
 
 def warn_without_terminal(options: Parsed) -> None:

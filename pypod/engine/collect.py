@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 
-from pypod.engine import observe, stopping
+from pypod.engine import observe, stopping, volumes
 from pypod.engine.locks import Lock
 from pypod.errors import PypodError
 from pypod.model.ids import is_id
@@ -55,7 +55,7 @@ def _quietly(action: Callable[..., None], *arguments: object, **options: object)
 
 
 def orphans(engine: Engine) -> list[str]:
-    """Return directories of containers and pods that no record names: left by a crash in the middle of a removal."""
+    """Return directories of containers, pods and volumes that no record names: a crash in a removal left them."""
     there = []
     for kind in ("containers", "pods"):
         base = f"{engine.layout.root}/{kind}"
@@ -63,7 +63,7 @@ def orphans(engine: Engine) -> list[str]:
     # Asked after looking: the record of an object is there before its directory.
     known = {record.id for record in records.all_containers(engine.database)}
     known |= {record.id for record in records.all_pods(engine.database)}
-    return [path for path in there if os.path.basename(path) not in known]
+    return [*(path for path in there if os.path.basename(path) not in known), *volumes.orphans(engine)]
 
 
 def trash(engine: Engine) -> list[str]:

@@ -8,6 +8,8 @@ from pypod.engine import announce
 from pypod.engine.boundary import Boundary
 from pypod.engine.container import Container
 from pypod.engine.names import under_free_name
+from pypod.engine.variables import with_variables
+from pypod.engine.volumes import with_volumes_from
 from pypod.errors import InvalidSpec, NoSuchContainer
 from pypod.model import ids
 from pypod.model.namespace import JOINABLE
@@ -97,13 +99,17 @@ class Containers:
     def _with_image(
         self, base: Image | str | None, pull: str, options: ContainerOptions, command: Sequence[str] | str
     ) -> tuple[Image | None, ContainerOptions, Sequence[str] | str]:
-        """Return the image, and options and command with what its configuration says."""
+        """Return the image, and options and command with what other containers and its configuration say."""
+        options = with_volumes_from(options, self._spec_of)
         if base is None:
-            return None, options, command
+            return None, with_variables(options), command
         from pypod.engine.image_defaults import with_defaults
 
         found = self._engine.images.for_container(base, pull) if isinstance(base, str) else base
         return found, *with_defaults(options, command, found.config)
+
+    def _spec_of(self, ref: str) -> ContainerSpec:
+        return self._engine.container_spec(records.find_container(self._engine.database, ref))
 
     def _with_ids(self, spec: ContainerSpec) -> ContainerSpec:
         """Name the containers it joins by id: a name may be another one's tomorrow. Raises NoSuchContainer."""

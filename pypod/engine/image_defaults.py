@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from pypod.engine.variables import with_variables
+from pypod.engine.volumes import targets
 from pypod.errors import InvalidSpec
-from pypod.model.mount import Mount, parse_tmpfs, parse_volume
+from pypod.model.ids import new_id
+from pypod.model.mount import Mount
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -23,11 +26,10 @@ def with_defaults(
     podman's rules (specgen/generate): an entrypoint that is given puts the image's command aside, too; variables and
     labels are added to; everything else is replaced.
     """
-    merged = options.copy()
+    merged = with_variables(options, config.environment)
     if "entrypoint" not in options:
         merged["entrypoint"] = config.entrypoint
         command = command or config.command
-    merged["environment"] = {**dict(config.environment), **options.get("environment", {})}
     merged["labels"] = {**dict(config.labels), **options.get("labels", {})}
     if not options.get("user"):
         merged["user"] = config.user
@@ -52,12 +54,19 @@ def _volumes(options: ContainerOptions, config: ImageConfig) -> list[Mount]:
         raise InvalidSpec("--image-volume", f'invalid image volume mode "{mode}" required value: {words}')
     if not _VOLUME_TYPES[mode]:
         return []
-    taken = {normpath(mount.target) for mount in options.get("mounts", ())}
-    taken |= {normpath(parse_volume(text).target) for text in options.get("volumes", ())}
-    taken |= {normpath(parse_tmpfs(text).target) for text in options.get("tmpfs", ())}
-    places = sorted({normpath(place) for place in config.volumes} - taken)
+    places = sorted({normpath(place) for place in config.volumes} - targets(options))
     kind = _VOLUME_TYPES[mode]
-    return [Mount(type=kind, target=place, argument="image", no_suid=True, no_dev=True) for place in places]
+    return [
+        Mount(
+            type=kind,
+            source=new_id() if kind == "volume" else "",
+            target=place,
+            argument="image",
+            no_suid=True,
+            no_dev=True,
+        )
+        for place in places
+    ]
 
 
 def _absolute(directory: str) -> str:

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from typing import Any, Self
 
     from pypod.engine.engine import Engine
+    from pypod.engine.layout import Layout
     from pypod.model.container import ContainerSpec, ContainerState
     from pypod.model.health import Healthcheck
     from pypod.model.mount import Mount
@@ -91,7 +92,7 @@ def inspect_container(engine: Engine, record: ContainerRecord) -> dict[str, Any]
         "EffectiveCaps": list(effective) or None,
         "BoundingCaps": list(spec.capabilities),
         "GraphDriver": {"Name": "overlay", "Data": {} if infra else _layers(engine, spec, directory)},
-        "Mounts": [_mount(mount) for mount in layers.with_volumes(directory, spec).mounts if mount.type != "tmpfs"],
+        "Mounts": [_mount(mount, engine.layout) for mount in spec.mounts if mount.type != "tmpfs"],
         "Dependencies": [infra_id] if uses_infra and infra_id else [],
         "IsInfra": infra,
         "Config": _config(record, spec, pod, infra=infra),
@@ -184,17 +185,19 @@ def _layers(engine: Engine, spec: ContainerSpec, directory: str) -> dict[str, st
     return {"LowerDir": ":".join(lowers), "UpperDir": f"{directory}/upper", "WorkDir": f"{directory}/work"}
 
 
-def _mount(mount: Mount) -> dict[str, Any]:
+def _mount(mount: Mount, layout: Layout) -> dict[str, Any]:
+    volume = mount.type == "volume"
     flags = (("nosuid", mount.no_suid), ("nodev", mount.no_dev), ("noexec", mount.no_exec))
     values = {
         "Type": mount.type,
-        "Source": mount.source,
+        "Source": f"{layout.volumes}/{mount.source}" if volume else mount.source,
         "Destination": mount.target,
+        "Driver": "local" if volume else "",
         "Options": [*(name for name, given in flags if given), "rbind" if mount.recursive else "bind"],
         "RW": not mount.read_only,
         "Propagation": mount.propagation,
     }
-    return form.fill(form.MOUNT, values)
+    return {**({"Name": mount.source} if volume else {}), **form.fill(form.MOUNT, values)}
 
 
 def _config(record: ContainerRecord, spec: ContainerSpec, pod: PodRecord | None, *, infra: bool) -> dict[str, Any]:
@@ -231,6 +234,7 @@ def _host_config(
     capabilities = set(spec.capabilities)
     limits = () if infra else ulimits(spec)
     values = {
+        "VolumesFrom": list(spec.volumes_from) or None,
         "Binds": [_bind(mount) for mount in spec.mounts if mount.type == "bind"],
         "CgroupMode": _mode(spec.cgroup, infra_id),
         "LogConfig": {**form.HOST_CONFIG["LogConfig"], "Path": log},

@@ -30,44 +30,6 @@ def escaped(path: str, characters: str = "\\,:") -> str:
     return path
 
 
-def volumes(directory: str, spec: ContainerSpec) -> list[Effect]:
-    """Return what makes the directories of a container's own volumes; what they begin with comes with the mount."""
-    missing = [at for at in volume_paths(directory, spec).values() if not os.path.isdir(at)]
-    return [_volume(at) for at in missing]
-
-
-def _volume(path: str) -> Effect:
-    return Effect(f"make directory {path} for a volume", "mkdir(2)", lambda: os.makedirs(path, 0o755))
-
-
-def volume_paths(directory: str, spec: ContainerSpec) -> dict[str, str]:
-    """Return the directory of each of a container's own volumes by the place where it is mounted."""
-    targets = [mount.target for mount in spec.mounts if mount.type == "volume"]
-    return {target: f"{directory}/volumes/{number}" for number, target in enumerate(targets)}
-
-
-def with_volumes(directory: str, spec: ContainerSpec) -> ContainerSpec:
-    """Return the specification with the volumes' directories as sources; an empty one gets what is there."""
-    paths = volume_paths(directory, spec)
-    if not paths:
-        return spec
-    mounts = [
-        mount.replace(source=paths[mount.target], copy_up=_is_empty(paths[mount.target]))
-        if mount.type == "volume"
-        else mount
-        for mount in spec.mounts
-    ]
-    return spec.replace(mounts=tuple(mounts))
-
-
-def _is_empty(directory: str) -> bool:
-    try:
-        with os.scandir(directory) as entries:
-            return next(entries, None) is None
-    except FileNotFoundError:
-        return True
-
-
 def upper(path: str, root: os.stat_result) -> Effect:
     """Return what makes an upper layer: its root has the owner and mode of the root file system's."""
     mode = root.st_mode & 0o7777

@@ -60,6 +60,11 @@ class Layout:
         return f"{self.mount_points}/run/.containerenv"
 
     @property
+    def volumes(self) -> str:
+        """Anonymous volumes, each in a directory with its id for a name, until no container has it any more."""
+        return f"{self.root}/volumes"
+
+    @property
     def images(self) -> str:
         """What images are made of. Who adds to it shares its lock, who deletes what is unused holds it alone."""
         return f"{self.root}/images"

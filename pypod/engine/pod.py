@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from pypod.engine import announce, connecting, infra, observe, starting, stopping
+from pypod.engine import announce, connecting, infra, observe, starting, stopping, volumes
 from pypod.engine.boundary import Boundary
 from pypod.engine.container import Container
 from pypod.engine.engine import Engine, require_root
@@ -243,6 +243,7 @@ class Pod:
             for one in everyone:
                 connecting.detach(engine, one.id)
             directories = [*(engine.layout.container(one.id) for one in everyone), engine.layout.pod(self.id)]
+            directories += volumes.only_of(engine, everyone)
             stopping.forget(engine, lambda: records.remove_pod(engine.database, record), directories)
             announce.pod(engine, announce.REMOVE, record, everyone)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pypod.engine.variables import unset_environment
 from pypod.errors import InvalidSpec
 from pypod.kernel.abi import SIGTERM, signal_number
 from pypod.kernel.capabilities import DEFAULT_CAPABILITIES, bounding_set, merge
@@ -29,9 +30,14 @@ if TYPE_CHECKING:
         overlay: bool
         entrypoint: Sequence[str]
         environment: Mapping[str, str]
+        env_merge: Sequence[str]
+        unsetenv: Sequence[str]
+        unsetenv_all: bool
         working_directory: str
         user: str
         groups: Sequence[str]
+        passwd: bool
+        passwd_entry: str
         hostname: str
         add_hosts: Sequence[str]
         no_hosts: bool
@@ -42,6 +48,7 @@ if TYPE_CHECKING:
         volumes: Sequence[str]
         mounts: Sequence[Mount]
         tmpfs: Sequence[str]
+        volumes_from: Sequence[str]
         image_volume: str
         read_only: bool
         network: str
@@ -84,7 +91,7 @@ _IPC_SYSCTLS = frozenset(
 # The options whose value is a list: a text in its place would be taken for a list of letters.
 _LISTS = (
     *("entrypoint", "groups", "add_hosts", "cap_add", "cap_drop", "security_opt", "volumes", "mounts", "tmpfs"),
-    *("ulimits", "exposed_ports"),
+    *("ulimits", "exposed_ports", "volumes_from", "env_merge", "unsetenv"),
 )
 _MAPPINGS = ("environment", "sysctls", "labels")
 _OPTIONS = frozenset(
@@ -92,7 +99,7 @@ _OPTIONS = frozenset(
         *(*_LISTS, *_MAPPINGS, *_MODE_OPTIONS.values()),
         *("name", "rootfs", "overlay", "working_directory", "user", "hostname", "no_hosts", "privileged"),
         *("read_only", "init", "stop_signal", "stop_timeout", "shm_size", "interactive", "terminal", "remove"),
-        *("cgroup_parent", "umask", "healthcheck", "image_volume"),
+        *("cgroup_parent", "umask", "healthcheck", "image_volume", "passwd", "passwd_entry", "unsetenv_all"),
     )
 )
 
@@ -157,9 +164,12 @@ def container_spec(
         overlay=options.get("overlay", True),
         pod_id=pod_id,
         environment=check_environment(options.get("environment", {})),
+        unset_environment=unset_environment(options),
         working_directory=options.get("working_directory", "/"),
         user=check_user(options.get("user", "")),
         groups=tuple(options.get("groups", ())),
+        passwd=options.get("passwd", True),
+        passwd_entry=options.get("passwd_entry", ""),
         hostname=options.get("hostname", ""),
         add_hosts=add_hosts,
         no_hosts=options.get("no_hosts", False),
@@ -167,6 +177,7 @@ def container_spec(
         added_capabilities=merge((), options.get("cap_add", ()), ()),
         privileged=privileged,
         mounts=_mounts(options),
+        volumes_from=tuple(options.get("volumes_from", ())),
         read_only=options.get("read_only", False),
         net=modes["net"],
         pid=modes["pid"],

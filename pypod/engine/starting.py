@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 
-from pypod.engine import announce, connecting, effects, files, groups, layers, observe
+from pypod.engine import announce, connecting, effects, files, groups, layers, observe, volumes
 from pypod.engine.boundary import Boundary
 from pypod.engine.engine import require_root
 from pypod.engine.locks import EXCLUSIVE, SHARED, Lock
@@ -136,7 +136,7 @@ def preparations(
     if not os.path.isdir(f"{directory}/upper"):
         made.append(layers.upper(f"{directory}/upper", root))
     made += layers.work(f"{directory}/work")
-    made += layers.volumes(directory, spec)
+    made += volumes.making(engine.layout, spec)
     if spec.net != POD or not record.pod_id:
         hostname = hostname_of(record, spec, pod)
         made.append(files.network_files(directory, hostname, (record.name,), spec.add_hosts))
@@ -202,7 +202,7 @@ def container_plan(
         ulimits=ulimits(spec),
         namespace_paths=tuple((kind, f"/proc/{infra.pid if infra else 0}/ns/{kind}") for kind in sorted(joined)),
     )
-    config = runtime_spec(layers.with_volumes(directory, spec), places)
+    config = runtime_spec(volumes.with_sources(engine.layout, spec), places)
     options, base = _overlay(engine.layout, spec, directory) if spec.overlay else ("", "")
     tracked = cgroups.tracking_directory(record.cgroup)
     seccomp, flags = seccomp_of(engine, spec)
@@ -220,6 +220,7 @@ def container_plan(
         devices=_host_devices() if spec.privileged else (),
         keyring=f"_ses.{record.id}",
         network=tuple(connecting.inside_ops(wires)),
+        copies="" if spec.overlay else directory,
     )
     settings = [*_settings(engine, record, spec, terminal, tracked), *connecting.host_ops(wires)]
     if spec.remove and not attended:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import time
 
-from pypod.engine import announce, connecting, observe
+from pypod.engine import announce, connecting, observe, volumes
 from pypod.engine.boundary import Boundary
 from pypod.engine.locks import AT_ONCE, Lock
 from pypod.errors import DeadlineExceeded, StoreError, WrongState
@@ -208,7 +208,8 @@ def remove(engine: Engine, record: ContainerRecord, *, force: bool = False, time
             engine.cgroups.kill(record.cgroup)
             engine.cgroups.remove(record.cgroup)
             connecting.detach(engine, record.id)
-            forget(engine, lambda: records.remove_container(engine.database, record), [directory])
+            gone = volumes.only_of(engine, [record])
+            forget(engine, lambda: records.remove_container(engine.database, record), [directory, *gone])
             announce.container(engine, announce.REMOVE, record)
 
 

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 DEFAULT_SHM_BYTES = 65_536_000  # podman's 65536k in its own counting
 DEFAULT_STOP_TIMEOUT_S = 10
 DEFAULT_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+DEFAULT_ENVIRONMENT = (("PATH", DEFAULT_PATH), ("TERM", "xterm"), ("container", "podman"))
 
 
 class Ulimit(Value):
@@ -39,10 +40,13 @@ class ContainerSpec(Value):
     layers: tuple[str, ...] = ()
     pod_id: str = ""
     environment: tuple[tuple[str, str], ...] = ()
+    unset_environment: tuple[str, ...] = ()
     working_directory: str = "/"
     create_working_directory: bool = False
     user: str = ""
     groups: tuple[str, ...] = ()
+    passwd: bool = True
+    passwd_entry: str = ""
     hostname: str = ""
     add_hosts: tuple[str, ...] = ()
     no_hosts: bool = False
@@ -55,6 +59,7 @@ class ContainerSpec(Value):
     unmasks: tuple[str, ...] = ()
     proc_options: tuple[str, ...] = ()
     mounts: tuple[Mount, ...] = ()
+    volumes_from: tuple[str, ...] = ()
     read_only: bool = False
     net: Mode = PRIVATE
     pid: Mode = PRIVATE

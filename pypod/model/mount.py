@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pypod.errors import InvalidSpec
+from pypod.model.ids import is_id
 from pypod.model.value import Value
 
 PROPAGATIONS = ("rprivate", "private", "rslave", "slave")
@@ -11,10 +12,10 @@ PROPAGATIONS = ("rprivate", "private", "rslave", "slave")
 class Mount(Value):
     """One mount in a container.
 
-    ``type`` is ``bind``, ``tmpfs``, or ``volume`` for a directory of the container's own; ``source`` the
-    host's path of a bind; ``target`` an absolute path in the
-    container; ``options`` the file system's own (``size=64m``). A tmpfs begins with a copy of what is there, with
-    ``copy_up``. The rest is what the kernel calls attributes.
+    ``type`` is ``bind``, ``tmpfs``, or ``volume`` for an anonymous volume; ``source`` the host's path of a bind, or the
+    id of the volume, in a plan its path; ``target`` an absolute path in the container; ``options`` the file system's
+    own (``size=64m``). A tmpfs begins with a copy of what is there, with ``copy_up``. The rest is what the kernel calls
+    attributes.
     """
 
     type: str
@@ -41,6 +42,8 @@ class Mount(Value):
             raise InvalidSpec(self.argument, f"invalid container path {self.target!r}: it must name a place below /")
         if self.type == "bind" and not self.source.startswith("/"):
             raise InvalidSpec(self.argument, f"invalid host path {self.source!r}, must be an absolute path")
+        if self.type == "volume" and not (is_id(self.source) or self.source.startswith("/")):
+            raise InvalidSpec(self.argument, f"invalid volume {self.source!r}: must be an id, or where that is")
         if self.propagation not in PROPAGATIONS:
             raise InvalidSpec(self.argument, f"unsupported mount propagation {self.propagation!r}")
 

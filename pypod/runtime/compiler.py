@@ -16,7 +16,7 @@ from pypod.kernel.abi import (
 from pypod.kernel.capabilities import mask
 from pypod.kernel.pidfd import Process
 from pypod.model.value import Value
-from pypod.runtime.oci import GROUPS_ANNOTATION, USER_ANNOTATION
+from pypod.runtime.oci import ACCOUNT_ANNOTATION, GROUPS_ANNOTATION, USER_ANNOTATION
 from pypod.runtime.ops import MOUNT_ATTRIBUTES, MS_BIND, MS_PRIVATE, MS_REC, MS_SLAVE, Op, Plan
 
 TYPE_CHECKING = False
@@ -80,6 +80,7 @@ class Surroundings(Value):
     devices: tuple[tuple[str, int, int, int], ...] = ()
     keyring: str = ""
     network: tuple[Op, ...] = ()
+    copies: str = ""  # directory for copies of files of a root that is not to be written to
 
 
 def container_ops(config: dict[str, Any], around: Surroundings) -> list[Op]:
@@ -95,6 +96,7 @@ def container_ops(config: dict[str, Any], around: Surroundings) -> list[Op]:
         *_mounts(config, around),
         *_devices(config, around),
         *around.network,
+        *_account(config, around),
         *[Op("sysctl", key.replace(".", "/"), value) for key, value in config["linux"]["sysctl"].items()],
         *[Op("mask", path) for path in config["linux"]["maskedPaths"]],
         *[Op("read_only", path) for path in config["linux"]["readonlyPaths"]],
@@ -197,6 +199,12 @@ def _devices(config: dict[str, Any], around: Surroundings) -> list[Op]:
         ops += [Op("device", path, major, minor, mode) for path, major, minor, mode in around.devices]
         ops += [Op("symlink", text, target) for text, target in _LINKS]
     return [*ops, Op("console", 1)] if config["process"]["terminal"] else ops
+
+
+def _account(config: dict[str, Any], around: Surroundings) -> list[Op]:
+    annotations = config["annotations"]
+    entry = annotations.get(ACCOUNT_ANNOTATION, "")
+    return [Op("account", annotations[USER_ANNOTATION], around.copies, *entry.split("$GID"))] if entry else []
 
 
 def process_ops(config: dict[str, Any], around: Surroundings) -> list[Op]:

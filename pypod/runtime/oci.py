@@ -9,7 +9,7 @@ from posixpath import normpath
 
 from pypod.kernel.abi import NAMESPACES
 from pypod.kernel.capabilities import DEFAULT_CAPABILITIES
-from pypod.model.container import DEFAULT_PATH, ContainerSpec, Ulimit
+from pypod.model.container import DEFAULT_ENVIRONMENT, ContainerSpec, Ulimit
 from pypod.model.namespace import PRIVATE
 from pypod.model.value import Value
 
@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 
 USER_ANNOTATION = "io.pypod.user"
 GROUPS_ANNOTATION = "io.pypod.groups"
+ACCOUNT_ANNOTATION = "io.pypod.account"
+_ACCOUNT = "$USERNAME:*:$UID:$GID:$NAME:$HOME:/bin/sh"  # podman's
 
 MASKED_PATHS = (
     "/proc/acpi",
@@ -74,9 +76,32 @@ def runtime_spec(spec: ContainerSpec, places: Places) -> dict[str, Any]:
         "root": {"path": places.root, "readonly": spec.read_only},
         "process": _process(spec, places),
         "mounts": _mounts(spec, places),
-        "annotations": {USER_ANNOTATION: spec.user, GROUPS_ANNOTATION: ",".join(spec.groups)},
+        "annotations": {
+            USER_ANNOTATION: spec.user,
+            GROUPS_ANNOTATION: ",".join(spec.groups),
+            ACCOUNT_ANNOTATION: passwd_entry(spec),
+        },
         "linux": _linux(spec, places),
     }
+
+
+def passwd_entry(spec: ContainerSpec) -> str:
+    """Return the line for a user that the root's passwd file does not know; ``$GID`` is left to be found there.
+
+    Empty when there is none to be added: only for an id somebody gives as a number podman makes a line.
+    """
+    user, _, group = spec.user.partition(":")
+    if not spec.passwd or not (user.isdigit() or group.isdigit()):
+        return ""
+    entry = spec.passwd_entry or _ACCOUNT
+    for name, value in (
+        ("USERNAME", user),
+        ("UID", user),
+        ("NAME", "container user"),
+        ("HOME", spec.working_directory),
+    ):
+        entry = entry.replace(f"${name}", value)
+    return entry
 
 
 def _process(spec: ContainerSpec, places: Places) -> dict[str, Any]:
@@ -101,7 +126,8 @@ def capability_sets(capabilities: Sequence[str], added: Sequence[str]) -> dict[s
 
 def environment(spec: ContainerSpec, hostname: str) -> list[str]:
     """Return the variables a process of the container gets: podman's own under those that were asked for."""
-    values = {"PATH": DEFAULT_PATH, "TERM": "xterm", "container": "podman", "HOSTNAME": hostname}
+    values = {name: value for name, value in DEFAULT_ENVIRONMENT if name not in spec.unset_environment}
+    values["HOSTNAME"] = hostname
     values.update(spec.environment)
     return [f"{name}={value}" for name, value in values.items()]
 

@@ -241,6 +241,16 @@ class TestRegistry:
             done = store.pypod("push", *words)
             assert (done.returncode, done.stderr.splitlines()[-1][: 7 + len(message)]) == (125, f"Error: {message}")
 
+    @pytest.mark.parametrize("flag", ["sign-by", "sign-by-sigstore-private-key", "sign-passphrase-file"])
+    def test_nothing_is_sent_unsigned_that_was_to_be_signed(self, store: Store, tmp_path: Path, flag: str) -> None:
+        store.pypod.ok("manifest", "create", f"list-{flag}", "tiny:one")
+        for words in (("push", f"--{flag}", "k", "tiny:one"), ("manifest", "push", f"--{flag}=k", f"list-{flag}")):
+            done = store.pypod(*words, f"dir:{tmp_path}/out")
+            assert done.returncode == 125
+            assert f"Error: --{flag}: signatures are not available yet" in done.stderr
+            assert not (tmp_path / "out").exists()
+        store.pypod.ok("push", "-q", f"--{flag}=", "tiny:one", f"dir:{tmp_path}/out")
+
     def test_push_to_files(self, store: Store, tmp_path: Path) -> None:
         for transport in ("oci-archive", "docker-archive", "dir", "oci"):
             store.pypod.ok("push", "-q", "tiny:one", f"{transport}:{tmp_path}/{transport}")

@@ -341,3 +341,19 @@ def test_exec_neither_side_waits_for_the_other(pypod, busybox) -> None:
     )
     out, _ = client.communicate(b"x" * 2_000_000, timeout=30)
     assert (client.returncode, out.splitlines()[-2:]) == (0, [b"200000", b"2000000"])
+
+
+def test_a_user_that_is_a_number_has_an_entry(pypod, busybox) -> None:
+    """podman's lines: in a pod, by exec, not with --passwd=false, and as --passwd-entry says."""
+    root = ("--rootfs", f"{busybox}:O")
+    last = ("tail", "-n1", "/etc/passwd")
+    pypod.ok("create", "--name", "mipod")
+    pypod.ok("run", "-d", "--pod", "mipod", "--name", "web", "-u", "5000", "-w", "/tmp", *root, "sleep", "100")
+    assert pypod.ok("exec", "web", "sh", "-c", "whoami; cd; pwd") == "5000\n/tmp\n"
+    assert pypod.ok("exec", "-u", "5001", "web", *last) == "5000:*:5000:0:container user:/tmp:/bin/sh\n"
+    pypod.ok("pod", "rm", "-f", "-t", "0", "mipod")
+    unknown = pypod("run", "--rm", "-u", "5000", "--passwd=false", *root, "whoami")
+    assert (unknown.returncode, unknown.stdout) == (1, "")
+    entry = "u$USERNAME:x:$UID:$GID:$NAME at $HOME:$HOME/$GID:/bin/false"
+    said = pypod.ok("run", "--rm", "-u", "5000:33", "--passwd-entry", entry, *root, *last)
+    assert said == "u5000:x:5000:33:container user at /://33:/bin/false\n"

@@ -28,6 +28,7 @@ from pypod import (
     SystemFailure,
 )
 from pypod.engine import pulling
+from pypod.engine.collect import repair
 from pypod.engine.image import Image
 from pypod.images.platform import host
 from pypod.model.image import OCI_INDEX, digest_of
@@ -175,8 +176,39 @@ class TestConfiguration:
         shown = [(mount["Destination"], mount["Options"]) for mount in container.inspect()["Mounts"]]
         assert shown == [("/data", ["nosuid", "nodev", "rbind"]), ("/new", ["nosuid", "nodev", "rbind"])]
         assert Path(container.inspect()["Mounts"][0]["Source"], "g").read_text() == "x\n"
+        volumes = names_of(engine.layout.volumes)
         container.remove()
+        assert len(volumes) == 2
         assert not os.path.exists(container.directory)
+        assert names_of(engine.layout.volumes) == []
+
+    def test_a_volume_goes_with_the_last_container_that_has_it(self, engine, busybox) -> None:
+        image = bring(engine, busybox_image(busybox, config={"Volumes": {"/data": {}}}))
+        pod = engine.pods.create("mipod")
+        first = engine.containers.create(image, ["true"], name="first", pod="mipod")
+        (volume,) = (mount.source for mount in first.spec().mounts)
+        second = engine.containers.run(image, ["touch", "/data/kept"], volumes_from=["first"])
+        third = engine.containers.create(["true"], rootfs=busybox, volumes_from=[second.id])
+        assert second.wait(20) == 0
+        assert third.spec().mounts[0].source == volume
+        pod.remove(force=True)
+        assert names_of(f"{engine.layout.volumes}/{volume}") == ["kept"]
+        second.remove()
+        repair(engine)  # it is somebody's
+        assert names_of(f"{engine.layout.volumes}/{volume}") == ["kept"]
+        third.remove()
+        assert names_of(engine.layout.volumes) == []
+
+    def test_what_a_crash_leaves_of_a_volume_is_found(self, engine, busybox) -> None:
+        image = bring(engine, busybox_image(busybox, config={"Volumes": {"/data": {}}}))
+        container = engine.containers.run(image, ["true"])
+        assert container.wait(20) == 0
+        engine.cgroups.remove(container.record().cgroup)
+        with engine.database.transaction() as connection:  # as if the process had been killed here
+            connection.execute("DELETE FROM containers WHERE id = ?", (container.id,))
+        assert len(names_of(engine.layout.volumes)) == 1
+        repair(engine)
+        assert names_of(engine.layout.volumes) == []
 
     @pytest.mark.parametrize(("mode", "kind"), [("bind", "volume"), ("tmpfs", "tmpfs"), ("ignore", "")])
     def test_what_becomes_of_volumes(self, engine, busybox, mode, kind) -> None:

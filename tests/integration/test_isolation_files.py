@@ -129,6 +129,7 @@ def test_hostile_passwd_and_group_files(box, own_rootfs: Path, canary: Path, spo
     spoil(own_rootfs / "etc" / name, canary)
     options = {"rootfs": str(own_rootfs), "pid": "host"}  # so that /proc/1/root would be the host's
     user = "hostuser" if name == "passwd" else "0:hostuser"
+    before = (own_rootfs / "etc" / name).lstat()
     with within(10):
         with pytest.raises(LaunchFailed, match="unable to find"):
             box.run("true", user=user, **options)
@@ -136,6 +137,67 @@ def test_hostile_passwd_and_group_files(box, own_rootfs: Path, canary: Path, spo
         assert Report(execute(container, "/probe")).status["Uid"].split()[0] == "1234"
         with pytest.raises(LaunchFailed, match="unable to find"):
             container.exec(["true"], user=user)
+        as_it_is = box.stay(user="1234", overlay=False, **options)
+        assert Report(execute(as_it_is, "/probe")).status["Uid"].split()[0] == "1234"
+    after = (own_rootfs / "etc" / name).lstat()
+    assert (after.st_size, after.st_mtime_ns, after.st_ino) == (before.st_size, before.st_mtime_ns, before.st_ino)
+
+
+READ_ACCOUNTS = "tail -n1 /etc/passwd; tail -n1 /etc/group; id -G; echo $HOME"
+GIVEN = "5000:*:5000:0:container user:/tmp:/bin/sh\n5000:x:5000:5000\n0\n/tmp\n"
+
+
+@pytest.mark.parametrize("overlay", [True, False])
+@pytest.mark.parametrize("read_only", [True, False])
+def test_a_number_gets_an_entry(box, own_rootfs: Path, *, overlay: bool, read_only: bool) -> None:
+    """podman's lines, the same at each start, whoever's file it is; nothing is left in a directory of the user's."""
+    before = [(own_rootfs / "etc" / name).read_bytes() for name in ("passwd", "group")]
+    container = box.engine.containers.create(
+        ["sh", "-c", READ_ACCOUNTS],
+        rootfs=str(own_rootfs),
+        overlay=overlay,
+        read_only=read_only,
+        user="5000",
+        working_directory="/tmp",
+    )
+    for start in (1, 2):
+        container.start()
+        container.wait(30)
+        assert b"".join(piece.data for piece in container.logs()).decode() == GIVEN * start
+    assert [(own_rootfs / "etc" / name).read_bytes() for name in ("passwd", "group")] == before
+
+
+@pytest.mark.parametrize(
+    ("user", "passwd", "group"),
+    [
+        ("5000:6000", "5000:*:5000:6000:container user:/:/bin/sh", "6000:x:6000:5000"),
+        ("5000:extra", "5000:*:5000:2000:container user:/:/bin/sh", ""),
+        ("alice:6000", "", "6000:x:6000:alice"),
+        ("1001", "", ""),
+        ("alice", "", ""),
+        ("1001:33", "", ""),
+    ],
+)
+def test_only_what_is_missing_is_added(box, own_rootfs: Path, user: str, passwd: str, group: str) -> None:
+    (own_rootfs / "etc/passwd").write_text((own_rootfs / "etc/passwd").read_text().rstrip())  # no newline at its end
+    last = [(own_rootfs / "etc" / name).read_text().splitlines()[-1] for name in ("passwd", "group")]
+    said = box.shell("tail -n1 /etc/passwd | grep .; tail -n1 /etc/group", user=user, rootfs=str(own_rootfs))
+    assert said.splitlines() == [passwd or last[0], group or last[1]]
+
+
+def test_entries_are_added_to_the_root_s_own_files_only(box, own_rootfs: Path, tmp_path: Path) -> None:
+    shared = tmp_path / "shared"
+    shared.mkdir()
+    (shared / "passwd").write_text("root:x:0:0::/:/bin/sh\n")
+    for volume in (f"{shared}/passwd:/etc/passwd", f"{shared}:/vol"):
+        if volume.endswith("/vol"):
+            (own_rootfs / "etc/passwd").unlink()
+            (own_rootfs / "etc/passwd").symlink_to("/vol/passwd")
+        said = box.shell("cat /etc/passwd", user="5000", rootfs=str(own_rootfs), volumes=[volume])
+        assert said == "root:x:0:0::/:/bin/sh\n"
+    assert (shared / "passwd").read_text() == "root:x:0:0::/:/bin/sh\n"
+    (own_rootfs / "etc/passwd").unlink()
+    box.shell("test ! -e /etc/passwd", user="5000", rootfs=str(own_rootfs))
 
 
 WAYS_OUT = {
