@@ -98,7 +98,7 @@ def test_a_pod_has_address_route_and_a_neighbour(engine, rootfs, network):
         assert [one["gateway"] for one in inside(first, "-6", "route", "show", "default")] == ["fd99::1"]
         assert addresses(host("addr"))["bl0"] == {"10.99.0.1/24", "fd99::1/64"}
         assert inside(first, "link", "show", "eth0")[0]["address"] == "0a:58:0a:63:00:02"
-        served = first.run(["sh", "-c", "echo hello | nc -l -p 80"], rootfs=rootfs)
+        served = first.run(["nc", "-l", "-p", "80", "-e", "echo", "hello"], rootfs=rootfs)
         asked = second.run(["sh", "-c", "until nc 10.99.0.2 80; do :; done"], rootfs=rootfs)
         assert asked.wait() == 0
         assert served.wait() == 0
