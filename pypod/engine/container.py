@@ -36,7 +36,7 @@ _CREATED_POLL_S = 0.01
 
 
 class Container:
-    """One container: an engine and an id. Nothing is cached; every question is asked of the store and the kernel.
+    """One container: an engine and an id. Nothing that can change is cached: it is asked of the store and the kernel.
 
     As a context manager it is removed at the end of the block, and ends with this process if the block never does.
 
@@ -283,7 +283,7 @@ class Container:
         after ``timeout`` seconds, when the command is killed.
         """
         spec = _exec_spec(command, environment, user, working_directory, privileged)
-        return execution.run(self._engine, self.record(), spec, stdin, timeout)
+        return execution.run(self._engine, self._known(), spec, stdin, timeout)
 
     def popen(
         self,
@@ -297,7 +297,11 @@ class Container:
     ) -> Process:
         """Start a command in it and return it running: iterate for its output, ``write`` for its input, ``wait``."""
         spec = _exec_spec(command, environment, user, working_directory, privileged)
-        return execution.execute(self._engine, self.record(), spec, stdin=stdin)
+        return execution.execute(self._engine, self._known(), spec, stdin=stdin)
+
+    def _known(self) -> ContainerRecord:
+        """Return a record that is good for a container that runs."""
+        return self._engine.known_container(self.id) or self.record()
 
     def enter(self, *kinds: str) -> Entered:
         """Return a context in which this thread is in the container's namespaces: ``with c.enter("net", "uts"):``.

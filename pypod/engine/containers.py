@@ -80,7 +80,7 @@ class Containers:
         if pod is not None:
             ref = pod.id if isinstance(pod, Pod) else pod
             pod_record = records.find_pod(self._engine.database, ref)
-        pod_spec = records.pod_spec(pod_record) if pod_record else None
+        pod_spec = self._engine.pod_spec(pod_record) if pod_record else None
         owner = str(self._engine.owner()) if ephemeral else (pod_record.owner if pod_record else "")
 
         found, options, command = self._with_image(base, pull, options, command)
@@ -178,7 +178,7 @@ class Containers:
                 infra_record = records.find_container(self._engine.database, pod_record.infra_id)
         elif new_pod:
             pod_record, infra_record = self._engine.pods.unsaved(new_pod)
-        pod_spec = records.pod_spec(pod_record) if pod_record else None
+        pod_spec = self._engine.pod_spec(pod_record) if pod_record else None
         spec = specs.container_spec(
             command,
             options,

@@ -21,7 +21,8 @@ if TYPE_CHECKING:
     from pypod.kernel.cgroups.driver import Driver
     from pypod.model.container import ContainerSpec
     from pypod.model.event import Event
-    from pypod.store.records import ContainerRecord, Owner
+    from pypod.model.pod import PodSpec
+    from pypod.store.records import ContainerRecord, Owner, PodRecord
 
 _REMEMBERED = 256
 
@@ -47,6 +48,8 @@ class Engine:
         self.boot_id = PROC.boot_id()
         self._cgroups: Driver | None = None
         self._specs: dict[str, ContainerSpec] = {}
+        self._containers: dict[str, ContainerRecord] = {}
+        self._pod_specs: dict[str, PodSpec] = {}
         self._filters: dict[tuple[str, ...], tuple[bytes, int]] = {}
 
     def container_spec(self, record: ContainerRecord) -> ContainerSpec:
@@ -66,7 +69,33 @@ class Engine:
         """Spare the next reader of a record that was just written the reading."""
         if len(self._specs) >= _REMEMBERED:
             self._specs.clear()
+            self._containers.clear()
         self._specs[record.spec_json] = spec
+        self._containers[record.id] = record
+
+    def known_container(self, identifier: str) -> ContainerRecord | None:
+        """Return what was last seen of a container's record, None when nothing was.
+
+        All of it but its owner stays true as long as the container is there, and that is not said: who uses it finds
+        the container running.
+        """
+        return self._containers.get(identifier)
+
+    def pod_spec(self, pod: PodRecord | str) -> PodSpec:
+        """Return what was asked of a pod, given its record or its id; that never changes and is read once.
+
+        Raises StoreError when the record is damaged, NoSuchPod.
+        """
+        identifier = pod if isinstance(pod, str) else pod.id
+        spec = self._pod_specs.get(identifier)
+        if spec is None:
+            from pypod.store import records
+
+            if len(self._pod_specs) >= _REMEMBERED:
+                self._pod_specs.clear()
+            record = records.find_pod(self.database, pod) if isinstance(pod, str) else pod
+            spec = self._pod_specs[identifier] = records.pod_spec(record)
+        return spec
 
     def default_filter(self, capabilities: tuple[str, ...]) -> tuple[bytes, int]:
         """Return podman's seccomp filter for a set of capabilities, and its flags; read from the disk once."""

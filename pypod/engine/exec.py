@@ -8,13 +8,16 @@ import os
 from pypod.engine import announce, observe
 from pypod.engine.boundary import Boundary
 from pypod.engine.engine import require_root
-from pypod.errors import DeadlineExceeded, InvalidSpec, WrongState
+from pypod.engine.starting import hostname_of, seccomp_of, ulimits
+from pypod.errors import DeadlineExceeded, InvalidSpec, NoSuchContainer, WrongState
 from pypod.kernel import pidfd
 from pypod.kernel.abi import CLONE_NEWCGROUP, CLONE_NEWIPC, CLONE_NEWNET, CLONE_NEWNS, CLONE_NEWPID, CLONE_NEWUTS
+from pypod.kernel.capabilities import bounding_set
 from pypod.model.namespace import POD
 from pypod.model.value import Value
 from pypod.runtime import launcher
 from pypod.runtime.compiler import Surroundings, plan, process_ops
+from pypod.runtime.oci import GROUPS_ANNOTATION, USER_ANNOTATION, capability_sets, environment
 from pypod.runtime.ops import Op
 from pypod.store import records
 
@@ -210,9 +213,11 @@ def start(
 
 
 def running_state(engine: Engine, record: ContainerRecord) -> ContainerState:
-    """Return the state of a container that runs. Raises WrongState when it does not."""
+    """Return the state of a container that runs. Raises WrongState when it does not, NoSuchContainer."""
     state = observe.container_state(engine.layout.container(record.id), engine.boot_id)
     if not state.running:
+        if not records.is_container(engine.database, record.id):  # the record may be from before its removal
+            raise NoSuchContainer(record.name)
         raise WrongState(
             record.name,
             state.status,
@@ -231,16 +236,12 @@ def exec_plan(
     detach: bool = False,
 ) -> Plan:
     """Return what an exec would do now."""
-    from pypod.engine.starting import hostname_of, seccomp_of, ulimits
-    from pypod.kernel.capabilities import bounding_set
-    from pypod.runtime.oci import GROUPS_ANNOTATION, USER_ANNOTATION, capability_sets, environment
-
-    pod = records.find_pod(engine.database, record.pod_id) if record.pod_id else None
     cgroups = engine.cgroups
     seccomp, flags = (b"", 0) if spec.privileged else seccomp_of(engine, container)
     capabilities = list(bounding_set()) if spec.privileged else list(container.capabilities)
     user = spec.user or container.user
-    variables = dict(entry.split("=", 1) for entry in environment(container, hostname_of(record, container, pod)))
+    hostname = hostname_of(engine, record, container, record.pod_id)
+    variables = dict(entry.split("=", 1) for entry in environment(container, hostname))
     if spec.terminal:
         variables.setdefault("TERM", "xterm")
     variables.update(spec.environment)

@@ -31,6 +31,16 @@ def for_monitors(engine: Engine) -> list[Effect]:
     return [Effect(f"make cgroup {directory}", "cgroups(7)", lambda: engine.cgroups.create(_MONITORS))]
 
 
+def clear(engine: Engine, path: str) -> None:
+    """Remove the group at ``path`` with whatever is in it.
+
+    Removing comes first: it works only on an empty group, which nothing can enter afterwards, and to kill takes longer.
+    """
+    if not engine.cgroups.remove(path, timeout_s=0):
+        engine.cgroups.kill(path)
+        engine.cgroups.remove(path)
+
+
 def renewal(engine: Engine, path: str) -> list[Effect]:
     """Return what makes the group at ``path`` for a run that begins; whatever an earlier run left in it is killed.
 

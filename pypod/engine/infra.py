@@ -90,7 +90,7 @@ def is_ready(engine: Engine, record: PodRecord) -> bool:
 
 def files_of(engine: Engine, record: PodRecord, infra: ContainerRecord) -> effects.Effect:
     """Return what writes the files that members share."""
-    spec = records.pod_spec(record)
+    spec = engine.pod_spec(record)
     directory = engine.layout.pod(record.id)
     return files.network_files(directory, hostname_of(spec), (infra.name, spec.name), spec.add_hosts)
 
@@ -103,7 +103,7 @@ def hostname_of(spec: PodSpec) -> str:
 def infra_plan(engine: Engine, record: PodRecord, infra: ContainerRecord, wires: tuple[Wire, ...] = ()) -> Plan:
     """Return what a start of this pod's infra would do now, connected by ``wires``."""
     directory = engine.layout.container(infra.id)
-    spec = records.pod_spec(record)
+    spec = engine.pod_spec(record)
     owner = records.parse_owner(record.owner)
     cgroups = engine.cgroups
     around = Surroundings(
@@ -150,7 +150,7 @@ def kill(engine: Engine, record: PodRecord, number: int) -> bool:
         pidfd.send_signal(fd, number)
         # its own program leaves on TERM and INT; one of the user's, on whatever it likes
         if pidfd.wait(fd, _STOP_TIMEOUT_S if number in (SIGKILL, SIGTERM, SIGINT) else 0):
-            _record_exit(engine, record, number if number == SIGKILL else 0)
+            _record_exit(engine, record, infra, number if number == SIGKILL else 0)
     finally:
         os.close(fd)
     return True
@@ -167,6 +167,7 @@ def stop(engine: Engine, record: PodRecord) -> None:
 
     try:
         pidfd.send_signal(fd, SIGTERM)
+        infra = records.find_container(engine.database, record.infra_id)  # while it goes
         if can_hear(engine, state.pid, SIGTERM) and pidfd.wait(fd, _STOP_TIMEOUT_S):
             status = 0
         else:
@@ -175,12 +176,11 @@ def stop(engine: Engine, record: PodRecord) -> None:
             status = SIGKILL
     finally:
         os.close(fd)
-    _record_exit(engine, record, status)
+    _record_exit(engine, record, infra, status)
 
 
-def _record_exit(engine: Engine, record: PodRecord, status: int) -> None:
+def _record_exit(engine: Engine, record: PodRecord, infra: ContainerRecord, status: int) -> None:
     """Write down what its supervisor, which left, cannot: ``status`` is 0 or the signal that killed it."""
-    infra = records.find_container(engine.database, record.infra_id)
     announce.container(engine, announce.DIED, infra, record, exit_code=128 + status if status else 0)
     observe.record_exit(engine.layout.container(record.infra_id), status, time.time_ns())
     connecting.detach(engine, record.infra_id)

@@ -95,7 +95,7 @@ def inspect_container(engine: Engine, record: ContainerRecord) -> dict[str, Any]
         "Mounts": [_mount(mount, engine.layout) for mount in spec.mounts if mount.type != "tmpfs"],
         "Dependencies": [infra_id] if uses_infra and infra_id else [],
         "IsInfra": infra,
-        "Config": _config(record, spec, pod, infra=infra),
+        "Config": _config(engine, record, spec, infra=infra),
         "HostConfig": _host_config(record, spec, infra_id, f"{directory}/ctr.log", infra=infra),
     }
     return form.fill(form.CONTAINER, values)
@@ -200,11 +200,11 @@ def _mount(mount: Mount, layout: Layout) -> dict[str, Any]:
     return {**({"Name": mount.source} if volume else {}), **form.fill(form.MOUNT, values)}
 
 
-def _config(record: ContainerRecord, spec: ContainerSpec, pod: PodRecord | None, *, infra: bool) -> dict[str, Any]:
+def _config(engine: Engine, record: ContainerRecord, spec: ContainerSpec, *, infra: bool) -> dict[str, Any]:
     from pypod.engine.starting import hostname_of
     from pypod.runtime.oci import environment
 
-    hostname = spec.hostname if infra else hostname_of(record, spec, pod)
+    hostname = spec.hostname if infra else hostname_of(engine, record, spec, record.pod_id)
     values = {
         "Hostname": hostname,
         "User": spec.user,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from pypod.engine import announce, connecting, infra, observe, starting, stopping, volumes
+from pypod.engine import announce, connecting, groups, infra, observe, starting, stopping, volumes
 from pypod.engine.boundary import Boundary
 from pypod.engine.container import Container
 from pypod.engine.engine import Engine, require_root
@@ -131,9 +131,10 @@ class Pod:
 
         A pod that has neither raises WrongState.
         """
-        self.start_infra()
+        record = self.record()
+        self._start_infra(record)
         members = self._members()
-        if not members and not self.record().infra_id:
+        if not members and not record.infra_id:
             raise WrongState(
                 self._name,
                 self.status,
@@ -141,7 +142,7 @@ class Pod:
             )
         for member in members:
             starting.start(self._engine, member)
-        announce.pod(self._engine, announce.START, self.record())
+        announce.pod(self._engine, announce.START, record)
 
     def explain(self) -> Explanation:
         """Return what ``start`` would do now, step by step, with nothing done; ``print`` it.
@@ -156,8 +157,10 @@ class Pod:
 
     def start_infra(self) -> None:
         """Start the infra only: the pod's namespaces come to be."""
+        self._start_infra(self.record())
+
+    def _start_infra(self, record: PodRecord) -> None:
         require_root("start a pod")
-        record = self.record()
         if record.infra_id:
             with Boundary(f"start pod {self._name}"), Lock(self._engine.layout.pod(self.id)) as lock, lock:
                 infra.start(self._engine, record)
@@ -215,8 +218,8 @@ class Pod:
         except NoSuchPod:
             return
         members = self._members()
-        running = [member for member in members if self._container_state(member.id).running]
-        if not force and running:
+        running = [] if force else [one for one in members if self._container_state(one.id).running]
+        if running:
             raise WrongState(
                 self._name,
                 "Running",
@@ -238,8 +241,7 @@ class Pod:
                 infra.stop(engine, record)
             # the pod's own, and one like it below each parent that a member was given
             for group in {self._group(record), *(one.cgroup.rpartition("/")[0] for one in everyone)}:
-                engine.cgroups.kill(group)
-                engine.cgroups.remove(group)
+                groups.clear(engine, group)
             for one in everyone:
                 connecting.detach(engine, one.id)
             directories = [*(engine.layout.container(one.id) for one in everyone), engine.layout.pod(self.id)]
@@ -252,7 +254,7 @@ class Pod:
         from pypod.kernel.cgroups.driver import container_path
 
         try:
-            parent = records.pod_spec(record).cgroup_parent
+            parent = self._engine.pod_spec(record).cgroup_parent
         except StoreError:  # damaged: the default is the best guess
             parent = ""
         return container_path(parent, record.id, "")

@@ -138,7 +138,7 @@ def preparations(
     made += layers.work(f"{directory}/work")
     made += volumes.making(engine.layout, spec)
     if spec.net != POD or not record.pod_id:
-        hostname = hostname_of(record, spec, pod)
+        hostname = hostname_of(engine, record, spec, pod)
         made.append(files.network_files(directory, hostname, (record.name,), spec.add_hosts))
     if spec.privileged:
         made.append(files.container_env(f"{directory}/containerenv", record.name, record.id, spec.image))
@@ -156,10 +156,11 @@ def _root_status(layout: Layout, spec: ContainerSpec) -> os.stat_result:
         raise InvalidSpec("--rootfs", f"rootfs {spec.rootfs}: {error.strerror}") from error
 
 
-def hostname_of(record: ContainerRecord, spec: ContainerSpec, pod: PodRecord | None) -> str:
-    """Return the hostname a container has: its pod's, the host's, or its own."""
-    if spec.uts == POD and pod is not None:
-        return records.pod_spec(pod).hostname or pod.name
+def hostname_of(engine: Engine, record: ContainerRecord, spec: ContainerSpec, pod: PodRecord | str | None) -> str:
+    """Return the hostname a container has: its pod's, the host's, or its own. ``pod`` is a record or an id."""
+    if spec.uts == POD and pod:
+        of_pod = engine.pod_spec(pod)
+        return of_pod.hostname or of_pod.name
     if spec.uts.mode == "host" or (spec.net.mode == "host" and not spec.hostname):
         return os.uname().nodename
     return spec.hostname or short(record.id)
@@ -183,7 +184,7 @@ def container_plan(
     directory = engine.layout.container(record.id)
     joins, infra = _joins(engine, spec, pod, infra)
     shm_of = _shm_of(engine, spec, infra)
-    hostname = hostname_of(record, spec, pod)
+    hostname = hostname_of(engine, record, spec, pod)
     of_pod = bool(record.pod_id) and spec.net == POD
     shared = engine.layout.pod(record.pod_id) if of_pod else directory
     cgroups = engine.cgroups

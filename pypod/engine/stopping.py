@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import time
 
-from pypod.engine import announce, connecting, observe, volumes
+from pypod.engine import announce, connecting, groups, observe, volumes
 from pypod.engine.boundary import Boundary
 from pypod.engine.locks import AT_ONCE, Lock
 from pypod.errors import DeadlineExceeded, StoreError, WrongState
@@ -110,8 +110,7 @@ def _clear(engine: Engine, record: ContainerRecord) -> None:
     try:
         with Lock(directory, AT_ONCE, without_space=True) as lock, lock:
             if not observe.container_state(directory, engine.boot_id).running:
-                engine.cgroups.kill(record.cgroup)
-                engine.cgroups.remove(record.cgroup)
+                groups.clear(engine, record.cgroup)
     except BlockingIOError:
         return
 
@@ -205,8 +204,7 @@ def remove(engine: Engine, record: ContainerRecord, *, force: bool = False, time
             _require_ended(engine, record, force=force)
             again = find_running(engine, record)  # started between stop and lock
             _end(engine, [again] if again else [], timeout_s)
-            engine.cgroups.kill(record.cgroup)
-            engine.cgroups.remove(record.cgroup)
+            groups.clear(engine, record.cgroup)
             connecting.detach(engine, record.id)
             gone = volumes.only_of(engine, [record])
             forget(engine, lambda: records.remove_container(engine.database, record), [directory, *gone])

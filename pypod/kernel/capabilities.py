@@ -129,7 +129,7 @@ def mask(names: Iterable[str]) -> int:
     """
     bits = 0
     for name in names:
-        full = normalize(name)
+        full = name if name in _BITS else normalize(name)
         bits |= (1 << len(CAPABILITIES)) - 1 if full == ALL else 1 << _BITS[full]
     return bits
 

@@ -7,6 +7,7 @@ of 64 bytes come back (pause/report.h). The layout of both is documented in docs
 from __future__ import annotations
 
 import os
+from _struct import Struct  # the C half alone, as everywhere
 
 from pypod.errors import CommandNotExecutable, CommandNotFound, LaunchFailed
 from pypod.model.value import Value
@@ -20,7 +21,8 @@ if TYPE_CHECKING:
     from pypod.runtime.ops import Op, Plan
 
 STARTED, FAILED, EXITED = 1, 2, 3
-REPORT_BYTES = 64
+_REPORT = Struct("<IIiiQi36s")
+REPORT_BYTES = _REPORT.size
 _PLAN_FD, _REPORT_FD = 3, 4
 _FIRST_SAFE_FD = 10
 _ENOENT, _ENOTDIR, _EINVAL = 2, 20, 22
@@ -40,18 +42,15 @@ class Report(Value):
 
 def parse_report(data: bytes) -> Report:
     """Read 64 bytes as pause/report.h lays them out."""
-
-    def number(start: int, end: int, *, signed: bool = False) -> int:
-        return int.from_bytes(data[start:end], "little", signed=signed)
-
+    kind, operation, error, pid, start_time, status, call = _REPORT.unpack(data)
     return Report(
-        kind=number(0, 4),
-        operation=number(4, 8),
-        error=number(8, 12, signed=True),
-        pid=number(12, 16, signed=True),
-        start_time=number(16, 24),
-        status=number(24, 28, signed=True),
-        call=data[28:64].split(b"\0", 1)[0].decode("ascii", "replace"),
+        kind=kind,
+        operation=operation,
+        error=error,
+        pid=pid,
+        start_time=start_time,
+        status=status,
+        call=call.partition(b"\0")[0].decode("ascii", "replace"),
     )
 
 
@@ -88,11 +87,11 @@ class Launching:
             _reap_left()
         self._name = name
         self._keep_report = keep_report
-        self._plan_fd = _raised(os.memfd_create("plan", os.MFD_CLOEXEC))
+        self._plan_fd = raised(os.memfd_create("plan", os.MFD_CLOEXEC))
         try:
             # A socket, because it takes MSG_NOSIGNAL and can bring the terminal; its ends keep reports apart.
             ours, theirs = _socket.socketpair(_socket.AF_UNIX, _socket.SOCK_SEQPACKET | _socket.SOCK_CLOEXEC, 0)
-            report_fd = _raised(theirs.detach())
+            report_fd = raised(theirs.detach())
             try:
                 self._pid = _spawn(executable, name, self._plan_fd, report_fd, stdio)
             except BaseException:
@@ -115,7 +114,10 @@ class Launching:
         channel, self._channel = self._channel, None
         assert channel is not None, "run was called before"  # noqa: S101
         try:
-            _write_all(self._plan_fd, plan.encode())
+            try:
+                _write_all(self._plan_fd, plan.encode())
+            finally:
+                os.close(self._plan_fd)  # the program has its own
             try:
                 channel.send(b"g", _socket.MSG_NOSIGNAL)
                 try:
@@ -129,8 +131,6 @@ class Launching:
             channel.close()
             reap_later(self._pid)
             raise
-        finally:
-            os.close(self._plan_fd)
         report = parse_report(data) if len(data) == REPORT_BYTES else None
         started = report is not None and report.kind == STARTED
         if not (self._keep_report and started):
@@ -209,8 +209,11 @@ def _write_all(fd: int, data: bytes) -> None:
         written += os.write(fd, data[written:])
 
 
-def _raised(fd: int) -> int:
-    """Move a descriptor out of the way: posix_spawn's dup2 actions would clobber a source below their targets."""
+def raised(fd: int) -> int:
+    """Move a descriptor out of the way: posix_spawn's dup2 actions would clobber a source below their targets.
+
+    What a child opens by number, as /proc/self/fd/N, is such a source.
+    """
     if fd >= _FIRST_SAFE_FD:
         return fd
     import fcntl

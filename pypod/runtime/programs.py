@@ -28,7 +28,9 @@ class Programs:
         """Return a path that executes the sealed copy of ``name`` in a child of this process."""
         fd = self._copies.get(name)
         if fd is None:
-            made = _sealed_copy(path(name), name)
+            from pypod.runtime.launcher import raised
+
+            made = raised(_sealed_copy(path(name), name))
             fd = self._copies.setdefault(name, made)
             if fd != made:  # another thread was faster
                 os.close(made)

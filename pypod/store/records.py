@@ -154,10 +154,16 @@ def find_container(database: Database, ref: str) -> ContainerRecord:
     return _container(_one(rows, CONTAINER, ref))
 
 
+def is_container(database: Database, identifier: str) -> bool:
+    """Return whether there is a container of this id."""
+    return bool(database.read("SELECT 1 FROM containers WHERE id = ?", (identifier,)))
+
+
 def _find(database: Database, table: str, columns: str, ref: str) -> list[tuple[Any, ...]]:
     if not ref.isascii():  # no name is; and text that is not UTF-8 could not even be asked for
         return []
-    rows = database.read(f"SELECT {columns} FROM {table} WHERE id = ? OR name = ?", (ref, ref))  # noqa: S608
+    named = "SELECT id FROM names WHERE name = ?"  # an id is 64 digits, and no name of another object is one
+    rows = database.read(f"SELECT {columns} FROM {table} WHERE id IN (?, ({named}))", (ref, ref))  # noqa: S608
     if rows or not is_id(ref):
         return rows
     return database.read(

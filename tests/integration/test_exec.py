@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import signal
+import subprocess
+import sys
 import threading
 import time
 from pathlib import Path
@@ -16,6 +18,7 @@ from pypod import (
     DeadlineExceeded,
     InvalidSpec,
     LaunchFailed,
+    NoSuchContainer,
     WrongState,
 )
 
@@ -45,6 +48,35 @@ class TestExec:
             box.exec("nothing")
         with pytest.raises(CommandNotExecutable):
             box.exec(["/etc/passwd"])
+
+    def test_in_one_that_was_removed_meanwhile(self, engine, busybox) -> None:
+        container = engine.containers.run(SLEEP, rootfs=busybox, name="one")
+        container.exec(["true"])
+        engine.containers.get("one").remove(force=True, timeout=0)
+        again = engine.containers.run(SLEEP, rootfs=busybox, name="one")
+        with pytest.raises(NoSuchContainer, match='"one"'):
+            container.exec(["true"])
+        assert again.exec(["true"]).exit_code == 0
+
+    def test_after_a_restart_it_is_in_the_new_process(self, engine, busybox) -> None:
+        container = engine.containers.run(SLEEP, rootfs=busybox, pid="host")
+        assert container.exec(["true"]).exit_code == 0
+        container.restart(timeout=0)
+        with container.popen(["sleep", "1000"]) as process:
+            assert os.readlink(f"/proc/{process.pid}/ns/mnt") == os.readlink(f"/proc/{container.state().pid}/ns/mnt")
+
+    def test_a_program_is_started_from_a_descriptor_out_of_the_way(self, engine, busybox) -> None:
+        """posix_spawn puts the plan and the socket at 3 and 4, and would put them over the program's own."""
+        script = (
+            "import sys; from pypod import Engine; from pypod.runtime import programs\n"
+            "copies = programs.Programs(); path = copies.executable('launch')\n"
+            "assert int(path.rpartition('/')[2]) > 4, path\n"
+            "engine = Engine(sys.argv[1]); engine.programs = copies\n"
+            "print(engine.containers.get('box').exec(['echo', 'here']).stdout)"
+        )
+        engine.containers.run(SLEEP, rootfs=busybox, name="box")
+        argv = [sys.executable, "-c", script, engine.layout.root]
+        assert subprocess.run(argv, capture_output=True, check=True).stdout == b"b'here\\n'\n"
 
     def test_a_megabyte_in_and_out(self, box) -> None:
         data = os.urandom(1 << 20)

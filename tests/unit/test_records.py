@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import sqlite3
 import threading
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
@@ -134,6 +135,20 @@ class TestReferences:
         with pytest.raises(AmbiguousName) as caught:
             records.find_container(database, "ab")
         assert caught.value.matches == (f"abc{'0' * 61}", f"abd{'0' * 61}")
+
+    def test_no_search_goes_through_all_of_them(self, database: Database, monkeypatch: pytest.MonkeyPatch) -> None:
+        asked: list[tuple[str, Sequence[object]]] = []
+        read = Database.read
+        monkeypatch.setattr(
+            Database, "read", lambda self, *statement: asked.append(statement) or read(self, *statement)
+        )
+        add(database, container(A, "one"), pod(B))
+        for find, refs in ((records.find_container, (A, "one", A[:9])), (records.find_pod, (B, B[:9]))):
+            assert len({find(database, ref) for ref in refs}) == 1
+        assert len(asked) == 7
+        for statement, arguments in asked:
+            steps = [row[3] for row in read(database, f"EXPLAIN QUERY PLAN {statement}", arguments)]
+            assert all(step.startswith(("SEARCH", "SCALAR")) for step in steps), steps
 
     def test_the_greatest_digit_is_found(self, database: Database) -> None:
         add(database, container("f" * 64))
