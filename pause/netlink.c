@@ -68,6 +68,10 @@ int netlink_send(const struct netlink *it)
 
 	if (fd < 0)
 		return -1;
+	if (it->size > 1 << 16) { /* all of it is one datagram, however many ports are in it */
+		int room = 2 * it->size;
+		setsockopt(fd, SOL_SOCKET, SO_SNDBUFFORCE, &room, sizeof room);
+	}
 	if (RETRY(send(fd, it->messages, it->size, 0)) == (ssize_t)it->size)
 		result = 0;
 	while (result == 0 && wanted > 0) {

@@ -19,6 +19,8 @@ NESTED = 0x8000
 _ERROR, _DONE = 2, 3
 HEADER_BYTES = 16
 _RECEIVE_BYTES = 1 << 16
+_SAFE_SEND_BYTES = 1 << 16  # net.core.wmem_default is some 200,000, and may be less
+_SO_SNDBUFFORCE = 32  # asm-generic/socket.h
 _ORDER = sys.byteorder
 
 
@@ -63,16 +65,19 @@ def messages(data: bytes) -> Iterator[tuple[int, int, bytes]]:
         data = data[(length + 3) & ~3 :]
 
 
-def attributes(data: bytes) -> dict[int, bytes]:
-    """Return the attributes in ``data`` by their kind; of those that repeat, the last."""
-    found = {}
+def items(data: bytes) -> Iterator[tuple[int, bytes]]:
+    """Yield (kind, content) of the attributes in ``data``; what is cut short ends it."""
     while len(data) >= 4:
         length, kind = int.from_bytes(data[:2], _ORDER), int.from_bytes(data[2:4], _ORDER)
         if not 4 <= length <= len(data):
-            break
-        found[kind & ~NESTED] = data[4:length]
+            return
+        yield kind & ~NESTED, data[4:length]
         data = data[(length + 3) & ~3 :]
-    return found
+
+
+def attributes(data: bytes) -> dict[int, bytes]:
+    """Return the attributes in ``data`` by their kind; of those that repeat, the last."""
+    return dict(items(data))
 
 
 def patched(data: bytes, offsets: Iterable[int], value: int) -> bytes:
@@ -96,6 +101,10 @@ class Channel:
         Raises OSError with the number that the kernel gives for the first that failed.
         """
         expected = sum(bool(flags & ACK) for _, flags, _ in messages(data))
+        if len(data) > _SAFE_SEND_BYTES:
+            import _socket
+
+            self._socket.setsockopt(_socket.SOL_SOCKET, _SO_SNDBUFFORCE, 2 * len(data))
         self._socket.send(data)
         while expected > 0:
             for kind, _, body in messages(self._socket.recv(_RECEIVE_BYTES)):
@@ -103,8 +112,27 @@ class Channel:
                     continue
                 error = int.from_bytes(body[:4], _ORDER, signed=True)
                 if error:
+                    self._forget_answers()
                     raise OSError(-error, os.strerror(-error))
                 expected -= 1
+
+    def _forget_answers(self) -> None:
+        """Leave nothing for the next request to take for its own: the kernel answers before sending returns."""
+        import _socket
+        from contextlib import suppress
+
+        with suppress(BlockingIOError):
+            while True:
+                self._socket.recv(_RECEIVE_BYTES, _socket.MSG_DONTWAIT)
+
+    def ask(self, data: bytes) -> bytes:
+        """Send one request that neither is a dump nor wants an acknowledgement; return its answer. Raises OSError."""
+        self._socket.send(data)
+        kind, _, body = next(messages(self._socket.recv(_RECEIVE_BYTES)))
+        if kind == _ERROR:
+            error = -int.from_bytes(body[:4], _ORDER, signed=True)
+            raise OSError(error, os.strerror(error))
+        return body
 
     def dump(self, data: bytes) -> Iterator[tuple[int, bytes]]:
         """Send one request with the flag DUMP; yield (kind, body) of what the kernel lists. Raises OSError."""

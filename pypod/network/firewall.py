@@ -1,0 +1,373 @@
+"""The host's firewall: one table of ours, whose rules are constant, and elements of its sets and maps.
+
+``table.nft`` has the rules and is loaded by ``nft`` once. Networks and ports are elements, packed here and sent without
+another program: a network is one transaction, a port one element. See nft(8); the layout of the messages is that of
+linux/netfilter/nf_tables.h and nfnetlink.h.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import sys
+
+from pypod.errors import Unsupported
+from pypod.kernel.netlink import (
+    ACK,
+    CREATE,
+    DUMP,
+    NETFILTER,
+    REQUEST,
+    Channel,
+    attribute,
+    attributes,
+    items,
+    message,
+    nested,
+)
+from pypod.model.network import BRIDGE, packed_address
+from pypod.model.port import PROTOCOLS
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator, Sequence
+
+    from pypod.model.network import NetworkSpec
+    from pypod.model.port import Port
+
+__all__ = [
+    "TABLE_FILE",
+    "VERSION",
+    "admit",
+    "dismiss",
+    "ensure_table",
+    "everything",
+    "publish",
+    "listed",
+    "open_channel",
+    "table_version",
+    "withdraw",
+    "withdraw_own",
+]
+
+VERSION = 1  # of the rules: a newer pypod replaces those of an older one
+TABLE_FILE = os.path.join(os.path.dirname(os.path.abspath(__file__)), "table.nft")
+_PROGRAMS = "/usr/sbin:/sbin:/usr/bin:/bin:/usr/local/sbin:/usr/local/bin"  # PATH may lack where nft is
+_TABLE, _INET = "pypod", 1  # NFPROTO_INET
+_BATCH_BEGIN, _BATCH_END = 0x10, 0x11
+_SUBSYSTEM = 10  # NFNL_SUBSYS_NFTABLES
+_NEW_ELEMENTS, _GET_ELEMENTS, _DELETE_ELEMENTS, _GET_GENERATION, _DESTROY_ELEMENTS = 12, 13, 14, 16, 30
+_LIST_TABLE, _LIST_SET, _LIST_ELEMENTS, _LIST_ELEMENT = 1, 2, 3, 1
+_ELEMENT_KEY, _ELEMENT_DATA, _ELEMENT_USERDATA, _ELEMENT_KEY_END = 1, 2, 6, 10
+_VALUE = 1  # NFTA_DATA_VALUE
+_BATCH_GENERATION, _GENERATION_ID = 1, 1
+_COMMENT, _COMMENT_BYTES = 0, 128  # of libnftnl: what nft shows of an element
+_INTERFACE_BYTES = 16  # IFNAMSIZ
+_ELEMENTS_OF_MESSAGE = 200  # an attribute's length has 16 bits
+_BATCH_BYTES = 100_000  # a transaction is one datagram: half of net.core.wmem_default
+
+Element = tuple[str, bytes]  # of which set or map, packed
+
+
+def _word(kind: int) -> int:
+    return _SUBSYSTEM << 8 | kind
+
+
+def _head(family: int = _INET, resource: int = 0) -> bytes:
+    return bytes((family, 0)) + resource.to_bytes(2, "big")  # nfgenmsg
+
+
+def batch(messages: Iterable[bytes], generation: bytes = b"") -> bytes:
+    """Return messages as one transaction: all of it is done or nothing.
+
+    With a ``generation`` (``_generation``) nothing is done when anybody has changed the rule set since.
+    """
+    known = [attribute(_BATCH_GENERATION, generation)] if generation else []
+    first = message(_BATCH_BEGIN, _head(0, _SUBSYSTEM), *known, flags=REQUEST)
+    return b"".join((first, *messages, message(_BATCH_END, _head(0, _SUBSYSTEM), flags=REQUEST)))
+
+
+def _messages(kind: int, elements: Iterable[Element], flags: int = 0) -> Iterator[bytes]:
+    by_set: dict[str, list[bytes]] = {}
+    for name, packed in elements:
+        by_set.setdefault(name, []).append(packed)
+    for name, members in by_set.items():
+        for at in range(0, len(members), _ELEMENTS_OF_MESSAGE):
+            yield message(
+                _word(kind),
+                _head(),
+                attribute(_LIST_TABLE, _TABLE),
+                attribute(_LIST_SET, name),
+                nested(_LIST_ELEMENTS, *members[at : at + _ELEMENTS_OF_MESSAGE]),
+                flags=REQUEST | ACK | flags,
+            )
+
+
+def add_elements(elements: Iterable[Element]) -> Iterator[bytes]:
+    """Yield messages that add elements. Those that are there are left alone; EEXIST when a key leads elsewhere."""
+    return _messages(_NEW_ELEMENTS, elements, CREATE)
+
+
+def delete_elements(elements: Iterable[Element], *, destroy: bool | None = None) -> Iterator[bytes]:
+    """Yield messages that delete elements.
+
+    Before Linux 6.3 (``destroy`` False; by default the kernel is asked) one that is not there makes the transaction
+    fail with ENOENT.
+    """
+    can = has_destroy() if destroy is None else destroy
+    return _messages(_DESTROY_ELEMENTS if can else _DELETE_ELEMENTS, elements)
+
+
+def has_destroy() -> bool:
+    """Return whether this kernel deletes what may be not there (NFT_MSG_DESTROYSETELEM, Linux 6.3)."""
+    numbers = "".join(char if char.isdigit() else " " for char in os.uname().release).split()
+    return [int(number) for number in numbers[:2]] >= [6, 3]
+
+
+def element(name: str, key: bytes, data: bytes = b"", *, end: bytes = b"", comment: str = "") -> Element:
+    """Return an element of a set or map: ``key``, or the range from it to ``end``; ``data`` is where it leads."""
+    parts = [nested(_ELEMENT_KEY, attribute(_VALUE, key))]
+    parts += [nested(_ELEMENT_KEY_END, attribute(_VALUE, end))] if end else []
+    parts += [nested(_ELEMENT_DATA, attribute(_VALUE, data))] if data else []
+    if comment:
+        text = comment.encode("utf-8", "replace")[: _COMMENT_BYTES - 1] + b"\0"
+        parts.append(attribute(_ELEMENT_USERDATA, bytes((_COMMENT, len(text))) + text))
+    return name, nested(_LIST_ELEMENT, *parts)
+
+
+def _field(data: bytes) -> bytes:
+    """A field of a concatenation has whole words."""
+    return data + b"\0" * (-len(data) % 4)
+
+
+def _interface(name: str) -> bytes:
+    return name.encode().ljust(_INTERFACE_BYTES, b"\0")
+
+
+# networks
+
+
+def _network_elements(network: NetworkSpec) -> list[Element]:
+    if network.driver != BRIDGE:
+        return []
+    bridge = _interface(network.interface)
+    found = [element("bridges", bridge), element("same", bridge + bridge)]
+    found += [element("internal", bridge)] if network.internal else []
+    found += [element("isolated", bridge)] if network.option("isolate") in ("true", "1", "strict") else []
+    for one in network.subnets:
+        text, _, prefix = one.subnet.partition("/")
+        lowest = packed_address(text)
+        hosts = (1 << 8 * len(lowest) - int(prefix)) - 1
+        highest = (int.from_bytes(lowest, "big") | hosts).to_bytes(len(lowest), "big")
+        name = "homes4" if len(lowest) == 4 else "homes6"
+        found.append(element(name, bridge + lowest, end=bridge + highest))
+    return found
+
+
+def admit(network: NetworkSpec) -> bytes:
+    """Return the transaction that makes a network known. Made again it changes nothing."""
+    return batch(add_elements(_network_elements(network)))
+
+
+def dismiss(network: NetworkSpec, *, destroy: bool | None = None) -> bytes:
+    """Return the transaction that makes a network unknown; before Linux 6.3 it fails when a part is missing."""
+    return batch(delete_elements(_network_elements(network), destroy=destroy))
+
+
+# ports
+
+
+def _ways(
+    ports: Iterable[Port], address4: str, address6: str, comment: str = "", *, keys_only: bool = False
+) -> Iterator[Element]:
+    for family, address in (("4", address4), ("6", address6)):
+        if not address:
+            continue
+        target = packed_address(address.partition("/")[0])
+        for port in ports:
+            if port.host_ip and (":" in port.host_ip) != (family == "6"):
+                continue
+            own = packed_address(port.host_ip) if port.host_ip else b""
+            name = f"published_at{family}" if any(own) else f"published{family}"
+            before = (own if any(own) else b"") + _field(bytes((PROTOCOLS[port.protocol],)))
+            for at in range(port.count):
+                data = b"" if keys_only else target + _field((port.container_port + at).to_bytes(2, "big"))
+                key = before + _field((port.host_port + at).to_bytes(2, "big"))
+                yield element(name, key, data, comment=comment if data else "")
+
+
+def publish(
+    ports: Sequence[Port], address4: str, address6: str = "", *, comment: str = "", destroy: bool | None = None
+) -> bytes:
+    """Return the transaction that leads ports of the host to a container's addresses (with or without a prefix).
+
+    ``comment`` is what nft shows with it. What a crash left under the same ports is replaced; before Linux 6.3 it is
+    in the way (EEXIST), and ``withdraw_own`` or a reload takes it away.
+    """
+    can = has_destroy() if destroy is None else destroy
+    old = delete_elements(_ways(ports, address4, address6, keys_only=True), destroy=True) if can else ()
+    return batch((*old, *add_elements(_ways(ports, address4, address6, comment))))
+
+
+def withdraw(ports: Sequence[Port], address4: str, address6: str = "", *, destroy: bool | None = None) -> bytes:
+    """Return the transaction that takes ports away, wherever they lead: for who holds the ports.
+
+    Before Linux 6.3 it fails when one of them is missing.
+    """
+    return batch(delete_elements(_ways(ports, address4, address6, keys_only=True), destroy=destroy))
+
+
+def withdraw_own(channel: Channel, ports: Sequence[Port], address4: str, address6: str = "") -> None:
+    """Take away what leads to these addresses, and leave alone what leads to others by now.
+
+    For who does not hold the ports any more: since a container has ended, another may have published them. Raises
+    OSError.
+    """
+
+    def change() -> Iterator[bytes]:
+        keys = tuple(_ways(ports, address4, address6, keys_only=True))
+        whole = tuple(_ways(ports, address4, address6))
+        mine = [key for key, way in zip(keys, whole, strict=True) if _has(channel, key, way)]
+        return delete_elements(mine, destroy=False)
+
+    _change(channel, change)
+
+
+def _has(channel: Channel, key: Element, way: Element) -> bool:
+    """Return whether the map has an element with this key and this data."""
+    name, packed = key
+    request = message(
+        _word(_GET_ELEMENTS),
+        _head(),
+        attribute(_LIST_TABLE, _TABLE),
+        attribute(_LIST_SET, name),
+        nested(_LIST_ELEMENTS, packed),
+        flags=REQUEST,
+    )
+    try:
+        body = channel.ask(request)
+    except FileNotFoundError:
+        return False
+    wanted = attributes(attributes(way[1])[_LIST_ELEMENT])
+    return any(_value(one, _ELEMENT_DATA) == _value(wanted, _ELEMENT_DATA) for one in _elements(body))
+
+
+def _elements(body: bytes) -> Iterator[dict[int, bytes]]:
+    listed = attributes(body[4:]).get(_LIST_ELEMENTS, b"")
+    for _, one in items(listed):
+        yield attributes(one)
+
+
+def _value(one: dict[int, bytes], part: int) -> bytes:
+    return attributes(one.get(part, b"")).get(_VALUE, b"")
+
+
+def listed(channel: Channel) -> list[tuple[str, str, int, str, int]]:
+    """Return the ports that are published: protocol, address of the host (empty: all), port, address and port inside.
+
+    A port that is published on all addresses of both families is there twice. Raises OSError.
+    """
+    import _socket
+
+    names = {number: name for name, number in PROTOCOLS.items()}
+    found = []
+    for family, size, at in ((4, 4, 0), (6, 16, 0), (4, 4, 4), (6, 16, 16)):
+        kind = _socket.AF_INET if family == 4 else _socket.AF_INET6
+        for one in _dump(channel, f"published{'_at' if at else ''}{family}"):
+            key, data = _value(one, _ELEMENT_KEY), _value(one, _ELEMENT_DATA)
+            own = _socket.inet_ntop(kind, key[:at]) if at else ""
+            inside = _socket.inet_ntop(kind, data[:size]), int.from_bytes(data[size : size + 2], "big")
+            found.append((names[key[at]], own, int.from_bytes(key[at + 4 : at + 6], "big"), *inside))
+    return found
+
+
+def _dump(channel: Channel, name: str) -> list[dict[int, bytes]]:
+    """Return the elements of a set or map; none when there is no such."""
+    names = (attribute(_LIST_TABLE, _TABLE), attribute(_LIST_SET, name))
+    request = message(_word(_GET_ELEMENTS), _head(), *names, flags=REQUEST | DUMP)
+    try:
+        return [one for _, body in channel.dump(request) for one in _elements(body)]
+    except FileNotFoundError:
+        return []
+
+
+def _change(channel: Channel, change: Callable[[], Iterator[bytes]]) -> None:
+    """Make a change that follows from what is there, again when somebody changed that meanwhile."""
+    while True:
+        generation = _generation(channel)
+        messages = tuple(change())
+        if not messages:
+            return
+        try:
+            channel.send(batch(messages, generation))
+        except OSError as error:
+            if error.errno != errno.ERESTART:
+                raise
+        else:
+            return
+
+
+def _generation(channel: Channel) -> bytes:
+    answer = channel.ask(message(_word(_GET_GENERATION), _head(0), flags=REQUEST))
+    return attributes(answer[4:])[_GENERATION_ID]
+
+
+# the table
+
+
+def ensure_table(channel: Channel, *, again: bool = False) -> bool:
+    """Load the rules when they are not there or an older pypod's, or ``again`` in any case; return whether they were.
+
+    Elements that are there stay. Raises Unsupported when nft or the kernel's part of it is missing.
+    """
+    if not again and table_version(channel) >= VERSION:
+        return False
+    import subprocess
+
+    hint = "apt-get install nftables; or do without networks: --network none, --network host"
+    try:
+        done = subprocess.run(
+            ["nft", "-f", TABLE_FILE], capture_output=True, text=True, check=False, env={"PATH": _PROGRAMS}
+        )
+    except FileNotFoundError:
+        raise Unsupported("nftables", "bridge networks need the program nft, which is not there", hint=hint) from None
+    if done.returncode:
+        first = done.stderr.strip().partition("\n")[0]
+        raise Unsupported("nftables", f"the firewall's rules cannot be loaded: nft: {first}", hint=hint)
+    return True
+
+
+def table_version(channel: Channel) -> int:
+    """Return the version of the rules that are loaded, 0 when there are none. Raises Unsupported."""
+    try:
+        found = _dump(channel, "version")
+    except OSError as error:
+        raise Unsupported("nftables", f"the kernel's firewall does not answer: {error.strerror}") from error
+    return max((int.from_bytes(_value(one, _ELEMENT_KEY), sys.byteorder) for one in found), default=0)
+
+
+def open_channel() -> Channel:
+    """Return a channel to this network namespace's firewall. Raises Unsupported."""
+    try:
+        return Channel(NETFILTER)
+    except OSError as error:
+        raise Unsupported("nftables", f"the kernel has no netfilter: {error.strerror}") from error
+
+
+Published = tuple["Sequence[Port]", str, str, str]  # ports, IPv4 address, IPv6 address, comment
+
+
+def everything(networks: Iterable[NetworkSpec], ways: Iterable[Published]) -> Iterator[bytes]:
+    """Yield the transactions that make networks and ports known, of whatever is or is not there."""
+    for network in networks:
+        if network.driver == BRIDGE:
+            yield admit(network)
+    ready: list[bytes] = []
+    for ports, address4, address6, comment in ways:
+        ready += delete_elements(_ways(ports, address4, address6, keys_only=True)) if has_destroy() else ()
+        ready += add_elements(_ways(ports, address4, address6, comment))
+        if sum(map(len, ready)) > _BATCH_BYTES:
+            yield batch(ready)
+            ready = []
+    if ready:
+        yield batch(ready)

@@ -1,0 +1,73 @@
+"""What a bridge network needs of the host's settings: packets are forwarded, and 127.0.0.1 may lead into a bridge."""
+
+from __future__ import annotations
+
+import os
+
+from pypod.model.network import BRIDGE
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from pypod.model.network import NetworkSpec
+
+_NET = "/proc/sys/net"  # of the network namespace that the reader is in
+
+
+def needed(network: NetworkSpec) -> list[tuple[str, str]]:
+    """Return the files of the host's settings that have to be written for a network, in their order, and with what.
+
+    Its bridge has to be there for its own setting; what is as it has to be is left out.
+    """
+    if network.driver != BRIDGE:
+        return []
+    found: list[tuple[str, str]] = []
+    if any("." in one.subnet for one in network.subnets):
+        found += [(f"{_NET}/ipv4/conf/{network.interface}/route_localnet", "1"), (f"{_NET}/ipv4/ip_forward", "1")]
+    if any(":" in one.subnet for one in network.subnets):
+        forwarding = f"{_NET}/ipv6/conf/all/forwarding"
+        if _read(forwarding) == "0":
+            found += _keep_advertised_routes()
+        # until its link-local address is known to be its own, a bridge forwards nothing to who is new on it
+        found += [(f"{_NET}/ipv6/conf/{network.interface}/accept_dad", "0"), (forwarding, "1")]
+    return [(path, value) for path, value in found if _read(path) not in ("", value)]
+
+
+def _keep_advertised_routes() -> Iterator[tuple[str, str]]:
+    # an interface of a router takes no routes from others, unless it is told to: the host would lose its default route
+    for name in sorted(os.listdir(f"{_NET}/ipv6/conf")):
+        path = f"{_NET}/ipv6/conf/{name}/accept_ra"
+        if name not in ("all", "lo") and _read(path) == "1":
+            yield path, "2"
+
+
+def write(path: str, value: str) -> None:
+    """Write one setting. Raises OSError."""
+    with open(path, "w", encoding="ascii") as file:
+        file.write(value)
+
+
+def words(path: str, value: str) -> str:
+    """Return in words what writing a setting does: for an explanation."""
+    name = path.removeprefix("/proc/sys/").replace("/", ".")
+    why = _WHY.get(path.rpartition("/")[2], "")
+    return f"set {name} to {value}{f': {why}' if why else ''}"
+
+
+_WHY = {
+    "ip_forward": "the host forwards IPv4 packets between interfaces",
+    "forwarding": "the host forwards IPv6 packets between interfaces",
+    "route_localnet": "ports are published on 127.0.0.1, too",
+    "accept_dad": "the bridge is there for IPv6 at once",
+    "accept_ra": "the host keeps routes that it was told of, although it forwards",
+}
+
+
+def _read(path: str) -> str:
+    """Return a setting, nothing when this host has none of the name (no IPv6, no such bridge)."""
+    try:
+        with open(path, encoding="ascii") as file:
+            return file.read().strip()
+    except OSError:
+        return ""

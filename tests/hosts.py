@@ -1,0 +1,121 @@
+"""Network namespaces as hosts: one for this thread, which is the host under test, and others around it."""
+
+from __future__ import annotations
+
+import os
+import platform
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from pypod.kernel.abi import CLONE_NEWNET
+from pypod.kernel.syscalls import attempt, setns
+
+PEER = Path(__file__).parent / "peer.py"
+# without the second in which IPv6 asks whether an address is somebody else's
+UP = "ip link set lo up; echo 0 >/proc/sys/net/ipv6/conf/default/accept_dad"
+UNSHARE = {"x86_64": 272, "aarch64": 97}  # numbers of unshare(2)
+
+
+@contextmanager
+def own_network() -> Iterator[None]:
+    """This thread, and what it starts, in a network namespace of its own with nothing but lo in it."""
+    before = os.open("/proc/thread-self/ns/net", os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        assert attempt(UNSHARE[platform.machine()], (CLONE_NEWNET,)) == 0
+        run("sh", "-c", UP)
+        yield
+    finally:
+        setns(before, CLONE_NEWNET)
+        os.close(before)
+
+
+def run(*words: str) -> str:
+    """Run a program of the host's; return what it says."""
+    return subprocess.run(words, capture_output=True, text=True, check=True).stdout
+
+
+class Server:
+    """Somebody who answers, until the end of the block."""
+
+    def __init__(self, words: list[str]) -> None:
+        self._process = subprocess.Popen(words, stdout=subprocess.PIPE)
+        assert self._process.stdout is not None
+        assert self._process.stdout.readline() == b"ready\n"
+
+    def close(self) -> None:
+        self._process.kill()
+        self._process.communicate()
+
+
+class Host:
+    """A host: a network namespace with a process in it that keeps it."""
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+        self._keeper = subprocess.Popen(
+            ["unshare", "-n", "sh", "-c", f"{UP}; echo; exec sleep infinity"], stdout=subprocess.PIPE
+        )
+        assert self._keeper.stdout is not None
+        self._keeper.stdout.readline()
+        self._servers: list[Server] = []
+
+    @property
+    def pid(self) -> int:
+        return self._keeper.pid
+
+    @property
+    def _inside(self) -> list[str]:
+        return ["/usr/bin/nsenter", "-t", str(self.pid), "-n"]
+
+    def run(self, *words: str) -> str:
+        """Run a program on it; return what it says."""
+        return run(*self._inside, *words)
+
+    def serve(self, protocol: str, address: str, port: int) -> None:
+        """Have somebody on it who answers with its name and who asked."""
+        self._servers.append(Server([*self._inside, *_peer("serve", protocol, address, str(port), self.name)]))
+
+    def ask(self, protocol: str, address: str, port: int) -> str:
+        """Ask from it; return the answer, or the name of the error."""
+        return self.run(*_peer("ask", protocol, address, str(port))).strip()
+
+    def close(self) -> None:
+        for server in self._servers:
+            server.close()
+        self._keeper.kill()
+        self._keeper.communicate()
+
+
+class Here(Host):
+    """The host that this thread is on."""
+
+    def __init__(self) -> None:
+        self.name = "here"
+        self._servers = []
+
+    @property
+    def _inside(self) -> list[str]:
+        return []
+
+    def close(self) -> None:
+        for server in self._servers:
+            server.close()
+
+
+def _peer(*words: str) -> list[str]:
+    return [sys.executable, "-I", "-S", str(PEER), *words]
+
+
+def cable(host: Host, outside: str, inside: str, addresses: tuple[str, ...], gateways: tuple[str, ...] = ()) -> None:
+    """Lay a cable from this host (``outside``) to another's interface, which gets addresses and default routes."""
+    run("ip", "link", "add", outside, "type", "veth", "peer", "name", inside, "netns", str(host.pid))
+    run("ip", "link", "set", outside, "up")
+    commands = [f"link set {inside} up"]
+    for address in addresses:
+        commands.append(f"address add {address} dev {inside}{' nodad' if ':' in address else ''}")
+    commands += [f"route add default via {gateway} dev {inside}" for gateway in gateways]
+    for command in commands:
+        host.run("ip", *command.split())

@@ -1,0 +1,51 @@
+"""One end of a conversation between network namespaces: run as a program, so that it is in the one it is for.
+
+serve PROTOCOL ADDRESS PORT TEXT    answer everybody with TEXT and the address that they are seen with
+ask PROTOCOL ADDRESS PORT           say what was answered, or the name of the error
+"""
+
+import errno
+import socket
+import sys
+
+TIMEOUT_S = 1.0
+
+
+def serve(protocol: str, address: str, port: int, text: str) -> None:
+    kind = socket.SOCK_STREAM if protocol == "tcp" else socket.SOCK_DGRAM
+    with socket.socket(socket.AF_INET6 if ":" in address else socket.AF_INET, kind) as server:
+        server.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        server.bind((address, port))
+        if protocol == "tcp":
+            server.listen()
+        print("ready", flush=True)
+        while True:
+            if protocol == "tcp":
+                client, peer = server.accept()
+                with client:
+                    client.sendall(f"{text} {peer[0]}".encode())
+            else:
+                _, peer = server.recvfrom(100)
+                server.sendto(f"{text} {peer[0]}".encode(), peer)
+
+
+def ask(protocol: str, address: str, port: int) -> str:
+    kind = socket.SOCK_STREAM if protocol == "tcp" else socket.SOCK_DGRAM
+    with socket.socket(socket.AF_INET6 if ":" in address else socket.AF_INET, kind) as client:
+        client.settimeout(TIMEOUT_S)
+        try:
+            client.connect((address, port))
+            if protocol == "udp":
+                client.send(b"?")
+            return client.recv(200).decode()
+        except TimeoutError:
+            return "ETIMEDOUT"
+        except OSError as error:
+            return errno.errorcode[error.errno or 0]
+
+
+if __name__ == "__main__":
+    what, protocol, address, port, *rest = sys.argv[1:]
+    if what == "serve":
+        serve(protocol, address, int(port), *rest)
+    print(ask(protocol, address, int(port)))
