@@ -1,4 +1,4 @@
-"""Dependencies point one way: errors < kernel < model < {runtime, store, images, display} < engine < cli."""
+"""Dependencies point one way: errors < kernel < model < {runtime, store, images, network, display} < engine < cli."""
 
 from __future__ import annotations
 
@@ -9,8 +9,9 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[2] / "pypod"
-# A module imports from its own layer and from those to the left; the four in the middle do not know each other.
-LAYERS = (("errors",), ("kernel",), ("model",), ("runtime", "store", "images", "display"), ("engine",), ("cli",))
+# A module imports from its own layer and from those to the left; those in the middle do not know each other.
+MIDDLE = ("runtime", "store", "images", "network", "display")
+LAYERS = (("errors",), ("kernel",), ("model",), MIDDLE, ("engine",), ("cli",))
 # What stands beside the layers uses all of them.
 BESIDE = {"", "__main__", "notebook", "pytest_plugin"}
 RANK = {layer: rank for rank, layers in enumerate(LAYERS) for layer in layers}
