@@ -6,19 +6,17 @@ import os
 import time
 
 from pypod.engine import observe
-from pypod.errors import PypodError
 from pypod.model.ids import short
 from pypod.model.network import packed_address
 from pypod.network.dns_names import Entry, Names, View, is_within
-from pypod.store import names, networks
+from pypod.store import names
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from pypod.engine.engine import Engine
-    from pypod.model.network import NetworkSpec
-    from pypod.store.names import Attached, Member
+    from pypod.store.names import Attached, Member, Zone
 
 # How long after its addresses were given to it a container may take to run.
 STARTING_S = 10.0
@@ -30,9 +28,9 @@ _FILE_BYTES = 1 << 16
 class _Network:
     """What was read of one network."""
 
-    def __init__(self, spec: NetworkSpec, attached: Iterable[Attached], members: Iterable[Member]) -> None:
-        self.spec = spec
-        self.subnets = tuple(_subnet(one.subnet) for one in spec.subnets)
+    def __init__(self, zone: Zone, attached: Iterable[Attached], members: Iterable[Member]) -> None:
+        self.zone = zone
+        self.subnets = tuple(map(_subnet, zone.subnets))
         self.attached = tuple(attached)
         self.containers = frozenset(one.container_id for one in self.attached)
         self.holders = {_packed(text): one for one in self.attached for text in one.addresses}
@@ -95,12 +93,10 @@ class Table:
         return [one for one in self._networks.values() if one is not None]
 
     def _read(self, network_id: str) -> _Network | None:
-        try:
-            spec = networks.find(self._engine.database, network_id)
-            attached = names.attached(self._connection, network_id)
-            return _Network(spec, attached, names.members(self._connection, network_id))
-        except (PypodError, OSError, ValueError):  # removed meanwhile, or damaged: it has no names
+        zone = names.zone(self._connection, network_id)
+        if zone is None:  # removed meanwhile
             return None
+        return _Network(zone, names.attached(self._connection, network_id), names.members(self._connection, network_id))
 
     def view(self, network_id: str, client: bytes) -> View | None:
         """Return what a client that asks on a network sees; None for one that is not of the network.
@@ -120,8 +116,8 @@ class Table:
             networks=tuple(one.names for one in seen),
             is_running=self.is_running,
             subnets=tuple(subnet for one in seen for subnet in one.subnets),
-            servers=own or asked.spec.dns_servers or self._resolv_conf.servers(),
-            internal=all(one.spec.internal for one in seen),
+            servers=own or asked.zone.servers or self._resolv_conf.servers(),
+            internal=all(one.zone.internal for one in seen),
         )
 
     def is_running(self, container_id: str) -> bool:

@@ -14,6 +14,14 @@ if TYPE_CHECKING:
     from sqlite3 import Connection as DatabaseConnection
 
 
+class Zone(Value):
+    """What a network says of its names: ``subnets`` in CIDR notation, and the servers that know all others."""
+
+    subnets: tuple[str, ...]
+    servers: tuple[str, ...]
+    internal: bool
+
+
 class Attached(Value):
     """A container (or a pod's infra, for the pod) that was started on a network, and perhaps has ended since.
 
@@ -51,6 +59,9 @@ def _text(column: str, field: str) -> str:
 
 
 _SPEC = "coalesce(pods.spec, containers.spec)"  # a pod's infra has what was asked of the pod
+_SUBNETS = _list("spec", "subnets").replace("value", "json_extract(value, '$.subnet')")
+_ZONE = f"""SELECT {_SUBNETS}, {_list("spec", "dns_servers")}, {_text("spec", "internal")} FROM networks
+    WHERE id = ?"""  # noqa: S608
 _STARTED = """connections JOIN containers ON containers.id = container_id
     LEFT JOIN pods ON pods.id = containers.pod_id AND pods.infra_id = container_id
     WHERE network_id = ? AND attachment != '' ORDER BY containers.created_ns, container_id"""
@@ -63,6 +74,15 @@ _MEMBERS = f"""
     SELECT id, name, pod_id FROM containers
     WHERE pod_id IN (SELECT pods.id FROM {_STARTED}) AND kind != '{INFRA}' AND {_text("spec", "net.mode")} = 'pod'
     ORDER BY created_ns, id"""  # noqa: S608
+
+
+def zone(connection: DatabaseConnection, network_id: str) -> Zone | None:
+    """Return what a network says of its names; None when it was removed."""
+    row = connection.execute(_ZONE, (network_id,)).fetchone()
+    if row is None:
+        return None
+    subnets, servers, internal = row
+    return Zone(subnets=tuple(subnets.split()), servers=tuple(servers.split()), internal=bool(internal))
 
 
 def attached(connection: DatabaseConnection, network_id: str) -> list[Attached]:
