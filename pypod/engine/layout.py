@@ -84,6 +84,11 @@ class Layout:
         """Where images are mounted for people to look at, each in a directory with its id for a name."""
         return f"{self.images}/mounts"
 
+    @property
+    def names(self) -> str:
+        """The name server's directory: its lock, its socket, and a file for each network that it holds locked."""
+        return f"{self.root}/names"
+
     def incoming(self, chain: str) -> str:
         """The directory of a layer that is on its way; who works on it holds its lock."""
         return f"{self.images}/incoming/{chain.partition(':')[2]}"

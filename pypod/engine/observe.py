@@ -40,6 +40,15 @@ def container_state(directory: str, boot_id: str, proc: Proc = pidfd.PROC) -> Co
     return state if state.status != "ending" else state.replace(status="exited")
 
 
+def running_process(directory: str, boot_id: str, proc: Proc = pidfd.PROC) -> tuple[int, int] | None:
+    """Return pid and start time of a container's first process; None when it does not run. Does not wait."""
+    try:
+        state = _read(directory, boot_id, proc)
+    except OSError:
+        return None
+    return (state.pid, state.start_time) if state.running else None
+
+
 def _wait_for_record(state: ContainerState, timeout_s: float | None) -> None:
     """Wait for the supervisor to write the end down: it ends after that, or becomes the removal of the container."""
     fd = pidfd.open_process(state.supervisor_pid, state.supervisor_start_time)

@@ -10,14 +10,8 @@ import pytest
 
 ROOT = Path(__file__).parents[2] / "pypod"
 # A module imports from its own layer and from those to the left; those in the middle do not know each other.
-LAYERS = (
-    ("errors",),
-    ("kernel",),
-    ("model",),
-    ("runtime", "store", "images", "network", "display"),
-    ("engine",),
-    ("cli",),
-)
+MIDDLE = ("runtime", "store", "images", "network", "display")
+LAYERS = (("errors",), ("kernel",), ("model",), MIDDLE, ("engine",), ("cli",))
 # What stands beside the layers uses all of them.
 BESIDE = {"", "__main__", "notebook", "pytest_plugin"}
 RANK = {layer: rank for rank, layers in enumerate(LAYERS) for layer in layers}

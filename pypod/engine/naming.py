@@ -1,0 +1,239 @@
+"""See to it that a name server answers on the networks that have names. One for all networks of an engine.
+
+Its sockets are made here, before anything runs that could ask, and handed to the server: what comes early waits in
+them. With them goes the descriptor of a file that is locked for as long as the server has it, so that a look at the
+lock tells whether a network is served, and no server leaves anything behind that would say so.
+"""
+
+from __future__ import annotations
+
+import _socket
+import errno
+import fcntl
+import os
+import sys
+import time
+
+from pypod.engine import effects, groups, observe
+from pypod.engine.boundary import Boundary
+from pypod.engine.locks import Lock
+from pypod.errors import InUse
+from pypod.kernel import pidfd, sockets
+from pypod.kernel.abi import SIGNALS
+from pypod.model.network import BRIDGE, packed_address
+from pypod.model.value import Value
+from pypod.network.dns_server import PORT, close_all, open_sockets
+from pypod.runtime import launcher
+from pypod.runtime.ops import Op, Plan
+from pypod.store import networks
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from pypod.engine.engine import Engine
+    from pypod.model.network import NetworkSpec
+
+SERVER_NAME = "pypod-names"  # what the kernel calls it
+SOCKET = "socket"
+FILES_LIMIT = 4096  # the server's open files: a socket for each question that is passed on
+_BACKLOG = 64
+_RETRY_S, _RETRY_PAUSE_S = 2.0, 0.01
+
+
+class NameServer(Value):
+    """The name server of an engine: its process, and the ids of the networks it serves."""
+
+    pid: int
+    start_time: int
+    networks: tuple[str, ...]
+
+
+def serve(engine: Engine, network: NetworkSpec) -> None:
+    """Have a network's names answered at its gateways, if it has any; 10 us when that is so already.
+
+    To be called when the addresses of who is about to start are in the store: then the server knows that it is needed.
+
+    Raises InUse, naming the holder, when port 53 of a gateway is taken; LaunchFailed and its kin.
+    """
+    if not network.dns or network.driver != BRIDGE or is_served(engine, network.id):
+        return
+    with Boundary(f"serve the names of network {network.name}"), Lock(engine.layout.names) as lock, lock:
+        if not is_served(engine, network.id):
+            _begin(engine, network)
+
+
+def is_served(engine: Engine, network_id: str) -> bool:
+    """Return whether a server that lives has the network's sockets."""
+    try:
+        fd = os.open(f"{engine.layout.names}/{network_id}", os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW)
+    except FileNotFoundError:
+        return False
+    try:
+        # Shared: whoever looks at the same time must not take us for the server.
+        fcntl.flock(fd, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
+    finally:
+        os.close(fd)
+    return False
+
+
+def info(engine: Engine) -> NameServer | None:
+    """Return what is known of the engine's name server; None when none runs."""
+    found = observe.running_process(engine.layout.names, engine.boot_id)
+    if found is None:
+        return None
+    served = (one.id for one in networks.all_networks(engine.database) if one.dns and is_served(engine, one.id))
+    return NameServer(pid=found[0], start_time=found[1], networks=tuple(served))
+
+
+def unserved(engine: Engine) -> list[NetworkSpec]:
+    """Return the networks whose names nobody answers although a container runs on them: the server was killed."""
+    return [
+        one
+        for one in networks.all_networks(engine.database)
+        if one.dns and one.driver == BRIDGE and not is_served(engine, one.id) and _is_in_use(engine, one.id)
+    ]
+
+
+def _is_in_use(engine: Engine, network_id: str) -> bool:
+    return any(
+        made and observe.running_process(engine.layout.container(container_id), engine.boot_id)
+        for container_id, _, made in networks.connected_to(engine.database, network_id)
+    )
+
+
+def renew(engine: Engine) -> list[NetworkSpec]:
+    """Serve what is unserved; return what that was."""
+    found = unserved(engine)
+    for network in found:
+        serve(engine, network)
+    return found
+
+
+def _begin(engine: Engine, network: NetworkSpec) -> None:
+    """Make a network's sockets and hand them to the server, which is started if need be; the caller holds the lock."""
+    directory = os.open(engine.layout.names, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    opened: list[_socket.socket] = []
+    channel: _socket.socket | None = None
+    held = -1
+    try:
+        for subnet in network.subnets:
+            opened += _open(network, subnet.gateway) if subnet.gateway else []
+        if not opened:
+            return
+        # The path of a socket has 108 bytes at most (unix(7)), that of the storage may be longer.
+        address = f"/proc/self/fd/{directory}/{SOCKET}"
+        channel = _connected(address) or _started(engine, address)
+        held = os.open(network.id, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600, dir_fd=directory)
+        fcntl.flock(held, fcntl.LOCK_EX)
+        passed = (held, *(one.fileno() for one in opened))
+        rights = b"".join(fd.to_bytes(4, sys.byteorder) for fd in passed)
+        channel.sendmsg([network.id.encode()], [(_socket.SOL_SOCKET, _socket.SCM_RIGHTS, rights)])
+    finally:
+        if channel is not None:
+            channel.close()
+        if held >= 0:
+            os.close(held)
+        close_all(opened)
+        os.close(directory)
+
+
+def _open(network: NetworkSpec, gateway: str) -> list[_socket.socket]:
+    """Return sockets on a gateway. A server that does not need it any more is asked to let go."""
+    deadline = time.monotonic() + _RETRY_S
+    while True:
+        try:
+            return open_sockets(gateway)
+        except OSError as error:
+            if error.errno != errno.EADDRINUSE:
+                raise
+            problem = error
+        packed = packed_address(gateway)
+        holder = sockets.holder("udp", packed, PORT) or sockets.holder("tcp", packed, PORT)
+        is_ours = holder is not None and holder.comm == SERVER_NAME
+        # that it has gone, or has not got them yet, is worth another attempt as well
+        if not (is_ours or holder is None) or time.monotonic() > deadline:
+            by = f"{holder.comm} (pid {holder.pid})" if holder else "another socket"
+            raise InUse(
+                f"{gateway}:{PORT}",
+                f"cannot answer names on network {network.name}: port {PORT} of {gateway} is taken by {by}",
+                hint="let it listen on other addresses (dnsmasq: bind-interfaces), or make the network with "
+                "--disable-dns",
+            ) from problem
+        if holder is not None:
+            _hurry(holder.pid, holder.start_time)
+        time.sleep(_RETRY_PAUSE_S)
+
+
+def _hurry(pid: int, start_time: int) -> None:
+    """Tell a name server to let go at once of what nobody needs."""
+    fd = pidfd.open_process(pid, start_time)
+    if fd is not None:
+        try:
+            pidfd.send_signal(fd, SIGNALS["HUP"])
+        finally:
+            os.close(fd)
+
+
+def _connected(address: str) -> _socket.socket | None:
+    """Return a connection to the server that runs, None when there is none."""
+    channel = _socket.socket(_socket.AF_UNIX, _socket.SOCK_SEQPACKET | _socket.SOCK_CLOEXEC)
+    try:
+        channel.connect(address)
+    except (FileNotFoundError, ConnectionRefusedError):
+        channel.close()
+        return None
+    except BaseException:
+        channel.close()
+        raise
+    return channel
+
+
+def _started(engine: Engine, address: str) -> _socket.socket:
+    """Start the server and return a connection to it: it finds what is sent when it has come up."""
+    if os.path.lexists(address):  # of one that was killed
+        os.unlink(address)
+    listener = _socket.socket(_socket.AF_UNIX, _socket.SOCK_SEQPACKET | _socket.SOCK_CLOEXEC)
+    errors = -1
+    try:
+        listener.bind(address)
+        listener.listen(_BACKLOG)
+        errors = os.open(
+            f"{engine.layout.names}/errors.log",
+            os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC | os.O_NOFOLLOW,
+            0o600,
+        )
+        effects.perform(groups.for_monitors(engine))
+        program = engine.programs.executable("launch")
+        with launcher.Launching(program, "pypod-launch", stdio=(listener.fileno(), -1, errors)) as launching:
+            launching.run(_plan(engine))
+        channel = _connected(address)
+    finally:
+        listener.close()
+        if errors >= 0:
+            os.close(errors)
+    if channel is None:
+        raise ConnectionRefusedError(errno.ECONNREFUSED, "the name server ended at once", engine.layout.names)
+    return channel
+
+
+def _plan(engine: Engine) -> Plan:
+    """Return what makes a process of ours the server: nobody's child, in the monitors' cgroup, its socket as input."""
+    import resource
+
+    hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
+    files = FILES_LIMIT if hard < 0 else min(FILES_LIMIT, hard)
+    package = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+    code = f"import sys; sys.path.insert(0, {package!r}); from pypod.engine.name_server import main; main()"
+    return Plan(
+        [
+            Op("status", f"{engine.layout.names}/status", engine.boot_id),
+            Op("detach"),
+            Op("leave"),
+            Op("clone", 0, groups.monitors(engine)),
+            Op("resource_limit", resource.RLIMIT_NOFILE, files, hard if hard >= 0 else FILES_LIMIT),
+            Op("umask", "077"),
+            Op("environment"),
+            Op("execute", sys.executable, "-I", "-S", "-c", code, engine.layout.root),
+        ]
+    )
