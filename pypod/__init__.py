@@ -42,6 +42,7 @@ _WHERE = {
             "LaunchFailed",
             "NoSuchContainer",
             "NoSuchImage",
+            "NoSuchNetwork",
             "NoSuchPod",
             "NotFound",
             "NotInRegistry",

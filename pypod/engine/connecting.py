@@ -8,7 +8,6 @@ address on the host is taken away before the address can be given to anybody els
 from __future__ import annotations
 
 from pypod.engine import observe
-from pypod.engine.effects import Effect
 from pypod.errors import InUse, InvalidSpec
 from pypod.kernel.netlink import ROUTE
 from pypod.model.network import (
@@ -41,6 +40,11 @@ class Wire(Value):
     network: NetworkSpec
     made: Attachment
     position: int = 0
+
+
+def networks_of(wires: tuple[Wire, ...]) -> list[NetworkSpec]:
+    """Return the networks of connections."""
+    return [wire.network for wire in wires]
 
 
 def attach(engine: Engine, container_id: str) -> tuple[Wire, ...]:
@@ -164,25 +168,6 @@ def detach(engine: Engine, container_id: str) -> None:
     """Let go of the networks of a container that has ended: addresses, and what leads to them. Idempotent."""
     if any(made for _, made in networks.connections_of(engine.database, container_id)):
         networks.give_back(engine.database, container_id)
-
-
-def preparations(wires: tuple[Wire, ...]) -> list[Effect]:
-    """Return what has to be made on the host before a start: bridges that are not there."""
-    return [
-        _bridge(wire.network)
-        for wire in wires
-        if wire.network.driver == BRIDGE and not links.index_of(wire.network.interface)
-    ]
-
-
-def _bridge(network: NetworkSpec) -> Effect:
-    addresses = [f"{one.gateway}/{one.subnet.rpartition('/')[2]}" for one in network.subnets if one.gateway]
-    mtu = int(network.option("mtu") or 0)
-    return Effect(
-        f"make bridge {network.interface} with {', '.join(addresses) or 'no address'}",
-        "rtnetlink(7)",
-        lambda: links.make_bridge(network.interface, addresses, mtu),
-    )
 
 
 def host_ops(wires: tuple[Wire, ...]) -> list[Op]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import time
 
-from pypod.engine import announce, connecting, effects, files, groups, observe
+from pypod.engine import announce, bridges, connecting, effects, files, groups, observe
 from pypod.engine.boundary import Boundary
 from pypod.errors import PodBroken
 from pypod.kernel import pidfd
@@ -47,7 +47,7 @@ def start(engine: Engine, record: PodRecord) -> None:
         effects.perform(preparations(engine, infra))
         try:
             wires = connecting.attach(engine, infra.id)
-            effects.perform(connecting.preparations(wires))
+            effects.perform(bridges.preparations(engine, connecting.networks_of(wires)))
             launching.run(infra_plan(engine, record, infra, wires), files_of(engine, record, infra).perform)
         except BaseException:
             stop(engine, record)  # it may have come up before its files failed

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from pypod.engine import connecting, effects, observe
+from pypod.engine import bridges, connecting, effects, observe
 from pypod.engine.boundary import Boundary
 from pypod.engine.connecting import Wire
 from pypod.engine.enter import enter
@@ -37,7 +37,7 @@ def connect(engine: Engine, record: ContainerRecord, asked: Connection, network:
             networks.connect(connection, record.id, asked.replace(network=network.id))
         try:
             if state.running:
-                _plug(record, state, connecting.attach_one(engine, record.id, network))
+                _plug(engine, record, state, connecting.attach_one(engine, record.id, network))
         except BaseException:
             networks.disconnect(engine.database, record.id, network.id)
             raise
@@ -61,8 +61,8 @@ def _lock_of(engine: Engine, record: ContainerRecord) -> str:
     return engine.layout.container(record.id)
 
 
-def _plug(record: ContainerRecord, state: ContainerState, wire: Wire) -> None:
-    effects.perform(connecting.preparations((wire,)))
+def _plug(engine: Engine, record: ContainerRecord, state: ContainerState, wire: Wire) -> None:
+    effects.perform(bridges.preparations(engine, (wire.network,)))
     with Channel() as channel:
         channel.send(patched(*connecting.host_messages(wire), state.pid))
     try:

@@ -51,7 +51,6 @@ def _cables(infra: Container) -> Iterator[Cable]:
         if made is None:
             continue
         network = networks.find(infra.engine.database, asked.network)
-        gateways = [f"{one.gateway}/{one.subnet.rpartition('/')[2]}" for one in network.subnets if one.gateway]
         yield Cable(
             network=network.name,
             interface=made.interface,
@@ -59,7 +58,7 @@ def _cables(infra: Container) -> Iterator[Cable]:
             # somebody may have taken it away
             host_interface=made.host_interface if index_of(made.host_interface) else "",
             bridge=network.interface if index_of(network.interface) else f"{network.interface}, gone",
-            gateways=tuple(gateways),
+            gateways=network.gateway_addresses(),
         )
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 
-from pypod.engine import announce, connecting, effects, files, groups, layers, observe, volumes
+from pypod.engine import announce, bridges, connecting, effects, files, groups, layers, observe, volumes
 from pypod.engine.boundary import Boundary
 from pypod.engine.engine import require_root
 from pypod.engine.locks import EXCLUSIVE, SHARED, Lock
@@ -109,7 +109,7 @@ def _run(
     effects.perform(preparations(engine, record, spec, pod))
     try:
         wires = connecting.attach(engine, record.id) if spec.net == PRIVATE else ()
-        effects.perform(connecting.preparations(wires))
+        effects.perform(bridges.preparations(engine, connecting.networks_of(wires)))
         what = container_plan(engine, record, spec, pod, terminal, attended=attended, wires=wires)
         effects.perform(groups.renewal(engine, record.cgroup))
         monitor.run(what)

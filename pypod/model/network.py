@@ -85,6 +85,10 @@ class NetworkSpec(Value):
         if len(self.interface) > INTERFACE_NAME_LIMIT:
             raise InvalidSpec("--interface-name", f"{self.interface!r} has more than {INTERFACE_NAME_LIMIT} bytes")
 
+    def gateway_addresses(self) -> tuple[str, ...]:
+        """Return the gateways, each with the length of its subnet's prefix."""
+        return tuple(f"{one.gateway}/{one.subnet.rpartition('/')[2]}" for one in self.subnets if one.gateway)
+
     def option(self, name: str) -> str:
         """Return the value of a driver's option (mtu, vlan, isolate, parent, mode), or an empty text."""
         return dict(self.options).get(name, "")

@@ -1,0 +1,100 @@
+"""What networks need of the host before anybody is connected: bridges, settings, the firewall, a name server."""
+
+from __future__ import annotations
+
+from pypod.engine.effects import Effect
+from pypod.model.network import BRIDGE
+from pypod.network import links
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from pypod.engine.engine import Engine
+    from pypod.model.network import NetworkSpec
+
+
+def preparations(engine: Engine, specs: Iterable[NetworkSpec]) -> list[Effect]:
+    """Return what has to be made for networks: nothing when all of it is there.
+
+    The addresses of who is about to be connected are in the store by now: a name server stays while there are any.
+    """
+    made: list[Effect] = []
+    bridges = [one for one in specs if one.driver == BRIDGE]
+    if bridges:
+        made += _firewall(engine)
+    for network in bridges:
+        if not links.index_of(network.interface):
+            made += [_bridge(network), _settings(network), _admission(network)]
+        if network.dns:
+            made += _names(engine, network)
+    return made
+
+
+def _bridge(network: NetworkSpec) -> Effect:
+    addresses = network.gateway_addresses()
+    mtu = int(network.option("mtu") or 0)
+    return Effect(
+        f"make bridge {network.interface} with {', '.join(addresses) or 'no address'}",
+        "rtnetlink(7)",
+        lambda: links.make_bridge(network.interface, addresses, mtu),
+    )
+
+
+def _settings(network: NetworkSpec) -> Effect:
+    from pypod.network import forwarding
+
+    # those of the bridge itself can be known once it is there
+    known = [forwarding.words(*one) for one in forwarding.needed(network)]
+    return Effect(
+        "; ".join([f"let the host forward for {network.interface}", *known]), "sysctl(2)", lambda: _write(network)
+    )
+
+
+def _write(network: NetworkSpec) -> None:
+    from pypod.network import forwarding
+
+    for path, value in forwarding.needed(network):
+        forwarding.write(path, value)
+
+
+def _firewall(engine: Engine) -> list[Effect]:
+    """The rules, when they are not there: somebody may have flushed them since, and all networks need them again."""
+    from pypod.network import firewall
+
+    with firewall.open_channel() as channel:
+        if firewall.table_version(channel) >= firewall.VERSION:
+            return []
+    return [Effect("load the firewall's table pypod, and what leads to who runs", "nft(8)", lambda: reload(engine))]
+
+
+def _admission(network: NetworkSpec) -> Effect:
+    return Effect(f"make network {network.name} known to the firewall", "netlink(7)", lambda: _admit(network))
+
+
+def _admit(network: NetworkSpec) -> None:
+    from pypod.network import firewall
+
+    with firewall.open_channel() as channel:
+        channel.send(firewall.admit(network))
+
+
+def _names(engine: Engine, network: NetworkSpec) -> list[Effect]:
+    from pypod.engine import naming
+
+    if naming.is_served(engine, network.id):
+        return []
+    where = ", ".join(one.gateway for one in network.subnets if one.gateway)
+    return [Effect(f"answer the names of {network.name} at {where}", "bind(2)", lambda: naming.serve(engine, network))]
+
+
+def reload(engine: Engine) -> None:
+    """Load the firewall's rules again, with all networks whose bridges are there."""
+    from pypod.network import firewall
+    from pypod.store import networks
+
+    known = [one for one in networks.all_networks(engine.database) if links.index_of(one.interface)]
+    with firewall.open_channel() as channel:
+        firewall.ensure_table(channel, again=True)
+        for transaction in firewall.everything(known, ()):
+            channel.send(transaction)
