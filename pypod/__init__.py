@@ -23,6 +23,7 @@ _WHERE = {
     "Matrix": "pypod.engine.sharing",
     "Mount": "pypod.model.mount",
     "NamespaceFacts": "pypod.engine.lsns",
+    "Network": "pypod.engine.network",
     "Pod": "pypod.engine.pod",
     "Process": "pypod.engine.exec",
     "Progress": "pypod.engine.pulling",
@@ -73,6 +74,7 @@ if TYPE_CHECKING:
     from pypod.engine.lsns import NamespaceFacts as NamespaceFacts
     from pypod.engine.lsns import lsns as lsns
     from pypod.engine.manifest_list import ManifestList as ManifestList
+    from pypod.engine.network import Network as Network
     from pypod.engine.pod import Pod as Pod
     from pypod.engine.pulling import Progress as Progress
     from pypod.engine.sharing import Matrix as Matrix

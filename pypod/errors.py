@@ -152,10 +152,13 @@ class AlreadyExists(PypodError):
     """``name`` is taken by ``holder_kind`` ``holder_id``."""
 
     def __init__(self, kind: str, name: str, holder_kind: str, holder_id: str) -> None:
-        super().__init__(
+        message = (
             f'creating {kind} storage: the {kind} name "{name}" is already in use by {holder_kind} {holder_id}. '
             f"You have to remove that {holder_kind} to be able to reuse that name: that name is already in use"
         )
+        if kind == "network":
+            message = f"network name {name} already used: network already exists"
+        super().__init__(message)
         self.kind = kind
         self.name = name
         self.holder_kind = holder_kind

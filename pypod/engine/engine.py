@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from pypod.engine.containers import Containers
     from pypod.engine.images import Images
     from pypod.engine.manifest_lists import ManifestLists
+    from pypod.engine.networks import Networks
     from pypod.engine.pods import Pods
     from pypod.kernel.cgroups.driver import Driver
     from pypod.model.container import ContainerSpec
@@ -140,6 +141,13 @@ class Engine:
         from pypod.engine.manifest_lists import ManifestLists
 
         return ManifestLists(self)
+
+    @property
+    def networks(self) -> Networks:
+        """The networks: create, get, list, exists, prune."""
+        from pypod.engine.networks import Networks
+
+        return Networks(self)
 
     @property
     def cgroups(self) -> Driver:

@@ -3,10 +3,16 @@
 from __future__ import annotations
 
 from pypod.errors import InvalidSpec
-from pypod.model.ids import check_name
+from pypod.model.ids import check_name, is_text
 from pypod.model.value import Value
 
 DEFAULT_NETWORK = "podman"
+DEFAULT_ID = "2f259bab93aaaaa2542ba43ef33eb990d0999ee1b9924b557b7be53c0b7a1bb9"  # sha256 of its name, as podman's
+DEFAULT_SUBNET = "10.88.0.0/16"
+INTERFACE_PREFIX = "pypod"  # of bridges
+DEFAULT_INTERFACE = f"{INTERFACE_PREFIX}0"
+# What --network takes for something else than a network's name.
+MODES = ("bridge", "container", "default", "host", "none", "ns", "pod", "private", "slirp4netns")
 BRIDGE, MACVLAN, IPVLAN = "bridge", "macvlan", "ipvlan"
 HOST_LOCAL, NO_ADDRESSES = "host-local", "none"  # ways to get an address
 INTERFACE_NAME_LIMIT = 15  # IFNAMSIZ of linux/if.h, without the NUL
@@ -32,6 +38,16 @@ def address_text(number: int, like: str) -> str:
     return _socket.inet_ntop(family, number.to_bytes(size, "big"))
 
 
+def check_interface(name: str, argument: str) -> str:
+    """Return the name of an interface if the kernel takes it and not a pattern (net/core/dev.c); else InvalidSpec."""
+    odd = name in ("", ".", "..") or any(c in "/:%" or c.isspace() or not c.isprintable() for c in name)
+    if odd or not is_text(name):
+        raise InvalidSpec(argument, f"invalid interface name {name!r}")
+    if len(name.encode()) > INTERFACE_NAME_LIMIT:
+        raise InvalidSpec(argument, f"interface name {name!r} has more than {INTERFACE_NAME_LIMIT} bytes")
+    return name
+
+
 class Subnet(Value):
     """Addresses of a network, in CIDR notation; addresses are given to containers from ``first`` to ``last``.
 
@@ -48,9 +64,12 @@ class Subnet(Value):
         network, _, prefix = self.subnet.partition("/")
         lowest = address_number(network)
         highest = lowest + (1 << (128 if ":" in network else 32) - int(prefix)) - 1
-        first = address_number(self.first) if self.first else lowest + 1
-        # the last of IPv4 is the broadcast address
-        last = address_number(self.last) if self.last else highest - (":" not in network)
+        # the last of IPv4 is the broadcast address, in whatever range it is
+        first, last = lowest + 1, highest - (":" not in network)
+        if self.first:
+            first = max(first, address_number(self.first))
+        if self.last:
+            last = min(last, address_number(self.last))
         return first, last
 
 
@@ -81,16 +100,19 @@ class NetworkSpec(Value):
     routes: tuple[Route, ...] = ()
 
     def check(self) -> None:
-        check_name(self.name, "name")
-        if len(self.interface) > INTERFACE_NAME_LIMIT:
-            raise InvalidSpec("--interface-name", f"{self.interface!r} has more than {INTERFACE_NAME_LIMIT} bytes")
+        try:
+            check_name(self.name, "NAME")
+        except InvalidSpec as error:
+            raise InvalidSpec("NAME", f"network name {self.name} invalid: {error.message}") from None
+        if self.interface:
+            check_interface(self.interface, "--interface-name")
 
     def gateway_addresses(self) -> tuple[str, ...]:
         """Return the gateways, each with the length of its subnet's prefix."""
         return tuple(f"{one.gateway}/{one.subnet.rpartition('/')[2]}" for one in self.subnets if one.gateway)
 
     def option(self, name: str) -> str:
-        """Return the value of a driver's option (mtu, vlan, isolate, parent, mode), or an empty text."""
+        """Return the value of a driver's option (mtu, vlan, isolate, mode), or an empty text."""
         return dict(self.options).get(name, "")
 
 

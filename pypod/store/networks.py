@@ -37,8 +37,9 @@ def replace(connection: Database_Connection, spec: NetworkSpec) -> None:
 
 
 def remove(database: Database, identifier: str) -> None:
-    """Delete a network's row; it may be gone already. The caller has seen to it that nobody is connected."""
-    database.delete([("DELETE FROM networks WHERE id = ?", (identifier,))])
+    """Delete a network's row, which stays when somebody is connected; it may be gone already."""
+    unused = "id NOT IN (SELECT network_id FROM connections)"
+    database.delete([(f"DELETE FROM networks WHERE id = ? AND {unused}", (identifier,))])  # noqa: S608
 
 
 def find(database: Database, ref: str) -> NetworkSpec:
@@ -56,6 +57,28 @@ def find(database: Database, ref: str) -> NetworkSpec:
 def all_networks(database: Database) -> list[NetworkSpec]:
     """Return every network by name."""
     return [_spec(*row) for row in database.read("SELECT id, spec FROM networks ORDER BY name")]
+
+
+def unused_networks(database: Database) -> list[NetworkSpec]:
+    """Return the networks that nobody is connected to, by name."""
+    unused = "id NOT IN (SELECT network_id FROM connections)"
+    return [_spec(*row) for row in database.read(f"SELECT id, spec FROM networks WHERE {unused} ORDER BY name")]  # noqa: S608
+
+
+def names(database: Database) -> dict[str, str]:
+    """Return the name of every network by its id."""
+    return dict(database.read("SELECT id, name FROM networks"))
+
+
+def names_by_container(database: Database) -> dict[str, list[str]]:
+    """Return the names of each container's networks, in the order of its connections."""
+    found: dict[str, list[str]] = {}
+    rows = database.read(
+        "SELECT container_id, name FROM connections JOIN networks ON id = network_id ORDER BY container_id, position"
+    )
+    for container_id, name in rows:
+        found.setdefault(container_id, []).append(name)
+    return found
 
 
 def _spec(identifier: str, text: str) -> NetworkSpec:

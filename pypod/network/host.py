@@ -1,0 +1,72 @@
+"""What the network namespace of this process has already: the names of its interfaces, its addresses, its routes.
+
+A new network must not get in the way of any of these. See rtnetlink(7).
+"""
+
+from __future__ import annotations
+
+import sys
+from ipaddress import ip_network
+
+from pypod.kernel.netlink import DUMP, Channel, attributes, message
+from pypod.network.subnets import Taken
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from pypod.network.subnets import Range
+
+# linux/rtnetlink.h, if_link.h, if_addr.h
+_GETLINK, _GETADDR, _GETROUTE = 18, 22, 26
+_LINK_BODY, _ADDRESS_BODY, _ROUTE_BODY = 16, 8, 12
+_IFNAME = 3
+_IFA_ADDRESS, _IFA_LOCAL = 1, 2
+_RTA_DST, _RTA_OIF = 1, 4
+_MAIN_TABLE, _UNICAST = 254, 1
+
+
+class Host:
+    """What is there: ``interfaces`` by index, and the ranges that are ``taken`` by addresses and by routes."""
+
+    def __init__(self) -> None:
+        """Ask the kernel. Raises OSError."""
+        with Channel() as channel:
+            self.interfaces = _interfaces(channel)
+            self.taken = [*self._addresses(channel), *self._routes(channel)]
+
+    def _addresses(self, channel: Channel) -> list[Taken]:
+        found = []
+        for _, body in channel.dump(message(_GETADDR, b"\0" * _ADDRESS_BODY, flags=DUMP)):
+            values = attributes(body[_ADDRESS_BODY:])
+            # of a link with two ends IFA_ADDRESS is the other one
+            address = values.get(_IFA_LOCAL) or values.get(_IFA_ADDRESS, b"")
+            interface = self.interfaces.get(_number(body[4:8]), "")
+            found.append(Taken(range=_range(address, body[1]), by=f"interface {interface}", interface=interface))
+        return found
+
+    def _routes(self, channel: Channel) -> list[Taken]:
+        found = []
+        for _, body in channel.dump(message(_GETROUTE, b"\0" * _ROUTE_BODY, flags=DUMP)):
+            length, table, kind = body[1], body[4], body[7]
+            values = attributes(body[_ROUTE_BODY:])
+            if table != _MAIN_TABLE or kind != _UNICAST or not length:  # the default route leads everywhere
+                continue
+            interface = self.interfaces.get(_number(values.get(_RTA_OIF, b"")), "")
+            where = _range(values[_RTA_DST], length)
+            found.append(Taken(range=where, by=f"a route by {interface}", interface=interface, routed=True))
+        return found
+
+
+def _interfaces(channel: Channel) -> dict[int, str]:
+    found = {}
+    for _, body in channel.dump(message(_GETLINK, b"\0" * _LINK_BODY, flags=DUMP)):
+        name = attributes(body[_LINK_BODY:]).get(_IFNAME, b"")
+        found[_number(body[4:8])] = name.rstrip(b"\0").decode("utf-8", "replace")
+    return found
+
+
+def _number(data: bytes) -> int:
+    return int.from_bytes(data, sys.byteorder)
+
+
+def _range(address: bytes, length: int) -> Range:
+    return ip_network((address, length), strict=False)

@@ -1,0 +1,148 @@
+"""Subnets of networks: read, checked, and chosen where nobody else has them. Pure.
+
+Free ones are chosen from podman's pools: a /24 of 10.89.0.0 to 10.255.255.255 and a random /64 of fd00::/8.
+"""
+
+from __future__ import annotations
+
+from ipaddress import IPv4Network, IPv6Network, ip_address, ip_network
+
+from pypod.errors import InvalidSpec
+from pypod.model.network import Subnet
+from pypod.model.value import Value
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+    from ipaddress import IPv4Address, IPv6Address
+
+Range = IPv4Network | IPv6Network
+
+_POOL_FIRST, _POOL_LAST = 10 << 24 | 89 << 16, 11 << 24  # 10.89.0.0, and what follows 10.255.255.255
+_POOL_PREFIX = 24
+_ULA_PREFIX = 64
+_LONGEST = {4: 30, 6: 126}  # network, gateway, one container and a broadcast address
+
+
+class Taken(Value):
+    """A range that somebody has: an address of the host's, with its prefix, a route, or another network's subnet."""
+
+    range: Range
+    by: str
+    interface: str = ""
+    routed: bool = False
+
+
+def parse_range(text: str, argument: str) -> Range:
+    """Return the range that ``text`` in CIDR notation is in. Raises InvalidSpec with podman's words."""
+    _, slash, prefix = text.partition("/")
+    try:
+        if not slash or not (prefix.isascii() and prefix.isdigit()) or "%" in text:
+            raise ValueError
+        found = ip_network(text, strict=False)
+    except ValueError:
+        raise InvalidSpec(argument, f"invalid CIDR address: {text}") from None
+    if isinstance(found, IPv6Network) and found.network_address.ipv4_mapped is not None:
+        raise InvalidSpec(argument, f"invalid CIDR address: {text}", hint="write an IPv4 range without ::ffff:")
+    return found
+
+
+def parse_address(text: str, argument: str) -> IPv4Address | IPv6Address:
+    """Return an address. Raises InvalidSpec with podman's words."""
+    try:
+        if "%" in text:
+            raise ValueError
+        return ip_address(text)
+    except ValueError:
+        message = f'invalid argument "{text}" for "{argument}" flag: invalid string being converted to IP address: {text}'
+        raise InvalidSpec(argument, message) from None
+
+
+def subnet(text: str, gateway: str = "", ip_range: str = "") -> Subnet:
+    """Return a subnet as it was asked for, its gateway the first address unless one is given. Raises InvalidSpec.
+
+    >>> subnet("10.89.0.0/24")
+    Subnet(subnet='10.89.0.0/24', gateway='10.89.0.1', first='', last='')
+    """
+    whole = parse_range(text, "--subnet")
+    if whole.prefixlen > _LONGEST[whole.version]:
+        hint = f"/{_LONGEST[whole.version]} is the smallest that has room for a gateway and a container"
+        raise InvalidSpec("--subnet", f"subnet {whole} is too small", hint=hint)
+    if whole.is_multicast or whole.is_loopback or whole.is_link_local or not whole.prefixlen:
+        raise InvalidSpec("--subnet", f"subnet {whole} cannot be used by a network", hint="use a private one: 10.0.0.0/8")
+    via = parse_address(gateway, "--gateway") if gateway else whole[1]
+    if via not in whole:
+        raise InvalidSpec("--gateway", f"gateway {via} not in subnet {whole}")
+    if via == whole[0] or (whole.version == 4 and via == whole[-1]):
+        what = "the network's own" if via == whole[0] else "the broadcast"
+        raise InvalidSpec("--gateway", f"gateway {via} is {what} address of subnet {whole}")
+    first, last = _lease_range(whole, ip_range) if ip_range else ("", "")
+    return Subnet(subnet=str(whole), gateway=str(via), first=first, last=last)
+
+
+def _lease_range(whole: Range, text: str) -> tuple[str, str]:
+    """Read --ip-range: in CIDR notation, or FIRST-LAST; return both ends as podman has them."""
+    begin, dash, end = text.partition("-")
+    if dash:
+        first, last = parse_address(begin, "--ip-range"), parse_address(end, "--ip-range")
+    else:
+        part = parse_range(text, "--ip-range")
+        first, last = (part[1] if part.num_addresses > 1 else part[0]), part[-1]
+    for name, one in (("start", first), ("end", last)):
+        if one not in whole:
+            raise InvalidSpec("--ip-range", f"lease range {name} ip {one} not in subnet {whole}")
+    if int(first) > int(last):
+        raise InvalidSpec("--ip-range", f"lease range {text} ends before it begins")
+    return str(first), str(last)
+
+
+def require_free(wanted: Sequence[Subnet], taken: Iterable[Taken]) -> None:
+    """Raise InvalidSpec naming who has a subnet already, another network, the host, or one of ``wanted`` itself.
+
+    A route that leads to more than the subnet is no obstacle: what is longer wins, as for every other route.
+    """
+    ranges = [ip_network(one.subnet) for one in wanted]
+    for position, mine in enumerate(ranges):
+        for one in taken:
+            inside = one.range.version == mine.version and one.range.subnet_of(mine)  # type: ignore[arg-type]
+            if inside if one.routed else mine.overlaps(one.range):
+                message = f"subnet {mine} is already used on the host or by another config"
+                raise InvalidSpec("--subnet", message, hint=f"{one.by} has {one.range}")
+        for other in ranges[:position]:
+            if mine.overlaps(other):
+                raise InvalidSpec("--subnet", f"subnets {other} and {mine} of one network overlap")
+
+
+def free_ipv4(taken: Iterable[Taken]) -> str:
+    """Return a /24 that nobody has, the lowest. Raises InvalidSpec when there is none.
+
+    A route to it is avoided, too, unless that leads to everything there is to choose from.
+    """
+    found = list(taken)
+    for avoided in (found, [one for one in found if not one.routed]):
+        start = _first_gap([one.range for one in avoided if one.range.version == 4])
+        if start is not None:
+            return str(IPv4Network((start, _POOL_PREFIX)))
+    raise InvalidSpec(
+        "--subnet", "could not find free subnet from subnet pools", hint="remove networks that nobody needs, or give one"
+    )
+
+
+def _first_gap(ranges: Iterable[Range]) -> int | None:
+    size = 1 << 32 - _POOL_PREFIX
+    start = _POOL_FIRST
+    for low, high in sorted((int(one.network_address), int(one.broadcast_address)) for one in ranges):
+        if low >= start + size:
+            break
+        if high >= start:
+            start = (high // size + 1) * size
+    return start if start < _POOL_LAST else None
+
+
+def free_ipv6(taken: Iterable[Taken], random: bytes) -> str:
+    """Return a unique local /64 (RFC 4193) that nobody has, made of seven ``random`` bytes."""
+    found = IPv6Network((b"\xfd" + random[:7] + b"\0" * 8, _ULA_PREFIX))
+    for one in taken:
+        if found.overlaps(one.range) and not one.routed:
+            raise InvalidSpec("--subnet", f"{one.by} has {one.range}", hint="give an IPv6 subnet")
+    return str(found)
