@@ -166,13 +166,19 @@ def detach(engine: Engine, container_id: str) -> None:
         networks.give_back(engine.database, container_id)
 
 
-def preparations(wires: tuple[Wire, ...]) -> list[Effect]:
-    """Return what has to be made on the host before a start: bridges that are not there."""
-    return [
+def preparations(engine: Engine, wires: tuple[Wire, ...]) -> list[Effect]:
+    """Return what has to be made on the host before a start: bridges that are not there, and who answers names."""
+    made = [
         _bridge(wire.network)
         for wire in wires
         if wire.network.driver == BRIDGE and not links.index_of(wire.network.interface)
     ]
+    for wire in wires:
+        if wire.network.dns:
+            from pypod.engine import naming
+
+            made += naming.preparations(engine, wire.network)
+    return made
 
 
 def _bridge(network: NetworkSpec) -> Effect:

@@ -123,7 +123,7 @@ def _container_steps(
     if observe.container_state(own, engine.boot_id).running:
         return []
     wires = connecting.preview(engine, record.id) if spec.net == PRIVATE else ()
-    made = [*_missing(own), *starting.preparations(engine, record, spec, pod), *connecting.preparations(wires)]
+    made = [*_missing(own), *starting.preparations(engine, record, spec, pod), *connecting.preparations(engine, wires)]
     terminal = terminal or starting.Terminal()
     what = starting.container_plan(engine, record, spec, pod, terminal, attended=attended, infra=process, wires=wires)
     return [*_effects(made), *_effects(groups.renewal(engine, record.cgroup)), *_plan(what, "monitor")]
@@ -143,7 +143,11 @@ def of_pod_start(engine: Engine, pod: PodRecord) -> Explanation:
 
 def _infra_steps(engine: Engine, pod: PodRecord, record: ContainerRecord) -> list[Step]:
     wires = connecting.preview(engine, record.id)
-    made = [*_missing(engine.layout.pod(pod.id)), *infra.preparations(engine, record), *connecting.preparations(wires)]
+    made = [
+        *_missing(engine.layout.pod(pod.id)),
+        *infra.preparations(engine, record),
+        *connecting.preparations(engine, wires),
+    ]
     files = infra.files_of(engine, pod, record)
     return [*_effects(made), *_plan(infra.infra_plan(engine, pod, record, wires), "launcher"), *_effects([files])]
 

@@ -47,7 +47,7 @@ def start(engine: Engine, record: PodRecord) -> None:
         effects.perform(preparations(engine, infra))
         try:
             wires = connecting.attach(engine, infra.id)
-            effects.perform(connecting.preparations(wires))
+            effects.perform(connecting.preparations(engine, wires))
             launching.run(infra_plan(engine, record, infra, wires), files_of(engine, record, infra).perform)
         except BaseException:
             stop(engine, record)  # it may have come up before its files failed

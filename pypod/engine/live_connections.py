@@ -37,7 +37,7 @@ def connect(engine: Engine, record: ContainerRecord, asked: Connection, network:
             networks.connect(connection, record.id, asked.replace(network=network.id))
         try:
             if state.running:
-                _plug(record, state, connecting.attach_one(engine, record.id, network))
+                _plug(engine, record, state, connecting.attach_one(engine, record.id, network))
         except BaseException:
             networks.disconnect(engine.database, record.id, network.id)
             raise
@@ -61,8 +61,8 @@ def _lock_of(engine: Engine, record: ContainerRecord) -> str:
     return engine.layout.container(record.id)
 
 
-def _plug(record: ContainerRecord, state: ContainerState, wire: Wire) -> None:
-    effects.perform(connecting.preparations((wire,)))
+def _plug(engine: Engine, record: ContainerRecord, state: ContainerState, wire: Wire) -> None:
+    effects.perform(connecting.preparations(engine, (wire,)))
     with Channel() as channel:
         channel.send(patched(*connecting.host_messages(wire), state.pid))
     try:

@@ -109,7 +109,7 @@ def _run(
     effects.perform(preparations(engine, record, spec, pod))
     try:
         wires = connecting.attach(engine, record.id) if spec.net == PRIVATE else ()
-        effects.perform(connecting.preparations(wires))
+        effects.perform(connecting.preparations(engine, wires))
         what = container_plan(engine, record, spec, pod, terminal, attended=attended, wires=wires)
         effects.perform(groups.renewal(engine, record.cgroup))
         monitor.run(what)
