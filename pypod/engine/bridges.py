@@ -27,7 +27,9 @@ def preparations(engine: Engine, specs: Iterable[NetworkSpec]) -> list[Effect]:
         if not links.index_of(network.interface):
             made += [_bridge(network), _settings(network), _admission(network)]
         if network.dns:
-            made += _names(engine, network)
+            from pypod.engine import naming
+
+            made += naming.preparations(engine, network)
     return made
 
 
@@ -77,15 +79,6 @@ def _admit(network: NetworkSpec) -> None:
 
     with firewall.open_channel() as channel:
         channel.send(firewall.admit(network))
-
-
-def _names(engine: Engine, network: NetworkSpec) -> list[Effect]:
-    from pypod.engine import naming
-
-    if naming.is_served(engine, network.id):
-        return []
-    where = ", ".join(one.gateway for one in network.subnets if one.gateway)
-    return [Effect(f"answer the names of {network.name} at {where}", "bind(2)", lambda: naming.serve(engine, network))]
 
 
 def reload(engine: Engine) -> None:

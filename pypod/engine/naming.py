@@ -18,11 +18,10 @@ from pypod.engine import effects, groups, observe
 from pypod.engine.boundary import Boundary
 from pypod.engine.locks import Lock
 from pypod.errors import InUse
-from pypod.kernel import pidfd, sockets
+from pypod.kernel import pidfd
 from pypod.kernel.abi import SIGNALS
-from pypod.model.network import BRIDGE, packed_address
+from pypod.model.network import BRIDGE
 from pypod.model.value import Value
-from pypod.network.dns_server import PORT, close_all, open_sockets
 from pypod.runtime import launcher
 from pypod.runtime.ops import Op, Plan
 from pypod.store import networks
@@ -47,6 +46,19 @@ class NameServer(Value):
     networks: tuple[str, ...]
 
 
+def preparations(engine: Engine, network: NetworkSpec) -> list[effects.Effect]:
+    """Return what has to be done before somebody starts on a network who may ask for names there."""
+    if not _has_names(network) or is_served(engine, network.id):
+        return []
+    at = ", ".join(subnet.gateway for subnet in network.subnets if subnet.gateway)
+    words = f"answer the names of network {network.name} at {at}"
+    return [effects.Effect(words, "resolv.conf(5)", lambda: serve(engine, network))]
+
+
+def _has_names(network: NetworkSpec) -> bool:
+    return network.dns and network.driver == BRIDGE and any(subnet.gateway for subnet in network.subnets)
+
+
 def serve(engine: Engine, network: NetworkSpec) -> None:
     """Have a network's names answered at its gateways, if it has any; 10 us when that is so already.
 
@@ -54,7 +66,7 @@ def serve(engine: Engine, network: NetworkSpec) -> None:
 
     Raises InUse, naming the holder, when port 53 of a gateway is taken; LaunchFailed and its kin.
     """
-    if not network.dns or network.driver != BRIDGE or is_served(engine, network.id):
+    if not _has_names(network) or is_served(engine, network.id):
         return
     with Boundary(f"serve the names of network {network.name}"), Lock(engine.layout.names) as lock, lock:
         if not is_served(engine, network.id):
@@ -91,7 +103,7 @@ def unserved(engine: Engine) -> list[NetworkSpec]:
     return [
         one
         for one in networks.all_networks(engine.database)
-        if one.dns and one.driver == BRIDGE and not is_served(engine, one.id) and _is_in_use(engine, one.id)
+        if _has_names(one) and not is_served(engine, one.id) and _is_in_use(engine, one.id)
     ]
 
 
@@ -112,6 +124,8 @@ def renew(engine: Engine) -> list[NetworkSpec]:
 
 def _begin(engine: Engine, network: NetworkSpec) -> None:
     """Make a network's sockets and hand them to the server, which is started if need be; the caller holds the lock."""
+    from pypod.network.dns_sockets import close_all
+
     directory = os.open(engine.layout.names, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     opened: list[_socket.socket] = []
     channel: _socket.socket | None = None
@@ -119,8 +133,6 @@ def _begin(engine: Engine, network: NetworkSpec) -> None:
     try:
         for subnet in network.subnets:
             opened += _open(network, subnet.gateway) if subnet.gateway else []
-        if not opened:
-            return
         # The path of a socket has 108 bytes at most (unix(7)), that of the storage may be longer.
         address = f"/proc/self/fd/{directory}/{SOCKET}"
         channel = _connected(address) or _started(engine, address)
@@ -140,6 +152,10 @@ def _begin(engine: Engine, network: NetworkSpec) -> None:
 
 def _open(network: NetworkSpec, gateway: str) -> list[_socket.socket]:
     """Return sockets on a gateway. A server that does not need it any more is asked to let go."""
+    from pypod.kernel import sockets
+    from pypod.model.network import packed_address
+    from pypod.network.dns_sockets import PORT, open_sockets
+
     deadline = time.monotonic() + _RETRY_S
     while True:
         try:

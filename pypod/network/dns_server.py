@@ -12,52 +12,15 @@ from pypod.network.loop import READABLE, WRITABLE
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable
 
     from pypod.network.dns_names import View
     from pypod.network.loop import Loop
 
-PORT = 53
 _BURST = 64  # messages of one socket before the others have their turn
 _MESSAGE_BYTES = 4096
-_BACKLOG = 64
 _CLIENTS, _CLIENTS_OF_ONE = 128, 16  # over TCP
 _IDLE_S = 10.0
-_IPV6_FREEBIND = 78  # linux/in6.h
-_IP_FREEBIND = 15  # linux/in.h
-
-
-def open_sockets(address: str) -> list[_socket.socket]:
-    """Return sockets for questions that come to an address: UDP, and TCP that listens.
-
-    The address need not be there yet, and may go and come again. Raises OSError, PermissionError when it is taken.
-    """
-    family = _socket.AF_INET6 if ":" in address else _socket.AF_INET
-    made: list[_socket.socket] = []
-    try:
-        for kind in (_socket.SOCK_DGRAM, _socket.SOCK_STREAM):
-            one = _socket.socket(family, kind | _socket.SOCK_CLOEXEC | _socket.SOCK_NONBLOCK)
-            made.append(one)
-            if family == _socket.AF_INET6:
-                one.setsockopt(_socket.IPPROTO_IPV6, _socket.IPV6_V6ONLY, 1)
-                one.setsockopt(_socket.IPPROTO_IPV6, _IPV6_FREEBIND, 1)
-            else:
-                one.setsockopt(_socket.IPPROTO_IP, _IP_FREEBIND, 1)
-            if kind == _socket.SOCK_STREAM:  # connections that have ended keep the port for a minute otherwise
-                one.setsockopt(_socket.SOL_SOCKET, _socket.SO_REUSEADDR, 1)
-            one.bind((address, PORT))
-            if kind == _socket.SOCK_STREAM:
-                one.listen(_BACKLOG)
-    except BaseException:
-        close_all(made)
-        raise
-    return made
-
-
-def close_all(sockets: Iterable[_socket.socket]) -> None:
-    """Close sockets."""
-    for one in sockets:
-        one.close()
 
 
 class Server:
