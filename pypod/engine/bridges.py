@@ -62,12 +62,13 @@ def _write(network: NetworkSpec) -> None:
 
 def _firewall(engine: Engine) -> list[Effect]:
     """The rules, when they are not there: somebody may have flushed them since, and all networks need them again."""
+    from pypod.engine.reloading import load_rules
     from pypod.network import firewall
 
     with firewall.open_channel() as channel:
         if firewall.table_version(channel) >= firewall.VERSION:
             return []
-    return [Effect("load the firewall's table pypod, and what leads to who runs", "nft(8)", lambda: reload(engine))]
+    return [Effect("load the firewall's table pypod, and what leads to who runs", "nft(8)", lambda: load_rules(engine))]
 
 
 def _admission(network: NetworkSpec) -> Effect:
@@ -79,15 +80,3 @@ def _admit(network: NetworkSpec) -> None:
 
     with firewall.open_channel() as channel:
         channel.send(firewall.admit(network))
-
-
-def reload(engine: Engine) -> None:
-    """Load the firewall's rules again, with all networks whose bridges are there."""
-    from pypod.network import firewall
-    from pypod.store import networks
-
-    known = [one for one in networks.all_networks(engine.database) if links.index_of(one.interface)]
-    with firewall.open_channel() as channel:
-        firewall.ensure_table(channel, again=True)
-        for transaction in firewall.everything(known, ()):
-            channel.send(transaction)

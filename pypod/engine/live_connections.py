@@ -37,7 +37,9 @@ def connect(engine: Engine, record: ContainerRecord, asked: Connection, network:
             networks.connect(connection, record.id, asked.replace(network=network.id))
         try:
             if state.running:
-                _plug(engine, record, state, connecting.attach_one(engine, record.id, network))
+                wire = connecting.attach_one(engine, record.id, network)
+                effects.perform(bridges.preparations(engine, (network,)))
+                plug(record, state, wire)
         except BaseException:
             networks.disconnect(engine.database, record.id, network.id)
             raise
@@ -61,8 +63,8 @@ def _lock_of(engine: Engine, record: ContainerRecord) -> str:
     return engine.layout.container(record.id)
 
 
-def _plug(engine: Engine, record: ContainerRecord, state: ContainerState, wire: Wire) -> None:
-    effects.perform(bridges.preparations(engine, (wire.network,)))
+def plug(record: ContainerRecord, state: ContainerState, wire: Wire) -> None:
+    """Make the interface of a connection, in what runs already. The bridge is there. Raises OSError."""
     with Channel() as channel:
         channel.send(patched(*connecting.host_messages(wire), state.pid))
     try:

@@ -71,6 +71,11 @@ def veth(name: str, bridge_index: int, inside: str, mac: str, mtu: int = 0) -> P
     return made, (made.index(peer) + len(_link()) + 4,)
 
 
+def enslave(name: str, bridge_index: int) -> bytes:
+    """Put an interface that is there on a bridge, and set it up."""
+    return message(_NEWLINK, _link(up=True), attribute(_IFNAME, name), attribute(_MASTER, bridge_index))
+
+
 def hairpin(name: str) -> bytes:
     """Let a port of a bridge send back what came from it: a container reaches its own published port."""
     info = nested(

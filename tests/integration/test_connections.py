@@ -13,7 +13,7 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 
 from pypod import errors
-from pypod.engine import live_connections
+from pypod.engine import live_connections, reloading
 from pypod.model.ids import new_id
 from pypod.model.network import Connection, NetworkSpec, Subnet
 from pypod.store import networks, records
@@ -294,3 +294,28 @@ def test_the_picture_shows_the_cable(engine, network):
         assert {"bl0", "eth0", f"veth {end}"} <= set(re.findall(r">([^<>]+)</text>", picture.svg()))
         subprocess.run(["ip", "link", "del", "bl0"], check=True)
         assert "bl0, gone" in str(pod.picture())
+
+
+def test_a_reload_makes_again_what_somebody_took_away(engine, network):
+    with pod_on(engine, network) as first, pod_on(engine, network) as second:
+        first.start()
+        second.start()
+        subprocess.run(["ip", "link", "del", "bl0"], check=True)
+        subprocess.run(["ip", "link", "del", veths()[0]], check=True)
+        subprocess.run(["nft", "flush", "ruleset"], check=True)
+        assert set(reloading.reload(engine)) == {first.record().infra_id, second.record().infra_id}
+        assert {link["ifname"] for link in host("link", "show", "master", "bl0")} == set(veths())
+        for pod, address in ((first, "10.99.0.2/24"), (second, "10.99.0.3/24")):
+            assert address in addresses(inside(pod, "addr"))["eth0"]
+            assert [one["gateway"] for one in inside(pod, "route", "show", "default")] == ["10.99.0.1"]
+        rules = subprocess.run(["nft", "list", "set", "inet", "pypod", "bridges"], capture_output=True, text=True)
+        assert '"bl0"' in rules.stdout
+
+
+def test_a_start_after_a_flush_loads_the_rules_again(engine, network):
+    with pod_on(engine, network) as pod:
+        pod.start()
+        subprocess.run(["nft", "flush", "ruleset"], check=True)
+        pod.restart()
+        rules = subprocess.run(["nft", "list", "set", "inet", "pypod", "bridges"], capture_output=True, text=True)
+        assert '"bl0"' in rules.stdout
