@@ -6,6 +6,8 @@ from pypod.engine.effects import Effect
 from pypod.model.network import BRIDGE
 from pypod.network import links
 
+_ALIAS_LIMIT = 255  # IFALIASZ of linux/if.h, without the NUL
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -25,7 +27,7 @@ def preparations(engine: Engine, specs: Iterable[NetworkSpec]) -> list[Effect]:
         made += _firewall(engine)
     for network in bridges:
         if not links.index_of(network.interface):
-            made += [_bridge(network), _settings(network), _admission(network)]
+            made += [_bridge(engine, network), _settings(network), _admission(network)]
         if network.dns:
             from pypod.engine import naming
 
@@ -33,14 +35,32 @@ def preparations(engine: Engine, specs: Iterable[NetworkSpec]) -> list[Effect]:
     return made
 
 
-def _bridge(network: NetworkSpec) -> Effect:
+def _bridge(engine: Engine, network: NetworkSpec) -> Effect:
     addresses = network.gateway_addresses()
     mtu = int(network.option("mtu") or 0)
     return Effect(
         f"make bridge {network.interface} with {', '.join(addresses) or 'no address'}",
         "rtnetlink(7)",
-        lambda: links.make_bridge(network.interface, addresses, mtu),
+        lambda: links.make_bridge(network.interface, addresses, mtu, alias_of(engine, network)),
     )
+
+
+def alias_of(engine: Engine, network: NetworkSpec) -> str:
+    """Return what tells that a bridge is ours, and for which network."""
+    return f"pypod network {network.name} of {engine.layout.root}"[-_ALIAS_LIMIT:]
+
+
+def orphans(engine: Engine) -> list[str]:
+    """Return the bridges that a crash left of networks that are not there any more."""
+    from pypod.store import networks
+
+    known = {one.interface for one in networks.all_networks(engine.database)}
+    end = f" of {engine.layout.root}"
+    return [
+        name
+        for name, alias in links.aliases().items()
+        if name not in known and alias.startswith("pypod network ") and alias.endswith(end)
+    ]
 
 
 def _settings(network: NetworkSpec) -> Effect:

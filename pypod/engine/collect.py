@@ -82,11 +82,25 @@ def repair(engine: Engine) -> list[str]:
             stopping.discard(engine, [path])
         done.append(f"removed {path}")
     done += [f"removed {path}" for path in sweep(engine)]
+    done += _repair_networks(engine)
     rubbish = trash(engine)
     if rubbish:
         stopping.empty_trash(rubbish, wait=True)
         done += [f"deleted {path}" for path in rubbish]
     return done
+
+
+def _repair_networks(engine: Engine) -> list[str]:
+    from pypod.engine import bridges, connecting, naming
+    from pypod.network.links import remove_link
+    from pypod.store import networks
+
+    known = networks.all_networks(engine.database)
+    if not known:
+        return []
+    done = [f"took back the addresses of container {one[:12]}" for one in connecting.sweep(engine, known)]
+    done += [f"removed bridge {name}" for name in bridges.orphans(engine) if remove_link(name)]
+    return [*done, *(f"started the name server of network {one.name}" for one in naming.renew(engine))]
 
 
 def main() -> None:

@@ -8,7 +8,8 @@ address on the host is taken away before the address can be given to anybody els
 from __future__ import annotations
 
 from pypod.engine import observe
-from pypod.errors import InUse, InvalidSpec
+from pypod.engine.locks import AT_ONCE, Lock
+from pypod.errors import InUse, InvalidSpec, NoSuchContainer
 from pypod.kernel.netlink import ROUTE
 from pypod.model.network import (
     BRIDGE,
@@ -22,14 +23,16 @@ from pypod.model.network import (
 from pypod.model.value import Value
 from pypod.network import links
 from pypod.runtime.ops import Op
-from pypod.store import networks
+from pypod.store import networks, records
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Iterable
     from sqlite3 import Connection as DatabaseConnection
 
     from pypod.engine.engine import Engine
     from pypod.model.network import Connection, Subnet
+    from pypod.store.records import ContainerRecord
 
 _METRIC = 100
 
@@ -62,7 +65,7 @@ def attach(engine: Engine, container_id: str) -> tuple[Wire, ...]:
         try:
             return _take(engine, container_id, [(one, spec) for (one, _), spec in zip(asked, specs, strict=True)])
         except InUse:
-            if last or not _sweep(engine, specs):
+            if last or not sweep(engine, specs):
                 raise
     raise AssertionError
 
@@ -152,16 +155,34 @@ def _free(connection: DatabaseConnection, network: NetworkSpec, subnet: Subnet, 
     return found
 
 
-def _sweep(engine: Engine, specs: list[NetworkSpec]) -> bool:
-    """Take back what containers have that ended while nobody was there; return whether there was anything."""
-    found = False
-    for network in specs:
-        for holder in networks.holders(engine.database, network.id):
-            directory = engine.layout.container(holder)
-            if holder and not observe.container_state(directory, engine.boot_id).running:
-                detach(engine, holder)
-                found = True
-    return found
+def sweep(engine: Engine, specs: Iterable[NetworkSpec]) -> list[str]:
+    """Take back what containers have that ended while nobody was there; return their ids.
+
+    One that is just being started is not running yet: it is left alone, its starter holds its lock.
+    """
+    holders = {one: None for network in specs for one in networks.holders(engine.database, network.id) if one}
+    return [one for one in holders if _let_go_of_dead(engine, one)]
+
+
+def _let_go_of_dead(engine: Engine, container_id: str) -> bool:
+    directory = engine.layout.container(container_id)
+    if observe.container_state(directory, engine.boot_id).running:
+        return False
+    try:
+        with Lock(lock_of(engine, records.find_container(engine.database, container_id)), AT_ONCE) as lock, lock:
+            if observe.container_state(directory, engine.boot_id).running:
+                return False
+            detach(engine, container_id)
+            return True
+    except (NoSuchContainer, BlockingIOError):
+        return False
+
+
+def lock_of(engine: Engine, record: ContainerRecord) -> str:
+    """Return the directory whose lock is held by who starts a container: an infra's is its pod's."""
+    if record.kind == records.INFRA:
+        return engine.layout.pod(record.pod_id)
+    return engine.layout.container(record.id)
 
 
 def detach(engine: Engine, container_id: str) -> None:

@@ -29,7 +29,7 @@ def connect(engine: Engine, record: ContainerRecord, asked: Connection, network:
     """
     _require_own_network(engine, record)
     connecting.check_static(asked, network)
-    with Boundary(f"connect {record.name}"), Lock(_lock_of(engine, record)) as lock, lock:
+    with Boundary(f"connect {record.name}"), Lock(connecting.lock_of(engine, record)) as lock, lock:
         if any(one.network == network.id for one, _ in networks.connections_of(engine.database, record.id)):
             raise AlreadyExists("connection", network.name, "container", record.id)
         state = observe.container_state(engine.layout.container(record.id), engine.boot_id)
@@ -57,12 +57,6 @@ def _require_own_network(engine: Engine, record: ContainerRecord) -> None:
         raise InvalidSpec("container", f'"{mode}" is not supported: invalid network mode', hint=hint)
 
 
-def _lock_of(engine: Engine, record: ContainerRecord) -> str:
-    if record.kind == records.INFRA:
-        return engine.layout.pod(record.pod_id)
-    return engine.layout.container(record.id)
-
-
 def plug(record: ContainerRecord, state: ContainerState, wire: Wire) -> None:
     """Make the interface of a connection, in what runs already. The bridge is there. Raises OSError."""
     with Channel() as channel:
@@ -77,7 +71,7 @@ def plug(record: ContainerRecord, state: ContainerState, wire: Wire) -> None:
 
 def disconnect(engine: Engine, record: ContainerRecord, network: NetworkSpec) -> None:
     """Take a container, or a pod by its infra, off a network. Raises WrongState when it is not connected to it."""
-    with Boundary(f"disconnect {record.name}"), Lock(_lock_of(engine, record)) as lock, lock:
+    with Boundary(f"disconnect {record.name}"), Lock(connecting.lock_of(engine, record)) as lock, lock:
         found = [made for one, made in networks.connections_of(engine.database, record.id) if one.network == network.id]
         if not found:
             raise WrongState(

@@ -18,8 +18,8 @@ if TYPE_CHECKING:
     from pypod.model.network import Route
 
 # linux/rtnetlink.h, if_link.h, if_addr.h, veth.h
-_NEWLINK, _DELLINK, _NEWADDR, _NEWROUTE = 16, 17, 20, 24
-_ADDRESS, _IFNAME, _MTU, _LINK, _MASTER, _LINKINFO, _NET_NS_PID = 1, 3, 4, 5, 10, 18, 19
+_NEWLINK, _DELLINK, _GETLINK, _NEWADDR, _NEWROUTE = 16, 17, 18, 20, 24
+_ADDRESS, _IFNAME, _MTU, _LINK, _MASTER, _LINKINFO, _NET_NS_PID, _IFALIAS = 1, 3, 4, 5, 10, 18, 19, 20
 _KIND, _DATA, _SLAVE_KIND, _SLAVE_DATA = 1, 2, 4, 5
 _VETH_PEER = 1
 _MACVLAN_MODE, _IPVLAN_MODE = 1, 1
@@ -153,8 +153,11 @@ def index_of(name: str) -> int:
         return 0
 
 
-def make_bridge(name: str, addresses: Sequence[str], mtu: int = 0) -> int:
-    """Make a bridge with the network's gateway addresses; return its index. It may be there already. Raises OSError."""
+def make_bridge(name: str, addresses: Sequence[str], mtu: int = 0, alias: str = "") -> int:
+    """Make a bridge with the network's gateway addresses; return its index. It may be there already.
+
+    ``alias`` is what ip(8) shows with it, at most 255 bytes. Raises OSError.
+    """
     from contextlib import suppress
 
     own = [attribute(_MTU, mtu)] if mtu else []
@@ -165,11 +168,27 @@ def make_bridge(name: str, addresses: Sequence[str], mtu: int = 0) -> int:
     with netlink.Channel() as channel:
         with suppress(FileExistsError):
             channel.send(message(_NEWLINK, _link(up=True), attribute(_IFNAME, name), *own, info, flags=_NEW))
+        if alias:
+            channel.send(message(_NEWLINK, _link(), attribute(_IFNAME, name), attribute(_IFALIAS, alias.encode())))
         index = index_of(name)
         for address in addresses:
             with suppress(FileExistsError):
                 channel.send(_new_address(index, address))
     return index
+
+
+def aliases() -> dict[str, str]:
+    """Return the interfaces of this namespace that have an alias, and which. Raises OSError."""
+    with netlink.Channel() as channel:
+        links = [
+            netlink.attributes(body[len(_link()) :])
+            for _, body in channel.dump(message(_GETLINK, _link(), flags=netlink.DUMP))
+        ]
+    return {_text(one[_IFNAME]): _text(one[_IFALIAS]) for one in links if _IFALIAS in one and _IFNAME in one}
+
+
+def _text(data: bytes) -> str:
+    return data.rstrip(b"\0").decode("utf-8", "replace")
 
 
 def remove_link(name: str) -> bool:

@@ -14,6 +14,7 @@ import pytest
 
 from pypod import errors
 from pypod.engine import live_connections, reloading
+from pypod.engine.collect import repair
 from pypod.model.ids import new_id
 from pypod.model.network import Connection, NetworkSpec, Subnet
 from pypod.store import networks, records
@@ -319,3 +320,20 @@ def test_a_start_after_a_flush_loads_the_rules_again(engine, network):
         pod.restart()
         rules = subprocess.run(["nft", "list", "set", "inet", "pypod", "bridges"], capture_output=True, text=True)
         assert '"bl0"' in rules.stdout
+
+
+def test_a_repair_takes_back_what_the_dead_have_and_removes_bridges_of_no_network(engine, network):
+    with pod_on(engine, network) as pod:
+        pod.start()
+        os.kill(pod.state().infra.pid, signal.SIGKILL)
+        while pod.state().infra.running:
+            pass
+        assert f"took back the addresses of container {pod.record().infra_id[:12]}" in repair(engine)
+        assert given_away(engine) == set()
+        pod.start()
+        assert given_away(engine) == {pod.record().infra_id}
+    add(engine, "another", "an0", SIX)
+    subprocess.run(["ip", "link", "add", "not-ours", "type", "bridge"], check=True)
+    networks.remove(engine.database, network.id)
+    assert repair(engine) == ["removed bridge bl0"]
+    assert [link["ifname"] for link in host("link", "show", "type", "bridge")] == ["not-ours"]
