@@ -45,7 +45,8 @@ def connect(engine: Engine, record: ContainerRecord, asked: Connection, network:
 
 def _require_own_network(engine: Engine, record: ContainerRecord) -> None:
     if record.kind == records.INFRA:
-        own = records.pod_spec(records.find_pod(engine.database, record.pod_id)).net == "private"
+        spec = records.pod_spec(records.find_pod(engine.database, record.pod_id))
+        own = spec.net == "private" and "net" in spec.share
         mode = "host"
     else:
         net = engine.container_spec(record).net
@@ -78,9 +79,7 @@ def disconnect(engine: Engine, record: ContainerRecord, network: NetworkSpec) ->
     with Boundary(f"disconnect {record.name}"), Lock(_lock_of(engine, record)) as lock, lock:
         found = [made for one, made in networks.connections_of(engine.database, record.id) if one.network == network.id]
         if not found:
-            raise WrongState(
-                record.name, "", f"container {record.id} is not connected to network {network.name}: network not found"
-            )
+            raise WrongState(record.name, "", f"container {record.name} is not connected to network {network.name}")
         state = observe.container_state(engine.layout.container(record.id), engine.boot_id)
         if state.running and found[0] is not None:
             _unplug(record, state, Wire(network=network, made=found[0]))
@@ -93,3 +92,20 @@ def _unplug(record: ContainerRecord, state: ContainerState, wire: Wire) -> None:
         return
     with enter(record.name, state, ("net",)):
         links.remove_link(wire.made.interface)
+
+
+def is_attached(engine: Engine, record: ContainerRecord) -> bool:
+    """Return whether a start has attached a container to a network."""
+    return any(made for _, made in networks.connections_of(engine.database, record.id))
+
+
+def reload(engine: Engine, record: ContainerRecord) -> None:
+    """Make anew what a running container's connections need on the host. Raises WrongState when it has none."""
+    attached = [made for _, made in networks.connections_of(engine.database, record.id) if made]
+    state = observe.container_state(engine.layout.container(record.id), engine.boot_id)
+    if not attached or not state.running:
+        message = "cannot reload network unless container network has been configured: container state improper"
+        raise WrongState(record.name, state.status, message)
+    wires = tuple(Wire(network=networks.find(engine.database, one.network), made=one) for one in attached)
+    with Boundary(f"reload the network of {record.name}"):
+        effects.perform(connecting.preparations(wires))
