@@ -158,6 +158,10 @@ class AlreadyExists(PypodError):
         )
         if kind == "network":
             message = f"network name {name} already used: network already exists"
+        if kind == "connection":
+            message = (
+                f'{holder_kind} {holder_id} is already connected to network "{name}": network is already connected'
+            )
         super().__init__(message)
         self.kind = kind
         self.name = name

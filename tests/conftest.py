@@ -17,6 +17,8 @@ from pypod.kernel.syscalls import setns
 
 pytest_plugins = ["pytester"]
 
+os.environ["PYPOD_NETWORK"] = "none"  # the machine's network stays as it is; a test of networks names them
+
 CGROUP_TREES = ("/sys/fs/cgroup/unified/pypod", "/sys/fs/cgroup/pypod", "/sys/fs/cgroup/freezer/pypod")
 SETTLE_S = 3.0
 RTM_NEWLINK, IFF_UP = 16, 1  # linux/rtnetlink.h, linux/if.h

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pypod.cli.flags import Flag
 from pypod.cli.healthcheck import HEALTH_FLAGS
+from pypod.cli.network_flags import NETWORK_FLAGS, network_options
 from pypod.cli.pull import ACCESS_FLAGS, PLATFORM_FLAGS
 from pypod.errors import InvalidSpec
 
@@ -16,7 +17,7 @@ if TYPE_CHECKING:
     from pypod.model.mount import Mount
 
 # What podman has and pypod has not yet: asking for it is an error that says so, not a typing mistake.
-_LIMITS, _PORTS, _NETWORKS = "resource limits", "published ports", "bridge networks"
+_LIMITS, _PORTS = "resource limits", "published ports"
 _NOT_YET = {
     **dict.fromkeys(("publish", "publish-all"), _PORTS),
     **dict.fromkeys(
@@ -26,7 +27,6 @@ _NOT_YET = {
         ),
         _LIMITS,
     ),
-    **dict.fromkeys(("ip", "ip6", "mac-address", "network-alias", "dns", "dns-option", "dns-search"), _NETWORKS),
     **dict.fromkeys(("userns", "uidmap", "gidmap"), "user namespaces for one container"),
     **dict.fromkeys(("restart",), "restarts"),
     **dict.fromkeys(("device", "device-cgroup-rule"), "single devices"),
@@ -46,7 +46,13 @@ NOT_YET_FLAGS = tuple(
 
 FLAGS: tuple[Flag, ...] = (
     *NOT_YET_FLAGS,
-    Flag(name="add-host", kind="stringArray", help="Add a custom host-to-IP mapping (host:ip)", metavar="strings"),
+    *NETWORK_FLAGS,
+    Flag(
+        name="add-host",
+        kind="stringArray",
+        help="Add a custom host-to-IP mapping (host:ip, or host:host-gateway)",
+        metavar="strings",
+    ),
     Flag(name="cap-add", kind="strings", help="Add capabilities to the container"),
     Flag(name="cap-drop", kind="strings", help="Drop capabilities from the container"),
     Flag(name="cgroup-parent", help="Optional parent cgroup for the container"),
@@ -76,13 +82,6 @@ FLAGS: tuple[Flag, ...] = (
     Flag(name="label-file", kind="stringArray", help="Read in a line delimited file of labels"),
     Flag(name="mount", kind="stringArray", help="Attach a filesystem mount to the container"),
     Flag(name="name", help="Assign a name to the container"),
-    Flag(
-        name="network",
-        kind="stringArray",
-        help="Connect a container to a network: none, host, container:X, ns:PATH",
-        aliases=("net",),
-    ),
-    Flag(name="no-hosts", kind="bool", help="Do not create /etc/hosts within the container, instead use the image's"),
     Flag(name="passwd", kind="bool", default=True, help="Add entries to /etc/passwd and /etc/group"),
     Flag(name="passwd-entry", help="Entry to write to /etc/passwd"),
     Flag(name="pid", help="PID namespace to use"),
@@ -150,11 +149,7 @@ def container_options(options: Parsed) -> tuple[str, list[str], ContainerOptions
     for name in _MODES:
         if options[name]:
             found[name] = options[name]  # type: ignore[literal-required]
-    networks = options["network"]
-    if len(networks) > 1:
-        raise InvalidSpec("--network", "only one network can be given", hint="bridge networks are not available yet")
-    if networks:
-        found["network"] = networks[0]
+    found.update(network_options(options))  # type: ignore[typeddict-item]
     for flag, key in (
         ("name", "name"),
         ("hostname", "hostname"),

@@ -72,10 +72,24 @@ def _csv_error(body: str, at: int, problem: str) -> ValueError:
     return ValueError(f"{record}parse error on line {line}, column {column}: {problem}")
 
 
+def parse_ip(text: str) -> str:
+    """Return an IPv4 or IPv6 address. Raises ValueError with podman's message."""
+    import _socket
+
+    from pypod.cli.go.strconv import quote
+
+    try:
+        _socket.inet_pton(_socket.AF_INET6 if ":" in text else _socket.AF_INET, text)
+    except (OSError, ValueError):
+        raise ValueError(f"failed to parse IP: {quote(text)}") from None
+    return text
+
+
 CONVERTERS: dict[str, Callable[[str], FlagValue]] = {
     "bool": parse_bool,
     "float": parse_float,
     "int": parse_int,
+    "ip": parse_ip,
     "string": str,
     "stringArray": lambda text: [text],
     "strings": split_csv,
@@ -87,6 +101,7 @@ ZEROS: dict[str, FlagValue] = {
     "bool": False,
     "float": 0.0,
     "int": 0,
+    "ip": "",
     "string": "",
     "stringArray": [],
     "strings": [],

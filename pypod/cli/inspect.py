@@ -1,4 +1,4 @@
-"""inspect, container inspect, image inspect and pod inspect."""
+"""inspect, container inspect, image inspect, network inspect and pod inspect."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import sys
 
 from pypod.cli.flags import Command, Flag, UsageError
 from pypod.cli.selection import LATEST
-from pypod.errors import InvalidSpec, NoSuchContainer, NoSuchImage, NoSuchPod, NotFound, PypodError
+from pypod.errors import InvalidSpec, NoSuchContainer, NoSuchImage, NoSuchNetwork, NoSuchPod, NotFound, PypodError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -22,12 +22,17 @@ INSPECT = Command(
     path="pypod inspect",
     summary="Display the configuration of object denoted by ID",
     description="Displays the low-level information on an object identified by name or ID.",
-    synopsis="[options] {CONTAINER|IMAGE|POD} [...]",
+    synopsis="[options] {CONTAINER|IMAGE|NETWORK|POD} [...]",
     flags=(
         FORMAT,
         LATEST,
         SIZE,
-        Flag(name="type", short="t", default="all", help="Specify inspect-object type: all, container, image or pod"),
+        Flag(
+            name="type",
+            short="t",
+            default="all",
+            help="Specify inspect-object type: all, container, image, network or pod",
+        ),
     ),
     examples=("pypod inspect ctrID", "pypod inspect --type pod mipod", 'pypod inspect --format "{{.Id}}" ctrID'),
 )
@@ -47,6 +52,15 @@ IMAGE_INSPECT = Command(
     flags=(FORMAT,),
     examples=("pypod image inspect alpine", 'pypod image inspect --format "imageId: {{.Id}} size: {{.Size}}" alpine'),
 )
+NETWORK_INSPECT = Command(
+    path="pypod network inspect",
+    summary="Displays the network configuration for one or more networks",
+    description="Displays the configuration of a network, and who is attached to it.",
+    synopsis="[options] NETWORK [NETWORK...]",
+    flags=(FORMAT,),
+    examples=("pypod network inspect podman", 'pypod network inspect --format "{{.NetworkInterface}}" front'),
+    min_args=1,
+)
 POD_INSPECT = Command(
     path="pypod pod inspect",
     summary="Displays a pod configuration",
@@ -57,7 +71,7 @@ POD_INSPECT = Command(
 )
 _INDENT = "     "
 _TYPES = ("image", "container", "pod", "network", "volume", "all")
-_NOT_YET = ("network", "volume")
+_NOT_YET = ("volume",)
 
 
 def run_inspect(options: Parsed, root: str | None) -> int:
@@ -81,6 +95,11 @@ def run_image_inspect(options: Parsed, root: str | None) -> int:
     return _inspect(options, root, "image")
 
 
+def run_network_inspect(options: Parsed, root: str | None) -> int:
+    """Carry out ``pypod network inspect``."""
+    return _inspect(options, root, "network")
+
+
 def run_pod_inspect(options: Parsed, root: str | None) -> int:
     """Carry out ``pypod pod inspect``."""
     return _inspect(options, root, "pod", bare=True)
@@ -90,7 +109,7 @@ def _inspect(options: Parsed, root: str | None, kind: str, *, size: bool = False
     from pypod.engine.engine import Engine
 
     names = options.positionals
-    latest = kind != "image" and options["latest"]
+    latest = LATEST in options.command.flags and kind not in ("image", "network") and options["latest"]
     if latest and names:
         raise UsageError("", "--latest and arguments cannot be used together")
     if not latest and not names:
@@ -103,6 +122,8 @@ def _inspect(options: Parsed, root: str | None, kind: str, *, size: bool = False
                 found.append(_find(engine, kind, name, size=size))
             except NoSuchImage as error:
                 problems.append(str(error))
+            except NoSuchNetwork as error:
+                problems.append(f"network {name}: {error}")
             except NotFound:
                 problems.append(f'no such object: "{name}"' if kind == "all" else f"no such {kind} {name}")
             except PypodError as error:
@@ -132,9 +153,9 @@ def _latest(engine: Engine, kind: str) -> str:
 
 
 def _find(engine: Engine, kind: str, name: str, *, size: bool) -> dict[str, Any]:
-    """Return what there is to know of a container, an image or a pod. Raises NotFound, AmbiguousName.
+    """Return what there is to know of a container, an image, a network or a pod. Raises NotFound, AmbiguousName.
 
-    Of what has the same name podman takes the container before the image, and that before the pod.
+    Of what has the same name podman takes the container before the image, that before the network, that before the pod.
     """
     from pypod.engine import inspection
     from pypod.store import records
@@ -155,6 +176,12 @@ def _find(engine: Engine, kind: str, name: str, *, size: bool) -> dict[str, Any]
             return inspect_image(engine.images.get(name))
         except (NoSuchImage, InvalidSpec):
             if kind == "image":
+                raise
+    if kind in ("all", "network"):
+        try:
+            return engine.networks.get(name).inspect()
+        except NoSuchNetwork:
+            if kind == "network":
                 raise
     return inspection.inspect_pod(engine, records.find_pod(engine.database, name))
 

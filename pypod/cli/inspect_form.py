@@ -10,9 +10,12 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
-__all__ = ["as_json", "for_template", "text_of_json"]
+__all__ = ["as_json", "for_template", "network_struct", "text_of_json"]
 
-_MAPS = frozenset(("Annotations", "Data", "Labels", "NetworkOptions", "Networks", "PortBindings", "Ports", "Tmpfs"))
+# the last ones are a network's
+_MAPS = frozenset(
+    ("Annotations", "Data", "Labels", "NetworkOptions", "Networks", "PortBindings", "Ports", "Tmpfs")
+) | frozenset(("labels", "options", "ipam_options", "containers", "interfaces"))
 _SETS = frozenset(("ExposedPorts", "Volumes"))  # maps to struct{}
 # Go prints a nil list and a nil map like empty ones; null is theirs in JSON only.
 _NIL_LISTS = frozenset(
@@ -53,10 +56,15 @@ _GO_NAMES = {
 }
 
 
-class _Inspected(Struct):
-    """A struct whose id may be written ID, too; ``form`` is what the engine gave."""
+class _Formed(Struct):
+    """A struct made of ``form``, which the engine gave, and which is what JSON shows."""
 
     type_name = "interface {}"
+    form: dict[str, Any]
+
+
+class _Inspected(_Formed):
+    """A struct whose id may be written ID, too."""
 
     def __init__(self, form: dict[str, Any]) -> None:
         super().__init__((_GO_NAMES.get(str(key), str(key)), for_template(item, key)) for key, item in form.items())
@@ -66,11 +74,64 @@ class _Inspected(Struct):
         return self[{"ID": "Id"}[key]]
 
 
+class _Network(_Formed):
+    """A network, as podman 4.3's structure has it; what newer ones have more is there when it is asked for."""
+
+    def __init__(self, form: dict[str, Any]) -> None:
+        super().__init__(
+            Name=form["name"],
+            ID=form["id"],
+            Driver=form["driver"],
+            NetworkInterface=form.get("network_interface", ""),
+            Created=for_template(form["created"]),
+            Subnets=[_Subnet(one) for one in form.get("subnets", ())],
+            IPv6Enabled=form["ipv6_enabled"],
+            Internal=form["internal"],
+            DNSEnabled=form["dns_enabled"],
+            Labels=form.get("labels", {}),
+            Options=form.get("options", {}),
+            IPAMOptions=form["ipam_options"],
+        )
+        self.form = form
+
+    def __missing__(self, key: str) -> Any:
+        if key == "Routes":
+            return [
+                Struct(Destination=one["destination"], Gateway=one["gateway"], Metric=one["metric"])
+                for one in self.form.get("routes", ())
+            ]
+        return self.form.get({"NetworkDNSServers": "network_dns_servers", "Containers": "containers"}[key]) or []
+
+
+class _Subnet(_Formed):
+    """A subnet: by itself ``.Subnet`` is a text, within the whole Go prints the bytes of address and mask."""
+
+    def __init__(self, form: dict[str, Any]) -> None:
+        address, _, prefix = form["subnet"].partition("/")
+        bits = 128 if ":" in address else 32
+        mask = (1 << bits) - (1 << bits - int(prefix))
+        lease = form.get("lease_range")
+        super().__init__(
+            Subnet=Struct(IPNet=Struct(IP=address, Mask=f"{mask:0{bits // 4}x}")),
+            Gateway=form["gateway"],
+            LeaseRange=Struct(StartIP=lease["start_ip"], EndIP=lease["end_ip"]) if lease else None,
+        )
+        self.form = form
+
+    def __getitem__(self, key: str) -> Any:
+        return self.form["subnet"] if key == "Subnet" else super().__getitem__(key)
+
+
+def network_struct(form: dict[str, Any]) -> Struct:
+    """Return a network as a template sees it."""
+    return _Network(form)
+
+
 def as_json(value: Any, name: str = "") -> Any:
     """Return ``value`` with structs in their order and without the fields that podman's JSON leaves out."""
     if isinstance(value, dict):
         if name in _MAPS or name in _SETS:
-            return dict(value)
+            return {key: as_json(item) for key, item in value.items()}
         omitted: frozenset[str] = next((names for mark, names in _OMIT_EMPTY.items() if mark in value), frozenset())
         return Struct((key, as_json(item, key)) for key, item in value.items() if item or key not in omitted)
     return [as_json(item) for item in value] if isinstance(value, list) else value
@@ -87,7 +148,7 @@ def for_template(value: Any, name: str = "") -> Any:
             return dict(value)
         if name in _SETS:
             return {key: Struct() for key in value}
-        return _Inspected(value)
+        return _Network(value) if "ipam_options" in value else _Inspected(value)
     return [for_template(item) for item in value] if isinstance(value, list) else value
 
 
@@ -97,6 +158,6 @@ def text_of_json(value: Any) -> str:
 
 
 def _form(value: Any) -> Any:
-    if isinstance(value, _Inspected):
+    if isinstance(value, _Formed):
         return as_json(value.form)
     return [_form(item) for item in value] if isinstance(value, list) else value

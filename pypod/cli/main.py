@@ -70,6 +70,20 @@ MANIFEST_VERBS: dict[str, tuple[str, str, str]] = {
     "remove": ("manifest", "manifest_remove", "Remove an entry from a manifest list or image index"),
     "rm": ("manifest_transfers", "manifest_rm", "Remove manifest list or image index from local storage"),
 }
+NETWORK_VERBS: dict[str, tuple[str, str, str]] = {
+    "connect": ("network", "network_connect", "Connect a container or pod to a network"),
+    "create": ("network", "network_create", "Create a Podman network"),
+    "disconnect": ("network", "network_disconnect", "Disconnect a container or pod from a network"),
+    "exists": ("network", "network_exists", "Check if a network exists in local storage"),
+    "inspect": ("inspect", "network_inspect", "Displays the network configuration for one or more networks"),
+    "list": ("network_list", "network_ls", "List networks"),
+    "ls": ("network_list", "network_ls", "List networks"),
+    "prune": ("network", "network_prune", "Remove unused networks"),
+    "reload": ("network_reload", "network_reload", "Reload firewall rules for one or more containers"),
+    "remove": ("network", "network_rm", "Delete one or more networks"),
+    "rm": ("network", "network_rm", "Delete one or more networks"),
+    "update": ("network", "network_update", "Update an existing podman network"),
+}
 POD_VERBS: dict[str, tuple[str, str, str]] = {
     "create": ("pod_create", "pod_create", "Create a new empty pod"),
     "exists": ("lookup", "pod_exists", "Check if a pod exists in local storage"),
@@ -128,6 +142,7 @@ GROUPS: dict[str, tuple[str, dict[str, tuple[str, str, str]]]] = {
     "healthcheck": ("Manage health checks on containers", HEALTHCHECK_VERBS),
     "image": ("Manage images", IMAGE_VERBS),
     "manifest": ("Manipulate manifest lists and image indexes", MANIFEST_VERBS),
+    "network": ("Manage networks", NETWORK_VERBS),
     "ns": ("Show who shares which namespace: pypod ns POD", NS_VERBS),
     "pod": ("Manage pods", POD_VERBS),
     "system": ("Manage pypod", SYSTEM_VERBS),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pypod.cli.creation import NOT_YET_FLAGS, refuse_not_yet
 from pypod.cli.flags import Command, Flag
+from pypod.cli.network_flags import NETWORK_FLAGS, network_options
 from pypod.cli.selection import EXPLAIN
 
 TYPE_CHECKING = False
@@ -12,8 +13,9 @@ if TYPE_CHECKING:
 
 POD_FLAGS: tuple[Flag, ...] = (
     *NOT_YET_FLAGS,
+    *NETWORK_FLAGS,
     EXPLAIN,
-    Flag(name="add-host", kind="strings", help="Add a custom host-to-IP mapping (host:ip)"),
+    Flag(name="add-host", kind="strings", help="Add a custom host-to-IP mapping (host:ip, or host:host-gateway)"),
     Flag(name="cgroup-parent", help="Set parent cgroup for the pod"),
     Flag(name="hostname", short="h", help="Set a hostname to the pod"),
     Flag(name="infra", kind="bool", default=True, help="Create an infra container associated with the pod"),
@@ -22,12 +24,6 @@ POD_FLAGS: tuple[Flag, ...] = (
     Flag(name="infra-name", help="The name used as infra container name"),
     Flag(name="label", short="l", kind="stringArray", help="Set metadata on pod"),
     Flag(name="label-file", kind="stringArray", help="Read in a line delimited file of labels"),
-    Flag(
-        name="network",
-        kind="stringArray",
-        help="Connect a pod to a network: none or host",
-        aliases=("net",),
-    ),
     Flag(name="pod-id-file", help="Write the pod ID to the file"),
     Flag(name="replace", kind="bool", help="If a pod with the same name exists, replace it"),
     Flag(name="share", default="ipc,net,uts", help="A comma delimited list of kernel namespaces the pod will share"),
@@ -57,9 +53,6 @@ def run_pod_create(options: Parsed, root: str | None) -> int:
     name = options["name"] or (options.positionals[0] if options.positionals else "")
     if options["name"] and options.positionals:
         raise InvalidSpec("NAME", "cannot specify --name and NAME at the same time")
-    networks = options["network"]
-    if len(networks) > 1:
-        raise InvalidSpec("--network", "only one network can be given", hint="bridge networks are not available yet")
     # podman-pod-create(1): what shares nothing has no infra, unless it is asked for
     infra = options["infra"] and (options.changed("infra") or options["share"] not in ("", "none"))
     with Engine(root) as engine:
@@ -86,7 +79,8 @@ def run_pod_create(options: Parsed, root: str | None) -> int:
             sysctls=sysctls(options["sysctl"]),
             shm_size=size_bytes(options["shm-size"], "--shm-size") if options.changed("shm-size") else None,
             cgroup_parent=options["cgroup-parent"],
-            network=networks[0] if networks else "",
+            no_hosts=options["no-hosts"],
+            **network_options(options),
         )
         if options["pod-id-file"]:
             try:

@@ -157,7 +157,7 @@ def run_image_prune(options: Parsed, root: str | None) -> int:
     from pypod.engine.engine import Engine
 
     with Engine(root) as engine:
-        if not options["force"] and not _agreed(_WARNINGS[options["all"]]):
+        if not options["force"] and not agreed(_WARNINGS[options["all"]]):
             return 0
         kind = () if options["all"] else ("dangling=true",)
         test = compile_image_filters((*options["filter"], *kind), engine)
@@ -166,7 +166,8 @@ def run_image_prune(options: Parsed, root: str | None) -> int:
     return 0
 
 
-def _agreed(warning: str) -> bool:
+def agreed(warning: str) -> bool:
+    """Ask, as podman, whether to go on."""
     sys.stdout.write(f"{warning}\nAre you sure you want to continue? [y/N] ")
     sys.stdout.flush()
     answer = sys.stdin.readline()

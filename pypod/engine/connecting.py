@@ -27,7 +27,7 @@ from pypod.store import networks, records
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Sequence
     from sqlite3 import Connection as DatabaseConnection
 
     from pypod.engine.engine import Engine
@@ -92,11 +92,12 @@ def attach_one(engine: Engine, container_id: str, network: NetworkSpec) -> Wire:
     return Wire(network=network, made=made, position=position)
 
 
-def preview(engine: Engine, container_id: str) -> tuple[Wire, ...]:
-    """Return what ``attach`` would choose now, with nothing done."""
+def preview(engine: Engine, container_id: str, asked: Sequence[Connection] = ()) -> tuple[Wire, ...]:
+    """Return what ``attach`` would choose now, with nothing done; ``asked`` are connections that are not stored yet."""
     wires = []
-    for position, (one, _) in enumerate(networks.connections_of(engine.database, container_id)):
-        network = networks.find(engine.database, one.network)
+    every = asked or [one for one, _ in networks.connections_of(engine.database, container_id)]
+    for position, one in enumerate(every):
+        network = engine.networks.find(one.network, save=False)
         with engine.database.transaction(write=False) as connection:
             made = _choose(connection, position, one, network, container_id, write=False)
         wires.append(Wire(network=network, made=made, position=position))

@@ -8,12 +8,13 @@ from pypod.engine import announce
 from pypod.engine.boundary import Boundary
 from pypod.engine.container import Container
 from pypod.engine.names import under_free_name
+from pypod.engine.network_options import resolved
 from pypod.engine.variables import with_variables
 from pypod.engine.volumes import with_volumes_from
 from pypod.errors import InvalidSpec, NoSuchContainer
 from pypod.model import ids
 from pypod.model.namespace import JOINABLE
-from pypod.store import records
+from pypod.store import networks, records
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
     from pypod.engine.pod import Pod
     from pypod.engine.specs import ContainerOptions
     from pypod.model.container import ContainerSpec
+    from pypod.model.network import Connection
     from pypod.store.records import ContainerRecord
 
 
@@ -83,6 +85,7 @@ class Containers:
         pod_spec = self._engine.pod_spec(pod_record) if pod_record else None
         owner = str(self._engine.owner()) if ephemeral else (pod_record.owner if pod_record else "")
 
+        connections = resolved(self._engine, specs.asked_of(options, pod_spec))
         found, options, command = self._with_image(base, pull, options, command)
 
         def create(name: str) -> Container:
@@ -91,7 +94,8 @@ class Containers:
             )
             spec = self._with_ids(spec)
             parent = spec.cgroup_parent or (pod_spec.cgroup_parent if pod_spec else "")
-            return self._add(spec, parent, owner, found.id if found else "")
+            record = self._record(spec, parent, owner, found.id if found else "")
+            return self._add(record, spec, connections)
 
         name = options.get("name")
         return create(name) if name else under_free_name(create)
@@ -117,10 +121,11 @@ class Containers:
         found = {mode.target: records.find_container(self._engine.database, mode.target) for mode in joined.values()}
         return spec.replace(**{kind: mode.replace(target=found[mode.target].id) for kind, mode in joined.items()})
 
-    def _add(self, spec: ContainerSpec, cgroup_parent: str, owner: str, image_id: str) -> Container:
-        record = self._record(spec, cgroup_parent, owner, image_id)
+    def _add(self, record: ContainerRecord, spec: ContainerSpec, connections: Sequence[Connection]) -> Container:
         with Boundary("create container"), self._engine.database.transaction() as connection, connection:
             records.add_container(connection, record)
+            for one in connections:
+                networks.connect(connection, record.id, one)
         self._engine.remember(record, spec)
         announce.container(self._engine, announce.CREATE, record)
         return Container(self._engine, record.id, spec.name)
@@ -188,11 +193,14 @@ class Containers:
             image=found,
         )
         spec = self._with_ids(spec)
+        connections = resolved(self._engine, specs.asked_of(options, pod_spec), save=False)
         parent = spec.cgroup_parent or (pod_spec.cgroup_parent if pod_spec else "")
         with Boundary("explain"):
             record = self._record(spec, parent, "", found.id if found else "")
             terminal = Terminal(columns, rows)
-            return explain.of_run(self._engine, record, spec, pod_record, infra_record, terminal, attended=attended)
+            return explain.of_run(
+                self._engine, record, spec, pod_record, infra_record, terminal, attended=attended, asked=connections
+            )
 
     def run(
         self,

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from pypod.engine.engine import Engine
     from pypod.engine.exec import ExecSpec
     from pypod.model.container import ContainerSpec
+    from pypod.model.network import Connection
     from pypod.runtime.ops import Plan
     from pypod.store.records import ContainerRecord, PodRecord
 
@@ -95,8 +96,9 @@ def of_run(
     terminal: starting.Terminal | None = None,
     *,
     attended: bool = False,
+    asked: Sequence[Connection] = (),
 ) -> Explanation:
-    """Return what a start would do, of records that need not be in the store."""
+    """Return what a start would do, of records that need not be in the store; ``asked`` are the connections of one."""
     steps: list[Step] = []
     process = None
     if pod is not None and infra_record is not None and not infra.is_ready(engine, pod):
@@ -105,7 +107,7 @@ def of_run(
     running = observe.container_state(engine.layout.container(record.id), engine.boot_id).running
     if running:
         return Explanation(steps=())
-    steps += _container_steps(engine, record, spec, pod, process, terminal, attended=attended)
+    steps += _container_steps(engine, record, spec, pod, process, terminal, attended=attended, asked=asked)
     return Explanation(steps=tuple(steps))
 
 
@@ -118,11 +120,12 @@ def _container_steps(
     terminal: starting.Terminal | None = None,
     *,
     attended: bool = False,
+    asked: Sequence[Connection] = (),
 ) -> list[Step]:
     own = engine.layout.container(record.id)
     if observe.container_state(own, engine.boot_id).running:
         return []
-    wires = connecting.preview(engine, record.id) if spec.net == PRIVATE else ()
+    wires = connecting.preview(engine, record.id, asked) if spec.net == PRIVATE else ()
     made = [
         *_missing(own),
         *starting.preparations(engine, record, spec, pod),

@@ -47,7 +47,8 @@ def connect(engine: Engine, record: ContainerRecord, asked: Connection, network:
 
 def _require_own_network(engine: Engine, record: ContainerRecord) -> None:
     if record.kind == records.INFRA:
-        own = records.pod_spec(records.find_pod(engine.database, record.pod_id)).net == "private"
+        spec = records.pod_spec(records.find_pod(engine.database, record.pod_id))
+        own = spec.net == "private" and "net" in spec.share
         mode = "host"
     else:
         net = engine.container_spec(record).net
@@ -74,9 +75,7 @@ def disconnect(engine: Engine, record: ContainerRecord, network: NetworkSpec) ->
     with Boundary(f"disconnect {record.name}"), Lock(connecting.lock_of(engine, record)) as lock, lock:
         found = [made for one, made in networks.connections_of(engine.database, record.id) if one.network == network.id]
         if not found:
-            raise WrongState(
-                record.name, "", f"container {record.id} is not connected to network {network.name}: network not found"
-            )
+            raise WrongState(record.name, "", f"container {record.name} is not connected to network {network.name}")
         state = observe.container_state(engine.layout.container(record.id), engine.boot_id)
         if state.running and found[0] is not None:
             _unplug(record, state, Wire(network=network, made=found[0]))

@@ -51,8 +51,8 @@ class Networks:
         ``driver`` is bridge, macvlan or ipvlan. The first of ``gateways`` and of ``ip_ranges`` belong to the first of
         ``subnets``, which are in CIDR notation. Without one, a free subnet is chosen, with ``ipv6`` one of that family,
         too. An ``internal`` network leads nowhere else. ``routes`` are written DESTINATION,GATEWAY[,METRIC].
-        ``options`` are the driver's: isolate, mtu and vlan of a bridge; parent, mode and mtu of the others. ``interface``
-        is the bridge's name on the host. ``ipam`` is host-local, or none for no addresses.
+        ``options`` are the driver's: isolate, mtu and vlan of a bridge; parent, mode and mtu of the others.
+        ``interface`` is the bridge's name on the host. ``ipam`` is host-local, or none for no addresses.
 
         Raises InvalidSpec, also for a subnet that somebody has, and AlreadyExists; then nothing was created.
 
@@ -62,33 +62,37 @@ class Networks:
         from pypod.network import creation
 
         self._default()  # podman has it before any other
-        asked = {
-            "driver": driver,
-            "interface": interface,
-            "subnets": creation.subnets(subnets, gateways, ip_ranges),
-            "ipv6": ipv6,
-            "internal": internal,
-            "dns": dns,
-            "dns_servers": creation.dns_servers(dns_servers),
-            "ipam": ipam,
-            "options": tuple((options or {}).items()),
-            "labels": tuple(sorted((labels or {}).items())),
-            "routes": tuple(creation.route(one) if isinstance(one, str) else one for one in routes),
-        }
+        draft = NetworkSpec(
+            id=ids.new_id(),
+            name=name or DEFAULT_NETWORK,
+            created_ns=time.time_ns(),
+            driver=driver,
+            interface=interface,
+            subnets=creation.subnets(subnets, gateways, ip_ranges),
+            ipv6=ipv6,
+            internal=internal,
+            dns=dns,
+            dns_servers=creation.dns_servers(dns_servers),
+            ipam=ipam,
+            options=tuple((options or {}).items()),
+            labels=tuple(sorted((labels or {}).items())),
+            routes=tuple(creation.route(one) if isinstance(one, str) else one for one in routes),
+        )
         database = self._engine.database
         # nobody else adds a network until this transaction has ended: names and subnets that are free stay so
         with Boundary("create network"), database.transaction() as connection, connection:
             others = networks.all_networks(database)
-            name = name or creation.free_name({one.name for one in others})
-            draft = NetworkSpec(id=ids.new_id(), name=name, created_ns=time.time_ns(), **asked)
-            if any(one.name == name for one in others):
+            taken = {one.name for one in others}
+            if not name:
+                draft = draft.replace(name=creation.free_name(taken))
+            if draft.name in taken:
                 networks.add(connection, draft)  # which says so before anything else can be wrong
             spec = creation.complete(draft, _surroundings(others), os.urandom(7))
             networks.add(connection, spec)
         return Network(self._engine, spec.id, spec.name)
 
-    def _default(self) -> NetworkSpec:
-        """Return the default network, which is made at its first use."""
+    def _default(self, *, save: bool = True) -> NetworkSpec:
+        """Return the default network, which is made at its first use; without ``save`` what it would be."""
         database = self._engine.database
         try:
             return networks.find(database, DEFAULT_ID)
@@ -96,6 +100,8 @@ class Networks:
             pass
         from pypod.network import creation
 
+        if not save:
+            return creation.default(_surroundings(networks.all_networks(database)), time.time_ns())
         with Boundary("create network"), database.transaction() as connection, connection:
             others = networks.all_networks(database)
             made = next((one for one in others if one.id == DEFAULT_ID), None)
@@ -104,14 +110,17 @@ class Networks:
                 networks.add(connection, made)
         return made
 
-    def find(self, ref: str) -> NetworkSpec:
-        """Return what was asked of the network that ``ref`` names. Raises NoSuchNetwork, AmbiguousName."""
+    def find(self, ref: str, *, save: bool = True) -> NetworkSpec:
+        """Return what was asked of the network that ``ref`` names. Raises NoSuchNetwork, AmbiguousName.
+
+        Without ``save`` the default network is not made if it is not there: what it would be is returned.
+        """
         try:
             return networks.find(self._engine.database, ref)
         except NoSuchNetwork:
             if ref != DEFAULT_NETWORK and not (ref and DEFAULT_ID.startswith(ref)):
                 raise
-        return self._default()
+        return self._default(save=save)
 
     def get(self, ref: str) -> Network:
         """Return the network that a name, an id or the beginning of one names. Raises NoSuchNetwork, AmbiguousName."""
@@ -128,10 +137,14 @@ class Networks:
 
     def list(self) -> list[Network]:
         """Return all networks by name."""
-        self._default()
-        return [Network(self._engine, one.id, one.name) for one in networks.all_networks(self._engine.database)]
+        return [Network(self._engine, one.id, one.name) for one in self.specs()]
 
-    def prune(self, only: Callable[[NetworkSpec], bool] | None = None) -> list[str]:
+    def specs(self) -> Sequence[NetworkSpec]:
+        """Return what was asked of each network, by name."""
+        self._default()
+        return networks.all_networks(self._engine.database)
+
+    def prune(self, only: Callable[[NetworkSpec], bool] | None = None) -> Sequence[str]:
         """Remove the networks that nobody is connected to, but for the default one; return their names.
 
         ``only`` is asked for each whether it is to go.

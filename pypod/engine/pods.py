@@ -7,20 +7,24 @@ import time
 from pypod.engine import announce
 from pypod.engine.boundary import Boundary
 from pypod.engine.names import under_free_name
+from pypod.engine.network_options import asked_network, dns_fields, resolved
 from pypod.engine.pod import Pod
 from pypod.errors import InvalidSpec, NoSuchPod
 from pypod.model import ids
 from pypod.model.container import DEFAULT_SHM_BYTES
-from pypod.model.namespace import DEFAULT_SHARE, parse_mode, parse_share
+from pypod.model.namespace import DEFAULT_SHARE, HOST, PRIVATE, parse_share
 from pypod.model.pod import PodSpec
-from pypod.store import records
+from pypod.store import networks, records
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
+    from typing import Any
 
     from pypod.engine.engine import Engine
     from pypod.engine.image import Image
+    from pypod.model.connection import Asked
+    from pypod.model.network import Connection
     from pypod.store.records import ContainerRecord, PodRecord
 
 
@@ -47,7 +51,15 @@ class Pods:
         sysctls: Mapping[str, str] | None = None,
         shm_size: int | None = None,
         cgroup_parent: str = "",
-        network: str = "",
+        network: str | Sequence[str] = "",
+        network_aliases: Sequence[str] = (),
+        ip: str = "",
+        ip6: str = "",
+        mac_address: str = "",
+        dns: Sequence[str] = (),
+        dns_options: Sequence[str] = (),
+        dns_search: Sequence[str] = (),
+        no_hosts: bool = False,
         ephemeral: bool = False,
     ) -> Pod:
         """Create a pod without starting it.
@@ -56,7 +68,11 @@ class Pods:
         bytes; an ``ephemeral`` pod ends with this process. With ``infra_image``, pulled when it is not here, the infra
         runs that image's command, which has to stay: the pod's namespaces are that process's.
 
-        Raises InvalidSpec, AlreadyExists, NoSuchImage, RegistryError; then nothing was created.
+        ``network`` is none, host, or names of networks with options as podman writes them (``front:ip=10.89.0.9``);
+        ``ip``, ``ip6`` and ``mac_address`` are for a single network, ``network_aliases`` more names in all of them.
+        ``dns``, ``dns_options`` and ``dns_search`` are for /etc/resolv.conf; ``no_hosts`` leaves /etc/hosts as it is.
+
+        Raises InvalidSpec, AlreadyExists, NoSuchImage, NoSuchNetwork, RegistryError; then nothing was created.
         """
         from pypod.engine import specs
 
@@ -65,14 +81,21 @@ class Pods:
         kinds = parse_share(share if isinstance(share, str) else ",".join(share))
         if kinds and not infra:
             raise InvalidSpec("--share", f"cannot set share({','.join(kinds)}) namespaces without an infra container")
-        mode = parse_mode("net", network or "private")
-        if mode.mode not in ("private", "host"):
-            raise InvalidSpec("--network", f"a pod's network cannot be {network!r}", hint="use none or host")
+        given: dict[str, Any] = {"network": network, "ip": ip, "ip6": ip6, "mac_address": mac_address}
+        given |= {"network_aliases": network_aliases}
+        asked = _asked(given, infra=infra, shared="net" in kinds)
+        dns_words = dns_fields(asked, {"dns": dns, "dns_options": dns_options, "dns_search": dns_search})
+        if not infra and any(dns_words.values()):
+            raise InvalidSpec("--dns", "NoInfra and DNSServer are mutually exclusive pod options: invalid pod spec")
+        hosts = specs.check_add_hosts(add_hosts)
+        specs.check_hosts(hosts, no_hosts=no_hosts, infra=infra)
+        mode = asked.mode
         pairs = tuple(sorted((sysctls or {}).items()))
         specs.check_sysctls(pairs, net="net" in kinds and mode.mode == "private", ipc="ipc" in kinds)
         owner = str(self._engine.owner()) if ephemeral else ""
         if infra_image and not infra:
             raise InvalidSpec("--infra-image", "cannot set infra-image without infra container: invalid configuration")
+        connections = resolved(self._engine, asked)
         image = self._image(infra_image) if infra_image else None
 
         def create(name: str) -> Pod:
@@ -83,14 +106,16 @@ class Pods:
                 infra_name=infra_name,
                 infra_command=tuple(infra_command),
                 hostname=hostname,
-                add_hosts=specs.check_add_hosts(add_hosts),
+                add_hosts=hosts,
+                no_hosts=no_hosts,
                 labels=tuple(sorted((labels or {}).items())),
                 sysctls=pairs,
                 cgroup_parent=cgroup_parent,
                 net=mode.mode,
                 shm_size_bytes=DEFAULT_SHM_BYTES if shm_size is None else shm_size,
+                **dns_words,
             )
-            return self._add(spec, owner, image)
+            return self._add(spec, owner, image, connections)
 
         with Boundary("create pod"):
             return create(name) if name else under_free_name(create)
@@ -98,7 +123,7 @@ class Pods:
     def _image(self, image: Image | str) -> Image:
         return self._engine.images.for_container(image) if isinstance(image, str) else image
 
-    def _add(self, spec: PodSpec, owner: str, image: Image | None) -> Pod:
+    def _add(self, spec: PodSpec, owner: str, image: Image | None, connections: Sequence[Connection]) -> Pod:
         record, infra_record = self._records(spec, owner)
         if infra_record is not None and image is not None:
             infra_record = _of_image(infra_record, spec, image)
@@ -106,6 +131,8 @@ class Pods:
             records.add_pod(connection, record)
             if infra_record is not None:
                 records.add_container(connection, infra_record)
+                for one in connections:
+                    networks.connect(connection, infra_record.id, one)
         announce.pod(self._engine, announce.CREATE, record, [infra_record] if infra_record else [])
         return Pod(self._engine, record.id, spec.name)
 
@@ -160,6 +187,20 @@ class Pods:
         from pypod.engine.listing import listed_pods
 
         return [Pod(self._engine, record.id, record.name) for record in listed_pods(self._engine)]
+
+
+def _asked(options: Mapping[str, Any], *, infra: bool, shared: bool) -> Asked:
+    """Return the network a pod asks for; one that does not share it has none. Raises InvalidSpec."""
+    if not infra and options["network"]:
+        raise InvalidSpec("--network", "NoInfra and network modes cannot be used together")
+    asked = asked_network(options)
+    if asked.mode not in (PRIVATE, HOST):
+        raise InvalidSpec("--network", f"pods presently do not support network mode {asked.name}")
+    if infra and shared:
+        return asked
+    if asked.connections and options["network"]:
+        raise InvalidSpec("--network", "the pod does not share its net namespace", hint="add net to --share")
+    return asked.replace(connections=())
 
 
 def _of_image(infra: ContainerRecord, pod: PodSpec, image: Image) -> ContainerRecord:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pypod.engine.network_options import asked_network, dns_fields
 from pypod.engine.variables import unset_environment
 from pypod.errors import InvalidSpec
 from pypod.kernel.abi import SIGTERM, signal_number
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
     from typing import TypedDict
 
     from pypod.engine.image import Image
+    from pypod.model.connection import Asked
     from pypod.model.health import Healthcheck
     from pypod.model.mount import Mount
     from pypod.model.pod import PodSpec
@@ -51,7 +53,14 @@ if TYPE_CHECKING:
         volumes_from: Sequence[str]
         image_volume: str
         read_only: bool
-        network: str
+        network: str | Sequence[str]
+        network_aliases: Sequence[str]
+        ip: str
+        ip6: str
+        mac_address: str
+        dns: Sequence[str]
+        dns_options: Sequence[str]
+        dns_search: Sequence[str]
         pid: str
         ipc: str
         uts: str
@@ -81,7 +90,8 @@ if TYPE_CHECKING:
         proc_options: tuple[str, ...]
 
 
-_MODE_OPTIONS = {"net": "network", "pid": "pid", "ipc": "ipc", "uts": "uts", "cgroup": "cgroupns"}
+HOST_GATEWAY = "host-gateway"  # of --add-host: the address under which the host is reached
+_MODE_OPTIONS = {"pid": "pid", "ipc": "ipc", "uts": "uts", "cgroup": "cgroupns"}
 # Of a pod's namespaces these sysctls may be set by a container that has its own (podman-run(1), --sysctl).
 _IPC_SYSCTLS = frozenset(
     f"kernel.{name}" for name in "msgmax msgmnb msgmni sem shmall shmmax shmmni shm_rmid_forced".split()
@@ -91,7 +101,17 @@ _IPC_SYSCTLS = frozenset(
 # The options whose value is a list: a text in its place would be taken for a list of letters.
 _LISTS = (
     *("entrypoint", "groups", "add_hosts", "cap_add", "cap_drop", "security_opt", "volumes", "mounts", "tmpfs"),
-    *("ulimits", "exposed_ports", "volumes_from", "env_merge", "unsetenv"),
+    *(
+        "ulimits",
+        "exposed_ports",
+        "volumes_from",
+        "env_merge",
+        "unsetenv",
+        "network_aliases",
+        "dns",
+        "dns_options",
+        "dns_search",
+    ),
 )
 _MAPPINGS = ("environment", "sysctls", "labels")
 _OPTIONS = frozenset(
@@ -100,6 +120,7 @@ _OPTIONS = frozenset(
         *("name", "rootfs", "overlay", "working_directory", "user", "hostname", "no_hosts", "privileged"),
         *("read_only", "init", "stop_signal", "stop_timeout", "shm_size", "interactive", "terminal", "remove"),
         *("cgroup_parent", "umask", "healthcheck", "image_volume", "passwd", "passwd_entry", "unsetenv_all"),
+        *("network", "ip", "ip6", "mac_address"),
     )
 )
 
@@ -132,14 +153,15 @@ def container_spec(
     """
     check_options(options)
     modes = _modes(options, pod)
+    asked = asked_of(options, pod)
+    modes["net"] = asked.mode
     privileged = options.get("privileged", False)
     security = _security_options(options.get("security_opt", ()))
     base = tuple(bounding_set()) if privileged else tuple(DEFAULT_CAPABILITIES)
     sysctls = tuple(sorted(options.get("sysctls", {}).items()))
     check_sysctls(sysctls, net=modes["net"] == PRIVATE, ipc=modes["ipc"] == PRIVATE)
     add_hosts = check_add_hosts(options.get("add_hosts", ()))
-    if add_hosts and options.get("no_hosts"):
-        raise InvalidSpec("--no-hosts", "--no-hosts and --add-host cannot be set together")
+    check_hosts(add_hosts, no_hosts=options.get("no_hosts", False))
     if add_hosts and pod is not None and modes["net"] == POD:
         raise InvalidSpec(
             "--add-host",
@@ -200,6 +222,7 @@ def container_spec(
         umask=options.get("umask", 0o022),
         healthcheck=_healthcheck(options.get("healthcheck")),
         exposed_ports=_exposed_ports(options.get("exposed_ports", ())),
+        **dns_fields(asked, options),
         **security,
     )
 
@@ -245,6 +268,14 @@ def rootfs_path(path: str) -> str:
     if not os.path.isdir(absolute):
         raise InvalidSpec("--rootfs", f"rootfs {path}: no such directory")
     return absolute
+
+
+def asked_of(options: ContainerOptions, pod: PodSpec | None) -> Asked:
+    """Return the network that a container's options ask for. Raises InvalidSpec."""
+    asked = asked_network(options, shared=pod is not None and pod.infra and "net" in pod.share)
+    if asked.mode == POD and (pod is None or not pod.infra or "net" not in pod.share):
+        raise InvalidSpec("--network", "the pod does not share its net namespace")
+    return asked
 
 
 def _modes(options: ContainerOptions, pod: PodSpec | None) -> dict[str, Mode]:
@@ -321,11 +352,13 @@ def check_user(user: str) -> str:
 
 
 def check_add_hosts(entries: Sequence[str]) -> tuple[str, ...]:
-    """Return --add-host entries (HOST:IP); raise InvalidSpec for what is none."""
+    """Return --add-host entries (HOST:IP, HOST:host-gateway); raise InvalidSpec for what is none."""
     for entry in entries:
         name, separator, address = entry.partition(":")
         if not separator or not name or any(c.isspace() for c in entry) or not is_text(entry):
             raise InvalidSpec("--add-host", f"unable to parse host entry {entry!r}: incorrect format")
+        if address == HOST_GATEWAY:
+            continue
         import _socket
 
         family = _socket.AF_INET6 if ":" in address else _socket.AF_INET
@@ -334,6 +367,14 @@ def check_add_hosts(entries: Sequence[str]) -> tuple[str, ...]:
         except OSError:
             raise InvalidSpec("--add-host", f"invalid IP address in add-host: {address!r}") from None
     return tuple(entries)
+
+
+def check_hosts(add_hosts: Sequence[str], *, no_hosts: bool, infra: bool = True) -> None:
+    """Raise InvalidSpec for entries of an /etc/hosts that is not to be written, or that is nobody's."""
+    if add_hosts and no_hosts:
+        raise InvalidSpec("--no-hosts", "--no-hosts and --add-host cannot be set together")
+    if no_hosts and not infra:
+        raise InvalidSpec("--no-hosts", "cannot specify --no-hosts without an infra container")
 
 
 def check_sysctls(sysctls: Sequence[tuple[str, str]], *, net: bool, ipc: bool) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pypod.errors import InvalidSpec
 from pypod.model.value import Value
 
-# The flag of each kind, and the modes podman documents for it. "none" for net is a private one with lo only.
+# The flag of each kind, and the modes podman documents for it; those of net are in model/connection.py.
 FLAGS = {
     "net": "--network",
     "pid": "--pid",
@@ -15,7 +15,6 @@ FLAGS = {
     "user": "--userns",
 }
 _MODES = {
-    "net": ("none", "private", "host", "container", "ns", "pod"),
     "pid": ("private", "host", "container", "ns", "pod"),
     "ipc": ("private", "host", "container", "ns", "pod", "none", "shareable"),
     "uts": ("private", "host", "container", "ns", "pod"),
@@ -49,8 +48,7 @@ def parse_mode(kind: str, text: str) -> Mode:
     if needs_target and not target:
         raise InvalidSpec(FLAGS[kind], f"namespace mode {mode} requires a value: container:NAME or ns:PATH")
     if mode not in _MODES[kind] or needs_target != bool(target) or (colon and not needs_target):
-        hint = "bridge networks are not available yet: use none, host, container:ID or ns:PATH" if kind == "net" else ""
-        raise InvalidSpec(FLAGS[kind], f"invalid {kind} namespace mode {text!r}", hint=hint)
+        raise InvalidSpec(FLAGS[kind], f"invalid {kind} namespace mode {text!r}")
     if mode in ("none", "shareable"):
         return PRIVATE
     return Mode(mode=mode, target=target)

@@ -146,7 +146,7 @@ def free_name(taken: Collection[str]) -> str:
 
 
 def subnets(texts: Sequence[str], gateways: Sequence[str], ip_ranges: Sequence[str]) -> tuple[Subnet, ...]:
-    """Return the subnets asked for: the first gateway and the first range are the first subnet's. Raises InvalidSpec."""
+    """Return the subnets asked for; the first gateway and range are the first subnet's. Raises InvalidSpec."""
     if (gateways or ip_ranges) and not texts:
         raise InvalidSpec("--subnet", "cannot set gateway or range without subnet")
     for argument, what, given in (("--gateway", "gateways", gateways), ("--ip-range", "ranges", ip_ranges)):

@@ -35,11 +35,10 @@ class Taken(Value):
 
 def parse_range(text: str, argument: str) -> Range:
     """Return the range that ``text`` in CIDR notation is in. Raises InvalidSpec with podman's words."""
-    _, slash, prefix = text.partition("/")
+    _, _, prefix = text.partition("/")
     try:
-        if not slash or not (prefix.isascii() and prefix.isdigit()) or "%" in text:
-            raise ValueError
-        found = ip_network(text, strict=False)
+        # neither masks nor zones are podman's
+        found = ip_network(text if prefix.isascii() and prefix.isdigit() and "%" not in text else "", strict=False)
     except ValueError:
         raise InvalidSpec(argument, f"invalid CIDR address: {text}") from None
     if isinstance(found, IPv6Network) and found.network_address.ipv4_mapped is not None:
@@ -50,11 +49,11 @@ def parse_range(text: str, argument: str) -> Range:
 def parse_address(text: str, argument: str) -> IPv4Address | IPv6Address:
     """Return an address. Raises InvalidSpec with podman's words."""
     try:
-        if "%" in text:
-            raise ValueError
-        return ip_address(text)
+        return ip_address("" if "%" in text else text)
     except ValueError:
-        message = f'invalid argument "{text}" for "{argument}" flag: invalid string being converted to IP address: {text}'
+        message = (
+            f'invalid argument "{text}" for "{argument}" flag: invalid string being converted to IP address: {text}'
+        )
         raise InvalidSpec(argument, message) from None
 
 
@@ -69,7 +68,9 @@ def subnet(text: str, gateway: str = "", ip_range: str = "") -> Subnet:
         hint = f"/{_LONGEST[whole.version]} is the smallest that has room for a gateway and a container"
         raise InvalidSpec("--subnet", f"subnet {whole} is too small", hint=hint)
     if whole.is_multicast or whole.is_loopback or whole.is_link_local or not whole.prefixlen:
-        raise InvalidSpec("--subnet", f"subnet {whole} cannot be used by a network", hint="use a private one: 10.0.0.0/8")
+        raise InvalidSpec(
+            "--subnet", f"subnet {whole} cannot be used by a network", hint="use a private one: 10.0.0.0/8"
+        )
     via = parse_address(gateway, "--gateway") if gateway else whole[1]
     if via not in whole:
         raise InvalidSpec("--gateway", f"gateway {via} not in subnet {whole}")
@@ -124,7 +125,9 @@ def free_ipv4(taken: Iterable[Taken]) -> str:
         if start is not None:
             return str(IPv4Network((start, _POOL_PREFIX)))
     raise InvalidSpec(
-        "--subnet", "could not find free subnet from subnet pools", hint="remove networks that nobody needs, or give one"
+        "--subnet",
+        "could not find free subnet from subnet pools",
+        hint="remove networks that nobody needs, or give one",
     )
 
 

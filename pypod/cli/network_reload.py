@@ -1,0 +1,44 @@
+"""network reload."""
+
+from __future__ import annotations
+
+from pypod.cli import selection
+from pypod.cli.flags import Command
+from pypod.cli.selection import ALL, LATEST
+from pypod.errors import WrongState
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from pypod.cli.flags import Parsed
+    from pypod.engine.container import Container
+
+NETWORK_RELOAD = Command(
+    path="pypod network reload",
+    summary="Reload firewall rules for one or more containers",
+    description="Makes bridges, veths, firewall rules and name servers of running containers anew where they are gone.",
+    synopsis="[options] [CONTAINER...]",
+    flags=(ALL, LATEST),
+    examples=("pypod network reload web", "pypod network reload --all"),
+)
+
+
+def run_network_reload(options: Parsed, root: str | None) -> int:
+    """Carry out ``pypod network reload``."""
+    from pypod.engine import reloading
+    from pypod.engine.engine import Engine
+
+    with Engine(root) as engine:
+        if options["all"]:
+            print("".join(f"{one}\n" for one in reloading.reload(engine)), end="")
+            return 0
+        containers, problems = selection.containers(engine, options)
+        done = reloading.reload(engine, [one.id for one in containers])
+        return selection.each(containers, problems, lambda one: _require_reloaded(one, done), lambda one: one.id)
+
+
+def _require_reloaded(container: Container, done: Sequence[str]) -> None:
+    if container.id not in done:
+        message = "cannot reload network unless container network has been configured: container state improper"
+        raise WrongState(container.name, container.state().status, message)

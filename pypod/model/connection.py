@@ -1,0 +1,230 @@
+"""What a command line says of networks (podman-run(1), --network and its kin), read into a mode and connections. Pure.
+
+``--network`` is one mode that is no bridge (none, host, container:X, ns:PATH, pod), or, as often as there are networks,
+a name with options: ``NAME[:ip=ADDRESS,ip6=ADDRESS,mac=MAC,alias=NAME,interface_name=NAME]``.
+"""
+
+from __future__ import annotations
+
+from pypod.errors import InvalidSpec
+from pypod.model.ids import is_text
+from pypod.model.namespace import HOST, POD, PRIVATE, Mode
+from pypod.model.network import (
+    BRIDGE,
+    DEFAULT_NETWORK,
+    MODES,
+    Connection,
+    address_number,
+    address_text,
+    check_interface,
+)
+from pypod.model.value import Value
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+NO_RESOLV_CONF = "none"  # of --dns: the image's file stays
+NO_SEARCH = "."  # of --dns-search
+_FLAG = "--network"
+_PLAIN_MODES = {"none": PRIVATE, "host": HOST, "pod": POD}
+_TARGET_MODES = {"container": "container", "ns": "path"}  # podman's names for them in messages
+_DOMAIN_LIMIT = 255
+_LETTERS = frozenset("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789")
+
+
+class Asked(Value):
+    """The network that was asked for: a mode, and with PRIVATE the connections, none for ``none``.
+
+    ``name`` is the mode in podman's words.
+    """
+
+    mode: Mode
+    name: str
+    connections: tuple[Connection, ...] = ()
+
+
+def parse_networks(texts: Sequence[str], default: str = "") -> Asked:
+    """Read the values of --network; without any ``default`` is read. Raises InvalidSpec in podman's words.
+
+    >>> parse_networks(["front:ip=10.89.0.9", "back"]).connections
+    (Connection(network='front', ..., addresses=('10.89.0.9',), ...), Connection(network='back', ...))
+    """
+    given = [text for text in texts if text] or [default or BRIDGE]
+    first = _first(given[0])
+    if len(given) == 1:
+        return first
+    if first.name != BRIDGE:
+        message = f"cannot set multiple networks without bridge network mode, selected mode {first.name}"
+        raise InvalidSpec(_FLAG, f"{message}: invalid argument")
+    more = (_named(text, extra=True) for text in given[1:])
+    return first.replace(connections=_each_once((*first.connections, *more)))
+
+
+def _first(text: str) -> Asked:
+    word, colon, rest = text.partition(":")
+    if text in _PLAIN_MODES:
+        return Asked(mode=_PLAIN_MODES[text], name=text)
+    if text in ("private", "default"):
+        return Asked(mode=PRIVATE, name="private", connections=(Connection(network=DEFAULT_NETWORK),))
+    if word in _TARGET_MODES and (colon or text == word):
+        if not rest:
+            raise InvalidSpec(_FLAG, f"namespace mode {_TARGET_MODES[word]} requires a value", hint=f"{word}:NAME")
+        return Asked(mode=Mode(mode=word, target=rest), name=_TARGET_MODES[word])
+    if word == "slirp4netns":
+        raise InvalidSpec(_FLAG, "slirp4netns networks are for users without privileges and not available")
+    if word == BRIDGE:
+        return Asked(mode=PRIVATE, name=BRIDGE, connections=(_named(f"{DEFAULT_NETWORK}{colon}{rest}"),))
+    if colon:
+        return Asked(mode=PRIVATE, name=BRIDGE, connections=(_named(text),))
+    # several names with commas between them, from before --network could be repeated
+    return Asked(mode=PRIVATE, name=BRIDGE, connections=_each_once(_named(name) for name in text.split(",")))
+
+
+def _named(text: str, *, extra: bool = False) -> Connection:
+    """Read NAME[:OPTION=VALUE,...]."""
+    name, _, options = text.partition(":")
+    if not name or not is_text(name):
+        raise InvalidSpec(_FLAG, "network name cannot be empty: invalid argument")
+    if extra and name in MODES:
+        message = f"can only set extra network names, selected mode {name} conflicts with bridge: invalid argument"
+        raise InvalidSpec(_FLAG, message)
+    if name in MODES:
+        raise InvalidSpec(_FLAG, f"network mode {name} has no options", hint=f"{_FLAG} {name} stands alone")
+    if not options:
+        return Connection(network=name)
+    try:
+        return _with_options(name, options)
+    except InvalidSpec as error:
+        raise InvalidSpec(_FLAG, f"invalid option for network {name}: {error.message}", hint=error.hint) from None
+
+
+def _with_options(name: str, options: str) -> Connection:
+    addresses, aliases = [], []
+    mac = interface = ""
+    for option in options.split(","):
+        key, equals, value = option.partition("=")
+        if key in ("ip", "ip6"):
+            addresses.append(_address(value, f'invalid ip address "{value}"'))
+        elif key == "mac":
+            mac = parse_mac(value)
+        elif key == "alias":
+            aliases.append(check_alias(value))
+        elif key == "interface_name":
+            interface = check_interface(value, _FLAG)
+        else:
+            hint = "ip, ip6, mac, alias or interface_name"
+            raise InvalidSpec(_FLAG, f"unknown bridge network option: {key}", hint=hint)
+        if not equals:
+            raise InvalidSpec(_FLAG, f"option {key} needs a value")
+    return Connection(
+        network=name, interface=interface, addresses=static_addresses(addresses), mac=mac, aliases=tuple(aliases)
+    )
+
+
+def _address(text: str, message: str, argument: str = _FLAG) -> str:
+    """Return an address in its shortest form. Raises InvalidSpec with ``message``."""
+    try:
+        return address_text(address_number(text), text)
+    except (OSError, ValueError):  # ValueError: a NUL in it
+        raise InvalidSpec(argument, message) from None
+
+
+def static_addresses(addresses: Sequence[str], argument: str = _FLAG) -> tuple[str, ...]:
+    """Return addresses, IPv4 first. Raises InvalidSpec for two of one family."""
+    families = [":" in one for one in addresses]
+    if len(set(families)) < len(families):
+        raise InvalidSpec(argument, f"a connection has one address of each family: {', '.join(addresses)}")
+    return tuple(sorted(addresses, key=lambda one: ":" in one))
+
+
+def _each_once(connections: Sequence[Connection] | Iterator[Connection]) -> tuple[Connection, ...]:
+    """Return one connection for each network, of those that repeat the last, as podman; check the interfaces' names."""
+    found = {one.network: one for one in connections}
+    interfaces = [one.interface for one in found.values() if one.interface]
+    for name in interfaces:
+        if interfaces.count(name) > 1:
+            raise InvalidSpec(_FLAG, f'network interface name "{name}" is already assigned to another network')
+    return tuple(found.values())
+
+
+def parse_mac(text: str, argument: str = "--mac-address") -> str:
+    """Return a hardware address as six pairs of digits with colons. Raises InvalidSpec.
+
+    Written with colons, hyphens or as three groups with dots; an address of one device: no group, not zero.
+    """
+    digits = text.replace(":", "").replace("-", "").replace(".", "").lower()
+    forms = {
+        sign.join(digits[i : i + size] for i in range(0, 12, size)) for sign, size in ((":", 2), ("-", 2), (".", 4))
+    }
+    if len(digits) != 12 or text.lower() not in forms or not set(digits) <= set("0123456789abcdef"):
+        raise InvalidSpec(argument, f"address {text}: invalid MAC address")
+    if int(digits[1], 16) & 1 or digits == "0" * 12:
+        raise InvalidSpec(argument, f"address {text}: invalid MAC address", hint="it must be one of a single device")
+    return ":".join(digits[i : i + 2] for i in range(0, 12, 2))
+
+
+def check_alias(text: str, argument: str = "--network-alias") -> str:
+    """Return a name for a network's name server, if it can be one. Raises InvalidSpec."""
+    if not text:
+        raise InvalidSpec(argument, "alias cannot be empty")
+    # an underscore is no host name's, but names of containers have it
+    if len(text) > _DOMAIN_LIMIT or not _is_domain(text.replace("_", "x")):
+        raise InvalidSpec(argument, f"{text!r} is not a valid alias", hint="use letters, digits, hyphens and dots")
+    return text
+
+
+def with_flags(
+    asked: Asked, *, ip: str = "", ip6: str = "", mac_address: str = "", aliases: Sequence[str] = ()
+) -> Asked:
+    """Return what --ip, --ip6, --mac-address and --network-alias make of the connections. Raises InvalidSpec.
+
+    The first three are for a single network and win over its options; aliases are for every network.
+    """
+    flags = (("--ip", ip), ("--ip6", ip6), ("--mac-address", mac_address), ("--network-alias", aliases))
+    for flag, value in flags:
+        if value and not asked.connections:
+            raise InvalidSpec(flag, f"{flag} can only be set when the network mode is bridge: invalid argument")
+        if value and flag != "--network-alias" and len(asked.connections) > 1:
+            raise InvalidSpec(flag, f"{flag} can only be set for a single network: invalid argument")
+    given = [_address(text, f'"{text}" is not an ip address', flag) for flag, text in flags[:2] if text]
+    given = list(static_addresses(given, "--ip"))
+    mac = parse_mac(mac_address) if mac_address else ""
+    names = tuple(check_alias(one) for one in aliases)
+    changed = []
+    for one in asked.connections:
+        kept = [text for text in one.addresses if all((":" in text) != (":" in own) for own in given)]
+        every = tuple(dict.fromkeys((*one.aliases, *names)))
+        addresses = static_addresses([*given, *kept])
+        changed.append(one.replace(addresses=addresses, mac=mac or one.mac, aliases=every))
+    return asked.replace(connections=tuple(changed))
+
+
+def check_dns(
+    asked: Asked, servers: Sequence[str], options: Sequence[str], search: Sequence[str]
+) -> tuple[tuple[str, ...], tuple[str, ...], tuple[str, ...]]:
+    """Return --dns, --dns-option and --dns-search. Raises InvalidSpec, also where there is no resolv.conf to write."""
+    if (servers or options or search) and asked.name in ("container", "none"):
+        raise InvalidSpec("--dns", f"conflicting options: dns and the network mode: {asked.name}")
+    if NO_RESOLV_CONF in servers:
+        if len(servers) > 1:
+            raise InvalidSpec("--dns", "none is not allowed to be specified with other DNS ip addresses")
+    else:
+        for server in servers:
+            _address(server, f"{server} is not an ip address", "--dns")
+    for option in options:
+        if not option or not option.isprintable() or any(c.isspace() for c in option):
+            raise InvalidSpec("--dns-option", f"{option!r} is not a valid option")
+    for domain in search:
+        if domain != NO_SEARCH and (len(domain) > _DOMAIN_LIMIT or not _is_domain(domain.removesuffix("."))):
+            raise InvalidSpec("--dns-search", f"{domain} is not a valid domain")
+    return tuple(servers), tuple(options), tuple(search)
+
+
+def _is_domain(text: str) -> bool:
+    """Whether ``text`` is labels of letters, digits and, between those, hyphens (RFC 1035, 2.3.1)."""
+    labels = text.split(".")
+    return all(
+        label and _LETTERS.issuperset(label.replace("-", "")) and label[0] != "-" and label[-1] != "-"
+        for label in labels
+    )
