@@ -109,13 +109,16 @@ class Image:
         """Whether it is no image but a list of manifests (``Engine.manifests``)."""
         return images.is_list(self._engine.database, self.id)
 
-    def instance(self) -> Image:
-        """Return it, or the member of a list that is for this machine. Raises NoSuchImage when that is not here."""
+    def instance(self, platform: str = "") -> Image:
+        """Return it, or the member of a list that is for a platform (OS/ARCHITECTURE[/VARIANT]), or for this machine.
+
+        Raises NoSuchImage when that is not here, InvalidImage when the list has none.
+        """
         if not self.is_list:
             return self
         from pypod.engine.manifest_list import instance
 
-        return instance(self)
+        return instance(self, platform)
 
     @property
     def config(self) -> ImageConfig:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pypod.engine.boundary import Boundary
 from pypod.engine.image import Image
-from pypod.errors import InvalidSpec, NoSuchImage, NotInRegistry, PypodError, RegistryError
+from pypod.errors import InvalidImage, InvalidSpec, NoSuchImage, NotInRegistry, PypodError, RegistryError
 from pypod.model.reference import is_short, parse, split_transport
 from pypod.store import images
 
@@ -223,7 +223,12 @@ class Images:
         return self.pull(ref, platform=platform, access=access, progress=progress)
 
     def _here(self, ref: str, platform: str) -> Image:
-        image = self.get(ref)
+        try:
+            image = self.find(ref).instance(platform)
+        except InvalidImage as error:  # a list without one for it: a registry may have another list
+            if not platform:
+                raise
+            raise NoSuchImage(ref, reason=error.message, hint=error.hint) from error
         if platform and not _runs_on(image, platform):
             raise NoSuchImage(ref, hint=f"the one that is here is for {image.config.platform}")
         return image
