@@ -120,7 +120,9 @@ class Images:
     ) -> Sequence[Image]:
         """Bring all images of an archive or directory that ``save`` made, podman's or docker's, with their names.
 
-        With ``fd`` the archive comes from a descriptor, a pipe maybe, and ``path`` only names it in errors.
+        One directory with one image in OCI's layout is called by its path, as podman's. ``path`` may be an address
+        (``https://``). With ``fd`` the archive comes from a descriptor, a pipe maybe, and ``path`` only names it in
+        errors.
 
         Raises InvalidImage when it is none, InvalidSpec when it is not there.
         """

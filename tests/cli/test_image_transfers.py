@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import gzip
 import io
 import json
@@ -16,6 +17,7 @@ import pytest
 
 from tests.cli.program import Program, Terminal
 from tests.docker_registry import DockerRegistry, needs_docker_registry
+from tests.fake_registry import Server
 from tests.images.tiny import CONFIG, MANIFEST, Tiny, digest, save
 
 pytestmark = pytest.mark.root
@@ -100,8 +102,8 @@ def test_what_is_saved_is_loaded_again(store: Store, tmp_path: Path, form: str) 
     assert done.stderr.startswith("Getting image source signatures\n")
     assert done.stderr.endswith(f"Copying config sha256:{store.image.id}\n{ENDING}")
     other = store.other()
-    named = f"Loaded image: {NAME}\n" if form != "docker-dir" else f"Loaded image: sha256:{store.image.id}\n"
-    assert other.ok("load", "-q", "-i", str(tmp_path / "out")) == named
+    names = {"oci-dir": f"localhost{tmp_path}/out:latest", "docker-dir": f"sha256:{store.image.id}"}
+    assert other.ok("load", "-q", "-i", str(tmp_path / "out")) == f"Loaded image: {names.get(form, NAME)}\n"
     found = other.ok("inspect", "-f", "{{.Id}} {{.RootFS.Layers}} {{.Digest}}", store.image.id).split()
     assert found[0] == store.image.id
     assert " ".join(found[1:3]) == f"[{' '.join(store.image.diff_ids)}]"
@@ -126,6 +128,48 @@ def test_save_to_a_pipe_with_more_names_and_more_images(store: Store) -> None:
             [NAME],
             ["localhost/plain:x"],
         ]
+
+
+def test_load_from_an_address(store: Store) -> None:
+    body = store.archive.read_bytes()
+    answers = {"/x.tar": (200, {}, body), "/x.tar.gz": (200, {}, gzip.compress(body)), "/y": (404, {}, b"no")}
+    answers["/moved"] = (302, {"Location": "/x.tar"}, b"")
+    loaded = f"Loaded image: {NAME}\nLoaded image: localhost/plain:x\n"
+    with Server(lambda request: answers[request.path]) as server:
+        for path in ("x.tar", "x.tar.gz", "moved"):
+            assert store.other().ok("load", "-q", "-i", f"http://{server.host}/{path}") == loaded
+        done = store.pypod("load", "-i", f"http://{server.host}/y")
+        assert done.returncode == 125
+        assert done.stderr == f"Error: http://{server.host}/y: the server answers 404 Not Found\n"
+    done = store.pypod("load", "-i", "https://127.0.0.1:1/x")
+    assert (done.returncode, done.stderr.startswith("Error: https://127.0.0.1:1/x: no answer: ")) == (125, True)
+
+
+def test_load_through_a_proxy(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    with Server(lambda _: (200, {}, store.archive.read_bytes())) as proxy:
+        monkeypatch.setenv("http_proxy", f"http://me:pw@{proxy.host}")
+        store.other().ok("load", "-q", "-i", "http://example.com/x.tar")
+        (asked,) = proxy.requests
+        assert asked.path == "http://example.com/x.tar"
+        assert base64.b64decode(asked.headers["proxy-authorization"].removeprefix("Basic ")) == b"me:pw"
+
+
+def test_a_directory_in_oci_s_layout_gives_its_path_for_a_name(store: Store, tmp_path: Path) -> None:
+    """As podman, whatever the layout calls its image; the layout's name counts where podman finds no name at all."""
+    for place in ("lay", "Lay"):
+        store.pypod.ok("save", "-q", "--format", "oci-dir", "-o", str(tmp_path / place), "tiny:one")
+    other, options = store.other(), {"cwd": tmp_path}
+    for path, name in (
+        ("lay", "localhost/lay:latest"),
+        ("lay/", "localhost/lay:latest"),
+        (f"{tmp_path}/lay", f"localhost{tmp_path}/lay:latest"),
+        ("Lay", NAME),
+        ("./lay", NAME),
+    ):
+        assert other("load", "-q", "-i", path, **options).stdout == f"Loaded image: {name}\n"
+    fresh = store.other()
+    assert fresh("pull", "-q", "oci:lay", **options).stdout == f"{store.image.id}\n"
+    assert fresh.ok("images", "--format", "{{.Repository}}:{{.Tag}}") == "localhost/lay:latest\n"
 
 
 def test_import_from_nowhere(store: Store) -> None:
