@@ -60,13 +60,15 @@ def load(engine: Engine, path: str, fd: int, progress: Callable[[Progress], None
         stored = source.images()
         in_layout = fd < 0 and len(stored) == 1 and os.path.exists(f"{path}/index.json")
         for one in stored:
-            names = (in_layout and _names_of_layout(path)) or _full_names(one.names)
+            from_path = _names_of_layout(path) if in_layout else []
+            names = from_path or _full_names(one.names)
             what = names[0] if names else path
             if progress is not None:
                 progress(pulling.Progress(state="loading", name=what))
             with source.select(one.choice) as chosen:
                 identifier = pulling.pull(engine, chosen, what, names=names, progress=progress)
-            loaded.append(Image(engine, identifier, names[0] if names else "", tuple(names)))
+            told = [name.removesuffix(":latest") for name in from_path]  # podman's words
+            loaded.append(Image(engine, identifier, names[0] if names else "", tuple(told or names)))
     return loaded
 
 

@@ -102,7 +102,7 @@ def test_what_is_saved_is_loaded_again(store: Store, tmp_path: Path, form: str) 
     assert done.stderr.startswith("Getting image source signatures\n")
     assert done.stderr.endswith(f"Copying config sha256:{store.image.id}\n{ENDING}")
     other = store.other()
-    names = {"oci-dir": f"localhost{tmp_path}/out:latest", "docker-dir": f"sha256:{store.image.id}"}
+    names = {"oci-dir": f"localhost{tmp_path}/out", "docker-dir": f"sha256:{store.image.id}"}
     assert other.ok("load", "-q", "-i", str(tmp_path / "out")) == f"Loaded image: {names.get(form, NAME)}\n"
     found = other.ok("inspect", "-f", "{{.Id}} {{.RootFS.Layers}} {{.Digest}}", store.image.id).split()
     assert found[0] == store.image.id
@@ -160,9 +160,9 @@ def test_a_directory_in_oci_s_layout_gives_its_path_for_a_name(store: Store, tmp
         store.pypod.ok("save", "-q", "--format", "oci-dir", "-o", str(tmp_path / place), "tiny:one")
     other, options = store.other(), {"cwd": tmp_path}
     for path, name in (
-        ("lay", "localhost/lay:latest"),
-        ("lay/", "localhost/lay:latest"),
-        (f"{tmp_path}/lay", f"localhost{tmp_path}/lay:latest"),
+        ("lay", "localhost/lay"),
+        ("lay/", "localhost/lay"),
+        (f"{tmp_path}/lay", f"localhost{tmp_path}/lay"),
         ("Lay", NAME),
         ("./lay", NAME),
     ):
