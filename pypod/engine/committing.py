@@ -6,7 +6,7 @@ import json
 import os
 from contextlib import contextmanager
 
-from pypod.engine import layers, observe, pulling
+from pypod.engine import announce, layers, observe, pulling
 from pypod.engine.boundary import Boundary
 from pypod.engine.image import Image, full_name
 from pypod.engine.image_inspection import manifest_of
@@ -72,7 +72,9 @@ def commit(
             config.update(rootfs={"type": "layers", "diff_ids": []}, history=[])
         _add_layer(config, digest, author=author, created=created)
         descriptors.append(Descriptor(media_type=OCI_LAYER, digest=digest, size=size))
-        return _publish(engine, blobs, config, descriptors, FAMILIES[FORMATS[format]], name)
+        image = _publish(engine, blobs, config, descriptors, FAMILIES[FORMATS[format]], name)
+    announce.container(engine, announce.COMMIT, record)
+    return image
 
 
 def _upper(engine: Engine, record: ContainerRecord, root: str) -> str:
@@ -130,7 +132,9 @@ def import_tree(
         digest, size = blobs.write(decompressed(pieces, "the tar"))
         _add_layer(config, digest, author="", created={"comment": message or "Imported from tarball"})
         layer = Descriptor(media_type=OCI_LAYER, digest=digest, size=size)
-        return _publish(engine, blobs, config, [layer], OCI, name)
+        image = _publish(engine, blobs, config, [layer], OCI, name)
+    announce.image(engine, announce.TAG, image.id, *image.names)
+    return image
 
 
 def _add_layer(config: dict[str, Any], digest: str, *, author: str, created: dict[str, str]) -> None:

@@ -46,13 +46,17 @@ class Images:
 
         Raises InvalidSpec, NotInRegistry, Unauthorized, RegistryError, InvalidImage.
         """
+        from pypod.engine import announce
         from pypod.images import registries
 
         wanted = _platform(platform)
         transport, rest = split_transport(ref)
         if transport not in ("", "docker"):
-            return self._pull_from(transport, rest, wanted, progress)
-        return self._pull_first(registries.load(), rest, ref, wanted, access, progress)
+            image = self._pull_from(transport, rest, wanted, progress)
+        else:
+            image = self._pull_first(registries.load(), rest, ref, wanted, access, progress)
+        announce.image(self._engine, announce.PULL, "", ref)
+        return image
 
     def _pull_first(
         self,
@@ -126,9 +130,12 @@ class Images:
 
         Raises InvalidImage when it is none, InvalidSpec when it is not there.
         """
+        from pypod.engine import announce
         from pypod.engine.image_files import load
 
-        return load(self._engine, path, fd, progress)
+        loaded = load(self._engine, path, fd, progress)
+        announce.image(self._engine, announce.LOAD, "", path)
+        return loaded
 
     def save(
         self,
@@ -150,6 +157,7 @@ class Images:
 
         Raises NoSuchImage, InvalidSpec, SystemFailure; then no archive was made.
         """
+        from pypod.engine import announce
         from pypod.engine.image import full_name
         from pypod.engine.image_files import save
 
@@ -157,6 +165,8 @@ class Images:
         extra = [full_name(tag) for tag in tags]
         names = [[*extra, *one.tagged_names()] for one in found]
         save(found, path, format, fd=fd, names=names, compress=compress, progress=progress)
+        for one in found:
+            announce.image(self._engine, announce.SAVE, one.id, path)
 
     def push(
         self,
@@ -177,10 +187,12 @@ class Images:
 
         Raises NoSuchImage, InvalidSpec, Unauthorized, RegistryError.
         """
+        from pypod.engine import announce
         from pypod.engine.pushing import push
 
-        return push(
-            self.get(ref),
+        image = self.get(ref)
+        digest = push(
+            image,
             destination,
             access=access,
             format=format,
@@ -188,6 +200,8 @@ class Images:
             compress=compress,
             progress=progress,
         )
+        announce.image(self._engine, announce.PUSH, image.id, destination or image.used_name)
+        return digest
 
     def import_tree(self, pieces: Iterable[bytes], name: str = "", **options: Any) -> Image:
         """Make an image of a tar of a whole tree, in pieces, compressed or not, as ``Container.export`` yields it.
@@ -305,6 +319,7 @@ class Images:
 
         ``only`` chooses among them. Returns the ids of those removed.
         """
+        from pypod.engine import announce
         from pypod.engine.image_removal import sweep
         from pypod.errors import InUse
 
@@ -317,6 +332,7 @@ class Images:
                     images.remove_image(self._engine.database, one.record.id)
                 except (InUse, NoSuchImage):
                     continue
+                announce.image_removed(self._engine, one.record.id, one.names)
                 removed.append(one.record.id)
             sweep(self._engine)
         return removed

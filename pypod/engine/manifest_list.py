@@ -138,15 +138,18 @@ class ManifestList:
 
         Raises InvalidSpec, NoSuchImage, Unauthorized, RegistryError; then the destination has no new name.
         """
+        from pypod.engine import announce
         from pypod.engine.list_pushing import push
 
-        return push(
+        digest = push(
             self, destination, all=all, access=access, format=format, compression=compression, progress=progress
         )
+        announce.image(self._engine, announce.PUSH, self.id, destination or self.name)
+        return digest
 
     def delete(self) -> None:
         """Remove the list; its members stay what they were. Nothing happens when it is gone already."""
-        Image(self._engine, self.id).remove()
+        Image(self._engine, self.id, self._name).remove()
 
     def _require(self, digest: str, entries: Entries) -> None:
         try:
