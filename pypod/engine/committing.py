@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 from contextlib import contextmanager
+from os.path import normpath
 
 from pypod.engine import announce, layers, observe, pulling
 from pypod.engine.boundary import Boundary
@@ -42,6 +43,7 @@ def commit(
     author: str = "",
     message: str = "",
     changes: Sequence[str] = (),
+    include_volumes: bool = False,
     pause: bool = False,
     squash: bool = False,
     format: str = "oci",
@@ -56,6 +58,9 @@ def commit(
     config = json.loads(base.config.body)
     own = config.setdefault("config", {}) or {}
     config["config"] = {**own, **_asked(engine, record)}
+    if include_volumes and spec.mounts:
+        places: dict[str, dict[str, str]] = {normpath(mount.target): {} for mount in spec.mounts}
+        config["config"]["Volumes"] = {**(own.get("Volumes") or {}), **places}
     apply(config["config"], changes)
     lowers = layers.roots(engine.layout, spec)
     with Boundary(f"commit container {record.name}"), Lock(engine.layout.images, SHARED) as lock, lock:

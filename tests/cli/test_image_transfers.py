@@ -6,6 +6,7 @@ import base64
 import gzip
 import io
 import json
+import os
 import subprocess
 import sys
 import tarfile
@@ -15,9 +16,10 @@ from urllib.request import Request, urlopen
 
 import pytest
 
+from tests import fake_registry
 from tests.cli.program import Program, Terminal
 from tests.docker_registry import DockerRegistry, needs_docker_registry
-from tests.fake_registry import Server
+from tests.fake_registry import Answer, Images, Server
 from tests.images.tiny import CONFIG, MANIFEST, Tiny, digest, save
 
 pytestmark = pytest.mark.root
@@ -284,6 +286,29 @@ class TestRegistry:
         ):
             done = store.pypod("push", *words)
             assert (done.returncode, done.stderr.splitlines()[-1][: 7 + len(message)]) == (125, f"Error: {message}")
+
+    def test_a_large_layer_whose_upload_fails_is_sent_again(self, store: Store, tmp_path: Path) -> None:
+        big = Tiny({"big": os.urandom(3 << 20)}, name="localhost/big:1")
+        pypod = store.other()
+        pypod.ok("load", "-q", "-i", str(big.save(tmp_path / "big.tar")))
+        images = Images()
+        failures = [(503, {}, b"")]
+
+        def put(request: fake_registry.Request) -> Answer:
+            if len(request.body) > 1 << 20 and failures:
+                return failures.pop()
+            images.blobs[digest(request.body)] = request.body
+            return 201, {}, b""
+
+        images.special = {
+            "POST": (202, {"Location": "/v2/x/blobs/uploads/1"}, b""),
+            "PUT .*uploads": put,
+            "PUT .*manifests": (201, {}, b""),
+        }
+        with Server(images) as server:
+            pypod.ok("push", "-q", "--tls-verify=false", "big:1", f"{server.host}/x:1")
+            assert [len(one.body) > 1 << 20 for one in server.asked("PUT", "uploads")].count(True) == 2
+        assert images.blobs[digest(big.layers[0])] == big.layers[0]
 
     @pytest.mark.parametrize("flag", ["sign-by", "sign-by-sigstore-private-key", "sign-passphrase-file"])
     def test_nothing_is_sent_unsigned_that_was_to_be_signed(self, store: Store, tmp_path: Path, flag: str) -> None:
