@@ -5,7 +5,6 @@ from __future__ import annotations
 import sys
 
 from pypod.cli.flags import Command, Flag
-from pypod.errors import InvalidSpec
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -29,7 +28,7 @@ COMMIT = Command(
         CHANGE,
         Flag(name="format", short="f", default="oci", help="Format of the image manifest and metadata: oci or docker"),
         Flag(name="iidfile", help="Write the image ID to the file"),
-        Flag(name="include-volumes", kind="bool", hidden=True, help="Include container volumes as image volumes"),
+        Flag(name="include-volumes", kind="bool", help="Include container volumes as image volumes"),
         Flag(name="message", short="m", help="Set commit message for imported image"),
         Flag(name="pause", short="p", kind="bool", help="Pause container during commit"),
         Flag(name="quiet", short="q", kind="bool", help="Suppress output"),
@@ -48,8 +47,6 @@ def run_commit(options: Parsed, root: str | None) -> int:
     """Carry out ``pypod commit``."""
     from pypod.engine.engine import Engine
 
-    if options["include-volumes"]:
-        raise InvalidSpec("--include-volumes", "--include-volumes is not available yet")
     ref, name = (*options.positionals, "")[:2]
     with Engine(root) as engine:
         image = engine.containers.get(ref).commit(
@@ -57,6 +54,7 @@ def run_commit(options: Parsed, root: str | None) -> int:
             author=options["author"],
             message=options["message"],
             changes=options["change"],
+            include_volumes=options["include-volumes"],
             pause=options["pause"],
             squash=options["squash"],
             format=options["format"],

@@ -1,4 +1,4 @@
-"""events: what happened to pods and containers, and what happens."""
+"""events: what happened to pods, containers and images, and what happens."""
 
 from __future__ import annotations
 
@@ -96,11 +96,13 @@ def human(event: Event, *, truncate: bool = False) -> str:
     from pypod.cli.smartcols import escaped
     from pypod.model.ids import short
 
-    about = [f"image={event.image}", f"name={event.name}"]
-    about += [f"pod_id={event.pod_id}"] if event.pod_id else []
-    about += [f"{key}={value}" for key, value in event.attributes]
     identifier = short(event.id) if truncate else event.id
-    text = f"{go_time(event.time_ns)} {event.type} {event.action} {identifier} ({', '.join(about)})"
+    about = event.name
+    if event.type != "image":
+        found = [f"image={event.image}", f"name={event.name}"]
+        found += [f"pod_id={event.pod_id}"] if event.pod_id else []
+        about = f"({', '.join([*found, *(f'{key}={value}' for key, value in event.attributes)])})"
+    text = f"{go_time(event.time_ns)} {event.type} {event.action} {identifier} {about}"
     return escaped(text).replace("\n", "\\x0a")
 
 
@@ -111,9 +113,9 @@ def as_json(event: Event) -> Struct:
 
     found = {
         "ContainerExitCode": event.exit_code or None,
-        "ID": event.id,
+        "ID": event.id or None,
         "Image": event.image or None,
-        "Name": event.name,
+        "Name": event.name or None,
         "Status": event.action,
         "Time": rfc3339_nano(event.time_ns),
         "Type": event.type,

@@ -18,7 +18,6 @@ if TYPE_CHECKING:
     from pypod.cli.flags import Parsed
 
 _PIECE_BYTES = 1 << 20
-_TIMEOUT_S = 60.0
 EXPORT = Command(
     path="pypod export",
     summary="Export container's filesystem contents as a tar archive",
@@ -99,9 +98,11 @@ def run_import(options: Parsed, root: str | None) -> int:
 
 
 def _pieces(path: str) -> Iterator[bytes]:
-    if path.startswith(("http://", "https://")):
+    from pypod.images.fetch import fetched, is_address
+
+    if is_address(path):
         print(f'Downloading from "{path}"', file=sys.stderr)
-        yield from _downloaded(path)
+        yield from fetched(path)
         return
     try:
         file = open(0, "rb", closefd=False) if path == "-" else open(path, "rb")  # noqa: SIM115
@@ -110,18 +111,3 @@ def _pieces(path: str) -> Iterator[bytes]:
     with file:
         while piece := file.read(_PIECE_BYTES):
             yield piece
-
-
-def _downloaded(url: str) -> Iterator[bytes]:
-    import urllib3
-
-    from pypod.errors import RegistryError
-    from pypod.images.transport import in_words
-
-    try:
-        answer = urllib3.request("GET", url, preload_content=False, timeout=_TIMEOUT_S)
-        if answer.status != 200:
-            raise RegistryError(url, f"the server answers {answer.status} {answer.reason}", status=answer.status)
-        yield from answer.stream(_PIECE_BYTES, decode_content=False)
-    except urllib3.exceptions.HTTPError as error:
-        raise RegistryError(url, f"no answer: {in_words(error)}") from error

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import os
 import sys
 
+from pypod.cli.asking import hidden_line, shown_line
 from pypod.cli.flags import Command, Flag, UsageError
 from pypod.errors import InvalidSpec, PypodError, RegistryError, Unauthorized
 
@@ -180,34 +180,10 @@ def _check(domain: str, user: str, password: str, access: Access, registries: Re
 def _ask(user: str, password: str, stored: Credentials | None) -> tuple[str, str]:
     """Return user name and password, asked for where they are missing. Raises InvalidSpec when nobody answers."""
     known = stored.user if stored is not None else ""
+    failure = "getting username and password: reading"
     if not user:
-        print(f"Username ({known}): " if known else "Username: ", end="", flush=True)
-        line = sys.stdin.readline()
-        if not line:
-            raise InvalidSpec("username", "getting username and password: reading username: EOF")
-        user = line.strip() or known
+        prompt = f"Username ({known}): " if known else "Username: "
+        user = shown_line(prompt, "username", f"{failure} username") or known
     if not password:
-        password = _hidden_line("Password: ")
-        print()
+        password = hidden_line("Password: ", "password", f"{failure} password")
     return user.strip(), password
-
-
-def _hidden_line(prompt: str) -> str:
-    """Read a line from the terminal that is stdin, without showing it: hidden before somebody is asked to type."""
-    import termios
-
-    if not os.isatty(0):
-        print(prompt, end="", flush=True)
-        raise InvalidSpec("password", "getting username and password: reading password: inappropriate ioctl for device")
-    before = termios.tcgetattr(0)
-    hidden = list(before)
-    hidden[3] &= ~termios.ECHO
-    try:
-        termios.tcsetattr(0, termios.TCSADRAIN, hidden)
-        print(prompt, end="", flush=True)
-        line = sys.stdin.readline()
-    finally:
-        termios.tcsetattr(0, termios.TCSADRAIN, before)
-    if not line:
-        raise InvalidSpec("password", "getting username and password: reading password: EOF")
-    return line.rstrip("\r\n")

@@ -109,6 +109,7 @@ def run_manifest_push(options: Parsed, root: str | None) -> int:
     from pypod.engine.engine import Engine
 
     refuse_signing(options)
+    how = reach(options)
     name, destination = (*options.positionals, "")[:2]
     with Engine(root) as engine:
         found = engine.manifests.get(name)
@@ -116,7 +117,7 @@ def run_manifest_push(options: Parsed, root: str | None) -> int:
             digest = found.push(
                 destination,
                 all=options["all"],
-                access=reach(options),
+                access=how,
                 format=options["format"],
                 compression=options["compression-format"],
                 progress=telling,

@@ -25,7 +25,7 @@ ACCESS_FLAGS: tuple[Flag, ...] = (
         name="authfile", help="Path of the authentication file. Use REGISTRY_AUTH_FILE environment variable to override"
     ),
     Flag(name="cert-dir", help="Pathname of a directory containing TLS certificates and keys"),
-    Flag(name="creds", help="Credentials (USERNAME:PASSWORD) to use for authenticating to a registry"),
+    Flag(name="creds", help="Credentials (USERNAME[:PASSWORD]) to use for authenticating to a registry"),
     Flag(
         name="tls-verify",
         kind="bool",
@@ -65,11 +65,12 @@ def run_pull(options: Parsed, root: str | None) -> int:
     from pypod.engine.engine import Engine
 
     failures: list[PypodError] = []
+    reach, policy, quiet = access(options), options["policy"], options["quiet"]
     with Engine(root) as engine:
         for name in options.positionals:
             try:
-                names = _all_tags(options, name) if options["all-tags"] else [name]
-                found = [image_for(engine, options, one, options["policy"], quiet=options["quiet"]) for one in names]
+                names = _all_tags(reach, name) if options["all-tags"] else [name]
+                found = [image_for(engine, options, one, policy, quiet=quiet, reach=reach) for one in names]
             except PypodError as error:  # the others are tried all the same
                 failures.append(error)
             else:
@@ -81,7 +82,7 @@ def run_pull(options: Parsed, root: str | None) -> int:
     return 0
 
 
-def _all_tags(options: Parsed, name: str) -> list[str]:
+def _all_tags(reach: Access, name: str) -> list[str]:
     from pypod.images import registries
     from pypod.images.client import tags
     from pypod.model.reference import parse, split_transport
@@ -93,16 +94,18 @@ def _all_tags(options: Parsed, name: str) -> list[str]:
     reference = configured.candidates(rest)[0]
     if parse(rest).tag or reference.digest:
         raise InvalidSpec("--all-tags", "--all-tags requires a name without tag and digest")
-    return [f"{reference.name}:{tag}" for tag in tags(reference, access(options), configured)]
+    return [f"{reference.name}:{tag}" for tag in tags(reference, reach, configured)]
 
 
-def image_for(engine: Engine, options: Parsed, name: str, policy: str, *, quiet: bool = False) -> Image:
+def image_for(
+    engine: Engine, options: Parsed, name: str, policy: str, *, quiet: bool = False, reach: Access | None = None
+) -> Image:
     """Return an image of the store, pulled if the policy says so, telling on stderr how that goes."""
     from pypod.cli.telling import Telling
 
-    wanted = platform(options)
+    wanted, reach = platform(options), reach or access(options)
     with Telling(quiet=quiet) as telling:
-        image = engine.images.for_container(name, policy, platform=wanted, access=access(options), progress=telling)
+        image = engine.images.for_container(name, policy, platform=wanted, access=reach, progress=telling)
     if wanted:
         _warn(image, wanted)
     return image
@@ -125,11 +128,17 @@ def access(options: Parsed) -> Access:
         check_authfile(options["authfile"])
     credentials = None
     if options["creds"]:
-        user, separator, password = options["creds"].partition(":")
-        if not user or not separator:
-            raise InvalidSpec("--creds", "credentials have the form USERNAME:PASSWORD")
-        credentials = (user, password)
+        credentials = _credentials(options["creds"])
     return access_with(options, cert_dir=options["cert-dir"], credentials=credentials)
+
+
+def _credentials(text: str) -> tuple[str, str]:
+    """Read USERNAME:PASSWORD; what is missing is asked for. Raises InvalidSpec when nobody answers."""
+    from pypod.cli.asking import hidden_line, shown_line
+
+    user, _, password = text.partition(":")
+    user = user or shown_line("Username: ", "--creds", "could not read username from terminal")
+    return user, password or hidden_line("Password: ", "--creds", "could not read password from terminal")
 
 
 def access_with(options: Parsed, *, cert_dir: str = "", credentials: tuple[str, str] | None = None) -> Access:

@@ -62,6 +62,7 @@ def run_push(options: Parsed, root: str | None) -> int:
 
     refuse_signing(options)
     name, destination = (*options.positionals, "")[:2]
+    reach = access(options)
     with Engine(root) as engine:
         is_list = options["all"] and engine.images.find(name).is_list
         source = engine.manifests.get(name) if is_list else engine.images.get(name)
@@ -69,7 +70,7 @@ def run_push(options: Parsed, root: str | None) -> int:
         with Telling(quiet=options["quiet"]) as telling:
             digest = source.push(
                 destination,
-                access=access(options),
+                access=reach,
                 format=options["format"],
                 compression=options["compression-format"],
                 progress=telling,

@@ -86,6 +86,7 @@ class _Removal:
         self._ignore = ignore
         self._untagged: list[str] = []
         self._deleted: list[str] = []
+        self._gone: list[str] = []
         self.failures: list[PypodError] = []
 
     def by_name(self, engine: Engine, word: str) -> None:
@@ -96,7 +97,7 @@ class _Removal:
             if not (self._ignore and isinstance(error, NoSuchImage)):
                 self.failures.append(error)
             return
-        if image.id in self._deleted:  # by another of its names
+        if image.id in self._gone:  # by another of its names
             return
         names = image.names
         is_id = image.id.startswith(word) or word.startswith("sha256:")
@@ -124,16 +125,20 @@ class _Removal:
             self._untagged.append(name)
 
     def remove(self, image: Image) -> None:
-        """Remove an image, whatever its names."""
+        """Remove an image, whatever its names. Those that were made of it stay whole."""
+        from pypod.engine.image_history import children
+
         try:
-            names = image.names
+            names, is_parent = image.names, bool(children(image))
             image.remove(force=self._force)
         except PypodError as error:
             if not isinstance(error, NoSuchImage):  # somebody else was quicker
                 self.failures.append(error)
             return
         self._untagged += names
-        self._deleted.append(image.id)
+        self._gone.append(image.id)
+        if not (is_parent and names):  # podman tells of the name only
+            self._deleted.append(image.id)
 
     def tell(self) -> int:
         """Print what was done and what not; return podman's exit code."""

@@ -7,12 +7,14 @@ import sys
 from pypod.cli.creation import FLAGS, container_options, read_id_file, write_new_file
 from pypod.cli.flags import Command, Flag, UsageError
 from pypod.cli.pod_create import POD_CREATE, POD_FLAGS, run_pod_create
-from pypod.cli.pull import image_for
+from pypod.cli.pull import image_for, platform
 from pypod.cli.selection import EXPLAIN
 from pypod.cli.terminal import DEFAULT_DETACH_KEYS
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from typing import Any
+
     from pypod.cli.flags import Parsed
     from pypod.engine.container import Container
     from pypod.engine.engine import Engine
@@ -78,7 +80,9 @@ def explain(engine: Engine, options: Parsed, *, columns: int = 0, rows: int = 0,
     """Return what ``run`` would do."""
     image, command, found = container_options(options)
     ref, new = _pod_named(options)
-    what = (image, command) if image else (command,)
+    what: tuple[Any, ...] = (command,)
+    if image:  # nothing is pulled
+        what = (engine.images.for_container(image, "never", platform=platform(options)), command)
     return engine.containers.explain(
         *what, pod=ref or None, new_pod=new, columns=columns, rows=rows, attended=attended, **found
     )

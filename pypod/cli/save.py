@@ -19,10 +19,10 @@ LOAD = Command(
     description="Loads an image from a locally stored archive (tar file) into container storage.",
     synopsis="[options]",
     flags=(
-        Flag(name="input", short="i", help="Read from specified archive file (default: stdin)"),
+        Flag(name="input", short="i", help="Read from specified archive file, directory or address (default: stdin)"),
         Flag(name="quiet", short="q", kind="bool", help="Suppress the output"),
     ),
-    examples=("pypod load -i fedora.tar", "pypod load < fedora.tar"),
+    examples=("pypod load -i fedora.tar", "pypod load < fedora.tar", "pypod load -i https://example.com/fedora.tar"),
     max_args=0,
 )
 SAVE = Command(
@@ -65,13 +65,14 @@ _STDIN, _STDOUT = 0, 1
 def run_load(options: Parsed, root: str | None) -> int:
     """Carry out ``pypod load``."""
     from pypod.engine.engine import Engine
+    from pypod.images.fetch import is_address
 
     path, fd = options["input"], -1
     if not path:
         if os.isatty(_STDIN):
             raise InvalidSpec("--input", "cannot read from terminal, use command-line redirection or the --input flag")
         path, fd = "/dev/stdin", _STDIN
-    elif not os.path.exists(path):
+    elif not is_address(path) and not os.path.exists(path):
         raise InvalidSpec("--input", f"stat {path}: no such file or directory")
     with Engine(root) as engine, Telling(quiet=options["quiet"]) as telling:
         loaded = engine.images.load(path, fd=fd, progress=telling)

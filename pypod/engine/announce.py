@@ -5,7 +5,7 @@ What the supervisor in C knows better (a process runs, and how it ended) it writ
 
 from __future__ import annotations
 
-from pypod.model.event import CONTAINER, POD
+from pypod.model.event import CONTAINER, IMAGE, POD
 from pypod.runtime.ops import Op
 from pypod.store import event_log
 from pypod.store.records import INFRA
@@ -18,7 +18,9 @@ if TYPE_CHECKING:
     from pypod.store.records import ContainerRecord, PodRecord
 
 CREATE, START, DIED, REMOVE, RESTART, KILL, STOP = "create", "start", "died", "remove", "restart", "kill", "stop"
-ATTACH, EXEC, EXEC_DIED = "attach", "exec", "exec_died"
+ATTACH, EXEC, EXEC_DIED, COMMIT = "attach", "exec", "exec_died", "commit"
+PULL, PUSH, LOAD, SAVE, TAG, UNTAG = "pull", "push", "loadfromarchive", "save", "tag", "untag"
+MOUNT, UNMOUNT = "mount", "unmount"
 
 
 def container(
@@ -32,6 +34,19 @@ def pod(engine: Engine, action: str, record: PodRecord, containers: Iterable[Con
     """Tell that something happens to ``containers`` and then to their pod."""
     lines = [event_log.line(action, _about(one, record)) for one in containers]
     lines.append(event_log.line(action, event_log.rest(POD, record.id, record.name)))
+    event_log.append(engine.layout.events, "".join(lines))
+
+
+def image(engine: Engine, action: str, identifier: str, *names: str) -> None:
+    """Tell that something happens to an image, once under each name."""
+    lines = [event_log.line(action, event_log.rest(IMAGE, identifier, name)) for name in names]
+    event_log.append(engine.layout.events, "".join(lines))
+
+
+def image_removed(engine: Engine, identifier: str, names: Iterable[str], called: str = "") -> None:
+    """Tell that an image loses its names, and then that it is gone."""
+    lines = [event_log.line(UNTAG, event_log.rest(IMAGE, identifier, name)) for name in names]
+    lines.append(event_log.line(REMOVE, event_log.rest(IMAGE, identifier, called)))
     event_log.append(engine.layout.events, "".join(lines))
 
 

@@ -5,8 +5,9 @@ from __future__ import annotations
 import json
 import os
 from contextlib import contextmanager
+from os.path import normpath
 
-from pypod.engine import layers, observe, pulling
+from pypod.engine import announce, layers, observe, pulling
 from pypod.engine.boundary import Boundary
 from pypod.engine.image import Image, full_name
 from pypod.engine.image_inspection import manifest_of
@@ -42,6 +43,7 @@ def commit(
     author: str = "",
     message: str = "",
     changes: Sequence[str] = (),
+    include_volumes: bool = False,
     pause: bool = False,
     squash: bool = False,
     format: str = "oci",
@@ -56,6 +58,9 @@ def commit(
     config = json.loads(base.config.body)
     own = config.setdefault("config", {}) or {}
     config["config"] = {**own, **_asked(engine, record)}
+    if include_volumes and spec.mounts:
+        places: dict[str, dict[str, str]] = {normpath(mount.target): {} for mount in spec.mounts}
+        config["config"]["Volumes"] = {**(own.get("Volumes") or {}), **places}
     apply(config["config"], changes)
     lowers = layers.roots(engine.layout, spec)
     with Boundary(f"commit container {record.name}"), Lock(engine.layout.images, SHARED) as lock, lock:
@@ -72,7 +77,9 @@ def commit(
             config.update(rootfs={"type": "layers", "diff_ids": []}, history=[])
         _add_layer(config, digest, author=author, created=created)
         descriptors.append(Descriptor(media_type=OCI_LAYER, digest=digest, size=size))
-        return _publish(engine, blobs, config, descriptors, FAMILIES[FORMATS[format]], name)
+        image = _publish(engine, blobs, config, descriptors, FAMILIES[FORMATS[format]], name)
+    announce.container(engine, announce.COMMIT, record)
+    return image
 
 
 def _upper(engine: Engine, record: ContainerRecord, root: str) -> str:
@@ -130,7 +137,9 @@ def import_tree(
         digest, size = blobs.write(decompressed(pieces, "the tar"))
         _add_layer(config, digest, author="", created={"comment": message or "Imported from tarball"})
         layer = Descriptor(media_type=OCI_LAYER, digest=digest, size=size)
-        return _publish(engine, blobs, config, [layer], OCI, name)
+        image = _publish(engine, blobs, config, [layer], OCI, name)
+    announce.image(engine, announce.TAG, image.id, *image.names)
+    return image
 
 
 def _add_layer(config: dict[str, Any], digest: str, *, author: str, created: dict[str, str]) -> None:

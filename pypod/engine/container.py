@@ -344,7 +344,8 @@ class Container:
 
         Options: ``author``, ``message``; ``changes``, a list of Dockerfile instructions (``CMD``, ``ENV`` and so on);
         ``pause`` keeps its processes from running meanwhile; ``squash`` makes one layer of all; ``format`` is oci or
-        docker. What lies in volumes is not in it. Raises InvalidSpec, also for a container without an image.
+        docker; ``include_volumes`` makes volumes of the image of all that the container has mounts on. What lies in
+        volumes is not in it. Raises InvalidSpec, also for a container without an image.
         """
         from pypod.engine.committing import commit
 

@@ -1,10 +1,10 @@
-"""What happened to pods and containers, and what happens: podman events."""
+"""What happened to pods, containers and images, and what happens: podman events."""
 
 from __future__ import annotations
 
 from pypod.engine.boundary import Boundary
 from pypod.errors import InvalidSpec
-from pypod.model.event import CONTAINER, POD, Event
+from pypod.model.event import CONTAINER, IMAGE, POD, Event
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -21,11 +21,11 @@ def _named(kind: str) -> Test:
     return lambda event, value: event.type == kind and (event.name == value or event.id.startswith(value))
 
 
-# As podman's libpod/events/filters.go: there are no events of images and volumes yet, so these never match.
+# As podman's libpod/events/filters.go: there are no events of volumes, so that one never matches.
 _TESTS: dict[str, Test] = {
     "container": _named(CONTAINER),
     "event": lambda event, value: event.action == value,
-    "image": _named("image"),
+    "image": _named(IMAGE),
     "label": lambda event, value: tuple(value.partition("=")[::2]) in event.attributes and "=" in value,
     "pod": _named(POD),
     "status": lambda event, value: event.action == value,
@@ -46,8 +46,9 @@ def events(
 
     ``since`` and ``until`` are moments in nanoseconds since the epoch (``time.time_ns()``, ``Event.time_ns``); what
     happened right then is left out. With ``follow`` and neither of them only what happens from now on is told; with
-    ``until`` the iterator ends then. ``filters`` are podman's: container, event, label (KEY=VALUE), pod, type; values
-    of one are alternatives, and different ones must all hold. ``engine`` is by default one on the default storage.
+    ``until`` the iterator ends then. ``filters`` are podman's: container, event, image, label (KEY=VALUE), pod, type;
+    values of one are alternatives, and different ones must all hold. ``engine`` is by default one on the default
+    storage.
 
     About the last two megabytes are kept. A process that is killed may take the line of what it was doing with it; how
     a container ended is told by its monitor. Raises InvalidSpec for a filter that is none.

@@ -109,13 +109,16 @@ class Image:
         """Whether it is no image but a list of manifests (``Engine.manifests``)."""
         return images.is_list(self._engine.database, self.id)
 
-    def instance(self) -> Image:
-        """Return it, or the member of a list that is for this machine. Raises NoSuchImage when that is not here."""
+    def instance(self, platform: str = "") -> Image:
+        """Return it, or the member of a list that is for a platform (OS/ARCHITECTURE[/VARIANT]), or for this machine.
+
+        Raises NoSuchImage when that is not here, InvalidImage when the list has none.
+        """
         if not self.is_list:
             return self
         from pypod.engine.manifest_list import instance
 
-        return instance(self)
+        return instance(self, platform)
 
     @property
     def config(self) -> ImageConfig:
@@ -142,12 +145,17 @@ class Image:
 
     def tag(self, name: str) -> None:
         """Give it one more name; an image that had the name loses it. Raises InvalidSpec for what is no name."""
+        from pypod.engine import announce
+
         full = full_name(name)
         with self._engine.database.transaction() as connection, connection:
             images.tag(connection, self.id, full)
+        announce.image(self._engine, announce.TAG, self.id, full)
 
     def untag(self, *names: str) -> None:
         """Take names from it, or all of them. Raises NoSuchImage for a name that is not its own."""
+        from pypod.engine import announce
+
         record = self.named()
         found = tuple(name if name in record.names else full_name(name) for name in names) or record.names
         for name in found:
@@ -155,6 +163,7 @@ class Image:
                 raise NoSuchImage(name, reason="tag not known")
         with self._engine.database.transaction() as connection, connection:
             images.untag(connection, self.id, found)
+        announce.image(self._engine, announce.UNTAG, self.id, *found)
 
     def remove(self, *, force: bool = False) -> None:
         """Remove it with all its names; with ``force`` the containers made from it first.
@@ -164,21 +173,28 @@ class Image:
         from pypod.engine.image_removal import remove
 
         with Boundary(f"remove image {self.id[:SHORT_ID_LENGTH]}"):
-            remove(self._engine, self.id, force=force)
+            remove(self._engine, self.id, force=force, called=self._used_name)
 
     def mount(self) -> str:
         """Mount its root, read-only, and return where; it stays until ``unmount`` or its removal. Needs root."""
+        from pypod.engine import announce
         from pypod.engine.image_mounts import mount
 
         with Boundary(f"mount image {self.id[:SHORT_ID_LENGTH]}"):
-            return mount(self)
+            path = mount(self)
+        announce.image(self._engine, announce.MOUNT, self.id, "")
+        return path
 
     def unmount(self) -> bool:
         """Take its mount away; return whether there was one."""
+        from pypod.engine import announce
         from pypod.engine.image_mounts import unmount
 
         with Boundary(f"unmount image {self.id[:SHORT_ID_LENGTH]}"):
-            return unmount(self._engine, self.id)
+            was_mounted = unmount(self._engine, self.id)
+        if was_mounted:
+            announce.image(self._engine, announce.UNMOUNT, self.id, "")
+        return was_mounted
 
     def changes(self, base: Container | Image | None = None) -> Sequence[tuple[str, str]]:
         """Return what is different from ``base``, or from what is below its topmost layer.

@@ -10,6 +10,8 @@ from pypod.engine.boundary import Boundary
 from pypod.engine.image import Image
 from pypod.errors import InvalidSpec
 from pypod.images.detect import detect, open_source
+from pypod.images.fetch import fetched, is_address
+from pypod.images.new_file import temporary_file, write_all
 from pypod.model.reference import is_short, parse
 
 TYPE_CHECKING = False
@@ -34,24 +36,39 @@ def pull_from(
     """Bring the one image that ``transport:rest`` names; see ``Images.pull``."""
     what = f"{transport}:{rest}"
     with _opened(what), open_source(transport, rest) as source:
-        names = _full_names(_names_in(source))
-        names = names or ([_name_of_path(rest.partition(":")[0])] if transport in ("oci", "dir") else [])
+        place = rest.partition(":")[0]
+        names = _names_of_layout(place) if transport == "oci" else []
+        names = names or _full_names(_names_in(source))
+        names = names or ([_name_of_path(place)] if transport in ("oci", "dir") else [])
         identifier = pulling.pull(engine, source, what, names=names, platform=platform, progress=progress)
     return Image(engine, identifier, names[0] if names else "")
 
 
 def load(engine: Engine, path: str, fd: int, progress: Callable[[Progress], None] | None) -> list[Image]:
     """Bring all images of an archive or directory; see ``Images.load``."""
+    if fd < 0 and is_address(path):
+        fd = temporary_file()
+        try:
+            with _opened(path):
+                write_all(fd, fetched(path))
+                os.lseek(fd, 0, os.SEEK_SET)
+            return load(engine, path, fd, progress)
+        finally:
+            os.close(fd)
     loaded = []
     with _opened(path), detect(path, fd) as source:
-        for one in source.images():
-            names = _full_names(one.names)
+        stored = source.images()
+        in_layout = fd < 0 and len(stored) == 1 and os.path.exists(f"{path}/index.json")
+        for one in stored:
+            from_path = _names_of_layout(path) if in_layout else []
+            names = from_path or _full_names(one.names)
             what = names[0] if names else path
             if progress is not None:
                 progress(pulling.Progress(state="loading", name=what))
             with source.select(one.choice) as chosen:
                 identifier = pulling.pull(engine, chosen, what, names=names, progress=progress)
-            loaded.append(Image(engine, identifier, names[0] if names else "", tuple(names)))
+            told = [name.removesuffix(":latest") for name in from_path]  # podman's words
+            loaded.append(Image(engine, identifier, names[0] if names else "", tuple(told or names)))
     return loaded
 
 
@@ -125,6 +142,16 @@ def _full_names(names: Iterable[str]) -> list[str]:
             if not reference.digest:
                 found.append(str(reference.tagged()))
     return found
+
+
+def _names_of_layout(path: str) -> list[str]:
+    """Return what podman calls the image of a directory with a layout, whatever that calls it: localhost/PATH.
+
+    Nothing when that makes no name, where podman gives up.
+    """
+    with suppress(InvalidSpec):
+        return [str(parse(f"localhost/{path.strip('/')}").tagged())]
+    return []
 
 
 def _name_of_path(path: str) -> str:

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from pypod.errors import InvalidImage
+from pypod.model.image_config import parse_config
 from pypod.model.value import Value
 from pypod.store import images
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from pypod.engine.image import Image
-    from pypod.store.images import LayerRecord
+    from pypod.model.image_config import HistoryEntry
+    from pypod.store.images import ImageRecord, LayerRecord
 
 
 _WORDS_LIMIT = 200
@@ -55,6 +58,27 @@ def steps(image: Image) -> list[Step]:
             )
         )
     return found
+
+
+def children(image: Image) -> list[str]:
+    """Return the ids of the images that were made of this one in one step.
+
+    As podman finds them (containers/common: libimage, areParentAndChild): by their layers and their history, which
+    says one thing more. Nothing depends on it: each image holds its layers itself.
+    """
+    record = image.named().record
+    if record.is_list:
+        return []
+    own = _history(record)
+    others = images.standing_on(image.engine.database, image.id)
+    return [one.id for one in others if (history := _history(one)) and history[:-1] == own]
+
+
+def _history(record: ImageRecord) -> tuple[HistoryEntry, ...]:
+    try:
+        return parse_config(record.config.encode()).history
+    except InvalidImage:  # a damaged one can be removed all the same
+        return ()
 
 
 def layers_below(image: Image) -> list[LayerUse]:

@@ -6,7 +6,7 @@ import fcntl
 import os
 from contextlib import suppress
 
-from pypod.engine import image_mounts
+from pypod.engine import announce, image_mounts
 from pypod.engine.stopping import discard
 from pypod.errors import InUse, NoSuchContainer, NoSuchImage
 from pypod.images.blobs import Blobs
@@ -17,12 +17,13 @@ if TYPE_CHECKING:
     from pypod.engine.engine import Engine
 
 
-def remove(engine: Engine, identifier: str, *, force: bool = False) -> None:
-    """Remove an image, and what only it needed. Raises InUse."""
+def remove(engine: Engine, identifier: str, *, force: bool = False, called: str = "") -> None:
+    """Remove an image, and what only it needed; ``called`` is its name in what is told of it. Raises InUse."""
     while True:
         if force:
             _remove_users(engine, identifier)
         try:
+            names = images.named(engine.database, identifier).names
             images.remove_image(engine.database, identifier)
         except NoSuchImage:
             return
@@ -31,6 +32,7 @@ def remove(engine: Engine, identifier: str, *, force: bool = False) -> None:
                 continue
             raise
         break
+    announce.image_removed(engine, identifier, names, called)
     sweep(engine)
 
 

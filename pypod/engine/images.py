@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pypod.engine.boundary import Boundary
 from pypod.engine.image import Image
-from pypod.errors import InvalidSpec, NoSuchImage, NotInRegistry, PypodError, RegistryError
+from pypod.errors import InvalidImage, InvalidSpec, NoSuchImage, NotInRegistry, PypodError, RegistryError
 from pypod.model.reference import is_short, parse, split_transport
 from pypod.store import images
 
@@ -46,13 +46,17 @@ class Images:
 
         Raises InvalidSpec, NotInRegistry, Unauthorized, RegistryError, InvalidImage.
         """
+        from pypod.engine import announce
         from pypod.images import registries
 
         wanted = _platform(platform)
         transport, rest = split_transport(ref)
         if transport not in ("", "docker"):
-            return self._pull_from(transport, rest, wanted, progress)
-        return self._pull_first(registries.load(), rest, ref, wanted, access, progress)
+            image = self._pull_from(transport, rest, wanted, progress)
+        else:
+            image = self._pull_first(registries.load(), rest, ref, wanted, access, progress)
+        announce.image(self._engine, announce.PULL, "", ref)
+        return image
 
     def _pull_first(
         self,
@@ -120,13 +124,18 @@ class Images:
     ) -> Sequence[Image]:
         """Bring all images of an archive or directory that ``save`` made, podman's or docker's, with their names.
 
-        With ``fd`` the archive comes from a descriptor, a pipe maybe, and ``path`` only names it in errors.
+        One directory with one image in OCI's layout is called by its path, as podman's. ``path`` may be an address
+        (``https://``). With ``fd`` the archive comes from a descriptor, a pipe maybe, and ``path`` only names it in
+        errors.
 
         Raises InvalidImage when it is none, InvalidSpec when it is not there.
         """
+        from pypod.engine import announce
         from pypod.engine.image_files import load
 
-        return load(self._engine, path, fd, progress)
+        loaded = load(self._engine, path, fd, progress)
+        announce.image(self._engine, announce.LOAD, "", path)
+        return loaded
 
     def save(
         self,
@@ -148,6 +157,7 @@ class Images:
 
         Raises NoSuchImage, InvalidSpec, SystemFailure; then no archive was made.
         """
+        from pypod.engine import announce
         from pypod.engine.image import full_name
         from pypod.engine.image_files import save
 
@@ -155,6 +165,8 @@ class Images:
         extra = [full_name(tag) for tag in tags]
         names = [[*extra, *one.tagged_names()] for one in found]
         save(found, path, format, fd=fd, names=names, compress=compress, progress=progress)
+        for one in found:
+            announce.image(self._engine, announce.SAVE, one.id, path)
 
     def push(
         self,
@@ -175,10 +187,12 @@ class Images:
 
         Raises NoSuchImage, InvalidSpec, Unauthorized, RegistryError.
         """
+        from pypod.engine import announce
         from pypod.engine.pushing import push
 
-        return push(
-            self.get(ref),
+        image = self.get(ref)
+        digest = push(
+            image,
             destination,
             access=access,
             format=format,
@@ -186,6 +200,8 @@ class Images:
             compress=compress,
             progress=progress,
         )
+        announce.image(self._engine, announce.PUSH, image.id, destination or image.used_name)
+        return digest
 
     def import_tree(self, pieces: Iterable[bytes], name: str = "", **options: Any) -> Image:
         """Make an image of a tar of a whole tree, in pieces, compressed or not, as ``Container.export`` yields it.
@@ -223,7 +239,12 @@ class Images:
         return self.pull(ref, platform=platform, access=access, progress=progress)
 
     def _here(self, ref: str, platform: str) -> Image:
-        image = self.get(ref)
+        try:
+            image = self.find(ref).instance(platform)
+        except InvalidImage as error:  # a list without one for it: a registry may have another list
+            if not platform:
+                raise
+            raise NoSuchImage(ref, reason=error.message, hint=error.hint) from error
         if platform and not _runs_on(image, platform):
             raise NoSuchImage(ref, hint=f"the one that is here is for {image.config.platform}")
         return image
@@ -298,6 +319,7 @@ class Images:
 
         ``only`` chooses among them. Returns the ids of those removed.
         """
+        from pypod.engine import announce
         from pypod.engine.image_removal import sweep
         from pypod.errors import InUse
 
@@ -310,6 +332,7 @@ class Images:
                     images.remove_image(self._engine.database, one.record.id)
                 except (InUse, NoSuchImage):
                     continue
+                announce.image_removed(self._engine, one.record.id, one.names)
                 removed.append(one.record.id)
             sweep(self._engine)
         return removed

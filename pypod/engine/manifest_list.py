@@ -8,6 +8,7 @@ from pypod.engine.locks import SHARED, Lock
 from pypod.errors import AlreadyExists, InvalidImage, InvalidSpec, NoSuchImage
 from pypod.images.blobs import Blobs
 from pypod.images.platform import choose, host
+from pypod.images.platform import parse as parse_platform
 from pypod.model.image import MANIFEST_BYTES_LIMIT, Index, Manifest, check_digest, parse_manifest
 from pypod.model.image_form import OCI, index_body
 from pypod.model.manifest_list import EntryChange
@@ -137,15 +138,18 @@ class ManifestList:
 
         Raises InvalidSpec, NoSuchImage, Unauthorized, RegistryError; then the destination has no new name.
         """
+        from pypod.engine import announce
         from pypod.engine.list_pushing import push
 
-        return push(
+        digest = push(
             self, destination, all=all, access=access, format=format, compression=compression, progress=progress
         )
+        announce.image(self._engine, announce.PUSH, self.id, destination or self.name)
+        return digest
 
     def delete(self) -> None:
         """Remove the list; its members stay what they were. Nothing happens when it is gone already."""
-        Image(self._engine, self.id).remove()
+        Image(self._engine, self.id, self._name).remove()
 
     def _require(self, digest: str, entries: Entries) -> None:
         try:
@@ -195,13 +199,14 @@ class ManifestList:
         return f"<ManifestList {self.name}>"
 
 
-def instance(image: Image) -> Image:
-    """Return the image of a list that is for this machine. Raises NoSuchImage when it is not here."""
+def instance(image: Image, platform: str = "") -> Image:
+    """Return the image of a list that is for a platform, or for this machine. Raises NoSuchImage, InvalidImage."""
     index = _index(image.engine, image.digest)
-    entry = choose(index, host(), image.used_name)
+    wanted = parse_platform(platform) if platform else host()
+    entry = choose(index, wanted, image.used_name)
     identifier = images.find_by_manifest(image.engine.database, entry.digest)
     if not identifier:
-        reason = f"its image for {host()} is not here"
+        reason = f"its image for {wanted} is not here"
         raise NoSuchImage(image.used_name, reason=reason, hint=f"pypod manifest inspect {image.used_name} shows it")
     return Image(image.engine, identifier, image.used_name)
 

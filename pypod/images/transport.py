@@ -26,7 +26,7 @@ _CONNECTIONS = 16  # threads that may read at once without opening a connection 
 _REPEATED_STATUS = frozenset((429, 500, 502, 503, 504))
 _RETRY_AFTER_LIMIT_S = 60.0
 _DELAY_LIMIT_S = 30.0
-_PORTS = {"http": 80, "https": 443}
+PORTS = {"http": 80, "https": 443}
 
 
 def parse_url(text: str) -> Url:
@@ -41,7 +41,7 @@ def parse_url(text: str) -> Url:
         found = parse(text)
     except (LocationParseError, ValueError) as error:
         raise RegistryError(ascii(text[:200]), "invalid URL") from error
-    if found.scheme not in _PORTS or not found.host or found.auth:
+    if found.scheme not in PORTS or not found.host or found.auth:
         raise RegistryError(ascii(text[:200]), "invalid URL")
     return found
 
@@ -49,7 +49,7 @@ def parse_url(text: str) -> Url:
 def origin(url: Url) -> tuple[str, str, int]:
     """Return what credentials are bound to: scheme, host and port."""
     scheme = url.scheme or ""
-    return scheme, (url.host or "").lower().rstrip("."), url.port or _PORTS[scheme]
+    return scheme, (url.host or "").lower().rstrip("."), url.port or PORTS[scheme]
 
 
 def shown(url: Url) -> str:
@@ -135,7 +135,7 @@ class Transport:
 
         scheme, host, port = origin(url)
         proxy = proxy_for(scheme, host.strip("[]"), port, os.environ)
-        with_client_key = f"{host}:{port}" == self._own or (host == self._own and port == _PORTS[scheme])
+        with_client_key = f"{host}:{port}" == self._own or (host == self._own and port == PORTS[scheme])
         key = (proxy, scheme == "https", with_client_key)
         pool = self._pools.get(key)
         if pool is None:
@@ -151,7 +151,7 @@ class Transport:
         if not proxy:
             pool = urllib3.PoolManager(4, maxsize=_CONNECTIONS, timeout=limits, ssl_context=context)
         else:
-            address = _proxy_url(proxy)
+            address = proxy_url(proxy)
             headers = urllib3.make_headers(proxy_basic_auth=address.auth) if address.auth else None
             pool = urllib3.ProxyManager(
                 address._replace(auth=None).url,
@@ -191,14 +191,14 @@ def _silent_pool() -> type[urllib3.HTTPSConnectionPool]:
     return Pool
 
 
-def _proxy_url(text: str) -> Url:
+def proxy_url(text: str) -> Url:
     from urllib3.util import parse_url as parse
 
     try:
         found = parse(text)
     except ValueError:
         found = None
-    if found is None or found.scheme not in _PORTS or not found.host:
+    if found is None or found.scheme not in PORTS or not found.host:
         bare = text.rpartition("@")[2]
         raise Unsupported("proxy", f"proxy {bare[:200]!a}: only http and https proxies are supported")
     return found

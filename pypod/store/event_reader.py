@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import time
 
-from pypod.model.event import CONTAINER, POD, Event
+from pypod.model.event import CONTAINER, IMAGE, POD, Event
 from pypod.store.event_log import LINE_LIMIT, old
 
 TYPE_CHECKING = False
@@ -37,7 +37,7 @@ def parse_line(data: bytes) -> Event | None:
     moment, code, labels = found.get("time"), found.get("exit_code"), found.get("attributes")
     if not (_is_number(moment) and 0 <= moment < _TIME_LIMIT and (code is None or _is_number(code))):
         return None
-    if found.get("type") not in (CONTAINER, POD) or not all(isinstance(found.get(name), str) for name in _TEXTS):
+    if found.get("type") not in (CONTAINER, POD, IMAGE) or not all(isinstance(found.get(name), str) for name in _TEXTS):
         return None
     if not (isinstance(labels, dict) and all(isinstance(value, str) for value in labels.values())):
         return None

@@ -207,6 +207,14 @@ def named(database: Database, identifier: str) -> Named:
     return Named(record=_record(rows[0]), names=tuple(row[0] for row in names), digests=tuple(digests))
 
 
+def standing_on(database: Database, identifier: str) -> list[ImageRecord]:
+    """Return the other images that have all the layers of one and at most one more."""
+    statement = f"""SELECT {_IMAGE} FROM images WHERE id != ?1 AND config != '' AND EXISTS (
+        SELECT 1 FROM images parent WHERE parent.id = ?1 AND parent.config != '' AND (images.chain = parent.chain
+        OR images.chain IN (SELECT chain FROM layers WHERE parent = parent.chain AND parent.chain != '')))"""  # noqa: S608
+    return [_record(row) for row in database.read(statement, (identifier,))]
+
+
 def exists(database: Database, identifier: str) -> bool:
     """Return whether there is an image of this whole id."""
     return bool(database.read("SELECT 1 FROM images WHERE id = ?", (identifier,)))

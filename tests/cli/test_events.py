@@ -46,6 +46,14 @@ def test_a_line_for_people() -> None:
     assert human(POD) == "2026-11-25 00:12:48 +0000 UTC pod create 295dac958ad31eb6 (image=, name=mipod)"
 
 
+def test_a_line_of_an_image() -> None:
+    pulled = Event(time_ns=POD.time_ns, type="image", action="pull", id="", name="busybox\x1b")
+    assert human(pulled) == "2026-11-25 00:12:48 +0000 UTC image pull  busybox\\x1b"
+    assert encode(as_json(pulled), escape_html=True) == (
+        '{"Name":"busybox\\u001b","Status":"pull","Time":"2026-11-25T00:12:48Z","Type":"image","Attributes":null}'
+    )
+
+
 def test_what_a_label_says_does_nothing_to_the_terminal() -> None:
     shown = human(EVENT.replace(attributes=(("a\n", "\x1b[31m\r\udc80\x9b"),)))
     assert shown.endswith("a\\x0a=\\x1b[31m\\x0d\\x80\\xc2\\x9b)")

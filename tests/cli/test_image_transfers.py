@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import base64
 import gzip
 import io
 import json
+import os
 import subprocess
 import sys
 import tarfile
@@ -14,8 +16,10 @@ from urllib.request import Request, urlopen
 
 import pytest
 
+from tests import fake_registry
 from tests.cli.program import Program, Terminal
 from tests.docker_registry import DockerRegistry, needs_docker_registry
+from tests.fake_registry import Answer, Images, Server
 from tests.images.tiny import CONFIG, MANIFEST, Tiny, digest, save
 
 pytestmark = pytest.mark.root
@@ -100,8 +104,8 @@ def test_what_is_saved_is_loaded_again(store: Store, tmp_path: Path, form: str) 
     assert done.stderr.startswith("Getting image source signatures\n")
     assert done.stderr.endswith(f"Copying config sha256:{store.image.id}\n{ENDING}")
     other = store.other()
-    named = f"Loaded image: {NAME}\n" if form != "docker-dir" else f"Loaded image: sha256:{store.image.id}\n"
-    assert other.ok("load", "-q", "-i", str(tmp_path / "out")) == named
+    names = {"oci-dir": f"localhost{tmp_path}/out", "docker-dir": f"sha256:{store.image.id}"}
+    assert other.ok("load", "-q", "-i", str(tmp_path / "out")) == f"Loaded image: {names.get(form, NAME)}\n"
     found = other.ok("inspect", "-f", "{{.Id}} {{.RootFS.Layers}} {{.Digest}}", store.image.id).split()
     assert found[0] == store.image.id
     assert " ".join(found[1:3]) == f"[{' '.join(store.image.diff_ids)}]"
@@ -126,6 +130,48 @@ def test_save_to_a_pipe_with_more_names_and_more_images(store: Store) -> None:
             [NAME],
             ["localhost/plain:x"],
         ]
+
+
+def test_load_from_an_address(store: Store) -> None:
+    body = store.archive.read_bytes()
+    answers = {"/x.tar": (200, {}, body), "/x.tar.gz": (200, {}, gzip.compress(body)), "/y": (404, {}, b"no")}
+    answers["/moved"] = (302, {"Location": "/x.tar"}, b"")
+    loaded = f"Loaded image: {NAME}\nLoaded image: localhost/plain:x\n"
+    with Server(lambda request: answers[request.path]) as server:
+        for path in ("x.tar", "x.tar.gz", "moved"):
+            assert store.other().ok("load", "-q", "-i", f"http://{server.host}/{path}") == loaded
+        done = store.pypod("load", "-i", f"http://{server.host}/y")
+        assert done.returncode == 125
+        assert done.stderr == f"Error: http://{server.host}/y: the server answers 404 Not Found\n"
+    done = store.pypod("load", "-i", "https://127.0.0.1:1/x")
+    assert (done.returncode, done.stderr.startswith("Error: https://127.0.0.1:1/x: no answer: ")) == (125, True)
+
+
+def test_load_through_a_proxy(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    with Server(lambda _: (200, {}, store.archive.read_bytes())) as proxy:
+        monkeypatch.setenv("http_proxy", f"http://me:pw@{proxy.host}")
+        store.other().ok("load", "-q", "-i", "http://example.com/x.tar")
+        (asked,) = proxy.requests
+        assert asked.path == "http://example.com/x.tar"
+        assert base64.b64decode(asked.headers["proxy-authorization"].removeprefix("Basic ")) == b"me:pw"
+
+
+def test_a_directory_in_oci_s_layout_gives_its_path_for_a_name(store: Store, tmp_path: Path) -> None:
+    """As podman, whatever the layout calls its image; the layout's name counts where podman finds no name at all."""
+    for place in ("lay", "Lay"):
+        store.pypod.ok("save", "-q", "--format", "oci-dir", "-o", str(tmp_path / place), "tiny:one")
+    other, options = store.other(), {"cwd": tmp_path}
+    for path, name in (
+        ("lay", "localhost/lay"),
+        ("lay/", "localhost/lay"),
+        (f"{tmp_path}/lay", f"localhost{tmp_path}/lay"),
+        ("Lay", NAME),
+        ("./lay", NAME),
+    ):
+        assert other("load", "-q", "-i", path, **options).stdout == f"Loaded image: {name}\n"
+    fresh = store.other()
+    assert fresh("pull", "-q", "oci:lay", **options).stdout == f"{store.image.id}\n"
+    assert fresh.ok("images", "--format", "{{.Repository}}:{{.Tag}}") == "localhost/lay:latest\n"
 
 
 def test_import_from_nowhere(store: Store) -> None:
@@ -240,6 +286,29 @@ class TestRegistry:
         ):
             done = store.pypod("push", *words)
             assert (done.returncode, done.stderr.splitlines()[-1][: 7 + len(message)]) == (125, f"Error: {message}")
+
+    def test_a_large_layer_whose_upload_fails_is_sent_again(self, store: Store, tmp_path: Path) -> None:
+        big = Tiny({"big": os.urandom(3 << 20)}, name="localhost/big:1")
+        pypod = store.other()
+        pypod.ok("load", "-q", "-i", str(big.save(tmp_path / "big.tar")))
+        images = Images()
+        failures = [(503, {}, b"")]
+
+        def put(request: fake_registry.Request) -> Answer:
+            if len(request.body) > 1 << 20 and failures:
+                return failures.pop()
+            images.blobs[digest(request.body)] = request.body
+            return 201, {}, b""
+
+        images.special = {
+            "POST": (202, {"Location": "/v2/x/blobs/uploads/1"}, b""),
+            "PUT .*uploads": put,
+            "PUT .*manifests": (201, {}, b""),
+        }
+        with Server(images) as server:
+            pypod.ok("push", "-q", "--tls-verify=false", "big:1", f"{server.host}/x:1")
+            assert [len(one.body) > 1 << 20 for one in server.asked("PUT", "uploads")].count(True) == 2
+        assert images.blobs[digest(big.layers[0])] == big.layers[0]
 
     @pytest.mark.parametrize("flag", ["sign-by", "sign-by-sigstore-private-key", "sign-passphrase-file"])
     def test_nothing_is_sent_unsigned_that_was_to_be_signed(self, store: Store, tmp_path: Path, flag: str) -> None:

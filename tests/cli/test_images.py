@@ -266,6 +266,28 @@ def test_rmi_untags_while_there_are_names(changing: Store) -> None:
     assert list(layers.iterdir()) == list((changing.root / "images/blobs/sha256").iterdir()) == []
 
 
+def test_rmi_of_what_others_were_made_of(changing: Store) -> None:
+    """podman's lines: while an image that was made of it in one step is there, its name only; that one stays whole."""
+    pypod, root = changing.pypod, changing.root
+    pypod.ok("create", "--name", "box", "tiny:base", "x")
+    child = pypod.ok("commit", "-q", "--change", "ENV A=a", "box", "localhost/child:1").strip()
+    pypod.ok("rm", "box")
+    pypod.ok("create", "--name", "box", "localhost/child:1", "x")
+    grandchild = pypod.ok("commit", "-q", "--change", "ENV B=b", "box", "localhost/grandchild:1").strip()
+    pypod.ok("rm", "box")
+    assert pypod.ok("rmi", "tiny:base") == f"Untagged: {BASE_NAME}\n"
+    assert pypod("image", "exists", "tiny:base").returncode == 1
+    assert pypod("rmi", changing.base.id[:12]).returncode == 1
+    with Engine(str(root)) as engine:
+        for name in ("child:1", "grandchild:1"):
+            directory = Path(engine.images.get(name).mount())
+            assert (directory / "etc/a").read_bytes() == BASE["etc/a"]
+            assert engine.images.get(name).unmount()
+    assert pypod.ok("rmi", "-f", "child:1") == "Untagged: localhost/child:1\n"
+    assert pypod.ok("rmi", "grandchild:1") == f"Untagged: localhost/grandchild:1\nDeleted: {grandchild}\n"
+    assert child not in pypod.ok("images", "-a", "-q", "--no-trunc")
+
+
 def test_names_with_a_digest(changing: Store) -> None:
     pypod, name = changing.pypod, f"docker.io/library/tiny@{changing.base.digest}"
     assert pypod.ok("inspect", "-f", "{{.Id}} {{.RepoDigests}}", name) == f"{changing.base.id} [{name}]\n"

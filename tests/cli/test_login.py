@@ -122,6 +122,32 @@ def test_stored_credentials_that_no_longer_hold_are_asked_for(
     assert stored(authfile, registry.host) == "me:changed"
 
 
+def test_the_password_of_creds_is_asked_for_once(pypod: Program, registry: Registry) -> None:
+    """A name alone, or less; what follows is another matter: the registry of this test has no images."""
+    names = [f"{registry.host}/team/{name}" for name in ("a", "b")]
+    for creds, shows_name in (("me", False), (":", True)):
+        with pypod.terminal("pull", "--creds", creds, "--tls-verify=false", *names) as user:
+            if shows_name:
+                user.expect("Username: ")
+                user.type("me\n")
+            user.expect("Password: ")
+            user.type("secret\n")
+            user.expect("Trying to pull")
+            assert b"secret" not in user.before
+            user.expect(f"Trying to pull {names[1]}")
+            assert b"Password" not in user.before
+            assert user.wait() == 125
+    told = {base64.b64decode(one.authorization.removeprefix("Basic ")) for one in registry.requests}
+    assert told == {b"", b"me:secret"}
+
+
+@pytest.mark.parametrize("words", [("pull", "x"), ("push", "x", "y"), ("run", "x"), ("manifest", "create", "l", "x")])
+def test_creds_without_a_password_and_without_a_terminal(pypod: Program, words: tuple[str, ...]) -> None:
+    done = pypod(*words[:-1], "--creds", "me", words[-1], stdin=b"secret\n")
+    assert done.returncode == 125
+    assert done.stderr == "Error: could not read password from terminal: inappropriate ioctl for device\n"
+
+
 def test_without_a_terminal_nothing_is_asked(pypod: Program, registry: Registry) -> None:
     done = pypod("login", "--tls-verify=false", registry.host, stdin=b"")
     assert (done.returncode, done.stderr) == (125, "Error: getting username and password: reading username: EOF\n")

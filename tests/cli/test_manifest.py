@@ -101,6 +101,39 @@ def test_a_list_is_an_image_by_its_names(store: Store) -> None:
     assert pypod("image", "exists", "amd:1").returncode == 0
 
 
+@pytest.mark.parametrize(
+    ("flags", "which"),
+    [
+        ((), "amd"),
+        (("--arch", "arm64"), "arm"),
+        (("--platform", "linux/arm64"), "arm"),
+        (("--platform", "linux/arm64/v8"), "arm"),
+        (("--arch", "arm64", "--variant", "v8", "--os", "linux"), "arm"),
+        (("--platform", "linux/amd64"), "amd"),
+    ],
+)
+def test_a_container_is_made_of_the_member_that_is_asked_for(store: Store, flags: tuple[str, ...], which: str) -> None:
+    pypod = store.pypod
+    pypod.ok("manifest", "create", "web", "amd:1", "arm:1")
+    container = pypod.ok("create", "--pull", "never", *flags, "web", "/x").strip()
+    shown = pypod.ok("inspect", "--format", "{{.Image}} {{.ImageName}}", container).split()
+    assert shown == [getattr(store, which).id, "localhost/web:latest"]
+    assert pypod.ok("pull", "-q", "--policy", "missing", *flags, "web").strip() == getattr(store, which).id
+    (layer,) = json.loads(pypod.ok("image", "inspect", f"{which}:1"))[0]["GraphDriver"]["Data"].values()
+    assert f"lowerdir={layer}:" in pypod.ok("run", "--explain", *flags, "web", "/x")
+
+
+def test_a_container_of_a_member_that_is_not_there(store: Store) -> None:
+    pypod = store.pypod
+    pypod.ok("manifest", "create", "web", "amd:1", "arm:1")
+    done = pypod("create", "--pull", "never", "--arch", "s390x", "web", "/x")
+    assert done.returncode == 125
+    assert "no image found in manifest list for architecture s390x" in done.stderr
+    pypod.ok("rmi", "arm:1")
+    done = pypod("create", "--pull", "never", "--arch", "arm64", "web", "/x")
+    assert (done.returncode, "its image for linux/arm64 is not here" in done.stderr) == (125, True)
+
+
 def test_a_list_without_an_image_for_this_machine(store: Store) -> None:
     pypod = store.pypod
     pypod.ok("manifest", "create", "far", "arm:1")

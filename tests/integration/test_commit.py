@@ -92,6 +92,16 @@ class TestCommit:
         assert json.loads(config.body)["config"]["OnBuild"] == ["RUN x"]
         assert (config.history[-1].comment, config.history[-1].author) == ("why", "me")
 
+    def test_volumes_are_named_when_that_is_asked_for(self, engine, busybox, tmp_path) -> None:
+        """Their places, as podman's: what lies in them is not in the image."""
+        image = bring(engine, busybox_image(busybox, config={"Volumes": {"/data": {}}}))
+        (tmp_path / "f").write_text("x")
+        container = engine.containers.create(image, ["true"], volumes=[f"{tmp_path}:/host/"], tmpfs=["/scratch"])
+        assert container.commit("without").config.volumes == ("/data",)
+        made = container.commit("with", include_volumes=True, changes=["VOLUME /more"])
+        assert sorted(made.config.volumes) == ["/data", "/host", "/more", "/scratch"]
+        assert run(engine, "with", "ls", "/host") == ""
+
     def test_an_empty_list_takes_away(self, engine, changed) -> None:
         changed.commit("mine", changes=['ENTRYPOINT ["false"]', "CMD x"])
         derived = engine.containers.create("mine").commit("derived", changes=["ENTRYPOINT []", "CMD []"])

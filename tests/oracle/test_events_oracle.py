@@ -15,6 +15,7 @@ import pytest
 
 from tests.cli.program import Program
 from tests.facts import wait_until
+from tests.images.tiny import Tiny, tar
 
 pytestmark = [
     pytest.mark.root,
@@ -195,3 +196,69 @@ def test_mistakes_and_help(both, words) -> None:
     assert ours.returncode == theirs.returncode
     assert ours.stderr == theirs.stderr.replace("podman", "pypod")
     assert ours.stdout == theirs.stdout.replace("podman", "pypod").replace("Podman", "pypod")
+
+
+def tell_of_images(run: Run, archive: Path, directory: Path) -> None:
+    """What happens to an image, from load to removal."""
+
+    def do(*words: str | Path) -> None:
+        done = run(*map(str, words))
+        assert done.returncode == 0, (words, done.stdout, done.stderr)
+
+    do("load", "-q", "-i", archive)
+    do("pull", "-q", f"oci-archive:{archive}")
+    do("tag", "tiny:1", "localhost/a:1", "localhost/b:2")
+    do("untag", "tiny:1", "localhost/b:2", "localhost/a:1")
+    do("push", "-q", "tiny:1", f"dir:{directory}/pushed")
+    do("save", "-q", "-o", directory / "saved.tar", "tiny:1")
+    do("image", "mount", "tiny:1")
+    do("image", "unmount", "tiny:1")
+    do("create", "--pull", "never", "--name", "of-tiny", "--network", "none", "tiny:1", "/x")
+    do("commit", "-q", "of-tiny", "localhost/committed:1")
+    do("rm", "of-tiny")
+    do("rmi", "localhost/committed:1")
+    do("import", "-q", directory / "tree.tar", "localhost/imported:1")
+    do("untag", "localhost/imported:1")
+    do("image", "prune", "-f")
+    do("rmi", "-a")
+    for left in (directory / "pushed", directory / "saved.tar"):
+        shutil.rmtree(left) if left.is_dir() else left.unlink()
+
+
+@pytest.fixture(scope="module")
+def of_images(both, tmp_path_factory: pytest.TempPathFactory) -> tuple[Run, Run]:
+    directory = tmp_path_factory.mktemp("of-images")
+    archive = Tiny({"x": b"x"}, name="localhost/tiny:1").save(directory / "tiny.tar")
+    (directory / "tree.tar").write_bytes(tar({"y": b"y"}))
+    for run in both:
+        tell_of_images(run, archive, directory)
+    return both
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("-f", "type=image"),
+        ("-f", "type=image", "--format", "json"),
+        ("-f", "type=image", "--no-trunc=false"),
+        ("-f", "type=image", "--format", "{{.Type}} {{.Status}} {{.ID}} {{.Name}} {{.Image}} {{json .Attributes}}"),
+        ("-f", "image=localhost/a:1"),
+        ("-f", "image=tiny"),
+        ("-f", "event=commit"),
+        ("-f", "container=of-tiny"),
+    ],
+    ids=" ".join,
+)
+def test_the_same_story_of_images(of_images, words) -> None:
+    theirs, ours = (sorted(shown(run("events", "--stream=false", *words).stdout)) for run in of_images)
+    # podman tells of a pull, too, when a container is made of what is here
+    theirs = [line for line in theirs if not re.search(r"pull +tiny:1|tiny:1.*pull", line)]
+    assert ours == theirs
+
+
+def test_the_story_of_images_is_told(of_images) -> None:
+    found = of_images[1]("events", "--stream=false", "-f", "type=image", "--format", "{{.Status}}").stdout.split()
+    assert found == [
+        *("loadfromarchive", "pull", "tag", "tag", "untag", "untag", "push", "save", "mount", "unmount"),
+        *("untag", "remove", "tag", "untag", "remove", "untag", "remove"),
+    ]
