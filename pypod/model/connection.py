@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 
 NO_RESOLV_CONF = "none"  # of --dns: the image's file stays
 NO_SEARCH = "."  # of --dns-search
+HOST_GATEWAY = "host-gateway"  # of --add-host: the address under which the host is reached
 _FLAG = "--network"
 _PLAIN_MODES = {"none": PRIVATE, "host": HOST, "pod": POD}
 _TARGET_MODES = {"container": "container", "ns": "path"}  # podman's names for them in messages
