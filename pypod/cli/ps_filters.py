@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pypod.cli.filters import compile_filters, has_labels, matcher, moment_ns, one_of, split
-from pypod.errors import InvalidSpec, NoSuchPod
+from pypod.errors import InvalidSpec, NoSuchContainer, NoSuchPod
 from pypod.store import records
 
 TYPE_CHECKING = False
@@ -44,6 +44,7 @@ def compile_container_filters(filters: Mapping[str, Sequence[str]], engine: Engi
         **_TABLE,
         "before": lambda values: _before(_created_ns(engine, values)),
         "since": lambda values: _since(_created_ns(engine, values)),
+        "network": lambda values: _network(engine, values),
         "pod": lambda values: _pod(engine, values),
     }
     return compile_filters(filters, table)
@@ -140,9 +141,24 @@ def _health(values: Sequence[str]) -> Test:
     return lambda row: (row.health or "none") in wanted
 
 
-def _never(_: Sequence[str]) -> Test:
-    """No container has what is asked for: a network with a name."""
-    return lambda _: False
+def _network(engine: Engine, values: Sequence[str]) -> Test:
+    """Networks by name or id, and container:NAME for who joined another's; what there is none of has nobody."""
+    from pypod.model.namespace import Mode
+    from pypod.store.networks import names_of
+
+    modes = set()
+    for value in values:
+        kind, _, ref = value.partition(":")
+        if kind == "container" and ref:
+            try:
+                modes.add(Mode(mode=kind, target=records.find_container(engine.database, ref).id))
+            except NoSuchContainer:
+                continue
+    names = names_of(engine.database, values)
+    return lambda row: (
+        not names.isdisjoint(row.listing.networks(row.record.id))
+        or (bool(modes) and row.spec is not None and row.spec.net in modes)
+    )
 
 
 _TABLE: dict[str, Callable[[Sequence[str]], Test]] = {
@@ -152,7 +168,6 @@ _TABLE: dict[str, Callable[[Sequence[str]], Test]] = {
     "id": _id,
     "label": _label,
     "name": _name,
-    "network": _never,
     "restart-policy": _restart_policy,
     "status": _status,
     "until": _until,

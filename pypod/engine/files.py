@@ -52,16 +52,17 @@ def network_files(
     wires: Sequence[Wire] = (),
     *,
     on_host: bool = False,
+    running: bool = False,
 ) -> Effect:
     """Return what writes the files into ``directory``, for who is connected by ``wires``, or ``on_host``'s network.
 
     As podman: in hosts, what was added comes first, then the host's own entries, then those that neither has: where the
-    host is reached, and ``hostname`` and ``names`` at the own addresses.
+    host is reached, and ``hostname`` and ``names`` at the own addresses. Who is ``running`` keeps the same files.
     """
     return Effect(
         f"write {', '.join(NAMES)} in {directory}",
         "hosts(5)",
-        lambda: _write_network_files(directory, spec, hostname, names, wires, on_host=on_host),
+        lambda: _write_network_files(directory, spec, hostname, names, wires, on_host=on_host, running=running),
     )
 
 
@@ -73,8 +74,10 @@ def _write_network_files(
     wires: Sequence[Wire],
     *,
     on_host: bool,
+    running: bool,
 ) -> None:
-    _unlink(f"{directory}/{NAMES[-1]}")
+    if not running:  # what is written last is there only once the others are
+        _unlink(f"{directory}/{NAMES[-1]}")
     hosts = _hosts(spec.add_hosts, tuple(dict.fromkeys((hostname, *names))), wires, on_host=on_host)
     contents = (hosts, f"{hostname}\n", _resolv_conf(spec, wires))
     for name, content in zip(NAMES, contents, strict=True):

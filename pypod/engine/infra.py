@@ -91,12 +91,15 @@ def is_ready(engine: Engine, record: PodRecord) -> bool:
     )
 
 
-def files_of(engine: Engine, record: PodRecord, infra: ContainerRecord, wires: Sequence[Wire] = ()) -> effects.Effect:
+def files_of(
+    engine: Engine, record: PodRecord, infra: ContainerRecord, wires: Sequence[Wire] = (), *, running: bool = False
+) -> effects.Effect:
     """Return what writes the files that members share, for a pod that is connected by ``wires``."""
     spec = engine.pod_spec(record)
     directory = engine.layout.pod(record.id)
     names = (infra.name, spec.name)
-    return files.network_files(directory, spec, hostname_of(spec), names, wires, on_host=spec.net == "host")
+    on_host = spec.net == "host"
+    return files.network_files(directory, spec, hostname_of(spec), names, wires, on_host=on_host, running=running)
 
 
 def hostname_of(spec: PodSpec) -> str:

@@ -146,14 +146,21 @@ def preparations(engine: Engine, record: ContainerRecord, spec: ContainerSpec) -
 
 
 def files_of(
-    engine: Engine, record: ContainerRecord, spec: ContainerSpec, pod: PodRecord | None, wires: Sequence[Wire]
+    engine: Engine,
+    record: ContainerRecord,
+    spec: ContainerSpec,
+    pod: PodRecord | None,
+    wires: Sequence[Wire],
+    *,
+    running: bool = False,
 ) -> list[effects.Effect]:
     """Return what writes a container's own /etc/hosts and its like, for one that is connected by ``wires``."""
     if spec.net == POD and record.pod_id:
         return []
     directory, hostname = engine.layout.container(record.id), hostname_of(engine, record, spec, pod)
     on_host = spec.net.mode == "host"
-    return [files.network_files(directory, spec, hostname, (record.name,), wires, on_host=on_host)]
+    names = (record.name,)
+    return [files.network_files(directory, spec, hostname, names, wires, on_host=on_host, running=running)]
 
 
 def _shared_files(
