@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from pypod.cli.filters import compile_filters, has_labels, matcher, moment_ns, one_of, split
 from pypod.errors import InvalidSpec, NoSuchContainer, NoSuchPod
+from pypod.model.namespace import POD, Mode
 from pypod.store import records
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Mapping, Sequence
 
     from pypod.cli.ps_row import Row
     from pypod.engine.engine import Engine
@@ -143,22 +144,29 @@ def _health(values: Sequence[str]) -> Test:
 
 def _network(engine: Engine, values: Sequence[str]) -> Test:
     """Networks by name or id, and container:NAME for who joined another's; what there is none of has nobody."""
-    from pypod.model.namespace import Mode
     from pypod.store.networks import names_of
 
-    modes = set()
-    for value in values:
-        kind, _, ref = value.partition(":")
-        if kind == "container" and ref:
-            try:
-                modes.add(Mode(mode=kind, target=records.find_container(engine.database, ref).id))
-            except NoSuchContainer:
-                continue
+    joined = {ref for value in values for kind, _, ref in (value.partition(":"),) if kind == "container" and ref}
+    modes = _joining(engine, joined)
     names = names_of(engine.database, values)
     return lambda row: (
         not names.isdisjoint(row.listing.networks(row.record.id))
-        or (bool(modes) and row.spec is not None and row.spec.net in modes)
+        or (row.spec is not None and bool(modes) and (row.spec.net, row.record.pod_id * (row.spec.net == POD)) in modes)
     )
+
+
+def _joining(engine: Engine, refs: Iterable[str]) -> set[tuple[Mode, str]]:
+    """Return the modes of those who are in the network of some containers; of an infra's, with the id of the pod."""
+    found = set()
+    for ref in refs:
+        try:
+            record = records.find_container(engine.database, ref)
+        except NoSuchContainer:
+            continue
+        found.add((Mode(mode="container", target=record.id), ""))
+        if record.kind == records.INFRA:
+            found.add((POD, record.pod_id))
+    return found
 
 
 _TABLE: dict[str, Callable[[Sequence[str]], Test]] = {

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
+from pypod.engine.connections import owner
 from pypod.engine.inspect_form import NETWORK, NETWORK_SETTINGS, fill
 from pypod.engine.inspection import Timestamp
-from pypod.errors import NoSuchContainer
 from pypod.model.ids import short
-from pypod.model.namespace import POD
 from pypod.model.network import DEFAULT_NETWORK
 from pypod.store import networks, records
 
@@ -77,31 +76,21 @@ def network_settings(engine: Engine, record: ContainerRecord, net: Mode) -> dict
     As podman, the fields beside ``Networks`` are those of the default network when there is no other.
     """
     names = networks.names(engine.database)
-    owner = _owner(engine, record, net)
+    having = owner(engine, record, net)
     found = {
-        names.get(asked.network, asked.network): _connected(asked, made, names, owner)
-        for asked, made in networks.connections_of(engine.database, owner)
+        names.get(asked.network, asked.network): _connected(asked, made, names, having)
+        for asked, made in networks.connections_of(engine.database, having)
     }
     only = found[DEFAULT_NETWORK] if list(found) == [DEFAULT_NETWORK] else {}
     settings = fill(NETWORK_SETTINGS, {name: value for name, value in only.items() if name in NETWORK_SETTINGS})
     return {**settings, **({"Networks": found} if found else {})}
 
 
-def _owner(engine: Engine, record: ContainerRecord, net: Mode) -> str:
-    """Return the id of the container that has the network: its own, its pod's infra, or one that it joined."""
-    if net == POD and record.pod_id:
-        return records.find_pod(engine.database, record.pod_id).infra_id
-    if net.mode != "container":
-        return record.id
-    try:
-        other = records.find_container(engine.database, net.target)
-    except NoSuchContainer:
-        return record.id
-    return other.id if other.kind == records.INFRA else _owner(engine, other, engine.container_spec(other).net)
-
-
-def _connected(asked: Connection, made: Attachment | None, names: dict[str, str], owner: str) -> dict[str, Any]:
-    values: dict[str, Any] = {"NetworkID": names.get(asked.network, ""), "Aliases": [*asked.aliases, short(owner)]}
+def _connected(asked: Connection, made: Attachment | None, names: dict[str, str], container_id: str) -> dict[str, Any]:
+    values: dict[str, Any] = {
+        "NetworkID": names.get(asked.network, ""),
+        "Aliases": [*asked.aliases, short(container_id)],
+    }
     if made is None:
         return fill(NETWORK, values)
     values["MacAddress"] = made.mac
