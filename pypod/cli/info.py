@@ -76,7 +76,7 @@ def _host(host: Host) -> Facts:
         memFree=host.memory_free_bytes,
         memTotal=host.memory_total_bytes,
         namespaces=list(host.namespaces),
-        networkBackend="none",
+        networkBackend="pypod",
         ociRuntime=_runtime(),
         os="linux",
         overlay=_can(host, "overlay"),
@@ -122,7 +122,7 @@ def _uptime(seconds: float) -> str:
 
 
 def _plugins() -> Facts:
-    return Facts(log=["k8s-file"], network=["none", "host"], volume=[])
+    return Facts(log=["k8s-file"], network=["bridge", "macvlan", "ipvlan"], volume=[])
 
 
 def _store(engine: Engine) -> Facts:

@@ -145,7 +145,7 @@ def for_template(value: Any, name: str = "") -> Any:
         return Moment(value.ns, value)
     if isinstance(value, dict):
         if name in _MAPS:
-            return dict(value)
+            return {key: for_template(item) for key, item in value.items()}
         if name in _SETS:
             return {key: Struct() for key in value}
         return _Network(value) if "ipam_options" in value else _Inspected(value)

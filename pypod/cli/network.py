@@ -5,15 +5,16 @@ from __future__ import annotations
 import sys
 
 from pypod.cli.flags import Command, Flag, UsageError
-from pypod.errors import AlreadyExists, InUse, InvalidSpec, NoSuchContainer, NoSuchNetwork, PypodError
+from pypod.errors import AlreadyExists, InUse, NoSuchContainer, NoSuchNetwork, PypodError, WrongState
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from pypod.cli.flags import Parsed
+    from pypod.engine.container import Container
     from pypod.engine.engine import Engine
-    from pypod.store.records import ContainerRecord
+    from pypod.engine.pod import Pod
 
 NETWORK_CREATE = Command(
     path="pypod network create",
@@ -225,51 +226,41 @@ def run_network_exists(options: Parsed, root: str | None) -> int:
 
 def run_network_connect(options: Parsed, root: str | None) -> int:
     """Carry out ``pypod network connect``."""
-    from pypod.engine import live_connections
     from pypod.engine.engine import Engine
-    from pypod.model.connection import check_alias, parse_mac, static_addresses
-    from pypod.model.network import Connection
 
-    given = [options[flag] for flag in ("ip", "ip6") if options[flag]]
-    mac = options["mac-address"]
+    network, name = options.positionals
     with Engine(root) as engine:
-        network = engine.networks.find(options.positionals[0])
-        asked = Connection(
-            network=network.id,
-            addresses=static_addresses(given, "--ip"),
-            mac=parse_mac(mac) if mac else "",
-            aliases=tuple(check_alias(one, "--alias") for one in options["alias"]),
+        engine.networks.find(network)
+        _connectable(engine, name).connect(
+            network,
+            ip=options["ip"],
+            ip6=options["ip6"],
+            mac_address=options["mac-address"],
+            aliases=options["alias"],
         )
-        live_connections.connect(engine, _connected(engine, options.positionals[1]), asked, network)
     return 0
 
 
 def run_network_disconnect(options: Parsed, root: str | None) -> int:
     """Carry out ``pypod network disconnect``."""
-    from pypod.engine import live_connections
     from pypod.engine.engine import Engine
-    from pypod.errors import WrongState
 
+    network, name = options.positionals
     with Engine(root) as engine:
-        network = engine.networks.find(options.positionals[0])
+        engine.networks.find(network)
         try:
-            live_connections.disconnect(engine, _connected(engine, options.positionals[1]), network)
+            _connectable(engine, name).disconnect(network)
         except WrongState:
             if not options["force"]:
                 raise
     return 0
 
 
-def _connected(engine: Engine, name: str) -> ContainerRecord:
-    """Return the container of that name, or the infra of a pod: what is connected on its behalf."""
-    from pypod.store import records
-
+def _connectable(engine: Engine, name: str) -> Container | Pod:
+    """Return the container or pod of that name. Raises NoSuchContainer."""
     try:
-        return records.find_container(engine.database, name)
+        return engine.containers.get(name)
     except NoSuchContainer:
         if not engine.pods.exists(name):
             raise
-    infra = engine.pods.get(name).infra
-    if infra is None:
-        raise InvalidSpec("CONTAINER", f"pod {name} has no infra container and no network of its own")
-    return infra.record()
+    return engine.pods.get(name)

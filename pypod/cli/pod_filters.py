@@ -9,6 +9,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from pypod.cli.pod_ps import PodRow
+    from pypod.engine.engine import Engine
     from pypod.model.container import ContainerState
     from pypod.store.records import ContainerRecord
 
@@ -20,10 +21,10 @@ _POD_STATES = ("broken", "created", "dead", "degraded", "exited", "paused", "run
 _CONTAINER_STATES = ("created", "exited", "paused", "running", "stopped", "unknown")
 
 
-def compile_pod_filters(entries: Sequence[str]) -> Test:
+def compile_pod_filters(entries: Sequence[str], engine: Engine) -> Test:
     """Return the test that a row must pass. Raises InvalidSpec."""
     filters = split(entries, message="filter input must be in the form of filter=value: {} is invalid")
-    return compile_filters(filters, _TABLE)
+    return compile_filters(filters, {**_TABLE, "network": lambda values: _network(engine, values)})
 
 
 def _any_container(test: Callable[[ContainerRecord, ContainerState], bool]) -> Test:
@@ -65,6 +66,13 @@ def _name(values: Sequence[str]) -> Test:
     return lambda row: matches(row.record.name)
 
 
+def _network(engine: Engine, values: Sequence[str]) -> Test:
+    from pypod.store.networks import names_of
+
+    names = names_of(engine.database, values)
+    return lambda row: not names.isdisjoint(row.networks)
+
+
 def _status(values: Sequence[str]) -> Test:
     wanted = one_of(values, _POD_STATES, "{} is not a valid pod status")
     return lambda row: row.status.lower() in wanted
@@ -83,7 +91,6 @@ _TABLE: dict[str, Callable[[Sequence[str]], Test]] = {
     "id": _id,
     "label": _label,
     "name": _name,
-    "network": lambda _: lambda __: False,  # no pod is in a network that has a name
     "status": _status,
     "until": _until,
 }

@@ -53,9 +53,10 @@ class PodRow(Struct):
 
     type_name = "pods.ListPodReporter"
 
-    def __init__(self, record: PodRecord, members: Members, now_ns: int, *, truncate: bool) -> None:
+    def __init__(self, record: PodRecord, members: Members, engine: Engine, now_ns: int, *, truncate: bool) -> None:
         self.record = record
         self.members = members
+        self.engine = engine
         self.now_ns = now_ns
         self.truncate = truncate
 
@@ -69,6 +70,13 @@ class PodRow(Struct):
         from pypod.store.records import pod_spec
 
         return pod_spec(self.record)
+
+    @property
+    def networks(self) -> list[str]:
+        """The names of the networks that it is connected to."""
+        from pypod.store.networks import names_of_container
+
+        return names_of_container(self.engine.database, self.record.infra_id) if self.record.infra_id else []
 
     @property
     def status(self) -> str:
@@ -112,7 +120,7 @@ _FIELDS: dict[str, Callable[[PodRow], Any]] = {
     "Labels": lambda row: dict(row.spec.labels),
     "Name": lambda row: row.record.name,
     "Namespace": lambda _: "",  # libpod's, which nobody has
-    "Networks": lambda _: "",
+    "Networks": lambda row: ",".join(row.networks),
     "NumberOfContainers": lambda row: len(row.members),
     "SharedNamespaces": lambda row: ",".join(row.spec.share if row.record.infra_id else ()),
     "Status": lambda row: row.status,
@@ -197,7 +205,7 @@ def _as_json(row: PodRow) -> Struct:
         InfraId=row.record.infra_id,
         Name=row.record.name,
         Namespace="",
-        Networks=[],
+        Networks=row.networks,
         Status=row.status,
         Labels=row["Labels"],
     )
@@ -215,7 +223,7 @@ def _rows(options: Parsed, engine: Engine) -> list[PodRow]:
             members.setdefault(one.pod_id, []).append((one, state))
     now_ns, truncate = time_ns(), not options["no-trunc"]
     rows = [
-        PodRow(record, members.get(record.id, []), now_ns, truncate=truncate)
+        PodRow(record, members.get(record.id, []), engine, now_ns, truncate=truncate)
         for record in pods
         if not record.infra_id or record.id in members  # else it was removed a moment ago
     ]
@@ -224,7 +232,7 @@ def _rows(options: Parsed, engine: Engine) -> list[PodRow]:
     if options["filter"]:
         from pypod.cli.pod_filters import compile_pod_filters
 
-        test = compile_pod_filters(options["filter"])
+        test = compile_pod_filters(options["filter"], engine)
         rows = [row for row in rows if test(row)]
     rows.sort(key=_SORT_KEYS[options["sort"]])
     return rows

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from pypod.cli.filters import compile_filters, has_labels, matcher, moment_ns, one_of, split
-from pypod.errors import InvalidSpec, NoSuchPod
+from pypod.errors import InvalidSpec, NoSuchContainer, NoSuchPod
+from pypod.model.namespace import POD, Mode
 from pypod.store import records
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Mapping, Sequence
 
     from pypod.cli.ps_row import Row
     from pypod.engine.engine import Engine
@@ -44,6 +45,7 @@ def compile_container_filters(filters: Mapping[str, Sequence[str]], engine: Engi
         **_TABLE,
         "before": lambda values: _before(_created_ns(engine, values)),
         "since": lambda values: _since(_created_ns(engine, values)),
+        "network": lambda values: _network(engine, values),
         "pod": lambda values: _pod(engine, values),
     }
     return compile_filters(filters, table)
@@ -140,9 +142,31 @@ def _health(values: Sequence[str]) -> Test:
     return lambda row: (row.health or "none") in wanted
 
 
-def _never(_: Sequence[str]) -> Test:
-    """No container has what is asked for: a network with a name."""
-    return lambda _: False
+def _network(engine: Engine, values: Sequence[str]) -> Test:
+    """Networks by name or id, and container:NAME for who joined another's; what there is none of has nobody."""
+    from pypod.store.networks import names_of
+
+    joined = {ref for value in values for kind, _, ref in (value.partition(":"),) if kind == "container" and ref}
+    modes = _joining(engine, joined)
+    names = names_of(engine.database, values)
+    return lambda row: (
+        not names.isdisjoint(row.listing.networks(row.record.id))
+        or (row.spec is not None and bool(modes) and (row.spec.net, row.record.pod_id * (row.spec.net == POD)) in modes)
+    )
+
+
+def _joining(engine: Engine, refs: Iterable[str]) -> set[tuple[Mode, str]]:
+    """Return the modes of those who are in the network of some containers; of an infra's, with the id of the pod."""
+    found = set()
+    for ref in refs:
+        try:
+            record = records.find_container(engine.database, ref)
+        except NoSuchContainer:
+            continue
+        found.add((Mode(mode="container", target=record.id), ""))
+        if record.kind == records.INFRA:
+            found.add((POD, record.pod_id))
+    return found
 
 
 _TABLE: dict[str, Callable[[Sequence[str]], Test]] = {
@@ -152,7 +176,6 @@ _TABLE: dict[str, Callable[[Sequence[str]], Test]] = {
     "id": _id,
     "label": _label,
     "name": _name,
-    "network": _never,
     "restart-policy": _restart_policy,
     "status": _status,
     "until": _until,

@@ -42,7 +42,7 @@ _SHORT = 12
 class Listing:
     """What the rows of one listing share: the engine, the moment, and the pods once one of them was asked for."""
 
-    __slots__ = ("_pods", "engine", "now_ns", "size", "truncate")
+    __slots__ = ("_networks", "_pods", "engine", "now_ns", "size", "truncate")
 
     def __init__(self, engine: Engine, now_ns: int, *, truncate: bool = True, size: bool = False) -> None:
         self.engine = engine
@@ -50,6 +50,7 @@ class Listing:
         self.truncate = truncate
         self.size = size
         self._pods: dict[str, PodRecord] | None = None
+        self._networks: dict[str, list[str]] | None = None
 
     def pod(self, identifier: str) -> PodRecord | None:
         """Return a pod, None when it is gone or there is none."""
@@ -60,6 +61,14 @@ class Listing:
 
             self._pods = {record.id: record for record in all_pods(self.engine.database)}
         return self._pods.get(identifier)
+
+    def networks(self, identifier: str) -> list[str]:
+        """Return the names of the networks of a container that has its own."""
+        if self._networks is None:
+            from pypod.store.networks import names_by_container
+
+            self._networks = names_by_container(self.engine.database)
+        return self._networks.get(identifier, [])
 
     def ago(self, moment_ns: int) -> str:
         """Return how long ago a moment was, in words."""
@@ -224,7 +233,7 @@ FIELDS: dict[str, Callable[[Row], Any]] = {
     "NET": _namespace("Net"),
     "Names": lambda row: row.record.name,
     "Namespaces": _namespaces,
-    "Networks": lambda _: "",
+    "Networks": lambda row: ",".join(row.listing.networks(row.record.id)),
     "PIDNS": _namespace("Pidns"),
     "Pid": lambda row: row.state.pid,
     "Pod": lambda row: row.identifier(row.record.pod_id),
@@ -308,7 +317,7 @@ def as_json(row: Row, *, namespaces: bool, pods: bool) -> Struct:
         Mounts=row["Mounts"],
         Names=[record.name],
         Namespaces=Struct((name, inode) for name, inode in inodes if inode),
-        Networks=[],
+        Networks=row.listing.networks(record.id),
         Pid=row.state.pid,
         Pod=record.pod_id,
         PodName=row["PodName"] if pods else "",

@@ -50,6 +50,19 @@ def alias_of(engine: Engine, network: NetworkSpec) -> str:
     return f"pypod network {network.name} of {engine.layout.root}"[-_ALIAS_LIMIT:]
 
 
+def remove(engine: Engine, network: NetworkSpec) -> None:
+    """Take a network's bridge away if it is there and ours; somebody else's may have the same name. Raises OSError."""
+    if network.driver != BRIDGE or links.aliases().get(network.interface) != alias_of(engine, network):
+        return
+    from contextlib import suppress
+
+    from pypod.network import firewall
+
+    with firewall.open_channel() as channel, suppress(FileNotFoundError):  # somebody may have flushed the firewall
+        channel.send(firewall.dismiss(network))
+    links.remove_link(network.interface)
+
+
 def orphans(engine: Engine) -> list[str]:
     """Return the bridges that a crash left of networks that are not there any more."""
     from pypod.store import networks

@@ -50,6 +50,14 @@ def networks_of(wires: tuple[Wire, ...]) -> list[NetworkSpec]:
     return [wire.network for wire in wires]
 
 
+def wires_of(engine: Engine, container_id: str) -> tuple[Wire, ...]:
+    """Return the connections of a container that runs."""
+    made = [made for _, made in networks.connections_of(engine.database, container_id) if made]
+    return tuple(
+        Wire(network=networks.find(engine.database, one.network), made=one, position=at) for at, one in enumerate(made)
+    )
+
+
 def attach(engine: Engine, container_id: str) -> tuple[Wire, ...]:
     """Give addresses away for a start; the caller holds the container's lock and detaches when the start fails.
 

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from pypod.engine.explain import Explanation
     from pypod.engine.image import Image
     from pypod.engine.logs import Piece
+    from pypod.engine.network import Network
     from pypod.engine.pod import Pod
     from pypod.engine.specs import ContainerOptions
     from pypod.model.container import ContainerSpec, ContainerState
@@ -123,6 +124,49 @@ class Container:
         """The pod it is a member of."""
         pod_id = self.record().pod_id
         return self._engine.pods.get(pod_id) if pod_id else None
+
+    @property
+    def networks(self) -> Sequence[Network]:
+        """The networks that it is to be connected to, in their order; a pod's member has the pod's."""
+        from pypod.engine.connections import networks_of
+
+        return networks_of(self._engine, self.record())
+
+    @property
+    def addresses(self) -> dict[str, tuple[str, ...]]:
+        """Its addresses by the name of the network, IPv4 first; empty when it does not run.
+
+        >>> container.addresses                                         # doctest: +SKIP
+        {'podman': ('10.88.0.2',)}
+        """
+        from pypod.engine.connections import addresses_of
+
+        return addresses_of(self._engine, self.record())
+
+    def connect(
+        self,
+        network: Network | str,
+        *,
+        ip: str = "",
+        ip6: str = "",
+        mac_address: str = "",
+        aliases: Sequence[str] = (),
+    ) -> None:
+        """Connect it to one more network: at once when it runs, else at its next start. ``aliases`` are more names.
+
+        Raises NoSuchNetwork, AlreadyExists when it is connected already, InUse when there is no address for it, and
+        InvalidSpec when it has no network of its own.
+        """
+        from pypod.engine import connections
+
+        record = self.record()
+        connections.connect(self._engine, record, network, ip=ip, ip6=ip6, mac_address=mac_address, aliases=aliases)
+
+    def disconnect(self, network: Network | str) -> None:
+        """Take it off a network. Raises WrongState when it is not connected to it."""
+        from pypod.engine import connections
+
+        connections.disconnect(self._engine, self.record(), network)
 
     def start(self, *, columns: int = 0, rows: int = 0, attended: bool = False) -> None:
         """Start it (and its pod's infra); nothing happens when it runs. ``columns`` and ``rows`` size its terminal.

@@ -128,8 +128,9 @@ def _container_steps(
     wires = connecting.preview(engine, record.id, asked) if spec.net == PRIVATE else ()
     made = [
         *_missing(own),
-        *starting.preparations(engine, record, spec, pod),
+        *starting.preparations(engine, record, spec),
         *bridges.preparations(engine, connecting.networks_of(wires)),
+        *starting.files_of(engine, record, spec, pod, wires),
     ]
     terminal = terminal or starting.Terminal()
     what = starting.container_plan(engine, record, spec, pod, terminal, attended=attended, infra=process, wires=wires)
@@ -155,7 +156,7 @@ def _infra_steps(engine: Engine, pod: PodRecord, record: ContainerRecord) -> lis
         *infra.preparations(engine, record),
         *bridges.preparations(engine, connecting.networks_of(wires)),
     ]
-    files = infra.files_of(engine, pod, record)
+    files = infra.files_of(engine, pod, record, wires)
     return [*_effects(made), *_plan(infra.infra_plan(engine, pod, record, wires), "launcher"), *_effects([files])]
 
 

@@ -19,6 +19,8 @@ from pypod.store import records
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from pypod.engine.connecting import Wire
     from pypod.engine.engine import Engine
     from pypod.model.pod import PodSpec
@@ -36,7 +38,8 @@ def start(engine: Engine, record: PodRecord) -> None:
     directory = engine.layout.container(record.infra_id)
     record = records.find_pod(engine.database, record.id)
     if observe.container_state(directory, engine.boot_id).running:
-        files_of(engine, record, records.find_container(engine.database, record.infra_id)).perform()
+        infra = records.find_container(engine.database, record.infra_id)
+        files_of(engine, record, infra, connecting.wires_of(engine, infra.id)).perform()
         return
     require_no_members(engine, record)
     with (
@@ -48,7 +51,7 @@ def start(engine: Engine, record: PodRecord) -> None:
         try:
             wires = connecting.attach(engine, infra.id)
             effects.perform(bridges.preparations(engine, connecting.networks_of(wires)))
-            launching.run(infra_plan(engine, record, infra, wires), files_of(engine, record, infra).perform)
+            launching.run(infra_plan(engine, record, infra, wires), files_of(engine, record, infra, wires).perform)
         except BaseException:
             stop(engine, record)  # it may have come up before its files failed
             connecting.detach(engine, infra.id)
@@ -88,11 +91,15 @@ def is_ready(engine: Engine, record: PodRecord) -> bool:
     )
 
 
-def files_of(engine: Engine, record: PodRecord, infra: ContainerRecord) -> effects.Effect:
-    """Return what writes the files that members share."""
+def files_of(
+    engine: Engine, record: PodRecord, infra: ContainerRecord, wires: Sequence[Wire] = (), *, running: bool = False
+) -> effects.Effect:
+    """Return what writes the files that members share, for a pod that is connected by ``wires``."""
     spec = engine.pod_spec(record)
     directory = engine.layout.pod(record.id)
-    return files.network_files(directory, hostname_of(spec), (infra.name, spec.name), spec.add_hosts)
+    names = (infra.name, spec.name)
+    on_host = spec.net == "host"
+    return files.network_files(directory, spec, hostname_of(spec), names, wires, on_host=on_host, running=running)
 
 
 def hostname_of(spec: PodSpec) -> str:

@@ -19,8 +19,9 @@ __all__ = [
     "IMAGE_CONFIG",
     "INFRA_CONFIG",
     "MOUNT",
-    "NEVER",
+    "NETWORK",
     "NETWORK_SETTINGS",
+    "NEVER",
     "STATE",
     "fill",
 ]
@@ -64,6 +65,23 @@ NETWORK_SETTINGS: dict[str, Any] = {
     "LinkLocalIPv6PrefixLen": 0,
     "Ports": {},
     "SandboxKey": "",
+}
+
+# One of NetworkSettings.Networks; those fields that the settings have themselves come first.
+NETWORK: dict[str, Any] = {
+    "EndpointID": "",
+    "Gateway": "",
+    "IPAddress": "",
+    "IPPrefixLen": 0,
+    "IPv6Gateway": "",
+    "GlobalIPv6Address": "",
+    "GlobalIPv6PrefixLen": 0,
+    "MacAddress": "",
+    "NetworkID": "",
+    "DriverOpts": None,
+    "IPAMConfig": None,
+    "Links": None,
+    "Aliases": [],
 }
 
 # LogPath is Docker's; podman has it in HostConfig.LogConfig only.

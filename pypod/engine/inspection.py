@@ -7,8 +7,10 @@ import os
 from pypod.engine import inspect_form as form
 from pypod.engine import layers, observe
 from pypod.kernel.capabilities import DEFAULT_CAPABILITIES
+from pypod.model.connection import NO_RESOLV_CONF
 from pypod.model.namespace import POD, PRIVATE, Mode
 from pypod.store import records
+from pypod.store.networks import names_of_container
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -60,6 +62,8 @@ def inspect_container(engine: Engine, record: ContainerRecord) -> dict[str, Any]
 
     An exit code that nobody saw is -1, and State.ExitCodeKnown is false. Raises StoreError for a damaged record.
     """
+    from pypod.engine.network_inspection import network_settings
+
     pod = records.find_pod(engine.database, record.pod_id) if record.pod_id else None
     infra = record.kind == records.INFRA
     spec = _infra_spec(record, pod) if infra and pod is not None else records.container_spec(record)
@@ -73,7 +77,8 @@ def inspect_container(engine: Engine, record: ContainerRecord) -> dict[str, Any]
     words = ("/run/podman-init", "--", *spec.arguments) if spec.init else spec.arguments
     # an ordinary user has those that were added by name (runtime/compiler.py)
     effective = spec.capabilities if _is_root(spec.user) else spec.added_capabilities
-    values = {
+    settings = network_settings(engine, record, spec.net)
+    values: dict[str, Any] = {
         "Id": record.id,
         "Created": Timestamp(record.created_ns),
         "Path": words[0],
@@ -94,10 +99,13 @@ def inspect_container(engine: Engine, record: ContainerRecord) -> dict[str, Any]
         "GraphDriver": {"Name": "overlay", "Data": {} if infra else _layers(engine, spec, directory)},
         "Mounts": [_mount(mount, engine.layout) for mount in spec.mounts if mount.type != "tmpfs"],
         "Dependencies": [infra_id] if uses_infra and infra_id else [],
+        "NetworkSettings": settings,
         "IsInfra": infra,
         "Config": _config(engine, record, spec, infra=infra),
         "HostConfig": _host_config(record, spec, infra_id, f"{directory}/ctr.log", infra=infra),
     }
+    if spec.net == PRIVATE and "Networks" in settings:
+        values["HostConfig"]["NetworkMode"] = "bridge"
     return form.fill(form.CONTAINER, values)
 
 
@@ -121,6 +129,10 @@ def _infra_spec(record: ContainerRecord, pod: PodRecord) -> ContainerSpec:
         labels=spec.labels,
         sysctls=spec.sysctls,
         add_hosts=spec.add_hosts,
+        no_hosts=spec.no_hosts,
+        dns_servers=spec.dns_servers,
+        dns_options=spec.dns_options,
+        dns_search=spec.dns_search,
         shm_size_bytes=spec.shm_size_bytes,
         cgroup_parent=spec.cgroup_parent,
         read_only=True,
@@ -242,6 +254,9 @@ def _host_config(
         "AutoRemove": spec.remove,
         "CapAdd": [] if spec.privileged else sorted(capabilities - _SHOWN_AGAINST),
         "CapDrop": [] if spec.privileged else sorted(_SHOWN_AGAINST - capabilities),
+        "Dns": [one for one in spec.dns_servers if one != NO_RESOLV_CONF],
+        "DnsOptions": list(spec.dns_options),
+        "DnsSearch": list(spec.dns_search),
         "ExtraHosts": list(spec.add_hosts),
         "GroupAdd": list(spec.groups),
         "IpcMode": "shareable" if spec.ipc == PRIVATE else _mode(spec.ipc, infra_id),
@@ -319,17 +334,23 @@ def inspect_pod(engine: Engine, record: PodRecord) -> dict[str, Any]:
         "CgroupPath": group if spec.infra else "",
         "CreateInfra": spec.infra,
         "InfraContainerID": record.infra_id,
-        "InfraConfig": _infra_config(spec) if spec.infra else {},
+        "InfraConfig": _infra_config(spec, names_of_container(engine.database, record.infra_id)) if spec.infra else {},
         "SharedNamespaces": list(spec.share) if spec.infra else [],
         "NumContainers": len(everyone),
         "Containers": [{"Id": one.id, "Name": one.name, "State": state.status} for one, state in everyone],
     }
 
 
-def _infra_config(spec: PodSpec) -> dict[str, Any]:
+def _infra_config(spec: PodSpec, networks: list[str]) -> dict[str, Any]:
     values: dict[str, Any] = {
         "HostNetwork": spec.net == "host",
+        "NoManageResolvConf": NO_RESOLV_CONF in spec.dns_servers,
+        "DNSServer": [one for one in spec.dns_servers if one != NO_RESOLV_CONF] or None,
+        "DNSSearch": list(spec.dns_search) or None,
+        "DNSOption": list(spec.dns_options) or None,
+        "NoManageHosts": spec.no_hosts,
         "HostAdd": list(spec.add_hosts) or None,
+        "Networks": networks or None,
         "uts_ns": "private" if "uts" in spec.share else "host",
         "userns": "private" if "user" in spec.share else "host",
     }

@@ -43,6 +43,21 @@ def connect(engine: Engine, record: ContainerRecord, asked: Connection, network:
         except BaseException:
             networks.disconnect(engine.database, record.id, network.id)
             raise
+        if state.running:
+            _write_files(engine, record)
+
+
+def _write_files(engine: Engine, record: ContainerRecord) -> None:
+    """Tell a running container's /etc/hosts and /etc/resolv.conf which networks it has now."""
+    from pypod.engine import infra, starting
+
+    wires = connecting.wires_of(engine, record.id)
+    pod = records.find_pod(engine.database, record.pod_id) if record.pod_id else None
+    if record.kind == records.INFRA and pod is not None:
+        infra.files_of(engine, pod, record, wires, running=True).perform()
+    else:
+        spec = engine.container_spec(record)
+        effects.perform(starting.files_of(engine, record, spec, pod, wires, running=True))
 
 
 def _require_own_network(engine: Engine, record: ContainerRecord) -> None:
@@ -80,6 +95,8 @@ def disconnect(engine: Engine, record: ContainerRecord, network: NetworkSpec) ->
         if state.running and found[0] is not None:
             _unplug(record, state, Wire(network=network, made=found[0]))
         networks.disconnect(engine.database, record.id, network.id)
+        if state.running:
+            _write_files(engine, record)
 
 
 def _unplug(record: ContainerRecord, state: ContainerState, wire: Wire) -> None:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from pypod.engine import bridges
 from pypod.engine.boundary import Boundary
 from pypod.engine.container import Container
 from pypod.engine.engine import Engine
 from pypod.errors import InUse, InvalidSpec, NoSuchContainer, NoSuchNetwork
-from pypod.model.network import BRIDGE, DEFAULT_ID, NetworkSpec
+from pypod.model.network import DEFAULT_ID, NetworkSpec
 from pypod.store import networks, records
 
 TYPE_CHECKING = False
@@ -119,11 +120,8 @@ class Network:
                 "network is being used"
             )
             raise InUse(self._name, message)
-        if spec.driver == BRIDGE:
-            from pypod.network.links import remove_link
-
-            with Boundary(f"remove network {self._name}"):
-                remove_link(spec.interface)
+        with Boundary(f"remove network {self._name}"):
+            bridges.remove(self._engine, spec)
 
     def _remove_connected(self, timeout: float | None) -> None:
         for container in self.containers():

@@ -1,8 +1,12 @@
-"""What there is to know of a network, in podman's form: fields of its JSON, in its order (common/libnetwork/types)."""
+"""What there is to know of networks and connections, in podman's form: the fields of its JSON, in its order."""
 
 from __future__ import annotations
 
+from pypod.engine.connections import owner
+from pypod.engine.inspect_form import NETWORK, NETWORK_SETTINGS, fill
 from pypod.engine.inspection import Timestamp
+from pypod.model.ids import short
+from pypod.model.network import DEFAULT_NETWORK
 from pypod.store import networks, records
 
 TYPE_CHECKING = False
@@ -10,7 +14,9 @@ if TYPE_CHECKING:
     from typing import Any
 
     from pypod.engine.engine import Engine
-    from pypod.model.network import Attachment, NetworkSpec, Subnet
+    from pypod.model.namespace import Mode
+    from pypod.model.network import Attachment, Connection, NetworkSpec, Subnet
+    from pypod.store.records import ContainerRecord
 
 # Left out where they are empty.
 _OMITTED = frozenset(("network_interface", "subnets", "routes", "network_dns_servers", "labels", "options"))
@@ -62,3 +68,36 @@ def _interface(made: Attachment) -> dict[str, Any]:
         gateway = by_family.get(":" in address, "")
         subnets.append({"ipnet": address, **({"gateway": gateway} if gateway else {})})
     return {"subnets": subnets, "mac_address": made.mac}
+
+
+def network_settings(engine: Engine, record: ContainerRecord, net: Mode) -> dict[str, Any]:
+    """Return NetworkSettings of ``podman inspect``: the connections of the container whose network it is.
+
+    As podman, the fields beside ``Networks`` are those of the default network when there is no other.
+    """
+    names = networks.names(engine.database)
+    having = owner(engine, record, net)
+    found = {
+        names.get(asked.network, asked.network): _connected(asked, made, names, having)
+        for asked, made in networks.connections_of(engine.database, having)
+    }
+    only = found[DEFAULT_NETWORK] if list(found) == [DEFAULT_NETWORK] else {}
+    settings = fill(NETWORK_SETTINGS, {name: value for name, value in only.items() if name in NETWORK_SETTINGS})
+    return {**settings, **({"Networks": found} if found else {})}
+
+
+def _connected(asked: Connection, made: Attachment | None, names: dict[str, str], container_id: str) -> dict[str, Any]:
+    values: dict[str, Any] = {
+        "NetworkID": names.get(asked.network, ""),
+        "Aliases": [*asked.aliases, short(container_id)],
+    }
+    if made is None:
+        return fill(NETWORK, values)
+    values["MacAddress"] = made.mac
+    for address in made.addresses:
+        text, _, prefix = address.partition("/")
+        keys = ("GlobalIPv6Address", "GlobalIPv6PrefixLen") if ":" in text else ("IPAddress", "IPPrefixLen")
+        values.update(zip(keys, (text, int(prefix)), strict=True))
+    for gateway in made.gateways:
+        values["IPv6Gateway" if ":" in gateway else "Gateway"] = gateway
+    return fill(NETWORK, values)

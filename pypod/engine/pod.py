@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from pypod.engine.enter import Entered
     from pypod.engine.explain import Explanation
     from pypod.engine.image import Image
+    from pypod.engine.network import Network
     from pypod.engine.sharing import Matrix
     from pypod.engine.specs import ContainerOptions
     from pypod.model.container import ContainerState
@@ -125,6 +126,58 @@ class Pod:
             return None
         record = records.find_container(self._engine.database, infra_id)
         return Container(self._engine, record.id, record.name)
+
+    @property
+    def networks(self) -> Sequence[Network]:
+        """The networks that it is to be connected to, in their order."""
+        from pypod.engine.connections import networks_of
+
+        infra_container = self.infra
+        return networks_of(self._engine, infra_container.record()) if infra_container else ()
+
+    @property
+    def addresses(self) -> dict[str, tuple[str, ...]]:
+        """Its addresses by the name of the network, IPv4 first; empty when it does not run.
+
+        >>> pod.addresses                                         # doctest: +SKIP
+        {'podman': ('10.88.0.2',)}
+        """
+        from pypod.engine.connections import addresses_of
+
+        infra_container = self.infra
+        return addresses_of(self._engine, infra_container.record()) if infra_container else {}
+
+    def connect(
+        self,
+        network: Network | str,
+        *,
+        ip: str = "",
+        ip6: str = "",
+        mac_address: str = "",
+        aliases: Sequence[str] = (),
+    ) -> None:
+        """Connect it to one more network: at once when it runs, else at its next start. ``aliases`` are more names.
+
+        Raises NoSuchNetwork, AlreadyExists when it is connected already, InUse when there is no address for it, and
+        InvalidSpec when it has no network of its own.
+        """
+        from pypod.engine import connections
+
+        record = self._infra_record()
+        connections.connect(self._engine, record, network, ip=ip, ip6=ip6, mac_address=mac_address, aliases=aliases)
+
+    def disconnect(self, network: Network | str) -> None:
+        """Take it off a network. Raises WrongState when it is not connected to it."""
+        from pypod.engine import connections
+
+        connections.disconnect(self._engine, self._infra_record(), network)
+
+    def _infra_record(self) -> ContainerRecord:
+        """Return the infra, which is what is connected on the pod's behalf. Raises WrongState when there is none."""
+        record = self.record()
+        if not record.infra_id:
+            raise WrongState(self._name, "", f"pod {self._name} has no infra and no network of its own")
+        return records.find_container(self._engine.database, record.infra_id)
 
     def start(self) -> None:
         """Start the infra and every member. Raises PodBroken when the infra is gone while members live.

@@ -88,7 +88,7 @@ class Pods:
         if not infra and any(dns_words.values()):
             raise InvalidSpec("--dns", "NoInfra and DNSServer are mutually exclusive pod options: invalid pod spec")
         hosts = specs.check_add_hosts(add_hosts)
-        specs.check_hosts(hosts, no_hosts=no_hosts, infra=infra)
+        specs.check_hosts(hosts, asked, no_hosts=no_hosts, infra=infra)
         mode = asked.mode
         pairs = tuple(sorted((sysctls or {}).items()))
         specs.check_sysctls(pairs, net="net" in kinds and mode.mode == "private", ipc="ipc" in kinds)

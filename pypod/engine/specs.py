@@ -7,10 +7,11 @@ from pypod.engine.variables import unset_environment
 from pypod.errors import InvalidSpec
 from pypod.kernel.abi import SIGTERM, signal_number
 from pypod.kernel.capabilities import DEFAULT_CAPABILITIES, bounding_set, merge
+from pypod.model.connection import HOST_GATEWAY
 from pypod.model.container import DEFAULT_SHM_BYTES, DEFAULT_STOP_TIMEOUT_S, ContainerSpec, Ulimit
 from pypod.model.ids import is_text
 from pypod.model.mount import parse_tmpfs, parse_volume
-from pypod.model.namespace import POD, PRIVATE, SHAREABLE, Mode, parse_mode
+from pypod.model.namespace import HOST, POD, PRIVATE, SHAREABLE, Mode, parse_mode
 from pypod.runtime.compiler import RESOURCES
 
 TYPE_CHECKING = False
@@ -90,7 +91,6 @@ if TYPE_CHECKING:
         proc_options: tuple[str, ...]
 
 
-HOST_GATEWAY = "host-gateway"  # of --add-host: the address under which the host is reached
 _MODE_OPTIONS = {"pid": "pid", "ipc": "ipc", "uts": "uts", "cgroup": "cgroupns"}
 # Of a pod's namespaces these sysctls may be set by a container that has its own (podman-run(1), --sysctl).
 _IPC_SYSCTLS = frozenset(
@@ -161,7 +161,7 @@ def container_spec(
     sysctls = tuple(sorted(options.get("sysctls", {}).items()))
     check_sysctls(sysctls, net=modes["net"] == PRIVATE, ipc=modes["ipc"] == PRIVATE)
     add_hosts = check_add_hosts(options.get("add_hosts", ()))
-    check_hosts(add_hosts, no_hosts=options.get("no_hosts", False))
+    check_hosts(add_hosts, asked, no_hosts=options.get("no_hosts", False))
     if add_hosts and pod is not None and modes["net"] == POD:
         raise InvalidSpec(
             "--add-host",
@@ -369,10 +369,14 @@ def check_add_hosts(entries: Sequence[str]) -> tuple[str, ...]:
     return tuple(entries)
 
 
-def check_hosts(add_hosts: Sequence[str], *, no_hosts: bool, infra: bool = True) -> None:
-    """Raise InvalidSpec for entries of an /etc/hosts that is not to be written, or that is nobody's."""
+def check_hosts(add_hosts: Sequence[str], asked: Asked, *, no_hosts: bool, infra: bool = True) -> None:
+    """Raise InvalidSpec for entries of an /etc/hosts that is not to be written, is nobody's, or cannot lead there."""
     if add_hosts and no_hosts:
         raise InvalidSpec("--no-hosts", "--no-hosts and --add-host cannot be set together")
+    gateways = [entry for entry in add_hosts if entry.endswith(f":{HOST_GATEWAY}")]
+    if gateways and not asked.connections and asked.mode != HOST:
+        message = f'unable to replace "{HOST_GATEWAY}" of host entry "{gateways[0]}"'
+        raise InvalidSpec("--add-host", message, hint="there is no network on which the host could be reached")
     if no_hosts and not infra:
         raise InvalidSpec("--no-hosts", "cannot specify --no-hosts without an infra container")
 

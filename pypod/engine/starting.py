@@ -10,6 +10,7 @@ from pypod.engine.engine import require_root
 from pypod.engine.locks import EXCLUSIVE, SHARED, Lock
 from pypod.errors import InvalidSpec, PodBroken, WrongState
 from pypod.kernel.pidfd import Process
+from pypod.model.connection import NO_RESOLV_CONF
 from pypod.model.container import Ulimit
 from pypod.model.ids import short
 from pypod.model.namespace import POD, PRIVATE
@@ -22,11 +23,14 @@ from pypod.store import records
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from pypod.engine.connecting import Wire
     from pypod.engine.engine import Engine
     from pypod.engine.layout import Layout
     from pypod.model.container import ContainerSpec
     from pypod.model.namespace import Mode
+    from pypod.model.pod import PodSpec
     from pypod.runtime.ops import Plan
     from pypod.store.records import ContainerRecord, PodRecord
 
@@ -106,10 +110,11 @@ def _run(
     *,
     attended: bool,
 ) -> None:
-    effects.perform(preparations(engine, record, spec, pod))
+    effects.perform(preparations(engine, record, spec))
     try:
         wires = connecting.attach(engine, record.id) if spec.net == PRIVATE else ()
         effects.perform(bridges.preparations(engine, connecting.networks_of(wires)))
+        effects.perform(files_of(engine, record, spec, pod, wires))
         what = container_plan(engine, record, spec, pod, terminal, attended=attended, wires=wires)
         effects.perform(groups.renewal(engine, record.cgroup))
         monitor.run(what)
@@ -120,9 +125,7 @@ def _run(
         raise
 
 
-def preparations(
-    engine: Engine, record: ContainerRecord, spec: ContainerSpec, pod: PodRecord | None
-) -> list[effects.Effect]:
+def preparations(engine: Engine, record: ContainerRecord, spec: ContainerSpec) -> list[effects.Effect]:
     """Return what has to be made before the plan: the directories and files that it names.
 
     Raises InvalidSpec when something of the host's is not there.
@@ -137,12 +140,44 @@ def preparations(
         made.append(layers.upper(f"{directory}/upper", root))
     made += layers.work(f"{directory}/work")
     made += volumes.making(engine.layout, spec)
-    if spec.net != POD or not record.pod_id:
-        hostname = hostname_of(engine, record, spec, pod)
-        made.append(files.network_files(directory, hostname, (record.name,), spec.add_hosts))
     if spec.privileged:
         made.append(files.container_env(f"{directory}/containerenv", record.name, record.id, spec.image))
     return [*made, *groups.for_monitors(engine)]
+
+
+def files_of(
+    engine: Engine,
+    record: ContainerRecord,
+    spec: ContainerSpec,
+    pod: PodRecord | None,
+    wires: Sequence[Wire],
+    *,
+    running: bool = False,
+) -> list[effects.Effect]:
+    """Return what writes a container's own /etc/hosts and its like, for one that is connected by ``wires``."""
+    if spec.net == POD and record.pod_id:
+        return []
+    directory, hostname = engine.layout.container(record.id), hostname_of(engine, record, spec, pod)
+    on_host = spec.net.mode == "host"
+    names = (record.name,)
+    return [files.network_files(directory, spec, hostname, names, wires, on_host=on_host, running=running)]
+
+
+def _shared_files(
+    engine: Engine, record: ContainerRecord, spec: ContainerSpec, pod: PodRecord | None
+) -> tuple[str, str]:
+    """Return the paths of the /etc/hosts and /etc/resolv.conf of whose network it is, empty where the root's stay."""
+    asked: ContainerSpec | PodSpec = spec
+    directory = engine.layout.container(record.id)
+    if spec.net.mode == "container":
+        other = records.find_container(engine.database, spec.net.target)
+        other_pod = records.find_pod(engine.database, other.pod_id) if other.pod_id else None
+        spec = spec.replace(net=POD) if other.kind == records.INFRA else engine.container_spec(other)
+        return _shared_files(engine, other, spec, other_pod)
+    if pod is not None and spec.net == POD:
+        directory, asked = engine.layout.pod(pod.id), engine.pod_spec(pod)
+    hosts = "" if asked.no_hosts else f"{directory}/hosts"
+    return hosts, "" if NO_RESOLV_CONF in asked.dns_servers else f"{directory}/resolv.conf"
 
 
 def _root_status(layout: Layout, spec: ContainerSpec) -> os.stat_result:
@@ -187,13 +222,14 @@ def container_plan(
     hostname = hostname_of(engine, record, spec, pod)
     of_pod = bool(record.pod_id) and spec.net == POD
     shared = engine.layout.pod(record.pod_id) if of_pod else directory
+    hosts, resolv_conf = _shared_files(engine, record, spec, pod)
     cgroups = engine.cgroups
     joined = {kind for join in joins for kind in join.kinds}
     places = Places(
         root=engine.layout.merged if spec.overlay else spec.rootfs,
-        hosts=f"{shared}/hosts",
+        hosts=hosts,
         hostname_file=f"{shared}/hostname",
-        resolv_conf=f"{shared}/resolv.conf",
+        resolv_conf=resolv_conf,
         container_env=f"{directory}/containerenv" if spec.privileged else engine.layout.container_env,
         init=program_path("init") if spec.init else "",
         cgroup_path=record.cgroup,

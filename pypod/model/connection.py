@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 
 NO_RESOLV_CONF = "none"  # of --dns: the image's file stays
 NO_SEARCH = "."  # of --dns-search
+HOST_GATEWAY = "host-gateway"  # of --add-host: the address under which the host is reached
 _FLAG = "--network"
 _PLAIN_MODES = {"none": PRIVATE, "host": HOST, "pod": POD}
 _TARGET_MODES = {"container": "container", "ns": "path"}  # podman's names for them in messages
@@ -122,6 +123,11 @@ def _with_options(name: str, options: str) -> Connection:
     )
 
 
+def parse_address(text: str, argument: str) -> str:
+    """Return an address in its shortest form. Raises InvalidSpec."""
+    return _address(text, f'"{text}" is not an ip address', argument)
+
+
 def _address(text: str, message: str, argument: str = _FLAG) -> str:
     """Return an address in its shortest form. Raises InvalidSpec with ``message``."""
     try:
@@ -187,7 +193,7 @@ def with_flags(
             raise InvalidSpec(flag, f"{flag} can only be set when the network mode is bridge: invalid argument")
         if value and flag != "--network-alias" and len(asked.connections) > 1:
             raise InvalidSpec(flag, f"{flag} can only be set for a single network: invalid argument")
-    given = [_address(text, f'"{text}" is not an ip address', flag) for flag, text in flags[:2] if text]
+    given = [parse_address(text, flag) for flag, text in (("--ip", ip), ("--ip6", ip6)) if text]
     given = list(static_addresses(given, "--ip"))
     mac = parse_mac(mac_address) if mac_address else ""
     names = tuple(check_alias(one) for one in aliases)

@@ -22,6 +22,7 @@ _IFNAME = 3
 _IFA_ADDRESS, _IFA_LOCAL = 1, 2
 _RTA_DST, _RTA_OIF = 1, 4
 _MAIN_TABLE, _UNICAST = 254, 1
+_IPV4_BYTES, _LOOPBACK = 4, 127
 
 
 class Host:
@@ -54,6 +55,16 @@ class Host:
             where = _range(values[_RTA_DST], length)
             found.append(Taken(range=where, by=f"a route by {interface}", interface=interface, routed=True))
         return found
+
+
+def first_address() -> str:
+    """Return the first IPv4 address of an interface but lo, or an empty text. Raises OSError."""
+    with Channel() as channel:
+        for _, body in channel.dump(message(_GETADDR, b"\0" * _ADDRESS_BODY, flags=DUMP)):
+            address = attributes(body[_ADDRESS_BODY:]).get(_IFA_LOCAL, b"")
+            if len(address) == _IPV4_BYTES and address[0] != _LOOPBACK:
+                return ".".join(map(str, address))
+    return ""
 
 
 def _interfaces(channel: Channel) -> dict[int, str]:

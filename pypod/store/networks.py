@@ -13,6 +13,7 @@ from pypod.store.records import parse_value, to_json
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Iterable
     from sqlite3 import Connection as Database_Connection
 
     from pypod.store.database import Database
@@ -68,6 +69,26 @@ def unused_networks(database: Database) -> list[NetworkSpec]:
 def names(database: Database) -> dict[str, str]:
     """Return the name of every network by its id."""
     return dict(database.read("SELECT id, name FROM networks"))
+
+
+def names_of(database: Database, refs: Iterable[str]) -> set[str]:
+    """Return the names of those networks that some names, ids or beginnings of ids name; others are left out."""
+    found = set()
+    for ref in refs:
+        try:
+            found.add(find(database, ref).name)
+        except NoSuchNetwork:
+            continue
+    return found
+
+
+def names_of_container(database: Database, container_id: str) -> list[str]:
+    """Return the names of a container's networks, in the order of its connections."""
+    rows = database.read(
+        "SELECT name FROM connections JOIN networks ON id = network_id WHERE container_id = ? ORDER BY position",
+        (container_id,),
+    )
+    return [name for (name,) in rows]
 
 
 def names_by_container(database: Database) -> dict[str, list[str]]:

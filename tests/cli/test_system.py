@@ -104,7 +104,8 @@ def test_info_tells_facts(world) -> None:
         name for name in os.listdir("/proc/self/ns") if not name.endswith("_for_children")
     }
     assert host["security"]["rootless"] is False
-    assert info["plugins"]["network"] == ["none", "host"]
+    assert info["plugins"]["network"] == ["bridge", "macvlan", "ipvlan"]
+    assert info["host"]["networkBackend"] == "pypod"
     assert store["graphRoot"] == world.pypod.root
     assert store["imageStore"] == {"number": 0}
     assert store["containerStore"] == {"created": 1, "number": 5, "paused": 0, "running": 2, "stopped": 2}

@@ -119,25 +119,16 @@ class TestIds:
 
 
 GOOD_MODES = [
-    ("net", "none", PRIVATE),
-    ("net", "private", PRIVATE),
-    ("net", "host", HOST),
-    ("net", "pod", POD),
-    ("net", "container:web", Mode(mode="container", target="web")),
-    ("net", "ns:/run/netns/x", Mode(mode="ns", target="/run/netns/x")),
     ("ipc", "shareable", PRIVATE),
     ("ipc", "none", PRIVATE),
+    ("ipc", "ns:/run/ipc", Mode(mode="ns", target="/run/ipc")),
     ("pid", "host", HOST),
+    ("pid", "container:web", Mode(mode="container", target="web")),
     ("uts", "private", PRIVATE),
     ("cgroup", "host", HOST),
     ("user", "pod", POD),
 ]
 BAD_MODES = [
-    (
-        "net",
-        "--network",
-        ["", "bridge", "container", "container:", "ns:", "host:", "none:x", "HOST", "slirp4netns", " host"],
-    ),
     ("pid", "--pid", ["none", "container", "private:x"]),
     ("ipc", "--ipc", ["shared"]),
     ("uts", "--uts", ["none"]),
