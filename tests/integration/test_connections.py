@@ -82,6 +82,11 @@ def veths() -> list[str]:
     return [link["ifname"] for link in host("link", "show", "type", "veth")]
 
 
+def known_bridges() -> str:
+    words = ["nft", "list", "set", "inet", "pypod", "bridges"]
+    return subprocess.run(words, capture_output=True, text=True, check=True).stdout
+
+
 def wait_for_no_veth() -> None:
     deadline = time.monotonic() + 3
     while veths() and time.monotonic() < deadline:
@@ -309,8 +314,7 @@ def test_a_reload_makes_again_what_somebody_took_away(engine, network):
         for pod, address in ((first, "10.99.0.2/24"), (second, "10.99.0.3/24")):
             assert address in addresses(inside(pod, "addr"))["eth0"]
             assert [one["gateway"] for one in inside(pod, "route", "show", "default")] == ["10.99.0.1"]
-        rules = subprocess.run(["nft", "list", "set", "inet", "pypod", "bridges"], capture_output=True, text=True)
-        assert '"bl0"' in rules.stdout
+        assert '"bl0"' in known_bridges()
 
 
 def test_a_start_after_a_flush_loads_the_rules_again(engine, network):
@@ -318,8 +322,7 @@ def test_a_start_after_a_flush_loads_the_rules_again(engine, network):
         pod.start()
         subprocess.run(["nft", "flush", "ruleset"], check=True)
         pod.restart()
-        rules = subprocess.run(["nft", "list", "set", "inet", "pypod", "bridges"], capture_output=True, text=True)
-        assert '"bl0"' in rules.stdout
+        assert '"bl0"' in known_bridges()
 
 
 def test_a_repair_takes_back_what_the_dead_have_and_removes_bridges_of_no_network(engine, network):
