@@ -91,7 +91,9 @@ def _start_locked(
         if observe.container_state(directory, engine.boot_id).running:
             return
         spec = engine.container_spec(record)
-        with launcher.Launching(engine.programs.executable("monitor"), "pypod-monitor") as monitor:
+        effects.perform(groups.for_monitors(engine))
+        program, group = engine.programs.executable("monitor"), groups.monitors(engine)
+        with launcher.Launching(program, "pypod-monitor", group=group) as monitor:
             _run(engine, record, spec, pod, terminal or Terminal(), monitor, attended=attended)
 
 
@@ -137,7 +139,7 @@ def preparations(
         made.append(files.network_files(directory, hostname, (record.name,), spec.add_hosts))
     if spec.privileged:
         made.append(files.container_env(f"{directory}/containerenv", record.name, record.id, spec.image))
-    return [*made, *groups.for_monitors(engine)]
+    return made
 
 
 def _root_status(layout: Layout, spec: ContainerSpec) -> os.stat_result:
@@ -243,8 +245,6 @@ def _settings(
         Op("status", f"{directory}/status", engine.boot_id),
         Op("log", f"{directory}/ctr.log"),
         Op("attach", directory),
-        Op("supervisor_group", groups.monitors(engine)),
-        Op("detach"),
         Op("group_kill", tracked),
         announce.event_op(engine, record),
     ]
