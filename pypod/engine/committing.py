@@ -9,7 +9,7 @@ from os.path import normpath
 
 from pypod.engine import announce, layers, observe, pulling
 from pypod.engine.boundary import Boundary
-from pypod.engine.image import Image, full_name
+from pypod.engine.image import Image
 from pypod.engine.image_inspection import manifest_of
 from pypod.engine.locks import SHARED, Lock
 from pypod.errors import InvalidSpec
@@ -21,6 +21,7 @@ from pypod.model.image import OCI_LAYER, Descriptor
 from pypod.model.image_change import apply
 from pypod.model.image_config import parse_config
 from pypod.model.image_form import FAMILIES, OCI
+from pypod.model.reference import full_name
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

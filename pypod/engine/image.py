@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from pypod.engine.boundary import Boundary
 from pypod.engine.engine import Engine
-from pypod.errors import InvalidImage, InvalidSpec, NoSuchImage
+from pypod.errors import InvalidImage, NoSuchImage
 from pypod.model.image_config import parse_config
-from pypod.model.reference import parse
+from pypod.model.reference import full_name
 from pypod.store import images
 
 TYPE_CHECKING = False
@@ -227,17 +227,3 @@ class Image:
 
     def __repr__(self) -> str:
         return f"<Image {self._used_name or self.id[:SHORT_ID_LENGTH]}>"
-
-
-def full_name(text: str) -> str:
-    """Return a name for an image here, whole: with ``localhost/`` when it names no registry, and with a tag.
-
-    >>> full_name("web"), full_name("quay.io/a/b:c")
-    ('localhost/web:latest', 'quay.io/a/b:c')
-    """
-    from pypod.model.reference import is_short
-
-    reference = parse(f"localhost/{text}" if is_short(text) else text).tagged()
-    if reference.digest:
-        raise InvalidSpec("name", f"{text}: a name that is given has no digest", hint="use NAME[:TAG]")
-    return str(reference)

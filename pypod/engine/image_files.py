@@ -12,7 +12,7 @@ from pypod.errors import InvalidSpec
 from pypod.images.detect import detect, open_source
 from pypod.images.fetch import fetched, is_address
 from pypod.images.new_file import temporary_file, write_all
-from pypod.model.reference import is_short, parse
+from pypod.model.reference import full_name, parse
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -138,9 +138,7 @@ def _full_names(names: Iterable[str]) -> list[str]:
     found = []
     for name in names:
         with suppress(InvalidSpec):
-            reference = parse(f"localhost/{name}" if is_short(name) else name)
-            if not reference.digest:
-                found.append(str(reference.tagged()))
+            found.append(full_name(name))
     return found
 
 

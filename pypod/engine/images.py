@@ -5,7 +5,7 @@ from __future__ import annotations
 from pypod.engine.boundary import Boundary
 from pypod.engine.image import Image
 from pypod.errors import InvalidImage, InvalidSpec, NoSuchImage, NotInRegistry, PypodError, RegistryError
-from pypod.model.reference import is_short, parse, split_transport
+from pypod.model.reference import full_name, is_short, parse, split_transport
 from pypod.store import images
 
 TYPE_CHECKING = False
@@ -158,7 +158,6 @@ class Images:
         Raises NoSuchImage, InvalidSpec, SystemFailure; then no archive was made.
         """
         from pypod.engine import announce
-        from pypod.engine.image import full_name
         from pypod.engine.image_files import save
 
         found = [self.get(ref) for ref in ([refs] if isinstance(refs, str) else refs)]

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import time
 
-from pypod.engine.image import full_name
 from pypod.engine.manifest_list import ManifestList
 from pypod.errors import AlreadyExists, InvalidSpec, NoSuchImage
 from pypod.model.ids import new_id
+from pypod.model.reference import full_name
 from pypod.store import images
 
 TYPE_CHECKING = False

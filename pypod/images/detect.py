@@ -139,13 +139,13 @@ def _oci_archive_destination(path: str, choice: str, _: tuple[str, ...]) -> Dest
 
 
 def _docker_archive_destination(path: str, choice: str, names: tuple[str, ...]) -> Destination:
-    from pypod.images.docker_archive import full_name
     from pypod.images.docker_archive_writer import DockerArchiveDestination
     from pypod.images.tar_writer import TarWriter
+    from pypod.model.reference import DOCKER_IO, full_name
 
     if os.path.isfile(path) and os.path.getsize(path):
         raise InvalidSpec(path, "docker-archive doesn't support modifying existing images", hint=f"remove {path}")
-    own = (full_name(choice),) if choice else ()
+    own = (full_name(choice, DOCKER_IO),) if choice else ()
     return DockerArchiveDestination(TarWriter(path), (*own, *names))
 
 

@@ -10,6 +10,7 @@ Whoever reads the blobs compares anyway.
 from __future__ import annotations
 
 import json
+from contextlib import suppress
 
 from pypod.errors import InvalidImage, InvalidSpec, NoSuchImage
 from pypod.images.compression import kind_of
@@ -26,6 +27,7 @@ from pypod.model.image import (
     check_digest,
     digest_of,
 )
+from pypod.model.reference import DOCKER_IO, full_name
 from pypod.model.value import Value
 
 TYPE_CHECKING = False
@@ -158,9 +160,9 @@ class DockerArchiveSource:
         if self._choice.startswith("@"):
             return items[position(self._choice, len(items), where)]
         if self._choice:
-            wanted = full_name(self._choice)
+            wanted = full_name(self._choice, DOCKER_IO)
             for item in items:
-                if wanted in map(full_name, item.names):
+                if any(_matches(name, wanted) for name in item.names):
                     return item
             raise NoSuchImage(f"{where}:{self._choice}", hint=f'tag "{wanted}" not found, there is {shown(names)}')
         if len(items) != 1:
@@ -170,16 +172,10 @@ class DockerArchiveSource:
         return items[0]
 
 
-def full_name(name: str) -> str:
-    """Return an image's name with what docker leaves out.
-
-    >>> full_name("busybox"), full_name("localhost/a:1")
-    ('docker.io/library/busybox:latest', 'localhost/a:1')
-    """
-    first, slash, _ = name.partition("/")
-    if not slash or not ("." in first or ":" in first or first == "localhost"):
-        name = f"docker.io/{name}" if slash else f"docker.io/library/{name}"
-    return name if ":" in name.rpartition("/")[2] else f"{name}:latest"
+def _matches(name: str, wanted: str) -> bool:
+    with suppress(InvalidSpec):  # the archive's word only
+        return full_name(name, DOCKER_IO) == wanted
+    return False
 
 
 def _item(entry: Any, what: str) -> _Item:

@@ -79,6 +79,20 @@ def parse(text: str) -> Reference:
     return Reference(domain=domain, path=path, tag=tag, digest=digest)
 
 
+def full_name(text: str, registry: str = "localhost") -> str:
+    """Return a name for an image, whole: with ``registry`` when it names none, and with a tag.
+
+    Raises InvalidSpec for what is no name, or has a digest.
+
+    >>> full_name("web"), full_name("quay.io/a/b:c"), full_name("busybox", DOCKER_IO)
+    ('localhost/web:latest', 'quay.io/a/b:c', 'docker.io/library/busybox:latest')
+    """
+    reference = parse(f"{registry}/{text}" if is_short(text) else text).tagged()
+    if reference.digest:
+        raise InvalidSpec("name", f"{text}: a name that is given has no digest", hint="use NAME[:TAG]")
+    return str(reference)
+
+
 def is_short(text: str) -> bool:
     """Return whether a name lacks the registry: podman resolves it through aliases and search registries.
 

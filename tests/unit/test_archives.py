@@ -29,7 +29,6 @@ from pypod.errors import InvalidImage, InvalidSpec, NoSuchImage, PypodError, Uns
 from pypod.images.archive import Archive
 from pypod.images.compression import decompressed
 from pypod.images.detect import detect, open_destination, open_source
-from pypod.images.docker_archive import full_name
 from pypod.images.docker_archive_writer import DockerArchiveDestination
 from pypod.images.tar_writer import TarWriter
 from pypod.model.image import DOCKER_LAYER, OCI_INDEX, Descriptor, parse_manifest
@@ -660,26 +659,22 @@ def test_a_layer_that_a_manifest_names_a_thousand_times_is_hashed_once(
     assert hashed == len(layer)
 
 
+def test_names_that_are_none_hide_no_other(tmp_path: Path) -> None:
+    image = Tiny()
+    item = image.docker_item("Upper Case", "", "x@sha256:0", "busybox")
+    path = archive(tmp_path / "a", tar(*image.docker_members(), ("manifest.json", json.dumps([item]).encode())))
+    with open_source("docker-archive", f"{path}:docker.io/library/busybox:latest") as source:
+        assert parse_manifest(source.manifest()[1]).config.digest == digest(image.config)
+    with open_source("docker-archive", f"{path}:other") as source, pytest.raises(NoSuchImage):
+        source.manifest()
+
+
 def test_a_name_leads_to_images_only(tmp_path: Path) -> None:
     other = {**descriptor(b"{}", "application/vnd.example+json"), "annotations": {REF_NAME: "x"}}
     image = Tiny()
     files = {**layout_files({"x": image}), "index.json": index(other, image.entry("x"))}
     with open_source("oci", f"{write(tmp_path, files)}:x") as source:
         assert digest(source.manifest()[1]) == image.digest
-
-
-@pytest.mark.parametrize(
-    ("short", "full"),
-    [
-        ("busybox", "docker.io/library/busybox:latest"),
-        ("me/x:1", "docker.io/me/x:1"),
-        ("localhost/x", "localhost/x:latest"),
-        ("host:5000/x", "host:5000/x:latest"),
-        ("quay.io/a/b@sha256:0", "quay.io/a/b@sha256:0"),
-    ],
-)
-def test_full_names(short: str, full: str) -> None:
-    assert full_name(short) == full
 
 
 def test_writers_of_one_layout_keep_each_others_images(tmp_path: Path) -> None:

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pypod.errors import InvalidSpec
-from pypod.model.reference import Reference, is_short, parse, split_transport
+from pypod.model.reference import DOCKER_IO, Reference, full_name, is_short, parse, split_transport
 
 SHA = "sha256:" + "0123456789abcdef" * 4
 FULL = [
@@ -150,3 +150,24 @@ def test_a_long_text_is_refused_quickly(text: str) -> None:
     with pytest.raises(InvalidSpec):
         parse(text)
     assert time.process_time() - start < 1
+
+
+@pytest.mark.parametrize(
+    ("text", "registry", "full"),
+    [
+        ("busybox", DOCKER_IO, "docker.io/library/busybox:latest"),
+        ("me/x:1", DOCKER_IO, "docker.io/me/x:1"),
+        ("busybox", "localhost", "localhost/busybox:latest"),
+        ("me/x:1", "localhost", "localhost/me/x:1"),
+        ("localhost/x", DOCKER_IO, "localhost/x:latest"),
+        ("host:5000/x", "localhost", "host:5000/x:latest"),
+    ],
+)
+def test_full_names(text: str, registry: str, full: str) -> None:
+    assert full_name(text, registry) == full
+
+
+@pytest.mark.parametrize("text", ["", "Upper", f"x@{SHA}", f"quay.io/x:1@{SHA}"])
+def test_names_that_nobody_can_give(text: str) -> None:
+    with pytest.raises(InvalidSpec):
+        full_name(text)
