@@ -133,8 +133,11 @@ def _container_steps(
         *starting.files_of(engine, record, spec, pod, wires),
     ]
     terminal = terminal or starting.Terminal()
-    what = starting.container_plan(engine, record, spec, pod, terminal, attended=attended, infra=process, wires=wires)
-    return [*_effects(made), *_effects(groups.renewal(engine, record.cgroup)), *_plan(what, "monitor")]
+    group = starting.group_of(engine, record, spec, pod)
+    what = starting.container_plan(
+        engine, record, spec, pod, terminal, group, attended=attended, infra=process, wires=wires
+    )
+    return [*_effects(made), *_effects(groups.renewal(engine, group)), *_plan(what, "monitor")]
 
 
 def of_pod_start(engine: Engine, pod: PodRecord) -> Explanation:
@@ -153,7 +156,7 @@ def _infra_steps(engine: Engine, pod: PodRecord, record: ContainerRecord) -> lis
     wires = connecting.preview(engine, record.id)
     made = [
         *_missing(engine.layout.pod(pod.id)),
-        *infra.preparations(engine, record),
+        *infra.preparations(engine, record, pod),
         *bridges.preparations(engine, connecting.networks_of(wires)),
     ]
     files = infra.files_of(engine, pod, record, wires)

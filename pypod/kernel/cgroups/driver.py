@@ -124,6 +124,9 @@ class Driver(Protocol):
         when there is no group, and DeadlineExceeded, after undoing it, when it has not come true in ``timeout_s``.
         """
 
+    def freezer_file(self, path: str) -> str:
+        """Return the file that tells whether a group is frozen, by ``frozen 1`` or ``FROZEN``."""
+
     def is_frozen(self, path: str) -> bool:
         """Return whether all processes of a group are stopped by ``freeze``."""
 

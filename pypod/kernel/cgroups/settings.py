@@ -1,8 +1,8 @@
 """Resource limits as what is written into the files of a group: from ``linux.resources`` of an OCI configuration.
 
 Pure functions. Weights are converted as crun and runc do it (opencontainers/runtime-spec, config-linux.md; crun.1.md,
-"CGROUP v2"): OCI's are those of v1. What one version of cgroups does not have raises Unsupported: nothing that was asked
-for is left out.
+"CGROUP v2"): OCI's are those of v1. What one version of cgroups does not have raises Unsupported: nothing that was
+asked for is left out.
 """
 
 from __future__ import annotations
@@ -148,12 +148,13 @@ def _cpu_max(cpu: dict[str, Any], read: Callable[[str], str]) -> Iterable[Settin
     quota, period = cpu.get("quota"), cpu.get("period")
     if quota is None and period is None:
         return
-    if quota is None:
-        first = (read("cpu.max").split() or [NO_LIMIT])[0]
-    else:
-        first = str(quota) if quota > 0 else NO_LIMIT
     flag = "--cpu-period" if quota is None else "--cpu-quota"
-    yield Setting("cpu", flag, (("cpu.max", first if period is None else f"{first} {period}"),))
+    text = (read("cpu.max").split() or [NO_LIMIT])[0] if quota is None else _quota(quota)
+    yield Setting("cpu", flag, (("cpu.max", text if period is None else f"{text} {period}"),))
+
+
+def _quota(quota: int) -> str:
+    return str(quota) if quota > 0 else NO_LIMIT
 
 
 def _block_io(block: dict[str, Any]) -> Iterator[Setting]:
@@ -173,9 +174,9 @@ def _block_io(block: dict[str, Any]) -> Iterator[Setting]:
 def _asked(resources: dict[str, Any]) -> Iterator[tuple[str, str, tuple[str, str], tuple[str, str], Any]]:
     for group, rows in _PLAIN.items():
         given = resources.get(group, {})
-        for name, *row in rows:
+        for name, flag, v1, v2 in rows:
             if name in given:
-                yield name, row[0], row[1], row[2], given[name]
+                yield name, flag, v1, v2, given[name]
 
 
 def _text(value: Any) -> str:

@@ -8,9 +8,9 @@ _UNLIMITED = 1 << 62  # v1 has a page counter's maximum where there is no limit
 class Usage:
     """What the processes of a group have used and use; None for what nobody counts there.
 
-    ``cpu_ns`` is all processor time, ``system_ns`` that in the kernel; ``memory_bytes`` is everything that is charged to
-    the group, page cache included, ``memory_limit_bytes`` its own limit (None: none); ``read_bytes`` and ``written_bytes``
-    are of block devices.
+    ``cpu_ns`` is all processor time, ``system_ns`` that in the kernel; ``memory_bytes`` is everything that is charged
+    to the group, page cache included, ``memory_limit_bytes`` its own limit (None: none); ``read_bytes`` and
+    ``written_bytes`` are of block devices.
     """
 
     __slots__ = (

@@ -159,6 +159,9 @@ class LegacyDriver:
     def freeze(self, path: str, frozen: bool, *, timeout_s: float = 2.0) -> None:
         self._tracking.freeze(path, frozen, timeout_s=timeout_s)
 
+    def freezer_file(self, path: str) -> str:
+        return self._tracking.freezer_file(path)
+
     def is_frozen(self, path: str) -> bool:
         return self._tracking.is_frozen(path)
 
@@ -235,6 +238,9 @@ class TrackingTree:
         if not tree.wait_until(lambda: _set_state(directory, state), timeout_s):
             _set_state(directory, "THAWED")
             raise DeadlineExceeded(f"{'freezing' if frozen else 'thawing'} cgroup {path}", timeout_s)
+
+    def freezer_file(self, path: str) -> str:
+        return f"{tree.locate(self.root, path)}/freezer.state"
 
     def is_frozen(self, path: str) -> bool:
         return self._freezes and _state(tree.locate(self.root, path)) == "FROZEN"

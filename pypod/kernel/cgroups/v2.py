@@ -130,6 +130,9 @@ class UnifiedDriver:
             tree.write(control, "0")
             raise DeadlineExceeded(f"freezing cgroup {path}" if frozen else f"thawing cgroup {path}", timeout_s)
 
+    def freezer_file(self, path: str) -> str:
+        return f"{tree.locate(self.root, path)}/cgroup.events"
+
     def is_frozen(self, path: str) -> bool:
         return "frozen 1" in self._events(path)
 
