@@ -109,7 +109,7 @@ def _check(engine: Engine, place: Workspace, arguments: list[str], filter_path: 
     """Compare the floor's plans with pypod's; return what differs, in words. Writes the filter that both load."""
     from pypod.engine.exec import ExecSpec, exec_plan
     from pypod.engine.infra import infra_plan
-    from pypod.engine.starting import Terminal, container_plan, seccomp_of
+    from pypod.engine.starting import Terminal, container_plan, group_of, seccomp_of
 
     pod = engine.pods.create()
     try:
@@ -117,7 +117,9 @@ def _check(engine: Engine, place: Workspace, arguments: list[str], filter_path: 
         record, spec = container.record(), container.spec()
         plans = {
             "infra": infra_plan(engine, pod.record(), pod.infra.record()),
-            "container": container_plan(engine, record, spec, pod.record(), Terminal()),
+            "container": container_plan(
+                engine, record, spec, pod.record(), Terminal(), group_of(engine, record, spec, pod.record())
+            ),
             "exec": exec_plan(engine, record, spec, ExecSpec(command=("true",)), container.state()),
         }
         with open(filter_path, "wb") as file:

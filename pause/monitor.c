@@ -30,6 +30,7 @@ struct monitor {
 	bool ended;
 	int status;
 	int group;             /* killed when the first process has ended; -1: none */
+	int oom_file;          /* counts what the kernel killed in it for want of memory; -1: nobody counts */
 	char **last_act;
 };
 
@@ -93,6 +94,7 @@ static void start(struct monitor *monitor)
 	const struct record *attach = plan_find(&monitor->it.plan, OP_attach);
 	const struct record *last_act = plan_find(&monitor->it.plan, OP_finally);
 	const struct record *group = plan_find(&monitor->it.plan, OP_group_kill);
+	const struct record *oom_file = plan_find(&monitor->it.plan, OP_oom_file);
 	int standard[3];
 	sigset_t child;
 
@@ -100,6 +102,8 @@ static void start(struct monitor *monitor)
 	monitor->group = group ? open(text(group, 0), O_PATH | O_DIRECTORY | O_CLOEXEC) : -1;
 	if (group && monitor->group < 0)
 		die_at(monitor, group, "open");
+	/* by descriptor, as the group: and where the kernel does not count there is no such file */
+	monitor->oom_file = oom_file ? open(text(oom_file, 0), O_RDONLY | O_CLOEXEC) : -1;
 	monitor->attach.listener = -1;
 	if (!attach || attach_listen(&monitor->attach, text(attach, 0)) < 0)
 		die_at(monitor, attach, "bind");
@@ -161,6 +165,18 @@ static void reap(struct monitor *monitor)
 			monitor->ended = true;
 			monitor->status = status;
 		}
+}
+
+/* How often the kernel killed in the group for want of memory: `oom_kill N` in memory.events of v2, memory.oom_control
+ * of v1. The group is gone soon after the container's end, so who comes later cannot ask. */
+static unsigned long oom_kills(int file)
+{
+	char content[512];
+	ssize_t length = file < 0 ? 0 : RETRY(pread(file, content, sizeof content - 1, 0));
+
+	content[length > 0 ? length : 0] = '\0';
+	const char *line = strstr(content, "\noom_kill ");
+	return line ? strtoul(line + strlen("\noom_kill "), NULL, 10) : 0;
 }
 
 static uint64_t log_size(const struct monitor *monitor)
@@ -240,6 +256,7 @@ int main(int argc, char **argv)
 	start(&monitor);
 	while (!monitor.ended)
 		turn(&monitor);
+	monitor.it.oom_killed = oom_kills(monitor.oom_file) > 0;
 	if (monitor.group >= 0)
 		kill_group(monitor.group);
 	for (int stream = 0; stream < STREAMS; stream++)

@@ -21,6 +21,7 @@
 	X(13, event)          /* FILE START END REST: a line there with action START, and one with END when it has ended */ \
 	X(15, netlink_host)   /* WORDS FAMILY MESSAGES OFFSET...: sent by the supervisor, the new process's pid at each offset */ \
 	X(16, netlink_end)    /* WORDS FAMILY MESSAGES: sent when it has ended */ \
+	X(18, oom_file)       /* FILE: has a line `oom_kill N`; N above 0 is told with the end */ \
 	X(20, clone)          /* FLAGS CGROUP_DIRECTORY */ \
 	X(21, wait)           /* : until the supervisor has done its part: id maps, netlink_host */ \
 	X(22, join)           /* PID START_TIME FLAGS: setns by pidfd */ \

@@ -24,7 +24,7 @@
 
 /* The status file has a fixed size, so that recording the exit needs no space on a full disk:
  * line 1, written at the start: PID START_TIME SUPERVISOR_PID SUPERVISOR_START_TIME BOOT_ID STARTED_NS
- * line 2, blank until the end:  WAIT_STATUS FINISHED_NS */
+ * line 2, blank until the end:  WAIT_STATUS FINISHED_NS, and OOM when the kernel killed in it for want of memory */
 enum { START_LINE = 192, EXIT_LINE = 64 };
 
 static long long now_ns(void)
@@ -165,16 +165,16 @@ enum { EVENT_FILE, EVENT_START, EVENT_END, EVENT_REST }; /* arguments of `event`
  * that it stays whole behind what a full disk or a killed process cut short. When it cannot be written it is lost: no
  * container starts or ends otherwise for that. It is written here and not by Python, because here is always somebody,
  * and only so a start comes before the end. */
-static void write_event(const struct supervised *it, int action, const int *status)
+static void write_event(const struct supervised *it, const char *action, const int *status)
 {
 	char head[128];
 
-	if (!it->event[EVENT_FILE] || !it->event[action] || !*it->event[action] || !it->event[EVENT_REST])
+	if (!it->event[EVENT_FILE] || !action || !*action || !it->event[EVENT_REST])
 		return;
 	int fd = open(it->event[EVENT_FILE], O_WRONLY | O_CREAT | O_APPEND | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC, 0600);
 	if (fd < 0)
 		return;
-	int length = snprintf(head, sizeof head, "\n{\"time\":%lld,\"action\":\"%.32s\",", now_ns(), it->event[action]);
+	int length = snprintf(head, sizeof head, "\n{\"time\":%lld,\"action\":\"%.32s\",", now_ns(), action);
 	if (status)
 		length += snprintf(head + length, sizeof head - length, "\"exit_code\":%d,",
 				   WIFEXITED(*status) ? WEXITSTATUS(*status) : 128 + WTERMSIG(*status));
@@ -191,11 +191,13 @@ void supervise_record_exit(struct supervised *it, int status)
 
 	if (it->end.messages)
 		netlink_send(&it->end);
-	write_event(it, EVENT_END, &status);
+	if (it->oom_killed)
+		write_event(it, "oom", NULL);
+	write_event(it, it->event[EVENT_END], &status);
 	if (it->status_file < 0)
 		return;
 	memset(line, ' ', sizeof line);
-	int length = snprintf(line, sizeof line, "%d %lld", status, now_ns());
+	int length = snprintf(line, sizeof line, "%d %lld%s", status, now_ns(), it->oom_killed ? " OOM" : "");
 	line[length] = ' ';
 	line[EXIT_LINE - 1] = '\n';
 	if (pwrite(it->status_file, line, sizeof line, START_LINE) < 0)
@@ -419,7 +421,7 @@ void supervise_start(struct supervised *it, const int standard[3])
 		_exit(125);
 	}
 	close(pair[0]);
-	write_event(it, EVENT_START, NULL);
+	write_event(it, it->event[EVENT_START], NULL);
 	struct report started = { .kind = REPORT_STARTED, .pid = it->pid, .start_time = it->start_time };
 	/* a monitor keeps its container's terminal to itself */
 	report_send(REPORT_FD, &started, plan_find(&it->plan, OP_terminal) ? -1 : it->terminal);

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pypod.cli.flags import Flag
 from pypod.cli.healthcheck import HEALTH_FLAGS
+from pypod.cli.limit_flags import CONTAINER_FLAGS, limit_options
 from pypod.cli.network_flags import NETWORK_FLAGS, network_options
 from pypod.cli.pull import ACCESS_FLAGS, PLATFORM_FLAGS
 from pypod.errors import InvalidSpec
@@ -17,22 +18,15 @@ if TYPE_CHECKING:
     from pypod.model.mount import Mount
 
 # What podman has and pypod has not yet: asking for it is an error that says so, not a typing mistake.
-_LIMITS, _PORTS = "resource limits", "published ports"
+_PORTS = "published ports"
 _NOT_YET = {
     **dict.fromkeys(("publish", "publish-all"), _PORTS),
-    **dict.fromkeys(
-        (
-            *("memory", "memory-reservation", "memory-swap", "cpus", "cpu-shares", "cpu-quota", "cpu-period"),
-            *("cpuset-cpus", "cpuset-mems", "pids-limit", "blkio-weight", "oom-kill-disable", "oom-score-adj"),
-        ),
-        _LIMITS,
-    ),
     **dict.fromkeys(("userns", "uidmap", "gidmap"), "user namespaces for one container"),
     **dict.fromkeys(("restart",), "restarts"),
     **dict.fromkeys(("device", "device-cgroup-rule"), "single devices"),
 }
-_SHORT = {"publish": "p", "publish-all": "P", "memory": "m"}
-_BOOLEAN = ("publish-all", "oom-kill-disable")
+_SHORT = {"publish": "p", "publish-all": "P"}
+_BOOLEAN = ("publish-all",)
 NOT_YET_FLAGS = tuple(
     Flag(
         name=name,
@@ -119,6 +113,7 @@ FLAGS: tuple[Flag, ...] = (
     Flag(name="volumes-from", kind="stringArray", help="Mount volumes from the specified container(s)"),
     Flag(name="workdir", short="w", help="Working directory inside the container"),
     *ACCESS_FLAGS,
+    *CONTAINER_FLAGS,
     *HEALTH_FLAGS,
     *PLATFORM_FLAGS,
 )
@@ -185,6 +180,7 @@ def container_options(options: Parsed) -> tuple[str, list[str], ContainerOptions
         found["shm_size"] = size_bytes(options["shm-size"], "--shm-size")
     found["stop_timeout"] = options["stop-timeout"]
     found["umask"] = _octal(options["umask"])
+    found.update(limit_options(options))  # type: ignore[typeddict-item]  # it has all of the other's
     if options["health-cmd"] or options["no-healthcheck"]:
         from pypod.cli.healthcheck import healthcheck_option
 

@@ -30,12 +30,16 @@ CONTAINER_VERBS: dict[str, tuple[str, str, str]] = {
     "list": ("ps", "ps", "List containers"),
     "logs": ("logs", "logs", "Fetch the logs of one or more containers"),
     "ls": ("ps", "ps", "List containers"),
+    "pause": ("pause", "pause", "Pause all the processes in one or more containers"),
     "ps": ("ps", "ps", "List containers"),
     "restart": ("lifecycle", "restart", "Restart one or more containers"),
     "rm": ("lifecycle", "rm", "Remove one or more containers"),
     "run": ("run", "run", "Run a command in a new container"),
     "start": ("start", "start", "Start one or more containers"),
+    "stats": ("stats", "stats", "Display a live stream of container resource usage statistics"),
     "stop": ("lifecycle", "stop", "Stop one or more containers"),
+    "unpause": ("pause", "unpause", "Unpause the processes in one or more containers"),
+    "update": ("update", "update", "Update an existing container"),
     "wait": ("lookup", "wait", "Block on one or more containers"),
 }
 IMAGE_VERBS: dict[str, tuple[str, str, str]] = {
@@ -91,11 +95,14 @@ POD_VERBS: dict[str, tuple[str, str, str]] = {
     "kill": ("pod_lifecycle", "pod_kill", "Send the specified signal or SIGKILL to containers in pod"),
     "list": ("pod_ps", "pod_ps", "List pods"),
     "ls": ("pod_ps", "pod_ps", "List pods"),
+    "pause": ("pause", "pod_pause", "Pause one or more pods"),
     "ps": ("pod_ps", "pod_ps", "List pods"),
     "restart": ("pod_lifecycle", "pod_restart", "Restart one or more pods"),
     "rm": ("pod_lifecycle", "pod_rm", "Remove one or more pods"),
     "start": ("pod_lifecycle", "pod_start", "Start one or more pods"),
+    "stats": ("stats", "pod_stats", "Display a live stream of resource usage statistics for containers in pods"),
     "stop": ("pod_lifecycle", "pod_stop", "Stop one or more pods"),
+    "unpause": ("pause", "pod_unpause", "Unpause one or more pods"),
 }
 SYSTEM_VERBS: dict[str, tuple[str, str, str]] = {
     "check": ("system", "check", "Tell what this host can and cannot do, and mend what a crash left"),

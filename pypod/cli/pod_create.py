@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from pypod.cli.creation import NOT_YET_FLAGS, refuse_not_yet
 from pypod.cli.flags import Command, Flag
+from pypod.cli.limit_flags import POD_FLAGS as LIMIT_FLAGS
+from pypod.cli.limit_flags import limit_options
 from pypod.cli.network_flags import NETWORK_FLAGS, network_options
 from pypod.cli.selection import EXPLAIN
 
@@ -13,6 +15,7 @@ if TYPE_CHECKING:
 
 POD_FLAGS: tuple[Flag, ...] = (
     *NOT_YET_FLAGS,
+    *LIMIT_FLAGS,
     *NETWORK_FLAGS,
     EXPLAIN,
     Flag(name="add-host", kind="strings", help="Add a custom host-to-IP mapping (host:ip, or host:host-gateway)"),
@@ -27,6 +30,12 @@ POD_FLAGS: tuple[Flag, ...] = (
     Flag(name="pod-id-file", help="Write the pod ID to the file"),
     Flag(name="replace", kind="bool", help="If a pod with the same name exists, replace it"),
     Flag(name="share", default="ipc,net,uts", help="A comma delimited list of kernel namespaces the pod will share"),
+    Flag(
+        name="share-parent",
+        kind="bool",
+        default=True,
+        help="Set the pod's cgroup as the cgroup parent for all containers joining the pod",
+    ),
     Flag(name="shm-size", default="65536k", help="Size of /dev/shm", metavar="<number>[<unit>]"),
     Flag(name="sysctl", kind="strings", help="Sysctl options"),
 )
@@ -79,8 +88,10 @@ def run_pod_create(options: Parsed, root: str | None) -> int:
             sysctls=sysctls(options["sysctl"]),
             shm_size=size_bytes(options["shm-size"], "--shm-size") if options.changed("shm-size") else None,
             cgroup_parent=options["cgroup-parent"],
+            share_parent=options["share-parent"],
             no_hosts=options["no-hosts"],
             **network_options(options),
+            **limit_options(options),
         )
         if options["pod-id-file"]:
             try:

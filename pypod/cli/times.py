@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-__all__ = ["parse_duration_ns", "parse_moment_ns"]
+__all__ = ["go_duration", "parse_duration_ns", "parse_moment_ns"]
 
 _UNITS_NS = {
     "ns": 1,
@@ -46,6 +46,24 @@ def parse_duration_ns(text: str) -> int:
     if total >= 2**63:
         raise ValueError(f"time: invalid duration {quote(text)}")
     return sign * total
+
+
+def go_duration(ns: int) -> str:
+    """Return a duration as Go prints one: ``1h2m3.5s``, ``2.897ms``, ``0s``."""
+    if ns < _SECOND_NS:
+        for unit, size in (("ms", 1_000_000), ("µs", 1_000), ("ns", 1)):
+            if ns >= size:
+                return f"{_fraction(ns, size)}{unit}"
+        return "0s"
+    minutes, rest = divmod(ns, 60 * _SECOND_NS)
+    hours, minutes = divmod(minutes, 60)
+    text = f"{_fraction(rest, _SECOND_NS)}s"
+    return f"{hours}h{minutes}m{text}" if hours else f"{minutes}m{text}" if minutes else text
+
+
+def _fraction(number: int, size: int) -> str:
+    whole, rest = divmod(number, size)
+    return f"{whole}.{rest:0{len(str(size)) - 1}d}".rstrip("0") if rest else str(whole)
 
 
 def parse_moment_ns(text: str, now_ns: int, *, future: bool = False) -> int:

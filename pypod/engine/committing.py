@@ -7,7 +7,7 @@ import os
 from contextlib import contextmanager
 from os.path import normpath
 
-from pypod.engine import announce, layers, observe, pulling
+from pypod.engine import announce, layers, observe, pausing, pulling
 from pypod.engine.boundary import Boundary
 from pypod.engine.image import Image
 from pypod.engine.image_inspection import manifest_of
@@ -67,7 +67,7 @@ def commit(
     with Boundary(f"commit container {record.name}"), Lock(engine.layout.images, SHARED) as lock, lock:
         blobs = Blobs(engine.layout.blobs)
         upper = _upper(engine, record, lowers[0])
-        with _paused(engine, record, pause):
+        with _held(engine, record, pause):
             if squash:
                 digest, size = blobs.write(pack.merged([upper, *lowers]))
             else:
@@ -107,17 +107,17 @@ def _asked(engine: Engine, record: ContainerRecord) -> dict[str, Any]:
 
 
 @contextmanager
-def _paused(engine: Engine, record: ContainerRecord, pause: bool) -> Iterator[None]:
-    """Keep the processes of a container from running, if it runs and that was asked for."""
-    running = observe.container_state(engine.layout.container(record.id), engine.boot_id).running
-    if not pause or not running:
+def _held(engine: Engine, record: ContainerRecord, pause: bool) -> Iterator[None]:
+    """Keep the processes of a container from running, if that was asked for and they run; a paused one stays so."""
+    state = observe.container_state(engine.layout.container(record.id), engine.boot_id)
+    if not pause or state.status != pausing.RUNNING:
         yield
         return
-    engine.cgroups.freeze(record.cgroup, True)
+    pausing.freeze(engine, record)
     try:
         yield
     finally:
-        engine.cgroups.freeze(record.cgroup, False)
+        pausing.thaw(engine, record)
 
 
 def import_tree(

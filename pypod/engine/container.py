@@ -26,11 +26,13 @@ if TYPE_CHECKING:
     from pypod.engine.exec import ExecResult, Process
     from pypod.engine.explain import Explanation
     from pypod.engine.image import Image
+    from pypod.engine.limits import LimitOptions
     from pypod.engine.logs import Piece
     from pypod.engine.network import Network
     from pypod.engine.pod import Pod
     from pypod.engine.specs import ContainerOptions
     from pypod.model.container import ContainerSpec, ContainerState
+    from pypod.model.stats import Stats
     from pypod.store.records import ContainerRecord
 
 _CREATED_POLL_S = 0.01
@@ -195,7 +197,7 @@ class Container:
     def stop(self, timeout: float | None = None) -> None:
         """Stop it: the stop signal, and SIGKILL after ``timeout`` seconds (default: its own stop timeout).
 
-        Its whole cgroup is gone afterwards. Nothing happens when it does not run.
+        Its whole cgroup is gone afterwards. Nothing happens when it does not run. Raises WrongState when it is paused.
         """
         if timeout is not None and timeout < 0:
             raise InvalidSpec("timeout", f"a timeout is not negative: {timeout:g}")
@@ -211,6 +213,9 @@ class Container:
         record = self.record()
         if record.pod_id and record.kind == records.CONTAINER:
             starting.require_startable(self._engine, record)
+        if self.state().status == "paused":
+            message = "unable to restart a container in a paused or unknown state: container state improper"
+            raise WrongState(self._name, "paused", message, hint=f"pypod unpause {self._name}")
         announce.container(self._engine, announce.RESTART, record)
         self.stop(timeout)
         self.start()
@@ -220,6 +225,50 @@ class Container:
         number = signal_number(signal)
         with Boundary(f"kill container {self._name}"):
             stopping.kill(self._engine, self.record(), number)
+
+    def pause(self) -> None:
+        """Keep all its processes from running until ``unpause``. They are not told.
+
+        Raises WrongState when it does not run, Unsupported where the host cannot freeze a cgroup.
+        """
+        from pypod.engine import pausing
+
+        pausing.pause(self._engine, self.record())
+
+    def unpause(self) -> None:
+        """Let its processes go on. Raises WrongState when it is not paused."""
+        from pypod.engine import pausing
+
+        pausing.unpause(self._engine, self.record())
+
+    def update(self, **limits: Unpack[LimitOptions]) -> None:
+        """Change what it may use while it runs; the next start has again what it was created with.
+
+        The arguments are the limits among the options of ``Containers.create``: ``memory``, ``cpus`` and so on; what is
+        not given stays. Raises InvalidSpec, also when the kernel refuses a value, Unsupported for what this host cannot
+        limit, WrongState when it does not run.
+
+        >>> container.update(memory=64 << 20, cpus=0.5)                 # doctest: +SKIP
+        """
+        from pypod.engine.updating import update
+
+        with Boundary(f"update container {self._name}"):
+            update(self._engine, self.record(), limits)
+
+    def stats(self, interval: float = 1.0) -> Iterator[Stats]:
+        """Yield what it uses, at once and every ``interval`` seconds, for as long as it runs.
+
+        The first value's ``cpu_percent`` is since its start, every other's since the one before.
+
+        >>> next(container.stats()).memory_bytes                        # doctest: +SKIP
+        917504
+        """
+        from pypod.engine.stats import follow
+
+        def records_now() -> list[ContainerRecord]:
+            return [self.record()]
+
+        return (one for look in follow(self._engine, records_now, interval) for one in look)
 
     def remove(self, *, force: bool = False, timeout: float | None = None) -> None:
         """Remove it; with ``force`` stop it first. Nothing happens when it is gone already.

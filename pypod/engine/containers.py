@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from pypod.engine.specs import ContainerOptions
     from pypod.model.container import ContainerSpec
     from pypod.model.network import Connection
+    from pypod.model.pod import PodSpec
     from pypod.store.records import ContainerRecord
 
 
@@ -74,6 +75,7 @@ class Containers:
         >>> engine.containers.create(["sleep", "60"], rootfs="/")                # doctest: +SKIP
         """
         from pypod.engine import specs
+        from pypod.engine.limits import settings_of
         from pypod.engine.pod import Pod
 
         specs.check_options(options)
@@ -93,8 +95,9 @@ class Containers:
                 command, options, name=name, pod_id=pod_record.id if pod_record else "", pod=pod_spec, image=found
             )
             spec = self._with_ids(spec)
-            parent = spec.cgroup_parent or (pod_spec.cgroup_parent if pod_spec else "")
-            record = self._record(spec, parent, owner, found.id if found else "")
+            if spec.limits is not None:
+                settings_of(self._engine, spec.limits)  # what this host cannot limit: before there is a container
+            record = self._record(spec, pod_spec, owner, found.id if found else "")
             return self._add(record, spec, connections)
 
         name = options.get("name")
@@ -130,10 +133,12 @@ class Containers:
         announce.container(self._engine, announce.CREATE, record)
         return Container(self._engine, record.id, spec.name)
 
-    def _record(self, spec: ContainerSpec, cgroup_parent: str, owner: str, image_id: str = "") -> ContainerRecord:
+    def _record(self, spec: ContainerSpec, pod: PodSpec | None, owner: str, image_id: str = "") -> ContainerRecord:
         from pypod.kernel.cgroups.driver import container_path
 
         identifier = ids.new_id()
+        parent = spec.cgroup_parent or (pod.cgroup_parent if pod else "")
+        group = spec.pod_id if pod is not None and pod.share_parent else ""
         return records.ContainerRecord(
             id=identifier,
             name=spec.name,
@@ -143,7 +148,7 @@ class Containers:
             image=spec.image,
             # for showing only: arguments that are no UTF-8 are in the spec as they were given
             command=" ".join(spec.command).encode("utf-8", "backslashreplace").decode(),
-            cgroup=container_path(cgroup_parent, spec.pod_id, identifier),
+            cgroup=container_path(parent, group, identifier),
             remove=int(spec.remove),
             owner=owner,
             spec_json=records.to_json(spec),
@@ -194,9 +199,8 @@ class Containers:
         )
         spec = self._with_ids(spec)
         connections = resolved(self._engine, specs.asked_of(options, pod_spec), save=False)
-        parent = spec.cgroup_parent or (pod_spec.cgroup_parent if pod_spec else "")
         with Boundary("explain"):
-            record = self._record(spec, parent, "", found.id if found else "")
+            record = self._record(spec, pod_spec, "", found.id if found else "")
             terminal = Terminal(columns, rows)
             return explain.of_run(
                 self._engine, record, spec, pod_record, infra_record, terminal, attended=attended, asked=connections

@@ -16,7 +16,7 @@ from pypod.kernel.capabilities import bounding_set
 from pypod.model.namespace import POD
 from pypod.model.value import Value
 from pypod.runtime import launcher
-from pypod.runtime.compiler import Surroundings, plan, process_ops
+from pypod.runtime.compiler import Surroundings, oom_score, plan, process_ops
 from pypod.runtime.oci import GROUPS_ANNOTATION, USER_ANNOTATION, capability_sets, environment
 from pypod.runtime.ops import Op
 from pypod.store import records
@@ -24,7 +24,7 @@ from pypod.store import records
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
-    from typing import Self
+    from typing import Any, Self
 
     from pypod.engine.engine import Engine
     from pypod.model.container import ContainerSpec, ContainerState
@@ -215,7 +215,7 @@ def start(
 def running_state(engine: Engine, record: ContainerRecord) -> ContainerState:
     """Return the state of a container that runs. Raises WrongState when it does not, NoSuchContainer."""
     state = observe.container_state(engine.layout.container(record.id), engine.boot_id)
-    if not state.running:
+    if state.status != "running":
         if not records.is_container(engine.database, record.id):  # the record may be from before its removal
             raise NoSuchContainer(record.name)
         raise WrongState(
@@ -243,7 +243,7 @@ def exec_plan(
     if spec.terminal:
         variables.setdefault("TERM", "xterm")
     variables.update(spec.environment)
-    config = {
+    config: dict[str, Any] = {
         "process": {
             "user": {"umask": container.umask},
             "args": list(spec.command),
@@ -252,18 +252,21 @@ def exec_plan(
             "capabilities": capability_sets(capabilities, container.added_capabilities),
             "rlimits": [{"type": u.name, "soft": u.soft, "hard": u.hard} for u in ulimits(container)],
             "noNewPrivileges": container.no_new_privileges and not spec.privileged,
+            **({} if container.oom_score_adj is None else {"oomScoreAdj": container.oom_score_adj}),
         },
         "annotations": {USER_ANNOTATION: user, GROUPS_ANNOTATION: ",".join(container.groups)},
     }
     around = Surroundings(target="", seccomp=seccomp, seccomp_flags=flags)
     born_in = cgroups.tracking_directory(record.cgroup) if cgroups.clones_into_cgroup else ""
+    joined_trees = cgroups.present(record.cgroup)  # an update may have brought it into more
     joined = _JOINED | (_CLONE_NEWUSER if container.user_namespace == POD else 0)
     told = announce.event_op(engine, record, start=announce.EXEC, end=announce.EXEC_DIED)
     return plan(
         [told, Op("join", state.pid, state.start_time, CLONE_NEWPID)],
         [
             Op("clone", 0, born_in),
-            *[Op("join_group", path) for path in cgroups.join_files(record.cgroup)],
+            *[Op("join_group", path) for path in cgroups.join_files(record.cgroup, joined_trees)],
+            *oom_score(config["process"]),
             Op("join", state.pid, state.start_time, joined),
             *([Op("console", 0)] if spec.terminal else []),
             *process_ops(config, around),

@@ -134,10 +134,13 @@ def _container_steps(
         *starting.files_of(engine, record, spec, pod, wires),
     ]
     terminal = terminal or starting.Terminal()
-    what = starting.container_plan(engine, record, spec, pod, terminal, attended=attended, infra=process, wires=wires)
+    group = starting.group_of(engine, record, spec, pod)
+    what = starting.container_plan(
+        engine, record, spec, pod, terminal, group, attended=attended, infra=process, wires=wires
+    )
     return [
         *_effects(made),
-        *_effects(groups.renewal(engine, record.cgroup)),
+        *_effects(groups.renewal(engine, group)),
         *_plan(what, "monitor", groups.monitors(engine)),
     ]
 
@@ -158,7 +161,7 @@ def _infra_steps(engine: Engine, pod: PodRecord, record: ContainerRecord) -> lis
     wires = connecting.preview(engine, record.id)
     made = [
         *_missing(engine.layout.pod(pod.id)),
-        *infra.preparations(engine, record),
+        *infra.preparations(engine, record, pod),
         *bridges.preparations(engine, connecting.networks_of(wires)),
     ]
     files = infra.files_of(engine, pod, record, wires)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import time
 
-from pypod.engine import announce, bridges, connecting, effects, files, groups, observe
+from pypod.engine import announce, bridges, connecting, effects, files, groups, observe, pausing
 from pypod.engine.boundary import Boundary
 from pypod.errors import PodBroken
 from pypod.kernel import pidfd
@@ -47,7 +47,7 @@ def start(engine: Engine, record: PodRecord) -> None:
         launcher.Launching(engine.programs.executable("launch"), "pypod-launch", group="") as launching,
     ):
         infra = records.find_container(engine.database, record.infra_id)
-        effects.perform(preparations(engine, infra))
+        effects.perform(preparations(engine, infra, record))
         try:
             wires = connecting.attach(engine, infra.id)
             effects.perform(bridges.preparations(engine, connecting.networks_of(wires)))
@@ -76,9 +76,10 @@ def require_no_members(engine: Engine, record: PodRecord, but: str = "") -> None
         )
 
 
-def preparations(engine: Engine, infra: ContainerRecord) -> list[effects.Effect]:
+def preparations(engine: Engine, infra: ContainerRecord, pod: PodRecord) -> list[effects.Effect]:
     """Return what has to be made before the plan."""
-    return [effects.directory(engine.layout.container(infra.id)), *groups.renewal(engine, infra.cgroup)]
+    group = groups.of_infra(engine, infra, records.pod_spec(pod))
+    return [effects.directory(engine.layout.container(infra.id)), *groups.renewal(engine, group)]
 
 
 def is_ready(engine: Engine, record: PodRecord) -> bool:
@@ -116,7 +117,7 @@ def infra_plan(engine: Engine, record: PodRecord, infra: ContainerRecord, wires:
     around = Surroundings(
         target=engine.layout.merged,
         born_in=cgroups.tracking_directory(infra.cgroup) if cgroups.clones_into_cgroup else "",
-        join_files=cgroups.join_files(infra.cgroup),
+        join_files=cgroups.join_files(infra.cgroup, groups.of_infra(engine, infra, spec).trees),
         network=tuple(connecting.inside_ops(wires)),
     )
     settings = [Op("status", f"{directory}/status", engine.boot_id), Op("leave")]
@@ -148,7 +149,7 @@ def kill(engine: Engine, record: PodRecord, number: int) -> bool:
     """
     directory = engine.layout.container(record.infra_id)
     state = observe.container_state(directory, engine.boot_id)
-    fd = pidfd.open_process(state.pid, state.start_time) if state.running else None
+    fd = pidfd.open_process(state.pid, state.start_time) if state.status == "running" else None
     if fd is None:
         return False
     infra = records.find_container(engine.database, record.infra_id)
@@ -173,6 +174,8 @@ def stop(engine: Engine, record: PodRecord) -> None:
     from pypod.engine.stopping import can_hear
 
     try:
+        if state.status == "paused":
+            pausing.thaw(engine, records.find_container(engine.database, record.infra_id))
         pidfd.send_signal(fd, SIGTERM)
         infra = records.find_container(engine.database, record.infra_id)  # while it goes
         if can_hear(engine, state.pid, SIGTERM) and pidfd.wait(fd, _STOP_TIMEOUT_S):

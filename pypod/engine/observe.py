@@ -11,7 +11,7 @@ import os
 import time
 
 from pypod.kernel import pidfd
-from pypod.kernel.proc import Proc
+from pypod.kernel.proc import Proc, read_bytes
 from pypod.model.container import ContainerState
 
 TYPE_CHECKING = False
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 START_LINE, EXIT_LINE = 192, 64
+FREEZER_LINK = "freezer"
 _RECORDING_TIMEOUT_S = 2.0
 _RECORD_POLL_S = 0.01
 _PID_MAX, _STATUS_MAX = 1 << 22, 0xFFFF  # PID_MAX_LIMIT of Linux; what waitpid(2) fills in
@@ -30,6 +31,8 @@ _CREATED = ContainerState(status="created")
 def container_state(directory: str, boot_id: str, proc: Proc = pidfd.PROC) -> ContainerState:
     """Return the state of the container whose directory is given. Raises OSError when the file cannot be read."""
     state = _read(directory, boot_id, proc)
+    if state.status == "running":
+        return state.replace(status="paused") if is_frozen(directory) else state
     deadline = time.monotonic() + _RECORDING_TIMEOUT_S
     # The process is gone and its supervisor about to write how: a moment, unless somebody stopped the supervisor.
     while state.status == "ending":
@@ -47,6 +50,19 @@ def running_process(directory: str, boot_id: str, proc: Proc = pidfd.PROC) -> tu
     except OSError:
         return None
     return (state.pid, state.start_time) if state.running else None
+
+
+def is_frozen(directory: str) -> bool:
+    """Return whether the kernel keeps the container's processes from running.
+
+    Pausing leaves a link in the directory to the file of the cgroup that tells: what it says counts, so the link may
+    stay when they run again. Without one nobody has ever paused it, and a listing saves asking the kernel.
+    """
+    try:
+        content = read_bytes(f"{directory}/{FREEZER_LINK}")
+    except OSError:  # no link, or no such group any more
+        return False
+    return b"frozen 1" in content or content.startswith(b"FROZEN")
 
 
 def _wait_for_record(state: ContainerState, timeout_s: float | None) -> None:
@@ -102,18 +118,20 @@ def parse_state(content: bytes, boot_id: str, proc: Proc = pidfd.PROC) -> Contai
             finished_ns=finished_ns,
             exit_code=os.WEXITSTATUS(status) if os.WIFEXITED(status) else 128 + os.WTERMSIG(status),
             signal=0 if os.WIFEXITED(status) else os.WTERMSIG(status),
+            oom_killed=end[2:3] == [b"OOM"],
         )
     if start[4].decode("ascii", "replace") != boot_id:
         return ContainerState(status="exited", started_ns=started_ns)
-    seen = {
-        "supervisor_pid": supervisor,
-        "supervisor_start_time": supervisor_start,
-        "started_ns": started_ns,
-    }
-    if proc.is_running(pid, start_time):
-        return ContainerState(status="running", pid=pid, start_time=start_time, **seen)
-    alive = supervisor > 0 and proc.is_running(supervisor, supervisor_start)
-    return ContainerState(status="ending" if alive else "exited", **seen)
+    running = proc.is_running(pid, start_time)
+    alive = running or (supervisor > 0 and proc.is_running(supervisor, supervisor_start))
+    return ContainerState(
+        status="running" if running else "ending" if alive else "exited",
+        pid=pid if running else 0,
+        start_time=start_time if running else 0,
+        supervisor_pid=supervisor,
+        supervisor_start_time=supervisor_start,
+        started_ns=started_ns,
+    )
 
 
 def _content(path: str) -> bytes | None:

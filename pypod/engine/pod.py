@@ -16,7 +16,7 @@ from pypod.store import records
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
     from typing import Any, Self, Unpack
 
     from pypod.display.picture import Picture
@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from pypod.engine.specs import ContainerOptions
     from pypod.model.container import ContainerState
     from pypod.model.pod import PodSpec
+    from pypod.model.stats import Stats
     from pypod.store.records import ContainerRecord, PodRecord
 
 
@@ -250,16 +251,54 @@ class Pod:
         number = signal_number(signal)
         record = self.record()
         everyone = records.all_containers(self._engine.database, pod_id=self.id)
-        running = [one for one in everyone if self._container_state(one.id).running]
+        running = [one for one in everyone if self._container_state(one.id).status == "running"]
         if not running:
             raise WrongState(self._name, self.status, f"no running containers in pod {self._name}")
         announce.pod(self._engine, announce.KILL, record)
         for one in running:
             if one.kind == records.CONTAINER:
                 stopping.kill(self._engine, one, number)
-        if record.infra_id:
+        if any(one.kind == records.INFRA for one in running):
             with Boundary(f"kill pod {self._name}"), Lock(self._engine.layout.pod(self.id)) as lock, lock:
                 infra.kill(self._engine, record, number)
+
+    def pause(self) -> None:
+        """Pause the infra and every member that runs. Raises WrongState when none does."""
+        from pypod.engine import pausing
+
+        record = self.record()
+        running = self._in_state(pausing.RUNNING)
+        if not running:
+            raise WrongState(self._name, self.status, f"no running containers in pod {self._name}")
+        for one in running:
+            pausing.pause(self._engine, one, record)
+        announce.pod(self._engine, announce.PAUSE, record)
+
+    def unpause(self) -> None:
+        """Let the infra and every member that is paused go on. Raises WrongState when none is."""
+        from pypod.engine import pausing
+
+        record = self.record()
+        paused = self._in_state(pausing.PAUSED)
+        if not paused:
+            raise WrongState(self._name, self.status, f"no paused containers in pod {self._name}")
+        for one in paused:
+            pausing.unpause(self._engine, one, record)
+        announce.pod(self._engine, announce.UNPAUSE, record)
+
+    def _in_state(self, status: str) -> Sequence[ContainerRecord]:
+        everyone = records.all_containers(self._engine.database, pod_id=self.id)
+        return [one for one in everyone if self._container_state(one.id).status == status]
+
+    def stats(self, interval: float = 1.0) -> Iterator[tuple[Stats, ...]]:
+        """Yield what the infra and the members that run use, at once and every ``interval`` seconds.
+
+        It ends when none runs any more. See ``Container.stats``.
+        """
+        from pypod.engine.stats import follow
+
+        database = self._engine.database
+        return follow(self._engine, lambda: records.all_containers(database, pod_id=self.record().id), interval)
 
     def remove(self, *, force: bool = False, timeout: float | None = None) -> None:
         """Remove the pod, its infra and its members. Nothing happens when it is gone already.
@@ -292,8 +331,8 @@ class Pod:
             stopping.end_all(engine, [one for one in everyone if one.kind == records.CONTAINER], timeout)
             if record.infra_id:
                 infra.stop(engine, record)
-            # the pod's own, and one like it below each parent that a member was given
-            for group in {self._group(record), *(one.cgroup.rpartition("/")[0] for one in everyone)}:
+            # the pod's own, one like it below each parent that a member was given, and that of a member outside of them
+            for group in {self._group(record), *(groups.pod_group(one) or one.cgroup for one in everyone)}:
                 groups.clear(engine, group)
             for one in everyone:
                 connecting.detach(engine, one.id)

@@ -19,10 +19,11 @@ from pypod.store import networks, records
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
-    from typing import Any
+    from typing import Any, Unpack
 
     from pypod.engine.engine import Engine
     from pypod.engine.image import Image
+    from pypod.engine.limits import LimitOptions
     from pypod.model.connection import Asked
     from pypod.model.network import Connection
     from pypod.store.records import ContainerRecord, PodRecord
@@ -51,6 +52,7 @@ class Pods:
         sysctls: Mapping[str, str] | None = None,
         shm_size: int | None = None,
         cgroup_parent: str = "",
+        share_parent: bool = True,
         network: str | Sequence[str] = "",
         network_aliases: Sequence[str] = (),
         ip: str = "",
@@ -61,6 +63,7 @@ class Pods:
         dns_search: Sequence[str] = (),
         no_hosts: bool = False,
         ephemeral: bool = False,
+        **limits: Unpack[LimitOptions],
     ) -> Pod:
         """Create a pod without starting it.
 
@@ -72,9 +75,14 @@ class Pods:
         ``ip``, ``ip6`` and ``mac_address`` are for a single network, ``network_aliases`` more names in all of them.
         ``dns``, ``dns_options`` and ``dns_search`` are for /etc/resolv.conf; ``no_hosts`` leaves /etc/hosts as it is.
 
-        Raises InvalidSpec, AlreadyExists, NoSuchImage, NoSuchNetwork, RegistryError; then nothing was created.
+        ``limits`` are those of a container, for all of the pod together: they are set on the pod's cgroup, which its
+        infra's and its members' are in; without ``share_parent`` the members' are outside of it.
+
+        Raises InvalidSpec, Unsupported for what this host cannot limit, AlreadyExists, NoSuchImage, NoSuchNetwork,
+        RegistryError; then nothing was created.
         """
         from pypod.engine import specs
+        from pypod.engine.limits import POD_OPTIONS, from_options, settings_of
 
         if not infra and share is DEFAULT_SHARE:
             share = ()
@@ -93,6 +101,11 @@ class Pods:
         pairs = tuple(sorted((sysctls or {}).items()))
         specs.check_sysctls(pairs, net="net" in kinds and mode.mode == "private", ipc="ipc" in kinds)
         owner = str(self._engine.owner()) if ephemeral else ""
+        if unknown := limits.keys() - POD_OPTIONS:
+            raise TypeError(f"{min(unknown)!r} is not an option of a pod")
+        limited = from_options(limits)
+        if limited is not None:
+            settings_of(self._engine, limited)
         if infra_image and not infra:
             raise InvalidSpec("--infra-image", "cannot set infra-image without infra container: invalid configuration")
         connections = resolved(self._engine, asked)
@@ -111,6 +124,8 @@ class Pods:
                 labels=tuple(sorted((labels or {}).items())),
                 sysctls=pairs,
                 cgroup_parent=cgroup_parent,
+                share_parent=share_parent,
+                limits=limited,
                 net=mode.mode,
                 shm_size_bytes=DEFAULT_SHM_BYTES if shm_size is None else shm_size,
                 **dns_words,

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pypod.engine.limits import DEVICE_OPTIONS, from_options
+from pypod.engine.limits import OPTIONS as LIMIT_OPTIONS
 from pypod.engine.network_options import asked_network, dns_fields
 from pypod.engine.variables import unset_environment
 from pypod.errors import InvalidSpec
@@ -20,12 +22,13 @@ if TYPE_CHECKING:
     from typing import TypedDict
 
     from pypod.engine.image import Image
+    from pypod.engine.limits import LimitOptions
     from pypod.model.connection import Asked
     from pypod.model.health import Healthcheck
     from pypod.model.mount import Mount
     from pypod.model.pod import PodSpec
 
-    class ContainerOptions(TypedDict, total=False):
+    class ContainerOptions(LimitOptions, total=False):
         """What may be asked of a container, beside its command. Sizes in bytes, times in seconds."""
 
         name: str
@@ -80,6 +83,7 @@ if TYPE_CHECKING:
         umask: int
         healthcheck: Healthcheck | None
         exposed_ports: Sequence[str]
+        oom_score_adj: int
 
     class SecurityOptions(TypedDict, total=False):
         """The fields of a ContainerSpec that --security-opt sets."""
@@ -113,14 +117,15 @@ _LISTS = (
         "dns_search",
     ),
 )
-_MAPPINGS = ("environment", "sysctls", "labels")
+_MAPPINGS = ("environment", "sysctls", "labels", *DEVICE_OPTIONS)
 _OPTIONS = frozenset(
     (
         *(*_LISTS, *_MAPPINGS, *_MODE_OPTIONS.values()),
         *("name", "rootfs", "overlay", "working_directory", "user", "hostname", "no_hosts", "privileged"),
         *("read_only", "init", "stop_signal", "stop_timeout", "shm_size", "interactive", "terminal", "remove"),
         *("cgroup_parent", "umask", "healthcheck", "image_volume", "passwd", "passwd_entry", "unsetenv_all"),
-        *("network", "ip", "ip6", "mac_address"),
+        *("network", "ip", "ip6", "mac_address", "oom_score_adj"),
+        *LIMIT_OPTIONS,
     )
 )
 
@@ -219,6 +224,8 @@ def container_spec(
         terminal=options.get("terminal", False),
         remove=options.get("remove", False),
         cgroup_parent=options.get("cgroup_parent", ""),
+        limits=from_options(options),
+        oom_score_adj=options.get("oom_score_adj"),
         umask=options.get("umask", 0o022),
         healthcheck=_healthcheck(options.get("healthcheck")),
         exposed_ports=_exposed_ports(options.get("exposed_ports", ())),

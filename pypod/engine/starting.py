@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 
-from pypod.engine import announce, bridges, connecting, effects, files, groups, layers, observe, volumes
+from pypod.engine import announce, bridges, connecting, effects, files, groups, layers, limits, observe, volumes
 from pypod.engine.boundary import Boundary
 from pypod.engine.engine import require_root
 from pypod.engine.locks import EXCLUSIVE, SHARED, Lock
@@ -93,7 +93,12 @@ def _start_locked(
     directory = engine.layout.container(record.id)
     with Boundary(f"start container {record.name}"), Lock(directory) as lock, lock:
         record = records.find_container(engine.database, record.id)
-        if observe.container_state(directory, engine.boot_id).running:
+        state = observe.container_state(directory, engine.boot_id)
+        if state.status == "paused":
+            message = f"container {record.id} must be in Created or Stopped state to be started"
+            hint = f"it is paused: pypod unpause {record.name}"
+            raise WrongState(record.name, state.status, f"{message}: container state improper", hint=hint)
+        if state.running:
             return
         spec = engine.container_spec(record)
         effects.perform(groups.for_monitors(engine))
@@ -117,14 +122,20 @@ def _run(
         wires = connecting.attach(engine, record.id) if spec.net == PRIVATE else ()
         effects.perform(bridges.preparations(engine, connecting.networks_of(wires)))
         effects.perform(files_of(engine, record, spec, pod, wires))
-        what = container_plan(engine, record, spec, pod, terminal, attended=attended, wires=wires)
-        effects.perform(groups.renewal(engine, record.cgroup))
+        group = group_of(engine, record, spec, pod)
+        what = container_plan(engine, record, spec, pod, terminal, group, attended=attended, wires=wires)
+        effects.perform(groups.renewal(engine, group))
         monitor.run(what)
     except BaseException:
         engine.cgroups.remove(record.cgroup)
         if spec.net == PRIVATE:
             connecting.detach(engine, record.id)
         raise
+
+
+def group_of(engine: Engine, record: ContainerRecord, spec: ContainerSpec, pod: PodRecord | None) -> groups.Group:
+    """Return the cgroup of a run. Raises Unsupported for a limit that this host does not have."""
+    return groups.of_container(engine, record, spec.limits, records.pod_spec(pod) if pod is not None else None)
 
 
 def preparations(engine: Engine, record: ContainerRecord, spec: ContainerSpec) -> list[effects.Effect]:
@@ -209,12 +220,13 @@ def container_plan(
     spec: ContainerSpec,
     pod: PodRecord | None,
     terminal: Terminal,
+    group: groups.Group,
     *,
     attended: bool = False,
     infra: Process | None = None,
     wires: tuple[Wire, ...] = (),
 ) -> Plan:
-    """Return what a start of this container would do now, connected by ``wires``.
+    """Return what a start of this container in ``group`` would do now, connected by ``wires``.
 
     ``infra`` stands for the pod's, if that does not run yet.
     """
@@ -236,6 +248,7 @@ def container_plan(
         init=program_path("init") if spec.init else "",
         cgroup_path=record.cgroup,
         cgroup_mount=cgroups.shown,
+        resources=limits.resources_of(spec.limits, default_pids=True),
         hostname=hostname,
         shared_shm=shm_of is not None,
         ulimits=ulimits(spec),
@@ -252,7 +265,7 @@ def container_plan(
         joins=joins,
         shm_of=shm_of,
         born_in=tracked if cgroups.clones_into_cgroup else "",
-        join_files=cgroups.join_files(record.cgroup),
+        join_files=cgroups.join_files(record.cgroup, group.trees),
         seccomp=seccomp,
         seccomp_flags=flags,
         create_cwd=spec.create_working_directory,
@@ -293,6 +306,7 @@ def _settings(
         Op("log", f"{directory}/ctr.log"),
         Op("attach", directory),
         Op("group_kill", tracked),
+        *([Op("oom_file", oom_file)] if (oom_file := engine.cgroups.oom_file(record.cgroup)) else []),
         announce.event_op(engine, record),
     ]
     if spec.terminal:

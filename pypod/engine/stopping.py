@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import time
 
-from pypod.engine import announce, connecting, groups, observe, volumes
+from pypod.engine import announce, connecting, groups, observe, pausing, volumes
 from pypod.engine.boundary import Boundary
 from pypod.engine.locks import AT_ONCE, Lock
 from pypod.errors import DeadlineExceeded, StoreError, WrongState
@@ -66,9 +66,11 @@ def stop_all(engine: Engine, all_records: Iterable[ContainerRecord], timeout_s: 
     """Stop containers side by side: each gets its stop signal, and SIGKILL when its time is over.
 
     ``timeout_s`` replaces each one's own stop timeout. Whatever is left in a container's cgroup is killed. Returns
-    the ids of those that ran. Raises DeadlineExceeded when one could not even be killed.
+    the ids of those that ran. Raises DeadlineExceeded when one could not even be killed, WrongState for a paused one.
     """
     everyone = list(all_records)
+    for record in everyone:
+        pausing.refuse_paused(engine, record, "can only stop created or running containers")
     ended = end_all(engine, everyone, timeout_s)
     for record in everyone:
         # of one that did not run, something is left when its monitor, who would have killed it, was killed itself
@@ -131,7 +133,8 @@ def patience(engine: Engine, one: Running, timeout_s: float | None) -> tuple[int
     except StoreError:  # a damaged record must not keep anything running
         number, patience_s = SIGTERM, float(DEFAULT_STOP_TIMEOUT_S)
     patience_s = patience_s if timeout_s is None else timeout_s
-    return number, patience_s if patience_s > 0 and can_hear(engine, one.state.pid, number) else 0.0
+    hears = patience_s > 0 and one.state.status != pausing.PAUSED and can_hear(engine, one.state.pid, number)
+    return number, patience_s if hears else 0.0
 
 
 def can_hear(engine: Engine, pid: int, number: int) -> bool:
@@ -172,6 +175,7 @@ def _wait_until_recorded(one: Running) -> None:
 
 def kill(engine: Engine, record: ContainerRecord, number: int) -> None:
     """Send a signal to the first process. Raises WrongState when the container does not run."""
+    pausing.refuse_paused(engine, record, "can only kill running containers")
     one = find_running(engine, record)
     if one is None:
         state = observe.container_state(engine.layout.container(record.id), engine.boot_id)

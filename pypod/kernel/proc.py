@@ -47,6 +47,18 @@ def read_text(path: str, default: str = "") -> str:
         return default
 
 
+def parse_net_dev(text: str) -> tuple[int, int]:
+    """Return the bytes that came in and went out of all interfaces but lo, from the text of /proc/PID/net/dev."""
+    received = sent = 0
+    for line in text.splitlines()[2:]:
+        name, _, counters = line.rpartition(":")
+        fields = counters.split()
+        if name.strip() != "lo" and len(fields) >= 9:
+            received += int(fields[0])
+            sent += int(fields[8])
+    return received, sent
+
+
 class Stat:
     """What /proc/PID/stat said at one instant. ``start_time`` is in clock ticks since boot."""
 

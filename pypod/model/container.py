@@ -12,6 +12,7 @@ from pypod.model.value import Value
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from pypod.model.health import Healthcheck
+    from pypod.model.limits import Limits
     from pypod.model.port import Port
 
 DEFAULT_SHM_BYTES = 65_536_000  # podman's 65536k in its own counting
@@ -79,6 +80,8 @@ class ContainerSpec(Value):
     terminal: bool = False
     remove: bool = False
     cgroup_parent: str = ""
+    limits: Limits | None = None
+    oom_score_adj: int | None = None
     umask: int = 0o022
     healthcheck: Healthcheck | None = None
     exposed_ports: tuple[str, ...] = ()
@@ -113,6 +116,8 @@ class ContainerSpec(Value):
             raise InvalidSpec("--stop-timeout", f"invalid stop timeout {self.stop_timeout_s}: must not be negative")
         if self.shm_size_bytes < 0:
             raise InvalidSpec("--shm-size", "shm size must not be negative")
+        if self.oom_score_adj is not None and not -1000 <= self.oom_score_adj <= 1000:
+            raise InvalidSpec("--oom-score-adj", f"--oom-score-adj: {self.oom_score_adj} is not in -1000 to 1000")
 
     @property
     def arguments(self) -> tuple[str, ...]:
@@ -130,8 +135,9 @@ class ContainerState(Value):
     """What was observed at one instant.
 
     ``status`` is created, running, paused or exited. ``exit_code`` is None while there is none and also when nobody
-    saw the end: then ``exit_code_known`` is False. Times are nanoseconds since the epoch, 0 when there was no such
-    moment. ``pid`` and ``start_time`` (clock ticks since boot) are those of the first process, 0 when it is gone.
+    saw the end: then ``exit_code_known`` is False. ``oom_killed`` says, of one that has ended, that the kernel killed
+    in it for want of memory. Times are nanoseconds since the epoch, 0 when there was no such moment. ``pid`` and
+    ``start_time`` (clock ticks since boot) are those of the first process, 0 when it is gone.
     """
 
     status: str
@@ -143,6 +149,7 @@ class ContainerState(Value):
     finished_ns: int = 0
     exit_code: int | None = None
     signal: int = 0
+    oom_killed: bool = False
 
     @property
     def running(self) -> bool:

@@ -12,6 +12,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
+    from pypod.model.limits import Limits
     from pypod.model.port import Port
 
 
@@ -29,6 +30,8 @@ class PodSpec(Value):
     sysctls: tuple[tuple[str, str], ...] = ()
     shm_size_bytes: int = DEFAULT_SHM_BYTES
     cgroup_parent: str = ""
+    share_parent: bool = True
+    limits: Limits | None = None
     net: str = "private"
     ports: tuple[Port, ...] = ()
     dns_servers: tuple[str, ...] = ()
@@ -53,7 +56,8 @@ class PodSpec(Value):
 
 
 # The words of podman's libpod/define/podstate.go, and one of ours: the infra died and left members behind.
-CREATED, RUNNING, DEGRADED, EXITED, STOPPED, BROKEN = "Created", "Running", "Degraded", "Exited", "Stopped", "Broken"
+CREATED, RUNNING, DEGRADED, PAUSED = "Created", "Running", "Degraded", "Paused"
+EXITED, STOPPED, BROKEN = "Exited", "Stopped", "Broken"
 
 
 def pod_status(infra: ContainerState | None, members: Iterable[ContainerState]) -> str:
@@ -72,8 +76,10 @@ def pod_status(infra: ContainerState | None, members: Iterable[ContainerState]) 
     every = states if infra is None else [infra, *states]
     if not every or all(state.status == "created" for state in every):
         return CREATED
-    if all(state.running for state in every):
-        return RUNNING
-    if any(state.running for state in every):
-        return DEGRADED
-    return EXITED if all(state.status == "exited" for state in every) else STOPPED
+    going = sum(state.status == "running" for state in every)
+    if going:
+        return RUNNING if going == len(every) else DEGRADED
+    if all(state.status == "paused" for state in every):
+        return PAUSED
+    ended = sum(state.status == "exited" for state in every)
+    return EXITED if ended == len(every) else STOPPED if ended else CREATED

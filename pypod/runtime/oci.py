@@ -62,6 +62,7 @@ class Places(Value):
     init: str
     cgroup_path: str
     cgroup_mount: tuple[str, str]
+    resources: dict[str, Any] = {}  # noqa: RUF012
     hostname: str
     shared_shm: bool
     namespace_paths: tuple[tuple[str, str], ...] = ()
@@ -115,6 +116,7 @@ def _process(spec: ContainerSpec, places: Places) -> dict[str, Any]:
         "capabilities": capability_sets(spec.capabilities, spec.added_capabilities),
         "rlimits": [{"type": u.name, "soft": u.soft, "hard": u.hard} for u in places.ulimits],
         "noNewPrivileges": spec.no_new_privileges,
+        **({} if spec.oom_score_adj is None else {"oomScoreAdj": spec.oom_score_adj}),
     }
 
 
@@ -213,6 +215,7 @@ def _linux(spec: ContainerSpec, places: Places) -> dict[str, Any]:
     return {
         "namespaces": namespaces,
         "cgroupsPath": places.cgroup_path,
+        "resources": places.resources,
         "sysctl": dict(spec.sysctls),
         "maskedPaths": [path for path in hidden if path in spec.masks or path not in spec.unmasks],
         "readonlyPaths": [path for path in read_only if path not in spec.unmasks],

@@ -27,6 +27,7 @@ OPERATIONS: dict[str, tuple[int, str, str]] = {
     "event": (13, "append to {0} that it runs, and its end when that comes", "write(2)"),
     "netlink_host": (15, "{0}", "netlink(7)"),
     "netlink_end": (16, "when it has ended, {0}", "netlink(7)"),
+    "oom_file": (18, "when it has ended, see in {0} whether the kernel killed in it for want of memory", "cgroups(7)"),
     "clone": (20, "make the process with new namespaces {0} in cgroup {1}", "clone(2)"),
     "wait": (21, "wait for the supervisor's part", "read(2)"),
     "join": (22, "join the namespaces {2} of process {0}", "setns(2)"),

@@ -207,22 +207,24 @@ def _plain(value: Any) -> Any:
 
 def pod_spec(record: PodRecord) -> PodSpec:
     """Return what was asked of a pod. Raises StoreError when the row is damaged."""
+    from pypod.model.limits import Limits
     from pypod.model.pod import PodSpec
     from pypod.model.port import Port
 
-    return parse_value(PodSpec, record.id, record.spec_json, {"ports": Port})
+    return parse_value(PodSpec, record.id, record.spec_json, {"ports": Port, "limits": Limits})
 
 
 def container_spec(record: ContainerRecord) -> ContainerSpec:
     """Return what was asked of a container. Raises StoreError when the row is damaged."""
     from pypod.model.container import ContainerSpec, Ulimit
     from pypod.model.health import Healthcheck
+    from pypod.model.limits import Limits
     from pypod.model.mount import Mount
     from pypod.model.namespace import Mode
     from pypod.model.port import Port
 
     classes: dict[str, type[Value]] = dict.fromkeys(("net", "pid", "ipc", "uts", "cgroup", "user_namespace"), Mode)
-    classes |= {"mounts": Mount, "ulimits": Ulimit, "healthcheck": Healthcheck, "ports": Port}
+    classes |= {"mounts": Mount, "ulimits": Ulimit, "healthcheck": Healthcheck, "ports": Port, "limits": Limits}
     return parse_value(ContainerSpec, record.id, record.spec_json, classes)
 
 

@@ -102,7 +102,7 @@ def servers_of(engine) -> set[int]:
 
 def test_every_name_of_a_pod(engine, rootfs, blue):
     pod = pod_on(engine, blue, name="MiPod", hostname="thehost", aliases=("www",))
-    member = pod.run(["sleep", "100"], rootfs=rootfs, name="apache", detach=True)
+    member = pod.run(["sleep", "100"], rootfs=rootfs, name="apache")
     infra = infra_of(engine, pod)
     every = ["mipod", infra.name, short(infra.id), short(pod.id), "thehost", "www", "apache", short(member.id)]
     four, six = addresses(engine, pod)
@@ -155,7 +155,7 @@ def test_answers_follow_at_once(engine, rootfs, blue):
     assert not known("comes")
     pod = pod_on(engine, blue, name="comes")
     assert known("comes")
-    member = pod.run(["sleep", "100"], rootfs=rootfs, name="member", detach=True)
+    member = pod.run(["sleep", "100"], rootfs=rootfs, name="member")
     assert known("member")
     member.stop(timeout=0)
     assert not known("member")

@@ -12,7 +12,11 @@ from pypod.kernel.cgroups.detect import UNIFIED, Hierarchies
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Protocol
+    from collections.abc import Collection
+    from typing import Any, Protocol
+
+    from pypod.kernel.cgroups.settings import Setting
+    from pypod.kernel.cgroups.usage import Usage
 else:
     Protocol = object
 
@@ -49,10 +53,45 @@ class Driver(Protocol):
     def controllers(self) -> tuple[str, ...]:
         """Return the controllers that groups can be made in, sorted."""
 
-    def create(self, path: str, controllers: tuple[str, ...] = ()) -> None:
+    @property
+    def accounted(self) -> tuple[str, ...]:
+        """The controllers that ``usage`` reads, as far as this host has them."""
+
+    def create(self, path: str, controllers: tuple[str, ...] = (), accounted: tuple[str, ...] = ()) -> None:
         """Make a group, its parents too, for tracking and in ``controllers``. It may be there already.
 
-        Raises Unsupported for a controller this host does not have.
+        It is made in those of ``accounted`` as well that its parents can hand down. Raises Unsupported for one of
+        ``controllers`` that this host does not have.
+        """
+
+    def settings(
+        self, resources: dict[str, Any], defaults: Collection[str] = (), path: str = ""
+    ) -> tuple[Setting, ...]:
+        """Return what ``linux.resources`` of an OCI configuration sets in a group: the group at ``path``, or a new one.
+
+        The flags in ``defaults`` are those nobody gave: what they would set is left out where it cannot be.
+        Raises Unsupported, naming the flag, for a controller or a limit that this host does not have.
+        """
+
+    def apply(self, path: str, setting: Setting) -> None:
+        """Write one setting into a group. A group that is in other trees only is made there, and its processes follow.
+
+        Raises InvalidSpec naming the flag when the kernel refuses the value, Unsupported when it has no such file.
+        """
+
+    def directory(self, path: str, controller: str) -> str:
+        """Return the absolute directory of a group in the tree of a controller, whether it is there or not."""
+
+    def present(self, path: str) -> tuple[str, ...]:
+        """Return the controllers in whose trees a group is, beside the one that tracks; none for the v2 tree."""
+
+    def usage(self, path: str) -> Usage:
+        """Return what a group uses and has used."""
+
+    def oom_file(self, path: str) -> str:
+        """Return the file that counts how often the kernel killed for want of memory in a group, empty where none does.
+
+        It has a line ``oom_kill NUMBER``.
         """
 
     def tracking_directory(self, path: str) -> str:
@@ -84,6 +123,9 @@ class Driver(Protocol):
         Raises Unsupported where the host has no freezer, InUse when the caller is in the group, FileNotFoundError
         when there is no group, and DeadlineExceeded, after undoing it, when it has not come true in ``timeout_s``.
         """
+
+    def freezer_file(self, path: str) -> str:
+        """Return the file that tells whether a group is frozen, by ``frozen 1`` or ``FROZEN``."""
 
     def is_frozen(self, path: str) -> bool:
         """Return whether all processes of a group are stopped by ``freeze``."""

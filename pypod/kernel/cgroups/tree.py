@@ -6,14 +6,16 @@ import errno
 import os
 import time
 
-from pypod.errors import InUse, InvalidSpec
+from pypod.errors import InUse, InvalidSpec, PermissionDenied, Unsupported
 from pypod.kernel.abi import SIGKILL
 from pypod.kernel.pidfd import open_pid, send_signal
 from pypod.kernel.proc import read_bytes
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Collection, Iterable, Iterator
+
+    from pypod.kernel.cgroups.settings import Setting
 
 _FIRST_PAUSE_S = 0.0002
 _LONGEST_PAUSE_S = 0.01
@@ -70,6 +72,51 @@ def write(path: str, text: str) -> bool:
     finally:
         os.close(fd)
     return True
+
+
+def available(found: Iterable[Setting], controllers: Collection[str], where: str) -> tuple[Setting, ...]:
+    """Return the settings whose controllers there are. Raises Unsupported for another that is not optional."""
+    kept = []
+    for setting in found:
+        if setting.controller in controllers:
+            kept.append(setting)
+        elif not setting.optional:
+            raise Unsupported(
+                setting.controller,
+                f"{setting.flag}: cgroup controller {setting.controller} is not available on this host ({where})",
+                hint="leave it out, or boot a kernel that has the controller on",
+            )
+    return tuple(kept)
+
+
+def apply(directory: str, setting: Setting) -> None:
+    """Write a setting into the first of its files that the group has. What the kernel answers is told with the flag."""
+    for file, text in setting.choices:
+        path = f"{directory}/{file}"
+        try:
+            if write(path, text):
+                return
+        except OSError as error:
+            message = f"{setting.flag}: write {text!r} into {path}: {error.strerror}"
+            if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
+                raise PermissionDenied(setting.flag, message) from error
+            raise InvalidSpec(setting.flag, message, hint=_HINTS.get(error.errno or 0, "")) from error
+    if not setting.optional:
+        files = " or ".join(file for file, _ in setting.choices)
+        raise Unsupported(
+            setting.controller,
+            f"{setting.flag}: cgroup controller {setting.controller} has no {files} in {directory}",
+            hint="this kernel cannot limit it: leave it out",
+        )
+
+
+# what the kernel means by an error of a control file
+_HINTS = {
+    errno.EBUSY: "the processes in it use more, and it cannot be taken from them",
+    errno.EINVAL: "the group above may allow less, or another limit contradicts",
+    errno.ENODEV: "there is no such device, or it is a partition: name the whole disk",
+    errno.EOPNOTSUPP: "this device cannot be limited",
+}
 
 
 def read(path: str) -> str:

@@ -7,11 +7,20 @@ import os
 import time
 
 from pypod.errors import DeadlineExceeded, Unsupported
-from pypod.kernel.cgroups import tree
+from pypod.kernel.cgroups import settings, tree
 from pypod.kernel.cgroups.detect import UNIFIED
+from pypod.kernel.cgroups.usage import Usage, cpu_stat, io_stat, number
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Collection
+    from typing import Any
+
+    from pypod.kernel.cgroups.settings import Setting
 
 KILL_FILE = "cgroup.kill"  # Linux 5.14
 FREEZE_FILE = "cgroup.freeze"  # Linux 5.2
+_ACCOUNTED = ("io", "memory", "pids")  # processor time is counted without a controller
 
 
 class UnifiedDriver:
@@ -29,15 +38,57 @@ class UnifiedDriver:
     def controllers(self) -> tuple[str, ...]:
         return tuple(sorted(tree.read(f"{self.root}/cgroup.controllers").split()))
 
-    def create(self, path: str, controllers: tuple[str, ...] = ()) -> None:
-        if controllers:
+    @property
+    def accounted(self) -> tuple[str, ...]:
+        return tuple(sorted(set(_ACCOUNTED).intersection(self.controllers())))
+
+    def create(self, path: str, controllers: tuple[str, ...] = (), accounted: tuple[str, ...] = ()) -> None:
+        if controllers or accounted:
             tree.locate(self.root, path)
             for name in sorted(set(controllers) - set(self.controllers())):
                 raise Unsupported(name, f"cgroup controller {name} is not available on this host")
             if parent := path.rpartition("/")[0]:
                 tree.make(self.root, parent)
-            self._hand_down(path, controllers)
+            self._hand_down(path, controllers, accounted)
         tree.make(self.root, path)
+
+    def settings(
+        self, resources: dict[str, Any], defaults: Collection[str] = (), path: str = ""
+    ) -> tuple[Setting, ...]:
+        found = settings.unified(
+            resources, defaults, lambda file: tree.read(f"{tree.locate(self.root, path)}/{file}") if path else ""
+        )
+        return tree.available(found, self.controllers(), self.root)
+
+    def apply(self, path: str, setting: Setting) -> None:
+        directory = tree.locate(self.root, path)
+        if not any(tree.exists(f"{directory}/{file}") for file, _ in setting.choices) and tree.exists(directory):
+            self._hand_down(path, (setting.controller,), ())
+        tree.apply(directory, setting)
+
+    def directory(self, path: str, controller: str) -> str:  # noqa: ARG002
+        return tree.locate(self.root, path)
+
+    def present(self, path: str) -> tuple[str, ...]:
+        tree.locate(self.root, path)
+        return ()
+
+    def usage(self, path: str) -> Usage:
+        directory = tree.locate(self.root, path)
+        cpu_ns, system_ns = cpu_stat(tree.read(f"{directory}/cpu.stat"))
+        block = tree.read(f"{directory}/io.stat") if tree.exists(f"{directory}/io.stat") else None
+        pids = number(tree.read(f"{directory}/pids.current"))
+        return Usage(
+            cpu_ns,
+            system_ns,
+            number(tree.read(f"{directory}/memory.current")),
+            number(tree.read(f"{directory}/memory.max")),
+            pids if pids is not None else len(self.processes(path)),
+            (None, None) if block is None else io_stat(block),
+        )
+
+    def oom_file(self, path: str) -> str:
+        return f"{tree.locate(self.root, path)}/memory.events" if "memory" in self.controllers() else ""
 
     def tracking_directory(self, path: str) -> str:
         return tree.locate(self.root, path)
@@ -79,6 +130,9 @@ class UnifiedDriver:
             tree.write(control, "0")
             raise DeadlineExceeded(f"freezing cgroup {path}" if frozen else f"thawing cgroup {path}", timeout_s)
 
+    def freezer_file(self, path: str) -> str:
+        return f"{tree.locate(self.root, path)}/cgroup.events"
+
     def is_frozen(self, path: str) -> bool:
         return "frozen 1" in self._events(path)
 
@@ -88,14 +142,28 @@ class UnifiedDriver:
     def _events(self, path: str) -> str:
         return tree.read(f"{tree.locate(self.root, path)}/cgroup.events")
 
-    def _hand_down(self, path: str, controllers: tuple[str, ...]) -> None:
-        """Give controllers to the children of every group above ``path``, from the root down."""
+    def _hand_down(self, path: str, controllers: tuple[str, ...], accounted: tuple[str, ...]) -> None:
+        """Give controllers to the children of every group above ``path``, from the root down.
+
+        A parent given by --cgroup-parent may have processes of its own, and can hand down nothing then (cgroups(7),
+        "no internal processes"). That is an error only when it has to.
+        """
         directory = self.root
         for component in path.split("/")[1:]:
             control = f"{directory}/cgroup.subtree_control"
-            missing = set(controllers).difference(tree.read(control).split())
+            missing = {*controllers, *accounted}.difference(tree.read(control).split())
             if missing:
-                tree.write(control, " ".join(f"+{name}" for name in sorted(missing)))
+                try:
+                    tree.write(control, " ".join(f"+{name}" for name in sorted(missing)))
+                except OSError as error:
+                    if missing.intersection(controllers):
+                        names = ", ".join(sorted(missing.intersection(controllers)))
+                        raise Unsupported(
+                            names,
+                            f"cgroup {directory} cannot hand down {names}: {error.strerror}",
+                            hint="a group with processes of its own can limit no groups in it: give another "
+                            "--cgroup-parent",
+                        ) from error
             directory = f"{directory}/{component}"
 
     def _hold(self, directory: str, path: str) -> None:

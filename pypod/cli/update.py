@@ -1,0 +1,33 @@
+"""update: the limits of a container that runs."""
+
+from __future__ import annotations
+
+from pypod.cli.flags import Command
+from pypod.cli.limit_flags import UPDATE_FLAGS, limit_options
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from pypod.cli.flags import Parsed
+
+UPDATE = Command(
+    path="pypod update",
+    summary="Update an existing container",
+    description="Updates the cgroup configuration of a given container, for as long as it runs.",
+    synopsis="[options] CONTAINER",
+    flags=UPDATE_FLAGS,
+    examples=("pypod update --cpus=5 foobar_container",),
+    min_args=1,
+    max_args=1,
+)
+
+
+def run_update(options: Parsed, root: str | None) -> int:
+    """Carry out ``pypod update``."""
+    from pypod.engine.engine import Engine
+
+    limits = limit_options(options)
+    with Engine(root) as engine:
+        container = engine.containers.get(options.positionals[0])
+        container.update(**limits)
+        print(container.id)
+    return 0

@@ -1,0 +1,183 @@
+"""Resource limits as what is written into the files of a group: from ``linux.resources`` of an OCI configuration.
+
+Pure functions. Weights are converted as crun and runc do it (opencontainers/runtime-spec, config-linux.md; crun.1.md,
+"CGROUP v2"): OCI's are those of v1. What one version of cgroups does not have raises Unsupported: nothing that was
+asked for is left out.
+"""
+
+from __future__ import annotations
+
+from pypod.errors import Unsupported
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable, Collection, Iterable, Iterator
+    from typing import Any
+
+NO_LIMIT = "max"
+
+
+class Setting:
+    """One value for a group in the tree of ``controller``, as the command line's ``flag`` asked for it.
+
+    ``choices`` are (file, text): kernels have one file or another, and the first that is there is written. An
+    ``optional`` one is a default that nobody asked for, and may be left out.
+    """
+
+    __slots__ = ("choices", "controller", "flag", "optional")
+
+    def __init__(
+        self, controller: str, flag: str, choices: tuple[tuple[str, str], ...], *, optional: bool = False
+    ) -> None:
+        self.controller = controller
+        self.flag = flag
+        self.choices = choices
+        self.optional = optional
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Setting) and self._key() == other._key()
+
+    def __hash__(self) -> int:
+        return hash(self._key())
+
+    def __repr__(self) -> str:
+        return f"Setting{self._key()}"
+
+    def _key(self) -> tuple[object, ...]:
+        return self.controller, self.flag, self.choices, self.optional
+
+
+# OCI's name in a group of ``resources``: (flag, controller and file of v1, of v2; empty: there is none)
+_PLAIN: dict[str, tuple[tuple[str, str, tuple[str, str], tuple[str, str]], ...]] = {
+    "cpu": (
+        ("shares", "--cpu-shares", ("cpu", "cpu.shares"), ("cpu", "cpu.weight")),
+        ("period", "--cpu-period", ("cpu", "cpu.cfs_period_us"), ("", "")),
+        ("quota", "--cpu-quota", ("cpu", "cpu.cfs_quota_us"), ("", "")),
+        ("realtimePeriod", "--cpu-rt-period", ("cpu", "cpu.rt_period_us"), ("", "")),
+        ("realtimeRuntime", "--cpu-rt-runtime", ("cpu", "cpu.rt_runtime_us"), ("", "")),
+        ("cpus", "--cpuset-cpus", ("cpuset", "cpuset.cpus"), ("cpuset", "cpuset.cpus")),
+        ("mems", "--cpuset-mems", ("cpuset", "cpuset.mems"), ("cpuset", "cpuset.mems")),
+    ),
+    "memory": (
+        ("limit", "--memory", ("memory", "memory.limit_in_bytes"), ("memory", "memory.max")),
+        ("swap", "--memory-swap", ("memory", "memory.memsw.limit_in_bytes"), ("memory", "memory.swap.max")),
+        ("reservation", "--memory-reservation", ("memory", "memory.soft_limit_in_bytes"), ("memory", "memory.low")),
+        ("swappiness", "--memory-swappiness", ("memory", "memory.swappiness"), ("", "")),
+        ("disableOOMKiller", "--oom-kill-disable", ("memory", "memory.oom_control"), ("", "")),
+    ),
+    "pids": (("limit", "--pids-limit", ("pids", "pids.max"), ("pids", "pids.max")),),
+}
+_V1_ONLY = {
+    "realtimePeriod": "the v2 cpu controller has no limits for real-time tasks",
+    "realtimeRuntime": "the v2 cpu controller has no limits for real-time tasks",
+    "swappiness": "the v2 memory controller has no swappiness of a group",
+    "disableOOMKiller": "the v2 memory controller always kills when its limit is reached",
+}
+# (OCI's name in blockIO, flag, file of v1, key in io.max of v2)
+_THROTTLES = (
+    ("throttleReadBpsDevice", "--device-read-bps", "blkio.throttle.read_bps_device", "rbps"),
+    ("throttleWriteBpsDevice", "--device-write-bps", "blkio.throttle.write_bps_device", "wbps"),
+    ("throttleReadIOPSDevice", "--device-read-iops", "blkio.throttle.read_iops_device", "riops"),
+    ("throttleWriteIOPSDevice", "--device-write-iops", "blkio.throttle.write_iops_device", "wiops"),
+)
+
+
+def cpu_weight(shares: int) -> int:
+    """Return the v2 weight (1 to 10000) of v1 shares (2 to 262144).
+
+    >>> cpu_weight(1024), cpu_weight(2), cpu_weight(262144)
+    (39, 1, 10000)
+    """
+    return 1 + (min(max(shares, 2), 262_144) - 2) * 9999 // 262_142
+
+
+def io_weight(weight: int) -> int:
+    """Return the v2 weight (1 to 10000) of a v1 weight of block I/O (10 to 1000)."""
+    return 1 + (weight - 10) * 9999 // 990
+
+
+def legacy(resources: dict[str, Any], defaults: Collection[str] = ()) -> tuple[Setting, ...]:
+    """Return the settings for v1 trees; those of the flags in ``defaults`` are optional."""
+    found: list[Setting] = []
+    for name, flag, (controller, file), _, value in _asked(resources):
+        text = NO_LIMIT if name == "limit" and controller == "pids" and value <= 0 else _text(value)
+        found.append(Setting(controller, flag, ((file, text),), optional=flag in defaults))
+    block = resources.get("blockIO", {})
+    if "weight" in block:
+        text = str(block["weight"])
+        found.append(Setting("blkio", "--blkio-weight", (("blkio.bfq.weight", text), ("blkio.weight", text))))
+    for one in block.get("weightDevice", ()):
+        text = f"{one['major']}:{one['minor']} {one['weight']}"
+        files = ("blkio.bfq.weight_device", "blkio.weight_device")
+        found.append(Setting("blkio", "--blkio-weight-device", tuple((file, text) for file in files)))
+    for name, flag, file, _ in _THROTTLES:
+        for one in block.get(name, ()):
+            found.append(Setting("blkio", flag, ((file, f"{one['major']}:{one['minor']} {one['rate']}"),)))
+    return tuple(found)
+
+
+def unified(
+    resources: dict[str, Any], defaults: Collection[str] = (), read: Callable[[str], str] = lambda _: ""
+) -> tuple[Setting, ...]:
+    """Return the settings for the v2 tree; those of the flags in ``defaults`` are optional.
+
+    ``read`` returns what a file of the group holds: a new period keeps the quota that there is. Raises Unsupported for
+    what only v1 has.
+    """
+    found: list[Setting] = []
+    memory = resources.get("memory", {})
+    for name, flag, _, (controller, file), value in _asked(resources):
+        if name in _V1_ONLY:
+            raise Unsupported(name, f"{flag}: {_V1_ONLY[name]}", hint="this host has cgroups v2 only: leave it out")
+        if not file:
+            continue
+        text = _text(value)
+        if name == "shares":
+            text = str(cpu_weight(value))
+        elif name == "swap":  # v1 counts memory and swap together, v2 swap alone
+            text = NO_LIMIT if value < 0 else str(max(value - memory.get("limit", 0), 0))
+        elif name == "limit" and value <= 0:
+            text = NO_LIMIT
+        found.append(Setting(controller, flag, ((file, text),), optional=flag in defaults))
+    found += _cpu_max(resources.get("cpu", {}), read)
+    return (*found, *_block_io(resources.get("blockIO", {})))
+
+
+def _cpu_max(cpu: dict[str, Any], read: Callable[[str], str]) -> Iterable[Setting]:
+    """One file has both, quota and period; what is left out there stays as it is, but for a quota."""
+    quota, period = cpu.get("quota"), cpu.get("period")
+    if quota is None and period is None:
+        return
+    flag = "--cpu-period" if quota is None else "--cpu-quota"
+    text = (read("cpu.max").split() or [NO_LIMIT])[0] if quota is None else _quota(quota)
+    yield Setting("cpu", flag, (("cpu.max", text if period is None else f"{text} {period}"),))
+
+
+def _quota(quota: int) -> str:
+    return str(quota) if quota > 0 else NO_LIMIT
+
+
+def _block_io(block: dict[str, Any]) -> Iterator[Setting]:
+    if "weight" in block:
+        weight = block["weight"]
+        choices = (("io.bfq.weight", str(weight)), ("io.weight", str(io_weight(weight))))
+        yield Setting("io", "--blkio-weight", choices)
+    for one in block.get("weightDevice", ()):
+        number, weight = f"{one['major']}:{one['minor']}", one["weight"]
+        choices = (("io.bfq.weight", f"{number} {weight}"), ("io.weight", f"{number} {io_weight(weight)}"))
+        yield Setting("io", "--blkio-weight-device", choices)
+    for name, flag, _, key in _THROTTLES:
+        for one in block.get(name, ()):
+            yield Setting("io", flag, (("io.max", f"{one['major']}:{one['minor']} {key}={one['rate']}"),))
+
+
+def _asked(resources: dict[str, Any]) -> Iterator[tuple[str, str, tuple[str, str], tuple[str, str], Any]]:
+    for group, rows in _PLAIN.items():
+        given = resources.get(group, {})
+        for name, flag, v1, v2 in rows:
+            if name in given:
+                yield name, flag, v1, v2, given[name]
+
+
+def _text(value: Any) -> str:
+    return str(int(value)) if isinstance(value, int) else value

@@ -1,0 +1,38 @@
+"""What a container uses of the host, observed at one instant."""
+
+from __future__ import annotations
+
+from pypod.model.value import Value
+
+
+class Stats(Value):
+    """What one container uses and has used; None for what this host does not count.
+
+    ``time_ns`` is the moment, nanoseconds since the epoch. ``cpu_ns`` is all processor time since its start,
+    ``system_ns`` the part in the kernel; ``cpu_percent`` is of one processor, since the look before, and
+    ``average_cpu_percent`` since its start. ``memory_bytes`` is everything that the kernel charges to it, page cache
+    included; ``memory_limit_bytes`` is its limit, its pod's or the host's memory, whichever is least. ``pids`` counts
+    threads, where the kernel counts them. The rest are bytes since the start: of block devices, and of the interfaces
+    of its network namespace but lo, which a pod's members share.
+    """
+
+    id: str
+    name: str
+    pod_id: str = ""
+    time_ns: int
+    cpu_percent: float = 0.0
+    average_cpu_percent: float = 0.0
+    cpu_ns: int | None = None
+    system_ns: int | None = None
+    memory_bytes: int | None = None
+    memory_limit_bytes: int = 0
+    pids: int | None = None
+    network_input_bytes: int | None = None
+    network_output_bytes: int | None = None
+    block_input_bytes: int | None = None
+    block_output_bytes: int | None = None
+
+    @property
+    def memory_percent(self) -> float:
+        """The part of the limit that is used."""
+        return 100 * (self.memory_bytes or 0) / self.memory_limit_bytes if self.memory_limit_bytes else 0.0
