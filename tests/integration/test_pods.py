@@ -446,7 +446,7 @@ WRONG = [
     ("hostname without infra", {"infra": False, "hostname": "x"}, "--hostname"),
     ("infra name", {"infra_name": "-x"}, "--infra-name"),
     ("hostname", {"hostname": "a b"}, "--hostname"),
-    ("network", {"network": "bridge"}, "--network"),
+    ("network", {"network": ["none", "host"]}, "--network"),
     ("network of another", {"network": "container:x"}, "--network"),
     ("sysctl of the host", {"sysctls": {"kernel.panic": "1"}}, "--sysctl"),
     ("sysctl of what is not shared", {"share": "uts", "sysctls": {"net.core.somaxconn": "1"}}, "--sysctl"),
