@@ -9,13 +9,13 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-int main(void)
+int main(int argc, char **argv)
 {
 	struct supervised it;
 	static const int as_they_are[3] = { -1, -1, -1 };
 	struct report report = { .kind = REPORT_EXITED };
 
-	supervise_begin(&it, "pypod-launch");
+	supervise_begin(&it, argc, argv);
 	supervise_start(&it, as_they_are);
 	if (it.leave)
 		return 0;

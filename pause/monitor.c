@@ -232,11 +232,11 @@ static void turn(struct monitor *monitor)
 		reap(monitor);
 }
 
-int main(void)
+int main(int argc, char **argv)
 {
 	static struct monitor monitor;
 
-	supervise_begin(&monitor.it, "pypod-monitor");
+	supervise_begin(&monitor.it, argc, argv);
 	start(&monitor);
 	while (!monitor.ended)
 		turn(&monitor);

@@ -15,8 +15,6 @@
 	X(5, terminal)        /* COLUMNS ROWS: a pseudo-terminal instead of pipes */ \
 	X(6, owner)           /* PID START_TIME: end the container when this process is gone */ \
 	X(7, finally)         /* ARGV...: run by the monitor as its last act */ \
-	X(8, supervisor_group) /* DIRECTORY: cgroup of the supervisor */ \
-	X(9, detach)          /* : the supervisor leaves its caller's session and is nobody's child */ \
 	X(10, leave)          /* : do not supervise; exit once the process runs */ \
 	X(11, idmap)          /* UID_MAP GID_MAP: written by the supervisor for the clone's user namespace */ \
 	X(12, group_kill)     /* DIRECTORY: cgroup killed when the container's first process has ended */ \

@@ -41,11 +41,9 @@ static void die(uint32_t operation, const char *call)
 	_exit(125);
 }
 
-static int open_group(const struct record *record, uint32_t i)
+static int open_group(const char *directory)
 {
-	if (!record || !*text(record, i))
-		return -1;
-	return open(text(record, i), O_PATH | O_DIRECTORY | O_CLOEXEC);
+	return *directory ? open(directory, O_PATH | O_DIRECTORY | O_CLOEXEC) : -1;
 }
 
 static uint32_t position(const struct supervised *it, const struct record *record)
@@ -54,11 +52,10 @@ static uint32_t position(const struct supervised *it, const struct record *recor
 }
 
 /* The child goes on as nobody's child (its parent's waiter sees one that ended at once), in a cgroup that is not
- * the caller's: a service manager that ends the caller's group must not take the monitors along. */
-static void detach(struct supervised *it)
+ * the caller's ("": it is): a service manager that ends the caller's group must not take the monitors along. */
+static void detach(const char *group)
 {
-	const struct record *group = plan_find(&it->plan, OP_supervisor_group);
-	int fd = open_group(group, 0);
+	int fd = open_group(group);
 	pid_t pid = clone_process(0, fd);
 
 	if (pid < 0 && fd >= 0)
@@ -83,7 +80,7 @@ static void wait_for_plan(void)
 		_exit(0);
 }
 
-void supervise_begin(struct supervised *it, const char *name)
+void supervise_begin(struct supervised *it, int argc, char **argv)
 {
 	sigset_t all;
 	const struct record *owner, *event, *end;
@@ -91,7 +88,7 @@ void supervise_begin(struct supervised *it, const char *name)
 	syscall(SYS_close_range, REPORT_FD + 1, ~0U, 0);
 	fcntl(PLAN_FD, F_SETFD, FD_CLOEXEC);
 	fcntl(REPORT_FD, F_SETFD, FD_CLOEXEC);
-	prctl(PR_SET_NAME, name);
+	prctl(PR_SET_NAME, argv[0]);
 	sigfillset(&all);
 	sigprocmask(SIG_SETMASK, &all, NULL);
 	/* What the caller ignores (Python does SIGPIPE) would stay so across exec. signal() knows not all of them. */
@@ -100,6 +97,8 @@ void supervise_begin(struct supervised *it, const char *name)
 		syscall(SYS_rt_sigaction, signal_number, default_action, NULL, sizeof(uint64_t));
 	/* Our child is born so, too: until its exec nobody in the container may look into it (CVE-2016-9962). */
 	prctl(PR_SET_DUMPABLE, 0);
+	if (argc > 1)
+		detach(argv[1]);
 	wait_for_plan();
 	if (plan_read(PLAN_FD, &it->plan) < 0)
 		die(0, "mmap");
@@ -116,8 +115,6 @@ void supervise_begin(struct supervised *it, const char *name)
 	it->end.messages = NULL;
 	if (end && netlink_copy(&it->end, end, 0) < 0)
 		die(position(it, end), "malloc");
-	if (plan_find(&it->plan, OP_detach))
-		detach(it);
 }
 
 static int write_status(struct supervised *it)
@@ -383,7 +380,7 @@ void supervise_start(struct supervised *it, const int standard[3])
 	open_others(it, others);
 	if (!clone || socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair) < 0)
 		die(0, "socketpair");
-	group = open_group(clone, 1);
+	group = open_group(text(clone, 1));
 	if (group < 0 && *text(clone, 1))
 		die(position(it, clone), "open");
 	it->pid = clone_process(number(clone, 0), group);

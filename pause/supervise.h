@@ -23,8 +23,9 @@ struct supervised {
 	char *event[4];   /* the arguments of `event`, which outlive the plan; NULL: none */
 };
 
-/* Read the plan, close what was inherited, block signals, leave the caller's session if the plan says so. */
-void supervise_begin(struct supervised *it, const char *name);
+/* Close what was inherited, block signals, leave the caller for the cgroup that argv[1] names, if it does ("": for none
+ * of its own), and read the plan. */
+void supervise_begin(struct supervised *it, int argc, char **argv);
 
 /* Make the process with `standard` as its 0, 1, 2 (-1: as they are), record it, tell Python how it went.
  * Does not return when it failed. */

@@ -207,9 +207,9 @@ def start(
     with Boundary(f"exec in container {record.name}"):
         state = running_state(engine, record)
         program = engine.programs.executable("launch")
-        with launcher.Launching(program, "pypod-launch", stdio=stdio, keep_report=not detach) as launching:
+        with launcher.Launching(program, "pypod-launch", stdio=stdio, group="" if detach else None) as launching:
             container = engine.container_spec(record)
-            return launching.run(exec_plan(engine, record, container, spec, state, detach=detach))
+            return launching.run(exec_plan(engine, record, container, spec, state))
 
 
 def running_state(engine: Engine, record: ContainerRecord) -> ContainerState:
@@ -232,8 +232,6 @@ def exec_plan(
     container: ContainerSpec,
     spec: ExecSpec,
     state: ContainerState,
-    *,
-    detach: bool = False,
 ) -> Plan:
     """Return what an exec would do now."""
     cgroups = engine.cgroups
@@ -260,10 +258,9 @@ def exec_plan(
     around = Surroundings(target="", seccomp=seccomp, seccomp_flags=flags)
     born_in = cgroups.tracking_directory(record.cgroup) if cgroups.clones_into_cgroup else ""
     joined = _JOINED | (_CLONE_NEWUSER if container.user_namespace == POD else 0)
-    settings = [Op("detach")] if detach else []
-    settings.append(announce.event_op(engine, record, start=announce.EXEC, end=announce.EXEC_DIED))
+    told = announce.event_op(engine, record, start=announce.EXEC, end=announce.EXEC_DIED)
     return plan(
-        [*settings, Op("join", state.pid, state.start_time, CLONE_NEWPID)],
+        [told, Op("join", state.pid, state.start_time, CLONE_NEWPID)],
         [
             Op("clone", 0, born_in),
             *[Op("join_group", path) for path in cgroups.join_files(record.cgroup)],

@@ -128,13 +128,18 @@ def _container_steps(
     wires = connecting.preview(engine, record.id, asked) if spec.net == PRIVATE else ()
     made = [
         *_missing(own),
+        *groups.for_monitors(engine),
         *starting.preparations(engine, record, spec),
         *bridges.preparations(engine, connecting.networks_of(wires)),
         *starting.files_of(engine, record, spec, pod, wires),
     ]
     terminal = terminal or starting.Terminal()
     what = starting.container_plan(engine, record, spec, pod, terminal, attended=attended, infra=process, wires=wires)
-    return [*_effects(made), *_effects(groups.renewal(engine, record.cgroup)), *_plan(what, "monitor")]
+    return [
+        *_effects(made),
+        *_effects(groups.renewal(engine, record.cgroup)),
+        *_plan(what, "monitor", groups.monitors(engine)),
+    ]
 
 
 def of_pod_start(engine: Engine, pod: PodRecord) -> Explanation:
@@ -157,7 +162,7 @@ def _infra_steps(engine: Engine, pod: PodRecord, record: ContainerRecord) -> lis
         *bridges.preparations(engine, connecting.networks_of(wires)),
     ]
     files = infra.files_of(engine, pod, record, wires)
-    return [*_effects(made), *_plan(infra.infra_plan(engine, pod, record, wires), "launcher"), *_effects([files])]
+    return [*_effects(made), *_plan(infra.infra_plan(engine, pod, record, wires), "launcher", ""), *_effects([files])]
 
 
 def _missing(path: str) -> list[Effect]:
@@ -169,8 +174,13 @@ def _effects(effects: Iterable[Effect]) -> Iterator[Step]:
         yield Step(words=effect.words, page=effect.page, by=PYTHON)
 
 
-def _plan(plan: Plan, program: str) -> Iterator[Step]:
+def _plan(plan: Plan, program: str, group: str | None = None) -> Iterator[Step]:
+    """Yield the start of a program, which leaves its caller for a ``group`` (launcher.Launching), and its plan."""
     yield Step(words=f"start the {program}", page="posix_spawn(3)", by=PYTHON)
+    if group:
+        yield Step(words=f"put the supervisor into cgroup {group}", page="clone(2)", by=SUPERVISOR)
+    if group is not None:
+        yield Step(words="leave the caller's session", page="setsid(2)", by=SUPERVISOR)
     by = SUPERVISOR
     for op in plan.ops:
         yield Step(words=op.describe().replace("process 0", "the infra"), page=op.page, by=by)

@@ -44,7 +44,7 @@ def start(engine: Engine, record: PodRecord) -> None:
     require_no_members(engine, record)
     with (
         Boundary(f"start pod {record.name}"),
-        launcher.Launching(engine.programs.executable("launch"), "pypod-launch") as launching,
+        launcher.Launching(engine.programs.executable("launch"), "pypod-launch", group="") as launching,
     ):
         infra = records.find_container(engine.database, record.infra_id)
         effects.perform(preparations(engine, infra))
@@ -119,7 +119,7 @@ def infra_plan(engine: Engine, record: PodRecord, infra: ContainerRecord, wires:
         join_files=cgroups.join_files(infra.cgroup),
         network=tuple(connecting.inside_ops(wires)),
     )
-    settings = [Op("status", f"{directory}/status", engine.boot_id), Op("detach"), Op("leave")]
+    settings = [Op("status", f"{directory}/status", engine.boot_id), Op("leave")]
     settings.append(announce.event_op(engine, infra, record, end=""))
     settings += [Op("owner", owner.pid, owner.start_time)] if owner else []
     settings += connecting.host_ops(wires)

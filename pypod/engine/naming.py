@@ -221,7 +221,7 @@ def _started(engine: Engine, address: str) -> _socket.socket:
         )
         effects.perform(groups.for_monitors(engine))
         program = engine.programs.executable("launch")
-        with launcher.Launching(program, "pypod-launch", stdio=(listener.fileno(), -1, errors)) as launching:
+        with launcher.Launching(program, "pypod-launch", stdio=(listener.fileno(), -1, errors), group="") as launching:
             launching.run(_plan(engine))
         channel = _connected(address)
     finally:
@@ -244,7 +244,6 @@ def _plan(engine: Engine) -> Plan:
     return Plan(
         [
             Op("status", f"{engine.layout.names}/status", engine.boot_id),
-            Op("detach"),
             Op("leave"),
             Op("clone", 0, groups.monitors(engine)),
             Op("resource_limit", resource.RLIMIT_NOFILE, files, hard if hard >= 0 else FILES_LIMIT),

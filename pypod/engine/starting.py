@@ -96,7 +96,9 @@ def _start_locked(
         if observe.container_state(directory, engine.boot_id).running:
             return
         spec = engine.container_spec(record)
-        with launcher.Launching(engine.programs.executable("monitor"), "pypod-monitor") as monitor:
+        effects.perform(groups.for_monitors(engine))
+        program, group = engine.programs.executable("monitor"), groups.monitors(engine)
+        with launcher.Launching(program, "pypod-monitor", group=group) as monitor:
             _run(engine, record, spec, pod, terminal or Terminal(), monitor, attended=attended)
 
 
@@ -142,7 +144,7 @@ def preparations(engine: Engine, record: ContainerRecord, spec: ContainerSpec) -
     made += volumes.making(engine.layout, spec)
     if spec.privileged:
         made.append(files.container_env(f"{directory}/containerenv", record.name, record.id, spec.image))
-    return [*made, *groups.for_monitors(engine)]
+    return made
 
 
 def files_of(
@@ -290,8 +292,6 @@ def _settings(
         Op("status", f"{directory}/status", engine.boot_id),
         Op("log", f"{directory}/ctr.log"),
         Op("attach", directory),
-        Op("supervisor_group", groups.monitors(engine)),
-        Op("detach"),
         Op("group_kill", tracked),
         announce.event_op(engine, record),
     ]

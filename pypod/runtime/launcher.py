@@ -73,27 +73,28 @@ class Launched:
 class Launching:
     """A program that was started and waits for its plan: it loads while the plan is still being worked out.
 
-    ``stdio`` are descriptors for 0, 1 and 2 (-1: /dev/null). With ``keep_report`` the program stays our child and will
-    report the exit; otherwise it detaches itself. ``run`` may be called once; leaving the block without it ends the
-    program before it has done anything.
+    ``stdio`` are descriptors for 0, 1 and 2 (-1: /dev/null). The program stays our child and will report the exit,
+    unless there is a ``group``: then it goes on as nobody's child in that cgroup directory (empty: in our own).
+    ``run`` may be called once; leaving the block without it ends the program before it has done anything.
     """
 
     def __init__(
-        self, executable: str, name: str, *, stdio: tuple[int, int, int] = (-1, -1, -1), keep_report: bool = False
+        self, executable: str, name: str, *, stdio: tuple[int, int, int] = (-1, -1, -1), group: str | None = None
     ) -> None:
         import _socket
 
         if _left:
             _reap_left()
         self._name = name
-        self._keep_report = keep_report
+        self._keep_report = group is None
         self._plan_fd = raised(os.memfd_create("plan", os.MFD_CLOEXEC))
         try:
             # A socket, because it takes MSG_NOSIGNAL and can bring the terminal; its ends keep reports apart.
             ours, theirs = _socket.socketpair(_socket.AF_UNIX, _socket.SOCK_SEQPACKET | _socket.SOCK_CLOEXEC, 0)
             report_fd = raised(theirs.detach())
             try:
-                self._pid = _spawn(executable, name, self._plan_fd, report_fd, stdio)
+                argv = [name] if group is None else [name, group]
+                self._pid = _spawn(executable, argv, self._plan_fd, report_fd, stdio)
             except BaseException:
                 ours.close()
                 raise
@@ -109,7 +110,6 @@ class Launching:
 
         Raises CommandNotFound, CommandNotExecutable or LaunchFailed, naming the operation and the call that failed.
         """
-        import _socket
 
         channel, self._channel = self._channel, None
         assert channel is not None, "run was called before"  # noqa: S101
@@ -118,15 +118,12 @@ class Launching:
                 _write_all(self._plan_fd, plan.encode())
             finally:
                 os.close(self._plan_fd)  # the program has its own
+            _tell(channel)
             try:
-                channel.send(b"g", _socket.MSG_NOSIGNAL)
-                try:
-                    if meanwhile is not None:
-                        meanwhile()
-                finally:
-                    data, passed = _receive(channel)
-            except (BrokenPipeError, ConnectionResetError):
-                data, passed = b"", -1
+                if meanwhile is not None:
+                    meanwhile()
+            finally:
+                data, passed = _receive(channel)
         except BaseException:
             channel.close()
             reap_later(self._pid)
@@ -152,7 +149,7 @@ class Launching:
 
 
 def wait_for_exit(launched: Launched) -> int:
-    """Return the wait status of the process of a program started with ``keep_report``; reaps the program.
+    """Return the wait status of the process of a program started without ``group``; reaps the program.
 
     Raises LaunchFailed when the program died before it could tell.
     """
@@ -168,7 +165,7 @@ def wait_for_exit(launched: Launched) -> int:
 
 
 def let_go(launched: Launched) -> None:
-    """Do without the exit of a program started with ``keep_report``."""
+    """Do without the exit of a program started without ``group``."""
     if launched.report_fd >= 0:
         os.close(launched.report_fd)
         launched.report_fd = -1
@@ -224,7 +221,7 @@ def raised(fd: int) -> int:
         os.close(fd)
 
 
-def _spawn(executable: str, name: str, plan_fd: int, report_fd: int, stdio: tuple[int, int, int]) -> int:
+def _spawn(executable: str, argv: list[str], plan_fd: int, report_fd: int, stdio: tuple[int, int, int]) -> int:
     actions: list[tuple[int, ...] | tuple[int, int, str, int, int]] = []
     copies: list[int] = []
     try:
@@ -240,17 +237,31 @@ def _spawn(executable: str, name: str, plan_fd: int, report_fd: int, stdio: tupl
             actions.append((os.POSIX_SPAWN_DUP2, source, target))
         actions.append((os.POSIX_SPAWN_DUP2, plan_fd, _PLAN_FD))
         actions.append((os.POSIX_SPAWN_DUP2, report_fd, _REPORT_FD))
-        return os.posix_spawn(executable, [name], {}, file_actions=actions)
+        return os.posix_spawn(executable, argv, {}, file_actions=actions)
     finally:
         for fd in copies:
             os.close(fd)
+
+
+def _tell(channel: _socket.socket) -> None:
+    """Say that the plan is there; not to one that has ended already, and may have said why."""
+    import _socket
+
+    try:
+        channel.send(b"g", _socket.MSG_NOSIGNAL)
+    except BrokenPipeError:
+        return
 
 
 def _receive(channel: _socket.socket) -> tuple[bytes, int]:
     """Return one report (empty at the end of file) and the descriptor that came with it, or -1."""
     import _socket
 
-    data, ancillary, _flags, _address = channel.recvmsg(REPORT_BYTES, _socket.CMSG_SPACE(4))
+    room = _socket.CMSG_SPACE(4)
+    try:
+        data, ancillary, _flags, _address = channel.recvmsg(REPORT_BYTES, room)
+    except ConnectionResetError:  # it went without having read our byte. The kernel tells that first
+        data, ancillary, _flags, _address = channel.recvmsg(REPORT_BYTES, room)
     passed = -1
     for level, kind, content in ancillary:
         if level == _socket.SOL_SOCKET and kind == _socket.SCM_RIGHTS:

@@ -21,8 +21,6 @@ OPERATIONS: dict[str, tuple[int, str, str]] = {
     "terminal": (5, "give it a terminal of {0} columns and {1} rows", "pty(7)"),
     "owner": (6, "end it when process {0} is gone", "pidfd_open(2)"),
     "finally": (7, "at the very end run {*}", "execve(2)"),
-    "supervisor_group": (8, "put the supervisor into cgroup {0}", "clone(2)"),
-    "detach": (9, "leave the caller's session", "setsid(2)"),
     "leave": (10, "supervise nothing: exit once the process runs", "_exit(2)"),
     "idmap": (11, "map user ids {0} and group ids {1}", "user_namespaces(7)"),
     "group_kill": (12, "when the first process has ended, kill all of cgroup {0}", "cgroups(7)"),

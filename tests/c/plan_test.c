@@ -40,7 +40,7 @@ static void make_golden(void)
 	begin(OP_status, 2);
 	argument("/path", 5);
 	argument("boot", 4);
-	begin(OP_detach, 0);
+	begin(OP_leave, 0);
 	begin(OP_clone, 2);
 	argument("131072", 6);
 	argument("", 0);

@@ -130,7 +130,7 @@ def traced(engine, tmp_path: Path, monkeypatch, action) -> list[list[str]]:
     def executable(name: str) -> str:
         calls = ",".join({*CHANGES, *(call for found in CALLS.values() for call in found), "?umask", "prlimit64"})
         words = f"-DDD -f -qq -o {trace} -e trace={calls}"
-        wrapper.write_text(f"#!/bin/sh\nexec {shutil.which('strace')} {words} {DIRECTORY}/{name}\n")
+        wrapper.write_text(f'#!/bin/sh\nexec {shutil.which("strace")} {words} {DIRECTORY}/{name} "$@"\n')
         wrapper.chmod(0o755)
         return str(wrapper)
 

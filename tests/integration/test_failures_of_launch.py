@@ -121,7 +121,7 @@ class Injector:
             return self._given(name)
         kind = self._what.partition(":")[0]
         words = f"-DDD -f -qq -o {self._trace} -e trace={kind},execve,execveat -e inject={self._what}"
-        self._wrapper.write_text(f"#!/bin/sh\nexec {shutil.which('strace')} {words} {DIRECTORY}/{name}\n")
+        self._wrapper.write_text(f'#!/bin/sh\nexec {shutil.which("strace")} {words} {DIRECTORY}/{name} "$@"\n')
         self._wrapper.chmod(0o755)
         return str(self._wrapper)
 
