@@ -1,5 +1,7 @@
 /* Deletes directory trees, and lets nobody wait for it: the removal of an upper layer takes longer than all else. */
 #define _GNU_SOURCE
+#include "session.h"
+
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -59,6 +61,8 @@ static void discard(const char *path)
 int main(int argc, char **argv)
 {
 	syscall(SYS_close_range, 3, ~0U, 0);
+	if (session_enter_environment() < 0)
+		return 1;
 	if (fork() != 0)
 		return 0;
 	setsid();

@@ -9,6 +9,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
@@ -248,6 +249,28 @@ static void turn(struct monitor *monitor)
 		reap(monitor);
 }
 
+/* Without a cgroup: what the container left behind in our own pid namespace is our child by now, or becomes it when its
+ * parent goes. What has a child of its own that forks faster than we kill is not all there is. */
+static void kill_children(void)
+{
+	char path[64], content[4096];
+
+	snprintf(path, sizeof path, "/proc/self/task/%d/children", getpid());
+	for (int pass = 0; pass < 10000; pass++) {
+		int fd = open(path, O_RDONLY | O_CLOEXEC);
+		ssize_t got = fd < 0 ? 0 : RETRY(read(fd, content, sizeof content - 1));
+		if (fd >= 0)
+			close(fd);
+		if (got <= 0)
+			return;
+		content[got] = '\0';
+		/* not reaped yet, so the numbers are still theirs; the last one may be cut */
+		for (char *rest = content, *word; (word = strsep(&rest, " ")) && rest;)
+			if (*word && kill(atoi(word), SIGKILL) == 0)
+				waitpid(atoi(word), NULL, 0);
+	}
+}
+
 int main(int argc, char **argv)
 {
 	static struct monitor monitor;
@@ -259,6 +282,8 @@ int main(int argc, char **argv)
 	monitor.it.oom_killed = oom_kills(monitor.oom_file) > 0;
 	if (monitor.group >= 0)
 		kill_group(monitor.group);
+	else
+		kill_children();
 	for (int stream = 0; stream < STREAMS; stream++)
 		while (move_output(&monitor, stream))
 			;

@@ -16,12 +16,14 @@
 	X(6, owner)           /* PID START_TIME: end the container when this process is gone */ \
 	X(7, finally)         /* ARGV...: run by the monitor as its last act */ \
 	X(10, leave)          /* : do not supervise; exit once the process runs */ \
-	X(11, idmap)          /* UID_MAP GID_MAP: written by the supervisor for the clone's user namespace */ \
+	X(11, idmap)          /* UID_MAP GID_MAP SETGROUPS: written by the supervisor for the clone's user namespace */ \
 	X(12, group_kill)     /* DIRECTORY: cgroup killed when the container's first process has ended */ \
 	X(13, event)          /* FILE START END REST: a line there with action START, and one with END when it has ended */ \
 	X(15, netlink_host)   /* WORDS FAMILY MESSAGES OFFSET...: sent by the supervisor, the new process's pid at each offset */ \
 	X(16, netlink_end)    /* WORDS FAMILY MESSAGES: sent when it has ended */ \
+	X(17, session)        /* PID START_TIME: all that follows is done in the user namespace of this process */ \
 	X(18, oom_file)       /* FILE: has a line `oom_kill N`; N above 0 is told with the end */ \
+	X(19, idmap_by)       /* PROGRAM INSIDE OUTSIDE COUNT...: newuidmap or newgidmap, for the clone's user namespace */ \
 	X(20, clone)          /* FLAGS CGROUP_DIRECTORY */ \
 	X(21, wait)           /* : until the supervisor has done its part: id maps, netlink_host */ \
 	X(22, join)           /* PID START_TIME FLAGS: setns by pidfd */ \
@@ -53,6 +55,7 @@
 	X(56, bind_with_content) /* as bind, of a directory that is empty: and what TARGET had is in it */ \
 	X(57, base)           /* DIRECTORY: what relative paths of the host begin at */ \
 	X(58, account)        /* USER DIRECTORY PIECE...: entries for ids that the passwd and group files do not know */ \
+	X(59, keep_groups)    /* : the user namespace allows no other supplementary groups */ \
 	X(60, resource_limit) /* RESOURCE SOFT HARD */ \
 	X(61, user)           /* USER GROUP_ADD...: looked up in the container's own passwd and group */ \
 	X(62, no_new_privileges) /* : */ \

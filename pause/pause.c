@@ -1,6 +1,7 @@
 /* The infra of a pod: keeps its namespaces alive, reaps orphans, leaves on TERM and INT. Nothing else.
  *
- * With an argument, that is the number of a pidfd: the pod belongs to that process and ends with it.
+ * With an argument, that is the number of a pidfd: the pod belongs to that process and ends with it. With a second one,
+ * that is its name: it holds a user's session then, which is a user namespace in the host's pid namespace.
  */
 #define _GNU_SOURCE
 #include <poll.h>
@@ -26,7 +27,7 @@ int main(int argc, char **argv)
 		return 1;
 	/* in a shared pid namespace members could otherwise read and ptrace us: we hold the pod's namespaces */
 	prctl(PR_SET_DUMPABLE, 0);
-	prctl(PR_SET_NAME, "pypod-infra"); /* executed by descriptor, we would be called what the file is called */
+	prctl(PR_SET_NAME, argc > 2 ? argv[2] : "pypod-infra"); /* executed by descriptor, we would be called what the file is called */
 
 	for (;;) {
 		struct signalfd_siginfo signal;
@@ -39,7 +40,7 @@ int main(int argc, char **argv)
 			continue;
 		/* Not from inside: there the sender has a number. A member of a shared pid namespace must not be able to end
 		 * the pod, and SIGKILL it cannot send us anyway (pid_namespaces(7)). */
-		if ((signal.ssi_signo == SIGTERM || signal.ssi_signo == SIGINT) && !signal.ssi_pid)
+		if ((signal.ssi_signo == SIGTERM || signal.ssi_signo == SIGINT) && (!signal.ssi_pid || getpid() != 1))
 			return 0;
 		while (waitpid(-1, NULL, WNOHANG) > 0)
 			;

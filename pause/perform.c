@@ -387,6 +387,7 @@ static void perform_one(struct process *process, const struct record *record)
 	case OP_pivot: let_go_of_old_root(process); break;
 	case OP_resource_limit: resource_limit(process, record); break;
 	case OP_account: account_operation(process, record); break;
+	case OP_keep_groups: process->keep_groups = true; break;
 	case OP_user: user_operation(process, record); break;
 	case OP_no_new_privileges: CHECKED(prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) == 0, "prctl"); break;
 	case OP_seccomp: seccomp(process, record); break;

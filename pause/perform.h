@@ -29,6 +29,7 @@ struct process {
 	int program;          /* what execute_file will run */
 	struct other others[OTHERS];
 	int owner;            /* pidfd handed on to the infra, or -1 */
+	bool keep_groups;     /* as keep_groups says */
 	uid_t uid;
 	gid_t gid;
 	const char *home;     /* from the container's passwd file */

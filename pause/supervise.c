@@ -3,12 +3,14 @@
 #include "supervise.h"
 #include "ops.h"
 #include "perform.h"
+#include "session.h"
 
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
 #include <sched.h>
 #include <signal.h>
+#include <spawn.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -83,7 +85,7 @@ static void wait_for_plan(void)
 void supervise_begin(struct supervised *it, int argc, char **argv)
 {
 	sigset_t all;
-	const struct record *owner, *event, *end;
+	const struct record *owner, *event, *end, *session;
 
 	syscall(SYS_close_range, REPORT_FD + 1, ~0U, 0);
 	fcntl(PLAN_FD, F_SETFD, FD_CLOEXEC);
@@ -103,6 +105,9 @@ void supervise_begin(struct supervised *it, int argc, char **argv)
 	if (plan_read(PLAN_FD, &it->plan) < 0)
 		die(0, "mmap");
 	close(PLAN_FD);
+	session = plan_find(&it->plan, OP_session);
+	if (session && session_enter(number(session, 0), number(session, 1)) < 0)
+		die(position(it, session), "setns");
 	it->status_file = it->terminal = it->owner = -1;
 	it->leave = plan_find(&it->plan, OP_leave) != NULL;
 	owner = plan_find(&it->plan, OP_owner);
@@ -217,6 +222,52 @@ static void write_map(struct supervised *it, const struct record *record, uint32
 		die(position(it, record), "write");
 	}
 	close(fd);
+}
+
+/* By a program that may give a user the ids of /etc/subuid or /etc/subgid. The process is our child and not waited for:
+ * its number cannot be anybody else's while the program looks. */
+static void map_by(struct supervised *it, const struct record *record)
+{
+	char **words = calloc(record->count + 2, sizeof *words), pid[16], *environment[] = { NULL };
+	posix_spawnattr_t attributes;
+	sigset_t none;
+	pid_t program;
+	int status = 0;
+
+	errno = ENOMEM;
+	if (!words || posix_spawnattr_init(&attributes) != 0)
+		die(position(it, record), "malloc");
+	sigemptyset(&none);
+	posix_spawnattr_setsigmask(&attributes, &none);
+	posix_spawnattr_setflags(&attributes, POSIX_SPAWN_SETSIGMASK);
+	snprintf(pid, sizeof pid, "%d", it->pid);
+	words[0] = (char *)text(record, 0);
+	words[1] = pid;
+	for (uint32_t i = 1; i < record->count; i++)
+		words[i + 1] = (char *)text(record, i);
+	errno = posix_spawn(&program, text(record, 0), NULL, &attributes, words, environment);
+	if (errno == 0 && RETRY(waitpid(program, &status, 0)) < 0)
+		status = 1;
+	if (errno == 0 && status == 0)
+		return;
+	errno = errno ? errno : EPERM;
+	kill(it->pid, SIGKILL);
+	die(position(it, record), "exec");
+}
+
+static void make_maps(struct supervised *it)
+{
+	for (uint32_t i = 0; i < it->plan.count; i++) {
+		const struct record *record = &it->plan.records[i];
+		if (record->operation == OP_idmap_by)
+			map_by(it, record);
+		if (record->operation != OP_idmap)
+			continue;
+		write_map(it, record, 0, "uid_map");
+		if (length(record, 2)) /* who may not map groups freely must give up changing them first */
+			write_map(it, record, 2, "setgroups");
+		write_map(it, record, 1, "gid_map");
+	}
 }
 
 static void become_process(struct supervised *it, const struct record *clone, const int standard[3], int report,
@@ -373,7 +424,8 @@ static bool clones_twice(const struct plan *plan, uint32_t first)
 
 void supervise_start(struct supervised *it, const int standard[3])
 {
-	const struct record *clone = plan_find(&it->plan, OP_clone), *idmap = plan_find(&it->plan, OP_idmap);
+	const struct record *clone = plan_find(&it->plan, OP_clone);
+	bool mapped = plan_find(&it->plan, OP_idmap) || plan_find(&it->plan, OP_idmap_by);
 	struct report failure = { .kind = REPORT_FAILED, .operation = clone ? position(it, clone) : 0 };
 	const struct record *status = plan_find(&it->plan, OP_status);
 	struct other others[OTHERS];
@@ -385,6 +437,10 @@ void supervise_start(struct supervised *it, const int standard[3])
 	group = open_group(text(clone, 1));
 	if (group < 0 && *text(clone, 1))
 		die(position(it, clone), "open");
+	/* Its maps can be written by its owner only, and of what cannot be dumped that is root. It is in a user namespace of
+	 * its own, where nobody is who could look into it. */
+	if (mapped)
+		prctl(PR_SET_DUMPABLE, 1);
 	it->pid = clone_process(number(clone, 0), group);
 	if (it->pid < 0)
 		die(position(it, clone), "clone3");
@@ -399,9 +455,8 @@ void supervise_start(struct supervised *it, const int standard[3])
 	if (group >= 0)
 		close(group);
 	it->start_time = start_time(it->pid);
-	if (idmap) {
-		write_map(it, idmap, 0, "uid_map");
-		write_map(it, idmap, 1, "gid_map");
+	if (mapped) {
+		make_maps(it);
 		tell(pair[0]);
 	}
 	bool later = clones_twice(&it->plan, position(it, clone)), connected, recorded = false;

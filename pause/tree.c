@@ -12,7 +12,8 @@
 #include <unistd.h>
 
 enum { OPEN_DIRECTORY = O_RDONLY | O_DIRECTORY | O_CLOEXEC };
-static const char OPAQUE[] = "trusted.overlay.opaque", DEFAULT_ACL[] = "system.posix_acl_default";
+static const char *opaque_attribute = "trusted.overlay.opaque";
+static const char DEFAULT_ACL[] = "system.posix_acl_default";
 
 enum kind {
 	ENTERED, /* it has an entry in the archive */
@@ -81,9 +82,12 @@ void tree_enter(const char *path, int fd, struct timespec mtime, const void *def
 	go_to(path, fd);
 }
 
-void tree_open(void)
+void tree_open(bool in_user_namespace)
 {
 	struct stat status;
+
+	if (in_user_namespace)
+		opaque_attribute = "user.overlay.opaque";
 	int root = openat(AT_FDCWD, ".", OPEN_DIRECTORY);
 
 	if (root < 0 || fstat(root, &status) < 0 || fchmod(root, 0755) < 0)
@@ -102,7 +106,7 @@ void tree_make_opaque(int fd)
 {
 	struct stat status;
 
-	if (fsetxattr(fd, OPAQUE, "y", 1, 0) < 0)
+	if (fsetxattr(fd, opaque_attribute, "y", 1, 0) < 0)
 		broken("fsetxattr");
 	if (fstat(fd, &status) == 0 && status.st_ino == root_inode)
 		root_is_opaque = true;

@@ -7,7 +7,8 @@
 /* The directories of a tree that is being made: which one is at hand, which were only implied, and their times, which
  * come last because every name made in a directory changes its time. Paths are relative to the root and clean. */
 
-void tree_open(void);
+/* `in_user_namespace`: overlayfs finds its attributes among the user's there. */
+void tree_open(bool in_user_namespace);
 /* A descriptor of a directory, good until the next call. It and those above it are made when the archive had no entry for
  * them. Symbolic links lead where they lead in this layer. Below a whiteout there is nothing to delete: then -1 for
  * `about_lower`, for others a new directory takes its place. */

@@ -1,12 +1,16 @@
 /* Makes the tree that an image's layer describes: a tar on descriptor 0, the directory on 3, a report on 4.
  *
- *     pypod-unpack BYTES      at most that many bytes of files, holes included
+ *     pypod-unpack BYTES [user|one]    at most that many bytes of files, holes included
+ *
+ * The second argument says that the layer is for a user namespace: there nobody can make devices, which are left out as
+ * podman does, and with `one` there is one id, which owns all.
  *
  * The bytes are hostile. The directory becomes the root first (confine.c), so no name leads out of it; the rest is rules
  * about what a layer means (image-spec: layer.md), in docs/layers.md. The tree is a layer of overlayfs: what is deleted
- * is a character device 0:0, what hides the layers below has trusted.overlay.opaque. */
+ * is a character device 0:0, what hides the layers below has trusted.overlay.opaque, or user.overlay.opaque. */
 #define _GNU_SOURCE
 #include "confine.h"
+#include "session.h"
 #include "tar.h"
 #include "tree.h"
 
@@ -25,7 +29,7 @@
 enum { TREE_FD = 3, REPORT_FD = 4 };
 
 static struct tar_entry entry;
-static bool in_entry;
+static bool in_entry, in_user_namespace, one_id;
 static uint64_t entries, bytes, bytes_limit;
 static struct tar_record default_acl; /* of the directory at hand */
 
@@ -93,6 +97,16 @@ static bool may_have(const char *name)
 	       strcmp(name, "security.capability") == 0 || strcmp(name, "system.posix_acl_access") == 0;
 }
 
+/* An id that the user namespace does not have gives EINVAL. */
+static void changed_owner(int result)
+{
+	if (result == 0 || (one_id && errno == EINVAL))
+		return;
+	if (errno == EINVAL)
+		refuse("the owner of an entry is none of the user's ids (/etc/subuid, /etc/subgid)");
+	broken("fchownat");
+}
+
 static void set_extended_attributes(int fd)
 {
 	static const char prefix[] = "SCHILY.xattr.";
@@ -111,7 +125,7 @@ static void set_extended_attributes(int fd)
 		if (strcmp(name, "system.posix_acl_default") == 0)
 			default_acl = record;
 		else if (strlen(name) == size && may_have(name) && fsetxattr(fd, name, record.value, record.value_size, 0) < 0 &&
-			 errno != EOPNOTSUPP)
+			 errno != EOPNOTSUPP && !(one_id && errno == EINVAL)) /* a list that names others */
 			broken("fsetxattr");
 	}
 }
@@ -119,8 +133,7 @@ static void set_extended_attributes(int fd)
 /* In this order: chown(2) clears set-user-id and capabilities, and what is written would change the time. */
 static void set_attributes(int fd, bool new_with_mode)
 {
-	if (fchown(fd, entry.uid, entry.gid) < 0)
-		broken("fchown");
+	changed_owner(fchown(fd, entry.uid, entry.gid));
 	if ((!new_with_mode || entry.mode & 07000) && fchmod(fd, entry.mode) < 0)
 		broken("fchmod");
 	default_acl.value_size = 0;
@@ -132,8 +145,7 @@ static void set_attributes(int fd, bool new_with_mode)
 
 static void set_attributes_of_name(int parent, const char *name)
 {
-	if (fchownat(parent, name, entry.uid, entry.gid, AT_SYMLINK_NOFOLLOW) < 0)
-		broken("fchownat");
+	changed_owner(fchownat(parent, name, entry.uid, entry.gid, AT_SYMLINK_NOFOLLOW));
 	if (entry.type != TAR_SYMLINK && fchmodat(parent, name, entry.mode, 0) < 0)
 		broken("fchmodat");
 	if (utimensat(parent, name, (struct timespec[2]){ entry.mtime, entry.mtime }, AT_SYMLINK_NOFOLLOW) < 0)
@@ -275,11 +287,16 @@ static void make_device(int parent, const char *name)
 	if (type == S_IFCHR && device == 0)
 		refuse("a character device 0:0 would be a whiteout");
 	if (mknodat(parent, name, type | entry.mode, device) < 0) {
+		if (errno == EPERM && in_user_namespace)
+			return;
 		if (errno != EEXIST)
 			broken("mknodat");
 		tree_remove(parent, name);
-		if (mknodat(parent, name, type | entry.mode, device) < 0)
+		if (mknodat(parent, name, type | entry.mode, device) < 0) {
+			if (errno == EPERM && in_user_namespace)
+				return;
 			broken("mknodat");
+		}
 	}
 	set_attributes_of_name(parent, name);
 }
@@ -390,11 +407,15 @@ static void report(void)
 
 int main(int argc, char **argv)
 {
-	bytes_limit = argc == 2 ? strtoull(argv[1], NULL, 10) : 0;
+	bytes_limit = argc > 1 ? strtoull(argv[1], NULL, 10) : 0;
+	in_user_namespace = argc > 2;
+	one_id = in_user_namespace && strcmp(argv[2], "one") == 0;
 	prctl(PR_SET_NAME, "pypod-unpack");
 	syscall(SYS_close_range, REPORT_FD + 1, ~0U, 0);
+	if (session_enter_environment() < 0)
+		broken("setns");
 	confine(TREE_FD);
-	tree_open();
+	tree_open(in_user_namespace);
 	tar_open(STDIN_FILENO);
 	for (; tar_next(&entry); entries++) {
 		in_entry = true; /* a failure between two entries names the one before: the place to look at */

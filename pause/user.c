@@ -199,7 +199,7 @@ void user_operation(struct process *process, const struct record *record)
 		if (parse_id(account.name, &gid) < 0 && is_member(field[3], account.name) && parse_id(field[2], &gid) == 0)
 			add_group(groups, &count, gid);
 	}
-	if (setgroups(count, groups) < 0)
+	if (!process->keep_groups && setgroups(count, groups) < 0)
 		fail(process, "setgroups");
 	process->uid = account.uid;
 	process->gid = account.gid;

@@ -51,16 +51,16 @@ def information(engine: Engine) -> Facts:
     """Return everything ``info`` tells: host, plugins, store and version."""
     from pypod.kernel.host import Host
 
-    facts = Facts(host=_host(Host()), plugins=_plugins(), store=_store(engine), version=version_facts())
+    facts = Facts(host=_host(engine, Host()), plugins=_plugins(), store=_store(engine), version=version_facts())
     facts.type_name = "*define.Info"
     return facts
 
 
-def _host(host: Host) -> Facts:
+def _host(engine: Engine, host: Host) -> Facts:
     unified = host.cgroups.mode == "unified"
     facts = Facts(
         arch=_ARCHITECTURES.get(host.machine, host.machine),
-        cgroupControllers=list(host.cgroup_controllers),
+        cgroupControllers=[] if engine.rootless else list(host.cgroup_controllers),
         cgroupManager="cgroupfs",
         cgroupMode=host.cgroups.mode,
         cgroupVersion="v2" if unified else "v1",
@@ -71,6 +71,7 @@ def _host(host: Host) -> Facts:
             version=host.os_release.get("VERSION_ID", ""),
         ),
         hostname=host.hostname,
+        idMappings=_id_mappings(engine),
         kernel=host.kernel,
         logDriver="k8s-file",
         memFree=host.memory_free_bytes,
@@ -80,13 +81,29 @@ def _host(host: Host) -> Facts:
         ociRuntime=_runtime(),
         os="linux",
         overlay=_can(host, "overlay"),
-        security=_security(host),
+        security=_security(engine, host),
         swapFree=host.swap_free_bytes,
         swapTotal=host.swap_total_bytes,
         uptime=_uptime(host.uptime_s),
     )
     facts.type_name = "*define.HostInfo"
     return facts
+
+
+def _id_mappings(engine: Engine) -> Facts:
+    """Return the ids of a user's session, as it is or would be; root has none, as podman's."""
+    from pypod.engine import session
+
+    own = session.of(engine)
+    if own is None:
+        return Facts(gidmap=None, uidmap=None)
+    maps = {"gidmap": own.gid_map, "uidmap": own.uid_map}
+    return Facts(
+        **{
+            name: [Facts(container_id=inside, host_id=outside, size=count) for inside, outside, count in ranges]
+            for name, ranges in maps.items()
+        }
+    )
 
 
 def _can(host: Host, name: str) -> bool:
@@ -102,13 +119,13 @@ def _runtime() -> Facts:
     return Facts(name="pypod", path=f"{DIRECTORY}/launch", version=f"pypod version {__version__}")
 
 
-def _security(host: Host) -> Facts:
+def _security(engine: Engine, host: Host) -> Facts:
     from pypod.kernel.capabilities import DEFAULT_CAPABILITIES
 
     return Facts(
         apparmorEnabled=False,
         capabilities=",".join(DEFAULT_CAPABILITIES),
-        rootless=host.uid != 0,
+        rootless=engine.rootless,
         seccompEnabled=_can(host, "seccomp"),
         seccompProfilePath="built-in",
         selinuxEnabled=False,
@@ -164,10 +181,16 @@ def yaml(value: dict[str, Any], indent: str = "") -> str:
         if isinstance(item, dict) and item:
             lines.append(f"{indent}{key}:\n{yaml(item, indent + '  ')}")
         elif isinstance(item, list) and item:
-            lines.append(f"{indent}{key}:\n" + "".join([f"{indent}- {_scalar(one)}\n" for one in item]))
+            lines.append(f"{indent}{key}:\n" + "".join([_element(one, indent) for one in item]))
         else:
             lines.append(f"{indent}{key}: {_scalar(item)}\n")
     return "".join(lines)
+
+
+def _element(value: object, indent: str) -> str:
+    if isinstance(value, dict) and value:
+        return f"{indent}- {yaml(value, indent + '  ')[len(indent) + 2 :]}"
+    return f"{indent}- {_scalar(value)}\n"
 
 
 def _scalar(value: object) -> str:

@@ -168,7 +168,7 @@ def _find(engine: Engine, kind: str, name: str, *, size: bool) -> dict[str, Any]
                 raise
         else:
             found = inspection.inspect_container(engine, record)
-            return _with_size(found, engine.layout.container(record.id)) if size else found
+            return _with_size(engine, found, engine.layout.container(record.id)) if size else found
     if kind in ("all", "image"):
         from pypod.engine.image_inspection import inspect_image
 
@@ -186,14 +186,14 @@ def _find(engine: Engine, kind: str, name: str, *, size: bool) -> dict[str, Any]
     return inspection.inspect_pod(engine, records.find_pod(engine.database, name))
 
 
-def _with_size(found: dict[str, Any], directory: str) -> dict[str, Any]:
+def _with_size(engine: Engine, found: dict[str, Any], directory: str) -> dict[str, Any]:
     """Put the size where podman has it: before the mounts."""
     from pypod.engine.layers import writable_bytes
 
     sized: dict[str, Any] = {}
     for name, value in found.items():
         if name == "Mounts":
-            sized["SizeRw"] = writable_bytes(directory)
+            sized["SizeRw"] = writable_bytes(engine, directory)
         sized[name] = value
     return sized
 

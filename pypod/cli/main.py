@@ -108,6 +108,7 @@ SYSTEM_VERBS: dict[str, tuple[str, str, str]] = {
     "check": ("system", "check", "Tell what this host can and cannot do, and mend what a crash left"),
     "events": ("events", "events", "Show pypod events"),
     "info": ("system", "info", "Display pypod system information"),
+    "migrate": ("system", "migrate", "Stop all containers and have new ones get the ids of today"),
 }
 VERBS: dict[str, tuple[str, str, str]] = {
     **CONTAINER_VERBS,
@@ -129,6 +130,7 @@ VERBS: dict[str, tuple[str, str, str]] = {
     "save": ("save", "save", "Save image(s) to an archive"),
     "search": ("search", "search", "Search registry for image"),
     "tag": ("tag", "tag", "Add an additional name to a local image"),
+    "unshare": ("unshare", "unshare", "Run a command inside of a modified user namespace"),
     "untag": ("tag", "untag", "Remove a name from a local image"),
     "version": ("system", "version", "Display the pypod version information"),
     "view": ("view", "view", "Show a pod in a browser, live"),
@@ -261,7 +263,25 @@ def _dispatch(words: list[str]) -> int:
     if options.help:
         print(usage(command), end="")
         return 0
-    return function(options, parsed["root"] or None)
+    root = parsed["root"] or None
+    return function(options, root) if os.geteuid() == 0 else _run_as_user(function, options, root)
+
+
+def _run_as_user(function: Callable[[Parsed, str | None], int], options: Parsed, root: str | None) -> int:
+    """Run a command that may be the first to need a user's session, and tell then what the session lacks."""
+    from pypod.engine.layout import Layout
+
+    path = Layout(root).session
+    was_there = os.path.exists(path)
+    try:
+        return function(options, root)
+    finally:
+        if not was_there and os.path.exists(path):
+            from pypod.engine.session import notice
+
+            missing = notice()
+            if missing:
+                print(f"Note: {missing}", file=sys.stderr)
 
 
 def load(row: tuple[str, str, str]) -> tuple[Command, Callable[[Parsed, str | None], int]]:

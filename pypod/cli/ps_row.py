@@ -130,7 +130,7 @@ class Row(Struct):
         """The size of the writable layer."""
         from pypod.engine.layers import writable_bytes
 
-        return writable_bytes(self.listing.engine.layout.container(self.record.id))
+        return writable_bytes(self.listing.engine, self.listing.engine.layout.container(self.record.id))
 
     def identifier(self, text: str) -> str:
         """Return an id as it is to be shown."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 
 from pypod.cli.flags import Command, Flag
@@ -10,6 +11,7 @@ from pypod.errors import PypodError
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from pypod.cli.flags import Parsed
+    from pypod.kernel.host import Host
 
 _FORMAT = Flag(name="format", short="f", help="Change the output format to JSON or a Go template")
 INFO = Command(
@@ -39,6 +41,15 @@ CHECK = Command(
     examples=("pypod system check", "pypod system check --repair"),
     max_args=0,
 )
+MIGRATE = Command(
+    path="pypod system migrate",
+    summary="Stop all containers and have new ones get the ids of today",
+    description="Ends the user's session: after a change of /etc/subuid or /etc/subgid, the next start makes a new one "
+    "with\n  the ids that are right then. All running containers are stopped. Root has no session.",
+    synopsis="[options]",
+    examples=("pypod system migrate",),
+    max_args=0,
+)
 # Without one of these no pod starts with the defaults; without the others something else does not work.
 _NEEDED = frozenset(
     (
@@ -62,6 +73,10 @@ _NEEDED = frozenset(
         "storage",
         "user",
     )
+)
+# A user has the capabilities in a namespace of theirs, and does without groups.
+_NEEDED_BY_USERS = frozenset(
+    {name for name in _NEEDED if not name.startswith("cap-")} - {"cgroups"} | {"unprivileged-user-namespaces"}
 )
 
 
@@ -131,9 +146,27 @@ def run_check(options: Parsed, root: str | None) -> int:
         columns,
         stream=sys.stdout,
     )
-    broken = [name for name, ok, _ in rows if not ok and name in _NEEDED]
+    needed = _NEEDED if os.geteuid() == 0 else _NEEDED_BY_USERS
+    broken = [name for name, ok, _ in rows if not ok and name in needed]
     sys.stdout.write("\n".join(("", *leftovers, _conclusion(broken), "")))
     return 1 if broken else 0
+
+
+def run_migrate(options: Parsed, root: str | None) -> int:
+    """Carry out ``pypod system migrate``."""
+    from pypod.engine import session
+    from pypod.engine.engine import Engine
+
+    del options
+    with Engine(root) as engine:
+        if engine.rootless:
+            for container in engine.containers.list():
+                sys.stdout.write(f"stopped {container.id}\n")
+                container.stop()
+            for pod in engine.pods.list():
+                pod.stop()
+            session.end(engine)
+    return 0
 
 
 def _conclusion(broken: list[str]) -> str:
@@ -145,21 +178,36 @@ def _conclusion(broken: list[str]) -> str:
 def _judge() -> list[tuple[str, bool, str]]:
     """Return (name, fine, reason and consequence) of everything that is asked of the host."""
     from pypod.errors import Unsupported
+    from pypod.kernel.cgroups.none import HINT as WITHOUT_GROUPS
     from pypod.kernel.host import Host, check
     from pypod.runtime.programs import path
 
     host = Host()
-    rows = [("user", True, "root")]
-    if host.uid != 0:
-        rows = [("user", False, f"uid {host.uid}: rootless pods are not available yet: use sudo")]
+    rows = [("user", True, "root" if host.uid == 0 else f"uid {host.uid}"), *_ids(host)]
     try:
         programs = [path(name) for name in ("pause", "launch", "monitor", "init", "discard", "unpack")]
         rows.append(("programs", True, programs[0].rpartition("/")[0]))
     except Unsupported as error:
         rows.append(("programs", False, str(error)))
     for one in check(host):
-        rows.append((one.name, one.ok, one.reason if one.ok else f"{one.reason}: {one.consequence}"))
+        if host.uid == 0 or not one.name.startswith("cap-"):
+            consequence = one.consequence if host.uid == 0 or one.name != "cgroups" else WITHOUT_GROUPS
+            rows.append((one.name, one.ok, one.reason if one.ok else f"{one.reason}: {consequence}"))
     return rows
+
+
+def _ids(host: Host) -> list[tuple[str, bool, str]]:
+    """Return the judgement of the ids that a user may give to users of containers."""
+    from pypod.engine.session import notice, wanted_maps
+    from pypod.kernel.idmap import count_from_zero
+
+    if host.uid == 0:
+        return []
+    missing = notice()
+    counts = [count_from_zero(ranges) for ranges in wanted_maps()]
+    return [
+        ("subordinate-ids", not missing, missing or f"{counts[0]} user ids and {counts[1]} group ids in a container")
+    ]
 
 
 def _storage(root: str | None, *, repair: bool) -> tuple[list[str], tuple[str, bool, str]]:

@@ -21,8 +21,6 @@ def collect(engine: Engine) -> None:
     """Remove ephemeral objects whose owner is gone and ended containers that were to be removed."""
     from pypod.engine.listing import owner_is_gone
 
-    if os.geteuid() != 0:
-        return
     for pod in records.all_pods(engine.database):
         if owner_is_gone(engine, pod.owner):
             _quietly(_remove_pod, engine, pod.id)
@@ -85,7 +83,7 @@ def repair(engine: Engine) -> list[str]:
     done += _repair_networks(engine)
     rubbish = trash(engine)
     if rubbish:
-        stopping.empty_trash(rubbish, wait=True)
+        stopping.empty_trash(engine, rubbish, wait=True)
         done += [f"deleted {path}" for path in rubbish]
     return done
 

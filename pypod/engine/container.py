@@ -440,15 +440,22 @@ class Container:
         docker; ``include_volumes`` makes volumes of the image of all that the container has mounts on. What lies in
         volumes is not in it. Raises InvalidSpec, also for a container without an image.
         """
+        from pypod.engine import inside
         from pypod.engine.committing import commit
 
+        if inside.is_needed(self._engine):
+            return inside.commit(self, name, options)
         return commit(self._engine, self.record(), name, **options)
 
     def export(self) -> Iterator[bytes]:
         """Yield a tar of its whole root file system, pieces of bytes; what is mounted there is left out."""
+        from pypod.engine import inside
         from pypod.engine.layers import roots
         from pypod.images.pack import merged
 
+        if inside.is_needed(self._engine):
+            yield from inside.stream(self._engine, "export", self.id)
+            return
         spec = self.spec()
         lowers = roots(self._engine.layout, spec)
         upper = [f"{self.directory}/upper"] if spec.overlay else []
@@ -460,8 +467,11 @@ class Container:
 
         Raises Unsupported when it writes into its root directory itself (``overlay=False``).
         """
+        from pypod.engine import inside
         from pypod.engine.differences import of_container
 
+        if inside.is_needed(self._engine):
+            return inside.changes(self, base)
         with Boundary(f"compare container {self.name}"):
             return of_container(self, base)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 
 from pypod.engine.layout import Layout
+from pypod.kernel.idmap import in_user_namespace
 from pypod.kernel.pidfd import PROC
 from pypod.runtime.programs import Programs
 from pypod.store.database import Database
@@ -47,6 +48,9 @@ class Engine:
         self.programs = Programs()
         self.proc = PROC
         self.boot_id = PROC.boot_id()
+        # Root of a user namespace is no more than a user where the kernel asks for the first one's; but it has its ids.
+        self.rootless = in_user_namespace()
+        self.inside = self.rootless and os.geteuid() == 0
         self._cgroups: Driver | None = None
         self._specs: dict[str, ContainerSpec] = {}
         self._containers: dict[str, ContainerRecord] = {}
@@ -153,11 +157,18 @@ class Engine:
     def cgroups(self) -> Driver:
         """The driver for this host's cgroup hierarchies, found at first use."""
         if self._cgroups is None:
-            from pypod.kernel.cgroups.detect import detect
-            from pypod.kernel.cgroups.driver import driver_for
-
-            self._cgroups = driver_for(detect())
+            self._cgroups = self._driver()
         return self._cgroups
+
+    def _driver(self) -> Driver:
+        if self.rootless:
+            from pypod.kernel.cgroups.none import NoDriver
+
+            return NoDriver()
+        from pypod.kernel.cgroups.detect import detect
+        from pypod.kernel.cgroups.driver import driver_for
+
+        return driver_for(detect())
 
     def events(
         self,

@@ -5,9 +5,8 @@ from __future__ import annotations
 import _thread
 import os
 
-from pypod.engine import announce, observe
+from pypod.engine import announce, effects, observe, session
 from pypod.engine.boundary import Boundary
-from pypod.engine.engine import require_root
 from pypod.engine.starting import hostname_of, seccomp_of, ulimits
 from pypod.errors import DeadlineExceeded, InvalidSpec, NoSuchContainer, WrongState
 from pypod.kernel import pidfd
@@ -203,9 +202,9 @@ def start(
     engine: Engine, record: ContainerRecord, spec: ExecSpec, stdio: tuple[int, int, int], *, detach: bool = False
 ) -> launcher.Launched:
     """Start a command on the given descriptors (-1: /dev/null). Raises WrongState when the container does not run."""
-    require_root("exec")
     with Boundary(f"exec in container {record.name}"):
         state = running_state(engine, record)
+        effects.perform(session.preparations(engine))
         program = engine.programs.executable("launch")
         with launcher.Launching(program, "pypod-launch", stdio=stdio, group="" if detach else None) as launching:
             container = engine.container_spec(record)
@@ -256,13 +255,20 @@ def exec_plan(
         },
         "annotations": {USER_ANNOTATION: user, GROUPS_ANNOTATION: ",".join(container.groups)},
     }
-    around = Surroundings(target="", seccomp=seccomp, seccomp_flags=flags)
+    own_session = session.of(engine)
+    around = Surroundings(
+        target="",
+        seccomp=seccomp,
+        seccomp_flags=flags,
+        keep_groups=own_session is not None and own_session.has_one_id,
+    )
     born_in = cgroups.tracking_directory(record.cgroup) if cgroups.clones_into_cgroup else ""
     joined_trees = cgroups.present(record.cgroup)  # an update may have brought it into more
     joined = _JOINED | (_CLONE_NEWUSER if container.user_namespace == POD else 0)
-    told = announce.event_op(engine, record, start=announce.EXEC, end=announce.EXEC_DIED)
+    settings = session.ops(engine, own_session)
+    settings.append(announce.event_op(engine, record, start=announce.EXEC, end=announce.EXEC_DIED))
     return plan(
-        [told, Op("join", state.pid, state.start_time, CLONE_NEWPID)],
+        [*settings, Op("join", state.pid, state.start_time, CLONE_NEWPID)],
         [
             Op("clone", 0, born_in),
             *[Op("join_group", path) for path in cgroups.join_files(record.cgroup, joined_trees)],

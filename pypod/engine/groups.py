@@ -119,6 +119,8 @@ def renewal(engine: Engine, group: Group) -> list[Effect]:
     """
     path, cgroups = group.path, engine.cgroups
     directory = cgroups.tracking_directory(path)
+    if not directory:
+        return []
     left = []
     if os.path.exists(directory):
         killed = Effect(f"kill what is left in cgroup {directory}", "cgroups(7)", lambda: cgroups.kill(path))
@@ -145,6 +147,8 @@ def _of_pod(engine: Engine, group: Group) -> list[Effect]:
     path = group.pod_path
     controllers = tuple(dict.fromkeys(one.controller for one in group.above))
     directory = engine.cgroups.tracking_directory(path)
+    if not directory:
+        return []
     made = Effect(
         f"make cgroup {directory}{_with(controllers)}", "cgroups(7)", lambda: engine.cgroups.create(path, controllers)
     )

@@ -201,8 +201,11 @@ class Image:
 
         A pair for each path, in their order: ``A`` added, ``C`` changed, ``D`` deleted, and the path.
         """
+        from pypod.engine import inside
         from pypod.engine.differences import of_image
 
+        if inside.is_needed(self._engine):
+            return inside.changes(self, base)
         with Boundary(f"compare image {self.id[:SHORT_ID_LENGTH]}"):
             return of_image(self, base)
 

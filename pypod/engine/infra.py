@@ -5,14 +5,14 @@ from __future__ import annotations
 import os
 import time
 
-from pypod.engine import announce, bridges, connecting, effects, files, groups, observe, pausing
+from pypod.engine import announce, bridges, connecting, effects, files, groups, observe, pausing, session
 from pypod.engine.boundary import Boundary
 from pypod.errors import PodBroken
 from pypod.kernel import pidfd
 from pypod.kernel.abi import SIGINT, SIGKILL, SIGTERM
 from pypod.model.ids import HOSTNAME_LIMIT
 from pypod.runtime import launcher
-from pypod.runtime.compiler import Surroundings, infra_ops, plan
+from pypod.runtime.compiler import WHOLE_MAPS, Surroundings, infra_ops, plan
 from pypod.runtime.ops import Op
 from pypod.runtime.programs import path as program_path
 from pypod.store import records
@@ -78,8 +78,9 @@ def require_no_members(engine: Engine, record: PodRecord, but: str = "") -> None
 
 def preparations(engine: Engine, infra: ContainerRecord, pod: PodRecord) -> list[effects.Effect]:
     """Return what has to be made before the plan."""
+    own = effects.directory(engine.layout.container(infra.id))
     group = groups.of_infra(engine, infra, records.pod_spec(pod))
-    return [effects.directory(engine.layout.container(infra.id)), *groups.renewal(engine, group)]
+    return [*session.preparations(engine), own, *groups.renewal(engine, group)]
 
 
 def is_ready(engine: Engine, record: PodRecord) -> bool:
@@ -114,13 +115,17 @@ def infra_plan(engine: Engine, record: PodRecord, infra: ContainerRecord, wires:
     spec = engine.pod_spec(record)
     owner = records.parse_owner(record.owner)
     cgroups = engine.cgroups
+    own_session = session.of(engine)
     around = Surroundings(
         target=engine.layout.merged,
+        keep_groups=own_session is not None and own_session.has_one_id,
+        maps=own_session.same_maps if own_session else WHOLE_MAPS,
         born_in=cgroups.tracking_directory(infra.cgroup) if cgroups.clones_into_cgroup else "",
         join_files=cgroups.join_files(infra.cgroup, groups.of_infra(engine, infra, spec).trees),
         network=tuple(connecting.inside_ops(wires)),
     )
-    settings = [Op("status", f"{directory}/status", engine.boot_id), Op("leave")]
+    settings = session.ops(engine, own_session)
+    settings += [Op("status", f"{directory}/status", engine.boot_id), Op("leave")]
     settings.append(announce.event_op(engine, infra, record, end=""))
     settings += [Op("owner", owner.pid, owner.start_time)] if owner else []
     settings += connecting.host_ops(wires)

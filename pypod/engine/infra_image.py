@@ -70,10 +70,13 @@ def image_ops(
         hostname=hostname,
         shared_shm=False,
         ulimits=ulimits(spec),
+        rootless=engine.rootless,
+        foreign=tuple(kind for kind in _HELD if spec.namespace(kind).mode == "host"),
     )
     config = runtime_spec(spec, places)
     config["mounts"] = [mount for mount in config["mounts"] if mount["destination"] in _MOUNTED]
-    overlay, base = overlay_of(engine.layout, spec)  # without an upper layer: nobody can write
+    words = ",userxattr" if engine.rootless else ""
+    overlay, base = overlay_of(engine.layout, spec, words)  # without an upper layer: nobody can write
     seccomp, flags = engine.default_filter(())
     whole = around.replace(
         overlay=overlay, base=base, seccomp=seccomp, seccomp_flags=flags, keyring=f"_ses.{record.id}"

@@ -80,6 +80,11 @@ class Layout:
         return f"{self.images}/layers"
 
     @property
+    def session(self) -> str:
+        """What is known of the holder of a user's session."""
+        return f"{self.root}/session"
+
+    @property
     def image_mounts(self) -> str:
         """Where images are mounted for people to look at, each in a directory with its id for a name."""
         return f"{self.images}/mounts"

@@ -5,7 +5,8 @@ from __future__ import annotations
 import os
 
 from pypod.engine.connecting import check_static
-from pypod.errors import InvalidSpec
+from pypod.errors import InvalidSpec, Unsupported
+from pypod.kernel.idmap import in_user_namespace
 from pypod.model.connection import Asked, check_dns, parse_networks, with_flags
 from pypod.model.namespace import POD
 
@@ -32,7 +33,7 @@ _SHARED = "network cannot be configured when it is shared with a pod"
 def asked_network(options: Mapping[str, Any], *, shared: bool = False) -> Asked:
     """Return the network that options ask for; ``shared`` says that there is a pod's to be shared. Raises InvalidSpec.
 
-    Without ``network`` it is the pod's, or what $PYPOD_NETWORK says, or the default one.
+    Without ``network`` it is the pod's, or what $PYPOD_NETWORK says, or the default one: for a user, none.
     """
     given = options.get("network", "")
     texts = [given] if isinstance(given, str) else list(given)
@@ -43,7 +44,7 @@ def asked_network(options: Mapping[str, Any], *, shared: bool = False) -> Asked:
             message = f"networks must be defined when the pod is created: {_SHARED}"
             raise InvalidSpec("--network", message, hint="give them to the pod")
         return Asked(mode=POD, name=POD.mode)
-    asked = parse_networks(texts, os.environ.get(DEFAULT_VARIABLE, ""))
+    asked = parse_networks(texts, os.environ.get(DEFAULT_VARIABLE, "") or ("none" if in_user_namespace() else ""))
     return with_flags(asked, aliases=aliases, **flags)
 
 
@@ -61,8 +62,15 @@ def resolved(engine: Engine, asked: Asked, *, save: bool = True) -> tuple[Connec
 
     The default network is made if it is not there, unless ``save`` is False.
 
-    Raises NoSuchNetwork, AmbiguousName, and InvalidSpec for a static address that is not the network's.
+    Raises NoSuchNetwork, AmbiguousName, InvalidSpec for a static address that is not the network's, and Unsupported for
+    who is not root.
     """
+    if asked.connections and engine.rootless:
+        raise Unsupported(
+            "networks",
+            f"network {asked.connections[0].network}: only root can connect to networks of this host yet",
+            hint="use --network none or host",
+        )
     found = {}
     for one in asked.connections:
         network = engine.networks.find(one.network, save=save)

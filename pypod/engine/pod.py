@@ -5,7 +5,7 @@ from __future__ import annotations
 from pypod.engine import announce, connecting, groups, infra, observe, starting, stopping, volumes
 from pypod.engine.boundary import Boundary
 from pypod.engine.container import Container
-from pypod.engine.engine import Engine, require_root
+from pypod.engine.engine import Engine
 from pypod.engine.locks import Lock
 from pypod.errors import InvalidSpec, NoSuchPod, PodBroken, StoreError, WrongState
 from pypod.kernel.abi import SIGKILL, signal_number
@@ -214,7 +214,6 @@ class Pod:
         self._start_infra(self.record())
 
     def _start_infra(self, record: PodRecord) -> None:
-        require_root("start a pod")
         if record.infra_id:
             with Boundary(f"start pod {self._name}"), Lock(self._engine.layout.pod(self.id)) as lock, lock:
                 infra.start(self._engine, record)

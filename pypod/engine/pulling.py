@@ -12,6 +12,7 @@ import threading
 import time
 from contextlib import closing, suppress
 
+from pypod.engine import inside, session
 from pypod.engine.boundary import Boundary
 from pypod.engine.locks import SHARED, Lock
 from pypod.engine.parallel import Stopped, in_parallel
@@ -20,7 +21,7 @@ from pypod.errors import InvalidImage, NoSuchImage
 from pypod.images.blobs import PIECE_BYTES, Blobs
 from pypod.images.new_file import write_all
 from pypod.images.platform import choose, host
-from pypod.images.unpack import settle, unpack
+from pypod.images.unpack import Owners, settle, unpack
 from pypod.model.image import CONFIG_BYTES_LIMIT, DOCKER_CONFIG, OCI_CONFIG, Index, digest_of, parse_manifest
 from pypod.model.image_config import parse_config
 from pypod.model.value import Value
@@ -198,7 +199,12 @@ class _Pull:
         try:
             with closing(self._pieces(descriptor, blob)) as pieces:
                 unpacked = unpack(
-                    pieces, f"{incoming}/tree", digest=descriptor.digest, diff_id=diff_id, size=descriptor.size
+                    pieces,
+                    f"{incoming}/tree",
+                    digest=descriptor.digest,
+                    diff_id=diff_id,
+                    size=descriptor.size,
+                    owners=_owners(self._engine),
                 )
         except InvalidImage:
             if os.path.exists(blob):
@@ -209,7 +215,7 @@ class _Pull:
         self._wait_for(number - 1)
         below = images.layers_of(self._engine.database, self._chains[number - 1]) if number else []
         directories = [f"{self._engine.layout.image_layers}/{name}" for name in images.shown(below)]
-        settle(f"{incoming}/tree", unpacked, directories)
+        self._settle(f"{incoming}/tree", unpacked, directories)
         if images.find_layer(self._engine.database, self._chains[number]):  # its blob came in another compression
             discard(self._engine, [f"{incoming}/tree"])
         else:
@@ -217,6 +223,12 @@ class _Pull:
         with suppress(OSError):  # what another attempt left, or made
             os.rmdir(incoming)
         self._tell(descriptor, "done", descriptor.size)
+
+    def _settle(self, tree: str, unpacked: Unpacked, directories: list[str]) -> None:
+        if inside.is_needed(self._engine) and (unpacked.implied or unpacked.whitening):
+            inside.call(self._engine, "settle", tree, unpacked, directories)
+        else:
+            settle(tree, unpacked, directories)
 
     def _publish(self, number: int, diff_id: str, tree: str, unpacked: Unpacked) -> None:
         layers, name = self._engine.layout.image_layers, secrets.token_hex(4)
@@ -302,6 +314,13 @@ class _Pull:
                         is_config=descriptor is self._manifest.config,
                     )
                 )
+
+
+def _owners(engine: Engine) -> Owners | None:
+    own = session.of(engine)
+    if own is None:
+        return None
+    return Owners(environment=tuple(session.environment(engine).items()), one_id=own.has_one_id)
 
 
 def read_blob(source: Source, descriptor: Descriptor, limit_bytes: int, what: str) -> bytes:

@@ -4,9 +4,20 @@ from __future__ import annotations
 
 import os
 
-from pypod.engine import announce, bridges, connecting, effects, files, groups, layers, limits, observe, volumes
+from pypod.engine import (
+    announce,
+    bridges,
+    connecting,
+    effects,
+    files,
+    groups,
+    layers,
+    limits,
+    observe,
+    session,
+    volumes,
+)
 from pypod.engine.boundary import Boundary
-from pypod.engine.engine import require_root
 from pypod.engine.locks import EXCLUSIVE, SHARED, Lock
 from pypod.errors import InvalidSpec, PodBroken, WrongState
 from pypod.kernel.pidfd import Process
@@ -39,6 +50,7 @@ _DEFAULT_LIMITS = (("RLIMIT_NOFILE", 7, 1_048_576), ("RLIMIT_NPROC", 6, 4_194_30
 # A page, of which mount(2) takes one byte less (copy_mount_options in fs/namespace.c), and "lowerdir=".
 _OPTIONS_BYTES_LIMIT = 4096 - 1 - 9
 _ATTEMPTS = 3  # an infra may be stopped between its start and its member's
+TTY_GROUP = 5  # that of terminals, everywhere
 _JOINABLE = ("net", "ipc", "uts", "pid", "user", "cgroup")
 
 
@@ -57,7 +69,6 @@ def start(engine: Engine, record: ContainerRecord, terminal: Terminal | None = N
 
     Raises WrongState, PodBroken, LaunchFailed and its kin; then nothing is left running.
     """
-    require_root("start a container")
     if record.pod_id:
         _start_member(engine, record, terminal, attended=attended)
     else:
@@ -150,7 +161,8 @@ def preparations(engine: Engine, record: ContainerRecord, spec: ContainerSpec) -
             raise InvalidSpec(mount.argument, f"statfs {mount.source}: no such file or directory")
     made = []
     if not os.path.isdir(f"{directory}/upper"):
-        made.append(layers.upper(f"{directory}/upper", root))
+        made.append(layers.upper(engine, f"{directory}/upper", root, layers.roots(engine.layout, spec)[0]))
+    made = [*session.preparations(engine), *made]
     made += layers.work(f"{directory}/work")
     made += volumes.making(engine.layout, spec)
     if spec.privileged:
@@ -231,6 +243,7 @@ def container_plan(
     ``infra`` stands for the pod's, if that does not run yet.
     """
     directory = engine.layout.container(record.id)
+    own_session = session.of(engine)
     joins, infra = _joins(engine, spec, pod, infra)
     shm_of = _shm_of(engine, spec, infra)
     hostname = hostname_of(engine, record, spec, pod)
@@ -252,10 +265,13 @@ def container_plan(
         hostname=hostname,
         shared_shm=shm_of is not None,
         ulimits=ulimits(spec),
+        rootless=engine.rootless,
+        foreign=_foreign(engine, spec, pod, joins) if engine.rootless else (),
+        has_tty_group=own_session is None or own_session.ids > TTY_GROUP,
         namespace_paths=tuple((kind, f"/proc/{infra.pid if infra else 0}/ns/{kind}") for kind in sorted(joined)),
     )
     config = runtime_spec(volumes.with_sources(engine.layout, spec), places)
-    options, base = _overlay(engine.layout, spec, directory) if spec.overlay else ("", "")
+    options, base = _overlay(engine, spec, directory) if spec.overlay else ("", "")
     tracked = cgroups.tracking_directory(record.cgroup)
     seccomp, flags = seccomp_of(engine, spec)
     around = Surroundings(
@@ -273,8 +289,13 @@ def container_plan(
         keyring=f"_ses.{record.id}",
         network=tuple(connecting.inside_ops(wires)),
         copies="" if spec.overlay else directory,
+        keep_groups=own_session is not None and own_session.has_one_id,
     )
-    settings = [*_settings(engine, record, spec, terminal, tracked), *connecting.host_ops(wires)]
+    settings = [
+        *session.ops(engine, own_session),
+        *_settings(engine, record, spec, terminal, tracked),
+        *connecting.host_ops(wires),
+    ]
     if spec.remove and not attended:
         settings.append(Op("finally", *cleanup_command(engine, record.id)))
     return plan(settings, container_ops(config, around))
@@ -305,7 +326,7 @@ def _settings(
         Op("status", f"{directory}/status", engine.boot_id),
         Op("log", f"{directory}/ctr.log"),
         Op("attach", directory),
-        Op("group_kill", tracked),
+        *([Op("group_kill", tracked)] if tracked else []),
         *([Op("oom_file", oom_file)] if (oom_file := engine.cgroups.oom_file(record.cgroup)) else []),
         announce.event_op(engine, record),
     ]
@@ -351,6 +372,17 @@ def _joins(
     return tuple(joins), infra
 
 
+def _foreign(engine: Engine, spec: ContainerSpec, pod: PodRecord | None, joins: tuple[Join, ...]) -> tuple[str, ...]:
+    """Return the kinds of namespaces that are the host's, or whose owner nobody knows: none of the user's session."""
+    found = {kind for kind in _JOINABLE if spec.namespace(kind).mode in ("host", "ns")}
+    if pod is not None and spec.net == POD and engine.pod_spec(pod).net == "host":
+        found.add("net")
+    own = engine.proc.namespaces("self") or {}
+    for join in joins:
+        found |= {kind for kind, inode in join.inodes if kind in own and own[kind][1] == inode}
+    return tuple(sorted(found))
+
+
 def _infra(engine: Engine, pod: PodRecord | None) -> Process:
     if pod is None:
         raise InvalidSpec("--pod", "only a member of a pod can join the pod's namespaces")
@@ -393,10 +425,12 @@ def seccomp_of(engine: Engine, spec: ContainerSpec) -> tuple[bytes, int]:
     return filter_and_flags(spec.seccomp, frozenset(spec.capabilities), engine.layout.cache)
 
 
-def _overlay(layout: Layout, spec: ContainerSpec, directory: str) -> tuple[str, str]:
+def _overlay(engine: Engine, spec: ContainerSpec, directory: str) -> tuple[str, str]:
     """Return the options of a container's overlay, and where the relative paths in them begin."""
     own = layers.escaped(directory, "\\,")
-    return overlay_of(layout, spec, f",upperdir={own}/upper,workdir={own}/work,volatile")
+    # in a user namespace overlayfs keeps its attributes among the user's (Linux 5.11)
+    words = ",volatile,userxattr" if engine.rootless else ",volatile"
+    return overlay_of(engine.layout, spec, f",upperdir={own}/upper,workdir={own}/work{words}")
 
 
 def overlay_of(layout: Layout, spec: ContainerSpec, above: str = "") -> tuple[str, str]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import time
 
-from pypod.engine import announce, connecting, groups, observe, pausing, volumes
+from pypod.engine import announce, connecting, groups, observe, pausing, session, volumes
 from pypod.engine.boundary import Boundary
 from pypod.engine.locks import AT_ONCE, Lock
 from pypod.errors import DeadlineExceeded, StoreError, WrongState
@@ -252,7 +252,7 @@ def discard(engine: Engine, directories: Iterable[str], *, wait: bool = False) -
             continue
         moved.append(target)
     if moved:
-        empty_trash(moved, wait=wait)
+        empty_trash(engine, moved, wait=wait)
 
 
 def _is_removed(directory: str) -> bool:
@@ -266,7 +266,7 @@ def _is_removed(directory: str) -> bool:
     return True
 
 
-def empty_trash(paths: Iterable[str], *, wait: bool = False) -> None:
+def empty_trash(engine: Engine, paths: Iterable[str], *, wait: bool = False) -> None:
     """Delete what lies in the trash: by a program that leaves us at once, and holds our pipe as long as it works."""
     from pypod.runtime.launcher import reap
     from pypod.runtime.programs import path as program_path
@@ -279,7 +279,8 @@ def empty_trash(paths: Iterable[str], *, wait: bool = False) -> None:
         ]
         if wait:
             actions[1] = (os.POSIX_SPAWN_DUP2, theirs, 1)
-        pid = os.posix_spawn(program, ["pypod-discard", *paths], {}, file_actions=actions)
+        environment = session.environment(engine)  # what users of a container owned is not ours to delete outside
+        pid = os.posix_spawn(program, ["pypod-discard", *paths], environment, file_actions=actions)
         if wait:
             os.close(theirs)
             theirs = -1

@@ -8,13 +8,15 @@ from __future__ import annotations
 import os
 import stat
 
+from pypod.kernel.idmap import in_user_namespace
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
     from typing import Self
 
 OPEN_DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
-_OPAQUE = "trusted.overlay.opaque"
+_OPAQUE, _USER_OPAQUE = "trusted.overlay.opaque", "user.overlay.opaque"
 # What a layer carries; the same as in pause/unpack.c. The others are the host's, or overlayfs's own.
 _CARRIED = ("security.capability", "system.posix_acl_access", "system.posix_acl_default")
 
@@ -26,7 +28,10 @@ def is_whiteout(status: os.stat_result) -> bool:
 
 def is_opaque(directory: int) -> bool:
     """Whether this directory hides what the layers below have in it."""
-    return attribute(directory, _OPAQUE) == b"y"
+    if attribute(directory, _OPAQUE) == b"y":
+        return True
+    # where a user's containers run; root's could write it themselves, and for overlayfs it says nothing there
+    return attribute(directory, _USER_OPAQUE) == b"y" and in_user_namespace()
 
 
 def attribute(fd: int, name: str) -> bytes:

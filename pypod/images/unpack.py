@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
     from typing import Self
 
-__all__ = ["LAYER_BYTES_LIMIT", "Unpacked", "inherit", "settle", "unpack"]
+__all__ = ["LAYER_BYTES_LIMIT", "Owners", "Unpacked", "inherit", "settle", "unpack"]
 
 LAYER_BYTES_LIMIT = 64 << 30
 _PIPE_BYTES = 1 << 20  # what the kernel allows without privileges: /proc/sys/fs/pipe-max-size
@@ -56,12 +56,14 @@ def unpack(
     diff_id: str = "",
     size: int = -1,
     limit_bytes: int = LAYER_BYTES_LIMIT,
+    owners: Owners | None = None,
 ) -> Unpacked:
     """Unpack a layer into an empty directory, which becomes its root: mode 0755 when the layer does not say.
 
     ``pieces`` are its bytes as stored, compressed or not, each a few MB at most. ``digest`` and ``size`` are what the
     manifest says of them, ``diff_id`` what the configuration says of the tar in them; nothing (and -1) means not known.
     ``limit_bytes`` bounds the tar, and the sum of the sizes of its files. Memory does not depend on the layer's size.
+    ``owners`` is where a user's ids are, None for root.
 
     When it raises, what is in the directory is worth nothing and is the caller's to remove. InvalidImage says what is
     wrong with the layer; SystemFailure that it could not be written (``errno`` ENOSPC: the disk is full).
@@ -75,7 +77,7 @@ def unpack(
     stored = _Counted(pieces, subject, "digest", digest=digest, size=size)
     tar = decompressed(stored, subject)
     content = _Counted(tar, subject, "diff id", digest=diff_id, limit_bytes=limit_bytes)
-    with _Program(directory, limit_bytes) as program:
+    with _Program(directory, limit_bytes, owners) as program:
         program.feed(content)
         fields = program.report(subject)
     found = stored.check()
@@ -89,6 +91,16 @@ def unpack(
         whitening=tuple(os.fsdecode(field[1:]) for field in fields[4:] if field[:1] == b"w"),
         root_is_opaque=fields[3] == b"1",
     )
+
+
+class Owners(Value):
+    """Whose the files of a user's layers are: ``environment`` leads to the user namespace that has the ids.
+
+    With ``one_id`` it has no others than the user's own, and all is theirs. Devices are left out in both cases.
+    """
+
+    environment: tuple[tuple[str, str], ...] = ()
+    one_id: bool = False
 
 
 def settle(directory: str, layer: Unpacked, lowers: Sequence[str]) -> None:
@@ -138,7 +150,8 @@ class _Counted:
 class _Program:
     """pypod-unpack at work on a directory. Leaving the block waits for its end; with its input closed that is soon."""
 
-    def __init__(self, directory: str, limit_bytes: int) -> None:
+    def __init__(self, directory: str, limit_bytes: int, owners: Owners | None) -> None:
+        words = [] if owners is None else ["one" if owners.one_id else "user"]
         executable = program_path("unpack")
         fds: list[int] = []
         try:
@@ -150,8 +163,8 @@ class _Program:
             actions += [(os.POSIX_SPAWN_DUP2, tree, _TREE_FD), (os.POSIX_SPAWN_DUP2, report, _REPORT_FD)]
             self._pid = os.posix_spawn(
                 executable,
-                ["pypod-unpack", str(limit_bytes)],
-                {},
+                ["pypod-unpack", str(limit_bytes), *words],
+                dict(owners.environment) if owners else {},
                 file_actions=[*((os.POSIX_SPAWN_OPEN, fd, "/dev/null", os.O_RDWR, 0) for fd in (1, 2)), *actions],
             )
         except BaseException:

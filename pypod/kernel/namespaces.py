@@ -237,6 +237,24 @@ def _owner_uid(fd: int) -> int | None:
         return None
 
 
+def parent_inode(path: str) -> int:
+    """Return the inode of the namespace around the user or pid namespace at ``path``. Raises OSError.
+
+    PermissionError when that is not below the caller's own.
+    """
+    import fcntl
+
+    fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        parent = fcntl.ioctl(fd, NS_GET_PARENT)
+    finally:
+        os.close(fd)
+    try:
+        return os.fstat(parent).st_ino
+    finally:
+        os.close(parent)
+
+
 def parse_link(text: str) -> tuple[str, int]:
     """Read what a link in /proc says of a namespace: ``net:[4026531840]``; ("", 0) when it is another thing."""
     kind, colon, rest = text.partition(":[")

@@ -14,6 +14,7 @@ from pypod.kernel.abi import (
     NAMESPACES,
 )
 from pypod.kernel.capabilities import mask
+from pypod.kernel.idmap import ALL_IDS
 from pypod.kernel.pidfd import Process
 from pypod.model.value import Value
 from pypod.runtime.oci import ACCOUNT_ANNOTATION, GROUPS_ANNOTATION, USER_ANNOTATION
@@ -44,6 +45,7 @@ RESOURCES = {
     )
 }
 _UNLIMITED = 2**64 - 1
+WHOLE_MAPS = (f"0 0 {ALL_IDS}\n", f"0 0 {ALL_IDS}\n")
 
 
 # Mount options that are none of the file system's.
@@ -65,7 +67,11 @@ class Join(Value):
 
 
 class Surroundings(Value):
-    """What a plan needs to know of the host beyond the OCI configuration."""
+    """What a plan needs to know of the host beyond the OCI configuration.
+
+    ``maps`` are those of a pod's own user namespace, of user and group ids; ``keep_groups``: the one around allows no
+    change of the supplementary groups.
+    """
 
     overlay: str = ""
     base: str = ""
@@ -80,6 +86,8 @@ class Surroundings(Value):
     devices: tuple[tuple[str, int, int, int], ...] = ()
     keyring: str = ""
     network: tuple[Op, ...] = ()
+    maps: tuple[str, str] = WHOLE_MAPS
+    keep_groups: bool = False
     copies: str = ""  # directory for copies of files of a root that is not to be written to
 
 
@@ -226,6 +234,7 @@ def process_ops(config: dict[str, Any], around: Surroundings) -> list[Op]:
     secured = [*no_new, *limited, *filters] if no_new else [*filters, *limited]
     return [
         *[_limit(entry) for entry in process["rlimits"]],
+        *([Op("keep_groups")] if around.keep_groups else []),
         Op("user", user or "0", *groups),
         Op("umask", oct(process["user"]["umask"]).replace("0o", "0")),
         Op("working_directory", process["cwd"], int(around.create_cwd)),
@@ -275,7 +284,7 @@ def infra_ops(
     user = "user" in kinds
     ops = [Op("clone", flags | CLONE_NEWNS | CLONE_NEWPID, around.born_in)]
     if user:
-        ops = [Op("idmap", "0 0 4294967295\n", "0 0 4294967295\n"), *ops, Op("wait")]
+        ops = [Op("idmap", *around.maps), *ops, Op("wait")]
     ops += [*_join_files(around), *([Op("unshare", CLONE_NEWCGROUP)] if "cgroup" in kinds else [])]
     ops += _own_network() if "net" in kinds else []
     ops += [Op("hostname", hostname)] if "uts" in kinds else []

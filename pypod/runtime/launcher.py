@@ -25,7 +25,7 @@ _REPORT = Struct("<IIiiQi36s")
 REPORT_BYTES = _REPORT.size
 _PLAN_FD, _REPORT_FD = 3, 4
 _FIRST_SAFE_FD = 10
-_ENOENT, _ENOTDIR, _EINVAL = 2, 20, 22
+_EPERM, _ENOENT, _ENOTDIR, _EINVAL = 1, 2, 20, 22
 
 
 class Report(Value):
@@ -297,14 +297,23 @@ _SPECIAL = {
 }
 
 
+_NO_ID = "the user namespace has no such id: /etc/subuid and /etc/subgid say which a user may give (pypod unshare)"
+
+
 # What to do about failures whose error number says little.
 _HINTS = {
     # of the dynamic linker
     ("execute_file", "execveat", _ENOENT): "the infra's root is empty: only a static program can run there",
+    ("capabilities", "setresgid", _EINVAL): _NO_ID,
+    ("capabilities", "setresuid", _EINVAL): _NO_ID,
+    ("user", "setgroups", _EINVAL): _NO_ID,
+    ("mount", "fsmount", _EPERM): (
+        "in a user namespace proc and sysfs can be mounted only where the whole of them is seen: not in a container "
+        "that hides parts"
+    ),
     # clone_private_mount in fs/namespace.c, of mounts that came with a new user namespace
     ("root", "mount", _EINVAL): (
-        "in a pod with a user namespace of its own nothing may be mounted below an overlay's root: give a directory "
-        "without mounts in it"
+        "in a user namespace nothing may be mounted below an overlay's root: give a directory without mounts in it"
     ),
 }
 

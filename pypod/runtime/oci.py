@@ -12,6 +12,7 @@ from pypod.kernel.capabilities import DEFAULT_CAPABILITIES
 from pypod.model.container import DEFAULT_ENVIRONMENT, ContainerSpec, Ulimit
 from pypod.model.namespace import PRIVATE
 from pypod.model.value import Value
+from pypod.runtime.ops import MOUNT_ATTRIBUTES
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -52,7 +53,11 @@ _LEFT_OUT = {_CGROUPS: f"{_CGROUPS}/", "/dev": "/dev/mqueue"}
 
 
 class Places(Value):
-    """Files of the host that a container's configuration names."""
+    """Files of the host that a container's configuration names.
+
+    ``foreign`` are the kinds of namespaces that do not belong to the container's user namespace: what shows them cannot
+    be mounted anew there, so the host's own is bound. ``has_tty_group``: the namespace has the group of terminals.
+    """
 
     root: str
     hosts: str
@@ -67,6 +72,9 @@ class Places(Value):
     shared_shm: bool
     namespace_paths: tuple[tuple[str, str], ...] = ()
     ulimits: tuple[Ulimit, ...] = ()
+    rootless: bool = False
+    foreign: tuple[str, ...] = ()
+    has_tty_group: bool = True
 
 
 def runtime_spec(spec: ContainerSpec, places: Places) -> dict[str, Any]:
@@ -168,12 +176,30 @@ def _mounts(spec: ContainerSpec, places: Places) -> list[dict[str, Any]]:
             for at in ("/run", "/tmp", "/var/tmp")
         ]
     asked = [_asked_mount(mount) for mount in spec.mounts]
+    if places.rootless:
+        mounts = [own for mount in mounts for own in _as_user(mount, places)]
     replaced = {mount["destination"] for mount in asked}
     # /etc/hosts stays over a volume on /etc; these would only leave a directory in the volume
     without = tuple(path for volume, path in _LEFT_OUT.items() if volume in replaced)
     kept = [m for m in mounts if m["destination"] not in replaced and not m["destination"].startswith(without)]
     # parents before children, whatever the order they were asked in
     return sorted(kept + asked, key=lambda mount: mount["destination"].count("/"))
+
+
+# File systems that only the owner of a namespace mounts, and which kind it is. mqueue is left out instead.
+_SHOWS = {"sysfs": "net", "proc": "pid", "cgroup2": "cgroup", "mqueue": "ipc"}
+
+
+def _as_user(mount: dict[str, Any], places: Places) -> list[dict[str, Any]]:
+    """Return what takes the place of a mount in a user namespace, as podman has it for users."""
+    kind, options = mount["type"], mount["options"]
+    if _SHOWS.get(kind) in places.foreign:
+        access = [word for word in options if word in MOUNT_ATTRIBUTES]
+        shown = _mount(mount["destination"], "bind", mount["destination"], ["rbind", "rprivate", *access])
+        return [] if kind == "mqueue" else [shown]
+    if kind == "devpts" and not places.has_tty_group:
+        options = [word for word in options if not word.startswith("gid=")]
+    return [_mount(mount["destination"], kind, mount["source"], options)]
 
 
 def _mount(target: str, kind: str, source: str, options: list[str]) -> dict[str, Any]:

@@ -1,0 +1,37 @@
+/* Runs a command as root of a user's session: `pypod unshare`, and Python that works on files of others' ids.
+ *
+ *     PYPOD_SESSION=PID:START_TIME pypod-inside [--mounts] COMMAND...      --mounts: in a mount namespace of its own
+ */
+#define _GNU_SOURCE
+#include "report.h"
+#include "session.h"
+
+#include <errno.h>
+#include <sched.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mount.h>
+#include <unistd.h>
+
+static int fail(const char *call, int status)
+{
+	dprintf(2, "pypod-inside: %s: %s\n", call, strerror(errno));
+	return status;
+}
+
+int main(int argc, char **argv)
+{
+	int first = argc > 1 && strcmp(argv[1], "--mounts") == 0 ? 2 : 1;
+
+	errno = EINVAL;
+	if (first >= argc)
+		return fail("arguments", 125);
+	if (session_enter_environment() < 0)
+		return fail("setns", 125);
+	unsetenv("PYPOD_SESSION");
+	if (first == 2 && (unshare(CLONE_NEWNS) < 0 || mount(NULL, "/", NULL, MS_REC | MS_SLAVE, NULL) < 0))
+		return fail("unshare", 125);
+	execvp(argv[first], argv + first);
+	return fail(argv[first], errno == ENOENT ? 127 : 126);
+}

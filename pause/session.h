@@ -1,0 +1,13 @@
+#ifndef PYPOD_SESSION_H
+#define PYPOD_SESSION_H
+
+#include <stdint.h>
+#include <sys/types.h>
+
+/* Go on in the user namespace of a process, as its root: what a user owns is root's there. 0, or -1 with errno. */
+int session_enter(pid_t pid, uint64_t start_time);
+
+/* The same for programs without a plan: the environment has PYPOD_SESSION=PID:START_TIME. Without it nothing is done. */
+int session_enter_environment(void);
+
+#endif

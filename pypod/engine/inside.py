@@ -1,0 +1,190 @@
+"""Python inside a user's session, for what is done with files whose owners are none of the caller's ids.
+
+To commit, export and compare, and to measure what a container wrote, files are read that belong to users of containers.
+This process cannot, and it may be threaded: it starts another one inside, which does the whole task with the library
+and answers with pickles. Both ends are ours.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from contextlib import closing
+
+from pypod.errors import SystemFailure
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable, Generator, Iterator
+    from typing import IO, Any
+
+    from pypod.engine.container import Container
+    from pypod.engine.engine import Engine
+    from pypod.engine.image import Image
+
+_RESULT, _PIECE, _ERROR = "result", "piece", "error"
+
+
+def is_needed(engine: Engine) -> bool:
+    """Return whether this process lacks the ids that files of containers may have."""
+    return engine.rootless and not engine.inside
+
+
+def call(engine: Engine, task: str, *arguments: object) -> Any:
+    """Have a task of ``TASKS`` done inside and return what it returns. Raises what it raises."""
+    with closing(_answers(engine, task, arguments)) as answers:
+        for kind, value in answers:
+            if kind == _RESULT:
+                return value
+    raise SystemFailure(task, 0, f"{task}: the process in the user's session ended before it could answer")
+
+
+def stream(engine: Engine, task: str, *arguments: object) -> Iterator[bytes]:
+    """Have a task done inside that yields bytes, and yield them as they come."""
+    with closing(_answers(engine, task, arguments)) as answers:
+        for kind, value in answers:
+            if kind == _RESULT:
+                return
+            yield value
+    raise SystemFailure(task, 0, f"{task}: the process in the user's session ended before it could answer")
+
+
+def _answers(engine: Engine, task: str, arguments: tuple[object, ...]) -> Generator[tuple[str, Any], None, None]:
+    import pickle
+
+    from pypod.runtime.launcher import reap
+
+    pid, asked, answered = _spawn(engine)
+    try:
+        with open(answered, "rb") as answers:
+            with open(asked, "wb") as request:
+                pickle.dump((sys.path, engine.layout.root, task, arguments), request)
+            while True:
+                try:
+                    kind, value = pickle.load(answers)  # noqa: S301
+                except EOFError:
+                    return
+                if kind == _ERROR:
+                    raise value
+                yield kind, value
+    finally:
+        reap(pid)  # without a reader it ends soon
+
+
+def _spawn(engine: Engine) -> tuple[int, int, int]:
+    """Start the other process; return its pid, and the descriptors of what it reads and writes."""
+    from pypod.engine import session
+    from pypod.kernel.programs import path
+    from pypod.runtime.launcher import raised
+
+    package = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+    code = f"import sys; sys.path.insert(0, {package!r}); from pypod.engine.inside import main; main()"
+    command = ["pypod-inside", sys.executable, "-I", "-S", "-c", code]
+    environment = {**os.environ, **session.environment(engine)}
+    fds: list[int] = []
+    try:
+        for _ in range(2):
+            fds += map(raised, os.pipe2(os.O_CLOEXEC))
+        reads, asked, answered, writes = fds
+        actions = [(os.POSIX_SPAWN_DUP2, reads, 0), (os.POSIX_SPAWN_DUP2, writes, 1)]
+        null = (os.POSIX_SPAWN_OPEN, 2, "/dev/null", os.O_RDWR, 0)
+        pid = os.posix_spawn(path("inside"), command, environment, file_actions=[*actions, null])
+    except BaseException:
+        for fd in fds:
+            os.close(fd)
+        raise
+    for fd in (reads, writes):
+        os.close(fd)
+    return pid, asked, answered
+
+
+def main() -> None:
+    """Entry of the process inside: a task on stdin, answers on stdout."""
+    import pickle
+
+    from pypod.engine.engine import Engine
+
+    answers: IO[bytes] = sys.stdout.buffer
+    sys.path[:], root, task, arguments = pickle.load(sys.stdin.buffer)  # noqa: S301
+    try:
+        with Engine(root) as engine:
+            found = TASKS[task](engine, *arguments)
+            if hasattr(found, "__next__"):
+                for piece in found:
+                    pickle.dump((_PIECE, piece), answers)
+                found = None
+        pickle.dump((_RESULT, found), answers)
+    except BrokenPipeError:
+        os._exit(0)
+    except Exception as error:  # the other end raises it
+        pickle.dump((_ERROR, error), answers)
+    answers.flush()
+
+
+def changes(one: Container | Image, base: Container | Image | None) -> list[tuple[str, str]]:
+    """Have a container or an image compared inside; see ``Image.changes``."""
+    found: list[tuple[str, str]] = call(one.engine, "changes", _reference(one), _reference(base))
+    return found
+
+
+def commit(container: Container, name: str, options: dict[str, Any]) -> Image:
+    """Have an image made of a container inside; see ``Container.commit``."""
+    from pypod.engine.image import Image
+    from pypod.model.reference import full_name
+
+    identifier = call(container.engine, "commit", container.id, name, options)
+    return Image(container.engine, identifier, full_name(name) if name else "")
+
+
+def _reference(one: Container | Image | None) -> tuple[str, str] | None:
+    """Return what names a container or an image in a task."""
+    return None if one is None else (type(one).__name__, one.id)
+
+
+def _named(engine: Engine, reference: tuple[str, str] | None) -> Any:
+    if reference is None:
+        return None
+    kind, identifier = reference
+    return engine.containers.get(identifier) if kind == "Container" else engine.images.get(identifier)
+
+
+def _commit(engine: Engine, identifier: str, name: str, options: dict[str, Any]) -> str:
+    return engine.containers.get(identifier).commit(name, **options).id
+
+
+def _export(engine: Engine, identifier: str) -> Iterator[bytes]:
+    return engine.containers.get(identifier).export()
+
+
+def _changes(engine: Engine, one: tuple[str, str], base: tuple[str, str] | None) -> list[tuple[str, str]]:
+    return list(_named(engine, one).changes(_named(engine, base)))
+
+
+def _settle(engine: Engine, directory: str, layer: Any, lowers: list[str]) -> None:
+    from pypod.images.unpack import settle
+
+    del engine
+    settle(directory, layer, lowers)
+
+
+def _writable_bytes(engine: Engine, directory: str) -> int:
+    from pypod.engine.layers import writable_bytes
+
+    return writable_bytes(engine, directory)
+
+
+def _own(engine: Engine, path: str, like: str) -> None:
+    del engine
+    status = os.stat(like)
+    os.chown(path, status.st_uid, status.st_gid)
+    os.chmod(path, status.st_mode & 0o7777)
+
+
+TASKS: dict[str, Callable[..., Any]] = {
+    "commit": _commit,
+    "export": _export,
+    "changes": _changes,
+    "settle": _settle,
+    "writable_bytes": _writable_bytes,
+    "own": _own,
+}

@@ -1,0 +1,256 @@
+"""The session of a user who is not root: the user namespace that all their pods of one storage live in.
+
+A tiny process of ours holds it. It is known as containers are, by a status file in the storage directory with pid,
+start time and boot id, so nothing needs to lie under /run where somebody else could be first, or a logout sweeps.
+Python never enters it: the C programs do, told by an operation of their plan or by their environment.
+"""
+
+from __future__ import annotations
+
+import os
+
+from pypod.engine import observe
+from pypod.engine.boundary import Boundary
+from pypod.engine.effects import Effect
+from pypod.errors import LaunchFailed, PermissionDenied, Unsupported
+from pypod.kernel import idmap
+from pypod.kernel.abi import CLONE_NEWUSER, SIGTERM
+from pypod.kernel.pidfd import Process
+from pypod.kernel.proc import read_text
+from pypod.model.value import Value
+from pypod.runtime.ops import Op
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from pypod.engine.engine import Engine
+    from pypod.kernel.idmap import Range
+
+_NAME = "pypod-session"
+_END_TIMEOUT_S = 5.0
+_MAPPERS = (("newuidmap", "/etc/subuid"), ("newgidmap", "/etc/subgid"))
+
+
+class Session(Value):
+    """Where a user's pods live.
+
+    ``holder`` is the process that keeps the user namespace, None for who is inside already and for a session that is
+    still to be made. The maps are its user and group ids, as this process names those outside.
+    """
+
+    holder: Process | None = None
+    uid_map: tuple[Range, ...]
+    gid_map: tuple[Range, ...]
+
+    @property
+    def ids(self) -> int:
+        """How many ids there are from 0 on, both of users and groups."""
+        return min(idmap.count_from_zero(self.uid_map), idmap.count_from_zero(self.gid_map))
+
+    @property
+    def has_one_id(self) -> bool:
+        """Whether the user has no ids but their own: then nobody may change groups, and all files are root's."""
+        return self.ids == 1
+
+    @property
+    def same_maps(self) -> tuple[str, str]:
+        """The maps of a namespace in it with the same ids. A line must not span two of the maps around (map_write)."""
+        uids, gids = (
+            "".join(f"{inside} {inside} {count}\n" for inside, _, count in ranges)
+            for ranges in (self.uid_map, self.gid_map)
+        )
+        return uids, gids
+
+    def owns(self, status: os.stat_result) -> bool:
+        """Return whether the owner of a file has an id in it."""
+        pairs = ((self.uid_map, status.st_uid), (self.gid_map, status.st_gid))
+        return all(any(first <= one < first + count for _, first, count in ranges) for ranges, one in pairs)
+
+
+def of(engine: Engine) -> Session | None:
+    """Return the user's session as it is, or as it would be made; None for root, who needs none."""
+    if not engine.rootless:
+        return None
+    holder = None
+    if not engine.inside:
+        holder = _holder(engine)
+    if holder is None and not engine.inside:
+        uid_map, gid_map = wanted_maps()
+    else:
+        uid_map, gid_map = idmap.maps_of(holder.pid if holder else "self")
+    return Session(holder=holder, uid_map=uid_map, gid_map=gid_map)
+
+
+def _holder(engine: Engine) -> Process | None:
+    state = observe.container_state(engine.layout.session, engine.boot_id)
+    return Process(state.pid, state.start_time) if state.running else None
+
+
+def ops(engine: Engine, session: Session | None) -> list[Op]:
+    """Return what a plan begins with, so that its process belongs to the session."""
+    if session is None or engine.inside:
+        return []
+    holder = session.holder
+    return [Op("session", holder.pid if holder else "still to be made", holder.start_time if holder else 0)]
+
+
+def environment(engine: Engine) -> dict[str, str]:
+    """Return what makes a program without a plan work in the session (pause/session.c); makes the session."""
+    if not engine.rootless or engine.inside:
+        return {}
+    holder = ensure(engine)
+    return {"PYPOD_SESSION": f"{holder.pid}:{holder.start_time}"}
+
+
+def preparations(engine: Engine) -> list[Effect]:
+    """Return what makes the session, if it is needed and not there."""
+    if not engine.rootless or engine.inside or _holder(engine) is not None:
+        return []
+    return [Effect("make the user's session: a user namespace", "user_namespaces(7)", lambda: ensure(engine))]
+
+
+def ensure(engine: Engine) -> Process:
+    """Return the holder of the session; make it if there is none.
+
+    Raises Unsupported when this host gives users no namespaces, PermissionDenied when it does not map the ids.
+    """
+    from pypod.engine.locks import Lock
+
+    holder = _holder(engine)
+    if holder is not None:
+        return holder
+    directory = engine.layout.session
+    with Boundary("make the user's session"), Lock(directory) as lock, lock:
+        holder = _holder(engine)
+        return holder or _make(engine, directory)
+
+
+def _make(engine: Engine, directory: str) -> Process:
+    from pypod.runtime import launcher
+    from pypod.runtime.compiler import plan
+    from pypod.runtime.programs import path as program_path
+
+    survivor = _survivor(engine)
+    settings = [Op("status", f"{directory}/status", engine.boot_id), Op("detach"), Op("leave")]
+    hold = Op("execute", program_path("pause"), "-1", _NAME)
+    if survivor is not None:
+        what = plan([Op("session", survivor.pid, survivor.start_time), *settings], [Op("clone", 0, ""), hold])
+    else:
+        what = plan([*settings, *_mapping()], [Op("clone", CLONE_NEWUSER, ""), Op("wait"), hold])
+    with launcher.Launching(engine.programs.executable("launch"), "pypod-launch") as launching:
+        try:
+            made = launching.run(what)
+        except LaunchFailed as error:
+            raise _explained(error) from error
+    return Process(made.process_pid, made.start_time)
+
+
+def _survivor(engine: Engine) -> Process | None:
+    """Return a process that lives in the session whose holder is gone: what runs must stay within reach.
+
+    Its user namespace is the session's when the one around it is ours: a container can only go further in.
+    """
+    from pypod.store import records
+
+    for record in records.all_containers(engine.database):
+        state = observe.container_state(engine.layout.container(record.id), engine.boot_id)
+        if state.running and _is_below_ours(state.pid):
+            return Process(state.pid, state.start_time)
+    return None
+
+
+def _is_below_ours(pid: int) -> bool:
+    from pypod.kernel.namespaces import parent_inode
+
+    try:
+        return parent_inode(f"/proc/{pid}/ns/user") == os.stat("/proc/self/ns/user").st_ino
+    except OSError:
+        return False
+
+
+def wanted_maps() -> tuple[tuple[Range, ...], tuple[Range, ...]]:
+    """Return the maps that a session of this user would have: only their own id when one part is missing."""
+    own = (os.geteuid(), os.getegid())
+    given = [idmap.parse_subordinate(read_text(path), _user_name(), own[0]) for _, path in _MAPPERS]
+    if not all(given) or not all(_program(name) for name, _ in _MAPPERS):
+        given = [(), ()]
+    return idmap.session_map(own[0], given[0]), idmap.session_map(own[1], given[1])
+
+
+def _mapping() -> list[Op]:
+    maps = wanted_maps()
+    if all(len(ranges) == 1 for ranges in maps):
+        texts = ["".join(f"{inside} {outside} {count}\n" for inside, outside, count in ranges) for ranges in maps]
+        return [Op("idmap", *texts, "deny")]
+    return [
+        Op("idmap_by", _program(name), *(number for one in ranges for number in one))
+        for (name, _), ranges in zip(_MAPPERS, maps, strict=True)
+    ]
+
+
+def _user_name() -> str:
+    import pwd
+
+    try:
+        return pwd.getpwuid(os.geteuid()).pw_name
+    except KeyError:
+        return ""
+
+
+def _program(name: str, environment: Mapping[str, str] = os.environ) -> str:
+    for directory in environment.get("PATH", os.defpath).split(":"):
+        path = f"{directory}/{name}"
+        if directory.startswith("/") and os.access(path, os.X_OK):
+            return path
+    return ""
+
+
+def _explained(error: LaunchFailed) -> Exception:
+    """Say what a user or their administrator can do about a session that cannot be made."""
+    if error.call in ("clone3", "unshare"):
+        from pypod.kernel.host import check
+
+        judged = next(one for one in check() if one.name == "unprivileged-user-namespaces")
+        why = error.message if judged.ok else judged.reason
+        hint = "an administrator can allow them, or run pypod as root"
+        return Unsupported("user namespaces", f"this host gives users no user namespaces: {why}", hint=hint)
+    if error.call in ("exec", "write"):
+        message = f"the ids of /etc/subuid and /etc/subgid cannot be mapped: {error.operation} failed"
+        hint = "are newuidmap and newgidmap set-user-ID root, and do the ranges overlap with nobody's?"
+        return PermissionDenied("make the user's session", message, hint=hint)
+    return error
+
+
+def notice() -> str:
+    """Return what somebody without subordinate ids should know, empty when they have some."""
+    if any(len(ranges) > 1 for ranges in wanted_maps()):
+        return ""
+    name = _user_name() or str(os.geteuid())
+    missing = " and ".join(name for name, _ in _MAPPERS if not _program(name))
+    why = f"{missing} is not installed (Debian: uidmap)" if missing else f"/etc/subuid and /etc/subgid have no {name}"
+    return (
+        f"{why}: containers have one id, root, which is you; their other users do not exist, and all files of images "
+        f"are yours. usermod --add-subuids 100000-165535 --add-subgids 100000-165535 {name}, then pypod system migrate"
+    )
+
+
+def end(engine: Engine) -> bool:
+    """End the holder; the next start makes a new session, with the maps that are right then. Return whether it ran.
+
+    Nothing may run in the session: its namespace would live on beside the new one.
+    """
+    from pypod.engine.locks import Lock
+    from pypod.kernel import pidfd
+
+    with Boundary("end the user's session"), Lock(engine.layout.session) as lock, lock:
+        holder = _holder(engine)
+        fd = pidfd.open_process(holder.pid, holder.start_time) if holder else None
+        if fd is None:
+            return False
+        try:
+            pidfd.send_signal(fd, SIGTERM)
+            pidfd.wait(fd, _END_TIMEOUT_S)
+        finally:
+            os.close(fd)
+    return True

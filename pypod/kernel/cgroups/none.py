@@ -1,0 +1,104 @@
+"""The driver of a user who may make no groups: nothing is limited, counted or frozen.
+
+A container with a pid namespace of its own ends whole with its first process all the same: the kernel sees to that
+(pid_namespaces(7)). In the host's pid namespace its supervisor kills what became its child. In one that a pod shares,
+what outlives its container ends with the pod.
+"""
+
+from __future__ import annotations
+
+from pypod.errors import Unsupported
+from pypod.kernel.cgroups.settings import legacy
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Collection
+    from typing import Any
+
+    from pypod.kernel.cgroups.settings import Setting
+    from pypod.kernel.cgroups.usage import Usage
+
+WHY = "this user may make no cgroups"
+HINT = "rootless pods have none yet: no limits, no statistics, no pause"
+
+
+class NoDriver:
+    """Meets the protocol of ``Driver`` without groups: none is ever there."""
+
+    mode = "none"
+    clones_into_cgroup = False
+    shown = ("/sys/fs/cgroup", "")
+    accounted: tuple[str, ...] = ()
+
+    def controllers(self) -> tuple[str, ...]:
+        return ()
+
+    def create(self, path: str, controllers: tuple[str, ...] = (), accounted: tuple[str, ...] = ()) -> None:
+        del path, accounted
+        if controllers:
+            raise Unsupported("cgroups", f"{WHY}: no {', '.join(controllers)} limits", hint=HINT)
+
+    def settings(
+        self, resources: dict[str, Any], defaults: Collection[str] = (), path: str = ""
+    ) -> tuple[Setting, ...]:
+        del path
+        for one in legacy(resources, defaults):
+            if not one.optional:
+                raise Unsupported("cgroups", f"{one.flag}: {WHY}", hint=HINT)
+        return ()
+
+    def apply(self, path: str, setting: Setting) -> None:
+        del path
+        raise Unsupported("cgroups", f"{setting.flag}: {WHY}", hint=HINT)
+
+    def directory(self, path: str, controller: str) -> str:
+        del path, controller
+        return ""
+
+    def present(self, path: str) -> tuple[str, ...]:
+        del path
+        return ()
+
+    def usage(self, path: str) -> Usage:
+        del path
+        raise Unsupported("cgroups", f"no statistics: {WHY}", hint=HINT)
+
+    def oom_file(self, path: str) -> str:
+        del path
+        return ""
+
+    def tracking_directory(self, path: str) -> str:
+        del path
+        return ""
+
+    def join_files(self, path: str, controllers: tuple[str, ...] = ()) -> tuple[str, ...]:
+        del path, controllers
+        return ()
+
+    def processes(self, path: str) -> list[int]:
+        del path
+        return []
+
+    def is_empty(self, path: str) -> bool:
+        del path
+        return True
+
+    def kill(self, path: str, *, timeout_s: float = 5.0) -> bool:
+        del path, timeout_s
+        return True
+
+    def freeze(self, path: str, frozen: bool, *, timeout_s: float = 2.0) -> None:
+        del path, frozen, timeout_s
+        raise Unsupported("freezer", f"{WHY}: containers cannot be paused", hint=HINT)
+
+    def freezer_file(self, path: str) -> str:
+        del path
+        return ""
+
+    def is_frozen(self, path: str) -> bool:
+        del path
+        return False
+
+    def remove(self, path: str, *, timeout_s: float = 1.0) -> bool:
+        del path, timeout_s
+        return True

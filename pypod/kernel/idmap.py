@@ -1,0 +1,91 @@
+"""Which ids a user may have besides their own (subuid(5), subgid(5)), and the maps of a user namespace."""
+
+from __future__ import annotations
+
+import os
+
+from pypod.kernel.proc import read_text
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    # first id inside a namespace, first id in the one around it, how many
+    Range = tuple[int, int, int]
+
+ALL_IDS = 2**32 - 1
+
+
+def parse_map(text: str) -> tuple[Range, ...]:
+    """Parse /proc/PID/uid_map or gid_map (user_namespaces(7)).
+
+    >>> parse_map("         0       1000          1\\n")
+    ((0, 1000, 1),)
+    """
+    rows = (line.split() for line in text.splitlines())
+    return tuple((int(row[0]), int(row[1]), int(row[2])) for row in rows if len(row) == 3)
+
+
+def is_whole(ranges: Iterable[Range]) -> bool:
+    """Return whether a map is that of the first user namespace: every id is itself."""
+    return tuple(ranges) == ((0, 0, ALL_IDS),)
+
+
+def count_from_zero(ranges: Iterable[Range]) -> int:
+    """Return how many ids from 0 on a namespace has.
+
+    >>> count_from_zero([(0, 1000, 1), (1, 100000, 65536)])
+    65537
+    """
+    count = 0
+    for inside, _, length in sorted(ranges):
+        if inside != count:
+            break
+        count += length
+    return count
+
+
+def parse_subordinate(text: str, name: str, uid: int) -> tuple[tuple[int, int], ...]:
+    """Return the (first id, count) that a subuid or subgid file gives a user, by name or number.
+
+    >>> parse_subordinate("ana:100000:65536\\n1000:300000:10\\nbob:1:1\\n", "ana", 1000)
+    ((100000, 65536), (300000, 10))
+    """
+    found = []
+    for line in text.splitlines():
+        owner, _, rest = line.strip().partition(":")
+        first, _, count = rest.partition(":")
+        if owner not in (name, str(uid)) or not (_is_number(first) and _is_number(count)):
+            continue
+        if int(count) > 0 and int(first) > 0 and int(first) + int(count) <= ALL_IDS:
+            found.append((int(first), int(count)))
+    return tuple(found)
+
+
+def _is_number(text: str) -> bool:
+    return text.isascii() and text.isdigit()
+
+
+def session_map(own: int, subordinate: Iterable[tuple[int, int]]) -> tuple[Range, ...]:
+    """Return podman's map for a user: their own id is root's, the others follow from 1 on.
+
+    >>> session_map(1000, [(100000, 65536)])
+    ((0, 1000, 1), (1, 100000, 65536))
+    """
+    ranges, inside = [(0, own, 1)], 1
+    for first, count in subordinate:
+        if first <= own < first + count:  # a map may name no id twice
+            continue
+        ranges.append((inside, first, count))
+        inside += count
+    return tuple(ranges)
+
+
+def in_user_namespace() -> bool:
+    """Return whether this process is no root of the whole machine: a user, or root of a user namespace."""
+    return os.geteuid() != 0 or not is_whole(maps_of()[0])
+
+
+def maps_of(pid: int | str = "self", root: str = "/proc") -> tuple[tuple[Range, ...], tuple[Range, ...]]:
+    """Return the uid and gid maps of the user namespace of a process, as the caller's names the ids outside."""
+    return parse_map(read_text(f"{root}/{pid}/uid_map")), parse_map(read_text(f"{root}/{pid}/gid_map"))
