@@ -19,6 +19,7 @@ struct supervised {
 	int terminal;     /* master of its terminal, or -1 */
 	int owner;        /* pidfd of the process it must not outlive, or -1 */
 	bool leave;
+	bool mapped;      /* the process of the last clone still needs its maps */
 	bool oom_killed;  /* the kernel killed in its cgroup for want of memory */
 	struct netlink end; /* what to send when it has ended */
 	char *event[4];   /* the arguments of `event`, which outlive the plan; NULL: none */

@@ -26,11 +26,12 @@ RTM_NEWLINK, IFF_UP = 16, 1  # linux/rtnetlink.h, linux/if.h
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--full", action="store_true", help="run the long sweeps whole")
+    parser.addoption("--as-user", action="store_true", help="run what an ordinary user can run (tests/as_user.txt)")
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     for item in items:
-        if item.get_closest_marker("root") and os.geteuid() != 0:
+        if item.get_closest_marker("root") and os.geteuid() != 0 and not config.getoption("--as-user"):
             item.add_marker(pytest.mark.skip(reason="needs root"))
         if item.get_closest_marker("not_in_chroot") and _in_chroot():
             item.add_marker(pytest.mark.skip(reason="a chroot: the kernel makes no user namespace there"))
@@ -172,6 +173,7 @@ def busybox(tmp_path_factory: pytest.TempPathFactory) -> str:
 def engine(tmp_path):
     """An engine on a storage directory of the test's own; what is in it is removed afterwards."""
     from pypod import Engine
+    from pypod.engine import session
 
     with Engine(str(tmp_path / "storage")) as made:
         yield made
@@ -179,3 +181,4 @@ def engine(tmp_path):
             pod.remove(force=True, timeout=0)
         for container in made.containers.list(all=True):
             container.remove(force=True, timeout=0)
+        session.end(made)

@@ -74,7 +74,7 @@ class Containers:
         >>> engine.containers.create("busybox", ["sleep", "60"], name="box")     # doctest: +SKIP
         >>> engine.containers.create(["sleep", "60"], rootfs="/")                # doctest: +SKIP
         """
-        from pypod.engine import specs
+        from pypod.engine import auto_ids, specs, userns_options
         from pypod.engine.limits import settings_of
         from pypod.engine.pod import Pod
 
@@ -94,11 +94,12 @@ class Containers:
             spec = specs.container_spec(
                 command, options, name=name, pod_id=pod_record.id if pod_record else "", pod=pod_spec, image=found
             )
-            spec = self._with_ids(spec)
+            spec = self._with_ids(userns_options.of_container(self._engine, spec, options, pod_spec))
             if spec.limits is not None:
                 settings_of(self._engine, spec.limits)  # what this host cannot limit: before there is a container
-            record = self._record(spec, pod_spec, owner, found.id if found else "")
-            return self._add(record, spec, connections)
+            with auto_ids.giving(self._engine, spec) as spec:
+                record = self._record(spec, pod_spec, owner, found.id if found else "")
+                return self._add(record, spec, connections)
 
         name = options.get("name")
         return create(name) if name else under_free_name(create)
@@ -122,7 +123,10 @@ class Containers:
         """Name the containers it joins by id: a name may be another one's tomorrow. Raises NoSuchContainer."""
         joined = {kind: mode for kind in JOINABLE if (mode := spec.namespace(kind)).mode == "container"}
         found = {mode.target: records.find_container(self._engine.database, mode.target) for mode in joined.values()}
-        return spec.replace(**{kind: mode.replace(target=found[mode.target].id) for kind, mode in joined.items()})
+        fields = {"user": "user_namespace"}
+        return spec.replace(
+            **{fields.get(kind, kind): mode.replace(target=found[mode.target].id) for kind, mode in joined.items()}
+        )
 
     def _add(self, record: ContainerRecord, spec: ContainerSpec, connections: Sequence[Connection]) -> Container:
         with Boundary("create container"), self._engine.database.transaction() as connection, connection:
@@ -174,7 +178,7 @@ class Containers:
 
         >>> print(engine.containers.explain(["true"], rootfs="/"))     # doctest: +SKIP
         """
-        from pypod.engine import explain, specs
+        from pypod.engine import auto_ids, explain, specs, userns_options
         from pypod.engine.pod import Pod
         from pypod.engine.starting import Terminal
 
@@ -197,7 +201,8 @@ class Containers:
             pod=pod_spec,
             image=found,
         )
-        spec = self._with_ids(spec)
+        spec = self._with_ids(userns_options.of_container(self._engine, spec, options, pod_spec))
+        spec = auto_ids.allocated(self._engine, spec)
         connections = resolved(self._engine, specs.asked_of(options, pod_spec), save=False)
         with Boundary("explain"):
             record = self._record(spec, pod_spec, "", found.id if found else "")

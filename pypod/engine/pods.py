@@ -62,6 +62,11 @@ class Pods:
         dns_options: Sequence[str] = (),
         dns_search: Sequence[str] = (),
         no_hosts: bool = False,
+        userns: str = "",
+        uidmap: Sequence[str] = (),
+        gidmap: Sequence[str] = (),
+        subuidname: str = "",
+        subgidname: str = "",
         ephemeral: bool = False,
         **limits: Unpack[LimitOptions],
     ) -> Pod:
@@ -75,18 +80,26 @@ class Pods:
         ``ip``, ``ip6`` and ``mac_address`` are for a single network, ``network_aliases`` more names in all of them.
         ``dns``, ``dns_options`` and ``dns_search`` are for /etc/resolv.conf; ``no_hosts`` leaves /etc/hosts as it is.
 
+        ``userns`` (host, auto, keep-id, nomap, with podman's options) or maps (``uidmap=["0:100000:65536"]``, or names
+        in /etc/subuid and /etc/subgid: ``subuidname``, ``subgidname``) give the pod a user namespace that all share.
+
         ``limits`` are those of a container, for all of the pod together: they are set on the pod's cgroup, which its
         infra's and its members' are in; without ``share_parent`` the members' are outside of it.
 
         Raises InvalidSpec, Unsupported for what this host cannot limit, AlreadyExists, NoSuchImage, NoSuchNetwork,
         RegistryError; then nothing was created.
         """
-        from pypod.engine import specs
+        from pypod.engine import auto_ids, specs, user_namespaces, userns_options
         from pypod.engine.limits import POD_OPTIONS, from_options, settings_of
 
         if not infra and share is DEFAULT_SHARE:
             share = ()
         kinds = parse_share(share if isinstance(share, str) else ",".join(share))
+        ids_asked = {"userns": userns, "uidmap": uidmap, "gidmap": gidmap}
+        ids_asked |= {"subuidname": subuidname, "subgidname": subgidname}
+        in_user = userns_options.of_pod(self._engine, ids_asked, infra=infra)
+        if in_user["user_namespace"] != HOST and "user" not in kinds:
+            kinds = (*kinds, "user")
         if kinds and not infra:
             raise InvalidSpec("--share", f"cannot set share({','.join(kinds)}) namespaces without an infra container")
         given: dict[str, Any] = {"network": network, "ip": ip, "ip6": ip6, "mac_address": mac_address}
@@ -128,9 +141,12 @@ class Pods:
                 limits=limited,
                 net=mode.mode,
                 shm_size_bytes=DEFAULT_SHM_BYTES if shm_size is None else shm_size,
+                **in_user,
                 **dns_words,
             )
-            return self._add(spec, owner, image, connections)
+            user_namespaces.maps_of(self._engine, spec)
+            with auto_ids.giving(self._engine, spec) as spec:
+                return self._add(spec, owner, image, connections)
 
         with Boundary("create pod"):
             return create(name) if name else under_free_name(create)

@@ -15,18 +15,20 @@ from pypod.engine import (
     limits,
     observe,
     session,
+    user_namespaces,
     volumes,
 )
 from pypod.engine.boundary import Boundary
 from pypod.engine.locks import EXCLUSIVE, SHARED, Lock
 from pypod.errors import InvalidSpec, PodBroken, WrongState
+from pypod.kernel import idmap
 from pypod.kernel.pidfd import Process
 from pypod.model.connection import NO_RESOLV_CONF
 from pypod.model.container import Ulimit
 from pypod.model.ids import short
-from pypod.model.namespace import POD, PRIVATE
+from pypod.model.namespace import HOST, POD, PRIVATE
 from pypod.runtime import launcher
-from pypod.runtime.compiler import Join, Surroundings, container_ops, plan
+from pypod.runtime.compiler import WHOLE_MAPS, Join, Surroundings, container_ops, plan
 from pypod.runtime.oci import Places, runtime_spec
 from pypod.runtime.ops import Op
 from pypod.runtime.programs import path as program_path
@@ -244,6 +246,8 @@ def container_plan(
     """
     directory = engine.layout.container(record.id)
     own_session = session.of(engine)
+    own_maps = user_namespaces.maps_of(engine, spec)
+    maps = own_maps or _joined_maps(engine, spec, pod) or (own_session.maps if own_session else None)
     joins, infra = _joins(engine, spec, pod, infra)
     shm_of = _shm_of(engine, spec, infra)
     hostname = hostname_of(engine, record, spec, pod)
@@ -265,9 +269,10 @@ def container_plan(
         hostname=hostname,
         shared_shm=shm_of is not None,
         ulimits=ulimits(spec),
-        rootless=engine.rootless,
-        foreign=_foreign(engine, spec, pod, joins) if engine.rootless else (),
-        has_tty_group=own_session is None or own_session.ids > TTY_GROUP,
+        rootless=engine.rootless or spec.user_namespace != HOST,
+        foreign=_foreign(engine, spec, pod, joins) if engine.rootless or spec.user_namespace != HOST else (),
+        has_tty_group=maps is None or idmap.has(maps[1], TTY_GROUP),
+        id_maps=maps if own_maps and maps else ((), ()),
         namespace_paths=tuple((kind, f"/proc/{infra.pid if infra else 0}/ns/{kind}") for kind in sorted(joined)),
     )
     config = runtime_spec(volumes.with_sources(engine.layout, spec), places)
@@ -289,6 +294,9 @@ def container_plan(
         keyring=f"_ses.{record.id}",
         network=tuple(connecting.inside_ops(wires)),
         copies="" if spec.overlay else directory,
+        maps=(idmap.lines(maps[0]), idmap.lines(maps[1])) if maps else WHOLE_MAPS,
+        ids=user_namespaces.root_of(maps),
+        mapped=_mapped(engine, spec, maps),
         keep_groups=own_session is not None and own_session.has_one_id,
     )
     settings = [
@@ -375,12 +383,39 @@ def _joins(
 def _foreign(engine: Engine, spec: ContainerSpec, pod: PodRecord | None, joins: tuple[Join, ...]) -> tuple[str, ...]:
     """Return the kinds of namespaces that are the host's, or whose owner nobody knows: none of the user's session."""
     found = {kind for kind in _JOINABLE if spec.namespace(kind).mode in ("host", "ns")}
+    if spec.user_namespace != HOST:  # its own, or another's: what belongs to that is what is made in it
+        owned = (PRIVATE, spec.user_namespace)
+        found = {kind for kind in _JOINABLE if kind != "user" and spec.namespace(kind) not in owned}
     if pod is not None and spec.net == POD and engine.pod_spec(pod).net == "host":
         found.add("net")
-    own = engine.proc.namespaces("self") or {}
+    own = engine.proc.namespaces("self") or {}  # of what a container joined, some may be the host's
     for join in joins:
         found |= {kind for kind, inode in join.inodes if kind in own and own[kind][1] == inode}
     return tuple(sorted(found))
+
+
+def _joined_maps(engine: Engine, spec: ContainerSpec, pod: PodRecord | None) -> user_namespaces.Maps | None:
+    """Return the maps of the user namespace that a container joins, None for the one around."""
+    mode = spec.user_namespace
+    if mode == POD and pod is not None:
+        return user_namespaces.maps_of(engine, engine.pod_spec(pod))
+    if mode.mode == "container":
+        other = records.find_container(engine.database, mode.target)
+        if other.kind == records.INFRA:
+            return user_namespaces.maps_of(engine, engine.pod_spec(other.pod_id))
+        of_other = engine.container_spec(other)
+        other_pod = records.find_pod(engine.database, other.pod_id) if other.pod_id else None
+        return user_namespaces.maps_of(engine, of_other) or _joined_maps(engine, of_other, other_pod)
+    return None
+
+
+def _mapped(engine: Engine, spec: ContainerSpec, maps: user_namespaces.Maps | None) -> tuple[str, ...]:
+    """Return the directories whose files have the ids of a user namespace on the disk: our storage.
+
+    A user may map no file system that was mounted by root (mount_setattr(2)): theirs has copies of the layers.
+    """
+    whole = maps is None or (idmap.is_whole(maps[0]) and idmap.is_whole(maps[1]))
+    return () if whole or engine.rootless or not spec.overlay else (engine.layout.root,)
 
 
 def _infra(engine: Engine, pod: PodRecord | None) -> Process:
