@@ -248,7 +248,8 @@ static void hold_root(struct process *process)
 	if (held < 0)
 		fail(process, "open_tree");
 	close(process->root);
-	process->root = held;
+	process->root = -1;
+	process->held = held;
 }
 
 /* On /, which everybody finds: the way to any other place may be closed to the ids of the user namespace. */
@@ -258,9 +259,10 @@ static void place_root(struct process *process)
 
 	if (there < 0)
 		fail(process, "open");
-	if (syscall(SYS_move_mount, process->root, "", there, "", MOVE_BOTH_EMPTY) < 0)
+	if (syscall(SYS_move_mount, process->held, "", there, "", MOVE_BOTH_EMPTY) < 0)
 		fail(process, "move_mount");
 	close(there);
+	process->root = process->held;
 }
 
 static void write_map(struct process *process, pid_t pid, const char *file, const struct record *record, uint32_t i)

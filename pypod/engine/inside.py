@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from pypod.engine.container import Container
     from pypod.engine.engine import Engine
     from pypod.engine.image import Image
+    from pypod.engine.user_namespaces import Maps
 
 _RESULT, _PIECE, _ERROR = "result", "piece", "error"
 
@@ -121,6 +122,16 @@ def main() -> None:
     answers.flush()
 
 
+def move(engine: Engine, source: str, target: str) -> None:
+    """Rename a directory. Into another one that needs the right to write to it: its ``..`` changes (vfs_rename)."""
+    try:
+        os.rename(source, target)
+    except PermissionError:  # the root of an image is some other id's, or is not to be written to (0555)
+        if not is_needed(engine):
+            raise
+        call(engine, "move", source, target)
+
+
 def changes(one: Container | Image, base: Container | Image | None) -> list[tuple[str, str]]:
     """Have a container or an image compared inside; see ``Image.changes``."""
     found: list[tuple[str, str]] = call(one.engine, "changes", _reference(one), _reference(base))
@@ -173,11 +184,22 @@ def _writable_bytes(engine: Engine, directory: str) -> int:
     return writable_bytes(engine, directory)
 
 
-def _own(engine: Engine, path: str, like: str) -> None:
+def _own(engine: Engine, path: str, uid: int, gid: int, mode: int) -> None:
     del engine
-    status = os.stat(like)
-    os.chown(path, status.st_uid, status.st_gid)
-    os.chmod(path, status.st_mode & 0o7777)
+    os.chown(path, uid, gid)
+    os.chmod(path, mode)  # a change of the owner takes set-ID bits away
+
+
+def _copy_layer(engine: Engine, source: str, target: str, maps: Maps) -> None:
+    from pypod.engine.mapped_layers import copy
+
+    del engine
+    copy(source, target, maps)
+
+
+def _move(engine: Engine, source: str, target: str) -> None:
+    del engine
+    os.rename(source, target)
 
 
 TASKS: dict[str, Callable[..., Any]] = {
@@ -187,4 +209,6 @@ TASKS: dict[str, Callable[..., Any]] = {
     "settle": _settle,
     "writable_bytes": _writable_bytes,
     "own": _own,
+    "move": _move,
+    "copy_layer": _copy_layer,
 }

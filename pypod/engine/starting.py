@@ -13,6 +13,7 @@ from pypod.engine import (
     groups,
     layers,
     limits,
+    mapped_layers,
     observe,
     session,
     user_namespaces,
@@ -157,16 +158,18 @@ def preparations(engine: Engine, record: ContainerRecord, spec: ContainerSpec) -
     Raises InvalidSpec when something of the host's is not there.
     """
     directory = engine.layout.container(record.id)
+    maps = _maps(engine, spec)
+    mapped = mapped_layers.with_mapped(engine, spec, maps)
     root = _root_status(engine.layout, spec)
     for mount in spec.mounts:
         if mount.type != "volume" and mount.source and not os.path.lexists(mount.source):
             raise InvalidSpec(mount.argument, f"statfs {mount.source}: no such file or directory")
     made = []
     if not os.path.isdir(f"{directory}/upper"):
-        made.append(layers.upper(engine, f"{directory}/upper", root, layers.roots(engine.layout, spec)[0]))
-    made = [*session.preparations(engine), *made]
+        made.append(layers.upper(engine, f"{directory}/upper", root, maps, of_image=bool(spec.image)))
+    made = [*session.preparations(engine), *mapped_layers.preparations(engine, mapped, maps), *made]
     made += layers.work(f"{directory}/work")
-    made += volumes.making(engine.layout, spec)
+    made += volumes.making(engine, spec, maps)
     if spec.privileged:
         made.append(files.container_env(f"{directory}/containerenv", record.name, record.id, spec.image))
     return made
@@ -247,7 +250,8 @@ def container_plan(
     directory = engine.layout.container(record.id)
     own_session = session.of(engine)
     own_maps = user_namespaces.maps_of(engine, spec)
-    maps = own_maps or _joined_maps(engine, spec, pod) or (own_session.maps if own_session else None)
+    maps = _maps(engine, spec) or (own_session.maps if own_session else None)
+    ids = user_namespaces.root_of(maps)
     joins, infra = _joins(engine, spec, pod, infra)
     shm_of = _shm_of(engine, spec, infra)
     hostname = hostname_of(engine, record, spec, pod)
@@ -276,7 +280,8 @@ def container_plan(
         namespace_paths=tuple((kind, f"/proc/{infra.pid if infra else 0}/ns/{kind}") for kind in sorted(joined)),
     )
     config = runtime_spec(volumes.with_sources(engine.layout, spec), places)
-    options, base = _overlay(engine, spec, directory) if spec.overlay else ("", "")
+    mapped = mapped_layers.with_mapped(engine, spec, _maps(engine, spec))
+    options, base = _overlay(engine, mapped, directory) if spec.overlay else ("", "")
     tracked = cgroups.tracking_directory(record.cgroup)
     seccomp, flags = seccomp_of(engine, spec)
     around = Surroundings(
@@ -295,7 +300,8 @@ def container_plan(
         network=tuple(connecting.inside_ops(wires)),
         copies="" if spec.overlay else directory,
         maps=(idmap.lines(maps[0]), idmap.lines(maps[1])) if maps else WHOLE_MAPS,
-        ids=user_namespaces.root_of(maps),
+        ids=ids,
+        ids_outside=(idmap.outside(maps[0], ids[0]), idmap.outside(maps[1], ids[1])) if maps else ids,
         mapped=_mapped(engine, spec, maps),
         keep_groups=own_session is not None and own_session.has_one_id,
     )
@@ -394,19 +400,17 @@ def _foreign(engine: Engine, spec: ContainerSpec, pod: PodRecord | None, joins: 
     return tuple(sorted(found))
 
 
-def _joined_maps(engine: Engine, spec: ContainerSpec, pod: PodRecord | None) -> user_namespaces.Maps | None:
-    """Return the maps of the user namespace that a container joins, None for the one around."""
+def _maps(engine: Engine, spec: ContainerSpec) -> user_namespaces.Maps | None:
+    """Return the maps of the user namespace that a container makes or joins, None for the one around."""
     mode = spec.user_namespace
-    if mode == POD and pod is not None:
-        return user_namespaces.maps_of(engine, engine.pod_spec(pod))
+    if mode == POD and spec.pod_id:
+        return user_namespaces.maps_of(engine, engine.pod_spec(spec.pod_id))
     if mode.mode == "container":
         other = records.find_container(engine.database, mode.target)
         if other.kind == records.INFRA:
             return user_namespaces.maps_of(engine, engine.pod_spec(other.pod_id))
-        of_other = engine.container_spec(other)
-        other_pod = records.find_pod(engine.database, other.pod_id) if other.pod_id else None
-        return user_namespaces.maps_of(engine, of_other) or _joined_maps(engine, of_other, other_pod)
-    return None
+        return _maps(engine, engine.container_spec(other))
+    return user_namespaces.maps_of(engine, spec)
 
 
 def _mapped(engine: Engine, spec: ContainerSpec, maps: user_namespaces.Maps | None) -> tuple[str, ...]:

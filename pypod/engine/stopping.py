@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import time
 
-from pypod.engine import announce, connecting, groups, observe, pausing, session, volumes
+from pypod.engine import announce, connecting, groups, inside, observe, pausing, session, volumes
 from pypod.engine.boundary import Boundary
 from pypod.engine.locks import AT_ONCE, Lock
 from pypod.errors import DeadlineExceeded, StoreError, WrongState
@@ -247,7 +247,7 @@ def discard(engine: Engine, directories: Iterable[str], *, wait: bool = False) -
             continue
         target = f"{engine.layout.trash}/{os.path.basename(directory)}.{time.monotonic_ns():x}"
         try:
-            os.rename(directory, target)
+            inside.move(engine, directory, target)
         except FileNotFoundError:
             continue
         moved.append(target)

@@ -124,7 +124,7 @@ def _explicit(asked: Mapping[str, Any]) -> Maps:
         if name and kind not in found:
             found[kind] = _of_name(name, path)
     for kind in SUBORDINATE:
-        found.setdefault(kind, found["gid" if kind == "uid" else "uid"])
+        found[kind] = found[kind] if kind in found else found["gid" if kind == "uid" else "uid"]
         check_map(found[kind], f"--{kind}map")
     return found["uid"], found["gid"]
 

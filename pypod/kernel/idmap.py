@@ -63,6 +63,25 @@ def has(ranges: Iterable[Range], one: int) -> bool:
     return any(inside <= one < inside + count for inside, _, count in ranges)
 
 
+def outside(ranges: Iterable[Range], one: int) -> int:
+    """Return what an id inside the namespace is outside of it; itself when it is not there.
+
+    >>> outside([(0, 100000, 10)], 3)
+    100003
+    """
+    found = (first + one - inside for inside, first, count in ranges if inside <= one < inside + count)
+    return next(found, one)
+
+
+def inside(ranges: Iterable[Range], one: int) -> int | None:
+    """Return what an id outside of the namespace is inside, None when it is not there.
+
+    >>> inside([(0, 100000, 10)], 100003), inside([(0, 100000, 10)], 3)
+    (3, None)
+    """
+    return next((first + one - out for first, out, count in ranges if out <= one < out + count), None)
+
+
 def lines(ranges: Iterable[Range]) -> str:
     """Return a map as it is written to uid_map and gid_map.
 

@@ -69,9 +69,9 @@ class Join(Value):
 class Surroundings(Value):
     """What a plan needs to know of the host beyond the OCI configuration.
 
-    ``maps`` are those of a user namespace that is made, of user and group ids, and ``ids`` its root. Files in the
-    directories ``mapped`` have its ids on the disk, too. ``keep_groups``: the namespace around allows no change of the
-    supplementary groups.
+    ``maps`` are those of a user namespace, of user and group ids, ``ids`` its root and ``ids_outside`` the same in the
+    one around. Files in the directories ``mapped`` have its ids on the disk, too. ``keep_groups``: the namespace around
+    allows no change of the supplementary groups.
     """
 
     overlay: str = ""
@@ -89,6 +89,7 @@ class Surroundings(Value):
     network: tuple[Op, ...] = ()
     maps: tuple[str, str] = WHOLE_MAPS
     ids: tuple[int, int] = (0, 0)
+    ids_outside: tuple[int, int] = (0, 0)
     mapped: tuple[str, ...] = ()
     keep_groups: bool = False
     copies: str = ""  # directory for copies of files of a root that is not to be written to
@@ -152,6 +153,8 @@ def _with_user_namespace(kinds: set[str], config: dict[str, Any], around: Surrou
         Op("unshare", CLONE_NEWNS),
         Op("propagation", MS_REC | MS_SLAVE),
         *[Op("map_tree", path, *around.maps) for path in around.mapped],
+        # overlayfs makes its work directory with the ids of who mounts it: they must be some that are mapped
+        *([Op("own_ids", *around.ids_outside)] if around.mapped else []),
         *_root(config, around),
         Op("hold_root"),
         *user,
@@ -159,7 +162,7 @@ def _with_user_namespace(kinds: set[str], config: dict[str, Any], around: Surrou
         *([Op("wait")] if own else []),
         Op("own_ids", *around.ids),
         *_own_group(kinds),
-        *_names(kinds, config),
+        *_names(kinds, config, around.ids[1]),
         Op("keyring", around.keyring),
         Op("propagation", MS_REC | MS_SLAVE),
         Op("place_root"),
@@ -205,14 +208,14 @@ def _own_group(kinds: set[str]) -> list[Op]:
     return [Op("unshare", CLONE_NEWCGROUP)] if "cgroup" in kinds else []
 
 
-def _own_network() -> list[Op]:
+def _own_network(group: int) -> list[Op]:
     # Root may ping without CAP_NET_RAW, as containers.conf(5) has it. This is done through the host's /proc: it shows a
     # process the sysctls of its own namespace.
-    return [Op("loopback"), Op("sysctl", "net/ipv4/ping_group_range", "0 0")]
+    return [Op("loopback"), Op("sysctl", "net/ipv4/ping_group_range", f"{group} {group}")]
 
 
-def _names(kinds: set[str], config: dict[str, Any]) -> list[Op]:
-    ops = _own_network() if "net" in kinds else []
+def _names(kinds: set[str], config: dict[str, Any], group: int = 0) -> list[Op]:
+    ops = _own_network(group) if "net" in kinds else []
     if "uts" in kinds and config["hostname"]:
         ops.append(Op("hostname", config["hostname"]))
     return ops
@@ -335,7 +338,7 @@ def infra_ops(
     if user:
         ops = [Op("idmap", *around.maps, "deny" if around.keep_groups else ""), *ops, Op("wait")]
     ops += [*_join_files(around), *([Op("unshare", CLONE_NEWCGROUP)] if "cgroup" in kinds else [])]
-    ops += _own_network() if "net" in kinds else []
+    ops += _own_network(around.ids[1] if user else 0) if "net" in kinds else []
     ops += [Op("hostname", hostname)] if "uts" in kinds else []
     quiet = sum(MOUNT_ATTRIBUTES[word] for word in ("nosuid", "noexec", "nodev"))
     # found with the ids of before, owned by those of the namespace
