@@ -5,7 +5,9 @@ from __future__ import annotations
 import ctypes
 import os
 import shutil
+import signal
 import subprocess
+import tempfile
 import time
 from pathlib import Path
 
@@ -14,6 +16,7 @@ import pytest
 from pypod.kernel.abi import CLONE_NEWNET
 from pypod.kernel.netlink import Channel, message, number
 from pypod.kernel.syscalls import setns
+from tests import users
 
 pytest_plugins = ["pytester"]
 
@@ -30,17 +33,45 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    if config.getoption("--as-user"):
+        kept = [item for item in items if _is_for_users(item.nodeid)]
+        config.hook.pytest_deselected(items=[item for item in items if item not in kept])
+        items[:] = kept
     for item in items:
+        if item.get_closest_marker("users") and (reason := users.missing()):
+            item.add_marker(pytest.mark.skip(reason=reason))
         if item.get_closest_marker("root") and os.geteuid() != 0 and not config.getoption("--as-user"):
             item.add_marker(pytest.mark.skip(reason="needs root"))
         if item.get_closest_marker("not_in_chroot") and _in_chroot():
             item.add_marker(pytest.mark.skip(reason="a chroot: the kernel makes no user namespace there"))
 
 
+def for_users() -> tuple[list[str], list[str]]:
+    """Files and tests that an ordinary user runs, too, and those among them that they cannot (tests/as_user.txt)."""
+    text = (Path(__file__).parent / "as_user.txt").read_text()
+    lines = [line.partition(" # ")[0].strip() for line in text.splitlines() if line.strip() and line[0] != "#"]
+    return [line for line in lines if line[0] != "-"], [line[1:].strip() for line in lines if line[0] == "-"]
+
+
+def _is_for_users(node: str) -> bool:
+    wanted, left_out = for_users()
+    begins = tuple(f"tests/{one}" for one in wanted)
+    return node.startswith(begins) and not node.startswith(tuple(f"tests/{one}" for one in left_out))
+
+
 def _in_chroot() -> bool:
     """The root directory is no mount point: then unshare(2) refuses CLONE_NEWUSER, and / cannot be made private."""
     mounts = Path("/proc/self/mountinfo").read_text().splitlines()
     return all(line.split()[4] != "/" for line in mounts)
+
+
+def pytest_unconfigure(config: pytest.Config) -> None:
+    """A user's session outlives the storage that a test made it for; here all of them are of tests."""
+    if config.getoption("--as-user") and os.geteuid() != 0:
+        for line in _programs():
+            number, _, name = line.partition(" ")
+            if name == "pypod-session" and Path(f"/proc/{number}").stat().st_uid == os.geteuid():
+                os.kill(int(number), signal.SIGTERM)
 
 
 def pytest_sessionfinish(session: pytest.Session) -> None:
@@ -117,7 +148,8 @@ def _children() -> list[str]:
 @pytest.fixture(autouse=True)
 def leak_check(request: pytest.FixtureRequest):
     """After a test marked root: no process, cgroup, mount, descriptor or child more than before."""
-    if request.node.get_closest_marker("root") is None or os.geteuid() != 0:
+    able = os.geteuid() == 0 or request.config.getoption("--as-user")
+    if request.node.get_closest_marker("root") is None or not able:
         yield
         return
     before = _residue()
@@ -126,6 +158,8 @@ def leak_check(request: pytest.FixtureRequest):
     while True:
         left = {kind: now - before[kind] for kind, now in _residue().items()}
         left = {kind: found for kind, found in left.items() if found}
+        if os.geteuid() != 0:  # the engine's fixture ends that of its storage after this
+            left = {kind: found for kind, found in left.items() if not all("pypod-session" in one for one in found)}
         if not left or time.monotonic() > deadline:
             break
         time.sleep(0.02)
@@ -144,6 +178,40 @@ def own_network():
     finally:
         setns(home, CLONE_NEWNET)
         os.close(home)
+
+
+@pytest.fixture(scope="session")
+def user_tree():
+    """A copy of the repository that every user may read."""
+    directory = Path(tempfile.mkdtemp(prefix="pypod-tests-"))
+    directory.chmod(0o755)
+    try:
+        yield users.copy_tree(directory)
+    finally:
+        shutil.rmtree(directory)
+
+
+def _made_user(name: str, tree: Path, *, subordinate: bool):
+    made = users.add(name, subordinate=subordinate)
+    user = users.User(name, tree, users.python_for_users())
+    try:
+        yield user
+        assert user.end() == {}, "an ordinary user's processes are left"
+    finally:
+        if made:
+            users.remove(name)
+
+
+@pytest.fixture(scope="session")
+def user(user_tree: Path):
+    """An ordinary user with ids in /etc/subuid and /etc/subgid."""
+    yield from _made_user("pypodtest", user_tree, subordinate=True)
+
+
+@pytest.fixture(scope="session")
+def bare_user(user_tree: Path):
+    """An ordinary user without any ids but their own."""
+    yield from _made_user("pypodbare", user_tree, subordinate=False)
 
 
 @pytest.fixture(scope="session")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-from contextlib import contextmanager
 
 from pypod.engine import session
 from pypod.engine.locks import Lock
@@ -14,7 +13,7 @@ from pypod.model.user_namespace import check_map, is_id, parse_mapping, parse_us
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Callable, Iterable, Sequence
     from typing import Any, TypeVar
 
     from pypod.engine.engine import Engine
@@ -23,20 +22,17 @@ if TYPE_CHECKING:
     from pypod.model.pod import PodSpec
 
     S = TypeVar("S", ContainerSpec, PodSpec)
+    T = TypeVar("T")
 
 _USER = "containers"  # whose ids are given, podman's name
 _SIZE, _SIZE_LIMIT = 1024, 65536  # containers-storage.conf(5), auto-userns-min-size and -max-size
 _FILE_BYTES_LIMIT = 1 << 20
 
 
-@contextmanager
-def giving(engine: Engine, spec: S) -> Iterator[S]:
-    """Give a container or pod the ids of ``auto``; nobody else gets any until the block has written them down."""
-    if spec.user_namespace.mode != "auto":
-        yield spec
-        return
+def given(engine: Engine, spec: S, write: Callable[[S], T]) -> T:
+    """Give a container or pod the ids of ``auto`` and have ``write`` write them down: meanwhile nobody gets any."""
     with Lock(engine.layout.giving_ids) as lock, lock:
-        yield allocated(engine, spec)
+        return write(allocated(engine, spec))
 
 
 def allocated(engine: Engine, spec: S) -> S:

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import os
 import stat
-from contextlib import suppress
 
 from pypod.engine import inside, session
 from pypod.engine.effects import Effect
@@ -126,5 +125,7 @@ def _make(path: str, to: str, status: os.stat_result) -> None:
 
 def _copy_attributes(path: str, to: str) -> None:
     for name in os.listxattr(path, follow_symlinks=False):
-        with suppress(PermissionError, NotADirectoryError):  # of the host's security modules
+        try:
             os.setxattr(to, name, os.getxattr(path, name, follow_symlinks=False), follow_symlinks=False)
+        except PermissionError:  # one of the host's security modules
+            continue

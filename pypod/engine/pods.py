@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import time
 
 from pypod.engine import announce
@@ -9,6 +10,7 @@ from pypod.engine.boundary import Boundary
 from pypod.engine.names import under_free_name
 from pypod.engine.network_options import asked_network, dns_fields, resolved
 from pypod.engine.pod import Pod
+from pypod.engine.user_namespaces import USERNS_VARIABLE
 from pypod.errors import InvalidSpec, NoSuchPod
 from pypod.model import ids
 from pypod.model.container import DEFAULT_SHM_BYTES
@@ -89,7 +91,7 @@ class Pods:
         Raises InvalidSpec, Unsupported for what this host cannot limit, AlreadyExists, NoSuchImage, NoSuchNetwork,
         RegistryError; then nothing was created.
         """
-        from pypod.engine import auto_ids, specs, user_namespaces, userns_options
+        from pypod.engine import specs, user_namespaces
         from pypod.engine.limits import POD_OPTIONS, from_options, settings_of
 
         if not infra and share is DEFAULT_SHARE:
@@ -97,8 +99,8 @@ class Pods:
         kinds = parse_share(share if isinstance(share, str) else ",".join(share))
         ids_asked = {"userns": userns, "uidmap": uidmap, "gidmap": gidmap}
         ids_asked |= {"subuidname": subuidname, "subgidname": subgidname}
-        in_user = userns_options.of_pod(self._engine, ids_asked, infra=infra)
-        if in_user["user_namespace"] != HOST and "user" not in kinds:
+        in_user = self._user_namespace(ids_asked, infra=infra)
+        if in_user and "user" not in kinds:
             kinds = (*kinds, "user")
         if kinds and not infra:
             raise InvalidSpec("--share", f"cannot set share({','.join(kinds)}) namespaces without an infra container")
@@ -145,11 +147,27 @@ class Pods:
                 **dns_words,
             )
             user_namespaces.maps_of(self._engine, spec)
-            with auto_ids.giving(self._engine, spec) as spec:
+
+            def add(spec: PodSpec) -> Pod:
                 return self._add(spec, owner, image, connections)
+
+            if spec.user_namespace.mode != "auto":
+                return add(spec)
+            from pypod.engine import auto_ids
+
+            return auto_ids.given(self._engine, spec, add)
 
         with Boundary("create pod"):
             return create(name) if name else under_free_name(create)
+
+    def _user_namespace(self, asked: Mapping[str, Any], *, infra: bool) -> Mapping[str, Any]:
+        """Return the fields of a specification with a user namespace that was asked for, none for that of the host."""
+        if not any(asked.values()) and USERNS_VARIABLE not in os.environ:
+            return {}
+        from pypod.engine import userns_options
+
+        found = userns_options.of_pod(self._engine, asked, infra=infra)
+        return {} if found["user_namespace"] == HOST else found
 
     def _image(self, image: Image | str) -> Image:
         return self._engine.images.for_container(image) if isinstance(image, str) else image

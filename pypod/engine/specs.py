@@ -219,6 +219,7 @@ def container_spec(
         uts=modes["uts"],
         no_shm=options.get("ipc") == "none",
         cgroup=modes["cgroup"],
+        user_namespace=POD if pod is not None and pod.infra and "user" in pod.share else HOST,
         init=options.get("init", False),
         ulimits=_ulimits(options.get("ulimits", ())),
         sysctls=sysctls,

@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 
     Maps = tuple[tuple[Range, ...], tuple[Range, ...]]
 
+USERNS_OPTIONS = ("userns", "uidmap", "gidmap", "subuidname", "subgidname")
+USERNS_VARIABLE = "PODMAN_USERNS"
 SUBORDINATE = {"uid": "/etc/subuid", "gid": "/etc/subgid"}
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 
-from pypod.engine.user_namespaces import SUBORDINATE, host_id, keep_ids, maps_of
+from pypod.engine.user_namespaces import SUBORDINATE, USERNS_OPTIONS, USERNS_VARIABLE, host_id, keep_ids, maps_of
 from pypod.errors import InvalidSpec
 from pypod.kernel import idmap
 from pypod.kernel.proc import read_text
@@ -37,10 +37,6 @@ if TYPE_CHECKING:
         user_namespace: Mode
         uid_map: tuple[Range, ...]
         gid_map: tuple[Range, ...]
-
-
-OPTIONS = ("userns", "uidmap", "gidmap", "subuidname", "subgidname")
-VARIABLE = "PODMAN_USERNS"
 
 
 def of_container(engine: Engine, spec: ContainerSpec, options: Mapping[str, Any], pod: PodSpec | None) -> ContainerSpec:
@@ -77,8 +73,8 @@ def fields(engine: Engine, options: Mapping[str, Any], pod: PodSpec | None = Non
 
     Raises InvalidSpec, Unsupported.
     """
-    asked = {name: options[name] for name in OPTIONS if options.get(name)}
-    explicit = [name for name in OPTIONS[1:] if name in asked]
+    asked = {name: options[name] for name in USERNS_OPTIONS if options.get(name)}
+    explicit = [name for name in USERNS_OPTIONS[1:] if name in asked]
     if explicit and "userns" in asked:
         raise InvalidSpec("--userns", "--userns and --uidmap/--gidmap/--subuidname/--subgidname are mutually exclusive")
     if asked and pod is not None and pod.infra:
@@ -91,7 +87,7 @@ def fields(engine: Engine, options: Mapping[str, Any], pod: PodSpec | None = Non
     if explicit:
         uids, gids = _explicit(asked)
         return {"user_namespace": PRIVATE, "uid_map": uids, "gid_map": gids}
-    text = asked.get("userns") or ("" if in_pod else os.environ.get(VARIABLE, ""))
+    text = asked.get("userns") or ("" if in_pod else os.environ.get(USERNS_VARIABLE, ""))
     mode, _ = parse_userns(text) if text else (POD if in_pod else HOST, {})
     if mode == PRIVATE:
         raise InvalidSpec("--userns", "must provide at least one UID or GID mapping to configure a user namespace")

@@ -19,7 +19,7 @@ _MODES = {
     "ipc": ("private", "host", "container", "ns", "pod", "none", "shareable"),
     "uts": ("private", "host", "container", "ns", "pod"),
     "cgroup": ("private", "host", "container", "ns", "pod"),
-    "user": ("host", "pod", "private", "container", "ns", "keep-id", "nomap", "auto"),
+    "user": ("host", "pod", "private", "container", "ns"),
 }
 # What makes a user namespace of the container's own, and differs in its ids.
 OWN_IDS = ("private", "keep-id", "nomap", "auto")
