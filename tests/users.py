@@ -39,13 +39,13 @@ class User:
         ids = ["--reuid", str(self.uid), "--regid", str(self.gid), "--init-groups"]
         return ["setpriv", *ids, "env", "-i", "-C", str(self.home), *pairs, *map(str, words)]
 
-    def run(self, *words: str | Path, timeout: float = 60, **variables: str) -> subprocess.CompletedProcess[str]:
+    def run(self, *words: str | Path, timeout: int = 60, **variables: str) -> subprocess.CompletedProcess[str]:
         return subprocess.run(
             self.words(*words, **variables), capture_output=True, text=True, timeout=timeout, check=False
         )
 
     def pypod(self, *words: str | Path, **variables: str) -> subprocess.CompletedProcess[str]:
-        return self.run(self.python, "-m", "pypod", *words, **variables)
+        return self.run(self.python, "-m", "pypod", *words, timeout=60, **variables)
 
     def ok(self, *words: str | Path, **variables: str) -> str:
         """Run pypod and return its output; fail unless it exits with 0 and has nothing to say but the notice."""
@@ -74,6 +74,11 @@ class User:
     def _made(self, process: Path) -> bool:
         rows = [list(map(int, line.split())) for line in (process / "uid_map").read_text().splitlines()]
         return any(first == self.uid and count == 1 for _, first, count in rows)
+
+    def forget(self) -> None:
+        """Have a user who never used pypod."""
+        self.end()
+        shutil.rmtree(self.storage, ignore_errors=True)
 
     def end(self) -> dict[int, str]:
         """End this user's session, and return the processes that are left after that."""

@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 
 _NAME = "pypod-session"
 _END_TIMEOUT_S = 5.0
+_IDS = 65536  # what useradd(8) gives a user
 _MAPPERS = (("newuidmap", "/etc/subuid"), ("newgidmap", "/etc/subgid"))
 
 
@@ -245,9 +246,11 @@ def notice() -> str:
     name = _user_name() or str(os.geteuid())
     missing = " and ".join(name for name, _ in _MAPPERS if not _program(name))
     why = f"{missing} is not installed (Debian: uidmap)" if missing else f"/etc/subuid and /etc/subgid have no {name}"
+    first = idmap.first_free(read_text(path) for _, path in _MAPPERS)
+    ids = f"{first}-{first + _IDS - 1}"
     return (
         f"{why}: containers have one id, root, which is you; their other users do not exist, and all files of images "
-        f"are yours. usermod --add-subuids 100000-165535 --add-subgids 100000-165535 {name}, then pypod system migrate"
+        f"are yours. usermod --add-subuids {ids} --add-subgids {ids} {name}, then pypod system migrate"
     )
 
 

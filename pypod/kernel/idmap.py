@@ -125,6 +125,20 @@ def parse_subordinate(text: str, name: str, uid: int) -> tuple[tuple[int, int], 
     return tuple(found)
 
 
+def first_free(texts: Iterable[str]) -> int:
+    """Return an id from which on nobody has any in these subuid and subgid files; useradd's first in empty ones.
+
+    >>> first_free(["ana:100000:65536\\n", ""])
+    165536
+    """
+    found = 100_000
+    for line in (line for text in texts for line in text.splitlines()):
+        first, _, count = line.strip().partition(":")[2].partition(":")
+        if _is_number(first) and _is_number(count) and int(first) + int(count) <= ALL_IDS // 2:
+            found = max(found, int(first) + int(count))
+    return found
+
+
 def _is_number(text: str) -> bool:
     return text.isascii() and text.isdigit()
 
