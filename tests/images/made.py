@@ -17,6 +17,7 @@ from pypod.errors import RegistryError
 from pypod.model.image import OCI_CONFIG, OCI_INDEX, OCI_LAYER, OCI_MANIFEST, Descriptor
 
 DIRECTORY = None
+IDS = "localhost/ids"  # an image with files of two users (tests/integration/conftest.py)
 
 
 def digest(body: bytes) -> str:
@@ -48,6 +49,13 @@ def tree(root: str) -> bytes:
     with tarfile.open(fileobj=made, mode="w") as archive:
         archive.add(root, ".")
     return made.getvalue()
+
+
+def busybox_entries(root: str) -> dict[str, bytes | str | None]:
+    """A busybox with its names, as an image has it, and an empty /etc and /tmp."""
+    names = os.listdir(f"{root}/bin")
+    links: dict[str, bytes | str | None] = {f"bin/{name}": "busybox" for name in names if name != "busybox"}
+    return {"bin": None, **links, "bin/busybox": Path(root, "bin", "busybox").read_bytes(), "etc": None, "tmp": None}
 
 
 class Made:
