@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import os
 import sys
-from contextlib import closing
 
 from pypod.errors import SystemFailure
 
@@ -33,20 +32,26 @@ def is_needed(engine: Engine) -> bool:
 
 def call(engine: Engine, task: str, *arguments: object) -> Any:
     """Have a task of ``TASKS`` done inside and return what it returns. Raises what it raises."""
-    with closing(_answers(engine, task, arguments)) as answers:
+    answers = _answers(engine, task, arguments)
+    try:
         for kind, value in answers:
             if kind == _RESULT:
                 return value
+    finally:
+        answers.close()
     raise SystemFailure(task, 0, f"{task}: the process in the user's session ended before it could answer")
 
 
 def stream(engine: Engine, task: str, *arguments: object) -> Iterator[bytes]:
     """Have a task done inside that yields bytes, and yield them as they come."""
-    with closing(_answers(engine, task, arguments)) as answers:
+    answers = _answers(engine, task, arguments)
+    try:
         for kind, value in answers:
             if kind == _RESULT:
                 return
             yield value
+    finally:
+        answers.close()
     raise SystemFailure(task, 0, f"{task}: the process in the user's session ended before it could answer")
 
 
