@@ -44,7 +44,7 @@ def running(engine: Engine) -> list[Connected]:
         made = [made for _, made in networks.connections_of(engine.database, record.id) if made]
         state = observe.container_state(engine.layout.container(record.id), engine.boot_id) if made else None
         if state is not None and state.running:
-            wires = [Wire(network=by_id[one.network], made=one, position=at) for at, one in enumerate(made)]
+            wires = [Wire(network=by_id[one.network], made=one) for one in made]
             found.append(Connected(record, state, tuple(wires)))
     return found
 

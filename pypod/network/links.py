@@ -7,6 +7,7 @@ offsets given. Addresses are texts, with the length of their prefix: ``10.88.0.2
 
 from __future__ import annotations
 
+from pypod.errors import Unsupported
 from pypod.kernel import netlink
 from pypod.kernel.netlink import attribute, message, nested, number
 from pypod.model.network import BRIDGE, MACVLAN, packed_address
@@ -25,6 +26,8 @@ _VETH_PEER = 1
 _MACVLAN_MODE, _IPVLAN_MODE = 1, 1
 _BRIDGE_PORT_MODE = 4
 _IFF_UP = 1
+_SIOCGIFFLAGS = 0x8913  # linux/sockios.h
+_VLAN_FILTERING, _VLAN_DEFAULT_PVID = 7, 39
 _IFA_ADDRESS, _IFA_LOCAL, _IFA_BROADCAST, _IFA_FLAGS = 1, 2, 4, 8
 _IFA_F_NODAD, _IFA_F_PERMANENT = 2, 0x80
 _RTA_DST, _RTA_OIF, _RTA_GATEWAY, _RTA_PRIORITY = 1, 4, 5, 6
@@ -153,10 +156,26 @@ def index_of(name: str) -> int:
         return 0
 
 
-def make_bridge(name: str, addresses: Sequence[str], mtu: int = 0, alias: str = "") -> int:
+def is_up(name: str) -> bool:
+    """Return whether there is an interface of that name in this namespace, set up (3 us)."""
+    import _socket
+    import fcntl
+
+    asked = _socket.socket(_socket.AF_INET, _socket.SOCK_DGRAM | _socket.SOCK_CLOEXEC)
+    try:
+        answer = fcntl.ioctl(asked.fileno(), _SIOCGIFFLAGS, name.encode().ljust(40, b"\0"))
+    except OSError:
+        return False
+    finally:
+        asked.close()
+    return bool(answer[16] & _IFF_UP)
+
+
+def make_bridge(name: str, addresses: Sequence[str], mtu: int = 0, alias: str = "", vlan: int = 0) -> int:
     """Make a bridge with the network's gateway addresses; return its index. It may be there already.
 
-    ``alias`` is what ip(8) shows with it, at most 255 bytes. Raises OSError.
+    It is not set up yet. ``alias`` is what ip(8) shows with it, at most 255 bytes. With a ``vlan`` all that is on it
+    is in that one. Raises Unsupported, OSError.
     """
     from contextlib import suppress
 
@@ -164,10 +183,16 @@ def make_bridge(name: str, addresses: Sequence[str], mtu: int = 0, alias: str = 
     if addresses:
         # of its own: it would change with every veth that comes and goes
         own.append(attribute(_ADDRESS, mac_bytes(mac_of(packed_address(addresses[0].partition("/")[0])))))
-    info = nested(_LINKINFO, attribute(_KIND, BRIDGE))
+    tagged = attribute(_VLAN_FILTERING, number(1, 1)), attribute(_VLAN_DEFAULT_PVID, number(vlan, 2))
+    info = nested(_LINKINFO, attribute(_KIND, BRIDGE), *([nested(_DATA, *tagged)] if vlan else []))
     with netlink.Channel() as channel:
-        with suppress(FileExistsError):
-            channel.send(message(_NEWLINK, _link(up=True), attribute(_IFNAME, name), *own, info, flags=_NEW))
+        try:
+            channel.send(message(_NEWLINK, _link(), attribute(_IFNAME, name), *own, info, flags=_NEW))
+        except FileExistsError:
+            pass
+        except OSError as error:
+            _require_bridges(error, vlan)
+            raise
         if alias:
             channel.send(message(_NEWLINK, _link(), attribute(_IFNAME, name), attribute(_IFALIAS, alias.encode())))
         index = index_of(name)
@@ -175,6 +200,39 @@ def make_bridge(name: str, addresses: Sequence[str], mtu: int = 0, alias: str = 
             with suppress(FileExistsError):
                 channel.send(_new_address(index, address))
     return index
+
+
+def _require_bridges(error: OSError, vlan: int) -> None:
+    """Raise Unsupported when a bridge could not be made because the kernel has no such thing."""
+    import errno
+
+    if error.errno != errno.EOPNOTSUPP:
+        return
+    if vlan:
+        hint = "make the network without -o vlan"
+        raise Unsupported("vlan", "bridges have no VLANs here (CONFIG_BRIDGE_VLAN_FILTERING)", hint=hint) from error
+    hint = "modprobe bridge; or do without networks: --network none, --network host"
+    raise Unsupported("bridge", "this kernel makes no bridges", hint=hint) from error
+
+
+def set_up(name: str) -> None:
+    """Set an interface up. Raises OSError."""
+    with netlink.Channel() as channel:
+        channel.send(message(_NEWLINK, _link(up=True), attribute(_IFNAME, name)))
+
+
+def release(name: str) -> bool:
+    """Take an interface off its bridge; return whether it was there. In 0.2 ms nobody is reached by it any more."""
+    import errno
+
+    with netlink.Channel() as channel:
+        try:
+            channel.send(message(_NEWLINK, _link(), attribute(_IFNAME, name), attribute(_MASTER, 0)))
+        except OSError as error:
+            if error.errno != errno.ENODEV:
+                raise
+            return False
+    return True
 
 
 def aliases() -> dict[str, str]:
