@@ -252,14 +252,17 @@ def host_ops(wires: tuple[Wire, ...]) -> list[Op]:
     return ops
 
 
-def host_messages(wire: Wire) -> links.Packed:
-    """Return the messages, to be sent on the host, that make a connection's interface; the process's pid is missing."""
+def host_messages(wire: Wire, namespace: int = links.BY_PID) -> links.Packed:
+    """Return the messages, to be sent on the host, that make a connection's interface; the process's pid is missing.
+
+    With links.BY_DESCRIPTOR it is a descriptor of its network namespace.
+    """
     network, made = wire.network, wire.made
     mtu = int(network.option("mtu") or 0)
     index = links.index_of(network.interface)
     if network.driver == BRIDGE:
-        return links.veth(made.host_interface, index, made.interface, made.mac, mtu)
-    return links.sublink(network.driver, index, made.interface, made.mac, network.option("mode"), mtu)
+        return links.veth(made.host_interface, index, made.interface, made.mac, mtu, namespace)
+    return links.sublink(network.driver, index, made.interface, made.mac, network.option("mode"), mtu, namespace)
 
 
 def inside_ops(wires: tuple[Wire, ...]) -> list[Op]:

@@ -9,9 +9,12 @@ import errno
 import sys
 
 from pypod.kernel.netlink import DUMP, Channel, attribute, attributes, message
+from pypod.model.network import packed_address
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from pypod.network.subnets import Range, Taken
 
 # linux/rtnetlink.h, if_link.h, if_addr.h
@@ -75,6 +78,16 @@ def is_local(address: str) -> bool:
                 return False
             raise
     return answer[7] == _LOCAL
+
+
+def has_addresses(wanted: Iterable[str]) -> bool:
+    """Return whether interfaces of this namespace have all of some addresses (CIDR notation). Raises OSError."""
+    with Channel() as channel:
+        there = {
+            (attributes(body[_ADDRESS_BODY:]).get(_IFA_LOCAL) or attributes(body[_ADDRESS_BODY:]).get(_IFA_ADDRESS))
+            for _, body in channel.dump(message(_GETADDR, b"\0" * _ADDRESS_BODY, flags=DUMP))
+        }
+    return all(packed_address(one.partition("/")[0]) in there for one in wanted)
 
 
 def first_address() -> str:

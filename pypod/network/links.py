@@ -1,8 +1,8 @@
 """The messages that make links, addresses and routes. Pure, but for the functions at the end. See rtnetlink(7).
 
 One message makes a veth, puts its other end into a process's namespace, and sets this end up on the bridge. The pid of
-that process and the index of the interface inside are not known when these are packed: they are left out, and their
-offsets given. Addresses are texts, with the length of their prefix: ``10.88.0.2/16``.
+that process (or a descriptor of its namespace) and the index of the interface inside are not known when these are
+packed: they are left out, and their offsets given. Addresses are texts, with the prefix's length: ``10.88.0.2/16``.
 """
 
 from __future__ import annotations
@@ -20,7 +20,8 @@ if TYPE_CHECKING:
 
 # linux/rtnetlink.h, if_link.h, if_addr.h, veth.h
 _NEWLINK, _DELLINK, _GETLINK, _NEWADDR, _NEWROUTE = 16, 17, 18, 20, 24
-_ADDRESS, _IFNAME, _MTU, _LINK, _MASTER, _LINKINFO, _NET_NS_PID, _IFALIAS = 1, 3, 4, 5, 10, 18, 19, 20
+_ADDRESS, _IFNAME, _MTU, _LINK, _MASTER, _LINKINFO, _IFALIAS = 1, 3, 4, 5, 10, 18, 20
+BY_PID, BY_DESCRIPTOR = 19, 28  # IFLA_NET_NS_PID, IFLA_NET_NS_FD: how the namespace of a process is told
 _KIND, _DATA, _SLAVE_KIND, _SLAVE_DATA = 1, 2, 4, 5
 _VETH_PEER = 1
 _MACVLAN_MODE, _IPVLAN_MODE = 1, 1
@@ -61,11 +62,11 @@ def mac_of(address: bytes) -> str:
     return ":".join(f"{byte:02x}" for byte in b"\x0a\x58" + address[-4:])
 
 
-def veth(name: str, bridge_index: int, inside: str, mac: str, mtu: int = 0) -> Packed:
+def veth(name: str, bridge_index: int, inside: str, mac: str, mtu: int = 0, namespace: int = BY_PID) -> Packed:
     """Make a veth: ``name`` up on the bridge, the other end as ``inside`` in the namespace of a process."""
     size = [attribute(_MTU, mtu)] if mtu else []
     peer = _link() + b"".join(
-        (attribute(_NET_NS_PID, 0), attribute(_IFNAME, inside), attribute(_ADDRESS, mac_bytes(mac)), *size)
+        (attribute(namespace, 0), attribute(_IFNAME, inside), attribute(_ADDRESS, mac_bytes(mac)), *size)
     )
     info = nested(_LINKINFO, attribute(_KIND, "veth"), nested(_DATA, attribute(_VETH_PEER | netlink.NESTED, peer)))
     made = message(
@@ -89,7 +90,9 @@ def hairpin(name: str) -> bytes:
     return message(_NEWLINK, _link(), attribute(_IFNAME, name), info)
 
 
-def sublink(driver: str, parent_index: int, inside: str, mac: str, mode: str = "", mtu: int = 0) -> Packed:
+def sublink(
+    driver: str, parent_index: int, inside: str, mac: str, mode: str = "", mtu: int = 0, namespace: int = BY_PID
+) -> Packed:
     """Make a macvlan or ipvlan on a parent, in the namespace of a process."""
     kind, size, modes, default = _MODES[driver]
     info = nested(
@@ -97,11 +100,17 @@ def sublink(driver: str, parent_index: int, inside: str, mac: str, mode: str = "
         attribute(_KIND, driver),
         nested(_DATA, attribute(kind, number(modes[mode or default], size))),
     )
-    namespace = attribute(_NET_NS_PID, 0)
     own = [attribute(_ADDRESS, mac_bytes(mac))] if mac and driver == MACVLAN else []
     own += [attribute(_MTU, mtu)] if mtu else []
     made = message(
-        _NEWLINK, _link(), namespace, attribute(_IFNAME, inside), attribute(_LINK, parent_index), *own, info, flags=_NEW
+        _NEWLINK,
+        _link(),
+        attribute(namespace, 0),
+        attribute(_IFNAME, inside),
+        attribute(_LINK, parent_index),
+        *own,
+        info,
+        flags=_NEW,
     )
     return made, (netlink.HEADER_BYTES + len(_link()) + 4,)
 
@@ -237,12 +246,21 @@ def release(name: str) -> bool:
 
 def aliases() -> dict[str, str]:
     """Return the interfaces of this namespace that have an alias, and which. Raises OSError."""
+    return {_text(one[_IFNAME]): _text(one[_IFALIAS]) for one in _all() if _IFALIAS in one and _IFNAME in one}
+
+
+def ports(bridge_index: int) -> set[str]:
+    """Return the interfaces that are on a bridge. Raises OSError."""
+    master = number(bridge_index)
+    return {_text(one[_IFNAME]) for one in _all() if one.get(_MASTER) == master and _IFNAME in one}
+
+
+def _all() -> list[dict[int, bytes]]:
     with netlink.Channel() as channel:
-        links = [
+        return [
             netlink.attributes(body[len(_link()) :])
             for _, body in channel.dump(message(_GETLINK, _link(), flags=netlink.DUMP))
         ]
-    return {_text(one[_IFNAME]): _text(one[_IFALIAS]) for one in links if _IFALIAS in one and _IFNAME in one}
 
 
 def _text(data: bytes) -> str:
