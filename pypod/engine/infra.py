@@ -163,6 +163,7 @@ def kill(engine: Engine, record: PodRecord, number: int) -> bool:
         pidfd.send_signal(fd, number)
         # its own program leaves on TERM and INT; one of the user's, on whatever it likes
         if pidfd.wait(fd, _STOP_TIMEOUT_S if number in (SIGKILL, SIGTERM, SIGINT) else 0):
+            connecting.cut_off(engine, infra.id)  # members may hear other signals than it
             _record_exit(engine, record, infra, number if number == SIGKILL else 0)
     finally:
         os.close(fd)

@@ -97,7 +97,7 @@ def _end(engine: Engine, running: list[Running], timeout_s: float | None) -> Non
             if not pidfd.wait(one.fd, _KILL_TIMEOUT_S):
                 raise DeadlineExceeded(f"kill container {one.record.name}", _KILL_TIMEOUT_S)
             if not one.record.pod_id:
-                connecting.detach(engine, one.record.id)
+                connecting.cut_off(engine, one.record.id)
     finally:
         for one in running:
             one.close()

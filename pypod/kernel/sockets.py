@@ -29,13 +29,19 @@ def holder(protocol: str, address: bytes, port: int) -> Stat | None:
         return None
     for pid in PROC.pids():
         try:
-            names = os.listdir(f"/proc/{pid}/fd")
-            links = {os.readlink(f"/proc/{pid}/fd/{name}") for name in names}
+            if not inodes.isdisjoint(_links(f"/proc/{pid}/fd")):
+                return PROC.stat(pid)
         except (*VANISHED, PermissionError):
             continue
-        if not links.isdisjoint(inodes):
-            return PROC.stat(pid)
     return None
+
+
+def _links(directory: str) -> Iterator[str]:
+    for name in os.listdir(directory):
+        try:
+            yield os.readlink(f"{directory}/{name}")
+        except VANISHED:  # closed meanwhile; of this process the descriptor of the directory itself always is
+            continue
 
 
 def _inodes(protocol: str, address: bytes, port: int) -> Iterator[str]:
