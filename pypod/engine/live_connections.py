@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from pypod.engine import bridges, connecting, effects, observe
+from pypod.engine import bridges, connecting, effects, observe, published
 from pypod.engine.boundary import Boundary
 from pypod.engine.connecting import Wire
 from pypod.engine.enter import enter
@@ -37,9 +37,15 @@ def connect(engine: Engine, record: ContainerRecord, asked: Connection, network:
             networks.connect(connection, record.id, asked.replace(network=network.id))
         try:
             if state.running:
+                before = connecting.wires_of(engine, record.id)
                 wire = connecting.attach_one(engine, record.id, network)
                 effects.perform(bridges.preparations(engine, (network,)))
-                plug(record, state, wire)
+                plug(engine, record, state, wire)
+                try:
+                    published.move(engine, record, before, (*before, wire))
+                except BaseException:
+                    _unplug(record, state, wire)
+                    raise
         except BaseException:
             networks.disconnect(engine.database, record.id, network.id)
             raise
@@ -73,10 +79,11 @@ def _require_own_network(engine: Engine, record: ContainerRecord) -> None:
         raise InvalidSpec("container", f'"{mode}" is not supported: invalid network mode', hint=hint)
 
 
-def plug(record: ContainerRecord, state: ContainerState, wire: Wire) -> None:
+def plug(engine: Engine, record: ContainerRecord, state: ContainerState, wire: Wire) -> None:
     """Make the interface of a connection, in what runs already. The bridge is there. Raises OSError."""
+    messages = connecting.host_messages(wire, hairpin=bool(published.own_ports(engine, record)))
     with Channel() as channel:
-        channel.send(patched(*connecting.host_messages(wire), state.pid))
+        channel.send(patched(*messages, state.pid))
     try:
         with enter(record.name, state, ("net",)), Channel() as channel:
             channel.send(patched(*connecting.inside_messages(wire), links.index_of(wire.made.interface)))
@@ -93,6 +100,8 @@ def disconnect(engine: Engine, record: ContainerRecord, network: NetworkSpec) ->
             raise WrongState(record.name, "", f"container {record.name} is not connected to network {network.name}")
         state = observe.container_state(engine.layout.container(record.id), engine.boot_id)
         if state.running and found[0] is not None:
+            before = connecting.wires_of(engine, record.id)
+            published.move(engine, record, before, [wire for wire in before if wire.network.id != network.id])
             _unplug(record, state, Wire(network=network, made=found[0]))
         networks.disconnect(engine.database, record.id, network.id)
         if state.running:

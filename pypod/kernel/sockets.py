@@ -20,7 +20,7 @@ _SOCKET = "socket:["
 
 
 def holder(protocol: str, address: bytes, port: int) -> Stat | None:
-    """Return a process that has a socket on a port, bound to ``address`` (packed) or to all addresses.
+    """Return a process that has a socket on a port, bound to ``address`` (packed; empty: any) or to all addresses.
 
     None when no process of those that can be looked into has one: a socket may be on its way to another process.
     """
@@ -48,7 +48,7 @@ def _inodes(protocol: str, address: bytes, port: int) -> Iterator[str]:
             fields = line.decode().split()
             local, _, number = fields[1].partition(":")
             bound = _bytes(local)
-            if int(number, 16) == port and (bound == address or not any(bound)):
+            if int(number, 16) == port and (not address or bound == address or not any(bound)):
                 yield f"{_SOCKET}{fields[9]}]"
 
 
