@@ -113,8 +113,9 @@ void hold_release(struct held *held)
 	held->count = 0;
 }
 
-void hold_restore_limits(const struct held *held)
+void hold_forgo(struct held *held)
 {
+	hold_release(held);
 	if (held->files.rlim_max)
 		setrlimit(RLIMIT_NOFILE, &held->files);
 }

@@ -17,9 +17,9 @@ struct held {
 /* Take every port of the plan. Returns -1, or the record that failed, with errno and the name of the call. */
 int hold_ports(struct held *held, const struct plan *plan, const char **call);
 void hold_release(struct held *held);
-/* For the process that does not take them on: the limits that its supervisor was given. */
-void hold_restore_limits(const struct held *held);
-/* For the process that does: they stay open across exec. */
+/* For a process that does not take them on: without them, and with the limits that its supervisor was given. */
+void hold_forgo(struct held *held);
+/* For one that does: they stay open across exec. */
 void hold_across_exec(const struct held *held);
 /* Whether the process of the plan takes them on: our own infra, from which nobody can take them. */
 bool hold_is_handed_on(const struct plan *plan);

@@ -282,7 +282,8 @@ static void become_process(struct supervised *it, const struct record *clone, co
 				   .held = &it->held };
 
 	memcpy(process.others, others, sizeof process.others);
-	hold_restore_limits(&it->held);
+	if (!hold_is_handed_on(&it->plan))
+		hold_forgo(&it->held);
 	for (int i = 0; i < 3; i++)
 		if (standard[i] >= 0 && dup2(standard[i], i) < 0)
 			fail(&process, "dup2");

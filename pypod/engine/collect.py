@@ -12,9 +12,10 @@ from pypod.store import records
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable
 
     from pypod.engine.engine import Engine
+    from pypod.model.network import NetworkSpec
 
 
 def collect(engine: Engine) -> None:
@@ -97,8 +98,33 @@ def _repair_networks(engine: Engine) -> list[str]:
     if not known:
         return []
     done = [f"took back the addresses of container {one[:12]}" for one in connecting.sweep(engine, known)]
+    done += _withdraw_leftovers(engine, known)
     done += [f"removed bridge {name}" for name in bridges.orphans(engine) if remove_link(name)]
     return [*done, *(f"started the name server of network {one.name}" for one in naming.renew(engine))]
+
+
+def _withdraw_leftovers(engine: Engine, known: Iterable[NetworkSpec]) -> list[str]:
+    """Take away what leads to addresses of our networks that nobody has; other engines share the firewall's table."""
+    from pypod.engine.bridges import is_ours
+    from pypod.model.network import address_number
+    from pypod.model.port import Port
+    from pypod.network import firewall
+    from pypod.store import networks
+
+    ours = [one for one in known if is_ours(engine, one)]
+    if not ours:
+        return []
+    done = []
+    with firewall.open_channel() as channel:
+        for protocol, host_ip, host_port, address, container_port in firewall.listed(channel):
+            network = next((one for one in ours if one.holds(address)), None)
+            if network is None or networks.is_given(engine.database, network.id, address_number(address)):
+                continue
+            port = Port(container_port=container_port, host_port=host_port, host_ip=host_ip, protocol=protocol)
+            ends = ("", address) if ":" in address else (address, "")
+            firewall.withdraw_own(channel, [port], *ends)
+            done.append(f"withdrew port {port} at {address}")
+    return done
 
 
 def main() -> None:

@@ -28,14 +28,21 @@ def holder(protocol: str, address: bytes, port: int) -> Stat | None:
     if not inodes:
         return None
     for pid in PROC.pids():
-        try:
-            names = os.listdir(f"/proc/{pid}/fd")
-            links = {os.readlink(f"/proc/{pid}/fd/{name}") for name in names}
-        except (*VANISHED, PermissionError):
-            continue
-        if not links.isdisjoint(inodes):
+        if any(link in inodes for link in _links(f"/proc/{pid}/fd")):
             return PROC.stat(pid)
     return None
+
+
+def _links(directory: str) -> Iterator[str]:
+    try:
+        names = os.listdir(directory)
+    except (*VANISHED, PermissionError):
+        return
+    for name in names:
+        try:
+            yield os.readlink(f"{directory}/{name}")
+        except (*VANISHED, PermissionError):  # closed meanwhile; in our own, that of the listing always is
+            continue
 
 
 def _inodes(protocol: str, address: bytes, port: int) -> Iterator[str]:
