@@ -17,7 +17,8 @@ int main(int argc, char **argv)
 
 	supervise_begin(&it, argc, argv);
 	supervise_start(&it, as_they_are);
-	if (it.leave)
+	/* a program of the user's as the infra shall not have sockets of the host: then we stay with them until it ends */
+	if (it.leave && (!it.held.count || hold_is_handed_on(&it.plan)))
 		return 0;
 	/* the other end of a pipe must see its end when the process is gone, not when we are */
 	int null = open("/dev/null", O_RDWR | O_CLOEXEC);

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import time
 
-from pypod.engine import announce, bridges, connecting, effects, files, groups, observe, pausing, session
+from pypod.engine import announce, bridges, connecting, effects, files, groups, observe, pausing, published, session
 from pypod.engine.boundary import Boundary
 from pypod.errors import PodBroken
 from pypod.kernel import pidfd
@@ -51,7 +51,8 @@ def start(engine: Engine, record: PodRecord) -> None:
         try:
             wires = connecting.attach(engine, infra.id)
             effects.perform(bridges.preparations(engine, connecting.networks_of(wires)))
-            launching.run(infra_plan(engine, record, infra, wires), files_of(engine, record, infra, wires).perform)
+            what = infra_plan(engine, record, infra, wires)
+            published.run(engine, launching, what, files_of(engine, record, infra, wires).perform)
         except BaseException:
             stop(engine, record)  # it may have come up before its files failed
             connecting.detach(engine, infra.id)
@@ -128,7 +129,9 @@ def infra_plan(engine: Engine, record: PodRecord, infra: ContainerRecord, wires:
     settings += [Op("status", f"{directory}/status", engine.boot_id), Op("leave")]
     settings.append(announce.event_op(engine, infra, record, end=""))
     settings += [Op("owner", owner.pid, owner.start_time)] if owner else []
-    settings += connecting.host_ops(wires)
+    settings += published.hold_ops(spec.ports)
+    settings += connecting.host_ops(wires, hairpin=bool(spec.ports))
+    settings += published.lead_ops(spec.ports, wires, record.name, watched=False)
     if infra.image_id:
         from pypod.engine.infra_image import image_ops
 

@@ -9,7 +9,10 @@ from pypod.store import networks
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from pypod.engine.engine import Engine
+    from pypod.model.network import NetworkSpec
 
 
 def amiss(engine: Engine) -> list[str]:
@@ -35,6 +38,7 @@ def repair(engine: Engine) -> list[str]:
         return []
     with Boundary("repair networks"):
         done = [f"took back the addresses of container {one[:12]}" for one in connecting.sweep(engine, known)]
+        done += _withdraw_leftovers(engine, known)
         done += [f"removed bridge {name}" for name in bridges.orphans(engine) if links.remove_link(name)]
         return [*done, *_reconnect(engine)]
 
@@ -55,3 +59,24 @@ def _reconnect(engine: Engine) -> list[str]:
 def _has_rules() -> bool:
     with firewall.open_channel() as channel:
         return firewall.table_version(channel) >= firewall.VERSION
+
+
+def _withdraw_leftovers(engine: Engine, known: Iterable[NetworkSpec]) -> list[str]:
+    """Take away what leads to addresses of our networks that nobody has; other engines share the firewall's table."""
+    from pypod.model.network import address_number
+    from pypod.model.port import Port
+
+    ours = [one for one in known if bridges.is_ours(engine, one)]
+    if not ours:
+        return []
+    done = []
+    with firewall.open_channel() as channel:
+        for protocol, host_ip, host_port, address, container_port in firewall.listed(channel):
+            network = next((one for one in ours if one.holds(address)), None)
+            if network is None or networks.is_given(engine.database, network.id, address_number(address)):
+                continue
+            port = Port(container_port=container_port, host_port=host_port, host_ip=host_ip, protocol=protocol)
+            ends = ("", address) if ":" in address else (address, "")
+            firewall.withdraw_own(channel, [port], *ends)
+            done.append(f"withdrew port {port} at {address}")
+    return done

@@ -14,6 +14,7 @@ from pypod.engine import (
     layers,
     limits,
     observe,
+    published,
     session,
     volumes,
 )
@@ -136,7 +137,7 @@ def _run(
         group = group_of(engine, record, spec, pod)
         what = container_plan(engine, record, spec, pod, terminal, group, attended=attended, wires=wires)
         effects.perform(groups.renewal(engine, group))
-        monitor.run(what)
+        published.run(engine, monitor, what)
     except BaseException:
         engine.cgroups.remove(record.cgroup)
         if spec.net == PRIVATE:
@@ -294,7 +295,9 @@ def container_plan(
     settings = [
         *session.ops(engine, own_session),
         *_settings(engine, record, spec, terminal, tracked),
-        *connecting.host_ops(wires),
+        *published.hold_ops(spec.ports),
+        *connecting.host_ops(wires, hairpin=bool(spec.ports)),
+        *published.lead_ops(spec.ports, wires, record.name, watched=True),
     ]
     if spec.remove and not attended:
         settings.append(Op("finally", *cleanup_command(engine, record.id)))
