@@ -7,7 +7,6 @@ after a crash are the beginning of the next attempt. A layer is visible when its
 from __future__ import annotations
 
 import os
-import secrets
 import threading
 import time
 from contextlib import closing, suppress
@@ -16,7 +15,7 @@ from pypod.engine import inside, session
 from pypod.engine.boundary import Boundary
 from pypod.engine.locks import SHARED, Lock
 from pypod.engine.parallel import Stopped, in_parallel
-from pypod.engine.stopping import discard
+from pypod.engine.trash import discard
 from pypod.errors import InvalidImage, NoSuchImage
 from pypod.images.blobs import PIECE_BYTES, Blobs
 from pypod.images.new_file import write_all
@@ -29,7 +28,7 @@ from pypod.store import images
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Generator, Iterable
+    from collections.abc import Callable, Generator, Iterable, Sequence
 
     from pypod.engine.engine import Engine
     from pypod.images.ends import Source
@@ -84,7 +83,7 @@ def pull(
     source: Source,
     what: str,
     *,
-    names: Iterable[str] = (),
+    names: Sequence[str] = (),
     repository: str = "",
     platform: Platform | None = None,
     progress: Callable[[Progress], None] | None = None,
@@ -131,7 +130,7 @@ class _Pull:
         self._telling = threading.Lock()
         self._stopped = threading.Event()
 
-    def run(self, names: Iterable[str], digests: Iterable[str], repository: str) -> str:
+    def run(self, names: Sequence[str], digests: Iterable[str], repository: str) -> str:
         config = self._config()
         layers = self._manifest.layers
         self._chains = chains(config.diff_ids)
@@ -231,7 +230,7 @@ class _Pull:
             settle(tree, unpacked, directories)
 
     def _publish(self, number: int, diff_id: str, tree: str, unpacked: Unpacked) -> None:
-        layers, name = self._engine.layout.image_layers, secrets.token_hex(4)
+        layers, name = self._engine.layout.image_layers, os.urandom(4).hex()
         os.makedirs(layers, 0o700, exist_ok=True)
         os.rename(tree, f"{layers}/{name}")
         try:
@@ -277,7 +276,7 @@ class _Pull:
                     self._tell(descriptor, "pulling", done)
                     yield piece
 
-    def _record(self, config: ImageConfig, names: Iterable[str], digests: Iterable[str], repository: str) -> str:
+    def _record(self, config: ImageConfig, names: Sequence[str], digests: Iterable[str], repository: str) -> str:
         manifest = self._manifest
         self._blobs.put(manifest.body)
         self._blobs.put(config.body)
@@ -293,9 +292,12 @@ class _Pull:
             config=config.body.decode(),
         )
         blobs = {manifest.digest, manifest.config.digest, *(layer.digest for layer in manifest.layers)}
+        known_as = [(repository, one) for one in digests if repository]
+        if images.has_image(self._engine.database, record, blobs, known_as, names):
+            return identifier
         with self._engine.database.transaction() as connection, connection:
             try:
-                images.add_image(connection, record, blobs, [(repository, one) for one in digests if repository])
+                images.add_image(connection, record, blobs, known_as)
             except NoSuchImage:
                 raise InvalidImage(self._what, "a layer was removed meanwhile", hint="pull again") from None
             for name in names:

@@ -9,7 +9,7 @@ from socket import create_connection
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
     from socket import socket
     from typing import Any
 
@@ -32,10 +32,15 @@ class NestedConnection(HTTPSConnection):
             sock.close()
             raise
 
+    def set_tunnel(self, host: str, port: int | None = None, headers: Mapping[str, str] | None = None) -> None:
+        """Say where the tunnel leads."""
+        super().set_tunnel(host, port, headers)
+        self._name = host
+
     def connect(self) -> None:
         """Connect to the proxy, let it open the tunnel, and speak TLS through that."""
         HTTPConnection.connect(self)
-        self.sock = _Nested(self.sock, self._inner, self._tunnel_host)
+        self.sock = _Nested(self.sock, self._inner, self._name)
 
 
 class _Nested:

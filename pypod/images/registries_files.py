@@ -131,18 +131,23 @@ def alias_file(environment: Mapping[str, str], root: str = "") -> dict[str, str]
 
 
 def _parse(path: str) -> dict[str, Any]:
-    import tomllib
+    from pypod.images.plain_toml import parse_plain
 
     try:
         with open(path, "rb") as file:
-            body = file.read(_FILE_BYTES_LIMIT)
-        return tomllib.loads(body.decode())
+            text = file.read(_FILE_BYTES_LIMIT).decode()
+        found = parse_plain(text)
+        if found is None:
+            import tomllib
+
+            found = tomllib.loads(text)
     except FileNotFoundError:
         return {}
     except OSError as error:
         raise _wrong(f"{error.strerror}") from error
     except ValueError as error:
         raise _wrong(f"toml: {error}") from error
+    return found
 
 
 def _version_2(found: Mapping[str, Any]) -> Mapping[str, Any]:

@@ -206,7 +206,7 @@ def read_once(response: Response, limit_bytes: int, url: Url) -> bytes:
 
 
 def read_body(response: Response, limit_bytes: int, url: Url) -> bytes:
-    """Return a body of at most ``limit_bytes``; raise RegistryError for a longer one, OSError or HTTPException when cut."""
+    """Return a body; raise RegistryError when it has more than ``limit_bytes``, OSError or HTTPException when cut."""
     pieces, size = [], 0
     try:
         while size <= limit_bytes and (piece := response.read(min(limit_bytes + 1 - size, 1 << 20))):
