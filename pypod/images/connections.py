@@ -7,7 +7,9 @@ that sends so little that it might as well be silent.
 from __future__ import annotations
 
 import io
-from http.client import HTTPConnection, HTTPException, HTTPResponse, HTTPSConnection, IncompleteRead
+from functools import partial
+from http.client import HTTPConnection, HTTPException, HTTPResponse, IncompleteRead
+from socket import IPPROTO_TCP, TCP_NODELAY, create_connection
 from time import monotonic
 
 from pypod.images.url import PORTS
@@ -75,10 +77,11 @@ class Routes:
         connection = self._connection(route)
         try:
             target = url.target
+            headers = {"Host": url.netloc, **headers}
             if route.proxy is not None and route.scheme == "http":
                 target = str(url)
                 if route.proxy_authorization:
-                    headers = {**headers, "Proxy-Authorization": route.proxy_authorization}
+                    headers["Proxy-Authorization"] = route.proxy_authorization
             try:
                 connection.request(method, target, body=body, headers=headers)
             except (BrokenPipeError, ConnectionResetError):
@@ -109,40 +112,57 @@ class Routes:
             connection.close()
 
     def _connected(self, route: Route) -> HTTPConnection:
+        """Return a new connection. http.client opens none itself: it would not know what lies between."""
         limits = self._limits
-        connection = self._made(route)
-        connection.response_class = lambda sock, *words, **named: _PacedResponse(limits, sock, *words, **named)  # type: ignore[assignment]
-        try:
-            connection.connect()
-            connection.sock.settimeout(limits.read_s)
-        except BaseException:
-            connection.close()
-            raise
+        connection = HTTPConnection(route.host.strip("[]"), route.port)
+        connection.auto_open = 0
+        connection.response_class = partial(_PacedResponse, limits)  # type: ignore[assignment]
+        connection.sock = self._socket(route)
+        connection.sock.settimeout(limits.read_s)
         return connection
 
-    def _made(self, route: Route) -> HTTPConnection:
-        proxy, timeout_s = route.proxy, self._limits.connect_s
+    def _socket(self, route: Route) -> socket:
+        proxy = route.proxy
         host, port = (proxy.host, proxy.port or PORTS[proxy.scheme]) if proxy else (route.host, route.port)
-        host = host.strip("[]")
-        if route.scheme == "http":
-            if proxy is None or proxy.scheme == "http":
-                return HTTPConnection(host, port, timeout=timeout_s)
-            return HTTPSConnection(host, port, timeout=timeout_s, context=_proxy_context())
+        # a name in bytes is not encoded as IDNA, for which Python would import stringprep and more
+        address: tuple[Any, int] = (host.strip("[]").encode("ascii"), port)
+        sock = create_connection(address, self._limits.connect_s)
+        try:
+            sock.setsockopt(IPPROTO_TCP, TCP_NODELAY, 1)
+            if proxy is not None and proxy.scheme == "https":
+                sock = _proxy_context().wrap_socket(sock, server_hostname=host.strip("[]"))
+            if route.scheme == "http":
+                return sock
+            if proxy is not None:
+                self._tunnel(sock, route)
+            return self._secure(sock, route)
+        except BaseException:
+            sock.close()
+            raise
+
+    def _tunnel(self, sock: socket, route: Route) -> None:
+        """Let a proxy connect us to an origin (RFC 9110, section 9.3.6)."""
+        to = f"{route.host}:{route.port}"
+        login = f"Proxy-Authorization: {route.proxy_authorization}\r\n" if route.proxy_authorization else ""
+        sock.sendall(f"CONNECT {to} HTTP/1.1\r\nHost: {to}\r\n{login}\r\n".encode("ascii"))
+        answer = _PacedResponse(self._limits, sock, method="CONNECT")
+        try:
+            answer.begin()
+        finally:
+            answer.close()
+        if not 200 <= answer.status < 300:
+            raise OSError(f"the proxy does not connect: {answer.status} {answer.reason}")
+
+    def _secure(self, sock: socket, route: Route) -> socket:
         context = self._contexts.get(route)
         if context is None:
             context = self._contexts.setdefault(route, self._context(route))
-        if proxy is None:
-            return HTTPSConnection(host, port, timeout=timeout_s, context=context)
-        made: HTTPSConnection
-        if proxy.scheme == "https":
-            from pypod.images.nested_tls import NestedConnection
+        name = route.host.strip("[]")
+        if route.proxy is not None and route.proxy.scheme == "https":
+            from pypod.images.nested_tls import Nested
 
-            made = NestedConnection(host, port, timeout=timeout_s, context=context, outer=_proxy_context())
-        else:
-            made = HTTPSConnection(host, port, timeout=timeout_s, context=context)
-        named = {"Proxy-Authorization": route.proxy_authorization} if route.proxy_authorization else {}
-        made.set_tunnel(route.host.strip("[]"), route.port, named)
-        return made
+            return Nested(sock, context, name)  # type: ignore[return-value]
+        return context.wrap_socket(sock, server_hostname=name)
 
 
 class Response:

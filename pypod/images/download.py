@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from pypod.images.url import Url
     from pypod.model.image import Descriptor
 
-_PIECE_BYTES = 1 << 20
+_PIECE_BYTES = 1 << 18  # what a connection that stalls loses at most
 _PARTIAL, _UNSATISFIABLE = 206, 416
 
 

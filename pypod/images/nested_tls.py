@@ -4,47 +4,18 @@ from __future__ import annotations
 
 import io
 import ssl
-from http.client import HTTPConnection, HTTPSConnection
-from socket import create_connection
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable
     from socket import socket
     from typing import Any
 
 _PIECE_BYTES = 1 << 16
 
 
-class NestedConnection(HTTPSConnection):
-    """A connection through a tunnel at a proxy that is spoken to over TLS; ``outer`` is the context for that."""
-
-    def __init__(self, host: str, port: int, *, timeout: float, context: ssl.SSLContext, outer: ssl.SSLContext) -> None:
-        super().__init__(host, port, timeout=timeout, context=context)
-        self._inner, self._outer = context, outer
-        self._create_connection = self._to_proxy
-
-    def _to_proxy(self, address: tuple[str, int], *words: Any) -> ssl.SSLSocket:
-        sock = create_connection(address, *words)
-        try:
-            return self._outer.wrap_socket(sock, server_hostname=address[0])
-        except BaseException:
-            sock.close()
-            raise
-
-    def set_tunnel(self, host: str, port: int | None = None, headers: Mapping[str, str] | None = None) -> None:
-        """Say where the tunnel leads."""
-        super().set_tunnel(host, port, headers)
-        self._name = host
-
-    def connect(self) -> None:
-        """Connect to the proxy, let it open the tunnel, and speak TLS through that."""
-        HTTPConnection.connect(self)
-        self.sock = _Nested(self.sock, self._inner, self._name)
-
-
-class _Nested:
-    """As much of a socket as http.client uses."""
+class Nested:
+    """As much of a socket as http.client uses; ``sock`` is the tunnel. Raises OSError."""
 
     def __init__(self, sock: socket, context: ssl.SSLContext, name: str) -> None:
         self._sock = sock
@@ -91,7 +62,7 @@ class _Nested:
 class _File(io.RawIOBase):
     """What is read from it; ``below`` keeps the socket open while this is, as a socket's own files do."""
 
-    def __init__(self, nested: _Nested, below: io.IOBase) -> None:
+    def __init__(self, nested: Nested, below: io.IOBase) -> None:
         self._nested, self._below = nested, below
 
     def readable(self) -> bool:
