@@ -4,18 +4,22 @@ from __future__ import annotations
 
 import os
 
+from pypod.engine import session
 from pypod.engine.effects import Effect
 from pypod.engine.limits import settings_of
+from pypod.kernel.cgroups.driver import DEFAULT_PARENT
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from pypod.engine.engine import Engine
     from pypod.kernel.cgroups.settings import Setting
     from pypod.model.limits import Limits
     from pypod.model.pod import PodSpec
     from pypod.store.records import ContainerRecord
 
-_MONITORS = "/pypod/monitors"
+_MONITORS = f"{DEFAULT_PARENT}/monitors"
 
 
 def monitors(engine: Engine) -> str:
@@ -28,11 +32,19 @@ def monitors(engine: Engine) -> str:
 
 
 def for_monitors(engine: Engine) -> list[Effect]:
-    """Return what makes the group of the monitors, where it is not there."""
+    """Return what makes the group of the monitors, where it is not there; a user's is below their session's scope."""
+    made = session.preparations(engine)
     directory = monitors(engine)
     if not directory or os.path.isdir(directory):
-        return []
-    return [Effect(f"make cgroup {directory}", "cgroups(7)", lambda: engine.cgroups.create(_MONITORS))]
+        return made
+    return [*made, Effect(f"make cgroup {directory}", "cgroups(7)", lambda: engine.cgroups.create(_MONITORS))]
+
+
+def bringing(engine: Engine) -> Callable[[int], object] | None:
+    """Return what has to be done with the pid of a supervisor before it can enter groups; None for nothing."""
+    from pypod.engine import scope
+
+    return scope.bringing(engine, _MONITORS) if engine.rootless else None
 
 
 def clear(engine: Engine, path: str) -> None:

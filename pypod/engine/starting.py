@@ -114,7 +114,8 @@ def _start_locked(
         spec = engine.container_spec(record)
         effects.perform(groups.for_monitors(engine))
         program, group = engine.programs.executable("monitor"), groups.monitors(engine)
-        with launcher.Launching(program, "pypod-monitor", group=group) as monitor:
+        bring = groups.bringing(engine)
+        with launcher.Launching(program, "pypod-monitor", group=group, bring=bring) as monitor:
             _run(engine, record, spec, pod, terminal or Terminal(), monitor, attended=attended)
 
 
