@@ -29,7 +29,10 @@ def driver(engine: Engine) -> Driver:
         return NoDriver(why)
     # one for each storage: what is in it ends with its session
     name = f"pypod-{os.stat(engine.layout.root).st_ino:x}.scope"
-    return ScopeDriver(hierarchies.unified.directory, hierarchies.unified.own, uid, bus, name)
+    found = ScopeDriver(hierarchies.unified.directory, hierarchies.unified.own, uid, bus, name)
+    if engine.inside and not os.path.exists(found.root):
+        return NoDriver(f"this session has no {name}")
+    return found
 
 
 def _uid() -> int:

@@ -50,6 +50,10 @@ class Driver(Protocol):
         The place is /sys/fs/cgroup or a directory in it; the options are empty for the v2 tree.
         """
 
+    @property
+    def prefix(self) -> str:
+        """The group that all paths are relative to, as the path of a group; empty for the root of the tree."""
+
     def controllers(self) -> tuple[str, ...]:
         """Return the controllers that groups can be made in, sorted."""
 

@@ -28,6 +28,7 @@ class NoDriver:
     __slots__ = ("_why",)
 
     mode = "none"
+    prefix = ""
     clones_into_cgroup = False
     shown = ("/sys/fs/cgroup", "")
     accounted: tuple[str, ...] = ()

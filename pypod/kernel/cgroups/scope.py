@@ -33,7 +33,12 @@ class ScopeDriver(UnifiedDriver):
     The scope lives as long as a process is in it. Until ``hold`` has put one there its groups cannot be made.
     """
 
-    __slots__ = ("_bus", "_manager", "_mount", "_own", "_scope", "_uid")
+    __slots__ = ("_bus", "_manager", "_mount", "_own", "_scope", "_uid", "prefix")
+
+    no_controller_hint = (
+        "an administrator can have systemd delegate more than cpu, memory and pids: Delegate=yes in a drop-in of "
+        "user@.service"
+    )
 
     def __init__(self, mount: str, own: str, uid: int, bus: str, scope: str) -> None:
         self._mount = mount
@@ -42,7 +47,8 @@ class ScopeDriver(UnifiedDriver):
         self._bus = bus
         self._manager = manager_group(uid)
         self._scope = scope
-        super().__init__(f"{mount}{self._manager}/{_SLICE}/{scope}")
+        self.prefix = f"{self._manager}/{_SLICE}/{scope}"
+        super().__init__(mount + self.prefix)
 
     def controllers(self) -> tuple[str, ...]:
         # A delegated scope is given all that the user's systemd has; until there is one, that tells.

@@ -30,6 +30,8 @@ class LegacyDriver:
 
     __slots__ = ("_directories", "_tracking", "mode", "shown")
 
+    prefix = ""
+
     def __init__(self, hierarchies: Hierarchies) -> None:
         self.mode = hierarchies.mode
         # A named tree ("name=systemd") limits nothing and belongs to whoever named it.

@@ -31,6 +31,8 @@ class UnifiedDriver:
     mode = UNIFIED
     shown = ("/sys/fs/cgroup", "")
     clones_into_cgroup = True
+    prefix = ""
+    no_controller_hint = tree.NO_CONTROLLER_HINT
 
     def __init__(self, root: str) -> None:
         self.root = root
@@ -58,7 +60,7 @@ class UnifiedDriver:
         found = settings.unified(
             resources, defaults, lambda file: tree.read(f"{tree.locate(self.root, path)}/{file}") if path else ""
         )
-        return tree.available(found, self.controllers(), self.root)
+        return tree.available(found, self.controllers(), self.root, self.no_controller_hint)
 
     def apply(self, path: str, setting: Setting) -> None:
         directory = tree.locate(self.root, path)
