@@ -92,6 +92,9 @@ class Driver(Protocol):
     def usage(self, path: str) -> Usage:
         """Return what a group uses and has used."""
 
+    def memory_limit(self, path: str) -> int | None:
+        """Return a group's own limit of memory in bytes, None for none."""
+
     def oom_file(self, path: str) -> str:
         """Return the file that counts how often the kernel killed for want of memory in a group, empty where none does.
 

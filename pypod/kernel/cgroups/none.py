@@ -69,6 +69,10 @@ class NoDriver:
         del path
         raise Unsupported("cgroups", f"no statistics: {self._why}", hint=HINT)
 
+    def memory_limit(self, path: str) -> int | None:
+        del path
+        return None
+
     def oom_file(self, path: str) -> str:
         del path
         return ""

@@ -84,10 +84,13 @@ class UnifiedDriver:
             cpu_ns,
             system_ns,
             number(tree.read(f"{directory}/memory.current")),
-            number(tree.read(f"{directory}/memory.max")),
+            self.memory_limit(path),
             pids if pids is not None else len(self.processes(path)),
             (None, None) if block is None else io_stat(block),
         )
+
+    def memory_limit(self, path: str) -> int | None:
+        return number(tree.read(f"{tree.locate(self.root, path)}/memory.max"))
 
     def oom_file(self, path: str) -> str:
         return f"{tree.locate(self.root, path)}/memory.events" if "memory" in self.controllers() else ""
