@@ -42,10 +42,7 @@ def start(engine: Engine, record: PodRecord) -> None:
         files_of(engine, record, infra, connecting.wires_of(engine, infra.id)).perform()
         return
     require_no_members(engine, record)
-    with (
-        Boundary(f"start pod {record.name}"),
-        launcher.Launching(engine.programs.executable("launch"), "pypod-launch", group="") as launching,
-    ):
+    with Boundary(f"start pod {record.name}"), _launching(engine) as launching:
         infra = records.find_container(engine.database, record.infra_id)
         effects.perform(preparations(engine, infra, record))
         try:
@@ -58,6 +55,12 @@ def start(engine: Engine, record: PodRecord) -> None:
             connecting.detach(engine, infra.id)
             engine.cgroups.remove(infra.cgroup)
             raise
+
+
+def _launching(engine: Engine) -> launcher.Launching:
+    effects.perform(session.preparations(engine))
+    program, bring = engine.programs.executable("launch"), groups.bringing(engine)
+    return launcher.Launching(program, "pypod-launch", group="", bring=bring)
 
 
 def require_no_members(engine: Engine, record: PodRecord, but: str = "") -> None:
