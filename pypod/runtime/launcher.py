@@ -25,7 +25,7 @@ _REPORT = Struct("<IIiiQi36s")
 REPORT_BYTES = _REPORT.size
 _PLAN_FD, _REPORT_FD = 3, 4
 _FIRST_SAFE_FD = 10
-_EPERM, _ENOENT, _ENOTDIR, _EINVAL = 1, 2, 20, 22
+_EPERM, _ENOENT, _ENOTDIR, _EINVAL, _EOPNOTSUPP = 1, 2, 20, 22, 95
 
 
 class Report(Value):
@@ -307,6 +307,9 @@ _HINTS = {
     ("capabilities", "setresgid", _EINVAL): _NO_ID,
     ("capabilities", "setresuid", _EINVAL): _NO_ID,
     ("user", "setgroups", _EINVAL): _NO_ID,
+    ("netlink_host", "netlink", _EOPNOTSUPP): (
+        "this kernel makes no such interface: modprobe veth (or macvlan, ipvlan: the network's driver)"
+    ),
     ("mount", "fsmount", _EPERM): (
         "in a user namespace proc and sysfs can be mounted only where the whole of them is seen: not in a container "
         "that hides parts"
