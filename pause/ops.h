@@ -66,7 +66,8 @@
 	X(67, umask)          /* MODE, octal */ \
 	X(68, oom_score)      /* ADJUSTMENT */ \
 	X(69, execute)        /* ARGV... */ \
-	X(70, execute_file)   /* PATH ARGV...: a file of the host, opened before the root changes */
+	X(70, execute_file)   /* PATH ARGV...: a file of the host, opened before the root changes */ \
+	X(71, companion)      /* DIRECTORY BOOT_ID ARGV...: runs beside the process; its network's path stands for {netns} */
 
 enum operation {
 #define X(number, name) OP_##name = number,

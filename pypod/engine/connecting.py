@@ -7,7 +7,7 @@ address on the host is taken away before the address can be given to anybody els
 
 from __future__ import annotations
 
-from pypod.engine import observe
+from pypod.engine import observe, user_network
 from pypod.engine.locks import AT_ONCE, Lock
 from pypod.errors import InUse, InvalidSpec, NoSuchContainer
 from pypod.kernel.netlink import ROUTE
@@ -196,6 +196,7 @@ def lock_of(engine: Engine, record: ContainerRecord) -> str:
 
 def detach(engine: Engine, container_id: str) -> None:
     """Let go of the networks of a container that has ended: addresses, and what leads to them. Idempotent."""
+    user_network.wait_for_end(engine, container_id)
     if any(made for _, made in networks.connections_of(engine.database, container_id)):
         networks.give_back(engine.database, container_id)
 

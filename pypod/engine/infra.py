@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import time
 
-from pypod.engine import announce, bridges, connecting, effects, files, groups, observe, pausing, session
+from pypod.engine import announce, bridges, connecting, effects, files, groups, observe, pausing, session, user_network
 from pypod.engine.boundary import Boundary
 from pypod.errors import PodBroken
 from pypod.kernel import pidfd
@@ -80,7 +80,8 @@ def preparations(engine: Engine, infra: ContainerRecord, pod: PodRecord) -> list
     """Return what has to be made before the plan."""
     own = effects.directory(engine.layout.container(infra.id))
     group = groups.of_infra(engine, infra, records.pod_spec(pod))
-    return [*session.preparations(engine), own, *groups.renewal(engine, group)]
+    network = user_network.preparations(engine, infra.id, records.pod_spec(pod))
+    return [*session.preparations(engine), own, *network, *groups.renewal(engine, group)]
 
 
 def is_ready(engine: Engine, record: PodRecord) -> bool:
@@ -122,13 +123,13 @@ def infra_plan(engine: Engine, record: PodRecord, infra: ContainerRecord, wires:
         maps=own_session.same_maps if own_session else WHOLE_MAPS,
         born_in=cgroups.tracking_directory(infra.cgroup) if cgroups.clones_into_cgroup else "",
         join_files=cgroups.join_files(infra.cgroup, groups.of_infra(engine, infra, spec).trees),
-        network=tuple(connecting.inside_ops(wires)),
+        network=(*connecting.inside_ops(wires), *user_network.inside_ops(spec)),
     )
     settings = session.ops(engine, own_session)
     settings += [Op("status", f"{directory}/status", engine.boot_id), Op("leave")]
     settings.append(announce.event_op(engine, infra, record, end=""))
     settings += [Op("owner", owner.pid, owner.start_time)] if owner else []
-    settings += connecting.host_ops(wires)
+    settings += [*connecting.host_ops(wires), *user_network.host_ops(engine, infra.id, spec)]
     if infra.image_id:
         from pypod.engine.infra_image import image_ops
 

@@ -15,6 +15,7 @@ from pypod.engine import (
     limits,
     observe,
     session,
+    user_network,
     volumes,
 )
 from pypod.engine.boundary import Boundary
@@ -165,6 +166,7 @@ def preparations(engine: Engine, record: ContainerRecord, spec: ContainerSpec) -
     made = [*session.preparations(engine), *made]
     made += layers.work(f"{directory}/work")
     made += volumes.making(engine.layout, spec)
+    made += user_network.preparations(engine, record.id, spec)
     if spec.privileged:
         made.append(files.container_env(f"{directory}/containerenv", record.name, record.id, spec.image))
     return made
@@ -287,7 +289,7 @@ def container_plan(
         create_cwd=spec.create_working_directory,
         devices=_host_devices() if spec.privileged else (),
         keyring=f"_ses.{record.id}",
-        network=tuple(connecting.inside_ops(wires)),
+        network=(*connecting.inside_ops(wires), *user_network.inside_ops(spec)),
         copies="" if spec.overlay else directory,
         keep_groups=own_session is not None and own_session.has_one_id,
     )
@@ -295,6 +297,7 @@ def container_plan(
         *session.ops(engine, own_session),
         *_settings(engine, record, spec, terminal, tracked),
         *connecting.host_ops(wires),
+        *user_network.host_ops(engine, record.id, spec),
     ]
     if spec.remove and not attended:
         settings.append(Op("finally", *cleanup_command(engine, record.id)))

@@ -33,6 +33,7 @@ class PodSpec(Value):
     share_parent: bool = True
     limits: Limits | None = None
     net: str = "private"
+    net_program: str = ""
     ports: tuple[Port, ...] = ()
     dns_servers: tuple[str, ...] = ()
     dns_options: tuple[str, ...] = ()

@@ -276,6 +276,10 @@ def _failure(plan: Plan, report: Report | None, name: str) -> LaunchFailed:
     op = plan.ops[report.operation] if report.operation < len(plan.ops) else None
     if op is not None and op.name == "execute" and report.call == "execve":
         return _command_failure(op, report)
+    if op is not None and op.name == "companion":
+        from pypod.runtime.companion import failure
+
+        return failure(op, report)
     words = op.describe() if op is not None else "start"
     special = _SPECIAL.get((op.name if op else "", report.call), "")
     message = special.format(*op.arguments, groups=_named_groups(op)) if op else ""

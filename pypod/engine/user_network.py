@@ -1,0 +1,128 @@
+"""The network of a user's pod or container that has one of its own: a program without privilege beside it.
+
+The supervisor starts it once the namespace is there, and it ends with the process (pause/companion.c). What is known of
+it lies in the directory ``network`` of the container: a status file like the container's own, and what it said.
+"""
+
+from __future__ import annotations
+
+import os
+
+from pypod.engine import observe
+from pypod.engine.effects import Effect, directory
+from pypod.errors import InvalidSpec, Unsupported
+from pypod.kernel import pidfd
+from pypod.network.user_mode import PASTA, SLIRP4NETNS, parse
+from pypod.runtime.ops import Op
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from pypod.engine.engine import Engine
+    from pypod.model.container import ContainerSpec
+    from pypod.model.pod import PodSpec
+
+NONE = "none"
+PACKAGES = {PASTA: "passt", SLIRP4NETNS: SLIRP4NETNS}  # Debian's, and others'
+_TUN = "/dev/net/tun"
+_END_TIMEOUT_S = 5.0
+_ROUTE_UP, _DEFAULT = 0x1, "00000000"  # of /proc/net/route
+
+
+def program(name: str, environment: Mapping[str, str] = os.environ) -> str:
+    """Return the path of an installed program, empty when there is none."""
+    for place in environment.get("PATH", os.defpath).split(":"):
+        path = f"{place}/{name}"
+        if place.startswith("/") and os.access(path, os.X_OK):
+            return path
+    return ""
+
+
+def default() -> str:
+    """Return the network that a user's pod gets who asks for none in particular."""
+    return _default()[0]
+
+
+def notice() -> str:
+    """Return why that is ``none``, and what to do about it; empty when it is not."""
+    return _default()[1]
+
+
+def _default() -> tuple[str, str]:
+    found = [name for name in (PASTA, SLIRP4NETNS) if program(name)]
+    without = "pods have no network but lo"
+    if not found:
+        return NONE, f"neither pasta nor slirp4netns is installed: {without}. Install passt"
+    if not os.access(_TUN, os.R_OK | os.W_OK):
+        return NONE, f"{_TUN} may not be opened by you: {without}. An administrator can chmod it to 666"
+    if found[0] == PASTA and not _has_way_outside():
+        # pasta takes the addresses of the interface that leads outside, and leaves when there is none
+        if found[-1] == SLIRP4NETNS:
+            return SLIRP4NETNS, ""
+        return NONE, f"this host has no default route, which pasta needs: {without}"
+    return found[0], ""
+
+
+def _has_way_outside() -> bool:
+    try:
+        with open("/proc/net/route", encoding="ascii") as file:
+            routes = [line.split() for line in file.readlines()[1:]]
+    except OSError:
+        routes = []
+    if any(row[1] == _DEFAULT and row[7] == _DEFAULT and int(row[3], 16) & _ROUTE_UP for row in routes):
+        return True
+    try:
+        with open("/proc/net/ipv6_route", encoding="ascii") as file:
+            rows = [line.split() for line in file]
+    except OSError:
+        return False
+    return any(row[0] == "0" * 32 and row[1] == "00" and row[9] != "lo" for row in rows)
+
+
+def require_user(engine: Engine, text: str) -> None:
+    """Raise InvalidSpec for root, who has bridges, and Unsupported when the program is not there."""
+    name = parse(text).program
+    if not engine.rootless:
+        message = f"{name} networking is only supported for rootless mode"
+        raise InvalidSpec("--network", message, hint="root has bridge networks: --network bridge")
+    if not program(name):
+        message = f"could not find {name}, the network namespace cannot be configured"
+        raise Unsupported(f"network {name}", message, hint=f"install it (Debian: {PACKAGES[name]})")
+
+
+def preparations(engine: Engine, container_id: str, spec: ContainerSpec | PodSpec) -> list[Effect]:
+    """Return what has to be made before the plan."""
+    if not spec.net_program:
+        return []
+    return [directory(_directory(engine, container_id))]
+
+
+def host_ops(engine: Engine, container_id: str, spec: ContainerSpec | PodSpec) -> list[Op]:
+    """Return what the supervisor does once the process has its network namespace. Raises Unsupported, InvalidSpec."""
+    if not spec.net_program:
+        return []
+    require_user(engine, spec.net_program)
+    mode = parse(spec.net_program)
+    words = (program(mode.program), *mode.arguments(spec.ports))
+    return [Op("companion", _directory(engine, container_id), engine.boot_id, *words)]
+
+
+def inside_ops(spec: ContainerSpec | PodSpec) -> list[Op]:
+    """Return what the new process does in its network namespace."""
+    return [Op("wait")] if spec.net_program else []
+
+
+def wait_for_end(engine: Engine, container_id: str) -> None:
+    """Wait until the program is gone of a container that has ended: its ports are somebody else's from then on."""
+    found = observe.running_process(_directory(engine, container_id), engine.boot_id)
+    fd = pidfd.open_process(*found) if found else None
+    if fd is not None:
+        try:
+            pidfd.wait(fd, _END_TIMEOUT_S)
+        finally:
+            os.close(fd)
+
+
+def _directory(engine: Engine, container_id: str) -> str:
+    return f"{engine.layout.container(container_id)}/network"
