@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 
 from pypod.engine.layout import Layout
-from pypod.kernel.idmap import in_user_namespace
 from pypod.kernel.pidfd import PROC
 from pypod.runtime.programs import Programs
 from pypod.store.database import Database
@@ -48,9 +47,7 @@ class Engine:
         self.programs = Programs()
         self.proc = PROC
         self.boot_id = PROC.boot_id()
-        # Root of a user namespace is no more than a user where the kernel asks for the first one's; but it has its ids.
-        self.rootless = in_user_namespace()
-        self.inside = self.rootless and os.geteuid() == 0
+        self._rootless: bool | None = None
         self._cgroups: Driver | None = None
         self._specs: dict[str, ContainerSpec] = {}
         self._containers: dict[str, ContainerRecord] = {}
@@ -152,6 +149,23 @@ class Engine:
         from pypod.engine.networks import Networks
 
         return Networks(self)
+
+    @property
+    def rootless(self) -> bool:
+        """Whether the caller is an ordinary user, or root of a user namespace only.
+
+        Such a root is no more than a user where the kernel asks for the first namespace's; but it has its ids.
+        """
+        if self._rootless is None:
+            from pypod.kernel.idmap import in_user_namespace
+
+            self._rootless = in_user_namespace()
+        return self._rootless
+
+    @property
+    def inside(self) -> bool:
+        """Whether the caller is root of a user namespace."""
+        return self.rootless and os.geteuid() == 0
 
     @property
     def cgroups(self) -> Driver:

@@ -132,13 +132,13 @@ def _make(engine: Engine, directory: str) -> Process:
     from pypod.runtime.programs import path as program_path
 
     survivor = _survivor(engine)
-    settings = [Op("status", f"{directory}/status", engine.boot_id), Op("detach"), Op("leave")]
+    settings = [Op("status", f"{directory}/status", engine.boot_id), Op("leave")]
     hold = Op("execute", program_path("pause"), "-1", _NAME)
     if survivor is not None:
         what = plan([Op("session", survivor.pid, survivor.start_time), *settings], [Op("clone", 0, ""), hold])
     else:
         what = plan([*settings, *_mapping()], [Op("clone", CLONE_NEWUSER, ""), Op("wait"), hold])
-    with launcher.Launching(engine.programs.executable("launch"), "pypod-launch") as launching:
+    with launcher.Launching(engine.programs.executable("launch"), "pypod-launch", group="") as launching:
         try:
             made = launching.run(what)
         except LaunchFailed as error:
