@@ -27,7 +27,6 @@
 
 enum { DIRECTORY, BOOT_ID, PROGRAM }; /* arguments */
 enum { PATIENCE_MS = 30000 };
-#define NETWORK_NAMESPACE "{netns}" /* the argument that stands for the path of the process's */
 
 /* What the watcher tells the supervisor, once. */
 struct verdict {
@@ -44,7 +43,9 @@ static noreturn void give_up(int told, const char *call)
 	_exit(1);
 }
 
-static pid_t run(const struct record *record, const char *namespace, int output, int told)
+/* The network namespace is its standard input: /proc/self/fd/0 is a path of it that needs no right to look into the
+ * process, which nobody may before its exec, and that a program which closes all it does not know keeps. */
+static pid_t run(const struct record *record, int network, int output, int told)
 {
 	char **words = vector(record, PROGRAM), *environment[] = { NULL };
 	posix_spawn_file_actions_t actions;
@@ -54,11 +55,9 @@ static pid_t run(const struct record *record, const char *namespace, int output,
 
 	errno = ENOMEM;
 	if (!words || posix_spawn_file_actions_init(&actions) || posix_spawnattr_init(&attributes) ||
+	    posix_spawn_file_actions_adddup2(&actions, network, 0) ||
 	    posix_spawn_file_actions_adddup2(&actions, output, 1))
 		give_up(told, "malloc");
-	for (char **word = words; *word; word++)
-		if (!strcmp(*word, NETWORK_NAMESPACE))
-			*word = (char *)namespace;
 	sigemptyset(&none);
 	posix_spawnattr_setsigmask(&attributes, &none);
 	posix_spawnattr_setflags(&attributes, POSIX_SPAWN_SETSIGMASK);
@@ -104,7 +103,18 @@ static noreturn void stay(int process, int signals)
 	}
 }
 
-static noreturn void watch(const struct record *record, const char *namespace, int process, int log, int told)
+static void close_all_but(const int *kept, int count)
+{
+	for (int fd = 3, i; fd < 1024; fd++) {
+		for (i = 0; i < count && kept[i] != fd; i++)
+			;
+		if (i == count)
+			close(fd);
+	}
+	syscall(SYS_close_range, 1024, ~0U, 0);
+}
+
+static noreturn void watch(const struct record *record, int network, int process, int log, int told)
 {
 	int ready[2], null = open("/dev/null", O_RDWR | O_CLOEXEC);
 	sigset_t children;
@@ -118,16 +128,11 @@ static noreturn void watch(const struct record *record, const char *namespace, i
 	    pipe2(ready, O_CLOEXEC) < 0)
 		give_up(told, "pipe2");
 	/* what the supervisor holds open is nobody else's: the end of its pipes and sockets tells others something */
-	int kept[] = { process, told, signals, ready[0], ready[1] };
-	for (int fd = 3, i; fd < 256; fd++) {
-		for (i = 0; i < 5 && kept[i] != fd; i++)
-			;
-		if (i == 5)
-			close(fd);
-	}
-	syscall(SYS_close_range, 256, ~0U, 0);
-	pid_t program = run(record, namespace, ready[1], told);
+	int kept[] = { process, told, signals, network, ready[0], ready[1] };
+	close_all_but(kept, sizeof kept / sizeof *kept);
+	pid_t program = run(record, network, ready[1], told);
 	close(ready[1]);
+	close(network);
 	wait_until_ready(program, ready[0], told);
 	close(ready[0]);
 	dup2(0, 2);
@@ -161,15 +166,14 @@ static int hear(int told, pid_t watcher, const char **call)
 	return -1;
 }
 
-int companion_start(const struct record *record, pid_t process, const char **call)
+int companion_start(const struct record *record, pid_t process, int network, const char **call)
 {
-	char namespace[64], path[PATH_MAX];
+	char path[PATH_MAX];
 	int told[2], watched = syscall(SYS_pidfd_open, process, 0);
 
 	*call = "pidfd_open";
 	if (watched < 0)
 		return -1;
-	snprintf(namespace, sizeof namespace, "/proc/%d/ns/net", process);
 	snprintf(path, sizeof path, "%s/log", text(record, DIRECTORY));
 	*call = "open";
 	int log = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW | O_CLOEXEC, 0600);
@@ -183,7 +187,7 @@ int companion_start(const struct record *record, pid_t process, const char **cal
 	if (watcher < 0)
 		return -1;
 	if (watcher == 0)
-		watch(record, namespace, watched, log, told[1]);
+		watch(record, network, watched, log, told[1]);
 	close(watched);
 	close(log);
 	close(told[1]);

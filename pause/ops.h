@@ -67,7 +67,8 @@
 	X(68, oom_score)      /* ADJUSTMENT */ \
 	X(69, execute)        /* ARGV... */ \
 	X(70, execute_file)   /* PATH ARGV...: a file of the host, opened before the root changes */ \
-	X(71, companion)      /* DIRECTORY BOOT_ID ARGV...: runs beside the process; its network's path stands for {netns} */
+	X(71, companion)      /* DIRECTORY BOOT_ID ARGV...: runs beside the process, its standard input being that one's network */ \
+	X(72, hand_network)   /* : to the supervisor, for the companion, which is ready before the exec */
 
 enum operation {
 #define X(number, name) OP_##name = number,

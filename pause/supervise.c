@@ -321,21 +321,13 @@ static int connect_to_host(struct supervised *it, int socket, struct report *fai
 	bool any = false;
 
 	for (uint32_t i = 0; i < it->plan.count && it->plan.records[i].operation != OP_clone; i++) {
-		const struct record *record = &it->plan.records[i];
-		const char *call = "netlink";
-		int done;
-
-		if (record->operation == OP_netlink_host)
-			done = send_on_host(it, record);
-		else if (record->operation == OP_companion)
-			done = companion_start(record, it->pid, &call);
-		else
+		if (it->plan.records[i].operation != OP_netlink_host)
 			continue;
 		any = true;
-		if (done < 0) {
+		if (send_on_host(it, &it->plan.records[i]) < 0) {
 			failure->error = errno;
 			failure->operation = i;
-			strcpy(failure->call, call);
+			strcpy(failure->call, "netlink");
 			return -1;
 		}
 	}
@@ -344,7 +336,23 @@ static int connect_to_host(struct supervised *it, int socket, struct report *fai
 	return 0;
 }
 
-/* Until exec closes the socket: failure, a new pid, a terminal. Returns 0 when the process runs; one that ended without
+static int start_companion(struct supervised *it, int network, struct report *failure)
+{
+	const struct record *record = plan_find(&it->plan, OP_companion);
+	const char *call = "find";
+
+	errno = ENODATA;
+	int started = record ? companion_start(record, it->pid, network, &call) : -1;
+	if (started < 0) {
+		failure->error = errno;
+		failure->operation = record ? position(it, record) : 0;
+		strcpy(failure->call, call);
+	}
+	close(network);
+	return started;
+}
+
+/* Until exec closes the socket: failure, a new pid, a terminal, a network. Returns 0 when the process runs; one that ended without
  * having taken our byte (`told`) never got as far as its exec. */
 static int follow(struct supervised *it, int socket, bool told, struct report *failure)
 {
@@ -378,6 +386,11 @@ static int follow(struct supervised *it, int socket, bool told, struct report *f
 				return -1;
 			}
 			told = tell(socket); /* if it failed by now, what it said comes next */
+		}
+		if (report.kind == REPORT_NETWORK) {
+			if (start_companion(it, passed, failure) < 0)
+				return -1;
+			told = tell(socket);
 		}
 		if (report.kind == REPORT_TERMINAL)
 			it->terminal = passed;

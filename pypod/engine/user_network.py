@@ -110,7 +110,7 @@ def host_ops(engine: Engine, container_id: str, spec: ContainerSpec | PodSpec) -
 
 def inside_ops(spec: ContainerSpec | PodSpec) -> list[Op]:
     """Return what the new process does in its network namespace."""
-    return [Op("wait")] if spec.net_program else []
+    return [Op("hand_network")] if spec.net_program else []
 
 
 def wait_for_end(engine: Engine, container_id: str) -> None:

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from pypod.model.port import Port
 
 PASTA, SLIRP4NETNS = "pasta", "slirp4netns"
-NAMESPACE = "{netns}"  # in a command: what the supervisor puts the namespace's path in for (pause/companion.c)
+NAMESPACE = "/proc/self/fd/0"  # it has the namespace as its standard input (pause/companion.c)
 _FLAG = "--network"
 _PASTA_DNS = "169.254.1.1"  # podman's: nobody's address, so it hides none
 _PORTS = {"tcp": ("-t", "--tcp-ports"), "udp": ("-u", "--udp-ports")}
@@ -54,7 +54,7 @@ class UserMode(Value):
     def _value(self, *names: str) -> str:
         """Return the last value of an option of pasta, empty when it was not given."""
         found = ""
-        for word, following in zip(self.options, (*self.options[1:], ""), strict=True):
+        for word, following in zip(self.options, (*self.options[1:], ""), strict=False):
             name, equals, value = word.partition("=")
             if name in names:
                 found = value if equals else following
@@ -148,7 +148,7 @@ def parse(text: str) -> UserMode:
     """
     program, _, rest = text.partition(":")
     options = tuple(option for option in rest.split(",") if option)
-    if any("\0" in option or option == NAMESPACE for option in options):
+    if any("\0" in option for option in options):
         raise InvalidSpec(_FLAG, f"invalid option of {program}: {rest!r}")
     if program == SLIRP4NETNS:
         for option in options:

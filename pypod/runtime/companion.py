@@ -39,4 +39,6 @@ def _said(path: str) -> str:
             lines = [line.strip() for line in file.read(_LOG_LIMIT).splitlines()]
     except OSError:
         return ""
-    return "; ".join(line for line in lines if line and _NOISE not in line)
+    told = [line for line in lines if line and _NOISE not in line]
+    usage = next((at for at, line in enumerate(told) if line.startswith("Usage:")), len(told))
+    return told[usage - 1] if usage else ""  # what came before were warnings

@@ -74,6 +74,7 @@ OPERATIONS: dict[str, tuple[int, str, str]] = {
     "execute": (69, "run {*}", "execve(2)"),
     "execute_file": (70, "run {0}", "execveat(2)"),
     "companion": (71, "connect it by {2}, which runs beside it and is recorded in {0}", "pid_namespaces(7)"),
+    "hand_network": (72, "hand the network namespace to the supervisor", "unix(7)"),
 }
 
 MOUNT_ATTRIBUTES = {"ro": 1, "nosuid": 2, "nodev": 4, "noexec": 8, "noatime": 16, "strictatime": 32}
