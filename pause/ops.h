@@ -68,7 +68,8 @@
 	X(69, execute)        /* ARGV... */ \
 	X(70, execute_file)   /* PATH ARGV...: a file of the host, opened before the root changes */ \
 	X(71, companion)      /* DIRECTORY BOOT_ID ARGV...: runs beside the process, its standard input being that one's network */ \
-	X(72, hand_network)   /* : to the supervisor, for the companion, which is ready before the exec */
+	X(72, hand_network)   /* : to the supervisor, for the companion, which is ready before the exec */ \
+	X(73, host_network)   /* PID START_TIME: netlink_host is sent in the network namespace of this process */
 
 enum operation {
 #define X(number, name) OP_##name = number,

@@ -303,13 +303,32 @@ static bool tell(int socket)
 	return false;
 }
 
+/* In the network namespace of another process. By a child: from a user namespace nobody comes back to the host's. */
+static int send_elsewhere(const struct netlink *messages, const struct record *where)
+{
+	int fd = open_process(number(where, 0), number(where, 1)), status = 0;
+
+	if (fd < 0)
+		return -1;
+	pid_t child = clone_process(0, -1);
+	if (child == 0)
+		_exit(setns(fd, CLONE_NEWNET) < 0 || netlink_send(messages) < 0 ? errno : 0);
+	int error = errno;
+	close(fd);
+	if (child > 0 && RETRY(waitpid(child, &status, 0)) == child)
+		error = WIFEXITED(status) ? WEXITSTATUS(status) : ECHILD;
+	errno = error;
+	return error ? -1 : 0;
+}
+
 static int send_on_host(struct supervised *it, const struct record *record)
 {
+	const struct record *where = plan_find(&it->plan, OP_host_network);
 	struct netlink messages;
 
 	if (netlink_copy(&messages, record, it->pid) < 0)
 		return -1;
-	int sent = netlink_send(&messages), error = errno;
+	int sent = where ? send_elsewhere(&messages, where) : netlink_send(&messages), error = errno;
 	netlink_free(&messages);
 	errno = error;
 	return sent;

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pypod.engine import user_bridges
 from pypod.engine.effects import Effect
 from pypod.model.network import BRIDGE
 from pypod.network import links
@@ -21,6 +22,8 @@ def preparations(engine: Engine, specs: Iterable[NetworkSpec]) -> list[Effect]:
 
     The addresses of who is about to be connected are in the store by now: a name server stays while there are any.
     """
+    if user_bridges.are_elsewhere(engine):
+        return user_bridges.preparations(engine, specs)
     made: list[Effect] = []
     bridges = [one for one in specs if one.driver == BRIDGE]
     if bridges:
@@ -52,6 +55,9 @@ def alias_of(engine: Engine, network: NetworkSpec) -> str:
 
 def remove(engine: Engine, network: NetworkSpec) -> None:
     """Take a network's bridge away if it is there and ours; somebody else's may have the same name. Raises OSError."""
+    if user_bridges.are_elsewhere(engine):
+        user_bridges.remove(engine, network)
+        return
     if network.driver != BRIDGE or links.aliases().get(network.interface) != alias_of(engine, network):
         return
     from contextlib import suppress

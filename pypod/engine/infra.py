@@ -129,7 +129,7 @@ def infra_plan(engine: Engine, record: PodRecord, infra: ContainerRecord, wires:
     settings += [Op("status", f"{directory}/status", engine.boot_id), Op("leave")]
     settings.append(announce.event_op(engine, infra, record, end=""))
     settings += [Op("owner", owner.pid, owner.start_time)] if owner else []
-    settings += [*connecting.host_ops(wires), *user_network.host_ops(engine, infra.id, spec)]
+    settings += [*connecting.host_ops(engine, wires), *user_network.host_ops(engine, infra.id, spec)]
     if infra.image_id:
         from pypod.engine.infra_image import image_ops
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from pypod.engine import bridges, connecting, effects, observe
+from pypod.engine import bridges, connecting, effects, observe, user_bridges
 from pypod.engine.boundary import Boundary
 from pypod.engine.connecting import Wire
 from pypod.engine.enter import enter
@@ -39,7 +39,7 @@ def connect(engine: Engine, record: ContainerRecord, asked: Connection, network:
             if state.running:
                 wire = connecting.attach_one(engine, record.id, network)
                 effects.perform(bridges.preparations(engine, (network,)))
-                plug(record, state, wire)
+                plug(engine, record, state, wire)
         except BaseException:
             networks.disconnect(engine.database, record.id, network.id)
             raise
@@ -73,15 +73,18 @@ def _require_own_network(engine: Engine, record: ContainerRecord) -> None:
         raise InvalidSpec("container", f'"{mode}" is not supported: invalid network mode', hint=hint)
 
 
-def plug(record: ContainerRecord, state: ContainerState, wire: Wire) -> None:
+def plug(engine: Engine, record: ContainerRecord, state: ContainerState, wire: Wire) -> None:
     """Make the interface of a connection, in what runs already. The bridge is there. Raises OSError."""
+    if user_bridges.are_elsewhere(engine):
+        user_bridges.call(engine, "plug", record, state, wire)
+        return
     with Channel() as channel:
-        channel.send(patched(*connecting.host_messages(wire), state.pid))
+        channel.send(patched(*connecting.host_messages(engine, wire), state.pid))
     try:
         with enter(record.name, state, ("net",)), Channel() as channel:
             channel.send(patched(*connecting.inside_messages(wire), links.index_of(wire.made.interface)))
     except BaseException:
-        _unplug(record, state, wire)
+        unplug(engine, record, state, wire)
         raise
 
 
@@ -93,13 +96,18 @@ def disconnect(engine: Engine, record: ContainerRecord, network: NetworkSpec) ->
             raise WrongState(record.name, "", f"container {record.name} is not connected to network {network.name}")
         state = observe.container_state(engine.layout.container(record.id), engine.boot_id)
         if state.running and found[0] is not None:
-            _unplug(record, state, Wire(network=network, made=found[0]))
+            unplug(engine, record, state, Wire(network=network, made=found[0]))
         networks.disconnect(engine.database, record.id, network.id)
+        user_bridges.end_unless_needed(engine)
         if state.running:
             _write_files(engine, record)
 
 
-def _unplug(record: ContainerRecord, state: ContainerState, wire: Wire) -> None:
+def unplug(engine: Engine, record: ContainerRecord, state: ContainerState, wire: Wire) -> None:
+    """Take the interface of a connection away from what runs. Raises OSError."""
+    if user_bridges.are_elsewhere(engine):
+        user_bridges.call(engine, "unplug", record, state, wire)
+        return
     if wire.made.host_interface:
         links.remove_link(wire.made.host_interface)
         return

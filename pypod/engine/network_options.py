@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import os
 
-from pypod.engine import user_network
+from pypod.engine import user_bridges, user_network
 from pypod.engine.connecting import check_static
-from pypod.errors import InvalidSpec, Unsupported
+from pypod.errors import InvalidSpec
 from pypod.kernel.idmap import in_user_namespace
 from pypod.model.connection import Asked, check_dns, parse_networks, with_flags
 from pypod.model.namespace import POD
@@ -79,19 +79,15 @@ def resolved(engine: Engine, asked: Asked, *, save: bool = True) -> tuple[Connec
     The default network is made if it is not there, unless ``save`` is False.
 
     Raises NoSuchNetwork, AmbiguousName, InvalidSpec for a static address that is not the network's, and Unsupported for
-    who is not root.
+    what users cannot have.
     """
     if asked.program:
         user_network.require_user(engine, asked.program)
-    if asked.connections and engine.rootless:
-        raise Unsupported(
-            "networks",
-            f"network {asked.connections[0].network}: only root can connect to networks of this host yet",
-            hint="use --network pasta, none or host",
-        )
     found = {}
     for one in asked.connections:
         network = engine.networks.find(one.network, save=save)
+        if engine.rootless:
+            user_bridges.require_bridge(network)
         if one.addresses:
             check_static(one, network)
         found[network.id] = one.replace(network=network.id)  # what was named twice is connected once

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from pypod.engine import bridges, effects, observe
+from pypod.engine import bridges, effects, observe, user_bridges
 from pypod.engine.boundary import Boundary
 from pypod.engine.connecting import Wire
 from pypod.engine.live_connections import plug
@@ -57,6 +57,8 @@ def reload(engine: Engine, container_ids: Iterable[str] | None = None) -> list[s
     """
     from pypod.engine import naming
 
+    if user_bridges.are_elsewhere(engine):
+        return user_bridges.reload(engine, container_ids)
     chosen = None if container_ids is None else set(container_ids)
     done = []
     with Boundary("reload networks"):
@@ -78,7 +80,7 @@ def _reconnect(engine: Engine, one: Connected) -> None:
             with Channel() as channel:
                 channel.send(links.enslave(wire.made.host_interface, links.index_of(wire.network.interface)))
         else:
-            plug(one.record, one.state, wire)
+            plug(engine, one.record, one.state, wire)
 
 
 def load_rules(engine: Engine) -> None:

@@ -296,7 +296,7 @@ def container_plan(
     settings = [
         *session.ops(engine, own_session),
         *_settings(engine, record, spec, terminal, tracked),
-        *connecting.host_ops(wires),
+        *connecting.host_ops(engine, wires),
         *user_network.host_ops(engine, record.id, spec),
     ]
     if spec.remove and not attended:

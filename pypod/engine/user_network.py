@@ -17,11 +17,12 @@ from pypod.runtime.ops import Op
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Mapping
 
     from pypod.engine.engine import Engine
     from pypod.model.container import ContainerSpec
     from pypod.model.pod import PodSpec
+    from pypod.model.port import Port
 
 NONE = "none"
 PACKAGES = {PASTA: "passt", SLIRP4NETNS: SLIRP4NETNS}  # Debian's, and others'
@@ -42,6 +43,12 @@ def program(name: str, environment: Mapping[str, str] = os.environ) -> str:
 def default() -> str:
     """Return the network that a user's pod gets who asks for none in particular."""
     return _default()[0]
+
+
+def host_name_server() -> str:
+    """Return where the default network's program has the host's name servers asked; empty when it is none."""
+    chosen = default()
+    return "" if chosen == NONE else parse(chosen).name_server
 
 
 def notice() -> str:
@@ -95,7 +102,7 @@ def preparations(engine: Engine, container_id: str, spec: ContainerSpec | PodSpe
     """Return what has to be made before the plan."""
     if not spec.net_program:
         return []
-    return [directory(_directory(engine, container_id))]
+    return [directory(f"{engine.layout.container(container_id)}/network")]
 
 
 def host_ops(engine: Engine, container_id: str, spec: ContainerSpec | PodSpec) -> list[Op]:
@@ -103,9 +110,14 @@ def host_ops(engine: Engine, container_id: str, spec: ContainerSpec | PodSpec) -
     if not spec.net_program:
         return []
     require_user(engine, spec.net_program)
-    mode = parse(spec.net_program)
-    words = (program(mode.program), *mode.arguments(spec.ports))
-    return [Op("companion", _directory(engine, container_id), engine.boot_id, *words)]
+    return companion_ops(engine, engine.layout.container(container_id), spec.net_program, spec.ports)
+
+
+def companion_ops(engine: Engine, place: str, text: str, ports: Iterable[Port] = ()) -> list[Op]:
+    """Return what starts a program beside a process that has its directory at ``place``."""
+    mode = parse(text)
+    words = (program(mode.program), *mode.arguments(ports))
+    return [Op("companion", f"{place}/network", engine.boot_id, *words)]
 
 
 def inside_ops(spec: ContainerSpec | PodSpec) -> list[Op]:
@@ -113,16 +125,12 @@ def inside_ops(spec: ContainerSpec | PodSpec) -> list[Op]:
     return [Op("hand_network")] if spec.net_program else []
 
 
-def wait_for_end(engine: Engine, container_id: str) -> None:
-    """Wait until the program is gone of a container that has ended: its ports are somebody else's from then on."""
-    found = observe.running_process(_directory(engine, container_id), engine.boot_id)
+def wait_for_end(engine: Engine, place: str) -> None:
+    """Wait until the program is gone beside a process that has ended: its ports are somebody else's from then on."""
+    found = observe.running_process(f"{place}/network", engine.boot_id)
     fd = pidfd.open_process(*found) if found else None
     if fd is not None:
         try:
             pidfd.wait(fd, _END_TIMEOUT_S)
         finally:
             os.close(fd)
-
-
-def _directory(engine: Engine, container_id: str) -> str:
-    return f"{engine.layout.container(container_id)}/network"

@@ -75,6 +75,7 @@ OPERATIONS: dict[str, tuple[int, str, str]] = {
     "execute_file": (70, "run {0}", "execveat(2)"),
     "companion": (71, "connect it by {2}, which runs beside it and is recorded in {0}", "pid_namespaces(7)"),
     "hand_network": (72, "hand the network namespace to the supervisor", "unix(7)"),
+    "host_network": (73, "take the network namespace of process {0} for the host's", "setns(2)"),
 }
 
 MOUNT_ATTRIBUTES = {"ro": 1, "nosuid": 2, "nodev": 4, "noexec": 8, "noatime": 16, "strictatime": 32}
