@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 
 from pypod.engine.effects import Effect
+from pypod.kernel.idmap import in_user_namespace
 from pypod.model.connection import HOST_GATEWAY, NO_SEARCH
 from pypod.model.network import BRIDGE
 from pypod.model.value import Value
@@ -116,6 +117,8 @@ def _hosts(
 
 def _host_address(wires: Sequence[Wire], *, on_host: bool, needed: bool) -> str:
     """Return an address under which the host is reached: on its bridge, or else of one of its interfaces."""
+    if wires and in_user_namespace():
+        return ""  # the gateway is in a namespace of the user's, and the host's own addresses are that one's, too
     bridges = [wire.network for wire in wires if wire.network.driver == BRIDGE]
     gateways = [subnet.gateway for network in bridges for subnet in network.subnets if subnet.gateway]
     for gateway in sorted(gateways, key=lambda one: ":" in one):
