@@ -362,7 +362,9 @@ static void execute_file(struct process *process, const struct record *record)
 	if (!arguments)
 		fail(process, "calloc");
 	/* Our own infra reads signals from its first moment on: a TERM that comes before must wait, not be dropped. */
-	last_preparations(process, !strcmp(text(record, 1), "pypod-infra"));
+	last_preparations(process, hold_is_handed_on(process->plan));
+	if (hold_is_handed_on(process->plan))
+		hold_across_exec(process->held);
 	if (process->owner >= 0) {
 		if (program == 3)
 			program = fcntl(program, F_DUPFD_CLOEXEC, 10);

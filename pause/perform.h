@@ -1,6 +1,7 @@
 #ifndef PYPOD_PERFORM_H
 #define PYPOD_PERFORM_H
 
+#include "hold.h"
 #include "plan.h"
 #include "report.h"
 
@@ -29,6 +30,7 @@ struct process {
 	int program;          /* what execute_file will run */
 	struct other others[OTHERS];
 	int owner;            /* pidfd handed on to the infra, or -1 */
+	const struct held *held; /* ports handed on to the infra */
 	bool keep_groups;     /* as keep_groups says */
 	uid_t uid;
 	gid_t gid;

@@ -87,6 +87,7 @@ void supervise_begin(struct supervised *it, int argc, char **argv)
 {
 	sigset_t all;
 	const struct record *owner, *event, *end, *session;
+	const char *call;
 
 	syscall(SYS_close_range, REPORT_FD + 1, ~0U, 0);
 	fcntl(PLAN_FD, F_SETFD, FD_CLOEXEC);
@@ -121,6 +122,9 @@ void supervise_begin(struct supervised *it, int argc, char **argv)
 	it->end.messages = NULL;
 	if (end && netlink_copy(&it->end, end, 0) < 0)
 		die(position(it, end), "malloc");
+	int failed = hold_ports(&it->held, &it->plan, &call);
+	if (failed >= 0)
+		die(failed, call);
 }
 
 int record_start(const char *path, const char *boot_id, const struct recorded *it)
@@ -208,6 +212,7 @@ void supervise_record_exit(struct supervised *it, int status)
 
 	if (it->end.messages)
 		netlink_send(&it->end);
+	hold_release(&it->held); /* who hears of the end may start it again at once */
 	if (it->oom_killed)
 		write_event(it, "oom", NULL);
 	write_event(it, it->event[EVENT_END], &status);
@@ -285,9 +290,12 @@ static void make_maps(struct supervised *it)
 static void become_process(struct supervised *it, const struct record *clone, const int standard[3], int report,
 			   const struct other others[OTHERS])
 {
-	struct process process = { .plan = &it->plan, .at = position(it, clone), .report = report, .owner = it->owner };
+	struct process process = { .plan = &it->plan, .at = position(it, clone), .report = report, .owner = it->owner,
+				   .held = &it->held };
 
 	memcpy(process.others, others, sizeof process.others);
+	if (!hold_is_handed_on(&it->plan))
+		hold_forgo(&it->held);
 	for (int i = 0; i < 3; i++)
 		if (standard[i] >= 0 && dup2(standard[i], i) < 0)
 			fail(&process, "dup2");

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import sys
 
-from pypod.errors import LaunchFailed, PypodError
+from pypod.errors import LaunchFailed, PortInUse, PypodError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -31,6 +31,7 @@ CONTAINER_VERBS: dict[str, tuple[str, str, str]] = {
     "logs": ("logs", "logs", "Fetch the logs of one or more containers"),
     "ls": ("ps", "ps", "List containers"),
     "pause": ("pause", "pause", "Pause all the processes in one or more containers"),
+    "port": ("port", "port", "List port mappings or a specific mapping for the container"),
     "ps": ("ps", "ps", "List containers"),
     "restart": ("lifecycle", "restart", "Restart one or more containers"),
     "rm": ("lifecycle", "rm", "Remove one or more containers"),
@@ -210,7 +211,7 @@ def run(words: list[str]) -> int:
         return _dispatch(words)
     except PypodError as error:
         print("\n".join([f"Error: {error}", *getattr(error, "__notes__", ())]), file=sys.stderr)
-        return error.exit_code if isinstance(error, LaunchFailed) else ENGINE_FAILED
+        return error.exit_code if isinstance(error, LaunchFailed | PortInUse) else ENGINE_FAILED
 
 
 def _dispatch(words: list[str]) -> int:

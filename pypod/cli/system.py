@@ -212,7 +212,7 @@ def _ids(host: Host) -> list[tuple[str, bool, str]]:
 
 def _storage(root: str | None, *, repair: bool) -> tuple[list[str], tuple[str, bool, str]]:
     """Return lines on what a crash left (and what was done about it), and the judgement of the storage."""
-    from pypod.engine import collect
+    from pypod.engine import collect, network_repair
     from pypod.engine.engine import Engine
     from pypod.engine.image_removal import leftovers
     from pypod.store import records
@@ -224,10 +224,11 @@ def _storage(root: str | None, *, repair: bool) -> tuple[list[str], tuple[str, b
                 f"left behind: {path}"
                 for path in (*collect.orphans(engine), *leftovers(engine), *collect.trash(engine))
             ]
+            lines += [f"amiss: {words}" for words in network_repair.amiss(engine)]
             if repair:
                 lines = collect.repair(engine) or ["nothing to repair"]
             elif lines:
-                lines.append("pypod system check --repair removes it")
+                lines.append("pypod system check --repair mends it")
             verdict = ("storage", True, f"{engine.layout.root}: {counts[0]} pods, {counts[1]} containers")
             return [*lines, ""] if lines else [], verdict
     except PypodError as error:

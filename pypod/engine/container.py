@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from pypod.engine.pod import Pod
     from pypod.engine.specs import ContainerOptions
     from pypod.model.container import ContainerSpec, ContainerState
+    from pypod.model.port import Port
     from pypod.model.stats import Stats
     from pypod.store.records import ContainerRecord
 
@@ -144,6 +145,17 @@ class Container:
         from pypod.engine.connections import addresses_of
 
         return addresses_of(self._engine, self.record())
+
+    @property
+    def ports(self) -> tuple[Port, ...]:
+        """The published ports of the host that lead to it, random ones as they were chosen; in a pod the pod's.
+
+        >>> container.ports                                             # doctest: +SKIP
+        (Port(container_port=80, host_port=8080, host_ip='', protocol='tcp', count=1),)
+        """
+        from pypod.engine.published import ports_of
+
+        return ports_of(self._engine, self.record())
 
     def connect(
         self,

@@ -5,7 +5,19 @@ from __future__ import annotations
 import os
 import time
 
-from pypod.engine import announce, bridges, connecting, effects, files, groups, observe, pausing, session, user_network
+from pypod.engine import (
+    announce,
+    bridges,
+    connecting,
+    effects,
+    files,
+    groups,
+    observe,
+    pausing,
+    published,
+    session,
+    user_network,
+)
 from pypod.engine.boundary import Boundary
 from pypod.errors import PodBroken
 from pypod.kernel import pidfd
@@ -51,7 +63,8 @@ def start(engine: Engine, record: PodRecord) -> None:
         try:
             wires = connecting.attach(engine, infra.id)
             effects.perform(bridges.preparations(engine, connecting.networks_of(wires)))
-            launching.run(infra_plan(engine, record, infra, wires), files_of(engine, record, infra, wires).perform)
+            what = infra_plan(engine, record, infra, wires)
+            published.run(engine, launching, what, files_of(engine, record, infra, wires).perform)
         except BaseException:
             stop(engine, record)  # it may have come up before its files failed
             connecting.detach(engine, infra.id)
@@ -123,13 +136,17 @@ def infra_plan(engine: Engine, record: PodRecord, infra: ContainerRecord, wires:
         maps=own_session.same_maps if own_session else WHOLE_MAPS,
         born_in=cgroups.tracking_directory(infra.cgroup) if cgroups.clones_into_cgroup else "",
         join_files=cgroups.join_files(infra.cgroup, groups.of_infra(engine, infra, spec).trees),
-        network=(*connecting.inside_ops(wires), *user_network.inside_ops(spec)),
+        network=(*connecting.inside_ops(wires), *user_network.inside_ops(engine, spec)),
     )
     settings = session.ops(engine, own_session)
     settings += [Op("status", f"{directory}/status", engine.boot_id), Op("leave")]
     settings.append(announce.event_op(engine, infra, record, end=""))
     settings += [Op("owner", owner.pid, owner.start_time)] if owner else []
-    settings += [*connecting.host_ops(engine, wires), *user_network.host_ops(engine, infra.id, spec)]
+    led = () if engine.rootless else spec.ports  # a user's are led by pasta
+    settings += published.hold_ops(led)
+    settings += connecting.host_ops(engine, wires, hairpin=bool(led))
+    settings += published.lead_ops(led, wires, record.name, watched=False)
+    settings += user_network.host_ops(engine, infra.id, spec)
     if infra.image_id:
         from pypod.engine.infra_image import image_ops
 
@@ -164,6 +181,7 @@ def kill(engine: Engine, record: PodRecord, number: int) -> bool:
         pidfd.send_signal(fd, number)
         # its own program leaves on TERM and INT; one of the user's, on whatever it likes
         if pidfd.wait(fd, _STOP_TIMEOUT_S if number in (SIGKILL, SIGTERM, SIGINT) else 0):
+            connecting.cut_off(engine, infra.id)  # members may hear other signals than it
             _record_exit(engine, record, infra, number if number == SIGKILL else 0)
     finally:
         os.close(fd)

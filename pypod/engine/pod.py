@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from pypod.engine.specs import ContainerOptions
     from pypod.model.container import ContainerState
     from pypod.model.pod import PodSpec
+    from pypod.model.port import Port
     from pypod.model.stats import Stats
     from pypod.store.records import ContainerRecord, PodRecord
 
@@ -147,6 +148,18 @@ class Pod:
 
         infra_container = self.infra
         return addresses_of(self._engine, infra_container.record()) if infra_container else {}
+
+    @property
+    def ports(self) -> tuple[Port, ...]:
+        """The published ports of the host that lead to it: to its members.
+
+        >>> pod.ports                                             # doctest: +SKIP
+        (Port(container_port=80, host_port=8080, host_ip='', protocol='tcp', count=1),)
+        """
+        from pypod.engine.published import own_ports
+
+        infra_container = self.infra
+        return own_ports(self._engine, infra_container.record()) if infra_container else ()
 
     def connect(
         self,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 
-from pypod.engine import announce
+from pypod.engine import announce, published
 from pypod.engine.boundary import Boundary
 from pypod.engine.names import under_free_name
 from pypod.engine.network_options import asked_network, dns_fields, resolved
@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from pypod.engine.limits import LimitOptions
     from pypod.model.connection import Asked
     from pypod.model.network import Connection
+    from pypod.model.port import Port
     from pypod.store.records import ContainerRecord, PodRecord
 
 
@@ -62,6 +63,7 @@ class Pods:
         dns_options: Sequence[str] = (),
         dns_search: Sequence[str] = (),
         no_hosts: bool = False,
+        ports: Sequence[str | int | Port] | Mapping[str | int, str | int] = (),
         ephemeral: bool = False,
         **limits: Unpack[LimitOptions],
     ) -> Pod:
@@ -74,6 +76,8 @@ class Pods:
         ``network`` is none, host, or names of networks with options as podman writes them (``front:ip=10.89.0.9``);
         ``ip``, ``ip6`` and ``mac_address`` are for a single network, ``network_aliases`` more names in all of them.
         ``dns``, ``dns_options`` and ``dns_search`` are for /etc/resolv.conf; ``no_hosts`` leaves /etc/hosts as it is.
+
+        ``ports`` are published on the host for the pod's members, as those of a container (``Containers.create``).
 
         ``limits`` are those of a container, for all of the pod together: they are set on the pod's cgroup, which its
         infra's and its members' are in; without ``share_parent`` the members' are outside of it.
@@ -109,6 +113,7 @@ class Pods:
         if infra_image and not infra:
             raise InvalidSpec("--infra-image", "cannot set infra-image without infra container: invalid configuration")
         connections = resolved(self._engine, asked)
+        chosen = published.of_pod(self._engine, ports, asked, infra=infra, shared="net" in kinds)
         image = self._image(infra_image) if infra_image else None
 
         def create(name: str) -> Pod:
@@ -128,6 +133,7 @@ class Pods:
                 limits=limited,
                 net=mode.mode,
                 net_program=asked.program,
+                ports=chosen,
                 shm_size_bytes=DEFAULT_SHM_BYTES if shm_size is None else shm_size,
                 **dns_words,
             )
@@ -152,9 +158,9 @@ class Pods:
         announce.pod(self._engine, announce.CREATE, record, [infra_record] if infra_record else [])
         return Pod(self._engine, record.id, spec.name)
 
-    def unsaved(self, name: str) -> tuple[PodRecord, ContainerRecord | None]:
-        """Return the records that creating a pod with this name and nothing else would write; for explanations."""
-        return self._records(PodSpec(name=name), "")
+    def unsaved(self, name: str, ports: tuple[Port, ...] = ()) -> tuple[PodRecord, ContainerRecord | None]:
+        """Return the records that creating a pod with this name, these ports and nothing else would write."""
+        return self._records(PodSpec(name=name, ports=ports), "")
 
     def _records(self, spec: PodSpec, owner: str) -> tuple[PodRecord, ContainerRecord | None]:
         from pypod.kernel.cgroups.driver import container_path

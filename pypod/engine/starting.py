@@ -14,6 +14,7 @@ from pypod.engine import (
     layers,
     limits,
     observe,
+    published,
     session,
     user_network,
     volumes,
@@ -137,7 +138,7 @@ def _run(
         group = group_of(engine, record, spec, pod)
         what = container_plan(engine, record, spec, pod, terminal, group, attended=attended, wires=wires)
         effects.perform(groups.renewal(engine, group))
-        monitor.run(what)
+        published.run(engine, monitor, what)
     except BaseException:
         engine.cgroups.remove(record.cgroup)
         if spec.net == PRIVATE:
@@ -289,14 +290,17 @@ def container_plan(
         create_cwd=spec.create_working_directory,
         devices=_host_devices() if spec.privileged else (),
         keyring=f"_ses.{record.id}",
-        network=(*connecting.inside_ops(wires), *user_network.inside_ops(spec)),
+        network=(*connecting.inside_ops(wires), *user_network.inside_ops(engine, spec)),
         copies="" if spec.overlay else directory,
         keep_groups=own_session is not None and own_session.has_one_id,
     )
+    led = () if engine.rootless else spec.ports  # a user's are led by pasta
     settings = [
         *session.ops(engine, own_session),
         *_settings(engine, record, spec, terminal, tracked),
-        *connecting.host_ops(engine, wires),
+        *published.hold_ops(led),
+        *connecting.host_ops(engine, wires, hairpin=bool(led)),
+        *published.lead_ops(led, wires, record.name, watched=True),
         *user_network.host_ops(engine, record.id, spec),
     ]
     if spec.remove and not attended:

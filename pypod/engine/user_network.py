@@ -100,17 +100,45 @@ def require_user(engine: Engine, text: str) -> None:
 
 def preparations(engine: Engine, container_id: str, spec: ContainerSpec | PodSpec) -> list[Effect]:
     """Return what has to be made before the plan."""
-    if not spec.net_program:
+    if not _program_of(engine, spec):
         return []
-    return [directory(f"{engine.layout.container(container_id)}/network")]
+    made = [directory(f"{engine.layout.container(container_id)}/network")]
+    if spec.ports:
+        shown = ", ".join(map(str, spec.ports))
+        made.append(Effect(f"see whether {shown} can be had", "bind(2)", lambda: _require_free(engine, spec.ports)))
+    return made
+
+
+def _require_free(engine: Engine, ports: Iterable[Port]) -> None:
+    from pypod.engine.published import require_free
+
+    require_free(engine, ports)
 
 
 def host_ops(engine: Engine, container_id: str, spec: ContainerSpec | PodSpec) -> list[Op]:
     """Return what the supervisor does once the process has its network namespace. Raises Unsupported, InvalidSpec."""
-    if not spec.net_program:
+    text = _program_of(engine, spec)
+    if not text:
         return []
-    require_user(engine, spec.net_program)
-    return companion_ops(engine, engine.layout.container(container_id), spec.net_program, spec.ports)
+    require_user(engine, text)
+    return companion_ops(engine, engine.layout.container(container_id), text, spec.ports)
+
+
+def _program_of(engine: Engine, spec: ContainerSpec | PodSpec) -> str:
+    """Return what is beside a container: what was asked for, and beside one on bridges what publishes its ports.
+
+    That brings the first default route, by which answers leave as questions came.
+    """
+    return spec.net_program or (PASTA if engine.rootless and spec.ports else "")
+
+
+def require_for_ports(ports: Iterable[Port], text: str) -> None:
+    """Raise Unsupported when what connects a namespace, or would for the ports' sake, cannot publish them."""
+    mode = parse(text or PASTA)
+    mode.arguments(ports)
+    if not program(mode.program):
+        hint = f"install it (Debian: {PACKAGES[mode.program]})"
+        raise Unsupported("published ports", f"a user's ports are published by {mode.program}, not here", hint=hint)
 
 
 def companion_ops(engine: Engine, place: str, text: str, ports: Iterable[Port] = ()) -> list[Op]:
@@ -120,9 +148,9 @@ def companion_ops(engine: Engine, place: str, text: str, ports: Iterable[Port] =
     return [Op("companion", f"{place}/network", engine.boot_id, *words)]
 
 
-def inside_ops(spec: ContainerSpec | PodSpec) -> list[Op]:
+def inside_ops(engine: Engine, spec: ContainerSpec | PodSpec) -> list[Op]:
     """Return what the new process does in its network namespace."""
-    return [Op("hand_network")] if spec.net_program else []
+    return [Op("hand_network")] if _program_of(engine, spec) else []
 
 
 def wait_for_end(engine: Engine, place: str) -> None:

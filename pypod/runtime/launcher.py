@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 from _struct import Struct  # the C half alone, as everywhere
 
-from pypod.errors import CommandNotExecutable, CommandNotFound, LaunchFailed
+from pypod.errors import CommandNotExecutable, CommandNotFound, LaunchFailed, PortInUse
 from pypod.model.value import Value
 
 TYPE_CHECKING = False
@@ -25,7 +25,8 @@ _REPORT = Struct("<IIiiQi36s")
 REPORT_BYTES = _REPORT.size
 _PLAN_FD, _REPORT_FD = 3, 4
 _FIRST_SAFE_FD = 10
-_EPERM, _ENOENT, _ENOTDIR, _EINVAL = 1, 2, 20, 22
+_EPERM, _ENOENT, _EEXIST, _ENOTDIR, _EINVAL = 1, 2, 17, 20, 22
+_EPROTONOSUPPORT, _EADDRINUSE, _EADDRNOTAVAIL = 93, 98, 99
 
 
 class Report(Value):
@@ -270,7 +271,7 @@ def _receive(channel: _socket.socket) -> tuple[bytes, int]:
     return data, passed
 
 
-def _failure(plan: Plan, report: Report | None, name: str) -> LaunchFailed:
+def _failure(plan: Plan, report: Report | None, name: str) -> LaunchFailed | PortInUse:
     if report is None:
         return LaunchFailed(f"start {name}", "read", 32, message=f"{name} ended before it could report")
     op = plan.ops[report.operation] if report.operation < len(plan.ops) else None
@@ -280,6 +281,9 @@ def _failure(plan: Plan, report: Report | None, name: str) -> LaunchFailed:
         from pypod.runtime.companion import failure
 
         return failure(op, report)
+    if op is not None and op.name == "hold" and report.error == _EADDRINUSE:
+        protocol, address, port = op.arguments
+        return PortInUse(str(protocol), str(address), int(port))
     words = op.describe() if op is not None else "start"
     special = _SPECIAL.get((op.name if op else "", report.call), "")
     message = special.format(*op.arguments, groups=_named_groups(op)) if op else ""
@@ -306,6 +310,10 @@ _NO_ID = "the user namespace has no such id: /etc/subuid and /etc/subgid say whi
 
 # What to do about failures whose error number says little.
 _HINTS = {
+    ("hold", "socket", _EPROTONOSUPPORT): "the kernel does not have this protocol",
+    ("hold", "bind", _EADDRNOTAVAIL): "the host does not have this address",
+    # before Linux 6.3
+    ("netlink_host", "netlink", _EEXIST): "a crash left an entry in the firewall: pypod system check --repair",
     # of the dynamic linker
     ("execute_file", "execveat", _ENOENT): "the infra's root is empty: only a static program can run there",
     ("capabilities", "setresgid", _EINVAL): _NO_ID,

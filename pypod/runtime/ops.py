@@ -25,6 +25,7 @@ OPERATIONS: dict[str, tuple[int, str, str]] = {
     "idmap": (11, "map user ids {0} and group ids {1}", "user_namespaces(7)"),
     "group_kill": (12, "when the first process has ended, kill all of cgroup {0}", "cgroups(7)"),
     "event": (13, "append to {0} that it runs, and its end when that comes", "write(2)"),
+    "hold": (14, "hold port {2}/{0} on {1}", "bind(2)"),
     "netlink_host": (15, "{0}", "netlink(7)"),
     "netlink_end": (16, "when it has ended, {0}", "netlink(7)"),
     "session": (17, "go on in the user namespace of process {0}, as root there", "setns(2)"),
@@ -168,6 +169,10 @@ def _capabilities(argument: str | int | bytes) -> str:
     return ",".join(name.removeprefix("CAP_") for name in found) or "none"
 
 
+def _address(argument: str | int | bytes) -> str:
+    return str(argument) or "all addresses"
+
+
 def _map(argument: str | int | bytes) -> str:
     return ", ".join(str(argument).splitlines())
 
@@ -184,6 +189,7 @@ _SHOWN: dict[tuple[str, int], Callable[[str | int | bytes], str]] = {
     ("resource_limit", 0): _resource,
     ("capabilities", 0): _capabilities,
     ("capabilities", 1): _capabilities,
+    ("hold", 1): _address,
     ("idmap", 0): _map,
     ("idmap", 1): _map,
 }
