@@ -189,22 +189,38 @@ def _own(engine: Engine, path: str, like: str) -> None:
 def _prepare_networks(engine: Engine, identifiers: list[str]) -> dict[str, int]:
     """Return the indices of bridges by their networks' ids."""
     from pypod.engine import bridges, effects
-    from pypod.network.links import index_of
     from pypod.store import networks
 
     specs = [networks.find(engine.database, one) for one in identifiers]
     effects.perform(bridges.preparations(engine, specs))
-    return {one.id: index_of(one.interface) for one in specs}
+    return _bridges(engine)
+
+
+def _bridges(engine: Engine) -> dict[str, int]:
+    """Return the indices of the bridges that are there by their networks' ids."""
+    from pypod.network.links import index_of
+    from pypod.store import networks
+
+    made = {one.id: index_of(one.interface) for one in networks.all_networks(engine.database)}
+    return {identifier: index for identifier, index in made.items() if index}
 
 
 def _reload(engine: Engine, container_ids: list[str] | None) -> tuple[list[str], dict[str, int]]:
     from pypod.engine import reloading
-    from pypod.network.links import index_of
-    from pypod.store import networks
 
-    done = reloading.reload(engine, container_ids)
-    made = {one.id: index_of(one.interface) for one in networks.all_networks(engine.database)}
-    return done, {identifier: index for identifier, index in made.items() if index}
+    return reloading.reload(engine, container_ids), _bridges(engine)
+
+
+def _amiss(engine: Engine) -> list[str]:
+    from pypod.engine.network_repair import amiss
+
+    return amiss(engine)
+
+
+def _repair(engine: Engine) -> tuple[list[str], dict[str, int]]:
+    from pypod.engine.network_repair import repair
+
+    return repair(engine), _bridges(engine)
 
 
 def _remove_bridge(engine: Engine, network: Any) -> None:
@@ -234,6 +250,8 @@ TASKS: dict[str, Callable[..., Any]] = {
     "own": _own,
     "prepare_networks": _prepare_networks,
     "reload": _reload,
+    "amiss": _amiss,
+    "repair": _repair,
     "remove_bridge": _remove_bridge,
     "plug": _plug,
     "unplug": _unplug,

@@ -136,7 +136,12 @@ def _bound(port: Port, number: int) -> int:
         if error.errno == errno.EADDRINUSE:
             return 0
         address = port.host_ip
-        raise InvalidSpec("--publish", f"listen {port.protocol} {address}: bind: {error.strerror}") from error
+        hint = ""
+        if error.errno == errno.EACCES:
+            hint = "a user may have ports from net.ipv4.ip_unprivileged_port_start on (ip(7))"
+        raise InvalidSpec(
+            "--publish", f"listen {port.protocol} {address}: bind: {error.strerror}", hint=hint
+        ) from error
     finally:
         one.close()
 

@@ -86,6 +86,23 @@ def reload(engine: Engine, container_ids: Iterable[str] | None) -> list[str]:
     return list(done)
 
 
+def amiss(engine: Engine) -> list[str]:
+    """Return in words what ``repair`` would mend; see ``network_repair.amiss``."""
+    if holder(engine) is not None:
+        return list(call(engine, "amiss"))
+    from pypod.engine.reloading import running
+
+    return [f"{one.record.name} is cut off from its networks" for one in running(engine)]
+
+
+def repair(engine: Engine) -> list[str]:
+    """Mend it; see ``network_repair.repair``."""
+    done, made = call(engine, "repair")
+    _remember(engine, made)
+    end_unless_needed(engine)
+    return list(done)
+
+
 def _remember(engine: Engine, made: dict[str, int]) -> None:
     process = ensure(engine)
     for identifier, index in made.items():

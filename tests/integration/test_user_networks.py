@@ -7,13 +7,15 @@ import os
 import shutil
 import socket
 from collections.abc import Iterator
-from contextlib import closing
+from contextlib import closing, contextmanager
 from pathlib import Path
 
 import pytest
 
-from tests import hosts
-from tests.facts import is_there, wait_until
+from pypod.kernel.abi import CLONE_NEWNET
+from pypod.kernel.syscalls import setns
+from tests import dns, hosts
+from tests.facts import is_there, kill_and_wait, wait_until
 from tests.hosts import Here, Host, Server
 from tests.users import PYTHON, User, tun_for_users, user
 
@@ -83,9 +85,9 @@ def test_a_pod_has_pasta_by_default_and_reaches_other_hosts(somebody: User, othe
     assert companions(somebody) == []
 
 
-@pytest.mark.parametrize(("protocol", "flag"), [("tcp", "-t"), ("udp", "-u")])
-def test_a_published_port_keeps_the_clients_address(somebody: User, other: Host, protocol: str, flag: str) -> None:
-    somebody.say("pod", "create", "--name", "b", "--network", f"pasta:{flag},8080:80")
+@pytest.mark.parametrize("protocol", ["tcp", "udp"])
+def test_a_published_port_keeps_the_clients_address(somebody: User, other: Host, protocol: str) -> None:
+    somebody.say("pod", "create", "--name", "b", "-p", f"8080:80/{protocol}")
     somebody.say("pod", "start", "b")
     with closing(Inside(somebody, "b")) as inside:
         inside.serve(protocol, "0.0.0.0", 80)  # noqa: S104
@@ -185,3 +187,111 @@ def test_root_has_bridges_instead(engine) -> None:
     with pytest.raises(InvalidSpec, match="pasta networking is only supported for rootless mode"):
         engine.pods.create(name="h", network="pasta")
     assert engine.pods.list() == []
+
+
+@contextmanager
+def within(host: Host) -> Iterator[None]:
+    """This thread in a pod's network."""
+    home = os.open("/proc/thread-self/ns/net", os.O_RDONLY | os.O_CLOEXEC)
+    target = os.open(f"/proc/{host.pid}/ns/net", os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        setns(target, CLONE_NEWNET)
+        yield
+    finally:
+        setns(home, CLONE_NEWNET)
+        os.close(home)
+        os.close(target)
+
+
+def looked_up(host: Host, name: str, server: str) -> list[str]:
+    with within(host):
+        return dns.ask(server, name).data
+
+
+@pytest.fixture
+def blue(somebody: User) -> Iterator[str]:
+    """A network of the user's; what it gives is the beginning of its addresses."""
+    somebody.say("network", "create", "blue")
+    (made,) = json.loads(somebody.say("network", "inspect", "blue"))
+    yield made["subnets"][0]["subnet"].removesuffix("0/24")
+    somebody.say("network", "rm", "-f", "blue")
+
+
+def started(somebody: User, name: str, *options: str) -> Inside:
+    somebody.say("pod", "create", "--name", name, *options)
+    somebody.say("pod", "start", name)
+    return Inside(somebody, name)
+
+
+@pytest.mark.usefixtures("other")
+class TestBridges:
+    def test_pods_talk_and_know_names(self, somebody: User, blue: str) -> None:
+        with (
+            closing(started(somebody, "a", "--network", "blue:alias=first")) as a,
+            closing(started(somebody, "b", "--network", "blue")) as b,
+        ):
+            a.serve("tcp", "0.0.0.0", 80)  # noqa: S104
+            assert b.ask("tcp", f"{blue}2", 80) == f"a {blue}3"
+            assert looked_up(b, "a", f"{blue}1") == looked_up(b, "first.dns.podman", f"{blue}1") == [f"{blue}2"]
+            assert looked_up(a, "b", f"{blue}1") == [f"{blue}3"]
+            # none of it is in the host's namespace
+            assert [line.split()[1] for line in hosts.run("ip", "-o", "link").splitlines()] == ["lo:", "out0@if2:"]
+
+    def test_the_way_outside_leads_through_pasta(self, somebody: User, other: Host, blue: str) -> None:
+        other.serve("tcp", THEIRS, 8000)
+        with closing(started(somebody, "a", "--network", "blue")) as a:
+            assert f"default via {blue}1 dev eth0" in a.run("ip", "route")
+            assert a.ask("tcp", THEIRS, 8000) == f"other {OURS}"
+
+    @pytest.mark.usefixtures("blue")
+    def test_nothing_stays_when_nobody_is_connected(self, somebody: User) -> None:
+        before = sorted(somebody.processes().values())
+        started(somebody, "a", "--network", "blue").close()
+        assert "pypod-bridges" in somebody.processes().values()
+        somebody.say("pod", "rm", "-f", "a")
+        wait_until(lambda: sorted(somebody.processes().values()) == before)
+
+    def test_a_published_port_keeps_the_clients_address(self, somebody: User, other: Host, blue: str) -> None:
+        with (
+            closing(started(somebody, "a", "--network", "blue", "-p", "8080:80")) as a,
+            closing(started(somebody, "b", "--network", "blue")) as b,
+        ):
+            a.serve("tcp", "0.0.0.0", 80)  # noqa: S104
+            assert other.ask("tcp", OURS, 8080) == f"a {THEIRS}"
+            assert b.ask("tcp", f"{blue}2", 80) == f"a {blue}3"
+            refused = somebody.pypod("run", "--rm", "-p", "8080:81", "--rootfs", "/", "true")
+            assert "it is held by container" in refused.stderr
+
+    def test_connected_and_disconnected_while_it_runs(self, somebody: User, blue: str) -> None:
+        with (
+            closing(started(somebody, "a", "--network", "blue")) as a,
+            closing(started(somebody, "b", "--network", "none")) as b,
+        ):
+            infra = json.loads(somebody.say("pod", "inspect", "b"))["InfraContainerID"]
+            a.serve("tcp", "0.0.0.0", 80)  # noqa: S104
+            somebody.say("network", "connect", "blue", infra)
+            assert b.ask("tcp", f"{blue}2", 80) == f"a {blue}3"
+            somebody.say("network", "disconnect", "blue", infra)
+            assert "eth0" not in b.run("ip", "-o", "link")
+
+    def test_reload_mends_what_was_with_a_holder_that_was_killed(self, somebody: User, blue: str) -> None:
+        with (
+            closing(started(somebody, "a", "--network", "blue")) as a,
+            closing(started(somebody, "b", "--network", "blue")) as b,
+        ):
+            a.serve("tcp", "0.0.0.0", 80)  # noqa: S104
+            for pid, name in somebody.processes().items():
+                if name in ("pypod-bridges", "pypod-names"):
+                    kill_and_wait(pid)
+            assert "is cut off from" in somebody.pypod("system", "check").stdout
+            somebody.say("network", "reload", "-a")
+            assert b.ask("tcp", f"{blue}2", 80) == f"a {blue}3"
+            assert looked_up(b, "a", f"{blue}1") == [f"{blue}2"]
+            assert "cut off" not in somebody.pypod("system", "check").stdout
+
+    def test_a_network_on_an_interface_of_the_host_is_roots(self, somebody: User) -> None:
+        somebody.say("network", "create", "-d", "macvlan", "-o", "parent=out0", "--ipam-driver", "none", "red")
+        failed = somebody.pypod("pod", "create", "--name", "m", "--network", "red")
+        assert failed.returncode == 125
+        assert "network red: macvlan networks are root's alone" in failed.stderr
+        somebody.say("network", "rm", "red")
