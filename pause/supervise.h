@@ -35,6 +35,15 @@ void supervise_begin(struct supervised *it, int argc, char **argv);
  * Does not return when it failed. */
 void supervise_start(struct supervised *it, const int standard[3]);
 
+/* What the first line of a status file says beside boot id and time; no supervisor is 0 0. */
+struct recorded {
+	pid_t pid, supervisor;
+	uint64_t start_time, supervisor_start_time;
+};
+
+/* Write the status file `path` of a process that was started. Returns its descriptor, or -1 with errno. */
+int record_start(const char *path, const char *boot_id, const struct recorded *it);
+
 /* Write down how it ended: for `pypod events`, and in the status file. */
 void supervise_record_exit(struct supervised *it, int status);
 
