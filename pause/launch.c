@@ -11,7 +11,7 @@
 
 int main(int argc, char **argv)
 {
-	struct supervised it;
+	static struct supervised it;
 	static const int as_they_are[3] = { -1, -1, -1 };
 	struct report report = { .kind = REPORT_EXITED };
 

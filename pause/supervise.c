@@ -74,7 +74,7 @@ static void detach(const char *group)
 }
 
 /* We were started while the plan was still being worked out; one byte says that it is there. None: nobody wants us. */
-static void wait_for_plan(void)
+static void wait_for_caller(void)
 {
 	char byte;
 
@@ -100,9 +100,11 @@ void supervise_begin(struct supervised *it, int argc, char **argv)
 		syscall(SYS_rt_sigaction, signal_number, default_action, NULL, sizeof(uint64_t));
 	/* Our child is born so, too: until its exec nobody in the container may look into it (CVE-2016-9962). */
 	prctl(PR_SET_DUMPABLE, 0);
+	if (argc > 2) /* we cannot enter the group from where we are born: somebody brings us there first */
+		wait_for_caller();
 	if (argc > 1)
 		detach(argv[1]);
-	wait_for_plan();
+	wait_for_caller();
 	if (plan_read(PLAN_FD, &it->plan) < 0)
 		die(0, "mmap");
 	close(PLAN_FD);

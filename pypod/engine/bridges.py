@@ -16,18 +16,19 @@ if TYPE_CHECKING:
     from pypod.model.network import NetworkSpec
 
 
-def preparations(engine: Engine, specs: Iterable[NetworkSpec]) -> list[Effect]:
-    """Return what has to be made for networks: nothing when all of it is there.
+def preparations(engine: Engine, specs: Iterable[NetworkSpec], *, again: bool = False) -> list[Effect]:
+    """Return what has to be made for networks: nothing when all of it is there, or everything ``again``.
 
-    The addresses of who is about to be connected are in the store by now: a name server stays while there are any.
+    A bridge is set up last: one that is up has all that it needs, whoever was killed while making it. The addresses of
+    who is about to be connected are in the store by now: a name server stays while there are any.
     """
     made: list[Effect] = []
     bridges = [one for one in specs if one.driver == BRIDGE]
     if bridges:
         made += _firewall(engine)
     for network in bridges:
-        if not links.index_of(network.interface):
-            made += [_bridge(engine, network), _settings(network), _admission(network)]
+        if again or not links.is_up(network.interface):
+            made += [_bridge(engine, network), _settings(network), _admission(network), _start(network)]
         if network.dns:
             from pypod.engine import naming
 
@@ -37,12 +38,17 @@ def preparations(engine: Engine, specs: Iterable[NetworkSpec]) -> list[Effect]:
 
 def _bridge(engine: Engine, network: NetworkSpec) -> Effect:
     addresses = network.gateway_addresses()
-    mtu = int(network.option("mtu") or 0)
+    mtu, vlan = int(network.option("mtu") or 0), int(network.option("vlan") or 0)
+    tagged = f" in VLAN {vlan}" if vlan else ""
     return Effect(
-        f"make bridge {network.interface} with {', '.join(addresses) or 'no address'}",
+        f"make bridge {network.interface} with {', '.join(addresses) or 'no address'}{tagged}",
         "rtnetlink(7)",
-        lambda: links.make_bridge(network.interface, addresses, mtu, alias_of(engine, network)),
+        lambda: links.make_bridge(network.interface, addresses, mtu, alias_of(engine, network), vlan),
     )
+
+
+def _start(network: NetworkSpec) -> Effect:
+    return Effect(f"set bridge {network.interface} up", "rtnetlink(7)", lambda: links.set_up(network.interface))
 
 
 def alias_of(engine: Engine, network: NetworkSpec) -> str:

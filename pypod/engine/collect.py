@@ -6,16 +6,16 @@ import os
 
 from pypod.engine import observe, stopping, volumes
 from pypod.engine.locks import Lock
+from pypod.engine.trash import discard, empty_trash
 from pypod.errors import PypodError
 from pypod.model.ids import is_id
 from pypod.store import records
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable
 
     from pypod.engine.engine import Engine
-    from pypod.model.network import NetworkSpec
 
 
 def collect(engine: Engine) -> None:
@@ -72,58 +72,21 @@ def trash(engine: Engine) -> list[str]:
 
 def repair(engine: Engine) -> list[str]:
     """Remove whatever a crash left; return what was removed, in words."""
+    from pypod.engine import network_repair
     from pypod.engine.image_removal import sweep
 
     done = []
     collect(engine)
     for path in orphans(engine):
         with Lock(path) as lock, lock:  # its removal may be under way
-            stopping.discard(engine, [path])
+            discard(engine, [path])
         done.append(f"removed {path}")
     done += [f"removed {path}" for path in sweep(engine)]
-    done += _repair_networks(engine)
+    done += network_repair.repair(engine)
     rubbish = trash(engine)
     if rubbish:
-        stopping.empty_trash(engine, rubbish, wait=True)
+        empty_trash(engine, rubbish, wait=True)
         done += [f"deleted {path}" for path in rubbish]
-    return done
-
-
-def _repair_networks(engine: Engine) -> list[str]:
-    from pypod.engine import bridges, connecting, naming
-    from pypod.network.links import remove_link
-    from pypod.store import networks
-
-    known = networks.all_networks(engine.database)
-    if not known:
-        return []
-    done = [f"took back the addresses of container {one[:12]}" for one in connecting.sweep(engine, known)]
-    done += _withdraw_leftovers(engine, known)
-    done += [f"removed bridge {name}" for name in bridges.orphans(engine) if remove_link(name)]
-    return [*done, *(f"started the name server of network {one.name}" for one in naming.renew(engine))]
-
-
-def _withdraw_leftovers(engine: Engine, known: Iterable[NetworkSpec]) -> list[str]:
-    """Take away what leads to addresses of our networks that nobody has; other engines share the firewall's table."""
-    from pypod.engine.bridges import is_ours
-    from pypod.model.network import address_number
-    from pypod.model.port import Port
-    from pypod.network import firewall
-    from pypod.store import networks
-
-    ours = [one for one in known if is_ours(engine, one)]
-    if not ours:
-        return []
-    done = []
-    with firewall.open_channel() as channel:
-        for protocol, host_ip, host_port, address, container_port in firewall.listed(channel):
-            network = next((one for one in ours if one.holds(address)), None)
-            if network is None or networks.is_given(engine.database, network.id, address_number(address)):
-                continue
-            port = Port(container_port=container_port, host_port=host_port, host_ip=host_ip, protocol=protocol)
-            ends = ("", address) if ":" in address else (address, "")
-            firewall.withdraw_own(channel, [port], *ends)
-            done.append(f"withdrew port {port} at {address}")
     return done
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import _thread
 import os
 
-from pypod.engine import announce, effects, observe, session
+from pypod.engine import announce, effects, groups, observe, session
 from pypod.engine.boundary import Boundary
 from pypod.engine.starting import hostname_of, seccomp_of, ulimits
 from pypod.errors import DeadlineExceeded, InvalidSpec, NoSuchContainer, WrongState
@@ -206,7 +206,8 @@ def start(
         state = running_state(engine, record)
         effects.perform(session.preparations(engine))
         program = engine.programs.executable("launch")
-        with launcher.Launching(program, "pypod-launch", stdio=stdio, group="" if detach else None) as launching:
+        group, bring = "" if detach else None, groups.bringing(engine)
+        with launcher.Launching(program, "pypod-launch", stdio=stdio, group=group, bring=bring) as launching:
             container = engine.container_spec(record)
             return launching.run(exec_plan(engine, record, container, spec, state))
 

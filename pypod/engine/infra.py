@@ -42,10 +42,7 @@ def start(engine: Engine, record: PodRecord) -> None:
         files_of(engine, record, infra, connecting.wires_of(engine, infra.id)).perform()
         return
     require_no_members(engine, record)
-    with (
-        Boundary(f"start pod {record.name}"),
-        launcher.Launching(engine.programs.executable("launch"), "pypod-launch", group="") as launching,
-    ):
+    with Boundary(f"start pod {record.name}"), _launching(engine) as launching:
         infra = records.find_container(engine.database, record.infra_id)
         effects.perform(preparations(engine, infra, record))
         try:
@@ -58,6 +55,12 @@ def start(engine: Engine, record: PodRecord) -> None:
             connecting.detach(engine, infra.id)
             engine.cgroups.remove(infra.cgroup)
             raise
+
+
+def _launching(engine: Engine) -> launcher.Launching:
+    effects.perform(session.preparations(engine))
+    program, bring = engine.programs.executable("launch"), groups.bringing(engine)
+    return launcher.Launching(program, "pypod-launch", group="", bring=bring)
 
 
 def require_no_members(engine: Engine, record: PodRecord, but: str = "") -> None:
@@ -166,6 +169,7 @@ def kill(engine: Engine, record: PodRecord, number: int) -> bool:
         pidfd.send_signal(fd, number)
         # its own program leaves on TERM and INT; one of the user's, on whatever it likes
         if pidfd.wait(fd, _STOP_TIMEOUT_S if number in (SIGKILL, SIGTERM, SIGINT) else 0):
+            connecting.cut_off(engine, infra.id)  # members may hear other signals than it
             _record_exit(engine, record, infra, number if number == SIGKILL else 0)
     finally:
         os.close(fd)

@@ -83,7 +83,9 @@ def inspect_container(engine: Engine, record: ContainerRecord) -> dict[str, Any]
         "Created": Timestamp(record.created_ns),
         "Path": words[0],
         "Args": list(words[1:]),
-        "State": _state(observe.container_state(directory, engine.boot_id), record.cgroup, spec, directory),
+        "State": _state(
+            observe.container_state(directory, engine.boot_id), engine.cgroups.prefix + record.cgroup, spec, directory
+        ),
         "Image": record.image_id,
         "ImageName": record.image or (INFRA_IMAGE if infra else ""),
         "Rootfs": "" if infra else spec.rootfs,

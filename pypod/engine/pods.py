@@ -80,7 +80,7 @@ class Pods:
         ``ports`` are published on the host for the pod's members, as those of a container (``Containers.create``).
 
         ``limits`` are those of a container, for all of the pod together: they are set on the pod's cgroup, which its
-        infra's and its members' are in; without ``share_parent`` the members' are outside of it.
+        infra's and its members' are in; without ``share_parent`` the members' are outside of it, and there can be none.
 
         Raises InvalidSpec, Unsupported for what this host cannot limit, AlreadyExists, NoSuchImage, NoSuchNetwork,
         RegistryError; then nothing was created.
@@ -109,6 +109,10 @@ class Pods:
             raise TypeError(f"{min(unknown)!r} is not an option of a pod")
         limited = from_options(limits)
         if limited is not None:
+            if not share_parent:
+                raise InvalidSpec(
+                    "--share-parent", "limits of a pod need --share-parent: its members are outside of it"
+                )
             settings_of(self._engine, limited)
         if infra_image and not infra:
             raise InvalidSpec("--infra-image", "cannot set infra-image without infra container: invalid configuration")

@@ -20,8 +20,9 @@ from pypod.engine import (
 )
 from pypod.engine.boundary import Boundary
 from pypod.engine.locks import EXCLUSIVE, SHARED, Lock
-from pypod.errors import InvalidSpec, PodBroken, WrongState
+from pypod.errors import InvalidSpec, LaunchFailed, PodBroken, WrongState
 from pypod.kernel.pidfd import Process
+from pypod.kernel.proc import read_text
 from pypod.model.connection import NO_RESOLV_CONF
 from pypod.model.container import Ulimit
 from pypod.model.ids import short
@@ -115,7 +116,8 @@ def _start_locked(
         spec = engine.container_spec(record)
         effects.perform(groups.for_monitors(engine))
         program, group = engine.programs.executable("monitor"), groups.monitors(engine)
-        with launcher.Launching(program, "pypod-monitor", group=group) as monitor:
+        bring = groups.bringing(engine)
+        with launcher.Launching(program, "pypod-monitor", group=group, bring=bring) as monitor:
             _run(engine, record, spec, pod, terminal or Terminal(), monitor, attended=attended)
 
 
@@ -137,12 +139,25 @@ def _run(
         group = group_of(engine, record, spec, pod)
         what = container_plan(engine, record, spec, pod, terminal, group, attended=attended, wires=wires)
         effects.perform(groups.renewal(engine, group))
-        published.run(engine, monitor, what)
+        _launch(engine, record, monitor, what)
     except BaseException:
         engine.cgroups.remove(record.cgroup)
         if spec.net == PRIVATE:
             connecting.detach(engine, record.id)
         raise
+
+
+def _launch(engine: Engine, record: ContainerRecord, monitor: launcher.Launching, what: Plan) -> None:
+    try:
+        published.run(engine, monitor, what)
+    except LaunchFailed as error:
+        file = engine.cgroups.oom_file(record.cgroup)
+        counted = file and [line for line in read_text(file).splitlines() if line.startswith("oom_kill ")]
+        if not counted or counted == ["oom_kill 0"]:
+            raise
+        message = "the kernel killed the first process for want of memory while it was being started"
+        hint = "the limit of memory is too low, its own or its pod's"
+        raise LaunchFailed(error.operation, error.call, error.errno, message=message, hint=hint) from error
 
 
 def group_of(engine: Engine, record: ContainerRecord, spec: ContainerSpec, pod: PodRecord | None) -> groups.Group:

@@ -143,7 +143,8 @@ class Connection(Value):
 class Attachment(Value):
     """A connection as it is while its container runs.
 
-    ``addresses`` are in CIDR notation, IPv4 first; ``host_interface`` is the end of the veth on the bridge.
+    ``addresses`` are in CIDR notation, IPv4 first; ``host_interface`` is the end of the veth on the bridge. Of several
+    default routes the one of the lowest ``position`` is taken.
     """
 
     network: str
@@ -153,3 +154,4 @@ class Attachment(Value):
     mac: str = ""
     host_interface: str = ""
     aliases: tuple[str, ...] = ()
+    position: int = 0
