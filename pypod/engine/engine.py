@@ -49,6 +49,7 @@ class Engine:
         self.proc = PROC
         self.boot_id = PROC.boot_id()
         self._rootless: bool | None = None
+        self.at_bridges = False  # whether this process is in the network namespace of a user's bridges
         self._cgroups: Driver | None = None
         self._firewall: Channels | None = None
         self._specs: dict[str, ContainerSpec] = {}

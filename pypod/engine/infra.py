@@ -5,10 +5,23 @@ from __future__ import annotations
 import os
 import time
 
-from pypod.engine import announce, bridges, connecting, effects, files, groups, observe, pausing, published, session
+from pypod.engine import (
+    announce,
+    bridges,
+    connecting,
+    effects,
+    files,
+    groups,
+    observe,
+    pausing,
+    published,
+    session,
+    user_namespaces,
+    user_network,
+)
 from pypod.engine.boundary import Boundary
 from pypod.errors import PodBroken
-from pypod.kernel import pidfd
+from pypod.kernel import idmap, pidfd
 from pypod.kernel.abi import SIGINT, SIGKILL, SIGTERM
 from pypod.model.ids import HOSTNAME_LIMIT
 from pypod.runtime import launcher
@@ -84,7 +97,8 @@ def preparations(engine: Engine, infra: ContainerRecord, pod: PodRecord) -> list
     """Return what has to be made before the plan."""
     own = effects.directory(engine.layout.container(infra.id))
     group = groups.of_infra(engine, infra, records.pod_spec(pod))
-    return [*session.preparations(engine), own, *groups.renewal(engine, group)]
+    network = user_network.preparations(engine, infra.id, records.pod_spec(pod))
+    return [*session.preparations(engine), own, *network, *groups.renewal(engine, group)]
 
 
 def is_ready(engine: Engine, record: PodRecord) -> bool:
@@ -120,21 +134,25 @@ def infra_plan(engine: Engine, record: PodRecord, infra: ContainerRecord, wires:
     owner = records.parse_owner(record.owner)
     cgroups = engine.cgroups
     own_session = session.of(engine)
+    maps = user_namespaces.maps_of(engine, spec)
     around = Surroundings(
         target=engine.layout.merged,
         keep_groups=own_session is not None and own_session.has_one_id,
-        maps=own_session.same_maps if own_session else WHOLE_MAPS,
+        maps=(idmap.lines(maps[0]), idmap.lines(maps[1])) if maps else WHOLE_MAPS,
+        ids=user_namespaces.root_of(maps),
         born_in=cgroups.tracking_directory(infra.cgroup) if cgroups.clones_into_cgroup else "",
         join_files=cgroups.join_files(infra.cgroup, groups.of_infra(engine, infra, spec).trees),
-        network=tuple(connecting.inside_ops(wires)),
+        network=(*connecting.inside_ops(wires), *user_network.inside_ops(engine, spec)),
     )
     settings = session.ops(engine, own_session)
     settings += [Op("status", f"{directory}/status", engine.boot_id), Op("leave")]
     settings.append(announce.event_op(engine, infra, record, end=""))
     settings += [Op("owner", owner.pid, owner.start_time)] if owner else []
-    settings += published.hold_ops(spec.ports)
-    settings += connecting.host_ops(wires, hairpin=bool(spec.ports))
-    settings += published.lead_ops(spec.ports, wires, record.name, watched=False)
+    led = () if engine.rootless else spec.ports  # a user's are led by pasta
+    settings += published.hold_ops(led)
+    settings += connecting.host_ops(engine, wires, hairpin=bool(led))
+    settings += published.lead_ops(led, wires, record.name, watched=False)
+    settings += user_network.host_ops(engine, infra.id, spec)
     if infra.image_id:
         from pypod.engine.infra_image import image_ops
 

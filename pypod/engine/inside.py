@@ -9,18 +9,18 @@ from __future__ import annotations
 
 import os
 import sys
-from contextlib import closing
 
 from pypod.errors import SystemFailure
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Generator, Iterator
+    from collections.abc import Callable, Generator, Iterator, Mapping
     from typing import IO, Any
 
     from pypod.engine.container import Container
     from pypod.engine.engine import Engine
     from pypod.engine.image import Image
+    from pypod.engine.user_namespaces import Maps
 
 _RESULT, _PIECE, _ERROR = "result", "piece", "error"
 
@@ -30,9 +30,14 @@ def is_needed(engine: Engine) -> bool:
     return engine.rootless and not engine.inside
 
 
-def call(engine: Engine, task: str, *arguments: object) -> Any:
-    """Have a task of ``TASKS`` done inside and return what it returns. Raises what it raises."""
-    with closing(_answers(engine, task, arguments)) as answers:
+def call(engine: Engine, task: str, *arguments: object, environment: Mapping[str, str] | None = None) -> Any:
+    """Have a task of ``TASKS`` done inside and return what it returns. Raises what it raises.
+
+    ``environment`` is added to the process's (pause/inside.c).
+    """
+    from contextlib import closing
+
+    with closing(_answers(engine, task, arguments, environment)) as answers:
         for kind, value in answers:
             if kind == _RESULT:
                 return value
@@ -41,6 +46,8 @@ def call(engine: Engine, task: str, *arguments: object) -> Any:
 
 def stream(engine: Engine, task: str, *arguments: object) -> Iterator[bytes]:
     """Have a task done inside that yields bytes, and yield them as they come."""
+    from contextlib import closing
+
     with closing(_answers(engine, task, arguments)) as answers:
         for kind, value in answers:
             if kind == _RESULT:
@@ -49,12 +56,14 @@ def stream(engine: Engine, task: str, *arguments: object) -> Iterator[bytes]:
     raise SystemFailure(task, 0, f"{task}: the process in the user's session ended before it could answer")
 
 
-def _answers(engine: Engine, task: str, arguments: tuple[object, ...]) -> Generator[tuple[str, Any], None, None]:
+def _answers(
+    engine: Engine, task: str, arguments: tuple[object, ...], environment: Mapping[str, str] | None = None
+) -> Generator[tuple[str, Any], None, None]:
     import pickle
 
     from pypod.runtime.launcher import reap
 
-    pid, asked, answered = _spawn(engine)
+    pid, asked, answered = _spawn(engine, environment or {})
     try:
         with open(answered, "rb") as answers:
             with open(asked, "wb") as request:
@@ -71,7 +80,7 @@ def _answers(engine: Engine, task: str, arguments: tuple[object, ...]) -> Genera
         reap(pid)  # without a reader it ends soon
 
 
-def _spawn(engine: Engine) -> tuple[int, int, int]:
+def _spawn(engine: Engine, more: Mapping[str, str]) -> tuple[int, int, int]:
     """Start the other process; return its pid, and the descriptors of what it reads and writes."""
     from pypod.engine import session
     from pypod.kernel.programs import path
@@ -80,7 +89,7 @@ def _spawn(engine: Engine) -> tuple[int, int, int]:
     package = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
     code = f"import sys; sys.path.insert(0, {package!r}); from pypod.engine.inside import main; main()"
     command = ["pypod-inside", sys.executable, "-I", "-S", "-c", code]
-    environment = {**os.environ, **session.environment(engine)}
+    environment = {**os.environ, **session.environment(engine), **more}
     fds: list[int] = []
     try:
         for _ in range(2):
@@ -108,6 +117,7 @@ def main() -> None:
     sys.path[:], root, task, arguments = pickle.load(sys.stdin.buffer)  # noqa: S301
     try:
         with Engine(root) as engine:
+            engine.at_bridges = os.environ.pop("PYPOD_NETWORK", "") != ""
             found = TASKS[task](engine, *arguments)
             if hasattr(found, "__next__"):
                 for piece in found:
@@ -119,6 +129,16 @@ def main() -> None:
     except Exception as error:  # the other end raises it
         pickle.dump((_ERROR, error), answers)
     answers.flush()
+
+
+def move(engine: Engine, source: str, target: str) -> None:
+    """Rename a directory. Into another one that needs the right to write to it: its ``..`` changes (vfs_rename)."""
+    try:
+        os.rename(source, target)
+    except PermissionError:  # the root of an image is some other id's, or is not to be written to (0555)
+        if not is_needed(engine):
+            raise
+        call(engine, "move", source, target)
 
 
 def changes(one: Container | Image, base: Container | Image | None) -> list[tuple[str, str]]:
@@ -173,11 +193,77 @@ def _writable_bytes(engine: Engine, directory: str) -> int:
     return writable_bytes(engine, directory)
 
 
-def _own(engine: Engine, path: str, like: str) -> None:
+def _own(engine: Engine, path: str, uid: int, gid: int, mode: int) -> None:
     del engine
-    status = os.stat(like)
-    os.chown(path, status.st_uid, status.st_gid)
-    os.chmod(path, status.st_mode & 0o7777)
+    os.chown(path, uid, gid)
+    os.chmod(path, mode)  # a change of the owner takes set-ID bits away
+
+
+def _copy_layer(engine: Engine, source: str, target: str, maps: Maps) -> None:
+    from pypod.engine.mapped_layers import copy
+
+    del engine
+    copy(source, target, maps)
+
+
+def _move(engine: Engine, source: str, target: str) -> None:
+    del engine
+    os.rename(source, target)
+
+
+def _prepare_networks(engine: Engine, identifiers: list[str]) -> dict[str, int]:
+    """Return the indices of bridges by their networks' ids."""
+    from pypod.engine import bridges, effects
+    from pypod.store import networks
+
+    specs = [networks.find(engine.database, one) for one in identifiers]
+    effects.perform(bridges.preparations(engine, specs))
+    return _bridges(engine)
+
+
+def _bridges(engine: Engine) -> dict[str, int]:
+    """Return the indices of the bridges that are there by their networks' ids."""
+    from pypod.network.links import index_of
+    from pypod.store import networks
+
+    made = {one.id: index_of(one.interface) for one in networks.all_networks(engine.database)}
+    return {identifier: index for identifier, index in made.items() if index}
+
+
+def _reload(engine: Engine, container_ids: list[str] | None) -> tuple[list[str], dict[str, int]]:
+    from pypod.engine import reloading
+
+    return reloading.reload(engine, container_ids), _bridges(engine)
+
+
+def _amiss(engine: Engine) -> list[str]:
+    from pypod.engine.network_repair import amiss
+
+    return amiss(engine)
+
+
+def _repair(engine: Engine) -> tuple[list[str], dict[str, int]]:
+    from pypod.engine.network_repair import repair
+
+    return repair(engine), _bridges(engine)
+
+
+def _remove_bridge(engine: Engine, network: Any) -> None:
+    from pypod.engine import bridges
+
+    bridges.remove(engine, network)
+
+
+def _plug(engine: Engine, record: Any, state: Any, wire: Any) -> None:
+    from pypod.engine.live_connections import plug
+
+    plug(engine, record, state, wire)
+
+
+def _unplug(engine: Engine, record: Any, state: Any, wire: Any) -> None:
+    from pypod.engine.live_connections import unplug
+
+    unplug(engine, record, state, wire)
 
 
 TASKS: dict[str, Callable[..., Any]] = {
@@ -187,4 +273,13 @@ TASKS: dict[str, Callable[..., Any]] = {
     "settle": _settle,
     "writable_bytes": _writable_bytes,
     "own": _own,
+    "move": _move,
+    "copy_layer": _copy_layer,
+    "prepare_networks": _prepare_networks,
+    "reload": _reload,
+    "amiss": _amiss,
+    "repair": _repair,
+    "remove_bridge": _remove_bridge,
+    "plug": _plug,
+    "unplug": _unplug,
 }

@@ -85,6 +85,11 @@ class Layout:
         return f"{self.root}/session"
 
     @property
+    def giving_ids(self) -> str:
+        """The lock of who gives a container ids of its own, none of which another has."""
+        return f"{self.root}/giving-ids"
+
+    @property
     def image_mounts(self) -> str:
         """Where images are mounted for people to look at, each in a directory with its id for a name."""
         return f"{self.images}/mounts"
@@ -93,6 +98,11 @@ class Layout:
     def names(self) -> str:
         """The name server's directory: its lock, its socket, and a file for each network that it holds locked."""
         return f"{self.root}/names"
+
+    @property
+    def bridges(self) -> str:
+        """What is known of the network namespace of a user's bridges, and for each network what was made in it."""
+        return f"{self.root}/bridges"
 
     def incoming(self, chain: str) -> str:
         """The directory of a layer that is on its way; who works on it holds its lock."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from contextlib import suppress
 
-from pypod.engine import bridges, connecting, effects, observe, published
+from pypod.engine import bridges, connecting, effects, observe, published, user_bridges
 from pypod.engine.boundary import Boundary
 from pypod.engine.connecting import Wire
 from pypod.engine.enter import enter
@@ -59,6 +59,8 @@ def reload(engine: Engine, container_ids: Iterable[str] | None = None) -> list[s
     """
     from pypod.engine import naming
 
+    if user_bridges.are_elsewhere(engine):
+        return user_bridges.reload(engine, container_ids)
     chosen = None if container_ids is None else set(container_ids)
     with Boundary("reload networks"):
         found = [one for one in running(engine) if chosen is None or one.record.id in chosen]
@@ -102,7 +104,11 @@ def _is_on_bridge(wire: Wire) -> bool:
     network = wire.network
     if network.driver != BRIDGE:
         return True
-    return links.is_up(network.interface) and wire.made.host_interface in links.ports(links.index_of(network.interface))
+    return (
+        links.is_up(network.interface)
+        and has_addresses(network.gateway_addresses())
+        and wire.made.host_interface in links.ports(links.index_of(network.interface))
+    )
 
 
 def _is_set_up(one: Connected, wire: Wire) -> bool:
@@ -116,7 +122,7 @@ def load_rules(engine: Engine) -> None:
     known = [one for one in networks.all_networks(engine.database) if links.index_of(one.interface)]
     ways = []
     for one in running(engine):
-        ports = published.own_ports(engine, one.record)
+        ports = () if engine.rootless else published.own_ports(engine, one.record)
         if ports and one.wires:
             four, six = published.addresses(one.wires)
             ways.append((ports, four, six, one.record.name))

@@ -9,11 +9,13 @@ from pypod.engine.variables import unset_environment
 from pypod.errors import InvalidSpec
 from pypod.kernel.abi import SIGTERM, signal_number
 from pypod.kernel.capabilities import DEFAULT_CAPABILITIES, bounding_set, merge
+from pypod.kernel.idmap import in_user_namespace
 from pypod.model.connection import HOST_GATEWAY
 from pypod.model.container import DEFAULT_SHM_BYTES, DEFAULT_STOP_TIMEOUT_S, ContainerSpec, Ulimit
 from pypod.model.ids import is_text
 from pypod.model.mount import parse_tmpfs, parse_volume
 from pypod.model.namespace import HOST, POD, PRIVATE, SHAREABLE, Mode, parse_mode
+from pypod.network.user_mode import parse as parse_user_mode
 from pypod.runtime.compiler import RESOURCES
 
 TYPE_CHECKING = False
@@ -70,6 +72,11 @@ if TYPE_CHECKING:
         ipc: str
         uts: str
         cgroupns: str
+        userns: str
+        uidmap: Sequence[str]
+        gidmap: Sequence[str]
+        subuidname: str
+        subgidname: str
         init: bool
         ulimits: Sequence[str]
         sysctls: Mapping[str, str]
@@ -119,6 +126,8 @@ _LISTS = (
         "dns_options",
         "dns_search",
         "ports",
+        "uidmap",
+        "gidmap",
     ),
 )
 _MAPPINGS = ("environment", "sysctls", "labels", *DEVICE_OPTIONS)
@@ -128,7 +137,7 @@ _OPTIONS = frozenset(
         *("name", "rootfs", "overlay", "working_directory", "user", "hostname", "no_hosts", "privileged"),
         *("read_only", "init", "stop_signal", "stop_timeout", "shm_size", "interactive", "terminal", "remove"),
         *("cgroup_parent", "umask", "healthcheck", "image_volume", "passwd", "passwd_entry", "unsetenv_all"),
-        *("network", "ip", "ip6", "mac_address", "oom_score_adj", "publish_all"),
+        *("network", "ip", "ip6", "mac_address", "oom_score_adj", "publish_all", "userns", "subuidname", "subgidname"),
         *LIMIT_OPTIONS,
     )
 )
@@ -211,12 +220,13 @@ def container_spec(
         volumes_from=tuple(options.get("volumes_from", ())),
         read_only=options.get("read_only", False),
         net=modes["net"],
+        net_program=asked.program,
         pid=modes["pid"],
         ipc=modes["ipc"],
         uts=modes["uts"],
         no_shm=options.get("ipc") == "none",
         cgroup=modes["cgroup"],
-        user_namespace=POD if pod is not None and pod.infra and "user" in pod.share else Mode(mode="host"),
+        user_namespace=POD if pod is not None and pod.infra and "user" in pod.share else HOST,
         init=options.get("init", False),
         ulimits=_ulimits(options.get("ulimits", ())),
         sysctls=sysctls,
@@ -383,11 +393,17 @@ def check_hosts(add_hosts: Sequence[str], asked: Asked, *, no_hosts: bool, infra
     if add_hosts and no_hosts:
         raise InvalidSpec("--no-hosts", "--no-hosts and --add-host cannot be set together")
     gateways = [entry for entry in add_hosts if entry.endswith(f":{HOST_GATEWAY}")]
-    if gateways and not asked.connections and asked.mode != HOST:
+    if gateways and not _reaches_host(asked):
         message = f'unable to replace "{HOST_GATEWAY}" of host entry "{gateways[0]}"'
         raise InvalidSpec("--add-host", message, hint="there is no network on which the host could be reached")
     if no_hosts and not infra:
         raise InvalidSpec("--no-hosts", "cannot specify --no-hosts without an infra container")
+
+
+def _reaches_host(asked: Asked) -> bool:
+    if asked.program:
+        return bool(parse_user_mode(asked.program).host)
+    return asked.mode == HOST or (bool(asked.connections) and not in_user_namespace())
 
 
 def check_sysctls(sysctls: Sequence[tuple[str, str]], *, net: bool, ipc: bool) -> None:
