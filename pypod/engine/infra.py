@@ -52,6 +52,7 @@ def start(engine: Engine, record: PodRecord) -> None:
             wires = connecting.attach(engine, infra.id)
             effects.perform(bridges.preparations(engine, connecting.networks_of(wires)))
             launching.run(infra_plan(engine, record, infra, wires), files_of(engine, record, infra, wires).perform)
+            connecting.settle(wires)
         except BaseException:
             stop(engine, record)  # it may have come up before its files failed
             connecting.detach(engine, infra.id)

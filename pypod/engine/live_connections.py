@@ -88,6 +88,7 @@ def plug(record: ContainerRecord, state: ContainerState, wire: Wire) -> None:
     finally:
         os.close(namespace)
     set_up_inside(record, state, wire)
+    connecting.settle([wire])
 
 
 def set_up_inside(record: ContainerRecord, state: ContainerState, wire: Wire) -> None:

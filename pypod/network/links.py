@@ -7,6 +7,8 @@ packed: they are left out, and their offsets given. Addresses are texts, with th
 
 from __future__ import annotations
 
+from contextlib import suppress
+
 from pypod.errors import InUse, Unsupported
 from pypod.kernel import netlink
 from pypod.kernel.netlink import attribute, message, nested, number
@@ -14,7 +16,7 @@ from pypod.model.network import BRIDGE, MACVLAN, packed_address
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Sequence
 
     from pypod.model.network import Route
 
@@ -186,8 +188,6 @@ def make_bridge(name: str, addresses: Sequence[str], mtu: int = 0, alias: str = 
     It is not set up yet. ``alias`` is what ip(8) shows with it, at most 255 bytes. With a ``vlan`` all that is on it
     is in that one. Raises Unsupported, InUse when what is there is no bridge, OSError.
     """
-    from contextlib import suppress
-
     own = [attribute(_MTU, mtu)] if mtu else []
     if addresses:
         # of its own: it would change with every veth that comes and goes
@@ -235,6 +235,19 @@ def set_up(name: str) -> None:
     """Set an interface up. Raises OSError."""
     with netlink.Channel() as channel:
         channel.send(message(_NEWLINK, _link(up=True), attribute(_IFNAME, name)))
+
+
+def settle(names: Iterable[str]) -> None:
+    """Have ports of bridges pass packets on now, not when the kernel comes round to it. Raises OSError.
+
+    That the other end of a veth is up is worked out later, and in the meantime a port drops everything: a question for
+    a neighbour's address is asked again only after a second. To be asked for the link makes it so
+    (linkwatch_sync_dev() in rtnl_getlink(), Linux 6.8).
+    """
+    with netlink.Channel() as channel:
+        for name in names:
+            with suppress(OSError):  # its container may have ended
+                channel.ask(message(_GETLINK, _link(), attribute(_IFNAME, name), flags=0))
 
 
 def release(name: str) -> bool:
