@@ -7,7 +7,7 @@ packed: they are left out, and their offsets given. Addresses are texts, with th
 
 from __future__ import annotations
 
-from contextlib import suppress
+import errno
 
 from pypod.errors import InUse, Unsupported
 from pypod.kernel import netlink
@@ -206,15 +206,12 @@ def make_bridge(name: str, addresses: Sequence[str], mtu: int = 0, alias: str = 
             channel.send(message(_NEWLINK, _link(), attribute(_IFNAME, name), attribute(_IFALIAS, alias.encode())))
         index = index_of(name)
         for address in addresses:
-            with suppress(FileExistsError):
-                channel.send(_new_address(index, address))
+            channel.send(_new_address(index, address), tolerated=(errno.EEXIST,))
     return index
 
 
 def _require_bridges(error: OSError, vlan: int) -> None:
     """Raise Unsupported when a bridge could not be made because the kernel has no such thing."""
-    import errno
-
     if error.errno != errno.EOPNOTSUPP:
         return
     if vlan:
@@ -246,14 +243,14 @@ def settle(names: Iterable[str]) -> None:
     """
     with netlink.Channel() as channel:
         for name in names:
-            with suppress(OSError):  # its container may have ended
+            try:
                 channel.ask(message(_GETLINK, _link(), attribute(_IFNAME, name), flags=0))
+            except OSError:  # its container may have ended
+                continue
 
 
 def release(name: str) -> bool:
     """Take an interface off its bridge; return whether it was there. In 0.2 ms nobody is reached by it any more."""
-    import errno
-
     with netlink.Channel() as channel:
         try:
             channel.send(message(_NEWLINK, _link(), attribute(_IFNAME, name), attribute(_MASTER, 0)))
@@ -289,8 +286,6 @@ def _text(data: bytes) -> str:
 
 def remove_link(name: str) -> bool:
     """Remove an interface of this namespace; return whether it was there. Takes some 30 ms. Raises OSError."""
-    import errno
-
     with netlink.Channel() as channel:
         try:
             channel.send(message(_DELLINK, _link(), attribute(_IFNAME, name)))
