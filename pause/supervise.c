@@ -74,7 +74,7 @@ static void detach(const char *group)
 }
 
 /* We were started while the plan was still being worked out; one byte says that it is there. None: nobody wants us. */
-static void wait_for_plan(void)
+static void wait_for_caller(void)
 {
 	char byte;
 
@@ -86,6 +86,7 @@ void supervise_begin(struct supervised *it, int argc, char **argv)
 {
 	sigset_t all;
 	const struct record *owner, *event, *end, *session;
+	const char *call;
 
 	syscall(SYS_close_range, REPORT_FD + 1, ~0U, 0);
 	fcntl(PLAN_FD, F_SETFD, FD_CLOEXEC);
@@ -99,9 +100,11 @@ void supervise_begin(struct supervised *it, int argc, char **argv)
 		syscall(SYS_rt_sigaction, signal_number, default_action, NULL, sizeof(uint64_t));
 	/* Our child is born so, too: until its exec nobody in the container may look into it (CVE-2016-9962). */
 	prctl(PR_SET_DUMPABLE, 0);
+	if (argc > 2) /* we cannot enter the group from where we are born: somebody brings us there first */
+		wait_for_caller();
 	if (argc > 1)
 		detach(argv[1]);
-	wait_for_plan();
+	wait_for_caller();
 	if (plan_read(PLAN_FD, &it->plan) < 0)
 		die(0, "mmap");
 	close(PLAN_FD);
@@ -120,6 +123,9 @@ void supervise_begin(struct supervised *it, int argc, char **argv)
 	it->end.messages = NULL;
 	if (end && netlink_copy(&it->end, end, 0) < 0)
 		die(position(it, end), "malloc");
+	int failed = hold_ports(&it->held, &it->plan, &call);
+	if (failed >= 0)
+		die(failed, call);
 }
 
 static int write_status(struct supervised *it)
@@ -196,6 +202,7 @@ void supervise_record_exit(struct supervised *it, int status)
 
 	if (it->end.messages)
 		netlink_send(&it->end);
+	hold_release(&it->held); /* who hears of the end may start it again at once */
 	if (it->oom_killed)
 		write_event(it, "oom", NULL);
 	write_event(it, it->event[EVENT_END], &status);
@@ -273,9 +280,12 @@ static void make_maps(struct supervised *it)
 static void become_process(struct supervised *it, const struct record *clone, const int standard[3], int report,
 			   const struct other others[OTHERS])
 {
-	struct process process = { .plan = &it->plan, .at = position(it, clone), .report = report, .owner = it->owner };
+	struct process process = { .plan = &it->plan, .at = position(it, clone), .report = report, .owner = it->owner,
+				   .held = &it->held };
 
 	memcpy(process.others, others, sizeof process.others);
+	if (!hold_is_handed_on(&it->plan))
+		hold_forgo(&it->held);
 	for (int i = 0; i < 3; i++)
 		if (standard[i] >= 0 && dup2(standard[i], i) < 0)
 			fail(&process, "dup2");
@@ -346,6 +356,10 @@ static int follow(struct supervised *it, int socket, bool told, struct report *f
 			it->pid = process_number(passed);
 			close(passed);
 			it->start_time = it->pid ? start_time(it->pid) : 0;
+			if (it->mapped && it->pid) {
+				make_maps(it);
+				tell(socket);
+			}
 			if (connect_to_host(it, socket, failure) < 0)
 				return -1;
 			if (write_status(it) < 0) {
@@ -455,11 +469,12 @@ void supervise_start(struct supervised *it, const int standard[3])
 	if (group >= 0)
 		close(group);
 	it->start_time = start_time(it->pid);
-	if (mapped) {
+	bool later = clones_twice(&it->plan, position(it, clone)), connected, recorded = false;
+	it->mapped = mapped && later;
+	if (mapped && !later) {
 		make_maps(it);
 		tell(pair[0]);
 	}
-	bool later = clones_twice(&it->plan, position(it, clone)), connected, recorded = false;
 	connected = later || connect_to_host(it, pair[0], &failure) == 0;
 	if (connected && !(recorded = later || write_status(it) == 0)) {
 		strcpy(failure.call, "write");

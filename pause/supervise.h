@@ -1,6 +1,7 @@
 #ifndef PYPOD_SUPERVISE_H
 #define PYPOD_SUPERVISE_H
 
+#include "hold.h"
 #include "netlink.h"
 #include "plan.h"
 #include "report.h"
@@ -19,8 +20,10 @@ struct supervised {
 	int terminal;     /* master of its terminal, or -1 */
 	int owner;        /* pidfd of the process it must not outlive, or -1 */
 	bool leave;
+	bool mapped;      /* the process of the last clone still needs its maps */
 	bool oom_killed;  /* the kernel killed in its cgroup for want of memory */
 	struct netlink end; /* what to send when it has ended */
+	struct held held;   /* ports of the host */
 	char *event[4];   /* the arguments of `event`, which outlive the plan; NULL: none */
 };
 

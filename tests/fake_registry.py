@@ -7,6 +7,7 @@ import json
 import re
 import ssl
 import threading
+import time
 from collections.abc import Callable
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any, NamedTuple, Self
@@ -33,7 +34,8 @@ def digest_of(body: bytes) -> str:
 class Server:
     """Serves on 127.0.0.1; ``answer`` makes (status, headers, body) of a request.
 
-    The header ``X-Cut: N`` of an answer is not sent: it closes the connection after N bytes of the body.
+    Two headers of an answer are not sent: ``X-Cut: N`` closes the connection after N bytes of the body, ``X-Drip: N``
+    sends N bytes of it every 10 ms.
     """
 
     def __init__(self, answer: Callable[[Request], Answer], context: ssl.SSLContext | None = None) -> None:
@@ -50,17 +52,24 @@ class Server:
                 request = Request(self.command, self.path, headers, self.rfile.read(length))
                 outer.requests.append(request)
                 status, answered, body = outer.answer(request)
-                cut = answered.pop("X-Cut", None)
+                cut, drip = answered.pop("X-Cut", None), answered.pop("X-Drip", None)
                 self.send_response_only(status)
                 length_header = {} if "Transfer-Encoding" in answered else {"Content-Length": str(len(body))}
                 for name, value in {**length_header, **answered}.items():
                     for each in value.split("\n"):
                         self.send_header(name, each)
                 self.end_headers()
-                if self.command != "HEAD":
+                if drip is not None:
+                    self.drip(body, int(drip))
+                elif self.command != "HEAD":
                     self.wfile.write(body if cut is None else body[: int(cut)])
                 if cut is not None:
                     self.close_connection = True
+
+            def drip(self, body: bytes, count: int) -> None:
+                for at in range(0, len(body), count):
+                    self.wfile.write(body[at : at + count])
+                    time.sleep(0.01)
 
             do_GET = do_HEAD = do_POST = do_PUT = do_PATCH = do_DELETE = do_CONNECT = respond
 

@@ -56,6 +56,11 @@ def alias_of(engine: Engine, network: NetworkSpec) -> str:
     return f"pypod network {network.name} of {engine.layout.root}"[-_ALIAS_LIMIT:]
 
 
+def is_ours(engine: Engine, network: NetworkSpec) -> bool:
+    """Return whether a network's bridge is there and ours: somebody else's may have the same name. Raises OSError."""
+    return network.driver == BRIDGE and links.aliases().get(network.interface) == alias_of(engine, network)
+
+
 def remove(engine: Engine, network: NetworkSpec) -> None:
     """Take a network's bridge away if it is there and ours; somebody else's may have the same name. Raises OSError."""
     if network.driver != BRIDGE:

@@ -6,6 +6,7 @@ import os
 
 from pypod.engine import observe, stopping, volumes
 from pypod.engine.locks import Lock
+from pypod.engine.trash import discard, empty_trash
 from pypod.errors import PypodError
 from pypod.model.ids import is_id
 from pypod.store import records
@@ -78,13 +79,13 @@ def repair(engine: Engine) -> list[str]:
     collect(engine)
     for path in orphans(engine):
         with Lock(path) as lock, lock:  # its removal may be under way
-            stopping.discard(engine, [path])
+            discard(engine, [path])
         done.append(f"removed {path}")
     done += [f"removed {path}" for path in sweep(engine)]
     done += network_repair.repair(engine)
     rubbish = trash(engine)
     if rubbish:
-        stopping.empty_trash(engine, rubbish, wait=True)
+        empty_trash(engine, rubbish, wait=True)
         done += [f"deleted {path}" for path in rubbish]
     return done
 

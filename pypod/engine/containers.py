@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+import os
 import time
 
-from pypod.engine import announce
+from pypod.engine import announce, published
 from pypod.engine.boundary import Boundary
 from pypod.engine.container import Container
 from pypod.engine.names import under_free_name
 from pypod.engine.network_options import resolved
+from pypod.engine.user_namespaces import USERNS_OPTIONS, USERNS_VARIABLE
 from pypod.engine.variables import with_variables
 from pypod.engine.volumes import with_volumes_from
 from pypod.errors import InvalidSpec, NoSuchContainer
 from pypod.model import ids
 from pypod.model.namespace import JOINABLE
+from pypod.model.port import parse_ports
 from pypod.store import networks, records
 
 TYPE_CHECKING = False
@@ -68,10 +71,16 @@ class Containers:
         ``image`` is a name or an Image; one that is not here is pulled, as ``pull`` says (always, missing, never,
         newer). With the option ``rootfs`` there is no image, and the first argument is the command.
 
+        ``ports`` are published on the host: texts as podman's --publish has them, numbers (of the container, with a
+        random port of the host), or a mapping from the host's to the container's. ``publish_all`` adds a random port
+        for each that the image or ``exposed_ports`` name. Without a network of its own there is nothing to publish, and
+        they are ignored; in a pod they are the pod's.
+
         Raises InvalidSpec, AlreadyExists for a name in use, NoSuchPod, NoSuchImage, RegistryError; then no container
         was created.
 
         >>> engine.containers.create("busybox", ["sleep", "60"], name="box")     # doctest: +SKIP
+        >>> engine.containers.create("httpd", ports=["8080:80", "127.0.0.1::443"])     # doctest: +SKIP
         >>> engine.containers.create(["sleep", "60"], rootfs="/")                # doctest: +SKIP
         """
         from pypod.engine import specs
@@ -89,16 +98,24 @@ class Containers:
 
         connections = resolved(self._engine, specs.asked_of(options, pod_spec))
         found, options, command = self._with_image(base, pull, options, command)
+        ports = published.of_options(self._engine, options, specs.asked_of(options, pod_spec))
 
         def create(name: str) -> Container:
             spec = specs.container_spec(
                 command, options, name=name, pod_id=pod_record.id if pod_record else "", pod=pod_spec, image=found
             )
-            spec = self._with_ids(spec)
+            spec = self._with_ids(self._with_user_namespace(spec, options, pod_spec)).replace(ports=ports)
             if spec.limits is not None:
                 settings_of(self._engine, spec.limits)  # what this host cannot limit: before there is a container
-            record = self._record(spec, pod_spec, owner, found.id if found else "")
-            return self._add(record, spec, connections)
+
+            def add(spec: ContainerSpec) -> Container:
+                return self._add(self._record(spec, pod_spec, owner, found.id if found else ""), spec, connections)
+
+            if spec.user_namespace.mode != "auto":
+                return add(spec)
+            from pypod.engine import auto_ids
+
+            return auto_ids.given(self._engine, spec, add)
 
         name = options.get("name")
         return create(name) if name else under_free_name(create)
@@ -118,11 +135,23 @@ class Containers:
     def _spec_of(self, ref: str) -> ContainerSpec:
         return self._engine.container_spec(records.find_container(self._engine.database, ref))
 
+    def _with_user_namespace(
+        self, spec: ContainerSpec, options: ContainerOptions, pod: PodSpec | None
+    ) -> ContainerSpec:
+        if not any(map(options.get, USERNS_OPTIONS)) and USERNS_VARIABLE not in os.environ:
+            return spec
+        from pypod.engine import userns_options
+
+        return userns_options.of_container(self._engine, spec, options, pod)
+
     def _with_ids(self, spec: ContainerSpec) -> ContainerSpec:
         """Name the containers it joins by id: a name may be another one's tomorrow. Raises NoSuchContainer."""
         joined = {kind: mode for kind in JOINABLE if (mode := spec.namespace(kind)).mode == "container"}
         found = {mode.target: records.find_container(self._engine.database, mode.target) for mode in joined.values()}
-        return spec.replace(**{kind: mode.replace(target=found[mode.target].id) for kind, mode in joined.items()})
+        fields = {"user": "user_namespace"}
+        return spec.replace(
+            **{fields.get(kind, kind): mode.replace(target=found[mode.target].id) for kind, mode in joined.items()}
+        )
 
     def _add(self, record: ContainerRecord, spec: ContainerSpec, connections: Sequence[Connection]) -> Container:
         with Boundary("create container"), self._engine.database.transaction() as connection, connection:
@@ -187,7 +216,8 @@ class Containers:
             if pod_record.infra_id:
                 infra_record = records.find_container(self._engine.database, pod_record.infra_id)
         elif new_pod:
-            pod_record, infra_record = self._engine.pods.unsaved(new_pod)
+            ports, options["ports"] = parse_ports(options.get("ports", ())), ()
+            pod_record, infra_record = self._engine.pods.unsaved(new_pod, published.chosen(self._engine, ports))
         pod_spec = self._engine.pod_spec(pod_record) if pod_record else None
         spec = specs.container_spec(
             command,
@@ -197,8 +227,14 @@ class Containers:
             pod=pod_spec,
             image=found,
         )
-        spec = self._with_ids(spec)
-        connections = resolved(self._engine, specs.asked_of(options, pod_spec), save=False)
+        asked = specs.asked_of(options, pod_spec)
+        spec = self._with_ids(self._with_user_namespace(spec, options, pod_spec))
+        spec = spec.replace(ports=published.of_options(self._engine, options, asked))
+        if spec.user_namespace.mode == "auto":
+            from pypod.engine import auto_ids
+
+            spec = auto_ids.allocated(self._engine, spec)
+        connections = resolved(self._engine, asked, save=False)
         with Boundary("explain"):
             record = self._record(spec, pod_spec, "", found.id if found else "")
             terminal = Terminal(columns, rows)

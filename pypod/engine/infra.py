@@ -5,10 +5,22 @@ from __future__ import annotations
 import os
 import time
 
-from pypod.engine import announce, bridges, connecting, effects, files, groups, observe, pausing, session
+from pypod.engine import (
+    announce,
+    bridges,
+    connecting,
+    effects,
+    files,
+    groups,
+    observe,
+    pausing,
+    published,
+    session,
+    user_namespaces,
+)
 from pypod.engine.boundary import Boundary
 from pypod.errors import PodBroken
-from pypod.kernel import pidfd
+from pypod.kernel import idmap, pidfd
 from pypod.kernel.abi import SIGINT, SIGKILL, SIGTERM
 from pypod.model.ids import HOSTNAME_LIMIT
 from pypod.runtime import launcher
@@ -42,22 +54,26 @@ def start(engine: Engine, record: PodRecord) -> None:
         files_of(engine, record, infra, connecting.wires_of(engine, infra.id)).perform()
         return
     require_no_members(engine, record)
-    with (
-        Boundary(f"start pod {record.name}"),
-        launcher.Launching(engine.programs.executable("launch"), "pypod-launch", group="") as launching,
-    ):
+    with Boundary(f"start pod {record.name}"), _launching(engine) as launching:
         infra = records.find_container(engine.database, record.infra_id)
         effects.perform(preparations(engine, infra, record))
         try:
             wires = connecting.attach(engine, infra.id)
             effects.perform(bridges.preparations(engine, connecting.networks_of(wires)))
-            launching.run(infra_plan(engine, record, infra, wires), files_of(engine, record, infra, wires).perform)
+            what = infra_plan(engine, record, infra, wires)
+            published.run(engine, launching, what, files_of(engine, record, infra, wires).perform)
             connecting.settle(wires)
         except BaseException:
             stop(engine, record)  # it may have come up before its files failed
             connecting.detach(engine, infra.id)
             engine.cgroups.remove(infra.cgroup)
             raise
+
+
+def _launching(engine: Engine) -> launcher.Launching:
+    effects.perform(session.preparations(engine))
+    program, bring = engine.programs.executable("launch"), groups.bringing(engine)
+    return launcher.Launching(program, "pypod-launch", group="", bring=bring)
 
 
 def require_no_members(engine: Engine, record: PodRecord, but: str = "") -> None:
@@ -117,10 +133,12 @@ def infra_plan(engine: Engine, record: PodRecord, infra: ContainerRecord, wires:
     owner = records.parse_owner(record.owner)
     cgroups = engine.cgroups
     own_session = session.of(engine)
+    maps = user_namespaces.maps_of(engine, spec)
     around = Surroundings(
         target=engine.layout.merged,
         keep_groups=own_session is not None and own_session.has_one_id,
-        maps=own_session.same_maps if own_session else WHOLE_MAPS,
+        maps=(idmap.lines(maps[0]), idmap.lines(maps[1])) if maps else WHOLE_MAPS,
+        ids=user_namespaces.root_of(maps),
         born_in=cgroups.tracking_directory(infra.cgroup) if cgroups.clones_into_cgroup else "",
         join_files=cgroups.join_files(infra.cgroup, groups.of_infra(engine, infra, spec).trees),
         network=tuple(connecting.inside_ops(wires)),
@@ -129,7 +147,9 @@ def infra_plan(engine: Engine, record: PodRecord, infra: ContainerRecord, wires:
     settings += [Op("status", f"{directory}/status", engine.boot_id), Op("leave")]
     settings.append(announce.event_op(engine, infra, record, end=""))
     settings += [Op("owner", owner.pid, owner.start_time)] if owner else []
-    settings += connecting.host_ops(wires)
+    settings += published.hold_ops(spec.ports)
+    settings += connecting.host_ops(wires, hairpin=bool(spec.ports))
+    settings += published.lead_ops(spec.ports, wires, record.name, watched=False)
     if infra.image_id:
         from pypod.engine.infra_image import image_ops
 

@@ -6,7 +6,7 @@ import errno
 import os
 from contextlib import ExitStack
 
-from pypod.engine import bridges, connecting, effects, observe
+from pypod.engine import bridges, connecting, effects, observe, published
 from pypod.engine.boundary import Boundary
 from pypod.engine.connecting import Wire
 from pypod.engine.enter import enter, open_namespace
@@ -42,10 +42,12 @@ def connect(engine: Engine, record: ContainerRecord, asked: Connection, network:
             with engine.database.transaction() as connection, connection:
                 networks.connect(connection, record.id, asked.replace(network=network.id))
             if state.running:
+                before = connecting.wires_of(engine, record.id)
                 wire = connecting.attach_one(engine, record.id, network)
                 effects.perform(bridges.preparations(engine, (network,)))
                 undo.callback(unplug, record, state, wire)
-                plug(record, state, wire)
+                plug(engine, record, state, wire)
+                published.move(engine, record, before, (*before, wire))
                 _write_files(engine, record)
             undo.pop_all()
 
@@ -76,15 +78,16 @@ def _require_own_network(engine: Engine, record: ContainerRecord) -> None:
         raise InvalidSpec("container", f'"{mode}" is not supported: invalid network mode', hint=hint)
 
 
-def plug(record: ContainerRecord, state: ContainerState, wire: Wire) -> None:
+def plug(engine: Engine, record: ContainerRecord, state: ContainerState, wire: Wire) -> None:
     """Make the interface of a connection, in what runs already. The bridge is there. Raises OSError, WrongState.
 
     What the caller has to undo then: ``unplug``.
     """
+    hairpin = bool(published.own_ports(engine, record))
     namespace = open_namespace(record.name, state, "net")
     try:
         with Channel() as channel:
-            channel.send(patched(*connecting.host_messages(wire, links.BY_DESCRIPTOR), namespace))
+            channel.send(patched(*connecting.host_messages(wire, links.BY_DESCRIPTOR, hairpin=hairpin), namespace))
     finally:
         os.close(namespace)
     set_up_inside(record, state, wire)
@@ -106,6 +109,8 @@ def disconnect(engine: Engine, record: ContainerRecord, network: NetworkSpec) ->
             raise WrongState(record.name, "", f"container {record.name} is not connected to network {network.name}")
         state = observe.container_state(engine.layout.container(record.id), engine.boot_id)
         if state.running and found[0] is not None:
+            before = connecting.wires_of(engine, record.id)
+            published.move(engine, record, before, [wire for wire in before if wire.network.id != network.id])
             unplug(record, state, Wire(network=network, made=found[0]))
         networks.disconnect(engine.database, record.id, network.id)
         if state.running:

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 
     from pypod.engine.engine import Engine
     from pypod.engine.reloading import Connected
+    from pypod.model.network import NetworkSpec
 
 
 def amiss(engine: Engine) -> list[str]:
@@ -40,6 +41,7 @@ def repair(engine: Engine) -> list[str]:
         return []
     with Boundary("repair networks"):
         done = [f"took back the addresses of container {one[:12]}" for one in connecting.sweep(engine, known)]
+        done += _withdraw_leftovers(engine, known)
         for name in bridges.orphans(engine):
             bridges.remove_bridge(name)
             done.append(f"removed bridge {name}")
@@ -70,3 +72,24 @@ def _has_rules(connected: Iterable[Connected]) -> bool:
     with firewall.open_channel() as channel:
         is_there = firewall.table_version(channel) >= firewall.VERSION
         return is_there and all(firewall.knows(channel, one) for one in wanted.values())
+
+
+def _withdraw_leftovers(engine: Engine, known: Iterable[NetworkSpec]) -> list[str]:
+    """Take away what leads to addresses of our networks that nobody has; other engines share the firewall's table."""
+    from pypod.model.network import address_number
+    from pypod.model.port import Port
+
+    ours = [one for one in known if bridges.is_ours(engine, one)]
+    if not ours:
+        return []
+    done = []
+    with firewall.open_channel() as channel:
+        for protocol, host_ip, host_port, address, container_port in firewall.listed(channel):
+            network = next((one for one in ours if one.holds(address)), None)
+            if network is None or networks.is_given(engine.database, network.id, address_number(address)):
+                continue
+            port = Port(container_port=container_port, host_port=host_port, host_ip=host_ip, protocol=protocol)
+            ends = ("", address) if ":" in address else (address, "")
+            firewall.withdraw_own(channel, [port], *ends)
+            done.append(f"withdrew port {port} at {address}")
+    return done

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from contextlib import suppress
 
-from pypod.engine import bridges, connecting, effects, observe
+from pypod.engine import bridges, connecting, effects, observe, published
 from pypod.engine.boundary import Boundary
 from pypod.engine.connecting import Wire
 from pypod.engine.enter import enter
@@ -24,7 +24,6 @@ if TYPE_CHECKING:
     from pypod.engine.engine import Engine
     from pypod.model.container import ContainerState
     from pypod.model.network import NetworkSpec
-    from pypod.model.port import Port
     from pypod.store.records import ContainerRecord
 
 
@@ -35,12 +34,6 @@ class Connected:
         self.record = record
         self.state = state
         self.wires = wires
-
-    def ports(self, engine: Engine) -> tuple[Port, ...]:
-        """Return the ports that are published for it."""
-        if self.record.kind == records.INFRA:
-            return records.pod_spec(records.find_pod(engine.database, self.record.pod_id)).ports
-        return engine.container_spec(self.record).ports
 
 
 def running(engine: Engine) -> list[Connected]:
@@ -88,7 +81,7 @@ def _reconnect(engine: Engine, record: ContainerRecord, by_id: Mapping[str, Netw
                     channel.send(links.enslave(wire.made.host_interface, links.index_of(wire.network.interface)))
                 set_up_inside(one.record, one.state, wire)
             else:
-                plug(one.record, one.state, wire)
+                plug(engine, one.record, one.state, wire)
 
 
 def _is_there(wire: Wire) -> bool:
@@ -125,18 +118,11 @@ def load_rules(engine: Engine) -> None:
     known = [one for one in networks.all_networks(engine.database) if links.index_of(one.interface)]
     ways = []
     for one in running(engine):
-        ports = one.ports(engine)
+        ports = published.own_ports(engine, one.record)
         if ports and one.wires:
-            four, six = published_addresses(one.wires)
+            four, six = published.addresses(one.wires)
             ways.append((ports, four, six, one.record.name))
     with firewall.open_channel() as channel:
         firewall.ensure_table(channel, again=True)
         for transaction in firewall.everything(known, ways):
             channel.send(transaction)
-
-
-def published_addresses(wires: Iterable[Wire]) -> tuple[str, str]:
-    """Return the addresses that published ports lead to: the first of each family, or empty texts."""
-    own = [address for wire in wires if wire.network.driver == BRIDGE for address in wire.made.addresses]
-    four = next((one for one in own if ":" not in one), "")
-    return four, next((one for one in own if ":" in one), "")

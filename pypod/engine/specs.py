@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from pypod.model.health import Healthcheck
     from pypod.model.mount import Mount
     from pypod.model.pod import PodSpec
+    from pypod.model.port import Port
 
     class ContainerOptions(LimitOptions, total=False):
         """What may be asked of a container, beside its command. Sizes in bytes, times in seconds."""
@@ -69,6 +70,11 @@ if TYPE_CHECKING:
         ipc: str
         uts: str
         cgroupns: str
+        userns: str
+        uidmap: Sequence[str]
+        gidmap: Sequence[str]
+        subuidname: str
+        subgidname: str
         init: bool
         ulimits: Sequence[str]
         sysctls: Mapping[str, str]
@@ -83,6 +89,8 @@ if TYPE_CHECKING:
         umask: int
         healthcheck: Healthcheck | None
         exposed_ports: Sequence[str]
+        ports: Sequence[str | int | Port] | Mapping[str | int, str | int]
+        publish_all: bool
         oom_score_adj: int
 
     class SecurityOptions(TypedDict, total=False):
@@ -115,6 +123,9 @@ _LISTS = (
         "dns",
         "dns_options",
         "dns_search",
+        "ports",
+        "uidmap",
+        "gidmap",
     ),
 )
 _MAPPINGS = ("environment", "sysctls", "labels", *DEVICE_OPTIONS)
@@ -124,7 +135,7 @@ _OPTIONS = frozenset(
         *("name", "rootfs", "overlay", "working_directory", "user", "hostname", "no_hosts", "privileged"),
         *("read_only", "init", "stop_signal", "stop_timeout", "shm_size", "interactive", "terminal", "remove"),
         *("cgroup_parent", "umask", "healthcheck", "image_volume", "passwd", "passwd_entry", "unsetenv_all"),
-        *("network", "ip", "ip6", "mac_address", "oom_score_adj"),
+        *("network", "ip", "ip6", "mac_address", "oom_score_adj", "publish_all", "userns", "subuidname", "subgidname"),
         *LIMIT_OPTIONS,
     )
 )
@@ -212,7 +223,7 @@ def container_spec(
         uts=modes["uts"],
         no_shm=options.get("ipc") == "none",
         cgroup=modes["cgroup"],
-        user_namespace=POD if pod is not None and pod.infra and "user" in pod.share else Mode(mode="host"),
+        user_namespace=POD if pod is not None and pod.infra and "user" in pod.share else HOST,
         init=options.get("init", False),
         ulimits=_ulimits(options.get("ulimits", ())),
         sysctls=sysctls,
@@ -236,15 +247,13 @@ def container_spec(
 
 def _exposed_ports(words: Sequence[str]) -> tuple[str, ...]:
     """Return ports as images have them: NUMBER/PROTOCOL, or a range."""
+    from pypod.model.port import parse_exposed
+
     found = []
     for word in words:
-        ports, _, protocol = word.partition("/")
-        numbers = [int(part) if part.isascii() and part.isdigit() else 0 for part in ports.split("-")]
-        if len(numbers) > 2 or not all(0 < number < 65536 for number in numbers) or numbers != sorted(numbers):
-            raise InvalidSpec("--expose", f"invalid port {word!r}", hint="use NUMBER[-NUMBER][/tcp|udp|sctp]")
-        if protocol not in ("", "tcp", "udp", "sctp"):
-            raise InvalidSpec("--expose", f"invalid protocol {protocol!r}", hint="use tcp, udp or sctp")
-        found.append(f"{ports}/{protocol or 'tcp'}")
+        port = parse_exposed(word)
+        last = f"-{port.container_port + port.count - 1}" if port.count > 1 else ""
+        found.append(f"{port.container_port}{last}/{port.protocol}")
     return tuple(found)
 
 

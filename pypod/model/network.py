@@ -111,6 +111,16 @@ class NetworkSpec(Value):
         """Return the gateways, each with the length of its subnet's prefix."""
         return tuple(f"{one.gateway}/{one.subnet.rpartition('/')[2]}" for one in self.subnets if one.gateway)
 
+    def holds(self, address: str) -> bool:
+        """Return whether an address lies in one of the subnets."""
+        number = address_number(address)
+        return any(
+            (":" in one.subnet) == (":" in address) and number >> bits == address_number(network) >> bits
+            for one in self.subnets
+            for network, _, prefix in (one.subnet.partition("/"),)
+            for bits in ((128 if ":" in address else 32) - int(prefix),)
+        )
+
     def option(self, name: str) -> str:
         """Return the value of a driver's option (mtu, vlan, isolate, mode), or an empty text."""
         return dict(self.options).get(name, "")

@@ -25,6 +25,7 @@ OPERATIONS: dict[str, tuple[int, str, str]] = {
     "idmap": (11, "map user ids {0} and group ids {1}", "user_namespaces(7)"),
     "group_kill": (12, "when the first process has ended, kill all of cgroup {0}", "cgroups(7)"),
     "event": (13, "append to {0} that it runs, and its end when that comes", "write(2)"),
+    "hold": (14, "hold port {2}/{0} on {1}", "bind(2)"),
     "netlink_host": (15, "{0}", "netlink(7)"),
     "netlink_end": (16, "when it has ended, {0}", "netlink(7)"),
     "session": (17, "go on in the user namespace of process {0}, as root there", "setns(2)"),
@@ -73,6 +74,10 @@ OPERATIONS: dict[str, tuple[int, str, str]] = {
     "oom_score": (68, "set the score of the out-of-memory killer to {0}", "proc(5)"),
     "execute": (69, "run {*}", "execve(2)"),
     "execute_file": (70, "run {0}", "execveat(2)"),
+    "own_ids": (80, "be user {0} and group {1} of the user namespace", "user_namespaces(7)"),
+    "hold_root": (81, "take the root file system along into the next mount namespace", "open_tree(2)"),
+    "place_root": (82, "mount the root file system in this one", "move_mount(2)"),
+    "map_tree": (83, "have the files in {0} owned by the ids of the user namespace: {1}", "mount_setattr(2)"),
 }
 
 MOUNT_ATTRIBUTES = {"ro": 1, "nosuid": 2, "nodev": 4, "noexec": 8, "noatime": 16, "strictatime": 32}
@@ -165,6 +170,10 @@ def _capabilities(argument: str | int | bytes) -> str:
     return ",".join(name.removeprefix("CAP_") for name in found) or "none"
 
 
+def _address(argument: str | int | bytes) -> str:
+    return str(argument) or "all addresses"
+
+
 def _map(argument: str | int | bytes) -> str:
     return ", ".join(str(argument).splitlines())
 
@@ -181,8 +190,10 @@ _SHOWN: dict[tuple[str, int], Callable[[str | int | bytes], str]] = {
     ("resource_limit", 0): _resource,
     ("capabilities", 0): _capabilities,
     ("capabilities", 1): _capabilities,
+    ("hold", 1): _address,
     ("idmap", 0): _map,
     ("idmap", 1): _map,
+    ("map_tree", 1): _map,
 }
 
 

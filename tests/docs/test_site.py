@@ -27,7 +27,16 @@ COMMANDS = {
 NOT_FOR_USERS = {
     "Container": {"record"},
     "Pod": {"record"},
-    "Engine": {"cgroups", "container_spec", "default_filter", "known_container", "owner", "pod_spec", "remember"},
+    "Engine": {
+        "cgroups",
+        "container_spec",
+        "default_filter",
+        "inside",
+        "known_container",
+        "owner",
+        "pod_spec",
+        "remember",
+    },
     "Access": {"check", "items", "replace"},
     "Healthcheck": {"items", "replace"},
     "Image": {"loaded_names", "named"},
