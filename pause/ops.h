@@ -67,7 +67,11 @@
 	X(67, umask)          /* MODE, octal */ \
 	X(68, oom_score)      /* ADJUSTMENT */ \
 	X(69, execute)        /* ARGV... */ \
-	X(70, execute_file)   /* PATH ARGV...: a file of the host, opened before the root changes */
+	X(70, execute_file)   /* PATH ARGV...: a file of the host, opened before the root changes */ \
+	X(80, own_ids)        /* UID GID: become these of the user namespace, with all capabilities in it */ \
+	X(81, hold_root)      /* : take the root file system out of this mount namespace, to have it in the next */ \
+	X(82, place_root)     /* : mount what was held */ \
+	X(83, map_tree)       /* PATH UID_MAP GID_MAP: owners below PATH are ids inside a user namespace with these maps */
 
 enum operation {
 #define X(number, name) OP_##name = number,

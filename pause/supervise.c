@@ -356,6 +356,10 @@ static int follow(struct supervised *it, int socket, bool told, struct report *f
 			it->pid = process_number(passed);
 			close(passed);
 			it->start_time = it->pid ? start_time(it->pid) : 0;
+			if (it->mapped && it->pid) {
+				make_maps(it);
+				tell(socket);
+			}
 			if (connect_to_host(it, socket, failure) < 0)
 				return -1;
 			if (write_status(it) < 0) {
@@ -465,11 +469,12 @@ void supervise_start(struct supervised *it, const int standard[3])
 	if (group >= 0)
 		close(group);
 	it->start_time = start_time(it->pid);
-	if (mapped) {
+	bool later = clones_twice(&it->plan, position(it, clone)), connected, recorded = false;
+	it->mapped = mapped && later;
+	if (mapped && !later) {
 		make_maps(it);
 		tell(pair[0]);
 	}
-	bool later = clones_twice(&it->plan, position(it, clone)), connected, recorded = false;
 	connected = later || connect_to_host(it, pair[0], &failure) == 0;
 	if (connected && !(recorded = later || write_status(it) == 0)) {
 		strcpy(failure.call, "write");

@@ -12,7 +12,7 @@ from pypod.errors import DeadlineExceeded, InvalidSpec, NoSuchContainer, WrongSt
 from pypod.kernel import pidfd
 from pypod.kernel.abi import CLONE_NEWCGROUP, CLONE_NEWIPC, CLONE_NEWNET, CLONE_NEWNS, CLONE_NEWPID, CLONE_NEWUTS
 from pypod.kernel.capabilities import bounding_set
-from pypod.model.namespace import POD
+from pypod.model.namespace import HOST
 from pypod.model.value import Value
 from pypod.runtime import launcher
 from pypod.runtime.compiler import Surroundings, oom_score, plan, process_ops
@@ -265,7 +265,7 @@ def exec_plan(
     )
     born_in = cgroups.tracking_directory(record.cgroup) if cgroups.clones_into_cgroup else ""
     joined_trees = cgroups.present(record.cgroup)  # an update may have brought it into more
-    joined = _JOINED | (_CLONE_NEWUSER if container.user_namespace == POD else 0)
+    joined = _JOINED | (_CLONE_NEWUSER if container.user_namespace != HOST else 0)
     settings = session.ops(engine, own_session)
     settings.append(announce.event_op(engine, record, start=announce.EXEC, end=announce.EXEC_DIED))
     return plan(

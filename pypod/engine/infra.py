@@ -5,10 +5,22 @@ from __future__ import annotations
 import os
 import time
 
-from pypod.engine import announce, bridges, connecting, effects, files, groups, observe, pausing, published, session
+from pypod.engine import (
+    announce,
+    bridges,
+    connecting,
+    effects,
+    files,
+    groups,
+    observe,
+    pausing,
+    published,
+    session,
+    user_namespaces,
+)
 from pypod.engine.boundary import Boundary
 from pypod.errors import PodBroken
-from pypod.kernel import pidfd
+from pypod.kernel import idmap, pidfd
 from pypod.kernel.abi import SIGINT, SIGKILL, SIGTERM
 from pypod.model.ids import HOSTNAME_LIMIT
 from pypod.runtime import launcher
@@ -120,10 +132,12 @@ def infra_plan(engine: Engine, record: PodRecord, infra: ContainerRecord, wires:
     owner = records.parse_owner(record.owner)
     cgroups = engine.cgroups
     own_session = session.of(engine)
+    maps = user_namespaces.maps_of(engine, spec)
     around = Surroundings(
         target=engine.layout.merged,
         keep_groups=own_session is not None and own_session.has_one_id,
-        maps=own_session.same_maps if own_session else WHOLE_MAPS,
+        maps=(idmap.lines(maps[0]), idmap.lines(maps[1])) if maps else WHOLE_MAPS,
+        ids=user_namespaces.root_of(maps),
         born_in=cgroups.tracking_directory(infra.cgroup) if cgroups.clones_into_cgroup else "",
         join_files=cgroups.join_files(infra.cgroup, groups.of_infra(engine, infra, spec).trees),
         network=tuple(connecting.inside_ops(wires)),

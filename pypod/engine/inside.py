@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import os
 import sys
-from contextlib import closing
 
 from pypod.errors import SystemFailure
 
@@ -21,6 +20,7 @@ if TYPE_CHECKING:
     from pypod.engine.container import Container
     from pypod.engine.engine import Engine
     from pypod.engine.image import Image
+    from pypod.engine.user_namespaces import Maps
 
 _RESULT, _PIECE, _ERROR = "result", "piece", "error"
 
@@ -32,6 +32,8 @@ def is_needed(engine: Engine) -> bool:
 
 def call(engine: Engine, task: str, *arguments: object) -> Any:
     """Have a task of ``TASKS`` done inside and return what it returns. Raises what it raises."""
+    from contextlib import closing
+
     with closing(_answers(engine, task, arguments)) as answers:
         for kind, value in answers:
             if kind == _RESULT:
@@ -41,6 +43,8 @@ def call(engine: Engine, task: str, *arguments: object) -> Any:
 
 def stream(engine: Engine, task: str, *arguments: object) -> Iterator[bytes]:
     """Have a task done inside that yields bytes, and yield them as they come."""
+    from contextlib import closing
+
     with closing(_answers(engine, task, arguments)) as answers:
         for kind, value in answers:
             if kind == _RESULT:
@@ -121,6 +125,16 @@ def main() -> None:
     answers.flush()
 
 
+def move(engine: Engine, source: str, target: str) -> None:
+    """Rename a directory. Into another one that needs the right to write to it: its ``..`` changes (vfs_rename)."""
+    try:
+        os.rename(source, target)
+    except PermissionError:  # the root of an image is some other id's, or is not to be written to (0555)
+        if not is_needed(engine):
+            raise
+        call(engine, "move", source, target)
+
+
 def changes(one: Container | Image, base: Container | Image | None) -> list[tuple[str, str]]:
     """Have a container or an image compared inside; see ``Image.changes``."""
     found: list[tuple[str, str]] = call(one.engine, "changes", _reference(one), _reference(base))
@@ -173,11 +187,22 @@ def _writable_bytes(engine: Engine, directory: str) -> int:
     return writable_bytes(engine, directory)
 
 
-def _own(engine: Engine, path: str, like: str) -> None:
+def _own(engine: Engine, path: str, uid: int, gid: int, mode: int) -> None:
     del engine
-    status = os.stat(like)
-    os.chown(path, status.st_uid, status.st_gid)
-    os.chmod(path, status.st_mode & 0o7777)
+    os.chown(path, uid, gid)
+    os.chmod(path, mode)  # a change of the owner takes set-ID bits away
+
+
+def _copy_layer(engine: Engine, source: str, target: str, maps: Maps) -> None:
+    from pypod.engine.mapped_layers import copy
+
+    del engine
+    copy(source, target, maps)
+
+
+def _move(engine: Engine, source: str, target: str) -> None:
+    del engine
+    os.rename(source, target)
 
 
 TASKS: dict[str, Callable[..., Any]] = {
@@ -187,4 +212,6 @@ TASKS: dict[str, Callable[..., Any]] = {
     "settle": _settle,
     "writable_bytes": _writable_bytes,
     "own": _own,
+    "move": _move,
+    "copy_layer": _copy_layer,
 }

@@ -277,7 +277,7 @@ def _host_config(
         "SecurityOpt": _security(spec),
         "Tmpfs": {} if infra else {one.target: _tmpfs(one) for one in user_mounts(spec) if one.type == "tmpfs"},
         "UTSMode": _mode(spec.uts, infra_id),
-        "UsernsMode": "" if spec.user_namespace.mode == "host" else _mode(spec.user_namespace, infra_id),
+        "UsernsMode": "" if spec.user_namespace.mode == "host" else _mode(spec.namespace("user"), infra_id),
         "ShmSize": spec.shm_size_bytes,
         "CgroupParent": record.cgroup.rpartition("/")[0],
         "Init": spec.init,

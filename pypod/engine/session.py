@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 
 _NAME = "pypod-session"
 _END_TIMEOUT_S = 5.0
+_IDS = 65536  # what useradd(8) gives a user
 _MAPPERS = (("newuidmap", "/etc/subuid"), ("newgidmap", "/etc/subgid"))
 
 
@@ -46,7 +47,7 @@ class Session(Value):
     @property
     def ids(self) -> int:
         """How many ids there are from 0 on, both of users and groups."""
-        return min(idmap.count_from_zero(self.uid_map), idmap.count_from_zero(self.gid_map))
+        return min(self.uids, self.gids)
 
     @property
     def has_one_id(self) -> bool:
@@ -54,13 +55,29 @@ class Session(Value):
         return self.ids == 1
 
     @property
-    def same_maps(self) -> tuple[str, str]:
-        """The maps of a namespace in it with the same ids. A line must not span two of the maps around (map_write)."""
-        uids, gids = (
-            "".join(f"{inside} {inside} {count}\n" for inside, _, count in ranges)
-            for ranges in (self.uid_map, self.gid_map)
-        )
-        return uids, gids
+    def maps(self) -> tuple[tuple[Range, ...], tuple[Range, ...]]:
+        """Both maps, of users and groups."""
+        return self.uid_map, self.gid_map
+
+    @property
+    def uids(self) -> int:
+        """How many user ids there are from 0 on."""
+        return idmap.count_from_zero(self.uid_map)
+
+    @property
+    def gids(self) -> int:
+        """How many group ids there are from 0 on."""
+        return idmap.count_from_zero(self.gid_map)
+
+    @property
+    def inner_uids(self) -> tuple[Range, ...]:
+        """The user ids there are, in the pieces in which a namespace inside may have them."""
+        return tuple((inside, inside, count) for inside, _, count in self.uid_map)
+
+    @property
+    def inner_gids(self) -> tuple[Range, ...]:
+        """The same of groups."""
+        return tuple((inside, inside, count) for inside, _, count in self.gid_map)
 
     def owns(self, status: os.stat_result) -> bool:
         """Return whether the owner of a file has an id in it."""
@@ -240,9 +257,11 @@ def notice() -> str:
     name = _user_name() or str(os.geteuid())
     missing = " and ".join(name for name, _ in _MAPPERS if not _program(name))
     why = f"{missing} is not installed (Debian: uidmap)" if missing else f"/etc/subuid and /etc/subgid have no {name}"
+    first = idmap.first_free(read_text(path) for _, path in _MAPPERS)
+    ids = f"{first}-{first + _IDS - 1}"
     return (
         f"{why}: containers have one id, root, which is you; their other users do not exist, and all files of images "
-        f"are yours. usermod --add-subuids 100000-165535 --add-subgids 100000-165535 {name}, then pypod system migrate"
+        f"are yours. usermod --add-subuids {ids} --add-subgids {ids} {name}, then pypod system migrate"
     )
 
 

@@ -26,7 +26,7 @@ REPORT_BYTES = _REPORT.size
 _PLAN_FD, _REPORT_FD = 3, 4
 _FIRST_SAFE_FD = 10
 _EPERM, _ENOENT, _EEXIST, _ENOTDIR, _EINVAL = 1, 2, 17, 20, 22
-_EPROTONOSUPPORT, _EADDRINUSE, _EADDRNOTAVAIL = 93, 98, 99
+_EPROTONOSUPPORT, _EOPNOTSUPP, _EADDRINUSE, _EADDRNOTAVAIL = 93, 95, 98, 99
 
 
 class Report(Value):
@@ -330,6 +330,9 @@ _HINTS = {
     ("capabilities", "setresgid", _EINVAL): _NO_ID,
     ("capabilities", "setresuid", _EINVAL): _NO_ID,
     ("user", "setgroups", _EINVAL): _NO_ID,
+    ("netlink_host", "netlink", _EOPNOTSUPP): (
+        "this kernel makes no such interface: modprobe veth (or macvlan, ipvlan: the network's driver)"
+    ),
     ("mount", "fsmount", _EPERM): (
         "in a user namespace proc and sysfs can be mounted only where the whole of them is seen: not in a container "
         "that hides parts"

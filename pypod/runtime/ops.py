@@ -74,6 +74,10 @@ OPERATIONS: dict[str, tuple[int, str, str]] = {
     "oom_score": (68, "set the score of the out-of-memory killer to {0}", "proc(5)"),
     "execute": (69, "run {*}", "execve(2)"),
     "execute_file": (70, "run {0}", "execveat(2)"),
+    "own_ids": (80, "be user {0} and group {1} of the user namespace", "user_namespaces(7)"),
+    "hold_root": (81, "take the root file system along into the next mount namespace", "open_tree(2)"),
+    "place_root": (82, "mount the root file system in this one", "move_mount(2)"),
+    "map_tree": (83, "have the files in {0} owned by the ids of the user namespace: {1}", "mount_setattr(2)"),
 }
 
 MOUNT_ATTRIBUTES = {"ro": 1, "nosuid": 2, "nodev": 4, "noexec": 8, "noatime": 16, "strictatime": 32}
@@ -189,6 +193,7 @@ _SHOWN: dict[tuple[str, int], Callable[[str | int | bytes], str]] = {
     ("hold", 1): _address,
     ("idmap", 0): _map,
     ("idmap", 1): _map,
+    ("map_tree", 1): _map,
 }
 
 
