@@ -97,7 +97,7 @@ def container_ops(config: dict[str, Any], around: Surroundings) -> list[Op]:
     user_namespace = any("user" in join.kinds for join in around.joins)
     return [
         *_clone(kinds, config, around, user_namespace),
-        *_enter_group(kinds, config, around),
+        *_enter_group(kinds, around),
         *_names(kinds, config),
         Op("keyring", around.keyring),
         *_root(config, around),
@@ -118,7 +118,7 @@ def container_ops(config: dict[str, Any], around: Surroundings) -> list[Op]:
 
 def _clone(kinds: set[str], config: dict[str, Any], around: Surroundings, user_namespace: bool) -> list[Op]:
     own = sum(NAMESPACES[kind].clone_flag for kind in kinds if kind != "cgroup")
-    before: list[Op] = []
+    before = oom_score(config["process"])
     after: list[Op] = []
     for join in around.joins:
         if join.process is None:
@@ -136,8 +136,7 @@ def _clone(kinds: set[str], config: dict[str, Any], around: Surroundings, user_n
     # Ids of a user namespace own only what is made after joining it: join first, then clone again.
     owner = next(join.process for join in around.joins if "user" in join.kinds and join.process)
     join_user = Op("join", owner.pid, owner.start_time, CLONE_NEWUSER)
-    host_part = [*_join_files(around), *oom_score(config["process"])]
-    return [*before, Op("clone", 0, around.born_in), *host_part, join_user, Op("clone", own, ""), *after]
+    return [*before, Op("clone", 0, around.born_in), *_join_files(around), join_user, Op("clone", own, ""), *after]
 
 
 def _join_files(around: Surroundings) -> list[Op]:
@@ -145,13 +144,13 @@ def _join_files(around: Surroundings) -> list[Op]:
 
 
 def oom_score(process: dict[str, Any]) -> list[Op]:
-    """Return what sets the score of the out-of-memory killer, through the host's /proc and with the host's rights."""
+    """Return what sets the score of the out-of-memory killer, with the host's rights: before there is a process."""
     return [Op("oom_score", process["oomScoreAdj"])] if "oomScoreAdj" in process else []
 
 
-def _enter_group(kinds: set[str], config: dict[str, Any], around: Surroundings) -> list[Op]:
+def _enter_group(kinds: set[str], around: Surroundings) -> list[Op]:
     user_namespace = any("user" in join.kinds for join in around.joins)
-    joined = [] if user_namespace else [*_join_files(around), *oom_score(config["process"])]
+    joined = [] if user_namespace else _join_files(around)
     # after the group is joined: the namespace's root is where its maker is
     return [*joined, *([Op("unshare", CLONE_NEWCGROUP)] if "cgroup" in kinds else [])]
 
