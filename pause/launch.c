@@ -11,13 +11,14 @@
 
 int main(int argc, char **argv)
 {
-	struct supervised it;
+	static struct supervised it;
 	static const int as_they_are[3] = { -1, -1, -1 };
 	struct report report = { .kind = REPORT_EXITED };
 
 	supervise_begin(&it, argc, argv);
 	supervise_start(&it, as_they_are);
-	if (it.leave)
+	/* a program of the user's as the infra shall not have sockets of the host: then we stay with them until it ends */
+	if (it.leave && (!it.held.count || hold_is_handed_on(&it.plan)))
 		return 0;
 	/* the other end of a pipe must see its end when the process is gone, not when we are */
 	int null = open("/dev/null", O_RDWR | O_CLOEXEC);

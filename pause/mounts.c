@@ -249,7 +249,7 @@ static void hold_root(struct process *process)
 		fail(process, "open_tree");
 	close(process->root);
 	process->root = -1;
-	process->held = held;
+	process->root_held = held;
 }
 
 /* On /, which everybody finds: the way to any other place may be closed to the ids of the user namespace. */
@@ -259,10 +259,10 @@ static void place_root(struct process *process)
 
 	if (there < 0)
 		fail(process, "open");
-	if (syscall(SYS_move_mount, process->held, "", there, "", MOVE_BOTH_EMPTY) < 0)
+	if (syscall(SYS_move_mount, process->root_held, "", there, "", MOVE_BOTH_EMPTY) < 0)
 		fail(process, "move_mount");
 	close(there);
-	process->root = process->held;
+	process->root = process->root_held;
 }
 
 static void write_map(struct process *process, pid_t pid, const char *file, const struct record *record, uint32_t i)

@@ -19,6 +19,7 @@
 	X(11, idmap)          /* UID_MAP GID_MAP SETGROUPS: written by the supervisor for the clone's user namespace */ \
 	X(12, group_kill)     /* DIRECTORY: cgroup killed when the container's first process has ended */ \
 	X(13, event)          /* FILE START END REST: a line there with action START, and one with END when it has ended */ \
+	X(14, hold)           /* PROTOCOL ADDRESS PORT: keep a port of the host bound; ADDRESS "": all of them */ \
 	X(15, netlink_host)   /* WORDS FAMILY MESSAGES OFFSET...: sent by the supervisor, the new process's pid at each offset */ \
 	X(16, netlink_end)    /* WORDS FAMILY MESSAGES: sent when it has ended */ \
 	X(17, session)        /* PID START_TIME: all that follows is done in the user namespace of this process */ \
@@ -64,9 +65,12 @@
 	X(65, working_directory) /* PATH CREATE */ \
 	X(66, environment)    /* NAME=VALUE... */ \
 	X(67, umask)          /* MODE, octal */ \
-	X(68, oom_score)      /* ADJUSTMENT */ \
+	X(68, oom_score)      /* ADJUSTMENT: of the out-of-memory killer, for the process that the supervisor makes */ \
 	X(69, execute)        /* ARGV... */ \
 	X(70, execute_file)   /* PATH ARGV...: a file of the host, opened before the root changes */ \
+	X(71, companion)      /* DIRECTORY BOOT_ID ARGV...: runs beside the process, its standard input being that one's network */ \
+	X(72, hand_network)   /* : to the supervisor, for the companion, which is ready before the exec */ \
+	X(73, host_network)   /* PID START_TIME: netlink_host is sent in the network namespace of this process */ \
 	X(80, own_ids)        /* UID GID: become these of the user namespace, with all capabilities in it */ \
 	X(81, hold_root)      /* : take the root file system out of this mount namespace, to have it in the next */ \
 	X(82, place_root)     /* : mount what was held */ \

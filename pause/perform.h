@@ -1,6 +1,7 @@
 #ifndef PYPOD_PERFORM_H
 #define PYPOD_PERFORM_H
 
+#include "hold.h"
 #include "plan.h"
 #include "report.h"
 
@@ -25,11 +26,12 @@ struct process {
 	uint32_t at;          /* the record being performed */
 	int report;           /* socket to the supervisor */
 	int root;             /* the new root until it is /, or -1 */
-	int held;             /* the same between two mount namespaces */
+	int root_held;        /* the same between two mount namespaces */
 	int slots[SLOTS];     /* mounts by descriptor, waiting for their place */
 	int program;          /* what execute_file will run */
 	struct other others[OTHERS];
 	int owner;            /* pidfd handed on to the infra, or -1 */
+	const struct held *held; /* ports handed on to the infra */
 	bool keep_groups;     /* as keep_groups says */
 	uid_t uid;
 	gid_t gid;

@@ -25,6 +25,7 @@ _WHERE = {
     "NamespaceFacts": "pypod.engine.lsns",
     "Network": "pypod.engine.network",
     "Pod": "pypod.engine.pod",
+    "Port": "pypod.model.port",
     "Process": "pypod.engine.exec",
     "Progress": "pypod.engine.pulling",
     "compare": "pypod.engine.sharing",
@@ -49,6 +50,7 @@ _WHERE = {
             "NotInRegistry",
             "PermissionDenied",
             "PodBroken",
+            "PortInUse",
             "PypodError",
             "RegistryError",
             "StoreError",
@@ -84,6 +86,7 @@ if TYPE_CHECKING:
     from pypod.model.event import Event as Event
     from pypod.model.health import Healthcheck as Healthcheck
     from pypod.model.mount import Mount as Mount
+    from pypod.model.port import Port as Port
 
 
 def __getattr__(name: str) -> object:

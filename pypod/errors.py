@@ -12,6 +12,7 @@ The classes say what a caller can do about it; the fields say what it is about; 
     ├── AmbiguousName (LookupError)     a short id or name fits several objects
     ├── AlreadyExists                   the name is taken
     ├── InUse                           something else still needs it
+    │   └── PortInUse                   a port of the host that was to be published
     ├── WrongState                      not possible in the state it is in
     │   └── PodBroken                   the infra is gone while members live
     ├── Unsupported                     this host or this version cannot
@@ -53,6 +54,7 @@ __all__ = [
     "NotInRegistry",
     "PermissionDenied",
     "PodBroken",
+    "PortInUse",
     "PypodError",
     "RegistryError",
     "StoreError",
@@ -175,6 +177,34 @@ class InUse(PypodError):
     def __init__(self, ref: str, message: str, *, hint: str = "") -> None:
         super().__init__(message, hint=hint)
         self.ref = ref
+
+
+class PortInUse(InUse):
+    """A port of the host that was to be published is somebody else's; nothing was started.
+
+    ``port`` and ``protocol`` say which, ``address`` on which of the host's addresses (empty: on one of them). The
+    holder is the container or pod ``container``, or the process ``pid`` with the name ``command``; empty and 0 when
+    nobody can be found: it may have gone meanwhile, or live where this process cannot look.
+    """
+
+    exit_code = 126  # podman's, of `run`
+
+    def __init__(
+        self, protocol: str, address: str, port: int, *, container: str = "", pid: int = 0, command: str = ""
+    ) -> None:
+        where = f"[{address}]" if ":" in address else address
+        message = (
+            f"cannot listen on the {protocol.upper()} port: listen {protocol}{'6' if ':' in address else '4'} "
+            f"{where}:{port}: bind: address already in use"
+        )
+        holder = f"container {container}" if container else f"process {pid} ({command})" if pid else ""
+        super().__init__(str(port), message, hint=f"it is held by {holder}" if holder else "")
+        self.port = port
+        self.protocol = protocol
+        self.address = address
+        self.container = container
+        self.pid = pid
+        self.command = command
 
 
 class WrongState(PypodError):

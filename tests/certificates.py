@@ -11,13 +11,13 @@ import pytest
 
 
 class Certificates:
-    """An authority, a server's certificate of it for 127.0.0.1, and a client's."""
+    """An authority, a server's certificate of it for 127.0.0.1 and registry.test, and a client's."""
 
     def __init__(self, directory: Path) -> None:
         self.directory = directory
         key = ("-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-days", "2")
         self._run("req", "-x509", *key, "-keyout", "ca.pem", "-out", "ca.crt", "-subj", "/CN=authority")
-        for name, more in (("server", ("-addext", "subjectAltName=IP:127.0.0.1")), ("client", ())):
+        for name, more in (("server", ("-addext", "subjectAltName=IP:127.0.0.1,DNS:registry.test")), ("client", ())):
             files = ("-CA", "ca.crt", "-CAkey", "ca.pem", "-keyout", f"{name}.key", "-out", f"{name}.cert")
             leaf = ("-subj", f"/CN={name}", "-addext", "basicConstraints=critical,CA:FALSE")
             self._run("req", "-x509", *files, *key, *leaf, *more)

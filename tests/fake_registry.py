@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import re
 import ssl
 import threading
+import time
 from collections.abc import Callable
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any, NamedTuple, Self
 
+from pypod.model.image import OCI_CONFIG, OCI_LAYER, OCI_MANIFEST
+from tests.images import forms
+from tests.images.forms import digest as digest_of
+
 Answer = tuple[int, dict[str, str], bytes]
-MANIFEST_TYPE = "application/vnd.oci.image.manifest.v1+json"
 
 
 class Request(NamedTuple):
@@ -26,14 +29,11 @@ class Request(NamedTuple):
         return self.headers.get("authorization", "")
 
 
-def digest_of(body: bytes) -> str:
-    return f"sha256:{hashlib.sha256(body).hexdigest()}"
-
-
 class Server:
     """Serves on 127.0.0.1; ``answer`` makes (status, headers, body) of a request.
 
-    The header ``X-Cut: N`` of an answer is not sent: it closes the connection after N bytes of the body.
+    Two headers of an answer are not sent: ``X-Cut: N`` closes the connection after N bytes of the body, ``X-Drip: N``
+    sends N bytes of it every 10 ms.
     """
 
     def __init__(self, answer: Callable[[Request], Answer], context: ssl.SSLContext | None = None) -> None:
@@ -50,17 +50,24 @@ class Server:
                 request = Request(self.command, self.path, headers, self.rfile.read(length))
                 outer.requests.append(request)
                 status, answered, body = outer.answer(request)
-                cut = answered.pop("X-Cut", None)
+                cut, drip = answered.pop("X-Cut", None), answered.pop("X-Drip", None)
                 self.send_response_only(status)
                 length_header = {} if "Transfer-Encoding" in answered else {"Content-Length": str(len(body))}
                 for name, value in {**length_header, **answered}.items():
                     for each in value.split("\n"):
                         self.send_header(name, each)
                 self.end_headers()
-                if self.command != "HEAD":
+                if drip is not None:
+                    self.drip(body, int(drip))
+                elif self.command != "HEAD":
                     self.wfile.write(body if cut is None else body[: int(cut)])
                 if cut is not None:
                     self.close_connection = True
+
+            def drip(self, body: bytes, count: int) -> None:
+                for at in range(0, len(body), count):
+                    self.wfile.write(body[at : at + count])
+                    time.sleep(0.01)
 
             do_GET = do_HEAD = do_POST = do_PUT = do_PATCH = do_DELETE = do_CONNECT = respond
 
@@ -109,20 +116,16 @@ class Images:
         self.layer = layer
         config = b'{"architecture":"amd64","os":"linux","rootfs":{"type":"layers","diff_ids":[]}}'
         self.config = config
-        manifest = {
-            "schemaVersion": 2,
-            "mediaType": MANIFEST_TYPE,
-            "config": self.descriptor(config, "application/vnd.oci.image.config.v1+json"),
-            "layers": [self.descriptor(layer, "application/vnd.oci.image.layer.v1.tar")],
-        }
-        self.manifest = json.dumps(manifest).encode()
+        self.manifest = forms.manifest(config, [layer])
+        for body, media_type in ((config, OCI_CONFIG), (layer, OCI_LAYER)):
+            self.descriptor(body, media_type)
         self.put("latest", self.manifest)
 
     def descriptor(self, body: bytes, media_type: str) -> dict[str, object]:
         self.blobs[digest_of(body)] = body
-        return {"mediaType": media_type, "digest": digest_of(body), "size": len(body)}
+        return forms.descriptor(body, media_type)
 
-    def put(self, version: str, body: bytes, media_type: str = MANIFEST_TYPE) -> str:
+    def put(self, version: str, body: bytes, media_type: str = OCI_MANIFEST) -> str:
         self.manifests[version] = self.manifests[digest_of(body)] = (media_type, body)
         return digest_of(body)
 

@@ -25,6 +25,7 @@ from pypod.model.value import Value
 # Made by callers; everything else is made by pypod, and its constructor is nobody's business.
 MADE_BY_CALLERS = {"pypod.Access", "pypod.Engine", "pypod.Healthcheck", "pypod.Mount"}
 _ERROR = re.compile(rf"(?<![`\w.])({'|'.join(errors.__all__)})(?![`\w])")
+_UNPACKED = re.compile(r"Unpack\[(\w+)\]")
 # The flags that are not spelled as the option.
 FLAG_OF = {
     "add_hosts": "add-host",
@@ -32,7 +33,10 @@ FLAG_OF = {
     "exposed_ports": "expose",
     "groups": "group-add",
     "labels": "label",
+    "dns_options": "dns-option",
     "mounts": "mount",
+    "network_aliases": "network-alias",
+    "ports": "publish",
     "remove": "rm",
     "sysctls": "sysctl",
     "terminal": "tty",
@@ -91,7 +95,7 @@ def signature(
 
 
 def _plain(text: str | None) -> str | None:
-    return text.replace("Unpack[ContainerOptions]", "ContainerOptions") if text else text
+    return _UNPACKED.sub(r"\1", text) if text else text
 
 
 def _fields(value: type[Value]) -> str:

@@ -19,23 +19,19 @@ if TYPE_CHECKING:
     from pypod.model.mount import Mount
 
 # What podman has and pypod has not yet: asking for it is an error that says so, not a typing mistake.
-_PORTS = "published ports"
 _NOT_YET = {
-    **dict.fromkeys(("publish", "publish-all"), _PORTS),
     **dict.fromkeys(("restart",), "restarts"),
     **dict.fromkeys(("device", "device-cgroup-rule"), "single devices"),
 }
-_SHORT = {"publish": "p", "publish-all": "P"}
-_BOOLEAN = ("publish-all",)
 NOT_YET_FLAGS = tuple(
-    Flag(
-        name=name,
-        short=_SHORT.get(name, ""),
-        kind="bool" if name in _BOOLEAN else "stringArray",
-        hidden=True,
-        help=f"{what} are not available yet",
-    )
+    Flag(name=name, kind="stringArray", hidden=True, help=f"{what} are not available yet")
     for name, what in _NOT_YET.items()
+)
+PUBLISH = Flag(
+    name="publish",
+    short="p",
+    kind="strings",
+    help="Publish a container's port, or a range of ports, to the host: [[IP:]HOST_PORT:]PORT[/PROTOCOL]",
 )
 
 FLAGS: tuple[Flag, ...] = (
@@ -81,6 +77,8 @@ FLAGS: tuple[Flag, ...] = (
     Flag(name="pid", help="PID namespace to use"),
     Flag(name="pod", help="Run container in an existing pod, or in new:NAME"),
     Flag(name="pod-id-file", help="Read the pod ID from the file"),
+    PUBLISH,
+    Flag(name="publish-all", short="P", kind="bool", help="Publish all exposed ports to random ports on the host"),
     Flag(name="pull", default="missing", help="Pull image policy: always, missing, never, newer"),
     Flag(name="privileged", kind="bool", help="Give extended privileges to container"),
     Flag(name="quiet", short="q", kind="bool", help="Suppress output information when pulling images"),
@@ -169,6 +167,7 @@ def container_options(options: Parsed) -> tuple[str, list[str], ContainerOptions
     found["groups"] = options["group-add"]
     found["passwd"], found["passwd_entry"] = options["passwd"], options["passwd-entry"]
     found["exposed_ports"] = options["expose"]
+    found["ports"], found["publish_all"] = options["publish"], options["publish-all"]
     found["security_opt"] = options["security-opt"]
     found["volumes"], found["tmpfs"] = options["volume"], options["tmpfs"]
     found["volumes_from"] = options["volumes-from"]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import sys
 
-from pypod.errors import LaunchFailed, PypodError
+from pypod.errors import LaunchFailed, PortInUse, PypodError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -31,7 +31,9 @@ CONTAINER_VERBS: dict[str, tuple[str, str, str]] = {
     "logs": ("logs", "logs", "Fetch the logs of one or more containers"),
     "ls": ("ps", "ps", "List containers"),
     "pause": ("pause", "pause", "Pause all the processes in one or more containers"),
+    "port": ("port", "port", "List port mappings or a specific mapping for the container"),
     "ps": ("ps", "ps", "List containers"),
+    "rename": ("rename", "rename", "Rename an existing container"),
     "restart": ("lifecycle", "restart", "Restart one or more containers"),
     "rm": ("lifecycle", "rm", "Remove one or more containers"),
     "run": ("run", "run", "Run a command in a new container"),
@@ -103,6 +105,7 @@ POD_VERBS: dict[str, tuple[str, str, str]] = {
     "stats": ("stats", "pod_stats", "Display a live stream of resource usage statistics for containers in pods"),
     "stop": ("pod_lifecycle", "pod_stop", "Stop one or more pods"),
     "unpause": ("pause", "pod_unpause", "Unpause one or more pods"),
+    "update": ("update", "pod_update", "Update an existing pod"),
 }
 SYSTEM_VERBS: dict[str, tuple[str, str, str]] = {
     "check": ("system", "check", "Tell what this host can and cannot do, and mend what a crash left"),
@@ -210,7 +213,7 @@ def run(words: list[str]) -> int:
         return _dispatch(words)
     except PypodError as error:
         print("\n".join([f"Error: {error}", *getattr(error, "__notes__", ())]), file=sys.stderr)
-        return error.exit_code if isinstance(error, LaunchFailed) else ENGINE_FAILED
+        return error.exit_code if isinstance(error, LaunchFailed | PortInUse) else ENGINE_FAILED
 
 
 def _dispatch(words: list[str]) -> int:
@@ -277,11 +280,11 @@ def _run_as_user(function: Callable[[Parsed, str | None], int], options: Parsed,
         return function(options, root)
     finally:
         if not was_there and os.path.exists(path):
-            from pypod.engine.session import notice
+            from pypod.engine import network_options, session
 
-            missing = notice()
-            if missing:
-                print(f"Note: {missing}", file=sys.stderr)
+            for missing in (session.notice(), network_options.notice()):
+                if missing:
+                    print(f"Note: {missing}", file=sys.stderr)
 
 
 def load(row: tuple[str, str, str]) -> tuple[Command, Callable[[Parsed, str | None], int]]:

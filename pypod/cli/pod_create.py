@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from pypod.cli.creation import NOT_YET_FLAGS, refuse_not_yet
+from pypod.cli.creation import NOT_YET_FLAGS, PUBLISH, refuse_not_yet
 from pypod.cli.flags import Command, Flag
 from pypod.cli.limit_flags import POD_FLAGS as LIMIT_FLAGS
 from pypod.cli.limit_flags import limit_options
@@ -29,6 +29,7 @@ POD_FLAGS: tuple[Flag, ...] = (
     Flag(name="label", short="l", kind="stringArray", help="Set metadata on pod"),
     Flag(name="label-file", kind="stringArray", help="Read in a line delimited file of labels"),
     Flag(name="pod-id-file", help="Write the pod ID to the file"),
+    PUBLISH,
     Flag(name="replace", kind="bool", help="If a pod with the same name exists, replace it"),
     Flag(name="share", default="ipc,net,uts", help="A comma delimited list of kernel namespaces the pod will share"),
     Flag(
@@ -92,6 +93,7 @@ def run_pod_create(options: Parsed, root: str | None) -> int:
             cgroup_parent=options["cgroup-parent"],
             share_parent=options["share-parent"],
             no_hosts=options["no-hosts"],
+            ports=options["publish"],
             **network_options(options),
             **userns_options(options),
             **limit_options(options),

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
     from pypod.engine.engine import Engine
     from pypod.model.container import ContainerSpec, ContainerState
+    from pypod.model.port import Port
     from pypod.store.records import ContainerRecord, PodRecord
 
 __all__ = [
@@ -108,6 +109,18 @@ class Row(Struct):
 
         pod = self.listing.pod(self.record.pod_id)
         return dict(pod_spec(pod).labels) if pod is not None else {}
+
+    @property
+    def ports(self) -> tuple[Port, ...]:
+        """The published ports that lead to it: its own, its pod's, or those of the container whose network it has."""
+        pod = self.listing.pod(self.record.pod_id)
+        # most have none: the texts tell without being read
+        texts = (self.record.spec_json, pod.spec_json if pod is not None else "")
+        if not any('"ports":[{' in text for text in texts) and '"net":{"mode":"container"' not in texts[0]:
+            return ()
+        from pypod.engine.published import ports_of
+
+        return ports_of(self.listing.engine, self.record)
 
     @property
     def exit_code(self) -> int:
@@ -238,7 +251,7 @@ FIELDS: dict[str, Callable[[Row], Any]] = {
     "Pid": lambda row: row.state.pid,
     "Pod": lambda row: row.identifier(row.record.pod_id),
     "PodName": _pod_name,
-    "Ports": lambda _: "",
+    "Ports": lambda row: ", ".join(map(str, row.ports)),
     "RunningFor": lambda row: row.listing.ago(row.record.created_ns),
     "Size": _size,
     "StartedAt": lambda row: _seconds(row.state.started_ns),
@@ -298,6 +311,16 @@ COLUMNS, NS_COLUMNS, POD_COLUMNS, SIZE_COLUMN = (
 )
 
 
+def _port(port: Port) -> Struct:
+    return Struct(
+        host_ip=port.host_ip,
+        container_port=port.container_port,
+        host_port=port.host_port,
+        range=port.count,
+        protocol=port.protocol,
+    )
+
+
 def as_json(row: Row, *, namespaces: bool, pods: bool) -> Struct:
     """Return a row as ``--format json`` shows it: other names, types and order than the placeholders."""
     record, spec = row.record, row.spec
@@ -321,7 +344,7 @@ def as_json(row: Row, *, namespaces: bool, pods: bool) -> Struct:
         Pid=row.state.pid,
         Pod=record.pod_id,
         PodName=row["PodName"] if pods else "",
-        Ports=None,
+        Ports=[_port(port) for port in row.ports] or None,
         Size=Struct(rootFsSize=0, rwSize=row.written_bytes) if row.listing.size else None,
         StartedAt=row["StartedAt"],
         State=row.state.status,

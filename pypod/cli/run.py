@@ -121,6 +121,8 @@ def create(engine: Engine, options: Parsed) -> Container:
             _replace(engine.containers.get(name))
     pod_ref, new_pod = _pod(engine, options)
     try:
+        if new_pod:  # they are its own
+            found["ports"] = []
         what = (image, command) if image else (command,)
         container = engine.containers.create(*what, pod=pod_ref or None, **found)
         if options["cidfile"]:
@@ -133,6 +135,9 @@ def create(engine: Engine, options: Parsed) -> Container:
         if new_pod:
             engine.pods.get(new_pod).remove(force=True)
         raise
+    if found["ports"] and not container.spec().ports:
+        modes = "one of the Host, Container, Pod, and None network modes are in use"
+        print(f"Port mappings have been discarded as {modes}", file=sys.stderr)
     return container
 
 
@@ -151,7 +156,7 @@ def _pod(engine: Engine, options: Parsed) -> tuple[str, str]:
     ref, new = _pod_named(options)
     if not new:
         return ref, ""
-    pod = engine.pods.create(new)
+    pod = engine.pods.create(new, ports=options["publish"])
     return pod.id, pod.id
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pypod.engine import user_bridges
 from pypod.engine.effects import Effect
 from pypod.model.network import BRIDGE
 from pypod.network import links
@@ -16,18 +17,21 @@ if TYPE_CHECKING:
     from pypod.model.network import NetworkSpec
 
 
-def preparations(engine: Engine, specs: Iterable[NetworkSpec]) -> list[Effect]:
-    """Return what has to be made for networks: nothing when all of it is there.
+def preparations(engine: Engine, specs: Iterable[NetworkSpec], *, again: bool = False) -> list[Effect]:
+    """Return what has to be made for networks: nothing when all of it is there, or everything ``again``.
 
-    The addresses of who is about to be connected are in the store by now: a name server stays while there are any.
+    A bridge is set up last: one that is up has all that it needs, whoever was killed while making it. The addresses of
+    who is about to be connected are in the store by now: a name server stays while there are any.
     """
+    if user_bridges.are_elsewhere(engine):
+        return user_bridges.preparations(engine, specs)
     made: list[Effect] = []
     bridges = [one for one in specs if one.driver == BRIDGE]
     if bridges:
         made += _firewall(engine)
     for network in bridges:
-        if not links.index_of(network.interface):
-            made += [_bridge(engine, network), _settings(network), _admission(network)]
+        if again or not links.is_up(network.interface):
+            made += [_bridge(engine, network), _settings(network), _admission(network), _start(network)]
         if network.dns:
             from pypod.engine import naming
 
@@ -37,12 +41,17 @@ def preparations(engine: Engine, specs: Iterable[NetworkSpec]) -> list[Effect]:
 
 def _bridge(engine: Engine, network: NetworkSpec) -> Effect:
     addresses = network.gateway_addresses()
-    mtu = int(network.option("mtu") or 0)
+    mtu, vlan = int(network.option("mtu") or 0), int(network.option("vlan") or 0)
+    tagged = f" in VLAN {vlan}" if vlan else ""
     return Effect(
-        f"make bridge {network.interface} with {', '.join(addresses) or 'no address'}",
+        f"make bridge {network.interface} with {', '.join(addresses) or 'no address'}{tagged}",
         "rtnetlink(7)",
-        lambda: links.make_bridge(network.interface, addresses, mtu, alias_of(engine, network)),
+        lambda: links.make_bridge(network.interface, addresses, mtu, alias_of(engine, network), vlan),
     )
+
+
+def _start(network: NetworkSpec) -> Effect:
+    return Effect(f"set bridge {network.interface} up", "rtnetlink(7)", lambda: links.set_up(network.interface))
 
 
 def alias_of(engine: Engine, network: NetworkSpec) -> str:
@@ -50,17 +59,30 @@ def alias_of(engine: Engine, network: NetworkSpec) -> str:
     return f"pypod network {network.name} of {engine.layout.root}"[-_ALIAS_LIMIT:]
 
 
+def is_ours(engine: Engine, network: NetworkSpec) -> bool:
+    """Return whether a network's bridge is there and ours: somebody else's may have the same name. Raises OSError."""
+    return network.driver == BRIDGE and links.aliases().get(network.interface) == alias_of(engine, network)
+
+
 def remove(engine: Engine, network: NetworkSpec) -> None:
     """Take a network's bridge away if it is there and ours; somebody else's may have the same name. Raises OSError."""
-    if network.driver != BRIDGE or links.aliases().get(network.interface) != alias_of(engine, network):
+    if user_bridges.are_elsewhere(engine):
+        user_bridges.remove(engine, network)
         return
-    from contextlib import suppress
+    if network.driver != BRIDGE:
+        return
+    alias = links.aliases().get(network.interface)
+    if alias == alias_of(engine, network) or not links.index_of(network.interface):
+        remove_bridge(network.interface)
 
+
+def remove_bridge(name: str) -> None:
+    """Take a bridge away, and what the firewall knows of it: that is there when somebody took the bridge, too."""
     from pypod.network import firewall
 
-    with firewall.open_channel() as channel, suppress(FileNotFoundError):  # somebody may have flushed the firewall
-        channel.send(firewall.dismiss(network))
-    links.remove_link(network.interface)
+    with firewall.open_channel() as channel:
+        firewall.forget(channel, name)
+    links.remove_link(name)
 
 
 def orphans(engine: Engine) -> list[str]:
@@ -74,6 +96,18 @@ def orphans(engine: Engine) -> list[str]:
         for name, alias in links.aliases().items()
         if name not in known and alias.startswith("pypod network ") and alias.endswith(end)
     ]
+
+
+def forgotten(engine: Engine) -> list[str]:
+    """Return the bridges that the firewall knows, but neither the host nor a network of this engine."""
+    from pypod.network import firewall
+    from pypod.store import networks
+
+    with firewall.open_channel() as channel:
+        found = firewall.known_bridges(channel)
+    found.difference_update(one.interface for one in networks.all_networks(engine.database))
+    # of another storage's network whose bridge somebody took away: it makes both again
+    return sorted(name for name in found if not links.index_of(name))
 
 
 def _settings(network: NetworkSpec) -> Effect:

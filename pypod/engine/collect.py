@@ -6,6 +6,7 @@ import os
 
 from pypod.engine import observe, stopping, volumes
 from pypod.engine.locks import Lock
+from pypod.engine.trash import discard, empty_trash
 from pypod.errors import PypodError
 from pypod.model.ids import is_id
 from pypod.store import records
@@ -71,34 +72,22 @@ def trash(engine: Engine) -> list[str]:
 
 def repair(engine: Engine) -> list[str]:
     """Remove whatever a crash left; return what was removed, in words."""
+    from pypod.engine import network_repair
     from pypod.engine.image_removal import sweep
 
     done = []
     collect(engine)
     for path in orphans(engine):
         with Lock(path) as lock, lock:  # its removal may be under way
-            stopping.discard(engine, [path])
+            discard(engine, [path])
         done.append(f"removed {path}")
     done += [f"removed {path}" for path in sweep(engine)]
-    done += _repair_networks(engine)
+    done += network_repair.repair(engine)
     rubbish = trash(engine)
     if rubbish:
-        stopping.empty_trash(engine, rubbish, wait=True)
+        empty_trash(engine, rubbish, wait=True)
         done += [f"deleted {path}" for path in rubbish]
     return done
-
-
-def _repair_networks(engine: Engine) -> list[str]:
-    from pypod.engine import bridges, connecting, naming
-    from pypod.network.links import remove_link
-    from pypod.store import networks
-
-    known = networks.all_networks(engine.database)
-    if not known:
-        return []
-    done = [f"took back the addresses of container {one[:12]}" for one in connecting.sweep(engine, known)]
-    done += [f"removed bridge {name}" for name in bridges.orphans(engine) if remove_link(name)]
-    return [*done, *(f"started the name server of network {one.name}" for one in naming.renew(engine))]
 
 
 def main() -> None:

@@ -7,7 +7,9 @@ address on the host is taken away before the address can be given to anybody els
 
 from __future__ import annotations
 
-from pypod.engine import observe
+from itertools import count
+
+from pypod.engine import observe, published, user_bridges, user_network
 from pypod.engine.locks import AT_ONCE, Lock
 from pypod.errors import InUse, InvalidSpec, NoSuchContainer
 from pypod.kernel.netlink import ROUTE
@@ -22,6 +24,7 @@ from pypod.model.network import (
 )
 from pypod.model.value import Value
 from pypod.network import links
+from pypod.network.host import is_local
 from pypod.runtime.ops import Op
 from pypod.store import networks, records
 
@@ -42,7 +45,6 @@ class Wire(Value):
 
     network: NetworkSpec
     made: Attachment
-    position: int = 0
 
 
 def networks_of(wires: tuple[Wire, ...]) -> list[NetworkSpec]:
@@ -53,9 +55,7 @@ def networks_of(wires: tuple[Wire, ...]) -> list[NetworkSpec]:
 def wires_of(engine: Engine, container_id: str) -> tuple[Wire, ...]:
     """Return the connections of a container that runs."""
     made = [made for _, made in networks.connections_of(engine.database, container_id) if made]
-    return tuple(
-        Wire(network=networks.find(engine.database, one.network), made=one, position=at) for at, one in enumerate(made)
-    )
+    return tuple(Wire(network=networks.find(engine.database, one.network), made=one) for one in made)
 
 
 def attach(engine: Engine, container_id: str) -> tuple[Wire, ...]:
@@ -67,7 +67,7 @@ def attach(engine: Engine, container_id: str) -> tuple[Wire, ...]:
     if not asked:
         return ()
     if any(made for _, made in asked):  # it ended while nobody was there to see to it
-        detach(engine, container_id)
+        cut_off(engine, container_id)
     specs = [networks.find(engine.database, one.network) for one, _ in asked]
     for last in (False, True):
         try:
@@ -80,41 +80,53 @@ def attach(engine: Engine, container_id: str) -> tuple[Wire, ...]:
 
 def _take(engine: Engine, container_id: str, asked: list[tuple[Connection, NetworkSpec]]) -> tuple[Wire, ...]:
     wires = []
+    places = _places([one for one, _ in asked])
     with engine.database.transaction() as connection, connection:
-        for position, (one, network) in enumerate(asked):
-            made = _choose(connection, position, one, network, container_id)
+        for place, (one, network) in zip(places, asked, strict=True):
+            made = _choose(connection, place, one, network, container_id)
             networks.attach(connection, container_id, made)
-            wires.append(Wire(network=network, made=made, position=position))
+            wires.append(Wire(network=network, made=made))
     return tuple(wires)
 
 
 def attach_one(engine: Engine, container_id: str, network: NetworkSpec) -> Wire:
     """Give addresses away for one more connection of a container that runs. Raises InUse."""
-    asked = networks.connections_of(engine.database, container_id)
-    used = {made.interface for _, made in asked if made}
-    position = next(number for number in range(len(asked)) if f"eth{number}" not in used)
-    one = next(one for one, _ in asked if one.network == network.id)
+    known = networks.connections_of(engine.database, container_id)
+    one = next(one for one, _ in known if one.network == network.id)
+    there = [made for _, made in known if made]
+    [place] = _places([one], there)
     with engine.database.transaction() as connection, connection:
-        made = _choose(connection, position, one, network, container_id)
+        made = _choose(connection, place, one, network, container_id)
         networks.attach(connection, container_id, made)
-    return Wire(network=network, made=made, position=position)
+    return Wire(network=network, made=made)
 
 
 def preview(engine: Engine, container_id: str, asked: Sequence[Connection] = ()) -> tuple[Wire, ...]:
     """Return what ``attach`` would choose now, with nothing done; ``asked`` are connections that are not stored yet."""
     wires = []
     every = asked or [one for one, _ in networks.connections_of(engine.database, container_id)]
-    for position, one in enumerate(every):
+    for place, one in zip(_places(every), every, strict=True):
         network = engine.networks.find(one.network, save=False)
         with engine.database.transaction(write=False) as connection:
-            made = _choose(connection, position, one, network, container_id, write=False)
-        wires.append(Wire(network=network, made=made, position=position))
+            made = _choose(connection, place, one, network, container_id, write=False)
+        wires.append(Wire(network=network, made=made))
     return tuple(wires)
+
+
+def _places(asked: Sequence[Connection], there: Sequence[Attachment] = ()) -> list[tuple[int, str]]:
+    """Return a position and a name inside for each connection, beside those that are ``there``."""
+    names = {*(one.interface for one in asked), *(one.interface for one in there)}
+    free = (f"eth{number}" for number in count())
+    positions = iter(set(range(len(asked) + len(there))).difference(one.position for one in there))
+    return [
+        (position, one.interface or next(name for name in free if name not in names))
+        for position, one in zip(positions, asked, strict=False)
+    ]
 
 
 def _choose(
     connection: DatabaseConnection,
-    position: int,
+    place: tuple[int, str],
     asked: Connection,
     network: NetworkSpec,
     container_id: str,
@@ -124,7 +136,7 @@ def _choose(
     addresses, gateways = [], []
     for subnet in network.subnets if network.ipam == HOST_LOCAL else ():
         wanted = next((one for one in asked.addresses if (":" in one) == (":" in subnet.subnet)), "")
-        number = _free(connection, network, subnet, wanted, container_id)
+        number = _free(connection, network, subnet, wanted, container_id, write=write)
         addresses.append(f"{address_text(number, subnet.subnet)}/{subnet.subnet.rpartition('/')[2]}")
         if subnet.gateway and not network.internal:
             gateways.append(subnet.gateway)
@@ -135,7 +147,8 @@ def _choose(
     first = packed_address(addresses[0].partition("/")[0]) if addresses else b""
     return Attachment(
         network=network.id,
-        interface=asked.interface or f"eth{position}",
+        interface=place[1],
+        position=place[0],
         addresses=tuple(addresses),
         gateways=tuple(gateways),
         mac=asked.mac or (links.mac_of(first) if first else ""),
@@ -150,18 +163,32 @@ def _host_interface() -> str:
     return f"pp{os.urandom(6).hex()}"  # unique: the one before lives on for some 30 ms
 
 
-def _free(connection: DatabaseConnection, network: NetworkSpec, subnet: Subnet, wanted: str, container_id: str) -> int:
+def _free(
+    connection: DatabaseConnection,
+    network: NetworkSpec,
+    subnet: Subnet,
+    wanted: str,
+    container_id: str,
+    *,
+    write: bool,
+) -> int:
     if wanted:
         number = address_number(wanted)
         holder = networks.holder_of(connection, network.id, number)
         if holder and holder != container_id:
             raise InUse(wanted, f"IP address {wanted} is already allocated to container {holder[:12]}")
+        if is_local(wanted):
+            raise InUse(wanted, f"IP address {wanted} is an address of this host")
         return number
-    found = networks.next_address(connection, network.id, *subnet.range())
-    if found is None:
-        hint = "remove containers that nobody needs, or make a network with a larger subnet"
-        raise InUse(network.name, f"no free address in {subnet.subnet} of network {network.name}", hint=hint)
-    return found
+    first, last = subnet.range()
+    passed = set()
+    while (found := networks.next_address(connection, network.id, first, last)) is not None and found not in passed:
+        if not write or not is_local(address_text(found, subnet.subnet)):
+            return found
+        passed.add(found)
+        networks.remember_address(connection, network.id, first, found)
+    hint = "remove containers that nobody needs, or make a network with a larger subnet"
+    raise InUse(network.name, f"no free address in {subnet.subnet} of network {network.name}", hint=hint)
 
 
 def sweep(engine: Engine, specs: Iterable[NetworkSpec]) -> list[str]:
@@ -181,7 +208,7 @@ def _let_go_of_dead(engine: Engine, container_id: str) -> bool:
         with Lock(lock_of(engine, records.find_container(engine.database, container_id)), AT_ONCE) as lock, lock:
             if observe.container_state(directory, engine.boot_id).running:
                 return False
-            detach(engine, container_id)
+            cut_off(engine, container_id)
             return True
     except (NoSuchContainer, BlockingIOError):
         return False
@@ -194,34 +221,63 @@ def lock_of(engine: Engine, record: ContainerRecord) -> str:
     return engine.layout.container(record.id)
 
 
+def cut_off(engine: Engine, container_id: str) -> None:
+    """Let go of the networks of a container that has ended, but others may live on in its network namespace.
+
+    They have its addresses, which somebody else is to be given: from now on nobody reaches them. Raises OSError.
+    """
+    for _, made in networks.connections_of(engine.database, container_id):
+        if made and made.host_interface:
+            links.release(made.host_interface)
+    detach(engine, container_id)
+
+
 def detach(engine: Engine, container_id: str) -> None:
     """Let go of the networks of a container that has ended: addresses, and what leads to them. Idempotent."""
+    user_network.wait_for_end(engine, engine.layout.container(container_id))
     if any(made for _, made in networks.connections_of(engine.database, container_id)):
+        published.withdraw(engine, container_id, wires_of(engine, container_id))
         networks.give_back(engine.database, container_id)
+        user_bridges.end_unless_needed(engine)
 
 
-def host_ops(wires: tuple[Wire, ...]) -> list[Op]:
-    """Return what the supervisor does once the process has its network namespace."""
-    ops = []
+def host_ops(engine: Engine, wires: tuple[Wire, ...], *, hairpin: bool = False) -> list[Op]:
+    """Return what the supervisor does once the process has its network namespace.
+
+    ``hairpin`` lets it reach itself by way of the host: for who publishes ports.
+    """
+    ops = user_bridges.host_ops(engine) if wires else []
     for wire in wires:
         network, made = wire.network, wire.made
         words = f"make {network.driver} {made.interface} of {network.interface} in the process"
         if network.driver == BRIDGE:
             end = f"{made.host_interface} on {network.interface}"
             words = f"make veth {end}, its other end {made.interface} in the process"
-        data, offsets = host_messages(wire)
+        data, offsets = host_messages(engine, wire, hairpin=hairpin)
         ops.append(Op("netlink_host", words, ROUTE, data, *offsets))
     return ops
 
 
-def host_messages(wire: Wire) -> links.Packed:
-    """Return the messages, to be sent on the host, that make a connection's interface; the process's pid is missing."""
+def host_messages(engine: Engine, wire: Wire, namespace: int = links.BY_PID, *, hairpin: bool = False) -> links.Packed:
+    """Return the messages, to be sent on the host, that make a connection's interface; the process's pid is missing.
+
+    With links.BY_DESCRIPTOR it is a descriptor of its network namespace.
+    """
     network, made = wire.network, wire.made
     mtu = int(network.option("mtu") or 0)
-    index = links.index_of(network.interface)
+    elsewhere = user_bridges.are_elsewhere(engine)
+    index = user_bridges.index_of(engine, network) if elsewhere else links.index_of(network.interface)
     if network.driver == BRIDGE:
-        return links.veth(made.host_interface, index, made.interface, made.mac, mtu)
-    return links.sublink(network.driver, index, made.interface, made.mac, network.option("mode"), mtu)
+        data, offsets = links.veth(made.host_interface, index, made.interface, made.mac, mtu, namespace)
+        return data + (links.hairpin(made.host_interface) if hairpin else b""), offsets
+    return links.sublink(network.driver, index, made.interface, made.mac, network.option("mode"), mtu, namespace)
+
+
+def settle(wires: Iterable[Wire]) -> None:
+    """See to it that who was started is reached by its networks from this moment on."""
+    ends = [wire.made.host_interface for wire in wires if wire.made.host_interface]
+    if ends:
+        links.settle(ends)
 
 
 def inside_ops(wires: tuple[Wire, ...]) -> list[Op]:
@@ -239,7 +295,7 @@ def inside_ops(wires: tuple[Wire, ...]) -> list[Op]:
 def inside_messages(wire: Wire) -> links.Packed:
     """Return the messages, to be sent inside, that give an interface its addresses; its index is missing."""
     made = wire.made
-    return links.configure(made.addresses, made.gateways, wire.network.routes, _METRIC + wire.position)
+    return links.configure(made.addresses, made.gateways, wire.network.routes, _METRIC + made.position)
 
 
 def check_static(asked: Connection, network: NetworkSpec) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import time
 
-from pypod.engine import announce
+from pypod.engine import announce, published
 from pypod.engine.boundary import Boundary
 from pypod.engine.container import Container
 from pypod.engine.names import under_free_name
@@ -16,6 +16,7 @@ from pypod.engine.volumes import with_volumes_from
 from pypod.errors import InvalidSpec, NoSuchContainer
 from pypod.model import ids
 from pypod.model.namespace import JOINABLE
+from pypod.model.port import parse_ports
 from pypod.store import networks, records
 
 TYPE_CHECKING = False
@@ -70,10 +71,16 @@ class Containers:
         ``image`` is a name or an Image; one that is not here is pulled, as ``pull`` says (always, missing, never,
         newer). With the option ``rootfs`` there is no image, and the first argument is the command.
 
+        ``ports`` are published on the host: texts as podman's --publish has them, numbers (of the container, with a
+        random port of the host), or a mapping from the host's to the container's. ``publish_all`` adds a random port
+        for each that the image or ``exposed_ports`` name. Without a network of its own there is nothing to publish, and
+        they are ignored; in a pod they are the pod's.
+
         Raises InvalidSpec, AlreadyExists for a name in use, NoSuchPod, NoSuchImage, RegistryError; then no container
         was created.
 
         >>> engine.containers.create("busybox", ["sleep", "60"], name="box")     # doctest: +SKIP
+        >>> engine.containers.create("httpd", ports=["8080:80", "127.0.0.1::443"])     # doctest: +SKIP
         >>> engine.containers.create(["sleep", "60"], rootfs="/")                # doctest: +SKIP
         """
         from pypod.engine import specs
@@ -91,12 +98,13 @@ class Containers:
 
         connections = resolved(self._engine, specs.asked_of(options, pod_spec))
         found, options, command = self._with_image(base, pull, options, command)
+        ports = published.of_options(self._engine, options, specs.asked_of(options, pod_spec))
 
         def create(name: str) -> Container:
             spec = specs.container_spec(
                 command, options, name=name, pod_id=pod_record.id if pod_record else "", pod=pod_spec, image=found
             )
-            spec = self._with_ids(self._with_user_namespace(spec, options, pod_spec))
+            spec = self._with_ids(self._with_user_namespace(spec, options, pod_spec)).replace(ports=ports)
             if spec.limits is not None:
                 settings_of(self._engine, spec.limits)  # what this host cannot limit: before there is a container
 
@@ -208,7 +216,8 @@ class Containers:
             if pod_record.infra_id:
                 infra_record = records.find_container(self._engine.database, pod_record.infra_id)
         elif new_pod:
-            pod_record, infra_record = self._engine.pods.unsaved(new_pod)
+            ports, options["ports"] = parse_ports(options.get("ports", ())), ()
+            pod_record, infra_record = self._engine.pods.unsaved(new_pod, published.chosen(self._engine, ports))
         pod_spec = self._engine.pod_spec(pod_record) if pod_record else None
         spec = specs.container_spec(
             command,
@@ -218,12 +227,14 @@ class Containers:
             pod=pod_spec,
             image=found,
         )
+        asked = specs.asked_of(options, pod_spec)
         spec = self._with_ids(self._with_user_namespace(spec, options, pod_spec))
+        spec = spec.replace(ports=published.of_options(self._engine, options, asked))
         if spec.user_namespace.mode == "auto":
             from pypod.engine import auto_ids
 
             spec = auto_ids.allocated(self._engine, spec)
-        connections = resolved(self._engine, specs.asked_of(options, pod_spec), save=False)
+        connections = resolved(self._engine, asked, save=False)
         with Boundary("explain"):
             record = self._record(spec, pod_spec, "", found.id if found else "")
             terminal = Terminal(columns, rows)

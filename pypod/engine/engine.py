@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 
 from pypod.engine.layout import Layout
-from pypod.kernel.idmap import in_user_namespace
 from pypod.kernel.pidfd import PROC
 from pypod.runtime.programs import Programs
 from pypod.store.database import Database
@@ -24,6 +23,7 @@ if TYPE_CHECKING:
     from pypod.model.container import ContainerSpec
     from pypod.model.event import Event
     from pypod.model.pod import PodSpec
+    from pypod.network.firewall import Channels
     from pypod.store.records import ContainerRecord, Owner, PodRecord
 
 _REMEMBERED = 256
@@ -48,10 +48,10 @@ class Engine:
         self.programs = Programs()
         self.proc = PROC
         self.boot_id = PROC.boot_id()
-        # Root of a user namespace is no more than a user where the kernel asks for the first one's; but it has its ids.
-        self.rootless = in_user_namespace()
-        self.inside = self.rootless and os.geteuid() == 0
+        self._rootless: bool | None = None
+        self.at_bridges = False  # whether this process is in the network namespace of a user's bridges
         self._cgroups: Driver | None = None
+        self._firewall: Channels | None = None
         self._specs: dict[str, ContainerSpec] = {}
         self._containers: dict[str, ContainerRecord] = {}
         self._pod_specs: dict[str, PodSpec] = {}
@@ -154,17 +154,47 @@ class Engine:
         return Networks(self)
 
     @property
+    def rootless(self) -> bool:
+        """Whether the caller is an ordinary user, or root of a user namespace only.
+
+        Such a root is no more than a user where the kernel asks for the first namespace's; but it has its ids.
+        """
+        if self._rootless is None:
+            from pypod.kernel.idmap import in_user_namespace
+
+            self._rootless = in_user_namespace()
+        return self._rootless
+
+    @property
+    def inside(self) -> bool:
+        """Whether the caller is root of a user namespace."""
+        return self.rootless and os.geteuid() == 0
+
+    @property
     def cgroups(self) -> Driver:
         """The driver for this host's cgroup hierarchies, found at first use."""
         if self._cgroups is None:
             self._cgroups = self._driver()
         return self._cgroups
 
+    @property
+    def firewall(self) -> Channels:
+        """Channels to the host's firewall."""
+        if self._firewall is None:
+            from pypod.network import firewall
+
+            self._firewall = firewall.Channels()
+        return self._firewall
+
+    def use_cgroups(self, driver: Driver) -> None:
+        """Use another driver from now on."""
+        self._cgroups = driver
+
     def _driver(self) -> Driver:
         if self.rootless:
-            from pypod.kernel.cgroups.none import NoDriver
+            from pypod.engine import scope
 
-            return NoDriver()
+            return scope.driver(self)
         from pypod.kernel.cgroups.detect import detect
         from pypod.kernel.cgroups.driver import driver_for
 
@@ -192,6 +222,8 @@ class Engine:
         """Give descriptors and connections back; pods and containers go on."""
         self.programs.close()
         self.database.close()
+        if self._firewall is not None:
+            self._firewall.close()
 
     def __enter__(self) -> Self:
         return self

@@ -66,6 +66,22 @@ class Entered:
                 os.close(home)
 
 
+def open_namespace(name: str, state: ContainerState, kind: str) -> int:
+    """Return a descriptor of a namespace of a process, which the caller closes. Raises WrongState when it has ended."""
+    target = pidfd.open_process(state.pid, state.start_time)
+    if target is not None:
+        try:
+            opened = os.open(f"/proc/{state.pid}/ns/{kind}", os.O_RDONLY | os.O_CLOEXEC)
+            if not pidfd.wait(target, 0):  # else it may be of another with the same number
+                return opened
+            os.close(opened)
+        except (FileNotFoundError, ProcessLookupError):
+            pass
+        finally:
+            os.close(target)
+    raise WrongState(name, "exited", f"{name} is not running: it has no namespaces to enter")
+
+
 def enter(name: str, state: ContainerState, kinds: tuple[str, ...]) -> Entered:
     """Return the context for the namespaces ``kinds`` of a process."""
     for kind in kinds:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import _thread
 import os
 
-from pypod.engine import announce, effects, observe, session
+from pypod.engine import announce, effects, groups, observe, session
 from pypod.engine.boundary import Boundary
 from pypod.engine.starting import hostname_of, seccomp_of, ulimits, without_host
 from pypod.errors import DeadlineExceeded, InvalidSpec, NoSuchContainer, WrongState
@@ -205,7 +205,8 @@ def start(
         state = running_state(engine, record)
         effects.perform(session.preparations(engine))
         program = engine.programs.executable("launch")
-        with launcher.Launching(program, "pypod-launch", stdio=stdio, group="" if detach else None) as launching:
+        group, bring = "" if detach else None, groups.bringing(engine)
+        with launcher.Launching(program, "pypod-launch", stdio=stdio, group=group, bring=bring) as launching:
             container = engine.container_spec(record)
             return launching.run(exec_plan(engine, record, container, spec, state))
 
@@ -269,11 +270,14 @@ def exec_plan(
     settings = session.ops(engine, own_session)
     settings.append(announce.event_op(engine, record, start=announce.EXEC, end=announce.EXEC_DIED))
     return plan(
-        [*settings, *([Op("join", state.pid, state.start_time, CLONE_NEWPID)] if "pid" in kinds else [])],
+        [
+            *settings,
+            *oom_score(config["process"]),
+            *([Op("join", state.pid, state.start_time, CLONE_NEWPID)] if "pid" in kinds else []),
+        ],
         [
             Op("clone", 0, born_in),
             *[Op("join_group", path) for path in cgroups.join_files(record.cgroup, joined_trees)],
-            *oom_score(config["process"]),
             Op("join", state.pid, state.start_time, joined),
             *([Op("console", 0)] if spec.terminal else []),
             *process_ops(config, around),

@@ -8,7 +8,7 @@ from contextlib import suppress
 
 from pypod.engine import announce, image_mounts
 from pypod.engine.mapped_layers import owner_of
-from pypod.engine.stopping import discard
+from pypod.engine.trash import discard
 from pypod.errors import InUse, NoSuchContainer, NoSuchImage
 from pypod.images.blobs import Blobs
 from pypod.store import images

@@ -14,8 +14,10 @@ from pypod.engine import (
     groups,
     observe,
     pausing,
+    published,
     session,
     user_namespaces,
+    user_network,
 )
 from pypod.engine.boundary import Boundary
 from pypod.errors import PodBroken
@@ -53,21 +55,26 @@ def start(engine: Engine, record: PodRecord) -> None:
         files_of(engine, record, infra, connecting.wires_of(engine, infra.id)).perform()
         return
     require_no_members(engine, record)
-    with (
-        Boundary(f"start pod {record.name}"),
-        launcher.Launching(engine.programs.executable("launch"), "pypod-launch", group="") as launching,
-    ):
+    with Boundary(f"start pod {record.name}"), _launching(engine) as launching:
         infra = records.find_container(engine.database, record.infra_id)
         effects.perform(preparations(engine, infra, record))
         try:
             wires = connecting.attach(engine, infra.id)
             effects.perform(bridges.preparations(engine, connecting.networks_of(wires)))
-            launching.run(infra_plan(engine, record, infra, wires), files_of(engine, record, infra, wires).perform)
+            what = infra_plan(engine, record, infra, wires)
+            published.run(engine, launching, what, files_of(engine, record, infra, wires).perform)
+            connecting.settle(wires)
         except BaseException:
             stop(engine, record)  # it may have come up before its files failed
             connecting.detach(engine, infra.id)
             engine.cgroups.remove(infra.cgroup)
             raise
+
+
+def _launching(engine: Engine) -> launcher.Launching:
+    effects.perform(session.preparations(engine))
+    program, bring = engine.programs.executable("launch"), groups.bringing(engine)
+    return launcher.Launching(program, "pypod-launch", group="", bring=bring)
 
 
 def require_no_members(engine: Engine, record: PodRecord, but: str = "") -> None:
@@ -91,7 +98,8 @@ def preparations(engine: Engine, infra: ContainerRecord, pod: PodRecord) -> list
     """Return what has to be made before the plan."""
     own = effects.directory(engine.layout.container(infra.id))
     group = groups.of_infra(engine, infra, records.pod_spec(pod))
-    return [*session.preparations(engine), own, *groups.renewal(engine, group)]
+    network = user_network.preparations(engine, infra.id, records.pod_spec(pod))
+    return [*session.preparations(engine), own, *network, *groups.renewal(engine, group)]
 
 
 def is_ready(engine: Engine, record: PodRecord) -> bool:
@@ -135,13 +143,17 @@ def infra_plan(engine: Engine, record: PodRecord, infra: ContainerRecord, wires:
         ids=user_namespaces.root_of(maps),
         born_in=cgroups.tracking_directory(infra.cgroup) if cgroups.clones_into_cgroup else "",
         join_files=cgroups.join_files(infra.cgroup, groups.of_infra(engine, infra, spec).trees),
-        network=tuple(connecting.inside_ops(wires)),
+        network=(*connecting.inside_ops(wires), *user_network.inside_ops(engine, spec)),
     )
     settings = session.ops(engine, own_session)
     settings += [Op("status", f"{directory}/status", engine.boot_id), Op("leave")]
     settings.append(announce.event_op(engine, infra, record, end=""))
     settings += [Op("owner", owner.pid, owner.start_time)] if owner else []
-    settings += connecting.host_ops(wires)
+    led = () if engine.rootless else spec.ports  # a user's are led by pasta
+    settings += published.hold_ops(led)
+    settings += connecting.host_ops(engine, wires, hairpin=bool(led))
+    settings += published.lead_ops(led, wires, record.name, watched=False)
+    settings += user_network.host_ops(engine, infra.id, spec)
     if infra.image_id:
         from pypod.engine.infra_image import image_ops
 
@@ -176,6 +188,7 @@ def kill(engine: Engine, record: PodRecord, number: int) -> bool:
         pidfd.send_signal(fd, number)
         # its own program leaves on TERM and INT; one of the user's, on whatever it likes
         if pidfd.wait(fd, _STOP_TIMEOUT_S if number in (SIGKILL, SIGTERM, SIGINT) else 0):
+            connecting.cut_off(engine, infra.id)  # members may hear other signals than it
             _record_exit(engine, record, infra, number if number == SIGKILL else 0)
     finally:
         os.close(fd)

@@ -77,13 +77,15 @@ def inspect_container(engine: Engine, record: ContainerRecord) -> dict[str, Any]
     words = ("/run/podman-init", "--", *spec.arguments) if spec.init else spec.arguments
     # an ordinary user has those that were added by name (runtime/compiler.py)
     effective = spec.capabilities if _is_root(spec.user) else spec.added_capabilities
-    settings = network_settings(engine, record, spec.net)
+    settings = network_settings(engine, record, spec)
     values: dict[str, Any] = {
         "Id": record.id,
         "Created": Timestamp(record.created_ns),
         "Path": words[0],
         "Args": list(words[1:]),
-        "State": _state(observe.container_state(directory, engine.boot_id), record.cgroup, spec, directory),
+        "State": _state(
+            observe.container_state(directory, engine.boot_id), engine.cgroups.prefix + record.cgroup, spec, directory
+        ),
         "Image": record.image_id,
         "ImageName": record.image or (INFRA_IMAGE if infra else ""),
         "Rootfs": "" if infra else spec.rootfs,
@@ -126,10 +128,12 @@ def _infra_spec(record: ContainerRecord, pod: PodRecord) -> ContainerSpec:
         uts=PRIVATE if "uts" in spec.share else Mode(mode="host"),
         ipc=PRIVATE if "ipc" in spec.share else Mode(mode="host"),
         net=PRIVATE if "net" in spec.share and spec.net != "host" else Mode(mode="host"),
+        net_program=spec.net_program,
         labels=spec.labels,
         sysctls=spec.sysctls,
         add_hosts=spec.add_hosts,
         no_hosts=spec.no_hosts,
+        ports=spec.ports,
         dns_servers=spec.dns_servers,
         dns_options=spec.dns_options,
         dns_search=spec.dns_search,
@@ -236,12 +240,18 @@ def _config(engine: Engine, record: ContainerRecord, spec: ContainerSpec, *, inf
     found = form.fill(form.CONFIG, values)
     if spec.healthcheck is not None:  # podman leaves it out otherwise
         found["Healthcheck"] = _healthcheck(spec.healthcheck)
+    if spec.exposed_ports:  # as podman since version 5
+        from pypod.engine.network_inspection import bindings
+        from pypod.model.port import parse_exposed
+
+        found["ExposedPorts"] = {name: {} for name in bindings((), map(parse_exposed, spec.exposed_ports))}
     return found
 
 
 def _host_config(
     record: ContainerRecord, spec: ContainerSpec, infra_id: str, log: str, *, infra: bool
 ) -> dict[str, Any]:
+    from pypod.engine.network_inspection import bindings
     from pypod.engine.starting import ulimits
 
     capabilities = set(spec.capabilities)
@@ -251,7 +261,8 @@ def _host_config(
         "Binds": [_bind(mount) for mount in spec.mounts if mount.type == "bind"],
         "CgroupMode": _mode(spec.cgroup, infra_id),
         "LogConfig": {**form.HOST_CONFIG["LogConfig"], "Path": log},
-        "NetworkMode": "none" if spec.net == PRIVATE else _mode(spec.net, infra_id),
+        "NetworkMode": (spec.net_program or "none") if spec.net == PRIVATE else _mode(spec.net, infra_id),
+        "PortBindings": bindings(spec.ports),
         "AutoRemove": spec.remove,
         "CapAdd": [] if spec.privileged else sorted(capabilities - _SHOWN_AGAINST),
         "CapDrop": [] if spec.privileged else sorted(_SHOWN_AGAINST - capabilities),
@@ -390,7 +401,10 @@ def inspect_pod(engine: Engine, record: PodRecord) -> dict[str, Any]:
 
 
 def _infra_config(spec: PodSpec, networks: list[str]) -> dict[str, Any]:
+    from pypod.engine.network_inspection import bindings
+
     values: dict[str, Any] = {
+        "PortBindings": bindings(spec.ports),
         "HostNetwork": spec.net == "host",
         "NoManageResolvConf": NO_RESOLV_CONF in spec.dns_servers,
         "DNSServer": [one for one in spec.dns_servers if one != NO_RESOLV_CONF] or None,

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
-from pypod.engine import bridges, connecting, effects, observe
+import errno
+import os
+from contextlib import ExitStack
+
+from pypod.engine import bridges, connecting, effects, observe, published, user_bridges
 from pypod.engine.boundary import Boundary
 from pypod.engine.connecting import Wire
-from pypod.engine.enter import enter
+from pypod.engine.enter import enter, open_namespace
 from pypod.engine.locks import Lock
 from pypod.errors import AlreadyExists, InvalidSpec, WrongState
 from pypod.kernel.netlink import Channel, patched
@@ -33,18 +37,19 @@ def connect(engine: Engine, record: ContainerRecord, asked: Connection, network:
         if any(one.network == network.id for one, _ in networks.connections_of(engine.database, record.id)):
             raise AlreadyExists("connection", network.name, "container", record.id)
         state = observe.container_state(engine.layout.container(record.id), engine.boot_id)
-        with engine.database.transaction() as connection, connection:
-            networks.connect(connection, record.id, asked.replace(network=network.id))
-        try:
+        with ExitStack() as undo:
+            undo.callback(networks.disconnect, engine.database, record.id, network.id)
+            with engine.database.transaction() as connection, connection:
+                networks.connect(connection, record.id, asked.replace(network=network.id))
             if state.running:
+                before = connecting.wires_of(engine, record.id)
                 wire = connecting.attach_one(engine, record.id, network)
                 effects.perform(bridges.preparations(engine, (network,)))
-                plug(record, state, wire)
-        except BaseException:
-            networks.disconnect(engine.database, record.id, network.id)
-            raise
-        if state.running:
-            _write_files(engine, record)
+                undo.callback(unplug, engine, record, state, wire)
+                plug(engine, record, state, wire)
+                published.move(engine, record, before, (*before, wire))
+                _write_files(engine, record)
+            undo.pop_all()
 
 
 def _write_files(engine: Engine, record: ContainerRecord) -> None:
@@ -73,16 +78,31 @@ def _require_own_network(engine: Engine, record: ContainerRecord) -> None:
         raise InvalidSpec("container", f'"{mode}" is not supported: invalid network mode', hint=hint)
 
 
-def plug(record: ContainerRecord, state: ContainerState, wire: Wire) -> None:
-    """Make the interface of a connection, in what runs already. The bridge is there. Raises OSError."""
-    with Channel() as channel:
-        channel.send(patched(*connecting.host_messages(wire), state.pid))
+def plug(engine: Engine, record: ContainerRecord, state: ContainerState, wire: Wire) -> None:
+    """Make the interface of a connection, in what runs already. The bridge is there. Raises OSError, WrongState.
+
+    What the caller has to undo then: ``unplug``.
+    """
+    if user_bridges.are_elsewhere(engine):
+        user_bridges.call(engine, "plug", record, state, wire)
+        return
+    hairpin = bool(published.own_ports(engine, record))
+    namespace = open_namespace(record.name, state, "net")
     try:
-        with enter(record.name, state, ("net",)), Channel() as channel:
-            channel.send(patched(*connecting.inside_messages(wire), links.index_of(wire.made.interface)))
-    except BaseException:
-        _unplug(record, state, wire)
-        raise
+        with Channel() as channel:
+            messages = connecting.host_messages(engine, wire, links.BY_DESCRIPTOR, hairpin=hairpin)
+            channel.send(patched(*messages, namespace))
+    finally:
+        os.close(namespace)
+    set_up_inside(record, state, wire)
+    connecting.settle([wire])
+
+
+def set_up_inside(record: ContainerRecord, state: ContainerState, wire: Wire) -> None:
+    """Give a connection's interface inside what it lacks of addresses and routes. Raises OSError, WrongState."""
+    with enter(record.name, state, ("net",)), Channel() as channel:
+        index = links.index_of(wire.made.interface)
+        channel.send(patched(*connecting.inside_messages(wire), index), tolerated=(errno.EEXIST,))
 
 
 def disconnect(engine: Engine, record: ContainerRecord, network: NetworkSpec) -> None:
@@ -93,13 +113,20 @@ def disconnect(engine: Engine, record: ContainerRecord, network: NetworkSpec) ->
             raise WrongState(record.name, "", f"container {record.name} is not connected to network {network.name}")
         state = observe.container_state(engine.layout.container(record.id), engine.boot_id)
         if state.running and found[0] is not None:
-            _unplug(record, state, Wire(network=network, made=found[0]))
+            before = connecting.wires_of(engine, record.id)
+            published.move(engine, record, before, [wire for wire in before if wire.network.id != network.id])
+            unplug(engine, record, state, Wire(network=network, made=found[0]))
         networks.disconnect(engine.database, record.id, network.id)
+        user_bridges.end_unless_needed(engine)
         if state.running:
             _write_files(engine, record)
 
 
-def _unplug(record: ContainerRecord, state: ContainerState, wire: Wire) -> None:
+def unplug(engine: Engine, record: ContainerRecord, state: ContainerState, wire: Wire) -> None:
+    """Take the interface of a connection away, if it is there. Raises OSError, WrongState."""
+    if user_bridges.are_elsewhere(engine):
+        user_bridges.call(engine, "unplug", record, state, wire)
+        return
     if wire.made.host_interface:
         links.remove_link(wire.made.host_interface)
         return

@@ -60,7 +60,7 @@ def _making(engine: Engine, name: str, maps: Maps) -> Effect:
             tree, target = f"{incoming}/tree", f"{engine.layout.image_layers}/{name}"
             if os.path.isdir(target):  # somebody else made it meanwhile
                 return
-            from pypod.engine.stopping import discard
+            from pypod.engine.trash import discard
 
             discard(engine, [tree])
             if inside.is_needed(engine):

@@ -66,11 +66,19 @@ def serve(engine: Engine, network: NetworkSpec) -> None:
 
     Raises InUse, naming the holder, when port 53 of a gateway is taken; LaunchFailed and its kin.
     """
-    if not _has_names(network) or is_served(engine, network.id):
+    if not _has_names(network):
         return
-    with Boundary(f"serve the names of network {network.name}"), Lock(engine.layout.names) as lock, lock:
-        if not is_served(engine, network.id):
-            _begin(engine, network)
+    deadline = time.monotonic() + _RETRY_S
+    with Boundary(f"serve the names of network {network.name}"):
+        while not is_served(engine, network.id):
+            try:
+                with Lock(engine.layout.names) as lock, lock:
+                    if not is_served(engine, network.id):
+                        _begin(engine, network)
+            except _Taken as error:
+                # without the lock: a server of ours takes it to let go
+                _require_letting_go(network, error, is_late=time.monotonic() > deadline)
+                time.sleep(_RETRY_PAUSE_S)
 
 
 def is_served(engine: Engine, network_id: str) -> bool:
@@ -132,7 +140,7 @@ def _begin(engine: Engine, network: NetworkSpec) -> None:
     held = -1
     try:
         for subnet in network.subnets:
-            opened += _open(network, subnet.gateway) if subnet.gateway else []
+            opened += _open(subnet.gateway) if subnet.gateway else []
         # The path of a socket has 108 bytes at most (unix(7)), that of the storage may be longer.
         address = f"/proc/self/fd/{directory}/{SOCKET}"
         channel = _connected(address) or _started(engine, address)
@@ -150,35 +158,45 @@ def _begin(engine: Engine, network: NetworkSpec) -> None:
         os.close(directory)
 
 
-def _open(network: NetworkSpec, gateway: str) -> list[_socket.socket]:
-    """Return sockets on a gateway. A server that does not need it any more is asked to let go."""
+def _open(gateway: str) -> list[_socket.socket]:
+    from pypod.network.dns_sockets import open_sockets
+
+    try:
+        return open_sockets(gateway)
+    except OSError as error:
+        if error.errno != errno.EADDRINUSE:
+            raise
+        raise _Taken(gateway) from error
+
+
+class _Taken(Exception):
+    """Port 53 of a gateway is taken."""
+
+    def __init__(self, gateway: str) -> None:
+        super().__init__(gateway)
+        self.gateway = gateway
+
+
+def _require_letting_go(network: NetworkSpec, taken: _Taken, *, is_late: bool) -> None:
+    """Ask a server of ours that does not need a gateway any more to let go of it. Raises InUse for anybody else."""
     from pypod.kernel import sockets
     from pypod.model.network import packed_address
-    from pypod.network.dns_sockets import PORT, open_sockets
+    from pypod.network.dns_sockets import PORT
 
-    deadline = time.monotonic() + _RETRY_S
-    while True:
-        try:
-            return open_sockets(gateway)
-        except OSError as error:
-            if error.errno != errno.EADDRINUSE:
-                raise
-            problem = error
-        packed = packed_address(gateway)
-        holder = sockets.holder("udp", packed, PORT) or sockets.holder("tcp", packed, PORT)
-        is_ours = holder is not None and holder.comm == SERVER_NAME
-        # that it has gone, or has not got them yet, is worth another attempt as well
-        if not (is_ours or holder is None) or time.monotonic() > deadline:
-            by = f"{holder.comm} (pid {holder.pid})" if holder else "another socket"
-            raise InUse(
-                f"{gateway}:{PORT}",
-                f"cannot answer names on network {network.name}: port {PORT} of {gateway} is taken by {by}",
-                hint="let it listen on other addresses (dnsmasq: bind-interfaces), or make the network with "
-                "--disable-dns",
-            ) from problem
-        if holder is not None:
-            _hurry(holder.pid, holder.start_time)
-        time.sleep(_RETRY_PAUSE_S)
+    gateway = taken.gateway
+    packed = packed_address(gateway)
+    holder = sockets.holder("udp", packed, PORT) or sockets.holder("tcp", packed, PORT)
+    is_ours = holder is not None and holder.comm == SERVER_NAME
+    # that it has gone, or has not got them yet, is worth another attempt as well
+    if not (is_ours or holder is None) or is_late:
+        by = f"{holder.comm} (pid {holder.pid})" if holder else "another socket"
+        raise InUse(
+            f"{gateway}:{PORT}",
+            f"cannot answer names on network {network.name}: port {PORT} of {gateway} is taken by {by}",
+            hint="let it listen on other addresses (dnsmasq: bind-interfaces), or make the network with --disable-dns",
+        ) from taken.__cause__
+    if holder is not None:
+        _hurry(holder.pid, holder.start_time)
 
 
 def _hurry(pid: int, start_time: int) -> None:
@@ -222,7 +240,8 @@ def _started(engine: Engine, address: str) -> _socket.socket:
         effects.perform(groups.for_monitors(engine))
         program = engine.programs.executable("launch")
         stdio = (listener.fileno(), -1, errors)
-        with launcher.Launching(program, "pypod-launch", stdio=stdio, group=groups.monitors(engine)) as launching:
+        group, bring = groups.monitors(engine), groups.bringing(engine)
+        with launcher.Launching(program, "pypod-launch", stdio=stdio, group=group, bring=bring) as launching:
             launching.run(_plan(engine))
         channel = _connected(address)
     finally:

@@ -5,17 +5,21 @@ from __future__ import annotations
 from pypod.engine.connections import owner
 from pypod.engine.inspect_form import NETWORK, NETWORK_SETTINGS, fill
 from pypod.engine.inspection import Timestamp
+from pypod.engine.published import ports_of
 from pypod.model.ids import short
 from pypod.model.network import DEFAULT_NETWORK
+from pypod.model.port import parse_exposed
 from pypod.store import networks, records
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Iterable
     from typing import Any
 
     from pypod.engine.engine import Engine
-    from pypod.model.namespace import Mode
+    from pypod.model.container import ContainerSpec
     from pypod.model.network import Attachment, Connection, NetworkSpec, Subnet
+    from pypod.model.port import Port
     from pypod.store.records import ContainerRecord
 
 # Left out where they are empty.
@@ -70,20 +74,38 @@ def _interface(made: Attachment) -> dict[str, Any]:
     return {"subnets": subnets, "mac_address": made.mac}
 
 
-def network_settings(engine: Engine, record: ContainerRecord, net: Mode) -> dict[str, Any]:
+def network_settings(engine: Engine, record: ContainerRecord, spec: ContainerSpec) -> dict[str, Any]:
     """Return NetworkSettings of ``podman inspect``: the connections of the container whose network it is.
 
     As podman, the fields beside ``Networks`` are those of the default network when there is no other.
     """
     names = networks.names(engine.database)
-    having = owner(engine, record, net)
+    having = owner(engine, record, spec.net)
     found = {
         names.get(asked.network, asked.network): _connected(asked, made, names, having)
         for asked, made in networks.connections_of(engine.database, having)
     }
     only = found[DEFAULT_NETWORK] if list(found) == [DEFAULT_NETWORK] else {}
     settings = fill(NETWORK_SETTINGS, {name: value for name, value in only.items() if name in NETWORK_SETTINGS})
+    exposed = spec.exposed_ports if having == record.id and found else ()
+    settings["Ports"] = bindings(ports_of(engine, record), map(parse_exposed, exposed))
     return {**settings, **({"Networks": found} if found else {})}
+
+
+def bindings(ports: Iterable[Port], exposed: Iterable[Port] = ()) -> dict[str, Any]:
+    """Return where on the host each port of a container is, as ``{"80/tcp": [{"HostIp": "", "HostPort": "8080"}]}``.
+
+    One that is exposed and not published has None.
+    """
+    found: dict[str, Any] = {}
+    for port in ports:
+        for at in range(port.count):
+            ends = found.setdefault(f"{port.container_port + at}/{port.protocol}", [])
+            ends.append({"HostIp": port.host_ip, "HostPort": str(port.host_port + at)})
+    for port in exposed:
+        for at in range(port.count):
+            found.setdefault(f"{port.container_port + at}/{port.protocol}", None)
+    return dict(sorted(found.items()))
 
 
 def _connected(asked: Connection, made: Attachment | None, names: dict[str, str], container_id: str) -> dict[str, Any]:

@@ -23,11 +23,13 @@ if TYPE_CHECKING:
     from pypod.engine.enter import Entered
     from pypod.engine.explain import Explanation
     from pypod.engine.image import Image
+    from pypod.engine.limits import LimitOptions
     from pypod.engine.network import Network
     from pypod.engine.sharing import Matrix
     from pypod.engine.specs import ContainerOptions
     from pypod.model.container import ContainerState
     from pypod.model.pod import PodSpec
+    from pypod.model.port import Port
     from pypod.model.stats import Stats
     from pypod.store.records import ContainerRecord, PodRecord
 
@@ -147,6 +149,18 @@ class Pod:
 
         infra_container = self.infra
         return addresses_of(self._engine, infra_container.record()) if infra_container else {}
+
+    @property
+    def ports(self) -> tuple[Port, ...]:
+        """The published ports of the host that lead to it: to its members.
+
+        >>> pod.ports                                             # doctest: +SKIP
+        (Port(container_port=80, host_port=8080, host_ip='', protocol='tcp', count=1),)
+        """
+        from pypod.engine.published import own_ports
+
+        infra_container = self.infra
+        return own_ports(self._engine, infra_container.record()) if infra_container else ()
 
     def connect(
         self,
@@ -288,6 +302,20 @@ class Pod:
     def _in_state(self, status: str) -> Sequence[ContainerRecord]:
         everyone = records.all_containers(self._engine.database, pod_id=self.id)
         return [one for one in everyone if self._container_state(one.id).status == status]
+
+    def update(self, **limits: Unpack[LimitOptions]) -> None:
+        """Change what all of it together may use while it runs; the next start has again what it was created with.
+
+        The arguments are the limits that ``Pods.create`` takes; what is not given stays. Raises InvalidSpec, also when
+        the kernel refuses a value, Unsupported for what this host cannot limit, WrongState when nothing of it runs.
+
+        >>> pod.update(memory=256 << 20, cpus=1.5)                      # doctest: +SKIP
+        """
+        from pypod.engine.updating import update_pod
+
+        with Boundary(f"update pod {self._name}"):
+            everyone = records.all_containers(self._engine.database, pod_id=self.id)
+            update_pod(self._engine, self.record(), everyone, limits)
 
     def stats(self, interval: float = 1.0) -> Iterator[tuple[Stats, ...]]:
         """Yield what the infra and the members that run use, at once and every ``interval`` seconds.

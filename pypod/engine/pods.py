@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import time
 
-from pypod.engine import announce
+from pypod.engine import announce, published
 from pypod.engine.boundary import Boundary
 from pypod.engine.names import under_free_name
 from pypod.engine.network_options import asked_network, dns_fields, resolved
@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from pypod.engine.limits import LimitOptions
     from pypod.model.connection import Asked
     from pypod.model.network import Connection
+    from pypod.model.port import Port
     from pypod.store.records import ContainerRecord, PodRecord
 
 
@@ -64,6 +65,7 @@ class Pods:
         dns_options: Sequence[str] = (),
         dns_search: Sequence[str] = (),
         no_hosts: bool = False,
+        ports: Sequence[str | int | Port] | Mapping[str | int, str | int] = (),
         userns: str = "",
         uidmap: Sequence[str] = (),
         gidmap: Sequence[str] = (),
@@ -82,11 +84,12 @@ class Pods:
         ``ip``, ``ip6`` and ``mac_address`` are for a single network, ``network_aliases`` more names in all of them.
         ``dns``, ``dns_options`` and ``dns_search`` are for /etc/resolv.conf; ``no_hosts`` leaves /etc/hosts as it is.
 
+        ``ports`` are published on the host for the pod's members, as those of a container (``Containers.create``).
         ``userns`` (host, auto, keep-id, nomap, with podman's options) or maps (``uidmap=["0:100000:65536"]``, or names
         in /etc/subuid and /etc/subgid: ``subuidname``, ``subgidname``) give the pod a user namespace that all share.
 
         ``limits`` are those of a container, for all of the pod together: they are set on the pod's cgroup, which its
-        infra's and its members' are in; without ``share_parent`` the members' are outside of it.
+        infra's and its members' are in; without ``share_parent`` the members' are outside of it, and there can be none.
 
         Raises InvalidSpec, Unsupported for what this host cannot limit, AlreadyExists, NoSuchImage, NoSuchNetwork,
         RegistryError; then nothing was created.
@@ -120,10 +123,15 @@ class Pods:
             raise TypeError(f"{min(unknown)!r} is not an option of a pod")
         limited = from_options(limits)
         if limited is not None:
+            if not share_parent:
+                raise InvalidSpec(
+                    "--share-parent", "limits of a pod need --share-parent: its members are outside of it"
+                )
             settings_of(self._engine, limited)
         if infra_image and not infra:
             raise InvalidSpec("--infra-image", "cannot set infra-image without infra container: invalid configuration")
         connections = resolved(self._engine, asked)
+        chosen = published.of_pod(self._engine, ports, asked, infra=infra, shared="net" in kinds)
         image = self._image(infra_image) if infra_image else None
 
         def create(name: str) -> Pod:
@@ -142,6 +150,8 @@ class Pods:
                 share_parent=share_parent,
                 limits=limited,
                 net=mode.mode,
+                net_program=asked.program,
+                ports=chosen,
                 shm_size_bytes=DEFAULT_SHM_BYTES if shm_size is None else shm_size,
                 **in_user,
                 **dns_words,
@@ -185,9 +195,9 @@ class Pods:
         announce.pod(self._engine, announce.CREATE, record, [infra_record] if infra_record else [])
         return Pod(self._engine, record.id, spec.name)
 
-    def unsaved(self, name: str) -> tuple[PodRecord, ContainerRecord | None]:
-        """Return the records that creating a pod with this name and nothing else would write; for explanations."""
-        return self._records(PodSpec(name=name), "")
+    def unsaved(self, name: str, ports: tuple[Port, ...] = ()) -> tuple[PodRecord, ContainerRecord | None]:
+        """Return the records that creating a pod with this name, these ports and nothing else would write."""
+        return self._records(PodSpec(name=name, ports=ports), "")
 
     def _records(self, spec: PodSpec, owner: str) -> tuple[PodRecord, ContainerRecord | None]:
         from pypod.kernel.cgroups.driver import container_path
@@ -247,9 +257,9 @@ def _asked(options: Mapping[str, Any], *, infra: bool, shared: bool) -> Asked:
         raise InvalidSpec("--network", f"pods presently do not support network mode {asked.name}")
     if infra and shared:
         return asked
-    if asked.connections and options["network"]:
+    if (asked.connections or asked.program) and options["network"]:
         raise InvalidSpec("--network", "the pod does not share its net namespace", hint="add net to --share")
-    return asked.replace(connections=())
+    return asked.replace(connections=(), program="")
 
 
 def _of_image(infra: ContainerRecord, pod: PodSpec, image: Image) -> ContainerRecord:

@@ -7,7 +7,6 @@ after a crash are the beginning of the next attempt. A layer is visible when its
 from __future__ import annotations
 
 import os
-import secrets
 import threading
 import time
 from contextlib import closing, suppress
@@ -16,12 +15,13 @@ from pypod.engine import inside, session
 from pypod.engine.boundary import Boundary
 from pypod.engine.locks import SHARED, Lock
 from pypod.engine.parallel import Stopped, in_parallel
-from pypod.engine.stopping import discard
+from pypod.engine.trash import discard
 from pypod.errors import InvalidImage, NoSuchImage
 from pypod.images.blobs import PIECE_BYTES, Blobs
 from pypod.images.new_file import write_all
 from pypod.images.platform import choose, host
 from pypod.images.unpack import Owners, settle, unpack
+from pypod.kernel.allocation import spread
 from pypod.model.image import CONFIG_BYTES_LIMIT, DOCKER_CONFIG, OCI_CONFIG, Index, digest_of, parse_manifest
 from pypod.model.image_config import parse_config
 from pypod.model.value import Value
@@ -29,7 +29,7 @@ from pypod.store import images
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Generator, Iterable
+    from collections.abc import Callable, Generator, Iterable, Sequence
 
     from pypod.engine.engine import Engine
     from pypod.images.ends import Source
@@ -38,6 +38,7 @@ if TYPE_CHECKING:
     from pypod.model.image_config import ImageConfig
 
 _WORKERS = 3
+_BLOB = "blob"
 _INDEX_DEPTH_LIMIT = 2
 _EMPTY_CONFIGS = (OCI_CONFIG, DOCKER_CONFIG, "")
 
@@ -84,7 +85,7 @@ def pull(
     source: Source,
     what: str,
     *,
-    names: Iterable[str] = (),
+    names: Sequence[str] = (),
     repository: str = "",
     platform: Platform | None = None,
     progress: Callable[[Progress], None] | None = None,
@@ -131,7 +132,7 @@ class _Pull:
         self._telling = threading.Lock()
         self._stopped = threading.Event()
 
-    def run(self, names: Iterable[str], digests: Iterable[str], repository: str) -> str:
+    def run(self, names: Sequence[str], digests: Iterable[str], repository: str) -> str:
         config = self._config()
         layers = self._manifest.layers
         self._chains = chains(config.diff_ids)
@@ -180,11 +181,13 @@ class _Pull:
             if self._is_present(chain, descriptor):  # somebody else brought it meanwhile
                 self._tell(descriptor, "present", descriptor.size)
                 return
-            tree = f"{incoming}/tree"
-            discard(self._engine, [tree])
+            # what another attempt left; its blob is the beginning of ours
+            discard(self._engine, [f"{incoming}/{name}" for name in os.listdir(incoming) if name != _BLOB])
+            spread(incoming)
+            tree = f"{incoming}/{os.urandom(4).hex()}"
             os.mkdir(tree, 0o755)
             try:
-                self._unpack(number, descriptor, diff_id, incoming)
+                self._unpack(number, descriptor, diff_id, tree)
             except BaseException:
                 discard(self._engine, [tree])
                 raise
@@ -193,14 +196,15 @@ class _Pull:
         found = images.find_layer(self._engine.database, chain)
         return found is not None and self._blobs.has(descriptor.digest)
 
-    def _unpack(self, number: int, descriptor: Descriptor, diff_id: str, incoming: str) -> None:
-        blob = f"{incoming}/blob"
+    def _unpack(self, number: int, descriptor: Descriptor, diff_id: str, tree: str) -> None:
+        incoming = os.path.dirname(tree)
+        blob = f"{incoming}/{_BLOB}"
         # closed at once: whoever keeps the traceback of a failure would keep the file open
         try:
             with closing(self._pieces(descriptor, blob)) as pieces:
                 unpacked = unpack(
                     pieces,
-                    f"{incoming}/tree",
+                    tree,
                     digest=descriptor.digest,
                     diff_id=diff_id,
                     size=descriptor.size,
@@ -215,11 +219,11 @@ class _Pull:
         self._wait_for(number - 1)
         below = images.layers_of(self._engine.database, self._chains[number - 1]) if number else []
         directories = [f"{self._engine.layout.image_layers}/{name}" for name in images.shown(below)]
-        self._settle(f"{incoming}/tree", unpacked, directories)
+        self._settle(tree, unpacked, directories)
         if images.find_layer(self._engine.database, self._chains[number]):  # its blob came in another compression
-            discard(self._engine, [f"{incoming}/tree"])
+            discard(self._engine, [tree])
         else:
-            self._publish(number, diff_id, f"{incoming}/tree", unpacked)
+            self._publish(number, diff_id, tree, unpacked)
         with suppress(OSError):  # what another attempt left, or made
             os.rmdir(incoming)
         self._tell(descriptor, "done", descriptor.size)
@@ -231,7 +235,7 @@ class _Pull:
             settle(tree, unpacked, directories)
 
     def _publish(self, number: int, diff_id: str, tree: str, unpacked: Unpacked) -> None:
-        layers, name = self._engine.layout.image_layers, secrets.token_hex(4)
+        layers, name = self._engine.layout.image_layers, os.path.basename(tree)
         os.makedirs(layers, 0o700, exist_ok=True)
         inside.move(self._engine, tree, f"{layers}/{name}")
         try:
@@ -277,7 +281,7 @@ class _Pull:
                     self._tell(descriptor, "pulling", done)
                     yield piece
 
-    def _record(self, config: ImageConfig, names: Iterable[str], digests: Iterable[str], repository: str) -> str:
+    def _record(self, config: ImageConfig, names: Sequence[str], digests: Iterable[str], repository: str) -> str:
         manifest = self._manifest
         self._blobs.put(manifest.body)
         self._blobs.put(config.body)
@@ -293,9 +297,12 @@ class _Pull:
             config=config.body.decode(),
         )
         blobs = {manifest.digest, manifest.config.digest, *(layer.digest for layer in manifest.layers)}
+        known_as = [(repository, one) for one in digests if repository]
+        if images.has_image(self._engine.database, record, blobs, known_as, names):
+            return identifier
         with self._engine.database.transaction() as connection, connection:
             try:
-                images.add_image(connection, record, blobs, [(repository, one) for one in digests if repository])
+                images.add_image(connection, record, blobs, known_as)
             except NoSuchImage:
                 raise InvalidImage(self._what, "a layer was removed meanwhile", hint="pull again") from None
             for name in names:

@@ -2,22 +2,28 @@
 
 from __future__ import annotations
 
-from pypod.engine import bridges, effects, observe
+from contextlib import suppress
+
+from pypod.engine import bridges, connecting, effects, observe, published, user_bridges
 from pypod.engine.boundary import Boundary
 from pypod.engine.connecting import Wire
-from pypod.engine.live_connections import plug
+from pypod.engine.enter import enter
+from pypod.engine.live_connections import plug, set_up_inside
+from pypod.engine.locks import Lock
+from pypod.errors import NoSuchContainer, WrongState
 from pypod.kernel.netlink import Channel
 from pypod.model.network import BRIDGE
 from pypod.network import firewall, links
+from pypod.network.host import has_addresses
 from pypod.store import networks, records
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Mapping
 
     from pypod.engine.engine import Engine
     from pypod.model.container import ContainerState
-    from pypod.model.port import Port
+    from pypod.model.network import NetworkSpec
     from pypod.store.records import ContainerRecord
 
 
@@ -29,24 +35,20 @@ class Connected:
         self.state = state
         self.wires = wires
 
-    def ports(self, engine: Engine) -> tuple[Port, ...]:
-        """Return the ports that are published for it."""
-        if self.record.kind == records.INFRA:
-            return records.pod_spec(records.find_pod(engine.database, self.record.pod_id)).ports
-        return engine.container_spec(self.record).ports
-
 
 def running(engine: Engine) -> list[Connected]:
     """Return who runs and is connected to a network."""
     by_id = {one.id: one for one in networks.all_networks(engine.database)}
-    found = []
-    for record in records.all_containers(engine.database):
-        made = [made for _, made in networks.connections_of(engine.database, record.id) if made]
-        state = observe.container_state(engine.layout.container(record.id), engine.boot_id) if made else None
-        if state is not None and state.running:
-            wires = [Wire(network=by_id[one.network], made=one, position=at) for at, one in enumerate(made)]
-            found.append(Connected(record, state, tuple(wires)))
-    return found
+    found = (_connected(engine, record, by_id) for record in records.all_containers(engine.database))
+    return [one for one in found if one is not None]
+
+
+def _connected(engine: Engine, record: ContainerRecord, by_id: Mapping[str, NetworkSpec]) -> Connected | None:
+    made = [made for _, made in networks.connections_of(engine.database, record.id) if made]
+    state = observe.container_state(engine.layout.container(record.id), engine.boot_id) if made else None
+    if state is None or not state.running:
+        return None
+    return Connected(record, state, tuple(Wire(network=by_id[one.network], made=one) for one in made))
 
 
 def reload(engine: Engine, container_ids: Iterable[str] | None = None) -> list[str]:
@@ -57,28 +59,62 @@ def reload(engine: Engine, container_ids: Iterable[str] | None = None) -> list[s
     """
     from pypod.engine import naming
 
+    if user_bridges.are_elsewhere(engine):
+        return user_bridges.reload(engine, container_ids)
     chosen = None if container_ids is None else set(container_ids)
-    done = []
     with Boundary("reload networks"):
-        for one in running(engine):
-            if chosen is None or one.record.id in chosen:
-                _reconnect(engine, one)
-                done.append(one.record.id)
+        found = [one for one in running(engine) if chosen is None or one.record.id in chosen]
+        needed = {wire.network.id: wire.network for one in found for wire in one.wires}
+        effects.perform(bridges.preparations(engine, needed.values(), again=True))
+        for one in found:
+            _reconnect(engine, one.record, needed)
         load_rules(engine)
         naming.renew(engine)
-    return done
+    return [one.record.id for one in found]
 
 
-def _reconnect(engine: Engine, one: Connected) -> None:
-    for wire in one.wires:
-        effects.perform(bridges.preparations(engine, (wire.network,)))
-        if wire.network.driver != BRIDGE:
-            continue
-        if links.index_of(wire.made.host_interface):
-            with Channel() as channel:
-                channel.send(links.enslave(wire.made.host_interface, links.index_of(wire.network.interface)))
-        else:
-            plug(one.record, one.state, wire)
+def _reconnect(engine: Engine, record: ContainerRecord, by_id: Mapping[str, NetworkSpec]) -> None:
+    with suppress(NoSuchContainer), Lock(connecting.lock_of(engine, record)) as lock, lock:
+        one = _connected(engine, records.find_container(engine.database, record.id), by_id)
+        for wire in severed(one) if one is not None else ():
+            assert one is not None  # noqa: S101
+            if _is_there(wire):
+                with Channel() as channel:
+                    channel.send(links.enslave(wire.made.host_interface, links.index_of(wire.network.interface)))
+                    if published.own_ports(engine, record):
+                        channel.send(links.hairpin(wire.made.host_interface))
+                set_up_inside(one.record, one.state, wire)
+            else:
+                plug(engine, one.record, one.state, wire)
+
+
+def _is_there(wire: Wire) -> bool:
+    return bool(wire.made.host_interface and links.index_of(wire.made.host_interface))
+
+
+def severed(one: Connected) -> list[Wire]:
+    """Return the connections of a container that lack something on the host or inside."""
+    try:
+        return [wire for wire in one.wires if not (_is_on_bridge(wire) and _is_set_up(one, wire))]
+    except WrongState:  # it has ended meanwhile
+        return []
+
+
+def _is_on_bridge(wire: Wire) -> bool:
+    network = wire.network
+    if network.driver != BRIDGE:
+        return True
+    return (
+        links.is_up(network.interface)
+        and has_addresses(network.gateway_addresses())
+        and wire.made.host_interface in links.ports(links.index_of(network.interface))
+    )
+
+
+def _is_set_up(one: Connected, wire: Wire) -> bool:
+    """Return whether an interface inside has its addresses; its name is the container's affair, if it may change it."""
+    with enter(one.record.name, one.state, ("net",)):
+        return has_addresses(wire.made.addresses) if wire.made.addresses else bool(links.index_of(wire.made.interface))
 
 
 def load_rules(engine: Engine) -> None:
@@ -86,18 +122,11 @@ def load_rules(engine: Engine) -> None:
     known = [one for one in networks.all_networks(engine.database) if links.index_of(one.interface)]
     ways = []
     for one in running(engine):
-        ports = one.ports(engine)
+        ports = () if engine.rootless else published.own_ports(engine, one.record)
         if ports and one.wires:
-            four, six = published_addresses(one.wires)
+            four, six = published.addresses(one.wires)
             ways.append((ports, four, six, one.record.name))
     with firewall.open_channel() as channel:
         firewall.ensure_table(channel, again=True)
         for transaction in firewall.everything(known, ways):
             channel.send(transaction)
-
-
-def published_addresses(wires: Iterable[Wire]) -> tuple[str, str]:
-    """Return the addresses that published ports lead to: the first of each family, or empty texts."""
-    own = [address for wire in wires if wire.network.driver == BRIDGE for address in wire.made.addresses]
-    four = next((one for one in own if ":" not in one), "")
-    return four, next((one for one in own if ":" in one), "")

@@ -122,7 +122,10 @@ def environment(engine: Engine) -> dict[str, str]:
 
 def preparations(engine: Engine) -> list[Effect]:
     """Return what makes the session, if it is needed and not there."""
-    if not engine.rootless or engine.inside or _holder(engine) is not None:
+    if not engine.rootless or engine.inside:
+        return []
+    holder = _holder(engine)
+    if holder is not None and _is_settled(engine, holder):
         return []
     return [Effect("make the user's session: a user namespace", "user_namespaces(7)", lambda: ensure(engine))]
 
@@ -132,15 +135,23 @@ def ensure(engine: Engine) -> Process:
 
     Raises Unsupported when this host gives users no namespaces, PermissionDenied when it does not map the ids.
     """
+    from pypod.engine import scope
     from pypod.engine.locks import Lock
 
     holder = _holder(engine)
-    if holder is not None:
+    if holder is not None and _is_settled(engine, holder):
         return holder
     directory = engine.layout.session
     with Boundary("make the user's session"), Lock(directory) as lock, lock:
-        holder = _holder(engine)
-        return holder or _make(engine, directory)
+        holder = _holder(engine) or _make(engine, directory)
+        scope.settle(engine, holder.pid)
+        return holder
+
+
+def _is_settled(engine: Engine, holder: Process) -> bool:
+    from pypod.engine import scope
+
+    return scope.is_settled(engine, holder.pid)
 
 
 def _make(engine: Engine, directory: str) -> Process:

@@ -9,11 +9,13 @@ from pypod.engine.variables import unset_environment
 from pypod.errors import InvalidSpec
 from pypod.kernel.abi import SIGTERM, signal_number
 from pypod.kernel.capabilities import DEFAULT_CAPABILITIES, bounding_set, merge
+from pypod.kernel.idmap import in_user_namespace
 from pypod.model.connection import HOST_GATEWAY
 from pypod.model.container import DEFAULT_SHM_BYTES, DEFAULT_STOP_TIMEOUT_S, ContainerSpec, Ulimit
 from pypod.model.ids import is_text
 from pypod.model.mount import parse_tmpfs, parse_volume
 from pypod.model.namespace import HOST, POD, PRIVATE, SHAREABLE, Mode, parse_mode
+from pypod.network.user_mode import parse as parse_user_mode
 from pypod.runtime.compiler import RESOURCES
 
 TYPE_CHECKING = False
@@ -27,6 +29,7 @@ if TYPE_CHECKING:
     from pypod.model.health import Healthcheck
     from pypod.model.mount import Mount
     from pypod.model.pod import PodSpec
+    from pypod.model.port import Port
 
     class ContainerOptions(LimitOptions, total=False):
         """What may be asked of a container, beside its command. Sizes in bytes, times in seconds."""
@@ -88,6 +91,8 @@ if TYPE_CHECKING:
         umask: int
         healthcheck: Healthcheck | None
         exposed_ports: Sequence[str]
+        ports: Sequence[str | int | Port] | Mapping[str | int, str | int]
+        publish_all: bool
         oom_score_adj: int
 
     class SecurityOptions(TypedDict, total=False):
@@ -120,6 +125,7 @@ _LISTS = (
         "dns",
         "dns_options",
         "dns_search",
+        "ports",
         "uidmap",
         "gidmap",
     ),
@@ -131,7 +137,7 @@ _OPTIONS = frozenset(
         *("name", "rootfs", "overlay", "working_directory", "user", "hostname", "no_hosts", "privileged"),
         *("read_only", "init", "stop_signal", "stop_timeout", "shm_size", "interactive", "terminal", "remove"),
         *("cgroup_parent", "umask", "healthcheck", "image_volume", "passwd", "passwd_entry", "unsetenv_all"),
-        *("network", "ip", "ip6", "mac_address", "oom_score_adj", "userns", "subuidname", "subgidname"),
+        *("network", "ip", "ip6", "mac_address", "oom_score_adj", "publish_all", "userns", "subuidname", "subgidname"),
         *LIMIT_OPTIONS,
     )
 )
@@ -214,6 +220,7 @@ def container_spec(
         volumes_from=tuple(options.get("volumes_from", ())),
         read_only=options.get("read_only", False),
         net=modes["net"],
+        net_program=asked.program,
         pid=modes["pid"],
         ipc=modes["ipc"],
         uts=modes["uts"],
@@ -243,15 +250,13 @@ def container_spec(
 
 def _exposed_ports(words: Sequence[str]) -> tuple[str, ...]:
     """Return ports as images have them: NUMBER/PROTOCOL, or a range."""
+    from pypod.model.port import parse_exposed
+
     found = []
     for word in words:
-        ports, _, protocol = word.partition("/")
-        numbers = [int(part) if part.isascii() and part.isdigit() else 0 for part in ports.split("-")]
-        if len(numbers) > 2 or not all(0 < number < 65536 for number in numbers) or numbers != sorted(numbers):
-            raise InvalidSpec("--expose", f"invalid port {word!r}", hint="use NUMBER[-NUMBER][/tcp|udp|sctp]")
-        if protocol not in ("", "tcp", "udp", "sctp"):
-            raise InvalidSpec("--expose", f"invalid protocol {protocol!r}", hint="use tcp, udp or sctp")
-        found.append(f"{ports}/{protocol or 'tcp'}")
+        port = parse_exposed(word)
+        last = f"-{port.container_port + port.count - 1}" if port.count > 1 else ""
+        found.append(f"{port.container_port}{last}/{port.protocol}")
     return tuple(found)
 
 
@@ -388,11 +393,17 @@ def check_hosts(add_hosts: Sequence[str], asked: Asked, *, no_hosts: bool, infra
     if add_hosts and no_hosts:
         raise InvalidSpec("--no-hosts", "--no-hosts and --add-host cannot be set together")
     gateways = [entry for entry in add_hosts if entry.endswith(f":{HOST_GATEWAY}")]
-    if gateways and not asked.connections and asked.mode != HOST:
+    if gateways and not _reaches_host(asked):
         message = f'unable to replace "{HOST_GATEWAY}" of host entry "{gateways[0]}"'
         raise InvalidSpec("--add-host", message, hint="there is no network on which the host could be reached")
     if no_hosts and not infra:
         raise InvalidSpec("--no-hosts", "cannot specify --no-hosts without an infra container")
+
+
+def _reaches_host(asked: Asked) -> bool:
+    if asked.program:
+        return bool(parse_user_mode(asked.program).host)
+    return asked.mode == HOST or (bool(asked.connections) and not in_user_namespace())
 
 
 def check_sysctls(sysctls: Sequence[tuple[str, str]], *, net: bool, ipc: bool) -> None:

@@ -15,15 +15,18 @@ from pypod.engine import (
     limits,
     mapped_layers,
     observe,
+    published,
     session,
     user_namespaces,
+    user_network,
     volumes,
 )
 from pypod.engine.boundary import Boundary
 from pypod.engine.locks import EXCLUSIVE, SHARED, Lock
-from pypod.errors import InvalidSpec, PodBroken, WrongState
+from pypod.errors import InvalidSpec, LaunchFailed, PodBroken, WrongState
 from pypod.kernel import idmap
 from pypod.kernel.pidfd import Process
+from pypod.kernel.proc import read_text
 from pypod.model.connection import NO_RESOLV_CONF
 from pypod.model.container import Ulimit
 from pypod.model.ids import short
@@ -117,7 +120,8 @@ def _start_locked(
         spec = engine.container_spec(record)
         effects.perform(groups.for_monitors(engine))
         program, group = engine.programs.executable("monitor"), groups.monitors(engine)
-        with launcher.Launching(program, "pypod-monitor", group=group) as monitor:
+        bring = groups.bringing(engine)
+        with launcher.Launching(program, "pypod-monitor", group=group, bring=bring) as monitor:
             _run(engine, record, spec, pod, terminal or Terminal(), monitor, attended=attended)
 
 
@@ -139,12 +143,26 @@ def _run(
         group = group_of(engine, record, spec, pod)
         what = container_plan(engine, record, spec, pod, terminal, group, attended=attended, wires=wires)
         effects.perform(groups.renewal(engine, group))
-        monitor.run(what)
+        _launch(engine, record, monitor, what)
+        connecting.settle(wires)
     except BaseException:
         engine.cgroups.remove(record.cgroup)
         if spec.net == PRIVATE:
             connecting.detach(engine, record.id)
         raise
+
+
+def _launch(engine: Engine, record: ContainerRecord, monitor: launcher.Launching, what: Plan) -> None:
+    try:
+        published.run(engine, monitor, what)
+    except LaunchFailed as error:
+        file = engine.cgroups.oom_file(record.cgroup)
+        counted = file and [line for line in read_text(file).splitlines() if line.startswith("oom_kill ")]
+        if not counted or counted == ["oom_kill 0"]:
+            raise
+        message = "the kernel killed the first process for want of memory while it was being started"
+        hint = "the limit of memory is too low, its own or its pod's"
+        raise LaunchFailed(error.operation, error.call, error.errno, message=message, hint=hint) from error
 
 
 def group_of(engine: Engine, record: ContainerRecord, spec: ContainerSpec, pod: PodRecord | None) -> groups.Group:
@@ -170,6 +188,7 @@ def preparations(engine: Engine, record: ContainerRecord, spec: ContainerSpec) -
     made = [*session.preparations(engine), *mapped_layers.preparations(engine, mapped, maps), *made]
     made += layers.work(f"{directory}/work")
     made += volumes.making(engine, spec, maps)
+    made += user_network.preparations(engine, record.id, spec)
     if spec.privileged:
         made.append(files.container_env(f"{directory}/containerenv", record.name, record.id, spec.image))
     return made
@@ -297,7 +316,7 @@ def container_plan(
         create_cwd=spec.create_working_directory,
         devices=_host_devices() if spec.privileged else (),
         keyring=f"_ses.{record.id}",
-        network=tuple(connecting.inside_ops(wires)),
+        network=(*connecting.inside_ops(wires), *user_network.inside_ops(engine, spec)),
         copies="" if spec.overlay else directory,
         maps=(idmap.lines(maps[0]), idmap.lines(maps[1])) if maps else WHOLE_MAPS,
         ids=ids,
@@ -305,10 +324,14 @@ def container_plan(
         mapped=_mapped(engine, spec, maps),
         keep_groups=own_session is not None and own_session.has_one_id,
     )
+    led = () if engine.rootless else spec.ports  # a user's are led by pasta
     settings = [
         *session.ops(engine, own_session),
         *_settings(engine, record, spec, terminal, tracked),
-        *connecting.host_ops(wires),
+        *published.hold_ops(led),
+        *connecting.host_ops(engine, wires, hairpin=bool(led)),
+        *published.lead_ops(led, wires, record.name, watched=True),
+        *user_network.host_ops(engine, record.id, spec),
     ]
     if spec.remove and not attended:
         settings.append(Op("finally", *cleanup_command(engine, record.id)))

@@ -5,9 +5,10 @@ from __future__ import annotations
 import os
 import time
 
-from pypod.engine import announce, connecting, groups, inside, observe, pausing, session, volumes
+from pypod.engine import announce, connecting, groups, observe, pausing, volumes
 from pypod.engine.boundary import Boundary
 from pypod.engine.locks import AT_ONCE, Lock
+from pypod.engine.trash import discard
 from pypod.errors import DeadlineExceeded, StoreError, WrongState
 from pypod.kernel import pidfd
 from pypod.kernel.abi import SIGKILL, SIGTERM
@@ -25,7 +26,7 @@ if TYPE_CHECKING:
     from pypod.store.records import ContainerRecord
 
 _KILL_TIMEOUT_S = 10.0
-_RECORD_POLL_S = 0.01
+_RECORD_POLL_S = 0.001
 _LOOKS = 3
 
 
@@ -97,7 +98,7 @@ def _end(engine: Engine, running: list[Running], timeout_s: float | None) -> Non
             if not pidfd.wait(one.fd, _KILL_TIMEOUT_S):
                 raise DeadlineExceeded(f"kill container {one.record.name}", _KILL_TIMEOUT_S)
             if not one.record.pod_id:
-                connecting.detach(engine, one.record.id)
+                connecting.cut_off(engine, one.record.id)
     finally:
         for one in running:
             one.close()
@@ -237,56 +238,3 @@ def forget(engine: Engine, delete_records: Callable[[], None], directories: Iter
         discard(engine, directories, wait=True)
         delete_records()
     discard(engine, directories)
-
-
-def discard(engine: Engine, directories: Iterable[str], *, wait: bool = False) -> None:
-    """Move directories to the trash and have it emptied, without anybody waiting for that unless ``wait`` says so."""
-    moved = []
-    for directory in directories:
-        if _is_removed(directory):
-            continue
-        target = f"{engine.layout.trash}/{os.path.basename(directory)}.{time.monotonic_ns():x}"
-        try:
-            inside.move(engine, directory, target)
-        except FileNotFoundError:
-            continue
-        moved.append(target)
-    if moved:
-        empty_trash(engine, moved, wait=wait)
-
-
-def _is_removed(directory: str) -> bool:
-    """Remove an empty directory, as that of a container that never ran: no program has to be started for it."""
-    try:
-        os.rmdir(directory)
-    except FileNotFoundError:
-        return True
-    except OSError:
-        return False
-    return True
-
-
-def empty_trash(engine: Engine, paths: Iterable[str], *, wait: bool = False) -> None:
-    """Delete what lies in the trash: by a program that leaves us at once, and holds our pipe as long as it works."""
-    from pypod.runtime.launcher import reap
-    from pypod.runtime.programs import path as program_path
-
-    program = program_path("discard")
-    ours, theirs = os.pipe2(os.O_CLOEXEC) if wait else (-1, -1)
-    try:
-        actions: list[tuple[int, ...] | tuple[int, int, str, int, int]] = [
-            (os.POSIX_SPAWN_OPEN, fd, "/dev/null", os.O_RDWR, 0) for fd in range(3)
-        ]
-        if wait:
-            actions[1] = (os.POSIX_SPAWN_DUP2, theirs, 1)
-        environment = session.environment(engine)  # what users of a container owned is not ours to delete outside
-        pid = os.posix_spawn(program, ["pypod-discard", *paths], environment, file_actions=actions)
-        if wait:
-            os.close(theirs)
-            theirs = -1
-            os.read(ours, 1)
-        reap(pid)
-    finally:
-        for fd in (ours, theirs):
-            if fd >= 0:
-                os.close(fd)

@@ -13,10 +13,9 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
-    from urllib3.util import Url
-
     from pypod.images.challenge import Challenge
     from pypod.images.credentials import Credentials
+    from pypod.images.url import Url
 
     # (method, address, headers, body) to a body; follows redirects without credentials
     Fetch = Callable[[str, Url, Mapping[str, str], bytes | None], bytes]
@@ -87,12 +86,12 @@ class Authorization:
     def _ask(self, challenge: Challenge, scopes: tuple[str, ...]) -> tuple[str, int]:
         from urllib.parse import urlencode
 
-        from pypod.images.transport import parse_url
+        from pypod.images.url import parse_url
 
         realm = parse_url(challenge["realm"])
         if self._secure and realm.scheme != "https":
             raise RegistryError(
-                _place(realm), "the registry wants its credentials sent here, unencrypted: refused", status=401
+                realm.shown, "the registry wants its credentials sent here, unencrypted: refused", status=401
             )
         query = [("service", challenge["service"])] if challenge["service"] else []
         known = self._credentials
@@ -112,7 +111,7 @@ class Authorization:
             query.append(("account", known.user))
             headers["Authorization"] = _basic(known)
         joined = "&".join(part for part in (realm.query, urlencode(query)) if part)
-        return _read(realm, self._fetch("GET", realm._replace(query=joined or None), headers, None))
+        return _read(realm, self._fetch("GET", realm.replace(query=joined), headers, None))
 
 
 def _basic(credentials: Credentials) -> str:
@@ -135,12 +134,6 @@ def _read(realm: Url, body: bytes) -> tuple[str, int]:
     # It becomes part of a header: no line may end in it.
     usable = isinstance(token, str) and len(token) <= _TOKEN_LENGTH_LIMIT and token.isascii() and token.isprintable()
     if not isinstance(token, str) or not usable:
-        raise Unauthorized(_place(realm), "the token server's answer has no token", status=401)
+        raise Unauthorized(realm.shown, "the token server's answer has no token", status=401)
     lifetime = found.get("expires_in")
     return token, lifetime if isinstance(lifetime, int) and 0 < lifetime < 1 << 31 else 0
-
-
-def _place(url: Url) -> str:
-    from pypod.images.transport import shown
-
-    return shown(url)

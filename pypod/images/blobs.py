@@ -93,10 +93,8 @@ class Blobs:
         return name, size_bytes
 
     def _temporary(self, name: str) -> str:
-        import secrets
-
         os.makedirs(f"{self.directory}/sha256", 0o700, exist_ok=True)
-        return f"{self.directory}/sha256/.{name[-16:]}.{secrets.token_hex(4)}"
+        return f"{self.directory}/sha256/.{name[-16:]}.{os.urandom(4).hex()}"
 
     def adopt(self, path: str, digest: str) -> None:
         """Take a file that is the blob of a digest; its content was compared already."""

@@ -9,14 +9,13 @@ from pypod.model.image import DOCKER_INDEX, DOCKER_MANIFEST, MANIFEST_BYTES_LIMI
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
+    from http.client import HTTPMessage
     from typing import Any, Self
-
-    import urllib3
-    from urllib3.util import Url
 
     from pypod.images.access import Access
     from pypod.images.credentials import Credentials
     from pypod.images.registries import Endpoint, Registries
+    from pypod.images.url import Url
     from pypod.model.image import Descriptor
     from pypod.model.reference import Reference
 
@@ -259,19 +258,19 @@ def _names(session: Session, address: str, scopes: tuple[str, ...], key: str) ->
         headers, body, url = session.read("GET", address, scopes=scopes, limit_bytes=_LIST_BYTES_LIMIT)
         names = _json(body, url).get(key) or []
         if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
-            raise RegistryError(url.url, f"the answer has no list of {key}")
+            raise RegistryError(url.shown, f"the answer has no list of {key}")
         yield from names
         following = _next(headers)
         if not following:
             return
         following_url = session.resolve(url, following)
         if (following_url.scheme, following_url.netloc) != (url.scheme, url.netloc):
-            raise RegistryError(url.url, "the next page is on another host: refused")
-        address = following_url.url
-    raise RegistryError(url.url, f"more than {_PAGES_LIMIT} pages")
+            raise RegistryError(url.shown, "the next page is on another host: refused")
+        address = str(following_url)
+    raise RegistryError(url.shown, f"more than {_PAGES_LIMIT} pages")
 
 
-def _next(headers: urllib3.HTTPHeaderDict) -> str:
+def _next(headers: HTTPMessage) -> str:
     import re
 
     found = re.search(r'<([^>]*)>\s*;\s*rel="?next"?', headers.get("Link", "")[:4096])
@@ -284,16 +283,17 @@ def _json(body: bytes, url: Url) -> dict[str, Any]:
     try:
         found = json.loads(body)
     except (ValueError, RecursionError) as error:
-        raise RegistryError(url.url, "the answer is not JSON") from error
+        raise RegistryError(url.shown, "the answer is not JSON") from error
     if not isinstance(found, dict):
-        raise RegistryError(url.url, "the answer is not a JSON object")
+        raise RegistryError(url.shown, "the answer is not a JSON object")
     return found
 
 
 def _search_docker(term: str, access: Access, registries: Registries, limit: int) -> list[dict[str, object]]:
     from urllib.parse import urlencode
 
-    from pypod.images.transport import Transport, parse_url
+    from pypod.images.transport import Transport
+    from pypod.images.url import parse_url
 
     host = registries.registry("docker.io")
     verify = not host.insecure if access.tls_verify is None else access.tls_verify
@@ -305,9 +305,9 @@ def _search_docker(term: str, access: Access, registries: Registries, limit: int
     finally:
         transport.close()
     if response.status != 200:
-        raise RegistryError(url.url, f"status {response.status}", status=response.status)
+        raise RegistryError(url.shown, f"status {response.status}", status=response.status)
     results = _json(body, url).get("results") or []
     if not isinstance(results, list):
-        raise RegistryError(url.url, "the answer has no list of results")
+        raise RegistryError(url.shown, "the answer has no list of results")
     found = [one for one in results if isinstance(one, dict) and isinstance(one.get("name"), str)]
     return [{**one, "name": f"docker.io/{one['name']}"} for one in found[:limit]]

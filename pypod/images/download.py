@@ -3,19 +3,17 @@
 from __future__ import annotations
 
 from pypod.errors import InvalidImage, RegistryError
-from pypod.images.transport import shown
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    import urllib3
-    from urllib3.util import Url
-
+    from pypod.images.connections import Response
     from pypod.images.session import Session
+    from pypod.images.url import Url
     from pypod.model.image import Descriptor
 
-_PIECE_BYTES = 1 << 20
+_PIECE_BYTES = 1 << 18  # what a connection that stalls loses at most
 _PARTIAL, _UNSATISFIABLE = 206, 416
 
 
@@ -23,14 +21,13 @@ def pieces(
     session: Session, address: str, scopes: tuple[str, ...], descriptor: Descriptor, offset: int = 0
 ) -> Iterator[bytes]:
     """Yield the bytes of a blob from ``offset`` on. Raises InvalidImage for another size, RegistryError."""
-    from urllib3.exceptions import HTTPError
+    from http.client import HTTPException
 
     at, size, left = offset, descriptor.size, session.access.retries
     delay_s = session.access.retry_delay_s
     while at < size:
         response, url = _ask(session, address, scopes, descriptor, at)
         reason: Exception | None = None
-        whole = False
         try:
             _skip(response, at if response.status != _PARTIAL else 0)
             while piece := response.read(_PIECE_BYTES):
@@ -39,19 +36,15 @@ def pieces(
                 at += len(piece)
                 left, delay_s = session.access.retries, session.access.retry_delay_s
                 yield piece
-            whole = at == size
-        except (HTTPError, OSError) as error:
+        except (HTTPException, OSError) as error:
             reason = error
         finally:
-            if whole:
-                response.release_conn()
-            else:
-                response.close()
+            response.release()
         if at < size:
             if not left and reason is None:
                 raise InvalidImage(_name(descriptor), f"it has {at} bytes, its descriptor says {size}")
             if not left:
-                raise RegistryError(shown(url), f"cut off after {at} of {size} bytes: {reason}")
+                raise RegistryError(url.shown, f"cut off after {at} of {size} bytes: {reason}")
             left -= 1
             session.sleep(delay_s)
             delay_s *= 2
@@ -59,7 +52,7 @@ def pieces(
 
 def _ask(
     session: Session, address: str, scopes: tuple[str, ...], descriptor: Descriptor, at: int
-) -> tuple[urllib3.BaseHTTPResponse, Url]:
+) -> tuple[Response, Url]:
     headers = {"Range": f"bytes={at}-"} if at else {}
     response, url = session.open("GET", address, scopes=scopes, headers=headers, expected=(200, *_ranges(at)))
     size = descriptor.size
@@ -70,7 +63,7 @@ def _ask(
     if response.status == _PARTIAL and not _fits(response.headers.get("Content-Range", ""), at, size):
         response.close()
         found = ascii(response.headers.get("Content-Range", "")[:100])
-        raise RegistryError(shown(url), f"asked for bytes {at}- of {size}, got the range {found}")
+        raise RegistryError(url.shown, f"asked for bytes {at}- of {size}, got the range {found}")
     if response.status == 200 and stated.isdecimal() and int(stated[:20]) != size:
         response.close()
         raise InvalidImage(_name(descriptor), f"it has {stated[:20]} bytes, its descriptor says {size}")
@@ -90,7 +83,7 @@ def _fits(text: str, at: int, size: int) -> bool:
     return unit.lower() == "bytes" and numbers and at == int(first) <= int(last) < size and whole in (str(size), "*")
 
 
-def _skip(response: urllib3.BaseHTTPResponse, count: int) -> None:
+def _skip(response: Response, count: int) -> None:
     """Read past what we have, when a server sends all of a blob although a part was asked for."""
     while count:
         piece = response.read(min(count, _PIECE_BYTES))

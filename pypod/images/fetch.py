@@ -8,10 +8,9 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    import urllib3
-
+    from pypod.images.connections import Response
+    from pypod.images.transport import Transport
 _PIECE_BYTES = 1 << 20
-_TIMEOUT_S = 60.0
 
 
 def is_address(path: str) -> bool:
@@ -25,32 +24,37 @@ def is_address(path: str) -> bool:
 
 def fetched(url: str) -> Iterator[bytes]:
     """Yield the bytes of what lies at an address; redirects are followed. Raises RegistryError."""
-    from urllib3.exceptions import HTTPError
+    from http.client import HTTPException
 
-    from pypod.images.transport import in_words
+    from pypod.images.access import Access
+    from pypod.images.transport import Transport, in_words
 
+    transport = Transport(Access(), "", verify=True)
     try:
-        answer = _pool(url).request("GET", url, preload_content=False)
-        if answer.status != 200:
-            raise RegistryError(url, f"the server answers {answer.status} {answer.reason}", status=answer.status)
-        yield from answer.stream(_PIECE_BYTES, decode_content=False)
-    except HTTPError as error:
+        answer = _answer(transport, url)
+        try:
+            while piece := answer.read(_PIECE_BYTES):
+                yield piece
+        finally:
+            answer.close()
+    except (HTTPException, OSError) as error:
         raise RegistryError(url, f"no answer: {in_words(error)}") from error
+    finally:
+        transport.close()
 
 
-def _pool(url: str) -> urllib3.PoolManager:
-    import os
+def _answer(transport: Transport, address: str) -> Response:
+    from pypod.images.transport import REDIRECTS, REDIRECTS_LIMIT
+    from pypod.images.url import parse_url
 
-    import urllib3
-
-    from pypod.images.proxies import proxy_for
-    from pypod.images.transport import PORTS, proxy_url
-
-    found = urllib3.util.parse_url(url)
-    scheme, host = found.scheme or "", (found.host or "").strip("[]")
-    proxy = proxy_for(scheme, host, found.port or PORTS[scheme], os.environ)
-    if not proxy:
-        return urllib3.PoolManager(timeout=_TIMEOUT_S)
-    address = proxy_url(proxy)
-    headers = urllib3.make_headers(proxy_basic_auth=address.auth) if address.auth else None
-    return urllib3.ProxyManager(address._replace(auth=None).url, proxy_headers=headers, timeout=_TIMEOUT_S)
+    url = parse_url(address)
+    for _ in range(REDIRECTS_LIMIT + 1):
+        answer = transport.send("GET", url, {})
+        if answer.status == 200:
+            return answer
+        location = answer.headers.get("Location")
+        answer.close()
+        if answer.status not in REDIRECTS or not location:
+            raise RegistryError(address, f"the server answers {answer.status} {answer.reason}", status=answer.status)
+        url = url.at(location)
+    raise RegistryError(address, f"more than {REDIRECTS_LIMIT} redirects")

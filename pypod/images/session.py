@@ -8,25 +8,24 @@ port loses them, and a 401 that anything but the registry itself sends is an err
 from __future__ import annotations
 
 from pypod.errors import NotInRegistry, RegistryError, Unauthorized
-from pypod.images.transport import Transport, origin, parse_url, shown
+from pypod.images.transport import REDIRECTS, REDIRECTS_LIMIT, Transport
+from pypod.images.url import parse_url
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
+    from http.client import HTTPMessage
     from typing import NoReturn, Self
-
-    import urllib3
-    from urllib3.util import Url
 
     from pypod.images.access import Access
     from pypod.images.authorization import Authorization
+    from pypod.images.connections import Response
     from pypod.images.credentials import Credentials
     from pypod.images.registries import Endpoint
+    from pypod.images.url import Url
 
 __all__ = ["Session"]
 
-_REDIRECTS = frozenset((301, 302, 303, 307, 308))
-_REDIRECTS_LIMIT = 10  # as Go's client
 _ERROR_BYTES_LIMIT = 64 << 10
 _ANSWER_BYTES_LIMIT = 1 << 20
 _DRAIN_BYTES_LIMIT = 64 << 10
@@ -66,7 +65,7 @@ class Session:
         headers: Mapping[str, str] | None = None,
         body: bytes | Iterable[bytes] | None = None,
         expected: tuple[int, ...] = (200,),
-    ) -> tuple[urllib3.BaseHTTPResponse, Url]:
+    ) -> tuple[Response, Url]:
         """Send a request; return the response, unread, and where it came from. Raises RegistryError and its kin.
 
         ``address`` is a path on the registry or a URL that the registry named.
@@ -74,11 +73,11 @@ class Session:
         base, authorization = self._registry()
         url = self.resolve(base, address)
         once = body is not None and not isinstance(body, bytes)
-        header = authorization.header(scopes) if origin(url) == origin(base) else ""
+        header = authorization.header(scopes) if url.origin == base.origin else ""
         response, last = self._follow(method, url, headers or {}, body, header)
-        if response.status == 401 and last == url and origin(url) == origin(base) and not once:
+        if response.status == 401 and last == url and url.origin == base.origin and not once:
             # Only the registry's own first answer is a question; what a redirect led to asks in vain.
-            authorization.learn(response.headers.getlist("WWW-Authenticate"))
+            authorization.learn(response.headers.get_all("WWW-Authenticate", ()))
             authorization.forget(scopes, header)
             fresh = authorization.header(scopes)
             if fresh != header:
@@ -96,37 +95,32 @@ class Session:
         scopes: tuple[str, ...] = (),
         headers: Mapping[str, str] | None = None,
         limit_bytes: int = _ANSWER_BYTES_LIMIT,
-    ) -> tuple[urllib3.HTTPHeaderDict, bytes, Url]:
+    ) -> tuple[HTTPMessage, bytes, Url]:
         """Return headers and the whole body of an answer, and where it came from; ask again when it is cut off."""
-        from urllib3.exceptions import HTTPError
+        from http.client import HTTPException
 
         for left in range(self.access.retries, -1, -1):
             response, url = self.open(method, address, scopes=scopes, headers=headers)
             try:
                 return response.headers, read_body(response, limit_bytes, url), url
-            except (HTTPError, OSError) as error:
+            except (HTTPException, OSError) as error:
                 if not left:
-                    raise RegistryError(shown(url), f"the answer was cut off: {error}") from error
+                    raise RegistryError(url.shown, f"the answer was cut off: {error}") from error
                 self._transport.sleep(self.access.retry_delay_s)
         raise AssertionError("unreachable")
 
     def resolve(self, base: Url, location: str) -> Url:
         """Return where a Location or Link leads. Raises RegistryError for a step from https down to http."""
-        from urllib.parse import urljoin
-
-        try:
-            url = parse_url(urljoin(base.url, location))
-        except ValueError as error:
-            raise RegistryError(shown(base), f"invalid location {location[:200]!a}") from error
+        url = base.at(location)
         if base.scheme == "https" and url.scheme == "http" and not self.insecure:
-            raise RegistryError(shown(base), f"it leads from https to {shown(url)}: refused")
-        return url._replace(fragment=None)
+            raise RegistryError(base.shown, f"it leads from https to {url.shown}: refused")
+        return url
 
     def sleep(self, seconds: float) -> None:
         """Wait, as the user's ``Access`` says."""
         self._transport.sleep(seconds)
 
-    def fail(self, response: urllib3.BaseHTTPResponse, url: Url) -> NoReturn:
+    def fail(self, response: Response, url: Url) -> NoReturn:
         """Raise what a response with an unexpected status means."""
         reason = _reason(response)
         status = response.status
@@ -134,12 +128,12 @@ class Session:
             known = self._found is not None and self._found[1].known
             hint = "" if known and status == 401 else f"log in with: pypod login {self.endpoint.reference.domain}"
             wrong = "invalid username/password: " if known and status == 401 else ""
-            raise Unauthorized(shown(url), f"{wrong}{reason}", status=status, hint=hint)
+            raise Unauthorized(url.shown, f"{wrong}{reason}", status=status, hint=hint)
         if status == 404:
-            raise NotInRegistry(shown(url), reason, status=status)
-        if status in _REDIRECTS:
-            raise RegistryError(shown(url), f"unexpected redirect ({status})", status=status)
-        raise RegistryError(shown(url), reason, status=status)
+            raise NotInRegistry(url.shown, reason, status=status)
+        if status in REDIRECTS:
+            raise RegistryError(url.shown, f"unexpected redirect ({status})", status=status)
+        raise RegistryError(url.shown, reason, status=status)
 
     def _registry(self) -> tuple[Url, Authorization]:
         with self._lock:
@@ -154,7 +148,7 @@ class Session:
         response, base = self._first_answer()
         authorization = Authorization(self._fetch, self._look_up, secure=base.scheme == "https")
         if response.status == 401:
-            authorization.learn(response.headers.getlist("WWW-Authenticate"))
+            authorization.learn(response.headers.get_all("WWW-Authenticate", ()))
             finish(response)
         elif response.status == 200:
             finish(response)
@@ -162,7 +156,7 @@ class Session:
             self.fail(response, base)
         return base, authorization
 
-    def _first_answer(self) -> tuple[urllib3.BaseHTTPResponse, Url]:
+    def _first_answer(self) -> tuple[Response, Url]:
         host = self.endpoint.host
         secure = parse_url(f"https://{host}/v2/")
         if not self.insecure:
@@ -178,19 +172,19 @@ class Session:
 
     def _follow(
         self, method: str, url: Url, headers: Mapping[str, str], body: bytes | Iterable[bytes] | None, header: str
-    ) -> tuple[urllib3.BaseHTTPResponse, Url]:
-        home = origin(url)
-        for _ in range(_REDIRECTS_LIMIT + 1):
-            if origin(url) != home:
+    ) -> tuple[Response, Url]:
+        home = url.origin
+        for _ in range(REDIRECTS_LIMIT + 1):
+            if url.origin != home:
                 header = ""  # and it does not come back
             sent = {**self._headers, **headers, **({"Authorization": header} if header else {})}
             response = self._transport.send(method, url, sent, body)
             location = response.headers.get("Location")
-            if response.status not in _REDIRECTS or method not in ("GET", "HEAD") or not location:
+            if response.status not in REDIRECTS or method not in ("GET", "HEAD") or not location:
                 return response, url
             finish(response)
             url = self.resolve(url, location)
-        raise RegistryError(shown(url), f"more than {_REDIRECTS_LIMIT} redirects")
+        raise RegistryError(url.shown, f"more than {REDIRECTS_LIMIT} redirects")
 
     def _fetch(self, method: str, url: Url, headers: Mapping[str, str], body: bytes | None) -> bytes:
         """Ask a token server."""
@@ -201,18 +195,18 @@ class Session:
         return read_once(response, _ANSWER_BYTES_LIMIT, last)
 
 
-def read_once(response: urllib3.BaseHTTPResponse, limit_bytes: int, url: Url) -> bytes:
+def read_once(response: Response, limit_bytes: int, url: Url) -> bytes:
     """Read a body of at most ``limit_bytes``; raise RegistryError when it is longer or cut off."""
-    from urllib3.exceptions import HTTPError
+    from http.client import HTTPException
 
     try:
         return read_body(response, limit_bytes, url)
-    except (HTTPError, OSError) as error:
-        raise RegistryError(shown(url), f"the answer was cut off: {error}") from error
+    except (HTTPException, OSError) as error:
+        raise RegistryError(url.shown, f"the answer was cut off: {error}") from error
 
 
-def read_body(response: urllib3.BaseHTTPResponse, limit_bytes: int, url: Url) -> bytes:
-    """Return a body of at most ``limit_bytes``; raise RegistryError for a longer one, urllib3's errors for a cut."""
+def read_body(response: Response, limit_bytes: int, url: Url) -> bytes:
+    """Return a body; raise RegistryError when it has more than ``limit_bytes``, OSError or HTTPException when cut."""
     pieces, size = [], 0
     try:
         while size <= limit_bytes and (piece := response.read(min(limit_bytes + 1 - size, 1 << 20))):
@@ -223,40 +217,39 @@ def read_body(response: urllib3.BaseHTTPResponse, limit_bytes: int, url: Url) ->
         raise
     if size > limit_bytes:
         response.close()
-        raise RegistryError(shown(url), f"the answer is larger than {limit_bytes} bytes")
-    response.release_conn()
+        raise RegistryError(url.shown, f"the answer is larger than {limit_bytes} bytes")
+    response.release()
     return b"".join(pieces)
 
 
-def finish(response: urllib3.BaseHTTPResponse) -> None:
+def finish(response: Response) -> None:
     """Read what little a body still has, to its end, so that the connection can be used again; give a long one up.
 
     Also after HEAD: until it is read, http.client takes the connection for busy (ResponseNotReady).
     """
-    from urllib3.exceptions import HTTPError
+    from http.client import HTTPException
 
     left = _DRAIN_BYTES_LIMIT
     try:
         while left > 0:
             piece = response.read(left)
             if not piece:
-                response.release_conn()
+                response.release()
                 return
             left -= len(piece)
-    except (HTTPError, OSError):
+    except (HTTPException, OSError):
         pass
     response.close()
 
 
-def _reason(response: urllib3.BaseHTTPResponse) -> str:
+def _reason(response: Response) -> str:
     """Return what a registry says is wrong (distribution-spec: error codes), cut and free of control characters."""
     import json
-
-    from urllib3.exceptions import HTTPError
+    from http.client import HTTPException
 
     try:
         body = response.read(_ERROR_BYTES_LIMIT)
-    except (HTTPError, OSError):
+    except (HTTPException, OSError):
         body = b""
     response.close()
     try:

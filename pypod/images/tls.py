@@ -36,6 +36,7 @@ def context(directories: list[str], *, verify: bool, with_client_key: bool) -> s
         made = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
         made.check_hostname = False
         made.verify_mode = ssl.CERT_NONE
+    made.set_alpn_protocols(["http/1.1"])
     for directory in directories:
         try:
             names = sorted(os.listdir(directory))

@@ -4,16 +4,14 @@ from __future__ import annotations
 
 from pypod.errors import InvalidImage, RegistryError
 from pypod.images.session import finish
-from pypod.images.transport import shown
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
-    import urllib3
-    from urllib3.util import Url
-
+    from pypod.images.connections import Response
     from pypod.images.session import Session
+    from pypod.images.url import Url
     from pypod.model.image import Descriptor
 
 _BUFFERED_BYTES = 1 << 20  # a blob up to this size is sent from memory, and again without asking its source
@@ -80,7 +78,7 @@ def put_manifest(session: Session, media_type: str, body: bytes, version: str) -
 
     stated = response.headers.get("Docker-Content-Digest", "")
     if stated.startswith("sha256:") and stated != f"sha256:{sha256(body).hexdigest()}":
-        raise RegistryError(shown(url), f"the registry stored something else: {stated[:100]!a}")
+        raise RegistryError(url.shown, f"the registry stored something else: {stated[:100]!a}")
 
 
 def _put_once(session: Session, descriptor: Descriptor, pieces: Iterable[bytes]) -> None:
@@ -89,10 +87,10 @@ def _put_once(session: Session, descriptor: Descriptor, pieces: Iterable[bytes])
     finish(response)
     upload = _location(session, response, url)
     joined = f"{upload.query}&" if upload.query else ""
-    target = upload._replace(query=f"{joined}digest={descriptor.digest}")
+    target = upload.replace(query=f"{joined}digest={descriptor.digest}")
     response, _ = session.open(
         "PUT",
-        target.url,
+        str(target),
         scopes=_push(session),
         headers={"Content-Type": "application/octet-stream", "Content-Length": str(descriptor.size)},
         body=_exactly(descriptor, pieces),
@@ -114,19 +112,19 @@ def _exactly(descriptor: Descriptor, pieces: Iterable[bytes]) -> Iterator[bytes]
         raise InvalidImage(f"blob {descriptor.digest}", f"its content has not the size {descriptor.size}")
 
 
-def _cancel(session: Session, response: urllib3.BaseHTTPResponse, url: Url) -> None:
+def _cancel(session: Session, response: Response, url: Url) -> None:
     """Give up an upload that was opened in place of a mount; a registry that cannot forgets it by itself."""
     try:
         upload = _location(session, response, url)
-        finish(session.open("DELETE", upload.url, scopes=_push(session), expected=(200, 202, 204))[0])
+        finish(session.open("DELETE", str(upload), scopes=_push(session), expected=(200, 202, 204))[0])
     except RegistryError:
         return
 
 
-def _location(session: Session, response: urllib3.BaseHTTPResponse, url: Url) -> Url:
+def _location(session: Session, response: Response, url: Url) -> Url:
     location = response.headers.get("Location")
     if not location:
-        raise RegistryError(shown(url), "the registry does not say where to send the blob")
+        raise RegistryError(url.shown, "the registry does not say where to send the blob")
     return session.resolve(url, location)
 
 

@@ -7,7 +7,7 @@ import sys
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Collection, Iterable, Iterator
     from typing import Self
 
 # linux/netlink.h
@@ -95,10 +95,10 @@ class Channel:
 
         self._socket = _socket.socket(_socket.AF_NETLINK, _socket.SOCK_RAW | _socket.SOCK_CLOEXEC, family)
 
-    def send(self, data: bytes) -> None:
+    def send(self, data: bytes, tolerated: Collection[int] = ()) -> None:
         """Send packed messages and wait until each that wants an answer has one.
 
-        Raises OSError with the number that the kernel gives for the first that failed.
+        Raises OSError with the number that the kernel gives for the first that failed, but for those ``tolerated``.
         """
         expected = sum(bool(flags & ACK) for _, flags, _ in messages(data))
         if len(data) > _SAFE_SEND_BYTES:
@@ -111,7 +111,7 @@ class Channel:
                 if kind != _ERROR:
                     continue
                 error = int.from_bytes(body[:4], _ORDER, signed=True)
-                if error:
+                if error and -error not in tolerated:
                     self._forget_answers()
                     raise OSError(-error, os.strerror(-error))
                 expected -= 1

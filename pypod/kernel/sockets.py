@@ -20,7 +20,7 @@ _SOCKET = "socket:["
 
 
 def holder(protocol: str, address: bytes, port: int) -> Stat | None:
-    """Return a process that has a socket on a port, bound to ``address`` (packed) or to all addresses.
+    """Return a process that has a socket on a port, bound to ``address`` (packed; empty: any) or to all addresses.
 
     None when no process of those that can be looked into has one: a socket may be on its way to another process.
     """
@@ -28,14 +28,21 @@ def holder(protocol: str, address: bytes, port: int) -> Stat | None:
     if not inodes:
         return None
     for pid in PROC.pids():
-        try:
-            names = os.listdir(f"/proc/{pid}/fd")
-            links = {os.readlink(f"/proc/{pid}/fd/{name}") for name in names}
-        except (*VANISHED, PermissionError):
-            continue
-        if not links.isdisjoint(inodes):
+        if any(link in inodes for link in _links(f"/proc/{pid}/fd")):
             return PROC.stat(pid)
     return None
+
+
+def _links(directory: str) -> Iterator[str]:
+    try:
+        names = os.listdir(directory)
+    except (*VANISHED, PermissionError):
+        return
+    for name in names:
+        try:
+            yield os.readlink(f"{directory}/{name}")
+        except (*VANISHED, PermissionError):  # closed meanwhile; in our own, that of the listing always is
+            continue
 
 
 def _inodes(protocol: str, address: bytes, port: int) -> Iterator[str]:
@@ -48,7 +55,7 @@ def _inodes(protocol: str, address: bytes, port: int) -> Iterator[str]:
             fields = line.decode().split()
             local, _, number = fields[1].partition(":")
             bound = _bytes(local)
-            if int(number, 16) == port and (bound == address or not any(bound)):
+            if int(number, 16) == port and (not address or bound == address or not any(bound)):
                 yield f"{_SOCKET}{fields[9]}]"
 
 

@@ -12,7 +12,7 @@ DEFAULT_SUBNET = "10.88.0.0/16"
 INTERFACE_PREFIX = "pypod"  # of bridges
 DEFAULT_INTERFACE = f"{INTERFACE_PREFIX}0"
 # What --network takes for something else than a network's name.
-MODES = ("bridge", "container", "default", "host", "none", "ns", "pod", "private", "slirp4netns")
+MODES = ("bridge", "container", "default", "host", "none", "ns", "pasta", "pod", "private", "slirp4netns")
 BRIDGE, MACVLAN, IPVLAN = "bridge", "macvlan", "ipvlan"
 HOST_LOCAL, NO_ADDRESSES = "host-local", "none"  # ways to get an address
 INTERFACE_NAME_LIMIT = 15  # IFNAMSIZ of linux/if.h, without the NUL
@@ -111,6 +111,16 @@ class NetworkSpec(Value):
         """Return the gateways, each with the length of its subnet's prefix."""
         return tuple(f"{one.gateway}/{one.subnet.rpartition('/')[2]}" for one in self.subnets if one.gateway)
 
+    def holds(self, address: str) -> bool:
+        """Return whether an address lies in one of the subnets."""
+        number = address_number(address)
+        return any(
+            (":" in one.subnet) == (":" in address) and number >> bits == address_number(network) >> bits
+            for one in self.subnets
+            for network, _, prefix in (one.subnet.partition("/"),)
+            for bits in ((128 if ":" in address else 32) - int(prefix),)
+        )
+
     def option(self, name: str) -> str:
         """Return the value of a driver's option (mtu, vlan, isolate, mode), or an empty text."""
         return dict(self.options).get(name, "")
@@ -133,7 +143,8 @@ class Connection(Value):
 class Attachment(Value):
     """A connection as it is while its container runs.
 
-    ``addresses`` are in CIDR notation, IPv4 first; ``host_interface`` is the end of the veth on the bridge.
+    ``addresses`` are in CIDR notation, IPv4 first; ``host_interface`` is the end of the veth on the bridge. Of several
+    default routes the one of the lowest ``position`` is taken.
     """
 
     network: str
@@ -143,3 +154,4 @@ class Attachment(Value):
     mac: str = ""
     host_interface: str = ""
     aliases: tuple[str, ...] = ()
+    position: int = 0

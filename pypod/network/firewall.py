@@ -38,10 +38,13 @@ if TYPE_CHECKING:
 __all__ = [
     "TABLE_FILE",
     "VERSION",
+    "Channels",
     "admit",
-    "dismiss",
     "ensure_table",
     "everything",
+    "forget",
+    "known_bridges",
+    "knows",
     "publish",
     "listed",
     "open_channel",
@@ -63,6 +66,7 @@ _VALUE = 1  # NFTA_DATA_VALUE
 _BATCH_GENERATION, _GENERATION_ID = 1, 1
 _COMMENT, _COMMENT_BYTES = 0, 128  # of libnftnl: what nft shows of an element
 _INTERFACE_BYTES = 16  # IFNAMSIZ
+_NETWORK_SETS = "bridges", "same", "internal", "isolated", "homes4", "homes6"
 _ELEMENTS_OF_MESSAGE = 200  # an attribute's length has 16 bits
 _BATCH_BYTES = 100_000  # a transaction is one datagram: half of net.core.wmem_default
 
@@ -169,9 +173,37 @@ def admit(network: NetworkSpec) -> bytes:
     return batch(add_elements(_network_elements(network)))
 
 
-def dismiss(network: NetworkSpec, *, destroy: bool | None = None) -> bytes:
-    """Return the transaction that makes a network unknown; before Linux 6.3 it fails when a part is missing."""
-    return batch(delete_elements(_network_elements(network), destroy=destroy))
+def knows(channel: Channel, network: NetworkSpec) -> bool:
+    """Return whether all that ``admit`` makes known is. Raises OSError."""
+    return all(_has(channel, one, one) for one in _network_elements(network))
+
+
+def known_bridges(channel: Channel) -> set[str]:
+    """Return the interfaces that the firewall knows for bridges of networks. Raises OSError."""
+    return {one.rstrip(b"\0").decode("utf-8", "replace") for name in _NETWORK_SETS for one, _ in _keys(channel, name)}
+
+
+def forget(channel: Channel, interface: str) -> None:
+    """Take away all that is known of a bridge, of whatever network it was. Raises OSError."""
+    wanted = _interface(interface)
+
+    def change() -> Iterator[bytes]:
+        found = [
+            element(name, key, end=end)
+            for name in _NETWORK_SETS
+            for own, (key, end) in _keys(channel, name)
+            if own == wanted
+        ]
+        return delete_elements(found, destroy=False)
+
+    _change(channel, change)
+
+
+def _keys(channel: Channel, name: str) -> Iterator[tuple[bytes, tuple[bytes, bytes]]]:
+    """Yield the interface that each key of a set begins with, the key, and what it is a range to."""
+    for one in _dump(channel, name):
+        key = _value(one, _ELEMENT_KEY)
+        yield key[:_INTERFACE_BYTES], (key, _value(one, _ELEMENT_KEY_END))
 
 
 # ports
@@ -352,6 +384,43 @@ def open_channel() -> Channel:
         return Channel(NETFILTER)
     except OSError as error:
         raise Unsupported("nftables", f"the kernel has no netfilter: {error.strerror}") from error
+
+
+class Channels:
+    """Channels that are kept for the next who needs one.
+
+    Closing one makes the caller wait for elements that anybody deleted just before, some 10 ms (nft_rcv_nl_event in
+    net/netfilter/nf_tables_api.c).
+    """
+
+    def __init__(self) -> None:
+        self._kept: list[tuple[tuple[int, int, int], Channel]] = []
+
+    def take(self) -> Channel:
+        """Return a channel of this thread's network namespace. Raises Unsupported."""
+        here = _here()
+        for one in tuple(self._kept):
+            if one[0] == here:
+                try:
+                    self._kept.remove(one)
+                except ValueError:  # another thread was faster
+                    continue
+                return one[1]
+        return open_channel()
+
+    def give_back(self, channel: Channel) -> None:
+        """Keep a channel whose answers were all read."""
+        self._kept.append((_here(), channel))
+
+    def close(self) -> None:
+        """Close those that are kept."""
+        while self._kept:
+            self._kept.pop()[1].close()
+
+
+def _here() -> tuple[int, int, int]:
+    status = os.stat("/proc/thread-self/ns/net")
+    return os.getpid(), status.st_dev, status.st_ino  # after a fork they are the parent's
 
 
 Published = tuple["Sequence[Port]", str, str, str]  # ports, IPv4 address, IPv6 address, comment

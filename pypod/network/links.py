@@ -1,30 +1,36 @@
 """The messages that make links, addresses and routes. Pure, but for the functions at the end. See rtnetlink(7).
 
 One message makes a veth, puts its other end into a process's namespace, and sets this end up on the bridge. The pid of
-that process and the index of the interface inside are not known when these are packed: they are left out, and their
-offsets given. Addresses are texts, with the length of their prefix: ``10.88.0.2/16``.
+that process (or a descriptor of its namespace) and the index of the interface inside are not known when these are
+packed: they are left out, and their offsets given. Addresses are texts, with the prefix's length: ``10.88.0.2/16``.
 """
 
 from __future__ import annotations
 
+import errno
+
+from pypod.errors import InUse, Unsupported
 from pypod.kernel import netlink
 from pypod.kernel.netlink import attribute, message, nested, number
 from pypod.model.network import BRIDGE, MACVLAN, packed_address
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Sequence
 
     from pypod.model.network import Route
 
 # linux/rtnetlink.h, if_link.h, if_addr.h, veth.h
 _NEWLINK, _DELLINK, _GETLINK, _NEWADDR, _NEWROUTE = 16, 17, 18, 20, 24
-_ADDRESS, _IFNAME, _MTU, _LINK, _MASTER, _LINKINFO, _NET_NS_PID, _IFALIAS = 1, 3, 4, 5, 10, 18, 19, 20
+_ADDRESS, _IFNAME, _MTU, _LINK, _MASTER, _LINKINFO, _IFALIAS = 1, 3, 4, 5, 10, 18, 20
+BY_PID, BY_DESCRIPTOR = 19, 28  # IFLA_NET_NS_PID, IFLA_NET_NS_FD: how the namespace of a process is told
 _KIND, _DATA, _SLAVE_KIND, _SLAVE_DATA = 1, 2, 4, 5
 _VETH_PEER = 1
 _MACVLAN_MODE, _IPVLAN_MODE = 1, 1
 _BRIDGE_PORT_MODE = 4
 _IFF_UP = 1
+_SIOCGIFFLAGS = 0x8913  # linux/sockios.h
+_VLAN_FILTERING, _VLAN_DEFAULT_PVID = 7, 39
 _IFA_ADDRESS, _IFA_LOCAL, _IFA_BROADCAST, _IFA_FLAGS = 1, 2, 4, 8
 _IFA_F_NODAD, _IFA_F_PERMANENT = 2, 0x80
 _RTA_DST, _RTA_OIF, _RTA_GATEWAY, _RTA_PRIORITY = 1, 4, 5, 6
@@ -58,11 +64,11 @@ def mac_of(address: bytes) -> str:
     return ":".join(f"{byte:02x}" for byte in b"\x0a\x58" + address[-4:])
 
 
-def veth(name: str, bridge_index: int, inside: str, mac: str, mtu: int = 0) -> Packed:
+def veth(name: str, bridge_index: int, inside: str, mac: str, mtu: int = 0, namespace: int = BY_PID) -> Packed:
     """Make a veth: ``name`` up on the bridge, the other end as ``inside`` in the namespace of a process."""
     size = [attribute(_MTU, mtu)] if mtu else []
     peer = _link() + b"".join(
-        (attribute(_NET_NS_PID, 0), attribute(_IFNAME, inside), attribute(_ADDRESS, mac_bytes(mac)), *size)
+        (attribute(namespace, 0), attribute(_IFNAME, inside), attribute(_ADDRESS, mac_bytes(mac)), *size)
     )
     info = nested(_LINKINFO, attribute(_KIND, "veth"), nested(_DATA, attribute(_VETH_PEER | netlink.NESTED, peer)))
     made = message(
@@ -86,7 +92,9 @@ def hairpin(name: str) -> bytes:
     return message(_NEWLINK, _link(), attribute(_IFNAME, name), info)
 
 
-def sublink(driver: str, parent_index: int, inside: str, mac: str, mode: str = "", mtu: int = 0) -> Packed:
+def sublink(
+    driver: str, parent_index: int, inside: str, mac: str, mode: str = "", mtu: int = 0, namespace: int = BY_PID
+) -> Packed:
     """Make a macvlan or ipvlan on a parent, in the namespace of a process."""
     kind, size, modes, default = _MODES[driver]
     info = nested(
@@ -94,11 +102,17 @@ def sublink(driver: str, parent_index: int, inside: str, mac: str, mode: str = "
         attribute(_KIND, driver),
         nested(_DATA, attribute(kind, number(modes[mode or default], size))),
     )
-    namespace = attribute(_NET_NS_PID, 0)
     own = [attribute(_ADDRESS, mac_bytes(mac))] if mac and driver == MACVLAN else []
     own += [attribute(_MTU, mtu)] if mtu else []
     made = message(
-        _NEWLINK, _link(), namespace, attribute(_IFNAME, inside), attribute(_LINK, parent_index), *own, info, flags=_NEW
+        _NEWLINK,
+        _link(),
+        attribute(namespace, 0),
+        attribute(_IFNAME, inside),
+        attribute(_LINK, parent_index),
+        *own,
+        info,
+        flags=_NEW,
     )
     return made, (netlink.HEADER_BYTES + len(_link()) + 4,)
 
@@ -153,38 +167,117 @@ def index_of(name: str) -> int:
         return 0
 
 
-def make_bridge(name: str, addresses: Sequence[str], mtu: int = 0, alias: str = "") -> int:
+def is_up(name: str) -> bool:
+    """Return whether there is an interface of that name in this namespace, set up (3 us)."""
+    import _socket
+    import fcntl
+
+    asked = _socket.socket(_socket.AF_INET, _socket.SOCK_DGRAM | _socket.SOCK_CLOEXEC)
+    try:
+        answer = fcntl.ioctl(asked.fileno(), _SIOCGIFFLAGS, name.encode().ljust(40, b"\0"))
+    except OSError:
+        return False
+    finally:
+        asked.close()
+    return bool(answer[16] & _IFF_UP)
+
+
+def make_bridge(name: str, addresses: Sequence[str], mtu: int = 0, alias: str = "", vlan: int = 0) -> int:
     """Make a bridge with the network's gateway addresses; return its index. It may be there already.
 
-    ``alias`` is what ip(8) shows with it, at most 255 bytes. Raises OSError.
+    It is not set up yet. ``alias`` is what ip(8) shows with it, at most 255 bytes. With a ``vlan`` all that is on it
+    is in that one. Raises Unsupported, InUse when what is there is no bridge, OSError.
     """
-    from contextlib import suppress
-
     own = [attribute(_MTU, mtu)] if mtu else []
     if addresses:
         # of its own: it would change with every veth that comes and goes
         own.append(attribute(_ADDRESS, mac_bytes(mac_of(packed_address(addresses[0].partition("/")[0])))))
-    info = nested(_LINKINFO, attribute(_KIND, BRIDGE))
+    tagged = attribute(_VLAN_FILTERING, number(1, 1)), attribute(_VLAN_DEFAULT_PVID, number(vlan, 2))
+    info = nested(_LINKINFO, attribute(_KIND, BRIDGE), *([nested(_DATA, *tagged)] if vlan else []))
     with netlink.Channel() as channel:
-        with suppress(FileExistsError):
-            channel.send(message(_NEWLINK, _link(up=True), attribute(_IFNAME, name), *own, info, flags=_NEW))
+        try:
+            channel.send(message(_NEWLINK, _link(), attribute(_IFNAME, name), *own, info, flags=_NEW))
+        except FileExistsError:
+            _require_bridge(name)
+        except OSError as error:
+            _require_bridges(error, vlan)
+            raise
         if alias:
             channel.send(message(_NEWLINK, _link(), attribute(_IFNAME, name), attribute(_IFALIAS, alias.encode())))
         index = index_of(name)
         for address in addresses:
-            with suppress(FileExistsError):
-                channel.send(_new_address(index, address))
+            channel.send(_new_address(index, address), tolerated=(errno.EEXIST,))
     return index
+
+
+def _require_bridges(error: OSError, vlan: int) -> None:
+    """Raise Unsupported when a bridge could not be made because the kernel has no such thing."""
+    if error.errno != errno.EOPNOTSUPP:
+        return
+    if vlan:
+        hint = "make the network without -o vlan"
+        raise Unsupported("vlan", "bridges have no VLANs here (CONFIG_BRIDGE_VLAN_FILTERING)", hint=hint) from error
+    hint = "modprobe bridge; or do without networks: --network none, --network host"
+    raise Unsupported("bridge", "this kernel makes no bridges", hint=hint) from error
+
+
+def _require_bridge(name: str) -> None:
+    info = next((one.get(_LINKINFO, b"") for one in _all() if _text(one[_IFNAME]) == name), b"")
+    if _text(netlink.attributes(info).get(_KIND, b"")) != BRIDGE:
+        hint = "give the network another one (--interface-name), or rename that"
+        raise InUse(name, f"interface {name} is there and is no bridge", hint=hint)
+
+
+def set_up(name: str) -> None:
+    """Set an interface up. Raises OSError."""
+    with netlink.Channel() as channel:
+        channel.send(message(_NEWLINK, _link(up=True), attribute(_IFNAME, name)))
+
+
+def settle(names: Iterable[str]) -> None:
+    """Have ports of bridges pass packets on now, not when the kernel comes round to it. Raises OSError.
+
+    That the other end of a veth is up is worked out later, and in the meantime a port drops everything: a question for
+    a neighbour's address is asked again only after a second. To be asked for the link makes it so
+    (linkwatch_sync_dev() in rtnl_getlink(), Linux 6.8).
+    """
+    with netlink.Channel() as channel:
+        for name in names:
+            try:
+                channel.ask(message(_GETLINK, _link(), attribute(_IFNAME, name), flags=0))
+            except OSError:  # its container may have ended
+                continue
+
+
+def release(name: str) -> bool:
+    """Take an interface off its bridge; return whether it was there. In 0.2 ms nobody is reached by it any more."""
+    with netlink.Channel() as channel:
+        try:
+            channel.send(message(_NEWLINK, _link(), attribute(_IFNAME, name), attribute(_MASTER, 0)))
+        except OSError as error:
+            if error.errno != errno.ENODEV:
+                raise
+            return False
+    return True
 
 
 def aliases() -> dict[str, str]:
     """Return the interfaces of this namespace that have an alias, and which. Raises OSError."""
+    return {_text(one[_IFNAME]): _text(one[_IFALIAS]) for one in _all() if _IFALIAS in one and _IFNAME in one}
+
+
+def ports(bridge_index: int) -> set[str]:
+    """Return the interfaces that are on a bridge. Raises OSError."""
+    master = number(bridge_index)
+    return {_text(one[_IFNAME]) for one in _all() if one.get(_MASTER) == master and _IFNAME in one}
+
+
+def _all() -> list[dict[int, bytes]]:
     with netlink.Channel() as channel:
-        links = [
+        return [
             netlink.attributes(body[len(_link()) :])
             for _, body in channel.dump(message(_GETLINK, _link(), flags=netlink.DUMP))
         ]
-    return {_text(one[_IFNAME]): _text(one[_IFALIAS]) for one in links if _IFALIAS in one and _IFNAME in one}
 
 
 def _text(data: bytes) -> str:
@@ -193,8 +286,6 @@ def _text(data: bytes) -> str:
 
 def remove_link(name: str) -> bool:
     """Remove an interface of this namespace; return whether it was there. Takes some 30 ms. Raises OSError."""
-    import errno
-
     with netlink.Channel() as channel:
         try:
             channel.send(message(_DELLINK, _link(), attribute(_IFNAME, name)))

@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 from _struct import Struct  # the C half alone, as everywhere
 
-from pypod.errors import CommandNotExecutable, CommandNotFound, LaunchFailed
+from pypod.errors import CommandNotExecutable, CommandNotFound, LaunchFailed, PortInUse
 from pypod.model.value import Value
 
 TYPE_CHECKING = False
@@ -25,7 +25,8 @@ _REPORT = Struct("<IIiiQi36s")
 REPORT_BYTES = _REPORT.size
 _PLAN_FD, _REPORT_FD = 3, 4
 _FIRST_SAFE_FD = 10
-_EPERM, _ENOENT, _ENOTDIR, _EINVAL, _ETXTBSY = 1, 2, 20, 22, 26
+_EPERM, _ENOENT, _EEXIST, _ENOTDIR, _EINVAL, _ETXTBSY = 1, 2, 17, 20, 22, 26
+_EPROTONOSUPPORT, _EOPNOTSUPP, _EADDRINUSE, _EADDRNOTAVAIL = 93, 95, 98, 99
 
 
 class Report(Value):
@@ -75,11 +76,18 @@ class Launching:
 
     ``stdio`` are descriptors for 0, 1 and 2 (-1: /dev/null). The program stays our child and will report the exit,
     unless there is a ``group``: then it goes on as nobody's child in that cgroup directory (empty: in our own).
+    ``bring`` is called with its pid before that, to put it where it can enter cgroups.
     ``run`` may be called once; leaving the block without it ends the program before it has done anything.
     """
 
     def __init__(
-        self, executable: str, name: str, *, stdio: tuple[int, int, int] = (-1, -1, -1), group: str | None = None
+        self,
+        executable: str,
+        name: str,
+        *,
+        stdio: tuple[int, int, int] = (-1, -1, -1),
+        group: str | None = None,
+        bring: Callable[[int], object] | None = None,
     ) -> None:
         import _socket
 
@@ -93,7 +101,7 @@ class Launching:
             ours, theirs = _socket.socketpair(_socket.AF_UNIX, _socket.SOCK_SEQPACKET | _socket.SOCK_CLOEXEC, 0)
             report_fd = raised(theirs.detach())
             try:
-                argv = [name] if group is None else [name, group]
+                argv = [name] if group is None else [name, group, *(["held"] if bring else [])]
                 self._pid = _spawn(executable, argv, self._plan_fd, report_fd, stdio)
             except BaseException:
                 ours.close()
@@ -104,6 +112,14 @@ class Launching:
             os.close(self._plan_fd)
             raise
         self._channel: _socket.socket | None = ours
+        if bring is not None:
+            try:
+                bring(self._pid)
+            except BaseException:
+                self.__exit__()
+                raise
+            if group is not None:
+                _tell(ours)
 
     def run(self, plan: Plan, meanwhile: Callable[[], object] | None = None) -> Launched:
         """Hand the plan over and wait until its process runs; ``meanwhile`` is done while the program works.
@@ -278,12 +294,19 @@ def _receive(channel: _socket.socket) -> tuple[bytes, int]:
     return data, passed
 
 
-def _failure(plan: Plan, report: Report | None, name: str) -> LaunchFailed:
+def _failure(plan: Plan, report: Report | None, name: str) -> LaunchFailed | PortInUse:
     if report is None:
         return LaunchFailed(f"start {name}", "read", 32, message=f"{name} ended before it could report")
     op = plan.ops[report.operation] if report.operation < len(plan.ops) else None
     if op is not None and op.name == "execute" and report.call == "execve":
         return _command_failure(op, report)
+    if op is not None and op.name == "companion":
+        from pypod.runtime.companion import failure
+
+        return failure(op, report)
+    if op is not None and op.name == "hold" and report.error == _EADDRINUSE:
+        protocol, address, port = op.arguments
+        return PortInUse(str(protocol), str(address), int(port))
     words = op.describe() if op is not None else "start"
     special = _SPECIAL.get((op.name if op else "", report.call), "")
     message = special.format(*op.arguments, groups=_named_groups(op)) if op else ""
@@ -310,11 +333,18 @@ _NO_ID = "the user namespace has no such id: /etc/subuid and /etc/subgid say whi
 
 # What to do about failures whose error number says little.
 _HINTS = {
+    ("hold", "socket", _EPROTONOSUPPORT): "the kernel does not have this protocol",
+    ("hold", "bind", _EADDRNOTAVAIL): "the host does not have this address",
+    # before Linux 6.3
+    ("netlink_host", "netlink", _EEXIST): "a crash left an entry in the firewall: pypod system check --repair",
     # of the dynamic linker
     ("execute_file", "execveat", _ENOENT): "the infra's root is empty: only a static program can run there",
     ("capabilities", "setresgid", _EINVAL): _NO_ID,
     ("capabilities", "setresuid", _EINVAL): _NO_ID,
     ("user", "setgroups", _EINVAL): _NO_ID,
+    ("netlink_host", "netlink", _EOPNOTSUPP): (
+        "this kernel makes no such interface: modprobe veth (or macvlan, ipvlan: the network's driver)"
+    ),
     ("mount", "fsmount", _EPERM): (
         "in a user namespace proc and sysfs can be mounted only where the whole of them is seen: not in a container "
         "that hides parts"

@@ -25,6 +25,7 @@ OPERATIONS: dict[str, tuple[int, str, str]] = {
     "idmap": (11, "map user ids {0} and group ids {1}", "user_namespaces(7)"),
     "group_kill": (12, "when the first process has ended, kill all of cgroup {0}", "cgroups(7)"),
     "event": (13, "append to {0} that it runs, and its end when that comes", "write(2)"),
+    "hold": (14, "hold port {2}/{0} on {1}", "bind(2)"),
     "netlink_host": (15, "{0}", "netlink(7)"),
     "netlink_end": (16, "when it has ended, {0}", "netlink(7)"),
     "session": (17, "go on in the user namespace of process {0}, as root there", "setns(2)"),
@@ -73,6 +74,9 @@ OPERATIONS: dict[str, tuple[int, str, str]] = {
     "oom_score": (68, "set the score of the out-of-memory killer to {0}", "proc(5)"),
     "execute": (69, "run {*}", "execve(2)"),
     "execute_file": (70, "run {0}", "execveat(2)"),
+    "companion": (71, "connect it by {2}, which runs beside it and is recorded in {0}", "pid_namespaces(7)"),
+    "hand_network": (72, "hand the network namespace to the supervisor", "unix(7)"),
+    "host_network": (73, "take the network namespace of process {0} for the host's", "setns(2)"),
     "own_ids": (80, "be user {0} and group {1} of the user namespace", "user_namespaces(7)"),
     "hold_root": (81, "take the root file system along into the next mount namespace", "open_tree(2)"),
     "place_root": (82, "mount the root file system in this one", "move_mount(2)"),
@@ -169,6 +173,10 @@ def _capabilities(argument: str | int | bytes) -> str:
     return ",".join(name.removeprefix("CAP_") for name in found) or "none"
 
 
+def _address(argument: str | int | bytes) -> str:
+    return str(argument) or "all addresses"
+
+
 def _map(argument: str | int | bytes) -> str:
     return ", ".join(str(argument).splitlines())
 
@@ -185,6 +193,7 @@ _SHOWN: dict[tuple[str, int], Callable[[str | int | bytes], str]] = {
     ("resource_limit", 0): _resource,
     ("capabilities", 0): _capabilities,
     ("capabilities", 1): _capabilities,
+    ("hold", 1): _address,
     ("idmap", 0): _map,
     ("idmap", 1): _map,
     ("map_tree", 1): _map,

@@ -148,6 +148,26 @@ def add_image(
     )
 
 
+def has_image(
+    database: Database,
+    record: ImageRecord,
+    blobs: Iterable[str],
+    digests: Iterable[tuple[str, str]],
+    names: Sequence[str],
+) -> bool:
+    """Return whether adding an image and bringing it these names would change nothing."""
+    try:
+        known = named(database, record.id)
+    except NoSuchImage:
+        return False
+    rows = database.read("SELECT digest FROM image_blobs WHERE image_id = ?", (record.id,))
+    return (
+        {row[0] for row in rows}.issuperset(blobs)
+        and set(known.digests).issuperset(digests)
+        and known.names[: len(names)] == tuple(reversed(names))
+    )
+
+
 def add_digest(connection: Connection, identifier: str, repository: str, digest: str) -> None:
     """Remember that a repository knows an image by a digest."""
     connection.execute("INSERT OR REPLACE INTO image_digests VALUES (?,?,?)", (repository, digest, identifier))

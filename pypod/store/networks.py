@@ -179,6 +179,13 @@ def holder_of(connection: Database_Connection, network_id: str, address: int) ->
     return found[0] if found else ""
 
 
+def is_given(database: Database, network_id: str, address: int) -> bool:
+    """Return whether an address is somebody's."""
+    return bool(
+        database.read("SELECT 1 FROM addresses WHERE network_id = ? AND address = ?", (network_id, _key(address)))
+    )
+
+
 def next_address(connection: Database_Connection, network_id: str, first: int, last: int) -> int | None:
     """Return the free address that follows the one given away last, from ``first`` to ``last`` and round; None: full.
 
@@ -221,6 +228,11 @@ def give_back(database: Database, container_id: str) -> None:
             ("UPDATE connections SET attachment = '' WHERE container_id = ?", (container_id,)),
         ]
     )
+
+
+def any_attached(database: Database) -> bool:
+    """Return whether anybody is attached to any network."""
+    return bool(database.read("SELECT 1 FROM connections WHERE attachment != '' LIMIT 1"))
 
 
 def holders(database: Database, network_id: str) -> list[str]:

@@ -152,7 +152,7 @@ def test_check_repairs_what_a_crash_left(engine) -> None:
     for directory in (orphan, rubbish, Path(kept.directory)):
         (directory / "upper").mkdir(parents=True)
     told = pypod("system", "check").stdout
-    assert f"left behind: {orphan}\nleft behind: {rubbish}\npypod system check --repair removes it\n" in told
+    assert f"left behind: {orphan}\nleft behind: {rubbish}\npypod system check --repair mends it\n" in told
     assert orphan.exists()
     done = pypod("system", "check", "--repair").stdout
     assert f"removed {orphan}\n" in done

@@ -90,6 +90,7 @@ EXAMPLES = [
     errors.AmbiguousName("pod", "a", ("ab", "ac")),
     errors.AlreadyExists("pod", "n", "container", "id"),
     errors.InUse("r", "m", hint="h"),
+    errors.PortInUse("tcp", "::1", 80, pid=7, command="httpd"),
     errors.WrongState("r", "exited", "m", hint="h"),
     errors.PodBroken("r", "Broken", "m", hint="h"),
     errors.Unsupported("f", "m", hint="h"),

@@ -132,7 +132,7 @@ WRONG = [
     ("volume target with ..", {"volumes": ["/tmp:/a/../b"]}, "--volume"),
     ("tmpfs target", {"tmpfs": ["relative"]}, "--tmpfs"),
     ("one target twice", {"volumes": ["/tmp:/there", "/etc:/there/"]}, "--volume"),
-    ("network", {"network": "bridge"}, "--network"),
+    ("address in a network", {"network": "front:ip=10.89"}, "--network"),
     ("network of nobody", {"network": "container:"}, "--network"),
     ("namespace at no path", {"network": "ns:"}, "--network"),
     ("pod's namespace without a pod", {"network": "pod"}, "--network"),

@@ -243,11 +243,13 @@ def test_cgroups_of_the_first_version_are_out_of_reach(box) -> None:
     """CVE-2022-0492; a privileged container may, as with podman."""
     for options in ({}, {"cap_add": ["SYS_PTRACE"]}, {"security_opt": ["seccomp=unconfined"]}):
         outcomes = box.report("run", "attempts", **options).outcomes
-        assert (outcomes["mount cgroup v1"], outcomes["release_agent in a user namespace"]) == ("EPERM", "EPERM")
+        assert outcomes["mount cgroup v1"] == "EPERM"
+        # in a group of its own, as a limit on pids gives it, there is no such file
+        assert outcomes["release_agent in a user namespace"] in ("EPERM", "ENOENT")
     privileged = box.report("run", "attempts", privileged=True).outcomes
     if Path("/sys/fs/cgroup/pids").is_dir():
         assert privileged["mount cgroup v1"] == "ok"
-    assert privileged["release_agent in a user namespace"] == "EPERM"
+    assert privileged["release_agent in a user namespace"] in ("EPERM", "ENOENT")
 
 
 def test_deep_trees_that_a_container_made_are_deleted(box) -> None:

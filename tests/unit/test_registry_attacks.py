@@ -509,7 +509,7 @@ def test_answers_that_make_no_sense_are_typed_errors(world: World, answer: bytes
             parse_manifest(source.manifest()[1])
         with suppress(PypodError):
             check_login(reference.domain, "me", SECRET, world.access.replace(retries=0), Registries())
-    with warnings.catch_warnings():  # urllib3 leaves the socket of an answer with two lengths to the collector
+    with warnings.catch_warnings():
         warnings.simplefilter("ignore", ResourceWarning)
         gc.collect()
 

@@ -20,6 +20,7 @@ from pypod.model.image import Descriptor, parse_manifest
 from pypod.model.reference import Reference, parse
 from tests.certificates import make_certificates
 from tests.fake_registry import Answer, Images, Request, Server, digest_of, error
+from tests.tunnel import Tunnel
 
 BASIC = "Basic " + base64.b64encode(b"me:secret").decode()
 
@@ -242,6 +243,50 @@ def test_a_stalled_server_is_given_up(world: World) -> None:
     with pytest.raises(RegistryError, match="timed out"):
         world.source(access=world.access.replace(read_timeout_s=0.05, retries=0)).manifest()
     release.set()
+
+
+def impatient(world: World, **changes: float) -> Access:
+    """Who wants 1,000 bytes a second, or 100 in the tenth of one that they wait; a tenth of it drips."""
+    return world.access.replace(read_timeout_s=0.1, **changes)
+
+
+def test_a_blob_that_comes_too_slowly_is_asked_for_again(world: World) -> None:
+    source = world.source(access=impatient(world))
+    descriptor = world.layer(source)
+    answers = iter([(200, {"X-Drip": "1"}, world.images.layer)])
+    world.images.special["/blobs/"] = lambda _: next(answers, None)
+    assert b"".join(source.blob(descriptor)) == world.images.layer
+    assert len(world.server.asked("GET", "/blobs/")) == 2
+    assert world.slept == [1]
+
+
+def test_a_registry_that_is_always_slow_is_given_up(world: World) -> None:
+    source = world.source(access=impatient(world, retries=0))
+    descriptor = world.layer(source)
+    world.images.special["/blobs/"] = (200, {"X-Drip": "1"}, world.images.layer)
+    with pytest.raises(RegistryError, match=r"cut off after 0 of 5000 bytes: \d+ bytes came in .* too slow to go on"):
+        list(source.blob(descriptor))
+
+
+def test_what_comes_fast_enough_is_waited_for(world: World) -> None:
+    source = world.source(access=impatient(world, lowest_rate=50, retries=0))
+    descriptor = world.layer(source)
+    body = world.images.layer
+    world.images.special["/blobs/"] = (200, {"X-Drip": str(len(body) // 20)}, body)  # 0.2 seconds
+    assert b"".join(source.blob(descriptor)) == body
+
+
+def test_a_slow_mirror_is_left_for_the_registry(world: World) -> None:
+    mirror = world.serve(lambda _: (200, {"X-Drip": "1"}, b"{}" * 1000))
+    rule = Rule(
+        prefix=world.server.host,
+        location=world.server.host,
+        insecure=True,
+        mirrors=(Mirror(location=mirror.host, insecure=True),),
+    )
+    access = impatient(world, retries=0).replace(tls_verify=None)
+    assert world.source(rule, access=access).manifest()[1] == world.images.manifest
+    assert mirror.asked("GET", "/manifests/latest")
 
 
 def manifest_of(images: Images, layer: bytes) -> bytes:
@@ -550,6 +595,32 @@ def test_a_proxy_is_used_for_what_is_not_here(world: World, monkeypatch: pytest.
     asked = server.asked("GET", "http://registry.invalid/v2/team/app/manifests/latest")
     assert asked[0].headers["proxy-authorization"] == "Basic " + base64.b64encode(b"user:pw").decode()
     assert world.server.requests == []
+
+
+@pytest.mark.parametrize("scheme", ["http", "https"])
+def test_tls_through_a_proxy_that_may_speak_tls_itself(
+    world: World, tmp_path, monkeypatch: pytest.MonkeyPatch, scheme: str
+) -> None:
+    certificates = make_certificates(tmp_path)
+    world.images.put("latest", manifest_of(world.images, b"layer" * 1_000_000))
+    registry = world.serve(world.images, certificates.context())
+    with Tunnel(registry.port, certificates.context() if scheme == "https" else None) as proxy, ExitStack() as stack:
+        monkeypatch.setenv("HTTPS_PROXY", f"{scheme}://user:p%20w@{proxy.host}")
+        monkeypatch.setenv("SSL_CERT_FILE", str(certificates.directory / "ca.crt"))
+        reference = world.reference.replace(domain="registry.test")
+        access = world.access.replace(tls_verify=True)
+        source = stack.enter_context(RegistrySource(reference, access, Registries()))
+        assert b"".join(source.blob(world.layer(source))) == b"layer" * 1_000_000
+        elsewhere = reference.replace(domain="registry.elsewhere")  # its certificate is for another name
+        with pytest.raises(RegistryError, match="certificate verify failed"):
+            stack.enter_context(RegistrySource(elsewhere, access, Registries())).manifest()
+        assert [head.split(b"\r\n")[0] for head in proxy.heads] == [
+            b"CONNECT registry.test:443 HTTP/1.1",
+            b"CONNECT registry.elsewhere:443 HTTP/1.1",
+        ]
+    assert b"Proxy-Authorization: Basic " + base64.b64encode(b"user:p w") in proxy.heads[0]
+    assert {one.headers["host"] for one in registry.requests} == {"registry.test"}
+    assert not any("proxy-authorization" in one.headers for one in registry.requests)
 
 
 @pytest.mark.parametrize("proxy", ["socks5://127.0.0.1:1", "http://", "http://[", "user:secret@h:1:2"])

@@ -1,0 +1,67 @@
+"""The trash: what is deleted is out of everybody's way at once, and emptied behind their backs."""
+
+from __future__ import annotations
+
+import os
+import time
+
+from pypod.engine import inside, session
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from pypod.engine.engine import Engine
+
+
+def discard(engine: Engine, directories: Iterable[str], *, wait: bool = False) -> None:
+    """Move directories to the trash and have it emptied, without anybody waiting for that unless ``wait`` says so."""
+    moved = []
+    for directory in directories:
+        if _is_removed(directory):
+            continue
+        target = f"{engine.layout.trash}/{os.path.basename(directory)}.{time.monotonic_ns():x}"
+        try:
+            inside.move(engine, directory, target)
+        except FileNotFoundError:
+            continue
+        moved.append(target)
+    if moved:
+        empty_trash(engine, moved, wait=wait)
+
+
+def _is_removed(directory: str) -> bool:
+    """Remove an empty directory, as that of a container that never ran: no program has to be started for it."""
+    try:
+        os.rmdir(directory)
+    except FileNotFoundError:
+        return True
+    except OSError:
+        return False
+    return True
+
+
+def empty_trash(engine: Engine, paths: Iterable[str], *, wait: bool = False) -> None:
+    """Delete what lies in the trash: by a program that leaves us at once, and holds our pipe as long as it works."""
+    from pypod.runtime.launcher import reap
+    from pypod.runtime.programs import path as program_path
+
+    program = program_path("discard")
+    ours, theirs = os.pipe2(os.O_CLOEXEC) if wait else (-1, -1)
+    try:
+        actions: list[tuple[int, ...] | tuple[int, int, str, int, int]] = [
+            (os.POSIX_SPAWN_OPEN, fd, "/dev/null", os.O_RDWR, 0) for fd in range(3)
+        ]
+        if wait:
+            actions[1] = (os.POSIX_SPAWN_DUP2, theirs, 1)
+        environment = session.environment(engine)  # what users of a container owned is not ours to delete outside
+        pid = os.posix_spawn(program, ["pypod-discard", *paths], environment, file_actions=actions)
+        if wait:
+            os.close(theirs)
+            theirs = -1
+            os.read(ours, 1)
+        reap(pid)
+    finally:
+        for fd in (ours, theirs):
+            if fd >= 0:
+                os.close(fd)
