@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ctypes
 import os
+import secrets
 import shutil
 import signal
 import subprocess
@@ -191,14 +192,14 @@ def user_tree():
 
 
 def _made_user(name: str, tree: Path, *, subordinate: bool):
-    made = users.add(name, subordinate=subordinate)
-    user = users.User(name, tree, users.python_for_users())
+    name += secrets.token_hex(2)  # another run of the tests may be going on
+    users.add(name, subordinate=subordinate)
     try:
+        user = users.User(name, tree, users.python_for_users())
         yield user
         assert user.end() == {}, "an ordinary user's processes are left"
     finally:
-        if made:
-            users.remove(name)
+        users.remove(name)
 
 
 @pytest.fixture(scope="session")
