@@ -9,14 +9,17 @@
 #include <limits.h>
 #include <linux/openat2.h>
 #include <sched.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mount.h>
+#include <sys/prctl.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/sysmacros.h>
 #include <sys/vfs.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #define EMPTY_PATH 0x1000 /* AT_EMPTY_PATH */
@@ -24,6 +27,7 @@
 #define TREE_CLONE 1
 #define ATTR_RDONLY 1
 #define ATTR_NODEV 4
+#define ATTR_IDMAP 0x100000
 #define MOVE_BOTH_EMPTY (0x04 | 0x40) /* MOVE_MOUNT_F_EMPTY_PATH | MOVE_MOUNT_T_EMPTY_PATH */
 #define PROC_MAGIC 0x9fa0
 
@@ -233,6 +237,91 @@ static void root(struct process *process, const struct record *record)
 	/* a bind takes no other flags than these two, so this is for both kinds */
 	if (set_attributes(process->root, ATTR_NODEV, 0, 0) < 0)
 		fail(process, "mount_setattr");
+}
+
+/* A mount that hangs nowhere goes along into the next mount namespace; one in its place would be locked to it there, so
+ * that it could not become / (mount_namespaces(7), "Restrictions on mount namespaces"). */
+static void hold_root(struct process *process)
+{
+	int held = open_tree_at(process->root, "", EMPTY_PATH | RECURSIVE);
+
+	if (held < 0)
+		fail(process, "open_tree");
+	close(process->root);
+	process->root = -1;
+	process->root_held = held;
+}
+
+/* On /, which everybody finds: the way to any other place may be closed to the ids of the user namespace. */
+static void place_root(struct process *process)
+{
+	int there = open("/", O_PATH | O_DIRECTORY | O_CLOEXEC);
+
+	if (there < 0)
+		fail(process, "open");
+	if (syscall(SYS_move_mount, process->root_held, "", there, "", MOVE_BOTH_EMPTY) < 0)
+		fail(process, "move_mount");
+	close(there);
+	process->root = process->root_held;
+}
+
+static void write_map(struct process *process, pid_t pid, const char *file, const struct record *record, uint32_t i)
+{
+	char path[64];
+
+	snprintf(path, sizeof path, "/proc/%d/%s", pid, file);
+	int fd = open(path, O_WRONLY | O_CLOEXEC);
+	if (fd < 0)
+		fail(process, "open");
+	if (RETRY(write(fd, text(record, i), length(record, i))) < 0)
+		fail(process, "write");
+	close(fd);
+}
+
+/* A user namespace with the given maps that nobody is in. Its first process has, in a joined pid namespace, another
+ * number than the one that /proc shows it under. */
+static int mapping(struct process *process, const struct record *record)
+{
+	char path[64];
+	pid_t child = clone_process(CLONE_NEWUSER, -1);
+
+	if (child == 0) {
+		prctl(PR_SET_PDEATHSIG, SIGKILL);
+		for (;;)
+			pause();
+	}
+	if (child < 0)
+		fail(process, "clone3");
+	int pidfd = syscall(SYS_pidfd_open, child, 0);
+	pid_t shown = pidfd < 0 ? 0 : process_number(pidfd);
+	write_map(process, shown, "uid_map", record, 1);
+	write_map(process, shown, "gid_map", record, 2);
+	snprintf(path, sizeof path, "/proc/%d/ns/user", shown);
+	int namespace = open(path, O_RDONLY | O_CLOEXEC);
+	if (namespace < 0)
+		fail(process, "open");
+	syscall(SYS_pidfd_send_signal, pidfd, SIGKILL, NULL, 0);
+	while (waitpid(child, NULL, 0) < 0 && errno == EINTR)
+		;
+	close(pidfd);
+	return namespace;
+}
+
+/* mount_setattr(2), MOUNT_ATTR_IDMAP: what 0 owns on the disk is owned by root of a user namespace with these maps. */
+static void map_tree(struct process *process, const struct record *record)
+{
+	struct attributes attributes = { .set = ATTR_IDMAP, .userns = mapping(process, record) };
+	int tree = open_tree_at(AT_FDCWD, text(record, 0), 0), there = open(text(record, 0), O_PATH | O_CLOEXEC);
+
+	if (tree < 0 || there < 0)
+		fail(process, "open_tree");
+	if (syscall(SYS_mount_setattr, tree, "", EMPTY_PATH, &attributes, sizeof attributes) < 0)
+		fail(process, "mount_setattr");
+	if (syscall(SYS_move_mount, tree, "", there, "", MOVE_BOTH_EMPTY) < 0)
+		fail(process, "move_mount");
+	close(attributes.userns);
+	close(there);
+	close(tree);
 }
 
 /* A file system by descriptor. OPTION is `key=value` or `flag`. */
@@ -525,6 +614,9 @@ void mount_operation(struct process *process, const struct record *record)
 	case OP_capture: capture(process, record); break;
 	case OP_open_tree: clone_tree(process, record); break;
 	case OP_root: root(process, record); break;
+	case OP_hold_root: hold_root(process); break;
+	case OP_place_root: place_root(process); break;
+	case OP_map_tree: map_tree(process, record); break;
 	case OP_mount: mount_new(process, record); break;
 	case OP_mount_with_content: mount_with_content(process, record); break;
 	case OP_bind:

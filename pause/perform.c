@@ -197,6 +197,20 @@ static uint64_t mask(const struct record *record, uint32_t i)
 	return strtoull(text(record, i), NULL, 16);
 }
 
+/* All that is permitted becomes effective: a change from root to another id clears that set, KEEPCAPS or not. */
+static void raise_all(struct process *process)
+{
+	struct __user_cap_header_struct header = { _LINUX_CAPABILITY_VERSION_3, 0 };
+	struct __user_cap_data_struct data[2];
+
+	if (syscall(SYS_capget, &header, data) < 0)
+		fail(process, "capget");
+	for (int half = 0; half < 2; half++)
+		data[half].effective = data[half].permitted;
+	if (syscall(SYS_capset, &header, data) < 0)
+		fail(process, "capset");
+}
+
 /* Become the user and keep no more than the given sets: capabilities(7), "Effect of user ID changes". */
 static void capabilities(struct process *process, const struct record *record)
 {
@@ -230,6 +244,25 @@ static void capabilities(struct process *process, const struct record *record)
 	for (int cap = 0; cap < 64; cap++)
 		if (ambient >> cap & 1 && prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_RAISE, cap, 0, 0) < 0)
 			fail(process, "prctl");
+}
+
+/* Whoever made a user namespace has its capabilities but the ids of before, which may have no number in it: what they
+ * make would be nobody's, or refused (EOVERFLOW). */
+static void own_ids(struct process *process, const struct record *record)
+{
+	uid_t uid = number(record, 0);
+	gid_t gid = number(record, 1);
+
+	if (syscall(SYS_setgroups, 0, NULL) < 0 && errno != EPERM) /* where a user has one id nobody may */
+		fail(process, "setgroups");
+	if (prctl(PR_SET_KEEPCAPS, 1, 0, 0, 0) < 0)
+		fail(process, "prctl");
+	if (syscall(SYS_setresgid, gid, gid, gid) < 0)
+		fail(process, "setresgid");
+	if (syscall(SYS_setresuid, uid, uid, uid) < 0)
+		fail(process, "setresuid");
+	raise_all(process);
+	prctl(PR_SET_PDEATHSIG, SIGKILL); /* forgotten with the change of credentials, see below */
 }
 
 /* What was not there is the user's, as podman has it; what somebody else makes meanwhile stays theirs. */
@@ -404,6 +437,7 @@ static void perform_one(struct process *process, const struct record *record)
 	case OP_resource_limit: resource_limit(process, record); break;
 	case OP_account: account_operation(process, record); break;
 	case OP_keep_groups: process->keep_groups = true; break;
+	case OP_own_ids: own_ids(process, record); break;
 	case OP_user: user_operation(process, record); break;
 	case OP_no_new_privileges: CHECKED(prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) == 0, "prctl"); break;
 	case OP_seccomp: seccomp(process, record); break;

@@ -26,6 +26,7 @@ struct process {
 	uint32_t at;          /* the record being performed */
 	int report;           /* socket to the supervisor */
 	int root;             /* the new root until it is /, or -1 */
+	int root_held;        /* the same between two mount namespaces */
 	int slots[SLOTS];     /* mounts by descriptor, waiting for their place */
 	int program;          /* what execute_file will run */
 	struct other others[OTHERS];

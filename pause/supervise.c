@@ -75,7 +75,7 @@ static void detach(const char *group)
 }
 
 /* We were started while the plan was still being worked out; one byte says that it is there. None: nobody wants us. */
-static void wait_for_plan(void)
+static void wait_for_caller(void)
 {
 	char byte;
 
@@ -101,9 +101,11 @@ void supervise_begin(struct supervised *it, int argc, char **argv)
 		syscall(SYS_rt_sigaction, signal_number, default_action, NULL, sizeof(uint64_t));
 	/* Our child is born so, too: until its exec nobody in the container may look into it (CVE-2016-9962). */
 	prctl(PR_SET_DUMPABLE, 0);
+	if (argc > 2) /* we cannot enter the group from where we are born: somebody brings us there first */
+		wait_for_caller();
 	if (argc > 1)
 		detach(argv[1]);
-	wait_for_plan();
+	wait_for_caller();
 	if (plan_read(PLAN_FD, &it->plan) < 0)
 		die(0, "mmap");
 	close(PLAN_FD);
@@ -405,6 +407,10 @@ static int follow(struct supervised *it, int socket, bool told, struct report *f
 			it->pid = process_number(passed);
 			close(passed);
 			it->start_time = it->pid ? start_time(it->pid) : 0;
+			if (it->mapped && it->pid) {
+				make_maps(it);
+				tell(socket);
+			}
 			if (connect_to_host(it, socket, failure) < 0)
 				return -1;
 			if (write_status(it) < 0) {
@@ -519,11 +525,12 @@ void supervise_start(struct supervised *it, const int standard[3])
 	if (group >= 0)
 		close(group);
 	it->start_time = start_time(it->pid);
-	if (mapped) {
+	bool later = clones_twice(&it->plan, position(it, clone)), connected, recorded = false;
+	it->mapped = mapped && later;
+	if (mapped && !later) {
 		make_maps(it);
 		tell(pair[0]);
 	}
-	bool later = clones_twice(&it->plan, position(it, clone)), connected, recorded = false;
 	connected = later || connect_to_host(it, pair[0], &failure) == 0;
 	if (connected && !(recorded = later || write_status(it) == 0)) {
 		strcpy(failure.call, "write");

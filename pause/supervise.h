@@ -20,6 +20,7 @@ struct supervised {
 	int terminal;     /* master of its terminal, or -1 */
 	int owner;        /* pidfd of the process it must not outlive, or -1 */
 	bool leave;
+	bool mapped;      /* the process of the last clone still needs its maps */
 	bool oom_killed;  /* the kernel killed in its cgroup for want of memory */
 	struct netlink end; /* what to send when it has ended */
 	struct held held;   /* ports of the host */

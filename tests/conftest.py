@@ -5,7 +5,9 @@ from __future__ import annotations
 import ctypes
 import os
 import shutil
+import signal
 import subprocess
+import tempfile
 import time
 from pathlib import Path
 
@@ -14,6 +16,7 @@ import pytest
 from pypod.kernel.abi import CLONE_NEWNET
 from pypod.kernel.netlink import Channel, message, number
 from pypod.kernel.syscalls import setns
+from tests import users
 
 pytest_plugins = ["pytester"]
 
@@ -26,20 +29,49 @@ RTM_NEWLINK, IFF_UP = 16, 1  # linux/rtnetlink.h, linux/if.h
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--full", action="store_true", help="run the long sweeps whole")
+    parser.addoption("--as-user", action="store_true", help="run what an ordinary user can run (tests/as_user.txt)")
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    if config.getoption("--as-user"):
+        kept = [item for item in items if _is_for_users(item.nodeid)]
+        config.hook.pytest_deselected(items=[item for item in items if item not in kept])
+        items[:] = kept
     for item in items:
-        if item.get_closest_marker("root") and os.geteuid() != 0:
+        if item.get_closest_marker("users") and (reason := users.missing()):
+            item.add_marker(pytest.mark.skip(reason=reason))
+        if item.get_closest_marker("root") and os.geteuid() != 0 and not config.getoption("--as-user"):
             item.add_marker(pytest.mark.skip(reason="needs root"))
         if item.get_closest_marker("not_in_chroot") and _in_chroot():
             item.add_marker(pytest.mark.skip(reason="a chroot: the kernel makes no user namespace there"))
+
+
+def for_users() -> tuple[list[str], list[str]]:
+    """Files and tests that an ordinary user runs, too, and those among them that they cannot (tests/as_user.txt)."""
+    text = (Path(__file__).parent / "as_user.txt").read_text()
+    lines = [line.partition(" # ")[0].strip() for line in text.splitlines() if line.strip() and line[0] != "#"]
+    return [line for line in lines if line[0] != "-"], [line[1:].strip() for line in lines if line[0] == "-"]
+
+
+def _is_for_users(node: str) -> bool:
+    wanted, left_out = for_users()
+    begins = tuple(f"tests/{one}" for one in wanted)
+    return node.startswith(begins) and not node.startswith(tuple(f"tests/{one}" for one in left_out))
 
 
 def _in_chroot() -> bool:
     """The root directory is no mount point: then unshare(2) refuses CLONE_NEWUSER, and / cannot be made private."""
     mounts = Path("/proc/self/mountinfo").read_text().splitlines()
     return all(line.split()[4] != "/" for line in mounts)
+
+
+def pytest_unconfigure(config: pytest.Config) -> None:
+    """A user's session outlives the storage that a test made it for; here all of them are of tests."""
+    if config.getoption("--as-user") and os.geteuid() != 0:
+        for line in _programs():
+            number, _, name = line.partition(" ")
+            if name == "pypod-session" and Path(f"/proc/{number}").stat().st_uid == os.geteuid():
+                os.kill(int(number), signal.SIGTERM)
 
 
 def pytest_sessionfinish(session: pytest.Session) -> None:
@@ -101,7 +133,8 @@ def _descriptors() -> set[str]:
 
 def _residue() -> dict[str, set[str]]:
     return {
-        "processes": _programs(),
+        # a user's session stays for the next pod; who made the user or the engine ends it
+        "processes": {one for one in _programs() if not one.endswith(" pypod-session")},
         "cgroups": _cgroups(),
         "mounts": _mounts(),
         "descriptors": _descriptors(),
@@ -116,7 +149,8 @@ def _children() -> list[str]:
 @pytest.fixture(autouse=True)
 def leak_check(request: pytest.FixtureRequest):
     """After a test marked root: no process, cgroup, mount, descriptor or child more than before."""
-    if request.node.get_closest_marker("root") is None or os.geteuid() != 0:
+    able = os.geteuid() == 0 or request.config.getoption("--as-user")
+    if request.node.get_closest_marker("root") is None or not able:
         yield
         return
     before = _residue()
@@ -146,6 +180,40 @@ def own_network():
 
 
 @pytest.fixture(scope="session")
+def user_tree():
+    """A copy of the repository that every user may read."""
+    directory = Path(tempfile.mkdtemp(prefix="pypod-tests-"))
+    directory.chmod(0o755)
+    try:
+        yield users.copy_tree(directory)
+    finally:
+        shutil.rmtree(directory)
+
+
+def _made_user(name: str, tree: Path, *, subordinate: bool):
+    made = users.add(name, subordinate=subordinate)
+    user = users.User(name, tree, users.python_for_users())
+    try:
+        yield user
+        assert user.end() == {}, "an ordinary user's processes are left"
+    finally:
+        if made:
+            users.remove(name)
+
+
+@pytest.fixture(scope="session")
+def user(user_tree: Path):
+    """An ordinary user with ids in /etc/subuid and /etc/subgid."""
+    yield from _made_user("pypodtest", user_tree, subordinate=True)
+
+
+@pytest.fixture(scope="session")
+def bare_user(user_tree: Path):
+    """An ordinary user without any ids but their own."""
+    yield from _made_user("pypodbare", user_tree, subordinate=False)
+
+
+@pytest.fixture(scope="session")
 def busybox(tmp_path_factory: pytest.TempPathFactory) -> str:
     """A root file system with a static busybox under every name it answers to."""
     program = shutil.which("busybox")
@@ -172,6 +240,7 @@ def busybox(tmp_path_factory: pytest.TempPathFactory) -> str:
 def engine(tmp_path):
     """An engine on a storage directory of the test's own; what is in it is removed afterwards."""
     from pypod import Engine
+    from pypod.engine import session
 
     with Engine(str(tmp_path / "storage")) as made:
         yield made
@@ -179,3 +248,4 @@ def engine(tmp_path):
             pod.remove(force=True, timeout=0)
         for container in made.containers.list(all=True):
             container.remove(force=True, timeout=0)
+        session.end(made)

@@ -1,107 +1,181 @@
-"""Ordinary users, made for a test and gone after it."""
+"""Ordinary users of this machine, made for the tests: one with subordinate ids, one without."""
 
 from __future__ import annotations
 
+import importlib.metadata
 import os
 import pwd
+import re
 import shutil
-import stat
 import subprocess
-from collections.abc import Iterator
-from contextlib import contextmanager
+import sys
+import time
 from pathlib import Path
 
-import pytest
-
-from tests.facts import kill_and_wait
-
-PYTHON = "/usr/bin/python3"  # the one that runs the tests may lie where only root looks
-ROOT = Path(__file__).parents[1]
-TUN = "/dev/net/tun"
+SOURCE = Path(__file__).parents[1]
+# What of the repository a user needs to run the tests of it.
+TREE = ("pypod", "tests", "pause", "setup.cfg", "pyproject.toml")
+_SETTLE_S = 3.0
 
 
 class User:
-    """Somebody who runs pypod on a storage of their own."""
+    """An ordinary user: runs programs, and Python with pypod and pytest from a copy that everybody may read."""
 
-    def __init__(self, name: str) -> None:
+    def __init__(self, name: str, tree: Path, python: str) -> None:
+        self.name, self.tree, self.python = name, tree, python
         entry = pwd.getpwnam(name)
-        self.name, self.uid, self.gid, self.home = name, entry.pw_uid, entry.pw_gid, entry.pw_dir
+        self.uid, self.gid, self.home = entry.pw_uid, entry.pw_gid, Path(entry.pw_dir)
 
-    def run(self, *words: str, **variables: str) -> subprocess.CompletedProcess[str]:
-        """Run a program as the user; return what it said and its exit code."""
-        environment = {"HOME": self.home, "PATH": os.environ["PATH"], "PYTHONPATH": str(ROOT), **variables}
+    @property
+    def storage(self) -> Path:
+        return self.home / ".local" / "share" / "pypod"
+
+    def words(self, *words: str | Path, **variables: str) -> list[str]:
+        """The command line that runs a program as this user, with an environment as after a login."""
+        path = "/usr/local/bin:/usr/bin:/bin:/usr/sbin:/sbin"
+        environment = {"HOME": str(self.home), "USER": self.name, "PATH": path, "PYTHONPATH": str(self.tree)}
+        environment |= {"PYTHONDONTWRITEBYTECODE": "1", "PYPOD_NETWORK": "none", **variables}
+        pairs = [f"{key}={value}" for key, value in environment.items()]
+        ids = ["--reuid", str(self.uid), "--regid", str(self.gid), "--init-groups"]
+        return ["setpriv", *ids, "env", "-i", "-C", str(self.home), *pairs, *map(str, words)]
+
+    def run(self, *words: str | Path, timeout: int = 60, **variables: str) -> subprocess.CompletedProcess[str]:
         return subprocess.run(
-            words,
-            user=self.uid,
-            group=self.gid,
-            extra_groups=[],
-            cwd=self.home,
-            env=environment,
-            capture_output=True,
-            text=True,
-            check=False,
-            timeout=60,
+            self.words(*words, **variables), capture_output=True, text=True, timeout=timeout, check=False
         )
 
-    def pypod(self, *words: str, **variables: str) -> subprocess.CompletedProcess[str]:
-        """Run a command of pypod's; return what it said and its exit code."""
-        return self.run(PYTHON, "-B", "-m", "pypod", *words, **variables)
+    def pypod(self, *words: str | Path, **variables: str) -> subprocess.CompletedProcess[str]:
+        return self.run(self.python, "-m", "pypod", *words, timeout=60, **variables)
 
-    def say(self, *words: str) -> str:
-        """Run a command of pypod's that goes well; return its output."""
-        done = self.pypod(*words)
+    def ok(self, *words: str | Path, **variables: str) -> str:
+        """Run pypod and return its output; fail unless it exits with 0 and has nothing to say but the notice."""
+        done = self.pypod(*words, **variables)
+        said = [line for line in done.stderr.splitlines() if not line.startswith("Note: ")]
+        assert (done.returncode, said) == (0, []), f"{words}: {done}"
+        return done.stdout
+
+    def python_code(self, code: str) -> str:
+        """Run Python with the library; return what it prints."""
+        done = self.run(self.python, "-c", code)
         assert done.returncode == 0, done.stderr
-        return done.stdout.strip()
+        return done.stdout
 
     def processes(self) -> dict[int, str]:
-        """The user's processes by pid: what the kernel calls them."""
+        """Every process with this user's uid, or in a user namespace that they made, by number."""
         found = {}
         for entry in Path("/proc").iterdir():
             try:
-                if entry.name.isdigit() and entry.stat().st_uid == self.uid:
+                if entry.name.isdigit() and (entry.stat().st_uid == self.uid or self._made(entry)):
                     found[int(entry.name)] = (entry / "comm").read_text().strip()
             except OSError:
                 continue
-        alive = {pid: name for pid, name in found.items() if not _is_zombie(pid)}
-        # pasta becomes the program that fits the processor best
-        return {pid: "pasta" if name.startswith("passt") else name for pid, name in alive.items()}
+        return found
+
+    def _made(self, process: Path) -> bool:
+        rows = [list(map(int, line.split())) for line in (process / "uid_map").read_text().splitlines()]
+        return any(first == self.uid and count == 1 for _, first, count in rows)
+
+    def forget(self) -> None:
+        """Have a user who never used pypod."""
+        self.end()
+        shutil.rmtree(self.storage, ignore_errors=True)
+
+    def end(self) -> dict[int, str]:
+        """End this user's session, and return the processes that are left after that."""
+        self.pypod("system", "migrate")
+        deadline = time.monotonic() + _SETTLE_S
+        while (left := self.processes()) and time.monotonic() < deadline:
+            time.sleep(0.05)
+        return left
 
 
-def _is_zombie(pid: int) -> bool:
+def python_for_users() -> str:
+    """A Python of our version that everybody may run, empty when there is none."""
+    version = ".".join(map(str, sys.version_info[:2]))
+    for path in (sys.executable, f"/usr/bin/python{version}", f"/usr/local/bin/python{version}"):
+        real = Path(path).resolve()
+        if real.exists() and all(part.stat().st_mode & 0o001 for part in (real, *real.parents)):
+            return path
+    return ""
+
+
+def copy_tree(directory: Path) -> Path:
+    """Copy what a user needs into a directory that everybody may read: the repository's files, and what they import."""
+    tree = directory / "tree"
+    for name in TREE:
+        source = SOURCE / name
+        if source.is_dir():
+            ignored = shutil.ignore_patterns("__pycache__", "*.pyc")
+            shutil.copytree(source, tree / name, ignore=ignored)
+        else:
+            shutil.copy(source, tree / name)
+    for name in _needed("pypod", {"test"}):
+        for file in importlib.metadata.distribution(name).files or ():
+            if ".." in file.parts or "__pycache__" in file.parts:
+                continue
+            target = tree / file
+            target.parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy(file.locate(), target)
+    subprocess.run(["chmod", "-R", "a+rX", tree], check=True)
+    return tree
+
+
+_NOT_AS_USER = {"pypod", "mypy", "ruff", "coverage"}
+
+
+def _needed(name: str, extras: set[str]) -> set[str]:
+    """The distributions that one needs, and those need, but for linters."""
+    found: set[str] = set()
+    waiting = [(name, extras)]
+    while waiting:
+        at, wanted = waiting.pop()
+        try:
+            requirements = importlib.metadata.requires(at) or []
+        except importlib.metadata.PackageNotFoundError:  # for another Python
+            continue
+        found.add(at)
+        for requirement in requirements:
+            other = re.split(r"[^A-Za-z0-9_.-]", requirement, maxsplit=1)[0]
+            extra = re.search(r"extra\s*==\s*['\"]([^'\"]+)", requirement)
+            if (extra is None or extra[1] in wanted) and other not in found | _NOT_AS_USER:
+                waiting.append((other, set()))
+    return {one for one in found if one not in _NOT_AS_USER and _is_installed(one)}
+
+
+def _is_installed(name: str) -> bool:
     try:
-        return Path(f"/proc/{pid}/stat").read_bytes().rpartition(b")")[2].split()[0] in (b"Z", b"X")
-    except OSError:
-        return True
+        importlib.metadata.distribution(name)
+    except importlib.metadata.PackageNotFoundError:
+        return False
+    return True
 
 
-@contextmanager
-def user(name: str, first_id: int) -> Iterator[User]:
-    """A user with 65536 subordinate ids from ``first_id`` on; whatever of theirs still runs at the end is killed."""
-    for program in ("useradd", "newuidmap", PYTHON):
+def add(name: str, *, subordinate: bool) -> bool:
+    """Make a user unless there is one of that name; return whether one was made."""
+    try:
+        pwd.getpwnam(name)
+    except KeyError:
+        subprocess.run(["useradd", "--create-home", "--shell", "/bin/sh", name], check=True, capture_output=True)
+    else:
+        return False
+    if not subordinate:
+        for path in ("/etc/subuid", "/etc/subgid"):
+            subprocess.run(["sed", "-i", f"/^{name}:/d", path], check=True)
+    return True
+
+
+def remove(name: str) -> None:
+    """Remove a user with their home."""
+    home = pwd.getpwnam(name).pw_dir
+    subprocess.run(["userdel", name], check=True, capture_output=True)
+    shutil.rmtree(home, ignore_errors=True)
+
+
+def missing() -> str:
+    """Why no ordinary user can be made here, empty when one can."""
+    if os.geteuid() != 0:
+        return "needs root"
+    for program in ("useradd", "userdel", "setpriv", "newuidmap"):
         if shutil.which(program) is None:
-            pytest.skip(f"{program} is not installed")
-    subprocess.run(["useradd", "--create-home", "--shell", "/bin/sh", name], check=True)
-    try:
-        ids = f"{first_id}-{first_id + 65535}"
-        subprocess.run(["usermod", "--add-subuids", ids, "--add-subgids", ids, name], check=True)
-        made = User(name)
-        yield made
-        made.pypod("pod", "rm", "-fa", "-t", "0")
-        made.pypod("rm", "-fa", "-t", "0")
-        for pid in made.processes():
-            kill_and_wait(pid)
-    finally:
-        subprocess.run(["userdel", "--remove", name], check=True, capture_output=True)
-
-
-@contextmanager
-def tun_for_users() -> Iterator[None]:
-    """The device of tunnels, with the mode that udev gives it."""
-    if not os.path.exists(TUN):
-        pytest.skip(f"{TUN} is not there")
-    before = stat.S_IMODE(os.stat(TUN).st_mode)
-    os.chmod(TUN, 0o666)
-    try:
-        yield
-    finally:
-        os.chmod(TUN, before)
+            return f"{program} is not installed (Debian: passwd, util-linux, uidmap)"
+    return "" if python_for_users() else "no Python of this version that every user may run"

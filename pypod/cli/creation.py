@@ -7,6 +7,7 @@ from pypod.cli.healthcheck import HEALTH_FLAGS
 from pypod.cli.limit_flags import CONTAINER_FLAGS, limit_options
 from pypod.cli.network_flags import NETWORK_FLAGS, network_options
 from pypod.cli.pull import ACCESS_FLAGS, PLATFORM_FLAGS
+from pypod.cli.userns_flags import USERNS_FLAGS, userns_options
 from pypod.errors import InvalidSpec
 
 TYPE_CHECKING = False
@@ -19,7 +20,6 @@ if TYPE_CHECKING:
 
 # What podman has and pypod has not yet: asking for it is an error that says so, not a typing mistake.
 _NOT_YET = {
-    **dict.fromkeys(("userns", "uidmap", "gidmap"), "user namespaces for one container"),
     **dict.fromkeys(("restart",), "restarts"),
     **dict.fromkeys(("device", "device-cgroup-rule"), "single devices"),
 }
@@ -114,6 +114,7 @@ FLAGS: tuple[Flag, ...] = (
     *CONTAINER_FLAGS,
     *HEALTH_FLAGS,
     *PLATFORM_FLAGS,
+    *USERNS_FLAGS,
 )
 
 _MODES = ("cgroupns", "ipc", "pid", "uts")
@@ -143,6 +144,7 @@ def container_options(options: Parsed) -> tuple[str, list[str], ContainerOptions
         if options[name]:
             found[name] = options[name]  # type: ignore[literal-required]
     found.update(network_options(options))  # type: ignore[typeddict-item]
+    found.update(userns_options(options))  # type: ignore[typeddict-item]
     for flag, key in (
         ("name", "name"),
         ("hostname", "hostname"),

@@ -60,7 +60,7 @@ def _host(engine: Engine, host: Host) -> Facts:
     unified = host.cgroups.mode == "unified"
     facts = Facts(
         arch=_ARCHITECTURES.get(host.machine, host.machine),
-        cgroupControllers=[] if engine.rootless else list(host.cgroup_controllers),
+        cgroupControllers=list(engine.cgroups.controllers() if engine.rootless else host.cgroup_controllers),
         cgroupManager="cgroupfs",
         cgroupMode=host.cgroups.mode,
         cgroupVersion="v2" if unified else "v1",

@@ -104,6 +104,7 @@ POD_VERBS: dict[str, tuple[str, str, str]] = {
     "stats": ("stats", "pod_stats", "Display a live stream of resource usage statistics for containers in pods"),
     "stop": ("pod_lifecycle", "pod_stop", "Stop one or more pods"),
     "unpause": ("pause", "pod_unpause", "Unpause one or more pods"),
+    "update": ("update", "pod_update", "Update an existing pod"),
 }
 SYSTEM_VERBS: dict[str, tuple[str, str, str]] = {
     "check": ("system", "check", "Tell what this host can and cannot do, and mend what a crash left"),

@@ -8,6 +8,7 @@ from pypod.cli.limit_flags import POD_FLAGS as LIMIT_FLAGS
 from pypod.cli.limit_flags import limit_options
 from pypod.cli.network_flags import NETWORK_FLAGS, network_options
 from pypod.cli.selection import EXPLAIN
+from pypod.cli.userns_flags import USERNS_FLAGS, userns_options
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -39,6 +40,7 @@ POD_FLAGS: tuple[Flag, ...] = (
     ),
     Flag(name="shm-size", default="65536k", help="Size of /dev/shm", metavar="<number>[<unit>]"),
     Flag(name="sysctl", kind="strings", help="Sysctl options"),
+    *USERNS_FLAGS,
 )
 POD_CREATE = Command(
     path="pypod pod create",
@@ -93,6 +95,7 @@ def run_pod_create(options: Parsed, root: str | None) -> int:
             no_hosts=options["no-hosts"],
             ports=options["publish"],
             **network_options(options),
+            **userns_options(options),
             **limit_options(options),
         )
         if options["pod-id-file"]:

@@ -178,7 +178,6 @@ def _conclusion(broken: list[str]) -> str:
 def _judge() -> list[tuple[str, bool, str]]:
     """Return (name, fine, reason and consequence) of everything that is asked of the host."""
     from pypod.errors import Unsupported
-    from pypod.kernel.cgroups.none import HINT as WITHOUT_GROUPS
     from pypod.kernel.host import Host, check
     from pypod.runtime.programs import path
 
@@ -190,10 +189,21 @@ def _judge() -> list[tuple[str, bool, str]]:
     except Unsupported as error:
         rows.append(("programs", False, str(error)))
     for one in check(host):
-        if host.uid == 0 or not one.name.startswith("cap-"):
-            consequence = one.consequence if host.uid == 0 or one.name != "cgroups" else WITHOUT_GROUPS
-            rows.append((one.name, one.ok, one.reason if one.ok else f"{one.reason}: {consequence}"))
+        if host.uid != 0 and one.name == "cgroups":
+            rows.append(_groups(host))
+        elif host.uid == 0 or not one.name.startswith("cap-"):
+            rows.append((one.name, one.ok, one.reason if one.ok else f"{one.reason}: {one.consequence}"))
     return rows
+
+
+def _groups(host: Host) -> tuple[str, bool, str]:
+    """Return the judgement of the cgroups of a user."""
+    from pypod.kernel.cgroups.none import HINT
+    from pypod.kernel.cgroups.scope import why_not
+    from pypod.kernel.dbus import user_bus
+
+    why = why_not(host.cgroups, host.uid, user_bus(host.uid))
+    return "cgroups", not why, f"{why}: {HINT}" if why else "a scope that the user's systemd delegates"
 
 
 def _ids(host: Host) -> list[tuple[str, bool, str]]:

@@ -1,9 +1,9 @@
-"""update: the limits of a container that runs."""
+"""update: the limits of a container or pod that runs."""
 
 from __future__ import annotations
 
 from pypod.cli.flags import Command
-from pypod.cli.limit_flags import UPDATE_FLAGS, limit_options
+from pypod.cli.limit_flags import POD_FLAGS, UPDATE_FLAGS, limit_options
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -19,6 +19,16 @@ UPDATE = Command(
     min_args=1,
     max_args=1,
 )
+POD_UPDATE = Command(
+    path="pypod pod update",
+    summary="Update an existing pod",
+    description="Updates the cgroup that the containers of a pod are in, for as long as one of them runs.",
+    synopsis="[options] POD",
+    flags=POD_FLAGS,
+    examples=("pypod pod update --memory=512m mipod",),
+    min_args=1,
+    max_args=1,
+)
 
 
 def run_update(options: Parsed, root: str | None) -> int:
@@ -30,4 +40,16 @@ def run_update(options: Parsed, root: str | None) -> int:
         container = engine.containers.get(options.positionals[0])
         container.update(**limits)
         print(container.id)
+    return 0
+
+
+def run_pod_update(options: Parsed, root: str | None) -> int:
+    """Carry out ``pypod pod update``."""
+    from pypod.engine.engine import Engine
+
+    limits = limit_options(options)
+    with Engine(root) as engine:
+        pod = engine.pods.get(options.positionals[0])
+        pod.update(**limits)
+        print(pod.id)
     return 0

@@ -69,15 +69,20 @@ def remove(engine: Engine, network: NetworkSpec) -> None:
     if user_bridges.are_elsewhere(engine):
         user_bridges.remove(engine, network)
         return
-    if not is_ours(engine, network):
+    if network.driver != BRIDGE:
         return
-    from contextlib import suppress
+    alias = links.aliases().get(network.interface)
+    if alias == alias_of(engine, network) or not links.index_of(network.interface):
+        remove_bridge(network.interface)
 
+
+def remove_bridge(name: str) -> None:
+    """Take a bridge away, and what the firewall knows of it: that is there when somebody took the bridge, too."""
     from pypod.network import firewall
 
-    with firewall.open_channel() as channel, suppress(FileNotFoundError):  # somebody may have flushed the firewall
-        channel.send(firewall.dismiss(network))
-    links.remove_link(network.interface)
+    with firewall.open_channel() as channel:
+        firewall.forget(channel, name)
+    links.remove_link(name)
 
 
 def orphans(engine: Engine) -> list[str]:
@@ -91,6 +96,18 @@ def orphans(engine: Engine) -> list[str]:
         for name, alias in links.aliases().items()
         if name not in known and alias.startswith("pypod network ") and alias.endswith(end)
     ]
+
+
+def forgotten(engine: Engine) -> list[str]:
+    """Return the bridges that the firewall knows, but neither the host nor a network of this engine."""
+    from pypod.network import firewall
+    from pypod.store import networks
+
+    with firewall.open_channel() as channel:
+        found = firewall.known_bridges(channel)
+    found.difference_update(one.interface for one in networks.all_networks(engine.database))
+    # of another storage's network whose bridge somebody took away: it makes both again
+    return sorted(name for name in found if not links.index_of(name))
 
 
 def _settings(network: NetworkSpec) -> Effect:

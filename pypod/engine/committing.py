@@ -90,7 +90,7 @@ def _upper(engine: Engine, record: ContainerRecord, root: str) -> str:
     if not os.path.isdir(upper):
         with Lock(directory) as lock, lock:
             if not os.path.isdir(upper):
-                layers.upper(engine, upper, os.stat(root), root).perform()
+                layers.upper(engine, upper, os.stat(root)).perform()
     return upper
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import time
 
 from pypod.engine import announce, published
@@ -9,6 +10,7 @@ from pypod.engine.boundary import Boundary
 from pypod.engine.container import Container
 from pypod.engine.names import under_free_name
 from pypod.engine.network_options import resolved
+from pypod.engine.user_namespaces import USERNS_OPTIONS, USERNS_VARIABLE
 from pypod.engine.variables import with_variables
 from pypod.engine.volumes import with_volumes_from
 from pypod.errors import InvalidSpec, NoSuchContainer
@@ -102,11 +104,18 @@ class Containers:
             spec = specs.container_spec(
                 command, options, name=name, pod_id=pod_record.id if pod_record else "", pod=pod_spec, image=found
             )
-            spec = self._with_ids(spec).replace(ports=ports)
+            spec = self._with_ids(self._with_user_namespace(spec, options, pod_spec)).replace(ports=ports)
             if spec.limits is not None:
                 settings_of(self._engine, spec.limits)  # what this host cannot limit: before there is a container
-            record = self._record(spec, pod_spec, owner, found.id if found else "")
-            return self._add(record, spec, connections)
+
+            def add(spec: ContainerSpec) -> Container:
+                return self._add(self._record(spec, pod_spec, owner, found.id if found else ""), spec, connections)
+
+            if spec.user_namespace.mode != "auto":
+                return add(spec)
+            from pypod.engine import auto_ids
+
+            return auto_ids.given(self._engine, spec, add)
 
         name = options.get("name")
         return create(name) if name else under_free_name(create)
@@ -126,11 +135,23 @@ class Containers:
     def _spec_of(self, ref: str) -> ContainerSpec:
         return self._engine.container_spec(records.find_container(self._engine.database, ref))
 
+    def _with_user_namespace(
+        self, spec: ContainerSpec, options: ContainerOptions, pod: PodSpec | None
+    ) -> ContainerSpec:
+        if not any(map(options.get, USERNS_OPTIONS)) and USERNS_VARIABLE not in os.environ:
+            return spec
+        from pypod.engine import userns_options
+
+        return userns_options.of_container(self._engine, spec, options, pod)
+
     def _with_ids(self, spec: ContainerSpec) -> ContainerSpec:
         """Name the containers it joins by id: a name may be another one's tomorrow. Raises NoSuchContainer."""
         joined = {kind: mode for kind in JOINABLE if (mode := spec.namespace(kind)).mode == "container"}
         found = {mode.target: records.find_container(self._engine.database, mode.target) for mode in joined.values()}
-        return spec.replace(**{kind: mode.replace(target=found[mode.target].id) for kind, mode in joined.items()})
+        fields = {"user": "user_namespace"}
+        return spec.replace(
+            **{fields.get(kind, kind): mode.replace(target=found[mode.target].id) for kind, mode in joined.items()}
+        )
 
     def _add(self, record: ContainerRecord, spec: ContainerSpec, connections: Sequence[Connection]) -> Container:
         with Boundary("create container"), self._engine.database.transaction() as connection, connection:
@@ -207,7 +228,12 @@ class Containers:
             image=found,
         )
         asked = specs.asked_of(options, pod_spec)
-        spec = self._with_ids(spec).replace(ports=published.of_options(self._engine, options, asked))
+        spec = self._with_ids(self._with_user_namespace(spec, options, pod_spec))
+        spec = spec.replace(ports=published.of_options(self._engine, options, asked))
+        if spec.user_namespace.mode == "auto":
+            from pypod.engine import auto_ids
+
+            spec = auto_ids.allocated(self._engine, spec)
         connections = resolved(self._engine, asked, save=False)
         with Boundary("explain"):
             record = self._record(spec, pod_spec, "", found.id if found else "")

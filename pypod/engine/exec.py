@@ -5,14 +5,14 @@ from __future__ import annotations
 import _thread
 import os
 
-from pypod.engine import announce, effects, observe, session
+from pypod.engine import announce, effects, groups, observe, session
 from pypod.engine.boundary import Boundary
 from pypod.engine.starting import hostname_of, seccomp_of, ulimits
 from pypod.errors import DeadlineExceeded, InvalidSpec, NoSuchContainer, WrongState
 from pypod.kernel import pidfd
 from pypod.kernel.abi import CLONE_NEWCGROUP, CLONE_NEWIPC, CLONE_NEWNET, CLONE_NEWNS, CLONE_NEWPID, CLONE_NEWUTS
 from pypod.kernel.capabilities import bounding_set
-from pypod.model.namespace import POD
+from pypod.model.namespace import HOST
 from pypod.model.value import Value
 from pypod.runtime import launcher
 from pypod.runtime.compiler import Surroundings, oom_score, plan, process_ops
@@ -206,7 +206,8 @@ def start(
         state = running_state(engine, record)
         effects.perform(session.preparations(engine))
         program = engine.programs.executable("launch")
-        with launcher.Launching(program, "pypod-launch", stdio=stdio, group="" if detach else None) as launching:
+        group, bring = "" if detach else None, groups.bringing(engine)
+        with launcher.Launching(program, "pypod-launch", stdio=stdio, group=group, bring=bring) as launching:
             container = engine.container_spec(record)
             return launching.run(exec_plan(engine, record, container, spec, state))
 
@@ -264,7 +265,7 @@ def exec_plan(
     )
     born_in = cgroups.tracking_directory(record.cgroup) if cgroups.clones_into_cgroup else ""
     joined_trees = cgroups.present(record.cgroup)  # an update may have brought it into more
-    joined = _JOINED | (_CLONE_NEWUSER if container.user_namespace == POD else 0)
+    joined = _JOINED | (_CLONE_NEWUSER if container.user_namespace != HOST else 0)
     settings = session.ops(engine, own_session)
     settings.append(announce.event_op(engine, record, start=announce.EXEC, end=announce.EXEC_DIED))
     return plan(

@@ -4,18 +4,22 @@ from __future__ import annotations
 
 import os
 
+from pypod.engine import session
 from pypod.engine.effects import Effect
 from pypod.engine.limits import settings_of
+from pypod.kernel.cgroups.driver import DEFAULT_PARENT
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from pypod.engine.engine import Engine
     from pypod.kernel.cgroups.settings import Setting
     from pypod.model.limits import Limits
     from pypod.model.pod import PodSpec
     from pypod.store.records import ContainerRecord
 
-_MONITORS = "/pypod/monitors"
+_MONITORS = f"{DEFAULT_PARENT}/monitors"
 
 
 def monitors(engine: Engine) -> str:
@@ -28,11 +32,19 @@ def monitors(engine: Engine) -> str:
 
 
 def for_monitors(engine: Engine) -> list[Effect]:
-    """Return what makes the group of the monitors, where it is not there."""
+    """Return what makes the group of the monitors, where it is not there; a user's is below their session's scope."""
+    made = session.preparations(engine)
     directory = monitors(engine)
     if not directory or os.path.isdir(directory):
-        return []
-    return [Effect(f"make cgroup {directory}", "cgroups(7)", lambda: engine.cgroups.create(_MONITORS))]
+        return made
+    return [*made, Effect(f"make cgroup {directory}", "cgroups(7)", lambda: engine.cgroups.create(_MONITORS))]
+
+
+def bringing(engine: Engine) -> Callable[[int], object] | None:
+    """Return what has to be done with the pid of a supervisor before it can enter groups; None for nothing."""
+    from pypod.engine import scope
+
+    return scope.bringing(engine, _MONITORS) if engine.rootless else None
 
 
 def clear(engine: Engine, path: str) -> None:
@@ -48,10 +60,11 @@ def clear(engine: Engine, path: str) -> None:
 class Group:
     """The cgroup of one run: ``settings`` of its own, and ``above`` of its pod's, which is at ``pod_path``.
 
-    It is in the trees of all their controllers: what is not in a tree below a pod has no part in the pod's limit there.
+    It is in the trees of all their controllers, and of those that an update brought the pod into: what is not in a tree
+    below a pod has no part in the pod's limit there.
     """
 
-    __slots__ = ("above", "accounted", "path", "pod_path", "settings")
+    __slots__ = ("above", "accounted", "path", "pod_path", "settings", "updated")
 
     def __init__(
         self,
@@ -60,17 +73,20 @@ class Group:
         pod_path: str,
         above: tuple[Setting, ...],
         accounted: tuple[str, ...],
+        updated: tuple[str, ...] = (),
     ) -> None:
         self.path = path
         self.settings = settings
         self.pod_path = pod_path
         self.above = above
         self.accounted = accounted
+        self.updated = updated
 
     @property
     def controllers(self) -> tuple[str, ...]:
         """The controllers that some limit needs."""
-        return tuple(dict.fromkeys(one.controller for one in (*self.above, *self.settings)))
+        limited = (one.controller for one in (*self.above, *self.settings))
+        return tuple(dict.fromkeys((*limited, *self.updated)))
 
     @property
     def trees(self) -> tuple[str, ...]:
@@ -101,7 +117,8 @@ def _group(
 ) -> Group:
     pod_path = pod_group(record)
     above = settings_of(engine, pod.limits) if pod is not None and pod.limits is not None and pod_path else ()
-    return Group(record.cgroup, settings, pod_path, above, accounted)
+    updated = engine.cgroups.present(pod_path) if pod_path else ()
+    return Group(record.cgroup, settings, pod_path, above, accounted, updated)
 
 
 def pod_group(record: ContainerRecord) -> str:
@@ -141,10 +158,10 @@ def _with(trees: tuple[str, ...]) -> str:
 
 
 def _of_pod(engine: Engine, group: Group) -> list[Effect]:
-    """Return what makes the pod's own group, with its limits; writing them again changes nothing."""
-    if not group.above:
-        return []
+    """Return what makes the pod's own group, with its limits. Where something runs they are there, or an update's."""
     path = group.pod_path
+    if not group.above or not engine.cgroups.is_empty(path):
+        return []
     controllers = tuple(dict.fromkeys(one.controller for one in group.above))
     directory = engine.cgroups.tracking_directory(path)
     if not directory:

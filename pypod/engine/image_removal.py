@@ -7,6 +7,7 @@ import os
 from contextlib import suppress
 
 from pypod.engine import announce, image_mounts
+from pypod.engine.mapped_layers import owner_of
 from pypod.engine.trash import discard
 from pypod.errors import InUse, NoSuchContainer, NoSuchImage
 from pypod.images.blobs import Blobs
@@ -80,7 +81,7 @@ def leftovers(engine: Engine) -> list[str]:
     # asked after looking: the directory of a layer is there before its record
     known = images.layer_directories(engine.database)
     blobs = Blobs(layout.blobs).unused(images.used_blobs(engine.database))
-    return [*(path for path in layers if os.path.basename(path) not in known), *incoming, *blobs]
+    return [*(path for path in layers if owner_of(os.path.basename(path)) not in known), *incoming, *blobs]
 
 
 def _names(directory: str) -> list[str]:

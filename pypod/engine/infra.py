@@ -16,11 +16,12 @@ from pypod.engine import (
     pausing,
     published,
     session,
+    user_namespaces,
     user_network,
 )
 from pypod.engine.boundary import Boundary
 from pypod.errors import PodBroken
-from pypod.kernel import pidfd
+from pypod.kernel import idmap, pidfd
 from pypod.kernel.abi import SIGINT, SIGKILL, SIGTERM
 from pypod.model.ids import HOSTNAME_LIMIT
 from pypod.runtime import launcher
@@ -54,10 +55,7 @@ def start(engine: Engine, record: PodRecord) -> None:
         files_of(engine, record, infra, connecting.wires_of(engine, infra.id)).perform()
         return
     require_no_members(engine, record)
-    with (
-        Boundary(f"start pod {record.name}"),
-        launcher.Launching(engine.programs.executable("launch"), "pypod-launch", group="") as launching,
-    ):
+    with Boundary(f"start pod {record.name}"), _launching(engine) as launching:
         infra = records.find_container(engine.database, record.infra_id)
         effects.perform(preparations(engine, infra, record))
         try:
@@ -70,6 +68,12 @@ def start(engine: Engine, record: PodRecord) -> None:
             connecting.detach(engine, infra.id)
             engine.cgroups.remove(infra.cgroup)
             raise
+
+
+def _launching(engine: Engine) -> launcher.Launching:
+    effects.perform(session.preparations(engine))
+    program, bring = engine.programs.executable("launch"), groups.bringing(engine)
+    return launcher.Launching(program, "pypod-launch", group="", bring=bring)
 
 
 def require_no_members(engine: Engine, record: PodRecord, but: str = "") -> None:
@@ -130,10 +134,12 @@ def infra_plan(engine: Engine, record: PodRecord, infra: ContainerRecord, wires:
     owner = records.parse_owner(record.owner)
     cgroups = engine.cgroups
     own_session = session.of(engine)
+    maps = user_namespaces.maps_of(engine, spec)
     around = Surroundings(
         target=engine.layout.merged,
         keep_groups=own_session is not None and own_session.has_one_id,
-        maps=own_session.same_maps if own_session else WHOLE_MAPS,
+        maps=(idmap.lines(maps[0]), idmap.lines(maps[1])) if maps else WHOLE_MAPS,
+        ids=user_namespaces.root_of(maps),
         born_in=cgroups.tracking_directory(infra.cgroup) if cgroups.clones_into_cgroup else "",
         join_files=cgroups.join_files(infra.cgroup, groups.of_infra(engine, infra, spec).trees),
         network=(*connecting.inside_ops(wires), *user_network.inside_ops(engine, spec)),

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import os
 import sys
-from contextlib import closing
 
 from pypod.errors import SystemFailure
 
@@ -21,6 +20,7 @@ if TYPE_CHECKING:
     from pypod.engine.container import Container
     from pypod.engine.engine import Engine
     from pypod.engine.image import Image
+    from pypod.engine.user_namespaces import Maps
 
 _RESULT, _PIECE, _ERROR = "result", "piece", "error"
 
@@ -35,6 +35,8 @@ def call(engine: Engine, task: str, *arguments: object, environment: Mapping[str
 
     ``environment`` is added to the process's (pause/inside.c).
     """
+    from contextlib import closing
+
     with closing(_answers(engine, task, arguments, environment)) as answers:
         for kind, value in answers:
             if kind == _RESULT:
@@ -44,6 +46,8 @@ def call(engine: Engine, task: str, *arguments: object, environment: Mapping[str
 
 def stream(engine: Engine, task: str, *arguments: object) -> Iterator[bytes]:
     """Have a task done inside that yields bytes, and yield them as they come."""
+    from contextlib import closing
+
     with closing(_answers(engine, task, arguments)) as answers:
         for kind, value in answers:
             if kind == _RESULT:
@@ -113,7 +117,7 @@ def main() -> None:
     sys.path[:], root, task, arguments = pickle.load(sys.stdin.buffer)  # noqa: S301
     try:
         with Engine(root) as engine:
-            engine.at_bridges = os.environ.pop("PYPOD_NETWORK", "") != ""
+            engine.at_bridges = os.environ.pop("PYPOD_NETWORK_OF", "") != ""
             found = TASKS[task](engine, *arguments)
             if hasattr(found, "__next__"):
                 for piece in found:
@@ -125,6 +129,16 @@ def main() -> None:
     except Exception as error:  # the other end raises it
         pickle.dump((_ERROR, error), answers)
     answers.flush()
+
+
+def move(engine: Engine, source: str, target: str) -> None:
+    """Rename a directory. Into another one that needs the right to write to it: its ``..`` changes (vfs_rename)."""
+    try:
+        os.rename(source, target)
+    except PermissionError:  # the root of an image is some other id's, or is not to be written to (0555)
+        if not is_needed(engine):
+            raise
+        call(engine, "move", source, target)
 
 
 def changes(one: Container | Image, base: Container | Image | None) -> list[tuple[str, str]]:
@@ -179,11 +193,22 @@ def _writable_bytes(engine: Engine, directory: str) -> int:
     return writable_bytes(engine, directory)
 
 
-def _own(engine: Engine, path: str, like: str) -> None:
+def _own(engine: Engine, path: str, uid: int, gid: int, mode: int) -> None:
     del engine
-    status = os.stat(like)
-    os.chown(path, status.st_uid, status.st_gid)
-    os.chmod(path, status.st_mode & 0o7777)
+    os.chown(path, uid, gid)
+    os.chmod(path, mode)  # a change of the owner takes set-ID bits away
+
+
+def _copy_layer(engine: Engine, source: str, target: str, maps: Maps) -> None:
+    from pypod.engine.mapped_layers import copy
+
+    del engine
+    copy(source, target, maps)
+
+
+def _move(engine: Engine, source: str, target: str) -> None:
+    del engine
+    os.rename(source, target)
 
 
 def _prepare_networks(engine: Engine, identifiers: list[str]) -> dict[str, int]:
@@ -255,4 +280,6 @@ TASKS: dict[str, Callable[..., Any]] = {
     "remove_bridge": _remove_bridge,
     "plug": _plug,
     "unplug": _unplug,
+    "move": _move,
+    "copy_layer": _copy_layer,
 }

@@ -83,7 +83,9 @@ def inspect_container(engine: Engine, record: ContainerRecord) -> dict[str, Any]
         "Created": Timestamp(record.created_ns),
         "Path": words[0],
         "Args": list(words[1:]),
-        "State": _state(observe.container_state(directory, engine.boot_id), record.cgroup, spec, directory),
+        "State": _state(
+            observe.container_state(directory, engine.boot_id), engine.cgroups.prefix + record.cgroup, spec, directory
+        ),
         "Image": record.image_id,
         "ImageName": record.image or (INFRA_IMAGE if infra else ""),
         "Rootfs": "" if infra else spec.rootfs,
@@ -276,7 +278,7 @@ def _host_config(
         "SecurityOpt": _security(spec),
         "Tmpfs": {} if infra else {one.target: _tmpfs(one) for one in user_mounts(spec) if one.type == "tmpfs"},
         "UTSMode": _mode(spec.uts, infra_id),
-        "UsernsMode": "" if spec.user_namespace.mode == "host" else _mode(spec.user_namespace, infra_id),
+        "UsernsMode": "" if spec.user_namespace.mode == "host" else _mode(spec.namespace("user"), infra_id),
         "ShmSize": spec.shm_size_bytes,
         "CgroupParent": record.cgroup.rpartition("/")[0],
         "Init": spec.init,

@@ -5,11 +5,13 @@ from __future__ import annotations
 import os
 
 from pypod.engine.effects import Effect
+from pypod.kernel import idmap
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from pypod.engine.engine import Engine
     from pypod.engine.layout import Layout
+    from pypod.engine.user_namespaces import Maps
     from pypod.model.container import ContainerSpec
 
 
@@ -31,28 +33,59 @@ def escaped(path: str, characters: str = "\\,:") -> str:
     return path
 
 
-def upper(engine: Engine, path: str, root: os.stat_result, root_path: str) -> Effect:
-    """Return what makes an upper layer: its root has the owner and mode of the root file system's."""
+def upper(
+    engine: Engine, path: str, root: os.stat_result, maps: Maps | None = None, *, of_image: bool = True
+) -> Effect:
+    """Return what makes an upper layer: its root has the owner and mode of the root file system's.
+
+    ``maps`` are those of the container's user namespace. What is ``of_image`` has the same ids in each.
+    """
     mode = root.st_mode & 0o7777
 
     def make() -> None:
         os.mkdir(path, mode)
         os.chmod(path, mode)  # whatever the umask
-        if (root.st_uid, root.st_gid) != (os.geteuid(), os.getegid()):
-            _give(engine, path, root, root_path)
+        give(engine, path, _owner(engine, root, maps, of_image=of_image), mode)
 
     return Effect(f"make directory {path} for what the container writes", "mkdir(2)", make)
 
 
-def _give(engine: Engine, path: str, root: os.stat_result, root_path: str) -> None:
-    """Give a directory the owner that a root has; root where that one has no id in the user's session."""
-    from pypod.engine import inside, session
+def give(engine: Engine, path: str, ids: tuple[int, int], mode: int) -> None:
+    """Give a directory of ours, with this mode, to a user and a group: for a user, of their session."""
+    from pypod.engine import inside
+
+    if inside.is_needed(engine):
+        if ids != (0, 0):  # who is us
+            inside.call(engine, "own", path, *ids, mode)
+    elif ids != (os.geteuid(), os.getegid()):
+        os.chown(path, *ids)
+        os.chmod(path, mode)  # a change of the owner takes set-ID bits away
+
+
+def root_ids(engine: Engine, maps: Maps | None) -> tuple[int, int]:
+    """Return whom on the disk a container's own files belong to that nobody in particular owns: its root."""
+    if maps is None or not engine.rootless:  # root has the ids of the container on the disk
+        return (0, 0)
+    return tuple(idmap.outside(ranges, idmap.root_of(ranges)) for ranges in maps)  # type: ignore[return-value]
+
+
+def _owner(engine: Engine, root: os.stat_result, maps: Maps | None, *, of_image: bool) -> tuple[int, int]:
+    """Return whom an upper layer is to belong to: the owner of the root, or root where that has no id."""
+    from pypod.engine import session
 
     own = session.of(engine)
-    if own is None or (engine.inside and own.owns(root)):
-        os.chown(path, root.st_uid, root.st_gid)
-    elif not engine.inside and own.owns(root):
-        inside.call(engine, "own", path, root_path)
+    if own is None:
+        return root.st_uid, root.st_gid
+    found = list(root_ids(engine, maps))
+    for at, one in enumerate((root.st_uid, root.st_gid)):
+        ours = one if engine.inside else idmap.inside(own.maps[at], one)
+        if maps is None:
+            found[at] = found[at] if ours is None else ours
+        elif ours is not None and of_image and idmap.has(maps[at], ours):
+            found[at] = idmap.outside(maps[at], ours)
+        elif ours is not None and idmap.inside(maps[at], ours) is not None and not of_image:
+            found[at] = ours
+    return found[0], found[1]
 
 
 def work(path: str) -> list[Effect]:

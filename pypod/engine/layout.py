@@ -85,6 +85,11 @@ class Layout:
         return f"{self.root}/session"
 
     @property
+    def giving_ids(self) -> str:
+        """The lock of who gives a container ids of its own, none of which another has."""
+        return f"{self.root}/giving-ids"
+
+    @property
     def image_mounts(self) -> str:
         """Where images are mounted for people to look at, each in a directory with its id for a name."""
         return f"{self.images}/mounts"

@@ -240,7 +240,8 @@ def _started(engine: Engine, address: str) -> _socket.socket:
         effects.perform(groups.for_monitors(engine))
         program = engine.programs.executable("launch")
         stdio = (listener.fileno(), -1, errors)
-        with launcher.Launching(program, "pypod-launch", stdio=stdio, group=groups.monitors(engine)) as launching:
+        group, bring = groups.monitors(engine), groups.bringing(engine)
+        with launcher.Launching(program, "pypod-launch", stdio=stdio, group=group, bring=bring) as launching:
             launching.run(_plan(engine))
         channel = _connected(address)
     finally:

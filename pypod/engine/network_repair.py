@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from pypod.engine import bridges, connecting, naming, reloading, user_bridges
 from pypod.engine.boundary import Boundary
-from pypod.network import firewall, links
+from pypod.model.network import BRIDGE
+from pypod.network import firewall
 from pypod.store import networks
 
 TYPE_CHECKING = False
@@ -12,6 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from pypod.engine.engine import Engine
+    from pypod.engine.reloading import Connected
     from pypod.model.network import NetworkSpec
 
 
@@ -24,7 +26,8 @@ def amiss(engine: Engine) -> list[str]:
     with Boundary("look at networks"):
         connected = reloading.running(engine)
         found = [f"bridge {name} of no network" for name in bridges.orphans(engine)]
-        found += ["no rules of the firewall"] if connected and not _has_rules() else []
+        found += [f"bridge {name} in the firewall only" for name in bridges.forgotten(engine)]
+        found += [] if _has_rules(connected) else ["rules of the firewall are missing"]
         found += [
             f"{one.record.name} is cut off from network {wire.network.name}"
             for one in connected
@@ -43,7 +46,12 @@ def repair(engine: Engine) -> list[str]:
     with Boundary("repair networks"):
         done = [f"took back the addresses of container {one[:12]}" for one in connecting.sweep(engine, known)]
         done += _withdraw_leftovers(engine, known)
-        done += [f"removed bridge {name}" for name in bridges.orphans(engine) if links.remove_link(name)]
+        for name in bridges.orphans(engine):
+            bridges.remove_bridge(name)
+            done.append(f"removed bridge {name}")
+        for name in bridges.forgotten(engine):
+            bridges.remove_bridge(name)
+            done.append(f"removed bridge {name} from the firewall")
         return [*done, *_reconnect(engine)]
 
 
@@ -51,7 +59,7 @@ def _reconnect(engine: Engine) -> list[str]:
     connected = reloading.running(engine)
     lost = [(one, wire) for one in connected for wire in reloading.severed(one)]
     unserved = naming.unserved(engine)
-    has_rules = not connected or _has_rules()
+    has_rules = _has_rules(connected)
     if lost or not has_rules:
         reloading.reload(engine, [one.record.id for one, _ in lost])
     naming.renew(engine)
@@ -60,9 +68,14 @@ def _reconnect(engine: Engine) -> list[str]:
     return [*done, *(f"started the name server of network {one.name}" for one in unserved)]
 
 
-def _has_rules() -> bool:
+def _has_rules(connected: Iterable[Connected]) -> bool:
+    """Return whether the firewall has its rules and knows the bridges of those who run."""
+    wanted = {wire.network.id: wire.network for one in connected for wire in one.wires if wire.network.driver == BRIDGE}
+    if not wanted:
+        return True
     with firewall.open_channel() as channel:
-        return firewall.table_version(channel) >= firewall.VERSION
+        is_there = firewall.table_version(channel) >= firewall.VERSION
+        return is_there and all(firewall.knows(channel, one) for one in wanted.values())
 
 
 def _withdraw_leftovers(engine: Engine, known: Iterable[NetworkSpec]) -> list[str]:

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from pypod.engine.enter import Entered
     from pypod.engine.explain import Explanation
     from pypod.engine.image import Image
+    from pypod.engine.limits import LimitOptions
     from pypod.engine.network import Network
     from pypod.engine.sharing import Matrix
     from pypod.engine.specs import ContainerOptions
@@ -301,6 +302,20 @@ class Pod:
     def _in_state(self, status: str) -> Sequence[ContainerRecord]:
         everyone = records.all_containers(self._engine.database, pod_id=self.id)
         return [one for one in everyone if self._container_state(one.id).status == status]
+
+    def update(self, **limits: Unpack[LimitOptions]) -> None:
+        """Change what all of it together may use while it runs; the next start has again what it was created with.
+
+        The arguments are the limits that ``Pods.create`` takes; what is not given stays. Raises InvalidSpec, also when
+        the kernel refuses a value, Unsupported for what this host cannot limit, WrongState when nothing of it runs.
+
+        >>> pod.update(memory=256 << 20, cpus=1.5)                      # doctest: +SKIP
+        """
+        from pypod.engine.updating import update_pod
+
+        with Boundary(f"update pod {self._name}"):
+            everyone = records.all_containers(self._engine.database, pod_id=self.id)
+            update_pod(self._engine, self.record(), everyone, limits)
 
     def stats(self, interval: float = 1.0) -> Iterator[tuple[Stats, ...]]:
         """Yield what the infra and the members that run use, at once and every ``interval`` seconds.

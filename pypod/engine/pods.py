@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import time
 
 from pypod.engine import announce, published
@@ -9,6 +10,7 @@ from pypod.engine.boundary import Boundary
 from pypod.engine.names import under_free_name
 from pypod.engine.network_options import asked_network, dns_fields, resolved
 from pypod.engine.pod import Pod
+from pypod.engine.user_namespaces import USERNS_VARIABLE
 from pypod.errors import InvalidSpec, NoSuchPod
 from pypod.model import ids
 from pypod.model.container import DEFAULT_SHM_BYTES
@@ -64,6 +66,11 @@ class Pods:
         dns_search: Sequence[str] = (),
         no_hosts: bool = False,
         ports: Sequence[str | int | Port] | Mapping[str | int, str | int] = (),
+        userns: str = "",
+        uidmap: Sequence[str] = (),
+        gidmap: Sequence[str] = (),
+        subuidname: str = "",
+        subgidname: str = "",
         ephemeral: bool = False,
         **limits: Unpack[LimitOptions],
     ) -> Pod:
@@ -78,19 +85,26 @@ class Pods:
         ``dns``, ``dns_options`` and ``dns_search`` are for /etc/resolv.conf; ``no_hosts`` leaves /etc/hosts as it is.
 
         ``ports`` are published on the host for the pod's members, as those of a container (``Containers.create``).
+        ``userns`` (host, auto, keep-id, nomap, with podman's options) or maps (``uidmap=["0:100000:65536"]``, or names
+        in /etc/subuid and /etc/subgid: ``subuidname``, ``subgidname``) give the pod a user namespace that all share.
 
         ``limits`` are those of a container, for all of the pod together: they are set on the pod's cgroup, which its
-        infra's and its members' are in; without ``share_parent`` the members' are outside of it.
+        infra's and its members' are in; without ``share_parent`` the members' are outside of it, and there can be none.
 
         Raises InvalidSpec, Unsupported for what this host cannot limit, AlreadyExists, NoSuchImage, NoSuchNetwork,
         RegistryError; then nothing was created.
         """
-        from pypod.engine import specs
+        from pypod.engine import specs, user_namespaces
         from pypod.engine.limits import POD_OPTIONS, from_options, settings_of
 
         if not infra and share is DEFAULT_SHARE:
             share = ()
         kinds = parse_share(share if isinstance(share, str) else ",".join(share))
+        ids_asked = {"userns": userns, "uidmap": uidmap, "gidmap": gidmap}
+        ids_asked |= {"subuidname": subuidname, "subgidname": subgidname}
+        in_user = self._user_namespace(ids_asked, infra=infra)
+        if in_user and "user" not in kinds:
+            kinds = (*kinds, "user")
         if kinds and not infra:
             raise InvalidSpec("--share", f"cannot set share({','.join(kinds)}) namespaces without an infra container")
         given: dict[str, Any] = {"network": network, "ip": ip, "ip6": ip6, "mac_address": mac_address}
@@ -109,6 +123,10 @@ class Pods:
             raise TypeError(f"{min(unknown)!r} is not an option of a pod")
         limited = from_options(limits)
         if limited is not None:
+            if not share_parent:
+                raise InvalidSpec(
+                    "--share-parent", "limits of a pod need --share-parent: its members are outside of it"
+                )
             settings_of(self._engine, limited)
         if infra_image and not infra:
             raise InvalidSpec("--infra-image", "cannot set infra-image without infra container: invalid configuration")
@@ -135,12 +153,31 @@ class Pods:
                 net_program=asked.program,
                 ports=chosen,
                 shm_size_bytes=DEFAULT_SHM_BYTES if shm_size is None else shm_size,
+                **in_user,
                 **dns_words,
             )
-            return self._add(spec, owner, image, connections)
+            user_namespaces.maps_of(self._engine, spec)
+
+            def add(spec: PodSpec) -> Pod:
+                return self._add(spec, owner, image, connections)
+
+            if spec.user_namespace.mode != "auto":
+                return add(spec)
+            from pypod.engine import auto_ids
+
+            return auto_ids.given(self._engine, spec, add)
 
         with Boundary("create pod"):
             return create(name) if name else under_free_name(create)
+
+    def _user_namespace(self, asked: Mapping[str, Any], *, infra: bool) -> Mapping[str, Any]:
+        """Return the fields of a specification with a user namespace that was asked for, none for that of the host."""
+        if not any(asked.values()) and USERNS_VARIABLE not in os.environ:
+            return {}
+        from pypod.engine import userns_options
+
+        found = userns_options.of_pod(self._engine, asked, infra=infra)
+        return {} if found["user_namespace"] == HOST else found
 
     def _image(self, image: Image | str) -> Image:
         return self._engine.images.for_container(image) if isinstance(image, str) else image

@@ -237,7 +237,7 @@ class _Pull:
     def _publish(self, number: int, diff_id: str, tree: str, unpacked: Unpacked) -> None:
         layers, name = self._engine.layout.image_layers, os.path.basename(tree)
         os.makedirs(layers, 0o700, exist_ok=True)
-        os.rename(tree, f"{layers}/{name}")
+        inside.move(self._engine, tree, f"{layers}/{name}")
         try:
             images.add_layer(
                 self._engine.database,

@@ -102,7 +102,11 @@ def _is_on_bridge(wire: Wire) -> bool:
     network = wire.network
     if network.driver != BRIDGE:
         return True
-    return links.is_up(network.interface) and wire.made.host_interface in links.ports(links.index_of(network.interface))
+    return (
+        links.is_up(network.interface)
+        and has_addresses(network.gateway_addresses())
+        and wire.made.host_interface in links.ports(links.index_of(network.interface))
+    )
 
 
 def _is_set_up(one: Connected, wire: Wire) -> bool:

@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 
 _NAME = "pypod-session"
 _END_TIMEOUT_S = 5.0
+_IDS = 65536  # what useradd(8) gives a user
 _MAPPERS = (("newuidmap", "/etc/subuid"), ("newgidmap", "/etc/subgid"))
 
 
@@ -46,7 +47,7 @@ class Session(Value):
     @property
     def ids(self) -> int:
         """How many ids there are from 0 on, both of users and groups."""
-        return min(idmap.count_from_zero(self.uid_map), idmap.count_from_zero(self.gid_map))
+        return min(self.uids, self.gids)
 
     @property
     def has_one_id(self) -> bool:
@@ -54,13 +55,29 @@ class Session(Value):
         return self.ids == 1
 
     @property
-    def same_maps(self) -> tuple[str, str]:
-        """The maps of a namespace in it with the same ids. A line must not span two of the maps around (map_write)."""
-        uids, gids = (
-            "".join(f"{inside} {inside} {count}\n" for inside, _, count in ranges)
-            for ranges in (self.uid_map, self.gid_map)
-        )
-        return uids, gids
+    def maps(self) -> tuple[tuple[Range, ...], tuple[Range, ...]]:
+        """Both maps, of users and groups."""
+        return self.uid_map, self.gid_map
+
+    @property
+    def uids(self) -> int:
+        """How many user ids there are from 0 on."""
+        return idmap.count_from_zero(self.uid_map)
+
+    @property
+    def gids(self) -> int:
+        """How many group ids there are from 0 on."""
+        return idmap.count_from_zero(self.gid_map)
+
+    @property
+    def inner_uids(self) -> tuple[Range, ...]:
+        """The user ids there are, in the pieces in which a namespace inside may have them."""
+        return tuple((inside, inside, count) for inside, _, count in self.uid_map)
+
+    @property
+    def inner_gids(self) -> tuple[Range, ...]:
+        """The same of groups."""
+        return tuple((inside, inside, count) for inside, _, count in self.gid_map)
 
     def owns(self, status: os.stat_result) -> bool:
         """Return whether the owner of a file has an id in it."""
@@ -105,7 +122,10 @@ def environment(engine: Engine) -> dict[str, str]:
 
 def preparations(engine: Engine) -> list[Effect]:
     """Return what makes the session, if it is needed and not there."""
-    if not engine.rootless or engine.inside or _holder(engine) is not None:
+    if not engine.rootless or engine.inside:
+        return []
+    holder = _holder(engine)
+    if holder is not None and _is_settled(engine, holder):
         return []
     return [Effect("make the user's session: a user namespace", "user_namespaces(7)", lambda: ensure(engine))]
 
@@ -115,15 +135,23 @@ def ensure(engine: Engine) -> Process:
 
     Raises Unsupported when this host gives users no namespaces, PermissionDenied when it does not map the ids.
     """
+    from pypod.engine import scope
     from pypod.engine.locks import Lock
 
     holder = _holder(engine)
-    if holder is not None:
+    if holder is not None and _is_settled(engine, holder):
         return holder
     directory = engine.layout.session
     with Boundary("make the user's session"), Lock(directory) as lock, lock:
-        holder = _holder(engine)
-        return holder or _make(engine, directory)
+        holder = _holder(engine) or _make(engine, directory)
+        scope.settle(engine, holder.pid)
+        return holder
+
+
+def _is_settled(engine: Engine, holder: Process) -> bool:
+    from pypod.engine import scope
+
+    return scope.is_settled(engine, holder.pid)
 
 
 def _make(engine: Engine, directory: str) -> Process:
@@ -229,9 +257,11 @@ def notice() -> str:
     name = _user_name() or str(os.geteuid())
     missing = " and ".join(name for name, _ in _MAPPERS if not _program(name))
     why = f"{missing} is not installed (Debian: uidmap)" if missing else f"/etc/subuid and /etc/subgid have no {name}"
+    first = idmap.first_free(read_text(path) for _, path in _MAPPERS)
+    ids = f"{first}-{first + _IDS - 1}"
     return (
         f"{why}: containers have one id, root, which is you; their other users do not exist, and all files of images "
-        f"are yours. usermod --add-subuids 100000-165535 --add-subgids 100000-165535 {name}, then pypod system migrate"
+        f"are yours. usermod --add-subuids {ids} --add-subgids {ids} {name}, then pypod system migrate"
     )
 
 

@@ -72,6 +72,11 @@ if TYPE_CHECKING:
         ipc: str
         uts: str
         cgroupns: str
+        userns: str
+        uidmap: Sequence[str]
+        gidmap: Sequence[str]
+        subuidname: str
+        subgidname: str
         init: bool
         ulimits: Sequence[str]
         sysctls: Mapping[str, str]
@@ -121,6 +126,8 @@ _LISTS = (
         "dns_options",
         "dns_search",
         "ports",
+        "uidmap",
+        "gidmap",
     ),
 )
 _MAPPINGS = ("environment", "sysctls", "labels", *DEVICE_OPTIONS)
@@ -130,7 +137,7 @@ _OPTIONS = frozenset(
         *("name", "rootfs", "overlay", "working_directory", "user", "hostname", "no_hosts", "privileged"),
         *("read_only", "init", "stop_signal", "stop_timeout", "shm_size", "interactive", "terminal", "remove"),
         *("cgroup_parent", "umask", "healthcheck", "image_volume", "passwd", "passwd_entry", "unsetenv_all"),
-        *("network", "ip", "ip6", "mac_address", "oom_score_adj", "publish_all"),
+        *("network", "ip", "ip6", "mac_address", "oom_score_adj", "publish_all", "userns", "subuidname", "subgidname"),
         *LIMIT_OPTIONS,
     )
 )
@@ -219,7 +226,7 @@ def container_spec(
         uts=modes["uts"],
         no_shm=options.get("ipc") == "none",
         cgroup=modes["cgroup"],
-        user_namespace=POD if pod is not None and pod.infra and "user" in pod.share else Mode(mode="host"),
+        user_namespace=POD if pod is not None and pod.infra and "user" in pod.share else HOST,
         init=options.get("init", False),
         ulimits=_ulimits(options.get("ulimits", ())),
         sysctls=sysctls,

@@ -13,22 +13,26 @@ from pypod.engine import (
     groups,
     layers,
     limits,
+    mapped_layers,
     observe,
     published,
     session,
+    user_namespaces,
     user_network,
     volumes,
 )
 from pypod.engine.boundary import Boundary
 from pypod.engine.locks import EXCLUSIVE, SHARED, Lock
-from pypod.errors import InvalidSpec, PodBroken, WrongState
+from pypod.errors import InvalidSpec, LaunchFailed, PodBroken, WrongState
+from pypod.kernel import idmap
 from pypod.kernel.pidfd import Process
+from pypod.kernel.proc import read_text
 from pypod.model.connection import NO_RESOLV_CONF
 from pypod.model.container import Ulimit
 from pypod.model.ids import short
-from pypod.model.namespace import POD, PRIVATE
+from pypod.model.namespace import HOST, POD, PRIVATE
 from pypod.runtime import launcher
-from pypod.runtime.compiler import Join, Surroundings, container_ops, plan
+from pypod.runtime.compiler import WHOLE_MAPS, Join, Surroundings, container_ops, plan
 from pypod.runtime.oci import Places, runtime_spec
 from pypod.runtime.ops import Op
 from pypod.runtime.programs import path as program_path
@@ -116,7 +120,8 @@ def _start_locked(
         spec = engine.container_spec(record)
         effects.perform(groups.for_monitors(engine))
         program, group = engine.programs.executable("monitor"), groups.monitors(engine)
-        with launcher.Launching(program, "pypod-monitor", group=group) as monitor:
+        bring = groups.bringing(engine)
+        with launcher.Launching(program, "pypod-monitor", group=group, bring=bring) as monitor:
             _run(engine, record, spec, pod, terminal or Terminal(), monitor, attended=attended)
 
 
@@ -138,12 +143,25 @@ def _run(
         group = group_of(engine, record, spec, pod)
         what = container_plan(engine, record, spec, pod, terminal, group, attended=attended, wires=wires)
         effects.perform(groups.renewal(engine, group))
-        published.run(engine, monitor, what)
+        _launch(engine, record, monitor, what)
     except BaseException:
         engine.cgroups.remove(record.cgroup)
         if spec.net == PRIVATE:
             connecting.detach(engine, record.id)
         raise
+
+
+def _launch(engine: Engine, record: ContainerRecord, monitor: launcher.Launching, what: Plan) -> None:
+    try:
+        published.run(engine, monitor, what)
+    except LaunchFailed as error:
+        file = engine.cgroups.oom_file(record.cgroup)
+        counted = file and [line for line in read_text(file).splitlines() if line.startswith("oom_kill ")]
+        if not counted or counted == ["oom_kill 0"]:
+            raise
+        message = "the kernel killed the first process for want of memory while it was being started"
+        hint = "the limit of memory is too low, its own or its pod's"
+        raise LaunchFailed(error.operation, error.call, error.errno, message=message, hint=hint) from error
 
 
 def group_of(engine: Engine, record: ContainerRecord, spec: ContainerSpec, pod: PodRecord | None) -> groups.Group:
@@ -157,16 +175,18 @@ def preparations(engine: Engine, record: ContainerRecord, spec: ContainerSpec) -
     Raises InvalidSpec when something of the host's is not there.
     """
     directory = engine.layout.container(record.id)
+    maps = _maps(engine, spec)
+    mapped = mapped_layers.with_mapped(engine, spec, maps)
     root = _root_status(engine.layout, spec)
     for mount in spec.mounts:
         if mount.type != "volume" and mount.source and not os.path.lexists(mount.source):
             raise InvalidSpec(mount.argument, f"statfs {mount.source}: no such file or directory")
     made = []
     if not os.path.isdir(f"{directory}/upper"):
-        made.append(layers.upper(engine, f"{directory}/upper", root, layers.roots(engine.layout, spec)[0]))
-    made = [*session.preparations(engine), *made]
+        made.append(layers.upper(engine, f"{directory}/upper", root, maps, of_image=bool(spec.image)))
+    made = [*session.preparations(engine), *mapped_layers.preparations(engine, mapped, maps), *made]
     made += layers.work(f"{directory}/work")
-    made += volumes.making(engine.layout, spec)
+    made += volumes.making(engine, spec, maps)
     made += user_network.preparations(engine, record.id, spec)
     if spec.privileged:
         made.append(files.container_env(f"{directory}/containerenv", record.name, record.id, spec.image))
@@ -247,6 +267,9 @@ def container_plan(
     """
     directory = engine.layout.container(record.id)
     own_session = session.of(engine)
+    own_maps = user_namespaces.maps_of(engine, spec)
+    maps = _maps(engine, spec) or (own_session.maps if own_session else None)
+    ids = user_namespaces.root_of(maps)
     joins, infra = _joins(engine, spec, pod, infra)
     shm_of = _shm_of(engine, spec, infra)
     hostname = hostname_of(engine, record, spec, pod)
@@ -268,13 +291,15 @@ def container_plan(
         hostname=hostname,
         shared_shm=shm_of is not None,
         ulimits=ulimits(spec),
-        rootless=engine.rootless,
-        foreign=_foreign(engine, spec, pod, joins) if engine.rootless else (),
-        has_tty_group=own_session is None or own_session.ids > TTY_GROUP,
+        rootless=engine.rootless or spec.user_namespace != HOST,
+        foreign=_foreign(engine, spec, pod, joins) if engine.rootless or spec.user_namespace != HOST else (),
+        has_tty_group=maps is None or idmap.has(maps[1], TTY_GROUP),
+        id_maps=maps if own_maps and maps else ((), ()),
         namespace_paths=tuple((kind, f"/proc/{infra.pid if infra else 0}/ns/{kind}") for kind in sorted(joined)),
     )
     config = runtime_spec(volumes.with_sources(engine.layout, spec), places)
-    options, base = _overlay(engine, spec, directory) if spec.overlay else ("", "")
+    mapped = mapped_layers.with_mapped(engine, spec, _maps(engine, spec))
+    options, base = _overlay(engine, mapped, directory) if spec.overlay else ("", "")
     tracked = cgroups.tracking_directory(record.cgroup)
     seccomp, flags = seccomp_of(engine, spec)
     around = Surroundings(
@@ -292,6 +317,10 @@ def container_plan(
         keyring=f"_ses.{record.id}",
         network=(*connecting.inside_ops(wires), *user_network.inside_ops(engine, spec)),
         copies="" if spec.overlay else directory,
+        maps=(idmap.lines(maps[0]), idmap.lines(maps[1])) if maps else WHOLE_MAPS,
+        ids=ids,
+        ids_outside=(idmap.outside(maps[0], ids[0]), idmap.outside(maps[1], ids[1])) if maps else ids,
+        mapped=_mapped(engine, spec, maps),
         keep_groups=own_session is not None and own_session.has_one_id,
     )
     led = () if engine.rootless else spec.ports  # a user's are led by pasta
@@ -382,12 +411,37 @@ def _joins(
 def _foreign(engine: Engine, spec: ContainerSpec, pod: PodRecord | None, joins: tuple[Join, ...]) -> tuple[str, ...]:
     """Return the kinds of namespaces that are the host's, or whose owner nobody knows: none of the user's session."""
     found = {kind for kind in _JOINABLE if spec.namespace(kind).mode in ("host", "ns")}
+    if spec.user_namespace != HOST:  # its own, or another's: what belongs to that is what is made in it
+        owned = (PRIVATE, spec.user_namespace)
+        found = {kind for kind in _JOINABLE if kind != "user" and spec.namespace(kind) not in owned}
     if pod is not None and spec.net == POD and engine.pod_spec(pod).net == "host":
         found.add("net")
-    own = engine.proc.namespaces("self") or {}
+    own = engine.proc.namespaces("self") or {}  # of what a container joined, some may be the host's
     for join in joins:
         found |= {kind for kind, inode in join.inodes if kind in own and own[kind][1] == inode}
     return tuple(sorted(found))
+
+
+def _maps(engine: Engine, spec: ContainerSpec) -> user_namespaces.Maps | None:
+    """Return the maps of the user namespace that a container makes or joins, None for the one around."""
+    mode = spec.user_namespace
+    if mode == POD and spec.pod_id:
+        return user_namespaces.maps_of(engine, engine.pod_spec(spec.pod_id))
+    if mode.mode == "container":
+        other = records.find_container(engine.database, mode.target)
+        if other.kind == records.INFRA:
+            return user_namespaces.maps_of(engine, engine.pod_spec(other.pod_id))
+        return _maps(engine, engine.container_spec(other))
+    return user_namespaces.maps_of(engine, spec)
+
+
+def _mapped(engine: Engine, spec: ContainerSpec, maps: user_namespaces.Maps | None) -> tuple[str, ...]:
+    """Return the directories whose files have the ids of a user namespace on the disk: our storage.
+
+    A user may map no file system that was mounted by root (mount_setattr(2)): theirs has copies of the layers.
+    """
+    whole = maps is None or (idmap.is_whole(maps[0]) and idmap.is_whole(maps[1]))
+    return () if whole or engine.rootless or not spec.overlay else (engine.layout.root,)
 
 
 def _infra(engine: Engine, pod: PodRecord | None) -> Process:

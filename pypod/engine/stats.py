@@ -6,10 +6,10 @@ import os
 import time
 
 from pypod.engine import observe
+from pypod.engine.groups import pod_group
 from pypod.errors import InvalidSpec
 from pypod.kernel.proc import parse_net_dev, read_text
 from pypod.model.stats import Stats
-from pypod.store import records
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -93,13 +93,13 @@ class _Survey:
         )
 
     def _limit_of_pod(self, record: ContainerRecord) -> int:
-        if not record.pod_id:
+        path = pod_group(record)
+        if not path:
             return self._memory_bytes
-        if record.pod_id not in self._pod_limits:
-            limits = records.pod_spec(records.find_pod(self._engine.database, record.pod_id)).limits
-            limit = limits.memory_bytes if limits is not None else 0
-            self._pod_limits[record.pod_id] = min(limit or self._memory_bytes, self._memory_bytes)
-        return self._pod_limits[record.pod_id]
+        if path not in self._pod_limits:
+            limit = self._engine.cgroups.memory_limit(path)
+            self._pod_limits[path] = min(limit or self._memory_bytes, self._memory_bytes)
+        return self._pod_limits[path]
 
     def _network(self, state: ContainerState) -> tuple[int, int]:
         """Return what came in and went out; nothing is the container's own in the host's network namespace."""

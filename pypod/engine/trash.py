@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import time
 
-from pypod.engine import session
+from pypod.engine import inside, session
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -22,7 +22,7 @@ def discard(engine: Engine, directories: Iterable[str], *, wait: bool = False) -
             continue
         target = f"{engine.layout.trash}/{os.path.basename(directory)}.{time.monotonic_ns():x}"
         try:
-            os.rename(directory, target)
+            inside.move(engine, directory, target)
         except FileNotFoundError:
             continue
         moved.append(target)

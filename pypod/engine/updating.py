@@ -1,9 +1,9 @@
-"""Change the limits of a container that runs."""
+"""Change the limits of a container or pod that runs."""
 
 from __future__ import annotations
 
-from pypod.engine import observe
-from pypod.engine.limits import OPTIONS, from_options, settings_of
+from pypod.engine import groups, observe
+from pypod.engine.limits import OPTIONS, POD_OPTIONS, from_options, settings_of
 from pypod.engine.locks import Lock
 from pypod.errors import InvalidSpec, WrongState
 
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
     from pypod.engine.engine import Engine
     from pypod.kernel.cgroups.settings import Setting
-    from pypod.store.records import ContainerRecord
+    from pypod.store.records import ContainerRecord, PodRecord
 
 
 def update(engine: Engine, record: ContainerRecord, options: Mapping[str, Any]) -> None:
@@ -35,6 +35,27 @@ def update(engine: Engine, record: ContainerRecord, options: Mapping[str, Any]) 
             )
         if limits is not None:
             apply_all(engine, record.cgroup, settings_of(engine, limits, path=record.cgroup))
+
+
+def update_pod(
+    engine: Engine, record: PodRecord, members: Sequence[ContainerRecord], options: Mapping[str, Any]
+) -> None:
+    """Write limits into the group of a pod, which those of its infra and ``members`` are in; see ``Pod.update``."""
+    unknown = options.keys() - POD_OPTIONS
+    if unknown:
+        raise TypeError(f"{min(unknown)!r} is not a limit of a pod")
+    limits = from_options(options)
+    directory = engine.layout.pod(record.id)
+    with Lock(directory) as lock, lock:
+        paths = {path for path in map(groups.pod_group, members) if path and not engine.cgroups.is_empty(path)}
+        if not paths:
+            raise WrongState(
+                record.name,
+                "Stopped",
+                f"no container of pod {record.name} runs in its cgroup: only while one does its limits can be changed",
+            )
+        for path in paths if limits is not None else ():
+            apply_all(engine, path, settings_of(engine, limits, path=path))
 
 
 def apply_all(engine: Engine, path: str, settings: Sequence[Setting]) -> None:

@@ -6,6 +6,7 @@ import os
 from posixpath import normpath
 
 from pypod.engine.effects import Effect
+from pypod.engine.layers import give, root_ids
 from pypod.errors import InvalidSpec, NoSuchContainer, StoreError
 from pypod.model.mount import parse_tmpfs, parse_volume
 from pypod.store import records
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
     from pypod.engine.engine import Engine
     from pypod.engine.layout import Layout
     from pypod.engine.specs import ContainerOptions
+    from pypod.engine.user_namespaces import Maps
     from pypod.model.container import ContainerSpec
     from pypod.model.mount import Mount
     from pypod.store.records import ContainerRecord
@@ -24,16 +26,20 @@ if TYPE_CHECKING:
 _FROM = "--volumes-from"
 
 
-def making(layout: Layout, spec: ContainerSpec) -> list[Effect]:
-    """Return what makes the directories of a container's volumes; what they begin with comes with the mount."""
-    paths = [f"{layout.volumes}/{mount.source}" for mount in spec.mounts if mount.type == "volume"]
-    return [_making(layout, path) for path in paths if not os.path.isdir(path)]
+def making(engine: Engine, spec: ContainerSpec, maps: Maps | None = None) -> list[Effect]:
+    """Return what makes the directories of a container's volumes; what they begin with comes with the mount.
+
+    ``maps`` are those of its user namespace, whose root owns them.
+    """
+    paths = [f"{engine.layout.volumes}/{mount.source}" for mount in spec.mounts if mount.type == "volume"]
+    return [_making(engine, path, maps) for path in paths if not os.path.isdir(path)]
 
 
-def _making(layout: Layout, path: str) -> Effect:
+def _making(engine: Engine, path: str, maps: Maps | None) -> Effect:
     def make() -> None:
-        os.makedirs(layout.volumes, 0o700, exist_ok=True)
+        os.makedirs(engine.layout.volumes, 0o700, exist_ok=True)
         os.makedirs(path, 0o755, exist_ok=True)
+        give(engine, path, root_ids(engine, maps), 0o755)
 
     return Effect(f"make directory {path} for a volume", "mkdir(2)", make)
 

@@ -45,6 +45,69 @@ def count_from_zero(ranges: Iterable[Range]) -> int:
     return count
 
 
+def root_of(ranges: Iterable[Range]) -> int:
+    """Return the id that owns what nobody else is to own: 0, or the lowest where a namespace has no 0.
+
+    >>> root_of([(0, 1000, 1)]), root_of([(1000, 0, 1)])
+    (0, 1000)
+    """
+    return min((inside for inside, _, _ in ranges), default=0)
+
+
+def has(ranges: Iterable[Range], one: int) -> bool:
+    """Return whether an id is there inside the namespace.
+
+    >>> has([(0, 100000, 10)], 9), has([(0, 100000, 10)], 10)
+    (True, False)
+    """
+    return any(inside <= one < inside + count for inside, _, count in ranges)
+
+
+def outside(ranges: Iterable[Range], one: int) -> int:
+    """Return what an id inside the namespace is outside of it; itself when it is not there.
+
+    >>> outside([(0, 100000, 10)], 3)
+    100003
+    """
+    found = (first + one - inside for inside, first, count in ranges if inside <= one < inside + count)
+    return next(found, one)
+
+
+def inside(ranges: Iterable[Range], one: int) -> int | None:
+    """Return what an id outside of the namespace is inside, None when it is not there.
+
+    >>> inside([(0, 100000, 10)], 100003), inside([(0, 100000, 10)], 3)
+    (3, None)
+    """
+    return next((first + one - out for first, out, count in ranges if out <= one < out + count), None)
+
+
+def lines(ranges: Iterable[Range]) -> str:
+    """Return a map as it is written to uid_map and gid_map.
+
+    >>> lines([(0, 100000, 65536)])
+    '0 100000 65536\\n'
+    """
+    return "".join(f"{inside} {outside} {count}\n" for inside, outside, count in ranges)
+
+
+def within(ranges: Iterable[Range], around: Iterable[Range]) -> tuple[Range, ...]:
+    """Return a map cut where the map of the namespace around goes on with another line.
+
+    Each line has to lie in one of those (map_write in kernel/user_namespace.c). Ids that are not there are left out.
+
+    >>> within([(0, 0, 10)], [(0, 1000, 1), (1, 100000, 65536)])
+    ((0, 0, 1), (1, 1, 9))
+    """
+    found = []
+    for inside, outside, count in ranges:
+        for first, _, length in sorted(around):
+            begin, end = max(outside, first), min(outside + count, first + length)
+            if begin < end:
+                found.append((inside + begin - outside, begin, end - begin))
+    return tuple(found)
+
+
 def parse_subordinate(text: str, name: str, uid: int) -> tuple[tuple[int, int], ...]:
     """Return the (first id, count) that a subuid or subgid file gives a user, by name or number.
 
@@ -60,6 +123,20 @@ def parse_subordinate(text: str, name: str, uid: int) -> tuple[tuple[int, int], 
         if int(count) > 0 and int(first) > 0 and int(first) + int(count) <= ALL_IDS:
             found.append((int(first), int(count)))
     return tuple(found)
+
+
+def first_free(texts: Iterable[str]) -> int:
+    """Return an id from which on nobody has any in these subuid and subgid files; useradd's first in empty ones.
+
+    >>> first_free(["ana:100000:65536\\n", ""])
+    165536
+    """
+    found = 100_000
+    for line in (line for text in texts for line in text.splitlines()):
+        first, _, count = line.strip().partition(":")[2].partition(":")
+        if _is_number(first) and _is_number(count) and int(first) + int(count) <= ALL_IDS // 2:
+            found = max(found, int(first) + int(count))
+    return found
 
 
 def _is_number(text: str) -> bool:

@@ -6,11 +6,12 @@ from pypod.errors import InvalidSpec
 from pypod.kernel.abi import SIGTERM
 from pypod.model.ids import check_hostname, check_name
 from pypod.model.mount import Mount
-from pypod.model.namespace import POD, PRIVATE, Mode
+from pypod.model.namespace import HOST, OWN_IDS, POD, PRIVATE, Mode
 from pypod.model.value import Value
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from pypod.kernel.idmap import Range
     from pypod.model.health import Healthcheck
     from pypod.model.limits import Limits
     from pypod.model.port import Port
@@ -69,7 +70,9 @@ class ContainerSpec(Value):
     uts: Mode = PRIVATE
     cgroup: Mode = PRIVATE
     no_shm: bool = False
-    user_namespace: Mode = Mode(mode="host")
+    user_namespace: Mode = HOST
+    uid_map: tuple[Range, ...] = ()
+    gid_map: tuple[Range, ...] = ()
     init: bool = False
     ulimits: tuple[Ulimit, ...] = ()
     sysctls: tuple[tuple[str, str], ...] = ()
@@ -128,7 +131,7 @@ class ContainerSpec(Value):
     def namespace(self, kind: str) -> Mode:
         """Return the mode of one kind of namespace; mount namespaces are always private."""
         if kind == "user":
-            return self.user_namespace
+            return PRIVATE if self.user_namespace.mode in OWN_IDS else self.user_namespace
         return PRIVATE if kind == "mnt" else getattr(self, kind)
 
 

@@ -19,10 +19,12 @@ _MODES = {
     "ipc": ("private", "host", "container", "ns", "pod", "none", "shareable"),
     "uts": ("private", "host", "container", "ns", "pod"),
     "cgroup": ("private", "host", "container", "ns", "pod"),
-    "user": ("host", "pod"),
+    "user": ("host", "pod", "private", "container", "ns"),
 }
+# What makes a user namespace of the container's own, and differs in its ids.
+OWN_IDS = ("private", "keep-id", "nomap", "auto")
 SHAREABLE = ("ipc", "net", "uts", "pid", "user", "cgroup")
-JOINABLE = ("net", "pid", "ipc", "uts", "cgroup")
+JOINABLE = ("net", "pid", "ipc", "uts", "cgroup", "user")
 DEFAULT_SHARE = ("ipc", "net", "uts")
 
 

@@ -5,13 +5,14 @@ from __future__ import annotations
 from pypod.errors import InvalidSpec
 from pypod.model.container import DEFAULT_SHM_BYTES, ContainerState
 from pypod.model.ids import check_hostname, check_name
-from pypod.model.namespace import DEFAULT_SHARE
+from pypod.model.namespace import DEFAULT_SHARE, HOST, Mode
 from pypod.model.value import Value
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
+    from pypod.kernel.idmap import Range
     from pypod.model.limits import Limits
     from pypod.model.port import Port
 
@@ -34,6 +35,9 @@ class PodSpec(Value):
     limits: Limits | None = None
     net: str = "private"
     net_program: str = ""
+    user_namespace: Mode = HOST
+    uid_map: tuple[Range, ...] = ()
+    gid_map: tuple[Range, ...] = ()
     ports: tuple[Port, ...] = ()
     dns_servers: tuple[str, ...] = ()
     dns_options: tuple[str, ...] = ()

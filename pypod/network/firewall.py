@@ -39,9 +39,11 @@ __all__ = [
     "TABLE_FILE",
     "VERSION",
     "admit",
-    "dismiss",
     "ensure_table",
     "everything",
+    "forget",
+    "known_bridges",
+    "knows",
     "publish",
     "listed",
     "open_channel",
@@ -63,6 +65,7 @@ _VALUE = 1  # NFTA_DATA_VALUE
 _BATCH_GENERATION, _GENERATION_ID = 1, 1
 _COMMENT, _COMMENT_BYTES = 0, 128  # of libnftnl: what nft shows of an element
 _INTERFACE_BYTES = 16  # IFNAMSIZ
+_NETWORK_SETS = "bridges", "same", "internal", "isolated", "homes4", "homes6"
 _ELEMENTS_OF_MESSAGE = 200  # an attribute's length has 16 bits
 _BATCH_BYTES = 100_000  # a transaction is one datagram: half of net.core.wmem_default
 
@@ -169,9 +172,37 @@ def admit(network: NetworkSpec) -> bytes:
     return batch(add_elements(_network_elements(network)))
 
 
-def dismiss(network: NetworkSpec, *, destroy: bool | None = None) -> bytes:
-    """Return the transaction that makes a network unknown; before Linux 6.3 it fails when a part is missing."""
-    return batch(delete_elements(_network_elements(network), destroy=destroy))
+def knows(channel: Channel, network: NetworkSpec) -> bool:
+    """Return whether all that ``admit`` makes known is. Raises OSError."""
+    return all(_has(channel, one, one) for one in _network_elements(network))
+
+
+def known_bridges(channel: Channel) -> set[str]:
+    """Return the interfaces that the firewall knows for bridges of networks. Raises OSError."""
+    return {one.rstrip(b"\0").decode("utf-8", "replace") for name in _NETWORK_SETS for one, _ in _keys(channel, name)}
+
+
+def forget(channel: Channel, interface: str) -> None:
+    """Take away all that is known of a bridge, of whatever network it was. Raises OSError."""
+    wanted = _interface(interface)
+
+    def change() -> Iterator[bytes]:
+        found = [
+            element(name, key, end=end)
+            for name in _NETWORK_SETS
+            for own, (key, end) in _keys(channel, name)
+            if own == wanted
+        ]
+        return delete_elements(found, destroy=False)
+
+    _change(channel, change)
+
+
+def _keys(channel: Channel, name: str) -> Iterator[tuple[bytes, tuple[bytes, bytes]]]:
+    """Yield the interface that each key of a set begins with, the key, and what it is a range to."""
+    for one in _dump(channel, name):
+        key = _value(one, _ELEMENT_KEY)
+        yield key[:_INTERFACE_BYTES], (key, _value(one, _ELEMENT_KEY_END))
 
 
 # ports

@@ -7,7 +7,7 @@ packed: they are left out, and their offsets given. Addresses are texts, with th
 
 from __future__ import annotations
 
-from pypod.errors import Unsupported
+from pypod.errors import InUse, Unsupported
 from pypod.kernel import netlink
 from pypod.kernel.netlink import attribute, message, nested, number
 from pypod.model.network import BRIDGE, MACVLAN, packed_address
@@ -184,7 +184,7 @@ def make_bridge(name: str, addresses: Sequence[str], mtu: int = 0, alias: str = 
     """Make a bridge with the network's gateway addresses; return its index. It may be there already.
 
     It is not set up yet. ``alias`` is what ip(8) shows with it, at most 255 bytes. With a ``vlan`` all that is on it
-    is in that one. Raises Unsupported, OSError.
+    is in that one. Raises Unsupported, InUse when what is there is no bridge, OSError.
     """
     from contextlib import suppress
 
@@ -198,7 +198,7 @@ def make_bridge(name: str, addresses: Sequence[str], mtu: int = 0, alias: str = 
         try:
             channel.send(message(_NEWLINK, _link(), attribute(_IFNAME, name), *own, info, flags=_NEW))
         except FileExistsError:
-            pass
+            _require_bridge(name)
         except OSError as error:
             _require_bridges(error, vlan)
             raise
@@ -222,6 +222,13 @@ def _require_bridges(error: OSError, vlan: int) -> None:
         raise Unsupported("vlan", "bridges have no VLANs here (CONFIG_BRIDGE_VLAN_FILTERING)", hint=hint) from error
     hint = "modprobe bridge; or do without networks: --network none, --network host"
     raise Unsupported("bridge", "this kernel makes no bridges", hint=hint) from error
+
+
+def _require_bridge(name: str) -> None:
+    info = next((one.get(_LINKINFO, b"") for one in _all() if _text(one[_IFNAME]) == name), b"")
+    if _text(netlink.attributes(info).get(_KIND, b"")) != BRIDGE:
+        hint = "give the network another one (--interface-name), or rename that"
+        raise InUse(name, f"interface {name} is there and is no bridge", hint=hint)
 
 
 def set_up(name: str) -> None:

@@ -69,8 +69,9 @@ class Join(Value):
 class Surroundings(Value):
     """What a plan needs to know of the host beyond the OCI configuration.
 
-    ``maps`` are those of a pod's own user namespace, of user and group ids; ``keep_groups``: the one around allows no
-    change of the supplementary groups.
+    ``maps`` are those of a user namespace, of user and group ids, ``ids`` its root and ``ids_outside`` the same in the
+    one around. Files in the directories ``mapped`` have its ids on the disk, too. ``keep_groups``: the namespace around
+    allows no change of the supplementary groups.
     """
 
     overlay: str = ""
@@ -87,6 +88,9 @@ class Surroundings(Value):
     keyring: str = ""
     network: tuple[Op, ...] = ()
     maps: tuple[str, str] = WHOLE_MAPS
+    ids: tuple[int, int] = (0, 0)
+    ids_outside: tuple[int, int] = (0, 0)
+    mapped: tuple[str, ...] = ()
     keep_groups: bool = False
     copies: str = ""  # directory for copies of files of a root that is not to be written to
 
@@ -94,13 +98,10 @@ class Surroundings(Value):
 def container_ops(config: dict[str, Any], around: Surroundings) -> list[Op]:
     """Return the operations from clone to exec for the first process of a container."""
     kinds = {KIND_OF_OCI_NAME[entry["type"]] for entry in config["linux"]["namespaces"] if "path" not in entry}
-    user_namespace = any("user" in join.kinds for join in around.joins)
+    own_user = "user" in kinds or any("user" in join.kinds for join in around.joins)
+    begin = _with_user_namespace if own_user else _begin
     return [
-        *_clone(kinds, config, around, user_namespace),
-        *_enter_group(kinds, config, around),
-        *_names(kinds, config),
-        Op("keyring", around.keyring),
-        *_root(config, around),
+        *begin(kinds, config, around),
         *_mounts(config, around),
         *_devices(config, around),
         *around.network,
@@ -116,13 +117,71 @@ def container_ops(config: dict[str, Any], around: Surroundings) -> list[Op]:
     ]
 
 
-def _clone(kinds: set[str], config: dict[str, Any], around: Surroundings, user_namespace: bool) -> list[Op]:
-    own = sum(NAMESPACES[kind].clone_flag for kind in kinds if kind != "cgroup")
+def _begin(kinds: set[str], config: dict[str, Any], around: Surroundings) -> list[Op]:
+    """Return the operations up to a mounted root, in the user namespace that is there."""
+    before, after, _ = _joined(around)
+    return [
+        *before,
+        Op("clone", _flags(kinds), around.born_in),
+        *after,
+        *_join_files(around),
+        *oom_score(config["process"]),
+        *_own_group(kinds),  # after the group is joined: the namespace's root is where its maker is
+        *_names(kinds, config),
+        Op("keyring", around.keyring),
+        Op("propagation", MS_REC | MS_SLAVE),
+        *_root(config, around),
+    ]
+
+
+def _with_user_namespace(kinds: set[str], config: dict[str, Any], around: Surroundings) -> list[Op]:
+    """Return the same for a container whose user namespace is its own or another's.
+
+    All that is named by a path of the host, or belongs to who is there already, is taken with the rights of before:
+    the namespace's ids may find none of it. Then the namespace, and in it a second clone, since it owns only what is
+    made by somebody in it.
+    """
+    before, after, user = _joined(around)
+    own = "user" in kinds
+    return [
+        *([Op("idmap", *around.maps, "deny" if around.keep_groups else "")] if own else []),
+        *before,
+        Op("clone", 0, around.born_in),
+        *_join_files(around),
+        *oom_score(config["process"]),
+        *after,
+        Op("unshare", CLONE_NEWNS),
+        Op("propagation", MS_REC | MS_SLAVE),
+        *[Op("map_tree", path, *around.maps) for path in around.mapped],
+        # overlayfs makes its work directory with the ids of who mounts it: they must be some that are mapped
+        *([Op("own_ids", *around.ids_outside)] if around.mapped else []),
+        *_root(config, around),
+        Op("hold_root"),
+        *user,
+        Op("clone", _flags(kinds), ""),
+        *([Op("wait")] if own else []),
+        Op("own_ids", *around.ids),
+        *_own_group(kinds),
+        *_names(kinds, config, around.ids[1]),
+        Op("keyring", around.keyring),
+        Op("propagation", MS_REC | MS_SLAVE),
+        Op("place_root"),
+    ]
+
+
+def _flags(kinds: set[str]) -> int:
+    return sum(NAMESPACES[kind].clone_flag for kind in kinds if kind != "cgroup")
+
+
+def _joined(around: Surroundings) -> tuple[list[Op], list[Op], list[Op]]:
+    """Return what joins a pid namespace, which counts for children, what joins the others, and the user namespace."""
     before: list[Op] = []
     after: list[Op] = []
+    user: list[Op] = []
     for join in around.joins:
         if join.process is None:
-            (before if "pid" in join.kinds else after).append(Op("join_path", join.flags, join.path))
+            place = before if "pid" in join.kinds else user if "user" in join.kinds else after
+            place.append(Op("join_path", join.flags, join.path))
             continue
         process = join.process
         if "pid" in join.kinds:
@@ -130,14 +189,10 @@ def _clone(kinds: set[str], config: dict[str, Any], around: Surroundings, user_n
         flags = join.flags & (_IN_CHILD | CLONE_NEWCGROUP)
         if flags:
             after.append(Op("join", process.pid, process.start_time, flags))
+        if "user" in join.kinds:
+            user.append(Op("join", process.pid, process.start_time, CLONE_NEWUSER))
         after += [Op("expect", kind, inode) for kind, inode in join.inodes if kind not in ("pid", "user")]
-    if not user_namespace:
-        return [*before, Op("clone", own, around.born_in), *after]
-    # Ids of a user namespace own only what is made after joining it: join first, then clone again.
-    owner = next(join.process for join in around.joins if "user" in join.kinds and join.process)
-    join_user = Op("join", owner.pid, owner.start_time, CLONE_NEWUSER)
-    host_part = [*_join_files(around), *oom_score(config["process"])]
-    return [*before, Op("clone", 0, around.born_in), *host_part, join_user, Op("clone", own, ""), *after]
+    return before, after, user
 
 
 def _join_files(around: Surroundings) -> list[Op]:
@@ -149,28 +204,25 @@ def oom_score(process: dict[str, Any]) -> list[Op]:
     return [Op("oom_score", process["oomScoreAdj"])] if "oomScoreAdj" in process else []
 
 
-def _enter_group(kinds: set[str], config: dict[str, Any], around: Surroundings) -> list[Op]:
-    user_namespace = any("user" in join.kinds for join in around.joins)
-    joined = [] if user_namespace else [*_join_files(around), *oom_score(config["process"])]
-    # after the group is joined: the namespace's root is where its maker is
-    return [*joined, *([Op("unshare", CLONE_NEWCGROUP)] if "cgroup" in kinds else [])]
+def _own_group(kinds: set[str]) -> list[Op]:
+    return [Op("unshare", CLONE_NEWCGROUP)] if "cgroup" in kinds else []
 
 
-def _own_network() -> list[Op]:
+def _own_network(group: int) -> list[Op]:
     # Root may ping without CAP_NET_RAW, as containers.conf(5) has it. This is done through the host's /proc: it shows a
     # process the sysctls of its own namespace.
-    return [Op("loopback"), Op("sysctl", "net/ipv4/ping_group_range", "0 0")]
+    return [Op("loopback"), Op("sysctl", "net/ipv4/ping_group_range", f"{group} {group}")]
 
 
-def _names(kinds: set[str], config: dict[str, Any]) -> list[Op]:
-    ops = _own_network() if "net" in kinds else []
+def _names(kinds: set[str], config: dict[str, Any], group: int = 0) -> list[Op]:
+    ops = _own_network(group) if "net" in kinds else []
     if "uts" in kinds and config["hostname"]:
         ops.append(Op("hostname", config["hostname"]))
     return ops
 
 
 def _root(config: dict[str, Any], around: Surroundings) -> list[Op]:
-    ops = [Op("propagation", MS_REC | MS_SLAVE)]
+    ops: list[Op] = []
     # Everything of the host is taken before the container's files are mounted: no path of theirs can interfere.
     if around.shm_of:
         ops.append(Op("capture", 0, around.shm_of.pid, around.shm_of.start_time, "/dev/shm"))
@@ -284,14 +336,17 @@ def infra_ops(
     user = "user" in kinds
     ops = [Op("clone", flags | CLONE_NEWNS | CLONE_NEWPID, around.born_in)]
     if user:
-        ops = [Op("idmap", *around.maps), *ops, Op("wait")]
+        ops = [Op("idmap", *around.maps, "deny" if around.keep_groups else ""), *ops, Op("wait")]
     ops += [*_join_files(around), *([Op("unshare", CLONE_NEWCGROUP)] if "cgroup" in kinds else [])]
-    ops += _own_network() if "net" in kinds else []
+    ops += _own_network(around.ids[1] if user else 0) if "net" in kinds else []
     ops += [Op("hostname", hostname)] if "uts" in kinds else []
     quiet = sum(MOUNT_ATTRIBUTES[word] for word in ("nosuid", "noexec", "nodev"))
+    # found with the ids of before, owned by those of the namespace
+    owner = ",uid={},gid={}".format(*around.ids) if user else ""
     ops += [
         Op("propagation", MS_REC | MS_SLAVE),
-        Op("root", "tmpfs", "tmpfs", around.target, 0, "mode=755,size=64k"),
+        Op("root", "tmpfs", "tmpfs", around.target, 0, f"mode=755,size=64k{owner}"),
+        *([Op("own_ids", *around.ids)] if user else []),
         Op("mount", "tmpfs", "shm", "/dev/shm", quiet, "mode=1777", f"size={shm_size_bytes}"),
     ]
     ops += around.network

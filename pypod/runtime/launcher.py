@@ -26,7 +26,7 @@ REPORT_BYTES = _REPORT.size
 _PLAN_FD, _REPORT_FD = 3, 4
 _FIRST_SAFE_FD = 10
 _EPERM, _ENOENT, _EEXIST, _ENOTDIR, _EINVAL = 1, 2, 17, 20, 22
-_EPROTONOSUPPORT, _EADDRINUSE, _EADDRNOTAVAIL = 93, 98, 99
+_EPROTONOSUPPORT, _EOPNOTSUPP, _EADDRINUSE, _EADDRNOTAVAIL = 93, 95, 98, 99
 
 
 class Report(Value):
@@ -76,11 +76,18 @@ class Launching:
 
     ``stdio`` are descriptors for 0, 1 and 2 (-1: /dev/null). The program stays our child and will report the exit,
     unless there is a ``group``: then it goes on as nobody's child in that cgroup directory (empty: in our own).
+    ``bring`` is called with its pid before that, to put it where it can enter cgroups.
     ``run`` may be called once; leaving the block without it ends the program before it has done anything.
     """
 
     def __init__(
-        self, executable: str, name: str, *, stdio: tuple[int, int, int] = (-1, -1, -1), group: str | None = None
+        self,
+        executable: str,
+        name: str,
+        *,
+        stdio: tuple[int, int, int] = (-1, -1, -1),
+        group: str | None = None,
+        bring: Callable[[int], object] | None = None,
     ) -> None:
         import _socket
 
@@ -94,7 +101,7 @@ class Launching:
             ours, theirs = _socket.socketpair(_socket.AF_UNIX, _socket.SOCK_SEQPACKET | _socket.SOCK_CLOEXEC, 0)
             report_fd = raised(theirs.detach())
             try:
-                argv = [name] if group is None else [name, group]
+                argv = [name] if group is None else [name, group, *(["held"] if bring else [])]
                 self._pid = _spawn(executable, argv, self._plan_fd, report_fd, stdio)
             except BaseException:
                 ours.close()
@@ -105,6 +112,14 @@ class Launching:
             os.close(self._plan_fd)
             raise
         self._channel: _socket.socket | None = ours
+        if bring is not None:
+            try:
+                bring(self._pid)
+            except BaseException:
+                self.__exit__()
+                raise
+            if group is not None:
+                _tell(ours)
 
     def run(self, plan: Plan, meanwhile: Callable[[], object] | None = None) -> Launched:
         """Hand the plan over and wait until its process runs; ``meanwhile`` is done while the program works.
@@ -319,6 +334,9 @@ _HINTS = {
     ("capabilities", "setresgid", _EINVAL): _NO_ID,
     ("capabilities", "setresuid", _EINVAL): _NO_ID,
     ("user", "setgroups", _EINVAL): _NO_ID,
+    ("netlink_host", "netlink", _EOPNOTSUPP): (
+        "this kernel makes no such interface: modprobe veth (or macvlan, ipvlan: the network's driver)"
+    ),
     ("mount", "fsmount", _EPERM): (
         "in a user namespace proc and sysfs can be mounted only where the whole of them is seen: not in a container "
         "that hides parts"

@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from typing import Any
 
+    from pypod.kernel.idmap import Range
+
 USER_ANNOTATION = "io.pypod.user"
 GROUPS_ANNOTATION = "io.pypod.groups"
 ACCOUNT_ANNOTATION = "io.pypod.account"
@@ -57,6 +59,7 @@ class Places(Value):
 
     ``foreign`` are the kinds of namespaces that do not belong to the container's user namespace: what shows them cannot
     be mounted anew there, so the host's own is bound. ``has_tty_group``: the namespace has the group of terminals.
+    ``id_maps`` are those of a user namespace of the container's own, of users and groups.
     """
 
     root: str
@@ -75,6 +78,7 @@ class Places(Value):
     rootless: bool = False
     foreign: tuple[str, ...] = ()
     has_tty_group: bool = True
+    id_maps: tuple[tuple[Range, ...], tuple[Range, ...]] = ((), ())
 
 
 def runtime_spec(spec: ContainerSpec, places: Places) -> dict[str, Any]:
@@ -238,8 +242,14 @@ def _linux(spec: ContainerSpec, places: Places) -> dict[str, Any]:
     asked = any(normpath(mount.target) == _CGROUPS for mount in spec.mounts)
     several = () if asked or places.cgroup_mount[0] == _CGROUPS else (_CGROUPS,)
     read_only = () if spec.privileged or "ALL" in spec.unmasks else (*READ_ONLY_PATHS, *several)
+    mappings = {
+        name: [{"containerID": inside, "hostID": outside, "size": count} for inside, outside, count in ranges]
+        for name, ranges in zip(("uidMappings", "gidMappings"), places.id_maps, strict=True)
+        if ranges
+    }
     return {
         "namespaces": namespaces,
+        **mappings,
         "cgroupsPath": places.cgroup_path,
         "resources": places.resources,
         "sysctl": dict(spec.sysctls),

@@ -77,6 +77,10 @@ OPERATIONS: dict[str, tuple[int, str, str]] = {
     "companion": (71, "connect it by {2}, which runs beside it and is recorded in {0}", "pid_namespaces(7)"),
     "hand_network": (72, "hand the network namespace to the supervisor", "unix(7)"),
     "host_network": (73, "take the network namespace of process {0} for the host's", "setns(2)"),
+    "own_ids": (80, "be user {0} and group {1} of the user namespace", "user_namespaces(7)"),
+    "hold_root": (81, "take the root file system along into the next mount namespace", "open_tree(2)"),
+    "place_root": (82, "mount the root file system in this one", "move_mount(2)"),
+    "map_tree": (83, "have the files in {0} owned by the ids of the user namespace: {1}", "mount_setattr(2)"),
 }
 
 MOUNT_ATTRIBUTES = {"ro": 1, "nosuid": 2, "nodev": 4, "noexec": 8, "noatime": 16, "strictatime": 32}
@@ -192,6 +196,7 @@ _SHOWN: dict[tuple[str, int], Callable[[str | int | bytes], str]] = {
     ("hold", 1): _address,
     ("idmap", 0): _map,
     ("idmap", 1): _map,
+    ("map_tree", 1): _map,
 }
 
 

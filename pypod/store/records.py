@@ -208,10 +208,12 @@ def _plain(value: Any) -> Any:
 def pod_spec(record: PodRecord) -> PodSpec:
     """Return what was asked of a pod. Raises StoreError when the row is damaged."""
     from pypod.model.limits import Limits
+    from pypod.model.namespace import Mode
     from pypod.model.pod import PodSpec
     from pypod.model.port import Port
 
-    return parse_value(PodSpec, record.id, record.spec_json, {"ports": Port, "limits": Limits})
+    classes: dict[str, type[Value]] = {"ports": Port, "limits": Limits, "user_namespace": Mode}
+    return parse_value(PodSpec, record.id, record.spec_json, classes)
 
 
 def container_spec(record: ContainerRecord) -> ContainerSpec:

@@ -30,8 +30,8 @@ FORBIDDEN = {
 BUDGET = [
     ("pypod", 1),
     ("pypod.errors", 2),
-    ("pypod.engine.engine", 15),
-    ("pypod.engine.engine, pypod.engine.listing", 24),
+    ("pypod.engine.engine", 16),
+    ("pypod.engine.engine, pypod.engine.listing", 25),
 ]
 # Listing looks at the store and the kernel; it starts nothing.
 NOT_FOR_LISTING = {

@@ -62,7 +62,8 @@ def left_behind(engine: Engine, busybox: str) -> None:
 
 
 # name: (what there is before, what is done under the knife)
-ACTIONS: dict[str, tuple[Callable[[Engine, str], None], Callable[[Engine, str], object]]] = {
+Actions = dict[str, tuple[Callable[[Engine, str], object], Callable[[Engine, str], object]]]
+ACTIONS: Actions = {
     "create": (nothing, create),
     "start container": (alone, lambda engine, _: engine.containers.get("c").start()),
     "start pod": (pod_with_member, lambda engine, _: engine.pods.get("p").start()),
@@ -77,18 +78,26 @@ ACTIONS: dict[str, tuple[Callable[[Engine, str], None], Callable[[Engine, str], 
 
 
 class Table:
-    """Storage directories to operate on, one after the other."""
+    """Storage directories to operate on, one after the other; ``look`` at each afterwards."""
 
-    def __init__(self, base: Path, busybox: str) -> None:
+    def __init__(
+        self,
+        base: Path,
+        busybox: str,
+        actions: Actions | None = None,
+        look: Callable[[Engine, str], None] | None = None,
+    ) -> None:
         self._base = base
         self._busybox = busybox
+        self._actions = actions or ACTIONS
+        self._look = look or look_and_clean
         self._count = 0
 
     def operate(
         self, name: str, kill: tuple[int, int] | None, *, follow: bool = False, number: int = signal.SIGKILL
     ) -> list[int]:
         """Do an action with somebody being killed in it; then look, and clean up. Returns the system calls."""
-        prepare, act = ACTIONS[name]
+        prepare, act = self._actions[name]
         self._count += 1
         root = str(self._base / f"storage-{self._count}")
         with Engine(root) as engine:
@@ -106,7 +115,7 @@ class Table:
 
         counts = tracing.run(traced, kill, follow=follow, number=number)
         with Engine(root) as engine:
-            look_and_clean(engine, f"{name}, killed at {kill}")
+            self._look(engine, f"{name}, killed at {kill}")
         return counts
 
 

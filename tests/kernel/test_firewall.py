@@ -281,8 +281,8 @@ def test_what_is_withdrawn_is_gone(table) -> None:
     assert not firewall.listed(table.channel)
     table.channel.send(firewall.withdraw((WEB,), "10.71.0.2"))  # it may be gone already
     for one in NETWORKS:
-        table.channel.send(firewall.dismiss(one))
-        table.channel.send(firewall.dismiss(one))
+        firewall.forget(table.channel, one.interface)
+        firewall.forget(table.channel, one.interface)
     assert not any(elements(name) for name in ("bridges", "same", "internal", "isolated", "homes4", "homes6"))
 
 
@@ -394,7 +394,7 @@ def test_other_tables_are_left_alone(table, tmp_path) -> None:
     for transaction in firewall.everything(NETWORKS, [((WEB,), address("web"), "", "")]):
         table.channel.send(transaction)
     table.channel.send(firewall.withdraw((WEB,), address("web")))
-    table.channel.send(firewall.dismiss(ONE))
+    firewall.forget(table.channel, ONE.interface)
     run("nft", "delete", "table", "inet", "pypod")
     assert others() == before
 

@@ -133,7 +133,7 @@ BAD_MODES = [
     ("ipc", "--ipc", ["shared"]),
     ("uts", "--uts", ["none"]),
     ("cgroup", "--cgroupns", ["none", "ns:"]),
-    ("user", "--userns", ["private", "container:x", "auto"]),
+    ("user", "--userns", ["none", "container", "private:x"]),
 ]
 
 

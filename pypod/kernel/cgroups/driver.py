@@ -50,6 +50,10 @@ class Driver(Protocol):
         The place is /sys/fs/cgroup or a directory in it; the options are empty for the v2 tree.
         """
 
+    @property
+    def prefix(self) -> str:
+        """The group that all paths are relative to, as the path of a group; empty for the root of the tree."""
+
     def controllers(self) -> tuple[str, ...]:
         """Return the controllers that groups can be made in, sorted."""
 
@@ -87,6 +91,9 @@ class Driver(Protocol):
 
     def usage(self, path: str) -> Usage:
         """Return what a group uses and has used."""
+
+    def memory_limit(self, path: str) -> int | None:
+        """Return a group's own limit of memory in bytes, None for none."""
 
     def oom_file(self, path: str) -> str:
         """Return the file that counts how often the kernel killed for want of memory in a group, empty where none does.

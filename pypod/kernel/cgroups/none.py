@@ -18,17 +18,23 @@ if TYPE_CHECKING:
     from pypod.kernel.cgroups.settings import Setting
     from pypod.kernel.cgroups.usage import Usage
 
-WHY = "this user may make no cgroups"
-HINT = "rootless pods have none yet: no limits, no statistics, no pause"
+_MAY_NOT = "this user may make no cgroups"
+HINT = "without: no limits, no statistics, no pause"
 
 
 class NoDriver:
-    """Meets the protocol of ``Driver`` without groups: none is ever there."""
+    """Meets the protocol of ``Driver`` without groups: none is ever there. ``why`` says what the host lacks."""
+
+    __slots__ = ("_why",)
 
     mode = "none"
+    prefix = ""
     clones_into_cgroup = False
     shown = ("/sys/fs/cgroup", "")
     accounted: tuple[str, ...] = ()
+
+    def __init__(self, why: str = "") -> None:
+        self._why = f"{_MAY_NOT}: {why}" if why else _MAY_NOT
 
     def controllers(self) -> tuple[str, ...]:
         return ()
@@ -36,7 +42,7 @@ class NoDriver:
     def create(self, path: str, controllers: tuple[str, ...] = (), accounted: tuple[str, ...] = ()) -> None:
         del path, accounted
         if controllers:
-            raise Unsupported("cgroups", f"{WHY}: no {', '.join(controllers)} limits", hint=HINT)
+            raise Unsupported("cgroups", f"no {', '.join(controllers)} limits: {self._why}", hint=HINT)
 
     def settings(
         self, resources: dict[str, Any], defaults: Collection[str] = (), path: str = ""
@@ -44,12 +50,12 @@ class NoDriver:
         del path
         for one in legacy(resources, defaults):
             if not one.optional:
-                raise Unsupported("cgroups", f"{one.flag}: {WHY}", hint=HINT)
+                raise Unsupported("cgroups", f"{one.flag}: {self._why}", hint=HINT)
         return ()
 
     def apply(self, path: str, setting: Setting) -> None:
         del path
-        raise Unsupported("cgroups", f"{setting.flag}: {WHY}", hint=HINT)
+        raise Unsupported("cgroups", f"{setting.flag}: {self._why}", hint=HINT)
 
     def directory(self, path: str, controller: str) -> str:
         del path, controller
@@ -61,7 +67,11 @@ class NoDriver:
 
     def usage(self, path: str) -> Usage:
         del path
-        raise Unsupported("cgroups", f"no statistics: {WHY}", hint=HINT)
+        raise Unsupported("cgroups", f"no statistics: {self._why}", hint=HINT)
+
+    def memory_limit(self, path: str) -> int | None:
+        del path
+        return None
 
     def oom_file(self, path: str) -> str:
         del path
@@ -89,7 +99,7 @@ class NoDriver:
 
     def freeze(self, path: str, frozen: bool, *, timeout_s: float = 2.0) -> None:
         del path, frozen, timeout_s
-        raise Unsupported("freezer", f"{WHY}: containers cannot be paused", hint=HINT)
+        raise Unsupported("freezer", f"containers cannot be paused: {self._why}", hint=HINT)
 
     def freezer_file(self, path: str) -> str:
         del path

@@ -74,7 +74,12 @@ def write(path: str, text: str) -> bool:
     return True
 
 
-def available(found: Iterable[Setting], controllers: Collection[str], where: str) -> tuple[Setting, ...]:
+NO_CONTROLLER_HINT = "leave it out, or boot a kernel that has the controller on"
+
+
+def available(
+    found: Iterable[Setting], controllers: Collection[str], where: str, hint: str = NO_CONTROLLER_HINT
+) -> tuple[Setting, ...]:
     """Return the settings whose controllers there are. Raises Unsupported for another that is not optional."""
     kept = []
     for setting in found:
@@ -84,7 +89,7 @@ def available(found: Iterable[Setting], controllers: Collection[str], where: str
             raise Unsupported(
                 setting.controller,
                 f"{setting.flag}: cgroup controller {setting.controller} is not available on this host ({where})",
-                hint="leave it out, or boot a kernel that has the controller on",
+                hint=hint,
             )
     return tuple(kept)
 

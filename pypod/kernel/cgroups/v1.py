@@ -30,6 +30,8 @@ class LegacyDriver:
 
     __slots__ = ("_directories", "_tracking", "mode", "shown")
 
+    prefix = ""
+
     def __init__(self, hierarchies: Hierarchies) -> None:
         self.mode = hierarchies.mode
         # A named tree ("name=systemd") limits nothing and belongs to whoever named it.
@@ -120,7 +122,7 @@ class LegacyDriver:
             cpu_ns,
             system_ns,
             number(self._read(path, "memory", "memory.usage_in_bytes")),
-            number(self._read(path, "memory", "memory.limit_in_bytes")),
+            self.memory_limit(path),
             pids if pids is not None else len(self.processes(path)),
             io_service_bytes(block) if block else (None, None),
         )
@@ -135,6 +137,9 @@ class LegacyDriver:
     def _read(self, path: str, controller: str, file: str) -> str:
         root = self._directories.get(controller)
         return tree.read(f"{tree.locate(root, path)}/{file}") if root else ""
+
+    def memory_limit(self, path: str) -> int | None:
+        return number(self._read(path, "memory", "memory.limit_in_bytes"))
 
     def oom_file(self, path: str) -> str:
         root = self._directories.get("memory")

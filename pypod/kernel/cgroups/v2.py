@@ -31,6 +31,8 @@ class UnifiedDriver:
     mode = UNIFIED
     shown = ("/sys/fs/cgroup", "")
     clones_into_cgroup = True
+    prefix = ""
+    no_controller_hint = tree.NO_CONTROLLER_HINT
 
     def __init__(self, root: str) -> None:
         self.root = root
@@ -58,7 +60,7 @@ class UnifiedDriver:
         found = settings.unified(
             resources, defaults, lambda file: tree.read(f"{tree.locate(self.root, path)}/{file}") if path else ""
         )
-        return tree.available(found, self.controllers(), self.root)
+        return tree.available(found, self.controllers(), self.root, self.no_controller_hint)
 
     def apply(self, path: str, setting: Setting) -> None:
         directory = tree.locate(self.root, path)
@@ -82,10 +84,13 @@ class UnifiedDriver:
             cpu_ns,
             system_ns,
             number(tree.read(f"{directory}/memory.current")),
-            number(tree.read(f"{directory}/memory.max")),
+            self.memory_limit(path),
             pids if pids is not None else len(self.processes(path)),
             (None, None) if block is None else io_stat(block),
         )
+
+    def memory_limit(self, path: str) -> int | None:
+        return number(tree.read(f"{tree.locate(self.root, path)}/memory.max"))
 
     def oom_file(self, path: str) -> str:
         return f"{tree.locate(self.root, path)}/memory.events" if "memory" in self.controllers() else ""

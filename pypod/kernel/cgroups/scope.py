@@ -1,0 +1,140 @@
+"""Groups of an ordinary user: in a scope that their systemd makes and delegates (systemd.io/CGROUP_DELEGATION).
+
+A user may write in the groups below user@UID.service, but a process enters them only if its own group and the new one
+have a common ancestor that the user may write to (cgroups(7), "Delegation containment"). A login session's scope lies
+beside that service, so who comes from one is moved by systemd: the user's own asks the host's.
+"""
+
+from __future__ import annotations
+
+import os
+
+from pypod.errors import Unsupported
+from pypod.kernel.cgroups import tree
+from pypod.kernel.cgroups.detect import UNIFIED
+from pypod.kernel.cgroups.v2 import UnifiedDriver
+from pypod.kernel.dbus import Bus, BusError, Variant
+from pypod.kernel.proc import parse_cgroup, read_text
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from pypod.kernel.cgroups.detect import Hierarchies
+
+HOLDER = "/holder"  # the scope's own group must be without processes, to hand controllers down
+_SYSTEMD = ("org.freedesktop.systemd1", "/org/freedesktop/systemd1", "org.freedesktop.systemd1.Manager")
+_EXISTS = "org.freedesktop.systemd1.UnitExists"
+_SLICE = "user.slice"
+_TIMEOUT_S = 5.0
+
+
+class ScopeDriver(UnifiedDriver):
+    """Groups of the v2 tree below a scope of the user's systemd. The contract is that of ``driver.Driver``.
+
+    The scope lives as long as a process is in it. Until ``hold`` has put one there its groups cannot be made.
+    """
+
+    __slots__ = ("_bus", "_manager", "_mount", "_own", "_scope", "_uid", "prefix")
+
+    no_controller_hint = (
+        "an administrator can have systemd delegate more than cpu, memory and pids: Delegate=yes in a drop-in of "
+        "user@.service"
+    )
+
+    def __init__(self, mount: str, own: str, uid: int, bus: str, scope: str) -> None:
+        self._mount = mount
+        self._own = own
+        self._uid = uid
+        self._bus = bus
+        self._manager = manager_group(uid)
+        self._scope = scope
+        self.prefix = f"{self._manager}/{_SLICE}/{scope}"
+        super().__init__(mount + self.prefix)
+
+    def controllers(self) -> tuple[str, ...]:
+        # A delegated scope is given all that the user's systemd has; until there is one, that tells.
+        known = self.root if tree.exists(self.root) else f"{self._mount}{self._manager}"
+        return tuple(sorted(tree.read(f"{known}/cgroup.controllers").split()))
+
+    @property
+    def enters_groups(self) -> bool:
+        """Whether this process can clone children into the groups: else ``bring`` has to move them first."""
+        if not self._own:
+            return False
+        common = os.path.commonpath((f"{self._mount}{self._own}", self.root))
+        return os.access(f"{common}/cgroup.procs", os.W_OK)
+
+    def holds(self, pid: int) -> bool:
+        """Return whether a process keeps the scope alive."""
+        return f"{self._mount}{_group_of(pid)}" == self.root + HOLDER
+
+    def hold(self, pid: int) -> None:
+        """Make the scope with this process in it; join the one that lives on with other processes.
+
+        Raises Unsupported when systemd refuses.
+        """
+        properties = [
+            ("Description", Variant("s", "pypod: pods and containers")),
+            ("Slice", Variant("s", _SLICE)),
+            ("Delegate", Variant("b", True)),
+            ("CollectMode", Variant("s", "inactive-or-failed")),
+            ("PIDs", Variant("au", [pid])),
+        ]
+        with self._connection() as bus:
+            try:
+                arguments = (self._scope, "fail", properties, ())
+                self._ask(bus, "StartTransientUnit", "ssa(sv)a(sa(sv))", *arguments)
+            except BusError as error:
+                if error.name != _EXISTS:
+                    raise _refused(error) from error
+                self._attach(bus, HOLDER, pid)
+        # the answer comes before the job is done
+        if not tree.wait_until(lambda: f"{self._mount}{_group_of(pid)}".startswith(self.root), _TIMEOUT_S):
+            raise Unsupported("cgroups", f"systemd did not put process {pid} into {self._scope}")
+        tree.make(self.root, HOLDER)
+        tree.write(f"{self.root}{HOLDER}/cgroup.procs", str(pid))
+
+    def bring(self, path: str, pid: int) -> None:
+        """Move a process of this user into a group, whatever its own. Raises Unsupported when systemd refuses."""
+        with self._connection() as bus:
+            self._attach(bus, path, pid)
+
+    def _attach(self, bus: Bus, path: str, pid: int) -> None:
+        tree.make(self.root, path)
+        try:
+            self._ask(bus, "AttachProcessesToUnit", "ssau", self._scope, path, [pid])
+        except BusError as error:
+            raise _refused(error) from error
+
+    def _ask(self, bus: Bus, method: str, signature: str, *arguments: object) -> None:
+        bus.call(*_SYSTEMD, method, signature, *arguments)
+
+    def _connection(self) -> Bus:
+        try:
+            return Bus(self._bus, self._uid)
+        except OSError as error:
+            raise _refused(error) from error
+
+
+def manager_group(uid: int) -> str:
+    """Return the group that systemd delegates to a user, that of the user's own systemd."""
+    return f"/user.slice/user-{uid}.slice/user@{uid}.service"
+
+
+def why_not(hierarchies: Hierarchies, uid: int, bus: str) -> str:
+    """Return why a user has no groups on this host; empty when they can have some."""
+    if hierarchies.unified is None or hierarchies.mode != UNIFIED:
+        return (
+            f"systemd delegates them in a v2 tree with all controllers, and this host's cgroups are {hierarchies.mode}"
+        )
+    directory = f"{hierarchies.unified.directory}{manager_group(uid)}"
+    if not os.access(f"{directory}/cgroup.procs", os.W_OK):
+        return f"no systemd of user {uid} runs here ({directory})"
+    return "" if bus else f"the bus of user {uid} is not there to ask systemd over (Debian: dbus-user-session)"
+
+
+def _group_of(pid: int) -> str:
+    return parse_cgroup(read_text(f"/proc/{pid}/cgroup")).get("", "")
+
+
+def _refused(error: OSError) -> Unsupported:
+    return Unsupported("cgroups", f"the user's systemd gives no cgroups: {error}", hint="systemctl --user status")

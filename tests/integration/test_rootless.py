@@ -1,0 +1,288 @@
+"""An ordinary user: their session, files of ids that are not their own, and what another user can and cannot do."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+import time
+from pathlib import Path
+
+import pytest
+
+from tests.conftest import for_users
+from tests.images.made import Made, layer
+from tests.users import User
+
+pytestmark = [pytest.mark.root, pytest.mark.users]
+
+IMAGE = "localhost/ids"
+OWNERS = "stat -c '%u %g %a' / /bin/busybox /srv/data; id -u; id -g"
+
+
+def entries(root: str) -> dict[str, bytes | str | None]:
+    """A busybox with its names, as an image has it."""
+    names = os.listdir(f"{root}/bin")
+    links: dict[str, bytes | str | None] = {f"bin/{name}": "busybox" for name in names if name != "busybox"}
+    return {"bin": None, **links, "bin/busybox": Path(root, "bin", "busybox").read_bytes(), "etc": None, "tmp": None}
+
+
+@pytest.fixture(scope="module")
+def archive(busybox: str, user_tree: Path) -> Path:
+    """An image whose root nobody may write to, with files of root and of user 1001, who it runs as."""
+    passwd = b"root:x:0:0::/:/bin/sh\nweb:x:1001:1002::/:/bin/sh\n"
+    below = layer({".": None, **entries(busybox), "etc/passwd": passwd}, mode=0o555, uid=0, gid=0)
+    above = layer({"srv": None, "srv/data": b"data\n"}, mode=0o755, uid=1001, gid=1002)
+    path = Made(below, above, config={"Cmd": ["sh", "-c", OWNERS], "User": "1001"}).archive(
+        user_tree.parent / "ids.tar", f"{IMAGE}:latest"
+    )
+    path.chmod(0o644)
+    return path
+
+
+@pytest.fixture(scope="module")
+def with_image(user: User, archive: Path):
+    user.ok("pull", "-q", f"oci-archive:{archive}")
+    yield user
+    user.ok("rmi", "-f", IMAGE)
+
+
+@pytest.fixture(scope="module")
+def bare_with_image(bare_user: User, archive: Path):
+    bare_user.ok("pull", "-q", f"oci-archive:{archive}")
+    yield bare_user
+    bare_user.ok("rmi", "-f", IMAGE)
+
+
+@pytest.fixture(scope="module")
+def plain(user_tree: Path, busybox: str) -> Path:
+    """A root file system of the host's root that everybody may read."""
+    root = user_tree.parent / "plain"
+    shutil.copytree(busybox, root, symlinks=True)
+    return root
+
+
+def ranges(path: str, name: str) -> tuple[int, int]:
+    line = next(line for line in Path(path).read_text().splitlines() if line.startswith(f"{name}:"))
+    _, first, count = line.split(":")
+    return int(first), int(count)
+
+
+def held(storage: Path) -> list[str]:
+    """What is in a storage that is not the user's own."""
+    owner = storage.stat().st_uid
+    return [str(path) for path in storage.rglob("*") if path.lstat().st_uid != owner]
+
+
+def eventually(condition, seconds: float = 5.0) -> bool:
+    deadline = time.monotonic() + seconds
+    while not condition():
+        if time.monotonic() > deadline:
+            return False
+        time.sleep(0.02)
+    return True
+
+
+def test_the_same_as_for_root(user: User) -> None:
+    """The end-to-end tests that need nothing but pods, once more as an ordinary user."""
+    files = sorted({one.partition("::")[0] for one in for_users()[0]})
+    home = ["--rootdir", user.tree, "-c", user.tree / "setup.cfg", "--basetemp", user.home / "tests"]
+    words = ["-m", "pytest", "--as-user", "-q", "--tb=short", "-p", "no:cacheprovider", *home]
+    done = user.run(user.python, *words, *(user.tree / "tests" / file for file in files), timeout=300)
+    assert done.returncode == 0, done.stdout[-8000:] + done.stderr
+    assert " passed" in done.stdout
+
+
+class TestSession:
+    def test_its_ids_are_those_of_the_files(self, user: User) -> None:
+        first, count = ranges("/etc/subuid", user.name)
+        first_group, group_count = ranges("/etc/subgid", user.name)
+        told = json.loads(user.ok("info", "--format", "{{json .Host.IDMappings}}"))
+        assert [[one["host_id"], one["size"]] for one in told["uidmap"]] == [[user.uid, 1], [first, count]]
+        assert [[one["host_id"], one["size"]] for one in told["gidmap"]] == [[user.gid, 1], [first_group, group_count]]
+        seen = user.ok("unshare", "cat", "/proc/self/uid_map").split()
+        assert seen == ["0", str(user.uid), "1", "1", str(first), str(count)]
+
+    def test_without_ids_there_is_one_and_it_is_said_once(self, bare_user: User) -> None:
+        bare_user.forget()
+        first = bare_user.pypod("unshare", "id", "-u")
+        second = bare_user.pypod("run", "--rm", "--rootfs", "/usr:O", "/bin/id", "-u")
+        assert (first.stdout, second.stdout) == ("0\n", "0\n"), (first, second)
+        assert bare_user.pypod("unshare", "cat", "/proc/self/uid_map").stdout.split() == ["0", str(bare_user.uid), "1"]
+
+    def test_the_notice_offers_ids_of_nobody(self, bare_user: User) -> None:
+        bare_user.forget()
+        said = bare_user.pypod("run", "--rm", "--rootfs", "/usr:O", "/bin/true").stderr
+        assert said.count("Note: ") == 1
+        first = int(said.partition("--add-subuids ")[2].partition("-")[0])
+        for line in Path("/etc/subuid").read_text().splitlines():
+            _, begin, count = line.split(":")
+            assert first >= int(begin) + int(count), said
+
+    def test_a_caller_with_threads_stays_where_it_is(self, with_image: User) -> None:
+        """The namespaces of every thread are those of before, and each has run a container."""
+        code = (
+            "import os, threading, pypod\n"
+            "kinds = ('user', 'mnt', 'pid', 'net')\n"
+            "def here(): return [os.readlink(f'/proc/thread-self/ns/{kind}') for kind in kinds], os.geteuid()\n"
+            "before, found, engine = here(), [], pypod.Engine()\n"
+            "def work():\n"
+            f"    container = engine.containers.run('{IMAGE}', ['id', '-u'])\n"
+            "    container.wait()\n"
+            "    found.append((b''.join(one.data for one in container.logs()), here()))\n"
+            "    container.remove()\n"
+            "threads = [threading.Thread(target=work) for _ in range(4)]\n"
+            "for one in threads: one.start()\n"
+            "for one in threads: one.join()\n"
+            "print(len(found), {one for one, _ in found}, all(then == before for _, then in found), here() == before)\n"
+        )
+        assert with_image.python_code(code) == "4 {b'1001\\n'} True True\n"
+
+    def test_migrate_ends_it(self, user: User) -> None:
+        user.ok("run", "-d", "--name", "sleeper", "--rootfs", "/usr:O", "/bin/sleep", "100")
+        assert any(name == "pypod-session" for name in user.processes().values())
+        user.ok("stop", "-t", "0", "sleeper")
+        user.ok("system", "migrate")
+        assert eventually(lambda: user.processes() == {}), user.processes()
+        user.ok("rm", "sleeper")
+
+
+class TestFiles:
+    def test_of_an_image_have_its_ids(self, with_image: User) -> None:
+        first, _ = ranges("/etc/subuid", with_image.name)
+        seen = with_image.ok("run", "--rm", IMAGE).splitlines()
+        assert seen == ["0 0 555", "0 0 555", "1001 1002 755", "1001", "1002"]
+        (data,) = (with_image.storage / "images" / "layers").glob("*/srv/data")
+        assert data.stat().st_uid == first + 1000
+
+    def test_with_one_id_are_the_users(self, bare_with_image: User) -> None:
+        assert bare_with_image.ok("run", "--rm", "-u", "0", IMAGE).splitlines()[2:] == ["0 0 755", "0", "0"]
+        assert held(bare_with_image.storage) == []
+        refused = bare_with_image.pypod("run", "--rm", IMAGE)
+        assert refused.returncode == 126
+        assert "/etc/subuid" in refused.stderr, refused
+
+    def test_of_other_ids_are_written_read_and_removed(self, with_image: User) -> None:
+        write = "echo new > /tmp/new && mkdir /tmp/d && chmod 700 /tmp/d && echo x > /tmp/d/x; rm -r /srv/data"
+        with_image.ok("run", "-u", "0", "--name", "prepare", IMAGE, "chmod", "777", "/tmp", "/srv")
+        with_image.ok("commit", "-q", "prepare", "localhost/writable")
+        with_image.ok("run", "-u", "1001", "--name", "writer", "localhost/writable", "sh", "-c", write)
+        try:
+            changed = set(with_image.ok("diff", "writer").splitlines())
+            assert {"A /tmp/new", "A /tmp/d", "A /tmp/d/x", "D /srv/data"} <= changed
+            with_image.ok("export", "-o", str(with_image.home / "out.tar"), "writer")
+            listed = subprocess.run(
+                ["tar", "-tvf", with_image.home / "out.tar", "tmp/d/x"], capture_output=True, text=True, check=True
+            )
+            assert "1001/1002" in listed.stdout
+            with_image.ok("commit", "-q", "writer", "localhost/written")
+            assert with_image.ok("run", "--rm", "localhost/written", "stat", "-c", "%u %g", "/tmp/d/x") == "1001 1002\n"
+            (upper,) = [path.parent for path in with_image.storage.glob("containers/*/upper/tmp/d")]
+            assert held(upper)
+        finally:
+            with_image.ok("rm", "writer", "prepare")
+            with_image.ok("rmi", "localhost/written", "localhost/writable")
+        assert eventually(lambda: held(with_image.storage / "trash") == []), held(with_image.storage / "trash")
+        assert not list(with_image.storage.glob("containers/*"))
+
+    def test_an_image_mounted_under_unshare(self, with_image: User) -> None:
+        words = f"path=$({with_image.python} -m pypod image mount {IMAGE}) && stat -c '%u %g' $path/srv/data"
+        assert with_image.ok("unshare", "sh", "-c", words) == "1001 1002\n"
+
+    def test_all_are_gone_with_the_image(self, user: User, archive: Path) -> None:
+        user.ok("pull", "-q", f"oci-archive:{archive}")
+        user.ok("rmi", "-f", IMAGE)
+        layers = user.storage / "images" / "layers"
+        assert eventually(lambda: list(layers.iterdir()) == [])
+        user.ok("pull", "-q", f"oci-archive:{archive}")  # for the others
+
+    def test_a_volume_of_an_image_is_its_users(self, user: User, busybox: str, user_tree: Path) -> None:
+        made = layer({**entries(busybox), "v": None, "v/f": b"x"}, uid=1001, gid=1002)
+        path = Made(made, config={"Cmd": ["stat", "-c", "%u", "/v", "/v/f"], "Volumes": {"/v": {}}}).archive(
+            user_tree.parent / "volume.tar", "localhost/volume:latest"
+        )
+        path.chmod(0o644)
+        user.ok("pull", "-q", f"oci-archive:{path}")
+        try:
+            assert user.ok("run", "--name", "v", "localhost/volume") == "1001\n1001\n"
+        finally:
+            user.ok("rm", "-v", "v")
+            user.ok("rmi", "localhost/volume")
+        volumes = user.storage / "volumes"
+        assert eventually(lambda: list(volumes.iterdir()) == [])
+
+
+class TestOthers:
+    def test_two_users_see_their_own_only(self, with_image: User, bare_user: User, plain: Path) -> None:
+        with_image.ok("run", "-d", "--name", "same", IMAGE, "sleep", "100")
+        bare_user.ok("run", "-d", "--name", "same", "--rootfs", f"{plain}:O", "sleep", "100")
+        try:
+            inodes = set()
+            for one in (with_image, bare_user):
+                assert one.ok("ps", "--format", "{{.Names}}") == "same\n"
+                pid = one.ok("inspect", "--format", "{{.State.Pid}}", "same").strip()
+                inodes.add(os.stat(f"/proc/{pid}/ns/user").st_ino)
+                other = bare_user if one is with_image else with_image
+                assert other.run("cat", f"/proc/{pid}/environ").returncode != 0
+                assert other.run("kill", "-9", pid).returncode != 0
+                assert other.run("nsenter", "-U", "-t", pid, "true").returncode != 0
+                assert other.run("ls", one.storage / "containers").returncode != 0
+                assert "must be a directory that belongs to uid" in other.pypod("--root", str(one.storage), "ps").stderr
+            assert len(inodes) == 2
+            bare_user.ok("rm", "-f", "-t", "0", "same")
+            assert with_image.ok("exec", "same", "id", "-u") == "1001\n"
+        finally:
+            for one in (with_image, bare_user):
+                one.pypod("rm", "-f", "-t", "0", "same")
+
+    @pytest.mark.parametrize("plant", ["directory", "link", "writable", "file"])
+    def test_a_storage_that_somebody_planted(self, user: User, bare_user: User, plant: str) -> None:
+        """ATTACK: whoever makes the directory first could have a database, a lock or a program of theirs in it."""
+        shared = user.tree.parent / f"shared-{plant}"
+        shared.mkdir()
+        shared.chmod(0o1777)
+        storage, target = shared / "pypod", user.home / "target"
+        target.mkdir(exist_ok=True)
+        os.chown(target, user.uid, user.gid)
+        steps = {
+            "directory": f"mkdir {storage}",
+            "link": f"ln -s {target} {storage}",
+            "file": f"touch {storage}",
+            "writable": "true",
+        }
+        assert bare_user.run("sh", "-c", steps[plant]).returncode == 0
+        if plant == "writable":
+            user.run("sh", "-c", f"mkdir {storage}; chmod 777 {storage}")
+        refused = user.pypod("--root", str(storage), "run", "--rm", "--rootfs", "/usr:O", "/bin/true")
+        assert refused.returncode == 125
+        assert "must be a directory that belongs to uid" in refused.stderr
+        assert list(target.iterdir()) == []
+        assert storage.is_file() or list(storage.iterdir()) == []
+
+    def test_nobody_else_can_look_into_the_storage(self, with_image: User) -> None:
+        assert with_image.storage.stat().st_mode & 0o066 == 0
+        open_to_others = [
+            path.name for path in with_image.storage.iterdir() if path.is_file() and path.stat().st_mode & 0o022
+        ]
+        assert open_to_others == []
+
+    def test_a_false_status_names_no_stranger(self, user: User, plain: Path) -> None:
+        """ATTACK: a holder's record with another process's number: nobody is joined or killed by number alone."""
+        user.ok("unshare", "true")
+        status = user.storage / "session" / "status"
+        before = status.read_bytes()
+        victim = subprocess.Popen(["sleep", "100"])
+        try:
+            number, *rest = before.split(b" ")
+            status.write_bytes(b" ".join([str(victim.pid).encode().ljust(len(number)), *rest]))
+            user.pypod("system", "migrate")
+            assert victim.poll() is None
+            assert user.ok("run", "--rm", "--rootfs", f"{plain}:O", "id", "-u") == "0\n"
+        finally:
+            victim.kill()
+            victim.wait()
+            user.pypod("system", "migrate")
+            for pid, name in user.processes().items():  # the holder that the lie hid
+                if name == "pypod-session":
+                    os.kill(pid, 15)
