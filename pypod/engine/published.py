@@ -268,20 +268,24 @@ def withdraw(engine: Engine, container_id: str, wires: Sequence[Wire]) -> None:
         ports = own_ports(engine, records.find_container(engine.database, container_id))
     except NoSuchContainer:
         return
-    _withdraw(ports, *addresses(wires))
+    _withdraw(engine, ports, *addresses(wires))
 
 
-def _withdraw(ports: Sequence[Port], four: str, six: str) -> None:
+def _withdraw(engine: Engine, ports: Sequence[Port], four: str, six: str) -> None:
     if not ports or not (four or six):
         return
     from pypod.network import firewall
 
     try:
-        channel = firewall.open_channel()
+        channel = engine.firewall.take()
     except Unsupported:  # then nothing leads anywhere
         return
-    with channel:
+    try:
         firewall.withdraw_own(channel, ports, four, six)
+    except BaseException:
+        channel.close()
+        raise
+    engine.firewall.give_back(channel)
 
 
 def move(engine: Engine, record: ContainerRecord, before: Sequence[Wire], after: Sequence[Wire]) -> None:
@@ -294,7 +298,7 @@ def move(engine: Engine, record: ContainerRecord, before: Sequence[Wire], after:
 
     old4, old6 = (old if old != new else "" for old, new in pairs)
     new4, new6 = (new if old != new else "" for old, new in pairs)
-    _withdraw(ports, old4, old6)
+    _withdraw(engine, ports, old4, old6)
     if new4 or new6:
         with firewall.open_channel() as channel:
             channel.send(firewall.publish(ports, new4, new6, comment=record.name))

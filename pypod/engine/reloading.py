@@ -81,6 +81,8 @@ def _reconnect(engine: Engine, record: ContainerRecord, by_id: Mapping[str, Netw
             if _is_there(wire):
                 with Channel() as channel:
                     channel.send(links.enslave(wire.made.host_interface, links.index_of(wire.network.interface)))
+                    if published.own_ports(engine, record):
+                        channel.send(links.hairpin(wire.made.host_interface))
                 set_up_inside(one.record, one.state, wire)
             else:
                 plug(engine, one.record, one.state, wire)
