@@ -15,7 +15,7 @@ import pytest
 
 from pypod.kernel.abi import CLONE_NEWNET
 from pypod.kernel.syscalls import setns
-from tests import dns, hosts
+from tests import dns, hosts, users
 from tests.facts import is_there, kill_and_wait, wait_until
 from tests.hosts import Here, Host, Server
 from tests.users import User
@@ -40,12 +40,20 @@ def tun_for_users() -> Iterator[None]:
 
 
 @pytest.fixture(scope="module")
-def with_session(user: User) -> Iterator[User]:
+def with_session(user_tree: Path) -> Iterator[User]:
+    """An ordinary user of these tests' own, with a session that stays from one to the next."""
     if shutil.which("pasta") is None:
         pytest.skip("pasta (Debian: passt) is not installed")
-    with tun_for_users():
-        user.ok("unshare", "true")
-        yield user
+    made = users.add("pypodnet", subordinate=True)
+    user = User("pypodnet", user_tree, users.python_for_users())
+    try:
+        with tun_for_users():
+            user.ok("unshare", "true")
+            yield user
+        assert user.end() == {}, "an ordinary user's processes are left"
+    finally:
+        if made:
+            users.remove("pypodnet")
 
 
 @pytest.fixture
