@@ -324,6 +324,14 @@ class TestBridges:
             assert looked_up(b, "a", f"{blue}1") == [f"{blue}2"]
             assert "cut off" not in somebody.pypod("system", "check").stdout
 
+    def test_a_session_whose_holder_was_killed_is_found_by_its_bridges(self, somebody: User, blue: str) -> None:
+        with closing(started(somebody, "a", "--network", "blue")) as a:
+            a.serve("tcp", "0.0.0.0", 80)  # noqa: S104
+            session = next(pid for pid, name in somebody.processes().items() if name == "pypod-session")
+            kill_and_wait(session)
+            with closing(started(somebody, "b", "--network", "blue")) as b:
+                assert b.ask("tcp", f"{blue}2", 80) == f"a {blue}3"
+
     def test_a_network_on_an_interface_of_the_host_is_roots(self, somebody: User) -> None:
         say(somebody, "network", "create", "-d", "macvlan", "-o", "parent=out0", "--ipam-driver", "none", "red")
         failed = somebody.pypod("pod", "create", "--name", "m", "--network", "red")
