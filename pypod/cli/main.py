@@ -33,6 +33,7 @@ CONTAINER_VERBS: dict[str, tuple[str, str, str]] = {
     "pause": ("pause", "pause", "Pause all the processes in one or more containers"),
     "port": ("port", "port", "List port mappings or a specific mapping for the container"),
     "ps": ("ps", "ps", "List containers"),
+    "rename": ("rename", "rename", "Rename an existing container"),
     "restart": ("lifecycle", "restart", "Restart one or more containers"),
     "rm": ("lifecycle", "rm", "Remove one or more containers"),
     "run": ("run", "run", "Run a command in a new container"),

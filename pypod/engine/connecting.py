@@ -273,6 +273,13 @@ def host_messages(engine: Engine, wire: Wire, namespace: int = links.BY_PID, *, 
     return links.sublink(network.driver, index, made.interface, made.mac, network.option("mode"), mtu, namespace)
 
 
+def settle(wires: Iterable[Wire]) -> None:
+    """See to it that who was started is reached by its networks from this moment on."""
+    ends = [wire.made.host_interface for wire in wires if wire.made.host_interface]
+    if ends:
+        links.settle(ends)
+
+
 def inside_ops(wires: tuple[Wire, ...]) -> list[Op]:
     """Return what the new process does in its network namespace."""
     ops = [Op("wait")] if wires else []

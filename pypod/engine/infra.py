@@ -63,6 +63,7 @@ def start(engine: Engine, record: PodRecord) -> None:
             effects.perform(bridges.preparations(engine, connecting.networks_of(wires)))
             what = infra_plan(engine, record, infra, wires)
             published.run(engine, launching, what, files_of(engine, record, infra, wires).perform)
+            connecting.settle(wires)
         except BaseException:
             stop(engine, record)  # it may have come up before its files failed
             connecting.detach(engine, infra.id)

@@ -95,6 +95,7 @@ def plug(engine: Engine, record: ContainerRecord, state: ContainerState, wire: W
     finally:
         os.close(namespace)
     set_up_inside(record, state, wire)
+    connecting.settle([wire])
 
 
 def set_up_inside(record: ContainerRecord, state: ContainerState, wire: Wire) -> None:

@@ -144,6 +144,7 @@ def _run(
         what = container_plan(engine, record, spec, pod, terminal, group, attended=attended, wires=wires)
         effects.perform(groups.renewal(engine, group))
         _launch(engine, record, monitor, what)
+        connecting.settle(wires)
     except BaseException:
         engine.cgroups.remove(record.cgroup)
         if spec.net == PRIVATE:
