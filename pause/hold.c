@@ -11,9 +11,11 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <time.h>
 #include <unistd.h>
 
 enum { PROTOCOL, ADDRESS, PORT };
+enum { ATTEMPTS = 10 };
 enum { FIRST_SAFE_FD = 10 }; /* the infra gets its owner as 3 */
 
 static int fill_address(const struct record *record, int family, struct sockaddr_storage *address)
@@ -39,6 +41,22 @@ static int open_socket(const struct record *record, int family)
 	return socket(family, (udp ? SOCK_DGRAM : SOCK_STREAM) | SOCK_CLOEXEC, udp ? IPPROTO_UDP : sctp ? IPPROTO_SCTP : IPPROTO_TCP);
 }
 
+/* Who had it until now may be just ending: a pod is restarted, a container replaced. */
+static int bind_patiently(int fd, const struct sockaddr_storage *address)
+{
+	const struct timespec pause = { 0, 5000000 };
+
+	for (int attempt = 0; attempt < ATTEMPTS; attempt++) {
+		if (bind(fd, (const void *)address, sizeof *address) == 0)
+			return 0;
+		if (errno != EADDRINUSE)
+			return -1;
+		nanosleep(&pause, NULL);
+	}
+	errno = EADDRINUSE;
+	return -1;
+}
+
 /* All addresses are one socket of IPv6, which has IPv4's as well; where the host has no IPv6, one of IPv4. */
 static int hold_one(const struct record *record, const char **call)
 {
@@ -62,7 +80,7 @@ static int hold_one(const struct record *record, const char **call)
 	if (family == AF_INET6)
 		setsockopt(high, IPPROTO_IPV6, IPV6_V6ONLY, &only_six, sizeof only_six);
 	/* without SO_REUSEADDR: two that are bound and do not listen could share the port */
-	if (fill_address(record, family, &address) == 0 && bind(high, (void *)&address, sizeof address) == 0)
+	if (fill_address(record, family, &address) == 0 && bind_patiently(high, &address) == 0)
 		return high;
 	error = errno;
 	close(high);
