@@ -65,7 +65,7 @@
 	X(65, working_directory) /* PATH CREATE */ \
 	X(66, environment)    /* NAME=VALUE... */ \
 	X(67, umask)          /* MODE, octal */ \
-	X(68, oom_score)      /* ADJUSTMENT */ \
+	X(68, oom_score)      /* ADJUSTMENT: of the out-of-memory killer, for the process that the supervisor makes */ \
 	X(69, execute)        /* ARGV... */ \
 	X(70, execute_file)   /* PATH ARGV...: a file of the host, opened before the root changes */ \
 	X(71, companion)      /* DIRECTORY BOOT_ID ARGV...: runs beside the process, its standard input being that one's network */ \

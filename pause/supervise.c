@@ -83,6 +83,47 @@ static void wait_for_caller(void)
 		_exit(0);
 }
 
+/* Of a process that cannot be dumped the file is root's, whatever user it is (proc(5)). We are in nobody's namespace yet,
+ * so whoever could look into us meanwhile is who started us. */
+static int open_score(const struct supervised *it, const struct record *record)
+{
+	if (!record)
+		return -1;
+	prctl(PR_SET_DUMPABLE, 1);
+	int fd = open("/proc/self/oom_score_adj", O_RDWR | O_CLOEXEC);
+	prctl(PR_SET_DUMPABLE, 0);
+	if (fd < 0)
+		die(position(it, record), "open");
+	return fd;
+}
+
+static void write_score(const struct supervised *it, const struct record *record, const char *value)
+{
+	if (write(it->score, value, strlen(value)) < 0)
+		die(position(it, record), "write");
+}
+
+/* A process begins with its maker's score. */
+static pid_t clone_with_score(const struct supervised *it, uint64_t flags, int group)
+{
+	const struct record *record = plan_find(&it->plan, OP_oom_score);
+	char before[16] = "";
+	pid_t pid;
+
+	if (!record)
+		return clone_process(flags, group);
+	if (pread(it->score, before, sizeof before - 1, 0) < 0)
+		die(position(it, record), "read");
+	write_score(it, record, text(record, 0));
+	pid = clone_process(flags, group);
+	int error = errno;
+	if (pid != 0)
+		write_score(it, record, before);
+	close(it->score);
+	errno = error;
+	return pid;
+}
+
 void supervise_begin(struct supervised *it, int argc, char **argv)
 {
 	sigset_t all;
@@ -109,6 +150,7 @@ void supervise_begin(struct supervised *it, int argc, char **argv)
 	if (plan_read(PLAN_FD, &it->plan) < 0)
 		die(0, "mmap");
 	close(PLAN_FD);
+	it->score = open_score(it, plan_find(&it->plan, OP_oom_score));
 	session = plan_find(&it->plan, OP_session);
 	if (session && session_enter(number(session, 0), number(session, 1)) < 0)
 		die(position(it, session), "setns");
@@ -511,7 +553,7 @@ void supervise_start(struct supervised *it, const int standard[3])
 	 * its own, where nobody is who could look into it. */
 	if (mapped)
 		prctl(PR_SET_DUMPABLE, 1);
-	it->pid = clone_process(number(clone, 0), group);
+	it->pid = clone_with_score(it, number(clone, 0), group);
 	if (it->pid < 0)
 		die(position(it, clone), "clone3");
 	if (it->pid == 0) {

@@ -428,6 +428,8 @@ def _maps(engine: Engine, spec: ContainerSpec) -> user_namespaces.Maps | None:
     mode = spec.user_namespace
     if mode == POD and spec.pod_id:
         return user_namespaces.maps_of(engine, engine.pod_spec(spec.pod_id))
+    if mode.mode == "ns":
+        return user_namespaces.maps_at(engine, mode.target)
     if mode.mode == "container":
         other = records.find_container(engine.database, mode.target)
         if other.kind == records.INFRA:
