@@ -480,3 +480,16 @@ def test_a_connection_that_cannot_be_made_changes_nothing(engine, monkeypatch) -
     assert len(links("veth")) == 1
     pod.connect("red")
     assert is_connected(pod)
+
+
+def test_no_socket_of_ours_is_in_a_pod(engine, busybox) -> None:
+    """CVE-2020-15257: who shares a network namespace reaches its abstract sockets, and sees where the others are."""
+    named(engine)
+    pod = engine.pods.get("p")
+    member = pod.run(SLEEP, rootfs=busybox, terminal=True)
+    pod.connect(engine.networks.create("red", interface="rd0", subnets=RED, dns=False))
+    for thing in (pod, member):
+        with thing.enter("net"):
+            assert Path("/proc/thread-self/net/unix").read_text().splitlines()[1:] == []
+            for table in ("tcp", "tcp6", "udp", "udp6", "raw"):
+                assert len(Path("/proc/thread-self/net", table).read_text().splitlines()) == 1
