@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import re
 import ssl
@@ -12,8 +11,11 @@ from collections.abc import Callable
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any, NamedTuple, Self
 
+from pypod.model.image import OCI_CONFIG, OCI_LAYER, OCI_MANIFEST
+from tests.images import forms
+from tests.images.forms import digest as digest_of
+
 Answer = tuple[int, dict[str, str], bytes]
-MANIFEST_TYPE = "application/vnd.oci.image.manifest.v1+json"
 
 
 class Request(NamedTuple):
@@ -25,10 +27,6 @@ class Request(NamedTuple):
     @property
     def authorization(self) -> str:
         return self.headers.get("authorization", "")
-
-
-def digest_of(body: bytes) -> str:
-    return f"sha256:{hashlib.sha256(body).hexdigest()}"
 
 
 class Server:
@@ -118,20 +116,16 @@ class Images:
         self.layer = layer
         config = b'{"architecture":"amd64","os":"linux","rootfs":{"type":"layers","diff_ids":[]}}'
         self.config = config
-        manifest = {
-            "schemaVersion": 2,
-            "mediaType": MANIFEST_TYPE,
-            "config": self.descriptor(config, "application/vnd.oci.image.config.v1+json"),
-            "layers": [self.descriptor(layer, "application/vnd.oci.image.layer.v1.tar")],
-        }
-        self.manifest = json.dumps(manifest).encode()
+        self.manifest = forms.manifest(config, [layer])
+        for body, media_type in ((config, OCI_CONFIG), (layer, OCI_LAYER)):
+            self.descriptor(body, media_type)
         self.put("latest", self.manifest)
 
     def descriptor(self, body: bytes, media_type: str) -> dict[str, object]:
         self.blobs[digest_of(body)] = body
-        return {"mediaType": media_type, "digest": digest_of(body), "size": len(body)}
+        return forms.descriptor(body, media_type)
 
-    def put(self, version: str, body: bytes, media_type: str = MANIFEST_TYPE) -> str:
+    def put(self, version: str, body: bytes, media_type: str = OCI_MANIFEST) -> str:
         self.manifests[version] = self.manifests[digest_of(body)] = (media_type, body)
         return digest_of(body)
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import gzip
-import hashlib
 import io
 import json
 import os
@@ -14,32 +13,15 @@ from pathlib import Path
 from typing import Any, Self
 
 from pypod.errors import RegistryError
-from pypod.model.image import OCI_CONFIG, OCI_INDEX, OCI_LAYER, OCI_MANIFEST, Descriptor
+from pypod.model.image import OCI_MANIFEST, Descriptor
+from tests.images.forms import configuration, descriptor, digest, layout, manifest, tar
 
-DIRECTORY = None
-
-
-def digest(body: bytes) -> str:
-    return f"sha256:{hashlib.sha256(body).hexdigest()}"
+IDS = "localhost/ids"  # an image with files of two users (tests/integration/conftest.py)
 
 
 def layer(entries: Mapping[str, bytes | str | None], *, mode: int = 0o755, **fields: Any) -> bytes:
     """A tar: bytes are a file, a text is a symbolic link to it, None a directory. ``fields`` are of every entry."""
-    made = io.BytesIO()
-    with tarfile.open(fileobj=made, mode="w") as archive:
-        for name, content in entries.items():
-            entry = tarfile.TarInfo(name)
-            entry.mode = mode
-            if content is DIRECTORY:
-                entry.type = tarfile.DIRTYPE
-            elif isinstance(content, str):
-                entry.type, entry.linkname = tarfile.SYMTYPE, content
-            else:
-                entry.size = len(content)
-            for field, value in fields.items():
-                setattr(entry, field, value)
-            archive.addfile(entry, io.BytesIO(content) if isinstance(content, bytes) else None)
-    return made.getvalue()
+    return tar(entries.items(), mode=mode, **fields)
 
 
 def tree(root: str) -> bytes:
@@ -48,6 +30,13 @@ def tree(root: str) -> bytes:
     with tarfile.open(fileobj=made, mode="w") as archive:
         archive.add(root, ".")
     return made.getvalue()
+
+
+def busybox_entries(root: str) -> dict[str, bytes | str | None]:
+    """A busybox with its names, as an image has it, and an empty /etc and /tmp."""
+    names = os.listdir(f"{root}/bin")
+    links: dict[str, bytes | str | None] = {f"bin/{name}": "busybox" for name in names if name != "busybox"}
+    return {"bin": None, **links, "bin/busybox": Path(root, "bin", "busybox").read_bytes(), "etc": None, "tmp": None}
 
 
 class Made:
@@ -61,14 +50,7 @@ class Made:
         self, *layers: bytes, config: Mapping[str, Any] | None = None, compress: bool = False, **top: Any
     ) -> None:
         self.layers = [gzip.compress(one, 1, mtime=0) if compress else one for one in layers]
-        self.config: dict[str, Any] = {
-            "architecture": "amd64",
-            "os": "linux",
-            "created": "2026-01-02T03:04:05Z",
-            "config": dict(config or {}),
-            "rootfs": {"type": "layers", "diff_ids": [digest(one) for one in layers]},
-            **top,
-        }
+        self.config = configuration(layers, config or {}, **{"created": "2026-01-02T03:04:05Z", **top})
         self.cut_after = -1
         self.asked: list[tuple[str, int]] = []
         self.lies: dict[str, bytes] = {}
@@ -83,9 +65,7 @@ class Made:
         return digest(self.config_body)[7:]
 
     def manifest_body(self) -> bytes:
-        layers = [{"mediaType": OCI_LAYER, "digest": digest(one), "size": len(one)} for one in self.layers]
-        config = {"mediaType": OCI_CONFIG, "digest": digest(self.config_body), "size": len(self.config_body)}
-        return json.dumps({"schemaVersion": 2, "mediaType": OCI_MANIFEST, "config": config, "layers": layers}).encode()
+        return manifest(self.config_body, self.layers)
 
     def manifest(self, _: str = "") -> tuple[str, bytes]:
         return OCI_MANIFEST, self.manifest_body()
@@ -109,12 +89,9 @@ class Made:
     def archive(self, path: Path, *names: str) -> Path:
         """Write it as an OCI archive."""
         body = self.manifest_body()
-        entry: dict[str, Any] = {"mediaType": OCI_MANIFEST, "digest": digest(body), "size": len(body)}
-        entries = [{**entry, "annotations": {"org.opencontainers.image.ref.name": name}} for name in names] or [entry]
-        index = json.dumps({"schemaVersion": 2, "mediaType": OCI_INDEX, "manifests": entries}).encode()
-        files = {"oci-layout": b'{"imageLayoutVersion":"1.0.0"}', "index.json": index}
-        files |= {f"blobs/sha256/{digest(one)[7:]}": one for one in (body, self.config_body, *self.layers)}
-        path.write_bytes(layer(files, mode=0o644))
+        entries = [descriptor(body, OCI_MANIFEST, name=name) for name in names or ("",)]
+        files = layout(entries, (body, self.config_body, *self.layers))
+        path.write_bytes(tar(files.items(), mode=0o644))
         return path
 
     def __enter__(self) -> Self:

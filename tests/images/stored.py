@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import gzip
-import hashlib
-import io
 import json
 import tarfile
 from pathlib import Path
@@ -14,39 +12,18 @@ from pypod.model.image import (
     DOCKER_LAYER,
     DOCKER_MANIFEST,
     OCI_CONFIG,
-    OCI_INDEX,
     OCI_LAYER,
     OCI_MANIFEST,
     Index,
 )
+from tests.images import forms
+from tests.images.forms import configuration, descriptor, digest, layout
 from tests.images.graph import walk
-
-LAYOUT = b'{"imageLayoutVersion":"1.0.0"}'
-REF_NAME = "org.opencontainers.image.ref.name"
-
-
-def digest(body: bytes) -> str:
-    return f"sha256:{hashlib.sha256(body).hexdigest()}"
 
 
 def tar(*members: tuple[str, bytes | str | None]) -> bytes:
     """A plain archive: bytes are a file, a text is a symbolic link to it, None is a FIFO."""
-    made = io.BytesIO()
-    with tarfile.open(fileobj=made, mode="w", format=tarfile.USTAR_FORMAT) as archive:
-        for name, content in members:
-            entry = tarfile.TarInfo(name)
-            if isinstance(content, bytes):
-                entry.size = len(content)
-                archive.addfile(entry, io.BytesIO(content))
-                continue
-            entry.type = tarfile.FIFOTYPE if content is None else tarfile.SYMTYPE
-            entry.linkname = content or ""
-            archive.addfile(entry)
-    return made.getvalue()
-
-
-def blob_name(of: str) -> str:
-    return f"blobs/{of.replace(':', '/')}"
+    return forms.tar(members, none=tarfile.FIFOTYPE, format=tarfile.USTAR_FORMAT)
 
 
 class Tiny:
@@ -55,24 +32,15 @@ class Tiny:
     def __init__(self, *texts: bytes, compress: bool = True, docker: bool = False) -> None:
         self.plain = [tar((f"file{n}", text)) for n, text in enumerate(texts or (b"hello",))]
         self.stored = [gzip.compress(layer, mtime=0) if compress else layer for layer in self.plain]
-        self.config = json.dumps(
-            {
-                "architecture": "amd64",
-                "os": "linux",
-                "config": {"Cmd": ["/file0"]},
-                "rootfs": {"type": "layers", "diff_ids": [digest(layer) for layer in self.plain]},
-            }
-        ).encode()
-        layer_type = DOCKER_LAYER + ".gzip" * compress if docker else OCI_LAYER + "+gzip" * compress
+        self.config = json.dumps(configuration(self.plain, {"Cmd": ["/file0"]})).encode()
         self.media_type = DOCKER_MANIFEST if docker else OCI_MANIFEST
-        self.manifest = json.dumps(
-            {
-                "schemaVersion": 2,
-                "mediaType": self.media_type,
-                "config": descriptor(self.config, DOCKER_CONFIG if docker else OCI_CONFIG),
-                "layers": [descriptor(layer, layer_type) for layer in self.stored],
-            }
-        ).encode()
+        self.manifest = forms.manifest(
+            self.config,
+            self.stored,
+            media_type=self.media_type,
+            config_type=DOCKER_CONFIG if docker else OCI_CONFIG,
+            layer_type=DOCKER_LAYER + ".gzip" * compress if docker else OCI_LAYER + "+gzip" * compress,
+        )
 
     @property
     def digest(self) -> str:
@@ -84,8 +52,7 @@ class Tiny:
 
     def entry(self, name: str = "") -> dict[str, object]:
         """The image's place in an index."""
-        named = {"annotations": {REF_NAME: name}} if name else {}
-        return {**descriptor(self.manifest, self.media_type), **named}
+        return descriptor(self.manifest, self.media_type, name=name)
 
     def docker_members(self) -> list[tuple[str, bytes]]:
         found = {f"{digest(layer)[7:]}.tar": layer for layer in self.plain}
@@ -96,20 +63,10 @@ class Tiny:
         return {"Config": f"{digest(self.config)[7:]}.json", "RepoTags": list(names), "Layers": layers}
 
 
-def descriptor(body: bytes, media_type: str) -> dict[str, object]:
-    return {"mediaType": media_type, "digest": digest(body), "size": len(body)}
-
-
-def index(*entries: dict[str, object]) -> bytes:
-    return json.dumps({"schemaVersion": 2, "mediaType": OCI_INDEX, "manifests": list(entries)}).encode()
-
-
 def layout_files(named: dict[str, Tiny]) -> dict[str, bytes]:
     """The files of a layout that holds images under names."""
-    found = {"oci-layout": LAYOUT, "index.json": index(*(image.entry(name) for name, image in named.items()))}
-    for image in named.values():
-        found |= {blob_name(of): body for of, body in image.blobs.items()}
-    return found
+    entries = [image.entry(name) for name, image in named.items()]
+    return layout(entries, (body for image in named.values() for body in image.blobs.values()))
 
 
 def docker_archive(named: dict[str, Tiny]) -> bytes:

@@ -32,7 +32,8 @@ from pypod.engine.collect import repair
 from pypod.engine.image import Image
 from pypod.images.platform import host
 from pypod.model.image import OCI_INDEX, digest_of
-from tests.images.made import Made, busybox_image, digest, layer, names_of
+from tests.images.forms import digest
+from tests.images.made import Made, busybox_image, layer, names_of
 
 pytestmark = pytest.mark.root
 

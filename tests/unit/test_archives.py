@@ -32,22 +32,9 @@ from pypod.images.detect import detect, open_destination, open_source
 from pypod.images.docker_archive_writer import DockerArchiveDestination
 from pypod.images.tar_writer import TarWriter
 from pypod.model.image import DOCKER_LAYER, OCI_INDEX, Descriptor, parse_manifest
+from tests.images.forms import LAYOUT, REF_NAME, blob_name, descriptor, digest, index
 from tests.images.graph import walk
-from tests.images.stored import (
-    LAYOUT,
-    REF_NAME,
-    Tiny,
-    blob_name,
-    copy,
-    descriptor,
-    digest,
-    docker_archive,
-    index,
-    layout_files,
-    read_all,
-    tar,
-    write,
-)
+from tests.images.stored import Tiny, copy, docker_archive, layout_files, read_all, tar, write
 
 TRANSPORTS = ("oci", "oci-archive", "docker-archive", "dir")
 COMPRESS = {"gzip": gzip.compress, "zstd": zstd.compress, "bzip2": bz2.compress, "xz": lzma.compress}

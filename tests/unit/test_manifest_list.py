@@ -11,7 +11,8 @@ from pypod.errors import InvalidImage
 from pypod.model.image import OCI_INDEX, OCI_MANIFEST, Descriptor, Index, Platform, parse_manifest
 from pypod.model.image_form import OCI, V2S2, index_body
 from pypod.model.manifest_list import EntryChange
-from tests.images.made import Made, digest, layer
+from tests.images.forms import digest
+from tests.images.made import Made, layer
 
 ENTRY = Descriptor(
     media_type=OCI_MANIFEST,
