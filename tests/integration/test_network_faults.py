@@ -157,7 +157,7 @@ def look_and_clean(engine: Engine, where: str) -> None:
         if network.name != "podman":
             network.remove()
     repair(engine)
-    wait_until(lambda: not links("veth"))
+    wait_until(lambda: not links("veth"), 20)  # the kernel takes them away by and by
     assert links("bridge") == set(), where
     assert elements() == {}, where
     end_name_servers()
@@ -190,7 +190,7 @@ def test_sigkill_of_the_caller(table: Table, name: str, full: bool) -> None:
 
 def is_untouched(engine: Engine) -> bool:
     """Whether nothing is left of a start that failed: no veth, no address, no process, nothing in the firewall."""
-    wait_until(lambda: not links("veth"))
+    wait_until(lambda: not links("veth"), 20)  # the kernel takes them away by and by
     assert given_away(engine) == set()
     assert all(pod.infra.state().status != "running" for pod in engine.pods.list())
     return set(elements()) <= set(SETS)
@@ -446,7 +446,7 @@ def test_who_lives_on_after_the_infra_is_reached_by_nobody(engine, busybox) -> N
     assert not reaches(member, "10.98.0.1")
     pod.remove(force=True, timeout=0)
     other.remove(force=True, timeout=0)
-    wait_until(lambda: not links("veth"))
+    wait_until(lambda: not links("veth"), 20)  # the kernel takes them away by and by
     assert given_away(engine) == set()
 
 
