@@ -15,7 +15,10 @@ from benchmarks.workspace import enter_own_mount_namespace
 if TYPE_CHECKING:
     from types import FrameType
 
-NAMES = ("lifecycle", "commands", "list", "footprint", "scale", "namespaces", "images", "image_memory")
+NAMES = (
+    *("lifecycle", "commands", "list", "footprint", "scale", "namespaces", "stats"),
+    *("names", "user_networks", "images", "image_memory"),
+)
 _INTERRUPTED = 130
 
 

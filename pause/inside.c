@@ -1,6 +1,8 @@
 /* Runs a command as root of a user's session: `pypod unshare`, and Python that works on files of others' ids.
  *
  *     PYPOD_SESSION=PID:START_TIME pypod-inside [--mounts] COMMAND...      --mounts: in a mount namespace of its own
+ *
+ * With PYPOD_NETWORK=PID:START_TIME in the environment, too, it runs in the network namespace of that process.
  */
 #define _GNU_SOURCE
 #include "report.h"
@@ -27,7 +29,7 @@ int main(int argc, char **argv)
 	errno = EINVAL;
 	if (first >= argc)
 		return fail("arguments", 125);
-	if (session_enter_environment() < 0)
+	if (session_enter_environment() < 0 || session_enter_network() < 0)
 		return fail("setns", 125);
 	unsetenv("PYPOD_SESSION");
 	if (first == 2 && (unshare(CLONE_NEWNS) < 0 || mount(NULL, "/", NULL, MS_REC | MS_SLAVE, NULL) < 0))

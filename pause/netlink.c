@@ -60,10 +60,23 @@ static int read_answers(const char *received, uint32_t size)
 	return found;
 }
 
+/* That of the firewall is kept: closing one makes the caller wait for elements that anybody deleted just before, some
+ * 10 ms (nft_rcv_nl_event in net/netfilter/nf_tables_api.c). */
+static int open_socket(int family)
+{
+	static int firewall = -1;
+
+	if (family != NETLINK_NETFILTER)
+		return socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, family);
+	if (firewall < 0)
+		firewall = socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, family);
+	return firewall;
+}
+
 int netlink_send(const struct netlink *it)
 {
 	char received[8192] __attribute__((aligned(NLMSG_ALIGNTO)));
-	int fd = socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, it->family), result = -1;
+	int fd = open_socket(it->family), result = -1;
 	int wanted = answers(it->messages, it->size);
 
 	if (fd < 0)
@@ -82,7 +95,8 @@ int netlink_send(const struct netlink *it)
 		wanted -= found;
 	}
 	int error = errno;
-	close(fd);
+	if (it->family != NETLINK_NETFILTER)
+		close(fd);
 	errno = error;
 	return result;
 }

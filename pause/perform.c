@@ -118,6 +118,19 @@ static void expect(struct process *process, const struct record *record)
 	}
 }
 
+static void hand_network(struct process *process)
+{
+	struct report report = { .kind = REPORT_NETWORK };
+	int fd = open("/proc/self/ns/net", O_RDONLY | O_CLOEXEC);
+
+	if (fd < 0)
+		fail(process, "open");
+	if (report_send(process->report, &report, fd) < 0)
+		fail(process, "sendmsg");
+	close(fd);
+	wait_for_supervisor(process);
+}
+
 static void write_file(struct process *process, const char *path, const char *content)
 {
 	int fd = open(path, O_WRONLY | O_CLOEXEC);
@@ -412,6 +425,7 @@ static void perform_one(struct process *process, const struct record *record)
 		break;
 	case OP_loopback: loopback(process); break;
 	case OP_netlink: send_netlink(process, record); break;
+	case OP_hand_network: hand_network(process); break;
 	case OP_hostname:
 		CHECKED(sethostname(text(record, 0), length(record, 0)) == 0, "sethostname");
 		break;
@@ -431,7 +445,6 @@ static void perform_one(struct process *process, const struct record *record)
 	case OP_working_directory: working_directory(process, record); break;
 	case OP_environment: environment(process, record); break;
 	case OP_umask: umask(number(record, 0)); break;
-	case OP_oom_score: write_file(process, "/proc/self/oom_score_adj", text(record, 0)); break;
 	case OP_execute: execute(process, record); break;
 	case OP_execute_file: execute_file(process, record); break;
 	default: mount_operation(process, record); break;

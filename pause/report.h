@@ -9,7 +9,8 @@ enum report_kind {
 	REPORT_FAILED = 2,  /* operation, error, call */
 	REPORT_EXITED = 3,  /* status as waitpid gives it */
 	REPORT_PROCESS = 4, /* a later clone took the place of the first; carries its pidfd */
-	REPORT_TERMINAL = 5 /* carries the master of the terminal */
+	REPORT_TERMINAL = 5, /* carries the master of the terminal */
+	REPORT_NETWORK = 6  /* carries the process's network namespace, for its companion */
 };
 
 /* One message, the same from the container's process to its supervisor and from the supervisor to Python. */

@@ -8,21 +8,21 @@
 #include <stdlib.h>
 #include <unistd.h>
 
-int session_enter(pid_t pid, uint64_t start_time)
+static int enter(pid_t pid, uint64_t start_time, int flag)
 {
 	int fd = open_process(pid, start_time);
 
 	if (fd < 0)
 		return -1;
-	int entered = setns(fd, CLONE_NEWUSER), error = errno;
+	int entered = setns(fd, flag), error = errno;
 	close(fd);
 	errno = error;
 	return entered;
 }
 
-int session_enter_environment(void)
+static int enter_named(const char *variable, int flag)
 {
-	const char *text = getenv("PYPOD_SESSION");
+	const char *text = getenv(variable);
 	char *rest;
 
 	if (!text)
@@ -32,5 +32,20 @@ int session_enter_environment(void)
 		errno = EINVAL;
 		return -1;
 	}
-	return session_enter(pid, strtoull(rest + 1, NULL, 10));
+	return enter(pid, strtoull(rest + 1, NULL, 10), flag);
+}
+
+int session_enter(pid_t pid, uint64_t start_time)
+{
+	return enter(pid, start_time, CLONE_NEWUSER);
+}
+
+int session_enter_environment(void)
+{
+	return enter_named("PYPOD_SESSION", CLONE_NEWUSER);
+}
+
+int session_enter_network(void)
+{
+	return enter_named("PYPOD_NETWORK", CLONE_NEWNET);
 }

@@ -1,6 +1,7 @@
 /* What monitor and launcher have in common: start the process of a plan and record that it runs. */
 #define _GNU_SOURCE
 #include "supervise.h"
+#include "companion.h"
 #include "ops.h"
 #include "perform.h"
 #include "session.h"
@@ -82,6 +83,47 @@ static void wait_for_caller(void)
 		_exit(0);
 }
 
+/* Of a process that cannot be dumped the file is root's, whatever user it is (proc(5)). We are in nobody's namespace yet,
+ * so whoever could look into us meanwhile is who started us. */
+static int open_score(const struct supervised *it, const struct record *record)
+{
+	if (!record)
+		return -1;
+	prctl(PR_SET_DUMPABLE, 1);
+	int fd = open("/proc/self/oom_score_adj", O_RDWR | O_CLOEXEC);
+	prctl(PR_SET_DUMPABLE, 0);
+	if (fd < 0)
+		die(position(it, record), "open");
+	return fd;
+}
+
+static void write_score(const struct supervised *it, const struct record *record, const char *value)
+{
+	if (write(it->score, value, strlen(value)) < 0)
+		die(position(it, record), "write");
+}
+
+/* A process begins with its maker's score. */
+static pid_t clone_with_score(const struct supervised *it, uint64_t flags, int group)
+{
+	const struct record *record = plan_find(&it->plan, OP_oom_score);
+	char before[16] = "";
+	pid_t pid;
+
+	if (!record)
+		return clone_process(flags, group);
+	if (pread(it->score, before, sizeof before - 1, 0) < 0)
+		die(position(it, record), "read");
+	write_score(it, record, text(record, 0));
+	pid = clone_process(flags, group);
+	int error = errno;
+	if (pid != 0)
+		write_score(it, record, before);
+	close(it->score);
+	errno = error;
+	return pid;
+}
+
 void supervise_begin(struct supervised *it, int argc, char **argv)
 {
 	sigset_t all;
@@ -108,6 +150,7 @@ void supervise_begin(struct supervised *it, int argc, char **argv)
 	if (plan_read(PLAN_FD, &it->plan) < 0)
 		die(0, "mmap");
 	close(PLAN_FD);
+	it->score = open_score(it, plan_find(&it->plan, OP_oom_score));
 	session = plan_find(&it->plan, OP_session);
 	if (session && session_enter(number(session, 0), number(session, 1)) < 0)
 		die(position(it, session), "setns");
@@ -128,36 +171,47 @@ void supervise_begin(struct supervised *it, int argc, char **argv)
 		die(failed, call);
 }
 
-static int write_status(struct supervised *it)
+int record_start(const char *path, const char *boot_id, const struct recorded *it)
 {
-	const struct record *record = plan_find(&it->plan, OP_status);
 	char line[START_LINE + EXIT_LINE], temporary[PATH_MAX];
-	pid_t self = it->leave ? 0 : getpid();
-	uint64_t own_start_time = 0;
 
 	if (it->start_time == 0) /* by a pid alone nobody will know the process */
 		return -1;
-	if (!record)
-		return 0;
-	if (self && (own_start_time = start_time(self)) == 0)
-		return -1;
 	memset(line, ' ', sizeof line);
 	int length = snprintf(line, START_LINE, "%d %llu %d %llu %s %lld", it->pid, (unsigned long long)it->start_time,
-			      self, (unsigned long long)own_start_time, text(record, 1), now_ns());
+			      it->supervisor, (unsigned long long)it->supervisor_start_time, boot_id, now_ns());
 	line[length] = ' ';
 	line[START_LINE - 1] = line[sizeof line - 1] = '\n';
 	/* a start whose caller was killed may still be going on: each has a name of its own */
-	snprintf(temporary, sizeof temporary, "%s.%d", text(record, 0), getpid());
-	it->status_file = open(temporary, O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW | O_CLOEXEC, 0600);
-	if (it->status_file < 0)
+	snprintf(temporary, sizeof temporary, "%s.%d", path, getpid());
+	int file = open(temporary, O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW | O_CLOEXEC, 0600);
+	if (file < 0)
 		return -1;
-	if (pwrite(it->status_file, line, sizeof line, 0) == (ssize_t)sizeof line &&
-	    rename(temporary, text(record, 0)) == 0)
-		return 0;
+	if (pwrite(file, line, sizeof line, 0) == (ssize_t)sizeof line && rename(temporary, path) == 0)
+		return file;
 	int error = errno;
 	unlink(temporary);
+	close(file);
 	errno = error;
 	return -1;
+}
+
+static int write_status(struct supervised *it)
+{
+	const struct record *record = plan_find(&it->plan, OP_status);
+	struct recorded recorded = { .pid = it->pid, .start_time = it->start_time };
+
+	if (it->start_time == 0)
+		return -1;
+	if (!record)
+		return 0;
+	if (!it->leave) {
+		recorded.supervisor = getpid();
+		if ((recorded.supervisor_start_time = start_time(getpid())) == 0)
+			return -1;
+	}
+	it->status_file = record_start(text(record, 0), text(record, 1), &recorded);
+	return it->status_file < 0 ? -1 : 0;
 }
 
 /* Take back what write_status wrote, and nobody else's. */
@@ -301,24 +355,47 @@ static bool tell(int socket)
 	return false;
 }
 
+/* In the network namespace of another process. By a child: from a user namespace nobody comes back to the host's. */
+static int send_elsewhere(const struct netlink *messages, const struct record *where)
+{
+	int fd = open_process(number(where, 0), number(where, 1)), status = 0;
+
+	if (fd < 0)
+		return -1;
+	pid_t child = clone_process(0, -1);
+	if (child == 0)
+		_exit(setns(fd, CLONE_NEWNET) < 0 || netlink_send(messages) < 0 ? errno : 0);
+	int error = errno;
+	close(fd);
+	if (child > 0 && RETRY(waitpid(child, &status, 0)) == child)
+		error = WIFEXITED(status) ? WEXITSTATUS(status) : ECHILD;
+	errno = error;
+	return error ? -1 : 0;
+}
+
+static int send_on_host(struct supervised *it, const struct record *record)
+{
+	const struct record *where = plan_find(&it->plan, OP_host_network);
+	struct netlink messages;
+
+	if (netlink_copy(&messages, record, it->pid) < 0)
+		return -1;
+	int sent = where ? send_elsewhere(&messages, where) : netlink_send(&messages), error = errno;
+	netlink_free(&messages);
+	errno = error;
+	return sent;
+}
+
 /* Do what the network needs on the host, now that the process has its namespace, and let it go on. */
 static int connect_to_host(struct supervised *it, int socket, struct report *failure)
 {
 	bool any = false;
 
 	for (uint32_t i = 0; i < it->plan.count && it->plan.records[i].operation != OP_clone; i++) {
-		struct netlink messages;
-		int sent;
-
 		if (it->plan.records[i].operation != OP_netlink_host)
 			continue;
 		any = true;
-		sent = netlink_copy(&messages, &it->plan.records[i], it->pid);
-		if (sent == 0) {
-			sent = netlink_send(&messages);
-			netlink_free(&messages);
-		}
-		if (sent < 0) {
+		if (send_on_host(it, &it->plan.records[i]) < 0) {
 			failure->error = errno;
 			failure->operation = i;
 			strcpy(failure->call, "netlink");
@@ -330,7 +407,23 @@ static int connect_to_host(struct supervised *it, int socket, struct report *fai
 	return 0;
 }
 
-/* Until exec closes the socket: failure, a new pid, a terminal. Returns 0 when the process runs; one that ended without
+static int start_companion(struct supervised *it, int network, struct report *failure)
+{
+	const struct record *record = plan_find(&it->plan, OP_companion);
+	const char *call = "find";
+
+	errno = ENODATA;
+	int started = record ? companion_start(record, it->pid, network, &call) : -1;
+	if (started < 0) {
+		failure->error = errno;
+		failure->operation = record ? position(it, record) : 0;
+		strcpy(failure->call, call);
+	}
+	close(network);
+	return started;
+}
+
+/* Until exec closes the socket: failure, a new pid, a terminal, a network. Returns 0 when the process runs; one that ended without
  * having taken our byte (`told`) never got as far as its exec. */
 static int follow(struct supervised *it, int socket, bool told, struct report *failure)
 {
@@ -368,6 +461,11 @@ static int follow(struct supervised *it, int socket, bool told, struct report *f
 				return -1;
 			}
 			told = tell(socket); /* if it failed by now, what it said comes next */
+		}
+		if (report.kind == REPORT_NETWORK) {
+			if (start_companion(it, passed, failure) < 0)
+				return -1;
+			told = tell(socket);
 		}
 		if (report.kind == REPORT_TERMINAL)
 			it->terminal = passed;
@@ -455,7 +553,7 @@ void supervise_start(struct supervised *it, const int standard[3])
 	 * its own, where nobody is who could look into it. */
 	if (mapped)
 		prctl(PR_SET_DUMPABLE, 1);
-	it->pid = clone_process(number(clone, 0), group);
+	it->pid = clone_with_score(it, number(clone, 0), group);
 	if (it->pid < 0)
 		die(position(it, clone), "clone3");
 	if (it->pid == 0) {

@@ -19,6 +19,7 @@ struct supervised {
 	int status_file;  /* -1: none */
 	int terminal;     /* master of its terminal, or -1 */
 	int owner;        /* pidfd of the process it must not outlive, or -1 */
+	int score;        /* our own oom_score_adj, or -1: the process is made with that of the plan */
 	bool leave;
 	bool mapped;      /* the process of the last clone still needs its maps */
 	bool oom_killed;  /* the kernel killed in its cgroup for want of memory */
@@ -34,6 +35,15 @@ void supervise_begin(struct supervised *it, int argc, char **argv);
 /* Make the process with `standard` as its 0, 1, 2 (-1: as they are), record it, tell Python how it went.
  * Does not return when it failed. */
 void supervise_start(struct supervised *it, const int standard[3]);
+
+/* What the first line of a status file says beside boot id and time; no supervisor is 0 0. */
+struct recorded {
+	pid_t pid, supervisor;
+	uint64_t start_time, supervisor_start_time;
+};
+
+/* Write the status file `path` of a process that was started. Returns its descriptor, or -1 with errno. */
+int record_start(const char *path, const char *boot_id, const struct recorded *it);
 
 /* Write down how it ended: for `pypod events`, and in the status file. */
 void supervise_record_exit(struct supervised *it, int status);

@@ -23,6 +23,7 @@ def serve(protocol: str, address: str, port: int, text: str) -> None:
             if protocol == "tcp":
                 client, peer = server.accept()
                 with client:
+                    client.recv(1)  # who asks speaks first: pasta of 2023 passes nothing on before
                     client.sendall(f"{text} {peer[0]}".encode())
             else:
                 _, peer = server.recvfrom(100)
@@ -35,8 +36,7 @@ def ask(protocol: str, address: str, port: int) -> str:
         client.settimeout(TIMEOUT_S)
         try:
             client.connect((address, port))
-            if protocol == "udp":
-                client.send(b"?")
+            client.send(b"?")
             return client.recv(200).decode()
         except TimeoutError:
             return "ETIMEDOUT"

@@ -36,6 +36,7 @@ FLAG_OF = {
     "dns_options": "dns-option",
     "mounts": "mount",
     "network_aliases": "network-alias",
+    "ports": "publish",
     "remove": "rm",
     "sysctls": "sysctl",
     "terminal": "tty",

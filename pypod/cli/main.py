@@ -33,6 +33,7 @@ CONTAINER_VERBS: dict[str, tuple[str, str, str]] = {
     "pause": ("pause", "pause", "Pause all the processes in one or more containers"),
     "port": ("port", "port", "List port mappings or a specific mapping for the container"),
     "ps": ("ps", "ps", "List containers"),
+    "rename": ("rename", "rename", "Rename an existing container"),
     "restart": ("lifecycle", "restart", "Restart one or more containers"),
     "rm": ("lifecycle", "rm", "Remove one or more containers"),
     "run": ("run", "run", "Run a command in a new container"),
@@ -279,11 +280,11 @@ def _run_as_user(function: Callable[[Parsed, str | None], int], options: Parsed,
         return function(options, root)
     finally:
         if not was_there and os.path.exists(path):
-            from pypod.engine.session import notice
+            from pypod.engine import network_options, session
 
-            missing = notice()
-            if missing:
-                print(f"Note: {missing}", file=sys.stderr)
+            for missing in (session.notice(), network_options.notice()):
+                if missing:
+                    print(f"Note: {missing}", file=sys.stderr)
 
 
 def load(row: tuple[str, str, str]) -> tuple[Command, Callable[[Parsed, str | None], int]]:

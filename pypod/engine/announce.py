@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 CREATE, START, DIED, REMOVE, RESTART, KILL, STOP = "create", "start", "died", "remove", "restart", "kill", "stop"
 ATTACH, EXEC, EXEC_DIED, COMMIT = "attach", "exec", "exec_died", "commit"
-PAUSE, UNPAUSE = "pause", "unpause"
+PAUSE, UNPAUSE, RENAME = "pause", "unpause", "rename"
 PULL, PUSH, LOAD, SAVE, TAG, UNTAG = "pull", "push", "loadfromarchive", "save", "tag", "untag"
 MOUNT, UNMOUNT = "mount", "unmount"
 

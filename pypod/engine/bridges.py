@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pypod.engine import user_bridges
 from pypod.engine.effects import Effect
 from pypod.model.network import BRIDGE
 from pypod.network import links
@@ -22,6 +23,8 @@ def preparations(engine: Engine, specs: Iterable[NetworkSpec], *, again: bool = 
     A bridge is set up last: one that is up has all that it needs, whoever was killed while making it. The addresses of
     who is about to be connected are in the store by now: a name server stays while there are any.
     """
+    if user_bridges.are_elsewhere(engine):
+        return user_bridges.preparations(engine, specs)
     made: list[Effect] = []
     bridges = [one for one in specs if one.driver == BRIDGE]
     if bridges:
@@ -63,6 +66,9 @@ def is_ours(engine: Engine, network: NetworkSpec) -> bool:
 
 def remove(engine: Engine, network: NetworkSpec) -> None:
     """Take a network's bridge away if it is there and ours; somebody else's may have the same name. Raises OSError."""
+    if user_bridges.are_elsewhere(engine):
+        user_bridges.remove(engine, network)
+        return
     if network.driver != BRIDGE:
         return
     alias = links.aliases().get(network.interface)

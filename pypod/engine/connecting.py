@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from itertools import count
 
-from pypod.engine import observe, published
+from pypod.engine import observe, published, user_bridges, user_network
 from pypod.engine.locks import AT_ONCE, Lock
 from pypod.errors import InUse, InvalidSpec, NoSuchContainer
 from pypod.kernel.netlink import ROUTE
@@ -234,40 +234,50 @@ def cut_off(engine: Engine, container_id: str) -> None:
 
 def detach(engine: Engine, container_id: str) -> None:
     """Let go of the networks of a container that has ended: addresses, and what leads to them. Idempotent."""
+    user_network.wait_for_end(engine, engine.layout.container(container_id))
     if any(made for _, made in networks.connections_of(engine.database, container_id)):
         published.withdraw(engine, container_id, wires_of(engine, container_id))
         networks.give_back(engine.database, container_id)
+        user_bridges.end_unless_needed(engine)
 
 
-def host_ops(wires: tuple[Wire, ...], *, hairpin: bool = False) -> list[Op]:
+def host_ops(engine: Engine, wires: tuple[Wire, ...], *, hairpin: bool = False) -> list[Op]:
     """Return what the supervisor does once the process has its network namespace.
 
     ``hairpin`` lets it reach itself by way of the host: for who publishes ports.
     """
-    ops = []
+    ops = user_bridges.host_ops(engine) if wires else []
     for wire in wires:
         network, made = wire.network, wire.made
         words = f"make {network.driver} {made.interface} of {network.interface} in the process"
         if network.driver == BRIDGE:
             end = f"{made.host_interface} on {network.interface}"
             words = f"make veth {end}, its other end {made.interface} in the process"
-        data, offsets = host_messages(wire, hairpin=hairpin)
+        data, offsets = host_messages(engine, wire, hairpin=hairpin)
         ops.append(Op("netlink_host", words, ROUTE, data, *offsets))
     return ops
 
 
-def host_messages(wire: Wire, namespace: int = links.BY_PID, *, hairpin: bool = False) -> links.Packed:
+def host_messages(engine: Engine, wire: Wire, namespace: int = links.BY_PID, *, hairpin: bool = False) -> links.Packed:
     """Return the messages, to be sent on the host, that make a connection's interface; the process's pid is missing.
 
     With links.BY_DESCRIPTOR it is a descriptor of its network namespace.
     """
     network, made = wire.network, wire.made
     mtu = int(network.option("mtu") or 0)
-    index = links.index_of(network.interface)
+    elsewhere = user_bridges.are_elsewhere(engine)
+    index = user_bridges.index_of(engine, network) if elsewhere else links.index_of(network.interface)
     if network.driver == BRIDGE:
         data, offsets = links.veth(made.host_interface, index, made.interface, made.mac, mtu, namespace)
         return data + (links.hairpin(made.host_interface) if hairpin else b""), offsets
     return links.sublink(network.driver, index, made.interface, made.mac, network.option("mode"), mtu, namespace)
+
+
+def settle(wires: Iterable[Wire]) -> None:
+    """See to it that who was started is reached by its networks from this moment on."""
+    ends = [wire.made.host_interface for wire in wires if wire.made.host_interface]
+    if ends:
+        links.settle(ends)
 
 
 def inside_ops(wires: tuple[Wire, ...]) -> list[Op]:

@@ -89,7 +89,7 @@ class Container:
 
     @property
     def name(self) -> str:
-        """The name, which never changes."""
+        """The name that it was found by; ``record().name`` is the one it has now, if somebody renamed it."""
         return self._name
 
     @property
@@ -252,6 +252,23 @@ class Container:
         from pypod.engine import pausing
 
         pausing.unpause(self._engine, self.record())
+
+    def rename(self, name: str) -> None:
+        """Give it another name, running or not; what runs is found by it at once on networks that have names.
+
+        Raises InvalidSpec for what is no name, AlreadyExists when it is taken.
+
+        >>> container.rename("web-old")                                 # doctest: +SKIP
+        """
+        from pypod.engine import announce
+        from pypod.model.ids import check_name
+
+        check_name(name, "NAME")
+        database = self._engine.database
+        with Boundary(f"rename container {self._name}"), database.transaction() as connection, connection:
+            records.rename_container(connection, self.record(), name)
+        self._name = name
+        announce.container(self._engine, announce.RENAME, self.record())
 
     def update(self, **limits: Unpack[LimitOptions]) -> None:
         """Change what it may use while it runs; the next start has again what it was created with.

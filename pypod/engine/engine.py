@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from pypod.model.container import ContainerSpec
     from pypod.model.event import Event
     from pypod.model.pod import PodSpec
+    from pypod.network.firewall import Channels
     from pypod.store.records import ContainerRecord, Owner, PodRecord
 
 _REMEMBERED = 256
@@ -48,7 +49,9 @@ class Engine:
         self.proc = PROC
         self.boot_id = PROC.boot_id()
         self._rootless: bool | None = None
+        self.at_bridges = False  # whether this process is in the network namespace of a user's bridges
         self._cgroups: Driver | None = None
+        self._firewall: Channels | None = None
         self._specs: dict[str, ContainerSpec] = {}
         self._containers: dict[str, ContainerRecord] = {}
         self._pod_specs: dict[str, PodSpec] = {}
@@ -174,6 +177,15 @@ class Engine:
             self._cgroups = self._driver()
         return self._cgroups
 
+    @property
+    def firewall(self) -> Channels:
+        """Channels to the host's firewall."""
+        if self._firewall is None:
+            from pypod.network import firewall
+
+            self._firewall = firewall.Channels()
+        return self._firewall
+
     def use_cgroups(self, driver: Driver) -> None:
         """Use another driver from now on."""
         self._cgroups = driver
@@ -210,6 +222,8 @@ class Engine:
         """Give descriptors and connections back; pods and containers go on."""
         self.programs.close()
         self.database.close()
+        if self._firewall is not None:
+            self._firewall.close()
 
     def __enter__(self) -> Self:
         return self

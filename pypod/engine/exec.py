@@ -269,11 +269,10 @@ def exec_plan(
     settings = session.ops(engine, own_session)
     settings.append(announce.event_op(engine, record, start=announce.EXEC, end=announce.EXEC_DIED))
     return plan(
-        [*settings, Op("join", state.pid, state.start_time, CLONE_NEWPID)],
+        [*settings, *oom_score(config["process"]), Op("join", state.pid, state.start_time, CLONE_NEWPID)],
         [
             Op("clone", 0, born_in),
             *[Op("join_group", path) for path in cgroups.join_files(record.cgroup, joined_trees)],
-            *oom_score(config["process"]),
             Op("join", state.pid, state.start_time, joined),
             *([Op("console", 0)] if spec.terminal else []),
             *process_ops(config, around),

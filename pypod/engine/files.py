@@ -5,9 +5,11 @@ from __future__ import annotations
 import os
 
 from pypod.engine.effects import Effect
+from pypod.kernel.idmap import in_user_namespace
 from pypod.model.connection import HOST_GATEWAY, NO_SEARCH
 from pypod.model.network import BRIDGE
 from pypod.model.value import Value
+from pypod.network.user_mode import parse
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -16,6 +18,7 @@ if TYPE_CHECKING:
     from pypod.engine.connecting import Wire
     from pypod.model.container import ContainerSpec
     from pypod.model.pod import PodSpec
+    from pypod.network.user_mode import UserMode
 
 NAMES = ("hosts", "hostname", "resolv.conf")
 SEARCH_DOMAIN = "dns.podman"  # of networks that have names
@@ -78,14 +81,19 @@ def _write_network_files(
 ) -> None:
     if not running:  # what is written last is there only once the others are
         _unlink(f"{directory}/{NAMES[-1]}")
-    hosts = _hosts(spec.add_hosts, tuple(dict.fromkeys((hostname, *names))), wires, on_host=on_host)
-    contents = (hosts, f"{hostname}\n", _resolv_conf(spec, wires))
+    own = tuple(dict.fromkeys((hostname, *names)))
+    mode = parse(spec.net_program) if spec.net_program else None
+    hosts = _hosts(spec.add_hosts, own, wires, mode, on_host=on_host)
+    contents = (hosts, f"{hostname}\n", _resolv_conf(spec, wires, mode))
     for name, content in zip(NAMES, contents, strict=True):
         _write(f"{directory}/{name}", content)
 
 
-def _hosts(add_hosts: Iterable[str], own: tuple[str, ...], wires: Sequence[Wire], *, on_host: bool) -> str:
-    host_address = _host_address(wires, on_host=on_host, needed=any(one.endswith(HOST_GATEWAY) for one in add_hosts))
+def _hosts(
+    add_hosts: Iterable[str], own: tuple[str, ...], wires: Sequence[Wire], mode: UserMode | None, *, on_host: bool
+) -> str:
+    needed = any(one.endswith(HOST_GATEWAY) for one in add_hosts)
+    host_address = mode.host if mode else _host_address(wires, on_host=on_host, needed=needed)
     entries: list[tuple[str, tuple[str, ...]]] = []
     for entry in add_hosts:
         name, _, address = entry.partition(":")
@@ -95,8 +103,10 @@ def _hosts(add_hosts: Iterable[str], own: tuple[str, ...], wires: Sequence[Wire]
         entries += [(address, tuple(names))] if names else []
     known = {name for _, found in entries for name in found}
     addresses = [one.partition("/")[0] for wire in wires for one in wire.made.addresses]
+    if mode:
+        addresses = [address for address in (mode.address or _first_address(),) if address]
     more: list[tuple[str, tuple[str, ...]]] = [("127.0.0.1", ("localhost",)), ("::1", ("localhost",))]
-    more += [(host_address, (_HOST_NAME,))] if wires and host_address else []
+    more += [(host_address, (_HOST_NAME,))] if (wires or mode) and host_address else []
     if not on_host:
         more += [(address, own) for address in addresses or ["127.0.0.1"]]
     for address, found in more:
@@ -107,20 +117,31 @@ def _hosts(add_hosts: Iterable[str], own: tuple[str, ...], wires: Sequence[Wire]
 
 def _host_address(wires: Sequence[Wire], *, on_host: bool, needed: bool) -> str:
     """Return an address under which the host is reached: on its bridge, or else of one of its interfaces."""
+    if wires and in_user_namespace():
+        return ""  # the gateway is in a namespace of the user's, and the host's own addresses are that one's, too
     bridges = [wire.network for wire in wires if wire.network.driver == BRIDGE]
     gateways = [subnet.gateway for network in bridges for subnet in network.subnets if subnet.gateway]
     for gateway in sorted(gateways, key=lambda one: ":" in one):
         return gateway
     if not wires and not (on_host and needed):
         return "127.0.0.1"
+    return _first_address() or "127.0.0.1"
+
+
+def _first_address() -> str:
     from pypod.network.host import first_address
 
-    return first_address() or "127.0.0.1"
+    return first_address()
 
 
-def _resolv_conf(spec: ContainerSpec | PodSpec, wires: Sequence[Wire]) -> str:
+def _resolv_conf(spec: ContainerSpec | PodSpec, wires: Sequence[Wire], mode: UserMode | None) -> str:
     given = Resolver(servers=spec.dns_servers, search=spec.dns_search, options=spec.dns_options)
     text = _host_file("/etc/resolv.conf")
+    if mode:
+        found = parse_resolv_conf(text)
+        # those of the host that listen elsewhere than on its loopback are there for questions over TCP
+        servers = (mode.name_server, *(one for one in found.servers if not _is_loopback(one)))
+        return str(_merged(given, found, Resolver(servers=servers)))
     if not wires:
         return text if given == Resolver() else str(_merged(given, parse_resolv_conf(text), Resolver()))
     found = parse_resolv_conf(text)
@@ -159,8 +180,12 @@ def parse_resolv_conf(text: str) -> Resolver:
 
 def _reachable(servers: Iterable[str], *, ipv6: bool) -> tuple[str, ...]:
     """Return the servers that can be asked from a network namespace of its own, podman's public ones if none can."""
-    found = tuple(one for one in servers if not one.startswith("127.") and one != "::1" and (ipv6 or ":" not in one))
+    found = tuple(one for one in servers if not _is_loopback(one) and (ipv6 or ":" not in one))
     return found or (*_PUBLIC_SERVERS, *(_PUBLIC_SERVERS_IPV6 if ipv6 else ()))
+
+
+def _is_loopback(address: str) -> bool:
+    return address.startswith("127.") or address == "::1"
 
 
 def are_complete(directory: str) -> bool:

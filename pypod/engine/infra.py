@@ -17,6 +17,7 @@ from pypod.engine import (
     published,
     session,
     user_namespaces,
+    user_network,
 )
 from pypod.engine.boundary import Boundary
 from pypod.errors import PodBroken
@@ -62,6 +63,7 @@ def start(engine: Engine, record: PodRecord) -> None:
             effects.perform(bridges.preparations(engine, connecting.networks_of(wires)))
             what = infra_plan(engine, record, infra, wires)
             published.run(engine, launching, what, files_of(engine, record, infra, wires).perform)
+            connecting.settle(wires)
         except BaseException:
             stop(engine, record)  # it may have come up before its files failed
             connecting.detach(engine, infra.id)
@@ -96,7 +98,8 @@ def preparations(engine: Engine, infra: ContainerRecord, pod: PodRecord) -> list
     """Return what has to be made before the plan."""
     own = effects.directory(engine.layout.container(infra.id))
     group = groups.of_infra(engine, infra, records.pod_spec(pod))
-    return [*session.preparations(engine), own, *groups.renewal(engine, group)]
+    network = user_network.preparations(engine, infra.id, records.pod_spec(pod))
+    return [*session.preparations(engine), own, *network, *groups.renewal(engine, group)]
 
 
 def is_ready(engine: Engine, record: PodRecord) -> bool:
@@ -140,15 +143,17 @@ def infra_plan(engine: Engine, record: PodRecord, infra: ContainerRecord, wires:
         ids=user_namespaces.root_of(maps),
         born_in=cgroups.tracking_directory(infra.cgroup) if cgroups.clones_into_cgroup else "",
         join_files=cgroups.join_files(infra.cgroup, groups.of_infra(engine, infra, spec).trees),
-        network=tuple(connecting.inside_ops(wires)),
+        network=(*connecting.inside_ops(wires), *user_network.inside_ops(engine, spec)),
     )
     settings = session.ops(engine, own_session)
     settings += [Op("status", f"{directory}/status", engine.boot_id), Op("leave")]
     settings.append(announce.event_op(engine, infra, record, end=""))
     settings += [Op("owner", owner.pid, owner.start_time)] if owner else []
-    settings += published.hold_ops(spec.ports)
-    settings += connecting.host_ops(wires, hairpin=bool(spec.ports))
-    settings += published.lead_ops(spec.ports, wires, record.name, watched=False)
+    led = () if engine.rootless else spec.ports  # a user's are led by pasta
+    settings += published.hold_ops(led)
+    settings += connecting.host_ops(engine, wires, hairpin=bool(led))
+    settings += published.lead_ops(led, wires, record.name, watched=False)
+    settings += user_network.host_ops(engine, infra.id, spec)
     if infra.image_id:
         from pypod.engine.infra_image import image_ops
 

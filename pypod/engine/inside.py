@@ -14,7 +14,7 @@ from pypod.errors import SystemFailure
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Generator, Iterator
+    from collections.abc import Callable, Generator, Iterator, Mapping
     from typing import IO, Any
 
     from pypod.engine.container import Container
@@ -30,35 +30,42 @@ def is_needed(engine: Engine) -> bool:
     return engine.rootless and not engine.inside
 
 
-def call(engine: Engine, task: str, *arguments: object) -> Any:
-    """Have a task of ``TASKS`` done inside and return what it returns. Raises what it raises."""
-    from contextlib import closing
+def call(engine: Engine, task: str, *arguments: object, environment: Mapping[str, str] | None = None) -> Any:
+    """Have a task of ``TASKS`` done inside and return what it returns. Raises what it raises.
 
-    with closing(_answers(engine, task, arguments)) as answers:
+    ``environment`` is added to the process's (pause/inside.c).
+    """
+    answers = _answers(engine, task, arguments, environment)
+    try:
         for kind, value in answers:
             if kind == _RESULT:
                 return value
+    finally:
+        answers.close()
     raise SystemFailure(task, 0, f"{task}: the process in the user's session ended before it could answer")
 
 
 def stream(engine: Engine, task: str, *arguments: object) -> Iterator[bytes]:
     """Have a task done inside that yields bytes, and yield them as they come."""
-    from contextlib import closing
-
-    with closing(_answers(engine, task, arguments)) as answers:
+    answers = _answers(engine, task, arguments)
+    try:
         for kind, value in answers:
             if kind == _RESULT:
                 return
             yield value
+    finally:
+        answers.close()
     raise SystemFailure(task, 0, f"{task}: the process in the user's session ended before it could answer")
 
 
-def _answers(engine: Engine, task: str, arguments: tuple[object, ...]) -> Generator[tuple[str, Any], None, None]:
+def _answers(
+    engine: Engine, task: str, arguments: tuple[object, ...], environment: Mapping[str, str] | None = None
+) -> Generator[tuple[str, Any], None, None]:
     import pickle
 
     from pypod.runtime.launcher import reap
 
-    pid, asked, answered = _spawn(engine)
+    pid, asked, answered = _spawn(engine, environment or {})
     try:
         with open(answered, "rb") as answers:
             with open(asked, "wb") as request:
@@ -75,7 +82,7 @@ def _answers(engine: Engine, task: str, arguments: tuple[object, ...]) -> Genera
         reap(pid)  # without a reader it ends soon
 
 
-def _spawn(engine: Engine) -> tuple[int, int, int]:
+def _spawn(engine: Engine, more: Mapping[str, str]) -> tuple[int, int, int]:
     """Start the other process; return its pid, and the descriptors of what it reads and writes."""
     from pypod.engine import session
     from pypod.kernel.programs import path
@@ -84,7 +91,7 @@ def _spawn(engine: Engine) -> tuple[int, int, int]:
     package = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
     code = f"import sys; sys.path.insert(0, {package!r}); from pypod.engine.inside import main; main()"
     command = ["pypod-inside", sys.executable, "-I", "-S", "-c", code]
-    environment = {**os.environ, **session.environment(engine)}
+    environment = {**os.environ, **session.environment(engine), **more}
     fds: list[int] = []
     try:
         for _ in range(2):
@@ -112,6 +119,7 @@ def main() -> None:
     sys.path[:], root, task, arguments = pickle.load(sys.stdin.buffer)  # noqa: S301
     try:
         with Engine(root) as engine:
+            engine.at_bridges = os.environ.pop("PYPOD_NETWORK", "") != ""
             found = TASKS[task](engine, *arguments)
             if hasattr(found, "__next__"):
                 for piece in found:
@@ -205,6 +213,61 @@ def _move(engine: Engine, source: str, target: str) -> None:
     os.rename(source, target)
 
 
+def _prepare_networks(engine: Engine, identifiers: list[str]) -> dict[str, int]:
+    """Return the indices of bridges by their networks' ids."""
+    from pypod.engine import bridges, effects
+    from pypod.store import networks
+
+    specs = [networks.find(engine.database, one) for one in identifiers]
+    effects.perform(bridges.preparations(engine, specs))
+    return _bridges(engine)
+
+
+def _bridges(engine: Engine) -> dict[str, int]:
+    """Return the indices of the bridges that are there by their networks' ids."""
+    from pypod.network.links import index_of
+    from pypod.store import networks
+
+    made = {one.id: index_of(one.interface) for one in networks.all_networks(engine.database)}
+    return {identifier: index for identifier, index in made.items() if index}
+
+
+def _reload(engine: Engine, container_ids: list[str] | None) -> tuple[list[str], dict[str, int]]:
+    from pypod.engine import reloading
+
+    return reloading.reload(engine, container_ids), _bridges(engine)
+
+
+def _amiss(engine: Engine) -> list[str]:
+    from pypod.engine.network_repair import amiss
+
+    return amiss(engine)
+
+
+def _repair(engine: Engine) -> tuple[list[str], dict[str, int]]:
+    from pypod.engine.network_repair import repair
+
+    return repair(engine), _bridges(engine)
+
+
+def _remove_bridge(engine: Engine, network: Any) -> None:
+    from pypod.engine import bridges
+
+    bridges.remove(engine, network)
+
+
+def _plug(engine: Engine, record: Any, state: Any, wire: Any) -> None:
+    from pypod.engine.live_connections import plug
+
+    plug(engine, record, state, wire)
+
+
+def _unplug(engine: Engine, record: Any, state: Any, wire: Any) -> None:
+    from pypod.engine.live_connections import unplug
+
+    unplug(engine, record, state, wire)
+
+
 TASKS: dict[str, Callable[..., Any]] = {
     "commit": _commit,
     "export": _export,
@@ -214,4 +277,11 @@ TASKS: dict[str, Callable[..., Any]] = {
     "own": _own,
     "move": _move,
     "copy_layer": _copy_layer,
+    "prepare_networks": _prepare_networks,
+    "reload": _reload,
+    "amiss": _amiss,
+    "repair": _repair,
+    "remove_bridge": _remove_bridge,
+    "plug": _plug,
+    "unplug": _unplug,
 }

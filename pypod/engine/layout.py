@@ -99,6 +99,11 @@ class Layout:
         """The name server's directory: its lock, its socket, and a file for each network that it holds locked."""
         return f"{self.root}/names"
 
+    @property
+    def bridges(self) -> str:
+        """What is known of the network namespace of a user's bridges, and for each network what was made in it."""
+        return f"{self.root}/bridges"
+
     def incoming(self, chain: str) -> str:
         """The directory of a layer that is on its way; who works on it holds its lock."""
         return f"{self.images}/incoming/{chain.partition(':')[2]}"

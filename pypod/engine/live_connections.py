@@ -6,7 +6,7 @@ import errno
 import os
 from contextlib import ExitStack
 
-from pypod.engine import bridges, connecting, effects, observe, published
+from pypod.engine import bridges, connecting, effects, observe, published, user_bridges
 from pypod.engine.boundary import Boundary
 from pypod.engine.connecting import Wire
 from pypod.engine.enter import enter, open_namespace
@@ -45,7 +45,7 @@ def connect(engine: Engine, record: ContainerRecord, asked: Connection, network:
                 before = connecting.wires_of(engine, record.id)
                 wire = connecting.attach_one(engine, record.id, network)
                 effects.perform(bridges.preparations(engine, (network,)))
-                undo.callback(unplug, record, state, wire)
+                undo.callback(unplug, engine, record, state, wire)
                 plug(engine, record, state, wire)
                 published.move(engine, record, before, (*before, wire))
                 _write_files(engine, record)
@@ -83,14 +83,19 @@ def plug(engine: Engine, record: ContainerRecord, state: ContainerState, wire: W
 
     What the caller has to undo then: ``unplug``.
     """
+    if user_bridges.are_elsewhere(engine):
+        user_bridges.call(engine, "plug", record, state, wire)
+        return
     hairpin = bool(published.own_ports(engine, record))
     namespace = open_namespace(record.name, state, "net")
     try:
         with Channel() as channel:
-            channel.send(patched(*connecting.host_messages(wire, links.BY_DESCRIPTOR, hairpin=hairpin), namespace))
+            messages = connecting.host_messages(engine, wire, links.BY_DESCRIPTOR, hairpin=hairpin)
+            channel.send(patched(*messages, namespace))
     finally:
         os.close(namespace)
     set_up_inside(record, state, wire)
+    connecting.settle([wire])
 
 
 def set_up_inside(record: ContainerRecord, state: ContainerState, wire: Wire) -> None:
@@ -110,14 +115,18 @@ def disconnect(engine: Engine, record: ContainerRecord, network: NetworkSpec) ->
         if state.running and found[0] is not None:
             before = connecting.wires_of(engine, record.id)
             published.move(engine, record, before, [wire for wire in before if wire.network.id != network.id])
-            unplug(record, state, Wire(network=network, made=found[0]))
+            unplug(engine, record, state, Wire(network=network, made=found[0]))
         networks.disconnect(engine.database, record.id, network.id)
+        user_bridges.end_unless_needed(engine)
         if state.running:
             _write_files(engine, record)
 
 
-def unplug(record: ContainerRecord, state: ContainerState, wire: Wire) -> None:
+def unplug(engine: Engine, record: ContainerRecord, state: ContainerState, wire: Wire) -> None:
     """Take the interface of a connection away, if it is there. Raises OSError, WrongState."""
+    if user_bridges.are_elsewhere(engine):
+        user_bridges.call(engine, "unplug", record, state, wire)
+        return
     if wire.made.host_interface:
         links.remove_link(wire.made.host_interface)
         return

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import time
 
-from pypod.engine import observe
+from pypod.engine import observe, user_network
 from pypod.model.ids import short
 from pypod.model.network import packed_address
 from pypod.network.dns_names import Entry, Names, View, is_within
@@ -71,7 +71,7 @@ class Table:
         self._version = -1
         self._networks: dict[str, _Network | None] = {}
         self._seen: dict[tuple[str, str], float] = {}
-        self._resolv_conf = _ResolvConf()
+        self._resolv_conf = _ResolvConf(user_network.host_name_server() if engine.rootless else "")
         self.served: set[str] = set()
 
     def has_changed(self) -> bool:
@@ -144,7 +144,9 @@ class Table:
 class _ResolvConf:
     """The host's name servers; the file is read when it has changed."""
 
-    def __init__(self) -> None:
+    def __init__(self, for_loopback: str) -> None:
+        """``for_loopback`` is where those are asked that listen on the host's loopback, if not there."""
+        self._for_loopback = for_loopback
         self._known: tuple[int, ...] = ()
         self._servers: tuple[str, ...] = ()
 
@@ -154,7 +156,10 @@ class _ResolvConf:
             status = os.stat(_RESOLV_CONF)
             known = (status.st_ino, status.st_size, status.st_mtime_ns)
             if known != self._known:
-                self._servers, self._known = _name_servers(_RESOLV_CONF), known
+                found = _name_servers(_RESOLV_CONF)
+                if self._for_loopback:
+                    found = tuple(self._for_loopback if one.startswith("127.") else one for one in found)
+                self._servers, self._known = tuple(dict.fromkeys(found)), known
         except OSError:
             return ()
         return self._servers

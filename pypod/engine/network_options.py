@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import os
 
+from pypod.engine import user_bridges, user_network
 from pypod.engine.connecting import check_static
-from pypod.errors import InvalidSpec, Unsupported
+from pypod.errors import InvalidSpec
 from pypod.kernel.idmap import in_user_namespace
 from pypod.model.connection import Asked, check_dns, parse_networks, with_flags
 from pypod.model.namespace import POD
+from pypod.network.user_mode import parse
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -27,13 +29,15 @@ if TYPE_CHECKING:
 
 
 DEFAULT_VARIABLE = "PYPOD_NETWORK"  # what is read where --network is not given
+_PRIVATE = ("private", "default")  # the default one, whatever that is
 _SHARED = "network cannot be configured when it is shared with a pod"
 
 
 def asked_network(options: Mapping[str, Any], *, shared: bool = False) -> Asked:
     """Return the network that options ask for; ``shared`` says that there is a pod's to be shared. Raises InvalidSpec.
 
-    Without ``network`` it is the pod's, or what $PYPOD_NETWORK says, or the default one: for a user, none.
+    Without ``network`` it is the pod's, or what $PYPOD_NETWORK says, or the default one: for a user, what is there of
+    pasta and slirp4netns.
     """
     given = options.get("network", "")
     texts = [given] if isinstance(given, str) else list(given)
@@ -44,8 +48,20 @@ def asked_network(options: Mapping[str, Any], *, shared: bool = False) -> Asked:
             message = f"networks must be defined when the pod is created: {_SHARED}"
             raise InvalidSpec("--network", message, hint="give them to the pod")
         return Asked(mode=POD, name=POD.mode)
-    asked = parse_networks(texts, os.environ.get(DEFAULT_VARIABLE, "") or ("none" if in_user_namespace() else ""))
+    texts = ["" if text in _PRIVATE else text for text in texts] if in_user_namespace() else texts
+    asked = parse_networks(texts, os.environ.get(DEFAULT_VARIABLE, "") or _default())
+    if asked.program:
+        parse(asked.program)  # what is wrong in it is wrong whoever asks
     return with_flags(asked, aliases=aliases, **flags)
+
+
+def notice() -> str:
+    """Return why the default network of a user is none, and what to do about it; empty when it is not."""
+    return "" if os.environ.get(DEFAULT_VARIABLE) else user_network.notice()
+
+
+def _default() -> str:
+    return user_network.default() if in_user_namespace() else ""
 
 
 def dns_fields(asked: Asked, options: Mapping[str, Any]) -> DnsFields:
@@ -63,17 +79,15 @@ def resolved(engine: Engine, asked: Asked, *, save: bool = True) -> tuple[Connec
     The default network is made if it is not there, unless ``save`` is False.
 
     Raises NoSuchNetwork, AmbiguousName, InvalidSpec for a static address that is not the network's, and Unsupported for
-    who is not root.
+    what users cannot have.
     """
-    if asked.connections and engine.rootless:
-        raise Unsupported(
-            "networks",
-            f"network {asked.connections[0].network}: only root can connect to networks of this host yet",
-            hint="use --network none or host",
-        )
+    if asked.program:
+        user_network.require_user(engine, asked.program)
     found = {}
     for one in asked.connections:
         network = engine.networks.find(one.network, save=save)
+        if engine.rootless:
+            user_bridges.require_bridge(network)
         if one.addresses:
             check_static(one, network)
         found[network.id] = one.replace(network=network.id)  # what was named twice is connected once

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from pypod.engine import bridges, connecting, naming, reloading
+from pypod.engine import bridges, connecting, naming, reloading, user_bridges
 from pypod.engine.boundary import Boundary
 from pypod.model.network import BRIDGE
 from pypod.network import firewall
@@ -21,6 +21,8 @@ def amiss(engine: Engine) -> list[str]:
     """Return in words what ``repair`` would mend, but for addresses of who has ended: they are in nobody's way."""
     if not networks.all_networks(engine.database):
         return []
+    if user_bridges.are_elsewhere(engine):
+        return user_bridges.amiss(engine)
     with Boundary("look at networks"):
         connected = reloading.running(engine)
         found = [f"bridge {name} of no network" for name in bridges.orphans(engine)]
@@ -39,6 +41,8 @@ def repair(engine: Engine) -> list[str]:
     known = networks.all_networks(engine.database)
     if not known:
         return []
+    if user_bridges.are_elsewhere(engine):
+        return user_bridges.repair(engine)
     with Boundary("repair networks"):
         done = [f"took back the addresses of container {one[:12]}" for one in connecting.sweep(engine, known)]
         done += _withdraw_leftovers(engine, known)

@@ -150,6 +150,7 @@ class Pods:
                 share_parent=share_parent,
                 limits=limited,
                 net=mode.mode,
+                net_program=asked.program,
                 ports=chosen,
                 shm_size_bytes=DEFAULT_SHM_BYTES if shm_size is None else shm_size,
                 **in_user,
@@ -256,9 +257,9 @@ def _asked(options: Mapping[str, Any], *, infra: bool, shared: bool) -> Asked:
         raise InvalidSpec("--network", f"pods presently do not support network mode {asked.name}")
     if infra and shared:
         return asked
-    if asked.connections and options["network"]:
+    if (asked.connections or asked.program) and options["network"]:
         raise InvalidSpec("--network", "the pod does not share its net namespace", hint="add net to --share")
-    return asked.replace(connections=())
+    return asked.replace(connections=(), program="")
 
 
 def _of_image(infra: ContainerRecord, pod: PodSpec, image: Image) -> ContainerRecord:

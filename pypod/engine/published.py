@@ -10,7 +10,7 @@ from __future__ import annotations
 import errno
 import time
 
-from pypod.engine import observe
+from pypod.engine import observe, user_network
 from pypod.errors import InvalidSpec, NoSuchContainer, NoSuchPod, PortInUse, Unsupported
 from pypod.kernel.netlink import NETFILTER
 from pypod.model.namespace import POD, PRIVATE
@@ -53,12 +53,12 @@ def of_options(engine: Engine, options: Mapping[str, Any], asked: Asked) -> tupl
     if asked.mode == POD and (given or every):
         message = f"published or exposed ports must be defined when the pod is created: {_SHARED}"
         raise InvalidSpec("--publish", message, hint="give them to the pod")
-    if asked.mode != PRIVATE or not asked.connections:
+    if asked.mode != PRIVATE or not (asked.connections or asked.program):
         return ()
     if every:
         exposed = [parse_exposed(one) for one in options.get("exposed_ports", ())]
         given = (*given, *exposed_but_not_published(exposed, given))
-    return chosen(engine, given)
+    return chosen(engine, given, asked.program)
 
 
 def of_pod(engine: Engine, given: Any, asked: Asked, *, infra: bool, shared: bool) -> tuple[Port, ...]:
@@ -70,18 +70,23 @@ def of_pod(engine: Engine, given: Any, asked: Asked, *, infra: bool, shared: boo
         raise InvalidSpec("--publish", "you must have an infra container to publish port bindings to the host")
     if not shared:
         raise InvalidSpec("--publish", "the pod does not share its net namespace", hint="add net to --share")
-    if not asked.connections:
+    if not (asked.connections or asked.program):
         raise InvalidSpec("--publish", "PortMappings can only be used with Bridge or slirp4netns networking")
-    return chosen(engine, ports)
+    return chosen(engine, ports, asked.program)
 
 
-def chosen(engine: Engine, ports: Sequence[Port]) -> tuple[Port, ...]:
-    """Return ports with a free one where the host's was left open. Raises InvalidSpec, Unsupported."""
+def chosen(engine: Engine, ports: Sequence[Port], program: str = "") -> tuple[Port, ...]:
+    """Return ports with a free one where the host's was left open. Raises InvalidSpec, Unsupported.
+
+    ``program`` is what connects a user's namespace, if that was asked for.
+    """
     for port in ports:
         if port.container_port + port.count - 1 > 65535 or port.host_port + port.count - 1 > 65535:
             raise InvalidSpec("--publish", "port range exceeds maximum allowable port number")
     for protocol in {port.protocol for port in ports}:
         _require_protocol(protocol)
+    if engine.rootless and ports:
+        user_network.require_for_ports(ports, program)
     found = list(joined(port for port in ports if port.host_port))
     left_open = [port for port in ports if not port.host_port]
     others = [port for _, taken in _all_ports(engine) for port in taken] if left_open else []
@@ -131,7 +136,12 @@ def _bound(port: Port, number: int) -> int:
         if error.errno == errno.EADDRINUSE:
             return 0
         address = port.host_ip
-        raise InvalidSpec("--publish", f"listen {port.protocol} {address}: bind: {error.strerror}") from error
+        hint = ""
+        if error.errno == errno.EACCES:
+            hint = "a user may have ports from net.ipv4.ip_unprivileged_port_start on (ip(7))"
+        raise InvalidSpec(
+            "--publish", f"listen {port.protocol} {address}: bind: {error.strerror}", hint=hint
+        ) from error
     finally:
         one.close()
 
@@ -217,6 +227,14 @@ def _all_ports(engine: Engine) -> list[tuple[ContainerRecord, tuple[Port, ...]]]
     return found
 
 
+def require_free(engine: Engine, ports: Iterable[Port]) -> None:
+    """Raise PortInUse, naming the holder, for a port that cannot be had; for who leaves taking them to a program."""
+    for port in ports:
+        for number in range(port.host_port, port.host_port + port.count):
+            if not _bound(port, number):
+                raise _with_holder(engine, PortInUse(port.protocol, port.host_ip, number))
+
+
 # afterwards
 
 
@@ -244,29 +262,35 @@ def ports_of(engine: Engine, record: ContainerRecord) -> tuple[Port, ...]:
 
 def withdraw(engine: Engine, container_id: str, wires: Sequence[Wire]) -> None:
     """Take away what leads to a container that has ended, or to connections of it; somebody else's stays."""
+    if engine.rootless:  # a program leads them, which ends with the container
+        return
     try:
         ports = own_ports(engine, records.find_container(engine.database, container_id))
     except NoSuchContainer:
         return
-    _withdraw(ports, *addresses(wires))
+    _withdraw(engine, ports, *addresses(wires))
 
 
-def _withdraw(ports: Sequence[Port], four: str, six: str) -> None:
+def _withdraw(engine: Engine, ports: Sequence[Port], four: str, six: str) -> None:
     if not ports or not (four or six):
         return
     from pypod.network import firewall
 
     try:
-        channel = firewall.open_channel()
+        channel = engine.firewall.take()
     except Unsupported:  # then nothing leads anywhere
         return
-    with channel:
+    try:
         firewall.withdraw_own(channel, ports, four, six)
+    except BaseException:
+        channel.close()
+        raise
+    engine.firewall.give_back(channel)
 
 
 def move(engine: Engine, record: ContainerRecord, before: Sequence[Wire], after: Sequence[Wire]) -> None:
     """Lead the ports of what runs to where it is connected now, if that is elsewhere than ``before``."""
-    ports = own_ports(engine, record)
+    ports = () if engine.rootless else own_ports(engine, record)
     pairs = tuple(zip(addresses(before), addresses(after), strict=True))
     if not ports or all(old == new for old, new in pairs):
         return
@@ -274,7 +298,7 @@ def move(engine: Engine, record: ContainerRecord, before: Sequence[Wire], after:
 
     old4, old6 = (old if old != new else "" for old, new in pairs)
     new4, new6 = (new if old != new else "" for old, new in pairs)
-    _withdraw(ports, old4, old6)
+    _withdraw(engine, ports, old4, old6)
     if new4 or new6:
         with firewall.open_channel() as channel:
             channel.send(firewall.publish(ports, new4, new6, comment=record.name))

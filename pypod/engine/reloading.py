@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from contextlib import suppress
 
-from pypod.engine import bridges, connecting, effects, observe, published
+from pypod.engine import bridges, connecting, effects, observe, published, user_bridges
 from pypod.engine.boundary import Boundary
 from pypod.engine.connecting import Wire
 from pypod.engine.enter import enter
@@ -59,6 +59,8 @@ def reload(engine: Engine, container_ids: Iterable[str] | None = None) -> list[s
     """
     from pypod.engine import naming
 
+    if user_bridges.are_elsewhere(engine):
+        return user_bridges.reload(engine, container_ids)
     chosen = None if container_ids is None else set(container_ids)
     with Boundary("reload networks"):
         found = [one for one in running(engine) if chosen is None or one.record.id in chosen]
@@ -79,6 +81,8 @@ def _reconnect(engine: Engine, record: ContainerRecord, by_id: Mapping[str, Netw
             if _is_there(wire):
                 with Channel() as channel:
                     channel.send(links.enslave(wire.made.host_interface, links.index_of(wire.network.interface)))
+                    if published.own_ports(engine, record):
+                        channel.send(links.hairpin(wire.made.host_interface))
                 set_up_inside(one.record, one.state, wire)
             else:
                 plug(engine, one.record, one.state, wire)
@@ -118,7 +122,7 @@ def load_rules(engine: Engine) -> None:
     known = [one for one in networks.all_networks(engine.database) if links.index_of(one.interface)]
     ways = []
     for one in running(engine):
-        ports = published.own_ports(engine, one.record)
+        ports = () if engine.rootless else published.own_ports(engine, one.record)
         if ports and one.wires:
             four, six = published.addresses(one.wires)
             ways.append((ports, four, six, one.record.name))

@@ -9,11 +9,13 @@ from pypod.engine.variables import unset_environment
 from pypod.errors import InvalidSpec
 from pypod.kernel.abi import SIGTERM, signal_number
 from pypod.kernel.capabilities import DEFAULT_CAPABILITIES, bounding_set, merge
+from pypod.kernel.idmap import in_user_namespace
 from pypod.model.connection import HOST_GATEWAY
 from pypod.model.container import DEFAULT_SHM_BYTES, DEFAULT_STOP_TIMEOUT_S, ContainerSpec, Ulimit
 from pypod.model.ids import is_text
 from pypod.model.mount import parse_tmpfs, parse_volume
 from pypod.model.namespace import HOST, POD, PRIVATE, SHAREABLE, Mode, parse_mode
+from pypod.network.user_mode import parse as parse_user_mode
 from pypod.runtime.compiler import RESOURCES
 
 TYPE_CHECKING = False
@@ -218,6 +220,7 @@ def container_spec(
         volumes_from=tuple(options.get("volumes_from", ())),
         read_only=options.get("read_only", False),
         net=modes["net"],
+        net_program=asked.program,
         pid=modes["pid"],
         ipc=modes["ipc"],
         uts=modes["uts"],
@@ -390,11 +393,17 @@ def check_hosts(add_hosts: Sequence[str], asked: Asked, *, no_hosts: bool, infra
     if add_hosts and no_hosts:
         raise InvalidSpec("--no-hosts", "--no-hosts and --add-host cannot be set together")
     gateways = [entry for entry in add_hosts if entry.endswith(f":{HOST_GATEWAY}")]
-    if gateways and not asked.connections and asked.mode != HOST:
+    if gateways and not _reaches_host(asked):
         message = f'unable to replace "{HOST_GATEWAY}" of host entry "{gateways[0]}"'
         raise InvalidSpec("--add-host", message, hint="there is no network on which the host could be reached")
     if no_hosts and not infra:
         raise InvalidSpec("--no-hosts", "cannot specify --no-hosts without an infra container")
+
+
+def _reaches_host(asked: Asked) -> bool:
+    if asked.program:
+        return bool(parse_user_mode(asked.program).host)
+    return asked.mode == HOST or (bool(asked.connections) and not in_user_namespace())
 
 
 def check_sysctls(sysctls: Sequence[tuple[str, str]], *, net: bool, ipc: bool) -> None:

@@ -18,6 +18,7 @@ from pypod.engine import (
     published,
     session,
     user_namespaces,
+    user_network,
     volumes,
 )
 from pypod.engine.boundary import Boundary
@@ -143,6 +144,7 @@ def _run(
         what = container_plan(engine, record, spec, pod, terminal, group, attended=attended, wires=wires)
         effects.perform(groups.renewal(engine, group))
         _launch(engine, record, monitor, what)
+        connecting.settle(wires)
     except BaseException:
         engine.cgroups.remove(record.cgroup)
         if spec.net == PRIVATE:
@@ -186,6 +188,7 @@ def preparations(engine: Engine, record: ContainerRecord, spec: ContainerSpec) -
     made = [*session.preparations(engine), *mapped_layers.preparations(engine, mapped, maps), *made]
     made += layers.work(f"{directory}/work")
     made += volumes.making(engine, spec, maps)
+    made += user_network.preparations(engine, record.id, spec)
     if spec.privileged:
         made.append(files.container_env(f"{directory}/containerenv", record.name, record.id, spec.image))
     return made
@@ -313,7 +316,7 @@ def container_plan(
         create_cwd=spec.create_working_directory,
         devices=_host_devices() if spec.privileged else (),
         keyring=f"_ses.{record.id}",
-        network=tuple(connecting.inside_ops(wires)),
+        network=(*connecting.inside_ops(wires), *user_network.inside_ops(engine, spec)),
         copies="" if spec.overlay else directory,
         maps=(idmap.lines(maps[0]), idmap.lines(maps[1])) if maps else WHOLE_MAPS,
         ids=ids,
@@ -321,12 +324,14 @@ def container_plan(
         mapped=_mapped(engine, spec, maps),
         keep_groups=own_session is not None and own_session.has_one_id,
     )
+    led = () if engine.rootless else spec.ports  # a user's are led by pasta
     settings = [
         *session.ops(engine, own_session),
         *_settings(engine, record, spec, terminal, tracked),
-        *published.hold_ops(spec.ports),
-        *connecting.host_ops(wires, hairpin=bool(spec.ports)),
-        *published.lead_ops(spec.ports, wires, record.name, watched=True),
+        *published.hold_ops(led),
+        *connecting.host_ops(engine, wires, hairpin=bool(led)),
+        *published.lead_ops(led, wires, record.name, watched=True),
+        *user_network.host_ops(engine, record.id, spec),
     ]
     if spec.remove and not attended:
         settings.append(Op("finally", *cleanup_command(engine, record.id)))
@@ -423,6 +428,8 @@ def _maps(engine: Engine, spec: ContainerSpec) -> user_namespaces.Maps | None:
     mode = spec.user_namespace
     if mode == POD and spec.pod_id:
         return user_namespaces.maps_of(engine, engine.pod_spec(spec.pod_id))
+    if mode.mode == "ns":
+        return user_namespaces.maps_at(engine, mode.target)
     if mode.mode == "container":
         other = records.find_container(engine.database, mode.target)
         if other.kind == records.INFRA:

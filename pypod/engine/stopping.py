@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from pypod.store.records import ContainerRecord
 
 _KILL_TIMEOUT_S = 10.0
-_RECORD_POLL_S = 0.01
+_RECORD_POLL_S = 0.001
 _LOOKS = 3
 
 

@@ -54,6 +54,24 @@ def maps_of(engine: Engine, spec: ContainerSpec | PodSpec) -> Maps | None:
     return found
 
 
+def maps_at(engine: Engine, path: str) -> Maps | None:
+    """Return the maps of a user namespace that somebody names by a path below /proc; of any other nobody can tell."""
+    if not (path.startswith("/proc/") and path.endswith("/ns/user")):
+        return None
+    found = idmap.maps_of(path.split("/")[2])
+    own = session.of(engine)
+    if own is None or engine.inside:
+        return found
+    # read from outside of the session, so in ids of the host
+    uids, gids = (_seen_from(ranges, around) for ranges, around in zip(found, own.maps, strict=True))
+    return uids, gids
+
+
+def _seen_from(ranges: tuple[Range, ...], around: tuple[Range, ...]) -> tuple[Range, ...]:
+    pieces = idmap.within(ranges, tuple((outside, outside, count) for _, outside, count in around))
+    return tuple((inside, idmap.inside(around, outside) or 0, count) for inside, outside, count in pieces)
+
+
 def _of_user(own: session.Session | None, mode: Mode) -> Maps:
     """Return the map of keep-id, in which the user has an id that is not 0, or of nomap, in which they have none."""
     if own is None:

@@ -30,6 +30,7 @@ HOST_GATEWAY = "host-gateway"  # of --add-host: the address under which the host
 _FLAG = "--network"
 _PLAIN_MODES = {"none": PRIVATE, "host": HOST, "pod": POD}
 _TARGET_MODES = {"container": "container", "ns": "path"}  # podman's names for them in messages
+_USER_MODES = ("pasta", "slirp4netns")
 _DOMAIN_LIMIT = 255
 _LETTERS = frozenset("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789")
 
@@ -37,11 +38,12 @@ _LETTERS = frozenset("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ012345
 class Asked(Value):
     """The network that was asked for: a mode, and with PRIVATE the connections, none for ``none``.
 
-    ``name`` is the mode in podman's words.
+    ``name`` is the mode in podman's words; ``program`` what connects without privilege (network/user_mode.py).
     """
 
     mode: Mode
     name: str
+    program: str = ""
     connections: tuple[Connection, ...] = ()
 
 
@@ -72,12 +74,11 @@ def _first(text: str) -> Asked:
         if not rest:
             raise InvalidSpec(_FLAG, f"namespace mode {_TARGET_MODES[word]} requires a value", hint=f"{word}:NAME")
         return Asked(mode=Mode(mode=word, target=rest), name=_TARGET_MODES[word])
-    if word == "slirp4netns":
-        raise InvalidSpec(_FLAG, "slirp4netns networks are for users without privileges and not available")
-    if word == BRIDGE:
-        return Asked(mode=PRIVATE, name=BRIDGE, connections=(_named(f"{DEFAULT_NETWORK}{colon}{rest}"),))
-    if colon:
-        return Asked(mode=PRIVATE, name=BRIDGE, connections=(_named(text),))
+    if word in _USER_MODES:
+        return Asked(mode=PRIVATE, name=word, program=text)
+    if colon or word == BRIDGE:
+        named = f"{DEFAULT_NETWORK}{colon}{rest}" if word == BRIDGE else text
+        return Asked(mode=PRIVATE, name=BRIDGE, connections=(_named(named),))
     # several names with commas between them, from before --network could be repeated
     return Asked(mode=PRIVATE, name=BRIDGE, connections=_each_once(_named(name) for name in text.split(",")))
 

@@ -64,6 +64,7 @@ class ContainerSpec(Value):
     volumes_from: tuple[str, ...] = ()
     read_only: bool = False
     net: Mode = PRIVATE
+    net_program: str = ""
     pid: Mode = PRIVATE
     ipc: Mode = PRIVATE
     uts: Mode = PRIVATE

@@ -12,7 +12,7 @@ DEFAULT_SUBNET = "10.88.0.0/16"
 INTERFACE_PREFIX = "pypod"  # of bridges
 DEFAULT_INTERFACE = f"{INTERFACE_PREFIX}0"
 # What --network takes for something else than a network's name.
-MODES = ("bridge", "container", "default", "host", "none", "ns", "pod", "private", "slirp4netns")
+MODES = ("bridge", "container", "default", "host", "none", "ns", "pasta", "pod", "private", "slirp4netns")
 BRIDGE, MACVLAN, IPVLAN = "bridge", "macvlan", "ipvlan"
 HOST_LOCAL, NO_ADDRESSES = "host-local", "none"  # ways to get an address
 INTERFACE_NAME_LIMIT = 15  # IFNAMSIZ of linux/if.h, without the NUL

@@ -34,6 +34,7 @@ class PodSpec(Value):
     share_parent: bool = True
     limits: Limits | None = None
     net: str = "private"
+    net_program: str = ""
     user_namespace: Mode = HOST
     uid_map: tuple[Range, ...] = ()
     gid_map: tuple[Range, ...] = ()

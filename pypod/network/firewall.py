@@ -38,6 +38,7 @@ if TYPE_CHECKING:
 __all__ = [
     "TABLE_FILE",
     "VERSION",
+    "Channels",
     "admit",
     "ensure_table",
     "everything",
@@ -383,6 +384,43 @@ def open_channel() -> Channel:
         return Channel(NETFILTER)
     except OSError as error:
         raise Unsupported("nftables", f"the kernel has no netfilter: {error.strerror}") from error
+
+
+class Channels:
+    """Channels that are kept for the next who needs one.
+
+    Closing one makes the caller wait for elements that anybody deleted just before, some 10 ms (nft_rcv_nl_event in
+    net/netfilter/nf_tables_api.c).
+    """
+
+    def __init__(self) -> None:
+        self._kept: list[tuple[tuple[int, int, int], Channel]] = []
+
+    def take(self) -> Channel:
+        """Return a channel of this thread's network namespace. Raises Unsupported."""
+        here = _here()
+        for one in tuple(self._kept):
+            if one[0] == here:
+                try:
+                    self._kept.remove(one)
+                except ValueError:  # another thread was faster
+                    continue
+                return one[1]
+        return open_channel()
+
+    def give_back(self, channel: Channel) -> None:
+        """Keep a channel whose answers were all read."""
+        self._kept.append((_here(), channel))
+
+    def close(self) -> None:
+        """Close those that are kept."""
+        while self._kept:
+            self._kept.pop()[1].close()
+
+
+def _here() -> tuple[int, int, int]:
+    status = os.stat("/proc/thread-self/ns/net")
+    return os.getpid(), status.st_dev, status.st_ino  # after a fork they are the parent's
 
 
 Published = tuple["Sequence[Port]", str, str, str]  # ports, IPv4 address, IPv6 address, comment

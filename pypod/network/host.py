@@ -8,7 +8,7 @@ from __future__ import annotations
 import errno
 import sys
 
-from pypod.kernel.netlink import DUMP, Channel, attribute, attributes, message
+from pypod.kernel.netlink import DUMP, Channel, attribute, attributes, message, number
 from pypod.model.network import packed_address
 
 TYPE_CHECKING = False
@@ -23,7 +23,7 @@ _LINK_BODY, _ADDRESS_BODY, _ROUTE_BODY = 16, 8, 12
 _IFNAME = 3
 _IFA_ADDRESS, _IFA_LOCAL = 1, 2
 _RTA_DST, _RTA_OIF = 1, 4
-_MAIN_TABLE, _UNICAST, _LOCAL = 254, 1, 2
+_MAIN_TABLE, _UNICAST, _LOCAL, _FIB_MATCH = 254, 1, 2, 0x2000
 _IPV4_BYTES, _LOOPBACK = 4, 127
 
 
@@ -69,7 +69,9 @@ def is_local(address: str) -> bool:
 
     kind = _socket.AF_INET6 if ":" in address else _socket.AF_INET
     packed = _socket.inet_pton(kind, address)
-    body = bytes((kind, 8 * len(packed))) + b"\0" * (_ROUTE_BODY - 2)
+    bits = 8 * len(packed)
+    # the entry itself: all of a range of addresses that lo has is local
+    body = bytes((kind, bits, 0, 0, 0, 0, 0, 0)) + number(_FIB_MATCH)
     with Channel() as channel:
         try:
             answer = channel.ask(message(_GETROUTE, body, attribute(_RTA_DST, packed), flags=0))
@@ -77,7 +79,7 @@ def is_local(address: str) -> bool:
             if error.errno in (errno.ENETUNREACH, errno.EHOSTUNREACH, errno.EACCES, errno.EINVAL):
                 return False
             raise
-    return answer[7] == _LOCAL
+    return answer[1] == bits and answer[7] == _LOCAL
 
 
 def has_addresses(wanted: Iterable[str]) -> bool:

@@ -7,6 +7,8 @@ packed: they are left out, and their offsets given. Addresses are texts, with th
 
 from __future__ import annotations
 
+import errno
+
 from pypod.errors import InUse, Unsupported
 from pypod.kernel import netlink
 from pypod.kernel.netlink import attribute, message, nested, number
@@ -14,7 +16,7 @@ from pypod.model.network import BRIDGE, MACVLAN, packed_address
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Sequence
 
     from pypod.model.network import Route
 
@@ -186,8 +188,6 @@ def make_bridge(name: str, addresses: Sequence[str], mtu: int = 0, alias: str = 
     It is not set up yet. ``alias`` is what ip(8) shows with it, at most 255 bytes. With a ``vlan`` all that is on it
     is in that one. Raises Unsupported, InUse when what is there is no bridge, OSError.
     """
-    from contextlib import suppress
-
     own = [attribute(_MTU, mtu)] if mtu else []
     if addresses:
         # of its own: it would change with every veth that comes and goes
@@ -206,15 +206,12 @@ def make_bridge(name: str, addresses: Sequence[str], mtu: int = 0, alias: str = 
             channel.send(message(_NEWLINK, _link(), attribute(_IFNAME, name), attribute(_IFALIAS, alias.encode())))
         index = index_of(name)
         for address in addresses:
-            with suppress(FileExistsError):
-                channel.send(_new_address(index, address))
+            channel.send(_new_address(index, address), tolerated=(errno.EEXIST,))
     return index
 
 
 def _require_bridges(error: OSError, vlan: int) -> None:
     """Raise Unsupported when a bridge could not be made because the kernel has no such thing."""
-    import errno
-
     if error.errno != errno.EOPNOTSUPP:
         return
     if vlan:
@@ -237,10 +234,23 @@ def set_up(name: str) -> None:
         channel.send(message(_NEWLINK, _link(up=True), attribute(_IFNAME, name)))
 
 
+def settle(names: Iterable[str]) -> None:
+    """Have ports of bridges pass packets on now, not when the kernel comes round to it. Raises OSError.
+
+    That the other end of a veth is up is worked out later, and in the meantime a port drops everything: a question for
+    a neighbour's address is asked again only after a second. To be asked for the link makes it so
+    (linkwatch_sync_dev() in rtnl_getlink(), Linux 6.8).
+    """
+    with netlink.Channel() as channel:
+        for name in names:
+            try:
+                channel.ask(message(_GETLINK, _link(), attribute(_IFNAME, name), flags=0))
+            except OSError:  # its container may have ended
+                continue
+
+
 def release(name: str) -> bool:
     """Take an interface off its bridge; return whether it was there. In 0.2 ms nobody is reached by it any more."""
-    import errno
-
     with netlink.Channel() as channel:
         try:
             channel.send(message(_NEWLINK, _link(), attribute(_IFNAME, name), attribute(_MASTER, 0)))
@@ -276,8 +286,6 @@ def _text(data: bytes) -> str:
 
 def remove_link(name: str) -> bool:
     """Remove an interface of this namespace; return whether it was there. Takes some 30 ms. Raises OSError."""
-    import errno
-
     with netlink.Channel() as channel:
         try:
             channel.send(message(_DELLINK, _link(), attribute(_IFNAME, name)))

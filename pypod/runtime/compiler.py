@@ -121,11 +121,11 @@ def _begin(kinds: set[str], config: dict[str, Any], around: Surroundings) -> lis
     """Return the operations up to a mounted root, in the user namespace that is there."""
     before, after, _ = _joined(around)
     return [
+        *oom_score(config["process"]),
         *before,
         Op("clone", _flags(kinds), around.born_in),
         *after,
         *_join_files(around),
-        *oom_score(config["process"]),
         *_own_group(kinds),  # after the group is joined: the namespace's root is where its maker is
         *_names(kinds, config),
         Op("keyring", around.keyring),
@@ -144,11 +144,11 @@ def _with_user_namespace(kinds: set[str], config: dict[str, Any], around: Surrou
     before, after, user = _joined(around)
     own = "user" in kinds
     return [
+        *oom_score(config["process"]),
         *([Op("idmap", *around.maps, "deny" if around.keep_groups else "")] if own else []),
         *before,
         Op("clone", 0, around.born_in),
         *_join_files(around),
-        *oom_score(config["process"]),
         *after,
         Op("unshare", CLONE_NEWNS),
         Op("propagation", MS_REC | MS_SLAVE),
@@ -200,7 +200,7 @@ def _join_files(around: Surroundings) -> list[Op]:
 
 
 def oom_score(process: dict[str, Any]) -> list[Op]:
-    """Return what sets the score of the out-of-memory killer, through the host's /proc and with the host's rights."""
+    """Return what sets the score of the out-of-memory killer, with the host's rights: before there is a process."""
     return [Op("oom_score", process["oomScoreAdj"])] if "oomScoreAdj" in process else []
 
 

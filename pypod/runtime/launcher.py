@@ -292,6 +292,10 @@ def _failure(plan: Plan, report: Report | None, name: str) -> LaunchFailed | Por
     op = plan.ops[report.operation] if report.operation < len(plan.ops) else None
     if op is not None and op.name == "execute" and report.call == "execve":
         return _command_failure(op, report)
+    if op is not None and op.name == "companion":
+        from pypod.runtime.companion import failure
+
+        return failure(op, report)
     if op is not None and op.name == "hold" and report.error == _EADDRINUSE:
         protocol, address, port = op.arguments
         return PortInUse(str(protocol), str(address), int(port))

@@ -230,6 +230,11 @@ def give_back(database: Database, container_id: str) -> None:
     )
 
 
+def any_attached(database: Database) -> bool:
+    """Return whether anybody is attached to any network."""
+    return bool(database.read("SELECT 1 FROM connections WHERE attachment != '' LIMIT 1"))
+
+
 def holders(database: Database, network_id: str) -> list[str]:
     """Return the ids of the containers that have addresses of a network."""
     rows = database.read("SELECT DISTINCT container_id FROM addresses WHERE network_id = ?", (network_id,))

@@ -126,10 +126,26 @@ def remove_container(database: Database, record: ContainerRecord) -> None:
     """Delete a container's row and free its name; it may be gone already."""
     database.delete(
         [
+            # by what it is called now: it may have been renamed since it was read
+            ("DELETE FROM names WHERE name = (SELECT name FROM containers WHERE id = ?)", (record.id,)),
             ("DELETE FROM containers WHERE id = ?", (record.id,)),
-            ("DELETE FROM names WHERE name = ? AND id = ?", (record.name, record.id)),
         ]
     )
+
+
+def rename_container(connection: Connection, record: ContainerRecord, name: str) -> None:
+    """Give a container another name. Raises AlreadyExists when it is taken, NoSuchContainer."""
+    row = connection.execute("SELECT name, kind, spec FROM containers WHERE id = ?", (record.id,)).fetchone()
+    if row is None:
+        raise NoSuchContainer(record.name)
+    before, kind, spec = row
+    _take_name(connection, CONTAINER, name, record.id)
+    connection.execute("DELETE FROM names WHERE name = ?", (before,))
+    if kind == CONTAINER:
+        import json
+
+        spec = json.dumps({**json.loads(spec), "name": name})
+    connection.execute("UPDATE containers SET name = ?, spec = ? WHERE id = ?", (name, spec, record.id))
 
 
 def set_owner(database: Database, table: str, identifier: str, owner: Owner) -> None:

@@ -82,6 +82,25 @@ def test_a_name_that_begins_another_one_s_id(pypod, engine, busybox) -> None:
     assert pypod.ok("restart", "-t0", "first", first.id[:4]).split() == ["first", first.id[:4]]
 
 
+def test_rename(pypod, engine, three) -> None:
+    web, proxy, _ = three
+    assert pypod.ok("rename", "web", "front") == ""
+    assert not engine.containers.exists("web")
+    assert engine.containers.get("front").id == web.id
+    assert pypod.ok("ps", "-a", "--filter", f"id={web.id}", "--format", "{{.Names}}") == "front\n"
+    assert pypod.ok("inspect", "--format", "{{.Name}}", "front") == "front\n"
+    taken = pypod("container", "rename", proxy.id[:12], "front")
+    assert taken.returncode == 125
+    assert f'container name "front" is already in use by container {web.id}' in taken.stderr
+    assert pypod("rename", "proxy", "a/b").returncode == 125
+    assert pypod("rename", "nosuch", "x").returncode == 125
+    assert engine.containers.get("proxy").id == proxy.id
+    assert "rename" in pypod.ok("events", "--stream=false", "--filter", "event=rename", "--filter", "container=front")
+    engine.containers.create(["true"], name="web", rootfs="/").remove()
+    web.remove()  # by a handle that knows the old name
+    engine.containers.create(["true"], name="front", rootfs="/").remove()
+
+
 def test_stop_all_names_all(pypod, engine, three) -> None:
     three[0].start()
     assert set(pypod.ok("stop", "-t", "0", "--all").split()) == {one.id for one in three}

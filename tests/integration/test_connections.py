@@ -6,6 +6,7 @@ import json
 import os
 import re
 import signal
+import socket
 import subprocess
 import time
 from concurrent.futures import ThreadPoolExecutor
@@ -289,6 +290,47 @@ def test_a_ping_needs_no_capability(engine, network):
         pod.start()
         with pod.enter("net"), open("/proc/sys/net/ipv4/ping_group_range") as file:
             assert file.read().split() == ["0", "0"]
+
+
+def test_a_pod_is_reached_as_soon_as_it_is_started(engine, network):
+    """A packet that a port of the bridge drops is sent again after a second."""
+    with pod_on(engine, network) as first:
+        first.start()
+        for _ in range(20):
+            with pod_on(engine, network) as second:
+                second.start()
+                before = time.monotonic()
+                with first.enter("net"), pytest.raises(ConnectionRefusedError):
+                    socket.create_connection((second.addresses["blue"][0], 9), timeout=3)
+                assert time.monotonic() - before < 0.5
+
+
+def test_names_inside_do_not_collide_with_those_asked_for(engine, network):
+    red = add(engine, "red", "rd0", Subnet(subnet="10.97.0.0/24", gateway="10.97.0.1"))
+    green = add(engine, "green", "gr0", Subnet(subnet="10.96.0.0/24", gateway="10.96.0.1"))
+    with pod_on(engine, network, red, interface="eth0") as pod:
+        pod.start()
+        live_connections.connect(engine, infra_of(engine, pod), Connection(network=green.id), green)
+        assert addresses(inside(pod, "addr")) == {
+            "lo": set(),
+            "eth0": {"10.99.0.2/24", "fd99::2/64"},
+            "eth1": {"10.97.0.2/24"},
+            "eth2": {"10.96.0.2/24"},
+        }
+
+
+def test_the_default_route_stays_where_it_was_when_others_come_and_go(engine, network):
+    red = add(engine, "red", "rd0", Subnet(subnet="10.97.0.0/24", gateway="10.97.0.1"))
+    with pod_on(engine, network, red) as pod:
+        pod.start()
+        infra = infra_of(engine, pod)
+        live_connections.disconnect(engine, infra, network)
+        live_connections.connect(engine, infra, Connection(network=network.id), network)
+        for end in veths():
+            subprocess.run(["ip", "link", "del", end], check=True)
+        reloading.reload(engine)
+        routes = {one["gateway"]: one["metric"] for one in inside(pod, "route", "show", "default")}
+        assert routes == {"10.99.0.1": 100, "10.97.0.1": 101}
 
 
 def test_the_picture_shows_the_cable(engine, network):

@@ -108,7 +108,6 @@ WRONG = [
         ["a:interface_name=eth0", "b:interface_name=eth0"],
         'network interface name "eth0" is already assigned to another network',
     ),
-    (["slirp4netns"], "not available"),
 ]
 
 

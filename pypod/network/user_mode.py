@@ -1,0 +1,179 @@
+"""Networks that need no privilege: a program carries what a network namespace sends to sockets of the host. Pure.
+
+``pasta`` gives the namespace the host's own addresses and keeps those of clients of published ports; ``slirp4netns``
+has a network of its own. Both are written as podman-run(1) has them: ``pasta[:OPTION,...]``, the options being those of
+pasta(1), and ``slirp4netns[:OPTION=VALUE,...]``.
+"""
+
+from __future__ import annotations
+
+from pypod.errors import InvalidSpec, Unsupported
+from pypod.model.network import address_number, address_text
+from pypod.model.value import Value
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from pypod.model.port import Port
+
+PASTA, SLIRP4NETNS = "pasta", "slirp4netns"
+NAMESPACE = "/proc/self/fd/0"  # it has the namespace as its standard input (pause/companion.c)
+_FLAG = "--network"
+_PASTA_DNS = "169.254.1.1"  # podman's: nobody's address, so it hides none
+_PORTS = {"tcp": ("-t", "--tcp-ports"), "udp": ("-u", "--udp-ports")}
+_OUTBOUND_PORTS = (("-T", "--tcp-ns"), ("-U", "--udp-ns"))
+_CIDR = "10.0.2.0/24"
+# slirp4netns(1): what has which address in its network
+_HOST, _DNS, _CONTAINER = 2, 3, 100
+_SLIRP_OPTIONS = {
+    "allow_host_loopback": "false",
+    "mtu": "65520",
+    "cidr": _CIDR,
+    "enable_ipv6": "true",
+    "outbound_addr": "",
+    "outbound_addr6": "",
+    "port_handler": SLIRP4NETNS,
+}
+_ALLOWED = {
+    "allow_host_loopback": ("true", "false"),
+    "enable_ipv6": ("true", "false"),
+    "port_handler": ("rootlesskit", SLIRP4NETNS),
+}
+
+
+class UserMode(Value):
+    """One such network: the ``program`` and its ``options``, of slirp4netns with those that were not given."""
+
+    program: str
+    options: tuple[str, ...] = ()
+
+    def __str__(self) -> str:
+        return ":".join((self.program, *([",".join(self.options)] if self.options else [])))
+
+    def _value(self, *names: str) -> str:
+        """Return the last value of an option of pasta, empty when it was not given."""
+        found = ""
+        for word, following in zip(self.options, (*self.options[1:], ""), strict=False):
+            name, equals, value = word.partition("=")
+            if name in names:
+                found = value if equals else following
+        return found
+
+    def _slirp(self) -> dict[str, str]:
+        return {**_SLIRP_OPTIONS, **dict(option.split("=", 1) for option in self.options)}
+
+    @property
+    def name_server(self) -> str:
+        """The address at which the host's name servers are reached, also one that listens on the host's loopback."""
+        if self.program == PASTA:
+            return self._value("--dns-forward") or _PASTA_DNS
+        return _address(self._slirp()["cidr"], _DNS)
+
+    @property
+    def address(self) -> str:
+        """The namespace's own IPv4 address, empty where it is the host's."""
+        if self.program == PASTA:
+            return self._value("-a", "--address")
+        return _address(self._slirp()["cidr"], _CONTAINER)
+
+    @property
+    def host(self) -> str:
+        """The address at which the host's loopback is reached, empty when it is not."""
+        if self.program == PASTA or self._slirp()["allow_host_loopback"] == "false":
+            return ""
+        return _address(self._slirp()["cidr"], _HOST)
+
+    def arguments(self, ports: Iterable[Port] = ()) -> tuple[str, ...]:
+        """Return the command line's arguments, for published ``ports``. Raises Unsupported, InvalidSpec."""
+        return self._pasta_arguments(ports) if self.program == PASTA else self._slirp_arguments(ports)
+
+    def _pasta_arguments(self, ports: Iterable[Port]) -> tuple[str, ...]:
+        words = ["--config-net"]
+        published: set[str] = set()
+        for port in ports:
+            words += _forwarded(port)
+            published.add(port.protocol)
+        own = [word for word in self.options if word != "--map-gw"]
+        # pasta itself would forward whatever somebody listens on
+        given = {word.partition("=")[0] for word in own}
+        for names in (*(names for protocol, names in _PORTS.items() if protocol not in published), *_OUTBOUND_PORTS):
+            if given.isdisjoint(names):
+                words += [names[0], "none"]
+        if "--map-gw" not in self.options:
+            words.append("--no-map-gw")
+        if "--dns-forward" not in given:
+            words += ["--dns-forward", _PASTA_DNS]
+        return (*words, *own, "--quiet", "--netns", NAMESPACE)
+
+    def _slirp_arguments(self, ports: Iterable[Port]) -> tuple[str, ...]:
+        if any(True for _ in ports):
+            hint = f"install pasta (Debian: passt), and use {_FLAG} {PASTA}"
+            raise Unsupported("published ports", f"{SLIRP4NETNS} publishes no ports here yet", hint=hint)
+        given = self._slirp()
+        words = ["--configure", "--enable-sandbox", "--enable-seccomp", "--ready-fd=1"]
+        words += [f"--mtu={given['mtu']}", f"--cidr={given['cidr']}"]
+        words += ["--disable-host-loopback"] if given["allow_host_loopback"] == "false" else []
+        words += ["--enable-ipv6"] if given["enable_ipv6"] == "true" else []
+        words += [f"--outbound-addr={given['outbound_addr']}"] if given["outbound_addr"] else []
+        words += [f"--outbound-addr6={given['outbound_addr6']}"] if given["outbound_addr6"] else []
+        return (*words, "--netns-type=path", NAMESPACE, "tap0")
+
+
+def _forwarded(port: Port) -> list[str]:
+    if port.protocol not in _PORTS:
+        raise InvalidSpec("--publish", f"{PASTA} publishes no ports of {port.protocol}", hint="tcp or udp")
+    host, inside = (_range(first, port.count) for first in (port.host_port, port.container_port))
+    address = f"{port.host_ip}/" if port.host_ip else ""
+    return [_PORTS[port.protocol][0], f"{address}{host}:{inside}"]
+
+
+def _range(first: int, count: int) -> str:
+    return f"{first}-{first + count - 1}" if count > 1 else str(first)
+
+
+def _address(cidr: str, offset: int) -> str:
+    network, _, length = cidr.partition("/")
+    mask = (1 << 32) - (1 << 32 - int(length))
+    return address_text((address_number(network) & mask) + offset, network)
+
+
+def parse(text: str) -> UserMode:
+    """Read what --network says. Raises InvalidSpec for options that slirp4netns cannot have.
+
+    >>> parse("pasta:--mtu,1500").options
+    ('--mtu', '1500')
+    >>> parse("slirp4netns:cidr=10.1.0.0/24").name_server
+    '10.1.0.3'
+    """
+    program, _, rest = text.partition(":")
+    options = tuple(option for option in rest.split(",") if option)
+    if any("\0" in option for option in options):
+        raise InvalidSpec(_FLAG, f"invalid option of {program}: {rest!r}")
+    if program == SLIRP4NETNS:
+        for option in options:
+            _check_slirp(option)
+    return UserMode(program=program, options=options)
+
+
+def _check_slirp(option: str) -> None:
+    name, equals, value = option.partition("=")
+    if name not in _SLIRP_OPTIONS or not equals:
+        hint = f"one of {', '.join(_SLIRP_OPTIONS)}, each with =VALUE"
+        raise InvalidSpec(_FLAG, f"unknown option for {SLIRP4NETNS}: {option!r}", hint=hint)
+    allowed = _ALLOWED.get(name, ())
+    if allowed and value not in allowed:
+        raise InvalidSpec(
+            _FLAG, f"invalid value of {name} for {SLIRP4NETNS}: {value!r}", hint=f"{' or '.join(allowed)}"
+        )
+    if name == "mtu" and not (value.isascii() and value.isdigit() and 0 < int(value) <= 65521):
+        raise InvalidSpec(_FLAG, f"invalid mtu for {SLIRP4NETNS}: {value!r}", hint="a number up to 65521")
+    if name == "cidr":
+        network, _, length = value.partition("/")
+        try:
+            right = ":" not in network and bool(address_number(network)) and length.isdigit() and 1 <= int(length) <= 25
+        except (OSError, ValueError):
+            right = False
+        if not right:
+            hint = "ADDRESS/LENGTH of IPv4, with room for 127 addresses"
+            raise InvalidSpec(_FLAG, f"invalid cidr for {SLIRP4NETNS}: {value!r}", hint=hint)

@@ -1,0 +1,44 @@
+"""Why a program beside a process (the operation ``companion``) did not come up, in its own words."""
+
+from __future__ import annotations
+
+import os
+
+from pypod.errors import LaunchFailed
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from pypod.runtime.launcher import Report
+    from pypod.runtime.ops import Op
+
+_LOG_LIMIT = 4096  # characters
+_TUN = "/dev/net/tun must be there and yours to open: an administrator can chmod it to 666"
+# What pasta and slirp4netns say, and what to do about it.
+_HINTS = (
+    ("tun socket", _TUN),
+    ("/dev/net/tun", _TUN),
+    ("External interface not usable", "pasta needs a default route of the host: --network none, or slirp4netns"),
+    ("Permission denied", "a user may publish ports from net.ipv4.ip_unprivileged_port_start on (ip(7))"),
+    ("Address already in use", "publish on another port of the host, or end who has it (ss -tlnp)"),
+)
+_NOISE = "to syslog"  # pasta, where nobody keeps a log
+
+
+def failure(op: Op, report: Report) -> LaunchFailed:
+    """Return the error of a program that could not be run, or ended before it was ready."""
+    directory, _, program = map(str, op.arguments[:3])
+    said = _said(f"{directory}/log") if report.call == "exit" else os.strerror(report.error)
+    hint = next((hint for text, hint in _HINTS if text in said), "")
+    message = f"{os.path.basename(program)} failed: {said or 'it does not say why'}"
+    return LaunchFailed(op.describe(), report.call, report.error, message=message, hint=hint)
+
+
+def _said(path: str) -> str:
+    try:
+        with open(path, encoding="utf-8", errors="replace") as file:
+            lines = [line.strip() for line in file.read(_LOG_LIMIT).splitlines()]
+    except OSError:
+        return ""
+    told = [line for line in lines if line and _NOISE not in line]
+    usage = next((at for at, line in enumerate(told) if line.startswith("Usage:")), len(told))
+    return told[usage - 1] if usage else ""  # what came before were warnings
