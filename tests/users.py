@@ -32,7 +32,7 @@ class User:
 
     def words(self, *words: str | Path, **variables: str) -> list[str]:
         """The command line that runs a program as this user, with an environment as after a login."""
-        path = "/usr/local/bin:/usr/bin:/bin:/usr/sbin:/sbin"
+        path = f"{self.tree}/bin:/usr/local/bin:/usr/bin:/bin:/usr/sbin:/sbin"
         environment = {"HOME": str(self.home), "USER": self.name, "PATH": path, "PYTHONPATH": str(self.tree)}
         environment |= {"PYTHONDONTWRITEBYTECODE": "1", "PYPOD_NETWORK": "none", **variables}
         pairs = [f"{key}={value}" for key, value in environment.items()]
@@ -116,6 +116,10 @@ def copy_tree(directory: Path) -> Path:
             target = tree / file
             target.parent.mkdir(parents=True, exist_ok=True)
             shutil.copy(file.locate(), target)
+    program = tree / "bin" / "pypod"
+    program.parent.mkdir(exist_ok=True)
+    program.write_text(f'#!/bin/sh\nexec {python_for_users()} -m pypod "$@"\n')
+    program.chmod(0o755)
     subprocess.run(["chmod", "-R", "a+rX", tree], check=True)
     return tree
 

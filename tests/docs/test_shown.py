@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from tests.docs.shown import Reader, blocks, commands, matches, promised
+from tests.users import User, missing
 
 ROOT = Path(__file__).parents[2]
 RUN = [
@@ -21,10 +22,17 @@ PAGES = [path for path in RUN if any(block.language in ("console", "python") for
 
 
 @pytest.fixture
-def reader(tmp_path_factory: pytest.TempPathFactory) -> Reader:
+def reader(tmp_path_factory: pytest.TempPathFactory, request: pytest.FixtureRequest) -> Reader:
+    """Who reads; an ordinary user is made when a page has one."""
     directory = tmp_path_factory.mktemp("reader")
     directory.chmod(0o755)
-    return Reader(directory)
+
+    def user() -> User:
+        if reason := missing():
+            pytest.skip(reason)
+        return request.getfixturevalue("user")
+
+    return Reader(directory, user)
 
 
 @pytest.mark.root
