@@ -150,18 +150,12 @@ def _is_installed(name: str) -> bool:
     return True
 
 
-def add(name: str, *, subordinate: bool) -> bool:
-    """Make a user unless there is one of that name; return whether one was made."""
-    try:
-        pwd.getpwnam(name)
-    except KeyError:
-        subprocess.run(["useradd", "--create-home", "--shell", "/bin/sh", name], check=True, capture_output=True)
-    else:
-        return False
+def add(name: str, *, subordinate: bool) -> None:
+    """Make a user."""
+    subprocess.run(["useradd", "--create-home", "--shell", "/bin/sh", name], check=True, capture_output=True)
     if not subordinate:
         for path in ("/etc/subuid", "/etc/subgid"):
             subprocess.run(["sed", "-i", f"/^{name}:/d", path], check=True)
-    return True
 
 
 def remove(name: str) -> None:

@@ -40,7 +40,7 @@ from pypod.store import records
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Mapping, Sequence
 
     from pypod.engine.connecting import Wire
     from pypod.engine.engine import Engine
@@ -402,11 +402,19 @@ def _joins(
             by_target.setdefault(_target(engine, mode, kind), []).append(kind)
         elif mode.mode == "ns":
             joins.append(Join(kinds=(kind,), path=mode.target))
-    for process, kinds in by_target.items():
-        inodes = engine.proc.namespaces(process.pid, kinds) or {}
+    for process, asked in by_target.items():
+        inodes = engine.proc.namespaces(process.pid, asked) or {}
+        kinds = without_host(engine, asked, inodes)
         known = tuple((kind, inodes[kind][1]) for kind in kinds if kind in inodes)
-        joins.append(Join(kinds=tuple(kinds), process=process, inodes=known))
+        if kinds:
+            joins.append(Join(kinds=tuple(kinds), process=process, inodes=known))
     return tuple(joins), infra
+
+
+def without_host(engine: Engine, kinds: Iterable[str], inodes: Mapping[str, tuple[int, int]]) -> list[str]:
+    """Return the kinds that are to be joined: a user may not join a namespace of the host's, and is in it anyway."""
+    own = engine.proc.namespaces("self") or {} if engine.rootless else {}
+    return [kind for kind in kinds if kind not in own or inodes.get(kind) != own[kind]]
 
 
 def _foreign(engine: Engine, spec: ContainerSpec, pod: PodRecord | None, joins: tuple[Join, ...]) -> tuple[str, ...]:

@@ -139,7 +139,7 @@ def call(engine: Engine, task: str, *arguments: object) -> Any:
     from pypod.engine import inside
 
     process = ensure(engine)
-    environment = {"PYPOD_NETWORK": f"{process.pid}:{process.start_time}"}
+    environment = {"PYPOD_SESSION_NETWORK": f"{process.pid}:{process.start_time}"}
     return inside.call(engine, task, *arguments, environment=environment)
 
 

@@ -25,7 +25,7 @@ _REPORT = Struct("<IIiiQi36s")
 REPORT_BYTES = _REPORT.size
 _PLAN_FD, _REPORT_FD = 3, 4
 _FIRST_SAFE_FD = 10
-_EPERM, _ENOENT, _EEXIST, _ENOTDIR, _EINVAL = 1, 2, 17, 20, 22
+_EPERM, _ENOENT, _EEXIST, _ENOTDIR, _EINVAL, _ETXTBSY = 1, 2, 17, 20, 22, 26
 _EPROTONOSUPPORT, _EOPNOTSUPP, _EADDRINUSE, _EADDRNOTAVAIL = 93, 95, 98, 99
 
 
@@ -253,7 +253,15 @@ def _spawn(executable: str, argv: list[str], plan_fd: int, report_fd: int, stdio
             actions.append((os.POSIX_SPAWN_DUP2, source, target))
         actions.append((os.POSIX_SPAWN_DUP2, plan_fd, _PLAN_FD))
         actions.append((os.POSIX_SPAWN_DUP2, report_fd, _REPORT_FD))
-        return os.posix_spawn(executable, argv, {}, file_actions=actions)
+        try:
+            return os.posix_spawn(executable, argv, {}, file_actions=actions)
+        except OSError as error:
+            if error.errno != _ETXTBSY:
+                raise
+            from pypod.runtime.programs import renew
+
+            renew(executable)
+            return os.posix_spawn(executable, argv, {}, file_actions=actions)
     finally:
         for fd in copies:
             os.close(fd)
