@@ -123,7 +123,6 @@ class Reader:
             **kept,
             "PATH": f"{Path(sys.executable).parent}:{kept.get('PATH', '')}",
             "PYPOD_ROOT": str(directory / "storage"),
-            "PYPOD_NETWORK": "none",  # the machine's network stays as it is
             "LC_ALL": "C.UTF-8",
             "TZ": "UTC",
         }

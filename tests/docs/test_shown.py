@@ -36,6 +36,7 @@ def reader(tmp_path_factory: pytest.TempPathFactory, request: pytest.FixtureRequ
 
 
 @pytest.mark.root
+@pytest.mark.usefixtures("own_network")
 @pytest.mark.parametrize("path", PAGES, ids=lambda path: str(path.relative_to(ROOT)))
 def test_page_is_true(path: Path, reader: Reader) -> None:
     """The page also takes away what it makes: the leak check looks."""
@@ -53,6 +54,7 @@ def test_the_pages_that_teach_are_among_them() -> None:
 
 
 @pytest.mark.root
+@pytest.mark.usefixtures("own_network")
 def test_the_readme_s_example_says_what_it_should(reader: Reader) -> None:
     """``sh examples/first_pod`` installs and runs this program."""
     text = (ROOT / "README.md").read_text()
