@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 NAMES = (
     *("lifecycle", "commands", "list", "footprint", "scale", "namespaces", "stats"),
-    *("names", "user_networks", "images", "image_memory"),
+    *("names", "networks", "user_networks", "images", "image_memory"),
 )
 _INTERRUPTED = 130
 

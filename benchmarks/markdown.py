@@ -9,7 +9,10 @@ from typing import Any
 
 from benchmarks.harness import PYPOD, RESULTS
 
-_NAMES = ("lifecycle", "list", "commands", "footprint", "scale", "namespaces", "images", "image_memory")
+_NAMES = (
+    *("lifecycle", "list", "commands", "footprint", "scale", "namespaces", "names", "networks", "user_networks"),
+    *("images", "image_memory"),
+)
 
 
 def table(result: dict[str, Any]) -> list[str]:
