@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import time
 
-from pypod.engine import announce, observe, starting, stopping
+from pypod.engine import announce, observe, planning, starting, stopping
 from pypod.engine import exec as execution
 from pypod.engine.boundary import Boundary
 from pypod.engine.engine import Engine
@@ -193,7 +193,7 @@ class Container:
         if record.kind == records.INFRA:
             self._engine.pods.get(record.pod_id).start_infra()
             return
-        starting.start(self._engine, record, starting.Terminal(columns, rows), attended=attended)
+        starting.start(self._engine, record, planning.Terminal(columns, rows), attended=attended)
 
     def explain(self, *, columns: int = 0, rows: int = 0, attended: bool = False) -> Explanation:
         """Return what ``start`` of the same arguments would do now, step by step, with nothing done; ``print`` it.
@@ -204,7 +204,7 @@ class Container:
         from pypod.engine.explain import of_start
 
         with Boundary(f"explain container {self._name}"):
-            return of_start(self._engine, self.record(), starting.Terminal(columns, rows), attended=attended)
+            return of_start(self._engine, self.record(), planning.Terminal(columns, rows), attended=attended)
 
     def stop(self, timeout: float | None = None) -> None:
         """Stop it: the stop signal, and SIGKILL after ``timeout`` seconds (default: its own stop timeout).
