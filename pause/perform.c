@@ -253,7 +253,7 @@ static void own_ids(struct process *process, const struct record *record)
 	uid_t uid = number(record, 0);
 	gid_t gid = number(record, 1);
 
-	if (syscall(SYS_setgroups, 0, NULL) < 0 && errno != EPERM) /* where a user has one id nobody may */
+	if (number(record, 2) && syscall(SYS_setgroups, 0, NULL) < 0)
 		fail(process, "setgroups");
 	if (prctl(PR_SET_KEEPCAPS, 1, 0, 0, 0) < 0)
 		fail(process, "prctl");

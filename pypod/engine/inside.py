@@ -119,7 +119,7 @@ def main() -> None:
     sys.path[:], root, task, arguments = pickle.load(sys.stdin.buffer)  # noqa: S301
     try:
         with Engine(root) as engine:
-            engine.at_bridges = os.environ.pop("PYPOD_NETWORK", "") != ""
+            engine.at_bridges = os.environ.pop("PYPOD_SESSION_NETWORK", "") != ""
             found = TASKS[task](engine, *arguments)
             if hasattr(found, "__next__"):
                 for piece in found:

@@ -41,6 +41,17 @@ def with_mapped(engine: Engine, spec: ContainerSpec, maps: Maps | None) -> Conta
     return spec.replace(layers=tuple(f"{name}{_SEPARATOR}{key}" for name in spec.layers))
 
 
+def as_started(engine: Engine, spec: ContainerSpec) -> tuple[ContainerSpec, Maps | None]:
+    """Return the specification with the layers that a container had when it ran, and the maps by which its files are
+    owned; None when they have the image's ids."""
+    from pypod.engine.user_namespaces import maps_for
+
+    maps = maps_for(engine, spec)
+    mapped = with_mapped(engine, spec, maps)
+    there = all(os.path.isdir(f"{engine.layout.image_layers}/{name}") for name in mapped.layers)
+    return (mapped, maps) if there and mapped != spec else (spec, None)
+
+
 def preparations(engine: Engine, mapped: ContainerSpec, maps: Maps | None) -> list[Effect]:
     """Return what makes the copies that are not there yet, for a specification that ``with_mapped`` returned."""
     missing = [

@@ -40,7 +40,7 @@ from pypod.store import records
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Mapping, Sequence
 
     from pypod.engine.connecting import Wire
     from pypod.engine.engine import Engine
@@ -176,7 +176,7 @@ def preparations(engine: Engine, record: ContainerRecord, spec: ContainerSpec) -
     Raises InvalidSpec when something of the host's is not there.
     """
     directory = engine.layout.container(record.id)
-    maps = _maps(engine, spec)
+    maps = user_namespaces.maps_for(engine, spec)
     mapped = mapped_layers.with_mapped(engine, spec, maps)
     root = _root_status(engine.layout, spec)
     for mount in spec.mounts:
@@ -269,7 +269,7 @@ def container_plan(
     directory = engine.layout.container(record.id)
     own_session = session.of(engine)
     own_maps = user_namespaces.maps_of(engine, spec)
-    maps = _maps(engine, spec) or (own_session.maps if own_session else None)
+    maps = user_namespaces.maps_for(engine, spec) or (own_session.maps if own_session else None)
     ids = user_namespaces.root_of(maps)
     joins, infra = _joins(engine, spec, pod, infra)
     shm_of = _shm_of(engine, spec, infra)
@@ -299,7 +299,7 @@ def container_plan(
         namespace_paths=tuple((kind, f"/proc/{infra.pid if infra else 0}/ns/{kind}") for kind in sorted(joined)),
     )
     config = runtime_spec(volumes.with_sources(engine.layout, spec), places)
-    mapped = mapped_layers.with_mapped(engine, spec, _maps(engine, spec))
+    mapped = mapped_layers.with_mapped(engine, spec, user_namespaces.maps_for(engine, spec))
     options, base = _overlay(engine, mapped, directory) if spec.overlay else ("", "")
     tracked = cgroups.tracking_directory(record.cgroup)
     seccomp, flags = seccomp_of(engine, spec)
@@ -402,11 +402,19 @@ def _joins(
             by_target.setdefault(_target(engine, mode, kind), []).append(kind)
         elif mode.mode == "ns":
             joins.append(Join(kinds=(kind,), path=mode.target))
-    for process, kinds in by_target.items():
-        inodes = engine.proc.namespaces(process.pid, kinds) or {}
+    for process, asked in by_target.items():
+        inodes = engine.proc.namespaces(process.pid, asked) or {}
+        kinds = without_host(engine, asked, inodes)
         known = tuple((kind, inodes[kind][1]) for kind in kinds if kind in inodes)
-        joins.append(Join(kinds=tuple(kinds), process=process, inodes=known))
+        if kinds:
+            joins.append(Join(kinds=tuple(kinds), process=process, inodes=known))
     return tuple(joins), infra
+
+
+def without_host(engine: Engine, kinds: Iterable[str], inodes: Mapping[str, tuple[int, int]]) -> list[str]:
+    """Return the kinds that are to be joined: a user may not join a namespace of the host's, and is in it anyway."""
+    own = engine.proc.namespaces("self") or {} if engine.rootless else {}
+    return [kind for kind in kinds if kind not in own or inodes.get(kind) != own[kind]]
 
 
 def _foreign(engine: Engine, spec: ContainerSpec, pod: PodRecord | None, joins: tuple[Join, ...]) -> tuple[str, ...]:
@@ -421,21 +429,6 @@ def _foreign(engine: Engine, spec: ContainerSpec, pod: PodRecord | None, joins: 
     for join in joins:
         found |= {kind for kind, inode in join.inodes if kind in own and own[kind][1] == inode}
     return tuple(sorted(found))
-
-
-def _maps(engine: Engine, spec: ContainerSpec) -> user_namespaces.Maps | None:
-    """Return the maps of the user namespace that a container makes or joins, None for the one around."""
-    mode = spec.user_namespace
-    if mode == POD and spec.pod_id:
-        return user_namespaces.maps_of(engine, engine.pod_spec(spec.pod_id))
-    if mode.mode == "ns":
-        return user_namespaces.maps_at(engine, mode.target)
-    if mode.mode == "container":
-        other = records.find_container(engine.database, mode.target)
-        if other.kind == records.INFRA:
-            return user_namespaces.maps_of(engine, engine.pod_spec(other.pod_id))
-        return _maps(engine, engine.container_spec(other))
-    return user_namespaces.maps_of(engine, spec)
 
 
 def _mapped(engine: Engine, spec: ContainerSpec, maps: user_namespaces.Maps | None) -> tuple[str, ...]:

@@ -11,7 +11,7 @@ from pypod.engine import session
 from pypod.errors import InvalidSpec, Unsupported
 from pypod.kernel import idmap
 from pypod.kernel.proc import read_text
-from pypod.model.namespace import HOST, OWN_IDS, Mode
+from pypod.model.namespace import HOST, OWN_IDS, POD, Mode
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -52,6 +52,23 @@ def maps_of(engine: Engine, spec: ContainerSpec | PodSpec) -> Maps | None:
             hint = f"pypod unshare cat /proc/self/{kind}_map shows them; {SUBORDINATE[kind]} says which there may be"
             raise InvalidSpec(f"--{kind}map", message, hint=hint)
     return found
+
+
+def maps_for(engine: Engine, spec: ContainerSpec) -> Maps | None:
+    """Return the maps of the user namespace that a container makes or joins, None for the one around."""
+    from pypod.store import records
+
+    mode = spec.user_namespace
+    if mode == POD and spec.pod_id:
+        return maps_of(engine, engine.pod_spec(spec.pod_id))
+    if mode.mode == "ns":
+        return maps_at(engine, mode.target)
+    if mode.mode == "container":
+        other = records.find_container(engine.database, mode.target)
+        if other.kind == records.INFRA:
+            return maps_of(engine, engine.pod_spec(other.pod_id))
+        return maps_for(engine, engine.container_spec(other))
+    return maps_of(engine, spec)
 
 
 def maps_at(engine: Engine, path: str) -> Maps | None:

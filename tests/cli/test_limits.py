@@ -52,6 +52,35 @@ class TestFlags:
         (shown,) = json.loads(pypod.ok("inspect", identifier))
         assert shown["HostConfig"][field] == value
 
+    def test_of_a_pod_are_shown(self, pypod) -> None:
+        flags = (
+            "--memory",
+            "64m",
+            "--memory-swap",
+            "128m",
+            "--cpus",
+            "0.5",
+            "--cpuset-cpus",
+            "0",
+            "--cpu-shares",
+            "512",
+        )
+        pypod.ok("pod", "create", "--name", "p", *flags)
+        pypod.ok("pod", "create", "--name", "without")
+        shown = json.loads(pypod.ok("pod", "inspect", "p"))
+        asked = {"cpu_period": 100_000, "cpu_quota": 50_000, "cpuset_cpus": "0"}
+        assert list(shown)[-6:] == [
+            *("cpu_period", "cpu_quota", "cpu_shares", "cpuset_cpus", "memory_limit"),
+            "memory_swap",
+        ]
+        assert (
+            shown.items() >= (asked | {"memory_limit": 64 * MIB, "memory_swap": 128 * MIB, "cpu_shares": 512}).items()
+        )
+        assert shown["InfraConfig"].items() >= asked.items()
+        for pod, limit in (("p", 64 * MIB), ("without", 0)):
+            assert pypod.ok("pod", "inspect", pod, "--format", "{{.MemoryLimit}}") == f"{limit}\n"
+        assert list(json.loads(pypod.ok("pod", "inspect", "without")))[-1] == "Containers"
+
     @pytest.mark.parametrize(
         ("flags", "said"),
         [

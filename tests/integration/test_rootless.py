@@ -39,12 +39,22 @@ def eventually(condition, seconds: float = 5.0) -> bool:
     return True
 
 
-def test_the_same_as_for_root(user: User) -> None:
+def test_the_same_as_for_root(user: User, full: bool) -> None:
     """The end-to-end tests that need nothing but pods, once more as an ordinary user."""
-    files = sorted({one.partition("::")[0] for one in for_users()[0]})
+    files = sorted({one.partition("::")[0] for one in for_users(full=full)[0]})
     home = ["--rootdir", user.tree, "-c", user.tree / "setup.cfg", "--basetemp", user.home / "tests"]
-    words = ["-m", "pytest", "--as-user", "-q", "--tb=short", "-p", "no:cacheprovider", *home]
-    done = user.run(user.python, *words, *(user.tree / "tests" / file for file in files), timeout=300)
+    words = [
+        "-m",
+        "pytest",
+        "--as-user",
+        *(["--full"] if full else []),
+        "-q",
+        "--tb=short",
+        "-p",
+        "no:cacheprovider",
+        *home,
+    ]
+    done = user.run(user.python, *words, *(user.tree / "tests" / file for file in files), timeout=900 if full else 300)
     assert done.returncode == 0, done.stdout[-8000:] + done.stderr
     assert " passed" in done.stdout
 

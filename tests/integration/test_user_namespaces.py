@@ -245,6 +245,24 @@ class TestAsUser:
         assert with_image.ok("exec", "far", "id", "-u") == "0\n"
         with_image.ok("rm", "-f", "-t", "0", "far")
 
+    def test_what_is_read_of_it_has_its_ids(self, with_image: User) -> None:
+        write = "touch /srv/new && chown 5:6 /srv/new && rm /srv/data"
+        with_image.ok("run", "--name", "moved", "--userns=nomap", "-u", "0", IMAGE, "sh", "-c", write)
+        try:
+            assert set(with_image.ok("diff", "moved").split("\n")) == {"C /srv", "A /srv/new", "D /srv/data", ""}
+            with_image.ok("commit", "-q", "moved", "localhost/moved")
+            look = "stat -c '%u %g' /srv /srv/new /bin/busybox"
+            assert with_image.ok("run", "--rm", "localhost/moved", "sh", "-c", look) == "1001 1002\n5 6\n0 0\n"
+            tar = with_image.home / "moved.tar"
+            with_image.ok("export", "-o", str(tar), "moved")
+            listed = subprocess.run(
+                ["tar", "-tvf", tar, "srv/new", "srv", "bin/busybox"], capture_output=True, check=True
+            )
+            assert [line.split()[1] for line in listed.stdout.splitlines()] == [b"0/0", b"1001/1002", b"5/6"]
+        finally:
+            with_image.ok("rm", "moved")
+            with_image.pypod("rmi", "localhost/moved")
+
     def test_maps_within_those_of_the_session(self, with_image: User) -> None:
         seen = self.run(with_image, "--uidmap", "0:0:2000", "-u", "0")
         assert maps(seen[3:]) == [[0, 0, 1], [1, 1, 1999]]

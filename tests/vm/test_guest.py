@@ -27,7 +27,6 @@ SELECTION = {
             "tests/kernel/test_cgroups.py",
             "tests/integration/test_limits.py",
             "tests/integration/test_hogs.py",
-            "tests/integration/test_pods.py",
         ),
     ),
     "user": (("-u",), ("tests/integration/test_user_scope.py",)),
