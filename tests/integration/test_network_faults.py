@@ -16,8 +16,9 @@ import pytest
 from pypod import Container, Engine, Pod, errors
 from pypod.engine import network_repair, reloading
 from pypod.engine.collect import repair
+from pypod.engine.listing import listed_containers
 from pypod.network import firewall
-from tests.facts import created_nothing, kill_and_wait, wait_until
+from tests.facts import created_nothing, is_there, kill_and_wait, wait_until
 from tests.integration.test_crash import SLEEP, Actions, Table, says_what_is
 from tests.integration.test_failures_of_launch import Injector
 
@@ -141,6 +142,8 @@ def look_and_clean(engine: Engine, where: str) -> None:
     """What is listed is true, a repair mends it, and what is removed leaves nothing."""
     containers = engine.containers.list(all=True)
     groups = {one.id: one.record().cgroup for one in [*containers, *(pod.infra for pod in engine.pods.list())]}
+    # what was handed to a supervisor goes on without its caller, for some milliseconds
+    wait_until(lambda: supervisors() <= {state.supervisor_pid for _, state in listed_containers(engine)})
     wait_until(lambda: says_what_is(engine, groups))
     for network in engine.networks.list():
         network.inspect()
@@ -161,6 +164,18 @@ def look_and_clean(engine: Engine, where: str) -> None:
     assert links("bridge") == set(), where
     assert elements() == {}, where
     end_name_servers()
+
+
+def supervisors() -> set[int]:
+    """Processes that start a container, or have started one and stay with it."""
+    found = set()
+    for entry in Path("/proc").iterdir():
+        try:
+            if entry.name.isdigit() and (entry / "comm").read_text() in ("pypod-launch\n", "pypod-monitor\n"):
+                found |= {int(entry.name)} if is_there(int(entry.name)) else set()
+        except OSError:
+            continue
+    return found
 
 
 def end_name_servers() -> None:
