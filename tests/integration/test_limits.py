@@ -157,6 +157,15 @@ def test_a_limit_too_low_to_start_with(engine, busybox) -> None:
     assert not group(engine, container).exists()
 
 
+def test_the_score_of_the_killer_is_the_containers_alone(engine, busybox) -> None:
+    own = Path("/proc/self/oom_score_adj").read_text()
+    container = engine.containers.run(SLEEP, rootfs=busybox, oom_score_adj=700)
+    state = container.state()
+    assert Path(f"/proc/{state.pid}/oom_score_adj").read_text() == "700\n"
+    assert Path(f"/proc/{state.supervisor_pid}/oom_score_adj").read_text() == own
+    assert container.exec(["cat", "/proc/self/oom_score_adj"]).stdout == b"700\n"
+
+
 class TestPod:
     @pytest.mark.parametrize("option", POD_LIMITS)
     def test_members_are_below_its_limit(self, engine, busybox, option) -> None:
