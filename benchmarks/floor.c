@@ -1,19 +1,24 @@
 /* The floor under pypod's times: the same kernel work from one C program, with no Python, no database and no program
  * started on the way but those that the pod is made of.
  *
- *     floor DIRECTORY ROOTFS CGROUP FILTER LIBEXEC hybrid|unified [REPETITIONS]
+ *     floor DIRECTORY ROOTFS CGROUP FILTER LIBEXEC hybrid|unified [REPETITIONS [NETWORK]]
  *
  * One repetition makes a pod and starts a container in it, runs `true` in the container, stops and removes it, starts
  * two more, and removes the pod with both. Without REPETITIONS there is one for each line of standard input. Each
  * prints a line of JSON: operation, microseconds. With 0 repetitions the operations of the three plans are printed, a
  * line for each: plan, operation, arguments, with tabs between.
  *
+ * NETWORK, or what the line says, is a file with those operations of a plan of pypod's that connect a pod: ports to
+ * hold, messages to send outside and inside, messages to send at the end. Then the pod is made and removed, no more.
+ *
  * Honest: what happens inside a new process is done by the code that pypod uses (pause/perform.c, mounts.c, user.c), so
  * no mount or check is missing; a benchmark compares the lists below with pypod's plans before it measures. What is
  * saved is everything around: a fork takes the place of posix_spawn, exec and plan of launcher and monitor, one file
- * with a rename the place of each row in the database.
+ * with a rename the place of each row in the database. Addresses are given, not looked for.
  */
 #define _GNU_SOURCE
+#include "hold.h"
+#include "netlink.h"
 #include "ops.h"
 #include "perform.h"
 #include "plan.h"
@@ -46,6 +51,7 @@ enum { ID = 64, STATUS_START = 192, STATUS_EXIT = 64, CONTAINERS = 2, DEAD_TRIES
 
 static const char *directory, *rootfs, *groups, *libexec, *mode;
 static struct argument filter;
+static struct plan network; /* no records: lo only */
 static int own_pid_namespace, monitors;
 static long last_id;
 
@@ -57,6 +63,7 @@ struct list {
 	uint32_t used;
 	char texts[16384];
 	size_t end;
+	struct held held; /* ports that the process takes on */
 };
 
 struct container {
@@ -215,13 +222,35 @@ static int write_status(const struct container *container, pid_t supervisor)
 	return fd;
 }
 
+static void send_messages(uint32_t operation, pid_t pid)
+{
+	struct netlink messages;
+
+	for (uint32_t i = 0; i < network.count; i++) {
+		if (network.records[i].operation != operation)
+			continue;
+		MUST(netlink_copy(&messages, &network.records[i], pid));
+		MUST(netlink_send(&messages));
+		netlink_free(&messages);
+	}
+}
+
+/* As connect_to_host() of pause/supervise.c. */
+static void connect_to_host(struct list *list, pid_t pid, int socket)
+{
+	if (!plan_find(&list->plan, OP_wait))
+		return;
+	send_messages(OP_netlink_host, pid);
+	MUST(send(socket, "g", 1, MSG_NOSIGNAL));
+}
+
 /* Perform a plan in a new process and return when its program runs, recorded in the status file. */
 static int start(struct container *container, struct list *list, int group, const int standard[3],
 		 const struct container *other, pid_t supervisor, bool recorded)
 {
 	struct report report;
 	int pair[2], passed, status = -1;
-	struct process process = { .plan = &list->plan, .owner = -1 };
+	struct process process = { .plan = &list->plan, .owner = -1, .held = &list->held };
 
 	if (other)
 		process.others[0] =
@@ -238,6 +267,7 @@ static int start(struct container *container, struct list *list, int group, cons
 	if (other)
 		close(process.others[0].fd);
 	container->start_time = start_time(container->pid);
+	connect_to_host(list, container->pid, pair[0]);
 	if (recorded)
 		status = write_status(container, supervisor);
 	MUST(send(pair[0], "g", 1, MSG_NOSIGNAL));
@@ -248,6 +278,13 @@ static int start(struct container *container, struct list *list, int group, cons
 	}
 	close(pair[0]);
 	return status;
+}
+
+static void connect_inside(struct list *list)
+{
+	for (uint32_t i = 0; i < network.count; i++)
+		if (network.records[i].operation == OP_wait || network.records[i].operation == OP_netlink)
+			list->records[list->plan.count++] = network.records[i];
 }
 
 static void infra_plan(struct list *list, const struct pod *pod)
@@ -262,11 +299,12 @@ static void infra_plan(struct list *list, const struct pod *pod)
 	ADD(list, propagation, words(list, "%d", MS_REC | MS_SLAVE));
 	ADD(list, root, "tmpfs", "tmpfs", target, "0", "mode=755,size=64k");
 	ADD(list, mount, "tmpfs", "shm", "/dev/shm", "14", "mode=1777", "size=65536000");
+	connect_inside(list);
 	ADD(list, pivot);
 	ADD(list, read_only_root);
 	ADD(list, no_new_privileges);
 	ADD(list, capabilities, "0", "0", "0", "0", "0");
-	ADD(list, execute_file, words(list, "%s/pause", libexec), "floor-infra");
+	ADD(list, execute_file, words(list, "%s/pause", libexec), "pypod-infra"); /* who keeps ports */
 }
 
 static void process_plan(struct list *list, const char *const command[])
@@ -397,6 +435,7 @@ static void pod_start(struct pod *pod)
 {
 	static const char *const names[] = { "hosts", "hostname", "resolv.conf" };
 	struct list list = { 0 };
+	const char *call = "hold";
 	char path[PATH_MAX];
 	struct stat st;
 
@@ -415,7 +454,11 @@ static void pod_start(struct pod *pod)
 	int group = make_group(pod, &pod->infra);
 	infra_plan(&list, pod);
 	int null = MUST(open("/dev/null", O_RDWR | O_CLOEXEC));
+	if (hold_ports(&list.held, &network, &call) >= 0)
+		die(call);
 	close(start(&pod->infra, &list, group, (int[]){ null, null, null }, NULL, 0, true));
+	hold_forgo(&list.held);
+	free(list.held.sockets);
 	close(null);
 	close(group);
 	for (int i = 0; i < 3; i++) {
@@ -598,11 +641,11 @@ static void pod_remove(struct pod *pod)
 {
 	char paths[CONTAINERS + 2][PATH_MAX];
 	const char *all[CONTAINERS + 2];
-	int fds[CONTAINERS], lock = lock_of("pods", pod->id);
+	int fds[CONTAINERS], lock = lock_of("pods", pod->id), members = 0;
 
-	for (int i = 0; i < CONTAINERS; i++)
-		fds[i] = ask_to_end(pod, &pod->members[i]);
-	for (int i = 0; i < CONTAINERS; i++) {
+	for (; members < CONTAINERS && pod->members[members].pid; members++)
+		fds[members] = ask_to_end(pod, &pod->members[members]);
+	for (int i = 0; i < members; i++) {
 		MUST(waitpid(pod->members[i].monitor, NULL, 0));
 		close(fds[i]);
 		remove_group(pod, &pod->members[i]);
@@ -613,15 +656,16 @@ static void pod_remove(struct pod *pod)
 	MUST(syscall(SYS_pidfd_send_signal, infra, SIGTERM, NULL, 0));
 	MUST(waitpid(pod->infra.pid, NULL, 0));
 	close(infra);
+	send_messages(OP_netlink_end, 0);
 	remove_group(pod, &pod->infra);
 	remove_group(pod, NULL);
 	forget(pod->infra.id);
 	forget(pod->id);
-	path_of(paths[CONTAINERS], "containers", pod->infra.id, "");
-	path_of(paths[CONTAINERS + 1], "pods", pod->id, "");
-	for (int i = 0; i < CONTAINERS + 2; i++)
+	path_of(paths[members], "containers", pod->infra.id, "");
+	path_of(paths[members + 1], "pods", pod->id, "");
+	for (int i = 0; i < members + 2; i++)
 		all[i] = paths[i];
-	discard(all, CONTAINERS + 2);
+	discard(all, members + 2);
 	close(lock);
 }
 
@@ -653,13 +697,44 @@ static void repetition(void)
 	fflush(stdout);
 }
 
+static void connected_repetition(void)
+{
+	struct pod pod = { 0 };
+
+	double up = TIMED(pod_start(&pod));
+	double removal = TIMED(pod_remove(&pod));
+	printf("{\"pod create+start\": [%.1f], \"pod rm -f\": [%.1f]}\n", up, removal);
+	fflush(stdout);
+}
+
+static void read_network(const char *path)
+{
+	if (network.records)
+		plan_free(&network);
+	if (!*path)
+		return;
+	int fd = MUST(open(path, O_RDONLY | O_CLOEXEC));
+	MUST(plan_read(fd, &network));
+	close(fd);
+}
+
+static void repeat(void)
+{
+	network.count ? connected_repetition() : repetition();
+}
+
+static bool is_binary(const struct record *record, uint32_t argument)
+{
+	return (record->operation == OP_seccomp && argument == 0) || record->operation == OP_netlink;
+}
+
 static void print_plan(const char *name, const struct list *list)
 {
 	for (uint32_t i = 0; i < list->plan.count; i++) {
 		const struct record *record = &list->records[i];
 		printf("%s\t%u", name, record->operation);
 		for (uint32_t j = 0; j < record->count; j++)
-			printf("\t%s", record->operation == OP_seccomp && j == 0 ? "" : text(record, j));
+			printf("\t%s", is_binary(record, j) ? "" : text(record, j));
 		putchar('\n');
 	}
 }
@@ -702,10 +777,10 @@ static void make_mount_points(void)
 int main(int argc, char **argv)
 {
 	static const char *const parts[] = { "pods", "containers", "records", "trash", "merged" };
-	char line[64], path[PATH_MAX];
+	char line[PATH_MAX], path[PATH_MAX];
 
 	if (argc < 7) {
-		fputs("usage: floor DIRECTORY ROOTFS CGROUP FILTER LIBEXEC hybrid|unified [REPETITIONS]\n", stderr);
+		fputs("usage: floor DIRECTORY ROOTFS CGROUP FILTER LIBEXEC hybrid|unified [REPETITIONS [NETWORK]]\n", stderr);
 		return 2;
 	}
 	directory = argv[1];
@@ -714,10 +789,14 @@ int main(int argc, char **argv)
 	read_filter(argv[4]);
 	libexec = argv[5];
 	mode = argv[6];
+	read_network(argc > 8 ? argv[8] : "");
 	if (argc > 7 && atol(argv[7]) == 0) {
 		print_plans();
 		return 0;
 	}
+	sigset_t all;
+	sigfillset(&all);
+	sigprocmask(SIG_BLOCK, &all, NULL); /* as launchers do: what the infra is told before it listens waits for it */
 	MUST(chdir("/")); /* as supervisors do: until there is a root of its own, paths are taken from here */
 	own_pid_namespace = MUST(open("/proc/self/ns/pid", O_RDONLY | O_CLOEXEC));
 	for (unsigned i = 0; i < sizeof parts / sizeof *parts; i++) {
@@ -730,9 +809,12 @@ int main(int argc, char **argv)
 	MUST(mkdir(path, 0755));
 	monitors = MUST(open(path, O_PATH | O_DIRECTORY | O_CLOEXEC));
 	for (long i = 0; argc > 7 && i < atol(argv[7]); i++)
-		repetition();
-	while (argc <= 7 && fgets(line, sizeof line, stdin))
-		repetition();
+		repeat();
+	while (argc <= 7 && fgets(line, sizeof line, stdin)) {
+		line[strcspn(line, "\n")] = '\0';
+		read_network(line);
+		repeat();
+	}
 	MUST(rmdir(path));
 	MUST(rmdir(groups));
 	return 0;

@@ -5,7 +5,8 @@ from __future__ import annotations
 import json
 import os
 import subprocess
-from typing import TYPE_CHECKING
+from contextlib import ExitStack
+from typing import TYPE_CHECKING, Any
 
 from benchmarks.harness import FLOOR, Clock, Unavailable
 from benchmarks.workspace import Workspace, remove_group
@@ -13,14 +14,15 @@ from benchmarks.workspace import Workspace, remove_group
 if TYPE_CHECKING:
     from typing import Self
 
-    from pypod.engine.engine import Engine
+    from pypod import Engine, Pod
     from pypod.runtime.ops import Plan
 
 _HERE = os.path.dirname(os.path.abspath(__file__))
 _PAUSE = os.path.join(os.path.dirname(_HERE), "pause")
-_SHARED = ("perform.c", "mounts.c", "copy.c", "terminal.c", "user.c", "netlink.c", "plan.c", "report.c")
+_SHARED = ("perform.c", "mounts.c", "copy.c", "terminal.c", "user.c", "hold.c", "netlink.c", "plan.c", "report.c")
 _SOURCES = (os.path.join(_HERE, "floor.c"), *(os.path.join(_PAUSE, name) for name in _SHARED))
 _END_TIMEOUT_S = 10.0
+_OF_NETWORK = frozenset("hold netlink_host clone wait netlink".split())
 _ALWAYS_THE_SAME = frozenset(
     "propagation mount bind device symlink mask read_only resource_limit user umask working_directory "
     "no_new_privileges capabilities".split()
@@ -28,13 +30,21 @@ _ALWAYS_THE_SAME = frozenset(
 
 
 class Floor:
-    """benchmarks/floor.c, one repetition a turn."""
+    """benchmarks/floor.c, one repetition a turn. With a network it makes and removes a pod that is connected to it.
+
+    ``options`` are the pod's, as ``engine.pods.create`` takes them. They name a network of ``engine`` whose bridge is
+    there.
+    """
 
     name = FLOOR
     every = 1
 
-    def __init__(self, place: Workspace) -> None:
+    def __init__(self, place: Workspace, engine: Engine | None = None, label: str = "floor", **options: Any) -> None:
         self._place = place
+        self._engine = engine
+        self._label = label
+        self._options = options
+        self._pod: Pod | None = None
         self._process: subprocess.Popen[str] | None = None
         self._group = ""
         self.notes: list[str] = []
@@ -42,9 +52,10 @@ class Floor:
     def __enter__(self) -> Self:
         from pypod import Engine
 
-        directory = self._place.make("floor")
+        directory = self._place.make(self._label)
         program = self._place.compile("floor-program", *_SOURCES, include=_PAUSE)
-        with Engine(f"{self._place.directory}/floor-check") as engine:
+        with ExitStack() as stack:
+            engine = self._engine or stack.enter_context(Engine(f"{self._place.directory}/floor-check"))
             driver = engine.cgroups
             if not driver.clones_into_cgroup:
                 raise Unavailable("floor.c needs a cgroup v2 tree")
@@ -59,7 +70,10 @@ class Floor:
                 os.path.join(os.path.dirname(_HERE), "pypod", "_libexec"),
                 driver.mode,
             ]
-            self.notes = _check(engine, self._place, arguments, filter_path)
+            if self._options:
+                self._pod = engine.pods.create(**self._options)
+            said = [*arguments, "0", *filter(None, [self._network()])]
+            self.notes = _check(engine, self._place, said, filter_path, self._options)
         self._process = subprocess.Popen(
             arguments,
             stdin=subprocess.PIPE,
@@ -85,6 +99,18 @@ class Floor:
                     stream.close()
         if self._group:
             remove_group(self._group)
+        if self._pod is not None:
+            self._pod.remove(force=True)
+
+    def _network(self) -> str:
+        """Write down how pypod would connect its pod now; return the path, or nothing for a pod with lo only."""
+        if self._pod is None:
+            return ""
+        assert self._engine is not None
+        path = f"{self._place.directory}/floor-network"
+        with open(path, "wb") as file:
+            file.write(_network_plan(self._engine, self._pod).encode())
+        return path
 
     def turn(self, clock: Clock) -> None:
         """Have one repetition done."""
@@ -94,7 +120,7 @@ class Floor:
         assert process.stdout is not None
         assert process.stderr is not None
         try:
-            process.stdin.write("\n")
+            process.stdin.write(f"{self._network()}\n")
             process.stdin.flush()
         except BrokenPipeError:
             pass  # its last words are below
@@ -105,18 +131,36 @@ class Floor:
             clock.add(operation, *(time_us / 1000 for time_us in times_us))
 
 
-def _check(engine: Engine, place: Workspace, arguments: list[str], filter_path: str) -> list[str]:
+def _network_plan(engine: Engine, pod: Pod) -> Plan:
+    """Return what a start of a pod would do now about its network, and what would undo it."""
+    from pypod.engine import connecting, published
+    from pypod.engine.infra import infra_plan
+    from pypod.runtime.ops import Plan
+
+    assert pod.infra is not None
+    wires = connecting.preview(engine, pod.infra.id)
+    ops = [op for op in infra_plan(engine, pod.record(), pod.infra.record(), wires).ops if op.name in _OF_NETWORK]
+    led = published.lead_ops(pod.spec().ports, wires, pod.name, watched=True)
+    return Plan([op for op in led if op.name == "netlink_end"] + ops)
+
+
+def _check(
+    engine: Engine, place: Workspace, arguments: list[str], filter_path: str, options: dict[str, Any]
+) -> list[str]:
     """Compare the floor's plans with pypod's; return what differs, in words. Writes the filter that both load."""
+    from pypod.engine import connecting
     from pypod.engine.exec import ExecSpec, exec_plan
     from pypod.engine.infra import infra_plan
     from pypod.engine.starting import Terminal, container_plan, group_of, seccomp_of
 
-    pod = engine.pods.create()
+    pod = engine.pods.create(**options)
     try:
         container = pod.run(["sleep", "1000"], rootfs=place.rootfs)
         record, spec = container.record(), container.spec()
+        assert pod.infra is not None
+        wires = connecting.wires_of(engine, pod.infra.id)
         plans = {
-            "infra": infra_plan(engine, pod.record(), pod.infra.record()),
+            "infra": infra_plan(engine, pod.record(), pod.infra.record(), wires),
             "container": container_plan(
                 engine, record, spec, pod.record(), Terminal(), group_of(engine, record, spec, pod.record())
             ),
@@ -126,7 +170,7 @@ def _check(engine: Engine, place: Workspace, arguments: list[str], filter_path: 
             file.write(seccomp_of(engine, spec)[0])
     finally:
         pod.remove(force=True, timeout=0)
-    said = subprocess.run([*arguments, "0"], capture_output=True, text=True, check=True).stdout
+    said = subprocess.run(arguments, capture_output=True, text=True, check=True).stdout
     lines = [line.split("\t") for line in said.splitlines()]
     notes = []
     for name, plan in plans.items():

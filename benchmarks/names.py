@@ -14,7 +14,7 @@ from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from benchmarks.harness import PODMAN, PYPOD, Clock, Goal, Report, Settings, Unavailable, compete, note_reasons, rows
-from benchmarks.workspace import Workspace
+from benchmarks.workspace import OwnNetwork, Workspace
 
 if TYPE_CHECKING:
     from typing import Self
@@ -162,7 +162,7 @@ def measure(settings: Settings) -> Report:
     sizes = (1, 20) if settings.quick else SIZES
     if shutil.which("nft") is None:
         raise Unavailable("nft (Debian: nftables) is not installed")
-    with Workspace(settings.directory) as place, _OwnNetwork():
+    with Workspace(settings.directory) as place, OwnNetwork() as network, network.entered():
         from pypod import Engine
 
         with Engine(f"{place.directory}/pypod") as engine:
@@ -191,28 +191,3 @@ def _measure(report: Report, settings: Settings, place: Workspace, engine: Engin
     samples, reasons = compete(contestants, settings.choose(50, 5), progress=f"{report.name}, {size} pods")
     report.rows += rows(_operations(size), contestants, samples, reasons)
     report.notes += note_reasons(reasons)
-
-
-class _OwnNetwork:
-    """This thread in a network namespace of its own: the host's stays as it is."""
-
-    def __enter__(self) -> None:
-        from pypod.kernel.abi import CLONE_NEWNET
-
-        self._home = os.open("/proc/thread-self/ns/net", os.O_RDONLY | os.O_CLOEXEC)
-        _unshare(CLONE_NEWNET)
-        subprocess.run(("ip", "link", "set", "lo", "up"), check=True)
-
-    def __exit__(self, *_: object) -> None:
-        from pypod.kernel.abi import CLONE_NEWNET
-        from pypod.kernel.syscalls import setns
-
-        setns(self._home, CLONE_NEWNET)
-        os.close(self._home)
-
-
-def _unshare(flags: int) -> None:
-    import ctypes
-
-    if ctypes.CDLL(None, use_errno=True).unshare(flags) < 0:
-        raise Unavailable(f"no network namespace of its own: {os.strerror(ctypes.get_errno())}")

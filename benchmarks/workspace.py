@@ -8,6 +8,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from contextlib import contextmanager
 from importlib import import_module
 from typing import TYPE_CHECKING
 
@@ -107,6 +108,67 @@ class Workspace:
             target.write(source.read().replace("#!python", f"#!{python}", 1))  # as pip does it
         os.chmod(script, 0o755)
         return (script,)
+
+
+class OwnNetwork:
+    """A network namespace with lo up, kept by a descriptor of this process: it cannot outlive it.
+
+    ``path`` is what nsenter(1) and ip(8) take for it; calling it runs a program inside and returns what that printed.
+    """
+
+    path: str
+
+    def __enter__(self) -> Self:
+        from pypod.kernel.abi import CLONE_NEWNET
+
+        home = _own_descriptor()
+        try:
+            _unshare(CLONE_NEWNET)
+            self._descriptor = _own_descriptor()
+        finally:
+            _go_back(home)
+        self.path = f"/proc/{os.getpid()}/fd/{self._descriptor}"
+        self("ip", "link", "set", "lo", "up")
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        os.close(self._descriptor)
+
+    def __call__(self, *argv: str) -> str:
+        """Run a program inside. Raises Unavailable with what it said when it fails."""
+        return run(("nsenter", f"--net={self.path}", *argv))[1]
+
+    @contextmanager
+    def entered(self) -> Iterator[None]:
+        """Have this thread inside."""
+        from pypod.kernel.abi import CLONE_NEWNET
+        from pypod.kernel.syscalls import setns
+
+        home = _own_descriptor()
+        try:
+            setns(self._descriptor, CLONE_NEWNET)
+            yield
+        finally:
+            _go_back(home)
+
+
+def _own_descriptor() -> int:
+    return os.open("/proc/thread-self/ns/net", os.O_RDONLY | os.O_CLOEXEC)
+
+
+def _go_back(home: int) -> None:
+    from pypod.kernel.abi import CLONE_NEWNET
+    from pypod.kernel.syscalls import setns
+
+    setns(home, CLONE_NEWNET)
+    os.close(home)
+
+
+def _unshare(flags: int) -> None:
+    import ctypes
+
+    if ctypes.CDLL(None, use_errno=True).unshare(flags) < 0:
+        raise Unavailable(f"no network namespace of its own: {os.strerror(ctypes.get_errno())}")
 
 
 def enter_own_mount_namespace(arguments: Sequence[str]) -> None:

@@ -1,0 +1,191 @@
+"""What does a pod on a bridge with published ports cost, alone and among many, and how fast is its traffic?"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import time
+from typing import TYPE_CHECKING
+
+from benchmarks.floor import Floor
+from benchmarks.harness import (
+    PODMAN,
+    PYPOD,
+    Clock,
+    Contestant,
+    Goal,
+    Report,
+    Settings,
+    Unavailable,
+    compete,
+    note_reasons,
+    percentile,
+    rows,
+)
+from benchmarks.peers import Podman
+from benchmarks.traffic import BY_HAND, OPERATIONS, ByHand, Pods
+from benchmarks.workspace import OwnNetwork, Workspace
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from pypod import Engine
+
+NETWORK = "bench"
+PORTS = ("18080:80", "18443:443")
+UP, DOWN = "pod create+start", "pod rm -f"
+MANY = 300
+_GOALS = {UP: Goal(limit=3)}
+_TIMES_MANY, _TIMES_BY_HAND = 2, 1.02
+_SUBNETS = {PYPOD: "10.89.240.0/22", PODMAN: "10.89.244.0/22"}
+_SETTLE_S, _GONE_S = 1.0, 10.0
+
+
+class Library:
+    """pypod, imported and warm, with somebody on the bridge already."""
+
+    name = PYPOD
+    every = 1
+
+    def __init__(self, engine: Engine) -> None:
+        self._engine = engine
+
+    def __enter__(self) -> Library:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        pass
+
+    def turn(self, clock: Clock) -> None:
+        """Bring a pod up and down."""
+        with clock.time(UP):
+            pod = self._engine.pods.create(network=NETWORK, ports=PORTS)
+            pod.start()
+        with clock.time(DOWN):
+            pod.remove(force=True, timeout=0)
+
+
+class PodmanOnBridge(Podman):
+    """podman in its own words, with somebody on the bridge already."""
+
+    def __enter__(self) -> PodmanOnBridge:
+        super().__enter__()
+        try:
+            self.shell("network", "create", "--subnet", _SUBNETS[PODMAN], NETWORK)
+            self.shell("pod", "create", "--network", NETWORK, "--name", "first")
+            self.shell("pod", "start", "first")
+        except BaseException:
+            self.__exit__()
+            raise
+        return self
+
+    def turn(self, clock: Clock) -> None:
+        """Bring a pod up and down by commands."""
+        ports = [word for port in PORTS for word in ("-p", port)]
+        created = self.shell("pod", "create", "--network", NETWORK, *ports, "--name", "second")
+        clock.add(UP, created + self.shell("pod", "start", "second"))
+        clock.add(DOWN, self.shell("pod", "rm", "-f", "-t", "0", "second"))
+
+
+def measure(settings: Settings) -> Report:
+    """Return times of a pod's way onto a bridge and off it, and of its traffic."""
+    report = Report("networks", "A pod on a bridge with two published ports, and its traffic, ms")
+    if shutil.which("nft") is None:
+        raise Unavailable("nft (Debian: nftables) is not installed")
+    with Workspace(settings.directory) as place:
+        with OwnNetwork() as host, host.entered():
+            _measure_pods(report, settings, place, host)
+        _measure_traffic(report, settings, place)
+    report.notes.append("the bridges have another pod on them already; theirs and ours have name servers")
+    return report
+
+
+def _measure_pods(report: Report, settings: Settings, place: Workspace, host: OwnNetwork) -> None:
+    from pypod import Engine
+
+    with Engine(f"{place.directory}/pypod") as engine:
+        network = engine.networks.create(NETWORK, subnets=[_SUBNETS[PYPOD]])
+        try:
+            engine.pods.create(network=NETWORK).start()
+            one = _contest(report, settings, place, engine, 1)
+            _cycle(report, settings, engine, host)
+            many = settings.choose(MANY, 20)
+            for number in range(many - 1):
+                engine.pods.create(network=NETWORK, ports=[f"{20000 + number}:80"]).start()
+            _contest(report, settings, place, engine, many, than=one)
+        finally:
+            for pod in engine.pods.list():
+                pod.remove(force=True, timeout=0)
+            network.remove(force=True)
+
+
+def _contest(
+    report: Report, settings: Settings, place: Workspace, engine: Engine, up: int, than: float | None = None
+) -> float | None:
+    """Add rows for pods beside so many others; return pypod's time up. ``than`` is that with one."""
+    floor = Floor(place, engine, f"floor-{up}", network=NETWORK, ports=PORTS)
+    podman = PodmanOnBridge(place, every=settings.choose(10, 3))
+    contestants: Sequence[Contestant] = (Library(engine), floor, *([] if than else [podman]))
+    samples, reasons = compete(contestants, settings.choose(100, 6), progress=f"{report.name}, {up} up")
+    part = Report(report.name, report.title, rows=rows((UP, DOWN), contestants, samples, reasons))
+    part.compare(_GOALS)
+    ours = part.rows[0]
+    if than and ours.median:
+        ours.goal = f"<= {_TIMES_MANY}x that with 1 up ({ours.median / than:.2f}x)"
+        ours.met = ours.median <= _TIMES_MANY * than
+    for row in part.rows:
+        row.operation += f", {up} up"
+    report.rows += part.rows
+    report.notes += [*floor.notes, *note_reasons(reasons)]
+    if fastest := samples.get((UP, PYPOD)):
+        report.notes.append(f"{UP}, {up} up: pypod's fastest tenth {percentile(sorted(fastest), 10):.2f} ms")
+    return ours.median
+
+
+def _cycle(report: Report, settings: Settings, engine: Engine, host: OwnNetwork) -> None:
+    """Note what many pods leave behind when they are gone."""
+    cycles = settings.choose(200, 20)
+    time.sleep(_SETTLE_S)
+    before = _there_is(engine, host)
+    clock, own = Clock(), Library(engine)
+    for _ in range(cycles):
+        own.turn(clock)
+    deadline = time.monotonic() + _GONE_S  # the kernel takes veths apart behind our back
+    while (left := _more(_there_is(engine, host), before)) and time.monotonic() < deadline:
+        time.sleep(0.1)
+    report.notes.append(f"after {cycles} pods up and down there is left: {', '.join(left) or 'nothing'}")
+
+
+def _there_is(engine: Engine, host: OwnNetwork) -> dict[str, list[str]]:
+    """Return what is there of interfaces, rules and map elements, sockets, and addresses that were given away."""
+    given = engine.database.read("SELECT network_id, address FROM addresses")
+    return {
+        "interface": [line.split(": ")[1] for line in host("ip", "-o", "link").splitlines()],
+        "line of the rule set": host("nft", "list", "ruleset").splitlines(),
+        "socket": host("ss", "-Hanptu").splitlines(),
+        "given address": [str(row) for row in given],
+        "open file of this process": os.listdir("/proc/self/fd"),
+    }
+
+
+def _more(now: dict[str, list[str]], before: dict[str, list[str]]) -> list[str]:
+    """Return in words what there is more of, or less."""
+    counts = {what: len(now[what]) - len(before[what]) for what in now}
+    return [
+        f"{count:+d} {what}" for what, count in counts.items() if count or sorted(now[what]) != sorted(before[what])
+    ]
+
+
+def _measure_traffic(report: Report, settings: Settings, place: Workspace) -> None:
+    program = place.compile("traffic-program", os.path.join(os.path.dirname(__file__), "traffic.c"))
+    ways = [kind(place, program, settings.choose(1, 8)) for kind in (Pods, ByHand)]
+    samples, reasons = compete(ways, settings.choose(12, 2), warm_up=1, progress=f"{report.name}, traffic")
+    found = rows(OPERATIONS, ways, samples, reasons)
+    by_hand = {row.operation: row.median for row in found if row.contestant == BY_HAND}
+    for row in found:
+        theirs = by_hand.get(row.operation)
+        if row.contestant == PYPOD and row.median and theirs:
+            row.goal = f"<= {_TIMES_BY_HAND}x by hand ({row.median / theirs:.3f}x)"
+            row.met = row.median <= _TIMES_BY_HAND * theirs
+    report.rows += found
+    report.notes += note_reasons(reasons)
