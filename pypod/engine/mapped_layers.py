@@ -32,8 +32,7 @@ def owner_of(copy: str) -> str:
 
 def with_mapped(engine: Engine, spec: ContainerSpec, maps: Maps | None) -> ContainerSpec:
     """Return the specification with the copies for these maps in place of the image's layers, where it needs some."""
-    own = session.of(engine)
-    if not spec.image or maps is None or own is None or own.has_one_id:
+    if not spec.image or maps is None or (own := session.of(engine)) is None or own.has_one_id:
         return spec
     import hashlib
 

@@ -34,12 +34,13 @@ def maps_of(engine: Engine, spec: ContainerSpec | PodSpec) -> Maps | None:
     are not there.
     """
     mode = spec.user_namespace
-    own = session.of(engine)
-    if mode.mode not in OWN_IDS:
-        if mode == HOST and "user" in getattr(spec, "share", ()):
-            whole = ((0, 0, idmap.ALL_IDS),)
-            return (own.inner_uids, own.inner_gids) if own else (whole, whole)
+    shared = mode == HOST and "user" in getattr(spec, "share", ())
+    if mode.mode not in OWN_IDS and not shared:
         return None
+    own = session.of(engine)
+    if shared:
+        whole = ((0, 0, idmap.ALL_IDS),)
+        return (own.inner_uids, own.inner_gids) if own else (whole, whole)
     asked = (spec.uid_map, spec.gid_map)
     if mode.mode in ("keep-id", "nomap"):
         asked = _of_user(own, mode)
