@@ -132,9 +132,8 @@ def _firewall(engine: Engine) -> list[Effect]:
     from pypod.engine.reloading import load_rules
     from pypod.network import firewall
 
-    with firewall.open_channel() as channel:
-        if firewall.table_version(channel) >= firewall.VERSION:
-            return []
+    if engine.firewall.lend(firewall.table_version) >= firewall.VERSION:
+        return []
     return [Effect("load the firewall's table pypod, and what leads to who runs", "nft(8)", lambda: load_rules(engine))]
 
 

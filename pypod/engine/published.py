@@ -277,15 +277,9 @@ def _withdraw(engine: Engine, ports: Sequence[Port], four: str, six: str) -> Non
     from pypod.network import firewall
 
     try:
-        channel = engine.firewall.take()
+        engine.firewall.lend(lambda channel: firewall.withdraw_own(channel, ports, four, six))
     except Unsupported:  # then nothing leads anywhere
         return
-    try:
-        firewall.withdraw_own(channel, ports, four, six)
-    except BaseException:
-        channel.close()
-        raise
-    engine.firewall.give_back(channel)
 
 
 def move(engine: Engine, record: ContainerRecord, before: Sequence[Wire], after: Sequence[Wire]) -> None:

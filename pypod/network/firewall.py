@@ -31,9 +31,12 @@ from pypod.model.port import PROTOCOLS
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
+    from typing import TypeVar
 
     from pypod.model.network import NetworkSpec
     from pypod.model.port import Port
+
+    T = TypeVar("T")
 
 __all__ = [
     "TABLE_FILE",
@@ -396,8 +399,18 @@ class Channels:
     def __init__(self) -> None:
         self._kept: list[tuple[tuple[int, int, int], Channel]] = []
 
-    def take(self) -> Channel:
-        """Return a channel of this thread's network namespace. Raises Unsupported."""
+    def lend(self, use: Callable[[Channel], T]) -> T:
+        """Return what ``use`` does with a channel of this thread's network namespace. Raises Unsupported."""
+        channel = self._take()
+        try:
+            done = use(channel)
+        except BaseException:
+            channel.close()  # answers may be left in it
+            raise
+        self._kept.append((_here(), channel))
+        return done
+
+    def _take(self) -> Channel:
         here = _here()
         for one in tuple(self._kept):
             if one[0] == here:
@@ -407,10 +420,6 @@ class Channels:
                     continue
                 return one[1]
         return open_channel()
-
-    def give_back(self, channel: Channel) -> None:
-        """Keep a channel whose answers were all read."""
-        self._kept.append((_here(), channel))
 
     def close(self) -> None:
         """Close those that are kept."""
