@@ -74,13 +74,16 @@ static void detach(const char *group)
 		die(0, "chdir");
 }
 
-/* We were started while the plan was still being worked out; one byte says that it is there. None: nobody wants us. */
-static void wait_for_caller(void)
+/* We were started while the plan was still being worked out; one byte says that it is there. None: nobody wants us.
+ * With it may come the lock that the caller has on what is started, which is returned, or -1. */
+static int wait_for_caller(void)
 {
 	char byte;
+	int lock;
 
-	if (RETRY(read(REPORT_FD, &byte, 1)) != 1)
+	if (receive(REPORT_FD, &byte, sizeof byte, &lock) != 1)
 		_exit(0);
+	return lock;
 }
 
 /* Of a process that cannot be dumped the file is root's, whatever user it is (proc(5)). We are in nobody's namespace yet,
@@ -146,7 +149,7 @@ void supervise_begin(struct supervised *it, int argc, char **argv)
 		wait_for_caller();
 	if (argc > 1)
 		detach(argv[1]);
-	wait_for_caller();
+	it->lock = wait_for_caller();
 	if (plan_read(PLAN_FD, &it->plan) < 0)
 		die(0, "mmap");
 	close(PLAN_FD);
@@ -589,6 +592,8 @@ void supervise_start(struct supervised *it, const int standard[3])
 		_exit(125);
 	}
 	close(pair[0]);
+	if (it->lock >= 0)
+		close(it->lock);
 	write_event(it, it->event[EVENT_START], NULL);
 	struct report started = { .kind = REPORT_STARTED, .pid = it->pid, .start_time = it->start_time };
 	/* a monitor keeps its container's terminal to itself */

@@ -20,6 +20,7 @@ struct supervised {
 	int terminal;     /* master of its terminal, or -1 */
 	int owner;        /* pidfd of the process it must not outlive, or -1 */
 	int score;        /* our own oom_score_adj, or -1: the process is made with that of the plan */
+	int lock;         /* the caller's, until the start is recorded: the caller may be gone before; or -1 */
 	bool leave;
 	bool mapped;      /* the process of the last clone still needs its maps */
 	bool oom_killed;  /* the kernel killed in its cgroup for want of memory */

@@ -76,7 +76,7 @@ def _start_member(engine: Engine, record: ContainerRecord, terminal: Terminal | 
                 _start_locked(engine, record, pod, terminal, attended=attended)
                 return
         with Boundary(f"start container {record.name}"), Lock(directory, EXCLUSIVE) as lock, lock:
-            infra.start(engine, pod)
+            infra.start(engine, pod, lock)
 
 
 def _start_locked(
@@ -102,7 +102,7 @@ def _start_locked(
         program, group = engine.programs.executable("monitor"), groups.monitors(engine)
         bring = groups.bringing(engine)
         with launcher.Launching(program, "pypod-monitor", group=group, bring=bring) as monitor:
-            _run(engine, record, spec, pod, terminal or Terminal(), monitor, attended=attended)
+            _run(engine, record, spec, pod, terminal or Terminal(), monitor, lock, attended=attended)
 
 
 def _run(
@@ -112,6 +112,7 @@ def _run(
     pod: PodRecord | None,
     terminal: Terminal,
     monitor: launcher.Launching,
+    lock: Lock,
     *,
     attended: bool,
 ) -> None:
@@ -123,7 +124,7 @@ def _run(
         group = group_of(engine, record, spec, pod)
         what = planning.container_plan(engine, record, spec, pod, terminal, group, attended=attended, wires=wires)
         effects.perform(groups.renewal(engine, group))
-        _launch(engine, record, monitor, what)
+        _launch(engine, record, monitor, what, lock)
         connecting.settle(wires)
     except BaseException:
         engine.cgroups.remove(record.cgroup)
@@ -132,9 +133,9 @@ def _run(
         raise
 
 
-def _launch(engine: Engine, record: ContainerRecord, monitor: launcher.Launching, what: Plan) -> None:
+def _launch(engine: Engine, record: ContainerRecord, monitor: launcher.Launching, what: Plan, lock: Lock) -> None:
     try:
-        published.run(engine, monitor, what)
+        published.run(engine, monitor, what, lock)
     except LaunchFailed as error:
         file = engine.cgroups.oom_file(record.cgroup)
         counted = file and [line for line in read_text(file).splitlines() if line.startswith("oom_kill ")]

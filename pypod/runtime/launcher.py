@@ -7,6 +7,7 @@ of 64 bytes come back (pause/report.h). The layout of both is documented in docs
 from __future__ import annotations
 
 import os
+import sys
 from _struct import Struct  # the C half alone, as everywhere
 
 from pypod.errors import CommandNotExecutable, CommandNotFound, LaunchFailed, PortInUse
@@ -122,8 +123,11 @@ class Launching:
             if group is not None:
                 _tell(ours)
 
-    def run(self, plan: Plan, meanwhile: Callable[[], object] | None = None) -> Launched:
+    def run(self, plan: Plan, meanwhile: Callable[[], object] | None = None, *, lock_fd: int = -1) -> Launched:
         """Hand the plan over and wait until its process runs; ``meanwhile`` is done while the program works.
+
+        The program has ``lock_fd``, too, until the start is recorded: should we be killed, nobody takes what is half
+        started for something that does not run.
 
         Raises CommandNotFound, CommandNotExecutable or LaunchFailed, naming the operation and the call that failed.
         """
@@ -135,7 +139,7 @@ class Launching:
                 _write_all(self._plan_fd, plan.encode())
             finally:
                 os.close(self._plan_fd)  # the program has its own
-            _tell(channel)
+            _tell(channel, lock_fd)
             try:
                 if meanwhile is not None:
                     meanwhile()
@@ -268,12 +272,16 @@ def _spawn(executable: str, argv: list[str], plan_fd: int, report_fd: int, stdio
             os.close(fd)
 
 
-def _tell(channel: _socket.socket) -> None:
+def _tell(channel: _socket.socket, fd: int = -1) -> None:
     """Say that the plan is there; not to one that has ended already, and may have said why."""
     import _socket
 
     try:
-        channel.send(b"g", _socket.MSG_NOSIGNAL)
+        if fd < 0:
+            channel.send(b"g", _socket.MSG_NOSIGNAL)
+            return
+        passed = (_socket.SOL_SOCKET, _socket.SCM_RIGHTS, fd.to_bytes(4, sys.byteorder))
+        channel.sendmsg([b"g"], [passed], _socket.MSG_NOSIGNAL)
     except BrokenPipeError:
         return
 
