@@ -156,12 +156,14 @@ def _check(
 
     pod = engine.pods.create(**options)
     try:
+        pod.start()
+        assert pod.infra is not None
+        # before there are members: with them the pod's cgroup is in more trees
+        infra = infra_plan(engine, pod.record(), pod.infra.record(), connecting.wires_of(engine, pod.infra.id))
         container = pod.run(["sleep", "1000"], rootfs=place.rootfs)
         record, spec = container.record(), container.spec()
-        assert pod.infra is not None
-        wires = connecting.wires_of(engine, pod.infra.id)
         plans = {
-            "infra": infra_plan(engine, pod.record(), pod.infra.record(), wires),
+            "infra": infra,
             "container": container_plan(
                 engine, record, spec, pod.record(), Terminal(), group_of(engine, record, spec, pod.record())
             ),

@@ -128,7 +128,6 @@ class Aardvark(Asked):
         super().__init__(PODMAN, pods[0], _GATEWAYS[_THEIRS], size)
         self._directory = place.make(f"aardvark-{size}")
         self._pods = pods
-        self._process: subprocess.Popen[bytes] | None = None
 
     def __enter__(self) -> Self:
         if not os.path.exists(_AARDVARK):
@@ -138,7 +137,7 @@ class Aardvark(Asked):
         with open(f"{self._directory}/{_THEIRS}", "w", encoding="ascii") as file:
             file.write("\n".join(lines) + "\n")
         words = (_AARDVARK, "--config", self._directory, "--port", str(_PORT), "run")
-        self._process = subprocess.Popen(words, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        subprocess.run(words, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, check=True)  # goes on in a child
         try:
             return super().__enter__()
         except Unavailable:
@@ -150,10 +149,8 @@ class Aardvark(Asked):
         self._end()
 
     def _end(self) -> None:
-        assert self._process is not None
-        with suppress(ProcessLookupError):
-            self._process.send_signal(signal.SIGKILL)
-        self._process.wait()
+        with suppress(FileNotFoundError, ProcessLookupError), open(f"{self._directory}/aardvark.pid") as file:
+            os.kill(int(file.read()), signal.SIGKILL)
 
 
 def measure(settings: Settings) -> Report:

@@ -96,7 +96,8 @@ def measure(settings: Settings) -> Report:
         with OwnNetwork() as host, host.entered():
             _measure_pods(report, settings, place, host)
         _measure_traffic(report, settings, place)
-    report.notes.append("the bridges have another pod on them already; theirs and ours have name servers")
+    report.notes.append("the bridges have another pod on them already; podman's and ours have name servers")
+    report.notes = list(dict.fromkeys(report.notes))
     return report
 
 

@@ -97,9 +97,9 @@ def require_no_members(engine: Engine, record: PodRecord, but: str = "") -> None
 
 def preparations(engine: Engine, infra: ContainerRecord, pod: PodRecord) -> list[effects.Effect]:
     """Return what has to be made before the plan."""
-    own = effects.directory(engine.layout.container(infra.id))
-    group = groups.of_infra(engine, infra, records.pod_spec(pod))
-    network = user_network.preparations(engine, infra.id, records.pod_spec(pod))
+    own, spec = effects.directory(engine.layout.container(infra.id)), records.pod_spec(pod)
+    group = groups.of_infra(engine, infra, spec)
+    network = user_network.preparations(engine, infra.id, spec)
     return [*session.preparations(engine), own, *network, *groups.renewal(engine, group)]
 
 

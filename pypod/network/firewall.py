@@ -401,17 +401,17 @@ class Channels:
 
     def lend(self, use: Callable[[Channel], T]) -> T:
         """Return what ``use`` does with a channel of this thread's network namespace. Raises Unsupported."""
-        channel = self._take()
+        here = _here()
+        channel = self._take(here)
         try:
             done = use(channel)
         except BaseException:
             channel.close()  # answers may be left in it
             raise
-        self._kept.append((_here(), channel))
+        self._kept.append((here, channel))
         return done
 
-    def _take(self) -> Channel:
-        here = _here()
+    def _take(self, here: tuple[int, int, int]) -> Channel:
         for one in tuple(self._kept):
             if one[0] == here:
                 try:

@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     from pypod.store.database import Database
 
 NETWORK = "network"
+_REMEMBERED = 1000
+_read: dict[str, NetworkSpec] = {}
 
 
 def add(connection: Database_Connection, spec: NetworkSpec) -> None:
@@ -103,7 +105,13 @@ def names_by_container(database: Database) -> dict[str, list[str]]:
 
 
 def _spec(identifier: str, text: str) -> NetworkSpec:
-    return parse_value(NetworkSpec, identifier, text, {"subnets": Subnet, "routes": Route})
+    """Read a specification, 0.1 ms, or what was read of the same text before: it is a value."""
+    spec = _read.get(text)
+    if spec is None:
+        if len(_read) >= _REMEMBERED:
+            _read.clear()
+        spec = _read[text] = parse_value(NetworkSpec, identifier, text, {"subnets": Subnet, "routes": Route})
+    return spec
 
 
 def connect(connection: Database_Connection, container_id: str, asked: Connection) -> None:
