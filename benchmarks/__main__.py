@@ -9,16 +9,13 @@ import sys
 from importlib import import_module
 from typing import TYPE_CHECKING
 
+from benchmarks import NAMES
 from benchmarks.harness import RESULTS, Settings, file_system, machine_facts
 from benchmarks.workspace import enter_own_mount_namespace
 
 if TYPE_CHECKING:
     from types import FrameType
 
-NAMES = (
-    *("lifecycle", "commands", "list", "footprint", "scale", "namespaces", "stats"),
-    *("names", "networks", "user_networks", "images", "image_memory"),
-)
 _INTERRUPTED = 130
 
 

@@ -151,7 +151,8 @@ def _check(
     from pypod.engine import connecting
     from pypod.engine.exec import ExecSpec, exec_plan
     from pypod.engine.infra import infra_plan
-    from pypod.engine.starting import Terminal, container_plan, group_of, seccomp_of
+    from pypod.engine.planning import Terminal, container_plan, seccomp_of
+    from pypod.engine.starting import group_of
 
     pod = engine.pods.create(**options)
     try:

@@ -7,12 +7,8 @@ import os
 import sys
 from typing import Any
 
+from benchmarks import NAMES
 from benchmarks.harness import PYPOD, RESULTS
-
-_NAMES = (
-    *("lifecycle", "list", "commands", "footprint", "scale", "namespaces", "names", "networks", "user_networks"),
-    *("images", "image_memory"),
-)
 
 
 def table(result: dict[str, Any]) -> list[str]:
@@ -56,7 +52,7 @@ def _number(value: float) -> str:
 def main() -> None:
     """Print every result that is there."""
     directory = sys.argv[1] if len(sys.argv) > 1 else RESULTS
-    for name in _NAMES:
+    for name in NAMES:
         path = os.path.join(directory, f"{name}.json")
         if not os.path.exists(path):
             continue

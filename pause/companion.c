@@ -6,6 +6,7 @@
 #define _GNU_SOURCE
 #include "companion.h"
 #include "perform.h"
+#include "record.h"
 #include "report.h"
 #include "supervise.h"
 

@@ -7,13 +7,16 @@
 #include <arpa/inet.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/filter.h>
 #include <netinet/in.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <time.h>
 #include <unistd.h>
 
 enum { PROTOCOL, ADDRESS, PORT };
+enum { ATTEMPTS = 10 };
 enum { FIRST_SAFE_FD = 10 }; /* the infra gets its owner as 3 */
 
 static int fill_address(const struct record *record, int family, struct sockaddr_storage *address)
@@ -39,6 +42,35 @@ static int open_socket(const struct record *record, int family)
 	return socket(family, (udp ? SOCK_DGRAM : SOCK_STREAM) | SOCK_CLOEXEC, udp ? IPPROTO_UDP : sctp ? IPPROTO_SCTP : IPPROTO_TCP);
 }
 
+/* Whoever gets hold of it all the same (a member that may ptrace and shares the infra's pid namespace) shall not speak
+ * from it to the host: nothing that arrives passes this filter, and nobody can take it off again. */
+static int make_deaf(int fd)
+{
+	struct sock_filter nothing = { .code = BPF_RET | BPF_K, .k = 0 };
+	struct sock_fprog filter = { 1, &nothing };
+	int on = 1;
+
+	if (setsockopt(fd, SOL_SOCKET, SO_ATTACH_FILTER, &filter, sizeof filter) < 0)
+		return -1;
+	return setsockopt(fd, SOL_SOCKET, SO_LOCK_FILTER, &on, sizeof on);
+}
+
+/* Who had it until now may be just ending: a pod is restarted, a container replaced. */
+static int bind_patiently(int fd, const struct sockaddr_storage *address)
+{
+	const struct timespec pause = { 0, 5000000 };
+
+	for (int attempt = 0; attempt < ATTEMPTS; attempt++) {
+		if (bind(fd, (const void *)address, sizeof *address) == 0)
+			return 0;
+		if (errno != EADDRINUSE)
+			return -1;
+		nanosleep(&pause, NULL);
+	}
+	errno = EADDRINUSE;
+	return -1;
+}
+
 /* All addresses are one socket of IPv6, which has IPv4's as well; where the host has no IPv6, one of IPv4. */
 static int hold_one(const struct record *record, const char **call)
 {
@@ -58,12 +90,16 @@ static int hold_one(const struct record *record, const char **call)
 	errno = error;
 	if (high < 0)
 		return -1;
+	*call = "setsockopt";
+	if (make_deaf(high) < 0)
+		goto failed;
 	*call = "bind";
 	if (family == AF_INET6)
 		setsockopt(high, IPPROTO_IPV6, IPV6_V6ONLY, &only_six, sizeof only_six);
 	/* without SO_REUSEADDR: two that are bound and do not listen could share the port */
-	if (fill_address(record, family, &address) == 0 && bind(high, (void *)&address, sizeof address) == 0)
+	if (fill_address(record, family, &address) == 0 && bind_patiently(high, &address) == 0)
 		return high;
+failed:
 	error = errno;
 	close(high);
 	errno = error;

@@ -2,7 +2,7 @@
  *
  *     PYPOD_SESSION=PID:START_TIME pypod-inside [--mounts] COMMAND...      --mounts: in a mount namespace of its own
  *
- * With PYPOD_NETWORK=PID:START_TIME in the environment, too, it runs in the network namespace of that process.
+ * With PYPOD_SESSION_NETWORK=PID:START_TIME in the environment, too, it runs in the network namespace of that process.
  */
 #define _GNU_SOURCE
 #include "report.h"

@@ -2,6 +2,7 @@
  * for its end and reports that, unless the plan says to leave. */
 #define _GNU_SOURCE
 #include "ops.h"
+#include "record.h"
 #include "supervise.h"
 
 #include <errno.h>

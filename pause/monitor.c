@@ -2,8 +2,10 @@
  * attach, and outlives whoever started it. Memory is bounded: one buffer for output, one for each client. */
 #define _GNU_SOURCE
 #include "attach.h"
+#include "group.h"
 #include "log.h"
 #include "ops.h"
+#include "record.h"
 #include "supervise.h"
 
 #include <errno.h>

@@ -65,13 +65,13 @@
 	X(65, working_directory) /* PATH CREATE */ \
 	X(66, environment)    /* NAME=VALUE... */ \
 	X(67, umask)          /* MODE, octal */ \
-	X(68, oom_score)      /* ADJUSTMENT */ \
+	X(68, oom_score)      /* ADJUSTMENT: of the out-of-memory killer, for the process that the supervisor makes */ \
 	X(69, execute)        /* ARGV... */ \
 	X(70, execute_file)   /* PATH ARGV...: a file of the host, opened before the root changes */ \
 	X(71, companion)      /* DIRECTORY BOOT_ID ARGV...: runs beside the process, its standard input being that one's network */ \
 	X(72, hand_network)   /* : to the supervisor, for the companion, which is ready before the exec */ \
 	X(73, host_network)   /* PID START_TIME: netlink_host is sent in the network namespace of this process */ \
-	X(80, own_ids)        /* UID GID: become these of the user namespace, with all capabilities in it */ \
+	X(80, own_ids)        /* UID GID ALONE: become these of the user namespace, with all capabilities in it; 1: no other groups */ \
 	X(81, hold_root)      /* : take the root file system out of this mount namespace, to have it in the next */ \
 	X(82, place_root)     /* : mount what was held */ \
 	X(83, map_tree)       /* PATH UID_MAP GID_MAP: owners below PATH are ids inside a user namespace with these maps */

@@ -253,7 +253,7 @@ static void own_ids(struct process *process, const struct record *record)
 	uid_t uid = number(record, 0);
 	gid_t gid = number(record, 1);
 
-	if (syscall(SYS_setgroups, 0, NULL) < 0 && errno != EPERM) /* where a user has one id nobody may */
+	if (number(record, 2) && syscall(SYS_setgroups, 0, NULL) < 0)
 		fail(process, "setgroups");
 	if (prctl(PR_SET_KEEPCAPS, 1, 0, 0, 0) < 0)
 		fail(process, "prctl");
@@ -445,7 +445,6 @@ static void perform_one(struct process *process, const struct record *record)
 	case OP_working_directory: working_directory(process, record); break;
 	case OP_environment: environment(process, record); break;
 	case OP_umask: umask(number(record, 0)); break;
-	case OP_oom_score: write_file(process, "/proc/self/oom_score_adj", text(record, 0)); break;
 	case OP_execute: execute(process, record); break;
 	case OP_execute_file: execute_file(process, record); break;
 	default: mount_operation(process, record); break;

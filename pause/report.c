@@ -35,24 +35,31 @@ int report_send(int socket, const struct report *report, int fd_passed)
 	return sent == sizeof *report ? 0 : -1;
 }
 
-int report_receive(int socket, struct report *report, int *fd_passed)
+ssize_t receive(int socket, void *content, size_t size, int *fd_passed)
 {
 	union {
 		char room[CMSG_SPACE(sizeof(int))];
 		struct cmsghdr align;
 	} control;
-	struct iovec io = { report, sizeof *report };
+	struct iovec io = { content, size };
 	struct msghdr message = {
 		.msg_iov = &io, .msg_iovlen = 1, .msg_control = control.room, .msg_controllen = sizeof control.room
 	};
 
 	*fd_passed = -1;
 	ssize_t got = RETRY(recvmsg(socket, &message, MSG_CMSG_CLOEXEC));
-	if (got <= 0)
-		return (int)got;
-	struct cmsghdr *header = CMSG_FIRSTHDR(&message);
+	struct cmsghdr *header = got > 0 ? CMSG_FIRSTHDR(&message) : NULL;
 	if (header && header->cmsg_level == SOL_SOCKET && header->cmsg_type == SCM_RIGHTS)
 		memcpy(fd_passed, CMSG_DATA(header), sizeof(int));
+	return got;
+}
+
+int report_receive(int socket, struct report *report, int *fd_passed)
+{
+	ssize_t got = receive(socket, report, sizeof *report, fd_passed);
+
+	if (got <= 0)
+		return (int)got;
 	if (got != sizeof *report) {
 		errno = EBADMSG;
 		return -1;

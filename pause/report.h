@@ -29,7 +29,9 @@ _Static_assert(sizeof(struct report) == REPORT_SIZE, "the report is part of the 
 
 /* Send a report; with fd_passed >= 0 the descriptor travels along. Returns -1 when the reader is gone. */
 int report_send(int socket, const struct report *report, int fd_passed);
-/* Receive a report: 1 got one, 0 end of file, -1 error. *fd_passed is -1 or a descriptor of ours now. */
+/* One message of up to `size` bytes, as recvmsg(2). *fd_passed is -1 or a descriptor that came along, ours now. */
+ssize_t receive(int socket, void *content, size_t size, int *fd_passed);
+/* The same for a report: 1 got one, 0 end of file, -1 error. */
 int report_receive(int socket, struct report *report, int *fd_passed);
 int report_failure(int socket, uint32_t operation, const char *call, int error);
 

@@ -47,5 +47,5 @@ int session_enter_environment(void)
 
 int session_enter_network(void)
 {
-	return enter_named("PYPOD_NETWORK", CLONE_NEWNET);
+	return enter_named("PYPOD_SESSION_NETWORK", CLONE_NEWNET);
 }

@@ -10,7 +10,7 @@ int session_enter(pid_t pid, uint64_t start_time);
 /* The same for programs without a plan: the environment has PYPOD_SESSION=PID:START_TIME. Without it nothing is done. */
 int session_enter_environment(void);
 
-/* Go on in a network namespace of the session's: PYPOD_NETWORK=PID:START_TIME. Without it nothing is done. */
+/* Go on in a network namespace of the session's: PYPOD_SESSION_NETWORK=PID:START_TIME. Without it nothing is done. */
 int session_enter_network(void);
 
 #endif

@@ -2,54 +2,32 @@
 #define _GNU_SOURCE
 #include "supervise.h"
 #include "companion.h"
+#include "group.h"
+#include "maps.h"
 #include "ops.h"
 #include "perform.h"
+#include "record.h"
 #include "session.h"
 
 #include <errno.h>
 #include <fcntl.h>
-#include <limits.h>
 #include <sched.h>
 #include <signal.h>
-#include <spawn.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/socket.h>
-#include <sys/stat.h>
 #include <sys/syscall.h>
-#include <sys/uio.h>
 #include <sys/wait.h>
-#include <time.h>
 #include <unistd.h>
 
-/* The status file has a fixed size, so that recording the exit needs no space on a full disk:
- * line 1, written at the start: PID START_TIME SUPERVISOR_PID SUPERVISOR_START_TIME BOOT_ID STARTED_NS
- * line 2, blank until the end:  WAIT_STATUS FINISHED_NS, and OOM when the kernel killed in it for want of memory */
-enum { START_LINE = 192, EXIT_LINE = 64 };
-
-static long long now_ns(void)
-{
-	struct timespec now;
-
-	clock_gettime(CLOCK_REALTIME, &now);
-	return now.tv_sec * 1000000000LL + now.tv_nsec;
-}
-
-static void die(uint32_t operation, const char *call)
+void die(uint32_t operation, const char *call)
 {
 	report_failure(REPORT_FD, operation, call, errno);
 	_exit(125);
 }
 
-static int open_group(const char *directory)
-{
-	return *directory ? open(directory, O_PATH | O_DIRECTORY | O_CLOEXEC) : -1;
-}
-
-static uint32_t position(const struct supervised *it, const struct record *record)
+uint32_t position(const struct supervised *it, const struct record *record)
 {
 	return record - it->plan.records;
 }
@@ -74,13 +52,57 @@ static void detach(const char *group)
 		die(0, "chdir");
 }
 
-/* We were started while the plan was still being worked out; one byte says that it is there. None: nobody wants us. */
-static void wait_for_caller(void)
+/* We were started while the plan was still being worked out; one byte says that it is there. None: nobody wants us.
+ * With it may come the lock that the caller has on what is started, which is returned, or -1. */
+static int wait_for_caller(void)
 {
 	char byte;
+	int lock;
 
-	if (RETRY(read(REPORT_FD, &byte, 1)) != 1)
+	if (receive(REPORT_FD, &byte, sizeof byte, &lock) != 1)
 		_exit(0);
+	return lock;
+}
+
+/* Of a process that cannot be dumped the file is root's, whatever user it is (proc(5)). We are in nobody's namespace yet,
+ * so whoever could look into us meanwhile is who started us. */
+static int open_score(const struct supervised *it, const struct record *record)
+{
+	if (!record)
+		return -1;
+	prctl(PR_SET_DUMPABLE, 1);
+	int fd = open("/proc/self/oom_score_adj", O_RDWR | O_CLOEXEC);
+	prctl(PR_SET_DUMPABLE, 0);
+	if (fd < 0)
+		die(position(it, record), "open");
+	return fd;
+}
+
+static void write_score(const struct supervised *it, const struct record *record, const char *value)
+{
+	if (write(it->score, value, strlen(value)) < 0)
+		die(position(it, record), "write");
+}
+
+/* A process begins with its maker's score. */
+static pid_t clone_with_score(const struct supervised *it, uint64_t flags, int group)
+{
+	const struct record *record = plan_find(&it->plan, OP_oom_score);
+	char before[16] = "";
+	pid_t pid;
+
+	if (!record)
+		return clone_process(flags, group);
+	if (pread(it->score, before, sizeof before - 1, 0) < 0)
+		die(position(it, record), "read");
+	write_score(it, record, text(record, 0));
+	pid = clone_process(flags, group);
+	int error = errno;
+	if (pid != 0)
+		write_score(it, record, before);
+	close(it->score);
+	errno = error;
+	return pid;
 }
 
 void supervise_begin(struct supervised *it, int argc, char **argv)
@@ -105,10 +127,11 @@ void supervise_begin(struct supervised *it, int argc, char **argv)
 		wait_for_caller();
 	if (argc > 1)
 		detach(argv[1]);
-	wait_for_caller();
+	it->lock = wait_for_caller();
 	if (plan_read(PLAN_FD, &it->plan) < 0)
 		die(0, "mmap");
 	close(PLAN_FD);
+	it->score = open_score(it, plan_find(&it->plan, OP_oom_score));
 	session = plan_find(&it->plan, OP_session);
 	if (session && session_enter(number(session, 0), number(session, 1)) < 0)
 		die(position(it, session), "setns");
@@ -127,166 +150,6 @@ void supervise_begin(struct supervised *it, int argc, char **argv)
 	int failed = hold_ports(&it->held, &it->plan, &call);
 	if (failed >= 0)
 		die(failed, call);
-}
-
-int record_start(const char *path, const char *boot_id, const struct recorded *it)
-{
-	char line[START_LINE + EXIT_LINE], temporary[PATH_MAX];
-
-	if (it->start_time == 0) /* by a pid alone nobody will know the process */
-		return -1;
-	memset(line, ' ', sizeof line);
-	int length = snprintf(line, START_LINE, "%d %llu %d %llu %s %lld", it->pid, (unsigned long long)it->start_time,
-			      it->supervisor, (unsigned long long)it->supervisor_start_time, boot_id, now_ns());
-	line[length] = ' ';
-	line[START_LINE - 1] = line[sizeof line - 1] = '\n';
-	/* a start whose caller was killed may still be going on: each has a name of its own */
-	snprintf(temporary, sizeof temporary, "%s.%d", path, getpid());
-	int file = open(temporary, O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW | O_CLOEXEC, 0600);
-	if (file < 0)
-		return -1;
-	if (pwrite(file, line, sizeof line, 0) == (ssize_t)sizeof line && rename(temporary, path) == 0)
-		return file;
-	int error = errno;
-	unlink(temporary);
-	close(file);
-	errno = error;
-	return -1;
-}
-
-static int write_status(struct supervised *it)
-{
-	const struct record *record = plan_find(&it->plan, OP_status);
-	struct recorded recorded = { .pid = it->pid, .start_time = it->start_time };
-
-	if (it->start_time == 0)
-		return -1;
-	if (!record)
-		return 0;
-	if (!it->leave) {
-		recorded.supervisor = getpid();
-		if ((recorded.supervisor_start_time = start_time(getpid())) == 0)
-			return -1;
-	}
-	it->status_file = record_start(text(record, 0), text(record, 1), &recorded);
-	return it->status_file < 0 ? -1 : 0;
-}
-
-/* Take back what write_status wrote, and nobody else's. */
-static void withdraw_status(const struct supervised *it, const char *path)
-{
-	struct stat ours, there;
-
-	if (it->status_file >= 0 && fstat(it->status_file, &ours) == 0 && lstat(path, &there) == 0 &&
-	    ours.st_ino == there.st_ino && ours.st_dev == there.st_dev)
-		unlink(path);
-}
-
-enum { EVENT_FILE, EVENT_START, EVENT_END, EVENT_REST }; /* arguments of `event` */
-
-/* Append a line for `pypod events`: in one call, so that no other process's line gets between, and after a newline, so
- * that it stays whole behind what a full disk or a killed process cut short. When it cannot be written it is lost: no
- * container starts or ends otherwise for that. It is written here and not by Python, because here is always somebody,
- * and only so a start comes before the end. */
-static void write_event(const struct supervised *it, const char *action, const int *status)
-{
-	char head[128];
-
-	if (!it->event[EVENT_FILE] || !action || !*action || !it->event[EVENT_REST])
-		return;
-	int fd = open(it->event[EVENT_FILE], O_WRONLY | O_CREAT | O_APPEND | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC, 0600);
-	if (fd < 0)
-		return;
-	int length = snprintf(head, sizeof head, "\n{\"time\":%lld,\"action\":\"%.32s\",", now_ns(), action);
-	if (status)
-		length += snprintf(head + length, sizeof head - length, "\"exit_code\":%d,",
-				   WIFEXITED(*status) ? WEXITSTATUS(*status) : 128 + WTERMSIG(*status));
-	struct iovec line[] = { { head, length }, { it->event[EVENT_REST], strlen(it->event[EVENT_REST]) } };
-	(void)!writev(fd, line, 2);
-	close(fd);
-}
-
-/* The event comes first: who has heard of the end finds it there. What led to it on the host is gone before that; if it
- * cannot be taken away here, Python does it when it takes the address back. */
-void supervise_record_exit(struct supervised *it, int status)
-{
-	char line[EXIT_LINE];
-
-	if (it->end.messages)
-		netlink_send(&it->end);
-	hold_release(&it->held); /* who hears of the end may start it again at once */
-	if (it->oom_killed)
-		write_event(it, "oom", NULL);
-	write_event(it, it->event[EVENT_END], &status);
-	if (it->status_file < 0)
-		return;
-	memset(line, ' ', sizeof line);
-	int length = snprintf(line, sizeof line, "%d %lld%s", status, now_ns(), it->oom_killed ? " OOM" : "");
-	line[length] = ' ';
-	line[EXIT_LINE - 1] = '\n';
-	if (pwrite(it->status_file, line, sizeof line, START_LINE) < 0)
-		return; /* then nobody knows the exit code, and that is what a reader of the file is told */
-}
-
-static void write_map(struct supervised *it, const struct record *record, uint32_t i, const char *file)
-{
-	char path[64];
-
-	snprintf(path, sizeof path, "/proc/%d/%s", it->pid, file);
-	int fd = open(path, O_WRONLY | O_CLOEXEC);
-	if (fd < 0 || RETRY(write(fd, text(record, i), length(record, i))) < 0) {
-		int error = errno;
-		kill(it->pid, SIGKILL);
-		errno = error;
-		die(position(it, record), "write");
-	}
-	close(fd);
-}
-
-/* By a program that may give a user the ids of /etc/subuid or /etc/subgid. The process is our child and not waited for:
- * its number cannot be anybody else's while the program looks. */
-static void map_by(struct supervised *it, const struct record *record)
-{
-	char **words = calloc(record->count + 2, sizeof *words), pid[16], *environment[] = { NULL };
-	posix_spawnattr_t attributes;
-	sigset_t none;
-	pid_t program;
-	int status = 0;
-
-	errno = ENOMEM;
-	if (!words || posix_spawnattr_init(&attributes) != 0)
-		die(position(it, record), "malloc");
-	sigemptyset(&none);
-	posix_spawnattr_setsigmask(&attributes, &none);
-	posix_spawnattr_setflags(&attributes, POSIX_SPAWN_SETSIGMASK);
-	snprintf(pid, sizeof pid, "%d", it->pid);
-	words[0] = (char *)text(record, 0);
-	words[1] = pid;
-	for (uint32_t i = 1; i < record->count; i++)
-		words[i + 1] = (char *)text(record, i);
-	errno = posix_spawn(&program, text(record, 0), NULL, &attributes, words, environment);
-	if (errno == 0 && RETRY(waitpid(program, &status, 0)) < 0)
-		status = 1;
-	if (errno == 0 && status == 0)
-		return;
-	errno = errno ? errno : EPERM;
-	kill(it->pid, SIGKILL);
-	die(position(it, record), "exec");
-}
-
-static void make_maps(struct supervised *it)
-{
-	for (uint32_t i = 0; i < it->plan.count; i++) {
-		const struct record *record = &it->plan.records[i];
-		if (record->operation == OP_idmap_by)
-			map_by(it, record);
-		if (record->operation != OP_idmap)
-			continue;
-		write_map(it, record, 0, "uid_map");
-		if (length(record, 2)) /* who may not map groups freely must give up changing them first */
-			write_map(it, record, 2, "setgroups");
-		write_map(it, record, 1, "gid_map");
-	}
 }
 
 static void become_process(struct supervised *it, const struct record *clone, const int standard[3], int report,
@@ -511,7 +374,7 @@ void supervise_start(struct supervised *it, const int standard[3])
 	 * its own, where nobody is who could look into it. */
 	if (mapped)
 		prctl(PR_SET_DUMPABLE, 1);
-	it->pid = clone_process(number(clone, 0), group);
+	it->pid = clone_with_score(it, number(clone, 0), group);
 	if (it->pid < 0)
 		die(position(it, clone), "clone3");
 	if (it->pid == 0) {
@@ -547,58 +410,10 @@ void supervise_start(struct supervised *it, const int standard[3])
 		_exit(125);
 	}
 	close(pair[0]);
+	if (it->lock >= 0)
+		close(it->lock);
 	write_event(it, it->event[EVENT_START], NULL);
 	struct report started = { .kind = REPORT_STARTED, .pid = it->pid, .start_time = it->start_time };
 	/* a monitor keeps its container's terminal to itself */
 	report_send(REPORT_FD, &started, plan_find(&it->plan, OP_terminal) ? -1 : it->terminal);
-}
-
-/* The pids of a group's members as lines, as many as fit; "" when there are none. The last line may be cut. */
-static void read_members(int directory, char content[4096])
-{
-	int fd = openat(directory, "cgroup.procs", O_RDONLY | O_CLOEXEC);
-	ssize_t length = fd < 0 ? 0 : RETRY(read(fd, content, 4095));
-
-	if (fd >= 0)
-		close(fd);
-	content[length > 0 ? length : 0] = '\0';
-}
-
-/* The number may have passed to a stranger since it was read: who is a member after the descriptor is open is one. */
-static void kill_member(int directory, pid_t pid)
-{
-	int fd = pid > 0 ? syscall(SYS_pidfd_open, pid, 0) : -1;
-	char content[4096];
-
-	if (fd < 0)
-		return;
-	read_members(directory, content);
-	for (char *rest = content, *line; (line = strsep(&rest, "\n")) && rest;)
-		if (atoi(line) == pid)
-			syscall(SYS_pidfd_send_signal, fd, SIGKILL, NULL, 0);
-	close(fd);
-}
-
-/* By descriptor: by its path it may be the group of a later run. cgroup.kill (Linux 5.14) does it in one write; before,
- * and on v1, until a pass finds nobody. */
-void kill_group(int directory)
-{
-	char content[4096];
-	int fd = openat(directory, "cgroup.kill", O_WRONLY | O_CLOEXEC);
-
-	if (fd >= 0) {
-		ssize_t written = write(fd, "1", 1);
-		close(fd);
-		if (written == 1)
-			return;
-	}
-	for (int pass = 0; pass < 100; pass++) {
-		read_members(directory, content);
-		if (!*content)
-			return;
-		for (char *rest = content, *line; (line = strsep(&rest, "\n")) && rest;)
-			kill_member(directory, atoi(line));
-		struct timespec pause = { 0, 1000000 };
-		nanosleep(&pause, NULL);
-	}
 }

@@ -7,6 +7,7 @@
 #include "report.h"
 
 #include <stdbool.h>
+#include <stdnoreturn.h>
 #include <sys/types.h>
 
 enum { PLAN_FD = 3, REPORT_FD = 4 }; /* where Python puts them */
@@ -19,6 +20,8 @@ struct supervised {
 	int status_file;  /* -1: none */
 	int terminal;     /* master of its terminal, or -1 */
 	int owner;        /* pidfd of the process it must not outlive, or -1 */
+	int score;        /* our own oom_score_adj, or -1: the process is made with that of the plan */
+	int lock;         /* the caller's, until the start is recorded: the caller may be gone before; or -1 */
 	bool leave;
 	bool mapped;      /* the process of the last clone still needs its maps */
 	bool oom_killed;  /* the kernel killed in its cgroup for want of memory */
@@ -35,19 +38,10 @@ void supervise_begin(struct supervised *it, int argc, char **argv);
  * Does not return when it failed. */
 void supervise_start(struct supervised *it, const int standard[3]);
 
-/* What the first line of a status file says beside boot id and time; no supervisor is 0 0. */
-struct recorded {
-	pid_t pid, supervisor;
-	uint64_t start_time, supervisor_start_time;
-};
+/* Tell Python that operation number `operation` failed in `call`, with errno, and exit. */
+noreturn void die(uint32_t operation, const char *call);
 
-/* Write the status file `path` of a process that was started. Returns its descriptor, or -1 with errno. */
-int record_start(const char *path, const char *boot_id, const struct recorded *it);
-
-/* Write down how it ended: for `pypod events`, and in the status file. */
-void supervise_record_exit(struct supervised *it, int status);
-
-/* Kill every process of a cgroup, given its directory. */
-void kill_group(int directory);
+/* The number of an operation of the plan. */
+uint32_t position(const struct supervised *it, const struct record *record);
 
 #endif

@@ -13,8 +13,6 @@ A test that uses them is skipped, with the reason, where the user may not make n
 
 from __future__ import annotations
 
-import os
-
 import pytest
 
 TYPE_CHECKING = False
@@ -38,18 +36,23 @@ def pytest_configure(config: pytest.Config) -> None:
 @pytest.fixture
 def pypod_engine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Engine]:
     """An engine on a storage directory of the test's own."""
-    if os.geteuid() != 0:
-        pytest.skip("pypod needs root: rootless pods are not available yet")
+    from pypod.engine import session
     from pypod.engine.engine import Engine
+    from pypod.errors import PypodError
 
     root: Path = tmp_path_factory.mktemp("pypod")
     root.chmod(0o755)
     with Engine(str(root / "storage")) as engine:
+        try:
+            session.environment(engine)
+        except PypodError as error:
+            pytest.skip(f"pypod can run no pods as this user: {error}")
         yield engine
         for pod in engine.pods.list():
             pod.remove(force=True, timeout=0)
         for container in engine.containers.list(all=True):
             container.remove(force=True, timeout=0)
+        session.end(engine)
 
 
 @pytest.fixture

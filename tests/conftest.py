@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ctypes
 import os
+import secrets
 import shutil
 import signal
 import subprocess
@@ -34,7 +35,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     if config.getoption("--as-user"):
-        kept = [item for item in items if _is_for_users(item.nodeid)]
+        kept = [item for item in items if _is_for_users(item.nodeid, full=config.getoption("--full"))]
         config.hook.pytest_deselected(items=[item for item in items if item not in kept])
         items[:] = kept
     for item in items:
@@ -46,17 +47,17 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
             item.add_marker(pytest.mark.skip(reason="a chroot: the kernel makes no user namespace there"))
 
 
-def for_users() -> tuple[list[str], list[str]]:
+def for_users(*, full: bool) -> tuple[list[str], list[str]]:
     """Files and tests that an ordinary user runs, too, and those among them that they cannot (tests/as_user.txt)."""
     text = (Path(__file__).parent / "as_user.txt").read_text()
     lines = [line.partition(" # ")[0].strip() for line in text.splitlines() if line.strip() and line[0] != "#"]
-    return [line for line in lines if line[0] != "-"], [line[1:].strip() for line in lines if line[0] == "-"]
+    wanted = [line.removeprefix("+ ") for line in lines if line[0] != "-" and (full or line[0] != "+")]
+    return wanted, [line.removeprefix("- ") for line in lines if line[0] == "-"]
 
 
-def _is_for_users(node: str) -> bool:
-    wanted, left_out = for_users()
-    begins = tuple(f"tests/{one}" for one in wanted)
-    return node.startswith(begins) and not node.startswith(tuple(f"tests/{one}" for one in left_out))
+def _is_for_users(node: str, *, full: bool) -> bool:
+    wanted, left_out = (tuple(f"tests/{one}" for one in several) for several in for_users(full=full))
+    return node.startswith(wanted) and not node.startswith(left_out)
 
 
 def _in_chroot() -> bool:
@@ -191,14 +192,14 @@ def user_tree():
 
 
 def _made_user(name: str, tree: Path, *, subordinate: bool):
-    made = users.add(name, subordinate=subordinate)
-    user = users.User(name, tree, users.python_for_users())
+    name += secrets.token_hex(2)  # another run of the tests may be going on
+    users.add(name, subordinate=subordinate)
     try:
+        user = users.User(name, tree, users.python_for_users())
         yield user
         assert user.end() == {}, "an ordinary user's processes are left"
     finally:
-        if made:
-            users.remove(name)
+        users.remove(name)
 
 
 @pytest.fixture(scope="session")

@@ -32,7 +32,7 @@ class User:
 
     def words(self, *words: str | Path, **variables: str) -> list[str]:
         """The command line that runs a program as this user, with an environment as after a login."""
-        path = "/usr/local/bin:/usr/bin:/bin:/usr/sbin:/sbin"
+        path = f"{self.tree}/bin:/usr/local/bin:/usr/bin:/bin:/usr/sbin:/sbin"
         environment = {"HOME": str(self.home), "USER": self.name, "PATH": path, "PYTHONPATH": str(self.tree)}
         environment |= {"PYTHONDONTWRITEBYTECODE": "1", "PYPOD_NETWORK": "none", **variables}
         pairs = [f"{key}={value}" for key, value in environment.items()]
@@ -116,6 +116,10 @@ def copy_tree(directory: Path) -> Path:
             target = tree / file
             target.parent.mkdir(parents=True, exist_ok=True)
             shutil.copy(file.locate(), target)
+    program = tree / "bin" / "pypod"
+    program.parent.mkdir(exist_ok=True)
+    program.write_text(f'#!/bin/sh\nexec {python_for_users()} -m pypod "$@"\n')
+    program.chmod(0o755)
     subprocess.run(["chmod", "-R", "a+rX", tree], check=True)
     return tree
 
@@ -150,18 +154,12 @@ def _is_installed(name: str) -> bool:
     return True
 
 
-def add(name: str, *, subordinate: bool) -> bool:
-    """Make a user unless there is one of that name; return whether one was made."""
-    try:
-        pwd.getpwnam(name)
-    except KeyError:
-        subprocess.run(["useradd", "--create-home", "--shell", "/bin/sh", name], check=True, capture_output=True)
-    else:
-        return False
+def add(name: str, *, subordinate: bool) -> None:
+    """Make a user."""
+    subprocess.run(["useradd", "--create-home", "--shell", "/bin/sh", name], check=True, capture_output=True)
     if not subordinate:
         for path in ("/etc/subuid", "/etc/subgid"):
             subprocess.run(["sed", "-i", f"/^{name}:/d", path], check=True)
-    return True
 
 
 def remove(name: str) -> None:

@@ -25,8 +25,13 @@ _NIL_MAPS = _MAPS | _SETS | {"CgroupConf", "Config"}
 # The fields that podman marks with omitempty, by the form they are in, known by a field that no other form has.
 _OMIT_EMPTY = {
     "NumContainers": frozenset(
-        ("CgroupPath", "Containers", "InfraConfig", "InfraContainerID", "Labels", "SharedNamespaces")
+        (
+            *("CgroupPath", "Containers", "InfraConfig", "InfraContainerID", "Labels", "SharedNamespaces"),
+            *("blkio_weight", "blkio_weight_device", "cpu_period", "cpu_quota", "cpu_shares", "cpuset_cpus"),
+            *("cpuset_mems", "device_read_bps", "device_write_bps", "memory_limit", "memory_swap"),
+        )
     ),
+    "pid_ns": frozenset(("cpu_period", "cpu_quota", "cpuset_cpus")),
     "OOMKilled": frozenset(("CgroupPath", "ConmonPid")),
     "CgroupConf": frozenset(("Init",)),
     "RootFS": frozenset(("HealthCheck",)),
@@ -48,6 +53,17 @@ _OMIT_EMPTY = {
 }
 # Fields that JSON names in another way than Go.
 _GO_NAMES = {
+    "blkio_weight": "BlkioWeight",
+    "blkio_weight_device": "BlkioWeightDevice",
+    "cpu_period": "CPUPeriod",
+    "cpu_quota": "CPUQuota",
+    "cpu_shares": "CPUShares",
+    "cpuset_cpus": "CPUSetCPUs",
+    "cpuset_mems": "CPUSetMems",
+    "device_read_bps": "BlkioDeviceReadBps",
+    "device_write_bps": "BlkioDeviceWriteBps",
+    "memory_limit": "MemoryLimit",
+    "memory_swap": "MemorySwap",
     "author": "Author",
     "comment": "Comment",
     "created": "Created",

@@ -7,7 +7,7 @@ import os
 from contextlib import contextmanager
 from os.path import normpath
 
-from pypod.engine import announce, layers, observe, pausing, pulling
+from pypod.engine import announce, layers, mapped_layers, observe, pausing, pulling
 from pypod.engine.boundary import Boundary
 from pypod.engine.image import Image
 from pypod.engine.image_inspection import manifest_of
@@ -63,15 +63,16 @@ def commit(
         places: dict[str, dict[str, str]] = {normpath(mount.target): {} for mount in spec.mounts}
         config["config"]["Volumes"] = {**(own.get("Volumes") or {}), **places}
     apply(config["config"], changes)
-    lowers = layers.roots(engine.layout, spec)
+    started, maps = mapped_layers.as_started(engine, spec)
+    lowers = layers.roots(engine.layout, started)
     with Boundary(f"commit container {record.name}"), Lock(engine.layout.images, SHARED) as lock, lock:
         blobs = Blobs(engine.layout.blobs)
         upper = _upper(engine, record, lowers[0])
         with _held(engine, record, pause):
             if squash:
-                digest, size = blobs.write(pack.merged([upper, *lowers]))
+                digest, size = blobs.write(pack.merged([upper, *lowers], maps))
             else:
-                digest, size = blobs.write(pack.layer(upper, lowers))
+                digest, size = blobs.write(pack.layer(upper, lowers, maps))
         created = {"created_by": " ".join((*spec.entrypoint, *spec.command)), "comment": message}
         descriptors = [] if squash else list(manifest_of(base).layers)
         if squash:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import time
 
-from pypod.engine import announce, observe, starting, stopping
+from pypod.engine import announce, observe, planning, starting, stopping
 from pypod.engine import exec as execution
 from pypod.engine.boundary import Boundary
 from pypod.engine.engine import Engine
@@ -193,7 +193,7 @@ class Container:
         if record.kind == records.INFRA:
             self._engine.pods.get(record.pod_id).start_infra()
             return
-        starting.start(self._engine, record, starting.Terminal(columns, rows), attended=attended)
+        starting.start(self._engine, record, planning.Terminal(columns, rows), attended=attended)
 
     def explain(self, *, columns: int = 0, rows: int = 0, attended: bool = False) -> Explanation:
         """Return what ``start`` of the same arguments would do now, step by step, with nothing done; ``print`` it.
@@ -204,7 +204,7 @@ class Container:
         from pypod.engine.explain import of_start
 
         with Boundary(f"explain container {self._name}"):
-            return of_start(self._engine, self.record(), starting.Terminal(columns, rows), attended=attended)
+            return of_start(self._engine, self.record(), planning.Terminal(columns, rows), attended=attended)
 
     def stop(self, timeout: float | None = None) -> None:
         """Stop it: the stop signal, and SIGKILL after ``timeout`` seconds (default: its own stop timeout).
@@ -480,16 +480,17 @@ class Container:
         """Yield a tar of its whole root file system, pieces of bytes; what is mounted there is left out."""
         from pypod.engine import inside
         from pypod.engine.layers import roots
+        from pypod.engine.mapped_layers import as_started
         from pypod.images.pack import merged
 
         if inside.is_needed(self._engine):
             yield from inside.stream(self._engine, "export", self.id)
             return
-        spec = self.spec()
+        spec, maps = as_started(self._engine, self.spec())
         lowers = roots(self._engine.layout, spec)
         upper = [f"{self.directory}/upper"] if spec.overlay else []
         with Boundary(f"export container {self._name}"):
-            yield from merged([*(path for path in upper if os.path.isdir(path)), *lowers])
+            yield from merged([*(path for path in upper if os.path.isdir(path)), *lowers], maps)
 
     def changes(self, base: Container | Image | None = None) -> Sequence[tuple[str, str]]:
         """Return what it has written, or how its root differs from that of ``base``: see ``Image.changes``.

@@ -204,8 +204,8 @@ class Containers:
         >>> print(engine.containers.explain(["true"], rootfs="/"))     # doctest: +SKIP
         """
         from pypod.engine import explain, specs
+        from pypod.engine.planning import Terminal
         from pypod.engine.pod import Pod
-        from pypod.engine.starting import Terminal
 
         specs.check_options(options)
         base, command = _asked(image, command, options)

@@ -71,13 +71,17 @@ def _stack(one: Container | Image) -> list[str]:
     if isinstance(one, Image):
         return _shown(layout, one.layers())
     from pypod.engine.layers import roots
+    from pypod.engine.mapped_layers import as_started
 
     record = one.record()
     spec = one.engine.container_spec(record)
     if not spec.overlay:
         raise Unsupported("diff", f"container {record.name} has no layer of its own: it writes into its root directory")
     own = _own(one)
-    return [*([own] if os.path.isdir(own) else []), *roots(layout, spec)]  # made when it first starts
+    return [
+        *([own] if os.path.isdir(own) else []),
+        *roots(layout, as_started(one.engine, spec)[0]),
+    ]  # made when it first starts
 
 
 def _own(container: Container) -> str:

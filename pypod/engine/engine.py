@@ -241,8 +241,8 @@ class Engine:
 
 
 def require_root(what: str) -> None:
-    """Raise PermissionDenied unless the caller may make namespaces for others."""
+    """Raise PermissionDenied unless the caller is root, of the host or of a user's session."""
     from pypod.errors import PermissionDenied
 
     if os.geteuid() != 0:
-        raise PermissionDenied(what, f"{what} needs root", hint="rootless pods are not available yet: use sudo")
+        raise PermissionDenied(what, f"{what} needs root", hint="pypod unshare COMMAND runs a command as root of yours")

@@ -37,15 +37,17 @@ class Entered:
 
         target = pidfd.open_process(self._state.pid, self._state.start_time)
         if target is None:
-            raise WrongState(self._name, "exited", f"{self._name} is not running: it has no namespaces to enter")
+            raise _not_running(self._name)
         try:
             with Boundary(f"enter the namespaces of {self._name}"):
                 for kind in self._kinds:
                     home = os.open(f"/proc/thread-self/ns/{kind}", os.O_RDONLY | os.O_CLOEXEC)
                     self._homes.append((NAMESPACES[kind].clone_flag, home))
                     setns(target, NAMESPACES[kind].clone_flag)
-        except BaseException:
+        except BaseException as error:
             self._go_home()
+            if isinstance(error.__cause__, ProcessLookupError):  # it is ending, and has let go of them
+                raise _not_running(self._name) from error
             raise
         finally:
             os.close(target)
@@ -79,7 +81,11 @@ def open_namespace(name: str, state: ContainerState, kind: str) -> int:
             pass
         finally:
             os.close(target)
-    raise WrongState(name, "exited", f"{name} is not running: it has no namespaces to enter")
+    raise _not_running(name)
+
+
+def _not_running(name: str, status: str = "exited") -> WrongState:
+    return WrongState(name, status, f"{name} is not running: it has no namespaces to enter")
 
 
 def enter(name: str, state: ContainerState, kinds: tuple[str, ...]) -> Entered:
@@ -92,5 +98,5 @@ def enter(name: str, state: ContainerState, kinds: tuple[str, ...]) -> Entered:
                 hint=f"one of {', '.join(_ENTERABLE)}; exec runs a command inside all of them",
             )
     if not state.running:
-        raise WrongState(name, state.status, f"{name} is not running: it has no namespaces to enter")
+        raise _not_running(name, state.status)
     return Entered(name, state, kinds)

@@ -7,10 +7,11 @@ import os
 
 from pypod.engine import announce, effects, groups, observe, session
 from pypod.engine.boundary import Boundary
-from pypod.engine.starting import hostname_of, seccomp_of, ulimits
+from pypod.engine.joining import without_host
+from pypod.engine.planning import hostname_of, seccomp_of, ulimits
 from pypod.errors import DeadlineExceeded, InvalidSpec, NoSuchContainer, WrongState
 from pypod.kernel import pidfd
-from pypod.kernel.abi import CLONE_NEWCGROUP, CLONE_NEWIPC, CLONE_NEWNET, CLONE_NEWNS, CLONE_NEWPID, CLONE_NEWUTS
+from pypod.kernel.abi import CLONE_NEWPID, CLONE_NEWUSER, NAMESPACES
 from pypod.kernel.capabilities import bounding_set
 from pypod.model.namespace import HOST
 from pypod.model.value import Value
@@ -31,8 +32,7 @@ if TYPE_CHECKING:
     from pypod.store.records import ContainerRecord
 
 _CHUNK_BYTES = 1 << 16
-_JOINED = CLONE_NEWNS | CLONE_NEWNET | CLONE_NEWIPC | CLONE_NEWUTS | CLONE_NEWCGROUP
-_CLONE_NEWUSER = 0x10000000
+_JOINED = ("mnt", "net", "ipc", "uts", "cgroup", "pid")
 
 
 class ExecSpec(Value):
@@ -265,15 +265,20 @@ def exec_plan(
     )
     born_in = cgroups.tracking_directory(record.cgroup) if cgroups.clones_into_cgroup else ""
     joined_trees = cgroups.present(record.cgroup)  # an update may have brought it into more
-    joined = _JOINED | (_CLONE_NEWUSER if container.user_namespace != HOST else 0)
+    kinds = without_host(engine, _JOINED, engine.proc.namespaces(state.pid) or {} if engine.rootless else {})
+    joined = sum(NAMESPACES[kind].clone_flag for kind in kinds if kind != "pid")
+    joined |= CLONE_NEWUSER if container.user_namespace != HOST else 0
     settings = session.ops(engine, own_session)
     settings.append(announce.event_op(engine, record, start=announce.EXEC, end=announce.EXEC_DIED))
     return plan(
-        [*settings, Op("join", state.pid, state.start_time, CLONE_NEWPID)],
+        [
+            *settings,
+            *oom_score(config["process"]),
+            *([Op("join", state.pid, state.start_time, CLONE_NEWPID)] if "pid" in kinds else []),
+        ],
         [
             Op("clone", 0, born_in),
             *[Op("join_group", path) for path in cgroups.join_files(record.cgroup, joined_trees)],
-            *oom_score(config["process"]),
             Op("join", state.pid, state.start_time, joined),
             *([Op("console", 0)] if spec.terminal else []),
             *process_ops(config, around),

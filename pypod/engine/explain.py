@@ -1,6 +1,6 @@
 """What a command would do, step by step, with nothing done: what Python does, and the plan for the C programs.
 
-The steps are those that are performed: the same effects and the same plan (``effects.py``, ``starting.py``).
+The steps are those that are performed: the same effects and the same plan (``effects.py``, ``planning.py``).
 """
 
 from __future__ import annotations
@@ -8,7 +8,7 @@ from __future__ import annotations
 import os
 
 from pypod.display.markup import Shown
-from pypod.engine import bridges, connecting, groups, infra, observe, starting, stopping
+from pypod.engine import bridges, connecting, groups, infra, observe, planning, starting, stopping
 from pypod.engine.effects import Effect, directory
 from pypod.kernel.abi import SIGKILL, signal_name
 from pypod.kernel.pidfd import Process
@@ -78,7 +78,7 @@ def of_creation(engine: Engine, what: str, rows: int) -> Explanation:
 
 
 def of_start(
-    engine: Engine, record: ContainerRecord, terminal: starting.Terminal | None = None, *, attended: bool = False
+    engine: Engine, record: ContainerRecord, terminal: planning.Terminal | None = None, *, attended: bool = False
 ) -> Explanation:
     """Return what a start of this container would do now; its pod's infra first, if that is not running."""
     pod = records.find_pod(engine.database, record.pod_id) if record.pod_id else None
@@ -93,7 +93,7 @@ def of_run(
     spec: ContainerSpec,
     pod: PodRecord | None = None,
     infra_record: ContainerRecord | None = None,
-    terminal: starting.Terminal | None = None,
+    terminal: planning.Terminal | None = None,
     *,
     attended: bool = False,
     asked: Sequence[Connection] = (),
@@ -117,7 +117,7 @@ def _container_steps(
     spec: ContainerSpec,
     pod: PodRecord | None,
     process: Process | None,
-    terminal: starting.Terminal | None = None,
+    terminal: planning.Terminal | None = None,
     *,
     attended: bool = False,
     asked: Sequence[Connection] = (),
@@ -133,9 +133,9 @@ def _container_steps(
         *bridges.preparations(engine, connecting.networks_of(wires)),
         *starting.files_of(engine, record, spec, pod, wires),
     ]
-    terminal = terminal or starting.Terminal()
+    terminal = terminal or planning.Terminal()
     group = starting.group_of(engine, record, spec, pod)
-    what = starting.container_plan(
+    what = planning.container_plan(
         engine, record, spec, pod, terminal, group, attended=attended, infra=process, wires=wires
     )
     return [

@@ -36,6 +36,7 @@ if TYPE_CHECKING:
 
     from pypod.engine.connecting import Wire
     from pypod.engine.engine import Engine
+    from pypod.engine.locks import Lock
     from pypod.model.pod import PodSpec
     from pypod.runtime.ops import Plan
     from pypod.store.records import ContainerRecord, PodRecord
@@ -43,8 +44,8 @@ if TYPE_CHECKING:
 _STOP_TIMEOUT_S = 1.0
 
 
-def start(engine: Engine, record: PodRecord) -> None:
-    """Start the infra unless it runs, and see to the pod's files; the caller holds the pod's lock.
+def start(engine: Engine, record: PodRecord, lock: Lock) -> None:
+    """Start the infra unless it runs, and see to the pod's files; ``lock`` is the pod's.
 
     Raises PodBroken while members of an earlier infra live: there must never be two sets of namespaces in one pod.
     """
@@ -62,7 +63,7 @@ def start(engine: Engine, record: PodRecord) -> None:
             wires = connecting.attach(engine, infra.id)
             effects.perform(bridges.preparations(engine, connecting.networks_of(wires)))
             what = infra_plan(engine, record, infra, wires)
-            published.run(engine, launching, what, files_of(engine, record, infra, wires).perform)
+            published.run(engine, launching, what, lock, files_of(engine, record, infra, wires).perform)
             connecting.settle(wires)
         except BaseException:
             stop(engine, record)  # it may have come up before its files failed

@@ -56,7 +56,8 @@ def image_ops(
     engine: Engine, record: ContainerRecord, spec: ContainerSpec, hostname: str, around: Surroundings
 ) -> list[Op]:
     """Return the operations from clone to exec for such an infra."""
-    from pypod.engine.starting import overlay_of, ulimits
+    from pypod.engine.overlay import overlay_of
+    from pypod.engine.planning import ulimits
 
     places = Places(
         root=engine.layout.merged,

@@ -35,24 +35,26 @@ def call(engine: Engine, task: str, *arguments: object, environment: Mapping[str
 
     ``environment`` is added to the process's (pause/inside.c).
     """
-    from contextlib import closing
-
-    with closing(_answers(engine, task, arguments, environment)) as answers:
+    answers = _answers(engine, task, arguments, environment)
+    try:
         for kind, value in answers:
             if kind == _RESULT:
                 return value
+    finally:
+        answers.close()
     raise SystemFailure(task, 0, f"{task}: the process in the user's session ended before it could answer")
 
 
 def stream(engine: Engine, task: str, *arguments: object) -> Iterator[bytes]:
     """Have a task done inside that yields bytes, and yield them as they come."""
-    from contextlib import closing
-
-    with closing(_answers(engine, task, arguments)) as answers:
+    answers = _answers(engine, task, arguments)
+    try:
         for kind, value in answers:
             if kind == _RESULT:
                 return
             yield value
+    finally:
+        answers.close()
     raise SystemFailure(task, 0, f"{task}: the process in the user's session ended before it could answer")
 
 
@@ -117,7 +119,7 @@ def main() -> None:
     sys.path[:], root, task, arguments = pickle.load(sys.stdin.buffer)  # noqa: S301
     try:
         with Engine(root) as engine:
-            engine.at_bridges = os.environ.pop("PYPOD_NETWORK", "") != ""
+            engine.at_bridges = os.environ.pop("PYPOD_SESSION_NETWORK", "") != ""
             found = TASKS[task](engine, *arguments)
             if hasattr(found, "__next__"):
                 for piece in found:

@@ -218,7 +218,7 @@ def _mount(mount: Mount, layout: Layout) -> dict[str, Any]:
 
 
 def _config(engine: Engine, record: ContainerRecord, spec: ContainerSpec, *, infra: bool) -> dict[str, Any]:
-    from pypod.engine.starting import hostname_of
+    from pypod.engine.planning import hostname_of
     from pypod.runtime.oci import environment
 
     hostname = spec.hostname if infra else hostname_of(engine, record, spec, record.pod_id)
@@ -252,7 +252,7 @@ def _host_config(
     record: ContainerRecord, spec: ContainerSpec, infra_id: str, log: str, *, infra: bool
 ) -> dict[str, Any]:
     from pypod.engine.network_inspection import bindings
-    from pypod.engine.starting import ulimits
+    from pypod.engine.planning import ulimits
 
     capabilities = set(spec.capabilities)
     limits = () if infra else ulimits(spec)
@@ -397,7 +397,39 @@ def inspect_pod(engine: Engine, record: PodRecord) -> dict[str, Any]:
         "SharedNamespaces": list(spec.share) if spec.infra else [],
         "NumContainers": len(everyone),
         "Containers": [{"Id": one.id, "Name": one.name, "State": state.status} for one, state in everyone],
+        **_limits_of_pod(spec),
     }
+
+
+# podman's name of a pod's limit, and ours
+_POD_LIMITS = {
+    "cpu_period": "cpu_period_us",
+    "cpu_quota": "cpu_quota_us",
+    "cpu_shares": "cpu_shares",
+    "cpuset_cpus": "cpuset_cpus",
+    "cpuset_mems": "cpuset_mems",
+    "device_read_bps": "device_read_bps",
+    "device_write_bps": "device_write_bps",
+    "memory_limit": "memory_bytes",
+    "memory_swap": "memory_swap_bytes",
+    "blkio_weight": "blkio_weight",
+    "blkio_weight_device": "blkio_weight_device",
+}
+_INFRA_LIMITS = ("cpu_period", "cpu_quota", "cpuset_cpus")
+
+
+def _limits_of_pod(spec: PodSpec) -> dict[str, Any]:
+    from pypod.model.limits import Limits
+
+    limits = spec.limits or Limits()
+    found = {}
+    for name, field in _POD_LIMITS.items():
+        value = getattr(limits, field)
+        if isinstance(value, tuple):
+            number = "Weight" if name == "blkio_weight_device" else "Rate"
+            value = [{"Path": path, number: one} for path, one in value]
+        found[name] = value
+    return found
 
 
 def _infra_config(spec: PodSpec, networks: list[str]) -> dict[str, Any]:
@@ -416,4 +448,5 @@ def _infra_config(spec: PodSpec, networks: list[str]) -> dict[str, Any]:
         "uts_ns": "private" if "uts" in spec.share else "host",
         "userns": "private" if "user" in spec.share else "host",
     }
-    return form.fill(form.INFRA_CONFIG, values)
+    limits = _limits_of_pod(spec)
+    return form.fill(form.INFRA_CONFIG, values | {name: limits[name] for name in _INFRA_LIMITS})

@@ -36,6 +36,10 @@ class Lock:
         self._made = False
         self._without_space = without_space
 
+    def fileno(self) -> int:
+        """Return the descriptor that holds it; -1 while nothing does."""
+        return self._fd
+
     def __enter__(self) -> Lock:
         try:
             while self._fd < 0:

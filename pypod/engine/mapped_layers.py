@@ -32,13 +32,23 @@ def owner_of(copy: str) -> str:
 
 def with_mapped(engine: Engine, spec: ContainerSpec, maps: Maps | None) -> ContainerSpec:
     """Return the specification with the copies for these maps in place of the image's layers, where it needs some."""
-    own = session.of(engine)
-    if not spec.image or maps is None or own is None or own.has_one_id:
+    if not spec.image or maps is None or (own := session.of(engine)) is None or own.has_one_id:
         return spec
     import hashlib
 
     key = hashlib.sha256("|".join(map(idmap.lines, maps)).encode()).hexdigest()[:8]
     return spec.replace(layers=tuple(f"{name}{_SEPARATOR}{key}" for name in spec.layers))
+
+
+def as_started(engine: Engine, spec: ContainerSpec) -> tuple[ContainerSpec, Maps | None]:
+    """Return the specification with the layers that a container had when it ran, and the maps by which its files are
+    owned; None when they have the image's ids."""
+    from pypod.engine.user_namespaces import maps_for
+
+    maps = maps_for(engine, spec)
+    mapped = with_mapped(engine, spec, maps)
+    there = all(os.path.isdir(f"{engine.layout.image_layers}/{name}") for name in mapped.layers)
+    return (mapped, maps) if there and mapped != spec else (spec, None)
 
 
 def preparations(engine: Engine, mapped: ContainerSpec, maps: Maps | None) -> list[Effect]:

@@ -230,7 +230,7 @@ class Pod:
     def _start_infra(self, record: PodRecord) -> None:
         if record.infra_id:
             with Boundary(f"start pod {self._name}"), Lock(self._engine.layout.pod(self.id)) as lock, lock:
-                infra.start(self._engine, record)
+                infra.start(self._engine, record, lock)
 
     def stop_infra(self) -> None:
         """Stop the infra only."""

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 
     from pypod.engine.connecting import Wire
     from pypod.engine.engine import Engine
+    from pypod.engine.locks import Lock
     from pypod.model.connection import Asked
     from pypod.model.container import ContainerState
     from pypod.runtime.launcher import Launched, Launching
@@ -180,10 +181,12 @@ def addresses(wires: Iterable[Wire]) -> tuple[str, str]:
     return four, next((one for one in own if ":" in one), "")
 
 
-def run(engine: Engine, launching: Launching, plan: Plan, meanwhile: Callable[[], object] | None = None) -> Launched:
-    """Run a plan that holds ports. Raises PortInUse naming the holder, and what ``Launching.run`` raises."""
+def run(
+    engine: Engine, launching: Launching, plan: Plan, lock: Lock, meanwhile: Callable[[], object] | None = None
+) -> Launched:
+    """Run a plan that holds ports, under a lock. Raises PortInUse naming the holder, and as ``Launching.run``."""
     try:
-        return launching.run(plan, meanwhile)
+        return launching.run(plan, meanwhile, lock_fd=lock.fileno())
     except PortInUse as error:
         raise _with_holder(engine, error) from None
 

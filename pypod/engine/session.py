@@ -181,8 +181,9 @@ def _survivor(engine: Engine) -> Process | None:
     """
     from pypod.store import records
 
-    for record in records.all_containers(engine.database):
-        state = observe.container_state(engine.layout.container(record.id), engine.boot_id)
+    places = [engine.layout.container(record.id) for record in records.all_containers(engine.database)]
+    for place in (engine.layout.bridges, *places):
+        state = observe.container_state(place, engine.boot_id)
         if state.running and _is_below_ours(state.pid):
             return Process(state.pid, state.start_time)
     return None
@@ -270,9 +271,11 @@ def end(engine: Engine) -> bool:
 
     Nothing may run in the session: its namespace would live on beside the new one.
     """
+    from pypod.engine import user_bridges
     from pypod.engine.locks import Lock
     from pypod.kernel import pidfd
 
+    user_bridges.end(engine)
     with Boundary("end the user's session"), Lock(engine.layout.session) as lock, lock:
         holder = _holder(engine)
         fd = pidfd.open_process(holder.pid, holder.start_time) if holder else None

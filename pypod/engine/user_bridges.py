@@ -139,7 +139,7 @@ def call(engine: Engine, task: str, *arguments: object) -> Any:
     from pypod.engine import inside
 
     process = ensure(engine)
-    environment = {"PYPOD_NETWORK": f"{process.pid}:{process.start_time}"}
+    environment = {"PYPOD_SESSION_NETWORK": f"{process.pid}:{process.start_time}"}
     return inside.call(engine, task, *arguments, environment=environment)
 
 
@@ -191,11 +191,16 @@ def end_unless_needed(engine: Engine) -> None:
     try:
         with Lock(engine.layout.bridges, AT_ONCE) as lock, lock:
             if not networks.any_attached(engine.database):
-                _end_process(engine, engine.layout.bridges, SIGTERM)
-                user_network.wait_for_end(engine, engine.layout.bridges)
-                _end_name_server(engine)
+                end(engine)
     except BlockingIOError:  # somebody else is about to end or make it
         return
+
+
+def end(engine: Engine) -> None:
+    """End the holder and what is beside it; nobody may be connected."""
+    _end_process(engine, engine.layout.bridges, SIGTERM)
+    user_network.wait_for_end(engine, engine.layout.bridges)
+    _end_name_server(engine)
 
 
 def _end_name_server(engine: Engine) -> None:

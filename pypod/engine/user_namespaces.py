@@ -11,7 +11,7 @@ from pypod.engine import session
 from pypod.errors import InvalidSpec, Unsupported
 from pypod.kernel import idmap
 from pypod.kernel.proc import read_text
-from pypod.model.namespace import HOST, OWN_IDS, Mode
+from pypod.model.namespace import HOST, OWN_IDS, POD, Mode
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -34,12 +34,13 @@ def maps_of(engine: Engine, spec: ContainerSpec | PodSpec) -> Maps | None:
     are not there.
     """
     mode = spec.user_namespace
-    own = session.of(engine)
-    if mode.mode not in OWN_IDS:
-        if mode == HOST and "user" in getattr(spec, "share", ()):
-            whole = ((0, 0, idmap.ALL_IDS),)
-            return (own.inner_uids, own.inner_gids) if own else (whole, whole)
+    shared = mode == HOST and "user" in getattr(spec, "share", ())
+    if mode.mode not in OWN_IDS and not shared:
         return None
+    own = session.of(engine)
+    if shared:
+        whole = ((0, 0, idmap.ALL_IDS),)
+        return (own.inner_uids, own.inner_gids) if own else (whole, whole)
     asked = (spec.uid_map, spec.gid_map)
     if mode.mode in ("keep-id", "nomap"):
         asked = _of_user(own, mode)
@@ -52,6 +53,41 @@ def maps_of(engine: Engine, spec: ContainerSpec | PodSpec) -> Maps | None:
             hint = f"pypod unshare cat /proc/self/{kind}_map shows them; {SUBORDINATE[kind]} says which there may be"
             raise InvalidSpec(f"--{kind}map", message, hint=hint)
     return found
+
+
+def maps_for(engine: Engine, spec: ContainerSpec) -> Maps | None:
+    """Return the maps of the user namespace that a container makes or joins, None for the one around."""
+    from pypod.store import records
+
+    mode = spec.user_namespace
+    if mode == POD and spec.pod_id:
+        return maps_of(engine, engine.pod_spec(spec.pod_id))
+    if mode.mode == "ns":
+        return maps_at(engine, mode.target)
+    if mode.mode == "container":
+        other = records.find_container(engine.database, mode.target)
+        if other.kind == records.INFRA:
+            return maps_of(engine, engine.pod_spec(other.pod_id))
+        return maps_for(engine, engine.container_spec(other))
+    return maps_of(engine, spec)
+
+
+def maps_at(engine: Engine, path: str) -> Maps | None:
+    """Return the maps of a user namespace that somebody names by a path below /proc; of any other nobody can tell."""
+    if not (path.startswith("/proc/") and path.endswith("/ns/user")):
+        return None
+    found = idmap.maps_of(path.split("/")[2])
+    own = session.of(engine)
+    if own is None or engine.inside:
+        return found
+    # read from outside of the session, so in ids of the host
+    uids, gids = (_seen_from(ranges, around) for ranges, around in zip(found, own.maps, strict=True))
+    return uids, gids
+
+
+def _seen_from(ranges: tuple[Range, ...], around: tuple[Range, ...]) -> tuple[Range, ...]:
+    pieces = idmap.within(ranges, tuple((outside, outside, count) for _, outside, count in around))
+    return tuple((inside, idmap.inside(around, outside) or 0, count) for inside, outside, count in pieces)
 
 
 def _of_user(own: session.Session | None, mode: Mode) -> Maps:

@@ -22,10 +22,15 @@ from pypod.images.stack import (
     open_directories,
     step,
 )
+from pypod.kernel import idmap
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
+
+    from pypod.kernel.idmap import Range
+
+    Maps = tuple[tuple[Range, ...], tuple[Range, ...]]
 
 __all__ = ["ADDED", "CHANGED", "DELETED", "changes", "compress", "layer", "merged", "tree"]
 
@@ -38,16 +43,17 @@ _NO_PARTS: tuple[tuple[int, int], ...] = ()
 _REFERENCES = ("trusted.overlay.redirect", "trusted.overlay.metacopy")
 
 
-def layer(upper: str, lowers: Sequence[str] | None = None) -> Iterator[bytes]:
+def layer(upper: str, lowers: Sequence[str] | None = None, maps: Maps | None = None) -> Iterator[bytes]:
     """Yield the tar of a layer: what an overlay's upper directory holds, its deletions as whiteouts of the OCI.
 
     ``lowers`` are the directories below, the topmost first. They serve to leave out marks about directories that are
-    not there; nothing else is lost without them.
+    not there; nothing else is lost without them. ``maps`` are those of a user namespace, of users and groups: the tar
+    has the ids inside.
 
     Raises OSError; Unsupported for what was written by an overlay mounted with redirect_dir or metacopy, and for names
     that begin with ``.wh.``, which no layer can hold.
     """
-    yield from _Packing(overlay=True, marks_all=lowers is None).stream(upper, lowers or ())
+    yield from _Packing(overlay=True, marks_all=lowers is None, maps=maps).stream(upper, lowers or ())
 
 
 def tree(directory: str) -> Iterator[bytes]:
@@ -55,18 +61,20 @@ def tree(directory: str) -> Iterator[bytes]:
     yield from _Packing(overlay=False).stream(directory, ())
 
 
-def merged(directories: Sequence[str]) -> Iterator[bytes]:
+def merged(directories: Sequence[str], maps: Maps | None = None) -> Iterator[bytes]:
     """Yield a tar of the tree that directories show which lie on each other, the topmost first, as overlayfs would.
 
-    No mount is needed, so it is the same for a container that runs and one that does not. Raises OSError.
+    No mount is needed, so it is the same for a container that runs and one that does not. ``maps`` as in ``layer``.
+    Raises OSError.
     """
-    yield from _Merging().stream(directories)
+    yield from _Merging(maps).stream(directories)
 
 
 class _Packing:
     """One walk over one tree. Sockets are left out; a file that shrinks while it is read ends in zeros."""
 
-    def __init__(self, *, overlay: bool, marks_all: bool = False) -> None:
+    def __init__(self, *, overlay: bool, marks_all: bool = False, maps: Maps | None = None) -> None:
+        self._maps = maps
         self._overlay = overlay
         self._marks_all = marks_all
         self._links: dict[tuple[int, int], bytes] = {}
@@ -83,11 +91,18 @@ class _Packing:
         yield from self._directory(fd, b"", below)
         yield tar.END
 
+    def _entry(self, path: bytes, status: os.stat_result, fd: int = -1) -> tar.Entry:
+        made = _entry(path, status, fd)
+        if self._maps is None:
+            return made
+        uid, gid = (idmap.inside(ranges, one) for ranges, one in zip(self._maps, (made.uid, made.gid), strict=True))
+        return made.replace(uid=uid or 0, gid=gid or 0)
+
     def _directory(self, fd: int, path: bytes, lowers: list[int]) -> Iterator[bytes]:
         """Yield a directory and all in it; closes the descriptors."""
         try:
             status = os.fstat(fd)
-            yield _entry(path or b".", status, fd).encode()
+            yield self._entry(path or b".", status, fd).encode()
             if not self._overlay and status.st_dev != self._device:
                 return
             if self._overlay:
@@ -127,14 +142,14 @@ class _Packing:
         if status.st_nlink > 1:
             first = self._links.setdefault((status.st_dev, status.st_ino), path)
             if first != path:
-                yield _entry(path, status).replace(type=tar.HARD_LINK, link=first).encode()
+                yield self._entry(path, status).replace(type=tar.HARD_LINK, link=first).encode()
                 return
         if kind == tar.FILE:
             yield from self._file(parent, name, path)
         elif kind == tar.SYMLINK:
-            yield _entry(path, status).replace(link=os.readlink(name, dir_fd=parent)).encode()
+            yield self._entry(path, status).replace(link=os.readlink(name, dir_fd=parent)).encode()
         else:
-            yield _entry(path, status).encode()
+            yield self._entry(path, status).encode()
 
     def _file(self, parent: int, name: bytes, path: bytes) -> Iterator[bytes]:
         try:
@@ -149,7 +164,7 @@ class _Packing:
                 )
             if self._overlay:
                 _require_whole(fd, path)
-            entry = _entry(path, status, fd)
+            entry = self._entry(path, status, fd)
             parts = _parts(fd, status) or ((0, status.st_size),)
             if parts == ((0, status.st_size),):
                 yield entry.replace(size=status.st_size).encode()
@@ -165,8 +180,8 @@ class _Packing:
 class _Merging(_Packing):
     """One walk over several trees at once: in each directory, the names that they show together."""
 
-    def __init__(self) -> None:
-        super().__init__(overlay=False)
+    def __init__(self, maps: Maps | None) -> None:
+        super().__init__(overlay=False, maps=maps)
 
     def stream(self, directories: Sequence[str]) -> Iterator[bytes]:  # type: ignore[override]
         yield from self._merge(open_directories(directories), b"")
@@ -175,7 +190,7 @@ class _Merging(_Packing):
     def _merge(self, fds: list[int], path: bytes) -> Iterator[bytes]:
         """Yield a directory and all in it; closes the descriptors."""
         try:
-            yield _entry(path or b".", os.fstat(fds[0]), fds[0]).encode()
+            yield self._entry(path or b".", os.fstat(fds[0]), fds[0]).encode()
             for name in sorted(os.fsencode(name) for name in _names(fds)):
                 inside = _joined(path, name)
                 found, below = step(fds, os.fsdecode(name))

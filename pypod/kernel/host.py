@@ -54,7 +54,7 @@ _WITHOUT_NAMESPACE = {
     "net": "pods start with --network host only",
     "ipc": "pods start with the host's IPC only (--share without ipc)",
     "uts": "pods keep the host's name (--share without uts)",
-    "user": "--userns works with host only, and rootless pods do not start; pods of root work",
+    "user": "--userns works with host only, and pods of users do not start; pods of root work",
     "cgroup": "containers see their place in the host's cgroup tree; the rest works",
     "time": "--share time does not work; nothing else needs it",
 }

@@ -121,11 +121,11 @@ def _begin(kinds: set[str], config: dict[str, Any], around: Surroundings) -> lis
     """Return the operations up to a mounted root, in the user namespace that is there."""
     before, after, _ = _joined(around)
     return [
+        *oom_score(config["process"]),
         *before,
         Op("clone", _flags(kinds), around.born_in),
         *after,
         *_join_files(around),
-        *oom_score(config["process"]),
         *_own_group(kinds),  # after the group is joined: the namespace's root is where its maker is
         *_names(kinds, config),
         Op("keyring", around.keyring),
@@ -142,25 +142,25 @@ def _with_user_namespace(kinds: set[str], config: dict[str, Any], around: Surrou
     made by somebody in it.
     """
     before, after, user = _joined(around)
-    own = "user" in kinds
+    own, alone = "user" in kinds, int(not around.keep_groups)
     return [
+        *oom_score(config["process"]),
         *([Op("idmap", *around.maps, "deny" if around.keep_groups else "")] if own else []),
         *before,
         Op("clone", 0, around.born_in),
         *_join_files(around),
-        *oom_score(config["process"]),
         *after,
         Op("unshare", CLONE_NEWNS),
         Op("propagation", MS_REC | MS_SLAVE),
         *[Op("map_tree", path, *around.maps) for path in around.mapped],
         # overlayfs makes its work directory with the ids of who mounts it: they must be some that are mapped
-        *([Op("own_ids", *around.ids_outside)] if around.mapped else []),
+        *([Op("own_ids", *around.ids_outside, alone)] if around.mapped else []),
         *_root(config, around),
         Op("hold_root"),
         *user,
         Op("clone", _flags(kinds), ""),
         *([Op("wait")] if own else []),
-        Op("own_ids", *around.ids),
+        Op("own_ids", *around.ids, alone),
         *_own_group(kinds),
         *_names(kinds, config, around.ids[1]),
         Op("keyring", around.keyring),
@@ -200,7 +200,7 @@ def _join_files(around: Surroundings) -> list[Op]:
 
 
 def oom_score(process: dict[str, Any]) -> list[Op]:
-    """Return what sets the score of the out-of-memory killer, through the host's /proc and with the host's rights."""
+    """Return what sets the score of the out-of-memory killer, with the host's rights: before there is a process."""
     return [Op("oom_score", process["oomScoreAdj"])] if "oomScoreAdj" in process else []
 
 
@@ -346,7 +346,7 @@ def infra_ops(
     ops += [
         Op("propagation", MS_REC | MS_SLAVE),
         Op("root", "tmpfs", "tmpfs", around.target, 0, f"mode=755,size=64k{owner}"),
-        *([Op("own_ids", *around.ids)] if user else []),
+        *([Op("own_ids", *around.ids, int(not around.keep_groups))] if user else []),
         Op("mount", "tmpfs", "shm", "/dev/shm", quiet, "mode=1777", f"size={shm_size_bytes}"),
     ]
     ops += around.network

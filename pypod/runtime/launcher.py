@@ -7,6 +7,7 @@ of 64 bytes come back (pause/report.h). The layout of both is documented in docs
 from __future__ import annotations
 
 import os
+import sys
 from _struct import Struct  # the C half alone, as everywhere
 
 from pypod.errors import CommandNotExecutable, CommandNotFound, LaunchFailed, PortInUse
@@ -25,7 +26,8 @@ _REPORT = Struct("<IIiiQi36s")
 REPORT_BYTES = _REPORT.size
 _PLAN_FD, _REPORT_FD = 3, 4
 _FIRST_SAFE_FD = 10
-_EPERM, _ENOENT, _EEXIST, _ENOTDIR, _EINVAL = 1, 2, 17, 20, 22
+_EACCES = 13
+_EPERM, _ENOENT, _EEXIST, _ENOTDIR, _EINVAL, _ETXTBSY = 1, 2, 17, 20, 22, 26
 _EPROTONOSUPPORT, _EOPNOTSUPP, _EADDRINUSE, _EADDRNOTAVAIL = 93, 95, 98, 99
 
 
@@ -121,8 +123,11 @@ class Launching:
             if group is not None:
                 _tell(ours)
 
-    def run(self, plan: Plan, meanwhile: Callable[[], object] | None = None) -> Launched:
+    def run(self, plan: Plan, meanwhile: Callable[[], object] | None = None, *, lock_fd: int = -1) -> Launched:
         """Hand the plan over and wait until its process runs; ``meanwhile`` is done while the program works.
+
+        The program has ``lock_fd``, too, until the start is recorded: should we be killed, nobody takes what is half
+        started for something that does not run.
 
         Raises CommandNotFound, CommandNotExecutable or LaunchFailed, naming the operation and the call that failed.
         """
@@ -134,7 +139,7 @@ class Launching:
                 _write_all(self._plan_fd, plan.encode())
             finally:
                 os.close(self._plan_fd)  # the program has its own
-            _tell(channel)
+            _tell(channel, lock_fd)
             try:
                 if meanwhile is not None:
                     meanwhile()
@@ -253,18 +258,30 @@ def _spawn(executable: str, argv: list[str], plan_fd: int, report_fd: int, stdio
             actions.append((os.POSIX_SPAWN_DUP2, source, target))
         actions.append((os.POSIX_SPAWN_DUP2, plan_fd, _PLAN_FD))
         actions.append((os.POSIX_SPAWN_DUP2, report_fd, _REPORT_FD))
-        return os.posix_spawn(executable, argv, {}, file_actions=actions)
+        try:
+            return os.posix_spawn(executable, argv, {}, file_actions=actions)
+        except OSError as error:
+            if error.errno != _ETXTBSY:
+                raise
+            from pypod.runtime.programs import renew
+
+            renew(executable)
+            return os.posix_spawn(executable, argv, {}, file_actions=actions)
     finally:
         for fd in copies:
             os.close(fd)
 
 
-def _tell(channel: _socket.socket) -> None:
+def _tell(channel: _socket.socket, fd: int = -1) -> None:
     """Say that the plan is there; not to one that has ended already, and may have said why."""
     import _socket
 
     try:
-        channel.send(b"g", _socket.MSG_NOSIGNAL)
+        if fd < 0:
+            channel.send(b"g", _socket.MSG_NOSIGNAL)
+            return
+        passed = (_socket.SOL_SOCKET, _socket.SCM_RIGHTS, fd.to_bytes(4, sys.byteorder))
+        channel.sendmsg([b"g"], [passed], _socket.MSG_NOSIGNAL)
     except BrokenPipeError:
         return
 
@@ -323,6 +340,12 @@ _SPECIAL = {
 _NO_ID = "the user namespace has no such id: /etc/subuid and /etc/subgid say which a user may give (pypod unshare)"
 
 
+_NOT_OURS = (
+    "the root file system lacks a place to mount on, and belongs to an id that the user namespace does not have: give "
+    "one of its own ids, an image, or a storage outside of it (--root)"
+)
+
+
 # What to do about failures whose error number says little.
 _HINTS = {
     ("hold", "socket", _EPROTONOSUPPORT): "the kernel does not have this protocol",
@@ -331,7 +354,13 @@ _HINTS = {
     ("netlink_host", "netlink", _EEXIST): "a crash left an entry in the firewall: pypod system check --repair",
     # of the dynamic linker
     ("execute_file", "execveat", _ENOENT): "the infra's root is empty: only a static program can run there",
+    ("bind", "openat", _EACCES): _NOT_OURS,
+    ("bind", "mkdirat", _EACCES): _NOT_OURS,
     ("capabilities", "setresgid", _EINVAL): _NO_ID,
+    ("map_tree", "mount_setattr", _EINVAL): (
+        "other owners for files need Linux 5.19 and a file system that can have them (mount_setattr(2), "
+        "MOUNT_ATTR_IDMAP): ext4, xfs, btrfs; --root says where the storage is"
+    ),
     ("capabilities", "setresuid", _EINVAL): _NO_ID,
     ("user", "setgroups", _EINVAL): _NO_ID,
     ("netlink_host", "netlink", _EOPNOTSUPP): (
@@ -343,7 +372,8 @@ _HINTS = {
     ),
     # clone_private_mount in fs/namespace.c, of mounts that came with a new user namespace
     ("root", "mount", _EINVAL): (
-        "in a user namespace nothing may be mounted below an overlay's root: give a directory without mounts in it"
+        "a user may not put an overlay over a directory with mounts in it, as / is: give one without, such as /usr:O, "
+        "whose bin and lib are enough for most programs of the host, or an image"
     ),
 }
 

@@ -42,6 +42,18 @@ class Programs:
             os.close(self._copies.popitem()[1])
 
 
+def renew(executable: str) -> None:
+    """Put a fresh copy in the place of one that cannot be executed (ETXTBSY), because somebody may write to it.
+
+    Root of a user's container is the user: their copies can be opened, though not written to (``_make_immutable``).
+    """
+    fresh = _sealed_copy(executable, "again")
+    try:
+        os.dup2(fresh, int(executable.rpartition("/")[2]), inheritable=False)
+    finally:
+        os.close(fresh)
+
+
 def _sealed_copy(source: str, name: str) -> int:
     import fcntl
 

@@ -20,11 +20,12 @@ import os
 import re
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import NamedTuple
 
 from tests.cli.program import Terminal
+from tests.users import User
 
 _PROMPTS = ("# ", "$ ")
 _INSIDE = "box$ "
@@ -39,11 +40,6 @@ _CHANGING = (
     (r"\bin \d+\.\d+s\b", "in SECONDS"),
     (r"\b4026\d{6}\b", "INODE"),
     (r"\s+", " "),
-)
-# An ordinary user who may still read everything: an interpreter may be in root's home.
-_ORDINARY = (
-    *("setpriv", "--reuid=65534", "--regid=65534", "--clear-groups"),
-    *("--inh-caps=+dac_read_search", "--ambient-caps=+dac_read_search"),
 )
 
 
@@ -117,25 +113,19 @@ def matches(shown: list[str], output: list[str]) -> bool:
 class Reader:
     """Somebody who does what a page says, in a directory of their own and with a storage of their own."""
 
-    def __init__(self, directory: Path, patience_s: float = 10) -> None:
+    def __init__(self, directory: Path, user: Callable[[], User] | None = None, patience_s: float = 10) -> None:
+        self.user = user
         self.patience_s = patience_s
         self.work = directory / "work"
-        home = directory / "home"
-        for path in (self.work, home):
-            path.mkdir(parents=True)
-        if os.geteuid() == 0:
-            os.chown(home, 65534, 65534)
+        self.work.mkdir(parents=True)
         kept = {name: value for name, value in os.environ.items() if not name.startswith(("PYTEST", "PYPOD"))}
         self.environment = {
             **kept,
             "PATH": f"{Path(sys.executable).parent}:{kept.get('PATH', '')}",
             "PYPOD_ROOT": str(directory / "storage"),
-            "PYPOD_NETWORK": "none",  # the machine's network stays as it is
             "LC_ALL": "C.UTF-8",
             "TZ": "UTC",
         }
-        self.ordinary = {**self.environment, "HOME": str(home)}
-        del self.ordinary["PYPOD_ROOT"]
 
     def read(self, text: str) -> int:
         """Do all that a page says; return how much it was."""
@@ -161,11 +151,14 @@ class Reader:
             return
         found = re.search(r"# exits with (\d+)$", command.line)
         code = int(found[1]) if found else 0
-        root = command.prompt == "#"
+        words = ["sh", "-c", command.line]
+        if command.prompt == "$":
+            assert self.user is not None, "nobody said who the ordinary user is"
+            words = self.user().words(*words)
         done = subprocess.run(
-            [*(() if root else _ORDINARY), "sh", "-c", command.line],
+            words,
             cwd=self.work,
-            env=self.environment if root else self.ordinary,
+            env=self.environment,
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from tests.docs.shown import Reader, blocks, commands, matches, promised
+from tests.users import User, missing
 
 ROOT = Path(__file__).parents[2]
 RUN = [
@@ -21,13 +22,21 @@ PAGES = [path for path in RUN if any(block.language in ("console", "python") for
 
 
 @pytest.fixture
-def reader(tmp_path_factory: pytest.TempPathFactory) -> Reader:
+def reader(tmp_path_factory: pytest.TempPathFactory, request: pytest.FixtureRequest) -> Reader:
+    """Who reads; an ordinary user is made when a page has one."""
     directory = tmp_path_factory.mktemp("reader")
     directory.chmod(0o755)
-    return Reader(directory)
+
+    def user() -> User:
+        if reason := missing():
+            pytest.skip(reason)
+        return request.getfixturevalue("user")
+
+    return Reader(directory, user)
 
 
 @pytest.mark.root
+@pytest.mark.usefixtures("own_network")
 @pytest.mark.parametrize("path", PAGES, ids=lambda path: str(path.relative_to(ROOT)))
 def test_page_is_true(path: Path, reader: Reader) -> None:
     """The page also takes away what it makes: the leak check looks."""
@@ -45,6 +54,7 @@ def test_the_pages_that_teach_are_among_them() -> None:
 
 
 @pytest.mark.root
+@pytest.mark.usefixtures("own_network")
 def test_the_readme_s_example_says_what_it_should(reader: Reader) -> None:
     """``sh examples/first_pod`` installs and runs this program."""
     text = (ROOT / "README.md").read_text()

@@ -38,6 +38,7 @@ NOT_FOR_USERS = {
         "owner",
         "pod_spec",
         "remember",
+        "use_cgroups",
     },
     "Access": {"check", "items", "replace"},
     "Healthcheck": {"items", "replace"},

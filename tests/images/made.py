@@ -16,6 +16,8 @@ from pypod.errors import RegistryError
 from pypod.model.image import OCI_MANIFEST, Descriptor
 from tests.images.forms import configuration, descriptor, digest, layout, manifest, tar
 
+IDS = "localhost/ids"  # an image with files of two users (tests/integration/conftest.py)
+
 
 def layer(entries: Mapping[str, bytes | str | None], *, mode: int = 0o755, **fields: Any) -> bytes:
     """A tar: bytes are a file, a text is a symbolic link to it, None a directory. ``fields`` are of every entry."""
@@ -28,6 +30,13 @@ def tree(root: str) -> bytes:
     with tarfile.open(fileobj=made, mode="w") as archive:
         archive.add(root, ".")
     return made.getvalue()
+
+
+def busybox_entries(root: str) -> dict[str, bytes | str | None]:
+    """A busybox with its names, as an image has it, and an empty /etc and /tmp."""
+    names = os.listdir(f"{root}/bin")
+    links: dict[str, bytes | str | None] = {f"bin/{name}": "busybox" for name in names if name != "busybox"}
+    return {"bin": None, **links, "bin/busybox": Path(root, "bin", "busybox").read_bytes(), "etc": None, "tmp": None}
 
 
 class Made:

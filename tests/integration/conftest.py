@@ -8,7 +8,9 @@ from pathlib import Path
 
 import pytest
 
+from tests.images.made import IDS, Made, busybox_entries, layer
 from tests.integration.inside import Box, fingerprint
+from tests.users import User
 
 SOURCE = Path(__file__).parents[1] / "probe.c"
 
@@ -60,3 +62,45 @@ def canary(tmp_path: Path):
     before = fingerprint(directory)
     yield directory
     assert fingerprint(directory) == before, "the canary was touched"
+
+
+OWNERS = "stat -c '%u %g %a' / /bin/busybox /srv/data; id -u; id -g"
+
+
+@pytest.fixture(scope="session")
+def archive(busybox: str, user_tree: Path) -> Path:
+    """An image whose root nobody may write to, with files of root and of user 1001, who it runs as."""
+    passwd = b"root:x:0:0::/:/bin/sh\nweb:x:1001:1002::/:/bin/sh\n"
+    below = layer({".": None, **busybox_entries(busybox), "etc/passwd": passwd}, mode=0o555, uid=0, gid=0)
+    above = layer({"srv": None, "srv/data": b"data\n"}, mode=0o755, uid=1001, gid=1002)
+    path = Made(below, above, config={"Cmd": ["sh", "-c", OWNERS], "User": "1001"}).archive(
+        user_tree.parent / "ids.tar", f"{IDS}:latest"
+    )
+    path.chmod(0o644)
+    return path
+
+
+def _with_image(user: User, archive: Path):
+    user.ok("pull", "-q", f"oci-archive:{archive}")
+    yield user
+    user.ok("rmi", "-f", IDS)
+
+
+@pytest.fixture(scope="session")
+def with_image(user: User, archive: Path):
+    """The user with ids, who has that image."""
+    yield from _with_image(user, archive)
+
+
+@pytest.fixture(scope="module")
+def bare_with_image(bare_user: User, archive: Path):
+    """The user without ids, who has that image."""
+    yield from _with_image(bare_user, archive)
+
+
+@pytest.fixture(scope="session")
+def plain(user_tree: Path, busybox: str) -> Path:
+    """A root file system of the host's root that everybody may read."""
+    root = user_tree.parent / "plain"
+    shutil.copytree(busybox, root, symlinks=True)
+    return root

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import os
+import shutil
 import signal
+import subprocess
+import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -12,6 +15,8 @@ import pytest
 from pypod import Engine, PypodError
 from pypod.engine.collect import repair, trash
 from pypod.engine.listing import listed_containers
+from pypod.engine.locks import AT_ONCE, Lock
+from pypod.runtime.programs import DIRECTORY
 from tests import tracing
 from tests.facts import created_nothing, is_there, wait_until
 
@@ -214,3 +219,51 @@ def test_the_knife_works(tmp_path) -> None:
         made.append(len(list(tmp_path.iterdir())))
     assert made == sorted(made)
     assert set(made) == {0, 1, 2, 3}
+
+
+KILLED_BETWEEN = """
+import os, sys
+from pypod import Engine
+from pypod.runtime import launcher
+
+def killed(channel):  # the plan is handed over, and nothing was heard yet
+    os.kill(os.getpid(), 9)
+
+engine = Engine(sys.argv[1])
+one = engine.containers.get("c") if sys.argv[2] == "container" else engine.pods.get("p")
+executable = engine.programs.executable
+engine.programs.executable = lambda name: sys.argv[3] if name in ("monitor", "launch") else executable(name)
+launcher._receive = killed
+one.start()
+"""
+
+
+@pytest.mark.parametrize("what", ["container", "pod"])
+def test_what_is_half_started_stays_locked(engine, busybox, tmp_path, what: str) -> None:
+    """When the caller dies with the plan handed over, its lock lives on until the start is recorded."""
+    program = "monitor" if what == "container" else "launch"
+    wrapper = tmp_path / "wrapper"
+    slow = "-DDD -f -qq -o /dev/null -e trace=socketpair -e inject=socketpair:delay_enter=500000"
+    wrapper.write_text(f'#!/bin/sh\nexec {shutil.which("strace")} {slow} {DIRECTORY}/{program} "$@"\n')
+    wrapper.chmod(0o755)
+    if what == "container":
+        one = engine.containers.create(SLEEP, rootfs=busybox, name="c")
+        directory, is_running = engine.layout.container(one.id), lambda: one.state().running
+    else:
+        pod = engine.pods.create("p")
+        directory, is_running = engine.layout.pod(pod.id), lambda: pod.infra.state().running
+    command = [sys.executable, "-c", KILLED_BETWEEN, engine.layout.root, what, wrapper]
+    assert subprocess.run(command, check=False, capture_output=True).returncode == -signal.SIGKILL
+    assert not is_running()
+    with pytest.raises(BlockingIOError):
+        Lock(directory, AT_ONCE).__enter__()
+    wait_until(is_running)
+    wait_until(lambda: not _is_locked(directory))
+
+
+def _is_locked(directory: str) -> bool:
+    try:
+        with Lock(directory, AT_ONCE) as lock, lock:
+            return False
+    except BlockingIOError:
+        return True

@@ -65,6 +65,13 @@ def store(engine: Engine) -> dict[str, list[str]]:
     }
 
 
+def written(engine: Engine) -> dict[str, tuple[int, int]]:
+    """When each file and directory was changed, but what is in memory only: the index of the database's log."""
+    paths = (f"{at}/{name}" for at, below, files in os.walk(engine.layout.root) for name in (*below, *files))
+    found = {path: os.stat(path) for path in paths if not path.endswith("-shm")}
+    return {path: (status.st_mtime_ns, status.st_size) for path, status in found.items()}
+
+
 class TestContent:
     def test_layers_are_stacked(self, engine, busybox) -> None:
         below = layer(
@@ -297,6 +304,28 @@ class TestPull:
         bring(engine, made)
         assert made.layers_asked() == [(digest(made.layers[0]), 0), (digest(made.layers[0]), 40_960)]
         assert store(engine)["incoming"] == []
+
+    def test_what_an_attempt_left_unpacked_goes(self, engine) -> None:
+        made = Made(layer({"f": b"1"}), config={"Cmd": ["x"]})
+        left = Path(engine.layout.incoming(digest(made.layers[0])), "deadbeef")
+        left.mkdir(parents=True)
+        Path(left, "g").touch()
+        bring(engine, made)
+        assert store(engine)["incoming"] == []
+        (name,) = names_of(engine.layout.image_layers)
+        assert names_of(f"{engine.layout.image_layers}/{name}") == ["f"]
+
+    def test_what_is_here_already_is_not_written_again(self, engine) -> None:
+        made = Made(layer({"f": b"1"}), config={"Cmd": ["x"]})
+        image = bring(engine, made)
+        before = written(engine)
+        assert bring(engine, made) == image
+        assert written(engine) == before
+        bring(engine, made, "localhost/another:latest")
+        assert written(engine) != before
+        assert image.names == ("localhost/another:latest", "localhost/made:latest")
+        bring(engine, made)  # the name that it was brought as last is the first
+        assert image.names == ("localhost/made:latest", "localhost/another:latest")
 
     def test_bytes_of_somebody_else_do_not_stay(self, engine) -> None:
         """A registry that lies and cuts leaves a beginning that is wrong: it is found out and forgotten."""

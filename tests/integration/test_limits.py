@@ -74,6 +74,45 @@ class TestContainer:
         assert {int(pid) for pid in procs.split()} == members(engine, container)
 
 
+# option: (file of v1, key in io.max of v2)
+RATES = {
+    "device_read_bps": ("blkio.throttle.read_bps_device", "rbps"),
+    "device_write_bps": ("blkio.throttle.write_bps_device", "wbps"),
+    "device_read_iops": ("blkio.throttle.read_iops_device", "riops"),
+    "device_write_iops": ("blkio.throttle.write_iops_device", "wiops"),
+}
+
+
+@pytest.fixture
+def disk(engine) -> str:
+    """A disk of this host, which no test reads or writes."""
+    unified = engine.cgroups.mode == UNIFIED
+    if not has(engine, "io" if unified else "blkio"):
+        pytest.skip("cgroups: this host has no controller of block devices")
+    for name in sorted(path.name for path in Path("/sys/block").iterdir()):
+        if not name.startswith(("loop", "ram", "zram")) and Path(f"/dev/{name}").is_block_device():
+            return f"/dev/{name}"
+    pytest.skip("cgroups: this host has no disk to limit")
+
+
+@pytest.mark.parametrize("option", RATES)
+def test_rates_of_a_device(engine, busybox, disk, option) -> None:
+    container = engine.containers.run(SLEEP, rootfs=busybox, **{option: {disk: 1 << 20}})
+    number = Path(f"/sys/block/{Path(disk).name}/dev").read_text().strip()
+    unified = engine.cgroups.mode == UNIFIED
+    directory = Path(engine.cgroups.directory(container.record().cgroup, "io" if unified else "blkio"))
+    file, key = RATES[option]
+    text = (directory / ("io.max" if unified else file)).read_text()
+    assert text.split()[0] == number
+    assert (f"{key}=1048576" if unified else "1048576") in text.split()
+
+
+def test_rates_of_what_is_no_device(engine, busybox) -> None:
+    with pytest.raises(InvalidSpec, match="is not a block device"):
+        engine.containers.create(SLEEP, rootfs=busybox, device_read_bps={"/dev/null": 1 << 20})
+    assert created_nothing(engine)
+
+
 def test_processes_are_limited_by_default(engine, busybox) -> None:
     container = engine.containers.run(SLEEP, rootfs=busybox)
     if has(engine, "pids"):
@@ -116,6 +155,15 @@ def test_a_limit_too_low_to_start_with(engine, busybox) -> None:
     with pytest.raises(LaunchFailed, match="limit of memory is too low"):
         container.start()
     assert not group(engine, container).exists()
+
+
+def test_the_score_of_the_killer_is_the_containers_alone(engine, busybox) -> None:
+    own = Path("/proc/self/oom_score_adj").read_text()
+    container = engine.containers.run(SLEEP, rootfs=busybox, oom_score_adj=700)
+    state = container.state()
+    assert Path(f"/proc/{state.pid}/oom_score_adj").read_text() == "700\n"
+    assert Path(f"/proc/{state.supervisor_pid}/oom_score_adj").read_text() == own
+    assert container.exec(["cat", "/proc/self/oom_score_adj"]).stdout == b"700\n"
 
 
 class TestPod:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ctypes
 import json
 import os
 import resource
@@ -30,6 +31,8 @@ pytestmark = [pytest.mark.root, pytest.mark.usefixtures("own_network")]
 
 SLEEP = ["sleep", "300"]
 PAUSE_KB = 32
+PIDFD_GETFD = 438  # of every architecture
+SO_DETACH_FILTER = 27  # asm-generic/socket.h
 
 
 class Guest(Host):
@@ -210,6 +213,30 @@ def test_no_socket_of_the_hosts_is_in_a_container(lab, busybox: str) -> None:
     assert not can_be_had(8081)
 
 
+def test_who_takes_the_socket_all_the_same_hears_nothing_by_it(lab) -> None:
+    """With CAP_SYS_PTRACE one may take what another process has open (pidfd_getfd)."""
+    pod = started(lab, "pod", "8080:80")
+    pidfd = os.pidfd_open(pod.infra.state().pid)
+    try:
+        number = next(fd for fd in range(3, 20) if "socket:" in link_of(pod.infra.state().pid, fd))
+        stolen = socket.socket(fileno=ctypes.CDLL(None, use_errno=True).syscall(PIDFD_GETFD, pidfd, number, 0))
+    finally:
+        os.close(pidfd)
+    with stolen, socket.create_server(("192.0.2.1", 22)):
+        with pytest.raises(PermissionError):
+            stolen.setsockopt(socket.SOL_SOCKET, SO_DETACH_FILTER, 0)
+        stolen.settimeout(0.5)
+        with pytest.raises(TimeoutError):
+            stolen.connect(("::ffff:192.0.2.1", 22))
+
+
+def link_of(pid: int, number: int) -> str:
+    try:
+        return os.readlink(f"/proc/{pid}/fd/{number}")
+    except FileNotFoundError:
+        return ""
+
+
 def test_an_infra_with_ports_is_as_small(lab) -> None:
     pod = started(lab, "pod", *(f"{port}:{port}" for port in range(8000, 8016)))
     rollup = Path(f"/proc/{pod.infra.state().pid}/smaps_rollup").read_text()
@@ -224,6 +251,8 @@ def test_the_users_own_infra_gets_no_socket_and_the_port_is_held(lab, probe: str
     links = {os.readlink(f"/proc/{pid}/fd/{name}") for name in os.listdir(f"/proc/{pid}/fd")}
     assert not any(link.startswith("socket:") for link in links)
     assert not can_be_had(8080)
+    for _ in range(5):
+        pod.restart(0)
     pod.stop()
     wait_until(lambda: can_be_had(8080))
 

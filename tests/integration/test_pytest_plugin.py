@@ -136,4 +136,4 @@ def test_without_root_they_skip_with_a_reason(pytester: pytest.Pytester) -> None
     command += ["--basetemp", str(pytester.path / "base")]
     done = subprocess.run(command, cwd=pytester.path, capture_output=True, text=True, timeout=60, check=False)
     assert "1 passed, 1 skipped" in done.stdout, done.stdout + done.stderr
-    assert "pypod needs root" in done.stdout
+    assert "pypod can run no pods as this user" in done.stdout

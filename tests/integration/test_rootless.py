@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import shutil
 import subprocess
 import time
 from pathlib import Path
@@ -12,55 +11,11 @@ from pathlib import Path
 import pytest
 
 from tests.conftest import for_users
-from tests.images.made import Made, layer
+from tests.images.made import IDS as IMAGE
+from tests.images.made import Made, busybox_entries, layer
 from tests.users import User
 
 pytestmark = [pytest.mark.root, pytest.mark.users]
-
-IMAGE = "localhost/ids"
-OWNERS = "stat -c '%u %g %a' / /bin/busybox /srv/data; id -u; id -g"
-
-
-def entries(root: str) -> dict[str, bytes | str | None]:
-    """A busybox with its names, as an image has it."""
-    names = os.listdir(f"{root}/bin")
-    links: dict[str, bytes | str | None] = {f"bin/{name}": "busybox" for name in names if name != "busybox"}
-    return {"bin": None, **links, "bin/busybox": Path(root, "bin", "busybox").read_bytes(), "etc": None, "tmp": None}
-
-
-@pytest.fixture(scope="module")
-def archive(busybox: str, user_tree: Path) -> Path:
-    """An image whose root nobody may write to, with files of root and of user 1001, who it runs as."""
-    passwd = b"root:x:0:0::/:/bin/sh\nweb:x:1001:1002::/:/bin/sh\n"
-    below = layer({".": None, **entries(busybox), "etc/passwd": passwd}, mode=0o555, uid=0, gid=0)
-    above = layer({"srv": None, "srv/data": b"data\n"}, mode=0o755, uid=1001, gid=1002)
-    path = Made(below, above, config={"Cmd": ["sh", "-c", OWNERS], "User": "1001"}).archive(
-        user_tree.parent / "ids.tar", f"{IMAGE}:latest"
-    )
-    path.chmod(0o644)
-    return path
-
-
-@pytest.fixture(scope="module")
-def with_image(user: User, archive: Path):
-    user.ok("pull", "-q", f"oci-archive:{archive}")
-    yield user
-    user.ok("rmi", "-f", IMAGE)
-
-
-@pytest.fixture(scope="module")
-def bare_with_image(bare_user: User, archive: Path):
-    bare_user.ok("pull", "-q", f"oci-archive:{archive}")
-    yield bare_user
-    bare_user.ok("rmi", "-f", IMAGE)
-
-
-@pytest.fixture(scope="module")
-def plain(user_tree: Path, busybox: str) -> Path:
-    """A root file system of the host's root that everybody may read."""
-    root = user_tree.parent / "plain"
-    shutil.copytree(busybox, root, symlinks=True)
-    return root
 
 
 def ranges(path: str, name: str) -> tuple[int, int]:
@@ -84,12 +39,22 @@ def eventually(condition, seconds: float = 5.0) -> bool:
     return True
 
 
-def test_the_same_as_for_root(user: User) -> None:
+def test_the_same_as_for_root(user: User, full: bool) -> None:
     """The end-to-end tests that need nothing but pods, once more as an ordinary user."""
-    files = sorted({one.partition("::")[0] for one in for_users()[0]})
+    files = sorted({one.partition("::")[0] for one in for_users(full=full)[0]})
     home = ["--rootdir", user.tree, "-c", user.tree / "setup.cfg", "--basetemp", user.home / "tests"]
-    words = ["-m", "pytest", "--as-user", "-q", "--tb=short", "-p", "no:cacheprovider", *home]
-    done = user.run(user.python, *words, *(user.tree / "tests" / file for file in files), timeout=300)
+    words = [
+        "-m",
+        "pytest",
+        "--as-user",
+        *(["--full"] if full else []),
+        "-q",
+        "--tb=short",
+        "-p",
+        "no:cacheprovider",
+        *home,
+    ]
+    done = user.run(user.python, *words, *(user.tree / "tests" / file for file in files), timeout=900 if full else 300)
     assert done.returncode == 0, done.stdout[-8000:] + done.stderr
     assert " passed" in done.stdout
 
@@ -198,7 +163,7 @@ class TestFiles:
         user.ok("pull", "-q", f"oci-archive:{archive}")  # for the others
 
     def test_a_volume_of_an_image_is_its_users(self, user: User, busybox: str, user_tree: Path) -> None:
-        made = layer({**entries(busybox), "v": None, "v/f": b"x"}, uid=1001, gid=1002)
+        made = layer({**busybox_entries(busybox), "v": None, "v/f": b"x"}, uid=1001, gid=1002)
         path = Made(made, config={"Cmd": ["stat", "-c", "%u", "/v", "/v/f"], "Volumes": {"/v": {}}}).archive(
             user_tree.parent / "volume.tar", "localhost/volume:latest"
         )

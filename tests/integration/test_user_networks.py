@@ -6,6 +6,7 @@ import json
 import os
 import shutil
 import socket
+import stat
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
@@ -14,30 +15,57 @@ import pytest
 
 from pypod.kernel.abi import CLONE_NEWNET
 from pypod.kernel.syscalls import setns
-from tests import dns, hosts
+from tests import dns, hosts, users
 from tests.facts import is_there, kill_and_wait, wait_until
 from tests.hosts import Here, Host, Server
-from tests.network_users import PYTHON, User, tun_for_users, user
+from tests.users import User
 
-pytestmark = [pytest.mark.root, pytest.mark.not_in_chroot]
+pytestmark = [pytest.mark.root, pytest.mark.users, pytest.mark.not_in_chroot]
 
+TUN = "/dev/net/tun"
 OURS, THEIRS = "192.0.2.2", "192.0.2.1"
 
 
+@contextmanager
+def tun_for_users() -> Iterator[None]:
+    """The device of tunnels, with the mode that udev gives it."""
+    if not os.path.exists(TUN):
+        pytest.skip(f"{TUN} is not there")
+    before = stat.S_IMODE(os.stat(TUN).st_mode)
+    os.chmod(TUN, 0o666)
+    try:
+        yield
+    finally:
+        os.chmod(TUN, before)
+
+
 @pytest.fixture(scope="module")
-def account() -> Iterator[User]:
+def with_session(user_tree: Path) -> Iterator[User]:
+    """An ordinary user of these tests' own, with a session that stays from one to the next."""
     if shutil.which("pasta") is None:
         pytest.skip("pasta (Debian: passt) is not installed")
-    with tun_for_users(), user("pypodnet", 500_000) as made:
-        made.run(PYTHON, "-B", "-m", "pypod", "unshare", "true")  # a session, which stays
-        yield made
+    made = users.add("pypodnet", subordinate=True)
+    user = User("pypodnet", user_tree, users.python_for_users())
+    try:
+        with tun_for_users():
+            user.ok("unshare", "true")
+            yield user
+        assert user.end() == {}, "an ordinary user's processes are left"
+    finally:
+        if made:
+            users.remove("pypodnet")
 
 
 @pytest.fixture
-def somebody(account: User) -> Iterator[User]:
-    yield account
-    account.say("pod", "rm", "-fa")
-    account.say("rm", "-fa")
+def somebody(with_session: User) -> Iterator[User]:
+    yield with_session
+    say(with_session, "pod", "rm", "-fa")
+    say(with_session, "rm", "-fa")
+
+
+def say(somebody: User, *words: str) -> str:
+    """Run a command of pypod's as a user; return what it says."""
+    return somebody.ok(*words).strip()
 
 
 @pytest.fixture
@@ -55,9 +83,9 @@ class Inside(Host):
     """The network of a pod, to run root's programs of this host in."""
 
     def __init__(self, somebody: User, pod: str) -> None:
-        infra = json.loads(somebody.say("pod", "inspect", pod))["InfraContainerID"]
+        infra = json.loads(say(somebody, "pod", "inspect", pod))["InfraContainerID"]
         self.name = pod
-        self._pid = int(somebody.say("inspect", "--format", "{{.State.Pid}}", infra))
+        self._pid = int(say(somebody, "inspect", "--format", "{{.State.Pid}}", infra))
         self._servers: list[Server] = []
 
     @property
@@ -70,31 +98,41 @@ class Inside(Host):
 
 
 def companions(somebody: User) -> list[str]:
-    return sorted(name for name in somebody.processes().values() if name in ("pypod-network", "pasta", "slirp4netns"))
+    """What connects the user's pods: pasta becomes passt.avx2 where that is possible."""
+    names = [name.partition(".")[0] for name in somebody.processes().values()]
+    return sorted(name for name in names if name in ("pypod-network", "pasta", "passt", "slirp4netns"))
 
 
 def test_a_pod_has_pasta_by_default_and_reaches_other_hosts(somebody: User, other: Host) -> None:
     other.serve("tcp", THEIRS, 8000)
-    somebody.say("pod", "create", "--name", "a")
-    somebody.pypod("pod", "start", "a", PYPOD_NETWORK="")
+    somebody.ok("pod", "create", "--name", "a", PYPOD_NETWORK="")
+    say(somebody, "pod", "start", "a")
     with closing(Inside(somebody, "a")) as inside:
         # who is asked sees this host
         assert inside.ask("tcp", THEIRS, 8000) == f"other {OURS}"
-        assert companions(somebody) == ["pasta", "pypod-network"]
-    somebody.say("pod", "rm", "-f", "a")
+        assert companions(somebody) == ["passt", "pypod-network"]
+    say(somebody, "pod", "rm", "-f", "a")
     assert companions(somebody) == []
+
+
+@pytest.fixture(scope="module")
+def plain(user_tree: Path, busybox: str) -> Path:
+    """A root file system that everybody may read."""
+    root = user_tree.parent / "plain-for-networks"
+    shutil.copytree(busybox, root, symlinks=True)
+    return root
 
 
 @pytest.mark.parametrize("protocol", ["tcp", "udp"])
 def test_a_published_port_keeps_the_clients_address(somebody: User, other: Host, protocol: str) -> None:
-    somebody.say("pod", "create", "--name", "b", "-p", f"8080:80/{protocol}")
-    somebody.say("pod", "start", "b")
+    say(somebody, "pod", "create", "--name", "b", "--network", "pasta", "-p", f"8080:80/{protocol}")
+    say(somebody, "pod", "start", "b")
     with closing(Inside(somebody, "b")) as inside:
         inside.serve(protocol, "0.0.0.0", 80)  # noqa: S104
         wait_until(lambda: other.ask(protocol, OURS, 8080) == f"b {THEIRS}")
         if protocol == "tcp":
             assert Here().ask(protocol, "127.0.0.1", 8080) == "b 127.0.0.1"
-    somebody.say("pod", "rm", "-f", "b")
+    say(somebody, "pod", "rm", "-f", "b")
     with closing(socket.socket()) as again:
         again.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # of what is only waited out
         again.bind(("", 8080))  # nobody has it any more
@@ -104,58 +142,48 @@ def test_slirp4netns_on_request(somebody: User, other: Host) -> None:
     if shutil.which("slirp4netns") is None:
         pytest.skip("slirp4netns is not installed")
     other.serve("tcp", THEIRS, 8000)
-    somebody.say("pod", "create", "--name", "c", "--network", "slirp4netns:cidr=10.7.6.0/24")
-    somebody.say("pod", "start", "c")
+    say(somebody, "pod", "create", "--name", "c", "--network", "slirp4netns:cidr=10.7.6.0/24")
+    say(somebody, "pod", "start", "c")
     with closing(Inside(somebody, "c")) as inside:
         assert inside.ask("tcp", THEIRS, 8000) == f"other {OURS}"
         assert "10.7.6.100/24" in inside.run("ip", "address")
         assert companions(somebody) == ["pypod-network", "slirp4netns"]
-    somebody.say("pod", "rm", "-f", "c")
+    say(somebody, "pod", "rm", "-f", "c")
     assert companions(somebody) == []
 
 
-def test_a_container_of_its_own_has_its_network_before_its_command_runs(somebody: User, other, busybox: str) -> None:
-    rootfs = shared(somebody, busybox)
-    shown = somebody.say("run", "--rm", "--network", "pasta", "--rootfs", f"{rootfs}:O", "ip", "route")
+def test_a_container_of_its_own_has_its_network_before_its_command_runs(
+    somebody: User, other: Host, plain: Path
+) -> None:
+    shown = say(somebody, "run", "--rm", "--network", "pasta", "--rootfs", f"{plain}:O", "ip", "route")
     assert f"default via {THEIRS} dev out0" in shown
     assert companions(somebody) == []
     files = ("cat", "/etc/resolv.conf", "/etc/hosts")
-    shown = somebody.say("run", "--rm", "--name", "me", "--network", "pasta", "--rootfs", f"{rootfs}:O", *files)
+    shown = say(somebody, "run", "--rm", "--name", "me", "--network", "pasta", "--rootfs", f"{plain}:O", *files)
     assert shown.startswith("nameserver 169.254.1.1\n")
     assert any(line.startswith(f"{OURS}\t") and "me" in line.split() for line in shown.splitlines())
 
 
-def shared(somebody: User, busybox: str) -> str:
-    """A root file system that the user may read; pytest's directories are root's alone."""
-    rootfs = f"{somebody.home}/rootfs"
-    if not os.path.exists(rootfs):
-        shutil.copytree(busybox, rootfs, symlinks=True)
-        for directory, names, files in os.walk(rootfs):
-            for name in (*names, *files, "."):
-                os.lchown(os.path.join(directory, name), somebody.uid, somebody.gid)
-    return rootfs
-
-
 def test_the_end_of_the_infra_is_the_end_of_pasta(somebody: User, other: Host) -> None:
-    somebody.say("pod", "create", "--name", "d", "--network", "pasta")
-    somebody.say("pod", "start", "d")
+    say(somebody, "pod", "create", "--name", "d", "--network", "pasta")
+    say(somebody, "pod", "start", "d")
     with closing(Inside(somebody, "d")) as inside:
         os.kill(inside.pid, 9)
         wait_until(lambda: companions(somebody) == [])
-    somebody.say("pod", "rm", "-f", "d")
+    say(somebody, "pod", "rm", "-f", "d")
 
 
 def test_who_watches_pasta_takes_it_along(somebody: User, other: Host) -> None:
-    somebody.say("pod", "create", "--name", "e", "--network", "pasta")
-    somebody.say("pod", "start", "e")
+    say(somebody, "pod", "create", "--name", "e", "--network", "pasta")
+    say(somebody, "pod", "start", "e")
     watcher = next(pid for pid, name in somebody.processes().items() if name == "pypod-network")
     os.kill(watcher, 9)
     wait_until(lambda: companions(somebody) == [])
     with closing(Inside(somebody, "e")) as inside:
         assert is_there(inside.pid)
-    somebody.say("pod", "restart", "e")
-    assert companions(somebody) == ["pasta", "pypod-network"]
-    somebody.say("pod", "rm", "-f", "e")
+    say(somebody, "pod", "restart", "e")
+    assert companions(somebody) == ["passt", "pypod-network"]
+    say(somebody, "pod", "rm", "-f", "e")
 
 
 def test_a_pasta_that_cannot_start_is_an_error_in_its_words(somebody: User, other: Host) -> None:
@@ -165,20 +193,25 @@ def test_a_pasta_that_cannot_start_is_an_error_in_its_words(somebody: User, othe
     assert failed.returncode == 125
     assert "pasta failed: " in failed.stderr
     assert "unrecognized option '--no-such-option'" in failed.stderr
-    assert not {"pypod-infra", "pypod-network", "pasta"} & set(somebody.processes().values())
-    somebody.say("pod", "rm", "-f", "f")
+    assert not {"pypod-infra", "pypod-network", "passt.avx2", "pasta"} & set(somebody.processes().values())
+    say(somebody, "pod", "rm", "-f", "f")
 
 
 def test_without_a_way_outside_there_is_no_pasta_and_that_is_told_once(somebody: User, own_network) -> None:
-    nothing = {"PATH": "/usr/bin-of-nobody", "PYPOD_ROOT": f"{somebody.home}/second"}
-    first = somebody.pypod("pod", "create", "--name", "g", **nothing)
-    started = [somebody.pypod("pod", "start", "g", **nothing) for _ in range(2)]
-    assert [first.returncode, *(one.returncode for one in started)] == [0, 0, 0]
-    assert "neither pasta nor slirp4netns is installed: pods have no network but lo. Install passt" in started[0].stderr
-    assert "pasta" not in first.stderr + started[1].stderr
-    assert companions(somebody) == []
-    somebody.pypod("pod", "rm", "-f", "g", **nothing)
-    somebody.pypod("system", "migrate", **nothing)
+    storage = f"{somebody.home}/second"
+    nothing = {"PATH": "/usr/bin-of-nobody", "PYPOD_ROOT": storage, "PYPOD_NETWORK": ""}
+    try:
+        first = somebody.pypod("pod", "create", "--name", "g", **nothing)
+        started = [somebody.pypod("pod", "start", "g", **nothing) for _ in range(2)]
+        assert [first.returncode, *(one.returncode for one in started)] == [0, 0, 0]
+        words = "neither pasta nor slirp4netns is installed: pods have no network but lo. Install passt"
+        assert words in started[0].stderr
+        assert "pasta" not in first.stderr + started[1].stderr
+        assert companions(somebody) == []
+    finally:
+        somebody.pypod("pod", "rm", "-fa", **nothing)
+        somebody.pypod("system", "migrate", **nothing)
+        shutil.rmtree(storage)
 
 
 def test_root_has_bridges_instead(engine) -> None:
@@ -211,15 +244,15 @@ def looked_up(host: Host, name: str, server: str) -> list[str]:
 @pytest.fixture
 def blue(somebody: User) -> Iterator[str]:
     """A network of the user's; what it gives is the beginning of its addresses."""
-    somebody.say("network", "create", "blue")
-    (made,) = json.loads(somebody.say("network", "inspect", "blue"))
+    say(somebody, "network", "create", "blue")
+    (made,) = json.loads(say(somebody, "network", "inspect", "blue"))
     yield made["subnets"][0]["subnet"].removesuffix("0/24")
-    somebody.say("network", "rm", "-f", "blue")
+    say(somebody, "network", "rm", "-f", "blue")
 
 
 def started(somebody: User, name: str, *options: str) -> Inside:
-    somebody.say("pod", "create", "--name", name, *options)
-    somebody.say("pod", "start", name)
+    say(somebody, "pod", "create", "--name", name, *options)
+    say(somebody, "pod", "start", name)
     return Inside(somebody, name)
 
 
@@ -248,7 +281,7 @@ class TestBridges:
         before = sorted(somebody.processes().values())
         started(somebody, "a", "--network", "blue").close()
         assert "pypod-bridges" in somebody.processes().values()
-        somebody.say("pod", "rm", "-f", "a")
+        say(somebody, "pod", "rm", "-f", "a")
         wait_until(lambda: sorted(somebody.processes().values()) == before)
 
     def test_a_published_port_keeps_the_clients_address(self, somebody: User, other: Host, blue: str) -> None:
@@ -259,7 +292,9 @@ class TestBridges:
             a.serve("tcp", "0.0.0.0", 80)  # noqa: S104
             assert other.ask("tcp", OURS, 8080) == f"a {THEIRS}"
             assert b.ask("tcp", f"{blue}2", 80) == f"a {blue}3"
-            refused = somebody.pypod("run", "--rm", "-p", "8080:81", "--rootfs", "/", "true")
+            refused = somebody.pypod("pod", "create", "--name", "c", "--network", "pasta", "-p", "8080:81")
+            assert refused.returncode == 0
+            refused = somebody.pypod("pod", "start", "c")
             assert "it is held by container" in refused.stderr
 
     def test_connected_and_disconnected_while_it_runs(self, somebody: User, blue: str) -> None:
@@ -267,11 +302,11 @@ class TestBridges:
             closing(started(somebody, "a", "--network", "blue")) as a,
             closing(started(somebody, "b", "--network", "none")) as b,
         ):
-            infra = json.loads(somebody.say("pod", "inspect", "b"))["InfraContainerID"]
+            infra = json.loads(say(somebody, "pod", "inspect", "b"))["InfraContainerID"]
             a.serve("tcp", "0.0.0.0", 80)  # noqa: S104
-            somebody.say("network", "connect", "blue", infra)
+            say(somebody, "network", "connect", "blue", infra)
             assert b.ask("tcp", f"{blue}2", 80) == f"a {blue}3"
-            somebody.say("network", "disconnect", "blue", infra)
+            say(somebody, "network", "disconnect", "blue", infra)
             assert "eth0" not in b.run("ip", "-o", "link")
 
     def test_reload_mends_what_was_with_a_holder_that_was_killed(self, somebody: User, blue: str) -> None:
@@ -284,14 +319,22 @@ class TestBridges:
                 if name in ("pypod-bridges", "pypod-names"):
                     kill_and_wait(pid)
             assert "is cut off from" in somebody.pypod("system", "check").stdout
-            somebody.say("network", "reload", "-a")
+            say(somebody, "network", "reload", "-a")
             assert b.ask("tcp", f"{blue}2", 80) == f"a {blue}3"
             assert looked_up(b, "a", f"{blue}1") == [f"{blue}2"]
             assert "cut off" not in somebody.pypod("system", "check").stdout
 
+    def test_a_session_whose_holder_was_killed_is_found_by_its_bridges(self, somebody: User, blue: str) -> None:
+        with closing(started(somebody, "a", "--network", "blue")) as a:
+            a.serve("tcp", "0.0.0.0", 80)  # noqa: S104
+            session = next(pid for pid, name in somebody.processes().items() if name == "pypod-session")
+            kill_and_wait(session)
+            with closing(started(somebody, "b", "--network", "blue")) as b:
+                assert b.ask("tcp", f"{blue}2", 80) == f"a {blue}3"
+
     def test_a_network_on_an_interface_of_the_host_is_roots(self, somebody: User) -> None:
-        somebody.say("network", "create", "-d", "macvlan", "-o", "parent=out0", "--ipam-driver", "none", "red")
+        say(somebody, "network", "create", "-d", "macvlan", "-o", "parent=out0", "--ipam-driver", "none", "red")
         failed = somebody.pypod("pod", "create", "--name", "m", "--network", "red")
         assert failed.returncode == 125
         assert "network red: macvlan networks are root's alone" in failed.stderr
-        somebody.say("network", "rm", "red")
+        say(somebody, "network", "rm", "red")
