@@ -32,6 +32,7 @@ def main() -> int:
         print("benchmarks need root", file=sys.stderr)
         return 1
     enter_own_mount_namespace(sys.argv[1:])
+    os.environ["PYPOD_NETWORK"] = "none"  # lo only, where no network is named
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, _interrupt)
     output = options.output or os.path.join(RESULTS, "quick" if options.quick else "")

@@ -163,6 +163,55 @@ static void group_of(char path[PATH_MAX], const struct pod *pod, const struct co
 	snprintf(path, PATH_MAX, "%s/%s/%s%s", groups, pod->id, container ? container->id : "", file);
 }
 
+/* The v1 trees that a member is in besides: for podman's limit of processes, and for what memory it uses. */
+static const char *const trees[] = { "pids", "memory" };
+enum { TREES = sizeof trees / sizeof *trees };
+
+static bool is_hybrid(void)
+{
+	return !strcmp(mode, "hybrid");
+}
+
+static void tree_of(char path[PATH_MAX], int tree, const char *pod, const char *container, const char *file)
+{
+	snprintf(path, PATH_MAX, "/sys/fs/cgroup/%s%s/%s/%s%s", trees[tree], strrchr(groups, '/'), pod, container, file);
+}
+
+static void make_in_trees(const struct pod *pod, const struct container *container)
+{
+	char path[PATH_MAX];
+
+	for (int tree = 0; is_hybrid() && tree < TREES; tree++) {
+		tree_of(path, tree, pod->id, container->id, "");
+		if (mkdir(path, 0755) < 0) {
+			tree_of(path, tree, pod->id, "", "");
+			MUST(mkdir(path, 0755));
+			tree_of(path, tree, pod->id, container->id, "");
+			MUST(mkdir(path, 0755));
+		}
+	}
+	if (!is_hybrid())
+		return;
+	tree_of(path, 0, pod->id, container->id, "/pids.max");
+	int fd = MUST(open(path, O_WRONLY | O_CLOEXEC));
+	MUST(write(fd, "2048", 4));
+	close(fd);
+}
+
+static void remove_in_trees(const struct pod *pod, const char *container)
+{
+	char path[PATH_MAX];
+
+	for (int tree = 0; is_hybrid() && tree < TREES; tree++) {
+		tree_of(path, tree, pod->id, container, "");
+		for (int tries = 0; rmdir(path) < 0 && errno != ENOENT; tries++) {
+			if (errno != EBUSY || tries == DEAD_TRIES)
+				die(path);
+			nanosleep(&(struct timespec){ 0, 200000 }, NULL);
+		}
+	}
+}
+
 static int make_group(const struct pod *pod, const struct container *container)
 {
 	char path[PATH_MAX];
@@ -328,11 +377,6 @@ static void process_plan(struct list *list, const char *const command[])
 	add(list, OP_execute, command);
 }
 
-static bool is_hybrid(void)
-{
-	return !strcmp(mode, "hybrid");
-}
-
 static void file_systems(struct list *list)
 {
 	ADD(list, mount, "proc", "proc", "/proc", "14");
@@ -367,6 +411,16 @@ static void devices(struct list *list)
 		ADD(list, symlink, links[i][0], links[i][1]);
 }
 
+static void join_trees(struct list *list, const struct pod *pod, const struct container *container)
+{
+	char path[PATH_MAX];
+
+	for (int tree = 0; is_hybrid() && tree < TREES; tree++) {
+		tree_of(path, tree, pod->id, container->id, "/tasks");
+		ADD(list, join_group, words(list, "%s", path));
+	}
+}
+
 static void container_plan(struct list *list, const struct pod *pod, const struct container *container)
 {
 	static const char *const files[][2] = {
@@ -388,6 +442,7 @@ static void container_plan(struct list *list, const struct pod *pod, const struc
 	ADD(list, join, infra, started, words(list, "%d", CLONE_NEWNET | CLONE_NEWIPC | CLONE_NEWUTS));
 	for (int i = 0; i < 3; i++)
 		ADD(list, expect, shared_kinds[i], words(list, "%llu", (unsigned long long)pod->inodes[i]));
+	join_trees(list, pod, container);
 	ADD(list, unshare, words(list, "%d", CLONE_NEWCGROUP));
 	ADD(list, keyring, words(list, "_ses.%s", container->id));
 	ADD(list, propagation, words(list, "%d", MS_REC | MS_SLAVE));
@@ -416,11 +471,12 @@ static void container_plan(struct list *list, const struct pod *pod, const struc
 	process_plan(list, (const char *const[]){ "sleep", "1000", NULL });
 }
 
-static void exec_plan(struct list *list, const struct container *container)
+static void exec_plan(struct list *list, const struct pod *pod, const struct container *container)
 {
 	int flags = CLONE_NEWNS | CLONE_NEWNET | CLONE_NEWIPC | CLONE_NEWUTS | CLONE_NEWCGROUP;
 
 	ADD(list, clone, "0");
+	join_trees(list, pod, container);
 	ADD(list, join, words(list, "%d", container->pid),
 	    words(list, "%llu", (unsigned long long)container->start_time), words(list, "%d", flags));
 	process_plan(list, (const char *const[]){ "true", NULL });
@@ -548,6 +604,7 @@ static void container_start(struct pod *pod, struct container *container)
 		i == 0 ? unlink(path) : rmdir(path);
 	}
 	int group = make_group(pod, container);
+	make_in_trees(pod, container);
 	MUST(pipe2(ready, O_CLOEXEC));
 	container->monitor = MUST(clone_process(0, monitors));
 	if (container->monitor == 0)
@@ -574,7 +631,7 @@ static void exec_true(const struct pod *pod, const struct container *container)
 	group_of(path, pod, container, "");
 	int group = MUST(open(path, O_PATH | O_DIRECTORY | O_CLOEXEC));
 	int target = MUST(open_process(container->pid, container->start_time));
-	exec_plan(&list, container);
+	exec_plan(&list, pod, container);
 	int null = MUST(open("/dev/null", O_RDWR | O_CLOEXEC));
 	MUST(setns(target, CLONE_NEWPID));
 	start(&process, &list, group, (int[]){ null, out[1], err[1] }, container, 0, false);
@@ -609,6 +666,7 @@ static void container_stop(const struct pod *pod, struct container *container)
 	MUST(waitpid(container->monitor, NULL, 0));
 	close(fd);
 	remove_group(pod, container);
+	remove_in_trees(pod, container->id);
 }
 
 static void discard(const char *const paths[], int count)
@@ -649,6 +707,7 @@ static void pod_remove(struct pod *pod)
 		MUST(waitpid(pod->members[i].monitor, NULL, 0));
 		close(fds[i]);
 		remove_group(pod, &pod->members[i]);
+		remove_in_trees(pod, pod->members[i].id);
 		forget(pod->members[i].id);
 		path_of(paths[i], "containers", pod->members[i].id, "");
 	}
@@ -659,6 +718,7 @@ static void pod_remove(struct pod *pod)
 	send_messages(OP_netlink_end, 0);
 	remove_group(pod, &pod->infra);
 	remove_group(pod, NULL);
+	remove_in_trees(pod, "");
 	forget(pod->infra.id);
 	forget(pod->id);
 	path_of(paths[members], "containers", pod->infra.id, "");
@@ -746,7 +806,7 @@ static void print_plans(void)
 
 	infra_plan(&infra, &pod);
 	container_plan(&container, &pod, &pod.members[0]);
-	exec_plan(&exec, &pod.members[0]);
+	exec_plan(&exec, &pod, &pod.members[0]);
 	print_plan("infra", &infra);
 	print_plan("container", &container);
 	print_plan("exec", &exec);
@@ -805,6 +865,10 @@ int main(int argc, char **argv)
 	}
 	make_mount_points();
 	MUST(mkdir(groups, 0755));
+	for (int tree = 0; is_hybrid() && tree < TREES; tree++) {
+		tree_of(path, tree, "", "", "");
+		MUST(mkdir(path, 0755));
+	}
 	snprintf(path, sizeof path, "%s/monitors", groups);
 	MUST(mkdir(path, 0755));
 	monitors = MUST(open(path, O_PATH | O_DIRECTORY | O_CLOEXEC));
@@ -817,5 +881,9 @@ int main(int argc, char **argv)
 	}
 	MUST(rmdir(path));
 	MUST(rmdir(groups));
+	for (int tree = 0; is_hybrid() && tree < TREES; tree++) {
+		tree_of(path, tree, "", "", "");
+		MUST(rmdir(path));
+	}
 	return 0;
 }

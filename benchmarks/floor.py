@@ -98,7 +98,8 @@ class Floor:
                 if stream is not None:
                     stream.close()
         if self._group:
-            remove_group(self._group)
+            for tree in ("unified", "pids", "memory"):
+                remove_group(self._group.replace("/unified/", f"/{tree}/"))
         if self._pod is not None:
             self._pod.remove(force=True)
 

@@ -93,8 +93,8 @@ def from_options(options: Mapping[str, Any]) -> Limits | None:
         if cpus < 0:
             raise InvalidSpec("--cpus", f"--cpus: {cpus:g} is negative")
         found |= {"cpu_period_us": CPUS_PERIOD_US, "cpu_quota_us": int(cpus * CPUS_PERIOD_US)}
-    limits = Limits(**found)
-    if limits == Limits():
+    limits = Limits(**found) if found else None
+    if limits is None or limits == Limits():
         return None
     _require_online(limits)
     numbers_of(limits)

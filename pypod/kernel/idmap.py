@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     Range = tuple[int, int, int]
 
 ALL_IDS = 2**32 - 1
+_FIRST_NAMESPACE = 0xEFFFFFFD  # its inode, always: PROC_USER_INIT_INO in include/linux/proc_ns.h
 
 
 def parse_map(text: str) -> tuple[Range, ...]:
@@ -160,7 +161,10 @@ def session_map(own: int, subordinate: Iterable[tuple[int, int]]) -> tuple[Range
 
 def in_user_namespace() -> bool:
     """Return whether this process is no root of the whole machine: a user, or root of a user namespace."""
-    return os.geteuid() != 0 or not is_whole(maps_of()[0])
+    if os.geteuid() != 0:
+        return True
+    # a stat instead of two files: several calls of a start ask
+    return os.stat("/proc/self/ns/user").st_ino != _FIRST_NAMESPACE and not is_whole(maps_of()[0])
 
 
 def maps_of(pid: int | str = "self", root: str = "/proc") -> tuple[tuple[Range, ...], tuple[Range, ...]]:
