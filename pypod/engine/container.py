@@ -5,8 +5,7 @@ from __future__ import annotations
 import os
 import time
 
-from pypod.engine import announce, observe, planning, starting, stopping
-from pypod.engine import exec as execution
+from pypod.engine import announce, observe
 from pypod.engine.boundary import Boundary
 from pypod.engine.engine import Engine
 from pypod.errors import DeadlineExceeded, InvalidSpec, NoSuchContainer, WrongState
@@ -23,7 +22,7 @@ if TYPE_CHECKING:
 
     from pypod.engine.attach import Attachment
     from pypod.engine.enter import Entered
-    from pypod.engine.exec import ExecResult, Process
+    from pypod.engine.exec import ExecResult, ExecSpec, Process
     from pypod.engine.explain import Explanation
     from pypod.engine.image import Image
     from pypod.engine.limits import LimitOptions
@@ -189,6 +188,8 @@ class Container:
 
         Raises LaunchFailed naming the kernel operation, CommandNotFound, CommandNotExecutable, PodBroken.
         """
+        from pypod.engine import planning, starting
+
         record = self.record()
         if record.kind == records.INFRA:
             self._engine.pods.get(record.pod_id).start_infra()
@@ -201,6 +202,7 @@ class Container:
         >>> print(container.explain())                                  # doctest: +SKIP
          1  python      make directory /var/lib/pypod/containers/...  [mkdir(2)]
         """
+        from pypod.engine import planning
         from pypod.engine.explain import of_start
 
         with Boundary(f"explain container {self._name}"):
@@ -211,6 +213,8 @@ class Container:
 
         Its whole cgroup is gone afterwards. Nothing happens when it does not run. Raises WrongState when it is paused.
         """
+        from pypod.engine import stopping
+
         if timeout is not None and timeout < 0:
             raise InvalidSpec("timeout", f"a timeout is not negative: {timeout:g}")
         record = self.record()
@@ -222,6 +226,8 @@ class Container:
 
     def restart(self, timeout: float | None = None) -> None:
         """Stop and start it. Raises PodBroken, with nothing stopped, when it could not be started again."""
+        from pypod.engine import starting
+
         record = self.record()
         if record.pod_id and record.kind == records.CONTAINER:
             starting.require_startable(self._engine, record)
@@ -234,6 +240,8 @@ class Container:
 
     def kill(self, signal: str | int = SIGKILL) -> None:
         """Send a signal to its first process. Raises WrongState when it does not run."""
+        from pypod.engine import stopping
+
         number = signal_number(signal)
         with Boundary(f"kill container {self._name}"):
             stopping.kill(self._engine, self.record(), number)
@@ -304,6 +312,8 @@ class Container:
 
         Raises WrongState when it runs and ``force`` is not given.
         """
+        from pypod.engine import stopping
+
         try:
             record = self.record()
         except NoSuchContainer:
@@ -404,6 +414,8 @@ class Container:
         ``stdin`` is given to it whole. Raises CommandNotFound, CommandNotExecutable, WrongState, and DeadlineExceeded
         after ``timeout`` seconds, when the command is killed.
         """
+        from pypod.engine import exec as execution
+
         spec = _exec_spec(command, environment, user, working_directory, privileged)
         return execution.run(self._engine, self._known(), spec, stdin, timeout)
 
@@ -418,6 +430,8 @@ class Container:
         privileged: bool = False,
     ) -> Process:
         """Start a command in it and return it running: iterate for its output, ``write`` for its input, ``wait``."""
+        from pypod.engine import exec as execution
+
         spec = _exec_spec(command, environment, user, working_directory, privileged)
         return execution.execute(self._engine, self._known(), spec, stdin=stdin)
 
@@ -537,7 +551,8 @@ def _exec_spec(
     user: str,
     working_directory: str,
     privileged: bool,
-) -> execution.ExecSpec:
+) -> ExecSpec:
+    from pypod.engine import exec as execution
     from pypod.engine.specs import check_environment, check_user
 
     return execution.ExecSpec(

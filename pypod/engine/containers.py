@@ -5,18 +5,12 @@ from __future__ import annotations
 import os
 import time
 
-from pypod.engine import announce, published
+from pypod.engine import announce
 from pypod.engine.boundary import Boundary
 from pypod.engine.container import Container
-from pypod.engine.names import under_free_name
-from pypod.engine.network_options import resolved
-from pypod.engine.user_namespaces import USERNS_OPTIONS, USERNS_VARIABLE
-from pypod.engine.variables import with_variables
-from pypod.engine.volumes import with_volumes_from
 from pypod.errors import InvalidSpec, NoSuchContainer
 from pypod.model import ids
 from pypod.model.namespace import JOINABLE
-from pypod.model.port import parse_ports
 from pypod.store import networks, records
 
 TYPE_CHECKING = False
@@ -83,8 +77,10 @@ class Containers:
         >>> engine.containers.create("httpd", ports=["8080:80", "127.0.0.1::443"])     # doctest: +SKIP
         >>> engine.containers.create(["sleep", "60"], rootfs="/")                # doctest: +SKIP
         """
-        from pypod.engine import specs
+        from pypod.engine import published, specs
         from pypod.engine.limits import settings_of
+        from pypod.engine.names import under_free_name
+        from pypod.engine.network_options import resolved
         from pypod.engine.pod import Pod
 
         specs.check_options(options)
@@ -124,6 +120,9 @@ class Containers:
         self, base: Image | str | None, pull: str, options: ContainerOptions, command: Sequence[str] | str
     ) -> tuple[Image | None, ContainerOptions, Sequence[str] | str]:
         """Return the image, and options and command with what other containers and its configuration say."""
+        from pypod.engine.variables import with_variables
+        from pypod.engine.volumes import with_volumes_from
+
         options = with_volumes_from(options, self._spec_of)
         if base is None:
             return None, with_variables(options), command
@@ -138,6 +137,8 @@ class Containers:
     def _with_user_namespace(
         self, spec: ContainerSpec, options: ContainerOptions, pod: PodSpec | None
     ) -> ContainerSpec:
+        from pypod.engine.user_namespaces import USERNS_OPTIONS, USERNS_VARIABLE
+
         if not any(map(options.get, USERNS_OPTIONS)) and USERNS_VARIABLE not in os.environ:
             return spec
         from pypod.engine import userns_options
@@ -203,9 +204,11 @@ class Containers:
 
         >>> print(engine.containers.explain(["true"], rootfs="/"))     # doctest: +SKIP
         """
-        from pypod.engine import explain, specs
+        from pypod.engine import explain, published, specs
+        from pypod.engine.network_options import resolved
         from pypod.engine.planning import Terminal
         from pypod.engine.pod import Pod
+        from pypod.model.port import parse_ports
 
         specs.check_options(options)
         base, command = _asked(image, command, options)

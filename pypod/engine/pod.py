@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from pypod.engine import announce, connecting, groups, infra, observe, starting, stopping, volumes
+from pypod.engine import announce, observe
 from pypod.engine.boundary import Boundary
 from pypod.engine.container import Container
 from pypod.engine.engine import Engine
@@ -199,6 +199,8 @@ class Pod:
 
         A pod that has neither raises WrongState.
         """
+        from pypod.engine import starting
+
         record = self.record()
         self._start_infra(record)
         members = self._members()
@@ -228,12 +230,16 @@ class Pod:
         self._start_infra(self.record())
 
     def _start_infra(self, record: PodRecord) -> None:
+        from pypod.engine import infra
+
         if record.infra_id:
             with Boundary(f"start pod {self._name}"), Lock(self._engine.layout.pod(self.id)) as lock, lock:
                 infra.start(self._engine, record, lock)
 
     def stop_infra(self) -> None:
         """Stop the infra only."""
+        from pypod.engine import infra
+
         record = self.record()
         if record.infra_id:
             with Boundary(f"stop pod {self._name}"), Lock(self._engine.layout.pod(self.id)) as lock, lock:
@@ -241,6 +247,8 @@ class Pod:
 
     def stop(self, timeout: float | None = None) -> None:
         """Stop every member and then the infra; ``timeout`` in seconds replaces the members' own."""
+        from pypod.engine import infra, stopping
+
         with Boundary(f"stop pod {self._name}"):
             record = self.record()
             announce.pod(self._engine, announce.STOP, record)
@@ -261,6 +269,8 @@ class Pod:
 
     def kill(self, signal: str | int = SIGKILL) -> None:
         """Send a signal to the infra and to the first process of every member. Raises WrongState when none runs."""
+        from pypod.engine import infra, stopping
+
         number = signal_number(signal)
         record = self.record()
         everyone = records.all_containers(self._engine.database, pod_id=self.id)
@@ -350,6 +360,8 @@ class Pod:
             self._remove(record, members, timeout)
 
     def _remove(self, record: PodRecord, members: Sequence[ContainerRecord], timeout: float | None) -> None:
+        from pypod.engine import connecting, groups, infra, stopping, volumes
+
         engine = self._engine
         stopping.end_all(engine, members, timeout)
         with Lock(engine.layout.pod(self.id), without_space=True) as lock, lock:

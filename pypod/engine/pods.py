@@ -5,12 +5,9 @@ from __future__ import annotations
 import os
 import time
 
-from pypod.engine import announce, published
+from pypod.engine import announce
 from pypod.engine.boundary import Boundary
-from pypod.engine.names import under_free_name
-from pypod.engine.network_options import asked_network, dns_fields, resolved
 from pypod.engine.pod import Pod
-from pypod.engine.user_namespaces import USERNS_VARIABLE
 from pypod.errors import InvalidSpec, NoSuchPod
 from pypod.model import ids
 from pypod.model.container import DEFAULT_SHM_BYTES
@@ -94,8 +91,10 @@ class Pods:
         Raises InvalidSpec, Unsupported for what this host cannot limit, AlreadyExists, NoSuchImage, NoSuchNetwork,
         RegistryError; then nothing was created.
         """
-        from pypod.engine import specs, user_namespaces
+        from pypod.engine import published, specs, user_namespaces
         from pypod.engine.limits import POD_OPTIONS, from_options, settings_of
+        from pypod.engine.names import under_free_name
+        from pypod.engine.network_options import dns_fields, resolved
 
         if not infra and share is DEFAULT_SHARE:
             share = ()
@@ -172,6 +171,8 @@ class Pods:
 
     def _user_namespace(self, asked: Mapping[str, Any], *, infra: bool) -> Mapping[str, Any]:
         """Return the fields of a specification with a user namespace that was asked for, none for that of the host."""
+        from pypod.engine.user_namespaces import USERNS_VARIABLE
+
         if not any(asked.values()) and USERNS_VARIABLE not in os.environ:
             return {}
         from pypod.engine import userns_options
@@ -250,6 +251,8 @@ class Pods:
 
 def _asked(options: Mapping[str, Any], *, infra: bool, shared: bool) -> Asked:
     """Return the network a pod asks for; one that does not share it has none. Raises InvalidSpec."""
+    from pypod.engine.network_options import asked_network
+
     if not infra and options["network"]:
         raise InvalidSpec("--network", "NoInfra and network modes cannot be used together")
     asked = asked_network(options)

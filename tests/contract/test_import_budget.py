@@ -51,6 +51,12 @@ NOT_FOR_LISTING = {
 }
 
 
+# What exists, inspect and logs ask of a container is asked of its handle.
+_NOT_FOR_HANDLES = {
+    name for name in NOT_FOR_LISTING if not name.endswith((".container", ".containers", ".pod", ".pods"))
+}
+
+
 def loaded(names: str) -> set[str]:
     """The modules that an import adds to those of a bare interpreter (-I -S: without site and its .pth files)."""
     code = (
@@ -70,6 +76,12 @@ def test_modules_are_few_and_cheap(names: str, most: int) -> None:
 
 def test_listing_loads_nothing_that_starts_containers() -> None:
     assert sorted(loaded("pypod.engine.engine, pypod.engine.listing") & NOT_FOR_LISTING) == []
+
+
+def test_handles_load_nothing_that_starts_containers() -> None:
+    names = loaded("pypod.engine.engine, pypod.engine.pods, pypod.engine.containers")
+    starting = {"planning", "published", "infra", "connecting", "exec", "stopping", "network_options", "user_network"}
+    assert sorted(names & ({f"pypod.engine.{one}" for one in starting} | _NOT_FOR_HANDLES)) == []
 
 
 def test_images_loads_no_more_than_ps() -> None:
