@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from pypod.engine.network import Network
 from pypod.errors import NoSuchContainer
 from pypod.model.connection import check_alias, parse_address, parse_mac, static_addresses
 from pypod.model.namespace import POD
@@ -14,6 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from pypod.engine.engine import Engine
+    from pypod.engine.network import Network
     from pypod.model.namespace import Mode
     from pypod.store.records import ContainerRecord
 
@@ -38,6 +38,8 @@ def owner(engine: Engine, record: ContainerRecord, net: Mode | None = None) -> s
 
 def networks_of(engine: Engine, record: ContainerRecord) -> tuple[Network, ...]:
     """Return the networks that a container is to be connected to, in their order."""
+    from pypod.engine.network import Network
+
     names = networks.names(engine.database)
     asked = networks.connections_of(engine.database, owner(engine, record))
     return tuple(Network(engine, one.network, names[one.network]) for one, _ in asked if one.network in names)

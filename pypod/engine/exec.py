@@ -7,8 +7,9 @@ import os
 
 from pypod.engine import announce, effects, groups, observe, session
 from pypod.engine.boundary import Boundary
+from pypod.engine.derived import hostname_of, ulimits
 from pypod.engine.joining import without_host
-from pypod.engine.planning import hostname_of, seccomp_of, ulimits
+from pypod.engine.planning import seccomp_of
 from pypod.errors import DeadlineExceeded, InvalidSpec, NoSuchContainer, WrongState
 from pypod.kernel import pidfd
 from pypod.kernel.abi import CLONE_NEWPID, CLONE_NEWUSER, NAMESPACES

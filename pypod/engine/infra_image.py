@@ -56,8 +56,8 @@ def image_ops(
     engine: Engine, record: ContainerRecord, spec: ContainerSpec, hostname: str, around: Surroundings
 ) -> list[Op]:
     """Return the operations from clone to exec for such an infra."""
+    from pypod.engine.derived import ulimits
     from pypod.engine.overlay import overlay_of
-    from pypod.engine.planning import ulimits
 
     places = Places(
         root=engine.layout.merged,

@@ -218,7 +218,7 @@ def _mount(mount: Mount, layout: Layout) -> dict[str, Any]:
 
 
 def _config(engine: Engine, record: ContainerRecord, spec: ContainerSpec, *, infra: bool) -> dict[str, Any]:
-    from pypod.engine.planning import hostname_of
+    from pypod.engine.derived import hostname_of
     from pypod.runtime.oci import environment
 
     hostname = spec.hostname if infra else hostname_of(engine, record, spec, record.pod_id)
@@ -251,8 +251,8 @@ def _config(engine: Engine, record: ContainerRecord, spec: ContainerSpec, *, inf
 def _host_config(
     record: ContainerRecord, spec: ContainerSpec, infra_id: str, log: str, *, infra: bool
 ) -> dict[str, Any]:
+    from pypod.engine.derived import ulimits
     from pypod.engine.network_inspection import bindings
-    from pypod.engine.planning import ulimits
 
     capabilities = set(spec.capabilities)
     limits = () if infra else ulimits(spec)

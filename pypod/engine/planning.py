@@ -18,11 +18,10 @@ from pypod.engine import (
     user_network,
     volumes,
 )
+from pypod.engine.derived import hostname_of, ulimits
 from pypod.kernel import idmap
 from pypod.kernel.pidfd import Process
 from pypod.model.connection import NO_RESOLV_CONF
-from pypod.model.container import Ulimit
-from pypod.model.ids import short
 from pypod.model.namespace import HOST, POD
 from pypod.runtime.compiler import WHOLE_MAPS, Surroundings, container_ops, plan
 from pypod.runtime.oci import Places, runtime_spec
@@ -39,8 +38,6 @@ if TYPE_CHECKING:
     from pypod.runtime.ops import Plan
     from pypod.store.records import ContainerRecord, PodRecord
 
-# podman's, as root: name, number of resource(2), value
-_DEFAULT_LIMITS = (("RLIMIT_NOFILE", 7, 1_048_576), ("RLIMIT_NPROC", 6, 4_194_304))
 TTY_GROUP = 5  # that of terminals, everywhere
 
 
@@ -140,23 +137,6 @@ def container_plan(
     return plan(settings, container_ops(config, around))
 
 
-def ulimits(spec: ContainerSpec) -> tuple[Ulimit, ...]:
-    """Return the resource limits: those asked for, and podman's defaults as far as this process may give them."""
-    import resource
-
-    given = {limit.name for limit in spec.ulimits}
-    if "host" in given:
-        return tuple(limit for limit in spec.ulimits if limit.name != "host")
-    found = list(spec.ulimits)
-    for name, number, default in _DEFAULT_LIMITS:
-        if name in given:
-            continue
-        hard = resource.getrlimit(number)[1]
-        value = default if hard < 0 else min(default, hard)
-        found.append(Ulimit(name=name, soft=value, hard=value))
-    return tuple(found)
-
-
 def _settings(
     engine: Engine, record: ContainerRecord, spec: ContainerSpec, terminal: Terminal, tracked: str
 ) -> list[Op]:
@@ -220,16 +200,6 @@ def _host_devices() -> tuple[tuple[str, int, int, int], ...]:
         if stat.S_ISCHR(status.st_mode) or stat.S_ISBLK(status.st_mode):
             found.append((entry.path, os.major(status.st_rdev), os.minor(status.st_rdev), status.st_mode))
     return tuple(sorted(found))
-
-
-def hostname_of(engine: Engine, record: ContainerRecord, spec: ContainerSpec, pod: PodRecord | str | None) -> str:
-    """Return the hostname a container has: its pod's, the host's, or its own. ``pod`` is a record or an id."""
-    if spec.uts == POD and pod:
-        of_pod = engine.pod_spec(pod)
-        return of_pod.hostname or of_pod.name
-    if spec.uts.mode == "host" or (spec.net.mode == "host" and not spec.hostname):
-        return os.uname().nodename
-    return spec.hostname or short(record.id)
 
 
 def shared_files(

@@ -22,6 +22,7 @@ from pypod.engine import (
     volumes,
 )
 from pypod.engine.boundary import Boundary
+from pypod.engine.derived import hostname_of
 from pypod.engine.locks import EXCLUSIVE, SHARED, Lock
 from pypod.engine.planning import Terminal
 from pypod.errors import InvalidSpec, LaunchFailed, WrongState
@@ -187,7 +188,7 @@ def files_of(
     """Return what writes a container's own /etc/hosts and its like, for one that is connected by ``wires``."""
     if spec.net == POD and record.pod_id:
         return []
-    directory, hostname = engine.layout.container(record.id), planning.hostname_of(engine, record, spec, pod)
+    directory, hostname = engine.layout.container(record.id), hostname_of(engine, record, spec, pod)
     on_host = spec.net.mode == "host"
     names = (record.name,)
     return [files.network_files(directory, spec, hostname, names, wires, on_host=on_host, running=running)]
