@@ -31,6 +31,7 @@ int record_start(const char *path, const char *boot_id, const struct recorded *i
 {
 	char line[START_LINE + EXIT_LINE], temporary[PATH_MAX];
 
+	errno = ESRCH;
 	if (it->start_time == 0) /* by a pid alone nobody will know the process */
 		return -1;
 	memset(line, ' ', sizeof line);
@@ -57,6 +58,7 @@ int write_status(struct supervised *it)
 	const struct record *record = plan_find(&it->plan, OP_status);
 	struct recorded recorded = { .pid = it->pid, .start_time = it->start_time };
 
+	errno = ESRCH;
 	if (it->start_time == 0)
 		return -1;
 	if (!record)

@@ -101,6 +101,7 @@ CONSEQUENCES = {
     ("read", "read"): errno.EPIPE,  # the supervisor could not hear that its plan was there
     ("open", "pidfd_open"): errno.ESRCH,  # a process whose start time cannot be read counts as gone
     ("read", "pidfd_open"): errno.ESRCH,
+    ("read", "write"): errno.ESRCH,
 }
 ERRORS = ("EPERM", "ENOMEM", "EAGAIN", "EINTR")
 USER_NAMESPACE = ("mknodat", "EPERM")  # nobody may make nodes there: then the host's is bound
