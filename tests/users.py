@@ -12,6 +12,8 @@ import sys
 import time
 from pathlib import Path
 
+from tests.facts import is_there
+
 SOURCE = Path(__file__).parents[1]
 # What of the repository a user needs to run the tests of it.
 TREE = ("pypod", "tests", "pause", "setup.cfg", "pyproject.toml")
@@ -65,7 +67,9 @@ class User:
         found = {}
         for entry in Path("/proc").iterdir():
             try:
-                if entry.name.isdigit() and (entry.stat().st_uid == self.uid or self._made(entry)):
+                if not entry.name.isdigit() or not is_there(int(entry.name)):  # nor a zombie: nobody may wait for it
+                    continue
+                if entry.stat().st_uid == self.uid or self._made(entry):
                     found[int(entry.name)] = (entry / "comm").read_text().strip()
             except OSError:
                 continue

@@ -44,8 +44,9 @@ def with_session(user_tree: Path) -> Iterator[User]:
     """An ordinary user of these tests' own, with a session that stays from one to the next."""
     if shutil.which("pasta") is None:
         pytest.skip("pasta (Debian: passt) is not installed")
-    made = users.add("pypodnet", subordinate=True)
-    user = User("pypodnet", user_tree, users.python_for_users())
+    name = f"pypodnet{os.urandom(2).hex()}"  # another run of the suite has another
+    made = users.add(name, subordinate=True)
+    user = User(name, user_tree, users.python_for_users())
     try:
         with tun_for_users():
             user.ok("unshare", "true")
@@ -53,7 +54,7 @@ def with_session(user_tree: Path) -> Iterator[User]:
         assert user.end() == {}, "an ordinary user's processes are left"
     finally:
         if made:
-            users.remove("pypodnet")
+            users.remove(name)
 
 
 @pytest.fixture

@@ -260,12 +260,12 @@ def test_nft_shows_what_was_packed(table) -> None:
     ports = (WEB, Port(container_port=53, host_port=53, host_ip="192.0.2.1", protocol="udp"))
     six = Port(container_port=9, host_port=99, host_ip="2001:db8::1", protocol="sctp")
     table.channel.send(firewall.publish((*ports, six), "10.71.0.2/24", "fd00:71::2/64", comment="web"))
-    shown = run("nft", "list", "table", "inet", "pypod")
+    shown = run("nft", "-n", "list", "table", "inet", "pypod")  # numbers: a small system knows no names of protocols
     for line in (
-        'tcp . 8080 comment "web" : 10.71.0.2 . 80',
-        'tcp . 8080 comment "web" : fd00:71::2 . 80',
-        '192.0.2.1 . udp . 53 comment "web" : 10.71.0.2 . 53',
-        '2001:db8::1 . sctp . 99 comment "web" : fd00:71::2 . 9',
+        '6 . 8080 comment "web" : 10.71.0.2 . 80',
+        '6 . 8080 comment "web" : fd00:71::2 . 80',
+        '192.0.2.1 . 17 . 53 comment "web" : 10.71.0.2 . 53',
+        '2001:db8::1 . 132 . 99 comment "web" : fd00:71::2 . 9',
         '"br-one" . 10.71.0.0/24',
         '"br-one" . fd00:71::/64',
         '"br-two" . "br-two"',
