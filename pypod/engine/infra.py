@@ -12,6 +12,7 @@ from pypod.engine import (
     effects,
     files,
     groups,
+    network_ops,
     observe,
     pausing,
     published,
@@ -144,17 +145,13 @@ def infra_plan(engine: Engine, record: PodRecord, infra: ContainerRecord, wires:
         ids=user_namespaces.root_of(maps),
         born_in=cgroups.tracking_directory(infra.cgroup) if cgroups.clones_into_cgroup else "",
         join_files=cgroups.join_files(infra.cgroup, groups.of_infra(engine, infra, spec).trees),
-        network=(*connecting.inside_ops(wires), *user_network.inside_ops(engine, spec)),
+        network=network_ops.inside_ops(engine, spec, wires),
     )
     settings = session.ops(engine, own_session)
     settings += [Op("status", f"{directory}/status", engine.boot_id), Op("leave")]
     settings.append(announce.event_op(engine, infra, record, end=""))
     settings += [Op("owner", owner.pid, owner.start_time)] if owner else []
-    led = () if engine.rootless else spec.ports  # a user's are led by pasta
-    settings += published.hold_ops(led)
-    settings += connecting.host_ops(engine, wires, hairpin=bool(led))
-    settings += published.lead_ops(led, wires, record.name, watched=False)
-    settings += user_network.host_ops(engine, infra.id, spec)
+    settings += network_ops.host_ops(engine, infra.id, record.name, spec, wires, watched=False)
     if infra.image_id:
         from pypod.engine.infra_image import image_ops
 

@@ -6,16 +6,14 @@ import os
 
 from pypod.engine import (
     announce,
-    connecting,
     groups,
     joining,
     limits,
     mapped_layers,
+    network_ops,
     overlay,
-    published,
     session,
     user_namespaces,
-    user_network,
     volumes,
 )
 from pypod.engine.derived import hostname_of, ulimits
@@ -115,7 +113,7 @@ def container_plan(
         create_cwd=spec.create_working_directory,
         devices=_host_devices() if spec.privileged else (),
         keyring=f"_ses.{record.id}",
-        network=(*connecting.inside_ops(wires), *user_network.inside_ops(engine, spec)),
+        network=network_ops.inside_ops(engine, spec, wires),
         copies="" if spec.overlay else directory,
         maps=(idmap.lines(maps[0]), idmap.lines(maps[1])) if maps else WHOLE_MAPS,
         ids=ids,
@@ -123,14 +121,10 @@ def container_plan(
         mapped=_mapped(engine, spec, maps),
         keep_groups=own_session is not None and own_session.has_one_id,
     )
-    led = () if engine.rootless else spec.ports  # a user's are led by pasta
     settings = [
         *session.ops(engine, own_session),
         *_settings(engine, record, spec, terminal, tracked),
-        *published.hold_ops(led),
-        *connecting.host_ops(engine, wires, hairpin=bool(led)),
-        *published.lead_ops(led, wires, record.name, watched=True),
-        *user_network.host_ops(engine, record.id, spec),
+        *network_ops.host_ops(engine, record.id, record.name, spec, wires, watched=True),
     ]
     if spec.remove and not attended:
         settings.append(Op("finally", *cleanup_command(engine, record.id)))
