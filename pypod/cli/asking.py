@@ -7,6 +7,12 @@ import sys
 
 from pypod.errors import InvalidSpec
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from pypod.model.reference import Reference
+
 
 def shown_line(prompt: str, argument: str, failure: str) -> str:
     """Return what is typed, without spaces around it. Raises InvalidSpec, which begins with ``failure``: nothing is."""
@@ -40,3 +46,18 @@ def hidden_line(prompt: str, argument: str, failure: str) -> str:
         raise InvalidSpec(argument, f"{failure}: EOF")
     print()
     return line.rstrip("\r\n")
+
+
+def chosen_name(names: Sequence[Reference]) -> Reference:
+    """Return the one of several names that somebody chooses at the terminal. Raises InvalidSpec when nobody does."""
+    print("Please select an image:")
+    print("".join([f"{number:4}  {name}\n" for number, name in enumerate(names, 1)]), end="")
+    while True:
+        answer = shown_line(f"1-{len(names)} [1]: ", "image", "short name") or "1"
+        if answer.isascii() and answer.isdigit() and 0 < int(answer) <= len(names):
+            return names[int(answer) - 1]
+
+
+def is_somebody_there() -> bool:
+    """Return whether a question would be read and could be answered: as podman, stdin and stdout are a terminal."""
+    return os.isatty(0) and os.isatty(1)

@@ -102,19 +102,28 @@ def _label(_: Engine, value: str) -> Test:
     return lambda image: has_labels([value], labels_of(image))
 
 
-def _dangling(_: Engine, value: str) -> Test:
+def _dangling(engine: Engine, value: str) -> Test:
+    from pypod.engine.image_history import is_intermediate
+
     wanted = _bool("dangling", value)
-    return lambda image: (not image.names) is wanted
+    return lambda image: (not image.names and not is_intermediate(engine, image)) is wanted
 
 
-def _none_is(name: str) -> Callable[[Engine, str], Test]:
-    """Return a filter for what no image here is: in read-only storage, a list of manifests, a step of a build."""
+def _readonly(_: Engine, value: str) -> Test:
+    wanted = _bool("readonly", value)
+    return lambda _: not wanted  # none is in read-only storage
 
-    def make(_: Engine, value: str) -> Test:
-        wanted = _bool(name, value)
-        return lambda _: not wanted
 
-    return make
+def _manifest(_: Engine, value: str) -> Test:
+    wanted = _bool("manifest", value)
+    return lambda image: image.record.is_list is wanted
+
+
+def _intermediate(engine: Engine, value: str) -> Test:
+    from pypod.engine.image_history import is_intermediate
+
+    wanted = _bool("intermediate", value)
+    return lambda image: is_intermediate(engine, image) is wanted
 
 
 def _id(_: Engine, value: str) -> Test:
@@ -162,10 +171,10 @@ _TABLE: dict[str, Callable[[Engine, str], Test]] = {
     "containers": _containers,
     "dangling": _dangling,
     "id": _id,
-    "intermediate": _none_is("intermediate"),
+    "intermediate": _intermediate,
     "label": _label,
-    "manifest": _none_is("manifest"),
-    "readonly": _none_is("readonly"),
+    "manifest": _manifest,
+    "readonly": _readonly,
     "reference": _reference,
     "since": _since,
     "until": _until,

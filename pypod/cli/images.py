@@ -72,6 +72,10 @@ def _chosen(options: Parsed, engine: Engine) -> list[Named]:
     from pypod.store.images import all_images
 
     found = all_images(engine.database)
+    if not options["all"] and not all(one.names for one in found):
+        from pypod.engine.image_history import is_intermediate
+
+        found = [one for one in found if not is_intermediate(engine, one)]
     if options.positionals:
         from pypod.cli.image_filters import refers_to
 
@@ -80,7 +84,8 @@ def _chosen(options: Parsed, engine: Engine) -> list[Named]:
     if options["filter"]:
         from pypod.cli.image_filters import compile_image_filters
 
-        test = compile_image_filters(options["filter"], engine)
+        hidden = () if options["all"] else ("intermediate=false",)
+        test = compile_image_filters((*options["filter"], *hidden), engine)
         return [one for one in found if test(one)]
     return found
 

@@ -91,7 +91,7 @@ def _all_tags(reach: Access, name: str) -> list[str]:
     if transport not in ("", "docker"):
         raise InvalidSpec("--all-tags", f"--all-tags is not supported for the transport {transport}")
     configured = registries.load()
-    reference = configured.candidates(rest)[0]
+    reference = configured.candidates(name)[0]
     if parse(rest).tag or reference.digest:
         raise InvalidSpec("--all-tags", "--all-tags requires a name without tag and digest")
     return [f"{reference.name}:{tag}" for tag in tags(reference, reach, configured)]
@@ -101,12 +101,16 @@ def image_for(
     engine: Engine, options: Parsed, name: str, policy: str, *, quiet: bool = False, reach: Access | None = None
 ) -> Image:
     """Return an image of the store, pulled if the policy says so, telling on stderr how that goes."""
+    from pypod.cli.asking import chosen_name, is_somebody_there
     from pypod.cli.telling import Telling
 
     wanted, reach = platform(options), reach or access(options)
+    choose = chosen_name if is_somebody_there() else None
     with Telling(quiet=quiet) as telling:
-        image = engine.images.for_container(name, policy, platform=wanted, access=reach, progress=telling)
-    if wanted:
+        image = engine.images.for_container(
+            name, policy, platform=wanted, access=reach, progress=telling, choose=choose
+        )
+    if wanted and not quiet:
         _warn(image, wanted)
     return image
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from contextlib import suppress
 
 from pypod.cli.flags import Command, Flag
 from pypod.errors import InUse, InvalidSpec, NoSuchImage, PypodError
@@ -22,7 +23,7 @@ RMI = Command(
         Flag(name="all", short="a", kind="bool", help="Remove all images"),
         Flag(name="force", short="f", kind="bool", help="Force Removal of the image"),
         Flag(name="ignore", short="i", kind="bool", help="Ignore errors if a specified image does not exist"),
-        Flag(name="no-prune", kind="bool", help="Accepted for podman's sake: no image is another's parent here"),
+        Flag(name="no-prune", kind="bool", help="Leave the images without a name that only it was made of"),
     ),
     examples=("pypod rmi imageID", "pypod rmi --force alpine", "pypod rmi c4dfb1609ee2 93fd78260bd1 c0ed59d05ff7"),
 )
@@ -61,7 +62,9 @@ def run_rmi(options: Parsed, root: str | None) -> int:
         raise InvalidSpec("IMAGE", "image name or ID must be specified")
     if words and options["all"]:
         raise InvalidSpec("--all", "when using the --all switch, you may not pass any images names or IDs")
-    removal = _Removal(force=options["force"], ignore=options["ignore"] or options["force"])
+    removal = _Removal(
+        force=options["force"], ignore=options["ignore"] or options["force"], prune=not options["no-prune"]
+    )
     with Engine(root) as engine:
         if options["all"]:
             for image in engine.images.list(with_lists=True):
@@ -73,7 +76,7 @@ def run_rmi(options: Parsed, root: str | None) -> int:
 
 def remove_named(engine: Engine, name: str) -> list[PypodError]:
     """Take a name from its image, remove that when it was the last one, and return what kept that from happening."""
-    removal = _Removal(force=False, ignore=True)
+    removal = _Removal(force=False, ignore=True, prune=True)
     removal.by_name(engine, name)
     return removal.failures
 
@@ -81,9 +84,10 @@ def remove_named(engine: Engine, name: str) -> list[PypodError]:
 class _Removal:
     """What a command has removed so far, and what it could not."""
 
-    def __init__(self, *, force: bool, ignore: bool) -> None:
+    def __init__(self, *, force: bool, ignore: bool, prune: bool) -> None:
         self._force = force
         self._ignore = ignore
+        self._prune = prune
         self._untagged: list[str] = []
         self._deleted: list[str] = []
         self._gone: list[str] = []
@@ -125,11 +129,15 @@ class _Removal:
             self._untagged.append(name)
 
     def remove(self, image: Image) -> None:
-        """Remove an image, whatever its names. Those that were made of it stay whole."""
-        from pypod.engine.image_history import children
+        """Remove an image, whatever its names, and those without a name that only it was made of.
+
+        Those that were made of it stay whole.
+        """
+        from pypod.engine.image_history import children, parents
 
         try:
             names, is_parent = image.names, bool(children(image))
+            below = parents(image) if self._prune else []
             image.remove(force=self._force)
         except PypodError as error:
             if not isinstance(error, NoSuchImage):  # somebody else was quicker
@@ -139,6 +147,11 @@ class _Removal:
         self._gone.append(image.id)
         if not (is_parent and names):  # podman tells of the name only
             self._deleted.append(image.id)
+        for identifier in below:
+            with suppress(NoSuchImage):
+                parent = image.engine.images.find(identifier)
+                if not parent.names and not children(parent):
+                    self.remove(parent)
 
     def tell(self) -> int:
         """Print what was done and what not; return podman's exit code."""

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import os
-import sys
 
 from pypod.cli.flags import Command, Flag
 from pypod.cli.telling import Telling
-from pypod.errors import InvalidSpec
+from pypod.errors import InvalidSpec, SystemFailure
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -99,9 +98,16 @@ def run_save(options: Parsed, root: str | None) -> int:
             raise InvalidSpec("--output", f"{form} needs a directory: use -o")
         path, fd = "/dev/stdout", _STDOUT
     elif ":" in path:
-        raise InvalidSpec("--output", f"invalid filename (should not contain ':') {path!r}")
+        raise InvalidSpec("--output", f"invalid filename (should not contain ':') \"{path}\"")
     images, tags = (words, ()) if options["multi-image-archive"] else (words[:1], words[1:])
-    with Engine(root) as engine, Telling(quiet=options["quiet"]) as telling:
-        engine.images.save(images, path, format=form, fd=fd, tags=tags, compress=options["compress"], progress=telling)
-    sys.stdout.flush()
+    # podman's rule: what is read from stdout goes without a word
+    with Engine(root) as engine, Telling(quiet=options["quiet"] or fd == _STDOUT, signed=False) as telling:
+        try:
+            engine.images.save(
+                images, path, format=form, fd=fd, tags=tags, compress=options["compress"], progress=telling
+            )
+        except SystemFailure as error:
+            if fd == _STDOUT and isinstance(error.__cause__, BrokenPipeError):
+                raise error.__cause__ from None  # who reads it has seen enough
+            raise
     return 0

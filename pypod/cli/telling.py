@@ -14,6 +14,7 @@ _REDRAW_S = 0.05
 _BAR_WIDTH = 24
 _STATES = {"present": "skipped: already exists", "done": "done"}
 _NAMED = {
+    "resolved": "{}\n",
     "trying": "Trying to pull {}...\n",
     "listing": "Getting image list signatures\nCopying {} images in list\n",
     "copying": "Copying image {}\n",
@@ -26,11 +27,13 @@ class Telling:
     """Takes reports of a transfer. A context manager: at the end, if it went well, the last lines follow.
 
     On a terminal what is finished stays as a line, and below it the blobs on their way are drawn again and again: only
-    as many as fit, none wider than the window, so that going up by their number always finds them.
+    as many as fit, none wider than the window, so that going up by their number always finds them. podman does not
+    speak of signatures at the beginning where it would leave them out (``signed``).
     """
 
-    def __init__(self, *, quiet: bool = False) -> None:
+    def __init__(self, *, quiet: bool = False, signed: bool = True) -> None:
         self._quiet = quiet
+        self._beginning = "Getting image source signatures\n" if signed else ""
         self._live = sys.stderr.isatty()
         self._began = False
         self._told: set[str] = set()
@@ -51,7 +54,7 @@ class Telling:
             return
         if not self._began:
             self._began = True
-            sys.stderr.write("Getting image source signatures\n")
+            sys.stderr.write(self._beginning)
         if progress.is_config:
             self._config = progress.digest  # told last, as podman does, which reads it last
         elif self._live:

@@ -9,9 +9,10 @@ from pypod.store import images
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from pypod.engine.engine import Engine
     from pypod.engine.image import Image
     from pypod.model.image_config import HistoryEntry
-    from pypod.store.images import ImageRecord, LayerRecord
+    from pypod.store.images import ImageRecord, LayerRecord, Named
 
 
 _WORDS_LIMIT = 200
@@ -66,11 +67,28 @@ def children(image: Image) -> list[str]:
     As podman finds them (containers/common: libimage, areParentAndChild): by their layers and their history, which
     says one thing more. Nothing depends on it: each image holds its layers itself.
     """
+    return _children(image.engine, image.named().record)
+
+
+def parents(image: Image) -> list[str]:
+    """Return the ids of the images that this one was made of in one step, as ``children`` finds them."""
     record = image.named().record
+    own = _history(record)
+    if record.is_list or not own:
+        return []
+    return [one.id for one in images.stood_on(image.engine.database, image.id) if _history(one) == own[:-1]]
+
+
+def is_intermediate(engine: Engine, image: Named) -> bool:
+    """Return whether an image is without a name, and others were made of it: a step on the way to them."""
+    return not image.names and bool(_children(engine, image.record))
+
+
+def _children(engine: Engine, record: ImageRecord) -> list[str]:
     if record.is_list:
         return []
     own = _history(record)
-    others = images.standing_on(image.engine.database, image.id)
+    others = images.standing_on(engine.database, record.id)
     return [one.id for one in others if (history := _history(one)) and history[:-1] == own]
 
 

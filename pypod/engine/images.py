@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from pypod.engine.engine import Engine
     from pypod.engine.pulling import Progress
     from pypod.images.access import Access
-    from pypod.images.registries import Registries
+    from pypod.images.registries import Choose, Registries
     from pypod.model.image import Platform
     from pypod.model.reference import Reference
 
@@ -38,11 +38,13 @@ class Images:
         platform: str = "",
         access: Access | None = None,
         progress: Callable[[Progress], None] | None = None,
+        choose: Choose | None = None,
     ) -> Image:
         """Bring an image from a registry, or from what a transport names (``oci-archive:FILE``), and return it.
 
-        A short name is looked for where registries.conf says. ``platform`` is OS/ARCHITECTURE[/VARIANT], by default
-        this machine's. What is here already is not fetched again.
+        A short name is looked for where registries.conf says; where that says several places, ``choose`` is given the
+        whole names and returns one, which is remembered. ``platform`` is OS/ARCHITECTURE[/VARIANT], by default this
+        machine's. What is here already is not fetched again.
 
         Raises InvalidSpec, NotInRegistry, Unauthorized, RegistryError, InvalidImage.
         """
@@ -54,26 +56,36 @@ class Images:
         if transport not in ("", "docker"):
             image = self._pull_from(transport, rest, wanted, progress)
         else:
-            image = self._pull_first(registries.load(), rest, ref, wanted, access, progress)
+            image = self._pull_first(registries.load(), ref, wanted, access, progress, choose)
         announce.image(self._engine, announce.PULL, "", ref)
         return image
 
     def _pull_first(
         self,
         configured: Registries,
-        name: str,
         ref: str,
         platform: Platform | None,
         access: Access | None,
         progress: Callable[[Progress], None] | None,
+        choose: Choose | None,
     ) -> Image:
-        """Pull the first name that ``name`` may stand for and some registry has; else raise what they all said."""
+        """Pull the first name that ``ref`` may stand for and some registry has; else raise what they all said."""
+        from pypod.engine import pulling
+        from pypod.images import registries
+
         problems: list[PypodError] = []
-        for candidate in configured.candidates(name):
+        resolved = configured.resolve(ref, choose)
+        if progress is not None and resolved.told:
+            progress(pulling.Progress(state="resolved", name=resolved.told))
+        for candidate in resolved.candidates:
             try:
-                return self._pull_one(configured, candidate, platform, access, progress)
+                image = self._pull_one(configured, candidate, platform, access, progress)
             except RegistryError as error:
                 problems.append(error)
+                continue
+            if resolved.chosen_for:
+                registries.remember(resolved.chosen_for, candidate)
+            return image
         if len(problems) == 1:
             raise problems[0]
         said = "; ".join(str(problem) for problem in problems)
@@ -220,6 +232,7 @@ class Images:
         platform: str = "",
         access: Access | None = None,
         progress: Callable[[Progress], None] | None = None,
+        choose: Choose | None = None,
     ) -> Image:
         """Return the image to make a container of, pulled first as the policy says (podman-run(1), --pull)."""
         if policy not in POLICIES:
@@ -235,7 +248,7 @@ class Images:
                     raise
         if here is not None and (policy != "newer" or not self._has_newer(here, access)):
             return here
-        return self.pull(ref, platform=platform, access=access, progress=progress)
+        return self.pull(ref, platform=platform, access=access, progress=progress, choose=choose)
 
     def _here(self, ref: str, platform: str) -> Image:
         try:
@@ -314,27 +327,38 @@ class Images:
         return [Image(self._engine, one.record.id) for one in found if with_lists or one.record.config]
 
     def prune(self, *, all: bool = False, only: Callable[[images.Named], bool] | None = None) -> Sequence[str]:
-        """Remove the images without a name that no container was made from, with ``all`` those with names, too.
+        """Remove the images without a name that no container and no other image was made from.
 
-        ``only`` chooses among them. Returns the ids of those removed.
+        With ``all`` also those with names, and those that others were made from. ``only`` chooses among them. Returns
+        the ids of those removed.
         """
-        from pypod.engine import announce
         from pypod.engine.image_removal import sweep
+
+        removed: tuple[str, ...] = ()
+        with Boundary("prune images"):
+            while found := self._prune_once(all, only):  # what the removed were made of may be of no use now
+                removed += found
+            sweep(self._engine)
+        return removed
+
+    def _prune_once(self, all: bool, only: Callable[[images.Named], bool] | None) -> tuple[str, ...]:
+        from pypod.engine import announce
+        from pypod.engine.image_history import is_intermediate
         from pypod.errors import InUse
 
         removed = []
-        with Boundary("prune images"):
-            for one in images.all_images(self._engine.database):
-                if (one.names and not all) or (only is not None and not only(one)):
-                    continue
-                try:
-                    images.remove_image(self._engine.database, one.record.id)
-                except (InUse, NoSuchImage):
-                    continue
-                announce.image_removed(self._engine, one.record.id, one.names)
-                removed.append(one.record.id)
-            sweep(self._engine)
-        return removed
+        for one in images.all_images(self._engine.database):
+            if (one.names or is_intermediate(self._engine, one)) and not all:
+                continue
+            if only is not None and not only(one):
+                continue
+            try:
+                images.remove_image(self._engine.database, one.record.id)
+            except (InUse, NoSuchImage):
+                continue
+            announce.image_removed(self._engine, one.record.id, one.names)
+            removed.append(one.record.id)
+        return tuple(removed)
 
 
 def _platform(text: str) -> Platform | None:

@@ -54,7 +54,7 @@ def find(engine: Engine, ref: str, *, all: bool = False, access: Access | None =
         if image is not None and not (all and _may_be_part(image)):
             return _here(image, all=all)
     if transport in ("", "docker"):
-        return _in_registry(ref, rest, access, all=all)
+        return _in_registry(ref, access, all=all)
     return _in_file(engine, transport, rest, all=all)
 
 
@@ -72,17 +72,17 @@ def _here(image: Image, *, all: bool) -> list[Member]:
     return [Member(entry=entry, source=sources[entry.digest]) for entry in _chosen(index, image.used_name, all=all)]
 
 
-def _in_registry(ref: str, name: str, access: Access | None, *, all: bool) -> list[Member]:
+def _in_registry(ref: str, access: Access | None, *, all: bool) -> list[Member]:
     def read(reference: Reference, source: Source) -> list[Member]:
         media_type, body = source.manifest()
         found = parse_manifest(body, media_type, str(reference))
         entries = _entries(source, found, str(reference), all=all)
         return [Member(entry=entry, source=f"{reference.name}@{entry.digest}") for entry in entries]
 
-    return first_in_registry(ref, name, access, read)
+    return first_in_registry(ref, access, read)
 
 
-def first_in_registry(ref: str, name: str, access: Access | None, read: Callable[[Reference, Source], T]) -> T:
+def first_in_registry(ref: str, access: Access | None, read: Callable[[Reference, Source], T]) -> T:
     """Return what is read of the first image that a name may stand for and a registry has. Raises RegistryError."""
     from pypod.images import registries
     from pypod.images.access import Access
@@ -90,7 +90,7 @@ def first_in_registry(ref: str, name: str, access: Access | None, read: Callable
 
     problems: list[RegistryError] = []
     configured = registries.load()
-    for reference in configured.candidates(name):
+    for reference in configured.candidates(ref):
         with RegistrySource(reference, access or Access(), configured) as source:
             try:
                 return read(reference, source)

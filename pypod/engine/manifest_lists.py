@@ -71,10 +71,10 @@ class ManifestLists:
             media_type, body = source.manifest()
             return parse_manifest(body, media_type, ref).body
 
-        transport, name = split_transport(ref)
+        transport, _ = split_transport(ref)
         if transport not in ("", "docker"):
             raise InvalidSpec("LIST", f"{ref}: lists are inspected here or in a registry")
-        return first_in_registry(ref, name, access, read)
+        return first_in_registry(ref, access, read)
 
     def exists(self, ref: str) -> bool:
         """Return whether there is a list of that name. Raises InvalidSpec when it is the name of an image."""

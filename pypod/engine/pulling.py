@@ -46,9 +46,9 @@ _EMPTY_CONFIGS = (OCI_CONFIG, DOCKER_CONFIG, "")
 class Progress(Value):
     """How far one blob is: ``state`` is present, pulling, pushing or done; sizes in bytes, as stored in the source.
 
-    Before the blobs of an image come ``trying`` for one from a registry, and ``loading`` for one of several in an
-    archive; of a list of manifests ``listing``, then ``copying`` before each image, and ``listed``. These have a
-    ``name`` instead of a digest.
+    Before the blobs of an image come ``resolved`` for a short name, ``trying`` for one from a registry, and
+    ``loading`` for one of several in an archive; of a list of manifests ``listing``, then ``copying`` before each
+    image, and ``listed``. These have a ``name`` instead of a digest.
     """
 
     digest: str = ""

@@ -12,11 +12,13 @@ from pypod.model.value import Value
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping, Sequence
 
     from pypod.images.registries_files import Rule
 
-__all__ = ["Endpoint", "Registries", "load"]
+    Choose = Callable[[Sequence[Reference]], Reference]
+
+__all__ = ["Endpoint", "Registries", "Resolved", "load", "remember"]
 
 # The registry of docker.io answers under another name than its images have.
 _HOSTS = {DOCKER_IO: "registry-1.docker.io"}
@@ -40,30 +42,45 @@ class Endpoint(Value):
         return self.reference.path
 
 
+class Resolved(Value):
+    """What a name may stand for: whole names in the order to try, each with a tag or a digest.
+
+    ``told`` is what podman says of how it came to them. ``chosen_for`` is the short name for which somebody was asked:
+    the answer is to be remembered when it has proved right.
+    """
+
+    candidates: tuple[Reference, ...]
+    told: str = ""
+    chosen_for: str = ""
+
+
 class Registries(Value):
     """What the configuration files say together. The default is what podman does without any.
 
-    ``path`` is the main file, for messages.
+    ``path`` is the main file, for messages; an alias is a short name, what that stands for, and the file that says so.
     """
 
     rules: tuple[Rule, ...] = ()
     search: tuple[str, ...] = ()
-    aliases: tuple[tuple[str, str], ...] = ()
+    aliases: tuple[tuple[str, str, str], ...] = ()
     mode: str = "permissive"
     path: str = "/etc/containers/registries.conf"
 
-    def candidates(self, text: str) -> list[Reference]:
-        """Return the full names that a name may stand for, in the order to try; each has a tag or a digest.
+    def resolve(self, text: str, choose: Choose | None = None) -> Resolved:
+        """Return what a name may stand for.
 
-        A short name is looked up in the aliases, then gets each search registry in turn. Raises InvalidSpec.
+        A short name is looked up in the aliases, then gets each search registry in turn; of several ``choose`` is
+        asked for one, unless the mode is disabled. With ``docker://`` it is docker.io's. Raises InvalidSpec.
         """
-        reference = parse(text)
-        if not is_short(text):
-            return [reference.tagged()]
+        bare = text.removeprefix("docker://")
+        reference = parse(bare)
+        if bare != text or not is_short(text):
+            return Resolved(candidates=(reference.tagged(),))
         name = text.partition("@")[0].partition(":")[0]
-        alias = dict(self.aliases).get(name)
-        if alias:
-            return [parse(alias).replace(tag=reference.tag, digest=reference.digest).tagged()]
+        for short, alias, path in self.aliases:
+            if short == name:
+                found = parse(alias).replace(tag=reference.tag, digest=reference.digest).tagged()
+                return Resolved(candidates=(found,), told=f'Resolved "{name}" as an alias ({path})')
         if not self.search:
             without_tag = f"{name}@{reference.digest}" if reference.digest else name + text[len(name) :]
             raise InvalidSpec(
@@ -72,13 +89,22 @@ class Registries(Value):
                 f'are defined in "{self.path}"',
                 hint=f"write the whole name, such as {reference.name}",
             )
-        if self.mode == "enforcing" and len(self.search) > 1:
+        candidates = tuple(parse(f"{domain}/{text}").tagged() for domain in self.search)
+        if len(candidates) > 1 and choose is not None and self.mode != "disabled":
+            return Resolved(candidates=(choose(candidates),), chosen_for=name)
+        if len(candidates) > 1 and self.mode == "enforcing":
             raise InvalidSpec(
                 "image",
                 "short-name resolution enforced but cannot prompt without a TTY",
                 hint=f"write the whole name, such as {self.search[0]}/{name}",
             )
-        return [parse(f"{domain}/{text}").tagged() for domain in self.search]
+        return Resolved(
+            candidates=candidates, told=f'Resolving "{name}" using unqualified-search registries ({self.path})'
+        )
+
+    def candidates(self, text: str) -> list[Reference]:
+        """Return the whole names that a name may stand for when nobody can be asked. Raises InvalidSpec."""
+        return list(self.resolve(text).candidates)
 
     def endpoints(self, reference: Reference) -> list[Endpoint]:
         """Return where to read an image, in the order to try: the mirrors, then the registry itself.
@@ -129,16 +155,30 @@ def load(environment: Mapping[str, str] | None = None, *, root: str = "") -> Reg
     """
     import os
 
-    from pypod.images.registries_files import alias_file, locate, read
+    from pypod.images.registries_files import alias_path, locate, read, remembered
 
     found = os.environ if environment is None else environment
     main, directories = locate(found, root)
     merged = read(main, directories)
-    aliases = {**merged.aliases, **alias_file(found, root)}
+    aliases = {**merged.aliases, **remembered(alias_path(found, root))}
     return Registries(
         rules=tuple(merged.rules.values()),
         search=tuple(merged.search or ()),
-        aliases=tuple((name, target) for name, target in aliases.items() if target),
+        aliases=tuple((name, *target) for name, target in aliases.items() if target[0]),
         mode=merged.mode or "permissive",
         path=main,
     )
+
+
+def remember(name: str, reference: Reference) -> None:
+    """Remember what a short name stands for, as podman does when somebody chose: next time nobody is asked.
+
+    Nothing is remembered where it cannot be written: then somebody is asked again.
+    """
+    import os
+    from contextlib import suppress
+
+    from pypod.images import registries_files
+
+    with suppress(OSError, InvalidSpec):
+        registries_files.remember(registries_files.alias_path(os.environ), name, reference.name)

@@ -60,10 +60,10 @@ class Merged:
     def __init__(self) -> None:
         self.rules: dict[str, Rule] = {}
         self.search: list[str] | None = None
-        self.aliases: dict[str, str] = {}
+        self.aliases: dict[str, tuple[str, str]] = {}  # what it stands for, and the file that says so
         self.mode = ""
 
-    def add(self, found: Mapping[str, Any]) -> None:
+    def add(self, found: Mapping[str, Any], path: str) -> None:
         """Take over what a parsed file says. Raises InvalidSpec, without the file's name."""
         found = _version_2(found)
         if "unqualified-search-registries" in found:
@@ -80,7 +80,7 @@ class Merged:
             raise _wrong("aliases: expected a table")
         for name, target in aliases.items():
             _check_alias(name, target)
-            self.aliases[name] = target
+            self.aliases[name] = (target, path)
 
 
 def locate(environment: Mapping[str, str], root: str = "") -> tuple[str, list[str]]:
@@ -114,22 +114,44 @@ def read(main: str, directories: list[str]) -> Merged:
         if path != main and os.path.isdir(path):
             continue
         try:
-            merged.add(_parse(path))
+            merged.add(_parse(path), path)
         except InvalidSpec as error:
             message = f'loading registries configuration "{path}": {error.message}'
             raise InvalidSpec("registries.conf", message) from error
     return merged
 
 
-def alias_file(environment: Mapping[str, str], root: str = "") -> dict[str, str]:
-    """Return the aliases that podman recorded after asking somebody; they go before those of the other files."""
+def alias_path(environment: Mapping[str, str], root: str = "") -> str:
+    """Return the file in which it is remembered what somebody who was asked said."""
     cache = f"{root}/var/cache"
     if os.geteuid() != 0:
         cache = environment.get("XDG_CACHE_HOME") or f"{environment.get('HOME') or os.path.expanduser('~')}/.cache"
-    path = environment.get("CONTAINERS_SHORT_NAME_ALIASES_CONF") or f"{cache}/containers/short-name-aliases.conf"
+    return environment.get("CONTAINERS_SHORT_NAME_ALIASES_CONF") or f"{cache}/containers/short-name-aliases.conf"
+
+
+def remembered(path: str) -> dict[str, tuple[str, str]]:
+    """Return the aliases of such a file, podman's too; they go before those of the other files."""
     merged = Merged()
-    merged.add({"aliases": _parse(path).get("aliases", {})})
+    merged.add({"aliases": _parse(path).get("aliases", {})}, path)
     return merged.aliases
+
+
+def remember(path: str, name: str, target: str) -> None:
+    """Write down what a short name stands for. Raises OSError, and InvalidSpec for a file that makes no sense."""
+    import fcntl
+
+    from pypod.images.new_file import write_file
+
+    directory, _, base = path.rpartition("/")
+    os.makedirs(directory or ".", mode=0o755, exist_ok=True)
+    fd = os.open(directory or ".", os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        fcntl.flock(fd, fcntl.LOCK_EX)
+        aliases = {short: found[0] for short, found in remembered(path).items()} | {name: target}
+        lines = ["[aliases]", *(f'  "{short}" = "{found}"' for short, found in sorted(aliases.items()))]
+        write_file(fd, base, [f"{line}\n".encode() for line in lines])
+    finally:
+        os.close(fd)
 
 
 def _parse(path: str) -> dict[str, Any]:

@@ -235,6 +235,14 @@ def standing_on(database: Database, identifier: str) -> list[ImageRecord]:
     return [_record(row) for row in database.read(statement, (identifier,))]
 
 
+def stood_on(database: Database, identifier: str) -> list[ImageRecord]:
+    """Return the other images that have all the layers of one, or all but its topmost."""
+    statement = f"""SELECT {_IMAGE} FROM images WHERE id != ?1 AND config != '' AND EXISTS (
+        SELECT 1 FROM images child WHERE child.id = ?1 AND child.config != '' AND (images.chain = child.chain
+        OR images.chain IN (SELECT parent FROM layers WHERE chain = child.chain AND parent != '')))"""  # noqa: S608
+    return [_record(row) for row in database.read(statement, (identifier,))]
+
+
 def exists(database: Database, identifier: str) -> bool:
     """Return whether there is an image of this whole id."""
     return bool(database.read("SELECT 1 FROM images WHERE id = ?", (identifier,)))

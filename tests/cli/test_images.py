@@ -288,6 +288,52 @@ def test_rmi_of_what_others_were_made_of(changing: Store) -> None:
     assert child not in pypod.ok("images", "-a", "-q", "--no-trunc")
 
 
+@pytest.fixture
+def generations(tmp_path: Path) -> tuple[Program, list[Tiny]]:
+    """Three images, each made of the one before in one step; only the last has a name."""
+    pypod = Program(str(tmp_path / "storage"))
+    layers = [{"a": b"a"}, {"b": b"b"}, {"c": b"c"}]
+    made = [Tiny(*layers[:count], name=f"localhost/step{count}:1") for count in (1, 2, 3)]
+    for image in made:
+        pypod.ok("load", "-q", "-i", str(image.save(tmp_path / "image.tar")))
+    pypod.ok("untag", "step1:1")
+    pypod.ok("untag", "step2:1")
+    return pypod, made
+
+
+def test_a_step_on_the_way_to_another_image(generations: tuple[Program, list[Tiny]]) -> None:
+    """It is hidden, is no rubbish, and goes with the last image that needs it (podman-images(1), podman-rmi(1))."""
+    pypod, made = generations
+    first, second, last = (image.id for image in made)
+
+    def ids(*words: str) -> set[str]:
+        return set(pypod.ok("images", "-q", "--no-trunc", *words).replace("sha256:", "").split())
+
+    assert ids() == {last}
+    assert ids("-a", "--filter", "intermediate=true") == {first, second}
+    assert ids("-a", "--filter", "dangling=true") == set()
+    assert pypod.ok("image", "prune", "-f") == ""
+    assert ids("-a") == {first, second, last}
+    done = pypod("images", "--filter", "intermediate=true")
+    assert (done.returncode, done.stderr) == (
+        125,
+        'Error: specifying "intermediate" filter more than once with different values is not supported\n',
+    )
+    assert pypod.ok("rmi", "step3:1") == "".join(
+        ["Untagged: localhost/step3:1\n", *(f"Deleted: {one}\n" for one in (last, second, first))]
+    )
+    assert ids("-a") == set()
+
+
+def test_steps_stay_when_that_is_asked_and_are_pruned_one_after_the_other(
+    generations: tuple[Program, list[Tiny]],
+) -> None:
+    pypod, made = generations
+    first, second, last = (image.id for image in made)
+    assert pypod.ok("rmi", "--no-prune", "step3:1") == f"Untagged: localhost/step3:1\nDeleted: {last}\n"
+    assert pypod.ok("image", "prune", "-f") == f"{second}\n{first}\n"
+
+
 def test_names_with_a_digest(changing: Store) -> None:
     pypod, name = changing.pypod, f"docker.io/library/tiny@{changing.base.digest}"
     assert pypod.ok("inspect", "-f", "{{.Id}} {{.RepoDigests}}", name) == f"{changing.base.id} [{name}]\n"

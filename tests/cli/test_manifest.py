@@ -91,6 +91,8 @@ def test_a_list_is_an_image_by_its_names(store: Store) -> None:
     shown = pypod.ok("images", "--format", "{{.Repository}}:{{.Tag}} {{.ID}} {{.Digest}}", "web").split()
     body = json.dumps(json.loads(pypod.ok("manifest", "inspect", "web")), separators=(",", ":")).encode()
     assert shown == ["localhost/web:latest", identifier[:12], f"sha256:{hashlib.sha256(body).hexdigest()}"]
+    assert pypod.ok("images", "-q", "--filter", "manifest=true") == f"{identifier[:12]}\n"
+    assert identifier[:12] not in pypod.ok("images", "-q", "--filter", "manifest=false")
     pypod.ok("tag", "web", "localhost/other:2")
     assert pypod("manifest", "exists", "other:2").returncode == 0
     # where an image is needed it is the one for this machine
