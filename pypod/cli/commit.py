@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 
 from pypod.cli.flags import Command, Flag
+from pypod.errors import InvalidSpec
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -45,10 +46,11 @@ COMMIT = Command(
 
 def run_commit(options: Parsed, root: str | None) -> int:
     """Carry out ``pypod commit``."""
+    from pypod.cli.telling import Telling
     from pypod.engine.engine import Engine
 
     ref, name = (*options.positionals, "")[:2]
-    with Engine(root) as engine:
+    with Engine(root) as engine, Telling(quiet=options["quiet"]) as telling:
         image = engine.containers.get(ref).commit(
             name,
             author=options["author"],
@@ -58,9 +60,14 @@ def run_commit(options: Parsed, root: str | None) -> int:
             pause=options["pause"],
             squash=options["squash"],
             format=options["format"],
+            progress=telling,
         )
     if options["iidfile"]:
-        with open(options["iidfile"], "w", encoding="ascii") as file:
-            file.write(image.id)
+        try:
+            with open(options["iidfile"], "w", encoding="ascii") as file:
+                file.write(image.id)
+        except OSError as error:
+            message = f"failed to write image ID: open {options['iidfile']}: {error.strerror}"
+            raise InvalidSpec("--iidfile", message) from error
     sys.stdout.write(f"{image.id}\n")
     return 0

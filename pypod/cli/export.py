@@ -62,9 +62,14 @@ def run_export(options: Parsed, root: str | None) -> int:
         raise InvalidSpec("--output", "refusing to export to terminal. Use -o flag or redirect")
     with Engine(root) as engine:
         container = engine.containers.get(options.positionals[0])
-        with _opened(path) as file:
-            for piece in container.export():
-                file.write(piece)
+        try:
+            with _opened(path) as file:
+                for piece in container.export():
+                    file.write(piece)
+        except OSError as error:
+            if not path:
+                raise
+            raise InvalidSpec("--output", f"write {path}: {error.strerror}") from error
     return 0
 
 
@@ -79,6 +84,7 @@ def _opened(path: str) -> BinaryIO:
 
 def run_import(options: Parsed, root: str | None) -> int:
     """Carry out ``pypod import``."""
+    from pypod.cli.telling import Telling
     from pypod.engine.engine import Engine
     from pypod.images.platform import host
 
@@ -89,9 +95,14 @@ def run_import(options: Parsed, root: str | None) -> int:
         architecture=options["arch"] or here.architecture,
         variant=options["variant"] or here.variant,
     )
-    with Engine(root) as engine:
+    with Engine(root) as engine, Telling(quiet=options["quiet"]) as telling:
         image = engine.images.import_tree(
-            _pieces(path), name, message=options["message"], changes=options["change"], platform=wanted
+            _pieces(path),
+            name,
+            message=options["message"],
+            changes=options["change"],
+            platform=wanted,
+            progress=telling,
         )
     sys.stdout.write(f"sha256:{image.id}\n")
     return 0

@@ -105,6 +105,7 @@ def run_logout(options: Parsed, _root: str | None) -> int:
     from pypod.images import credentials
 
     authfile = options["authfile"]
+    credentials.check_authfile(authfile)
     if options["all"]:
         if options.positionals:
             raise UsageError("pypod logout", "--all takes no arguments")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 
 from pypod.cli.flags import Command, Flag
@@ -126,7 +127,7 @@ def _warn(image: Image, wanted: str) -> None:
 
 def access(options: Parsed) -> Access:
     """Return what the flags say about reaching registries. Raises InvalidSpec, also for a file that is not there."""
-    if options["authfile"]:
+    if options["authfile"] or "REGISTRY_AUTH_FILE" in os.environ:
         from pypod.images.credentials import check_authfile
 
         check_authfile(options["authfile"])

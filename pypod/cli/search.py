@@ -100,12 +100,21 @@ def _rows(options: Parsed, access: Access, registries: Registries) -> list[Struc
 
 def _tag_rows(options: Parsed, access: Access, registries: Registries) -> list[Struct]:
     from pypod.images.client import tags
-    from pypod.model.reference import is_short, parse
 
-    text = options.positionals[0]
-    references = registries.candidates(text) if is_short(text) else [parse(text)]
-    found = tags(references[0], access, registries)[: options["limit"] or None]
-    return [Struct(Name=references[0].name, Tag=_safe(tag)) for tag in found]
+    rows: list[Struct] = []
+    failures: list[PypodError] = []
+    for reference in registries.candidates(options.positionals[0]):
+        try:
+            found = tags(reference, access, registries)[: options["limit"] or None]
+        except PypodError as error:
+            failures.append(error)
+        else:
+            rows += [Struct(Name=reference.name, Tag=_safe(tag)) for tag in found]
+    if failures and not rows:
+        raise failures[0]
+    for failure in failures:
+        print(f"Warning: {failure}", file=sys.stderr)
+    return rows
 
 
 def _filter(text: str) -> Callable[[Struct], bool]:

@@ -25,10 +25,11 @@ from pypod.model.reference import full_name
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Sequence
     from typing import Any
 
     from pypod.engine.engine import Engine
+    from pypod.engine.pulling import Progress
     from pypod.model.image import Platform
     from pypod.model.image_form import Family
     from pypod.store.records import ContainerRecord
@@ -48,6 +49,7 @@ def commit(
     pause: bool = False,
     squash: bool = False,
     format: str = "oci",
+    progress: Callable[[Progress], None] | None = None,
 ) -> Image:
     """Make an image of a container; see ``Container.commit``."""
     if format not in FORMATS:
@@ -78,8 +80,10 @@ def commit(
         if squash:
             config.update(rootfs={"type": "layers", "diff_ids": []}, history=[])
         _add_layer(config, digest, author=author, created=created)
+        if message and format == "docker":
+            config["comment"] = message
         descriptors.append(Descriptor(media_type=OCI_LAYER, digest=digest, size=size))
-        image = _publish(engine, blobs, config, descriptors, FAMILIES[FORMATS[format]], name)
+        image = _publish(engine, blobs, config, descriptors, FAMILIES[FORMATS[format]], name, progress)
     announce.container(engine, announce.COMMIT, record)
     return image
 
@@ -129,6 +133,7 @@ def import_tree(
     message: str = "",
     changes: Sequence[str] = (),
     platform: Platform | None = None,
+    progress: Callable[[Progress], None] | None = None,
 ) -> Image:
     """Make an image of a tar of a whole tree, compressed or not; see ``Images.import_tree``."""
     made_for = platform or host()
@@ -137,9 +142,11 @@ def import_tree(
     with Boundary("import"), Lock(engine.layout.images, SHARED) as lock, lock:
         blobs = Blobs(engine.layout.blobs)
         digest, size = blobs.write(decompressed(pieces, "the tar"))
-        _add_layer(config, digest, author="", created={"comment": message or "Imported from tarball"})
+        made_by = f"/bin/sh -c #(nop) ADD file:{digest.partition(':')[2]} in /"  # podman's words
+        created = {"created_by": made_by, "comment": message or "imported from tarball"}
+        _add_layer(config, digest, author="", created=created)
         layer = Descriptor(media_type=OCI_LAYER, digest=digest, size=size)
-        image = _publish(engine, blobs, config, [layer], OCI, name)
+        image = _publish(engine, blobs, config, [layer], OCI, name, progress)
     announce.image(engine, announce.TAG, image.id, *image.names)
     return image
 
@@ -161,6 +168,7 @@ def _publish(
     descriptors: Sequence[Descriptor],
     family: Family,
     name: str,
+    progress: Callable[[Progress], None] | None,
 ) -> Image:
     """Write configuration and manifest, and take the image in as any other: the same checks hold."""
     body = json.dumps(config, separators=(",", ":"), ensure_ascii=False).encode()
@@ -175,5 +183,5 @@ def _publish(
     manifest_body = json.dumps(manifest, separators=(",", ":"), ensure_ascii=False).encode()
     names = [full_name(name)] if name else []
     source = BlobSource(blobs, blobs.put(manifest_body), family.manifest)
-    identifier = pulling.pull(engine, source, name or "the new image", names=names)
+    identifier = pulling.pull(engine, source, name or "the new image", names=names, progress=progress)
     return Image(engine, identifier, names[0] if names else "")

@@ -480,8 +480,10 @@ class Container:
 
         Options: ``author``, ``message``; ``changes``, a list of Dockerfile instructions (``CMD``, ``ENV`` and so on);
         ``pause`` keeps its processes from running meanwhile; ``squash`` makes one layer of all; ``format`` is oci or
-        docker; ``include_volumes`` makes volumes of the image of all that the container has mounts on. What lies in
-        volumes is not in it. Raises InvalidSpec, also for a container without an image.
+        docker; ``include_volumes`` makes volumes of the image of all that the container has mounts on; ``progress`` is
+        told how it goes, as by ``Images.pull``. What lies in volumes is not in it.
+
+        Raises InvalidSpec, also for a container without an image.
         """
         from pypod.engine import inside
         from pypod.engine.committing import commit

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pypod.engine import inspect_form as form
 from pypod.engine.inspection import Timestamp
 from pypod.engine.pulling import created_ns
-from pypod.model.image import Manifest, parse_manifest
+from pypod.model.image import DOCKER_MANIFEST, Manifest, parse_manifest
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -43,7 +43,7 @@ def inspect_image(image: Image) -> dict[str, Any]:
             "Digest": manifest.digest,
             "RepoTags": list(named.tags),
             "RepoDigests": list(named.repo_digests),
-            "Comment": config.history[0].comment if config.history else "",
+            "Comment": _comment(config, manifest),
             "Created": Timestamp(named.record.created_ns, config.created),
             "Config": _config(config),
             "Author": config.author,
@@ -62,6 +62,13 @@ def inspect_image(image: Image) -> dict[str, Any]:
             "HealthCheck": _healthcheck(config),
         },
     )
+
+
+def _comment(config: ImageConfig, manifest: Manifest) -> str:
+    """Return what podman calls an image's comment (containers/common: libimage, Image.Inspect)."""
+    if manifest.media_type == DOCKER_MANIFEST:
+        return config.comment
+    return config.history[0].comment if config.history else ""
 
 
 def _config(config: ImageConfig) -> dict[str, Any]:

@@ -88,8 +88,7 @@ class Images:
             return image
         if len(problems) == 1:
             raise problems[0]
-        said = "; ".join(str(problem) for problem in problems)
-        raise NotInRegistry(ref, f"none of the registries gave it: {said}")
+        raise none_of_them(ref, f"{len(problems)} errors occurred while pulling", problems)
 
     def _pull_one(
         self,
@@ -217,7 +216,8 @@ class Images:
     def import_tree(self, pieces: Iterable[bytes], name: str = "", **options: Any) -> Image:
         """Make an image of a tar of a whole tree, in pieces, compressed or not, as ``Container.export`` yields it.
 
-        Options: ``message``, ``changes`` (a list of Dockerfile instructions) and ``platform``, a Platform.
+        Options: ``message``, ``changes`` (a list of Dockerfile instructions), ``platform``, a Platform, and
+        ``progress``, as of ``pull``.
         Raises InvalidImage, InvalidSpec.
         """
         from pypod.engine.committing import import_tree
@@ -359,6 +359,13 @@ class Images:
             announce.image_removed(self._engine, one.record.id, one.names)
             removed.append(one.record.id)
         return tuple(removed)
+
+
+def none_of_them(ref: str, what: str, problems: Sequence[PypodError]) -> NotInRegistry:
+    """Return the error for a name that several registries were asked for, with what each of them said."""
+    error = NotInRegistry(ref, "none of the registries gave it")
+    error.message = f"{what}:" + "".join([f"\n * {problem}" for problem in problems])
+    return error
 
 
 def _platform(text: str) -> Platform | None:

@@ -154,7 +154,8 @@ def commit(container: Container, name: str, options: dict[str, Any]) -> Image:
     from pypod.engine.image import Image
     from pypod.model.reference import full_name
 
-    identifier = call(container.engine, "commit", container.id, name, options)
+    sent = {key: value for key, value in options.items() if key != "progress"}  # how it goes is not told from there
+    identifier = call(container.engine, "commit", container.id, name, sent)
     return Image(container.engine, identifier, full_name(name) if name else "")
 
 

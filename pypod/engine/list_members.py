@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from pypod.engine.image_inspection import manifest_of
+from pypod.engine.images import none_of_them
 from pypod.engine.manifest_list import ManifestList
 from pypod.engine.pulling import read_blob
-from pypod.errors import InvalidImage, NoSuchImage, NotInRegistry, RegistryError
+from pypod.errors import InvalidImage, NoSuchImage, RegistryError
 from pypod.images.blobs import Blobs
 from pypod.images.platform import choose, host
 from pypod.model.image import CONFIG_BYTES_LIMIT, MANIFESTS, Descriptor, Index, digest_of, parse_manifest
@@ -99,7 +100,7 @@ def first_in_registry(ref: str, access: Access | None, read: Callable[[Reference
                 problems.append(error)
     if len(problems) == 1:
         raise problems[0]
-    raise NotInRegistry(ref, f"none of the registries gave it: {'; '.join(str(problem) for problem in problems)}")
+    raise none_of_them(ref, f"{len(problems)} errors occurred while reading {ref}", problems)
 
 
 def _in_file(engine: Engine, transport: str, rest: str, *, all: bool) -> list[Member]:

@@ -39,9 +39,8 @@ def primary_path(authfile: str = "", environment: Mapping[str, str] | None = Non
     chosen = authfile or found.get("REGISTRY_AUTH_FILE", "")
     if chosen:
         return chosen
-    uid = os.geteuid()
-    runtime = found.get("XDG_RUNTIME_DIR", "") if uid else ""
-    return f"{runtime or f'/run/containers/{uid}'}{'/containers' if runtime else ''}/auth.json"
+    runtime = found.get("XDG_RUNTIME_DIR", "")
+    return f"{runtime}/containers/auth.json" if runtime else f"/run/containers/{os.geteuid()}/auth.json"
 
 
 def check_authfile(authfile: str) -> None:
@@ -93,6 +92,8 @@ def logout(name: str, authfile: str = "") -> bool:
     from pypod.images import credential_files, credential_programs
 
     path = primary_path(authfile)
+    if not os.path.exists(path):
+        return False
     with credential_files.Change(path) as change:
         program = "" if "/" in name else _program(change.found, name)
         erased = program != "" and credential_programs.erase(program, _server(change.found, program, name))
@@ -109,7 +110,10 @@ def logout_all(authfile: str = "") -> None:
     """Forget everything in the primary file, also what its programs for single registries keep."""
     from pypod.images import credential_files, credential_programs
 
-    with credential_files.Change(primary_path(authfile)) as change:
+    path = primary_path(authfile)
+    if not os.path.exists(path):
+        return
+    with credential_files.Change(path) as change:
         helpers = change.found.get("credHelpers")
         for name, program in (helpers if isinstance(helpers, dict) else {}).items():
             credential_programs.erase(str(program), name)

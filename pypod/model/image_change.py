@@ -24,7 +24,7 @@ def apply(config: dict[str, Any], instructions: Iterable[str]) -> None:
         change = _CHANGES.get(name.upper())
         if change is None:
             raise InvalidSpec("--change", f"invalid change {instruction!r}: unknown instruction", hint=_HINT)
-        if not value:
+        if not value and (change not in _CLEARED or not instruction.strip().endswith("=")):
             raise InvalidSpec("--change", f"invalid change {instruction!r}: a value is missing")
         change(config, value)
 
@@ -38,7 +38,7 @@ def _split(instruction: str) -> tuple[str, str]:
 
 def _command(key: str) -> Callable[[dict[str, Any], str], None]:
     def change(config: dict[str, Any], value: str) -> None:
-        words = _list(value)
+        words = _list(value) if value else []
         config[key] = ["/bin/sh", "-c", value] if words is None else words
 
     return change
@@ -71,8 +71,10 @@ def _environment(config: dict[str, Any], value: str) -> None:
 
 
 def _label(config: dict[str, Any], value: str) -> None:
+    if "=" not in value:
+        raise InvalidSpec("--change", f"LABEL {value}: a label must be formatted key=value")
     name, entry = _pair(value)
-    config["Labels"] = {**(config.get("Labels") or {}), name: entry}
+    config["Labels"] = {**(config.get("Labels") or {}), _unquoted(name): entry}
 
 
 def _pair(value: str) -> tuple[str, str]:
@@ -83,9 +85,12 @@ def _pair(value: str) -> tuple[str, str]:
         name, _, entry = value.partition(" ")
     if not name:
         raise InvalidSpec("--change", f"{value!r}: a name is missing")
-    entry = entry.strip()
-    quoted = len(entry) > 1 and entry[0] == entry[-1] == '"'  # quotes around all of it only, as podman
-    return name, entry[1:-1] if quoted else entry
+    return name, _unquoted(entry.strip())
+
+
+def _unquoted(text: str) -> str:
+    """Return what is between quotes, if they are around all of it, as podman."""
+    return text[1:-1] if len(text) > 1 and text[0] == text[-1] == '"' else text
 
 
 def _expose(config: dict[str, Any], value: str) -> None:
@@ -113,9 +118,10 @@ def _on_build(config: dict[str, Any], value: str) -> None:
     config["OnBuild"] = [*(config.get("OnBuild") or []), value]
 
 
+_CLEARED = (_command("Cmd"), _command("Entrypoint"))  # CMD= and ENTRYPOINT= take away what there was
 _CHANGES: dict[str, Callable[[dict[str, Any], str], None]] = {
-    "CMD": _command("Cmd"),
-    "ENTRYPOINT": _command("Entrypoint"),
+    "CMD": _CLEARED[0],
+    "ENTRYPOINT": _CLEARED[1],
     "ENV": _environment,
     "EXPOSE": _expose,
     "LABEL": _label,

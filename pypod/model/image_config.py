@@ -29,6 +29,8 @@ class HistoryEntry(Value):
 class ImageConfig(Value):
     """What an image says of itself. ``body`` is the bytes it was read from, ``diff_ids`` the lowest layer first.
 
+    ``comment`` is of all of it, which only docker's form has.
+
     >>> parse_config(b'{"rootfs": {"type": "layers", "diff_ids": []}, "config": {"Cmd": ["sh"]}}').command
     ('sh',)
     """
@@ -37,6 +39,7 @@ class ImageConfig(Value):
     platform: Platform
     created: str = ""
     author: str = ""
+    comment: str = ""
     environment: tuple[tuple[str, str], ...] = ()
     entrypoint: tuple[str, ...] = ()
     command: tuple[str, ...] = ()
@@ -69,6 +72,7 @@ def parse_config(body: bytes, what: str = "image configuration") -> ImageConfig:
         ),
         created=_text(found, "created", what),
         author=_text(found, "author", what),
+        comment=_text(found, "comment", what),
         environment=_environment(_words(config, "Env", what)),
         entrypoint=_words(config, "Entrypoint", what),
         command=_words(config, "Cmd", what),

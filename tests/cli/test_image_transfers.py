@@ -102,7 +102,7 @@ def test_what_cannot_be_loaded(store: Store, tmp_path: Path) -> None:
 def test_what_is_saved_is_loaded_again(store: Store, tmp_path: Path, form: str) -> None:
     done = store.pypod("save", "--format", form, "-o", tmp_path / "out", "tiny:one")
     assert (done.returncode, done.stdout) == (0, "")
-    assert done.stderr.startswith("Getting image source signatures\n")
+    assert done.stderr.startswith("Copying blob sha256:")
     assert done.stderr.endswith(f"Copying config sha256:{store.image.id}\n{ENDING}")
     other = store.other()
     names = {"oci-dir": f"localhost{tmp_path}/out", "docker-dir": f"sha256:{store.image.id}"}
@@ -181,6 +181,17 @@ def test_import_from_nowhere(store: Store) -> None:
         125,
         ["Error: http://127.0.0.1:1/x.tar: no answer: Connection refused"],
     )
+
+
+def test_save_to_stdout_is_silent_also_when_its_reader_goes(store: Store) -> None:
+    big = Tiny({"big": os.urandom(300_000)}, name="localhost/big:1")  # more than fits into a pipe
+    store.pypod.ok("load", "-q", "-i", str(big.save(store.directory / "big.tar")))
+    for count, code in ((-1, 0), (1, 128 + 13)):
+        saving = store.pypod.start("save", "big:1", stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+        assert saving.stdout
+        saving.stdout.read(count)
+        saving.stdout.close()
+        assert (saving.wait(20), saving.communicate()[1]) == (code, b"")
 
 
 def test_what_save_refuses(store: Store, tmp_path: Path) -> None:

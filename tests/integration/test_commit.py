@@ -11,6 +11,7 @@ import threading
 import pytest
 
 from pypod import InvalidImage, InvalidSpec
+from pypod.engine.image_inspection import inspect_image
 from tests.images.made import busybox_image, layer
 from tests.integration.test_images import bring, output, run, store
 
@@ -66,11 +67,11 @@ class TestCommit:
     def test_configuration(self, changed) -> None:
         changes = [
             'CMD ["cat", "/new"]',
-            "ENTRYPOINT=",
             "ENV A=3",
             "LABEL x=y",
             'LABEL quoted="a b"',
             'LABEL half=a "b"',
+            'LABEL "key"=v',
             'ENV QUOTED="c d"',
             "EXPOSE 80 53/udp",
             "USER 7",
@@ -79,18 +80,19 @@ class TestCommit:
             "STOPSIGNAL SIGUSR1",
             "ONBUILD RUN x",
         ]
-        with pytest.raises(InvalidSpec, match="a value is missing"):
-            changed.commit("mine", changes=changes)
-        changes.remove("ENTRYPOINT=")
         image = changed.commit("mine", changes=changes, author="me", message="why")
         config = image.config
         assert (config.command, config.user, config.working_directory) == (("cat", "/new"), "7", "/srv")
         assert dict(config.environment) == {"A": "3", "B": "2", "QUOTED": "c d"}
-        assert dict(config.labels) == {"of": "base", "x": "y", "quoted": "a b", "half": 'a "b"'}
+        assert dict(config.labels) == {"of": "base", "x": "y", "quoted": "a b", "half": 'a "b"', "key": "v"}
         assert (config.exposed_ports, config.volumes) == (("80/tcp", "53/udp"), ("/data",))
         assert (config.stop_signal, config.author) == ("SIGUSR1", "me")
         assert json.loads(config.body)["config"]["OnBuild"] == ["RUN x"]
         assert (config.history[-1].comment, config.history[-1].author) == ("why", "me")
+
+    def test_docker_s_form_has_the_message_as_the_image_s_comment(self, changed) -> None:
+        image = changed.commit("mine", message="why", format="docker")
+        assert json.loads(image.config.body)["comment"] == inspect_image(image)["Comment"] == "why"
 
     def test_volumes_are_named_when_that_is_asked_for(self, engine, busybox, tmp_path) -> None:
         """Their places, as podman's: what lies in them is not in the image."""
@@ -102,12 +104,15 @@ class TestCommit:
         assert sorted(made.config.volumes) == ["/data", "/host", "/more", "/scratch"]
         assert run(engine, "with", "ls", "/host") == ""
 
-    def test_an_empty_list_takes_away(self, engine, changed) -> None:
+    @pytest.mark.parametrize("changes", [["ENTRYPOINT []", "CMD []"], ["ENTRYPOINT=", "CMD="]])
+    def test_an_empty_list_takes_away(self, engine, changed, changes) -> None:
         changed.commit("mine", changes=['ENTRYPOINT ["false"]', "CMD x"])
-        derived = engine.containers.create("mine").commit("derived", changes=["ENTRYPOINT []", "CMD []"])
+        derived = engine.containers.create("mine").commit("derived", changes=changes)
         assert (derived.config.entrypoint, derived.config.command) == ((), ())
 
-    @pytest.mark.parametrize("change", ["", "RUN x", "CMD", "EXPOSE http", "LABEL =x", "ENV", "STOPSIGNAL NONE"])
+    @pytest.mark.parametrize(
+        "change", ["", "RUN x", "CMD", "EXPOSE http", "LABEL =x", "LABEL x", "ENV", "USER=", "STOPSIGNAL NONE"]
+    )
     def test_bad_change(self, engine, changed, change) -> None:
         before = store(engine)
         with pytest.raises(InvalidSpec):

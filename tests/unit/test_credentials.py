@@ -66,7 +66,8 @@ def test_the_place_of_the_primary_file(home: Path, tmp_path: Path, monkeypatch: 
     monkeypatch.delenv("XDG_RUNTIME_DIR")
     assert credentials.primary_path() == "/run/containers/1234/auth.json"
     monkeypatch.setattr(os, "geteuid", lambda: 0)
-    assert credentials.primary_path("", {"XDG_RUNTIME_DIR": "/elsewhere"}) == "/run/containers/0/auth.json"
+    assert credentials.primary_path("", {}) == "/run/containers/0/auth.json"
+    assert credentials.primary_path("", {"XDG_RUNTIME_DIR": "/elsewhere"}) == "/elsewhere/containers/auth.json"
     assert credentials.primary_path("", {"REGISTRY_AUTH_FILE": "/env"}) == "/env"
     assert credentials.primary_path("/said", {"REGISTRY_AUTH_FILE": "/env"}) == "/said"
 
@@ -197,6 +198,13 @@ def test_logins_at_once_lose_nothing(tmp_path: Path) -> None:
     for thread in threads:
         thread.join()
     assert len(json.loads(Path(path).read_text())["auths"]) == 20
+
+
+def test_logout_of_nothing_makes_nothing(tmp_path: Path) -> None:
+    path = str(tmp_path / "none/auth.json")
+    assert not credentials.logout("r.io", path)
+    credentials.logout_all(path)
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_logout_forgets_one_name_and_logout_all_everything(tmp_path: Path) -> None:
