@@ -157,8 +157,9 @@ def _write(options: Parsed, rows: list[Struct]) -> None:
         from pypod.cli.go.json import encode
 
         listed: list[Struct] = rows
-        if by_tag and rows:
-            listed = [Struct(Name=rows[0]["Name"], Tags=[row["Tag"] for row in rows])]
+        if by_tag:
+            names = dict.fromkeys(row["Name"] for row in rows)
+            listed = [Struct(Name=name, Tags=[row["Tag"] for row in rows if row["Name"] == name]) for name in names]
         sys.stdout.write(encode(listed, indent="    ", escape_html=True) + "\n")
         return
     keys = ["Name", "Tag"] if by_tag else ["Name", "Description"]

@@ -19,7 +19,7 @@ from pypod.engine.pulling import Progress
 from pypod.errors import InvalidSpec
 from pypod.images.blobs import PIECE_BYTES, Blobs, BlobSource
 from pypod.model.image import Descriptor, digest_of
-from pypod.model.image_form import V2S2, family_of, rewritten
+from pypod.model.image_form import OCI, V2S2, family_of, rewritten
 from pypod.model.value import Value
 
 TYPE_CHECKING = False
@@ -92,7 +92,9 @@ class _Copy:
         self._manifest = manifest
         self._destination = destination
         self._form = form
-        self._family = form.family or family_of(self._manifest)
+        # docker's schema 2 has no zstd: where nobody wants that form, it is another one's image there, as with podman
+        kept = OCI if form.compression == "zstd" else family_of(manifest)
+        self._family = form.family or kept
         self._progress = progress
         self._telling = threading.Lock()
         self._stopped = threading.Event()

@@ -28,7 +28,7 @@ def with_defaults(
     """
     merged = with_variables(options, config.environment)
     if "entrypoint" not in options:
-        merged["entrypoint"] = config.entrypoint
+        merged["entrypoint"] = config.entrypoint if config.entrypoint != ("",) else ()  # a builder's way to have none
         command = command or config.command
     merged["labels"] = {**dict(config.labels), **options.get("labels", {})}
     if not options.get("user"):
@@ -39,7 +39,8 @@ def with_defaults(
         merged["stop_signal"] = config.stop_signal
     if options.get("healthcheck") is None:
         merged["healthcheck"] = config.healthcheck
-    merged["exposed_ports"] = list(dict.fromkeys((*config.exposed_ports, *options.get("exposed_ports", ()))))
+    ports = config.exposed_ports if options.get("publish_all") else tuple(filter(_is_port, config.exposed_ports))
+    merged["exposed_ports"] = list(dict.fromkeys((*ports, *options.get("exposed_ports", ()))))
     merged["mounts"] = [*options.get("mounts", ()), *_volumes(options, config)]
     return merged, command
 
@@ -54,7 +55,7 @@ def _volumes(options: ContainerOptions, config: ImageConfig) -> list[Mount]:
         raise InvalidSpec("--image-volume", f'invalid image volume mode "{mode}" required value: {words}')
     if not _VOLUME_TYPES[mode]:
         return []
-    places = sorted({normpath(place) for place in config.volumes} - targets(options))
+    places = sorted({normpath("/" + place.lstrip("/")) for place in config.volumes} - targets(options))
     kind = _VOLUME_TYPES[mode]
     return [
         Mount(
@@ -67,6 +68,17 @@ def _volumes(options: ContainerOptions, config: ImageConfig) -> list[Mount]:
         )
         for place in places
     ]
+
+
+def _is_port(text: str) -> bool:
+    """Return whether a port of an image is one. What is none matters only to who wants all ports published."""
+    from pypod.model.port import parse_exposed
+
+    try:
+        parse_exposed(text)
+    except InvalidSpec:
+        return False
+    return True
 
 
 def _absolute(directory: str) -> str:

@@ -236,10 +236,10 @@ def text(value: object, what: str) -> str:
 
 
 def strings(value: object, what: str) -> tuple[tuple[str, str], ...]:
-    """Return an object of texts as pairs; nothing is an empty one."""
+    """Return an object of texts as pairs; nothing is an empty one, and null in it an empty text, as Go reads it."""
     if value is None:
         return ()
-    return tuple((key, text(entry, what)) for key, entry in _object(value, what).items())
+    return tuple((key, text("" if entry is None else entry, what)) for key, entry in _object(value, what).items())
 
 
 def _cut(value: object) -> str:

@@ -284,6 +284,14 @@ class TestRegistry:
         assert (found["config"]["mediaType"] == OCI_CONFIG) == (media_type == OCI_MANIFEST)
         assert store.other().ok("pull", "-q", "--tls-verify=false", target) == f"{store.image.id}\n"
 
+    def test_zstd_makes_oci_s_image_of_docker_s(self, store: Store, registry: str, tmp_path: Path) -> None:
+        store.pypod.ok("save", "-q", "-o", str(tmp_path / "docker.tar"), "tiny:one")
+        other = store.other()
+        other.ok("load", "-q", "-i", str(tmp_path / "docker.tar"))
+        assert other.ok("inspect", "-f", "{{.ManifestType}}", "tiny:one") == f"{DOCKER_MANIFEST}\n"
+        other.ok("push", "-q", "--tls-verify=false", "--compression-format", "zstd", "tiny:one", f"{registry}/p/dz")
+        assert manifest_at(registry, "p/dz:latest")["mediaType"] == OCI_MANIFEST
+
     def test_what_push_refuses(self, store: Store, registry: str) -> None:
         target = f"{registry}/p/x"
         for words, message in (
@@ -334,6 +342,46 @@ class TestRegistry:
             store.pypod.ok("push", "-q", "tiny:one", f"{transport}:{tmp_path}/{transport}")
             found = store.other().ok("pull", "-q", f"{transport}:{tmp_path}/{transport}")
             assert found == f"{store.image.id}\n"
+
+    def test_a_person_is_asked_which_registry_is_meant(
+        self, store: Store, registry: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        store.pypod.ok("push", "-q", "--tls-verify=false", "tiny:one", f"{registry}/asked")
+        conf, aliases = tmp_path / "registries.conf", tmp_path / "aliases.conf"
+        conf.write_text(
+            f'unqualified-search-registries = ["127.0.0.1:1", "{registry}"]\nshort-name-mode = "enforcing"\n'
+        )
+        monkeypatch.setenv("CONTAINERS_REGISTRIES_CONF", str(conf))
+        monkeypatch.setenv("CONTAINERS_SHORT_NAME_ALIASES_CONF", str(aliases))
+        other = store.other()
+        done = other("pull", "--tls-verify=false", "asked")
+        assert "short-name resolution enforced but cannot prompt without a TTY" in done.stderr
+        with other.terminal("pull", "-q", "--tls-verify=false", "asked") as terminal:
+            terminal.expect("127.0.0.1:1/asked:latest")
+            terminal.expect(f"2  {registry}/asked:latest")
+            terminal.expect("1-2 [1]: ")
+            terminal.type("3\n")
+            terminal.expect("1-2 [1]: ")
+            terminal.type("2\n")
+            terminal.expect(store.image.id)
+            assert terminal.wait() == 0
+        assert aliases.read_text() == f'[aliases]\n  "asked" = "{registry}/asked"\n'
+        assert other.ok("pull", "-q", "--tls-verify=false", "asked") == f"{store.image.id}\n"
+        with other.terminal("pull", "--tls-verify=false", "nosuch") as terminal:  # what is not there is not remembered
+            terminal.expect("1-2 [1]: ")
+            terminal.type("\n")
+            assert terminal.wait() == 125
+        assert "nosuch" not in aliases.read_text()
+
+    def test_what_several_registries_say(self, store: Store, registry: str, tmp_path: Path, monkeypatch) -> None:
+        conf = tmp_path / "registries.conf"
+        conf.write_text(f'unqualified-search-registries = ["127.0.0.1:1", "{registry}"]\n')
+        monkeypatch.setenv("CONTAINERS_REGISTRIES_CONF", str(conf))
+        done = store.other()("pull", "--tls-verify=false", "nosuch")
+        said = done.stderr.splitlines()
+        assert said[0] == f'Resolving "nosuch" using unqualified-search registries ({conf})'
+        assert said[3] == "Error: 2 errors occurred while pulling:"
+        assert [line[:35] for line in said[4:]] == [" * initializing source docker://127"] * 2
 
     def test_pull_says_what_it_does_and_what_is_not_there(self, store: Store, registry: str) -> None:
         store.pypod.ok("push", "-q", "--tls-verify=false", "tiny:one", f"{registry}/p/said:v1")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
+import os
 import shutil
 import subprocess
 import termios
@@ -122,8 +123,9 @@ def test_stored_credentials_that_no_longer_hold_are_asked_for(
     assert stored(authfile, registry.host) == "me:changed"
 
 
-def test_the_password_of_creds_is_asked_for_once(pypod: Program, registry: Registry) -> None:
+def test_the_password_of_creds_is_asked_for_once(pypod: Program, registry: Registry, authfile: Path) -> None:
     """A name alone, or less; what follows is another matter: the registry of this test has no images."""
+    authfile.write_text("{}")
     names = [f"{registry.host}/team/{name}" for name in ("a", "b")]
     for creds, shows_name in (("me", False), (":", True)):
         with pypod.terminal("pull", "--creds", creds, "--tls-verify=false", *names) as user:
@@ -192,6 +194,9 @@ def test_search(logged_in: Program, registry: Registry) -> None:
     assert logged_in.ok(*SEARCH, f"{host}/nothing") == ""
     found = json.loads(logged_in.ok(*SEARCH, "--format", "json", f"{host}/oth"))
     assert [one["Name"] for one in found] == [f"{host}/other"]
+    for words, variables in (("--authfile", "/nonexistent"), {}), ((), {"REGISTRY_AUTH_FILE": "/nonexistent"}):
+        done = logged_in("pull", *words, f"{host}/team/app", env={**os.environ, **variables})
+        assert (done.returncode, done.stderr) == (125, "Error: stat /nonexistent: no such file or directory\n")
     done = logged_in(*SEARCH, "--authfile", "/nonexistent", f"{host}/team")
     assert (done.returncode, done.stderr) == (125, "Error: stat /nonexistent: no such file or directory\n")
     done = logged_in(*SEARCH, "term")
@@ -214,6 +219,18 @@ def test_tags_are_listed_without_what_a_terminal_would_obey(logged_in: Program, 
     done = logged_in(*SEARCH, "--list-tags", f"{host}/team/none")
     assert done.returncode == 125
     assert "name unknown: repository name not known to registry" in done.stderr
+
+
+def test_tags_of_a_short_name_are_those_of_all_registries(
+    logged_in: Program, registry: Registry, tmp_path: Path
+) -> None:
+    (tmp_path / "registries.conf").write_text(f'unqualified-search-registries = ["127.0.0.1:1", "{registry.host}"]\n')
+    done = logged_in(*SEARCH, "--list-tags", "--format", "json", "team/app")
+    assert [(one["Name"], one["Tags"][:2]) for one in json.loads(done.stdout)] == [
+        (f"{registry.host}/team/app", ["v1", "v2"])
+    ]
+    assert done.stderr.startswith("Warning: http://127.0.0.1:1/v2/: no answer")
+    assert logged_in(*SEARCH, "--list-tags", "team/none").returncode == 125
 
 
 @pytest.mark.skipif(shutil.which("podman") is None, reason="podman is not installed")

@@ -159,6 +159,22 @@ class TestConfiguration:
             assert caught.value.argument == "--expose"
         assert engine.containers.list(all=True) == [container]
 
+    def test_what_builders_write_that_is_of_no_use(self, engine, busybox) -> None:
+        """podman runs such images, too."""
+        config = {
+            "Entrypoint": [""],
+            "Cmd": ["ls", "-d", "/rel"],
+            "Volumes": {"rel": {}},
+            "ExposedPorts": {"x/y": {}, "99999": {}, "80": {}},
+            "Labels": {"empty": None},
+        }
+        image = bring(engine, busybox_image(busybox, config=config))
+        assert run(engine, image) == "/rel\n"
+        spec = engine.containers.create(image).spec()
+        assert (spec.exposed_ports, dict(spec.labels)) == (("80/tcp",), {"empty": ""})
+        with pytest.raises(InvalidSpec, match="invalid port number"):
+            engine.containers.create(image, publish_all=True)
+
     def test_only_the_image_s_own_working_directory_is_made(self, engine, busybox) -> None:
         image = bring(engine, busybox_image(busybox, config={"WorkingDir": "/made/here/", "User": "7:8"}))
         shown = run(engine, image, "sh", "-c", "pwd; stat -c '%u %g %a' . .. /")

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
 
 from pypod.errors import InvalidSpec, RegistryError
+from pypod.images import registries_files
 from pypod.images.registries import Registries, load
-from pypod.model.reference import parse
+from pypod.model.reference import Reference, parse
 
 SHA = "sha256:" + "0" * 64
 
@@ -84,6 +86,46 @@ def test_enforcing_is_for_one_registry_only(files: Files) -> None:
         files.load().candidates("x")
     files.system('unqualified-search-registries = ["a.io"]', "registries.conf.d/1.conf")
     assert names(files.load(), "x") == ["a.io/x:latest"]
+
+
+def test_docker_in_front_is_no_short_name(files: Files) -> None:
+    files.system('unqualified-search-registries = ["a.io"]\n[aliases]\nweb="q.io/t/web"')
+    registries = files.load()
+    assert names(registries, "docker://web") == ["docker.io/library/web:latest"]
+    assert names(registries, "docker://x/y:1") == ["docker.io/x/y:1"]
+    assert names(registries, "docker://a.io/x") == ["a.io/x:latest"]
+
+
+def test_what_is_told_of_a_short_name(files: Files) -> None:
+    files.system('unqualified-search-registries = ["a.io", "b.io"]')
+    files.system('[aliases]\nweb="q.io/t/web"', "registries.conf.d/1.conf")
+    registries = files.load()
+    directory = files.root / "etc/containers"
+    assert registries.resolve("web:1").told == f'Resolved "web" as an alias ({directory}/registries.conf.d/1.conf)'
+    assert registries.resolve("x:1").told == (
+        f'Resolving "x" using unqualified-search registries ({directory}/registries.conf)'
+    )
+    assert registries.resolve("a.io/x").told == registries.resolve("docker://web").told == ""
+
+
+@pytest.mark.parametrize(("mode", "is_asked"), [("permissive", True), ("enforcing", True), ("disabled", False)])
+def test_somebody_is_asked_which_of_several_and_the_answer_holds(files: Files, mode: str, is_asked: bool) -> None:
+    files.system(f'unqualified-search-registries = ["a.io", "b.io"]\nshort-name-mode = "{mode}"')
+    files.aliases.write_text('[aliases]\n"other" = "y.io/other"\n')
+    asked = []
+
+    def choose(names: Sequence[Reference]) -> Reference:
+        asked.append([str(one) for one in names])
+        return names[1]
+
+    found = files.load().resolve("x:1", choose)
+    if not is_asked:
+        assert ([str(one) for one in found.candidates], asked) == (["a.io/x:1", "b.io/x:1"], [])
+        return
+    assert ([str(one) for one in found.candidates], asked) == (["b.io/x:1"], [["a.io/x:1", "b.io/x:1"]])
+    registries_files.remember(str(files.aliases), found.chosen_for, found.candidates[0].name)
+    assert [names(files.load(), one) for one in ("x:2", "other")] == [["b.io/x:2"], ["y.io/other:latest"]]
+    assert len(files.load().resolve("y", lambda names: names[0]).candidates) == 1
 
 
 def test_later_files_replace_what_they_name(files: Files) -> None:
