@@ -158,6 +158,9 @@ class AlreadyExists(PypodError):
             f'creating {kind} storage: the {kind} name "{name}" is already in use by {holder_kind} {holder_id}. '
             f"You have to remove that {holder_kind} to be able to reuse that name: that name is already in use"
         )
+        if kind == "image":
+            taken = f'image name "{name}" is already associated with image "{holder_id}"'
+            message = f"creating image to hold manifest list: {taken}: that name is already in use"
         if kind == "network":
             message = f"network name {name} already used: network already exists"
         if kind == "connection":

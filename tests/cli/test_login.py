@@ -144,7 +144,10 @@ def test_the_password_of_creds_is_asked_for_once(pypod: Program, registry: Regis
 
 
 @pytest.mark.parametrize("words", [("pull", "x"), ("push", "x", "y"), ("run", "x"), ("manifest", "create", "l", "x")])
-def test_creds_without_a_password_and_without_a_terminal(pypod: Program, words: tuple[str, ...]) -> None:
+def test_creds_without_a_password_and_without_a_terminal(
+    pypod: Program, authfile: Path, words: tuple[str, ...]
+) -> None:
+    authfile.write_text("{}")
     done = pypod(*words[:-1], "--creds", "me", words[-1], stdin=b"secret\n")
     assert done.returncode == 125
     assert done.stderr == "Error: could not read password from terminal: inappropriate ioctl for device\n"

@@ -161,7 +161,7 @@ def test_names_that_are_taken_and_names_of_nothing(store: Store) -> None:
     pypod = store.pypod
     identifier = pypod.ok("manifest", "create", "web", "amd:1")
     done = pypod("manifest", "create", "web")
-    assert (done.returncode, "that name is already in use" in done.stderr) == (125, True)
+    assert (done.returncode, "is already associated with image" in done.stderr) == (125, True)
     assert pypod.ok("manifest", "create", "--amend", "web", "arm:1") == identifier
     assert len(store.entries("web")) == 2
     for words in (
