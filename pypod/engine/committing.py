@@ -21,6 +21,7 @@ from pypod.model.image import OCI_LAYER, Descriptor
 from pypod.model.image_change import apply
 from pypod.model.image_config import parse_config
 from pypod.model.image_form import FAMILIES, OCI
+from pypod.model.moment import now_text
 from pypod.model.reference import full_name
 
 TYPE_CHECKING = False
@@ -29,9 +30,9 @@ if TYPE_CHECKING:
     from typing import Any
 
     from pypod.engine.engine import Engine
-    from pypod.engine.pulling import Progress
     from pypod.model.image import Platform
     from pypod.model.image_form import Family
+    from pypod.model.progress import Progress
     from pypod.store.records import ContainerRecord
 
 FORMATS = {"oci": "oci", "docker": "v2s2"}
@@ -152,7 +153,7 @@ def import_tree(
 
 
 def _add_layer(config: dict[str, Any], digest: str, *, author: str, created: dict[str, str]) -> None:
-    now = pulling.now_text()
+    now = now_text()
     config["created"] = now
     if author:
         config["author"] = author

@@ -14,10 +14,10 @@ if TYPE_CHECKING:
     from typing import Any
 
     from pypod.engine.engine import Engine
-    from pypod.engine.pulling import Progress
     from pypod.images.access import Access
     from pypod.images.registries import Choose, Registries
     from pypod.model.image import Platform
+    from pypod.model.progress import Progress
     from pypod.model.reference import Reference
 
 POLICIES = ("always", "missing", "never", "newer")
@@ -70,13 +70,13 @@ class Images:
         choose: Choose | None,
     ) -> Image:
         """Pull the first name that ``ref`` may stand for and some registry has; else raise what they all said."""
-        from pypod.engine import pulling
         from pypod.images import registries
+        from pypod.model.progress import Progress
 
         problems: list[PypodError] = []
         resolved = configured.resolve(ref, choose)
         if progress is not None and resolved.told:
-            progress(pulling.Progress(state="resolved", name=resolved.told))
+            progress(Progress(state="resolved", name=resolved.told))
         for candidate in resolved.candidates:
             try:
                 image = self._pull_one(configured, candidate, platform, access, progress)
@@ -101,11 +101,12 @@ class Images:
         from pypod.engine import pulling
         from pypod.images.access import Access
         from pypod.images.client import RegistrySource
+        from pypod.model.progress import Progress
 
         # one that is pulled by its digest is called by it, as podman's: it dangles not
         names = (f"{reference.name}@{reference.digest}" if reference.digest else str(reference),)
         if progress is not None:
-            progress(pulling.Progress(state="trying", name=str(reference)))
+            progress(Progress(state="trying", name=str(reference)))
         with RegistrySource(reference, access or Access(), configured) as source:
             try:
                 source.manifest()
