@@ -46,6 +46,11 @@ def scan(text: str, at: int = 0) -> tuple[Any, int]:
         return _scan(text, at)
     except StopIteration as error:
         raise ValueError(f"no JSON value at character {error.value}") from None
+    except SystemError:
+        # the C half raises what json.decoder has, which it does not import itself (Modules/_json.c, raise_errmsg)
+        import json.decoder  # noqa: F401
+
+        return _scan(text, at)
 
 
 def loads(data: str | bytes) -> Any:

@@ -89,3 +89,14 @@ def test_it_loads_nothing_but_the_c_half() -> None:
     done = subprocess.run([sys.executable, "-S", "-c", code], capture_output=True, text=True, check=True, cwd=root)
     assert "_json" in done.stdout.split()
     assert not {"json", "re", "enum"} & set(done.stdout.split())
+
+
+@pytest.mark.parametrize("text", ["{", '{"a" 1}', '"\\x"', "[1 2]", '"\n"'])
+def test_what_is_none_is_a_value_error_where_nobody_has_imported_json(text: str) -> None:
+    """The C half takes its exception from json.decoder, if that is there; with pytest it always is."""
+    program = (
+        "import sys; from pypod.model import plain_json\n"
+        "try: plain_json.loads(sys.argv[1])\nexcept ValueError: print('ValueError')"
+    )
+    done = subprocess.run([sys.executable, "-c", program, text], capture_output=True, text=True, check=False)
+    assert (done.stdout, done.stderr) == ("ValueError\n", "")
