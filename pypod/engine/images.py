@@ -335,14 +335,14 @@ class Images:
         """
         from pypod.engine.image_removal import sweep
 
-        removed: tuple[str, ...] = ()
+        removed: Sequence[str] = []
         with Boundary("prune images"):
             while found := self._prune_once(all, only):  # what the removed were made of may be of no use now
-                removed += found
+                removed = [*removed, *found]
             sweep(self._engine)
         return removed
 
-    def _prune_once(self, all: bool, only: Callable[[images.Named], bool] | None) -> tuple[str, ...]:
+    def _prune_once(self, all: bool, only: Callable[[images.Named], bool] | None) -> Sequence[str]:
         from pypod.engine import announce
         from pypod.engine.image_history import is_intermediate
         from pypod.errors import InUse
@@ -359,7 +359,7 @@ class Images:
                 continue
             announce.image_removed(self._engine, one.record.id, one.names)
             removed.append(one.record.id)
-        return tuple(removed)
+        return removed
 
 
 def none_of_them(ref: str, what: str, problems: Sequence[PypodError]) -> NotInRegistry:
