@@ -127,10 +127,17 @@ def _free(port: Port, taken: Sequence[Port]) -> Port:
     raise InvalidSpec("--publish", message)
 
 
-def _bound(port: Port, number: int) -> int:
-    """Return the number of a port that can be had: ``number``, or one the kernel chooses; 0 when it cannot."""
+def _bound(port: Port, number: int, *, used_before: bool = False) -> int:
+    """Return the number of a port that can be had: ``number``, or one the kernel chooses; 0 when it cannot.
+
+    A port that was ``used_before`` counts as free when nothing but ended connections of it are waited out (tcp(7)).
+    """
+    import _socket
+
     one = _socket_of(port.protocol, ipv6=":" in port.host_ip)
     try:
+        if used_before and port.protocol != "udp":
+            one.setsockopt(_socket.SOL_SOCKET, _socket.SO_REUSEADDR, 1)
         one.bind((port.host_ip, number))
         return int(one.getsockname()[1])
     except OSError as error:
@@ -237,7 +244,7 @@ def require_free(engine: Engine, ports: Iterable[Port], but: str = "") -> None:
     """
     for port in ports:
         for number in range(port.host_port, port.host_port + port.count):
-            if not _bound(port, number):
+            if not _bound(port, number, used_before=True):
                 raise _with_holder(engine, PortInUse(port.protocol, port.host_ip, number), but)
 
 

@@ -139,6 +139,14 @@ def test_a_published_port_keeps_the_clients_address(somebody: User, other: Host,
         again.bind(("", 8080))  # nobody has it any more
 
 
+def test_a_restart_does_not_wait_for_connections_that_have_ended(somebody: User, other: Host) -> None:
+    with closing(started(somebody, "r", "--network", "pasta", "-p", "8080:80")) as inside:
+        inside.serve("tcp", "0.0.0.0", 80)  # noqa: S104
+        assert other.ask("tcp", OURS, 8080) == f"r {THEIRS}"
+    say(somebody, "pod", "restart", "r")
+    assert companions(somebody) == ["passt", "pypod-network"]
+
+
 def test_slirp4netns_on_request(somebody: User, other: Host) -> None:
     if shutil.which("slirp4netns") is None:
         pytest.skip("slirp4netns is not installed")
@@ -307,7 +315,7 @@ class TestKilled:
             ports = ("inspect", "--format", "{{json .NetworkSettings.Ports}}", infra)
             assert (say(somebody, "port", infra), say(somebody, *ports)) == ("", "{}")
             somebody.pypod(*mend.split())
-            assert companions(somebody) == ["pypod-network", PROGRAMS[network]]
+            assert companions(somebody) == sorted(["pypod-network", PROGRAMS[network]])
             assert other.ask("tcp", OURS, 8080) == f"k {THEIRS}"
             assert inside.ask("tcp", THEIRS, 8000) == f"other {OURS}"
             assert "amiss" not in somebody.pypod("system", "check").stdout
