@@ -391,7 +391,7 @@ def test_a_protocol_that_the_kernel_does_not_have(lab) -> None:
 def test_the_infra_is_killed(lab, busybox: str) -> None:
     pod = started(lab, "pod", "8080:80")
     kill_and_wait(pod.infra.state().pid)
-    assert can_be_had(8080)
+    wait_until(lambda: can_be_had(8080))  # its launcher, which had it too, may be just leaving
     assert any("took back the addresses" in line for line in repair(lab.engine))
     assert elements() == []
 
