@@ -196,6 +196,17 @@ static noreturn void watch(const struct record *record, int network, int process
 	stay(process, signals);
 }
 
+/* With the watcher all that it started has gone when this returns: its ports are somebody else's. */
+static int end(pid_t watcher)
+{
+	int error = errno;
+
+	kill(watcher, SIGKILL);
+	RETRY(waitpid(watcher, NULL, __WALL));
+	errno = error;
+	return -1;
+}
+
 static int hear(int told, pid_t watcher, const char **call)
 {
 	static struct verdict verdict;
@@ -211,12 +222,7 @@ static int hear(int told, pid_t watcher, const char **call)
 			errno = EPIPE;
 		}
 	}
-	if (errno == 0)
-		return 0;
-	int error = errno;
-	kill(watcher, SIGKILL);
-	errno = error;
-	return -1;
+	return errno ? end(watcher) : 0;
 }
 
 int companion_start(const struct record *record, int process, int network, const char **call)
@@ -249,12 +255,8 @@ int companion_start(const struct record *record, int process, int network, const
 	snprintf(path, sizeof path, "%s/status", text(record, DIRECTORY));
 	struct recorded recorded = { .pid = watcher, .start_time = start_time(watcher) };
 	int status = record_start(path, text(record, BOOT_ID), &recorded);
-	if (status < 0) {
-		error = errno;
-		kill(watcher, SIGKILL);
-		errno = error;
-		return -1;
-	}
+	if (status < 0)
+		return end(watcher);
 	close(status);
 	return 0;
 }

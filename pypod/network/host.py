@@ -97,8 +97,13 @@ def first_address(but: str = "") -> str:
 
     None of the loopback's or of a link alone, and none of the interface ``but``.
     """
+    import _socket
+
+    try:
+        left_out = _socket.if_nametoindex(but) if but else 0
+    except OSError:
+        left_out = 0
     with Channel() as channel:
-        left_out = next((index for index, name in _interfaces(channel).items() if name == but), 0) if but else 0
         for _, body in channel.dump(message(_GETADDR, b"\0" * _ADDRESS_BODY, flags=DUMP)):
             address = attributes(body[_ADDRESS_BODY:]).get(_IFA_LOCAL, b"")
             known = len(address) == _IPV4_BYTES and address[0] != _LOOPBACK and address[:2] != _LINK_LOCAL

@@ -211,6 +211,33 @@ class TestPortsOfSlirp4netns:
             assert "it is held by container" in refused.stderr
             assert companions(somebody) == ["pypod-network", slirp4netns]
 
+    def test_one_that_is_taken_at_the_last_moment_undoes_the_start(
+        self, somebody: User, other: Host, slirp4netns: str
+    ) -> None:
+        del other
+        code = f"""
+import socket, pypod
+from pypod.engine import published
+pod = pypod.Pod.create("t", network="{slirp4netns}", ports=["8080:80", "8081:81"])
+taken = socket.socket()
+taken.bind(("", 8081))
+taken.listen()
+published.require_free = lambda *_: None  # it was free when that looked
+try:
+    pod.start()
+except pypod.LaunchFailed as error:
+    print(error.hint)
+    print(error.message)
+print(pod.status)
+"""
+        hint, message, status = somebody.python_code(code).splitlines()
+        assert hint.startswith("publish on another port")
+        assert "slirp4netns failed" in message
+        assert '"host_port": 8081' in message
+        assert status == "Created"
+        assert companions(somebody) == []
+        assert can_be_had("tcp", 8080)
+
     def test_a_container_of_its_own_has_them_before_its_command_runs(
         self, somebody: User, other: Host, slirp4netns: str, plain: Path
     ) -> None:
