@@ -45,16 +45,15 @@ def with_session(user_tree: Path) -> Iterator[User]:
     if shutil.which("pasta") is None:
         pytest.skip("pasta (Debian: passt) is not installed")
     name = f"pypodnet{os.urandom(2).hex()}"  # another run of the suite has another
-    made = users.add(name, subordinate=True)
-    user = User(name, user_tree, users.python_for_users())
+    users.add(name, subordinate=True)
     try:
+        user = User(name, user_tree, users.python_for_users())
         with tun_for_users():
             user.ok("unshare", "true")
             yield user
         assert user.end() == {}, "an ordinary user's processes are left"
     finally:
-        if made:
-            users.remove(name)
+        users.remove(name)
 
 
 @pytest.fixture
