@@ -1,10 +1,11 @@
-/* A program that works beside a process for as long as that runs, as pasta does for its network.
+/* A program that works beside a process for as long as that runs: pasta for its network, fuse-overlayfs for its root.
  *
  * Between the two is a watcher, the first process of a pid namespace: when the process has ended the watcher goes, and
  * the kernel kills what is left in the namespace (pid_namespaces(7)), which nothing that the program starts can leave.
  * The same happens when somebody kills the watcher. */
 #define _GNU_SOURCE
 #include "companion.h"
+#include "ops.h"
 #include "perform.h"
 #include "record.h"
 #include "report.h"
@@ -44,9 +45,10 @@ static noreturn void give_up(int told, const char *call)
 	_exit(1);
 }
 
-/* The network namespace is its standard input: /proc/self/fd/0 is a path of it that needs no right to look into the
- * process, which nobody may before its exec, and that a program which closes all it does not know keeps. */
-static pid_t run(const struct record *record, int network, int output, int told)
+/* What was handed over has a number that the program is told: /proc/self/fd/0 is a path of a namespace that needs no
+ * right to look into the process, which nobody may before its exec, and that a program which closes all it does not know
+ * keeps. */
+static pid_t run(const struct record *record, int handed, int number, int output, int told)
 {
 	char **words = vector(record, PROGRAM), *environment[] = { NULL };
 	posix_spawn_file_actions_t actions;
@@ -56,8 +58,8 @@ static pid_t run(const struct record *record, int network, int output, int told)
 
 	errno = ENOMEM;
 	if (!words || posix_spawn_file_actions_init(&actions) || posix_spawnattr_init(&attributes) ||
-	    posix_spawn_file_actions_adddup2(&actions, network, 0) ||
-	    posix_spawn_file_actions_adddup2(&actions, output, 1))
+	    posix_spawn_file_actions_adddup2(&actions, output, 1) ||
+	    posix_spawn_file_actions_adddup2(&actions, handed, number))
 		give_up(told, "malloc");
 	sigemptyset(&none);
 	posix_spawnattr_setsigmask(&attributes, &none);
@@ -115,12 +117,12 @@ static void close_all_but(const int *kept, int count)
 	syscall(SYS_close_range, 1024, ~0U, 0);
 }
 
-static noreturn void watch(const struct record *record, int network, int process, int log, int told)
+static noreturn void watch(const struct record *record, int handed, int number, int process, int log, int told)
 {
 	int ready[2], null = open("/dev/null", O_RDWR | O_CLOEXEC);
 	sigset_t children;
 
-	prctl(PR_SET_NAME, "pypod-network");
+	prctl(PR_SET_NAME, record->operation == OP_companion ? "pypod-network" : "pypod-root");
 	setsid();
 	sigemptyset(&children);
 	sigaddset(&children, SIGCHLD);
@@ -129,11 +131,11 @@ static noreturn void watch(const struct record *record, int network, int process
 	    pipe2(ready, O_CLOEXEC) < 0)
 		give_up(told, "pipe2");
 	/* what the supervisor holds open is nobody else's: the end of its pipes and sockets tells others something */
-	int kept[] = { process, told, signals, network, ready[0], ready[1] };
+	int kept[] = { process, told, signals, handed, ready[0], ready[1] };
 	close_all_but(kept, sizeof kept / sizeof *kept);
-	pid_t program = run(record, network, ready[1], told);
+	pid_t program = run(record, handed, number, ready[1], told);
 	close(ready[1]);
-	close(network);
+	close(handed);
 	wait_until_ready(program, ready[0], told);
 	close(ready[0]);
 	dup2(0, 2);
@@ -167,7 +169,7 @@ static int hear(int told, pid_t watcher, const char **call)
 	return -1;
 }
 
-int companion_start(const struct record *record, pid_t process, int network, const char **call)
+int companion_start(const struct record *record, pid_t process, int handed, int number, const char **call)
 {
 	char path[PATH_MAX];
 	int told[2], watched = syscall(SYS_pidfd_open, process, 0);
@@ -188,7 +190,7 @@ int companion_start(const struct record *record, pid_t process, int network, con
 	if (watcher < 0)
 		return -1;
 	if (watcher == 0)
-		watch(record, network, watched, log, told[1]);
+		watch(record, handed, number, watched, log, told[1]);
 	close(watched);
 	close(log);
 	close(told[1]);

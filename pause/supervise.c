@@ -228,23 +228,24 @@ static int connect_to_host(struct supervised *it, int socket, struct report *fai
 	return 0;
 }
 
-static int start_companion(struct supervised *it, int network, struct report *failure)
+static int start_companion(struct supervised *it, uint32_t kind, int handed, struct report *failure)
 {
-	const struct record *record = plan_find(&it->plan, OP_companion);
+	bool is_root = kind == REPORT_ROOT;
+	const struct record *record = plan_find(&it->plan, is_root ? OP_mount_program : OP_companion);
 	const char *call = "find";
 
 	errno = ENODATA;
-	int started = record ? companion_start(record, it->pid, network, &call) : -1;
+	int started = record ? companion_start(record, it->pid, handed, is_root ? 3 : 0, &call) : -1;
 	if (started < 0) {
 		failure->error = errno;
 		failure->operation = record ? position(it, record) : 0;
 		strcpy(failure->call, call);
 	}
-	close(network);
+	close(handed);
 	return started;
 }
 
-/* Until exec closes the socket: failure, a new pid, a terminal, a network. Returns 0 when the process runs; one that ended without
+/* Until exec closes the socket: failure, a new pid, a terminal, a network, a root. Returns 0 when the process runs; one that ended without
  * having taken our byte (`told`) never got as far as its exec. */
 static int follow(struct supervised *it, int socket, bool told, struct report *failure)
 {
@@ -283,8 +284,8 @@ static int follow(struct supervised *it, int socket, bool told, struct report *f
 			}
 			told = tell(socket); /* if it failed by now, what it said comes next */
 		}
-		if (report.kind == REPORT_NETWORK) {
-			if (start_companion(it, passed, failure) < 0)
+		if (report.kind == REPORT_NETWORK || report.kind == REPORT_ROOT) {
+			if (start_companion(it, report.kind, passed, failure) < 0)
 				return -1;
 			told = tell(socket);
 		}

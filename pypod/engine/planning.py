@@ -21,7 +21,7 @@ from pypod.kernel import idmap
 from pypod.kernel.pidfd import Process
 from pypod.model.connection import NO_RESOLV_CONF
 from pypod.model.namespace import HOST, POD
-from pypod.runtime.compiler import WHOLE_MAPS, Surroundings, container_ops, plan
+from pypod.runtime.compiler import WHOLE_MAPS, Root, Surroundings, container_ops, plan
 from pypod.runtime.oci import Places, runtime_spec
 from pypod.runtime.ops import Op
 from pypod.runtime.programs import path as program_path
@@ -97,12 +97,11 @@ def container_plan(
     )
     config = runtime_spec(volumes.with_sources(engine.layout, spec), places)
     mapped = mapped_layers.with_mapped(engine, spec, user_namespaces.maps_for(engine, spec))
-    options, base = overlay.container_overlay(engine, mapped, directory) if spec.overlay else ("", "")
+    root = overlay.container_root(engine, mapped, directory) if spec.overlay else Root()
     tracked = cgroups.tracking_directory(record.cgroup)
     seccomp, flags = seccomp_of(engine, spec)
     around = Surroundings(
-        overlay=options,
-        base=base,
+        root=root,
         target=engine.layout.merged,
         joins=joins,
         shm_of=shm_of,
@@ -123,6 +122,7 @@ def container_plan(
     )
     settings = [
         *session.ops(engine, own_session),
+        *root.settings,
         *_settings(engine, record, spec, terminal, tracked),
         *network_ops.host_ops(engine, record.id, record.name, spec, wires, watched=True),
     ]
