@@ -87,6 +87,9 @@ def preparations(
     from pypod.engine import effects
 
     driver = driver_of(engine, spec, directory)
+    if driver.program and maps is not None and not engine.rootless:
+        hint = f"leave ${storage_driver.OPTIONS_VARIABLE} away: the kernel's overlay can"
+        raise Unsupported("--userns", "a mount program shows a user namespace of root's no other owners", hint=hint)
     if driver.copies:
         return _copying(engine, spec, directory, root, maps)
     made = []

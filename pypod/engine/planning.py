@@ -163,12 +163,14 @@ def cleanup_command(engine: Engine, identifier: str) -> tuple[str, ...]:
 
 
 def _mapped(engine: Engine, spec: ContainerSpec, maps: user_namespaces.Maps | None) -> tuple[str, ...]:
-    """Return the directories whose files have the ids of a user namespace on the disk: our storage.
+    """Return the directories whose files have the ids of a user namespace on the disk: our storage, or the root itself.
 
     A user may map no file system that was mounted by root (mount_setattr(2)): theirs has copies of the layers.
     """
     whole = maps is None or (idmap.is_whole(maps[0]) and idmap.is_whole(maps[1]))
-    return () if whole or engine.rootless or not spec.overlay else (engine.layout.root,)
+    if whole or engine.rootless:
+        return ()
+    return (engine.layout.root,) if spec.overlay else (spec.rootfs,) if spec.idmap else ()
 
 
 def seccomp_of(engine: Engine, spec: ContainerSpec) -> tuple[bytes, int]:

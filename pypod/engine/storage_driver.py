@@ -10,9 +10,7 @@ import os
 
 from pypod.engine.boundary import Boundary
 from pypod.errors import InvalidSpec, LaunchFailed, Unsupported
-from pypod.kernel.abi import CLONE_NEWNS
 from pypod.model.value import Value
-from pypod.runtime.ops import MS_REC, MS_SLAVE, Op
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -26,6 +24,7 @@ DRIVER_VARIABLE, OPTIONS_VARIABLE = "STORAGE_DRIVER", "STORAGE_OPTS"  # podman(1
 _PROGRAM_OPTIONS = ("overlay.mount_program", "overlay2.mount_program", "mount_program")
 # What says that the way of making a root does not work here, not that nothing does.
 _TELLING = frozenset(("mount", "mount_setattr", "open", "openat2", "mkdirat", "execve", "exit", "poll"))
+_DEVICE = "/dev/fuse"
 
 
 class Driver(Value):
@@ -90,6 +89,16 @@ def forget(engine: Engine) -> None:
         return
 
 
+def shown(engine: Engine) -> Driver:
+    """Return the same for who only looks: what was asked for, should that not work."""
+    try:
+        return expected(engine)
+    except Unsupported:
+        return asked() or Driver()
+    except InvalidSpec:
+        return Driver()
+
+
 def asked(environment: Mapping[str, str] = os.environ) -> Driver | None:
     """Return what the environment asks for, as podman's does. Raises InvalidSpec.
 
@@ -110,8 +119,8 @@ def _candidates(engine: Engine) -> list[Driver]:
     """Return what can be had, the best first. Root needs no program for what the kernel has."""
     from pypod.engine.user_network import program
 
-    found = program(MOUNT_PROGRAM) if engine.rootless else ""
-    return [Driver(), *([Driver(program=found)] if found else []), Driver(name=VFS)]
+    programs = [Driver(program=program(MOUNT_PROGRAM) or MOUNT_PROGRAM)] if engine.rootless else []
+    return [Driver(), *programs, Driver(name=VFS)]
 
 
 def _chosen(engine: Engine, *, asking: bool) -> Driver:
@@ -128,10 +137,19 @@ def _chosen(engine: Engine, *, asking: bool) -> Driver:
 
 def _reason(engine: Engine, driver: Driver, *, asking: bool) -> str:
     """Return why a driver does not work here, empty when it does, or nobody has tried and we may not."""
-    reason = "" if driver.copies else _facts(engine).get(driver.key)
+    reason = _missing(driver) or ("" if driver.copies else _facts(engine).get(driver.key))
     if reason is None:
         return _tried(engine, driver) if asking else ""
     return reason
+
+
+def _missing(driver: Driver) -> str:
+    """Return what a driver needs and an administrator can give any time: nothing to be remembered."""
+    if driver.program and not driver.program.startswith("/"):
+        return f"not installed (Debian: {MOUNT_PROGRAM})"
+    if driver.program and not os.access(_DEVICE, os.R_OK | os.W_OK):
+        return f"{_DEVICE} must be there, and yours to open: an administrator can chmod it to 666"
+    return ""
 
 
 def _facts(engine: Engine) -> dict[str, str]:
@@ -188,8 +206,10 @@ def _no_attributes(engine: Engine, place: str) -> str:
 
 def _mounted(engine: Engine, driver: Driver, place: str) -> str:
     from pypod.engine import overlay, session
+    from pypod.kernel.abi import CLONE_NEWNS
     from pypod.runtime import launcher
     from pypod.runtime.compiler import plan
+    from pypod.runtime.ops import MS_REC, MS_SLAVE, Op
     from pypod.runtime.programs import path as program_path
 
     root = overlay.of_layers(engine, driver, [f"{place}/lower"], place)
@@ -210,5 +230,6 @@ def _mounted(engine: Engine, driver: Driver, place: str) -> str:
     except LaunchFailed as error:
         if error.call not in _TELLING:
             raise
-        return str(error)
+        told = str(error)
+        return f"{error.call}: {os.strerror(error.errno)}" if told.startswith(error.operation) else told
     return ""
