@@ -248,12 +248,19 @@ def _storage(root: str | None, *, repair: bool) -> tuple[list[str], list[tuple[s
 
 
 def _driver(engine: Engine) -> tuple[str, bool, str]:
-    """Return what makes root file systems here, tried anew: something may have been installed."""
-    from pypod.engine import storage_driver
+    """Return what makes root file systems here, tried anew: something may have been installed.
 
-    storage_driver.forget(engine)
+    A user without a session gets none for that, as nothing else does: the first start tries it then.
+    """
+    from pypod.engine import session, storage_driver
+
+    own = session.of(engine)
+    can_try = own is None or own.holder is not None or engine.inside
     try:
-        driver = storage_driver.of(engine)
+        if can_try:
+            storage_driver.forget(engine)
+        driver = storage_driver.of(engine) if can_try else storage_driver.expected(engine)
     except PypodError as error:
         return "storage-driver", False, str(error)
-    return "storage-driver", True, f"{driver}{f', since not {driver.reason}' if driver.reason else ''}"
+    later = "" if can_try or storage_driver.is_tried(engine, driver) else ", if the first start finds that it works"
+    return "storage-driver", True, f"{driver}{f', since not {driver.reason}' if driver.reason else ''}{later}"
