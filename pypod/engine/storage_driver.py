@@ -10,6 +10,7 @@ import os
 
 from pypod.engine.boundary import Boundary
 from pypod.errors import InvalidSpec, LaunchFailed, Unsupported
+from pypod.model.plain_json import dumps, loads
 from pypod.model.value import Value
 
 TYPE_CHECKING = False
@@ -159,11 +160,9 @@ def _missing(driver: Driver) -> str:
 
 def _facts(engine: Engine) -> dict[str, str]:
     """Return what is known of this boot: why a driver does not work, or nothing when it does."""
-    import json
-
     try:
         with open(engine.layout.storage_driver, encoding="utf-8") as file:
-            boot_id, facts = json.load(file)
+            boot_id, facts = loads(file.read())
     except (OSError, ValueError, TypeError):  # none yet, or no such file of ours
         return {}
     return dict(facts) if boot_id == engine.boot_id and isinstance(facts, dict) else {}
@@ -171,12 +170,10 @@ def _facts(engine: Engine) -> dict[str, str]:
 
 def _tried(engine: Engine, driver: Driver) -> str:
     """Try a driver, remember what came of it and return that: why it does not work."""
-    import json
-
     reason = _attempt(engine, driver)
     path = engine.layout.storage_driver
     with open(f"{path}.{os.getpid()}", "w", encoding="utf-8") as file:
-        json.dump((engine.boot_id, {**_facts(engine), driver.key: reason}), file)
+        file.write(dumps([engine.boot_id, {**_facts(engine), driver.key: reason}]))
     os.rename(file.name, path)
     return reason
 
