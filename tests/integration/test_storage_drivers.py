@@ -15,6 +15,7 @@ from pathlib import Path
 import pytest
 
 from tests.images.made import IDS as IMAGE
+from tests.images.made import Made, busybox_entries, layer
 from tests.users import User
 
 pytestmark = [pytest.mark.root, pytest.mark.users]
@@ -333,6 +334,33 @@ class TestWhatIsChosen:
         copied = user.ok("run", "--explain", "--rootfs", f"{plain}:O", "true", STORAGE_DRIVER="vfs")
         assert "copy_file_range" in copied
         assert "mount overlay" not in copied
+
+
+def test_a_storage_on_an_overlay(user: User, user_tree: Path, busybox: str, plain: Path) -> None:
+    """As in a container without a volume: copies do; an image that deletes below itself is refused with a reason."""
+    place = user_tree.parent / "on-overlay"
+    for name in ("lower", "upper", "work", "merged"):
+        (place / name).mkdir(parents=True)
+    options = f"lowerdir={place}/lower,upperdir={place}/upper,workdir={place}/work"
+    subprocess.run(["mount", "-t", "overlay", "-o", options, "overlay", place / "merged"], check=True)
+    storage = place / "merged" / "storage"
+    try:
+        storage.mkdir(mode=0o700)
+        os.chown(storage, user.uid, user.gid)
+        of_user = ("--root", str(storage))
+        words = ("run", "--rm", "--rootfs", f"{plain}:O", "sh", "-c", "rm -r /etc/passwd; ls /etc/passwd; id -u")
+        assert user.pypod(*of_user, *words).stdout == "0\n"
+        assert "overlay" in json.loads((storage / "storage-driver.json").read_text())[1]
+        below = layer({**busybox_entries(busybox), "gone": b"x"})
+        path = Made(below, layer({".wh.gone": b""})).archive(user_tree.parent / "gone.tar", "localhost/gone:latest")
+        path.chmod(0o644)
+        refused = user.pypod(*of_user, "pull", "-q", f"oci-archive:{path}")
+        assert refused.returncode == 125
+        assert "whiteout" in refused.stderr
+        assert user.pypod(*of_user, "images", "-q").stdout == ""
+    finally:
+        user.pypod("--root", str(storage), "system", "migrate")
+        subprocess.run(["umount", place / "merged"], check=True)
 
 
 def test_idmap_needs_root(user: User, plain: Path) -> None:
