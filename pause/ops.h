@@ -15,7 +15,7 @@
 	X(5, terminal)        /* COLUMNS ROWS: a pseudo-terminal instead of pipes */ \
 	X(6, owner)           /* PID START_TIME: end the container when this process is gone */ \
 	X(7, finally)         /* ARGV...: run by the monitor as its last act */ \
-	X(8, mount_program)   /* DIRECTORY BOOT_ID ARGV...: runs beside the process, its descriptor 3 being the root's /dev/fuse */ \
+	X(8, mount_program)   /* DIRECTORY BOOT_ID REQUESTS ARGV...: as companion, descriptor 4 being the /dev/fuse of the root */ \
 	X(10, leave)          /* : do not supervise; exit once the process runs */ \
 	X(11, idmap)          /* UID_MAP GID_MAP SETGROUPS: written by the supervisor for the clone's user namespace */ \
 	X(12, group_kill)     /* DIRECTORY: cgroup killed when the container's first process has ended */ \
@@ -69,7 +69,7 @@
 	X(68, oom_score)      /* ADJUSTMENT: of the out-of-memory killer, for the process that the supervisor makes */ \
 	X(69, execute)        /* ARGV... */ \
 	X(70, execute_file)   /* PATH ARGV...: a file of the host, opened before the root changes */ \
-	X(71, companion)      /* DIRECTORY BOOT_ID ARGV...: runs beside the process, its standard input being that one's network */ \
+	X(71, companion)      /* DIRECTORY BOOT_ID REQUESTS ARGV...: runs beside the process, its standard input being that one's network */ \
 	X(72, hand_network)   /* : to the supervisor, for the companion, which is ready before the exec */ \
 	X(73, host_network)   /* PID START_TIME: netlink_host is sent in the network namespace of this process */ \
 	X(78, root_fuse)      /* TARGET: mount what becomes /, a FUSE file system that nobody serves yet */ \

@@ -13,6 +13,7 @@
 #include <fcntl.h>
 #include <sched.h>
 #include <signal.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/prctl.h>
@@ -230,19 +231,45 @@ static int connect_to_host(struct supervised *it, int socket, struct report *fai
 
 static int start_companion(struct supervised *it, uint32_t kind, int handed, struct report *failure)
 {
-	bool is_root = kind == REPORT_ROOT;
-	const struct record *record = plan_find(&it->plan, is_root ? OP_mount_program : OP_companion);
+	const struct record *record = plan_find(&it->plan, kind == REPORT_ROOT ? OP_mount_program : OP_companion);
 	const char *call = "find";
+	int process = syscall(SYS_pidfd_open, it->pid, 0), started = -1;
 
-	errno = ENODATA;
-	int started = record ? companion_start(record, it->pid, handed, is_root ? 3 : 0, &call) : -1;
+	errno = record ? errno : ENODATA;
+	if (record && process < 0)
+		call = "pidfd_open";
+	else if (record)
+		started = companion_start(record, process, handed, &call);
 	if (started < 0) {
 		failure->error = errno;
 		failure->operation = record ? position(it, record) : 0;
 		strcpy(failure->call, call);
 	}
+	close(process);
 	close(handed);
 	return started;
+}
+
+void supervise_companion(struct supervised *it, const struct record *process)
+{
+	const struct record *record = plan_find(&it->plan, OP_companion);
+	struct report started = { .kind = REPORT_STARTED };
+	char path[32];
+	const char *call;
+	int fd = open_process(number(process, 0), number(process, 1));
+
+	if (fd < 0)
+		die(position(it, process), "pidfd_open");
+	snprintf(path, sizeof path, "/proc/%u/ns/net", (unsigned)number(process, 0));
+	int network = open(path, O_RDONLY | O_CLOEXEC);
+	/* the number is still that process's if that is still there */
+	if (network < 0 || syscall(SYS_pidfd_send_signal, fd, 0, NULL, 0) < 0)
+		die(position(it, process), "open");
+	if (companion_start(record, fd, network, &call) < 0)
+		die(position(it, record), call);
+	started.pid = number(process, 0);
+	started.start_time = number(process, 1);
+	report_send(REPORT_FD, &started, -1);
 }
 
 /* Until exec closes the socket: failure, a new pid, a terminal, a network, a root. Returns 0 when the process runs; one that ended without

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from pypod.model.container import ContainerSpec
 
 _OPTIONS_BYTES_LIMIT = 4096 - 1  # a page, of which mount(2) takes one byte less (copy_mount_options in fs/namespace.c)
-_SERVED = "/dev/fd/3"  # where a mount program finds its /dev/fuse (pause/supervise.c; libfuse 3.3 takes it so)
+_SERVED = "/dev/fd/4"  # where a mount program finds its /dev/fuse (pause/companion.c; libfuse 3.3 takes it so)
 PROGRAM_DIRECTORY = "mount-program"
 _COMMA = "\\,"
 
@@ -155,7 +155,7 @@ def served(engine: Engine, program: str, lowers: Sequence[str], directory: str, 
         words += f",upperdir={path}upper,workdir={path}work"
     place = f"{directory}/{PROGRAM_DIRECTORY}"
     return Root(
-        settings=(Op("mount_program", place, engine.boot_id, program, "-o", words, _SERVED),),
+        settings=(Op("mount_program", place, engine.boot_id, "", program, "-o", words, _SERVED),),
         mounting=(Op("root_fuse", engine.layout.merged),),
         serving=(Op("serve_root"),),
     )
