@@ -1,10 +1,11 @@
-/* A program that works beside a process for as long as that runs, as pasta does for its network.
+/* A program that works beside a process for as long as that runs: pasta for its network, fuse-overlayfs for its root.
  *
  * Between the two is a watcher, the first process of a pid namespace: when the process has ended the watcher goes, and
  * the kernel kills what is left in the namespace (pid_namespaces(7)), which nothing that the program starts can leave.
  * The same happens when somebody kills the watcher. */
 #define _GNU_SOURCE
 #include "companion.h"
+#include "ops.h"
 #include "perform.h"
 #include "record.h"
 #include "report.h"
@@ -29,7 +30,7 @@
 #include <unistd.h>
 
 enum { DIRECTORY, BOOT_ID, REQUESTS, PROGRAM }; /* arguments */
-enum { PATIENCE_MS = 30000, ANSWER_BYTES = 4096, READY_FD = 3 };
+enum { PATIENCE_MS = 30000, ANSWER_BYTES = 4096, READY_FD = 3, ROOT_FD = 4 };
 
 /* Where a program that takes requests listens. Relative to DIRECTORY, whose path may be longer than unix(7) allows. */
 #define SOCKET "api"
@@ -49,9 +50,10 @@ static noreturn void give_up(int told, const char *call)
 	_exit(1);
 }
 
-/* The network namespace is its standard input: /proc/self/fd/0 is a path of it that needs no right to look into the
- * process, which nobody may before its exec, and that a program which closes all it does not know keeps. */
-static pid_t run(const struct record *record, int network, int output, int ready, int told)
+/* What was handed over has a number that the program is told: /proc/self/fd/0 is a path of a network namespace that needs
+ * no right to look into the process, which nobody may before its exec, and that a program which closes all it does not know
+ * keeps. */
+static pid_t run(const struct record *record, int handed, int output, int ready, int told)
 {
 	char **words = vector(record, PROGRAM), *environment[] = { NULL };
 	posix_spawn_file_actions_t actions;
@@ -61,9 +63,9 @@ static pid_t run(const struct record *record, int network, int output, int ready
 
 	errno = ENOMEM;
 	if (!words || posix_spawn_file_actions_init(&actions) || posix_spawnattr_init(&attributes) ||
-	    posix_spawn_file_actions_adddup2(&actions, network, 0) ||
 	    posix_spawn_file_actions_adddup2(&actions, output, 1) ||
-	    posix_spawn_file_actions_adddup2(&actions, ready, READY_FD))
+	    posix_spawn_file_actions_adddup2(&actions, ready, READY_FD) ||
+	    posix_spawn_file_actions_adddup2(&actions, handed, record->operation == OP_companion ? 0 : ROOT_FD))
 		give_up(told, "malloc");
 	sigemptyset(&none);
 	posix_spawnattr_setsigmask(&attributes, &none);
@@ -161,12 +163,12 @@ static void close_all_but(const int *kept, int count)
 	syscall(SYS_close_range, 1024, ~0U, 0);
 }
 
-static noreturn void watch(const struct record *record, int network, int process, int log, int told)
+static noreturn void watch(const struct record *record, int handed, int process, int log, int told)
 {
 	int output[2], ready[2], null = open("/dev/null", O_RDWR | O_CLOEXEC);
 	sigset_t children;
 
-	prctl(PR_SET_NAME, "pypod-network");
+	prctl(PR_SET_NAME, record->operation == OP_companion ? "pypod-network" : "pypod-root");
 	setsid();
 	sigemptyset(&children);
 	sigaddset(&children, SIGCHLD);
@@ -175,15 +177,15 @@ static noreturn void watch(const struct record *record, int network, int process
 	    pipe2(output, O_CLOEXEC) < 0 || pipe2(ready, O_CLOEXEC) < 0)
 		give_up(told, "pipe2");
 	/* what the supervisor holds open is nobody else's: the end of its pipes and sockets tells others something */
-	int kept[] = { process, told, signals, network, output[0], output[1], ready[0], ready[1] };
+	int kept[] = { process, told, signals, handed, output[0], output[1], ready[0], ready[1] };
 	close_all_but(kept, sizeof kept / sizeof *kept);
 	const char *requests = text(record, REQUESTS);
 	if (*requests && chdir(text(record, DIRECTORY)) < 0)
 		give_up(told, "chdir");
-	pid_t program = run(record, network, output[1], ready[1], told);
+	pid_t program = run(record, handed, output[1], ready[1], told);
 	close(output[1]);
 	close(ready[1]);
-	close(network);
+	close(handed);
 	wait_until_ready(program, output[0], ready[0], told);
 	close(ready[0]); /* the other stays open: what the program may still say there is not to end it by SIGPIPE */
 	if (*requests)
@@ -225,7 +227,7 @@ static int hear(int told, pid_t watcher, const char **call)
 	return errno ? end(watcher) : 0;
 }
 
-int companion_start(const struct record *record, int process, int network, const char **call)
+int companion_start(const struct record *record, int process, int handed, const char **call)
 {
 	char path[PATH_MAX];
 	int told[2];
@@ -243,7 +245,7 @@ int companion_start(const struct record *record, int process, int network, const
 	if (watcher < 0)
 		return -1;
 	if (watcher == 0)
-		watch(record, network, process, log, told[1]);
+		watch(record, handed, process, log, told[1]);
 	close(log);
 	close(told[1]);
 	int heard = hear(told[0], watcher, call), error = errno;

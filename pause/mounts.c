@@ -221,6 +221,16 @@ static void clone_tree(struct process *process, const struct record *record)
 	keep(process, number(record, 0), open_tree_at(AT_FDCWD, text(record, 1), flags), "open_tree");
 }
 
+static void take_root(struct process *process, const char *target)
+{
+	process->root = open(target, O_PATH | O_DIRECTORY | O_CLOEXEC);
+	if (process->root < 0)
+		fail(process, "open");
+	/* a bind takes no other flags than MS_REC, so this is for all kinds */
+	if (set_attributes(process->root, ATTR_NODEV, 0, 0) < 0)
+		fail(process, "mount_setattr");
+}
+
 /* The old mount(2): overlay takes a page of options there, fsconfig(2) only 256 bytes a value. */
 static void root(struct process *process, const struct record *record)
 {
@@ -231,12 +241,24 @@ static void root(struct process *process, const struct record *record)
 		fail(process, "mount");
 	if (flags & MS_BIND && mount(NULL, target, NULL, MS_REC | MS_PRIVATE, NULL) < 0)
 		fail(process, "mount");
-	process->root = open(target, O_PATH | O_DIRECTORY | O_CLOEXEC);
-	if (process->root < 0)
+	take_root(process, target);
+}
+
+/* The kernel wants who mounts it and who opened /dev/fuse in one user namespace (fuse_fill_super in fs/fuse/inode.c), so
+ * both are done here. Requests wait until the program answers; should that end first, they fail, as nobody else has the
+ * descriptor by then. */
+static void root_fuse(struct process *process, const struct record *record)
+{
+	char options[128];
+
+	process->fuse = open("/dev/fuse", O_RDWR | O_CLOEXEC);
+	if (process->fuse < 0)
 		fail(process, "open");
-	/* a bind takes no other flags than these two, so this is for both kinds */
-	if (set_attributes(process->root, ATTR_NODEV, 0, 0) < 0)
-		fail(process, "mount_setattr");
+	snprintf(options, sizeof options, "fd=%d,rootmode=40000,user_id=%u,group_id=%u,default_permissions,allow_other",
+		 process->fuse, getuid(), getgid());
+	if (mount("fuse-overlayfs", text(record, 0), "fuse.fuse-overlayfs", 0, options) < 0)
+		fail(process, "mount");
+	take_root(process, text(record, 0));
 }
 
 /* A mount that hangs nowhere goes along into the next mount namespace; one in its place would be locked to it there, so
@@ -614,6 +636,7 @@ void mount_operation(struct process *process, const struct record *record)
 	case OP_capture: capture(process, record); break;
 	case OP_open_tree: clone_tree(process, record); break;
 	case OP_root: root(process, record); break;
+	case OP_root_fuse: root_fuse(process, record); break;
 	case OP_hold_root: hold_root(process); break;
 	case OP_place_root: place_root(process); break;
 	case OP_map_tree: map_tree(process, record); break;

@@ -15,6 +15,7 @@
 	X(5, terminal)        /* COLUMNS ROWS: a pseudo-terminal instead of pipes */ \
 	X(6, owner)           /* PID START_TIME: end the container when this process is gone */ \
 	X(7, finally)         /* ARGV...: run by the monitor as its last act */ \
+	X(8, mount_program)   /* DIRECTORY BOOT_ID REQUESTS ARGV...: as companion, descriptor 4 being the /dev/fuse of the root */ \
 	X(10, leave)          /* : do not supervise; exit once the process runs */ \
 	X(11, idmap)          /* UID_MAP GID_MAP SETGROUPS: written by the supervisor for the clone's user namespace */ \
 	X(12, group_kill)     /* DIRECTORY: cgroup killed when the container's first process has ended */ \
@@ -71,6 +72,8 @@
 	X(71, companion)      /* DIRECTORY BOOT_ID REQUESTS ARGV...: runs beside the process, its standard input being that one's network */ \
 	X(72, hand_network)   /* : to the supervisor, for the companion, which is ready before the exec */ \
 	X(73, host_network)   /* PID START_TIME: netlink_host is sent in the network namespace of this process */ \
+	X(78, root_fuse)      /* TARGET: mount what becomes /, a FUSE file system that nobody serves yet */ \
+	X(79, serve_root)     /* : hand it to the supervisor, for the mount program, which is ready before anything looks at it */ \
 	X(80, own_ids)        /* UID GID ALONE: become these of the user namespace, with all capabilities in it; 1: no other groups */ \
 	X(81, hold_root)      /* : take the root file system out of this mount namespace, to have it in the next */ \
 	X(82, place_root)     /* : mount what was held */ \

@@ -118,10 +118,10 @@ static void expect(struct process *process, const struct record *record)
 	}
 }
 
-static void hand_network(struct process *process)
+/* To the supervisor, which starts what works with it and says when that is ready. */
+static void hand_over(struct process *process, enum report_kind kind, int fd)
 {
-	struct report report = { .kind = REPORT_NETWORK };
-	int fd = open("/proc/self/ns/net", O_RDONLY | O_CLOEXEC);
+	struct report report = { .kind = kind };
 
 	if (fd < 0)
 		fail(process, "open");
@@ -425,7 +425,10 @@ static void perform_one(struct process *process, const struct record *record)
 		break;
 	case OP_loopback: loopback(process); break;
 	case OP_netlink: send_netlink(process, record); break;
-	case OP_hand_network: hand_network(process); break;
+	case OP_hand_network:
+		hand_over(process, REPORT_NETWORK, open("/proc/self/ns/net", O_RDONLY | O_CLOEXEC));
+		break;
+	case OP_serve_root: hand_over(process, REPORT_ROOT, process->fuse); break;
 	case OP_hostname:
 		CHECKED(sethostname(text(record, 0), length(record, 0)) == 0, "sethostname");
 		break;

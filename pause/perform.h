@@ -27,6 +27,7 @@ struct process {
 	int report;           /* socket to the supervisor */
 	int root;             /* the new root until it is /, or -1 */
 	int root_held;        /* the same between two mount namespaces */
+	int fuse;             /* of a root that nobody serves yet */
 	int slots[SLOTS];     /* mounts by descriptor, waiting for their place */
 	int program;          /* what execute_file will run */
 	struct other others[OTHERS];

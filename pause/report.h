@@ -10,7 +10,8 @@ enum report_kind {
 	REPORT_EXITED = 3,  /* status as waitpid gives it */
 	REPORT_PROCESS = 4, /* a later clone took the place of the first; carries its pidfd */
 	REPORT_TERMINAL = 5, /* carries the master of the terminal */
-	REPORT_NETWORK = 6  /* carries the process's network namespace, for its companion */
+	REPORT_NETWORK = 6, /* carries the process's network namespace, for its companion */
+	REPORT_ROOT = 7     /* carries the /dev/fuse of its root, for the mount program */
 };
 
 /* One message, the same from the container's process to its supervisor and from the supervisor to Python. */

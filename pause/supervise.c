@@ -229,9 +229,9 @@ static int connect_to_host(struct supervised *it, int socket, struct report *fai
 	return 0;
 }
 
-static int start_companion(struct supervised *it, int network, struct report *failure)
+static int start_companion(struct supervised *it, uint32_t kind, int handed, struct report *failure)
 {
-	const struct record *record = plan_find(&it->plan, OP_companion);
+	const struct record *record = plan_find(&it->plan, kind == REPORT_ROOT ? OP_mount_program : OP_companion);
 	const char *call = "find";
 	int process = syscall(SYS_pidfd_open, it->pid, 0), started = -1;
 
@@ -239,14 +239,14 @@ static int start_companion(struct supervised *it, int network, struct report *fa
 	if (record && process < 0)
 		call = "pidfd_open";
 	else if (record)
-		started = companion_start(record, process, network, &call);
+		started = companion_start(record, process, handed, &call);
 	if (started < 0) {
 		failure->error = errno;
 		failure->operation = record ? position(it, record) : 0;
 		strcpy(failure->call, call);
 	}
 	close(process);
-	close(network);
+	close(handed);
 	return started;
 }
 
@@ -272,7 +272,7 @@ void supervise_companion(struct supervised *it, const struct record *process)
 	report_send(REPORT_FD, &started, -1);
 }
 
-/* Until exec closes the socket: failure, a new pid, a terminal, a network. Returns 0 when the process runs; one that ended without
+/* Until exec closes the socket: failure, a new pid, a terminal, a network, a root. Returns 0 when the process runs; one that ended without
  * having taken our byte (`told`) never got as far as its exec. */
 static int follow(struct supervised *it, int socket, bool told, struct report *failure)
 {
@@ -311,8 +311,8 @@ static int follow(struct supervised *it, int socket, bool told, struct report *f
 			}
 			told = tell(socket); /* if it failed by now, what it said comes next */
 		}
-		if (report.kind == REPORT_NETWORK) {
-			if (start_companion(it, passed, failure) < 0)
+		if (report.kind == REPORT_NETWORK || report.kind == REPORT_ROOT) {
+			if (start_companion(it, report.kind, passed, failure) < 0)
 				return -1;
 			told = tell(socket);
 		}

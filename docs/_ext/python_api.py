@@ -49,6 +49,7 @@ WORDS = {
     "healthcheck": "What --health-cmd and its like say",
     "rootfs": "The directory that is the container's root file system; /, the host's own, too",
     "overlay": "Leave the directory as it is and write to a layer on top (DIRECTORY:O of --rootfs); default True",
+    "idmap": "Have the owners on the disk be ids of its user namespace (DIRECTORY:idmap of --rootfs); default False",
 }
 
 

@@ -137,7 +137,8 @@ def container_options(options: Parsed) -> tuple[str, list[str], ContainerOptions
     if options["rootfs"]:
         if not image:
             raise InvalidSpec("--rootfs", "--rootfs needs a directory")
-        found["rootfs"], found["overlay"] = _rootfs(image)
+        found["rootfs"], word = _rootfs(image)
+        found["overlay"], found["idmap"] = word == "O", word == "idmap"
         image = ""
     elif not image:
         raise InvalidSpec("IMAGE", "an image or --rootfs is needed")
@@ -190,13 +191,10 @@ def container_options(options: Parsed) -> tuple[str, list[str], ContainerOptions
     return image, words, found
 
 
-def _rootfs(word: str) -> tuple[str, bool]:
-    path, separator, flag = word.rpartition(":")
-    if separator and flag == "O":
-        return path, True
-    if separator and flag in ("rw", "idmap"):
-        return path, False
-    return word, False
+def _rootfs(text: str) -> tuple[str, str]:
+    """Return the directory, and the word after it."""
+    path, separator, word = text.rpartition(":")
+    return (path, word) if separator and word in ("O", "rw", "idmap") else (text, "")
 
 
 def _entrypoint(text: str) -> list[str]:

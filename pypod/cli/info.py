@@ -143,6 +143,7 @@ def _plugins() -> Facts:
 
 
 def _store(engine: Engine) -> Facts:
+    from pypod.engine import storage_driver
     from pypod.engine.listing import listed_containers, listed_pods
     from pypod.model.pod import pod_status
     from pypod.store.images import all_images
@@ -155,6 +156,8 @@ def _store(engine: Engine) -> Facts:
         members = [(one, state) for one, state in containers if one.pod_id == pod.id]
         infra = next((state for one, state in members if one.kind == INFRA), None)
         found.append(pod_status(infra, [state for one, state in members if one.kind != INFRA]).lower())
+    driver = storage_driver.shown(engine)
+    options = {"overlay.mount_program": Facts(Executable=driver.program)} if driver.program else {}
     disk = os.statvfs(engine.layout.root)
     return Facts(
         containerStore=Facts(
@@ -164,7 +167,8 @@ def _store(engine: Engine) -> Facts:
             running=states.count("running"),
             stopped=states.count("exited"),
         ),
-        graphDriverName="overlay",
+        graphDriverName=driver.name,
+        graphOptions=options,
         graphRoot=engine.layout.root,
         graphRootAllocated=disk.f_blocks * disk.f_frsize,
         graphRootUsed=(disk.f_blocks - disk.f_bfree) * disk.f_frsize,

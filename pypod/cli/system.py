@@ -11,6 +11,7 @@ from pypod.errors import PypodError
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from pypod.cli.flags import Parsed
+    from pypod.engine.engine import Engine
     from pypod.kernel.host import Host
 
 _FORMAT = Flag(name="format", short="f", help="Change the output format to JSON or a Go template")
@@ -66,11 +67,11 @@ _NEEDED = frozenset(
         "namespace-pid",
         "namespace-uts",
         "openat2",
-        "overlay",
         "pidfd",
         "programs",
         "seccomp",
         "storage",
+        "storage-driver",
         "user",
     )
 )
@@ -135,7 +136,7 @@ def run_check(options: Parsed, root: str | None) -> int:
 
     judged = _judge()
     leftovers, storage = _storage(root, repair=options["repair"])
-    rows = [*judged, storage]
+    rows = [*judged, *storage]
     columns = (
         Column(key="verdict", title="CHECK"),
         Column(key="name", title="NAME"),
@@ -220,8 +221,8 @@ def _ids(host: Host) -> list[tuple[str, bool, str]]:
     ]
 
 
-def _storage(root: str | None, *, repair: bool) -> tuple[list[str], tuple[str, bool, str]]:
-    """Return lines on what a crash left (and what was done about it), and the judgement of the storage."""
+def _storage(root: str | None, *, repair: bool) -> tuple[list[str], list[tuple[str, bool, str]]]:
+    """Return lines on what a crash left (and what was done about it), and the judgements of the storage."""
     from pypod.engine import collect, network_repair
     from pypod.engine.engine import Engine
     from pypod.engine.image_removal import leftovers
@@ -239,7 +240,27 @@ def _storage(root: str | None, *, repair: bool) -> tuple[list[str], tuple[str, b
                 lines = collect.repair(engine) or ["nothing to repair"]
             elif lines:
                 lines.append("pypod system check --repair mends it")
+            rows = [_driver(engine)]
             verdict = ("storage", True, f"{engine.layout.root}: {counts[0]} pods, {counts[1]} containers")
-            return [*lines, ""] if lines else [], verdict
+            return [*lines, ""] if lines else [], [*rows, verdict]
     except PypodError as error:
-        return [], ("storage", False, str(error))
+        return [], [("storage", False, str(error))]
+
+
+def _driver(engine: Engine) -> tuple[str, bool, str]:
+    """Return what makes root file systems here, tried anew: something may have been installed.
+
+    A user without a session gets none for that, as nothing else does: the first start tries it then.
+    """
+    from pypod.engine import session, storage_driver
+
+    own = session.of(engine)
+    can_try = own is None or own.holder is not None or engine.inside
+    try:
+        if can_try:
+            storage_driver.forget(engine)
+        driver = storage_driver.of(engine) if can_try else storage_driver.expected(engine)
+    except PypodError as error:
+        return "storage-driver", False, str(error)
+    later = "" if can_try or storage_driver.is_tried(engine, driver) else ", if the first start finds that it works"
+    return "storage-driver", True, f"{driver}{f', since not {driver.reason}' if driver.reason else ''}{later}"

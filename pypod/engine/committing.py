@@ -70,12 +70,14 @@ def commit(
     lowers = layers.roots(engine.layout, started)
     with Boundary(f"commit container {record.name}"), Lock(engine.layout.images, SHARED) as lock, lock:
         blobs = Blobs(engine.layout.blobs)
-        upper = _upper(engine, record, lowers[0])
+        copy = layers.copy_in(engine.layout.container(record.id))
         with _held(engine, record, pause):
             if squash:
-                digest, size = blobs.write(pack.merged([upper, *lowers], maps))
+                digest, size = blobs.write(pack.merged(layers.tree(engine.layout, record.id, started), maps))
+            elif os.path.isdir(copy):
+                digest, size = blobs.write(pack.difference(copy, [*lowers, engine.layout.mount_points], maps))
             else:
-                digest, size = blobs.write(pack.layer(upper, lowers, maps))
+                digest, size = blobs.write(pack.layer(_upper(engine, record, lowers[0]), lowers, maps))
         created = {"created_by": " ".join((*spec.entrypoint, *spec.command)), "comment": message}
         descriptors = [] if squash else list(manifest_of(base).layers)
         if squash:

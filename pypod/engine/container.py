@@ -495,7 +495,7 @@ class Container:
     def export(self) -> Iterator[bytes]:
         """Yield a tar of its whole root file system, pieces of bytes; what is mounted there is left out."""
         from pypod.engine import inside
-        from pypod.engine.layers import roots
+        from pypod.engine.layers import tree
         from pypod.engine.mapped_layers import as_started
         from pypod.images.pack import merged
 
@@ -503,10 +503,8 @@ class Container:
             yield from inside.stream(self._engine, "export", self.id)
             return
         spec, maps = as_started(self._engine, self.spec())
-        lowers = roots(self._engine.layout, spec)
-        upper = [f"{self.directory}/upper"] if spec.overlay else []
         with Boundary(f"export container {self._name}"):
-            yield from merged([*(path for path in upper if os.path.isdir(path)), *lowers], maps)
+            yield from merged(tree(self._engine.layout, self.id, spec), maps)
 
     def changes(self, base: Container | Image | None = None) -> Sequence[tuple[str, str]]:
         """Return what it has written, or how its root differs from that of ``base``: see ``Image.changes``.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import stat
 
 from pypod.errors import Unsupported
 
@@ -11,6 +12,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from pypod.engine.container import Container
+    from pypod.engine.engine import Engine
     from pypod.engine.image import Image
     from pypod.engine.layout import Layout
     from pypod.store.images import LayerRecord
@@ -34,6 +36,8 @@ def of_container(container: Container, base: Container | Image | None = None) ->
     stack = _stack(container)
     if base is not None:
         return _compared(stack, _stack(base))
+    if stack == [_copy(container)]:
+        return _compared(stack, _below_copy(container))
     return _written(stack) if stack[0] == _own(container) else []
 
 
@@ -70,22 +74,51 @@ def _stack(one: Container | Image) -> list[str]:
     layout = one.engine.layout
     if isinstance(one, Image):
         return _shown(layout, one.layers())
-    from pypod.engine.layers import roots
+    from pypod.engine.layers import tree
     from pypod.engine.mapped_layers import as_started
 
     record = one.record()
     spec = one.engine.container_spec(record)
     if not spec.overlay:
         raise Unsupported("diff", f"container {record.name} has no layer of its own: it writes into its root directory")
-    own = _own(one)
-    return [
-        *([own] if os.path.isdir(own) else []),
-        *roots(layout, as_started(one.engine, spec)[0]),
-    ]  # made when it first starts
+    return tree(layout, one.id, as_started(one.engine, spec)[0])
 
 
 def _own(container: Container) -> str:
     return f"{container.engine.layout.container(container.id)}/upper"
+
+
+def _copy(container: Container) -> str:
+    from pypod.engine.layers import copy_in
+
+    return copy_in(container.engine.layout.container(container.id))
+
+
+def _below_copy(container: Container) -> list[str]:
+    """Return what a container's copy of all files was made of."""
+    from pypod.engine.layers import roots
+    from pypod.engine.mapped_layers import as_started
+
+    layout, spec = container.engine.layout, as_started(container.engine, container.spec())[0]
+    return [*roots(layout, spec), layout.mount_points]
+
+
+def copied_bytes(engine: Engine, identifier: str) -> int:
+    """Return the size of what a container has written into its copy of all files."""
+    from pypod.images.compare import compare
+
+    container = engine.containers.get(identifier)
+    copy, total = _copy(container), 0
+    seen: set[int] = set()
+    for kind, path in compare([copy], _below_copy(container)):
+        try:
+            status = os.lstat(copy + path)
+        except FileNotFoundError:
+            continue
+        if kind != "D" and not stat.S_ISDIR(status.st_mode) and status.st_ino not in seen:
+            seen.add(status.st_ino)
+            total += status.st_size
+    return total
 
 
 def _shown(layout: Layout, layers: Iterable[LayerRecord]) -> list[str]:

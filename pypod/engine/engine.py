@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
     from typing import Self
 
+    from pypod.engine import storage_driver
     from pypod.engine.containers import Containers
     from pypod.engine.images import Images
     from pypod.engine.manifest_lists import ManifestLists
@@ -50,6 +51,7 @@ class Engine:
         self.boot_id = PROC.boot_id()
         self._rootless: bool | None = None
         self.at_bridges = False  # whether this process is in the network namespace of a user's bridges
+        self.storage_driver: storage_driver.Driver | None = None  # once that is known
         self._cgroups: Driver | None = None
         self._firewall: Channels | None = None
         self._specs: dict[str, ContainerSpec] = {}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pypod.engine import inspect_form as form
+from pypod.engine import storage_driver
 from pypod.engine.inspection import Timestamp
 from pypod.model.image import DOCKER_MANIFEST, Manifest, parse_manifest
 from pypod.model.moment import created_ns
@@ -51,7 +52,7 @@ def inspect_image(image: Image) -> dict[str, Any]:
             "Os": config.platform.os,
             "Size": named.record.size_bytes,
             "VirtualSize": named.record.size_bytes,
-            "GraphDriver": {"Name": "overlay", "Data": _layers(image)},
+            "GraphDriver": {"Name": storage_driver.shown(image.engine).name, "Data": _layers(image)},
             "RootFS": {"Type": "layers", "Layers": list(config.diff_ids)},
             "Labels": labels,
             "Annotations": dict(manifest.annotations),

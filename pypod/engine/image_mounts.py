@@ -1,4 +1,8 @@
-"""The roots of images, mounted read-only where people can look at them."""
+"""The roots of images, mounted read-only where people can look at them.
+
+Where the kernel's overlay does not work there is a copy instead, which needs no mount: podman's vfs has one as well. A
+mount program would have to live as long as anybody looks, in a mount namespace that it itself keeps from going.
+"""
 
 from __future__ import annotations
 
@@ -23,23 +27,51 @@ _OPTIONS_BYTES_LIMIT = 4095  # mount(2) copies a page of options, with the zero 
 
 def mount(image: Image) -> str:
     """Mount the root of an image, if it is not, and return where. Raises OSError, NoSuchImage, Unsupported."""
+    from pypod.engine import storage_driver
     from pypod.engine.engine import require_root
 
-    require_root("mounting an image")
+    copies = not storage_driver.of(image.engine).is_kernel
+    if not copies:
+        require_root("mounting an image")
     layout = image.engine.layout
     path = f"{layout.image_mounts}/{image.id}"
     # nobody sweeps the layers meanwhile, and of two clients one mounts
     with Lock(layout.images, SHARED) as sharing, sharing, Lock(layout.image_mounts) as lock, lock:
         directories = image.layer_directories()
-        if os.path.ismount(path):
+        if _is_there(path):
             return path
         os.makedirs(path, 0o700, exist_ok=True)
+        if copies and directories:
+            _copy(image, path, directories)
+            return path
         try:
             _mount(layout, path, directories)
         except BaseException:
             os.rmdir(path)
             raise
     return path
+
+
+def _is_there(path: str) -> bool:
+    """Return whether the root of an image is mounted, or has been copied: an empty directory is neither."""
+    if os.path.ismount(path):
+        return True
+    try:
+        return bool(os.listdir(path))
+    except FileNotFoundError:
+        return False
+    except PermissionError:  # the root of an image, which only its owner may read
+        return True
+
+
+def _copy(image: Image, path: str, directories: tuple[str, ...]) -> None:
+    from pypod.engine import inside, layers
+
+    layout = image.engine.layout
+    incoming = f"{layout.images}/incoming/{image.id}"
+    with Lock(incoming) as lock, lock:
+        layers.merge(image.engine, [f"{layout.image_layers}/{name}" for name in directories], f"{incoming}/tree")
+        inside.move(image.engine, f"{incoming}/tree", path)
 
 
 def _mount(layout: Layout, path: str, directories: tuple[str, ...]) -> None:
@@ -67,12 +99,15 @@ def _options(layers: str, fd: int, directories: tuple[str, ...], empty: str) -> 
 
 def unmount(engine: Engine, identifier: str) -> bool:
     """Take the mount of an image away; return whether there was one. Whoever looks at a file in it still may."""
+    from pypod.engine.trash import discard
     from pypod.kernel import syscalls
 
     path = f"{engine.layout.image_mounts}/{identifier}"
-    was_mounted = os.path.ismount(path)
-    if was_mounted:
+    was_mounted = _is_there(path)
+    if os.path.ismount(path):
         syscalls.umount2(path, _DETACH | _NOFOLLOW)
+    elif was_mounted:
+        discard(engine, [path])
     with suppress(FileNotFoundError):
         os.rmdir(path)
     return was_mounted
@@ -86,4 +121,4 @@ def mounted(engine: Engine) -> dict[str, str]:
     except FileNotFoundError:
         return {}
     paths = {name: f"{directory}/{name}" for name in names}
-    return {name: path for name, path in paths.items() if os.path.ismount(path)}
+    return {name: path for name, path in paths.items() if _is_there(path)}

@@ -59,6 +59,10 @@ def start(engine: Engine, record: PodRecord, lock: Lock) -> None:
     require_no_members(engine, record)
     with Boundary(f"start pod {record.name}"), _launching(engine) as launching:
         infra = records.find_container(engine.database, record.infra_id)
+        if infra.image_id:
+            from pypod.engine import storage_driver
+
+            storage_driver.of(engine)
         effects.perform(preparations(engine, infra, record))
         try:
             wires = connecting.attach(engine, infra.id)
@@ -101,7 +105,14 @@ def preparations(engine: Engine, infra: ContainerRecord, pod: PodRecord) -> list
     own, spec = effects.directory(engine.layout.container(infra.id)), records.pod_spec(pod)
     group = groups.of_infra(engine, infra, spec)
     network = user_network.preparations(engine, infra.id, spec)
-    return [*session.preparations(engine), own, *network, *groups.renewal(engine, group)]
+    made = [*session.preparations(engine), own, *network]
+    if infra.image_id:
+        from pypod.engine import overlay
+
+        directory, image = engine.layout.container(infra.id), engine.container_spec(infra)
+        root = overlay.root_status(engine.layout, image)
+        made += overlay.preparations(engine, image, directory, root, read_only=True)
+    return [*made, *groups.renewal(engine, group)]
 
 
 def is_ready(engine: Engine, record: PodRecord) -> bool:

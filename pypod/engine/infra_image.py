@@ -55,9 +55,9 @@ def infra_spec(pod: PodSpec, image: Image, name: str) -> ContainerSpec:
 def image_ops(
     engine: Engine, record: ContainerRecord, spec: ContainerSpec, hostname: str, around: Surroundings
 ) -> list[Op]:
-    """Return the operations from clone to exec for such an infra."""
+    """Return the operations of such an infra, after the settings of every one."""
     from pypod.engine.derived import ulimits
-    from pypod.engine.overlay import overlay_of
+    from pypod.engine.overlay import read_only_root
 
     places = Places(
         root=engine.layout.merged,
@@ -76,10 +76,7 @@ def image_ops(
     )
     config = runtime_spec(spec, places)
     config["mounts"] = [mount for mount in config["mounts"] if mount["destination"] in _MOUNTED]
-    words = ",userxattr" if engine.rootless else ""
-    overlay, base = overlay_of(engine.layout, spec, words)  # without an upper layer: nobody can write
+    root = read_only_root(engine, spec, engine.layout.container(record.id))
     seccomp, flags = engine.default_filter(())
-    whole = around.replace(
-        overlay=overlay, base=base, seccomp=seccomp, seccomp_flags=flags, keyring=f"_ses.{record.id}"
-    )
-    return container_ops(config, whole)
+    whole = around.replace(root=root, seccomp=seccomp, seccomp_flags=flags, keyring=f"_ses.{record.id}")
+    return [*root.settings, *container_ops(config, whole)]

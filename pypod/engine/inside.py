@@ -203,10 +203,17 @@ def _own(engine: Engine, path: str, uid: int, gid: int, mode: int) -> None:
 
 
 def _copy_layer(engine: Engine, source: str, target: str, maps: Maps) -> None:
-    from pypod.engine.mapped_layers import copy
+    from pypod.engine.layer_copies import copy
 
     del engine
     copy(source, target, maps)
+
+
+def _merge_layers(engine: Engine, layers: list[str], target: str) -> None:
+    from pypod.engine.layer_copies import merge
+
+    del engine
+    merge(layers, target)
 
 
 def _move(engine: Engine, source: str, target: str) -> None:
@@ -278,6 +285,7 @@ TASKS: dict[str, Callable[..., Any]] = {
     "own": _own,
     "move": _move,
     "copy_layer": _copy_layer,
+    "merge_layers": _merge_layers,
     "prepare_networks": _prepare_networks,
     "reload": _reload,
     "amiss": _amiss,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 
 from pypod.engine import inspect_form as form
-from pypod.engine import layers, observe
+from pypod.engine import layers, observe, storage_driver
 from pypod.kernel.capabilities import DEFAULT_CAPABILITIES
 from pypod.model.connection import NO_RESOLV_CONF
 from pypod.model.namespace import POD, PRIVATE, Mode
@@ -98,7 +98,7 @@ def inspect_container(engine: Engine, record: ContainerRecord) -> dict[str, Any]
         "Name": record.name,
         "EffectiveCaps": list(effective) or None,
         "BoundingCaps": list(spec.capabilities),
-        "GraphDriver": {"Name": "overlay", "Data": {} if infra else _layers(engine, spec, directory)},
+        "GraphDriver": {"Name": storage_driver.OVERLAY, "Data": {}} if infra else _layers(engine, spec, directory),
         "Mounts": [_mount(mount, engine.layout) for mount in spec.mounts if mount.type != "tmpfs"],
         "Dependencies": [infra_id] if uses_infra and infra_id else [],
         "NetworkSettings": settings,
@@ -195,11 +195,13 @@ def _health(directory: str, state: ContainerState) -> dict[str, Any]:
     return {"Status": found.status, "FailingStreak": found.failing_streak, "Log": log or None}
 
 
-def _layers(engine: Engine, spec: ContainerSpec, directory: str) -> dict[str, str]:
-    if not spec.overlay:
-        return {}
-    lowers = layers.roots(engine.layout, spec)
-    return {"LowerDir": ":".join(lowers), "UpperDir": f"{directory}/upper", "WorkDir": f"{directory}/work"}
+def _layers(engine: Engine, spec: ContainerSpec, directory: str) -> dict[str, Any]:
+    name = storage_driver.shown(engine).name
+    if os.path.isdir(layers.copy_in(directory)) or (spec.overlay and name == storage_driver.VFS):
+        return {"Name": storage_driver.VFS, "Data": {}}
+    data = {"LowerDir": ":".join(layers.roots(engine.layout, spec))}
+    data |= {"UpperDir": f"{directory}/upper", "WorkDir": f"{directory}/work"}
+    return {"Name": name, "Data": data if spec.overlay else {}}
 
 
 def _mount(mount: Mount, layout: Layout) -> dict[str, Any]:

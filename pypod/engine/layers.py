@@ -22,6 +22,22 @@ def roots(layout: Layout, spec: ContainerSpec) -> list[str]:
     return [f"{layout.image_layers}/{name}" for name in spec.layers] or [layout.mount_points]
 
 
+def copy_in(directory: str) -> str:
+    """Return where a container has its copy of all files, if it has one, given its directory."""
+    return f"{directory}/root"
+
+
+def tree(layout: Layout, identifier: str, spec: ContainerSpec) -> list[str]:
+    """Return the directories that a container's root consists of now, the topmost first: what it wrote as well."""
+    directory = layout.container(identifier)
+    own, upper = copy_in(directory), f"{directory}/upper"
+    if not spec.overlay:
+        return [spec.rootfs]
+    if os.path.isdir(own):
+        return [own]
+    return [*([upper] if os.path.isdir(upper) else []), *roots(layout, spec)]
+
+
 def escaped(path: str, characters: str = "\\,:") -> str:
     r"""Return a path as an option of an overlay has it: there ``,`` ends the option, and ``:`` a lower directory.
 
@@ -48,6 +64,43 @@ def upper(
         give(engine, path, _owner(engine, root, maps, of_image=of_image), mode)
 
     return Effect(f"make directory {path} for what the container writes", "mkdir(2)", make)
+
+
+def copying(
+    engine: Engine,
+    stack: list[str],
+    directory: str,
+    root: os.stat_result,
+    maps: Maps | None,
+    *,
+    of_image: bool,
+) -> Effect:
+    """Return what makes a container's copy of all that the directories of ``stack`` show, the topmost first."""
+    from pypod.engine import inside
+
+    target = copy_in(directory)
+
+    def make() -> None:
+        incoming = f"{target}.incoming"
+        merge(engine, stack, incoming)
+        give(engine, incoming, _owner(engine, root, maps, of_image=of_image), root.st_mode & 0o7777)
+        inside.move(engine, incoming, target)
+
+    return Effect(f"copy {', '.join(stack)} to {target}", "copy_file_range(2)", make)
+
+
+def merge(engine: Engine, stack: list[str], target: str) -> None:
+    """Copy what directories show on each other, the topmost first, with the right to every id."""
+    from pypod.engine import inside
+    from pypod.engine.trash import discard
+
+    discard(engine, [target])  # what somebody began who was killed
+    if inside.is_needed(engine):
+        inside.call(engine, "merge_layers", stack, target)
+    else:
+        from pypod.engine import layer_copies
+
+        layer_copies.merge(stack, target)
 
 
 def give(engine: Engine, path: str, ids: tuple[int, int], mode: int) -> None:
@@ -125,6 +178,10 @@ def writable_bytes(engine: Engine, directory: str) -> int:
     if inside.is_needed(engine):
         found: int = inside.call(engine, "writable_bytes", directory)
         return found
+    if os.path.isdir(copy_in(directory)):
+        from pypod.engine.differences import copied_bytes
+
+        return copied_bytes(engine, os.path.basename(directory))
     total = 0
     seen: set[tuple[int, int]] = set()
     waiting = [f"{directory}/upper"]

@@ -80,6 +80,11 @@ class Layout:
         return f"{self.images}/layers"
 
     @property
+    def storage_driver(self) -> str:
+        """The file that says what makes root file systems here, since the host booted."""
+        return f"{self.root}/storage-driver.json"
+
+    @property
     def session(self) -> str:
         """What is known of the holder of a user's session."""
         return f"{self.root}/session"

@@ -8,7 +8,6 @@ there. It is made with the right to every id, inside the session (``inside.TASKS
 from __future__ import annotations
 
 import os
-import stat
 
 from pypod.engine import inside, session
 from pypod.engine.effects import Effect
@@ -22,7 +21,6 @@ if TYPE_CHECKING:
     from pypod.model.container import ContainerSpec
 
 _SEPARATOR = "."
-_CHUNK_BYTES = 1 << 20
 
 
 def owner_of(copy: str) -> str:
@@ -76,66 +74,9 @@ def _making(engine: Engine, name: str, maps: Maps) -> Effect:
             if inside.is_needed(engine):
                 inside.call(engine, "copy_layer", source, tree, maps)
             else:
+                from pypod.engine.layer_copies import copy
+
                 copy(source, tree, maps)
             inside.move(engine, tree, target)
 
     return Effect(f"copy layer {source} with the owners that the user namespace has", "chown(2)", make)
-
-
-def copy(source: str, target: str, maps: Maps) -> None:
-    """Copy a layer; what belongs to an id of the image belongs to the same id of a namespace with these maps.
-
-    An id that is not in them becomes the namespace's root. Raises OSError.
-    """
-    root = (idmap.root_of(maps[0]), idmap.root_of(maps[1]))
-    links: dict[int, str] = {}
-
-    def own(path: str, status: os.stat_result) -> None:
-        ids = (
-            idmap.outside(ranges, one if idmap.has(ranges, one) else first)
-            for ranges, one, first in zip(maps, (status.st_uid, status.st_gid), root, strict=True)
-        )
-        uid, gid = ids
-        os.lchown(path, uid, gid)
-
-    def one(path: str, to: str) -> None:
-        status = os.lstat(path)
-        if status.st_nlink > 1 and not stat.S_ISDIR(status.st_mode):
-            first = links.setdefault(status.st_ino, to)
-            if first != to:
-                os.link(first, to, follow_symlinks=False)
-                return
-        _make(path, to, status)
-        own(to, status)
-        if not stat.S_ISLNK(status.st_mode):
-            os.chmod(to, stat.S_IMODE(status.st_mode))
-        _copy_attributes(path, to)
-        if stat.S_ISDIR(status.st_mode):
-            for name in os.listdir(path):
-                one(f"{path}/{name}", f"{to}/{name}")
-        os.utime(to, ns=(status.st_atime_ns, status.st_mtime_ns), follow_symlinks=False)
-
-    one(source, target)
-
-
-def _make(path: str, to: str, status: os.stat_result) -> None:
-    kind = stat.S_IFMT(status.st_mode)
-    if kind == stat.S_IFDIR:
-        os.mkdir(to, 0o700)
-    elif kind == stat.S_IFLNK:
-        os.symlink(os.readlink(path), to)
-    elif kind == stat.S_IFREG:
-        flags = os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC
-        with open(os.open(path, flags), "rb") as read, open(to, "xb") as written:
-            while os.copy_file_range(read.fileno(), written.fileno(), _CHUNK_BYTES):
-                pass
-    else:  # a whiteout, which everybody may make, or a FIFO
-        os.mknod(to, kind | 0o600, status.st_rdev)
-
-
-def _copy_attributes(path: str, to: str) -> None:
-    for name in os.listxattr(path, follow_symlinks=False):
-        try:
-            os.setxattr(to, name, os.getxattr(path, name, follow_symlinks=False), follow_symlinks=False)
-        except PermissionError:  # one of the host's security modules
-            continue

@@ -1,20 +1,29 @@
-"""The overlay of a container's root: options for mount(2), from its layers."""
+"""The root of a container, from its layers: mounted by the kernel or by a mount program, or copied."""
 
 from __future__ import annotations
 
 import os
 
-from pypod.engine import layers
-from pypod.errors import InvalidSpec
+from pypod.engine import layers, storage_driver
+from pypod.errors import InvalidSpec, Unsupported
+from pypod.runtime.compiler import Root, bound
+from pypod.runtime.ops import Op
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from pypod.engine.effects import Effect
     from pypod.engine.engine import Engine
     from pypod.engine.layout import Layout
+    from pypod.engine.storage_driver import Driver
+    from pypod.engine.user_namespaces import Maps
     from pypod.model.container import ContainerSpec
 
-# A page, of which mount(2) takes one byte less (copy_mount_options in fs/namespace.c), and "lowerdir=".
-_OPTIONS_BYTES_LIMIT = 4096 - 1 - 9
+_OPTIONS_BYTES_LIMIT = 4096 - 1  # a page, of which mount(2) takes one byte less (copy_mount_options in fs/namespace.c)
+_SERVED = "/dev/fd/4"  # where a mount program finds its /dev/fuse (pause/companion.c; libfuse 3.3 takes it so)
+PROGRAM_DIRECTORY = "mount-program"
+_COMMA = "\\,"
 
 
 def root_status(layout: Layout, spec: ContainerSpec) -> os.stat_result:
@@ -28,22 +37,142 @@ def root_status(layout: Layout, spec: ContainerSpec) -> os.stat_result:
         raise InvalidSpec("--rootfs", f"rootfs {spec.rootfs}: {error.strerror}") from error
 
 
-def container_overlay(engine: Engine, spec: ContainerSpec, directory: str) -> tuple[str, str]:
-    """Return the options of a container's overlay, and where the relative paths in them begin."""
-    own = layers.escaped(directory, "\\,")
-    # in a user namespace overlayfs keeps its attributes among the user's (Linux 5.11)
-    words = ",volatile,userxattr" if engine.rootless else ",volatile"
-    return overlay_of(engine.layout, spec, f",upperdir={own}/upper,workdir={own}/work{words}")
+def driver_of(engine: Engine, spec: ContainerSpec, directory: str, *, asking: bool = False) -> Driver:
+    """Return what makes the root of a container: what works here, tried if ``asking``, or what has made it before.
+
+    The kernel does not know how a mount program notes what was removed. A copy of all can be made of what either wrote.
+    """
+    copies = storage_driver.Driver(name=storage_driver.VFS)
+    if os.path.isdir(layers.copy_in(directory)):
+        return copies
+    if os.path.isdir(f"{directory}/{PROGRAM_DIRECTORY}"):
+        return storage_driver.program_of(engine, asking=asking) or copies
+    driver = storage_driver.of(engine) if asking else storage_driver.expected(engine)
+    if engine.rootless and spec.rootfs and driver.is_kernel and _has_mounts_in(spec.rootfs):
+        return storage_driver.program_of(engine, asking=asking) or driver
+    return driver
 
 
-def overlay_of(layout: Layout, spec: ContainerSpec, above: str = "") -> tuple[str, str]:
-    """Return the options of an overlay of a root's layers with what is ``above``, and where its paths begin."""
+def _has_mounts_in(directory: str) -> bool:
+    """Return whether a directory has mounts in it, which are locked to it in a user namespace.
+
+    The kernel puts no overlay over what would come to light without them, and takes no tree with them for a layer:
+    EINVAL of clone_private_mount in fs/namespace.c, with open_tree(2) as well. A program opens one file after another.
+    """
+    path = os.path.realpath(directory).rstrip("/") + "/"
+    with open("/proc/self/mountinfo", encoding="utf-8", errors="surrogateescape") as file:
+        return any(line.split(" ", 5)[4].startswith(path) and line.split(" ", 5)[4] != "/" for line in file)
+
+
+def container_root(engine: Engine, spec: ContainerSpec, directory: str) -> Root:
+    """Return how the root of a container comes to be, with what it wrote on top."""
+    return _of(engine, driver_of(engine, spec, directory), spec, directory, f"{directory}/")
+
+
+def read_only_root(engine: Engine, spec: ContainerSpec, directory: str) -> Root:
+    """Return the same for one that nobody will write to."""
+    return _of(engine, driver_of(engine, spec, directory), spec, directory, "")
+
+
+def preparations(
+    engine: Engine,
+    spec: ContainerSpec,
+    directory: str,
+    root: os.stat_result,
+    maps: Maps | None = None,
+    *,
+    read_only: bool = False,
+) -> list[Effect]:
+    """Return what has to be there before the root of a container is made, which is owned as ``root`` is."""
+    from pypod.engine import effects
+
+    driver = driver_of(engine, spec, directory)
+    if driver.program and maps is not None and not engine.rootless:
+        hint = f"leave ${storage_driver.OPTIONS_VARIABLE} away: the kernel's overlay can"
+        raise Unsupported("--userns", "a mount program shows a user namespace of root's no other owners", hint=hint)
+    if driver.copies:
+        return _copying(engine, spec, directory, root, maps)
+    made = []
+    if not read_only:
+        upper = f"{directory}/upper"
+        if not os.path.isdir(upper):
+            made.append(layers.upper(engine, upper, root, maps, of_image=bool(spec.image)))
+        made += layers.work(f"{directory}/work")
+    return [*made, effects.directory(f"{directory}/{PROGRAM_DIRECTORY}")] if driver.program else made
+
+
+def _copying(
+    engine: Engine, spec: ContainerSpec, directory: str, root: os.stat_result, maps: Maps | None
+) -> list[Effect]:
+    if os.path.isdir(layers.copy_in(directory)):
+        return []
+    if not spec.image and engine.layout.is_inside(root):
+        hint = "give a directory without it, such as /usr:O, or another storage (--root)"
+        raise Unsupported("--rootfs", f"a copy of {spec.rootfs} would hold the storage itself", hint=hint)
+    # one that was started before by another driver goes on with what it wrote
+    upper = [one for one in (f"{directory}/upper",) if os.path.isdir(one)]
+    stack = [*upper, *_lowers(engine.layout, spec)]
+    return [layers.copying(engine, stack, directory, root, maps, of_image=bool(spec.image))]
+
+
+def _of(engine: Engine, driver: Driver, spec: ContainerSpec, directory: str, own: str) -> Root:
+    target = engine.layout.merged
+    if driver.copies:
+        return Root(mounting=bound(layers.copy_in(directory), target))
+    lowers = _lowers(engine.layout, spec)
+    if driver.program:
+        return served(engine, driver.program, lowers, directory, own)
+    options, base = _options(engine, lowers, own), ""
+    if len(options) >= _OPTIONS_BYTES_LIMIT and spec.image:
+        base = engine.layout.image_layers
+        names = [*spec.layers, engine.layout.mount_points]
+        options = _options(engine, names, own)
+    return mounted(engine, options, base)
+
+
+def mounted(engine: Engine, options: str, base: str = "") -> Root:
+    """Return how the kernel's overlay becomes the root; relative paths in its options begin at ``base``."""
+    begin = (Op("base", base),) if base else ()
+    return Root(mounting=(*begin, Op("root", "overlay", "overlay", engine.layout.merged, 0, options)))
+
+
+def of_layers(engine: Engine, driver: Driver, lowers: Sequence[str], place: str) -> Root:
+    """Return how the root comes to be of any directories, ``place`` having ``upper`` and ``work``."""
+    if driver.program:
+        return served(engine, driver.program, lowers, place, f"{place}/")
+    return mounted(engine, _options(engine, lowers, f"{place}/"))
+
+
+def served(engine: Engine, program: str, lowers: Sequence[str], directory: str, own: str) -> Root:
+    """Return how a mount program serves the root; its layers have no limit but that of a command line."""
+    odd = next((path for path in (*lowers, own) if ":" in path), "")
+    if odd:
+        hint = "rename it, or use what has no colon in its path"
+        raise Unsupported(program, f"{os.path.basename(program)} takes no path with a colon: {odd}", hint=hint)
+    words = f"lowerdir={':'.join(layers.escaped(one, _COMMA) for one in lowers)}"
+    if own:
+        path = layers.escaped(own, _COMMA)
+        words += f",upperdir={path}upper,workdir={path}work"
+    place = f"{directory}/{PROGRAM_DIRECTORY}"
+    return Root(
+        settings=(Op("mount_program", place, engine.boot_id, "", program, "-o", words, _SERVED),),
+        mounting=(Op("root_fuse", engine.layout.merged),),
+        serving=(Op("serve_root"),),
+    )
+
+
+def _lowers(layout: Layout, spec: ContainerSpec) -> list[str]:
     # No layer may lie in another (ELOOP, ovl_check_layer in fs/overlayfs/super.c), as ours would in the host's root.
     lowers = layers.roots(layout, spec)
     if spec.image or not layout.is_inside(root_status(layout, spec)):
-        lowers = list(dict.fromkeys((*lowers, layout.mount_points)))
-    below = ":".join(layers.escaped(layer, "\\,:") for layer in lowers)
-    if len(below) + len(above) < _OPTIONS_BYTES_LIMIT or not spec.image:
-        return f"lowerdir={below}{above}", ""
-    below = ":".join((*spec.layers, layers.escaped(layout.mount_points, "\\,:")))
-    return f"lowerdir={below}{above}", layout.image_layers
+        return list(dict.fromkeys((*lowers, layout.mount_points)))
+    return lowers
+
+
+def _options(engine: Engine, lowers: Sequence[str], own: str) -> str:
+    options = f"lowerdir={':'.join(layers.escaped(one) for one in lowers)}"
+    if own:
+        path = layers.escaped(own, _COMMA)
+        options += f",upperdir={path}upper,workdir={path}work,volatile"
+    # in a user namespace overlayfs keeps its attributes among the user's (Linux 5.11)
+    return options + (",userxattr" if engine.rootless else "")

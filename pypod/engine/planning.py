@@ -21,7 +21,7 @@ from pypod.kernel import idmap
 from pypod.kernel.pidfd import Process
 from pypod.model.connection import NO_RESOLV_CONF
 from pypod.model.namespace import HOST, POD
-from pypod.runtime.compiler import WHOLE_MAPS, Surroundings, container_ops, plan
+from pypod.runtime.compiler import WHOLE_MAPS, Root, Surroundings, container_ops, plan
 from pypod.runtime.oci import Places, runtime_spec
 from pypod.runtime.ops import Op
 from pypod.runtime.programs import path as program_path
@@ -97,12 +97,11 @@ def container_plan(
     )
     config = runtime_spec(volumes.with_sources(engine.layout, spec), places)
     mapped = mapped_layers.with_mapped(engine, spec, user_namespaces.maps_for(engine, spec))
-    options, base = overlay.container_overlay(engine, mapped, directory) if spec.overlay else ("", "")
+    root = overlay.container_root(engine, mapped, directory) if spec.overlay else Root()
     tracked = cgroups.tracking_directory(record.cgroup)
     seccomp, flags = seccomp_of(engine, spec)
     around = Surroundings(
-        overlay=options,
-        base=base,
+        root=root,
         target=engine.layout.merged,
         joins=joins,
         shm_of=shm_of,
@@ -123,6 +122,7 @@ def container_plan(
     )
     settings = [
         *session.ops(engine, own_session),
+        *root.settings,
         *_settings(engine, record, spec, terminal, tracked),
         *network_ops.host_ops(engine, record.id, record.name, spec, wires, watched=True),
     ]
@@ -163,12 +163,14 @@ def cleanup_command(engine: Engine, identifier: str) -> tuple[str, ...]:
 
 
 def _mapped(engine: Engine, spec: ContainerSpec, maps: user_namespaces.Maps | None) -> tuple[str, ...]:
-    """Return the directories whose files have the ids of a user namespace on the disk: our storage.
+    """Return the directories whose files have the ids of a user namespace on the disk: our storage, or the root itself.
 
     A user may map no file system that was mounted by root (mount_setattr(2)): theirs has copies of the layers.
     """
     whole = maps is None or (idmap.is_whole(maps[0]) and idmap.is_whole(maps[1]))
-    return () if whole or engine.rootless or not spec.overlay else (engine.layout.root,)
+    if whole or engine.rootless:
+        return ()
+    return (engine.layout.root,) if spec.overlay else (spec.rootfs,) if spec.idmap else ()
 
 
 def seccomp_of(engine: Engine, spec: ContainerSpec) -> tuple[bytes, int]:

@@ -7,7 +7,7 @@ from pypod.engine.limits import DEVICE_OPTIONS, from_options
 from pypod.engine.limits import OPTIONS as LIMIT_OPTIONS
 from pypod.engine.network_options import asked_network, dns_fields
 from pypod.engine.variables import unset_environment
-from pypod.errors import InvalidSpec
+from pypod.errors import InvalidSpec, Unsupported
 from pypod.kernel.abi import SIGTERM, signal_number
 from pypod.kernel.capabilities import DEFAULT_CAPABILITIES, bounding_set, merge
 from pypod.kernel.idmap import in_user_namespace
@@ -38,6 +38,7 @@ if TYPE_CHECKING:
         name: str
         rootfs: str
         overlay: bool
+        idmap: bool
         entrypoint: Sequence[str]
         environment: Mapping[str, str]
         env_merge: Sequence[str]
@@ -135,13 +136,26 @@ _MAPPINGS = ("environment", "sysctls", "labels", *DEVICE_OPTIONS)
 _OPTIONS = frozenset(
     (
         *(*_LISTS, *_MAPPINGS, *_MODE_OPTIONS.values()),
-        *("name", "rootfs", "overlay", "working_directory", "user", "hostname", "no_hosts", "privileged"),
+        *("name", "rootfs", "overlay", "idmap", "working_directory", "user", "hostname", "no_hosts", "privileged"),
         *("read_only", "init", "stop_signal", "stop_timeout", "shm_size", "interactive", "terminal", "remove"),
         *("cgroup_parent", "umask", "healthcheck", "image_volume", "passwd", "passwd_entry", "unsetenv_all"),
         *("network", "ip", "ip6", "mac_address", "oom_score_adj", "publish_all", "userns", "subuidname", "subgidname"),
         *LIMIT_OPTIONS,
     )
 )
+
+
+def _idmap(options: ContainerOptions) -> bool:
+    """Return whether the root directory's files are to be owned by ids of the container's user namespace."""
+    if not options.get("idmap"):
+        return False
+    if options.get("overlay") or not options.get("rootfs"):
+        raise InvalidSpec("idmap", "idmap is for a root directory that is used as it is: without an image and :O")
+    if in_user_namespace():
+        message = "the kernel shows a user no other owners of files that lie where root mounted (mount_setattr(2))"
+        hint = "pypod unshare chown changes owners for good; --rootfs DIR:O leaves the directory as it is"
+        raise Unsupported("--rootfs DIR:idmap", message, hint=hint)
+    return True
 
 
 def check_options(options: Mapping[str, object]) -> None:
@@ -193,6 +207,7 @@ def container_spec(
         )
     if "shm_size" in options and modes["ipc"].mode == "host":
         raise InvalidSpec("--shm-size", "cannot set shmsize when running in the host IPC namespace")
+    idmap = _idmap(options)
     return ContainerSpec(
         name=name,
         command=(command,) if isinstance(command, str) else tuple(command),
@@ -202,7 +217,8 @@ def container_spec(
         layers=image.layer_directories() if image else (),
         create_working_directory=image is not None
         and options.get("working_directory") == image.config.working_directory,
-        overlay=options.get("overlay", True),
+        overlay=options.get("overlay", not idmap),
+        idmap=idmap,
         pod_id=pod_id,
         environment=check_environment(options.get("environment", {})),
         unset_environment=unset_environment(options),

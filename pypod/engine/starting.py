@@ -10,7 +10,6 @@ from pypod.engine import (
     effects,
     files,
     groups,
-    layers,
     mapped_layers,
     observe,
     overlay,
@@ -99,6 +98,8 @@ def _start_locked(
         if state.running:
             return
         spec = engine.container_spec(record)
+        if spec.overlay:
+            overlay.driver_of(engine, spec, directory, asking=True)
         effects.perform(groups.for_monitors(engine))
         program, group = engine.programs.executable("monitor"), groups.monitors(engine)
         bring = groups.bringing(engine)
@@ -164,11 +165,8 @@ def preparations(engine: Engine, record: ContainerRecord, spec: ContainerSpec) -
     for mount in spec.mounts:
         if mount.type != "volume" and mount.source and not os.path.lexists(mount.source):
             raise InvalidSpec(mount.argument, f"statfs {mount.source}: no such file or directory")
-    made = []
-    if not os.path.isdir(f"{directory}/upper"):
-        made.append(layers.upper(engine, f"{directory}/upper", root, maps, of_image=bool(spec.image)))
-    made = [*session.preparations(engine), *mapped_layers.preparations(engine, mapped, maps), *made]
-    made += layers.work(f"{directory}/work")
+    made = [*session.preparations(engine), *mapped_layers.preparations(engine, mapped, maps)]
+    made += overlay.preparations(engine, mapped, directory, root, maps) if spec.overlay else []
     made += volumes.making(engine, spec, maps)
     made += user_network.preparations(engine, record.id, spec)
     if spec.privileged:

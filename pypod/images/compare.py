@@ -7,7 +7,7 @@ import os
 import stat
 
 from pypod.errors import SystemFailure
-from pypod.images.stack import close, is_whiteout, open_directories, step
+from pypod.images.stack import close, is_whiteout, names, open_directories, step
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -82,7 +82,7 @@ def _names(layers: Sequence[int]) -> set[str]:
     """Return the names in directories that lie on each other, without those that the upper ones delete."""
     found: set[str] = set()
     for fd in reversed(layers):
-        for name in os.listdir(fd):
+        for name in names(fd):
             status = os.stat(name, dir_fd=fd, follow_symlinks=False)
             (found.discard if is_whiteout(status) else found.add)(name)
     return found

@@ -19,6 +19,7 @@ from pypod.images.stack import (
     close,
     is_opaque,
     is_whiteout,
+    names,
     open_directories,
     step,
 )
@@ -70,6 +71,14 @@ def merged(directories: Sequence[str], maps: Maps | None = None) -> Iterator[byt
     yield from _Merging(maps).stream(directories)
 
 
+def difference(new: str, old: Sequence[str], maps: Maps | None = None) -> Iterator[bytes]:
+    """Yield the tar of a layer: what makes the tree that the directories ``old`` show on each other the tree ``new``.
+
+    ``maps`` as in ``layer``. Files are alike as in ``compare``. Raises OSError.
+    """
+    yield from _Differing(maps).stream(new, old)
+
+
 class _Packing:
     """One walk over one tree. Sockets are left out; a file that shrinks while it is read ends in zeros."""
 
@@ -109,7 +118,7 @@ class _Packing:
                 _require_whole(fd, path)
             if self._overlay and (lowers or self._marks_all) and is_opaque(fd):
                 yield tar.Entry(path=_joined(path, _OPAQUE_MARK)).encode()
-            for name in sorted(os.fsencode(name) for name in os.listdir(fd)):
+            for name in sorted(os.fsencode(name) for name in names(fd)):
                 yield from self._name(fd, name, _joined(path, name), lowers)
         finally:
             close((fd, *lowers))
@@ -200,6 +209,63 @@ class _Merging(_Packing):
                     yield from self._name(_holder(fds, name), name, inside, [])
         finally:
             close(fds)
+
+
+class _Differing(_Packing):
+    """The entries that a comparison names, each found again from the top: no symbolic link is followed."""
+
+    def __init__(self, maps: Maps | None) -> None:
+        super().__init__(overlay=False, maps=maps)
+
+    def stream(self, top: str, lowers: Sequence[str]) -> Iterator[bytes]:
+        from pypod.images.compare import compare
+
+        for kind, path in compare([top], lowers):
+            *parents, name = path.strip("/").split("/")
+            fd = _descend(top, parents)
+            if fd < 0:  # what was in a directory that is none any more needs no word
+                continue
+            try:
+                yield from self._one(fd, kind, "/".join((*parents, "")), name)
+            finally:
+                os.close(fd)
+        yield tar.END
+
+    def _one(self, fd: int, kind: str, directory: str, name: str) -> Iterator[bytes]:
+        before, own = os.fsencode(directory), os.fsencode(name)
+        if own.startswith(_WHITEOUT):
+            raise Unsupported(".wh.", f"no layer can hold a file of the name {directory}{name!r}", hint="rename it")
+        if kind == DELETED:
+            yield tar.Entry(path=before + _WHITEOUT + own).encode()
+            return
+        below = _descend(fd, [name])
+        if below < 0:
+            yield from self._name(fd, own, before + own, [])
+            return
+        try:
+            yield self._entry(before + own, os.fstat(below), below).encode()
+        finally:
+            os.close(below)
+
+
+def _descend(top: str | int, names: Sequence[str]) -> int:
+    """Return a descriptor of the directory that names lead to, -1 where one of them is none."""
+    fd = os.dup(top) if isinstance(top, int) else os.open(top, OPEN_DIRECTORY & ~os.O_NOFOLLOW)
+    for name in names:
+        try:
+            below = os.open(name, OPEN_DIRECTORY, dir_fd=fd)
+        except (NotADirectoryError, FileNotFoundError):
+            below = -1
+        except OSError as error:
+            if error.errno != errno.ELOOP:  # a symbolic link
+                raise
+            below = -1
+        finally:
+            os.close(fd)
+        if below < 0:
+            return -1
+        fd = below
+    return fd
 
 
 def _holder(fds: Sequence[int], name: bytes) -> int:
@@ -305,9 +371,9 @@ def changes(upper: str, lowers: Sequence[str]) -> Iterator[tuple[str, str]]:
 def _changes_in(fd: int, path: str, lowers: list[int]) -> Iterator[tuple[str, str]]:
     """Yield what is different in a directory; closes the descriptors."""
     try:
-        names = set(os.listdir(fd))
-        hidden = _names(lowers) - names if is_opaque(fd) else set()
-        for name in sorted(names | hidden):
+        own = set(names(fd))
+        hidden = _names(lowers) - own if is_opaque(fd) else set()
+        for name in sorted(own | hidden):
             if name in hidden:
                 yield DELETED, f"{path}/{name}"
             else:
@@ -349,6 +415,6 @@ def _names(lowers: Sequence[int]) -> set[str]:
     """Return the names that directories which lie on each other show."""
     found: dict[str, bool] = {}
     for fd in reversed(lowers):
-        for name in os.listdir(fd):
+        for name in names(fd):
             found[name] = not is_whiteout(os.stat(name, dir_fd=fd, follow_symlinks=False))
     return {name for name, shown in found.items() if shown}

@@ -17,7 +17,11 @@ if TYPE_CHECKING:
 
 OPEN_DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 _OPAQUE, _USER_OPAQUE = "trusted.overlay.opaque", "user.overlay.opaque"
+# How fuse-overlayfs says the same of what it makes: by a file, and at times a whiteout that it takes that name for. It
+# lets nobody make one. The kernel does; who does so hides from a commit what they could remove as well.
+_MARKS = _MARK, _ = (".wh..wh..opq", ".wh..opq")
 # What a layer carries; the same as in pause/unpack.c. The others are the host's, or overlayfs's own.
+_OVERLAYS = ("user.overlay.", "user.fuseoverlayfs.")
 _CARRIED = ("security.capability", "system.posix_acl_access", "system.posix_acl_default")
 
 
@@ -31,7 +35,22 @@ def is_opaque(directory: int) -> bool:
     if attribute(directory, _OPAQUE) == b"y":
         return True
     # where a user's containers run; root's could write it themselves, and for overlayfs it says nothing there
-    return attribute(directory, _USER_OPAQUE) == b"y" and in_user_namespace()
+    return in_user_namespace() and (attribute(directory, _USER_OPAQUE) == b"y" or _is_marked(directory))
+
+
+def _is_marked(directory: int) -> bool:
+    try:
+        return stat.S_ISREG(os.stat(_MARK, dir_fd=directory, follow_symlinks=False).st_mode)
+    except OSError:  # there is none, or nobody may look
+        return False
+
+
+def names(directory: int) -> list[str]:
+    """Return the names in a directory of a layer, whiteouts as well, without marks that it is opaque."""
+    found = os.listdir(directory)
+    if _MARK in found and is_opaque(directory):
+        return [name for name in found if name not in _MARKS]
+    return found
 
 
 def attribute(fd: int, name: str) -> bytes:
@@ -48,11 +67,12 @@ def carried_attributes(fd: int) -> dict[str, bytes]:
         names = os.listxattr(fd)
     except OSError:
         return {}
-    return {name: attribute(fd, name) for name in sorted(names) if _is_carried(name)}
+    return {name: attribute(fd, name) for name in sorted(names) if is_carried(name)}
 
 
-def _is_carried(name: str) -> bool:
-    return name in _CARRIED or (name.startswith("user.") and not name.startswith("user.overlay."))
+def is_carried(name: str) -> bool:
+    """Whether an extended attribute belongs to the image."""
+    return name in _CARRIED or (name.startswith("user.") and not name.startswith(_OVERLAYS))
 
 
 def open_directories(paths: Iterable[str]) -> list[int]:

@@ -6,6 +6,7 @@ Python checks digests and decompresses, and passes the tar on to a C program tha
 
 from __future__ import annotations
 
+import errno
 import os
 
 from pypod.errors import InvalidImage, SystemFailure
@@ -28,6 +29,16 @@ _TREE_FD, _REPORT_FD = 3, 4
 _FIRST_SAFE_FD = 10
 _REPORT_BYTES_LIMIT = 16 << 20
 _SHOWN_CHARACTERS = 80
+
+
+# What a file system refuses that a layer needs in order to delete something of those below it.
+_HINTS = {
+    (
+        "mknodat",
+        errno.EPERM,
+    ): "an overlay lets nobody make a whiteout: have the storage on a volume, or elsewhere (--root)",
+    ("fsetxattr", errno.EOPNOTSUPP): "this file system has no extended attributes: have the storage elsewhere (--root)",
+}
 
 
 class Unpacked(Value):
@@ -200,7 +211,8 @@ class _Program:
         if kind == b"failed":
             number, call = int(fields[1]), fields[2].decode()
             what = _with_name(f"{call}: {os.strerror(number)}", fields[3])
-            raise SystemFailure(f"unpack {subject}", number, f"unpack {subject}: {what}")
+            hint = _HINTS.get((call, number), "")
+            raise SystemFailure(f"unpack {subject}", number, f"unpack {subject}: {what}", hint=hint)
         raise SystemFailure(f"unpack {subject}", 0, f"unpack {subject}: pypod-unpack ended before it could report")
 
     def _close_tar(self) -> None:

@@ -252,7 +252,7 @@ _CHECKS: tuple[tuple[str, Callable[[Host], tuple[bool, str]], str], ...] = (
     (
         "overlay",
         _overlay,
-        "containers need --rootfs with a directory of their own; images and copy on write do not work",
+        "every container has a copy of all files of its image: slower, and as much of the disk; the rest works",
     ),
     ("seccomp", _seccomp, "containers start with --security-opt seccomp=unconfined only"),
     (

@@ -38,6 +38,7 @@ class ContainerSpec(Value):
     entrypoint: tuple[str, ...] = ()
     rootfs: str = ""
     overlay: bool = True
+    idmap: bool = False
     image: str = ""
     layers: tuple[str, ...] = ()
     pod_id: str = ""

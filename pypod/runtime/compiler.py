@@ -66,6 +66,17 @@ class Join(Value):
         return sum(NAMESPACES[kind].clone_flag for kind in self.kinds)
 
 
+class Root(Value):
+    """How a root file system comes to be: by ``mounting``, and by ``serving`` once it has its place.
+
+    ``settings`` are for the supervisor. Without any of it, the OCI configuration names a directory.
+    """
+
+    settings: tuple[Op, ...] = ()
+    mounting: tuple[Op, ...] = ()
+    serving: tuple[Op, ...] = ()
+
+
 class Surroundings(Value):
     """What a plan needs to know of the host beyond the OCI configuration.
 
@@ -74,8 +85,7 @@ class Surroundings(Value):
     allows no change of the supplementary groups.
     """
 
-    overlay: str = ""
-    base: str = ""
+    root: Root = Root()
     target: str
     joins: tuple[Join, ...] = ()
     shm_of: Process | None = None
@@ -131,6 +141,7 @@ def _begin(kinds: set[str], config: dict[str, Any], around: Surroundings) -> lis
         Op("keyring", around.keyring),
         Op("propagation", MS_REC | MS_SLAVE),
         *_root(config, around),
+        *around.root.serving,
     ]
 
 
@@ -166,6 +177,7 @@ def _with_user_namespace(kinds: set[str], config: dict[str, Any], around: Surrou
         Op("keyring", around.keyring),
         Op("propagation", MS_REC | MS_SLAVE),
         Op("place_root"),
+        *around.root.serving,
     ]
 
 
@@ -228,11 +240,12 @@ def _root(config: dict[str, Any], around: Surroundings) -> list[Op]:
         ops.append(Op("capture", 0, around.shm_of.pid, around.shm_of.start_time, "/dev/shm"))
     for slot, mount in enumerate(_binds(config), 1):
         ops.append(Op("open_tree", slot, mount["source"], int("rbind" in mount["options"])))
-    if around.overlay:
-        if around.base:
-            ops.append(Op("base", around.base))
-        return [*ops, Op("root", "overlay", "overlay", around.target, 0, around.overlay)]
-    return [*ops, Op("root", "", config["root"]["path"], around.target, MS_BIND | MS_REC, "")]
+    return [*ops, *(around.root.mounting or bound(config["root"]["path"], around.target))]
+
+
+def bound(path: str, target: str) -> tuple[Op, ...]:
+    """Return what makes a directory the root, with all that is mounted in it."""
+    return (Op("root", "", path, target, MS_BIND | MS_REC, ""),)
 
 
 def _binds(config: dict[str, Any]) -> list[dict[str, Any]]:

@@ -309,7 +309,7 @@ def _failure(plan: Plan, report: Report | None, name: str) -> LaunchFailed | Por
     op = plan.ops[report.operation] if report.operation < len(plan.ops) else None
     if op is not None and op.name == "execute" and report.call == "execve":
         return _command_failure(op, report)
-    if op is not None and op.name == "companion":
+    if op is not None and op.name in ("companion", "mount_program"):
         from pypod.runtime.companion import failure
 
         return failure(op, report)
@@ -372,8 +372,8 @@ _HINTS = {
     ),
     # clone_private_mount in fs/namespace.c, of mounts that came with a new user namespace
     ("root", "mount", _EINVAL): (
-        "a user may not put an overlay over a directory with mounts in it, as / is: give one without, such as /usr:O, "
-        "whose bin and lib are enough for most programs of the host, or an image"
+        "the kernel puts no overlay of a user over a directory with mounts in it, as / is: install fuse-overlayfs, "
+        "or give one without, such as /usr:O, whose bin and lib are enough for most programs of the host, or an image"
     ),
 }
 

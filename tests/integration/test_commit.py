@@ -19,9 +19,10 @@ pytestmark = pytest.mark.root
 SCRIPT = "echo new > /new; rm /bin/vi; echo changed > /etc/made; rm -r /srv/dir; mkdir /srv/dir; echo > /srv/dir/young"
 
 
-@pytest.fixture
-def changed(engine, busybox):
-    """A container that has added, changed, deleted and replaced."""
+@pytest.fixture(params=["overlay", "vfs"])
+def changed(engine, busybox, monkeypatch, request):
+    """A container that has added, changed, deleted and replaced, in a layer of its own or in a copy of all files."""
+    monkeypatch.setenv("STORAGE_DRIVER", request.param)
     below = layer({"etc": None, "etc/made": b"x", "srv": None, "srv/dir": None, "srv/dir/old": b"x"})
     image = bring(engine, busybox_image(busybox, below, config={"Env": ["A=1"], "Labels": {"of": "base"}}))
     container = engine.containers.run(image, ["sh", "-c", SCRIPT], name="changed", environment={"B": "2"})

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import subprocess
 from pathlib import Path
 
@@ -49,6 +50,38 @@ def given_ids(tmp_path: Path):
     yield
     for path in bound:
         subprocess.run(["umount", path], check=True)
+
+
+class TestRootDirectories:
+    @pytest.fixture
+    def root(self, busybox: str, tmp_path: Path) -> Path:
+        root = tmp_path / "root"
+        shutil.copytree(busybox, root, symlinks=True)
+        (root / "data").mkdir()
+        os.chown(root / "data", 5, 6)
+        return root
+
+    def test_idmap_shows_the_owners_on_the_disk(self, engine, root: Path) -> None:
+        words = ["sh", "-c", "stat -c '%u %g' /data && echo 1 > /data/made && chown 7:8 /data/made && id -u"]
+        one = engine.containers.run(words, rootfs=str(root), idmap=True, uidmap=MAP)
+        assert said(one) == ["5 6", "0"]
+        status = (root / "data" / "made").stat()
+        assert (status.st_uid, status.st_gid) == (7, 8)
+
+    def test_without_a_user_namespace_there_is_nothing_to_map(self, engine, root: Path) -> None:
+        assert said(engine.containers.run(["stat", "-c", "%u", "/data"], rootfs=str(root), idmap=True)) == ["5"]
+
+    @pytest.mark.parametrize("options", [{"overlay": True, "rootfs": "/usr"}, {"rootfs": ""}])
+    def test_it_is_for_a_directory_that_is_used_as_it_is(self, engine, image, options) -> None:
+        with pytest.raises(InvalidSpec, match="idmap"):
+            engine.containers.create(*([] if options["rootfs"] else [image]), ["true"], idmap=True, **options)
+        assert engine.containers.list() == []
+
+    @pytest.mark.parametrize("driver", ["overlay", "vfs"])
+    def test_an_image_has_its_owners_by_each_driver(self, engine, image, monkeypatch, driver: str) -> None:
+        monkeypatch.setenv("STORAGE_DRIVER", driver)
+        words = ["sh", "-c", "stat -c '%u %g' / /srv/data; echo 1 > /srv/new; stat -c '%u' /srv/new"]
+        assert said(engine.containers.run(image, words, uidmap=MAP)) == ["0 0", "1001 1002", "0"]
 
 
 class TestMaps:
