@@ -128,7 +128,7 @@ def test_the_hosts_dev_as_a_volume(box) -> None:
         report = box.report(volumes=["/dev:/dev"])
         assert "zero c 1:5 666" in report.all("device")
         assert report.mounts["/dev/pts"][2] == "rw,gid=5,mode=620,ptmxmode=666"
-        assert "/dev/mqueue" not in report.mounts
+        assert ("/dev/mqueue" in report.mounts) == os.path.ismount("/dev/mqueue"), "the host's, when it has one"
     finally:
         made = {entry.name for entry in os.scandir("/dev")} - before
         for name in made & {"mqueue", "shm"}:
