@@ -299,12 +299,15 @@ def inside_messages(wire: Wire) -> links.Packed:
 
 
 def check_static(asked: Connection, network: NetworkSpec) -> None:
-    """Raise InvalidSpec when a static address lies in none of the network's subnets."""
+    """Raise InvalidSpec when a static address lies in none of the network's subnets, or is a gateway.
+
+    As podman, it need not be in the range that others are given addresses of.
+    """
     for address in asked.addresses:
         number = address_number(address)
-        ranges = [one.range() for one in network.subnets if (":" in one.subnet) == (":" in address)]
-        if not any(first <= number <= last for first, last in ranges):
-            raise InvalidSpec(
-                "--ip6" if ":" in address else "--ip",
-                f"requested static ip {address} not in any subnet on network {network.name}",
-            )
+        argument = "--ip6" if ":" in address else "--ip"
+        own = [one for one in network.subnets if (":" in one.subnet) == (":" in address)]
+        if not any(first <= number <= last for first, last in (one.hosts() for one in own)):
+            raise InvalidSpec(argument, f"requested static ip {address} not in any subnet on network {network.name}")
+        if any(one.gateway and address_number(one.gateway) == number for one in own):
+            raise InvalidSpec(argument, f"requested static ip {address} is the gateway of network {network.name}")
