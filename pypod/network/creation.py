@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 MACVLAN_MODES = ("bridge", "private", "vepa", "passthru")
 IPVLAN_MODES = ("l2", "l3", "l3s")
 _MTU_LIMIT = 65535
+_DIGITS = 10  # of 32 bits; Python refuses to read a number of thousands
 _VLAN_LIMIT = 4094
 _FAMILIES = {4: "IPv4", 6: "IPv6"}
 
@@ -73,7 +74,7 @@ def complete(asked: NetworkSpec, around: Surroundings, random: bytes) -> Network
 
 
 def _on_bridge(asked: NetworkSpec, around: Surroundings, random: bytes) -> NetworkSpec:
-    if asked.interface in around.interfaces:
+    if asked.interface and asked.interface in around.interfaces:
         raise InvalidSpec("--interface-name", f"bridge name {asked.interface} already in use")
     subnets = list(asked.subnets)
     if asked.ipam != NO_ADDRESSES:
@@ -174,7 +175,7 @@ def route(text: str) -> Route:
     if via.version != destination.version:
         raise InvalidSpec("--route", f"gateway {via} of route to {destination} is not {_FAMILIES[destination.version]}")
     metric = words[2] if len(words) == 3 else "100"
-    if not (metric.isascii() and metric.isdigit()) or int(metric) >= 1 << 32:
+    if not (metric.isascii() and metric.isdigit()) or len(metric) > _DIGITS or int(metric) >= 1 << 32:
         raise InvalidSpec("--route", f"invalid route metric {metric}")
     return Route(destination=str(destination), gateway=str(via), metric=int(metric))
 
@@ -210,6 +211,8 @@ def _integer(name: str, text: str) -> int:
     digits = text.removeprefix("-")
     if not (digits.isascii() and digits.isdigit()):
         raise InvalidSpec("--opt", f'invalid {name} "{text}": not a number')
+    if len(digits) > _DIGITS:
+        raise InvalidSpec("--opt", f'invalid {name} "{text}": out of range')
     return int(text)
 
 
