@@ -150,11 +150,13 @@ def look_and_clean(engine: Engine, where: str) -> None:
     repair(engine)
     assert network_repair.amiss(engine) == [], where
     for thing in (*engine.pods.list(), *containers):
-        if not (thing.infra if isinstance(thing, Pod) else thing).state().running:
+        first = thing.infra if isinstance(thing, Pod) else thing
+        if not first.state().running:
             thing.start()
         try:
             connected = is_connected(thing)
         except errors.WrongState:  # the signal of who was killed has reached it just now
+            wait_until(lambda: not first.state().running)  # noqa: B023  # it has let go of its namespaces, and ends
             thing.start()
             connected = is_connected(thing)
         assert connected, where
