@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import errno
 import time
+from contextlib import suppress
 
 from pypod.engine import observe, user_network
 from pypod.errors import InvalidSpec, NoSuchContainer, NoSuchPod, PortInUse, Unsupported
@@ -174,6 +175,17 @@ def lead_ops(ports: Sequence[Port], wires: Iterable[Wire], name: str, *, watched
     return ops
 
 
+def redirect(engine: Engine, ports: Sequence[Port], wires: Iterable[Wire]) -> None:
+    """Have clients led on that were there before their port was published, or by whom it was published before."""
+    if engine.rootless or all(port.protocol != "udp" for port in ports):
+        return
+    from pypod.network import flows
+
+    four, six = addresses(wires)
+    with suppress(OSError, Unsupported):  # a kernel that tells nothing of them (no nf_conntrack_netlink)
+        engine.firewall.lend(lambda channel: flows.forget(channel, ports, four, six))
+
+
 def addresses(wires: Iterable[Wire]) -> tuple[str, str]:
     """Return the addresses that published ports lead to: the first of each family, or empty texts."""
     own = [address for wire in wires if wire.network.driver == BRIDGE for address in wire.made.addresses]
@@ -299,3 +311,4 @@ def move(engine: Engine, record: ContainerRecord, before: Sequence[Wire], after:
     if new4 or new6:
         with firewall.open_channel() as channel:
             channel.send(firewall.publish(ports, new4, new6, comment=record.name))
+    redirect(engine, ports, after)
