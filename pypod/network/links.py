@@ -65,11 +65,13 @@ def mac_of(address: bytes) -> str:
 
 
 def veth(name: str, bridge_index: int, inside: str, mac: str, mtu: int = 0, namespace: int = BY_PID) -> Packed:
-    """Make a veth: ``name`` up on the bridge, the other end as ``inside`` in the namespace of a process."""
+    """Make a veth: ``name`` up on the bridge, the other end as ``inside`` in the namespace of a process.
+
+    Without ``mac`` the kernel chooses a hardware address for the end inside.
+    """
     size = [attribute(_MTU, mtu)] if mtu else []
-    peer = _link() + b"".join(
-        (attribute(namespace, 0), attribute(_IFNAME, inside), attribute(_ADDRESS, mac_bytes(mac)), *size)
-    )
+    own = [attribute(_ADDRESS, mac_bytes(mac))] if mac else []
+    peer = _link() + b"".join((attribute(namespace, 0), attribute(_IFNAME, inside), *own, *size))
     info = nested(_LINKINFO, attribute(_KIND, "veth"), nested(_DATA, attribute(_VETH_PEER | netlink.NESTED, peer)))
     made = message(
         _NEWLINK, _link(up=True), attribute(_IFNAME, name), attribute(_MASTER, bridge_index), *size, info, flags=_NEW

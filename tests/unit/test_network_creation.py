@@ -219,6 +219,8 @@ class TestSublinks:
         ({"options": (("mtu", "x"),)}, 'invalid mtu "x"'),
         ({"options": (("mtu", "-3"),)}, "mtu -3 is less than zero"),
         ({"options": (("mtu", "70000"),)}, "mtu 70000 is more than 65535"),
+        ({"options": (("mtu", "67"),)}, "mtu 67 is less than 68"),
+        ({"options": (("mtu", "1279"),), "ipv6": True}, "mtu 1279 is less than 1280, which IPv6 needs"),
         ({"options": (("mtu", "9" * 5000),)}, "invalid mtu .* out of range"),
         ({"options": (("vlan", "5000"),)}, "vlan ID 5000 must be between 0 and 4094"),
         ({"options": (("isolate", "perhaps"),)}, 'invalid isolate "perhaps"'),
