@@ -397,6 +397,7 @@ TAKEN_AWAY = {
     "the veth": ["ip link del {veth}"],
     "the addresses inside": ["/usr/bin/nsenter -t {pid} -n ip addr flush dev eth0"],
     "what the rules know": ["nft flush set inet pypod bridges", "nft flush set inet pypod same"],
+    "forwarding": ["sysctl -q net.ipv4.ip_forward=0"],
 }
 SEEN_BY_A_START = list(TAKEN_AWAY)[:4]
 
@@ -416,6 +417,7 @@ def reach_each_other(pod: Pod, other: Pod) -> None:
     assert reaches(pod, "10.99.0.1")
     other.start()
     assert reaches(pod, other.addresses["blue"][0])
+    assert Path("/proc/sys/net/ipv4/ip_forward").read_text() == "1\n"
     assert elements()["bridges"] == ["bl0"]
 
 
