@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import errno
 import time
-from contextlib import suppress
 
 from pypod.engine import observe, user_network
 from pypod.errors import InvalidSpec, NoSuchContainer, NoSuchPod, PortInUse, Unsupported
@@ -182,8 +181,10 @@ def redirect(engine: Engine, ports: Sequence[Port], wires: Iterable[Wire]) -> No
     from pypod.network import flows
 
     four, six = addresses(wires)
-    with suppress(OSError, Unsupported):  # a kernel that tells nothing of them (no nf_conntrack_netlink)
+    try:
         engine.firewall.lend(lambda channel: flows.forget(channel, ports, four, six))
+    except (OSError, Unsupported):  # a kernel that tells nothing of them (no nf_conntrack_netlink)
+        return
 
 
 def addresses(wires: Iterable[Wire]) -> tuple[str, str]:
