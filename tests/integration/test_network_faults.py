@@ -395,6 +395,7 @@ TAKEN_AWAY = {
     "the bridge's address": ["ip addr flush dev bl0"],
     "off the bridge": ["ip link set {veth} nomaster"],
     "the veth": ["ip link del {veth}"],
+    "the veth down": ["ip link set {veth} down"],
     "the addresses inside": ["/usr/bin/nsenter -t {pid} -n ip addr flush dev eth0"],
     "what the rules know": ["nft flush set inet pypod bridges", "nft flush set inet pypod same"],
     "forwarding": ["sysctl -q net.ipv4.ip_forward=0"],
