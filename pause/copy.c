@@ -1,5 +1,6 @@
 /* The content of a directory for a new file system on top of it (podman's tmpcopyup). Everything by descriptor and
- * without following links: the tree is a container's. Devices, sockets and extended attributes stay below. */
+ * without following links: the tree is a container's. Devices, sockets and extended attributes stay below. What is
+ * deleted meanwhile is not copied: the tree may be the host's, where others live. */
 #define _GNU_SOURCE
 #include "perform.h"
 
@@ -26,10 +27,12 @@ static void take_over(struct process *process, int fd, const struct stat *st)
 static void copy_file(struct process *process, int from, int to, const char *name, const struct stat *st)
 {
 	int in = openat(from, name, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
-	int out = openat(to, name, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
 	ssize_t copied;
 
-	if (in < 0 || out < 0)
+	if (in < 0 && errno == ENOENT)
+		return;
+	int out = in < 0 ? -1 : openat(to, name, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
+	if (out < 0)
 		fail(process, "openat");
 	do
 		copied = sendfile(out, in, NULL, 1 << 20);
@@ -46,6 +49,8 @@ static void copy_link(struct process *process, int from, int to, const char *nam
 	char text[PATH_MAX];
 	ssize_t length = readlinkat(from, name, text, sizeof text - 1);
 
+	if (length < 0 && errno == ENOENT)
+		return;
 	if (length < 0)
 		fail(process, "readlinkat");
 	text[length] = '\0';
@@ -62,13 +67,30 @@ static int open_below(struct process *process, int directory, const char *name)
 	return fd;
 }
 
+static void copy_directory(struct process *process, int from, int to, const char *name, const struct stat *st)
+{
+	int source = openat(from, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+
+	if (source < 0 && errno == ENOENT)
+		return;
+	if (source < 0)
+		fail(process, "openat");
+	if (mkdirat(to, name, 0700) < 0)
+		fail(process, "mkdirat");
+	int target = open_below(process, to, name);
+	copy_content(process, source, target);
+	take_over(process, target, st);
+	close(target);
+	close(source);
+}
+
 static void copy_entry(struct process *process, int from, int to, const char *name)
 {
 	struct stat st;
 
 	if (fstatat(from, name, &st, AT_SYMLINK_NOFOLLOW) < 0) {
-		/* the overlay's own upper layer, when that lies in its root (ovl_lookup in fs/overlayfs/namei.c) */
-		if (errno == ELOOP)
+		/* ELOOP: the overlay's own upper layer, when that lies in its root (ovl_lookup in fs/overlayfs/namei.c) */
+		if (errno == ENOENT || errno == ELOOP)
 			return;
 		fail(process, "fstatat");
 	}
@@ -76,15 +98,8 @@ static void copy_entry(struct process *process, int from, int to, const char *na
 		copy_file(process, from, to, name, &st);
 	if (S_ISLNK(st.st_mode))
 		copy_link(process, from, to, name, &st);
-	if (!S_ISDIR(st.st_mode))
-		return;
-	if (mkdirat(to, name, 0700) < 0)
-		fail(process, "mkdirat");
-	int source = open_below(process, from, name), target = open_below(process, to, name);
-	copy_content(process, source, target);
-	take_over(process, target, &st);
-	close(target);
-	close(source);
+	if (S_ISDIR(st.st_mode))
+		copy_directory(process, from, to, name, &st);
 }
 
 void copy_content(struct process *process, int from, int to)

@@ -27,7 +27,7 @@ _WHERE = {
     "Pod": "pypod.engine.pod",
     "Port": "pypod.model.port",
     "Process": "pypod.engine.exec",
-    "Progress": "pypod.engine.pulling",
+    "Progress": "pypod.model.progress",
     "compare": "pypod.engine.sharing",
     "events": "pypod.engine.events",
     "lsns": "pypod.engine.lsns",
@@ -78,7 +78,6 @@ if TYPE_CHECKING:
     from pypod.engine.manifest_list import ManifestList as ManifestList
     from pypod.engine.network import Network as Network
     from pypod.engine.pod import Pod as Pod
-    from pypod.engine.pulling import Progress as Progress
     from pypod.engine.sharing import Matrix as Matrix
     from pypod.engine.sharing import compare as compare
     from pypod.errors import *  # noqa: F403
@@ -87,6 +86,7 @@ if TYPE_CHECKING:
     from pypod.model.health import Healthcheck as Healthcheck
     from pypod.model.mount import Mount as Mount
     from pypod.model.port import Port as Port
+    from pypod.model.progress import Progress as Progress
 
 
 def __getattr__(name: str) -> object:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pypod.cli import text_files
 from pypod.cli.flags import Flag
 from pypod.cli.healthcheck import HEALTH_FLAGS
 from pypod.cli.limit_flags import CONTAINER_FLAGS, limit_options
@@ -216,7 +217,7 @@ def environment(entries: Sequence[str], files: Sequence[str]) -> dict[str, str]:
     import os
 
     found: dict[str, str] = {}
-    lines = [line for path in files for line in _lines(path, "--env-file")]
+    lines = [line for path in files for line in text_files.lines(path, "--env-file")]
     for entry in [*lines, *entries]:
         name, separator, value = entry.partition("=")
         if not entry:
@@ -232,23 +233,13 @@ def environment(entries: Sequence[str], files: Sequence[str]) -> dict[str, str]:
     return found
 
 
-def _lines(path: str, argument: str) -> list[str]:
-    try:
-        # bytes that are no UTF-8 may be in a value, as they may on the command line
-        with open(path, encoding="utf-8", errors="surrogateescape", newline="\n") as file:
-            lines = [raw.removesuffix("\n").removesuffix("\r").lstrip() for raw in file]
-    except OSError as error:
-        raise InvalidSpec(argument, f"open {path}: {error.strerror}") from error
-    return [line for line in lines if line and not line.startswith("#")]
-
-
 def labels(entries: Sequence[str], files: Sequence[str] = ()) -> dict[str, str]:
     """Return labels NAME=VALUE; a name alone has an empty value."""
     return _labels(entries, files)
 
 
 def _labels(entries: Sequence[str], files: Sequence[str]) -> dict[str, str]:
-    lines = [line for path in files for line in _lines(path, "--label-file")]
+    lines = [line for path in files for line in text_files.lines(path, "--label-file")]
     found = {}
     for entry in [*lines, *entries]:
         name, _, value = entry.partition("=")
@@ -301,25 +292,3 @@ def _octal(text: str) -> int:
     if not 0 <= value <= 0o777:
         raise InvalidSpec("--umask", f"invalid umask {text!r}")
     return value
-
-
-def write_new_file(path: str, content: str, argument: str) -> None:
-    """Write an id file, which must not be there yet."""
-    try:
-        with open(path, "x", encoding="ascii") as file:
-            file.write(content)
-    except FileExistsError:
-        kind = "container" if argument == "--cidfile" else "pod"
-        raise InvalidSpec(
-            argument, f"{kind} id file exists. Ensure another {kind} is not using it or delete {path}"
-        ) from None
-    except OSError as error:
-        raise InvalidSpec(argument, f"{argument} {path}: {error.strerror}") from error
-
-
-def read_id_file(path: str, argument: str) -> str:
-    """Return the first line of an id file."""
-    lines = _lines(path, argument)
-    if not lines:
-        raise InvalidSpec(argument, f"{path} is empty")
-    return lines[0]

@@ -113,7 +113,7 @@ def run_history(options: Parsed, root: str | None) -> int:
 
     from pypod.engine.engine import Engine
     from pypod.engine.image_history import steps
-    from pypod.engine.pulling import created_ns
+    from pypod.model.moment import created_ns
 
     with Engine(root) as engine:
         found = steps(engine.images.get(options.positionals[0]))

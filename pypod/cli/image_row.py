@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from pypod.cli.go.template import Struct
 from pypod.cli.output import Column, go_time, human_ago, human_size, rfc3339_nano
+from pypod.model import plain_json
 from pypod.model.ids import SHORT_ID_LENGTH
 
 TYPE_CHECKING = False
@@ -73,9 +74,7 @@ def labels_of(named: Named) -> dict[str, str]:
     """Return the labels of an image; of a configuration that cannot be read, none."""
     if '"Labels"' not in named.record.config:
         return {}
-    import json
-
-    config = json.loads(named.record.config).get("config") or {}
+    config = plain_json.loads(named.record.config).get("config") or {}
     return dict(config.get("Labels") or {})
 
 

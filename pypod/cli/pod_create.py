@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pypod.cli import text_files
 from pypod.cli.creation import NOT_YET_FLAGS, PUBLISH, refuse_not_yet
 from pypod.cli.flags import Command, Flag
 from pypod.cli.limit_flags import POD_FLAGS as LIMIT_FLAGS
@@ -57,7 +58,7 @@ POD_CREATE = Command(
 
 def run_pod_create(options: Parsed, root: str | None) -> int:
     """Carry out ``pypod pod create``."""
-    from pypod.cli.creation import labels, size_bytes, sysctls, write_new_file
+    from pypod.cli.creation import labels, size_bytes, sysctls
     from pypod.engine.engine import Engine
     from pypod.errors import InvalidSpec
 
@@ -100,7 +101,7 @@ def run_pod_create(options: Parsed, root: str | None) -> int:
         )
         if options["pod-id-file"]:
             try:
-                write_new_file(options["pod-id-file"], pod.id, "--pod-id-file")
+                text_files.write_new_id_file(options["pod-id-file"], pod.id, "--pod-id-file")
             except InvalidSpec:
                 pod.remove(force=True)
                 raise

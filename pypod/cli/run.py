@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import sys
 
-from pypod.cli.creation import FLAGS, container_options, read_id_file, write_new_file
+from pypod.cli import text_files
+from pypod.cli.creation import FLAGS, container_options
 from pypod.cli.flags import Command, Flag, UsageError
 from pypod.cli.pod_create import POD_CREATE, POD_FLAGS, run_pod_create
 from pypod.cli.pull import image_for, platform
@@ -127,7 +128,7 @@ def create(engine: Engine, options: Parsed) -> Container:
         container = engine.containers.create(*what, pod=pod_ref or None, **found)
         if options["cidfile"]:
             try:
-                write_new_file(options["cidfile"], container.id, "--cidfile")
+                text_files.write_new_id_file(options["cidfile"], container.id, "--cidfile")
             except InvalidSpec:
                 container.remove(force=True)
                 raise
@@ -168,7 +169,7 @@ def _pod_named(options: Parsed) -> tuple[str, str]:
     if options["pod-id-file"]:
         if ref:
             raise InvalidSpec("--pod-id-file", "cannot specify both --pod and --pod-id-file")
-        ref = read_id_file(options["pod-id-file"], "--pod-id-file")
+        ref = text_files.read_id_file(options["pod-id-file"], "--pod-id-file")
     if not ref.startswith("new:"):
         return ref, ""
     if ref == "new:":

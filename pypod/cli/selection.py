@@ -108,15 +108,15 @@ def _flag(options: Parsed, name: str) -> bool:
 
 
 def _names(options: Parsed, id_flag: str, *, filter_names: bool = False) -> list[str]:
-    from pypod.cli.creation import read_id_file
-
     names = list(options.positionals)
     if "" in names:
         raise InvalidSpec("NAME", "name or ID cannot be empty: invalid argument")
     if _flag(options, "all") and _flag(options, "latest"):
         raise UsageError("", "--all and --latest cannot be used together")
-    if id_flag:
-        names += [read_id_file(path, f"--{id_flag}") for path in options[id_flag]]
+    if id_flag and options[id_flag]:
+        from pypod.cli import text_files
+
+        names += [text_files.read_id_file(path, f"--{id_flag}") for path in options[id_flag]]
     chosen = any(_flag(options, flag) for flag in ("all", "latest", "filter"))
     if names and _flag(options, "filter"):
         if not filter_names:

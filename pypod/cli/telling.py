@@ -8,7 +8,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Self
 
-    from pypod.engine.pulling import Progress
+    from pypod.model.progress import Progress
 
 _REDRAW_S = 0.05
 _BAR_WIDTH = 24

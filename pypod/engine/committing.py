@@ -21,6 +21,7 @@ from pypod.model.image import OCI_LAYER, Descriptor
 from pypod.model.image_change import apply
 from pypod.model.image_config import parse_config
 from pypod.model.image_form import FAMILIES, OCI
+from pypod.model.moment import now_text
 from pypod.model.reference import full_name
 
 TYPE_CHECKING = False
@@ -145,7 +146,7 @@ def import_tree(
 
 
 def _add_layer(config: dict[str, Any], digest: str, *, author: str, created: dict[str, str]) -> None:
-    now = pulling.now_text()
+    now = now_text()
     config["created"] = now
     if author:
         config["author"] = author

@@ -15,11 +15,11 @@ from contextlib import closing
 from pypod.engine.image_inspection import manifest_of
 from pypod.engine.locks import SHARED, Lock
 from pypod.engine.parallel import Stopped, in_parallel
-from pypod.engine.pulling import Progress
 from pypod.errors import InvalidSpec
 from pypod.images.blobs import PIECE_BYTES, Blobs, BlobSource
 from pypod.model.image import Descriptor, digest_of
 from pypod.model.image_form import V2S2, family_of, rewritten
+from pypod.model.progress import Progress
 from pypod.model.value import Value
 
 TYPE_CHECKING = False

@@ -12,6 +12,7 @@ from pypod.errors import InvalidSpec
 from pypod.images.detect import detect, open_source
 from pypod.images.fetch import fetched, is_address
 from pypod.images.new_file import temporary_file, write_all
+from pypod.model.progress import Progress
 from pypod.model.reference import full_name, parse
 
 TYPE_CHECKING = False
@@ -19,7 +20,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
 
     from pypod.engine.engine import Engine
-    from pypod.engine.pulling import Progress
     from pypod.images.ends import Destination
     from pypod.model.image import Platform
 
@@ -64,7 +64,7 @@ def load(engine: Engine, path: str, fd: int, progress: Callable[[Progress], None
             names = from_path or _full_names(one.names)
             what = names[0] if names else path
             if progress is not None:
-                progress(pulling.Progress(state="loading", name=what))
+                progress(Progress(state="loading", name=what))
             with source.select(one.choice) as chosen:
                 identifier = pulling.pull(engine, chosen, what, names=names, progress=progress)
             told = [name.removesuffix(":latest") for name in from_path]  # podman's words

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from pypod.engine import inspect_form as form
 from pypod.engine.inspection import Timestamp
-from pypod.engine.pulling import created_ns
 from pypod.model.image import Manifest, parse_manifest
+from pypod.model.moment import created_ns
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

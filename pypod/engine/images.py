@@ -14,10 +14,10 @@ if TYPE_CHECKING:
     from typing import Any
 
     from pypod.engine.engine import Engine
-    from pypod.engine.pulling import Progress
     from pypod.images.access import Access
     from pypod.images.registries import Registries
     from pypod.model.image import Platform
+    from pypod.model.progress import Progress
     from pypod.model.reference import Reference
 
 POLICIES = ("always", "missing", "never", "newer")
@@ -90,11 +90,12 @@ class Images:
         from pypod.engine import pulling
         from pypod.images.access import Access
         from pypod.images.client import RegistrySource
+        from pypod.model.progress import Progress
 
         # one that is pulled by its digest is called by it, as podman's: it dangles not
         names = (f"{reference.name}@{reference.digest}" if reference.digest else str(reference),)
         if progress is not None:
-            progress(pulling.Progress(state="trying", name=str(reference)))
+            progress(Progress(state="trying", name=str(reference)))
         with RegistrySource(reference, access or Access(), configured) as source:
             try:
                 source.manifest()

@@ -6,12 +6,12 @@ from pypod.engine import copying
 from pypod.engine.boundary import Boundary
 from pypod.engine.list_members import member
 from pypod.engine.locks import SHARED, Lock
-from pypod.engine.pulling import Progress
 from pypod.engine.pushing import check_form, target
 from pypod.errors import InvalidSpec, RegistryError
 from pypod.images.blobs import Blobs, BlobSource
 from pypod.model.image import digest_of
 from pypod.model.image_form import FAMILIES, OCI, index_body
+from pypod.model.progress import Progress
 from pypod.model.reference import parse, split_transport
 from pypod.store import images
 

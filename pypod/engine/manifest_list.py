@@ -21,9 +21,9 @@ if TYPE_CHECKING:
     from typing import Any
 
     from pypod.engine.engine import Engine
-    from pypod.engine.pulling import Progress
     from pypod.images.access import Access
     from pypod.model.image import Descriptor
+    from pypod.model.progress import Progress
 
     Entries = dict[str, Descriptor]
 

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import os
 import threading
-import time
 from contextlib import closing, suppress
 
 from pypod.engine import inside, session
@@ -24,7 +23,8 @@ from pypod.images.unpack import Owners, settle, unpack
 from pypod.kernel.allocation import spread
 from pypod.model.image import CONFIG_BYTES_LIMIT, DOCKER_CONFIG, OCI_CONFIG, Index, digest_of, parse_manifest
 from pypod.model.image_config import parse_config
-from pypod.model.value import Value
+from pypod.model.moment import created_ns
+from pypod.model.progress import Progress
 from pypod.store import images
 
 TYPE_CHECKING = False
@@ -41,22 +41,6 @@ _WORKERS = 3
 _BLOB = "blob"
 _INDEX_DEPTH_LIMIT = 2
 _EMPTY_CONFIGS = (OCI_CONFIG, DOCKER_CONFIG, "")
-
-
-class Progress(Value):
-    """How far one blob is: ``state`` is present, pulling, pushing or done; sizes in bytes, as stored in the source.
-
-    Before the blobs of an image come ``trying`` for one from a registry, and ``loading`` for one of several in an
-    archive; of a list of manifests ``listing``, then ``copying`` before each image, and ``listed``. These have a
-    ``name`` instead of a digest.
-    """
-
-    digest: str = ""
-    state: str
-    done_bytes: int = 0
-    total_bytes: int = 0
-    is_config: bool = False
-    name: str = ""
 
 
 def resolve(source: Source, platform: Platform | None, what: str) -> tuple[Manifest, str]:
@@ -342,30 +326,3 @@ def read_blob(source: Source, descriptor: Descriptor, limit_bytes: int, what: st
     if len(body) != descriptor.size or digest_of(bytes(body)) != descriptor.digest:
         raise InvalidImage(what, f"blob {descriptor.digest} has another size or digest")
     return bytes(body)
-
-
-def created_ns(text: str) -> int:
-    """Return RFC 3339 text as nanoseconds since the epoch, 0 for what is none or does not fit in 64 bits.
-
-    >>> created_ns("1970-01-01T00:00:01.000000002Z"), created_ns("0001-01-01T00:00:00Z")
-    (1000000002, 0)
-    """
-    import datetime
-
-    whole, rest = text[:19], text[19:]
-    zone = rest[1:].lstrip("0123456789") if rest[:1] == "." else rest
-    fraction = rest[1 : len(rest) - len(zone)]
-    try:
-        moment = datetime.datetime.fromisoformat(whole + zone)
-    except ValueError:
-        return 0
-    if moment.tzinfo is None:
-        moment = moment.replace(tzinfo=datetime.UTC)
-    found = int(moment.timestamp()) * 10**9 + int(fraction[:9].ljust(9, "0"))
-    return found if abs(found) < 1 << 63 else 0
-
-
-def now_text() -> str:
-    """Return this moment as images write it."""
-    seconds, nanoseconds = divmod(time.time_ns(), 10**9)
-    return f"{time.strftime('%Y-%m-%dT%H:%M:%S', time.gmtime(seconds))}.{nanoseconds:09}Z"

@@ -14,8 +14,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from pypod.engine.image import Image
-    from pypod.engine.pulling import Progress
     from pypod.images.access import Access
+    from pypod.model.progress import Progress
     from pypod.model.reference import Reference
 
 COMPRESSIONS = ("gzip", "zstd")

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 
 _KILL_TIMEOUT_S = 10.0
 _RECORD_POLL_S = 0.001
+_NO_PLACE = ("", "0")  # of wchan: awake, not ours to see, or a kernel without symbols
 _LOOKS = 3
 
 
@@ -144,10 +145,12 @@ def can_hear(engine: Engine, pid: int, number: int) -> bool:
     The first process of a pid namespace gets only signals that it handles or blocks (pid_namespaces(7)): for any other
     the kernel drops it, and waiting ten seconds for an answer to what was never delivered helps nobody.
     """
+    told = False
     for _ in range(_LOOKS):
         # In sigwait(3), where inits spend their lives, the mask reads as if nothing were blocked (do_sigtimedwait in
         # kernel/signal.c); a process that enters or leaves it between two looks is caught by the next.
-        if "sigtimedwait" in read_text(f"{engine.proc.root}/{pid}/wchan"):
+        place = read_text(f"{engine.proc.root}/{pid}/wchan")
+        if "sigtimedwait" in place:
             return True
         status = engine.proc.status(pid)
         if status is None or len(status.nspid) < 2 or status.nspid[-1] != 1 or number == SIGKILL:
@@ -155,7 +158,8 @@ def can_hear(engine: Engine, pid: int, number: int) -> bool:
         heard = int(status.fields["SigCgt"], 16) | int(status.fields["SigBlk"], 16)
         if heard >> (number - 1) & 1:
             return True
-    return False
+        told = told or place not in _NO_PLACE or not status.fields["State"].startswith("S")
+    return not told  # asleep, and the kernel does not say in what: patience kills nobody who would have heard
 
 
 def _kill(engine: Engine, one: Running) -> None:

@@ -8,6 +8,7 @@ over a connection no less protected than the registry's own, and no others.
 from __future__ import annotations
 
 from pypod.errors import RegistryError, Unauthorized
+from pypod.model import plain_json
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -123,10 +124,8 @@ def _basic(credentials: Credentials) -> str:
 
 def _read(realm: Url, body: bytes) -> tuple[str, int]:
     """Return token and life time in seconds from a token server's answer."""
-    import json
-
     try:
-        found = json.loads(body)
+        found = plain_json.loads(body)
     except (ValueError, RecursionError):
         found = None
     found = found if isinstance(found, dict) else {}

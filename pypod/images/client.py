@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pypod.errors import InvalidImage, NotInRegistry, RegistryError, Unauthorized
 from pypod.images.session import Session, finish, read_once
+from pypod.model import plain_json
 from pypod.model.image import DOCKER_INDEX, DOCKER_MANIFEST, MANIFEST_BYTES_LIMIT, OCI_INDEX, OCI_MANIFEST, check_digest
 
 TYPE_CHECKING = False
@@ -278,10 +279,8 @@ def _next(headers: HTTPMessage) -> str:
 
 
 def _json(body: bytes, url: Url) -> dict[str, Any]:
-    import json
-
     try:
-        found = json.loads(body)
+        found = plain_json.loads(body)
     except (ValueError, RecursionError) as error:
         raise RegistryError(url.shown, "the answer is not JSON") from error
     if not isinstance(found, dict):

@@ -9,7 +9,6 @@ Whoever reads the blobs compares anyway.
 
 from __future__ import annotations
 
-import json
 from contextlib import suppress
 
 from pypod.errors import InvalidImage, InvalidSpec, NoSuchImage
@@ -17,6 +16,7 @@ from pypod.images.compression import kind_of
 from pypod.images.ends import StoredImage
 from pypod.images.layout import position, shown
 from pypod.images.tar_headers import clean
+from pypod.model import plain_json
 from pypod.model.image import (
     CONFIG_BYTES_LIMIT,
     DOCKER_CONFIG,
@@ -127,7 +127,7 @@ class DockerArchiveSource:
         }
         files = [(entry.digest, item.config)]
         files += [(layer.digest, name) for layer, name in zip(layers, names, strict=True)]
-        return _Image(body=json.dumps(body, separators=(",", ":")).encode(), files=tuple(files))
+        return _Image(body=plain_json.dumps(body).encode(), files=tuple(files))
 
     def _layer(self, name: str, diff_id: str, hashed: dict[str, str]) -> Descriptor:
         compression = kind_of(next(self._files.pieces(name), b""))
@@ -214,7 +214,7 @@ def read_diff_ids(config: bytes, what: str) -> list[str]:
 
 def _json(body: bytes, what: str) -> Any:
     try:
-        return json.loads(body)
+        return plain_json.loads(body)
     except (ValueError, RecursionError) as error:
         raise InvalidImage(what, f"it is not JSON: {str(error)[:80]}") from error
 

@@ -7,13 +7,13 @@ json, layer.tar) are left out, as docker 25 does; manifest.json is what everybod
 from __future__ import annotations
 
 import hashlib
-import json
 
 from pypod.errors import InvalidImage, Unsupported
 from pypod.images.compression import decompressed, kind_of
 from pypod.images.docker_archive import read_diff_ids
 from pypod.images.files import HEAD_BYTES, peek
 from pypod.images.new_file import exactly
+from pypod.model import plain_json
 from pypod.model.image import CONFIG_BYTES_LIMIT, DOCKER_CONFIG, OCI_CONFIG, Index, Manifest, parse_manifest
 
 TYPE_CHECKING = False
@@ -145,4 +145,4 @@ def _hex(digest: str) -> str:
 
 
 def _compact(value: object) -> bytes:
-    return json.dumps(value, separators=(",", ":")).encode()
+    return plain_json.dumps(value).encode()

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import json
 import os
 
 from pypod.images.files import Directory, open_beneath
 from pypod.images.layout import REF_NAME, blob_path, parse_index
 from pypod.images.new_file import exactly, write_file
+from pypod.model import plain_json
 from pypod.model.image import MANIFEST_BYTES_LIMIT, Descriptor, digest_of
 
 TYPE_CHECKING = False
@@ -100,7 +100,7 @@ class LayoutDestination:
             dict(other.annotations).get(REF_NAME, "") == self._name and (self._name or other.digest == entry.digest)
             for other in found.manifests
         ]
-        raw: list[dict[str, Any]] = json.loads(body)["manifests"]
+        raw: list[dict[str, Any]] = plain_json.loads(body)["manifests"]
         return [other for other, is_replaced in zip(raw, replaced, strict=True) if not is_replaced]
 
 
@@ -161,4 +161,4 @@ def _entry(media_type: str, body: bytes, digest: str, name: str) -> Descriptor:
 
 
 def _index(entries: list[dict[str, Any]]) -> bytes:
-    return json.dumps({"schemaVersion": 2, "manifests": entries}, separators=(",", ":")).encode()
+    return plain_json.dumps({"schemaVersion": 2, "manifests": entries}).encode()

@@ -10,6 +10,7 @@ from __future__ import annotations
 from pypod.errors import NotInRegistry, RegistryError, Unauthorized
 from pypod.images.transport import REDIRECTS, REDIRECTS_LIMIT, Transport
 from pypod.images.url import parse_url
+from pypod.model import plain_json
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -244,7 +245,6 @@ def finish(response: Response) -> None:
 
 def _reason(response: Response) -> str:
     """Return what a registry says is wrong (distribution-spec: error codes), cut and free of control characters."""
-    import json
     from http.client import HTTPException
 
     try:
@@ -253,7 +253,7 @@ def _reason(response: Response) -> str:
         body = b""
     response.close()
     try:
-        found = json.loads(body)
+        found = plain_json.loads(body)
         errors = found["errors"]
         parts = [_error(one) for one in errors[:3] if isinstance(one, dict)]
     except (ValueError, RecursionError, KeyError, TypeError):

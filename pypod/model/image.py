@@ -8,6 +8,7 @@ annotations and labels are carried, not obeyed.
 from __future__ import annotations
 
 from pypod.errors import InvalidImage
+from pypod.model import plain_json
 from pypod.model.value import Value
 
 TYPE_CHECKING = False
@@ -200,12 +201,10 @@ def _texts(value: object, what: str) -> tuple[str, ...]:
 
 def load(body: bytes, limit_bytes: int, what: str) -> object:
     """Read JSON that is not larger than it may be."""
-    import json
-
     if len(body) > limit_bytes:
         raise InvalidImage(what, f"it is larger than {limit_bytes} bytes")
     try:
-        return json.loads(body)
+        return plain_json.loads(body)
     except (ValueError, RecursionError) as error:
         raise InvalidImage(what, f"it is not JSON: {_cut(str(error))}") from error
 

@@ -13,17 +13,7 @@ import fcntl
 import os
 import time
 
-TYPE_CHECKING = False
-if TYPE_CHECKING:
-    from collections.abc import Callable
-    from typing import Any
-
-    # The stubs do not know the C half; the Python half imports re, which costs milliseconds.
-    def _quoted(text: str, /) -> str: ...
-    def make_scanner(context: object, /) -> Callable[[str, int], tuple[Any, int]]: ...
-else:
-    from _json import encode_basestring_ascii as _quoted
-    from _json import make_scanner
+from pypod.model.plain_json import quoted, scan
 
 __all__ = ["LINE_LIMIT", "SIZE_LIMIT", "append", "line", "old", "rest"]
 
@@ -32,19 +22,6 @@ SIZE_LIMIT = 1 << 20
 _HEAD_LIMIT = 128  # as in pause/supervise.c
 _NAME_LIMIT = 1024
 _FLAGS = os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
-
-
-class _Plain:
-    """What the scanner of JSON asks for."""
-
-    strict = True
-    object_hook = object_pairs_hook = None
-    parse_float = parse_constant = float
-    parse_int = int
-    memo: dict[str, str] = {}  # noqa: RUF012
-
-
-_scan = make_scanner(_Plain)
 
 
 def old(path: str) -> str:
@@ -58,8 +35,8 @@ def rest(kind: str, identifier: str, name: str, *, image: str = "", pod_id: str 
     Labels that would make the line too long are left out.
     """
     text = (
-        f'"type":"{kind}","id":"{identifier}","name":{_quoted(name[:_NAME_LIMIT])},'
-        f'"image":{_quoted(image[:_NAME_LIMIT])},"pod":"{pod_id}","attributes":'
+        f'"type":"{kind}","id":"{identifier}","name":{quoted(name[:_NAME_LIMIT])},'
+        f'"image":{quoted(image[:_NAME_LIMIT])},"pod":"{pod_id}","attributes":'
     )
     attributes = _labels(spec_json)
     if len(text) + len(attributes) > LINE_LIMIT - _HEAD_LIMIT:
@@ -76,9 +53,9 @@ def _labels(spec_json: str) -> str:
     if at < 0 or spec_json.startswith("[]", at + 9):
         return "{}"
     try:
-        pairs, _ = _scan(spec_json, at + 9)
-        return "{" + ",".join([f"{_quoted(key)}:{_quoted(value)}" for key, value in pairs]) + "}"
-    except (ValueError, TypeError, StopIteration):  # damaged
+        pairs, _ = scan(spec_json, at + 9)
+        return "{" + ",".join([f"{quoted(key)}:{quoted(value)}" for key, value in pairs]) + "}"
+    except (ValueError, TypeError):  # damaged
         return "{}"
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import time
 
+from pypod.model import plain_json
 from pypod.model.event import CONTAINER, IMAGE, POD, Event
 from pypod.store.event_log import LINE_LIMIT, old
 
@@ -28,10 +29,8 @@ def parse_line(data: bytes) -> Event | None:
     """Read one line without its newline; None for what is none: empty, cut short, or not of our making."""
     if len(data) > LINE_LIMIT or not data.startswith(b"{"):
         return None
-    import json
-
     try:
-        found = json.loads(data)
+        found = plain_json.loads(data)
     except (ValueError, RecursionError):
         return None
     moment, code, labels = found.get("time"), found.get("exit_code"), found.get("attributes")

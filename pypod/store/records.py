@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pypod.errors import AlreadyExists, AmbiguousName, NoSuchContainer, NoSuchImage, NoSuchPod, StoreError
+from pypod.model import plain_json
 from pypod.model.ids import is_id
 from pypod.model.value import Value
 
@@ -142,9 +143,7 @@ def rename_container(connection: Connection, record: ContainerRecord, name: str)
     _take_name(connection, CONTAINER, name, record.id)
     connection.execute("DELETE FROM names WHERE name = ?", (before,))
     if kind == CONTAINER:
-        import json
-
-        spec = json.dumps({**json.loads(spec), "name": name})
+        spec = plain_json.dumps({**plain_json.loads(spec), "name": name})
     connection.execute("UPDATE containers SET name = ?, spec = ? WHERE id = ?", (name, spec, record.id))
 
 
@@ -208,9 +207,7 @@ def all_containers(database: Database, *, pod_id: str | None = None) -> list[Con
 
 def to_json(value: Value) -> str:
     """Return a spec as JSON text."""
-    import json
-
-    return json.dumps(_plain(value), separators=(",", ":"))
+    return plain_json.dumps(_plain(value))
 
 
 def _plain(value: Any) -> Any:
@@ -251,7 +248,6 @@ def parse_value(cls: type[V], identifier: str, text: str, classes: dict[str, typ
 
     Raises StoreError naming the object ``identifier`` when it is damaged.
     """
-    import json
 
     def value(name: str, item: Any) -> Any:
         if isinstance(item, dict):
@@ -261,7 +257,7 @@ def parse_value(cls: type[V], identifier: str, text: str, classes: dict[str, typ
         return item
 
     try:
-        return cls(**{name: value(name, item) for name, item in json.loads(text).items()})
+        return cls(**{name: value(name, item) for name, item in plain_json.loads(text).items()})
     except (ValueError, TypeError, KeyError, AttributeError) as error:  # InvalidSpec is a ValueError
         raise StoreError(
             identifier, f"the record of {identifier[:12]} is damaged: {error}", hint="remove it"

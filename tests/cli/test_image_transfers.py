@@ -396,7 +396,7 @@ class TestRegistry:
 
 MOVING = """
 import pypod.cli.telling
-from pypod.engine.pulling import Progress
+from pypod.model.progress import Progress
 
 pypod.cli.telling._REDRAW_S = 0
 with pypod.cli.telling.Telling() as telling:

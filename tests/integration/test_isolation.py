@@ -16,6 +16,7 @@ import pytest
 
 from pypod.errors import InvalidSpec
 from pypod.kernel.capabilities import bounding_set, mask
+from tests.facts import IS_UML
 from tests.integration.inside import Report, execute
 
 pytestmark = pytest.mark.root
@@ -105,10 +106,14 @@ EXPECTED.pop("")
 @both
 def test_what_must_not_be_possible(box, how: str) -> None:
     outcomes = box.report(how, "attempts").outcomes
+    if IS_UML:  # a host's system calls of 32 bits are taken for its own of 64
+        outcomes = {name: outcome for name, outcome in outcomes.items() if not name.startswith(("i386", "x32"))}
+    is_restricted = Path("/proc/sys/kernel/dmesg_restrict").read_text() != "0\n"
     wrong = {
         name: (outcomes[name], expected)
         for name, expected in EXPECTED.items()
         if name in outcomes
+        and (name != "syslog" or is_restricted)  # the profile leaves it to the host
         and outcomes[name]
         not in (expected, "ENOENT" if expected in ("EROFS", "empty") or name in NOT_THERE else expected)
     }
@@ -121,7 +126,7 @@ def test_unmasked_the_same_attempts_find_something(box) -> None:
     """The opposite of the test before: so that it is not the probe that is blind."""
     outcomes = box.report("run", "attempts", security_opt=["unmask=ALL", "seccomp=unconfined"]).outcomes
     assert outcomes["read /proc/timer_list"] == "something"
-    assert outcomes["read /sys/firmware"] == "something"
+    assert outcomes["read /sys/firmware"] == ("something" if any(Path("/sys/firmware").iterdir()) else "empty")
     assert outcomes["personality"] == "ok"
     assert outcomes["socket audit"] == "ok"
 

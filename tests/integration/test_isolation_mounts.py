@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -234,6 +236,36 @@ def test_a_tmpfs_begins_with_what_is_there(box, own_rootfs: Path) -> None:
     (place / "big").write_bytes(b"x" * 3_000_000)
     with pytest.raises(LaunchFailed, match="No space left on device"):
         box.stay(tmpfs=["/place:size=1m"], **options)
+
+
+CHURN = """
+import itertools, os, sys
+os.chdir(sys.argv[1])
+for turn in itertools.count():
+    name = str(turn % 300)
+    for make, unmake in (
+        (lambda: open(name, "w").close(), os.unlink),
+        (lambda: os.symlink("x", name), os.unlink),
+        (lambda: os.mkdir(name), os.rmdir),
+    ):
+        make()
+        unmake(name)
+"""
+
+
+def test_what_is_deleted_while_a_tmpfs_copies_is_left_out(box, own_rootfs: Path) -> None:
+    place = own_rootfs / "place"
+    place.mkdir()
+    for number in range(500):
+        (place / f"stays{number}").touch()
+    churn = subprocess.Popen([sys.executable, "-c", CHURN, str(place)])
+    try:
+        for _ in range(12):
+            names = box.run("ls", "/place", tmpfs=["/place"], rootfs=str(own_rootfs)).split()
+            assert sum(name.startswith("stays") for name in names) == 500
+    finally:
+        churn.kill()
+        churn.wait()
 
 
 def test_a_container_is_told_that_it_is_one(box) -> None:

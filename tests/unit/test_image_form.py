@@ -6,9 +6,9 @@ import json
 
 import pytest
 
-from pypod.engine.pulling import created_ns
 from pypod.model.image import DOCKER_MANIFEST, Manifest, parse_manifest
 from pypod.model.image_form import OCI, V2S2, family_of, rewritten
+from pypod.model.moment import created_ns
 from pypod.store.images import ImageRecord, Named
 from tests.images.tiny import Tiny
 
