@@ -187,8 +187,9 @@ def test_a_client_of_udp_that_goes_on_asking_is_led_on(lab, kind: str, address: 
             asks()
         for _ in range(2):
             made = started(lab, kind, port)
-            lab.serve(made, ("udp", anything, 53))
+            guest = lab.serve(made, ("udp", anything, 53))
             assert asks().startswith("guest ")
+            guest.close()
             made.remove(force=True, timeout=0)
             client.sendto(b"?", (address, 5353))
         made = started(lab, kind, port)
