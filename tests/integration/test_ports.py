@@ -48,8 +48,8 @@ class Guest(Host):
         return self._pid
 
     def close(self) -> None:
-        for server in self._servers:
-            server.close()
+        while self._servers:
+            self._servers.pop().close()
 
 
 @pytest.fixture
