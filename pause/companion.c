@@ -22,12 +22,17 @@
 #include <string.h>
 #include <sys/prctl.h>
 #include <sys/signalfd.h>
+#include <sys/socket.h>
 #include <sys/syscall.h>
+#include <sys/un.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
-enum { DIRECTORY, BOOT_ID, PROGRAM }; /* arguments */
-enum { PATIENCE_MS = 30000 };
+enum { DIRECTORY, BOOT_ID, REQUESTS, PROGRAM }; /* arguments */
+enum { PATIENCE_MS = 30000, ANSWER_BYTES = 4096, READY_FD = 3 };
+
+/* Where a program that takes requests listens. Relative to DIRECTORY, whose path may be longer than unix(7) allows. */
+#define SOCKET "api"
 
 /* What the watcher tells the supervisor, once. */
 struct verdict {
@@ -46,7 +51,7 @@ static noreturn void give_up(int told, const char *call)
 
 /* The network namespace is its standard input: /proc/self/fd/0 is a path of it that needs no right to look into the
  * process, which nobody may before its exec, and that a program which closes all it does not know keeps. */
-static pid_t run(const struct record *record, int network, int output, int told)
+static pid_t run(const struct record *record, int network, int output, int ready, int told)
 {
 	char **words = vector(record, PROGRAM), *environment[] = { NULL };
 	posix_spawn_file_actions_t actions;
@@ -57,7 +62,8 @@ static pid_t run(const struct record *record, int network, int output, int told)
 	errno = ENOMEM;
 	if (!words || posix_spawn_file_actions_init(&actions) || posix_spawnattr_init(&attributes) ||
 	    posix_spawn_file_actions_adddup2(&actions, network, 0) ||
-	    posix_spawn_file_actions_adddup2(&actions, output, 1))
+	    posix_spawn_file_actions_adddup2(&actions, output, 1) ||
+	    posix_spawn_file_actions_adddup2(&actions, ready, READY_FD))
 		give_up(told, "malloc");
 	sigemptyset(&none);
 	posix_spawnattr_setsigmask(&attributes, &none);
@@ -68,20 +74,60 @@ static pid_t run(const struct record *record, int network, int output, int told)
 	return program;
 }
 
-/* A program says that it is ready by closing its standard output. One that writes something before (slirp4netns with
- * --ready-fd=1) stays as it is; of one that does not (pasta), the process that we started has ended by then, well or
- * badly, and a child of that goes on. */
-static void wait_until_ready(pid_t program, int output, int told)
+/* A program says that it is ready by a byte at descriptor 3 (slirp4netns --ready-fd), and stays as it is; or by closing
+ * its standard output (pasta): then the process that we started has ended, well or badly, and a child of that goes on.
+ * What it writes to its standard output meanwhile says nothing. */
+static void wait_until_ready(pid_t program, int output, int ready, int told)
 {
-	char byte;
+	struct pollfd polled[] = { { output, POLLIN, 0 }, { ready, POLLIN, 0 } };
+	char bytes[512];
 	int status;
 
-	if (RETRY(read(output, &byte, 1)) == 1)
-		return;
+	while (RETRY(poll(polled, 2, -1)) > 0) {
+		if (polled[1].revents && RETRY(read(ready, bytes, sizeof bytes)) > 0)
+			return;
+		if (polled[1].revents)
+			polled[1].fd = -1;
+		if (polled[0].revents && RETRY(read(output, bytes, sizeof bytes)) <= 0)
+			break;
+	}
 	if (RETRY(waitpid(program, &status, 0)) == program && status == 0)
 		return;
 	errno = ECHILD;
 	give_up(told, "exit");
+}
+
+/* One request to a connection, as slirp4netns(1) wants it. Its answer is an object with `return` or with `error`. */
+static void ask(const char *request, size_t length, int told)
+{
+	struct sockaddr_un address = { .sun_family = AF_UNIX, .sun_path = SOCKET };
+	char answer[ANSWER_BYTES + 1];
+	size_t got = 0;
+	ssize_t more;
+	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+
+	if (fd < 0 || connect(fd, (struct sockaddr *)&address, sizeof address) < 0)
+		give_up(told, "connect");
+	if (RETRY(send(fd, request, length, MSG_NOSIGNAL)) != (ssize_t)length || shutdown(fd, SHUT_WR) < 0)
+		give_up(told, "send");
+	while ((more = RETRY(read(fd, answer + got, ANSWER_BYTES - got))) > 0)
+		got += more;
+	close(fd);
+	answer[got] = '\0';
+	if (strstr(answer, "\"return\""))
+		return;
+	dprintf(2, "%.*s: %s\n", (int)length, request, answer);
+	errno = EADDRINUSE; /* it does not say: what was looked at before is somebody else's by now */
+	give_up(told, "request");
+}
+
+static void ask_all(const char *requests, int told)
+{
+	for (size_t length; *requests; requests += length + (requests[length] != '\0')) {
+		length = strcspn(requests, "\n");
+		ask(requests, length, told);
+	}
+	unlink(SOCKET); /* nobody else is to ask for anything */
 }
 
 /* Until the process has ended, or all of the program. */
@@ -117,7 +163,7 @@ static void close_all_but(const int *kept, int count)
 
 static noreturn void watch(const struct record *record, int network, int process, int log, int told)
 {
-	int ready[2], null = open("/dev/null", O_RDWR | O_CLOEXEC);
+	int output[2], ready[2], null = open("/dev/null", O_RDWR | O_CLOEXEC);
 	sigset_t children;
 
 	prctl(PR_SET_NAME, "pypod-network");
@@ -126,22 +172,39 @@ static noreturn void watch(const struct record *record, int network, int process
 	sigaddset(&children, SIGCHLD);
 	int signals = signalfd(-1, &children, SFD_CLOEXEC | SFD_NONBLOCK);
 	if (null < 0 || signals < 0 || dup2(null, 0) < 0 || dup2(null, 1) < 0 || dup2(log, 2) < 0 ||
-	    pipe2(ready, O_CLOEXEC) < 0)
+	    pipe2(output, O_CLOEXEC) < 0 || pipe2(ready, O_CLOEXEC) < 0)
 		give_up(told, "pipe2");
 	/* what the supervisor holds open is nobody else's: the end of its pipes and sockets tells others something */
-	int kept[] = { process, told, signals, network, ready[0], ready[1] };
+	int kept[] = { process, told, signals, network, output[0], output[1], ready[0], ready[1] };
 	close_all_but(kept, sizeof kept / sizeof *kept);
-	pid_t program = run(record, network, ready[1], told);
+	const char *requests = text(record, REQUESTS);
+	if (*requests && chdir(text(record, DIRECTORY)) < 0)
+		give_up(told, "chdir");
+	pid_t program = run(record, network, output[1], ready[1], told);
+	close(output[1]);
 	close(ready[1]);
 	close(network);
-	wait_until_ready(program, ready[0], told);
-	close(ready[0]);
+	wait_until_ready(program, output[0], ready[0], told);
+	close(ready[0]); /* the other stays open: what the program may still say there is not to end it by SIGPIPE */
+	if (*requests)
+		ask_all(requests, told);
 	dup2(0, 2);
 	struct verdict well = { 0 };
 	if (RETRY(write(told, &well, sizeof well)) != sizeof well)
 		_exit(1);
 	close(told);
 	stay(process, signals);
+}
+
+/* With the watcher all that it started has gone when this returns: its ports are somebody else's. */
+static int end(pid_t watcher)
+{
+	int error = errno;
+
+	kill(watcher, SIGKILL);
+	RETRY(waitpid(watcher, NULL, __WALL));
+	errno = error;
+	return -1;
 }
 
 static int hear(int told, pid_t watcher, const char **call)
@@ -159,22 +222,14 @@ static int hear(int told, pid_t watcher, const char **call)
 			errno = EPIPE;
 		}
 	}
-	if (errno == 0)
-		return 0;
-	int error = errno;
-	kill(watcher, SIGKILL);
-	errno = error;
-	return -1;
+	return errno ? end(watcher) : 0;
 }
 
-int companion_start(const struct record *record, pid_t process, int network, const char **call)
+int companion_start(const struct record *record, int process, int network, const char **call)
 {
 	char path[PATH_MAX];
-	int told[2], watched = syscall(SYS_pidfd_open, process, 0);
+	int told[2];
 
-	*call = "pidfd_open";
-	if (watched < 0)
-		return -1;
 	snprintf(path, sizeof path, "%s/log", text(record, DIRECTORY));
 	*call = "open";
 	int log = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW | O_CLOEXEC, 0600);
@@ -188,8 +243,7 @@ int companion_start(const struct record *record, pid_t process, int network, con
 	if (watcher < 0)
 		return -1;
 	if (watcher == 0)
-		watch(record, network, watched, log, told[1]);
-	close(watched);
+		watch(record, network, process, log, told[1]);
 	close(log);
 	close(told[1]);
 	int heard = hear(told[0], watcher, call), error = errno;
@@ -201,12 +255,8 @@ int companion_start(const struct record *record, pid_t process, int network, con
 	snprintf(path, sizeof path, "%s/status", text(record, DIRECTORY));
 	struct recorded recorded = { .pid = watcher, .start_time = start_time(watcher) };
 	int status = record_start(path, text(record, BOOT_ID), &recorded);
-	if (status < 0) {
-		error = errno;
-		kill(watcher, SIGKILL);
-		errno = error;
-		return -1;
-	}
+	if (status < 0)
+		return end(watcher);
 	close(status);
 	return 0;
 }

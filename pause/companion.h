@@ -3,10 +3,8 @@
 
 #include "plan.h"
 
-#include <sys/types.h>
-
-/* Start what the `companion` record says for a process whose network namespace is at hand as a descriptor, and wait
- * until it is ready. Returns 0, or -1 with errno; `call` gets the failing call's name. */
-int companion_start(const struct record *record, pid_t process, int network, const char **call);
+/* Start what the `companion` record says for a process, by pidfd, whose network namespace is at hand as a descriptor,
+ * and wait until it is ready. Returns 0, or -1 with errno; `call` gets the failing call's name. */
+int companion_start(const struct record *record, int process, int network, const char **call);
 
 #endif

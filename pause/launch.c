@@ -1,5 +1,6 @@
 /* The launcher: performs a plan for a process that needs no monitor (exec in a container, the infra of a pod), waits
- * for its end and reports that, unless the plan says to leave. */
+ * for its end and reports that, unless the plan says to leave. A plan that makes no process gives one that runs what
+ * is to be beside it. */
 #define _GNU_SOURCE
 #include "ops.h"
 #include "record.h"
@@ -17,6 +18,11 @@ int main(int argc, char **argv)
 	struct report report = { .kind = REPORT_EXITED };
 
 	supervise_begin(&it, argc, argv);
+	const struct record *joined = plan_find(&it.plan, OP_join);
+	if (joined && !plan_find(&it.plan, OP_clone)) {
+		supervise_companion(&it, joined);
+		return 0;
+	}
 	supervise_start(&it, as_they_are);
 	/* a program of the user's as the infra shall not have sockets of the host: then we stay with them until it ends */
 	if (it.leave && (!it.held.count || hold_is_handed_on(&it.plan)))

@@ -68,7 +68,7 @@
 	X(68, oom_score)      /* ADJUSTMENT: of the out-of-memory killer, for the process that the supervisor makes */ \
 	X(69, execute)        /* ARGV... */ \
 	X(70, execute_file)   /* PATH ARGV...: a file of the host, opened before the root changes */ \
-	X(71, companion)      /* DIRECTORY BOOT_ID ARGV...: runs beside the process, its standard input being that one's network */ \
+	X(71, companion)      /* DIRECTORY BOOT_ID REQUESTS ARGV...: runs beside the process, its standard input being that one's network */ \
 	X(72, hand_network)   /* : to the supervisor, for the companion, which is ready before the exec */ \
 	X(73, host_network)   /* PID START_TIME: netlink_host is sent in the network namespace of this process */ \
 	X(80, own_ids)        /* UID GID ALONE: become these of the user namespace, with all capabilities in it; 1: no other groups */ \

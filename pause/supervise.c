@@ -13,6 +13,7 @@
 #include <fcntl.h>
 #include <sched.h>
 #include <signal.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/prctl.h>
@@ -232,16 +233,43 @@ static int start_companion(struct supervised *it, int network, struct report *fa
 {
 	const struct record *record = plan_find(&it->plan, OP_companion);
 	const char *call = "find";
+	int process = syscall(SYS_pidfd_open, it->pid, 0), started = -1;
 
-	errno = ENODATA;
-	int started = record ? companion_start(record, it->pid, network, &call) : -1;
+	errno = record ? errno : ENODATA;
+	if (record && process < 0)
+		call = "pidfd_open";
+	else if (record)
+		started = companion_start(record, process, network, &call);
 	if (started < 0) {
 		failure->error = errno;
 		failure->operation = record ? position(it, record) : 0;
 		strcpy(failure->call, call);
 	}
+	close(process);
 	close(network);
 	return started;
+}
+
+void supervise_companion(struct supervised *it, const struct record *process)
+{
+	const struct record *record = plan_find(&it->plan, OP_companion);
+	struct report started = { .kind = REPORT_STARTED };
+	char path[32];
+	const char *call;
+	int fd = open_process(number(process, 0), number(process, 1));
+
+	if (fd < 0)
+		die(position(it, process), "pidfd_open");
+	snprintf(path, sizeof path, "/proc/%u/ns/net", (unsigned)number(process, 0));
+	int network = open(path, O_RDONLY | O_CLOEXEC);
+	/* the number is still that process's if that is still there */
+	if (network < 0 || syscall(SYS_pidfd_send_signal, fd, 0, NULL, 0) < 0)
+		die(position(it, process), "open");
+	if (companion_start(record, fd, network, &call) < 0)
+		die(position(it, record), call);
+	started.pid = number(process, 0);
+	started.start_time = number(process, 1);
+	report_send(REPORT_FD, &started, -1);
 }
 
 /* Until exec closes the socket: failure, a new pid, a terminal, a network. Returns 0 when the process runs; one that ended without

@@ -38,6 +38,10 @@ void supervise_begin(struct supervised *it, int argc, char **argv);
  * Does not return when it failed. */
 void supervise_start(struct supervised *it, const int standard[3]);
 
+/* Start the companion of the plan beside a process that runs, which the `join` record names, and tell Python.
+ * Does not return when it failed. */
+void supervise_companion(struct supervised *it, const struct record *process);
+
 /* Tell Python that operation number `operation` failed in `call`, with errno, and exit. */
 noreturn void die(uint32_t operation, const char *call);
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pypod.cli import selection
 from pypod.cli.flags import Command
 from pypod.cli.selection import ALL, LATEST
-from pypod.errors import WrongState
+from pypod.errors import NoSuchContainer, WrongState
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -13,12 +13,14 @@ if TYPE_CHECKING:
 
     from pypod.cli.flags import Parsed
     from pypod.engine.container import Container
+    from pypod.engine.engine import Engine
 
 NETWORK_RELOAD = Command(
     path="pypod network reload",
     summary="Reload firewall rules for one or more containers",
-    description="Makes bridges, veths, firewall rules and name servers of running containers anew where they are gone.",
-    synopsis="[options] [CONTAINER...]",
+    description="Makes bridges, veths, firewall rules and name servers of running containers anew where they are gone, "
+    "and starts pasta or slirp4netns of a user's again.",
+    synopsis="[options] [CONTAINER|POD...]",
     flags=(ALL, LATEST),
     examples=("pypod network reload web", "pypod network reload --all"),
 )
@@ -33,9 +35,20 @@ def run_network_reload(options: Parsed, root: str | None) -> int:
         if options["all"]:
             print("".join(f"{one}\n" for one in reloading.reload(engine)), end="")
             return 0
-        containers, problems = selection.containers(engine, options)
+        containers, problems = selection.containers(engine, options, get=lambda name: _named(engine, name))
         done = reloading.reload(engine, [one.id for one in containers])
         return selection.each(containers, problems, lambda one: _require_reloaded(one, done), lambda one: one.id)
+
+
+def _named(engine: Engine, name: str) -> Container:
+    """Return the container of that name, of a pod its infra. Raises NoSuchContainer."""
+    try:
+        return engine.containers.get(name)
+    except NoSuchContainer:
+        infra = engine.pods.get(name).infra if engine.pods.exists(name) else None
+        if infra is None:
+            raise
+        return infra
 
 
 def _require_reloaded(container: Container, done: Sequence[str]) -> None:

@@ -34,11 +34,16 @@ MISSING, BUSY = 1, 2
 
 
 def containers(
-    engine: Engine, options: Parsed, *, id_flag: str = "", filter_names: bool = False
+    engine: Engine,
+    options: Parsed,
+    *,
+    id_flag: str = "",
+    filter_names: bool = False,
+    get: Callable[[str], Container] | None = None,
 ) -> tuple[list[Container], list[PypodError]]:
     """Return the containers that a command line names, and what is wrong with the names that name none.
 
-    --filter stands alone, but with ``filter_names`` it may choose among names.
+    --filter stands alone, but with ``filter_names`` it may choose among names. ``get`` is what finds one by its name.
     """
     names = _names(options, id_flag, filter_names=filter_names)
     if _flag(options, "filter"):
@@ -49,7 +54,7 @@ def containers(
         return list(engine.containers.list(all=True)), []
     if _flag(options, "latest"):
         return _find(["--latest"], lambda _: latest(engine), options)
-    return _find(names, engine.containers.get, options)
+    return _find(names, get or engine.containers.get, options)
 
 
 def latest(engine: Engine) -> Container:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 
 from pypod.engine import observe, stopping, volumes
+from pypod.engine.boundary import Boundary
 from pypod.engine.locks import Lock
 from pypod.engine.trash import discard, empty_trash
 from pypod.errors import PypodError
@@ -13,7 +14,7 @@ from pypod.store import records
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable
 
     from pypod.engine.engine import Engine
 
@@ -31,6 +32,19 @@ def collect(engine: Engine) -> None:
         gone = owner_is_gone(engine, record.owner)
         if gone or (record.remove and _has_ended(engine, record.id)):
             _quietly(stopping.remove, engine, record, force=gone, timeout_s=0)
+
+
+def disconnect(engine: Engine, container_ids: Iterable[str]) -> None:
+    """Let go of the networks of containers that have ended: of their addresses, and of what leads there."""
+    for one in container_ids:
+        _quietly(_disconnect, engine, one)
+
+
+def _disconnect(engine: Engine, identifier: str) -> None:
+    from pypod.engine.connecting import let_go_of_dead
+
+    with Boundary("disconnect what has ended"):
+        let_go_of_dead(engine, identifier)
 
 
 def _remove_pod(engine: Engine, identifier: str) -> None:

@@ -203,10 +203,11 @@ def sweep(engine: Engine, specs: Iterable[NetworkSpec]) -> list[str]:
     One that is just being started is not running yet: it is left alone, its starter holds its lock.
     """
     holders = {one: None for network in specs for one in networks.holders(engine.database, network.id) if one}
-    return [one for one in holders if _let_go_of_dead(engine, one)]
+    return [one for one in holders if let_go_of_dead(engine, one)]
 
 
-def _let_go_of_dead(engine: Engine, container_id: str) -> bool:
+def let_go_of_dead(engine: Engine, container_id: str) -> bool:
+    """Take back what a container has if it has ended; return whether it had. Who is being started is left alone."""
     directory = engine.layout.container(container_id)
     if observe.container_state(directory, engine.boot_id).running:
         return False

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 
+from pypod.engine import user_network
 from pypod.engine.effects import Effect
 from pypod.kernel.idmap import in_user_namespace
 from pypod.model.connection import HOST_GATEWAY, NO_SEARCH
@@ -93,11 +94,12 @@ def _hosts(
     add_hosts: Iterable[str], own: tuple[str, ...], wires: Sequence[Wire], mode: UserMode | None, *, on_host: bool
 ) -> str:
     needed = any(one.endswith(HOST_GATEWAY) for one in add_hosts)
-    host_address = mode.host if mode else _host_address(wires, on_host=on_host, needed=needed)
+    host_address = user_network.host_address(mode) if mode else _host_address(wires, on_host=on_host, needed=needed)
     entries: list[tuple[str, tuple[str, ...]]] = []
     for entry in add_hosts:
         name, _, address = entry.partition(":")
-        entries.append((host_address if address == HOST_GATEWAY else address, (name,)))
+        address = host_address if address == HOST_GATEWAY else address
+        entries += [(address, (name,))] if address else []  # the host has lost what it had
     for line in _host_file("/etc/hosts").splitlines():
         address, *names = line.partition("#")[0].split() or [""]
         entries += [(address, tuple(names))] if names else []
@@ -117,8 +119,8 @@ def _hosts(
 
 def _host_address(wires: Sequence[Wire], *, on_host: bool, needed: bool) -> str:
     """Return an address under which the host is reached: on its bridge, or else of one of its interfaces."""
-    if wires and in_user_namespace():
-        return ""  # the gateway is in a namespace of the user's, and the host's own addresses are that one's, too
+    if wires and in_user_namespace():  # the gateway is in a namespace of the user's, which that program connects
+        return user_network.host_of_default()
     bridges = [wire.network for wire in wires if wire.network.driver == BRIDGE]
     gateways = [subnet.gateway for network in bridges for subnet in network.subnets if subnet.gateway]
     for gateway in sorted(gateways, key=lambda one: ":" in one):

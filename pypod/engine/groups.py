@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from pypod.kernel.cgroups.settings import Setting
     from pypod.model.limits import Limits
     from pypod.model.pod import PodSpec
+    from pypod.runtime.launcher import Launching
     from pypod.store.records import ContainerRecord
 
 _MONITORS = f"{DEFAULT_PARENT}/monitors"
@@ -45,6 +46,16 @@ def bringing(engine: Engine) -> Callable[[int], object] | None:
     from pypod.engine import scope
 
     return scope.bringing(engine, _MONITORS) if engine.rootless else None
+
+
+def launching(engine: Engine) -> Launching:
+    """Return a launcher in the group of the monitors: what it leaves behind does not end with its caller."""
+    from pypod.engine import effects
+    from pypod.runtime import launcher
+
+    effects.perform(for_monitors(engine))
+    program = engine.programs.executable("launch")
+    return launcher.Launching(program, "pypod-launch", group=monitors(engine), bring=bringing(engine))
 
 
 def clear(engine: Engine, path: str) -> None:

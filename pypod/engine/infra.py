@@ -75,9 +75,9 @@ def start(engine: Engine, record: PodRecord, lock: Lock) -> None:
 
 
 def _launching(engine: Engine) -> launcher.Launching:
-    effects.perform(session.preparations(engine))
-    program, bring = engine.programs.executable("launch"), groups.bringing(engine)
-    return launcher.Launching(program, "pypod-launch", group="", bring=bring)
+    if engine.rootless:  # a program for its network stays
+        return groups.launching(engine)
+    return launcher.Launching(engine.programs.executable("launch"), "pypod-launch", group="")
 
 
 def require_no_members(engine: Engine, record: PodRecord, but: str = "") -> None:

@@ -50,7 +50,7 @@ def joins(
 
 def without_host(engine: Engine, kinds: Iterable[str], inodes: Mapping[str, tuple[int, int]]) -> list[str]:
     """Return the kinds that are to be joined: a user may not join a namespace of the host's, and is in it anyway."""
-    own = engine.proc.namespaces("self") or {} if engine.rootless else {}
+    own = engine.proc.namespaces("self", inodes) or {} if engine.rootless else {}
     return [kind for kind in kinds if kind not in own or inodes.get(kind) != own[kind]]
 
 
@@ -62,9 +62,9 @@ def foreign(engine: Engine, spec: ContainerSpec, pod: PodRecord | None, joins: t
         found = {kind for kind in _JOINABLE if kind != "user" and spec.namespace(kind) not in owned}
     if pod is not None and spec.net == POD and engine.pod_spec(pod).net == "host":
         found.add("net")
-    own = engine.proc.namespaces("self") or {}  # of what a container joined, some may be the host's
-    for join in joins:
-        found |= {kind for kind, inode in join.inodes if kind in own and own[kind][1] == inode}
+    joined = [one for join in joins for one in join.inodes]  # of these some may be the host's
+    own = engine.proc.namespaces("self", [kind for kind, _ in joined]) or {}
+    found |= {kind for kind, inode in joined if kind in own and own[kind][1] == inode}
     return tuple(sorted(found))
 
 

@@ -28,10 +28,33 @@ def listed_containers(engine: Engine, *, pod_id: str | None = None) -> list[tupl
         from pypod.engine.collect import collect
 
         collect(engine)
+    if unseen := [record for record, state in found if state.status == "exited" and not state.exit_code_known]:
+        _disconnect(engine, unseen, [record for record, state in found if state.running])
     if unsure:  # removed since the store was asked looks the same as never started
         known = {record.id for record in records.all_containers(engine.database, pod_id=pod_id)}
         found = [(record, state) for record, state in found if record.id in known]
     return found
+
+
+def _disconnect(engine: Engine, unseen: list[ContainerRecord], running: list[ContainerRecord]) -> None:
+    """Let go of the networks of those whose end nobody saw: ports would lead to nobody, and be held by nobody.
+
+    Where somebody lives on in such a network (members of a pod that is Broken now) they are reached as before.
+    """
+    from pypod.store import networks
+
+    attached = networks.attached(engine.database)
+    left = [record.id for record in unseen if record.id in attached and not _has_company(record, running)]
+    if left:
+        from pypod.engine.collect import disconnect
+
+        disconnect(engine, left)
+
+
+def _has_company(record: ContainerRecord, running: list[ContainerRecord]) -> bool:
+    """Return whether somebody may live in the network of a container that has ended: of its pod, or who joined it."""
+    pod_id = record.pod_id if record.kind == records.INFRA else ""
+    return any((pod_id and one.pod_id == pod_id) or record.id in one.spec_json for one in running)
 
 
 def listed_pods(engine: Engine) -> list[PodRecord]:

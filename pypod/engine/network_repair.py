@@ -19,10 +19,13 @@ if TYPE_CHECKING:
 
 def amiss(engine: Engine) -> list[str]:
     """Return in words what ``repair`` would mend, but for addresses of who has ended: they are in nobody's way."""
-    if not networks.all_networks(engine.database):
-        return []
+    known = networks.all_networks(engine.database)
     if user_bridges.are_elsewhere(engine):
-        return user_bridges.amiss(engine)
+        from pypod.engine import companions
+
+        return [*companions.amiss(engine), *(user_bridges.amiss(engine) if known else [])]
+    if not known:
+        return []
     with Boundary("look at networks"):
         connected = reloading.running(engine)
         found = [f"bridge {name} of no network" for name in bridges.orphans(engine)]
@@ -40,10 +43,12 @@ def amiss(engine: Engine) -> list[str]:
 def repair(engine: Engine) -> list[str]:
     """Mend it; return what was done, in words."""
     known = networks.all_networks(engine.database)
+    if user_bridges.are_elsewhere(engine):
+        from pypod.engine import companions
+
+        return [*companions.repair(engine), *(user_bridges.repair(engine) if known else [])]
     if not known:
         return []
-    if user_bridges.are_elsewhere(engine):
-        return user_bridges.repair(engine)
     with Boundary("repair networks"):
         done = [f"took back the addresses of container {one[:12]}" for one in connecting.sweep(engine, known)]
         done += _withdraw_leftovers(engine, known)

@@ -127,10 +127,17 @@ def _free(port: Port, taken: Sequence[Port]) -> Port:
     raise InvalidSpec("--publish", message)
 
 
-def _bound(port: Port, number: int) -> int:
-    """Return the number of a port that can be had: ``number``, or one the kernel chooses; 0 when it cannot."""
+def _bound(port: Port, number: int, *, used_before: bool = False) -> int:
+    """Return the number of a port that can be had: ``number``, or one the kernel chooses; 0 when it cannot.
+
+    A port that was ``used_before`` counts as free when nothing but ended connections of it are waited out (tcp(7)).
+    """
+    import _socket
+
     one = _socket_of(port.protocol, ipv6=":" in port.host_ip)
     try:
+        if used_before and port.protocol != "udp":
+            one.setsockopt(_socket.SOL_SOCKET, _socket.SO_REUSEADDR, 1)
         one.bind((port.host_ip, number))
         return int(one.getsockname()[1])
     except OSError as error:
@@ -204,13 +211,13 @@ def run(
         raise _with_holder(engine, error) from None
 
 
-def _with_holder(engine: Engine, error: PortInUse) -> PortInUse:
+def _with_holder(engine: Engine, error: PortInUse, but: str = "") -> PortInUse:
     from pypod.kernel import sockets
 
     wanted = Port(container_port=1, host_port=error.port, host_ip=error.address, protocol=error.protocol)
     where = packed_address(error.address) if error.address else b""
     for _ in range(_LOOKS):
-        ours = _holder(engine, wanted)
+        ours = _holder(engine, wanted, but)
         if ours is not None:
             record, state = ours
             return PortInUse(error.protocol, error.address, error.port, container=record.name, pid=state.pid)
@@ -221,10 +228,10 @@ def _with_holder(engine: Engine, error: PortInUse) -> PortInUse:
     return error
 
 
-def _holder(engine: Engine, wanted: Port) -> tuple[ContainerRecord, ContainerState] | None:
-    """Return the container, or the infra, that runs and has a port."""
+def _holder(engine: Engine, wanted: Port, but: str) -> tuple[ContainerRecord, ContainerState] | None:
+    """Return the container, or the infra, that runs and has a port; not the one with the id ``but``."""
     for record, ports in _all_ports(engine):
-        if any(wanted.meets(port) for port in ports):
+        if record.id != but and any(wanted.meets(port) for port in ports):
             state = observe.container_state(engine.layout.container(record.id), engine.boot_id)
             if state.running:
                 return record, state
@@ -243,12 +250,15 @@ def _all_ports(engine: Engine) -> list[tuple[ContainerRecord, tuple[Port, ...]]]
     return found
 
 
-def require_free(engine: Engine, ports: Iterable[Port]) -> None:
-    """Raise PortInUse, naming the holder, for a port that cannot be had; for who leaves taking them to a program."""
+def require_free(engine: Engine, ports: Iterable[Port], but: str = "") -> None:
+    """Raise PortInUse, naming the holder, for a port that cannot be had; for who leaves taking them to a program.
+
+    The one with the id ``but`` publishes them, and holds none.
+    """
     for port in ports:
         for number in range(port.host_port, port.host_port + port.count):
-            if not _bound(port, number):
-                raise _with_holder(engine, PortInUse(port.protocol, port.host_ip, number))
+            if not _bound(port, number, used_before=True):
+                raise _with_holder(engine, PortInUse(port.protocol, port.host_ip, number), but)
 
 
 # afterwards
@@ -266,14 +276,23 @@ def own_ports(engine: Engine, record: ContainerRecord, pod: PodRecord | None = N
 
 
 def ports_of(engine: Engine, record: ContainerRecord) -> tuple[Port, ...]:
-    """Return the ports that lead to a container: its own, or those of the pod or container whose network it has."""
+    """Return the ports that lead to a container: its own, or those of the pod or container whose network it has.
+
+    None while that runs without the program that a user's are led by.
+    """
     from pypod.engine.connections import owner
 
     having = owner(engine, record)
     try:
-        return own_ports(engine, record if having == record.id else records.find_container(engine.database, having))
+        ports = own_ports(engine, record if having == record.id else records.find_container(engine.database, having))
     except NoSuchContainer:
         return ()
+    return ports if not (ports and engine.rootless) or _are_led(engine, having) else ()
+
+
+def _are_led(engine: Engine, container_id: str) -> bool:
+    place = engine.layout.container(container_id)
+    return user_network.is_there(engine, place) or observe.running_process(place, engine.boot_id) is None
 
 
 def withdraw(engine: Engine, container_id: str, wires: Sequence[Wire]) -> None:

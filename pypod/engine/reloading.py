@@ -52,16 +52,20 @@ def _connected(engine: Engine, record: ContainerRecord, by_id: Mapping[str, Netw
 
 
 def reload(engine: Engine, container_ids: Iterable[str] | None = None) -> list[str]:
-    """Make bridges, veths, rules, published ports and name servers again where they are missing.
+    """Make bridges, veths, rules, published ports, name servers and users' programs again where they are missing.
 
     For those of ``container_ids`` that run, or for everybody. Returns their ids. What is there stays as it is:
     connections through it go on. Raises Unsupported without nft, and what a start raises.
     """
     from pypod.engine import naming
 
-    if user_bridges.are_elsewhere(engine):
-        return user_bridges.reload(engine, container_ids)
     chosen = None if container_ids is None else set(container_ids)
+    if user_bridges.are_elsewhere(engine):
+        from pypod.engine import companions
+
+        with_program = companions.reload(engine, chosen)
+        connected = user_bridges.reload(engine, chosen) if networks.any_attached(engine.database) else []
+        return list(dict.fromkeys((*with_program, *connected)))
     with Boundary("reload networks"):
         found = [one for one in running(engine) if chosen is None or one.record.id in chosen]
         needed = {wire.network.id: wire.network for one in found for wire in one.wires}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pypod.engine import user_network
 from pypod.engine.limits import DEVICE_OPTIONS, from_options
 from pypod.engine.limits import OPTIONS as LIMIT_OPTIONS
 from pypod.engine.network_options import asked_network, dns_fields
@@ -402,8 +403,10 @@ def check_hosts(add_hosts: Sequence[str], asked: Asked, *, no_hosts: bool, infra
 
 def _reaches_host(asked: Asked) -> bool:
     if asked.program:
-        return bool(parse_user_mode(asked.program).host)
-    return asked.mode == HOST or (bool(asked.connections) and not in_user_namespace())
+        return bool(user_network.host_address(parse_user_mode(asked.program)))
+    if asked.connections and in_user_namespace():
+        return bool(user_network.host_of_default())
+    return asked.mode == HOST or bool(asked.connections)
 
 
 def check_sysctls(sysctls: Sequence[tuple[str, str]], *, net: bool, ipc: bool) -> None:

@@ -158,7 +158,7 @@ def ensure(engine: Engine) -> Process:
 
 
 def _make(engine: Engine, directory: str) -> Process:
-    from pypod.runtime import launcher
+    from pypod.engine import groups
     from pypod.runtime.compiler import plan
     from pypod.runtime.programs import path
 
@@ -174,7 +174,7 @@ def _make(engine: Engine, directory: str) -> Process:
     ]
     ops = [Op("clone", CLONE_NEWNET, ""), *([Op("hand_network")] if way else []), Op("loopback")]
     ops.append(Op("execute", path("pause"), "-1", _NAME))
-    with launcher.Launching(engine.programs.executable("launch"), "pypod-launch", group="") as launching:
+    with groups.launching(engine) as launching:
         made = launching.run(plan(settings, ops))
     return Process(made.process_pid, made.start_time)
 

@@ -7,12 +7,13 @@ it lies in the directory ``network`` of the container: a status file like the co
 from __future__ import annotations
 
 import os
+import sys
 
 from pypod.engine import observe
 from pypod.engine.effects import Effect, directory
 from pypod.errors import InvalidSpec, Unsupported
 from pypod.kernel import pidfd
-from pypod.network.user_mode import PASTA, SLIRP4NETNS, parse
+from pypod.network.user_mode import MAP_GUEST_ADDRESS, PASTA, SLIRP4NETNS, parse
 from pypod.runtime.ops import Op
 
 TYPE_CHECKING = False
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
     from pypod.model.container import ContainerSpec
     from pypod.model.pod import PodSpec
     from pypod.model.port import Port
+    from pypod.network.user_mode import UserMode
 
 NONE = "none"
 PACKAGES = {PASTA: "passt", SLIRP4NETNS: SLIRP4NETNS}  # Debian's, and others'
@@ -71,13 +73,22 @@ def _default() -> tuple[str, str]:
     return found[0], ""
 
 
-def _has_way_outside() -> bool:
+def _way_outside() -> tuple[str, str]:
+    """Return the interface and the gateway of the first default route of IPv4; empty texts when there is none."""
     try:
         with open("/proc/net/route", encoding="ascii") as file:
             routes = [line.split() for line in file.readlines()[1:]]
     except OSError:
         routes = []
-    if any(row[1] == _DEFAULT and row[7] == _DEFAULT and int(row[3], 16) & _ROUTE_UP for row in routes):
+    for row in routes:
+        if row[1] == _DEFAULT and row[7] == _DEFAULT and int(row[3], 16) & _ROUTE_UP:
+            gateway = int(row[2], 16).to_bytes(4, sys.byteorder)
+            return row[0], ".".join(map(str, gateway)) if any(gateway) else ""
+    return "", ""
+
+
+def _has_way_outside() -> bool:
+    if _way_outside()[0]:
         return True
     try:
         with open("/proc/net/ipv6_route", encoding="ascii") as file:
@@ -85,6 +96,42 @@ def _has_way_outside() -> bool:
     except OSError:
         return False
     return any(row[0] == "0" * 32 and row[1] == "00" and row[9] != "lo" for row in rows)
+
+
+def host_address(mode: UserMode) -> str:
+    """Return an address at which what ``mode`` connects reaches this host; empty when there is none.
+
+    As podman's: one that stands for the host, or else one of the host's own. What pasta takes from an interface the
+    namespace has for itself.
+    """
+    from pypod.network.host import first_address
+
+    if _gives_host_an_address(mode):
+        mode = mode.with_host()
+    if mode.host or mode.program == SLIRP4NETNS:
+        return mode.host or first_address()
+    interface, gateway = _way_outside()
+    if mode.host_is_gateway:
+        return mode.gateway or gateway
+    return first_address(but="" if mode.address else mode.interface or interface)
+
+
+def host_of_default() -> str:
+    """Return the address at which the host is reached through the default network's program; empty when it is not."""
+    chosen = default()
+    return "" if chosen == NONE else host_address(parse(chosen))
+
+
+def _gives_host_an_address(mode: UserMode) -> bool:
+    """Return whether the installed pasta can: its options are words in its file, and to run it for them is slow."""
+    path = program(mode.program) if mode.program == PASTA else ""
+    if not path:
+        return False
+    try:
+        with open(path, "rb") as file:
+            return MAP_GUEST_ADDRESS.removeprefix("--").encode() in file.read()
+    except OSError:
+        return False
 
 
 def require_user(engine: Engine, text: str) -> None:
@@ -100,7 +147,7 @@ def require_user(engine: Engine, text: str) -> None:
 
 def preparations(engine: Engine, container_id: str, spec: ContainerSpec | PodSpec) -> list[Effect]:
     """Return what has to be made before the plan."""
-    if not _program_of(engine, spec):
+    if not program_of(engine, spec):
         return []
     made = [directory(f"{engine.layout.container(container_id)}/network")]
     if spec.ports:
@@ -117,24 +164,31 @@ def _require_free(engine: Engine, ports: Iterable[Port]) -> None:
 
 def host_ops(engine: Engine, container_id: str, spec: ContainerSpec | PodSpec) -> list[Op]:
     """Return what the supervisor does once the process has its network namespace. Raises Unsupported, InvalidSpec."""
-    text = _program_of(engine, spec)
+    text = program_of(engine, spec)
     if not text:
         return []
     require_user(engine, text)
     return companion_ops(engine, engine.layout.container(container_id), text, spec.ports)
 
 
-def _program_of(engine: Engine, spec: ContainerSpec | PodSpec) -> str:
+def program_of(engine: Engine, spec: ContainerSpec | PodSpec) -> str:
     """Return what is beside a container: what was asked for, and beside one on bridges what publishes its ports.
 
     That brings the first default route, by which answers leave as questions came.
     """
-    return spec.net_program or (PASTA if engine.rootless and spec.ports else "")
+    return spec.net_program or (_for_ports() if engine.rootless and spec.ports else "")
+
+
+def _for_ports() -> str:
+    return SLIRP4NETNS if program(SLIRP4NETNS) and not program(PASTA) else PASTA
 
 
 def require_for_ports(ports: Iterable[Port], text: str) -> None:
-    """Raise Unsupported when what connects a namespace, or would for the ports' sake, cannot publish them."""
-    mode = parse(text or PASTA)
+    """Raise Unsupported when what connects a namespace, or would for the ports' sake, is not there.
+
+    Raises InvalidSpec when it cannot publish them.
+    """
+    mode = parse(text or _for_ports())
     mode.arguments(ports)
     if not program(mode.program):
         hint = f"install it (Debian: {PACKAGES[mode.program]})"
@@ -144,13 +198,20 @@ def require_for_ports(ports: Iterable[Port], text: str) -> None:
 def companion_ops(engine: Engine, place: str, text: str, ports: Iterable[Port] = ()) -> list[Op]:
     """Return what starts a program beside a process that has its directory at ``place``."""
     mode = parse(text)
+    if _gives_host_an_address(mode):
+        mode = mode.with_host()
     words = (program(mode.program), *mode.arguments(ports))
-    return [Op("companion", f"{place}/network", engine.boot_id, *words)]
+    return [Op("companion", f"{place}/network", engine.boot_id, "\n".join(mode.requests(ports)), *words)]
+
+
+def is_there(engine: Engine, place: str) -> bool:
+    """Return whether the program runs that was started beside a process that has its directory at ``place``."""
+    return observe.running_process(f"{place}/network", engine.boot_id) is not None
 
 
 def inside_ops(engine: Engine, spec: ContainerSpec | PodSpec) -> list[Op]:
     """Return what the new process does in its network namespace."""
-    return [Op("hand_network")] if _program_of(engine, spec) else []
+    return [Op("hand_network")] if program_of(engine, spec) else []
 
 
 def wait_for_end(engine: Engine, place: str) -> None:

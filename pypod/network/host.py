@@ -24,7 +24,7 @@ _IFNAME = 3
 _IFA_ADDRESS, _IFA_LOCAL = 1, 2
 _RTA_DST, _RTA_OIF, _RTA_PRIORITY = 1, 4, 6
 _MAIN_TABLE, _UNICAST, _LOCAL, _FIB_MATCH = 254, 1, 2, 0x2000
-_IPV4_BYTES, _LOOPBACK = 4, 127
+_IPV4_BYTES, _LOOPBACK, _LINK_LOCAL = 4, 127, bytes((169, 254))
 
 
 class Host:
@@ -104,12 +104,22 @@ def has_addresses(wanted: Iterable[str]) -> bool:
     return all(packed_address(one.partition("/")[0]) in there for one in wanted)
 
 
-def first_address() -> str:
-    """Return the first IPv4 address of an interface but lo, or an empty text. Raises OSError."""
+def first_address(but: str = "") -> str:
+    """Return the first IPv4 address that others know this host by, or an empty text. Raises OSError.
+
+    None of the loopback's or of a link alone, and none of the interface ``but``.
+    """
+    import _socket
+
+    try:
+        left_out = _socket.if_nametoindex(but) if but else 0
+    except OSError:
+        left_out = 0
     with Channel() as channel:
         for _, body in channel.dump(message(_GETADDR, b"\0" * _ADDRESS_BODY, flags=DUMP)):
             address = attributes(body[_ADDRESS_BODY:]).get(_IFA_LOCAL, b"")
-            if len(address) == _IPV4_BYTES and address[0] != _LOOPBACK:
+            known = len(address) == _IPV4_BYTES and address[0] != _LOOPBACK and address[:2] != _LINK_LOCAL
+            if known and _number(body[4:8]) != left_out:
                 return ".".join(map(str, address))
     return ""
 

@@ -7,8 +7,9 @@ pasta(1), and ``slirp4netns[:OPTION=VALUE,...]``.
 
 from __future__ import annotations
 
-from pypod.errors import InvalidSpec, Unsupported
+from pypod.errors import InvalidSpec
 from pypod.model.network import address_number, address_text
+from pypod.model.port import ALL_ADDRESSES
 from pypod.model.value import Value
 
 TYPE_CHECKING = False
@@ -21,11 +22,16 @@ PASTA, SLIRP4NETNS = "pasta", "slirp4netns"
 NAMESPACE = "/proc/self/fd/0"  # it has the namespace as its standard input (pause/companion.c)
 _FLAG = "--network"
 _PASTA_DNS = "169.254.1.1"  # podman's: nobody's address, so it hides none
+_PASTA_HOST = "169.254.1.2"  # podman's, too
+MAP_GUEST_ADDRESS = "--map-guest-addr"  # since 2024_08_21
 _PORTS = {"tcp": ("-t", "--tcp-ports"), "udp": ("-u", "--udp-ports")}
 _OUTBOUND_PORTS = (("-T", "--tcp-ns"), ("-U", "--udp-ns"))
 _CIDR = "10.0.2.0/24"
 # slirp4netns(1): what has which address in its network
 _HOST, _DNS, _CONTAINER = 2, 3, 100
+_SLIRP_SOCKET = "api"  # below the directory it is run in (pause/companion.c)
+_READY_FD = 3  # pause/companion.c
+_SLIRP_PROTOCOLS = ("tcp", "udp")
 _SLIRP_OPTIONS = {
     "allow_host_loopback": "false",
     "mtu": "65520",
@@ -79,13 +85,36 @@ class UserMode(Value):
 
     @property
     def host(self) -> str:
-        """The address at which the host's loopback is reached, empty when it is not."""
-        if self.program == PASTA or self._slirp()["allow_host_loopback"] == "false":
-            return ""
-        return _address(self._slirp()["cidr"], _HOST)
+        """The address that stands for the host, empty when none was asked for: then its own addresses may do."""
+        if self.program == PASTA:
+            given = (self._value(name) for name in (MAP_GUEST_ADDRESS, "--map-host-loopback"))
+            return next((address for address in given if address not in ("", "none")), "")
+        return _address(self._slirp()["cidr"], _HOST) if self._slirp()["allow_host_loopback"] == "true" else ""
+
+    @property
+    def host_is_gateway(self) -> bool:
+        """Whether pasta was asked to take the gateway's address for the host's loopback."""
+        return self.program == PASTA and "--map-gw" in self.options
+
+    @property
+    def gateway(self) -> str:
+        """The gateway that pasta was asked to tell of, empty when that is the host's."""
+        return self._value("-g", "--gateway") if self.program == PASTA else ""
+
+    @property
+    def interface(self) -> str:
+        """The interface of the host whose addresses pasta was asked to take, empty when it may choose."""
+        return self._value("-i", "--interface") if self.program == PASTA else ""
+
+    def with_host(self) -> UserMode:
+        """Return the same with an address for the host's own, for a pasta that can give it one."""
+        given = {option.partition("=")[0] for option in self.options}
+        if self.program != PASTA or MAP_GUEST_ADDRESS in given:
+            return self
+        return self.replace(options=(*self.options, MAP_GUEST_ADDRESS, _PASTA_HOST))
 
     def arguments(self, ports: Iterable[Port] = ()) -> tuple[str, ...]:
-        """Return the command line's arguments, for published ``ports``. Raises Unsupported, InvalidSpec."""
+        """Return the command line's arguments, for published ``ports``. Raises InvalidSpec for what it cannot have."""
         return self._pasta_arguments(ports) if self.program == PASTA else self._slirp_arguments(ports)
 
     def _pasta_arguments(self, ports: Iterable[Port]) -> tuple[str, ...]:
@@ -107,17 +136,35 @@ class UserMode(Value):
         return (*words, *own, "--quiet", "--netns", NAMESPACE)
 
     def _slirp_arguments(self, ports: Iterable[Port]) -> tuple[str, ...]:
-        if any(True for _ in ports):
-            hint = f"install pasta (Debian: passt), and use {_FLAG} {PASTA}"
-            raise Unsupported("published ports", f"{SLIRP4NETNS} publishes no ports here yet", hint=hint)
         given = self._slirp()
-        words = ["--configure", "--enable-sandbox", "--enable-seccomp", "--ready-fd=1"]
+        words = ["--configure", "--enable-sandbox", "--enable-seccomp", f"--ready-fd={_READY_FD}"]
         words += [f"--mtu={given['mtu']}", f"--cidr={given['cidr']}"]
         words += ["--disable-host-loopback"] if given["allow_host_loopback"] == "false" else []
         words += ["--enable-ipv6"] if given["enable_ipv6"] == "true" else []
         words += [f"--outbound-addr={given['outbound_addr']}"] if given["outbound_addr"] else []
         words += [f"--outbound-addr6={given['outbound_addr6']}"] if given["outbound_addr6"] else []
+        words += [f"--api-socket={_SLIRP_SOCKET}"] if self.requests(ports) else []
         return (*words, "--netns-type=path", NAMESPACE, "tap0")
+
+    def requests(self, ports: Iterable[Port]) -> tuple[str, ...]:
+        """Return what is asked of the program's socket once it runs, so that it publishes ports. Raises InvalidSpec.
+
+        Both of podman's port handlers are this one: rootlesskit hides the clients' addresses.
+        """
+        if self.program == PASTA:
+            return ()
+        return tuple(_request(port, at, self.address) for port in ports for at in range(port.count))
+
+
+def _request(port: Port, at: int, address: str) -> str:
+    if port.protocol not in _SLIRP_PROTOCOLS:
+        raise InvalidSpec("--publish", f"{SLIRP4NETNS} publishes no ports of {port.protocol}", hint="tcp or udp")
+    if ":" in port.host_ip:
+        message = f"{SLIRP4NETNS} publishes no ports at addresses of IPv6: {port.host_ip}"
+        raise InvalidSpec("--publish", message, hint=f"an address of IPv4, or {_FLAG} {PASTA}")
+    where = f'"host_addr": "{port.host_ip or ALL_ADDRESSES}", "host_port": {port.host_port + at}'
+    target = f'"guest_addr": "{address}", "guest_port": {port.container_port + at}'
+    return f'{{"execute": "add_hostfwd", "arguments": {{"proto": "{port.protocol}", {where}, {target}}}}}'
 
 
 def _forwarded(port: Port) -> list[str]:

@@ -13,21 +13,23 @@ if TYPE_CHECKING:
 
 _LOG_LIMIT = 4096  # characters
 _TUN = "/dev/net/tun must be there and yours to open: an administrator can chmod it to 666"
+_TAKEN = "publish on another port of the host, or end who has it (ss -tulnp)"
 # What pasta and slirp4netns say, and what to do about it.
 _HINTS = (
     ("tun socket", _TUN),
     ("/dev/net/tun", _TUN),
     ("External interface not usable", "pasta needs a default route of the host: --network none, or slirp4netns"),
     ("Permission denied", "a user may publish ports from net.ipv4.ip_unprivileged_port_start on (ip(7))"),
-    ("Address already in use", "publish on another port of the host, or end who has it (ss -tlnp)"),
+    ("Address already in use", _TAKEN),
+    ("add_hostfwd", _TAKEN),
 )
 _NOISE = "to syslog"  # pasta, where nobody keeps a log
 
 
 def failure(op: Op, report: Report) -> LaunchFailed:
     """Return the error of a program that could not be run, or ended before it was ready."""
-    directory, _, program = map(str, op.arguments[:3])
-    said = _said(f"{directory}/log") if report.call == "exit" else os.strerror(report.error)
+    directory, program = str(op.arguments[0]), str(op.arguments[3])
+    said = _said(f"{directory}/log") if report.call in ("exit", "request") else os.strerror(report.error)
     hint = next((hint for text, hint in _HINTS if text in said), "")
     message = f"{os.path.basename(program)} failed: {said or 'it does not say why'}"
     return LaunchFailed(op.describe(), report.call, report.error, message=message, hint=hint)

@@ -74,7 +74,7 @@ OPERATIONS: dict[str, tuple[int, str, str]] = {
     "oom_score": (68, "set the score of the out-of-memory killer to {0}", "proc(5)"),
     "execute": (69, "run {*}", "execve(2)"),
     "execute_file": (70, "run {0}", "execveat(2)"),
-    "companion": (71, "connect it by {2}, which runs beside it and is recorded in {0}", "pid_namespaces(7)"),
+    "companion": (71, "connect it by {3}, which runs beside it and is recorded in {0}", "pid_namespaces(7)"),
     "hand_network": (72, "hand the network namespace to the supervisor", "unix(7)"),
     "host_network": (73, "take the network namespace of process {0} for the host's", "setns(2)"),
     "own_ids": (80, "be user {0} and group {1} of the user namespace", "user_namespaces(7)"),

@@ -243,6 +243,11 @@ def any_attached(database: Database) -> bool:
     return bool(database.read("SELECT 1 FROM connections WHERE attachment != '' LIMIT 1"))
 
 
+def attached(database: Database) -> set[str]:
+    """Return the ids of the containers that are attached to some network."""
+    return {row[0] for row in database.read("SELECT DISTINCT container_id FROM connections WHERE attachment != ''")}
+
+
 def holders(database: Database, network_id: str) -> list[str]:
     """Return the ids of the containers that have addresses of a network."""
     rows = database.read("SELECT DISTINCT container_id FROM addresses WHERE network_id = ?", (network_id,))

@@ -19,6 +19,7 @@ import pytest
 from pypod import errors
 from pypod.engine import reloading
 from pypod.engine.collect import repair
+from pypod.engine.listing import listed_containers
 from pypod.model.ids import new_id
 from pypod.model.network import NetworkSpec, Subnet
 from pypod.model.port import Port
@@ -426,8 +427,45 @@ def test_a_protocol_that_the_kernel_does_not_have(lab) -> None:
 def test_the_infra_is_killed(lab, busybox: str) -> None:
     pod = started(lab, "pod", "8080:80")
     kill_and_wait(pod.infra.state().pid)
-    assert can_be_had(8080)
+    wait_until(lambda: can_be_had(8080))  # its launcher, which had it too, may be just leaving
     assert any("took back the addresses" in line for line in repair(lab.engine))
+    assert elements() == []
+
+
+def listed(lab) -> list[str]:
+    """What a listing tells of everybody's states: it is what lets go of what nobody has any more."""
+    return sorted(state.status for _, state in listed_containers(lab.engine))
+
+
+def test_a_listing_withdraws_what_a_killed_infra_left(lab) -> None:
+    pod = started(lab, "pod", "8080:80")
+    kill_and_wait(pod.infra.state().pid)
+    assert elements() != []
+    assert listed(lab) == ["exited"]
+    assert (elements(), pod.addresses) == ([], {})
+
+
+def test_a_listing_leaves_those_alone_who_live_on(lab, busybox: str) -> None:
+    pod = started(lab, "pod", "8080:80")
+    member = pod.run(SLEEP, rootfs=busybox)
+    lab.serve(member)
+    kill_and_wait(pod.infra.state().pid)
+    assert listed(lab) == ["exited", "running"]
+    assert lab.other.ask("tcp", "192.0.2.1", 8080) == "guest 192.0.2.2"
+    kill_and_wait(member.state().pid)
+    assert listed(lab) == ["exited", "exited"]
+    assert elements() == []
+
+
+def test_a_listing_withdraws_what_a_killed_monitor_left(lab) -> None:
+    """Not before its container has ended: that answers still."""
+    container = started(lab, "container", "8080:80")
+    lab.serve(container)
+    kill_and_wait(container.state().supervisor_pid)
+    assert listed(lab) == ["running"]
+    assert lab.other.ask("tcp", "192.0.2.1", 8080) == "guest 192.0.2.2"
+    kill_and_wait(container.state().pid)
+    assert listed(lab) == ["exited"]
     assert elements() == []
 
 

@@ -8,7 +8,7 @@ import shutil
 import socket
 import stat
 from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 
 import pytest
@@ -45,16 +45,15 @@ def with_session(user_tree: Path) -> Iterator[User]:
     if shutil.which("pasta") is None:
         pytest.skip("pasta (Debian: passt) is not installed")
     name = f"pypodnet{os.urandom(2).hex()}"  # another run of the suite has another
-    made = users.add(name, subordinate=True)
-    user = User(name, user_tree, users.python_for_users())
+    users.add(name, subordinate=True)
     try:
+        user = User(name, user_tree, users.python_for_users())
         with tun_for_users():
             user.ok("unshare", "true")
             yield user
         assert user.end() == {}, "an ordinary user's processes are left"
     finally:
-        if made:
-            users.remove(name)
+        users.remove(name)
 
 
 @pytest.fixture
@@ -139,6 +138,14 @@ def test_a_published_port_keeps_the_clients_address(somebody: User, other: Host,
         again.bind(("", 8080))  # nobody has it any more
 
 
+def test_a_restart_does_not_wait_for_connections_that_have_ended(somebody: User, other: Host) -> None:
+    with closing(started(somebody, "r", "--network", "pasta", "-p", "8080:80")) as inside:
+        inside.serve("tcp", "0.0.0.0", 80)  # noqa: S104
+        assert other.ask("tcp", OURS, 8080) == f"r {THEIRS}"
+    say(somebody, "pod", "restart", "r")
+    assert companions(somebody) == ["passt", "pypod-network"]
+
+
 def test_slirp4netns_on_request(somebody: User, other: Host) -> None:
     if shutil.which("slirp4netns") is None:
         pytest.skip("slirp4netns is not installed")
@@ -151,6 +158,229 @@ def test_slirp4netns_on_request(somebody: User, other: Host) -> None:
         assert companions(somebody) == ["pypod-network", "slirp4netns"]
     say(somebody, "pod", "rm", "-f", "c")
     assert companions(somebody) == []
+
+
+@pytest.fixture
+def slirp4netns() -> str:
+    if shutil.which("slirp4netns") is None:
+        pytest.skip("slirp4netns is not installed")
+    return "slirp4netns"
+
+
+def can_be_had(protocol: str, port: int) -> bool:
+    """Whether nobody of this host listens on a port."""
+    kind = socket.SOCK_STREAM if protocol == "tcp" else socket.SOCK_DGRAM
+    with closing(socket.socket(socket.AF_INET, kind)) as one:
+        if protocol == "tcp":
+            one.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # of what is only waited out
+        try:
+            one.bind(("", port))
+        except OSError:
+            return False
+    return True
+
+
+class TestPortsOfSlirp4netns:
+    @pytest.mark.parametrize("protocol", ["tcp", "udp"])
+    @pytest.mark.parametrize("end", ["pod rm -f b", "pod stop b", "kill"])
+    def test_they_keep_the_clients_address(
+        self, somebody: User, other: Host, slirp4netns: str, protocol: str, end: str
+    ) -> None:
+        with closing(started(somebody, "b", "--network", slirp4netns, "-p", f"8080-8081:80-81/{protocol}")) as inside:
+            inside.serve(protocol, "0.0.0.0", 81)  # noqa: S104
+            wait_until(lambda: other.ask(protocol, OURS, 8081) == f"b {THEIRS}")
+            infra = json.loads(say(somebody, "pod", "inspect", "b"))["InfraContainerID"]
+            assert say(somebody, "port", infra, f"81/{protocol}") == "0.0.0.0:8081"
+            assert not list(Path(somebody.storage, "containers", infra, "network").glob("api"))
+            if end == "kill":
+                os.kill(inside.pid, 9)
+            else:
+                say(somebody, *end.split())
+        wait_until(lambda: companions(somebody) == [])
+        assert can_be_had(protocol, 8080)
+        assert can_be_had(protocol, 8081)
+
+    @pytest.mark.parametrize("protocol", ["tcp", "udp"])
+    def test_one_in_use_names_its_holder(self, somebody: User, other: Host, slirp4netns: str, protocol: str) -> None:
+        del other
+        with closing(started(somebody, "b", "--network", slirp4netns, "-p", f"8080:80/{protocol}")):
+            say(somebody, "pod", "create", "--name", "c", "--network", slirp4netns, "-p", f"8080:81/{protocol}")
+            refused = somebody.pypod("pod", "start", "c")
+            assert refused.returncode == 125
+            assert "it is held by container" in refused.stderr
+            assert companions(somebody) == ["pypod-network", slirp4netns]
+
+    def test_one_that_is_taken_at_the_last_moment_undoes_the_start(
+        self, somebody: User, other: Host, slirp4netns: str
+    ) -> None:
+        del other
+        code = f"""
+import socket, pypod
+from pypod.engine import published
+pod = pypod.Pod.create("t", network="{slirp4netns}", ports=["8080:80", "8081:81"])
+taken = socket.socket()
+taken.bind(("", 8081))
+taken.listen()
+published.require_free = lambda *_: None  # it was free when that looked
+try:
+    pod.start()
+except pypod.LaunchFailed as error:
+    print(error.hint)
+    print(error.message)
+print(pod.status)
+"""
+        hint, message, status = somebody.python_code(code).splitlines()
+        assert hint.startswith("publish on another port")
+        assert "slirp4netns failed" in message
+        assert '"host_port": 8081' in message
+        assert status == "Created"
+        assert companions(somebody) == []
+        assert can_be_had("tcp", 8080)
+
+    def test_a_container_of_its_own_has_them_before_its_command_runs(
+        self, somebody: User, other: Host, slirp4netns: str, plain: Path
+    ) -> None:
+        words = ("run", "-d", "--name", "w", "--network", f"{slirp4netns}:port_handler=slirp4netns", "-p", "8080:80")
+        say(somebody, *words, "--rootfs", f"{plain}:O", "sh", "-c", "while nc -l -p 80 -e echo w; do :; done")
+        wait_until(lambda: other.ask("tcp", OURS, 8080) == "w")
+        assert "0.0.0.0:8080->80/tcp" in say(somebody, "ps", "--format", "{{.Ports}}")
+        say(somebody, "rm", "-f", "w")
+        assert can_be_had("tcp", 8080)
+
+    @pytest.mark.parametrize("port", ["80/sctp", "[::1]:8080:80"])
+    def test_what_it_cannot_publish_is_an_error(self, somebody: User, slirp4netns: str, port: str) -> None:
+        refused = somebody.pypod("pod", "create", "--name", "c", "--network", slirp4netns, "-p", port)
+        assert refused.returncode == 125
+        assert "slirp4netns publishes no ports" in refused.stderr or "the kernel has no SCTP" in refused.stderr
+
+    @pytest.mark.usefixtures("blue", "other")
+    def test_beside_a_bridge_where_only_it_is_there(self, somebody: User, slirp4netns: str, other: Host) -> None:
+        only = somebody.tree.parent / "only"
+        only.mkdir(exist_ok=True)
+        for name in (slirp4netns, "newuidmap", "newgidmap", "nft"):
+            with suppress(FileExistsError):
+                (only / name).symlink_to(shutil.which(name) or name)
+        somebody.ok("pod", "create", "--name", "b", "--network", "blue", "-p", "8080:80", PATH=str(only))
+        somebody.ok("pod", "start", "b", PATH=str(only))
+        with closing(Inside(somebody, "b")) as inside:
+            inside.serve("tcp", "0.0.0.0", 80)  # noqa: S104
+            wait_until(lambda: other.ask("tcp", OURS, 8080) == f"b {THEIRS}")
+
+
+class TestTheHost:
+    """host.containers.internal."""
+
+    def address(self, somebody: User, inside: Inside) -> str:
+        del inside
+        (hosts_file,) = Path(somebody.storage, "pods").glob("*/hosts")
+        lines = [line.split() for line in hosts_file.read_text().splitlines()]
+        return next((address for address, *names in lines if "host.containers.internal" in names), "")
+
+    @pytest.mark.parametrize(
+        "network", ["pasta", "slirp4netns", "pasta:--map-gw", "pasta:-a,10.7.0.2,-n,24,-g,10.7.0.1"]
+    )
+    def test_it_is_reached(self, somebody: User, other: Host, slirp4netns: str, network: str) -> None:
+        del other, slirp4netns
+        # another interface's; pasta takes the one that leads outside
+        hosts.run("ip", "address", "add", "198.51.100.1/32", "dev", "lo")
+        with closing(Here()) as here, closing(started(somebody, "h", "--network", network)) as inside:
+            here.serve("tcp", "0.0.0.0", 8000)  # noqa: S104
+            assert inside.ask("tcp", self.address(somebody, inside), 8000).startswith("here ")
+
+    @pytest.mark.usefixtures("blue")
+    def test_it_is_reached_from_a_bridge(self, somebody: User, other: Host) -> None:
+        del other
+        hosts.run("ip", "address", "add", "198.51.100.1/32", "dev", "lo")
+        with closing(Here()) as here, closing(started(somebody, "h", "--network", "blue")) as inside:
+            here.serve("tcp", "0.0.0.0", 8000)  # noqa: S104
+            assert inside.ask("tcp", self.address(somebody, inside), 8000).startswith("here ")
+
+    def test_the_loopback_only_when_asked_for(self, somebody: User, other: Host, slirp4netns: str) -> None:
+        del other
+        with closing(Here()) as here, closing(started(somebody, "h", "--network", slirp4netns)) as inside:
+            here.serve("tcp", "127.0.0.1", 8000)
+            address = self.address(somebody, inside)
+            assert address == OURS
+            assert not inside.ask("tcp", address, 8000).startswith("here ")
+
+    def test_nowhere_is_no_entry(self, somebody: User, other: Host) -> None:
+        """This host has no address that is not the pod's, and an older pasta gives it none."""
+        del other
+        with closing(started(somebody, "h", "--network", "pasta")) as inside:
+            given = self.address(somebody, inside)
+            has_address = b"map-guest-addr" in Path(shutil.which("pasta") or "").read_bytes()
+            assert given == ("169.254.1.2" if has_address else "")
+        failed = somebody.pypod("pod", "create", "--network", "pasta", "--add-host", "me:host-gateway")
+        assert failed.returncode == (0 if has_address else 125)
+
+
+PROGRAMS = {"pasta": "passt", "slirp4netns": "slirp4netns"}  # what runs
+
+
+class TestKilled:
+    """A pasta or slirp4netns that somebody killed."""
+
+    @contextmanager
+    def cut_off(self, somebody: User, network: str, *options: str) -> Iterator[Inside]:
+        with closing(started(somebody, "k", "--network", network, *options)) as inside:
+            inside.serve("tcp", "0.0.0.0", 80)  # noqa: S104
+            for pid, name in somebody.processes().items():
+                if name.startswith(tuple(PROGRAMS.values())):
+                    kill_and_wait(pid)
+            wait_until(lambda: companions(somebody) == [])
+            yield inside
+
+    @pytest.mark.parametrize("mend", ["network reload k", "network reload -a", "system check --repair"])
+    @pytest.mark.parametrize("network", PROGRAMS)
+    def test_it_is_mended(self, somebody: User, other: Host, slirp4netns: str, network: str, mend: str) -> None:
+        del slirp4netns
+        other.serve("tcp", THEIRS, 8000)
+        with self.cut_off(somebody, network, "-p", "8080:80") as inside:
+            assert somebody.pypod("system", "check").stdout.count(f"amiss: {network} of ") == 1
+            infra = json.loads(say(somebody, "pod", "inspect", "k"))["InfraContainerID"]
+            ports = ("inspect", "--format", "{{json .NetworkSettings.Ports}}", infra)
+            assert (say(somebody, "port", infra), say(somebody, *ports)) == ("", "{}")
+            somebody.pypod(*mend.split())
+            assert companions(somebody) == sorted(["pypod-network", PROGRAMS[network]])
+            assert other.ask("tcp", OURS, 8080) == f"k {THEIRS}"
+            assert inside.ask("tcp", THEIRS, 8000) == f"other {OURS}"
+            assert "amiss" not in somebody.pypod("system", "check").stdout
+            assert say(somebody, "port", infra) == "80/tcp -> 0.0.0.0:8080"
+        say(somebody, "pod", "rm", "-f", "k")
+        assert companions(somebody) == []
+        assert can_be_had("tcp", 8080)
+
+    def test_what_cannot_be_mended_leaves_nothing(self, somebody: User, other: Host) -> None:
+        with self.cut_off(somebody, "pasta", "-p", "8080:80"):
+            with closing(socket.socket()) as taken:
+                taken.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+                taken.bind(("", 8080))
+                taken.listen()
+                failed = somebody.pypod("network", "reload", "k")
+                assert failed.returncode == 126
+                assert f"({os.getpid()})" in failed.stderr or str(os.getpid()) in failed.stderr
+                assert companions(somebody) == []
+            say(somebody, "network", "reload", "k")
+            assert other.ask("tcp", OURS, 8080) == f"k {THEIRS}"
+
+    @pytest.mark.usefixtures("blue")
+    def test_the_way_outside_of_bridges(self, somebody: User, other: Host) -> None:
+        other.serve("tcp", THEIRS, 8000)
+        with self.cut_off(somebody, "blue") as inside:
+            assert "amiss: pasta of the namespace of bridges has ended" in somebody.pypod("system", "check").stdout
+            say(somebody, "network", "reload", "-a")
+            assert inside.ask("tcp", THEIRS, 8000) == f"other {OURS}"
+
+    def test_a_container_of_its_own(self, somebody: User, other: Host, plain: Path) -> None:
+        words = ("run", "-d", "--name", "w", "--network", "pasta", "-p", "8080:8000", "--userns", "keep-id")
+        say(somebody, *words, "--rootfs", f"{plain}:O", "sh", "-c", "while nc -l -p 8000 -e echo w; do :; done")
+        wait_until(lambda: other.ask("tcp", OURS, 8080) == "w")
+        watcher = next(pid for pid, name in somebody.processes().items() if name == "pypod-network")
+        kill_and_wait(watcher)
+        say(somebody, "network", "reload", "w")
+        wait_until(lambda: other.ask("tcp", OURS, 8080) == "w")
+        say(somebody, "rm", "-f", "w")
+        assert can_be_had("tcp", 8080)
 
 
 def test_a_container_of_its_own_has_its_network_before_its_command_runs(

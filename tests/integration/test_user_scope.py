@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from pypod import Unsupported
-from pypod.engine import session
+from pypod.engine import session, user_bridges
 from pypod.kernel.cgroups.detect import detect
 from pypod.kernel.cgroups.scope import why_not
 from pypod.kernel.dbus import user_bus
@@ -128,3 +128,12 @@ def test_what_is_not_delegated_is_an_error_that_says_so(engine, busybox) -> None
         pytest.skip("cgroups: this user has cpuset")
     with pytest.raises(Unsupported, match=r"--cpuset-cpus: .*Delegate=yes"):
         engine.containers.create(SLEEP, rootfs=busybox, cpuset_cpus="0").start()
+
+
+def test_the_holder_of_bridges_does_not_end_with_who_started_it(engine) -> None:
+    holder = user_bridges.ensure(engine)
+    try:
+        assert own_group(holder.pid) == f"{engine.cgroups.prefix}/pypod/monitors"
+    finally:
+        user_bridges.end(engine)
+    assert not is_there(holder.pid)

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import json
+
 import pytest
 
-from pypod.errors import InvalidSpec, Unsupported
+from pypod.errors import InvalidSpec
 from pypod.model.connection import parse_networks
 from pypod.model.port import Port
 from pypod.network.user_mode import NAMESPACE, parse
@@ -62,6 +64,19 @@ class TestPasta:
         given = parse("pasta:-a,10.7.0.2,-n,24,--dns-forward=10.7.0.3")
         assert (given.address, given.name_server) == ("10.7.0.2", "10.7.0.3")
 
+    def test_an_address_for_the_host(self) -> None:
+        assert parse("pasta").host == ""
+        given = parse("pasta").with_host()
+        assert value(given.arguments(), "--map-guest-addr") == [given.host] == ["169.254.1.2"]
+        assert parse("pasta:--map-guest-addr,none").with_host().host == ""
+        assert parse("pasta:--map-host-loopback=10.1.2.3").host == "10.1.2.3"
+
+
+def add_hostfwd(protocol: str, address: str, port: int, inside: int) -> dict[str, object]:
+    """The request as slirp4netns(1) has it."""
+    arguments = {"proto": protocol, "host_addr": address, "host_port": port}
+    return {"execute": "add_hostfwd", "arguments": arguments | {"guest_addr": "10.7.0.100", "guest_port": inside}}
+
 
 class TestSlirp4netns:
     def test_addresses_follow_the_cidr(self) -> None:
@@ -75,9 +90,26 @@ class TestSlirp4netns:
         assert words[-2:] == (NAMESPACE, "tap0")
         assert parse("slirp4netns").host == ""
 
-    def test_ports_are_said_to_be_missing(self) -> None:
-        with pytest.raises(Unsupported, match="slirp4netns publishes no ports"):
-            parse("slirp4netns").arguments([Port(container_port=1, host_port=1)])
+    def test_publishes_ports_by_its_socket(self) -> None:
+        mode = parse("slirp4netns:cidr=10.7.0.0/24")
+        ports = (
+            Port(container_port=80, host_port=8080),
+            Port(container_port=53, host_port=5353, host_ip="127.0.0.1", protocol="udp", count=2),
+        )
+        assert [json.loads(one) for one in mode.requests(ports)] == [
+            add_hostfwd("tcp", "0.0.0.0", 8080, 80),  # noqa: S104
+            add_hostfwd("udp", "127.0.0.1", 5353, 53),
+            add_hostfwd("udp", "127.0.0.1", 5354, 54),
+        ]
+        assert "--api-socket=api" in mode.arguments(ports)
+        assert not any(word.startswith("--api-socket") for word in mode.arguments())
+
+    @pytest.mark.parametrize("wrong", [{"protocol": "sctp"}, {"host_ip": "::1"}])
+    def test_has_neither_sctp_nor_ipv6(self, wrong: dict[str, str]) -> None:
+        with pytest.raises(InvalidSpec, match="slirp4netns publishes no ports") as caught:
+            parse("slirp4netns").arguments([Port(container_port=1, host_port=1, **wrong)])
+        assert caught.value.argument == "--publish"
+        assert caught.value.hint
 
     @pytest.mark.parametrize(
         "option",
