@@ -400,7 +400,7 @@ def check_add_hosts(entries: Sequence[str]) -> tuple[str, ...]:
         family = _socket.AF_INET6 if ":" in address else _socket.AF_INET
         try:
             _socket.inet_pton(family, address)
-        except OSError:
+        except (OSError, ValueError):  # ValueError: a NUL in it
             raise InvalidSpec("--add-host", f"invalid IP address in add-host: {address!r}") from None
     return tuple(entries)
 

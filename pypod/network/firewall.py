@@ -364,7 +364,7 @@ def ensure_table(channel: Channel, *, again: bool = False) -> bool:
         done = subprocess.run(
             ["nft", "-f", TABLE_FILE], capture_output=True, text=True, check=False, env={"PATH": _PROGRAMS}
         )
-    except FileNotFoundError:
+    except (FileNotFoundError, PermissionError):
         raise Unsupported("nftables", "bridge networks need the program nft, which is not there", hint=hint) from None
     if done.returncode:
         first = done.stderr.strip().partition("\n")[0]
