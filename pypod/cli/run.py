@@ -18,9 +18,9 @@ if TYPE_CHECKING:
 
     from pypod.cli.flags import Parsed
     from pypod.engine.container import Container
+    from pypod.engine.container_options import ContainerOptions
     from pypod.engine.engine import Engine
     from pypod.engine.explain import Explanation
-    from pypod.engine.specs import ContainerOptions
 
 _STREAM_FLAGS = (
     EXPLAIN,
