@@ -170,11 +170,10 @@ def _facts(engine: Engine) -> dict[str, str]:
 
 def _tried(engine: Engine, driver: Driver) -> str:
     """Try a driver, remember what came of it and return that: why it does not work."""
+    from pypod.images.new_file import replace_file
+
     reason = _attempt(engine, driver)
-    path = engine.layout.storage_driver
-    with open(f"{path}.{os.getpid()}", "w", encoding="utf-8") as file:
-        file.write(dumps([engine.boot_id, {**_facts(engine), driver.key: reason}]))
-    os.rename(file.name, path)
+    replace_file(engine.layout.storage_driver, dumps([engine.boot_id, {**_facts(engine), driver.key: reason}]))
     return reason
 
 

@@ -104,12 +104,11 @@ def repair(engine: Engine) -> list[str]:
 
 
 def _remember(engine: Engine, made: dict[str, int]) -> None:
+    from pypod.images.new_file import replace_file
+
     process = ensure(engine)
     for identifier, index in made.items():
-        path = _marker(engine, identifier)
-        with open(f"{path}.{os.getpid()}", "w", encoding="ascii") as file:
-            file.write(f"{process.pid} {process.start_time} {index}")
-        os.rename(f"{path}.{os.getpid()}", path)
+        replace_file(_marker(engine, identifier), f"{process.pid} {process.start_time} {index}")
 
 
 def index_of(engine: Engine, network: NetworkSpec) -> int:

@@ -60,6 +60,16 @@ def write_file(directory_fd: int, name: str, pieces: Iterable[bytes]) -> int:
     return size
 
 
+def replace_file(path: str, text: str) -> None:
+    """Write a file that appears whole, in place of another, whoever does the same meanwhile."""
+    directory, name = os.path.split(path)
+    directory_fd = os.open(directory, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        write_file(directory_fd, name, [text.encode()])
+    finally:
+        os.close(directory_fd)
+
+
 def temporary_file() -> int:
     """Return a descriptor of a file without a name: in TMPDIR or, as podman's large files, in /var/tmp."""
     directory_fd = os.open(os.environ.get("TMPDIR") or "/var/tmp", os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)  # noqa: S108

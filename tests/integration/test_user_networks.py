@@ -358,7 +358,9 @@ class TestKilled:
                 taken.listen()
                 failed = somebody.pypod("network", "reload", "k")
                 assert failed.returncode == 126
-                assert f"({os.getpid()})" in failed.stderr or str(os.getpid()) in failed.stderr
+                assert (
+                    "listen tcp4 :8080: bind: address already in use" in failed.stderr
+                )  # by root: more a user cannot see
                 assert companions(somebody) == []
             say(somebody, "network", "reload", "k")
             assert other.ask("tcp", OURS, 8080) == f"k {THEIRS}"
