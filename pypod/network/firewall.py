@@ -370,7 +370,7 @@ def ensure_table(channel: Channel, *, again: bool = False) -> bool:
     if done.returncode:
         first = done.stderr.strip().partition("\n")[0]
         # Debian's User-Mode Linux has nftables without NAT
-        hint = f"the kernel needs nftables with NAT (CONFIG_NF_TABLES_INET, CONFIG_NFT_NAT: modprobe nft_nat); {without}"
+        hint = f"the kernel needs nftables with NAT (CONFIG_NF_TABLES, CONFIG_NFT_NAT: modprobe nft_nat); {without}"
         raise Unsupported("nftables", f"the firewall's rules cannot be loaded: nft: {first}", hint=hint)
     return True
 
