@@ -56,8 +56,8 @@ NETWORKS = (
 )
 WITHOUT = tuple(f"--ignore={file}" for part in NETWORKS for file in part)
 WHOLE = {
-    **{f"root {name}": ((), (f"tests/{name}", *WITHOUT)) for name in ("kernel", "cli", "oracle", "integration")},
-    **{f"networks {number}": ((), files) for number, files in enumerate(NETWORKS)},
+    **{f"root-{name}": ((), (f"tests/{name}", *WITHOUT)) for name in ("kernel", "cli", "oracle", "integration")},
+    **{f"networks-{number}": ((), files) for number, files in enumerate(NETWORKS)},
     "users": (("-d",), ("--as-user", "tests/cli", "tests/integration")),
 }
 
