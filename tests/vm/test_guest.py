@@ -17,6 +17,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.conftest import for_users
+
 HERE = Path(__file__).parent
 ROOT = HERE.parents[1]
 NEEDED = ("pypod", "pause", "tests", "docs", "examples", "README.md", "setup.cfg", "pyproject.toml")
@@ -25,6 +27,7 @@ WHOLE_TIMEOUT_S = 1800
 PYTEST = "cd /share && exec python3 -m pytest -q -rs -p no:cacheprovider -o addopts=--import-mode=importlib"
 # /tmp is in the guest's memory, as Debian 13 has it, and would be full
 ENVIRONMENT = "TMPDIR=/var/tmp PYTHONPATH=/share PYTHONDONTWRITEBYTECODE=1"
+OF_USERS = sorted({f"tests/{one.partition('::')[0]}" for one in for_users(full=True)[0]})
 # user is one who has logged in, as by ssh, and whose group is not delegated; delegated one in a scope of their systemd
 SELECTION = {
     "root": (
@@ -58,7 +61,7 @@ WITHOUT = tuple(f"--ignore={file}" for part in NETWORKS for file in part)
 WHOLE = {
     **{f"root-{name}": ((), (f"tests/{name}", *WITHOUT)) for name in ("kernel", "cli", "oracle", "integration")},
     **{f"networks-{number}": ((), files) for number, files in enumerate(NETWORKS)},
-    "users": (("-d",), ("--as-user", "tests/cli", "tests/integration")),
+    "users": (("-d",), ("--as-user", "--full", *OF_USERS)),
 }
 
 
