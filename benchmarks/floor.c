@@ -11,7 +11,7 @@
  * NETWORK, or what the line says, is a file with those operations of a plan of pypod's that connect a pod: ports to
  * hold, messages to send outside and inside, messages to send at the end. Then the pod is made and removed, no more.
  *
- * Honest: what happens inside a new process is done by the code that pypod uses (pause/perform.c, mounts.c, user.c), so
+ * Honest: what happens inside a new process is done by the code that pypod uses (pause/perform.c, root.c, mounts.c, user.c), so
  * no mount or check is missing; a benchmark compares the lists below with pypod's plans before it measures. What is
  * saved is everything around: a fork takes the place of posix_spawn, exec and plan of launcher and monitor, one file
  * with a rename the place of each row in the database. Addresses are given, not looked for.

@@ -19,7 +19,19 @@ if TYPE_CHECKING:
 
 _HERE = os.path.dirname(os.path.abspath(__file__))
 _PAUSE = os.path.join(os.path.dirname(_HERE), "pause")
-_SHARED = ("perform.c", "mounts.c", "copy.c", "terminal.c", "user.c", "hold.c", "netlink.c", "plan.c", "report.c")
+_SHARED = (
+    "perform.c",
+    "resolve.c",
+    "root.c",
+    "mounts.c",
+    "copy.c",
+    "terminal.c",
+    "user.c",
+    "hold.c",
+    "netlink.c",
+    "plan.c",
+    "report.c",
+)
 _SOURCES = (os.path.join(_HERE, "floor.c"), *(os.path.join(_PAUSE, name) for name in _SHARED))
 _END_TIMEOUT_S = 10.0
 _OF_NETWORK = frozenset("hold netlink_host clone wait netlink".split())

@@ -52,12 +52,14 @@ pid_t clone_process(uint64_t flags, int group);
 /* The descriptor of process `pid`, opened before the clone. */
 int other_process(const struct process *process, uint64_t pid);
 
-/* mounts.c */
+/* mounts.c, and what it leaves to root.c */
 void mount_operation(struct process *process, const struct record *record);
+void root_operation(struct process *process, const struct record *record);
 void let_go_of_old_root(struct process *process);
 /* copy.c: all that is in the directory `from` into the empty directory `to`. */
 void copy_content(struct process *process, int from, int to);
 void copy_owner_and_mode(struct process *process, int from, int to);
+/* resolve.c */
 /* A descriptor of `path` inside the new root, or -1 with errno; `call` gets the failing call's name. */
 int resolve(const struct process *process, const char *path, int flags, const char **call);
 int open_parent(const struct process *process, const char *path, char name[256], const char **call);
@@ -66,6 +68,7 @@ int open_parent(const struct process *process, const char *path, char name[256],
 int open_inside(const struct process *process, const char *path, int flags);
 /* The same on the root's own file system: what is mounted on it gives EXDEV. */
 int open_on_root(const struct process *process, const char *path, int flags);
+/* mounts.c */
 /* A file of the host on one of the new root's. */
 void bind_file(struct process *process, const char *source, const char *path);
 int open_program(struct process *process, const char *path);

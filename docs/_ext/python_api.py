@@ -19,7 +19,7 @@ from sphinx.util.docutils import SphinxDirective
 import pypod
 from pypod import errors
 from pypod.cli.creation import FLAGS
-from pypod.engine import specs
+from pypod.engine import container_options
 from pypod.model.value import Value
 
 # Made by callers; everything else is made by pypod, and its constructor is nobody's business.
@@ -57,7 +57,7 @@ class ContainerOptions(SphinxDirective):
     """The table of the options that create and run take."""
 
     def run(self) -> list[nodes.Node]:
-        self.env.note_dependency(specs.__file__)
+        self.env.note_dependency(container_options.__file__)
         flags = {flag.name: flag for flag in FLAGS}
         rows = []
         for name, kind in fields_of("ContainerOptions"):
@@ -78,7 +78,7 @@ class ContainerOptions(SphinxDirective):
 
 def fields_of(name: str) -> list[tuple[str, str]]:
     """Return the fields of a class that only type checkers see, and their types, from the source."""
-    tree = ast.parse(Path(specs.__file__).read_text(encoding="utf-8"))
+    tree = ast.parse(Path(container_options.__file__).read_text(encoding="utf-8"))
     (found,) = (node for node in ast.walk(tree) if isinstance(node, ast.ClassDef) and node.name == name)
     return [(node.target.id, ast.unparse(node.annotation)) for node in found.body if isinstance(node, ast.AnnAssign)]
 

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from pypod.cli.flags import Parsed
-    from pypod.engine.specs import ContainerOptions
+    from pypod.engine.container_options import ContainerOptions
     from pypod.model.mount import Mount
 
 # What podman has and pypod has not yet: asking for it is an error that says so, not a typing mistake.

@@ -87,6 +87,8 @@ class _Inspected(_Formed):
         self.form = form
 
     def __missing__(self, key: str) -> Any:
+        if key == "Networks" and "SandboxKey" in self:  # JSON leaves it out when there are none
+            return NilMap()
         return self[{"ID": "Id"}[key]]
 
 

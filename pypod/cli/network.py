@@ -230,7 +230,6 @@ def run_network_connect(options: Parsed, root: str | None) -> int:
 
     network, name = options.positionals
     with Engine(root) as engine:
-        engine.networks.find(network)
         _connectable(engine, name).connect(
             network,
             ip=options["ip"],
@@ -247,7 +246,6 @@ def run_network_disconnect(options: Parsed, root: str | None) -> int:
 
     network, name = options.positionals
     with Engine(root) as engine:
-        engine.networks.find(network)
         try:
             _connectable(engine, name).disconnect(network)
         except WrongState:

@@ -68,7 +68,7 @@ def _wanted(text: str) -> tuple[int, str]:
     if len(protocol) > 1:
         raise InvalidSpec("PORT", f"port formats are port/protocol. '{text}' is invalid")
     problem = "" if number.isascii() and number.isdigit() else "invalid syntax"
-    if not problem and int(number) > 65535:
+    if not problem and (len(number) > len("65535") or int(number) > 65535):
         problem = "value out of range"
     if problem:
         raise InvalidSpec("PORT", f"strconv.ParseUint: parsing {quote(number)}: {problem}")

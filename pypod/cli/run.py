@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
     from pypod.cli.flags import Parsed
     from pypod.engine.container import Container
+    from pypod.engine.container_options import ContainerOptions
     from pypod.engine.engine import Engine
     from pypod.engine.explain import Explanation
 
@@ -43,6 +44,11 @@ RUN = Command(
     ),
     interspersed=False,
     min_args=1,
+)
+# The library's options of a container that are a new pod's.
+_OF_NETWORK = (
+    *("network", "ip", "ip6", "mac_address", "network_aliases", "dns", "dns_options", "dns_search"),
+    *("add_hosts", "no_hosts", "ports"),
 )
 _OWN = {flag.name for flag in (*FLAGS, EXPLAIN)}
 CREATE = Command(
@@ -81,6 +87,8 @@ def explain(engine: Engine, options: Parsed, *, columns: int = 0, rows: int = 0,
     """Return what ``run`` would do."""
     image, command, found = container_options(options)
     ref, new = _pod_named(options)
+    if new:
+        found["ports"] = _of_new_pod(found)["ports"]
     what: tuple[Any, ...] = (command,)
     if image:  # nothing is pulled
         what = (engine.images.for_container(image, "never", platform=platform(options)), command)
@@ -120,10 +128,8 @@ def create(engine: Engine, options: Parsed) -> Container:
             raise InvalidSpec("--replace", "cannot replace container without --name being set")
         if engine.containers.exists(name):
             _replace(engine.containers.get(name))
-    pod_ref, new_pod = _pod(engine, options)
+    pod_ref, new_pod = _pod(engine, options, found)
     try:
-        if new_pod:  # they are its own
-            found["ports"] = []
         what = (image, command) if image else (command,)
         container = engine.containers.create(*what, pod=pod_ref or None, **found)
         if options["cidfile"]:
@@ -136,7 +142,7 @@ def create(engine: Engine, options: Parsed) -> Container:
         if new_pod:
             engine.pods.get(new_pod).remove(force=True)
         raise
-    if found["ports"] and not container.spec().ports:
+    if found.get("ports") and not container.spec().ports:
         modes = "one of the Host, Container, Pod, and None network modes are in use"
         print(f"Port mappings have been discarded as {modes}", file=sys.stderr)
     return container
@@ -152,13 +158,19 @@ def _replace(container: Container) -> None:
     container.remove(force=True)
 
 
-def _pod(engine: Engine, options: Parsed) -> tuple[str, str]:
-    """Return which pod to join, and its id if it was made for this container."""
+def _pod(engine: Engine, options: Parsed, found: ContainerOptions) -> tuple[str, str]:
+    """Return which pod to join, and its id if it was made for this container: with those of its options that it has."""
     ref, new = _pod_named(options)
     if not new:
         return ref, ""
-    pod = engine.pods.create(new, ports=options["publish"])
+    pod = engine.pods.create(new, **_of_new_pod(found))
     return pod.id, pod.id
+
+
+def _of_new_pod(found: ContainerOptions) -> dict[str, Any]:
+    """Take the options of a network out of a container's, as podman: they are those of the pod that is made for it."""
+    names = [*_OF_NETWORK, *(() if "uts" in found else ("hostname",))]
+    return {name: found.pop(name) for name in names if name in found}  # type: ignore[misc]
 
 
 def _pod_named(options: Parsed) -> tuple[str, str]:

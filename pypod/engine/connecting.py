@@ -24,7 +24,7 @@ from pypod.model.network import (
 )
 from pypod.model.value import Value
 from pypod.network import links
-from pypod.network.host import is_local
+from pypod.network.host import default_interface, is_local
 from pypod.runtime.ops import Op
 from pypod.store import networks, records
 
@@ -133,12 +133,18 @@ def _choose(
     *,
     write: bool = True,
 ) -> Attachment:
-    addresses, gateways = [], []
+    addresses: list[str] = []
+    gateways: list[str] = []
     for subnet in network.subnets if network.ipam == HOST_LOCAL else ():
         wanted = next((one for one in asked.addresses if (":" in one) == (":" in subnet.subnet)), "")
         number = _free(connection, network, subnet, wanted, container_id, write=write)
         addresses.append(f"{address_text(number, subnet.subnet)}/{subnet.subnet.rpartition('/')[2]}")
-        if subnet.gateway and not network.internal:
+        # a default route for each family: the kernel takes no second one of the same metric
+        if (
+            subnet.gateway
+            and not network.internal
+            and not any((":" in one) == (":" in subnet.gateway) for one in gateways)
+        ):
             gateways.append(subnet.gateway)
         if write:
             networks.take_address(connection, network.id, number, container_id)
@@ -250,8 +256,9 @@ def host_ops(engine: Engine, wires: tuple[Wire, ...], *, hairpin: bool = False) 
     ops = user_bridges.host_ops(engine) if wires else []
     for wire in wires:
         network, made = wire.network, wire.made
-        words = f"make {network.driver} {made.interface} of {network.interface} in the process"
-        if network.driver == BRIDGE:
+        if network.driver != BRIDGE:
+            words = f"make {network.driver} {made.interface} of {_parent(network)} in the process"
+        else:
             end = f"{made.host_interface} on {network.interface}"
             words = f"make veth {end}, its other end {made.interface} in the process"
         data, offsets = host_messages(engine, wire, hairpin=hairpin)
@@ -267,11 +274,21 @@ def host_messages(engine: Engine, wire: Wire, namespace: int = links.BY_PID, *, 
     network, made = wire.network, wire.made
     mtu = int(network.option("mtu") or 0)
     elsewhere = user_bridges.are_elsewhere(engine)
-    index = user_bridges.index_of(engine, network) if elsewhere else links.index_of(network.interface)
     if network.driver == BRIDGE:
+        index = user_bridges.index_of(engine, network) if elsewhere else links.index_of(network.interface)
         data, offsets = links.veth(made.host_interface, index, made.interface, made.mac, mtu, namespace)
         return data + (links.hairpin(made.host_interface) if hairpin else b""), offsets
+    index = links.index_of(_parent(network))
     return links.sublink(network.driver, index, made.interface, made.mac, network.option("mode"), mtu, namespace)
+
+
+def _parent(network: NetworkSpec) -> str:
+    """Return the interface that a macvlan or ipvlan is made on: without one of its own the default route's."""
+    parent = network.interface or default_interface()
+    if not parent:
+        message = f"network {network.name} has no parent interface, and the host no default route"
+        raise InvalidSpec("--opt", message, hint="make it with -o parent=INTERFACE")
+    return parent
 
 
 def settle(wires: Iterable[Wire]) -> None:
@@ -300,12 +317,15 @@ def inside_messages(wire: Wire) -> links.Packed:
 
 
 def check_static(asked: Connection, network: NetworkSpec) -> None:
-    """Raise InvalidSpec when a static address lies in none of the network's subnets."""
+    """Raise InvalidSpec when a static address lies in none of the network's subnets, or is a gateway.
+
+    As podman, it need not be in the range that others are given addresses of.
+    """
     for address in asked.addresses:
         number = address_number(address)
-        ranges = [one.range() for one in network.subnets if (":" in one.subnet) == (":" in address)]
-        if not any(first <= number <= last for first, last in ranges):
-            raise InvalidSpec(
-                "--ip6" if ":" in address else "--ip",
-                f"requested static ip {address} not in any subnet on network {network.name}",
-            )
+        argument = "--ip6" if ":" in address else "--ip"
+        own = [one for one in network.subnets if (":" in one.subnet) == (":" in address)]
+        if not any(first <= number <= last for first, last in (one.hosts() for one in own)):
+            raise InvalidSpec(argument, f"requested static ip {address} not in any subnet on network {network.name}")
+        if any(one.gateway and address_number(one.gateway) == number for one in own):
+            raise InvalidSpec(argument, f"requested static ip {address} is the gateway of network {network.name}")

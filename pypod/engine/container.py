@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from typing import Any, Self, Unpack
 
     from pypod.engine.attach import Attachment
+    from pypod.engine.container_options import ContainerOptions
     from pypod.engine.enter import Entered
     from pypod.engine.exec import ExecResult, ExecSpec, Process
     from pypod.engine.explain import Explanation
@@ -29,7 +30,6 @@ if TYPE_CHECKING:
     from pypod.engine.logs import Piece
     from pypod.engine.network import Network
     from pypod.engine.pod import Pod
-    from pypod.engine.specs import ContainerOptions
     from pypod.model.container import ContainerSpec, ContainerState
     from pypod.model.port import Port
     from pypod.model.stats import Stats

@@ -18,11 +18,11 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from typing import Unpack
 
+    from pypod.engine.container_options import ContainerOptions
     from pypod.engine.engine import Engine
     from pypod.engine.explain import Explanation
     from pypod.engine.image import Image
     from pypod.engine.pod import Pod
-    from pypod.engine.specs import ContainerOptions
     from pypod.model.container import ContainerSpec
     from pypod.model.network import Connection
     from pypod.model.pod import PodSpec
@@ -78,12 +78,13 @@ class Containers:
         >>> engine.containers.create(["sleep", "60"], rootfs="/")                # doctest: +SKIP
         """
         from pypod.engine import published, specs
+        from pypod.engine.container_options import check_options
         from pypod.engine.limits import settings_of
         from pypod.engine.names import under_free_name
         from pypod.engine.network_options import resolved
         from pypod.engine.pod import Pod
 
-        specs.check_options(options)
+        check_options(options)
         base, command = _asked(image, command, options)
         pod_record = None
         if pod is not None:
@@ -205,12 +206,13 @@ class Containers:
         >>> print(engine.containers.explain(["true"], rootfs="/"))     # doctest: +SKIP
         """
         from pypod.engine import explain, published, specs
+        from pypod.engine.container_options import check_options
         from pypod.engine.network_options import resolved
         from pypod.engine.planning import Terminal
         from pypod.engine.pod import Pod
         from pypod.model.port import parse_ports
 
-        specs.check_options(options)
+        check_options(options)
         base, command = _asked(image, command, options)
         found, options, command = self._with_image(base, "never", options, command)
         pod_record, infra_record = None, None

@@ -8,7 +8,7 @@ from pypod.engine import user_network
 from pypod.engine.effects import Effect
 from pypod.kernel.idmap import in_user_namespace
 from pypod.model.connection import HOST_GATEWAY, NO_SEARCH
-from pypod.model.network import BRIDGE
+from pypod.model.network import BRIDGE, packed_address
 from pypod.model.value import Value
 from pypod.network.user_mode import parse
 
@@ -161,23 +161,33 @@ def _merged(given: Resolver, found: Resolver, own: Resolver) -> Resolver:
 
     The host's servers are not there beside a network's: some resolvers ask all at once, and believe who does not know.
     """
-    search = () if NO_SEARCH in given.search else given.search or tuple(dict.fromkeys((*own.search, *found.search)))
+    # servers that were given know nothing of the networks' domain
+    domains = () if given.servers else own.search
+    search = () if NO_SEARCH in given.search else given.search or tuple(dict.fromkeys((*domains, *found.search)))
     return Resolver(
         servers=given.servers or own.servers or found.servers, search=search, options=given.options or found.options
     )
 
 
 def parse_resolv_conf(text: str) -> Resolver:
-    """Read a resolv.conf; of search and options the last line counts."""
+    """Read a resolv.conf; of search and options the last line counts, and servers that are no address do not."""
     servers: list[str] = []
     values: dict[str, tuple[str, ...]] = {}
     for line in text.splitlines():
         word, *rest = line.split() or [""]
-        if word == "nameserver" and rest:
+        if word == "nameserver" and rest and _is_address(rest[0]):
             servers.append(rest[0])
         elif word in ("search", "domain", "options"):
             values["search" if word == "domain" else word] = tuple(rest)
     return Resolver(servers=tuple(servers), search=values.get("search", ()), options=values.get("options", ()))
+
+
+def _is_address(text: str) -> bool:
+    try:
+        packed_address(text.partition("%")[0])
+    except (OSError, ValueError):  # ValueError: a NUL in it
+        return False
+    return True
 
 
 def _reachable(servers: Iterable[str], *, ipv6: bool) -> tuple[str, ...]:
@@ -211,12 +221,15 @@ def _unlink(path: str) -> None:
 
 
 def _host_file(path: str) -> str:
+    """Return a file of the host's, nothing when there is none, or something else: nobody waits for a pipe's writer."""
     try:
-        fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+        fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
     except OSError:
         return ""
     try:
         return os.read(fd, _LIMIT_BYTES).decode("utf-8", "replace")
+    except OSError:
+        return ""
     finally:
         os.close(fd)
 

@@ -12,7 +12,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from pypod.engine.specs import ContainerOptions
+    from pypod.engine.container_options import ContainerOptions
     from pypod.model.image_config import ImageConfig
 
 _VOLUME_TYPES = {"bind": "volume", "tmpfs": "tmpfs", "ignore": ""}  # podman-run(1), --image-volume

@@ -70,6 +70,7 @@ def start(engine: Engine, record: PodRecord, lock: Lock) -> None:
             what = infra_plan(engine, record, infra, wires)
             published.run(engine, launching, what, lock, files_of(engine, record, infra, wires).perform)
             connecting.settle(wires)
+            published.redirect(engine, records.pod_spec(record).ports, wires)
         except BaseException:
             stop(engine, record)  # it may have come up before its files failed
             connecting.detach(engine, infra.id)

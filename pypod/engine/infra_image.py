@@ -15,9 +15,9 @@ from pypod.runtime.oci import Places, runtime_spec
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from pypod.engine.container_options import ContainerOptions
     from pypod.engine.engine import Engine
     from pypod.engine.image import Image
-    from pypod.engine.specs import ContainerOptions
     from pypod.model.container import ContainerSpec
     from pypod.model.pod import PodSpec
     from pypod.runtime.compiler import Surroundings

@@ -35,6 +35,7 @@ SERVER_NAME = "pypod-names"  # what the kernel calls it
 SOCKET = "socket"
 FILES_LIMIT = 4096  # the server's open files: a socket for each question that is passed on
 _BACKLOG = 64
+_GATEWAYS_LIMIT = 30  # of those that are served: the sockets go in one message, and resolvers ask three (MAXNS)
 # a server that has just begun takes seconds to hear us on a machine that is busy or emulated
 _RETRY_S, _RETRY_PAUSE_S = 10.0, 0.01
 
@@ -140,7 +141,7 @@ def _begin(engine: Engine, network: NetworkSpec) -> None:
     channel: _socket.socket | None = None
     held = -1
     try:
-        for subnet in network.subnets:
+        for subnet in network.subnets[:_GATEWAYS_LIMIT]:
             opened += _open(subnet.gateway) if subnet.gateway else []
         # The path of a socket has 108 bytes at most (unix(7)), that of the storage may be longer.
         address = f"/proc/self/fd/{directory}/{SOCKET}"

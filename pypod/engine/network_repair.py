@@ -5,7 +5,7 @@ from __future__ import annotations
 from pypod.engine import bridges, connecting, naming, reloading, user_bridges
 from pypod.engine.boundary import Boundary
 from pypod.model.network import BRIDGE
-from pypod.network import firewall
+from pypod.network import firewall, forwarding
 from pypod.store import networks
 
 TYPE_CHECKING = False
@@ -31,6 +31,7 @@ def amiss(engine: Engine) -> list[str]:
         found = [f"bridge {name} of no network" for name in bridges.orphans(engine)]
         found += [f"bridge {name} in the firewall only" for name in bridges.forgotten(engine)]
         found += [] if _has_rules(connected) else ["rules of the firewall are missing"]
+        found += [f"{name} is not {value}" for name, value in _other_settings(connected)]
         found += [
             f"{one.record.name} is cut off from network {wire.network.name}"
             for one in connected
@@ -64,23 +65,37 @@ def _reconnect(engine: Engine) -> list[str]:
     connected = reloading.running(engine)
     lost = [(one, wire) for one in connected for wire in reloading.severed(one)]
     unserved = naming.unserved(engine)
-    has_rules = _has_rules(connected)
+    has_rules, settings = _has_rules(connected), _other_settings(connected)
+    for path, value in settings:
+        forwarding.write(path, value)
     if lost or not has_rules:
         reloading.reload(engine, [one.record.id for one, _ in lost])
     naming.renew(engine)
     done = [] if has_rules else ["loaded the rules of the firewall"]
+    done += [forwarding.words(*one) for one in settings]
     done += [f"connected {one.record.name} to network {wire.network.name} again" for one, wire in lost]
     return [*done, *(f"started the name server of network {one.name}" for one in unserved)]
 
 
+def _bridged(connected: Iterable[Connected]) -> list[NetworkSpec]:
+    """Return the networks with bridges of those who run."""
+    found = {wire.network.id: wire.network for one in connected for wire in one.wires if wire.network.driver == BRIDGE}
+    return list(found.values())
+
+
 def _has_rules(connected: Iterable[Connected]) -> bool:
     """Return whether the firewall has its rules and knows the bridges of those who run."""
-    wanted = {wire.network.id: wire.network for one in connected for wire in one.wires if wire.network.driver == BRIDGE}
+    wanted = _bridged(connected)
     if not wanted:
         return True
     with firewall.open_channel() as channel:
         is_there = firewall.table_version(channel) >= firewall.VERSION
-        return is_there and all(firewall.knows(channel, one) for one in wanted.values())
+        return is_there and all(firewall.knows(channel, one) for one in wanted)
+
+
+def _other_settings(connected: Iterable[Connected]) -> list[tuple[str, str]]:
+    """Return the host's settings that somebody has changed since a bridge was made, and what they have to be."""
+    return list(dict.fromkeys(one for network in _bridged(connected) for one in forwarding.needed(network)))
 
 
 def _withdraw_leftovers(engine: Engine, known: Iterable[NetworkSpec]) -> list[str]:

@@ -20,13 +20,13 @@ if TYPE_CHECKING:
     from typing import Any, Self, Unpack
 
     from pypod.display.picture import Picture
+    from pypod.engine.container_options import ContainerOptions
     from pypod.engine.enter import Entered
     from pypod.engine.explain import Explanation
     from pypod.engine.image import Image
     from pypod.engine.limits import LimitOptions
     from pypod.engine.network import Network
     from pypod.engine.sharing import Matrix
-    from pypod.engine.specs import ContainerOptions
     from pypod.model.container import ContainerState
     from pypod.model.pod import PodSpec
     from pypod.model.port import Port

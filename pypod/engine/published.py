@@ -181,6 +181,19 @@ def lead_ops(ports: Sequence[Port], wires: Iterable[Wire], name: str, *, watched
     return ops
 
 
+def redirect(engine: Engine, ports: Sequence[Port], wires: Iterable[Wire]) -> None:
+    """Have clients led on that were there before their port was published, or by whom it was published before."""
+    if engine.rootless or all(port.protocol != "udp" for port in ports):
+        return
+    from pypod.network import flows
+
+    four, six = addresses(wires)
+    try:
+        engine.firewall.lend(lambda channel: flows.forget(channel, ports, four, six))
+    except (OSError, Unsupported):  # a kernel that tells nothing of them (no nf_conntrack_netlink)
+        return
+
+
 def addresses(wires: Iterable[Wire]) -> tuple[str, str]:
     """Return the addresses that published ports lead to: the first of each family, or empty texts."""
     own = [address for wire in wires if wire.network.driver == BRIDGE for address in wire.made.addresses]
@@ -318,3 +331,4 @@ def move(engine: Engine, record: ContainerRecord, before: Sequence[Wire], after:
     if new4 or new6:
         with firewall.open_channel() as channel:
             channel.send(firewall.publish(ports, new4, new6, comment=record.name))
+    redirect(engine, ports, after)

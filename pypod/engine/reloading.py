@@ -124,13 +124,16 @@ def _is_set_up(one: Connected, wire: Wire) -> bool:
 def load_rules(engine: Engine) -> None:
     """Load the firewall's rules again, and with them all networks whose bridges are there and all published ports."""
     known = [one for one in networks.all_networks(engine.database) if links.index_of(one.interface)]
-    ways = []
+    ways, led = [], []
     for one in running(engine):
         ports = () if engine.rootless else published.own_ports(engine, one.record)
         if ports and one.wires:
+            led.append((ports, one.wires))
             four, six = published.addresses(one.wires)
             ways.append((ports, four, six, one.record.name))
     with firewall.open_channel() as channel:
         firewall.ensure_table(channel, again=True)
         for transaction in firewall.everything(known, ways):
             channel.send(transaction)
+    for ports, wires in led:
+        published.redirect(engine, ports, wires)

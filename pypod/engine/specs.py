@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from pypod.engine import user_network
-from pypod.engine.limits import DEVICE_OPTIONS, from_options
-from pypod.engine.limits import OPTIONS as LIMIT_OPTIONS
+from pypod.engine.container_options import MODE_OPTIONS, check_options
+from pypod.engine.limits import from_options
 from pypod.engine.network_options import asked_network, dns_fields
 from pypod.engine.variables import unset_environment
 from pypod.errors import InvalidSpec, Unsupported
@@ -24,78 +24,12 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from typing import TypedDict
 
+    from pypod.engine.container_options import ContainerOptions
     from pypod.engine.image import Image
-    from pypod.engine.limits import LimitOptions
     from pypod.model.connection import Asked
     from pypod.model.health import Healthcheck
     from pypod.model.mount import Mount
     from pypod.model.pod import PodSpec
-    from pypod.model.port import Port
-
-    class ContainerOptions(LimitOptions, total=False):
-        """What may be asked of a container, beside its command. Sizes in bytes, times in seconds."""
-
-        name: str
-        rootfs: str
-        overlay: bool
-        idmap: bool
-        entrypoint: Sequence[str]
-        environment: Mapping[str, str]
-        env_merge: Sequence[str]
-        unsetenv: Sequence[str]
-        unsetenv_all: bool
-        working_directory: str
-        user: str
-        groups: Sequence[str]
-        passwd: bool
-        passwd_entry: str
-        hostname: str
-        add_hosts: Sequence[str]
-        no_hosts: bool
-        cap_add: Sequence[str]
-        cap_drop: Sequence[str]
-        privileged: bool
-        security_opt: Sequence[str]
-        volumes: Sequence[str]
-        mounts: Sequence[Mount]
-        tmpfs: Sequence[str]
-        volumes_from: Sequence[str]
-        image_volume: str
-        read_only: bool
-        network: str | Sequence[str]
-        network_aliases: Sequence[str]
-        ip: str
-        ip6: str
-        mac_address: str
-        dns: Sequence[str]
-        dns_options: Sequence[str]
-        dns_search: Sequence[str]
-        pid: str
-        ipc: str
-        uts: str
-        cgroupns: str
-        userns: str
-        uidmap: Sequence[str]
-        gidmap: Sequence[str]
-        subuidname: str
-        subgidname: str
-        init: bool
-        ulimits: Sequence[str]
-        sysctls: Mapping[str, str]
-        labels: Mapping[str, str]
-        stop_signal: str | int
-        stop_timeout: int
-        shm_size: int
-        interactive: bool
-        terminal: bool
-        remove: bool
-        cgroup_parent: str
-        umask: int
-        healthcheck: Healthcheck | None
-        exposed_ports: Sequence[str]
-        ports: Sequence[str | int | Port] | Mapping[str | int, str | int]
-        publish_all: bool
-        oom_score_adj: int
 
     class SecurityOptions(TypedDict, total=False):
         """The fields of a ContainerSpec that --security-opt sets."""
@@ -107,41 +41,9 @@ if TYPE_CHECKING:
         proc_options: tuple[str, ...]
 
 
-_MODE_OPTIONS = {"pid": "pid", "ipc": "ipc", "uts": "uts", "cgroup": "cgroupns"}
 # Of a pod's namespaces these sysctls may be set by a container that has its own (podman-run(1), --sysctl).
 _IPC_SYSCTLS = frozenset(
     f"kernel.{name}" for name in "msgmax msgmnb msgmni sem shmall shmmax shmmni shm_rmid_forced".split()
-)
-
-
-# The options whose value is a list: a text in its place would be taken for a list of letters.
-_LISTS = (
-    *("entrypoint", "groups", "add_hosts", "cap_add", "cap_drop", "security_opt", "volumes", "mounts", "tmpfs"),
-    *(
-        "ulimits",
-        "exposed_ports",
-        "volumes_from",
-        "env_merge",
-        "unsetenv",
-        "network_aliases",
-        "dns",
-        "dns_options",
-        "dns_search",
-        "ports",
-        "uidmap",
-        "gidmap",
-    ),
-)
-_MAPPINGS = ("environment", "sysctls", "labels", *DEVICE_OPTIONS)
-_OPTIONS = frozenset(
-    (
-        *(*_LISTS, *_MAPPINGS, *_MODE_OPTIONS.values()),
-        *("name", "rootfs", "overlay", "idmap", "working_directory", "user", "hostname", "no_hosts", "privileged"),
-        *("read_only", "init", "stop_signal", "stop_timeout", "shm_size", "interactive", "terminal", "remove"),
-        *("cgroup_parent", "umask", "healthcheck", "image_volume", "passwd", "passwd_entry", "unsetenv_all"),
-        *("network", "ip", "ip6", "mac_address", "oom_score_adj", "publish_all", "userns", "subuidname", "subgidname"),
-        *LIMIT_OPTIONS,
-    )
 )
 
 
@@ -156,19 +58,6 @@ def _idmap(options: ContainerOptions) -> bool:
         hint = "pypod unshare chown changes owners for good; --rootfs DIR:O leaves the directory as it is"
         raise Unsupported("--rootfs DIR:idmap", message, hint=hint)
     return True
-
-
-def check_options(options: Mapping[str, object]) -> None:
-    """Raise TypeError for an option there is none of, and InvalidSpec for one that is no list where it must be."""
-    unknown = options.keys() - _OPTIONS
-    if unknown:
-        raise TypeError(f"{min(unknown)!r} is not an option of a container")
-    for name in _LISTS:
-        if isinstance(options.get(name), str | bytes):
-            raise InvalidSpec(name, f"{name} must be a list of texts, not {options[name]!r}")
-    for name in _MAPPINGS:
-        if name in options and not hasattr(options[name], "items"):
-            raise InvalidSpec(name, f"{name} must be a mapping, not {options[name]!r}")
 
 
 def container_spec(
@@ -302,7 +191,8 @@ def rootfs_path(path: str) -> str:
         raise InvalidSpec("--rootfs", "an image or --rootfs is needed")
     absolute = os.path.abspath(path)
     if not os.path.isdir(absolute):
-        raise InvalidSpec("--rootfs", f"rootfs {path}: no such directory")
+        hint = "in Python :O is overlay=True, and :idmap idmap=True" if path.endswith((":O", ":idmap")) else ""
+        raise InvalidSpec("--rootfs", f"rootfs {path}: no such directory", hint=hint)
     return absolute
 
 
@@ -317,7 +207,7 @@ def asked_of(options: ContainerOptions, pod: PodSpec | None) -> Asked:
 def _modes(options: ContainerOptions, pod: PodSpec | None) -> dict[str, Mode]:
     shared = pod.share if pod is not None and pod.infra else ()
     modes = {}
-    for kind, name in _MODE_OPTIONS.items():
+    for kind, name in MODE_OPTIONS.items():
         given = options.get(name, "")
         if given:
             mode = parse_mode(kind, str(given))
@@ -400,7 +290,7 @@ def check_add_hosts(entries: Sequence[str]) -> tuple[str, ...]:
         family = _socket.AF_INET6 if ":" in address else _socket.AF_INET
         try:
             _socket.inet_pton(family, address)
-        except OSError:
+        except (OSError, ValueError):  # ValueError: a NUL in it
             raise InvalidSpec("--add-host", f"invalid IP address in add-host: {address!r}") from None
     return tuple(entries)
 

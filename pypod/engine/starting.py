@@ -128,6 +128,7 @@ def _run(
         effects.perform(groups.renewal(engine, group))
         _launch(engine, record, monitor, what, lock)
         connecting.settle(wires)
+        published.redirect(engine, spec.ports, wires)
     except BaseException:
         engine.cgroups.remove(record.cgroup)
         if spec.net == PRIVATE:

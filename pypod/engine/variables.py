@@ -9,7 +9,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from pypod.engine.specs import ContainerOptions
+    from pypod.engine.container_options import ContainerOptions
 
 
 def with_variables(options: ContainerOptions, image: Iterable[tuple[str, str]] = ()) -> ContainerOptions:

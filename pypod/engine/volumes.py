@@ -15,9 +15,9 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
+    from pypod.engine.container_options import ContainerOptions
     from pypod.engine.engine import Engine
     from pypod.engine.layout import Layout
-    from pypod.engine.specs import ContainerOptions
     from pypod.engine.user_namespaces import Maps
     from pypod.model.container import ContainerSpec
     from pypod.model.mount import Mount

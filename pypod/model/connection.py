@@ -14,9 +14,8 @@ from pypod.model.network import (
     DEFAULT_NETWORK,
     MODES,
     Connection,
-    address_number,
-    address_text,
     check_interface,
+    shortest,
 )
 from pypod.model.value import Value
 
@@ -32,6 +31,7 @@ _PLAIN_MODES = {"none": PRIVATE, "host": HOST, "pod": POD}
 _TARGET_MODES = {"container": "container", "ns": "path"}  # podman's names for them in messages
 _USER_MODES = ("pasta", "slirp4netns")
 _DOMAIN_LIMIT = 255
+_LOOPBACK = "lo"
 _LETTERS = frozenset("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789")
 
 
@@ -114,6 +114,8 @@ def _with_options(name: str, options: str) -> Connection:
             aliases.append(check_alias(value))
         elif key == "interface_name":
             interface = check_interface(value, _FLAG)
+            if interface == _LOOPBACK:
+                raise InvalidSpec(_FLAG, f"interface {_LOOPBACK} is there already")
         else:
             hint = "ip, ip6, mac, alias or interface_name"
             raise InvalidSpec(_FLAG, f"unknown bridge network option: {key}", hint=hint)
@@ -132,7 +134,7 @@ def parse_address(text: str, argument: str) -> str:
 def _address(text: str, message: str, argument: str = _FLAG) -> str:
     """Return an address in its shortest form. Raises InvalidSpec with ``message``."""
     try:
-        return address_text(address_number(text), text)
+        return shortest(text)
     except (OSError, ValueError):  # ValueError: a NUL in it
         raise InvalidSpec(argument, message) from None
 

@@ -15,6 +15,7 @@ DEFAULT_INTERFACE = f"{INTERFACE_PREFIX}0"
 MODES = ("bridge", "container", "default", "host", "none", "ns", "pasta", "pod", "private", "slirp4netns")
 BRIDGE, MACVLAN, IPVLAN = "bridge", "macvlan", "ipvlan"
 HOST_LOCAL, NO_ADDRESSES = "host-local", "none"  # ways to get an address
+_MAPPED = b"\0" * 10 + b"\xff\xff"
 INTERFACE_NAME_LIMIT = 15  # IFNAMSIZ of linux/if.h, without the NUL
 
 
@@ -38,6 +39,20 @@ def address_text(number: int, like: str) -> str:
     return _socket.inet_ntop(family, number.to_bytes(size, "big"))
 
 
+def shortest(text: str) -> str:
+    """Return an address as the kernel writes it, one of IPv4 in IPv6's clothes (RFC 4291, 2.5.5.2) as what it is.
+
+    Raises OSError, and ValueError for a NUL or text that is not Unicode, when it is none.
+
+    >>> shortest("fd00:0::1"), shortest("::ffff:10.88.0.9")
+    ('fd00::1', '10.88.0.9')
+    """
+    packed = packed_address(text)
+    if len(packed) == 16 and packed.startswith(_MAPPED):
+        packed = packed[len(_MAPPED) :]
+    return address_text(int.from_bytes(packed, "big"), ":" if len(packed) == 16 else "")
+
+
 def check_interface(name: str, argument: str) -> str:
     """Return the name of an interface if the kernel takes it and not a pattern (net/core/dev.c); else InvalidSpec."""
     odd = name in ("", ".", "..") or any(c in "/:%" or c.isspace() or not c.isprintable() for c in name)
@@ -49,7 +64,7 @@ def check_interface(name: str, argument: str) -> str:
 
 
 class Subnet(Value):
-    """Addresses of a network, in CIDR notation; addresses are given to containers from ``first`` to ``last``.
+    """Addresses of a network, in CIDR notation; who asks for none in particular is given one of ``first`` to ``last``.
 
     Without a range (both empty) the whole subnet is used, but for its network, broadcast and gateway addresses.
     """
@@ -59,13 +74,17 @@ class Subnet(Value):
     first: str = ""
     last: str = ""
 
-    def range(self) -> tuple[int, int]:
-        """Return the first and the last address that may be given away, as numbers."""
+    def hosts(self) -> tuple[int, int]:
+        """Return the first and the last address that somebody may have, as numbers."""
         network, _, prefix = self.subnet.partition("/")
         lowest = address_number(network)
         highest = lowest + (1 << (128 if ":" in network else 32) - int(prefix)) - 1
-        # the last of IPv4 is the broadcast address, in whatever range it is
-        first, last = lowest + 1, highest - (":" not in network)
+        # the last of IPv4 is the broadcast address
+        return lowest + 1, highest - (":" not in network)
+
+    def range(self) -> tuple[int, int]:
+        """Return the first and the last address that is given to who asks for none, as numbers."""
+        first, last = self.hosts()
         if self.first:
             first = max(first, address_number(self.first))
         if self.last:

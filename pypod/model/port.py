@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pypod.errors import InvalidSpec
+from pypod.model.network import shortest
 from pypod.model.value import Value
 
 TYPE_CHECKING = False
@@ -113,16 +114,10 @@ def _host_ip(text: str | None) -> str:
         return ""
     if not text:
         raise _invalid("must provide a non-empty container host IP to publish")
-    import _socket
-
-    family = _socket.AF_INET6 if ":" in text else _socket.AF_INET
     try:
-        packed = _socket.inet_pton(family, text)
-    except (OSError, ValueError):  # ValueError: a NUL, or text that is not Unicode
+        found = shortest(text)
+    except (OSError, ValueError):
         raise _invalid(f"cannot parse {_quoted(text)} as an IP address") from None
-    if len(packed) == 16 and packed[:12] == b"\0" * 10 + b"\xff\xff":  # an IPv4 address in IPv6's clothes
-        family, packed = _socket.AF_INET, packed[12:]
-    found = _socket.inet_ntop(family, packed)
     return "" if found == ALL_ADDRESSES else found
 
 

@@ -29,6 +29,8 @@ if TYPE_CHECKING:
 MACVLAN_MODES = ("bridge", "private", "vepa", "passthru")
 IPVLAN_MODES = ("l2", "l3", "l3s")
 _MTU_LIMIT = 65535
+_MTU_LEAST = {False: 68, True: 1280}  # whether with IPv6: RFC 791 and RFC 8200, 5
+_DIGITS = 10  # of 32 bits; Python refuses to read a number of thousands
 _VLAN_LIMIT = 4094
 _FAMILIES = {4: "IPv4", 6: "IPv6"}
 
@@ -65,15 +67,15 @@ def complete(asked: NetworkSpec, around: Surroundings, random: bytes) -> Network
         message = "cannot set NetworkDNSServers if DNS is not enabled for the network: invalid argument"
         raise InvalidSpec("--dns", message)
     _check_routes(spec)
-    return spec.replace(
-        ipam=spec.ipam or HOST_LOCAL,
-        ipv6=spec.ipv6 or any(":" in one.subnet for one in spec.subnets),
-        options=_options(spec.driver, spec.options),
-    )
+    ipv6 = spec.ipv6 or any(":" in one.subnet for one in spec.subnets)
+    found = spec.replace(ipam=spec.ipam or HOST_LOCAL, ipv6=ipv6, options=_options(spec.driver, spec.options))
+    if 0 < int(found.option("mtu") or 0) < _MTU_LEAST[ipv6]:
+        raise InvalidSpec("--opt", f"mtu {found.option('mtu')} is less than {_MTU_LEAST[ipv6]}, which IPv6 needs")
+    return found
 
 
 def _on_bridge(asked: NetworkSpec, around: Surroundings, random: bytes) -> NetworkSpec:
-    if asked.interface in around.interfaces:
+    if asked.interface and asked.interface in around.interfaces:
         raise InvalidSpec("--interface-name", f"bridge name {asked.interface} already in use")
     subnets = list(asked.subnets)
     if asked.ipam != NO_ADDRESSES:
@@ -174,7 +176,7 @@ def route(text: str) -> Route:
     if via.version != destination.version:
         raise InvalidSpec("--route", f"gateway {via} of route to {destination} is not {_FAMILIES[destination.version]}")
     metric = words[2] if len(words) == 3 else "100"
-    if not (metric.isascii() and metric.isdigit()) or int(metric) >= 1 << 32:
+    if not (metric.isascii() and metric.isdigit()) or len(metric) > _DIGITS or int(metric) >= 1 << 32:
         raise InvalidSpec("--route", f"invalid route metric {metric}")
     return Route(destination=str(destination), gateway=str(via), metric=int(metric))
 
@@ -194,6 +196,8 @@ def _mtu(text: str) -> str:
     number = _integer("mtu", text)
     if number < 0:
         raise InvalidSpec("--opt", f"mtu {number} is less than zero")
+    if 0 < number < _MTU_LEAST[False]:
+        raise InvalidSpec("--opt", f"mtu {number} is less than {_MTU_LEAST[False]}")
     if number > _MTU_LIMIT:
         raise InvalidSpec("--opt", f"mtu {number} is more than {_MTU_LIMIT}")
     return str(number)
@@ -210,6 +214,8 @@ def _integer(name: str, text: str) -> int:
     digits = text.removeprefix("-")
     if not (digits.isascii() and digits.isdigit()):
         raise InvalidSpec("--opt", f'invalid {name} "{text}": not a number')
+    if len(digits) > _DIGITS:
+        raise InvalidSpec("--opt", f'invalid {name} "{text}": out of range')
     return int(text)
 
 

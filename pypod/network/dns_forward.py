@@ -18,7 +18,8 @@ if TYPE_CHECKING:
     from pypod.network.loop import Loop
 
 PORT = 53
-TIMEOUT_S = 2.0  # for one server; resolvers give up after five
+# For one server, and for all of a network's: resolvers give up after five (RES_TIMEOUT of resolv.h).
+TIMEOUT_S, TOGETHER_S = 2.0, 4.5
 _AT_ONCE, _AT_ONCE_FOR_ONE = 256, 64
 _NONBLOCKING = _socket.SOCK_NONBLOCK | _socket.SOCK_CLOEXEC
 _ASK_THE_NEXT = (SERVER_FAILURE, dns_message.NOT_IMPLEMENTED, dns_message.REFUSED)
@@ -76,6 +77,7 @@ class _Exchange:
         self._loop = loop
         self._query = query
         self._servers = list(servers)
+        self._timeout_s = min(TIMEOUT_S, TOGETHER_S / len(servers))
         self._kind = kind
         self._done = done
         self._identifier = os.urandom(2)
@@ -91,7 +93,7 @@ class _Exchange:
             self._received = b""
             try:
                 self._connect(self._servers.pop(0))
-            except OSError:  # no route, no such family, no address
+            except (OSError, ValueError):  # no route, no such family, no address; ValueError: a NUL in it
                 self._close()
             else:
                 self._give_time(self._socket)
@@ -99,7 +101,7 @@ class _Exchange:
         self._done(_failure(self._query))
 
     def _give_time(self, asked: _socket.socket | None) -> None:
-        self._loop.later(TIMEOUT_S, lambda: self.next_server() if self._socket is asked else None)
+        self._loop.later(self._timeout_s, lambda: self.next_server() if self._socket is asked else None)
 
     def _connect(self, server: str) -> None:
         family, kind, _, _, address = _socket.getaddrinfo(server, PORT, 0, self._kind, 0, _socket.AI_NUMERICHOST)[0]

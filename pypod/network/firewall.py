@@ -364,7 +364,7 @@ def ensure_table(channel: Channel, *, again: bool = False) -> bool:
         done = subprocess.run(
             ["nft", "-f", TABLE_FILE], capture_output=True, text=True, check=False, env={"PATH": _PROGRAMS}
         )
-    except FileNotFoundError:
+    except (FileNotFoundError, PermissionError):
         message = "bridge networks need the program nft, which is not there"
         raise Unsupported("nftables", message, hint=f"apt-get install nftables; {without}") from None
     if done.returncode:

@@ -22,7 +22,7 @@ _GETLINK, _GETADDR, _GETROUTE = 18, 22, 26
 _LINK_BODY, _ADDRESS_BODY, _ROUTE_BODY = 16, 8, 12
 _IFNAME = 3
 _IFA_ADDRESS, _IFA_LOCAL = 1, 2
-_RTA_DST, _RTA_OIF = 1, 4
+_RTA_DST, _RTA_OIF, _RTA_PRIORITY = 1, 4, 6
 _MAIN_TABLE, _UNICAST, _LOCAL, _FIB_MATCH = 254, 1, 2, 0x2000
 _IPV4_BYTES, _LOOPBACK, _LINK_LOCAL = 4, 127, bytes((169, 254))
 
@@ -80,6 +80,18 @@ def is_local(address: str) -> bool:
                 return False
             raise
     return answer[1] == bits and answer[7] == _LOCAL
+
+
+def default_interface() -> str:
+    """Return the interface of the default route, of IPv4's before IPv6's; empty when there is none. Raises OSError."""
+    found = []
+    with Channel() as channel:
+        for _, body in channel.dump(message(_GETROUTE, b"\0" * _ROUTE_BODY, flags=DUMP)):
+            family, length, table, kind = body[0], body[1], body[4], body[7]
+            values = attributes(body[_ROUTE_BODY:])
+            if (table, kind, length) == (_MAIN_TABLE, _UNICAST, 0) and _RTA_OIF in values:
+                found.append((family, _number(values.get(_RTA_PRIORITY, b"")), _number(values[_RTA_OIF])))
+        return _interfaces(channel).get(min(found)[-1], "") if found else ""
 
 
 def has_addresses(wanted: Iterable[str]) -> bool:

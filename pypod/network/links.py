@@ -29,6 +29,7 @@ _VETH_PEER = 1
 _MACVLAN_MODE, _IPVLAN_MODE = 1, 1
 _BRIDGE_PORT_MODE = 4
 _IFF_UP = 1
+_FLAGS = -1  # no attribute, but a field of ifinfomsg
 _SIOCGIFFLAGS = 0x8913  # linux/sockios.h
 _VLAN_FILTERING, _VLAN_DEFAULT_PVID = 7, 39
 _IFA_ADDRESS, _IFA_LOCAL, _IFA_BROADCAST, _IFA_FLAGS = 1, 2, 4, 8
@@ -65,11 +66,13 @@ def mac_of(address: bytes) -> str:
 
 
 def veth(name: str, bridge_index: int, inside: str, mac: str, mtu: int = 0, namespace: int = BY_PID) -> Packed:
-    """Make a veth: ``name`` up on the bridge, the other end as ``inside`` in the namespace of a process."""
+    """Make a veth: ``name`` up on the bridge, the other end as ``inside`` in the namespace of a process.
+
+    Without ``mac`` the kernel chooses a hardware address for the end inside.
+    """
     size = [attribute(_MTU, mtu)] if mtu else []
-    peer = _link() + b"".join(
-        (attribute(namespace, 0), attribute(_IFNAME, inside), attribute(_ADDRESS, mac_bytes(mac)), *size)
-    )
+    own = [attribute(_ADDRESS, mac_bytes(mac))] if mac else []
+    peer = _link() + b"".join((attribute(namespace, 0), attribute(_IFNAME, inside), *own, *size))
     info = nested(_LINKINFO, attribute(_KIND, "veth"), nested(_DATA, attribute(_VETH_PEER | netlink.NESTED, peer)))
     made = message(
         _NEWLINK, _link(up=True), attribute(_IFNAME, name), attribute(_MASTER, bridge_index), *size, info, flags=_NEW
@@ -267,15 +270,16 @@ def aliases() -> dict[str, str]:
 
 
 def ports(bridge_index: int) -> set[str]:
-    """Return the interfaces that are on a bridge. Raises OSError."""
+    """Return the interfaces that are on a bridge and set up. Raises OSError."""
     master = number(bridge_index)
-    return {_text(one[_IFNAME]) for one in _all() if one.get(_MASTER) == master and _IFNAME in one}
+    return {_text(one[_IFNAME]) for one in _all() if one.get(_MASTER) == master and one[_FLAGS][0] & _IFF_UP}
 
 
 def _all() -> list[dict[int, bytes]]:
+    """Return the attributes of every interface, and its flags under ``_FLAGS``."""
     with netlink.Channel() as channel:
         return [
-            netlink.attributes(body[len(_link()) :])
+            {**netlink.attributes(body[len(_link()) :]), _FLAGS: body[8:12]}
             for _, body in channel.dump(message(_GETLINK, _link(), flags=netlink.DUMP))
         ]
 

@@ -136,6 +136,11 @@ def test_a_pod_without_infra_leaves_out_what_is_empty(world) -> None:
     assert world.pypod.ok("pod", "inspect", "bare", "-f", "{{.Labels}} {{.Containers}}") == "map[] []\n"
 
 
+def test_a_template_may_ask_for_the_networks_of_who_has_none(world) -> None:
+    template = "{{json .NetworkSettings.Networks}}{{range $name, $_ := .NetworkSettings.Networks}}{{$name}}{{end}}"
+    assert world.pypod.ok("inspect", "web", "--format", template) == "null\n"
+
+
 def test_the_library_says_the_same(world) -> None:
     library = json.loads(json.dumps(world.containers["web"].inspect()))
     shown = inspected(world, "web")

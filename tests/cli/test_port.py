@@ -77,6 +77,21 @@ def test_a_new_pod_takes_the_ports(pypod: Program, busybox: str, monkeypatch: py
     assert "hold port 8081/tcp on all addresses" in steps
 
 
+def test_a_new_pod_has_the_network_that_was_asked_for(pypod: Program, busybox: str) -> None:
+    pypod.ok("network", "create", "--subnet", "10.99.0.0/24", "blue")
+    network = ["--network", "blue", "--ip", "10.99.0.9", "--mac-address", "92:d0:c6:0a:29:33", "--network-alias", "db"]
+    files = ["--dns", "192.0.2.1", "--dns-search", "lan", "--add-host", "a:192.0.2.7", "--hostname", "front"]
+    words = ["--pod", "new:po", "--name", "in", "-p", "8080:80", *network, *files, "--rootfs", busybox, "sleep", "300"]
+    pypod.ok("run", "-d", *words)
+    assert pypod.ok("port", "in") == "80/tcp -> 0.0.0.0:8080\n"
+    assert pypod.ok("pod", "inspect", "po", "--format", "{{.Hostname}} {{.InfraConfig.Networks}}") == "front [blue]\n"
+    aliases = "{{range .NetworkSettings.Networks}}{{.IPAddress}} {{.MacAddress}} {{index .Aliases 0}}{{end}}"
+    assert pypod.ok("inspect", "in", "--format", aliases) == "10.99.0.9 92:d0:c6:0a:29:33 db\n"
+    assert pypod.ok("exec", "in", "cat", "/etc/resolv.conf") == "search lan\nnameserver 192.0.2.1\n"
+    assert "192.0.2.7\ta\n" in pypod.ok("exec", "in", "cat", "/etc/hosts")
+    assert pypod.ok("exec", "in", "hostname") == "front\n"
+
+
 @pytest.mark.parametrize("network", ["host", "none"])
 def test_where_there_is_nothing_to_publish_it_is_said(pypod: Program, busybox: str, network: str) -> None:
     done = pypod("create", "--network", network, "-p", "80:80", "--rootfs", busybox, "true")

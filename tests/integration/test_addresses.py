@@ -79,6 +79,20 @@ def test_a_full_network_says_so_and_goes_on_when_somebody_leaves(engine) -> None
     assert addresses_inside(pods[5]) == gone
 
 
+def test_addresses_that_are_asked_for(engine) -> None:
+    """As podman's they need not be of the range that others are given; the gateway's is nobody's, bridge or not."""
+    engine.networks.create("blue", interface="bl0", subnets=["10.99.0.0/24"], ip_ranges=["10.99.0.128/25"], dns=False)
+    for wrong in ("10.99.0.0", "10.99.0.1", "10.99.0.255", "10.99.1.7"):
+        with pytest.raises(errors.InvalidSpec, match=f"requested static ip {wrong} ") as told:
+            engine.pods.create(network="blue", ip=wrong)
+        assert told.value.argument == "--ip"
+    below, given = engine.pods.create(network="blue:ip=10.99.0.7"), engine.pods.create(network="blue")
+    below.start()
+    given.start()
+    assert addresses_inside(below) == {"10.99.0.7"}
+    assert addresses_inside(given) == {"10.99.0.129"}
+
+
 def test_an_overlapping_subnet_is_refused_with_who_has_it(engine) -> None:
     engine.networks.create("small", subnets=["10.98.0.0/24"])
     ip("link", "add", "other", "type", "bridge")

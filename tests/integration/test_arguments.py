@@ -187,3 +187,12 @@ def test_what_is_wrong_only_at_the_start_leaves_nothing(engine, busybox, tmp_pat
     assert created_nothing(engine)
     with pytest.raises(NoSuchPod):
         engine.containers.run(SLEEP, rootfs=busybox, pod="nobody")
+
+
+def test_a_root_directory_as_the_command_line_writes_it(engine) -> None:
+    with pytest.raises(InvalidSpec) as caught:
+        engine.containers.create(["true"], rootfs="/:O")
+    assert (caught.value.argument, caught.value.hint) == (
+        "--rootfs",
+        "in Python :O is overlay=True, and :idmap idmap=True",
+    )

@@ -14,11 +14,13 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 
 from pypod import errors
-from pypod.engine import live_connections, reloading
+from pypod.engine import live_connections, naming, reloading
 from pypod.engine.collect import repair
 from pypod.model.ids import new_id
 from pypod.model.network import Connection, NetworkSpec, Subnet
 from pypod.store import networks, records
+from tests import dns
+from tests.facts import kill_and_wait
 
 pytestmark = [pytest.mark.root, pytest.mark.usefixtures("own_network")]
 
@@ -272,6 +274,38 @@ def test_macvlan(engine):
         link = inside(pod, "-d", "link", "show", "eth0")[0]
         assert (link["linkinfo"]["info_kind"], link["mtu"]) == ("macvlan", 1300)
         assert addresses(inside(pod, "addr"))["eth0"] == {"10.99.0.2/24"}
+
+
+def test_a_macvlan_without_a_parent_is_on_the_interface_of_the_default_route(engine):
+    for command in ("link add up0 type veth peer up1", "link set up0 up", "address add 192.0.2.1/24 dev up0"):
+        subprocess.run(["ip", *command.split()], check=True)
+    lan = add(engine, "lan", "", FOUR, driver="macvlan")
+    with pod_on(engine, lan) as pod:
+        with pytest.raises(errors.InvalidSpec, match="lan has no parent interface, and the host no default route"):
+            pod.start()
+        assert given_away(engine) == set()
+        subprocess.run("ip route add default via 192.0.2.2".split(), check=True)
+        pod.start()
+        assert inside(pod, "link", "show", "eth0")[0]["link_index"] == host("link", "show", "up0")[0]["ifindex"]
+
+
+def test_subnets_of_one_family_share_a_default_route(engine):
+    """An address of each; the kernel takes one default route of a metric. Names are answered whatever their number."""
+    subnets = [Subnet(subnet=f"10.99.{number}.0/24", gateway=f"10.99.{number}.1") for number in range(40)]
+    with pod_on(engine, add(engine, "many", "my0", *subnets, dns=True)) as pod:
+        pod.start()
+        assert len(addresses(inside(pod, "addr"))["eth0"]) == 40
+        assert [route["gateway"] for route in inside(pod, "route", "show", "default")] == ["10.99.0.1"]
+        with pod.enter("net"):
+            assert "10.99.39.2" in dns.ask_over_tcp("10.99.0.1", pod.name)[0].data
+    kill_and_wait(naming.info(engine).pid)
+
+
+def test_a_network_that_gives_no_addresses(engine):
+    with pod_on(engine, add(engine, "bare", "be0", ipam="none")) as pod:
+        pod.start()
+        assert inside(pod, "link", "show", "eth0")[0]["operstate"] == "UP"
+        assert addresses(inside(pod, "addr"))["eth0"] == set()
 
 
 def test_the_steps_that_are_told_are_those(engine, network):

@@ -135,7 +135,7 @@ for turn in range(int(sys.argv[2])):
 
 
 def test_processes_that_come_first(tmp_path, full: bool) -> None:
-    turns = 200 if full else 20
+    turns = 60 if full else 10
     outcomes = run_clients(
         lambda _: [sys.executable, "-c", FIRST, str(tmp_path / "s"), str(turns)], 1, WATCHDOG_S * (4 if full else 1)
     )

@@ -21,6 +21,9 @@ from pypod import Engine, errors
 from pypod.engine import live_connections, naming
 from pypod.model.ids import new_id, short
 from pypod.model.network import Connection, NetworkSpec, Subnet
+from pypod.network import dns_forward, dns_message
+from pypod.network.dns_sockets import close_all, open_sockets
+from pypod.network.loop import Loop
 from pypod.store import networks, records
 from tests import dns
 from tests.facts import is_there, kill_and_wait, wait_until
@@ -437,6 +440,30 @@ def test_other_names_are_asked_of_other_servers(engine):
         assert dns.ask(BLUE, "nobody.dns.podman").code == dns.NO_SUCH_NAME
         assert len(asked) == count  # of our own names nobody else is asked
     assert dns.ask(BLUE, "www.example").code == dns.SERVER_FAILURE
+
+
+def test_servers_that_are_silent_are_given_up_before_a_resolver_gives_up(monkeypatch):
+    """However many there are: the time of all together is bounded."""
+    monkeypatch.setattr(dns_forward, "TOGETHER_S", 0.2)
+    addresses = [f"127.0.0.{number}" for number in range(2, 6)]
+    sockets = [open_sockets(address) for address in addresses]
+    loop, answers = Loop(), []
+    question = dns.question("www.example")
+    try:
+        began = time.monotonic()
+        forwarder = dns_forward.Forwarder(loop)
+        asked = dns_message.parse(question)
+        forwarder.ask(
+            question, asked, tuple(addresses), "10.1.0.2", lambda answer: (answers.append(answer), loop.stop())
+        )
+        loop.run()
+        assert time.monotonic() - began < 0.5
+        assert [dns.read(answer).code for answer in answers] == [dns.SERVER_FAILURE]
+        assert all(udp.recv(512)[12:] == question[12:] for udp, _ in sockets)  # each was asked
+    finally:
+        loop.close()
+        for both in sockets:
+            close_all(both)
 
 
 def test_truncated_answers_are_asked_for_again_over_tcp(engine):

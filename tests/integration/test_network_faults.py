@@ -150,11 +150,13 @@ def look_and_clean(engine: Engine, where: str) -> None:
     repair(engine)
     assert network_repair.amiss(engine) == [], where
     for thing in (*engine.pods.list(), *containers):
-        if not (thing.infra if isinstance(thing, Pod) else thing).state().running:
+        first = thing.infra if isinstance(thing, Pod) else thing
+        if not first.state().running:
             thing.start()
         try:
             connected = is_connected(thing)
         except errors.WrongState:  # the signal of who was killed has reached it just now
+            wait_until(lambda: not first.state().running)  # noqa: B023  # it has let go of its namespaces, and ends
             thing.start()
             connected = is_connected(thing)
         assert connected, where
@@ -393,8 +395,10 @@ TAKEN_AWAY = {
     "the bridge's address": ["ip addr flush dev bl0"],
     "off the bridge": ["ip link set {veth} nomaster"],
     "the veth": ["ip link del {veth}"],
+    "the veth down": ["ip link set {veth} down"],
     "the addresses inside": ["/usr/bin/nsenter -t {pid} -n ip addr flush dev eth0"],
     "what the rules know": ["nft flush set inet pypod bridges", "nft flush set inet pypod same"],
+    "forwarding": ["sysctl -q net.ipv4.ip_forward=0"],
 }
 SEEN_BY_A_START = list(TAKEN_AWAY)[:4]
 
@@ -414,6 +418,7 @@ def reach_each_other(pod: Pod, other: Pod) -> None:
     assert reaches(pod, "10.99.0.1")
     other.start()
     assert reaches(pod, other.addresses["blue"][0])
+    assert Path("/proc/sys/net/ipv4/ip_forward").read_text() == "1\n"
     assert elements()["bridges"] == ["bl0"]
 
 

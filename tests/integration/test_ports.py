@@ -49,8 +49,8 @@ class Guest(Host):
         return self._pid
 
     def close(self) -> None:
-        for server in self._servers:
-            server.close()
+        while self._servers:
+            self._servers.pop().close()
 
 
 @pytest.fixture
@@ -167,6 +167,42 @@ def test_udp_ranges_and_single_addresses(lab) -> None:
     assert lab.other.ask("tcp", "192.0.2.9", 99) == "guest 192.0.2.2"
     assert lab.other.ask("tcp", "192.0.2.1", 99) == "ECONNREFUSED"
     assert lab.other.ask("tcp", "2001:db8::1", 98) == "guest 2001:db8::2"
+
+
+@KINDS
+@pytest.mark.parametrize("address", ["192.0.2.1", "2001:db8::1"])
+def test_a_client_of_udp_that_goes_on_asking_is_led_on(lab, kind: str, address: str) -> None:
+    """The kernel remembers where its first packet went: to nobody, to another container, past a flushed firewall."""
+    family, anything, port = socket.AF_INET, "0.0.0.0", "5353:53/udp"  # noqa: S104
+    if ":" in address:
+        family, anything, port = socket.AF_INET6, "::", f"[{address}]:5353:53/udp"
+    with socket.socket(family, socket.SOCK_DGRAM) as client:
+        client.bind(("", 0))
+        client.settimeout(1)
+
+        def asks() -> str:
+            client.sendto(b"?", (address, 5353))
+            return client.recv(512).decode()
+
+        with pytest.raises(OSError):  # noqa: PT011  # nobody is there
+            asks()
+        for _ in range(2):
+            made = started(lab, kind, port)
+            guest = lab.serve(made, ("udp", anything, 53))
+            assert asks().startswith("guest ")
+            guest.close()
+            made.remove(force=True, timeout=0)
+            client.sendto(b"?", (address, 5353))
+        made = started(lab, kind, port)
+        lab.serve(made, ("udp", anything, 53))
+        subprocess.run(["nft", "flush", "ruleset"], check=True)
+        with socket.socket(family, socket.SOCK_DGRAM) as another:
+            another.bind(("", 0))
+            another.sendto(b"?", (address, 5353))
+            reloading.reload(lab.engine)
+            another.settimeout(1)
+            another.sendto(b"?", (address, 5353))
+            assert another.recv(512).startswith(b"guest ")
 
 
 @KINDS

@@ -66,6 +66,10 @@ def test_options_of_a_connection() -> None:
     assert parse_networks(["bridge:ip=fd00::1"]).connections == (Connection(network="podman", addresses=("fd00::1",)),)
 
 
+def test_an_address_of_ipv4_may_be_written_as_one_of_ipv6() -> None:
+    assert parse_networks(["a:ip=::ffff:10.89.0.9"]).connections[0].addresses == ("10.89.0.9",)
+
+
 def test_of_a_network_named_twice_the_last_counts() -> None:
     assert parse_networks(["a:ip=10.0.0.9", "b", "a:alias=x"]).connections == (
         Connection(network="a", aliases=("x",)),
@@ -103,6 +107,7 @@ WRONG = [
     (["a:interface_name=a/b"], "invalid interface name 'a/b'"),
     (["a:interface_name=eth%d"], "invalid interface name 'eth%d'"),
     (["a:interface_name=sixteen-bytes-xx"], "has more than 15 bytes"),
+    (["a:interface_name=lo"], "interface lo is there already"),
     (["a:ip=10.0.0.1,ip=10.0.0.2"], "a connection has one address of each family: 10.0.0.1, 10.0.0.2"),
     (
         ["a:interface_name=eth0", "b:interface_name=eth0"],

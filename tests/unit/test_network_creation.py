@@ -161,6 +161,10 @@ class TestBridge:
         with pytest.raises(InvalidSpec, match="bridge name pypod2 already in use"):
             made(around, interface="pypod2")
 
+    def test_what_another_network_has_not_is_not_taken(self) -> None:
+        """A macvlan without a parent has no interface."""
+        assert made(ALONE.replace(interfaces=frozenset(("lo", "")))).interface == "pypod1"
+
     def test_internal_keeps_its_names(self) -> None:
         """As podman's netavark: a network that leads nowhere is where names are needed."""
         assert made(internal=True).dns is True
@@ -215,6 +219,9 @@ class TestSublinks:
         ({"options": (("mtu", "x"),)}, 'invalid mtu "x"'),
         ({"options": (("mtu", "-3"),)}, "mtu -3 is less than zero"),
         ({"options": (("mtu", "70000"),)}, "mtu 70000 is more than 65535"),
+        ({"options": (("mtu", "67"),)}, "mtu 67 is less than 68"),
+        ({"options": (("mtu", "1279"),), "ipv6": True}, "mtu 1279 is less than 1280, which IPv6 needs"),
+        ({"options": (("mtu", "9" * 5000),)}, "invalid mtu .* out of range"),
         ({"options": (("vlan", "5000"),)}, "vlan ID 5000 must be between 0 and 4094"),
         ({"options": (("isolate", "perhaps"),)}, 'invalid isolate "perhaps"'),
         ({"driver": "macvlan", "options": (("parent", "nope"),)}, "parent interface nope does not exist"),
@@ -269,6 +276,7 @@ def test_free_names() -> None:
         ("10.0.0.0/8,fd00::1", "is not IPv4"),
         ("10.0.0.0/8,10.0.0.1,x", "invalid route metric x"),
         ("10.0.0.0/8,10.0.0.1,4294967296", "invalid route metric"),
+        (f"10.0.0.0/8,10.0.0.1,{'9' * 5000}", "invalid route metric"),
         ("10.0.0.0/8,10.0.0.1,1,2", "invalid route"),
     ],
 )

@@ -1,0 +1,98 @@
+/* Paths inside the new root, by descriptor (openat2, RESOLVE_IN_ROOT): something in the container could swap any part of
+ * one meanwhile. */
+#define _GNU_SOURCE
+#include "perform.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <linux/openat2.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+static int open_resolved(const struct process *process, const char *path, int flags, uint64_t resolve)
+{
+	struct open_how how = { .flags = flags | O_CLOEXEC, .resolve = RESOLVE_IN_ROOT | RESOLVE_NO_MAGICLINKS | resolve };
+	int directory = process->root >= 0 ? process->root : AT_FDCWD, fd = -1;
+
+	/* EAGAIN: a rename elsewhere raced with a ".." of ours; openat2(2) says to try again. Not for ever: somebody may
+	 * rename on purpose. */
+	for (int try = 0; try < 1000; try++)
+		if ((fd = syscall(SYS_openat2, directory, path, &how, sizeof how)) >= 0 || errno != EAGAIN)
+			break;
+	return fd;
+}
+
+int open_inside(const struct process *process, const char *path, int flags)
+{
+	return open_resolved(process, path, flags, 0);
+}
+
+int open_on_root(const struct process *process, const char *path, int flags)
+{
+	return open_resolved(process, path, flags, RESOLVE_NO_XDEV);
+}
+
+/* The directory that holds `path` (made if need be), and the last component in `name`. */
+int open_parent(const struct process *process, const char *path, char name[256], const char **call)
+{
+	char parent[4096];
+	size_t length = strlen(path);
+
+	while (length > 1 && path[length - 1] == '/')
+		length--;
+	size_t start = length;
+	while (start > 0 && path[start - 1] != '/')
+		start--;
+	if (length - start > 255 || start >= sizeof parent || length == start) {
+		errno = ENAMETOOLONG;
+		*call = "openat2";
+		return -1;
+	}
+	memcpy(name, path + start, length - start);
+	name[length - start] = '\0';
+	memcpy(parent, path, start);
+	parent[start] = '\0';
+	return resolve(process, start > 1 ? parent : "/", O_DIRECTORY, call);
+}
+
+static int make_entry(int parent, const char *name, bool is_directory)
+{
+	if (is_directory)
+		return mkdirat(parent, name, 0755);
+	int fd = openat(parent, name, O_CREAT | O_EXCL | O_WRONLY | O_CLOEXEC, 0644);
+	return fd < 0 ? -1 : close(fd);
+}
+
+/* O_DIRECTORY makes a missing target a directory, 0 a file; its parents are directories. One component at a time, each
+ * looked up from the root: a link on the way leads to where the container itself would come. */
+int resolve(const struct process *process, const char *path, int flags, const char **call)
+{
+	char prefix[PATH_MAX];
+	int fd = open_inside(process, path, O_PATH | flags), parent;
+
+	*call = "openat2";
+	if (fd >= 0 || errno != ENOENT || strlen(path) >= sizeof prefix)
+		return fd;
+	parent = open_inside(process, "/", O_PATH | O_DIRECTORY);
+	for (const char *at = path + strspn(path, "/"), *next; parent >= 0 && *at; at = next, parent = fd) {
+		const char *end = strchrnul(at, '/');
+		next = end + strspn(end, "/");
+		bool is_directory = *next || flags & O_DIRECTORY;
+		memcpy(prefix, path, end - path);
+		prefix[end - path] = '\0';
+		*call = "openat2";
+		fd = open_inside(process, prefix, O_PATH | (is_directory ? O_DIRECTORY : 0));
+		if (fd < 0 && errno == ENOENT) {
+			*call = is_directory ? "mkdirat" : "openat";
+			if (make_entry(parent, prefix + (at - path), is_directory) == 0 || errno == EEXIST) {
+				*call = "openat2";
+				fd = open_inside(process, prefix, O_PATH | (is_directory ? O_DIRECTORY : 0));
+			}
+		}
+		close(parent);
+	}
+	return parent;
+}
