@@ -314,7 +314,7 @@ def test_no_socket_of_the_engine_is_in_the_pods_network(box) -> None:
 
 @pytest.mark.parametrize(
     ("key", "value"),
-    [("net.ipv4.ip_unprivileged_port_start", "0"), ("kernel.msgmax", "9000"), ("net.core.somaxconn", "77")],
+    [("net.ipv4.ip_unprivileged_port_start", "0"), ("kernel.msgmax", "9000"), ("net.ipv4.ip_default_ttl", "77")],
 )
 def test_sysctls_of_a_container_and_of_a_pod(box, key: str, value: str) -> None:
     path = f"/proc/sys/{key.replace('.', '/')}"
