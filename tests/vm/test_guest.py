@@ -23,7 +23,7 @@ HERE = Path(__file__).parent
 ROOT = HERE.parents[1]
 NEEDED = ("pypod", "pause", "tests", "docs", "examples", "README.md", "setup.cfg", "pyproject.toml")
 TIMEOUT_S = 300
-WHOLE_TIMEOUT_S = 1800
+WHOLE_TIMEOUT_S = 3600
 PYTEST = "cd /share && exec python3 -m pytest -q -rs -p no:cacheprovider -o addopts=--import-mode=importlib"
 # /tmp is in the guest's memory, as Debian 13 has it, and would be full
 ENVIRONMENT = "TMPDIR=/var/tmp PYTHONPATH=/share PYTHONDONTWRITEBYTECODE=1"
