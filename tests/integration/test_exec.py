@@ -213,9 +213,9 @@ class TestExec:
             box.popen(["true"])
         deadline = time.monotonic() + 5
         children = Path(f"/proc/self/task/{os.getpid()}/children")
-        while children.read_text().split():
+        while pids := children.read_text().split():
             assert box.exec(["true"]).exit_code == 0  # a later start takes them off the process table
-            assert time.monotonic() < deadline
+            assert time.monotonic() < deadline, [Path(f"/proc/{pid}/stat").read_text() for pid in pids]
         assert len(os.listdir("/proc/self/fd")) == before
 
     def test_the_death_of_the_launcher_is_told(self, box) -> None:
