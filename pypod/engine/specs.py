@@ -191,7 +191,7 @@ def rootfs_path(path: str) -> str:
         raise InvalidSpec("--rootfs", "an image or --rootfs is needed")
     absolute = os.path.abspath(path)
     if not os.path.isdir(absolute):
-        hint = "in Python :O is overlay=True, and :idmap idmap=True" if path.endswith((":O", ":idmap")) else ""
+        hint = "in Python :O is left out: overlay=True is the default" if path.endswith(":O") else ""
         raise InvalidSpec("--rootfs", f"rootfs {path}: no such directory", hint=hint)
     return absolute
 

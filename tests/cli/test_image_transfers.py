@@ -144,8 +144,6 @@ def test_load_from_an_address(store: Store) -> None:
         done = store.pypod("load", "-i", f"http://{server.host}/y")
         assert done.returncode == 125
         assert done.stderr == f"Error: http://{server.host}/y: the server answers 404 Not Found\n"
-    done = store.pypod("load", "-i", "https://127.0.0.1:1/x")
-    assert (done.returncode, done.stderr.startswith("Error: https://127.0.0.1:1/x: no answer: ")) == (125, True)
 
 
 def test_load_through_a_proxy(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -369,19 +367,23 @@ class TestRegistry:
         assert other.ok("pull", "-q", "--tls-verify=false", "asked") == f"{store.image.id}\n"
         with other.terminal("pull", "--tls-verify=false", "nosuch") as terminal:  # what is not there is not remembered
             terminal.expect("1-2 [1]: ")
-            terminal.type("\n")
+            terminal.type("2\n")
             assert terminal.wait() == 125
         assert "nosuch" not in aliases.read_text()
 
     def test_what_several_registries_say(self, store: Store, registry: str, tmp_path: Path, monkeypatch) -> None:
         conf = tmp_path / "registries.conf"
-        conf.write_text(f'unqualified-search-registries = ["127.0.0.1:1", "{registry}"]\n')
+        again = registry.replace("127.0.0.1", "localhost")
+        assert again != registry
+        conf.write_text(f'unqualified-search-registries = ["{again}", "{registry}"]\n')
         monkeypatch.setenv("CONTAINERS_REGISTRIES_CONF", str(conf))
         done = store.other()("pull", "--tls-verify=false", "nosuch")
         said = done.stderr.splitlines()
         assert said[0] == f'Resolving "nosuch" using unqualified-search registries ({conf})'
         assert said[3] == "Error: 2 errors occurred while pulling:"
-        assert [line[:35] for line in said[4:]] == [" * initializing source docker://127"] * 2
+        assert [line.split("/nosuch")[0] for line in said[4:]] == [
+            f" * initializing source docker://{host}" for host in (again, registry)
+        ]
 
     def test_pull_says_what_it_does_and_what_is_not_there(self, store: Store, registry: str) -> None:
         store.pypod.ok("push", "-q", "--tls-verify=false", "tiny:one", f"{registry}/p/said:v1")

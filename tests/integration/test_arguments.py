@@ -194,5 +194,5 @@ def test_a_root_directory_as_the_command_line_writes_it(engine) -> None:
         engine.containers.create(["true"], rootfs="/:O")
     assert (caught.value.argument, caught.value.hint) == (
         "--rootfs",
-        "in Python :O is overlay=True, and :idmap idmap=True",
+        "in Python :O is left out: overlay=True is the default",
     )
