@@ -36,7 +36,8 @@ SOCKET = "socket"
 FILES_LIMIT = 4096  # the server's open files: a socket for each question that is passed on
 _BACKLOG = 64
 _GATEWAYS_LIMIT = 30  # of those that are served: the sockets go in one message, and resolvers ask three (MAXNS)
-_RETRY_S, _RETRY_PAUSE_S = 2.0, 0.01
+# a server that has just begun takes seconds to hear us on a machine that is busy or emulated
+_RETRY_S, _RETRY_PAUSE_S = 10.0, 0.01
 
 
 class NameServer(Value):

@@ -359,15 +359,18 @@ def ensure_table(channel: Channel, *, again: bool = False) -> bool:
         return False
     import subprocess
 
-    hint = "apt-get install nftables; or do without networks: --network none, --network host"
+    without = "or do without networks: --network none, --network host"
     try:
         done = subprocess.run(
             ["nft", "-f", TABLE_FILE], capture_output=True, text=True, check=False, env={"PATH": _PROGRAMS}
         )
     except (FileNotFoundError, PermissionError):
-        raise Unsupported("nftables", "bridge networks need the program nft, which is not there", hint=hint) from None
+        message = "bridge networks need the program nft, which is not there"
+        raise Unsupported("nftables", message, hint=f"apt-get install nftables; {without}") from None
     if done.returncode:
         first = done.stderr.strip().partition("\n")[0]
+        # Debian's User-Mode Linux has nftables without NAT
+        hint = f"the kernel needs nftables with NAT (CONFIG_NF_TABLES, CONFIG_NFT_NAT: modprobe nft_nat); {without}"
         raise Unsupported("nftables", f"the firewall's rules cannot be loaded: nft: {first}", hint=hint)
     return True
 

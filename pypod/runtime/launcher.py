@@ -362,6 +362,9 @@ _HINTS = {
         "MOUNT_ATTR_IDMAP): ext4, xfs, btrfs; --root says where the storage is"
     ),
     ("capabilities", "setresuid", _EINVAL): _NO_ID,
+    ("sysctl", "openat2", _ENOENT): (
+        "the kernel has no such setting, or does not show it in a user namespace, as older ones those of net.core"
+    ),
     ("user", "setgroups", _EINVAL): _NO_ID,
     ("netlink_host", "netlink", _EOPNOTSUPP): (
         "this kernel makes no such interface: modprobe veth (or macvlan, ipvlan: the network's driver)"

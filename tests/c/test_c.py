@@ -128,7 +128,7 @@ def test_containers_under_the_sanitized_programs(
     options |= {"ulimits": ["core=0"], "sysctls": {"net.core.somaxconn": "9"}, "working_directory": "/v/deep"}
     assert box.shell("id -u; pwd", network="none", **options) == "1001\n/v/deep\n"
     for share in ("ipc,net,uts", "ipc,net,uts,pid,user,cgroup"):
-        pod = engine.pods.create(share=share, sysctls={"net.core.somaxconn": "9"})
+        pod = engine.pods.create(share=share, sysctls={"net.ipv4.ip_default_ttl": "9"})
         container = box.stay(pod=pod, interactive=True, terminal=True)
         assert execute(container, "id", "-un", user="alice") == "alice\n"
         client = container.attach()

@@ -225,7 +225,9 @@ def _no_output(container) -> None:
 
 
 def infra(box) -> Callable[[], None]:
-    pod = box.engine.pods.create(name="pod", share="ipc,net,uts,pid,user", sysctls={"net.core.somaxconn": "9"})
+    # in a user namespace older kernels hide those of net.core
+    sysctls = {"net.ipv4.ip_default_ttl": "9"}
+    pod = box.engine.pods.create(name="pod", share="ipc,net,uts,pid,user", sysctls=sysctls)
 
     def start() -> None:
         pod.start_infra()

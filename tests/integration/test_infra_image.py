@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import subprocess
 import time
 from pathlib import Path
 
@@ -103,10 +104,14 @@ def test_it_is_shown_and_keeps_its_image(engine, image) -> None:
 
 
 def test_sysctls_are_set_and_what_is_not_shared_is_the_hosts(engine, image) -> None:
-    with engine.pods.create("p", infra_image=image, share="net", sysctls={"net.ipv4.ip_forward": "1"}) as pod:
+    path = "/proc/sys/net/ipv4/ip_forward"
+    other = "0" if Path(path).read_text() == "1\n" else "1"
+    with engine.pods.create("p", infra_image=image, share="net", sysctls={"net.ipv4.ip_forward": other}) as pod:
         pod.start()
         pid = pod.infra.state().pid
-        assert Path(f"/proc/{pid}/root/proc/sys/net/ipv4/ip_forward").read_text() == "1\n"
+        # who reads is shown the settings of their own network, whosever /proc it is
+        inside = subprocess.check_output(["nsenter", "-t", str(pid), "-n", "cat", path], text=True)
+        assert inside == f"{other}\n"
         assert namespaces(pid, "ipc", "uts", "cgroup") == namespaces(os.getpid(), "ipc", "uts", "cgroup")
 
 

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from pypod.errors import InvalidSpec
+from pypod.errors import InvalidSpec, LaunchFailed
 from pypod.kernel.capabilities import bounding_set, mask
 from tests.facts import IS_UML
 from tests.integration.inside import Report, execute
@@ -314,7 +314,7 @@ def test_no_socket_of_the_engine_is_in_the_pods_network(box) -> None:
 
 @pytest.mark.parametrize(
     ("key", "value"),
-    [("net.ipv4.ip_unprivileged_port_start", "0"), ("kernel.msgmax", "9000"), ("net.core.somaxconn", "77")],
+    [("net.ipv4.ip_unprivileged_port_start", "0"), ("kernel.msgmax", "9000"), ("net.ipv4.ip_default_ttl", "77")],
 )
 def test_sysctls_of_a_container_and_of_a_pod(box, key: str, value: str) -> None:
     path = f"/proc/sys/{key.replace('.', '/')}"
@@ -325,6 +325,11 @@ def test_sysctls_of_a_container_and_of_a_pod(box, key: str, value: str) -> None:
     assert Path(path).read_text() == host != f"{value}\n"
     with pytest.raises(InvalidSpec, match="is not allowed"):
         box.run("true", pod=pod, sysctls={key: value})
+
+
+def test_a_sysctl_that_the_kernel_does_not_have(box) -> None:
+    with pytest.raises(LaunchFailed, match=r"set sysctl net/nosuch to 1: .*: the kernel has no such setting"):
+        box.run("true", sysctls={"net.nosuch": "1"}, network="none")
 
 
 @pytest.mark.parametrize(

@@ -319,6 +319,21 @@ def test_a_network_that_is_made_again_at_once(engine, tmp_path, blue):
             end_server(other)
 
 
+def test_a_server_that_is_slow_to_let_go(engine, blue):
+    pod_on(engine, blue, name="one").remove(force=True, timeout=0)
+    networks.remove(engine.database, blue.id)
+    again = add(engine, "again", BLUE, interface="blue0")
+    pid = naming.info(engine).pid
+    os.kill(pid, signal.SIGSTOP)
+    goes_on = threading.Timer(3, os.kill, (pid, signal.SIGCONT))
+    goes_on.start()
+    try:
+        pod = pod_on(engine, again, name="two")
+        assert dns.ask(BLUE, "two").data == [addresses(engine, pod)[0]]
+    finally:
+        goes_on.join()
+
+
 def test_a_port_that_is_taken(engine, blue):
     subprocess.run(["ip", "addr", "add", f"{BLUE}/24", "dev", "lo"], check=True)
     pod = engine.pods.create(network="none")

@@ -19,8 +19,10 @@ packages="linux-image-amd64 initramfs-tools zstd systemd systemd-sysv
   dbus dbus-user-session libpam-systemd udev kmod sudo procps psmisc strace iproute2 iputils-ping
   nftables uidmap fuse3 fuse-overlayfs slirp4netns passt ca-certificates curl git jq
   python3 python3-venv python3-pip python3-pytest python3-hypothesis python3-urllib3 gcc libc6-dev busybox-static
-  podman crun runc conmon catatonit netavark aardvark-dns iptables ${VM_EXTRA:-}"
-id=$suite-$( (cat "$here/build.sh" "$here/uml-shim.c"; echo "$mirror $packages") | sha256sum | cut -c1-12)
+  podman crun runc conmon catatonit netavark aardvark-dns iptables
+  e2fsprogs make bzip2 xz-utils bind9-dnsutils umoci skopeo docker-registry ${VM_EXTRA:-}"
+wheels="isal backports.zstd"                         # what pypod installs, and Debian has not
+id=$suite-$( (cat "$here/build.sh" "$here/uml-shim.c"; echo "$mirror $packages $wheels") | sha256sum | cut -c1-12)
 out=$cache/$id
 
 if [ "${1:-}" = --if-there ] && [ ! -e "$out/packages.txt" ]; then exit 1; fi
@@ -46,6 +48,10 @@ in_root() { env -i PATH=/usr/sbin:/usr/bin:/sbin:/bin LC_ALL=C DEBIAN_FRONTEND=n
   in_root apt-get update
   in_root apt-get install -y --no-install-recommends $packages
   in_root apt-get clean
+  cp -L "${SSL_CERT_FILE:-/etc/ssl/certs/ca-certificates.crt}" "$root/tmp/ca.crt"
+  in_root env PIP_CERT=/tmp/ca.crt $(env | grep -E '^PIP_(INDEX_URL|DEFAULT_TIMEOUT)=|^https?_proxy=|^no_proxy=' || true) \
+    python3 -m pip install -q --break-system-packages --root-user-action=ignore --only-binary :all: $wheels
+  rm "$root/tmp/ca.crt"
 
   echo pypod-vm >"$root/etc/hostname"
   printf '127.0.0.1 localhost pypod-vm\n::1 localhost\n' >"$root/etc/hosts"
