@@ -182,7 +182,9 @@ class Container:
         connections.disconnect(self._engine, self.record(), network)
 
     def start(self, *, columns: int = 0, rows: int = 0, attended: bool = False) -> None:
-        """Start it (and its pod's infra); nothing happens when it runs. ``columns`` and ``rows`` size its terminal.
+        """Start it and what it depends on: its pod's infra, the containers whose namespaces it joins.
+
+        Nothing happens when it runs. ``columns`` and ``rows`` size its terminal.
 
         With ``attended`` the caller waits for its end and removes it, if it was created to be removed.
 

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from pypod.engine.engine import Engine
     from pypod.model.container import ContainerSpec
     from pypod.model.namespace import Mode
-    from pypod.store.records import PodRecord
+    from pypod.store.records import ContainerRecord, PodRecord
 
 _JOINABLE = ("net", "ipc", "uts", "pid", "user", "cgroup")
 
@@ -46,6 +46,23 @@ def joins(
         if kinds:
             joins.append(Join(kinds=tuple(kinds), process=process, inodes=known))
     return tuple(joins), infra
+
+
+def stopped_targets(engine: Engine, record: ContainerRecord) -> list[ContainerRecord]:
+    """Return the containers whose namespaces a container that does not run joins, and that do not run either.
+
+    Raises NoSuchContainer for one that was removed.
+    """
+    if '"container"' not in record.spec_json or _is_running(engine, record):  # reading a spec costs more
+        return []
+    spec = engine.container_spec(record)
+    targets = {mode.target for mode in map(spec.namespace, _JOINABLE) if mode.mode == "container"}
+    found = [records.find_container(engine.database, target) for target in sorted(targets)]
+    return [one for one in found if not _is_running(engine, one)]
+
+
+def _is_running(engine: Engine, record: ContainerRecord) -> bool:
+    return observe.container_state(engine.layout.container(record.id), engine.boot_id).running
 
 
 def without_host(engine: Engine, kinds: Iterable[str], inodes: Mapping[str, tuple[int, int]]) -> list[str]:

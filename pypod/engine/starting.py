@@ -10,6 +10,7 @@ from pypod.engine import (
     effects,
     files,
     groups,
+    joining,
     mapped_layers,
     observe,
     overlay,
@@ -44,12 +45,14 @@ _ATTEMPTS = 3  # an infra may be stopped between its start and its member's
 
 
 def start(engine: Engine, record: ContainerRecord, terminal: Terminal | None = None, *, attended: bool = False) -> None:
-    """Start a container; its pod's infra first, if that is not running. Nothing to do when it runs already.
+    """Start a container; its pod's infra and those whose namespaces it joins first. Nothing to do when it runs already.
 
     ``attended`` says that the caller will wait for its end and remove it if it is to be removed.
 
     Raises WrongState, PodBroken, LaunchFailed and its kin; then nothing is left running.
     """
+    for target in joining.stopped_targets(engine, record):
+        start(engine, target)
     if record.pod_id:
         _start_member(engine, record, terminal, attended=attended)
     else:

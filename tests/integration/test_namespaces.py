@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from pypod.errors import InvalidSpec, LaunchFailed, PypodError, WrongState
+from pypod.errors import InvalidSpec, LaunchFailed, PypodError
 from tests.integration.inside import Report, execute, written
 
 pytestmark = pytest.mark.root
@@ -220,11 +220,27 @@ def test_joining_a_container_and_a_path(box, kind: str) -> None:
         assert "/probe stay" in execute(box.stay(pid="container:target"), "cat", "/proc/1/cmdline").replace("\0", " ")
     target.kill()
     target.wait(5)
-    with pytest.raises(WrongState, match="not running"):
-        box.stay(**{option: "container:target"})
+    late = box.stay(**{option: "container:target"})  # as podman starts what a container depends on
+    assert target.state().running
+    assert of(late)[kind] == of(target)[kind]
     with pytest.raises(PypodError) as caught:
         box.stay(**{option: "container:nosuch"})
     assert not isinstance(caught.value, LaunchFailed)
+
+
+def test_a_start_starts_who_is_joined_and_who_that_one_joins(box) -> None:
+    first = box.stay(name="first")
+    second = box.stay(name="second", network="container:first")
+    third = box.stay(ipc="container:second")
+    for one in (third, second, first):
+        one.stop(timeout=0)
+    third.start()
+    assert [one.state().running for one in (first, second, third)] == [True] * 3
+    assert of(second)["net"] == of(first)["net"]
+    assert of(third)["ipc"] == of(second)["ipc"]
+    first.stop(timeout=0)
+    third.start()  # it runs: nothing is done for it
+    assert not first.state().running
 
 
 @pytest.mark.parametrize("kind", ["net", "ipc", "uts", "pid", "cgroup"])
