@@ -22,6 +22,16 @@ def wait_until(condition: Callable[[], object], timeout_s: float = TIMEOUT_S) ->
         time.sleep(0.005)
 
 
+def eventually(condition: Callable[[], object], timeout_s: float = TIMEOUT_S) -> bool:
+    """Whether something comes true in time."""
+    deadline = time.monotonic() + timeout_s
+    while not condition():
+        if time.monotonic() > deadline:
+            return False
+        time.sleep(0.02)
+    return True
+
+
 def is_there(pid: int) -> bool:
     """Whether a process exists and is no zombie."""
     try:

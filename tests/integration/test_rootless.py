@@ -5,12 +5,12 @@ from __future__ import annotations
 import json
 import os
 import subprocess
-import time
 from pathlib import Path
 
 import pytest
 
 from tests.conftest import for_users
+from tests.facts import eventually
 from tests.images.made import IDS as IMAGE
 from tests.images.made import Made, busybox_entries, layer
 from tests.users import User
@@ -28,15 +28,6 @@ def held(storage: Path) -> list[str]:
     """What is in a storage that is not the user's own."""
     owner = storage.stat().st_uid
     return [str(path) for path in storage.rglob("*") if path.lstat().st_uid != owner]
-
-
-def eventually(condition, seconds: float = 5.0) -> bool:
-    deadline = time.monotonic() + seconds
-    while not condition():
-        if time.monotonic() > deadline:
-            return False
-        time.sleep(0.02)
-    return True
 
 
 def test_the_same_as_for_root(user: User, full: bool) -> None:

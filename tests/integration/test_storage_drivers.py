@@ -8,12 +8,12 @@ import shutil
 import signal
 import subprocess
 import tarfile
-import time
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
+from tests.facts import eventually
 from tests.images.made import IDS as IMAGE
 from tests.images.made import Made, busybox_entries, layer
 from tests.users import User
@@ -50,15 +50,6 @@ def driver(request: pytest.FixtureRequest) -> str:
     if request.param == "fuse-overlayfs":
         request.getfixturevalue("device")
     return request.param
-
-
-def eventually(condition, seconds: float = 5.0) -> bool:
-    deadline = time.monotonic() + seconds
-    while not condition():
-        if time.monotonic() > deadline:
-            return False
-        time.sleep(0.02)
-    return True
 
 
 def servers(user: User) -> list[int]:
