@@ -8,7 +8,7 @@ from __future__ import annotations
 import os
 
 from pypod.display.markup import Shown
-from pypod.engine import bridges, connecting, groups, infra, observe, planning, starting, stopping
+from pypod.engine import bridges, connecting, groups, infra, observe, overlay, planning, starting, stopping
 from pypod.engine.effects import Effect, directory
 from pypod.kernel.abi import SIGKILL, signal_name
 from pypod.kernel.pidfd import Process
@@ -126,17 +126,18 @@ def _container_steps(
     if observe.container_state(own, engine.boot_id).running:
         return []
     wires = connecting.preview(engine, record.id, asked) if spec.net == PRIVATE else ()
+    driver = overlay.driver_of(engine, spec, own)
     made = [
         *_missing(own),
         *groups.for_monitors(engine),
-        *starting.preparations(engine, record, spec),
+        *starting.preparations(engine, record, spec, driver),
         *bridges.preparations(engine, connecting.networks_of(wires)),
         *starting.files_of(engine, record, spec, pod, wires),
     ]
     terminal = terminal or planning.Terminal()
     group = starting.group_of(engine, record, spec, pod)
     what = planning.container_plan(
-        engine, record, spec, pod, terminal, group, attended=attended, infra=process, wires=wires
+        engine, record, spec, pod, terminal, group, driver, attended=attended, infra=process, wires=wires
     )
     return [
         *_effects(made),

@@ -112,7 +112,8 @@ def preparations(engine: Engine, infra: ContainerRecord, pod: PodRecord) -> list
 
         directory, image = engine.layout.container(infra.id), engine.container_spec(infra)
         root = overlay.root_status(engine.layout, image)
-        made += overlay.preparations(engine, image, directory, root, read_only=True)
+        driver = overlay.driver_of(engine, image, directory)
+        made += overlay.preparations(engine, driver, image, directory, root, read_only=True)
     return [*made, *groups.renewal(engine, group)]
 
 

@@ -37,11 +37,14 @@ def root_status(layout: Layout, spec: ContainerSpec) -> os.stat_result:
         raise InvalidSpec("--rootfs", f"rootfs {spec.rootfs}: {error.strerror}") from error
 
 
-def driver_of(engine: Engine, spec: ContainerSpec, directory: str, *, asking: bool = False) -> Driver:
+def driver_of(engine: Engine, spec: ContainerSpec, directory: str, *, asking: bool = False) -> Driver | None:
     """Return what makes the root of a container: what works here, tried if ``asking``, or what has made it before.
 
-    The kernel does not know how a mount program notes what was removed. A copy of all can be made of what either wrote.
+    None for a root that is used as it is. The kernel does not know how a mount program notes what was removed. A copy
+    of all can be made of what either wrote.
     """
+    if not spec.overlay:
+        return None
     copies = storage_driver.Driver(name=storage_driver.VFS)
     if os.path.isdir(layers.copy_in(directory)):
         return copies
@@ -64,18 +67,20 @@ def _has_mounts_in(directory: str) -> bool:
         return any(line.split(" ", 5)[4].startswith(path) and line.split(" ", 5)[4] != "/" for line in file)
 
 
-def container_root(engine: Engine, spec: ContainerSpec, directory: str) -> Root:
+def container_root(engine: Engine, driver: Driver | None, spec: ContainerSpec, directory: str) -> Root:
     """Return how the root of a container comes to be, with what it wrote on top."""
-    return _of(engine, driver_of(engine, spec, directory), spec, directory, f"{directory}/")
+    return _of(engine, driver, spec, directory, f"{directory}/") if driver else Root()
 
 
 def read_only_root(engine: Engine, spec: ContainerSpec, directory: str) -> Root:
     """Return the same for one that nobody will write to."""
-    return _of(engine, driver_of(engine, spec, directory), spec, directory, "")
+    driver = driver_of(engine, spec, directory)
+    return _of(engine, driver, spec, directory, "") if driver else Root()
 
 
 def preparations(
     engine: Engine,
+    driver: Driver | None,
     spec: ContainerSpec,
     directory: str,
     root: os.stat_result,
@@ -86,7 +91,8 @@ def preparations(
     """Return what has to be there before the root of a container is made, which is owned as ``root`` is."""
     from pypod.engine import effects
 
-    driver = driver_of(engine, spec, directory)
+    if driver is None:
+        return []
     if driver.program and maps is not None and not engine.rootless:
         hint = f"leave ${storage_driver.OPTIONS_VARIABLE} away: the kernel's overlay can"
         raise Unsupported("--userns", "a mount program shows a user namespace of root's no other owners", hint=hint)

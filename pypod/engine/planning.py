@@ -21,7 +21,7 @@ from pypod.kernel import idmap
 from pypod.kernel.pidfd import Process
 from pypod.model.connection import NO_RESOLV_CONF
 from pypod.model.namespace import HOST, POD
-from pypod.runtime.compiler import WHOLE_MAPS, Root, Surroundings, container_ops, plan
+from pypod.runtime.compiler import WHOLE_MAPS, Surroundings, container_ops, plan
 from pypod.runtime.oci import Places, runtime_spec
 from pypod.runtime.ops import Op
 from pypod.runtime.programs import path as program_path
@@ -31,6 +31,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from pypod.engine.connecting import Wire
     from pypod.engine.engine import Engine
+    from pypod.engine.storage_driver import Driver
     from pypod.model.container import ContainerSpec
     from pypod.model.pod import PodSpec
     from pypod.runtime.ops import Plan
@@ -54,12 +55,13 @@ def container_plan(
     pod: PodRecord | None,
     terminal: Terminal,
     group: groups.Group,
+    driver: Driver | None,
     *,
     attended: bool = False,
     infra: Process | None = None,
     wires: tuple[Wire, ...] = (),
 ) -> Plan:
-    """Return what a start of this container in ``group`` would do now, connected by ``wires``.
+    """Return what a start of this container in ``group`` would do now, connected by ``wires``, its root by ``driver``.
 
     ``infra`` stands for the pod's, if that does not run yet.
     """
@@ -97,7 +99,7 @@ def container_plan(
     )
     config = runtime_spec(volumes.with_sources(engine.layout, spec), places)
     mapped = mapped_layers.with_mapped(engine, spec, user_namespaces.maps_for(engine, spec))
-    root = overlay.container_root(engine, mapped, directory) if spec.overlay else Root()
+    root = overlay.container_root(engine, driver, mapped, directory)
     tracked = cgroups.tracking_directory(record.cgroup)
     seccomp, flags = seccomp_of(engine, spec)
     around = Surroundings(

@@ -37,6 +37,7 @@ if TYPE_CHECKING:
 
     from pypod.engine.connecting import Wire
     from pypod.engine.engine import Engine
+    from pypod.engine.storage_driver import Driver
     from pypod.model.container import ContainerSpec
     from pypod.runtime.ops import Plan
     from pypod.store.records import ContainerRecord, PodRecord
@@ -101,8 +102,6 @@ def _start_locked(
         if state.running:
             return
         spec = engine.container_spec(record)
-        if spec.overlay:
-            overlay.driver_of(engine, spec, directory, asking=True)
         effects.perform(groups.for_monitors(engine))
         program, group = engine.programs.executable("monitor"), groups.monitors(engine)
         bring = groups.bringing(engine)
@@ -121,13 +120,16 @@ def _run(
     *,
     attended: bool,
 ) -> None:
-    effects.perform(preparations(engine, record, spec))
+    driver = overlay.driver_of(engine, spec, engine.layout.container(record.id), asking=True)
+    effects.perform(preparations(engine, record, spec, driver))
     try:
         wires = connecting.attach(engine, record.id) if spec.net == PRIVATE else ()
         effects.perform(bridges.preparations(engine, connecting.networks_of(wires)))
         effects.perform(files_of(engine, record, spec, pod, wires))
         group = group_of(engine, record, spec, pod)
-        what = planning.container_plan(engine, record, spec, pod, terminal, group, attended=attended, wires=wires)
+        what = planning.container_plan(
+            engine, record, spec, pod, terminal, group, driver, attended=attended, wires=wires
+        )
         effects.perform(groups.renewal(engine, group))
         _launch(engine, record, monitor, what, lock)
         connecting.settle(wires)
@@ -157,8 +159,10 @@ def group_of(engine: Engine, record: ContainerRecord, spec: ContainerSpec, pod: 
     return groups.of_container(engine, record, spec.limits, records.pod_spec(pod) if pod is not None else None)
 
 
-def preparations(engine: Engine, record: ContainerRecord, spec: ContainerSpec) -> list[effects.Effect]:
-    """Return what has to be made before the plan: the directories and files that it names.
+def preparations(
+    engine: Engine, record: ContainerRecord, spec: ContainerSpec, driver: Driver | None
+) -> list[effects.Effect]:
+    """Return what has to be made before the plan: the directories and files that it names, for a root by ``driver``.
 
     Raises InvalidSpec when something of the host's is not there.
     """
@@ -170,7 +174,7 @@ def preparations(engine: Engine, record: ContainerRecord, spec: ContainerSpec) -
         if mount.type != "volume" and mount.source and not os.path.lexists(mount.source):
             raise InvalidSpec(mount.argument, f"statfs {mount.source}: no such file or directory")
     made = [*session.preparations(engine), *mapped_layers.preparations(engine, mapped, maps)]
-    made += overlay.preparations(engine, mapped, directory, root, maps) if spec.overlay else []
+    made += overlay.preparations(engine, driver, mapped, directory, root, maps)
     made += volumes.making(engine, spec, maps)
     made += user_network.preparations(engine, record.id, spec)
     if spec.privileged:
