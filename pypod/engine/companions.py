@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from contextlib import suppress
 
-from pypod.engine import connecting, groups, observe, published, session, user_bridges, user_network
+from pypod.engine import connecting, groups, observe, port_holders, published, session, user_bridges, user_network
 from pypod.engine.boundary import Boundary
 from pypod.engine.locks import AT_ONCE, EXCLUSIVE, Lock
 from pypod.errors import NoSuchPod, PypodError, StoreError
@@ -101,15 +101,15 @@ def restore(engine: Engine, one: Companion) -> None:
         process = observe.running_process(one.place, engine.boot_id)
         if process is None or user_network.is_there(engine, one.place):
             return
-        published.require_free(engine, one.ports, but=one.container_id)
         ops = [
             *session.ops(engine, session.of(engine)),
             Op("leave"),
             *user_network.companion_ops(engine, one.place, one.text, one.ports),
             Op("join", *process, CLONE_NEWNET),
         ]
+        led = port_holders.Led(ports=one.ports, program=one.text)
         with groups.launching(engine) as launching:
-            launching.run(Plan(ops), lock_fd=lock.fileno())
+            published.run(engine, launching, Plan(ops), lock, one.container_id, led)
 
 
 def reload(engine: Engine, container_ids: Collection[str] | None = None) -> list[str]:

@@ -68,7 +68,9 @@ def start(engine: Engine, record: PodRecord, lock: Lock) -> None:
             wires = connecting.attach(engine, infra.id)
             effects.perform(bridges.preparations(engine, connecting.networks_of(wires)))
             what = infra_plan(engine, record, infra, wires)
-            published.run(engine, launching, what, lock, files_of(engine, record, infra, wires).perform)
+            led = user_network.led(engine, engine.pod_spec(record))
+            write = files_of(engine, record, infra, wires).perform
+            published.run(engine, launching, what, lock, infra.id, led, write)
             connecting.settle(wires)
             published.redirect(engine, records.pod_spec(record).ports, wires)
         except BaseException:

@@ -7,21 +7,17 @@ at creation, so that they stay the same from one start to the next.
 
 from __future__ import annotations
 
-import errno
-import time
-
-from pypod.engine import observe, user_network
-from pypod.errors import InvalidSpec, NoSuchContainer, NoSuchPod, PortInUse, Unsupported
+from pypod.engine import observe, port_holders, user_network
+from pypod.errors import InvalidSpec, LaunchFailed, NoSuchContainer, NoSuchPod, PortInUse, Unsupported
 from pypod.kernel.netlink import NETFILTER
 from pypod.model.namespace import POD, PRIVATE
-from pypod.model.network import BRIDGE, packed_address
-from pypod.model.port import PROTOCOLS, Port, exposed_but_not_published, joined, parse_exposed, parse_ports
+from pypod.model.network import BRIDGE
+from pypod.model.port import Port, exposed_but_not_published, joined, parse_exposed, parse_ports
 from pypod.runtime.ops import Op
 from pypod.store import records
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    import _socket
     from collections.abc import Callable, Iterable, Mapping, Sequence
     from typing import Any
 
@@ -29,15 +25,14 @@ if TYPE_CHECKING:
     from pypod.engine.engine import Engine
     from pypod.engine.locks import Lock
     from pypod.model.connection import Asked
-    from pypod.model.container import ContainerState
     from pypod.runtime.launcher import Launched, Launching
     from pypod.runtime.ops import Plan
     from pypod.store.records import ContainerRecord, PodRecord
 
 _ATTEMPTS = 15  # podman's, at a range of ports that are free
+_NONE = port_holders.Led()
 _SHARED = "network cannot be configured when it is shared with a pod"
 _IN_JSON = '"ports":[{'  # of a specification that has some: the text tells without being read
-_LOOKS, _PAUSE_S = 10, 0.02  # for a holder that is just starting
 
 
 # at creation
@@ -90,7 +85,7 @@ def chosen(engine: Engine, ports: Sequence[Port], program: str = "") -> tuple[Po
         user_network.require_for_ports(ports, program)
     found = list(joined(port for port in ports if port.host_port))
     left_open = [port for port in ports if not port.host_port]
-    others = [port for _, taken in _all_ports(engine) for port in taken] if left_open else []
+    others = [port for _, taken in port_holders.all_ports(engine) for port in taken] if left_open else []
     for port in left_open:
         found.append(_free(port, (*found, *others)))
     return joined(found)
@@ -98,58 +93,34 @@ def chosen(engine: Engine, ports: Sequence[Port], program: str = "") -> tuple[Po
 
 def _require_protocol(protocol: str) -> None:
     try:
-        _socket_of(protocol, ipv6=False).close()
+        port_holders.socket_of(protocol, ipv6=False).close()
     except OSError as error:
         hint = f"modprobe {protocol}, or publish tcp or udp"
         message = f"a port of {protocol} cannot be published: the kernel has no {protocol.upper()}: {error.strerror}"
         raise Unsupported(protocol, message, hint=hint) from error
 
 
-def _socket_of(protocol: str, *, ipv6: bool) -> _socket.socket:
-    import _socket
-
-    kind = _socket.SOCK_DGRAM if protocol == "udp" else _socket.SOCK_STREAM
-    family = _socket.AF_INET6 if ipv6 else _socket.AF_INET
-    return _socket.socket(family, kind | _socket.SOCK_CLOEXEC, PROTOCOLS[protocol])
-
-
 def _free(port: Port, taken: Sequence[Port]) -> Port:
     """Return ``port`` with ports of the host that nobody has, one after the other."""
     for _ in range(_ATTEMPTS):
-        first = _bound(port, 0)
+        first = _number(port, 0)
         found = port.replace(host_port=first)
         if first + port.count - 1 > 65535 or any(found.meets(other) for other in taken):
             continue
-        if all(_bound(port, first + at) for at in range(1, port.count)):
+        if all(_number(port, first + at) for at in range(1, port.count)):
             return found
     length = f"with range {port.count} " if port.count > 1 else ""
     message = f"failed to find an open port to expose container port {port.container_port} {length}on the host"
     raise InvalidSpec("--publish", message)
 
 
-def _bound(port: Port, number: int, *, used_before: bool = False) -> int:
-    """Return the number of a port that can be had: ``number``, or one the kernel chooses; 0 when it cannot.
-
-    A port that was ``used_before`` counts as free when nothing but ended connections of it are waited out (tcp(7)).
-    """
-    import _socket
-
-    one = _socket_of(port.protocol, ipv6=":" in port.host_ip)
+def _number(port: Port, number: int) -> int:
+    """Return the number of a port that can be had: ``number``, or one the kernel chooses; 0 when it cannot."""
+    one = port_holders.bound(port, number)
+    if one is None:
+        return 0
     try:
-        if used_before and port.protocol != "udp":
-            one.setsockopt(_socket.SOL_SOCKET, _socket.SO_REUSEADDR, 1)
-        one.bind((port.host_ip, number))
         return int(one.getsockname()[1])
-    except OSError as error:
-        if error.errno == errno.EADDRINUSE:
-            return 0
-        address = port.host_ip
-        hint = ""
-        if error.errno == errno.EACCES:
-            hint = "a user may have ports from net.ipv4.ip_unprivileged_port_start on (ip(7))"
-        raise InvalidSpec(
-            "--publish", f"listen {port.protocol} {address}: bind: {error.strerror}", hint=hint
-        ) from error
     finally:
         one.close()
 
@@ -202,63 +173,26 @@ def addresses(wires: Iterable[Wire]) -> tuple[str, str]:
 
 
 def run(
-    engine: Engine, launching: Launching, plan: Plan, lock: Lock, meanwhile: Callable[[], object] | None = None
+    engine: Engine,
+    launching: Launching,
+    plan: Plan,
+    lock: Lock,
+    container_id: str,
+    led: port_holders.Led = _NONE,
+    meanwhile: Callable[[], object] | None = None,
 ) -> Launched:
-    """Run a plan that holds ports, under a lock. Raises PortInUse naming the holder, and as ``Launching.run``."""
-    try:
-        return launching.run(plan, meanwhile, lock_fd=lock.fileno())
-    except PortInUse as error:
-        raise _with_holder(engine, error) from None
-
-
-def _with_holder(engine: Engine, error: PortInUse, but: str = "") -> PortInUse:
-    from pypod.kernel import sockets
-
-    wanted = Port(container_port=1, host_port=error.port, host_ip=error.address, protocol=error.protocol)
-    where = packed_address(error.address) if error.address else b""
-    for _ in range(_LOOKS):
-        ours = _holder(engine, wanted, but)
-        if ours is not None:
-            record, state = ours
-            return PortInUse(error.protocol, error.address, error.port, container=record.name, pid=state.pid)
-        process = sockets.holder(error.protocol, where, error.port)
-        if process is not None:
-            return PortInUse(error.protocol, error.address, error.port, pid=process.pid, command=process.comm)
-        time.sleep(_PAUSE_S)
-    return error
-
-
-def _holder(engine: Engine, wanted: Port, but: str) -> tuple[ContainerRecord, ContainerState] | None:
-    """Return the container, or the infra, that runs and has a port; not the one with the id ``but``."""
-    for record, ports in _all_ports(engine):
-        if record.id != but and any(wanted.meets(port) for port in ports):
-            state = observe.container_state(engine.layout.container(record.id), engine.boot_id)
-            if state.running:
-                return record, state
-    return None
-
-
-def _all_ports(engine: Engine) -> list[tuple[ContainerRecord, tuple[Port, ...]]]:
-    """Return who publishes ports, running or not; on a pod's behalf its infra."""
-    pods = {one.id: one for one in records.all_pods(engine.database)}
-    found = []
-    for record in records.all_containers(engine.database):
-        if _IN_JSON in record.spec_json:
-            found.append((record, engine.container_spec(record).ports))
-        elif record.kind == records.INFRA and record.pod_id in pods and _IN_JSON in pods[record.pod_id].spec_json:
-            found.append((record, records.pod_spec(pods[record.pod_id]).ports))
-    return found
-
-
-def require_free(engine: Engine, ports: Iterable[Port], but: str = "") -> None:
-    """Raise PortInUse, naming the holder, for a port that cannot be had; for who leaves taking them to a program.
-
-    The one with the id ``but`` publishes them, and holds none.
+    """Run a plan that starts a container, or connects it, under a lock: it holds ports itself, or a program takes those
+    that are ``led``. Raises PortInUse naming the holder, and as ``Launching.run``.
     """
-    for port in ports:
-        for number in range(port.host_port, port.host_port + port.count):
-            if not _bound(port, number, used_before=True):
-                raise _with_holder(engine, PortInUse(port.protocol, port.host_ip, number), but)
+    try:
+        with port_holders.Kept(engine, led, container_id):
+            try:
+                return launching.run(plan, meanwhile, lock_fd=lock.fileno())
+            except PortInUse as error:
+                raise port_holders.with_holder(engine, error, container_id) from None
+    except LaunchFailed:
+        port_holders.require_free(engine, led, container_id)  # somebody may have been faster; the program names nobody
+        raise
 
 
 # afterwards

@@ -37,6 +37,7 @@ if TYPE_CHECKING:
 
     from pypod.engine.connecting import Wire
     from pypod.engine.engine import Engine
+    from pypod.engine.port_holders import Led
     from pypod.engine.storage_driver import Driver
     from pypod.model.container import ContainerSpec
     from pypod.runtime.ops import Plan
@@ -131,7 +132,7 @@ def _run(
             engine, record, spec, pod, terminal, group, driver, attended=attended, wires=wires
         )
         effects.perform(groups.renewal(engine, group))
-        _launch(engine, record, monitor, what, lock)
+        _launch(engine, record, monitor, what, lock, user_network.led(engine, spec))
         connecting.settle(wires)
         published.redirect(engine, spec.ports, wires)
     except BaseException:
@@ -141,9 +142,16 @@ def _run(
         raise
 
 
-def _launch(engine: Engine, record: ContainerRecord, monitor: launcher.Launching, what: Plan, lock: Lock) -> None:
+def _launch(
+    engine: Engine,
+    record: ContainerRecord,
+    monitor: launcher.Launching,
+    what: Plan,
+    lock: Lock,
+    led: Led,
+) -> None:
     try:
-        published.run(engine, monitor, what, lock)
+        published.run(engine, monitor, what, lock, record.id, led)
     except LaunchFailed as error:
         file = engine.cgroups.oom_file(record.cgroup)
         counted = file and [line for line in read_text(file).splitlines() if line.startswith("oom_kill ")]

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
     from pypod.engine.engine import Engine
+    from pypod.engine.port_holders import Led
     from pypod.model.container import ContainerSpec
     from pypod.model.pod import PodSpec
     from pypod.model.port import Port
@@ -151,15 +152,14 @@ def preparations(engine: Engine, container_id: str, spec: ContainerSpec | PodSpe
         return []
     made = [directory(f"{engine.layout.container(container_id)}/network")]
     if spec.ports:
-        shown = ", ".join(map(str, spec.ports))
-        made.append(Effect(f"see whether {shown} can be had", "bind(2)", lambda: _require_free(engine, spec.ports)))
+
+        def look() -> None:
+            from pypod.engine.port_holders import require_free
+
+            require_free(engine, led(engine, spec), container_id)
+
+        made.append(Effect(f"see whether {', '.join(map(str, spec.ports))} can be had", "bind(2)", look))
     return made
-
-
-def _require_free(engine: Engine, ports: Iterable[Port]) -> None:
-    from pypod.engine.published import require_free
-
-    require_free(engine, ports)
 
 
 def host_ops(engine: Engine, container_id: str, spec: ContainerSpec | PodSpec) -> list[Op]:
@@ -177,6 +177,14 @@ def program_of(engine: Engine, spec: ContainerSpec | PodSpec) -> str:
     That brings the first default route, by which answers leave as questions came.
     """
     return spec.net_program or (_for_ports() if engine.rootless and spec.ports else "")
+
+
+def led(engine: Engine, spec: ContainerSpec | PodSpec) -> Led:
+    """Return the ports that the program takes; those that no program leads are held by the supervisor."""
+    from pypod.engine.port_holders import Led
+
+    text = program_of(engine, spec) if spec.ports else ""
+    return Led(ports=spec.ports, program=text) if text else Led()
 
 
 def _for_ports() -> str:

@@ -210,18 +210,51 @@ class TestPortsOfSlirp4netns:
             assert "it is held by container" in refused.stderr
             assert companions(somebody) == ["pypod-network", slirp4netns]
 
+    @pytest.mark.parametrize("network", ["slirp4netns", "pasta"])
+    @pytest.mark.parametrize("protocol", ["tcp", "udp"])
+    def test_of_two_started_at_once_one_has_it(
+        self, somebody: User, other: Host, slirp4netns: str, protocol: str, network: str
+    ) -> None:
+        del other, slirp4netns
+        code = f"""
+import threading, pypod
+names = ["one", "two"]
+for name in names:
+    pypod.Pod.create(name, network="{network}", ports=["8080:80/{protocol}"])
+for _ in range(8):
+    said, together = [], threading.Barrier(2)
+    def start(name):
+        with pypod.Engine() as engine:
+            pod = engine.pods.get(name)
+            together.wait()
+            try:
+                pod.start()
+                said.append("")
+            except pypod.PortInUse as error:
+                said.append(error.container.partition("-")[2])
+    threads = [threading.Thread(target=start, args=[name]) for name in names]
+    for one in threads: one.start()
+    for one in threads: one.join()
+    running = [pypod.Pod.get(name).id[:12] for name in names if pypod.Pod.get(name).status == "Running"]
+    print(len(running), sorted(said) in (["", "infra"], ["", *running]), said)
+    for name in names: pypod.Pod.get(name).stop()
+"""
+        lines = somebody.python_code(code).splitlines()
+        assert [line.split()[:2] for line in lines] == [["1", "True"]] * 8, lines
+        assert companions(somebody) == []
+
     def test_one_that_is_taken_at_the_last_moment_undoes_the_start(
         self, somebody: User, other: Host, slirp4netns: str
     ) -> None:
         del other
         code = f"""
 import socket, pypod
-from pypod.engine import published
+from pypod.engine import port_holders
 pod = pypod.Pod.create("t", network="{slirp4netns}", ports=["8080:80", "8081:81"])
 taken = socket.socket()
 taken.bind(("", 8081))
 taken.listen()
-published.require_free = lambda *_: None  # it was free when that looked
+port_holders.bound = lambda port, *_, **__: port_holders.socket_of(port.protocol, ipv6=False)  # it was free then
 try:
     pod.start()
 except pypod.LaunchFailed as error:
