@@ -48,7 +48,8 @@ def allocated(engine: Engine, spec: S) -> S:
     taken = _taken(engine)
     maps = {}
     for side, kind in enumerate(SUBORDINATE):
-        free = _without(_to_give(engine, kind), [one[side] for one in taken])
+        named = [(first, count) for _, first, count in given[kind]]
+        free = _without(_to_give(engine, kind), [one[side] for one in taken] + [named])
         inside = _without([(0, size)], [[(first, count) for first, _, count in given[kind]]])
         maps[f"{kind}_map"] = tuple(given[kind]) + _fill(inside, free, kind)
         check_map(maps[f"{kind}_map"], "--userns")

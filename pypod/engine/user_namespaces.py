@@ -81,11 +81,12 @@ def maps_at(engine: Engine, path: str) -> Maps | None:
     if own is None or engine.inside:
         return found
     # read from outside of the session, so in ids of the host
-    uids, gids = (_seen_from(ranges, around) for ranges, around in zip(found, own.maps, strict=True))
+    uids, gids = (seen_from(ranges, around) for ranges, around in zip(found, own.maps, strict=True))
     return uids, gids
 
 
-def _seen_from(ranges: tuple[Range, ...], around: tuple[Range, ...]) -> tuple[Range, ...]:
+def seen_from(ranges: tuple[Range, ...], around: tuple[Range, ...]) -> tuple[Range, ...]:
+    """Return a map to ids of the host as it is in a namespace with the map ``around``, without ids that it lacks."""
     pieces = idmap.within(ranges, tuple((outside, outside, count) for _, outside, count in around))
     return tuple((inside, idmap.inside(around, outside) or 0, count) for inside, outside, count in pieces)
 

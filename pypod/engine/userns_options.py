@@ -4,7 +4,16 @@ from __future__ import annotations
 
 import os
 
-from pypod.engine.user_namespaces import SUBORDINATE, USERNS_OPTIONS, USERNS_VARIABLE, host_id, keep_ids, maps_of
+from pypod.engine import session
+from pypod.engine.user_namespaces import (
+    SUBORDINATE,
+    USERNS_OPTIONS,
+    USERNS_VARIABLE,
+    host_id,
+    keep_ids,
+    maps_of,
+    seen_from,
+)
 from pypod.errors import InvalidSpec
 from pypod.kernel import idmap
 from pypod.kernel.proc import read_text
@@ -85,7 +94,7 @@ def fields(engine: Engine, options: Mapping[str, Any], pod: PodSpec | None = Non
             raise InvalidSpec("--uidmap", message)
     in_pod = pod is not None and pod.infra and "user" in pod.share
     if explicit:
-        uids, gids = _explicit(asked)
+        uids, gids = _explicit(engine, asked)
         return {"user_namespace": PRIVATE, "uid_map": uids, "gid_map": gids}
     text = asked.get("userns") or ("" if in_pod else os.environ.get(USERNS_VARIABLE, ""))
     mode, _ = parse_userns(text) if text else (POD if in_pod else HOST, {})
@@ -110,29 +119,37 @@ def of_pod(engine: Engine, options: Mapping[str, Any], *, infra: bool) -> Fields
     return asked
 
 
-def _explicit(asked: Mapping[str, Any]) -> Maps:
+def _explicit(engine: Engine, asked: Mapping[str, Any]) -> Maps:
     """Return the maps of --uidmap and its kin. One that is missing is as the other."""
     found: dict[str, tuple[Range, ...]] = {}
-    for kind, path in SUBORDINATE.items():
+    own = session.of(engine)
+    for side, (kind, path) in enumerate(SUBORDINATE.items()):
         if asked.get(f"{kind}map"):
             found[kind] = tuple(parse_mapping(text, kind) for text in asked[f"{kind}map"])
         name = asked.get(f"sub{kind}name")
         if name and kind not in found:
-            found[kind] = _of_name(name, path)
+            found[kind] = _of_name(name, path, own.maps[side] if own else None)
     for kind in SUBORDINATE:
         found[kind] = found[kind] if kind in found else found["gid" if kind == "uid" else "uid"]
         check_map(found[kind], f"--{kind}map")
     return found["uid"], found["gid"]
 
 
-def _of_name(name: str, path: str) -> tuple[Range, ...]:
+def _of_name(name: str, path: str, around: tuple[Range, ...] | None) -> tuple[Range, ...]:
+    """Return the map of all ids that the file gives a user: ids of the host, which ``around`` has in a session."""
     ranges, inside = [], 0
     for first, count in subordinate(name, path):
         ranges.append((inside, first, count))
         inside += count
     if not ranges:
         raise InvalidSpec(f"--{path[5:]}name", f'no {path[5:]} ranges found for user "{name}" in {path}')
-    return tuple(ranges)
+    if around is None:
+        return tuple(ranges)
+    seen = seen_from(tuple(ranges), around)
+    if sum(count for _, _, count in seen) != inside:
+        hint = "give your own name; after a change of the file, pypod system migrate"
+        raise InvalidSpec(f"--{path[5:]}name", f'the ids of user "{name}" in {path} are not yours', hint=hint)
+    return seen
 
 
 def subordinate(name: str, path: str) -> tuple[tuple[int, int], ...]:

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     Range = tuple[int, int, int]
 
 ALL_IDS = 2**32 - 1
+RANGES_LIMIT = 340  # user_namespaces(7)
 _FIRST_NAMESPACE = 0xEFFFFFFD  # its inode, always: PROC_USER_INIT_INO in include/linux/proc_ns.h
 
 
@@ -147,13 +148,17 @@ def _is_number(text: str) -> bool:
 def session_map(own: int, subordinate: Iterable[tuple[int, int]]) -> tuple[Range, ...]:
     """Return podman's map for a user: their own id is root's, the others follow from 1 on.
 
-    >>> session_map(1000, [(100000, 65536)])
+    No id is named twice, so a line that is there twice counts once; what the kernel does not take is left out.
+
+    >>> session_map(1000, [(100000, 65536), (100000, 65536)])
     ((0, 1000, 1), (1, 100000, 65536))
     """
     ranges, inside = [(0, own, 1)], 1
     for first, count in subordinate:
-        if first <= own < first + count:  # a map may name no id twice
+        if any(first < begin + length and begin < first + count for _, begin, length in ranges):
             continue
+        if len(ranges) == RANGES_LIMIT:
+            break
         ranges.append((inside, first, count))
         inside += count
     return tuple(ranges)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pypod.errors import InvalidSpec
-from pypod.kernel.idmap import ALL_IDS
+from pypod.kernel.idmap import ALL_IDS, RANGES_LIMIT
 from pypod.model.namespace import Mode, parse_mode
 
 TYPE_CHECKING = False
@@ -13,7 +13,6 @@ if TYPE_CHECKING:
     from pypod.kernel.idmap import Range
 
 _KEYS = {"auto": ("size", "uidmapping", "gidmapping"), "keep-id": ("uid", "gid"), "nomap": ()}
-_RANGES_LIMIT = 340  # user_namespaces(7)
 
 
 def parse_userns(text: str) -> tuple[Mode, dict[str, list[str]]]:
@@ -31,7 +30,9 @@ def parse_userns(text: str) -> tuple[Mode, dict[str, list[str]]]:
     for word in rest.split(",") if colon else ():
         key, separator, value = word.partition("=")
         if key not in _KEYS[name] or not separator:
-            raise InvalidSpec("--userns", f'unknown option specified: "{word}"', hint=f"{name} takes {_KEYS[name]}")
+            raise InvalidSpec(
+                "--userns", f'unknown option specified: "{word}"', hint=f"{name} takes {', '.join(_KEYS[name])}"
+            )
         if "mapping" not in key and not is_id(value):
             raise InvalidSpec("--userns", f"invalid {key} {value!r} of {name}: must be a number")
         found.setdefault(key, []).append(value)
@@ -65,7 +66,7 @@ def check_map(ranges: Sequence[Range], argument: str) -> None:
             if one[side] < end:
                 raise InvalidSpec(argument, f"{argument}: id {one[side]} is mapped twice")
             end = one[side] + one[2]
-    if len(ranges) > _RANGES_LIMIT:
+    if len(ranges) > RANGES_LIMIT:
         raise InvalidSpec(
-            argument, f"{argument}: the kernel takes {_RANGES_LIMIT} ranges, not {len(ranges)} (user_namespaces(7))"
+            argument, f"{argument}: the kernel takes {RANGES_LIMIT} ranges, not {len(ranges)} (user_namespaces(7))"
         )

@@ -5,6 +5,9 @@ from __future__ import annotations
 import os
 import shutil
 import subprocess
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -38,18 +41,26 @@ def image(engine, busybox):
     return bring(engine, Made(below, above, config={"Volumes": {"/v": {}}}), "localhost/ids:latest")
 
 
+@contextmanager
+def one_more_line(path: str, line: str) -> Iterator[None]:
+    """A line of /etc/subuid or /etc/subgid, in this mount namespace only."""
+    with tempfile.NamedTemporaryFile("w") as copy:
+        copy.write(f"{Path(path).read_text()}{line}\n")
+        copy.flush()
+        os.chmod(copy.name, 0o644)
+        subprocess.run(["mount", "--bind", copy.name, path], check=True)
+        try:
+            yield
+        finally:
+            subprocess.run(["umount", path], check=True)
+
+
 @pytest.fixture
-def given_ids(tmp_path: Path):
-    """/etc/subuid and /etc/subgid with a line for podman's `containers`, in this mount namespace only."""
-    bound = []
-    for path in ("/etc/subuid", "/etc/subgid"):
-        copy = tmp_path / Path(path).name
-        copy.write_text(f"{Path(path).read_text()}containers:2000000000:5000\n")
-        subprocess.run(["mount", "--bind", copy, path], check=True)
-        bound.append(path)
-    yield
-    for path in bound:
-        subprocess.run(["umount", path], check=True)
+def given_ids() -> Iterator[None]:
+    """Ids for podman's `containers`."""
+    line = "containers:2000000000:5000"
+    with one_more_line("/etc/subuid", line), one_more_line("/etc/subgid", line):
+        yield
 
 
 class TestRootDirectories:
@@ -277,6 +288,29 @@ class TestAsUser:
         assert f"Uid:\t{first}\t" in Path(f"/proc/{pid}/status").read_text()
         assert with_image.ok("exec", "far", "id", "-u") == "0\n"
         with_image.ok("rm", "-f", "-t", "0", "far")
+
+    def test_auto_gives_no_id_that_is_asked_for_by_name(self, with_image: User) -> None:
+        seen = self.run(with_image, "--userns=auto:size=100,uidmapping=0:1:10,gidmapping=0:1:10", "-u", "0")
+        assert maps(seen[3:]) == [[0, 1, 10], [10, 11, 90]]
+
+    def test_subordinate_ids_of_the_file_are_those_of_the_session(self, with_image: User) -> None:
+        """The file has the host's ids, in the session they are from 1 on; those of others are nobody's there."""
+        _, first, _, _, _, count = map(int, with_image.ok("unshare", "cat", "/proc/self/uid_map").split())
+        assert first == with_image.uid
+        seen = self.run(with_image, "--subuidname", with_image.name, "-u", "0")
+        assert maps(seen[3:]) == [[0, 1, count]]
+        name = f"other{with_image.name}"
+        with one_more_line("/etc/subuid", f"{name}:{4 * 10**9}:100"):
+            refused = with_image.pypod("run", "--rm", "--subuidname", name, IMAGE, "true")
+        assert refused.returncode == 125
+        assert f'the ids of user "{name}" in /etc/subuid are not yours' in refused.stderr
+
+    def test_a_line_that_is_there_twice_counts_once(self, user: User, plain: Path) -> None:
+        line = next(one for one in Path("/etc/subuid").read_text().splitlines() if one.startswith(f"{user.name}:"))
+        before = user.ok("unshare", "cat", "/proc/self/uid_map")
+        user.end()
+        with one_more_line("/etc/subuid", line):
+            assert user.ok("run", "--rm", "--rootfs", f"{plain}:O", "cat", "/proc/self/uid_map") == before
 
     def test_what_is_read_of_it_has_its_ids(self, with_image: User) -> None:
         write = "touch /srv/new && chown 5:6 /srv/new && rm /srv/data"
