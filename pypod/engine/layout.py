@@ -5,10 +5,11 @@ from __future__ import annotations
 import os
 
 from pypod.engine.boundary import Boundary
-from pypod.errors import PermissionDenied
+from pypod.errors import InvalidSpec, PermissionDenied
 
 _DIRECTORIES = ("containers", "pods", "trash", "cache", "merged")
 # The last one is made last: where it is, everything is.
+_OF_ROOT = "/var/lib/pypod"
 _MOUNT_POINTS = "dev/ proc/ sys/ etc/ etc/hosts etc/hostname etc/resolv.conf run/ run/.containerenv".split()
 
 
@@ -141,6 +142,8 @@ class Layout:
             except FileNotFoundError:
                 self._make()
                 status = os.lstat(self.root)
+            except PermissionError as error:
+                raise _denied("use", self.root, error) from error
             if (status.st_mode & 0o170000) != 0o040000 or status.st_uid != os.geteuid() or status.st_mode & 0o022:
                 raise PermissionDenied(
                     "use the storage",
@@ -158,15 +161,14 @@ class Layout:
                 os.makedirs(f"{self.root}/{name}", 0o700, exist_ok=True)
             self._make_mount_points()
         except PermissionError as error:
-            raise PermissionDenied(
-                "make the storage", f"cannot make {self.root}: {error.strerror}", hint="run as root, or give --root"
-            ) from error
+            raise _denied("make", self.root, error) from error
 
     def _make_mount_points(self) -> None:
         for path in _MOUNT_POINTS:
             at = f"{self.mount_points}/{path}"
             if path.endswith("/"):
                 os.makedirs(at, exist_ok=True)
+                os.chmod(self.mount_points, 0o755)
             else:
                 os.close(os.open(at, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC))
             os.chmod(at, 0o755 if path.endswith("/") else 0o644)  # whatever the umask
@@ -174,6 +176,26 @@ class Layout:
 
 def _default_root() -> str:
     if os.geteuid() == 0:
-        return "/var/lib/pypod"
-    data = os.environ.get("XDG_DATA_HOME") or os.path.expanduser("~/.local/share")
-    return f"{data}/pypod"
+        return _OF_ROOT
+    # "If an implementation encounters a relative path [...] it should consider the path invalid and ignore it."
+    # XDG Base Directory Specification. Else each directory that pypod is called in would have a storage.
+    data = os.environ.get("XDG_DATA_HOME", "")
+    return f"{data}/pypod" if data.startswith("/") else f"{_home()}/.local/share/pypod"
+
+
+def _home() -> str:
+    home = os.environ.get("HOME", "")
+    if not home.startswith("/"):
+        import pwd
+
+        try:
+            home = pwd.getpwuid(os.geteuid()).pw_dir
+        except KeyError:
+            message = f"uid {os.geteuid()} has no home directory for the storage: $HOME is not set to one"
+            raise InvalidSpec("HOME", message, hint="say where it is to be with --root or $PYPOD_ROOT") from None
+    return home
+
+
+def _denied(what: str, root: str, error: PermissionError) -> PermissionDenied:
+    hint = "give another place with --root or $PYPOD_ROOT" + (", or run as root" if root == _OF_ROOT else "")
+    return PermissionDenied(f"{what} the storage", f"cannot {what} {root}: {error.strerror}", hint=hint)

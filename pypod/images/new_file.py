@@ -17,16 +17,16 @@ _NEW = os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
 class NewFile:
     """A file without a name in a directory; ``commit`` gives it one. Until then SIGKILL leaves nothing behind."""
 
-    def __init__(self, directory_fd: int) -> None:
+    def __init__(self, directory_fd: int, mode: int = 0o666) -> None:
         self._directory_fd = directory_fd
         self._temporary_name = ""
         try:
-            self.fd = os.open(".", os.O_TMPFILE | os.O_RDWR | os.O_CLOEXEC, 0o666, dir_fd=directory_fd)
+            self.fd = os.open(".", os.O_TMPFILE | os.O_RDWR | os.O_CLOEXEC, mode, dir_fd=directory_fd)
         except OSError as error:
             if error.errno not in _NO_TMPFILE:
                 raise
             self._temporary_name = _unused_name()
-            self.fd = os.open(self._temporary_name, _NEW, 0o666, dir_fd=directory_fd)
+            self.fd = os.open(self._temporary_name, _NEW, mode, dir_fd=directory_fd)
 
     def commit(self, name: str) -> None:
         """Let ``name`` in the directory be this file, at once, instead of what it was."""
@@ -49,9 +49,9 @@ class NewFile:
             self.fd = -1
 
 
-def write_file(directory_fd: int, name: str, pieces: Iterable[bytes]) -> int:
+def write_file(directory_fd: int, name: str, pieces: Iterable[bytes], mode: int = 0o666) -> int:
     """Write a file that appears whole, in place of another; return its size in bytes."""
-    file = NewFile(directory_fd)
+    file = NewFile(directory_fd, mode)
     try:
         size = write_all(file.fd, pieces)
         file.commit(name)
@@ -61,11 +61,11 @@ def write_file(directory_fd: int, name: str, pieces: Iterable[bytes]) -> int:
 
 
 def replace_file(path: str, text: str) -> None:
-    """Write a file that appears whole, in place of another, whoever does the same meanwhile."""
+    """Write a file of our own that appears whole, in place of another, whoever does the same meanwhile."""
     directory, name = os.path.split(path)
     directory_fd = os.open(directory, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
-        write_file(directory_fd, name, [text.encode()])
+        write_file(directory_fd, name, [text.encode()], 0o600)
     finally:
         os.close(directory_fd)
 

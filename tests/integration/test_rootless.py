@@ -170,6 +170,47 @@ class TestFiles:
         assert eventually(lambda: list(volumes.iterdir()) == [])
 
 
+class TestStorage:
+    def test_a_relative_place_is_none(self, user: User) -> None:
+        """XDG Base Directory Specification: such a path is to be ignored."""
+        before = set(os.listdir(user.home))
+        for variables in ({"XDG_DATA_HOME": "data"}, {"HOME": "home"}, {"HOME": ""}):
+            assert user.ok("info", "--format", "{{.Store.GraphRoot}}", **variables).strip() == str(user.storage)
+        assert set(os.listdir(user.home)) - before <= {".local"}
+
+    def test_without_a_home_the_error_asks_for_a_place(self, user: User) -> None:
+        ids = ["setpriv", "--reuid", "64999", "--regid", "64999", "--clear-groups", "env", "-i", "-C", "/"]
+        words = [*ids, f"PYTHONPATH={user.tree}", user.python, "-m", "pypod", "ps"]
+        refused = subprocess.run(words, capture_output=True, text=True, check=False)
+        assert refused.returncode == 125
+        assert "uid 64999 has no home directory" in refused.stderr
+        assert "--root" in refused.stderr
+
+    def test_nobody_else_can_write_to_it_whatever_the_umask(self, user: User, plain: Path) -> None:
+        """ATTACK: what is left open could be filled by another user."""
+        storage = user.home / "open"
+        run = f"umask 000; exec {user.python} -m pypod --root {storage} run --rm --rootfs {plain}:O true"
+        try:
+            assert user.run("sh", "-c", run).returncode == 0
+            found = [one for one in storage.rglob("*") if not one.is_symlink() and one.lstat().st_mode & 0o022]
+            assert found == []
+        finally:
+            user.pypod("--root", str(storage), "system", "migrate")
+            subprocess.run(["rm", "-r", storage], check=True)
+
+    def test_without_cgroups_a_pause_says_why(self, user: User, plain: Path) -> None:
+        if user.ok("info", "--format", "{{.Host.CgroupManager}}").strip() == "systemd":
+            pytest.skip("this host delegates cgroups to users")
+        user.ok("run", "-d", "--name", "still", "--rootfs", f"{plain}:O", "sleep", "100")
+        try:
+            refused = user.pypod("pause", "still")
+            assert refused.returncode == 125
+            assert "cannot be paused: this user may make no cgroups" in refused.stderr
+            assert user.ok("inspect", "--format", "{{.State.Status}}", "still") == "running\n"
+        finally:
+            user.ok("rm", "-f", "-t", "0", "still")
+
+
 class TestOthers:
     def test_two_users_see_their_own_only(self, with_image: User, bare_user: User, plain: Path) -> None:
         with_image.ok("run", "-d", "--name", "same", IMAGE, "sleep", "100")

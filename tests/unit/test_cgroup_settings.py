@@ -117,6 +117,8 @@ def test_without_groups_every_limit_says_why() -> None:
         driver.usage("/x")
     with pytest.raises(Unsupported, match="cannot be paused"):
         driver.freeze("/x", True)
+    with pytest.raises(Unsupported, match="cannot be paused"):
+        driver.freezer_file("/x")
 
 
 class TestCounters:

@@ -99,11 +99,14 @@ class NoDriver:
 
     def freeze(self, path: str, frozen: bool, *, timeout_s: float = 2.0) -> None:
         del path, frozen, timeout_s
-        raise Unsupported("freezer", f"containers cannot be paused: {self._why}", hint=HINT)
+        raise self._no_freezer()
 
     def freezer_file(self, path: str) -> str:
         del path
-        return ""
+        raise self._no_freezer()
+
+    def _no_freezer(self) -> Unsupported:
+        return Unsupported("freezer", f"containers cannot be paused: {self._why}", hint=HINT)
 
     def is_frozen(self, path: str) -> bool:
         del path
