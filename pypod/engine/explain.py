@@ -159,13 +159,15 @@ def of_pod_start(engine: Engine, pod: PodRecord) -> Explanation:
 
 def _infra_steps(engine: Engine, pod: PodRecord, record: ContainerRecord) -> list[Step]:
     wires = connecting.preview(engine, record.id)
+    group = groups.of_infra(engine, record, engine.pod_spec(pod))
     made = [
         *_missing(engine.layout.pod(pod.id)),
-        *infra.preparations(engine, record, pod),
+        *infra.preparations(engine, record, pod, group),
         *bridges.preparations(engine, connecting.networks_of(wires)),
     ]
     files = infra.files_of(engine, pod, record, wires)
-    return [*_effects(made), *_plan(infra.infra_plan(engine, pod, record, wires), "launcher", ""), *_effects([files])]
+    plan = infra.infra_plan(engine, pod, record, wires, group)
+    return [*_effects(made), *_plan(plan, "launcher", ""), *_effects([files])]
 
 
 def _missing(path: str) -> list[Effect]:
