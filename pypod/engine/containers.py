@@ -147,7 +147,14 @@ class Containers:
         return userns_options.of_container(self._engine, spec, options, pod)
 
     def _with_ids(self, spec: ContainerSpec) -> ContainerSpec:
-        """Name the containers it joins by id: a name may be another one's tomorrow. Raises NoSuchContainer."""
+        """Name the containers it joins by id: a name may be another one's tomorrow.
+
+        Raises NoSuchContainer, and InvalidSpec when there is nothing at a path that it names.
+        """
+        if any(spec.namespace(kind).mode == "ns" for kind in JOINABLE):
+            from pypod.engine.joining import require_paths
+
+            require_paths(spec)
         joined = {kind: mode for kind in JOINABLE if (mode := spec.namespace(kind)).mode == "container"}
         found = {mode.target: records.find_container(self._engine.database, mode.target) for mode in joined.values()}
         fields = {"user": "user_namespace"}

@@ -354,6 +354,10 @@ _HINTS = {
     ("netlink_host", "netlink", _EEXIST): "a crash left an entry in the firewall: pypod system check --repair",
     # of the dynamic linker
     ("execute_file", "execveat", _ENOENT): "the infra's root is empty: only a static program can run there",
+    ("join_path", "open", _ENOENT): "whoever had the namespace has ended, or the file was removed",
+    ("join_path", "setns", _EINVAL): (
+        "what is there is no namespace, or one of another kind: name /proc/PID/ns/KIND, or what that is mounted on"
+    ),
     ("bind", "openat", _EACCES): _NOT_OURS,
     ("bind", "mkdirat", _EACCES): _NOT_OURS,
     ("capabilities", "setresgid", _EINVAL): _NO_ID,
