@@ -20,7 +20,6 @@ TABLE = Path("/proc/thread-self/net/nf_conntrack")
 
 pytestmark = [
     pytest.mark.root,
-    pytest.mark.usefixtures("own_network"),
     pytest.mark.skipif(not TABLE.exists(), reason="the kernel has no /proc/net/nf_conntrack"),
 ]
 
@@ -32,7 +31,7 @@ FAMILIES = pytest.mark.parametrize("family", [4, 6])
 
 
 @pytest.fixture
-def channel() -> Iterator[Channel]:
+def channel(own_network) -> Iterator[Channel]:
     """A channel to the firewall of a host that has two addresses of each family and somebody to send to."""
     run("ip", "link", "add", "out", "type", "bridge")
     run("ip", "link", "set", "out", "up")
