@@ -95,7 +95,7 @@ static void join(struct process *process, const struct record *record)
 
 static void join_path(struct process *process, const struct record *record)
 {
-	int fd = open(text(record, 1), O_RDONLY | O_CLOEXEC);
+	int fd = open(text(record, 1), O_RDONLY | O_CLOEXEC | O_NONBLOCK); /* nobody waits for a pipe's writer */
 
 	if (fd < 0)
 		fail(process, "open");

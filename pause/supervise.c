@@ -11,6 +11,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <sched.h>
 #include <signal.h>
 #include <stdio.h>
@@ -208,6 +209,19 @@ static int send_on_host(struct supervised *it, const struct record *record)
 	return sent;
 }
 
+/* What the process said before it ended: why it is not there for the network of the host. */
+static void hear(int socket, struct report *failure)
+{
+	struct pollfd waiting = { .fd = socket, .events = POLLIN };
+	struct report report;
+	int passed;
+
+	/* a reset, for a byte of ours that was not read, comes first, and nothing after the end */
+	for (int i = 0; i < 3 && RETRY(poll(&waiting, 1, 0)) == 1; i++)
+		if (report_receive(socket, &report, &passed) > 0 && report.kind == REPORT_FAILED)
+			*failure = report;
+}
+
 /* Do what the network needs on the host, now that the process has its namespace, and let it go on. */
 static int connect_to_host(struct supervised *it, int socket, struct report *failure)
 {
@@ -221,6 +235,8 @@ static int connect_to_host(struct supervised *it, int socket, struct report *fai
 			failure->error = errno;
 			failure->operation = i;
 			strcpy(failure->call, "netlink");
+			if (failure->error == ESRCH)
+				hear(socket, failure);
 			return -1;
 		}
 	}
@@ -328,7 +344,7 @@ static int follow(struct supervised *it, int socket, bool told, struct report *f
 
 static void join_path(uint32_t i, const struct record *record)
 {
-	int fd = open(text(record, 1), O_RDONLY | O_CLOEXEC);
+	int fd = open(text(record, 1), O_RDONLY | O_CLOEXEC | O_NONBLOCK); /* nobody waits for a pipe's writer */
 
 	if (fd < 0)
 		die(i, "open");

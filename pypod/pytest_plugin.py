@@ -36,7 +36,7 @@ def pytest_configure(config: pytest.Config) -> None:
 @pytest.fixture
 def pypod_engine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Engine]:
     """An engine on a storage directory of the test's own."""
-    from pypod.engine import session
+    from pypod.engine import bridges, session
     from pypod.engine.engine import Engine
     from pypod.errors import PypodError
 
@@ -52,6 +52,8 @@ def pypod_engine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Engine]:
             pod.remove(force=True, timeout=0)
         for container in engine.containers.list(all=True):
             container.remove(force=True, timeout=0)
+        for network in engine.networks.list():
+            bridges.remove(engine, network.spec())
         session.end(engine)
 
 

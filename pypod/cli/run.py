@@ -46,10 +46,6 @@ RUN = Command(
     min_args=1,
 )
 # The library's options of a container that are a new pod's.
-_OF_NETWORK = (
-    *("network", "ip", "ip6", "mac_address", "network_aliases", "dns", "dns_options", "dns_search"),
-    *("add_hosts", "no_hosts", "ports"),
-)
 _OWN = {flag.name for flag in (*FLAGS, EXPLAIN)}
 CREATE = Command(
     path="pypod create",
@@ -87,8 +83,6 @@ def explain(engine: Engine, options: Parsed, *, columns: int = 0, rows: int = 0,
     """Return what ``run`` would do."""
     image, command, found = container_options(options)
     ref, new = _pod_named(options)
-    if new:
-        found["ports"] = _of_new_pod(found)["ports"]
     what: tuple[Any, ...] = (command,)
     if image:  # nothing is pulled
         what = (engine.images.for_container(image, "never", platform=platform(options)), command)
@@ -160,17 +154,13 @@ def _replace(container: Container) -> None:
 
 def _pod(engine: Engine, options: Parsed, found: ContainerOptions) -> tuple[str, str]:
     """Return which pod to join, and its id if it was made for this container: with those of its options that it has."""
+    from pypod.engine.network_options import of_new_pod
+
     ref, new = _pod_named(options)
     if not new:
         return ref, ""
-    pod = engine.pods.create(new, **_of_new_pod(found))
+    pod = engine.pods.create(new, **of_new_pod(found))
     return pod.id, pod.id
-
-
-def _of_new_pod(found: ContainerOptions) -> dict[str, Any]:
-    """Take the options of a network out of a container's, as podman: they are those of the pod that is made for it."""
-    names = [*_OF_NETWORK, *(() if "uts" in found else ("hostname",))]
-    return {name: found.pop(name) for name in names if name in found}  # type: ignore[misc]
 
 
 def _pod_named(options: Parsed) -> tuple[str, str]:

@@ -20,18 +20,23 @@ if TYPE_CHECKING:
 def preparations(engine: Engine, specs: Iterable[NetworkSpec], *, again: bool = False) -> list[Effect]:
     """Return what has to be made for networks: nothing when all of it is there, or everything ``again``.
 
-    A bridge is set up last: one that is up has all that it needs, whoever was killed while making it. The addresses of
-    who is about to be connected are in the store by now: a name server stays while there are any.
+    A bridge is set up last: one that is up has all that it needs, whoever was killed while making it. That the host
+    forwards is everybody's setting, and looked at each time. The addresses of who is about to be connected are in the
+    store by now: a name server stays while there are any.
     """
     if user_bridges.are_elsewhere(engine):
         return user_bridges.preparations(engine, specs)
     made: list[Effect] = []
     bridges = [one for one in specs if one.driver == BRIDGE]
     if bridges:
+        from pypod.network import forwarding
+
         made += _firewall(engine)
     for network in bridges:
         if again or not links.is_up(network.interface):
             made += [_bridge(engine, network), _settings(network), _admission(network), _start(network)]
+        elif not forwarding.is_on(network):
+            made.append(_settings(network))
         if network.dns:
             from pypod.engine import naming
 

@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from pypod.engine.limits import LimitOptions
     from pypod.engine.logs import Piece
     from pypod.engine.network import Network
+    from pypod.engine.options import CommitOptions
     from pypod.engine.pod import Pod
     from pypod.model.container import ContainerSpec, ContainerState
     from pypod.model.port import Port
@@ -477,7 +478,7 @@ class Container:
         with Boundary(f"check container {self._name}"):
             return check(self._engine, self.record())
 
-    def commit(self, name: str = "", **options: Any) -> Image:
+    def commit(self, name: str = "", **options: Unpack[CommitOptions]) -> Image:
         """Make an image of its own image and what it wrote since, and give it a name.
 
         Options: ``author``, ``message``; ``changes``, a list of Dockerfile instructions (``CMD``, ``ENV`` and so on);

@@ -147,7 +147,14 @@ class Containers:
         return userns_options.of_container(self._engine, spec, options, pod)
 
     def _with_ids(self, spec: ContainerSpec) -> ContainerSpec:
-        """Name the containers it joins by id: a name may be another one's tomorrow. Raises NoSuchContainer."""
+        """Name the containers it joins by id: a name may be another one's tomorrow.
+
+        Raises NoSuchContainer, and InvalidSpec when there is nothing at a path that it names.
+        """
+        if any(spec.namespace(kind).mode == "ns" for kind in JOINABLE):
+            from pypod.engine.joining import require_paths
+
+            require_paths(spec)
         joined = {kind: mode for kind in JOINABLE if (mode := spec.namespace(kind)).mode == "container"}
         found = {mode.target: records.find_container(self._engine.database, mode.target) for mode in joined.values()}
         fields = {"user": "user_namespace"}
@@ -200,6 +207,8 @@ class Containers:
     ) -> Explanation:
         """Return what ``run`` would do, step by step, with nothing done; ``new_pod`` names a pod that it would create.
 
+        That has the options about the network, and the ports.
+
         The image must be here: nothing is pulled. ``columns``, ``rows`` and ``attended`` are those of
         ``Container.start``. Raises what ``create`` raises, but for names in use.
 
@@ -207,22 +216,21 @@ class Containers:
         """
         from pypod.engine import explain, published, specs
         from pypod.engine.container_options import check_options
-        from pypod.engine.network_options import resolved
+        from pypod.engine.network_options import of_new_pod, resolved
         from pypod.engine.planning import Terminal
         from pypod.engine.pod import Pod
-        from pypod.model.port import parse_ports
 
         check_options(options)
         base, command = _asked(image, command, options)
         found, options, command = self._with_image(base, "never", options, command)
         pod_record, infra_record = None, None
+        of_pod: tuple[Connection, ...] = ()
         if pod is not None:
             pod_record = records.find_pod(self._engine.database, pod.id if isinstance(pod, Pod) else pod)
             if pod_record.infra_id:
                 infra_record = records.find_container(self._engine.database, pod_record.infra_id)
         elif new_pod:
-            ports, options["ports"] = parse_ports(options.get("ports", ())), ()
-            pod_record, infra_record = self._engine.pods.unsaved(new_pod, published.chosen(self._engine, ports))
+            pod_record, infra_record, of_pod = self._engine.pods.unsaved(new_pod, of_new_pod(options))
         pod_spec = self._engine.pod_spec(pod_record) if pod_record else None
         spec = specs.container_spec(
             command,
@@ -244,7 +252,15 @@ class Containers:
             record = self._record(spec, pod_spec, "", found.id if found else "")
             terminal = Terminal(columns, rows)
             return explain.of_run(
-                self._engine, record, spec, pod_record, infra_record, terminal, attended=attended, asked=connections
+                self._engine,
+                record,
+                spec,
+                pod_record,
+                infra_record,
+                terminal,
+                attended=attended,
+                asked=connections,
+                asked_by_pod=of_pod,
             )
 
     def run(

@@ -98,11 +98,16 @@ class Engine:
         if spec is None:
             from pypod.store import records
 
-            if len(self._pod_specs) >= _REMEMBERED:
-                self._pod_specs.clear()
             record = records.find_pod(self.database, pod) if isinstance(pod, str) else pod
-            spec = self._pod_specs[identifier] = records.pod_spec(record)
+            spec = records.pod_spec(record)
+            self.remember_pod(identifier, spec)
         return spec
+
+    def remember_pod(self, identifier: str, spec: PodSpec) -> None:
+        """Spare the next reader of a pod's specification that was just written the reading."""
+        if len(self._pod_specs) >= _REMEMBERED:
+            self._pod_specs.clear()
+        self._pod_specs[identifier] = spec
 
     def default_filter(self, capabilities: tuple[str, ...]) -> tuple[bytes, int]:
         """Return podman's seccomp filter for a set of capabilities, and its flags; read from the disk once."""

@@ -97,12 +97,16 @@ def of_run(
     *,
     attended: bool = False,
     asked: Sequence[Connection] = (),
+    asked_by_pod: Sequence[Connection] = (),
 ) -> Explanation:
-    """Return what a start would do, of records that need not be in the store; ``asked`` are the connections of one."""
+    """Return what a start would do, of records that need not be in the store.
+
+    ``asked`` and ``asked_by_pod`` are the connections of a container and a pod that are not there.
+    """
     steps: list[Step] = []
     process = None
     if pod is not None and infra_record is not None and not infra.is_ready(engine, pod):
-        steps += _infra_steps(engine, pod, infra_record)
+        steps += _infra_steps(engine, pod, infra_record, asked_by_pod)
         process = _UNKNOWN
     running = observe.container_state(engine.layout.container(record.id), engine.boot_id).running
     if running:
@@ -158,15 +162,19 @@ def of_pod_start(engine: Engine, pod: PodRecord) -> Explanation:
     return Explanation(steps=tuple(steps))
 
 
-def _infra_steps(engine: Engine, pod: PodRecord, record: ContainerRecord) -> list[Step]:
-    wires = connecting.preview(engine, record.id)
+def _infra_steps(
+    engine: Engine, pod: PodRecord, record: ContainerRecord, asked: Sequence[Connection] = ()
+) -> list[Step]:
+    wires = connecting.preview(engine, record.id, asked)
+    group = groups.of_infra(engine, record, engine.pod_spec(pod))
     made = [
         *_missing(engine.layout.pod(pod.id)),
-        *infra.preparations(engine, record, pod),
+        *infra.preparations(engine, record, pod, group),
         *bridges.preparations(engine, connecting.networks_of(wires)),
     ]
     files = infra.files_of(engine, pod, record, wires)
-    return [*_effects(made), *_plan(infra.infra_plan(engine, pod, record, wires), "launcher", ""), *_effects([files])]
+    plan = infra.infra_plan(engine, pod, record, wires, group)
+    return [*_effects(made), *_plan(plan, "launcher", ""), *_effects([files])]
 
 
 def _missing(path: str) -> list[Effect]:

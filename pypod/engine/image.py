@@ -12,9 +12,10 @@ from pypod.store import images
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Sequence
-    from typing import Any
+    from typing import Unpack
 
     from pypod.engine.container import Container
+    from pypod.engine.options import PullOptions, PushOptions, SaveOptions
     from pypod.model.image_config import HistoryEntry, ImageConfig
 
 SHORT_ID_LENGTH = 12
@@ -41,7 +42,7 @@ class Image:
         self.loaded_names = loaded_names
 
     @classmethod
-    def pull(cls, ref: str, *, engine: Engine | None = None, **options: Any) -> Image:
+    def pull(cls, ref: str, *, engine: Engine | None = None, **options: Unpack[PullOptions]) -> Image:
         """Bring an image from a registry or an archive; see ``Images.pull``."""
         return (engine or Engine()).images.pull(ref, **options)
 
@@ -209,11 +210,11 @@ class Image:
         with Boundary(f"compare image {self.id[:SHORT_ID_LENGTH]}"):
             return of_image(self, base)
 
-    def save(self, path: str, **options: Any) -> None:
+    def save(self, path: str, **options: Unpack[SaveOptions]) -> None:
         """Write it to an archive or a directory; see ``Images.save``."""
         self._engine.images.save(self._used_name or self.id, path, **options)
 
-    def push(self, destination: str = "", **options: Any) -> str:
+    def push(self, destination: str = "", **options: Unpack[PushOptions]) -> str:
         """Write it to a registry, or to where a transport leads; return its digest there. See ``Images.push``."""
         return self._engine.images.push(self._used_name or self.id, destination, **options)
 

@@ -11,9 +11,10 @@ from pypod.store import images
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
-    from typing import Any
+    from typing import Unpack
 
     from pypod.engine.engine import Engine
+    from pypod.engine.options import ImportOptions
     from pypod.images.access import Access
     from pypod.images.registries import Choose, Registries
     from pypod.model.image import Platform
@@ -214,7 +215,7 @@ class Images:
         announce.image(self._engine, announce.PUSH, image.id, destination or image.used_name)
         return digest
 
-    def import_tree(self, pieces: Iterable[bytes], name: str = "", **options: Any) -> Image:
+    def import_tree(self, pieces: Iterable[bytes], name: str = "", **options: Unpack[ImportOptions]) -> Image:
         """Make an image of a tar of a whole tree, in pieces, compressed or not, as ``Container.export`` yields it.
 
         Options: ``message``, ``changes`` (a list of Dockerfile instructions), ``platform``, a Platform, and

@@ -63,16 +63,17 @@ def start(engine: Engine, record: PodRecord, lock: Lock) -> None:
             from pypod.engine import storage_driver
 
             storage_driver.of(engine)
-        effects.perform(preparations(engine, infra, record))
+        group = groups.of_infra(engine, infra, engine.pod_spec(record))
+        effects.perform(preparations(engine, infra, record, group))
         try:
             wires = connecting.attach(engine, infra.id)
             effects.perform(bridges.preparations(engine, connecting.networks_of(wires)))
-            what = infra_plan(engine, record, infra, wires)
+            what = infra_plan(engine, record, infra, wires, group)
             led = user_network.led(engine, engine.pod_spec(record))
             write = files_of(engine, record, infra, wires).perform
             published.run(engine, launching, what, lock, infra.id, led, write)
             connecting.settle(wires)
-            published.redirect(engine, records.pod_spec(record).ports, wires)
+            published.redirect(engine, engine.pod_spec(record).ports, wires, has_begun=True)
         except BaseException:
             stop(engine, record)  # it may have come up before its files failed
             connecting.detach(engine, infra.id)
@@ -103,10 +104,9 @@ def require_no_members(engine: Engine, record: PodRecord, but: str = "") -> None
         )
 
 
-def preparations(engine: Engine, infra: ContainerRecord, pod: PodRecord) -> list[effects.Effect]:
-    """Return what has to be made before the plan."""
-    own, spec = effects.directory(engine.layout.container(infra.id)), records.pod_spec(pod)
-    group = groups.of_infra(engine, infra, spec)
+def preparations(engine: Engine, infra: ContainerRecord, pod: PodRecord, group: groups.Group) -> list[effects.Effect]:
+    """Return what has to be made before the plan, the infra's ``group`` among it."""
+    own, spec = effects.directory(engine.layout.container(infra.id)), engine.pod_spec(pod)
     network = user_network.preparations(engine, infra.id, spec)
     made = [*session.preparations(engine), own, *network]
     if infra.image_id:
@@ -145,8 +145,10 @@ def hostname_of(spec: PodSpec) -> str:
     return spec.hostname or spec.name[:HOSTNAME_LIMIT]
 
 
-def infra_plan(engine: Engine, record: PodRecord, infra: ContainerRecord, wires: tuple[Wire, ...] = ()) -> Plan:
-    """Return what a start of this pod's infra would do now, connected by ``wires``."""
+def infra_plan(
+    engine: Engine, record: PodRecord, infra: ContainerRecord, wires: tuple[Wire, ...], group: groups.Group
+) -> Plan:
+    """Return what a start of this pod's infra in ``group`` would do now, connected by ``wires``."""
     directory = engine.layout.container(infra.id)
     spec = engine.pod_spec(record)
     owner = records.parse_owner(record.owner)
@@ -159,7 +161,7 @@ def infra_plan(engine: Engine, record: PodRecord, infra: ContainerRecord, wires:
         maps=(idmap.lines(maps[0]), idmap.lines(maps[1])) if maps else WHOLE_MAPS,
         ids=user_namespaces.root_of(maps),
         born_in=cgroups.tracking_directory(infra.cgroup) if cgroups.clones_into_cgroup else "",
-        join_files=cgroups.join_files(infra.cgroup, groups.of_infra(engine, infra, spec).trees),
+        join_files=cgroups.join_files(infra.cgroup, group.trees),
         network=network_ops.inside_ops(engine, spec, wires),
     )
     settings = session.ops(engine, own_session)

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from pypod.engine.container import Container
     from pypod.engine.engine import Engine
     from pypod.engine.image import Image
+    from pypod.engine.options import CommitOptions
     from pypod.engine.user_namespaces import Maps
 
 _RESULT, _PIECE, _ERROR = "result", "piece", "error"
@@ -149,7 +150,7 @@ def changes(one: Container | Image, base: Container | Image | None) -> list[tupl
     return found
 
 
-def commit(container: Container, name: str, options: dict[str, Any]) -> Image:
+def commit(container: Container, name: str, options: CommitOptions) -> Image:
     """Have an image made of a container inside; see ``Container.commit``."""
     from pypod.engine.image import Image
     from pypod.model.reference import full_name

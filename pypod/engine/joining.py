@@ -7,7 +7,7 @@ import os
 from pypod.engine import observe
 from pypod.errors import InvalidSpec, PodBroken, WrongState
 from pypod.kernel.pidfd import Process
-from pypod.model.namespace import HOST, POD, PRIVATE
+from pypod.model.namespace import FLAGS, HOST, POD, PRIVATE
 from pypod.runtime.compiler import Join
 from pypod.store import records
 
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from pypod.store.records import ContainerRecord, PodRecord
 
 _JOINABLE = ("net", "ipc", "uts", "pid", "user", "cgroup")
+_SPOKEN = {"net": "network", "ipc": "IPC", "uts": "UTS", "pid": "PID"}
 
 
 def joins(
@@ -46,6 +47,19 @@ def joins(
         if kinds:
             joins.append(Join(kinds=tuple(kinds), process=process, inodes=known))
     return tuple(joins), infra
+
+
+def require_paths(spec: ContainerSpec) -> None:
+    """Raise InvalidSpec when nothing is at the path of a namespace to join. What it is shows when it is joined."""
+    for kind in _JOINABLE:
+        mode = spec.namespace(kind)
+        try:
+            if mode.mode == "ns":
+                os.stat(mode.target)
+        except OSError as error:
+            spoken, why = _SPOKEN.get(kind, kind), os.strerror(error.errno or 0).lower()
+            message = f"cannot find specified {spoken} namespace path: stat {mode.target}: {why}"
+            raise InvalidSpec(FLAGS[kind], message) from error
 
 
 def stopped_targets(engine: Engine, record: ContainerRecord) -> list[ContainerRecord]:

@@ -13,7 +13,9 @@ from pypod.store import networks, records
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Sequence
-    from typing import Any
+    from typing import Any, Unpack
+
+    from pypod.engine.options import NetworkOptions
 
 
 class Network:
@@ -31,7 +33,7 @@ class Network:
         self._name = name
 
     @classmethod
-    def create(cls, name: str = "", *, engine: Engine | None = None, **options: Any) -> Network:
+    def create(cls, name: str = "", *, engine: Engine | None = None, **options: Unpack[NetworkOptions]) -> Network:
         """Create a network; see ``Networks.create`` for the options."""
         return (engine or Engine()).networks.create(name, **options)
 

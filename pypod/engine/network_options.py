@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from typing import Any, TypedDict
 
+    from pypod.engine.container_options import ContainerOptions
     from pypod.engine.engine import Engine
     from pypod.model.network import Connection
 
@@ -30,6 +31,10 @@ if TYPE_CHECKING:
 
 DEFAULT_VARIABLE = "PYPOD_NETWORK"  # what is read where --network is not given
 _PRIVATE = ("private", "default")  # the default one, whatever that is
+_OF_NETWORK = (
+    *("network", "ip", "ip6", "mac_address", "network_aliases", "dns", "dns_options", "dns_search"),
+    *("add_hosts", "no_hosts", "ports"),
+)
 _SHARED = "network cannot be configured when it is shared with a pod"
 
 
@@ -71,6 +76,12 @@ def dns_fields(asked: Asked, options: Mapping[str, Any]) -> DnsFields:
         raise InvalidSpec("--dns", f"DNS must be set when the pod is created: {_SHARED}", hint="give it to the pod")
     servers, words, search = check_dns(asked, *given)
     return {"dns_servers": servers, "dns_options": words, "dns_search": search}
+
+
+def of_new_pod(options: ContainerOptions) -> dict[str, Any]:
+    """Take the options of a network out of a container's, as podman: they are those of the pod that is made for it."""
+    names = [*_OF_NETWORK, *(() if "uts" in options else ("hostname",))]
+    return {name: options.pop(name) for name in names if name in options}  # type: ignore[misc]
 
 
 def resolved(engine: Engine, asked: Asked, *, save: bool = True) -> tuple[Connection, ...]:

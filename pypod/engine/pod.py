@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from pypod.engine.image import Image
     from pypod.engine.limits import LimitOptions
     from pypod.engine.network import Network
+    from pypod.engine.options import PodOptions
     from pypod.engine.sharing import Matrix
     from pypod.model.container import ContainerState
     from pypod.model.pod import PodSpec
@@ -61,7 +62,7 @@ class Pod:
         self._name = name
 
     @classmethod
-    def create(cls, name: str = "", *, engine: Engine | None = None, **options: Any) -> Pod:
+    def create(cls, name: str = "", *, engine: Engine | None = None, **options: Unpack[PodOptions]) -> Pod:
         """Create a pod; see ``Pods.create`` for the options."""
         return (engine or Engine()).pods.create(name, **options)
 

@@ -94,7 +94,7 @@ class Pods:
         from pypod.engine import published, specs, user_namespaces
         from pypod.engine.limits import POD_OPTIONS, from_options, settings_of
         from pypod.engine.names import under_free_name
-        from pypod.engine.network_options import dns_fields, resolved
+        from pypod.engine.network_options import resolved
 
         if not infra and share is DEFAULT_SHARE:
             share = ()
@@ -107,13 +107,9 @@ class Pods:
         if kinds and not infra:
             raise InvalidSpec("--share", f"cannot set share({','.join(kinds)}) namespaces without an infra container")
         given: dict[str, Any] = {"network": network, "ip": ip, "ip6": ip6, "mac_address": mac_address}
-        given |= {"network_aliases": network_aliases}
-        asked = _asked(given, infra=infra, shared="net" in kinds)
-        dns_words = dns_fields(asked, {"dns": dns, "dns_options": dns_options, "dns_search": dns_search})
-        if not infra and any(dns_words.values()):
-            raise InvalidSpec("--dns", "NoInfra and DNSServer are mutually exclusive pod options: invalid pod spec")
-        hosts = specs.check_add_hosts(add_hosts)
-        specs.check_hosts(hosts, asked, no_hosts=no_hosts, infra=infra)
+        given |= {"network_aliases": network_aliases, "add_hosts": add_hosts, "no_hosts": no_hosts}
+        given |= {"dns": dns, "dns_options": dns_options, "dns_search": dns_search}
+        asked, of_network = _of_network(given, infra=infra, shared="net" in kinds)
         mode = asked.mode
         pairs = tuple(sorted((sysctls or {}).items()))
         specs.check_sysctls(pairs, net="net" in kinds and mode.mode == "private", ipc="ipc" in kinds)
@@ -141,19 +137,15 @@ class Pods:
                 infra_name=infra_name,
                 infra_command=tuple(infra_command),
                 hostname=hostname,
-                add_hosts=hosts,
-                no_hosts=no_hosts,
                 labels=tuple(sorted((labels or {}).items())),
                 sysctls=pairs,
                 cgroup_parent=cgroup_parent,
                 share_parent=share_parent,
                 limits=limited,
-                net=mode.mode,
-                net_program=asked.program,
                 ports=chosen,
                 shm_size_bytes=DEFAULT_SHM_BYTES if shm_size is None else shm_size,
                 **in_user,
-                **dns_words,
+                **of_network,
             )
             user_namespaces.maps_of(self._engine, spec)
 
@@ -193,12 +185,25 @@ class Pods:
                 records.add_container(connection, infra_record)
                 for one in connections:
                     networks.connect(connection, infra_record.id, one)
+        self._engine.remember_pod(record.id, spec)
         announce.pod(self._engine, announce.CREATE, record, [infra_record] if infra_record else [])
         return Pod(self._engine, record.id, spec.name)
 
-    def unsaved(self, name: str, ports: tuple[Port, ...] = ()) -> tuple[PodRecord, ContainerRecord | None]:
-        """Return the records that creating a pod with this name, these ports and nothing else would write."""
-        return self._records(PodSpec(name=name, ports=ports), "")
+    def unsaved(
+        self, name: str, options: Mapping[str, Any]
+    ) -> tuple[PodRecord, ContainerRecord | None, tuple[Connection, ...]]:
+        """Return what creating a pod with this name and these options of its network, and no others, would write.
+
+        Raises what ``create`` raises.
+        """
+        from pypod.engine import published
+        from pypod.engine.network_options import resolved
+
+        asked, fields = _of_network(options, infra=True, shared=True)
+        connections = resolved(self._engine, asked, save=False)
+        ports = published.of_pod(self._engine, options.get("ports", ()), asked, infra=True, shared=True)
+        spec = PodSpec(name=name, hostname=options.get("hostname", ""), ports=ports, **fields)
+        return *self._records(spec, ""), connections
 
     def _records(self, spec: PodSpec, owner: str) -> tuple[PodRecord, ContainerRecord | None]:
         from pypod.kernel.cgroups.driver import container_path
@@ -249,18 +254,35 @@ class Pods:
         return [Pod(self._engine, record.id, record.name) for record in listed_pods(self._engine)]
 
 
+def _of_network(options: Mapping[str, Any], *, infra: bool, shared: bool) -> tuple[Asked, dict[str, Any]]:
+    """Return the network that a pod's options ask for, and the fields of its specification. Raises InvalidSpec."""
+    from pypod.engine import specs
+    from pypod.engine.network_options import dns_fields
+
+    asked = _asked(options, infra=infra, shared=shared)
+    dns_words = dns_fields(asked, options)
+    if not infra and any(dns_words.values()):
+        raise InvalidSpec("--dns", "NoInfra and DNSServer are mutually exclusive pod options: invalid pod spec")
+    no_hosts = options.get("no_hosts", False)
+    hosts = specs.check_add_hosts(options.get("add_hosts", ()))
+    specs.check_hosts(hosts, asked, no_hosts=no_hosts, infra=infra)
+    fields = {"add_hosts": hosts, "no_hosts": no_hosts, "net": asked.mode.mode, "net_program": asked.program}
+    return asked, {**fields, **dns_words}
+
+
 def _asked(options: Mapping[str, Any], *, infra: bool, shared: bool) -> Asked:
     """Return the network a pod asks for; one that does not share it has none. Raises InvalidSpec."""
     from pypod.engine.network_options import asked_network
 
-    if not infra and options["network"]:
+    given = options.get("network", "")
+    if not infra and given:
         raise InvalidSpec("--network", "NoInfra and network modes cannot be used together")
     asked = asked_network(options)
     if asked.mode not in (PRIVATE, HOST):
         raise InvalidSpec("--network", f"pods presently do not support network mode {asked.name}")
     if infra and shared:
         return asked
-    if (asked.connections or asked.program) and options["network"]:
+    if (asked.connections or asked.program) and given:
         raise InvalidSpec("--network", "the pod does not share its net namespace", hint="add net to --share")
     return asked.replace(connections=(), program="")
 

@@ -175,5 +175,5 @@ def all_ports(engine: Engine) -> list[tuple[ContainerRecord, tuple[Port, ...]]]:
         if _IN_JSON in record.spec_json:
             found.append((record, engine.container_spec(record).ports))
         elif record.kind == records.INFRA and record.pod_id in pods and _IN_JSON in pods[record.pod_id].spec_json:
-            found.append((record, records.pod_spec(pods[record.pod_id]).ports))
+            found.append((record, engine.pod_spec(pods[record.pod_id]).ports))
     return found

@@ -134,7 +134,7 @@ def _run(
         effects.perform(groups.renewal(engine, group))
         _launch(engine, record, monitor, what, lock, user_network.led(engine, spec))
         connecting.settle(wires)
-        published.redirect(engine, spec.ports, wires)
+        published.redirect(engine, spec.ports, wires, has_begun=True)
     except BaseException:
         engine.cgroups.remove(record.cgroup)
         if spec.net == PRIVATE:
@@ -164,7 +164,7 @@ def _launch(
 
 def group_of(engine: Engine, record: ContainerRecord, spec: ContainerSpec, pod: PodRecord | None) -> groups.Group:
     """Return the cgroup of a run. Raises Unsupported for a limit that this host does not have."""
-    return groups.of_container(engine, record, spec.limits, records.pod_spec(pod) if pod is not None else None)
+    return groups.of_container(engine, record, spec.limits, engine.pod_spec(pod) if pod is not None else None)
 
 
 def preparations(

@@ -104,8 +104,6 @@ def fields(engine: Engine, options: Mapping[str, Any], pod: PodSpec | None = Non
         raise InvalidSpec("--userns", "the pod does not share its user namespace")
     if mode.mode in ("keep-id", "nomap") and not engine.rootless:
         raise InvalidSpec("--userns", f"{mode.mode} is only supported in rootless mode")
-    if mode.mode == "ns" and not os.path.exists(mode.target):
-        raise InvalidSpec("--userns", f"cannot find specified user namespace path: stat {mode.target}: no such file")
     return {"user_namespace": mode, "uid_map": (), "gid_map": ()}
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 
 from pypod.errors import InvalidSpec
-from pypod.model.reference import is_short, parse
+from pypod.model.reference import check_domain, is_short, parse
 from pypod.model.value import Value
 
 TYPE_CHECKING = False
@@ -67,7 +67,7 @@ class Merged:
         """Take over what a parsed file says. Raises InvalidSpec, without the file's name."""
         found = _version_2(found)
         if "unqualified-search-registries" in found:
-            self.search = [_location(one) for one in _strings(found, "unqualified-search-registries")]
+            self.search = [_searched(one) for one in _strings(found, "unqualified-search-registries")]
         mode = found.get("short-name-mode", "")
         if mode not in _MODES:
             raise _wrong(f'invalid short-name mode: "{mode}"')
@@ -237,6 +237,17 @@ def _mirror(table: dict[str, Any], *, digest_only: bool) -> Mirror:
         insecure=table.get("insecure") is True,
         kinds=_MIRROR_KINDS["digest-only" if digest_only else kind],
     )
+
+
+def _searched(text: str) -> str:
+    """Return the domain of a registry that short names are looked for in: no path below one."""
+    location = _location(text)
+    if "/" not in location and _is_usual_path(location.replace(".", "/")):
+        return location
+    try:
+        return check_domain(location)
+    except InvalidSpec as error:
+        raise _wrong(f'Invalid unqualified-search-registries entry "{location}"') from error
 
 
 def _location(value: object) -> str:

@@ -8,15 +8,16 @@ layout of the messages is that of linux/netfilter/nfnetlink_conntrack.h.
 from __future__ import annotations
 
 import errno
+from itertools import islice, product
 
 from pypod.kernel.netlink import DUMP, REQUEST, Channel, attribute, attributes, message, nested
 from pypod.model.network import address_text, packed_address
 from pypod.model.port import PROTOCOLS
-from pypod.network.host import is_local
+from pypod.network.host import addresses, is_local
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable, Iterator, Sequence
 
     from pypod.model.port import Port
 
@@ -24,10 +25,44 @@ _SUBSYSTEM = 1  # NFNL_SUBSYS_CTNETLINK
 _GET, _DELETE = 1, 2
 _TUPLE_ORIGINAL, _TUPLE_REPLY, _ID, _ZONE, _FILTER = 1, 2, 12, 18, 25
 _IP, _PROTOCOL = 1, 2  # of a tuple
-_ADDRESSES = {2: (1, 2), 10: (3, 4)}  # by family: CTA_IP_V4_SRC and _DST, CTA_IP_V6_SRC and _DST
+_IPV4, _IPV6 = 2, 10  # AF_INET, AF_INET6
+_ADDRESSES = {_IPV4: (1, 2), _IPV6: (3, 4)}  # by family: CTA_IP_V4_SRC and _DST, CTA_IP_V6_SRC and _DST
 _NUMBER, _SOURCE_PORT, _DESTINATION_PORT = 1, 2, 3
-_ORIGINAL_FLAGS, _HAS_PROTOCOL = 1, 1 << 3
+_ORIGINAL_FLAGS = 1
+_BY_DESTINATION, _BY_PROTOCOL, _BY_DESTINATION_PORT = 1 << 1, 1 << 3, 1 << 5  # CTA_FILTER_F_CTA_IP_DST and so on
+_UDP = attribute(_NUMBER, bytes((PROTOCOLS["udp"],)))
 _ORIGIN = (_TUPLE_ORIGINAL, _ZONE, _ID)  # what names a flow
+_MOST = 16  # deletions by a filter: each takes 0.2 ms, to look through all that the kernel remembers 5
+
+
+def forget_all(channel: Channel, ports: Sequence[Port], address4: str, address6: str = "") -> None:
+    """Forget the flows to published ports of UDP at addresses of this host's, wherever they lead.
+
+    For who has just been started at these addresses: nobody has been led there yet. Of IPv4, Linux 6.11 and newer
+    delete what matches a filter, in 0.2 ms for each port and address. The rest is as with ``forget``. Raises OSError.
+    """
+    requests = list(islice(_deletions(ports), _MOST + 1)) if address4 else []
+    if 0 < len(requests) <= _MOST:
+        try:
+            channel.send(b"".join(requests))
+            address4 = ""
+        except OSError as error:
+            if error.errno != errno.EINVAL:  # an older one takes it for a flow of which half is missing
+                raise
+    forget(channel, ports, address4, address6)
+
+
+def _deletions(ports: Iterable[Port]) -> Iterator[bytes]:
+    # Not for IPv6: its addresses match when they differ (ctnetlink_filter_match_tuple in
+    # net/netfilter/nf_conntrack_netlink.c, Linux 6.18).
+    own = addresses(_IPV4)
+    for port in ports:
+        there = own if port.host_ip in ("", "::") else own.intersection((packed_address(port.host_ip),))
+        for to, at in product(there, range(port.count) if port.protocol == "udp" else ()):
+            number = attribute(_DESTINATION_PORT, (port.host_port + at).to_bytes(2, "big"))
+            ends = nested(_IP, attribute(_ADDRESSES[_IPV4][1], to)), nested(_PROTOCOL, _UDP, number)
+            by = attribute(_ORIGINAL_FLAGS, _BY_DESTINATION | _BY_PROTOCOL | _BY_DESTINATION_PORT)
+            yield message(_word(_DELETE), _head(_IPV4), nested(_TUPLE_ORIGINAL, *ends), nested(_FILTER, by))
 
 
 def forget(channel: Channel, ports: Sequence[Port], address4: str, address6: str = "") -> None:
@@ -36,7 +71,7 @@ def forget(channel: Channel, ports: Sequence[Port], address4: str, address6: str
     Takes some 5 ms: the kernel looks through all it remembers. Raises OSError.
     """
     wanted = [port for port in ports if port.protocol == "udp"]
-    for family, address in ((2, address4), (10, address6)):
+    for family, address in ((_IPV4, address4), (_IPV6, address6)):
         if not wanted or not address:
             continue
         own = packed_address(address.partition("/")[0])
@@ -56,8 +91,8 @@ def _head(family: int) -> bytes:
 
 def _flows(channel: Channel, family: int) -> list[dict[int, bytes]]:
     """Return the flows of UDP; all of them before Linux 5.8, which has no filter."""
-    protocol = nested(_PROTOCOL, attribute(_NUMBER, bytes((PROTOCOLS["udp"],))))
-    only = nested(_TUPLE_ORIGINAL, protocol), nested(_FILTER, attribute(_ORIGINAL_FLAGS, _HAS_PROTOCOL))
+    by = attribute(_ORIGINAL_FLAGS, _BY_PROTOCOL)
+    only = nested(_TUPLE_ORIGINAL, nested(_PROTOCOL, _UDP)), nested(_FILTER, by)
     request = message(_word(_GET), _head(family), *only, flags=REQUEST | DUMP)
     return [attributes(body[len(_head(family)) :]) for _, body in channel.dump(request)]
 

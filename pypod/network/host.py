@@ -96,12 +96,19 @@ def default_interface() -> str:
 
 def has_addresses(wanted: Iterable[str]) -> bool:
     """Return whether interfaces of this namespace have all of some addresses (CIDR notation). Raises OSError."""
-    with Channel() as channel:
-        there = {
-            (attributes(body[_ADDRESS_BODY:]).get(_IFA_LOCAL) or attributes(body[_ADDRESS_BODY:]).get(_IFA_ADDRESS))
-            for _, body in channel.dump(message(_GETADDR, b"\0" * _ADDRESS_BODY, flags=DUMP))
-        }
+    there = addresses()
     return all(packed_address(one.partition("/")[0]) in there for one in wanted)
+
+
+def addresses(family: int = 0) -> set[bytes]:
+    """Return the packed addresses of this namespace's interfaces, of one family (AF_INET, AF_INET6) or all.
+
+    Raises OSError.
+    """
+    with Channel() as channel:
+        body = bytes((family,)) + b"\0" * (_ADDRESS_BODY - 1)
+        found = [attributes(one[_ADDRESS_BODY:]) for _, one in channel.dump(message(_GETADDR, body, flags=DUMP))]
+    return {one.get(_IFA_LOCAL) or one.get(_IFA_ADDRESS, b"") for one in found}
 
 
 def first_address(but: str = "") -> str:

@@ -10,7 +10,7 @@ import os
 import sys
 from _struct import Struct  # the C half alone, as everywhere
 
-from pypod.errors import CommandNotExecutable, CommandNotFound, LaunchFailed, PortInUse
+from pypod.errors import LaunchFailed
 from pypod.model.value import Value
 
 TYPE_CHECKING = False
@@ -19,16 +19,14 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from typing import Self
 
-    from pypod.runtime.ops import Op, Plan
+    from pypod.runtime.ops import Plan
 
 STARTED, FAILED, EXITED = 1, 2, 3
 _REPORT = Struct("<IIiiQi36s")
 REPORT_BYTES = _REPORT.size
 _PLAN_FD, _REPORT_FD = 3, 4
 _FIRST_SAFE_FD = 10
-_EACCES = 13
-_EPERM, _ENOENT, _EEXIST, _ENOTDIR, _EINVAL, _ETXTBSY = 1, 2, 17, 20, 22, 26
-_EPROTONOSUPPORT, _EOPNOTSUPP, _EADDRINUSE, _EADDRNOTAVAIL = 93, 95, 98, 99
+_ETXTBSY = 26
 
 
 class Report(Value):
@@ -155,7 +153,9 @@ class Launching:
             channel.close()
             reap(self._pid)
         if report is None or not started:
-            raise _failure(plan, report, self._name)
+            from pypod.runtime.failures import failure
+
+            raise failure(plan, report, self._name)
         return Launched(self._pid, report, channel.detach() if self._keep_report else -1, passed)
 
     def __enter__(self) -> Self:
@@ -301,95 +301,3 @@ def _receive(channel: _socket.socket) -> tuple[bytes, int]:
             passed = int.from_bytes(content[:4], "little")
             os.set_inheritable(passed, False)
     return data, passed
-
-
-def _failure(plan: Plan, report: Report | None, name: str) -> LaunchFailed | PortInUse:
-    if report is None:
-        return LaunchFailed(f"start {name}", "read", 32, message=f"{name} ended before it could report")
-    op = plan.ops[report.operation] if report.operation < len(plan.ops) else None
-    if op is not None and op.name == "execute" and report.call == "execve":
-        return _command_failure(op, report)
-    if op is not None and op.name in ("companion", "mount_program"):
-        from pypod.runtime.companion import failure
-
-        return failure(op, report)
-    if op is not None and op.name == "hold" and report.error == _EADDRINUSE:
-        protocol, address, port = op.arguments
-        return PortInUse(str(protocol), str(address), int(port))
-    words = op.describe() if op is not None else "start"
-    special = _SPECIAL.get((op.name if op else "", report.call), "")
-    message = special.format(*op.arguments, groups=_named_groups(op)) if op else ""
-    hint = _HINTS.get((op.name if op else "", report.call, report.error), "")
-    return LaunchFailed(words, report.call, report.error, message=message, hint=hint)
-
-
-def _named_groups(op: Op) -> str:
-    user, *groups = map(str, op.arguments or ("",))
-    return ", ".join(name for name in (user.partition(":")[2], *groups) if name and not name.isdigit())
-
-
-# Failures that are the user's to mend, in podman's words where it has some.
-_SPECIAL = {
-    ("user", "find user"): "unable to find user {0}: no matching entries in passwd file",
-    ("user", "find group"): "unable to find group {groups}: no matching entries in group file",
-    ("working_directory", "openat2"): 'workdir "{0}" does not exist on container',
-    ("working_directory", "getcwd"): 'workdir "{0}" is not inside the container',
-}
-
-
-_NO_ID = "the user namespace has no such id: /etc/subuid and /etc/subgid say which a user may give (pypod unshare)"
-
-
-_NOT_OURS = (
-    "the root file system lacks a place to mount on, and belongs to an id that the user namespace does not have: give "
-    "one of its own ids, an image, or a storage outside of it (--root)"
-)
-
-
-# What to do about failures whose error number says little.
-_HINTS = {
-    ("hold", "socket", _EPROTONOSUPPORT): "the kernel does not have this protocol",
-    ("hold", "bind", _EADDRNOTAVAIL): "the host does not have this address",
-    # before Linux 6.3
-    ("netlink_host", "netlink", _EEXIST): "a crash left an entry in the firewall: pypod system check --repair",
-    # of the dynamic linker
-    ("execute_file", "execveat", _ENOENT): "the infra's root is empty: only a static program can run there",
-    ("bind", "openat", _EACCES): _NOT_OURS,
-    ("bind", "mkdirat", _EACCES): _NOT_OURS,
-    ("capabilities", "setresgid", _EINVAL): _NO_ID,
-    ("map_tree", "mount_setattr", _EINVAL): (
-        "other owners for files need Linux 5.19 and a file system that can have them (mount_setattr(2), "
-        "MOUNT_ATTR_IDMAP): ext4, xfs, btrfs; --root says where the storage is"
-    ),
-    ("capabilities", "setresuid", _EINVAL): _NO_ID,
-    ("sysctl", "openat2", _ENOENT): (
-        "the kernel has no such setting, or does not show it in a user namespace, as older ones those of net.core"
-    ),
-    ("user", "setgroups", _EINVAL): _NO_ID,
-    ("netlink_host", "netlink", _EOPNOTSUPP): (
-        "this kernel makes no such interface: modprobe veth (or macvlan, ipvlan: the network's driver)"
-    ),
-    ("mount", "fsmount", _EPERM): (
-        "in a user namespace proc and sysfs can be mounted only where the whole of them is seen: not in a container "
-        "that hides parts"
-    ),
-    # clone_private_mount in fs/namespace.c, of mounts that came with a new user namespace
-    ("root", "mount", _EINVAL): (
-        "the kernel puts no overlay of a user over a directory with mounts in it, as / is: install fuse-overlayfs, "
-        "or give one without, such as /usr:O, whose bin and lib are enough for most programs of the host, or an image"
-    ),
-}
-
-
-def _command_failure(op: Op, report: Report) -> LaunchFailed:
-    command = str(op.arguments[0])
-    text = os.strerror(report.error)
-    where = "" if "/" in command else " in $PATH"
-    if report.error in (_ENOENT, _ENOTDIR):
-        message = (
-            f"executable file `{command}` not found{where}: {text}: "
-            "OCI runtime attempted to invoke a command that was not found"
-        )
-        return CommandNotFound(op.describe(), "execve", report.error, message=message)
-    message = f"open executable `{command}`: {text}: OCI permission denied"
-    return CommandNotExecutable(op.describe(), "execve", report.error, message=message)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 from collections.abc import Iterator
 
@@ -82,6 +83,12 @@ def test_a_new_pod_has_the_network_that_was_asked_for(pypod: Program, busybox: s
     network = ["--network", "blue", "--ip", "10.99.0.9", "--mac-address", "92:d0:c6:0a:29:33", "--network-alias", "db"]
     files = ["--dns", "192.0.2.1", "--dns-search", "lan", "--add-host", "a:192.0.2.7", "--hostname", "front"]
     words = ["--pod", "new:po", "--name", "in", "-p", "8080:80", *network, *files, "--rootfs", busybox, "sleep", "300"]
+    steps = pypod.ok("run", "--explain", "-d", *words)
+    assert re.search(r"make veth \w+ on pypod1, its other end eth0 in the process", steps)
+    assert "eth0: set up with 10.99.0.9/24, default route by 10.99.0.1" in steps
+    assert "publish 0.0.0.0:8080->80/tcp" in steps
+    assert "set the hostname front" in steps
+    assert pypod.ok("pod", "ps", "-q") == ""
     pypod.ok("run", "-d", *words)
     assert pypod.ok("port", "in") == "80/tcp -> 0.0.0.0:8080\n"
     assert pypod.ok("pod", "inspect", "po", "--format", "{{.Hostname}} {{.InfraConfig.Networks}}") == "front [blue]\n"

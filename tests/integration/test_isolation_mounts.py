@@ -371,3 +371,26 @@ def test_programs_are_searched_in_the_containers_own_path(box, own_rootfs: Path)
     with pytest.raises(LaunchFailed) as caught:
         box.run("/binary", **root)
     assert (caught.value.exit_code, caught.value.errno) == (126, 8)
+
+
+MISFITS = [
+    ("directory", "/etc/passwd", "a file is there, or on the way there, where a directory is needed: Not a directory"),
+    ("directory", "/etc/passwd/below", "a file is there, or on the way there, where a directory is needed"),
+    ("file", "/etc", "it is a file, and a directory is there: Is a directory"),
+]
+
+
+@pytest.mark.parametrize(("what", "target", "message"), MISFITS)
+def test_what_does_not_fit_where_it_is_to_be_mounted(box, tmp_path: Path, what: str, target: str, message: str) -> None:
+    (tmp_path / "directory").mkdir()
+    (tmp_path / "file").touch()
+    with pytest.raises(LaunchFailed) as caught:
+        box.run("true", volumes=[f"{tmp_path}/{what}:{target}"])
+    assert str(caught.value).startswith(f"mount {tmp_path}/{what} on {target}: {message}")
+    assert caught.value.exit_code == 126
+    assert box.engine.containers.list(all=True) == []
+
+
+def test_a_file_system_in_memory_where_a_file_is(box) -> None:
+    with pytest.raises(LaunchFailed, match=r"mount tmpfs on /etc/passwd .*a file is there.*: Not a directory"):
+        box.run("true", tmpfs=["/etc/passwd"])

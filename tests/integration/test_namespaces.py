@@ -248,11 +248,34 @@ def test_paths_that_are_no_namespace_of_that_kind(box, kind: str, tmp_path: Path
     option = {"net": "network", "cgroup": "cgroupns"}.get(kind, kind)
     (tmp_path / "file").touch()
     os.mkfifo(tmp_path / "fifo")
-    for path in ("/proc/self/ns/mnt", "/proc/self/ns/user", tmp_path / "file", tmp_path / "nosuch"):
+    for path in ("/proc/self/ns/mnt", "/proc/self/ns/user", tmp_path, tmp_path / "file", tmp_path / "fifo"):
         with pytest.raises(LaunchFailed) as caught:
             box.run("true", **{option: f"ns:{path}"})
-        assert caught.value.call in ("setns", "open")
+        assert caught.value.call == "setns"
         assert str(path) in caught.value.operation
+        assert "no namespace, or one of another kind" in caught.value.hint
+    with pytest.raises(InvalidSpec, match=f"namespace path: stat {tmp_path}/nosuch: no such file or directory") as none:
+        box.run("true", **{option: f"ns:{tmp_path}/nosuch"})
+    assert none.value.argument == f"--{option}"
+
+
+def test_a_path_that_is_gone_when_it_is_joined(box, tmp_path: Path) -> None:
+    (tmp_path / "net").touch()
+    one = box.engine.containers.create(["true"], rootfs=box.rootfs, network=f"ns:{tmp_path}/net")
+    (tmp_path / "net").unlink()
+    with pytest.raises(LaunchFailed, match="join the namespace net at") as caught:
+        one.start()
+    assert (caught.value.call, "has ended" in caught.value.hint) == ("open", True)
+
+
+@pytest.mark.usefixtures("own_network")
+@pytest.mark.parametrize("option", ["uts", "cgroupns"])
+def test_what_fails_while_the_host_lays_the_cable_is_told_as_it_is(box, option: str) -> None:
+    """The process ends before its network is there: that it is not there is not what went wrong."""
+    for _ in range(30):
+        with pytest.raises(LaunchFailed) as caught:
+            box.run("true", network="bridge", **{option: "ns:/proc/self/ns/net"})
+        assert caught.value.call == "setns", caught.value
 
 
 @pytest.mark.parametrize("kind", ["net", "ipc", "uts", "pid", "cgroup"])

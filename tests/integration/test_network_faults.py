@@ -399,8 +399,10 @@ TAKEN_AWAY = {
     "the addresses inside": ["/usr/bin/nsenter -t {pid} -n ip addr flush dev eth0"],
     "what the rules know": ["nft flush set inet pypod bridges", "nft flush set inet pypod same"],
     "forwarding": ["sysctl -q net.ipv4.ip_forward=0"],
+    "forwarding of IPv6": ["sysctl -q net.ipv6.conf.all.forwarding=0"],
 }
-SEEN_BY_A_START = list(TAKEN_AWAY)[:4]
+FORWARDING = (Path("/proc/sys/net/ipv4/ip_forward"), Path("/proc/sys/net/ipv6/conf/all/forwarding"))
+SEEN_BY_A_START = [*list(TAKEN_AWAY)[:4], "forwarding", "forwarding of IPv6"]
 
 
 def with_neighbour(engine: Engine, what: str) -> tuple[Pod, Pod]:
@@ -418,7 +420,7 @@ def reach_each_other(pod: Pod, other: Pod) -> None:
     assert reaches(pod, "10.99.0.1")
     other.start()
     assert reaches(pod, other.addresses["blue"][0])
-    assert Path("/proc/sys/net/ipv4/ip_forward").read_text() == "1\n"
+    assert [file.read_text() for file in FORWARDING] == ["1\n", "1\n"]
     assert elements()["bridges"] == ["bl0"]
 
 
@@ -442,7 +444,9 @@ def test_what_others_take_away_comes_back_with_a_repair(engine, what: str) -> No
 @pytest.mark.parametrize("what", SEEN_BY_A_START)
 def test_a_start_makes_what_others_took_away(engine, what: str) -> None:
     _, other = with_neighbour(engine, what)
+    assert "let the host forward" in str(other.explain()) or what == "the rules"
     other.start()
+    assert [file.read_text() for file in FORWARDING] == ["1\n", "1\n"]
     assert is_connected(other)
     assert reaches(other, "10.99.0.1")
     assert elements()["bridges"] == ["bl0"]

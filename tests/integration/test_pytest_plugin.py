@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import signal
+import socket
 import subprocess
 import sys
 
@@ -65,6 +66,22 @@ def test_apart(pod, container, pypod_engine):
     assert outcomes == {"passed": 4}, text
     assert len(pids) == 3
     assert not any(map(is_there, pids))
+
+
+def test_the_bridges_of_their_networks_go_too(inner, own_network, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The storage is gone with the test: nobody else could remove them."""
+    monkeypatch.delenv("PYPOD_NETWORK")
+    outcomes, _, text = inner("""
+import socket
+
+def test_it(pod, pypod_engine):
+    pypod_engine.networks.create("front")
+    assert pypod_engine.pods.create(network="front").start() is None
+    assert len([name for _, name in socket.if_nameindex() if name.startswith("pypod")]) == 2
+    note()
+""")
+    assert outcomes == {"passed": 1}, text
+    assert {name for _, name in socket.if_nameindex()} == {"lo"}
 
 
 @pytest.mark.parametrize(

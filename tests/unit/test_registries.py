@@ -269,6 +269,8 @@ def test_the_first_version_of_the_format(files: Files) -> None:
         ('[aliases]\nfoo="UPPER!"', "invalid reference format"),
         ("[aliases]\nfoo=3", "expected text"),
         ("unqualified-search-registries=3", "expected an array of strings"),
+        ('unqualified-search-registries=["a.io/b"]', 'Invalid unqualified-search-registries entry "a.io/b"'),
+        ('unqualified-search-registries=["a b"]', 'Invalid unqualified-search-registries entry "a b"'),
         ("registry=3", "expected an array of tables"),
         ("a = = b", "toml: "),
         (
