@@ -144,11 +144,16 @@ static int make_implied(int parent, const char *name, const char *path, bool opa
 	return fd;
 }
 
+bool tree_is_whiteout(const struct stat *status)
+{
+	return (S_ISCHR(status->st_mode) && status->st_rdev == 0) || S_ISSOCK(status->st_mode);
+}
+
 static bool is_whiteout(int parent, const char *name)
 {
 	struct stat status;
 
-	return fstatat(parent, name, &status, AT_SYMLINK_NOFOLLOW) == 0 && S_ISCHR(status.st_mode) && status.st_rdev == 0;
+	return fstatat(parent, name, &status, AT_SYMLINK_NOFOLLOW) == 0 && tree_is_whiteout(&status);
 }
 
 /* One step down; -1 where there is a whiteout and that is all right. */

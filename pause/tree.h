@@ -2,6 +2,7 @@
 #define PYPOD_TREE_H
 
 #include <stdbool.h>
+#include <sys/stat.h>
 #include <time.h>
 
 /* The directories of a tree that is being made: which one is at hand, which were only implied, and their times, which
@@ -22,6 +23,9 @@ void tree_make_opaque(int fd);
 void tree_renew(const char *path, int fd);
 /* A root that is opaque: overlayfs does not look there, so the caller has to leave out the layers below. */
 bool tree_root_is_opaque(void);
+/* Nothing is here, whatever the layers below have: a character device 0:0. An overlay, which has such of its own, lets nobody
+ * make one; there a socket stands for it, since no archive can hold any. */
+bool tree_is_whiteout(const struct stat *status);
 /* Delete whatever has this name. */
 void tree_remove(int parent, const char *name);
 /* A whiteout was made in this directory, the one that tree_parent gave last. */

@@ -29,7 +29,7 @@
 enum { TREE_FD = 3, REPORT_FD = 4 };
 
 static struct tar_entry entry;
-static bool in_entry, in_user_namespace, one_id;
+static bool in_entry, in_user_namespace, one_id, sockets_stand_in;
 static uint64_t entries, bytes, bytes_limit;
 static struct tar_record default_acl; /* of the directory at hand */
 
@@ -225,11 +225,6 @@ static void make_root(void)
 	tree_enter("", fd, entry.mtime, default_acl.value, default_acl.value_size);
 }
 
-static bool is_whiteout(const struct stat *status)
-{
-	return S_ISCHR(status->st_mode) && status->st_rdev == 0;
-}
-
 static bool are_same(int parent, const char *name, const struct stat *other)
 {
 	struct stat status;
@@ -247,7 +242,7 @@ static void make_hard_link(int parent, const char *name)
 	errno = 0;
 	if (fstatat(AT_FDCWD, entry.link, &target, AT_SYMLINK_NOFOLLOW) < 0 && errno != ENOENT)
 		broken("fstatat");
-	if (errno == ENOENT || is_whiteout(&target))
+	if (errno == ENOENT || tree_is_whiteout(&target))
 		refuse("the target of a hard link is not in the layer");
 	if (S_ISDIR(target.st_mode))
 		refuse("the target of a hard link is a directory");
@@ -301,6 +296,16 @@ static void make_device(int parent, const char *name)
 	set_attributes_of_name(parent, name);
 }
 
+static int mark(int parent, const char *name)
+{
+	if (mknodat(parent, name, S_IFCHR, 0) == 0)
+		return 0;
+	if (errno != EPERM || mknodat(parent, name, S_IFSOCK, 0) < 0)
+		return -1;
+	sockets_stand_in = true;
+	return 0;
+}
+
 /* Whiteouts are about the layers below, wherever in the layer they stand. */
 static void make_whiteout(int parent, const char *name)
 {
@@ -308,7 +313,7 @@ static void make_whiteout(int parent, const char *name)
 
 	if (!name[0] || strcmp(name, ".") == 0 || strcmp(name, "..") == 0)
 		refuse("a whiteout names nothing");
-	if (mknodat(parent, name, S_IFCHR, 0) == 0)
+	if (mark(parent, name) == 0)
 		return;
 	if (errno != EEXIST)
 		broken("mknodat");
@@ -402,6 +407,8 @@ static void report(void)
 	if (dprintf(REPORT_FD, "made%c%llu%c%llu%c%d%c", 0, (unsigned long long)entries, 0, (unsigned long long)bytes, 0,
 		    tree_root_is_opaque(), 0) < 0)
 		broken("write");
+	if (sockets_stand_in)
+		tell('s', "");
 	tree_finish(tell);
 }
 

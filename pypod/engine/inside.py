@@ -217,6 +217,13 @@ def _merge_layers(engine: Engine, layers: list[str], target: str) -> None:
     merge(layers, target)
 
 
+def _lay_layer(engine: Engine, layer: str, lowers: list[str], target: str) -> None:
+    from pypod.engine.layer_copies import lay
+
+    del engine
+    lay(layer, lowers, target)
+
+
 def _move(engine: Engine, source: str, target: str) -> None:
     del engine
     os.rename(source, target)
@@ -287,6 +294,7 @@ TASKS: dict[str, Callable[..., Any]] = {
     "move": _move,
     "copy_layer": _copy_layer,
     "merge_layers": _merge_layers,
+    "lay_layer": _lay_layer,
     "prepare_networks": _prepare_networks,
     "reload": _reload,
     "amiss": _amiss,

@@ -42,6 +42,12 @@ def merge(layers: Sequence[str], target: str) -> None:
         _Merged(os.lstat(layer).st_dev).copy(layer, target)
 
 
+def lay(layer: str, lowers: Sequence[str], target: str) -> None:
+    """Copy what a layer and those below it show, sockets of the layer being whiteouts; the rest as for ``merge``."""
+    merge(lowers, target)
+    _Laid(os.lstat(layer).st_dev).copy(layer, target)
+
+
 class _Copy:
     """One walk over one tree. Hard links stay hard links."""
 
@@ -119,12 +125,15 @@ class _Merged(_Copy):
         status = os.lstat(path)
         if not (stat.S_ISDIR(status.st_mode) and _is_directory(to) and not _hides(path)):
             _remove(to)
-        if is_whiteout(status):
+        if self.deletes(status):
             return
         try:
             super().copy(path, to)
         except PermissionError:  # not ours to read, or a device that only root may make
             _remove(to)
+
+    def deletes(self, status: os.stat_result) -> bool:
+        return is_whiteout(status)
 
     def make(self, path: str, to: str, status: os.stat_result) -> None:
         if not _is_directory(to):
@@ -140,6 +149,13 @@ class _Merged(_Copy):
     def copy_attribute(self, path: str, to: str, name: str) -> None:
         if is_carried(name):
             super().copy_attribute(path, to, name)
+
+
+class _Laid(_Merged):
+    """The same of a layer that was unpacked where nobody can make whiteouts (``Unpacked.stands_in``)."""
+
+    def deletes(self, status: os.stat_result) -> bool:
+        return is_whiteout(status) or stat.S_ISSOCK(status.st_mode)
 
 
 def _is_directory(path: str) -> bool:

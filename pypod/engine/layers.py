@@ -103,6 +103,18 @@ def merge(engine: Engine, stack: list[str], target: str) -> None:
         layer_copies.merge(stack, target)
 
 
+def lay(engine: Engine, layer: str, lowers: list[str], target: str) -> None:
+    """Copy what a layer shows on those below it, where sockets stand for its whiteouts, with the right to every id."""
+    from pypod.engine import inside
+
+    if inside.is_needed(engine):
+        inside.call(engine, "lay_layer", layer, lowers, target)
+    else:
+        from pypod.engine import layer_copies
+
+        layer_copies.lay(layer, lowers, target)
+
+
 def give(engine: Engine, path: str, ids: tuple[int, int], mode: int) -> None:
     """Give a directory of ours, with this mode, to a user and a group: for a user, of their session."""
     from pypod.engine import inside

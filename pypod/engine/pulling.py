@@ -204,6 +204,8 @@ class _Pull:
         below = images.layers_of(self._engine.database, self._chains[number - 1]) if number else []
         directories = [f"{self._engine.layout.image_layers}/{name}" for name in images.shown(below)]
         self._settle(tree, unpacked, directories)
+        if unpacked.stands_in:
+            tree, unpacked = self._laid(tree, unpacked, directories)
         if images.find_layer(self._engine.database, self._chains[number]):  # its blob came in another compression
             discard(self._engine, [tree])
         else:
@@ -217,6 +219,19 @@ class _Pull:
             inside.call(self._engine, "settle", tree, unpacked, directories)
         else:
             settle(tree, unpacked, directories)
+
+    def _laid(self, tree: str, unpacked: Unpacked, directories: list[str]) -> tuple[str, Unpacked]:
+        """Return a copy of all that a layer and those below it show, which needs no whiteout."""
+        from pypod.engine.layers import lay
+
+        whole = f"{os.path.dirname(tree)}/{os.urandom(4).hex()}"
+        try:
+            lay(self._engine, tree, directories, whole)
+        except BaseException:
+            discard(self._engine, [whole])
+            raise
+        discard(self._engine, [tree])
+        return whole, unpacked.replace(root_is_opaque=True)
 
     def _publish(self, number: int, diff_id: str, tree: str, unpacked: Unpacked) -> None:
         layers, name = self._engine.layout.image_layers, os.path.basename(tree)

@@ -190,7 +190,8 @@ def _attempt(engine: Engine, driver: Driver) -> str:
     for name in ("", "/lower", "/lower/in", "/upper", "/work", f"/{overlay.PROGRAM_DIRECTORY}"):
         os.mkdir(f"{place}{name}", 0o700)
     try:
-        return (_no_attributes(engine, place) if driver.is_kernel else "") or _mounted(engine, driver, place)
+        missing = _no_attributes(engine, place) if driver.is_kernel else _no_whiteouts(place)
+        return missing or _mounted(engine, driver, place)
     finally:
         empty_trash(engine, [place])
 
@@ -202,6 +203,20 @@ def _no_attributes(engine: Engine, place: str) -> str:
         os.setxattr(f"{place}/lower/in", name, b"n")
     except OSError as error:
         return f"setxattr {name}: {error.strerror}"
+    return ""
+
+
+def _no_whiteouts(place: str) -> str:
+    """Return why nobody can make a whiteout: a mount program then notes what was removed in a way that only it knows.
+
+    An overlay refuses (ovl_mknod in fs/overlayfs/dir.c); elsewhere everybody may (Linux 5.8).
+    """
+    import stat
+
+    try:
+        os.mknod(f"{place}/lower/in/whiteout", stat.S_IFCHR, 0)
+    except OSError as error:
+        return f"mknod of a whiteout: {error.strerror}"
     return ""
 
 

@@ -33,10 +33,6 @@ _SHOWN_CHARACTERS = 80
 
 # What a file system refuses that a layer needs in order to delete something of those below it.
 _HINTS = {
-    (
-        "mknodat",
-        errno.EPERM,
-    ): "an overlay lets nobody make a whiteout: have the storage on a volume, or elsewhere (--root)",
     ("fsetxattr", errno.EOPNOTSUPP): "this file system has no extended attributes: have the storage elsewhere (--root)",
 }
 
@@ -46,6 +42,7 @@ class Unpacked(Value):
 
     ``implied`` are the directories that have no entry in the layer, ``.`` being its root: they are made for root with
     mode 0755. ``whitening`` are those that hold whiteouts. ``settle`` makes both fit the layers below.
+    ``stands_in``: sockets stand for its whiteouts, which nobody can make there. It has to be laid on those below it.
     ``root_is_opaque``: the layer hides all layers below. overlayfs does not look at the root: leave them out.
     """
 
@@ -56,6 +53,7 @@ class Unpacked(Value):
     entries: int
     implied: tuple[str, ...] = ()
     whitening: tuple[str, ...] = ()
+    stands_in: bool = False
     root_is_opaque: bool = False
 
 
@@ -100,6 +98,7 @@ def unpack(
         entries=int(fields[1]),
         implied=tuple(os.fsdecode(field[1:]) for field in fields[4:] if field[:1] == b"i"),
         whitening=tuple(os.fsdecode(field[1:]) for field in fields[4:] if field[:1] == b"w"),
+        stands_in=b"s" in fields[4:],
         root_is_opaque=fields[3] == b"1",
     )
 

@@ -61,6 +61,11 @@ _NOT_OURS = (
 )
 
 
+_NOT_TO_CHANGE = (
+    "the root file system lacks a place to mount on and lets you make none: with DIR:O the container writes elsewhere"
+)
+
+
 # What to do about failures whose error number says little.
 _HINTS = {
     ("hold", "socket", _EPROTONOSUPPORT): "the kernel does not have this protocol",
@@ -76,6 +81,8 @@ _HINTS = {
     ("bind", "openat", _EACCES): _NOT_OURS,
     ("bind", "mkdirat", _EACCES): _NOT_OURS,
     ("capabilities", "setresgid", _EINVAL): _NO_ID,
+    ("mount", "mkdirat", _EACCES): _NOT_TO_CHANGE,
+    ("mount", "openat2", _EACCES): "you may not look into the root file system: give a directory that you may read",
     ("map_tree", "mount_setattr", _EINVAL): (
         "other owners for files need Linux 5.19 and a file system that can have them (mount_setattr(2), "
         "MOUNT_ATTR_IDMAP): ext4, xfs, btrfs; --root says where the storage is"

@@ -211,6 +211,13 @@ class TestStorage:
             user.ok("rm", "-f", "-t", "0", "still")
 
 
+@pytest.mark.parametrize(("rootfs", "hint"), [("/usr", "with DIR:O"), ("/root:O", "a directory that you may read")])
+def test_a_root_that_is_not_the_users_says_what_to_do(user: User, rootfs: str, hint: str) -> None:
+    refused = user.pypod("run", "--rm", "--rootfs", rootfs, "/bin/true")
+    assert refused.returncode == 126
+    assert hint in refused.stderr, refused
+
+
 class TestOthers:
     def test_two_users_see_their_own_only(self, with_image: User, bare_user: User, plain: Path) -> None:
         with_image.ok("run", "-d", "--name", "same", IMAGE, "sleep", "100")
