@@ -164,13 +164,15 @@ static void contents(const char *path)
 #define ATTEMPT(name, call) \
 	do { \
 		fflush(stdout); \
-		if (fork() == 0) { \
+		pid_t child_ = fork(); \
+		if (child_ == 0) { \
 			long value_ = (call); \
 			result(name, value_); \
 			fflush(stdout); \
 			_exit(0); \
 		} \
-		wait(NULL); \
+		/* not for any: what an attempt left behind is a child of process 1, which this may be */ \
+		waitpid(child_, NULL, 0); \
 	} while (0)
 
 static long namespace_and_cgroup(void)
