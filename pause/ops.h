@@ -57,7 +57,7 @@
 	X(56, bind_with_content) /* as bind, of a directory that is empty: and what TARGET had is in it */ \
 	X(57, base)           /* DIRECTORY: what relative paths of the host begin at */ \
 	X(58, account)        /* USER DIRECTORY PIECE...: entries for ids that the passwd and group files do not know */ \
-	X(59, keep_groups)    /* : the user namespace allows no other supplementary groups */ \
+	X(59, keep_groups)    /* : the supplementary groups stay */ \
 	X(60, resource_limit) /* RESOURCE SOFT HARD */ \
 	X(61, user)           /* USER GROUP_ADD...: looked up in the container's own passwd and group */ \
 	X(62, no_new_privileges) /* : */ \

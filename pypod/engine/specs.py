@@ -12,7 +12,7 @@ from pypod.kernel.abi import SIGTERM, signal_number
 from pypod.kernel.capabilities import DEFAULT_CAPABILITIES, bounding_set, merge
 from pypod.kernel.idmap import in_user_namespace
 from pypod.model.connection import HOST_GATEWAY
-from pypod.model.container import DEFAULT_SHM_BYTES, DEFAULT_STOP_TIMEOUT_S, ContainerSpec, Ulimit
+from pypod.model.container import DEFAULT_SHM_BYTES, DEFAULT_STOP_TIMEOUT_S, KEEP_GROUPS, ContainerSpec, Ulimit
 from pypod.model.ids import is_text
 from pypod.model.mount import parse_tmpfs, parse_volume
 from pypod.model.namespace import HOST, POD, PRIVATE, SHAREABLE, Mode, parse_mode
@@ -113,7 +113,7 @@ def container_spec(
         unset_environment=unset_environment(options),
         working_directory=options.get("working_directory", "/"),
         user=check_user(options.get("user", "")),
-        groups=tuple(options.get("groups", ())),
+        groups=_groups(options.get("groups", ())),
         passwd=options.get("passwd", True),
         passwd_entry=options.get("passwd_entry", ""),
         hostname=options.get("hostname", ""),
@@ -169,6 +169,13 @@ def _exposed_ports(words: Sequence[str]) -> tuple[str, ...]:
 def _healthcheck(given: Healthcheck | None) -> Healthcheck | None:
     """Return the health check, None for one that says there is none."""
     return given if given is not None and given.command() else None
+
+
+def _groups(words: Sequence[str]) -> tuple[str, ...]:
+    if KEEP_GROUPS in words and len(words) > 1:
+        message = f"the '--group-add {KEEP_GROUPS}' option is not allowed with any other --group-add options"
+        raise InvalidSpec("--group-add", message)
+    return tuple(words)
 
 
 def _capabilities(base: Sequence[str], add: Sequence[str], drop: Sequence[str]) -> tuple[str, ...]:

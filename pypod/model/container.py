@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
 DEFAULT_SHM_BYTES = 65_536_000  # podman's 65536k in its own counting
 DEFAULT_STOP_TIMEOUT_S = 10
+KEEP_GROUPS = "keep-groups"  # podman's word for the supplementary groups of who starts it
 DEFAULT_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 DEFAULT_ENVIRONMENT = (("PATH", DEFAULT_PATH), ("TERM", "xterm"), ("container", "podman"))
 

@@ -16,6 +16,7 @@ from pypod.kernel.abi import (
 from pypod.kernel.capabilities import mask
 from pypod.kernel.idmap import ALL_IDS
 from pypod.kernel.pidfd import Process
+from pypod.model.container import KEEP_GROUPS
 from pypod.model.value import Value
 from pypod.runtime.oci import ACCOUNT_ANNOTATION, GROUPS_ANNOTATION, USER_ANNOTATION
 from pypod.runtime.ops import MOUNT_ATTRIBUTES, MS_BIND, MS_PRIVATE, MS_REC, MS_SLAVE, Op, Plan
@@ -153,7 +154,7 @@ def _with_user_namespace(kinds: set[str], config: dict[str, Any], around: Surrou
     made by somebody in it.
     """
     before, after, user = _joined(around)
-    own, alone = "user" in kinds, int(not around.keep_groups)
+    own, alone = "user" in kinds, int(not _keeps_groups(config, around))
     return [
         *oom_score(config["process"]),
         *([Op("idmap", *around.maps, "deny" if around.keep_groups else "")] if own else []),
@@ -286,11 +287,16 @@ def _account(config: dict[str, Any], around: Surroundings) -> list[Op]:
     return [Op("account", annotations[USER_ANNOTATION], around.copies, *entry.split("$GID"))] if entry else []
 
 
+def _keeps_groups(config: dict[str, Any], around: Surroundings) -> bool:
+    """Return whether a process has the supplementary groups of who starts it; no user namespace takes them away."""
+    return around.keep_groups or config["annotations"].get(GROUPS_ANNOTATION) == KEEP_GROUPS
+
+
 def process_ops(config: dict[str, Any], around: Surroundings) -> list[Op]:
     """Return the operations that make a process what the configuration says, up to its exec."""
     process = config["process"]
     annotations = config["annotations"]
-    groups = [name for name in annotations.get(GROUPS_ANNOTATION, "").split(",") if name]
+    groups = [name for name in annotations.get(GROUPS_ANNOTATION, "").split(",") if name not in ("", KEEP_GROUPS)]
     user = annotations.get(USER_ANNOTATION, "")
     filters = [Op("seccomp", around.seccomp, around.seccomp_flags)] if around.seccomp else []
     no_new = [Op("no_new_privileges")] if process["noNewPrivileges"] else []
@@ -299,7 +305,7 @@ def process_ops(config: dict[str, Any], around: Surroundings) -> list[Op]:
     secured = [*no_new, *limited, *filters] if no_new else [*filters, *limited]
     return [
         *[_limit(entry) for entry in process["rlimits"]],
-        *([Op("keep_groups")] if around.keep_groups else []),
+        *([Op("keep_groups")] if _keeps_groups(config, around) else []),
         Op("user", user or "0", *groups),
         Op("umask", oct(process["user"]["umask"]).replace("0o", "0")),
         Op("working_directory", process["cwd"], int(around.create_cwd)),

@@ -63,7 +63,7 @@ OPERATIONS: dict[str, tuple[int, str, str]] = {
     "bind_with_content": (56, "mount number {0} on {1} ({2}) with a copy of what is there", "move_mount(2)"),
     "base": (57, "name the layers of the root from {0}", "chdir(2)"),
     "account": (58, "give user {0} an entry in the passwd and group files, if there is none", "passwd(5)"),
-    "keep_groups": (59, "keep the supplementary groups: the user namespace allows no others", "user_namespaces(7)"),
+    "keep_groups": (59, "keep the supplementary groups", "user_namespaces(7)"),
     "resource_limit": (60, "limit resource {0} to {1}, at most {2}", "setrlimit(2)"),
     "user": (61, "find user {0} in the container's passwd and group files", "passwd(5)"),
     "no_new_privileges": (62, "allow no new privileges", "prctl(2)"),

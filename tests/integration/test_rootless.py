@@ -18,6 +18,9 @@ from tests.users import User
 pytestmark = [pytest.mark.root, pytest.mark.users]
 
 
+READ = "cat /shared; exec sleep 100"
+
+
 def ranges(path: str, name: str) -> tuple[int, int]:
     line = next(line for line in Path(path).read_text().splitlines() if line.startswith(f"{name}:"))
     _, first, count = line.split(":")
@@ -142,6 +145,34 @@ class TestFiles:
             with_image.ok("rmi", "localhost/written", "localhost/writable")
         assert eventually(lambda: held(with_image.storage / "trash") == []), held(with_image.storage / "trash")
         assert not list(with_image.storage.glob("containers/*"))
+
+    @pytest.mark.parametrize("more", [(), ("--userns=keep-id",), ("--userns=nomap",)])
+    def test_a_group_of_the_users_opens_them_with_keep_groups(
+        self, with_image: User, user_tree: Path, more: tuple[str, ...]
+    ) -> None:
+        """podman-run(1): "Allows container to use the user's supplementary group access." """
+        group, shared = 64998, user_tree.parent / "shared-by-group"
+        shared.write_text("of the group\n")
+        os.chown(shared, 0, group)
+        shared.chmod(0o640)
+        words = with_image.words(with_image.python, "-m", "pypod")
+        words[words.index("--init-groups") : words.index("--init-groups") + 1] = ["--groups", str(group)]
+
+        def run(*flags: str) -> subprocess.CompletedProcess[str]:
+            return subprocess.run([*words, *flags], capture_output=True, text=True, check=False, timeout=60)
+
+        volume = ("-v", f"{shared}:/shared", *more)
+        try:
+            assert run("run", "--rm", *volume, IMAGE, "cat", "/shared").stdout == ""
+            kept = run("run", "--name", "kept", "-d", "--group-add", "keep-groups", *volume, IMAGE, "sh", "-c", READ)
+            assert kept.returncode == 0, kept
+            assert run("exec", "kept", "cat", "/shared").stdout == "of the group\n"
+            assert run("logs", "kept").stdout == "of the group\n"
+            both = run("create", "--group-add", "keep-groups", "--group-add", "5", IMAGE)
+            assert "not allowed with any other --group-add options" in both.stderr
+        finally:
+            run("rm", "-f", "-t", "0", "kept")
+            shared.unlink()
 
     def test_an_image_mounted_under_unshare(self, with_image: User) -> None:
         words = f"path=$({with_image.python} -m pypod image mount {IMAGE}) && stat -c '%u %g' $path/srv/data"
