@@ -21,7 +21,7 @@ from tests.conftest import for_users
 
 HERE = Path(__file__).parent
 ROOT = HERE.parents[1]
-NEEDED = ("pypod", "pause", "tests", "docs", "examples", "README.md", "setup.cfg", "pyproject.toml")
+NEEDED = ("pypod", "pypod.egg-info", "pause", "tests", "docs", "examples", "README.md", "setup.cfg", "pyproject.toml")
 TIMEOUT_S = 300
 WHOLE_TIMEOUT_S = 3600
 PYTEST = "cd /share && exec python3 -m pytest -q -rs -p no:cacheprovider -o addopts=--import-mode=importlib"
@@ -47,6 +47,7 @@ NETWORKS = (
         "tests/kernel/test_firewall.py",
         "tests/integration/test_names.py",
         "tests/integration/test_ports.py",
+        "tests/integration/test_resolv_conf.py",
     ),
     (
         "tests/cli/test_port.py",
