@@ -124,7 +124,7 @@ def test_output_is_what_go_prints(network: Struct) -> None:
 @words_of_go_1_19
 def test_a_backspace_in_json(network: Struct) -> None:
     template = r'{{json "\b"}}'
-    assert podman(template)[0].rstrip("\n") == ours(template, network)
+    assert podman(template)[0].rstrip("\n") == ours(template, network).rstrip("\n")
 
 
 @pytest.mark.parametrize(
