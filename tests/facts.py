@@ -8,6 +8,8 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
+import pytest
+
 TIMEOUT_S = 5.0
 HANGS_AFTER_S = 30.0
 # the kernel of tests/vm where the processor lends itself to no other guest
@@ -67,6 +69,12 @@ def output(container, stream: str | None = None) -> bytes:
 def wait_for_output(container, text: bytes) -> None:
     """Wait until a container has written ``text``."""
     wait_until(lambda: text in output(container))
+
+
+def needs_controller(engine, name: str) -> None:
+    """Skip a test of a cgroup controller that this host has not."""
+    if name not in engine.cgroups.controllers():
+        pytest.skip(f"cgroups: this host has no controller {name}")
 
 
 def created_nothing(engine) -> bool:

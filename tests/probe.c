@@ -357,8 +357,10 @@ static void write_program(int pid, const char *unused)
 	link[length > 0 ? length : 0] = '\0';
 	for (int i = 0; is_ours(link) && i < 2000; i++) { /* ETXTBSY until its process has ended */
 		int writable = open(path, O_WRONLY | O_CLOEXEC);
-		if (i == 0)
+		if (i == 0) {
 			say("held", link);
+			fflush(stdout);
+		}
 		if (writable >= 0 && write(writable, "#!/bin/sh\n", 10) > 0) {
 			say("wrote to", link);
 			close(writable);

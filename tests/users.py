@@ -160,7 +160,8 @@ def _is_installed(name: str) -> bool:
 
 def add(name: str, *, subordinate: bool) -> None:
     """Make a user."""
-    subprocess.run(["useradd", "--create-home", "--shell", "/bin/sh", name], check=True, capture_output=True)
+    home = ["--create-home", "--key", "HOME_MODE=0755"]  # what is in it has to be closed by itself
+    subprocess.run(["useradd", *home, "--shell", "/bin/sh", name], check=True, capture_output=True)
     if not subordinate:
         for path in ("/etc/subuid", "/etc/subgid"):
             subprocess.run(["sed", "-i", f"/^{name}:/d", path], check=True)

@@ -2,11 +2,7 @@
 
 from __future__ import annotations
 
-import os
 import re
-import shutil
-import subprocess
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -20,13 +16,13 @@ from pypod.model.reference import parse
 from tests.cli.program import Program
 from tests.docker_registry import DockerRegistry, needs_docker_registry
 from tests.images.made import busybox_image, layer
+from tests.images.stand_ins import archives
 from tests.images.stored import copy
 
 pytestmark = [pytest.mark.root, needs_docker_registry]
 
 APACHE = "registry.access.redhat.com/rhscl/httpd-24-rhel7"
 BUSYBOX = "docker.io/library/busybox"
-BUILD = Path(__file__).parents[1] / "images" / "build-images.sh"
 
 
 class World:
@@ -66,20 +62,10 @@ def test_the_demonstration(world: World, busybox: str) -> None:
     demonstrate(world, "localhost:8080", "It works!", "-h /var/www")
 
 
-@pytest.fixture
-def stand_ins() -> Path:
-    """The stand-ins busybox and httpd, built once per machine (under a minute)."""
-    for tool in ("buildah", "debootstrap"):
-        if shutil.which(tool) is None:
-            pytest.skip(f"{tool} is not installed: it builds the stand-in images")
-    cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "pypod-test-images"
-    subprocess.run([BUILD, cache, "busybox", "httpd"], check=True, stdout=sys.stderr)
-    return cache
-
-
-def test_the_demonstration_with_apache(world: World, stand_ins: Path) -> None:
+def test_the_demonstration_with_apache(world: World) -> None:
+    made = archives("httpd", "busybox")
     for file, name in (("httpd", APACHE), ("busybox", BUSYBOX)):
-        with open_source("oci-archive", str(stand_ins / f"{file}.oci.tar")) as source:
+        with open_source("oci-archive", str(made[file])) as source:
             world.push(source, name)
     demonstrate(world, "localhost:8080/noindex/", "It works.", "/usr/bin/run-http...")
 

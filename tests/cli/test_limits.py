@@ -10,6 +10,7 @@ import time
 import pytest
 
 from tests.cli.program import Program
+from tests.facts import needs_controller
 
 pytestmark = pytest.mark.root
 
@@ -47,12 +48,15 @@ class TestFlags:
             (("--oom-score-adj", "100"), "OomScoreAdj", 100),
         ],
     )
-    def test_are_kept(self, pypod, busybox, flags, field, value) -> None:
+    def test_are_kept(self, engine, pypod, busybox, flags, field, value) -> None:
+        if field.startswith("Cpuset"):
+            needs_controller(engine, "cpuset")
         identifier = pypod.ok("create", *flags, "--rootfs", busybox, "true").strip()
         (shown,) = json.loads(pypod.ok("inspect", identifier))
         assert shown["HostConfig"][field] == value
 
-    def test_of_a_pod_are_shown(self, pypod) -> None:
+    def test_of_a_pod_are_shown(self, engine, pypod) -> None:
+        needs_controller(engine, "cpuset")
         flags = (
             "--memory",
             "64m",

@@ -10,7 +10,7 @@ import pytest
 
 from pypod import InvalidSpec, Unsupported, WrongState
 from pypod.kernel.cgroups.detect import UNIFIED
-from tests.facts import created_nothing, group, members, output, wait_for_output, wait_until
+from tests.facts import created_nothing, group, members, needs_controller, output, wait_for_output, wait_until
 
 pytestmark = pytest.mark.root
 
@@ -41,8 +41,7 @@ def has(engine, controller: str) -> bool:
 def expected(engine, option: str) -> tuple[object, tuple[str, str, str]]:
     value, legacy, unified = LIMITS[option]
     row = unified if engine.cgroups.mode == UNIFIED else legacy
-    if not has(engine, row[0]):
-        pytest.skip(f"cgroups: this host has no controller {row[0]}")
+    needs_controller(engine, row[0])
     return value, row
 
 

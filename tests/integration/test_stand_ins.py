@@ -2,31 +2,16 @@
 
 from __future__ import annotations
 
-import os
-import shutil
 import subprocess
 import sys
 import time
-from pathlib import Path
 
 import pytest
 
+from tests.images.stand_ins import archives
+
 pytestmark = pytest.mark.root
-BUILD = Path(__file__).parents[1] / "images" / "build-images.sh"
-
-
 HTTPD = "registry.access.redhat.com/rhscl/httpd-24-rhel7"
-
-
-@pytest.fixture(scope="module")
-def archives() -> dict[str, Path]:
-    """The stand-ins busybox and httpd as OCI archives; built once per machine (under a minute)."""
-    for tool in ("buildah", "debootstrap"):
-        if shutil.which(tool) is None:
-            pytest.skip(f"{tool} is not installed: it builds the stand-in images")
-    cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "pypod-test-images"
-    subprocess.run([BUILD, cache, "busybox", "httpd"], check=True, stdout=sys.stderr)
-    return {name: cache / f"{name}.oci.tar" for name in ("busybox", "httpd")}
 
 
 def _run(engine, *words: str) -> subprocess.CompletedProcess[str]:
@@ -34,8 +19,8 @@ def _run(engine, *words: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
 
 
-def test_wget_is_answered_by_apache_of_uid_1001_in_the_same_pod(engine, archives) -> None:
-    for path in archives.values():
+def test_wget_is_answered_by_apache_of_uid_1001_in_the_same_pod(engine) -> None:
+    for path in archives("busybox", "httpd").values():
         assert _run(engine, "pull", "-q", f"oci-archive:{path}").returncode == 0
     assert _run(engine, "create", "--name", "mipod").returncode == 0
     started = _run(engine, "run", "-dt", "--pod", "mipod", "--name", "apache", HTTPD)

@@ -16,6 +16,7 @@ import pytest
 from tests.cli.program import Program
 from tests.facts import wait_until
 from tests.images.tiny import Tiny, tar
+from tests.oracle.podman import only_4, words_of_4
 
 pytestmark = [
     pytest.mark.root,
@@ -140,9 +141,14 @@ def shown(text: str) -> list[str]:
     [
         (),
         ("--no-trunc=false",),
-        ("--format", "json"),
-        ("--format", "{{json .}}"),
-        ("--format", "{{.Time}} {{.Type}} {{.Status}} {{.ID}} {{.Name}} {{.Image}} {{.ContainerExitCode}} {{.PodID}}"),
+        only_4(("--format", "json")),
+        only_4(("--format", "{{json .}}")),
+        only_4(
+            (
+                "--format",
+                "{{.Time}} {{.Type}} {{.Status}} {{.ID}} {{.Name}} {{.Image}} {{.ContainerExitCode}} {{.PodID}}",
+            )
+        ),
         (
             "--format",
             "{{.Status}} {{.Name}} {{.Attributes}} {{json .Attributes}}|{{.Network}}|{{.Details}}",
@@ -181,6 +187,7 @@ def test_the_story_is_told(both) -> None:
     assert lines[-2:] == ["died once 3", "remove once 0"]
 
 
+@words_of_4
 def test_fields_of_json(both) -> None:
     for run in both:
         rows = [json.loads(line) for line in run("events", "--stream=false", "--format", "json").stdout.splitlines()]
@@ -189,7 +196,8 @@ def test_fields_of_json(both) -> None:
 
 
 @pytest.mark.parametrize(
-    "words", [("x",), ("--format", "{{.ID"), ("--format", "{{.Nosuch}}"), ("--nosuch",), ("--help",)]
+    "words",
+    [("x",), ("--format", "{{.ID"), only_4(("--format", "{{.Nosuch}}")), ("--nosuch",), only_4(("--help",))],
 )
 def test_mistakes_and_help(both, words) -> None:
     theirs, ours = (run("events", "--stream=false", *words) for run in both)
@@ -238,10 +246,12 @@ def of_images(both, tmp_path_factory: pytest.TempPathFactory) -> tuple[Run, Run]
 @pytest.mark.parametrize(
     "words",
     [
-        ("-f", "type=image"),
-        ("-f", "type=image", "--format", "json"),
-        ("-f", "type=image", "--no-trunc=false"),
-        ("-f", "type=image", "--format", "{{.Type}} {{.Status}} {{.ID}} {{.Name}} {{.Image}} {{json .Attributes}}"),
+        only_4(("-f", "type=image")),
+        only_4(("-f", "type=image", "--format", "json")),
+        only_4(("-f", "type=image", "--no-trunc=false")),
+        only_4(
+            ("-f", "type=image", "--format", "{{.Type}} {{.Status}} {{.ID}} {{.Name}} {{.Image}} {{json .Attributes}}")
+        ),
         ("-f", "image=localhost/a:1"),
         ("-f", "image=tiny"),
         ("-f", "event=commit"),

@@ -12,6 +12,7 @@ import pytest
 
 from tests.cli.program import Program
 from tests.images.tiny import Tiny, save
+from tests.oracle.podman import only_4, words_of_4
 
 pytestmark = [
     pytest.mark.root,
@@ -187,6 +188,7 @@ LOOKING = [
 ]
 
 
+@words_of_4
 def test_looking_and_mistakes(both: Both) -> None:
     assert both.differences(LOOKING) == []
 
@@ -210,6 +212,7 @@ def test_diff(both: Both) -> None:
     assert json.loads(ours) == {kind: sorted(paths) for kind, paths in json.loads(theirs).items()}
 
 
+@words_of_4
 def test_json_of_images(both: Both) -> None:
     theirs = json.loads(both.podman("images", "--format", "json").stdout)
     ours = json.loads(both.ours.ok("images", "--format", "json"))
@@ -219,7 +222,7 @@ def test_json_of_images(both: Both) -> None:
 
 
 @pytest.mark.parametrize(
-    ("reader", "form"), [("podman", "docker-archive"), ("podman", "oci-archive"), ("ours", "oci-dir")]
+    ("reader", "form"), [("podman", "docker-archive"), ("podman", "oci-archive"), only_4("ours", "oci-dir")]
 )
 def test_each_reads_what_the_other_saved(both: Both, tmp_path: Path, reader: str, form: str) -> None:
     path = tmp_path / "saved"
@@ -232,6 +235,7 @@ def test_each_reads_what_the_other_saved(both: Both, tmp_path: Path, reader: str
     both.same("images", "-q", "tiny:child")
 
 
+@words_of_4
 def test_names_and_removal(both: Both) -> None:
     """Last: afterwards there are no images."""
     lines = [

@@ -15,6 +15,7 @@ import pytest
 from pypod import Engine
 from pypod.cli.ps_row import FIELDS
 from tests.cli.program import Program
+from tests.oracle.podman import only_4, words_of_4
 
 pytestmark = [
     pytest.mark.root,
@@ -152,11 +153,11 @@ def test_widths_of_columns(both) -> None:
 @pytest.mark.parametrize(
     "template",
     [
-        "{{.Names}} {{.Image}}|{{.Command}}|{{.Status}}|{{.State}}|{{.Ports}}|{{.Networks}}",
+        only_4("{{.Names}} {{.Image}}|{{.Command}}|{{.Status}}|{{.State}}|{{.Ports}}|{{.Networks}}"),
         "{{.Labels}} {{.Pid}} {{.ExitCode}} {{.Exited}} {{.ExitedAt}} {{.StartedAt}} {{.IsInfra}} {{.AutoRemove}}",
         "{{.ID}} {{.Pod}} {{.CreatedAt}} {{.Created}} {{.RunningFor}} {{.CreatedHuman}}",
         "{{.Namespaces}}{{.Cgroup}}{{.IPC}}{{.MNT}}{{.NET}}{{.PIDNS}}{{.User}}{{.UTS}}{{.CGROUPNS}}{{.USERNS}}",
-        "{{json .Labels}} {{json .Names}} {{len .Mounts}} {{upper .Names}}",
+        only_4("{{json .Labels}} {{json .Names}} {{len .Mounts}} {{upper .Names}}"),
         "{{range .}}{{.Names}};{{end}}",
         "table {{.Names}}\t{{.Status}}",
         "table {{.ID}} {{.Nope}}",
@@ -186,7 +187,7 @@ def test_headings_of_all_placeholders(both) -> None:
     [
         "status=created", "status=exited", "status=running", "status=foo", "label=app", "label=app=x", "label=app=",
         "label=a*", "label=*pp=web", "label=tier", "label=", "name=one", "name=o", "name=^o", "name=[", "name=",
-        "before=two", "since=two", "before=nosuch", "pod=POD", "pod=nosuch", "volume=/usr", "volume=/etc",
+        "before=two", "since=two", "before=nosuch", "pod=POD", "pod=nosuch", only_4("volume=/usr"), "volume=/etc",
         "ancestor=nosuch", "exited=0", "health=healthy", "network=podman", "until=1h", "until=1s", "until=zz",
         "restart-policy=foo", "foo=bar", "foo", "=x",
     ],
@@ -211,9 +212,10 @@ def test_sorting(both, key) -> None:
 @pytest.mark.parametrize(
     "words",
     ["ps x", "ps -l -n 1", "ps -q -s", "ps -q --ns", "ps -s --ns", "ps -n x", "ps -w x", "ps --nosuch", "pod ps x",
-     "pod ps --sort foo", "pod ps -q --format x", "pod ps -f foo", "pod ps -f foo=bar", "pod ps -f status=foo",
-     "pod ps -f ctr-status=foo", "inspect", "inspect -l one", "inspect -t foo one", "inspect nosuch",
-     "inspect nosuch nosuch2", "inspect -t pod one", "container inspect POD", "pod inspect nosuch", "pod inspect",
+     only_4("pod ps --sort foo"), "pod ps -q --format x", "pod ps -f foo", "pod ps -f foo=bar", "pod ps -f status=foo",
+     "pod ps -f ctr-status=foo", "inspect", "inspect -l one", "inspect -t foo one", only_4("inspect nosuch"),
+     only_4("inspect nosuch nosuch2"), only_4("inspect -t pod one"), only_4("container inspect POD"),
+     only_4("pod inspect nosuch"), "pod inspect",
      "logs", "logs nosuch", "logs -l one", "logs --since foo one", "logs --tail x one", "wait", "wait nosuch",
      "wait --condition foo one", "wait -i 1x one", "wait -l one", "container exists", "container exists one two",
      "container exists nosuch", "container exists one", "pod exists POD", "pod exists one", "version x", "info x"],
@@ -237,6 +239,7 @@ def keys(value: Any) -> Any:
     return type(value).__name__
 
 
+@words_of_4
 def test_json_of_ps(both) -> None:
     theirs, ours = (
         json.loads(run("ps", "-a", "-f", f"name=^{both.prefix}", "--format", "json").stdout)
@@ -275,6 +278,7 @@ def test_cells_of_pod_ps(both) -> None:
         both.agree("pod", "ps", "-f", f"name={both.prefix}", "--sort", key, "--format", "{{.Name}}")
 
 
+@words_of_4
 def test_json_of_pod_ps(both) -> None:
     theirs, ours = (
         json.loads(run("pod", "ps", "-f", f"name={both.prefix}", "--format", "json").stdout)
@@ -300,6 +304,7 @@ def flat(value: dict[str, Any], path: str = "") -> dict[str, Any]:
     return found
 
 
+@words_of_4
 @pytest.mark.parametrize("name", ["one", "two", "three"])
 def test_inspect_of_a_container(both, name) -> None:
     theirs, ours = (flat(json.loads(run("inspect", name).stdout)[0]) for run in (both.podman, both.pypod))
@@ -326,6 +331,7 @@ def test_inspect_of_a_container(both, name) -> None:
         assert [both.shown(ours[mode]) for mode in modes] == [both.shown(theirs[mode]) for mode in modes]
 
 
+@words_of_4
 @pytest.mark.parametrize("name", ["POD", "POD2"])
 def test_inspect_of_a_pod(both, name) -> None:
     theirs, ours = (json.loads(run("pod", "inspect", name).stdout) for run in (both.podman, both.pypod))
@@ -347,7 +353,8 @@ def test_inspect_of_a_pod(both, name) -> None:
 
 @pytest.mark.parametrize(
     "template",
-    ["{{.Name}}", "{{.State.Status}} {{.Config.Labels}}", "{{.Config.User}} {{.HostConfig.CapAdd}}", "{{.Nope}}",
+    ["{{.Name}}", "{{.State.Status}} {{.Config.Labels}}", "{{.Config.User}} {{.HostConfig.CapAdd}}",
+     only_4("{{.Nope}}"),
      "{{json .State.StartedAt}} {{.State.StartedAt}}", '{{index .Config.Labels "app"}}', "{{json .Config.Volumes}}",
      r"{{.Name}}\t{{.IsInfra}}", "table {{.Name}} {{.IsInfra}}", "{{.Id}} {{.ID}} {{.Created}}",
      "{{range .Mounts}}{{.Source}} {{.RW}}{{end}}", "{{.EffectiveCaps}}{{.HostConfig.Links}}"],

@@ -11,6 +11,7 @@ import pytest
 
 from pypod.cli.go.template import Struct, TemplateError
 from pypod.cli.output import compile_format, header_map, is_json, write_format
+from tests.oracle.podman import only_4, words_of_go_1_19
 
 pytestmark = pytest.mark.skipif(shutil.which("podman") is None, reason="podman is not installed")
 
@@ -79,7 +80,7 @@ a {{- .Name -}}   b   {{- /* comment */ -}} c {{/* plain */}} d
 {{and 1 0}} {{and 1 "x"}} {{or 0 "" "y"}} {{or 0 ""}}| {{not 0}} {{not "a"}} {{and false (index "x" 9)}} {{1 | and 2}}
 {{if and .Name (not .Internal)}}yes{{end}} {{if or .Internal .Labels}}no{{else}}else{{end}}
 {{json .Name}} {{json .IPAMOptions}} {{json (split "a,b" ",")}} {{json 1.5}} {{json 1e21}} {{json 1e20}} {{json 0.0000001}}
-{{json "<a>&\u2028\x7f\b\"\\/é\t"}} {{json nil}} {{json true}} {{json 100}} {{json .Labels.foo}}
+{{json "<a>&\u2028\x7f\"\\/é\t"}} {{json nil}} {{json true}} {{json 100}} {{json .Labels.foo}}
 {{join (split "a,b,c" ",") "+"}} {{upper "abc"}} {{lower "ABC"}} {{title "hello big-world foo_bar x.y"}} {{split "" ","}}
 {{truncate "abcdef" 3}} {{truncate "ab" 3}} {{pad "x" 2 3}}| {{pad "" 2 3}}| {{split "abc" ""}}
 {{print 1 2 "a" "b" 3 4.5 true nil}} {{print}} {{println 1 "a"}} {{print nil}} {{print "a" 1 "b"}} {{print 1 2}}
@@ -120,6 +121,12 @@ def test_output_is_what_go_prints(network: Struct) -> None:
     assert expected == actual
 
 
+@words_of_go_1_19
+def test_a_backspace_in_json(network: Struct) -> None:
+    template = r'{{json "\b"}}'
+    assert podman(template)[0].rstrip("\n") == ours(template, network).rstrip("\n")
+
+
 @pytest.mark.parametrize(
     "template",
     [
@@ -135,7 +142,7 @@ def test_output_is_what_go_prints(network: Struct) -> None:
         "{{if}}a{{end}}",
         "{{if true}}",
         "{{if true}}a{{else}}b{{else}}c{{end}}",
-        "{{range 1}}a{{end}}",
+        pytest.param("{{range 1}}a{{end}}", marks=words_of_go_1_19),
         "{{range $a, $b, $c := .}}{{end}}",
         "{{range $a, 1 := .}}{{end}}",
         "{{$a, $b := 1}}",
@@ -165,7 +172,7 @@ def test_output_is_what_go_prints(network: Struct) -> None:
         '{{upper "a" "b"}}',
         "{{upper nil}}",
         '{{truncate ($x := "abc") -1}}',
-        '{{$x := "a"}}{{truncate ($x = "abc" | upper) -1}}',
+        pytest.param('{{$x := "a"}}{{truncate ($x = "abc" | upper) -1}}', marks=words_of_go_1_19),
         '{{truncate (print (.Name).Foo "a") -1}}',
         "{{truncate (.IPAMOptions).driver -1}}",
         "{{truncate $.Name -1}}",
@@ -214,7 +221,7 @@ def test_output_is_what_go_prints(network: Struct) -> None:
         "{{slice 1 1}}",
         '{{slice "abc" 1 2 3}}',
         "{{(1}}",
-        "{{1)}}",
+        pytest.param("{{1)}}", marks=words_of_go_1_19),
         "{{()}}",
         "{{(.Name).Foo}}",
         "{{nil.Foo}}",
@@ -282,7 +289,7 @@ def listed(template: str, *options: str) -> str:
         r"table a\tlonger than twelve\tx\nb\ty\nplain\n123456789012345\tc\n",
         r"table a\té\nb",
         r"table one\ttwo\tthree\n1\n1\t2\t3\t4\n\t\t\n1\t2\n",
-        'table {{.Name}}{{"\\n"}}x',
+        only_4('table {{.Name}}{{"\\n"}}x'),
         "table {{.Name}} table {{.ID}}",
         "{{.ID}} {{.Name}}",
         "  table {{.ID}}",
@@ -307,7 +314,8 @@ def test_format_lays_out_as_podman(template: str, noheading: bool, network: Stru
 
 
 @pytest.mark.parametrize(
-    "template", ["json", " json", "{{json .}}", "{{ json . }}", "{{json}}", "{{json .ID}}", "{{json .}}x", "JSON"]
+    "template",
+    ["json", " json", only_4("{{json .}}"), only_4("{{ json . }}"), "{{json}}", "{{json .ID}}", "{{json .}}x", "JSON"],
 )
 def test_the_ways_to_ask_for_json(template: str) -> None:
     assert is_json(template) is listed(template).startswith("[")

@@ -21,9 +21,10 @@ from tests.conftest import for_users
 
 HERE = Path(__file__).parent
 ROOT = HERE.parents[1]
-NEEDED = ("pypod", "pause", "tests", "docs", "examples", "README.md", "setup.cfg", "pyproject.toml")
+NEEDED = ("pypod", "pypod.egg-info", "pause", "tests", "docs", "examples", "README.md", "setup.cfg", "pyproject.toml")
 TIMEOUT_S = 300
 WHOLE_TIMEOUT_S = 3600
+IMAGES = "mkdir -p ~/.cache && ln -s /share/images ~/.cache/pypod-test-images"
 PYTEST = "cd /share && exec python3 -m pytest -q -rs -p no:cacheprovider -o addopts=--import-mode=importlib"
 # /tmp is in the guest's memory, as Debian 13 has it, and would be full
 ENVIRONMENT = "TMPDIR=/var/tmp PYTHONPATH=/share PYTHONDONTWRITEBYTECODE=1"
@@ -47,6 +48,7 @@ NETWORKS = (
         "tests/kernel/test_firewall.py",
         "tests/integration/test_names.py",
         "tests/integration/test_ports.py",
+        "tests/integration/test_resolv_conf.py",
     ),
     (
         "tests/cli/test_port.py",
@@ -106,6 +108,10 @@ def copy(tmp_path: Path) -> Path:
             shutil.copytree(source, target / name, symlinks=True, ignore=leave_out)
         else:
             shutil.copy(source, target / name)
+    images = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "pypod-test-images"
+    (target / "images").mkdir()
+    for archive in images.glob("*.oci.tar"):  # which nothing builds in the guest
+        shutil.copy2(archive, target / "images")
     for path in (tmp_path, *tmp_path.parents[:2]):
         path.chmod(0o755)
     return target
@@ -130,7 +136,7 @@ def test_in_a_guest(part: str, program: str, copy: Path) -> None:
     if part.startswith("networks"):
         # one processor and no mitigations: emulated, both cost a multiple
         environment = {"VM_ENGINE": _native(), "VM_CPUS": "1", "VM_APPEND": "mitigations=off", **environment}
-    script = f"export {ENVIRONMENT}; {PYTEST} {shlex.join([*words, *_left_out()])}"
+    script = f"{IMAGES}; export {ENVIRONMENT}; {PYTEST} {shlex.join([*words, *_left_out()])}"
     command = [program, *options, "-t", str(limit), str(copy), "sh", "-c", script]
     done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=limit + 60, check=False)
     print(done.stdout[-8000:])
