@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import ctypes
 import os
+import random
 import secrets
 import shutil
 import signal
 import subprocess
 import tempfile
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -93,6 +95,23 @@ def pytest_sessionfinish(session: pytest.Session) -> None:
 def full(request: pytest.FixtureRequest) -> bool:
     """Whether the long form of sweeps was asked for."""
     return bool(request.config.getoption("--full"))
+
+
+@pytest.fixture
+def points(request: pytest.FixtureRequest, full: bool) -> Callable[[int, int], range]:
+    """Which of the points 1 to N a sweep takes: all of them in its long form, else so many, spread from end to end.
+
+    Each run begins elsewhere, so that in time all are taken; PYPOD_TEST_SEED, which a failure shows, repeats it.
+    """
+    seed = os.environ.get("PYPOD_TEST_SEED") or secrets.token_hex(4)
+    print(f"PYPOD_TEST_SEED={seed}")
+    chance = random.Random(f"{seed} {request.node.nodeid}")  # noqa: S311  # no secret
+
+    def chosen(total: int, count: int) -> range:
+        step = 1 if full else max(-(-total // count), 1)
+        return range(chance.randint(1, min(step, total)), total + 1, step)
+
+    return chosen
 
 
 def _programs() -> set[str]:

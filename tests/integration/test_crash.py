@@ -67,6 +67,8 @@ def left_behind(engine: Engine, busybox: str) -> None:
     Path(engine.layout.trash, "b", "c").mkdir(parents=True)
 
 
+# how many there are, how many to take of them: which
+Points = Callable[[int, int], range]
 # name: (what there is before, what is done under the knife)
 Actions = dict[str, tuple[Callable[[Engine, str], object], Callable[[Engine, str], object]]]
 ACTIONS: Actions = {
@@ -165,29 +167,29 @@ def table(tmp_path, busybox) -> Iterator[Table]:
 
 
 @pytest.mark.parametrize("name", ACTIONS)
-def test_of_the_caller(table: Table, name: str, full: bool) -> None:
+def test_of_the_caller(table: Table, name: str, points: Points) -> None:
     (total,) = table.operate(name, None)
     assert total > 20
-    for position in range(1, total + 1, 1 if full else 9):
+    for position in points(total, 20):
         table.operate(name, (0, position))
 
 
 @pytest.mark.parametrize("name", ["run", "stop pod", "remove pod", "block"])
-def test_of_the_caller_s_patience(table: Table, name: str, full: bool) -> None:
+def test_of_the_caller_s_patience(table: Table, name: str, points: Points) -> None:
     """Control-C at every system call: an exception wherever Python can raise one."""
     (total,) = table.operate(name, None)
-    for position in range(1, total + 1, 1 if full else 13):
+    for position in points(total, 20):
         table.operate(name, (0, position), number=signal.SIGINT)
 
 
 @pytest.mark.parametrize("name", ["start container", "start pod"])
-def test_of_the_programs(table: Table, name: str, full: bool) -> None:
+def test_of_the_programs(table: Table, name: str, points: Points) -> None:
     """The spawned program, what it becomes when it has left the caller, and the process before its exec."""
     counts = table.operate(name, None, follow=True)
     roles = 3 if name == "start container" else 6
     assert len(counts) == roles + 1
     for role in range(1, roles + 1):
-        for position in range(1, counts[role] + 1, 1 if full else 23):
+        for position in points(counts[role], 6):
             table.operate(name, (role, position), follow=True)
 
 

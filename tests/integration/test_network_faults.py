@@ -19,7 +19,7 @@ from pypod.engine.collect import repair
 from pypod.engine.listing import listed_containers
 from pypod.network import firewall
 from tests.facts import created_nothing, is_there, kill_and_wait, wait_until
-from tests.integration.test_crash import SLEEP, Actions, Table, says_what_is
+from tests.integration.test_crash import SLEEP, Actions, Points, Table, says_what_is
 from tests.integration.test_failures_of_launch import Injector
 
 pytestmark = [pytest.mark.root, pytest.mark.usefixtures("own_network")]
@@ -203,10 +203,10 @@ def table(tmp_path: Path, busybox: str) -> Iterator[Table]:
 
 @pytest.mark.slow
 @pytest.mark.parametrize("name", ACTIONS)
-def test_sigkill_of_the_caller(table: Table, name: str, full: bool) -> None:
+def test_sigkill_of_the_caller(table: Table, name: str, points: Points) -> None:
     (total,) = table.operate(name, None)
     assert total > 20
-    for position in range(1, total + 1, 1 if full else 37):
+    for position in points(total, 8):
         table.operate(name, (0, position))
 
 

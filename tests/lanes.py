@@ -1,0 +1,102 @@
+"""The whole suite, in processes side by side: half of its time is waiting for others.
+
+``python -m tests.lanes`` is what ``tests/run`` without arguments does. Each lane has process numbers, mounts and a v2
+tree of cgroups of its own, so what one makes is not there for the other: neither for its check for leaks, nor for tests
+that look at every process of the machine. Who cannot have that (an ordinary user, a chroot) gets one lane.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import signal
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager, suppress
+from pathlib import Path
+from typing import IO
+
+CLONE_NEWCGROUP = 0x02000000  # linux/sched.h
+# podman's storage is the machine's, so what asks podman is in one lane
+LANES = (("tests", "--ignore=tests/integration"), ("tests/integration",))
+PYTEST = (sys.executable, "-m", "pytest")
+UNSHARE = ("unshare", "--mount", "--pid", "--fork", "--kill-child", "--mount-proc", "--propagation", "private")
+# numbers as on a machine that has been up for a while: one of a single digit is the beginning of somebody's id, too
+ENTER = """
+umount -l "$0" && mount -t cgroup2 none "$0" && echo 20000 >/proc/sys/kernel/ns_last_pid && exec catatonit -- "$@"
+"""
+
+
+def main() -> int:
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))  # by way of what is to be ended
+    if not _may_be_apart():
+        return subprocess.run(PYTEST, check=False).returncode
+    first, *others = LANES
+    with ExitStack() as stack:
+        logs = [stack.enter_context(tempfile.TemporaryFile()) for _ in others]
+        beside = [stack.enter_context(apart((*PYTEST, *lane), log)) for lane, log in zip(others, logs, strict=True)]
+        codes = [stack.enter_context(apart((*PYTEST, *first))).wait()]
+        for lane, log in zip(beside, logs, strict=True):
+            codes.append(lane.wait())
+            log.seek(0)
+            sys.stdout.buffer.write(log.read())
+            sys.stdout.flush()
+        return next((code for code in codes if code), 0)
+
+
+def _may_be_apart() -> bool:
+    try:
+        with apart(("true",)) as lane:
+            return lane.wait() == 0
+    except (OSError, subprocess.SubprocessError):
+        return False
+
+
+@contextmanager
+def apart(words: tuple[str, ...], output: IO[bytes] | None = None) -> Iterator[subprocess.Popen[bytes]]:
+    """Start a program with a view of its own. At the end of the block all that came of it is ended."""
+    tree = _v2_tree()
+    group = Path(tempfile.mkdtemp(prefix="pypod-tests-", dir=tree))
+    process = None
+    try:
+        process = subprocess.Popen(
+            [*UNSHARE, "sh", "-c", ENTER, tree, *words],
+            stdout=output,
+            stderr=output and subprocess.STDOUT,
+            preexec_fn=lambda: _own_groups(group),  # noqa: PLW1509  # nothing here has threads
+        )
+        yield process
+    finally:
+        if process is not None:
+            process.kill()
+            process.wait()
+        for directory, _, _ in os.walk(group, topdown=False):
+            with suppress(OSError):  # of a process that ends this moment
+                Path(directory).rmdir()
+
+
+def _v2_tree() -> str:
+    for line in Path("/proc/self/mountinfo").read_text().splitlines():
+        fields = line.split()
+        if fields[fields.index("-") + 1] == "cgroup2":
+            return fields[4]
+    raise FileNotFoundError("no v2 tree of cgroups is mounted")
+
+
+def _own_groups(group: Path) -> None:
+    """Make ``group`` this process' root of cgroups, and go below it.
+
+    A group with processes in it has no controllers to give to those below (cgroups(7), "no internal processes").
+    """
+    (group / "cgroup.procs").write_text("0")
+    libc = ctypes.CDLL(None, use_errno=True)
+    if libc.unshare(CLONE_NEWCGROUP) != 0:
+        raise OSError(ctypes.get_errno(), "unshare(CLONE_NEWCGROUP)")
+    (group / "suite").mkdir()
+    (group / "suite" / "cgroup.procs").write_text("0")
+
+
+if __name__ == "__main__":
+    sys.exit(main())
