@@ -168,10 +168,10 @@ class Layout:
             at = f"{self.mount_points}/{path}"
             if path.endswith("/"):
                 os.makedirs(at, exist_ok=True)
-                os.chmod(self.mount_points, 0o755)
             else:
                 os.close(os.open(at, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC))
             os.chmod(at, 0o755 if path.endswith("/") else 0o644)  # whatever the umask
+        os.chmod(self.mount_points, 0o755)
 
 
 def _default_root() -> str:
