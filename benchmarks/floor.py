@@ -172,6 +172,7 @@ def _check(
     """Compare the floor's plans with pypod's; return what differs, in words. Writes the filter that both load."""
     from pypod.engine import connecting
     from pypod.engine.exec import ExecSpec, exec_plan
+    from pypod.engine.overlay import driver_of
     from pypod.engine.planning import Terminal, container_plan, seccomp_of
     from pypod.engine.starting import group_of
 
@@ -183,11 +184,11 @@ def _check(
         infra = _infra_plan(engine, pod, connecting.wires_of(engine, pod.infra.id))
         container = pod.run(["sleep", "1000"], rootfs=place.rootfs)
         record, spec = container.record(), container.spec()
+        group = group_of(engine, record, spec, pod.record())
+        driver = driver_of(engine, spec, container.directory)
         plans = {
             "infra": infra,
-            "container": container_plan(
-                engine, record, spec, pod.record(), Terminal(), group_of(engine, record, spec, pod.record())
-            ),
+            "container": container_plan(engine, record, spec, pod.record(), Terminal(), group, driver),
             "exec": exec_plan(engine, record, spec, ExecSpec(command=("true",)), container.state()),
         }
         with open(filter_path, "wb") as file:

@@ -85,8 +85,8 @@ class Podman:
         self._groups = _groups(*_PODMAN_GROUPS)
         # in /run as podman's own, and short: podman refuses more than 50 characters
         self._run_root = tempfile.mkdtemp(prefix="pypod-benchmark-", dir="/run")
-        storage = ("--root", f"{directory}/root", "--runroot", self._run_root, "--storage-driver", "overlay")
-        storage += ("--network-config-dir", f"{directory}/networks")
+        storage = ["--root", f"{directory}/root", "--runroot", self._run_root, "--storage-driver", "overlay"]
+        storage += ["--network-config-dir", f"{directory}/networks"]
         self.shell = Shell(
             "podman", *storage, environment={**os.environ, "CONTAINERS_CONF": configuration, "TMPDIR": directory}
         )

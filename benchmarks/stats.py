@@ -13,6 +13,8 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from typing import Self
 
+    from pypod import Engine
+
 SIZES = (1, 10, 100)
 _PER_POD = 10
 _MEMORY = 64 << 20
@@ -32,7 +34,7 @@ class PypodStats:
         self._place = place
         self._sizes = sizes
         self._stack = ExitStack()
-        self._engines: dict[int, object] = {}
+        self._engines: dict[int, Engine] = {}
         self._command: tuple[str, ...] = ()
 
     def __enter__(self) -> Self:
