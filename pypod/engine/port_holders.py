@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from pypod.store.records import ContainerRecord
 
 _LOOKS, _PAUSE_S = 10, 0.02  # for a holder that is just starting
-_IN_JSON = '"ports":[{'  # of a specification that has some: the text tells without being read
+IN_JSON = '"ports":[{'  # of a specification that has some: the text tells without being read
 
 
 def socket_of(protocol: str, *, ipv6: bool) -> _socket.socket:
@@ -172,8 +172,8 @@ def all_ports(engine: Engine) -> list[tuple[ContainerRecord, tuple[Port, ...]]]:
     pods = {one.id: one for one in records.all_pods(engine.database)}
     found = []
     for record in records.all_containers(engine.database):
-        if _IN_JSON in record.spec_json:
+        if IN_JSON in record.spec_json:
             found.append((record, engine.container_spec(record).ports))
-        elif record.kind == records.INFRA and record.pod_id in pods and _IN_JSON in pods[record.pod_id].spec_json:
+        elif record.kind == records.INFRA and record.pod_id in pods and IN_JSON in pods[record.pod_id].spec_json:
             found.append((record, engine.pod_spec(pods[record.pod_id]).ports))
     return found

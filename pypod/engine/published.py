@@ -32,7 +32,6 @@ if TYPE_CHECKING:
 _ATTEMPTS = 15  # podman's, at a range of ports that are free
 _NONE = port_holders.Led()
 _SHARED = "network cannot be configured when it is shared with a pod"
-_IN_JSON = '"ports":[{'  # of a specification that has some: the text tells without being read
 
 
 # at creation
@@ -205,12 +204,12 @@ def run(
 def own_ports(engine: Engine, record: ContainerRecord, pod: PodRecord | None = None) -> tuple[Port, ...]:
     """Return the ports that are published for a container itself; for a pod's infra, the pod's."""
     if record.kind != records.INFRA:
-        return engine.container_spec(record).ports if _IN_JSON in record.spec_json else ()
+        return engine.container_spec(record).ports if port_holders.IN_JSON in record.spec_json else ()
     try:
         pod = pod or records.find_pod(engine.database, record.pod_id)
     except NoSuchPod:
         return ()
-    return engine.pod_spec(pod).ports if _IN_JSON in pod.spec_json else ()
+    return engine.pod_spec(pod).ports if port_holders.IN_JSON in pod.spec_json else ()
 
 
 def ports_of(engine: Engine, record: ContainerRecord) -> tuple[Port, ...]:
