@@ -37,6 +37,7 @@ NOT_FOR_USERS = {
         "known_container",
         "owner",
         "pod_spec",
+        "remember_pod",
         "remember",
         "use_cgroups",
     },

@@ -16,6 +16,7 @@ from pathlib import Path
 
 import pytest
 
+from pypod.engine import storage_driver
 from pypod.errors import LaunchFailed, PypodError, SystemFailure
 from pypod.runtime.programs import DIRECTORY
 from tests.integration.inside import execute, within
@@ -111,6 +112,7 @@ class Injector:
     """The C programs under strace, one failing call at a time."""
 
     def __init__(self, engine, directory: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        storage_driver.of(engine)  # tried now, because that starts programs, too, while a monitor loads: one wrapper
         self._wrapper = directory / "wrapper"
         self._trace = directory / "trace"
         self._given = engine.programs.executable
