@@ -24,6 +24,8 @@ from tests import users
 pytest_plugins = ["pytester"]
 
 os.environ["PYPOD_NETWORK"] = "none"  # the machine's network stays as it is; a test of networks names them
+# what a shell starts in the background without job control ignores it, and so would all that the tests start
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 CGROUP_TREES = ("/sys/fs/cgroup/unified/pypod", "/sys/fs/cgroup/pypod", "/sys/fs/cgroup/freezer/pypod")
 SETTLE_S = 3.0
