@@ -135,8 +135,12 @@ int hold_ports(struct held *held, const struct plan *plan, const char **call)
 		if (plan->records[i].operation != OP_hold)
 			continue;
 		int fd = hold_one(&plan->records[i], call);
-		if (fd < 0)
+		if (fd < 0) {
+			int error = errno;
+			hold_release(held); /* now: who is told that it failed may ask for the others at once */
+			errno = error;
 			return i;
+		}
 		held->sockets[held->count++] = fd;
 	}
 	return -1;
