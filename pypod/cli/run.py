@@ -45,7 +45,6 @@ RUN = Command(
     interspersed=False,
     min_args=1,
 )
-# The library's options of a container that are a new pod's.
 _OWN = {flag.name for flag in (*FLAGS, EXPLAIN)}
 CREATE = Command(
     path="pypod create",

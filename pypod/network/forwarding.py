@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 
+from pypod.kernel.proc import read_text
 from pypod.model.network import BRIDGE
 
 TYPE_CHECKING = False
@@ -14,7 +15,6 @@ if TYPE_CHECKING:
 
 _NET = "/proc/sys/net"  # of the network namespace that the reader is in
 _IPV4, _IPV6 = f"{_NET}/ipv4/ip_forward", f"{_NET}/ipv6/conf/all/forwarding"
-_LIMIT_BYTES = 64
 
 
 def is_on(network: NetworkSpec) -> bool:
@@ -24,7 +24,7 @@ def is_on(network: NetworkSpec) -> bool:
     """
     every = ((".", _IPV4), (":", _IPV6))
     wanted = [path for sign, path in every if any(sign in one.subnet for one in network.subnets)]
-    return all(_read(path) in ("", "1") for path in wanted)
+    return all(read_text(path) in ("", "1") for path in wanted)
 
 
 def needed(network: NetworkSpec) -> list[tuple[str, str]]:
@@ -38,18 +38,18 @@ def needed(network: NetworkSpec) -> list[tuple[str, str]]:
     if any("." in one.subnet for one in network.subnets):
         found += [(f"{_NET}/ipv4/conf/{network.interface}/route_localnet", "1"), (_IPV4, "1")]
     if any(":" in one.subnet for one in network.subnets):
-        if _read(_IPV6) == "0":
+        if read_text(_IPV6) == "0":
             found += _keep_advertised_routes()
         # until its link-local address is known to be its own, a bridge forwards nothing to who is new on it
         found += [(f"{_NET}/ipv6/conf/{network.interface}/accept_dad", "0"), (_IPV6, "1")]
-    return [(path, value) for path, value in found if _read(path) not in ("", value)]
+    return [(path, value) for path, value in found if read_text(path) not in ("", value)]
 
 
 def _keep_advertised_routes() -> Iterator[tuple[str, str]]:
     # an interface of a router takes no routes from others, unless it is told to: the host would lose its default route
     for name in sorted(os.listdir(f"{_NET}/ipv6/conf")):
         path = f"{_NET}/ipv6/conf/{name}/accept_ra"
-        if name not in ("all", "lo") and _read(path) == "1":
+        if name not in ("all", "lo") and read_text(path) == "1":
             yield path, "2"
 
 
@@ -73,17 +73,3 @@ _WHY = {
     "accept_dad": "the bridge is there for IPv6 at once",
     "accept_ra": "the host keeps routes that it was told of, although it forwards",
 }
-
-
-def _read(path: str) -> str:
-    """Return a setting, nothing when this host has none of the name (no IPv6, no such bridge)."""
-    try:
-        fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
-    except OSError:
-        return ""
-    try:
-        return os.read(fd, _LIMIT_BYTES).decode("ascii", "replace").strip()
-    except OSError:
-        return ""
-    finally:
-        os.close(fd)
