@@ -19,13 +19,14 @@ from sphinx.util.docutils import SphinxDirective
 import pypod
 from pypod import errors
 from pypod.cli.creation import FLAGS
-from pypod.engine import container_options
+from pypod.engine import container_options, limits, options
 from pypod.model.value import Value
 
 # Made by callers; everything else is made by pypod, and its constructor is nobody's business.
 MADE_BY_CALLERS = {"pypod.Access", "pypod.Engine", "pypod.Healthcheck", "pypod.Mount"}
 _ERROR = re.compile(rf"(?<![`\w.])({'|'.join(errors.__all__)})(?![`\w])")
 _UNPACKED = re.compile(r"Unpack\[(\w+)\]")
+SOURCES = (container_options, options, limits)
 # The flags that are not spelled as the option.
 FLAG_OF = {
     "add_hosts": "add-host",
@@ -57,7 +58,8 @@ class ContainerOptions(SphinxDirective):
     """The table of the options that create and run take."""
 
     def run(self) -> list[nodes.Node]:
-        self.env.note_dependency(container_options.__file__)
+        for source in SOURCES:
+            self.env.note_dependency(source.__file__)
         flags = {flag.name: flag for flag in FLAGS}
         rows = []
         for name, kind in fields_of("ContainerOptions"):
@@ -77,10 +79,13 @@ class ContainerOptions(SphinxDirective):
 
 
 def fields_of(name: str) -> list[tuple[str, str]]:
-    """Return the fields of a class that only type checkers see, and their types, from the source."""
-    tree = ast.parse(Path(container_options.__file__).read_text(encoding="utf-8"))
-    (found,) = (node for node in ast.walk(tree) if isinstance(node, ast.ClassDef) and node.name == name)
-    return [(node.target.id, ast.unparse(node.annotation)) for node in found.body if isinstance(node, ast.AnnAssign)]
+    """Return the fields, and their types, of a class that only type checkers see: its own, then those of its bases."""
+    trees = [ast.parse(Path(source.__file__).read_text(encoding="utf-8")) for source in SOURCES]
+    classes = {node.name: node for tree in trees for node in ast.walk(tree) if isinstance(node, ast.ClassDef)}
+    bases = [base.id for base in classes[name].bases if base.id != "TypedDict"]
+    lines = [line for line in classes[name].body if isinstance(line, ast.AnnAssign)]
+    own = [(line.target.id, ast.unparse(line.annotation)) for line in lines]
+    return own + [field for base in reversed(bases) for field in fields_of(base)]
 
 
 def signature(

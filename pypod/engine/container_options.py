@@ -11,11 +11,11 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from pypod.engine.limits import LimitOptions
+    from pypod.engine.options import NamespaceOptions
     from pypod.model.health import Healthcheck
     from pypod.model.mount import Mount
-    from pypod.model.port import Port
 
-    class ContainerOptions(LimitOptions, total=False):
+    class ContainerOptions(LimitOptions, NamespaceOptions, total=False):
         """What may be asked of a container, beside its command. Sizes in bytes, times in seconds."""
 
         name: str
@@ -32,9 +32,6 @@ if TYPE_CHECKING:
         groups: Sequence[str]
         passwd: bool
         passwd_entry: str
-        hostname: str
-        add_hosts: Sequence[str]
-        no_hosts: bool
         cap_add: Sequence[str]
         cap_drop: Sequence[str]
         privileged: bool
@@ -45,23 +42,10 @@ if TYPE_CHECKING:
         volumes_from: Sequence[str]
         image_volume: str
         read_only: bool
-        network: str | Sequence[str]
-        network_aliases: Sequence[str]
-        ip: str
-        ip6: str
-        mac_address: str
-        dns: Sequence[str]
-        dns_options: Sequence[str]
-        dns_search: Sequence[str]
         pid: str
         ipc: str
         uts: str
         cgroupns: str
-        userns: str
-        uidmap: Sequence[str]
-        gidmap: Sequence[str]
-        subuidname: str
-        subgidname: str
         init: bool
         ulimits: Sequence[str]
         sysctls: Mapping[str, str]
@@ -72,11 +56,9 @@ if TYPE_CHECKING:
         interactive: bool
         terminal: bool
         remove: bool
-        cgroup_parent: str
         umask: int
         healthcheck: Healthcheck | None
         exposed_ports: Sequence[str]
-        ports: Sequence[str | int | Port] | Mapping[str | int, str | int]
         publish_all: bool
         oom_score_adj: int
 

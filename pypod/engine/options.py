@@ -16,21 +16,12 @@ if TYPE_CHECKING:
     from pypod.model.port import Port
     from pypod.model.progress import Progress
 
-    class PodOptions(LimitOptions, total=False):
-        """Of ``Pods.create``. Sizes in bytes."""
+    class NamespaceOptions(TypedDict, total=False):
+        """Of pods and of containers alike."""
 
-        share: str | Sequence[str]
-        infra: bool
-        infra_name: str
-        infra_command: Sequence[str]
-        infra_image: Image | str
         hostname: str
         add_hosts: Sequence[str]
-        labels: Mapping[str, str] | None
-        sysctls: Mapping[str, str] | None
-        shm_size: int | None
-        cgroup_parent: str
-        share_parent: bool
+        no_hosts: bool
         network: str | Sequence[str]
         network_aliases: Sequence[str]
         ip: str
@@ -39,13 +30,26 @@ if TYPE_CHECKING:
         dns: Sequence[str]
         dns_options: Sequence[str]
         dns_search: Sequence[str]
-        no_hosts: bool
         ports: Sequence[str | int | Port] | Mapping[str | int, str | int]
         userns: str
         uidmap: Sequence[str]
         gidmap: Sequence[str]
         subuidname: str
         subgidname: str
+        cgroup_parent: str
+
+    class PodOptions(LimitOptions, NamespaceOptions, total=False):
+        """Of ``Pods.create``. Sizes in bytes."""
+
+        share: str | Sequence[str]
+        infra: bool
+        infra_name: str
+        infra_command: Sequence[str]
+        infra_image: Image | str
+        labels: Mapping[str, str] | None
+        sysctls: Mapping[str, str] | None
+        shm_size: int | None
+        share_parent: bool
         ephemeral: bool
 
     class NetworkOptions(TypedDict, total=False):
