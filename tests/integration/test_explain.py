@@ -12,9 +12,11 @@ from pathlib import Path
 import pytest
 
 from pypod import WrongState
+from pypod.engine.collect import trash
 from pypod.engine.exec import ExecSpec
 from pypod.engine.explain import of_exec, of_stop
 from tests.cli.program import Program
+from tests.facts import wait_until
 
 pytestmark = pytest.mark.root
 
@@ -98,6 +100,7 @@ def test_telling_does_nothing(engine, busybox, world, tmp_path) -> None:
         ["stop", "--explain", "up"],
         ["pod", "start", "--explain", "mipod"],
     ]
+    wait_until(lambda: not trash(engine))  # what the starts of the world threw away goes by and by
     before = everything(Path(engine.layout.root))
     trace = tmp_path / "trace"
     for words in commands:
