@@ -1,13 +1,18 @@
-/* Both ends of a TCP connection: how long do bytes take, and how long a question with its answer?
+/* Both ends of TCP connections, two at a time: by turns, so that whatever the machine does hits both.
  *
- *     traffic serve PORT                    says "ready" when it can be asked; to be killed
- *     traffic send ADDRESS PORT MEGABYTES   milliseconds until the other end has all of it
- *     traffic ask ADDRESS PORT COUNT        microseconds from a byte to its echo: the median
+ *     traffic serve PORT                 says "ready" when it can be asked; to be killed
+ *     traffic send COUNT WAY WAY         for both, by turns: how long until the other end has a block
+ *     traffic ask COUNT WAY WAY          for both, by turns: how long a byte takes to come back
+ *
+ * WAY is a path of a network namespace, an address and a port. For each turn there is a line with both times in us:
+ * of one block, of so many bytes one after the other (BYTES_OF_TURN).
  */
 #define _GNU_SOURCE
 #include <arpa/inet.h>
+#include <fcntl.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
+#include <sched.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -15,7 +20,7 @@
 #include <time.h>
 #include <unistd.h>
 
-enum { PIECE = 1 << 17, PIECES_OF_MEGABYTE = (1 << 20) / PIECE };
+enum { PIECE = 1 << 17, BLOCK = 1 << 24, BYTES_OF_TURN = 20 };
 
 static char piece[PIECE];
 
@@ -35,17 +40,14 @@ static int at_once(int fd)
 	return fd;
 }
 
-/* Who is asked gives each byte back; who is sent something, one byte when it has all. The first byte tells. */
+/* Who is asked gives each byte back; who is sent something, one byte for each block. The first byte tells. */
 static void answer(int fd)
 {
-	ssize_t got = read(fd, piece, PIECE);
-	char kind = piece[0];
+	size_t came = 0;
 
-	for (; got > 0; got = read(fd, piece, PIECE))
-		if (kind == 'a')
+	for (ssize_t got; (got = read(fd, piece, PIECE)) > 0; came += got)
+		if (piece[0] == 'a' || (came + got) / BLOCK > came / BLOCK)
 			MUST(write(fd, piece, 1));
-	if (kind == 's')
-		MUST(write(fd, piece, 1));
 	close(fd);
 }
 
@@ -62,52 +64,61 @@ static void serve(int port)
 		answer(at_once(MUST(accept(listener, NULL, NULL))));
 }
 
-static double send_all(int fd, long megabytes)
+static int connected(char **way)
+{
+	struct sockaddr_in address = { .sin_family = AF_INET, .sin_port = htons(atoi(way[2])) };
+	int namespace = MUST(open(way[0], O_RDONLY | O_CLOEXEC));
+
+	if (inet_pton(AF_INET, way[1], &address.sin_addr) != 1)
+		exit(2);
+	MUST(setns(namespace, CLONE_NEWNET));
+	int fd = at_once(MUST(socket(AF_INET, SOCK_STREAM, 0)));
+	MUST(connect(fd, (void *)&address, sizeof address));
+	return fd;
+}
+
+static void heard(int fd)
+{
+	if (MUST(read(fd, &(char){ 0 }, 1)) == 0)
+		exit(1);
+}
+
+static double sent(int fd)
 {
 	double start = now_us();
 
-	memset(piece, 's', PIECE);
-	for (long i = 0; i < megabytes * PIECES_OF_MEGABYTE; i++)
-		for (ssize_t sent = 0; sent < PIECE;)
-			sent += MUST(write(fd, piece + sent, PIECE - sent));
-	MUST(shutdown(fd, SHUT_WR));
-	MUST(read(fd, piece, 1));
-	return (now_us() - start) / 1000;
+	for (size_t gone = 0; gone < BLOCK;)
+		gone += MUST(write(fd, piece, PIECE < BLOCK - gone ? PIECE : BLOCK - gone));
+	heard(fd);
+	return now_us() - start;
 }
 
-static int compare(const void *a, const void *b)
+static double asked(int fd)
 {
-	double left = *(const double *)a, right = *(const double *)b;
+	double start = now_us();
 
-	return (left > right) - (left < right);
-}
-
-static double ask(int fd, long count)
-{
-	double *times = calloc(count, sizeof *times);
-
-	for (long i = 0; i < count; i++) {
-		double start = now_us();
+	for (int i = 0; i < BYTES_OF_TURN; i++) {
 		MUST(write(fd, "a", 1));
-		if (MUST(read(fd, piece, 1)) == 0)
-			exit(1);
-		times[i] = now_us() - start;
+		heard(fd);
 	}
-	qsort(times, count, sizeof *times, compare);
-	return times[count / 2];
+	return now_us() - start;
 }
 
 int main(int argc, char **argv)
 {
-	struct sockaddr_in address = { .sin_family = AF_INET };
-
 	if (argc == 3 && !strcmp(argv[1], "serve"))
 		serve(atoi(argv[2]));
-	if (argc != 5 || inet_pton(AF_INET, argv[2], &address.sin_addr) != 1)
+	if (argc != 9)
 		return 2;
-	address.sin_port = htons(atoi(argv[3]));
-	int fd = at_once(MUST(socket(AF_INET, SOCK_STREAM, 0)));
-	MUST(connect(fd, (void *)&address, sizeof address));
-	printf("%.3f\n", !strcmp(argv[1], "ask") ? ask(fd, atol(argv[4])) : send_all(fd, atol(argv[4])));
+	double (*turn)(int) = !strcmp(argv[1], "ask") ? asked : sent;
+	int ways[] = { connected(argv + 3), connected(argv + 6) };
+	for (long left = atol(argv[2]); left > 0; left--) {
+		double times[2];
+		for (int i = 0; i < 2; i++) {
+			int which = (i + left) % 2; /* who is first changes, too */
+			times[which] = turn(ways[which]);
+		}
+		printf("%.1f %.1f\n", times[0], times[1]);
+	}
 	return 0;
 }

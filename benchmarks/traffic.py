@@ -1,7 +1,8 @@
 """Two ways to be connected, and how fast they are: pods on a bridge, and the same set up by hand.
 
 Each way is a host of its own (a network namespace) with two ends on a bridge and somebody outside, who is reached
-through another veth. One end is a server, to which a port of the host leads.
+through another veth. One end is a server, to which a port of the host leads. Both ways are measured by turns of a few
+milliseconds: longer ones differ by more than what is looked for, from moment to moment.
 """
 
 from __future__ import annotations
@@ -11,22 +12,22 @@ import subprocess
 from contextlib import ExitStack
 from typing import TYPE_CHECKING
 
-from benchmarks.harness import PYPOD, Unavailable
+from benchmarks.harness import Unavailable, run
 from benchmarks.workspace import OwnNetwork
 
 if TYPE_CHECKING:
     from typing import Self
 
-    from benchmarks.harness import Clock
     from benchmarks.workspace import Workspace
 
 BY_HAND = "by hand"
-ROUND_TRIPS = 20_000
-OPERATIONS = (
-    *("1 GiB from pod to pod", "1,000 round trips from pod to pod"),
-    *("1 GiB from outside to a published port", "1,000 round trips from outside to a published port"),
-)
-_MEGABYTES = 1024
+# operation: what benchmarks/traffic.c is told, turns, what a turn's time is multiplied by; from outside or not
+OPERATIONS = {
+    "1 GiB from pod to pod": ("send", 300, 64, False),
+    "1,000 round trips from pod to pod": ("ask", 1500, 50, False),
+    "1 GiB from outside to a published port": ("send", 300, 64, True),
+    "1,000 round trips from outside to a published port": ("ask", 1500, 50, True),
+}
 _PORT, _PUBLISHED = 5000, 8080
 _SUBNET, _GATEWAY, _SERVER, _CLIENT = "10.89.252.0/24", "10.89.252.1", "10.89.252.2", "10.89.252.3"
 _HOST, _OUTSIDE = "192.0.2.1", "192.0.2.2"
@@ -46,13 +47,9 @@ _RULES = f"""table ip by_hand {{
 class Way:
     """A host with a server and a client on a bridge, and somebody outside. ``lay`` makes what is special to it."""
 
-    name = ""
-    every = 1
-
-    def __init__(self, place: Workspace, program: str, share: int = 1) -> None:
+    def __init__(self, place: Workspace, program: str) -> None:
         self.place = place
         self._program = program
-        self._share = share  # of what is sent and asked: one in so many
         self.stack = ExitStack()
 
     def __enter__(self) -> Self:
@@ -82,7 +79,7 @@ class Way:
             self.host("nsenter", f"--net={path}", "ip", *words.split())
 
     def _serve(self, path: str) -> None:
-        argv = (*_pinned(path, first=True), self._program, "serve", str(_PORT))
+        argv = ("nsenter", f"--net={path}", *_pinned(first=True), self._program, "serve", str(_PORT))
         process = subprocess.Popen(argv, stdout=subprocess.PIPE, start_new_session=True)
         self.stack.callback(process.wait)
         self.stack.callback(process.kill)
@@ -91,23 +88,15 @@ class Way:
         if process.stdout.readline() != b"ready\n":
             raise Unavailable("the server of benchmarks/traffic.c does not serve")
 
-    def turn(self, clock: Clock) -> None:
-        """Send and ask, from the other end and from outside."""
-        ways = ((self._client, _SERVER, _PORT), (self._outside.path, _HOST, _PUBLISHED))
-        for at, (path, address, port) in enumerate(ways):
-            sent, asked = OPERATIONS[2 * at : 2 * at + 2]
-            clock.add(sent, self._ask(path, "send", address, port, _MEGABYTES // self._share) * self._share)
-            clock.add(asked, self._ask(path, "ask", address, port, ROUND_TRIPS // self._share))
-
-    def _ask(self, path: str, what: str, address: str, port: int, count: int) -> float:
-        words = (self._program, what, address, str(port), str(count))
-        return float(self.host(*_pinned(path, first=False), *words))
+    def to_server(self, *, outside: bool) -> tuple[str, str, str]:
+        """Return where somebody is, by the path of their network namespace, and whom they ask."""
+        if outside:
+            return self._outside.path, _HOST, str(_PUBLISHED)
+        return self._client, _SERVER, str(_PORT)
 
 
 class ByHand(Way):
     """ip(8) and nft(8)."""
-
-    name = BY_HAND
 
     def lay(self) -> tuple[str, str]:
         """Make a bridge, two namespaces on it, and the rules for one port."""
@@ -129,8 +118,6 @@ class ByHand(Way):
 class Pods(Way):
     """Two pods of pypod's, one with a published port."""
 
-    name = PYPOD
-
     def lay(self) -> tuple[str, str]:
         """Start two pods on a network."""
         from pypod import Engine
@@ -149,7 +136,16 @@ class Pods(Way):
         return paths[0], paths[1]
 
 
-def _pinned(path: str, *, first: bool) -> tuple[str, ...]:
-    """Return what runs a program in a network namespace: the two ends on the same two processors each time."""
+def times_by_turns(program: str, operation: str, ways: tuple[Way, Way], share: int) -> tuple[list[float], list[float]]:
+    """Return the times of both ways, in ms. ``share``: of the turns, one in so many."""
+    what, turns, factor, outside = OPERATIONS[operation]
+    to_servers = [word for way in ways for word in way.to_server(outside=outside)]
+    lines = run((*_pinned(first=False), program, what, str(turns // share), *to_servers))[1].splitlines()
+    pairs = [[float(word) * factor / 1000 for word in line.split()] for line in lines]
+    return [pair[0] for pair in pairs], [pair[1] for pair in pairs]
+
+
+def _pinned(*, first: bool) -> tuple[str, ...]:
+    """Return what runs a program on the processor of the servers, or on another."""
     processors = sorted(os.sched_getaffinity(0))
-    return "nsenter", f"--net={path}", "taskset", "-c", str(processors[0 if first else -1])
+    return "taskset", "-c", str(processors[0 if first else -1])

@@ -6,6 +6,7 @@ import os
 import platform
 import subprocess
 import sys
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -95,6 +96,10 @@ class Here(Host):
     def __init__(self) -> None:
         self.name = "here"
         self._servers = []
+
+    @property
+    def pid(self) -> int:
+        return threading.get_native_id()
 
     @property
     def _inside(self) -> list[str]:

@@ -9,18 +9,27 @@ import socket
 import sys
 
 TIMEOUT_S = 1.0
+KINDS = {
+    "tcp": (socket.SOCK_STREAM, socket.IPPROTO_TCP),
+    "udp": (socket.SOCK_DGRAM, socket.IPPROTO_UDP),
+    "sctp": (socket.SOCK_STREAM, socket.IPPROTO_SCTP),
+}
+
+
+def opened(protocol: str, address: str) -> socket.socket:
+    return socket.socket(socket.AF_INET6 if ":" in address else socket.AF_INET, *KINDS[protocol])
 
 
 def serve(protocol: str, address: str, port: int, text: str) -> None:
-    kind = socket.SOCK_STREAM if protocol == "tcp" else socket.SOCK_DGRAM
-    with socket.socket(socket.AF_INET6 if ":" in address else socket.AF_INET, kind) as server:
+    connected = protocol != "udp"
+    with opened(protocol, address) as server:
         server.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         server.bind((address, port))
-        if protocol == "tcp":
+        if connected:
             server.listen()
         print("ready", flush=True)
         while True:
-            if protocol == "tcp":
+            if connected:
                 client, peer = server.accept()
                 with client:
                     client.recv(1)  # who asks speaks first: pasta of 2023 passes nothing on before
@@ -31,8 +40,7 @@ def serve(protocol: str, address: str, port: int, text: str) -> None:
 
 
 def ask(protocol: str, address: str, port: int) -> str:
-    kind = socket.SOCK_STREAM if protocol == "tcp" else socket.SOCK_DGRAM
-    with socket.socket(socket.AF_INET6 if ":" in address else socket.AF_INET, kind) as client:
+    with opened(protocol, address) as client:
         client.settimeout(TIMEOUT_S)
         try:
             client.connect((address, port))

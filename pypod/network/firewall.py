@@ -56,7 +56,7 @@ __all__ = [
     "withdraw_own",
 ]
 
-VERSION = 1  # of the rules: a newer pypod replaces those of an older one
+VERSION = 2  # of the rules: a newer pypod replaces those of an older one
 TABLE_FILE = os.path.join(os.path.dirname(os.path.abspath(__file__)), "table.nft")
 _PROGRAMS = "/usr/sbin:/sbin:/usr/bin:/bin:/usr/local/sbin:/usr/local/bin"  # PATH may lack where nft is
 _TABLE, _INET = "pypod", 1  # NFPROTO_INET

@@ -418,7 +418,13 @@ def test_a_protocol_that_the_kernel_does_not_have(lab) -> None:
         assert failure.value.feature == "sctp"
         assert lab.engine.containers.list(all=True) == []
     else:
-        assert started(lab, "container", "80:80/sctp").ports[0].protocol == "sctp"
+        made = started(lab, "container", "80:80/sctp")
+        guest = lab.serve(made, ("sctp", "0.0.0.0", 80), ("sctp", "::", 80))  # noqa: S104
+        assert lab.other.ask("sctp", "192.0.2.1", 80) == "guest 192.0.2.2"
+        assert lab.other.ask("sctp", "2001:db8::1", 80) == "guest 2001:db8::2"
+        assert guest.ask("sctp", "192.0.2.1", 80) == "guest 10.99.0.1"
+        assert lab.here.ask("sctp", "127.0.0.1", 80) == "guest 10.99.0.1"
+        assert made.ports[0].protocol == "sctp"
 
 
 # crashes

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
+import socket
+import struct
 from collections.abc import Iterator
 from contextlib import contextmanager
 from types import SimpleNamespace
@@ -10,7 +13,9 @@ from types import SimpleNamespace
 import pytest
 
 from pypod.errors import Unsupported
+from pypod.kernel.abi import CLONE_NEWNET
 from pypod.kernel.netlink import Channel
+from pypod.kernel.syscalls import setns
 from pypod.model.network import NetworkSpec, Subnet
 from pypod.model.port import Port
 from pypod.network import firewall, forwarding, links
@@ -178,7 +183,6 @@ def test_what_is_published_on_loopback_is_for_the_host_alone(table) -> None:
         assert table.other.ask("tcp", "127.0.0.1", 8080) == "ETIMEDOUT"
         published(table, "web", WEB)
         assert table.other.ask("tcp", "127.0.0.1", 8080) == "ETIMEDOUT"
-        run("nft", "delete", "chain", "inet", "pypod", "loopback")
         run("nft", "flush", "chain", "inet", "pypod", "arriving")
         run("nft", "add", "rule", "inet", "pypod", "arriving", "fib daddr type local jump publish")
         assert table.other.ask("tcp", "127.0.0.1", 8080) == "web 192.0.2.2", "the test would not notice"
@@ -209,10 +213,79 @@ def test_a_container_does_not_reach_the_hosts_127_0_0_1(table) -> None:
     try:
         with believing_in_127_0_0_1(table.get, via="10.71.0.1"):
             assert table.get.ask("tcp", "127.0.0.1", 6060) == "ETIMEDOUT"
-            run("nft", "flush", "chain", "inet", "pypod", "loopback")
+            run("nft", "flush", "chain", "inet", "pypod", "input")
             assert table.get.ask("tcp", "127.0.0.1", 6060) == "here 10.71.0.3", "the test would not notice"
     finally:
         table.here.close()
+
+
+@contextmanager
+def socket_of(host: Host, *kind: int) -> Iterator[socket.socket]:
+    """A socket in a host's network namespace."""
+    there = os.open(f"/proc/{host.pid}/ns/net", os.O_RDONLY | os.O_CLOEXEC)
+    home = os.open("/proc/thread-self/ns/net", os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        setns(there, CLONE_NEWNET)
+        made = socket.socket(*kind)
+    finally:
+        setns(home, CLONE_NEWNET)
+        os.close(home)
+        os.close(there)
+    with made:
+        yield made
+
+
+def frame(identity: int, source: str, target: str, protocol: int, payload: bytes) -> bytes:
+    """What somebody sends who does not care what is theirs: to the bridge, from whom they like, over IPv4."""
+    ends = (socket.inet_aton(source), socket.inet_aton(target))
+    header = struct.pack("!BBHHHBBH4s4s", 0x45, 0, 20 + len(payload), identity, 0, 64, protocol, 0, *ends)
+    total = sum(struct.unpack("!10H", header))
+    checksum = ~(total + (total >> 16)) & 0xFFFF
+    bridge = json.loads(run("ip", "-j", "link", "show", "br-one"))[0]["address"].replace(":", "")
+    ethernet = bytes.fromhex(f"{bridge}0200000000010800")
+    return ethernet + header[:10] + struct.pack("!H", checksum) + header[12:] + payload
+
+
+EVIL, GOOD = 1, 2
+UDP = struct.pack("!HHHH", 1000, 53, 12, 0)  # no checksum: allowed over IPv4
+TCP = struct.pack("!HHIIBBHHH", 1000, 53, 1, 0, 0x50, 0x03, 1024, 0, 0)  # SYN and FIN: conntrack has no state for it
+PONG = struct.pack("!BBHHH", 0, 0, 0xFFFE, 0, 1)  # the answer to no question: nor for this
+ATTACKS = {
+    "udp to it": ("10.71.0.3", "127.0.0.1", socket.IPPROTO_UDP, UDP + b"here"),
+    "tcp to it": ("10.71.0.3", "127.0.0.1", socket.IPPROTO_TCP, TCP),
+    "icmp to it": ("10.71.0.3", "127.9.9.9", socket.IPPROTO_ICMP, PONG),
+    "udp from it": ("127.0.0.1", "10.71.0.1", socket.IPPROTO_UDP, UDP + b"here"),
+    "tcp from it": ("127.0.0.1", "10.71.0.1", socket.IPPROTO_TCP, TCP),
+    "udp from it to another network": ("127.0.0.1", "10.72.0.2", socket.IPPROTO_UDP, UDP + b"here"),
+}
+
+
+@pytest.mark.parametrize("attack", ATTACKS.values(), ids=ATTACKS)
+def test_nor_says_it_is_127_0_0_1(table, attack: tuple[str, str, int, bytes]) -> None:
+    """Whatever conntrack thinks of it. The kernel would drop some of these by itself, where accept_local is not set."""
+    source, target, protocol, payload = attack
+    victim, own = (table.far, "10.72.0.2") if target == "10.72.0.2" else (table.here, "10.71.0.1")
+    run("sysctl", "-qw", "net.ipv4.conf.br-one.accept_local=1", "net.ipv4.conf.br-one.rp_filter=0")
+    with (
+        socket_of(table.get, socket.AF_PACKET, socket.SOCK_RAW) as sender,
+        socket_of(victim, socket.AF_INET, socket.SOCK_RAW, protocol) as receiver,
+    ):
+        sender.bind(("eth0", 0))
+        receiver.settimeout(5)
+
+        def heard() -> list[int]:
+            """What came, up to what is allowed."""
+            sender.send(frame(EVIL, source, target, protocol, payload))
+            sender.send(frame(GOOD, "10.71.0.3", own, protocol, payload))
+            found = [0]
+            while found[-1] != GOOD:
+                found.append(int.from_bytes(receiver.recv(100)[4:6]))
+            return found[1:]
+
+        assert heard() == [GOOD]
+        for chain in ("input", "forward"):
+            run("nft", "flush", "chain", "inet", "pypod", chain)
+        assert heard() == [EVIL, GOOD], "the test would not notice"
 
 
 def test_out_of_a_network(table) -> None:
@@ -343,6 +416,8 @@ def test_a_newer_pypod_replaces_the_rules_and_keeps_the_elements(table, monkeypa
     before = run("nft", "list", "table", "inet", "pypod")
     run("nft", "flush", "chain", "inet", "pypod", "publish")
     run("nft", "flush", "set", "inet", "pypod", "version")
+    of_version_1 = "{ type filter hook prerouting priority raw; }"
+    run("nft", "add", "chain", "inet", "pypod", "loopback", of_version_1)
     assert firewall.table_version(table.channel) == 0
     assert firewall.ensure_table(table.channel)
     assert run("nft", "list", "table", "inet", "pypod") == before
