@@ -7,6 +7,7 @@ is at that moment and nothing of it is kept in memory.
 from __future__ import annotations
 
 import os
+import stat
 
 from pypod.errors import InvalidSpec
 from pypod.model.value import Value
@@ -36,11 +37,27 @@ class Credentials(Value):
 def primary_path(authfile: str = "", environment: Mapping[str, str] | None = None) -> str:
     """Return the file that login writes: ``authfile``, $REGISTRY_AUTH_FILE, or the one of this user's run directory."""
     found = os.environ if environment is None else environment
-    chosen = authfile or found.get("REGISTRY_AUTH_FILE", "")
-    if chosen:
-        return chosen
-    runtime = found.get("XDG_RUNTIME_DIR", "")
-    return f"{runtime}/containers/auth.json" if runtime else f"/run/containers/{os.geteuid()}/auth.json"
+    return authfile or found.get("REGISTRY_AUTH_FILE", "") or f"{_run_directory(found)}/auth.json"
+
+
+def _run_directory(environment: Mapping[str, str]) -> str:
+    """Return this user's directory of what ends with the session: without $XDG_RUNTIME_DIR podman's (GetRuntimeDir)."""
+    runtime, user = environment.get("XDG_RUNTIME_DIR", ""), os.geteuid()
+    if not runtime and user:
+        own, made = f"/run/user/{user}", f"{environment.get('TMPDIR') or '/tmp'}/podman-run-{user}"  # noqa: S108
+        runtime = own if _is_private(own, user) else made if _is_private(made, user, make=True) else ""
+    return f"{runtime}/containers" if runtime else f"/run/containers/{user}"
+
+
+def _is_private(directory: str, user: int, *, make: bool = False) -> bool:
+    """Return whether a directory is the user's alone: in /tmp anybody could have been first."""
+    try:
+        if make and not os.path.lexists(directory):
+            os.mkdir(directory, 0o700)
+        status = os.lstat(directory)
+    except OSError:
+        return False
+    return stat.S_ISDIR(status.st_mode) and status.st_uid == user and status.st_mode & 0o777 == 0o700
 
 
 def check_authfile(authfile: str) -> None:

@@ -63,13 +63,30 @@ def program(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 def test_the_place_of_the_primary_file(home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     assert credentials.primary_path() == f"{tmp_path}/run/containers/auth.json"
-    monkeypatch.delenv("XDG_RUNTIME_DIR")
-    assert credentials.primary_path() == "/run/containers/1234/auth.json"
     monkeypatch.setattr(os, "geteuid", lambda: 0)
     assert credentials.primary_path("", {}) == "/run/containers/0/auth.json"
     assert credentials.primary_path("", {"XDG_RUNTIME_DIR": "/elsewhere"}) == "/elsewhere/containers/auth.json"
     assert credentials.primary_path("", {"REGISTRY_AUTH_FILE": "/env"}) == "/env"
     assert credentials.primary_path("/said", {"REGISTRY_AUTH_FILE": "/env"}) == "/said"
+
+
+def test_its_place_without_a_run_directory(home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As podman: in the temporary directory, if that is nobody else's doing."""
+    monkeypatch.delenv("XDG_RUNTIME_DIR")
+    if os.getuid():
+        pytest.skip("root: it gives a directory to another")
+    user = 54321
+    monkeypatch.setattr(os, "geteuid", lambda: user)
+    monkeypatch.setenv("TMPDIR", str(tmp_path))
+    made = tmp_path / f"podman-run-{user}"
+    made.mkdir(mode=0o700)
+    os.chown(made, user, -1)
+    assert credentials.primary_path() == f"{made}/containers/auth.json"
+    made.chmod(0o755)
+    assert credentials.primary_path() == f"/run/containers/{user}/auth.json"
+    made.rename(tmp_path / "theirs")
+    made.symlink_to(tmp_path / "theirs")
+    assert credentials.primary_path() == f"/run/containers/{user}/auth.json"
 
 
 def test_the_nearest_namespace_counts(tmp_path: Path) -> None:
