@@ -144,13 +144,9 @@ class Layout:
                 status = os.lstat(self.root)
             except PermissionError as error:
                 raise _denied("use", self.root, error) from error
-            if (status.st_mode & 0o170000) != 0o040000 or status.st_uid != os.geteuid() or status.st_mode & 0o022:
-                raise PermissionDenied(
-                    "use the storage",
-                    f"{self.root} must be a directory that belongs to uid {os.geteuid()} and that nobody else can "
-                    "write",
-                    hint="remove it, or give another with --root",
-                )
+            wrong, hint = _wrong(self.root, status)
+            if wrong:
+                raise PermissionDenied("use the storage", wrong, hint=f"{hint}give another with --root or $PYPOD_ROOT")
             if not os.path.exists(f"{self.mount_points}/{_MOUNT_POINTS[-1]}"):  # whoever began was killed half-way
                 self._make()
 
@@ -199,3 +195,15 @@ def _home() -> str:
 def _denied(what: str, root: str, error: PermissionError) -> PermissionDenied:
     hint = "give another place with --root or $PYPOD_ROOT" + (", or run as root" if root == _OF_ROOT else "")
     return PermissionDenied(f"{what} the storage", f"cannot {what} {root}: {error.strerror}", hint=hint)
+
+
+def _wrong(root: str, status: os.stat_result) -> tuple[str, str]:
+    """Return why a directory is none to keep anything in, and what to do about it; nothing when it is one."""
+    mode = status.st_mode
+    if mode & 0o170000 != 0o040000:
+        return f"{root} is not a directory", "remove it, or "
+    if status.st_uid != os.geteuid():
+        return f"{root} belongs to uid {status.st_uid}, not to uid {os.geteuid()}", ""
+    if mode & 0o022:
+        return f"{root} can be written by others (mode {mode & 0o7777:04o})", "chmod go-w, if all in it is yours, or "
+    return "", ""

@@ -464,7 +464,8 @@ class TestStorage:
                 os.chown(root, 1000, 1000)
             else:
                 root.chmod(0o777 if how == "mode" else 0o771)
-        with pytest.raises(PermissionDenied, match="must be a directory that belongs to uid 0") as caught:
+        told = {"owner": "belongs to uid 1000, not to uid 0", "mode": "by others .mode 0777", "group": "mode 0771"}
+        with pytest.raises(PermissionDenied, match=told.get(how, "is not a directory")) as caught:
             Engine(str(root))
         assert caught.value.hint
         assert [path.name for path in tmp_path.iterdir() if path.name == "elsewhere" and any(path.iterdir())] == []

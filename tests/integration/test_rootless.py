@@ -264,7 +264,8 @@ class TestOthers:
                 assert other.run("kill", "-9", pid).returncode != 0
                 assert other.run("nsenter", "-U", "-t", pid, "true").returncode != 0
                 assert other.run("ls", one.storage / "containers").returncode != 0
-                assert "must be a directory that belongs to uid" in other.pypod("--root", str(one.storage), "ps").stderr
+                refused = other.pypod("--root", str(one.storage), "ps")
+                assert f"belongs to uid {one.uid}, not to uid {other.uid}" in refused.stderr
             assert len(inodes) == 2
             bare_user.ok("rm", "-f", "-t", "0", "same")
             assert with_image.ok("exec", "same", "id", "-u") == "1001\n"
@@ -292,7 +293,8 @@ class TestOthers:
             user.run("sh", "-c", f"mkdir {storage}; chmod 777 {storage}")
         refused = user.pypod("--root", str(storage), "run", "--rm", "--rootfs", "/usr:O", "/bin/true")
         assert refused.returncode == 125
-        assert "must be a directory that belongs to uid" in refused.stderr
+        told = {"directory": f"belongs to uid {bare_user.uid}", "writable": "written by others"}
+        assert told.get(plant, "is not a directory") in refused.stderr
         assert list(target.iterdir()) == []
         # a link in a directory like /tmp is followed by nobody but who made it, nor by root (fs.protected_symlinks)
         assert plant == "link" or storage.is_file() or list(storage.iterdir()) == []
