@@ -8,7 +8,7 @@ import shutil
 import subprocess
 
 from benchmarks.harness import PODMAN, PYPOD, Goal, Report, Settings, summarise
-from benchmarks.workspace import Workspace
+from benchmarks.workspace import Workspace, free_the_unified_tree
 
 _REPOSITORY = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 _PYTHON = "/usr/bin/python3"  # the one that measures may lie where only root looks
@@ -97,6 +97,7 @@ def measure(settings: Settings) -> Report:
         os.chown(own, _UID, _UID)
         with open(f"{own}/containers.conf", "w", encoding="ascii") as file:
             file.write(_CONTAINERS_CONF)
+        report.notes += filter(None, [free_the_unified_tree(place)])
         every = settings.choose(10, 3) if shutil.which("podman") else 0
         # podman makes files in it, as whoever owns it
         shutil.copytree(place.rootfs, f"{own}/rootfs", symlinks=True)
