@@ -409,22 +409,37 @@ def test_what_cannot_be_asked_for(lab) -> None:
         started(lab, "container", "198.51.100.1:80:80")
 
 
-def test_a_protocol_that_the_kernel_does_not_have(lab) -> None:
+def has_sctp() -> bool:
     try:
-        socket.socket(socket.AF_INET, socket.SOCK_STREAM, 132).close()
+        socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_SCTP).close()
     except OSError:
-        with pytest.raises(errors.Unsupported, match="the kernel has no SCTP") as failure:
-            lab.container("80:80/sctp")
-        assert failure.value.feature == "sctp"
-        assert lab.engine.containers.list(all=True) == []
-    else:
-        made = started(lab, "container", "80:80/sctp")
-        guest = lab.serve(made, ("sctp", "0.0.0.0", 80), ("sctp", "::", 80))  # noqa: S104
-        assert lab.other.ask("sctp", "192.0.2.1", 80) == "guest 192.0.2.2"
-        assert lab.other.ask("sctp", "2001:db8::1", 80) == "guest 2001:db8::2"
-        assert guest.ask("sctp", "192.0.2.1", 80) == "guest 10.99.0.1"
-        assert lab.here.ask("sctp", "127.0.0.1", 80) == "guest 10.99.0.1"
-        assert made.ports[0].protocol == "sctp"
+        return False
+    return True
+
+
+def test_a_protocol_that_the_kernel_does_not_have(lab) -> None:
+    if has_sctp():
+        pytest.skip("sctp: the kernel has it")
+    with pytest.raises(errors.Unsupported, match="the kernel has no SCTP") as failure:
+        lab.container("80:80/sctp")
+    assert failure.value.feature == "sctp"
+    assert lab.engine.containers.list(all=True) == []
+
+
+@KINDS
+def test_sctp(lab, kind: str) -> None:
+    if not has_sctp():
+        pytest.skip("sctp: the kernel has none")
+    made = started(lab, kind, "8080:80/sctp")
+    assert lab.other.ask("sctp", "192.0.2.1", 8080) == "ECONNREFUSED"
+    guest = lab.serve(made, ("sctp", "0.0.0.0", 80), ("sctp", "::", 80))  # noqa: S104
+    assert lab.other.ask("sctp", "192.0.2.1", 8080) == "guest 192.0.2.2"
+    assert lab.other.ask("sctp", "2001:db8::1", 8080) == "guest 2001:db8::2"
+    assert guest.ask("sctp", "192.0.2.1", 8080) == "guest 10.99.0.1"
+    assert lab.here.ask("sctp", "127.0.0.1", 8080) == "guest 10.99.0.1"
+    assert lab.here.ask("tcp", "127.0.0.1", 8080) == "ECONNREFUSED"
+    made.stop(timeout=0)
+    assert lab.other.ask("sctp", "192.0.2.1", 8080) == "ECONNREFUSED"
 
 
 # crashes

@@ -25,6 +25,8 @@ NEEDED = ("pypod", "pypod.egg-info", "pause", "tests", "docs", "examples", "READ
 TIMEOUT_S = 300
 WHOLE_TIMEOUT_S = 3600
 IMAGES = "mkdir -p ~/.cache && ln -s /share/images ~/.cache/pypod-test-images"
+# which Debian's kernel has and does not load by itself for a test that looks first
+MODULES = "modprobe -qa sctp ipvlan macvlan 8021q || :"
 PYTEST = "cd /share && exec python3 -m pytest -q -rs -p no:cacheprovider -o addopts=--import-mode=importlib"
 # /tmp is in the guest's memory, as Debian 13 has it, and would be full
 ENVIRONMENT = "TMPDIR=/var/tmp PYTHONPATH=/share PYTHONDONTWRITEBYTECODE=1"
@@ -136,7 +138,7 @@ def test_in_a_guest(part: str, program: str, copy: Path) -> None:
     if part.startswith("networks"):
         # one processor and no mitigations: emulated, both cost a multiple
         environment = {"VM_ENGINE": _native(), "VM_CPUS": "1", "VM_APPEND": "mitigations=off", **environment}
-    script = f"{IMAGES}; export {ENVIRONMENT}; {PYTEST} {shlex.join([*words, *_left_out()])}"
+    script = f"{IMAGES}; {MODULES}; export {ENVIRONMENT}; {PYTEST} {shlex.join([*words, *_left_out()])}"
     command = [program, *options, "-t", str(limit), str(copy), "sh", "-c", script]
     done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=limit + 60, check=False)
     print(done.stdout[-8000:])
