@@ -40,7 +40,7 @@ static int at_once(int fd)
 	return fd;
 }
 
-/* Who is asked gives each byte back; who is sent something, one byte for each block. The first byte tells. */
+/* Give each 'a' back; of anything else, say a byte for each block. */
 static void answer(int fd)
 {
 	size_t came = 0;
