@@ -283,6 +283,7 @@ def test_a_container_is_told_that_it_is_one(box) -> None:
 def test_mount_points_that_a_root_lacks_are_not_made_in_it(box, own_rootfs: Path) -> None:
     for path in ("etc/hosts", "etc/hostname", "etc/resolv.conf"):
         (own_rootfs / path).unlink(missing_ok=True)
+    (own_rootfs / "etc").chmod(0o755)  # whatever the umask was
     container = box.stay(rootfs=str(own_rootfs))
     upper = Path(box.engine.layout.container(container.id), "upper")
     assert list(upper.iterdir()) == []
