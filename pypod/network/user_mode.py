@@ -133,7 +133,9 @@ class UserMode(Value):
             words.append("--no-map-gw")
         if "--dns-forward" not in given:
             words += ["--dns-forward", _PASTA_DNS]
-        return (*words, *own, "--quiet", "--netns", NAMESPACE)
+        # Its path is of the process that it forks from: pasta since 2024 looks there each second, and would leave. The
+        # watcher ends it in time.
+        return (*words, *own, "--quiet", "--no-netns-quit", "--netns", NAMESPACE)
 
     def _slirp_arguments(self, ports: Iterable[Port]) -> tuple[str, ...]:
         given = self._slirp()
