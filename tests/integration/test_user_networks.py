@@ -7,6 +7,7 @@ import os
 import shutil
 import socket
 import stat
+import time
 from collections.abc import Iterator
 from contextlib import closing, contextmanager, suppress
 from pathlib import Path
@@ -113,6 +114,15 @@ def test_a_pod_has_pasta_by_default_and_reaches_other_hosts(somebody: User, othe
         assert companions(somebody) == ["passt", "pypod-network"]
     say(somebody, "pod", "rm", "-f", "a")
     assert companions(somebody) == []
+
+
+def test_pasta_stays(somebody: User, other: Host) -> None:
+    """One of 2024 or later looks each second whether its namespace is still where it was told."""
+    other.serve("tcp", THEIRS, 8000)
+    with closing(started(somebody, "s", "--network", "pasta")) as inside:
+        time.sleep(2.5)
+        assert companions(somebody) == ["passt", "pypod-network"]
+        assert inside.ask("tcp", THEIRS, 8000) == f"other {OURS}"
 
 
 @pytest.fixture(scope="module")

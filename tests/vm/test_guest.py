@@ -39,6 +39,7 @@ SELECTION = {
             "tests/kernel/test_cgroups.py",
             "tests/integration/test_limits.py",
             "tests/integration/test_hogs.py",
+            "tests/integration/test_user_networks.py::test_pasta_stays",
         ),
     ),
     "user": (("-u",), ("tests/integration/test_user_scope.py",)),
