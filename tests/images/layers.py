@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import stat
 import tarfile
 from pathlib import Path
+
+_LARGE = 1 << 16
 
 
 class Layer:
@@ -95,7 +98,7 @@ def snapshot(top: Path | str, *, times: bool = True) -> dict[str, tuple]:
             shown = os.fsdecode(os.path.relpath(path, os.fsencode(top)))
             content: object = None
             if stat.S_ISREG(status.st_mode):
-                content = Path(os.fsdecode(path)).read_bytes()
+                content = _content(os.fsdecode(path), status.st_size)
             elif stat.S_ISLNK(status.st_mode):
                 content = os.readlink(path)
             elif stat.S_ISCHR(status.st_mode) or stat.S_ISBLK(status.st_mode):
@@ -107,6 +110,12 @@ def snapshot(top: Path | str, *, times: bool = True) -> dict[str, tuple]:
                 *(status.st_mtime_ns if times else 0, tuple(sorted(attributes.items())), first),
             )
     return found
+
+
+def _content(path: str, size: int) -> object:
+    """The bytes of a file; of a large one their hash, for all of an image does not fit everywhere."""
+    with open(path, "rb") as file:
+        return file.read() if size <= _LARGE else (size, hashlib.file_digest(file, "sha256").hexdigest())
 
 
 def _attributes(path: bytes) -> list[str]:
