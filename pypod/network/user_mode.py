@@ -107,9 +107,12 @@ class UserMode(Value):
         return self._value("-i", "--interface") if self.program == PASTA else ""
 
     def with_host(self) -> UserMode:
-        """Return the same with an address for the host's own, for a pasta that can give it one."""
+        """Return the same with an address for the host's own, for a pasta that can give it one.
+
+        It stands for the namespace's address on the host: with another one than the host's it leads nowhere.
+        """
         given = {option.partition("=")[0] for option in self.options}
-        if self.program != PASTA or MAP_GUEST_ADDRESS in given:
+        if self.program != PASTA or MAP_GUEST_ADDRESS in given or self.address:
             return self
         return self.replace(options=(*self.options, MAP_GUEST_ADDRESS, _PASTA_HOST))
 

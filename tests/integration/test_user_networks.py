@@ -141,7 +141,8 @@ def test_a_published_port_keeps_the_clients_address(somebody: User, other: Host,
         inside.serve(protocol, "0.0.0.0", 80)  # noqa: S104
         wait_until(lambda: other.ask(protocol, OURS, 8080) == f"b {THEIRS}")
         if protocol == "tcp":
-            assert Here().ask(protocol, "127.0.0.1", 8080) == "b 127.0.0.1"
+            # since 2024 pasta shows the host's loopback as the host (--host-lo-to-ns-lo)
+            assert Here().ask(protocol, "127.0.0.1", 8080) in ("b 127.0.0.1", f"b {OURS}")
     say(somebody, "pod", "rm", "-f", "b")
     with closing(socket.socket()) as again:
         again.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # of what is only waited out
@@ -368,7 +369,7 @@ class TestKilled:
         with closing(started(somebody, "k", "--network", network, *options)) as inside:
             inside.serve("tcp", "0.0.0.0", 80)  # noqa: S104
             for pid, name in somebody.processes().items():
-                if name.startswith(tuple(PROGRAMS.values())):
+                if name.startswith((*PROGRAMS, *PROGRAMS.values())):
                     kill_and_wait(pid)
             wait_until(lambda: companions(somebody) == [])
             yield inside

@@ -69,6 +69,7 @@ class TestPasta:
         given = parse("pasta").with_host()
         assert value(given.arguments(), "--map-guest-addr") == [given.host] == ["169.254.1.2"]
         assert parse("pasta:--map-guest-addr,none").with_host().host == ""
+        assert parse("pasta:-a,10.7.0.2").with_host().host == ""
         assert parse("pasta:--map-host-loopback=10.1.2.3").host == "10.1.2.3"
 
 
