@@ -179,7 +179,7 @@ def test_swapped_mount_targets_never_lead_out(box, tmp_path: Path, canary: Path,
     source.mkdir()
     (source / "mounted").touch()
     swapper = box.engine.containers.run(
-        ["sh", "-c", "/probe swap 60 /v/a /v/b & /probe swap 60 /v/b /v/c & echo watching; wait"],
+        ["sh", "-c", "/probe swap 600 /v/a /v/b & /probe swap 600 /v/b /v/c & echo watching; wait"],
         rootfs=box.rootfs, volumes=[f"{volume}:/v"],
     )  # fmt: skip
     begin(swapper)
