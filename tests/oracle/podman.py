@@ -10,15 +10,15 @@ import pytest
 
 
 @functools.cache
-def _is_later() -> bool:
+def is_later() -> bool:
     if shutil.which("podman") is None:
         return False
     said = subprocess.run(["podman", "--version"], capture_output=True, text=True, check=False).stdout
     return not said.startswith("podman version 4.")
 
 
-words_of_4 = pytest.mark.skipif(_is_later(), reason="podman here is later than 4, whose words these are")
-words_of_go_1_19 = pytest.mark.skipif(_is_later(), reason="podman here is made with a later Go than podman 4")
+words_of_4 = pytest.mark.skipif(is_later(), reason="podman here is later than 4, whose words these are")
+words_of_go_1_19 = pytest.mark.skipif(is_later(), reason="podman here is made with a later Go than podman 4")
 
 
 def only_4(*values: object):
