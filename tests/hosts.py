@@ -114,6 +114,20 @@ def _peer(*words: str) -> list[str]:
     return [sys.executable, "-I", "-S", str(PEER), *words]
 
 
+@contextmanager
+def within(host: Host) -> Iterator[None]:
+    """This thread in a host's network namespace."""
+    target = os.open(f"/proc/{host.pid}/ns/net", os.O_RDONLY | os.O_CLOEXEC)
+    home = os.open("/proc/thread-self/ns/net", os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        setns(target, CLONE_NEWNET)
+        yield
+    finally:
+        setns(home, CLONE_NEWNET)
+        os.close(home)
+        os.close(target)
+
+
 def cable(host: Host, outside: str, inside: str, addresses: tuple[str, ...], gateways: tuple[str, ...] = ()) -> None:
     """Lay a cable from this host (``outside``) to another's interface, which gets addresses and default routes."""
     run("ip", "link", "add", outside, "type", "veth", "peer", "name", inside, "netns", str(host.pid))

@@ -14,11 +14,9 @@ from pathlib import Path
 
 import pytest
 
-from pypod.kernel.abi import CLONE_NEWNET
-from pypod.kernel.syscalls import setns
 from tests import dns, hosts, users
 from tests.facts import is_there, kill_and_wait, wait_until
-from tests.hosts import Here, Host, Server
+from tests.hosts import Here, Host, Server, within
 from tests.users import User
 
 pytestmark = [pytest.mark.root, pytest.mark.users, pytest.mark.not_in_chroot]
@@ -498,20 +496,6 @@ def test_root_has_bridges_instead(engine) -> None:
     with pytest.raises(InvalidSpec, match="pasta networking is only supported for rootless mode"):
         engine.pods.create(name="h", network="pasta")
     assert engine.pods.list() == []
-
-
-@contextmanager
-def within(host: Host) -> Iterator[None]:
-    """This thread in a pod's network."""
-    home = os.open("/proc/thread-self/ns/net", os.O_RDONLY | os.O_CLOEXEC)
-    target = os.open(f"/proc/{host.pid}/ns/net", os.O_RDONLY | os.O_CLOEXEC)
-    try:
-        setns(target, CLONE_NEWNET)
-        yield
-    finally:
-        setns(home, CLONE_NEWNET)
-        os.close(home)
-        os.close(target)
 
 
 def looked_up(host: Host, name: str, server: str) -> list[str]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import socket
 import struct
 from collections.abc import Iterator
@@ -13,13 +12,11 @@ from types import SimpleNamespace
 import pytest
 
 from pypod.errors import Unsupported
-from pypod.kernel.abi import CLONE_NEWNET
 from pypod.kernel.netlink import Channel
-from pypod.kernel.syscalls import setns
 from pypod.model.network import NetworkSpec, Subnet
 from pypod.model.port import Port
 from pypod.network import firewall, forwarding, links
-from tests.hosts import Here, Host, cable, own_network, run
+from tests.hosts import Here, Host, cable, own_network, run, within
 
 pytestmark = pytest.mark.root
 
@@ -219,20 +216,10 @@ def test_a_container_does_not_reach_the_hosts_127_0_0_1(table) -> None:
         table.here.close()
 
 
-@contextmanager
-def socket_of(host: Host, *kind: int) -> Iterator[socket.socket]:
+def socket_of(host: Host, *kind: int) -> socket.socket:
     """A socket in a host's network namespace."""
-    there = os.open(f"/proc/{host.pid}/ns/net", os.O_RDONLY | os.O_CLOEXEC)
-    home = os.open("/proc/thread-self/ns/net", os.O_RDONLY | os.O_CLOEXEC)
-    try:
-        setns(there, CLONE_NEWNET)
-        made = socket.socket(*kind)
-    finally:
-        setns(home, CLONE_NEWNET)
-        os.close(home)
-        os.close(there)
-    with made:
-        yield made
+    with within(host):
+        return socket.socket(*kind)
 
 
 def frame(identity: int, source: str, target: str, protocol: int, payload: bytes) -> bytes:
