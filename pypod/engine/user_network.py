@@ -188,7 +188,8 @@ def led(engine: Engine, spec: ContainerSpec | PodSpec) -> Led:
 
 
 def _for_ports() -> str:
-    return SLIRP4NETNS if program(SLIRP4NETNS) and not program(PASTA) else PASTA
+    # pasta would name its interface as the host's, which is eth0 often, as that to the first bridge is
+    return SLIRP4NETNS if program(SLIRP4NETNS) and not program(PASTA) else f"{PASTA}:-I,{PASTA}0"
 
 
 def require_for_ports(ports: Iterable[Port], text: str) -> None:

@@ -72,8 +72,8 @@ def other(own_network) -> Iterator[Host]:
     """Another host, which this one has a default route by."""
     Path("/proc/sys/net/ipv6/conf/default/accept_dad").write_text("0")
     with closing(Host("other")) as made:
-        hosts.cable(made, "out0", "in0", (f"{THEIRS}/24",))
-        hosts.run("ip", "address", "add", f"{OURS}/24", "dev", "out0")
+        hosts.cable(made, "eth0", "in0", (f"{THEIRS}/24",))
+        hosts.run("ip", "address", "add", f"{OURS}/24", "dev", "eth0")
         hosts.run("ip", "route", "add", "default", "via", THEIRS)
         yield made
 
@@ -431,7 +431,7 @@ def test_a_container_of_its_own_has_its_network_before_its_command_runs(
     somebody: User, other: Host, plain: Path
 ) -> None:
     shown = say(somebody, "run", "--rm", "--network", "pasta", "--rootfs", f"{plain}:O", "ip", "route")
-    assert f"default via {THEIRS} dev out0" in shown
+    assert f"default via {THEIRS} dev eth0" in shown
     assert companions(somebody) == []
     files = ("cat", "/etc/resolv.conf", "/etc/hosts")
     shown = say(somebody, "run", "--rm", "--name", "me", "--network", "pasta", "--rootfs", f"{plain}:O", *files)
@@ -530,7 +530,7 @@ class TestBridges:
             assert looked_up(b, "a", f"{blue}1") == looked_up(b, "first.dns.podman", f"{blue}1") == [f"{blue}2"]
             assert looked_up(a, "b", f"{blue}1") == [f"{blue}3"]
             # none of it is in the host's namespace
-            assert [line.split()[1] for line in hosts.run("ip", "-o", "link").splitlines()] == ["lo:", "out0@if2:"]
+            assert [line.split()[1] for line in hosts.run("ip", "-o", "link").splitlines()] == ["lo:", "eth0@if2:"]
 
     def test_the_way_outside_leads_through_pasta(self, somebody: User, other: Host, blue: str) -> None:
         other.serve("tcp", THEIRS, 8000)
@@ -595,7 +595,7 @@ class TestBridges:
                 assert b.ask("tcp", f"{blue}2", 80) == f"a {blue}3"
 
     def test_a_network_on_an_interface_of_the_host_is_roots(self, somebody: User) -> None:
-        say(somebody, "network", "create", "-d", "macvlan", "-o", "parent=out0", "--ipam-driver", "none", "red")
+        say(somebody, "network", "create", "-d", "macvlan", "-o", "parent=eth0", "--ipam-driver", "none", "red")
         failed = somebody.pypod("pod", "create", "--name", "m", "--network", "red")
         assert failed.returncode == 125
         assert "network red: macvlan networks are root's alone" in failed.stderr
