@@ -1,6 +1,6 @@
 /* The launcher: performs a plan for a process that needs no monitor (exec in a container, the infra of a pod), waits
  * for its end and reports that, unless the plan says to leave. A plan that makes no process gives one that runs what
- * is to be beside it. */
+ * is to be beside it, or changes the host's network. */
 #define _GNU_SOURCE
 #include "ops.h"
 #include "record.h"
@@ -19,8 +19,11 @@ int main(int argc, char **argv)
 
 	supervise_begin(&it, argc, argv);
 	const struct record *joined = plan_find(&it.plan, OP_join);
-	if (joined && !plan_find(&it.plan, OP_clone)) {
-		supervise_companion(&it, joined);
+	if (!plan_find(&it.plan, OP_clone)) {
+		if (joined)
+			supervise_companion(&it, joined);
+		else
+			supervise_nobody(&it);
 		return 0;
 	}
 	supervise_start(&it, as_they_are);

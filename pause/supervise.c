@@ -222,27 +222,44 @@ static void hear(int socket, struct report *failure)
 			*failure = report;
 }
 
-/* Do what the network needs on the host, now that the process has its namespace, and let it go on. */
-static int connect_to_host(struct supervised *it, int socket, struct report *failure)
+/* Send the plan's messages for the host; how many, or -1 with the failure. */
+static int send_all_on_host(struct supervised *it, struct report *failure)
 {
-	bool any = false;
+	int sent = 0;
 
 	for (uint32_t i = 0; i < it->plan.count && it->plan.records[i].operation != OP_clone; i++) {
 		if (it->plan.records[i].operation != OP_netlink_host)
 			continue;
-		any = true;
 		if (send_on_host(it, &it->plan.records[i]) < 0) {
 			failure->error = errno;
 			failure->operation = i;
 			strcpy(failure->call, "netlink");
-			if (failure->error == ESRCH)
-				hear(socket, failure);
 			return -1;
 		}
+		sent++;
 	}
-	if (any)
+	return sent;
+}
+
+/* Do what the network needs on the host, now that the process has its namespace, and let it go on. */
+static int connect_to_host(struct supervised *it, int socket, struct report *failure)
+{
+	int sent = send_all_on_host(it, failure);
+
+	if (sent < 0 && failure->error == ESRCH)
+		hear(socket, failure);
+	if (sent > 0)
 		tell(socket);
-	return 0;
+	return sent < 0 ? -1 : 0;
+}
+
+void supervise_nobody(struct supervised *it)
+{
+	struct report report = { .kind = REPORT_FAILED };
+
+	if (send_all_on_host(it, &report) >= 0)
+		report.kind = REPORT_STARTED;
+	report_send(REPORT_FD, &report, -1);
 }
 
 static int start_companion(struct supervised *it, uint32_t kind, int handed, struct report *failure)

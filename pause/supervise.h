@@ -42,6 +42,9 @@ void supervise_start(struct supervised *it, const int standard[3]);
  * Does not return when it failed. */
 void supervise_companion(struct supervised *it, const struct record *process);
 
+/* Send the messages of a plan that is about the host alone, and tell Python how it went. */
+void supervise_nobody(struct supervised *it);
+
 /* Tell Python that operation number `operation` failed in `call`, with errno, and exit. */
 noreturn void die(uint32_t operation, const char *call);
 

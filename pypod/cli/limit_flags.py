@@ -65,15 +65,11 @@ _FLAGS = (
     Flag(name="oom-kill-disable", kind="bool", help="Disable OOM Killer"),
     Flag(name="pids-limit", kind="int", default=2048, help="Tune container pids limit (set -1 for unlimited)"),
 )
-_OF_START = ("oom-kill-disable", "pids-limit")
-_OF_PODS = (
-    *("blkio-weight", "blkio-weight-device", "cpu-shares", "cpus", "cpuset-cpus", "cpuset-mems"),
-    *("device-read-bps", "device-write-bps", "memory", "memory-swap"),
-)
+_PIDS = Flag(name="pids-limit", kind="int", help="Tune pids limit (set -1 for unlimited)")  # with no default of its own
 OOM_SCORE = Flag(name="oom-score-adj", kind="int", help="Tune the host's OOM preferences (-1000 to 1000)")
 CONTAINER_FLAGS = (*_FLAGS, OOM_SCORE)
-UPDATE_FLAGS = tuple(flag for flag in _FLAGS if flag.name not in _OF_START)
-POD_FLAGS = tuple(flag for flag in _FLAGS if flag.name in _OF_PODS)
+POD_FLAGS = (*_FLAGS[:-1], _PIDS)
+UPDATE_FLAGS = tuple(flag for flag in POD_FLAGS if flag.name != "oom-kill-disable")
 
 
 def limit_options(options: Parsed) -> LimitOptions:

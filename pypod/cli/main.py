@@ -280,11 +280,9 @@ def _run_as_user(function: Callable[[Parsed, str | None], int], options: Parsed,
         return function(options, root)
     finally:
         if not was_there and os.path.exists(path):
-            from pypod.engine import network_options, session
+            from pypod.cli import notes
 
-            for missing in (session.notice(), network_options.notice()):
-                if missing:
-                    print(f"Note: {missing}", file=sys.stderr)
+            notes.tell()
 
 
 def load(row: tuple[str, str, str]) -> tuple[Command, Callable[[Parsed, str | None], int]]:

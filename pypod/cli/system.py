@@ -194,7 +194,7 @@ def _judge() -> list[tuple[str, bool, str]]:
             rows.append(_groups(host))
         elif host.uid == 0 or not one.name.startswith("cap-"):
             rows.append((one.name, one.ok, one.reason if one.ok else f"{one.reason}: {one.consequence}"))
-    return rows
+    return rows if host.uid == 0 else [*rows, _network()]
 
 
 def _groups(host: Host) -> tuple[str, bool, str]:
@@ -205,6 +205,14 @@ def _groups(host: Host) -> tuple[str, bool, str]:
 
     why = why_not(host.cgroups, host.uid, user_bus(host.uid))
     return "cgroups", not why, f"{why}: {HINT}" if why else "a scope that the user's systemd delegates"
+
+
+def _network() -> tuple[str, bool, str]:
+    """Return the judgement of the network that a user's pods have by default."""
+    from pypod.engine import user_network
+
+    missing = user_network.notice()
+    return "network", not missing, missing or user_network.default()
 
 
 def _ids(host: Host) -> list[tuple[str, bool, str]]:

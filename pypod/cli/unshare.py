@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 
+from pypod.cli import notes
 from pypod.cli.flags import Command
 from pypod.errors import WrongState
 
@@ -31,6 +32,9 @@ def run_unshare(options: Parsed, root: str | None) -> int:
     with Engine(root) as engine:
         if not engine.rootless:
             raise WrongState("root", "", "please use unshare with rootless")
+        was_there = os.path.exists(engine.layout.session)
         environment = {**os.environ, **session.environment(engine), "PYPOD_ROOT": engine.layout.root}
+    if not was_there:
+        notes.tell()
     command = options.positionals or [os.environ.get("SHELL", "/bin/sh")]
     os.execve(path("inside"), ["pypod-inside", "--mounts", *command], environment)  # noqa: S606

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pypod.cli.flags import Command
-from pypod.cli.limit_flags import POD_FLAGS, UPDATE_FLAGS, limit_options
+from pypod.cli.limit_flags import UPDATE_FLAGS, limit_options
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -24,7 +24,7 @@ POD_UPDATE = Command(
     summary="Update an existing pod",
     description="Updates the cgroup that the containers of a pod are in, for as long as one of them runs.",
     synopsis="[options] POD",
-    flags=POD_FLAGS,
+    flags=UPDATE_FLAGS,
     examples=("pypod pod update --memory=512m mipod",),
     min_args=1,
     max_args=1,

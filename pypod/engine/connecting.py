@@ -235,7 +235,10 @@ def cut_off(engine: Engine, container_id: str) -> None:
     """
     for _, made in networks.connections_of(engine.database, container_id):
         if made and made.host_interface:
-            links.release(made.host_interface)
+            if user_bridges.are_elsewhere(engine):
+                user_bridges.release(engine, made.host_interface)
+            else:
+                links.release(made.host_interface)
     detach(engine, container_id)
 
 

@@ -68,13 +68,6 @@ _DEVICE_FIELDS = (
 )
 OPTIONS = frozenset((*_FIELDS, *_DEVICE_FIELDS, "cpus"))
 DEVICE_OPTIONS = _DEVICE_FIELDS
-# what pod create of podman has
-POD_OPTIONS = frozenset(
-    (
-        *("cpus", "cpu_shares", "cpuset_cpus", "cpuset_mems", "memory", "memory_swap", "blkio_weight"),
-        *("blkio_weight_device", "device_read_bps", "device_write_bps"),
-    )
-)
 # what nobody asked for and is left out where the host cannot
 _DEFAULT_PIDS_FLAG = "--pids-limit"
 _SWAP_FLAG = "--memory-swap"

@@ -55,6 +55,8 @@ def asked_network(options: Mapping[str, Any], *, shared: bool = False) -> Asked:
         return Asked(mode=POD, name=POD.mode)
     texts = ["" if text in _PRIVATE else text for text in texts] if in_user_namespace() else texts
     asked = parse_networks(texts, os.environ.get(DEFAULT_VARIABLE, "") or _default())
+    if asked.name == user_network.NONE and not any(texts) and in_user_namespace():
+        asked = asked.replace(missing=notice())
     if asked.program:
         parse(asked.program)  # what is wrong in it is wrong whoever asks
     return with_flags(asked, aliases=aliases, **flags)

@@ -92,7 +92,7 @@ class Pods:
         RegistryError; then nothing was created.
         """
         from pypod.engine import published, specs, user_namespaces
-        from pypod.engine.limits import POD_OPTIONS, from_options, settings_of
+        from pypod.engine.limits import OPTIONS, from_options, settings_of
         from pypod.engine.names import under_free_name
         from pypod.engine.network_options import resolved
 
@@ -114,7 +114,7 @@ class Pods:
         pairs = tuple(sorted((sysctls or {}).items()))
         specs.check_sysctls(pairs, net="net" in kinds and mode.mode == "private", ipc="ipc" in kinds)
         owner = str(self._engine.owner()) if ephemeral else ""
-        if unknown := limits.keys() - POD_OPTIONS:
+        if unknown := limits.keys() - OPTIONS:
             raise TypeError(f"{min(unknown)!r} is not an option of a pod")
         limited = from_options(limits)
         if limited is not None:

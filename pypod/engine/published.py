@@ -41,18 +41,21 @@ def of_options(engine: Engine, options: Mapping[str, Any], asked: Asked) -> tupl
     """Return the ports that a container's options publish, random ones chosen.
 
     There are none on the host's network, another's or none at all. Raises InvalidSpec for what cannot be read, for two
-    ports in conflict and for a member of a pod; Unsupported for a protocol that this kernel does not have.
+    ports in conflict and for a member of a pod; Unsupported for a protocol that this kernel does not have, and where a
+    user can have no network.
     """
     given = parse_ports(options.get("ports", ()))
     every = options.get("publish_all", False)
     if asked.mode == POD and (given or every):
         message = f"published or exposed ports must be defined when the pod is created: {_SHARED}"
         raise InvalidSpec("--publish", message, hint="give them to the pod")
-    if asked.mode != PRIVATE or not (asked.connections or asked.program):
-        return ()
     if every:
         exposed = [parse_exposed(one) for one in options.get("exposed_ports", ())]
         given = (*given, *exposed_but_not_published(exposed, given))
+    if given:
+        _require_default(asked)
+    if asked.mode != PRIVATE or not (asked.connections or asked.program):
+        return ()
     return chosen(engine, given, asked.program)
 
 
@@ -65,9 +68,15 @@ def of_pod(engine: Engine, given: Any, asked: Asked, *, infra: bool, shared: boo
         raise InvalidSpec("--publish", "you must have an infra container to publish port bindings to the host")
     if not shared:
         raise InvalidSpec("--publish", "the pod does not share its net namespace", hint="add net to --share")
+    _require_default(asked)
     if not (asked.connections or asked.program):
         raise InvalidSpec("--publish", "PortMappings can only be used with Bridge or slirp4netns networking")
     return chosen(engine, ports, asked.program)
+
+
+def _require_default(asked: Asked) -> None:
+    if asked.missing:
+        raise Unsupported("published ports", asked.missing)
 
 
 def chosen(engine: Engine, ports: Sequence[Port], program: str = "") -> tuple[Port, ...]:

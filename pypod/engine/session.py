@@ -237,10 +237,10 @@ def _program(name: str, environment: Mapping[str, str] = os.environ) -> str:
 
 def _explained(error: LaunchFailed) -> Exception:
     """Say what a user or their administrator can do about a session that cannot be made."""
-    if error.call in ("clone3", "unshare"):
-        from pypod.kernel.host import check
+    from pypod.kernel.host import check
 
-        judged = next(one for one in check() if one.name == "unprivileged-user-namespaces")
+    judged = next(one for one in check() if one.name == "unprivileged-user-namespaces")
+    if error.call in ("clone3", "unshare") or not judged.ok:
         why = error.message if judged.ok else judged.reason
         hint = "an administrator can allow them, or run pypod as root"
         return Unsupported("user namespaces", f"this host gives users no user namespaces: {why}", hint=hint)

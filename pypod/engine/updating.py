@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pypod.engine import groups, observe
-from pypod.engine.limits import OPTIONS, POD_OPTIONS, from_options, settings_of
+from pypod.engine.limits import OPTIONS, from_options, settings_of
 from pypod.engine.locks import Lock
 from pypod.errors import InvalidSpec, WrongState
 
@@ -41,9 +41,9 @@ def update_pod(
     engine: Engine, record: PodRecord, members: Sequence[ContainerRecord], options: Mapping[str, Any]
 ) -> None:
     """Write limits into the group of a pod, which those of its infra and ``members`` are in; see ``Pod.update``."""
-    unknown = options.keys() - POD_OPTIONS
+    unknown = options.keys() - OPTIONS
     if unknown:
-        raise TypeError(f"{min(unknown)!r} is not a limit of a pod")
+        raise TypeError(f"{min(unknown)!r} is not a limit")
     limits = from_options(options)
     directory = engine.layout.pod(record.id)
     with Lock(directory) as lock, lock:

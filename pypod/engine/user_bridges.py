@@ -11,18 +11,21 @@ holder, and a later one has prepared nothing.
 
 from __future__ import annotations
 
+import errno
 import os
 
 from pypod.engine import observe, session, user_network
 from pypod.engine.boundary import Boundary
 from pypod.engine.effects import Effect
-from pypod.errors import Unsupported
+from pypod.errors import LaunchFailed, Unsupported
 from pypod.kernel import pidfd
 from pypod.kernel.abi import CLONE_NEWNET, SIGKILL, SIGTERM
+from pypod.kernel.netlink import ROUTE
 from pypod.kernel.pidfd import Process
 from pypod.kernel.proc import read_text
 from pypod.model.network import BRIDGE
-from pypod.runtime.ops import Op
+from pypod.network import links
+from pypod.runtime.ops import Op, Plan
 from pypod.store import networks
 
 TYPE_CHECKING = False
@@ -131,6 +134,30 @@ def host_ops(engine: Engine) -> list[Op]:
     process = holder(engine)
     known = (process.pid, process.start_time) if process else ("still to be made", 0)
     return [Op("host_network", *known)]
+
+
+def release(engine: Engine, interface: str) -> None:
+    """Take an interface off its bridge, if it is there: what ``links.release`` does for root. Raises LaunchFailed.
+
+    By the launcher: to start Python inside for it would take ten times as long.
+    """
+    process = holder(engine)
+    if process is None:
+        return
+    ops = [
+        *session.ops(engine, session.of(engine)),
+        Op("host_network", process.pid, process.start_time),
+        Op("netlink_host", f"take {interface} off its bridge", ROUTE, links.off_its_bridge(interface)),
+    ]
+    from pypod.engine import groups
+
+    try:
+        with groups.launching(engine) as launching:
+            launching.run(Plan(ops))
+    except LaunchFailed as error:
+        gone = error.call == "netlink" and error.errno == errno.ENODEV  # with the container's namespace
+        if not gone and holder(engine) is not None:
+            raise
 
 
 def call(engine: Engine, task: str, *arguments: object) -> Any:

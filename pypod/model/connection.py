@@ -39,12 +39,14 @@ class Asked(Value):
     """The network that was asked for: a mode, and with PRIVATE the connections, none for ``none``.
 
     ``name`` is the mode in podman's words; ``program`` what connects without privilege (network/user_mode.py).
+    ``missing`` says why it is none where nobody asked for that.
     """
 
     mode: Mode
     name: str
     program: str = ""
     connections: tuple[Connection, ...] = ()
+    missing: str = ""
 
 
 def parse_networks(texts: Sequence[str], default: str = "") -> Asked:

@@ -256,12 +256,17 @@ def release(name: str) -> bool:
     """Take an interface off its bridge; return whether it was there. In 0.2 ms nobody is reached by it any more."""
     with netlink.Channel() as channel:
         try:
-            channel.send(message(_NEWLINK, _link(), attribute(_IFNAME, name), attribute(_MASTER, 0)))
+            channel.send(off_its_bridge(name))
         except OSError as error:
             if error.errno != errno.ENODEV:
                 raise
             return False
     return True
+
+
+def off_its_bridge(name: str) -> bytes:
+    """Return the message that takes an interface off its bridge."""
+    return message(_NEWLINK, _link(), attribute(_IFNAME, name), attribute(_MASTER, 0))
 
 
 def aliases() -> dict[str, str]:

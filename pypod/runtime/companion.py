@@ -23,7 +23,10 @@ _HINTS = (
     ("Address already in use", _TAKEN),
     ("add_hostfwd", _TAKEN),
 )
-_NOISE = "to syslog"  # pasta, where nobody keeps a log
+_NOISE = (
+    "to syslog",  # pasta, where nobody keeps a log
+    "child failed(",  # slirp4netns, after its child said why
+)
 
 
 def failure(op: Op, report: Report) -> LaunchFailed:
@@ -41,6 +44,6 @@ def _said(path: str) -> str:
             lines = [line.strip() for line in file.read(_LOG_LIMIT).splitlines()]
     except OSError:
         return ""
-    told = [line for line in lines if line and _NOISE not in line]
+    told = [line for line in lines if line and not any(noise in line for noise in _NOISE)]
     usage = next((at for at, line in enumerate(told) if line.startswith("Usage:")), len(told))
     return told[usage - 1] if usage else ""  # what came before were warnings

@@ -95,6 +95,10 @@ _HINTS = {
     ("netlink_host", "netlink", _EOPNOTSUPP): (
         "this kernel makes no such interface: modprobe veth (or macvlan, ipvlan: the network's driver)"
     ),
+    ("propagation", "mount", _EACCES): (
+        "a security module allows no mounts in user namespaces of yours: AppArmor does that to programs without a "
+        "profile where /proc/sys/kernel/apparmor_restrict_unprivileged_userns is 1"
+    ),
     ("mount", "fsmount", _EPERM): (
         "in a user namespace proc and sysfs can be mounted only where the whole of them is seen: not in a container "
         "that hides parts"

@@ -31,7 +31,6 @@ LIMITS = {
     "cpuset_mems": ("0", ("cpuset", "cpuset.mems", "0"), ("cpuset", "cpuset.mems", "0")),
     "pids_limit": (50, ("pids", "pids.max", "50"), ("pids", "pids.max", "50")),
 }
-POD_LIMITS = ("memory", "cpus", "cpu_shares", "cpuset_cpus")
 
 
 def has(engine, controller: str) -> bool:
@@ -63,8 +62,6 @@ class TestContainer:
 
     def test_is_given_it_while_it_runs(self, engine, busybox, option) -> None:
         value, row = expected(engine, option)
-        if option == "pids_limit":
-            pytest.skip("cgroups: podman changes all limits but that of processes")
         container = engine.containers.run(["sh", "-c", "sleep 1000 & wait"], rootfs=busybox)
         wait_until(lambda: len(members(engine, container)) == 2)
         container.update(**{option: value})
@@ -166,7 +163,7 @@ def test_the_score_of_the_killer_is_the_containers_alone(engine, busybox) -> Non
 
 
 class TestPod:
-    @pytest.mark.parametrize("option", POD_LIMITS)
+    @pytest.mark.parametrize("option", LIMITS)
     def test_members_are_below_its_limit(self, engine, busybox, option) -> None:
         value, row = expected(engine, option)
         pod = engine.pods.create("p", **{option: value})

@@ -68,6 +68,8 @@ class TestSession:
         first = bare_user.pypod("unshare", "id", "-u")
         second = bare_user.pypod("run", "--rm", "--rootfs", "/usr:O", "/bin/id", "-u")
         assert (first.stdout, second.stdout) == ("0\n", "0\n"), (first, second)
+        told = f"Note: /etc/subuid and /etc/subgid have no {bare_user.name}: containers have one id"
+        assert [told in one.stderr for one in (first, second)] == [True, False]
         assert bare_user.pypod("unshare", "cat", "/proc/self/uid_map").stdout.split() == ["0", str(bare_user.uid), "1"]
 
     def test_the_notice_offers_ids_of_nobody(self, bare_user: User) -> None:

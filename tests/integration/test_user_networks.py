@@ -7,6 +7,7 @@ import os
 import shutil
 import socket
 import stat
+import subprocess
 import time
 from collections.abc import Iterator
 from contextlib import closing, contextmanager, suppress
@@ -473,7 +474,9 @@ def test_a_pasta_that_cannot_start_is_an_error_in_its_words(somebody: User, othe
     say(somebody, "pod", "rm", "-f", "f")
 
 
-def test_without_a_way_outside_there_is_no_pasta_and_that_is_told_once(somebody: User, own_network) -> None:
+def test_without_a_way_outside_there_is_no_pasta_and_that_is_told_once(
+    somebody: User, own_network, plain: Path
+) -> None:
     storage = f"{somebody.home}/second"
     nothing = {"PATH": "/usr/bin-of-nobody", "PYPOD_ROOT": storage, "PYPOD_NETWORK": ""}
     try:
@@ -484,6 +487,12 @@ def test_without_a_way_outside_there_is_no_pasta_and_that_is_told_once(somebody:
         assert words in started[0].stderr
         assert "pasta" not in first.stderr + started[1].stderr
         assert companions(somebody) == []
+        for command in (("pod", "create", "-p", "8080:80"), ("create", "-p", "8080:80", "--rootfs", plain, "true")):
+            refused = somebody.pypod(*command, **nothing)
+            assert (refused.returncode, refused.stderr) == (125, f"Error: {words}\n")
+        assert [
+            line.split() for line in somebody.pypod("system", "check", **nothing).stdout.splitlines() if words in line
+        ]
     finally:
         somebody.pypod("pod", "rm", "-fa", **nothing)
         somebody.pypod("system", "migrate", **nothing)
@@ -501,6 +510,13 @@ def test_root_has_bridges_instead(engine) -> None:
 def looked_up(host: Host, name: str, server: str) -> list[str]:
     with within(host):
         return dns.ask(server, name).data
+
+
+def reaches(somebody: User, container: str, address: str) -> bool:
+    """Whether packets go there and come back."""
+    pid = say(somebody, "inspect", "--format", "{{.State.Pid}}", container)
+    words = ["nsenter", "-t", pid, "-n", "busybox", "ping", "-c1", "-W1", "-q", address]
+    return subprocess.run(words, capture_output=True, check=False).returncode == 0
 
 
 @pytest.fixture
@@ -593,6 +609,43 @@ class TestBridges:
             kill_and_wait(session)
             with closing(started(somebody, "b", "--network", "blue")) as b:
                 assert b.ask("tcp", f"{blue}2", 80) == f"a {blue}3"
+
+    @pytest.mark.parametrize("end", [("stop", "-t", "0"), ("kill",)])
+    @pytest.mark.usefixtures("blue")
+    def test_a_container_of_its_own_starts_again(
+        self, somebody: User, other: Host, plain: Path, end: tuple[str, ...]
+    ) -> None:
+        words = ("run", "-d", "--name", "w", "--network", "blue", "-p", "8080:80", "--rootfs", f"{plain}:O")
+        say(somebody, *words, "sh", "-c", "while nc -l -p 80 -e echo w; do :; done")
+        try:
+            wait_until(lambda: other.ask("tcp", OURS, 8080) == "w")
+            assert say(somebody, *end, "w") == "w"
+            assert say(somebody, "wait", "w")
+            assert other.ask("tcp", OURS, 8080) == "ECONNREFUSED"
+            assert say(somebody, "start", "w") == "w"
+            wait_until(lambda: other.ask("tcp", OURS, 8080) == "w")
+            assert say(somebody, "restart", "-t", "0", "w") == "w"
+            wait_until(lambda: other.ask("tcp", OURS, 8080) == "w")
+        finally:
+            say(somebody, "rm", "-f", "-t", "0", "w")
+
+    def test_who_joined_a_container_that_ended_is_reached_by_nobody(
+        self, somebody: User, blue: str, plain: Path
+    ) -> None:
+        """Its address is given away again."""
+        sleep = ("--rootfs", f"{plain}:O", "sleep", "1000")
+        say(somebody, "run", "-d", "--name", "first", "--network", "blue", *sleep)
+        say(somebody, "run", "-d", "--name", "joined", "--network", "container:first", *sleep)
+        say(somebody, "run", "-d", "--name", "other", "--network", "blue", *sleep)
+        try:
+            assert reaches(somebody, "joined", f"{blue}1")
+            say(somebody, "stop", "-t", "0", "first")
+            assert not reaches(somebody, "joined", f"{blue}1")
+            say(somebody, "start", "first")
+            assert reaches(somebody, "first", f"{blue}1")
+            assert not reaches(somebody, "joined", f"{blue}1")
+        finally:
+            say(somebody, "rm", "-f", "-t", "0", "joined", "first", "other")
 
     def test_a_network_on_an_interface_of_the_host_is_roots(self, somebody: User) -> None:
         say(somebody, "network", "create", "-d", "macvlan", "-o", "parent=eth0", "--ipam-driver", "none", "red")
