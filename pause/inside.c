@@ -1,6 +1,6 @@
 /* Runs a command as root of a user's session: `pypod unshare`, and Python that works on files of others' ids.
  *
- *     PYPOD_SESSION=PID:START_TIME pypod-inside [--mounts] COMMAND...      --mounts: in a mount namespace of its own
+ *     PYPOD_SESSION=PID:START_TIME pypod-inside [--mounts] COMMAND...      --mounts: in the session's mount namespace
  *
  * With PYPOD_SESSION_NETWORK=PID:START_TIME in the environment, too, it runs in the network namespace of that process.
  */
@@ -9,11 +9,9 @@
 #include "session.h"
 
 #include <errno.h>
-#include <sched.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/mount.h>
 #include <unistd.h>
 
 static int fail(const char *call, int status)
@@ -31,9 +29,9 @@ int main(int argc, char **argv)
 		return fail("arguments", 125);
 	if (session_enter_environment() < 0 || session_enter_network() < 0)
 		return fail("setns", 125);
+	if (first == 2 && session_enter_mounts() < 0)
+		return fail("setns", 125);
 	unsetenv("PYPOD_SESSION");
-	if (first == 2 && (unshare(CLONE_NEWNS) < 0 || mount(NULL, "/", NULL, MS_REC | MS_SLAVE, NULL) < 0))
-		return fail("unshare", 125);
 	execvp(argv[first], argv + first);
 	return fail(argv[first], errno == ENOENT ? 127 : 126);
 }

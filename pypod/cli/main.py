@@ -274,7 +274,7 @@ def _run_as_user(function: Callable[[Parsed, str | None], int], options: Parsed,
     """Run a command that may be the first to need a user's session, and tell then what the session lacks."""
     from pypod.engine.layout import Layout
 
-    path = Layout(root).session
+    path = Layout(root).session_status
     was_there = os.path.exists(path)
     try:
         return function(options, root)

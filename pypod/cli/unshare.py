@@ -32,7 +32,7 @@ def run_unshare(options: Parsed, root: str | None) -> int:
     with Engine(root) as engine:
         if not engine.rootless:
             raise WrongState("root", "", "please use unshare with rootless")
-        was_there = os.path.exists(engine.layout.session)
+        was_there = os.path.exists(engine.layout.session_status)
         environment = {**os.environ, **session.environment(engine), "PYPOD_ROOT": engine.layout.root}
     if not was_there:
         notes.tell()

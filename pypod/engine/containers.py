@@ -140,7 +140,8 @@ class Containers:
     ) -> ContainerSpec:
         from pypod.engine.user_namespaces import USERNS_OPTIONS, USERNS_VARIABLE
 
-        if not any(map(options.get, USERNS_OPTIONS)) and USERNS_VARIABLE not in os.environ:
+        in_pod = pod is not None and pod.user_namespace.mode == "keep-id"
+        if not in_pod and not any(map(options.get, USERNS_OPTIONS)) and USERNS_VARIABLE not in os.environ:
             return spec
         from pypod.engine import userns_options
 

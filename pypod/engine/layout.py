@@ -91,6 +91,11 @@ class Layout:
         return f"{self.root}/session"
 
     @property
+    def session_status(self) -> str:
+        """The file that names the holder, from a user's first command that needs a session to the session's end."""
+        return f"{self.session}/status"
+
+    @property
     def giving_ids(self) -> str:
         """The lock of who gives a container ids of its own, none of which another has."""
         return f"{self.root}/giving-ids"

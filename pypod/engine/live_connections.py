@@ -13,16 +13,21 @@ from pypod.engine.enter import enter, open_namespace
 from pypod.engine.locks import Lock
 from pypod.errors import AlreadyExists, InvalidSpec, WrongState
 from pypod.kernel.netlink import Channel, patched
-from pypod.model.namespace import PRIVATE
 from pypod.network import links
+from pypod.network.user_mode import PASTA, SLIRP4NETNS
 from pypod.store import networks, records
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from pypod.engine.engine import Engine
-    from pypod.model.container import ContainerState
+    from pypod.model.container import ContainerSpec, ContainerState
     from pypod.model.network import Connection, NetworkSpec
+    from pypod.model.pod import PodSpec
     from pypod.store.records import ContainerRecord
+
+
+_BEGIN_SO = "create it on a bridge network (--network NAME), which can be changed"
+_INSTEAD = {"pod": "connect its pod, whose network it shares", PASTA: _BEGIN_SO, SLIRP4NETNS: _BEGIN_SO}
 
 
 def connect(engine: Engine, record: ContainerRecord, asked: Connection, network: NetworkSpec) -> None:
@@ -66,15 +71,16 @@ def _write_files(engine: Engine, record: ContainerRecord) -> None:
 
 
 def _require_own_network(engine: Engine, record: ContainerRecord) -> None:
+    spec: PodSpec | ContainerSpec
     if record.kind == records.INFRA:
         spec = records.pod_spec(records.find_pod(engine.database, record.pod_id))
-        own = spec.net == "private" and "net" in spec.share
-        mode = "host"
+        mode = "private" if spec.net == "private" and "net" in spec.share else "host"
     else:
-        net = engine.container_spec(record).net
-        own, mode = net == PRIVATE, str(net)
-    if not own:
-        hint = "connect its pod, whose network it shares" if mode == "pod" else ""
+        spec = engine.container_spec(record)
+        mode = str(spec.net)
+    mode = spec.net_program.partition(":")[0] or mode  # its interface may have the name that the connection's would
+    if mode != "private":
+        hint = _INSTEAD.get(mode, "")
         raise InvalidSpec("container", f'"{mode}" is not supported: invalid network mode', hint=hint)
 
 

@@ -1,20 +1,23 @@
 """The session of a user who is not root: the user namespace that all their pods of one storage live in.
 
-A tiny process of ours holds it. It is known as containers are, by a status file in the storage directory with pid,
-start time and boot id, so nothing needs to lie under /run where somebody else could be first, or a logout sweeps.
-Python never enters it: the C programs do, told by an operation of their plan or by their environment.
+A tiny process of ours holds it, and a mount namespace for what is mounted under ``pypod unshare``, as podman's does;
+containers begin with the host's mounts, as they are by then. It is known as containers are, by a status file in the
+storage directory with pid, start time and boot id, so nothing needs to lie under /run where somebody else could be
+first, or a logout sweeps. Python never enters it: the C programs do, told by an operation of their plan or by their
+environment.
 """
 
 from __future__ import annotations
 
 import os
+from contextlib import suppress
 
 from pypod.engine import observe
 from pypod.engine.boundary import Boundary
 from pypod.engine.effects import Effect
 from pypod.errors import LaunchFailed, PermissionDenied, Unsupported
 from pypod.kernel import idmap
-from pypod.kernel.abi import CLONE_NEWUSER, SIGTERM
+from pypod.kernel.abi import CLONE_NEWNS, CLONE_NEWUSER, SIGTERM
 from pypod.kernel.pidfd import Process
 from pypod.kernel.proc import read_text
 from pypod.model.value import Value
@@ -36,7 +39,7 @@ _MAPPERS = (("newuidmap", "/etc/subuid"), ("newgidmap", "/etc/subgid"))
 class Session(Value):
     """Where a user's pods live.
 
-    ``holder`` is the process that keeps the user namespace, None for who is inside already and for a session that is
+    ``holder`` is the process that keeps the namespaces, None for who is inside already and for a session that is
     still to be made. The maps are its user and group ids, as this process names those outside.
     """
 
@@ -127,7 +130,9 @@ def preparations(engine: Engine) -> list[Effect]:
     holder = _holder(engine)
     if holder is not None and _is_settled(engine, holder):
         return []
-    return [Effect("make the user's session: a user namespace", "user_namespaces(7)", lambda: ensure(engine))]
+    return [
+        Effect("make the user's session: a user and a mount namespace", "user_namespaces(7)", lambda: ensure(engine))
+    ]
 
 
 def ensure(engine: Engine) -> Process:
@@ -141,9 +146,8 @@ def ensure(engine: Engine) -> Process:
     holder = _holder(engine)
     if holder is not None and _is_settled(engine, holder):
         return holder
-    directory = engine.layout.session
-    with Boundary("make the user's session"), Lock(directory) as lock, lock:
-        holder = _holder(engine) or _make(engine, directory)
+    with Boundary("make the user's session"), Lock(engine.layout.session) as lock, lock:
+        holder = _holder(engine) or _make(engine)
         scope.settle(engine, holder.pid)
         return holder
 
@@ -154,18 +158,18 @@ def _is_settled(engine: Engine, holder: Process) -> bool:
     return scope.is_settled(engine, holder.pid)
 
 
-def _make(engine: Engine, directory: str) -> Process:
+def _make(engine: Engine) -> Process:
     from pypod.runtime import launcher
     from pypod.runtime.compiler import plan
     from pypod.runtime.programs import path as program_path
 
     survivor = _survivor(engine)
-    settings = [Op("status", f"{directory}/status", engine.boot_id), Op("leave")]
+    settings = [Op("status", engine.layout.session_status, engine.boot_id), Op("leave")]
     hold = Op("execute", program_path("pause"), "-1", _NAME)
     if survivor is not None:
-        what = plan([Op("session", survivor.pid, survivor.start_time), *settings], [Op("clone", 0, ""), hold])
+        what = plan([Op("session", survivor.pid, survivor.start_time), *settings], [Op("clone", CLONE_NEWNS, ""), hold])
     else:
-        what = plan([*settings, *_mapping()], [Op("clone", CLONE_NEWUSER, ""), Op("wait"), hold])
+        what = plan([*settings, *_mapping()], [Op("clone", CLONE_NEWUSER | CLONE_NEWNS, ""), Op("wait"), hold])
     with launcher.Launching(engine.programs.executable("launch"), "pypod-launch", group="") as launching:
         try:
             made = launching.run(what)
@@ -286,4 +290,6 @@ def end(engine: Engine) -> bool:
             pidfd.wait(fd, _END_TIMEOUT_S)
         finally:
             os.close(fd)
+        with suppress(FileNotFoundError):  # the next one's first command tells again what there is not
+            os.unlink(engine.layout.session_status)
     return True

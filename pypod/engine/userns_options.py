@@ -51,14 +51,16 @@ if TYPE_CHECKING:
 def of_container(engine: Engine, spec: ContainerSpec, options: Mapping[str, Any], pod: PodSpec | None) -> ContainerSpec:
     """Return a container's specification with the user namespace that its options ask for.
 
-    keep-id makes the user who the container's processes are, if nothing else does. Raises InvalidSpec, Unsupported.
+    keep-id makes the user who the container's processes are, if nothing else does; its pod's does, too. Raises
+    InvalidSpec, Unsupported.
     """
     asked = fields(engine, options, pod)
     if asked["user_namespace"] == HOST:
         return spec
     spec = spec.replace(**asked)
-    if spec.user_namespace.mode == "keep-id" and not options.get("user"):
-        uid, gid = keep_ids(spec.user_namespace)
+    mode = pod.user_namespace if pod is not None and spec.user_namespace == POD else spec.user_namespace
+    if mode.mode == "keep-id" and not options.get("user"):
+        uid, gid = keep_ids(mode)
         spec = spec.replace(user=f"{uid}:{gid}", passwd_entry=spec.passwd_entry or _own_entry(uid))
     maps_of(engine, spec)
     return spec

@@ -17,6 +17,7 @@ _TAKEN = "publish on another port of the host, or end who has it (ss -tulnp)"
 # What pasta and slirp4netns say, and what to do about it.
 _HINTS = (
     ("tun socket", _TUN),
+    ("set up tap device", _TUN),
     ("/dev/net/tun", _TUN),
     ("External interface not usable", "pasta needs a default route of the host: --network none, or slirp4netns"),
     ("Permission denied", "a user may publish ports from net.ipv4.ip_unprivileged_port_start on (ip(7))"),

@@ -180,6 +180,21 @@ class TestFiles:
         words = f"path=$({with_image.python} -m pypod image mount {IMAGE}) && stat -c '%u %g' $path/srv/data"
         assert with_image.ok("unshare", "sh", "-c", words) == "1001 1002\n"
 
+    def test_it_stays_mounted_for_the_next_one(self, with_image: User) -> None:
+        """As podman's does; the host sees nothing of it."""
+        pypod = (with_image.python, "-m", "pypod")
+        path = with_image.ok("unshare", *pypod, "image", "mount", IMAGE).strip()
+        try:
+            assert with_image.ok("unshare", "stat", "-c", "%u %g", f"{path}/srv/data") == "1001 1002\n"
+            assert os.listdir(path) == []
+            assert with_image.ok("run", "--rm", "--network", "none", IMAGE, "cat", "/srv/data") != ""
+        finally:
+            with_image.ok("unshare", *pypod, "image", "unmount", IMAGE)
+        assert not Path(path).exists()
+
+    def test_unshare_stays_in_the_directory(self, user: User) -> None:
+        assert user.ok("unshare", "pwd") == f"{user.home}\n"
+
     def test_all_are_gone_with_the_image(self, user: User, archive: Path) -> None:
         user.ok("pull", "-q", f"oci-archive:{archive}")
         user.ok("rmi", "-f", IMAGE)

@@ -337,12 +337,14 @@ class TestAsUser:
         assert refused.returncode == 125
         assert "names ids that the user does not have" in refused.stderr
 
-    def test_a_pod(self, with_image: User) -> None:
+    def test_a_pod(self, with_image: User, plain: Path) -> None:
         with_image.ok("pod", "create", "--name", "kept", "--userns=keep-id")
         try:
             assert with_image.ok("run", "--rm", "--pod", "kept", "-u", "0", IMAGE, "stat", "-c", "%u", "/srv/data") == (
                 "1001\n"
             )
+            words = ("run", "--rm", "--pod", "kept", "--rootfs", f"{plain}:O", "sh", "-c", "id -u; id -g")
+            assert with_image.ok(*words).split() == [str(with_image.uid), str(with_image.gid)]
         finally:
             with_image.ok("pod", "rm", "-f", "-t", "0", "kept")
 

@@ -587,6 +587,15 @@ class TestBridges:
             say(somebody, "network", "disconnect", "blue", infra)
             assert "eth0" not in b.run("ip", "-o", "link")
 
+    def test_beside_a_program_of_its_own_there_is_no_bridge(self, somebody: User, blue: str) -> None:
+        """Both would have an eth0."""
+        with closing(started(somebody, "a", "--network", "pasta")):
+            infra = json.loads(say(somebody, "pod", "inspect", "a"))["InfraContainerID"]
+            refused = somebody.pypod("network", "connect", "blue", infra)
+            assert refused.returncode == 125
+            assert refused.stderr.startswith('Error: "pasta" is not supported: invalid network mode: create it on')
+            assert blue not in somebody.ok("network", "inspect", "blue").partition("containers")[2]
+
     def test_reload_mends_what_was_with_a_holder_that_was_killed(self, somebody: User, blue: str) -> None:
         with (
             closing(started(somebody, "a", "--network", "blue")) as a,
