@@ -74,7 +74,12 @@ def container(pod: Pod, request: pytest.FixtureRequest) -> Container:
     return pod.run(command, **{"rootfs": "/", **options})
 
 
-_POD_OPTIONS = ("name", "share", "hostname", "add_hosts", "sysctls", "shm_size", "network", "infra")
+_POD_OPTIONS = (
+    *("name", "share", "share_parent", "hostname", "sysctls", "shm_size", "infra"),
+    *("network", "ports", "ip", "ip6", "mac_address", "network_aliases"),
+    *("add_hosts", "no_hosts", "dns", "dns_options", "dns_search"),
+    *("userns", "uidmap", "gidmap", "subuidname", "subgidname"),
+)
 
 
 def _options(request: pytest.FixtureRequest) -> dict[str, Any]:

@@ -70,6 +70,7 @@ _NEEDED = frozenset(
         "pidfd",
         "programs",
         "seccomp",
+        "session",
         "storage",
         "storage-driver",
         "user",
@@ -248,27 +249,36 @@ def _storage(root: str | None, *, repair: bool) -> tuple[list[str], list[tuple[s
                 lines = collect.repair(engine) or ["nothing to repair"]
             elif lines:
                 lines.append("pypod system check --repair mends it")
-            rows = [_driver(engine)]
+            rows = _tried(engine)
             verdict = ("storage", True, f"{engine.layout.root}: {counts[0]} pods, {counts[1]} containers")
             return [*lines, ""] if lines else [], [*rows, verdict]
     except PypodError as error:
         return [], [("storage", False, str(error))]
 
 
-def _driver(engine: Engine) -> tuple[str, bool, str]:
-    """Return what makes root file systems here, tried anew: something may have been installed.
+def _tried(engine: Engine) -> list[tuple[str, bool, str]]:
+    """Return the judgements of what shows only when it is tried: a user's session, and what makes root file systems.
 
-    A user without a session gets none for that, as nothing else does: the first start tries it then.
+    Both anew, since something may have been installed. A session that was not there is ended again.
     """
     from pypod.engine import session, storage_driver
 
     own = session.of(engine)
-    can_try = own is None or own.holder is not None or engine.inside
+    rows = []
+    if own is not None and not engine.inside:
+        try:
+            session.ensure(engine)
+            rows.append(("session", True, "your user namespace"))
+        except PypodError as error:
+            return [("session", False, str(error))]
     try:
-        if can_try:
-            storage_driver.forget(engine)
-        driver = storage_driver.of(engine) if can_try else storage_driver.expected(engine)
+        storage_driver.forget(engine)
+        driver = storage_driver.of(engine)
+        why = f", since not {driver.reason}" if driver.reason else ""
+        rows.append(("storage-driver", True, f"{driver}{why}"))
     except PypodError as error:
-        return "storage-driver", False, str(error)
-    later = "" if can_try or storage_driver.is_tried(engine, driver) else ", if the first start finds that it works"
-    return "storage-driver", True, f"{driver}{f', since not {driver.reason}' if driver.reason else ''}{later}"
+        rows.append(("storage-driver", False, str(error)))
+    finally:
+        if rows and own is not None and own.holder is None and not engine.inside:
+            session.end(engine)
+    return rows

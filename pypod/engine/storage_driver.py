@@ -144,11 +144,6 @@ def _reason(engine: Engine, driver: Driver, *, asking: bool) -> str:
     return reason
 
 
-def is_tried(engine: Engine, driver: Driver) -> bool:
-    """Return whether it is known to work since the host booted; copies always do."""
-    return driver.copies or driver.key in _facts(engine)
-
-
 def _missing(driver: Driver) -> str:
     """Return what a driver needs and an administrator can give any time: nothing to be remembered."""
     if driver.program and not driver.program.startswith("/"):

@@ -62,7 +62,7 @@ def test_yaml_quotes_what_would_be_something_else() -> None:
 
 
 def test_what_is_needed_exists_as_a_check() -> None:
-    assert _NEEDED - {"user", "programs", "storage", "storage-driver"} <= {one.name for one in check()}
+    assert _NEEDED - {"user", "programs", "session", "storage", "storage-driver"} <= {one.name for one in check()}
 
 
 @pytest.mark.root

@@ -79,8 +79,13 @@ def test_it(pod, pypod_engine):
     assert pypod_engine.pods.create(network="front").start() is None
     assert len([name for _, name in socket.if_nameindex() if name.startswith("pypod")]) == 2
     note()
+
+@pytest.mark.pod(ports=["127.0.0.1:8123:80"], rootfs=BUSYBOX)
+def test_published(pod, container):
+    (port,) = pod.inspect()["InfraConfig"]["PortBindings"]["80/tcp"]
+    assert port["HostPort"] == "8123"
 """)
-    assert outcomes == {"passed": 1}, text
+    assert outcomes == {"passed": 2}, text
     assert {name for _, name in socket.if_nameindex()} == {"lo"}
 
 

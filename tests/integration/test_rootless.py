@@ -100,6 +100,26 @@ class TestSession:
         )
         assert with_image.python_code(code) == "4 {b'1001\\n'} True True\n"
 
+    def test_check_tries_it_and_leaves_none(self, user: User) -> None:
+        user.end()
+        said = user.ok("system", "check")
+        rows = {words[1]: words[0] for line in said.splitlines() if len(words := line.split()) > 2}
+        assert (rows["session"], rows["storage-driver"]) == ("ok", "ok")
+        assert user.processes() == {}
+
+    def test_check_says_that_it_cannot_be_made(self, user: User) -> None:
+        """The host's facts say nothing of why: here a program that maps no ids."""
+        user.end()
+        directory = user.home / "mappers"
+        directory.mkdir()
+        for name in ("newuidmap", "newgidmap"):
+            (directory / name).symlink_to("/bin/false")
+        done = user.pypod("system", "check", PATH=f"{directory}:/usr/bin:/bin")
+        assert done.returncode == 1
+        assert "missing     session " in done.stdout
+        assert "cannot be mapped" in done.stdout
+        assert done.stdout.endswith("Pods cannot run here as this user: session\n")
+
     def test_migrate_ends_it(self, user: User) -> None:
         user.ok("run", "-d", "--name", "sleeper", "--rootfs", "/usr:O", "/bin/sleep", "100")
         assert any(name == "pypod-session" for name in user.processes().values())
