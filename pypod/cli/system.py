@@ -76,10 +76,8 @@ _NEEDED = frozenset(
         "user",
     )
 )
-# A user has the capabilities in a namespace of theirs, and does without groups.
-_NEEDED_BY_USERS = frozenset(
-    {name for name in _NEEDED if not name.startswith("cap-")} - {"cgroups"} | {"unprivileged-user-namespaces"}
-)
+# A user has the capabilities in a namespace of theirs, which the session shows, and does without groups.
+_NEEDED_BY_USERS = frozenset({name for name in _NEEDED if not name.startswith("cap-")} - {"cgroups"})
 
 
 def run_version(options: Parsed, _root: str | None) -> int:
