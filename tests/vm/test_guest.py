@@ -28,8 +28,9 @@ IMAGES = "mkdir -p ~/.cache && ln -s /share/images ~/.cache/pypod-test-images"
 # which Debian's kernel has and does not load by itself for a test that looks first
 MODULES = "modprobe -qa sctp ipvlan macvlan 8021q || :"
 PYTEST = "cd /share && exec python3 -m pytest -q -rs -p no:cacheprovider -o addopts=--import-mode=importlib"
-# /tmp is in the guest's memory, as Debian 13 has it, and would be full
-ENVIRONMENT = "TMPDIR=/var/tmp PYTHONPATH=/share PYTHONDONTWRITEBYTECODE=1"
+# /tmp is in the guest's memory, as Debian 13 has it, and would be full; an ordinary user may not write to /share
+PLACES = "TMPDIR=/var/tmp HYPOTHESIS_STORAGE_DIRECTORY=/var/tmp/hypothesis"
+ENVIRONMENT = f"{PLACES} PYTHONPATH=/share PYTHONDONTWRITEBYTECODE=1"
 OF_USERS = sorted({f"tests/{one.partition('::')[0]}" for one in for_users(full=True)[0]})
 # user is one who has logged in, as by ssh, and whose group is not delegated; delegated one in a scope of their systemd
 SELECTION = {
