@@ -30,7 +30,7 @@ int main(int argc, char **argv)
 	if (session_enter_environment() < 0 || session_enter_network() < 0)
 		return fail("setns", 125);
 	if (first == 2 && session_enter_mounts() < 0)
-		return fail("setns", 125);
+		return fail("the current directory in the session's mount namespace", 125);
 	unsetenv("PYPOD_SESSION");
 	execvp(argv[first], argv + first);
 	return fail(argv[first], errno == ENOENT ? 127 : 126);

@@ -5,9 +5,7 @@
 
 #include <errno.h>
 #include <sched.h>
-#include <stdio.h>
 #include <stdlib.h>
-#include <string.h>
 #include <unistd.h>
 
 static int enter(pid_t pid, uint64_t start_time, int flag)
@@ -51,12 +49,12 @@ int session_enter_mounts(void)
 {
 	char *directory = getcwd(NULL, 0); /* setns(2) goes to the root of the other mount namespace */
 
-	if (enter_named("PYPOD_SESSION", CLONE_NEWNS) < 0)
+	if (!directory || enter_named("PYPOD_SESSION", CLONE_NEWNS) < 0)
 		return -1;
-	if (directory && chdir(directory) < 0)
-		fprintf(stderr, "pypod-inside: chdir: %s: %s\n", directory, strerror(errno));
+	int changed = chdir(directory), error = errno;
 	free(directory);
-	return 0;
+	errno = error;
+	return changed;
 }
 
 int session_enter_network(void)

@@ -255,10 +255,10 @@ static int connect_to_host(struct supervised *it, int socket, struct report *fai
 
 void supervise_nobody(struct supervised *it)
 {
-	struct report report = { .kind = REPORT_FAILED };
+	struct report report = { .kind = REPORT_FAILED, .error = ENODATA };
 
-	if (send_all_on_host(it, &report) >= 0)
-		report.kind = REPORT_STARTED;
+	if (send_all_on_host(it, &report) > 0)
+		report = (struct report){ .kind = REPORT_STARTED };
 	report_send(REPORT_FD, &report, -1);
 }
 

@@ -61,7 +61,7 @@ def pypod_engine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Engine]:
 def pod(pypod_engine: Engine, request: pytest.FixtureRequest) -> Pod:
     """A running pod, removed after the test."""
     options = _options(request)
-    made = pypod_engine.pods.create(ephemeral=True, **{k: v for k, v in options.items() if k in _POD_OPTIONS})
+    made = pypod_engine.pods.create(ephemeral=True, **{k: v for k, v in options.items() if k in _of_pod(options)})
     made.start()
     return made
 
@@ -69,17 +69,22 @@ def pod(pypod_engine: Engine, request: pytest.FixtureRequest) -> Pod:
 @pytest.fixture
 def container(pod: Pod, request: pytest.FixtureRequest) -> Container:
     """A container that sleeps in ``pod``, on ``rootfs`` (default: the host's own files, copy on write)."""
-    options = {k: v for k, v in _options(request).items() if k not in _POD_OPTIONS}
+    given = _options(request)
+    options = {k: v for k, v in given.items() if k not in _of_pod(given)}
     command = options.pop("command", ["sleep", "infinity"])
     return pod.run(command, **{"rootfs": "/", **options})
 
 
-_POD_OPTIONS = (
-    *("name", "share", "share_parent", "hostname", "sysctls", "shm_size", "infra"),
-    *("network", "ports", "ip", "ip6", "mac_address", "network_aliases"),
-    *("add_hosts", "no_hosts", "dns", "dns_options", "dns_search"),
+_POD_OPTIONS = ("name", "share", "share_parent", "hostname", "add_hosts", "sysctls", "shm_size", "network", "infra")
+_INFRA_OPTIONS = (
+    *("ports", "ip", "ip6", "mac_address", "network_aliases", "no_hosts", "dns", "dns_options", "dns_search"),
     *("userns", "uidmap", "gidmap", "subuidname", "subgidname"),
 )
+
+
+def _of_pod(options: dict[str, Any]) -> tuple[str, ...]:
+    """Return which options are the pod's: without an infra its members have a network and ids of their own."""
+    return (*_POD_OPTIONS, *(_INFRA_OPTIONS if options.get("infra", True) else ()))
 
 
 def _options(request: pytest.FixtureRequest) -> dict[str, Any]:

@@ -272,17 +272,15 @@ def _dispatch(words: list[str]) -> int:
 
 def _run_as_user(function: Callable[[Parsed, str | None], int], options: Parsed, root: str | None) -> int:
     """Run a command that may be the first to need a user's session, and tell then what the session lacks."""
+    from pypod.cli import notes
     from pypod.engine.layout import Layout
 
-    path = Layout(root).session_status
-    was_there = os.path.exists(path)
+    layout = Layout(root)
+    before = notes.holder(layout)
     try:
         return function(options, root)
     finally:
-        if not was_there and os.path.exists(path):
-            from pypod.cli import notes
-
-            notes.tell()
+        notes.tell_of_new(layout, before)
 
 
 def load(row: tuple[str, str, str]) -> tuple[Command, Callable[[Parsed, str | None], int]]:

@@ -78,6 +78,7 @@ _NEEDED = frozenset(
 )
 # A user has the capabilities in a namespace of theirs, which the session shows, and does without groups.
 _NEEDED_BY_USERS = frozenset({name for name in _NEEDED if not name.startswith("cap-")} - {"cgroups"})
+_TRIED = ("cap-", "unprivileged-user-namespaces")
 
 
 def run_version(options: Parsed, _root: str | None) -> int:
@@ -191,7 +192,7 @@ def _judge() -> list[tuple[str, bool, str]]:
     for one in check(host):
         if host.uid != 0 and one.name == "cgroups":
             rows.append(_groups(host))
-        elif host.uid == 0 or not one.name.startswith("cap-"):
+        elif host.uid == 0 or not one.name.startswith(_TRIED):
             rows.append((one.name, one.ok, one.reason if one.ok else f"{one.reason}: {one.consequence}"))
     return rows if host.uid == 0 else [*rows, _network()]
 
@@ -208,15 +209,15 @@ def _groups(host: Host) -> tuple[str, bool, str]:
 
 def _network() -> tuple[str, bool, str]:
     """Return the judgement of the network that a user's pods have by default."""
-    from pypod.engine import user_network
+    from pypod.engine import network_options, user_network
 
-    missing = user_network.notice()
-    return "network", not missing, missing or user_network.default()
+    missing = network_options.notice()
+    return "network", not missing, missing or os.environ.get(network_options.DEFAULT_VARIABLE) or user_network.default()
 
 
 def _ids(host: Host) -> list[tuple[str, bool, str]]:
     """Return the judgement of the ids that a user may give to users of containers."""
-    from pypod.engine.session import notice, wanted_maps
+    from pypod.engine.subordinate_ids import notice, wanted_maps
     from pypod.kernel.idmap import count_from_zero
 
     if host.uid == 0:
@@ -257,26 +258,24 @@ def _storage(root: str | None, *, repair: bool) -> tuple[list[str], list[tuple[s
 def _tried(engine: Engine) -> list[tuple[str, bool, str]]:
     """Return the judgements of what shows only when it is tried: a user's session, and what makes root file systems.
 
-    Both anew, since something may have been installed. A session that was not there is ended again.
+    Both anew, since something may have been installed. A user without a session gets none for that, as nothing else
+    does: a session is made that nobody learns of, and what makes roots is tried by the first start.
     """
     from pypod.engine import session, storage_driver
 
     own = session.of(engine)
+    is_there = own is None or own.holder is not None or engine.inside
     rows = []
-    if own is not None and not engine.inside:
-        try:
-            session.ensure(engine)
-            rows.append(("session", True, "your user namespace"))
-        except PypodError as error:
-            return [("session", False, str(error))]
     try:
-        storage_driver.forget(engine)
-        driver = storage_driver.of(engine)
-        why = f", since not {driver.reason}" if driver.reason else ""
-        rows.append(("storage-driver", True, f"{driver}{why}"))
+        if not is_there:
+            session.probe(engine)
+        if own is not None:
+            rows.append(("session", True, "a user namespace of yours " + ("is there" if is_there else "can be made")))
+        if is_there:
+            storage_driver.forget(engine)
+        driver = storage_driver.of(engine) if is_there else storage_driver.expected(engine)
     except PypodError as error:
-        rows.append(("storage-driver", False, str(error)))
-    finally:
-        if rows and own is not None and own.holder is None and not engine.inside:
-            session.end(engine)
-    return rows
+        return [*rows, ("storage-driver" if rows or own is None else "session", False, str(error))]
+    why = f", since not {driver.reason}" if driver.reason else ""
+    later = "" if is_there or storage_driver.is_tried(engine, driver) else ", if the first start finds that it works"
+    return [*rows, ("storage-driver", True, f"{driver}{why}{later}")]

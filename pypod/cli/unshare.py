@@ -32,9 +32,8 @@ def run_unshare(options: Parsed, root: str | None) -> int:
     with Engine(root) as engine:
         if not engine.rootless:
             raise WrongState("root", "", "please use unshare with rootless")
-        was_there = os.path.exists(engine.layout.session_status)
+        before = notes.holder(engine.layout)
         environment = {**os.environ, **session.environment(engine), "PYPOD_ROOT": engine.layout.root}
-    if not was_there:
-        notes.tell()
+        notes.tell_of_new(engine.layout, before)
     command = options.positionals or [os.environ.get("SHELL", "/bin/sh")]
     os.execve(path("inside"), ["pypod-inside", "--mounts", *command], environment)  # noqa: S606

@@ -101,14 +101,14 @@ def restore(engine: Engine, one: Companion) -> None:
         process = observe.running_process(one.place, engine.boot_id)
         if process is None or user_network.is_there(engine, one.place):
             return
-        ops = [
-            *session.ops(engine, session.of(engine)),
-            Op("leave"),
-            *user_network.companion_ops(engine, one.place, one.text, one.ports),
-            Op("join", *process, CLONE_NEWNET),
-        ]
         led = port_holders.Led(ports=one.ports, program=one.text)
-        with groups.launching(engine) as launching:
+        with groups.launching(engine) as launching:  # which sees to the session
+            ops = [
+                *session.ops(engine, session.of(engine)),
+                Op("leave"),
+                *user_network.companion_ops(engine, one.place, one.text, one.ports),
+                Op("join", *process, CLONE_NEWNET),
+            ]
             published.run(engine, launching, Plan(ops), lock, one.container_id, led)
 
 

@@ -231,7 +231,8 @@ def lock_of(engine: Engine, record: ContainerRecord) -> str:
 def cut_off(engine: Engine, container_id: str) -> None:
     """Let go of the networks of a container that has ended, but others may live on in its network namespace.
 
-    They have its addresses, which somebody else is to be given: from now on nobody reaches them. Raises OSError.
+    They have its addresses, which somebody else is to be given: from now on nobody reaches them. Raises OSError,
+    and LaunchFailed for a user's.
     """
     for _, made in networks.connections_of(engine.database, container_id):
         if made and made.host_interface:

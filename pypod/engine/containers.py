@@ -70,8 +70,8 @@ class Containers:
         for each that the image or ``exposed_ports`` name. Without a network of its own there is nothing to publish, and
         they are ignored; in a pod they are the pod's.
 
-        Raises InvalidSpec, AlreadyExists for a name in use, NoSuchPod, NoSuchImage, RegistryError; then no container
-        was created.
+        Raises InvalidSpec, AlreadyExists for a name in use, NoSuchPod, NoSuchImage, RegistryError, and Unsupported for
+        what this host cannot limit or publish; then no container was created.
 
         >>> engine.containers.create("busybox", ["sleep", "60"], name="box")     # doctest: +SKIP
         >>> engine.containers.create("httpd", ports=["8080:80", "127.0.0.1::443"])     # doctest: +SKIP

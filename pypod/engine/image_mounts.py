@@ -98,7 +98,10 @@ def _options(layers: str, fd: int, directories: tuple[str, ...], empty: str) -> 
 
 
 def unmount(engine: Engine, identifier: str) -> bool:
-    """Take the mount of an image away; return whether there was one. Whoever looks at a file in it still may."""
+    """Take the mount of an image away; return whether there was one. Whoever looks at a file in it still may.
+
+    A mount in another mount namespace goes with its mount point (vfs_rmdir in fs/namei.c).
+    """
     from pypod.engine.trash import discard
     from pypod.kernel import syscalls
 
@@ -115,10 +118,13 @@ def unmount(engine: Engine, identifier: str) -> bool:
 
 def mounted(engine: Engine) -> dict[str, str]:
     """Return where images are mounted, by their ids; also one that is no longer in the store."""
+    return {name: path for name, path in points(engine).items() if _is_there(path)}
+
+
+def points(engine: Engine) -> dict[str, str]:
+    """Return the mount points of images by their ids, also those where nothing is seen from this mount namespace."""
     directory = engine.layout.image_mounts
     try:
-        names = sorted(os.listdir(directory))
+        return {name: f"{directory}/{name}" for name in sorted(os.listdir(directory))}
     except FileNotFoundError:
         return {}
-    paths = {name: f"{directory}/{name}" for name in names}
-    return {name: path for name, path in paths.items() if _is_there(path)}

@@ -57,7 +57,7 @@ def sweep(engine: Engine) -> list[str]:
         return []
     try:
         fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        for identifier in image_mounts.mounted(engine):
+        for identifier in image_mounts.points(engine):
             if not images.exists(engine.database, identifier):
                 image_mounts.unmount(engine, identifier)
         images.remove_unused_layers(engine.database)

@@ -421,6 +421,11 @@ _POD_LIMITS = {
     "memory_swap": "memory_swap_bytes",
     "blkio_weight": "blkio_weight",
     "blkio_weight_device": "blkio_weight_device",
+    # which podman's pods do not have
+    "device_read_iops": "device_read_iops",
+    "device_write_iops": "device_write_iops",
+    "memory_reservation": "memory_reservation_bytes",
+    "pids_limit": "pids",
 }
 _INFRA_LIMITS = ("cpu_period", "cpu_quota", "cpuset_cpus")
 
@@ -435,7 +440,7 @@ def _limits_of_pod(spec: PodSpec) -> dict[str, Any]:
         if isinstance(value, tuple):
             number = "Weight" if name == "blkio_weight_device" else "Rate"
             value = [{"Path": path, number: one} for path, one in value]
-        found[name] = value
+        found[name] = 0 if value is None else value
     return found
 
 

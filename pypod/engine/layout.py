@@ -92,7 +92,7 @@ class Layout:
 
     @property
     def session_status(self) -> str:
-        """The file that names the holder, from a user's first command that needs a session to the session's end."""
+        """The file that names the holder of the session that there is, or was."""
         return f"{self.session}/status"
 
     @property

@@ -76,7 +76,7 @@ def of_pod(engine: Engine, given: Any, asked: Asked, *, infra: bool, shared: boo
 
 def _require_default(asked: Asked) -> None:
     if asked.missing:
-        raise Unsupported("published ports", asked.missing)
+        raise Unsupported("published ports", f"ports cannot be published: {asked.missing}")
 
 
 def chosen(engine: Engine, ports: Sequence[Port], program: str = "") -> tuple[Port, ...]:

@@ -9,31 +9,26 @@ environment.
 
 from __future__ import annotations
 
+import errno
 import os
-from contextlib import suppress
 
-from pypod.engine import observe
+from pypod.engine import observe, subordinate_ids
 from pypod.engine.boundary import Boundary
 from pypod.engine.effects import Effect
 from pypod.errors import LaunchFailed, PermissionDenied, Unsupported
 from pypod.kernel import idmap
 from pypod.kernel.abi import CLONE_NEWNS, CLONE_NEWUSER, SIGTERM
 from pypod.kernel.pidfd import Process
-from pypod.kernel.proc import read_text
 from pypod.model.value import Value
 from pypod.runtime.ops import Op
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
     from pypod.engine.engine import Engine
     from pypod.kernel.idmap import Range
 
 _NAME = "pypod-session"
 _END_TIMEOUT_S = 5.0
-_IDS = 65536  # what useradd(8) gives a user
-_MAPPERS = (("newuidmap", "/etc/subuid"), ("newgidmap", "/etc/subgid"))
 
 
 class Session(Value):
@@ -96,7 +91,7 @@ def of(engine: Engine) -> Session | None:
     if not engine.inside:
         holder = _holder(engine)
     if holder is None and not engine.inside:
-        uid_map, gid_map = wanted_maps()
+        uid_map, gid_map = subordinate_ids.wanted_maps()
     else:
         uid_map, gid_map = idmap.maps_of(holder.pid if holder else "self")
     return Session(holder=holder, uid_map=uid_map, gid_map=gid_map)
@@ -169,13 +164,37 @@ def _make(engine: Engine) -> Process:
     if survivor is not None:
         what = plan([Op("session", survivor.pid, survivor.start_time), *settings], [Op("clone", CLONE_NEWNS, ""), hold])
     else:
-        what = plan([*settings, *_mapping()], [Op("clone", CLONE_NEWUSER | CLONE_NEWNS, ""), Op("wait"), hold])
+        process = [Op("clone", CLONE_NEWUSER | CLONE_NEWNS, ""), Op("wait"), hold]
+        what = plan([*settings, *subordinate_ids.mapping()], process)
     with launcher.Launching(engine.programs.executable("launch"), "pypod-launch", group="") as launching:
         try:
             made = launching.run(what)
         except LaunchFailed as error:
             raise _explained(error) from error
     return Process(made.process_pid, made.start_time)
+
+
+def probe(engine: Engine) -> None:
+    """Make what a session is and let it end at once: nobody else learns of it. Raises what making one raises."""
+    from pypod.runtime import launcher
+    from pypod.runtime.compiler import plan
+    from pypod.runtime.ops import MS_REC, MS_SLAVE
+    from pypod.runtime.programs import path as program_path
+
+    inside = [
+        Op("clone", CLONE_NEWUSER | CLONE_NEWNS, ""),
+        Op("wait"),
+        Op("propagation", MS_REC | MS_SLAVE),
+        Op("execute", program_path("discard")),  # which has nothing to do, and ends
+    ]
+    with (
+        Boundary("make the user's session"),
+        launcher.Launching(engine.programs.executable("launch"), "pypod-launch") as launching,
+    ):
+        try:
+            launcher.wait_for_exit(launching.run(plan(subordinate_ids.mapping(), inside)))
+        except LaunchFailed as error:
+            raise _explained(error) from error
 
 
 def _survivor(engine: Engine) -> Process | None:
@@ -202,50 +221,14 @@ def _is_below_ours(pid: int) -> bool:
         return False
 
 
-def wanted_maps() -> tuple[tuple[Range, ...], tuple[Range, ...]]:
-    """Return the maps that a session of this user would have: only their own id when one part is missing."""
-    own = (os.geteuid(), os.getegid())
-    given = [idmap.parse_subordinate(read_text(path), _user_name(), own[0]) for _, path in _MAPPERS]
-    if not all(given) or not all(_program(name) for name, _ in _MAPPERS):
-        given = [(), ()]
-    return idmap.session_map(own[0], given[0]), idmap.session_map(own[1], given[1])
-
-
-def _mapping() -> list[Op]:
-    maps = wanted_maps()
-    if all(len(ranges) == 1 for ranges in maps):
-        texts = ["".join(f"{inside} {outside} {count}\n" for inside, outside, count in ranges) for ranges in maps]
-        return [Op("idmap", *texts, "deny")]
-    return [
-        Op("idmap_by", _program(name), *(number for one in ranges for number in one))
-        for (name, _), ranges in zip(_MAPPERS, maps, strict=True)
-    ]
-
-
-def _user_name() -> str:
-    import pwd
-
-    try:
-        return pwd.getpwuid(os.geteuid()).pw_name
-    except KeyError:
-        return ""
-
-
-def _program(name: str, environment: Mapping[str, str] = os.environ) -> str:
-    for directory in environment.get("PATH", os.defpath).split(":"):
-        path = f"{directory}/{name}"
-        if directory.startswith("/") and os.access(path, os.X_OK):
-            return path
-    return ""
-
-
 def _explained(error: LaunchFailed) -> Exception:
     """Say what a user or their administrator can do about a session that cannot be made."""
     from pypod.kernel.host import check
 
     judged = next(one for one in check() if one.name == "unprivileged-user-namespaces")
-    if error.call in ("clone3", "unshare") or not judged.ok:
-        why = error.message if judged.ok else judged.reason
+    refused = not judged.ok and error.errno in (errno.EPERM, errno.EACCES) and error.call not in ("exec", "write")
+    if error.call in ("clone3", "unshare") or refused:
+        why = error.message if judged.ok else f"{judged.reason} ({error.message})"
         hint = "an administrator can allow them, or run pypod as root"
         return Unsupported("user namespaces", f"this host gives users no user namespaces: {why}", hint=hint)
     if error.call in ("exec", "write"):
@@ -253,21 +236,6 @@ def _explained(error: LaunchFailed) -> Exception:
         hint = "are newuidmap and newgidmap set-user-ID root, and do the ranges overlap with nobody's?"
         return PermissionDenied("make the user's session", message, hint=hint)
     return error
-
-
-def notice() -> str:
-    """Return what somebody without subordinate ids should know, empty when they have some."""
-    if any(len(ranges) > 1 for ranges in wanted_maps()):
-        return ""
-    name = _user_name() or str(os.geteuid())
-    missing = " and ".join(name for name, _ in _MAPPERS if not _program(name))
-    why = f"{missing} is not installed (Debian: uidmap)" if missing else f"/etc/subuid and /etc/subgid have no {name}"
-    first = idmap.first_free(read_text(path) for _, path in _MAPPERS)
-    ids = f"{first}-{first + _IDS - 1}"
-    return (
-        f"{why}: containers have one id, root, which is you; their other users do not exist, and all files of images "
-        f"are yours. usermod --add-subuids {ids} --add-subgids {ids} {name}, then pypod system migrate"
-    )
 
 
 def end(engine: Engine) -> bool:
@@ -290,6 +258,4 @@ def end(engine: Engine) -> bool:
             pidfd.wait(fd, _END_TIMEOUT_S)
         finally:
             os.close(fd)
-        with suppress(FileNotFoundError):  # the next one's first command tells again what there is not
-            os.unlink(engine.layout.session_status)
     return True

@@ -144,6 +144,11 @@ def _reason(engine: Engine, driver: Driver, *, asking: bool) -> str:
     return reason
 
 
+def is_tried(engine: Engine, driver: Driver) -> bool:
+    """Return whether it is known to work since the host booted; copies always do."""
+    return driver.copies or driver.key in _facts(engine)
+
+
 def _missing(driver: Driver) -> str:
     """Return what a driver needs and an administrator can give any time: nothing to be remembered."""
     if driver.program and not driver.program.startswith("/"):
@@ -224,11 +229,12 @@ def _mounted(engine: Engine, driver: Driver, place: str) -> str:
     from pypod.runtime.programs import path as program_path
 
     root = overlay.of_layers(engine, driver, [f"{place}/lower"], place)
+    propagation = Op("propagation", MS_REC | MS_SLAVE)
     what = plan(
         [*session.ops(engine, session.of(engine)), *root.settings],
         [
             Op("clone", CLONE_NEWNS, ""),
-            Op("propagation", MS_REC | MS_SLAVE),
+            propagation,
             *root.mounting,
             *root.serving,
             Op("directory", "/in/made"),
@@ -239,7 +245,7 @@ def _mounted(engine: Engine, driver: Driver, place: str) -> str:
         with launcher.Launching(engine.programs.executable("launch"), "pypod-launch") as launching:
             launcher.wait_for_exit(launching.run(what))
     except LaunchFailed as error:
-        if error.call not in _TELLING:
+        if error.call not in _TELLING or error.operation == propagation.describe():  # then no driver works
             raise
         told = str(error)
         return f"{error.call}: {os.strerror(error.errno)}" if told.startswith(error.operation) else told

@@ -141,18 +141,19 @@ def release(engine: Engine, interface: str) -> None:
 
     By the launcher: to start Python inside for it would take ten times as long.
     """
+    from pypod.runtime import launcher
+
     process = holder(engine)
     if process is None:
         return
     ops = [
-        *session.ops(engine, session.of(engine)),
+        # its user namespace is the session's, whose own holder may have been killed
+        *([] if engine.inside else [Op("session", process.pid, process.start_time)]),
         Op("host_network", process.pid, process.start_time),
         Op("netlink_host", f"take {interface} off its bridge", ROUTE, links.off_its_bridge(interface)),
     ]
-    from pypod.engine import groups
-
     try:
-        with groups.launching(engine) as launching:
+        with launcher.Launching(engine.programs.executable("launch"), "pypod-launch", group="") as launching:
             launching.run(Plan(ops))
     except LaunchFailed as error:
         gone = error.call == "netlink" and error.errno == errno.ENODEV  # with the container's namespace

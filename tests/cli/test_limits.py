@@ -6,6 +6,7 @@ import json
 import re
 import subprocess
 import time
+from pathlib import Path
 
 import pytest
 
@@ -114,6 +115,18 @@ class TestFlags:
         assert pypod.ok("update", "--memory", "128m", "web") == f"{web}\n"
         assert pypod.ok("stats", "--no-stream", "--format", "{{.MemLimit}}", "web") == f"{128 * MIB}\n"
         assert pypod("update", "--memory", "128m", "nobody").returncode == 125
+
+    def test_more_of_a_pod_than_podman_has(self, engine, pypod, busybox) -> None:
+        needs_controller(engine, "pids")
+        pypod.ok("pod", "create", "--name", "p", "--pids-limit", "20", "--memory-reservation", "16m")
+        template = "{{.PidsLimit}} {{.MemoryReservation}}"
+        assert pypod.ok("pod", "inspect", "p", "--format", template) == f"20 {16 * MIB}\n"
+        pypod.ok("run", "-d", "--pod", "p", "--name", "one", "--rootfs", busybox, "sleep", "1000")
+        own = Path(engine.cgroups.directory(engine.containers.get("one").record().cgroup, "pids"))
+        assert (own.parent / "pids.max").read_text() == "20\n"
+        pypod.ok("pod", "update", "--pids-limit", "30", "p")
+        pypod.ok("update", "--pids-limit", "10", "one")
+        assert [(one / "pids.max").read_text() for one in (own.parent, own)] == ["30\n", "10\n"]
 
     def test_pod_update(self, pypod, busybox) -> None:
         pod = pypod.ok("pod", "create", "--name", "p", "--memory", "128m").strip()

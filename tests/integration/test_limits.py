@@ -103,6 +103,18 @@ def test_rates_of_a_device(engine, busybox, disk, option) -> None:
     assert (f"{key}=1048576" if unified else "1048576") in text.split()
 
 
+def test_rates_and_weights_of_a_pod(engine, busybox, disk) -> None:
+    number = Path(f"/sys/block/{Path(disk).name}/dev").read_text().strip()
+    unified = engine.cgroups.mode == UNIFIED
+    pod = engine.pods.create("p", **{option: {disk: 1 << 20} for option in RATES})
+    one = pod.run(SLEEP, rootfs=busybox)
+    above = Path(engine.cgroups.directory(one.record().cgroup.rpartition("/")[0], "io" if unified else "blkio"))
+    for file, key in RATES.values():
+        text = (above / ("io.max" if unified else file)).read_text().split()
+        assert text[0] == number
+        assert (f"{key}=1048576" if unified else "1048576") in text
+
+
 def test_rates_of_what_is_no_device(engine, busybox) -> None:
     with pytest.raises(InvalidSpec, match="is not a block device"):
         engine.containers.create(SLEEP, rootfs=busybox, device_read_bps={"/dev/null": 1 << 20})

@@ -70,6 +70,8 @@ class TestSession:
         assert (first.stdout, second.stdout) == ("0\n", "0\n"), (first, second)
         told = f"Note: /etc/subuid and /etc/subgid have no {bare_user.name}: containers have one id"
         assert [told in one.stderr for one in (first, second)] == [True, False]
+        bare_user.ok("system", "migrate")
+        assert told in bare_user.pypod("unshare", "true").stderr  # another session
         assert bare_user.pypod("unshare", "cat", "/proc/self/uid_map").stdout.split() == ["0", str(bare_user.uid), "1"]
 
     def test_the_notice_offers_ids_of_nobody(self, bare_user: User) -> None:
@@ -212,8 +214,30 @@ class TestFiles:
             with_image.ok("unshare", *pypod, "image", "unmount", IMAGE)
         assert not Path(path).exists()
 
+    def test_rmi_takes_it_along(self, user: User, archive: Path) -> None:
+        pypod = (user.python, "-m", "pypod")
+        user.ok("pull", "-q", f"oci-archive:{archive}")
+        path = user.ok("unshare", *pypod, "image", "mount", IMAGE).strip()
+        user.ok("rmi", IMAGE)
+        assert not Path(path).exists()
+        user.ok("pull", "-q", f"oci-archive:{archive}")
+        assert user.ok("unshare", *pypod, "image", "mount", IMAGE).strip() == path
+        assert user.ok("unshare", "stat", "-c", "%u %g", f"{path}/srv/data") == "1001 1002\n"
+        user.ok("rmi", IMAGE)
+
     def test_unshare_stays_in_the_directory(self, user: User) -> None:
+        """Or runs nothing: elsewhere a command does harm."""
+        user.ok("unshare", "true")
         assert user.ok("unshare", "pwd") == f"{user.home}\n"
+        gone = user.home / "gone"
+        gone.mkdir(mode=0o755)
+        words = user.words(user.python, "-m", "pypod", "unshare", "touch", "here")
+        script = 'cd "$0" && rmdir "$0" && exec "$@"'
+        at = words.index("-C")
+        done = subprocess.run(
+            ["sh", "-c", script, gone, *words[:at], *words[at + 2 :]], capture_output=True, text=True, check=False
+        )
+        assert (done.returncode, "the current directory" in done.stderr) == (125, True), done
 
     def test_all_are_gone_with_the_image(self, user: User, archive: Path) -> None:
         user.ok("pull", "-q", f"oci-archive:{archive}")

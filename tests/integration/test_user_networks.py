@@ -489,7 +489,7 @@ def test_without_a_way_outside_there_is_no_pasta_and_that_is_told_once(
         assert companions(somebody) == []
         for command in (("pod", "create", "-p", "8080:80"), ("create", "-p", "8080:80", "--rootfs", plain, "true")):
             refused = somebody.pypod(*command, **nothing)
-            assert (refused.returncode, refused.stderr) == (125, f"Error: {words}\n")
+            assert (refused.returncode, refused.stderr) == (125, f"Error: ports cannot be published: {words}\n")
         assert [
             line.split() for line in somebody.pypod("system", "check", **nothing).stdout.splitlines() if words in line
         ]
@@ -637,6 +637,21 @@ class TestBridges:
             wait_until(lambda: other.ask("tcp", OURS, 8080) == "w")
         finally:
             say(somebody, "rm", "-f", "-t", "0", "w")
+
+    @pytest.mark.parametrize("end", [("stop", "-t", "0"), ("rm", "-f", "-t", "0")])
+    @pytest.mark.usefixtures("blue")
+    def test_containers_end_without_the_holder_of_the_session(
+        self, somebody: User, plain: Path, end: tuple[str, ...]
+    ) -> None:
+        for name in ("first", "second"):
+            words = ("run", "-d", "--name", name, "--network", "blue", "--rootfs", f"{plain}:O", "sleep", "1000")
+            say(somebody, *words)
+        try:
+            kill_and_wait(next(pid for pid, name in somebody.processes().items() if name == "pypod-session"))
+            assert say(somebody, *end, "first", "second").split() == ["first", "second"]
+            wait_until(lambda: "pypod-bridges" not in somebody.processes().values())
+        finally:
+            say(somebody, "rm", "-f", "-t", "0", "first", "second")
 
     def test_who_joined_a_container_that_ended_is_reached_by_nobody(
         self, somebody: User, blue: str, plain: Path
