@@ -28,8 +28,8 @@ class BuildPause(build_py):
             subprocess.run(["make", "-s", "-C", HERE, f"OUT={out}"], check=True)
         except (FileNotFoundError, subprocess.CalledProcessError) as error:
             raise ExecError(
-                f"the C programs could not be built: {error}; that needs make and a C compiler "
-                "(Debian: apt-get install make gcc libc6-dev)"
+                f"the C programs could not be built: {error}; that needs make, a C compiler and a static C library "
+                "(Debian: apt-get install make gcc libc6-dev; Fedora: dnf install make gcc glibc-static)"
             ) from error
 
 
