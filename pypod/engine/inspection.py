@@ -84,7 +84,7 @@ def inspect_container(engine: Engine, record: ContainerRecord) -> dict[str, Any]
         "Path": words[0],
         "Args": list(words[1:]),
         "State": _state(
-            observe.container_state(directory, engine.boot_id), _cgroup_path(engine, record), spec, directory
+            observe.container_state(directory, engine.boot_id), _cgroup_path(engine, record.cgroup), spec, directory
         ),
         "Image": record.image_id,
         "ImageName": record.image or (INFRA_IMAGE if infra else ""),
@@ -148,9 +148,9 @@ def _is_root(user: str) -> bool:
     return user.partition(":")[0] in ("", "0", "root")
 
 
-def _cgroup_path(engine: Engine, record: ContainerRecord) -> str:
-    """Return where its cgroup is, empty for who can make none."""
-    return engine.cgroups.prefix + record.cgroup if engine.cgroups.tracking_directory(record.cgroup) else ""
+def _cgroup_path(engine: Engine, path: str) -> str:
+    """Return where a cgroup is on the host, empty for who can make none."""
+    return engine.cgroups.prefix + path if engine.cgroups.tracking_directory(path) else ""
 
 
 def _state(state: ContainerState, cgroup: str, spec: ContainerSpec, directory: str) -> dict[str, Any]:
@@ -397,7 +397,7 @@ def inspect_pod(engine: Engine, record: PodRecord) -> dict[str, Any]:
         "Labels": dict(spec.labels),
         "CreateCgroup": spec.infra,
         "CgroupParent": group.rpartition("/")[0],
-        "CgroupPath": group if spec.infra and engine.cgroups.tracking_directory(group) else "",
+        "CgroupPath": _cgroup_path(engine, group) if spec.infra else "",
         "CreateInfra": spec.infra,
         "InfraContainerID": record.infra_id,
         "InfraConfig": _infra_config(spec, names_of_container(engine.database, record.infra_id)) if spec.infra else {},
