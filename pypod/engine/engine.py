@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from pypod.engine.manifest_lists import ManifestLists
     from pypod.engine.networks import Networks
     from pypod.engine.pods import Pods
+    from pypod.engine.session import Session
     from pypod.kernel.cgroups.driver import Driver
     from pypod.model.container import ContainerSpec
     from pypod.model.event import Event
@@ -51,6 +52,7 @@ class Engine:
         self.boot_id = PROC.boot_id()
         self._rootless: bool | None = None
         self.at_bridges = False  # whether this process is in the network namespace of a user's bridges
+        self.known_session: Session | None = None  # the last that was found (engine/session.py)
         self.storage_driver: storage_driver.Driver | None = None  # once that is known
         self._cgroups: Driver | None = None
         self._firewall: Channels | None = None

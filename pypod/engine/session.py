@@ -16,7 +16,7 @@ from pypod.engine import observe, subordinate_ids
 from pypod.engine.boundary import Boundary
 from pypod.engine.effects import Effect
 from pypod.errors import LaunchFailed, PermissionDenied, Unsupported
-from pypod.kernel import idmap
+from pypod.kernel import idmap, pidfd
 from pypod.kernel.abi import CLONE_NEWNS, CLONE_NEWUSER, SIGTERM
 from pypod.kernel.pidfd import Process
 from pypod.model.value import Value
@@ -87,19 +87,33 @@ def of(engine: Engine) -> Session | None:
     """Return the user's session as it is, or as it would be made; None for root, who needs none."""
     if not engine.rootless:
         return None
-    holder = None
-    if not engine.inside:
-        holder = _holder(engine)
-    if holder is None and not engine.inside:
+    if engine.inside:
+        uid_map, gid_map = idmap.maps_of("self")
+        return Session(uid_map=uid_map, gid_map=gid_map)
+    found = _found(engine)
+    if found is None:
         uid_map, gid_map = subordinate_ids.wanted_maps()
-    else:
-        uid_map, gid_map = idmap.maps_of(holder.pid if holder else "self")
-    return Session(holder=holder, uid_map=uid_map, gid_map=gid_map)
+        return Session(uid_map=uid_map, gid_map=gid_map)
+    return found
+
+
+def _found(engine: Engine) -> Session | None:
+    """Return the session that there is. Who held it when it was last looked at holds it while they live."""
+    known = engine.known_session
+    if known is not None and known.holder is not None and pidfd.is_alive(known.holder.pid, known.holder.start_time):
+        return known
+    state = observe.container_state(engine.layout.session, engine.boot_id)
+    if not state.running:
+        return None
+    uid_map, gid_map = idmap.maps_of(state.pid)
+    found = Session(holder=Process(state.pid, state.start_time), uid_map=uid_map, gid_map=gid_map)
+    engine.known_session = found
+    return found
 
 
 def _holder(engine: Engine) -> Process | None:
-    state = observe.container_state(engine.layout.session, engine.boot_id)
-    return Process(state.pid, state.start_time) if state.running else None
+    found = _found(engine)
+    return found.holder if found else None
 
 
 def ops(engine: Engine, session: Session | None) -> list[Op]:
@@ -245,7 +259,6 @@ def end(engine: Engine) -> bool:
     """
     from pypod.engine import user_bridges
     from pypod.engine.locks import Lock
-    from pypod.kernel import pidfd
 
     user_bridges.end(engine)
     with Boundary("end the user's session"), Lock(engine.layout.session) as lock, lock:

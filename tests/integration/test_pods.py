@@ -423,7 +423,7 @@ class TestRaces:
             outcomes: list[object] = []
 
             def create(pod=pod, to=outcomes) -> None:
-                for _ in range(20):
+                for _ in range(500):  # whoever removes it may wait for the lock through some of them
                     try:
                         pod.run(SLEEP, rootfs=busybox)
                     except (NoSuchPod, NoSuchContainer, PodBroken, LaunchFailed) as error:
