@@ -140,7 +140,8 @@ def _cgroups() -> set[str]:
 
 def _mounts() -> set[str]:
     points = {line.split(" ")[4] for line in Path("/proc/self/mountinfo").read_text().splitlines()}
-    return {point for point in points if not point.startswith("/var/lib/containers")}  # the oracle's own
+    # the oracle's own, and what systemd gives its services while they run
+    return {point for point in points if not point.startswith(("/var/lib/containers", "/run/credentials/"))}
 
 
 def _descriptors() -> set[str]:
