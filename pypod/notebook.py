@@ -1,7 +1,7 @@
 """An IPython extension for the lessons in docs/notebooks: ``%load_ext pypod.notebook`` in the first cell.
 
-Where this machine allows namespaces nothing happens: cells run. Elsewhere (no root, Colab, Binder) they are not run,
-but the results that were recorded of them are shown, and a line says so. ``PYPOD_REPLAY=1`` asks for that anywhere.
+Where you are root and may make namespaces nothing happens: cells run. Elsewhere (users, Colab, Binder) they are not
+run, but the results that were recorded of them are shown, and a line says so. ``PYPOD_REPLAY=1`` asks for that.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ def why_not() -> str:
     if os.environ.get("PYPOD_REPLAY"):
         return "PYPOD_REPLAY is set"
     if os.geteuid() != 0:
-        return "it takes root to make namespaces"
+        return "the lessons look at the namespaces of the host as root"
     from pypod.kernel.host import check
 
     missing = [f"{one.name}: {one.reason}" for one in check() if one.name in _NEEDED and not one.ok]
