@@ -12,7 +12,7 @@ import os
 import signal
 from collections.abc import Callable
 
-_TRACEME, _SYSCALL, _SETOPTIONS, _GETEVENTMSG = 0, 24, 0x4200, 0x4201
+_SYSCALL, _GETEVENTMSG, _SEIZE = 24, 0x4201, 0x4206
 _O_SYSGOOD, _O_FORK, _O_VFORK, _O_CLONE, _O_EXEC = 1, 2, 4, 8, 16
 _WALL = 0x40000000
 _DEADLINE_S = 20
@@ -66,7 +66,6 @@ def _traced(action: Callable[[], object], results_in: int) -> int:
         try:
             os.close(results_in)
             signal.alarm(_DEADLINE_S)  # it must not outlive a tracer that gave up
-            _ptrace(_TRACEME, 0)
             os.kill(os.getpid(), signal.SIGSTOP)
             action()
             code = 0
@@ -85,10 +84,11 @@ class _Tracer:
         self._inside: set[int] = set()
 
     def trace(self, first: int) -> list[int]:
-        os.waitpid(first, _WALL)
+        os.waitpid(first, _WALL | os.WUNTRACED)
         self._add(first)
-        _ptrace(_SETOPTIONS, first, self._options)
-        _ptrace(_SYSCALL, first)
+        # not PTRACE_TRACEME: what comes of it would begin with a SIGSTOP, and stay stopped when we end before that
+        _ptrace(_SEIZE, first, self._options)
+        os.kill(first, signal.SIGCONT)
         while first in self._roles:
             pid, status = os.waitpid(-1, _WALL)
             if os.WIFSTOPPED(status):
