@@ -17,6 +17,7 @@ _TIMEOUT_S = 600.0
 GOALS = {
     "pod create+start": Goal(limit=4),
     "container start": Goal(limit=4),
+    "container create+start": Goal(limit=4),
     "exec true": Goal(limit=2),
 }
 # What a user's podman needs on a host that lets it raise no limits.
