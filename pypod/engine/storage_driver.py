@@ -118,9 +118,9 @@ def asked(environment: Mapping[str, str] = os.environ) -> Driver | None:
 
 def _candidates(engine: Engine) -> list[Driver]:
     """Return what can be had, the best first. Root needs no program for what the kernel has."""
-    from pypod.engine.user_network import program
+    from pypod.kernel.programs import installed
 
-    programs = [Driver(program=program(MOUNT_PROGRAM) or MOUNT_PROGRAM)] if engine.rootless else []
+    programs = [Driver(program=installed(MOUNT_PROGRAM) or MOUNT_PROGRAM)] if engine.rootless else []
     return [Driver(), *programs, Driver(name=VFS)]
 
 

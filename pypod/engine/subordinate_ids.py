@@ -6,12 +6,11 @@ import os
 
 from pypod.kernel import idmap
 from pypod.kernel.proc import read_text
+from pypod.kernel.programs import installed
 from pypod.runtime.ops import Op
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
     from pypod.kernel.idmap import Range
 
 _IDS = 65536  # what useradd(8) gives a user
@@ -22,7 +21,7 @@ def wanted_maps() -> tuple[tuple[Range, ...], tuple[Range, ...]]:
     """Return the maps that a session of this user would have: only their own id when one part is missing."""
     own = (os.geteuid(), os.getegid())
     given = [idmap.parse_subordinate(read_text(path), _user_name(), own[0]) for _, path in _MAPPERS]
-    if not all(given) or not all(_program(name) for name, _ in _MAPPERS):
+    if not all(given) or not all(installed(name) for name, _ in _MAPPERS):
         given = [(), ()]
     return idmap.session_map(own[0], given[0]), idmap.session_map(own[1], given[1])
 
@@ -34,7 +33,7 @@ def mapping() -> list[Op]:
         texts = ["".join(f"{inside} {outside} {count}\n" for inside, outside, count in ranges) for ranges in maps]
         return [Op("idmap", *texts, "deny")]
     return [
-        Op("idmap_by", _program(name), *(number for one in ranges for number in one))
+        Op("idmap_by", installed(name), *(number for one in ranges for number in one))
         for (name, _), ranges in zip(_MAPPERS, maps, strict=True)
     ]
 
@@ -48,20 +47,12 @@ def _user_name() -> str:
         return ""
 
 
-def _program(name: str, environment: Mapping[str, str] = os.environ) -> str:
-    for directory in environment.get("PATH", os.defpath).split(":"):
-        path = f"{directory}/{name}"
-        if directory.startswith("/") and os.access(path, os.X_OK):
-            return path
-    return ""
-
-
 def notice() -> str:
     """Return what somebody without subordinate ids should know, empty when they have some."""
     if any(len(ranges) > 1 for ranges in wanted_maps()):
         return ""
     name = _user_name() or str(os.geteuid())
-    missing = " and ".join(name for name, _ in _MAPPERS if not _program(name))
+    missing = " and ".join(name for name, _ in _MAPPERS if not installed(name))
     why = f"{missing} is not installed (Debian: uidmap)" if missing else f"/etc/subuid and /etc/subgid have no {name}"
     first = idmap.first_free(read_text(path) for _, path in _MAPPERS)
     ids = f"{first}-{first + _IDS - 1}"

@@ -13,12 +13,13 @@ from pypod.engine import observe
 from pypod.engine.effects import Effect, directory
 from pypod.errors import InvalidSpec, Unsupported
 from pypod.kernel import pidfd
+from pypod.kernel.programs import installed
 from pypod.network.user_mode import MAP_GUEST_ADDRESS, PASTA, SLIRP4NETNS, parse
 from pypod.runtime.ops import Op
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Iterable
 
     from pypod.engine.engine import Engine
     from pypod.engine.port_holders import Led
@@ -32,15 +33,6 @@ PACKAGES = {PASTA: "passt", SLIRP4NETNS: SLIRP4NETNS}  # Debian's, and others'
 _TUN = "/dev/net/tun"
 _END_TIMEOUT_S = 5.0
 _ROUTE_UP, _DEFAULT = 0x1, "00000000"  # of /proc/net/route
-
-
-def program(name: str, environment: Mapping[str, str] = os.environ) -> str:
-    """Return the path of an installed program, empty when there is none."""
-    for place in environment.get("PATH", os.defpath).split(":"):
-        path = f"{place}/{name}"
-        if place.startswith("/") and os.access(path, os.X_OK):
-            return path
-    return ""
 
 
 def default() -> str:
@@ -60,7 +52,7 @@ def notice() -> str:
 
 
 def _default() -> tuple[str, str]:
-    found = [name for name in (PASTA, SLIRP4NETNS) if program(name)]
+    found = [name for name in (PASTA, SLIRP4NETNS) if installed(name)]
     without = "pods have no network but lo"
     if not found:
         return NONE, f"neither pasta nor slirp4netns is installed: {without}. Install passt"
@@ -125,7 +117,7 @@ def host_of_default() -> str:
 
 def _gives_host_an_address(mode: UserMode) -> bool:
     """Return whether the installed pasta can: its options are words in its file, and to run it for them is slow."""
-    path = program(mode.program) if mode.program == PASTA else ""
+    path = installed(mode.program) if mode.program == PASTA else ""
     if not path:
         return False
     try:
@@ -141,7 +133,7 @@ def require_user(engine: Engine, text: str) -> None:
     if not engine.rootless:
         message = f"{name} networking is only supported for rootless mode"
         raise InvalidSpec("--network", message, hint="root has bridge networks: --network bridge")
-    if not program(name):
+    if not installed(name):
         message = f"could not find {name}, the network namespace cannot be configured"
         raise Unsupported(f"network {name}", message, hint=f"install it (Debian: {PACKAGES[name]})")
 
@@ -189,7 +181,7 @@ def led(engine: Engine, spec: ContainerSpec | PodSpec) -> Led:
 
 def _for_ports() -> str:
     # pasta would name its interface as the host's, which is eth0 often, as that to the first bridge is
-    return SLIRP4NETNS if program(SLIRP4NETNS) and not program(PASTA) else f"{PASTA}:-I,{PASTA}0"
+    return SLIRP4NETNS if installed(SLIRP4NETNS) and not installed(PASTA) else f"{PASTA}:-I,{PASTA}0"
 
 
 def require_for_ports(ports: Iterable[Port], text: str) -> None:
@@ -199,7 +191,7 @@ def require_for_ports(ports: Iterable[Port], text: str) -> None:
     """
     mode = parse(text or _for_ports())
     mode.arguments(ports)
-    if not program(mode.program):
+    if not installed(mode.program):
         hint = f"install it (Debian: {PACKAGES[mode.program]})"
         raise Unsupported("published ports", f"a user's ports are published by {mode.program}, not here", hint=hint)
 
@@ -209,7 +201,7 @@ def companion_ops(engine: Engine, place: str, text: str, ports: Iterable[Port] =
     mode = parse(text)
     if _gives_host_an_address(mode):
         mode = mode.with_host()
-    words = (program(mode.program), *mode.arguments(ports))
+    words = (installed(mode.program), *mode.arguments(ports))
     return [Op("companion", f"{place}/network", engine.boot_id, "\n".join(mode.requests(ports)), *words)]
 
 
