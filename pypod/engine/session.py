@@ -29,6 +29,10 @@ if TYPE_CHECKING:
 
 _NAME = "pypod-session"
 _END_TIMEOUT_S = 5.0
+_PROFILE = (
+    "where AppArmor gives them to programs with a profile only, an administrator can let pypod's launcher have one: "
+    "how-to/without-root in pypod's documentation"
+)
 
 
 class Session(Value):
@@ -180,7 +184,7 @@ def _make(engine: Engine) -> Process:
     else:
         process = [Op("clone", CLONE_NEWUSER | CLONE_NEWNS, ""), Op("wait"), hold]
         what = plan([*settings, *subordinate_ids.mapping()], process)
-    with launcher.Launching(engine.programs.executable("launch"), "pypod-launch", group="") as launching:
+    with launcher.Launching(_maker(), "pypod-launch", group="") as launching:
         try:
             made = launching.run(what)
         except LaunchFailed as error:
@@ -188,7 +192,17 @@ def _make(engine: Engine) -> Process:
     return Process(made.process_pid, made.start_time)
 
 
-def probe(engine: Engine) -> None:
+def _maker() -> str:
+    """Return the launcher that makes user namespaces: its file, which an AppArmor profile can name.
+
+    No sealed copy, as all others are: that has no path. It has ended before the first container starts.
+    """
+    from pypod.runtime.programs import path as program_path
+
+    return program_path("launch")
+
+
+def probe() -> None:
     """Make what a session is and let it end at once: nobody else learns of it. Raises what making one raises."""
     from pypod.runtime import launcher
     from pypod.runtime.compiler import plan
@@ -201,10 +215,7 @@ def probe(engine: Engine) -> None:
         Op("propagation", MS_REC | MS_SLAVE),
         Op("execute", program_path("discard")),  # which has nothing to do, and ends
     ]
-    with (
-        Boundary("make the user's session"),
-        launcher.Launching(engine.programs.executable("launch"), "pypod-launch") as launching,
-    ):
+    with Boundary("make the user's session"), launcher.Launching(_maker(), "pypod-launch") as launching:
         try:
             launcher.wait_for_exit(launching.run(plan(subordinate_ids.mapping(), inside)))
         except LaunchFailed as error:
@@ -243,7 +254,9 @@ def _explained(error: LaunchFailed) -> Exception:
     refused = not judged.ok and error.errno in (errno.EPERM, errno.EACCES) and error.call not in ("exec", "write")
     if error.call in ("clone3", "unshare") or refused:
         why = error.message if judged.ok else f"{judged.reason} ({error.message})"
-        hint = "an administrator can allow them, or run pypod as root"
+        # no other rule of the kernel's says EACCES here (clone(2), mount(2))
+        has_module = error.errno == errno.EACCES or "apparmor" in judged.reason
+        hint = _PROFILE if has_module else "an administrator can allow them, or run pypod as root"
         return Unsupported("user namespaces", f"this host gives users no user namespaces: {why}", hint=hint)
     if error.call in ("exec", "write"):
         message = f"the ids of /etc/subuid and /etc/subgid cannot be mapped: {error.operation} failed"

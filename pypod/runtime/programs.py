@@ -12,6 +12,7 @@ _MFD_EXEC = 0x10  # Linux 6.3; older kernels say EINVAL
 _F_ADD_SEALS = 1033
 _SEALS = 0x1 | 0x2 | 0x4 | 0x8  # seal, shrink, grow, write
 _FS_IOC_SETFLAGS, _FS_IMMUTABLE_FL = 0x40086602, 0x10
+_COPIES = "/proc/self/fd/"
 
 
 class Programs:
@@ -34,7 +35,7 @@ class Programs:
             fd = self._copies.setdefault(name, made)
             if fd != made:  # another thread was faster
                 os.close(made)
-        return f"/proc/self/fd/{fd}"
+        return f"{_COPIES}{fd}"
 
     def close(self) -> None:
         """Close the copies; programs that run go on."""
@@ -45,11 +46,15 @@ class Programs:
 def renew(executable: str) -> None:
     """Put a fresh copy in the place of one that cannot be executed (ETXTBSY), because somebody may write to it.
 
+    A program that is no copy stays as it is.
+
     Root of a user's container is the user: their copies can be opened, though not written to (``_make_immutable``).
     """
+    if not executable.startswith(_COPIES):
+        return
     fresh = _sealed_copy(executable, "again")
     try:
-        os.dup2(fresh, int(executable.rpartition("/")[2]), inheritable=False)
+        os.dup2(fresh, int(executable.removeprefix(_COPIES)), inheritable=False)
     finally:
         os.close(fresh)
 

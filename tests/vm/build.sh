@@ -17,7 +17,7 @@ mirror=${VM_MIRROR:-$(apt-get indextargets --format '$(SITE)' 'Created-By: Packa
 cache=${VM_CACHE:-${XDG_CACHE_HOME:-$HOME/.cache}/pypod-vm}
 packages="linux-image-amd64 initramfs-tools zstd systemd systemd-sysv
   dbus dbus-user-session libpam-systemd udev kmod sudo procps psmisc strace iproute2 iputils-ping
-  nftables uidmap fuse3 fuse-overlayfs slirp4netns passt ca-certificates curl git jq
+  apparmor nftables uidmap fuse3 fuse-overlayfs slirp4netns passt ca-certificates curl git jq
   python3 python3-venv python3-pip python3-pytest python3-hypothesis python3-urllib3 gcc libc6-dev busybox-static
   podman crun runc conmon catatonit netavark aardvark-dns iptables
   e2fsprogs make bzip2 xz-utils bind9-dnsutils umoci skopeo docker-registry ${VM_EXTRA:-}"

@@ -46,7 +46,7 @@ SELECTION = {
     "user": (("-u",), ("tests/integration/test_user_scope.py",)),
     "delegated": (("-d",), ("tests/integration/test_user_scope.py",)),
 }
-# What asks for nftables with NAT, which the kernel of User-Mode Linux has not: it runs on Debian's own.
+# What asks for nftables with NAT or for AppArmor, which the kernel of User-Mode Linux has not: it runs on Debian's own.
 NETWORKS = (
     (
         "tests/kernel/test_firewall.py",
@@ -61,7 +61,11 @@ NETWORKS = (
         "tests/integration/test_networks_apart.py",
         "tests/integration/test_user_networks.py",
     ),
-    ("tests/integration/test_network_faults.py", "tests/oracle/test_ports_oracle.py"),
+    (
+        "tests/integration/test_apparmor.py",
+        "tests/integration/test_network_faults.py",
+        "tests/oracle/test_ports_oracle.py",
+    ),
 )
 WITHOUT = tuple(f"--ignore={file}" for part in NETWORKS for file in part)
 WHOLE = {
