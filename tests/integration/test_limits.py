@@ -70,6 +70,31 @@ class TestContainer:
         assert {int(pid) for pid in procs.split()} == members(engine, container)
 
 
+# what v2 does not have; option: (value, (controller, file, line in it))
+OF_V1 = {
+    "memory_swappiness": (10, ("memory", "memory.swappiness", "10")),
+    "oom_kill_disable": (True, ("memory", "memory.oom_control", "oom_kill_disable 1")),
+    "cpu_rt_period": (500_000, ("cpu", "cpu.rt_period_us", "500000")),
+}
+
+
+@pytest.mark.parametrize("option", OF_V1)
+def test_what_v1_alone_has(engine, busybox, option) -> None:
+    value, row = OF_V1[option]
+    flag = "--" + option.replace("_", "-")
+    if engine.cgroups.mode == UNIFIED:
+        for make in (engine.pods.create, lambda **limit: engine.containers.run(SLEEP, rootfs=busybox, **limit)):
+            with pytest.raises(Unsupported, match=flag):
+                make(**{option: value})
+        assert created_nothing(engine)
+        return
+    needs_controller(engine, row[0])
+    container = engine.containers.run(SLEEP, rootfs=busybox, **{option: value})
+    member = engine.pods.create("p", **{option: value}).run(SLEEP, rootfs=busybox)
+    for path in (container.record().cgroup, member.record().cgroup.rpartition("/")[0]):
+        assert row[2] in read(engine, path, row).splitlines()
+
+
 # option: (file of v1, key in io.max of v2)
 RATES = {
     "device_read_bps": ("blkio.throttle.read_bps_device", "rbps"),
