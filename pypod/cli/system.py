@@ -268,7 +268,7 @@ def _tried(engine: Engine) -> list[tuple[str, bool, str]]:
     rows = []
     try:
         if not is_there:
-            session.probe()
+            session.probe(engine)
         if own is not None:
             rows.append(("session", True, "a user namespace of yours " + ("is there" if is_there else "can be made")))
         if is_there:

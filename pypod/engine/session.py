@@ -202,22 +202,33 @@ def _maker() -> str:
     return program_path("launch")
 
 
-def probe() -> None:
-    """Make what a session is and let it end at once: nobody else learns of it. Raises what making one raises."""
+def probe(engine: Engine) -> None:
+    """Make what a session is, enter it, mount something and let it end: nobody else learns of it.
+
+    Raises what making one raises. As with containers, who mounts is not who made the namespace: a security module may
+    treat the two differently.
+    """
     from pypod.runtime import launcher
     from pypod.runtime.compiler import plan
     from pypod.runtime.ops import MS_REC, MS_SLAVE
     from pypod.runtime.programs import path as program_path
 
-    inside = [
-        Op("clone", CLONE_NEWUSER | CLONE_NEWNS, ""),
-        Op("wait"),
-        Op("propagation", MS_REC | MS_SLAVE),
-        Op("execute", program_path("discard")),  # which has nothing to do, and ends
-    ]
+    owner = engine.owner()
+    settings = [Op("owner", owner.pid, owner.start_time), *subordinate_ids.mapping()]
+    hold = Op("execute_file", program_path("pause"), _NAME, "3", _NAME)
+    made = plan(settings, [Op("clone", CLONE_NEWUSER | CLONE_NEWNS, ""), Op("wait"), hold])
+    nothing = Op("execute", program_path("discard"))  # which has nothing to do, and ends
+    inside = [Op("clone", CLONE_NEWNS, ""), Op("propagation", MS_REC | MS_SLAVE), nothing]
     with Boundary("make the user's session"), launcher.Launching(_maker(), "pypod-launch") as launching:
         try:
-            launcher.wait_for_exit(launching.run(plan(subordinate_ids.mapping(), inside)))
+            holder = launching.run(made)
+            try:
+                entered = plan([Op("session", holder.process_pid, holder.start_time)], inside)
+                with launcher.Launching(_maker(), "pypod-launch") as entering:
+                    launcher.wait_for_exit(entering.run(entered))
+            finally:
+                _terminate(Process(holder.process_pid, holder.start_time))
+                launcher.wait_for_exit(holder)
         except LaunchFailed as error:
             raise _explained(error) from error
 
@@ -276,12 +287,16 @@ def end(engine: Engine) -> bool:
     user_bridges.end(engine)
     with Boundary("end the user's session"), Lock(engine.layout.session) as lock, lock:
         holder = _holder(engine)
-        fd = pidfd.open_process(holder.pid, holder.start_time) if holder else None
-        if fd is None:
-            return False
-        try:
-            pidfd.send_signal(fd, SIGTERM)
-            pidfd.wait(fd, _END_TIMEOUT_S)
-        finally:
-            os.close(fd)
+        return holder is not None and _terminate(holder)
+
+
+def _terminate(holder: Process) -> bool:
+    fd = pidfd.open_process(holder.pid, holder.start_time)
+    if fd is None:
+        return False
+    try:
+        pidfd.send_signal(fd, SIGTERM)
+        pidfd.wait(fd, _END_TIMEOUT_S)
+    finally:
+        os.close(fd)
     return True
