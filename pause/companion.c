@@ -53,7 +53,7 @@ static noreturn void give_up(int told, const char *call)
 /* What was handed over has a number that the program is told: /proc/self/fd/0 is a path of a network namespace that needs
  * no right to look into the process, which nobody may before its exec, and that a program which closes all it does not know
  * keeps. */
-static pid_t run(const struct record *record, int handed, int output, int ready, int told)
+static pid_t run(const struct record *record, int handed, int output, int said, int ready, int told)
 {
 	char **words = vector(record, PROGRAM), *environment[] = { NULL };
 	posix_spawn_file_actions_t actions;
@@ -64,6 +64,7 @@ static pid_t run(const struct record *record, int handed, int output, int ready,
 	errno = ENOMEM;
 	if (!words || posix_spawn_file_actions_init(&actions) || posix_spawnattr_init(&attributes) ||
 	    posix_spawn_file_actions_adddup2(&actions, output, 1) ||
+	    posix_spawn_file_actions_adddup2(&actions, said, 2) ||
 	    posix_spawn_file_actions_adddup2(&actions, ready, READY_FD) ||
 	    posix_spawn_file_actions_adddup2(&actions, handed, record->operation == OP_companion ? 0 : ROOT_FD))
 		give_up(told, "malloc");
@@ -76,16 +77,30 @@ static pid_t run(const struct record *record, int handed, int output, int ready,
 	return program;
 }
 
+/* What the program says goes to the log, which is our standard error: through a pipe, since a security module may let it
+ * write to no file of the user's (Fedora's does that to pasta). False at the end. */
+static bool keep(int said)
+{
+	char bytes[512];
+	ssize_t got;
+
+	while ((got = RETRY(read(said, bytes, sizeof bytes))) > 0)
+		(void)!write(2, bytes, got);
+	return got < 0 && errno == EAGAIN;
+}
+
 /* A program says that it is ready by a byte at descriptor 3 (slirp4netns --ready-fd), and stays as it is; or by closing
  * its standard output (pasta): then the process that we started has ended, well or badly, and a child of that goes on.
  * What it writes to its standard output meanwhile says nothing. */
-static void wait_until_ready(pid_t program, int output, int ready, int told)
+static void wait_until_ready(pid_t program, int output, int said, int ready, int told)
 {
-	struct pollfd polled[] = { { output, POLLIN, 0 }, { ready, POLLIN, 0 } };
+	struct pollfd polled[] = { { output, POLLIN, 0 }, { ready, POLLIN, 0 }, { said, POLLIN, 0 } };
 	char bytes[512];
 	int status;
 
-	while (RETRY(poll(polled, 2, -1)) > 0) {
+	while (RETRY(poll(polled, 3, -1)) > 0) {
+		if (polled[2].revents && !keep(said))
+			polled[2].fd = -1;
 		if (polled[1].revents && RETRY(read(ready, bytes, sizeof bytes)) > 0)
 			return;
 		if (polled[1].revents)
@@ -95,6 +110,7 @@ static void wait_until_ready(pid_t program, int output, int ready, int told)
 	}
 	if (RETRY(waitpid(program, &status, 0)) == program && status == 0)
 		return;
+	keep(said);
 	errno = ECHILD;
 	give_up(told, "exit");
 }
@@ -133,9 +149,9 @@ static void ask_all(const char *requests, int told)
 }
 
 /* Until the process has ended, or all of the program. */
-static noreturn void stay(int process, int signals)
+static noreturn void stay(int process, int signals, int said)
 {
-	struct pollfd polled[] = { { process, POLLIN, 0 }, { signals, POLLIN, 0 } };
+	struct pollfd polled[] = { { process, POLLIN, 0 }, { signals, POLLIN, 0 }, { said, POLLIN, 0 } };
 	struct signalfd_siginfo info;
 	pid_t reaped;
 
@@ -145,8 +161,10 @@ static noreturn void stay(int process, int signals)
 		while (reaped > 0);
 		if (reaped < 0 && errno == ECHILD)
 			_exit(1);
-		if (RETRY(poll(polled, 2, -1)) > 0 && polled[0].revents)
+		if (RETRY(poll(polled, 3, -1)) > 0 && polled[0].revents)
 			_exit(0);
+		if (polled[2].revents && !keep(said))
+			polled[2].fd = -1;
 		while (read(signals, &info, sizeof info) > 0)
 			;
 	}
@@ -165,7 +183,7 @@ static void close_all_but(const int *kept, int count)
 
 static noreturn void watch(const struct record *record, int handed, int process, int log, int told)
 {
-	int output[2], ready[2], null = open("/dev/null", O_RDWR | O_CLOEXEC);
+	int output[2], said[2], ready[2], null = open("/dev/null", O_RDWR | O_CLOEXEC);
 	sigset_t children;
 
 	prctl(PR_SET_NAME, record->operation == OP_companion ? "pypod-network" : "pypod-root");
@@ -174,28 +192,29 @@ static noreturn void watch(const struct record *record, int handed, int process,
 	sigaddset(&children, SIGCHLD);
 	int signals = signalfd(-1, &children, SFD_CLOEXEC | SFD_NONBLOCK);
 	if (null < 0 || signals < 0 || dup2(null, 0) < 0 || dup2(null, 1) < 0 || dup2(log, 2) < 0 ||
-	    pipe2(output, O_CLOEXEC) < 0 || pipe2(ready, O_CLOEXEC) < 0)
+	    pipe2(output, O_CLOEXEC) < 0 || pipe2(said, O_CLOEXEC) < 0 || pipe2(ready, O_CLOEXEC) < 0)
 		give_up(told, "pipe2");
 	/* what the supervisor holds open is nobody else's: the end of its pipes and sockets tells others something */
-	int kept[] = { process, told, signals, handed, output[0], output[1], ready[0], ready[1] };
+	int kept[] = { process, told, signals, handed, output[0], output[1], said[0], said[1], ready[0], ready[1] };
 	close_all_but(kept, sizeof kept / sizeof *kept);
 	const char *requests = text(record, REQUESTS);
 	if (*requests && chdir(text(record, DIRECTORY)) < 0)
 		give_up(told, "chdir");
-	pid_t program = run(record, handed, output[1], ready[1], told);
+	fcntl(said[0], F_SETFL, O_NONBLOCK);
+	pid_t program = run(record, handed, output[1], said[1], ready[1], told);
 	close(output[1]);
+	close(said[1]);
 	close(ready[1]);
 	close(handed);
-	wait_until_ready(program, output[0], ready[0], told);
+	wait_until_ready(program, output[0], said[0], ready[0], told);
 	close(ready[0]); /* the other stays open: what the program may still say there is not to end it by SIGPIPE */
 	if (*requests)
 		ask_all(requests, told);
-	dup2(0, 2);
 	struct verdict well = { 0 };
 	if (RETRY(write(told, &well, sizeof well)) != sizeof well)
 		_exit(1);
 	close(told);
-	stay(process, signals);
+	stay(process, signals, said[0]);
 }
 
 /* With the watcher all that it started has gone when this returns: its ports are somebody else's. */

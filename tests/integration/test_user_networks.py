@@ -166,6 +166,10 @@ def test_slirp4netns_on_request(somebody: User, other: Host) -> None:
         assert inside.ask("tcp", THEIRS, 8000) == f"other {OURS}"
         assert "10.7.6.100/24" in inside.run("ip", "address")
         assert companions(somebody) == ["pypod-network", "slirp4netns"]
+        program = next(pid for pid, name in somebody.processes().items() if name == "slirp4netns")
+        files = [os.readlink(entry) for entry in Path(f"/proc/{program}/fd").iterdir()]
+        assert files, "its descriptors can be looked at"
+        assert not [path for path in files if path.startswith(str(somebody.home))], "a confined program may not have it"
     say(somebody, "pod", "rm", "-f", "c")
     assert companions(somebody) == []
 
