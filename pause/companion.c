@@ -77,16 +77,36 @@ static pid_t run(const struct record *record, int handed, int output, int said, 
 	return program;
 }
 
-/* What the program says goes to the log, which is our standard error: through a pipe, since a security module may let it
- * write to no file of the user's (Fedora's does that to pasta). False at the end. */
+/* What the program says goes to the log, which is our standard error: through a pipe, since a security module may let
+ * it write to no file of the user's (Fedora's does that to pasta). False at the end, and when there is nothing. */
 static bool keep(int said)
 {
-	char bytes[512];
-	ssize_t got;
+	char bytes[4096];
+	ssize_t got = RETRY(read(said, bytes, sizeof bytes));
 
-	while ((got = RETRY(read(said, bytes, sizeof bytes))) > 0)
+	if (got > 0)
 		(void)!write(2, bytes, got);
-	return got < 0 && errno == EAGAIN;
+	return got > 0;
+}
+
+/* Wait for one of two, while what the program says is kept: it would wait for us once the pipe is full. */
+static void wait_keeping(struct pollfd polled[2], int said)
+{
+	struct pollfd all[] = { polled[0], polled[1], { said, POLLIN, 0 } };
+
+	do
+		if (RETRY(poll(all, 3, -1)) > 0 && all[2].revents && !keep(said))
+			all[2].fd = -1;
+	while (!all[0].revents && !all[1].revents);
+	polled[0].revents = all[0].revents;
+	polled[1].revents = all[1].revents;
+}
+
+/* As much as a pipe holds: somebody else may write on. */
+static void keep_last_words(int said)
+{
+	for (int i = 0; i < 16 && keep(said); i++)
+		;
 }
 
 /* A program says that it is ready by a byte at descriptor 3 (slirp4netns --ready-fd), and stays as it is; or by closing
@@ -94,13 +114,12 @@ static bool keep(int said)
  * What it writes to its standard output meanwhile says nothing. */
 static void wait_until_ready(pid_t program, int output, int said, int ready, int told)
 {
-	struct pollfd polled[] = { { output, POLLIN, 0 }, { ready, POLLIN, 0 }, { said, POLLIN, 0 } };
+	struct pollfd polled[] = { { output, POLLIN, 0 }, { ready, POLLIN, 0 } };
 	char bytes[512];
 	int status;
 
-	while (RETRY(poll(polled, 3, -1)) > 0) {
-		if (polled[2].revents && !keep(said))
-			polled[2].fd = -1;
+	for (;;) {
+		wait_keeping(polled, said);
 		if (polled[1].revents && RETRY(read(ready, bytes, sizeof bytes)) > 0)
 			return;
 		if (polled[1].revents)
@@ -110,13 +129,13 @@ static void wait_until_ready(pid_t program, int output, int said, int ready, int
 	}
 	if (RETRY(waitpid(program, &status, 0)) == program && status == 0)
 		return;
-	keep(said);
+	keep_last_words(said);
 	errno = ECHILD;
 	give_up(told, "exit");
 }
 
 /* One request to a connection, as slirp4netns(1) wants it. Its answer is an object with `return` or with `error`. */
-static void ask(const char *request, size_t length, int told)
+static void ask(const char *request, size_t length, int said, int told)
 {
 	struct sockaddr_un address = { .sun_family = AF_UNIX, .sun_path = SOCKET };
 	char answer[ANSWER_BYTES + 1];
@@ -128,22 +147,27 @@ static void ask(const char *request, size_t length, int told)
 		give_up(told, "connect");
 	if (RETRY(send(fd, request, length, MSG_NOSIGNAL)) != (ssize_t)length || shutdown(fd, SHUT_WR) < 0)
 		give_up(told, "send");
-	while ((more = RETRY(read(fd, answer + got, ANSWER_BYTES - got))) > 0)
-		got += more;
+	struct pollfd polled[] = { { fd, POLLIN, 0 }, { -1, 0, 0 } };
+	do {
+		wait_keeping(polled, said);
+		more = RETRY(read(fd, answer + got, ANSWER_BYTES - got));
+		got += more > 0 ? more : 0;
+	} while (more > 0);
 	close(fd);
 	answer[got] = '\0';
 	if (strstr(answer, "\"return\""))
 		return;
+	keep_last_words(said);
 	dprintf(2, "%.*s: %s\n", (int)length, request, answer);
 	errno = EADDRINUSE; /* it does not say: what was looked at before is somebody else's by now */
 	give_up(told, "request");
 }
 
-static void ask_all(const char *requests, int told)
+static void ask_all(const char *requests, int said, int told)
 {
 	for (size_t length; *requests; requests += length + (requests[length] != '\0')) {
 		length = strcspn(requests, "\n");
-		ask(requests, length, told);
+		ask(requests, length, said, told);
 	}
 	unlink(SOCKET); /* nobody else is to ask for anything */
 }
@@ -151,7 +175,7 @@ static void ask_all(const char *requests, int told)
 /* Until the process has ended, or all of the program. */
 static noreturn void stay(int process, int signals, int said)
 {
-	struct pollfd polled[] = { { process, POLLIN, 0 }, { signals, POLLIN, 0 }, { said, POLLIN, 0 } };
+	struct pollfd polled[] = { { process, POLLIN, 0 }, { signals, POLLIN, 0 } };
 	struct signalfd_siginfo info;
 	pid_t reaped;
 
@@ -159,12 +183,13 @@ static noreturn void stay(int process, int signals, int said)
 		do
 			reaped = waitpid(-1, NULL, WNOHANG);
 		while (reaped > 0);
-		if (reaped < 0 && errno == ECHILD)
+		if (reaped < 0 && errno == ECHILD) {
+			keep_last_words(said);
 			_exit(1);
-		if (RETRY(poll(polled, 3, -1)) > 0 && polled[0].revents)
+		}
+		wait_keeping(polled, said);
+		if (polled[0].revents)
 			_exit(0);
-		if (polled[2].revents && !keep(said))
-			polled[2].fd = -1;
 		while (read(signals, &info, sizeof info) > 0)
 			;
 	}
@@ -209,7 +234,7 @@ static noreturn void watch(const struct record *record, int handed, int process,
 	wait_until_ready(program, output[0], said[0], ready[0], told);
 	close(ready[0]); /* the other stays open: what the program may still say there is not to end it by SIGPIPE */
 	if (*requests)
-		ask_all(requests, told);
+		ask_all(requests, said[0], told);
 	struct verdict well = { 0 };
 	if (RETRY(write(told, &well, sizeof well)) != sizeof well)
 		_exit(1);

@@ -195,7 +195,8 @@ def _make(engine: Engine) -> Process:
 def _maker() -> str:
     """Return the launcher that makes user namespaces: its file, which an AppArmor profile can name.
 
-    No sealed copy, as all others are: that has no path. It has ended before the first container starts.
+    No sealed copy, as all others are: that has no path. No container can reach it through /proc: it enters nobody's
+    mount or pid namespace, and its image belongs to the host's user namespace (ptrace_may_access in kernel/ptrace.c).
     """
     from pypod.runtime.programs import path as program_path
 
@@ -203,10 +204,10 @@ def _maker() -> str:
 
 
 def probe(engine: Engine) -> None:
-    """Make what a session is, enter it, mount something and let it end: nobody else learns of it.
+    """Make what a session is, enter it, change its mounts and let it end: nobody else learns of it.
 
-    Raises what making one raises. As with containers, who mounts is not who made the namespace: a security module may
-    treat the two differently.
+    Raises what making one raises. As with containers, a sealed copy enters what the launcher's file made: a security
+    module may treat the two differently.
     """
     from pypod.runtime import launcher
     from pypod.runtime.compiler import plan
@@ -224,11 +225,11 @@ def probe(engine: Engine) -> None:
             holder = launching.run(made)
             try:
                 entered = plan([Op("session", holder.process_pid, holder.start_time)], inside)
-                with launcher.Launching(_maker(), "pypod-launch") as entering:
+                with launcher.Launching(engine.programs.executable("launch"), "pypod-launch") as entering:
                     launcher.wait_for_exit(entering.run(entered))
             finally:
+                launcher.let_go(holder)
                 _terminate(Process(holder.process_pid, holder.start_time))
-                launcher.wait_for_exit(holder)
         except LaunchFailed as error:
             raise _explained(error) from error
 
@@ -262,7 +263,7 @@ def _explained(error: LaunchFailed) -> Exception:
     from pypod.kernel.host import check
 
     judged = next(one for one in check() if one.name == "unprivileged-user-namespaces")
-    refused = not judged.ok and error.errno in (errno.EPERM, errno.EACCES) and error.call not in ("exec", "write")
+    refused = not judged.ok and error.errno in (errno.EPERM, errno.EACCES) and error.call in ("mount", "setns")
     if error.call in ("clone3", "unshare") or refused:
         why = error.message if judged.ok else f"{judged.reason} ({error.message})"
         # no other rule of the kernel's says EACCES here (clone(2), mount(2))

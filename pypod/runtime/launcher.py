@@ -261,11 +261,10 @@ def _spawn(executable: str, argv: list[str], plan_fd: int, report_fd: int, stdio
         try:
             return os.posix_spawn(executable, argv, {}, file_actions=actions)
         except OSError as error:
-            if error.errno != _ETXTBSY:
-                raise
             from pypod.runtime.programs import renew
 
-            renew(executable)
+            if error.errno != _ETXTBSY or not renew(executable):
+                raise
             return os.posix_spawn(executable, argv, {}, file_actions=actions)
     finally:
         for fd in copies:

@@ -43,20 +43,21 @@ class Programs:
             os.close(self._copies.popitem()[1])
 
 
-def renew(executable: str) -> None:
+def renew(executable: str) -> bool:
     """Put a fresh copy in the place of one that cannot be executed (ETXTBSY), because somebody may write to it.
 
-    A program that is no copy stays as it is.
+    Returns whether it did: a program that is no copy stays as it is.
 
     Root of a user's container is the user: their copies can be opened, though not written to (``_make_immutable``).
     """
     if not executable.startswith(_COPIES):
-        return
+        return False
     fresh = _sealed_copy(executable, "again")
     try:
         os.dup2(fresh, int(executable.removeprefix(_COPIES)), inheritable=False)
     finally:
         os.close(fresh)
+    return True
 
 
 def _sealed_copy(source: str, name: str) -> int:

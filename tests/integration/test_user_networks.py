@@ -214,6 +214,14 @@ class TestPortsOfSlirp4netns:
         assert can_be_had(protocol, 8080)
         assert can_be_had(protocol, 8081)
 
+    def test_a_thousand(self, somebody: User, other: Host, slirp4netns: str) -> None:
+        """It tells of each request, and would wait for a pipe that nobody empties."""
+        del other
+        say(somebody, "pod", "create", "--name", "b", "--network", slirp4netns, "-p", "20000-20999:20000-20999")
+        say(somebody, "pod", "start", "b")
+        assert not can_be_had("tcp", 20000)
+        assert not can_be_had("tcp", 20999)
+
     @pytest.mark.parametrize("protocol", ["tcp", "udp"])
     def test_one_in_use_names_its_holder(self, somebody: User, other: Host, slirp4netns: str, protocol: str) -> None:
         del other
