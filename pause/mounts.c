@@ -247,16 +247,20 @@ static void device(struct process *process, const struct record *record)
 	int made = mknodat(parent, name, number(record, 3), makedev(number(record, 1), number(record, 2)));
 	if (made < 0 && errno != EPERM)
 		fail(process, "mknodat");
-	close(parent);
-	if (made == 0)
+	if (made == 0) {
+		close(parent);
 		return;
+	}
+	/* most often /dev is a new tmpfs, and nothing is there yet */
+	int target = openat(parent, name, O_CREAT | O_EXCL | O_WRONLY | O_CLOEXEC, 0644);
+	close(parent);
 	int node = open_tree_at(AT_FDCWD, path, 0);
 	if (node < 0)
 		fail(process, "open_tree");
 	/* read-only, which holds for the inode (chmod) and not for the device behind it */
 	if (set_attributes(node, ATTR_RDONLY, 0, 0) < 0)
 		fail(process, "mount_setattr");
-	attach(process, node, must_resolve(process, path, 0));
+	attach(process, node, target >= 0 ? target : must_resolve(process, path, 0));
 }
 
 /* Only through a real procfs: a container that put a tmpfs there would swallow the write (CVE-2025-52881). */

@@ -71,13 +71,23 @@ static int make_entry(int parent, const char *name, bool is_directory)
 int resolve(const struct process *process, const char *path, int flags, const char **call)
 {
 	char prefix[PATH_MAX];
-	int fd = open_inside(process, path, O_PATH | flags), parent;
+	int fd = open_inside(process, path, O_PATH | flags), parent = -1;
 
 	*call = "openat2";
 	if (fd >= 0 || errno != ENOENT || strlen(path) >= sizeof prefix)
 		return fd;
-	parent = open_inside(process, "/", O_PATH | O_DIRECTORY);
-	for (const char *at = path + strspn(path, "/"), *next; parent >= 0 && *at; at = next, parent = fd) {
+	/* most often only the last one is missing */
+	const char *at = strrchr(path, '/');
+	if (at && at > path && at[1]) {
+		memcpy(prefix, path, at - path);
+		prefix[at++ - path] = '\0';
+		parent = open_inside(process, prefix, O_PATH | O_DIRECTORY);
+	}
+	if (parent < 0) {
+		parent = open_inside(process, "/", O_PATH | O_DIRECTORY);
+		at = path + strspn(path, "/");
+	}
+	for (const char *next; parent >= 0 && *at; at = next, parent = fd) {
 		const char *end = strchrnul(at, '/');
 		next = end + strspn(end, "/");
 		bool is_directory = *next || flags & O_DIRECTORY;

@@ -6,6 +6,7 @@ import os
 
 from pypod.engine import layers, storage_driver
 from pypod.errors import InvalidSpec, Unsupported
+from pypod.kernel.proc import read_bytes
 from pypod.runtime.compiler import Root, bound
 from pypod.runtime.ops import Op
 
@@ -62,9 +63,12 @@ def _has_mounts_in(directory: str) -> bool:
     The kernel puts no overlay over what would come to light without them, and takes no tree with them for a layer:
     EINVAL of clone_private_mount in fs/namespace.c, with open_tree(2) as well. A program opens one file after another.
     """
-    path = os.path.realpath(directory).rstrip("/") + "/"
-    with open("/proc/self/mountinfo", encoding="utf-8", errors="surrogateescape") as file:
-        return any(line.split(" ", 5)[4].startswith(path) and line.split(" ", 5)[4] != "/" for line in file)
+    path = os.fsencode(os.path.realpath(directory).rstrip("/") + "/")
+    content = read_bytes("/proc/self/mountinfo")
+    if b" " + path not in content:  # each start asks
+        return False
+    points = [line.split(b" ", 5)[4] for line in content.splitlines()]
+    return any(point.startswith(path) and point != b"/" for point in points)
 
 
 def container_root(engine: Engine, driver: Driver | None, spec: ContainerSpec, directory: str) -> Root:
