@@ -213,23 +213,22 @@ def probe(engine: Engine) -> None:
     from pypod.runtime.compiler import plan
     from pypod.runtime.ops import MS_REC, MS_SLAVE
     from pypod.runtime.programs import path as program_path
+    from pypod.runtime.rehearsal import rehearse
 
     owner = engine.owner()
     settings = [Op("owner", owner.pid, owner.start_time), *subordinate_ids.mapping()]
     hold = Op("execute_file", program_path("pause"), _NAME, "3", _NAME)
     made = plan(settings, [Op("clone", CLONE_NEWUSER | CLONE_NEWNS, ""), Op("wait"), hold])
-    nothing = Op("execute", program_path("discard"))  # which has nothing to do, and ends
-    inside = [Op("clone", CLONE_NEWNS, ""), Op("propagation", MS_REC | MS_SLAVE), nothing]
+    inside = [Op("clone", CLONE_NEWNS, ""), Op("propagation", MS_REC | MS_SLAVE)]
     with Boundary("make the user's session"), launcher.Launching(_maker(), "pypod-launch") as launching:
         try:
             holder = launching.run(made)
             try:
-                entered = plan([Op("session", holder.process_pid, holder.start_time)], inside)
-                with launcher.Launching(engine.programs.executable("launch"), "pypod-launch") as entering:
-                    launcher.wait_for_exit(entering.run(entered))
+                entering = [Op("session", holder.process_pid, holder.start_time)]
+                rehearse(engine.programs.executable("launch"), entering, inside)
             finally:
                 launcher.let_go(holder)
-                _terminate(Process(holder.process_pid, holder.start_time))
+                pidfd.end(holder.process_pid, holder.start_time, SIGTERM, _END_TIMEOUT_S)
         except LaunchFailed as error:
             raise _explained(error) from error
 
@@ -288,16 +287,4 @@ def end(engine: Engine) -> bool:
     user_bridges.end(engine)
     with Boundary("end the user's session"), Lock(engine.layout.session) as lock, lock:
         holder = _holder(engine)
-        return holder is not None and _terminate(holder)
-
-
-def _terminate(holder: Process) -> bool:
-    fd = pidfd.open_process(holder.pid, holder.start_time)
-    if fd is None:
-        return False
-    try:
-        pidfd.send_signal(fd, SIGTERM)
-        pidfd.wait(fd, _END_TIMEOUT_S)
-    finally:
-        os.close(fd)
-    return True
+        return holder is not None and pidfd.end(holder.pid, holder.start_time, SIGTERM, _END_TIMEOUT_S)

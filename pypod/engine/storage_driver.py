@@ -223,27 +223,16 @@ def _no_whiteouts(place: str) -> str:
 def _mounted(engine: Engine, driver: Driver, place: str) -> str:
     from pypod.engine import overlay, session
     from pypod.kernel.abi import CLONE_NEWNS
-    from pypod.runtime import launcher
-    from pypod.runtime.compiler import plan
     from pypod.runtime.ops import MS_REC, MS_SLAVE, Op
-    from pypod.runtime.programs import path as program_path
+    from pypod.runtime.rehearsal import rehearse
 
     root = overlay.of_layers(engine, driver, [f"{place}/lower"], place)
     propagation = Op("propagation", MS_REC | MS_SLAVE)
-    what = plan(
-        [*session.ops(engine, session.of(engine)), *root.settings],
-        [
-            Op("clone", CLONE_NEWNS, ""),
-            propagation,
-            *root.mounting,
-            *root.serving,
-            Op("directory", "/in/made"),
-            Op("execute", program_path("discard")),  # which has nothing to do, and ends
-        ],
-    )
+    settings = [*session.ops(engine, session.of(engine)), *root.settings]
+    made = Op("directory", "/in/made")
+    ops = [Op("clone", CLONE_NEWNS, ""), propagation, *root.mounting, *root.serving, made]
     try:
-        with launcher.Launching(engine.programs.executable("launch"), "pypod-launch") as launching:
-            launcher.wait_for_exit(launching.run(what))
+        rehearse(engine.programs.executable("launch"), settings, ops)
     except LaunchFailed as error:
         if error.call not in _TELLING or error.operation == propagation.describe():  # then no driver works
             raise

@@ -237,14 +237,8 @@ def _end_name_server(engine: Engine) -> None:
 
 def _end_process(engine: Engine, directory: str, number: int) -> None:
     found = observe.running_process(directory, engine.boot_id)
-    fd = pidfd.open_process(*found) if found else None
-    if fd is None:
-        return
-    try:
-        pidfd.send_signal(fd, number)
-        pidfd.wait(fd, _END_TIMEOUT_S)
-    finally:
-        os.close(fd)
+    if found:
+        pidfd.end(*found, number, _END_TIMEOUT_S)
 
 
 def remove(engine: Engine, network: NetworkSpec) -> None:

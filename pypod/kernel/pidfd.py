@@ -105,3 +105,16 @@ def wait(fd: int, timeout_s: float | None = None) -> bool:
     # poll(2) takes negative for "for ever" and a C int for the rest; a deadline that has passed must be neither.
     timeout_ms = None if timeout_s is None else min(max(timeout_s, 0) * 1000, 2**31 - 1)
     return bool(poll.poll(timeout_ms))
+
+
+def end(pid: int, start_time: int, number: int, timeout_s: float) -> bool:
+    """Send a signal to a process, if it is the one that is meant, and wait for its end; return whether it was there."""
+    fd = open_process(pid, start_time)
+    if fd is None:
+        return False
+    try:
+        send_signal(fd, number)
+        wait(fd, timeout_s)
+    finally:
+        os.close(fd)
+    return True

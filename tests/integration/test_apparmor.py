@@ -1,4 +1,4 @@
-"""A host whose AppArmor gives user namespaces to programs with a profile only, as Ubuntu's does from 23.10 on."""
+"""A host whose AppArmor gives user namespaces to programs with a profile only, as Ubuntu's does from 24.04 on."""
 
 from __future__ import annotations
 

@@ -1,0 +1,18 @@
+"""Try operations out: perform them for a process that has nothing to do after that."""
+
+from __future__ import annotations
+
+from pypod.runtime import launcher
+from pypod.runtime.compiler import plan
+from pypod.runtime.ops import Op
+from pypod.runtime.programs import path
+
+
+def rehearse(executable: str, settings: list[Op], ops: list[Op]) -> None:
+    """Perform ``ops``, as the launcher ``executable`` would for a container, and let the process end.
+
+    Raises LaunchFailed, naming the operation and the call that failed.
+    """
+    nothing = Op("execute", path("discard"))  # which has nothing to discard, and ends
+    with launcher.Launching(executable, "pypod-launch") as launching:
+        launcher.wait_for_exit(launching.run(plan(settings, [*ops, nothing])))
