@@ -33,7 +33,8 @@ enum { ARCHITECTURE = 0 }; /* no filter there */
 
 enum { MEMORY_LIMIT = 512 << 20, FILES_LIMIT = 32 };
 
-/* All that unpack.c, and the C library for it, asks of the kernel. */
+/* All that unpack.c, and the C library for it, asks of the kernel. What else a later C library tries first (musl 1.2.6's
+ * pwrite is pwritev2) it does without where the kernel seems to have no such call. */
 static const unsigned allowed[] = {
 	SYS_read, SYS_write, SYS_writev, SYS_pwrite64, SYS_close, SYS_lseek, SYS_ftruncate, SYS_openat, SYS_getdents64, SYS_fstat,
 	SYS_newfstatat, SYS_fcntl, SYS_mkdirat, SYS_mknodat, SYS_symlinkat, SYS_linkat, SYS_unlinkat, SYS_fchown, SYS_fchownat,
@@ -99,7 +100,7 @@ static void filter_calls(void)
 	code[at++] = (struct sock_filter)BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, nr));
 	for (size_t i = 0; i < COUNT; i++)
 		code[at++] = (struct sock_filter)BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, allowed[i], COUNT - i, 0);
-	code[at++] = (struct sock_filter)BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_KILL_PROCESS);
+	code[at++] = (struct sock_filter)BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ERRNO | ENOSYS);
 	code[at++] = (struct sock_filter)BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW);
 	if (prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &(struct sock_fprog){ at, code }) < 0)
 		broken("seccomp");

@@ -161,6 +161,7 @@ class _Program:
     """pypod-unpack at work on a directory. Leaving the block waits for its end; with its input closed that is soon."""
 
     def __init__(self, directory: str, limit_bytes: int, owners: Owners | None) -> None:
+        self._code: int | None = None
         words = [] if owners is None else ["one" if owners.one_id else "user"]
         executable = program_path("unpack")
         fds: list[int] = []
@@ -212,7 +213,23 @@ class _Program:
             what = _with_name(f"{call}: {os.strerror(number)}", fields[3])
             hint = _HINTS.get((call, number), "")
             raise SystemFailure(f"unpack {subject}", number, f"unpack {subject}: {what}", hint=hint)
-        raise SystemFailure(f"unpack {subject}", 0, f"unpack {subject}: pypod-unpack ended before it could report")
+        raise SystemFailure(
+            f"unpack {subject}", 0, f"unpack {subject}: pypod-unpack ended before it could report{self._signal()}"
+        )
+
+    def _signal(self) -> str:
+        import signal
+
+        code = self._wait()
+        return f", by {signal.Signals(-code).name}" if code < 0 else ""
+
+    def _wait(self) -> int:
+        if self._code is None:
+            try:
+                self._code = os.waitstatus_to_exitcode(os.waitpid(self._pid, 0)[1])
+            except ChildProcessError:  # the caller's own waiting for any child has seen it
+                self._code = 0
+        return self._code
 
     def _close_tar(self) -> None:
         if self._tar >= 0:
@@ -225,10 +242,7 @@ class _Program:
     def __exit__(self, *_: object) -> None:
         self._close_tar()
         os.close(self._report)
-        try:
-            os.waitpid(self._pid, 0)
-        except ChildProcessError:  # the caller's own waiting for any child has seen it
-            return
+        self._wait()
 
 
 class _NoSignal:

@@ -38,9 +38,19 @@ def gcc(tmp_path_factory: pytest.TempPathFactory) -> str:
 
 @pytest.mark.parametrize("name", SOURCES)
 def test_tap(gcc: str, tmp_path: Path, name: str) -> None:
-    program = tmp_path / name
     sources = [HERE / f"{name}_test.c", *(PAUSE / source for source in SOURCES[name])]
-    subprocess.run([gcc, *FLAGS, "-o", program, *sources], check=True)
+    _facts_of([gcc, *FLAGS, *sources], tmp_path)
+
+
+@pytest.mark.root
+def test_confinement(gcc: str, tmp_path: Path) -> None:
+    """Without sanitizers, which ask the kernel for more than is left."""
+    _facts_of([gcc, *(flag for flag in FLAGS if flag not in SANITIZE), HERE / "confine_test.c"], tmp_path)
+
+
+def _facts_of(build: list[str | Path], tmp_path: Path) -> None:
+    program = tmp_path / "program"
+    subprocess.run([*build, "-o", program], check=True)
     home = tmp_path / "home"
     home.mkdir()
     done = subprocess.run(
