@@ -9,25 +9,34 @@ from pathlib import Path
 
 import pytest
 
+NAMES = ("-addext", "subjectAltName=IP:127.0.0.1,DNS:registry.test")
+
 
 class Certificates:
-    """An authority, a server's certificate of it for 127.0.0.1 and registry.test, and a client's."""
+    """An authority, a server's certificate of it for 127.0.0.1 and registry.test, and a client's.
+
+    Below the authority is another one, and a server's certificate of that. None tells what its key is for.
+    """
 
     def __init__(self, directory: Path) -> None:
         self.directory = directory
         key = ("-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-days", "2")
         self._run("req", "-x509", *key, "-keyout", "ca.pem", "-out", "ca.crt", "-subj", "/CN=authority")
-        for name, more in (("server", ("-addext", "subjectAltName=IP:127.0.0.1,DNS:registry.test")), ("client", ())):
-            files = ("-CA", "ca.crt", "-CAkey", "ca.pem", "-keyout", f"{name}.key", "-out", f"{name}.cert")
+        by_ca = ("-CA", "ca.crt", "-CAkey", "ca.pem")
+        below = ("-keyout", "below.pem", "-out", "below.crt", "-subj", "/CN=below")
+        self._run("req", "-x509", *by_ca, *below, *key)
+        by_below = ("-CA", "below.crt", "-CAkey", "below.pem")
+        for name, issuer, names in (("server", by_ca, NAMES), ("inner", by_below, NAMES), ("client", by_ca, ())):
+            files = ("-keyout", f"{name}.key", "-out", f"{name}.cert")
             leaf = ("-subj", f"/CN={name}", "-addext", "basicConstraints=critical,CA:FALSE")
-            self._run("req", "-x509", *files, *key, *leaf, *more)
+            self._run("req", "-x509", *issuer, *files, *key, *leaf, *names)
 
     def _run(self, *words: str) -> None:
         subprocess.run(["openssl", *words], cwd=self.directory, check=True, capture_output=True)
 
-    def context(self, *, client: bool = False) -> ssl.SSLContext:
+    def context(self, name: str = "server", *, client: bool = False) -> ssl.SSLContext:
         made = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-        made.load_cert_chain(self.directory / "server.cert", self.directory / "server.key")
+        made.load_cert_chain(self.directory / f"{name}.cert", self.directory / f"{name}.key")
         if client:
             made.verify_mode = ssl.CERT_REQUIRED
             made.load_verify_locations(self.directory / "ca.crt")

@@ -260,6 +260,16 @@ def test_a_certificate_of_an_unknown_authority(world: World, certificates: Certi
     assert world.source(registry, world.access).manifest()[1] == world.images.manifest
 
 
+def test_an_authority_below_another_is_enough(world: World, certificates: Certificates) -> None:
+    """As for Go, and so for podman: who is told to believe it need not know who vouches for it."""
+    registry = world.serve(world.images, certificates.context("inner"))
+    known = world.access.replace(tls_verify=True, cert_dir=certificates.directory_with("below.crt"))
+    assert world.source(registry, known).manifest()[1] == world.images.manifest
+    above = known.replace(cert_dir=certificates.directory_with("ca.crt"))
+    with pytest.raises(RegistryError, match="certificate verify failed"):
+        world.source(registry, above).manifest()
+
+
 def test_a_certificate_for_another_name(world: World, certificates: Certificates) -> None:
     registry = world.serve(world.images, certificates.context())
     access = world.access.replace(tls_verify=True, cert_dir=certificates.directory_with("ca.crt"))
