@@ -127,10 +127,7 @@ class Database:
 
     def take(self) -> Connection:
         """Return a connection that nobody else uses."""
-        if self._pid != os.getpid():
-            # A connection must not be carried across a fork (sqlite.org/howtocorrupt.html, 2.6), nor closed there.
-            _lost.append(self._idle)
-            self._idle, self._pid = [], os.getpid()
+        self._leave_to_parent()
         try:
             return self._idle.pop()
         except IndexError:
@@ -147,8 +144,18 @@ class Database:
 
     def close(self) -> None:
         """Close the idle connections."""
-        while self._idle and self._pid == os.getpid():
+        self._leave_to_parent()
+        while self._idle:
             self._idle.pop().close()
+
+    # Python warns of connections that are open when nobody has them any more (3.13).
+    __del__ = close
+
+    def _leave_to_parent(self) -> None:
+        if self._pid != os.getpid():
+            # A connection must not be carried across a fork (sqlite.org/howtocorrupt.html, 2.6), nor closed there.
+            _lost.append(self._idle)
+            self._idle, self._pid = [], os.getpid()
 
     def _open(self) -> Connection:
         try:

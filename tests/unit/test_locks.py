@@ -204,5 +204,6 @@ def test_control_c_at_the_end_of_a_transaction(tmp_path) -> None:
     ):
         connection.execute("INSERT INTO names VALUES ('a', 'b', 'c')")
     other = Database(path)
-    with other.transaction() as connection, connection:
-        assert connection.execute("SELECT * FROM names").fetchall() == [("a", "b", "c")], kept
+    with other.transaction() as another, another:
+        assert another.execute("SELECT * FROM names").fetchall() == [("a", "b", "c")], kept
+    connection.close()  # which nobody has given back

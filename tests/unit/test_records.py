@@ -296,6 +296,14 @@ class TestDatabase:
         assert database._idle == []
         assert records.all_pods(database) == []
 
+    def test_connections_are_closed_when_nobody_has_the_database_any_more(self, tmp_path) -> None:
+        database = Database(str(tmp_path / "forgotten.db"))
+        connection = database.take()
+        database.give_back(connection)
+        del database
+        with pytest.raises(sqlite3.ProgrammingError, match="closed"):
+            connection.execute("SELECT 1")
+
     def test_threads_have_connections_of_their_own(self, database: Database) -> None:
         barrier = threading.Barrier(4)
         errors: list[BaseException] = []
