@@ -156,7 +156,7 @@ def shown(text: str) -> list[str]:
         ("-f", "event=died", "--format", "{{.Name}} {{.ContainerExitCode}}"),
         ("-f", "container=web", "-f", "event=create", "-f", "event=remove"),
         ("-f", "label=app=web", "-f", "label=nosuch=x", "-f", "event=start"),
-        ("-f", "label=app"),
+        only_4(("-f", "label=app")),
         ("-f", "container=", "-f", "event=create"),
         ("-f", "type=pod"),
         ("-f", "image=x"),

@@ -213,7 +213,7 @@ def test_sorting(both, key) -> None:
     "words",
     ["ps x", "ps -l -n 1", "ps -q -s", "ps -q --ns", "ps -s --ns", "ps -n x", "ps -w x", "ps --nosuch", "pod ps x",
      only_4("pod ps --sort foo"), "pod ps -q --format x", "pod ps -f foo", "pod ps -f foo=bar", "pod ps -f status=foo",
-     "pod ps -f ctr-status=foo", "inspect", "inspect -l one", "inspect -t foo one", only_4("inspect nosuch"),
+     "pod ps -f ctr-status=foo", "inspect", "inspect -l one", only_4("inspect -t foo one"), only_4("inspect nosuch"),
      only_4("inspect nosuch nosuch2"), only_4("inspect -t pod one"), only_4("container inspect POD"),
      only_4("pod inspect nosuch"), "pod inspect",
      "logs", "logs nosuch", "logs -l one", "logs --since foo one", "logs --tail x one", "wait", "wait nosuch",
