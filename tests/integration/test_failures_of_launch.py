@@ -95,6 +95,8 @@ TOLERATED = {
     "ioctl": "window sizes, is this a terminal",
     "openat2": "what is not there needs no mask",
 }
+if b"GLIBC_TUNABLES" in Path(DIRECTORY, "pause").read_bytes():
+    TOLERATED["prlimit64"] = "glibc asks how large a stack may be, and does without"
 # Failures that another call notices.
 CONSEQUENCES = {
     ("setsid", "ioctl"): errno.EPERM,  # no terminal for who leads no session
