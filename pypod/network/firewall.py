@@ -370,8 +370,12 @@ def ensure_table(channel: Channel, *, again: bool = False) -> bool:
     if done.returncode:
         first = done.stderr.strip().partition("\n")[0]
         # Debian's User-Mode Linux has nftables without NAT
-        hint = f"the kernel needs nftables with NAT (CONFIG_NF_TABLES, CONFIG_NFT_NAT: modprobe nft_nat); {without}"
-        raise Unsupported("nftables", f"the firewall's rules cannot be loaded: nft: {first}", hint=hint)
+        hint = "the kernel needs nftables with NAT (CONFIG_NF_TABLES, CONFIG_NFT_NAT: modprobe nft_nat)"
+        if done.returncode < 0:
+            # 1.0.6 does where a later one has made a set, as from a container with the host's network
+            first = f"it ended by signal {-done.returncode}"
+            hint = "a later nftables may read what is in the tables that are there, see with: nft list ruleset"
+        raise Unsupported("nftables", f"the firewall's rules cannot be loaded: nft: {first}", hint=f"{hint}; {without}")
     return True
 
 

@@ -469,6 +469,17 @@ def test_without_nft(lab, monkeypatch: pytest.MonkeyPatch, tmp_path) -> None:
     assert caught.value.feature == "nftables"
 
 
+def test_an_nft_that_crashes(lab, monkeypatch: pytest.MonkeyPatch, tmp_path) -> None:
+    """As 1.0.6 does where a later one has made a set."""
+    run("nft", "flush", "ruleset")
+    nft = tmp_path / "nft"
+    nft.write_text("#!/bin/sh\nkill -SEGV $$\n")
+    nft.chmod(0o755)
+    monkeypatch.setattr(firewall, "_PROGRAMS", str(tmp_path))
+    with pytest.raises(Unsupported, match=r"nft: it ended by signal 11: a later nftables may"):
+        firewall.ensure_table(lab.channel)
+
+
 def test_rules_that_the_kernel_does_not_take(lab, monkeypatch: pytest.MonkeyPatch, tmp_path) -> None:
     file = tmp_path / "table.nft"
     file.write_text("table inet pypod { chain c { type nosuch hook forward priority 0; } }")
