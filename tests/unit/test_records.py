@@ -332,6 +332,7 @@ class TestDatabase:
         assert before not in database._idle
         assert any(before in kept for kept in module._lost if isinstance(kept, list))
         assert before.execute("SELECT 1").fetchone() == (1,)  # and it is not closed: that would unlock the parent's
+        database.close()
         module._lost.clear()
         before.close()
 
