@@ -182,6 +182,12 @@ class InUse(PypodError):
         self.ref = ref
 
 
+def cannot_listen(protocol: str, address: str, port: int) -> str:
+    """Return how podman begins to say why a port of the host cannot be had."""
+    where, version = (f"[{address}]", 6) if ":" in address else (address, 4)
+    return f"cannot listen on the {protocol.upper()} port: listen {protocol}{version} {where}:{port}: bind"
+
+
 class PortInUse(InUse):
     """A port of the host that was to be published is somebody else's; nothing was started.
 
@@ -195,11 +201,7 @@ class PortInUse(InUse):
     def __init__(
         self, protocol: str, address: str, port: int, *, container: str = "", pid: int = 0, command: str = ""
     ) -> None:
-        where = f"[{address}]" if ":" in address else address
-        message = (
-            f"cannot listen on the {protocol.upper()} port: listen {protocol}{'6' if ':' in address else '4'} "
-            f"{where}:{port}: bind: address already in use"
-        )
+        message = f"{cannot_listen(protocol, address, port)}: address already in use"
         holder = f"container {container}" if container else f"process {pid} ({command})" if pid else ""
         super().__init__(str(port), message, hint=f"it is held by {holder}" if holder else "")
         self.port = port

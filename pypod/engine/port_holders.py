@@ -11,7 +11,7 @@ import time
 
 from pypod.engine import observe
 from pypod.engine.locks import AT_ONCE, Lock
-from pypod.errors import InvalidSpec, PortInUse
+from pypod.errors import InvalidSpec, PortInUse, cannot_listen
 from pypod.model.network import packed_address
 from pypod.model.port import PROTOCOLS, Port
 from pypod.model.value import Value
@@ -57,13 +57,11 @@ def bound(port: Port, number: int, *, used_before: bool = False) -> _socket.sock
         one.close()
         if error.errno == errno.EADDRINUSE:
             return None
-        address = port.host_ip
         hint = ""
         if error.errno == errno.EACCES:
             hint = "a user may have ports from net.ipv4.ip_unprivileged_port_start on (ip(7))"
-        raise InvalidSpec(
-            "--publish", f"listen {port.protocol} {address}: bind: {error.strerror}", hint=hint
-        ) from error
+        what = cannot_listen(port.protocol, port.host_ip, number)
+        raise InvalidSpec("--publish", f"{what}: {error.strerror.lower()}", hint=hint) from error
     except BaseException:
         one.close()
         raise

@@ -384,12 +384,20 @@ def test_long_chains_of_links(place: Place) -> None:
         layer.symlink(f"l{level}", "/".join(["."] * 100 + [f"l{level - 1}" if level else "t"]))
     assert names(place.unpack(layer.add("l20/f"))) >= {"t/f"}
     refused(place, layer.add("l59/f"), "too many symbolic links")
+
+
+def test_a_link_as_long_as_a_path_may_be(place: Place) -> None:
     deep = "d" * 200
     layer = Layer().directory(deep)
     path = deep
     for _ in range(18):
         path += "/" + deep
         layer.directory(path)
+    try:
+        os.symlink(path, place.top / "long")
+        (place.top / "long").unlink()
+    except OSError:
+        pytest.skip("this file system has no long symbolic links (XFS: 1024 bytes)")
     layer.symlink("far", path).add("far/" + deep + "/" + deep + "/f", b"x")
     top = place.unpack(layer)
     assert "far" in os.listdir(top)

@@ -89,9 +89,9 @@ def test_sparse_files_of_gnu_tar(tmp_path: Path) -> None:
     source.mkdir()
     for name, parts in {"few": 3, "many": 300, "none": 0}.items():
         with (source / name).open("wb") as file:
+            file.truncate(parts * 65536 + 4096)
             for part in range(parts):
                 os.pwrite(file.fileno(), b"%d" % part * 900, part * 65536 + 8192)
-            file.truncate(parts * 65536 + 4096)
     for number, options in enumerate(
         (["--format=gnu"], *(["--format=pax", f"--sparse-version={version}"] for version in ("0.0", "0.1", "1.0")))
     ):
