@@ -271,7 +271,7 @@ def _explained(error: LaunchFailed) -> Exception:
         return Unsupported("user namespaces", f"this host gives users no user namespaces: {why}", hint=hint)
     if error.call in ("exec", "write"):
         message = f"the ids of /etc/subuid and /etc/subgid cannot be mapped: {error.operation} failed"
-        hint = "are newuidmap and newgidmap set-user-ID root, and do the ranges overlap with nobody's?"
+        hint = "may newuidmap and newgidmap do so (set-user-ID or file capabilities), and are the ranges nobody else's?"
         return PermissionDenied("make the user's session", message, hint=hint)
     return error
 
