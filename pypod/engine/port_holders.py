@@ -61,7 +61,7 @@ def bound(port: Port, number: int, *, used_before: bool = False) -> _socket.sock
         if error.errno == errno.EACCES:
             hint = "a user may have ports from net.ipv4.ip_unprivileged_port_start on (ip(7))"
         what = cannot_listen(port.protocol, port.host_ip, number)
-        raise InvalidSpec("--publish", f"{what}: {error.strerror.lower()}", hint=hint) from error
+        raise InvalidSpec("--publish", f"{what}: {str(error.strerror).lower()}", hint=hint) from error
     except BaseException:
         one.close()
         raise
