@@ -218,10 +218,8 @@ class _Program:
         )
 
     def _signal(self) -> str:
-        import signal
-
         code = self._wait()
-        return f", by {signal.Signals(-code).name}" if code < 0 else ""
+        return f", by signal {-code}" if code < 0 else ""
 
     def _wait(self) -> int:
         if self._code is None:

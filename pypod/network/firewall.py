@@ -374,7 +374,7 @@ def ensure_table(channel: Channel, *, again: bool = False) -> bool:
         if done.returncode < 0:
             # 1.0.6 does where a later one has made a set, as from a container with the host's network
             first = f"it ended by signal {-done.returncode}"
-            hint = "a later nftables may read what is in the tables that are there, see with: nft list ruleset"
+            hint = "a later nftables may read what is in the tables that are there"
         raise Unsupported("nftables", f"the firewall's rules cannot be loaded: nft: {first}", hint=f"{hint}; {without}")
     return True
 
