@@ -1,4 +1,4 @@
-"""A host whose AppArmor gives user namespaces to programs with a profile only, as Ubuntu's does from 24.04 on."""
+"""A host whose AppArmor gives user namespaces to programs with a profile only, a stricter rule than that of Ubuntu 24.04."""
 
 from __future__ import annotations
 
