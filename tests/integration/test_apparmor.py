@@ -1,4 +1,4 @@
-"""A host whose AppArmor gives user namespaces to programs with a profile only, a stricter rule than that of Ubuntu 24.04."""
+"""A host whose AppArmor gives user namespaces to programs with a profile only: stricter than Ubuntu 24.04 has it."""
 
 from __future__ import annotations
 
