@@ -10,6 +10,10 @@ from pathlib import Path
 
 import pytest
 
+from pypod.kernel import programs
+
+# whether the C programs are made with it: those made with musl are a tenth as large
+HAS_GLIBC = b"GLIBC_TUNABLES" in Path(programs.path("pause")).read_bytes()
 TIMEOUT_S = 5.0
 HANGS_AFTER_S = 30.0
 # the kernel of tests/vm where the processor lends itself to no other guest

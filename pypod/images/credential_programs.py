@@ -10,6 +10,7 @@ import os
 
 from pypod.errors import InvalidSpec, SystemFailure
 from pypod.images.credentials import Credentials
+from pypod.kernel.children import exit_code_of
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -90,7 +91,7 @@ def _run(program: str, verb: str, question: str) -> str | None:
             pid = os.posix_spawnp(name, [name, verb], dict(os.environ), file_actions=actions)
         except OSError as error:
             raise _failed(program, f"{error.strerror}", error.errno or 0) from error
-        code = _wait(pid)
+        code = exit_code_of(pid)
         answer = os.pread(fds[1], _OUTPUT_BYTES_LIMIT, 0).decode("utf-8", "surrogateescape")
     finally:
         for fd in fds:
@@ -100,13 +101,6 @@ def _run(program: str, verb: str, question: str) -> str | None:
     if _NOT_FOUND in answer:
         return None
     raise _failed(program, f"{verb}: exit code {code}: {answer.strip()[:200]!a}")
-
-
-def _wait(pid: int) -> int:
-    try:
-        return os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
-    except ChildProcessError:  # a caller that ignores SIGCHLD has no children to wait for; the answer tells
-        return 0
 
 
 def _failed(program: str, reason: str, number: int = 0) -> SystemFailure:

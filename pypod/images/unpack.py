@@ -12,6 +12,7 @@ import os
 from pypod.errors import InvalidImage, SystemFailure
 from pypod.images.compression import decompressed
 from pypod.images.stack import inherit, remove_idle_whiteouts
+from pypod.kernel.children import exit_code_of
 from pypod.kernel.programs import path as program_path
 from pypod.model.value import Value
 
@@ -223,10 +224,7 @@ class _Program:
 
     def _wait(self) -> int:
         if self._code is None:
-            try:
-                self._code = os.waitstatus_to_exitcode(os.waitpid(self._pid, 0)[1])
-            except ChildProcessError:  # the caller's own waiting for any child has seen it
-                self._code = 0
+            self._code = exit_code_of(self._pid)
         return self._code
 
     def _close_tar(self) -> None:

@@ -272,10 +272,11 @@ from pypod.kernel.cgroups import detect
 
 events = []
 WRITES = os.O_WRONLY | os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_APPEND
-# calls by ctypes are told since Python 3.14; what they did is asked of the kernel
+# told of a function of a library since Python 3.14; what the call did is asked of the kernel
+CALLS = ("ctypes.call_function",) if sys.version_info >= (3, 14) else ()
 READS = ("open", "os.listdir", "os.scandir", "import", "exec", "compile", "marshal.loads", "object.__getattr__",
-         "sys._getframe", "ctypes.dlopen", "ctypes.dlsym", "ctypes.dlsym/handle", "ctypes.call_function",
-         "ctypes.set_errno", "ctypes.get_errno", "object.__setattr__", "code.__new__")
+         "sys._getframe", "ctypes.dlopen", "ctypes.dlsym", "ctypes.dlsym/handle", "ctypes.set_errno",
+         "ctypes.get_errno", "object.__setattr__", "code.__new__", *CALLS)
 
 def audit(event, arguments):
     if event == "open" and arguments[2] & WRITES or event not in READS:
