@@ -140,24 +140,31 @@ static void map_tree(struct process *process, const struct record *record)
 	close(tree);
 }
 
-void let_go_of_old_root(struct process *process)
+/* Go to the root of our own mount namespace: setns does that. Out of a chroot, whose / is no mount point. */
+static void go_to_namespace_root(struct process *process)
 {
 	int home = open("/proc/self/ns/mnt", O_RDONLY | O_CLOEXEC);
 
+	if (home < 0 || setns(home, CLONE_NEWNS) < 0)
+		fail(process, "setns");
+	close(home);
+}
+
+void let_go_of_old_root(struct process *process)
+{
 	if (fchdir(process->root) < 0)
 		fail(process, "fchdir");
 	if (syscall(SYS_pivot_root, ".", ".") < 0) {
-		/* EINVAL: our / is no mount point, because the caller lives in a chroot. Joining the namespace we are
-		 * in already puts us at its own root, which is one. */
-		if (errno != EINVAL || setns(home, CLONE_NEWNS) < 0 || fchdir(process->root) < 0 ||
-		    syscall(SYS_pivot_root, ".", ".") < 0)
+		if (errno != EINVAL) /* it is that when our / is no mount point, because the caller lives in a chroot */
+			fail(process, "pivot_root");
+		go_to_namespace_root(process);
+		if (fchdir(process->root) < 0 || syscall(SYS_pivot_root, ".", ".") < 0)
 			fail(process, "pivot_root");
 	}
 	if (umount2(".", MNT_DETACH) < 0)
 		fail(process, "umount2");
 	if (chdir("/") < 0)
 		fail(process, "chdir");
-	close(home);
 	close(process->root);
 	process->root = -1;
 }
@@ -171,16 +178,6 @@ static void read_only_root(struct process *process)
 	if (set_attributes(root, ATTR_RDONLY, 0, 0) < 0)
 		fail(process, "mount_setattr");
 	close(root);
-}
-
-/* Go to the root of our own mount namespace: setns does that. Out of a chroot, whose / is no mount point. */
-static void go_to_namespace_root(struct process *process)
-{
-	int home = open("/proc/self/ns/mnt", O_RDONLY | O_CLOEXEC);
-
-	if (home < 0 || setns(home, CLONE_NEWNS) < 0)
-		fail(process, "setns");
-	close(home);
 }
 
 static void propagation(struct process *process, const struct record *record)

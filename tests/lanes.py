@@ -31,8 +31,11 @@ umount -l "$0" && mount -t cgroup2 none "$0" && echo 20000 >/proc/sys/kernel/ns_
 
 def main() -> int:
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))  # by way of what is to be ended
-    if not _may_be_apart():
-        return subprocess.run(PYTEST, check=False).returncode
+    with no_parents_left():
+        return _side_by_side() if _may_be_apart() else subprocess.run(PYTEST, check=False).returncode
+
+
+def _side_by_side() -> int:
     first, *others = LANES
     with ExitStack() as stack:
         logs = [stack.enter_context(tempfile.TemporaryFile()) for _ in others]
@@ -72,9 +75,28 @@ def apart(words: tuple[str, ...], output: IO[bytes] | None = None) -> Iterator[s
         if process is not None:
             process.kill()
             process.wait()
-        for directory, _, _ in os.walk(group, topdown=False):
-            with suppress(OSError):  # of a process that ends this moment
-                Path(directory).rmdir()
+        _remove(group)
+
+
+@contextmanager
+def no_parents_left() -> Iterator[None]:
+    """Take away the parents of pypod's groups that come meanwhile: pypod keeps its own, and v1's are everybody's."""
+    before = _parents()
+    try:
+        yield
+    finally:
+        for parent in _parents() - before:
+            _remove(parent)
+
+
+def _parents() -> set[Path]:
+    return {*Path("/sys/fs/cgroup").glob("pypod"), *Path("/sys/fs/cgroup").glob("*/pypod")}
+
+
+def _remove(group: Path) -> None:
+    for directory, _, _ in os.walk(group, topdown=False):
+        with suppress(OSError):  # of a process that ends this moment
+            Path(directory).rmdir()
 
 
 def _v2_tree() -> str:
