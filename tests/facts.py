@@ -14,7 +14,7 @@ from pypod.kernel import programs
 
 # whether the C programs are made with it: those made with musl are a tenth as large
 HAS_GLIBC = b"GLIBC_TUNABLES" in Path(programs.path("pause")).read_bytes()
-TIMEOUT_S = 5.0
+TIMEOUT_S = 30.0
 HANGS_AFTER_S = 30.0
 # the kernel of tests/vm where the processor lends itself to no other guest
 IS_UML = "User Mode Linux" in Path("/proc/cpuinfo").read_text()
@@ -44,6 +44,17 @@ def is_there(pid: int) -> bool:
         return Path(f"/proc/{pid}/stat").read_bytes().rpartition(b")")[2].split()[0] not in (b"Z", b"X")
     except (FileNotFoundError, ProcessLookupError):
         return False
+
+
+def has_open(pid: int | str, path: str | Path) -> bool:
+    """Whether a process has a file open."""
+    for descriptor in Path(f"/proc/{pid}/fd").iterdir():
+        try:
+            if descriptor.readlink() == Path(path):
+                return True
+        except FileNotFoundError:  # closed meanwhile
+            continue
+    return False
 
 
 def kill_and_wait(pid: int, number: int = 9) -> None:

@@ -8,7 +8,7 @@ import errno
 import socket
 import sys
 
-TIMEOUT_S = 1.0
+TIMEOUT_S = 10.0
 KINDS = {
     "tcp": (socket.SOCK_STREAM, socket.IPPROTO_TCP),
     "udp": (socket.SOCK_DGRAM, socket.IPPROTO_UDP),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import importlib.metadata
 import os
 import pwd
@@ -10,6 +11,8 @@ import shutil
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from tests.facts import is_there
@@ -17,7 +20,7 @@ from tests.facts import is_there
 SOURCE = Path(__file__).parents[1]
 # What of the repository a user needs to run the tests of it.
 TREE = ("pypod", "tests", "pause", "setup.cfg", "pyproject.toml")
-_SETTLE_S = 3.0
+_SETTLE_S = 30.0
 
 
 class User:
@@ -158,19 +161,32 @@ def _is_installed(name: str) -> bool:
     return True
 
 
+@contextmanager
+def unchanged() -> Iterator[None]:
+    """Meanwhile no other lane of the suite makes or removes a user, which would take mounts on these files away."""
+    directory = os.open("/etc", os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        fcntl.flock(directory, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(directory)
+
+
 def add(name: str, *, subordinate: bool) -> None:
     """Make a user."""
     home = ["--create-home", "--key", "HOME_MODE=0755"]  # what is in it has to be closed by itself
-    subprocess.run(["useradd", *home, "--shell", "/bin/sh", name], check=True, capture_output=True)
-    if not subordinate:
-        for path in ("/etc/subuid", "/etc/subgid"):
-            subprocess.run(["sed", "-i", f"/^{name}:/d", path], check=True)
+    with unchanged():
+        subprocess.run(["useradd", *home, "--shell", "/bin/sh", name], check=True, capture_output=True)
+        if not subordinate:
+            for path in ("/etc/subuid", "/etc/subgid"):
+                subprocess.run(["sed", "-i", f"/^{name}:/d", path], check=True)
 
 
 def remove(name: str) -> None:
     """Remove a user with their home."""
     home = pwd.getpwnam(name).pw_dir
-    subprocess.run(["userdel", name], check=True, capture_output=True)
+    with unchanged():
+        subprocess.run(["userdel", name], check=True, capture_output=True)
     shutil.rmtree(home, ignore_errors=True)
 
 

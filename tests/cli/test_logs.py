@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import subprocess
 import time
+from pathlib import Path
 
 import pytest
 
@@ -65,7 +66,10 @@ def test_tail(pypod, engine, busybox, count, expected) -> None:
 
 
 def test_since_and_until(pypod, engine, busybox) -> None:
-    container = engine.containers.run(["sh", "-c", "echo a; sleep 0.2; echo b"], name="c", rootfs=busybox)
+    waits = "echo a; while [ ! -e /dev/shm/go ]; do sleep 0.01; done; echo b"
+    container = engine.containers.run(["sh", "-c", waits], name="c", rootfs=busybox)
+    wait_for_output(container, b"a\n")
+    Path(f"/proc/{container.state().pid}/root/dev/shm/go").touch()
     container.wait(timeout=10)
     first, second = container.logs()
     assert pypod.ok("logs", "--since", "1h", "c") == "a\nb\n"

@@ -15,12 +15,12 @@ import pytest
 
 from pypod import errors
 from pypod.engine import live_connections, naming, reloading
-from pypod.engine.collect import repair
+from pypod.engine.collect import repair, trash
 from pypod.model.ids import new_id
 from pypod.model.network import Connection, NetworkSpec, Subnet
 from pypod.store import networks, records
 from tests import dns
-from tests.facts import kill_and_wait
+from tests.facts import kill_and_wait, wait_until
 
 pytestmark = [pytest.mark.root, pytest.mark.usefixtures("own_network")]
 
@@ -91,9 +91,7 @@ def known_bridges() -> str:
 
 
 def wait_for_no_veth() -> None:
-    deadline = time.monotonic() + 3
-    while veths() and time.monotonic() < deadline:
-        time.sleep(0.01)
+    wait_until(lambda: not veths())  # the kernel ends network namespaces one after the other
     assert veths() == []
 
 
@@ -336,7 +334,7 @@ def test_a_pod_is_reached_as_soon_as_it_is_started(engine, network):
                 before = time.monotonic()
                 with first.enter("net"), pytest.raises(ConnectionRefusedError):
                     socket.create_connection((second.addresses["blue"][0], 9), timeout=3)
-                assert time.monotonic() - before < 0.5
+                assert time.monotonic() - before < 1, "a second later it is asked again"
 
 
 def test_names_inside_do_not_collide_with_those_asked_for(engine, network):
@@ -414,5 +412,6 @@ def test_a_repair_takes_back_what_the_dead_have_and_removes_bridges_of_no_networ
     add(engine, "another", "an0", SIX)
     subprocess.run(["ip", "link", "add", "not-ours", "type", "bridge"], check=True)
     networks.remove(engine.database, network.id)
+    wait_until(lambda: not trash(engine))  # what the pod threw away goes by and by
     assert repair(engine) == ["removed bridge bl0"]
     assert [link["ifname"] for link in host("link", "show", "type", "bridge")] == ["not-ours"]

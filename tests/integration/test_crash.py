@@ -250,7 +250,7 @@ def test_what_is_half_started_stays_locked(engine, busybox, tmp_path, what: str)
     storage_driver.of(engine)  # what tries that is a program of ours, too
     program = "monitor" if what == "container" else "launch"
     wrapper = tmp_path / "wrapper"
-    slow = "-DDD -f -qq -o /dev/null -e trace=socketpair -e inject=socketpair:delay_enter=500000"
+    slow = "-DDD -f -qq -o /dev/null -e trace=socketpair -e inject=socketpair:delay_enter=1500000"
     wrapper.write_text(f'#!/bin/sh\nexec {shutil.which("strace")} {slow} {DIRECTORY}/{program} "$@"\n')
     wrapper.chmod(0o755)
     if what == "container":

@@ -7,6 +7,7 @@ import re
 import shutil
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -124,8 +125,8 @@ def steps(explanation, by: str) -> list[str]:
     return [step.page for step in explanation.steps if step.by == by and "if it is there" not in step.words]
 
 
-def traced(engine, tmp_path: Path, monkeypatch, action) -> list[list[str]]:
-    """The calls of each process that the C programs are and make, in order, up to its own exec."""
+def traced(engine, tmp_path: Path, monkeypatch, action) -> Callable[[], list[list[str]]]:
+    """Do it, and return what tells the calls of each process that the C programs are and make, in order."""
     wrapper, trace = tmp_path / "wrapper", tmp_path / "trace"
     given = engine.programs.executable
     from pypod.runtime.programs import DIRECTORY
@@ -140,13 +141,17 @@ def traced(engine, tmp_path: Path, monkeypatch, action) -> list[list[str]]:
     monkeypatch.setattr(engine.programs, "executable", executable)
     action()
     monkeypatch.setattr(engine.programs, "executable", given)
-    processes: dict[str, list[str]] = {}
-    for line in trace.read_text().splitlines():
-        pid, _, call = line.partition(" ")
-        name = call.strip().partition("(")[0]
-        if re.fullmatch(r"\w+", name):
-            processes.setdefault(pid, []).append(name)
-    return list(processes.values())
+
+    def calls() -> list[list[str]]:
+        processes: dict[str, list[str]] = {}
+        for line in trace.read_text().splitlines():
+            pid, _, call = line.partition(" ")
+            name = call.strip().partition("(")[0]
+            if re.fullmatch(r"\w+", name):
+                processes.setdefault(pid, []).append(name)
+        return list(processes.values())
+
+    return calls
 
 
 def is_performed(pages: list[str], calls: list[str]) -> str:
@@ -183,8 +188,13 @@ def test_what_is_told_is_done(engine, busybox, world, tmp_path, monkeypatch, whi
         told, action = container.explain(), container.start
     pages = steps(told, "process")
     assert len(pages) > 8
-    seen = traced(engine, tmp_path, monkeypatch, action)
-    performed = [calls for calls in seen if not is_performed(pages, calls)]
+    calls = traced(engine, tmp_path, monkeypatch, action)
+
+    def performing() -> list[list[str]]:
+        return [of_one for of_one in calls() if not is_performed(pages, of_one)]
+
+    wait_until(performing)  # strace writes down what has already happened
+    performed = performing()
     assert len(performed) == 1, "one process does all of it, in this order"
     # and nothing else: every change it makes belongs to a step that was told
     allowed = set().union(*(CALLS.get(step.page, set()) for step in told.steps)) | OFTEN

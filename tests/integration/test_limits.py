@@ -10,7 +10,7 @@ import pytest
 
 from pypod import InvalidSpec, Unsupported, WrongState
 from pypod.kernel.cgroups.detect import UNIFIED
-from tests.facts import created_nothing, group, members, needs_controller, output, wait_for_output, wait_until
+from tests.facts import created_nothing, group, members, needs_controller, wait_for_output, wait_until
 
 pytestmark = pytest.mark.root
 
@@ -340,17 +340,18 @@ class TestStats:
 
 class TestPause:
     def test_nothing_runs_meanwhile(self, engine, busybox) -> None:
-        script = "i=0; while :; do i=$((i+1)); echo $i; sleep 0.02; done"
+        script = "i=0; while :; do i=$((i+1)); echo $i >/dev/shm/count; sleep 0.02; done"
         container = engine.containers.run(["sh", "-c", script], rootfs=busybox)
-        wait_for_output(container, b"3\n")
+        count = Path(f"/proc/{container.state().pid}/root/dev/shm/count")
+        wait_until(lambda: count.exists() and count.read_text())
         container.pause()
         assert container.state().status == "paused"
-        before = output(container)
+        before = count.read_text()
         time.sleep(0.2)
-        assert output(container) == before
+        assert count.read_text() == before
         container.unpause()
         assert container.state().status == "running"
-        wait_until(lambda: output(container) != before)
+        wait_until(lambda: count.read_text() != before)
 
     def test_what_is_refused_of_a_paused_one(self, engine, busybox) -> None:
         container = engine.containers.run(SLEEP, rootfs=busybox)

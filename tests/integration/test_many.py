@@ -357,7 +357,8 @@ def residue(engine: Engine, ids: set[str]) -> dict[str, object]:
         "mounts": len(Path("/proc/self/mountinfo").read_text().splitlines()),
         "groups": [path.name for path in tree.rglob("*") if path.name in ids],
         "keys": keys,
-        "shared memory": sorted(os.listdir("/dev/shm")),
+        # a podman beside us makes its locks there
+        "shared memory": sorted(name for name in os.listdir("/dev/shm") if not name.startswith("libpod")),
         "rubbish": trash(engine),
         "of ours": [path.name for path in processes if _mentions(path, engine.layout.root)],
     }

@@ -7,13 +7,14 @@ import shutil
 import subprocess
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 import pytest
 
 from pypod.errors import InvalidSpec
 from pypod.model.namespace import Mode
+from tests import users
 from tests.images.made import IDS as IMAGE
 from tests.images.made import Made, busybox_entries, layer
 from tests.integration.test_images import bring
@@ -42,24 +43,23 @@ def image(engine, busybox):
 
 
 @contextmanager
-def one_more_line(path: str, line: str) -> Iterator[None]:
+def one_more_line(line: str, *paths: str) -> Iterator[None]:
     """A line of /etc/subuid or /etc/subgid, in this mount namespace only."""
-    with tempfile.NamedTemporaryFile("w") as copy:
-        copy.write(f"{Path(path).read_text()}{line}\n")
-        copy.flush()
-        os.chmod(copy.name, 0o644)
-        subprocess.run(["mount", "--bind", copy.name, path], check=True)
-        try:
-            yield
-        finally:
-            subprocess.run(["umount", path], check=True)
+    with users.unchanged(), ExitStack() as stack:
+        for path in paths:
+            copy = stack.enter_context(tempfile.NamedTemporaryFile("w"))
+            copy.write(f"{Path(path).read_text()}{line}\n")
+            copy.flush()
+            os.chmod(copy.name, 0o644)
+            subprocess.run(["mount", "--bind", copy.name, path], check=True)
+            stack.callback(subprocess.run, ["umount", path], check=True)
+        yield
 
 
 @pytest.fixture
 def given_ids() -> Iterator[None]:
     """Ids for podman's `containers`."""
-    line = "containers:2000000000:5000"
-    with one_more_line("/etc/subuid", line), one_more_line("/etc/subgid", line):
+    with one_more_line("containers:2000000000:5000", "/etc/subuid", "/etc/subgid"):
         yield
 
 
@@ -300,7 +300,7 @@ class TestAsUser:
         seen = self.run(with_image, "--subuidname", with_image.name, "-u", "0")
         assert maps(seen[3:]) == [[0, 1, count]]
         name = f"other{with_image.name}"
-        with one_more_line("/etc/subuid", f"{name}:{4 * 10**9}:100"):
+        with one_more_line(f"{name}:{4 * 10**9}:100", "/etc/subuid"):
             refused = with_image.pypod("run", "--rm", "--subuidname", name, IMAGE, "true")
         assert refused.returncode == 125
         assert f'the ids of user "{name}" in /etc/subuid are not yours' in refused.stderr
@@ -309,7 +309,7 @@ class TestAsUser:
         line = next(one for one in Path("/etc/subuid").read_text().splitlines() if one.startswith(f"{user.name}:"))
         before = user.ok("unshare", "cat", "/proc/self/uid_map")
         user.end()
-        with one_more_line("/etc/subuid", line):
+        with one_more_line(line, "/etc/subuid"):
             assert user.ok("run", "--rm", "--rootfs", f"{plain}:O", "cat", "/proc/self/uid_map") == before
 
     def test_what_is_read_of_it_has_its_ids(self, with_image: User) -> None:

@@ -219,6 +219,7 @@ def test_kill_without_cgroup_kill_holds_the_members_still(
         signal_members(directory)
 
     monkeypatch.setattr(tree, "_signal_members", watched)
+    monkeypatch.setattr(tree, "HOLD_S", 10)  # after which it goes on without
     freezing.create(group)
     start(group)
     assert freezing.kill(group)

@@ -3,19 +3,22 @@
 from __future__ import annotations
 
 import contextlib
+import fcntl
 import json
 import os
 import shutil
 import subprocess
 import sys
 import threading
-import time
 from collections.abc import Callable, Iterator
+from pathlib import Path
 
 import pytest
 
 from pypod import lsns
 from pypod.errors import InvalidSpec
+from pypod.kernel.abi import NS_GET_PARENT
+from tests.facts import wait_until
 
 COLUMNS = "NS,TYPE,PATH,NPROCS,PID,PPID,COMMAND,UID,USER,NETNSID,NSFS,PNS,ONS"
 ATTEMPTS = 60
@@ -37,6 +40,12 @@ pytestmark = [
 ]
 
 
+def sleeps(pid: int) -> bool:
+    """Whether a process, or the child that it has made, has become sleep: it has its namespaces then."""
+    children = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
+    return any(Path(f"/proc/{one}/comm").read_text() == "sleep\n" for one in (pid, *children))
+
+
 @pytest.fixture(scope="module", autouse=True)
 def namespaces(engine_of_module, busybox) -> Iterator[None]:
     """One of each kind, a nest of them, and a pod."""
@@ -48,7 +57,7 @@ def namespaces(engine_of_module, busybox) -> Iterator[None]:
             process = subprocess.Popen(["unshare", *words, "sleep", "1000"])
             stack.callback(process.wait)
             stack.callback(process.kill)
-        time.sleep(0.3)
+            wait_until(lambda pid=process.pid: sleeps(pid))
         yield
     pod.remove(force=True, timeout=0)
 
@@ -178,28 +187,25 @@ def test_mounted_ones_are_in_nsfs(tmp_path) -> None:
 
 def test_what_only_we_see(tmp_path) -> None:
     """A bind mount and an open descriptor keep namespaces that no process is in."""
-    seen = {one.ns for one in lsns()}
     place = tmp_path / "mounted"
     place.touch()
     subprocess.run(["unshare", f"--uts={place}", "true"], check=True)
     try:
         process = subprocess.Popen(["unshare", "--ipc", "sleep", "1000"])
-        inode = os.stat("/proc/self/ns/ipc").st_ino
-        deadline = time.monotonic() + 10
-        while os.stat(f"/proc/{process.pid}/ns/ipc").st_ino == inode:
-            assert time.monotonic() < deadline
+        wait_until(lambda: sleeps(process.pid))
         fd = os.open(f"/proc/{process.pid}/ns/ipc", os.O_RDONLY)
         process.kill()
         process.wait()
-        found = {one.type: one for one in lsns(["uts", "ipc"]) if one.ns not in seen and not one.nprocs}
-        assert found["uts"].why == ("bind",)
-        assert (found["uts"].nsfs, found["uts"].path, found["uts"].pid) == ((str(place),), str(place), None)
-        assert found["ipc"].why == ("fd",)
-        assert found["ipc"].path == f"/proc/{os.getpid()}/fd/{fd}"
-        assert os.stat(found["ipc"].path).st_ino == found["ipc"].ns
-        assert str(found["uts"].ns) not in theirs("-n", "-o", "NS")
+        found = {one.ns: one for one in lsns(["uts", "ipc"])}
+        uts, ipc = found[place.stat().st_ino], found[os.fstat(fd).st_ino]
+        assert (uts.type, uts.why, uts.nprocs) == ("uts", ("bind",), 0)
+        assert (uts.nsfs, uts.path, uts.pid) == ((str(place),), str(place), None)
+        assert (ipc.type, ipc.why, ipc.nprocs) == ("ipc", ("fd",), 0)
+        assert ipc.path == f"/proc/{os.getpid()}/fd/{fd}"
+        assert str(uts.ns) not in theirs("-n", "-o", "NS")
         os.close(fd)
-        assert found["ipc"].ns not in {one.ns for one in lsns(["ipc"])}
+        # the number may be another's by now, who is in it
+        assert not [one for one in lsns(["ipc"]) if one.ns == ipc.ns and not one.nprocs]
     finally:
         subprocess.run(["umount", place], check=True)
 
@@ -225,20 +231,23 @@ def test_a_thread_alone_and_an_owner_alone() -> None:
         "    print('ready', flush=True); time.sleep(1000)\n"
         "threading.Thread(target=work).start()\n"
     )
-    seen = {one.ns for one in lsns()}
     with subprocess.Popen([sys.executable, "-c", script], stdout=subprocess.PIPE, text=True) as process:
         assert process.stdout is not None
         assert process.stdout.readline() == "ready\n"
-        (one,) = (one for one in lsns(["uts"]) if one.ns not in seen and one.why == ("thread",))
-        assert one.path.startswith(f"/proc/{process.pid}/task/")
+        (thread,) = (name for name in os.listdir(f"/proc/{process.pid}/task") if name != str(process.pid))
+        path = f"/proc/{process.pid}/task/{thread}/ns/uts"
+        assert [(one.why, one.path) for one in lsns(["uts"]) if one.ns == os.stat(path).st_ino] == [(("thread",), path)]
         process.kill()
     words = ["unshare", "--user", "--map-root-user", "unshare", "--user", "--map-root-user", "sleep", "1000"]
     with subprocess.Popen(words) as process:
-        deadline = time.monotonic() + 10
-        while not (new := [one for one in lsns(["user"]) if one.ns not in seen and one.why == ("below",)]):
-            assert time.monotonic() < deadline
-        (parent,) = new
-        assert (parent.nprocs, parent.pid, parent.pns) == (0, None, os.stat("/proc/self/ns/user").st_ino)
+        wait_until(lambda: sleeps(process.pid))
+        with open(f"/proc/{process.pid}/ns/user") as inner:
+            outer = fcntl.ioctl(inner, NS_GET_PARENT)
+        inode = os.fstat(outer).st_ino
+        os.close(outer)
+        (parent,) = (one for one in lsns(["user"]) if one.ns == inode)
+        assert (parent.why, parent.nprocs, parent.pid) == (("below",), 0, None)
+        assert parent.pns == os.stat("/proc/self/ns/user").st_ino
         process.kill()
 
 

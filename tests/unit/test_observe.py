@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
 import threading
@@ -228,5 +229,8 @@ def test_a_wait_hears_the_end_of_a_container_that_is_removed(tmp_path) -> None:
 
 def waiting_on(path: Path) -> bool:
     """Whether two descriptors of this process are open on a file: ours and the waiter's."""
-    names = [f"/proc/self/fd/{name}" for name in os.listdir("/proc/self/fd")]
-    return sum(os.path.exists(name) and os.path.samefile(name, path) for name in names) >= 2
+    count = 0
+    for name in os.listdir("/proc/self/fd"):
+        with contextlib.suppress(FileNotFoundError):  # closed meanwhile
+            count += os.path.samefile(f"/proc/self/fd/{name}", path)
+    return count >= 2

@@ -672,7 +672,8 @@ before = set(sys.modules)
 from pypod.runtime.seccomp import filter_for
 caps = frozenset({sorted(CAPS)!r})
 times = []
-for _ in range(50):
+end = time.monotonic() + 10
+while min(times[1:], default=1) > 100e-6 and time.monotonic() < end:
     start = time.perf_counter()
     filter_for(None, caps, {str(tmp_path)!r})
     times.append(time.perf_counter() - start)
