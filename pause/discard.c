@@ -6,6 +6,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
+#include <sys/file.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <unistd.h>
@@ -58,11 +59,23 @@ static void discard(const char *path)
 	rmdir(path);
 }
 
+/* Whoever looks for what a crash left sees that somebody is at work there, until we end: the child has it, too. */
+static void share_lock_of_parent(const char *path)
+{
+	int directory = open(path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	int above = openat(directory, "..", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+
+	close(directory);
+	flock(above, LOCK_SH);
+}
+
 int main(int argc, char **argv)
 {
 	syscall(SYS_close_range, 3, ~0U, 0);
 	if (session_enter_environment() < 0)
 		return 1;
+	if (argc > 1)
+		share_lock_of_parent(argv[1]);
 	if (fork() != 0)
 		return 0;
 	setsid();

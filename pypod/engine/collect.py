@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import os
 
-from pypod.engine import observe, stopping, volumes
+from pypod.engine import observe, stopping, trash, volumes
 from pypod.engine.boundary import Boundary
 from pypod.engine.locks import Lock
-from pypod.engine.trash import discard, empty_trash
 from pypod.errors import PypodError
 from pypod.model.ids import is_id
 from pypod.store import records
@@ -79,29 +78,23 @@ def orphans(engine: Engine) -> list[str]:
     return [*(path for path in there if os.path.basename(path) not in known), *volumes.orphans(engine)]
 
 
-def trash(engine: Engine) -> list[str]:
-    """Return what lies in the trash."""
-    return [f"{engine.layout.trash}/{name}" for name in sorted(os.listdir(engine.layout.trash))]
-
-
 def repair(engine: Engine) -> list[str]:
     """Remove whatever a crash left; return what was removed, in words."""
     from pypod.engine import network_repair
     from pypod.engine.image_removal import sweep
 
+    left_there = trash.left_behind(engine)  # before we put something there ourselves
     done = []
     collect(engine)
     for path in orphans(engine):
         with Lock(path) as lock, lock:  # its removal may be under way
-            discard(engine, [path])
+            trash.discard(engine, [path])
         done.append(f"removed {path}")
     done += [f"removed {path}" for path in sweep(engine)]
     done += network_repair.repair(engine)
-    rubbish = trash(engine)
-    if rubbish:
-        empty_trash(engine, rubbish, wait=True)
-        done += [f"deleted {path}" for path in rubbish]
-    return done
+    if rubbish := trash.contents(engine):
+        trash.empty_trash(engine, rubbish, wait=True)
+    return done + [f"deleted {path}" for path in left_there]
 
 
 def main() -> None:

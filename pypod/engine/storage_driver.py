@@ -181,19 +181,19 @@ def _attempt(engine: Engine, driver: Driver) -> str:
     """Make a root of two layers in a mount namespace of its own, and a directory in it that has to be copied up."""
     import time
 
-    from pypod.engine import overlay, session
-    from pypod.engine.trash import empty_trash
+    from pypod.engine import overlay, session, trash
 
     if engine.rootless and not engine.inside:
         session.ensure(engine)
     place = f"{engine.layout.trash}/driver.{os.getpid()}.{time.monotonic_ns():x}"
-    for name in ("", "/lower", "/lower/in", "/upper", "/work", f"/{overlay.PROGRAM_DIRECTORY}"):
-        os.mkdir(f"{place}{name}", 0o700)
-    try:
-        missing = _no_attributes(engine, place) if driver.is_kernel else _no_whiteouts(place)
-        return missing or _mounted(engine, driver, place)
-    finally:
-        empty_trash(engine, [place])
+    with trash.at_work(engine) as lock, lock:
+        for name in ("", "/lower", "/lower/in", "/upper", "/work", f"/{overlay.PROGRAM_DIRECTORY}"):
+            os.mkdir(f"{place}{name}", 0o700)
+        try:
+            missing = _no_attributes(engine, place) if driver.is_kernel else _no_whiteouts(place)
+            return missing or _mounted(engine, driver, place)
+        finally:
+            trash.empty_trash(engine, [place])
 
 
 def _no_attributes(engine: Engine, place: str) -> str:

@@ -6,6 +6,7 @@ import os
 import time
 
 from pypod.engine import inside, session
+from pypod.engine.locks import AT_ONCE, SHARED, Lock
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -16,18 +17,39 @@ if TYPE_CHECKING:
 
 def discard(engine: Engine, directories: Iterable[str], *, wait: bool = False) -> None:
     """Move directories to the trash and have it emptied, without anybody waiting for that unless ``wait`` says so."""
-    moved = []
-    for directory in directories:
-        if _is_removed(directory):
-            continue
-        target = f"{engine.layout.trash}/{os.path.basename(directory)}.{time.monotonic_ns():x}"
-        try:
-            inside.move(engine, directory, target)
-        except FileNotFoundError:
-            continue
-        moved.append(target)
-    if moved:
-        empty_trash(engine, moved, wait=wait)
+    there = [directory for directory in directories if not _is_removed(directory)]
+    if not there:
+        return
+    with at_work(engine) as lock, lock:
+        moved = []
+        for directory in there:
+            target = f"{engine.layout.trash}/{os.path.basename(directory)}.{time.monotonic_ns():x}"
+            try:
+                inside.move(engine, directory, target)
+            except FileNotFoundError:
+                continue
+            moved.append(target)
+        if moved:
+            empty_trash(engine, moved, wait=wait)
+
+
+def at_work(engine: Engine) -> Lock:
+    """Return what says that the things in the trash are not left behind; the program that empties it says so, too."""
+    return Lock(engine.layout.trash, SHARED)
+
+
+def left_behind(engine: Engine) -> list[str]:
+    """Return what lies in the trash and nobody is at work on: nothing while somebody is at work there."""
+    try:
+        with Lock(engine.layout.trash, AT_ONCE) as lock, lock:
+            return contents(engine)
+    except BlockingIOError:
+        return []
+
+
+def contents(engine: Engine) -> list[str]:
+    """Return what lies in the trash."""
+    return [f"{engine.layout.trash}/{name}" for name in sorted(os.listdir(engine.layout.trash))]
 
 
 def _is_removed(directory: str) -> bool:

@@ -13,8 +13,8 @@ from pathlib import Path
 import pytest
 
 from pypod import Engine, PypodError
-from pypod.engine import storage_driver
-from pypod.engine.collect import repair, trash
+from pypod.engine import storage_driver, trash
+from pypod.engine.collect import repair
 from pypod.engine.listing import listed_containers
 from pypod.engine.locks import AT_ONCE, Lock
 from pypod.runtime.programs import DIRECTORY
@@ -141,7 +141,7 @@ def look_and_clean(engine: Engine, where: str) -> None:
         container.remove(force=True, timeout=0)
     repair(engine)
     assert created_nothing(engine), (where, seen)
-    wait_until(lambda: not trash(engine))
+    wait_until(lambda: not trash.contents(engine))
     for group in groups.values():
         assert not Path(engine.cgroups.tracking_directory(group)).exists(), (where, seen)
     with Engine(engine.layout.root) as other:
@@ -200,11 +200,24 @@ def test_repair_leaves_alone_what_has_a_record(engine, busybox) -> None:
     ended.wait()
     before = [thing.state() for thing in (*things, ended)]
     Path(engine.layout.root, "containers", "a note").touch()
-    wait_until(lambda: not trash(engine))  # what the starts threw away goes by and by
     assert repair(engine) == []
     assert [thing.state() for thing in (*things, ended)] == before
     assert engine.containers.list(all=True) == [*things[:2], ended]
     Path(engine.layout.root, "containers", "a note").unlink()
+
+
+def test_what_is_being_deleted_is_not_left_behind(engine, tmp_path) -> None:
+    tree = tmp_path / "tree"
+    for number in range(5000):  # more than is gone at once
+        (tree / str(number // 50)).mkdir(parents=True, exist_ok=True)
+        (tree / str(number // 50) / str(number)).touch()
+    trash.discard(engine, [str(tree)])
+    assert not tree.exists()
+    while trash.contents(engine):
+        assert trash.left_behind(engine) == []
+    Path(engine.layout.trash, "x").mkdir()
+    assert trash.left_behind(engine) == [f"{engine.layout.trash}/x"]
+    assert repair(engine) == [f"deleted {engine.layout.trash}/x"]
 
 
 def test_the_knife_works(tmp_path) -> None:

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from pypod import WrongState
-from pypod.engine.collect import trash
+from pypod.engine import trash
 from pypod.engine.exec import ExecSpec
 from pypod.engine.explain import of_exec, of_stop
 from tests.cli.program import Program
@@ -101,7 +101,7 @@ def test_telling_does_nothing(engine, busybox, world, tmp_path) -> None:
         ["stop", "--explain", "up"],
         ["pod", "start", "--explain", "mipod"],
     ]
-    wait_until(lambda: not trash(engine))  # what the starts of the world threw away goes by and by
+    wait_until(lambda: not trash.contents(engine))  # what the starts of the world threw away goes by and by
     before = everything(Path(engine.layout.root))
     trace = tmp_path / "trace"
     for words in commands:

@@ -585,7 +585,8 @@ class TestRemoval:
             subprocess.run(["umount", "-l", where], check=True)
 
     def test_repair_finds_what_a_crash_left(self, engine, busybox) -> None:
-        from pypod.engine.collect import repair, trash
+        from pypod.engine import trash
+        from pypod.engine.collect import repair
 
         image = bring(engine, busybox_image(busybox))
         for number in range(5000):  # more than is gone at once
@@ -595,7 +596,7 @@ class TestRemoval:
         Path(engine.layout.blobs, "sha256", "0" * 64).write_text("")
         os.makedirs(f"{engine.layout.images}/incoming/{'1' * 64}/tree")
         removed = repair(engine)
-        assert trash(engine) == []  # "deleted" is what is done, not what is begun
+        assert trash.contents(engine) == []  # "deleted" is what is done, not what is begun
         assert len([line for line in removed if "removed" in line]) == 3
         assert run(engine, image, "echo", "x") == "x\n"
         assert len(store(engine)["layers"]) == 1

@@ -16,7 +16,7 @@ from pathlib import Path
 import pytest
 
 from pypod import AlreadyExists, Engine
-from pypod.engine.collect import trash
+from pypod.engine import trash
 from tests.facts import created_nothing, in_threads, output, wait_until
 
 pytestmark = pytest.mark.root
@@ -359,7 +359,7 @@ def residue(engine: Engine, ids: set[str]) -> dict[str, object]:
         "keys": keys,
         # a podman beside us makes its locks there
         "shared memory": sorted(name for name in os.listdir("/dev/shm") if not name.startswith("libpod")),
-        "rubbish": trash(engine),
+        "rubbish": trash.contents(engine),
         "of ours": [path.name for path in processes if _mentions(path, engine.layout.root)],
     }
 
@@ -388,7 +388,8 @@ def test_many_times_over(engine, busybox, full: bool) -> None:
 
     for number in range(3):
         cycle(number)
-    wait_until(lambda: not trash(engine) and not residue(engine, ids)["keys"])  # the kernel collects keys by and by
+    # the kernel collects keys by and by
+    wait_until(lambda: not trash.contents(engine) and not residue(engine, ids)["keys"])
     before = residue(engine, ids)
     for number in range(1000 if full else 60):
         cycle(number)
