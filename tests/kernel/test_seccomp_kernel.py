@@ -50,7 +50,10 @@ int
 main (int argc, char **argv)
 {
   static struct sock_filter filter[4096];
-  ssize_t size = read (0, filter, sizeof filter);
+  size_t size = 0;
+  ssize_t count;
+  while ((count = read (0, (char *)filter + size, sizeof filter - size)) > 0)
+    size += count;
   struct sock_fprog program = { .len = size / sizeof *filter, .filter = filter };
 
   if (size > 0)
