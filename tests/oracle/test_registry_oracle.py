@@ -180,7 +180,7 @@ def test_login_and_logout_say_what_podman_says(private: str, tmp_path: Path) -> 
             stored = json.loads(authfile.read_text()) if authfile.exists() else None
             said = (done.stdout + done.stderr).replace(str(authfile), "FILE").replace("podman", "pypod")
             if is_later():
-                said = said.replace("Error: must", "Error: Must")
+                said = said.replace("Error: must", "Error: Must").replace("Error: Can't", "Error: can't")
             told[name].append((words, done.returncode, said, stored))
     assert told["pypod"] == told["podman"]
 
