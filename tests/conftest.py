@@ -28,7 +28,7 @@ os.environ["PYPOD_NETWORK"] = "none"  # the machine's network stays as it is; a 
 signal.signal(signal.SIGINT, signal.default_int_handler)
 
 CGROUP_TREES = ("/sys/fs/cgroup/unified/pypod", "/sys/fs/cgroup/pypod", "/sys/fs/cgroup/freezer/pypod")
-SETTLE_S = 30.0
+SETTLE_S = 3.0
 RTM_NEWLINK, IFF_UP = 16, 1  # linux/rtnetlink.h, linux/if.h
 
 

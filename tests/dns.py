@@ -99,7 +99,7 @@ def read(data: bytes) -> Answer:
     return Answer(identifier, code, flags, asked, records, size)
 
 
-def ask(server: str, text: str, kind: int = A, *, source: str = "", timeout_s: float = 30.0, edns: int = 0) -> Answer:
+def ask(server: str, text: str, kind: int = A, *, source: str = "", timeout_s: float = 3.0, edns: int = 0) -> Answer:
     """Ask a server over UDP, once."""
     family = socket.AF_INET6 if ":" in server else socket.AF_INET
     with socket.socket(family, socket.SOCK_DGRAM) as client:
@@ -111,7 +111,7 @@ def ask(server: str, text: str, kind: int = A, *, source: str = "", timeout_s: f
         return read(client.recv(65535))
 
 
-def ask_over_tcp(server: str, *texts: str, kind: int = A, timeout_s: float = 30.0) -> list[Answer]:
+def ask_over_tcp(server: str, *texts: str, kind: int = A, timeout_s: float = 3.0) -> list[Answer]:
     """Ask a server several questions at once over one connection."""
     with socket.create_connection((server, 53), timeout_s) as client:
         messages = [question(text, kind) for text in texts]

@@ -79,13 +79,9 @@ class Host:
         """Have somebody on it who answers with its name and who asked."""
         self._servers.append(Server([*self._inside, *_peer("serve", protocol, address, str(port), self.name)]))
 
-    def ask(self, protocol: str, address: str, port: int, timeout_s: float = 10.0) -> str:
+    def ask(self, protocol: str, address: str, port: int) -> str:
         """Ask from it; return the answer, or the name of the error."""
-        return self.run(*_peer("ask", protocol, address, str(port), str(timeout_s))).strip()
-
-    def hears_nothing_from(self, protocol: str, address: str, port: int) -> bool:
-        """Whether nobody answers for a second, not even to refuse."""
-        return self.ask(protocol, address, port, 1.0) == "ETIMEDOUT"
+        return self.run(*_peer("ask", protocol, address, str(port))).strip()
 
     def close(self) -> None:
         for server in self._servers:

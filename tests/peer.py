@@ -1,13 +1,14 @@
 """One end of a conversation between network namespaces: run as a program, so that it is in the one it is for.
 
 serve PROTOCOL ADDRESS PORT TEXT    answer everybody with TEXT and the address that they are seen with
-ask PROTOCOL ADDRESS PORT SECONDS   say what was answered, or the name of the error
+ask PROTOCOL ADDRESS PORT           say what was answered, or the name of the error
 """
 
 import errno
 import socket
 import sys
 
+TIMEOUT_S = 1.0
 KINDS = {
     "tcp": (socket.SOCK_STREAM, socket.IPPROTO_TCP),
     "udp": (socket.SOCK_DGRAM, socket.IPPROTO_UDP),
@@ -38,9 +39,9 @@ def serve(protocol: str, address: str, port: int, text: str) -> None:
                 server.sendto(f"{text} {peer[0]}".encode(), peer)
 
 
-def ask(protocol: str, address: str, port: int, timeout_s: float) -> str:
+def ask(protocol: str, address: str, port: int) -> str:
     with opened(protocol, address) as client:
-        client.settimeout(timeout_s)
+        client.settimeout(TIMEOUT_S)
         try:
             client.connect((address, port))
             client.send(b"?")
@@ -55,4 +56,4 @@ if __name__ == "__main__":
     what, protocol, address, port, *rest = sys.argv[1:]
     if what == "serve":
         serve(protocol, address, int(port), *rest)
-    print(ask(protocol, address, int(port), float(rest[0])))
+    print(ask(protocol, address, int(port)))

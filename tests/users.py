@@ -20,7 +20,7 @@ from tests.facts import is_there
 SOURCE = Path(__file__).parents[1]
 # What of the repository a user needs to run the tests of it.
 TREE = ("pypod", "tests", "pause", "setup.cfg", "pyproject.toml")
-_SETTLE_S = 30.0
+_SETTLE_S = 3.0
 
 
 class User:

@@ -5,12 +5,11 @@ from __future__ import annotations
 import re
 import subprocess
 import time
-from pathlib import Path
 
 import pytest
 
 from tests.cli.program import Program
-from tests.facts import kill_and_wait, wait_for_output
+from tests.facts import GATE, kill_and_wait, open_gate, wait_for_output
 
 pytestmark = pytest.mark.root
 
@@ -66,10 +65,9 @@ def test_tail(pypod, engine, busybox, count, expected) -> None:
 
 
 def test_since_and_until(pypod, engine, busybox) -> None:
-    waits = "echo a; while [ ! -e /dev/shm/go ]; do sleep 0.01; done; echo b"
-    container = engine.containers.run(["sh", "-c", waits], name="c", rootfs=busybox)
+    container = engine.containers.run(["sh", "-c", f"echo a; {GATE}; echo b"], name="c", rootfs=busybox)
     wait_for_output(container, b"a\n")
-    Path(f"/proc/{container.state().pid}/root/dev/shm/go").touch()
+    open_gate(container)
     container.wait(timeout=10)
     first, second = container.logs()
     assert pypod.ok("logs", "--since", "1h", "c") == "a\nb\n"

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import subprocess
 import time
-from pathlib import Path
 
 import pytest
 
 from tests.cli.program import Program
-from tests.facts import has_open, wait_until
+from tests.facts import GATE, has_open, open_gate, wait_until
 
 pytestmark = pytest.mark.root
 
@@ -64,11 +63,10 @@ def test_codes_come_when_all_have_ended(pypod, engine, busybox) -> None:
 
 
 def test_a_container_that_is_removed_at_its_end(pypod, engine, busybox) -> None:
-    waits = "while [ ! -e /dev/shm/go ]; do sleep 0.01; done; exit 6"
-    container = engine.containers.run(["sh", "-c", waits], name="c", rootfs=busybox, remove=True)
+    container = engine.containers.run(["sh", "-c", f"{GATE}; exit 6"], name="c", rootfs=busybox, remove=True)
     client = pypod.start("wait", "c", stdout=subprocess.PIPE)
     wait_until(lambda: has_open(client.pid, f"{container.directory}/status"))
-    Path(f"/proc/{container.state().pid}/root/dev/shm/go").touch()
+    open_gate(container)
     out, _ = client.communicate(timeout=30)
     assert (client.returncode, out) == (0, b"6\n")
 

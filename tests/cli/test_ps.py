@@ -235,12 +235,14 @@ def test_json(world) -> None:
 def test_watch_shows_the_list_again(world) -> None:
     start = time.monotonic()
     client = world.pypod.start("ps", "-w", "1", "--format", "{{.Names}}", "-f", "name=web", stdout=subprocess.PIPE)
-    assert client.stdout is not None
-    assert client.stdout.readline() == b"web\n"
-    assert client.stdout.readline() == b"\x1b[2J\x1b[1;1Hweb\n"
-    assert time.monotonic() - start > 1
-    client.kill()
-    client.communicate(timeout=10)
+    try:
+        assert client.stdout is not None
+        assert client.stdout.readline() == b"web\n"
+        assert client.stdout.readline() == b"\x1b[2J\x1b[1;1Hweb\n"
+        assert time.monotonic() - start > 1
+    finally:
+        client.kill()
+        client.communicate(timeout=10)
 
 
 def test_the_plain_listing_loads_and_decodes_nothing_it_does_not_need(world) -> None:

@@ -91,8 +91,7 @@ def known_bridges() -> str:
 
 
 def wait_for_no_veth() -> None:
-    wait_until(lambda: not veths())  # the kernel ends network namespaces one after the other
-    assert veths() == []
+    wait_until(lambda: not veths(), 3)
 
 
 def test_a_pod_has_address_route_and_a_neighbour(engine, rootfs, network):
@@ -334,7 +333,7 @@ def test_a_pod_is_reached_as_soon_as_it_is_started(engine, network):
                 before = time.monotonic()
                 with first.enter("net"), pytest.raises(ConnectionRefusedError):
                     socket.create_connection((second.addresses["blue"][0], 9), timeout=3)
-                assert time.monotonic() - before < 1, "a second later it is asked again"
+                assert time.monotonic() - before < 0.5
 
 
 def test_names_inside_do_not_collide_with_those_asked_for(engine, network):

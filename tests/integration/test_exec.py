@@ -132,7 +132,7 @@ class TestExec:
         with pytest.raises(DeadlineExceeded) as caught:
             box.exec(["sh", "-c", "echo $$; trap '' TERM; sleep 1000"], timeout=0.2)
         assert caught.value.timeout_s == 0.2
-        assert time.monotonic() - before < 8
+        assert time.monotonic() - before < 2
         assert b"trap" not in box.exec(["ps"]).stdout
         with pytest.raises(DeadlineExceeded):
             box.exec(["sh", "-c", "exec >&- 2>&-; sleep 1000"], timeout=0.1)

@@ -234,16 +234,6 @@ def test_a_network_without_names(engine):
         dns.ask("10.96.0.1", "web")
 
 
-def is_refused(server: str) -> bool:
-    try:
-        dns.ask(server, "x", timeout_s=1)
-    except ConnectionRefusedError:
-        return True
-    except TimeoutError:  # it was about to close
-        return False
-    return False
-
-
 def test_nobody_stays_whom_no_network_needs(engine, blue, red):
     pods = [pod_on(engine, blue), pod_on(engine, red)]
     server = server_up(engine)
@@ -251,7 +241,8 @@ def test_nobody_stays_whom_no_network_needs(engine, blue, red):
     assert os.getsid(server.pid) == server.pid
     pods[0].remove(force=True, timeout=0)
     wait_until(lambda: naming.info(engine).networks == (red.id,))
-    wait_until(lambda: is_refused(BLUE))
+    with pytest.raises(ConnectionRefusedError):
+        dns.ask(BLUE, "x")
     pods[1].remove(force=True, timeout=0)
     wait_until(lambda: not is_there(server.pid))
     assert sorted(os.listdir(engine.layout.names)) == ["errors.log", "status"]
@@ -453,7 +444,7 @@ def test_other_names_are_asked_of_other_servers(engine):
 
 def test_servers_that_are_silent_are_given_up_before_a_resolver_gives_up(monkeypatch):
     """However many there are: the time of all together is bounded."""
-    monkeypatch.setattr(dns_forward, "TOGETHER_S", 1)
+    monkeypatch.setattr(dns_forward, "TOGETHER_S", 0.2)
     addresses = [f"127.0.0.{number}" for number in range(2, 6)]
     sockets = [open_sockets(address) for address in addresses]
     loop, answers = Loop(), []
@@ -466,7 +457,7 @@ def test_servers_that_are_silent_are_given_up_before_a_resolver_gives_up(monkeyp
             question, asked, tuple(addresses), "10.1.0.2", lambda answer: (answers.append(answer), loop.stop())
         )
         loop.run()
-        assert time.monotonic() - began < 2.5
+        assert time.monotonic() - began < 0.5
         assert [dns.read(answer).code for answer in answers] == [dns.SERVER_FAILURE]
         assert all(udp.recv(512)[12:] == question[12:] for udp, _ in sockets)  # each was asked
     finally:

@@ -27,7 +27,17 @@ from pypod import (
     WrongState,
 )
 from pypod.engine import infra
-from tests.facts import created_nothing, group, is_there, members, output, wait_for_output, wait_until
+from tests.facts import (
+    GATE,
+    created_nothing,
+    group,
+    is_there,
+    members,
+    open_gate,
+    output,
+    wait_for_output,
+    wait_until,
+)
 
 pytestmark = pytest.mark.root
 
@@ -191,8 +201,8 @@ class TestStates:
         for member in [pod.run(["sh", "-c", script], rootfs=busybox) for _ in range(4)]:
             wait_for_output(member, b"ready")
         before = time.monotonic()
-        pod.stop(timeout=1)
-        assert 1 <= time.monotonic() - before < 3
+        pod.stop(timeout=0.5)
+        assert 0.5 <= time.monotonic() - before < 1.5
         assert [state.exit_code for _, state in pod.state().members] == [137] * 4
 
     def test_run_that_fails_leaves_no_member(self, engine, busybox) -> None:
@@ -386,16 +396,15 @@ class TestRaces:
     def test_a_member_started_while_the_pod_stops_is_not_left_alone(self, engine, busybox) -> None:
         """Between the members' end and the infra's somebody may start one: it must not live on in dead namespaces."""
         pod = engine.pods.create()
-        heard = "echo heard; while [ ! -e /dev/shm/go ]; do sleep 0.01; done; exit"
+        heard = f"echo heard; {GATE}; exit"
         slow = pod.run(["sh", "-c", f"trap '{heard}' TERM; echo ready; while :; do sleep 0.01; done"], rootfs=busybox)
         wait_for_output(slow, b"ready")
-        go = Path(f"/proc/{slow.state().pid}/root/dev/shm/go")
         late = pod.create_container(SLEEP, rootfs=busybox)
         stopper = threading.Thread(target=lambda: pod.stop(timeout=30))
         stopper.start()
         wait_for_output(slow, b"heard")
         late.start()
-        go.touch()
+        open_gate(slow)
         stopper.join()
         assert not late.state().running
         assert pod.status == "Exited"

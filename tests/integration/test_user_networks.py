@@ -15,6 +15,7 @@ from pathlib import Path
 
 import pytest
 
+from pypod.kernel.pidfd import PROC
 from tests import dns, hosts, users
 from tests.facts import is_there, kill_and_wait, wait_until
 from tests.hosts import Here, Host, Server, within
@@ -103,16 +104,9 @@ def companions(somebody: User) -> list[str]:
     A child of it is itself, which does something in the namespace and is gone again (NS_CALL in passt's util.h).
     """
     found = somebody.processes()
-    names = []
-    for pid, name in found.items():
-        with suppress(OSError):  # gone meanwhile
-            if found.get(parent_of(pid)) != name:
-                names.append(name.partition(".")[0].replace("pasta", "passt"))
+    own = [name for pid, name in found.items() if (stat := PROC.stat(pid)) and found.get(stat.ppid) != name]
+    names = [name.partition(".")[0].replace("pasta", "passt") for name in own]
     return sorted(name for name in names if name in ("pypod-network", "passt", "slirp4netns"))
-
-
-def parent_of(pid: int) -> int:
-    return int(Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[1])
 
 
 def test_a_pod_has_pasta_by_default_and_reaches_other_hosts(somebody: User, other: Host) -> None:

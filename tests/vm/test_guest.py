@@ -22,7 +22,7 @@ from tests.conftest import for_users
 HERE = Path(__file__).parent
 ROOT = HERE.parents[1]
 NEEDED = ("pypod", "pypod.egg-info", "pause", "tests", "docs", "examples", "README.md", "setup.cfg", "pyproject.toml")
-TIMEOUT_S = 900
+TIMEOUT_S = 300
 WHOLE_TIMEOUT_S = 3600
 IMAGES = "mkdir -p ~/.cache && ln -s /share/images ~/.cache/pypod-test-images"
 # which Debian's kernel has and does not load by itself for a test that looks first
