@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import subprocess
 import threading
 import time
 from collections.abc import Callable
@@ -38,6 +39,11 @@ def eventually(condition: Callable[[], object], timeout_s: float = TIMEOUT_S) ->
             return False
         time.sleep(0.02)
     return True
+
+
+def unmount(storage: Path) -> None:
+    """Unmount what a storage is on: what was removed may still be being deleted there."""
+    wait_until(lambda: subprocess.run(["umount", storage], check=False).returncode == 0)
 
 
 def is_there(pid: int) -> bool:

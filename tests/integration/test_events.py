@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from pypod import Engine, Event, InvalidSpec, LaunchFailed, WrongState, events
-from tests.facts import kill_and_wait, wait_until
+from tests.facts import kill_and_wait, unmount, wait_until
 
 pytestmark = pytest.mark.root
 
@@ -217,7 +217,7 @@ def test_a_full_file_system_loses_events_and_nothing_else(busybox, tmp_path) -> 
             assert told(engine)[:2] == ["container create web", "container start web"]
             assert told(engine)[-1] == "container remove web"
     finally:
-        subprocess.run(["umount", mount], check=True)
+        unmount(mount)
 
 
 def test_follow_tells_what_happens_from_now_on(engine, busybox) -> None:

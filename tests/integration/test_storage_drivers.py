@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.facts import eventually
+from tests.facts import eventually, unmount
 from tests.images.made import IDS as IMAGE
 from tests.images.made import Made, busybox_entries, layer
 from tests.users import User
@@ -259,7 +259,7 @@ class TestWhatIsChosen:
         os.chown(storage, user.uid, user.gid)
         yield storage
         user.pypod("--root", str(storage), "system", "migrate")
-        subprocess.run(["umount", place], check=True)
+        unmount(place)
         place.rmdir()
 
     def facts(self, storage: Path) -> dict[str, str]:
@@ -371,7 +371,7 @@ def test_a_storage_on_an_overlay(user: User, user_tree: Path, busybox: str, plai
         user.pypod(*of_user, "rm", "-fa")
         user.pypod(*of_user, "rmi", "-fa")
         user.pypod("--root", str(storage), "system", "migrate")
-        subprocess.run(["umount", place / "merged"], check=True)
+        unmount(place / "merged")
 
 
 def test_idmap_needs_root(user: User, plain: Path) -> None:
