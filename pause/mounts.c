@@ -49,7 +49,18 @@ int open_program(struct process *process, const char *path)
 	return fd;
 }
 
-static void attach(struct process *process, int mount, int target)
+/* The file systems that the masks and the read-only paths are there for. */
+static bool shows_the_kernel(const struct process *process, dev_t device)
+{
+	for (uint32_t i = 0; i < process->place_count; i++) {
+		const struct place *place = &process->places[i];
+		if (place->device == device && (!strcmp(place->path, "/proc") || !strcmp(place->path, "/sys")))
+			return true;
+	}
+	return false;
+}
+
+void attach(struct process *process, const char *path, int mount, int target)
 {
 	struct stat root, there, what;
 
@@ -64,16 +75,26 @@ static void attach(struct process *process, int mount, int target)
 		errno = EBUSY;
 		fail(process, "openat2");
 	}
+	/* a link that leads into /proc or /sys: who mounts there by another name could put a file of theirs in place of
+	 * the kernel's, which a later write to it would not notice */
+	if (!is_of_the_system(path) && shows_the_kernel(process, there.st_dev)) {
+		errno = ELOOP;
+		fail(process, "openat2");
+	}
 	if (syscall(SYS_move_mount, mount, "", target, "", MOVE_BOTH_EMPTY) < 0)
 		fail(process, "move_mount");
-	close(mount);
+	struct place *place = remember_place(process, path, &what);
+	if (is_of_the_system(path) && S_ISDIR(what.st_mode))
+		place->mount = mount;
+	else
+		close(mount);
 	close(target);
 }
 
 static void keep(struct process *process, uint64_t slot, int fd, const char *call)
 {
-	if (fd >= 0 && slot >= SLOTS) {
-		errno = EMFILE;
+	if (fd >= 0 && slot >= process->plan->count) {
+		errno = EINVAL;
 		fd = -1;
 	}
 	if (fd < 0)
@@ -141,7 +162,7 @@ static void mount_new(struct process *process, const struct record *record)
 {
 	int mount = make_mount(process, record, number(record, 3));
 
-	attach(process, mount, must_resolve(process, text(record, 2), O_DIRECTORY));
+	attach(process, text(record, 2), mount, must_resolve(process, text(record, 2), O_DIRECTORY));
 }
 
 static void mount_with_content(struct process *process, const struct record *record)
@@ -163,7 +184,7 @@ static void mount_with_content(struct process *process, const struct record *rec
 	close(inside);
 	if (attributes & ATTR_RDONLY && set_attributes(mount, ATTR_RDONLY, 0, 0) < 0)
 		fail(process, "mount_setattr");
-	attach(process, mount, target);
+	attach(process, text(record, 2), mount, target);
 }
 
 /* What a new volume begins with. */
@@ -188,7 +209,7 @@ static void base(struct process *process, const struct record *record)
 
 static void bind(struct process *process, const struct record *record)
 {
-	int *slot = &process->slots[number(record, 0) % SLOTS];
+	int *slot = &process->slots[number(record, 0) % process->plan->count];
 	unsigned flags = number(record, 4) ? RECURSIVE : 0;
 	uint64_t set = number(record, 2), propagation = number(record, 3);
 	struct stat st;
@@ -199,7 +220,8 @@ static void bind(struct process *process, const struct record *record)
 		fill(process, *slot, text(record, 1));
 	if ((set || propagation) && set_attributes(*slot, set, propagation, flags) < 0)
 		fail(process, "mount_setattr");
-	attach(process, *slot, must_resolve(process, text(record, 1), S_ISDIR(st.st_mode) ? O_DIRECTORY : 0));
+	const char *target = text(record, 1);
+	attach(process, target, *slot, must_resolve(process, target, S_ISDIR(st.st_mode) ? O_DIRECTORY : 0));
 	*slot = -1;
 }
 
@@ -209,7 +231,7 @@ void bind_file(struct process *process, const char *source, const char *path)
 
 	if (mount < 0)
 		fail(process, "open_tree");
-	attach(process, mount, must_resolve(process, path, 0));
+	attach(process, path, mount, must_resolve(process, path, 0));
 }
 
 static int parent_of(struct process *process, const char *path, char name[256])
@@ -260,50 +282,71 @@ static void device(struct process *process, const struct record *record)
 	/* read-only, which holds for the inode (chmod) and not for the device behind it */
 	if (set_attributes(node, ATTR_RDONLY, 0, 0) < 0)
 		fail(process, "mount_setattr");
-	attach(process, node, target >= 0 ? target : must_resolve(process, path, 0));
+	attach(process, path, node, target >= 0 ? target : must_resolve(process, path, 0));
 }
 
-/* Only through a real procfs: a container that put a tmpfs there would swallow the write (CVE-2025-52881). */
+/* A setting of the kernel, in the procfs that was mounted and in nothing that somebody put on it or linked from it: a
+ * tmpfs there would swallow the write (CVE-2025-52881), a link in a volume lead it to another file. Before there is a root
+ * it is the host's procfs, in which a process finds the settings of its own namespaces. */
 static void sysctl(struct process *process, const struct record *record)
 {
 	char path[512];
 	struct statfs fs;
+	struct stat proc, file;
 	const char *value = text(record, 1);
 
 	snprintf(path, sizeof path, "/proc/sys/%s", text(record, 0));
-	int fd = open_inside(process, path, O_WRONLY);
+	int directory = open_inside(process, "/proc", O_PATH | O_DIRECTORY);
+	int fd = directory < 0 ? -1 : open_inside(process, path, O_WRONLY);
 	if (fd < 0)
 		fail(process, "openat2");
-	if (fstatfs(fd, &fs) < 0)
+	if (fstatfs(fd, &fs) < 0 || fstat(directory, &proc) < 0 || fstat(fd, &file) < 0)
 		fail(process, "fstatfs");
-	if (fs.f_type != PROC_MAGIC) {
+	if (fs.f_type != PROC_MAGIC || proc.st_dev != file.st_dev) {
 		errno = EXDEV;
 		fail(process, "fstatfs");
 	}
 	if (RETRY(write(fd, value, strlen(value))) < 0)
 		fail(process, "write");
 	close(fd);
+	close(directory);
 }
 
-/* A file is covered by /dev/null, a directory by an empty read-only tmpfs; what is not there needs no hiding. */
-static void mask(struct process *process, const struct record *record)
+/* What is to be masked or made read-only, or -1 where there is nothing. In /proc and /sys that is a matter of what the
+ * kernel has, and only there: that one of these is missing itself, or is no mount, protects nobody. */
+static int open_protected(struct process *process, const char *path)
+{
+	const char *rest;
+	int target = open_inside(process, path, O_PATH);
+
+	if (target >= 0)
+		return target;
+	if (errno != ENOENT && errno != ENOTDIR)
+		fail(process, "openat2");
+	if (is_of_the_system(path) && mount_of(process, path, &rest) < 0)
+		fail(process, "openat2");
+	remember_place(process, path, NULL);
+	return -1;
+}
+
+/* One empty tmpfs, read-only, for all directories that are hidden. */
+static int empty_directory(struct process *process)
 {
 	static const struct argument arguments[] = {
 		{ "tmpfs", 5 }, { "tmpfs", 5 }, { "", 0 }, { "1", 1 }, { "nr_inodes=1", 11 }, { "size=4096", 9 }
 	};
-	const struct record empty = { OP_mount, 6, (struct argument *)arguments };
-	struct stat st;
+	const struct record record = { OP_mount, 6, (struct argument *)arguments };
 
-	int target = open_inside(process, text(record, 0), O_PATH);
-	if (target < 0 && (errno == ENOENT || errno == ENOTDIR))
-		return;
-	if (target < 0 || fstat(target, &st) < 0)
-		fail(process, "openat2");
-	if (S_ISDIR(st.st_mode)) {
-		attach(process, make_mount(process, &empty, ATTR_RDONLY), target);
-		return;
-	}
+	if (process->empty < 0)
+		process->empty = make_mount(process, &record, ATTR_RDONLY);
+	return open_tree_at(process->empty, "", EMPTY_PATH);
+}
+
+static int null_device(struct process *process)
+{
+	struct stat st;
 	int null = open_inside(process, "/dev/null", O_PATH);
+
 	if (null < 0)
 		fail(process, "openat2");
 	if (fstat(null, &st) < 0)
@@ -313,26 +356,40 @@ static void mask(struct process *process, const struct record *record)
 		fail(process, "fstat");
 	}
 	int cover = open_tree_at(null, "", EMPTY_PATH);
+	close(null);
+	return cover;
+}
+
+/* A file is covered by /dev/null, a directory by an empty one. */
+static void mask(struct process *process, const struct record *record)
+{
+	struct stat st;
+	int target = open_protected(process, text(record, 0));
+
+	if (target < 0)
+		return;
+	if (fstat(target, &st) < 0)
+		fail(process, "fstat");
+	int cover = S_ISDIR(st.st_mode) ? empty_directory(process) : null_device(process);
 	if (cover < 0)
 		fail(process, "open_tree");
-	close(null);
-	attach(process, cover, target);
+	attach(process, text(record, 0), cover, target);
+	process->places[process->place_count - 1].kind = PLACE_MASK;
 }
 
 static void read_only(struct process *process, const struct record *record)
 {
-	int target = open_inside(process, text(record, 0), O_PATH);
+	int target = open_protected(process, text(record, 0));
 
-	if (target < 0 && (errno == ENOENT || errno == ENOTDIR))
-		return;
 	if (target < 0)
-		fail(process, "openat2");
+		return;
 	int cover = open_tree_at(target, "", EMPTY_PATH | RECURSIVE);
 	if (cover < 0)
 		fail(process, "open_tree");
 	if (set_attributes(cover, ATTR_RDONLY, 0, RECURSIVE) < 0)
 		fail(process, "mount_setattr");
-	attach(process, cover, target);
+	attach(process, text(record, 0), cover, target);
+	process->places[process->place_count - 1].kind = PLACE_READ_ONLY;
 }
 
 void mount_operation(struct process *process, const struct record *record)
@@ -351,6 +408,7 @@ void mount_operation(struct process *process, const struct record *record)
 	case OP_sysctl: sysctl(process, record); break;
 	case OP_mask: mask(process, record); break;
 	case OP_read_only: read_only(process, record); break;
+	case OP_verify_mounts: verify_places(process); break;
 	default: root_operation(process, record); break;
 	}
 }

@@ -49,8 +49,8 @@
 	X(48, device)         /* TARGET MAJOR MINOR MODE, with the bits of the type */ \
 	X(49, console)        /* BIND: open the terminal; with 1 its terminal's slave on /dev/console */ \
 	X(50, sysctl)         /* KEY VALUE */ \
-	X(51, mask)           /* TARGET: hide */ \
-	X(52, read_only)      /* TARGET */ \
+	X(51, mask)           /* TARGET: hide, if it is there */ \
+	X(52, read_only)      /* TARGET: if it is there */ \
 	X(53, pivot)          /* : the root becomes /, the old one is let go */ \
 	X(54, read_only_root) /* : */ \
 	X(55, mount_with_content) /* as mount: and what the directory had is in it */ \
@@ -77,7 +77,8 @@
 	X(80, own_ids)        /* UID GID ALONE: become these of the user namespace, with all capabilities in it; 1: no other groups */ \
 	X(81, hold_root)      /* : take the root file system out of this mount namespace, to have it in the next */ \
 	X(82, place_root)     /* : mount what was held */ \
-	X(83, map_tree)       /* PATH UID_MAP GID_MAP: owners below PATH are ids inside a user namespace with these maps */
+	X(83, map_tree)       /* PATH UID_MAP GID_MAP: owners below PATH are ids inside a user namespace with these maps */ \
+	X(84, verify_mounts)  /* : each mount, mask and read-only path is where the plan put it */
 
 enum operation {
 #define X(number, name) OP_##name = number,

@@ -463,9 +463,15 @@ noreturn void perform(struct process *process)
 	prctl(PR_SET_PDEATHSIG, SIGKILL);
 	setsid();
 	umask(0); /* the modes of what we make are meant; the plan sets the container's */
-	for (int i = 0; i < SLOTS; i++)
+	/* a record fills one slot at most, and an account two places */
+	process->slots = malloc(process->plan->count * sizeof *process->slots);
+	process->places = calloc(2 * process->plan->count, sizeof *process->places);
+	process->place_count = 0;
+	if (!process->slots || !process->places)
+		fail(process, "malloc");
+	for (uint32_t i = 0; i < process->plan->count; i++)
 		process->slots[i] = -1;
-	process->root = process->program = -1;
+	process->root = process->program = process->empty = -1;
 	process->home = NULL;
 	process->environment = NULL;
 	process->uid = process->gid = 0;

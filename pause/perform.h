@@ -10,7 +10,6 @@
 #include <sys/stat.h>
 #include <sys/types.h>
 
-#define SLOTS 128
 #define OTHERS 16
 
 /* A process whose namespaces the plan joins. Opened before the clone: in a pid namespace of its own the new process
@@ -18,6 +17,17 @@
 struct other {
 	uint64_t pid;
 	int fd;
+};
+
+/* Something that was put on a path, and what has to be found there at the end (places.c). */
+struct place {
+	uint32_t record;      /* of the operation that did it */
+	const char *path;
+	enum { PLACE_MOUNT, PLACE_MASK, PLACE_READ_ONLY } kind;
+	int mount;            /* the mount itself, or -1: directories in /proc, /sys and /dev are kept open */
+	bool absent;          /* there was nothing to mask or to make read-only */
+	dev_t device;
+	ino_t inode;
 };
 
 /* The process that a plan turns into a container's first process. */
@@ -28,7 +38,10 @@ struct process {
 	int root;             /* the new root until it is /, or -1 */
 	int root_held;        /* the same between two mount namespaces */
 	int fuse;             /* of a root that nobody serves yet */
-	int slots[SLOTS];     /* mounts by descriptor, waiting for their place */
+	int *slots;           /* mounts by descriptor, waiting for their place; as many as the plan has records */
+	struct place *places; /* in the order in which they were made */
+	uint32_t place_count;
+	int empty;            /* the tmpfs that masks directories, or -1 */
 	int program;          /* what execute_file will run */
 	struct other others[OTHERS];
 	int owner;            /* pidfd handed on to the infra, or -1 */
@@ -59,12 +72,22 @@ void let_go_of_old_root(struct process *process);
 /* copy.c: all that is in the directory `from` into the empty directory `to`. */
 void copy_content(struct process *process, int from, int to);
 void copy_owner_and_mode(struct process *process, int from, int to);
+/* Put `mount` on `target`, the descriptor of `path`, and remember it. Closes both. */
+void attach(struct process *process, const char *path, int mount, int target);
+/* places.c */
+/* Whether `path` is /proc, /sys or /dev, or lies in one of them: no link may lead there or from there. */
+bool is_of_the_system(const char *path);
+/* The descriptor of the innermost mount that was put on a part of `path`, or -1; `rest` is what of the path lies in it. */
+int mount_of(const struct process *process, const char *path, const char **rest);
+struct place *remember_place(struct process *process, const char *path, const struct stat *what);
+void verify_places(struct process *process);
 /* resolve.c */
 /* A descriptor of `path` inside the new root, or -1 with errno; `call` gets the failing call's name. */
 int resolve(const struct process *process, const char *path, int flags, const char **call);
 int open_parent(const struct process *process, const char *path, char name[256], const char **call);
 /* As open(2), inside the new root: before the pivot from its descriptor, afterwards from the working directory, which is
- * / until the plan sets another. Never through /proc/PID/root and its like. */
+ * / until the plan sets another. Never through /proc/PID/root and its like. Before the pivot, what lies in /proc, /sys and
+ * /dev is looked up from the mount that was put there, and through no link. */
 int open_inside(const struct process *process, const char *path, int flags);
 /* The same on the root's own file system: what is mounted on it gives EXDEV. */
 int open_on_root(const struct process *process, const char *path, int flags);

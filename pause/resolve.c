@@ -17,6 +17,13 @@ static int open_resolved(const struct process *process, const char *path, int fl
 	struct open_how how = { .flags = flags | O_CLOEXEC, .resolve = RESOLVE_IN_ROOT | RESOLVE_NO_MAGICLINKS | resolve };
 	int directory = process->root >= 0 ? process->root : AT_FDCWD, fd = -1;
 
+	if (process->root >= 0 && is_of_the_system(path)) {
+		int mount = mount_of(process, path, &path);
+		if (mount >= 0)
+			directory = mount;
+		how.resolve |= RESOLVE_NO_SYMLINKS;
+	}
+
 	/* EAGAIN: a rename elsewhere raced with a ".." of ours; openat2(2) says to try again. Not for ever: somebody may
 	 * rename on purpose. */
 	for (int try = 0; try < 1000; try++)

@@ -61,10 +61,7 @@ void open_terminal(struct process *process, bool bind_console)
 			fail(process, call);
 		if (tree < 0)
 			fail(process, "open_tree");
-		if (syscall(SYS_move_mount, tree, "", target, "", 0x04 | 0x40) < 0)
-			fail(process, "move_mount");
-		close(tree);
-		close(target);
+		attach(process, "/dev/console", tree, target);
 	}
 	if (ioctl(slave, TIOCSCTTY, 0) < 0)
 		fail(process, "ioctl");

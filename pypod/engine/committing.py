@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 from contextlib import contextmanager
-from os.path import normpath
 
 from pypod.engine import announce, layers, mapped_layers, observe, pausing, pulling
 from pypod.engine.boundary import Boundary
@@ -22,6 +21,7 @@ from pypod.model.image_change import apply
 from pypod.model.image_config import parse_config
 from pypod.model.image_form import FAMILIES, OCI
 from pypod.model.moment import now_text
+from pypod.model.mount import plain_path
 from pypod.model.reference import full_name
 
 TYPE_CHECKING = False
@@ -63,7 +63,7 @@ def commit(
     own = config.setdefault("config", {}) or {}
     config["config"] = {**own, **_asked(engine, record)}
     if include_volumes and spec.mounts:
-        places: dict[str, dict[str, str]] = {normpath(mount.target): {} for mount in spec.mounts}
+        places: dict[str, dict[str, str]] = {plain_path(mount.target): {} for mount in spec.mounts}
         config["config"]["Volumes"] = {**(own.get("Volumes") or {}), **places}
     apply(config["config"], changes)
     started, maps = mapped_layers.as_started(engine, spec)

@@ -7,6 +7,7 @@ import os
 from pypod.engine import observe
 from pypod.errors import InvalidSpec, PodBroken, WrongState
 from pypod.kernel.pidfd import Process
+from pypod.model.mount import plain_path
 from pypod.model.namespace import FLAGS, HOST, POD, PRIVATE
 from pypod.runtime.compiler import Join
 from pypod.store import records
@@ -124,7 +125,7 @@ def _target(engine: Engine, mode: Mode, kind: str) -> Process:
 
 
 def shm_of(engine: Engine, spec: ContainerSpec, infra: Process | None) -> Process | None:
-    if any(os.path.normpath(mount.target) == "/dev/shm" for mount in spec.mounts):  # noqa: S108
+    if any(plain_path(mount.target) == "/dev/shm" for mount in spec.mounts):  # noqa: S108
         return None  # what was asked for is there instead
     if spec.ipc == POD:
         return infra

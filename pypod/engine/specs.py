@@ -239,6 +239,8 @@ def _security_options(words: Sequence[str]) -> SecurityOptions:
             fields["no_new_privileges"] = value != "false"
         elif key == "mask" and value:
             fields["masks"] = tuple(value.split(":"))
+            if not all(path.startswith("/") for path in fields["masks"]):
+                raise InvalidSpec("--security-opt", f"invalid mask {value!r}: a path must be absolute")
         elif key == "unmask" and value:
             fields["unmasks"] = tuple(value.split(":"))
         elif key == "proc-opts" and value:

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import os
-from posixpath import normpath
 
 from pypod.engine.effects import Effect
 from pypod.engine.layers import give, root_ids
 from pypod.errors import InvalidSpec, NoSuchContainer, StoreError
-from pypod.model.mount import parse_tmpfs, parse_volume
+from pypod.model.mount import parse_tmpfs, parse_volume, plain_path
 from pypod.store import records
 
 TYPE_CHECKING = False
@@ -116,7 +115,7 @@ def with_volumes_from(options: ContainerOptions, spec_of: Callable[[str], Contai
         for mount in spec.mounts:
             if mount.type in ("bind", "volume"):
                 taken = mount.read_only if read_only is None else read_only
-                found[normpath(mount.target)] = mount.replace(read_only=taken, argument=_FROM)
+                found[plain_path(mount.target)] = mount.replace(read_only=taken, argument=_FROM)
     kept = [mount for target, mount in found.items() if target not in targets(options)]
     merged = options.copy()
     merged["mounts"] = [*options.get("mounts", ()), *kept]
@@ -125,9 +124,9 @@ def with_volumes_from(options: ContainerOptions, spec_of: Callable[[str], Contai
 
 def targets(options: ContainerOptions) -> set[str]:
     """Return the places where the user mounts something."""
-    taken = {normpath(mount.target) for mount in options.get("mounts", ())}
-    taken |= {normpath(parse_volume(text).target) for text in options.get("volumes", ())}
-    return taken | {normpath(parse_tmpfs(text).target) for text in options.get("tmpfs", ())}
+    taken = {plain_path(mount.target) for mount in options.get("mounts", ())}
+    taken |= {plain_path(parse_volume(text).target) for text in options.get("volumes", ())}
+    return taken | {plain_path(parse_tmpfs(text).target) for text in options.get("tmpfs", ())}
 
 
 def _read_only(flags: str) -> bool | None:

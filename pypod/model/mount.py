@@ -2,11 +2,21 @@
 
 from __future__ import annotations
 
+from posixpath import normpath
+
 from pypod.errors import InvalidSpec
 from pypod.model.ids import is_id
 from pypod.model.value import Value
 
 PROPAGATIONS = ("rprivate", "private", "rslave", "slave")
+
+
+def plain_path(path: str) -> str:
+    """Return an absolute path as the kernel's own listings have it: ``//a/./b/`` is ``/a/b``.
+
+    POSIX lets two leading slashes mean something else, so ``normpath`` keeps them; Linux does not.
+    """
+    return "/" + normpath(path).lstrip("/")
 
 
 class Mount(Value):

@@ -124,7 +124,9 @@ def container_ops(config: dict[str, Any], around: Surroundings) -> list[Op]:
         *([Op("directory", config["process"]["cwd"])] if around.create_cwd and config["root"]["readonly"] else []),
         Op("pivot"),
         *([Op("read_only_root")] if config["root"]["readonly"] else []),
-        *process_ops(config, around),
+        *_prepared(config, around),
+        Op("verify_mounts"),  # as late as all paths can still be looked at: with the rights of before
+        *_secured(config, around),
     ]
 
 
@@ -294,25 +296,31 @@ def _keeps_groups(config: dict[str, Any], around: Surroundings) -> bool:
 
 def process_ops(config: dict[str, Any], around: Surroundings) -> list[Op]:
     """Return the operations that make a process what the configuration says, up to its exec."""
+    return [*_prepared(config, around), *_secured(config, around)]
+
+
+def _prepared(config: dict[str, Any], around: Surroundings) -> list[Op]:
     process = config["process"]
     annotations = config["annotations"]
     groups = [name for name in annotations.get(GROUPS_ANNOTATION, "").split(",") if name not in ("", KEEP_GROUPS)]
-    user = annotations.get(USER_ANNOTATION, "")
-    filters = [Op("seccomp", around.seccomp, around.seccomp_flags)] if around.seccomp else []
-    no_new = [Op("no_new_privileges")] if process["noNewPrivileges"] else []
-    # Without no_new_privs only CAP_SYS_ADMIN may set a filter: then before capabilities go (seccomp(2)).
-    limited = [*_capabilities(process, user)]
-    secured = [*no_new, *limited, *filters] if no_new else [*filters, *limited]
     return [
         *[_limit(entry) for entry in process["rlimits"]],
         *([Op("keep_groups")] if _keeps_groups(config, around) else []),
-        Op("user", user or "0", *groups),
+        Op("user", annotations.get(USER_ANNOTATION, "") or "0", *groups),
         Op("umask", oct(process["user"]["umask"]).replace("0o", "0")),
         Op("working_directory", process["cwd"], int(around.create_cwd)),
         Op("environment", *process["env"]),
-        *secured,
-        Op("execute", *process["args"]),
     ]
+
+
+def _secured(config: dict[str, Any], around: Surroundings) -> list[Op]:
+    process = config["process"]
+    filters = [Op("seccomp", around.seccomp, around.seccomp_flags)] if around.seccomp else []
+    no_new = [Op("no_new_privileges")] if process["noNewPrivileges"] else []
+    # Without no_new_privs only CAP_SYS_ADMIN may set a filter: then before capabilities go (seccomp(2)).
+    limited = _capabilities(process, config["annotations"].get(USER_ANNOTATION, ""))
+    secured = [*no_new, *limited, *filters] if no_new else [*filters, *limited]
+    return [*secured, Op("execute", *process["args"])]
 
 
 def _limit(entry: dict[str, Any]) -> Op:

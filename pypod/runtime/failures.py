@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from pypod.runtime.ops import Op, Plan
 
 _EPERM, _ENOENT, _EACCES, _EEXIST, _ENOTDIR, _EISDIR, _EINVAL = 1, 2, 13, 17, 20, 21, 22
+_ELOOP, _ESTALE = 40, 116
 _EPROTONOSUPPORT, _EOPNOTSUPP, _EADDRINUSE, _EADDRNOTAVAIL = 93, 95, 98, 99
 
 
@@ -34,7 +35,7 @@ def failure(plan: Plan, report: Report | None, name: str) -> LaunchFailed | Port
     words = op.describe() if op is not None else "start"
     special = _SPECIAL.get((op.name if op else "", report.call), "")
     message = special.format(*op.arguments, groups=_named_groups(op)) if op else ""
-    hint = _HINTS.get((op.name if op else "", report.call, report.error), "")
+    hint = _hint(op.name if op else "", report)
     return LaunchFailed(words, report.call, report.error, message=message, hint=hint)
 
 
@@ -64,6 +65,15 @@ _NOT_OURS = (
 _NOT_TO_CHANGE = (
     "the root file system lacks a place to mount on and lets you make none: with DIR:O the container writes elsewhere"
 )
+
+
+_NO_LINKS = (
+    "no link may stand in for /proc, /sys or /dev of a root file system, lie on the way to something in them, or lead "
+    "there from elsewhere: what protects the host would end up in another place"
+)
+
+
+_MOVED = "something else is there now: the root file system was changed while the container started, or leads elsewhere"
 
 
 # What to do about failures whose error number says little.
@@ -111,6 +121,14 @@ _HINTS = {
 }
 
 
+# The same of whatever operation comes upon a path of the root.
+_PATH_HINTS = {("openat2", _ELOOP): _NO_LINKS, ("fstatat", _ESTALE): _MOVED, ("statvfs", _ESTALE): _MOVED}
+
+
+def _hint(operation: str, report: Report) -> str:
+    return _HINTS.get((operation, report.call, report.error), "") or _PATH_HINTS.get((report.call, report.error), "")
+
+
 # The operations that mount something, and which argument says where.
 _MOUNT_TARGETS = {"bind": 1, "bind_with_content": 1, "mount": 2, "mount_with_content": 2}
 _MISFITS = {
@@ -127,7 +145,7 @@ def _mount_failure(plan: Plan, report: Report, op: Op) -> LaunchFailed:
         words = f"mount {taken[-1]!s} on {target!s}" if taken else words
     misfit = _MISFITS.get(report.error, "")
     message = f"{words}: {misfit}: {os.strerror(report.error)}" if misfit else ""
-    hint = _HINTS.get((op.name, report.call, report.error), "")
+    hint = _hint(op.name, report)
     return LaunchFailed(words, report.call, report.error, message=message, hint=hint)
 
 

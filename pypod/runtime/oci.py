@@ -5,11 +5,10 @@ Sources: opencontainers/runtime-spec config.md and config-linux.md; defaults as 
 
 from __future__ import annotations
 
-from posixpath import normpath
-
 from pypod.kernel.abi import NAMESPACES
 from pypod.kernel.capabilities import DEFAULT_CAPABILITIES
 from pypod.model.container import DEFAULT_ENVIRONMENT, ContainerSpec, Ulimit
+from pypod.model.mount import plain_path
 from pypod.model.namespace import PRIVATE
 from pypod.model.value import Value
 from pypod.runtime.ops import MOUNT_ATTRIBUTES
@@ -221,10 +220,10 @@ def _asked_mount(mount: Any) -> dict[str, Any]:
     if mount.type in ("bind", "volume"):
         options += ["rbind" if mount.recursive else "bind", mount.propagation]
         options += ["copy"] * (mount.type == "volume" and mount.copy_up)
-        return _mount(normpath(mount.target), "bind", mount.source, options)
+        return _mount(plain_path(mount.target), "bind", mount.source, options)
     if mount.copy_up:
         options.append("tmpcopyup")
-    return _mount(normpath(mount.target), mount.type, mount.source or "tmpfs", [*options, *mount.options])
+    return _mount(plain_path(mount.target), mount.type, mount.source or "tmpfs", [*options, *mount.options])
 
 
 def _linux(spec: ContainerSpec, places: Places) -> dict[str, Any]:
@@ -237,9 +236,10 @@ def _linux(spec: ContainerSpec, places: Places) -> dict[str, Any]:
         elif mode.mode == "private":
             namespaces.append({"type": oci_name})
     usual = () if spec.privileged or "ALL" in spec.unmasks else MASKED_PATHS
-    hidden = (*usual, *spec.masks)  # what was asked for is hidden in any case
+    asked_for = [plain_path(path) for path in spec.masks]
+    hidden = (*usual, *asked_for)  # what was asked for is hidden in any case
     # the tmpfs that holds the mount points of several hierarchies is read-only once they are there
-    asked = any(normpath(mount.target) == _CGROUPS for mount in spec.mounts)
+    asked = any(plain_path(mount.target) == _CGROUPS for mount in spec.mounts)
     several = () if asked or places.cgroup_mount[0] == _CGROUPS else (_CGROUPS,)
     read_only = () if spec.privileged or "ALL" in spec.unmasks else (*READ_ONLY_PATHS, *several)
     mappings = {
@@ -253,7 +253,7 @@ def _linux(spec: ContainerSpec, places: Places) -> dict[str, Any]:
         "cgroupsPath": places.cgroup_path,
         "resources": places.resources,
         "sysctl": dict(spec.sysctls),
-        "maskedPaths": [path for path in hidden if path in spec.masks or path not in spec.unmasks],
+        "maskedPaths": [path for path in hidden if path in asked_for or path not in spec.unmasks],
         "readonlyPaths": [path for path in read_only if path not in spec.unmasks],
         "devices": [],
         "rootfsPropagation": "rslave",

@@ -84,6 +84,7 @@ OPERATIONS: dict[str, tuple[int, str, str]] = {
     "hold_root": (81, "take the root file system along into the next mount namespace", "open_tree(2)"),
     "place_root": (82, "mount the root file system in this one", "move_mount(2)"),
     "map_tree": (83, "have the files in {0} owned by the ids of the user namespace: {1}", "mount_setattr(2)"),
+    "verify_mounts": (84, "look from inside: every mount, mask and read-only path is in its place", "stat(2)"),
 }
 
 MOUNT_ATTRIBUTES = {"ro": 1, "nosuid": 2, "nodev": 4, "noexec": 8, "noatime": 16, "strictatime": 32}
