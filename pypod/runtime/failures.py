@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from pypod.runtime.ops import Op, Plan
 
 _EPERM, _ENOENT, _EACCES, _EEXIST, _ENOTDIR, _EISDIR, _EINVAL = 1, 2, 13, 17, 20, 21, 22
-_ELOOP, _ESTALE = 40, 116
+_EMFILE, _ELOOP, _ESTALE = 24, 40, 116
 _EPROTONOSUPPORT, _EOPNOTSUPP, _EADDRINUSE, _EADDRNOTAVAIL = 93, 95, 98, 99
 
 
@@ -122,7 +122,15 @@ _HINTS = {
 
 
 # The same of whatever operation comes upon a path of the root.
-_PATH_HINTS = {("openat2", _ELOOP): _NO_LINKS, ("fstatat", _ESTALE): _MOVED, ("statvfs", _ESTALE): _MOVED}
+_PATH_HINTS = {
+    (
+        "open_tree",
+        _EMFILE,
+    ): "each mount takes a descriptor until it is in its place: raise the limit of open files (ulimit -n)",
+    ("openat2", _ELOOP): _NO_LINKS,
+    ("fstatat", _ESTALE): _MOVED,
+    ("statvfs", _ESTALE): _MOVED,
+}
 
 
 def _hint(operation: str, report: Report) -> str:

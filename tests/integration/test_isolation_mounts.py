@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import resource
 import subprocess
 import sys
 from pathlib import Path
@@ -304,6 +305,18 @@ def test_a_root_that_the_storage_lies_in(box, own_rootfs: Path) -> None:
             assert container.wait(10) == 0
             assert "mount-points" not in written(container).splitlines()[0]
             container.remove()
+
+
+def test_hundreds_of_volumes(box, tmp_path: Path) -> None:
+    volumes = [f"{tmp_path}:/many/{number}" for number in range(300)]
+    assert sum(target.startswith("/many/") for target in box.report(volumes=volumes).mounts) == 300
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (128, hard))
+    try:
+        with pytest.raises(LaunchFailed, match=r"open_tree: Too many open files: .*ulimit -n"):
+            box.run("true", volumes=volumes)
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
 
 
 @pytest.mark.parametrize("how", ["run", "exec"])
