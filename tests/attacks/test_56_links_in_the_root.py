@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 import errno
+import json
+import os
+import shutil
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -76,6 +80,23 @@ def test_a_link_through_the_image_s_own_volume(engine, busybox: str, rootfs: str
         assert caught.value.errno == errno.ELOOP
         (volume,) = Path(engine.layout.volumes).iterdir()
         assert list(volume.iterdir()) == []
+
+
+@pytest.mark.skipif(shutil.which("runc") is None, reason="runc is not installed")
+@pytest.mark.parametrize("links", [CHAINS[name] for name in CHAINS if name != "dev"], ids=str)
+def test_runc_refuses_them_as_well(own_rootfs: Path, tmp_path: Path, links: dict[str, str]) -> None:
+    plant(own_rootfs, links)
+    bundle = tmp_path / "bundle"
+    bundle.mkdir()
+    subprocess.run(["runc", "spec", "--bundle", bundle], check=True)
+    config = json.loads((bundle / "config.json").read_text())
+    config["root"]["path"] = str(own_rootfs)
+    config["process"] |= {"args": ["/probe"], "terminal": False, "rlimits": []}
+    (bundle / "config.json").write_text(json.dumps(config))
+    words = ["runc", "--root", tmp_path / "state", "run", "--bundle", bundle, f"pypod-{os.getpid()}"]
+    done = subprocess.run(words, capture_output=True, text=True, check=False)
+    assert done.returncode != 0
+    assert "must be mounted on ordinary directory" in done.stderr
 
 
 @pytest.mark.parametrize("target", ["/l", "/l/sys", "/deep/l/sys/kernel"])
