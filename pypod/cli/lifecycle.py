@@ -17,7 +17,11 @@ _SYNOPSIS = "[options] CONTAINER [CONTAINER...]"
 STOP = Command(
     path="pypod stop",
     summary="Stop one or more containers",
-    description="Sends the stop signal, and SIGKILL to those that have not ended after --time seconds.",
+    description=(
+        "Sends the stop signal, and SIGKILL to those that have not ended after --time seconds.\n"
+        "  A first process that neither handles, blocks nor ignores the signal never gets it: it is killed without\n"
+        "  waiting once it has been up for 2 seconds, the time that a program has to install its handler."
+    ),
     synopsis=_SYNOPSIS,
     flags=(ALL, CIDFILE, EXPLAIN, FILTER, IGNORE, LATEST, TIME),
     examples=("pypod stop ctrID", "pypod stop --time 2 wonderful_otter"),

@@ -214,7 +214,9 @@ class Container:
     def stop(self, timeout: float | None = None) -> None:
         """Stop it: the stop signal, and SIGKILL after ``timeout`` seconds (default: its own stop timeout).
 
-        Its whole cgroup is gone afterwards. Nothing happens when it does not run. Raises WrongState when it is paused.
+        A first process that has been up for more than 2 s and neither handles, blocks nor ignores the signal is killed
+        at once: it would never get it. The whole cgroup is gone afterwards. Nothing happens when the container does not
+        run. Raises WrongState when it is paused.
         """
         from pypod.engine import stopping
 

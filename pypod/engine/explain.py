@@ -8,7 +8,7 @@ from __future__ import annotations
 import os
 
 from pypod.display.markup import Shown
-from pypod.engine import bridges, connecting, groups, infra, observe, overlay, planning, starting, stopping
+from pypod.engine import bridges, connecting, groups, infra, observe, overlay, patience, planning, starting, stopping
 from pypod.engine.effects import Effect, directory
 from pypod.kernel.abi import SIGKILL, signal_name
 from pypod.kernel.pidfd import Process
@@ -217,22 +217,31 @@ def of_stop(engine: Engine, all_records: Sequence[ContainerRecord], timeout_s: f
         if one is None:
             continue
         try:
-            number, patience_s = stopping.patience(engine, one, timeout_s)
+            request = stopping.request(engine, one, timeout_s)
+            reach, left_s = request.look()
         finally:
             one.close()
         group = engine.cgroups.tracking_directory(record.cgroup)
-        pid = one.state.pid
-        asked = (
-            (f"send {signal_name(number)} to process {pid} of {record.name}", "pidfd_send_signal(2)"),
-            (f"wait up to {patience_s:g} s for its end", "pidfd_open(2)"),
-        )
-        unheard = f", which does not hear {signal_name(number)}" if timeout_s != 0 else ""
-        rest = " if it is still there" if patience_s > 0 else unheard
         words = (
-            *(asked if patience_s > 0 else ()),
-            (f"send {signal_name(SIGKILL)} to process {pid}{rest}", "pidfd_send_signal(2)"),
+            *_asking(request, record.name, reach, left_s),
             (f"kill what is left in cgroup {group}", "cgroups(7)"),
             (f"remove cgroup {group}", "rmdir(2)"),
         )
         steps += [Step(words=text, page=page, by=PYTHON) for text, page in words]
     return Explanation(steps=tuple(steps))
+
+
+def _asking(request: patience.Request, name: str, reach: str, left_s: float) -> Iterator[tuple[str, str]]:
+    """Yield how a process is asked to end, and what happens if it does not."""
+    signal, process = signal_name(request.number), f"process {request.pid}"
+    if left_s <= 0:
+        why = f", which does not hear {signal}" if reach == patience.DROPPED else ""
+        yield f"send {signal_name(SIGKILL)} to {process}{why}", "pidfd_send_signal(2)"
+        return
+    if reach in (patience.DELIVERED, patience.KEPT):
+        yield f"send {signal} to {process} of {name}", "pidfd_send_signal(2)"
+        yield f"wait up to {left_s:.3g} s for its end", "pidfd_open(2)"
+    else:
+        yield f"wait up to {left_s:.3g} s for the end of {process} of {name}", "pidfd_open(2)"
+        yield f"send {signal} to it as soon as it handles that", "pidfd_send_signal(2)"
+    yield f"send {signal_name(SIGKILL)} to {process} if it is still there", "pidfd_send_signal(2)"

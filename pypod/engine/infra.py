@@ -217,19 +217,27 @@ def stop(engine: Engine, record: PodRecord) -> None:
     fd = pidfd.open_process(state.pid, state.start_time) if state.running else None
     if fd is None:
         return
-    from pypod.engine.stopping import can_hear
+    from pypod.engine import patience
 
+    late: list[int] = []
     try:
         if state.status == "paused":
             pausing.thaw(engine, records.find_container(engine.database, record.infra_id))
-        pidfd.send_signal(fd, SIGTERM)
+        request = patience.Request(
+            engine.proc,
+            fd=fd,
+            pid=state.pid,
+            start_time=state.start_time,
+            number=SIGTERM,
+            patience_s=_STOP_TIMEOUT_S,
+        )
+        request.advance()
         infra = records.find_container(engine.database, record.infra_id)  # while it goes
-        if can_hear(engine, state.pid, SIGTERM) and pidfd.wait(fd, _STOP_TIMEOUT_S):
-            status = 0
-        else:
+        patience.wait([request], late.append)
+        if late:
             pidfd.send_signal(fd, SIGKILL)
             pidfd.wait(fd, _STOP_TIMEOUT_S)
-            status = SIGKILL
+        status = SIGKILL if late else 0
     finally:
         os.close(fd)
     _record_exit(engine, record, infra, status)

@@ -5,14 +5,13 @@ from __future__ import annotations
 import os
 import time
 
-from pypod.engine import announce, connecting, groups, observe, pausing, volumes
+from pypod.engine import announce, connecting, groups, observe, patience, pausing, volumes
 from pypod.engine.boundary import Boundary
 from pypod.engine.locks import AT_ONCE, Lock
 from pypod.engine.trash import discard
 from pypod.errors import DeadlineExceeded, StoreError, WrongState
 from pypod.kernel import pidfd
 from pypod.kernel.abi import SIGKILL, SIGTERM
-from pypod.kernel.proc import read_text
 from pypod.model.container import DEFAULT_STOP_TIMEOUT_S
 from pypod.store import records
 from pypod.store.database import wants_space
@@ -27,8 +26,6 @@ if TYPE_CHECKING:
 
 _KILL_TIMEOUT_S = 10.0
 _RECORD_POLL_S = 0.001
-_NO_PLACE = ("", "0")  # of wchan: awake, not ours to see, or a kernel without symbols
-_LOOKS = 3
 
 
 class Running:
@@ -67,8 +64,9 @@ def stop(engine: Engine, record: ContainerRecord, timeout_s: float | None = None
 def stop_all(engine: Engine, all_records: Iterable[ContainerRecord], timeout_s: float | None = None) -> list[str]:
     """Stop containers side by side: each gets its stop signal, and SIGKILL when its time is over.
 
-    ``timeout_s`` replaces each one's own stop timeout. Whatever is left in a container's cgroup is killed. Returns
-    the ids of those that ran. Raises DeadlineExceeded when one could not even be killed, WrongState for a paused one.
+    ``timeout_s`` replaces each one's own stop timeout; ``patience`` tells whose end is not waited for that long.
+    Whatever is left in a container's cgroup is killed. Returns the ids of those that ran. Raises DeadlineExceeded when
+    one could not even be killed, WrongState for a paused one.
     """
     everyone = list(all_records)
     for record in everyone:
@@ -90,10 +88,8 @@ def end_all(engine: Engine, all_records: Iterable[ContainerRecord], timeout_s: f
 
 def _end(engine: Engine, running: list[Running], timeout_s: float | None) -> None:
     try:
-        deadlines = {one: _ask(one, timeout_s, engine) for one in running}
-        for one, deadline in deadlines.items():
-            if not pidfd.wait(one.fd, deadline - time.monotonic()):
-                _kill(engine, one)
+        by_fd = {one.fd: one for one in running}
+        patience.wait([request(engine, one, timeout_s) for one in running], lambda fd: _kill(engine, by_fd[fd]))
         for one in running:
             _wait_until_recorded(one)
             if not pidfd.wait(one.fd, _KILL_TIMEOUT_S):
@@ -119,47 +115,22 @@ def _clear(engine: Engine, record: ContainerRecord) -> None:
         return
 
 
-def _ask(one: Running, timeout_s: float | None, engine: Engine) -> float:
-    """Send the stop signal; return the moment, on the monotonic clock, when patience ends."""
-    number, patience_s = patience(engine, one, timeout_s)
-    if patience_s > 0:
-        pidfd.send_signal(one.fd, number)
-    return time.monotonic() + patience_s
-
-
-def patience(engine: Engine, one: Running, timeout_s: float | None) -> tuple[int, float]:
-    """Return the stop signal of a container, and how long its end is waited for; 0 when it would not even hear it."""
+def request(engine: Engine, one: Running, timeout_s: float | None) -> patience.Request:
+    """Return the request to a container to end, in ``timeout_s`` instead of its own stop timeout."""
     try:
         spec = engine.container_spec(one.record)
         number, patience_s = spec.stop_signal, float(spec.stop_timeout_s)
     except StoreError:  # a damaged record must not keep anything running
         number, patience_s = SIGTERM, float(DEFAULT_STOP_TIMEOUT_S)
     patience_s = patience_s if timeout_s is None else timeout_s
-    hears = patience_s > 0 and one.state.status != pausing.PAUSED and can_hear(engine, one.state.pid, number)
-    return number, patience_s if hears else 0.0
-
-
-def can_hear(engine: Engine, pid: int, number: int) -> bool:
-    """Return whether a signal from outside reaches the process at all.
-
-    The first process of a pid namespace gets only signals that it handles or blocks (pid_namespaces(7)): for any other
-    the kernel drops it, and waiting ten seconds for an answer to what was never delivered helps nobody.
-    """
-    told = False
-    for _ in range(_LOOKS):
-        # In sigwait(3), where inits spend their lives, the mask reads as if nothing were blocked (do_sigtimedwait in
-        # kernel/signal.c); a process that enters or leaves it between two looks is caught by the next.
-        place = read_text(f"{engine.proc.root}/{pid}/wchan")
-        if "sigtimedwait" in place:
-            return True
-        status = engine.proc.status(pid)
-        if status is None or len(status.nspid) < 2 or status.nspid[-1] != 1 or number == SIGKILL:
-            return True
-        heard = int(status.fields["SigCgt"], 16) | int(status.fields["SigBlk"], 16)
-        if heard >> (number - 1) & 1:
-            return True
-        told = told or place not in _NO_PLACE or not status.fields["State"].startswith("S")
-    return not told  # asleep, and the kernel does not say in what: patience kills nobody who would have heard
+    return patience.Request(
+        engine.proc,
+        fd=one.fd,
+        pid=one.state.pid,
+        start_time=one.state.start_time,
+        number=number,
+        patience_s=0.0 if one.state.status == pausing.PAUSED else patience_s,
+    )
 
 
 def _kill(engine: Engine, one: Running) -> None:

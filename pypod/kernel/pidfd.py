@@ -15,6 +15,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     # The stubs do not know the C half; importing the Python half costs 4 ms (enum).
     import signal as _signal
+    from collections.abc import Iterable
 else:
     import _signal
 
@@ -105,6 +106,16 @@ def wait(fd: int, timeout_s: float | None = None) -> bool:
     # poll(2) takes negative for "for ever" and a C int for the rest; a deadline that has passed must be neither.
     timeout_ms = None if timeout_s is None else min(max(timeout_s, 0) * 1000, 2**31 - 1)
     return bool(poll.poll(timeout_ms))
+
+
+def wait_any(fds: Iterable[int], timeout_s: float) -> list[int]:
+    """Wait until one of several processes has ended; return the descriptors of those that have."""
+    import select
+
+    poll = select.poll()
+    for fd in fds:
+        poll.register(fd, select.POLLIN)
+    return [fd for fd, _ in poll.poll(min(max(timeout_s, 0) * 1000, 2**31 - 1))]
 
 
 def end(pid: int, start_time: int, number: int, timeout_s: float) -> bool:

@@ -206,14 +206,6 @@ class TestStop:
         container.stop()
         assert 0.9 <= time.monotonic() - before < 3
 
-    def test_pid_1_that_cannot_hear_is_not_waited_for(self, engine, busybox) -> None:
-        """The kernel drops a signal that pid 1 neither handles nor blocks: ten seconds would be for nothing."""
-        container = engine.containers.run(SLEEP, rootfs=busybox)
-        before = time.monotonic()
-        container.stop(timeout=10)
-        assert time.monotonic() - before < 1
-        assert container.wait() == 137
-
     @pytest.mark.skipif(IS_UML, reason="the guest's kernel does not say in what a process sleeps")
     def test_init_hears_and_passes_on(self, engine, busybox) -> None:
         container = engine.containers.run(SLEEP, rootfs=busybox, init=True)

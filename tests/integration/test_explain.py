@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from pypod import WrongState
-from pypod.engine import trash
+from pypod.engine import patience, trash
 from pypod.engine.exec import ExecSpec
 from pypod.engine.explain import of_exec, of_stop
 from tests.cli.program import Program
@@ -215,13 +215,17 @@ def test_the_steps_of_python_are_done(engine, busybox, world) -> None:
     assert str(member.explain()) == "nothing"
 
 
-def test_stop_tells_whether_it_will_be_heard(engine, busybox, world) -> None:
+def test_stop_tells_whether_it_will_be_heard(engine, busybox, world, monkeypatch) -> None:
     _, _, running = world
     deaf = engine.containers.run(["sleep", "1000"], rootfs=busybox)
     heard = [step.words for step in of_stop(engine, [running.record()]).steps]
     assert heard[0].startswith(f"send SIGTERM to process {running.state().pid}")
     assert heard[1] == "wait up to 10 s for its end"
     assert heard[2].endswith("if it is still there")
+    new = [step.words for step in of_stop(engine, [deaf.record()]).steps]
+    assert re.fullmatch(rf"wait up to [0-2][0-9.]* s for the end of process {deaf.state().pid} of {deaf.name}", new[0])
+    assert new[1] == "send SIGTERM to it as soon as it handles that"
+    monkeypatch.setattr(patience, "STARTING_S", 0.0)
     unheard = [step.words for step in of_stop(engine, [deaf.record()]).steps]
     assert unheard[0] == f"send SIGKILL to process {deaf.state().pid}, which does not hear SIGTERM"
     assert next(step.words for step in of_stop(engine, [deaf.record()], 0).steps).endswith(str(deaf.state().pid))
