@@ -11,18 +11,23 @@
 #include <unistd.h>
 
 enum { WORDS, FAMILY, MESSAGES, FIRST_OFFSET };
+enum { MESSAGES_LIMIT = 1 << 28 };
 
 int netlink_copy(struct netlink *it, const struct record *record, uint32_t missing)
 {
+	it->messages = NULL;
 	it->family = number(record, FAMILY);
 	it->size = length(record, MESSAGES);
+	errno = EBADMSG;
+	if (it->size > MESSAGES_LIMIT)
+		return -1;
 	it->messages = malloc(it->size + 1);
 	if (!it->messages)
 		return -1;
 	memcpy(it->messages, text(record, MESSAGES), it->size);
 	for (uint32_t i = FIRST_OFFSET; i < record->count; i++) {
 		uint64_t offset = number(record, i);
-		if (offset + sizeof missing > it->size) {
+		if (it->size < sizeof missing || offset > it->size - sizeof missing) {
 			netlink_free(it);
 			errno = EBADMSG;
 			return -1;
@@ -32,8 +37,9 @@ int netlink_copy(struct netlink *it, const struct record *record, uint32_t missi
 	return 0;
 }
 
-/* How many of `size` bytes of messages want an answer. */
-static int answers(const char *messages, uint32_t size)
+/* How many of `size` bytes of messages want an answer. The size is signed: NLMSG_NEXT takes the padding of a message off
+ * it, which the last one need not have. */
+static int answers(const char *messages, int size)
 {
 	int wanted = 0;
 
@@ -43,7 +49,7 @@ static int answers(const char *messages, uint32_t size)
 }
 
 /* The errors and acknowledgements in what was received: how many, or -1 with errno. */
-static int read_answers(const char *received, uint32_t size)
+static int read_answers(const char *received, int size)
 {
 	int found = 0;
 

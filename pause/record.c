@@ -37,10 +37,15 @@ int record_start(const char *path, const char *boot_id, const struct recorded *i
 	memset(line, ' ', sizeof line);
 	int length = snprintf(line, START_LINE, "%d %llu %d %llu %s %lld", it->pid, (unsigned long long)it->start_time,
 			      it->supervisor, (unsigned long long)it->supervisor_start_time, boot_id, now_ns());
+	errno = EBADMSG;
+	if (length >= START_LINE)
+		return -1;
 	line[length] = ' ';
 	line[START_LINE - 1] = line[sizeof line - 1] = '\n';
 	/* a start whose caller was killed may still be going on: each has a name of its own */
-	snprintf(temporary, sizeof temporary, "%s.%d", path, getpid());
+	errno = ENAMETOOLONG;
+	if (snprintf(temporary, sizeof temporary, "%s.%d", path, getpid()) >= (int)sizeof temporary)
+		return -1;
 	int file = open(temporary, O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW | O_CLOEXEC, 0600);
 	if (file < 0)
 		return -1;

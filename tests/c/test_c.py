@@ -20,7 +20,13 @@ PAUSE = HERE.parents[1] / "pause"
 SANITIZE = ["-fsanitize=address,undefined", "-fno-sanitize-recover=all"]
 FLAGS = ["-std=gnu11", "-Wall", "-Wextra", "-Werror", "-O1", "-g", *SANITIZE]
 # test: what it needs beside the file that it includes
-SOURCES = {"plan": ["plan.c"], "user": ["plan.c", "report.c"], "log": ["log.c"], "attach": ["report.c"]}
+SOURCES = {
+    "plan": ["plan.c"],
+    "user": ["plan.c", "report.c"],
+    "log": ["log.c"],
+    "attach": ["report.c"],
+    "netlink": ["plan.c", "report.c"],
+}
 TAP_LINE = re.compile(r"^(ok|not ok) (\d+) - (.*)$")
 
 
