@@ -10,6 +10,7 @@ from pypod.errors import LaunchFailed, PortInUse, PypodError
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
+    from typing import TextIO
 
     from pypod.cli.flags import Command, Parsed
 
@@ -203,8 +204,21 @@ def _occupy_standard_streams() -> None:
             os.fstat(fd)
         except OSError:
             os.open(os.devnull, os.O_RDWR)  # takes the lowest number that is free: this one
-    sys.stdout = sys.stdout or open(1, "w", encoding="utf-8", closefd=False)  # noqa: SIM115
-    sys.stderr = sys.stderr or open(2, "w", encoding="utf-8", closefd=False)  # noqa: SIM115
+    sys.stdout = _lines(sys.stdout, 1)
+    sys.stderr = _lines(sys.stderr, 2)
+
+
+def _lines(stream: TextIO | None, fd: int) -> TextIO:
+    """Return a standard stream that writes whole lines; PYTHONUNBUFFERED makes a line and its end two writes.
+
+    Several commands at once may write to one pipe or terminal, and between the two is room for another's.
+    """
+    if stream is None:
+        return open(fd, "w", encoding="utf-8", closefd=False)
+    if not getattr(stream, "write_through", False):
+        return stream
+    buffering = -1 if fd == 1 else 1
+    return open(fd, "w", buffering, encoding=stream.encoding, errors=stream.errors, closefd=False)
 
 
 def run(words: list[str]) -> int:
