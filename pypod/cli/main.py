@@ -209,16 +209,23 @@ def _occupy_standard_streams() -> None:
 
 
 def _lines(stream: TextIO | None, fd: int) -> TextIO:
-    """Return a standard stream that writes whole lines; PYTHONUNBUFFERED makes a line and its end two writes.
+    """Return a standard stream that writes whole lines, and to a terminal only what does not steer it.
 
-    Several commands at once may write to one pipe or terminal, and between the two is room for another's.
+    PYTHONUNBUFFERED makes a line and its end two writes, and between them is room for what other commands write to the
+    same pipe or terminal.
     """
-    if stream is None:
-        return open(fd, "w", encoding="utf-8", closefd=False)
-    if not getattr(stream, "write_through", False):
+    terminal = os.isatty(fd)
+    if stream is not None and not terminal and not getattr(stream, "write_through", False):
         return stream
-    buffering = -1 if fd == 1 else 1
-    return open(fd, "w", buffering, encoding=stream.encoding, errors=stream.errors, closefd=False)
+    import io
+
+    file = open(fd, "wb", closefd=False)  # noqa: SIM115
+    encoding, errors = ("utf-8", "strict") if stream is None else (stream.encoding, stream.errors)
+    if not terminal:
+        return io.TextIOWrapper(file, encoding, errors, line_buffering=fd == 2)
+    from pypod.cli.plain_text import TerminalStream
+
+    return TerminalStream(file, encoding, errors, line_buffering=True)
 
 
 def run(words: list[str]) -> int:

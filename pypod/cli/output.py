@@ -42,7 +42,14 @@ class Column(Value):
 
     def cell(self, row: Any) -> str:
         value = row[self.key] if self.getter is None else self.getter(row)
-        return value if isinstance(value, str) else _printed(value)
+        text = value if isinstance(value, str) else _printed(value)
+        return text if text.isprintable() else _escaped(text)
+
+
+def _escaped(text: str) -> str:
+    from pypod.cli.plain_text import escaped
+
+    return escaped(text)
 
 
 def _printed(value: object) -> str:

@@ -72,9 +72,11 @@ def run_ps(options: Parsed, root: str | None) -> int:
         while options["watch"]:
             from time import sleep
 
+            from pypod.cli.plain_text import control
+
             sys.stdout.flush()
             sleep(options["watch"])
-            sys.stdout.write(_CLEAR_SCREEN)
+            control(sys.stdout, _CLEAR_SCREEN)
             _write(options, engine)
     return 0
 

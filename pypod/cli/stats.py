@@ -206,6 +206,7 @@ def _run(
 ) -> int:
     from time import sleep
 
+    from pypod.cli.plain_text import control
     from pypod.engine.engine import Engine
     from pypod.engine.stats import look
 
@@ -214,7 +215,7 @@ def _run(
         while True:
             found = look(engine, find(engine), before)
             if not options["no-reset"] and sys.stdout.isatty():
-                sys.stdout.write(_CLEAR_SCREEN)
+                control(sys.stdout, _CLEAR_SCREEN)
             write(options, found)
             if options["no-stream"]:
                 return 0

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import sys
 
+from pypod.cli.plain_text import control
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Self
@@ -79,7 +81,7 @@ class Telling:
     def _restart(self, text: str) -> None:
         """Leave what was drawn, say something, and be ready for another image."""
         if self._drawn:
-            sys.stderr.write(self._drawing(0))
+            self._draw(0)
         sys.stderr.write(text)
         self._began, self._config = False, ""
         self._told.clear()
@@ -102,15 +104,16 @@ class Telling:
         self._drawn_at_s = now_s
         columns, rows = _window()
         line = f"{_line(progress, columns)}\n" if finished else ""
-        sys.stderr.write(self._drawing(rows - 1, columns, line))
+        self._draw(rows - 1, columns, line)
         sys.stderr.flush()
 
-    def _drawing(self, rows: int, columns: int = 80, finished: str = "") -> str:
-        """Return what replaces the lines that are drawn: a finished one, and at most ``rows`` of those that move."""
-        back = _UP_AND_CLEAR.format(self._drawn) if self._drawn else ""
+    def _draw(self, rows: int, columns: int = 80, finished: str = "") -> None:
+        """Replace the lines that are drawn: by a finished one, and at most ``rows`` of those that move."""
+        if self._drawn:
+            control(sys.stderr, _UP_AND_CLEAR.format(self._drawn))
         shown = [_line(one, columns) for one in list(self._moving.values())[: max(rows, 0)]]
         self._drawn = len(shown)
-        return back + finished + "".join([f"{line}\n" for line in shown])
+        sys.stderr.write(finished + "".join([f"{line}\n" for line in shown]))
 
 
 def _window() -> tuple[int, int]:

@@ -77,6 +77,16 @@ class Terminal:
             self.seen += os.read(self._master, 65536)
         self.before, _, self.seen = self.seen.partition(text.encode())
 
+    def rest(self) -> bytes:
+        """What is shown until the program has ended."""
+        seen, self.seen = self.seen, b""
+        while True:
+            ended = self._process.poll() is not None
+            if select.select([self._master], [], [], 0 if ended else 0.02)[0]:
+                seen += os.read(self._master, 65536)
+            elif ended:
+                return seen
+
     def wait(self, timeout_s: float = 10) -> int:
         return self._process.wait(timeout_s)
 
