@@ -2,15 +2,20 @@
 
 It only reads. It listens on 127.0.0.1, where other users of this host can reach it: they lack the token. A page of
 another origin lacks it, too, and a name that somebody points at 127.0.0.1 (DNS rebinding) is refused by its Host.
+
+They could take up all connections as well, and say nothing or a byte now and then. So a request has a few seconds, and
+where there is no room for another connection the one that has been at its request for longest makes room.
 """
 
 from __future__ import annotations
 
+import io
 import json
 import secrets
 import threading
 import time
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from socket import SHUT_RDWR
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -18,9 +23,13 @@ if TYPE_CHECKING:
     from socket import socket
     from typing import Any
 
+    from _typeshed import WriteableBuffer
+
 INTERVAL_S = 0.25
 _HEARTBEAT_S = 10.0
 _CONNECTIONS_LIMIT = 16
+_REQUEST_TIMEOUT_S = 5.0
+_SEND_TIMEOUT_S = 10.0
 _PAGE = """<!doctype html>
 <html lang="en">
 <head>
@@ -54,6 +63,7 @@ class Server(ThreadingHTTPServer):
     """Serves what ``render`` returns, made anew at most every 0.25 s however many look on."""
 
     daemon_threads = True
+    request_queue_size = 128  # a connection that finds no place in it comes again after a second
     block_on_close = False
 
     def __init__(self, title: str, render: Callable[[], str], port: int = 0) -> None:
@@ -64,7 +74,9 @@ class Server(ThreadingHTTPServer):
         self._rendered = ""
         self._rendered_at = -INTERVAL_S
         self._lock = threading.Lock()
-        self._room = threading.BoundedSemaphore(_CONNECTIONS_LIMIT)
+        self._asking: dict[Any, None] = {}  # connections whose request is not whole yet, the oldest first
+        self._answered: set[Any] = set()
+        self._places = threading.Lock()
 
     @property
     def address(self) -> str:
@@ -80,37 +92,86 @@ class Server(ThreadingHTTPServer):
             return self._rendered
 
     def process_request(self, request: socket | tuple[bytes, socket], client_address: Any) -> None:
-        """Answer in a thread, unless there are too many already."""
-        if not self._room.acquire(blocking=False):
+        """Answer in a thread, unless all places are taken by those who are being answered."""
+        with self._places:
+            full = len(self._asking) + len(self._answered) >= _CONNECTIONS_LIMIT
+            oldest = next(iter(self._asking), None) if full else None
+            if oldest is not None:
+                del self._asking[oldest]
+                _hang_up(oldest)
+            if not full or oldest is not None:
+                self._asking[request] = None
+        if request in self._asking:
+            super().process_request(request, client_address)
+        else:
             self.shutdown_request(request)
-            return
-        super().process_request(request, client_address)
 
     def process_request_thread(self, request: socket | tuple[bytes, socket], client_address: Any) -> None:
         """Answer, and make room for the next."""
         try:
             super().process_request_thread(request, client_address)
         finally:
-            self._room.release()
+            with self._places:
+                self._asking.pop(request, None)
+                self._answered.discard(request)
+
+    def keep(self, request: socket) -> None:
+        """Have a connection keep its place: it has said what it wants, and may have it."""
+        with self._places:
+            if request in self._asking:
+                del self._asking[request]
+                self._answered.add(request)
 
     def handle_error(self, request: socket | tuple[bytes, socket], client_address: Any) -> None:
         """A client that goes away in the middle is no news."""
+
+
+def _hang_up(connection: socket) -> None:
+    """Have the thread that reads from a connection find its end."""
+    try:
+        connection.shutdown(SHUT_RDWR)
+    except OSError:  # it has gone already
+        return
+
+
+class _Hurried(io.RawIOBase):
+    """What a client sends, for as long as a request may take as a whole: a byte now and then gains no time."""
+
+    def __init__(self, connection: socket) -> None:
+        self._connection = connection
+        self._deadline = time.monotonic() + _REQUEST_TIMEOUT_S
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: WriteableBuffer) -> int:
+        left_s = self._deadline - time.monotonic()
+        if left_s <= 0:
+            raise TimeoutError
+        self._connection.settimeout(left_s)
+        return self._connection.recv_into(buffer)
 
 
 class _Handler(BaseHTTPRequestHandler):
     server: Server
     server_version = "pypod"
     sys_version = ""
-    timeout = 10  # of a client that does not say what it wants
+
+    def setup(self) -> None:
+        """Read the request in a hurry."""
+        super().setup()
+        self.rfile = io.BufferedReader(_Hurried(self.connection))
 
     def do_GET(self) -> None:
         """Answer the page and its stream; whatever else is asked for does not exist."""
+        self.connection.settimeout(_SEND_TIMEOUT_S)
         if self.headers.get("Host") not in self._own_names():
             self.send_error(421, "Misdirected Request")
             return
         token, slash, rest = self.path.removeprefix("/").partition("/")
         # bytes: compare_digest takes text only when it is ASCII
         if slash and secrets.compare_digest(token.encode(), self.server.token.encode()) and rest in _ANSWERS:
+            self.server.keep(self.connection)
             _ANSWERS[rest](self)
         else:
             self.send_error(404)
