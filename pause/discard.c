@@ -5,8 +5,10 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <stdint.h>
 #include <stdio.h>
 #include <sys/file.h>
+#include <sys/random.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <unistd.h>
@@ -14,8 +16,9 @@
 enum { DEEPEST = 200 };
 
 /* By descriptor and without following links: the tree is a container's. Each level takes a descriptor of ours and a
- * container may have made thousands: what is too deep is moved up to the top, which is then done once more. */
-static void empty(int directory, int top, int depth, unsigned *moved)
+ * container may have made thousands: what is too deep is moved up to the top, which is then done once more. It gets a
+ * name there that the container could not guess, and have in the way. */
+static void empty(int directory, int top, int depth, uint64_t *name_above)
 {
 	DIR *entries = fdopendir(directory);
 	struct dirent *entry;
@@ -25,20 +28,20 @@ static void empty(int directory, int top, int depth, unsigned *moved)
 		return;
 	}
 	while ((entry = readdir(entries))) {
-		char name_above[32];
+		char above[32];
 		const char *name = entry->d_name;
 		if (name[0] == '.' && (!name[1] || (name[1] == '.' && !name[2])))
 			continue;
 		if (unlinkat(directory, name, 0) == 0 || (errno != EISDIR && errno != EPERM))
 			continue;
 		if (depth == DEEPEST) {
-			snprintf(name_above, sizeof name_above, ".pypod.%u", *moved);
-			*moved += renameat(directory, name, top, name_above) == 0;
+			snprintf(above, sizeof above, ".pypod.%llx", (unsigned long long)*name_above);
+			*name_above += renameat(directory, name, top, above) == 0;
 			continue;
 		}
 		int below = openat(directory, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
 		if (below >= 0)
-			empty(below, top, depth + 1, moved);
+			empty(below, top, depth + 1, name_above);
 		unlinkat(directory, name, AT_REMOVEDIR);
 	}
 	closedir(entries);
@@ -46,15 +49,16 @@ static void empty(int directory, int top, int depth, unsigned *moved)
 
 static void discard(const char *path)
 {
-	unsigned moved = 0, before;
+	uint64_t name_above = 0, before;
 	int top = open(path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
 
+	(void)!getrandom(&name_above, sizeof name_above, 0);
 	do {
-		before = moved;
+		before = name_above;
 		int directory = openat(top, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 		if (directory >= 0)
-			empty(directory, top, 0, &moved);
-	} while (moved != before);
+			empty(directory, top, 0, &name_above);
+	} while (name_above != before);
 	close(top);
 	rmdir(path);
 }

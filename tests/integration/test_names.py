@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import select
 import shutil
 import signal
 import socket
@@ -497,46 +496,6 @@ def test_an_internal_network_asks_nobody(engine):
         assert dns.ask(BLUE, "www.example").code == dns.NO_SUCH_NAME
         assert asked == []
     assert len(dns.ask(BLUE, "web").data) == 1
-
-
-def is_full(client: socket.socket, data: bytes) -> bool:
-    """Whether nothing more can be sent for a while: the other side does not read."""
-    try:
-        client.send(data)
-    except BlockingIOError:
-        time.sleep(0.1)
-    else:
-        return False
-    return not select.select([], [client], [], 0)[1]
-
-
-def test_clients_that_mean_no_good(engine, blue):
-    """Connections that are never used, questions cut off, nonsense, an answer that nobody takes."""
-    pod = pod_on(engine, blue, name="web")
-    idle = [socket.create_connection((BLUE, 53)) for _ in range(40)]
-    try:
-        with socket.create_connection((BLUE, 53)) as cut:
-            cut.sendall(b"\0\x50abc")
-            with socket.create_connection((BLUE, 53)) as nonsense:
-                nonsense.sendall(b"\0\3abc")
-                nonsense.settimeout(3)
-                assert nonsense.recv(1) == b""
-            message = dns.question("web")
-            with socket.create_connection((BLUE, 53)) as flood:
-                flood.setblocking(False)
-                wait_until(lambda: is_full(flood, (struct.pack(">H", len(message)) + message) * 1000))
-                assert dns.ask(BLUE, "web").data == [addresses(engine, pod)[0]]
-        assert len(os.listdir(f"/proc/{naming.info(engine).pid}/fd")) < 60
-        assert dns.ask_over_tcp(BLUE, "web")[0].data == [addresses(engine, pod)[0]]
-    finally:
-        for one in idle:
-            one.close()
-    with closing(socket.socket(socket.AF_INET, socket.SOCK_DGRAM)) as client:
-        client.connect((BLUE, 53))
-        for data in (b"", b"\0" * 12, b"\xff" * 600, dns.question("web")[:-3]):
-            client.send(data)
-    assert dns.ask(BLUE, "web").data == [addresses(engine, pod)[0]]
-    assert Path(engine.layout.names, "errors.log").read_text() == ""
 
 
 def test_the_steps_are_told(engine, blue):
