@@ -217,7 +217,7 @@ def of_stop(engine: Engine, all_records: Sequence[ContainerRecord], timeout_s: f
         if one is None:
             continue
         try:
-            request = stopping.request(engine, one, timeout_s)
+            request = stopping.request(engine, one, timeout_s, patience.STARTING_S)
             reach, left_s = request.look()
         finally:
             one.close()

@@ -230,6 +230,7 @@ def stop(engine: Engine, record: PodRecord) -> None:
             start_time=state.start_time,
             number=SIGTERM,
             patience_s=_STOP_TIMEOUT_S,
+            starting_s=patience.STARTING_S,
         )
         request.advance()
         infra = records.find_container(engine.database, record.infra_id)  # while it goes

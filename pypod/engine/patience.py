@@ -37,9 +37,19 @@ _MASKS = (("SigCgt", DELIVERED), ("SigBlk", KEPT), ("SigIgn", IGNORED))
 class Request:
     """A process, by descriptor, that is to end: the signal that asks for it, and how long the end is waited for."""
 
-    __slots__ = ("_deadline", "_may_have_it", "_proc", "_sent", "_start_time", "fd", "number", "pid")
+    __slots__ = ("_deadline", "_may_have_it", "_proc", "_sent", "_start_time", "_starting_s", "fd", "number", "pid")
 
-    def __init__(self, proc: Proc, *, fd: int, pid: int, start_time: int, number: int, patience_s: float) -> None:
+    def __init__(
+        self,
+        proc: Proc,
+        *,
+        fd: int,
+        pid: int,
+        start_time: int,
+        number: int,
+        patience_s: float,
+        starting_s: float,
+    ) -> None:
         self.fd = fd
         self.pid = pid
         self.number = number
@@ -47,6 +57,7 @@ class Request:
         self._start_time = start_time
         self._sent = ""  # what became of it
         self._may_have_it = False
+        self._starting_s = starting_s
         self._deadline = time.monotonic() + patience_s
 
     def look(self) -> tuple[str, float]:
@@ -58,7 +69,7 @@ class Request:
         if reach == DROPPED and not self._may_have_it:
             # with the offset of our time namespace in both
             age_s = time.clock_gettime(time.CLOCK_BOOTTIME) - self._start_time / os.sysconf("SC_CLK_TCK")
-            left_s = min(left_s, STARTING_S - age_s)
+            left_s = min(left_s, self._starting_s - age_s)
         return reach, left_s
 
     def advance(self) -> float:

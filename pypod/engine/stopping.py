@@ -71,7 +71,7 @@ def stop_all(engine: Engine, all_records: Iterable[ContainerRecord], timeout_s: 
     everyone = list(all_records)
     for record in everyone:
         pausing.refuse_paused(engine, record, "can only stop created or running containers")
-    ended = end_all(engine, everyone, timeout_s)
+    ended = _end_all(engine, everyone, timeout_s, patience.STARTING_S)
     for record in everyone:
         # of one that did not run, something is left when its monitor, who would have killed it, was killed itself
         if record.id in ended or not engine.cgroups.is_empty(record.cgroup):
@@ -80,16 +80,28 @@ def stop_all(engine: Engine, all_records: Iterable[ContainerRecord], timeout_s: 
 
 
 def end_all(engine: Engine, all_records: Iterable[ContainerRecord], timeout_s: float | None = None) -> list[str]:
-    """Stop containers as ``stop_all`` does, for somebody who removes their cgroups afterwards."""
+    """Stop containers as ``stop_all`` does, for somebody who removes them afterwards, cgroups and all."""
+    return _end_all(engine, all_records, timeout_s, _starting_s(timeout_s))
+
+
+def _starting_s(timeout_s: float | None) -> float:
+    """Return how long a program that is to be removed may take to install its handler: as long as it was given time."""
+    return 0.0 if timeout_s is None else patience.STARTING_S
+
+
+def _end_all(
+    engine: Engine, all_records: Iterable[ContainerRecord], timeout_s: float | None, starting_s: float
+) -> list[str]:
     running = [one for record in all_records if (one := find_running(engine, record)) is not None]
-    _end(engine, running, timeout_s)
+    _end(engine, running, timeout_s, starting_s)
     return [one.record.id for one in running]
 
 
-def _end(engine: Engine, running: list[Running], timeout_s: float | None) -> None:
+def _end(engine: Engine, running: list[Running], timeout_s: float | None, starting_s: float) -> None:
     try:
         by_fd = {one.fd: one for one in running}
-        patience.wait([request(engine, one, timeout_s) for one in running], lambda fd: _kill(engine, by_fd[fd]))
+        requests = [request(engine, one, timeout_s, starting_s) for one in running]
+        patience.wait(requests, lambda fd: _kill(engine, by_fd[fd]))
         for one in running:
             _wait_until_recorded(one)
             if not pidfd.wait(one.fd, _KILL_TIMEOUT_S):
@@ -115,8 +127,11 @@ def _clear(engine: Engine, record: ContainerRecord) -> None:
         return
 
 
-def request(engine: Engine, one: Running, timeout_s: float | None) -> patience.Request:
-    """Return the request to a container to end, in ``timeout_s`` instead of its own stop timeout."""
+def request(engine: Engine, one: Running, timeout_s: float | None, starting_s: float) -> patience.Request:
+    """Return the request to a container to end, in ``timeout_s`` instead of its own stop timeout.
+
+    ``starting_s``: for how long after its start it may still be about to handle the stop signal.
+    """
     try:
         spec = engine.container_spec(one.record)
         number, patience_s = spec.stop_signal, float(spec.stop_timeout_s)
@@ -130,6 +145,7 @@ def request(engine: Engine, one: Running, timeout_s: float | None) -> patience.R
         start_time=one.state.start_time,
         number=number,
         patience_s=0.0 if one.state.status == pausing.PAUSED else patience_s,
+        starting_s=starting_s,
     )
 
 
@@ -183,7 +199,7 @@ def remove(engine: Engine, record: ContainerRecord, *, force: bool = False, time
         with Lock(directory, without_space=True) as lock, lock:
             _require_ended(engine, record, force=force)
             again = find_running(engine, record)  # started between stop and lock
-            _end(engine, [again] if again else [], timeout_s)
+            _end(engine, [again] if again else [], timeout_s, _starting_s(timeout_s))
             groups.clear(engine, record.cgroup)
             connecting.detach(engine, record.id)
             gone = volumes.only_of(engine, [record])

@@ -128,6 +128,13 @@ def test_one_that_has_just_started_and_never_handles_it_gets_the_time_of_a_start
         container.stop(timeout=0.3)
 
 
+def test_one_that_has_just_started_is_not_waited_for_where_nobody_gave_it_time(start) -> None:
+    """rm -f without -t, and the end of a with block: what is removed needs no handler."""
+    container = start(SLEEP)
+    with taking(0, 1):
+        container.remove(force=True)
+
+
 @pytest.mark.usefixtures("nothing_starts")
 def test_one_that_never_handles_it_is_not_waited_for(start) -> None:
     container = start(SLEEP)

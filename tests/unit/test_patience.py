@@ -110,7 +110,13 @@ class Sleeper:
     def request(self, patience_s: float, *, age_s: float = 0.0) -> patience.Request:
         start_time = int((time.clock_gettime(time.CLOCK_BOOTTIME) - age_s) * os.sysconf("SC_CLK_TCK"))
         return patience.Request(
-            Proc(), fd=self.fd, pid=self.process.pid, start_time=start_time, number=TERM, patience_s=patience_s
+            Proc(),
+            fd=self.fd,
+            pid=self.process.pid,
+            start_time=start_time,
+            number=TERM,
+            patience_s=patience_s,
+            starting_s=patience.STARTING_S,
         )
 
     def close(self) -> None:
