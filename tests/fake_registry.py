@@ -14,6 +14,7 @@ from typing import Any, NamedTuple, Self
 from pypod.model.image import OCI_CONFIG, OCI_LAYER, OCI_MANIFEST
 from tests.images import forms
 from tests.images.forms import digest as digest_of
+from tests.images.made import Made
 
 Answer = tuple[int, dict[str, str], bytes]
 
@@ -146,6 +147,15 @@ class Images:
         if "/blobs/" in path and version in self.blobs:
             return ranged(request, self.blobs[version])
         return error(404, "MANIFEST_UNKNOWN", "manifest unknown")
+
+
+def images_of(made: Made) -> Images:
+    """A well-behaved registry that has this image under every name."""
+    found = Images()
+    found.blobs = {digest_of(body): body for body in (*made.layers, made.config_body)}
+    found.manifests = {}
+    found.put("latest", made.manifest_body())
+    return found
 
 
 def ranged(request: Request, body: bytes) -> Answer:

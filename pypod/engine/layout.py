@@ -115,9 +115,9 @@ class Layout:
         """What is known of the network namespace of a user's bridges, and for each network what was made in it."""
         return f"{self.root}/bridges"
 
-    def incoming(self, chain: str) -> str:
-        """The directory of a layer that is on its way; who works on it holds its lock."""
-        return f"{self.images}/incoming/{chain.partition(':')[2]}"
+    def incoming(self, chain: str, blob: str) -> str:
+        """The directory of a layer on its way in the blob of this digest; whoever works on it holds its lock."""
+        return f"{self.images}/incoming/{chain.partition(':')[2]}.{blob.partition(':')[2]}"
 
     def is_inside(self, status: os.stat_result) -> bool:
         """Return whether the storage lies in the directory that has ``status``, by whatever path that was reached."""

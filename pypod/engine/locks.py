@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 EXCLUSIVE, SHARED = fcntl.LOCK_EX, fcntl.LOCK_SH
 AT_ONCE = fcntl.LOCK_EX | fcntl.LOCK_NB  # or BlockingIOError
 
-_NO_SPACE = (errno.ENOSPC, errno.EDQUOT)
+NO_SPACE = (errno.ENOSPC, errno.EDQUOT)
 
 
 class Lock:
@@ -70,7 +70,7 @@ class Lock:
             except FileExistsError:
                 continue
             except OSError as error:
-                if self._without_space and error.errno in _NO_SPACE:
+                if self._without_space and error.errno in NO_SPACE:
                     return -1
                 raise
             self._made = True

@@ -1,7 +1,8 @@
 """Take an image from a source into the store: blobs as they came, and each layer unpacked once for all images.
 
-Every layer comes through a directory of its own, whose lock makes two clients do the work once and whose leftovers
-after a crash are the beginning of the next attempt. A layer is visible when its row is written, an image likewise.
+Every layer comes through a directory of its own (``engine.incoming``), whose lock makes two clients do the work once
+and whose leftovers after a crash are the beginning of the next attempt. A layer is visible when its row is written, an
+image likewise.
 """
 
 from __future__ import annotations
@@ -12,15 +13,14 @@ from contextlib import closing, suppress
 
 from pypod.engine import inside, session
 from pypod.engine.boundary import Boundary
+from pypod.engine.incoming import Incoming, is_full, make_room
 from pypod.engine.locks import SHARED, Lock
 from pypod.engine.parallel import Stopped, in_parallel
 from pypod.engine.trash import discard
-from pypod.errors import InvalidImage, NoSuchImage
-from pypod.images.blobs import PIECE_BYTES, Blobs
-from pypod.images.new_file import write_all
+from pypod.errors import InvalidImage, NoSuchImage, SystemFailure
+from pypod.images.blobs import Blobs
 from pypod.images.platform import choose, host
 from pypod.images.unpack import Owners, settle, unpack
-from pypod.kernel.allocation import spread
 from pypod.model.image import CONFIG_BYTES_LIMIT, DOCKER_CONFIG, OCI_CONFIG, Index, digest_of, parse_manifest
 from pypod.model.image_config import parse_config
 from pypod.model.moment import created_ns
@@ -29,7 +29,7 @@ from pypod.store import images
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Generator, Iterable, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Sequence
 
     from pypod.engine.engine import Engine
     from pypod.images.ends import Source
@@ -38,7 +38,6 @@ if TYPE_CHECKING:
     from pypod.model.image_config import ImageConfig
 
 _WORKERS = 3
-_BLOB = "blob"
 _INDEX_DEPTH_LIMIT = 2
 _EMPTY_CONFIGS = (OCI_CONFIG, DOCKER_CONFIG, "")
 
@@ -114,15 +113,19 @@ class _Pull:
         self._blobs = Blobs(engine.layout.blobs)
         self._progress = progress
         self._telling = threading.Lock()
-        self._stopped = threading.Event()
 
     def run(self, names: Sequence[str], digests: Iterable[str], repository: str) -> str:
         config = self._config()
-        layers = self._manifest.layers
         self._chains = chains(config.diff_ids)
-        self._finished = [threading.Event() for _ in layers]
-        self._work(list(enumerate(zip(layers, config.diff_ids, strict=True))))
-        return self._record(config, names, digests, repository)
+        for is_last in (False, True):
+            try:
+                self._work(list(enumerate(zip(self._manifest.layers, config.diff_ids, strict=True))))
+                return self._record(config, names, digests, repository)
+            except (OSError, SystemFailure) as error:
+                # what others began is worth less than what is asked for now, and what we began is in everybody's way
+                if not is_full(error) or not make_room(self._engine) or is_last:
+                    raise
+        raise AssertionError("unreachable")
 
     def _config(self) -> ImageConfig:
         descriptor = self._manifest.config
@@ -130,11 +133,13 @@ class _Pull:
             raise InvalidImage(
                 self._what, f"unsupported image-specific operation on artifact with type {descriptor.media_type!r}"
             )
-        if self._blobs.has(descriptor.digest):
+        try:
             body = self._blobs.read(descriptor.digest, CONFIG_BYTES_LIMIT)
-        else:
+        except InvalidImage:  # it is not here, or damaged
             self._tell(descriptor, "pulling", 0)
             body = read_blob(self._source, descriptor, CONFIG_BYTES_LIMIT, self._what)
+            if self._blobs.has(descriptor.digest):
+                self._blobs.write([body])
         config = parse_config(body, f"{self._what}: configuration")
         if len(config.diff_ids) != len(self._manifest.layers):
             raise InvalidImage(
@@ -146,6 +151,8 @@ class _Pull:
 
     def _work(self, tasks: list[tuple[int, tuple[Descriptor, str]]]) -> None:
         """Bring all layers, the lower ones first, several at a time; raise what the first failure raised."""
+        self._stopped = threading.Event()
+        self._finished = [threading.Event() for _ in tasks]
 
         def work(task: tuple[int, tuple[Descriptor, str]]) -> None:
             number, (descriptor, diff_id) = task
@@ -160,32 +167,34 @@ class _Pull:
         if self._is_present(chain, descriptor):
             self._tell(descriptor, "present", descriptor.size)
             return
-        incoming = self._engine.layout.incoming(chain)
-        with Lock(incoming) as lock, lock:
+        incoming = Incoming(self._engine, chain, descriptor)
+        with incoming.lock() as lock, lock:
             if self._is_present(chain, descriptor):  # somebody else brought it meanwhile
                 self._tell(descriptor, "present", descriptor.size)
                 return
-            # what another attempt left; its blob is the beginning of ours
-            discard(self._engine, [f"{incoming}/{name}" for name in os.listdir(incoming) if name != _BLOB])
-            spread(incoming)
-            tree = f"{incoming}/{os.urandom(4).hex()}"
-            os.mkdir(tree, 0o755)
+            incoming.prepare()
+            stored = self._blobs.has(descriptor.digest)
+            has_begun = stored or incoming.begun_bytes > 0
             try:
-                self._unpack(number, descriptor, diff_id, tree)
-            except BaseException:
-                discard(self._engine, [tree])
-                raise
+                self._attempt(number, descriptor, diff_id, incoming, from_store=stored)
+            except (InvalidImage, OSError, SystemFailure):
+                if not has_begun:
+                    raise
+                self._attempt(number, descriptor, diff_id, incoming)
 
     def _is_present(self, chain: str, descriptor: Descriptor) -> bool:
         found = images.find_layer(self._engine.database, chain)
         return found is not None and self._blobs.has(descriptor.digest)
 
-    def _unpack(self, number: int, descriptor: Descriptor, diff_id: str, tree: str) -> None:
-        incoming = os.path.dirname(tree)
-        blob = f"{incoming}/{_BLOB}"
-        # closed at once: whoever keeps the traceback of a failure would keep the file open
+    def _attempt(
+        self, number: int, descriptor: Descriptor, diff_id: str, incoming: Incoming, *, from_store: bool = False
+    ) -> None:
+        """Make a layer of its blob: of the stored one, or of what has come of it and what the source has."""
+        blobs = self._blobs
+        pieces = blobs.pieces(descriptor.digest) if from_store else self._pieces(descriptor, incoming)
         try:
-            with closing(self._pieces(descriptor, blob)) as pieces:
+            tree = incoming.tree()
+            with closing(pieces):  # type: ignore[type-var]  # whoever keeps the traceback would keep the file open
                 unpacked = unpack(
                     pieces,
                     tree,
@@ -194,25 +203,32 @@ class _Pull:
                     size=descriptor.size,
                     owners=_owners(self._engine),
                 )
-        except InvalidImage:
-            if os.path.exists(blob):
-                os.unlink(blob)
+            tree, unpacked = self._fitted(number, tree, unpacked, incoming)
+            if not from_store:
+                blobs.adopt(incoming.blob, descriptor.digest)
+            self._publish(number, diff_id, tree, unpacked)
+        except BaseException as error:
+            incoming.fail(error)
             raise
-        if os.path.exists(blob):
-            self._blobs.adopt(blob, descriptor.digest)
+        with suppress(OSError):  # what another attempt left, or made
+            os.rmdir(incoming.directory)
+        self._tell(descriptor, "done", descriptor.size)
+
+    def _fitted(self, number: int, tree: str, unpacked: Unpacked, incoming: Incoming) -> tuple[str, Unpacked]:
+        """Return an unpacked layer as it goes on those below it, once these are there."""
         self._wait_for(number - 1)
         below = images.layers_of(self._engine.database, self._chains[number - 1]) if number else []
         directories = [f"{self._engine.layout.image_layers}/{name}" for name in images.shown(below)]
         self._settle(tree, unpacked, directories)
-        if unpacked.stands_in:
-            tree, unpacked = self._laid(tree, unpacked, directories)
-        if images.find_layer(self._engine.database, self._chains[number]):  # its blob came in another compression
-            discard(self._engine, [tree])
-        else:
-            self._publish(number, diff_id, tree, unpacked)
-        with suppress(OSError):  # what another attempt left, or made
-            os.rmdir(incoming)
-        self._tell(descriptor, "done", descriptor.size)
+        if not unpacked.stands_in:
+            return tree, unpacked
+        from pypod.engine.layers import lay
+
+        # a copy of all that the layer and those below it show, which needs no whiteout
+        whole = incoming.new_path()
+        lay(self._engine, tree, directories, whole)
+        discard(self._engine, [tree])
+        return whole, unpacked.replace(root_is_opaque=True)
 
     def _settle(self, tree: str, unpacked: Unpacked, directories: list[str]) -> None:
         if inside.is_needed(self._engine) and (unpacked.implied or unpacked.whitening):
@@ -220,25 +236,14 @@ class _Pull:
         else:
             settle(tree, unpacked, directories)
 
-    def _laid(self, tree: str, unpacked: Unpacked, directories: list[str]) -> tuple[str, Unpacked]:
-        """Return a copy of all that a layer and those below it show, which needs no whiteout."""
-        from pypod.engine.layers import lay
-
-        whole = f"{os.path.dirname(tree)}/{os.urandom(4).hex()}"
-        try:
-            lay(self._engine, tree, directories, whole)
-        except BaseException:
-            discard(self._engine, [whole])
-            raise
-        discard(self._engine, [tree])
-        return whole, unpacked.replace(root_is_opaque=True)
-
     def _publish(self, number: int, diff_id: str, tree: str, unpacked: Unpacked) -> None:
+        """Let a layer be seen, unless it came meanwhile in a blob of another compression."""
         layers, name = self._engine.layout.image_layers, os.path.basename(tree)
         os.makedirs(layers, 0o700, exist_ok=True)
         inside.move(self._engine, tree, f"{layers}/{name}")
+        is_added = False
         try:
-            images.add_layer(
+            is_added = images.add_layer(
                 self._engine.database,
                 images.LayerRecord(
                     chain=self._chains[number],
@@ -249,36 +254,29 @@ class _Pull:
                     opaque=int(unpacked.root_is_opaque),
                 ),
             )
-        except BaseException:
-            discard(self._engine, [f"{layers}/{name}"])
-            raise
+        finally:
+            if not is_added:
+                discard(self._engine, [f"{layers}/{name}"])
 
     def _wait_for(self, number: int) -> None:
         while number >= 0 and not self._finished[number].wait(0.1):
             if self._stopped.is_set():
                 raise Stopped
 
-    def _pieces(self, descriptor: Descriptor, path: str) -> Generator[bytes, None, None]:
-        """Yield a layer as it is stored: from our blobs, or from the source, kept in ``path`` as it comes."""
-        if self._blobs.has(descriptor.digest):
-            yield from self._blobs.pieces(descriptor.digest)
-            return
-        fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
-        with open(fd, "r+b", buffering=0) as file:
-            while piece := file.read(PIECE_BYTES):
-                yield piece
-            done = file.tell()
-            if done >= descriptor.size:
-                return
+    def _pieces(self, descriptor: Descriptor, incoming: Incoming) -> Iterator[bytes]:
+        """Yield a layer as it is stored: what has come of it, then what the source has."""
+
+        def rest(done: int) -> Iterator[bytes]:
             self._tell(descriptor, "pulling", done)
             with closing(self._source.blob(descriptor, done)) as pieces:  # type: ignore[type-var]
                 for piece in pieces:
                     if self._stopped.is_set():
                         raise Stopped
-                    write_all(fd, [piece])
+                    yield piece
                     done += len(piece)
                     self._tell(descriptor, "pulling", done)
-                    yield piece
+
+        return incoming.pieces(rest)
 
     def _record(self, config: ImageConfig, names: Sequence[str], digests: Iterable[str], repository: str) -> str:
         manifest = self._manifest

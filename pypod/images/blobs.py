@@ -67,10 +67,7 @@ class Blobs:
         """Keep some bytes; return their digest."""
         digest = digest_of(body)
         if not self.has(digest):
-            temporary = self._temporary(digest)
-            with open(temporary, "xb") as file:
-                file.write(body)
-            self.adopt(temporary, digest)
+            self.write([body])
         return digest
 
     def write(self, pieces: Iterable[bytes]) -> tuple[str, int]:
@@ -78,7 +75,7 @@ class Blobs:
         import hashlib
 
         digest, size_bytes = hashlib.sha256(), 0
-        temporary = self._temporary("stream")
+        temporary = self._temporary()
         try:
             with open(temporary, "xb") as file:
                 for piece in pieces:
@@ -92,9 +89,9 @@ class Blobs:
         self.adopt(temporary, name)
         return name, size_bytes
 
-    def _temporary(self, name: str) -> str:
+    def _temporary(self) -> str:
         os.makedirs(f"{self.directory}/sha256", 0o700, exist_ok=True)
-        return f"{self.directory}/sha256/.{name[-16:]}.{os.urandom(4).hex()}"
+        return f"{self.directory}/sha256/.{os.urandom(12).hex()}"
 
     def adopt(self, path: str, digest: str) -> None:
         """Take a file that is the blob of a digest; its content was compared already."""

@@ -97,11 +97,12 @@ def _layer(row: tuple[Any, ...]) -> LayerRecord:
     return LayerRecord(**dict(zip(LayerRecord._fields, row, strict=True)))
 
 
-def add_layer(database: Database, record: LayerRecord) -> None:
-    """Insert a layer; one of the same chain that is there already stays."""
+def add_layer(database: Database, record: LayerRecord) -> bool:
+    """Insert a layer and return True; one of the same chain that is there already stays."""
     with database.transaction() as connection, connection:
         values = tuple(value for _, value in record.items())
-        connection.execute(f"INSERT OR IGNORE INTO layers ({_LAYER}) VALUES (?,?,?,?,?,?)", values)  # noqa: S608
+        added = connection.execute(f"INSERT OR IGNORE INTO layers ({_LAYER}) VALUES (?,?,?,?,?,?)", values)  # noqa: S608
+        return added.rowcount == 1
 
 
 def find_layer(database: Database, chain: str) -> LayerRecord | None:
