@@ -23,8 +23,11 @@ class Access(Value):
     password, and go to no mirror. ``authfile`` replaces every other file with credentials.
     ``user_agent`` is what registries are told of us, with the version.
     ``retries`` is how often a request is repeated after a connection error, 429 or 5xx; ``sleep`` waits between.
-    A connection is given up when nothing comes for ``read_timeout_s``, or in as long a time of waiting fewer than
-    ``lowest_rate`` bytes a second (as dnf's minrate); what it was for is tried again like after any other cut.
+
+    A server is too slow when there is no connection, TLS and proxies included, within ``connect_timeout_s``, when an
+    answer does not begin within ``read_timeout_s``, and when ``slow_after_s`` of waiting move fewer than
+    ``lowest_rate`` bytes a second of a request or an answer (dnf has the same rate and time). What it was asked for is
+    asked once more, on a new connection.
     """
 
     tls_verify: bool | None = None
@@ -36,5 +39,6 @@ class Access(Value):
     retry_delay_s: float = 1.0
     connect_timeout_s: float = 30.0
     read_timeout_s: float = 60.0
+    slow_after_s: float = 30.0
     lowest_rate: int = 1000
     sleep: Callable[[float], None] = _sleep

@@ -1,17 +1,15 @@
 """HTTP/1.1 connections that are used again: http.client's, with what it does not do by itself.
 
-That is: to keep idle connections, to go through proxies, to notice a body that is cut off, and to give up a server
-that sends so little that it might as well be silent.
+That is: to keep idle connections, to go through proxies, to notice a body that is cut off, and to wait for a server
+only as long as ``pypod.images.pace`` says.
 """
 
 from __future__ import annotations
 
-import io
-from functools import partial
 from http.client import HTTPConnection, HTTPException, HTTPResponse, IncompleteRead
-from socket import IPPROTO_TCP, TCP_NODELAY, create_connection
-from time import monotonic
+from socket import IPPROTO_TCP, TCP_NODELAY
 
+from pypod.images.pace import Limits, Pace, Paced, connect, secure
 from pypod.images.url import PORTS
 from pypod.model.value import Value
 
@@ -23,23 +21,12 @@ if TYPE_CHECKING:
     from socket import socket
     from typing import Any
 
+    from pypod.images.nested_tls import Nested
     from pypod.images.url import Url
 
-__all__ = ["Limits", "Response", "Route", "Routes", "Slow"]
+__all__ = ["Limits", "Response", "Route", "Routes"]
 
 _IDLE_LIMIT = 16  # threads that may read at once without opening a connection each time
-
-
-class Slow(TimeoutError):
-    """A server sends less than the lowest rate."""
-
-
-class Limits(Value):
-    """How long to wait for a connection and for bytes, and how many bytes must come in a second of waiting."""
-
-    connect_s: float
-    read_s: float
-    lowest_rate: int
 
 
 class Route(Value):
@@ -62,7 +49,7 @@ class Routes:
         self._limits = limits
         self._context = context
         self._contexts: dict[Route, ssl.SSLContext] = {}
-        self._idle: dict[Route, list[HTTPConnection]] = {}
+        self._idle: dict[Route, list[_Connection]] = {}
 
     def close(self) -> None:
         """Close the connections that are not in use."""
@@ -82,18 +69,22 @@ class Routes:
                 target = str(url)
                 if route.proxy_authorization:
                     headers["Proxy-Authorization"] = route.proxy_authorization
+            connection.pace.sends()
             try:
                 connection.request(method, target, body=body, headers=headers)
             except (BrokenPipeError, ConnectionResetError):
                 if connection.sock is None:
                     raise
                 # the server takes no more of the body, and has said why (RFC 9112, section 9.5)
-            return Response(connection, connection.getresponse(), lambda: self._keep(route, connection))
+            connection.pace.awaits(connection.sock)
+            response = connection.getresponse()
+            connection.pace.reads()
+            return Response(connection, response, lambda: self._keep(route, connection))
         except BaseException:
             connection.close()
             raise
 
-    def _connection(self, route: Route) -> HTTPConnection:
+    def _connection(self, route: Route) -> _Connection:
         idle = self._idle.setdefault(route, [])
         while True:
             try:
@@ -104,65 +95,74 @@ class Routes:
                 return connection
             connection.close()
 
-    def _keep(self, route: Route, connection: HTTPConnection) -> None:
+    def _keep(self, route: Route, connection: _Connection) -> None:
         idle = self._idle.setdefault(route, [])
         if len(idle) < _IDLE_LIMIT:
             idle.append(connection)
         else:
             connection.close()
 
-    def _connected(self, route: Route) -> HTTPConnection:
+    def _connected(self, route: Route) -> _Connection:
         """Return a new connection. http.client opens none itself: it would not know what lies between."""
-        limits = self._limits
-        connection = HTTPConnection(route.host.strip("[]"), route.port)
-        connection.auto_open = 0
-        connection.response_class = partial(_PacedResponse, limits)  # type: ignore[assignment]
-        connection.sock = self._socket(route)
-        connection.sock.settimeout(limits.read_s)
+        connection = _Connection(route, Pace(self._limits))
+        connection.sock = self._socket(route, connection.pace)
         return connection
 
-    def _socket(self, route: Route) -> socket:
+    def _socket(self, route: Route, pace: Pace) -> Paced | Nested:
         proxy = route.proxy
         host, port = (proxy.host, proxy.port or PORTS[proxy.scheme]) if proxy else (route.host, route.port)
-        # a name in bytes is not encoded as IDNA, for which Python would import stringprep and more
-        address: tuple[Any, int] = (host.strip("[]").encode("ascii"), port)
-        sock = create_connection(address, self._limits.connect_s)
+        host = host.strip("[]")
+        sock = connect(host.encode("ascii"), port, pace)
         try:
             sock.setsockopt(IPPROTO_TCP, TCP_NODELAY, 1)
             if proxy is not None and proxy.scheme == "https":
-                sock = _proxy_context().wrap_socket(sock, server_hostname=host.strip("[]"))
+                sock = secure(sock, _proxy_context(), host, pace, "the TLS handshake with the proxy")
             if route.scheme == "http":
-                return sock
+                return Paced(sock, pace)
             if proxy is not None:
-                self._tunnel(sock, route)
-            return self._secure(sock, route)
+                pace.part("the proxy's answer to CONNECT")
+                _tunnel(Paced(sock, pace), route)
+            return self._secure(sock, route, pace)
         except BaseException:
             sock.close()
             raise
 
-    def _tunnel(self, sock: socket, route: Route) -> None:
-        """Let a proxy connect us to an origin (RFC 9110, section 9.3.6)."""
-        to = f"{route.host}:{route.port}"
-        login = f"Proxy-Authorization: {route.proxy_authorization}\r\n" if route.proxy_authorization else ""
-        sock.sendall(f"CONNECT {to} HTTP/1.1\r\nHost: {to}\r\n{login}\r\n".encode("ascii"))
-        answer = _PacedResponse(self._limits, sock, method="CONNECT")
-        try:
-            answer.begin()
-        finally:
-            answer.close()
-        if not 200 <= answer.status < 300:
-            raise OSError(f"the proxy does not connect: {answer.status} {answer.reason}")
-
-    def _secure(self, sock: socket, route: Route) -> socket:
+    def _secure(self, sock: socket, route: Route, pace: Pace) -> Paced | Nested:
         context = self._contexts.get(route)
         if context is None:
             context = self._contexts.setdefault(route, self._context(route))
-        name = route.host.strip("[]")
+        name, what = route.host.strip("[]"), "the TLS handshake"
         if route.proxy is not None and route.proxy.scheme == "https":
             from pypod.images.nested_tls import Nested
 
-            return Nested(sock, context, name)  # type: ignore[return-value]
-        return context.wrap_socket(sock, server_hostname=name)
+            pace.part(what)
+            return Nested(Paced(sock, pace), context, name)
+        return Paced(secure(sock, context, name, pace, what), pace)
+
+
+def _tunnel(sock: Paced, route: Route) -> None:
+    """Let a proxy connect us to an origin (RFC 9110, section 9.3.6)."""
+    to = f"{route.host}:{route.port}"
+    login = f"Proxy-Authorization: {route.proxy_authorization}\r\n" if route.proxy_authorization else ""
+    sock.sendall(f"CONNECT {to} HTTP/1.1\r\nHost: {to}\r\n{login}\r\n".encode("ascii"))
+    answer = HTTPResponse(sock, method="CONNECT")  # type: ignore[arg-type]
+    try:
+        answer.begin()
+    finally:
+        answer.close()
+    if not 200 <= answer.status < 300:
+        raise OSError(f"the proxy does not connect: {answer.status} {answer.reason}")
+
+
+class _Connection(HTTPConnection):
+    """http.client's, with a socket that is given to it, and the pace of that."""
+
+    auto_open = 0
+
+    def __init__(self, route: Route, pace: Pace) -> None:
+        super().__init__(route.host.strip("[]"), route.port)
+        self.pace = pace
+        self.sock: Any = None
 
 
 class Response:
@@ -171,7 +171,7 @@ class Response:
     It has its connection until ``release``, after which another request may use that, or ``close``.
     """
 
-    def __init__(self, connection: HTTPConnection, response: HTTPResponse, keep: Callable[[], None]) -> None:
+    def __init__(self, connection: _Connection, response: HTTPResponse, keep: Callable[[], None]) -> None:
         self.status = response.status
         self.reason = response.reason
         self.headers: HTTPMessage = response.headers
@@ -188,6 +188,7 @@ class Response:
 
         Raises OSError, and HTTPException where the body ends before its announced length.
         """
+        self._connection.pace.allow(limit_bytes)
         piece = self._response.read(limit_bytes)
         if not piece and limit_bytes and self._response.length:
             raise IncompleteRead(piece, self._response.length)
@@ -206,54 +207,7 @@ class Response:
         self._connection.close()
 
 
-class _PacedResponse(HTTPResponse):
-    """An answer that must not come too slowly, from its first byte on."""
-
-    def __init__(self, limits: Limits, sock: socket, *words: Any, **named: Any) -> None:
-        super().__init__(sock, *words, **named)
-        raw = self.fp.detach()
-        self.fp = io.BufferedReader(_Paced(raw, limits))
-
-
-class _Paced(io.RawIOBase):
-    """What comes from a connection; raises Slow when a while of waiting brought less than it must.
-
-    How long the server thinks before its first byte is the socket's time limit to bound; how long the reader does
-    something else does not count.
-    """
-
-    def __init__(self, raw: io.RawIOBase, limits: Limits) -> None:
-        self._raw = raw
-        self._limits = limits
-        self._has_begun = False
-        self._waited_s = 0.0
-        self._count = 0
-
-    def readable(self) -> bool:
-        return True
-
-    def readinto(self, buffer: Any) -> int | None:
-        began_s = monotonic()
-        count = self._raw.readinto(buffer)
-        if self._has_begun:
-            self._waited_s += monotonic() - began_s
-            self._count += count or 0
-            if self._waited_s >= self._limits.read_s:
-                self._judge()
-        self._has_begun = True
-        return count
-
-    def _judge(self) -> None:
-        if self._count < self._limits.lowest_rate * self._waited_s:
-            raise Slow(f"{self._count} bytes came in {self._waited_s:.0f} seconds, too slow to go on")
-        self._waited_s, self._count = 0.0, 0
-
-    def close(self) -> None:
-        self._raw.close()
-        super().close()
-
-
-def _is_open(sock: socket | None) -> bool:
+def _is_open(sock: Paced | Nested | None) -> bool:
     """Return whether a connection that nobody uses is still there: one with anything to read is at its end."""
     from select import POLLIN, poll
 

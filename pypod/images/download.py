@@ -23,6 +23,8 @@ def pieces(
     """Yield the bytes of a blob from ``offset`` on. Raises InvalidImage for another size, RegistryError."""
     from http.client import HTTPException
 
+    from pypod.images.pace import left_after
+
     at, size, left = offset, descriptor.size, session.access.retries
     delay_s = session.access.retry_delay_s
     while at < size:
@@ -37,14 +39,15 @@ def pieces(
                 left, delay_s = session.access.retries, session.access.retry_delay_s
                 yield piece
         except (HTTPException, OSError) as error:
-            reason = error
+            reason, left = error, left_after(error, left)
         finally:
             response.release()
         if at < size:
             if not left and reason is None:
                 raise InvalidImage(_name(descriptor), f"it has {at} bytes, its descriptor says {size}")
             if not left:
-                raise RegistryError(url.shown, f"cut off after {at} of {size} bytes: {reason}")
+                hint = getattr(reason, "hint", "")
+                raise RegistryError(url.shown, f"cut off after {at} of {size} bytes: {reason}", hint=hint) from reason
             left -= 1
             session.sleep(delay_s)
             delay_s *= 2

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-import io
 import ssl
+
+from pypod.images.pace import file_of
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    import io
     from collections.abc import Callable
-    from socket import socket
     from typing import Any
+
+    from pypod.images.pace import Paced
 
 _PIECE_BYTES = 1 << 16
 
@@ -17,12 +20,12 @@ _PIECE_BYTES = 1 << 16
 class Nested:
     """As much of a socket as http.client uses; ``sock`` is the tunnel. Raises OSError."""
 
-    def __init__(self, sock: socket, context: ssl.SSLContext, name: str) -> None:
+    def __init__(self, sock: Paced, context: ssl.SSLContext, name: str) -> None:
         self._sock = sock
         self._incoming, self._outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
         self._tls = context.wrap_bio(self._incoming, self._outgoing, server_hostname=name)
         self._do(self._tls.do_handshake)
-        self.settimeout, self.fileno, self.close = sock.settimeout, sock.fileno, sock.close
+        self.fileno, self.close = sock.fileno, sock.close
 
     def sendall(self, data: bytes) -> None:
         rest = memoryview(data)
@@ -30,7 +33,7 @@ class Nested:
             rest = rest[self._do(self._tls.write, rest) :]
 
     def makefile(self, _mode: str) -> io.BufferedReader:
-        return io.BufferedReader(_File(self, self._sock.makefile("rb", buffering=0)))
+        return file_of(self, self._sock.makefile("rb"))
 
     def recv_into(self, buffer: Any) -> int:
         try:
@@ -57,20 +60,3 @@ class Nested:
     def _flush(self) -> None:
         if self._outgoing.pending:
             self._sock.sendall(self._outgoing.read())
-
-
-class _File(io.RawIOBase):
-    """What is read from it; ``below`` keeps the socket open while this is, as a socket's own files do."""
-
-    def __init__(self, nested: Nested, below: io.IOBase) -> None:
-        self._nested, self._below = nested, below
-
-    def readable(self) -> bool:
-        return True
-
-    def readinto(self, buffer: Any) -> int:
-        return self._nested.recv_into(buffer)
-
-    def close(self) -> None:
-        self._below.close()
-        super().close()

@@ -100,15 +100,19 @@ class Session:
         """Return headers and the whole body of an answer, and where it came from; ask again when it is cut off."""
         from http.client import HTTPException
 
-        for left in range(self.access.retries, -1, -1):
+        from pypod.images.pace import left_after
+
+        left = self.access.retries
+        while True:
             response, url = self.open(method, address, scopes=scopes, headers=headers)
             try:
                 return response.headers, read_body(response, limit_bytes, url), url
             except (HTTPException, OSError) as error:
+                left = left_after(error, left)
                 if not left:
-                    raise RegistryError(url.shown, f"the answer was cut off: {error}") from error
+                    raise _cut_off(url, error) from error
+                left -= 1
                 self._transport.sleep(self.access.retry_delay_s)
-        raise AssertionError("unreachable")
 
     def resolve(self, base: Url, location: str) -> Url:
         """Return where a Location or Link leads. Raises RegistryError for a step from https down to http."""
@@ -203,7 +207,11 @@ def read_once(response: Response, limit_bytes: int, url: Url) -> bytes:
     try:
         return read_body(response, limit_bytes, url)
     except (HTTPException, OSError) as error:
-        raise RegistryError(url.shown, f"the answer was cut off: {error}") from error
+        raise _cut_off(url, error) from error
+
+
+def _cut_off(url: Url, error: Exception) -> RegistryError:
+    return RegistryError(url.shown, f"the answer was cut off: {error}", hint=getattr(error, "hint", ""))
 
 
 def read_body(response: Response, limit_bytes: int, url: Url) -> bytes:

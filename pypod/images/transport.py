@@ -37,14 +37,18 @@ class Transport:
     """
 
     def __init__(self, access: Access, own: str, *, verify: bool, name: str = "") -> None:
-        from pypod.images.connections import Limits, Routes
+        from pypod.images.connections import Routes
+        from pypod.images.pace import Limits
 
         self._access = access
         self._own = own
         self._name = name or own
         self._verify = verify
         limits = Limits(
-            connect_s=access.connect_timeout_s, read_s=access.read_timeout_s, lowest_rate=access.lowest_rate
+            connect_s=access.connect_timeout_s,
+            answer_s=access.read_timeout_s,
+            slow_after_s=access.slow_after_s,
+            lowest_rate=access.lowest_rate,
         )
         self._routes = Routes(limits, self._context)
 
@@ -64,9 +68,11 @@ class Transport:
         """Send one request and return the response, unread, whatever its status.
 
         Repeated after connection errors, 429 and 5xx, each time after a longer while; a body that is not bytes is sent
-        once. Raises RegistryError when there is no answer.
+        once. What was too slow is repeated once. Raises RegistryError when there is no answer.
         """
         from http.client import HTTPException
+
+        from pypod.images.pace import left_after
 
         left = self._access.retries if retries is None else retries
         if body is not None and not isinstance(body, bytes):
@@ -79,6 +85,7 @@ class Transport:
             except PypodError:
                 raise
             except (HTTPException, OSError, ValueError) as error:
+                left = left_after(error, left)
                 if not left or not _is_passing(error):
                     _fail(url, error)
                 wait_s = delay_s
@@ -165,7 +172,7 @@ def in_words(error: Exception) -> str:
 
 
 def _fail(url: Url, error: Exception) -> NoReturn:
-    text, hint = in_words(error), ""
+    text, hint = in_words(error), getattr(error, "hint", "")
     if "WRONG_VERSION_NUMBER" in text:  # OpenSSL's words for an answer that is not TLS
         text, hint = "the server speaks http, not https", "--tls-verify=false allows that"
     elif "CERTIFICATE_VERIFY_FAILED" in text:

@@ -45,6 +45,8 @@ def mount(session: Session, descriptor: Descriptor, source: str) -> bool:
 
 def put_blob(session: Session, descriptor: Descriptor, pieces: Iterable[bytes]) -> None:
     """Send a blob. Raises InvalidImage when the pieces are not of the descriptor's size, RegistryError."""
+    from pypod.images.pace import left_after
+
     if descriptor.size <= _BUFFERED_BYTES:
         pieces = [b"".join(_exactly(descriptor, pieces))]
     again = iter(pieces) is not pieces
@@ -54,6 +56,7 @@ def put_blob(session: Session, descriptor: Descriptor, pieces: Iterable[bytes]) 
         try:
             _put_once(session, descriptor, pieces)
         except RegistryError as error:
+            left = left_after(error, left)
             if not left or 400 <= error.status < 500:
                 raise
             left -= 1

@@ -240,14 +240,14 @@ def test_a_stalled_server_is_given_up(world: World) -> None:
         return 200, {}, b""
 
     world.images.special["manifests/latest"] = stall
-    with pytest.raises(RegistryError, match="timed out"):
+    with pytest.raises(RegistryError, match=r"the beginning of an answer took longer than 0\.05 s"):
         world.source(access=world.access.replace(read_timeout_s=0.05, retries=0)).manifest()
     release.set()
 
 
 def impatient(world: World, **changes: float) -> Access:
     """Who wants 1,000 bytes a second, or 500 in the half of one that they wait; a tenth of it drips."""
-    return world.access.replace(read_timeout_s=0.5, **changes)
+    return world.access.replace(slow_after_s=0.5, **changes)
 
 
 def test_a_blob_that_comes_too_slowly_is_asked_for_again(world: World) -> None:
@@ -264,7 +264,7 @@ def test_a_registry_that_is_always_slow_is_given_up(world: World) -> None:
     source = world.source(access=impatient(world, retries=0))
     descriptor = world.layer(source)
     world.images.special["/blobs/"] = (200, {"X-Drip": "1"}, world.images.layer)
-    with pytest.raises(RegistryError, match=r"cut off after 0 of 5000 bytes: \d+ bytes came in .* too slow to go on"):
+    with pytest.raises(RegistryError, match=r"cut off after 0 of 5000 bytes: too slow to go on: \d+ bytes"):
         list(source.blob(descriptor))
 
 
