@@ -1,4 +1,8 @@
-"""The border where failures of the system become errors of pypod. Used once, around the engine's verbs."""
+"""The border where failures of the system become errors of pypod. Used once, around the engine's verbs.
+
+A tree of files as deep as a path may be long (some 2,000 directories) is deeper than Python calls functions; that is a
+failure of the system as well, and an image can have such a tree.
+"""
 
 from __future__ import annotations
 
@@ -34,6 +38,9 @@ class Boundary:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
+        if isinstance(error, RecursionError):
+            what = f"{self.operation}: directories are nested too deeply"
+            raise SystemFailure(self.operation, errno.ELOOP, what) from error
         if not isinstance(error, OSError) or isinstance(error, PypodError):
             return
         what = f"{self.operation}: {error.filename + ': ' if error.filename else ''}{error.strerror or error}"

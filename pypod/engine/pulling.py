@@ -39,6 +39,7 @@ if TYPE_CHECKING:
 
 _WORKERS = 3
 _INDEX_DEPTH_LIMIT = 2
+_LAYERS_LIMIT = 400  # mount(2) takes a page of options (docs/design.md), and so many names of layers fit on it
 _EMPTY_CONFIGS = (OCI_CONFIG, DOCKER_CONFIG, "")
 
 
@@ -146,6 +147,9 @@ class _Pull:
                 self._what,
                 f"its configuration has {len(config.diff_ids)} layers, its manifest {len(self._manifest.layers)}",
             )
+        if len(config.diff_ids) > _LAYERS_LIMIT:
+            reason = f"it has {len(config.diff_ids)} layers, no more than {_LAYERS_LIMIT} lie on each other"
+            raise InvalidImage(self._what, reason, hint="build it with fewer layers (podman build --squash)")
         self._tell(descriptor, "done", descriptor.size)
         return config
 

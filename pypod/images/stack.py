@@ -12,8 +12,7 @@ from pypod.kernel.idmap import in_user_namespace
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
-    from typing import Self
+    from collections.abc import Iterable, Iterator, Sequence
 
 OPEN_DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 _OPAQUE, _USER_OPAQUE = "trusted.overlay.opaque", "user.overlay.opaque"
@@ -131,10 +130,11 @@ def inherit(directory: str, implied: Iterable[str], lowers: Sequence[str]) -> No
 
     Raises OSError.
     """
-    for path in sorted(implied):
-        with _Place(directory, path, lowers) as place:
-            if place.below:
-                _copy_attributes(place.below[0], place.own)
+    if not lowers:
+        return
+    for place in _places(directory, implied, lowers):
+        if place.below:
+            _copy_attributes(place.below[0], place.own)
 
 
 def remove_idle_whiteouts(directory: str, whitening: Iterable[str], lowers: Sequence[str]) -> None:
@@ -144,35 +144,60 @@ def remove_idle_whiteouts(directory: str, whitening: Iterable[str], lowers: Sequ
     whiteouts in it would be listed, though nothing of that name could be opened. ``whitening`` is
     ``Unpacked.whitening``; the rest as for ``inherit``. Raises OSError.
     """
-    for path in sorted(whitening):
-        with _Place(directory, path, lowers) as place:
-            if place.own < 0 or (place.below and not is_opaque(place.own)):
-                continue
-            before = os.fstat(place.own)
-            for name in os.listdir(place.own):
-                if is_whiteout(os.stat(name, dir_fd=place.own, follow_symlinks=False)):
-                    os.unlink(name, dir_fd=place.own)
-            os.utime(place.own, ns=(before.st_atime_ns, before.st_mtime_ns))
+    for place in _places(directory, whitening, lowers):
+        if place.own < 0 or (place.below and not is_opaque(place.own)):
+            continue
+        before = os.fstat(place.own)
+        for name in os.listdir(place.own):
+            if is_whiteout(os.stat(name, dir_fd=place.own, follow_symlinks=False)):
+                os.unlink(name, dir_fd=place.own)
+        os.utime(place.own, ns=(before.st_atime_ns, before.st_mtime_ns))
+
+
+def _places(directory: str, paths: Iterable[str], lowers: Sequence[str]) -> Iterator[_Place]:
+    """Yield the place of each path, and go on from there where the next one lies in it.
+
+    A layer of a few kB may imply 2,000 directories, each in the one before: two million steps from the root.
+    """
+    place, at = None, ""
+    try:
+        for path in sorted(paths, key=lambda one: one.replace("/", "\0")):
+            if place is None or not path.startswith(f"{at}/"):
+                if place is not None:
+                    place.leave()
+                place, rest = _Place(directory, lowers), path
+            else:
+                rest = path[len(at) + 1 :]
+            place.go(rest)
+            at = path
+            yield place
+    finally:
+        if place is not None:
+            place.leave()
 
 
 class _Place:
-    """A directory of a layer, and those that lie below it.
+    """A directory of a layer, and those that lie below it; at first the root.
 
     ``own`` is -1 where the path leads through a symbolic link of the layer: there it is no directory of its own.
     """
 
-    def __init__(self, directory: str, path: str, lowers: Sequence[str]) -> None:
+    def __init__(self, directory: str, lowers: Sequence[str]) -> None:
         self.own = -1
         self.below = open_directories(lowers)
         try:
             (self.own,) = open_directories([directory])
-            for name in path.split("/") if path != "." else ():
+        except BaseException:
+            self.leave()
+            raise
+
+    def go(self, path: str) -> None:
+        """Go to a directory in it; nothing is left where there is none."""
+        try:
+            for name in path.split("/") if path != "." and self.own >= 0 else ():
                 self._go(name)
         except NotADirectoryError:
-            self._leave()
-        except BaseException:
-            self._leave()
-            raise
+            self.leave()
 
     def _go(self, name: str) -> None:
         hidden = is_opaque(self.own)
@@ -188,16 +213,11 @@ class _Place:
         finally:
             os.close(own)
 
-    def _leave(self) -> None:
+    def leave(self) -> None:
+        """Close what is open."""
         below, self.below = self.below, []
         own, self.own = self.own, -1
         close((*below, own) if own >= 0 else below)
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._leave()
 
 
 def _copy_attributes(source: int, target: int) -> None:

@@ -1,7 +1,20 @@
-"""What the tests of the engine's API have: containers with the probe in them, and a canary."""
+"""What an attack needs: containers with the probe in them, a canary outside of them, a storage to pull into."""
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import ExitStack
+from pathlib import Path
+
+import pytest
+
+from tests.attacks.pulled import Storage
 from tests.integration.conftest import box, canary, own_rootfs, probe, rootfs
 
 __all__ = ["box", "canary", "own_rootfs", "probe", "rootfs"]
+
+
+@pytest.fixture
+def storage(tmp_path: Path) -> Iterator[Storage]:
+    with ExitStack() as stack:
+        yield Storage(stack, str(tmp_path / "storage"))
