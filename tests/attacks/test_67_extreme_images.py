@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import stat
+import time
 from pathlib import Path
 
 import pytest
@@ -97,6 +98,10 @@ def test_directories_as_deep_as_a_path_is_long(storage: Storage, layers: list[by
     storage.pypod.ok("rm", container)
     storage.pypod.ok("rmi", "-af")
     assert storage.holds() == {}
+    deadline_s = time.monotonic() + 60
+    while os.listdir(f"{storage.root}/trash"):  # pytest, which would delete it otherwise, cannot
+        assert time.monotonic() < deadline_s
+        time.sleep(0.05)
 
 
 def test_a_path_that_is_too_long(storage: Storage) -> None:
