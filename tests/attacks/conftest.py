@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import subprocess
 from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
@@ -18,3 +19,4 @@ __all__ = ["box", "canary", "own_rootfs", "probe", "rootfs"]
 def storage(tmp_path: Path) -> Iterator[Storage]:
     with ExitStack() as stack:
         yield Storage(stack, str(tmp_path / "storage"))
+    subprocess.run(["rm", "-rf", tmp_path / "storage"], check=False)  # pytest itself cannot delete deep trees

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-import os
+import subprocess
+import sys
 import tempfile
 from contextlib import ExitStack
 from typing import NamedTuple
@@ -10,6 +11,15 @@ from typing import NamedTuple
 from tests.cli.program import Program
 from tests.fake_registry import Images, Server, images_of
 from tests.images.made import Made, names_of
+
+# From a small process: a child's peak begins with that of whoever forked it, which here is pytest.
+MEASURE = """
+import os, resource, sys
+code = os.spawnvp(os.P_WAIT, sys.argv[2], sys.argv[2:])
+used = resource.getrusage(resource.RUSAGE_CHILDREN)
+open(sys.argv[1], "w").write(f"{used.ru_maxrss << 10} {used.ru_utime + used.ru_stime}")
+sys.exit(code)
+"""
 
 
 class Outcome(NamedTuple):
@@ -35,16 +45,13 @@ class Storage:
         return self.run("pull", "-q", "--tls-verify=false", *options, f"{server.host}/{name}")
 
     def run(self, *words: str) -> Outcome:
-        with tempfile.TemporaryFile() as errors:
-            self.pypod.words[:0] = ["prlimit", f"--as={1 << 30}"]
-            try:
-                process = self.pypod.start(*words, stdout=errors, stderr=errors)
-            finally:
-                del self.pypod.words[:2]
-            _, status, usage = os.wait4(process.pid, 0)
-            process.returncode = os.waitstatus_to_exitcode(status)
+        with tempfile.TemporaryFile() as errors, tempfile.NamedTemporaryFile() as used:
+            command = ["prlimit", f"--as={1 << 30}", *self.pypod.words, *words]
+            measured = [sys.executable, "-S", "-c", MEASURE, used.name, *command]
+            code = subprocess.call(measured, stdout=errors, stderr=errors)
             errors.seek(0)
-            return Outcome(process.returncode, errors.read().decode(), usage.ru_maxrss << 10, sum(usage[:2]))
+            peak_bytes, cpu_s = used.read().split()
+            return Outcome(code, errors.read().decode(), int(peak_bytes), float(cpu_s))
 
     def refuses(self, images: Images | Made | Server, reason: str, *options: str) -> Outcome:
         """Assert that a pull ends with an error of ours that says why, and leaves nothing in the storage."""
