@@ -422,7 +422,7 @@ class Container:
         from pypod.engine import exec as execution
 
         spec = _exec_spec(command, environment, user, working_directory, privileged)
-        return execution.run(self._engine, self._known(), spec, stdin, timeout)
+        return execution.run(self._engine, self.record(), spec, stdin, timeout)
 
     def popen(
         self,
@@ -438,11 +438,7 @@ class Container:
         from pypod.engine import exec as execution
 
         spec = _exec_spec(command, environment, user, working_directory, privileged)
-        return execution.execute(self._engine, self._known(), spec, stdin=stdin)
-
-    def _known(self) -> ContainerRecord:
-        """Return a record that is good for a container that runs."""
-        return self._engine.known_container(self.id) or self.record()
+        return execution.execute(self._engine, self.record(), spec, stdin=stdin)
 
     def enter(self, *kinds: str) -> Entered:
         """Return a context in which this thread is in the container's namespaces: ``with c.enter("net", "uts"):``.

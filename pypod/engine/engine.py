@@ -57,12 +57,11 @@ class Engine:
         self._cgroups: Driver | None = None
         self._firewall: Channels | None = None
         self._specs: dict[str, ContainerSpec] = {}
-        self._containers: dict[str, ContainerRecord] = {}
         self._pod_specs: dict[str, PodSpec] = {}
         self._filters: dict[tuple[str, ...], tuple[bytes, int]] = {}
 
     def container_spec(self, record: ContainerRecord) -> ContainerSpec:
-        """Return what was asked of a container. A specification never changes, so each text is read once.
+        """Return what was asked of a container; each text of a specification is parsed once.
 
         Raises StoreError when the record is damaged.
         """
@@ -75,20 +74,10 @@ class Engine:
         return spec
 
     def remember(self, record: ContainerRecord, spec: ContainerSpec) -> None:
-        """Spare the next reader of a record that was just written the reading."""
+        """Spare the next reader of a specification that was just written the parsing."""
         if len(self._specs) >= _REMEMBERED:
             self._specs.clear()
-            self._containers.clear()
         self._specs[record.spec_json] = spec
-        self._containers[record.id] = record
-
-    def known_container(self, identifier: str) -> ContainerRecord | None:
-        """Return what was last seen of a container's record, None when nothing was.
-
-        All of it but its owner stays true as long as the container is there, and that is not said: who uses it finds
-        the container running.
-        """
-        return self._containers.get(identifier)
 
     def pod_spec(self, pod: PodRecord | str) -> PodSpec:
         """Return what was asked of a pod, given its record or its id; that never changes and is read once.

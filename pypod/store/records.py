@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     V = TypeVar("V", bound=Value)
 
 CONTAINER, INFRA, POD = "container", "infra", "pod"
+_ID_DIGITS = 64
 
 
 class Owner(Value):
@@ -177,6 +178,10 @@ def is_container(database: Database, identifier: str) -> bool:
 def _find(database: Database, table: str, columns: str, ref: str) -> list[tuple[Any, ...]]:
     if not ref.isascii():  # no name is; and text that is not UTF-8 could not even be asked for
         return []
+    if len(ref) == _ID_DIGITS:  # every handle asks like this, and SQLite answers in two thirds of the time
+        rows = database.read(f"SELECT {columns} FROM {table} WHERE id = ?", (ref,))  # noqa: S608
+        if rows:
+            return rows
     named = "SELECT id FROM names WHERE name = ?"  # an id is 64 digits, and no name of another object is one
     rows = database.read(f"SELECT {columns} FROM {table} WHERE id IN (?, ({named}))", (ref, ref))  # noqa: S608
     if rows or not is_id(ref):

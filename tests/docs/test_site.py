@@ -34,7 +34,6 @@ NOT_FOR_USERS = {
         "default_filter",
         "firewall",
         "inside",
-        "known_container",
         "owner",
         "pod_spec",
         "remember_pod",

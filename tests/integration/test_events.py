@@ -154,6 +154,26 @@ def test_a_monitor_tells_when_nobody_else_is_there(engine, busybox, tmp_path) ->
     assert os.stat(engine.layout.events).st_mode & 0o777 == 0o600
 
 
+def test_a_rename_is_seen_at_once_by_who_knew_the_old_name(engine, busybox) -> None:
+    """Another process renames the container while this one keeps handles of it and has run commands in it."""
+    web = engine.containers.run(["sleep", "1000"], name="web", rootfs=busybox)
+    same = engine.containers.get("web")
+    assert [one.exec(["true"]).exit_code for one in (web, same)] == [0, 0]
+    words = [sys.executable, "-m", "pypod", "--root", engine.layout.root, "rename", "web", "front"]
+    subprocess.run(words, check=True)
+    since = time.time_ns()
+    for one in (web, same):
+        one.exec(["true"])
+        with one.popen(["true"]) as process:
+            process.wait()
+        assert one.record().name == one.spec().name == one.inspect()["Name"] == "front"
+    assert told(engine, since=since) == ["container exec front", "container exec_died front 0"] * 4
+    web.stop(timeout=0)
+    with pytest.raises(WrongState) as refused:
+        same.exec(["true"])
+    assert refused.value.ref == "front"
+
+
 def test_a_detached_command_tells_of_its_end(engine, busybox) -> None:
     from pypod.engine import exec as execution
 

@@ -112,7 +112,8 @@ class LegacyDriver:
         return tree.locate(self._roots((controller,))[0], path)
 
     def present(self, path: str) -> tuple[str, ...]:
-        return tuple(name for name, root in self._directories.items() if tree.exists(tree.locate(root, path)))
+        below = tree.locate("", path)
+        return tuple(name for name, root in self._directories.items() if tree.exists(root + below))
 
     def usage(self, path: str) -> Usage:
         cpu_ns, system_ns = self._time_ns(path)
@@ -149,7 +150,8 @@ class LegacyDriver:
         return self._tracking.tracking_directory(path)
 
     def join_files(self, path: str, controllers: tuple[str, ...] = ()) -> tuple[str, ...]:
-        tasks = (f"{tree.locate(root, path)}/tasks" for root in self._roots(controllers))
+        below = tree.locate("", path)
+        tasks = (f"{root}{below}/tasks" for root in self._roots(controllers))
         return tuple(dict.fromkeys((*self._tracking.join_files(path), *tasks)))
 
     def processes(self, path: str) -> list[int]:
