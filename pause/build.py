@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import struct
 import subprocess
 
 from setuptools.command.build_py import build_py
@@ -14,18 +15,21 @@ except ImportError:  # setuptools before 70.1 leaves this command to the package
     from wheel.bdist_wheel import bdist_wheel
 
 HERE = os.path.dirname(os.path.abspath(__file__))
+PT_DYNAMIC, PT_INTERP = 2, 3  # linux/elf.h
 
 
 class BuildPause(build_py):
     """build_py, and make."""
 
     def run(self) -> None:
-        """Compile beside the sources for an editable install, into the build tree for any other."""
+        """Compile beside the sources for an editable install, and for any other into the build tree, all anew."""
         super().run()
         base = os.path.dirname(HERE) if self.editable_mode else os.path.abspath(self.build_lib)
-        out = os.path.join(base, "pypod", "_libexec")
+        self.programs = os.path.join(base, "pypod", "_libexec")
+        jobs = f"-j{len(os.sched_getaffinity(0))}"
+        anew = [] if self.editable_mode else ["--always-make"]  # the flags may be others than the last time
         try:
-            subprocess.run(["make", "-s", "-C", HERE, f"OUT={out}"], check=True)
+            subprocess.run(["make", "-s", jobs, *anew, "-C", HERE, f"OUT={self.programs}"], check=True)
         except (FileNotFoundError, subprocess.CalledProcessError) as error:
             raise ExecError(
                 f"the C programs could not be built: {error}; that needs make, a C compiler and a static C library "
@@ -34,7 +38,7 @@ class BuildPause(build_py):
 
 
 class PlatformWheel(bdist_wheel):
-    """A wheel with programs in it is of one architecture, though of any Python."""
+    """A wheel with programs in it is for one architecture, but for any Python and, if they are static, any C library."""
 
     def finalize_options(self) -> None:
         """Claim a platform."""
@@ -42,5 +46,23 @@ class PlatformWheel(bdist_wheel):
         self.root_is_pure = False
 
     def get_tag(self) -> tuple[str, str, str]:
-        """Return py3-none-PLATFORM."""
-        return "py3", "none", super().get_tag()[2]
+        """Return py3-none-PLATFORM; static programs run wherever pip accepts either of two sets of tags (PEP 600, 656)."""
+        platform = super().get_tag()[2]
+        directory = getattr(self.get_finalized_command("build_py"), "programs", "")  # not there for an editable install
+        system, _, machine = platform.partition("_")
+        if system == "linux" and directory and all(is_static(one.path) for one in os.scandir(directory)):
+            platform = f"manylinux_2_17_{machine}.musllinux_1_1_{machine}"
+        return "py3", "none", platform
+
+
+def is_static(program: str) -> bool:
+    """Return whether an ELF file runs without a dynamic linker: it names none, and nothing that one would load."""
+    with open(program, "rb") as file:
+        header = file.read(64)
+        wide, order = header[4] == 2, "<" if header[5] == 1 else ">"
+        (offset,) = struct.unpack_from(f"{order}Q" if wide else f"{order}I", header, 32 if wide else 28)
+        size, count = struct.unpack_from(f"{order}HH", header, 54 if wide else 42)
+        file.seek(offset)
+        table = file.read(size * count)
+    kinds = {struct.unpack_from(f"{order}I", table, at)[0] for at in range(0, len(table), size)}
+    return kinds.isdisjoint((PT_DYNAMIC, PT_INTERP))
