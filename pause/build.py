@@ -38,7 +38,7 @@ class BuildPause(build_py):
 
 
 class PlatformWheel(bdist_wheel):
-    """A wheel with programs in it is for one architecture, but for any Python and, if they are static, any C library."""
+    """A wheel with programs in it is for one architecture and any Python; with static ones, for any C library."""
 
     def finalize_options(self) -> None:
         """Claim a platform."""
@@ -46,7 +46,7 @@ class PlatformWheel(bdist_wheel):
         self.root_is_pure = False
 
     def get_tag(self) -> tuple[str, str, str]:
-        """Return py3-none-PLATFORM; static programs run wherever pip accepts either of two sets of tags (PEP 600, 656)."""
+        """Return py3-none-PLATFORM; static programs run where pip takes either of two tags (PEP 600, PEP 656)."""
         platform = super().get_tag()[2]
         directory = getattr(self.get_finalized_command("build_py"), "programs", "")  # not there for an editable install
         system, _, machine = platform.partition("_")

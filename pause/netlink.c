@@ -58,7 +58,7 @@ static int read_answers(const char *received, int size)
 		if (header->nlmsg_type != NLMSG_ERROR || header->nlmsg_len < NLMSG_LENGTH(sizeof *error))
 			continue;
 		if (error->error) {
-			errno = -error->error;
+			errno = -(int64_t)error->error;
 			return -1;
 		}
 		found++;

@@ -85,8 +85,7 @@ def sanitized(gcc: str, tmp_path_factory: pytest.TempPathFactory) -> Path:
         f'const char *__asan_default_options(void) {{ return "{options}"; }}\n'
         f'const char *__ubsan_default_options(void) {{ return "{options}"; }}\n'
     )
-    flags = f"-O1 -g {' '.join(SANITIZE)} {base}/options.c"
-    command = ["make", "-s", "-C", PAUSE, f"OUT={out}", "CC=gcc", "LINK=", f"CFLAGS={flags}"]
+    command = ["make", "-s", "-C", PAUSE, f"OUT={out}", "SANITIZE=1", f"EXTRA={base}/options.c"]
     subprocess.run([*command, f"{out}/launch", f"{out}/monitor"], check=True)
     base.chmod(0o755)
     return out

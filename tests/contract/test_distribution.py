@@ -90,7 +90,7 @@ def test_the_wheel_is_for_every_python_and_c_library(built: dict[str, Path], tmp
     assert (name, tag) == ("pypod", ["py3", "none", f"manylinux_2_17_{machine}.musllinux_1_1_{machine}"])
     with zipfile.ZipFile(built["wheel"]) as archive:
         paths = archive.namelist()
-        archive.extractall(tmp_path)
+        archive.extractall(tmp_path)  # noqa: S202  # our own
     assert f"pypod-{version}.dist-info/licenses/LICENSE" in paths
     assert all(any(path.endswith(data) for path in paths) for data in DATA)
     programs = list(tmp_path.glob("*.data/purelib/pypod/_libexec/*"))
@@ -121,9 +121,7 @@ def test_what_is_installed_runs_containers(
 
 
 @pytest.mark.root
-def test_the_pytest_plugin_is_installed_with_it(
-    installed: Callable[[str], Path], tmp_path: Path, busybox: str
-) -> None:
+def test_the_pytest_plugin_is_installed_with_it(installed: Callable[[str], Path], tmp_path: Path, busybox: str) -> None:
     (tmp_path / "test_it.py").write_text(PLUGIN_TEST.format(rootfs=busybox))
     words = ("-m", "pytest", "-q", "-p", "no:cacheprovider", "--strict-markers")
     told = _run(installed("wheel") / "python", *words, cwd=tmp_path)
