@@ -231,7 +231,7 @@ def _ids(host: Host) -> list[tuple[str, bool, str]]:
 
 def _storage(root: str | None, *, repair: bool) -> tuple[list[str], list[tuple[str, bool, str]]]:
     """Return lines on what a crash left (and what was done about it), and the judgements of the storage."""
-    from pypod.engine import collect, network_repair, trash
+    from pypod.engine import collect, naming, network_repair, trash
     from pypod.engine.engine import Engine
     from pypod.engine.image_removal import leftovers
     from pypod.store import records
@@ -241,7 +241,12 @@ def _storage(root: str | None, *, repair: bool) -> tuple[list[str], list[tuple[s
             counts = len(records.all_pods(engine.database)), len(records.all_containers(engine.database))
             lines = [
                 f"left behind: {path}"
-                for path in (*collect.orphans(engine), *leftovers(engine), *trash.left_behind(engine))
+                for path in (
+                    *collect.orphans(engine),
+                    *leftovers(engine),
+                    *naming.leftovers(engine),
+                    *trash.left_behind(engine),
+                )
             ]
             lines += [f"amiss: {words}" for words in network_repair.amiss(engine)]
             if repair:

@@ -80,7 +80,7 @@ def orphans(engine: Engine) -> list[str]:
 
 def repair(engine: Engine) -> list[str]:
     """Remove whatever a crash left; return what was removed, in words."""
-    from pypod.engine import network_repair
+    from pypod.engine import naming, network_repair
     from pypod.engine.image_removal import sweep
 
     left_there = trash.left_behind(engine)  # before we put something there ourselves
@@ -90,7 +90,7 @@ def repair(engine: Engine) -> list[str]:
         with Lock(path) as lock, lock:  # its removal may be under way
             trash.discard(engine, [path])
         done.append(f"removed {path}")
-    done += [f"removed {path}" for path in sweep(engine)]
+    done += [f"removed {path}" for path in (*sweep(engine), *naming.sweep(engine))]
     done += network_repair.repair(engine)
     if rubbish := trash.contents(engine):
         trash.empty_trash(engine, rubbish, wait=True)

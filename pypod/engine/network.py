@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from pypod.engine import bridges
+from pypod.engine import bridges, naming
 from pypod.engine.boundary import Boundary
 from pypod.engine.container import Container
 from pypod.engine.engine import Engine
@@ -124,6 +124,7 @@ class Network:
             raise InUse(self._name, message)
         with Boundary(f"remove network {self._name}"):
             bridges.remove(self._engine, spec)
+            naming.sweep(self._engine)
 
     def _remove_connected(self, timeout: float | None) -> None:
         for container in self.containers():

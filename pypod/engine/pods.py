@@ -231,7 +231,7 @@ class Pods:
             cgroup=container_path(spec.cgroup_parent, identifier, infra_id),
             remove=0,
             owner=owner,
-            spec_json="{}",
+            spec_json=records.NO_SPEC,
         )
 
     def get(self, ref: str) -> Pod:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from pypod.errors import AlreadyExists, AmbiguousName, NoSuchContainer, NoSuchImage, NoSuchPod, StoreError
+from pypod.errors import AlreadyExists, AmbiguousName, NoSuchContainer, NoSuchImage, NoSuchPod, StoreError, Unsupported
 from pypod.model import plain_json
 from pypod.model.ids import is_id
 from pypod.model.value import Value
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     V = TypeVar("V", bound=Value)
 
 CONTAINER, INFRA, POD = "container", "infra", "pod"
+NO_SPEC = "{}"  # of an infra that was made without an image: what it needs is asked of its pod
 _ID_DIGITS = 64
 
 
@@ -235,7 +236,16 @@ def pod_spec(record: PodRecord) -> PodSpec:
 
 
 def container_spec(record: ContainerRecord) -> ContainerSpec:
-    """Return what was asked of a container. Raises StoreError when the row is damaged."""
+    """Return what was asked of a container.
+
+    Raises StoreError when the row is damaged, Unsupported for the infra of a pod, which nobody asked anything of.
+    """
+    if record.kind == INFRA and record.spec_json == NO_SPEC:
+        raise Unsupported(
+            "infra container",
+            f"container {record.name} is the infra of pod {record.pod_id[:12]}: it has neither a command nor files",
+            hint="name a member of the pod, or make the pod with --infra-image",
+        )
     from pypod.model.container import ContainerSpec, Ulimit
     from pypod.model.health import Healthcheck
     from pypod.model.limits import Limits

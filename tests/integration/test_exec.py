@@ -19,6 +19,7 @@ from pypod import (
     InvalidSpec,
     LaunchFailed,
     NoSuchContainer,
+    Unsupported,
     WrongState,
 )
 
@@ -57,6 +58,14 @@ class TestExec:
         with pytest.raises(NoSuchContainer, match='"one"'):
             container.exec(["true"])
         assert again.exec(["true"]).exit_code == 0
+
+    def test_an_infra_without_files_is_not_taken_for_a_damaged_container(self, engine) -> None:
+        pod = engine.pods.create("mipod")
+        pod.start()
+        infra = engine.containers.get(pod.infra.id[:12])
+        for act in (lambda: infra.exec(["true"]), infra.spec, infra.changes, lambda: infra.commit("copy")):
+            with pytest.raises(Unsupported, match="is the infra of pod"):
+                act()
 
     def test_after_a_restart_it_is_in_the_new_process(self, engine, busybox) -> None:
         container = engine.containers.run(SLEEP, rootfs=busybox, pid="host")

@@ -8,6 +8,7 @@ import signal
 import socket
 import struct
 import subprocess
+import sys
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
@@ -18,6 +19,7 @@ import pytest
 
 from pypod import Engine, errors
 from pypod.engine import live_connections, naming
+from pypod.engine.collect import repair
 from pypod.model.ids import new_id, short
 from pypod.model.network import Connection, NetworkSpec, Subnet
 from pypod.network import dns_forward, dns_message
@@ -246,6 +248,33 @@ def test_nobody_stays_whom_no_network_needs(engine, blue, red):
     wait_until(lambda: not is_there(server.pid))
     assert sorted(os.listdir(engine.layout.names)) == ["errors.log", "status"]
     assert Path(engine.layout.names, "errors.log").read_text() == ""
+
+
+def test_a_server_that_was_killed_leaves_no_files_of_networks_that_are_gone(engine, blue, red):
+    pods = [pod_on(engine, blue), pod_on(engine, red)]
+    kill_and_wait(server_up(engine).pid)
+    for pod in pods:
+        pod.remove(force=True, timeout=0)
+    with engine.database.transaction() as connection, connection:  # by a client that was killed after that
+        connection.execute("DELETE FROM networks WHERE id = ?", (red.id,))
+    assert naming.leftovers(engine) == [f"{engine.layout.names}/{red.id}"]
+    engine.networks.get("blue").remove()
+    assert naming.leftovers(engine) == []
+    assert sorted(os.listdir(engine.layout.names)) == ["errors.log", "socket", "status"]
+
+
+def test_a_file_of_the_name_server_that_a_crash_left_is_repaired(engine, blue):
+    pod = pod_on(engine, blue)
+    kill_and_wait(server_up(engine).pid)
+    pod.remove(force=True, timeout=0)
+    with engine.database.transaction() as connection, connection:
+        connection.execute("DELETE FROM networks WHERE id = ?", (blue.id,))
+    left = f"{engine.layout.names}/{blue.id}"
+    check = [sys.executable, "-m", "pypod", "--root", engine.layout.root, "system", "check"]
+    told = subprocess.run(check, capture_output=True, text=True, check=True).stdout
+    assert f"left behind: {left}" in told
+    assert f"removed {left}" in repair(engine)
+    assert not os.path.exists(left)
 
 
 def test_it_stays_while_one_runs_of_those_who_were_there(engine, blue):
