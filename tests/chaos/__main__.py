@@ -27,18 +27,7 @@ ROUND_S = 5.0
 HANGS_AFTER_S = 60.0
 SETTLE_S = 20.0
 SEARCH_S = 0.05  # how long the killer looks for a process of the kind it wants: some live for a millisecond
-WANTED = (
-    "client",
-    "client",
-    "launcher",
-    "launcher",
-    "monitor",
-    "infra",
-    "container",
-    "name server",
-    "unpacker",
-    "discarder",
-)
+WANTED = ("client", "client", "launcher", *sorted(set(kernel.KINDS.values())))
 PASSING = {"launcher", "unpacker", "discarder"}  # kinds that end by themselves
 HOMES = (
     *("containers", "pods", "trash", "volumes", "names", "bridges"),
@@ -84,11 +73,13 @@ class Worker:
         assert self.process.stdin is not None
         self.process.stdin.close()
 
-    def join(self) -> None:
-        self.process.wait()
+    def join(self) -> int:
+        """Take in the rest of what it told; return how it ended."""
+        code = self.process.wait()
         self._reader.join(HANGS_AFTER_S)
         assert self.process.stdout is not None
         self.process.stdout.close()
+        return code
 
 
 class Chaos:
@@ -147,7 +138,7 @@ class Chaos:
     def _keep_clients(self) -> None:
         for worker in [one for one in self.workers if one.process.poll() is not None]:
             self.workers.remove(worker)
-            worker.join()
+            self._join(worker)
         while len(self.workers) < self.clients:
             words = [self.root, self.rootfs, self.archive, f"{self.seed}.{self.started}"]
             self.workers.append(Worker(words, self.told))
@@ -174,8 +165,13 @@ class Chaos:
                 worker.process.send_signal(signal.SIGUSR1)
                 time.sleep(1)
                 worker.process.kill()
-            worker.join()
+            self._join(worker)
         self.workers.clear()
+
+    def _join(self, worker: Worker) -> None:
+        code = worker.join()
+        if code not in (0, -signal.SIGKILL):
+            self.findings[f"a client ended with {code} in {worker.begun[0]}: stderr says why"] += 1
 
     def _settle(self, kinds: Collection[str] = ()) -> None:
         """Wait for the end of processes that end by themselves, of these kinds or all of them."""
@@ -188,11 +184,13 @@ class Chaos:
 
     def _compare(self) -> None:
         """A difference counts when it is still there a while later: containers come to their end between two looks."""
+        for path in (f"{self.root}/events.log.1", f"{self.root}/events.log"):
+            if os.path.exists(path):
+                self.ids.update(kernel.ID.findall(Path(path).read_text()))
         lies: set[str] = set()
         for attempt in range(3):
             text = self.pypod("ps", "--all", "--no-trunc", "--format", "json")
             rows = json.loads(text or "[]")
-            self.ids |= {one["Id"] for one in rows} | {one["Pod"] for one in rows if one["Pod"]}
             seen = set(kernel.lies(rows))
             lies = seen if attempt == 0 else lies & seen
             if not lies:
@@ -226,15 +224,14 @@ class Chaos:
         return sorted(str(path) for path in found if path.name not in OF_THE_NAME_SERVER)
 
     def summary(self) -> str:
-        verbs = Counter[str]()
+        verbs, done, kinds = Counter[str](), Counter[str](), Counter[str]()
         for (verb, outcome), count in self.outcomes.items():
-            verbs[f"{verb} {'done' if outcome == 'done' else 'not done'}"] += count
-        kinds: Counter[str] = Counter()
-        for (_, outcome), count in self.outcomes.items():
+            verbs[verb] += count
             kinds[outcome] += count
+            done[verb] += count if outcome == "done" else 0
         lines = [
             f"{sum(kinds.values())} operations by {self.started} clients: {_counts(kinds)}",
-            f"of them {_counts(verbs)}",
+            f"of them done: {', '.join(f'{verb} {done[verb]} of {count}' for verb, count in verbs.most_common())}",
             f"{sum(self.kills.values())} kills: {_counts(self.kills)}",
             f"{len(self.findings)} findings",
             *(f"- {one}" + (f" ({times} times)" if times > 1 else "") for one, times in self.findings.most_common()),
