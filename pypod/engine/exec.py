@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from pypod.store.records import ContainerRecord
 
 _CHUNK_BYTES = 1 << 16
+_EVERYTHING = 1 << 62  # bytes
 _JOINED = ("mnt", "net", "ipc", "uts", "cgroup", "pid")
 
 
@@ -288,16 +289,25 @@ def exec_plan(
 
 
 def run(
-    engine: Engine, record: ContainerRecord, spec: ExecSpec, stdin: bytes | None, timeout_s: float | None
+    engine: Engine,
+    record: ContainerRecord,
+    spec: ExecSpec,
+    stdin: bytes | None,
+    timeout_s: float | None,
+    *,
+    keep_bytes: int = _EVERYTHING,
 ) -> ExecResult:
-    """Run a command to its end and return everything. Raises DeadlineExceeded after killing it."""
+    """Run a command to its end and return the first ``keep_bytes`` of each stream; the rest is read and dropped.
+
+    Raises DeadlineExceeded after killing it.
+    """
     import time
 
     deadline = None if timeout_s is None else time.monotonic() + timeout_s
-    chunks: dict[str, list[bytes]] = {"stdout": [], "stderr": []}
+    kept = {"stdout": bytearray(), "stderr": bytearray()}
     with execute(engine, record, spec, stdin=stdin is not None) as process:
         try:
-            _exchange(process, stdin or b"", chunks, deadline)
+            _exchange(process, stdin or b"", kept, keep_bytes, deadline)
             left = None if deadline is None else max(deadline - time.monotonic(), 0)
             code = process.wait(left)
         except DeadlineExceeded:
@@ -307,10 +317,12 @@ def run(
         except BaseException:  # control-C: nobody would ever hear of the command again
             process.kill()
             raise
-    return ExecResult(exit_code=code, stdout=b"".join(chunks["stdout"]), stderr=b"".join(chunks["stderr"]))
+    return ExecResult(exit_code=code, stdout=bytes(kept["stdout"]), stderr=bytes(kept["stderr"]))
 
 
-def _exchange(process: Process, stdin: bytes, chunks: dict[str, list[bytes]], deadline: float | None) -> None:
+def _exchange(
+    process: Process, stdin: bytes, kept: dict[str, bytearray], keep_bytes: int, deadline: float | None
+) -> None:
     """Write input and read output at once, so that neither side waits for the other for ever."""
     import select
     import time
@@ -326,7 +338,7 @@ def _exchange(process: Process, stdin: bytes, chunks: dict[str, list[bytes]], de
     while streams or process._stdin >= 0:
         left_ms = None if deadline is None else max(deadline - time.monotonic(), 0) * 1000
         ready = poll.poll(left_ms)
-        if not ready:
+        if not ready or left_ms == 0:  # there is always something to read of a command that never stops writing
             raise DeadlineExceeded("exec", 0)
         for fd, event in ready:
             if fd == process._stdin:
@@ -334,7 +346,8 @@ def _exchange(process: Process, stdin: bytes, chunks: dict[str, list[bytes]], de
                 continue
             data = os.read(fd, _CHUNK_BYTES)
             if data:
-                chunks[streams[fd]].append(data)
+                stream = kept[streams[fd]]
+                stream += data[: max(keep_bytes - len(stream), 0)]
             else:
                 poll.unregister(fd)
                 del streams[fd]

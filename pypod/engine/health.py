@@ -42,7 +42,8 @@ def check(engine: Engine, record: ContainerRecord) -> bool:
 def _run(engine: Engine, record: ContainerRecord, command: tuple[str, ...], timeout_s: float | None) -> Check:
     started_ns = time.time_ns()
     try:
-        result = execution.run(engine, record, execution.ExecSpec(command=command), None, timeout_s)
+        spec = execution.ExecSpec(command=command)
+        result = execution.run(engine, record, spec, None, timeout_s, keep_bytes=_OUTPUT_BYTES_LIMIT)
         code, output = result.exit_code, result.stdout + result.stderr
     except DeadlineExceeded as error:
         code, output = -1, str(error).encode()
