@@ -7,6 +7,7 @@ import sys
 from pypod.cli.flags import Command, Flag, UsageError
 from pypod.cli.smartcols import Column, Line, Style, write
 from pypod.errors import InvalidSpec
+from pypod.kernel.abi import DIGITS_LIMIT
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -127,7 +128,7 @@ def _columns(options: Parsed, default: list[str]) -> list[Column]:
 
 
 def _number(text: str, argument: str, message: str) -> int:
-    if not (text.isascii() and text.isdigit()):
+    if not (text.isascii() and text.isdigit() and len(text) <= DIGITS_LIMIT):
         raise InvalidSpec(argument, f"{message}: '{text}'")
     return int(text)
 

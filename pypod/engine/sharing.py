@@ -6,7 +6,7 @@ import os
 
 from pypod.display.markup import Shown
 from pypod.errors import NoSuchContainer, NoSuchPod, NotFound, WrongState
-from pypod.kernel.abi import KINDS
+from pypod.kernel.abi import DIGITS_LIMIT, KINDS
 from pypod.kernel.pidfd import PROC
 from pypod.model.value import Value
 
@@ -153,7 +153,7 @@ def find(engine: Engine, ref: str) -> Column:
     try:
         pod = engine.pods.get(ref)
     except NoSuchPod:
-        if ref.isascii() and ref.isdigit():
+        if ref.isascii() and ref.isdigit() and len(ref) <= DIGITS_LIMIT:
             return _process(int(ref))
         raise NoSuchProcess(ref, hint="give a container, a pod or a pid") from None
     first = pod.infra or next(iter(pod.containers()), None)

@@ -8,7 +8,7 @@ from pypod.engine.limits import from_options
 from pypod.engine.network_options import asked_network, dns_fields
 from pypod.engine.variables import unset_environment
 from pypod.errors import InvalidSpec, Unsupported
-from pypod.kernel.abi import SIGTERM, signal_number
+from pypod.kernel.abi import DIGITS_LIMIT, SIGTERM, signal_number
 from pypod.kernel.capabilities import DEFAULT_CAPABILITIES, bounding_set, merge
 from pypod.kernel.idmap import in_user_namespace
 from pypod.model.connection import HOST_GATEWAY
@@ -279,7 +279,8 @@ def check_user(user: str) -> str:
         number = part.lstrip("+-")
         if part != part.strip() or any(c.isspace() or c == "\0" for c in part):
             raise InvalidSpec("--user", f"invalid user {user!r}")
-        if number.isascii() and number.isdigit() and (part[0] in "+-" or int(number) >= 2**32 - 1):
+        is_number = number.isascii() and number.isdigit()
+        if is_number and (part[0] in "+-" or len(number) > DIGITS_LIMIT or int(number) >= 2**32 - 1):
             raise InvalidSpec("--user", f"invalid user {user!r}: ids go from 0 to {2**32 - 2}")
     if user.count(":") > 1:
         raise InvalidSpec("--user", f"invalid user {user!r}: at most one colon")

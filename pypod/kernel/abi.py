@@ -88,6 +88,10 @@ SIGCONT = 18
 SIGSTOP = 19
 
 
+# of a number of 64 bits; int() raises for more than 4300 of them (CVE-2020-10735), and an image can have as many
+DIGITS_LIMIT = 19
+
+
 def signal_number(signal: str | int, *, argument: str = "signal") -> int:
     """Return the number of a signal written as podman lets one write it: TERM, sigterm, 15, -15, RTMIN+3.
 
@@ -98,7 +102,7 @@ def signal_number(signal: str | int, *, argument: str = "signal") -> int:
     text = str(signal).removeprefix("-") if isinstance(signal, str) else str(signal)
     digits = text[1:] if text[:1] in ("+", "-") else text
     if digits.isascii() and digits.isdigit():
-        number = int(text)
+        number = int(text) if len(digits) <= DIGITS_LIMIT else SIGRTMAX + 1
         if number == 0:
             raise InvalidSpec(argument, f"invalid signal: {text}")
         if not 1 <= number <= SIGRTMAX:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pypod.errors import InvalidSpec
+from pypod.kernel.abi import DIGITS_LIMIT
 from pypod.kernel.idmap import ALL_IDS, RANGES_LIMIT
 from pypod.model.namespace import Mode, parse_mode
 
@@ -41,7 +42,7 @@ def parse_userns(text: str) -> tuple[Mode, dict[str, list[str]]]:
 
 def is_id(text: str) -> bool:
     """Return whether a text is a plain number that can be an id."""
-    return text.isascii() and text.isdigit() and int(text) < ALL_IDS
+    return text.isascii() and text.isdigit() and len(text) <= DIGITS_LIMIT and int(text) < ALL_IDS
 
 
 def parse_mapping(text: str, kind: str) -> Range:

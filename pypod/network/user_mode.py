@@ -8,6 +8,7 @@ pasta(1), and ``slirp4netns[:OPTION=VALUE,...]``.
 from __future__ import annotations
 
 from pypod.errors import InvalidSpec
+from pypod.kernel.abi import DIGITS_LIMIT
 from pypod.model.network import address_number, address_text
 from pypod.model.port import ALL_ADDRESSES
 from pypod.model.value import Value
@@ -218,7 +219,8 @@ def _check_slirp(option: str) -> None:
         raise InvalidSpec(
             _FLAG, f"invalid value of {name} for {SLIRP4NETNS}: {value!r}", hint=f"{' or '.join(allowed)}"
         )
-    if name == "mtu" and not (value.isascii() and value.isdigit() and 0 < int(value) <= 65521):
+    is_number = value.isascii() and value.isdigit() and len(value) <= DIGITS_LIMIT
+    if name == "mtu" and not (is_number and 0 < int(value) <= 65521):
         raise InvalidSpec(_FLAG, f"invalid mtu for {SLIRP4NETNS}: {value!r}", hint="a number up to 65521")
     if name == "cidr":
         network, _, length = value.partition("/")
