@@ -175,15 +175,18 @@ static void contents(const char *path)
 		waitpid(child_, NULL, 0); \
 	} while (0)
 
-static long namespace_and_cgroup(void)
+/* CVE-2022-0492: own user and cgroup namespaces, then a v1 hierarchy with a file that steers the host. */
+static long namespace_and_cgroup(const char *controller, const char *file, const char *text)
 {
-	/* CVE-2022-0492: own user and cgroup namespaces, then a v1 hierarchy with its release_agent */
+	char path[64];
+
 	if (unshare(CLONE_NEWUSER | CLONE_NEWNS | CLONE_NEWCGROUP) < 0)
 		return -1;
-	if (mount("cgroup", "/tmp/v1", "cgroup", 0, "pids") < 0)
+	if (mount("cgroup", "/tmp/v1", "cgroup", 0, controller) < 0)
 		return -1;
-	int fd = open("/tmp/v1/release_agent", O_WRONLY | O_CLOEXEC);
-	return fd < 0 ? -1 : write(fd, "\n", 1); /* an empty name: what it is without anybody's doing */
+	snprintf(path, sizeof path, "/tmp/v1/%s", file);
+	int fd = open(path, O_WRONLY | O_CLOEXEC);
+	return fd < 0 ? -1 : write(fd, text, strlen(text));
 }
 
 #ifdef __x86_64__
@@ -223,6 +226,8 @@ static int attempts(void)
 		"/sys/fs/cgroup/cgroup.procs", "/sys/fs/cgroup/unified/cgroup.procs", "/sys/power/state",
 	};
 	unsigned long clone3_arguments[11] = { CLONE_NEWUSER, 0, 0, 0, SIGCHLD };
+	struct { unsigned long set, clear, propagation, userns; } writable = { 0, MS_RDONLY, 0, 0 };
+	static char ring[256];
 	char name[128];
 
 	mkdir("/tmp/v1", 0755);
@@ -247,7 +252,9 @@ static int attempts(void)
 	ATTEMPT("remount proc/sys", mount(NULL, "/proc/sys", NULL, MS_REMOUNT | MS_BIND, NULL));
 	ATTEMPT("umount proc/sys", umount2("/proc/sys", MNT_DETACH));
 	ATTEMPT("mount cgroup v1", mount("cgroup", "/tmp/mount", "cgroup", 0, "pids"));
-	ATTEMPT("release_agent in a user namespace", namespace_and_cgroup());
+	/* texts that change nothing where they are taken: an empty name is there without anybody's doing */
+	ATTEMPT("release_agent in a user namespace", namespace_and_cgroup("pids", "release_agent", "\n"));
+	ATTEMPT("devices.allow in a user namespace", namespace_and_cgroup("devices", "devices.allow", "c 1:3 r"));
 	ATTEMPT("mknod", mknod("/tmp/vda", S_IFBLK | 0600, makedev(254, 0)));
 	ATTEMPT("mknod on /dev", mknod("/dev/mem", S_IFCHR | 0600, makedev(1, 1)));
 	ATTEMPT("sethostname", sethostname("x", 1));
@@ -263,7 +270,40 @@ static int attempts(void)
 	ATTEMPT("syslog", syscall(SYS_syslog, 3, name, 1));
 	ATTEMPT("raise limit", setrlimit(RLIMIT_NOFILE, &(struct rlimit){ 1 << 30, 1 << 30 }));
 	ATTEMPT("personality", syscall(SYS_personality, 0x0040000));
+	ATTEMPT("clone user", syscall(SYS_clone, CLONE_NEWUSER | SIGCHLD, 0, 0, 0, 0));
+	ATTEMPT("pivot_root", syscall(SYS_pivot_root, "/tmp", "/tmp"));
+	ATTEMPT("fsopen", syscall(SYS_fsopen, "tmpfs", 0));
+	ATTEMPT("fspick", syscall(SYS_fspick, AT_FDCWD, "/proc", 0));
+	ATTEMPT("open_tree clone", syscall(SYS_open_tree, AT_FDCWD, "/tmp", 1));
+	ATTEMPT("move_mount", syscall(SYS_move_mount, AT_FDCWD, "/proc", AT_FDCWD, "/tmp/mount", 0));
+	ATTEMPT("mount_setattr", syscall(SYS_mount_setattr, AT_FDCWD, "/proc/sys", 0, &writable, sizeof writable));
+	ATTEMPT("io_uring_setup", syscall(SYS_io_uring_setup, 1, ring));
+	ATTEMPT("memfd_secret", syscall(447, 0));
+	ATTEMPT("keyctl", syscall(SYS_keyctl, 0, -3, 0));
+	ATTEMPT("add_key", syscall(SYS_add_key, "user", "x", "x", 1, -3));
+	ATTEMPT("request_key", syscall(SYS_request_key, "user", "x", NULL, -3));
+	ATTEMPT("bpf map", syscall(SYS_bpf, 0, NULL, 0));
+	ATTEMPT("fanotify_init", syscall(SYS_fanotify_init, 0, 0));
+	ATTEMPT("finit_module", syscall(SYS_finit_module, -1, "", 0));
+	ATTEMPT("delete_module", syscall(SYS_delete_module, "x", 0));
+	ATTEMPT("kexec_file_load", syscall(SYS_kexec_file_load, -1, -1, 0, NULL, 0));
+	ATTEMPT("acct", syscall(SYS_acct, "/nosuch"));
+	ATTEMPT("quotactl", syscall(SYS_quotactl, 0, NULL, 0, NULL));
+	ATTEMPT("clock_settime", syscall(SYS_clock_settime, CLOCK_REALTIME, NULL));
+	ATTEMPT("setdomainname", setdomainname("x", 1));
+	ATTEMPT("lsm_list_modules", syscall(461, NULL, NULL, 0));
 #ifdef __x86_64__
+	ATTEMPT("iopl", syscall(SYS_iopl, 3));
+	ATTEMPT("ioperm", syscall(SYS_ioperm, 0x80, 1, 1));
+	ATTEMPT("i386 fsopen", int80(430, 0, 0, 0));
+	ATTEMPT("i386 keyctl", int80(288, 0, -3, 0));
+	ATTEMPT("i386 io_uring_setup", int80(425, 1, 0, 0));
+	ATTEMPT("i386 userfaultfd", int80(374, 0, 0, 0));
+	ATTEMPT("i386 socketcall AF_ALG", socketcall(38, SOCK_SEQPACKET, 0));
+	ATTEMPT("x32 unshare mnt", syscall(0x40000000 | SYS_unshare, CLONE_NEWNS));
+	ATTEMPT("x32 keyctl", syscall(0x40000000 | SYS_keyctl, 0, -3, 0));
+	ATTEMPT("x32 fsopen", syscall(0x40000000 | SYS_fsopen, "tmpfs", 0));
+	ATTEMPT("x32 userfaultfd", syscall(0x40000000 | SYS_userfaultfd, 0));
 	ATTEMPT("i386 getpid", int80(20, 0, 0, 0));
 	ATTEMPT("i386 unshare mnt", int80(310, CLONE_NEWNS, 0, 0));
 	ATTEMPT("i386 socketcall raw", socketcall(2, SOCK_RAW, 1));
@@ -528,6 +568,10 @@ int main(int argc, char **argv)
 		return stay();
 	if (!strcmp(verb, "dig") && argc == 3)
 		return dig(argv + 2);
+	if (!strcmp(verb, "read") && argc == 3) {
+		contents(argv[2]);
+		return 0;
+	}
 	if (!strcmp(verb, "peek") && argc == 3)
 		return peek(argv + 2);
 	fprintf(stderr, "probe: no such verb: %s\n", verb);

@@ -1,4 +1,4 @@
-"""What an attack needs: containers with the probe in them, a canary outside of them, a storage to pull into."""
+"""What an attack needs: containers with the probe in them, a canary outside of them, places for layers and images."""
 
 from __future__ import annotations
 
@@ -10,9 +10,10 @@ from pathlib import Path
 import pytest
 
 from tests.attacks.pulled import Storage
+from tests.images.place import place
 from tests.integration.conftest import box, canary, own_rootfs, probe, rootfs
 
-__all__ = ["box", "canary", "own_rootfs", "probe", "rootfs"]
+__all__ = ["box", "canary", "own_rootfs", "place", "probe", "rootfs"]
 
 
 @pytest.fixture

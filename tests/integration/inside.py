@@ -61,6 +61,11 @@ class Report:
         return found
 
     @property
+    def descriptors(self) -> set[int]:
+        """The numbers that are open."""
+        return {int(fd) for fd in self.pairs("fd")}
+
+    @property
     def outcomes(self) -> dict[str, str]:
         """What came of each attempt: ok, something, empty, or the name of an error."""
         return {

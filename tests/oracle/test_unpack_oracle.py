@@ -1,11 +1,9 @@
-"""Layers unpacked by us and by others: GNU tar for what a tar is, umoci for what layers on each other are."""
+"""Layers unpacked by us and by others: GNU tar for what a tar is, umoci for what the stand-in images are."""
 
 from __future__ import annotations
 
-import hashlib
 import json
 import os
-import random
 import shutil
 import subprocess
 import tempfile
@@ -16,6 +14,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from pypod.images.unpack import unpack
+from tests.images import umoci
 from tests.images.layers import Layer, merged, snapshot
 from tests.images.oci import extract, unpack_layers
 from tests.images.stand_ins import archives
@@ -33,14 +32,6 @@ FIELDS = st.fixed_dictionaries(
     }
 )
 KIND = st.sampled_from("file file directory directory symlink link fifo device sparse".split())
-
-
-@pytest.fixture(scope="module")
-def umoci() -> str:
-    found = shutil.which("umoci")
-    if found is None:
-        pytest.skip("umoci is not installed")
-    return found
 
 
 @settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.too_slow])
@@ -106,93 +97,15 @@ def test_sparse_files_of_gnu_tar(tmp_path: Path) -> None:
         assert status.st_blocks * 512 < status.st_size / 4
 
 
-# Layers on each other. Entries of one layer come in an order in which umoci and image-spec mean the same.
-NAMES = ["a", "b", "c", "a/b", "a/c", "a/b/c", "a/b/d", "b/a", "b/c", "b/c/a"]
-
-
-def _layer(randomness: random.Random) -> Layer:
-    layer = Layer().directory("./", mtime=1)
-    made: set[str] = set()
-    whited: set[str] = set()
-    for name in sorted(randomness.sample(NAMES, randomness.randrange(1, 7))):
-        parents = ["/".join(name.split("/")[:end]) for end in range(1, name.count("/") + 1)]
-        if any(parent in whited for parent in parents):
-            continue
-        for parent in parents:
-            if parent not in made:
-                layer.directory(
-                    parent + "/", mode=randomness.choice([0o700, 0o755, 0o1777]), uid=randomness.randrange(9), mtime=5
-                )
-                made.add(parent)
-        what = randomness.randrange(6)
-        directory, _, base = name.rpartition("/")
-        if what == 0:
-            layer.add(f"{directory}/.wh.{base}".lstrip("/"))
-            whited.add(name)
-        elif what == 1:
-            layer.directory(name + "/", mtime=7).add(f"{name}/.wh..wh..opq")
-            made.add(name)
-        elif what == 2 and not any(other.startswith(name + "/") for other in NAMES):
-            layer.add(name, kind=b"2", linkname="c", uid=3, mtime=8)
-        elif what == 3 and not any(other.startswith(name + "/") for other in NAMES):
-            layer.add(name, b"%d" % randomness.randrange(99), mode=0o640, mtime=9)
-        else:
-            layer.directory(name + "/", mode=0o711, mtime=4, pax={"SCHILY.xattr.user.k": str(what)})
-            made.add(name)
-    return layer
-
-
-def _layout(layers: list[bytes], target: Path) -> Path:
-    blobs = target / "blobs" / "sha256"
-    blobs.mkdir(parents=True)
-
-    def put(data: bytes, media_type: str) -> dict[str, object]:
-        digest = hashlib.sha256(data).hexdigest()
-        (blobs / digest).write_bytes(data)
-        return {"mediaType": f"application/vnd.oci.image.{media_type}", "digest": f"sha256:{digest}", "size": len(data)}
-
-    descriptors = [put(layer, "layer.v1.tar") for layer in layers]
-    diff_ids = [descriptor["digest"] for descriptor in descriptors]
-    config = {"architecture": "amd64", "os": "linux", "config": {}, "rootfs": {"type": "layers", "diff_ids": diff_ids}}
-    manifest = {"schemaVersion": 2, "config": put(json.dumps(config).encode(), "config.v1+json"), "layers": descriptors}
-    found = put(json.dumps(manifest).encode(), "manifest.v1+json")
-    found["annotations"] = {"org.opencontainers.image.ref.name": "latest"}
-    (target / "index.json").write_text(json.dumps({"schemaVersion": 2, "manifests": [found]}))
-    (target / "oci-layout").write_text('{"imageLayoutVersion": "1.0.0"}')
-    return target
-
-
-def _as_umoci(umoci: str, layout: Path, tag: str, bundle: Path) -> dict[str, tuple]:
-    command = [umoci, "unpack", "--image", f"{layout}:{tag}", str(bundle)]
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stderr
-    return snapshot(bundle / "rootfs")
-
-
 @pytest.mark.not_in_chroot
-def test_layers_on_each_other_as_umoci_has_them(umoci: str, tmp_path: Path, full: bool) -> None:
-    randomness = random.Random(20261125)  # noqa: S311
-    for number in range(200 if full else 12):
-        base = tmp_path / str(number)
-        layers = [_layer(randomness).bytes() for _ in range(randomness.randrange(2, 6))]
-        layout = _layout(layers, base / "oci")
-        ours = merged(unpack_layers(layout, base / "layers"))
-        theirs = _as_umoci(umoci, layout, "latest", base / "bundle")
-        assert ours.keys() == theirs.keys(), number
-        assert {path: entry[:4] for path, entry in ours.items()} == {
-            path: entry[:4] for path, entry in theirs.items()
-        }, number
-
-
-@pytest.mark.not_in_chroot
-def test_the_stand_in_images_as_umoci_has_them(umoci: str, tmp_path: Path, full: bool) -> None:
+def test_the_stand_in_images_as_umoci_has_them(tmp_path: Path, full: bool) -> None:
     names = ("busybox", "httpd", *(("debian", "python", "mysql", "wordpress") if full else ()))
     for name, archive in archives(*names).items():
         layout = extract(archive, tmp_path / name)
         ours = merged(unpack_layers(layout, tmp_path / f"{name}.layers"))
         index = json.loads((layout / "index.json").read_text())
         tag = index["manifests"][0]["annotations"]["org.opencontainers.image.ref.name"]
-        theirs = _as_umoci(umoci, layout, tag, tmp_path / f"{name}.bundle")
+        theirs = umoci.unpacked(layout, tag, tmp_path / f"{name}.bundle")
         assert len(ours) > 200
         assert ours == theirs
         for made in tmp_path.iterdir():

@@ -39,7 +39,7 @@ SELECTION = {
         (
             "tests/kernel/test_cgroups.py",
             "tests/integration/test_limits.py",
-            "tests/integration/test_hogs.py",
+            "tests/attacks/test_30_hogs.py",
             "tests/integration/test_user_networks.py::test_pasta_stays",
         ),
     ),
@@ -69,7 +69,10 @@ NETWORKS = (
 )
 WITHOUT = tuple(f"--ignore={file}" for part in NETWORKS for file in part)
 WHOLE = {
-    **{f"root-{name}": ((), (f"tests/{name}", *WITHOUT)) for name in ("kernel", "cli", "oracle", "integration")},
+    **{
+        f"root-{name}": ((), (f"tests/{name}", *WITHOUT))
+        for name in ("kernel", "cli", "oracle", "integration", "attacks")
+    },
     **{f"networks-{number}": ((), files) for number, files in enumerate(NETWORKS)},
     "users": (("-d",), ("--as-user", "--full", *OF_USERS)),
 }

@@ -1,0 +1,7 @@
+"""A place to unpack layers into."""
+
+from __future__ import annotations
+
+from tests.images.place import place
+
+__all__ = ["place"]
