@@ -130,12 +130,14 @@ def _inspect(options: Parsed, root: str | None, kind: str, *, size: bool = False
                 problems.append(str(error))
     _write(options["format"], found, bare=bare)
     sys.stdout.flush()
+    if not problems:
+        return 0
+    from pypod.cli.plain_text import tell
+
     for problem in problems[1:]:
-        print(f"error inspecting object: {problem}", file=sys.stderr)
-    if problems:
-        print(f"Error: inspecting object: {problems[0]}", file=sys.stderr)
-        return 125
-    return 0
+        tell(f"error inspecting object: {problem}")
+    tell(f"Error: inspecting object: {problems[0]}")
+    return 125
 
 
 def _latest(engine: Engine, kind: str) -> str:

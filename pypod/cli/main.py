@@ -233,7 +233,9 @@ def run(words: list[str]) -> int:
     try:
         return _dispatch(words)
     except PypodError as error:
-        print("\n".join([f"Error: {error}", *getattr(error, "__notes__", ())]), file=sys.stderr)
+        from pypod.cli.plain_text import tell
+
+        tell("\n".join([f"Error: {error}", *getattr(error, "__notes__", ())]))
         return error.exit_code if isinstance(error, LaunchFailed | PortInUse) else ENGINE_FAILED
 
 

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import sys
-
 from pypod.cli.flags import Command, Flag
 from pypod.cli.manifest import INSECURE, reach
+from pypod.cli.plain_text import tell
 from pypod.cli.pull import ACCESS_FLAGS
 from pypod.cli.push import SIGNING_FLAGS, refuse_signing, write_digest
 from pypod.errors import InvalidSpec, NoSuchImage, PypodError
@@ -98,7 +97,7 @@ def run_manifest_inspect(options: Parsed, root: str | None) -> int:
             body = engine.manifests.in_registry(name, access=reach(options))
     found = json.loads(body)
     if "manifests" not in found:
-        print(f"WARNING: {name} is not a manifest list but a single image", file=sys.stderr)
+        tell(f"WARNING: {name} is not a manifest list but a single image")
     print(json.dumps(found, indent=4))
     return 0
 
@@ -145,7 +144,7 @@ def run_manifest_rm(options: Parsed, root: str | None) -> int:
                 continue
             print("".join([f"Untagged: {one}\n" for one in names]) + f"Deleted: {found.id}", flush=True)
     for failure in failures:
-        print(f"Error: {failure}", file=sys.stderr)
+        tell(f"Error: {failure}")
     if not failures:
         return 0
     return 1 if all(isinstance(failure, NoSuchImage) for failure in failures) else 125

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import sys
-
 from pypod.cli.flags import Command, Flag, UsageError
+from pypod.cli.plain_text import tell
 from pypod.errors import AlreadyExists, InUse, NoSuchContainer, NoSuchNetwork, PypodError, WrongState
 
 TYPE_CHECKING = False
@@ -188,7 +187,7 @@ def run_network_rm(options: Parsed, root: str | None) -> int:
             except PypodError as error:
                 failures.append(error)
     for failure in failures:
-        print(f"Error: {failure}", file=sys.stderr)
+        tell(f"Error: {failure}")
     return _code(failures)
 
 

@@ -9,10 +9,13 @@ and cells of listings never hold them: a newline in a command would otherwise ma
 from __future__ import annotations
 
 import io
+import sys
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import TextIO
+
+_LAYOUT = "\n\t"
 
 
 def escaped(text: str, *, but: str = "") -> str:
@@ -26,12 +29,17 @@ def _escape(number: int) -> str:
     return f"\\u{number:04x}" if number <= 0xFFFF else f"\\U{number:08x}"
 
 
+def tell(text: str) -> None:
+    """Write what went wrong to stderr; escaped in a file, too, since errors are read at a terminal sooner or later."""
+    sys.stderr.write(f"{escaped(text, but=_LAYOUT)}\n")
+
+
 class TerminalStream(io.TextIOWrapper):
     """A terminal that is written text to; ``control`` is how to steer it on purpose."""
 
     def write(self, text: str) -> int:
         """Write text as ``escaped`` makes it, lines and tabs kept; return the length of ``text``."""
-        super().write(escaped(text, but="\n\t"))
+        super().write(escaped(text, but=_LAYOUT))
         return len(text)
 
     def control(self, sequence: str) -> None:

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import os
-import sys
 
 from pypod.cli.flags import Command, Flag
+from pypod.cli.plain_text import tell
 from pypod.errors import InvalidSpec, PypodError
 
 TYPE_CHECKING = False
@@ -77,7 +77,7 @@ def run_pull(options: Parsed, root: str | None) -> int:
             else:
                 print("\n".join(image.id for image in found), flush=True)
     for failure in failures[:-1]:
-        print(f"Error: {failure}", file=sys.stderr)
+        tell(f"Error: {failure}")
     if failures:
         raise failures[-1]
     return 0
@@ -122,7 +122,7 @@ def _warn(image: Image, wanted: str) -> None:
 
     asked, found = parse_platform(wanted), image.config.platform
     if (asked.os, asked.architecture) != (found.os, found.architecture):
-        print(f"WARNING: image platform ({found}) does not match the expected platform ({asked})", file=sys.stderr)
+        tell(f"WARNING: image platform ({found}) does not match the expected platform ({asked})")
 
 
 def access(options: Parsed) -> Access:

@@ -6,6 +6,7 @@ import sys
 from contextlib import suppress
 
 from pypod.cli.flags import Command, Flag
+from pypod.cli.plain_text import tell
 from pypod.errors import InUse, InvalidSpec, NoSuchImage, PypodError
 
 TYPE_CHECKING = False
@@ -163,7 +164,7 @@ class _Removal:
             return 0
         said = [str(failure) for failure in failures]
         text = said[0] if len(said) == 1 else "\n\t* ".join([f"{len(said)} errors occurred:", *said])
-        print(f"Error: {text}", file=sys.stderr)
+        tell(f"Error: {text}")
         if any(isinstance(failure, InUse) for failure in failures):
             return BUSY
         return MISSING if all(isinstance(failure, NoSuchImage) for failure in failures) else FAILED

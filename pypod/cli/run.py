@@ -210,7 +210,9 @@ def run_run(options: Parsed, root: str | None) -> int:
             from pypod.cli.rmi import remove_named
 
             for failure in remove_named(engine, image):  # which is no failure of the container's
-                print(f"Error: {failure}", file=sys.stderr)
+                from pypod.cli.plain_text import tell
+
+                tell(f"Error: {failure}")
         return code
 
 

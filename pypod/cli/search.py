@@ -6,6 +6,7 @@ import sys
 
 from pypod.cli.flags import Command, Flag, UsageError
 from pypod.cli.go.template import Struct
+from pypod.cli.plain_text import tell
 from pypod.errors import InvalidSpec, PypodError
 
 TYPE_CHECKING = False
@@ -94,7 +95,7 @@ def _rows(options: Parsed, access: Access, registries: Registries) -> list[Struc
     if failures and not rows:
         raise InvalidSpec("registry", "\n".join(failures))
     for failure in failures:
-        print(f"Warning: {failure}", file=sys.stderr)
+        tell(f"Warning: {failure}")
     return rows
 
 
@@ -113,7 +114,7 @@ def _tag_rows(options: Parsed, access: Access, registries: Registries) -> list[S
     if failures and not rows:
         raise failures[0]
     for failure in failures:
-        print(f"Warning: {failure}", file=sys.stderr)
+        tell(f"Warning: {failure}")
     return rows
 
 

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import sys
-
 from pypod.cli.flags import Flag, UsageError
 from pypod.errors import InvalidSpec, NoSuchContainer, NoSuchPod, NotFound, PypodError, WrongState
 
@@ -172,7 +170,9 @@ def each(
         except PypodError as error:
             failures.append(error)
     for failure in failures:
-        print(f"Error: {failure}", file=sys.stderr)
+        from pypod.cli.plain_text import tell
+
+        tell(f"Error: {failure}")
     if not failures:
         return 0
     if removal and all(isinstance(failure, NotFound) for failure in failures):
