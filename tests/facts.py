@@ -130,3 +130,13 @@ def in_threads(action: Callable[[int], None], count: int) -> None:
     assert not any(thread.is_alive() for thread in threads), "hangs"
     if errors:
         raise errors[0]
+
+
+def edit_status(container, words: dict[int, str]) -> None:
+    """Replace words of the first line of a status file."""
+    path = Path(container.directory, "status")
+    content = path.read_bytes()
+    line = content[:191].decode().split()
+    for position, word in words.items():
+        line[position] = word
+    path.write_bytes(" ".join(line).ljust(191).encode() + b"\n" + content[192:])

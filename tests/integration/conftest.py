@@ -9,8 +9,12 @@ from pathlib import Path
 import pytest
 
 from tests.images.made import IDS, Made, busybox_entries, layer
+from tests.injection import injector
 from tests.integration.inside import Box, fingerprint
+from tests.lab import lab
 from tests.users import User
+
+__all__ = ["injector", "lab"]  # fixtures
 
 SOURCE = Path(__file__).parents[1] / "probe.c"
 

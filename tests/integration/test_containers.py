@@ -5,16 +5,13 @@ from __future__ import annotations
 import contextlib
 import os
 import signal
-import threading
 import time
 from pathlib import Path
 
 import pytest
 
 from pypod import (
-    CommandNotExecutable,
     CommandNotFound,
-    DeadlineExceeded,
     InUse,
     InvalidSpec,
     NoSuchContainer,
@@ -23,13 +20,10 @@ from pypod import (
 from pypod.engine import observe
 from pypod.engine.locks import Lock
 from tests.facts import (
-    GATE,
     IS_UML,
     created_nothing,
     group,
-    has_open,
     is_there,
-    open_gate,
     output,
     wait_for_output,
     wait_until,
@@ -135,42 +129,6 @@ class TestStates:
         container = engine.containers.run(["echo", "\udcff\udcfe"], rootfs=busybox, environment={"A": "\udcfd"})
         assert (container.wait(), output(container)) == (0, b"\xff\xfe\n")
         assert engine.containers.list(all=True) == [container]
-
-
-class TestExitCodes:
-    @pytest.mark.parametrize("code", [0, 1, 2, 125, 126, 127, 128, 255])
-    def test_of_an_exit(self, engine, busybox, code: int) -> None:
-        container = engine.containers.run(["sh", "-c", f"exit {code}"], rootfs=busybox)
-        assert container.wait() == code
-        assert (container.state().exit_code, container.state().signal) == (code, 0)
-
-    @pytest.mark.parametrize("number", [signal.SIGHUP, signal.SIGKILL, signal.SIGSEGV, signal.SIGUSR1])
-    def test_of_a_signal(self, engine, busybox, number: int) -> None:
-        # in the host's pid namespace the kernel keeps no signal from it
-        container = engine.containers.run(["sh", "-c", f"kill -{int(number)} $$"], rootfs=busybox, pid="host")
-        assert container.wait() == 128 + number
-        assert container.state().signal == number
-
-    def test_of_a_command_that_is_not_there(self, engine, busybox) -> None:
-        with pytest.raises(CommandNotFound, match="executable file `nothing` not found in ") as caught:
-            engine.containers.run(["nothing"], rootfs=busybox)
-        assert caught.value.exit_code == 127
-        assert created_nothing(engine)
-
-    def test_of_a_command_that_may_not_be_run(self, engine, busybox) -> None:
-        container = engine.containers.create(["/etc/passwd"], rootfs=busybox)
-        with pytest.raises(CommandNotExecutable, match="permission denied") as caught:
-            container.start()
-        assert caught.value.exit_code == 126
-        assert container.state().status == "created"
-        assert not group(engine, container).exists()
-
-    def test_one_millisecond_processes(self, engine, busybox, full: bool) -> None:
-        """The process is gone before anybody can look; its code is the right one each time."""
-        for run in range(500 if full else 60):
-            container = engine.containers.run(["sh", "-c", f"exit {run % 256}"], rootfs=busybox)
-            assert container.wait(10) == run % 256
-            container.remove()
 
 
 class TestStop:
@@ -329,62 +287,6 @@ def test_restart_keeps_what_was_written(engine, busybox) -> None:
     assert container.exec(["ls", "/etc/group"]).exit_code == 1
     assert not Path(busybox, "root/note").exists()
     assert Path(busybox, "etc/group").exists()
-
-
-class TestWait:
-    def test_timeout(self, engine, busybox) -> None:
-        container = engine.containers.run(SLEEP, rootfs=busybox)
-        for timeout in (0, 0.05):
-            before = time.monotonic()
-            with pytest.raises(DeadlineExceeded) as caught:
-                container.wait(timeout)
-            assert caught.value.timeout_s == timeout
-            assert time.monotonic() - before < timeout + 0.5
-
-    def test_before_the_start(self, engine, busybox) -> None:
-        container = engine.containers.create(["sh", "-c", "exit 4"], rootfs=busybox)
-        codes: list[int | None] = []
-        thread = threading.Thread(target=lambda: codes.append(container.wait(10)))
-        thread.start()
-        time.sleep(0.05)
-        container.start()
-        thread.join()
-        assert codes == [4]
-
-    def test_double(self, engine, busybox) -> None:
-        container = engine.containers.run(["sh", "-c", "sleep 0.1; exit 4"], rootfs=busybox)
-        codes: list[int | None] = []
-        threads = [threading.Thread(target=lambda: codes.append(container.wait(10))) for _ in range(8)]
-        for thread in threads:
-            thread.start()
-        for thread in threads:
-            thread.join()
-        assert codes == [4] * 8
-        assert container.wait() == 4
-
-    @pytest.mark.parametrize("remover", ["monitor", "another"])
-    def test_of_one_that_is_removed_this_moment(self, engine, busybox, remover: str) -> None:
-        for code in range(5):
-            command = ["sh", "-c", f"{GATE}; exit {code}"]
-            container = engine.containers.run(command, rootfs=busybox, remove=remover == "monitor")
-            status = f"{container.directory}/status"
-            codes: list[int | None] = []
-            thread = threading.Thread(target=lambda c=container, to=codes: to.append(c.wait(10)))
-            thread.start()
-            wait_until(lambda status=status: has_open("self", status))
-            open_gate(container)
-            if remover == "another":
-                container.wait()
-                container.remove(force=True)
-            thread.join()
-            assert codes == [code]
-
-    def test_a_removed_one_is_gone(self, engine, busybox) -> None:
-        container = engine.containers.run(["true"], rootfs=busybox)
-        container.wait()
-        container.remove()
-        with pytest.raises(NoSuchContainer):
-            container.wait()
 
 
 class TestRemoveAtTheEnd:

@@ -19,11 +19,11 @@ from pypod.engine.collect import repair
 from pypod.engine.listing import listed_containers
 from pypod.network import firewall
 from tests.facts import created_nothing, is_there, kill_and_wait, wait_until
-from tests.integration.test_crash import SLEEP, Actions, Points, Table, says_what_is
-from tests.integration.test_failures_of_launch import Injector
+from tests.killing import Actions, Points, Table, says_what_is
 
 pytestmark = [pytest.mark.root, pytest.mark.usefixtures("own_network")]
 
+SLEEP = ("sleep", "1000")
 BLUE, RED = ("10.99.0.0/24", "fd99::/64"), ("10.97.0.0/24",)
 SETS = ("bridges", "same", "internal", "isolated", "homes4", "homes6")
 MAPS = ("published4", "published6", "published_at4", "published_at6")
@@ -279,13 +279,6 @@ def test_the_firewall_cannot_be_loaded(engine, tmp_path, monkeypatch) -> None:
     monkeypatch.undo()
     engine.pods.get("p").start()
     assert is_connected(engine.pods.get("p"))
-
-
-@pytest.fixture
-def injector(engine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Injector:
-    if shutil.which("strace") is None:
-        pytest.skip("strace is not installed")
-    return Injector(engine, tmp_path, monkeypatch)
 
 
 @pytest.mark.parametrize("error", ["EOPNOTSUPP", "EPERM", "ENOBUFS"])

@@ -5,8 +5,6 @@ from __future__ import annotations
 import contextlib
 import os
 import shutil
-import signal
-import subprocess
 import sys
 import threading
 import time
@@ -296,100 +294,6 @@ class TestBlocks:
             1 / 0  # noqa: B018
         assert [pid for pid in pids if is_there(pid)] == []
         assert created_nothing(engine)
-
-
-OWNER = """
-import sys, time
-from pypod import Engine
-engine = Engine(sys.argv[1])
-pod = engine.pods.create("of-owner", ephemeral=True)
-member = pod.run(["sleep", "1000"], rootfs=sys.argv[2])
-alone = engine.containers.run(["sleep", "1000"], rootfs=sys.argv[2], ephemeral=True)
-kept = engine.pods.create("kept")
-member_kept = kept.run(["sleep", "1000"], rootfs=sys.argv[2])
-block = engine.pods.create("block")
-with block:
-    inside = block.run(["sleep", "1000"], rootfs=sys.argv[2])
-    states = [pod.state().infra, block.state().infra, *(c.state() for c in (member, alone, inside))]
-    print(*(pid for s in states for pid in (s.pid, s.supervisor_pid) if pid), flush=True)
-    {end}
-"""
-
-
-class TestOwners:
-    @pytest.fixture
-    def run_owner(self, engine, busybox):
-        """Run an owner of ephemeral things; return the pids of their processes and how it is to end."""
-        started = []
-
-        def run(end: str) -> tuple[subprocess.Popen[str], list[int]]:
-            command = [sys.executable, "-c", OWNER.format(end=end), engine.layout.root, busybox]
-            owner = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
-            started.append(owner)
-            return owner, [int(word) for word in owner.stdout.readline().split()]
-
-        yield run
-        for owner in started:
-            owner.kill()
-            owner.wait()
-            owner.stdout.close()
-
-    @pytest.mark.parametrize("end", ["time.sleep(1000)", "import os; os._exit(0)"])
-    def test_end_with_them_whatever_ends_them(self, engine, run_owner, end: str) -> None:
-        owner, pids = run_owner(end)
-        assert len(pids) == 8
-        if "sleep" in end:
-            assert [pid for pid in pids if not is_there(pid)] == []
-            owner.send_signal(signal.SIGKILL)
-        owner.wait()
-        wait_until(lambda: not any(map(is_there, pids)))
-        assert [pod.name for pod in engine.pods.list()] == ["kept"]
-        assert [container.pod.name for container in engine.containers.list(all=True)] == ["kept"]
-        assert engine.pods.get("kept").status == "Running"
-        for name in ("of-owner", "block"):  # collected by the listing, not only hidden
-            assert not engine.pods.exists(name)
-        directories = {path.name for path in Path(engine.layout.root, "containers").iterdir()}
-        kept = engine.pods.get("kept")
-        assert directories == {kept.infra.id, *(member.id for member in kept.containers())}
-
-    def test_live_ones_are_listed(self, engine, run_owner) -> None:
-        run_owner("time.sleep(1000)")
-        assert [pod.name for pod in engine.pods.list()] == ["of-owner", "kept", "block"]
-        assert len(engine.containers.list()) == 4
-
-    @pytest.mark.parametrize("end", ["os._exit(0)", "os.kill(os.getpid(), 9)"])
-    def test_of_a_running_container_that_is_taken_over(self, engine, busybox, end: str) -> None:
-        code = (
-            "import sys, os; from pypod import Engine; e = Engine(sys.argv[1]); "
-            f"e.containers.get('taken').__enter__(); {end}"
-        )
-        container = engine.containers.run(SLEEP, rootfs=busybox, name="taken")
-        pid = container.state().pid
-        subprocess.run([sys.executable, "-c", code, engine.layout.root], check=False)
-        wait_until(lambda: not is_there(pid))
-        assert engine.containers.list(all=True) == []
-        assert created_nothing(engine)
-
-    def test_of_a_block_around_a_running_container(self, engine, busybox) -> None:
-        """The last who took it over counts; who is done with it removes it."""
-        container = engine.containers.run(SLEEP, rootfs=busybox)
-        with container as same:
-            with same:
-                assert same.state().running
-                time.sleep(0.05)
-                assert same.exec(["true"]).exit_code == 0
-            assert not engine.containers.exists(container.id)
-
-    def test_of_another_boot_are_gone(self, engine, busybox) -> None:
-        from pypod.store import records
-
-        container = engine.containers.create(SLEEP, rootfs=busybox)
-        own = records.Owner(pid=os.getpid(), start_time=engine.proc.start_time(os.getpid()), boot_id=engine.boot_id)
-        records.set_owner(engine.database, "containers", container.id, own)
-        assert engine.containers.list(all=True) == [container]
-        records.set_owner(engine.database, "containers", container.id, own.replace(boot_id="another"))
-        assert engine.containers.list(all=True) == []
-        assert not engine.containers.exists(container.id)
 
 
 class TestRaces:

@@ -6,121 +6,23 @@ import ctypes
 import json
 import os
 import resource
-import signal
 import socket
 import subprocess
-import sys
-from collections.abc import Iterator
 from pathlib import Path
-from types import SimpleNamespace
 
 import pytest
 
 from pypod import errors
 from pypod.engine import reloading
-from pypod.engine.collect import repair
-from pypod.engine.listing import listed_containers
-from pypod.model.ids import new_id
-from pypod.model.network import NetworkSpec, Subnet
-from pypod.model.port import Port
-from pypod.network import firewall
-from pypod.store import networks
-from tests.facts import HAS_GLIBC, kill_and_wait, output, wait_until
-from tests.hosts import Here, Host, cable, run
+from tests.facts import HAS_GLIBC, output, wait_until
+from tests.hosts import run
+from tests.lab import KINDS, SLEEP, add, can_be_had, elements, started
 
 pytestmark = [pytest.mark.root, pytest.mark.usefixtures("own_network")]
 
-SLEEP = ["sleep", "300"]
 PAUSE_KB = 32
 PIDFD_GETFD = 438  # of every architecture
 SO_DETACH_FILTER = 27  # asm-generic/socket.h
-
-
-class Guest(Host):
-    """Somebody in the network namespace of a container or pod."""
-
-    def __init__(self, state) -> None:
-        self.name = "guest"
-        self._pid = state.pid
-        self._servers = []
-
-    @property
-    def pid(self) -> int:
-        return self._pid
-
-    def close(self) -> None:
-        while self._servers:
-            self._servers.pop().close()
-
-
-@pytest.fixture
-def lab(engine, busybox: str) -> Iterator[SimpleNamespace]:
-    """A network of both families; another host beside this one; what is published on it is served by guests."""
-    add(engine, "blue", "bl0", "10.99.0.0/24", "fd99::/64")
-    other, guests = Host("other"), []
-
-    def serve(started, *served: tuple[str, str, int]) -> Guest:
-        container = started.infra if hasattr(started, "infra") else started
-        guest = Guest(container.state())
-        guests.append(guest)
-        for protocol, address, port in served or (("tcp", "0.0.0.0", 80), ("tcp", "::", 80)):  # noqa: S104
-            if address == "::":
-                guest.run("sh", "-c", "echo 1 >/proc/sys/net/ipv6/bindv6only")
-            guest.serve(protocol, address, port)
-        return guest
-
-    def container(*ports, command=SLEEP, network="blue", **options):
-        return engine.containers.create(command, rootfs=busybox, network=network, ports=ports, **options)
-
-    try:
-        cable(other, "out", "eth0", ("192.0.2.2/24", "2001:db8::2/64"), ("192.0.2.1", "2001:db8::1"))
-        for address in ("192.0.2.1/24", "192.0.2.9/24", "2001:db8::1/64"):
-            run("ip", "address", "add", address, "dev", "out", *(["nodad"] if ":" in address else []))
-        yield SimpleNamespace(here=Here(), other=other, serve=serve, container=container, engine=engine)
-    finally:
-        for one in (other, *guests):
-            one.close()
-        for pod in engine.pods.list():
-            pod.remove(force=True, timeout=0)
-        for one in engine.containers.list(all=True):
-            one.remove(force=True, timeout=0)
-        subprocess.run(["nft", "flush", "ruleset"], check=True)
-
-
-def add(engine, name: str, interface: str, *subnets: str) -> None:
-    made = tuple(Subnet(subnet=one, gateway=one.replace("0/24", "1").replace("::/64", "::1")) for one in subnets)
-    spec = NetworkSpec(id=new_id(), name=name, created_ns=0, interface=interface, subnets=made)
-    with engine.database.transaction() as connection, connection:
-        networks.add(connection, spec)
-
-
-def elements() -> list[tuple[str, str, int, str, int]]:
-    with firewall.open_channel() as channel:
-        return sorted(firewall.listed(channel))
-
-
-def can_be_had(port: int, protocol: str = "tcp", address: str = "") -> bool:
-    kind = socket.SOCK_STREAM if protocol == "tcp" else socket.SOCK_DGRAM
-    with socket.socket(socket.AF_INET, kind) as one:
-        one.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            one.bind((address, port))
-        except OSError:
-            return False
-        return True
-
-
-def started(lab, kind: str, *ports, **options):
-    """A container with ports of its own, or a pod."""
-    if kind == "container":
-        made = lab.container(*ports, **options)
-    else:
-        made = lab.engine.pods.create(network="blue", ports=ports, **options)
-    made.start()
-    return made
-
-
-KINDS = pytest.mark.parametrize("kind", ["container", "pod"])
 
 
 @KINDS
@@ -334,67 +236,6 @@ def test_all_that_is_exposed(lab) -> None:
     assert ports["71/tcp"] == [{"HostIp": "", "HostPort": str(found[71, "tcp"])}]
 
 
-# somebody has it already
-
-
-@pytest.mark.parametrize("protocol", ["tcp", "udp"])
-@KINDS
-def test_another_process_has_it(lab, kind: str, protocol: str) -> None:
-    with socket.socket(socket.AF_INET, socket.SOCK_STREAM if protocol == "tcp" else socket.SOCK_DGRAM) as holder:
-        holder.bind(("127.0.0.1", 8080))
-        if protocol == "tcp":
-            holder.listen()
-        with pytest.raises(errors.PortInUse) as failure:
-            started(lab, kind, "8081:81", f"8080:80/{protocol}")
-    error = failure.value
-    assert (error.port, error.protocol, error.pid, error.container) == (8080, protocol, os.getpid(), "")
-    assert f"process {os.getpid()} ({error.command})" in str(error)
-    assert (elements(), can_be_had(8081)) == ([], True)
-    assert lab.engine.database.read("SELECT 1 FROM addresses WHERE container_id != ''") == []
-    assert lab.engine.containers.list() == []
-
-
-@KINDS
-def test_another_container_has_it(lab, kind: str) -> None:
-    holder = started(lab, kind, "8080:80")
-    with pytest.raises(errors.PortInUse, match="held by container") as failure:
-        started(lab, "container", "127.0.0.1:8080:80")
-    container = holder.infra if kind == "pod" else holder
-    assert failure.value.container == container.name
-    lab.serve(holder)
-    assert lab.other.ask("tcp", "192.0.2.1", 8080) == "guest 192.0.2.2"
-
-
-CLIENT = """
-import sys
-from pypod import Engine, errors
-with Engine(sys.argv[1]) as engine:
-    pod = engine.pods.create(network="blue", ports=["8080:80"])
-    print("ready", flush=True)
-    sys.stdin.readline()
-    try:
-        pod.start()
-        print("won")
-    except errors.PortInUse as error:
-        print("lost", bool(error.container))
-"""
-
-
-def test_of_sixteen_clients_one_wins(lab) -> None:
-    words = [sys.executable, "-c", CLIENT, lab.engine.layout.root]
-    clients = [subprocess.Popen(words, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) for _ in range(16)]
-    for one in clients:
-        assert one.stdout is not None
-        assert one.stdout.readline() == "ready\n"
-    for one in clients:
-        assert one.stdin is not None
-        one.stdin.write("\n")
-        one.stdin.flush()
-    answers = sorted(one.communicate(timeout=60)[0].strip() for one in clients)
-    assert answers == ["lost True"] * 15 + ["won"]
-    assert len(elements()) == 2  # one for each family
-
-
 def test_what_cannot_be_asked_for(lab) -> None:
     with pytest.raises(errors.InvalidSpec, match="conflicting port mappings for host port 80"):
         lab.container("80:80", "127.0.0.1:80:81")
@@ -442,108 +283,6 @@ def test_sctp(lab, kind: str) -> None:
     assert lab.here.ask("tcp", "127.0.0.1", 8080) == "ECONNREFUSED"
     made.stop(timeout=0)
     assert lab.other.ask("sctp", "192.0.2.1", 8080) == "ECONNREFUSED"
-
-
-# crashes
-
-
-def test_the_infra_is_killed(lab, busybox: str) -> None:
-    pod = started(lab, "pod", "8080:80")
-    kill_and_wait(pod.infra.state().pid)
-    wait_until(lambda: can_be_had(8080))  # its launcher, which had it too, may be just leaving
-    assert any("took back the addresses" in line for line in repair(lab.engine))
-    assert elements() == []
-
-
-def listed(lab) -> list[str]:
-    """What a listing tells of everybody's states: it is what lets go of what nobody has any more."""
-    return sorted(state.status for _, state in listed_containers(lab.engine))
-
-
-def test_a_listing_withdraws_what_a_killed_infra_left(lab) -> None:
-    pod = started(lab, "pod", "8080:80")
-    kill_and_wait(pod.infra.state().pid)
-    assert elements() != []
-    assert listed(lab) == ["exited"]
-    assert (elements(), pod.addresses) == ([], {})
-
-
-def test_a_listing_leaves_those_alone_who_live_on(lab, busybox: str) -> None:
-    pod = started(lab, "pod", "8080:80")
-    member = pod.run(SLEEP, rootfs=busybox)
-    lab.serve(member)
-    kill_and_wait(pod.infra.state().pid)
-    assert listed(lab) == ["exited", "running"]
-    assert lab.other.ask("tcp", "192.0.2.1", 8080) == "guest 192.0.2.2"
-    kill_and_wait(member.state().pid)
-    assert listed(lab) == ["exited", "exited"]
-    assert elements() == []
-
-
-def test_a_listing_withdraws_what_a_killed_monitor_left(lab) -> None:
-    """Not before its container has ended: that answers still."""
-    container = started(lab, "container", "8080:80")
-    lab.serve(container)
-    kill_and_wait(container.state().supervisor_pid)
-    assert listed(lab) == ["running"]
-    assert lab.other.ask("tcp", "192.0.2.1", 8080) == "guest 192.0.2.2"
-    kill_and_wait(container.state().pid)
-    assert listed(lab) == ["exited"]
-    assert elements() == []
-
-
-def test_a_monitor_is_killed(lab) -> None:
-    container = started(lab, "container", "8080:80")
-    kill_and_wait(container.state().supervisor_pid)
-    container.stop(0)
-    assert (elements(), can_be_had(8080)) == ([], True)
-
-
-OWNER = """
-import os, signal, sys
-from pypod import Engine
-engine = Engine(sys.argv[1])
-with engine.pods.create("gone", network="blue", ports=["8080:80"]) as pod:
-    pod.start()
-    os.kill(os.getpid(), signal.SIGKILL)
-"""
-
-
-def test_the_caller_is_killed(lab) -> None:
-    done = subprocess.run([sys.executable, "-c", OWNER, lab.engine.layout.root], check=False)
-    assert done.returncode == -signal.SIGKILL
-    wait_until(lambda: can_be_had(8080))
-    assert lab.engine.pods.list() == []
-    assert elements() == []
-
-
-def test_what_a_crash_left_is_replaced_and_repaired(lab) -> None:
-    one = started(lab, "container", "8080:80")
-    with firewall.open_channel() as channel:
-        channel.send(firewall.publish([Port(container_port=1, host_port=1)], "10.99.0.200"))
-        channel.send(firewall.publish([Port(container_port=1, host_port=2)], "10.77.0.200"))  # of another engine
-        channel.send(firewall.publish([Port(container_port=1, host_port=8081)], "10.99.0.201"))
-    lab.serve(started(lab, "container", "8081:80"))
-    assert lab.other.ask("tcp", "192.0.2.1", 8081) == "guest 192.0.2.2"
-    before = elements()
-    assert repair(lab.engine) == ["withdrew port 0.0.0.0:1->1/tcp at 10.99.0.200"]
-    assert elements() == [row for row in before if row[2] != 1]
-    assert one.state().running
-
-
-def test_a_flushed_firewall_is_made_again(lab) -> None:
-    made = started(lab, "container", "8080:80", "192.0.2.9:99:99"), started(lab, "pod", "8081:80")
-    for one in made:
-        lab.serve(one)
-    before = elements()
-    run("nft", "add table ip somebody; add chain ip somebody theirs")
-    run("nft", "delete table inet pypod")
-    assert lab.other.ask("tcp", "192.0.2.1", 8080) == "ECONNREFUSED"
-    theirs = run("nft", "list", "table", "ip", "somebody")
-    reloading.reload(lab.engine)
-    assert elements() == before
-    assert run("nft", "list", "table", "ip", "somebody") == theirs
-    assert [lab.other.ask("tcp", "192.0.2.1", port) for port in (8080, 8081)] == ["guest 192.0.2.2"] * 2
 
 
 # while it runs

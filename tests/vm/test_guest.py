@@ -49,6 +49,7 @@ SELECTION = {
 # What asks for nftables with NAT or for AppArmor, which the kernel of User-Mode Linux has not: it runs on Debian's own.
 NETWORKS = (
     (
+        "tests/faults/test_51_port_taken.py",
         "tests/kernel/test_firewall.py",
         "tests/integration/test_names.py",
         "tests/integration/test_ports.py",
@@ -71,7 +72,7 @@ WITHOUT = tuple(f"--ignore={file}" for part in NETWORKS for file in part)
 WHOLE = {
     **{
         f"root-{name}": ((), (f"tests/{name}", *WITHOUT))
-        for name in ("kernel", "cli", "oracle", "integration", "attacks")
+        for name in ("kernel", "cli", "oracle", "integration", "attacks", "faults")
     },
     **{f"networks-{number}": ((), files) for number, files in enumerate(NETWORKS)},
     "users": (("-d",), ("--as-user", "--full", *OF_USERS)),

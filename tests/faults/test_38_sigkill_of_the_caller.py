@@ -1,4 +1,4 @@
-"""SIGKILL at every system call: what is listed afterwards is true, and everything can be removed without a rest."""
+"""SIGKILL of the caller at every system call: what is listed afterwards is true, and removal leaves nothing behind."""
 
 from __future__ import annotations
 
@@ -7,19 +7,18 @@ import shutil
 import signal
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
-from pypod import Engine, PypodError
+from pypod import Engine
 from pypod.engine import storage_driver, trash
 from pypod.engine.collect import repair
-from pypod.engine.listing import listed_containers
 from pypod.engine.locks import AT_ONCE, Lock
 from pypod.runtime.programs import DIRECTORY
 from tests import tracing
-from tests.facts import created_nothing, is_there, wait_until
+from tests.facts import wait_until
+from tests.killing import Actions, Points, Table, look_and_clean
 
 pytestmark = [pytest.mark.root, pytest.mark.slow]
 
@@ -67,10 +66,6 @@ def left_behind(engine: Engine, busybox: str) -> None:
     Path(engine.layout.trash, "b", "c").mkdir(parents=True)
 
 
-# how many there are, how many to take of them: which
-Points = Callable[[int, int], range]
-# name: (what there is before, what is done under the knife)
-Actions = dict[str, tuple[Callable[[Engine, str], object], Callable[[Engine, str], object]]]
 ACTIONS: Actions = {
     "create": (nothing, create),
     "start container": (alone, lambda engine, _: engine.containers.get("c").start()),
@@ -85,85 +80,10 @@ ACTIONS: Actions = {
 }
 
 
-class Table:
-    """Storage directories to operate on, one after the other; ``look`` at each afterwards."""
-
-    def __init__(
-        self,
-        base: Path,
-        busybox: str,
-        actions: Actions | None = None,
-        look: Callable[[Engine, str], None] | None = None,
-    ) -> None:
-        self._base = base
-        self._busybox = busybox
-        self._actions = actions or ACTIONS
-        self._look = look or look_and_clean
-        self._count = 0
-
-    def operate(
-        self, name: str, kill: tuple[int, int] | None, *, follow: bool = False, number: int = signal.SIGKILL
-    ) -> list[int]:
-        """Do an action with somebody being killed in it; then look, and clean up. Returns the system calls."""
-        prepare, act = self._actions[name]
-        self._count += 1
-        root = str(self._base / f"storage-{self._count}")
-        with Engine(root) as engine:
-            if name != "run":  # which is also the first in its storage
-                storage_driver.of(engine)
-            prepare(engine, self._busybox)
-
-        def traced() -> None:
-            try:
-                act(Engine(root), self._busybox)
-            except PypodError:
-                if not follow:
-                    raise
-            except KeyboardInterrupt:
-                if number != signal.SIGINT:
-                    raise
-
-        counts = tracing.run(traced, kill, follow=follow, number=number)
-        with Engine(root) as engine:
-            self._look(engine, f"{name}, killed at {kill}")
-        return counts
-
-
-def look_and_clean(engine: Engine, where: str) -> None:
-    listed = {record.id: record for record, _ in listed_containers(engine)}
-    groups = {identifier: record.cgroup for identifier, record in listed.items()}
-    wait_until(lambda: says_what_is(engine, groups))  # a monitor may still be at work
-    seen = {record.name: state.status for record, state in listed_containers(engine)}
-    for pod in engine.pods.list():
-        assert pod.status != "Broken", where
-        pod.remove(force=True, timeout=0)
-    for container in engine.containers.list(all=True):
-        container.remove(force=True, timeout=0)
-    repair(engine)
-    assert created_nothing(engine), (where, seen)
-    wait_until(lambda: not trash.contents(engine))
-    for group in groups.values():
-        assert not Path(engine.cgroups.tracking_directory(group)).exists(), (where, seen)
-    with Engine(engine.layout.root) as other:
-        other.pods.create("p").remove()
-        other.pods.create("c").remove()
-
-
-def says_what_is(engine: Engine, groups: dict[str, str]) -> bool:
-    """Whether exactly those are said to run that have processes, their first ones among them."""
-    for record, state in listed_containers(engine):
-        if record.id not in groups:
-            return False
-        living = [pid for pid in engine.cgroups.processes(groups[record.id]) if is_there(pid)]
-        if state.running != bool(living) or (state.running and state.pid not in living):
-            return False
-    return True
-
-
 @pytest.fixture
-def table(tmp_path, busybox) -> Iterator[Table]:
+def table(tmp_path, busybox) -> Table:
     tmp_path.chmod(0o755)
-    return Table(tmp_path, busybox)
+    return Table(tmp_path, busybox, ACTIONS, look_and_clean)
 
 
 @pytest.mark.parametrize("name", ACTIONS)

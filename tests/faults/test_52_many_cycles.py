@@ -1,0 +1,72 @@
+"""Many cycles of create, start, exec and remove: nothing adds up."""
+
+from __future__ import annotations
+
+import os
+import time
+from pathlib import Path
+
+import pytest
+
+from pypod import Engine
+from pypod.engine import trash
+from tests.facts import created_nothing, wait_until
+
+pytestmark = pytest.mark.root
+
+SLEEP = ("sleep", "1000")
+
+
+def residue(engine: Engine, ids: set[str]) -> dict[str, object]:
+    """What could be left of containers, counted."""
+    processes = [path for path in Path("/proc").iterdir() if path.name.isdigit()]
+    children = Path(f"/proc/self/task/{os.getpid()}/children").read_text().split()
+    keys = [line for line in Path("/proc/keys").read_text().splitlines() if any(i[:32] in line for i in ids)]
+    tree = Path(engine.cgroups.tracking_directory("/pypod"))
+    return {
+        "children": children,
+        "descriptors": len(os.listdir("/proc/self/fd")),
+        "mounts": len(Path("/proc/self/mountinfo").read_text().splitlines()),
+        "groups": [path.name for path in tree.rglob("*") if path.name in ids],
+        "keys": keys,
+        # a podman beside us makes its locks there
+        "shared memory": sorted(name for name in os.listdir("/dev/shm") if not name.startswith("libpod")),
+        "rubbish": trash.contents(engine),
+        "of ours": [path.name for path in processes if _mentions(path, engine.layout.root)],
+    }
+
+
+def _mentions(process: Path, text: str) -> bool:
+    try:
+        return text.encode() in (process / "cmdline").read_bytes() or text in os.readlink(process / "cwd")
+    except OSError:
+        return False
+
+
+def test_many_times_over(engine, busybox, full: bool) -> None:
+    """Nothing adds up: processes, mounts, groups, descriptors, keyrings, shared memory, files."""
+    ids: set[str] = set()
+
+    def cycle(number: int) -> None:
+        pod = engine.pods.create()
+        member = pod.run(SLEEP, rootfs=busybox, tmpfs=["/scratch"])
+        alone = engine.containers.run(["true"], rootfs=busybox, init=True)
+        ids.update((pod.id, member.id, alone.id, pod.infra.id))
+        if number % 10 == 0:
+            assert member.exec(["true"]).exit_code == 0
+        assert alone.wait(10) == 0
+        alone.remove()
+        pod.remove(force=True, timeout=0)
+
+    for number in range(3):
+        cycle(number)
+    # the kernel collects keys by and by
+    wait_until(lambda: not trash.contents(engine) and not residue(engine, ids)["keys"])
+    before = residue(engine, ids)
+    for number in range(1000 if full else 60):
+        cycle(number)
+    deadline = time.monotonic() + 10
+    while residue(engine, ids) != before and time.monotonic() < deadline:
+        time.sleep(0.05)
+    assert residue(engine, ids) == before
+    assert created_nothing(engine)

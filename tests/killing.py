@@ -1,0 +1,94 @@
+"""SIGKILL at a chosen system call of an action, and a look at what is left."""
+
+from __future__ import annotations
+
+import signal
+from collections.abc import Callable
+from pathlib import Path
+
+from pypod import Engine, PypodError
+from pypod.engine import storage_driver, trash
+from pypod.engine.collect import repair
+from pypod.engine.listing import listed_containers
+from tests import tracing
+from tests.facts import created_nothing, is_there, wait_until
+
+# how many there are, how many to take of them: which
+Points = Callable[[int, int], range]
+# name: (what there is before, what is done under the knife)
+Actions = dict[str, tuple[Callable[[Engine, str], object], Callable[[Engine, str], object]]]
+
+
+class Table:
+    """Storage directories to operate on, one after the other; ``look`` at each afterwards."""
+
+    def __init__(
+        self,
+        base: Path,
+        busybox: str,
+        actions: Actions,
+        look: Callable[[Engine, str], None],
+    ) -> None:
+        self._base = base
+        self._busybox = busybox
+        self._actions = actions
+        self._look = look
+        self._count = 0
+
+    def operate(
+        self, name: str, kill: tuple[int, int] | None, *, follow: bool = False, number: int = signal.SIGKILL
+    ) -> list[int]:
+        """Do an action with somebody being killed in it; then look, and clean up. Returns the system calls."""
+        prepare, act = self._actions[name]
+        self._count += 1
+        root = str(self._base / f"storage-{self._count}")
+        with Engine(root) as engine:
+            if name != "run":  # which is also the first in its storage
+                storage_driver.of(engine)
+            prepare(engine, self._busybox)
+
+        def traced() -> None:
+            try:
+                act(Engine(root), self._busybox)
+            except PypodError:
+                if not follow:
+                    raise
+            except KeyboardInterrupt:
+                if number != signal.SIGINT:
+                    raise
+
+        counts = tracing.run(traced, kill, follow=follow, number=number)
+        with Engine(root) as engine:
+            self._look(engine, f"{name}, killed at {kill}")
+        return counts
+
+
+def look_and_clean(engine: Engine, where: str) -> None:
+    listed = {record.id: record for record, _ in listed_containers(engine)}
+    groups = {identifier: record.cgroup for identifier, record in listed.items()}
+    wait_until(lambda: says_what_is(engine, groups))  # a monitor may still be at work
+    seen = {record.name: state.status for record, state in listed_containers(engine)}
+    for pod in engine.pods.list():
+        assert pod.status != "Broken", where
+        pod.remove(force=True, timeout=0)
+    for container in engine.containers.list(all=True):
+        container.remove(force=True, timeout=0)
+    repair(engine)
+    assert created_nothing(engine), (where, seen)
+    wait_until(lambda: not trash.contents(engine))
+    for group in groups.values():
+        assert not Path(engine.cgroups.tracking_directory(group)).exists(), (where, seen)
+    with Engine(engine.layout.root) as other:
+        other.pods.create("p").remove()
+        other.pods.create("c").remove()
+
+
+def says_what_is(engine: Engine, groups: dict[str, str]) -> bool:
+    """Whether exactly those are said to run that have processes, their first ones among them."""
+    for record, state in listed_containers(engine):
+        if record.id not in groups:
+            return False
+        living = [pid for pid in engine.cgroups.processes(groups[record.id]) if is_there(pid)]
+        if state.running != bool(living) or (state.running and state.pid not in living):
+            return False
+    return True
