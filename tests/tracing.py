@@ -1,4 +1,4 @@
-"""Kill a process at a chosen system call, by ptrace(2).
+"""Kill a process at a chosen system call, or have the call fail, by ptrace(2).
 
 What strace's ``inject=...:signal=KILL:when=N`` does for one system call number, this does for the Nth call whatever it
 is, and for the Nth call of any process that the traced one starts; and a run costs milliseconds.
@@ -15,6 +15,21 @@ from collections.abc import Callable
 _SYSCALL, _GETEVENTMSG, _SEIZE = 24, 0x4201, 0x4206
 _O_SYSGOOD, _O_FORK, _O_VFORK, _O_CLONE, _O_EXEC = 1, 2, 4, 8, 16
 _WALL = 0x40000000
+_GETREGS, _SETREGS = 12, 13
+_RAX, _ORIG_RAX = 10, 15  # in struct user_regs_struct of x86_64
+# Calls that may fail in earnest, by their numbers on x86_64: all but those for memory, signals and clocks.
+FAILING_CALLS = {
+    **{"read": 0, "write": 1, "open": 2, "stat": 4, "fstat": 5, "lstat": 6, "poll": 7, "ioctl": 16},
+    **{"pread64": 17, "pwrite64": 18, "access": 21, "pipe": 22, "dup": 32, "dup2": 33, "socket": 41},
+    **{"connect": 42, "sendto": 44, "recvfrom": 45, "sendmsg": 46, "recvmsg": 47, "bind": 49, "socketpair": 53},
+    **{"clone": 56, "fork": 57, "vfork": 58, "kill": 62, "fcntl": 72, "flock": 73, "fsync": 74},
+    **{"fdatasync": 75, "ftruncate": 77, "chdir": 80, "rename": 82, "mkdir": 83, "rmdir": 84, "link": 86},
+    **{"unlink": 87, "symlink": 88, "readlink": 89, "chmod": 90, "fchmod": 91, "chown": 92, "statfs": 137},
+    **{"mount": 165, "umount2": 166, "getdents64": 217, "openat": 257, "mkdirat": 258, "newfstatat": 262},
+    **{"unlinkat": 263, "renameat": 264, "dup3": 292, "pipe2": 293, "setns": 308, "renameat2": 316},
+    **{"memfd_create": 319, "statx": 332, "pidfd_send_signal": 424, "pidfd_open": 434, "clone3": 435},
+    **{"openat2": 437},
+}
 _DEADLINE_S = 20
 
 _libc = ctypes.CDLL(None, use_errno=True)
@@ -27,16 +42,34 @@ def _ptrace(request: int, pid: int, data: int = 0) -> None:
         raise OSError(ctypes.get_errno(), f"ptrace({request}, {pid})")
 
 
+def _registers(pid: int) -> ctypes.Array[ctypes.c_long]:
+    registers = (ctypes.c_long * 27)()
+    _ptrace(_GETREGS, pid, ctypes.addressof(registers))
+    return registers
+
+
+def _register(pid: int, index: int) -> int:
+    return _registers(pid)[index]
+
+
+def _change(pid: int, index: int, value: int) -> None:
+    registers = _registers(pid)
+    registers[index] = value
+    _ptrace(_SETREGS, pid, ctypes.addressof(registers))
+
+
 def run(
     action: Callable[[], object],
     kill: tuple[int, int] | None = None,
     *,
     follow: bool = False,
     number: int = signal.SIGKILL,
+    error: int = 0,
 ) -> list[int]:
     """Run ``action`` in a forked process; SIGKILL process ``kill[0]`` when it enters its system call ``kill[1]``.
 
-    ``number`` is another signal to send instead.
+    ``number`` is another signal to send instead. With ``error`` nobody is killed: the call fails with that errno; only
+    calls in FAILING_CALLS count then.
     Process 0 is the forked one; with ``follow`` 1, 2, ... are those that come of it, in the order of their making.
     Returns how many system calls each entered. What still runs when process 0 has ended goes on untraced.
     """
@@ -46,7 +79,7 @@ def run(
         code = 1
         try:
             signal.alarm(_DEADLINE_S)
-            counts = _Tracer(kill, number, follow=follow).trace(_traced(action, results_in))
+            counts = _Tracer(kill, number, follow=follow, error=error).trace(_traced(action, results_in))
             os.write(results_in, " ".join(map(str, counts)).encode())
             code = 0
         finally:
@@ -75,9 +108,11 @@ def _traced(action: Callable[[], object], results_in: int) -> int:
 
 
 class _Tracer:
-    def __init__(self, kill: tuple[int, int] | None, number: int, *, follow: bool) -> None:
+    def __init__(self, kill: tuple[int, int] | None, number: int, *, follow: bool, error: int) -> None:
         self._kill = kill
         self._number = number
+        self._error = error
+        self._failing: set[int] = set()
         self._options = _O_SYSGOOD | ((_O_FORK | _O_VFORK | _O_CLONE | _O_EXEC) if follow else 0)
         self._roles: dict[int, int] = {}
         self._counts: list[int] = []
@@ -122,11 +157,20 @@ class _Tracer:
         """Count an entry; return whether this was the one to die at."""
         if pid in self._inside:
             self._inside.discard(pid)
+            if pid in self._failing:
+                self._failing.discard(pid)
+                _change(pid, _RAX, -self._error)
             return False
         self._inside.add(pid)
+        if self._error and _register(pid, _ORIG_RAX) not in FAILING_CALLS.values():
+            return False
         role = self._roles[pid]
         self._counts[role] += 1
         if self._kill != (role, self._counts[role]):
+            return False
+        if self._error:
+            _change(pid, _ORIG_RAX, -1)  # no such call: nothing is done
+            self._failing.add(pid)
             return False
         os.kill(pid, self._number)
         return self._number == signal.SIGKILL

@@ -50,12 +50,13 @@ class Container:
     >>> c.remove(force=True)                                     # doctest: +SKIP
     """
 
-    __slots__ = ("_engine", "_name", "id")
+    __slots__ = ("_engine", "_entered_by", "_name", "id")
 
     def __init__(self, engine: Engine, identifier: str, name: str) -> None:
         self._engine = engine
         self.id = identifier
         self._name = name
+        self._entered_by = os.getpid()
 
     @classmethod
     def get(cls, ref: str, *, engine: Engine | None = None) -> Container:
@@ -524,6 +525,7 @@ class Container:
         from pypod.engine.attach import Attachment
 
         owner = self._engine.owner()
+        self._entered_by = owner.pid
         records.set_owner(self._engine.database, "containers", self.id, owner)
         try:
             client = Attachment(self.directory, self._name)
@@ -534,7 +536,8 @@ class Container:
         return self
 
     def __exit__(self, *_: object) -> None:
-        self.remove(force=True)
+        if self._entered_by == os.getpid():  # a fork of the owner leaves the block, too
+            self.remove(force=True)
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, Container) and other.id == self.id

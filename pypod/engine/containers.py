@@ -93,9 +93,10 @@ class Containers:
         pod_spec = self._engine.pod_spec(pod_record) if pod_record else None
         owner = str(self._engine.owner()) if ephemeral else (pod_record.owner if pod_record else "")
 
-        connections = resolved(self._engine, specs.asked_of(options, pod_spec))
-        found, options, command = self._with_image(base, pull, options, command)
-        ports = published.of_options(self._engine, options, specs.asked_of(options, pod_spec))
+        with Boundary("create container"):
+            connections = resolved(self._engine, specs.asked_of(options, pod_spec))
+            found, options, command = self._with_image(base, pull, options, command)
+            ports = published.of_options(self._engine, options, specs.asked_of(options, pod_spec))
 
         def create(name: str) -> Container:
             spec = specs.container_spec(
@@ -115,7 +116,8 @@ class Containers:
             return auto_ids.given(self._engine, spec, add)
 
         name = options.get("name")
-        return create(name) if name else under_free_name(create)
+        with Boundary("create container"):
+            return create(name) if name else under_free_name(create)
 
     def _with_image(
         self, base: Image | str | None, pull: str, options: ContainerOptions, command: Sequence[str] | str

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 
+from pypod.engine.boundary import Boundary
 from pypod.engine.layout import Layout
 from pypod.kernel.pidfd import PROC
 from pypod.runtime.programs import Programs
@@ -49,7 +50,8 @@ class Engine:
         self.database = Database(self.layout.database)
         self.programs = Programs()
         self.proc = PROC
-        self.boot_id = PROC.boot_id()
+        with Boundary("read the boot id"):
+            self.boot_id = PROC.boot_id()
         self._rootless: bool | None = None
         self.at_bridges = False  # whether this process is in the network namespace of a user's bridges
         self.known_session: Session | None = None  # the last that was found (engine/session.py)

@@ -67,6 +67,7 @@ class Process:
         self._launched = launched
         self._stdin, self._stdout, self._stderr = pipes
         self._exit_code: int | None = None
+        self._started_by = os.getpid()
         self._waiting = _thread.allocate_lock()
         self.pid = launched.process_pid
         self.terminal_fd = launched.terminal_fd
@@ -107,19 +108,20 @@ class Process:
     def __iter__(self) -> Iterator[tuple[str, bytes]]:
         import select
 
-        poll = select.poll()
-        open_streams = {self._stdout: "stdout", self._stderr: "stderr"}
-        open_streams.pop(-1, None)
-        for fd in open_streams:
-            poll.register(fd, select.POLLIN)
-        while open_streams:
-            for fd, _ in poll.poll():
-                data = os.read(fd, _CHUNK_BYTES)
-                if data:
-                    yield open_streams[fd], data
-                else:
-                    poll.unregister(fd)
-                    del open_streams[fd]
+        with Boundary("read what the command writes"):
+            poll = select.poll()
+            open_streams = {self._stdout: "stdout", self._stderr: "stderr"}
+            open_streams.pop(-1, None)
+            for fd in open_streams:
+                poll.register(fd, select.POLLIN)
+            while open_streams:
+                for fd, _ in poll.poll():
+                    data = os.read(fd, _CHUNK_BYTES)
+                    if data:
+                        yield open_streams[fd], data
+                    else:
+                        poll.unregister(fd)
+                        del open_streams[fd]
 
     def kill(self, number: int = 9) -> None:
         """Send a signal to the command; nothing happens when it has ended."""
@@ -139,7 +141,8 @@ class Process:
             if self._exit_code is None:
                 if timeout_s is not None and not _readable(self._launched.report_fd, timeout_s):
                     raise DeadlineExceeded("wait for the command", timeout_s)
-                status = launcher.wait_for_exit(self._launched)
+                with Boundary("wait for the command"):
+                    status = launcher.wait_for_exit(self._launched)
                 self._exit_code = os.WEXITSTATUS(status) if os.WIFEXITED(status) else 128 + os.WTERMSIG(status)
             return self._exit_code
         finally:
@@ -158,7 +161,7 @@ class Process:
 
     def __exit__(self, *_: object) -> None:
         try:
-            if self._exit_code is None:
+            if self._exit_code is None and self._started_by == os.getpid():  # no fork's to end
                 self.kill()
                 self.wait()
         finally:
@@ -183,7 +186,7 @@ def execute(engine: Engine, record: ContainerRecord, spec: ExecSpec, *, stdin: b
     """Start a command with pipes for its output, and for its input with ``stdin``; on a terminal if it wants one."""
     if spec.terminal:
         return Process(start(engine, record, spec, (-1, -1, -1)), (-1, -1, -1))
-    pairs = [os.pipe2(os.O_CLOEXEC) for _ in range(3 if stdin else 2)]
+    pairs = _pipes(f"exec in container {record.name}", 3 if stdin else 2)
     inside = (pairs[2][0] if stdin else -1, pairs[0][1], pairs[1][1])
     outside = (pairs[2][1] if stdin else -1, pairs[0][0], pairs[1][0])
     try:
@@ -198,6 +201,19 @@ def execute(engine: Engine, record: ContainerRecord, spec: ExecSpec, *, stdin: b
             if fd >= 0:
                 os.close(fd)
     return Process(launched, outside)
+
+
+def _pipes(operation: str, count: int) -> list[tuple[int, int]]:
+    made: list[tuple[int, int]] = []
+    with Boundary(operation):
+        try:
+            while len(made) < count:
+                made.append(os.pipe2(os.O_CLOEXEC))
+        except BaseException:
+            for fd in (end for pair in made for end in pair):
+                os.close(fd)
+            raise
+    return made
 
 
 def start(
@@ -307,7 +323,8 @@ def run(
     kept = {"stdout": bytearray(), "stderr": bytearray()}
     with execute(engine, record, spec, stdin=stdin is not None) as process:
         try:
-            _exchange(process, stdin or b"", kept, keep_bytes, deadline)
+            with Boundary(f"exec in container {record.name}"):
+                _exchange(process, stdin or b"", kept, keep_bytes, deadline)
             left = None if deadline is None else max(deadline - time.monotonic(), 0)
             code = process.wait(left)
         except DeadlineExceeded:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pypod.engine import observe
+from pypod.engine.boundary import Boundary
 from pypod.kernel import pidfd
 from pypod.store import records
 
@@ -17,13 +18,14 @@ def listed_containers(engine: Engine, *, pod_id: str | None = None) -> list[tupl
     """Return every container with its state, infras among them, without those that are gone but for their record."""
     found = []
     stale = unsure = False
-    for record in records.all_containers(engine.database, pod_id=pod_id):
-        state = observe.container_state(engine.layout.container(record.id), engine.boot_id)
-        if owner_is_gone(engine, record.owner) or (record.remove and state.status == "exited"):
-            stale = True
-            continue
-        found.append((record, state))
-        unsure = unsure or state.status == "created"
+    with Boundary("list containers"):
+        for record in records.all_containers(engine.database, pod_id=pod_id):
+            state = observe.container_state(engine.layout.container(record.id), engine.boot_id)
+            if owner_is_gone(engine, record.owner) or (record.remove and state.status == "exited"):
+                stale = True
+                continue
+            found.append((record, state))
+            unsure = unsure or state.status == "created"
     if stale:
         from pypod.engine.collect import collect
 

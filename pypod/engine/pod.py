@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+
 from pypod.engine import announce, observe
 from pypod.engine.boundary import Boundary
 from pypod.engine.container import Container
@@ -54,12 +56,13 @@ class Pod:
     0
     """
 
-    __slots__ = ("_engine", "_name", "id")
+    __slots__ = ("_engine", "_entered_by", "_name", "id")
 
     def __init__(self, engine: Engine, identifier: str, name: str) -> None:
         self._engine = engine
         self.id = identifier
         self._name = name
+        self._entered_by = os.getpid()
 
     @classmethod
     def create(cls, name: str = "", *, engine: Engine | None = None, **options: Unpack[PodOptions]) -> Pod:
@@ -484,11 +487,13 @@ class Pod:
         return inspect_pod(self._engine, self.record())
 
     def __enter__(self) -> Self:
+        self._entered_by = os.getpid()
         records.set_owner(self._engine.database, "pods", self.id, self._engine.owner())
         return self
 
     def __exit__(self, *_: object) -> None:
-        self.remove(force=True)
+        if self._entered_by == os.getpid():  # a fork of the owner leaves the block, too
+            self.remove(force=True)
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, Pod) and other.id == self.id

@@ -101,7 +101,8 @@ class Pods:
         kinds = parse_share(share if isinstance(share, str) else ",".join(share))
         ids_asked = {"userns": userns, "uidmap": uidmap, "gidmap": gidmap}
         ids_asked |= {"subuidname": subuidname, "subgidname": subgidname}
-        in_user = self._user_namespace(ids_asked, infra=infra)
+        with Boundary("create pod"):
+            in_user = self._user_namespace(ids_asked, infra=infra)
         if in_user and "user" not in kinds:
             kinds = (*kinds, "user")
         if kinds and not infra:
@@ -109,7 +110,8 @@ class Pods:
         given: dict[str, Any] = {"network": network, "ip": ip, "ip6": ip6, "mac_address": mac_address}
         given |= {"network_aliases": network_aliases, "add_hosts": add_hosts, "no_hosts": no_hosts}
         given |= {"dns": dns, "dns_options": dns_options, "dns_search": dns_search}
-        asked, of_network = _of_network(given, infra=infra, shared="net" in kinds)
+        with Boundary("create pod"):
+            asked, of_network = _of_network(given, infra=infra, shared="net" in kinds)
         mode = asked.mode
         pairs = tuple(sorted((sysctls or {}).items()))
         specs.check_sysctls(pairs, net="net" in kinds and mode.mode == "private", ipc="ipc" in kinds)
@@ -125,9 +127,10 @@ class Pods:
             settings_of(self._engine, limited)
         if infra_image and not infra:
             raise InvalidSpec("--infra-image", "cannot set infra-image without infra container: invalid configuration")
-        connections = resolved(self._engine, asked)
-        chosen = published.of_pod(self._engine, ports, asked, infra=infra, shared="net" in kinds)
-        image = self._image(infra_image) if infra_image else None
+        with Boundary("create pod"):
+            connections = resolved(self._engine, asked)
+            chosen = published.of_pod(self._engine, ports, asked, infra=infra, shared="net" in kinds)
+            image = self._image(infra_image) if infra_image else None
 
         def create(name: str) -> Pod:
             spec = PodSpec(

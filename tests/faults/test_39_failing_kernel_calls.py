@@ -8,17 +8,24 @@ from __future__ import annotations
 
 import errno
 import os
+import traceback
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
-from pypod.errors import LaunchFailed, SystemFailure
+from pypod import Engine
+from pypod.engine import storage_driver
+from pypod.errors import LaunchFailed, PypodError, SystemFailure
+from tests import tracing
 from tests.facts import HAS_GLIBC
 from tests.injection import Injector
 from tests.integration.inside import execute
+from tests.killing import look_and_clean
 
 pytestmark = pytest.mark.root
+
+SLEEP = ("sleep", "1000")
 
 # What strace calls it, and what the report may call it.
 CALLS = {
@@ -291,3 +298,84 @@ def test_what_cannot_be_executed_is_told_with_its_exit_code(box, own_rootfs: Pat
             with pytest.raises(LaunchFailed) as caught:
                 how(*words)
             assert (caught.value.exit_code, caught.value.call) == (code, "execve"), words
+
+
+# The caller's own calls: what it does in Python, on each of its ways.
+Act = Callable[[Engine, str], object]
+WAYS: dict[str, tuple[Act, Act]] = {
+    "create": (lambda *_: None, lambda engine, root: engine.containers.create(SLEEP, rootfs=root, name="c")),
+    "create pod": (lambda *_: None, lambda engine, _: engine.pods.create("p")),
+    "start": (
+        lambda engine, root: engine.containers.create(SLEEP, rootfs=root, name="c"),
+        lambda engine, _: engine.containers.get("c").start(),
+    ),
+    "start pod": (
+        lambda engine, root: engine.pods.create("p").create_container(SLEEP, rootfs=root),
+        lambda engine, _: engine.pods.get("p").start(),
+    ),
+    "stop": (
+        lambda engine, root: engine.containers.run(SLEEP, rootfs=root, name="c"),
+        lambda engine, _: engine.containers.get("c").stop(timeout=0),
+    ),
+    "remove": (
+        lambda engine, root: engine.pods.create("p").run(SLEEP, rootfs=root),
+        lambda engine, _: engine.pods.get("p").remove(force=True, timeout=0),
+    ),
+    "exec": (
+        lambda engine, root: engine.containers.run(SLEEP, rootfs=root, name="c"),
+        lambda engine, _: engine.containers.get("c").exec(["true"]),
+    ),
+    "list": (
+        lambda engine, root: engine.containers.run(SLEEP, rootfs=root, name="c"),
+        lambda engine, _: [one.state() for one in engine.containers.list(all=True)],
+    ),
+}
+
+
+# not EAGAIN: Python takes that of a read for the end of a file
+CALLER_ERRORS = ("EPERM", "ENOMEM", "EINTR")
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("way", WAYS)
+def test_failing_calls_of_the_caller(tmp_path: Path, busybox: str, points, way: str) -> None:
+    """At each call: it succeeds all the same, or an error of ours is raised; what is left is listed truly and goes."""
+    if os.uname().machine != "x86_64":
+        pytest.skip("ptrace: the registers of this processor are not known here")
+    tmp_path.chmod(0o755)
+    prepare, act = WAYS[way]
+    said = tmp_path / "said"
+
+    def once(number: int) -> tuple[int, str]:
+        """Fail call ``number``; return how many there were, and what was raised."""
+        said.write_text("")
+        root = str(tmp_path / f"storage-{number}")
+        with Engine(root) as engine:
+            storage_driver.of(engine)
+            prepare(engine, busybox)
+
+        def traced() -> None:
+            try:
+                act(Engine(root), busybox)
+            except BaseException as caught:
+                kind = "ours" if isinstance(caught, PypodError) else "raw"
+                said.write_text(f"{kind} {''.join(traceback.format_exception(caught))}")
+
+        name = CALLER_ERRORS[number % len(CALLER_ERRORS)]
+        if number < 0:  # all modules that are imported on the way are now, and not by the one whose calls fail
+            traced()
+            assert said.read_text() == ""
+            total = 0
+        else:
+            (total,) = tracing.run(traced, (0, number), error=getattr(errno, name))
+        with Engine(root) as engine:
+            look_and_clean(engine, f"{way}, {name} at call {number}")
+        return total, f"{name} at call {number}: {said.read_text()}" if said.read_text() else ""
+
+    once(-1)
+    total, error = once(0)
+    assert (total > 20, error) == (True, "")
+    raised = [error for number in points(total, 8) if (error := once(number)[1])]
+    assert raised
+    raw = [one for one in raised if ": ours " not in one.partition("\n")[0]]
+    assert not raw, "\n".join(raw)

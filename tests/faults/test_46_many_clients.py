@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import itertools
 import os
+import signal
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable
 
 import pytest
 
 from pypod import AlreadyExists
-from tests.facts import created_nothing, in_threads, output
+from tests.facts import created_nothing, in_threads, is_there, output
 
 pytestmark = pytest.mark.root
 
@@ -20,16 +22,16 @@ SLEEP = ("sleep", "1000")
 WATCHDOG_S = 120  # nothing takes so long, emulated neither
 
 
-# A client that has things of its own, where everything must work, and fights for others, where errors have to be ours.
+# A client of two threads with things of its own, where everything must work; and they fight for what others have, where
+# errors have to be ours. A turn that hangs shows where each thread is, and ends the client.
 CLIENT = """
-import os, random, sys
+import faulthandler, os, random, sys, threading, time
 from pypod import AlreadyExists, Engine, LaunchFailed, NotFound, PodBroken, WrongState
-root, rootfs, number, rounds = sys.argv[1], sys.argv[2], int(sys.argv[3]), int(sys.argv[4])
-random.seed(number)
+root, rootfs, client, deadline, watchdog_s = sys.argv[1], sys.argv[2], int(sys.argv[3]), *map(float, sys.argv[4:])
 LOST = (AlreadyExists, NotFound, WrongState, LaunchFailed)
 engine = Engine(root)
 
-def own(turn):
+def own(number, turn):
     name = f"own-{number}-{turn}"
     c = engine.containers.run(["sleep", "1000"], rootfs=rootfs, name=name)
     assert c.exec(["hostname"]).exit_code == 0
@@ -39,13 +41,13 @@ def own(turn):
     c.remove()
     assert not engine.containers.exists(name)
 
-def member(turn):
+def member(number, turn):
     c = engine.containers.create(["sh", "-c", f"exit {number % 100}"], rootfs=rootfs, pod="shared-pod")
     c.start()
     assert c.wait(20) == number % 100
     c.remove()
 
-def fight(turn):
+def fight(number, turn):
     name = f"shared-{random.randrange(3)}"
     try:
         c = engine.containers.run(["sleep", "1000"], rootfs=rootfs, name=name)
@@ -59,9 +61,25 @@ def fight(turn):
         except LOST:
             pass
 
-for turn in range(rounds):
-    for act in random.sample((own, member, fight), 3):
-        act(turn)
+last = {}
+
+def work(number):
+    turn = 0
+    while turn == 0 or time.monotonic() < deadline:
+        for act in random.sample((own, member, fight), 3):
+            last[number] = time.monotonic()
+            act(number, turn)
+        turn += 1
+
+numbers = [2 * client + one for one in range(2)]
+threads = {number: threading.Thread(target=work, args=(number,), daemon=True) for number in numbers}
+for thread in threads.values():
+    thread.start()
+while living := [number for number in numbers if threads[number].is_alive()]:
+    if any(time.monotonic() - last.get(number, time.monotonic()) > watchdog_s for number in living):
+        faulthandler.dump_traceback()
+        os._exit(1)
+    time.sleep(0.05)
 print("done")
 """
 
@@ -87,12 +105,16 @@ def run_clients(command: Callable[[int], list[str]], count: int, timeout_s: floa
 
 def test_processes(engine, busybox, full: bool) -> None:
     pod = engine.pods.create("shared-pod")
-    count, rounds = (64, 10) if full else (16, 2)
+    count, stress_s = (64, 600) if full else (16, 8)
+    deadline = time.monotonic() + stress_s
+    watchdog_s = 30 * max(count // 16, 1)  # that many share the processors
 
     def command(number: int) -> list[str]:
-        return [sys.executable, "-c", CLIENT, engine.layout.root, busybox, str(number), str(rounds)]
+        words = [engine.layout.root, busybox, str(number), str(deadline), str(watchdog_s)]
+        return [sys.executable, "-c", CLIENT, *words]
 
-    failed = [outcome for outcome in run_clients(command, count, WATCHDOG_S) if outcome != (0, "done\n", "")]
+    outcomes = run_clients(command, count, stress_s + WATCHDOG_S)
+    failed = [outcome for outcome in outcomes if outcome != (0, "done\n", "")]
     assert not failed, failed[0][2]
     assert pod.status == "Running"
     assert len(set(pod.namespaces()["net"].values())) == 1
@@ -195,3 +217,35 @@ def test_invented_names_are_free_whoever_invents_the_same(engine, busybox, monke
     # a name that was asked for is not replaced by another
     with pytest.raises(AlreadyExists):
         engine.pods.create(infra_name=few[0])
+
+
+HOLDER = """
+import os, sys
+from pypod.engine.locks import Lock
+with Lock(sys.argv[1]) as lock, lock:
+    child = os.fork()  # which has no lock of its own, and lives on
+    if child == 0:
+        os.execvp("sleep", ["sleep", "1000"])
+    print(child, flush=True)
+    sys.stdin.read()
+"""
+
+
+def test_a_lock_dies_with_its_holder(engine, busybox) -> None:
+    """Whatever its holder started lives on: it has not inherited the lock."""
+    container = engine.containers.create(SLEEP, rootfs=busybox)
+    words = [sys.executable, "-c", HOLDER, container.directory]
+    with subprocess.Popen(words, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as holder:
+        assert holder.stdout is not None
+        child = int(holder.stdout.readline())
+        try:
+            starter = threading.Thread(target=container.start)
+            starter.start()
+            starter.join(0.2)
+            assert container.state().status == "created"
+            holder.kill()
+            starter.join(5)
+            assert container.state().status == "running"
+            assert is_there(child)
+        finally:
+            os.kill(child, signal.SIGKILL)

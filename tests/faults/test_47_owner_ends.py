@@ -36,6 +36,13 @@ with block:
 """
 
 
+# twenty threads, each at work with containers when their process ends
+THREADS = (
+    "import os, threading; work = lambda: [kept.exec(['true']) for kept in iter(lambda: member_kept, 0)]; "
+    "[threading.Thread(target=work, daemon=True).start() for _ in range(20)]; time.sleep(0.3)"
+)
+
+
 @pytest.fixture
 def run_owner(engine, busybox):
     """Run an owner of ephemeral things; return the pids of their processes and how it is to end."""
@@ -43,7 +50,7 @@ def run_owner(engine, busybox):
 
     def run(end: str) -> tuple[subprocess.Popen[str], list[int]]:
         command = [sys.executable, "-c", OWNER.format(end=end), engine.layout.root, busybox]
-        owner = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
+        owner = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
         started.append(owner)
         return owner, [int(word) for word in owner.stdout.readline().split()]
 
@@ -54,14 +61,28 @@ def run_owner(engine, busybox):
         owner.stdout.close()
 
 
-@pytest.mark.parametrize("end", ["time.sleep(1000)", "import os; os._exit(0)"])
-def test_end_with_them_whatever_ends_them(engine, run_owner, end: str) -> None:
+ENDS = {
+    "killed": ("time.sleep(1000)", signal.SIGKILL, -signal.SIGKILL),
+    "control-C": ("time.sleep(1000)", signal.SIGINT, -signal.SIGINT),
+    "terminated": ("time.sleep(1000)", signal.SIGTERM, -signal.SIGTERM),
+    "os._exit": ("import os; os._exit(3)", 0, 3),
+    "exec": ("import os; os.execvp('true', ['true'])", 0, 0),
+    "an exception": ("raise ZeroDivisionError", 0, 1),
+    "sys.exit": ("sys.exit(4)", 0, 4),
+    "with threads": (f"{THREADS}; os._exit(5)", 0, 5),
+    "in an event loop": ("import asyncio; asyncio.run(asyncio.sleep(1000))", signal.SIGINT, -signal.SIGINT),
+}
+
+
+@pytest.mark.parametrize("how", ENDS)
+def test_end_with_them_whatever_ends_them(engine, run_owner, how: str) -> None:
+    end, number, code = ENDS[how]
     owner, pids = run_owner(end)
     assert len(pids) == 8
-    if "sleep" in end:
+    if number:
         assert [pid for pid in pids if not is_there(pid)] == []
-        owner.send_signal(signal.SIGKILL)
-    owner.wait()
+        owner.send_signal(number)
+    assert owner.wait(20) == code
     wait_until(lambda: not any(map(is_there, pids)))
     assert [pod.name for pod in engine.pods.list()] == ["kept"]
     assert [container.pod.name for container in engine.containers.list(all=True)] == ["kept"]
@@ -114,3 +135,32 @@ def test_those_of_another_boot_are_gone(engine, busybox) -> None:
     records.set_owner(engine.database, "containers", container.id, own.replace(boot_id="another"))
     assert engine.containers.list(all=True) == []
     assert not engine.containers.exists(container.id)
+
+
+FORK = """
+import os, sys
+from pypod import Engine
+with Engine(sys.argv[1]) as engine, engine.pods.create("block") as pod:
+    with pod.run(["sleep", "1000"], rootfs=sys.argv[2]) as member, member.popen(["sleep", "1000"]) as command:
+        child = os.fork()
+        if child == 0:
+            {end}
+        else:
+            assert os.waitpid(child, 0)[1] == {status}, "the child"
+            assert (pod.status, member.state().status) == ("Running", "running"), (pod.status, member.state())
+            assert os.path.exists(f"/proc/{{command.pid}}/exe"), "the command was ended"
+    if child:
+        assert pod.containers() == []
+        assert engine.containers.list() == []
+print("parent" if child else "child", flush=True)
+"""
+
+
+@pytest.mark.parametrize(("end", "status"), [("pass", 0), ("sys.exit(3)", 3 << 8), ("os._exit(3)", 3 << 8)])
+def test_a_fork_that_leaves_the_block_takes_nothing_with_it(engine, busybox, end: str, status: int) -> None:
+    """What is ephemeral belongs to the process that entered the block, not to the copy that fork(2) makes of it."""
+    command = [sys.executable, "-c", FORK.format(end=end, status=status), engine.layout.root, busybox]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert done.stdout.splitlines() == (["child", "parent"] if end == "pass" else ["parent"])
+    assert created_nothing(engine)

@@ -69,6 +69,7 @@ NETWORKS = (
     ),
 )
 WITHOUT = tuple(f"--ignore={file}" for part in NETWORKS for file in part)
+AS_ROOT = ("kernel", "cli", "oracle", "integration", "faults")
 WHOLE = {
     **{
         f"root-{name}": ((), (f"tests/{name}", *WITHOUT))
