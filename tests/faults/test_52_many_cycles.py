@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import time
 from pathlib import Path
@@ -11,8 +12,9 @@ import pytest
 from pypod import Engine
 from pypod.engine import trash
 from tests.facts import created_nothing, wait_until
+from tests.hosts import run
 
-pytestmark = pytest.mark.root
+pytestmark = [pytest.mark.root, pytest.mark.usefixtures("own_network")]
 
 SLEEP = ("sleep", "1000")
 
@@ -20,6 +22,7 @@ SLEEP = ("sleep", "1000")
 def residue(engine: Engine, ids: set[str]) -> dict[str, object]:
     """What could be left of containers, counted."""
     processes = [path for path in Path("/proc").iterdir() if path.name.isdigit()]
+    namespaces = {link for path in processes for link in _links(path / "ns")}
     children = Path(f"/proc/self/task/{os.getpid()}/children").read_text().split()
     keys = [line for line in Path("/proc/keys").read_text().splitlines() if any(i[:32] in line for i in ids)]
     tree = Path(engine.cgroups.tracking_directory("/pypod"))
@@ -32,6 +35,12 @@ def residue(engine: Engine, ids: set[str]) -> dict[str, object]:
         # a podman beside us makes its locks there
         "shared memory": sorted(name for name in os.listdir("/dev/shm") if not name.startswith("libpod")),
         "rubbish": trash.contents(engine),
+        "namespaces": len(namespaces),
+        "zombies": [path.name for path in processes if _is_zombie(path)],
+        "links": [link["ifname"] for link in json.loads(run("ip", "-j", "link"))],
+        "rules": run("nft", "list", "ruleset"),
+        "addresses": engine.database.read("SELECT count(*) FROM addresses WHERE container_id != ''"),
+        "files": sorted(str(path) for path in Path(engine.layout.root).glob("*/*")),
         "of ours": [path.name for path in processes if _mentions(path, engine.layout.root)],
     }
 
@@ -43,14 +52,29 @@ def _mentions(process: Path, text: str) -> bool:
         return False
 
 
+def _links(directory: Path) -> list[str]:
+    try:
+        return [os.readlink(path) for path in directory.iterdir()]
+    except OSError:  # it has ended, or is about to
+        return []
+
+
+def _is_zombie(process: Path) -> bool:
+    try:
+        return (process / "stat").read_bytes().rpartition(b")")[2].split()[0] == b"Z"
+    except OSError:
+        return False
+
+
 def test_many_times_over(engine, busybox, full: bool) -> None:
-    """Nothing adds up: processes, mounts, groups, descriptors, keyrings, shared memory, files."""
+    """Processes, namespaces, mounts, links, rules, groups, descriptors, keyrings, shared memory, files: none more."""
     ids: set[str] = set()
+    engine.networks.create("blue", interface="bl0", subnets=["10.99.0.0/24"], dns=False)
 
     def cycle(number: int) -> None:
-        pod = engine.pods.create()
+        pod = engine.pods.create(network="blue", ports=["8080:80"])
         member = pod.run(SLEEP, rootfs=busybox, tmpfs=["/scratch"])
-        alone = engine.containers.run(["true"], rootfs=busybox, init=True)
+        alone = engine.containers.run(["true"], rootfs=busybox, init=True, network="blue" if number % 2 else "none")
         ids.update((pod.id, member.id, alone.id, pod.infra.id))
         if number % 10 == 0:
             assert member.exec(["true"]).exit_code == 0
@@ -63,7 +87,7 @@ def test_many_times_over(engine, busybox, full: bool) -> None:
     # the kernel collects keys by and by
     wait_until(lambda: not trash.contents(engine) and not residue(engine, ids)["keys"])
     before = residue(engine, ids)
-    for number in range(1000 if full else 60):
+    for number in range(1000 if full else 30):
         cycle(number)
     deadline = time.monotonic() + 10
     while residue(engine, ids) != before and time.monotonic() < deadline:

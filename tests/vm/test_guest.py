@@ -50,6 +50,7 @@ SELECTION = {
 NETWORKS = (
     (
         "tests/faults/test_51_port_taken.py",
+        "tests/faults/test_52_many_cycles.py",
         "tests/kernel/test_firewall.py",
         "tests/integration/test_names.py",
         "tests/integration/test_ports.py",
