@@ -18,7 +18,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-_BAD_FLAGS = 0xFFFFFFFF
+_BAD_FLAGS = _EVERY_ID = 0xFFFFFFFF
 # Name -> (number, arguments that cannot succeed). Calls since Linux 5.1 have one number on all architectures.
 _PROBES: dict[str, tuple[int, tuple[int, ...]]] = {
     "pidfd_send_signal": (424, (-1, 0, 0, 0)),
@@ -30,20 +30,36 @@ _PROBES: dict[str, tuple[int, tuple[int, ...]]] = {
     "openat2": (437, (-1, 0, 0, 0)),
     "mount_setattr": (442, (-1, 0, 0, 0, 0)),
 }
-# These look at the caller's privilege before their arguments, so EPERM does not mean a seccomp filter.
-_PRIVILEGED = ("move_mount", "fsopen")
+# The older ones have numbers of x86_64, and those that asm-generic/unistd.h gives to the other architectures.
+_OLDER: dict[str, tuple[int, int, tuple[int, ...]]] = {
+    "unshare": (272, 97, (_BAD_FLAGS,)),
+    "setns": (308, 268, (-1, 0)),
+    "pivot_root": (155, 41, (0, 0)),
+    "sethostname": (170, 161, (0, -1)),
+    "seccomp": (317, 277, (_BAD_FLAGS, 0, 0)),
+}
+_PROBES |= {
+    name: (number if os.uname().machine == "x86_64" else generic, arguments)
+    for name, (number, generic, arguments) in _OLDER.items()
+}
+# These look at the caller's privilege before their arguments: without it EPERM does not mean a seccomp filter.
+_PRIVILEGED = ("move_mount", "fsopen", "pivot_root", "sethostname")
 
 _WITHOUT_CAPABILITY = {
     "CAP_SYS_ADMIN": "no mount, and no namespace without a user namespace first: pods do not start",
-    "CAP_NET_ADMIN": "no bridge and no address: pods start with --network none or host only",
-    "CAP_CHOWN": "image layers cannot keep their owners",
-    "CAP_DAC_OVERRIDE": "files of other users in images and volumes cannot be prepared",
-    "CAP_FOWNER": "modes of other users' files in images cannot be set",
-    "CAP_KILL": "processes of other users cannot be signalled one by one",
-    "CAP_SETGID": "--user and supplementary groups do not work",
-    "CAP_SETUID": "--user does not work",
+    "CAP_NET_ADMIN": "no bridge, no address, not even lo: pods and containers start with --network host only",
+    "CAP_CHOWN": "image layers cannot keep their owners; containers start with --cap-drop CHOWN only",
+    "CAP_DAC_OVERRIDE": "files of other users in images and volumes cannot be prepared; containers start with "
+    "--cap-drop DAC_OVERRIDE only",
+    "CAP_FOWNER": "modes of other users' files in images cannot be set; containers start with --cap-drop FOWNER only",
+    "CAP_FSETID": "containers start with --cap-drop FSETID only",
+    "CAP_KILL": "processes of other users cannot be signalled one by one; containers start with --cap-drop KILL only",
+    "CAP_NET_BIND_SERVICE": "containers start with --cap-drop NET_BIND_SERVICE only",
+    "CAP_SETFCAP": "files of images lose their capabilities; containers start with --cap-drop SETFCAP only",
+    "CAP_SETGID": "--user and supplementary groups do not work: containers do not start",
+    "CAP_SETUID": "--user does not work: containers do not start",
     "CAP_SETPCAP": "the capability bounding set cannot be reduced: containers do not start",
-    "CAP_SYS_CHROOT": "chroot and joining a mount namespace do not work",
+    "CAP_SYS_CHROOT": "chroot and joining a mount namespace do not work: containers do not start",
     "CAP_SYS_PTRACE": "namespaces of other users' processes are not shown",
     "CAP_SYS_RESOURCE": "limits above the caller's own are refused (--ulimit); the rest works",
     "CAP_MKNOD": "device nodes in images are left out",
@@ -110,7 +126,12 @@ class Host:
         self.filesystems = tuple(line.split()[-1] for line in read_text(f"{proc}/filesystems").splitlines())
         # The kernel loads the module by itself when the first overlay is mounted.
         self.overlay_is_module = "/overlay.ko" in read_text(f"{modules}/{self.kernel}/modules.dep")
-        self.syscalls = {name: _verdict(name, (attempt or _attempt)(*probe)) for name, probe in _PROBES.items()}
+        maps = read_text(f"{proc}/self/uid_map").split()
+        is_admin = self.has_capability("CAP_SYS_ADMIN") and maps == ["0", "0", str(_EVERY_ID)]
+        self.syscalls = {
+            name: _verdict((attempt or _attempt)(*probe), is_privileged=is_admin or name not in _PRIVILEGED)
+            for name, probe in _PROBES.items()
+        }
 
     def has_capability(self, name: str) -> bool:
         """Return whether the caller has a capability, CAP_SYS_ADMIN for one, in its effective set."""
@@ -213,6 +234,11 @@ def _clone_into_cgroup(host: Host) -> tuple[bool, str]:
     return _syscalls(host, "clone3")
 
 
+def _clone3(host: Host) -> tuple[bool, str]:
+    verdict = host.syscalls["clone3"]
+    return verdict != "blocked", "clone3 is blocked" if verdict == "blocked" else "clone" if verdict else "clone3"
+
+
 def _overlay(host: Host) -> tuple[bool, str]:
     if "overlay" in host.filesystems:
         return True, "in /proc/filesystems"
@@ -224,6 +250,8 @@ def _seccomp(host: Host) -> tuple[bool, str]:
         return False, "this kernel is built without seccomp"
     if "errno" not in host.seccomp_actions:
         return False, "this kernel is built without seccomp filters"
+    if host.syscalls["seccomp"]:
+        return False, f"seccomp is {host.syscalls['seccomp']}"
     return True, "filters" + (", and the caller is under one itself" if host.seccomp_mode == 2 else "")
 
 
@@ -273,7 +301,17 @@ _CHECKS: tuple[tuple[str, Callable[[Host], tuple[bool, str]], str], ...] = (
     (
         "mount-setattr",
         lambda host: _syscalls(host, "mount_setattr"),
-        "recursive read-only and id-mapped mounts do not work; the rest works",
+        "root file systems cannot be mounted with their options: containers do not start",
+    ),
+    (
+        "namespace-calls",
+        lambda host: _syscalls(host, "unshare", "setns", "pivot_root", "sethostname"),
+        "namespaces cannot be made, joined or furnished: containers do not start",
+    ),
+    (
+        "clone3",
+        _clone3,
+        "no program can be started: the C library uses clone only where clone3 is missing (a filter should say ENOSYS)",
     ),
     ("yama", _yama, "strace -p and gdb -p work for root only or not at all; pods are not affected"),
 )
@@ -286,10 +324,10 @@ def _attempt(number: int, arguments: tuple[int, ...]) -> int:
     return syscalls.attempt(number, arguments)
 
 
-def _verdict(name: str, error: int) -> str:
+def _verdict(error: int, *, is_privileged: bool) -> str:
     if error == errno.ENOSYS:
         return "missing"
-    return "blocked" if error == errno.EPERM and name not in _PRIVILEGED else ""
+    return "blocked" if error == errno.EPERM and is_privileged else ""
 
 
 def _controllers(host: Host) -> tuple[str, ...]:

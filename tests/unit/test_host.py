@@ -13,6 +13,7 @@ import pytest
 from pypod.kernel.abi import KINDS
 from pypod.kernel.host import Check, Host, check
 from pypod.kernel.proc import read_text
+from tests.hosts import UNSHARE
 
 FILES = {
     "proc/sys/kernel/osrelease": "6.1.0-18-amd64\n",
@@ -210,7 +211,7 @@ def test_cgroup_kill_that_was_ported_back_is_seen(make: Make) -> None:
     ("number", "name"),
     [
         (424, "pidfd"), (434, "pidfd"), (437, "openat2"), (428, "mount-api"), (429, "mount-api"), (430, "mount-api"),
-        (442, "mount-setattr"), (435, "clone3-into-cgroup"),
+        (442, "mount-setattr"), (435, "clone3-into-cgroup"), (UNSHARE[os.uname().machine], "namespace-calls"),
     ],
 )  # fmt: skip
 def test_a_missing_system_call_is_named(make: Make, number: int, name: str) -> None:
@@ -221,9 +222,17 @@ def test_a_missing_system_call_is_named(make: Make, number: int, name: str) -> N
 
 def test_a_blocked_system_call_is_told_from_a_missing_privilege(make: Make) -> None:
     host = make(fails_with=dict.fromkeys((429, 430, 435, 437), errno.EPERM))
-    assert {name: item.reason for name, item in failed(host).items()} == {
+    blocked = {
+        "clone3": "clone3 is blocked",
         "clone3-into-cgroup": "clone3 is blocked",
         "openat2": "openat2 is blocked",
+    }
+    assert {name: item.reason for name, item in failed(host).items()} == blocked
+    root = {"proc/self/uid_map": "         0          0 4294967295\n"}
+    host = make(root, fails_with=dict.fromkeys((429, 430, 435, 437), errno.EPERM))
+    assert {name: item.reason for name, item in failed(host).items()} == {
+        **blocked,
+        "mount-api": "move_mount is blocked",
     }
 
 
@@ -248,7 +257,7 @@ def test_an_empty_proc_is_no_crash(tmp_path: Path) -> None:
     assert (host.kernel, host.namespaces, host.memory_total_bytes, host.cgroups.mode) == ("", (), 0, "none")
     assert host.cpus >= 1
     passed = [item.name for item in check(host) if item.ok]
-    assert passed == ["yama"]
+    assert passed == ["clone3", "yama"]  # where there is none clone does it
 
 
 def test_this_host() -> None:
