@@ -79,6 +79,7 @@ _NEEDED = frozenset(
         "namespace-uts",
         "openat2",
         "pidfd",
+        "processes",
         "programs",
         "seccomp",
         "session",

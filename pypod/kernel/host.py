@@ -122,6 +122,8 @@ class Host:
         self.uid = status.uid if status else os.geteuid()
         self.capabilities = status.capabilities.get("eff", 0) if status else 0
         self.seccomp_mode = status.seccomp_mode if status else None
+        self.groups = status.groups if status else ()
+        self.hidden_processes = _hidepid(read_text(f"{proc}/self/mountinfo"))
         self.seccomp_actions = tuple(read_text(f"{kernel}/seccomp/actions_avail").split())
         self.filesystems = tuple(line.split()[-1] for line in read_text(f"{proc}/filesystems").splitlines())
         # The kernel loads the module by itself when the first overlay is mounted.
@@ -262,6 +264,27 @@ def _syscalls(host: Host, *names: str) -> tuple[bool, str]:
     return True, " ".join(names)
 
 
+def _processes(host: Host) -> tuple[bool, str]:
+    words, group = host.hidden_processes
+    if not words:
+        return True, "all in /proc"
+    ok = host.has_capability("CAP_SYS_PTRACE") or group in host.groups
+    return ok, f"/proc is mounted with {words}" + (", and the caller sees all" if ok else "")
+
+
+def _hidepid(mountinfo: str) -> tuple[str, int]:
+    """Return the option of /proc that hides processes, empty without one, and the group that sees them (0: root's)."""
+    found = ""
+    for line in mountinfo.splitlines():
+        head, _, tail = line.partition(" - ")
+        if head.split(" ")[4:5] == ["/proc"]:
+            found = tail.rpartition(" ")[2]  # the last is on top
+    options = dict(option.partition("=")[::2] for option in found.split(","))
+    kind = options.get("hidepid", "0")
+    group = options.get("gid", "0")
+    return "" if kind in ("0", "off") else f"hidepid={kind}", int(group) if group.isdigit() else 0
+
+
 def _yama(host: Host) -> tuple[bool, str]:
     scope = host.yama_ptrace_scope
     return scope is None or scope < 2, "not restricted" if scope is None else f"ptrace_scope is {scope}"
@@ -312,6 +335,11 @@ _CHECKS: tuple[tuple[str, Callable[[Host], tuple[bool, str]], str], ...] = (
         "clone3",
         _clone3,
         "no program can be started: the C library uses clone only where clone3 is missing (a filter should say ENOSYS)",
+    ),
+    (
+        "processes",
+        _processes,
+        "what runs with other ids cannot be told from what has ended: pods of users do not start",
     ),
     ("yama", _yama, "strace -p and gdb -p work for root only or not at all; pods are not affected"),
 )

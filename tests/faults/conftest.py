@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from tests.injection import injector
-from tests.integration.conftest import box, canary, own_rootfs, probe, rootfs
+from tests.integration.conftest import box, canary, own_rootfs, plain, probe, rootfs
 from tests.lab import lab
 
-__all__ = ["box", "canary", "injector", "lab", "own_rootfs", "probe", "rootfs"]
+__all__ = ["box", "canary", "injector", "lab", "own_rootfs", "plain", "probe", "rootfs"]

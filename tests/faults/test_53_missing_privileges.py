@@ -206,3 +206,42 @@ def test_cgroups(engine, busybox, script: str, told: str) -> None:
     Program(engine.layout.root).ok("stop", "-t", "0", "running")
     assert running.wait(5) == 137
     assert engine.containers.list() == []
+
+
+HIDDEN = "mount -t proc -o hidepid=invisible proc /proc"
+
+
+def as_user(user, *steps: str) -> list[subprocess.CompletedProcess[str]]:
+    """What a user's commands say where /proc hides the processes of others."""
+    done = []
+    for step in steps:
+        words = user.words(user.python, "-m", "pypod", *step.split())
+        command = [*in_shell(script=HIDDEN), *words]
+        done.append(subprocess.run(command, capture_output=True, text=True, timeout=60, check=False))
+    return done
+
+
+@pytest.mark.users
+def test_a_user_who_sees_nobody_elses_processes(user, plain) -> None:
+    """/proc has nothing of processes with other ids, and of such are those of containers."""
+    check, run, ps, removed = as_user(
+        user, "system check", f"run --rootfs --name c {plain} true", "ps -a", "rm -f --ignore c"
+    )
+    assert check.returncode == 1
+    [line] = [line for line in check.stdout.splitlines() if line.split()[1:2] == ["processes"]]
+    assert line.startswith("missing")
+    assert "/proc is mounted with hidepid=invisible" in line
+    assert (run.returncode, run.stdout) == (126, "")
+    assert [line.startswith("Error: ") for line in run.stderr.splitlines() if not line.startswith("Note: ")] == [True]
+    assert ps.returncode == removed.returncode == 0
+
+
+@pytest.mark.users
+@pytest.mark.xfail(reason="a process that /proc hides is taken for one that has ended")
+def test_what_runs_when_processes_are_hidden_is_not_listed_as_ended(user, plain) -> None:
+    user.ok("run", "-d", "--rootfs", "--name", "c", "--user", "1001:1001", str(plain), "sleep", "1000")
+    try:
+        [ps] = as_user(user, "ps --format {{.Names}}")
+        assert (ps.returncode, ps.stdout) == (0, "c\n")
+    finally:
+        user.ok("rm", "-f", "-t", "0", "c")

@@ -246,6 +246,15 @@ def test_a_user_without_capabilities(make: Make) -> None:
     assert found["cap-sys-admin"].reason == "the caller does not have CAP_SYS_ADMIN"
 
 
+def test_processes_that_proc_hides(make: Make) -> None:
+    status = "Pid:\t7\nUid:\t1000\t1000\t1000\t1000\nGid:\t5\t5\t5\t5\nGroups:\t5 27\nCapEff:\t0000000000000000\n"
+    mounted = "22 1 0:21 / /proc rw,nosuid - proc proc rw,{}\n23 1 0:5 / /dev rw - devtmpfs udev rw\n"
+    for options, ok in (("hidepid=invisible", False), ("gid=27,hidepid=2", True), ("hidepid=0", True), ("x", True)):
+        files = {"proc/self/mountinfo": mounted.format(options)}
+        assert ("processes" not in failed(make({**files, "proc/self/status": status}))) == ok, options
+        assert "processes" not in failed(make(files))  # root
+
+
 def test_one_capability_is_one_bit(make: Make) -> None:
     status = str(FILES["proc/self/status"]).replace("1ffffffffff", f"{(1 << 41) - 1 - (1 << 12):x}")
     assert failed(make({"proc/self/status": status})).keys() == {"cap-net-admin"}
@@ -257,7 +266,7 @@ def test_an_empty_proc_is_no_crash(tmp_path: Path) -> None:
     assert (host.kernel, host.namespaces, host.memory_total_bytes, host.cgroups.mode) == ("", (), 0, "none")
     assert host.cpus >= 1
     passed = [item.name for item in check(host) if item.ok]
-    assert passed == ["clone3", "yama"]  # where there is none clone does it
+    assert passed == ["clone3", "processes", "yama"]  # where there is none clone does it
 
 
 def test_this_host() -> None:
