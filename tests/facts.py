@@ -111,7 +111,7 @@ def created_nothing(engine) -> bool:
     return not (left or engine.containers.list(all=True) or engine.pods.list())
 
 
-def in_threads(action: Callable[[int], None], count: int) -> None:
+def in_threads(action: Callable[[int], None], count: int, timeout_s: float = HANGS_AFTER_S) -> None:
     """Run ``action`` in threads side by side; raise what the first that failed raised."""
     errors: list[BaseException] = []
 
@@ -124,7 +124,7 @@ def in_threads(action: Callable[[int], None], count: int) -> None:
     threads = [threading.Thread(target=run, args=(number,), daemon=True) for number in range(count)]
     for thread in threads:
         thread.start()
-    deadline = time.monotonic() + HANGS_AFTER_S
+    deadline = time.monotonic() + timeout_s
     for thread in threads:
         thread.join(max(deadline - time.monotonic(), 0))
     assert not any(thread.is_alive() for thread in threads), "hangs"

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 from pathlib import Path
 
 import pytest
 
 from pypod import WrongState
+from tests.cli.program import Program
 from tests.facts import edit_status, is_there, kill_and_wait, wait_until
 
 pytestmark = pytest.mark.root
@@ -40,3 +42,34 @@ def test_nothing_runs_and_what_is_known_stays_known(engine, busybox) -> None:
     ended.start()
     assert ended.wait() == 3
     assert is_there(stranger.pid)
+
+
+@pytest.mark.not_in_chroot
+def test_a_boot_of_another_id(tmp_path, engine, busybox) -> None:
+    """The kernel itself says so: whatever has the recorded pids and start times now, it is not what was started."""
+    pod = engine.pods.create("p")
+    pod.run(SLEEP, rootfs=busybox, name="m")
+    ended = engine.containers.run(["sh", "-c", "exit 3"], rootfs=busybox, name="ended")
+    assert ended.wait() == 3
+    before = [pod.infra.state(), engine.containers.get("m").state()]
+    (tmp_path / "boot_id").write_text("01234567-89ab-cdef-0123-456789abcdef\n")
+    script = f'mount --bind {tmp_path}/boot_id /proc/sys/kernel/random/boot_id; exec "$@"'
+    pypod = Program(engine.layout.root)
+    pypod.words = ["unshare", "--mount", "sh", "-ec", script, "sh", *pypod.words]
+
+    assert pypod.ok("ps", "-q") == ""
+    assert pypod.ok("pod", "ps", "--format", "{{.Name}} {{.Status}}") == "p Exited\n"
+    listed = pypod.ok("ps", "-a", "--format", "{{.Names}} {{.Status}}").splitlines()
+    states = {name: words[:2] for name, *words in map(str.split, listed)}
+    assert (states["ended"], states["m"]) == (["Exited", "(3)"], ["Exited", "(unknown)"])
+    done = pypod("kill", "m")
+    assert (done.returncode, is_there(before[1].pid)) == (125, True)
+    for state in before:  # those of the earlier boot are gone by then
+        for pid in filter(None, (state.supervisor_pid, state.pid)):
+            with contextlib.suppress(ProcessLookupError):
+                kill_and_wait(pid)
+    pypod.ok("pod", "start", "p")
+    assert "m" in pypod.ok("ps", "--format", "{{.Names}}").split()
+    assert pypod.ok("exec", "m", "echo", "entered") == "entered\n"
+    assert pypod("start", "--attach", "ended").returncode == 3
+    pypod.ok("pod", "rm", "-f", "-t", "0", "p")

@@ -3,13 +3,24 @@
 from __future__ import annotations
 
 import signal
+import subprocess
 import threading
 import time
 
 import pytest
 
 from pypod import CommandNotExecutable, CommandNotFound, DeadlineExceeded, NoSuchContainer
-from tests.facts import GATE, created_nothing, group, has_open, open_gate, wait_until
+from tests.cli.program import Program
+from tests.facts import (
+    GATE,
+    HANGS_AFTER_S,
+    created_nothing,
+    group,
+    has_open,
+    in_threads,
+    open_gate,
+    wait_until,
+)
 
 pytestmark = pytest.mark.root
 
@@ -49,7 +60,7 @@ def test_of_a_command_that_may_not_be_run(engine, busybox) -> None:
 
 def test_one_millisecond_processes(engine, busybox, full: bool) -> None:
     """The process is gone before anybody can look; its code is the right one each time."""
-    for run in range(500 if full else 60):
+    for run in range(1000 if full else 40):
         container = engine.containers.run(["sh", "-c", f"exit {run % 256}"], rootfs=busybox)
         assert container.wait(10) == run % 256
         container.remove()
@@ -112,3 +123,49 @@ def test_a_removed_container_is_gone(engine, busybox) -> None:
     container.remove()
     with pytest.raises(NoSuchContainer):
         container.wait()
+
+
+# what a shell says of itself: its code, a signal, and what cannot be run
+COMMANDS = {
+    0: ["true"],
+    1: ["false"],
+    7: ["sh", "-c", "exit 7"],
+    126: ["/etc/passwd"],
+    127: ["/no/such/program"],
+    134: ["sh", "-c", "kill -ABRT $$"],
+    255: ["sh", "-c", "exit 255"],
+}
+
+
+def test_what_run_rm_exits_with(engine, busybox, full: bool) -> None:
+    """The client hears of the end while the monitor removes the container; eight clients at once."""
+    pypod = Program(engine.layout.root)
+    wanted = [*COMMANDS] * (143 if full else 2)
+
+    def run(number: int) -> None:
+        for code in wanted[number::8]:
+            done = pypod("run", "--rm", "--rootfs", "--pid", "host", busybox, *COMMANDS[code])
+            assert done.returncode == code, done
+
+    in_threads(run, 8, 600 if full else HANGS_AFTER_S)
+    assert created_nothing(engine)
+
+
+def test_commands_of_a_millisecond(engine, busybox, full: bool) -> None:
+    box = engine.containers.run(["sleep", "1000"], rootfs=busybox)
+    for run in range(1000 if full else 40):
+        assert box.exec(["sh", "-c", f"exit {run % 256}"]).exit_code == run % 256
+
+
+def test_each_waiter_hears_of_each_end(engine, busybox, full: bool) -> None:
+    """By name, by the command line, before and after the end, and once more."""
+    pypod = Program(engine.layout.root)
+    for code in range(100 if full else 5):
+        container = engine.containers.create(["sh", "-c", f"{GATE}; exit {code}"], rootfs=busybox, name="c")
+        container.start()
+        with pypod.start("wait", "c", stdout=subprocess.PIPE) as waiting:
+            open_gate(container)
+            assert [container.wait(10), engine.containers.get("c").wait(10)] == [code, code]
+            assert waiting.communicate(timeout=20)[0] == b"%d\n" % code
+        assert pypod.ok("wait", "c", "c") == f"{code}\n{code}\n"
+        container.remove()

@@ -7,6 +7,8 @@ import signal
 import socket
 import subprocess
 import sys
+import threading
+import time
 
 import pytest
 
@@ -184,3 +186,45 @@ def test_a_flushed_firewall_is_made_again(lab) -> None:
     assert elements() == before
     assert run("nft", "list", "table", "ip", "somebody") == theirs
     assert [lab.other.ask("tcp", "192.0.2.1", port) for port in (8080, 8081)] == ["guest 192.0.2.2"] * 2
+
+
+def test_somebody_takes_it_between_two_looks(lab) -> None:
+    """Another process binds and lets go all the time: a start has the port, or says that it is taken."""
+    container = lab.container("8080:80")
+    done = threading.Event()
+    had: list[bool] = []
+
+    def bind() -> None:
+        while not done.is_set():
+            with socket.socket() as one:
+                one.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+                try:
+                    one.bind(("", 8080))
+                except OSError:
+                    had.append(False)
+                else:
+                    had.append(True)
+                    done.wait(0.4)  # longer than a start is patient
+            done.wait(0.4)
+
+    binder = threading.Thread(target=bind)  # it begins in the network of the thread that makes it
+    binder.start()
+    started, refusals = 0, []
+    try:
+        deadline = time.monotonic() + 20
+        while (started < 2 or len(refusals) < 2) and time.monotonic() < deadline:
+            try:
+                container.start()
+            except errors.PortInUse as error:
+                refusals.append((error.port, error.pid in (os.getpid(), 0), elements(), container.state().running))
+            else:
+                started += 1
+                assert not can_be_had(8080)
+                container.stop(0)
+    finally:
+        done.set()
+        binder.join()
+    assert refusals == [(8080, True, [], False)] * len(refusals)
+    assert (started >= 2, len(refusals) >= 2) == (True, True)
+    assert {True, False} == set(had)
+    assert (elements(), can_be_had(8080)) == ([], True)

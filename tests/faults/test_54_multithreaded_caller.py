@@ -12,7 +12,7 @@ import time
 
 import pytest
 
-from pypod import Engine
+from pypod import Engine, InvalidSpec
 from tests.facts import created_nothing
 
 pytestmark = pytest.mark.root
@@ -167,3 +167,44 @@ def test_open_descriptors_do_not_reach_the_container(engine, busybox) -> None:
     finally:
         for fd in opened:
             os.close(fd)
+
+
+def test_nothing_of_ours_goes_to_a_child_of_another_thread(engine, busybox) -> None:
+    """Threads that start children with all that is open (close_fds=False), at any moment of what pypod does."""
+    done = threading.Event()
+    seen: set[str] = set()
+    others = {os.path.realpath(f"/proc/self/fd/{name}") for name in os.listdir("/proc/self/fd")}
+
+    def spawn() -> None:
+        while not done.is_set():
+            listed = subprocess.run(
+                ["sh", "-c", "readlink /proc/$$/fd/*"], close_fds=False, capture_output=True, text=True, check=False
+            ).stdout
+            seen.update(listed.split())
+
+    threads = [threading.Thread(target=spawn) for _ in range(2)]
+    for thread in threads:
+        thread.start()
+    try:
+        for _ in range(10):
+            pod = engine.pods.create()
+            member = pod.run(SLEEP, rootfs=busybox)
+            assert member.exec(["cat"], stdin=b"in").stdout == b"in"
+            pod.remove(force=True, timeout=0)
+    finally:
+        done.set()
+        for thread in threads:
+            thread.join()
+    assert [name for name in seen - others if not name.startswith("pipe:") and name != "/dev/null"] == []
+
+
+@pytest.mark.not_in_chroot
+def test_a_user_namespace_is_not_entered_beside_other_threads(engine, busybox) -> None:
+    """setns(2) refuses it with EINVAL: that is said before anything is tried, and the thread stays where it was."""
+    container = engine.pods.create(share="ipc,net,uts,user").run(SLEEP, rootfs=busybox)
+    home = {kind: os.readlink(f"/proc/thread-self/ns/{kind}") for kind in os.listdir("/proc/thread-self/ns")}
+    for kinds in (("user",), ("mnt",), ("user", "net")):
+        with pytest.raises(InvalidSpec) as caught:
+            container.enter(*kinds).__enter__()
+        assert caught.value.argument == "kinds"
+    assert {kind: os.readlink(f"/proc/thread-self/ns/{kind}") for kind in home} == home
