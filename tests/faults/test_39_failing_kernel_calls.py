@@ -338,7 +338,7 @@ CALLER_ERRORS = ("EPERM", "ENOMEM", "EINTR")
 
 @pytest.mark.slow
 @pytest.mark.parametrize("way", WAYS)
-def test_failing_calls_of_the_caller(tmp_path: Path, busybox: str, points, way: str) -> None:
+def test_failing_calls_of_the_caller(tmp_path: Path, busybox: str, points, full: bool, way: str) -> None:
     """At each call: it succeeds all the same, or an error of ours is raised; what is left is listed truly and goes."""
     if os.uname().machine != "x86_64":
         pytest.skip("ptrace: the registers of this processor are not known here")
@@ -376,6 +376,6 @@ def test_failing_calls_of_the_caller(tmp_path: Path, busybox: str, points, way: 
     total, error = once(0)
     assert (total > 20, error) == (True, "")
     raised = [error for number in points(total, 8) if (error := once(number)[1])]
-    assert raised
+    assert raised or not full
     raw = [one for one in raised if ": ours " not in one.partition("\n")[0]]
     assert not raw, "\n".join(raw)

@@ -234,14 +234,3 @@ def test_a_user_who_sees_nobody_elses_processes(user, plain) -> None:
     assert (run.returncode, run.stdout) == (126, "")
     assert [line.startswith("Error: ") for line in run.stderr.splitlines() if not line.startswith("Note: ")] == [True]
     assert ps.returncode == removed.returncode == 0
-
-
-@pytest.mark.users
-@pytest.mark.xfail(reason="a process that /proc hides is taken for one that has ended")
-def test_what_runs_when_processes_are_hidden_is_not_listed_as_ended(user, plain) -> None:
-    user.ok("run", "-d", "--rootfs", "--name", "c", "--user", "1001:1001", str(plain), "sleep", "1000")
-    try:
-        [ps] = as_user(user, "ps --format {{.Names}}")
-        assert (ps.returncode, ps.stdout) == (0, "c\n")
-    finally:
-        user.ok("rm", "-f", "-t", "0", "c")
