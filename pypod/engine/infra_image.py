@@ -76,6 +76,8 @@ def image_ops(
     )
     config = runtime_spec(spec, places)
     config["mounts"] = [mount for mount in config["mounts"] if mount["destination"] in _MOUNTED]
+    for name in ("maskedPaths", "readonlyPaths"):  # in /sys there is nothing of the kernel's
+        config["linux"][name] = [path for path in config["linux"][name] if path.startswith("/proc/")]
     root = read_only_root(engine, spec, engine.layout.container(record.id))
     seccomp, flags = engine.default_filter(())
     whole = around.replace(root=root, seccomp=seccomp, seccomp_flags=flags, keyring=f"_ses.{record.id}")

@@ -129,23 +129,15 @@ def test_what_is_refused(engine, image, busybox) -> None:
     assert engine.pods.list() == []
 
 
-@pytest.mark.parametrize("link", ["/etc", "../../../etc"])
+@pytest.mark.parametrize("link", ["/etc", "../../../etc", "/proc/1/root/etc"])
 def test_an_image_cannot_move_the_pods_shm_out(engine, busybox, link: str) -> None:
-    """/dev is a link in it: what members get as /dev/shm is the infra's tmpfs all the same."""
+    """/dev is a link in it, and what members get as /dev/shm would lie there."""
     bring_linked(engine, busybox, link)
     with users.unchanged():
         before = sorted(Path("/etc").iterdir())
-        with engine.pods.create("p", infra_image=NAME) as pod:
-            member = pod.run(["sh", "-c", "echo x >/dev/shm/shared; ls /dev/shm"], rootfs=busybox)
-            member.wait(timeout=10)
-            assert output(member) == b"shared\n"
+        with engine.pods.create("p", infra_image=NAME) as pod, pytest.raises(LaunchFailed, match="openat2: Too many"):
+            pod.start()
         assert sorted(Path("/etc").iterdir()) == before
-
-
-def test_a_link_through_proc_is_not_followed(engine, busybox) -> None:
-    bring_linked(engine, busybox, "/proc/1/root/etc")
-    with engine.pods.create("p", infra_image=NAME) as pod, pytest.raises(LaunchFailed, match="openat2: Too many"):
-        pod.start()
 
 
 def bring_linked(engine, busybox: str, link: str) -> None:
