@@ -15,18 +15,24 @@ from pypod.errors import PermissionDenied, StoreError, SystemFailure
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
     from sqlite3 import Connection
     from types import TracebackType
     from typing import Any
 
 BUSY_TIMEOUT_S = 30.0
 RESERVE_BYTES = 1 << 18
+_FREE_PAGES = 64  # fewer are not worth writing the rest anew
 _RETRY_PAUSE_S = 0.01
 
 # What SQLite says of a full disk: of the database or its log, of the index of the log, of making them.
 _WANTS_SPACE = ("SQLITE_FULL", "SQLITE_IOERR", "SQLITE_CANTOPEN")
 _MAY_NOT_WRITE = ("SQLITE_READONLY", "SQLITE_CANTOPEN", "SQLITE_PERM")
+# A message that quotes a damaged schema need not be UTF-8: then Python raises this instead of SQLite's error.
+_FAILURES = (_sqlite3.Error, UnicodeDecodeError)
+_FILE_TYPE, _REGULAR = 0o170000, 0o100000  # S_IFMT and S_IFREG of inode(7)
+_KINDS = {0o120000: "a symbolic link", 0o040000: "a directory", 0o010000: "a FIFO"}
+_BEGIN_ANEW = "move it away with its -wal and -shm; pypod system check --repair brings back what was started"
 
 MIGRATIONS: tuple[tuple[str, ...], ...] = (
     (
@@ -89,19 +95,33 @@ class Database:
     """The database file at ``path``. Usable from any thread and after a fork; connections are opened as needed.
 
     Beside it lies a file that only keeps space, given up when the disk is full and something is to be deleted.
+
+    ``when_new`` is called in the transaction that makes the tables of a database that has none. What it raises undoes
+    that, so that a database that was lost is not taken for one of a storage with nothing in it.
     """
 
-    def __init__(self, path: str) -> None:
+    def __init__(self, path: str, when_new: Callable[[Connection], object] | None = None) -> None:
         self.path = path
+        self.when_new = when_new
+        self._file: tuple[int, int] | None = None
         self._idle: list[Connection] = []
         self._pid = os.getpid()
         self._keeps_open = True
         self._keeps_reserve = True
 
     def read(self, statement: str, arguments: Sequence[Any] = ()) -> list[tuple[Any, ...]]:
-        """Return all rows of a query."""
+        """Return all rows of a query. A byte of a text that is not UTF-8 is read as a mark: one row hides no other."""
         with self.transaction(write=False) as connection:
-            return connection.execute(statement, arguments).fetchall()
+            try:
+                return connection.execute(statement, arguments).fetchall()
+            except _sqlite3.OperationalError as error:
+                if "decode to UTF-8" not in str(error):  # of Python's own making: it has no code
+                    raise
+                connection.text_factory = _marked
+                try:
+                    return connection.execute(statement, arguments).fetchall()
+                finally:
+                    connection.text_factory = str
 
     def delete(self, statements: Sequence[tuple[str, Sequence[Any]]]) -> None:
         """Execute statements that make the database smaller, in one transaction, on a full disk, too."""
@@ -111,6 +131,10 @@ class Database:
             if not wants_space(error) or not self._give_up_reserve():
                 raise
             self._execute(statements)
+            # The log goes with the last connection. What it took is kept again before whoever filled the disk has it.
+            self.close()
+            self._keeps_reserve = True
+            self._keep_reserve()
 
     def _execute(self, statements: Sequence[tuple[str, Sequence[Any]]]) -> None:
         with self.transaction() as connection, connection:
@@ -128,6 +152,8 @@ class Database:
     def take(self) -> Connection:
         """Return a connection that nobody else uses."""
         self._leave_to_parent()
+        if self._idle and _identity(self.path) != self._file:  # deleted or replaced: nobody else would see our writes
+            self.close()
         try:
             return self._idle.pop()
         except IndexError:
@@ -158,8 +184,11 @@ class Database:
             self._idle, self._pid = [], os.getpid()
 
     def _open(self) -> Connection:
+        self._require_plain_file()
         try:
             return self._checked(_connect(self.path))
+        except UnicodeDecodeError as error:
+            raise self.failure(error) from error
         except _sqlite3.Error as error:
             problem = error
         # A reader, too, makes an index of the log (-shm) when nobody else has the database open. Where it cannot, it
@@ -173,10 +202,30 @@ class Database:
             else:
                 raise problem
             connection = self._checked(connection)
-        except _sqlite3.Error as error:
+        except _FAILURES as error:
             raise self.failure(error) from error
         self._keeps_open = False
         return connection
+
+    def _require_plain_file(self) -> None:
+        """Refuse what is no file of ours: SQLite follows a link, waits for a FIFO, and reads what others wrote."""
+        try:
+            status = os.lstat(self.path)
+        except FileNotFoundError:
+            return
+        except OSError as error:
+            raise StoreError(self.path, f"{self.path}: {error.strerror}") from error
+        if status.st_mode & _FILE_TYPE != _REGULAR:
+            kind = _KINDS.get(status.st_mode & _FILE_TYPE, "not a file")
+            raise StoreError(self.path, f"{self.path} is {kind}, not the database", hint=_BEGIN_ANEW)
+        wrong = ""
+        if status.st_uid != os.geteuid():
+            wrong = f"belongs to uid {status.st_uid}, not to uid {os.geteuid()}"
+        elif status.st_mode & 0o022:
+            wrong = f"can be written by others (mode {status.st_mode & 0o7777:04o})"
+        if wrong:
+            hint = f"chown or chmod it, if you trust what is in it, or {_BEGIN_ANEW}"
+            raise PermissionDenied("open the database", f"{self.path} {wrong}", hint=hint)
 
     def _checked(self, connection: Connection) -> Connection:
         try:
@@ -188,6 +237,7 @@ class Database:
         except BaseException:
             connection.close()
             raise
+        self._file = _identity(self.path)
         return connection
 
     def _migrate(self, connection: Connection, version: int) -> None:
@@ -204,6 +254,8 @@ class Database:
         for statements in MIGRATIONS[version:]:
             for statement in statements:
                 connection.execute(statement)
+        if version == 0 and self.when_new is not None:
+            self.when_new(connection)
         connection.execute(f"PRAGMA user_version={len(MIGRATIONS)}")
         connection.execute("COMMIT")
 
@@ -244,8 +296,32 @@ class Database:
             return False
         return True
 
-    def failure(self, error: _sqlite3.Error) -> Exception:
+    def shrink(self) -> int:
+        """Give pages that nothing is in any more back to the file system; return how many bytes that were.
+
+        SQLite keeps them for what comes, but a pull or a thousand containers may have been the most there ever was.
+        """
+        try:
+            with self.transaction(write=False) as connection:
+                pages, free, size = (
+                    connection.execute(f"PRAGMA {name}").fetchone()[0]
+                    for name in ("page_count", "freelist_count", "page_size")
+                )
+                if free < _FREE_PAGES or free * 2 < pages:
+                    return 0
+                connection.execute("VACUUM")
+                connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+                return int((pages - connection.execute("PRAGMA page_count").fetchone()[0]) * size)
+        except StoreError as error:
+            if wants_space(error) or _name_of(error.__cause__).startswith("SQLITE_BUSY"):
+                return 0  # it is written anew first: another time
+            raise
+
+    def failure(self, error: _sqlite3.Error | UnicodeDecodeError) -> Exception:
         """Return the error of ours for one of SQLite's."""
+        if isinstance(error, UnicodeDecodeError):
+            text = f"{self.path}: the schema is damaged: it has a byte that is not UTF-8"
+            return StoreError(self.path, text, hint=_BEGIN_ANEW)
         name, text = _name_of(error), f"{self.path}: {error}"
         if name.startswith(_MAY_NOT_WRITE):
             if _is_read_only(self.path):
@@ -253,12 +329,25 @@ class Database:
                 return SystemFailure("write the database", errno.EROFS, text, hint=hint)
             hint = "run as root, or give a --root of your own"
             return PermissionDenied("open the database", f"cannot write {text}", hint=hint)
-        hint = f"move {self.path} away to begin anew"
+        hint = _BEGIN_ANEW
         if name.startswith("SQLITE_BUSY"):
             hint = "another process holds it: try again"
         elif name.startswith(_WANTS_SPACE):
             hint = "the disk is full or failing: free some space and try again"
         return StoreError(self.path, text, hint=hint)
+
+
+def as_declared(row: tuple[Any, ...], types: tuple[type, ...]) -> tuple[Any, ...]:
+    """Return a row with values of the types of its columns: a damaged byte can make anything of one.
+
+    What is damaged is shown, stopped and removed like the rest (sqlite.org/fileformat2.html: serial types).
+    """
+    if tuple(map(type, row)) == types:
+        return row
+    return tuple(
+        value if type(value) is kind else 0 if kind is int else "" if value is None else str(value)
+        for value, kind in zip(row, types, strict=True)
+    )
 
 
 def wants_space(error: StoreError) -> bool:
@@ -299,11 +388,26 @@ def _name_of(error: BaseException | None) -> str:
     return name if isinstance(name, str) else ""
 
 
-def _is_read_only(path: str) -> bool:
+def _identity(path: str) -> tuple[int, int] | None:
+    """Return what tells a file from one that takes its place; None for one that is not there, or was emptied."""
     try:
-        return bool(os.statvfs(path).f_flag & os.ST_RDONLY)
+        status = os.stat(path, follow_symlinks=False)
     except OSError:
-        return False
+        return None
+    return (status.st_dev, status.st_ino) if status.st_size else None
+
+
+def _is_read_only(path: str) -> bool:
+    for at in (path, os.path.dirname(path)):
+        try:
+            return bool(os.statvfs(at).f_flag & os.ST_RDONLY)
+        except OSError:  # it is not there
+            continue
+    return False
+
+
+def _marked(text: bytes) -> str:
+    return text.decode("utf-8", "replace")
 
 
 def _quoted(path: str) -> str:
@@ -331,7 +435,7 @@ class Transaction:
         except BaseException as error:
             # Closed at once: while the traceback of a control-C holds it, its transaction would keep everybody out.
             self._connection.close()
-            if isinstance(error, _sqlite3.Error):
+            if isinstance(error, _FAILURES):
                 raise self._database.failure(error) from error
             raise
         return self._connection
@@ -345,10 +449,10 @@ class Transaction:
                 connection.execute("COMMIT" if error is None else "ROLLBACK")
         except BaseException as problem:
             connection.close()
-            if isinstance(problem, _sqlite3.Error):
+            if isinstance(problem, _FAILURES):
                 raise self._database.failure(problem) from problem
             raise
-        if isinstance(error, _sqlite3.Error):
+        if isinstance(error, _FAILURES):
             connection.close()
             raise self._database.failure(error) from error
         self._database.give_back(connection)

@@ -8,6 +8,7 @@ from __future__ import annotations
 from pypod.errors import AmbiguousName, InUse, NoSuchImage
 from pypod.model.ids import is_id
 from pypod.model.value import Value
+from pypod.store.database import as_declared
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -84,17 +85,25 @@ class Named(Value):
         return tuple(dict.fromkeys(found))
 
 
+_DEPTH_LIMIT = 1 << 16  # a damaged row may name itself as its parent
 _IMAGE = "id, manifest, chain, created_ns, size_bytes, config"
 _IN_ORDER = "ORDER BY number DESC, name"
 _LAYER = "chain, parent, diff_id, directory, size_bytes, opaque"
 
 
-def _record(row: tuple[Any, ...]) -> ImageRecord:
-    return ImageRecord(**dict(zip(ImageRecord._fields, row, strict=True)))
+_NUMBERS = {"created_ns", "size_bytes", "opaque"}
+_IMAGE_TYPES, _LAYER_TYPES = (
+    tuple(int if name in _NUMBERS else str for name in cls._fields) for cls in (ImageRecord, LayerRecord)
+)
+
+
+def image_of(row: tuple[Any, ...]) -> ImageRecord:
+    """Return the record of a whole row of the table of images."""
+    return ImageRecord(**dict(zip(ImageRecord._fields, as_declared(row, _IMAGE_TYPES), strict=True)))
 
 
 def _layer(row: tuple[Any, ...]) -> LayerRecord:
-    return LayerRecord(**dict(zip(LayerRecord._fields, row, strict=True)))
+    return LayerRecord(**dict(zip(LayerRecord._fields, as_declared(row, _LAYER_TYPES), strict=True)))
 
 
 def add_layer(database: Database, record: LayerRecord) -> bool:
@@ -116,7 +125,7 @@ def layers_of(database: Database, chain: str) -> list[LayerRecord]:
     statement = f"""WITH RECURSIVE below(chain, parent, diff_id, directory, size_bytes, opaque, depth) AS (
         SELECT {_LAYER}, 0 FROM layers WHERE chain = ?
         UNION ALL SELECT l.chain, l.parent, l.diff_id, l.directory, l.size_bytes, l.opaque, depth + 1
-        FROM layers l JOIN below ON l.chain = below.parent)
+        FROM layers l JOIN below ON l.chain = below.parent WHERE depth < {_DEPTH_LIMIT})
         SELECT {_LAYER} FROM below ORDER BY depth"""  # noqa: S608
     return [_layer(row) for row in database.read(statement, (chain,))]
 
@@ -195,11 +204,9 @@ def _require(connection: Connection, identifier: str) -> None:
         raise NoSuchImage(identifier)
 
 
-def untag(connection: Connection, identifier: str, names: Iterable[str]) -> None:
-    """Take names from an image."""
-    connection.executemany(
-        "DELETE FROM image_names WHERE name = ? AND image_id = ?", [(name, identifier) for name in names]
-    )
+def untag(database: Database, identifier: str, names: Iterable[str]) -> None:
+    """Take names from an image, on a full disk, too."""
+    database.delete([("DELETE FROM image_names WHERE name = ? AND image_id = ?", (one, identifier)) for one in names])
 
 
 def all_images(database: Database) -> list[Named]:
@@ -210,11 +217,13 @@ def all_images(database: Database) -> list[Named]:
         digests = connection.execute("SELECT image_id, repository, digest FROM image_digests").fetchall()
     by_id: dict[str, tuple[list[str], list[tuple[str, str]]]] = {row[0]: ([], []) for row in records}
     for identifier, name in names:
-        by_id[identifier][0].append(name)
+        if identifier in by_id:  # else the one or the other is damaged
+            by_id[identifier][0].append(name)
     for identifier, repository, digest in digests:
-        by_id[identifier][1].append((repository, digest))
+        if identifier in by_id:
+            by_id[identifier][1].append((repository, digest))
     return [
-        Named(record=_record(row), names=tuple(by_id[row[0]][0]), digests=tuple(by_id[row[0]][1])) for row in records
+        Named(record=image_of(row), names=tuple(by_id[row[0]][0]), digests=tuple(by_id[row[0]][1])) for row in records
     ]
 
 
@@ -225,7 +234,7 @@ def named(database: Database, identifier: str) -> Named:
         raise NoSuchImage(identifier)
     names = database.read(f"SELECT name FROM image_names WHERE image_id = ? {_IN_ORDER}", (identifier,))  # noqa: S608
     digests = database.read("SELECT repository, digest FROM image_digests WHERE image_id = ?", (identifier,))
-    return Named(record=_record(rows[0]), names=tuple(row[0] for row in names), digests=tuple(digests))
+    return Named(record=image_of(rows[0]), names=tuple(row[0] for row in names), digests=tuple(digests))
 
 
 def standing_on(database: Database, identifier: str) -> list[ImageRecord]:
@@ -233,7 +242,7 @@ def standing_on(database: Database, identifier: str) -> list[ImageRecord]:
     statement = f"""SELECT {_IMAGE} FROM images WHERE id != ?1 AND config != '' AND EXISTS (
         SELECT 1 FROM images parent WHERE parent.id = ?1 AND parent.config != '' AND (images.chain = parent.chain
         OR images.chain IN (SELECT chain FROM layers WHERE parent = parent.chain AND parent.chain != '')))"""  # noqa: S608
-    return [_record(row) for row in database.read(statement, (identifier,))]
+    return [image_of(row) for row in database.read(statement, (identifier,))]
 
 
 def stood_on(database: Database, identifier: str) -> list[ImageRecord]:
@@ -241,12 +250,17 @@ def stood_on(database: Database, identifier: str) -> list[ImageRecord]:
     statement = f"""SELECT {_IMAGE} FROM images WHERE id != ?1 AND config != '' AND EXISTS (
         SELECT 1 FROM images child WHERE child.id = ?1 AND child.config != '' AND (images.chain = child.chain
         OR images.chain IN (SELECT parent FROM layers WHERE chain = child.chain AND parent != '')))"""  # noqa: S608
-    return [_record(row) for row in database.read(statement, (identifier,))]
+    return [image_of(row) for row in database.read(statement, (identifier,))]
 
 
 def exists(database: Database, identifier: str) -> bool:
     """Return whether there is an image of this whole id."""
     return bool(database.read("SELECT 1 FROM images WHERE id = ?", (identifier,)))
+
+
+def is_there(connection: Connection, identifier: str) -> bool:
+    """Return whether there is an image of this whole id."""
+    return bool(connection.execute("SELECT 1 FROM images WHERE id = ?", (identifier,)).fetchone())
 
 
 def holder_of(connection: Connection, name: str) -> str:
@@ -334,6 +348,10 @@ def remove_image(database: Database, identifier: str) -> None:
             ),
         ]
     )
+    _refuse_used(database, identifier)
+
+
+def _refuse_used(database: Database, identifier: str) -> None:
     users = database.read("SELECT id FROM containers WHERE image_id = ? ORDER BY created_ns", (identifier,))
     if users:
         raise InUse(
@@ -362,6 +380,17 @@ def used_blobs(database: Database) -> set[str]:
     return {row[0] for row in database.read("SELECT DISTINCT digest FROM image_blobs")}
 
 
+def blobs_only_of(database: Database, identifier: str) -> list[str]:
+    """Return the digests of the blobs that no other image needs. Raises InUse when a container was made from it."""
+    _refuse_used(database, identifier)
+    statement = """SELECT digest FROM image_blobs WHERE image_id = ?1
+        AND digest NOT IN (SELECT digest FROM image_blobs WHERE image_id != ?1)"""
+    rows = database.read(statement, (identifier,))
+    return [row[0] for row in rows]
+
+
 def layer_directories(database: Database) -> set[str]:
-    """Return the names of all directories of layers."""
-    return {row[0] for row in database.read("SELECT directory FROM layers")}
+    """Return the names of all directories of layers: of images, and of containers whose image was lost since."""
+    of_containers = "json_each(CASE WHEN json_valid(spec) THEN spec ELSE '{}' END, '$.layers')"
+    rows = database.read(f"SELECT directory FROM layers UNION SELECT value FROM containers, {of_containers}")  # noqa: S608
+    return {row[0] for row in rows}

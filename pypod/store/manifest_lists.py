@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from pypod.store.images import ImageRecord
+from pypod.store.images import ImageRecord, image_of
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -28,7 +28,7 @@ def put(connection: Connection, record: ImageRecord, blobs: Iterable[str], sourc
 def read(connection: Connection, identifier: str) -> ImageRecord | None:
     """Return what is stored of a list; None when it is gone."""
     row = connection.execute("SELECT * FROM images WHERE id = ?", (identifier,)).fetchone()
-    return ImageRecord(**dict(zip(ImageRecord._fields, row, strict=True))) if row else None
+    return image_of(row) if row else None
 
 
 def sources(connection: Connection, identifier: str) -> dict[str, str]:

@@ -6,7 +6,7 @@ A row of ``connections`` is what was asked and lasts as long as its container (a
 
 from __future__ import annotations
 
-from pypod.errors import AlreadyExists, AmbiguousName, NoSuchNetwork
+from pypod.errors import AlreadyExists, AmbiguousName, NoSuchNetwork, StoreError
 from pypod.model.ids import is_id
 from pypod.model.network import Attachment, Connection, NetworkSpec, Route, Subnet, address_number
 from pypod.store.records import parse_value, to_json
@@ -112,6 +112,26 @@ def _spec(identifier: str, text: str) -> NetworkSpec:
             _read.clear()
         spec = _read[text] = parse_value(NetworkSpec, identifier, text, {"subnets": Subnet, "routes": Route})
     return spec
+
+
+def restore(connection: Database_Connection, container_id: str, asked: str, made: str, network: str) -> str:
+    """Insert a connection whose row was lost, with its network and addresses; return why it cannot be, or nothing.
+
+    The texts are what ``to_json`` wrote of a connection, what a start made of it and the network.
+    """
+    try:
+        spec, wanted = _spec("", network), _connection(container_id, asked)
+        attachment = _attachment(container_id, made)
+        if not connection.execute("SELECT 1 FROM networks WHERE id = ?", (spec.id,)).fetchone():
+            add(connection, spec)
+        connect(connection, container_id, wanted.replace(network=spec.id))
+        if attachment is not None:
+            attach(connection, container_id, attachment)
+            for address in attachment.addresses:
+                take_address(connection, spec.id, address_number(address.partition("/")[0]), container_id)
+    except (StoreError, AlreadyExists, ValueError) as error:
+        return str(error)
+    return ""
 
 
 def connect(connection: Database_Connection, container_id: str, asked: Connection) -> None:

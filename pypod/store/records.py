@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from pypod.errors import AlreadyExists, AmbiguousName, NoSuchContainer, NoSuchImage, NoSuchPod, StoreError, Unsupported
 from pypod.model import plain_json
-from pypod.model.ids import is_id
+from pypod.model.ids import is_id, is_whole_id
 from pypod.model.value import Value
+from pypod.store.database import as_declared
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -74,12 +75,26 @@ _POD_COLUMNS = "id, name, created_ns, infra_id, owner, spec"
 _CONTAINER_COLUMNS = "id, name, kind, pod_id, created_ns, image, command, cgroup, remove, owner, spec, image_id"
 
 
+_NUMBERS = {"created_ns", "remove"}
+_POD_TYPES, _CONTAINER_TYPES = (
+    tuple(int if name in _NUMBERS else str for name in cls._fields) for cls in (PodRecord, ContainerRecord)
+)
+
+
 def _pod(row: tuple[Any, ...]) -> PodRecord:
-    return PodRecord(**dict(zip(PodRecord._fields, row, strict=True)))
+    return PodRecord(**dict(zip(PodRecord._fields, as_declared(row, _POD_TYPES), strict=True)))
 
 
 def _container(row: tuple[Any, ...]) -> ContainerRecord:
-    return ContainerRecord(**dict(zip(ContainerRecord._fields, row, strict=True)))
+    return ContainerRecord(**dict(zip(ContainerRecord._fields, as_declared(row, _CONTAINER_TYPES), strict=True)))
+
+
+def checked(record: V) -> V:
+    """Return a record that came from elsewhere than the store, if it could be one of it. Raises ValueError."""
+    types = _POD_TYPES if isinstance(record, PodRecord) else _CONTAINER_TYPES
+    if tuple(map(type, _values(record))) != types or not is_whole_id(_values(record)[0]):
+        raise ValueError("no record")
+    return record
 
 
 def add_pod(connection: Connection, record: PodRecord) -> None:
@@ -145,8 +160,37 @@ def rename_container(connection: Connection, record: ContainerRecord, name: str)
     _take_name(connection, CONTAINER, name, record.id)
     connection.execute("DELETE FROM names WHERE name = ?", (before,))
     if kind == CONTAINER:
-        spec = plain_json.dumps({**plain_json.loads(spec), "name": name})
+        spec = _renamed(spec, before, name)
     connection.execute("UPDATE containers SET name = ?, spec = ? WHERE id = ?", (name, spec, record.id))
+
+
+def restore_pod(connection: Connection, record: PodRecord) -> str:
+    """Insert a pod whose row was lost, under another name when its own is taken; return the name, nothing for none."""
+    if connection.execute("SELECT 1 FROM pods WHERE id = ?", (record.id,)).fetchone():
+        return ""
+    name = _free_name(connection, record.name, record.id)
+    add_pod(connection, record.replace(name=name, spec_json=_renamed(record.spec_json, record.name, name)))
+    return name
+
+
+def restore_container(connection: Connection, record: ContainerRecord) -> str:
+    """Insert a container as ``restore_pod`` does a pod; its pod is there, its image need not be."""
+    if connection.execute("SELECT 1 FROM containers WHERE id = ?", (record.id,)).fetchone():
+        return ""
+    name = _free_name(connection, record.name, record.id)
+    text = record.spec_json if record.kind == INFRA else _renamed(record.spec_json, record.name, name)
+    add_container(connection, record.replace(name=name, spec_json=text, image_id=""))
+    connection.execute("UPDATE containers SET image_id = ? WHERE id = ?", (record.image_id, record.id))
+    return name
+
+
+def _free_name(connection: Connection, name: str, identifier: str) -> str:
+    taken = connection.execute("SELECT 1 FROM names WHERE name = ?", (name,)).fetchone()
+    return f"{name}_{identifier[:6]}" if taken else name
+
+
+def _renamed(spec: str, before: str, name: str) -> str:
+    return spec if name == before else plain_json.dumps({**plain_json.loads(spec), "name": name})
 
 
 def set_owner(database: Database, table: str, identifier: str, owner: Owner) -> None:
@@ -182,15 +226,18 @@ def _find(database: Database, table: str, columns: str, ref: str) -> list[tuple[
     if len(ref) == _ID_DIGITS:  # every handle asks like this, and SQLite answers in two thirds of the time
         rows = database.read(f"SELECT {columns} FROM {table} WHERE id = ?", (ref,))  # noqa: S608
         if rows:
-            return rows
+            return _usable(rows)
     named = "SELECT id FROM names WHERE name = ?"  # an id is 64 digits, and no name of another object is one
     rows = database.read(f"SELECT {columns} FROM {table} WHERE id IN (?, ({named}))", (ref, ref))  # noqa: S608
-    if rows or not is_id(ref):
-        return rows
-    return database.read(
-        f"SELECT {columns} FROM {table} WHERE id >= ? AND id < ? LIMIT 8",  # noqa: S608
-        (ref, f"{ref}g"),
-    )
+    if not rows and is_id(ref):
+        statement = f"SELECT {columns} FROM {table} WHERE id >= ? AND id < ? LIMIT 8"  # noqa: S608
+        rows = database.read(statement, (ref, f"{ref}g"))
+    return _usable(rows)
+
+
+def _usable(rows: list[tuple[Any, ...]]) -> list[tuple[Any, ...]]:
+    """Return the rows but for those with a damaged id: their directories would be those of everything."""
+    return [row for row in rows if is_whole_id(row[0])]
 
 
 def _one(rows: list[tuple[Any, ...]], kind: str, ref: str) -> tuple[Any, ...]:
@@ -201,14 +248,15 @@ def _one(rows: list[tuple[Any, ...]], kind: str, ref: str) -> tuple[Any, ...]:
 
 def all_pods(database: Database) -> list[PodRecord]:
     """Return every pod, the oldest first."""
-    return [_pod(row) for row in database.read(f"SELECT {_POD_COLUMNS} FROM pods ORDER BY created_ns")]  # noqa: S608
+    rows = database.read(f"SELECT {_POD_COLUMNS} FROM pods ORDER BY created_ns")  # noqa: S608
+    return [_pod(row) for row in _usable(rows)]
 
 
 def all_containers(database: Database, *, pod_id: str | None = None) -> list[ContainerRecord]:
     """Return every container (or those of a pod), the oldest first; infras among them."""
     where, arguments = ("", ()) if pod_id is None else ("WHERE pod_id = ?", (pod_id,))
     statement = f"SELECT {_CONTAINER_COLUMNS} FROM containers {where} ORDER BY created_ns, kind DESC"  # noqa: S608
-    return [_container(row) for row in database.read(statement, arguments)]
+    return [_container(row) for row in _usable(database.read(statement, arguments))]
 
 
 def to_json(value: Value) -> str:

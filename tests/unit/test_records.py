@@ -388,10 +388,11 @@ class TestReserve:
         self, database, monkeypatch, name: str, expected: str
     ) -> None:
         add(database, container())
-        real, path = database._execute, Path(f"{database.path}.reserve")
+        real, path, was_there = database._execute, Path(f"{database.path}.reserve"), []
 
         def execute(statements) -> None:
-            if path.exists():
+            was_there.append(path.exists())
+            if was_there == [True]:
                 problem = sqlite3.OperationalError("said by the test")
                 problem.sqlite_errorname = name
                 raise database.failure(problem) from problem
@@ -403,7 +404,8 @@ class TestReserve:
                 records.remove_container(database, container())
         else:
             records.remove_container(database, container())
-        assert path.exists() == (expected == "kept")
+        assert was_there == ([True] if expected == "kept" else [True, False])
+        assert path.exists()  # kept again when what took its place has gone
         assert len(records.all_containers(database)) == (expected == "kept")
 
     def test_it_is_not_kept_again_by_who_gave_it_up(self, database: Database) -> None:
@@ -440,3 +442,31 @@ class TestReserve:
         assert type(error) is kind
         assert hint in error.hint
         assert "text" in str(error)
+
+
+class TestSize:
+    """What a thousand containers took is given back when they are gone."""
+
+    @staticmethod
+    def fill_and_empty(database: Database, count: int) -> None:
+        rows = [container(f"{number:064x}", f"c{number}", spec_json="x" * 1000) for number in range(count)]
+        with database.transaction() as connection, connection:
+            for row in rows:
+                records.add_container(connection, row)
+        database.delete([("DELETE FROM containers", ()), ("DELETE FROM names", ())])
+
+    def test_is_given_back(self, database: Database, tmp_path: Path) -> None:
+        add(database, pod())
+        self.fill_and_empty(database, 1000)
+        before = (tmp_path / "pypod.db").stat().st_size
+        freed = database.shrink()
+        after = (tmp_path / "pypod.db").stat().st_size
+        assert before > 1_000_000
+        assert after < 200_000
+        assert freed >= before - after
+        assert (tmp_path / "pypod.db-wal").stat().st_size == 0
+        assert records.all_pods(database) == [pod()]
+
+    def test_is_left_alone_when_little_would_come_of_it(self, database: Database) -> None:
+        self.fill_and_empty(database, 30)
+        assert database.shrink() == 0
