@@ -99,7 +99,8 @@ class Keeper:
     def look(self, linger_s: float = LINGER_S) -> None:
         """Let go of networks that nobody has needed for ``linger_s``; with none left, end."""
         try:
-            if not os.path.samestat(os.stat(self._layout.database), self._database):
+            status = os.stat(self._layout.database)
+            if not os.path.samestat(status, self._database) or not status.st_size:  # an emptied one waits for us
                 raise FileNotFoundError
         except OSError:
             self.loop.stop()

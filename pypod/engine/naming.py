@@ -16,7 +16,8 @@ import time
 
 from pypod.engine import effects, groups, observe
 from pypod.engine.boundary import Boundary
-from pypod.engine.locks import Lock
+from pypod.engine.locks import AT_ONCE, Lock
+from pypod.engine.trash import discard
 from pypod.errors import InUse
 from pypod.kernel import pidfd
 from pypod.kernel.abi import SIGNALS
@@ -33,7 +34,7 @@ if TYPE_CHECKING:
     from pypod.model.network import NetworkSpec
 
 SERVER_NAME = "pypod-names"  # what the kernel calls it
-SOCKET = "socket"
+SOCKET, _ERRORS = "socket", "errors.log"
 FILES_LIMIT = 4096  # the server's open files: a socket for each question that is passed on
 _BACKLOG = 64
 _GATEWAYS_LIMIT = 30  # of those that are served: the sockets go in one message, and resolvers ask three (MAXNS)
@@ -156,6 +157,48 @@ def renew(engine: Engine) -> list[NetworkSpec]:
     return found
 
 
+def left_behind(engine: Engine) -> list[str]:
+    """Return the files of the name server's directory that a server left when it was killed, or that are nobody's.
+
+    Nothing while somebody starts a server or lets go of a network.
+    """
+    if not os.path.isdir(engine.layout.names):
+        return []
+    try:
+        with Lock(engine.layout.names, AT_ONCE) as lock, lock:
+            return _strays(engine)
+    except BlockingIOError:
+        return []
+
+
+def remove_left_behind(engine: Engine) -> list[str]:
+    """Delete them; return their paths."""
+    if not os.path.isdir(engine.layout.names):
+        return []
+    with Boundary("tidy up after name servers"), Lock(engine.layout.names) as lock, lock:
+        found = _strays(engine)
+        for path in found:
+            if os.path.isdir(path) and not os.path.islink(path):
+                discard(engine, [path])
+            else:
+                os.unlink(path)
+    return found
+
+
+def _strays(engine: Engine) -> list[str]:
+    there = sorted(os.listdir(engine.layout.names))
+    runs = observe.running_process(engine.layout.names, engine.boot_id) is not None
+    kept = {"status", _ERRORS, *([SOCKET] if runs else [])}
+    return [f"{engine.layout.names}/{one}" for one in there if one not in kept and not _is_held(engine, one)]
+
+
+def _is_held(engine: Engine, name: str) -> bool:
+    try:
+        return is_id(name) and is_served(engine, name)
+    except OSError:  # a link, a directory
+        return False
+
+
 def _begin(engine: Engine, network: NetworkSpec) -> None:
     """Make a network's sockets and hand them to the server, which is started if need be; the caller holds the lock."""
     from pypod.network.dns_sockets import close_all
@@ -259,7 +302,7 @@ def _started(engine: Engine, address: str) -> _socket.socket:
         listener.bind(address)
         listener.listen(_BACKLOG)
         errors = os.open(
-            f"{engine.layout.names}/errors.log",
+            f"{engine.layout.names}/{_ERRORS}",
             os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC | os.O_NOFOLLOW,
             0o600,
         )
