@@ -243,33 +243,28 @@ def _ids(host: Host) -> list[tuple[str, bool, str]]:
 
 def _storage(root: str | None, *, repair: bool) -> tuple[list[str], list[tuple[str, bool, str]]]:
     """Return lines on what a crash left (and what was done about it), and the judgements of the storage."""
-    from pypod.engine import collect, naming, network_repair, trash
+    from pypod.engine import collect, naming, network_repair, recovery, trash
     from pypod.engine.engine import Engine
     from pypod.engine.image_removal import leftovers
     from pypod.store import records
 
+    lines: list[str] = []
     try:
         with Engine(root) as engine:
-            counts = len(records.all_pods(engine.database)), len(records.all_containers(engine.database))
-            lines = [
-                f"left behind: {path}"
-                for path in (
-                    *collect.orphans(engine),
-                    *leftovers(engine),
-                    *naming.leftovers(engine),
-                    *trash.left_behind(engine),
-                )
-            ]
-            lines += [f"amiss: {words}" for words in network_repair.amiss(engine)]
+            lines += map(str, recovery.lost_at_most(engine))
             if repair:
                 lines = collect.repair(engine) or ["nothing to repair"]
-            elif lines:
-                lines.append("pypod system check --repair mends it")
+            counts = len(records.all_pods(engine.database)), len(records.all_containers(engine.database))
+            if not repair:
+                left = (*collect.orphans(engine), *leftovers(engine), *trash.left_behind(engine))
+                lines += [f"left behind: {path}" for path in (*left, *naming.left_behind(engine))]
+                lines += [f"amiss: {words}" for words in network_repair.amiss(engine)]
+                lines += ["pypod system check --repair mends it"] if lines else []
             rows = _tried(engine)
             verdict = ("storage", True, f"{engine.layout.root}: {counts[0]} pods, {counts[1]} containers")
             return [*lines, ""] if lines else [], [*rows, verdict]
     except PypodError as error:
-        return [], [("storage", False, str(error))]
+        return [*lines, ""] if lines else [], [("storage", False, str(error))]
 
 
 def _tried(engine: Engine) -> list[tuple[str, bool, str]]:

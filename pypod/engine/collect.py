@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 
-from pypod.engine import observe, stopping, trash, volumes
+from pypod.engine import observe, recovery, stopping, trash, volumes
 from pypod.engine.boundary import Boundary
 from pypod.engine.locks import Lock
 from pypod.errors import PypodError
@@ -67,7 +67,10 @@ def _quietly(action: Callable[..., None], *arguments: object, **options: object)
 
 
 def orphans(engine: Engine) -> list[str]:
-    """Return directories of containers, pods and volumes that no record names: a crash in a removal left them."""
+    """Return directories of containers, pods and volumes that no record names: a crash in a removal left them.
+
+    Those of containers that the store has lost are none of them.
+    """
     there = []
     for kind in ("containers", "pods"):
         base = f"{engine.layout.root}/{kind}"
@@ -75,25 +78,30 @@ def orphans(engine: Engine) -> list[str]:
     # Asked after looking: the record of an object is there before its directory.
     known = {record.id for record in records.all_containers(engine.database)}
     known |= {record.id for record in records.all_pods(engine.database)}
+    lost = recovery.lost(engine)
+    known |= {one.id for one in lost} | {one.kept.container.pod_id for one in lost if one.kept}
     return [*(path for path in there if os.path.basename(path) not in known), *volumes.orphans(engine)]
 
 
 def repair(engine: Engine) -> list[str]:
-    """Remove whatever a crash left; return what was removed, in words."""
+    """Bring back what the store has lost, remove whatever a crash left; return what was done, in words."""
     from pypod.engine import naming, network_repair
     from pypod.engine.image_removal import sweep
 
     left_there = trash.left_behind(engine)  # before we put something there ourselves
-    done = []
+    done = recovery.bring_back(engine)
     collect(engine)
     for path in orphans(engine):
         with Lock(path) as lock, lock:  # its removal may be under way
             trash.discard(engine, [path])
         done.append(f"removed {path}")
-    done += [f"removed {path}" for path in (*sweep(engine), *naming.sweep(engine))]
+    done += [f"removed {path}" for path in sweep(engine)]
     done += network_repair.repair(engine)
+    done += [f"removed {path}" for path in naming.remove_left_behind(engine)]
     if rubbish := trash.contents(engine):
         trash.empty_trash(engine, rubbish, wait=True)
+    if freed := engine.database.shrink():
+        done.append(f"made the database {freed} bytes smaller")
     return done + [f"deleted {path}" for path in left_there]
 
 

@@ -274,13 +274,15 @@ class Container:
 
         >>> container.rename("web-old")                                 # doctest: +SKIP
         """
-        from pypod.engine import announce
+        from pypod.engine import announce, kept_records
         from pypod.model.ids import check_name
 
         check_name(name, "NAME")
         database = self._engine.database
-        with Boundary(f"rename container {self._name}"), database.transaction() as connection, connection:
-            records.rename_container(connection, self.record(), name)
+        with Boundary(f"rename container {self._name}"):
+            with database.transaction() as connection, connection:
+                records.rename_container(connection, self.record(), name)
+            kept_records.renew(self._engine, self.id)
         self._name = name
         announce.container(self._engine, announce.RENAME, self.record())
 
@@ -522,11 +524,13 @@ class Container:
             return of_container(self, base)
 
     def __enter__(self) -> Self:
+        from pypod.engine import kept_records
         from pypod.engine.attach import Attachment
 
         owner = self._engine.owner()
         self._entered_by = owner.pid
         records.set_owner(self._engine.database, "containers", self.id, owner)
+        kept_records.renew(self._engine, self.id)
         try:
             client = Attachment(self.directory, self._name)
         except WrongState:  # it does not run: whoever starts it tells its monitor

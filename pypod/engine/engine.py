@@ -12,7 +12,8 @@ from pypod.store.database import Database
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
+    from sqlite3 import Connection
     from typing import Self
 
     from pypod.engine import storage_driver
@@ -47,7 +48,7 @@ class Engine:
     def __init__(self, root: str | None = None) -> None:
         self.layout = Layout(root)
         self.layout.prepare()
-        self.database = Database(self.layout.database)
+        self.database = Database(self.layout.database, _guard(self.layout))
         self.programs = Programs()
         self.proc = PROC
         with Boundary("read the boot id"):
@@ -65,7 +66,7 @@ class Engine:
     def container_spec(self, record: ContainerRecord) -> ContainerSpec:
         """Return what was asked of a container; each text of a specification is parsed once.
 
-        Raises StoreError when the record is damaged.
+        Raises StoreError when the record is damaged, InvalidSpec for an infra.
         """
         spec = self._specs.get(record.spec_json)
         if spec is None:
@@ -238,6 +239,17 @@ class Engine:
 
     def __repr__(self) -> str:
         return f"Engine({self.layout.root!r})"
+
+
+def _guard(layout: Layout) -> Callable[[Connection], object]:
+    """Return what refuses a new database where containers are: the one before was lost. It holds no engine."""
+
+    def refuse(_: Connection) -> None:
+        from pypod.engine import recovery
+
+        recovery.refuse_new_database(layout, PROC.boot_id())
+
+    return refuse
 
 
 def require_root(what: str) -> None:

@@ -8,7 +8,19 @@ from __future__ import annotations
 import os
 
 from pypod.display.markup import Shown
-from pypod.engine import bridges, connecting, groups, infra, observe, overlay, patience, planning, starting, stopping
+from pypod.engine import (
+    bridges,
+    connecting,
+    groups,
+    infra,
+    kept_records,
+    observe,
+    overlay,
+    patience,
+    planning,
+    starting,
+    stopping,
+)
 from pypod.engine.effects import Effect, directory
 from pypod.kernel.abi import SIGKILL, signal_name
 from pypod.kernel.pidfd import Process
@@ -137,6 +149,7 @@ def _container_steps(
         *starting.preparations(engine, record, spec, driver),
         *bridges.preparations(engine, connecting.networks_of(wires)),
         *starting.files_of(engine, record, spec, pod, wires),
+        kept_records.keep(engine, record, pod, wires),
     ]
     terminal = terminal or planning.Terminal()
     group = starting.group_of(engine, record, spec, pod)
@@ -171,6 +184,7 @@ def _infra_steps(
         *_missing(engine.layout.pod(pod.id)),
         *infra.preparations(engine, record, pod, group),
         *bridges.preparations(engine, connecting.networks_of(wires)),
+        kept_records.keep(engine, record, pod, wires),
     ]
     files = infra.files_of(engine, pod, record, wires)
     plan = infra.infra_plan(engine, pod, record, wires, group)

@@ -12,6 +12,7 @@ from pypod.engine import (
     effects,
     files,
     groups,
+    kept_records,
     network_ops,
     observe,
     pausing,
@@ -68,6 +69,7 @@ def start(engine: Engine, record: PodRecord, lock: Lock) -> None:
         try:
             wires = connecting.attach(engine, infra.id)
             effects.perform(bridges.preparations(engine, connecting.networks_of(wires)))
+            kept_records.keep(engine, infra, record, wires).perform()
             what = infra_plan(engine, record, infra, wires, group)
             led = user_network.led(engine, engine.pod_spec(record))
             write = files_of(engine, record, infra, wires).perform

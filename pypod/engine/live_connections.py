@@ -6,7 +6,7 @@ import errno
 import os
 from contextlib import ExitStack
 
-from pypod.engine import bridges, connecting, effects, observe, published, user_bridges
+from pypod.engine import bridges, connecting, effects, kept_records, observe, published, user_bridges
 from pypod.engine.boundary import Boundary
 from pypod.engine.connecting import Wire
 from pypod.engine.enter import enter, open_namespace
@@ -68,6 +68,7 @@ def _write_files(engine: Engine, record: ContainerRecord) -> None:
     else:
         spec = engine.container_spec(record)
         effects.perform(starting.files_of(engine, record, spec, pod, wires, running=True))
+    kept_records.renew(engine, record.id)
 
 
 def _require_own_network(engine: Engine, record: ContainerRecord) -> None:

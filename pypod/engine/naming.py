@@ -126,29 +126,6 @@ def _is_in_use(engine: Engine, network_id: str) -> bool:
     )
 
 
-def leftovers(engine: Engine) -> list[str]:
-    """Return the files of networks that were removed: their server was killed before it could delete them."""
-    try:
-        names = sorted(os.listdir(engine.layout.names))
-    except FileNotFoundError:
-        return []
-    # asked after looking: a network is in the store before its file is there
-    known = {one.id for one in networks.all_networks(engine.database)}
-    gone = (name for name in names if is_id(name) and name not in known)
-    return [f"{engine.layout.names}/{name}" for name in gone if not is_served(engine, name)]
-
-
-def sweep(engine: Engine) -> list[str]:
-    """Delete them; return their paths."""
-    if not leftovers(engine):
-        return []
-    with Lock(engine.layout.names) as lock, lock:  # a server that is letting go of them deletes them under it
-        found = leftovers(engine)
-        for path in found:
-            os.unlink(path)
-    return found
-
-
 def renew(engine: Engine) -> list[NetworkSpec]:
     """Serve what is unserved; return what that was."""
     found = unserved(engine)

@@ -124,7 +124,7 @@ class Network:
             raise InUse(self._name, message)
         with Boundary(f"remove network {self._name}"):
             bridges.remove(self._engine, spec)
-            naming.sweep(self._engine)
+            naming.remove_left_behind(self._engine)
 
     def _remove_connected(self, timeout: float | None) -> None:
         for container in self.containers():

@@ -364,7 +364,7 @@ class Pod:
             self._remove(record, members, timeout)
 
     def _remove(self, record: PodRecord, members: Sequence[ContainerRecord], timeout: float | None) -> None:
-        from pypod.engine import connecting, groups, infra, stopping, volumes
+        from pypod.engine import connecting, groups, infra, kept_records, stopping, volumes
 
         engine = self._engine
         stopping.end_all(engine, members, timeout)
@@ -381,6 +381,7 @@ class Pod:
                 connecting.detach(engine, one.id)
             directories = [*(engine.layout.container(one.id) for one in everyone), engine.layout.pod(self.id)]
             directories += volumes.only_of(engine, everyone)
+            kept_records.forget(engine, [one.id for one in everyone])
             stopping.forget(engine, lambda: records.remove_pod(engine.database, record), directories)
             announce.pod(engine, announce.REMOVE, record, everyone)
 
@@ -487,8 +488,12 @@ class Pod:
         return inspect_pod(self._engine, self.record())
 
     def __enter__(self) -> Self:
+        from pypod.engine import kept_records
+
         self._entered_by = os.getpid()
         records.set_owner(self._engine.database, "pods", self.id, self._engine.owner())
+        for one in records.all_containers(self._engine.database, pod_id=self.id):
+            kept_records.renew(self._engine, one.id)
         return self
 
     def __exit__(self, *_: object) -> None:

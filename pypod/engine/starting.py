@@ -11,6 +11,7 @@ from pypod.engine import (
     files,
     groups,
     joining,
+    kept_records,
     mapped_layers,
     observe,
     overlay,
@@ -54,7 +55,10 @@ def start(engine: Engine, record: ContainerRecord, terminal: Terminal | None = N
     Raises WrongState, PodBroken, LaunchFailed and its kin; then nothing is left running.
     """
     for target in joining.stopped_targets(engine, record):
-        start(engine, target)
+        if target.kind == records.INFRA:
+            engine.pods.get(target.pod_id).start_infra()
+        else:
+            start(engine, target)
     if record.pod_id:
         _start_member(engine, record, terminal, attended=attended)
     else:
@@ -127,6 +131,7 @@ def _run(
         wires = connecting.attach(engine, record.id) if spec.net == PRIVATE else ()
         effects.perform(bridges.preparations(engine, connecting.networks_of(wires)))
         effects.perform(files_of(engine, record, spec, pod, wires))
+        kept_records.keep(engine, record, pod, wires).perform()
         group = group_of(engine, record, spec, pod)
         what = planning.container_plan(
             engine, record, spec, pod, terminal, group, driver, attended=attended, wires=wires

@@ -5,11 +5,11 @@ from __future__ import annotations
 import os
 import time
 
-from pypod.engine import announce, connecting, groups, observe, patience, pausing, volumes
+from pypod.engine import announce, connecting, groups, kept_records, observe, patience, pausing, volumes
 from pypod.engine.boundary import Boundary
 from pypod.engine.locks import AT_ONCE, Lock
 from pypod.engine.trash import discard
-from pypod.errors import DeadlineExceeded, StoreError, WrongState
+from pypod.errors import DeadlineExceeded, StoreError, Unsupported, WrongState
 from pypod.kernel import pidfd
 from pypod.kernel.abi import SIGKILL, SIGTERM
 from pypod.model.container import DEFAULT_STOP_TIMEOUT_S
@@ -135,7 +135,7 @@ def request(engine: Engine, one: Running, timeout_s: float | None, starting_s: f
     try:
         spec = engine.container_spec(one.record)
         number, patience_s = spec.stop_signal, float(spec.stop_timeout_s)
-    except StoreError:  # a damaged record must not keep anything running
+    except (StoreError, Unsupported):  # a damaged record must not keep anything running; an infra has none
         number, patience_s = SIGTERM, float(DEFAULT_STOP_TIMEOUT_S)
     patience_s = patience_s if timeout_s is None else timeout_s
     return patience.Request(
@@ -203,6 +203,7 @@ def remove(engine: Engine, record: ContainerRecord, *, force: bool = False, time
             groups.clear(engine, record.cgroup)
             connecting.detach(engine, record.id)
             gone = volumes.only_of(engine, [record])
+            kept_records.forget(engine, [record.id])
             forget(engine, lambda: records.remove_container(engine.database, record), [directory, *gone])
             announce.container(engine, announce.REMOVE, record)
 

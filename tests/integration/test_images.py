@@ -26,7 +26,7 @@ from pypod import (
     RegistryError,
     SystemFailure,
 )
-from pypod.engine import pulling
+from pypod.engine import kept_records, pulling
 from pypod.engine.collect import repair
 from pypod.engine.image import Image
 from tests.images.forms import digest
@@ -225,6 +225,7 @@ class TestConfiguration:
         container = engine.containers.run(image, ["true"])
         assert container.wait(20) == 0
         engine.cgroups.remove(container.record().cgroup)
+        kept_records.forget(engine, [container.id])
         with engine.database.transaction() as connection:  # as if the process had been killed here
             connection.execute("DELETE FROM containers WHERE id = ?", (container.id,))
         assert len(names_of(engine.layout.volumes)) == 1
