@@ -162,8 +162,7 @@ class Image:
         for name in found:
             if name not in record.names:
                 raise NoSuchImage(name, reason="tag not known")
-        with self._engine.database.transaction() as connection, connection:
-            images.untag(connection, self.id, found)
+        images.untag(self._engine.database, self.id, found)
         announce.image(self._engine, announce.UNTAG, self.id, *found)
 
     def remove(self, *, force: bool = False) -> None:

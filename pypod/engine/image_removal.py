@@ -6,15 +6,18 @@ import fcntl
 import os
 from contextlib import suppress
 
-from pypod.engine import announce, image_mounts
+from pypod.engine import announce, image_mounts, recovery
 from pypod.engine.mapped_layers import owner_of
 from pypod.engine.trash import discard
-from pypod.errors import InUse, NoSuchContainer, NoSuchImage
+from pypod.errors import InUse, NoSuchContainer, NoSuchImage, StoreError
 from pypod.images.blobs import Blobs
 from pypod.store import images
+from pypod.store.database import wants_space
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+
     from pypod.engine.engine import Engine
 
 
@@ -25,7 +28,7 @@ def remove(engine: Engine, identifier: str, *, force: bool = False, called: str 
             _remove_users(engine, identifier)
         try:
             names = images.named(engine.database, identifier).names
-            images.remove_image(engine.database, identifier)
+            forget(engine, identifier)
         except NoSuchImage:
             return
         except InUse:
@@ -35,6 +38,27 @@ def remove(engine: Engine, identifier: str, *, force: bool = False, called: str 
         break
     announce.image_removed(engine, identifier, names, called)
     sweep(engine)
+
+
+def forget(engine: Engine, identifier: str) -> None:
+    """Delete the records of an image; what it is made of comes first when it leaves no room to. Raises InUse."""
+
+    def blobs() -> Iterable[str]:
+        return map(Blobs(engine.layout.blobs).path, images.blobs_only_of(engine.database, identifier))
+
+    _with_room(lambda: images.remove_image(engine.database, identifier), blobs)
+
+
+def _with_room(delete_records: Callable[[], None], useless: Callable[[], Iterable[str]]) -> None:
+    try:
+        delete_records()
+    except StoreError as error:
+        if not wants_space(error):
+            raise
+        for path in useless():
+            with suppress(FileNotFoundError):
+                os.unlink(path)
+        delete_records()
 
 
 def _remove_users(engine: Engine, identifier: str) -> None:
@@ -60,7 +84,7 @@ def sweep(engine: Engine) -> list[str]:
         for identifier in image_mounts.points(engine):
             if not images.exists(engine.database, identifier):
                 image_mounts.unmount(engine, identifier)
-        images.remove_unused_layers(engine.database)
+        _with_room(lambda: images.remove_unused_layers(engine.database), lambda: _unused_blobs(engine))
         found = leftovers(engine)
         discard(engine, [path for path in found if os.path.isdir(path)])
         for path in found:
@@ -80,8 +104,15 @@ def leftovers(engine: Engine) -> list[str]:
     incoming = [f"{layout.images}/incoming/{name}" for name in _names(f"{layout.images}/incoming")]
     # asked after looking: the directory of a layer is there before its record
     known = images.layer_directories(engine.database)
-    blobs = Blobs(layout.blobs).unused(images.used_blobs(engine.database))
-    return [*(path for path in layers if owner_of(os.path.basename(path)) not in known), *incoming, *blobs]
+    in_use = recovery.layers_in_use(engine)
+    if in_use is None:
+        layers = []
+    unused = [path for path in layers if owner_of(os.path.basename(path)) not in known.union(in_use or ())]
+    return [*unused, *incoming, *_unused_blobs(engine)]
+
+
+def _unused_blobs(engine: Engine) -> list[str]:
+    return Blobs(engine.layout.blobs).unused(images.used_blobs(engine.database))
 
 
 def _names(directory: str) -> list[str]:

@@ -341,11 +341,13 @@ class Images:
             while found := self._prune_once(all, only):  # what the removed were made of may be of no use now
                 removed = [*removed, *found]
             sweep(self._engine)
+            self._engine.database.shrink()
         return removed
 
     def _prune_once(self, all: bool, only: Callable[[images.Named], bool] | None) -> Sequence[str]:
         from pypod.engine import announce
         from pypod.engine.image_history import is_intermediate
+        from pypod.engine.image_removal import forget
         from pypod.errors import InUse
 
         removed = []
@@ -355,7 +357,7 @@ class Images:
             if only is not None and not only(one):
                 continue
             try:
-                images.remove_image(self._engine.database, one.record.id)
+                forget(self._engine, one.record.id)
             except (InUse, NoSuchImage):
                 continue
             announce.image_removed(self._engine, one.record.id, one.names)

@@ -84,10 +84,11 @@ def program_of(engine: Engine, *, asking: bool) -> Driver | None:
 def forget(engine: Engine) -> None:
     """Have everything tried again when it is needed next."""
     engine.storage_driver = None
-    try:
-        os.unlink(engine.layout.storage_driver)
-    except FileNotFoundError:
-        return
+    with Boundary("try anew what can make root file systems"):
+        try:
+            os.unlink(engine.layout.storage_driver)
+        except FileNotFoundError:
+            return
 
 
 def shown(engine: Engine) -> Driver:
