@@ -13,7 +13,7 @@ from pypod.engine import patience
 from pypod.engine.pulling import pull
 from pypod.errors import InUse, InvalidSpec, LaunchFailed, Unsupported
 from tests import users
-from tests.facts import output, wait_until
+from tests.facts import wait_until
 from tests.images.made import busybox_image, layer
 
 pytestmark = pytest.mark.root
