@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from pypod.engine import user_bridges
+from pypod.engine import claims, user_bridges
 from pypod.engine.effects import Effect
 from pypod.model.network import BRIDGE
 from pypod.network import links
-
-_ALIAS_LIMIT = 255  # IFALIASZ of linux/if.h, without the NUL
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -33,8 +31,10 @@ def preparations(engine: Engine, specs: Iterable[NetworkSpec], *, again: bool = 
 
         made += _firewall(engine)
     for network in bridges:
+        if again or not links.index_of(network.interface):  # it is there by now, unless this is only to be told
+            made.append(_bridge(engine, network))
         if again or not links.is_up(network.interface):
-            made += [_bridge(engine, network), _settings(network), _admission(network), _start(network)]
+            made += [_settings(network), _admission(network), _start(network)]
         elif not forwarding.is_on(network):
             made.append(_settings(network))
         if network.dns:
@@ -45,13 +45,12 @@ def preparations(engine: Engine, specs: Iterable[NetworkSpec], *, again: bool = 
 
 
 def _bridge(engine: Engine, network: NetworkSpec) -> Effect:
-    addresses = network.gateway_addresses()
-    mtu, vlan = int(network.option("mtu") or 0), int(network.option("vlan") or 0)
+    vlan = int(network.option("vlan") or 0)
     tagged = f" in VLAN {vlan}" if vlan else ""
     return Effect(
-        f"make bridge {network.interface} with {', '.join(addresses) or 'no address'}{tagged}",
+        f"make bridge {network.interface} with {', '.join(network.gateway_addresses()) or 'no address'}{tagged}",
         "rtnetlink(7)",
-        lambda: links.make_bridge(network.interface, addresses, mtu, alias_of(engine, network), vlan),
+        lambda: claims.claim(engine, network, again=True),
     )
 
 
@@ -59,14 +58,10 @@ def _start(network: NetworkSpec) -> Effect:
     return Effect(f"set bridge {network.interface} up", "rtnetlink(7)", lambda: links.set_up(network.interface))
 
 
-def alias_of(engine: Engine, network: NetworkSpec) -> str:
-    """Return what tells that a bridge is ours, and for which network."""
-    return f"pypod network {network.name} of {engine.layout.root}"[-_ALIAS_LIMIT:]
-
-
 def is_ours(engine: Engine, network: NetworkSpec) -> bool:
     """Return whether a network's bridge is there and ours: somebody else's may have the same name. Raises OSError."""
-    return network.driver == BRIDGE and links.aliases().get(network.interface) == alias_of(engine, network)
+    alias, _ = links.alias_and_state(network.interface)
+    return network.driver == BRIDGE and claims.is_ours(engine, network, alias)
 
 
 def remove(engine: Engine, network: NetworkSpec) -> None:
@@ -76,9 +71,9 @@ def remove(engine: Engine, network: NetworkSpec) -> None:
         return
     if network.driver != BRIDGE:
         return
-    alias = links.aliases().get(network.interface)
-    if alias == alias_of(engine, network) or not links.index_of(network.interface):
-        remove_bridge(network.interface)
+    with claims.turn():
+        if is_ours(engine, network) or not links.index_of(network.interface):
+            remove_bridge(network.interface)
 
 
 def remove_bridge(name: str) -> None:
@@ -86,21 +81,21 @@ def remove_bridge(name: str) -> None:
     from pypod.network import firewall
 
     with firewall.open_channel() as channel:
+        if links.index_of(name):  # else somebody else may have its subnets by now
+            firewall.withdraw_ways(channel, firewall.known_ranges(channel, name))
         firewall.forget(channel, name)
     links.remove_link(name)
 
 
 def orphans(engine: Engine) -> list[str]:
-    """Return the bridges that a crash left of networks that are not there any more."""
+    """Return the bridges that a crash left of networks, or of storages, that are not there any more."""
     from pypod.store import networks
 
     known = {one.interface for one in networks.all_networks(engine.database)}
-    end = f" of {engine.layout.root}"
-    return [
-        name
-        for name, alias in links.aliases().items()
-        if name not in known and alias.startswith("pypod network ") and alias.endswith(end)
-    ]
+    storage = claims.storage_of(engine)
+    found = {name for name, alias in links.aliases().items() if name not in known and claims.is_of(storage, alias)}
+    found.update(name for _, name in links.idle_bridges(claims.is_of_nobody))
+    return sorted(found)
 
 
 def forgotten(engine: Engine) -> list[str]:

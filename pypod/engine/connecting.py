@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from itertools import count
 
-from pypod.engine import observe, published, user_bridges, user_network
+from pypod.engine import bridge_sweep, claims, observe, published, user_bridges, user_network
 from pypod.engine.locks import AT_ONCE, Lock
 from pypod.errors import InUse, InvalidSpec, NoSuchContainer
 from pypod.kernel.netlink import ROUTE
@@ -69,9 +69,20 @@ def attach(engine: Engine, container_id: str) -> tuple[Wire, ...]:
     if any(made for _, made in asked):  # it ended while nobody was there to see to it
         cut_off(engine, container_id)
     specs = [networks.find(engine.database, one.network) for one, _ in asked]
+    try:
+        return _claim_and_take(engine, container_id, [one for one, _ in asked], specs)
+    except BaseException:
+        bridge_sweep.begin_unless_used(engine, specs)
+        raise
+
+
+def _claim_and_take(
+    engine: Engine, container_id: str, asked: Sequence[Connection], specs: Sequence[NetworkSpec]
+) -> tuple[Wire, ...]:
     for last in (False, True):
         try:
-            return _take(engine, container_id, [(one, spec) for (one, _), spec in zip(asked, specs, strict=True)])
+            claimed = [claims.claim(engine, one) for one in specs]
+            return _take(engine, container_id, list(zip(asked, claimed, strict=True)))
         except InUse:
             if last or not sweep(engine, specs):
                 raise
@@ -95,6 +106,7 @@ def attach_one(engine: Engine, container_id: str, network: NetworkSpec) -> Wire:
     one = next(one for one, _ in known if one.network == network.id)
     there = [made for _, made in known if made]
     [place] = _places([one], there)
+    network = claims.claim(engine, network)
     with engine.database.transaction() as connection, connection:
         made = _choose(connection, place, one, network, container_id)
         networks.attach(connection, container_id, made)
@@ -106,7 +118,7 @@ def preview(engine: Engine, container_id: str, asked: Sequence[Connection] = ())
     wires = []
     every = asked or [one for one, _ in networks.connections_of(engine.database, container_id)]
     for place, one in zip(_places(every), every, strict=True):
-        network = engine.networks.find(one.network, save=False)
+        network = claims.foreseen(engine, engine.networks.find(one.network, save=False))
         with engine.database.transaction(write=False) as connection:
             made = _choose(connection, place, one, network, container_id, write=False)
         wires.append(Wire(network=network, made=made))
@@ -247,9 +259,11 @@ def detach(engine: Engine, container_id: str) -> None:
     """Let go of the networks of a container that has ended: addresses, and what leads to them. Idempotent."""
     user_network.wait_for_end(engine, engine.layout.container(container_id))
     if any(made for _, made in networks.connections_of(engine.database, container_id)):
-        published.withdraw(engine, container_id, wires_of(engine, container_id))
+        wires = wires_of(engine, container_id)
+        published.withdraw(engine, container_id, wires)
         networks.give_back(engine.database, container_id)
         user_bridges.end_unless_needed(engine)
+        bridge_sweep.begin_unless_used(engine, networks_of(wires))
 
 
 def host_ops(engine: Engine, wires: tuple[Wire, ...], *, hairpin: bool = False) -> list[Op]:

@@ -8,6 +8,7 @@ import time
 from pypod.engine import (
     announce,
     bridges,
+    claims,
     connecting,
     effects,
     files,
@@ -58,7 +59,8 @@ def start(engine: Engine, record: PodRecord, lock: Lock) -> None:
         files_of(engine, record, infra, connecting.wires_of(engine, infra.id)).perform()
         return
     require_no_members(engine, record)
-    with Boundary(f"start pod {record.name}"), _launching(engine) as launching:
+    sharing = claims.connecting(engine)
+    with Boundary(f"start pod {record.name}"), _launching(engine) as launching, sharing, sharing:
         infra = records.find_container(engine.database, record.infra_id)
         if infra.image_id:
             from pypod.engine import storage_driver

@@ -6,7 +6,17 @@ import errno
 import os
 from contextlib import ExitStack
 
-from pypod.engine import bridges, connecting, effects, kept_records, observe, published, user_bridges
+from pypod.engine import (
+    bridge_sweep,
+    bridges,
+    claims,
+    connecting,
+    effects,
+    kept_records,
+    observe,
+    published,
+    user_bridges,
+)
 from pypod.engine.boundary import Boundary
 from pypod.engine.connecting import Wire
 from pypod.engine.enter import enter, open_namespace
@@ -42,14 +52,14 @@ def connect(engine: Engine, record: ContainerRecord, asked: Connection, network:
         if any(one.network == network.id for one, _ in networks.connections_of(engine.database, record.id)):
             raise AlreadyExists("connection", network.name, "container", record.id)
         state = observe.container_state(engine.layout.container(record.id), engine.boot_id)
-        with ExitStack() as undo:
+        with claims.connecting(engine) as sharing, sharing, ExitStack() as undo:
             undo.callback(networks.disconnect, engine.database, record.id, network.id)
             with engine.database.transaction() as connection, connection:
                 networks.connect(connection, record.id, asked.replace(network=network.id))
             if state.running:
                 before = connecting.wires_of(engine, record.id)
                 wire = connecting.attach_one(engine, record.id, network)
-                effects.perform(bridges.preparations(engine, (network,)))
+                effects.perform(bridges.preparations(engine, (wire.network,)))
                 undo.callback(unplug, engine, record, state, wire)
                 plug(engine, record, state, wire)
                 published.move(engine, record, before, (*before, wire))
@@ -125,6 +135,7 @@ def disconnect(engine: Engine, record: ContainerRecord, network: NetworkSpec) ->
             unplug(engine, record, state, Wire(network=network, made=found[0]))
         networks.disconnect(engine.database, record.id, network.id)
         user_bridges.end_unless_needed(engine)
+        bridge_sweep.begin_unless_used(engine, [network])
         if state.running:
             _write_files(engine, record)
 

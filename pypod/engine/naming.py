@@ -101,6 +101,17 @@ def is_served(engine: Engine, network_id: str) -> bool:
     return False
 
 
+def let_go(engine: Engine, network: NetworkSpec) -> None:
+    """Have the server let go of a network that nobody runs on, whose gateways are others now. Raises InUse."""
+    process = observe.running_process(engine.layout.names, engine.boot_id)
+    deadline = time.monotonic() + _RETRY_S
+    while process is not None and is_served(engine, network.id):
+        if time.monotonic() > deadline:
+            raise InUse(network.name, f"the name server (pid {process[0]}) does not let go of network {network.name}")
+        _hurry(*process)
+        time.sleep(_RETRY_PAUSE_S)
+
+
 def info(engine: Engine) -> NameServer | None:
     """Return what is known of the engine's name server; None when none runs."""
     found = observe.running_process(engine.layout.names, engine.boot_id)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import time
 
+from pypod.engine import claims
 from pypod.engine.boundary import Boundary
 from pypod.engine.network import Network
 from pypod.errors import InUse, NoSuchNetwork
@@ -163,13 +164,6 @@ class Networks:
 
 def _surroundings(others: Sequence[NetworkSpec]) -> Surroundings:
     """Return what a new network has to leave alone, on the host and among ours."""
-    from ipaddress import ip_network
-
-    from pypod.network.creation import Surroundings
     from pypod.network.host import Host
-    from pypod.network.subnets import Taken
 
-    host = Host()
-    own = [Taken(range=ip_network(s.subnet), by=f"network {one.name}") for one in others for s in one.subnets]
-    interfaces = {*host.interfaces.values(), *(one.interface for one in others)}
-    return Surroundings(interfaces=frozenset(interfaces), taken=(*own, *host.taken))
+    return claims.around(others, Host())

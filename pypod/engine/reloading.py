@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from contextlib import suppress
 
-from pypod.engine import bridges, connecting, effects, observe, published, user_bridges
+from pypod.engine import bridges, claims, connecting, effects, observe, published, user_bridges
 from pypod.engine.boundary import Boundary
 from pypod.engine.connecting import Wire
 from pypod.engine.enter import enter
@@ -69,9 +69,11 @@ def reload(engine: Engine, container_ids: Iterable[str] | None = None) -> list[s
     with Boundary("reload networks"):
         found = [one for one in running(engine) if chosen is None or one.record.id in chosen]
         needed = {wire.network.id: wire.network for one in found for wire in one.wires}
-        effects.perform(bridges.preparations(engine, needed.values(), again=True))
-        for one in found:
-            _reconnect(engine, one.record, needed)
+        with claims.connecting(engine) as lock, lock:
+            needed = {identifier: claims.claim(engine, one, again=True) for identifier, one in needed.items()}
+            effects.perform(bridges.preparations(engine, needed.values(), again=True))
+            for one in found:
+                _reconnect(engine, one.record, needed)
         load_rules(engine)
         naming.renew(engine)
     return [one.record.id for one in found]
@@ -123,7 +125,7 @@ def _is_set_up(one: Connected, wire: Wire) -> bool:
 
 def load_rules(engine: Engine) -> None:
     """Load the firewall's rules again, and with them all networks whose bridges are there and all published ports."""
-    known = [one for one in networks.all_networks(engine.database) if links.index_of(one.interface)]
+    known = [one for one in networks.all_networks(engine.database) if bridges.is_ours(engine, one)]
     ways, led = [], []
     for one in running(engine):
         ports = () if engine.rootless else published.own_ports(engine, one.record)

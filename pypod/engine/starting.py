@@ -6,6 +6,7 @@ import os
 
 from pypod.engine import (
     bridges,
+    claims,
     connecting,
     effects,
     files,
@@ -110,7 +111,11 @@ def _start_locked(
         effects.perform(groups.for_monitors(engine))
         program, group = engine.programs.executable("monitor"), groups.monitors(engine)
         bring = groups.bringing(engine)
-        with launcher.Launching(program, "pypod-monitor", group=group, bring=bring) as monitor:
+        with (
+            launcher.Launching(program, "pypod-monitor", group=group, bring=bring) as monitor,
+            claims.connecting(engine) as shared,
+            shared,
+        ):
             _run(engine, record, spec, pod, terminal or Terminal(), monitor, lock, attended=attended)
 
 

@@ -17,6 +17,8 @@ DUMP = ROOT | MATCH
 REPLACE, EXCLUSIVE, CREATE, APPEND = 0x100, 0x200, 0x400, 0x800
 NESTED = 0x8000
 _ERROR, _DONE = 2, 3
+_INTERRUPTED = 0x10  # NLM_F_DUMP_INTR
+_DUMPS = 20
 HEADER_BYTES = 16
 _RECEIVE_BYTES = 1 << 16
 _SAFE_SEND_BYTES = 1 << 16  # net.core.wmem_default is some 200,000, and may be less
@@ -135,16 +137,30 @@ class Channel:
         return body
 
     def dump(self, data: bytes) -> Iterator[tuple[int, bytes]]:
-        """Send one request with the flag DUMP; yield (kind, body) of what the kernel lists. Raises OSError."""
+        """Send one request with the flag DUMP; yield (kind, body) of what the kernel lists. Raises OSError.
+
+        The kernel says so when the list changed while it was read, and something that was there all along may be
+        missing. It is asked again then, unless that never ends.
+        """
+        for _ in range(_DUMPS):
+            found, interrupted = self._dump(data)
+            if not interrupted:
+                break
+        yield from found
+
+    def _dump(self, data: bytes) -> tuple[list[tuple[int, bytes]], bool]:
         self._socket.send(data)
+        found: list[tuple[int, bytes]] = []
+        interrupted = False
         while True:
-            for kind, _, body in messages(self._socket.recv(_RECEIVE_BYTES)):
+            for kind, flags, body in messages(self._socket.recv(_RECEIVE_BYTES)):
+                interrupted = interrupted or bool(flags & _INTERRUPTED)
                 if kind == _DONE:
-                    return
+                    return found, interrupted
                 if kind == _ERROR:
                     error = -int.from_bytes(body[:4], _ORDER, signed=True)
                     raise OSError(error, os.strerror(error))
-                yield kind, body
+                found.append((kind, body))
 
     def close(self) -> None:
         """Give the socket back."""

@@ -67,12 +67,14 @@ class Subnet(Value):
     """Addresses of a network, in CIDR notation; who asks for none in particular is given one of ``first`` to ``last``.
 
     Without a range (both empty) the whole subnet is used, but for its network, broadcast and gateway addresses.
+    One that was ``chosen`` for want of another may be exchanged for another while nobody has an address of it.
     """
 
     subnet: str
     gateway: str = ""
     first: str = ""
     last: str = ""
+    chosen: bool = False
 
     def hosts(self) -> tuple[int, int]:
         """Return the first and the last address that somebody may have, as numbers."""

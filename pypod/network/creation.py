@@ -20,7 +20,15 @@ from pypod.model.network import (
     Subnet,
 )
 from pypod.model.value import Value
-from pypod.network.subnets import Taken, free_ipv4, free_ipv6, parse_address, parse_range, require_free, subnet
+from pypod.network.subnets import (
+    Taken,
+    chosen_ipv4,
+    chosen_ipv6,
+    parse_address,
+    parse_range,
+    require_free,
+    subnet,
+)
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -82,9 +90,9 @@ def _on_bridge(asked: NetworkSpec, around: Surroundings, random: bytes) -> Netwo
         families = {":" in one.subnet for one in subnets}
         require_free(subnets, around.taken)
         if False not in families and (asked.ipv6 or not subnets):
-            subnets.append(subnet(free_ipv4(around.taken)))
+            subnets.append(chosen_ipv4(around.taken))
         if True not in families and asked.ipv6:
-            subnets.append(subnet(free_ipv6(around.taken, random)))
+            subnets.append(chosen_ipv6(around.taken, random))
     interface = asked.interface or free_interface(around.interfaces)
     return asked.replace(subnets=tuple(subnets), interface=interface)
 
@@ -116,11 +124,11 @@ def _check_routes(spec: NetworkSpec) -> None:
 
 def default(around: Surroundings, created_ns: int) -> NetworkSpec:
     """Return the default network: podman's, unless somebody else has its subnet."""
-    wanted = subnet(DEFAULT_SUBNET)
+    wanted = subnet(DEFAULT_SUBNET).replace(chosen=True)
     try:
         require_free([wanted], around.taken)
     except InvalidSpec:
-        wanted = subnet(free_ipv4(around.taken))
+        wanted = chosen_ipv4(around.taken)
     interface = DEFAULT_INTERFACE
     return NetworkSpec(
         id=DEFAULT_ID,
@@ -129,6 +137,36 @@ def default(around: Surroundings, created_ns: int) -> NetworkSpec:
         interface=free_interface(around.interfaces) if interface in around.interfaces else interface,
         subnets=(wanted,),
     )
+
+
+def moved(spec: NetworkSpec, rivals: Surroundings, around: Surroundings, random: bytes) -> NetworkSpec:
+    """Return a network with others of ``around`` for those of its subnets, and its interface, that ``rivals`` have.
+
+    Raises InvalidSpec naming who has one that was asked for.
+    """
+    found: list[Subnet] = []
+    for one in spec.subnets:
+        try:
+            require_free([one], rivals.taken)
+        except InvalidSpec:
+            if not one.chosen:
+                raise
+            found.append(chosen_ipv6(around.taken, random) if ":" in one.subnet else chosen_ipv4(around.taken))
+        else:
+            found.append(one)
+    interface = spec.interface
+    if interface in rivals.interfaces:
+        if not is_chosen_interface(interface):
+            hint = "give the network another one (--interface-name), or rename that"
+            raise InvalidSpec("--interface-name", f"bridge name {interface} already in use", hint=hint)
+        interface = free_interface(around.interfaces)
+    return spec.replace(subnets=tuple(found), interface=interface)
+
+
+def is_chosen_interface(name: str) -> bool:
+    """Return whether an interface has a name that ``free_interface`` gives."""
+    digits = name.removeprefix(INTERFACE_PREFIX)
+    return name.startswith(INTERFACE_PREFIX) and digits.isascii() and digits.isdigit()
 
 
 def free_interface(taken: Collection[str]) -> str:

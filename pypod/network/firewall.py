@@ -30,7 +30,7 @@ from pypod.model.port import PROTOCOLS
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Sequence
+    from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
     from typing import TypeVar
 
     from pypod.model.network import NetworkSpec
@@ -47,13 +47,16 @@ __all__ = [
     "everything",
     "forget",
     "known_bridges",
+    "known_ranges",
     "knows",
     "publish",
     "listed",
     "open_channel",
+    "ranges_of",
     "table_version",
     "withdraw",
     "withdraw_own",
+    "withdraw_ways",
 ]
 
 VERSION = 2  # of the rules: a newer pypod replaces those of an older one
@@ -69,11 +72,13 @@ _VALUE = 1  # NFTA_DATA_VALUE
 _BATCH_GENERATION, _GENERATION_ID = 1, 1
 _COMMENT, _COMMENT_BYTES = 0, 128  # of libnftnl: what nft shows of an element
 _INTERFACE_BYTES = 16  # IFNAMSIZ
+_MAPS = (("published4", 4), ("published6", 16), ("published_at4", 4), ("published_at6", 16))
 _NETWORK_SETS = "bridges", "same", "internal", "isolated", "homes4", "homes6"
 _ELEMENTS_OF_MESSAGE = 200  # an attribute's length has 16 bits
 _BATCH_BYTES = 100_000  # a transaction is one datagram: half of net.core.wmem_default
 
 Element = tuple[str, bytes]  # of which set or map, packed
+Range = tuple[bytes, bytes]  # packed addresses
 
 
 def _word(kind: int) -> int:
@@ -161,14 +166,32 @@ def _network_elements(network: NetworkSpec) -> list[Element]:
     found = [element("bridges", bridge), element("same", bridge + bridge)]
     found += [element("internal", bridge)] if network.internal else []
     found += [element("isolated", bridge)] if network.option("isolate") in ("true", "1", "strict") else []
+    for lowest, highest in ranges_of(network):
+        name = "homes4" if len(lowest) == 4 else "homes6"
+        found.append(element(name, bridge + lowest, end=bridge + highest))
+    return found
+
+
+def ranges_of(network: NetworkSpec) -> list[Range]:
+    """Return the first and the last address of each of a network's subnets."""
+    found = []
     for one in network.subnets:
         text, _, prefix = one.subnet.partition("/")
         lowest = packed_address(text)
         hosts = (1 << 8 * len(lowest) - int(prefix)) - 1
-        highest = (int.from_bytes(lowest, "big") | hosts).to_bytes(len(lowest), "big")
-        name = "homes4" if len(lowest) == 4 else "homes6"
-        found.append(element(name, bridge + lowest, end=bridge + highest))
+        found.append((lowest, (int.from_bytes(lowest, "big") | hosts).to_bytes(len(lowest), "big")))
     return found
+
+
+def known_ranges(channel: Channel, interface: str) -> list[Range]:
+    """Return the first and the last address of each subnet that is known of a bridge. Raises OSError."""
+    wanted = _interface(interface)
+    return [
+        (key[_INTERFACE_BYTES:], end[_INTERFACE_BYTES:])
+        for name in ("homes4", "homes6")
+        for own, (key, end) in _keys(channel, name)
+        if own == wanted and end
+    ]
 
 
 def admit(network: NetworkSpec) -> bytes:
@@ -264,6 +287,21 @@ def withdraw_own(channel: Channel, ports: Sequence[Port], address4: str, address
         whole = tuple(_ways(ports, address4, address6))
         mine = [key for key, way in zip(keys, whole, strict=True) if _has(channel, key, way)]
         return delete_elements(mine, destroy=False)
+
+    _change(channel, change)
+
+
+def withdraw_ways(channel: Channel, ranges: Collection[Range]) -> None:
+    """Take away what leads to addresses of some ranges, whoever published it. Raises OSError."""
+
+    def change() -> Iterator[bytes]:
+        found = [
+            element(name, _value(one, _ELEMENT_KEY))
+            for name, size in _MAPS
+            for one in _dump(channel, name)
+            if any(len(first) == size and first <= _value(one, _ELEMENT_DATA)[:size] <= last for first, last in ranges)
+        ]
+        return delete_elements(found, destroy=False)
 
     _change(channel, change)
 

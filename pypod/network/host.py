@@ -10,6 +10,7 @@ import sys
 
 from pypod.kernel.netlink import DUMP, Channel, attribute, attributes, message, number
 from pypod.model.network import packed_address
+from pypod.network.links import alias_text
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
 # linux/rtnetlink.h, if_link.h, if_addr.h
 _GETLINK, _GETADDR, _GETROUTE = 18, 22, 26
 _LINK_BODY, _ADDRESS_BODY, _ROUTE_BODY = 16, 8, 12
-_IFNAME = 3
+_IFNAME, _IFALIAS = 3, 20
 _IFA_ADDRESS, _IFA_LOCAL = 1, 2
 _RTA_DST, _RTA_OIF, _RTA_PRIORITY = 1, 4, 6
 _MAIN_TABLE, _UNICAST, _LOCAL, _FIB_MATCH = 254, 1, 2, 0x2000
@@ -28,12 +29,16 @@ _IPV4_BYTES, _LOOPBACK, _LINK_LOCAL = 4, 127, bytes((169, 254))
 
 
 class Host:
-    """What is there: ``interfaces`` by index, and the ranges that are ``taken`` by addresses and by routes."""
+    """What is there: ``interfaces`` by index, and the ranges that are ``taken`` by addresses and by routes.
+
+    ``aliases`` are those of the interfaces that have one, by their names.
+    """
 
     def __init__(self) -> None:
         """Ask the kernel. Raises OSError."""
+        self.aliases: dict[str, str] = {}
         with Channel() as channel:
-            self.interfaces = _interfaces(channel)
+            self.interfaces = _interfaces(channel, self.aliases)
             self.taken = [*self._addresses(channel), *self._routes(channel)]
 
     def _addresses(self, channel: Channel) -> list[Taken]:
@@ -131,11 +136,15 @@ def first_address(but: str = "") -> str:
     return ""
 
 
-def _interfaces(channel: Channel) -> dict[int, str]:
+def _interfaces(channel: Channel, aliases: dict[str, str] | None = None) -> dict[int, str]:
+    """Return the names of interfaces by index; those that have an alias are added to ``aliases``."""
     found = {}
     for _, body in channel.dump(message(_GETLINK, b"\0" * _LINK_BODY, flags=DUMP)):
-        name = attributes(body[_LINK_BODY:]).get(_IFNAME, b"")
-        found[_number(body[4:8])] = name.rstrip(b"\0").decode("utf-8", "replace")
+        values = attributes(body[_LINK_BODY:])
+        name = values.get(_IFNAME, b"").rstrip(b"\0").decode("utf-8", "replace")
+        found[_number(body[4:8])] = name
+        if aliases is not None and _IFALIAS in values:
+            aliases[name] = alias_text(values[_IFALIAS])
     return found
 
 

@@ -8,15 +8,17 @@ packed: they are left out, and their offsets given. Addresses are texts, with th
 from __future__ import annotations
 
 import errno
+import os
+import sys
 
-from pypod.errors import InUse, Unsupported
+from pypod.errors import Unsupported
 from pypod.kernel import netlink
 from pypod.kernel.netlink import attribute, message, nested, number
 from pypod.model.network import BRIDGE, MACVLAN, packed_address
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Callable, Iterable, Sequence
 
     from pypod.model.network import Route
 
@@ -29,7 +31,7 @@ _VETH_PEER = 1
 _MACVLAN_MODE, _IPVLAN_MODE = 1, 1
 _BRIDGE_PORT_MODE = 4
 _IFF_UP = 1
-_FLAGS = -1  # no attribute, but a field of ifinfomsg
+_INDEX, _FLAGS = -2, -1  # no attributes, but fields of ifinfomsg
 _SIOCGIFFLAGS = 0x8913  # linux/sockios.h
 _VLAN_FILTERING, _VLAN_DEFAULT_PVID = 7, 39
 _IFA_ADDRESS, _IFA_LOCAL, _IFA_BROADCAST, _IFA_FLAGS = 1, 2, 4, 8
@@ -186,31 +188,46 @@ def is_up(name: str) -> bool:
 
 
 def make_bridge(name: str, addresses: Sequence[str], mtu: int = 0, alias: str = "", vlan: int = 0) -> int:
-    """Make a bridge with the network's gateway addresses; return its index. It may be there already.
+    """Make a bridge with the network's gateway addresses; return its index.
 
     It is not set up yet. ``alias`` is what ip(8) shows with it, at most 255 bytes. With a ``vlan`` all that is on it
-    is in that one. Raises Unsupported, InUse when what is there is no bridge, OSError.
+    is in that one. Raises FileExistsError when there is an interface of that name, Unsupported, OSError.
     """
+    index = _unused_index()
     own = [attribute(_MTU, mtu)] if mtu else []
     if addresses:
         # of its own: it would change with every veth that comes and goes
         own.append(attribute(_ADDRESS, mac_bytes(mac_of(packed_address(addresses[0].partition("/")[0])))))
     tagged = attribute(_VLAN_FILTERING, number(1, 1)), attribute(_VLAN_DEFAULT_PVID, number(vlan, 2))
     info = nested(_LINKINFO, attribute(_KIND, BRIDGE), *([nested(_DATA, *tagged)] if vlan else []))
+    # The kernel works through a datagram before the sender can be killed: no bridge is left without its alias or its
+    # addresses. It goes on after an error, and the index, which nobody has, keeps the rest from anybody else's.
+    parts = [message(_NEWLINK, _link(index=index), attribute(_IFNAME, name), *own, info, flags=_NEW)]
+    if alias:
+        parts.append(message(_NEWLINK, _link(index=index), attribute(_IFALIAS, os.fsencode(alias))))
+    parts += [_new_address(index, address) for address in addresses]
     with netlink.Channel() as channel:
         try:
-            channel.send(message(_NEWLINK, _link(), attribute(_IFNAME, name), *own, info, flags=_NEW))
-        except FileExistsError:
-            _require_bridge(name)
+            channel.send(b"".join(parts))
         except OSError as error:
+            if error.errno not in (errno.EEXIST, errno.EBUSY) and _remove(channel, index):  # it was made, but not whole
+                raise
             _require_bridges(error, vlan)
             raise
-        if alias:
-            channel.send(message(_NEWLINK, _link(), attribute(_IFNAME, name), attribute(_IFALIAS, alias.encode())))
-        index = index_of(name)
+    return index
+
+
+def add_addresses(name: str, addresses: Sequence[str]) -> None:
+    """Give an interface the addresses that it lacks. Raises OSError."""
+    index = index_of(name)
+    with netlink.Channel() as channel:
         for address in addresses:
             channel.send(_new_address(index, address), tolerated=(errno.EEXIST,))
-    return index
+
+
+def _unused_index() -> int:
+    """Return an index that no interface has: the kernel counts up from 1, this is one of two thousand million."""
+    return 1 << 30 | int.from_bytes(os.urandom(4), "big") >> 2
 
 
 def _require_bridges(error: OSError, vlan: int) -> None:
@@ -222,13 +239,6 @@ def _require_bridges(error: OSError, vlan: int) -> None:
         raise Unsupported("vlan", "bridges have no VLANs here (CONFIG_BRIDGE_VLAN_FILTERING)", hint=hint) from error
     hint = "modprobe bridge; or do without networks: --network none, --network host"
     raise Unsupported("bridge", "this kernel makes no bridges", hint=hint) from error
-
-
-def _require_bridge(name: str) -> None:
-    info = next((one.get(_LINKINFO, b"") for one in _all() if _text(one[_IFNAME]) == name), b"")
-    if _text(netlink.attributes(info).get(_KIND, b"")) != BRIDGE:
-        hint = "give the network another one (--interface-name), or rename that"
-        raise InUse(name, f"interface {name} is there and is no bridge", hint=hint)
 
 
 def set_up(name: str) -> None:
@@ -271,7 +281,36 @@ def off_its_bridge(name: str) -> bytes:
 
 def aliases() -> dict[str, str]:
     """Return the interfaces of this namespace that have an alias, and which. Raises OSError."""
-    return {_text(one[_IFNAME]): _text(one[_IFALIAS]) for one in _all() if _IFALIAS in one and _IFNAME in one}
+    return {_text(one[_IFNAME]): alias_text(one[_IFALIAS]) for one in _all() if _IFALIAS in one and _IFNAME in one}
+
+
+def alias_text(data: bytes) -> str:
+    """Return an alias as it was given to ``make_bridge``: a path in it may be any bytes."""
+    return os.fsdecode(data.rstrip(b"\0"))
+
+
+def alias_and_state(name: str) -> tuple[str, bool]:
+    """Return an interface's alias and whether it is set up; an empty text for one that is not there (20 us)."""
+    with netlink.Channel() as channel:
+        try:
+            answer = channel.ask(message(_GETLINK, _link(), attribute(_IFNAME, name), flags=0))
+        except OSError as error:
+            if error.errno != errno.ENODEV:
+                raise
+            return "", False
+    alias = netlink.attributes(answer[len(_link()) :]).get(_IFALIAS, b"")
+    return alias_text(alias), bool(answer[8] & _IFF_UP)
+
+
+def idle_bridges(wanted: Callable[[str], bool]) -> list[tuple[int, str]]:
+    """Return index and name of the bridges whose alias is ``wanted`` and that nothing is plugged into."""
+    everything = _all()
+    masters = {one[_MASTER] for one in everything if _MASTER in one}
+    return [
+        (int.from_bytes(one[_INDEX], sys.byteorder), _text(one[_IFNAME]))
+        for one in everything
+        if _IFALIAS in one and one[_INDEX] not in masters and wanted(alias_text(one[_IFALIAS]))
+    ]
 
 
 def ports(bridge_index: int) -> set[str]:
@@ -281,10 +320,10 @@ def ports(bridge_index: int) -> set[str]:
 
 
 def _all() -> list[dict[int, bytes]]:
-    """Return the attributes of every interface, and its flags under ``_FLAGS``."""
+    """Return the attributes of every interface, and two fields that are none."""
     with netlink.Channel() as channel:
         return [
-            {**netlink.attributes(body[len(_link()) :]), _FLAGS: body[8:12]}
+            {**netlink.attributes(body[len(_link()) :]), _INDEX: body[4:8], _FLAGS: body[8:12]}
             for _, body in channel.dump(message(_GETLINK, _link(), flags=netlink.DUMP))
         ]
 
@@ -296,10 +335,14 @@ def _text(data: bytes) -> str:
 def remove_link(name: str) -> bool:
     """Remove an interface of this namespace; return whether it was there. Takes some 30 ms. Raises OSError."""
     with netlink.Channel() as channel:
-        try:
-            channel.send(message(_DELLINK, _link(), attribute(_IFNAME, name)))
-        except OSError as error:
-            if error.errno != errno.ENODEV:
-                raise
-            return False
+        return _remove(channel, 0, attribute(_IFNAME, name))
+
+
+def _remove(channel: netlink.Channel, index: int, *named: bytes) -> bool:
+    try:
+        channel.send(message(_DELLINK, _link(index=index), *named))
+    except OSError as error:
+        if error.errno != errno.ENODEV:
+            raise
+        return False
     return True

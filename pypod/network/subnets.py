@@ -61,7 +61,7 @@ def subnet(text: str, gateway: str = "", ip_range: str = "") -> Subnet:
     """Return a subnet as it was asked for, its gateway the first address unless one is given. Raises InvalidSpec.
 
     >>> subnet("10.89.0.0/24")
-    Subnet(subnet='10.89.0.0/24', gateway='10.89.0.1', first='', last='')
+    Subnet(subnet='10.89.0.0/24', gateway='10.89.0.1', first='', last='', chosen=False)
     """
     whole = parse_range(text, "--subnet")
     if whole.prefixlen > _LONGEST[whole.version]:
@@ -112,6 +112,16 @@ def require_free(wanted: Sequence[Subnet], taken: Iterable[Taken]) -> None:
         for other in ranges[:position]:
             if mine.overlaps(other):
                 raise InvalidSpec("--subnet", f"subnets {other} and {mine} of one network overlap")
+
+
+def chosen_ipv4(taken: Iterable[Taken]) -> Subnet:
+    """Return a subnet of ``free_ipv4``. Raises InvalidSpec when there is none."""
+    return subnet(free_ipv4(taken)).replace(chosen=True)
+
+
+def chosen_ipv6(taken: Iterable[Taken], random: bytes) -> Subnet:
+    """Return a subnet of ``free_ipv6``. Raises InvalidSpec when somebody has it."""
+    return subnet(free_ipv6(taken, random)).replace(chosen=True)
 
 
 def free_ipv4(taken: Iterable[Taken]) -> str:

@@ -29,6 +29,10 @@ def add(connection: Database_Connection, spec: NetworkSpec) -> None:
     if holder:
         raise AlreadyExists(NETWORK, spec.name, NETWORK, holder[0])
     connection.execute("INSERT INTO networks VALUES (?,?,?)", (spec.id, spec.name, to_json(spec)))
+    _take_gateways(connection, spec)
+
+
+def _take_gateways(connection: Database_Connection, spec: NetworkSpec) -> None:
     for subnet in spec.subnets:
         if subnet.gateway:
             take_address(connection, spec.id, address_number(subnet.gateway), "")
@@ -37,6 +41,14 @@ def add(connection: Database_Connection, spec: NetworkSpec) -> None:
 def replace(connection: Database_Connection, spec: NetworkSpec) -> None:
     """Write a network's specification anew."""
     connection.execute("UPDATE networks SET spec = ? WHERE id = ?", (to_json(spec), spec.id))
+
+
+def renumber(connection: Database_Connection, spec: NetworkSpec) -> None:
+    """Write a specification with other subnets; nobody has an address of those there were."""
+    replace(connection, spec)
+    connection.execute("DELETE FROM last_addresses WHERE network_id = ?", (spec.id,))
+    connection.execute("DELETE FROM addresses WHERE network_id = ?", (spec.id,))
+    _take_gateways(connection, spec)
 
 
 def remove(database: Database, identifier: str) -> None:
@@ -256,6 +268,12 @@ def give_back(database: Database, container_id: str) -> None:
             ("UPDATE connections SET attachment = '' WHERE container_id = ?", (container_id,)),
         ]
     )
+
+
+def is_attached_to(database: Database, network_id: str) -> bool:
+    """Return whether anybody is attached to a network."""
+    statement = "SELECT 1 FROM connections WHERE network_id = ? AND attachment != '' LIMIT 1"
+    return bool(database.read(statement, (network_id,)))
 
 
 def any_attached(database: Database) -> bool:

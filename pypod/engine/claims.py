@@ -1,0 +1,310 @@
+"""Claims to subnets: a bridge is one, in the network namespace that it is in, and whoever is about to connect makes it.
+
+A storage remembers which subnets its networks are to have. Who has them, the kernel says: the bridges that are there,
+whose aliases name network and storage. What another storage took meanwhile is exchanged if nobody asked for it, else
+it is an error that says whose it is. The same goes for the names of bridges.
+
+Storages take turns by a lock. Those that do not see each other's locks, for they have a /run of their own, may make
+bridges at the same moment: each looks once more afterwards, and who sees another's yields.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+from contextlib import contextmanager, nullcontext
+
+from pypod.engine import user_bridges
+from pypod.engine.locks import SHARED, Lock
+from pypod.errors import InUse, InvalidSpec
+from pypod.model.network import BRIDGE, DEFAULT_ID, NetworkSpec
+from pypod.network import links
+from pypod.store import networks
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+    from contextlib import AbstractContextManager
+
+    from pypod.engine.engine import Engine
+    from pypod.network.creation import Surroundings
+    from pypod.network.host import Host
+    from pypod.network.subnets import Taken
+
+_TURNS = "/run/pypod-bridges"
+_ATTEMPTS = 50
+_PAUSE_S = 0.02
+_ALIAS_BYTES = 255  # IFALIASZ of linux/if.h, without the NUL
+_PREFIX = "pypod network "
+
+
+# whose a bridge is
+
+
+def alias_of(engine: Engine, network: NetworkSpec) -> str:
+    """Return what tells that a bridge is ours, and for which network."""
+    return _fitting(f"{_PREFIX}{network.name} of {storage_of(engine)}")
+
+
+def storage_of(engine: Engine) -> str:
+    """Return what the aliases of our bridges end with: the path may be another storage's later, or elsewhere."""
+    return f"{engine.layout.root} ({_identity(os.stat(engine.layout.root))})"
+
+
+def _identity(status: os.stat_result) -> str:
+    return f"{status.st_dev}:{status.st_ino}"
+
+
+def _fitting(alias: str) -> str:
+    return os.fsdecode(os.fsencode(alias)[-_ALIAS_BYTES:])
+
+
+def is_ours(engine: Engine, network: NetworkSpec, alias: str) -> bool:
+    """Return whether an alias is that of a network's bridge, as we make it or as a pypod did without identities."""
+    own = f"{_PREFIX}{network.name} of {storage_of(engine)}"
+    return alias in (_fitting(own), _fitting(own.rpartition(" (")[0]))
+
+
+def is_of(storage: str, alias: str) -> bool:
+    """Return whether an alias is that of some network of the storage that ``storage_of`` returned this for."""
+    own = f" of {storage}"
+    return alias.startswith(_PREFIX) and alias.endswith((_fitting(own), _fitting(own.rpartition(" (")[0])))
+
+
+def is_of_nobody(alias: str) -> bool:
+    """Return whether an alias names a storage that is not there any more. One that cannot be looked at is there."""
+    name, _, storage = alias.removeprefix(_PREFIX).partition(" of ")
+    root, _, identity = storage.rpartition(" (")
+    if not (alias.startswith(_PREFIX) and name and root.startswith("/")):
+        return False
+    try:
+        return _identity(os.stat(root)) != identity.removesuffix(")")
+    except (FileNotFoundError, NotADirectoryError):
+        return True
+    except OSError:
+        return False
+
+
+# taking turns
+
+
+def connecting(engine: Engine) -> Lock:
+    """Return the lock that whoever is connecting somebody shares: meanwhile no bridge that seems idle is taken away."""
+    return Lock(engine.layout.root, SHARED)
+
+
+@contextmanager
+def turn() -> Iterator[None]:
+    """Have other storages wait while bridges are made or removed; where that cannot be, they are watched for."""
+    held: AbstractContextManager[object] = Lock(_TURNS)
+    try:
+        held.__enter__()
+    except OSError:  # a user in a namespace of their own, where there is no other storage; no /run to write to
+        held = nullcontext()
+    with held:
+        yield
+
+
+# making claims
+
+
+def claim(engine: Engine, network: NetworkSpec, *, again: bool = False) -> NetworkSpec:
+    """Have a network's bridge, with all its addresses but not yet set up; return the network as it is now.
+
+    Nothing is done for one that is up, unless it is to be looked at ``again``. Raises InUse naming who has a subnet
+    that was asked for, or that somebody has an address of; NoSuchNetwork, Unsupported, OSError.
+    """
+    if network.driver != BRIDGE or user_bridges.are_elsewhere(engine) or (not again and is_up(engine, network)):
+        return network
+    with turn():
+        made, left = _claim(engine, network.id)
+    if made.subnets != network.subnets:
+        from pypod.engine import naming
+
+        naming.let_go(engine, made)
+    if left:
+        from pypod.engine import bridge_sweep
+
+        bridge_sweep.begin(engine)
+    return made
+
+
+def foreseen(engine: Engine, network: NetworkSpec) -> NetworkSpec:
+    """Return the network as ``claim`` would, with nothing done. Raises InUse."""
+    if network.driver != BRIDGE or user_bridges.are_elsewhere(engine) or is_up(engine, network):
+        return network
+    from pypod.network.host import Host
+
+    return _moved(engine, network, Host(), is_held=_is_held(engine, network.id))
+
+
+def is_up(engine: Engine, network: NetworkSpec) -> bool:
+    """Return whether a network's bridge is there, ours, and set up (30 us)."""
+    alias, up = links.alias_and_state(network.interface)
+    return up and is_ours(engine, network, alias)
+
+
+def _claim(engine: Engine, network_id: str) -> tuple[NetworkSpec, bool]:
+    """Return the network as it is now, and whether storages that are gone, or a crash, have left bridges."""
+    from pypod.network.host import Host
+
+    with engine.database.transaction() as connection, connection:
+        before = networks.find(engine.database, network_id)
+        is_held = _is_held(engine, network_id)
+        for _ in range(_ATTEMPTS):
+            host = Host()
+            if _clear_way(before, host):
+                continue
+            wanted = _moved(engine, before, host, is_held=is_held)
+            if not _make(engine, wanted, host, is_held=is_held):
+                continue
+            if not _is_contested(engine, wanted):
+                break
+            links.remove_link(wanted.interface)
+            time.sleep(_PAUSE_S * os.urandom(1)[0] / 255)
+        else:
+            raise InUse(before.name, f"somebody else takes every subnet that network {before.name} is to have")
+        if wanted.subnets != before.subnets:
+            networks.renumber(connection, wanted)
+        elif wanted != before:
+            networks.replace(connection, wanted)
+    if not is_held:
+        _withdraw_what_was_left(wanted)
+    return wanted, _has_leftovers(engine, host)
+
+
+def _has_leftovers(engine: Engine, host: Host) -> bool:
+    known = {one.interface for one in networks.all_networks(engine.database)}
+    storage = storage_of(engine)
+    return any(
+        is_of_nobody(alias) or (name not in known and is_of(storage, alias)) for name, alias in host.aliases.items()
+    )
+
+
+def _clear_way(network: NetworkSpec, host: Host) -> bool:
+    """Take away bridges that nothing is plugged into, of storages that are gone, where they are in the way."""
+    if not any(is_of_nobody(alias) for alias in host.aliases.values()):
+        return False
+    from ipaddress import ip_network
+
+    from pypod.engine.bridges import remove_bridge
+
+    subnets = [ip_network(one.subnet) for one in network.subnets]
+    in_way = {one.interface for one in host.taken if any(one.range.overlaps(mine) for mine in subnets)}
+    found = [name for _, name in links.idle_bridges(is_of_nobody) if name in in_way or name == network.interface]
+    for name in found:
+        remove_bridge(name)
+    return bool(found)
+
+
+def _is_held(engine: Engine, network_id: str) -> bool:
+    """Return whether somebody has an address of the network, or is to have a certain one."""
+    if any(networks.holders(engine.database, network_id)):
+        return True
+    return any(asked.addresses for _, asked, _ in networks.connected_to(engine.database, network_id))
+
+
+def _moved(engine: Engine, network: NetworkSpec, host: Host, *, is_held: bool) -> NetworkSpec:
+    """Return the network as it can be had. Raises InUse; bridges of storages that are gone are taken away for it."""
+    from pypod.network import creation
+
+    subnets = network.subnets
+    may_move = [not is_held and (one.chosen or network.id == DEFAULT_ID) for one in subnets]
+    asked = network.replace(
+        subnets=tuple(one.replace(chosen=free) for one, free in zip(subnets, may_move, strict=True))
+    )
+    everything = around(networks.all_networks(engine.database), host)
+    try:
+        found = creation.moved(asked, _rivals(engine, network, host), everything, os.urandom(7))
+    except InvalidSpec as error:
+        raise InUse(network.name, f"network {network.name}: {error.message}", hint=error.hint) from error
+    return found.replace(subnets=subnets) if is_held else found
+
+
+def _rivals(engine: Engine, network: NetworkSpec, host: Host) -> Surroundings:
+    """Return what is in the way of a network that has its subnets already.
+
+    Of interfaces that are none of pypod's it is only what lies in the subnets: what is longer wins.
+    """
+    from pypod.network.creation import Surroundings
+
+    own = own_bridge(engine, network, host)
+    interfaces = frozenset(name for name in host.interfaces.values() if name != own)
+    claims = {name for name, alias in host.aliases.items() if alias.startswith(_PREFIX)}
+    taken = (one for one in named(host) if not one.routed and one.interface not in ("", own))
+    return Surroundings(
+        interfaces=interfaces, taken=tuple(one.replace(routed=one.interface not in claims) for one in taken)
+    )
+
+
+def own_bridge(engine: Engine, network: NetworkSpec, host: Host) -> str:
+    """Return the interface of a network if it is there and ours, or an empty text."""
+    return network.interface if is_ours(engine, network, host.aliases.get(network.interface, "")) else ""
+
+
+def around(others: Iterable[NetworkSpec], host: Host) -> Surroundings:
+    """Return what a new network has to leave alone, on the host and of the ``others`` in its storage."""
+    from ipaddress import ip_network
+
+    from pypod.network.creation import Surroundings
+    from pypod.network.subnets import Taken
+
+    others = tuple(others)
+    own = [Taken(range=ip_network(s.subnet), by=f"network {one.name}") for one in others for s in one.subnets]
+    interfaces = {*host.interfaces.values(), *(one.interface for one in others)}
+    return Surroundings(interfaces=frozenset(interfaces), taken=(*own, *named(host)))
+
+
+def named(host: Host) -> list[Taken]:
+    """Return what is taken on a host, by networks of storages where that is known."""
+    found = []
+    for one in host.taken:
+        alias = host.aliases.get(one.interface, "")
+        by = alias.removeprefix("pypod ").rpartition(" (")[0] if alias.startswith(_PREFIX) else ""
+        found.append(one.replace(by=by) if by else one)
+    return found
+
+
+def _make(engine: Engine, network: NetworkSpec, host: Host, *, is_held: bool) -> bool:
+    """Make a network's bridge, or what it lacks; return whether it is as it should be."""
+    addresses = network.gateway_addresses()
+    if own_bridge(engine, network, host):
+        if not is_held and _has_other_addresses(network, host):
+            links.remove_link(network.interface)  # it was moved by somebody who was killed before they said so
+            return False
+        links.add_addresses(network.interface, addresses)
+        return True
+    mtu, vlan = int(network.option("mtu") or 0), int(network.option("vlan") or 0)
+    try:
+        links.make_bridge(network.interface, addresses, mtu, alias_of(engine, network), vlan)
+    except FileExistsError:  # this moment
+        return False
+    return True
+
+
+def _has_other_addresses(network: NetworkSpec, host: Host) -> bool:
+    from ipaddress import ip_network
+
+    own = [ip_network(one.subnet) for one in network.subnets]
+    there = [one.range for one in host.taken if one.interface == network.interface and not one.routed]
+    return any(one not in own and not one.is_link_local for one in there)
+
+
+def _is_contested(engine: Engine, network: NetworkSpec) -> bool:
+    """Return whether another bridge with addresses of the same subnets was made at the same moment."""
+    from pypod.network.host import Host
+    from pypod.network.subnets import require_free
+
+    try:
+        require_free(network.subnets, _rivals(engine, network, Host()).taken)
+    except InvalidSpec:
+        return True
+    return False
+
+
+def _withdraw_what_was_left(network: NetworkSpec) -> None:
+    """Take away what leads to addresses that nobody has been given yet: they were another storage's once."""
+    from pypod.network import firewall
+
+    with firewall.open_channel() as channel:
+        firewall.withdraw_ways(channel, firewall.ranges_of(network))
