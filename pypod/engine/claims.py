@@ -183,7 +183,7 @@ def _has_leftovers(engine: Engine, host: Host) -> bool:
 
 def _clear_way(network: NetworkSpec, host: Host) -> bool:
     """Take away bridges that nothing is plugged into, of storages that are gone, where they are in the way."""
-    if not any(is_of_nobody(alias) for alias in host.aliases.values()):
+    if not (idle := unclaimed(host)):
         return False
     from ipaddress import ip_network
 
@@ -191,7 +191,7 @@ def _clear_way(network: NetworkSpec, host: Host) -> bool:
 
     subnets = [ip_network(one.subnet) for one in network.subnets]
     in_way = {one.interface for one in host.taken if any(one.range.overlaps(mine) for mine in subnets)}
-    found = [name for _, name in links.idle_bridges(is_of_nobody) if name in in_way or name == network.interface]
+    found = idle & {network.interface, *in_way}
     for name in found:
         remove_bridge(name)
     return bool(found)
@@ -242,8 +242,18 @@ def own_bridge(engine: Engine, network: NetworkSpec, host: Host) -> str:
     return network.interface if is_ours(engine, network, host.aliases.get(network.interface, "")) else ""
 
 
-def around(others: Iterable[NetworkSpec], host: Host) -> Surroundings:
-    """Return what a new network has to leave alone, on the host and of the ``others`` in its storage."""
+def unclaimed(host: Host) -> frozenset[str]:
+    """Return the bridges of storages that are gone, with nothing plugged in: they go when they are in the way."""
+    if not any(is_of_nobody(alias) for alias in host.aliases.values()):
+        return frozenset()
+    return frozenset(name for _, name in links.idle_bridges(is_of_nobody))
+
+
+def around(others: Iterable[NetworkSpec], host: Host, but: frozenset[str] = frozenset()) -> Surroundings:
+    """Return what a new network has to leave alone, on the host and of the ``others`` in its storage.
+
+    Interfaces in ``but`` are none.
+    """
     from ipaddress import ip_network
 
     from pypod.network.creation import Surroundings
@@ -251,8 +261,9 @@ def around(others: Iterable[NetworkSpec], host: Host) -> Surroundings:
 
     others = tuple(others)
     own = [Taken(range=ip_network(s.subnet), by=f"network {one.name}") for one in others for s in one.subnets]
-    interfaces = {*host.interfaces.values(), *(one.interface for one in others)}
-    return Surroundings(interfaces=frozenset(interfaces), taken=(*own, *named(host)))
+    interfaces = {*host.interfaces.values(), *(one.interface for one in others)} - but
+    there = (one for one in named(host) if one.interface not in but)
+    return Surroundings(interfaces=frozenset(interfaces), taken=(*own, *there))
 
 
 def named(host: Host) -> list[Taken]:

@@ -6,6 +6,7 @@ import os
 
 from pypod.engine import observe, recovery, stopping, trash, volumes
 from pypod.engine.boundary import Boundary
+from pypod.engine.layout import Layout
 from pypod.engine.locks import Lock
 from pypod.errors import PypodError
 from pypod.model.ids import is_id
@@ -112,5 +113,7 @@ def main() -> None:
     from pypod.engine.engine import Engine
 
     root, identifier = sys.argv[1:3]
+    if not os.path.exists(Layout(root).database):  # deleted meanwhile: an engine would make it again
+        return
     with Engine(root) as engine:
         _quietly(_remove_container, engine, identifier)

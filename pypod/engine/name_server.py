@@ -11,6 +11,7 @@ import os
 import sys
 import time
 
+from pypod.engine.layout import Layout
 from pypod.engine.locks import AT_ONCE, Lock
 from pypod.engine.name_table import Table
 from pypod.engine.naming import SERVER_NAME, SOCKET
@@ -185,6 +186,8 @@ def main() -> None:
 
     listener = _socket.socket(fileno=_STANDARD_INPUT)
     listener.setblocking(False)
+    if not os.path.exists(Layout(sys.argv[1]).database):  # deleted meanwhile: an engine would make it again
+        return
     with Engine(sys.argv[1]) as engine:
         keeper = Keeper(engine, listener)
         _hear_hangups(keeper)

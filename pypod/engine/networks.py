@@ -166,4 +166,5 @@ def _surroundings(others: Sequence[NetworkSpec]) -> Surroundings:
     """Return what a new network has to leave alone, on the host and among ours."""
     from pypod.network.host import Host
 
-    return claims.around(others, Host())
+    host = Host()
+    return claims.around(others, host, but=claims.unclaimed(host))

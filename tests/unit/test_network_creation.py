@@ -143,7 +143,7 @@ class TestFree:
 class TestBridge:
     def test_defaults_are_podmans(self) -> None:
         found = made()
-        assert found.subnets == (Subnet(subnet="10.89.0.0/24", gateway="10.89.0.1"),)
+        assert found.subnets == (Subnet(subnet="10.89.0.0/24", gateway="10.89.0.1", chosen=True),)
         assert (found.interface, found.ipam, found.dns, found.ipv6) == ("pypod1", "host-local", True, False)
 
     def test_ipv6_adds_the_family_that_is_missing(self) -> None:
@@ -251,11 +251,11 @@ class TestDefault:
     def test_podmans(self) -> None:
         found = creation.default(ALONE, 7)
         assert (found.name, found.interface, found.dns, found.created_ns) == ("podman", "pypod0", False, 7)
-        assert found.subnets == (Subnet(subnet="10.88.0.0/16", gateway="10.88.0.1"),)
+        assert found.subnets == (Subnet(subnet="10.88.0.0/16", gateway="10.88.0.1", chosen=True),)
 
     def test_somebody_else_has_its_subnet(self) -> None:
         found = creation.default(ALONE.replace(taken=taken("10.88.7.0/24", "10.89.0.0/24")), 7)
-        assert found.subnets == (Subnet(subnet="10.89.1.0/24", gateway="10.89.1.1"),)
+        assert found.subnets == (Subnet(subnet="10.89.1.0/24", gateway="10.89.1.1", chosen=True),)
 
     def test_somebody_else_has_its_bridge(self) -> None:
         found = creation.default(ALONE.replace(interfaces=frozenset(("pypod0",))), 7)
