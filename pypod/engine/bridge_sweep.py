@@ -11,7 +11,6 @@ import fcntl
 import os
 import sys
 import time
-from contextlib import contextmanager, suppress
 
 from pypod.engine import claims
 from pypod.errors import PypodError
@@ -19,7 +18,7 @@ from pypod.network import links
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable
 
     from pypod.engine.engine import Engine
     from pypod.model.network import NetworkSpec
@@ -46,10 +45,12 @@ def begin(engine: Engine) -> None:
     """
     if engine.rootless:
         return
-    with suppress(OSError, PypodError):
+    try:
         os.utime(engine.layout.cache)  # who is about to end looks at that once more
         if not _is_there(engine.layout.cache):
             _spawn(engine)
+    except (OSError, PypodError):
+        return
 
 
 def _is_there(directory: str) -> bool:
@@ -162,8 +163,12 @@ class Sweep:
 
     def sweep(self) -> None:
         """Take away what is idle now; while somebody is being connected, what is of a storage that is gone."""
-        with _alone(self._root) as is_alone:
-            remove_idle(self._is_wanted if is_alone else claims.is_of_nobody)
+        guard = _guard(self._root)
+        try:
+            remove_idle(claims.is_of_nobody if guard is None else self._is_wanted)
+        finally:
+            if guard is not None:
+                os.close(guard)
 
 
 def remove_idle(wanted: Callable[[str], bool]) -> list[str]:
@@ -172,29 +177,25 @@ def remove_idle(wanted: Callable[[str], bool]) -> list[str]:
 
     removed = []
     for one in links.idle_bridges(wanted):
-        with claims.turn():
+        with claims.Turn() as turn, turn:
             if one in links.idle_bridges(wanted):
                 remove_bridge(one[1])
                 removed.append(one[1])
     return removed
 
 
-@contextmanager
-def _alone(root: str) -> Iterator[bool]:
-    """Keep others from connecting anybody; False while somebody does. Nobody can where the storage is gone."""
+def _guard(root: str) -> int | None:
+    """Return a descriptor that keeps others from connecting anybody; None while somebody does."""
     try:
         fd = os.open(root, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    except FileNotFoundError:
-        yield True
-        return
+    except FileNotFoundError:  # nobody can
+        return os.open("/", os.O_PATH | os.O_CLOEXEC)
     try:
         fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
-        yield False
-    else:
-        yield True
-    finally:
         os.close(fd)
+        return None
+    return fd
 
 
 def main() -> None:
@@ -202,5 +203,7 @@ def main() -> None:
     fd = os.open("/proc/self/comm", os.O_WRONLY | os.O_CLOEXEC)
     os.write(fd, NAME.encode())
     os.close(fd)
-    with suppress(OSError, PypodError):  # there is nobody to tell
+    try:
         Sweep(*sys.argv[1:4]).run()
+    except (OSError, PypodError):  # there is nobody to tell
+        return

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pypod.engine import claims, user_bridges
 from pypod.engine.effects import Effect
+from pypod.errors import Unsupported
 from pypod.model.network import BRIDGE
 from pypod.network import links
 
@@ -71,7 +72,7 @@ def remove(engine: Engine, network: NetworkSpec) -> None:
         return
     if network.driver != BRIDGE:
         return
-    with claims.turn():
+    with claims.Turn() as turn, turn:
         if is_ours(engine, network) or not links.index_of(network.interface):
             remove_bridge(network.interface)
 
@@ -80,10 +81,13 @@ def remove_bridge(name: str) -> None:
     """Take a bridge away, and what the firewall knows of it: that is there when somebody took the bridge, too."""
     from pypod.network import firewall
 
-    with firewall.open_channel() as channel:
-        if links.index_of(name):  # else somebody else may have its subnets by now
-            firewall.withdraw_ways(channel, firewall.known_ranges(channel, name))
-        firewall.forget(channel, name)
+    try:
+        with firewall.open_channel() as channel:
+            if links.index_of(name):  # else somebody else may have its subnets by now
+                firewall.withdraw_ways(channel, firewall.known_ranges(channel, name))
+            firewall.forget(channel, name)
+    except Unsupported:  # then it knows nothing
+        pass
     links.remove_link(name)
 
 

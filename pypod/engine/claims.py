@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import os
 import time
-from contextlib import contextmanager, nullcontext
 
 from pypod.engine import user_bridges
 from pypod.engine.locks import SHARED, Lock
@@ -23,8 +22,7 @@ from pypod.store import networks
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
-    from contextlib import AbstractContextManager
+    from collections.abc import Iterable
 
     from pypod.engine.engine import Engine
     from pypod.network.creation import Surroundings
@@ -93,16 +91,20 @@ def connecting(engine: Engine) -> Lock:
     return Lock(engine.layout.root, SHARED)
 
 
-@contextmanager
-def turn() -> Iterator[None]:
-    """Have other storages wait while bridges are made or removed; where that cannot be, they are watched for."""
-    held: AbstractContextManager[object] = Lock(_TURNS)
-    try:
-        held.__enter__()
-    except OSError:  # a user in a namespace of their own, where there is no other storage; no /run to write to
-        held = nullcontext()
-    with held:
-        yield
+class Turn(Lock):
+    """The lock that has other storages wait while bridges are made or removed; where it cannot be had, nobody waits."""
+
+    __slots__ = ()
+
+    def __init__(self) -> None:
+        super().__init__(_TURNS)
+
+    def __enter__(self) -> Turn:
+        try:
+            super().__enter__()
+        except OSError:  # a user in a namespace of their own, where there is no other storage; no /run to write to
+            return self
+        return self
 
 
 # making claims
@@ -116,7 +118,7 @@ def claim(engine: Engine, network: NetworkSpec, *, again: bool = False) -> Netwo
     """
     if network.driver != BRIDGE or user_bridges.are_elsewhere(engine) or (not again and is_up(engine, network)):
         return network
-    with turn():
+    with Turn() as turn, turn:
         made, left = _claim(engine, network.id)
     if made.subnets != network.subnets:
         from pypod.engine import naming
@@ -168,8 +170,8 @@ def _claim(engine: Engine, network_id: str) -> tuple[NetworkSpec, bool]:
             networks.renumber(connection, wanted)
         elif wanted != before:
             networks.replace(connection, wanted)
-    if not is_held:
-        _withdraw_what_was_left(wanted)
+        if not is_held:  # nor can anybody be given an address before this transaction has ended
+            _withdraw_what_was_left(wanted)
     return wanted, _has_leftovers(engine, host)
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from pypod.engine import bridges, connecting, naming, reloading, user_bridges
+from pypod.engine import bridges, claims, connecting, naming, reloading, user_bridges
 from pypod.engine.boundary import Boundary
 from pypod.model.network import BRIDGE
 from pypod.network import firewall, forwarding
@@ -24,11 +24,11 @@ def amiss(engine: Engine) -> list[str]:
         from pypod.engine import companions
 
         return [*companions.amiss(engine), *(user_bridges.amiss(engine) if known else [])]
-    if not known:
-        return []
     with Boundary("look at networks"):
-        connected = reloading.running(engine)
         found = [f"bridge {name} of no network" for name in bridges.orphans(engine)]
+        if not known:
+            return found
+        connected = reloading.running(engine)
         found += [f"bridge {name} in the firewall only" for name in bridges.forgotten(engine)]
         found += [] if _has_rules(connected) else ["rules of the firewall are missing"]
         found += [f"{name} is not {value}" for name, value in _other_settings(connected)]
@@ -47,18 +47,24 @@ def repair(engine: Engine) -> list[str]:
         from pypod.engine import companions
 
         return [*companions.repair(engine), *(user_bridges.repair(engine) if known else [])]
-    if not known:
-        return []
     with Boundary("repair networks"):
         done = [f"took back the addresses of container {one[:12]}" for one in connecting.sweep(engine, known)]
         done += _withdraw_leftovers(engine, known)
-        for name in bridges.orphans(engine):
-            bridges.remove_bridge(name)
-            done.append(f"removed bridge {name}")
+        done += _remove_orphans(engine)
+        if not known:
+            return done
         for name in bridges.forgotten(engine):
             bridges.remove_bridge(name)
             done.append(f"removed bridge {name} from the firewall")
         return [*done, *_reconnect(engine)]
+
+
+def _remove_orphans(engine: Engine) -> list[str]:
+    with claims.Turn() as turn, turn:
+        found = bridges.orphans(engine)
+        for name in found:
+            bridges.remove_bridge(name)
+    return [f"removed bridge {name}" for name in found]
 
 
 def _reconnect(engine: Engine) -> list[str]:
