@@ -158,9 +158,10 @@ def _claim(engine: Engine, network_id: str) -> tuple[NetworkSpec, bool]:
             if _clear_way(before, host):
                 continue
             wanted = _moved(engine, before, host, is_held=is_held)
-            if not _make(engine, wanted, host, is_held=is_held):
+            made = _make(engine, wanted, host, is_held=is_held)
+            if made is None:
                 continue
-            if not _is_contested(engine, wanted):
+            if not made or not _is_contested(engine, wanted):
                 break
             links.remove_link(wanted.interface)
             time.sleep(_PAUSE_S * os.urandom(1)[0] / 255)
@@ -278,20 +279,20 @@ def named(host: Host) -> list[Taken]:
     return found
 
 
-def _make(engine: Engine, network: NetworkSpec, host: Host, *, is_held: bool) -> bool:
-    """Make a network's bridge, or what it lacks; return whether it is as it should be."""
+def _make(engine: Engine, network: NetworkSpec, host: Host, *, is_held: bool) -> bool | None:
+    """Make a network's bridge, or what it lacks; return whether it was made, None when the host is another by now."""
     addresses = network.gateway_addresses()
     if own_bridge(engine, network, host):
         if not is_held and _has_other_addresses(network, host):
             links.remove_link(network.interface)  # it was moved by somebody who was killed before they said so
-            return False
+            return None
         links.add_addresses(network.interface, addresses)
-        return True
+        return False
     mtu, vlan = int(network.option("mtu") or 0), int(network.option("vlan") or 0)
     try:
         links.make_bridge(network.interface, addresses, mtu, alias_of(engine, network), vlan)
     except FileExistsError:  # this moment
-        return False
+        return None
     return True
 
 
