@@ -16,8 +16,12 @@ from pathlib import Path
 import pytest
 
 from pypod import Engine, InUse, Pod, PortInUse
-from pypod.engine import groups
+from pypod.engine import bridges as bridge_module
+from pypod.engine import claims, groups
+from pypod.engine.bridge_sweep import Sweep
 from pypod.engine.collect import repair
+from pypod.engine.effects import Effect
+from pypod.network import links
 from tests import tracing
 from tests.facts import kill_and_wait, wait_until
 
@@ -269,6 +273,50 @@ def test_a_start_takes_a_bridge_back_from_who_would_take_it_away(storages, busyb
         for container in pod.containers():
             container.remove()
         time.sleep(0.9 + 0.05 * (number % 10))
+
+
+def test_an_idle_bridge_stays_while_somebody_is_being_connected(storages, busybox: str, monkeypatch) -> None:
+    """Between the claim and the first veth it looks like one that nobody needs."""
+    engine = storages("one")
+    sweep = Sweep(engine.layout.root, engine.layout.cache, claims.storage_of(engine))
+    seen: list[int] = []
+
+    def swept(*arguments: object, **options: object) -> list[Effect]:
+        sweep.sweep()
+        seen.append(len(bridges()))
+        return preparations(*arguments, **options)
+
+    preparations = bridge_module.preparations
+    monkeypatch.setattr(bridge_module, "preparations", swept)
+    for network in ("one", "two", "three"):
+        engine.networks.create(network, dns=False)
+    pod = engine.pods.create(network="one")
+    pod.start()
+    pod.connect("two")
+    container = engine.containers.run(["sleep", "1000"], rootfs=busybox, network="three")
+    assert seen == [1, 2, 3]
+    container.remove(force=True, timeout=0)
+
+
+def test_of_two_bridges_made_at_once_one_yields(storages, monkeypatch, tmp_path: Path) -> None:
+    """Both storages have looked; the second makes its bridge before the first does. Each has a /run of its own."""
+    engines = [storages(name) for name in ("one", "two")]
+    pods = []
+    for at, engine in enumerate(engines):
+        engine.networks.create("front", interface=f"front{at}")
+        pods.append(engine.pods.create(network="front"))
+    make_bridge = links.make_bridge
+
+    def make_late(*arguments: object) -> int:
+        monkeypatch.setattr(links, "make_bridge", make_bridge)
+        monkeypatch.setattr(claims, "_TURNS", str(tmp_path / "another-run"))
+        pods[1].start()
+        return make_bridge(*arguments)
+
+    monkeypatch.setattr(links, "make_bridge", make_late)
+    pods[0].start()
+    assert bridges() == {"front0": "10.89.1.1/24", "front1": "10.89.0.1/24"}
+    assert [pod.addresses["front"] for pod in pods] == [("10.89.1.2",), ("10.89.0.2",)]
 
 
 def abandoned(tmp_path: Path, name: str, **options: object) -> None:
