@@ -163,12 +163,12 @@ class Sweep:
 
     def sweep(self) -> None:
         """Take away what is idle now; while somebody is being connected, what is of a storage that is gone."""
-        guard = _guard(self._root)
+        fd = guard(self._root)
         try:
-            remove_idle(claims.is_of_nobody if guard is None else self._is_wanted)
+            remove_idle(claims.is_of_nobody if fd is None else self._is_wanted)
         finally:
-            if guard is not None:
-                os.close(guard)
+            if fd is not None:
+                os.close(fd)
 
 
 def remove_idle(wanted: Callable[[str], bool]) -> list[str]:
@@ -184,7 +184,7 @@ def remove_idle(wanted: Callable[[str], bool]) -> list[str]:
     return removed
 
 
-def _guard(root: str) -> int | None:
+def guard(root: str) -> int | None:
     """Return a descriptor that keeps others from connecting anybody; None while somebody does."""
     try:
         fd = os.open(root, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)

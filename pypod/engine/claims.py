@@ -32,6 +32,7 @@ if TYPE_CHECKING:
 _TURNS = "/run/pypod-bridges"
 _ATTEMPTS = 50
 _PAUSE_S = 0.02
+_LOOKS = 10  # at a subnet that cannot be exchanged: the kernel unplugs by and by who has just ended
 _ALIAS_BYTES = 255  # IFALIASZ of linux/if.h, without the NUL
 _PREFIX = "pypod network "
 
@@ -153,11 +154,18 @@ def _claim(engine: Engine, network_id: str) -> tuple[NetworkSpec, bool]:
     with engine.database.transaction() as connection, connection:
         before = networks.find(engine.database, network_id)
         is_held = _is_held(engine, network_id)
-        for _ in range(_ATTEMPTS):
+        for attempt in range(_ATTEMPTS):
             host = Host()
             if _clear_way(before, host):
                 continue
-            wanted = _moved(engine, before, host, is_held=is_held)
+            try:
+                wanted = _moved(engine, before, host, is_held=is_held)
+            except InUse:
+                if not _take_over(engine, before, host):
+                    if attempt >= _LOOKS:
+                        raise
+                    time.sleep(_PAUSE_S)
+                continue
             made = _make(engine, wanted, host, is_held=is_held)
             if made is None:
                 continue
@@ -188,16 +196,51 @@ def _clear_way(network: NetworkSpec, host: Host) -> bool:
     """Take away bridges that nothing is plugged into, of storages that are gone, where they are in the way."""
     if not (idle := unclaimed(host)):
         return False
-    from ipaddress import ip_network
-
     from pypod.engine.bridges import remove_bridge
 
-    subnets = [ip_network(one.subnet) for one in network.subnets]
-    in_way = {one.interface for one in host.taken if any(one.range.overlaps(mine) for mine in subnets)}
-    found = idle & {network.interface, *in_way}
+    found = idle & _in_way(network, host)
     for name in found:
         remove_bridge(name)
     return bool(found)
+
+
+def _in_way(network: NetworkSpec, host: Host) -> set[str]:
+    from ipaddress import ip_network
+
+    subnets = [ip_network(one.subnet) for one in network.subnets]
+    return {
+        network.interface,
+        *(one.interface for one in host.taken if any(one.range.overlaps(mine) for mine in subnets)),
+    }
+
+
+def _take_over(engine: Engine, network: NetworkSpec, host: Host) -> bool:
+    """Take away the bridges in the way that nobody needs at this moment, whose storages are there; those make others.
+
+    Of our own storage these are bridges of networks that are not there any more.
+    """
+    from pypod.engine.bridge_sweep import guard
+    from pypod.engine.bridges import remove_bridge
+
+    storage = storage_of(engine)
+    known = {alias_of(engine, one) for one in networks.all_networks(engine.database)}
+    in_way = _in_way(network, host)
+    taken = False
+    for _, name in links.idle_bridges(lambda alias: alias.startswith(_PREFIX) and alias not in known):
+        alias = host.aliases.get(name, "")
+        is_own = is_of(storage, alias)
+        root = alias.partition(" of ")[2].rpartition(" (")[0]
+        fd = guard(root) if name in in_way and root and not is_own else None
+        if name not in in_way or (fd is None and not is_own):
+            continue
+        try:
+            if name in (one for _, one in links.idle_bridges(lambda found: found == alias)):  # noqa: B023
+                remove_bridge(name)
+                taken = True
+        finally:
+            if fd is not None:
+                os.close(fd)
+    return taken
 
 
 def _is_held(engine: Engine, network_id: str) -> bool:
@@ -208,7 +251,7 @@ def _is_held(engine: Engine, network_id: str) -> bool:
 
 
 def _moved(engine: Engine, network: NetworkSpec, host: Host, *, is_held: bool) -> NetworkSpec:
-    """Return the network as it can be had. Raises InUse; bridges of storages that are gone are taken away for it."""
+    """Return the network as it can be had. Raises InUse."""
     from pypod.network import creation
 
     subnets = network.subnets
@@ -227,7 +270,7 @@ def _moved(engine: Engine, network: NetworkSpec, host: Host, *, is_held: bool) -
 def _rivals(engine: Engine, network: NetworkSpec, host: Host) -> Surroundings:
     """Return what is in the way of a network that has its subnets already.
 
-    Of interfaces that are none of pypod's it is only what lies in the subnets: what is longer wins.
+    Of interfaces that are none of pypod's it is only what lies in the subnets, as of routes: what is longer wins.
     """
     from pypod.network.creation import Surroundings
 
@@ -310,7 +353,7 @@ def _is_contested(engine: Engine, network: NetworkSpec) -> bool:
     from pypod.network.subnets import require_free
 
     try:
-        require_free(network.subnets, _rivals(engine, network, Host()).taken)
+        require_free(network.subnets, [one for one in _rivals(engine, network, Host()).taken if not one.routed])
     except InvalidSpec:
         return True
     return False

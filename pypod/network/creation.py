@@ -147,7 +147,8 @@ def moved(spec: NetworkSpec, rivals: Surroundings, around: Surroundings, random:
     found: list[Subnet] = []
     for one in spec.subnets:
         try:
-            require_free([one], rivals.taken)
+            # who asked for a subnet knows what else they have; another network's addresses would be given twice
+            require_free([one], [it for it in rivals.taken if one.chosen or not it.routed])
         except InvalidSpec:
             if not one.chosen:
                 raise

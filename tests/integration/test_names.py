@@ -242,7 +242,7 @@ def test_nobody_stays_whom_no_network_needs(engine, blue, red):
     assert os.getsid(server.pid) == server.pid
     pods[0].remove(force=True, timeout=0)
     wait_until(lambda: naming.info(engine).networks == (red.id,))
-    with pytest.raises(ConnectionRefusedError):
+    with pytest.raises(OSError, match=r"refused|unreachable|timed out"):  # the bridge goes, too
         dns.ask(BLUE, "x")
     pods[1].remove(force=True, timeout=0)
     wait_until(lambda: not is_there(server.pid))
