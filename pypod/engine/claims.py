@@ -142,7 +142,12 @@ def foreseen(engine: Engine, network: NetworkSpec) -> NetworkSpec:
 
 
 def is_up(engine: Engine, network: NetworkSpec) -> bool:
-    """Return whether a network's bridge is there, ours, and set up (30 us)."""
+    """Return whether a network's bridge is there, ours, and set up (10 us).
+
+    By its index if that says so: to ask for the alias takes a lock that the kernel holds for whoever deletes a link.
+    """
+    if links.index_of(network.interface) == links.index_for(alias_of(engine, network)):
+        return links.is_up(network.interface)
     alias, up = links.alias_and_state(network.interface)
     return up and is_ours(engine, network, alias)
 

@@ -193,7 +193,7 @@ def make_bridge(name: str, addresses: Sequence[str], mtu: int = 0, alias: str = 
     It is not set up yet. ``alias`` is what ip(8) shows with it, at most 255 bytes. With a ``vlan`` all that is on it
     is in that one. Raises FileExistsError when there is an interface of that name, Unsupported, OSError.
     """
-    index = _unused_index()
+    index = _unused_index(alias)
     own = [attribute(_MTU, mtu)] if mtu else []
     if addresses:
         # of its own: it would change with every veth that comes and goes
@@ -225,8 +225,21 @@ def add_addresses(name: str, addresses: Sequence[str]) -> None:
             channel.send(_new_address(index, address), tolerated=(errno.EEXIST,))
 
 
-def _unused_index() -> int:
-    """Return an index that no interface has: the kernel counts up from 1, this is one of two thousand million."""
+def index_for(alias: str) -> int:
+    """Return the index that a bridge with this alias has, unless that was taken: the kernel counts up from 1."""
+    from binascii import crc32
+
+    return 1 << 30 | crc32(os.fsencode(alias)) >> 2
+
+
+def _unused_index(alias: str) -> int:
+    import _socket
+
+    index = index_for(alias)
+    try:
+        _socket.if_indextoname(index)
+    except OSError:
+        return index
     return 1 << 30 | int.from_bytes(os.urandom(4), "big") >> 2
 
 
