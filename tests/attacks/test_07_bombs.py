@@ -1,4 +1,4 @@
-"""ATTACKS 7: bombs of gzip and zstd, sizes that lie, data that follows, indexes that multiply (GO-2026-6597)."""
+"""Bombs of gzip and zstd, sizes that lie, data that follows, indexes that multiply (GO-2026-6597)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""ATTACKS 8: blobs with another digest, digests and names that are paths (CVE-2026-111361, GHSA-qmmc-jppf-32wv)."""
+"""Blobs with another digest, digests and names that are paths (CVE-2026-111361, GHSA-qmmc-jppf-32wv)."""
 
 from __future__ import annotations
 

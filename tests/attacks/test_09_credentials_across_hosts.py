@@ -1,4 +1,4 @@
-"""ATTACKS 9: a redirect, a foreign layer, a token server or an upload on another host asks for credentials.
+"""A redirect, a foreign layer, a token server or an upload on another host asks for credentials.
 
 GHSA-742w-89gc-8m9c, CVE-2020-15157. tests/unit/test_registry_attacks.py has the client's rules one by one.
 """

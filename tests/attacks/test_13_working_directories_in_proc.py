@@ -8,11 +8,11 @@ import pytest
 
 from pypod.engine.engine import Engine
 from pypod.errors import LaunchFailed
+from tests.attacks.ways_out import way_out
 from tests.images.layers import Layer
 from tests.images.made import busybox_image
 from tests.integration.inside import Report, execute
 from tests.integration.test_images import bring
-from tests.integration.test_isolation_files import way_out
 
 pytestmark = pytest.mark.root
 

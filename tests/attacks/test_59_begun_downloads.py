@@ -1,4 +1,4 @@
-"""ATTACKS 59: a download that an image or a registry began, cut and left is continued for another image's layer."""
+"""A download that an image or a registry began, cut and left is continued for another image's layer."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""ATTACKS 60: registries, token servers and proxies that send or take a byte at a time (slowloris), or never end."""
+"""Registries, token servers and proxies that send or take a byte at a time (slowloris), or never end."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""ATTACKS 67: images of 10,000 layers, 600,000 files, 60 GiB of holes, 2,000 directories deep, huge zstd windows."""
+"""Images of 10,000 layers, 600,000 files, 60 GiB of holes, 2,000 directories deep, huge zstd windows."""
 
 from __future__ import annotations
 

@@ -14,7 +14,8 @@ from pypod.network import links
 from pypod.runtime.ops import OPERATIONS, Op, Plan
 from tests.c.test_c import PAUSE, gcc
 from tests.images.layers import Layer, header, pax
-from tests.kernel.test_unpack import MALFORMED, REPLACING, old_gnu_sparse, pax_sparse
+from tests.attacks.test_06_kinds_of_files import REPLACING
+from tests.kernel.test_unpack import MALFORMED, old_gnu_sparse, pax_sparse
 
 __all__ = ["gcc"]
 FULL_S, SHORT_S = 300, 5

@@ -84,7 +84,7 @@ def silent(server: Server) -> None:
         assert BASIC[6:] not in str(one)
 
 
-# --- credentials do not cross hosts (ATTACKS 9)
+# --- credentials do not cross hosts
 
 
 def test_a_redirect_to_another_host_gets_no_credentials(world: World) -> None:
@@ -332,7 +332,7 @@ def test_a_registry_that_must_be_verified_is_not_asked_over_http(world: World) -
     assert world.registry.requests == []
 
 
-# --- bytes that are not what they are said to be (ATTACKS 8)
+# --- bytes that are not what they are said to be
 
 
 @pytest.mark.parametrize("digest", ["sha256:../../etc/passwd", "md5:" + "0" * 32, "sha256:" + "G" * 64, "latest"])
