@@ -12,7 +12,7 @@ import os
 import sys
 import time
 
-from pypod.engine import claims
+from pypod.engine import bridge_alias, claims
 from pypod.errors import PypodError
 from pypod.network import links
 
@@ -81,7 +81,7 @@ def _plan(engine: Engine) -> Plan:
 
     package = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
     code = f"import sys; sys.path.insert(0, {package!r}); from pypod.engine.bridge_sweep import main; main()"
-    storage = claims.storage_of(engine)
+    storage = bridge_alias.storage_of(engine)
     return Plan(
         [
             Op("leave"),
@@ -156,16 +156,16 @@ class Sweep:
         return seen
 
     def _is_own(self, alias: str) -> bool:
-        return claims.is_of(self._storage, alias)
+        return bridge_alias.is_of(self._storage, alias)
 
     def _is_wanted(self, alias: str) -> bool:
-        return self._is_own(alias) or claims.is_of_nobody(alias)
+        return self._is_own(alias) or bridge_alias.is_of_nobody(alias)
 
     def sweep(self) -> None:
         """Take away what is idle now; while somebody is being connected, what is of a storage that is gone."""
         fd = guard(self._root)
         try:
-            remove_idle(claims.is_of_nobody if fd is None else self._is_wanted)
+            remove_idle(bridge_alias.is_of_nobody if fd is None else self._is_wanted)
         finally:
             if fd is not None:
                 os.close(fd)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from pypod.engine import claims, user_bridges
+from pypod.engine import bridge_alias, claims, user_bridges
 from pypod.engine.effects import Effect
 from pypod.errors import Unsupported
 from pypod.model.network import BRIDGE
@@ -62,7 +62,7 @@ def _start(network: NetworkSpec) -> Effect:
 def is_ours(engine: Engine, network: NetworkSpec) -> bool:
     """Return whether a network's bridge is there and ours: somebody else's may have the same name. Raises OSError."""
     alias, _ = links.alias_and_state(network.interface)
-    return network.driver == BRIDGE and claims.is_ours(engine, network, alias)
+    return network.driver == BRIDGE and bridge_alias.is_ours(engine, network, alias)
 
 
 def remove(engine: Engine, network: NetworkSpec) -> None:
@@ -96,9 +96,11 @@ def orphans(engine: Engine) -> list[str]:
     from pypod.store import networks
 
     known = {one.interface for one in networks.all_networks(engine.database)}
-    storage = claims.storage_of(engine)
-    found = {name for name, alias in links.aliases().items() if name not in known and claims.is_of(storage, alias)}
-    found.update(name for _, name in links.idle_bridges(claims.is_of_nobody))
+    storage = bridge_alias.storage_of(engine)
+    found = {
+        name for name, alias in links.aliases().items() if name not in known and bridge_alias.is_of(storage, alias)
+    }
+    found.update(name for _, name in links.idle_bridges(bridge_alias.is_of_nobody))
     return sorted(found)
 
 

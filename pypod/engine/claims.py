@@ -14,6 +14,7 @@ import os
 import time
 
 from pypod.engine import user_bridges
+from pypod.engine.bridge_alias import PREFIX, alias_of, is_of, is_of_nobody, is_ours, storage_of
 from pypod.engine.locks import SHARED, Lock
 from pypod.errors import InUse, InvalidSpec
 from pypod.model.network import BRIDGE, DEFAULT_ID, NetworkSpec
@@ -33,58 +34,6 @@ _TURNS = "/run/pypod-bridges"
 _ATTEMPTS = 50
 _PAUSE_S = 0.02
 _LOOKS = 10  # at a subnet that cannot be exchanged: the kernel unplugs by and by who has just ended
-_ALIAS_BYTES = 255  # IFALIASZ of linux/if.h, without the NUL
-_PREFIX = "pypod network "
-
-
-# whose a bridge is
-
-
-def alias_of(engine: Engine, network: NetworkSpec) -> str:
-    """Return what tells that a bridge is ours, and for which network."""
-    return _fitting(f"{_PREFIX}{network.name} of {storage_of(engine)}")
-
-
-def storage_of(engine: Engine) -> str:
-    """Return what the aliases of our bridges end with: the path may be another storage's later, or elsewhere."""
-    return f"{engine.layout.root} ({_identity(os.stat(engine.layout.root))})"
-
-
-def _identity(status: os.stat_result) -> str:
-    return f"{status.st_dev}:{status.st_ino}"
-
-
-def _fitting(alias: str) -> str:
-    return os.fsdecode(os.fsencode(alias)[-_ALIAS_BYTES:])
-
-
-def is_ours(engine: Engine, network: NetworkSpec, alias: str) -> bool:
-    """Return whether an alias is that of a network's bridge, as we make it or as a pypod did without identities."""
-    own = f"{_PREFIX}{network.name} of {storage_of(engine)}"
-    return alias in (_fitting(own), _fitting(own.rpartition(" (")[0]))
-
-
-def is_of(storage: str, alias: str) -> bool:
-    """Return whether an alias is that of some network of the storage that ``storage_of`` returned this for."""
-    own = f" of {storage}"
-    return alias.startswith(_PREFIX) and alias.endswith((_fitting(own), _fitting(own.rpartition(" (")[0])))
-
-
-def is_of_nobody(alias: str) -> bool:
-    """Return whether an alias names a storage that is not there any more. One that cannot be looked at is there."""
-    name, _, storage = alias.removeprefix(_PREFIX).partition(" of ")
-    root, _, identity = storage.rpartition(" (")
-    if not (alias.startswith(_PREFIX) and name and root.startswith("/")):
-        return False
-    try:
-        return _identity(os.stat(root)) != identity.removesuffix(")")
-    except (FileNotFoundError, NotADirectoryError):
-        return True
-    except OSError:
-        return False
-
-
-# taking turns
 
 
 def connecting(engine: Engine) -> Lock:
@@ -106,9 +55,6 @@ class Turn(Lock):
         except OSError:  # a user in a namespace of their own, where there is no other storage; no /run to write to
             return self
         return self
-
-
-# making claims
 
 
 def claim(engine: Engine, network: NetworkSpec, *, again: bool = False) -> NetworkSpec:
@@ -231,7 +177,7 @@ def _take_over(engine: Engine, network: NetworkSpec, host: Host) -> bool:
     known = {alias_of(engine, one) for one in networks.all_networks(engine.database)}
     in_way = _in_way(network, host)
     taken = False
-    for _, name in links.idle_bridges(lambda alias: alias.startswith(_PREFIX) and alias not in known):
+    for _, name in links.idle_bridges(lambda alias: alias.startswith(PREFIX) and alias not in known):
         alias = host.aliases.get(name, "")
         is_own = is_of(storage, alias)
         root = alias.partition(" of ")[2].rpartition(" (")[0]
@@ -281,7 +227,7 @@ def _rivals(engine: Engine, network: NetworkSpec, host: Host) -> Surroundings:
 
     own = own_bridge(engine, network, host)
     interfaces = frozenset(name for name in host.interfaces.values() if name != own)
-    claims = {name for name, alias in host.aliases.items() if alias.startswith(_PREFIX)}
+    claims = {name for name, alias in host.aliases.items() if alias.startswith(PREFIX)}
     taken = (one for one in named(host) if not one.routed and one.interface not in ("", own))
     return Surroundings(
         interfaces=interfaces, taken=tuple(one.replace(routed=one.interface not in claims) for one in taken)
@@ -322,7 +268,7 @@ def named(host: Host) -> list[Taken]:
     found = []
     for one in host.taken:
         alias = host.aliases.get(one.interface, "")
-        by = alias.removeprefix("pypod ").rpartition(" (")[0] if alias.startswith(_PREFIX) else ""
+        by = alias.removeprefix("pypod ").rpartition(" (")[0] if alias.startswith(PREFIX) else ""
         found.append(one.replace(by=by) if by else one)
     return found
 

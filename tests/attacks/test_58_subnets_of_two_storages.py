@@ -16,8 +16,8 @@ from pathlib import Path
 import pytest
 
 from pypod import Engine, InUse, Pod, PortInUse
+from pypod.engine import bridge_alias, claims, groups
 from pypod.engine import bridges as bridge_module
-from pypod.engine import claims, groups
 from pypod.engine.bridge_sweep import Sweep
 from pypod.engine.collect import repair
 from pypod.engine.effects import Effect
@@ -278,7 +278,7 @@ def test_a_start_takes_a_bridge_back_from_who_would_take_it_away(storages, busyb
 def test_an_idle_bridge_stays_while_somebody_is_being_connected(storages, busybox: str, monkeypatch) -> None:
     """Between the claim and the first veth it looks like one that nobody needs."""
     engine = storages("one")
-    sweep = Sweep(engine.layout.root, engine.layout.cache, claims.storage_of(engine))
+    sweep = Sweep(engine.layout.root, engine.layout.cache, bridge_alias.storage_of(engine))
     seen: list[int] = []
 
     def swept(*arguments: object, **options: object) -> list[Effect]:
