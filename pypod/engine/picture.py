@@ -8,7 +8,7 @@ from pypod.display.markup import element, table
 from pypod.display.picture import COLUMNS_LIMIT, HOST, INFRA, MEMBER, Band, Cable, Part, Picture
 from pypod.engine.lsns import arguments
 from pypod.engine.sharing import Column, matrix
-from pypod.errors import InvalidSpec, NotFound, StoreError
+from pypod.errors import NotFound, StoreError, Unsupported
 from pypod.network.links import index_of
 from pypod.store import networks
 
@@ -81,7 +81,7 @@ def _part(container: Container, role: str) -> Part:
 def _asked(container: Container) -> str:
     try:
         spec = container.spec()
-    except (StoreError, InvalidSpec):  # damaged; of an infra
+    except (StoreError, Unsupported):  # damaged; of an infra
         return ""
     return " ".join((*spec.entrypoint, *spec.command))
 
@@ -89,7 +89,7 @@ def _asked(container: Container) -> str:
 def _rootfs(container: Container) -> str:
     try:
         spec = container.spec()
-    except (StoreError, InvalidSpec):
+    except (StoreError, Unsupported):
         return ""
     return f"{spec.image or spec.rootfs}{', copy on write' if spec.overlay else ''}"
 

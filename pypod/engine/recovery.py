@@ -10,7 +10,7 @@ import os
 from pypod.engine import kept_records, observe
 from pypod.engine.boundary import Boundary
 from pypod.engine.locks import Lock
-from pypod.errors import InvalidSpec, PypodError, StoreError
+from pypod.errors import PypodError, StoreError, Unsupported
 from pypod.model.ids import short
 from pypod.model.value import Value
 from pypod.store import images, networks, records
@@ -90,7 +90,7 @@ def layers_in_use(engine: Engine) -> set[str] | None:
             return None
         try:
             found.update(records.container_spec(one.kept.container).layers)
-        except InvalidSpec:  # of an infra
+        except Unsupported:  # of an infra
             continue
         except StoreError:  # damaged
             return None

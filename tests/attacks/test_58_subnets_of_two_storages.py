@@ -58,7 +58,7 @@ def answer(port):
     while time.monotonic() < deadline:
         try:
             with socket.create_connection(("127.0.0.1", port), 5) as asked:
-                if found := asked.recv(100).decode().strip():
+                if found := asked.recv(4096).decode().strip():
                     return found
         except OSError:
             time.sleep(0.05)
@@ -124,7 +124,7 @@ def answer(port: int) -> str:
     while time.monotonic() < deadline:
         try:
             with socket.create_connection(("127.0.0.1", port), 5) as asked:
-                if found := asked.recv(100).decode().strip():
+                if found := asked.recv(4096).decode().strip():
                     return found
         except OSError:
             time.sleep(0.05)

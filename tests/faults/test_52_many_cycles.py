@@ -86,6 +86,8 @@ def test_many_times_over(engine, busybox, full: bool) -> None:
         cycle(number)
     # the kernel collects keys by and by
     wait_until(lambda: not trash.contents(engine) and not residue(engine, ids)["keys"])
+    # idle bridges go by and by, too, and who takes them away with them
+    wait_until(lambda: residue(engine, ids)["links"] == ["lo"] and not residue(engine, ids)["of ours"])
     before = residue(engine, ids)
     for number in range(1000 if full else 30):
         cycle(number)
