@@ -60,7 +60,7 @@ static bool shows_the_kernel(const struct process *process, dev_t device)
 	return false;
 }
 
-void attach(struct process *process, const char *path, int mount, int target)
+struct place *attach(struct process *process, const char *path, int mount, int target)
 {
 	struct stat root, there, what;
 
@@ -89,6 +89,7 @@ void attach(struct process *process, const char *path, int mount, int target)
 	else
 		close(mount);
 	close(target);
+	return place;
 }
 
 static void keep(struct process *process, uint64_t slot, int fd, const char *call)
@@ -373,8 +374,7 @@ static void mask(struct process *process, const struct record *record)
 	int cover = S_ISDIR(st.st_mode) ? empty_directory(process) : null_device(process);
 	if (cover < 0)
 		fail(process, "open_tree");
-	attach(process, text(record, 0), cover, target);
-	process->places[process->place_count - 1].kind = PLACE_MASK;
+	attach(process, text(record, 0), cover, target)->kind = PLACE_MASK;
 }
 
 static void read_only(struct process *process, const struct record *record)
@@ -388,8 +388,7 @@ static void read_only(struct process *process, const struct record *record)
 		fail(process, "open_tree");
 	if (set_attributes(cover, ATTR_RDONLY, 0, RECURSIVE) < 0)
 		fail(process, "mount_setattr");
-	attach(process, text(record, 0), cover, target);
-	process->places[process->place_count - 1].kind = PLACE_READ_ONLY;
+	attach(process, text(record, 0), cover, target)->kind = PLACE_READ_ONLY;
 }
 
 void mount_operation(struct process *process, const struct record *record)

@@ -72,8 +72,8 @@ void let_go_of_old_root(struct process *process);
 /* copy.c: all that is in the directory `from` into the empty directory `to`. */
 void copy_content(struct process *process, int from, int to);
 void copy_owner_and_mode(struct process *process, int from, int to);
-/* Put `mount` on `target`, the descriptor of `path`, and remember it. Closes both. */
-void attach(struct process *process, const char *path, int mount, int target);
+/* Put `mount` on `target`, the descriptor of `path`, and remember it. Both are the place's from then on. */
+struct place *attach(struct process *process, const char *path, int mount, int target);
 /* places.c */
 /* Whether `path` is /proc, /sys or /dev, or lies in one of them: no link may lead there or from there. */
 bool is_of_the_system(const char *path);
