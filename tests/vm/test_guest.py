@@ -49,8 +49,11 @@ SELECTION = {
 # What asks for nftables with NAT or for AppArmor, which the kernel of User-Mode Linux has not: it runs on Debian's own.
 NETWORKS = (
     (
+        "tests/attacks/test_58_subnets_of_two_storages.py",
+        "tests/attacks/test_69_name_server.py",
         "tests/faults/test_51_port_taken.py",
         "tests/faults/test_52_many_cycles.py",
+        "tests/faults/test_70_chaos.py",
         "tests/kernel/test_firewall.py",
         "tests/integration/test_names.py",
         "tests/integration/test_ports.py",
@@ -70,12 +73,9 @@ NETWORKS = (
     ),
 )
 WITHOUT = tuple(f"--ignore={file}" for part in NETWORKS for file in part)
-AS_ROOT = ("kernel", "cli", "oracle", "integration", "faults")
+AS_ROOT = ("kernel", "cli", "oracle", "integration", "attacks", "faults")
 WHOLE = {
-    **{
-        f"root-{name}": ((), (f"tests/{name}", *WITHOUT))
-        for name in ("kernel", "cli", "oracle", "integration", "attacks", "faults")
-    },
+    **{f"root-{name}": ((), (f"tests/{name}", *WITHOUT)) for name in AS_ROOT},
     **{f"networks-{number}": ((), files) for number, files in enumerate(NETWORKS)},
     "users": (("-d",), ("--as-user", "--full", *OF_USERS)),
 }
