@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 STARTING_S = 2.0
 LOOK_S = 0.02
 
-DELIVERED, KEPT, IGNORED, DROPPED = "delivered", "kept", "ignored", "dropped"
+DELIVERED, KEPT, IGNORED, DROPPED, DOUBTFUL = "delivered", "kept", "ignored", "dropped", "doubtful"
 
 _NO_PLACE = ("", "0")  # of wchan: awake, not ours to see, or a kernel without symbols
 _LOOKS = 3
@@ -37,7 +37,18 @@ _MASKS = (("SigCgt", DELIVERED), ("SigBlk", KEPT), ("SigIgn", IGNORED))
 class Request:
     """A process, by descriptor, that is to end: the signal that asks for it, and how long the end is waited for."""
 
-    __slots__ = ("_deadline", "_may_have_it", "_proc", "_sent", "_start_time", "_starting_s", "fd", "number", "pid")
+    __slots__ = (
+        "_deadline",
+        "_doubts",
+        "_may_have_it",
+        "_proc",
+        "_sent",
+        "_start_time",
+        "_starting_s",
+        "fd",
+        "number",
+        "pid",
+    )
 
     def __init__(
         self,
@@ -56,27 +67,52 @@ class Request:
         self._proc = proc
         self._start_time = start_time
         self._sent = ""  # what became of it
+        self._doubts: list[str] = []  # what looks said that may be different a moment later
         self._may_have_it = False
         self._starting_s = starting_s
         self._deadline = time.monotonic() + patience_s
 
     def look(self) -> tuple[str, float]:
         """Return what would become of the signal now, and for how long the end is waited for as things are."""
+        while (reach := self._reception()) == DOUBTFUL:
+            time.sleep(_MOMENT_S)
+        return reach, self._left_s(reach)
+
+    def _left_s(self, reach: str) -> float:
         left_s = self._deadline - time.monotonic()
-        if left_s <= 0 or self._sent == DELIVERED:
-            return DELIVERED, left_s
-        reach = reception(self._proc, self.pid, self.number)
         if reach == DROPPED and not self._may_have_it:
             # with the offset of our time namespace in both
             age_s = time.clock_gettime(time.CLOCK_BOOTTIME) - self._start_time / os.sysconf("SC_CLK_TCK")
             left_s = min(left_s, self._starting_s - age_s)
-        return reach, left_s
+        return left_s
+
+    def _reception(self) -> str:
+        """Return what becomes of the signal, or DOUBTFUL when that takes another look, a moment later.
+
+        Where nobody is given time the looks follow each other at once.
+        """
+        if self._sent == DELIVERED or self._deadline <= time.monotonic():
+            return DELIVERED
+        for _ in range(1 if self._starting_s else _LOOKS):
+            reach, certain = glance(self._proc, self.pid, self.number)
+            if certain:
+                self._doubts.clear()
+                return reach
+            self._doubts.append(reach)
+        if len(self._doubts) < _LOOKS:
+            return DOUBTFUL
+        seen = set(self._doubts)
+        self._doubts.clear()
+        return DROPPED if DROPPED in seen else KEPT
 
     def advance(self) -> float:
         """Send the signal if that is still to do and of use; return for how long to wait now, 0 when time is over."""
-        reach, left_s = self.look()
+        reach = self._reception()
+        left_s = self._left_s(reach)
         if left_s <= 0:
             return 0.0
+        if reach == DOUBTFUL:
+            return min(left_s, _MOMENT_S)
         if reach in (DROPPED, IGNORED):
             # What was sent while it was blocked was dropped when it was unblocked. Unless it was taken by sigwait(3)
             # before that, and the process is on its way out: it keeps its time.
@@ -106,25 +142,12 @@ def wait(requests: Iterable[Request], out_of_time: Callable[[int], None]) -> Non
                 del waiting[fd]
 
 
-def reception(proc: Proc, pid: int, number: int) -> str:
-    """Return what becomes of a signal that is sent from outside.
+def glance(proc: Proc, pid: int, number: int) -> tuple[str, bool]:
+    """Return what becomes of a signal that is sent from outside, and whether that will be so a moment later.
 
     It is DELIVERED, IGNORED by choice, or DROPPED by the kernel. KEPT is what is blocked, or in doubt: patience kills
     nobody who would have heard.
     """
-    seen = set()
-    for left in reversed(range(_LOOKS)):
-        reach, certain = _look(proc, pid, number)
-        if certain:
-            return reach
-        seen.add(reach)
-        if left:
-            time.sleep(_MOMENT_S)
-    return DROPPED if DROPPED in seen else KEPT
-
-
-def _look(proc: Proc, pid: int, number: int) -> tuple[str, bool]:
-    """Return the same as one look tells it, and whether it will look like that a moment later."""
     place = read_text(f"{proc.root}/{pid}/wchan")
     status = proc.status(pid)
     # In sigwait(3), where inits spend their lives, the mask reads as if nothing were blocked (do_sigtimedwait in

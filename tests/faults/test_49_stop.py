@@ -170,7 +170,7 @@ def test_under_an_init_it_is_the_init_that_hears(engine, start, words: list[str]
     container = start(words, init=True)
     wait_until(lambda: len(members(engine, container)) >= 2)
     init = container.state().pid
-    wait_until(lambda: patience.reception(engine.proc, init, signal.SIGTERM) in INITS)
+    wait_until(lambda: patience.glance(engine.proc, init, signal.SIGTERM)[0] in INITS)
     container.stop(timeout=10)
     assert container.wait() == code
 

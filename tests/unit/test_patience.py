@@ -31,7 +31,9 @@ def reception(
     (directory / "status").write_text("".join(f"{name}:\t{value}\n" for name, value in shown.items()))
     if place is not None:
         (directory / "wchan").write_text(place)
-    return patience.reception(Proc(str(root)), PID, number)
+    proc = Proc(str(root))
+    asked = patience.Request(proc, fd=-1, pid=PID, start_time=0, number=number, patience_s=9, starting_s=1)
+    return asked.look()[0]
 
 
 @pytest.mark.parametrize("place", ["do_sigtimedwait.isra.0", "__se_sys_rt_sigtimedwait"])
@@ -138,7 +140,7 @@ def becomes(monkeypatch):
 
     def set_up(*told: str) -> None:
         left = list(told)
-        monkeypatch.setattr(patience, "reception", lambda *_: left.pop(0) if len(left) > 1 else left[0])
+        monkeypatch.setattr(patience, "glance", lambda *_: (left.pop(0) if len(left) > 1 else left[0], True))
 
     return set_up
 
