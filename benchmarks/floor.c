@@ -356,7 +356,7 @@ static void infra_plan(struct list *list, const struct pod *pod)
 	ADD(list, execute_file, words(list, "%s/pause", libexec), "pypod-infra"); /* who keeps ports */
 }
 
-static void process_plan(struct list *list, const char *const command[])
+static void process_plan(struct list *list, const char *const command[], bool has_mounts)
 {
 	static const int limited[] = { RLIMIT_NOFILE, RLIMIT_NPROC };
 
@@ -371,6 +371,8 @@ static void process_plan(struct list *list, const char *const command[])
 	ADD(list, working_directory, "/", "0");
 	ADD(list, environment, "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin", "container=podman",
 	    "HOSTNAME=floor");
+	if (has_mounts)
+		ADD(list, verify_mounts);
 	ADD(list, seccomp, "", "4");
 	list->records[list->plan.count - 1].arguments[0] = filter;
 	ADD(list, capabilities, "800405fb", "800405fb", "800405fb", "0", "0");
@@ -468,7 +470,7 @@ static void container_plan(struct list *list, const struct pod *pod, const struc
 	if (is_hybrid())
 		ADD(list, read_only, "/sys/fs/cgroup");
 	ADD(list, pivot);
-	process_plan(list, (const char *const[]){ "sleep", "1000", NULL });
+	process_plan(list, (const char *const[]){ "sleep", "1000", NULL }, true);
 }
 
 static void exec_plan(struct list *list, const struct pod *pod, const struct container *container)
@@ -479,7 +481,7 @@ static void exec_plan(struct list *list, const struct pod *pod, const struct con
 	join_trees(list, pod, container);
 	ADD(list, join, words(list, "%d", container->pid),
 	    words(list, "%llu", (unsigned long long)container->start_time), words(list, "%d", flags));
-	process_plan(list, (const char *const[]){ "true", NULL });
+	process_plan(list, (const char *const[]){ "true", NULL }, false);
 }
 
 static void new_id(char id[ID + 1])

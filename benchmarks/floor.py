@@ -25,6 +25,7 @@ _SHARED = (
     "resolve.c",
     "root.c",
     "mounts.c",
+    "places.c",
     "copy.c",
     "terminal.c",
     "user.c",
