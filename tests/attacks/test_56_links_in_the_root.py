@@ -140,7 +140,7 @@ def test_hostile_roots(engine, probe: str, tmp_path: Path, canary: Path, full: b
     """Links, files and other things in every place, at random: refused, or every mask and read-only path holds."""
     roots = Roots(tmp_path / "roots", probe, canary)
     box = Box(engine, "")
-    outcomes = roots.run(box, seconds=3600 if full else float(__import__("os").environ.get("HS", "6")))
+    outcomes = roots.run(box, seconds=3600 if full else 6)
     assert outcomes.started > outcomes.total / 20, outcomes
     assert outcomes.refused > outcomes.total / 20, outcomes
     assert outcomes.findings == []
