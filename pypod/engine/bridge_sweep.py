@@ -13,6 +13,7 @@ import sys
 import time
 
 from pypod.engine import bridge_alias, claims
+from pypod.engine.locks import is_held
 from pypod.errors import PypodError
 from pypod.network import links
 
@@ -47,21 +48,10 @@ def begin(engine: Engine) -> None:
         return
     try:
         os.utime(engine.layout.cache)  # who is about to end looks at that once more
-        if not _is_there(engine.layout.cache):
+        if not is_held(engine.layout.cache, os.O_DIRECTORY):
             _spawn(engine)
     except (OSError, PypodError):
         return
-
-
-def _is_there(directory: str) -> bool:
-    fd = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    try:
-        fcntl.flock(fd, fcntl.LOCK_SH | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return True
-    finally:
-        os.close(fd)
-    return False
 
 
 def _spawn(engine: Engine) -> None:
@@ -103,26 +93,13 @@ class Sweep:
 
     def run(self) -> None:
         """Sweep until nothing is left to do; whoever finds another one at work leaves it to that."""
-        while (lock := self._lock()) is not None:
+        while (lock := locked(self._signs)) is not None:  # says that we are there
             try:
                 seen = self._sweep_until_done()
             finally:
                 os.close(lock)
             if self._sign() == seen:  # nobody relied on us since we looked
                 return
-
-    def _lock(self) -> int | None:
-        """Return a descriptor that says that we are there; None when another one is."""
-        try:
-            fd = os.open(self._signs, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-        except FileNotFoundError:  # the storage is gone, and with it all others who would
-            return os.open("/", os.O_PATH | os.O_CLOEXEC)
-        try:
-            fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            os.close(fd)
-            return None
-        return fd
 
     def _sign(self) -> int:
         """Return when somebody last said that a bridge may be idle; 0 when the storage is gone."""
@@ -163,7 +140,7 @@ class Sweep:
 
     def sweep(self) -> None:
         """Take away what is idle now; while somebody is being connected, what is of a storage that is gone."""
-        fd = guard(self._root)
+        fd = locked(self._root)  # keeps others from connecting anybody
         try:
             remove_idle(bridge_alias.is_of_nobody if fd is None else self._is_wanted)
         finally:
@@ -184,11 +161,11 @@ def remove_idle(wanted: Callable[[str], bool]) -> list[str]:
     return removed
 
 
-def guard(root: str) -> int | None:
-    """Return a descriptor that keeps others from connecting anybody; None while somebody does."""
+def locked(directory: str) -> int | None:
+    """Return a descriptor that has a directory of the storage locked; None when somebody else has."""
     try:
-        fd = os.open(root, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    except FileNotFoundError:  # nobody can
+        fd = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    except FileNotFoundError:  # the storage is gone, and with it all others who would
         return os.open("/", os.O_PATH | os.O_CLOEXEC)
     try:
         fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)

@@ -170,7 +170,7 @@ def _take_over(engine: Engine, network: NetworkSpec, host: Host) -> bool:
 
     Of our own storage these are bridges of networks that are not there any more.
     """
-    from pypod.engine.bridge_sweep import guard
+    from pypod.engine.bridge_sweep import locked
     from pypod.engine.bridges import remove_bridge
 
     storage = storage_of(engine)
@@ -181,7 +181,7 @@ def _take_over(engine: Engine, network: NetworkSpec, host: Host) -> bool:
         alias = host.aliases.get(name, "")
         is_own = is_of(storage, alias)
         root = alias.partition(" of ")[2].rpartition(" (")[0]
-        fd = guard(root) if name in in_way and root and not is_own else None
+        fd = locked(root) if name in in_way and root and not is_own else None
         if name not in in_way or (fd is None and not is_own):
             continue
         try:

@@ -16,7 +16,7 @@ import time
 
 from pypod.engine import effects, groups, observe
 from pypod.engine.boundary import Boundary
-from pypod.engine.locks import AT_ONCE, Lock
+from pypod.engine.locks import AT_ONCE, Lock, is_held
 from pypod.engine.trash import discard
 from pypod.errors import InUse
 from pypod.kernel import pidfd
@@ -88,17 +88,9 @@ def serve(engine: Engine, network: NetworkSpec) -> None:
 def is_served(engine: Engine, network_id: str) -> bool:
     """Return whether a server that lives has the network's sockets."""
     try:
-        fd = os.open(f"{engine.layout.names}/{network_id}", os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW)
+        return is_held(f"{engine.layout.names}/{network_id}", os.O_NOFOLLOW)
     except FileNotFoundError:
         return False
-    try:
-        # Shared: whoever looks at the same time must not take us for the server.
-        fcntl.flock(fd, fcntl.LOCK_SH | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return True
-    finally:
-        os.close(fd)
-    return False
 
 
 def let_go(engine: Engine, network: NetworkSpec) -> None:
