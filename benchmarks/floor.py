@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from typing import Self
 
     from pypod import Engine, Pod
-    from pypod.engine.connecting import Wire
+    from pypod.engine.networks.attachments import Wire
     from pypod.runtime.ops import Plan
 
 _HERE = os.path.dirname(os.path.abspath(__file__))
@@ -148,19 +148,19 @@ class Floor:
 
 def _network_plan(engine: Engine, pod: Pod) -> Plan:
     """Return what a start of a pod would do now about its network, and what would undo it."""
-    from pypod.engine import connecting, published
+    from pypod.engine.networks import attachments, published
     from pypod.runtime.ops import Plan
 
     assert pod.infra is not None
-    wires = connecting.preview(engine, pod.infra.id)
+    wires = attachments.preview(engine, pod.infra.id)
     ops = [op for op in _infra_plan(engine, pod, wires).ops if op.name in _OF_NETWORK]
     led = published.lead_ops(pod.spec().ports, wires, pod.name, watched=True)
     return Plan([op for op in led if op.name == "netlink_end"] + ops)
 
 
 def _infra_plan(engine: Engine, pod: Pod, wires: tuple[Wire, ...]) -> Plan:
-    from pypod.engine import groups
-    from pypod.engine.infra import infra_plan
+    from pypod.engine.containers.infra import infra_plan
+    from pypod.engine.resources import groups
 
     assert pod.infra is not None
     record = pod.infra.record()
@@ -171,18 +171,18 @@ def _check(
     engine: Engine, place: Workspace, arguments: list[str], filter_path: str, options: dict[str, Any]
 ) -> list[str]:
     """Compare the floor's plans with pypod's; return what differs, in words. Writes the filter that both load."""
-    from pypod.engine import connecting
-    from pypod.engine.exec import ExecSpec, exec_plan
-    from pypod.engine.overlay import driver_of
-    from pypod.engine.planning import Terminal, container_plan, seccomp_of
-    from pypod.engine.starting import group_of
+    from pypod.engine.containers.exec import ExecSpec, exec_plan
+    from pypod.engine.containers.planning import Terminal, container_plan, seccomp_of
+    from pypod.engine.containers.starting import group_of
+    from pypod.engine.networks import attachments
+    from pypod.engine.storage.overlay import driver_of
 
     pod = engine.pods.create(**options)
     try:
         pod.start()
         assert pod.infra is not None
         # before there are members: with them the pod's cgroup is in more trees
-        infra = _infra_plan(engine, pod, connecting.wires_of(engine, pod.infra.id))
+        infra = _infra_plan(engine, pod, attachments.wires_of(engine, pod.infra.id))
         container = pod.run(["sleep", "1000"], rootfs=place.rootfs)
         record, spec = container.record(), container.spec()
         group = group_of(engine, record, spec, pod.record())

@@ -98,7 +98,7 @@ def prepare(
     The work is pypod's own, in a storage directory of its own: nothing else has to be installed for it.
     """
     from pypod import Engine
-    from pypod.images.access import Access
+    from pypod.images.registry.access import Access
 
     samples = []
     at = place.make("samples")

@@ -59,7 +59,7 @@ class PypodStats:
 
     def turn(self, clock: Clock) -> None:
         """Look at each storage."""
-        from pypod.engine.stats import look
+        from pypod.engine.resources.stats import look
         from pypod.store import records
 
         for size, engine in self._engines.items():

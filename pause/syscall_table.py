@@ -1,6 +1,6 @@
 """Write the table of system call numbers from the kernel's exported headers.
 
-    python -m pause.syscall_table X86 ARM64 ARM > pypod/runtime/data/syscalls.tsv
+    python -m pause.syscall_table X86 ARM64 ARM > pypod/runtime/seccomp/data/syscalls.tsv
 
 Each argument is an include directory as ``make headers_install ARCH=...`` leaves it (Linux 6.11 or newer, the first
 with a flat ``asm/unistd_64.h`` for arm64). Runs when the table is renewed, never when pypod is built or used.

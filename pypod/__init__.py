@@ -12,25 +12,25 @@ __version__ = "0.1.0"
 
 # name: module. Looked up when first used (PEP 562): a shell command pays only for what it needs.
 _WHERE = {
-    "Access": "pypod.images.access",
-    "Container": "pypod.engine.container",
-    "Engine": "pypod.engine.engine",
+    "Access": "pypod.images.registry.access",
+    "Container": "pypod.api.container",
+    "Engine": "pypod.api.engine",
     "Event": "pypod.model.event",
     "Healthcheck": "pypod.model.health",
-    "ExecResult": "pypod.engine.exec",
-    "Image": "pypod.engine.image",
-    "ManifestList": "pypod.engine.manifest_list",
-    "Matrix": "pypod.engine.sharing",
+    "ExecResult": "pypod.engine.containers.exec",
+    "Image": "pypod.api.image",
+    "ManifestList": "pypod.api.manifest_list",
+    "Matrix": "pypod.engine.inspect.sharing",
     "Mount": "pypod.model.mount",
-    "NamespaceFacts": "pypod.engine.lsns",
-    "Network": "pypod.engine.network",
-    "Pod": "pypod.engine.pod",
+    "NamespaceFacts": "pypod.engine.inspect.lsns",
+    "Network": "pypod.api.network",
+    "Pod": "pypod.api.pod",
     "Port": "pypod.model.port",
-    "Process": "pypod.engine.exec",
+    "Process": "pypod.engine.containers.exec",
     "Progress": "pypod.model.progress",
-    "compare": "pypod.engine.sharing",
-    "events": "pypod.engine.events",
-    "lsns": "pypod.engine.lsns",
+    "compare": "pypod.engine.inspect.sharing",
+    "events": "pypod.engine.inspect.events",
+    "lsns": "pypod.engine.inspect.lsns",
     **dict.fromkeys(
         (
             "AlreadyExists",
@@ -67,21 +67,21 @@ __all__ = [*sorted(name for name in _WHERE if name < "_"), "__version__", "compa
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from pypod.engine.container import Container as Container
-    from pypod.engine.engine import Engine as Engine
-    from pypod.engine.events import events as events
-    from pypod.engine.exec import ExecResult as ExecResult
-    from pypod.engine.exec import Process as Process
-    from pypod.engine.image import Image as Image
-    from pypod.engine.lsns import NamespaceFacts as NamespaceFacts
-    from pypod.engine.lsns import lsns as lsns
-    from pypod.engine.manifest_list import ManifestList as ManifestList
-    from pypod.engine.network import Network as Network
-    from pypod.engine.pod import Pod as Pod
-    from pypod.engine.sharing import Matrix as Matrix
-    from pypod.engine.sharing import compare as compare
+    from pypod.api.container import Container as Container
+    from pypod.api.engine import Engine as Engine
+    from pypod.api.image import Image as Image
+    from pypod.api.manifest_list import ManifestList as ManifestList
+    from pypod.api.network import Network as Network
+    from pypod.api.pod import Pod as Pod
+    from pypod.engine.containers.exec import ExecResult as ExecResult
+    from pypod.engine.containers.exec import Process as Process
+    from pypod.engine.inspect.events import events as events
+    from pypod.engine.inspect.lsns import NamespaceFacts as NamespaceFacts
+    from pypod.engine.inspect.lsns import lsns as lsns
+    from pypod.engine.inspect.sharing import Matrix as Matrix
+    from pypod.engine.inspect.sharing import compare as compare
     from pypod.errors import *  # noqa: F403
-    from pypod.images.access import Access as Access
+    from pypod.images.registry.access import Access as Access
     from pypod.model.event import Event as Event
     from pypod.model.health import Healthcheck as Healthcheck
     from pypod.model.mount import Mount as Mount

@@ -21,9 +21,9 @@ if TYPE_CHECKING:
     from pathlib import Path
     from typing import Any
 
-    from pypod.engine.container import Container
-    from pypod.engine.engine import Engine
-    from pypod.engine.pod import Pod
+    from pypod.api.container import Container
+    from pypod.api.engine import Engine
+    from pypod.api.pod import Pod
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -36,8 +36,9 @@ def pytest_configure(config: pytest.Config) -> None:
 @pytest.fixture
 def pypod_engine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Engine]:
     """An engine on a storage directory of the test's own."""
-    from pypod.engine import bridges, session
-    from pypod.engine.engine import Engine
+    from pypod.api.engine import Engine
+    from pypod.engine.networks import bridges
+    from pypod.engine.session import session
     from pypod.errors import PypodError
 
     root: Path = tmp_path_factory.mktemp("pypod")

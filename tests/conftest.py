@@ -264,7 +264,7 @@ def busybox(tmp_path_factory: pytest.TempPathFactory) -> str:
 def engine(tmp_path):
     """An engine on a storage directory of the test's own; what is in it is removed afterwards."""
     from pypod import Engine
-    from pypod.engine import session
+    from pypod.engine.session import session
 
     with Engine(str(tmp_path / "storage")) as made:
         yield made

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from pypod.engine import storage_driver
+from pypod.engine.storage import drivers
 from pypod.errors import PypodError
 from pypod.runtime.programs import DIRECTORY
 from tests.integration.inside import within
@@ -21,7 +21,7 @@ class Injector:
     """The C programs under strace, one failing call at a time."""
 
     def __init__(self, engine, directory: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-        storage_driver.of(engine)  # tried now, because that starts programs, too, while a monitor loads: one wrapper
+        drivers.of(engine)  # tried now, because that starts programs, too, while a monitor loads: one wrapper
         self._wrapper = directory / "wrapper"
         self._trace = directory / "trace"
         self._given = engine.programs.executable

@@ -7,9 +7,9 @@ from collections.abc import Callable
 from pathlib import Path
 
 from pypod import Engine, PypodError
-from pypod.engine import storage_driver, trash
-from pypod.engine.collect import repair
-from pypod.engine.listing import listed_containers
+from pypod.engine.containers.collect import repair
+from pypod.engine.containers.listing import listed_containers
+from pypod.engine.storage import drivers, trash
 from tests import tracing
 from tests.facts import created_nothing, is_there, wait_until
 
@@ -44,7 +44,7 @@ class Table:
         root = str(self._base / f"storage-{self._count}")
         with Engine(root) as engine:
             if name != "run":  # which is also the first in its storage
-                storage_driver.of(engine)
+                drivers.of(engine)
             prepare(engine, self._busybox)
 
         def traced() -> None:

@@ -16,8 +16,8 @@ from sphinx.util import logging
 from sphinx.util.docutils import SphinxDirective
 
 from pypod import errors
-from pypod.cli.flag_values import TYPE_NAMES
-from pypod.cli.flags import Command, Flag, _default_text
+from pypod.cli.flags.parser import Command, Flag, _default_text
+from pypod.cli.flags.values import TYPE_NAMES
 from pypod.cli.main import ENGINE_FAILED, GROUPS, INTERRUPTED, VERBS, load
 
 TOP = "pypod"

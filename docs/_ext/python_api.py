@@ -18,8 +18,10 @@ from sphinx.util.docutils import SphinxDirective
 
 import pypod
 from pypod import errors
-from pypod.cli.creation import FLAGS
-from pypod.engine import container_options, limits, options
+from pypod.api import options
+from pypod.cli.flags.container import FLAGS
+from pypod.engine.containers import options as container_options
+from pypod.engine.resources import limits
 from pypod.model.value import Value
 
 # Made by callers; everything else is made by pypod, and its constructor is nobody's business.

@@ -12,143 +12,151 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
     from typing import TextIO
 
-    from pypod.cli.flags import Command, Parsed
+    from pypod.cli.flags.parser import Command, Parsed
 
 ENGINE_FAILED = 125  # podman-run(1), "Exit Status"
 INTERRUPTED = 130
 
 # verb: (module of pypod.cli, name of the command's value there, summary). The function is the name without COMMAND.
 CONTAINER_VERBS: dict[str, tuple[str, str, str]] = {
-    "attach": ("attach", "attach", "Attach to a running container"),
-    "commit": ("commit", "commit", "Create new image based on the changed container"),
-    "create": ("run", "create", "Create but do not start a container"),
-    "diff": ("diff", "container_diff", "Inspect changes to the container's file systems"),
-    "exec": ("exec", "exec", "Run a process in a running container"),
-    "export": ("export", "export", "Export container's filesystem contents as a tar archive"),
-    "exists": ("lookup", "container_exists", "Check if a container exists in local storage"),
-    "inspect": ("inspect", "container_inspect", "Display the configuration of a container"),
-    "kill": ("lifecycle", "kill", "Kill one or more running containers with a specific signal"),
-    "list": ("ps", "ps", "List containers"),
-    "logs": ("logs", "logs", "Fetch the logs of one or more containers"),
-    "ls": ("ps", "ps", "List containers"),
-    "pause": ("pause", "pause", "Pause all the processes in one or more containers"),
-    "port": ("port", "port", "List port mappings or a specific mapping for the container"),
-    "ps": ("ps", "ps", "List containers"),
-    "rename": ("rename", "rename", "Rename an existing container"),
-    "restart": ("lifecycle", "restart", "Restart one or more containers"),
-    "rm": ("lifecycle", "rm", "Remove one or more containers"),
-    "run": ("run", "run", "Run a command in a new container"),
-    "start": ("start", "start", "Start one or more containers"),
-    "stats": ("stats", "stats", "Display a live stream of container resource usage statistics"),
-    "stop": ("lifecycle", "stop", "Stop one or more containers"),
-    "unpause": ("pause", "unpause", "Unpause the processes in one or more containers"),
-    "update": ("update", "update", "Update an existing container"),
-    "wait": ("lookup", "wait", "Block on one or more containers"),
+    "attach": ("containers.attach", "attach", "Attach to a running container"),
+    "commit": ("containers.commit", "commit", "Create new image based on the changed container"),
+    "create": ("containers.run", "create", "Create but do not start a container"),
+    "diff": ("containers.diff", "container_diff", "Inspect changes to the container's file systems"),
+    "exec": ("containers.exec", "exec", "Run a process in a running container"),
+    "export": ("containers.export", "export", "Export container's filesystem contents as a tar archive"),
+    "exists": ("system.lookup", "container_exists", "Check if a container exists in local storage"),
+    "inspect": ("system.inspect", "container_inspect", "Display the configuration of a container"),
+    "kill": ("containers.lifecycle", "kill", "Kill one or more running containers with a specific signal"),
+    "list": ("containers.ps", "ps", "List containers"),
+    "logs": ("containers.logs", "logs", "Fetch the logs of one or more containers"),
+    "ls": ("containers.ps", "ps", "List containers"),
+    "pause": ("containers.pause", "pause", "Pause all the processes in one or more containers"),
+    "port": ("containers.port", "port", "List port mappings or a specific mapping for the container"),
+    "ps": ("containers.ps", "ps", "List containers"),
+    "rename": ("containers.rename", "rename", "Rename an existing container"),
+    "restart": ("containers.lifecycle", "restart", "Restart one or more containers"),
+    "rm": ("containers.lifecycle", "rm", "Remove one or more containers"),
+    "run": ("containers.run", "run", "Run a command in a new container"),
+    "start": ("containers.start", "start", "Start one or more containers"),
+    "stats": ("containers.stats", "stats", "Display a live stream of container resource usage statistics"),
+    "stop": ("containers.lifecycle", "stop", "Stop one or more containers"),
+    "unpause": ("containers.pause", "unpause", "Unpause the processes in one or more containers"),
+    "update": ("containers.update", "update", "Update an existing container"),
+    "wait": ("system.lookup", "wait", "Block on one or more containers"),
 }
 IMAGE_VERBS: dict[str, tuple[str, str, str]] = {
-    "diff": ("diff", "image_diff", "Inspect changes to the image's file systems"),
-    "exists": ("lookup", "image_exists", "Check if an image exists in local storage"),
-    "history": ("history", "history", "Show history of a specified image"),
-    "import": ("export", "import", "Import a tarball to create a filesystem image"),
-    "inspect": ("inspect", "image_inspect", "Display the configuration of an image"),
-    "list": ("images", "images", "List images in local storage"),
-    "ls": ("images", "images", "List images in local storage"),
-    "load": ("save", "load", "Load image(s) from a tar archive"),
-    "mount": ("image_mount", "image_mount", "Mount an image's root filesystem"),
-    "prune": ("rmi", "image_prune", "Remove unused images"),
-    "pull": ("pull", "pull", "Pull an image from a registry"),
-    "push": ("push", "push", "Push an image to a specified destination"),
-    "rm": ("rmi", "rmi", "Removes one or more images from local storage"),
-    "save": ("save", "save", "Save image(s) to an archive"),
-    "search": ("search", "search", "Search registry for image"),
-    "tag": ("tag", "tag", "Add an additional name to a local image"),
-    "tree": ("history", "image_tree", "Print layer hierarchy of an image in a tree format"),
-    "umount": ("image_mount", "image_unmount", "Unmount an image's root filesystem"),
-    "unmount": ("image_mount", "image_unmount", "Unmount an image's root filesystem"),
-    "untag": ("tag", "untag", "Remove a name from a local image"),
+    "diff": ("containers.diff", "image_diff", "Inspect changes to the image's file systems"),
+    "exists": ("system.lookup", "image_exists", "Check if an image exists in local storage"),
+    "history": ("images.history", "history", "Show history of a specified image"),
+    "import": ("containers.export", "import", "Import a tarball to create a filesystem image"),
+    "inspect": ("system.inspect", "image_inspect", "Display the configuration of an image"),
+    "list": ("images.images", "images", "List images in local storage"),
+    "ls": ("images.images", "images", "List images in local storage"),
+    "load": ("images.save", "load", "Load image(s) from a tar archive"),
+    "mount": ("images.mount", "image_mount", "Mount an image's root filesystem"),
+    "prune": ("images.rmi", "image_prune", "Remove unused images"),
+    "pull": ("images.pull", "pull", "Pull an image from a registry"),
+    "push": ("images.push", "push", "Push an image to a specified destination"),
+    "rm": ("images.rmi", "rmi", "Removes one or more images from local storage"),
+    "save": ("images.save", "save", "Save image(s) to an archive"),
+    "search": ("images.search", "search", "Search registry for image"),
+    "tag": ("images.tag", "tag", "Add an additional name to a local image"),
+    "tree": ("images.history", "image_tree", "Print layer hierarchy of an image in a tree format"),
+    "umount": ("images.mount", "image_unmount", "Unmount an image's root filesystem"),
+    "unmount": ("images.mount", "image_unmount", "Unmount an image's root filesystem"),
+    "untag": ("images.tag", "untag", "Remove a name from a local image"),
 }
 MANIFEST_VERBS: dict[str, tuple[str, str, str]] = {
-    "add": ("manifest", "manifest_add", "Add images to a manifest list or image index"),
-    "annotate": ("manifest", "manifest_annotate", "Add or update information about an entry in a manifest list"),
-    "create": ("manifest", "manifest_create", "Create manifest list or image index"),
-    "exists": ("manifest_transfers", "manifest_exists", "Check if a manifest list exists in local storage"),
-    "inspect": ("manifest_transfers", "manifest_inspect", "Display the contents of a manifest list or image index"),
-    "push": ("manifest_transfers", "manifest_push", "Push a manifest list or image index to a registry"),
-    "remove": ("manifest", "manifest_remove", "Remove an entry from a manifest list or image index"),
-    "rm": ("manifest_transfers", "manifest_rm", "Remove manifest list or image index from local storage"),
+    "add": ("images.manifest", "manifest_add", "Add images to a manifest list or image index"),
+    "annotate": ("images.manifest", "manifest_annotate", "Add or update information about an entry in a manifest list"),
+    "create": ("images.manifest", "manifest_create", "Create manifest list or image index"),
+    "exists": ("images.manifest_transfers", "manifest_exists", "Check if a manifest list exists in local storage"),
+    "inspect": (
+        "images.manifest_transfers",
+        "manifest_inspect",
+        "Display the contents of a manifest list or image index",
+    ),
+    "push": ("images.manifest_transfers", "manifest_push", "Push a manifest list or image index to a registry"),
+    "remove": ("images.manifest", "manifest_remove", "Remove an entry from a manifest list or image index"),
+    "rm": ("images.manifest_transfers", "manifest_rm", "Remove manifest list or image index from local storage"),
 }
 NETWORK_VERBS: dict[str, tuple[str, str, str]] = {
-    "connect": ("network", "network_connect", "Connect a container or pod to a network"),
-    "create": ("network", "network_create", "Create a Podman network"),
-    "disconnect": ("network", "network_disconnect", "Disconnect a container or pod from a network"),
-    "exists": ("network", "network_exists", "Check if a network exists in local storage"),
-    "inspect": ("inspect", "network_inspect", "Displays the network configuration for one or more networks"),
-    "list": ("network_list", "network_ls", "List networks"),
-    "ls": ("network_list", "network_ls", "List networks"),
-    "prune": ("network", "network_prune", "Remove unused networks"),
-    "reload": ("network_reload", "network_reload", "Reload firewall rules for one or more containers"),
-    "remove": ("network", "network_rm", "Delete one or more networks"),
-    "rm": ("network", "network_rm", "Delete one or more networks"),
-    "update": ("network", "network_update", "Update an existing podman network"),
+    "connect": ("networks.network", "network_connect", "Connect a container or pod to a network"),
+    "create": ("networks.network", "network_create", "Create a Podman network"),
+    "disconnect": ("networks.network", "network_disconnect", "Disconnect a container or pod from a network"),
+    "exists": ("networks.network", "network_exists", "Check if a network exists in local storage"),
+    "inspect": ("system.inspect", "network_inspect", "Displays the network configuration for one or more networks"),
+    "list": ("networks.list", "network_ls", "List networks"),
+    "ls": ("networks.list", "network_ls", "List networks"),
+    "prune": ("networks.network", "network_prune", "Remove unused networks"),
+    "reload": ("networks.reload", "network_reload", "Reload firewall rules for one or more containers"),
+    "remove": ("networks.network", "network_rm", "Delete one or more networks"),
+    "rm": ("networks.network", "network_rm", "Delete one or more networks"),
+    "update": ("networks.network", "network_update", "Update an existing podman network"),
 }
 POD_VERBS: dict[str, tuple[str, str, str]] = {
-    "create": ("pod_create", "pod_create", "Create a new empty pod"),
-    "exists": ("lookup", "pod_exists", "Check if a pod exists in local storage"),
-    "inspect": ("inspect", "pod_inspect", "Displays a pod configuration"),
-    "kill": ("pod_lifecycle", "pod_kill", "Send the specified signal or SIGKILL to containers in pod"),
-    "list": ("pod_ps", "pod_ps", "List pods"),
-    "ls": ("pod_ps", "pod_ps", "List pods"),
-    "pause": ("pause", "pod_pause", "Pause one or more pods"),
-    "ps": ("pod_ps", "pod_ps", "List pods"),
-    "restart": ("pod_lifecycle", "pod_restart", "Restart one or more pods"),
-    "rm": ("pod_lifecycle", "pod_rm", "Remove one or more pods"),
-    "start": ("pod_lifecycle", "pod_start", "Start one or more pods"),
-    "stats": ("stats", "pod_stats", "Display a live stream of resource usage statistics for containers in pods"),
-    "stop": ("pod_lifecycle", "pod_stop", "Stop one or more pods"),
-    "unpause": ("pause", "pod_unpause", "Unpause one or more pods"),
-    "update": ("update", "pod_update", "Update an existing pod"),
+    "create": ("pods.create", "pod_create", "Create a new empty pod"),
+    "exists": ("system.lookup", "pod_exists", "Check if a pod exists in local storage"),
+    "inspect": ("system.inspect", "pod_inspect", "Displays a pod configuration"),
+    "kill": ("pods.lifecycle", "pod_kill", "Send the specified signal or SIGKILL to containers in pod"),
+    "list": ("pods.ps", "pod_ps", "List pods"),
+    "ls": ("pods.ps", "pod_ps", "List pods"),
+    "pause": ("containers.pause", "pod_pause", "Pause one or more pods"),
+    "ps": ("pods.ps", "pod_ps", "List pods"),
+    "restart": ("pods.lifecycle", "pod_restart", "Restart one or more pods"),
+    "rm": ("pods.lifecycle", "pod_rm", "Remove one or more pods"),
+    "start": ("pods.lifecycle", "pod_start", "Start one or more pods"),
+    "stats": (
+        "containers.stats",
+        "pod_stats",
+        "Display a live stream of resource usage statistics for containers in pods",
+    ),
+    "stop": ("pods.lifecycle", "pod_stop", "Stop one or more pods"),
+    "unpause": ("containers.pause", "pod_unpause", "Unpause one or more pods"),
+    "update": ("containers.update", "pod_update", "Update an existing pod"),
 }
 SYSTEM_VERBS: dict[str, tuple[str, str, str]] = {
-    "check": ("system", "check", "Tell what this host can and cannot do, and mend what a crash left"),
-    "events": ("events", "events", "Show pypod events"),
-    "info": ("system", "info", "Display pypod system information"),
-    "migrate": ("system", "migrate", "Stop all containers and have new ones get the ids of today"),
+    "check": ("system.system", "check", "Tell what this host can and cannot do, and mend what a crash left"),
+    "events": ("system.events", "events", "Show pypod events"),
+    "info": ("system.system", "info", "Display pypod system information"),
+    "migrate": ("system.system", "migrate", "Stop all containers and have new ones get the ids of today"),
 }
 VERBS: dict[str, tuple[str, str, str]] = {
     **CONTAINER_VERBS,
-    "create": ("run", "create", "Create a pod, or a container when an image or --rootfs is given"),
-    "diff": ("diff", "diff", "Display the changes to the object's file system"),
-    "events": ("events", "events", "Show pypod events"),
-    "history": ("history", "history", "Show history of a specified image"),
-    "images": ("images", "images", "List images in local storage"),
-    "import": ("export", "import", "Import a tarball to create a filesystem image"),
-    "info": ("system", "info", "Display pypod system information"),
-    "inspect": ("inspect", "inspect", "Display the configuration of a container or pod"),
-    "load": ("save", "load", "Load image(s) from a tar archive"),
-    "login": ("login", "login", "Login to a container registry"),
-    "logout": ("login", "logout", "Logout of a container registry"),
-    "lsns": ("lsns", "lsns", "List namespaces, whose they are and what keeps them alive"),
-    "pull": ("pull", "pull", "Pull an image from a registry"),
-    "push": ("push", "push", "Push an image to a specified destination"),
-    "rmi": ("rmi", "rmi", "Removes one or more images from local storage"),
-    "save": ("save", "save", "Save image(s) to an archive"),
-    "search": ("search", "search", "Search registry for image"),
-    "tag": ("tag", "tag", "Add an additional name to a local image"),
-    "unshare": ("unshare", "unshare", "Run a command inside of a modified user namespace"),
-    "untag": ("tag", "untag", "Remove a name from a local image"),
-    "version": ("system", "version", "Display the pypod version information"),
-    "view": ("view", "view", "Show a pod in a browser, live"),
+    "create": ("containers.run", "create", "Create a pod, or a container when an image or --rootfs is given"),
+    "diff": ("containers.diff", "diff", "Display the changes to the object's file system"),
+    "events": ("system.events", "events", "Show pypod events"),
+    "history": ("images.history", "history", "Show history of a specified image"),
+    "images": ("images.images", "images", "List images in local storage"),
+    "import": ("containers.export", "import", "Import a tarball to create a filesystem image"),
+    "info": ("system.system", "info", "Display pypod system information"),
+    "inspect": ("system.inspect", "inspect", "Display the configuration of a container or pod"),
+    "load": ("images.save", "load", "Load image(s) from a tar archive"),
+    "login": ("images.login", "login", "Login to a container registry"),
+    "logout": ("images.login", "logout", "Logout of a container registry"),
+    "lsns": ("namespaces.lsns", "lsns", "List namespaces, whose they are and what keeps them alive"),
+    "pull": ("images.pull", "pull", "Pull an image from a registry"),
+    "push": ("images.push", "push", "Push an image to a specified destination"),
+    "rmi": ("images.rmi", "rmi", "Removes one or more images from local storage"),
+    "save": ("images.save", "save", "Save image(s) to an archive"),
+    "search": ("images.search", "search", "Search registry for image"),
+    "tag": ("images.tag", "tag", "Add an additional name to a local image"),
+    "unshare": ("namespaces.unshare", "unshare", "Run a command inside of a modified user namespace"),
+    "untag": ("images.tag", "untag", "Remove a name from a local image"),
+    "version": ("system.system", "version", "Display the pypod version information"),
+    "view": ("namespaces.view", "view", "Show a pod in a browser, live"),
 }
 del VERBS["list"], VERBS["ls"]
 HEALTHCHECK_VERBS: dict[str, tuple[str, str, str]] = {
-    "run": ("healthcheck", "healthcheck_run", "Run the health check of a container"),
+    "run": ("containers.healthcheck", "healthcheck_run", "Run the health check of a container"),
 }
 # The verb without a name takes whatever first word is none of the others.
 NS_VERBS: dict[str, tuple[str, str, str]] = {
-    "": ("ns", "ns_matrix", "Show who shares which namespace in a pod"),
-    "diff": ("ns", "ns_diff", "Show what two containers, pods or processes share"),
-    "ls": ("ns", "ns_ls", "List the namespaces of a container or process"),
-    "watch": ("ns_watch", "ns_watch", "Show namespaces of pods as they come and go"),
+    "": ("namespaces.ns", "ns_matrix", "Show who shares which namespace in a pod"),
+    "diff": ("namespaces.ns", "ns_diff", "Show what two containers, pods or processes share"),
+    "ls": ("namespaces.ns", "ns_ls", "List the namespaces of a container or process"),
+    "watch": ("namespaces.watch", "ns_watch", "Show namespaces of pods as they come and go"),
 }
 GROUPS: dict[str, tuple[str, dict[str, tuple[str, str, str]]]] = {
     "container": ("Manage containers", CONTAINER_VERBS),
@@ -223,7 +231,7 @@ def _lines(stream: TextIO | None, fd: int) -> TextIO:
     encoding, errors = ("utf-8", "strict") if stream is None else (stream.encoding, stream.errors)
     if not terminal:
         return io.TextIOWrapper(file, encoding, errors, line_buffering=fd == 2)
-    from pypod.cli.plain_text import TerminalStream
+    from pypod.cli.render.plain_text import TerminalStream
 
     return TerminalStream(file, encoding, errors, line_buffering=True)
 
@@ -233,15 +241,15 @@ def run(words: list[str]) -> int:
     try:
         return _dispatch(words)
     except PypodError as error:
-        from pypod.cli.plain_text import tell
+        from pypod.cli.render.plain_text import tell
 
         tell("\n".join([f"Error: {error}", *getattr(error, "__notes__", ())]))
         return error.exit_code if isinstance(error, LaunchFailed | PortInUse) else ENGINE_FAILED
 
 
 def _dispatch(words: list[str]) -> int:
-    from pypod.cli.flags import Command as CommandValue
-    from pypod.cli.flags import Flag, UsageError, parse, usage
+    from pypod.cli.flags.parser import Command as CommandValue
+    from pypod.cli.flags.parser import Flag, UsageError, parse, usage
 
     top = CommandValue(
         path="pypod",
@@ -295,8 +303,8 @@ def _dispatch(words: list[str]) -> int:
 
 def _run_as_user(function: Callable[[Parsed, str | None], int], options: Parsed, root: str | None) -> int:
     """Run a command that may be the first to need a user's session, and tell then what the session lacks."""
-    from pypod.cli import notes
-    from pypod.engine.layout import Layout
+    from pypod.cli.system import notes
+    from pypod.engine.core.layout import Layout
 
     layout = Layout(root)
     before = notes.holder(layout)

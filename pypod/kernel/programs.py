@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 
 from pypod.errors import Unsupported
 
@@ -10,7 +11,8 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-DIRECTORY = os.path.join(os.path.dirname(os.path.dirname(os.path.abspath(__file__))), "_libexec")
+_PACKAGE = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
+DIRECTORY = os.path.join(_PACKAGE, "_libexec")
 
 
 def path(name: str) -> str:
@@ -19,6 +21,15 @@ def path(name: str) -> str:
     if not os.path.exists(found):
         raise Unsupported("programs", f"{found} is missing", hint="build it: make -C pause, or pip install . again")
     return found
+
+
+def python(module: str, *arguments: str) -> tuple[str, ...]:
+    """Return the command that runs ``main`` of a module of pypod's with this interpreter and nothing of the caller's.
+
+    -I leaves out the environment and the user's directories, -S the half of the start-up that looks for packages.
+    """
+    code = f"import sys; sys.path.insert(0, {os.path.dirname(_PACKAGE)!r}); from {module} import main; main()"
+    return (sys.executable, "-I", "-S", "-c", code, *arguments)
 
 
 def installed(name: str, environment: Mapping[str, str] = os.environ) -> str:

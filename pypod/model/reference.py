@@ -2,7 +2,7 @@
 
 The grammar is distribution's (github.com/distribution/reference: regexp.go, normalize.go), messages are podman
 4.3.1's, and an IPv6 address in brackets is a host as in later versions. A name without a domain is docker.io's by
-that grammar; podman calls it *short* and asks its configuration first (pypod.images.registries).
+that grammar; podman calls it *short* and asks its configuration first (pypod.images.config.registries).
 """
 
 from __future__ import annotations

@@ -145,7 +145,7 @@ class Database:
         """Return a context with a connection: one transaction, committed at its end, undone by an exception.
 
         Enter the connection, too: ``with database.transaction() as connection, connection:``. A control-C can skip an
-        ``__exit__`` written in Python (see engine/locks.py) and would leave everybody locked out; sqlite3's is in C.
+        ``__exit__`` written in Python (see engine/core/locks.py) and would leave everybody locked out; sqlite3's is C.
         """
         return Transaction(self, write)
 

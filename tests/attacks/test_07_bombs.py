@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from pypod.images.compression import compress
+from pypod.images.layers.compression import compress
 from pypod.images.platform import host
 from pypod.model.image import OCI_INDEX
 from tests.attacks.pulled import Storage, assert_refused

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from pypod.engine.engine import Engine
+from pypod.api.engine import Engine
 from pypod.errors import LaunchFailed
 from tests.attacks.ways_out import way_out
 from tests.images.layers import Layer

@@ -20,7 +20,7 @@ DENIED = table(
     EINVAL="socket audit",
 )
 # What is left to the host: with the profile it is as without. The profile compares no arguments of i386's socketcall,
-# which lie in memory, and lets everybody make user namespaces where the host does (pypod/runtime/data/README.md).
+# which lie in memory, and lets everybody make user namespaces where the host does (README.md beside the profile).
 LEFT_TO_THE_HOST = (
     "socket AF_ALG|socket AF_VSOCK|unshare user|clone3 user|clone user|i386 getpid|i386 socketcall audit|x32 getpid"
     "|i386 socketcall AF_ALG"

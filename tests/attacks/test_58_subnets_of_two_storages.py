@@ -16,11 +16,12 @@ from pathlib import Path
 import pytest
 
 from pypod import Engine, InUse, Pod, PortInUse
-from pypod.engine import bridge_alias, claims, groups
-from pypod.engine import bridges as bridge_module
-from pypod.engine.bridge_sweep import Sweep
-from pypod.engine.collect import repair
-from pypod.engine.effects import Effect
+from pypod.engine.containers.collect import repair
+from pypod.engine.core.effects import Effect
+from pypod.engine.networks import bridge_alias, claims
+from pypod.engine.networks import bridges as bridge_module
+from pypod.engine.networks.bridge_sweep import Sweep
+from pypod.engine.resources import groups
 from pypod.network import links
 from tests import tracing
 from tests.facts import kill_and_wait, wait_until
@@ -103,7 +104,7 @@ def sweepers() -> list[str]:
     found = []
     for entry in Path("/proc").iterdir():
         try:
-            if entry.name.isdigit() and b"pypod.engine.bridge_sweep" in (entry / "cmdline").read_bytes():
+            if entry.name.isdigit() and b"pypod.engine.networks.bridge_sweep" in (entry / "cmdline").read_bytes():
                 found.append(entry.name)
         except OSError:
             continue

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from pypod import Engine, InvalidImage, RegistryError, SystemFailure
-from pypod.images.access import Access
+from pypod.images.registry.access import Access
 from tests.cli.program import Program
 from tests.fake_registry import Images, Request, Server, images_of
 from tests.images.forms import digest

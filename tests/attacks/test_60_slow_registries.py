@@ -14,9 +14,9 @@ from pathlib import Path
 import pytest
 
 from pypod import Engine, RegistryError
-from pypod.images.access import Access
-from pypod.images.client import RegistryDestination
-from pypod.images.registries import Registries
+from pypod.images.config.registries import Registries
+from pypod.images.registry.access import Access
+from pypod.images.registry.client import RegistryDestination
 from pypod.model.image import Descriptor
 from pypod.model.reference import Reference
 from tests.certificates import Certificates, make_certificates

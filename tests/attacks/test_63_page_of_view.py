@@ -12,7 +12,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from pypod.cli import page
+from pypod.cli.namespaces import page
 from tests.facts import wait_until
 
 CONTENT = "<p>the picture</p>"

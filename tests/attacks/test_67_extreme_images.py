@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from pypod.images.compression import _zstd
+from pypod.images.layers.compression import _zstd
 from tests.attacks.pulled import Storage, assert_refused
 from tests.fake_registry import images_of
 from tests.images.layers import header, pax

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from pypod.engine import trash
+from pypod.engine.storage import trash
 from tests.facts import wait_until
 
 pytestmark = pytest.mark.root

@@ -7,8 +7,8 @@ from collections.abc import Iterator
 import pytest
 
 from pypod import Engine
-from pypod.engine.container import Container
-from pypod.engine.pod import Pod
+from pypod.api.container import Container
+from pypod.api.pod import Pod
 from tests.cli.program import Program
 from tests.facts import kill_and_wait
 

@@ -8,10 +8,10 @@ from pathlib import Path
 
 import pytest
 
-from pypod.images.access import Access
-from pypod.images.client import RegistryDestination
-from pypod.images.detect import open_source
-from pypod.images.registries import load
+from pypod.images.archive.detect import open_source
+from pypod.images.config.registries import load
+from pypod.images.registry.access import Access
+from pypod.images.registry.client import RegistryDestination
 from pypod.model.reference import parse
 from tests.cli.program import Program
 from tests.docker_registry import DockerRegistry, needs_docker_registry

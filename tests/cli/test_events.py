@@ -12,8 +12,8 @@ import time
 import pytest
 
 from pypod import Event
-from pypod.cli.events import as_json, human
 from pypod.cli.go.json import encode
+from pypod.cli.system.events import as_json, human
 from tests.cli.program import Program
 
 EVENT = Event(

@@ -459,8 +459,8 @@ MOVING = """
 import pypod.cli.telling
 from pypod.model.progress import Progress
 
-pypod.cli.telling._REDRAW_S = 0
-with pypod.cli.telling.Telling() as telling:
+pypod.cli.render.telling._REDRAW_S = 0
+with pypod.cli.render.telling.Telling() as telling:
     telling(Progress(state="trying", name="x"))
     for done in (0, 40, 100):
         for number in range(9):

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from pypod.cli.ps_row import INFRA_IMAGE as LISTED_INFRA_IMAGE
-from pypod.engine.inspection import INFRA_IMAGE
+from pypod.cli.containers.ps_row import INFRA_IMAGE as LISTED_INFRA_IMAGE
+from pypod.engine.inspect.containers import INFRA_IMAGE
 
 pytestmark = pytest.mark.root
 

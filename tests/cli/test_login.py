@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from pypod.cli.search import _filter, _row
+from pypod.cli.images.search import _filter, _row
 from tests.cli.program import Program
 from tests.fake_registry import Answer, Images, Request, Server, error
 

@@ -8,7 +8,7 @@ import subprocess
 
 import pytest
 
-from pypod.engine.sharing import Column, Row, compare, matrix
+from pypod.engine.inspect.sharing import Column, Row, compare, matrix
 
 pytestmark = pytest.mark.root
 

@@ -259,7 +259,9 @@ def test_the_plain_listing_loads_and_decodes_nothing_it_does_not_need(world) -> 
     assert code == "0"
     heavy = "argparse ctypes dataclasses datetime enum json pathlib re socket sqlite3 subprocess typing".split()
     assert not set(heavy).intersection(modules)
-    assert not {"pypod.engine.pod", "pypod.engine.inspection", "pypod.runtime.oci", "pypod.cli.go.fmt"} & set(modules)
+    assert not {"pypod.api.pod", "pypod.engine.inspect.containers", "pypod.runtime.oci", "pypod.cli.go.fmt"} & set(
+        modules
+    )
 
 
 class TestPodPs:

@@ -11,8 +11,8 @@ from pathlib import Path
 import pytest
 
 from pypod import __version__
-from pypod.cli.info import yaml
-from pypod.cli.system import _NEEDED
+from pypod.cli.system.info import yaml
+from pypod.cli.system.system import _NEEDED
 from pypod.kernel.host import check
 from tests.facts import wait_until
 

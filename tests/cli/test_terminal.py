@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from pypod.cli.terminal import DetachScanner, parse_detach_keys
+from pypod.cli.render.terminal import DetachScanner, parse_detach_keys
 from pypod.errors import InvalidSpec
 from tests.cli.program import Program
 

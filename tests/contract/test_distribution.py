@@ -17,7 +17,7 @@ import pytest
 
 SOURCE = Path(__file__).parents[2]
 PROGRAMS = {"discard", "init", "inside", "launch", "monitor", "pause", "unpack"}
-DATA = {"pypod/py.typed", "pypod/network/table.nft", "pypod/runtime/data/seccomp.json"}
+DATA = {"pypod/py.typed", "pypod/network/table.nft", "pypod/runtime/seccomp/data/seccomp.json"}
 PLUGIN_TEST = """
 import pytest
 

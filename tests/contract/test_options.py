@@ -11,10 +11,11 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from pypod.engine import committing, options
-from pypod.engine.images import Images
-from pypod.engine.networks import Networks
-from pypod.engine.pods import Pods
+from pypod.api import options
+from pypod.api.images import Images
+from pypod.api.networks import Networks
+from pypod.api.pods import Pods
+from pypod.engine.images import committing
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -14,7 +14,7 @@ from urllib.parse import unquote
 import pytest
 
 import pypod
-from pypod.cli.flag_values import TYPE_NAMES
+from pypod.cli.flags.values import TYPE_NAMES
 from pypod.cli.main import GROUPS, VERBS, load
 
 ROOT = Path(__file__).parents[2]

@@ -12,9 +12,9 @@ from pathlib import Path
 import pytest
 
 from pypod import Engine
-from pypod.engine import storage_driver, trash
-from pypod.engine.collect import repair
-from pypod.engine.locks import AT_ONCE, Lock
+from pypod.engine.containers.collect import repair
+from pypod.engine.core.locks import AT_ONCE, Lock
+from pypod.engine.storage import drivers, trash
 from pypod.runtime.programs import DIRECTORY
 from tests import tracing
 from tests.facts import wait_until
@@ -180,7 +180,7 @@ one.start()
 @pytest.mark.parametrize("what", ["container", "pod"])
 def test_what_is_half_started_stays_locked(engine, busybox, tmp_path, what: str) -> None:
     """When the caller dies with the plan handed over, its lock lives on until the start is recorded."""
-    storage_driver.of(engine)  # what tries that is a program of ours, too
+    drivers.of(engine)  # what tries that is a program of ours, too
     program = "monitor" if what == "container" else "launch"
     wrapper = tmp_path / "wrapper"
     slow = "-DDD -f -qq -o /dev/null -e trace=socketpair -e inject=socketpair:delay_enter=1500000"

@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 
 from pypod import Engine
-from pypod.engine import storage_driver
+from pypod.engine.storage import drivers
 from pypod.errors import LaunchFailed, PypodError, SystemFailure
 from tests import tracing
 from tests.facts import HAS_GLIBC
@@ -351,7 +351,7 @@ def test_failing_calls_of_the_caller(tmp_path: Path, busybox: str, points, full:
         said.write_text("")
         root = str(tmp_path / f"storage-{number}")
         with Engine(root) as engine:
-            storage_driver.of(engine)
+            drivers.of(engine)
             prepare(engine, busybox)
 
         def traced() -> None:

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from pypod.engine.logs import Piece
+from pypod.engine.containers.logs import Piece
 from tests.facts import output
 
 pytestmark = pytest.mark.root

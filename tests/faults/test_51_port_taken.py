@@ -14,9 +14,9 @@ import time
 import pytest
 
 from pypod import errors
-from pypod.engine import reloading
-from pypod.engine.collect import repair
-from pypod.engine.listing import listed_containers
+from pypod.engine.containers.collect import repair
+from pypod.engine.containers.listing import listed_containers
+from pypod.engine.networks import reloading
 from pypod.model.port import Port
 from pypod.network import firewall
 from tests.facts import kill_and_wait, wait_until

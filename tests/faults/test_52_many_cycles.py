@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from pypod import Engine
-from pypod.engine import trash
+from pypod.engine.storage import trash
 from tests.facts import created_nothing, wait_until
 from tests.hosts import run
 

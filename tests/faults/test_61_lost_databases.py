@@ -12,10 +12,10 @@ from pathlib import Path
 import pytest
 
 from pypod import Container, Engine, Pod, StoreError
-from pypod.engine import trash
-from pypod.engine.collect import orphans, repair
-from pypod.engine.image_removal import leftovers
-from pypod.engine.kept_records import NAME
+from pypod.engine.containers.collect import orphans, repair
+from pypod.engine.containers.kept_records import NAME
+from pypod.engine.images.removal import leftovers
+from pypod.engine.storage import trash
 from pypod.network import links
 from pypod.store import records
 from tests.cli.program import Program
@@ -218,7 +218,7 @@ def test_what_was_removed_stays_removed(world: World) -> None:
     """A crash between the rows and the files leaves a directory: without what was kept, which went before both."""
     trash.discard, discard = lambda *_, **__: None, trash.discard
     try:
-        from pypod.engine import stopping
+        from pypod.engine.containers import stopping
 
         stopping.discard = trash.discard
         world.ended.remove()

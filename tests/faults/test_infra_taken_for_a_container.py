@@ -11,10 +11,10 @@ from collections.abc import Callable
 import pytest
 
 from pypod import Engine, Pod, Unsupported, WrongState
-from pypod.engine import infra
-from pypod.engine.container import Container
-from pypod.engine.exec import ExecSpec
-from pypod.engine.explain import of_exec
+from pypod.api.container import Container
+from pypod.engine.containers import infra
+from pypod.engine.containers.exec import ExecSpec
+from pypod.engine.containers.explain import of_exec
 from tests.cli.program import Program
 
 pytestmark = pytest.mark.root

@@ -7,7 +7,7 @@ import tarfile
 from collections.abc import Iterator
 from pathlib import Path
 
-from pypod.images.unpack import settle, unpack
+from pypod.images.layers.unpack import settle, unpack
 
 
 def extract(archive: Path, target: Path) -> Path:

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from pypod.errors import InvalidImage
-from pypod.images.unpack import Unpacked, unpack
+from pypod.images.layers.unpack import Unpacked, unpack
 from tests.images.layers import Layer, snapshot
 
 

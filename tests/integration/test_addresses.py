@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from pypod import errors
-from pypod.engine.collect import repair
+from pypod.engine.containers.collect import repair
 from tests.facts import kill_and_wait, wait_until
 from tests.integration.test_network_faults import addresses_inside, elements, given_away, ip, links, reaches
 

@@ -11,7 +11,7 @@ import threading
 import pytest
 
 from pypod import InvalidImage, InvalidSpec
-from pypod.engine.image_inspection import inspect_image
+from pypod.engine.inspect.images import inspect_image
 from tests.images.made import busybox_image, layer
 from tests.integration.test_images import bring, output, run, store
 

@@ -17,8 +17,8 @@ from pypod import (
     NoSuchContainer,
     WrongState,
 )
-from pypod.engine import observe
-from pypod.engine.locks import Lock
+from pypod.engine.core import observe
+from pypod.engine.core.locks import Lock
 from tests.facts import (
     IS_UML,
     created_nothing,

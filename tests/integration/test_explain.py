@@ -13,9 +13,10 @@ from pathlib import Path
 import pytest
 
 from pypod import WrongState
-from pypod.engine import patience, trash
-from pypod.engine.exec import ExecSpec
-from pypod.engine.explain import of_exec, of_stop
+from pypod.engine.containers import patience
+from pypod.engine.containers.exec import ExecSpec
+from pypod.engine.containers.explain import of_exec, of_stop
+from pypod.engine.storage import trash
 from tests.cli.program import Program
 from tests.facts import wait_until
 

@@ -26,9 +26,10 @@ from pypod import (
     RegistryError,
     SystemFailure,
 )
-from pypod.engine import kept_records, pulling
-from pypod.engine.collect import repair
-from pypod.engine.image import Image
+from pypod.api.image import Image
+from pypod.engine.containers import kept_records
+from pypod.engine.containers.collect import repair
+from pypod.engine.images import pulling
 from tests.images.forms import digest
 from tests.images.made import Made, busybox_image, layer, names_of
 
@@ -431,12 +432,12 @@ class TestRemoval:
 
     def test_force_while_containers_come_and_go(self, engine, busybox, monkeypatch) -> None:
         """One that is gone when its turn comes, and one that was made after the look at who there is."""
-        from pypod.engine import image_removal
+        from pypod.engine.images import removal
 
         image = bring(engine, busybox_image(busybox))
         engine.containers.create(image, ["true"])
-        look, seen = image_removal.images.users_of, [[("f" * 64, "gone")]]
-        monkeypatch.setattr(image_removal.images, "users_of", lambda *them: seen.pop() if seen else look(*them))
+        look, seen = removal.images.users_of, [[("f" * 64, "gone")]]
+        monkeypatch.setattr(removal.images, "users_of", lambda *them: seen.pop() if seen else look(*them))
         image.remove(force=True)
         assert engine.containers.list(all=True) == engine.images.list() == []
 
@@ -491,8 +492,8 @@ class TestRemoval:
             subprocess.run(["umount", "-l", where], check=True)
 
     def test_repair_finds_what_a_crash_left(self, engine, busybox) -> None:
-        from pypod.engine import trash
-        from pypod.engine.collect import repair
+        from pypod.engine.containers.collect import repair
+        from pypod.engine.storage import trash
 
         image = bring(engine, busybox_image(busybox))
         for number in range(5000):  # more than is gone at once

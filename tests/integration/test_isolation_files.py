@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from pypod.engine.engine import Engine
+from pypod.api.engine import Engine
 from pypod.errors import LaunchFailed
 from tests.integration.inside import Report, execute
 

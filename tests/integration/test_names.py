@@ -18,12 +18,12 @@ from pathlib import Path
 import pytest
 
 from pypod import Engine, errors
-from pypod.engine import live_connections, naming
-from pypod.engine.collect import repair
+from pypod.engine.containers.collect import repair
+from pypod.engine.networks import live_connections, name_service
 from pypod.model.ids import new_id, short
 from pypod.model.network import Connection, NetworkSpec, Subnet
-from pypod.network import dns_forward, dns_message
-from pypod.network.dns_sockets import close_all, open_sockets
+from pypod.network.dns import forward, message
+from pypod.network.dns.sockets import close_all, open_sockets
 from pypod.network.loop import Loop
 from pypod.store import networks, records
 from tests import dns
@@ -43,7 +43,7 @@ def no_server_left(engine):
 
 
 def end_server(engine) -> None:
-    server = naming.info(engine)
+    server = name_service.info(engine)
     if server:
         kill_and_wait(server.pid)
 
@@ -106,7 +106,7 @@ def servers_of(engine) -> set[int]:
 
 def server_up(engine):
     """The server once it has come up, and hears signals."""
-    server = naming.info(engine)
+    server = name_service.info(engine)
     wait_until(lambda: Path(f"/proc/{server.pid}/comm").read_text() == "pypod-names\n")
     return server
 
@@ -230,7 +230,7 @@ def test_strangers_are_refused(engine, blue):
 def test_a_network_without_names(engine):
     plain = add(engine, "plain", "10.96.0.1", dns=False)
     pod_on(engine, plain, name="web")
-    assert naming.info(engine) is None
+    assert name_service.info(engine) is None
     with pytest.raises(ConnectionRefusedError):
         dns.ask("10.96.0.1", "web")
 
@@ -241,7 +241,7 @@ def test_nobody_stays_whom_no_network_needs(engine, blue, red):
     assert set(server.networks) == {blue.id, red.id}
     assert os.getsid(server.pid) == server.pid
     pods[0].remove(force=True, timeout=0)
-    wait_until(lambda: naming.info(engine).networks == (red.id,))
+    wait_until(lambda: name_service.info(engine).networks == (red.id,))
     with pytest.raises(OSError, match=r"refused|unreachable|timed out"):  # the bridge goes, too
         dns.ask(BLUE, "x")
     pods[1].remove(force=True, timeout=0)
@@ -257,9 +257,9 @@ def test_a_server_that_was_killed_leaves_no_files_of_networks_that_are_gone(engi
         pod.remove(force=True, timeout=0)
     with engine.database.transaction() as connection, connection:  # by a client that was killed after that
         connection.execute("DELETE FROM networks WHERE id = ?", (red.id,))
-    assert f"{engine.layout.names}/{red.id}" in naming.left_behind(engine)
+    assert f"{engine.layout.names}/{red.id}" in name_service.left_behind(engine)
     engine.networks.get("blue").remove()
-    assert naming.left_behind(engine) == []
+    assert name_service.left_behind(engine) == []
     assert sorted(os.listdir(engine.layout.names)) == ["errors.log", "status"]
 
 
@@ -285,22 +285,22 @@ def test_it_stays_while_one_runs_of_those_who_were_there(engine, blue):
     first.remove(force=True, timeout=0)
     os.kill(server.pid, signal.SIGHUP)
     assert dns.ask(BLUE, "second").data == [addresses(engine, second)[0]]
-    assert naming.info(engine) == server
+    assert name_service.info(engine) == server
 
 
 def test_a_server_that_was_killed_comes_back(engine, blue, red):
     pod = pod_on(engine, blue, red, name="web")
-    before = naming.info(engine)
-    assert naming.unserved(engine) == []
+    before = name_service.info(engine)
+    assert name_service.unserved(engine) == []
     kill_and_wait(before.pid)
-    assert naming.info(engine) is None
-    assert {one.name for one in naming.unserved(engine)} == {"blue", "red"}
-    assert {one.name for one in naming.renew(engine)} == {"blue", "red"}
+    assert name_service.info(engine) is None
+    assert {one.name for one in name_service.unserved(engine)} == {"blue", "red"}
+    assert {one.name for one in name_service.renew(engine)} == {"blue", "red"}
     assert dns.ask(RED, "web").data == addresses(engine, pod)[2:]
-    kill_and_wait(naming.info(engine).pid)
+    kill_and_wait(name_service.info(engine).pid)
     pod_on(engine, blue, name="next")
     assert dns.ask(BLUE, "web").data == [addresses(engine, pod)[0]]
-    assert [one.name for one in naming.unserved(engine)] == ["red"]
+    assert [one.name for one in name_service.unserved(engine)] == ["red"]
 
 
 def test_many_starters_make_one_server(engine, blue, red):
@@ -309,7 +309,7 @@ def test_many_starters_make_one_server(engine, blue, red):
     def begin(number: int) -> None:
         with Engine(engine.layout.root) as own:
             barrier.wait()
-            naming.serve(own, (blue, red)[number % 2])
+            name_service.serve(own, (blue, red)[number % 2])
 
     for _ in range(3):
         pod_on(engine, blue, red)
@@ -317,7 +317,7 @@ def test_many_starters_make_one_server(engine, blue, red):
         with ThreadPoolExecutor(16) as pool:
             list(pool.map(begin, range(16)))
         assert dns.ask(BLUE, "nobody").code == dns.ask(RED, "nobody").code == dns.NO_SUCH_NAME
-        assert servers_of(engine) == {naming.info(engine).pid}
+        assert servers_of(engine) == {name_service.info(engine).pid}
 
 
 def test_questions_that_come_before_the_server_wait(engine, blue):
@@ -325,7 +325,7 @@ def test_questions_that_come_before_the_server_wait(engine, blue):
     pod = pod_on(engine, blue, name="web")
     for _ in range(5):
         end_server(engine)
-        naming.serve(engine, blue)
+        name_service.serve(engine, blue)
         assert dns.ask(BLUE, "web").data == [addresses(engine, pod)[0]]
 
 
@@ -351,7 +351,7 @@ def test_a_server_that_is_slow_to_let_go(engine, blue):
     pod_on(engine, blue, name="one").remove(force=True, timeout=0)
     networks.remove(engine.database, blue.id)
     again = add(engine, "again", BLUE, interface="blue0")
-    pid = naming.info(engine).pid
+    pid = name_service.info(engine).pid
     os.kill(pid, signal.SIGSTOP)
     goes_on = threading.Timer(3, os.kill, (pid, signal.SIGCONT))
     goes_on.start()
@@ -472,15 +472,15 @@ def test_other_names_are_asked_of_other_servers(engine):
 
 def test_servers_that_are_silent_are_given_up_before_a_resolver_gives_up(monkeypatch):
     """However many there are: the time of all together is bounded."""
-    monkeypatch.setattr(dns_forward, "TOGETHER_S", 0.2)
+    monkeypatch.setattr(forward, "TOGETHER_S", 0.2)
     addresses = [f"127.0.0.{number}" for number in range(2, 6)]
     sockets = [open_sockets(address) for address in addresses]
     loop, answers = Loop(), []
     question = dns.question("www.example")
     try:
         began = time.monotonic()
-        forwarder = dns_forward.Forwarder(loop)
-        asked = dns_message.parse(question)
+        forwarder = forward.Forwarder(loop)
+        asked = message.parse(question)
         forwarder.ask(
             question, asked, tuple(addresses), "10.1.0.2", lambda answer: (answers.append(answer), loop.stop())
         )
@@ -531,4 +531,4 @@ def test_the_steps_are_told(engine, blue):
     pod = engine.pods.create(network="none")
     connect(engine, pod.record().infra_id, Connection(network=blue.id))
     assert "answer the names of network blue at 10.98.0.1, fd98::1" in str(pod.explain())
-    assert naming.info(engine) is None
+    assert name_service.info(engine) is None

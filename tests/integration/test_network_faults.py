@@ -14,9 +14,9 @@ from pathlib import Path
 import pytest
 
 from pypod import Container, Engine, Pod, errors
-from pypod.engine import network_repair, reloading
-from pypod.engine.collect import repair
-from pypod.engine.listing import listed_containers
+from pypod.engine.containers.collect import repair
+from pypod.engine.containers.listing import listed_containers
+from pypod.engine.networks import network_repair, reloading
 from pypod.network import firewall
 from tests.facts import created_nothing, is_there, kill_and_wait, wait_until
 from tests.killing import Actions, Points, Table, says_what_is
@@ -188,7 +188,7 @@ def supervisors() -> set[int]:
 def end_name_servers() -> None:
     for entry in Path("/proc").iterdir():
         try:
-            if entry.name.isdigit() and b"pypod.engine.name_server" in (entry / "cmdline").read_bytes():
+            if entry.name.isdigit() and b"pypod.engine.networks.name_server" in (entry / "cmdline").read_bytes():
                 kill_and_wait(int(entry.name))
         except OSError:
             continue

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from pypod import errors
-from pypod.engine import reloading
+from pypod.engine.networks import reloading
 from tests.facts import HAS_GLIBC, output, wait_until
 from tests.hosts import run
 from tests.lab import KINDS, SLEEP, add, can_be_had, elements, started

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from pypod.engine import files
-from pypod.engine.files import Resolver, parse_resolv_conf
+from pypod.engine.networks import etc_files
+from pypod.engine.networks.etc_files import Resolver, parse_resolv_conf
 
 pytestmark = pytest.mark.root
 
@@ -26,8 +26,8 @@ def inside(engine, busybox: str, network: str, **options) -> str:
 def host(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     """A path for the host's file; what is written at it is the test's own affair."""
     path = tmp_path / "resolv.conf"
-    read = files._host_file
-    monkeypatch.setattr(files, "_host_file", lambda name: read(str(path) if name == "/etc/resolv.conf" else name))
+    read = etc_files._host_file
+    monkeypatch.setattr(etc_files, "_host_file", lambda name: read(str(path) if name == "/etc/resolv.conf" else name))
     return path
 
 

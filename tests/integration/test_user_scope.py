@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 
 from pypod import Unsupported
-from pypod.engine import session, user_bridges
+from pypod.engine.networks import user_bridges
+from pypod.engine.session import session
 from pypod.kernel.cgroups.detect import detect
 from pypod.kernel.cgroups.scope import why_not
 from pypod.kernel.dbus import user_bus

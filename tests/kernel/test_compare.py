@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from pypod.images.compare import compare
+from pypod.images.layers.compare import compare
 
 pytestmark = pytest.mark.root
 

@@ -12,8 +12,8 @@ from pathlib import Path
 import pytest
 
 from pypod.errors import SystemFailure, Unsupported
-from pypod.images.pack import changes, layer, tree
-from pypod.images.unpack import unpack
+from pypod.images.layers.pack import changes, layer, tree
+from pypod.images.layers.unpack import unpack
 from tests.images.layers import Layer, header, merged, pax, snapshot
 
 pytestmark = pytest.mark.root
@@ -125,7 +125,7 @@ def test_depth_has_a_limit_and_descriptors_are_given_back(tmp_path: Path) -> Non
 def test_other_file_systems_are_left_out(tmp_path: Path) -> None:
     first = tmp_path / "1"
     (first / "mnt").mkdir(parents=True)
-    code = "import sys; sys.path.insert(0, sys.argv[1]); from pypod.images.pack import tree\n"
+    code = "import sys; sys.path.insert(0, sys.argv[1]); from pypod.images.layers.pack import tree\n"
     code += "for piece in tree(sys.argv[2]): sys.stdout.buffer.write(piece)"
     script = f'mount -t tmpfs none {first}/mnt && touch {first}/mnt/secret && exec "$@"'
     root = str(Path(__file__).parents[2])

@@ -12,8 +12,8 @@ import subprocess
 import pytest
 
 from pypod.kernel.capabilities import DEFAULT_CAPABILITIES
-from pypod.runtime.seccomp import BUNDLED_PROFILE, compile_profile, filter_and_flags, load_profile
-from pypod.runtime.seccomp_abi import read_numbers
+from pypod.runtime.seccomp.abi import read_numbers
+from pypod.runtime.seccomp.filter import BUNDLED_PROFILE, compile_profile, filter_and_flags, load_profile
 from tests.facts import IS_UML
 
 pytestmark = pytest.mark.skipif(shutil.which("gcc") is None, reason="gcc is not installed")

@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from pypod.errors import InvalidImage, SystemFailure
-from pypod.images.unpack import settle, unpack
+from pypod.images.layers.unpack import settle, unpack
 from pypod.kernel.capabilities import CAPABILITIES
 from tests.images.layers import Layer, checked, header, merged, pax, snapshot
 from tests.images.place import Place, is_opaque, is_whiteout, names, refused
@@ -359,7 +359,7 @@ def test_a_full_disk_is_no_fault_of_the_layer(place: Place) -> None:
     layer = Layer().add("big", bytes(4 << 20)).bytes()
     code = (
         "import sys; sys.path.insert(0, sys.argv[1])\n"
-        "from pypod.images.unpack import unpack\nfrom pypod.errors import SystemFailure\n"
+        "from pypod.images.layers.unpack import unpack\nfrom pypod.errors import SystemFailure\n"
         "try: unpack([sys.stdin.buffer.read()], sys.argv[2])\n"
         "except SystemFailure as error: print(error.errno, error)\n"
     )
@@ -404,7 +404,7 @@ def test_the_program_gives_up_what_it_does_not_need(place: Place) -> None:
 
 
 def test_a_report_has_a_limit(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
-    from pypod.images import unpack as module
+    from pypod.images.layers import unpack as module
 
     monkeypatch.setattr(module, "_REPORT_BYTES_LIMIT", 100_000)
     refused(place, b"".join(pax((b"path", b"d" * 200 + b"%d/f" % n)) + header() for n in range(800)), "have no entry")
@@ -454,7 +454,7 @@ def test_memory_does_not_grow_with_the_layer(place: Place) -> None:
 
     code = (
         "import sys; sys.path.insert(0, sys.argv[1])\n"
-        "from pypod.images.unpack import unpack\nfrom pypod.images.compression import compress\n"
+        "from pypod.images.layers.unpack import unpack\nfrom pypod.images.layers.compression import compress\n"
         "from tests.images.layers import header\n"
         "def tar():\n"
         "    yield header(b'f', size=b'%o' % (30 << 20))\n"

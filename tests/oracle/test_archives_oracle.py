@@ -12,9 +12,9 @@ from pathlib import Path
 
 import pytest
 
-from pypod.images.detect import detect, open_destination, open_source
-from pypod.images.docker_archive_writer import DockerArchiveDestination
-from pypod.images.tar_writer import TarWriter
+from pypod.images.archive.detect import detect, open_destination, open_source
+from pypod.images.archive.docker_writer import DockerArchiveDestination
+from pypod.images.tar.writer import TarWriter
 from pypod.model.image import Manifest
 from pypod.model.image_form import OCI, V2S2, rewritten
 from tests.images.graph import walk

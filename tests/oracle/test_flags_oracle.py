@@ -7,7 +7,7 @@ import subprocess
 
 import pytest
 
-from pypod.cli.flags import Command, Flag, UsageError, parse, usage
+from pypod.cli.flags.parser import Command, Flag, UsageError, parse, usage
 from tests.oracle.podman import only_4
 
 pytestmark = pytest.mark.skipif(shutil.which("podman") is None, reason="podman is not installed")

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from pypod.engine.network_inspection import bindings
+from pypod.engine.inspect.networks import bindings
 from pypod.errors import InvalidSpec
 from pypod.model.port import Port, joined, parse_ports
 from tests.oracle.podman import is_later

@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from pypod import Engine
-from pypod.cli.ps_row import FIELDS
+from pypod.cli.containers.ps_row import FIELDS
 from tests.cli.program import Program
 from tests.oracle.podman import only_4, words_of_4
 

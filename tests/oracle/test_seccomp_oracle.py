@@ -12,8 +12,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pypod.kernel.capabilities import CAPABILITIES, DEFAULT_CAPABILITIES
-from pypod.runtime.seccomp import BUNDLED_PROFILE, compile_profile, load_profile
-from pypod.runtime.seccomp_abi import MULTIPLEXED, read_numbers
+from pypod.runtime.seccomp.abi import MULTIPLEXED, read_numbers
+from pypod.runtime.seccomp.filter import BUNDLED_PROFILE, compile_profile, load_profile
 from tests.bpf_machine import AARCH64, ARM, I386, X32_BIT, X86_64, decode, run
 
 try:

@@ -10,7 +10,7 @@ import subprocess
 import pytest
 
 from pypod.cli.go.template import Struct, TemplateError
-from pypod.cli.output import compile_format, header_map, is_json, write_format
+from pypod.cli.render.output import compile_format, header_map, is_json, write_format
 from tests.oracle.podman import only_4, words_of_go_1_19
 
 pytestmark = pytest.mark.skipif(shutil.which("podman") is None, reason="podman is not installed")

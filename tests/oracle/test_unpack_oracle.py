@@ -13,7 +13,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from pypod.images.unpack import unpack
+from pypod.images.layers.unpack import unpack
 from tests.images import umoci
 from tests.images.layers import Layer, merged, snapshot
 from tests.images.oci import extract, unpack_layers

@@ -26,11 +26,11 @@ else:
     from backports import zstd
 
 from pypod.errors import InvalidImage, InvalidSpec, NoSuchImage, PypodError, Unsupported
-from pypod.images.archive import Archive
-from pypod.images.compression import decompressed
-from pypod.images.detect import detect, open_destination, open_source
-from pypod.images.docker_archive_writer import DockerArchiveDestination
-from pypod.images.tar_writer import TarWriter
+from pypod.images.archive.archive import Archive
+from pypod.images.archive.detect import detect, open_destination, open_source
+from pypod.images.archive.docker_writer import DockerArchiveDestination
+from pypod.images.layers.compression import decompressed
+from pypod.images.tar.writer import TarWriter
 from pypod.model.image import DOCKER_LAYER, OCI_INDEX, Descriptor, parse_manifest
 from tests.images.forms import LAYOUT, REF_NAME, blob_name, descriptor, digest, index
 from tests.images.graph import walk
@@ -807,7 +807,7 @@ def test_an_archive_with_a_broken_member_never_appears(tmp_path: Path, compress:
 def test_what_the_shell_redirects_to_is_written_to_and_not_replaced(tmp_path: Path) -> None:
     source = oci_archive(tmp_path / "source.tar", x=Tiny())
     code = (
-        "from pypod.images.detect import open_destination, open_source\n"
+        "from pypod.images.archive.detect import open_destination, open_source\n"
         "from tests.images.stored import copy\n"
         f"with open_source('oci-archive', {source!r}) as a, open_destination('oci-archive', '/dev/stdout:x') as b:\n"
         "    copy(a, b)\n"

@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pypod.images.challenge import parse
-from pypod.images.proxies import proxy_for
+from pypod.images.registry.challenge import parse
+from pypod.images.registry.proxies import proxy_for
 
 
 @pytest.mark.parametrize(

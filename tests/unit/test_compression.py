@@ -10,7 +10,7 @@ import struct
 import pytest
 
 from pypod.errors import InvalidImage, InvalidSpec
-from pypod.images.compression import PIECE_BYTES, compress, decompressed
+from pypod.images.layers.compression import PIECE_BYTES, compress, decompressed
 
 DATA = bytes(range(256)) * 4000
 

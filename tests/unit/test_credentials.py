@@ -11,8 +11,8 @@ from pathlib import Path
 import pytest
 
 from pypod.errors import InvalidSpec, SystemFailure
-from pypod.images import credentials
-from pypod.images.credentials import Credentials
+from pypod.images.config import credentials
+from pypod.images.config.credentials import Credentials
 
 PROGRAM = """#!/bin/sh
 # Keeps what it is given in a directory, a file for each server.

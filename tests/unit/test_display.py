@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from pypod.display.markup import Markup, element, manual, plain, table, tinted
 from pypod.display.picture import COLUMNS_LIMIT, Band, Part, Picture, runs_of
-from pypod.engine.lsns import NamespaceFacts, Namespaces
+from pypod.engine.inspect.lsns import NamespaceFacts, Namespaces
 
 SVG = "{http://www.w3.org/2000/svg}"
 

@@ -8,8 +8,8 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from pypod.network import dns_message
-from pypod.network.dns_message import pack, parse, reversed_address
+from pypod.network.dns import message
+from pypod.network.dns.message import pack, parse, reversed_address
 from tests import dns
 
 
@@ -171,6 +171,6 @@ def test_reverse_names_of_any_form(text: str) -> None:
 
 
 def test_names_that_no_message_can_have() -> None:
-    assert dns_message.encode_name("web.dns.podman") == dns.name("web.dns.podman")
+    assert message.encode_name("web.dns.podman") == dns.name("web.dns.podman")
     for name in ("a" * 64, LONG, "", "a..b"):
-        assert dns_message.encode_name(name) is None
+        assert message.encode_name(name) is None

@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pypod.network.dns_message import parse
-from pypod.network.dns_names import Entry, Names, View, answer, is_within
+from pypod.network.dns.message import parse
+from pypod.network.dns.names import Entry, Names, View, answer, is_within
 from tests import dns
 
 WEB = Entry(

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from pypod import Event, InvalidSpec
-from pypod.engine.events import compile_filters
+from pypod.engine.inspect.events import compile_filters
 from pypod.store import event_log
 from pypod.store.event_reader import Reader, follow, parse_line, read
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from pypod.cli.filters import compile_filters, has_labels, matcher, one_of, split
+from pypod.cli.flags.filters import compile_filters, has_labels, matcher, one_of, split
 from pypod.errors import InvalidSpec
 
 LABELS = {"app": "web", "tier": "", "com.example/x": "y=z"}

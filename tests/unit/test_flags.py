@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pypod.cli.flag_values import split_csv
-from pypod.cli.flags import Command, Flag, UsageError, parse, usage
+from pypod.cli.flags.parser import Command, Flag, UsageError, parse, usage
+from pypod.cli.flags.values import split_csv
 from pypod.cli.go.strconv import parse_bool, parse_float, parse_int, parse_uint
 
 FEW = settings(max_examples=60, deadline=None, database=None)

@@ -15,7 +15,7 @@ from pathlib import Path
 
 import pytest
 
-from pypod.engine.locks import EXCLUSIVE, SHARED, Lock
+from pypod.engine.core.locks import EXCLUSIVE, SHARED, Lock
 from pypod.store.database import Database, Transaction
 from tests.facts import in_threads
 

@@ -11,8 +11,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from pypod.engine import logs
-from pypod.engine.logs import LogReader, Piece, follow, parse_line
+from pypod.engine.containers import logs
+from pypod.engine.containers.logs import LogReader, Piece, follow, parse_line
 
 TIME = "2024-05-06T07:08:09.123456789+00:00"
 
@@ -179,7 +179,7 @@ class TestTail:
             file.seek(0, os.SEEK_END)
             file.write(b"\n" + line(b"one") + line(b"two") + line(b"three"))
         code = (
-            "import resource, sys; from pypod.engine.logs import LogReader\n"
+            "import resource, sys; from pypod.engine.containers.logs import LogReader\n"
             "resource.setrlimit(resource.RLIMIT_AS, (1 << 28, 1 << 28))\n"
             "reader = LogReader(sys.argv[1]); reader.skip_to_last(2)\n"
             "print([piece.data for piece in reader.pieces()])"

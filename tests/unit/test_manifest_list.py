@@ -6,7 +6,7 @@ import json
 
 import pytest
 
-from pypod.engine.list_members import member
+from pypod.engine.images.list_members import member
 from pypod.errors import InvalidImage
 from pypod.model.image import OCI_INDEX, OCI_MANIFEST, Descriptor, Index, Platform, parse_manifest
 from pypod.model.image_form import OCI, V2S2, index_body

@@ -13,8 +13,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pypod.engine import observe
-from pypod.engine.observe import EXIT_LINE, START_LINE, container_state, is_recorded, parse_state, wait_for_exit
+from pypod.engine.core import observe
+from pypod.engine.core.observe import EXIT_LINE, START_LINE, container_state, is_recorded, parse_state, wait_for_exit
 from pypod.kernel.proc import Proc
 
 BOOT = "b007b007-0000-4000-8000-000000000000"

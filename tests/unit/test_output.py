@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pypod.cli.go.template import Struct, TemplateError
-from pypod.cli.output import (
+from pypod.cli.render.output import (
     Column,
     align,
     compile_format,

@@ -6,7 +6,7 @@ import threading
 
 import pytest
 
-from pypod.engine.parallel import Stopped, in_parallel
+from pypod.engine.core.parallel import Stopped, in_parallel
 
 
 @pytest.mark.parametrize("workers", [1, 3, 20])

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pypod.images.plain_toml import parse_plain
+from pypod.images.config.plain_toml import parse_plain
 
 DEBIAN = """\
 # For more information on this configuration file, see containers-registries.conf(5).

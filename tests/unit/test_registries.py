@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from pypod.errors import InvalidSpec, RegistryError
-from pypod.images import registries_files
-from pypod.images.registries import Registries, load
+from pypod.images.config import registries_files
+from pypod.images.config.registries import Registries, load
 from pypod.model.reference import Reference, parse
 
 SHA = "sha256:" + "0" * 64

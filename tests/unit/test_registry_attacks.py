@@ -17,10 +17,10 @@ from pathlib import Path
 import pytest
 
 from pypod.errors import InvalidImage, InvalidSpec, NotInRegistry, PypodError, RegistryError, Unauthorized
-from pypod.images.access import Access
-from pypod.images.client import RegistryDestination, RegistrySource, check_login
-from pypod.images.registries import Registries
-from pypod.images.registries_files import Mirror, Rule
+from pypod.images.config.registries import Registries
+from pypod.images.config.registries_files import Mirror, Rule
+from pypod.images.registry.access import Access
+from pypod.images.registry.client import RegistryDestination, RegistrySource, check_login
 from pypod.model.image import Descriptor, parse_manifest
 from pypod.model.reference import Reference
 from tests.certificates import Certificates, make_certificates

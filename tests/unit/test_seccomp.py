@@ -13,10 +13,10 @@ from hypothesis import strategies as st
 
 from pypod.errors import InvalidSpec, Unsupported
 from pypod.kernel.capabilities import DEFAULT_CAPABILITIES
-from pypod.runtime import seccomp
-from pypod.runtime.bpf import Program
-from pypod.runtime.seccomp import compile_profile, filter_and_flags, filter_for, load_profile
-from pypod.runtime.seccomp_abi import MULTIPLEXED, read_numbers
+from pypod.runtime.seccomp import filter
+from pypod.runtime.seccomp.abi import MULTIPLEXED, read_numbers
+from pypod.runtime.seccomp.bpf import Program
+from pypod.runtime.seccomp.filter import compile_profile, filter_and_flags, filter_for, load_profile
 from tests.bpf_machine import AARCH64, ARM, I386, X32_BIT, X86_64, decode, run
 
 ALLOW, LOG, KILL, KILL_PROCESS, TRAP = 0x7FFF0000, 0x7FFC0000, 0, 0x80000000, 0x00030000
@@ -243,7 +243,7 @@ def test_an_instruction_that_cannot_jump_falls_into_what_it_asked_for() -> None:
 
 
 def test_bundled_profile_on_both_machines() -> None:
-    bundled = load_profile(seccomp.BUNDLED_PROFILE)
+    bundled = load_profile(filter.BUNDLED_PROFILE)
     for machine, columns in (("x86_64", ("x86_64", "i386", "x32")), ("aarch64", ("aarch64", "arm"))):
         code = compiled(bundled, machine, CAPS)
         assert len(code) < 400
@@ -260,7 +260,7 @@ def test_bundled_profile_on_both_machines() -> None:
 
 
 def test_netlink_audit_needs_its_capability() -> None:
-    bundled = load_profile(seccomp.BUNDLED_PROFILE)
+    bundled = load_profile(filter.BUNDLED_PROFILE)
     code = compiled(bundled, "x86_64", CAPS)
     assert action(code, "socket", 16, 3, 9) == ERRNO | errno.EINVAL
     assert action(code, "socket", 16, 3, 0) == ALLOW
@@ -545,13 +545,13 @@ def fail(number: int):
 def compilations(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """The architectures compiled for, one entry for each compilation."""
     seen: list[str] = []
-    compile_one = seccomp._compile
+    compile_one = filter._compile
 
     def count(profile, architecture: str) -> bytes:
         seen.append(architecture)
         return compile_one(profile, architecture)
 
-    monkeypatch.setattr(seccomp, "_compile", count)
+    monkeypatch.setattr(filter, "_compile", count)
     return seen
 
 
@@ -560,7 +560,7 @@ def test_a_filter_is_compiled_once_for_each_input(tmp_path, compilations: list[s
     os.mkdir(cache)
     first = filter_for(None, CAPS, cache)
     assert filter_for(None, CAPS, cache) == first
-    assert first == compile_profile(load_profile(seccomp.BUNDLED_PROFILE), CAPS, os.uname().machine)
+    assert first == compile_profile(load_profile(filter.BUNDLED_PROFILE), CAPS, os.uname().machine)
     assert len(compilations) == 2
     assert filter_for(None, CAPS | {"CAP_SYS_ADMIN"}, cache) != first
     own = tmp_path / "own.json"
@@ -579,10 +579,10 @@ def test_an_entry_of_another_compiler_kernel_or_table_is_not_used(
 ) -> None:
     filter_for(None, CAPS, str(tmp_path))
     if what == "COMPILER_VERSION":
-        monkeypatch.setattr(seccomp, "COMPILER_VERSION", b"next")
+        monkeypatch.setattr(filter, "COMPILER_VERSION", b"next")
     elif what == "table":
         (tmp_path / "table").write_text("")
-        monkeypatch.setattr(seccomp, "_COMPILER_FILES", (*seccomp._COMPILER_FILES[1:], str(tmp_path / "table")))
+        monkeypatch.setattr(filter, "_COMPILER_FILES", (*filter._COMPILER_FILES[1:], str(tmp_path / "table")))
     else:
         now = os.uname()
         other = {"release": "4.4.0", "machine": "aarch64" if now.machine == "x86_64" else "x86_64"}[what]
@@ -683,4 +683,7 @@ print(min(times[1:]) * 1e6, *sorted(set(sys.modules) - before))
     best_us, *modules = done.stdout.split()
     assert float(best_us) < 100
     assert {name for name in modules if not name.startswith("pypod")} <= {"__future__", "_blake2"}
-    assert {name for name in modules if name.startswith("pypod.runtime")} == {"pypod.runtime", "pypod.runtime.seccomp"}
+    assert {name for name in modules if name.startswith("pypod.runtime")} == {
+        "pypod.runtime",
+        "pypod.runtime.seccomp.filter",
+    }

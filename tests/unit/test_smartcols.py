@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pypod.cli.smartcols import Column, Line, Style, write
+from pypod.cli.render.smartcols import Column, Line, Style, write
 
 NAME, TEXT = Column(name="NAME", hint=6, right=True, number=True), Column(name="TEXT", cut=True)
 

@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from pypod.engine.storage_driver import Driver, asked
+from pypod.engine.storage.drivers import Driver, asked
 from pypod.errors import InvalidSpec
-from pypod.images import stack
+from pypod.images.layers import stack
 
 PROGRAM = "/usr/bin/fuse-overlayfs"
 

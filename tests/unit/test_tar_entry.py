@@ -8,8 +8,8 @@ import tarfile
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pypod.images import tar
-from pypod.images.compression import compress, decompressed, kind_of
+from pypod.images.layers.compression import compress, decompressed, kind_of
+from pypod.images.tar import entries
 
 COMPONENT = st.text(st.characters(blacklist_categories=("Cs",), blacklist_characters="/\0"), min_size=1, max_size=90)
 PATH = st.lists(COMPONENT.filter(lambda part: part not in (".", "..")), min_size=1, max_size=6).map("/".join)
@@ -20,7 +20,9 @@ ID = st.integers(0, 2**32 - 2)
 @given(
     path=PATH,
     link=PATH,
-    kind=st.sampled_from([tar.FILE, tar.SYMLINK, tar.HARD_LINK, tar.DIRECTORY, tar.CHARACTER_DEVICE, tar.FIFO]),
+    kind=st.sampled_from(
+        [entries.FILE, entries.SYMLINK, entries.HARD_LINK, entries.DIRECTORY, entries.CHARACTER_DEVICE, entries.FIFO]
+    ),
     mode=st.integers(0, 0o7777),
     uid=ID,
     gid=ID,
@@ -29,21 +31,21 @@ ID = st.integers(0, 2**32 - 2)
     value=st.binary(min_size=1, max_size=1200).filter(lambda value: b"\0" not in value),
 )
 def test_python_reads_what_we_write(path, link, kind, mode, uid, gid, mtime_ns, size, value) -> None:
-    size = size if kind == tar.FILE else 0
-    entry = tar.Entry(
+    size = size if kind == entries.FILE else 0
+    entry = entries.Entry(
         path=path.encode(),
         type=kind,
-        link=link.encode() if kind in (tar.SYMLINK, tar.HARD_LINK) else b"",
+        link=link.encode() if kind in (entries.SYMLINK, entries.HARD_LINK) else b"",
         mode=mode,
         uid=uid,
         gid=gid,
         mtime_ns=mtime_ns,
         size=size,
-        device=(5, 2**20 - 1) if kind == tar.CHARACTER_DEVICE else (0, 0),
+        device=(5, 2**20 - 1) if kind == entries.CHARACTER_DEVICE else (0, 0),
         records=((b"SCHILY.xattr.user.k", value),),
     )
     data = entry.encode()
-    assert len(data) % tar.BLOCK_BYTES == 0
+    assert len(data) % entries.BLOCK_BYTES == 0
     with tarfile.open(fileobj=io.BytesIO(data), mode="r:", encoding="utf-8") as read:
         found = read.firstmember
     assert found.name == path.rstrip("/")
@@ -51,7 +53,7 @@ def test_python_reads_what_we_write(path, link, kind, mode, uid, gid, mtime_ns, 
     assert found.linkname == entry.link.decode()
     assert abs(found.mtime - mtime_ns / 10**9) < 1e-3 * max(1, abs(mtime_ns) / 10**15)
     assert found.pax_headers["SCHILY.xattr.user.k"].encode("utf-8", "surrogateescape") == value
-    if kind == tar.CHARACTER_DEVICE:
+    if kind == entries.CHARACTER_DEVICE:
         assert (found.devmajor, found.devminor) == (5, 2**20 - 1)
 
 

@@ -11,8 +11,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pypod.errors import InvalidImage
-from pypod.images.tar_headers import BLOCK, read_members
-from pypod.images.tar_writer import header
+from pypod.images.tar.headers import BLOCK, read_members
+from pypod.images.tar.writer import header
 from tests.images.stored import tar
 
 
@@ -144,7 +144,7 @@ def test_what_could_be_read_in_two_ways_is_refused(case: str) -> None:
 
 
 def test_members_are_counted(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("pypod.images.tar_headers.MEMBERS_LIMIT", 3)
+    monkeypatch.setattr("pypod.images.tar.headers.MEMBERS_LIMIT", 3)
     archive = tar(*((str(n), b"") for n in range(4)))
     with pytest.raises(InvalidImage, match="more than 3 members"):
         members(archive)

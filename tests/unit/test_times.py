@@ -6,7 +6,7 @@ import time
 
 import pytest
 
-from pypod.cli.times import parse_duration_ns, parse_moment_ns
+from pypod.cli.flags.times import parse_duration_ns, parse_moment_ns
 
 S = 1_000_000_000
 NOW = 1_800_000_000 * S

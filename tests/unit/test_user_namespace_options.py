@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pypod.engine.auto_ids import _fill, _without
-from pypod.engine.user_namespaces import _keeping
+from pypod.engine.session.auto_ids import _fill, _without
+from pypod.engine.session.id_maps import _keeping
 from pypod.errors import InvalidSpec
 from pypod.kernel import idmap
 from pypod.model.namespace import Mode

@@ -6,7 +6,7 @@ import re
 
 import pytest
 
-from pypod.engine.variables import unset_environment, with_variables
+from pypod.engine.containers.variables import unset_environment, with_variables
 from pypod.errors import InvalidSpec
 from pypod.model.words import expand
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from pypod.cli.ns_watch import line, table
-from pypod.engine.watching import Board, Seen, changes
+from pypod.cli.namespaces.watch import line, table
+from pypod.engine.inspect.watching import Board, Seen, changes
 
 NET = Seen(pod="p", kind="net", inode=7, nprocs=1, pid=10, who=("infra",), why=("process",), command="pause")
 UTS = NET.replace(kind="uts", inode=8)

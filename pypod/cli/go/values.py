@@ -25,7 +25,7 @@ class Moment:
         self.rfc3339 = rfc3339
 
     def __str__(self) -> str:
-        from pypod.cli.output import go_time
+        from pypod.cli.render.output import go_time
 
         return go_time(self.ns) if self.ns else "0001-01-01 00:00:00 +0000 UTC"
 

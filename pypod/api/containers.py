@@ -1,0 +1,317 @@
+"""The containers of an engine: create, run, explain, find, list."""
+
+from __future__ import annotations
+
+import os
+import time
+
+from pypod.api.container import Container
+from pypod.engine.core import announce
+from pypod.engine.core.boundary import Boundary
+from pypod.errors import InvalidSpec, NoSuchContainer
+from pypod.model import ids
+from pypod.model.namespace import JOINABLE
+from pypod.store import networks, records
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from typing import Unpack
+
+    from pypod.api.engine import Engine
+    from pypod.api.image import Image
+    from pypod.api.pod import Pod
+    from pypod.engine.containers.explain import Explanation
+    from pypod.engine.containers.options import ContainerOptions
+    from pypod.model.container import ContainerSpec
+    from pypod.model.network import Connection
+    from pypod.model.pod import PodSpec
+    from pypod.store.records import ContainerRecord
+
+
+def _asked(
+    image: Image | str | Sequence[str], command: Sequence[str] | str | None, options: ContainerOptions
+) -> tuple[Image | str | None, Sequence[str] | str]:
+    """Return the image, None with a root file system instead, and the command."""
+    if options.get("rootfs"):
+        if not isinstance(image, str | list | tuple) or (image and command is not None):
+            raise InvalidSpec("rootfs", "an image and rootfs cannot be given together")
+        return None, image if command is None else command
+    if not image or isinstance(image, list | tuple):
+        raise InvalidSpec("--rootfs", "an image or --rootfs is needed")
+    return image, () if command is None else command  # type: ignore[return-value]
+
+
+class Containers:
+    """The containers of an engine."""
+
+    __slots__ = ("_engine",)
+
+    def __init__(self, engine: Engine) -> None:
+        self._engine = engine
+
+    def create(
+        self,
+        image: Image | str | Sequence[str] = (),
+        command: Sequence[str] | str | None = None,
+        *,
+        pod: Pod | str | None = None,
+        ephemeral: bool = False,
+        pull: str = "missing",
+        **options: Unpack[ContainerOptions],
+    ) -> Container:
+        """Create a container without starting it; ``options`` are those of ``ContainerOptions``.
+
+        ``image`` is a name or an Image; one that is not here is pulled, as ``pull`` says (always, missing, never,
+        newer). With the option ``rootfs`` there is no image, and the first argument is the command.
+
+        ``ports`` are published on the host: texts as podman's --publish has them, numbers (of the container, with a
+        random port of the host), or a mapping from the host's to the container's. ``publish_all`` adds a random port
+        for each that the image or ``exposed_ports`` name. Without a network of its own there is nothing to publish, and
+        they are ignored; in a pod they are the pod's.
+
+        Raises InvalidSpec, AlreadyExists for a name in use, NoSuchPod, NoSuchImage, RegistryError, and Unsupported for
+        what this host cannot limit or publish; then no container was created.
+
+        >>> engine.containers.create("busybox", ["sleep", "60"], name="box")     # doctest: +SKIP
+        >>> engine.containers.create("httpd", ports=["8080:80", "127.0.0.1::443"])     # doctest: +SKIP
+        >>> engine.containers.create(["sleep", "60"], rootfs="/")                # doctest: +SKIP
+        """
+        from pypod.api.pod import Pod
+        from pypod.engine.containers import specs
+        from pypod.engine.containers.options import check_options
+        from pypod.engine.core.free_names import under_free_name
+        from pypod.engine.networks import published
+        from pypod.engine.networks.options import resolved
+        from pypod.engine.resources.limits import settings_of
+
+        check_options(options)
+        base, command = _asked(image, command, options)
+        pod_record = None
+        if pod is not None:
+            ref = pod.id if isinstance(pod, Pod) else pod
+            pod_record = records.find_pod(self._engine.database, ref)
+        pod_spec = self._engine.pod_spec(pod_record) if pod_record else None
+        owner = str(self._engine.owner()) if ephemeral else (pod_record.owner if pod_record else "")
+
+        with Boundary("create container"):
+            connections = resolved(self._engine, specs.asked_of(options, pod_spec))
+            found, options, command = self._with_image(base, pull, options, command)
+            ports = published.of_options(self._engine, options, specs.asked_of(options, pod_spec))
+
+        def create(name: str) -> Container:
+            spec = specs.container_spec(
+                command, options, name=name, pod_id=pod_record.id if pod_record else "", pod=pod_spec, image=found
+            )
+            spec = self._with_ids(self._with_user_namespace(spec, options, pod_spec)).replace(ports=ports)
+            if spec.limits is not None:
+                settings_of(self._engine, spec.limits)  # what this host cannot limit: before there is a container
+
+            def add(spec: ContainerSpec) -> Container:
+                return self._add(self._record(spec, pod_spec, owner, found.id if found else ""), spec, connections)
+
+            if spec.user_namespace.mode != "auto":
+                return add(spec)
+            from pypod.engine.session import auto_ids
+
+            return auto_ids.given(self._engine, spec, add)
+
+        name = options.get("name")
+        with Boundary("create container"):
+            return create(name) if name else under_free_name(create)
+
+    def _with_image(
+        self, base: Image | str | None, pull: str, options: ContainerOptions, command: Sequence[str] | str
+    ) -> tuple[Image | None, ContainerOptions, Sequence[str] | str]:
+        """Return the image, and options and command with what other containers and its configuration say."""
+        from pypod.engine.containers.variables import with_variables
+        from pypod.engine.storage.volumes import with_volumes_from
+
+        options = with_volumes_from(options, self._spec_of)
+        if base is None:
+            return None, with_variables(options), command
+        from pypod.engine.images.defaults import with_defaults
+
+        found = self._engine.images.for_container(base, pull) if isinstance(base, str) else base
+        return found, *with_defaults(options, command, found.config)
+
+    def _spec_of(self, ref: str) -> ContainerSpec:
+        return self._engine.container_spec(records.find_container(self._engine.database, ref))
+
+    def _with_user_namespace(
+        self, spec: ContainerSpec, options: ContainerOptions, pod: PodSpec | None
+    ) -> ContainerSpec:
+        from pypod.engine.session.id_maps import USERNS_OPTIONS, USERNS_VARIABLE
+
+        in_pod = pod is not None and pod.user_namespace.mode == "keep-id"
+        if not in_pod and not any(map(options.get, USERNS_OPTIONS)) and USERNS_VARIABLE not in os.environ:
+            return spec
+        from pypod.engine.session import userns_options
+
+        return userns_options.of_container(self._engine, spec, options, pod)
+
+    def _with_ids(self, spec: ContainerSpec) -> ContainerSpec:
+        """Name the containers it joins by id: a name may be another one's tomorrow.
+
+        Raises NoSuchContainer, and InvalidSpec when there is nothing at a path that it names.
+        """
+        if any(spec.namespace(kind).mode == "ns" for kind in JOINABLE):
+            from pypod.engine.containers.joining import require_paths
+
+            require_paths(spec)
+        joined = {kind: mode for kind in JOINABLE if (mode := spec.namespace(kind)).mode == "container"}
+        found = {mode.target: records.find_container(self._engine.database, mode.target) for mode in joined.values()}
+        fields = {"user": "user_namespace"}
+        return spec.replace(
+            **{fields.get(kind, kind): mode.replace(target=found[mode.target].id) for kind, mode in joined.items()}
+        )
+
+    def _add(self, record: ContainerRecord, spec: ContainerSpec, connections: Sequence[Connection]) -> Container:
+        with Boundary("create container"), self._engine.database.transaction() as connection, connection:
+            records.add_container(connection, record)
+            for one in connections:
+                networks.connect(connection, record.id, one)
+        self._engine.remember(record, spec)
+        announce.container(self._engine, announce.CREATE, record)
+        return Container(self._engine, record.id, spec.name)
+
+    def _record(self, spec: ContainerSpec, pod: PodSpec | None, owner: str, image_id: str = "") -> ContainerRecord:
+        from pypod.kernel.cgroups.driver import container_path
+
+        identifier = ids.new_id()
+        parent = spec.cgroup_parent or (pod.cgroup_parent if pod else "")
+        group = spec.pod_id if pod is not None and pod.share_parent else ""
+        return records.ContainerRecord(
+            id=identifier,
+            name=spec.name,
+            kind=records.CONTAINER,
+            pod_id=spec.pod_id,
+            created_ns=time.time_ns(),
+            image=spec.image,
+            # for showing only: arguments that are no UTF-8 are in the spec as they were given
+            command=" ".join(spec.command).encode("utf-8", "backslashreplace").decode(),
+            cgroup=container_path(parent, group, identifier),
+            remove=int(spec.remove),
+            owner=owner,
+            spec_json=records.to_json(spec),
+            image_id=image_id,
+        )
+
+    def explain(
+        self,
+        image: Image | str | Sequence[str] = (),
+        command: Sequence[str] | str | None = None,
+        *,
+        pod: Pod | str | None = None,
+        new_pod: str = "",
+        columns: int = 0,
+        rows: int = 0,
+        attended: bool = False,
+        **options: Unpack[ContainerOptions],
+    ) -> Explanation:
+        """Return what ``run`` would do, step by step, with nothing done; ``new_pod`` names a pod that it would create.
+
+        That has the options about the network, and the ports.
+
+        The image must be here: nothing is pulled. ``columns``, ``rows`` and ``attended`` are those of
+        ``Container.start``. Raises what ``create`` raises, but for names in use.
+
+        >>> print(engine.containers.explain(["true"], rootfs="/"))     # doctest: +SKIP
+        """
+        from pypod.api.pod import Pod
+        from pypod.engine.containers import explain, specs
+        from pypod.engine.containers.options import check_options
+        from pypod.engine.containers.planning import Terminal
+        from pypod.engine.networks import published
+        from pypod.engine.networks.options import of_new_pod, resolved
+
+        check_options(options)
+        base, command = _asked(image, command, options)
+        found, options, command = self._with_image(base, "never", options, command)
+        pod_record, infra_record = None, None
+        of_pod: tuple[Connection, ...] = ()
+        if pod is not None:
+            pod_record = records.find_pod(self._engine.database, pod.id if isinstance(pod, Pod) else pod)
+            if pod_record.infra_id:
+                infra_record = records.find_container(self._engine.database, pod_record.infra_id)
+        elif new_pod:
+            pod_record, infra_record, of_pod = self._engine.pods.unsaved(new_pod, of_new_pod(options))
+        pod_spec = self._engine.pod_spec(pod_record) if pod_record else None
+        spec = specs.container_spec(
+            command,
+            options,
+            name=options.get("name") or ids.new_name(),
+            pod_id=pod_record.id if pod_record else "",
+            pod=pod_spec,
+            image=found,
+        )
+        asked = specs.asked_of(options, pod_spec)
+        spec = self._with_ids(self._with_user_namespace(spec, options, pod_spec))
+        spec = spec.replace(ports=published.of_options(self._engine, options, asked))
+        if spec.user_namespace.mode == "auto":
+            from pypod.engine.session import auto_ids
+
+            spec = auto_ids.allocated(self._engine, spec)
+        connections = resolved(self._engine, asked, save=False)
+        with Boundary("explain"):
+            record = self._record(spec, pod_spec, "", found.id if found else "")
+            terminal = Terminal(columns, rows)
+            return explain.of_run(
+                self._engine,
+                record,
+                spec,
+                pod_record,
+                infra_record,
+                terminal,
+                attended=attended,
+                asked=connections,
+                asked_by_pod=of_pod,
+            )
+
+    def run(
+        self,
+        image: Image | str | Sequence[str] = (),
+        command: Sequence[str] | str | None = None,
+        *,
+        pod: Pod | str | None = None,
+        ephemeral: bool = False,
+        pull: str = "missing",
+        **options: Unpack[ContainerOptions],
+    ) -> Container:
+        """Create and start a container. When the start fails nothing is left of it.
+
+        The arguments are those of ``create``; raises what that and ``Container.start`` raise.
+        """
+        container = self.create(image, command, pod=pod, ephemeral=ephemeral, pull=pull, **options)
+        try:
+            container.start()
+        except BaseException:
+            container.remove(force=True)
+            raise
+        return container
+
+    def get(self, ref: str) -> Container:
+        """Return the container that a name, an id or the beginning of one names.
+
+        Raises NoSuchContainer, AmbiguousName.
+        """
+        record = records.find_container(self._engine.database, ref)
+        return Container(self._engine, record.id, record.name)
+
+    def exists(self, ref: str) -> bool:
+        """Return whether ``get`` would find one."""
+        try:
+            self.get(ref)
+        except NoSuchContainer:
+            return False
+        return True
+
+    def list(self, *, all: bool = False) -> list[Container]:
+        """Return the running containers, the oldest first; with ``all`` every one. Infras are not among them."""
+        from pypod.engine.containers.listing import listed_containers
+
+        return [
+            Container(self._engine, record.id, record.name)
+            for record, state in listed_containers(self._engine)
+            if record.kind == records.CONTAINER and (all or state.running)
+        ]

@@ -1,0 +1,232 @@
+"""An image: the handle that is held."""
+
+from __future__ import annotations
+
+from pypod.api.engine import Engine
+from pypod.engine.core.boundary import Boundary
+from pypod.errors import InvalidImage, NoSuchImage
+from pypod.model.image_config import parse_config
+from pypod.model.reference import full_name
+from pypod.store import images
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from typing import Unpack
+
+    from pypod.api.container import Container
+    from pypod.api.options import PullOptions, PushOptions, SaveOptions
+    from pypod.model.image_config import HistoryEntry, ImageConfig
+
+SHORT_ID_LENGTH = 12
+
+
+class Image:
+    """One image of the store: an engine and an id. Names and configuration are read when they are asked for.
+
+    ``loaded_names`` are those that it had in the archive, when ``load`` returned it.
+
+    >>> image = pypod.Image.pull("docker.io/library/busybox")     # doctest: +SKIP
+    >>> image.config.command                                      # doctest: +SKIP
+    ('sh',)
+    """
+
+    __slots__ = ("_engine", "_used_name", "id", "loaded_names")
+
+    def __init__(
+        self, engine: Engine, identifier: str, used_name: str = "", loaded_names: tuple[str, ...] = ()
+    ) -> None:
+        self._engine = engine
+        self.id = identifier
+        self._used_name = used_name
+        self.loaded_names = loaded_names
+
+    @classmethod
+    def pull(cls, ref: str, *, engine: Engine | None = None, **options: Unpack[PullOptions]) -> Image:
+        """Bring an image from a registry or an archive; see ``Images.pull``."""
+        return (engine or Engine()).images.pull(ref, **options)
+
+    @classmethod
+    def get(cls, ref: str, *, engine: Engine | None = None) -> Image:
+        """Return the image that a name, a digest or the beginning of an id names. Raises NoSuchImage."""
+        return (engine or Engine()).images.get(ref)
+
+    @classmethod
+    def list(cls, *, engine: Engine | None = None) -> list[Image]:
+        """Return all images, the newest first."""
+        return (engine or Engine()).images.list()
+
+    @classmethod
+    def load(cls, path: str, *, engine: Engine | None = None) -> Sequence[Image]:
+        """Bring the images of an archive; see ``Images.load``."""
+        return (engine or Engine()).images.load(path)
+
+    @property
+    def engine(self) -> Engine:
+        """The engine it belongs to."""
+        return self._engine
+
+    def named(self) -> images.Named:
+        """Return what the store has. Raises NoSuchImage when it was removed."""
+        return images.named(self._engine.database, self.id)
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Its names, each with a tag: ``docker.io/library/busybox:latest``; NAME@DIGEST when it was pulled by that."""
+        return self.named().names
+
+    @property
+    def digests(self) -> tuple[str, ...]:
+        """What registries know it by, or would: ``docker.io/library/busybox@sha256:...``."""
+        return self.named().repo_digests
+
+    @property
+    def used_name(self) -> str:
+        """The name it was found by, made whole; otherwise one of its names, or its id."""
+        return self._used_name or next(iter(self.names), self.id)
+
+    def tagged_names(self) -> tuple[str, ...]:
+        """Return the name that it was found by, when that has a tag: what it is called in an archive."""
+        name = self._used_name
+        return (name,) if name and "@" not in name else ()
+
+    @property
+    def size_bytes(self) -> int:
+        """The size of its layers, not packed."""
+        return self.named().record.size_bytes
+
+    @property
+    def created_ns(self) -> int:
+        """When it was made, in nanoseconds since the epoch; 0 when it does not say."""
+        return self.named().record.created_ns
+
+    @property
+    def digest(self) -> str:
+        """The digest of its manifest."""
+        return self.named().record.manifest
+
+    @property
+    def is_list(self) -> bool:
+        """Whether it is no image but a list of manifests (``Engine.manifests``)."""
+        return images.is_list(self._engine.database, self.id)
+
+    def instance(self, platform: str = "") -> Image:
+        """Return it, or the member of a list that is for a platform (OS/ARCHITECTURE[/VARIANT]), or for this machine.
+
+        Raises NoSuchImage when that is not here, InvalidImage when the list has none.
+        """
+        if not self.is_list:
+            return self
+        from pypod.api.manifest_list import instance
+
+        return instance(self, platform)
+
+    @property
+    def config(self) -> ImageConfig:
+        """What the image says of itself: command, environment, user, labels and so on.
+
+        Raises InvalidImage, also for a list of manifests, which says nothing.
+        """
+        record = self.named().record
+        if record.is_list:
+            raise InvalidImage(self.used_name, "it is a list of manifests", hint="instance() is its image for here")
+        return parse_config(record.config.encode())
+
+    def layers(self) -> Sequence[images.LayerRecord]:
+        """Return its layers, the topmost first."""
+        return images.layers_of(self._engine.database, self.named().record.chain)
+
+    def layer_directories(self) -> tuple[str, ...]:
+        """Return the names of the directories that its root is made of, the topmost first."""
+        return images.shown(self.layers())
+
+    def history(self) -> Sequence[HistoryEntry]:
+        """Return how it was made, the first step first."""
+        return self.config.history
+
+    def tag(self, name: str) -> None:
+        """Give it one more name; an image that had the name loses it. Raises InvalidSpec for what is no name."""
+        from pypod.engine.core import announce
+
+        full = full_name(name)
+        with self._engine.database.transaction() as connection, connection:
+            images.tag(connection, self.id, full)
+        announce.image(self._engine, announce.TAG, self.id, full)
+
+    def untag(self, *names: str) -> None:
+        """Take names from it, or all of them. Raises NoSuchImage for a name that is not its own."""
+        from pypod.engine.core import announce
+
+        record = self.named()
+        found = tuple(name if name in record.names else full_name(name) for name in names) or record.names
+        for name in found:
+            if name not in record.names:
+                raise NoSuchImage(name, reason="tag not known")
+        images.untag(self._engine.database, self.id, found)
+        announce.image(self._engine, announce.UNTAG, self.id, *found)
+
+    def remove(self, *, force: bool = False) -> None:
+        """Remove it with all its names; with ``force`` the containers made from it first.
+
+        Raises InUse when containers need it. Nothing happens when it is gone already.
+        """
+        from pypod.engine.images.removal import remove
+
+        with Boundary(f"remove image {self.id[:SHORT_ID_LENGTH]}"):
+            remove(self._engine, self.id, force=force, called=self._used_name)
+
+    def mount(self) -> str:
+        """Mount its root, read-only, and return where; it stays until ``unmount`` or its removal. Needs root."""
+        from pypod.engine.core import announce
+        from pypod.engine.images.mounts import mount
+
+        with Boundary(f"mount image {self.id[:SHORT_ID_LENGTH]}"):
+            path = mount(self)
+        announce.image(self._engine, announce.MOUNT, self.id, "")
+        return path
+
+    def unmount(self) -> bool:
+        """Take its mount away; return whether there was one."""
+        from pypod.engine.core import announce
+        from pypod.engine.images.mounts import unmount
+
+        with Boundary(f"unmount image {self.id[:SHORT_ID_LENGTH]}"):
+            was_mounted = unmount(self._engine, self.id)
+        if was_mounted:
+            announce.image(self._engine, announce.UNMOUNT, self.id, "")
+        return was_mounted
+
+    def changes(self, base: Container | Image | None = None) -> Sequence[tuple[str, str]]:
+        """Return what is different from ``base``, or from what is below its topmost layer.
+
+        A pair for each path, in their order: ``A`` added, ``C`` changed, ``D`` deleted, and the path.
+        """
+        from pypod.engine.session import inside
+        from pypod.engine.storage.differences import of_image
+
+        if inside.is_needed(self._engine):
+            return inside.changes(self, base)
+        with Boundary(f"compare image {self.id[:SHORT_ID_LENGTH]}"):
+            return of_image(self, base)
+
+    def save(self, path: str, **options: Unpack[SaveOptions]) -> None:
+        """Write it to an archive or a directory; see ``Images.save``."""
+        self._engine.images.save(self._used_name or self.id, path, **options)
+
+    def push(self, destination: str = "", **options: Unpack[PushOptions]) -> str:
+        """Write it to a registry, or to where a transport leads; return its digest there. See ``Images.push``."""
+        return self._engine.images.push(self._used_name or self.id, destination, **options)
+
+    def _repr_html_(self) -> str:
+        from pypod.engine.images.history import image_html
+
+        return image_html(self)
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Image) and other.id == self.id
+
+    def __hash__(self) -> int:
+        return hash(self.id)
+
+    def __repr__(self) -> str:
+        return f"<Image {self._used_name or self.id[:SHORT_ID_LENGTH]}>"

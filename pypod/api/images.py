@@ -1,0 +1,399 @@
+"""The images of an engine: pull, find, list, load, prune."""
+
+from __future__ import annotations
+
+from pypod.api.image import Image
+from pypod.engine.core.boundary import Boundary
+from pypod.errors import InvalidImage, InvalidSpec, NoSuchImage, NotInRegistry, PypodError, RegistryError
+from pypod.model.reference import full_name, is_short, parse, split_transport
+from pypod.store import images
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Sequence
+    from typing import Unpack
+
+    from pypod.api.engine import Engine
+    from pypod.api.options import ImportOptions
+    from pypod.images.config.registries import Choose, Registries
+    from pypod.images.registry.access import Access
+    from pypod.model.image import Platform
+    from pypod.model.progress import Progress
+    from pypod.model.reference import Reference
+
+POLICIES = ("always", "missing", "never", "newer")
+
+
+class Images:
+    """The images of an engine."""
+
+    __slots__ = ("_engine",)
+
+    def __init__(self, engine: Engine) -> None:
+        self._engine = engine
+
+    def pull(
+        self,
+        ref: str,
+        *,
+        platform: str = "",
+        access: Access | None = None,
+        progress: Callable[[Progress], None] | None = None,
+        choose: Choose | None = None,
+    ) -> Image:
+        """Bring an image from a registry, or from what a transport names (``oci-archive:FILE``), and return it.
+
+        A short name is looked for where registries.conf says; where that says several places, ``choose`` is given the
+        whole names and returns one, which is remembered. ``platform`` is OS/ARCHITECTURE[/VARIANT], by default this
+        machine's. What is here already is not fetched again.
+
+        Raises InvalidSpec, NotInRegistry, Unauthorized, RegistryError, InvalidImage.
+        """
+        from pypod.engine.core import announce
+        from pypod.images.config import registries
+
+        wanted = _platform(platform)
+        transport, rest = split_transport(ref)
+        if transport not in ("", "docker"):
+            image = self._pull_from(transport, rest, wanted, progress)
+        else:
+            image = self._pull_first(registries.load(), ref, wanted, access, progress, choose)
+        announce.image(self._engine, announce.PULL, "", ref)
+        return image
+
+    def _pull_first(
+        self,
+        configured: Registries,
+        ref: str,
+        platform: Platform | None,
+        access: Access | None,
+        progress: Callable[[Progress], None] | None,
+        choose: Choose | None,
+    ) -> Image:
+        """Pull the first name that ``ref`` may stand for and some registry has; else raise what they all said."""
+        from pypod.images.config import registries
+        from pypod.model.progress import Progress
+
+        problems: list[PypodError] = []
+        resolved = configured.resolve(ref, choose)
+        if progress is not None and resolved.told:
+            progress(Progress(state="resolved", name=resolved.told))
+        for candidate in resolved.candidates:
+            try:
+                image = self._pull_one(configured, candidate, platform, access, progress)
+            except RegistryError as error:
+                problems.append(error)
+                continue
+            if resolved.chosen_for:
+                registries.remember(resolved.chosen_for, candidate)
+            return image
+        if len(problems) == 1:
+            raise problems[0]
+        raise none_of_them(ref, f"{len(problems)} errors occurred while pulling", problems)
+
+    def _pull_one(
+        self,
+        configured: Registries,
+        reference: Reference,
+        platform: Platform | None,
+        access: Access | None,
+        progress: Callable[[Progress], None] | None,
+    ) -> Image:
+        from pypod.engine.images import pulling
+        from pypod.images.registry.access import Access
+        from pypod.images.registry.client import RegistrySource
+        from pypod.model.progress import Progress
+
+        # one that is pulled by its digest is called by it, as podman's: it dangles not
+        names = (f"{reference.name}@{reference.digest}" if reference.digest else str(reference),)
+        if progress is not None:
+            progress(Progress(state="trying", name=str(reference)))
+        with RegistrySource(reference, access or Access(), configured) as source:
+            try:
+                source.manifest()
+            except RegistryError as error:
+                error.message = f"initializing source docker://{reference}: {error.message}"
+                raise
+            identifier = pulling.pull(
+                self._engine,
+                source,
+                str(reference),
+                names=names,
+                repository=reference.name,
+                platform=platform,
+                progress=progress,
+            )
+        return Image(self._engine, identifier, str(reference))
+
+    def _pull_from(
+        self, transport: str, rest: str, platform: Platform | None, progress: Callable[[Progress], None] | None
+    ) -> Image:
+        from pypod.engine.images.archives import pull_from
+
+        return pull_from(self._engine, transport, rest, platform, progress)
+
+    def load(
+        self, path: str = "", *, fd: int = -1, progress: Callable[[Progress], None] | None = None
+    ) -> Sequence[Image]:
+        """Bring all images of an archive or directory that ``save`` made, podman's or docker's, with their names.
+
+        One directory with one image in OCI's layout is called by its path, as podman's. ``path`` may be an address
+        (``https://``). With ``fd`` the archive comes from a descriptor, a pipe maybe, and ``path`` only names it in
+        errors.
+
+        Raises InvalidImage when it is none, InvalidSpec when it is not there.
+        """
+        from pypod.engine.core import announce
+        from pypod.engine.images.archives import load
+
+        loaded = load(self._engine, path, fd, progress)
+        announce.image(self._engine, announce.LOAD, "", path)
+        return loaded
+
+    def save(
+        self,
+        refs: str | Sequence[str],
+        path: str,
+        *,
+        format: str = "docker-archive",
+        fd: int = -1,
+        tags: Sequence[str] = (),
+        compress: bool = False,
+        progress: Callable[[Progress], None] | None = None,
+    ) -> None:
+        """Write an image, or several into one docker archive, to a file or directory that ``load`` reads.
+
+        ``format`` is docker-archive, oci-archive, docker-dir or oci-dir. Layers go as they are stored, but for
+        docker's archive, which has them plain; an OCI image keeps its digest in OCI's formats. Each image has the
+        name it is called by here, and the ``tags``. ``compress`` packs plain layers. With ``fd`` an archive goes to
+        that descriptor, and ``path`` only names it in errors.
+
+        Raises NoSuchImage, InvalidSpec, SystemFailure; then no archive was made.
+        """
+        from pypod.engine.core import announce
+        from pypod.engine.images.archives import save
+
+        found = [self.get(ref) for ref in ([refs] if isinstance(refs, str) else refs)]
+        extra = [full_name(tag) for tag in tags]
+        names = [[*extra, *one.tagged_names()] for one in found]
+        save(found, path, format, fd=fd, names=names, compress=compress, progress=progress)
+        for one in found:
+            announce.image(self._engine, announce.SAVE, one.id, path)
+
+    def push(
+        self,
+        ref: str,
+        destination: str = "",
+        *,
+        access: Access | None = None,
+        format: str = "",
+        compression: str = "",
+        compress: bool = False,
+        progress: Callable[[Progress], None] | None = None,
+    ) -> str:
+        """Write an image to a registry, or to where a transport leads (``dir:PATH``); return its digest there.
+
+        Without a destination it goes where its name says. Blobs that are there are not sent; plain layers are
+        compressed on the way to a registry, and with ``compress`` to a directory. ``format`` is oci or v2s2, by
+        default what it is; ``compression`` gzip or zstd, by default what its layers have.
+
+        Raises NoSuchImage, InvalidSpec, Unauthorized, RegistryError.
+        """
+        from pypod.engine.core import announce
+        from pypod.engine.images.pushing import push
+
+        image = self.get(ref)
+        digest = push(
+            image,
+            destination,
+            access=access,
+            format=format,
+            compression=compression,
+            compress=compress,
+            progress=progress,
+        )
+        announce.image(self._engine, announce.PUSH, image.id, destination or image.used_name)
+        return digest
+
+    def import_tree(self, pieces: Iterable[bytes], name: str = "", **options: Unpack[ImportOptions]) -> Image:
+        """Make an image of a tar of a whole tree, in pieces, compressed or not, as ``Container.export`` yields it.
+
+        Options: ``message``, ``changes`` (a list of Dockerfile instructions), ``platform``, a Platform, and
+        ``progress``, as of ``pull``.
+        Raises InvalidImage, InvalidSpec.
+        """
+        from pypod.engine.images.committing import import_tree
+
+        return import_tree(self._engine, pieces, name, **options)
+
+    def for_container(
+        self,
+        ref: str,
+        policy: str = "missing",
+        *,
+        platform: str = "",
+        access: Access | None = None,
+        progress: Callable[[Progress], None] | None = None,
+        choose: Choose | None = None,
+    ) -> Image:
+        """Return the image to make a container of, pulled first as the policy says (podman-run(1), --pull)."""
+        if policy not in POLICIES:
+            raise InvalidSpec("--pull", f"unsupported pull policy {policy!r}", hint=f"use {', '.join(POLICIES)}")
+        if split_transport(ref)[0] not in ("", "docker"):  # a file is read whatever the policy
+            return self.pull(ref, platform=platform, access=access, progress=progress)
+        here = None
+        if policy != "always":
+            try:
+                here = self._here(ref, platform)
+            except NoSuchImage:
+                if policy == "never":
+                    raise
+        if here is not None and (policy != "newer" or not self._has_newer(here, access)):
+            return here
+        return self.pull(ref, platform=platform, access=access, progress=progress, choose=choose)
+
+    def _here(self, ref: str, platform: str) -> Image:
+        try:
+            image = self.find(ref).instance(platform)
+        except InvalidImage as error:  # a list without one for it: a registry may have another list
+            if not platform:
+                raise
+            raise NoSuchImage(ref, reason=error.message, hint=error.hint) from error
+        if platform and not _runs_on(image, platform):
+            raise NoSuchImage(ref, hint=f"the one that is here is for {image.config.platform}")
+        return image
+
+    def _has_newer(self, image: Image, access: Access | None) -> bool:
+        """Return whether a registry has another manifest under this name; a registry that fails has none."""
+        from pypod.images.config import registries
+        from pypod.images.registry.access import Access
+        from pypod.images.registry.client import RegistrySource
+
+        known = {digest for _, digest in image.named().digests}
+        try:
+            with RegistrySource(parse(image.used_name), access or Access(), registries.load()) as source:
+                return source.digest() not in known
+        except RegistryError:
+            return False
+
+    def get(self, ref: str) -> Image:
+        """Return the image that a name, NAME@DIGEST, an id or the beginning of one names.
+
+        A short name is looked for as localhost's, docker.io's, and then as the end of any name. Of a list of manifests
+        it is the member for this machine. Raises NoSuchImage, AmbiguousName, and InvalidSpec for what can be no name.
+        """
+        return self.find(ref).instance()
+
+    def find(self, ref: str) -> Image:
+        """Return what a name stands for, as ``get``, also when that is a list of manifests."""
+        database = self._engine.database
+        text = ref.removeprefix("docker://")
+        if text.startswith("sha256:") or (len(text) == 64 and images.find_by_id(database, text)):
+            return self._found(images.find_by_id(database, text), ref, "")
+        reference = parse(text)
+        if reference.digest:
+            for name in _names(text.partition("@")[0].rpartition(":")[0] if reference.tag else text.partition("@")[0]):
+                identifier = images.find_by_digest(database, name, reference.digest)
+                if identifier:
+                    return self._found(identifier, ref, f"{name}@{reference.digest}")
+            raise NoSuchImage(ref)
+        names = [f"{name}:{reference.tag or 'latest'}" for name in _names(_untagged(text, reference.tag))]
+        for name in names:
+            identifier = images.find_by_name(database, [name])
+            if identifier:
+                return self._found(identifier, ref, name)
+        identifier = ""
+        if is_short(text):
+            found = images.find_by_suffix(database, f"{_untagged(text, reference.tag)}:{reference.tag or 'latest'}")
+            if found:
+                return self._found(found[0], ref, found[1])
+            identifier = images.find_by_id(database, text)
+        return self._found(identifier, ref, "")
+
+    def _found(self, identifier: str, ref: str, name: str) -> Image:
+        if not identifier:
+            raise NoSuchImage(ref)
+        return Image(self._engine, identifier, name)
+
+    def exists(self, ref: str) -> bool:
+        """Return whether ``find`` would find one."""
+        try:
+            self.find(ref)
+        except (NoSuchImage, InvalidSpec):
+            return False
+        return True
+
+    def list(self, *, with_lists: bool = False) -> list[Image]:
+        """Return all images, the newest first; lists of manifests, which have names like images, if that is asked."""
+        found = images.all_images(self._engine.database)
+        return [Image(self._engine, one.record.id) for one in found if with_lists or one.record.config]
+
+    def prune(self, *, all: bool = False, only: Callable[[images.Named], bool] | None = None) -> Sequence[str]:
+        """Remove the images without a name that no container and no other image was made from.
+
+        With ``all`` also those with names, and those that others were made from. ``only`` chooses among them. Returns
+        the ids of those removed.
+        """
+        from pypod.engine.images.removal import sweep
+
+        removed: Sequence[str] = []
+        with Boundary("prune images"):
+            while found := self._prune_once(all, only):  # what the removed were made of may be of no use now
+                removed = [*removed, *found]
+            sweep(self._engine)
+            self._engine.database.shrink()
+        return removed
+
+    def _prune_once(self, all: bool, only: Callable[[images.Named], bool] | None) -> Sequence[str]:
+        from pypod.engine.core import announce
+        from pypod.engine.images.history import is_intermediate
+        from pypod.engine.images.removal import forget
+        from pypod.errors import InUse
+
+        removed = []
+        for one in images.all_images(self._engine.database):
+            if (one.names or is_intermediate(self._engine, one)) and not all:
+                continue
+            if only is not None and not only(one):
+                continue
+            try:
+                forget(self._engine, one.record.id)
+            except (InUse, NoSuchImage):
+                continue
+            announce.image_removed(self._engine, one.record.id, one.names)
+            removed.append(one.record.id)
+        return removed
+
+
+def none_of_them(ref: str, what: str, problems: Sequence[PypodError]) -> NotInRegistry:
+    """Return the error for a name that several registries were asked for, with what each of them said."""
+    error = NotInRegistry(ref, "none of the registries gave it")
+    error.message = f"{what}:" + "".join([f"\n * {problem}" for problem in problems])
+    return error
+
+
+def _platform(text: str) -> Platform | None:
+    if not text:
+        return None
+    from pypod.images.platform import parse as parse_platform
+
+    return parse_platform(text)
+
+
+def _runs_on(image: Image, text: str) -> bool:
+    """Return whether an image is for a platform; a variant counts when both have one."""
+    wanted, found = _platform(text), image.config.platform
+    return wanted is None or (
+        (wanted.os, wanted.architecture) == (found.os, found.architecture)
+        and (not wanted.variant or not found.variant or wanted.variant == found.variant)
+    )
+
+
+def _untagged(text: str, tag: str) -> str:
+    return text[: -len(tag) - 1] if tag else text
+
+
+def _names(name: str) -> list[str]:
+    """Return the whole names, without a tag, that a name may stand for here, the likeliest first."""
+    reference = parse(name)
+    return [f"localhost/{name}", reference.name] if is_short(name) else [reference.name]

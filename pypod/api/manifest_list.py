@@ -1,0 +1,226 @@
+"""A list of manifests: the handle that is held. Its index is a blob, what it names stays where it is until a push."""
+
+from __future__ import annotations
+
+from pypod.api.image import Image
+from pypod.engine.core.boundary import Boundary
+from pypod.engine.core.locks import SHARED, Lock
+from pypod.errors import AlreadyExists, InvalidImage, InvalidSpec, NoSuchImage
+from pypod.images.blobs import Blobs
+from pypod.images.platform import choose, host
+from pypod.images.platform import parse as parse_platform
+from pypod.model.image import MANIFEST_BYTES_LIMIT, Index, Manifest, check_digest, parse_manifest
+from pypod.model.image_form import OCI, index_body
+from pypod.model.manifest_list import EntryChange
+from pypod.store import images, manifest_lists
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Mapping, Sequence
+    from sqlite3 import Connection
+    from typing import Any
+
+    from pypod.api.engine import Engine
+    from pypod.images.registry.access import Access
+    from pypod.model.image import Descriptor
+    from pypod.model.progress import Progress
+
+    Entries = dict[str, Descriptor]
+
+
+class ManifestList:
+    """One list of manifests: an engine and an id.
+
+    >>> images = engine.manifests.create("web", ["web:amd64"])                         # doctest: +SKIP
+    >>> images.add("docker://quay.io/me/web:arm", architecture="arm64", variant="v8")  # doctest: +SKIP
+    >>> images.push("quay.io/me/web")                                                  # doctest: +SKIP
+    """
+
+    __slots__ = ("_engine", "_name", "id")
+
+    def __init__(self, engine: Engine, identifier: str, name: str = "") -> None:
+        self._engine = engine
+        self.id = identifier
+        self._name = name
+
+    @property
+    def engine(self) -> Engine:
+        """The engine it belongs to."""
+        return self._engine
+
+    @property
+    def name(self) -> str:
+        """The name it was found by, made whole; otherwise one of its names, or its id."""
+        return self._name
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Its names, each with a tag. Raises NoSuchImage."""
+        return images.named(self._engine.database, self.id).names
+
+    def index(self) -> Index:
+        """Return what it names, as an OCI index. Raises NoSuchImage."""
+        return _index(self._engine, images.named(self._engine.database, self.id).record.manifest)
+
+    def sources(self) -> dict[str, str]:
+        """Return for each member, by its digest, the name in a registry that it comes from; nothing: it is here."""
+        with self._engine.database.transaction(write=False) as connection:
+            return manifest_lists.sources(connection, self.id)
+
+    def add(self, ref: str, *, all: bool = False, access: Access | None = None, **said: Any) -> Sequence[str]:
+        """Add an image, or of another list the one for this machine, with ``all`` all of it; return their digests.
+
+        ``ref`` names an image here, one in a registry (``docker://`` makes sure of that, and so does ``all`` unless a
+        list is here), or in a file, as ``oci-archive:FILE``. Of a registry's only what the list says is read; a push
+        fetches the rest. ``said`` are fields of EntryChange, such as ``architecture``.
+
+        Raises NoSuchImage, InvalidSpec, RegistryError, InvalidImage.
+        """
+        return self.extend([ref], all=all, access=access, change=EntryChange(**said))
+
+    def extend(
+        self,
+        refs: Iterable[str],
+        *,
+        all: bool = False,
+        access: Access | None = None,
+        change: EntryChange | None = None,
+        created_ns: int = 0,
+    ) -> Sequence[str]:
+        """Add several; with ``created_ns`` the list itself is new. Returns the digests of the members added."""
+        from pypod.engine.images.list_members import find
+
+        with Boundary(f"add to {self.name}"), Lock(self._engine.layout.images, SHARED) as lock, lock:
+            found = [one for ref in refs for one in find(self._engine, ref, all=all, access=access)]
+            added = {one.entry.digest: (change.applied(one.entry) if change else one.entry) for one in found}
+
+            def grow(entries: Entries) -> Entries:
+                return {**entries, **added}
+
+            self._edit(grow, {one.entry.digest: one.source for one in found}, created_ns)
+        return tuple(added)
+
+    def remove(self, digest: str) -> None:
+        """Take a member out. Raises InvalidSpec for a digest that none has."""
+
+        def shrink(entries: Entries) -> Entries:
+            self._require(digest, entries)
+            return {name: entry for name, entry in entries.items() if name != digest}
+
+        with Boundary(f"remove from {self.name}"), Lock(self._engine.layout.images, SHARED) as lock, lock:
+            self._edit(shrink)
+
+    def annotate(self, digest: str, **said: Any) -> None:
+        """Change what it says of a member: fields of EntryChange. Raises InvalidSpec for a digest that none has."""
+        change = EntryChange(**said)
+
+        def say(entries: Entries) -> Entries:
+            self._require(digest, entries)
+            return {**entries, digest: change.applied(entries[digest])}
+
+        with Boundary(f"annotate {self.name}"), Lock(self._engine.layout.images, SHARED) as lock, lock:
+            self._edit(say)
+
+    def push(
+        self,
+        destination: str = "",
+        *,
+        all: bool = True,
+        access: Access | None = None,
+        format: str = "",
+        compression: str = "",
+        progress: Callable[[Progress], None] | None = None,
+    ) -> str:
+        """Write its members and then the list to a registry, or to where a transport leads; return its digest there.
+
+        Without ``all`` the list alone goes: its members have to be there. Members keep their digests unless ``format``
+        (oci or v2s2) or ``compression`` (gzip or zstd) asks for another form, or one from here has plain layers.
+
+        Raises InvalidSpec, NoSuchImage, Unauthorized, RegistryError; then the destination has no new name.
+        """
+        from pypod.engine.core import announce
+        from pypod.engine.images.list_pushing import push
+
+        digest = push(
+            self, destination, all=all, access=access, format=format, compression=compression, progress=progress
+        )
+        announce.image(self._engine, announce.PUSH, self.id, destination or self.name)
+        return digest
+
+    def delete(self) -> None:
+        """Remove the list; its members stay what they were. Nothing happens when it is gone already."""
+        Image(self._engine, self.id, self._name).remove()
+
+    def _require(self, digest: str, entries: Entries) -> None:
+        try:
+            check_digest(digest, "digest")
+        except InvalidImage:
+            raise InvalidSpec("DIGEST", f'invalid image digest "{digest}": invalid checksum digest format') from None
+        if digest not in entries:
+            raise InvalidSpec("DIGEST", f'no instance matching digest "{digest}" found in manifest list {self.name}')
+
+    def _edit(
+        self, change: Callable[[Entries], Entries], sources: Mapping[str, str] | None = None, created_ns: int = 0
+    ) -> None:
+        """Write the index anew, one editor after the other; the caller keeps sweepers away."""
+        with self._engine.database.transaction() as connection, connection:
+            record = manifest_lists.read(connection, self.id)
+            if record is None and not created_ns:
+                raise NoSuchImage(self.name)
+            before = _index(self._engine, record.manifest).manifests if record else ()
+            known = {**manifest_lists.sources(connection, self.id), **(sources or {})}
+            entries = change({entry.digest: entry for entry in before})
+            self._write(connection, entries, known, record.created_ns if record else created_ns)
+            if record is None:
+                holder = images.holder_of(connection, self.name)
+                if holder:  # somebody was quicker
+                    raise AlreadyExists("image", self.name, "image", holder)
+                images.tag(connection, self.id, self.name)
+
+    def _write(self, connection: Connection, entries: Entries, sources: Mapping[str, str], created_ns: int) -> None:
+        blobs = Blobs(self._engine.layout.blobs)
+        body = index_body(OCI, entries.values())
+        record = images.ImageRecord(
+            id=self.id, manifest=blobs.put(body), chain="", created_ns=created_ns, size_bytes=len(body), config=""
+        )
+        used = {record.manifest}
+        for digest in entries:
+            if not sources[digest]:
+                used |= _blobs_of(blobs, digest)
+        manifest_lists.put(connection, record, used, {digest: sources[digest] for digest in entries})
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, ManifestList) and other.id == self.id
+
+    def __hash__(self) -> int:
+        return hash(self.id)
+
+    def __repr__(self) -> str:
+        return f"<ManifestList {self.name}>"
+
+
+def instance(image: Image, platform: str = "") -> Image:
+    """Return the image of a list that is for a platform, or for this machine. Raises NoSuchImage, InvalidImage."""
+    index = _index(image.engine, image.digest)
+    wanted = parse_platform(platform) if platform else host()
+    entry = choose(index, wanted, image.used_name)
+    identifier = images.find_by_manifest(image.engine.database, entry.digest)
+    if not identifier:
+        reason = f"its image for {wanted} is not here"
+        raise NoSuchImage(image.used_name, reason=reason, hint=f"pypod manifest inspect {image.used_name} shows it")
+    return Image(image.engine, identifier, image.used_name)
+
+
+def _index(engine: Engine, digest: str) -> Index:
+    found = parse_manifest(Blobs(engine.layout.blobs).read(digest, MANIFEST_BYTES_LIMIT), what=f"index {digest}")
+    if not isinstance(found, Index):
+        raise InvalidImage(f"index {digest}", "it is a manifest")
+    return found
+
+
+def _blobs_of(blobs: Blobs, digest: str) -> set[str]:
+    """Return the digests of all that an image here consists of."""
+    found = parse_manifest(blobs.read(digest, MANIFEST_BYTES_LIMIT), what=f"manifest {digest}")
+    if not isinstance(found, Manifest):
+        raise InvalidImage(f"manifest {digest}", "it is an index")
+    return {digest, found.config.digest, *(layer.digest for layer in found.layers)}

@@ -1,0 +1,85 @@
+"""The lists of manifests of an engine: create and find."""
+
+from __future__ import annotations
+
+import time
+
+from pypod.api.manifest_list import ManifestList
+from pypod.errors import AlreadyExists, InvalidSpec, NoSuchImage
+from pypod.model.ids import new_id
+from pypod.model.reference import full_name
+from pypod.store import images
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from pypod.api.engine import Engine
+    from pypod.images.ends import Source
+    from pypod.images.registry.access import Access
+    from pypod.model.reference import Reference
+
+
+class ManifestLists:
+    """The lists of manifests of an engine: images for several platforms under one name."""
+
+    __slots__ = ("_engine",)
+
+    def __init__(self, engine: Engine) -> None:
+        self._engine = engine
+
+    def create(
+        self,
+        name: str,
+        members: Sequence[str] = (),
+        *,
+        all: bool = False,
+        amend: bool = False,
+        access: Access | None = None,
+    ) -> ManifestList:
+        """Make a list with some members, as ``ManifestList.add`` takes them, or with ``amend`` add to one.
+
+        Raises AlreadyExists when an image has the name, or a list and it is not to be amended. When a member cannot be
+        added no list is made.
+        """
+        full = full_name(name)
+        with self._engine.database.transaction(write=False) as connection:
+            holder = images.holder_of(connection, full)
+        if holder and not amend:
+            raise AlreadyExists("image", full, "image", holder)
+        found = self.get(full) if holder else ManifestList(self._engine, new_id(), full)
+        found.extend(members, all=all, access=access, created_ns=0 if holder else time.time_ns())
+        return found
+
+    def get(self, ref: str) -> ManifestList:
+        """Return the list that a name or an id names. Raises NoSuchImage, and InvalidSpec when it is an image."""
+        image = self._engine.images.find(ref)
+        if not image.is_list:
+            raise InvalidSpec("LIST", f"{image.used_name}: image is not a manifest list")
+        return ManifestList(self._engine, image.id, image.used_name)
+
+    def in_registry(self, ref: str, *, access: Access | None = None) -> bytes:
+        """Return the list, or the manifest of an image, that a registry has under a name, as it stands there.
+
+        Raises NotInRegistry, RegistryError, InvalidImage.
+        """
+        from pypod.engine.images.list_members import first_in_registry
+        from pypod.model.image import parse_manifest
+        from pypod.model.reference import split_transport
+
+        def read(_: Reference, source: Source) -> bytes:
+            media_type, body = source.manifest()
+            return parse_manifest(body, media_type, ref).body
+
+        transport, _ = split_transport(ref)
+        if transport not in ("", "docker"):
+            raise InvalidSpec("LIST", f"{ref}: lists are inspected here or in a registry")
+        return first_in_registry(ref, access, read)
+
+    def exists(self, ref: str) -> bool:
+        """Return whether there is a list of that name. Raises InvalidSpec when it is the name of an image."""
+        try:
+            self.get(ref)
+        except NoSuchImage:
+            return False
+        return True

@@ -1,0 +1,149 @@
+"""A network: the handle that is held."""
+
+from __future__ import annotations
+
+from pypod.api.container import Container
+from pypod.api.engine import Engine
+from pypod.engine.core.boundary import Boundary
+from pypod.engine.networks import bridges, name_service
+from pypod.errors import InUse, InvalidSpec, NoSuchContainer, NoSuchNetwork
+from pypod.model.network import DEFAULT_ID, NetworkSpec
+from pypod.store import networks, records
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from typing import Any, Unpack
+
+    from pypod.api.options import NetworkOptions
+
+
+class Network:
+    """One network: an engine and an id. Pods and containers that are connected to it reach each other.
+
+    >>> front = Network.create("front")                                            # doctest: +SKIP
+    >>> pod = Pod.create("web", network="front")                                   # doctest: +SKIP
+    """
+
+    __slots__ = ("_engine", "_name", "id")
+
+    def __init__(self, engine: Engine, identifier: str, name: str) -> None:
+        self._engine = engine
+        self.id = identifier
+        self._name = name
+
+    @classmethod
+    def create(cls, name: str = "", *, engine: Engine | None = None, **options: Unpack[NetworkOptions]) -> Network:
+        """Create a network; see ``Networks.create`` for the options."""
+        return (engine or Engine()).networks.create(name, **options)
+
+    @classmethod
+    def get(cls, ref: str, *, engine: Engine | None = None) -> Network:
+        """Return the network that a name, an id or the beginning of one names. Raises NoSuchNetwork."""
+        return (engine or Engine()).networks.get(ref)
+
+    @classmethod
+    def list(cls, *, engine: Engine | None = None) -> list[Network]:
+        """Return all networks by name."""
+        return (engine or Engine()).networks.list()
+
+    @property
+    def name(self) -> str:
+        """The name, which never changes."""
+        return self._name
+
+    @property
+    def engine(self) -> Engine:
+        """The engine it belongs to."""
+        return self._engine
+
+    def spec(self) -> NetworkSpec:
+        """Return what was asked. Raises NoSuchNetwork when it was removed."""
+        try:
+            return networks.find(self._engine.database, self.id)
+        except NoSuchNetwork:
+            raise NoSuchNetwork(self._name) from None
+
+    def containers(self) -> Sequence[Container]:
+        """Return who is connected, running or not; for a pod its infra."""
+        found = []
+        for identifier, _, _ in networks.connected_to(self._engine.database, self.id):
+            try:
+                found.append(self._engine.containers.get(identifier))
+            except NoSuchContainer:  # removed this moment
+                continue
+        return found
+
+    def inspect(self) -> dict[str, Any]:
+        """Return everything there is to know, in podman's form."""
+        from pypod.engine.inspect.networks import inspect_network
+
+        return inspect_network(self._engine, self.spec())
+
+    def update(self, *, dns_add: Sequence[str] = (), dns_drop: Sequence[str] = ()) -> None:
+        """Change the servers that are asked for names that the network itself does not know.
+
+        Raises InvalidSpec for what is no address, and when the network has no names.
+        """
+        from pypod.network.creation import dns_servers
+
+        added, dropped = dns_servers(dns_add, "--dns-add"), dns_servers(dns_drop, "--dns-drop")
+        self.spec()
+        with Boundary(f"update network {self._name}"), self._engine.database.transaction() as connection, connection:
+            spec = self.spec()
+            if not spec.dns:
+                raise InvalidSpec("--dns-add", f"DNS is not enabled for network {self._name}: invalid argument")
+            kept = [one for one in spec.dns_servers if one not in dropped]
+            networks.replace(connection, spec.replace(dns_servers=tuple(dict.fromkeys((*kept, *added)))))
+
+    def remove(self, *, force: bool = False, timeout: float | None = None) -> None:
+        """Remove the network and its bridge. Nothing happens when it is gone already.
+
+        With ``force`` the containers and pods that are connected are removed first; running ones are killed after
+        ``timeout`` seconds. Raises InUse when somebody is connected, InvalidSpec for the default network.
+        """
+        if self.id == DEFAULT_ID:
+            raise InvalidSpec("NETWORK", f"default network {self._name} cannot be removed")
+        database = self._engine.database
+        try:
+            spec = self.spec()
+        except NoSuchNetwork:
+            return
+        if force:
+            self._remove_connected(timeout)
+        networks.remove(database, self.id)
+        try:
+            networks.find(database, self.id)
+        except NoSuchNetwork:
+            pass
+        else:
+            message = (
+                f'"{self._name}" has associated containers with it. Use -f to forcibly delete containers and pods: '
+                "network is being used"
+            )
+            raise InUse(self._name, message)
+        with Boundary(f"remove network {self._name}"):
+            bridges.remove(self._engine, spec)
+            name_service.remove_left_behind(self._engine)
+
+    def _remove_connected(self, timeout: float | None) -> None:
+        for container in self.containers():
+            try:
+                record = container.record()
+            except NoSuchContainer:
+                continue
+            if record.kind == records.INFRA:
+                self._engine.pods.get(record.pod_id).remove(force=True, timeout=timeout)
+                continue
+            for other in container.dependents():
+                other.remove(force=True, timeout=timeout)
+            container.remove(force=True, timeout=timeout)
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Network) and other.id == self.id
+
+    def __hash__(self) -> int:
+        return hash(self.id)
+
+    def __repr__(self) -> str:
+        return f"<Network {self._name}>"

@@ -1,0 +1,170 @@
+"""The networks of an engine: create, find, list, prune."""
+
+from __future__ import annotations
+
+import os
+import time
+
+from pypod.api.network import Network
+from pypod.engine.core.boundary import Boundary
+from pypod.engine.networks import claims
+from pypod.errors import InUse, NoSuchNetwork
+from pypod.model import ids
+from pypod.model.network import BRIDGE, DEFAULT_ID, DEFAULT_NETWORK, NetworkSpec, Route
+from pypod.store import networks
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+
+    from pypod.api.engine import Engine
+    from pypod.network.creation import Surroundings
+
+
+class Networks:
+    """The networks of an engine. The one named podman is there without being created."""
+
+    __slots__ = ("_engine",)
+
+    def __init__(self, engine: Engine) -> None:
+        self._engine = engine
+
+    def create(
+        self,
+        name: str = "",
+        *,
+        driver: str = BRIDGE,
+        subnets: Sequence[str] = (),
+        gateways: Sequence[str] = (),
+        ip_ranges: Sequence[str] = (),
+        ipv6: bool = False,
+        internal: bool = False,
+        dns: bool = True,
+        dns_servers: Sequence[str] = (),
+        options: Mapping[str, str] | None = None,
+        labels: Mapping[str, str] | None = None,
+        routes: Sequence[str | Route] = (),
+        interface: str = "",
+        ipam: str = "",
+    ) -> Network:
+        """Create a network; its bridge is made when the first pod or container is connected.
+
+        ``driver`` is bridge, macvlan or ipvlan. The first of ``gateways`` and of ``ip_ranges`` belong to the first of
+        ``subnets``, which are in CIDR notation. Without one, a free subnet is chosen, with ``ipv6`` one of that family,
+        too. An ``internal`` network leads nowhere else. ``routes`` are written DESTINATION,GATEWAY[,METRIC].
+        ``options`` are the driver's: isolate, mtu and vlan of a bridge; parent, mode and mtu of the others.
+        ``interface`` is the bridge's name on the host. ``ipam`` is host-local, or none for no addresses.
+
+        Raises InvalidSpec, also for a subnet that somebody has, and AlreadyExists; then nothing was created.
+
+        >>> engine.networks.create("front", subnets=["10.89.7.0/24"])             # doctest: +SKIP
+        <Network front bridge>
+        """
+        from pypod.network import creation
+
+        self._default()  # podman has it before any other
+        draft = NetworkSpec(
+            id=ids.new_id(),
+            name=name or DEFAULT_NETWORK,
+            created_ns=time.time_ns(),
+            driver=driver,
+            interface=interface,
+            subnets=creation.subnets(subnets, gateways, ip_ranges),
+            ipv6=ipv6,
+            internal=internal,
+            dns=dns,
+            dns_servers=creation.dns_servers(dns_servers),
+            ipam=ipam,
+            options=tuple((options or {}).items()),
+            labels=tuple(sorted((labels or {}).items())),
+            routes=tuple(creation.route(one) if isinstance(one, str) else one for one in routes),
+        )
+        database = self._engine.database
+        # nobody else adds a network until this transaction has ended: names and subnets that are free stay so
+        with Boundary("create network"), database.transaction() as connection, connection:
+            others = networks.all_networks(database)
+            taken = {one.name for one in others}
+            if not name:
+                draft = draft.replace(name=creation.free_name(taken))
+            if draft.name in taken:
+                networks.add(connection, draft)  # which says so before anything else can be wrong
+            spec = creation.complete(draft, _surroundings(others), os.urandom(7))
+            networks.add(connection, spec)
+        return Network(self._engine, spec.id, spec.name)
+
+    def _default(self, *, save: bool = True) -> NetworkSpec:
+        """Return the default network, which is made at its first use; without ``save`` what it would be."""
+        database = self._engine.database
+        try:
+            return networks.find(database, DEFAULT_ID)
+        except NoSuchNetwork:
+            pass
+        from pypod.network import creation
+
+        if not save:
+            return creation.default(_surroundings(networks.all_networks(database)), time.time_ns())
+        with Boundary("create network"), database.transaction() as connection, connection:
+            others = networks.all_networks(database)
+            made = next((one for one in others if one.id == DEFAULT_ID), None)
+            if made is None:
+                made = creation.default(_surroundings(others), time.time_ns())
+                networks.add(connection, made)
+        return made
+
+    def find(self, ref: str, *, save: bool = True) -> NetworkSpec:
+        """Return what was asked of the network that ``ref`` names. Raises NoSuchNetwork, AmbiguousName.
+
+        Without ``save`` the default network is not made if it is not there: what it would be is returned.
+        """
+        try:
+            return networks.find(self._engine.database, ref)
+        except NoSuchNetwork:
+            if ref != DEFAULT_NETWORK and not (ref and DEFAULT_ID.startswith(ref)):
+                raise
+        return self._default(save=save)
+
+    def get(self, ref: str) -> Network:
+        """Return the network that a name, an id or the beginning of one names. Raises NoSuchNetwork, AmbiguousName."""
+        spec = self.find(ref)
+        return Network(self._engine, spec.id, spec.name)
+
+    def exists(self, ref: str) -> bool:
+        """Return whether ``get`` would find one."""
+        try:
+            self.get(ref)
+        except NoSuchNetwork:
+            return False
+        return True
+
+    def list(self) -> list[Network]:
+        """Return all networks by name."""
+        return [Network(self._engine, one.id, one.name) for one in self.specs()]
+
+    def specs(self) -> Sequence[NetworkSpec]:
+        """Return what was asked of each network, by name."""
+        self._default()
+        return networks.all_networks(self._engine.database)
+
+    def prune(self, only: Callable[[NetworkSpec], bool] | None = None) -> Sequence[str]:
+        """Remove the networks that nobody is connected to, but for the default one; return their names.
+
+        ``only`` is asked for each whether it is to go.
+        """
+        removed = []
+        for one in networks.unused_networks(self._engine.database):
+            if one.id == DEFAULT_ID or (only is not None and not only(one)):
+                continue
+            try:
+                Network(self._engine, one.id, one.name).remove()
+            except InUse:  # somebody was connected this moment
+                continue
+            removed.append(one.name)
+        return removed
+
+
+def _surroundings(others: Sequence[NetworkSpec]) -> Surroundings:
+    """Return what a new network has to leave alone, on the host and among ours."""
+    from pypod.network.host import Host
+
+    host = Host()
+    return claims.around(others, host, but=claims.unclaimed(host))

@@ -1,0 +1,513 @@
+"""A pod: the handle that is held."""
+
+from __future__ import annotations
+
+import os
+
+from pypod.api.container import Container
+from pypod.api.engine import Engine
+from pypod.engine.core import announce, observe
+from pypod.engine.core.boundary import Boundary
+from pypod.engine.core.locks import Lock
+from pypod.errors import InvalidSpec, NoSuchPod, PodBroken, StoreError, WrongState
+from pypod.kernel.abi import SIGKILL, signal_number
+from pypod.model import ids
+from pypod.model.pod import BROKEN, pod_status
+from pypod.model.value import Value
+from pypod.store import records
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+    from typing import Any, Self, Unpack
+
+    from pypod.api.image import Image
+    from pypod.api.network import Network
+    from pypod.api.options import PodOptions
+    from pypod.display.picture import Picture
+    from pypod.engine.containers.enter import Entered
+    from pypod.engine.containers.explain import Explanation
+    from pypod.engine.containers.options import ContainerOptions
+    from pypod.engine.inspect.sharing import Matrix
+    from pypod.engine.resources.limits import LimitOptions
+    from pypod.model.container import ContainerState
+    from pypod.model.pod import PodSpec
+    from pypod.model.port import Port
+    from pypod.model.stats import Stats
+    from pypod.store.records import ContainerRecord, PodRecord
+
+
+class PodState(Value):
+    """What was observed of a pod at one instant: ``status`` in podman's words, and each container's state by id."""
+
+    status: str
+    infra: ContainerState | None
+    members: tuple[tuple[str, ContainerState], ...]
+
+
+class Pod:
+    """One pod: an engine and an id. Nothing is cached; every question is asked of the store and the kernel.
+
+    As a context manager the pod is removed at the end of the block, and it ends with this process if the block never
+    does (SIGKILL included). Otherwise it stays until it is removed.
+
+    >>> with Pod.create("mipod") as pod:                                           # doctest: +SKIP
+    ...     pod.run(["sh", "-c", "hostname"], rootfs="/").wait()
+    0
+    """
+
+    __slots__ = ("_engine", "_entered_by", "_name", "id")
+
+    def __init__(self, engine: Engine, identifier: str, name: str) -> None:
+        self._engine = engine
+        self.id = identifier
+        self._name = name
+        self._entered_by = os.getpid()
+
+    @classmethod
+    def create(cls, name: str = "", *, engine: Engine | None = None, **options: Unpack[PodOptions]) -> Pod:
+        """Create a pod; see ``Pods.create`` for the options."""
+        return (engine or Engine()).pods.create(name, **options)
+
+    @classmethod
+    def get(cls, ref: str, *, engine: Engine | None = None) -> Pod:
+        """Return the pod that a name, an id or the beginning of one names. Raises NoSuchPod."""
+        return (engine or Engine()).pods.get(ref)
+
+    @classmethod
+    def list(cls, *, engine: Engine | None = None) -> list[Pod]:
+        """Return all pods, the oldest first."""
+        return (engine or Engine()).pods.list()
+
+    @property
+    def name(self) -> str:
+        """The name, which never changes."""
+        return self._name
+
+    @property
+    def engine(self) -> Engine:
+        """The engine it belongs to."""
+        return self._engine
+
+    def record(self) -> PodRecord:
+        """Return what the store has. Raises NoSuchPod when it was removed."""
+        try:
+            return records.find_pod(self._engine.database, self.id)
+        except NoSuchPod:
+            raise NoSuchPod(self._name) from None
+
+    def spec(self) -> PodSpec:
+        """Return what was asked."""
+        return records.pod_spec(self.record())
+
+    def state(self) -> PodState:
+        """Return what is, at this moment."""
+        record = self.record()
+        infra_state = self._container_state(record.infra_id) if record.infra_id else None
+        members = tuple((member.id, self._container_state(member.id)) for member in self._members())
+        return PodState(
+            status=pod_status(infra_state, [state for _, state in members]), infra=infra_state, members=members
+        )
+
+    @property
+    def status(self) -> str:
+        """Created, Running, Degraded, Exited, or Broken when the infra died and members live on."""
+        return self.state().status
+
+    def _container_state(self, identifier: str) -> ContainerState:
+        return observe.container_state(self._engine.layout.container(identifier), self._engine.boot_id)
+
+    def _members(self) -> Sequence[ContainerRecord]:
+        found = records.all_containers(self._engine.database, pod_id=self.id)
+        return [record for record in found if record.kind == records.CONTAINER]
+
+    def containers(self) -> Sequence[Container]:
+        """Return the members, the oldest first; the infra is not among them."""
+        return [Container(self._engine, record.id, record.name) for record in self._members()]
+
+    @property
+    def infra(self) -> Container | None:
+        """The container that stands for the infra process, None in a pod without one."""
+        infra_id = self.record().infra_id
+        if not infra_id:
+            return None
+        record = records.find_container(self._engine.database, infra_id)
+        return Container(self._engine, record.id, record.name)
+
+    @property
+    def networks(self) -> Sequence[Network]:
+        """The networks that it is to be connected to, in their order."""
+        from pypod.engine.networks.connections import networks_of
+
+        infra_container = self.infra
+        return networks_of(self._engine, infra_container.record()) if infra_container else ()
+
+    @property
+    def addresses(self) -> dict[str, tuple[str, ...]]:
+        """Its addresses by the name of the network, IPv4 first; empty when it does not run.
+
+        >>> pod.addresses                                         # doctest: +SKIP
+        {'podman': ('10.88.0.2',)}
+        """
+        from pypod.engine.networks.connections import addresses_of
+
+        infra_container = self.infra
+        return addresses_of(self._engine, infra_container.record()) if infra_container else {}
+
+    @property
+    def ports(self) -> tuple[Port, ...]:
+        """The published ports of the host that lead to it: to its members.
+
+        >>> pod.ports                                             # doctest: +SKIP
+        (Port(container_port=80, host_port=8080, host_ip='', protocol='tcp', count=1),)
+        """
+        from pypod.engine.networks.published import own_ports
+
+        infra_container = self.infra
+        return own_ports(self._engine, infra_container.record()) if infra_container else ()
+
+    def connect(
+        self,
+        network: Network | str,
+        *,
+        ip: str = "",
+        ip6: str = "",
+        mac_address: str = "",
+        aliases: Sequence[str] = (),
+    ) -> None:
+        """Connect it to one more network: at once when it runs, else at its next start. ``aliases`` are more names.
+
+        Raises NoSuchNetwork, AlreadyExists when it is connected already, InUse when there is no address for it, and
+        InvalidSpec when it has no network of its own.
+        """
+        from pypod.engine.networks import connections
+
+        record = self._infra_record()
+        connections.connect(self._engine, record, network, ip=ip, ip6=ip6, mac_address=mac_address, aliases=aliases)
+
+    def disconnect(self, network: Network | str) -> None:
+        """Take it off a network. Raises WrongState when it is not connected to it."""
+        from pypod.engine.networks import connections
+
+        connections.disconnect(self._engine, self._infra_record(), network)
+
+    def _infra_record(self) -> ContainerRecord:
+        """Return the infra, which is what is connected on the pod's behalf. Raises WrongState when there is none."""
+        record = self.record()
+        if not record.infra_id:
+            raise WrongState(self._name, "", f"pod {self._name} has no infra and no network of its own")
+        return records.find_container(self._engine.database, record.infra_id)
+
+    def start(self) -> None:
+        """Start the infra and every member. Raises PodBroken when the infra is gone while members live.
+
+        A pod that has neither raises WrongState.
+        """
+        from pypod.engine.containers import starting
+
+        record = self.record()
+        self._start_infra(record)
+        members = self._members()
+        if not members and not record.infra_id:
+            raise WrongState(
+                self._name,
+                self.status,
+                f"no containers in pod {self.id} have no dependencies, cannot start pod: no such container",
+            )
+        for member in members:
+            starting.start(self._engine, member)
+        announce.pod(self._engine, announce.START, record)
+
+    def explain(self) -> Explanation:
+        """Return what ``start`` would do now, step by step, with nothing done; ``print`` it.
+
+        >>> print(pod.explain())                                # doctest: +SKIP
+         1  python      make directory /var/lib/pypod/pods/...  [mkdir(2)]
+        """
+        from pypod.engine.containers.explain import of_pod_start
+
+        with Boundary(f"explain pod {self._name}"):
+            return of_pod_start(self._engine, self.record())
+
+    def start_infra(self) -> None:
+        """Start the infra only: the pod's namespaces come to be."""
+        self._start_infra(self.record())
+
+    def _start_infra(self, record: PodRecord) -> None:
+        from pypod.engine.containers import infra
+
+        if record.infra_id:
+            with Boundary(f"start pod {self._name}"), Lock(self._engine.layout.pod(self.id)) as lock, lock:
+                infra.start(self._engine, record, lock)
+
+    def stop_infra(self) -> None:
+        """Stop the infra only."""
+        from pypod.engine.containers import infra
+
+        record = self.record()
+        if record.infra_id:
+            with Boundary(f"stop pod {self._name}"), Lock(self._engine.layout.pod(self.id)) as lock, lock:
+                infra.stop(self._engine, record)
+
+    def stop(self, timeout: float | None = None) -> None:
+        """Stop every member and then the infra; ``timeout`` in seconds replaces the members' own."""
+        from pypod.engine.containers import infra, stopping
+
+        with Boundary(f"stop pod {self._name}"):
+            record = self.record()
+            announce.pod(self._engine, announce.STOP, record)
+            stopping.stop_all(self._engine, self._members(), timeout)
+            with Lock(self._engine.layout.pod(self.id)) as lock, lock:
+                # whoever was started in between would be left in namespaces that nobody can join any more
+                stopping.stop_all(self._engine, self._members(), timeout)
+                if record.infra_id:
+                    infra.stop(self._engine, record)
+
+    def restart(self, timeout: float | None = None) -> None:
+        """Stop everything and start it in new namespaces; the way out for a pod that is Broken."""
+        record = self.record()
+        for one in records.all_containers(self._engine.database, pod_id=self.id):
+            announce.container(self._engine, announce.RESTART, one, record)
+        self.stop(timeout)
+        self.start()
+
+    def kill(self, signal: str | int = SIGKILL) -> None:
+        """Send a signal to the infra and to the first process of every member. Raises WrongState when none runs."""
+        from pypod.engine.containers import infra, stopping
+
+        number = signal_number(signal)
+        record = self.record()
+        everyone = records.all_containers(self._engine.database, pod_id=self.id)
+        running = [one for one in everyone if self._container_state(one.id).status == "running"]
+        if not running:
+            raise WrongState(self._name, self.status, f"no running containers in pod {self._name}")
+        announce.pod(self._engine, announce.KILL, record)
+        for one in running:
+            if one.kind == records.CONTAINER:
+                stopping.kill(self._engine, one, number)
+        if any(one.kind == records.INFRA for one in running):
+            with Boundary(f"kill pod {self._name}"), Lock(self._engine.layout.pod(self.id)) as lock, lock:
+                infra.kill(self._engine, record, number)
+
+    def pause(self) -> None:
+        """Pause the infra and every member that runs. Raises WrongState when none does."""
+        from pypod.engine.containers import pausing
+
+        record = self.record()
+        running = self._in_state(pausing.RUNNING)
+        if not running:
+            raise WrongState(self._name, self.status, f"no running containers in pod {self._name}")
+        for one in running:
+            pausing.pause(self._engine, one, record)
+        announce.pod(self._engine, announce.PAUSE, record)
+
+    def unpause(self) -> None:
+        """Let the infra and every member that is paused go on. Raises WrongState when none is."""
+        from pypod.engine.containers import pausing
+
+        record = self.record()
+        paused = self._in_state(pausing.PAUSED)
+        if not paused:
+            raise WrongState(self._name, self.status, f"no paused containers in pod {self._name}")
+        for one in paused:
+            pausing.unpause(self._engine, one, record)
+        announce.pod(self._engine, announce.UNPAUSE, record)
+
+    def _in_state(self, status: str) -> Sequence[ContainerRecord]:
+        everyone = records.all_containers(self._engine.database, pod_id=self.id)
+        return [one for one in everyone if self._container_state(one.id).status == status]
+
+    def update(self, **limits: Unpack[LimitOptions]) -> None:
+        """Change what all of it together may use while it runs; the next start has again what it was created with.
+
+        The arguments are the limits that ``Pods.create`` takes; what is not given stays. Raises InvalidSpec, also when
+        the kernel refuses a value, Unsupported for what this host cannot limit, WrongState when nothing of it runs.
+
+        >>> pod.update(memory=256 << 20, cpus=1.5)                      # doctest: +SKIP
+        """
+        from pypod.engine.resources.updating import update_pod
+
+        with Boundary(f"update pod {self._name}"):
+            everyone = records.all_containers(self._engine.database, pod_id=self.id)
+            update_pod(self._engine, self.record(), everyone, limits)
+
+    def stats(self, interval: float = 1.0) -> Iterator[tuple[Stats, ...]]:
+        """Yield what the infra and the members that run use, at once and every ``interval`` seconds.
+
+        It ends when none runs any more. See ``Container.stats``.
+        """
+        from pypod.engine.resources.stats import follow
+
+        database = self._engine.database
+        return follow(self._engine, lambda: records.all_containers(database, pod_id=self.record().id), interval)
+
+    def remove(self, *, force: bool = False, timeout: float | None = None) -> None:
+        """Remove the pod, its infra and its members. Nothing happens when it is gone already.
+
+        Raises WrongState when a member runs and ``force`` is not given.
+        """
+        try:
+            record = self.record()
+        except NoSuchPod:
+            return
+        members = self._members()
+        running = [] if force else [one for one in members if self._container_state(one.id).running]
+        if running:
+            raise WrongState(
+                self._name,
+                "Running",
+                f"pod {self.id} has containers that are not ready to be removed: cannot remove container "
+                f"{running[0].id} as it is running - running or paused containers cannot be removed without force: "
+                "container state improper",
+            )
+        with Boundary(f"remove pod {self._name}"):
+            self._remove(record, members, timeout)
+
+    def _remove(self, record: PodRecord, members: Sequence[ContainerRecord], timeout: float | None) -> None:
+        from pypod.engine.containers import infra, kept_records, stopping
+        from pypod.engine.networks import attachments
+        from pypod.engine.resources import groups
+        from pypod.engine.storage import volumes
+
+        engine = self._engine
+        stopping.end_all(engine, members, timeout)
+        with Lock(engine.layout.pod(self.id), without_space=True) as lock, lock:
+            # whoever joined in between is a member now; nobody can any more once the lock is ours and the row gone
+            everyone = records.all_containers(engine.database, pod_id=self.id)
+            stopping.end_all(engine, [one for one in everyone if one.kind == records.CONTAINER], timeout)
+            if record.infra_id:
+                infra.stop(engine, record)
+            # the pod's own, one like it below each parent that a member was given, and that of a member outside of them
+            for group in {self._group(record), *(groups.pod_group(one) or one.cgroup for one in everyone)}:
+                groups.clear(engine, group)
+            for one in everyone:
+                attachments.detach(engine, one.id)
+            directories = [*(engine.layout.container(one.id) for one in everyone), engine.layout.pod(self.id)]
+            directories += volumes.only_of(engine, everyone)
+            kept_records.forget(engine, [one.id for one in everyone])
+            stopping.forget(engine, lambda: records.remove_pod(engine.database, record), directories)
+            announce.pod(engine, announce.REMOVE, record, everyone)
+
+    def _group(self, record: PodRecord) -> str:
+        """Return the path of the pod's own cgroup, which outlives its members."""
+        from pypod.kernel.cgroups.driver import container_path
+
+        try:
+            parent = self._engine.pod_spec(record).cgroup_parent
+        except StoreError:  # damaged: the default is the best guess
+            parent = ""
+        return container_path(parent, record.id, "")
+
+    def create_container(
+        self,
+        image: Image | str | Sequence[str] = (),
+        command: Sequence[str] | str | None = None,
+        *,
+        pull: str = "missing",
+        **options: Unpack[ContainerOptions],
+    ) -> Container:
+        """Create a member without starting it; see ``Containers.create``."""
+        return self._engine.containers.create(image, command, pod=self, pull=pull, **options)
+
+    def run(
+        self,
+        image: Image | str | Sequence[str] = (),
+        command: Sequence[str] | str | None = None,
+        *,
+        pull: str = "missing",
+        **options: Unpack[ContainerOptions],
+    ) -> Container:
+        """Create and start a member, the infra first if need be; see ``Containers.run``."""
+        return self._engine.containers.run(image, command, pod=self, pull=pull, **options)
+
+    def enter(self, *kinds: str) -> Entered:
+        """Return a context in which this thread is in the pod's namespaces: ``with pod.enter("net"):``."""
+        from pypod.engine.containers.enter import enter
+
+        infra_id = self.record().infra_id
+        if not infra_id:
+            raise WrongState(self._name, "", f"pod {self._name} has no infra and no namespaces of its own")
+        shared = self.spec().share
+        for kind in kinds:
+            if kind not in shared:
+                raise InvalidSpec("kinds", f"pod {self._name} does not share its {kind} namespace")
+        state = self._container_state(infra_id)
+        if not state.running and self.status == BROKEN:
+            raise PodBroken(
+                self._name,
+                BROKEN,
+                f"the infra container of pod {self._name} is gone: its namespaces cannot be entered",
+                hint=f"pypod pod restart {self._name} makes them anew",
+            )
+        return enter(self._name, state, kinds)
+
+    def namespaces(self) -> dict[str, dict[str, int]]:
+        """Return who is in which namespace: kind -> name of infra or member -> inode. Only running ones are there."""
+        table: dict[str, dict[str, int]] = {}
+        infra_container = self.infra
+        everyone = [*([infra_container] if infra_container else []), *self.containers()]
+        for container in everyone:
+            for kind, inode in container.namespaces().items():
+                table.setdefault(kind, {})[container.name] = inode
+        return table
+
+    def matrix(self) -> Matrix:
+        """Return who shares which namespace: the host, the infra and the members that run. ``print`` shows a table.
+
+        >>> print(pod.matrix())                               # doctest: +SKIP
+        NAMESPACE  host  infra  a  b
+        mnt        A     B      C  D
+        net        A     B      B  B
+        """
+        from pypod.engine.inspect.sharing import pod_matrix
+
+        return pod_matrix(self)
+
+    def picture(self) -> Picture:
+        """Return a drawing of the pod as it is now: ``print`` shows text, a notebook SVG. Raises NoSuchPod.
+
+        >>> print(pod.picture())                              # doctest: +SKIP
+        pod mipod (Running)
+          infra: pid 4711: /pause
+          web: pid 4713, watched by monitor 4712: httpd -f
+          net     host A  infra B  web B
+        """
+        from pypod.engine.inspect.picture import of_pod
+
+        return of_pod(self)
+
+    def _repr_html_(self) -> str:
+        try:
+            return self.picture()._repr_html_()
+        except NoSuchPod:
+            from pypod.display.markup import element
+
+            return element("p", f"pod {self._name}: removed")
+
+    def inspect(self) -> dict[str, Any]:
+        """Return everything there is to know, in podman's form."""
+        from pypod.engine.inspect.containers import inspect_pod
+
+        return inspect_pod(self._engine, self.record())
+
+    def __enter__(self) -> Self:
+        from pypod.engine.containers import kept_records
+
+        self._entered_by = os.getpid()
+        records.set_owner(self._engine.database, "pods", self.id, self._engine.owner())
+        for one in records.all_containers(self._engine.database, pod_id=self.id):
+            kept_records.renew(self._engine, one.id)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self._entered_by == os.getpid():  # a fork of the owner leaves the block, too
+            self.remove(force=True)
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Pod) and other.id == self.id
+
+    def __hash__(self) -> int:
+        return hash(self.id)
+
+    def __repr__(self) -> str:
+        return f"<Pod {self._name} {ids.short(self.id)}>"

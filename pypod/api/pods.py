@@ -1,0 +1,305 @@
+"""The pods of an engine: create, find, list."""
+
+from __future__ import annotations
+
+import os
+import time
+
+from pypod.api.pod import Pod
+from pypod.engine.core import announce
+from pypod.engine.core.boundary import Boundary
+from pypod.errors import InvalidSpec, NoSuchPod
+from pypod.model import ids
+from pypod.model.container import DEFAULT_SHM_BYTES
+from pypod.model.namespace import DEFAULT_SHARE, HOST, PRIVATE, parse_share
+from pypod.model.pod import PodSpec
+from pypod.store import networks, records
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+    from typing import Any, Unpack
+
+    from pypod.api.engine import Engine
+    from pypod.api.image import Image
+    from pypod.engine.resources.limits import LimitOptions
+    from pypod.model.connection import Asked
+    from pypod.model.network import Connection
+    from pypod.model.port import Port
+    from pypod.store.records import ContainerRecord, PodRecord
+
+
+class Pods:
+    """The pods of an engine."""
+
+    __slots__ = ("_engine",)
+
+    def __init__(self, engine: Engine) -> None:
+        self._engine = engine
+
+    def create(
+        self,
+        name: str = "",
+        *,
+        share: str | Sequence[str] = DEFAULT_SHARE,
+        infra: bool = True,
+        infra_name: str = "",
+        infra_command: Sequence[str] = (),
+        infra_image: Image | str = "",
+        hostname: str = "",
+        add_hosts: Sequence[str] = (),
+        labels: Mapping[str, str] | None = None,
+        sysctls: Mapping[str, str] | None = None,
+        shm_size: int | None = None,
+        cgroup_parent: str = "",
+        share_parent: bool = True,
+        network: str | Sequence[str] = "",
+        network_aliases: Sequence[str] = (),
+        ip: str = "",
+        ip6: str = "",
+        mac_address: str = "",
+        dns: Sequence[str] = (),
+        dns_options: Sequence[str] = (),
+        dns_search: Sequence[str] = (),
+        no_hosts: bool = False,
+        ports: Sequence[str | int | Port] | Mapping[str | int, str | int] = (),
+        userns: str = "",
+        uidmap: Sequence[str] = (),
+        gidmap: Sequence[str] = (),
+        subuidname: str = "",
+        subgidname: str = "",
+        ephemeral: bool = False,
+        **limits: Unpack[LimitOptions],
+    ) -> Pod:
+        """Create a pod without starting it.
+
+        ``share`` names the kinds of namespaces that members share (podman's --share, or a sequence); ``shm_size`` is in
+        bytes; an ``ephemeral`` pod ends with this process. With ``infra_image``, pulled when it is not here, the infra
+        runs that image's command, which has to stay: the pod's namespaces are that process's.
+
+        ``network`` is none, host, or names of networks with options as podman writes them (``front:ip=10.89.0.9``);
+        ``ip``, ``ip6`` and ``mac_address`` are for a single network, ``network_aliases`` more names in all of them.
+        ``dns``, ``dns_options`` and ``dns_search`` are for /etc/resolv.conf; ``no_hosts`` leaves /etc/hosts as it is.
+
+        ``ports`` are published on the host for the pod's members, as those of a container (``Containers.create``).
+        ``userns`` (host, auto, keep-id, nomap, with podman's options) or maps (``uidmap=["0:100000:65536"]``, or names
+        in /etc/subuid and /etc/subgid: ``subuidname``, ``subgidname``) give the pod a user namespace that all share.
+
+        ``limits`` are those of a container, for all of the pod together: they are set on the pod's cgroup, which its
+        infra's and its members' are in; without ``share_parent`` the members' are outside of it, and there can be none.
+
+        Raises InvalidSpec, Unsupported for what this host cannot limit, AlreadyExists, NoSuchImage, NoSuchNetwork,
+        RegistryError; then nothing was created.
+        """
+        from pypod.engine.containers import specs
+        from pypod.engine.core.free_names import under_free_name
+        from pypod.engine.networks import published
+        from pypod.engine.networks.options import resolved
+        from pypod.engine.resources.limits import OPTIONS, from_options, settings_of
+        from pypod.engine.session import id_maps
+
+        if not infra and share is DEFAULT_SHARE:
+            share = ()
+        kinds = parse_share(share if isinstance(share, str) else ",".join(share))
+        ids_asked = {"userns": userns, "uidmap": uidmap, "gidmap": gidmap}
+        ids_asked |= {"subuidname": subuidname, "subgidname": subgidname}
+        with Boundary("create pod"):
+            in_user = self._user_namespace(ids_asked, infra=infra)
+        if in_user and "user" not in kinds:
+            kinds = (*kinds, "user")
+        if kinds and not infra:
+            raise InvalidSpec("--share", f"cannot set share({','.join(kinds)}) namespaces without an infra container")
+        given: dict[str, Any] = {"network": network, "ip": ip, "ip6": ip6, "mac_address": mac_address}
+        given |= {"network_aliases": network_aliases, "add_hosts": add_hosts, "no_hosts": no_hosts}
+        given |= {"dns": dns, "dns_options": dns_options, "dns_search": dns_search}
+        with Boundary("create pod"):
+            asked, of_network = _of_network(given, infra=infra, shared="net" in kinds)
+        mode = asked.mode
+        pairs = tuple(sorted((sysctls or {}).items()))
+        specs.check_sysctls(pairs, net="net" in kinds and mode.mode == "private", ipc="ipc" in kinds)
+        owner = str(self._engine.owner()) if ephemeral else ""
+        if unknown := limits.keys() - OPTIONS:
+            raise TypeError(f"{min(unknown)!r} is not an option of a pod")
+        limited = from_options(limits)
+        if limited is not None:
+            if not share_parent:
+                raise InvalidSpec(
+                    "--share-parent", "limits of a pod need --share-parent: its members are outside of it"
+                )
+            settings_of(self._engine, limited)
+        if infra_image and not infra:
+            raise InvalidSpec("--infra-image", "cannot set infra-image without infra container: invalid configuration")
+        with Boundary("create pod"):
+            connections = resolved(self._engine, asked)
+            chosen = published.of_pod(self._engine, ports, asked, infra=infra, shared="net" in kinds)
+            image = self._image(infra_image) if infra_image else None
+
+        def create(name: str) -> Pod:
+            spec = PodSpec(
+                name=name,
+                share=kinds,
+                infra=infra,
+                infra_name=infra_name,
+                infra_command=tuple(infra_command),
+                hostname=hostname,
+                labels=tuple(sorted((labels or {}).items())),
+                sysctls=pairs,
+                cgroup_parent=cgroup_parent,
+                share_parent=share_parent,
+                limits=limited,
+                ports=chosen,
+                shm_size_bytes=DEFAULT_SHM_BYTES if shm_size is None else shm_size,
+                **in_user,
+                **of_network,
+            )
+            id_maps.maps_of(self._engine, spec)
+
+            def add(spec: PodSpec) -> Pod:
+                return self._add(spec, owner, image, connections)
+
+            if spec.user_namespace.mode != "auto":
+                return add(spec)
+            from pypod.engine.session import auto_ids
+
+            return auto_ids.given(self._engine, spec, add)
+
+        with Boundary("create pod"):
+            return create(name) if name else under_free_name(create)
+
+    def _user_namespace(self, asked: Mapping[str, Any], *, infra: bool) -> Mapping[str, Any]:
+        """Return the fields of a specification with a user namespace that was asked for, none for that of the host."""
+        from pypod.engine.session.id_maps import USERNS_VARIABLE
+
+        if not any(asked.values()) and USERNS_VARIABLE not in os.environ:
+            return {}
+        from pypod.engine.session import userns_options
+
+        found = userns_options.of_pod(self._engine, asked, infra=infra)
+        return {} if found["user_namespace"] == HOST else found
+
+    def _image(self, image: Image | str) -> Image:
+        return self._engine.images.for_container(image) if isinstance(image, str) else image
+
+    def _add(self, spec: PodSpec, owner: str, image: Image | None, connections: Sequence[Connection]) -> Pod:
+        record, infra_record = self._records(spec, owner)
+        if infra_record is not None and image is not None:
+            infra_record = _of_image(infra_record, spec, image)
+        with self._engine.database.transaction() as connection, connection:
+            records.add_pod(connection, record)
+            if infra_record is not None:
+                records.add_container(connection, infra_record)
+                for one in connections:
+                    networks.connect(connection, infra_record.id, one)
+        self._engine.remember_pod(record.id, spec)
+        announce.pod(self._engine, announce.CREATE, record, [infra_record] if infra_record else [])
+        return Pod(self._engine, record.id, spec.name)
+
+    def unsaved(
+        self, name: str, options: Mapping[str, Any]
+    ) -> tuple[PodRecord, ContainerRecord | None, tuple[Connection, ...]]:
+        """Return what creating a pod with this name and these options of its network, and no others, would write.
+
+        Raises what ``create`` raises.
+        """
+        from pypod.engine.networks import published
+        from pypod.engine.networks.options import resolved
+
+        asked, fields = _of_network(options, infra=True, shared=True)
+        connections = resolved(self._engine, asked, save=False)
+        ports = published.of_pod(self._engine, options.get("ports", ()), asked, infra=True, shared=True)
+        spec = PodSpec(name=name, hostname=options.get("hostname", ""), ports=ports, **fields)
+        return *self._records(spec, ""), connections
+
+    def _records(self, spec: PodSpec, owner: str) -> tuple[PodRecord, ContainerRecord | None]:
+        from pypod.kernel.cgroups.driver import container_path
+
+        identifier, infra_id = ids.new_id(), ids.new_id() if spec.infra else ""
+        now_ns = time.time_ns()
+        record = records.PodRecord(
+            id=identifier,
+            name=spec.name,
+            created_ns=now_ns,
+            infra_id=infra_id,
+            owner=owner,
+            spec_json=records.to_json(spec),
+        )
+        if not spec.infra:
+            return record, None
+        return record, records.ContainerRecord(
+            id=infra_id,
+            name=spec.infra_name or f"{ids.short(identifier)}-infra",
+            kind=records.INFRA,
+            pod_id=identifier,
+            created_ns=now_ns,
+            image="",
+            command=" ".join(spec.infra_command).encode("utf-8", "backslashreplace").decode(),
+            cgroup=container_path(spec.cgroup_parent, identifier, infra_id),
+            remove=0,
+            owner=owner,
+            spec_json=records.NO_SPEC,
+        )
+
+    def get(self, ref: str) -> Pod:
+        """Return the pod that a name, an id or the beginning of one names. Raises NoSuchPod, AmbiguousName."""
+        record = records.find_pod(self._engine.database, ref)
+        return Pod(self._engine, record.id, record.name)
+
+    def exists(self, ref: str) -> bool:
+        """Return whether ``get`` would find one."""
+        try:
+            self.get(ref)
+        except NoSuchPod:
+            return False
+        return True
+
+    def list(self) -> list[Pod]:
+        """Return all pods, the oldest first."""
+        from pypod.engine.containers.listing import listed_pods
+
+        return [Pod(self._engine, record.id, record.name) for record in listed_pods(self._engine)]
+
+
+def _of_network(options: Mapping[str, Any], *, infra: bool, shared: bool) -> tuple[Asked, dict[str, Any]]:
+    """Return the network that a pod's options ask for, and the fields of its specification. Raises InvalidSpec."""
+    from pypod.engine.containers import specs
+    from pypod.engine.networks.options import dns_fields
+
+    asked = _asked(options, infra=infra, shared=shared)
+    dns_words = dns_fields(asked, options)
+    if not infra and any(dns_words.values()):
+        raise InvalidSpec("--dns", "NoInfra and DNSServer are mutually exclusive pod options: invalid pod spec")
+    no_hosts = options.get("no_hosts", False)
+    hosts = specs.check_add_hosts(options.get("add_hosts", ()))
+    specs.check_hosts(hosts, asked, no_hosts=no_hosts, infra=infra)
+    fields = {"add_hosts": hosts, "no_hosts": no_hosts, "net": asked.mode.mode, "net_program": asked.program}
+    return asked, {**fields, **dns_words}
+
+
+def _asked(options: Mapping[str, Any], *, infra: bool, shared: bool) -> Asked:
+    """Return the network a pod asks for; one that does not share it has none. Raises InvalidSpec."""
+    from pypod.engine.networks.options import asked_network
+
+    given = options.get("network", "")
+    if not infra and given:
+        raise InvalidSpec("--network", "NoInfra and network modes cannot be used together")
+    asked = asked_network(options)
+    if asked.mode not in (PRIVATE, HOST):
+        raise InvalidSpec("--network", f"pods presently do not support network mode {asked.name}")
+    if infra and shared:
+        return asked
+    if (asked.connections or asked.program) and given:
+        raise InvalidSpec("--network", "the pod does not share its net namespace", hint="add net to --share")
+    return asked.replace(connections=(), program="")
+
+
+def _of_image(infra: ContainerRecord, pod: PodSpec, image: Image) -> ContainerRecord:
+    """Return the record of an infra that runs an image's command."""
+    from pypod.engine.containers.infra_image import infra_spec
+
+    spec = infra_spec(pod, image, infra.name)
+    return infra.replace(
+        image=spec.image,
+        image_id=image.id,
+        command=" ".join(spec.command).encode("utf-8", "backslashreplace").decode(),
+        spec_json=records.to_json(spec),
+    )

@@ -1,0 +1,62 @@
+"""attach."""
+
+from __future__ import annotations
+
+from pypod.cli.flags.parser import Command, Flag, UsageError
+from pypod.cli.flags.selection import LATEST, latest
+from pypod.cli.render.terminal import DEFAULT_DETACH_KEYS
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from pypod.cli.flags.parser import Parsed
+
+ATTACH = Command(
+    path="pypod attach",
+    summary="Attach to a running container",
+    synopsis="[options] CONTAINER",
+    flags=(
+        LATEST,
+        Flag(name="detach-keys", default=DEFAULT_DETACH_KEYS, help="Select the key sequence for detaching a container"),
+        Flag(name="no-stdin", kind="bool", help="Do not attach STDIN. The default is false"),
+        Flag(name="sig-proxy", kind="bool", default=True, help="Proxy received signals to the process"),
+    ),
+    examples=("pypod attach ctrID", "pypod attach --no-stdin ctrID"),
+    max_args=1,
+)
+
+
+def run_attach(options: Parsed, root: str | None) -> int:
+    """Carry out ``pypod attach``."""
+    from pypod.api.engine import Engine
+    from pypod.cli.render.streaming import follow_container
+    from pypod.cli.render.terminal import parse_detach_keys
+    from pypod.engine.containers.logs import LogReader
+    from pypod.errors import WrongState
+
+    keys = parse_detach_keys(options["detach-keys"])
+    with Engine(root) as engine:
+        if options["latest"]:
+            container = latest(engine)
+        elif options.positionals:
+            container = engine.containers.get(options.positionals[0])
+        else:
+            raise UsageError("", "attach requires the name or id of one running container or the latest flag")
+        state = container.state()
+        if not state.running:
+            raise WrongState(container.name, state.status, "you can only attach to running containers")
+        attachment = container.attach()
+        spec = container.spec()
+        reader = LogReader(f"{container.directory}/ctr.log", attachment.offset)
+        detached = follow_container(
+            container,
+            attachment,
+            reader,
+            stdin=not options["no-stdin"] and (spec.interactive or spec.terminal),
+            terminal=spec.terminal,
+            detach_keys=keys,
+            sig_proxy=options["sig-proxy"],
+        )
+        if detached:
+            return 0
+        code = container.wait()
+        return 125 if code is None else code

@@ -1,0 +1,208 @@
+"""logs: what containers wrote, byte for byte."""
+
+from __future__ import annotations
+
+from pypod.cli.flags.parser import Command, Flag, UsageError
+from pypod.cli.flags.selection import LATEST, latest
+from pypod.errors import InvalidSpec
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from pypod.api.container import Container
+    from pypod.cli.flags.parser import Parsed
+    from pypod.engine.containers.logs import Piece
+
+LOGS = Command(
+    path="pypod logs",
+    summary="Fetch the logs of one or more containers",
+    description="Retrieves logs for one or more containers.",
+    synopsis="[options] CONTAINER [CONTAINER...]",
+    flags=(
+        Flag(name="color", kind="bool", help="Output the containers with different colors in the log"),
+        Flag(name="follow", short="f", kind="bool", help="Follow log output until the container ends"),
+        LATEST,
+        Flag(name="names", short="n", kind="bool", help="Output the container name in the log"),
+        Flag(name="since", help="Show logs since TIMESTAMP"),
+        Flag(
+            name="tail",
+            kind="int",
+            default=-1,
+            help="Output the specified number of LINES at the end of the logs, all when it is negative",
+        ),
+        Flag(name="timestamps", short="t", kind="bool", help="Output the timestamps in the log"),
+        Flag(name="until", help="Show logs until TIMESTAMP"),
+    ),
+    examples=(
+        "pypod logs ctrID",
+        "pypod logs --names ctrID1 ctrID2",
+        "pypod logs --tail 2 mywebserver",
+        "pypod logs --follow=true --since 10m ctrID",
+    ),
+)
+_BATCH_BYTES = 1 << 16
+_TIME_LENGTH = len("2006-01-02T15:04:05.000000000")  # times in a log are UTC with nine decimals: they sort as text
+_FDS = {"stdout": 1, "stderr": 2}
+_SHORT = 12
+
+
+def run_logs(options: Parsed, root: str | None) -> int:
+    """Carry out ``pypod logs``."""
+    from time import time_ns
+
+    from pypod.api.engine import Engine
+
+    names = options.positionals
+    if options["latest"] and names:
+        raise UsageError("", "--latest and containers cannot be used together")
+    if not options["latest"] and not names:
+        raise UsageError("", "specify at least one container name or ID to log")
+    now_ns = time_ns()
+    since_ns, until_ns = _moment_ns(options, "since", now_ns), _moment_ns(options, "until", now_ns)
+    since, until = (_text(moment_ns) if moment_ns else "" for moment_ns in (since_ns, until_ns))
+    with Engine(root) as engine:
+        containers = [engine.containers.get(name) for name in names] if names else [latest(engine)]
+        # beyond the end nothing is to be waited for
+        follow = options["follow"] and (not until_ns or until_ns > now_ns)
+        if follow and until_ns:
+            _end_in((until_ns - now_ns) / 1_000_000_000)
+        tail = options["tail"] if options["tail"] >= 0 else None
+        jobs = []
+        for number, container in enumerate(containers):
+            writer = Writer(
+                prefix=_prefix(container, options) if len(containers) > 1 else "",
+                timestamps=options["timestamps"],
+                color=31 + number % 7 if options["color"] else 0,
+            )
+            jobs.append(_job(container, writer, since, until, follow=follow, tail=tail))
+        if follow and len(jobs) > 1:
+            _side_by_side(jobs)
+        else:
+            for job in jobs:
+                job()
+    return 0
+
+
+def _job(
+    container: Container, writer: Writer, since: str, until: str, *, follow: bool, tail: int | None
+) -> Callable[[], None]:
+    return lambda: writer.write(_between(container.logs(follow=follow, tail=tail), since, until), at_once=follow)
+
+
+def _prefix(container: Container, options: Parsed) -> str:
+    return f"{container.name if options['names'] else container.id[:_SHORT]} "
+
+
+def _end_in(seconds: float) -> None:
+    """End the program then, whatever it waits for."""
+    import os
+    import signal
+    import sys
+
+    def end(*_: object) -> None:
+        sys.stdout.flush()
+        os._exit(0)
+
+    signal.signal(signal.SIGALRM, end)
+    signal.setitimer(signal.ITIMER_REAL, seconds)
+
+
+def _moment_ns(options: Parsed, flag: str, now_ns: int) -> int:
+    """Return the moment that a flag names, 0 when it is not given."""
+    from pypod.cli.flags.times import parse_moment_ns
+    from pypod.cli.go.strconv import quote
+
+    if not options[flag]:
+        return 0
+    try:
+        moment_ns = parse_moment_ns(options[flag], now_ns, future=flag == "until")
+        _text(moment_ns)  # a calendar must know it
+    except (ValueError, OverflowError) as error:
+        raise InvalidSpec(f"--{flag}", f"parsing --{flag} {quote(options[flag])}: {error}") from error
+    return moment_ns
+
+
+def _text(moment_ns: int) -> str:
+    from time import gmtime, strftime
+
+    seconds, rest = divmod(moment_ns, 1_000_000_000)
+    return f"{strftime('%Y-%m-%dT%H:%M:%S', gmtime(seconds))}.{rest:09d}"
+
+
+def _between(pieces: Iterator[Piece], since: str, until: str) -> Iterator[Piece]:
+    for piece in pieces:
+        time = piece.time[:_TIME_LENGTH]
+        if until and time > until:
+            return
+        if time >= since:
+            yield piece
+
+
+def _side_by_side(jobs: list[Callable[[], None]]) -> None:
+    """Do each job in a thread of its own; the first one's failure is raised."""
+    from threading import Thread
+
+    failures: list[BaseException] = []
+
+    def run(job: Callable[[], None]) -> None:
+        try:
+            job()
+        except BaseException as error:
+            failures.append(error)
+
+    threads = [Thread(target=run, args=(job,), daemon=True) for job in jobs]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        while thread.is_alive() and not failures:
+            thread.join(0.1)
+    if failures:
+        raise failures[0]
+
+
+class Writer:
+    """Writes the pieces of one container to the streams they came from.
+
+    ``prefix``, the time and ``color`` (a terminal's number, 0 for none) go to the beginning of every line, whatever
+    the number of pieces it came in.
+    """
+
+    def __init__(self, *, prefix: str = "", timestamps: bool = False, color: int = 0) -> None:
+        self._prefix = prefix.encode()
+        self._timestamps = timestamps
+        self._color = f"\x1b[{color}m".encode() if color else b""
+        self._inside: set[str] = set()  # the streams whose last line is not whole yet
+
+    def write(self, pieces: Iterator[Piece], *, at_once: bool) -> None:
+        """Write all pieces; with ``at_once`` each before the next is asked for."""
+        from pypod.cli.render.streaming import write_all
+
+        if at_once:
+            for piece in pieces:
+                write_all(_FDS[piece.stream], self._decorate(piece))
+            return
+        batch: list[bytes] = []
+        stream, size = "stdout", 0
+        for piece in pieces:
+            if piece.stream != stream or size > _BATCH_BYTES:
+                write_all(_FDS[stream], b"".join(batch))
+                batch, stream, size = [], piece.stream, 0
+            data = self._decorate(piece)
+            batch.append(data)
+            size += len(data)
+        write_all(_FDS[stream], b"".join(batch))
+
+    def _decorate(self, piece: Piece) -> bytes:
+        if not (self._prefix or self._timestamps or self._color):
+            return piece.data
+        ended = piece.data.endswith(b"\n")
+        parts = [self._color]
+        if piece.stream not in self._inside:
+            parts.append(self._prefix)
+            if self._timestamps:
+                parts.append(f"{piece.time.replace('+00:00', 'Z')} ".encode())
+        (self._inside.discard if ended else self._inside.add)(piece.stream)
+        if not self._color:
+            return b"".join((*parts, piece.data))
+        return b"".join((*parts, piece.data.removesuffix(b"\n"), b"\x1b[0m\n" if ended else b"\x1b[0m"))

@@ -1,0 +1,183 @@
+"""The filters of ``ps`` (podman-ps(1), --filter)."""
+
+from __future__ import annotations
+
+from pypod.cli.flags.filters import compile_filters, has_labels, matcher, moment_ns, one_of, split
+from pypod.errors import InvalidSpec, NoSuchContainer, NoSuchPod
+from pypod.model.namespace import POD, Mode
+from pypod.store import records
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Mapping, Sequence
+
+    from pypod.api.engine import Engine
+    from pypod.cli.containers.ps_row import Row
+
+    Test = Callable[[Row], bool]
+
+__all__ = ["compile_container_filters", "read_filters"]
+
+_STATES = (
+    "configured",
+    "created",
+    "exited",
+    "initialized",
+    "paused",
+    "removing",
+    "running",
+    "stopped",
+    "stopping",
+    "unknown",
+)
+_RESTART_POLICIES = ("", "always", "no", "on-failure", "unless-stopped")
+_HEALTH = ("starting", "healthy", "unhealthy", "none")
+
+
+def read_filters(entries: Sequence[str]) -> dict[str, list[str]]:
+    """Return the values of each filter. Raises InvalidSpec."""
+    return split(entries)
+
+
+def compile_container_filters(filters: Mapping[str, Sequence[str]], engine: Engine) -> Test:
+    """Return the test that a row must pass. Raises InvalidSpec, and NoSuchContainer for ``before`` and ``since``."""
+    table: dict[str, Callable[[Sequence[str]], Test]] = {
+        **_TABLE,
+        "before": lambda values: _before(_created_ns(engine, values)),
+        "since": lambda values: _since(_created_ns(engine, values)),
+        "network": lambda values: _network(engine, values),
+        "pod": lambda values: _pod(engine, values),
+    }
+    return compile_filters(filters, table)
+
+
+def _id(values: Sequence[str]) -> Test:
+    matches = matcher(values)
+    return lambda row: matches(row.record.id)
+
+
+def _name(values: Sequence[str]) -> Test:
+    matches = matcher(values)
+    return lambda row: matches(row.record.name)
+
+
+def _label(values: Sequence[str]) -> Test:
+    return lambda row: has_labels(values, row.labels)
+
+
+def _status(values: Sequence[str]) -> Test:
+    wanted = one_of(values, _STATES, "unknown container state: {}: invalid argument")
+    if "stopped" in wanted:
+        wanted |= {"exited"}
+    return lambda row: row.state.status in wanted
+
+
+def _exited(values: Sequence[str]) -> Test:
+    from pypod.cli.go.strconv import parse_int, quote
+
+    codes = set()
+    for value in values:
+        try:
+            codes.add(parse_int(value))
+        except ValueError as error:
+            raise InvalidSpec("--filter", f"exited code out of range {quote(value)}: {error}") from error
+    return lambda row: row.state.status == "exited" and row.exit_code in codes
+
+
+def _ancestor(values: Sequence[str]) -> Test:
+    def test(row: Row) -> bool:
+        image = row["Image"]
+        name, _, tag = image.rpartition(":")
+        return row.record.image_id in values or any(
+            value == image or (value == name and tag == "latest") for value in values
+        )
+
+    return test
+
+
+def _created_ns(engine: Engine, values: Sequence[str]) -> int:
+    return min(records.find_container(engine.database, value).created_ns for value in values)
+
+
+def _before(moment: int) -> Test:
+    return lambda row: row.record.created_ns < moment
+
+
+def _since(moment: int) -> Test:
+    return lambda row: row.record.created_ns > moment
+
+
+def _until(values: Sequence[str]) -> Test:
+    return _before(moment_ns(values))
+
+
+def _pod(engine: Engine, values: Sequence[str]) -> Test:
+    wanted = set()
+    for value in values:
+        try:
+            wanted.add(records.find_pod(engine.database, value).id)
+        except NoSuchPod:
+            continue
+    return lambda row: row.record.pod_id in wanted
+
+
+def _volume(values: Sequence[str]) -> Test:
+    """SOURCE, DESTINATION, or both as SOURCE:DESTINATION; podman documents the second and looks at the first."""
+
+    def test(row: Row) -> bool:
+        mounts = row.spec.mounts if row.spec is not None else ()
+        places = {place for mount in mounts for place in (mount.source, mount.target, f"{mount.source}:{mount.target}")}
+        return not places.isdisjoint(values)
+
+    return test
+
+
+def _restart_policy(values: Sequence[str]) -> Test:
+    wanted = one_of(values, _RESTART_POLICIES, "{} invalid restart policy")
+    return lambda _: "" in wanted
+
+
+def _health(values: Sequence[str]) -> Test:
+    wanted = one_of(values, _HEALTH, "{} invalid health status")
+    return lambda row: (row.health or "none") in wanted
+
+
+def _network(engine: Engine, values: Sequence[str]) -> Test:
+    """Networks by name or id, and container:NAME for who joined another's; what there is none of has nobody."""
+    from pypod.store.networks import names_of
+
+    joined = {ref for value in values for kind, _, ref in (value.partition(":"),) if kind == "container" and ref}
+    modes = _joining(engine, joined)
+    names = names_of(engine.database, values)
+    return lambda row: (
+        not names.isdisjoint(row.listing.networks(row.record.id))
+        or (row.spec is not None and bool(modes) and (row.spec.net, row.record.pod_id * (row.spec.net == POD)) in modes)
+    )
+
+
+def _joining(engine: Engine, refs: Iterable[str]) -> set[tuple[Mode, str]]:
+    """Return the modes of those who are in the network of some containers; of an infra's, with the id of the pod."""
+    found = set()
+    for ref in refs:
+        try:
+            record = records.find_container(engine.database, ref)
+        except NoSuchContainer:
+            continue
+        found.add((Mode(mode="container", target=record.id), ""))
+        if record.kind == records.INFRA:
+            found.add((POD, record.pod_id))
+    return found
+
+
+_TABLE: dict[str, Callable[[Sequence[str]], Test]] = {
+    "ancestor": _ancestor,
+    "exited": _exited,
+    "health": _health,
+    "id": _id,
+    "label": _label,
+    "name": _name,
+    "restart-policy": _restart_policy,
+    "status": _status,
+    "until": _until,
+    "volume": _volume,
+}

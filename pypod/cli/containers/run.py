@@ -1,0 +1,256 @@
+"""run and create."""
+
+from __future__ import annotations
+
+import sys
+
+from pypod.cli.flags import text_files
+from pypod.cli.flags.container import FLAGS, container_options
+from pypod.cli.flags.parser import Command, Flag, UsageError
+from pypod.cli.flags.selection import EXPLAIN
+from pypod.cli.images.pull import image_for, platform
+from pypod.cli.pods.create import POD_CREATE, POD_FLAGS, run_pod_create
+from pypod.cli.render.terminal import DEFAULT_DETACH_KEYS
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+    from pypod.api.container import Container
+    from pypod.api.engine import Engine
+    from pypod.cli.flags.parser import Parsed
+    from pypod.engine.containers.explain import Explanation
+    from pypod.engine.containers.options import ContainerOptions
+
+_STREAM_FLAGS = (
+    EXPLAIN,
+    Flag(name="detach-keys", default=DEFAULT_DETACH_KEYS, help="Override the key sequence for detaching a container"),
+    Flag(name="sig-proxy", kind="bool", default=True, help="Proxy received signals to the process"),
+)
+RUN = Command(
+    path="pypod run",
+    summary="Run a command in a new container",
+    description="Runs a command in a new container from the given image or root file system.",
+    synopsis="[options] IMAGE [COMMAND [ARG...]]",
+    flags=(
+        *FLAGS,
+        *_STREAM_FLAGS,
+        Flag(name="detach", short="d", kind="bool", help="Run container in background"),
+        Flag(name="rmi", kind="bool", help="Remove the image at the end unless another container uses it; not with -d"),
+    ),
+    examples=(
+        "pypod run --rm --rootfs /:O ls -l",
+        "pypod run -dt --pod mipod --name apache registry.access.redhat.com/rhscl/httpd-24-rhel7",
+    ),
+    interspersed=False,
+    min_args=1,
+)
+_OWN = {flag.name for flag in (*FLAGS, EXPLAIN)}
+CREATE = Command(
+    path="pypod create",
+    summary="Create a pod, or a container when an image or --rootfs is given",
+    description="Without an image and --rootfs this is `pypod pod create`. The ID is printed to stdout.",
+    synopsis="[options] [IMAGE [COMMAND [ARG...]]]",
+    flags=(*FLAGS, EXPLAIN, *(flag for flag in POD_FLAGS if flag.name not in _OWN)),
+    examples=("pypod create --name mipod", "pypod create --pod mipod --name box busybox sleep 60"),
+    interspersed=False,
+)
+
+
+def run_create(options: Parsed, root: str | None) -> int:
+    """Carry out ``pypod create``."""
+    from pypod.api.engine import Engine
+
+    if not options.positionals and not options["rootfs"] and options.command.path == "pypod create":
+        return run_pod_create(_as_pod(options), root)
+    only_pods = [flag.name for flag in POD_FLAGS if flag.name not in _OWN and options.changed(flag.name)]
+    if only_pods:
+        raise UsageError(options.command.path, f"--{only_pods[0]} is for pods: it goes without image and --rootfs")
+    with Engine(root) as engine:
+        if options["explain"]:
+            from pypod.engine.containers.explain import of_creation
+
+            explain(engine, options)  # what is wrong with it is told
+            print(of_creation(engine, "container", 2))
+            return 0
+        container = create(engine, options)
+        print(container.id)
+    return 0
+
+
+def explain(engine: Engine, options: Parsed, *, columns: int = 0, rows: int = 0, attended: bool = False) -> Explanation:
+    """Return what ``run`` would do."""
+    image, command, found = container_options(options)
+    ref, new = _pod_named(options)
+    what: tuple[Any, ...] = (command,)
+    if image:  # nothing is pulled
+        what = (engine.images.for_container(image, "never", platform=platform(options)), command)
+    return engine.containers.explain(
+        *what, pod=ref or None, new_pod=new, columns=columns, rows=rows, attended=attended, **found
+    )
+
+
+def _as_pod(options: Parsed) -> Parsed:
+    """Return the same command line as ``pod create`` understands it; raise UsageError for flags of containers."""
+    from pypod.cli.flags.parser import Parsed as ParsedClass
+
+    parsed = ParsedClass(POD_CREATE)
+    known = {flag.name: flag for flag in POD_CREATE.flags}
+    for flag in options.command.flags:
+        if not options.changed(flag.name):
+            continue
+        if flag.name not in known:
+            raise UsageError(
+                options.command.path, f"--{flag.name} is for containers: an image or --rootfs DIRECTORY is missing"
+            )
+        value = options[flag.name]
+        for item in value if isinstance(value, list) else [value]:
+            parsed.set(known[flag.name], str(item).lower() if isinstance(item, bool) else str(item))
+    return parsed
+
+
+def create(engine: Engine, options: Parsed) -> Container:
+    """Create the container that a command line describes."""
+    from pypod.errors import InvalidSpec
+
+    word, command, found = container_options(options)
+    image = image_for(engine, options, word, options["pull"], quiet=options["quiet"]) if word else None
+    name = options["name"]
+    if options["replace"]:
+        if not name:
+            raise InvalidSpec("--replace", "cannot replace container without --name being set")
+        if engine.containers.exists(name):
+            _replace(engine.containers.get(name))
+    pod_ref, new_pod = _pod(engine, options, found)
+    try:
+        what = (image, command) if image else (command,)
+        container = engine.containers.create(*what, pod=pod_ref or None, **found)
+        if options["cidfile"]:
+            try:
+                text_files.write_new_id_file(options["cidfile"], container.id, "--cidfile")
+            except InvalidSpec:
+                container.remove(force=True)
+                raise
+    except BaseException:
+        if new_pod:
+            engine.pods.get(new_pod).remove(force=True)
+        raise
+    if found.get("ports") and not container.spec().ports:
+        modes = "one of the Host, Container, Pod, and None network modes are in use"
+        print(f"Port mappings have been discarded as {modes}", file=sys.stderr)
+    return container
+
+
+def _replace(container: Container) -> None:
+    from pypod.errors import InUse
+
+    others = container.dependents()
+    if others:
+        ids = ", ".join(other.id for other in others)
+        raise InUse(container.name, f"container {container.id} has dependent containers which must be removed: {ids}")
+    container.remove(force=True)
+
+
+def _pod(engine: Engine, options: Parsed, found: ContainerOptions) -> tuple[str, str]:
+    """Return which pod to join, and its id if it was made for this container: with those of its options that it has."""
+    from pypod.engine.networks.options import of_new_pod
+
+    ref, new = _pod_named(options)
+    if not new:
+        return ref, ""
+    pod = engine.pods.create(new, **of_new_pod(found))
+    return pod.id, pod.id
+
+
+def _pod_named(options: Parsed) -> tuple[str, str]:
+    """Return the pod to join, or the name of one to be made."""
+    from pypod.errors import InvalidSpec
+
+    ref = options["pod"]
+    if options["pod-id-file"]:
+        if ref:
+            raise InvalidSpec("--pod-id-file", "cannot specify both --pod and --pod-id-file")
+        ref = text_files.read_id_file(options["pod-id-file"], "--pod-id-file")
+    if not ref.startswith("new:"):
+        return ref, ""
+    if ref == "new:":
+        raise InvalidSpec("--pod", "new pod name must be at least one character")
+    return "", ref.removeprefix("new:")
+
+
+def run_run(options: Parsed, root: str | None) -> int:
+    """Carry out ``pypod run``."""
+    from pypod.api.engine import Engine
+    from pypod.cli.render.terminal import parse_detach_keys, size
+    from pypod.errors import InvalidSpec
+
+    detach = options["detach"]
+    if detach and options.changed("detach-keys"):
+        raise InvalidSpec("--detach-keys", "--detach and --detach-keys cannot be used together")
+    keys = parse_detach_keys(options["detach-keys"])
+    columns, rows = size(0) if options["tty"] and not detach else (0, 0)
+    if options["explain"]:
+        with Engine(root) as engine:
+            print(explain(engine, options, columns=columns, rows=rows, attended=not detach))
+        return 0
+    warn_without_terminal(options)
+    with Engine(root) as engine:
+        container = create(engine, options)
+        try:
+            container.start(columns=columns, rows=rows, attended=not detach)
+        except BaseException:
+            container.remove(force=True)
+            raise
+        if detach:
+            print(container.id)
+            return 0
+        image = container.spec().image
+        code = follow(container, options, keys, offset=0, stdin=options["interactive"])
+        if options["rmi"] and image:
+            from pypod.cli.images.rmi import remove_named
+
+            for failure in remove_named(engine, image):  # which is no failure of the container's
+                from pypod.cli.render.plain_text import tell
+
+                tell(f"Error: {failure}")
+        return code
+
+
+def warn_without_terminal(options: Parsed) -> None:
+    """Say, as podman, that -it makes little sense when our input is no terminal."""
+    if options["tty"] and options["interactive"] and not sys.stdin.isatty():
+        print(
+            "WARN: The input device is not a TTY. The --tty and --interactive flags might not work properly",
+            file=sys.stderr,
+        )
+
+
+def follow(container: Container, options: Parsed, keys: bytes, *, offset: int, stdin: bool) -> int:
+    """Stay with a container that was just started; return its exit code, or 0 when the user detached."""
+    from pypod.cli.render.streaming import follow_container
+    from pypod.engine.containers.logs import LogReader
+    from pypod.errors import WrongState
+
+    spec = container.spec()
+    try:
+        attachment = container.attach()
+    except WrongState:
+        attachment = None  # it has ended already
+    detached = follow_container(
+        container,
+        attachment,
+        LogReader(f"{container.directory}/ctr.log", offset),
+        stdin=stdin,
+        terminal=spec.terminal,
+        detach_keys=keys,
+        sig_proxy=options["sig-proxy"],
+    )
+    if detached:
+        return 0
+    code = container.wait()
+    if spec.remove:
+        container.remove(force=True)
+    if code is None:
+        print(f"Error: nobody saw how container {container.name} ended: its monitor was killed", file=sys.stderr)
+        return 125
+    return code

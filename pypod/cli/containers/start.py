@@ -1,0 +1,72 @@
+"""start."""
+
+from __future__ import annotations
+
+from pypod.cli.flags import selection
+from pypod.cli.flags.parser import Command, Flag
+from pypod.cli.flags.selection import ALL, EXPLAIN, FILTER, LATEST
+from pypod.cli.render.terminal import DEFAULT_DETACH_KEYS
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from pypod.api.container import Container
+    from pypod.cli.flags.parser import Parsed
+
+START = Command(
+    path="pypod start",
+    summary="Start one or more containers",
+    synopsis="[options] CONTAINER [CONTAINER...]",
+    flags=(
+        ALL.replace(short=""),  # -a is --attach
+        EXPLAIN,
+        FILTER,
+        LATEST,
+        Flag(name="attach", short="a", kind="bool", help="Attach container's STDOUT and STDERR"),
+        Flag(name="interactive", short="i", kind="bool", help="Make STDIN available to the container"),
+        Flag(name="detach-keys", default=DEFAULT_DETACH_KEYS, help="Select the key sequence for detaching a container"),
+        Flag(name="sig-proxy", kind="bool", default=True, help="Proxy received signals to the process"),
+    ),
+    examples=("pypod start --attach mywebserver", "pypod start --all"),
+)
+
+
+def run_start(options: Parsed, root: str | None) -> int:
+    """Carry out ``pypod start``."""
+    from pypod.api.engine import Engine
+    from pypod.errors import InvalidSpec
+
+    attach = options["attach"] or options["interactive"]
+    if options.changed("sig-proxy") and options["sig-proxy"] and not options["attach"]:
+        raise InvalidSpec("--sig-proxy", "you cannot use sig-proxy without --attach: invalid argument")
+    with Engine(root) as engine:
+        found, problems = selection.containers(engine, options, filter_names=True)
+        if options["all"]:
+            found = [one for one in found if not one.state().running]
+        if options["explain"]:
+            return selection.each(found, problems, lambda _: None, lambda one: str(one.explain(attended=attach)))
+        if not attach:
+            names = selection.as_given(options, found)
+            return selection.each(found, problems, lambda one: one.start(), lambda one: names[one.id])
+        if problems:
+            raise problems[0]
+        if len(found) != 1:
+            raise InvalidSpec("--attach", "you cannot start and attach multiple containers at once")
+        if not options["attach"]:
+            print(selection.as_given(options, found)[found[0].id], flush=True)
+        return _start_attached(found[0], options)
+
+
+def _start_attached(container: Container, options: Parsed) -> int:
+    import os
+
+    from pypod.cli.containers.run import follow
+    from pypod.cli.render.terminal import parse_detach_keys, size
+
+    keys = parse_detach_keys(options["detach-keys"])
+    try:
+        offset = os.stat(f"{container.directory}/ctr.log").st_size
+    except FileNotFoundError:
+        offset = 0
+    columns, rows = size(0)
+    container.start(columns=columns, rows=rows, attended=True)
+    return follow(container, options, keys, offset=offset, stdin=options["interactive"])

@@ -1,0 +1,55 @@
+"""update: the limits of a container or pod that runs."""
+
+from __future__ import annotations
+
+from pypod.cli.flags.limits import UPDATE_FLAGS, limit_options
+from pypod.cli.flags.parser import Command
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from pypod.cli.flags.parser import Parsed
+
+UPDATE = Command(
+    path="pypod update",
+    summary="Update an existing container",
+    description="Updates the cgroup configuration of a given container, for as long as it runs.",
+    synopsis="[options] CONTAINER",
+    flags=UPDATE_FLAGS,
+    examples=("pypod update --cpus=5 foobar_container",),
+    min_args=1,
+    max_args=1,
+)
+POD_UPDATE = Command(
+    path="pypod pod update",
+    summary="Update an existing pod",
+    description="Updates the cgroup that the containers of a pod are in, for as long as one of them runs.",
+    synopsis="[options] POD",
+    flags=UPDATE_FLAGS,
+    examples=("pypod pod update --memory=512m mipod",),
+    min_args=1,
+    max_args=1,
+)
+
+
+def run_update(options: Parsed, root: str | None) -> int:
+    """Carry out ``pypod update``."""
+    from pypod.api.engine import Engine
+
+    limits = limit_options(options)
+    with Engine(root) as engine:
+        container = engine.containers.get(options.positionals[0])
+        container.update(**limits)
+        print(container.id)
+    return 0
+
+
+def run_pod_update(options: Parsed, root: str | None) -> int:
+    """Carry out ``pypod pod update``."""
+    from pypod.api.engine import Engine
+
+    limits = limit_options(options)
+    with Engine(root) as engine:
+        pod = engine.pods.get(options.positionals[0])
+        pod.update(**limits)
+        print(pod.id)
+    return 0

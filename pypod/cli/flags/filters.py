@@ -1,0 +1,104 @@
+"""``--filter`` of listings: from the words of the command line to one test for a row.
+
+A filter is named in a table with a function that turns its values into a test. Values of one filter are alternatives
+(all of them must hold for ``label``); different filters must all hold. What is right and what is an error is
+podman 4.3.1's (pkg/domain/filters).
+"""
+
+from __future__ import annotations
+
+from pypod.errors import InvalidSpec
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Mapping, Sequence
+    from typing import TypeVar
+
+    Row = TypeVar("Row")
+    Test = Callable[[Row], bool]
+
+__all__ = ["combine", "compile_filters", "has_labels", "matcher", "moment_ns", "one_of", "split"]
+
+# A regular expression made of these matches itself only: importing re would cost more than the listing.
+_LITERAL = frozenset("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-/:= ")
+
+
+def split(entries: Iterable[str], *, message: str = 'invalid filter "{}"') -> dict[str, list[str]]:
+    """Return the values of each filter from NAME=VALUE words. Raises InvalidSpec with ``message``."""
+    found: dict[str, list[str]] = {}
+    for entry in entries:
+        name, equals, value = entry.partition("=")
+        if not equals:
+            raise InvalidSpec("--filter", message.format(entry))
+        found.setdefault(name, []).append(value)
+    return found
+
+
+def compile_filters(
+    filters: Mapping[str, Sequence[str]], table: Mapping[str, Callable[[Sequence[str]], Test[Row]]]
+) -> Test[Row]:
+    """Return one test that a row passes when it passes every filter. Raises InvalidSpec for one not in ``table``."""
+    tests: list[Test[Row]] = []
+    for name, values in filters.items():
+        if name not in table:
+            raise InvalidSpec("--filter", f"{name} is an invalid filter")
+        tests.append(table[name](values))
+    return combine(tests)
+
+
+def combine(tests: Sequence[Test[Row]]) -> Test[Row]:
+    """Return a test that holds when all of ``tests`` do."""
+    return lambda row: all(test(row) for test in tests)
+
+
+def matcher(patterns: Sequence[str]) -> Callable[[str], bool]:
+    """Return whether a text has a match of any of the regular expressions; one that is none never matches."""
+    literal = [pattern for pattern in patterns if _LITERAL.issuperset(pattern)]
+    if len(literal) == len(patterns):
+        return lambda text: any(pattern in text for pattern in literal)
+    import re
+
+    compiled = []
+    for pattern in patterns:
+        try:
+            compiled.append(re.compile(pattern))
+        except re.error:
+            continue
+    return lambda text: any(pattern.search(text) for pattern in compiled)
+
+
+def has_labels(wanted: Sequence[str], labels: Mapping[str, str]) -> bool:
+    """Return whether there is a label for each of ``wanted``: KEY or KEY=VALUE, with * in KEY for any text."""
+    return all(_has_label(*entry.partition("=")[::2], labels) for entry in wanted)
+
+
+def _has_label(key: str, value: str, labels: Mapping[str, str]) -> bool:
+    if "*" not in key:
+        return key in labels and value in ("", labels[key])
+    from fnmatch import fnmatchcase
+
+    return any(fnmatchcase(name, f"*{key}*") and value in ("", held) for name, held in labels.items())
+
+
+def one_of(values: Sequence[str], allowed: Iterable[str], message: str) -> frozenset[str]:
+    """Return the values as a set. Raises InvalidSpec with ``message`` for one that is not ``allowed``."""
+    known = frozenset(allowed)
+    for value in values:
+        if value not in known:
+            raise InvalidSpec("--filter", message.format(value))
+    return frozenset(values)
+
+
+def moment_ns(values: Sequence[str]) -> int:
+    """Return the one moment of an ``until`` filter, in nanoseconds since the epoch. Raises InvalidSpec."""
+    from time import time_ns
+
+    from pypod.cli.flags.times import parse_moment_ns
+    from pypod.cli.go.strconv import quote
+
+    if len(values) != 1:
+        raise InvalidSpec("--filter", "specify exactly one timestamp for until")
+    try:
+        return parse_moment_ns(values[0], time_ns())
+    except ValueError as error:
+        raise InvalidSpec("--filter", f"failed to parse value as time or duration: {quote(values[0])}") from error

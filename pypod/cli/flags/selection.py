@@ -1,0 +1,182 @@
+"""What a command is about: names, --all, --latest and id files; and one answer for each."""
+
+from __future__ import annotations
+
+from pypod.cli.flags.parser import Flag, UsageError
+from pypod.errors import InvalidSpec, NoSuchContainer, NoSuchPod, NotFound, PypodError, WrongState
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+    from typing import TypeVar
+
+    from pypod.api.container import Container
+    from pypod.api.engine import Engine
+    from pypod.api.pod import Pod
+    from pypod.cli.flags.parser import Parsed
+
+    T = TypeVar("T")
+
+ALL = Flag(name="all", short="a", kind="bool", help="Process all of them")
+LATEST = Flag(name="latest", short="l", kind="bool", help="Act on the latest one pypod is aware of")
+IGNORE = Flag(name="ignore", short="i", kind="bool", help="Ignore errors when a specified one is missing")
+CIDFILE = Flag(name="cidfile", kind="stringArray", help="Read the container ID from the file")
+POD_ID_FILE = Flag(name="pod-id-file", kind="stringArray", help="Read the pod ID from the file")
+FILTER = Flag(name="filter", short="f", kind="strings", help="Act on those for which conditions hold")
+TIME = Flag(name="time", short="t", kind="uint", default=10, help="Seconds to wait before killing", metavar="int")
+
+EXPLAIN = Flag(name="explain", kind="bool", help="Print what would be done, step by step, and do nothing")
+
+FAILED = 125
+MISSING, BUSY = 1, 2
+
+
+def containers(
+    engine: Engine,
+    options: Parsed,
+    *,
+    id_flag: str = "",
+    filter_names: bool = False,
+    get: Callable[[str], Container] | None = None,
+) -> tuple[list[Container], list[PypodError]]:
+    """Return the containers that a command line names, and what is wrong with the names that name none.
+
+    --filter stands alone, but with ``filter_names`` it may choose among names. ``get`` is what finds one by its name.
+    """
+    names = _names(options, id_flag, filter_names=filter_names)
+    if _flag(options, "filter"):
+        found = _filtered(engine, options["filter"])
+        named = _find(names, engine.containers.get, options)[0]
+        return [one for one in found if not names or one in named], []
+    if _flag(options, "all"):
+        return list(engine.containers.list(all=True)), []
+    if _flag(options, "latest"):
+        return _find(["--latest"], lambda _: latest(engine), options)
+    return _find(names, get or engine.containers.get, options)
+
+
+def latest(engine: Engine) -> Container:
+    """Return the container that --latest means. Raises NoSuchContainer."""
+    found = engine.containers.list(all=True)
+    if not found:
+        raise NoSuchContainer("--latest")
+    return found[-1]
+
+
+def latest_pod(engine: Engine) -> Pod:
+    """Return the pod that --latest means. Raises NoSuchPod."""
+    found = engine.pods.list()
+    if not found:
+        raise NoSuchPod("--latest")
+    return found[-1]
+
+
+def as_given(options: Parsed, found: Sequence[Container]) -> dict[str, str]:
+    """Map ids to what the user wrote, a name or the beginning of an id: podman prints that back."""
+    names = {one.name for one in found}
+    prefixes = [word for word in options.positionals if word not in names]
+    return {
+        one.id: one.name
+        if one.name in options.positionals
+        else next((word for word in prefixes if one.id.startswith(word)), one.id)
+        for one in found
+    }
+
+
+def _filtered(engine: Engine, entries: Sequence[str]) -> list[Container]:
+    from time import time_ns
+
+    from pypod.cli.containers.ps_filters import compile_container_filters, read_filters
+    from pypod.cli.containers.ps_row import Listing, Row
+    from pypod.engine.containers.listing import listed_containers
+
+    test = compile_container_filters(read_filters(entries), engine)
+    listing = Listing(engine, time_ns())
+    wanted = {record.id for record, state in listed_containers(engine) if test(Row(record, state, listing))}
+    return [one for one in engine.containers.list(all=True) if one.id in wanted]
+
+
+def pods(engine: Engine, options: Parsed, *, id_flag: str = "") -> tuple[list[Pod], list[PypodError]]:
+    """Return the pods that a command line names, and what is wrong with the names that name none."""
+    names = _names(options, id_flag)
+    if _flag(options, "all"):
+        return list(engine.pods.list()), []
+    if _flag(options, "latest"):
+        return _find(["--latest"], lambda _: latest_pod(engine), options)
+    return _find(names, engine.pods.get, options)
+
+
+def _flag(options: Parsed, name: str) -> bool:
+    return any(flag.name == name for flag in options.command.flags) and bool(options[name])
+
+
+def _names(options: Parsed, id_flag: str, *, filter_names: bool = False) -> list[str]:
+    names = list(options.positionals)
+    if "" in names:
+        raise InvalidSpec("NAME", "name or ID cannot be empty: invalid argument")
+    if _flag(options, "all") and _flag(options, "latest"):
+        raise UsageError("", "--all and --latest cannot be used together")
+    if id_flag and options[id_flag]:
+        from pypod.cli.flags import text_files
+
+        names += [text_files.read_id_file(path, f"--{id_flag}") for path in options[id_flag]]
+    chosen = any(_flag(options, flag) for flag in ("all", "latest", "filter"))
+    if names and _flag(options, "filter"):
+        if not filter_names:
+            raise UsageError("", "--filter takes no arguments")
+    elif names and chosen:
+        flag = "--all" if _flag(options, "all") else "--latest"
+        raise UsageError("", f"no arguments are needed with {flag}")
+    if not names and not chosen and not (_flag(options, "ignore") and id_flag):
+        raise UsageError("", "you must provide at least one name or id")
+    return names
+
+
+def _find(names: Sequence[str], get: Callable[[str], T], options: Parsed) -> tuple[list[T], list[PypodError]]:
+    found: list[T] = []
+    problems: list[PypodError] = []
+    for name in names:
+        try:
+            one = get(name)
+            if one not in found:
+                found.append(one)
+        except NotFound as error:
+            if not _flag(options, "ignore"):
+                problems.append(error)
+        except PypodError as error:
+            problems.append(error)
+    return found, problems
+
+
+def each(
+    found: Sequence[T],
+    problems: Sequence[PypodError],
+    action: Callable[[T], object],
+    show: Callable[[T], str],
+    *,
+    removal: bool = False,
+) -> int:
+    """Do ``action`` to each, print ``show`` of those that went well, tell the errors; return the exit code.
+
+    With ``removal`` the code is podman's for rm: 1 when the only failures are missing names, 2 when one is running.
+    """
+    failures = list(problems)
+    if failures and not removal:  # as podman: with a name that is none nothing is done
+        found = ()
+    for one in found:
+        try:
+            action(one)
+            print(show(one), flush=True)
+        except PypodError as error:
+            failures.append(error)
+    for failure in failures:
+        from pypod.cli.render.plain_text import tell
+
+        tell(f"Error: {failure}")
+    if not failures:
+        return 0
+    if removal and all(isinstance(failure, NotFound) for failure in failures):
+        return MISSING
+    if removal and any(isinstance(failure, WrongState) for failure in failures):
+        return BUSY
+    return FAILED

@@ -1,0 +1,150 @@
+"""manifest create, add, annotate and remove: lists of manifests as they are made and changed."""
+
+from __future__ import annotations
+
+from pypod.cli.flags.parser import Command, Flag
+from pypod.cli.images.pull import ACCESS_FLAGS, access
+from pypod.errors import InvalidSpec
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+    from pypod.cli.flags.parser import Parsed
+    from pypod.images.registry.access import Access
+
+_ALL = Flag(name="all", kind="bool", help="Add all of the list's images if the image is a list")
+INSECURE = Flag(name="insecure", kind="bool", hidden=True, help="Do not require HTTPS and verified certificates")
+_ENTRY_FLAGS: tuple[Flag, ...] = (
+    Flag(name="annotation", kind="stringArray", help="Set an annotation (KEY=VALUE) for the specified image"),
+    Flag(name="arch", help="Override the architecture of the specified image"),
+    Flag(name="features", kind="strings", help="Override the features of the specified image"),
+    Flag(name="os", help="Override the OS of the specified image"),
+    Flag(name="os-features", kind="strings", help="Override the OS features of the specified image"),
+    Flag(name="os-version", help="Override the OS version of the specified image"),
+    Flag(name="variant", help="Override the variant of the specified image"),
+)
+MANIFEST_CREATE = Command(
+    path="pypod manifest create",
+    summary="Create manifest list or image index",
+    description="Creates a list of manifests, with the given images, here or in a registry, in it.",
+    synopsis="[options] LIST [IMAGE...]",
+    flags=(
+        _ALL,
+        Flag(name="amend", short="a", kind="bool", help="Modify an existing list if one with the desired name exists"),
+        INSECURE,
+        *ACCESS_FLAGS,
+    ),
+    examples=(
+        "pypod manifest create mylist:v1.11",
+        "pypod manifest create mylist:v1.11 arch-specific-image-to-add",
+        "pypod manifest create --all mylist:v1.11 docker://transport-specific-image",
+    ),
+    min_args=1,
+)
+MANIFEST_ADD = Command(
+    path="pypod manifest add",
+    summary="Add images to a manifest list or image index",
+    description="Adds an image, here or in a registry or a file (oci-archive:FILE), to a list of manifests.",
+    synopsis="[options] LIST IMAGE",
+    flags=(_ALL, *_ENTRY_FLAGS, INSECURE, *ACCESS_FLAGS),
+    examples=(
+        "pypod manifest add mylist:v1.11 image:v1.11-amd64",
+        "pypod manifest add --arch arm64 --variant v8 mylist:v1.11 docker://quay.io/me/image:v1.11-arm64",
+    ),
+    min_args=2,
+    max_args=2,
+)
+MANIFEST_ANNOTATE = Command(
+    path="pypod manifest annotate",
+    summary="Add or update information about an entry in a manifest list or image index",
+    description="Adds or updates what a list of manifests says of one of its images.",
+    synopsis="[options] LIST DIGEST",
+    flags=_ENTRY_FLAGS,
+    examples=("pypod manifest annotate --annotation left=right mylist:v1.11 sha256:15352d97...",),
+    min_args=2,
+    max_args=2,
+)
+MANIFEST_REMOVE = Command(
+    path="pypod manifest remove",
+    summary="Remove an entry from a manifest list or image index",
+    description="Takes an image, named by its digest, out of a list of manifests.",
+    synopsis="LIST DIGEST",
+    examples=("pypod manifest remove mylist:v1.11 sha256:15352d97...",),
+    min_args=2,
+    max_args=2,
+)
+
+
+def run_manifest_create(options: Parsed, root: str | None) -> int:
+    """Carry out ``pypod manifest create``."""
+    from pypod.api.engine import Engine
+
+    name, *members = options.positionals
+    with Engine(root) as engine:
+        made = engine.manifests.create(name, members, all=options["all"], amend=options["amend"], access=reach(options))
+        print(made.id)
+    return 0
+
+
+def run_manifest_add(options: Parsed, root: str | None) -> int:
+    """Carry out ``pypod manifest add``."""
+    from pypod.api.engine import Engine
+
+    name, member = options.positionals
+    said = _said(options)
+    with Engine(root) as engine:
+        found = engine.manifests.get(name)
+        found.add(member, all=options["all"], access=reach(options), **said)
+        print(found.id)
+    return 0
+
+
+def run_manifest_annotate(options: Parsed, root: str | None) -> int:
+    """Carry out ``pypod manifest annotate``."""
+    from pypod.api.engine import Engine
+
+    name, digest = options.positionals
+    said = _said(options)
+    with Engine(root) as engine:
+        found = engine.manifests.get(name)
+        found.annotate(digest, **said)
+        print(found.id)
+    return 0
+
+
+def run_manifest_remove(options: Parsed, root: str | None) -> int:
+    """Carry out ``pypod manifest remove``."""
+    from pypod.api.engine import Engine
+
+    name, digest = options.positionals
+    with Engine(root) as engine:
+        found = engine.manifests.get(name)
+        found.remove(digest)
+        print(found.id)
+    return 0
+
+
+def reach(options: Parsed) -> Access:
+    """Return what the flags say about reaching registries."""
+    found = access(options)
+    return found.replace(tls_verify=False) if options["insecure"] else found
+
+
+def _said(options: Parsed) -> dict[str, Any]:
+    """Return what the flags say of an image, as fields of EntryChange."""
+    pairs = []
+    for text in options["annotation"]:
+        key, separator, value = text.partition("=")
+        if not separator or not key:
+            raise InvalidSpec("--annotation", f"no value given for annotation {key!r}", hint="write KEY=VALUE")
+        pairs.append((key, value))
+    return {
+        "os": options["os"],
+        "architecture": options["arch"],
+        "variant": options["variant"],
+        "os_version": options["os-version"],
+        "os_features": tuple(options["os-features"]),
+        "features": tuple(options["features"]),
+        "annotations": tuple(pairs),
+    }

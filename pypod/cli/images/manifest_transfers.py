@@ -1,0 +1,150 @@
+"""manifest exists, inspect, push and rm: lists of manifests as they are looked at, sent and removed."""
+
+from __future__ import annotations
+
+from pypod.cli.flags.parser import Command, Flag
+from pypod.cli.images.manifest import INSECURE, reach
+from pypod.cli.images.pull import ACCESS_FLAGS
+from pypod.cli.images.push import SIGNING_FLAGS, refuse_signing, write_digest
+from pypod.cli.render.plain_text import tell
+from pypod.errors import InvalidSpec, NoSuchImage, PypodError
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from pypod.cli.flags.parser import Parsed
+
+MANIFEST_EXISTS = Command(
+    path="pypod manifest exists",
+    summary="Check if a manifest list exists in local storage",
+    description="The exit code is 0 if the list of manifests exists, 1 if it does not, 125 if it is an image.",
+    synopsis="LIST",
+    examples=("pypod manifest exists mylist",),
+    min_args=1,
+    max_args=1,
+)
+MANIFEST_INSPECT = Command(
+    path="pypod manifest inspect",
+    summary="Display the contents of a manifest list or image index",
+    description="Displays a list of manifests here, otherwise the one that a registry has.",
+    synopsis="[options] LIST",
+    flags=(INSECURE, *ACCESS_FLAGS),
+    examples=("pypod manifest inspect localhost/list", "pypod manifest inspect docker://quay.io/podman/hello"),
+    min_args=1,
+    max_args=1,
+)
+MANIFEST_PUSH = Command(
+    path="pypod manifest push",
+    summary="Push a manifest list or image index to a registry",
+    description="Pushes a list of manifests, its images first; without a destination to where its name says.",
+    synopsis="[options] LIST [DESTINATION]",
+    flags=(
+        *ACCESS_FLAGS,
+        *SIGNING_FLAGS,
+        Flag(name="all", kind="bool", default=True, help="Also push the images in the list"),
+        Flag(name="compression-format", help="Compression format to use: gzip or zstd (default: what the layers have)"),
+        Flag(name="digestfile", help="Write the digest of the pushed list to the specified file"),
+        Flag(
+            name="format",
+            short="f",
+            help="Manifest type (oci or v2s2) to use (default: oci for the list, its images as they are)",
+        ),
+        INSECURE,
+        Flag(name="quiet", short="q", kind="bool", help="Do not output progress information when pushing"),
+        Flag(
+            name="remove-signatures",
+            kind="bool",
+            hidden=True,
+            help="Accepted for podman's sake: images here have no signatures",
+        ),
+        Flag(name="rm", short="p", kind="bool", aliases=("purge",), help="Remove the list if pushing succeeds"),
+    ),
+    examples=(
+        "pypod manifest push mylist:v1.11 docker://quay.io/myuser/image:v1.11",
+        "pypod manifest push mylist:v1.11 oci-archive:mylist.tar",
+    ),
+    min_args=1,
+    max_args=2,
+)
+MANIFEST_RM = Command(
+    path="pypod manifest rm",
+    summary="Remove manifest list or image index from local storage",
+    description="Removes one or more lists of manifests; the images in them stay.",
+    synopsis="LIST [LIST...]",
+    examples=("pypod manifest rm mylist:v1.11",),
+    min_args=1,
+)
+
+
+def run_manifest_exists(options: Parsed, root: str | None) -> int:
+    """Carry out ``pypod manifest exists``."""
+    from pypod.api.engine import Engine
+
+    with Engine(root) as engine:
+        return 0 if engine.manifests.exists(options.positionals[0]) else 1
+
+
+def run_manifest_inspect(options: Parsed, root: str | None) -> int:
+    """Carry out ``pypod manifest inspect``."""
+    import json
+
+    from pypod.api.engine import Engine
+
+    name = options.positionals[0]
+    with Engine(root) as engine:
+        try:
+            body = engine.manifests.get(name).index().body
+        except (NoSuchImage, InvalidSpec):
+            body = engine.manifests.in_registry(name, access=reach(options))
+    found = json.loads(body)
+    if "manifests" not in found:
+        tell(f"WARNING: {name} is not a manifest list but a single image")
+    print(json.dumps(found, indent=4))
+    return 0
+
+
+def run_manifest_push(options: Parsed, root: str | None) -> int:
+    """Carry out ``pypod manifest push``."""
+    from pypod.api.engine import Engine
+    from pypod.cli.render.telling import Telling
+
+    refuse_signing(options)
+    how = reach(options)
+    name, destination = (*options.positionals, "")[:2]
+    with Engine(root) as engine:
+        found = engine.manifests.get(name)
+        with Telling(quiet=options["quiet"]) as telling:
+            digest = found.push(
+                destination,
+                all=options["all"],
+                access=how,
+                format=options["format"],
+                compression=options["compression-format"],
+                progress=telling,
+            )
+        if options["digestfile"]:
+            write_digest(options["digestfile"], digest)
+        if options["rm"]:
+            found.delete()
+    return 0
+
+
+def run_manifest_rm(options: Parsed, root: str | None) -> int:
+    """Carry out ``pypod manifest rm``."""
+    from pypod.api.engine import Engine
+
+    failures: list[PypodError] = []
+    with Engine(root) as engine:
+        for name in options.positionals:
+            try:
+                found = engine.manifests.get(name)
+                names = found.names
+                found.delete()
+            except PypodError as error:  # the others are removed all the same
+                failures.append(error)
+                continue
+            print("".join([f"Untagged: {one}\n" for one in names]) + f"Deleted: {found.id}", flush=True)
+    for failure in failures:
+        tell(f"Error: {failure}")
+    if not failures:
+        return 0
+    return 1 if all(isinstance(failure, NoSuchImage) for failure in failures) else 125

@@ -1,0 +1,98 @@
+"""push: an image to a registry, or to an archive or directory."""
+
+from __future__ import annotations
+
+from pypod.cli.flags.parser import Command, Flag
+from pypod.cli.images.pull import ACCESS_FLAGS, access
+from pypod.cli.render.telling import Telling
+from pypod.errors import InvalidSpec, Unsupported
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from pypod.cli.flags.parser import Parsed
+
+# Those of podman-push(1): asking for one is an error that says so, not a typing mistake.
+SIGNING_FLAGS = tuple(
+    Flag(name=name, hidden=True, help="Signatures are not available yet")
+    for name in ("sign-by", "sign-by-sigstore-private-key", "sign-passphrase-file")
+)
+PUSH = Command(
+    path="pypod push",
+    summary="Push an image to a specified destination",
+    description="Pushes a source image to a specified destination; without one to where its name says.",
+    synopsis="[options] IMAGE [DESTINATION]",
+    flags=(
+        *ACCESS_FLAGS,
+        *SIGNING_FLAGS,
+        Flag(name="all", kind="bool", help="If IMAGE is a list of manifests, push it with all its images"),
+        Flag(name="compress", kind="bool", help="Compress tarball image layers when pushing to a directory"),
+        Flag(name="compression-format", help="Compression format to use: gzip or zstd (default: what the layers have)"),
+        Flag(name="digestfile", help="Write the digest of the pushed image to the specified file"),
+        Flag(
+            name="disable-content-trust",
+            kind="bool",
+            hidden=True,
+            help="This is a Docker specific option and is a NOOP",
+        ),
+        Flag(
+            name="format",
+            short="f",
+            help="Manifest type (oci or v2s2) to use in the destination (default is manifest type of source)",
+        ),
+        Flag(name="quiet", short="q", kind="bool", help="Suppress output information when pushing images"),
+        Flag(
+            name="remove-signatures",
+            kind="bool",
+            hidden=True,
+            help="Accepted for podman's sake: images here have no signatures",
+        ),
+    ),
+    examples=(
+        "pypod push imageID docker://registry.example.com/repository:tag",
+        "pypod push imageID oci-archive:/path/to/layout:image:tag",
+    ),
+    min_args=1,
+    max_args=2,
+)
+
+
+def run_push(options: Parsed, root: str | None) -> int:
+    """Carry out ``pypod push``."""
+    from pypod.api.engine import Engine
+
+    refuse_signing(options)
+    name, destination = (*options.positionals, "")[:2]
+    reach = access(options)
+    with Engine(root) as engine:
+        is_list = options["all"] and engine.images.find(name).is_list
+        source = engine.manifests.get(name) if is_list else engine.images.get(name)
+        more = {} if is_list else {"compress": options["compress"]}
+        with Telling(quiet=options["quiet"]) as telling:
+            digest = source.push(
+                destination,
+                access=reach,
+                format=options["format"],
+                compression=options["compression-format"],
+                progress=telling,
+                **more,
+            )
+        if options["digestfile"]:
+            write_digest(options["digestfile"], digest)
+    return 0
+
+
+def refuse_signing(options: Parsed) -> None:
+    """Raise Unsupported when an image is to be signed: to send one without a signature is not what was asked."""
+    for flag in SIGNING_FLAGS:
+        if options[flag.name]:
+            hint = "push without it; skopeo copy --sign-by signs on the way from one registry to another"
+            raise Unsupported(f"--{flag.name}", f"--{flag.name}: signatures are not available yet", hint=hint)
+
+
+def write_digest(path: str, digest: str) -> None:
+    """Write a digest to a file. Raises InvalidSpec."""
+    try:
+        with open(path, "w", encoding="ascii") as file:
+            file.write(digest)
+    except OSError as error:
+        raise InvalidSpec("--digestfile", f"failed to write digest file: open {path}: {error.strerror}") from error

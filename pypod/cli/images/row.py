@@ -1,0 +1,167 @@
+"""One name of an image as a row of ``images``: every cell, worked out when it is asked for.
+
+The names of cells are podman's placeholders (podman-images(1)). Configurations are read for the cells that need them.
+"""
+
+from __future__ import annotations
+
+from pypod.cli.go.template import Struct
+from pypod.cli.render.output import Column, go_time, human_ago, human_size, rfc3339_nano
+from pypod.model import plain_json
+from pypod.model.ids import SHORT_ID_LENGTH
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from typing import Any
+
+    from pypod.api.engine import Engine
+    from pypod.store.images import Named
+
+__all__ = ["FIELDS", "TITLES", "ImageListing", "ImageRow", "as_json", "columns", "labels_of", "spaced_size"]
+
+_NONE = "<none>"
+_SECOND_NS = 1_000_000_000
+
+
+class ImageListing:
+    """What the rows of one listing share."""
+
+    def __init__(self, engine: Engine, now_ns: int, *, truncate: bool = True) -> None:
+        self.engine = engine
+        self.now_ns = now_ns
+        self.truncate = truncate
+        self._counts: dict[str, int] | None = None
+
+    def containers(self, identifier: str) -> int:
+        """Return how many containers were made from an image."""
+        if self._counts is None:
+            from pypod.store.images import container_counts
+
+            self._counts = container_counts(self.engine.database)
+        return self._counts.get(identifier, 0)
+
+
+class ImageRow(Struct):
+    """An image under one of its names; ``row["ID"]`` is a cell."""
+
+    type_name = "images.imageReporter"
+
+    def __init__(self, named: Named, name: str, listing: ImageListing) -> None:
+        self.named = named
+        self.record = named.record
+        self.listing = listing
+        repository, at, _ = name.partition("@")  # pulled by digest: there is no tag
+        self.repository, _, self.tag = (repository, "", "") if at else name.rpartition(":")
+
+    def __missing__(self, key: str) -> Any:
+        value = self[key] = FIELDS[key](self)
+        return value
+
+    @property
+    def created_s(self) -> int:
+        """When it was made: podman shows whole seconds."""
+        return self.record.created_ns // _SECOND_NS
+
+
+def rows_of(images: list[Named], listing: ImageListing) -> list[ImageRow]:
+    """Return a row for each name with a tag; for an image that has none, its first name or an empty one."""
+    tagged = ([name for name in one.names if "@" not in name] or one.names[:1] or ("",) for one in images)
+    return [ImageRow(one, name, listing) for one, names in zip(images, tagged, strict=True) for name in names]
+
+
+def labels_of(named: Named) -> dict[str, str]:
+    """Return the labels of an image; of a configuration that cannot be read, none."""
+    if '"Labels"' not in named.record.config:
+        return {}
+    config = plain_json.loads(named.record.config).get("config") or {}
+    return dict(config.get("Labels") or {})
+
+
+def spaced_size(size_bytes: int) -> str:
+    """Return a size as podman's listings of images show it: ``22.1 kB``."""
+    text = human_size(size_bytes, precision=3)
+    digits = text.rstrip("kMGTPEZYB")
+    return f"{digits} {text[len(digits) :]}"
+
+
+def _id(row: ImageRow) -> str:
+    return row.record.id[:SHORT_ID_LENGTH] if row.listing.truncate else f"sha256:{row.record.id}"
+
+
+def _ago(row: ImageRow) -> str:
+    return human_ago(row.listing.now_ns / _SECOND_NS - row.created_s)
+
+
+def _time(row: ImageRow) -> str:
+    return go_time(row.created_s * _SECOND_NS)
+
+
+def _labels(row: ImageRow) -> dict[str, str]:
+    from pypod.cli.go.values import NilMap
+
+    return labels_of(row.named) or NilMap()
+
+
+FIELDS: dict[str, Callable[[ImageRow], Any]] = {
+    "Containers": lambda row: row.listing.containers(row.record.id),
+    "Created": _ago,
+    "CreatedAt": _time,
+    "CreatedSince": _ago,
+    "CreatedTime": _time,
+    "Dangling": lambda row: not row.named.names,
+    "Digest": lambda row: row.record.manifest,
+    "History": lambda row: ", ".join(row.named.names),
+    "ID": _id,
+    "Id": lambda row: row.record.id,
+    "Labels": _labels,
+    "Names": lambda row: list(row.named.names),
+    "ParentId": lambda _: "",
+    "ReadOnly": lambda _: False,
+    "RepoDigests": lambda row: list(row.named.repo_digests),
+    "RepoTags": lambda row: list(row.named.names),
+    "Repository": lambda row: row.repository or _NONE,
+    "SharedSize": lambda _: 0,
+    "Size": lambda row: spaced_size(row.record.size_bytes),
+    "Tag": lambda row: row.tag or _NONE,
+    "VirtualSize": lambda row: row.record.size_bytes,
+}
+# Headings that are not the placeholder's name in words (podman: cmd/podman/images/list.go).
+TITLES = {"ID": "image id", "CreatedSince": "created", "ReadOnly": "r/o"}
+
+
+def columns(*, digests: bool = False, history: bool = False) -> list[Column]:
+    """Return the columns of the table."""
+    pairs = [("Repository", "REPOSITORY"), ("Tag", "TAG")]
+    pairs += [("Digest", "DIGEST")] if digests else []
+    pairs += [("ID", "IMAGE ID"), ("Created", "CREATED"), ("Size", "SIZE")]
+    pairs += [("History", "HISTORY")] if history else []
+    return [Column(key=key, title=title) for key, title in pairs]
+
+
+def as_json(named: Named, listing: ImageListing) -> Struct:
+    """Return an image as ``--format json`` shows it: once, with all its names."""
+    record, names = named.record, list(named.names)
+    created_s = record.created_ns // _SECOND_NS
+    found = Struct(
+        Id=record.id,
+        ParentId="",
+        RepoTags=None,
+        RepoDigests=list(named.repo_digests),
+        Size=record.size_bytes,
+        SharedSize=0,
+        VirtualSize=record.size_bytes,
+        Labels=labels_of(named) or None,
+        Containers=listing.containers(record.id),
+    )
+    if names:
+        found["Names"] = names
+    else:
+        found["Dangling"] = True
+    found.update(
+        Digest=record.manifest,
+        History=names,
+        Created=created_s,
+        CreatedAt=rfc3339_nano(created_s * _SECOND_NS),
+    )
+    return found

@@ -1,0 +1,49 @@
+"""tag and untag: names of images."""
+
+from __future__ import annotations
+
+from pypod.cli.flags.parser import Command
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from pypod.cli.flags.parser import Parsed
+
+TAG = Command(
+    path="pypod tag",
+    summary="Add an additional name to a local image",
+    description="Adds one or more additional names to locally-stored image.",
+    synopsis="IMAGE TARGET_NAME [TARGET_NAME...]",
+    examples=("pypod tag 0e3bbc2 fedora:latest", "pypod tag httpd myregistryhost:5000/fedora/httpd:v2"),
+    min_args=2,
+)
+UNTAG = Command(
+    path="pypod untag",
+    summary="Remove a name from a local image",
+    description="Removes one or more names from a locally-stored image; without a name all of them.",
+    synopsis="IMAGE [NAME...]",
+    examples=("pypod untag 0e3bbc2", "pypod untag httpd myregistryhost:5000/fedora/httpd:v2"),
+    min_args=1,
+)
+
+
+def run_tag(options: Parsed, root: str | None) -> int:
+    """Carry out ``pypod tag``."""
+    from pypod.api.engine import Engine
+    from pypod.model.reference import full_name
+
+    word, *names = options.positionals
+    with Engine(root) as engine:
+        image = engine.images.find(word)
+        for name in [full_name(name) for name in names]:  # nothing is done when one of them is no name
+            image.tag(name)
+    return 0
+
+
+def run_untag(options: Parsed, root: str | None) -> int:
+    """Carry out ``pypod untag``."""
+    from pypod.api.engine import Engine
+
+    word, *names = options.positionals
+    with Engine(root) as engine:
+        engine.images.find(word).untag(*names)
+    return 0

@@ -1,0 +1,39 @@
+"""unshare: a command as root of the user's own user namespace."""
+
+from __future__ import annotations
+
+import os
+
+from pypod.cli.flags.parser import Command
+from pypod.cli.system import notes
+from pypod.errors import WrongState
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from pypod.cli.flags.parser import Parsed
+
+UNSHARE = Command(
+    path="pypod unshare",
+    summary="Run a command inside of a modified user namespace",
+    description="Runs a command, by default $SHELL, where files that belong to users of your containers can be worked\n"
+    "  with: you are root there, and the ids of /etc/subuid and /etc/subgid follow from 1 on.",
+    synopsis="[options] [COMMAND [ARG...]]",
+    examples=("pypod unshare cat /proc/self/uid_map", "pypod unshare rm -rf ~/volume"),
+    interspersed=False,
+)
+
+
+def run_unshare(options: Parsed, root: str | None) -> int:
+    """Carry out ``pypod unshare``: this process becomes the command."""
+    from pypod.api.engine import Engine
+    from pypod.engine.session import session
+    from pypod.kernel.programs import path
+
+    with Engine(root) as engine:
+        if not engine.rootless:
+            raise WrongState("root", "", "please use unshare with rootless")
+        before = notes.holder(engine.layout)
+        environment = {**os.environ, **session.environment(engine), "PYPOD_ROOT": engine.layout.root}
+        notes.tell_of_new(engine.layout, before)
+    command = options.positionals or [os.environ.get("SHELL", "/bin/sh")]
+    os.execve(path("inside"), ["pypod-inside", "--mounts", *command], environment)  # noqa: S606

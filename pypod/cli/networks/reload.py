@@ -1,0 +1,57 @@
+"""network reload."""
+
+from __future__ import annotations
+
+from pypod.cli.flags import selection
+from pypod.cli.flags.parser import Command
+from pypod.cli.flags.selection import ALL, LATEST
+from pypod.errors import NoSuchContainer, WrongState
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from pypod.api.container import Container
+    from pypod.api.engine import Engine
+    from pypod.cli.flags.parser import Parsed
+
+NETWORK_RELOAD = Command(
+    path="pypod network reload",
+    summary="Reload firewall rules for one or more containers",
+    description="Makes bridges, veths, firewall rules and name servers of running containers anew where they are gone, "
+    "and starts pasta or slirp4netns of a user's again.",
+    synopsis="[options] [CONTAINER|POD...]",
+    flags=(ALL, LATEST),
+    examples=("pypod network reload web", "pypod network reload --all"),
+)
+
+
+def run_network_reload(options: Parsed, root: str | None) -> int:
+    """Carry out ``pypod network reload``."""
+    from pypod.api.engine import Engine
+    from pypod.engine.networks import reloading
+
+    with Engine(root) as engine:
+        if options["all"]:
+            print("".join(f"{one}\n" for one in reloading.reload(engine)), end="")
+            return 0
+        containers, problems = selection.containers(engine, options, get=lambda name: _named(engine, name))
+        done = reloading.reload(engine, [one.id for one in containers])
+        return selection.each(containers, problems, lambda one: _require_reloaded(one, done), lambda one: one.id)
+
+
+def _named(engine: Engine, name: str) -> Container:
+    """Return the container of that name, of a pod its infra. Raises NoSuchContainer."""
+    try:
+        return engine.containers.get(name)
+    except NoSuchContainer:
+        infra = engine.pods.get(name).infra if engine.pods.exists(name) else None
+        if infra is None:
+            raise
+        return infra
+
+
+def _require_reloaded(container: Container, done: Sequence[str]) -> None:
+    if container.id not in done:
+        message = "cannot reload network unless container network has been configured: container state improper"
+        raise WrongState(container.name, container.state().status, message)

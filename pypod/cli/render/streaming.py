@@ -1,0 +1,312 @@
+"""Join this process's standard streams to a container or a command: the loops behind run, attach, start -a and exec."""
+
+from __future__ import annotations
+
+import os
+
+from pypod.cli.render.terminal import DetachScanner, RawMode, size
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    import select
+    from collections.abc import Callable
+    from types import FrameType
+
+    from pypod.api.container import Container
+    from pypod.engine.containers.attach import Attachment
+    from pypod.engine.containers.exec import Process
+    from pypod.engine.containers.logs import LogReader
+
+_CHUNK_BYTES = 1 << 16
+_SETTLE_MS = 50
+
+
+class Signals:
+    """Inside the block signals to this process arrive as numbers on ``fd``: the ones in ``numbers``, and SIGWINCH."""
+
+    def __init__(self, numbers: tuple[int, ...]) -> None:
+        self._numbers = numbers
+        self._before: dict[int, Callable[[int, FrameType | None], object] | int | None] = {}
+        self.fd, self._write_fd = os.pipe2(os.O_CLOEXEC | os.O_NONBLOCK)
+
+    def __enter__(self) -> Signals:
+        import signal
+
+        signal.set_wakeup_fd(self._write_fd, warn_on_full_buffer=False)
+        for number in {*self._numbers, signal.SIGWINCH}:
+            self._before[number] = signal.signal(number, lambda *_: None)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        import signal
+
+        for number, handler in self._before.items():
+            signal.signal(number, handler)
+        signal.set_wakeup_fd(-1)
+        os.close(self.fd)
+        os.close(self._write_fd)
+
+    def arrived(self) -> bytes:
+        """Return the numbers that came in."""
+        try:
+            return os.read(self.fd, 256)
+        except BlockingIOError:
+            return b""
+
+
+def proxied_signals() -> tuple[int, ...]:
+    """Return the signals that are passed on to a container (podman-run(1), --sig-proxy)."""
+    import signal
+
+    return tuple(
+        int(number)
+        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT, signal.SIGUSR1, signal.SIGUSR2)
+    )
+
+
+def write_all(fd: int, data: bytes) -> None:
+    """Write everything, also to a descriptor that somebody made non-blocking.
+
+    Raises BrokenPipeError, and SystemFailure when it cannot be written for another reason.
+    """
+    while data:
+        try:
+            data = data[os.write(fd, data) :]
+        except BlockingIOError:
+            import select
+
+            select.select([], [fd], [])
+        except BrokenPipeError:
+            raise
+        except OSError as error:
+            from pypod.errors import SystemFailure
+
+            where = "/dev/stderr" if fd == 2 else "/dev/stdout"
+            raise SystemFailure("write", error.errno or 0, f"write {where}: {error.strerror}") from error
+
+
+def follow_container(
+    container: Container,
+    attachment: Attachment | None,
+    reader: LogReader,
+    *,
+    stdin: bool,
+    terminal: bool,
+    detach_keys: bytes,
+    sig_proxy: bool,
+) -> bool:
+    """Show what a container writes and pass on what is typed, until it ends; return True when the user detached."""
+    import select
+    import signal
+
+    numbers = proxied_signals() if sig_proxy else ()
+    scanner = DetachScanner(detach_keys if terminal else b"")
+    with RawMode(0, wanted=terminal, keys=stdin):
+        with Signals(numbers) as signals:
+            poll = select.poll()
+            poll.register(signals.fd, select.POLLIN)
+            if attachment is not None:
+                poll.register(attachment.fileno(), select.POLLIN)
+                if stdin:
+                    poll.register(0, select.POLLIN)
+                if terminal:
+                    attachment.resize(*size(0))
+            while attachment is not None:
+                # A block at a time: a container that writes as fast as we read must not keep us from all else.
+                more = _show(reader)
+                ended = False
+                for fd, event in poll.poll(0 if more else None):
+                    if fd == signals.fd:
+                        for number in signals.arrived():
+                            _pass_signal(container, attachment, number, signal.SIGWINCH, terminal=terminal)
+                    elif fd == attachment.fileno():
+                        ended = not _hear(attachment, event, poll)
+                    elif _type(attachment, scanner, poll):
+                        return True
+                if ended:
+                    break
+        # What it left in the log has an end: signals are for us again.
+        while _show(reader):
+            pass
+    return False
+
+
+def _hear(attachment: Attachment, event: int, poll: select.poll) -> bool:
+    """Take what a monitor said, and give it what it takes now; return False when it has ended."""
+    import select
+
+    if event & select.POLLOUT:
+        attachment.flush()
+    if event & ~select.POLLOUT and not attachment.heard():
+        return False
+    if event & select.POLLOUT and not attachment.pending:
+        poll.modify(attachment.fileno(), select.POLLIN)
+        poll.register(0, select.POLLIN)
+    return True
+
+
+def _show(reader: LogReader) -> bool:
+    """Show the next block of the log; return False at its present end."""
+    pieces = reader.some()
+    batch: list[bytes] = []
+    stream = ""
+    for piece in pieces or ():
+        if piece.stream != stream:
+            _flush(stream, batch)
+        stream = piece.stream
+        batch.append(piece.data)
+    _flush(stream, batch)
+    return pieces is not None
+
+
+def _flush(stream: str, batch: list[bytes]) -> None:
+    if batch:
+        write_all(2 if stream == "stderr" else 1, b"".join(batch))
+        batch.clear()
+
+
+def _pass_signal(container: Container, attachment: Attachment, number: int, winch: int, *, terminal: bool) -> None:
+    from pypod.errors import WrongState
+
+    if number == winch:
+        if terminal:
+            attachment.resize(*size(0))
+        return
+    try:
+        container.kill(number)
+    except WrongState:
+        return  # it has ended meanwhile
+
+
+def _type(attachment: Attachment, scanner: DetachScanner, poll: select.poll) -> bool:
+    """Pass on what was typed; return True when it was the detach keys.
+
+    A container that does not read its input must not keep us from showing its output: what it does not take waits,
+    and meanwhile no more is read.
+    """
+    import select
+
+    data = os.read(0, _CHUNK_BYTES)
+    if not data:
+        poll.unregister(0)
+        attachment.close_input()
+        return False
+    passed, detached = scanner.feed(data)
+    if passed:
+        attachment.offer_input(passed)
+    if attachment.pending:
+        poll.unregister(0)
+        poll.modify(attachment.fileno(), select.POLLIN | select.POLLOUT)
+    return detached
+
+
+def follow_command(process: Process, *, stdin: bool, detach_keys: bytes) -> int | None:
+    """Show what a command writes and pass on what is typed; return its exit code, None when the user detached."""
+    if process.terminal_fd >= 0:
+        return _follow_terminal(process, detach_keys)
+    import select
+
+    poll = select.poll()
+    streams = process.streams()
+    for fd in streams:
+        poll.register(fd, select.POLLIN)
+    waiting = b""
+    if stdin:
+        os.set_blocking(process.stdin_fd, False)
+        poll.register(0, select.POLLIN)
+    while streams:
+        for fd, _ in poll.poll():
+            if fd == 0:
+                waiting = os.read(0, _CHUNK_BYTES)
+                poll.unregister(0)
+                if waiting:
+                    poll.register(process.stdin_fd, select.POLLOUT)
+                else:
+                    process.close_stdin()
+            elif fd == process.stdin_fd:
+                waiting = _feed(process, poll, waiting)
+            elif data := os.read(fd, _CHUNK_BYTES):
+                write_all(streams[fd], data)
+            else:
+                poll.unregister(fd)
+                del streams[fd]
+    process.close()
+    return process.wait()
+
+
+def _feed(process: Process, poll: select.poll, waiting: bytes) -> bytes:
+    """Pass input on as far as the command takes it; return the rest. Our own input is read when there is none."""
+    import select
+
+    try:
+        waiting = waiting[os.write(process.stdin_fd, waiting) :]
+    except BlockingIOError:
+        return waiting
+    except BrokenPipeError:  # nobody reads it any more
+        poll.unregister(process.stdin_fd)
+        process.close_stdin()
+        return b""
+    if not waiting:
+        poll.unregister(process.stdin_fd)
+        poll.register(0, select.POLLIN)
+    return waiting
+
+
+def _follow_terminal(process: Process, detach_keys: bytes) -> int | None:
+    import select
+    import signal
+
+    master = process.terminal_fd
+    scanner = DetachScanner(detach_keys)
+    with Signals(()) as signals, RawMode(0, wanted=True):
+        _resize(master)
+        poll = select.poll()
+        for fd in (0, master, process.report_fd, signals.fd):
+            poll.register(fd, select.POLLIN)
+        while True:
+            for fd, _ in poll.poll():
+                if fd == signals.fd and int(signal.SIGWINCH) in signals.arrived():
+                    _resize(master)
+                elif fd == master and not _copy_from(master):
+                    poll.unregister(master)
+                elif fd == 0:
+                    data = os.read(0, _CHUNK_BYTES)
+                    passed, detached = scanner.feed(data)
+                    if detached:
+                        return None
+                    if not data:
+                        poll.unregister(0)
+                    write_all(master, passed)
+                elif fd == process.report_fd:
+                    _drain(master)
+                    return process.wait()
+
+
+def _copy_from(master: int) -> bool:
+    """Copy what a terminal has; return False at its end, which Linux reports as EIO."""
+    try:
+        data = os.read(master, _CHUNK_BYTES)
+    except BlockingIOError:
+        return True
+    except OSError:
+        return False
+    write_all(1, data)
+    return bool(data)
+
+
+def _drain(master: int) -> None:
+    import select
+
+    poll = select.poll()
+    poll.register(master, select.POLLIN)
+    while any(event & select.POLLIN for _, event in poll.poll(_SETTLE_MS)):
+        if not _copy_from(master):
+            return
+
+
+def _resize(master: int) -> None:
+    import termios
+
+    columns, rows = size(0)
+    if columns and rows:
+        termios.tcsetwinsize(master, (rows, columns))

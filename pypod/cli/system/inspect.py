@@ -1,0 +1,223 @@
+"""inspect, container inspect, image inspect, network inspect and pod inspect."""
+
+from __future__ import annotations
+
+import sys
+
+from pypod.cli.flags.parser import Command, Flag, UsageError
+from pypod.cli.flags.selection import LATEST
+from pypod.errors import InvalidSpec, NoSuchContainer, NoSuchImage, NoSuchNetwork, NoSuchPod, NotFound, PypodError
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from typing import Any
+
+    from pypod.api.engine import Engine
+    from pypod.cli.flags.parser import Parsed
+
+FORMAT = Flag(name="format", short="f", default="json", help="Format the output to a Go template or json")
+SIZE = Flag(name="size", short="s", kind="bool", help="Display total file size")
+INSPECT = Command(
+    path="pypod inspect",
+    summary="Display the configuration of object denoted by ID",
+    description="Displays the low-level information on an object identified by name or ID.",
+    synopsis="[options] {CONTAINER|IMAGE|NETWORK|POD} [...]",
+    flags=(
+        FORMAT,
+        LATEST,
+        SIZE,
+        Flag(
+            name="type",
+            short="t",
+            default="all",
+            help="Specify inspect-object type: all, container, image, network or pod",
+        ),
+    ),
+    examples=("pypod inspect ctrID", "pypod inspect --type pod mipod", 'pypod inspect --format "{{.Id}}" ctrID'),
+)
+CONTAINER_INSPECT = Command(
+    path="pypod container inspect",
+    summary="Display the configuration of a container",
+    description="Displays the low-level information on a container identified by name or ID.",
+    synopsis="[options] CONTAINER [CONTAINER...]",
+    flags=(FORMAT, LATEST, SIZE),
+    examples=("pypod container inspect myCtr", "pypod container inspect -l --format '{{.Id}} {{.Config.Labels}}'"),
+)
+IMAGE_INSPECT = Command(
+    path="pypod image inspect",
+    summary="Display the configuration of an image",
+    description="Displays the low-level information of an image identified by name or ID.",
+    synopsis="[options] IMAGE [IMAGE...]",
+    flags=(FORMAT,),
+    examples=("pypod image inspect alpine", 'pypod image inspect --format "imageId: {{.Id}} size: {{.Size}}" alpine'),
+)
+NETWORK_INSPECT = Command(
+    path="pypod network inspect",
+    summary="Displays the network configuration for one or more networks",
+    description="Displays the configuration of a network, and who is attached to it.",
+    synopsis="[options] NETWORK [NETWORK...]",
+    flags=(FORMAT,),
+    examples=("pypod network inspect podman", 'pypod network inspect --format "{{.NetworkInterface}}" front'),
+    min_args=1,
+)
+POD_INSPECT = Command(
+    path="pypod pod inspect",
+    summary="Displays a pod configuration",
+    description="Display the configuration for a pod by name or id",
+    synopsis="[options] POD [POD...]",
+    flags=(FORMAT, LATEST),
+    examples=("pypod pod inspect podID",),
+)
+_INDENT = "     "
+_TYPES = ("image", "container", "pod", "network", "volume", "all")
+_NOT_YET = ("volume",)
+
+
+def run_inspect(options: Parsed, root: str | None) -> int:
+    """Carry out ``pypod inspect``."""
+    kind = options["type"]
+    if kind not in _TYPES:
+        choices = ", ".join(f'"{name}"' for name in _TYPES[:-1])
+        raise InvalidSpec("--type", f'invalid type "{kind}": must be {choices}, or "all"')
+    if kind in _NOT_YET:
+        raise InvalidSpec("--type", f"{kind}s are not available yet")
+    return _inspect(options, root, kind, size=options["size"])
+
+
+def run_container_inspect(options: Parsed, root: str | None) -> int:
+    """Carry out ``pypod container inspect``."""
+    return _inspect(options, root, "container", size=options["size"])
+
+
+def run_image_inspect(options: Parsed, root: str | None) -> int:
+    """Carry out ``pypod image inspect``."""
+    return _inspect(options, root, "image")
+
+
+def run_network_inspect(options: Parsed, root: str | None) -> int:
+    """Carry out ``pypod network inspect``."""
+    return _inspect(options, root, "network")
+
+
+def run_pod_inspect(options: Parsed, root: str | None) -> int:
+    """Carry out ``pypod pod inspect``."""
+    return _inspect(options, root, "pod", bare=True)
+
+
+def _inspect(options: Parsed, root: str | None, kind: str, *, size: bool = False, bare: bool = False) -> int:
+    from pypod.api.engine import Engine
+
+    names = options.positionals
+    latest = LATEST in options.command.flags and kind not in ("image", "network") and options["latest"]
+    if latest and names:
+        raise UsageError("", "--latest and arguments cannot be used together")
+    if not latest and not names:
+        raise UsageError("", "no names or ids specified")
+    found: list[dict[str, Any]] = []
+    problems: list[str] = []
+    with Engine(root) as engine:
+        for name in names or [_latest(engine, kind)]:
+            try:
+                found.append(_find(engine, kind, name, size=size))
+            except NoSuchImage as error:
+                problems.append(str(error))
+            except NoSuchNetwork as error:
+                problems.append(f"network {name}: {error}")
+            except NotFound:
+                problems.append(f'no such object: "{name}"' if kind == "all" else f"no such {kind} {name}")
+            except PypodError as error:
+                problems.append(str(error))
+    _write(options["format"], found, bare=bare)
+    sys.stdout.flush()
+    if not problems:
+        return 0
+    from pypod.cli.render.plain_text import tell
+
+    for problem in problems[1:]:
+        tell(f"error inspecting object: {problem}")
+    tell(f"Error: inspecting object: {problems[0]}")
+    return 125
+
+
+def _latest(engine: Engine, kind: str) -> str:
+    from pypod.engine.containers.listing import listed_containers, listed_pods
+
+    if kind == "pod":
+        pods = listed_pods(engine)
+        if not pods:
+            raise NoSuchPod("--latest")
+        return pods[-1].id
+    containers = listed_containers(engine)
+    if not containers:
+        raise NoSuchContainer("--latest")
+    return containers[-1][0].id
+
+
+def _find(engine: Engine, kind: str, name: str, *, size: bool) -> dict[str, Any]:
+    """Return what there is to know of a container, an image, a network or a pod. Raises NotFound, AmbiguousName.
+
+    Of what has the same name podman takes the container before the image, that before the network, that before the pod.
+    """
+    from pypod.engine.inspect import containers
+    from pypod.store import records
+
+    if kind in ("all", "container"):
+        try:
+            record = records.find_container(engine.database, name)
+        except NoSuchContainer:
+            if kind == "container":
+                raise
+        else:
+            found = containers.inspect_container(engine, record)
+            return _with_size(engine, found, engine.layout.container(record.id)) if size else found
+    if kind in ("all", "image"):
+        from pypod.engine.inspect.images import inspect_image
+
+        try:
+            return inspect_image(engine.images.get(name))
+        except (NoSuchImage, InvalidSpec):
+            if kind == "image":
+                raise
+    if kind in ("all", "network"):
+        try:
+            return engine.networks.get(name).inspect()
+        except NoSuchNetwork:
+            if kind == "network":
+                raise
+    return containers.inspect_pod(engine, records.find_pod(engine.database, name))
+
+
+def _with_size(engine: Engine, found: dict[str, Any], directory: str) -> dict[str, Any]:
+    """Put the size where podman has it: before the mounts."""
+    from pypod.engine.storage.layers import writable_bytes
+
+    sized: dict[str, Any] = {}
+    for name, value in found.items():
+        if name == "Mounts":
+            sized["SizeRw"] = writable_bytes(engine, directory)
+        sized[name] = value
+    return sized
+
+
+def _write(text: str, found: list[dict[str, Any]], *, bare: bool) -> None:
+    from pypod.cli.render.output import is_json
+    from pypod.cli.system.inspect_form import as_json, for_template, text_of_json
+
+    if is_json(text):
+        from pypod.cli.go.json import encode
+
+        shown = [as_json(one) for one in found]
+        # one pod alone comes without a list around it
+        sys.stdout.write(encode(shown[0] if bare and len(shown) == 1 else shown, indent=_INDENT) + "\n")
+        return
+    from pypod.cli.go.template import TemplateError
+    from pypod.cli.render.output import align, compile_format
+
+    functions: dict[str, Callable[..., object]] = {"json": text_of_json}
+    try:
+        table, template = compile_format(text, name="inspect", functions=functions)
+        output = template.render([for_template(one) for one in found])
+    except TemplateError as error:
+        raise InvalidSpec("--format", f"inspecting object: printing inspect output: {error}") from error
+    sys.stdout.write(align(output) if table else output)

@@ -1,0 +1,186 @@
+"""What the engine knows of an object, as Go would have it: structs and maps, moments, and what JSON leaves out."""
+
+from __future__ import annotations
+
+from pypod.cli.go.template import Struct
+from pypod.cli.go.values import Moment, NilList, NilMap, json_text
+from pypod.engine.inspect.containers import Timestamp
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+__all__ = ["as_json", "for_template", "network_struct", "text_of_json"]
+
+# the last ones are a network's
+_MAPS = frozenset(
+    ("Annotations", "Data", "Labels", "NetworkOptions", "Networks", "PortBindings", "Ports", "Tmpfs")
+) | frozenset(("labels", "options", "ipam_options", "containers", "interfaces"))
+_SETS = frozenset(("ExposedPorts", "Volumes"))  # maps to struct{}
+# Go prints a nil list and a nil map like empty ones; null is theirs in JSON only.
+_NIL_LISTS = frozenset(
+    ("Cmd", "DNSOption", "DNSSearch", "DNSServer", "EffectiveCaps", "HostAdd", "Links", "Log", "OnBuild", "VolumesFrom")
+)
+_NIL_MAPS = _MAPS | _SETS | {"CgroupConf", "Config"}
+# The fields that podman marks with omitempty, by the form they are in, known by a field that no other form has.
+_OMIT_EMPTY = {
+    "NumContainers": frozenset(
+        (
+            *("CgroupPath", "Containers", "InfraConfig", "InfraContainerID", "Labels", "SharedNamespaces"),
+            *("blkio_weight", "blkio_weight_device", "cpu_period", "cpu_quota", "cpu_shares", "cpuset_cpus"),
+            *("cpuset_mems", "device_read_bps", "device_write_bps", "memory_limit", "memory_swap"),
+            *("device_read_iops", "device_write_iops", "memory_reservation", "pids_limit"),
+        )
+    ),
+    "pid_ns": frozenset(("cpu_period", "cpu_quota", "cpuset_cpus")),
+    "OOMKilled": frozenset(("CgroupPath", "ConmonPid")),
+    "CgroupConf": frozenset(("Init",)),
+    "RootFS": frozenset(("HealthCheck",)),
+    "ExposedPorts": frozenset(
+        (
+            "ArgsEscaped",
+            "Cmd",
+            "Entrypoint",
+            "Env",
+            "ExposedPorts",
+            "Labels",
+            "StopSignal",
+            "User",
+            "Volumes",
+            "WorkingDir",
+        )
+    ),
+    "empty_layer": frozenset(("author", "comment", "created", "created_by", "empty_layer")),
+}
+# Fields that JSON names in another way than Go.
+_GO_NAMES = {
+    "blkio_weight": "BlkioWeight",
+    "blkio_weight_device": "BlkioWeightDevice",
+    "cpu_period": "CPUPeriod",
+    "cpu_quota": "CPUQuota",
+    "cpu_shares": "CPUShares",
+    "cpuset_cpus": "CPUSetCPUs",
+    "cpuset_mems": "CPUSetMems",
+    "device_read_bps": "BlkioDeviceReadBps",
+    "device_write_bps": "BlkioDeviceWriteBps",
+    "device_read_iops": "BlkioDeviceReadIOps",
+    "device_write_iops": "BlkioDeviceWriteIOps",
+    "memory_limit": "MemoryLimit",
+    "memory_reservation": "MemoryReservation",
+    "memory_swap": "MemorySwap",
+    "pids_limit": "PidsLimit",
+    "author": "Author",
+    "comment": "Comment",
+    "created": "Created",
+    "created_by": "CreatedBy",
+    "empty_layer": "EmptyLayer",
+}
+
+
+class _Formed(Struct):
+    """A struct made of ``form``, which the engine gave, and which is what JSON shows."""
+
+    type_name = "interface {}"
+    form: dict[str, Any]
+
+
+class _Inspected(_Formed):
+    """A struct whose id may be written ID, too."""
+
+    def __init__(self, form: dict[str, Any]) -> None:
+        super().__init__((_GO_NAMES.get(str(key), str(key)), for_template(item, key)) for key, item in form.items())
+        self.form = form
+
+    def __missing__(self, key: str) -> Any:
+        if key == "Networks" and "SandboxKey" in self:  # JSON leaves it out when there are none
+            return NilMap()
+        return self[{"ID": "Id"}[key]]
+
+
+class _Network(_Formed):
+    """A network, as podman 4.3's structure has it; what newer ones have more is there when it is asked for."""
+
+    def __init__(self, form: dict[str, Any]) -> None:
+        super().__init__(
+            Name=form["name"],
+            ID=form["id"],
+            Driver=form["driver"],
+            NetworkInterface=form.get("network_interface", ""),
+            Created=for_template(form["created"]),
+            Subnets=[_Subnet(one) for one in form.get("subnets", ())],
+            IPv6Enabled=form["ipv6_enabled"],
+            Internal=form["internal"],
+            DNSEnabled=form["dns_enabled"],
+            Labels=form.get("labels", {}),
+            Options=form.get("options", {}),
+            IPAMOptions=form["ipam_options"],
+        )
+        self.form = form
+
+    def __missing__(self, key: str) -> Any:
+        if key == "Routes":
+            return [
+                Struct(Destination=one["destination"], Gateway=one["gateway"], Metric=one["metric"])
+                for one in self.form.get("routes", ())
+            ]
+        return self.form.get({"NetworkDNSServers": "network_dns_servers", "Containers": "containers"}[key]) or []
+
+
+class _Subnet(_Formed):
+    """A subnet: by itself ``.Subnet`` is a text, within the whole Go prints the bytes of address and mask."""
+
+    def __init__(self, form: dict[str, Any]) -> None:
+        address, _, prefix = form["subnet"].partition("/")
+        bits = 128 if ":" in address else 32
+        mask = (1 << bits) - (1 << bits - int(prefix))
+        lease = form.get("lease_range")
+        super().__init__(
+            Subnet=Struct(IPNet=Struct(IP=address, Mask=f"{mask:0{bits // 4}x}")),
+            Gateway=form["gateway"],
+            LeaseRange=Struct(StartIP=lease["start_ip"], EndIP=lease["end_ip"]) if lease else None,
+        )
+        self.form = form
+
+    def __getitem__(self, key: str) -> Any:
+        return self.form["subnet"] if key == "Subnet" else super().__getitem__(key)
+
+
+def network_struct(form: dict[str, Any]) -> Struct:
+    """Return a network as a template sees it."""
+    return _Network(form)
+
+
+def as_json(value: Any, name: str = "") -> Any:
+    """Return ``value`` with structs in their order and without the fields that podman's JSON leaves out."""
+    if isinstance(value, dict):
+        if name in _MAPS or name in _SETS:
+            return {key: as_json(item) for key, item in value.items()}
+        omitted: frozenset[str] = next((names for mark, names in _OMIT_EMPTY.items() if mark in value), frozenset())
+        return Struct((key, as_json(item, key)) for key, item in value.items() if item or key not in omitted)
+    return [as_json(item) for item in value] if isinstance(value, list) else value
+
+
+def for_template(value: Any, name: str = "") -> Any:
+    """Return ``value`` as a template sees it."""
+    if value is None:
+        return NilMap() if name in _NIL_MAPS else NilList() if name in _NIL_LISTS else None
+    if isinstance(value, Timestamp):
+        return Moment(value.ns, value)
+    if isinstance(value, dict):
+        if name in _MAPS:
+            return {key: for_template(item) for key, item in value.items()}
+        if name in _SETS:
+            return {key: Struct() for key in value}
+        return _Network(value) if "ipam_options" in value else _Inspected(value)
+    return [for_template(item) for item in value] if isinstance(value, list) else value
+
+
+def text_of_json(value: Any) -> str:
+    """Return as JSON what a template sees: structs as they are without a template."""
+    return json_text(_form(value))
+
+
+def _form(value: Any) -> Any:
+    if isinstance(value, _Formed):
+        return as_json(value.form)
+    return [_form(item) for item in value] if isinstance(value, list) else value

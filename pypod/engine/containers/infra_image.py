@@ -1,0 +1,84 @@
+"""An infra that runs what an image says, with the image's files as its root (podman's --infra-image).
+
+It is a container with less: no capabilities, nothing of the host's mounted, and a root that nobody can write. What it
+has to do is to stay, for the pod's namespaces are its own.
+"""
+
+from __future__ import annotations
+
+from pypod.engine.containers import specs
+from pypod.engine.images.defaults import with_defaults
+from pypod.errors import Unsupported
+from pypod.model.namespace import PRIVATE, Mode
+from pypod.runtime.compiler import container_ops
+from pypod.runtime.oci import Places, runtime_spec
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from pypod.api.engine import Engine
+    from pypod.api.image import Image
+    from pypod.engine.containers.options import ContainerOptions
+    from pypod.model.container import ContainerSpec
+    from pypod.model.pod import PodSpec
+    from pypod.runtime.compiler import Surroundings
+    from pypod.runtime.ops import Op
+    from pypod.store.records import ContainerRecord
+
+_MOUNTED = ("/proc", "/dev", "/dev/pts", "/dev/shm")  # noqa: S108
+_HELD = ("net", "ipc", "uts", "cgroup")
+
+
+def infra_spec(pod: PodSpec, image: Image, name: str) -> ContainerSpec:
+    """Return the infra of a pod as a container of an image; the pod's infra command replaces the image's.
+
+    Raises InvalidSpec when neither has a command, Unsupported for a pod that shares a user namespace.
+    """
+    if "user" in pod.share:
+        raise Unsupported("--infra-image", "an infra of an image cannot hold a user namespace", hint="use --share")
+    given: ContainerOptions = {"entrypoint": pod.infra_command} if pod.infra_command else {}
+    options, command = with_defaults(given, (), image.config)
+    options["mounts"] = ()
+    spec = specs.container_spec(command, options, name=name, image=image)
+    held = {kind: PRIVATE if kind in pod.share else Mode(mode="host") for kind in _HELD}
+    if pod.net == "host":
+        held["net"] = Mode(mode="host")
+    return spec.replace(
+        **held,
+        sysctls=pod.sysctls,
+        shm_size_bytes=pod.shm_size_bytes,
+        capabilities=(),
+        no_new_privileges=True,
+        create_working_directory=False,
+    )
+
+
+def image_ops(
+    engine: Engine, record: ContainerRecord, spec: ContainerSpec, hostname: str, around: Surroundings
+) -> list[Op]:
+    """Return the operations of such an infra, after the settings of every one."""
+    from pypod.engine.containers.derived import ulimits
+    from pypod.engine.storage.overlay import read_only_root
+
+    places = Places(
+        root=engine.layout.merged,
+        hosts="",
+        hostname_file="",
+        resolv_conf="",
+        container_env="",
+        init="",
+        cgroup_path=record.cgroup,
+        cgroup_mount=engine.cgroups.shown,
+        hostname=hostname,
+        shared_shm=False,
+        ulimits=ulimits(spec),
+        rootless=engine.rootless,
+        foreign=tuple(kind for kind in _HELD if spec.namespace(kind).mode == "host"),
+    )
+    config = runtime_spec(spec, places)
+    config["mounts"] = [mount for mount in config["mounts"] if mount["destination"] in _MOUNTED]
+    for name in ("maskedPaths", "readonlyPaths"):  # in /sys there is nothing of the kernel's
+        config["linux"][name] = [path for path in config["linux"][name] if path.startswith("/proc/")]
+    root = read_only_root(engine, spec, engine.layout.container(record.id))
+    seccomp, flags = engine.default_filter(())
+    whole = around.replace(root=root, seccomp=seccomp, seccomp_flags=flags, keyring=f"_ses.{record.id}")
+    return [*root.settings, *container_ops(config, whole)]

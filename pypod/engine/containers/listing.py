@@ -1,0 +1,78 @@
+"""Everything there is, with its state: one pass over the store and the kernel."""
+
+from __future__ import annotations
+
+from pypod.engine.core import observe
+from pypod.engine.core.boundary import Boundary
+from pypod.kernel import pidfd
+from pypod.store import records
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from pypod.api.engine import Engine
+    from pypod.model.container import ContainerState
+    from pypod.store.records import ContainerRecord, PodRecord
+
+
+def listed_containers(engine: Engine, *, pod_id: str | None = None) -> list[tuple[ContainerRecord, ContainerState]]:
+    """Return every container with its state, infras among them, without those that are gone but for their record."""
+    found = []
+    stale = unsure = False
+    with Boundary("list containers"):
+        for record in records.all_containers(engine.database, pod_id=pod_id):
+            state = observe.container_state(engine.layout.container(record.id), engine.boot_id)
+            if owner_is_gone(engine, record.owner) or (record.remove and state.status == "exited"):
+                stale = True
+                continue
+            found.append((record, state))
+            unsure = unsure or state.status == "created"
+    if stale:
+        from pypod.engine.containers.collect import collect
+
+        collect(engine)
+    if unseen := [record for record, state in found if state.status == "exited" and not state.exit_code_known]:
+        _disconnect(engine, unseen, [record for record, state in found if state.running])
+    if unsure:  # removed since the store was asked looks the same as never started
+        known = {record.id for record in records.all_containers(engine.database, pod_id=pod_id)}
+        found = [(record, state) for record, state in found if record.id in known]
+    return found
+
+
+def _disconnect(engine: Engine, unseen: list[ContainerRecord], running: list[ContainerRecord]) -> None:
+    """Let go of the networks of those whose end nobody saw: ports would lead to nobody, and be held by nobody.
+
+    Where somebody lives on in such a network (members of a pod that is Broken now) they are reached as before.
+    """
+    from pypod.store import networks
+
+    attached = networks.attached(engine.database)
+    left = [record.id for record in unseen if record.id in attached and not _has_company(record, running)]
+    if left:
+        from pypod.engine.containers.collect import disconnect
+
+        disconnect(engine, left)
+
+
+def _has_company(record: ContainerRecord, running: list[ContainerRecord]) -> bool:
+    """Return whether somebody may live in the network of a container that has ended: of its pod, or who joined it."""
+    pod_id = record.pod_id if record.kind == records.INFRA else ""
+    return any((pod_id and one.pod_id == pod_id) or record.id in one.spec_json for one in running)
+
+
+def listed_pods(engine: Engine) -> list[PodRecord]:
+    """Return every pod but the ephemeral ones whose owner is gone."""
+    pods = records.all_pods(engine.database)
+    alive = [record for record in pods if not owner_is_gone(engine, record.owner)]
+    if len(alive) < len(pods):
+        from pypod.engine.containers.collect import collect
+
+        collect(engine)
+    return alive
+
+
+def owner_is_gone(engine: Engine, text: str) -> bool:
+    """Return whether an object was ephemeral and its owner has ended."""
+    owner = records.parse_owner(text)
+    if owner is None:
+        return False
+    return owner.boot_id != engine.boot_id or not pidfd.is_alive(owner.pid, owner.start_time, proc=engine.proc)

@@ -1,0 +1,79 @@
+"""Pause and unpause: the freezer keeps every process of a container's cgroup from running, without telling them."""
+
+from __future__ import annotations
+
+import os
+
+from pypod.engine.core import announce, observe
+from pypod.engine.core.boundary import Boundary
+from pypod.engine.core.locks import Lock
+from pypod.errors import WrongState
+from pypod.store import records
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from pypod.api.engine import Engine
+    from pypod.store.records import ContainerRecord, PodRecord
+
+PAUSED, RUNNING = "paused", "running"
+
+
+def pause(engine: Engine, record: ContainerRecord, pod: PodRecord | None = None) -> None:
+    """Pause a container; an infra's ``pod`` has its labels. Raises WrongState when it does not run, Unsupported where
+    the host has no freezer, DeadlineExceeded when its processes do not stop."""
+    directory = engine.layout.container(record.id)
+    with Boundary(f"pause container {record.name}"), _lock(engine, record) as lock, lock:
+        status = observe.container_state(directory, engine.boot_id).status
+        if status == PAUSED:
+            raise WrongState(record.name, status, f'"{record.id}" is already paused: container state improper')
+        if status != RUNNING:
+            raise WrongState(record.name, status, f'"{status}" is not running, can\'t pause: container state improper')
+        freeze(engine, record)
+        announce.container(engine, announce.PAUSE, record, pod)
+
+
+def unpause(engine: Engine, record: ContainerRecord, pod: PodRecord | None = None) -> None:
+    """Let a paused container go on. Raises WrongState when it is not paused."""
+    directory = engine.layout.container(record.id)
+    with Boundary(f"unpause container {record.name}"), _lock(engine, record) as lock, lock:
+        status = observe.container_state(directory, engine.boot_id).status
+        if status != PAUSED:
+            message = f'"{record.id}" is not paused, can\'t unpause: container state improper'
+            raise WrongState(record.name, status, message)
+        thaw(engine, record)
+        announce.container(engine, announce.UNPAUSE, record, pod)
+
+
+def _lock(engine: Engine, record: ContainerRecord) -> Lock:
+    """Return the lock that a start holds: an infra's is its pod's."""
+    infra = record.kind == records.INFRA
+    return Lock(engine.layout.pod(record.pod_id) if infra else engine.layout.container(record.id))
+
+
+def freeze(engine: Engine, record: ContainerRecord) -> None:
+    """Stop the processes of a container, and leave a link that tells where the kernel says so."""
+    link = f"{engine.layout.container(record.id)}/{observe.FREEZER_LINK}"
+    if not os.path.islink(link):  # else of an earlier time: the path of its group never changes
+        os.symlink(engine.cgroups.freezer_file(record.cgroup), link)
+    engine.cgroups.freeze(record.cgroup, True)
+
+
+def thaw(engine: Engine, record: ContainerRecord) -> None:
+    """Let the processes of a container go on."""
+    engine.cgroups.freeze(record.cgroup, False)
+    try:
+        os.unlink(f"{engine.layout.container(record.id)}/{observe.FREEZER_LINK}")
+    except FileNotFoundError:
+        return
+
+
+def refuse_paused(engine: Engine, record: ContainerRecord, what: str) -> None:
+    """Raise WrongState, in podman's words, when a container is paused; ``what`` is the state that would do."""
+    status = observe.container_state(engine.layout.container(record.id), engine.boot_id).status
+    if status == PAUSED:
+        raise WrongState(
+            record.name,
+            status,
+            f"{what}. {record.id} is in state {status}: container state improper",
+            hint=f"pypod unpause {record.name}",
+        )

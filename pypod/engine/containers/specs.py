@@ -1,0 +1,378 @@
+"""From the arguments of a call to a specification: defaults, merging, and everything that can be wrong."""
+
+from __future__ import annotations
+
+from pypod.engine.containers.options import MODE_OPTIONS, check_options
+from pypod.engine.containers.variables import unset_environment
+from pypod.engine.networks import user_network
+from pypod.engine.networks.options import asked_network, dns_fields
+from pypod.engine.resources.limits import from_options
+from pypod.errors import InvalidSpec, Unsupported
+from pypod.kernel.abi import DIGITS_LIMIT, SIGTERM, signal_number
+from pypod.kernel.capabilities import DEFAULT_CAPABILITIES, bounding_set, merge
+from pypod.kernel.idmap import in_user_namespace
+from pypod.model.connection import HOST_GATEWAY
+from pypod.model.container import DEFAULT_SHM_BYTES, DEFAULT_STOP_TIMEOUT_S, KEEP_GROUPS, ContainerSpec, Ulimit
+from pypod.model.ids import is_text
+from pypod.model.mount import parse_tmpfs, parse_volume
+from pypod.model.namespace import HOST, POD, PRIVATE, SHAREABLE, Mode, parse_mode
+from pypod.network.user_mode import parse as parse_user_mode
+from pypod.runtime.compiler import RESOURCES
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+    from typing import TypedDict
+
+    from pypod.api.image import Image
+    from pypod.engine.containers.options import ContainerOptions
+    from pypod.model.connection import Asked
+    from pypod.model.health import Healthcheck
+    from pypod.model.mount import Mount
+    from pypod.model.pod import PodSpec
+
+    class SecurityOptions(TypedDict, total=False):
+        """The fields of a ContainerSpec that --security-opt sets."""
+
+        seccomp: str
+        no_new_privileges: bool
+        masks: tuple[str, ...]
+        unmasks: tuple[str, ...]
+        proc_options: tuple[str, ...]
+
+
+# Of a pod's namespaces these sysctls may be set by a container that has its own (podman-run(1), --sysctl).
+_IPC_SYSCTLS = frozenset(
+    f"kernel.{name}" for name in "msgmax msgmnb msgmni sem shmall shmmax shmmni shm_rmid_forced".split()
+)
+
+
+def _idmap(options: ContainerOptions) -> bool:
+    """Return whether the root directory's files are to be owned by ids of the container's user namespace."""
+    if not options.get("idmap"):
+        return False
+    if options.get("overlay") or not options.get("rootfs"):
+        raise InvalidSpec("idmap", "idmap is for a root directory that is used as it is: without an image and :O")
+    if in_user_namespace():
+        message = "the kernel shows a user no other owners of files that lie where root mounted (mount_setattr(2))"
+        hint = "pypod unshare chown changes owners for good; --rootfs DIR:O leaves the directory as it is"
+        raise Unsupported("--rootfs DIR:idmap", message, hint=hint)
+    return True
+
+
+def container_spec(
+    command: Sequence[str] | str,
+    options: ContainerOptions,
+    *,
+    name: str,
+    pod_id: str = "",
+    pod: PodSpec | None = None,
+    image: Image | None = None,
+) -> ContainerSpec:
+    """Return the specification of a container; raise InvalidSpec naming the argument that is wrong.
+
+    Of an ``image`` the name and the layers are used: what its configuration says is among the options already.
+    """
+    check_options(options)
+    modes = _modes(options, pod)
+    asked = asked_of(options, pod)
+    modes["net"] = asked.mode
+    privileged = options.get("privileged", False)
+    security = _security_options(options.get("security_opt", ()))
+    base = tuple(bounding_set()) if privileged else tuple(DEFAULT_CAPABILITIES)
+    sysctls = tuple(sorted(options.get("sysctls", {}).items()))
+    check_sysctls(sysctls, net=modes["net"] == PRIVATE, ipc=modes["ipc"] == PRIVATE)
+    add_hosts = check_add_hosts(options.get("add_hosts", ()))
+    check_hosts(add_hosts, asked, no_hosts=options.get("no_hosts", False))
+    if add_hosts and pod is not None and modes["net"] == POD:
+        raise InvalidSpec(
+            "--add-host",
+            "extra host entries must be specified on the pod: network cannot be configured when it is shared",
+        )
+    if add_hosts and modes["net"].mode == "container":
+        raise InvalidSpec(
+            "--add-host",
+            "cannot set extra host entries when the container is joined to another containers network namespace",
+        )
+    if "shm_size" in options and modes["ipc"].mode == "host":
+        raise InvalidSpec("--shm-size", "cannot set shmsize when running in the host IPC namespace")
+    idmap = _idmap(options)
+    return ContainerSpec(
+        name=name,
+        command=(command,) if isinstance(command, str) else tuple(command),
+        entrypoint=tuple(options.get("entrypoint", ())),
+        rootfs="" if image else rootfs_path(options.get("rootfs", "")),
+        image=image.used_name if image else "",
+        layers=image.layer_directories() if image else (),
+        create_working_directory=image is not None
+        and options.get("working_directory") == image.config.working_directory,
+        overlay=options.get("overlay", not idmap),
+        idmap=idmap,
+        pod_id=pod_id,
+        environment=check_environment(options.get("environment", {})),
+        unset_environment=unset_environment(options),
+        working_directory=options.get("working_directory", "/"),
+        user=check_user(options.get("user", "")),
+        groups=_groups(options.get("groups", ())),
+        passwd=options.get("passwd", True),
+        passwd_entry=options.get("passwd_entry", ""),
+        hostname=options.get("hostname", ""),
+        add_hosts=add_hosts,
+        no_hosts=options.get("no_hosts", False),
+        capabilities=_capabilities(base, options.get("cap_add", ()), options.get("cap_drop", ())),
+        added_capabilities=merge((), options.get("cap_add", ()), ()),
+        privileged=privileged,
+        mounts=_mounts(options),
+        volumes_from=tuple(options.get("volumes_from", ())),
+        read_only=options.get("read_only", False),
+        net=modes["net"],
+        net_program=asked.program,
+        pid=modes["pid"],
+        ipc=modes["ipc"],
+        uts=modes["uts"],
+        no_shm=options.get("ipc") == "none",
+        cgroup=modes["cgroup"],
+        user_namespace=POD if pod is not None and pod.infra and "user" in pod.share else HOST,
+        init=options.get("init", False),
+        ulimits=_ulimits(options.get("ulimits", ())),
+        sysctls=sysctls,
+        labels=tuple(sorted(options.get("labels", {}).items())),
+        stop_signal=signal_number(options.get("stop_signal", SIGTERM), argument="--stop-signal"),
+        stop_timeout_s=options.get("stop_timeout", DEFAULT_STOP_TIMEOUT_S),
+        shm_size_bytes=options.get("shm_size", DEFAULT_SHM_BYTES),
+        interactive=options.get("interactive", False),
+        terminal=options.get("terminal", False),
+        remove=options.get("remove", False),
+        cgroup_parent=options.get("cgroup_parent", ""),
+        limits=from_options(options),
+        oom_score_adj=options.get("oom_score_adj"),
+        umask=options.get("umask", 0o022),
+        healthcheck=_healthcheck(options.get("healthcheck")),
+        exposed_ports=_exposed_ports(options.get("exposed_ports", ())),
+        **dns_fields(asked, options),
+        **security,
+    )
+
+
+def _exposed_ports(words: Sequence[str]) -> tuple[str, ...]:
+    """Return ports as images have them: NUMBER/PROTOCOL, or a range."""
+    from pypod.model.port import parse_exposed
+
+    found = []
+    for word in words:
+        port = parse_exposed(word)
+        last = f"-{port.container_port + port.count - 1}" if port.count > 1 else ""
+        found.append(f"{port.container_port}{last}/{port.protocol}")
+    return tuple(found)
+
+
+def _healthcheck(given: Healthcheck | None) -> Healthcheck | None:
+    """Return the health check, None for one that says there is none."""
+    return given if given is not None and given.command() else None
+
+
+def _groups(words: Sequence[str]) -> tuple[str, ...]:
+    if KEEP_GROUPS in words and len(words) > 1:
+        message = f"the '--group-add {KEEP_GROUPS}' option is not allowed with any other --group-add options"
+        raise InvalidSpec("--group-add", message)
+    return tuple(words)
+
+
+def _capabilities(base: Sequence[str], add: Sequence[str], drop: Sequence[str]) -> tuple[str, ...]:
+    for argument, names in (("--cap-add", add), ("--cap-drop", drop)):
+        try:
+            merge((), names, ())
+        except InvalidSpec as error:
+            raise InvalidSpec(argument, error.message) from None
+    try:
+        return merge(base, add, drop)
+    except InvalidSpec as error:
+        raise InvalidSpec("--cap-add", error.message) from None
+
+
+def rootfs_path(path: str) -> str:
+    """Return the absolute path of a root file system; raise InvalidSpec when there is no such directory."""
+    import os
+
+    if not path:
+        raise InvalidSpec("--rootfs", "an image or --rootfs is needed")
+    absolute = os.path.abspath(path)
+    if not os.path.isdir(absolute):
+        hint = "in Python :O is left out: overlay=True is the default" if path.endswith(":O") else ""
+        raise InvalidSpec("--rootfs", f"rootfs {path}: no such directory", hint=hint)
+    return absolute
+
+
+def asked_of(options: ContainerOptions, pod: PodSpec | None) -> Asked:
+    """Return the network that a container's options ask for. Raises InvalidSpec."""
+    asked = asked_network(options, shared=pod is not None and pod.infra and "net" in pod.share)
+    if asked.mode == POD and (pod is None or not pod.infra or "net" not in pod.share):
+        raise InvalidSpec("--network", "the pod does not share its net namespace")
+    return asked
+
+
+def _modes(options: ContainerOptions, pod: PodSpec | None) -> dict[str, Mode]:
+    shared = pod.share if pod is not None and pod.infra else ()
+    modes = {}
+    for kind, name in MODE_OPTIONS.items():
+        given = options.get(name, "")
+        if given:
+            mode = parse_mode(kind, str(given))
+            if mode == POD and kind not in shared:
+                raise InvalidSpec(f"--{name}", f"the pod does not share its {kind} namespace")
+        else:
+            mode = POD if kind in shared and kind in SHAREABLE else PRIVATE
+        modes[kind] = mode
+    return modes
+
+
+def _security_options(words: Sequence[str]) -> SecurityOptions:
+    """Read podman's --security-opt: seccomp=, no-new-privileges, mask=, unmask=, label= and apparmor=."""
+    fields: SecurityOptions = {}
+    for word in words:
+        key, separator, value = word.partition("=") if "=" in word else word.partition(":")
+        if key == "seccomp" and value:
+            fields["seccomp"] = _seccomp_file(value)
+        elif key == "no-new-privileges":
+            if separator and value not in ("true", "false"):
+                raise InvalidSpec("--security-opt", f"invalid value {value!r} of no-new-privileges")
+            fields["no_new_privileges"] = value != "false"
+        elif key == "mask" and value:
+            fields["masks"] = tuple(value.split(":"))
+            if not all(path.startswith("/") for path in fields["masks"]):
+                raise InvalidSpec("--security-opt", f"invalid mask {value!r}: a path must be absolute")
+        elif key == "unmask" and value:
+            fields["unmasks"] = tuple(value.split(":"))
+        elif key == "proc-opts" and value:
+            fields["proc_options"] = tuple(value.split(","))
+        elif key == "apparmor" and value != "unconfined":
+            raise InvalidSpec(
+                "--security-opt", f'apparmor profile "{value}" specified, but Apparmor is not enabled on this system'
+            )
+        elif key not in ("label", "apparmor"):
+            raise InvalidSpec("--security-opt", f"invalid --security-opt 1: {word!r}")
+    return fields
+
+
+def _seccomp_file(value: str) -> str:
+    import os
+
+    if value == "unconfined":
+        return value
+    path = os.path.abspath(value)
+    if not os.path.isfile(path):
+        raise InvalidSpec("--security-opt", f"opening seccomp profile failed: open {value}: no such file or directory")
+    return path
+
+
+def check_environment(environment: Mapping[str, str]) -> tuple[tuple[str, str], ...]:
+    """Return the variables as pairs; raise InvalidSpec for a name that cannot be one."""
+    for name, value in environment.items():
+        if not name or "=" in name or "\0" in name or "\0" in value:
+            raise InvalidSpec("--env", f"invalid environment variable {name!r}")
+    return tuple(environment.items())
+
+
+def check_user(user: str) -> str:
+    """Return ``user`` unless it could be read as another one: no spaces or signs, ids below 2^32 - 1."""
+    for part in filter(None, user.split(":")):  # one may be left out
+        number = part.lstrip("+-")
+        if part != part.strip() or any(c.isspace() or c == "\0" for c in part):
+            raise InvalidSpec("--user", f"invalid user {user!r}")
+        is_number = number.isascii() and number.isdigit()
+        if is_number and (part[0] in "+-" or len(number) > DIGITS_LIMIT or int(number) >= 2**32 - 1):
+            raise InvalidSpec("--user", f"invalid user {user!r}: ids go from 0 to {2**32 - 2}")
+    if user.count(":") > 1:
+        raise InvalidSpec("--user", f"invalid user {user!r}: at most one colon")
+    return user.removesuffix(":")
+
+
+def check_add_hosts(entries: Sequence[str]) -> tuple[str, ...]:
+    """Return --add-host entries (HOST:IP, HOST:host-gateway); raise InvalidSpec for what is none."""
+    for entry in entries:
+        name, separator, address = entry.partition(":")
+        if not separator or not name or any(c.isspace() for c in entry) or not is_text(entry):
+            raise InvalidSpec("--add-host", f"unable to parse host entry {entry!r}: incorrect format")
+        if address == HOST_GATEWAY:
+            continue
+        import _socket
+
+        family = _socket.AF_INET6 if ":" in address else _socket.AF_INET
+        try:
+            _socket.inet_pton(family, address)
+        except (OSError, ValueError):  # ValueError: a NUL in it
+            raise InvalidSpec("--add-host", f"invalid IP address in add-host: {address!r}") from None
+    return tuple(entries)
+
+
+def check_hosts(add_hosts: Sequence[str], asked: Asked, *, no_hosts: bool, infra: bool = True) -> None:
+    """Raise InvalidSpec for entries of an /etc/hosts that is not to be written, is nobody's, or cannot lead there."""
+    if add_hosts and no_hosts:
+        raise InvalidSpec("--no-hosts", "--no-hosts and --add-host cannot be set together")
+    gateways = [entry for entry in add_hosts if entry.endswith(f":{HOST_GATEWAY}")]
+    if gateways and not _reaches_host(asked):
+        message = f'unable to replace "{HOST_GATEWAY}" of host entry "{gateways[0]}"'
+        raise InvalidSpec("--add-host", message, hint="there is no network on which the host could be reached")
+    if no_hosts and not infra:
+        raise InvalidSpec("--no-hosts", "cannot specify --no-hosts without an infra container")
+
+
+def _reaches_host(asked: Asked) -> bool:
+    if asked.program:
+        return bool(user_network.host_address(parse_user_mode(asked.program)))
+    if asked.connections and in_user_namespace():
+        return bool(user_network.host_of_default())
+    return asked.mode == HOST or bool(asked.connections)
+
+
+def check_sysctls(sysctls: Sequence[tuple[str, str]], *, net: bool, ipc: bool) -> None:
+    """Raise InvalidSpec for a sysctl that is not of a namespace of the container's (or pod's) own."""
+    for key, _ in sysctls:
+        name = key.replace("/", ".")
+        if ".." in name or not name or name.startswith("."):
+            raise InvalidSpec("--sysctl", f"invalid sysctl {key!r}")
+        allowed = (name.startswith("net.") and net) or (ipc and (name in _IPC_SYSCTLS or name.startswith("fs.mqueue.")))
+        if not allowed:
+            raise InvalidSpec(
+                "--sysctl",
+                f"sysctl {key!r} is not allowed",
+                hint="only those of a namespace that is not shared: net.* and the ones of ipc; give it to the pod",
+            )
+
+
+def _mounts(options: ContainerOptions) -> tuple[Mount, ...]:
+    tmpfs = {mount.target: mount for mount in map(parse_tmpfs, options.get("tmpfs", ()))}  # the last one counts
+    mounts = [
+        *(parse_volume(text) for text in options.get("volumes", ())),
+        *options.get("mounts", ()),
+        *tmpfs.values(),
+    ]
+    seen = set()
+    for mount in mounts:
+        import os
+
+        target = os.path.normpath(mount.target)
+        if target in seen:
+            raise InvalidSpec(mount.argument, f"{target}: duplicate mount destination")
+        seen.add(target)
+    return tuple(mounts)
+
+
+def _ulimits(words: Sequence[str]) -> tuple[Ulimit, ...]:
+    limits = []
+    for word in words:
+        if word == "host":
+            limits.append(Ulimit(name="host", soft=0, hard=0))
+            continue
+        name, separator, values = word.partition("=")
+        soft, colon, hard = values.partition(":")
+        try:
+            numbers = int(soft), int(hard if colon else soft)
+        except ValueError:
+            numbers = None
+        if not separator or name.upper() not in RESOURCES or numbers is None or min(numbers) < -1:
+            raise InvalidSpec("--ulimit", f"invalid ulimit {word!r}", hint="use NAME=SOFT[:HARD], as nofile=1024:2048")
+        if numbers[1] != -1 and (numbers[0] == -1 or numbers[0] > numbers[1]):
+            raise InvalidSpec("--ulimit", f"ulimit soft limit must be less than or equal to hard limit: {word!r}")
+        limits.append(Ulimit(name=f"RLIMIT_{name.upper()}", soft=numbers[0], hard=numbers[1]))
+    return tuple(limits)

@@ -1,0 +1,236 @@
+"""End, kill and remove containers. Idempotent: what is not there any more is stopped and removed."""
+
+from __future__ import annotations
+
+import os
+import time
+
+from pypod.engine.containers import kept_records, patience, pausing
+from pypod.engine.core import announce, observe
+from pypod.engine.core.boundary import Boundary
+from pypod.engine.core.locks import AT_ONCE, Lock
+from pypod.engine.networks import attachments
+from pypod.engine.resources import groups
+from pypod.engine.storage import volumes
+from pypod.engine.storage.trash import discard
+from pypod.errors import DeadlineExceeded, StoreError, Unsupported, WrongState
+from pypod.kernel import pidfd
+from pypod.kernel.abi import SIGKILL, SIGTERM
+from pypod.model.container import DEFAULT_STOP_TIMEOUT_S
+from pypod.store import records
+from pypod.store.database import wants_space
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+
+    from pypod.api.engine import Engine
+    from pypod.model.container import ContainerState
+    from pypod.store.records import ContainerRecord
+
+_KILL_TIMEOUT_S = 10.0
+_RECORD_POLL_S = 0.001
+
+
+class Running:
+    """A container that ran when we looked: its first process and its supervisor by descriptor."""
+
+    __slots__ = ("directory", "fd", "record", "state", "supervisor_fd")
+
+    def __init__(self, record: ContainerRecord, directory: str, state: ContainerState, fd: int) -> None:
+        self.record = record
+        self.directory = directory
+        self.state = state
+        self.fd = fd
+        found = pidfd.open_process(state.supervisor_pid, state.supervisor_start_time) if state.supervisor_pid else None
+        self.supervisor_fd = -1 if found is None else found
+
+    def close(self) -> None:
+        """Close the descriptors."""
+        os.close(self.fd)
+        if self.supervisor_fd >= 0:
+            os.close(self.supervisor_fd)
+
+
+def find_running(engine: Engine, record: ContainerRecord) -> Running | None:
+    """Return the running container of a record, None when it does not run."""
+    directory = engine.layout.container(record.id)
+    state = observe.container_state(directory, engine.boot_id)
+    fd = pidfd.open_process(state.pid, state.start_time) if state.running else None
+    return None if fd is None else Running(record, directory, state, fd)
+
+
+def stop(engine: Engine, record: ContainerRecord, timeout_s: float | None = None) -> bool:
+    """Stop one container; return whether it ran. See ``stop_all``."""
+    return bool(stop_all(engine, [record], timeout_s))
+
+
+def stop_all(engine: Engine, all_records: Iterable[ContainerRecord], timeout_s: float | None = None) -> list[str]:
+    """Stop containers side by side: each gets its stop signal, and SIGKILL when its time is over.
+
+    ``timeout_s`` replaces each one's own stop timeout; ``patience`` tells whose end is not waited for that long.
+    Whatever is left in a container's cgroup is killed. Returns the ids of those that ran. Raises DeadlineExceeded when
+    one could not even be killed, WrongState for a paused one.
+    """
+    everyone = list(all_records)
+    for record in everyone:
+        pausing.refuse_paused(engine, record, "can only stop created or running containers")
+    ended = _end_all(engine, everyone, timeout_s, patience.STARTING_S)
+    for record in everyone:
+        # of one that did not run, something is left when its monitor, who would have killed it, was killed itself
+        if record.id in ended or not engine.cgroups.is_empty(record.cgroup):
+            _clear(engine, record)
+    return ended
+
+
+def end_all(engine: Engine, all_records: Iterable[ContainerRecord], timeout_s: float | None = None) -> list[str]:
+    """Stop containers as ``stop_all`` does, for somebody who removes them afterwards, cgroups and all."""
+    return _end_all(engine, all_records, timeout_s, _starting_s(timeout_s))
+
+
+def _starting_s(timeout_s: float | None) -> float:
+    """Return how long a program that is to be removed may take to install its handler: as long as it was given time."""
+    return 0.0 if timeout_s is None else patience.STARTING_S
+
+
+def _end_all(
+    engine: Engine, all_records: Iterable[ContainerRecord], timeout_s: float | None, starting_s: float
+) -> list[str]:
+    running = [one for record in all_records if (one := find_running(engine, record)) is not None]
+    _end(engine, running, timeout_s, starting_s)
+    return [one.record.id for one in running]
+
+
+def _end(engine: Engine, running: list[Running], timeout_s: float | None, starting_s: float) -> None:
+    try:
+        by_fd = {one.fd: one for one in running}
+        requests = [request(engine, one, timeout_s, starting_s) for one in running]
+        patience.wait(requests, lambda fd: _kill(engine, by_fd[fd]))
+        for one in running:
+            _wait_until_recorded(one)
+            if not pidfd.wait(one.fd, _KILL_TIMEOUT_S):
+                raise DeadlineExceeded(f"kill container {one.record.name}", _KILL_TIMEOUT_S)
+            if not one.record.pod_id:
+                attachments.cut_off(engine, one.record.id)
+    finally:
+        for one in running:
+            one.close()
+
+
+def _clear(engine: Engine, record: ContainerRecord) -> None:
+    """Kill what lives on in the group of a container that does not run, and remove the group.
+
+    Whoever holds the container's lock starts it, and makes a new group of the same path, or removes it and the group.
+    """
+    directory = engine.layout.container(record.id)
+    try:
+        with Lock(directory, AT_ONCE, without_space=True) as lock, lock:
+            if not observe.container_state(directory, engine.boot_id).running:
+                groups.clear(engine, record.cgroup)
+    except BlockingIOError:
+        return
+
+
+def request(engine: Engine, one: Running, timeout_s: float | None, starting_s: float) -> patience.Request:
+    """Return the request to a container to end, in ``timeout_s`` instead of its own stop timeout.
+
+    ``starting_s``: for how long after its start it may still be about to handle the stop signal.
+    """
+    try:
+        spec = engine.container_spec(one.record)
+        number, patience_s = spec.stop_signal, float(spec.stop_timeout_s)
+    except (StoreError, Unsupported):  # a damaged record must not keep anything running; an infra has none
+        number, patience_s = SIGTERM, float(DEFAULT_STOP_TIMEOUT_S)
+    patience_s = patience_s if timeout_s is None else timeout_s
+    return patience.Request(
+        engine.proc,
+        fd=one.fd,
+        pid=one.state.pid,
+        start_time=one.state.start_time,
+        number=number,
+        patience_s=0.0 if one.state.status == pausing.PAUSED else patience_s,
+        starting_s=starting_s,
+    )
+
+
+def _kill(engine: Engine, one: Running) -> None:
+    pidfd.send_signal(one.fd, SIGKILL)
+    engine.cgroups.kill(one.record.cgroup, timeout_s=0)
+
+
+def _wait_until_recorded(one: Running) -> None:
+    """Wait for the monitor to write the exit down; without a monitor there is nothing to wait for.
+
+    It ends after that, or becomes the removal of the container, which may be waiting for a lock of ours.
+    """
+    deadline = time.monotonic() + _KILL_TIMEOUT_S
+    while one.supervisor_fd >= 0 and not pidfd.wait(one.supervisor_fd, _RECORD_POLL_S):
+        if observe.is_recorded(one.directory) or time.monotonic() > deadline:
+            return
+
+
+def kill(engine: Engine, record: ContainerRecord, number: int) -> None:
+    """Send a signal to the first process. Raises WrongState when the container does not run."""
+    pausing.refuse_paused(engine, record, "can only kill running containers")
+    one = find_running(engine, record)
+    if one is None:
+        state = observe.container_state(engine.layout.container(record.id), engine.boot_id)
+        raise WrongState(
+            record.name,
+            state.status,
+            f"can only kill running containers. {record.id} is in state {state.status}: container state improper",
+        )
+    try:
+        announce.container(engine, announce.KILL, record)
+        pidfd.send_signal(one.fd, number)
+        if number == SIGKILL:
+            pidfd.wait(one.fd, _KILL_TIMEOUT_S)
+            _wait_until_recorded(one)
+    finally:
+        one.close()
+
+
+def remove(engine: Engine, record: ContainerRecord, *, force: bool = False, timeout_s: float | None = None) -> None:
+    """Remove a container; with ``force`` stop it first. Gone already is fine.
+
+    The order makes a crash harmless: processes, cgroup, record, files. What is left has no record, and
+    ``system check`` collects it.
+    """
+    directory = engine.layout.container(record.id)
+    with Boundary(f"remove container {record.name}"):
+        _require_ended(engine, record, force=force)
+        end_all(engine, [record], timeout_s)
+        with Lock(directory, without_space=True) as lock, lock:
+            _require_ended(engine, record, force=force)
+            again = find_running(engine, record)  # started between stop and lock
+            _end(engine, [again] if again else [], timeout_s, _starting_s(timeout_s))
+            groups.clear(engine, record.cgroup)
+            attachments.detach(engine, record.id)
+            gone = volumes.only_of(engine, [record])
+            kept_records.forget(engine, [record.id])
+            forget(engine, lambda: records.remove_container(engine.database, record), [directory, *gone])
+            announce.container(engine, announce.REMOVE, record)
+
+
+def _require_ended(engine: Engine, record: ContainerRecord, *, force: bool) -> None:
+    state = observe.container_state(engine.layout.container(record.id), engine.boot_id)
+    if state.running and not force:
+        raise WrongState(
+            record.name,
+            state.status,
+            f"cannot remove container {record.id} as it is {state.status} - running or paused containers cannot "
+            "be removed without force: container state improper",
+        )
+
+
+def forget(engine: Engine, delete_records: Callable[[], None], directories: Iterable[str]) -> None:
+    """Delete records and then files; the other way round when the files leave no room to delete a record."""
+    directories = tuple(directories)
+    try:
+        delete_records()
+    except StoreError as error:
+        if not wants_space(error):
+            raise
+        discard(engine, directories, wait=True)
+        delete_records()
+    discard(engine, directories)

@@ -1,0 +1,49 @@
+"""The variables a container gets without anybody asking for them, and how they are changed."""
+
+from __future__ import annotations
+
+from pypod.errors import InvalidSpec
+from pypod.model.container import DEFAULT_ENVIRONMENT
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from pypod.engine.containers.options import ContainerOptions
+
+
+def with_variables(options: ContainerOptions, image: Iterable[tuple[str, str]] = ()) -> ContainerOptions:
+    """Return the options with an image's variables below those that were asked for.
+
+    podman's order: ``env_merge`` changes what is there without asking, then ``unsetenv`` takes some of it away, or
+    ``unsetenv_all`` everything. Raises InvalidSpec.
+    """
+    merged = options.copy()
+    defaults = dict(image)
+    if options.get("env_merge"):
+        defaults = _merged(options["env_merge"], {**dict(DEFAULT_ENVIRONMENT), **defaults})
+    unset = defaults.keys() if options.get("unsetenv_all") else set(options.get("unsetenv", ()))
+    kept = {name: value for name, value in defaults.items() if name not in unset}
+    merged["environment"] = {**kept, **options.get("environment", {})}
+    return merged
+
+
+def unset_environment(options: ContainerOptions) -> tuple[str, ...]:
+    """Return those of podman's own variables that are not wanted."""
+    every, some = options.get("unsetenv_all", False), options.get("unsetenv", ())
+    return tuple(name for name, _ in DEFAULT_ENVIRONMENT if every or name in some)
+
+
+def _merged(words: Iterable[str], defaults: dict[str, str]) -> dict[str, str]:
+    from pypod.model.words import expand
+
+    for word in words:
+        try:
+            name, separator, value = expand(word, defaults).partition("=")
+        except ValueError as error:
+            raise InvalidSpec("--env-merge", f"unable to process variables for --env-merge {word}: {error}") from None
+        if not separator:
+            raise InvalidSpec("--env-merge", f"unable to process variables for --env-merge {word}: no NAME=VALUE")
+        if name in defaults:
+            defaults[name] = value
+    return defaults

@@ -1,0 +1,63 @@
+"""Tell of what is done, for ``pypod events``: lines appended to the file of events, in podman's words.
+
+What the supervisor in C knows better (a process runs, and how it ended) it writes itself: ``event_op``.
+"""
+
+from __future__ import annotations
+
+from pypod.model.event import CONTAINER, IMAGE, POD
+from pypod.runtime.ops import Op
+from pypod.store import event_log
+from pypod.store.records import INFRA
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from pypod.api.engine import Engine
+    from pypod.store.records import ContainerRecord, PodRecord
+
+CREATE, START, DIED, REMOVE, RESTART, KILL, STOP = "create", "start", "died", "remove", "restart", "kill", "stop"
+ATTACH, EXEC, EXEC_DIED, COMMIT = "attach", "exec", "exec_died", "commit"
+PAUSE, UNPAUSE, RENAME = "pause", "unpause", "rename"
+PULL, PUSH, LOAD, SAVE, TAG, UNTAG = "pull", "push", "loadfromarchive", "save", "tag", "untag"
+MOUNT, UNMOUNT = "mount", "unmount"
+
+
+def container(
+    engine: Engine, action: str, record: ContainerRecord, pod: PodRecord | None = None, *, exit_code: int | None = None
+) -> None:
+    """Tell that something happens to a container now; an infra's labels are those of ``pod``."""
+    event_log.append(engine.layout.events, event_log.line(action, _about(record, pod), exit_code=exit_code))
+
+
+def pod(engine: Engine, action: str, record: PodRecord, containers: Iterable[ContainerRecord] = ()) -> None:
+    """Tell that something happens to ``containers`` and then to their pod."""
+    lines = [event_log.line(action, _about(one, record)) for one in containers]
+    lines.append(event_log.line(action, event_log.rest(POD, record.id, record.name)))
+    event_log.append(engine.layout.events, "".join(lines))
+
+
+def image(engine: Engine, action: str, identifier: str, *names: str) -> None:
+    """Tell that something happens to an image, once under each name."""
+    lines = [event_log.line(action, event_log.rest(IMAGE, identifier, name)) for name in names]
+    event_log.append(engine.layout.events, "".join(lines))
+
+
+def image_removed(engine: Engine, identifier: str, names: Iterable[str], called: str = "") -> None:
+    """Tell that an image loses its names, and then that it is gone."""
+    lines = [event_log.line(UNTAG, event_log.rest(IMAGE, identifier, name)) for name in names]
+    lines.append(event_log.line(REMOVE, event_log.rest(IMAGE, identifier, called)))
+    event_log.append(engine.layout.events, "".join(lines))
+
+
+def event_op(
+    engine: Engine, record: ContainerRecord, pod: PodRecord | None = None, *, start: str = START, end: str = DIED
+) -> Op:
+    """Return the operation by which a supervisor tells that its process runs, and that it has ended (empty: not)."""
+    return Op("event", engine.layout.events, start, end, _about(record, pod))
+
+
+def _about(record: ContainerRecord, pod: PodRecord | None) -> str:
+    spec = pod.spec_json if pod is not None and record.kind == INFRA else record.spec_json
+    return event_log.rest(CONTAINER, record.id, record.name, image=record.image, pod_id=record.pod_id, spec_json=spec)

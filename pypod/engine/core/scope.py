@@ -1,0 +1,71 @@
+"""The cgroups of a user's containers: in a scope of their systemd, which the holder of their session keeps alive."""
+
+from __future__ import annotations
+
+import os
+
+from pypod.errors import Unsupported
+from pypod.kernel import idmap
+from pypod.kernel.cgroups.scope import ScopeDriver, why_not
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from pypod.api.engine import Engine
+    from pypod.kernel.cgroups.driver import Driver
+
+
+def driver(engine: Engine) -> Driver:
+    """Return the driver for a user; one that says why where the host gives users no cgroups."""
+    from pypod.kernel.cgroups.detect import detect
+    from pypod.kernel.cgroups.none import NoDriver
+    from pypod.kernel.dbus import user_bus
+
+    uid = _uid()
+    hierarchies, bus = detect(), user_bus(uid)
+    why = why_not(hierarchies, uid, bus)
+    if why or hierarchies.unified is None:
+        return NoDriver(why)
+    # one for each storage: what is in it ends with its session
+    name = f"pypod-{os.stat(engine.layout.root).st_ino:x}.scope"
+    found = ScopeDriver(hierarchies.unified.directory, hierarchies.unified.own, uid, bus, name)
+    if engine.inside and not os.path.exists(found.root):
+        return NoDriver(f"this session has no {name}")
+    return found
+
+
+def _uid() -> int:
+    """Return the user's id outside of every user namespace of theirs."""
+    inside = os.geteuid()
+    for first, outside, count in idmap.maps_of()[0]:
+        if first <= inside < first + count:
+            return outside + inside - first
+    return inside
+
+
+def is_settled(engine: Engine, holder: int) -> bool:
+    """Return whether the session's holder is in its scope, or has none to be in."""
+    cgroups = engine.cgroups
+    return not isinstance(cgroups, ScopeDriver) or cgroups.holds(holder)
+
+
+def settle(engine: Engine, holder: int) -> None:
+    """Put the session's holder into its scope; where systemd does not give one, the engine goes on without cgroups."""
+    from pypod.kernel.cgroups.none import NoDriver
+
+    cgroups = engine.cgroups
+    if not isinstance(cgroups, ScopeDriver) or cgroups.holds(holder):
+        return
+    try:
+        cgroups.hold(holder)
+    except Unsupported as error:
+        engine.use_cgroups(NoDriver(error.message))
+
+
+def bringing(engine: Engine, path: str) -> Callable[[int], object] | None:
+    """Return what moves a process into the group at ``path``; None when who starts it can do without."""
+    cgroups = engine.cgroups
+    if not isinstance(cgroups, ScopeDriver) or cgroups.enters_groups:
+        return None
+    return lambda pid: cgroups.bring(path, pid)

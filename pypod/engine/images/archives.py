@@ -1,0 +1,160 @@
+"""Images from archives and directories, and into them."""
+
+from __future__ import annotations
+
+import os
+from contextlib import suppress
+
+from pypod.api.image import Image
+from pypod.engine.core.boundary import Boundary
+from pypod.engine.images import pulling
+from pypod.errors import InvalidSpec
+from pypod.images.archive.detect import detect, open_source
+from pypod.images.new_file import temporary_file, write_all
+from pypod.images.registry.fetch import fetched, is_address
+from pypod.model.progress import Progress
+from pypod.model.reference import full_name, parse
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Sequence
+
+    from pypod.api.engine import Engine
+    from pypod.images.ends import Destination
+    from pypod.model.image import Platform
+
+FORMATS = ("oci-dir", "oci-archive", "docker-dir", "docker-archive")
+
+
+def pull_from(
+    engine: Engine,
+    transport: str,
+    rest: str,
+    platform: Platform | None,
+    progress: Callable[[Progress], None] | None,
+) -> Image:
+    """Bring the one image that ``transport:rest`` names; see ``Images.pull``."""
+    what = f"{transport}:{rest}"
+    with _opened(what), open_source(transport, rest) as source:
+        place = rest.partition(":")[0]
+        names = _names_of_layout(place) if transport == "oci" else []
+        names = names or _full_names(_names_in(source))
+        names = names or ([_name_of_path(place)] if transport in ("oci", "dir") else [])
+        identifier = pulling.pull(engine, source, what, names=names, platform=platform, progress=progress)
+    return Image(engine, identifier, names[0] if names else "")
+
+
+def load(engine: Engine, path: str, fd: int, progress: Callable[[Progress], None] | None) -> list[Image]:
+    """Bring all images of an archive or directory; see ``Images.load``."""
+    if fd < 0 and is_address(path):
+        fd = temporary_file()
+        try:
+            with _opened(path):
+                write_all(fd, fetched(path))
+                os.lseek(fd, 0, os.SEEK_SET)
+            return load(engine, path, fd, progress)
+        finally:
+            os.close(fd)
+    loaded = []
+    with _opened(path), detect(path, fd) as source:
+        stored = source.images()
+        in_layout = fd < 0 and len(stored) == 1 and os.path.exists(f"{path}/index.json")
+        for one in stored:
+            from_path = _names_of_layout(path) if in_layout else []
+            names = from_path or _full_names(one.names)
+            what = names[0] if names else path
+            if progress is not None:
+                progress(Progress(state="loading", name=what))
+            with source.select(one.choice) as chosen:
+                identifier = pulling.pull(engine, chosen, what, names=names, progress=progress)
+            told = [name.removesuffix(":latest") for name in from_path]  # podman's words
+            loaded.append(Image(engine, identifier, names[0] if names else "", tuple(told or names)))
+    return loaded
+
+
+def save(
+    images: Sequence[Image],
+    path: str,
+    form: str,
+    *,
+    fd: int = -1,
+    names: Sequence[Sequence[str]] = (),
+    compress: bool = False,
+    progress: Callable[[Progress], None] | None = None,
+) -> None:
+    """Write images to an archive or a directory; see ``Images.save``."""
+    from pypod.engine.images import copying
+    from pypod.model.image_form import OCI, V2S2
+
+    if form not in FORMATS:
+        raise InvalidSpec("--format", f"format value must be one of {' '.join(FORMATS)}")
+    if len(images) > 1 and form != "docker-archive":
+        raise InvalidSpec("--format", f'unsupported format "{form}" for saving multiple images (only docker-archive)')
+    family = {"oci": OCI, "docker": V2S2}[form.partition("-")[0]]
+    wanted = copying.Form(family=family, compress_plain=compress)
+    chosen = [*names] or [() for _ in images]
+    with Boundary(f"write {path}"), _destination(form, path, fd, chosen[0]) as destination:
+        for number, (image, own) in enumerate(zip(images, chosen, strict=True)):
+            one = destination if not number else destination.another(tuple(own))  # type: ignore[attr-defined]
+            copying.copy(image, one, wanted, progress)
+
+
+def _destination(form: str, path: str, fd: int, names: Sequence[str]) -> Destination:
+    """Open what ``save`` writes to. An OCI layout has one name, a docker archive any number."""
+    name = names[0] if names else ""
+    if form == "docker-dir":
+        from pypod.images.archive.dir import DirDestination
+
+        return DirDestination(path)
+    if form == "oci-dir":
+        from pypod.images.archive.layout_writer import LayoutDestination
+
+        return LayoutDestination(path, name)
+    if form == "docker-archive" and fd < 0 and os.path.isfile(path) and os.path.getsize(path):
+        reason = "docker-archive doesn't support modifying existing images"
+        raise InvalidSpec("--output", reason, hint=f"remove {path}")
+    from pypod.images.archive.docker_writer import DockerArchiveDestination
+    from pypod.images.archive.layout_writer import OciArchiveDestination
+    from pypod.images.tar.writer import TarWriter
+
+    writer = TarWriter(path, fd)
+    return (
+        OciArchiveDestination(writer, name) if form == "oci-archive" else DockerArchiveDestination(writer, tuple(names))
+    )
+
+
+def _opened(what: str) -> Boundary:
+    return Boundary(f"read {what}")
+
+
+def _names_in(source: object) -> Iterable[str]:
+    """Return the names of the image that was chosen, if the archive says any."""
+    found = source.images()  # type: ignore[attr-defined]
+    return found[0].names if len(found) == 1 else ()
+
+
+def _full_names(names: Iterable[str]) -> list[str]:
+    """Return names of an archive made whole; what is no name is left out: it is the archive's word only."""
+    found = []
+    for name in names:
+        with suppress(InvalidSpec):
+            found.append(full_name(name))
+    return found
+
+
+def _names_of_layout(path: str) -> list[str]:
+    """Return what podman calls the image of a directory with a layout, whatever that calls it: localhost/PATH.
+
+    Nothing when that makes no name, where podman gives up.
+    """
+    with suppress(InvalidSpec):
+        return [str(parse(f"localhost/{path.strip('/')}").tagged())]
+    return []
+
+
+def _name_of_path(path: str) -> str:
+    """Return what podman calls an image that comes out of a directory: localhost/PATH."""
+    cleaned = path.strip("./").lower()
+    with suppress(InvalidSpec):
+        return str(parse(f"localhost/{cleaned}").tagged())
+    return "localhost/image:latest"

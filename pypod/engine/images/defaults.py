@@ -1,0 +1,87 @@
+"""What an image's configuration adds to the options of a container: what the user did not say."""
+
+from __future__ import annotations
+
+from pypod.engine.containers.variables import with_variables
+from pypod.engine.storage.volumes import targets
+from pypod.errors import InvalidSpec
+from pypod.model.ids import new_id
+from pypod.model.mount import Mount
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from pypod.engine.containers.options import ContainerOptions
+    from pypod.model.image_config import ImageConfig
+
+_VOLUME_TYPES = {"bind": "volume", "tmpfs": "tmpfs", "ignore": ""}  # podman-run(1), --image-volume
+
+
+def with_defaults(
+    options: ContainerOptions, command: Sequence[str] | str, config: ImageConfig
+) -> tuple[ContainerOptions, Sequence[str] | str]:
+    """Return options and command as they are with an image of this configuration.
+
+    podman's rules (specgen/generate): an entrypoint that is given puts the image's command aside, too; variables and
+    labels are added to; everything else is replaced.
+    """
+    merged = with_variables(options, config.environment)
+    if "entrypoint" not in options:
+        merged["entrypoint"] = config.entrypoint if config.entrypoint != ("",) else ()  # a builder's way to have none
+        command = command or config.command
+    merged["labels"] = {**dict(config.labels), **options.get("labels", {})}
+    if not options.get("user"):
+        merged["user"] = config.user
+    if not options.get("working_directory") and config.working_directory:
+        merged["working_directory"] = _absolute(config.working_directory)
+    if not options.get("stop_signal") and config.stop_signal:
+        merged["stop_signal"] = config.stop_signal
+    if options.get("healthcheck") is None:
+        merged["healthcheck"] = config.healthcheck
+    ports = config.exposed_ports if options.get("publish_all") else tuple(filter(_is_port, config.exposed_ports))
+    merged["exposed_ports"] = list(dict.fromkeys((*ports, *options.get("exposed_ports", ()))))
+    merged["mounts"] = [*options.get("mounts", ()), *_volumes(options, config)]
+    return merged, command
+
+
+def _volumes(options: ContainerOptions, config: ImageConfig) -> list[Mount]:
+    """Return mounts for the places the image names, but for those where the user mounts something."""
+    from os.path import normpath
+
+    mode = options.get("image_volume", "bind")
+    if mode not in _VOLUME_TYPES:
+        words = ", ".join(_VOLUME_TYPES)
+        raise InvalidSpec("--image-volume", f'invalid image volume mode "{mode}" required value: {words}')
+    if not _VOLUME_TYPES[mode]:
+        return []
+    places = sorted({normpath("/" + place.lstrip("/")) for place in config.volumes} - targets(options))
+    kind = _VOLUME_TYPES[mode]
+    return [
+        Mount(
+            type=kind,
+            source=new_id() if kind == "volume" else "",
+            target=place,
+            argument="image",
+            no_suid=True,
+            no_dev=True,
+        )
+        for place in places
+    ]
+
+
+def _is_port(text: str) -> bool:
+    """Return whether a port of an image is one. What is none matters only to who wants all ports published."""
+    from pypod.model.port import parse_exposed
+
+    try:
+        parse_exposed(text)
+    except InvalidSpec:
+        return False
+    return True
+
+
+def _absolute(directory: str) -> str:
+    if not directory.startswith("/"):
+        raise InvalidSpec("WorkingDir", f"the image's working directory {directory!r} is not absolute")
+    return directory

@@ -1,0 +1,149 @@
+"""How an image came to be, step by step, and which images stand on which layers."""
+
+from __future__ import annotations
+
+from pypod.errors import InvalidImage
+from pypod.model.image_config import parse_config
+from pypod.model.value import Value
+from pypod.store import images
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from pypod.api.engine import Engine
+    from pypod.api.image import Image
+    from pypod.model.image_config import HistoryEntry
+    from pypod.store.images import ImageRecord, LayerRecord, Named
+
+
+_WORDS_LIMIT = 200
+
+
+class Step(Value):
+    """One entry of an image's history. ``id`` is that of the image here that ends with it, or nothing."""
+
+    id: str
+    created: str
+    created_by: str
+    comment: str
+    size_bytes: int
+
+
+class LayerUse(Value):
+    """A layer, and the names of the images that it is the top of."""
+
+    chain: str
+    size_bytes: int
+    names: tuple[str, ...] = ()
+
+
+def steps(image: Image) -> list[Step]:
+    """Return the history of an image, the last step first. Raises InvalidImage, NoSuchImage."""
+    record = image.named().record
+    ending: dict[str, str] = {}
+    for one in images.all_images(image.engine.database):
+        ending.setdefault(one.record.chain, one.record.id)
+    ending[record.chain] = record.id
+    layers = [*images.layers_of(image.engine.database, record.chain)]
+    found = []
+    for entry in reversed(image.history()):
+        # an image is named once, at the last step of its own (containers/common: libimage, Image.History)
+        identifier = ending.pop(layers[0].chain if layers else record.chain, "")
+        makes_layer = bool(layers) and not entry.empty_layer
+        found.append(
+            Step(
+                id=identifier,
+                created=entry.created,
+                created_by=entry.created_by,
+                comment=entry.comment,
+                size_bytes=layers.pop(0).size_bytes if makes_layer else 0,
+            )
+        )
+    return found
+
+
+def children(image: Image) -> list[str]:
+    """Return the ids of the images that were made of this one in one step.
+
+    As podman finds them (containers/common: libimage, areParentAndChild): by their layers and their history, which
+    says one thing more. Nothing depends on it: each image holds its layers itself.
+    """
+    return _children(image.engine, image.named().record)
+
+
+def parents(image: Image) -> list[str]:
+    """Return the ids of the images that this one was made of in one step, as ``children`` finds them."""
+    record = image.named().record
+    own = _history(record)
+    if record.is_list or not own:
+        return []
+    return [one.id for one in images.stood_on(image.engine.database, image.id) if _history(one) == own[:-1]]
+
+
+def is_intermediate(engine: Engine, image: Named) -> bool:
+    """Return whether an image is without a name, and others were made of it: a step on the way to them."""
+    return not image.names and bool(_children(engine, image.record))
+
+
+def _children(engine: Engine, record: ImageRecord) -> list[str]:
+    if record.is_list:
+        return []
+    own = _history(record)
+    others = images.standing_on(engine.database, record.id)
+    return [one.id for one in others if (history := _history(one)) and history[:-1] == own]
+
+
+def _history(record: ImageRecord) -> tuple[HistoryEntry, ...]:
+    try:
+        return parse_config(record.config.encode()).history
+    except InvalidImage:  # a damaged one can be removed all the same
+        return ()
+
+
+def layers_below(image: Image) -> list[LayerUse]:
+    """Return the layers of an image, the lowest first."""
+    return _used(image, list(reversed(image.layers())))
+
+
+def layers_above(image: Image) -> list[LayerUse]:
+    """Return the top layer of an image and all that stand on it, each before those on it."""
+    children: dict[str, list[LayerRecord]] = {}
+    for one in images.all_layers(image.engine.database):
+        children.setdefault(one.parent, []).append(one)
+    found: list[LayerRecord] = []
+    waiting = [*image.layers()[:1]]
+    while waiting:
+        found.append(waiting.pop())
+        waiting += reversed(children.get(found[-1].chain, []))
+    return _used(image, found)
+
+
+def _used(image: Image, layers: list[LayerRecord]) -> list[LayerUse]:
+    names: dict[str, list[str]] = {}
+    for one in images.all_images(image.engine.database):
+        names.setdefault(one.record.chain, []).extend(one.names)
+    return [
+        LayerUse(chain=one.chain, size_bytes=one.size_bytes, names=tuple(names.get(one.chain, ()))) for one in layers
+    ]
+
+
+def image_html(image: Image) -> str:
+    """Return what an image is and the steps it was made in, the last first, for a notebook."""
+    from pypod.display.markup import element, join, table, text
+    from pypod.errors import InvalidImage, NoSuchImage
+
+    try:
+        named, config, made = image.named(), image.config, steps(image)
+    except (NoSuchImage, InvalidImage) as error:
+        return element("p", str(error))
+    facts: list[tuple[object, object]] = [
+        ("id", image.id[:12]),
+        ("names", ", ".join(named.names) or "-"),
+        ("platform", str(config.platform)),
+        ("runs", " ".join((*config.entrypoint, *config.command)) or "-"),
+        ("bytes", f"{named.record.size_bytes:,}"),
+    ]
+    rows = [
+        (one.created[:19], f"{one.size_bytes:,}" if one.size_bytes else "", text(one.created_by, _WORDS_LIMIT))
+        for one in made
+    ]
+    return join([table((), facts, caption=f"image {image.used_name}"), table(("made", "bytes", "by"), rows)])

@@ -1,0 +1,117 @@
+"""A layer on its way: what has come of its blob, and the tree that it is being unpacked into.
+
+Both lie in a directory that belongs to one blob at one place in a stack of layers, and whose lock is held by whoever
+works on it. An image may claim any diff id, also one of a public base: were the directory the layer's alone, what came
+of another blob would be taken for the beginning of this one.
+
+The beginning of a blob is a guess until the whole has been compared with its digest. It may come from a registry that
+lied, or from a disk that lost power, so it is worth one attempt and never more than the room it takes.
+"""
+
+from __future__ import annotations
+
+import os
+from contextlib import suppress
+
+from pypod.engine.core.locks import AT_ONCE, NO_SPACE, Lock
+from pypod.engine.core.parallel import Stopped
+from pypod.engine.storage.trash import discard
+from pypod.errors import RegistryError
+from pypod.images.blobs import PIECE_BYTES
+from pypod.images.new_file import write_all
+from pypod.kernel.allocation import spread
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable, Generator, Iterator
+
+    from pypod.api.engine import Engine
+    from pypod.model.image import Descriptor
+
+_BLOB = "blob"
+
+
+class Incoming:
+    """The directory of a layer on its way. ``lock`` is held while anything else is called."""
+
+    def __init__(self, engine: Engine, chain: str, descriptor: Descriptor) -> None:
+        self._engine = engine
+        self._size_bytes = descriptor.size
+        self.directory = engine.layout.incoming(chain, descriptor.digest)
+        self.blob = f"{self.directory}/{_BLOB}"
+
+    def lock(self) -> Lock:
+        """Return the lock on the layer, which makes the directory; at the end it goes unless something is in it."""
+        return Lock(self.directory)
+
+    def prepare(self) -> None:
+        """Remove what an earlier attempt unpacked, and what cannot be the beginning of the blob."""
+        self._discard_trees()
+        spread(self.directory)
+        if self.begun_bytes > self._size_bytes:
+            self.forget()
+
+    @property
+    def begun_bytes(self) -> int:
+        """How much of the blob an earlier attempt left."""
+        try:
+            return os.stat(self.blob, follow_symlinks=False).st_size
+        except FileNotFoundError:
+            return 0
+
+    def tree(self) -> str:
+        """Return a new directory to unpack into. Its name is the one it keeps among the finished layers."""
+        made = self.new_path()
+        os.mkdir(made, 0o755)
+        return made
+
+    def new_path(self) -> str:
+        """Return where a tree can be made."""
+        return f"{self.directory}/{os.urandom(4).hex()}"
+
+    def forget(self) -> None:
+        """Throw away what has come of the blob."""
+        with suppress(FileNotFoundError):
+            os.unlink(self.blob)
+
+    def fail(self, error: BaseException) -> None:
+        """Throw away what a failed attempt unpacked, and the blob unless the attempt was merely interrupted.
+
+        After the disk was full nobody has to wait for room: the trees are deleted before this returns.
+        """
+        if isinstance(error, Exception) and not isinstance(error, RegistryError | Stopped):
+            self.forget()
+        self._discard_trees(wait=is_full(error))
+
+    def _discard_trees(self, *, wait: bool = False) -> None:
+        found = [f"{self.directory}/{name}" for name in os.listdir(self.directory) if name != _BLOB]
+        discard(self._engine, found, wait=wait)
+
+    def pieces(self, rest: Callable[[int], Iterator[bytes]]) -> Generator[bytes, None, None]:
+        """Yield what has come of the blob and then ``rest`` from that offset on, which is kept as it comes."""
+        fd = os.open(self.blob, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
+        with open(fd, "r+b", buffering=0) as file:
+            while piece := file.read(PIECE_BYTES):
+                yield piece
+            if (begun := file.tell()) < self._size_bytes:
+                for piece in rest(begun):
+                    write_all(fd, [piece])
+                    yield piece
+
+
+def is_full(error: BaseException) -> bool:
+    """Return whether an error says that there is no room on the disk."""
+    return getattr(error, "errno", None) in NO_SPACE
+
+
+def make_room(engine: Engine) -> bool:
+    """Delete the beginnings of layers that nobody works on; return whether there were any."""
+    directory = f"{engine.layout.images}/incoming"
+    found = False
+    for name in os.listdir(directory) if os.path.isdir(directory) else ():
+        path = f"{directory}/{name}"
+        with suppress(BlockingIOError, FileNotFoundError), Lock(path, AT_ONCE) as lock, lock:
+            if os.listdir(path):
+                discard(engine, [path], wait=True)
+                found = True
+    return found

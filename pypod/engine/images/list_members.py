@@ -1,0 +1,167 @@
+"""Find what is to become a member of a list of manifests: images here, in registries, and in files."""
+
+from __future__ import annotations
+
+from pypod.api.images import none_of_them
+from pypod.api.manifest_list import ManifestList
+from pypod.engine.images.pulling import read_blob
+from pypod.engine.inspect.images import manifest_of
+from pypod.errors import InvalidImage, NoSuchImage, RegistryError
+from pypod.images.blobs import Blobs
+from pypod.images.platform import choose, host
+from pypod.model.image import CONFIG_BYTES_LIMIT, MANIFESTS, Descriptor, Index, digest_of, parse_manifest
+from pypod.model.image_config import parse_config
+from pypod.model.reference import split_transport
+from pypod.model.value import Value
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+    from typing import TypeVar
+
+    from pypod.api.engine import Engine
+    from pypod.api.image import Image
+    from pypod.images.ends import Source
+    from pypod.images.registry.access import Access
+    from pypod.model.image import Manifest, Platform
+    from pypod.model.reference import Reference
+
+    T = TypeVar("T")
+
+_STORAGE = "containers-storage:"
+
+
+class Member(Value):
+    """An image of a list: what the list says of it, and the name in a registry that it comes from, or nothing."""
+
+    entry: Descriptor
+    source: str = ""
+
+
+def find(engine: Engine, ref: str, *, all: bool = False, access: Access | None = None) -> list[Member]:
+    """Return the image that a name stands for, of a list the one for this machine, or with ``all`` all of them.
+
+    The caller keeps sweepers away: what comes from a file is copied here. Raises NoSuchImage, RegistryError,
+    InvalidImage, InvalidSpec.
+    """
+    transport, rest = split_transport(ref)
+    if ref.startswith(_STORAGE):
+        return _here(engine.images.find(ref.removeprefix(_STORAGE)), all=all)
+    if not transport:
+        try:
+            image = engine.images.find(ref)
+        except NoSuchImage:
+            image = None
+        if image is not None and not (all and _may_be_part(image)):
+            return _here(image, all=all)
+    if transport in ("", "docker"):
+        return _in_registry(ref, access, all=all)
+    return _in_file(engine, transport, rest, all=all)
+
+
+def _may_be_part(image: Image) -> bool:
+    """Return whether a registry may have more under the name that an image was found by: a list that it is of."""
+    return not image.is_list and any(not name.startswith("localhost/") for name in image.tagged_names())
+
+
+def _here(image: Image, *, all: bool) -> list[Member]:
+    if not image.is_list:
+        manifest = manifest_of(image)
+        return [Member(entry=_entry(manifest, image.config.body))]
+    members = ManifestList(image.engine, image.id)
+    index, sources = members.index(), members.sources()
+    return [Member(entry=entry, source=sources[entry.digest]) for entry in _chosen(index, image.used_name, all=all)]
+
+
+def _in_registry(ref: str, access: Access | None, *, all: bool) -> list[Member]:
+    def read(reference: Reference, source: Source) -> list[Member]:
+        media_type, body = source.manifest()
+        found = parse_manifest(body, media_type, str(reference))
+        entries = _entries(source, found, str(reference), all=all)
+        return [Member(entry=entry, source=f"{reference.name}@{entry.digest}") for entry in entries]
+
+    return first_in_registry(ref, access, read)
+
+
+def first_in_registry(ref: str, access: Access | None, read: Callable[[Reference, Source], T]) -> T:
+    """Return what is read of the first image that a name may stand for and a registry has. Raises RegistryError."""
+    from pypod.images.config import registries
+    from pypod.images.registry.access import Access
+    from pypod.images.registry.client import RegistrySource
+
+    problems: list[RegistryError] = []
+    configured = registries.load()
+    for reference in configured.candidates(ref):
+        with RegistrySource(reference, access or Access(), configured) as source:
+            try:
+                return read(reference, source)
+            except RegistryError as error:
+                error.message = f'reading image "docker://{reference}": {error.message}'
+                problems.append(error)
+    if len(problems) == 1:
+        raise problems[0]
+    raise none_of_them(ref, f"{len(problems)} errors occurred while reading {ref}", problems)
+
+
+def _in_file(engine: Engine, transport: str, rest: str, *, all: bool) -> list[Member]:
+    from pypod.images.archive.detect import open_source
+
+    what = f"{transport}:{rest}"
+    with open_source(transport, rest) as source:
+        media_type, body = source.manifest()
+        found = parse_manifest(body, media_type, what)
+        entries = _entries(source, found, what, all=all)
+        for entry in entries:
+            manifest = found if not isinstance(found, Index) else member(source, entry)
+            _keep(Blobs(engine.layout.blobs), source, manifest)
+    return [Member(entry=entry) for entry in entries]
+
+
+def _keep(blobs: Blobs, source: Source, manifest: Manifest) -> None:
+    """Copy an image here, blobs only. Raises InvalidImage when one is not what it is called."""
+    for descriptor in (manifest.config, *manifest.layers):
+        if not blobs.has(descriptor.digest) and blobs.write(source.blob(descriptor))[0] != descriptor.digest:
+            raise InvalidImage(f"blob {descriptor.digest}", "its content is something else")
+    blobs.put(manifest.body)
+
+
+def _entries(source: Source, found: Manifest | Index, what: str, *, all: bool) -> list[Descriptor]:
+    """Return what a list says of the images of a source. Configurations are read where an index names no platform."""
+    if not isinstance(found, Index):
+        return [_entry(found, read_blob(source, found.config, CONFIG_BYTES_LIMIT, what))]
+    return [
+        entry if entry.platform else entry.replace(platform=_platform(source, member(source, entry)))
+        for entry in _chosen(found, what, all=all)
+    ]
+
+
+def _chosen(index: Index, what: str, *, all: bool) -> Iterable[Descriptor]:
+    chosen = index.manifests if all else (choose(index, host(), what),)
+    for entry in chosen:
+        if entry.media_type not in MANIFESTS:
+            raise InvalidImage(what, f"{entry.digest} in it is no image: {entry.media_type[:100]}")
+    return chosen
+
+
+def member(source: Source, entry: Descriptor) -> Manifest:
+    """Return the manifest that an index names. Raises InvalidImage when it is another one, or none."""
+    media_type, body = source.manifest(entry.digest)
+    if digest_of(body) != entry.digest:
+        raise InvalidImage(f"manifest {entry.digest}", "its content is something else")
+    found = parse_manifest(body, media_type or entry.media_type, f"manifest {entry.digest}")
+    if isinstance(found, Index):
+        raise InvalidImage(f"manifest {entry.digest}", "it is an index")
+    return found
+
+
+def _entry(manifest: Manifest, config: bytes) -> Descriptor:
+    return Descriptor(
+        media_type=manifest.media_type,
+        digest=manifest.digest,
+        size=len(manifest.body),
+        platform=parse_config(config).platform,
+    )
+
+
+def _platform(source: Source, manifest: Manifest) -> Platform:
+    return parse_config(read_blob(source, manifest.config, CONFIG_BYTES_LIMIT, manifest.digest)).platform

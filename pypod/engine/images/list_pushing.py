@@ -1,0 +1,122 @@
+"""Write a list of manifests to where it is wanted: its members first, so that it never names what is not there."""
+
+from __future__ import annotations
+
+from pypod.engine.core.boundary import Boundary
+from pypod.engine.core.locks import SHARED, Lock
+from pypod.engine.images import copying
+from pypod.engine.images.list_members import member
+from pypod.engine.images.pushing import check_form, target
+from pypod.errors import InvalidSpec, RegistryError
+from pypod.images.blobs import Blobs, BlobSource
+from pypod.model.image import digest_of
+from pypod.model.image_form import FAMILIES, OCI, index_body
+from pypod.model.progress import Progress
+from pypod.model.reference import parse, split_transport
+from pypod.store import images
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from pypod.api.manifest_list import ManifestList
+    from pypod.images.ends import Destination, Source
+    from pypod.images.registry.access import Access
+    from pypod.model.image import Descriptor, Index
+    from pypod.model.reference import Reference
+
+    Report = Callable[[Progress], None] | None
+
+_WORKERS = 3
+
+
+def push(
+    members: ManifestList,
+    destination: str,
+    *,
+    all: bool,
+    access: Access | None,
+    format: str,
+    compression: str,
+    progress: Report,
+) -> str:
+    """Write a list; return its digest there. See ``ManifestList.push``."""
+    from pypod.images.registry.access import Access
+
+    check_form(format, compression)
+    transport, rest = split_transport(destination or members.name)
+    form = copying.Form(family=FAMILIES.get(format), compression=compression)
+    chosen = access or Access()
+    with Boundary(f"push {members.name}"), Lock(members.engine.layout.images, SHARED) as lock, lock:
+        if transport in ("", "docker"):
+            reference = target(rest)
+            pushing = _Push(members, form.replace(workers=_WORKERS), chosen, progress)
+            try:
+                digest = pushing.run(_registry(reference, pushing.sources, chosen), all=all, plain_layers=False)
+            except RegistryError as error:
+                error.message = f"writing to docker://{reference}: {error.message}"
+                raise
+            with members.engine.database.transaction() as connection, connection:
+                images.add_digest(connection, members.id, reference.name, digest)
+            return digest
+        if transport == "docker-archive":
+            raise InvalidSpec("DESTINATION", "a docker archive holds no lists", hint="use oci-archive:FILE")
+        from pypod.images.archive.detect import open_destination
+
+        if transport in ("oci", "oci-archive"):
+            form = form.replace(family=OCI)
+        return _Push(members, form, chosen, progress).run(open_destination(transport, rest), all=all, plain_layers=True)
+
+
+def _registry(reference: Reference, sources: dict[str, str], access: Access) -> Destination:
+    from pypod.images.config import registries
+    from pypod.images.registry.client import RegistryDestination
+
+    known = sorted({parse(source).name for source in sources.values() if source})
+    return RegistryDestination(reference, access, registries.load(), mount_from=[parse(name) for name in known])
+
+
+class _Push:
+    def __init__(self, members: ManifestList, form: copying.Form, access: Access, progress: Report) -> None:
+        self._blobs = Blobs(members.engine.layout.blobs)
+        self._index: Index = members.index()
+        self.sources = members.sources()
+        self._form = form
+        self._access = access
+        self._progress = progress
+
+    def run(self, destination: Destination, *, all: bool, plain_layers: bool) -> str:
+        """Write members, if ``all``, and the index; return its digest."""
+        entries = self._index.manifests
+        with destination:
+            if all:
+                self._tell("listing", f"{len(entries)} of {len(entries)}")
+                entries = tuple(
+                    self._member(destination, entry, f"{entry.digest} ({number}/{len(entries)})", plain_layers)
+                    for number, entry in enumerate(entries, 1)
+                )
+            family = self._form.family or OCI
+            body = index_body(family, entries)
+            self._tell("listed", "list")
+            destination.put_manifest(family.index, body)
+        return digest_of(body)
+
+    def _member(self, destination: Destination, entry: Descriptor, shown: str, plain_layers: bool) -> Descriptor:
+        self._tell("copying", shown)
+        name = self.sources[entry.digest]
+        form = self._form if name or plain_layers else self._form.replace(compress_plain=True)
+        with self._source(entry, name) as source:
+            there = copying.copy_member(source, member(source, entry), destination, form, self._progress)
+        return there.replace(platform=entry.platform, annotations=entry.annotations)
+
+    def _source(self, entry: Descriptor, name: str) -> Source:
+        if not name:
+            return BlobSource(self._blobs, entry.digest, entry.media_type)
+        from pypod.images.config import registries
+        from pypod.images.registry.client import RegistrySource
+
+        return RegistrySource(parse(name), self._access, registries.load())
+
+    def _tell(self, state: str, name: str) -> None:
+        if self._progress is not None:
+            self._progress(Progress(state=state, name=name))

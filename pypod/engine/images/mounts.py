@@ -1,0 +1,131 @@
+"""The roots of images, mounted read-only where people can look at them.
+
+Where the kernel's overlay does not work there is a copy instead, which needs no mount: podman's vfs has one as well. A
+mount program would have to live as long as anybody looks, in a mount namespace that it itself keeps from going.
+"""
+
+from __future__ import annotations
+
+import os
+from contextlib import suppress
+
+from pypod.engine.core.locks import SHARED, Lock
+from pypod.engine.storage.layers import escaped
+from pypod.errors import Unsupported
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from pypod.api.engine import Engine
+    from pypod.api.image import Image
+    from pypod.engine.core.layout import Layout
+
+# include/uapi/linux/mount.h, and umount(2)
+_FLAGS = 1 | 2 | 4  # MS_RDONLY, MS_NOSUID, MS_NODEV
+_DETACH, _NOFOLLOW = 2, 8
+_OPTIONS_BYTES_LIMIT = 4095  # mount(2) copies a page of options, with the zero byte at its end
+
+
+def mount(image: Image) -> str:
+    """Mount the root of an image, if it is not, and return where. Raises OSError, NoSuchImage, Unsupported."""
+    from pypod.api.engine import require_root
+    from pypod.engine.storage import drivers
+
+    copies = not drivers.of(image.engine).is_kernel
+    if not copies:
+        require_root("mounting an image")
+    layout = image.engine.layout
+    path = f"{layout.image_mounts}/{image.id}"
+    # nobody sweeps the layers meanwhile, and of two clients one mounts
+    with Lock(layout.images, SHARED) as sharing, sharing, Lock(layout.image_mounts) as lock, lock:
+        directories = image.layer_directories()
+        if _is_there(path):
+            return path
+        os.makedirs(path, 0o700, exist_ok=True)
+        if copies and directories:
+            _copy(image, path, directories)
+            return path
+        try:
+            _mount(layout, path, directories)
+        except BaseException:
+            os.rmdir(path)
+            raise
+    return path
+
+
+def _is_there(path: str) -> bool:
+    """Return whether the root of an image is mounted, or has been copied: an empty directory is neither."""
+    if os.path.ismount(path):
+        return True
+    try:
+        return bool(os.listdir(path))
+    except FileNotFoundError:
+        return False
+    except PermissionError:  # the root of an image, which only its owner may read
+        return True
+
+
+def _copy(image: Image, path: str, directories: tuple[str, ...]) -> None:
+    from pypod.engine.session import inside
+    from pypod.engine.storage import layers
+
+    layout = image.engine.layout
+    incoming = f"{layout.images}/incoming/{image.id}"
+    with Lock(incoming) as lock, lock:
+        layers.merge(image.engine, [f"{layout.image_layers}/{name}" for name in directories], f"{incoming}/tree")
+        inside.move(image.engine, f"{incoming}/tree", path)
+
+
+def _mount(layout: Layout, path: str, directories: tuple[str, ...]) -> None:
+    from pypod.kernel import syscalls
+
+    if not directories:
+        syscalls.mount("tmpfs", path, "tmpfs", _FLAGS, "size=0,mode=0755")
+        return
+    fd = os.open(layout.image_layers, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        options = _options(layout.image_layers, fd, directories, layout.merged)
+        syscalls.mount("overlay", path, "overlay", _FLAGS, options)
+    finally:
+        os.close(fd)
+
+
+def _options(layers: str, fd: int, directories: tuple[str, ...], empty: str) -> str:
+    """Return the option of an overlay without an upper directory: it wants two lower ones, so an empty one is last."""
+    for prefix in (escaped(layers), f"/proc/self/fd/{fd}"):
+        options = f"lowerdir={':'.join(f'{prefix}/{name}' for name in directories)}:{escaped(empty)}"
+        if len(os.fsencode(options)) <= _OPTIONS_BYTES_LIMIT:
+            return options
+    raise Unsupported("layers", f"{len(directories)} layers are more than an overlay takes")
+
+
+def unmount(engine: Engine, identifier: str) -> bool:
+    """Take the mount of an image away; return whether there was one. Whoever looks at a file in it still may.
+
+    A mount in another mount namespace goes with its mount point (vfs_rmdir in fs/namei.c).
+    """
+    from pypod.engine.storage.trash import discard
+    from pypod.kernel import syscalls
+
+    path = f"{engine.layout.image_mounts}/{identifier}"
+    was_mounted = _is_there(path)
+    if os.path.ismount(path):
+        syscalls.umount2(path, _DETACH | _NOFOLLOW)
+    elif was_mounted:
+        discard(engine, [path])
+    with suppress(FileNotFoundError):
+        os.rmdir(path)
+    return was_mounted
+
+
+def mounted(engine: Engine) -> dict[str, str]:
+    """Return where images are mounted, by their ids; also one that is no longer in the store."""
+    return {name: path for name, path in points(engine).items() if _is_there(path)}
+
+
+def points(engine: Engine) -> dict[str, str]:
+    """Return the mount points of images by their ids, also those where nothing is seen from this mount namespace."""
+    directory = engine.layout.image_mounts
+    try:
+        return {name: f"{directory}/{name}" for name in sorted(os.listdir(directory))}
+    except FileNotFoundError:
+        return {}

@@ -1,0 +1,345 @@
+"""Take an image from a source into the store: blobs as they came, and each layer unpacked once for all images.
+
+Every layer comes through a directory of its own (``engine.incoming``), whose lock makes two clients do the work once
+and whose leftovers after a crash are the beginning of the next attempt. A layer is visible when its row is written, an
+image likewise.
+"""
+
+from __future__ import annotations
+
+import os
+import threading
+from contextlib import closing, suppress
+
+from pypod.engine.core.boundary import Boundary
+from pypod.engine.core.locks import SHARED, Lock
+from pypod.engine.core.parallel import Stopped, in_parallel
+from pypod.engine.images.incoming import Incoming, is_full, make_room
+from pypod.engine.session import inside, session
+from pypod.engine.storage.trash import discard
+from pypod.errors import InvalidImage, NoSuchImage, SystemFailure
+from pypod.images.blobs import Blobs
+from pypod.images.layers.unpack import Owners, settle, unpack
+from pypod.images.platform import choose, host
+from pypod.model.image import CONFIG_BYTES_LIMIT, DOCKER_CONFIG, OCI_CONFIG, Index, digest_of, parse_manifest
+from pypod.model.image_config import parse_config
+from pypod.model.moment import created_ns
+from pypod.model.progress import Progress
+from pypod.store import images
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator, Sequence
+
+    from pypod.api.engine import Engine
+    from pypod.images.ends import Source
+    from pypod.images.layers.unpack import Unpacked
+    from pypod.model.image import Descriptor, Manifest, Platform
+    from pypod.model.image_config import ImageConfig
+
+_WORKERS = 3
+_INDEX_DEPTH_LIMIT = 2
+_LAYERS_LIMIT = 400  # mount(2) takes a page of options (docs/design.md), and so many names of layers fit on it
+_EMPTY_CONFIGS = (OCI_CONFIG, DOCKER_CONFIG, "")
+
+
+def resolve(source: Source, platform: Platform | None, what: str) -> tuple[Manifest, str]:
+    """Return the manifest of a source for a platform, and the digest of what its name stands for, maybe an index.
+
+    Raises InvalidImage, also when an index has nothing for the platform.
+    """
+    media_type, body = source.manifest()
+    found = parse_manifest(body, media_type, what)
+    named = found.digest
+    for _ in range(_INDEX_DEPTH_LIMIT):
+        if not isinstance(found, Index):
+            return found, named
+        entry = choose(found, platform or host(), what)
+        media_type, body = source.manifest(entry.digest)
+        if digest_of(body) != entry.digest:
+            raise InvalidImage(what, f"the manifest is not that of digest {entry.digest}")
+        found = parse_manifest(body, media_type or entry.media_type, what)
+    if isinstance(found, Index):
+        raise InvalidImage(what, "indexes within indexes go too deep")
+    return found, named
+
+
+def pull(
+    engine: Engine,
+    source: Source,
+    what: str,
+    *,
+    names: Sequence[str] = (),
+    repository: str = "",
+    platform: Platform | None = None,
+    progress: Callable[[Progress], None] | None = None,
+) -> str:
+    """Make the image of a source one of the store's, give it names, and return its id.
+
+    ``what`` names it in errors. With a ``repository`` the digest is remembered as that one's. ``progress`` is called
+    from the threads of the pull, one at a time. Raises InvalidImage, RegistryError, SystemFailure; then the store has
+    the layers that were whole, and no image more than before.
+    """
+    with Boundary(f"pull {what}"), Lock(engine.layout.images, SHARED) as lock, lock:
+        manifest, named = resolve(source, platform, what)
+        return _Pull(engine, source, what, manifest, progress).run(names, {manifest.digest, named}, repository)
+
+
+def chains(diff_ids: Iterable[str]) -> list[str]:
+    """Return the chain of each layer, the lowest first (image-spec, config.md, "Layer ChainID").
+
+    >>> a, b = chains(["sha256:" + "0" * 64, "sha256:" + "1" * 64])
+    >>> a, len(b)
+    ('sha256:0000000000000000000000000000000000000000000000000000000000000000', 71)
+    """
+    found: list[str] = []
+    for diff_id in diff_ids:
+        found.append(digest_of(f"{found[-1]} {diff_id}".encode()) if found else diff_id)
+    return found
+
+
+class _Pull:
+    def __init__(
+        self,
+        engine: Engine,
+        source: Source,
+        what: str,
+        manifest: Manifest,
+        progress: Callable[[Progress], None] | None,
+    ) -> None:
+        self._engine = engine
+        self._source = source
+        self._what = what
+        self._manifest = manifest
+        self._blobs = Blobs(engine.layout.blobs)
+        self._progress = progress
+        self._telling = threading.Lock()
+
+    def run(self, names: Sequence[str], digests: Iterable[str], repository: str) -> str:
+        config = self._config()
+        self._chains = chains(config.diff_ids)
+        for is_last in (False, True):
+            try:
+                self._work(list(enumerate(zip(self._manifest.layers, config.diff_ids, strict=True))))
+                return self._record(config, names, digests, repository)
+            except (OSError, SystemFailure) as error:
+                # what others began is worth less than what is asked for now, and what we began is in everybody's way
+                if not is_full(error) or not make_room(self._engine) or is_last:
+                    raise
+        raise AssertionError("unreachable")
+
+    def _config(self) -> ImageConfig:
+        descriptor = self._manifest.config
+        if descriptor.media_type not in _EMPTY_CONFIGS:
+            raise InvalidImage(
+                self._what, f"unsupported image-specific operation on artifact with type {descriptor.media_type!r}"
+            )
+        try:
+            body = self._blobs.read(descriptor.digest, CONFIG_BYTES_LIMIT)
+        except InvalidImage:  # it is not here, or damaged
+            self._tell(descriptor, "pulling", 0)
+            body = read_blob(self._source, descriptor, CONFIG_BYTES_LIMIT, self._what)
+            if self._blobs.has(descriptor.digest):
+                self._blobs.write([body])
+        config = parse_config(body, f"{self._what}: configuration")
+        if len(config.diff_ids) != len(self._manifest.layers):
+            raise InvalidImage(
+                self._what,
+                f"its configuration has {len(config.diff_ids)} layers, its manifest {len(self._manifest.layers)}",
+            )
+        if len(config.diff_ids) > _LAYERS_LIMIT:
+            reason = f"it has {len(config.diff_ids)} layers, no more than {_LAYERS_LIMIT} lie on each other"
+            raise InvalidImage(self._what, reason, hint="build it with fewer layers (podman build --squash)")
+        self._tell(descriptor, "done", descriptor.size)
+        return config
+
+    def _work(self, tasks: list[tuple[int, tuple[Descriptor, str]]]) -> None:
+        """Bring all layers, the lower ones first, several at a time; raise what the first failure raised."""
+        self._stopped = threading.Event()
+        self._finished = [threading.Event() for _ in tasks]
+
+        def work(task: tuple[int, tuple[Descriptor, str]]) -> None:
+            number, (descriptor, diff_id) = task
+            self._layer(number, descriptor, diff_id)
+            self._finished[number].set()
+
+        in_parallel(tasks, work, min(_WORKERS, len(tasks)), self._stopped)
+
+    def _layer(self, number: int, descriptor: Descriptor, diff_id: str) -> None:
+        """Bring one layer."""
+        chain = self._chains[number]
+        if self._is_present(chain, descriptor):
+            self._tell(descriptor, "present", descriptor.size)
+            return
+        incoming = Incoming(self._engine, chain, descriptor)
+        with incoming.lock() as lock, lock:
+            if self._is_present(chain, descriptor):  # somebody else brought it meanwhile
+                self._tell(descriptor, "present", descriptor.size)
+                return
+            incoming.prepare()
+            stored = self._blobs.has(descriptor.digest)
+            has_begun = stored or incoming.begun_bytes > 0
+            try:
+                self._attempt(number, descriptor, diff_id, incoming, from_store=stored)
+            except (InvalidImage, OSError, SystemFailure):
+                if not has_begun:
+                    raise
+                self._attempt(number, descriptor, diff_id, incoming)
+
+    def _is_present(self, chain: str, descriptor: Descriptor) -> bool:
+        found = images.find_layer(self._engine.database, chain)
+        return found is not None and self._blobs.has(descriptor.digest)
+
+    def _attempt(
+        self, number: int, descriptor: Descriptor, diff_id: str, incoming: Incoming, *, from_store: bool = False
+    ) -> None:
+        """Make a layer of its blob: of the stored one, or of what has come of it and what the source has."""
+        blobs = self._blobs
+        pieces = blobs.pieces(descriptor.digest) if from_store else self._pieces(descriptor, incoming)
+        try:
+            tree = incoming.tree()
+            with closing(pieces):  # type: ignore[type-var]  # whoever keeps the traceback would keep the file open
+                unpacked = unpack(
+                    pieces,
+                    tree,
+                    digest=descriptor.digest,
+                    diff_id=diff_id,
+                    size=descriptor.size,
+                    owners=_owners(self._engine),
+                )
+            tree, unpacked = self._fitted(number, tree, unpacked, incoming)
+            if not from_store:
+                blobs.adopt(incoming.blob, descriptor.digest)
+            self._publish(number, diff_id, tree, unpacked)
+        except BaseException as error:
+            incoming.fail(error)
+            raise
+        with suppress(OSError):  # what another attempt left, or made
+            os.rmdir(incoming.directory)
+        self._tell(descriptor, "done", descriptor.size)
+
+    def _fitted(self, number: int, tree: str, unpacked: Unpacked, incoming: Incoming) -> tuple[str, Unpacked]:
+        """Return an unpacked layer as it goes on those below it, once these are there."""
+        self._wait_for(number - 1)
+        below = images.layers_of(self._engine.database, self._chains[number - 1]) if number else []
+        directories = [f"{self._engine.layout.image_layers}/{name}" for name in images.shown(below)]
+        self._settle(tree, unpacked, directories)
+        if not unpacked.stands_in:
+            return tree, unpacked
+        from pypod.engine.storage.layers import lay
+
+        # a copy of all that the layer and those below it show, which needs no whiteout
+        whole = incoming.new_path()
+        lay(self._engine, tree, directories, whole)
+        discard(self._engine, [tree])
+        return whole, unpacked.replace(root_is_opaque=True)
+
+    def _settle(self, tree: str, unpacked: Unpacked, directories: list[str]) -> None:
+        if inside.is_needed(self._engine) and (unpacked.implied or unpacked.whitening):
+            inside.call(self._engine, "settle", tree, unpacked, directories)
+        else:
+            settle(tree, unpacked, directories)
+
+    def _publish(self, number: int, diff_id: str, tree: str, unpacked: Unpacked) -> None:
+        """Let a layer be seen, unless it came meanwhile in a blob of another compression."""
+        layers, name = self._engine.layout.image_layers, os.path.basename(tree)
+        os.makedirs(layers, 0o700, exist_ok=True)
+        inside.move(self._engine, tree, f"{layers}/{name}")
+        is_added = False
+        try:
+            is_added = images.add_layer(
+                self._engine.database,
+                images.LayerRecord(
+                    chain=self._chains[number],
+                    parent=self._chains[number - 1] if number else "",
+                    diff_id=diff_id,
+                    directory=name,
+                    size_bytes=unpacked.size_bytes,
+                    opaque=int(unpacked.root_is_opaque),
+                ),
+            )
+        finally:
+            if not is_added:
+                discard(self._engine, [f"{layers}/{name}"])
+
+    def _wait_for(self, number: int) -> None:
+        while number >= 0 and not self._finished[number].wait(0.1):
+            if self._stopped.is_set():
+                raise Stopped
+
+    def _pieces(self, descriptor: Descriptor, incoming: Incoming) -> Iterator[bytes]:
+        """Yield a layer as it is stored: what has come of it, then what the source has."""
+
+        def rest(done: int) -> Iterator[bytes]:
+            self._tell(descriptor, "pulling", done)
+            with closing(self._source.blob(descriptor, done)) as pieces:  # type: ignore[type-var]
+                for piece in pieces:
+                    if self._stopped.is_set():
+                        raise Stopped
+                    yield piece
+                    done += len(piece)
+                    self._tell(descriptor, "pulling", done)
+
+        return incoming.pieces(rest)
+
+    def _record(self, config: ImageConfig, names: Sequence[str], digests: Iterable[str], repository: str) -> str:
+        manifest = self._manifest
+        self._blobs.put(manifest.body)
+        self._blobs.put(config.body)
+        identifier = manifest.config.digest.partition(":")[2]
+        record = images.ImageRecord(
+            id=identifier,
+            manifest=manifest.digest,
+            chain=self._chains[-1] if self._chains else "",
+            created_ns=created_ns(config.created),
+            size_bytes=sum(one.size_bytes for one in images.layers_of(self._engine.database, self._chains[-1]))
+            if self._chains
+            else 0,
+            config=config.body.decode(),
+        )
+        blobs = {manifest.digest, manifest.config.digest, *(layer.digest for layer in manifest.layers)}
+        known_as = [(repository, one) for one in digests if repository]
+        if images.has_image(self._engine.database, record, blobs, known_as, names):
+            return identifier
+        with self._engine.database.transaction() as connection, connection:
+            try:
+                images.add_image(connection, record, blobs, known_as)
+            except NoSuchImage:
+                raise InvalidImage(self._what, "a layer was removed meanwhile", hint="pull again") from None
+            for name in names:
+                images.bring_name(connection, identifier, name)
+        return identifier
+
+    def _tell(self, descriptor: Descriptor, state: str, done: int) -> None:
+        if self._progress is not None:
+            with self._telling:
+                self._progress(
+                    Progress(
+                        digest=descriptor.digest,
+                        state=state,
+                        done_bytes=done,
+                        total_bytes=descriptor.size,
+                        is_config=descriptor is self._manifest.config,
+                    )
+                )
+
+
+def _owners(engine: Engine) -> Owners | None:
+    own = session.of(engine)
+    if own is None:
+        return None
+    return Owners(environment=tuple(session.environment(engine).items()), one_id=own.has_one_id)
+
+
+def read_blob(source: Source, descriptor: Descriptor, limit_bytes: int, what: str) -> bytes:
+    """Return a small blob whole, compared with its descriptor. Raises InvalidImage."""
+    if descriptor.size > limit_bytes:
+        raise InvalidImage(what, f"blob {descriptor.digest} is larger than {limit_bytes} bytes")
+    body = bytearray()
+    for piece in source.blob(descriptor):
+        body += piece
+        if len(body) > descriptor.size:
+            break
+    if len(body) != descriptor.size or digest_of(bytes(body)) != descriptor.digest:
+        raise InvalidImage(what, f"blob {descriptor.digest} has another size or digest")
+    return bytes(body)

@@ -1,0 +1,89 @@
+"""Write an image of the store to a registry, or to where another transport leads."""
+
+from __future__ import annotations
+
+from pypod.engine.core.boundary import Boundary
+from pypod.engine.images import copying
+from pypod.errors import InvalidSpec, RegistryError
+from pypod.model.image_form import FAMILIES, OCI
+from pypod.model.reference import is_short, parse, split_transport
+from pypod.store import images
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from pypod.api.image import Image
+    from pypod.images.registry.access import Access
+    from pypod.model.progress import Progress
+    from pypod.model.reference import Reference
+
+COMPRESSIONS = ("gzip", "zstd")
+_WORKERS = 3
+
+
+def push(
+    image: Image,
+    destination: str = "",
+    *,
+    access: Access | None = None,
+    format: str = "",
+    compression: str = "",
+    compress: bool = False,
+    progress: Callable[[Progress], None] | None = None,
+) -> str:
+    """Write an image; return the digest of its manifest there. See ``Images.push``."""
+    check_form(format, compression)
+    form = copying.Form(family=FAMILIES.get(format), compression=compression, compress_plain=compress)
+    transport, rest = split_transport(destination or image.used_name)
+    if transport in ("", "docker"):
+        form = form.replace(compress_plain=True, workers=_WORKERS)
+        return _to_registry(image, target(rest), form, access, progress)
+    from pypod.images.archive.detect import open_destination
+
+    if transport in ("oci", "oci-archive"):
+        form = form.replace(family=OCI)
+    with Boundary(f"write {destination}"), open_destination(transport, rest) as opened:
+        return copying.copy(image, opened, form, progress)
+
+
+def check_form(format: str, compression: str) -> None:
+    """Raise InvalidSpec for a format or a compression that there is not."""
+    if format and format not in FAMILIES:
+        raise InvalidSpec("--format", f"unknown format {format!r}", hint=f"use {' or '.join(FAMILIES)}")
+    if compression and compression not in COMPRESSIONS:
+        raise InvalidSpec("--compression-format", f'cannot find compressor for "{compression}"')
+
+
+def target(name: str) -> Reference:
+    """Return where an image goes; a name without a registry is docker.io's, as podman's."""
+    reference = parse(name)
+    if is_short(name) and reference.digest:
+        raise InvalidSpec("DESTINATION", f"{name}: a digest is no place to push to", hint="use NAME:TAG")
+    return reference.tagged()
+
+
+def _to_registry(
+    image: Image,
+    reference: Reference,
+    form: copying.Form,
+    access: Access | None,
+    progress: Callable[[Progress], None] | None,
+) -> str:
+    from pypod.images.config import registries
+    from pypod.images.registry.access import Access
+    from pypod.images.registry.client import RegistryDestination
+
+    known = {repository for repository, _ in image.named().digests} - {reference.name}
+    destination = RegistryDestination(
+        reference, access or Access(), registries.load(), mount_from=[parse(name) for name in sorted(known)]
+    )
+    with Boundary(f"push {reference}"), destination:
+        try:
+            digest = copying.copy(image, destination, form, progress)
+        except RegistryError as error:
+            error.message = f"writing to docker://{reference}: {error.message}"
+            raise
+    with image.engine.database.transaction() as connection, connection:
+        images.add_digest(connection, image.id, reference.name, digest)
+    return digest

@@ -1,0 +1,465 @@
+"""Everything there is to know of a container or a pod, in podman's form."""
+
+from __future__ import annotations
+
+import os
+
+from pypod.engine.core import observe
+from pypod.engine.inspect import form
+from pypod.engine.storage import drivers, layers
+from pypod.kernel.capabilities import DEFAULT_CAPABILITIES
+from pypod.model.connection import NO_RESOLV_CONF
+from pypod.model.namespace import POD, PRIVATE, Mode
+from pypod.store import records
+from pypod.store.networks import names_of_container
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any, Self
+
+    from pypod.api.engine import Engine
+    from pypod.engine.core.layout import Layout
+    from pypod.model.container import ContainerSpec, ContainerState
+    from pypod.model.health import Healthcheck
+    from pypod.model.mount import Mount
+    from pypod.model.pod import PodSpec
+    from pypod.store.records import ContainerRecord, PodRecord
+
+INFRA_IMAGE = "pypod/infra"
+
+# podman shows what is added and dropped against Docker's fourteen (libpod/container_inspect.go).
+_SHOWN_AGAINST = frozenset((*DEFAULT_CAPABILITIES, "CAP_AUDIT_WRITE", "CAP_MKNOD", "CAP_NET_RAW"))
+# What stays writable in a container with a read-only root (podman-run(1), --read-only-tmpfs).
+_WRITABLE = ("/run", "/tmp", "/var/tmp")  # noqa: S108
+_NETWORK_FILES = ("resolv.conf", "hostname", "hosts")
+
+
+class Timestamp(str):
+    """A moment as RFC 3339 text in local time, or as it was written; ``ns`` is nanoseconds since the epoch, 0 for Go's
+    zero time."""
+
+    __slots__ = ("ns",)
+    ns: int
+
+    def __new__(cls, ns: int, text: str = "") -> Self:
+        made = super().__new__(cls, text or (_rfc3339(ns) if ns else form.NEVER))
+        made.ns = ns
+        return made
+
+
+def _rfc3339(ns: int) -> str:
+    import time
+
+    seconds, rest = divmod(ns, 1_000_000_000)
+    moment = time.localtime(seconds)
+    fraction = f".{rest:09d}".rstrip("0") if rest else ""
+    zone = time.strftime("%z", moment)
+    shown = f"{zone[:3]}:{zone[3:]}" if moment.tm_gmtoff else "Z"
+    return f"{time.strftime('%Y-%m-%dT%H:%M:%S', moment)}{fraction}{shown}"
+
+
+def inspect_container(engine: Engine, record: ContainerRecord) -> dict[str, Any]:
+    """Return what was asked of a container and what it is now, under podman's names and in podman's order.
+
+    An exit code that nobody saw is -1, and State.ExitCodeKnown is false. Raises StoreError for a damaged record.
+    """
+    from pypod.engine.inspect.networks import network_settings
+
+    pod = records.find_pod(engine.database, record.pod_id) if record.pod_id else None
+    infra = record.kind == records.INFRA
+    spec = _infra_spec(record, pod) if infra and pod is not None else records.container_spec(record)
+    directory = engine.layout.container(record.id)
+    if pod is not None and spec.ipc == POD:  # /dev/shm is the infra's
+        spec = spec.replace(shm_size_bytes=records.pod_spec(pod).shm_size_bytes)
+    shared = engine.layout.pod(record.pod_id) if pod is not None and (infra or spec.net == POD) else directory
+    paths = [f"{shared}/{name}" if os.path.exists(f"{shared}/{name}") else "" for name in _NETWORK_FILES]
+    infra_id = pod.infra_id if pod is not None else ""
+    uses_infra = any(mode == POD for mode in (spec.net, spec.ipc, spec.uts, spec.pid, spec.cgroup, spec.user_namespace))
+    words = ("/run/podman-init", "--", *spec.arguments) if spec.init else spec.arguments
+    # an ordinary user has those that were added by name (runtime/compiler.py)
+    effective = spec.capabilities if _is_root(spec.user) else spec.added_capabilities
+    settings = network_settings(engine, record, spec)
+    values: dict[str, Any] = {
+        "Id": record.id,
+        "Created": Timestamp(record.created_ns),
+        "Path": words[0],
+        "Args": list(words[1:]),
+        "State": _state(
+            observe.container_state(directory, engine.boot_id), _cgroup_path(engine, record.cgroup), spec, directory
+        ),
+        "Image": record.image_id,
+        "ImageName": record.image or (INFRA_IMAGE if infra else ""),
+        "Rootfs": "" if infra else spec.rootfs,
+        "Pod": record.pod_id,
+        "ResolvConfPath": paths[0],
+        "HostnamePath": paths[1],
+        "HostsPath": paths[2],
+        "LogPath": f"{directory}/ctr.log",
+        "StaticDir": directory,
+        "Name": record.name,
+        "EffectiveCaps": list(effective) or None,
+        "BoundingCaps": list(spec.capabilities),
+        "GraphDriver": {"Name": drivers.OVERLAY, "Data": {}} if infra else _layers(engine, spec, directory),
+        "Mounts": [_mount(mount, engine.layout) for mount in spec.mounts if mount.type != "tmpfs"],
+        "Dependencies": [infra_id] if uses_infra and infra_id else [],
+        "NetworkSettings": settings,
+        "IsInfra": infra,
+        "Config": _config(engine, record, spec, infra=infra),
+        "HostConfig": _host_config(record, spec, infra_id, f"{directory}/ctr.log", infra=infra),
+    }
+    if spec.net == PRIVATE and "Networks" in settings:
+        values["HostConfig"]["NetworkMode"] = "bridge"
+    return form.fill(form.CONTAINER, values)
+
+
+def _infra_spec(record: ContainerRecord, pod: PodRecord) -> ContainerSpec:
+    """Return an infra as if it had been asked for like a container: podman shows it as one."""
+    from pypod.model.container import ContainerSpec
+    from pypod.runtime.programs import DIRECTORY
+
+    spec = records.pod_spec(pod)
+    arguments = spec.infra_command or (f"{DIRECTORY}/pause",)
+    if record.image_id:
+        arguments = records.container_spec(record).arguments
+    return ContainerSpec(
+        name=record.name,
+        entrypoint=arguments,
+        rootfs="/",
+        hostname=(spec.hostname or spec.name)[:64] if "uts" in spec.share else "",
+        uts=PRIVATE if "uts" in spec.share else Mode(mode="host"),
+        ipc=PRIVATE if "ipc" in spec.share else Mode(mode="host"),
+        net=PRIVATE if "net" in spec.share and spec.net != "host" else Mode(mode="host"),
+        net_program=spec.net_program,
+        labels=spec.labels,
+        sysctls=spec.sysctls,
+        add_hosts=spec.add_hosts,
+        no_hosts=spec.no_hosts,
+        ports=spec.ports,
+        dns_servers=spec.dns_servers,
+        dns_options=spec.dns_options,
+        dns_search=spec.dns_search,
+        shm_size_bytes=spec.shm_size_bytes,
+        cgroup_parent=spec.cgroup_parent,
+        read_only=True,
+        no_new_privileges=True,
+    )
+
+
+def _is_root(user: str) -> bool:
+    return user.partition(":")[0] in ("", "0", "root")
+
+
+def _cgroup_path(engine: Engine, path: str) -> str:
+    """Return where a cgroup is on the host, empty for who can make none."""
+    return engine.cgroups.prefix + path if engine.cgroups.tracking_directory(path) else ""
+
+
+def _state(state: ContainerState, cgroup: str, spec: ContainerSpec, directory: str) -> dict[str, Any]:
+    values: dict[str, Any] = {
+        "Status": state.status,
+        "Running": state.status == "running",
+        "Paused": state.status == "paused",
+        "OOMKilled": state.oom_killed,
+        "Pid": state.pid,
+        "ConmonPid": state.supervisor_pid if state.running else 0,
+        "ExitCode": (state.exit_code or 0) if state.exit_code_known else -1,
+        "ExitCodeKnown": state.exit_code_known,
+        "StartedAt": Timestamp(state.started_ns),
+        "FinishedAt": Timestamp(state.finished_ns),
+        "CgroupPath": cgroup if state.running else "",
+        "CheckpointedAt": Timestamp(0),
+        "RestoredAt": Timestamp(0),
+    }
+    if spec.healthcheck is not None and state.running:
+        values["Health"] = _health(directory, state)
+    return form.fill(form.STATE, values)
+
+
+def _healthcheck(asked: Healthcheck) -> dict[str, Any]:
+    return {
+        "Test": list(asked.test),
+        "Interval": asked.interval_ns,
+        "Timeout": asked.timeout_ns,
+        "StartPeriod": asked.start_period_ns,
+        "Retries": asked.retries,
+    }
+
+
+def _health(directory: str, state: ContainerState) -> dict[str, Any]:
+    from pypod.engine.containers.health import of
+
+    found = of(directory, state)
+    log = [
+        {
+            "Start": Timestamp(one.started_ns),
+            "End": Timestamp(one.ended_ns),
+            "ExitCode": one.exit_code,
+            "Output": one.output,
+        }
+        for one in found.log
+    ]
+    return {"Status": found.status, "FailingStreak": found.failing_streak, "Log": log or None}
+
+
+def _layers(engine: Engine, spec: ContainerSpec, directory: str) -> dict[str, Any]:
+    name = drivers.shown(engine).name
+    if os.path.isdir(layers.copy_in(directory)) or (spec.overlay and name == drivers.VFS):
+        return {"Name": drivers.VFS, "Data": {}}
+    data = {"LowerDir": ":".join(layers.roots(engine.layout, spec))}
+    data |= {"UpperDir": f"{directory}/upper", "WorkDir": f"{directory}/work"}
+    return {"Name": name, "Data": data if spec.overlay else {}}
+
+
+def _mount(mount: Mount, layout: Layout) -> dict[str, Any]:
+    volume = mount.type == "volume"
+    flags = (("nosuid", mount.no_suid), ("nodev", mount.no_dev), ("noexec", mount.no_exec))
+    values = {
+        "Type": mount.type,
+        "Source": f"{layout.volumes}/{mount.source}" if volume else mount.source,
+        "Destination": mount.target,
+        "Driver": "local" if volume else "",
+        "Options": [*(name for name, given in flags if given), "rbind" if mount.recursive else "bind"],
+        "RW": not mount.read_only,
+        "Propagation": mount.propagation,
+    }
+    return {**({"Name": mount.source} if volume else {}), **form.fill(form.MOUNT, values)}
+
+
+def _config(engine: Engine, record: ContainerRecord, spec: ContainerSpec, *, infra: bool) -> dict[str, Any]:
+    from pypod.engine.containers.derived import hostname_of
+    from pypod.runtime.oci import environment
+
+    hostname = spec.hostname if infra else hostname_of(engine, record, spec, record.pod_id)
+    values = {
+        "Hostname": hostname,
+        "User": spec.user,
+        "Tty": spec.terminal,
+        "OpenStdin": spec.interactive,
+        "Env": [] if infra else environment(spec, hostname),
+        "Cmd": list(spec.command) or None,
+        "Image": INFRA_IMAGE if infra else record.image,
+        "WorkingDir": spec.working_directory,
+        "Entrypoint": " ".join(spec.entrypoint),
+        "Labels": dict(spec.labels) or None,
+        "StopSignal": spec.stop_signal,
+        "Umask": f"{spec.umask:04o}",
+        "StopTimeout": spec.stop_timeout_s,
+    }
+    found = form.fill(form.CONFIG, values)
+    if spec.healthcheck is not None:  # podman leaves it out otherwise
+        found["Healthcheck"] = _healthcheck(spec.healthcheck)
+    if spec.exposed_ports:  # as podman since version 5
+        from pypod.engine.inspect.networks import bindings
+        from pypod.model.port import parse_exposed
+
+        found["ExposedPorts"] = {name: {} for name in bindings((), map(parse_exposed, spec.exposed_ports))}
+    return found
+
+
+def _host_config(
+    record: ContainerRecord, spec: ContainerSpec, infra_id: str, log: str, *, infra: bool
+) -> dict[str, Any]:
+    from pypod.engine.containers.derived import ulimits
+    from pypod.engine.inspect.networks import bindings
+
+    capabilities = set(spec.capabilities)
+    limits = () if infra else ulimits(spec)
+    values = {
+        "VolumesFrom": list(spec.volumes_from) or None,
+        "Binds": [_bind(mount) for mount in spec.mounts if mount.type == "bind"],
+        "CgroupMode": _mode(spec.cgroup, infra_id),
+        "LogConfig": {**form.HOST_CONFIG["LogConfig"], "Path": log},
+        "NetworkMode": (spec.net_program or "none") if spec.net == PRIVATE else _mode(spec.net, infra_id),
+        "PortBindings": bindings(spec.ports),
+        "AutoRemove": spec.remove,
+        "CapAdd": [] if spec.privileged else sorted(capabilities - _SHOWN_AGAINST),
+        "CapDrop": [] if spec.privileged else sorted(_SHOWN_AGAINST - capabilities),
+        "Dns": [one for one in spec.dns_servers if one != NO_RESOLV_CONF],
+        "DnsOptions": list(spec.dns_options),
+        "DnsSearch": list(spec.dns_search),
+        "ExtraHosts": list(spec.add_hosts),
+        "GroupAdd": list(spec.groups),
+        "IpcMode": "shareable" if spec.ipc == PRIVATE else _mode(spec.ipc, infra_id),
+        "PidMode": _mode(spec.pid, infra_id),
+        "Privileged": spec.privileged,
+        "ReadonlyRootfs": spec.read_only,
+        "SecurityOpt": _security(spec),
+        "Tmpfs": {} if infra else {one.target: _tmpfs(one) for one in user_mounts(spec) if one.type == "tmpfs"},
+        "UTSMode": _mode(spec.uts, infra_id),
+        "UsernsMode": "" if spec.user_namespace.mode == "host" else _mode(spec.namespace("user"), infra_id),
+        "ShmSize": spec.shm_size_bytes,
+        "CgroupParent": record.cgroup.rpartition("/")[0],
+        "Init": spec.init,
+        **({} if infra else _limits(spec)),
+        "Ulimits": [{"Name": limit.name, "Soft": limit.soft, "Hard": limit.hard} for limit in limits],
+    }
+    return form.fill(form.HOST_CONFIG, values)
+
+
+_LIMIT_FIELDS = {
+    "CpuShares": "cpu_shares",
+    "CpuPeriod": "cpu_period_us",
+    "CpuQuota": "cpu_quota_us",
+    "CpuRealtimePeriod": "cpu_rt_period_us",
+    "CpuRealtimeRuntime": "cpu_rt_runtime_us",
+    "CpusetCpus": "cpuset_cpus",
+    "CpusetMems": "cpuset_mems",
+    "Memory": "memory_bytes",
+    "MemorySwap": "memory_swap_bytes",
+    "MemoryReservation": "memory_reservation_bytes",
+    "OomKillDisable": "oom_kill_disable",
+    "BlkioWeight": "blkio_weight",
+}
+_DEVICE_LIMITS = {
+    "BlkioDeviceReadBps": "device_read_bps",
+    "BlkioDeviceWriteBps": "device_write_bps",
+    "BlkioDeviceReadIOps": "device_read_iops",
+    "BlkioDeviceWriteIOps": "device_write_iops",
+}
+
+
+def _limits(spec: ContainerSpec) -> dict[str, Any]:
+    """Return the limits; podman's defaults where nothing was asked for."""
+    from pypod.model.limits import CPUS_PERIOD_US, DEFAULT_PIDS, Limits
+
+    limits = spec.limits or Limits()
+    found: dict[str, Any] = {name: getattr(limits, field) for name, field in _LIMIT_FIELDS.items()}
+    found["PidsLimit"] = DEFAULT_PIDS if limits.pids is None else limits.pids
+    found["OomScoreAdj"] = spec.oom_score_adj or 0
+    if limits.memory_bytes and not limits.memory_swap_bytes:
+        found["MemorySwap"] = 2 * limits.memory_bytes
+    # podman has a number there once memory is limited in any way
+    limited = (limits.memory_bytes, limits.memory_reservation_bytes, limits.oom_kill_disable)
+    if any(limited) or limits.memory_swappiness >= 0:
+        found["MemorySwappiness"] = limits.memory_swappiness
+    if limits.cpu_period_us == CPUS_PERIOD_US and limits.cpu_quota_us > 0:  # what --cpus is
+        found["NanoCpus"] = limits.cpu_quota_us * 1_000_000_000 // CPUS_PERIOD_US
+    for name, field in _DEVICE_LIMITS.items():
+        rows = [{"Path": path, "Rate": rate} for path, rate in getattr(limits, field)]
+        found[name] = rows or None
+    weights = [{"Path": path, "Weight": weight} for path, weight in limits.blkio_weight_device]
+    found["BlkioWeightDevice"] = weights or None
+    return found
+
+
+def user_mounts(spec: ContainerSpec) -> list[Mount]:
+    """Return what is mounted beside the standard file systems: what was asked for, and what a read-only root needs."""
+    from pypod.model.mount import parse_tmpfs
+
+    found = list(spec.mounts)
+    if spec.read_only:
+        taken = {mount.target for mount in found}
+        found += [parse_tmpfs(f"{target}:notmpcopyup") for target in _WRITABLE if target not in taken]
+    return found
+
+
+def _mode(mode: Mode, infra_id: str) -> str:
+    return f"container:{infra_id}" if mode == POD else str(mode)
+
+
+def _bind(mount: Mount) -> str:
+    words = ("ro" if mount.read_only else "rw", mount.propagation, "rbind" if mount.recursive else "bind")
+    return f"{mount.source}:{mount.target}:{','.join(words)}"
+
+
+def _tmpfs(mount: Mount) -> str:
+    flags = (("nosuid", mount.no_suid), ("nodev", mount.no_dev), ("noexec", mount.no_exec))
+    access = "ro" if mount.read_only else "rw"
+    copied = ("tmpcopyup",) if mount.copy_up else ()
+    return ",".join((*mount.options, access, mount.propagation, *(name for name, given in flags if given), *copied))
+
+
+def _security(spec: ContainerSpec) -> list[str]:
+    found = [f"seccomp={spec.seccomp}"] if spec.seccomp else []
+    found += ["no-new-privileges"] if spec.no_new_privileges else []
+    found += [f"mask={':'.join(spec.masks)}"] if spec.masks else []
+    return found + ([f"unmask={':'.join(spec.unmasks)}"] if spec.unmasks else [])
+
+
+def inspect_pod(engine: Engine, record: PodRecord) -> dict[str, Any]:
+    """Return what was asked of a pod, its status and its containers, under podman's names and in podman's order."""
+    from pypod.kernel.cgroups.driver import container_path
+    from pypod.model.pod import pod_status
+
+    spec = records.pod_spec(record)
+    everyone = [
+        (one, observe.container_state(engine.layout.container(one.id), engine.boot_id))
+        for one in records.all_containers(engine.database, pod_id=record.id)
+    ]
+    infra = next((state for one, state in everyone if one.kind == records.INFRA), None)
+    group = container_path(spec.cgroup_parent, "", record.id)
+    return {
+        "Id": record.id,
+        "Name": record.name,
+        "Created": Timestamp(record.created_ns),
+        "ExitPolicy": "continue",
+        "State": pod_status(infra, [state for one, state in everyone if one.kind != records.INFRA]),
+        "Hostname": spec.hostname,
+        "Labels": dict(spec.labels),
+        "CreateCgroup": spec.infra,
+        "CgroupParent": group.rpartition("/")[0],
+        "CgroupPath": _cgroup_path(engine, group) if spec.infra else "",
+        "CreateInfra": spec.infra,
+        "InfraContainerID": record.infra_id,
+        "InfraConfig": _infra_config(spec, names_of_container(engine.database, record.infra_id)) if spec.infra else {},
+        "SharedNamespaces": list(spec.share) if spec.infra else [],
+        "NumContainers": len(everyone),
+        "Containers": [{"Id": one.id, "Name": one.name, "State": state.status} for one, state in everyone],
+        **_limits_of_pod(spec),
+    }
+
+
+# podman's name of a pod's limit, and ours
+_POD_LIMITS = {
+    "cpu_period": "cpu_period_us",
+    "cpu_quota": "cpu_quota_us",
+    "cpu_shares": "cpu_shares",
+    "cpuset_cpus": "cpuset_cpus",
+    "cpuset_mems": "cpuset_mems",
+    "device_read_bps": "device_read_bps",
+    "device_write_bps": "device_write_bps",
+    "memory_limit": "memory_bytes",
+    "memory_swap": "memory_swap_bytes",
+    "blkio_weight": "blkio_weight",
+    "blkio_weight_device": "blkio_weight_device",
+    # which podman's pods do not have
+    "device_read_iops": "device_read_iops",
+    "device_write_iops": "device_write_iops",
+    "memory_reservation": "memory_reservation_bytes",
+    "pids_limit": "pids",
+}
+_INFRA_LIMITS = ("cpu_period", "cpu_quota", "cpuset_cpus")
+
+
+def _limits_of_pod(spec: PodSpec) -> dict[str, Any]:
+    from pypod.model.limits import Limits
+
+    limits = spec.limits or Limits()
+    found = {}
+    for name, field in _POD_LIMITS.items():
+        value = getattr(limits, field)
+        if isinstance(value, tuple):
+            number = "Weight" if name == "blkio_weight_device" else "Rate"
+            value = [{"Path": path, number: one} for path, one in value]
+        found[name] = 0 if value is None else value
+    return found
+
+
+def _infra_config(spec: PodSpec, networks: list[str]) -> dict[str, Any]:
+    from pypod.engine.inspect.networks import bindings
+
+    values: dict[str, Any] = {
+        "PortBindings": bindings(spec.ports),
+        "HostNetwork": spec.net == "host",
+        "NoManageResolvConf": NO_RESOLV_CONF in spec.dns_servers,
+        "DNSServer": [one for one in spec.dns_servers if one != NO_RESOLV_CONF] or None,
+        "DNSSearch": list(spec.dns_search) or None,
+        "DNSOption": list(spec.dns_options) or None,
+        "NoManageHosts": spec.no_hosts,
+        "HostAdd": list(spec.add_hosts) or None,
+        "Networks": networks or None,
+        "uts_ns": "private" if "uts" in spec.share else "host",
+        "userns": "private" if "user" in spec.share else "host",
+    }
+    limits = _limits_of_pod(spec)
+    return form.fill(form.INFRA_CONFIG, values | {name: limits[name] for name in _INFRA_LIMITS})

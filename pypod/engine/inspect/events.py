@@ -1,0 +1,94 @@
+"""What happened to pods, containers and images, and what happens: podman events."""
+
+from __future__ import annotations
+
+from pypod.engine.core.boundary import Boundary
+from pypod.errors import InvalidSpec
+from pypod.model.event import CONTAINER, IMAGE, POD, Event
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping, Sequence
+
+    from pypod.api.engine import Engine
+
+    Test = Callable[[Event, str], bool]
+
+__all__ = ["Event", "events"]
+
+
+def _named(kind: str) -> Test:
+    return lambda event, value: event.type == kind and (event.name == value or event.id.startswith(value))
+
+
+# As podman's libpod/events/filters.go: there are no events of volumes, so that one never matches.
+_TESTS: dict[str, Test] = {
+    "container": _named(CONTAINER),
+    "event": lambda event, value: event.action == value,
+    "image": _named(IMAGE),
+    "label": lambda event, value: tuple(value.partition("=")[::2]) in event.attributes and "=" in value,
+    "pod": _named(POD),
+    "status": lambda event, value: event.action == value,
+    "type": lambda event, value: event.type == value,
+    "volume": _named("volume"),
+}
+
+
+def events(
+    since: int | None = None,
+    until: int | None = None,
+    *,
+    filters: Mapping[str, str | Sequence[str]] | None = None,
+    follow: bool = False,
+    engine: Engine | None = None,
+) -> Iterator[Event]:
+    """Yield what happened, the oldest first; with ``follow`` go on with what happens, until the iterator is closed.
+
+    ``since`` and ``until`` are moments in nanoseconds since the epoch (``time.time_ns()``, ``Event.time_ns``); what
+    happened right then is left out. With ``follow`` and neither of them only what happens from now on is told; with
+    ``until`` the iterator ends then. ``filters`` are podman's: container, event, image, label (KEY=VALUE), pod, type;
+    values of one are alternatives, and different ones must all hold. ``engine`` is by default one on the default
+    storage.
+
+    About the last two megabytes are kept. A process that is killed may take the line of what it was doing with it; how
+    a container ended is told by its monitor. Raises InvalidSpec for a filter that is none.
+
+    >>> for event in events(filters={"event": "died"}):                # doctest: +SKIP
+    ...     print(event.name, event.exit_code)
+    web 137
+    """
+    test = compile_filters(filters or {})
+    if engine is None:
+        from pypod.api.engine import Engine
+
+        engine = Engine()
+    from pypod.store import event_reader
+
+    with Boundary("read events"):
+        if follow:
+            found = event_reader.follow(engine.layout.events, at_end=since is None and until is None, until_ns=until)
+        else:
+            found = event_reader.read(engine.layout.events)
+    return _passing(found, lambda event: _is_between(event, since, until) and test(event))
+
+
+def _passing(found: Iterator[Event], test: Callable[[Event], bool]) -> Iterator[Event]:
+    with Boundary("read events"):
+        for event in found:
+            if test(event):
+                yield event
+
+
+def _is_between(event: Event, since: int | None, until: int | None) -> bool:
+    return (since is None or event.time_ns > since) and (until is None or event.time_ns < until)
+
+
+def compile_filters(filters: Mapping[str, str | Sequence[str]]) -> Callable[[Event], bool]:
+    """Return the test that an event must pass. Raises InvalidSpec."""
+    wanted: list[tuple[Test, tuple[str, ...]]] = []
+    for name, values in filters.items():
+        test = _TESTS.get(name.lower())
+        if test is None:
+            raise InvalidSpec("--filter", f"{name} is an invalid filter")
+        wanted.append((test, (values,) if isinstance(values, str) else tuple(values)))
+    return lambda event: all(any(test(event, value) for value in values) for test, values in wanted)

@@ -1,0 +1,125 @@
+"""What there is to know of networks and connections, in podman's form: the fields of its JSON, in its order."""
+
+from __future__ import annotations
+
+from pypod.engine.inspect.containers import Timestamp
+from pypod.engine.inspect.form import NETWORK, NETWORK_SETTINGS, fill
+from pypod.engine.networks.connections import owner
+from pypod.engine.networks.published import ports_of
+from pypod.model.ids import short
+from pypod.model.network import DEFAULT_NETWORK
+from pypod.model.port import parse_exposed
+from pypod.store import networks, records
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+    from typing import Any
+
+    from pypod.api.engine import Engine
+    from pypod.model.container import ContainerSpec
+    from pypod.model.network import Attachment, Connection, NetworkSpec, Subnet
+    from pypod.model.port import Port
+    from pypod.store.records import ContainerRecord
+
+# Left out where they are empty.
+_OMITTED = frozenset(("network_interface", "subnets", "routes", "network_dns_servers", "labels", "options"))
+
+
+def form(spec: NetworkSpec) -> dict[str, Any]:
+    """Return what was asked of a network as podman stores and lists it."""
+    values = {
+        "name": spec.name,
+        "id": spec.id,
+        "driver": spec.driver,
+        "network_interface": spec.interface,
+        "created": Timestamp(spec.created_ns),
+        "subnets": [_subnet(one) for one in spec.subnets],
+        "routes": [dict(one.items()) for one in spec.routes],
+        "ipv6_enabled": spec.ipv6,
+        "internal": spec.internal,
+        "dns_enabled": spec.dns,
+        "network_dns_servers": list(spec.dns_servers),
+        "labels": dict(spec.labels),
+        "options": dict(spec.options),
+        "ipam_options": {"driver": spec.ipam},
+    }
+    return {name: value for name, value in values.items() if value or name not in _OMITTED}
+
+
+def _subnet(subnet: Subnet) -> dict[str, Any]:
+    found: dict[str, Any] = {"subnet": subnet.subnet, "gateway": subnet.gateway}
+    if subnet.first or subnet.last:
+        found["lease_range"] = {"start_ip": subnet.first, "end_ip": subnet.last}
+    return found
+
+
+def inspect_network(engine: Engine, spec: NetworkSpec) -> dict[str, Any]:
+    """Return what was asked of a network, and who is attached to it now, as podman has that since version 5."""
+    names = {one.id: one.name for one in records.all_containers(engine.database)}
+    attached = {
+        identifier: {"name": names[identifier], "interfaces": {made.interface: _interface(made)}}
+        for identifier, _, made in networks.connected_to(engine.database, spec.id)
+        if made is not None and identifier in names
+    }
+    return {**form(spec), "containers": attached}
+
+
+def _interface(made: Attachment) -> dict[str, Any]:
+    by_family = {":" in gateway: gateway for gateway in made.gateways}
+    subnets = []
+    for address in made.addresses:
+        gateway = by_family.get(":" in address, "")
+        subnets.append({"ipnet": address, **({"gateway": gateway} if gateway else {})})
+    return {"subnets": subnets, "mac_address": made.mac}
+
+
+def network_settings(engine: Engine, record: ContainerRecord, spec: ContainerSpec) -> dict[str, Any]:
+    """Return NetworkSettings of ``podman inspect``: the connections of the container whose network it is.
+
+    As podman, the fields beside ``Networks`` are those of the default network when there is no other.
+    """
+    names = networks.names(engine.database)
+    having = owner(engine, record, spec.net)
+    found = {
+        names.get(asked.network, asked.network): _connected(asked, made, names, having)
+        for asked, made in networks.connections_of(engine.database, having)
+    }
+    only = found[DEFAULT_NETWORK] if list(found) == [DEFAULT_NETWORK] else {}
+    settings = fill(NETWORK_SETTINGS, {name: value for name, value in only.items() if name in NETWORK_SETTINGS})
+    exposed = spec.exposed_ports if having == record.id and found else ()
+    settings["Ports"] = bindings(ports_of(engine, record), map(parse_exposed, exposed))
+    return {**settings, **({"Networks": found} if found else {})}
+
+
+def bindings(ports: Iterable[Port], exposed: Iterable[Port] = ()) -> dict[str, Any]:
+    """Return where on the host each port of a container is, as ``{"80/tcp": [{"HostIp": "", "HostPort": "8080"}]}``.
+
+    One that is exposed and not published has None.
+    """
+    found: dict[str, Any] = {}
+    for port in ports:
+        for at in range(port.count):
+            ends = found.setdefault(f"{port.container_port + at}/{port.protocol}", [])
+            ends.append({"HostIp": port.host_ip, "HostPort": str(port.host_port + at)})
+    for port in exposed:
+        for at in range(port.count):
+            found.setdefault(f"{port.container_port + at}/{port.protocol}", None)
+    return dict(sorted(found.items()))
+
+
+def _connected(asked: Connection, made: Attachment | None, names: dict[str, str], container_id: str) -> dict[str, Any]:
+    values: dict[str, Any] = {
+        "NetworkID": names.get(asked.network, ""),
+        "Aliases": [*asked.aliases, short(container_id)],
+    }
+    if made is None:
+        return fill(NETWORK, values)
+    values["MacAddress"] = made.mac
+    for address in made.addresses:
+        text, _, prefix = address.partition("/")
+        keys = ("GlobalIPv6Address", "GlobalIPv6PrefixLen") if ":" in text else ("IPAddress", "IPPrefixLen")
+        values.update(zip(keys, (text, int(prefix)), strict=True))
+    for gateway in made.gateways:
+        values["IPv6Gateway" if ":" in gateway else "Gateway"] = gateway
+    return fill(NETWORK, values)

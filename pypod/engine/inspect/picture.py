@@ -1,0 +1,127 @@
+"""What a drawing of a pod shows: who is in it, who watches whom, which namespaces."""
+
+from __future__ import annotations
+
+import os
+
+from pypod.display.markup import element, table
+from pypod.display.picture import COLUMNS_LIMIT, HOST, INFRA, MEMBER, Band, Cable, Part, Picture
+from pypod.engine.inspect.lsns import arguments
+from pypod.engine.inspect.sharing import Column, matrix
+from pypod.errors import NotFound, StoreError, Unsupported
+from pypod.network.links import index_of
+from pypod.store import networks
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from pypod.api.container import Container
+    from pypod.api.pod import Pod
+    from pypod.engine.inspect.sharing import Row
+
+
+def of_pod(pod: Pod) -> Picture:
+    """Return what is, at this moment: the host (this process), the infra and the members, running or not.
+
+    Beyond twelve columns members are counted, not drawn. Raises NoSuchPod.
+    """
+    infra = pod.infra
+    members = pod.containers()
+    room = COLUMNS_LIMIT - 1 - (infra is not None)
+    parts = [Part(name="host", role=HOST, status="running", pid=os.getpid(), command="this process")]
+    if infra is not None:
+        parts.append(_part(infra, INFRA))
+    parts += [_part(member, MEMBER) for member in members[:room]]
+    table = matrix([Column(name=one.name, role=one.role, pid=one.pid) for one in parts])
+    bands = [Band(kind=row.kind, inodes=row.inodes, marks=row.marks) for row in sorted(table.rows, key=_order)]
+    return Picture(
+        name=pod.name,
+        id=pod.id,
+        status=pod.status,
+        parts=tuple(parts),
+        bands=tuple(bands),
+        left_out=max(len(members) - room, 0),
+        cables=tuple(_cables(infra)) if infra is not None and infra.state().running else (),
+    )
+
+
+def _cables(infra: Container) -> Iterator[Cable]:
+    for asked, made in networks.connections_of(infra.engine.database, infra.id):
+        if made is None:
+            continue
+        network = networks.find(infra.engine.database, asked.network)
+        yield Cable(
+            network=network.name,
+            interface=made.interface,
+            addresses=made.addresses,
+            # somebody may have taken it away
+            host_interface=made.host_interface if index_of(made.host_interface) else "",
+            bridge=network.interface if index_of(network.interface) else f"{network.interface}, gone",
+            gateways=network.gateway_addresses(),
+        )
+
+
+def _part(container: Container, role: str) -> Part:
+    state = container.state()
+    pid = state.pid if state.running else 0
+    code = "unknown" if state.exit_code is None else state.exit_code
+    # the infra is nobody's child that anybody watches: its supervisor is itself
+    monitor = state.supervisor_pid if pid and role == MEMBER else 0
+    return Part(
+        name=INFRA if role == INFRA else container.name,
+        role=role,
+        status=f"exited ({code})" if state.status == "exited" else state.status,
+        pid=pid,
+        command=(arguments(pid) if pid else "") or _asked(container),
+        monitor_pid=monitor,
+    )
+
+
+def _asked(container: Container) -> str:
+    try:
+        spec = container.spec()
+    except (StoreError, Unsupported):  # damaged; of an infra
+        return ""
+    return " ".join((*spec.entrypoint, *spec.command))
+
+
+def _rootfs(container: Container) -> str:
+    try:
+        spec = container.spec()
+    except (StoreError, Unsupported):
+        return ""
+    return f"{spec.image or spec.rootfs}{', copy on write' if spec.overlay else ''}"
+
+
+def _order(row: Row) -> int:
+    """What the pod shares comes first, then what is everybody's own, then the host's."""
+    host, *pod = row.inodes
+    known = [inode for inode in pod if inode is not None]
+    if not known or all(inode == host for inode in known):
+        return 2
+    return 0 if len(set(known)) < len(known) or len(known) == 1 else 1
+
+
+def container_html(container: Container) -> str:
+    """Return a table of what there is to know first, for a notebook."""
+    try:
+        part, pod = _part(container, MEMBER), container.pod
+        rootfs = _rootfs(container)
+        host = Column(name=HOST, role=HOST, pid=os.getpid())
+        both = matrix([host, Column(name=part.name, role=MEMBER, pid=part.pid)])
+    except NotFound:
+        return element("p", f"container {container.name}: removed")
+    rows: list[tuple[object, object]] = [
+        ("status", part.status),
+        ("id", container.id[:12]),
+        *([("pod", pod.name)] if pod else []),
+        *([("pid", part.pid), ("monitor", part.monitor_pid or "-")] if part.pid else []),
+        ("command", part.command),
+        ("root", rootfs),
+    ]
+    for row in both.rows:
+        outer, inode = row.inodes
+        if inode is not None:
+            rows.append((f"{row.kind} namespace", f"{inode} the host's" if inode == outer else inode))
+    return table((), rows, caption=f"container {part.name}")

@@ -1,0 +1,187 @@
+"""Who shares which namespace: a table with a row per kind and a column per process."""
+
+from __future__ import annotations
+
+import os
+
+from pypod.display.markup import Shown
+from pypod.errors import NoSuchContainer, NoSuchPod, NotFound, WrongState
+from pypod.kernel.abi import DIGITS_LIMIT, KINDS
+from pypod.kernel.pidfd import PROC
+from pypod.model.value import Value
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from pypod.api.container import Container
+    from pypod.api.engine import Engine
+    from pypod.api.pod import Pod
+
+HOST, INFRA, MEMBER, CONTAINER, PROCESS = "host", "infra", "member", "container", "process"
+_MARKS = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
+
+
+class NoSuchProcess(NotFound):
+    """No process has this number."""
+
+    kind = "process"
+
+
+class Column(Value):
+    """One process: ``role`` is host, infra, member, container or process; ``name`` what people call it."""
+
+    name: str
+    role: str
+    pid: int
+
+
+class Row(Value):
+    """One kind of namespace: the inode of each column's, None where it has none to be seen."""
+
+    kind: str
+    inodes: tuple[int | None, ...]
+
+    @property
+    def marks(self) -> tuple[str, ...]:
+        """A letter for each inode, the same for the same one, from A in the order of the columns.
+
+        >>> Row(kind="net", inodes=(7, 9, 9, None)).marks
+        ('A', 'B', 'B', '-')
+        """
+        known: dict[int, str] = {}
+        return tuple("-" if one is None else known.setdefault(one, _mark(len(known))) for one in self.inodes)
+
+
+class Matrix(Shown, Value):
+    """Columns and rows, in the order of ``lsns``' kinds. ``str()`` shows it as text, a notebook as a table."""
+
+    columns: tuple[Column, ...]
+    rows: tuple[Row, ...]
+
+    def shared(self) -> dict[str, bool]:
+        """Return kind -> whether everybody in the table is in one namespace."""
+        return {row.kind: len(set(row.inodes)) == 1 for row in self.rows}
+
+    def lines(self, *, inodes: bool = False) -> list[list[str]]:
+        """Return the table as text, a heading first."""
+        heading = ["NAMESPACE", *(column.name for column in self.columns)]
+        if not inodes:
+            return [heading, *([row.kind, *row.marks] for row in self.rows)]
+        return [heading, *([row.kind, *map(_number, row.inodes)] for row in self.rows)]
+
+    def __str__(self) -> str:
+        lines = self.lines()
+        widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
+        return "\n".join(
+            "  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip() for line in lines
+        )
+
+    def _repr_html_(self) -> str:
+        from pypod.display.markup import element, table, tinted
+
+        heading = ("namespace", *(column.name for column in self.columns))
+        rows = []
+        for row in self.rows:
+            cells = zip(row.marks, row.inodes, strict=True)
+            rows.append((row.kind, *((tinted(mark), f" {_number(inode)}") for mark, inode in cells)))
+        note = "in a row, the same letter is the same namespace"
+        return element("div", table(heading, rows), element("p", note))
+
+
+def _number(inode: int | None) -> str:
+    return "-" if inode is None else str(inode)
+
+
+def _mark(number: int) -> str:
+    letters = _MARKS[number % len(_MARKS)]
+    return letters if number < len(_MARKS) else f"{letters}{number // len(_MARKS)}"
+
+
+def pod_matrix(pod: Pod) -> Matrix:
+    """Return who shares what in a pod: the host (this process), the infra, and each member that runs.
+
+    >>> print(pod_matrix(pod))                                # doctest: +SKIP
+    NAMESPACE  host  infra  a  b
+    cgroup     A     A      B  C
+    net        A     B      B  B
+    """
+    columns = [Column(name=HOST, role=HOST, pid=os.getpid())]
+    infra = pod.infra
+    if infra is not None and (pid := _pid(infra)):
+        columns.append(Column(name=INFRA, role=INFRA, pid=pid))
+    for member in pod.containers():
+        if pid := _pid(member):
+            columns.append(Column(name=member.name, role=MEMBER, pid=pid))
+    return matrix(columns)
+
+
+def compare(*refs: Container | Pod | str | int, engine: Engine | None = None) -> Matrix:
+    """Return who shares what among containers, pods (their infra) and processes (by pid), in any number.
+
+    A ``ref`` is one of these, a name or an id; ``engine`` is where those are looked up (default: the default storage).
+    Raises NoSuchProcess when a ``ref`` is none of these, WrongState when it does not run.
+
+    >>> pypod.compare("web", 1).shared()["user"]               # doctest: +SKIP
+    True
+    """
+    if engine is None:
+        from pypod.api.engine import Engine as Default
+
+        engine = Default()
+    return matrix([_column(engine, ref) for ref in refs])
+
+
+def _column(engine: Engine, ref: Container | Pod | str | int) -> Column:
+    if isinstance(ref, int):
+        return _process(ref)
+    return find(engine, ref) if isinstance(ref, str) else find(ref.engine, ref.id)
+
+
+def _process(pid: int) -> Column:
+    if PROC.stat(pid) is None:
+        raise NoSuchProcess(str(pid), hint="give a container, a pod or a pid")
+    return Column(name=str(pid), role=PROCESS, pid=pid)
+
+
+def find(engine: Engine, ref: str) -> Column:
+    """Return the process that a container's or pod's name or id, or a pid, stands for."""
+    try:
+        container = engine.containers.get(ref)
+    except NoSuchContainer:
+        pass
+    else:
+        return Column(name=container.name, role=CONTAINER, pid=_running(container))
+    try:
+        pod = engine.pods.get(ref)
+    except NoSuchPod:
+        if ref.isascii() and ref.isdigit() and len(ref) <= DIGITS_LIMIT:
+            return _process(int(ref))
+        raise NoSuchProcess(ref, hint="give a container, a pod or a pid") from None
+    first = pod.infra or next(iter(pod.containers()), None)
+    if first is None:
+        raise WrongState(pod.name, pod.status, f"pod {pod.name} has neither an infra nor members")
+    return Column(name=pod.name, role=INFRA, pid=_running(first))
+
+
+def _running(container: Container) -> int:
+    state = container.state()
+    if not state.running:
+        raise WrongState(
+            container.name, state.status, f"container {container.name} is {state.status}: it has no namespaces"
+        )
+    return state.pid
+
+
+def _pid(container: Container) -> int:
+    state = container.state()
+    return state.pid if state.running else 0
+
+
+def matrix(columns: list[Column]) -> Matrix:
+    """Return the table for some processes, without the kinds that this kernel does not have."""
+    seen = [PROC.namespaces(column.pid) or {} for column in columns]
+    rows = []
+    for kind in KINDS:
+        inodes = tuple(found[kind][1] if kind in found else None for found in seen)
+        if any(one is not None for one in inodes):
+            rows.append(Row(kind=kind, inodes=inodes))
+    return Matrix(columns=tuple(columns), rows=tuple(rows))

@@ -1,0 +1,350 @@
+"""Connect a pod or container to its networks when it starts, and let go of them when it has ended.
+
+A start gives addresses away (in the store), makes the bridge if it is not there, and hands packed messages to the
+supervisor and the new process, who send them (pause/netlink.c). The undo goes the other way round: what leads to an
+address on the host is taken away before the address can be given to anybody else.
+"""
+
+from __future__ import annotations
+
+from itertools import count
+
+from pypod.engine.core import observe
+from pypod.engine.core.locks import AT_ONCE, Lock
+from pypod.engine.networks import bridge_sweep, claims, published, user_bridges, user_network
+from pypod.errors import InUse, InvalidSpec, NoSuchContainer
+from pypod.kernel.netlink import ROUTE
+from pypod.model.network import (
+    BRIDGE,
+    HOST_LOCAL,
+    Attachment,
+    NetworkSpec,
+    address_number,
+    address_text,
+    packed_address,
+)
+from pypod.model.value import Value
+from pypod.network import links
+from pypod.network.host import default_interface, is_local
+from pypod.runtime.ops import Op
+from pypod.store import networks, records
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+    from sqlite3 import Connection as DatabaseConnection
+
+    from pypod.api.engine import Engine
+    from pypod.model.network import Connection, Subnet
+    from pypod.store.records import ContainerRecord
+
+_METRIC = 100
+
+
+class Wire(Value):
+    """One connection of a start: the network and what was chosen."""
+
+    network: NetworkSpec
+    made: Attachment
+
+
+def networks_of(wires: tuple[Wire, ...]) -> list[NetworkSpec]:
+    """Return the networks of connections."""
+    return [wire.network for wire in wires]
+
+
+def wires_of(engine: Engine, container_id: str) -> tuple[Wire, ...]:
+    """Return the connections of a container that runs."""
+    made = [made for _, made in networks.connections_of(engine.database, container_id) if made]
+    return tuple(Wire(network=networks.find(engine.database, one.network), made=one) for one in made)
+
+
+def attach(engine: Engine, container_id: str) -> tuple[Wire, ...]:
+    """Give addresses away for a start; the caller holds the container's lock and detaches when the start fails.
+
+    Raises InUse when an address is taken or a network is full.
+    """
+    asked = networks.connections_of(engine.database, container_id)
+    if not asked:
+        return ()
+    if any(made for _, made in asked):  # it ended while nobody was there to see to it
+        cut_off(engine, container_id)
+    specs = [networks.find(engine.database, one.network) for one, _ in asked]
+    try:
+        return _claim_and_take(engine, container_id, [one for one, _ in asked], specs)
+    except BaseException:
+        bridge_sweep.begin_unless_used(engine, specs)
+        raise
+
+
+def _claim_and_take(
+    engine: Engine, container_id: str, asked: Sequence[Connection], specs: Sequence[NetworkSpec]
+) -> tuple[Wire, ...]:
+    for last in (False, True):
+        try:
+            claimed = [claims.claim(engine, one) for one in specs]
+            return _take(engine, container_id, list(zip(asked, claimed, strict=True)))
+        except InUse:
+            if last or not sweep(engine, specs):
+                raise
+    raise AssertionError
+
+
+def _take(engine: Engine, container_id: str, asked: list[tuple[Connection, NetworkSpec]]) -> tuple[Wire, ...]:
+    wires = []
+    places = _places([one for one, _ in asked])
+    with engine.database.transaction() as connection, connection:
+        for place, (one, network) in zip(places, asked, strict=True):
+            made = _choose(connection, place, one, network, container_id)
+            networks.attach(connection, container_id, made)
+            wires.append(Wire(network=network, made=made))
+    return tuple(wires)
+
+
+def attach_one(engine: Engine, container_id: str, network: NetworkSpec) -> Wire:
+    """Give addresses away for one more connection of a container that runs. Raises InUse."""
+    known = networks.connections_of(engine.database, container_id)
+    one = next(one for one, _ in known if one.network == network.id)
+    there = [made for _, made in known if made]
+    [place] = _places([one], there)
+    network = claims.claim(engine, network)
+    with engine.database.transaction() as connection, connection:
+        made = _choose(connection, place, one, network, container_id)
+        networks.attach(connection, container_id, made)
+    return Wire(network=network, made=made)
+
+
+def preview(engine: Engine, container_id: str, asked: Sequence[Connection] = ()) -> tuple[Wire, ...]:
+    """Return what ``attach`` would choose now, with nothing done; ``asked`` are connections that are not stored yet."""
+    wires = []
+    every = asked or [one for one, _ in networks.connections_of(engine.database, container_id)]
+    for place, one in zip(_places(every), every, strict=True):
+        network = claims.foreseen(engine, engine.networks.find(one.network, save=False))
+        with engine.database.transaction(write=False) as connection:
+            made = _choose(connection, place, one, network, container_id, write=False)
+        wires.append(Wire(network=network, made=made))
+    return tuple(wires)
+
+
+def _places(asked: Sequence[Connection], there: Sequence[Attachment] = ()) -> list[tuple[int, str]]:
+    """Return a position and a name inside for each connection, beside those that are ``there``."""
+    names = {*(one.interface for one in asked), *(one.interface for one in there)}
+    free = (f"eth{number}" for number in count())
+    positions = iter(set(range(len(asked) + len(there))).difference(one.position for one in there))
+    return [
+        (position, one.interface or next(name for name in free if name not in names))
+        for position, one in zip(positions, asked, strict=False)
+    ]
+
+
+def _choose(
+    connection: DatabaseConnection,
+    place: tuple[int, str],
+    asked: Connection,
+    network: NetworkSpec,
+    container_id: str,
+    *,
+    write: bool = True,
+) -> Attachment:
+    addresses: list[str] = []
+    gateways: list[str] = []
+    for subnet in network.subnets if network.ipam == HOST_LOCAL else ():
+        wanted = next((one for one in asked.addresses if (":" in one) == (":" in subnet.subnet)), "")
+        number = _free(connection, network, subnet, wanted, container_id, write=write)
+        addresses.append(f"{address_text(number, subnet.subnet)}/{subnet.subnet.rpartition('/')[2]}")
+        # a default route for each family: the kernel takes no second one of the same metric
+        if (
+            subnet.gateway
+            and not network.internal
+            and not any((":" in one) == (":" in subnet.gateway) for one in gateways)
+        ):
+            gateways.append(subnet.gateway)
+        if write:
+            networks.take_address(connection, network.id, number, container_id)
+            if not wanted:
+                networks.remember_address(connection, network.id, subnet.range()[0], number)
+    first = packed_address(addresses[0].partition("/")[0]) if addresses else b""
+    return Attachment(
+        network=network.id,
+        interface=place[1],
+        position=place[0],
+        addresses=tuple(addresses),
+        gateways=tuple(gateways),
+        mac=asked.mac or (links.mac_of(first) if first else ""),
+        host_interface=_host_interface() if network.driver == BRIDGE else "",
+        aliases=asked.aliases,
+    )
+
+
+def _host_interface() -> str:
+    import os
+
+    return f"pp{os.urandom(6).hex()}"  # unique: the one before lives on for some 30 ms
+
+
+def _free(
+    connection: DatabaseConnection,
+    network: NetworkSpec,
+    subnet: Subnet,
+    wanted: str,
+    container_id: str,
+    *,
+    write: bool,
+) -> int:
+    if wanted:
+        number = address_number(wanted)
+        holder = networks.holder_of(connection, network.id, number)
+        if holder and holder != container_id:
+            raise InUse(wanted, f"IP address {wanted} is already allocated to container {holder[:12]}")
+        if is_local(wanted):
+            raise InUse(wanted, f"IP address {wanted} is an address of this host")
+        return number
+    first, last = subnet.range()
+    passed = set()
+    while (found := networks.next_address(connection, network.id, first, last)) is not None and found not in passed:
+        if not write or not is_local(address_text(found, subnet.subnet)):
+            return found
+        passed.add(found)
+        networks.remember_address(connection, network.id, first, found)
+    hint = "remove containers that nobody needs, or make a network with a larger subnet"
+    raise InUse(network.name, f"no free address in {subnet.subnet} of network {network.name}", hint=hint)
+
+
+def sweep(engine: Engine, specs: Iterable[NetworkSpec]) -> list[str]:
+    """Take back what containers have that ended while nobody was there; return their ids.
+
+    One that is just being started is not running yet: it is left alone, its starter holds its lock.
+    """
+    holders = {one: None for network in specs for one in networks.holders(engine.database, network.id) if one}
+    return [one for one in holders if let_go_of_dead(engine, one)]
+
+
+def let_go_of_dead(engine: Engine, container_id: str) -> bool:
+    """Take back what a container has if it has ended; return whether it had. Who is being started is left alone."""
+    directory = engine.layout.container(container_id)
+    if observe.container_state(directory, engine.boot_id).running:
+        return False
+    try:
+        with Lock(lock_of(engine, records.find_container(engine.database, container_id)), AT_ONCE) as lock, lock:
+            if observe.container_state(directory, engine.boot_id).running:
+                return False
+            cut_off(engine, container_id)
+            return True
+    except (NoSuchContainer, BlockingIOError):
+        return False
+
+
+def lock_of(engine: Engine, record: ContainerRecord) -> str:
+    """Return the directory whose lock is held by who starts a container: an infra's is its pod's."""
+    if record.kind == records.INFRA:
+        return engine.layout.pod(record.pod_id)
+    return engine.layout.container(record.id)
+
+
+def cut_off(engine: Engine, container_id: str) -> None:
+    """Let go of the networks of a container that has ended, but others may live on in its network namespace.
+
+    They have its addresses, which somebody else is to be given: from now on nobody reaches them. Raises OSError,
+    and LaunchFailed for a user's.
+    """
+    for _, made in networks.connections_of(engine.database, container_id):
+        if made and made.host_interface:
+            if user_bridges.are_elsewhere(engine):
+                user_bridges.release(engine, made.host_interface)
+            else:
+                links.release(made.host_interface)
+    detach(engine, container_id)
+
+
+def detach(engine: Engine, container_id: str) -> None:
+    """Let go of the networks of a container that has ended: addresses, and what leads to them. Idempotent."""
+    user_network.wait_for_end(engine, engine.layout.container(container_id))
+    if any(made for _, made in networks.connections_of(engine.database, container_id)):
+        wires = wires_of(engine, container_id)
+        published.withdraw(engine, container_id, wires)
+        networks.give_back(engine.database, container_id)
+        user_bridges.end_unless_needed(engine)
+        bridge_sweep.begin_unless_used(engine, networks_of(wires))
+
+
+def host_ops(engine: Engine, wires: tuple[Wire, ...], *, hairpin: bool = False) -> list[Op]:
+    """Return what the supervisor does once the process has its network namespace.
+
+    ``hairpin`` lets it reach itself by way of the host: for who publishes ports.
+    """
+    ops = user_bridges.host_ops(engine) if wires else []
+    for wire in wires:
+        network, made = wire.network, wire.made
+        if network.driver != BRIDGE:
+            words = f"make {network.driver} {made.interface} of {_parent(network)} in the process"
+        else:
+            end = f"{made.host_interface} on {network.interface}"
+            words = f"make veth {end}, its other end {made.interface} in the process"
+        data, offsets = host_messages(engine, wire, hairpin=hairpin)
+        ops.append(Op("netlink_host", words, ROUTE, data, *offsets))
+    return ops
+
+
+def host_messages(engine: Engine, wire: Wire, namespace: int = links.BY_PID, *, hairpin: bool = False) -> links.Packed:
+    """Return the messages, to be sent on the host, that make a connection's interface; the process's pid is missing.
+
+    With links.BY_DESCRIPTOR it is a descriptor of its network namespace.
+    """
+    network, made = wire.network, wire.made
+    mtu = int(network.option("mtu") or 0)
+    elsewhere = user_bridges.are_elsewhere(engine)
+    if network.driver == BRIDGE:
+        index = user_bridges.index_of(engine, network) if elsewhere else links.index_of(network.interface)
+        data, offsets = links.veth(made.host_interface, index, made.interface, made.mac, mtu, namespace)
+        return data + (links.hairpin(made.host_interface) if hairpin else b""), offsets
+    index = links.index_of(_parent(network))
+    return links.sublink(network.driver, index, made.interface, made.mac, network.option("mode"), mtu, namespace)
+
+
+def _parent(network: NetworkSpec) -> str:
+    """Return the interface that a macvlan or ipvlan is made on: without one of its own the default route's."""
+    parent = network.interface or default_interface()
+    if not parent:
+        message = f"network {network.name} has no parent interface, and the host no default route"
+        raise InvalidSpec("--opt", message, hint="make it with -o parent=INTERFACE")
+    return parent
+
+
+def settle(wires: Iterable[Wire]) -> None:
+    """See to it that who was started is reached by its networks from this moment on."""
+    ends = [wire.made.host_interface for wire in wires if wire.made.host_interface]
+    if ends:
+        links.settle(ends)
+
+
+def inside_ops(wires: tuple[Wire, ...]) -> list[Op]:
+    """Return what the new process does in its network namespace."""
+    ops = [Op("wait")] if wires else []
+    for wire in wires:
+        made = wire.made
+        by = f", default route by {', '.join(made.gateways)}" if made.gateways else ""
+        words = f"{made.interface}: set up with {', '.join(made.addresses) or 'no address'}{by}"
+        data, offsets = inside_messages(wire)
+        ops.append(Op("netlink", words, ROUTE, data, *offsets))
+    return ops
+
+
+def inside_messages(wire: Wire) -> links.Packed:
+    """Return the messages, to be sent inside, that give an interface its addresses; its index is missing."""
+    made = wire.made
+    return links.configure(made.addresses, made.gateways, wire.network.routes, _METRIC + made.position)
+
+
+def check_static(asked: Connection, network: NetworkSpec) -> None:
+    """Raise InvalidSpec when a static address lies in none of the network's subnets, or is a gateway.
+
+    As podman, it need not be in the range that others are given addresses of.
+    """
+    for address in asked.addresses:
+        number = address_number(address)
+        argument = "--ip6" if ":" in address else "--ip"
+        own = [one for one in network.subnets if (":" in one.subnet) == (":" in address)]
+        if not any(first <= number <= last for first, last in (one.hosts() for one in own)):
+            raise InvalidSpec(argument, f"requested static ip {address} not in any subnet on network {network.name}")
+        if any(one.gateway and address_number(one.gateway) == number for one in own):
+            raise InvalidSpec(argument, f"requested static ip {address} is the gateway of network {network.name}")

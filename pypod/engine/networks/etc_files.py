@@ -1,0 +1,244 @@
+"""/etc/hosts, /etc/hostname and /etc/resolv.conf as containers see them, one set for each pod; /run/.containerenv."""
+
+from __future__ import annotations
+
+import os
+
+from pypod.engine.core.effects import Effect
+from pypod.engine.networks import user_network
+from pypod.kernel.idmap import in_user_namespace
+from pypod.model.connection import HOST_GATEWAY, NO_SEARCH
+from pypod.model.network import BRIDGE, packed_address
+from pypod.model.value import Value
+from pypod.network.user_mode import parse
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    from pypod.engine.networks.attachments import Wire
+    from pypod.model.container import ContainerSpec
+    from pypod.model.pod import PodSpec
+    from pypod.network.user_mode import UserMode
+
+NAMES = ("hosts", "hostname", "resolv.conf")
+SEARCH_DOMAIN = "dns.podman"  # of networks that have names
+_HOST_NAME = "host.containers.internal"
+_LIMIT_BYTES = 1 << 20
+# Where who answers on a loopback address of the host says whom it asks: systemd-resolved(8), NetworkManager.conf(5).
+_REAL_FILES: dict[tuple[str, ...], str] = {
+    ("127.0.0.53",): "/run/systemd/resolve/resolv.conf",
+    ("127.0.0.1",): "/run/NetworkManager/no-stub-resolv.conf",
+}
+# podman's, for a host whose own cannot be reached from a network namespace
+_PUBLIC_SERVERS = ("8.8.8.8", "8.8.4.4")
+_PUBLIC_SERVERS_IPV6 = ("2001:4860:4860::8888", "2001:4860:4860::8844")
+
+
+class Resolver(Value):
+    """What a resolv.conf says (resolv.conf(5))."""
+
+    servers: tuple[str, ...] = ()
+    search: tuple[str, ...] = ()
+    options: tuple[str, ...] = ()
+
+    def __str__(self) -> str:
+        lines = [f"search {' '.join(self.search)}\n"] if self.search else []
+        lines += [f"nameserver {server}\n" for server in self.servers]
+        return "".join([*lines, f"options {' '.join(self.options)}\n" if self.options else ""])
+
+
+def network_files(
+    directory: str,
+    spec: ContainerSpec | PodSpec,
+    hostname: str,
+    names: Iterable[str],
+    wires: Sequence[Wire] = (),
+    *,
+    on_host: bool = False,
+    running: bool = False,
+) -> Effect:
+    """Return what writes the files into ``directory``, for who is connected by ``wires``, or ``on_host``'s network.
+
+    As podman: in hosts, what was added comes first, then the host's own entries, then those that neither has: where the
+    host is reached, and ``hostname`` and ``names`` at the own addresses. Who is ``running`` keeps the same files.
+    """
+    return Effect(
+        f"write {', '.join(NAMES)} in {directory}",
+        "hosts(5)",
+        lambda: _write_network_files(directory, spec, hostname, names, wires, on_host=on_host, running=running),
+    )
+
+
+def _write_network_files(
+    directory: str,
+    spec: ContainerSpec | PodSpec,
+    hostname: str,
+    names: Iterable[str],
+    wires: Sequence[Wire],
+    *,
+    on_host: bool,
+    running: bool,
+) -> None:
+    if not running:  # what is written last is there only once the others are
+        _unlink(f"{directory}/{NAMES[-1]}")
+    own = tuple(dict.fromkeys((hostname, *names)))
+    mode = parse(spec.net_program) if spec.net_program else None
+    hosts = _hosts(spec.add_hosts, own, wires, mode, on_host=on_host)
+    contents = (hosts, f"{hostname}\n", _resolv_conf(spec, wires, mode))
+    for name, content in zip(NAMES, contents, strict=True):
+        _write(f"{directory}/{name}", content)
+
+
+def _hosts(
+    add_hosts: Iterable[str], own: tuple[str, ...], wires: Sequence[Wire], mode: UserMode | None, *, on_host: bool
+) -> str:
+    needed = any(one.endswith(HOST_GATEWAY) for one in add_hosts)
+    host_address = user_network.host_address(mode) if mode else _host_address(wires, on_host=on_host, needed=needed)
+    entries: list[tuple[str, tuple[str, ...]]] = []
+    for entry in add_hosts:
+        name, _, address = entry.partition(":")
+        address = host_address if address == HOST_GATEWAY else address
+        entries += [(address, (name,))] if address else []  # the host has lost what it had
+    for line in _host_file("/etc/hosts").splitlines():
+        address, *names = line.partition("#")[0].split() or [""]
+        entries += [(address, tuple(names))] if names else []
+    known = {name for _, found in entries for name in found}
+    addresses = [one.partition("/")[0] for wire in wires for one in wire.made.addresses]
+    if mode:
+        addresses = [address for address in (mode.address or _first_address(),) if address]
+    more: list[tuple[str, tuple[str, ...]]] = [("127.0.0.1", ("localhost",)), ("::1", ("localhost",))]
+    more += [(host_address, (_HOST_NAME,))] if (wires or mode) and host_address else []
+    if not on_host:
+        more += [(address, own) for address in addresses or ["127.0.0.1"]]
+    for address, found in more:
+        free = tuple(name for name in found if name not in known)
+        entries += [(address, free)] if free else []
+    return "".join([f"{address}\t{' '.join(found)}\n" for address, found in entries])
+
+
+def _host_address(wires: Sequence[Wire], *, on_host: bool, needed: bool) -> str:
+    """Return an address under which the host is reached: on its bridge, or else of one of its interfaces."""
+    if wires and in_user_namespace():  # the gateway is in a namespace of the user's, which that program connects
+        return user_network.host_of_default()
+    bridges = [wire.network for wire in wires if wire.network.driver == BRIDGE]
+    gateways = [subnet.gateway for network in bridges for subnet in network.subnets if subnet.gateway]
+    for gateway in sorted(gateways, key=lambda one: ":" in one):
+        return gateway
+    if not wires and not (on_host and needed):
+        return "127.0.0.1"
+    return _first_address() or "127.0.0.1"
+
+
+def _first_address() -> str:
+    from pypod.network.host import first_address
+
+    return first_address()
+
+
+def _resolv_conf(spec: ContainerSpec | PodSpec, wires: Sequence[Wire], mode: UserMode | None) -> str:
+    given = Resolver(servers=spec.dns_servers, search=spec.dns_search, options=spec.dns_options)
+    text = _host_file("/etc/resolv.conf")
+    if mode:
+        found = parse_resolv_conf(text)
+        # those of the host that listen elsewhere than on its loopback are there for questions over TCP
+        servers = (mode.name_server, *(one for one in found.servers if not _is_loopback(one)))
+        return str(_merged(given, found, Resolver(servers=servers)))
+    if not wires:
+        return text if given == Resolver() else str(_merged(given, parse_resolv_conf(text), Resolver()))
+    found = parse_resolv_conf(text)
+    if path := _REAL_FILES.get(found.servers):
+        found = parse_resolv_conf(_host_file(path) or text)
+    named = [wire.network for wire in wires if wire.network.dns and wire.network.driver == BRIDGE]
+    gateways = tuple(subnet.gateway for network in named for subnet in network.subnets if subnet.gateway)
+    own = Resolver(servers=gateways, search=(SEARCH_DOMAIN,) if gateways else ())
+    ipv6 = any(":" in one for wire in wires for one in wire.made.addresses)
+    return str(_merged(given, found.replace(servers=_reachable(found.servers, ipv6=ipv6)), own))
+
+
+def _merged(given: Resolver, found: Resolver, own: Resolver) -> Resolver:
+    """What was asked for wins over the networks' own, and that over the host's.
+
+    The host's servers are not there beside a network's: some resolvers ask all at once, and believe who does not know.
+    """
+    # servers that were given know nothing of the networks' domain
+    domains = () if given.servers else own.search
+    search = () if NO_SEARCH in given.search else given.search or tuple(dict.fromkeys((*domains, *found.search)))
+    return Resolver(
+        servers=given.servers or own.servers or found.servers, search=search, options=given.options or found.options
+    )
+
+
+def parse_resolv_conf(text: str) -> Resolver:
+    """Read a resolv.conf; of search and options the last line counts, and servers that are no address do not."""
+    servers: list[str] = []
+    values: dict[str, tuple[str, ...]] = {}
+    for line in text.splitlines():
+        word, *rest = line.split() or [""]
+        if word == "nameserver" and rest and _is_address(rest[0]):
+            servers.append(rest[0])
+        elif word in ("search", "domain", "options"):
+            values["search" if word == "domain" else word] = tuple(rest)
+    return Resolver(servers=tuple(servers), search=values.get("search", ()), options=values.get("options", ()))
+
+
+def _is_address(text: str) -> bool:
+    try:
+        packed_address(text.partition("%")[0])
+    except (OSError, ValueError):  # ValueError: a NUL in it
+        return False
+    return True
+
+
+def _reachable(servers: Iterable[str], *, ipv6: bool) -> tuple[str, ...]:
+    """Return the servers that can be asked from a network namespace of its own, podman's public ones if none can."""
+    found = tuple(one for one in servers if not _is_loopback(one) and (ipv6 or ":" not in one))
+    return found or (*_PUBLIC_SERVERS, *(_PUBLIC_SERVERS_IPV6 if ipv6 else ()))
+
+
+def _is_loopback(address: str) -> bool:
+    return address.startswith("127.") or address == "::1"
+
+
+def are_complete(directory: str) -> bool:
+    """Return whether ``network_files`` came to its end: the last one is there only then."""
+    return os.path.exists(f"{directory}/{NAMES[-1]}")
+
+
+def container_env(path: str, name: str, identifier: str, image: str) -> Effect:
+    """Return what writes a privileged container's own, in podman's form; the others' file is empty."""
+    quoted = (name.replace("\\", "\\\\").replace('"', '\\"') for name in (name, identifier, image))
+    name, identifier, image = (f'"{text}"' for text in quoted)
+    content = f'engine="pypod"\nname={name}\nid={identifier}\nimage={image}\nimageid=""\nrootless=0\n'
+    return Effect(f"write {path}", "open(2)", lambda: _write(path, content))
+
+
+def _unlink(path: str) -> None:
+    try:
+        os.unlink(path)
+    except FileNotFoundError:
+        return
+
+
+def _host_file(path: str) -> str:
+    """Return a file of the host's, nothing when there is none, or something else: nobody waits for a pipe's writer."""
+    try:
+        fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
+    except OSError:
+        return ""
+    try:
+        return os.read(fd, _LIMIT_BYTES).decode("utf-8", "replace")
+    except OSError:
+        return ""
+    finally:
+        os.close(fd)
+
+
+def _write(path: str, content: str) -> None:
+    # In place: containers that run have this very inode bound.
+    fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC | os.O_NOFOLLOW, 0o644)
+    try:
+        os.fchmod(fd, 0o644)
+        os.write(fd, content.encode())
+    finally:
+        os.close(fd)

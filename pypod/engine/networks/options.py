@@ -1,0 +1,117 @@
+"""The options of a container or pod that are about its network: from what was given to connections of the store."""
+
+from __future__ import annotations
+
+import os
+
+from pypod.engine.networks import user_bridges, user_network
+from pypod.engine.networks.attachments import check_static
+from pypod.errors import InvalidSpec
+from pypod.kernel.idmap import in_user_namespace
+from pypod.model.connection import Asked, check_dns, parse_networks, with_flags
+from pypod.model.namespace import POD
+from pypod.network.user_mode import parse
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from typing import Any, TypedDict
+
+    from pypod.api.engine import Engine
+    from pypod.engine.containers.options import ContainerOptions
+    from pypod.model.network import Connection
+
+    class DnsFields(TypedDict):
+        """The fields of a specification that say what is in /etc/resolv.conf."""
+
+        dns_servers: tuple[str, ...]
+        dns_options: tuple[str, ...]
+        dns_search: tuple[str, ...]
+
+
+DEFAULT_VARIABLE = "PYPOD_NETWORK"  # what is read where --network is not given
+_PRIVATE = ("private", "default")  # the default one, whatever that is
+_OF_NETWORK = (
+    *("network", "ip", "ip6", "mac_address", "network_aliases", "dns", "dns_options", "dns_search"),
+    *("add_hosts", "no_hosts", "ports"),
+)
+_SHARED = "network cannot be configured when it is shared with a pod"
+
+
+def asked_network(options: Mapping[str, Any], *, shared: bool = False) -> Asked:
+    """Return the network that options ask for; ``shared`` says that there is a pod's to be shared. Raises InvalidSpec.
+
+    Without ``network`` it is the pod's, or what $PYPOD_NETWORK says, or the default one: for a user, what is there of
+    pasta and slirp4netns.
+    """
+    given = options.get("network", "")
+    texts = [given] if isinstance(given, str) else list(given)
+    flags = {name: options[name] for name in ("ip", "ip6", "mac_address") if options.get(name)}
+    aliases = options.get("network_aliases", ())
+    if shared and (texts in ([], [""]) or texts == [POD.mode]):
+        if flags or aliases:
+            message = f"networks must be defined when the pod is created: {_SHARED}"
+            raise InvalidSpec("--network", message, hint="give them to the pod")
+        return Asked(mode=POD, name=POD.mode)
+    texts = ["" if text in _PRIVATE else text for text in texts] if in_user_namespace() else texts
+    asked = parse_networks(texts, os.environ.get(DEFAULT_VARIABLE, "") or _default())
+    if asked.name == user_network.NONE and not any(texts) and in_user_namespace():
+        asked = asked.replace(missing=notice())
+    if asked.program:
+        parse(asked.program)  # what is wrong in it is wrong whoever asks
+    return with_flags(asked, aliases=aliases, **flags)
+
+
+def notice() -> str:
+    """Return why the default network of a user is none, and what to do about it; empty when it is not."""
+    return "" if os.environ.get(DEFAULT_VARIABLE) else user_network.notice()
+
+
+def _default() -> str:
+    return user_network.default() if in_user_namespace() else ""
+
+
+def dns_fields(asked: Asked, options: Mapping[str, Any]) -> DnsFields:
+    """Return what the options say of /etc/resolv.conf. Raises InvalidSpec."""
+    given = tuple(tuple(options.get(name, ())) for name in ("dns", "dns_options", "dns_search"))
+    if any(given) and asked.mode == POD:
+        raise InvalidSpec("--dns", f"DNS must be set when the pod is created: {_SHARED}", hint="give it to the pod")
+    servers, words, search = check_dns(asked, *given)
+    return {"dns_servers": servers, "dns_options": words, "dns_search": search}
+
+
+def of_new_pod(options: ContainerOptions) -> dict[str, Any]:
+    """Take the options of a network out of a container's, as podman: they are those of the pod that is made for it."""
+    names = [*_OF_NETWORK, *(() if "uts" in options else ("hostname",))]
+    return {name: options.pop(name) for name in names if name in options}  # type: ignore[misc]
+
+
+def resolved(engine: Engine, asked: Asked, *, save: bool = True) -> tuple[Connection, ...]:
+    """Return the connections with their networks by id, which other than a name is nobody else's tomorrow.
+
+    The default network is made if it is not there, unless ``save`` is False.
+
+    Raises NoSuchNetwork, AmbiguousName, InvalidSpec for a static address that is not the network's, and Unsupported for
+    what users cannot have.
+    """
+    if asked.program:
+        user_network.require_user(engine, asked.program)
+    found = {}
+    for one in asked.connections:
+        network = engine.networks.find(one.network, save=save)
+        if engine.rootless:
+            user_bridges.require_bridge(network)
+        if one.addresses:
+            check_static(one, network)
+        found[network.id] = one.replace(network=network.id)  # what was named twice is connected once
+    return _with_interfaces(tuple(found.values()))
+
+
+def _with_interfaces(connections: tuple[Connection, ...]) -> tuple[Connection, ...]:
+    """Name the interfaces that would get a name by their place which another was given."""
+    given = {one.interface for one in connections}
+    free = (name for number in range(2 * len(connections)) if (name := f"eth{number}") not in given)
+    places = [f"eth{place}" for place in range(len(connections))]
+    if given.isdisjoint(places):
+        return connections
+    return tuple(one if one.interface else one.replace(interface=next(free)) for one in connections)

@@ -1,0 +1,177 @@
+"""Who has a port of the host, and how one is kept for a program that takes it by itself.
+
+pasta and slirp4netns bind the ports that they lead. pasta shares one of UDP with whoever shares it (SO_REUSEADDR): two
+that are started at once would both have it.
+"""
+
+from __future__ import annotations
+
+import errno
+import time
+
+from pypod.engine.core import observe
+from pypod.engine.core.locks import AT_ONCE, Lock
+from pypod.errors import InvalidSpec, PortInUse, cannot_listen
+from pypod.model.network import packed_address
+from pypod.model.port import PROTOCOLS, Port
+from pypod.model.value import Value
+from pypod.network.user_mode import PASTA, parse
+from pypod.store import records
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    import _socket
+    from typing import Self
+
+    from pypod.api.engine import Engine
+    from pypod.model.container import ContainerState
+    from pypod.store.records import ContainerRecord
+
+_LOOKS, _PAUSE_S = 10, 0.02  # for a holder that is just starting
+IN_JSON = '"ports":[{'  # of a specification that has some: the text tells without being read
+
+
+def socket_of(protocol: str, *, ipv6: bool) -> _socket.socket:
+    """Return a socket of a protocol. Raises OSError for one that this kernel does not have."""
+    import _socket
+
+    kind = _socket.SOCK_DGRAM if protocol == "udp" else _socket.SOCK_STREAM
+    family = _socket.AF_INET6 if ipv6 else _socket.AF_INET
+    return _socket.socket(family, kind | _socket.SOCK_CLOEXEC, PROTOCOLS[protocol])
+
+
+def bound(port: Port, number: int, *, used_before: bool = False) -> _socket.socket | None:
+    """Return a socket at ``number`` of the host, 0 for one the kernel chooses; None when that is somebody's.
+
+    A port that was ``used_before`` counts as free when nothing but ended connections of it are waited out (tcp(7)).
+    Raises InvalidSpec for what nobody could have.
+    """
+    import _socket
+
+    one = socket_of(port.protocol, ipv6=":" in port.host_ip)
+    try:
+        if used_before and port.protocol != "udp":
+            one.setsockopt(_socket.SOL_SOCKET, _socket.SO_REUSEADDR, 1)
+        one.bind((port.host_ip, number))
+    except OSError as error:
+        one.close()
+        if error.errno == errno.EADDRINUSE:
+            return None
+        hint = ""
+        if error.errno == errno.EACCES:
+            hint = "a user may have ports from net.ipv4.ip_unprivileged_port_start on (ip(7))"
+        what = cannot_listen(port.protocol, port.host_ip, number)
+        raise InvalidSpec("--publish", f"{what}: {str(error.strerror).lower()}", hint=hint) from error
+    except BaseException:
+        one.close()
+        raise
+    return one
+
+
+class Led(Value):
+    """Ports that a program takes: ``program`` as --network has it."""
+
+    ports: tuple[Port, ...] = ()
+    program: str = ""
+
+    def is_shared(self, port: Port) -> bool:
+        """Whether the program would share a port with others who do. Nobody can share one that listens."""
+        return port.protocol == "udp" and parse(self.program).program == PASTA
+
+
+class Kept:
+    """``with Kept(engine, led, container_id):`` nobody else starts with a container's ports, but the program has them.
+
+    Those that the program has alone are only looked at. Raises PortInUse, naming the holder, for one that is taken.
+    """
+
+    __slots__ = ("_container_id", "_engine", "_led", "_sockets")
+
+    def __init__(self, engine: Engine, led: Led, container_id: str) -> None:
+        self._engine, self._led, self._container_id = engine, led, container_id
+        self._sockets: list[_socket.socket] = []
+
+    def __enter__(self) -> Self:
+        try:
+            for port in self._led.ports:
+                for number in range(port.host_port, port.host_port + port.count):
+                    self._keep(port, number)
+        except BaseException:
+            self.__exit__()
+            raise
+        return self
+
+    def _keep(self, port: Port, number: int) -> None:
+        import _socket
+
+        one = bound(port, number, used_before=True)
+        if one is None:
+            error = PortInUse(port.protocol, port.host_ip, number)
+            raise with_holder(self._engine, error, self._container_id)
+        if not self._led.is_shared(port):
+            one.close()
+            return
+        self._sockets.append(one)
+        # Bound without this it is nobody else's; with it now, the program can have it, who asks for sharing, and no
+        # other start, which asks to be alone as this one did (inet_rcv_saddr_equal in net/ipv4/udp.c).
+        one.setsockopt(_socket.SOL_SOCKET, _socket.SO_REUSEADDR, 1)
+
+    def __exit__(self, *_: object) -> None:
+        for one in self._sockets:
+            one.close()
+
+
+def require_free(engine: Engine, led: Led, container_id: str) -> None:
+    """Raise PortInUse, naming the holder, for a port that cannot be had by the container."""
+    with Kept(engine, led, container_id):
+        return
+
+
+def with_holder(engine: Engine, error: PortInUse, container_id: str) -> PortInUse:
+    """Return the error with the holder of the port, who is not the container itself."""
+    from pypod.kernel import sockets
+
+    wanted = Port(container_port=1, host_port=error.port, host_ip=error.address, protocol=error.protocol)
+    where = packed_address(error.address) if error.address else b""
+    for _ in range(_LOOKS):
+        ours = _holder(engine, wanted, container_id)
+        if ours is not None:
+            record, state = ours
+            return PortInUse(error.protocol, error.address, error.port, container=record.name, pid=state.pid)
+        process = sockets.holder(error.protocol, where, error.port)
+        if process is not None:
+            return PortInUse(error.protocol, error.address, error.port, pid=process.pid, command=process.comm)
+        time.sleep(_PAUSE_S)
+    return error
+
+
+def _holder(engine: Engine, wanted: Port, container_id: str) -> tuple[ContainerRecord, ContainerState] | None:
+    """Return the container, or the infra, that has a port, or is being started with it; not ``container_id``."""
+    for record, ports in all_ports(engine):
+        if record.id != container_id and any(wanted.meets(port) for port in ports):
+            state = observe.container_state(engine.layout.container(record.id), engine.boot_id)
+            if state.running or _is_being_started(engine, record):
+                return record, state
+    return None
+
+
+def _is_being_started(engine: Engine, record: ContainerRecord) -> bool:
+    from pypod.engine.networks.attachments import lock_of
+
+    try:
+        with Lock(lock_of(engine, record), AT_ONCE) as lock, lock:
+            return False
+    except BlockingIOError:
+        return True
+
+
+def all_ports(engine: Engine) -> list[tuple[ContainerRecord, tuple[Port, ...]]]:
+    """Return who publishes ports, running or not; on a pod's behalf its infra."""
+    pods = {one.id: one for one in records.all_pods(engine.database)}
+    found = []
+    for record in records.all_containers(engine.database):
+        if IN_JSON in record.spec_json:
+            found.append((record, engine.container_spec(record).ports))
+        elif record.kind == records.INFRA and record.pod_id in pods and IN_JSON in pods[record.pod_id].spec_json:
+            found.append((record, engine.pod_spec(pods[record.pod_id]).ports))
+    return found

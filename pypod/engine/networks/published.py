@@ -1,0 +1,281 @@
+"""Published ports: chosen when a container or pod is created, held and led on while it runs.
+
+A port is held by a socket of the supervisor's (of a pod: the infra's) that is bound and does not listen: nobody else
+can have it, and it goes with whom it is held for. What arrives is led on by the firewall. Random ports are chosen once,
+at creation, so that they stay the same from one start to the next.
+"""
+
+from __future__ import annotations
+
+from pypod.engine.core import observe
+from pypod.engine.networks import port_holders, user_network
+from pypod.errors import InvalidSpec, LaunchFailed, NoSuchContainer, NoSuchPod, PortInUse, Unsupported
+from pypod.kernel.netlink import NETFILTER
+from pypod.model.namespace import POD, PRIVATE
+from pypod.model.network import BRIDGE
+from pypod.model.port import Port, exposed_but_not_published, joined, parse_exposed, parse_ports
+from pypod.runtime.ops import Op
+from pypod.store import records
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Mapping, Sequence
+    from typing import Any
+
+    from pypod.api.engine import Engine
+    from pypod.engine.core.locks import Lock
+    from pypod.engine.networks.attachments import Wire
+    from pypod.model.connection import Asked
+    from pypod.runtime.launcher import Launched, Launching
+    from pypod.runtime.ops import Plan
+    from pypod.store.records import ContainerRecord, PodRecord
+
+_ATTEMPTS = 15  # podman's, at a range of ports that are free
+_NONE = port_holders.Led()
+_SHARED = "network cannot be configured when it is shared with a pod"
+
+
+# at creation
+
+
+def of_options(engine: Engine, options: Mapping[str, Any], asked: Asked) -> tuple[Port, ...]:
+    """Return the ports that a container's options publish, random ones chosen.
+
+    There are none on the host's network, another's or none at all. Raises InvalidSpec for what cannot be read, for two
+    ports in conflict and for a member of a pod; Unsupported for a protocol that this kernel does not have, and where a
+    user can have no network.
+    """
+    given = parse_ports(options.get("ports", ()))
+    every = options.get("publish_all", False)
+    if asked.mode == POD and (given or every):
+        message = f"published or exposed ports must be defined when the pod is created: {_SHARED}"
+        raise InvalidSpec("--publish", message, hint="give them to the pod")
+    if every:
+        exposed = [parse_exposed(one) for one in options.get("exposed_ports", ())]
+        given = (*given, *exposed_but_not_published(exposed, given))
+    if given:
+        _require_default(asked)
+    if asked.mode != PRIVATE or not (asked.connections or asked.program):
+        return ()
+    return chosen(engine, given, asked.program)
+
+
+def of_pod(engine: Engine, given: Any, asked: Asked, *, infra: bool, shared: bool) -> tuple[Port, ...]:
+    """Return the ports that a pod publishes, random ones chosen. Raises InvalidSpec, Unsupported."""
+    ports = parse_ports(given)
+    if not ports:
+        return ()
+    if not infra:
+        raise InvalidSpec("--publish", "you must have an infra container to publish port bindings to the host")
+    if not shared:
+        raise InvalidSpec("--publish", "the pod does not share its net namespace", hint="add net to --share")
+    _require_default(asked)
+    if not (asked.connections or asked.program):
+        raise InvalidSpec("--publish", "PortMappings can only be used with Bridge or slirp4netns networking")
+    return chosen(engine, ports, asked.program)
+
+
+def _require_default(asked: Asked) -> None:
+    if asked.missing:
+        raise Unsupported("published ports", f"ports cannot be published: {asked.missing}")
+
+
+def chosen(engine: Engine, ports: Sequence[Port], program: str = "") -> tuple[Port, ...]:
+    """Return ports with a free one where the host's was left open. Raises InvalidSpec, Unsupported.
+
+    ``program`` is what connects a user's namespace, if that was asked for.
+    """
+    for port in ports:
+        if port.container_port + port.count - 1 > 65535 or port.host_port + port.count - 1 > 65535:
+            raise InvalidSpec("--publish", "port range exceeds maximum allowable port number")
+    for protocol in {port.protocol for port in ports}:
+        _require_protocol(protocol)
+    if engine.rootless and ports:
+        user_network.require_for_ports(ports, program)
+    found = list(joined(port for port in ports if port.host_port))
+    left_open = [port for port in ports if not port.host_port]
+    others = [port for _, taken in port_holders.all_ports(engine) for port in taken] if left_open else []
+    for port in left_open:
+        found.append(_free(port, (*found, *others)))
+    return joined(found)
+
+
+def _require_protocol(protocol: str) -> None:
+    try:
+        port_holders.socket_of(protocol, ipv6=False).close()
+    except OSError as error:
+        hint = f"modprobe {protocol}, or publish tcp or udp"
+        message = f"a port of {protocol} cannot be published: the kernel has no {protocol.upper()}: {error.strerror}"
+        raise Unsupported(protocol, message, hint=hint) from error
+
+
+def _free(port: Port, taken: Sequence[Port]) -> Port:
+    """Return ``port`` with ports of the host that nobody has, one after the other."""
+    for _ in range(_ATTEMPTS):
+        first = _number(port, 0)
+        found = port.replace(host_port=first)
+        if first + port.count - 1 > 65535 or any(found.meets(other) for other in taken):
+            continue
+        if all(_number(port, first + at) for at in range(1, port.count)):
+            return found
+    length = f"with range {port.count} " if port.count > 1 else ""
+    message = f"failed to find an open port to expose container port {port.container_port} {length}on the host"
+    raise InvalidSpec("--publish", message)
+
+
+def _number(port: Port, number: int) -> int:
+    """Return the number of a port that can be had: ``number``, or one the kernel chooses; 0 when it cannot."""
+    one = port_holders.bound(port, number)
+    if one is None:
+        return 0
+    try:
+        return int(one.getsockname()[1])
+    finally:
+        one.close()
+
+
+# at the start
+
+
+def hold_ops(ports: Iterable[Port]) -> list[Op]:
+    """Return what takes ports before anything is made, for the supervisor."""
+    return [Op("hold", port.protocol, port.host_ip, port.host_port + at) for port in ports for at in range(port.count)]
+
+
+def lead_ops(ports: Sequence[Port], wires: Iterable[Wire], name: str, *, watched: bool) -> list[Op]:
+    """Return what leads ports to where ``wires`` end, for the supervisor; if it stays (``watched``), also its end."""
+    if not ports:
+        return []
+    from pypod.network import firewall
+
+    four, six = addresses(wires)
+    shown = ", ".join(map(str, ports))
+    ops = []
+    if four or six:
+        ways = firewall.publish(ports, four, six, comment=name)
+        ops.append(Op("netlink_host", f"publish {shown}", NETFILTER, ways))
+    if watched:
+        # it may have been connected to other networks meanwhile
+        own = ("0.0.0.0", "::") if firewall.has_destroy() else (four, six)  # noqa: S104
+        ops.append(Op("netlink_end", f"withdraw {shown}", NETFILTER, firewall.withdraw(ports, *own)))
+    return ops
+
+
+def redirect(engine: Engine, ports: Sequence[Port], wires: Iterable[Wire], *, has_begun: bool = False) -> None:
+    """Have clients led on that were there before their port was published, or by whom it was published before.
+
+    Who ``has_begun`` just now has no clients yet: then it takes a tenth of the time to tell them apart.
+    """
+    if engine.rootless or all(port.protocol != "udp" for port in ports):
+        return
+    from pypod.network import flows
+
+    four, six = addresses(wires)
+    forget = flows.forget_all if has_begun else flows.forget
+    try:
+        engine.firewall.lend(lambda channel: forget(channel, ports, four, six))
+    except (OSError, Unsupported):  # a kernel that tells nothing of them (no nf_conntrack_netlink)
+        return
+
+
+def addresses(wires: Iterable[Wire]) -> tuple[str, str]:
+    """Return the addresses that published ports lead to: the first of each family, or empty texts."""
+    own = [address for wire in wires if wire.network.driver == BRIDGE for address in wire.made.addresses]
+    four = next((one for one in own if ":" not in one), "")
+    return four, next((one for one in own if ":" in one), "")
+
+
+def run(
+    engine: Engine,
+    launching: Launching,
+    plan: Plan,
+    lock: Lock,
+    container_id: str,
+    led: port_holders.Led = _NONE,
+    meanwhile: Callable[[], object] | None = None,
+) -> Launched:
+    """Run a plan that starts a container, or connects it, under a lock: it holds ports itself, or a program takes those
+    that are ``led``. Raises PortInUse naming the holder, and as ``Launching.run``.
+    """
+    try:
+        with port_holders.Kept(engine, led, container_id):
+            try:
+                return launching.run(plan, meanwhile, lock_fd=lock.fileno())
+            except PortInUse as error:
+                raise port_holders.with_holder(engine, error, container_id) from None
+    except LaunchFailed:
+        port_holders.require_free(engine, led, container_id)  # somebody may have been faster; the program names nobody
+        raise
+
+
+# afterwards
+
+
+def own_ports(engine: Engine, record: ContainerRecord, pod: PodRecord | None = None) -> tuple[Port, ...]:
+    """Return the ports that are published for a container itself; for a pod's infra, the pod's."""
+    if record.kind != records.INFRA:
+        return engine.container_spec(record).ports if port_holders.IN_JSON in record.spec_json else ()
+    try:
+        pod = pod or records.find_pod(engine.database, record.pod_id)
+    except NoSuchPod:
+        return ()
+    return engine.pod_spec(pod).ports if port_holders.IN_JSON in pod.spec_json else ()
+
+
+def ports_of(engine: Engine, record: ContainerRecord) -> tuple[Port, ...]:
+    """Return the ports that lead to a container: its own, or those of the pod or container whose network it has.
+
+    None while that runs without the program that a user's are led by.
+    """
+    from pypod.engine.networks.connections import owner
+
+    having = owner(engine, record)
+    try:
+        ports = own_ports(engine, record if having == record.id else records.find_container(engine.database, having))
+    except NoSuchContainer:
+        return ()
+    return ports if not (ports and engine.rootless) or _are_led(engine, having) else ()
+
+
+def _are_led(engine: Engine, container_id: str) -> bool:
+    place = engine.layout.container(container_id)
+    return user_network.is_there(engine, place) or observe.running_process(place, engine.boot_id) is None
+
+
+def withdraw(engine: Engine, container_id: str, wires: Sequence[Wire]) -> None:
+    """Take away what leads to a container that has ended, or to connections of it; somebody else's stays."""
+    if engine.rootless:  # a program leads them, which ends with the container
+        return
+    try:
+        ports = own_ports(engine, records.find_container(engine.database, container_id))
+    except NoSuchContainer:
+        return
+    _withdraw(engine, ports, *addresses(wires))
+
+
+def _withdraw(engine: Engine, ports: Sequence[Port], four: str, six: str) -> None:
+    if not ports or not (four or six):
+        return
+    from pypod.network import firewall
+
+    try:
+        engine.firewall.lend(lambda channel: firewall.withdraw_own(channel, ports, four, six))
+    except Unsupported:  # then nothing leads anywhere
+        return
+
+
+def move(engine: Engine, record: ContainerRecord, before: Sequence[Wire], after: Sequence[Wire]) -> None:
+    """Lead the ports of what runs to where it is connected now, if that is elsewhere than ``before``."""
+    ports = () if engine.rootless else own_ports(engine, record)
+    pairs = tuple(zip(addresses(before), addresses(after), strict=True))
+    if not ports or all(old == new for old, new in pairs):
+        return
+    from pypod.network import firewall
+
+    old4, old6 = (old if old != new else "" for old, new in pairs)
+    new4, new6 = (new if old != new else "" for old, new in pairs)
+    _withdraw(engine, ports, old4, old6)
+    if new4 or new6:
+        with firewall.open_channel() as channel:
+            channel.send(firewall.publish(ports, new4, new6, comment=record.name))
+    redirect(engine, ports, after)

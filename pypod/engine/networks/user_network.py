@@ -1,0 +1,226 @@
+"""The network of a user's pod or container that has one of its own: a program without privilege beside it.
+
+The supervisor starts it once the namespace is there, and it ends with the process (pause/companion.c). What is known of
+it lies in the directory ``network`` of the container: a status file like the container's own, and what it said.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+
+from pypod.engine.core import observe
+from pypod.engine.core.effects import Effect, directory
+from pypod.errors import InvalidSpec, Unsupported
+from pypod.kernel import pidfd
+from pypod.kernel.programs import installed
+from pypod.network.user_mode import MAP_GUEST_ADDRESS, PASTA, SLIRP4NETNS, parse
+from pypod.runtime.ops import Op
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from pypod.api.engine import Engine
+    from pypod.engine.networks.port_holders import Led
+    from pypod.model.container import ContainerSpec
+    from pypod.model.pod import PodSpec
+    from pypod.model.port import Port
+    from pypod.network.user_mode import UserMode
+
+NONE = "none"
+PACKAGES = {PASTA: "passt", SLIRP4NETNS: SLIRP4NETNS}  # Debian's, and others'
+_TUN = "/dev/net/tun"
+_END_TIMEOUT_S = 5.0
+_ROUTE_UP, _DEFAULT = 0x1, "00000000"  # of /proc/net/route
+
+
+def default() -> str:
+    """Return the network that a user's pod gets who asks for none in particular."""
+    return _default()[0]
+
+
+def host_name_server() -> str:
+    """Return where the default network's program has the host's name servers asked; empty when it is none."""
+    chosen = default()
+    return "" if chosen == NONE else parse(chosen).name_server
+
+
+def notice() -> str:
+    """Return why that is ``none``, and what to do about it; empty when it is not."""
+    return _default()[1]
+
+
+def _default() -> tuple[str, str]:
+    found = [name for name in (PASTA, SLIRP4NETNS) if installed(name)]
+    without = "pods have no network but lo"
+    if not found:
+        return NONE, f"neither pasta nor slirp4netns is installed: {without}. Install passt"
+    if not os.access(_TUN, os.R_OK | os.W_OK):
+        return NONE, f"{_TUN} may not be opened by you: {without}. An administrator can chmod it to 666"
+    if found[0] == PASTA and not _has_way_outside():
+        # pasta takes the addresses of the interface that leads outside, and leaves when there is none
+        if found[-1] == SLIRP4NETNS:
+            return SLIRP4NETNS, ""
+        return NONE, f"this host has no default route, which pasta needs: {without}"
+    return found[0], ""
+
+
+def _way_outside() -> tuple[str, str]:
+    """Return the interface and the gateway of the first default route of IPv4; empty texts when there is none."""
+    try:
+        with open("/proc/net/route", encoding="ascii") as file:
+            routes = [line.split() for line in file.readlines()[1:]]
+    except OSError:
+        routes = []
+    for row in routes:
+        if row[1] == _DEFAULT and row[7] == _DEFAULT and int(row[3], 16) & _ROUTE_UP:
+            gateway = int(row[2], 16).to_bytes(4, sys.byteorder)
+            return row[0], ".".join(map(str, gateway)) if any(gateway) else ""
+    return "", ""
+
+
+def _has_way_outside() -> bool:
+    if _way_outside()[0]:
+        return True
+    try:
+        with open("/proc/net/ipv6_route", encoding="ascii") as file:
+            rows = [line.split() for line in file]
+    except OSError:
+        return False
+    return any(row[0] == "0" * 32 and row[1] == "00" and row[9] != "lo" for row in rows)
+
+
+def host_address(mode: UserMode) -> str:
+    """Return an address at which what ``mode`` connects reaches this host; empty when there is none.
+
+    As podman's: one that stands for the host, or else one of the host's own. What pasta takes from an interface the
+    namespace has for itself.
+    """
+    from pypod.network.host import first_address
+
+    if _gives_host_an_address(mode):
+        mode = mode.with_host()
+    if mode.host or mode.program == SLIRP4NETNS:
+        return mode.host or first_address()
+    interface, gateway = _way_outside()
+    if mode.host_is_gateway:
+        return mode.gateway or gateway
+    return first_address(but="" if mode.address else mode.interface or interface)
+
+
+def host_of_default() -> str:
+    """Return the address at which the host is reached through the default network's program; empty when it is not."""
+    chosen = default()
+    return "" if chosen == NONE else host_address(parse(chosen))
+
+
+def _gives_host_an_address(mode: UserMode) -> bool:
+    """Return whether the installed pasta can: its options are words in its file, and to run it for them is slow."""
+    path = installed(mode.program) if mode.program == PASTA else ""
+    if not path:
+        return False
+    try:
+        with open(path, "rb") as file:
+            return MAP_GUEST_ADDRESS.removeprefix("--").encode() in file.read()
+    except OSError:
+        return False
+
+
+def require_user(engine: Engine, text: str) -> None:
+    """Raise InvalidSpec for root, who has bridges, and Unsupported when the program is not there."""
+    name = parse(text).program
+    if not engine.rootless:
+        message = f"{name} networking is only supported for rootless mode"
+        raise InvalidSpec("--network", message, hint="root has bridge networks: --network bridge")
+    if not installed(name):
+        message = f"could not find {name}, the network namespace cannot be configured"
+        raise Unsupported(f"network {name}", message, hint=f"install it (Debian: {PACKAGES[name]})")
+
+
+def preparations(engine: Engine, container_id: str, spec: ContainerSpec | PodSpec) -> list[Effect]:
+    """Return what has to be made before the plan."""
+    if not program_of(engine, spec):
+        return []
+    made = [directory(f"{engine.layout.container(container_id)}/network")]
+    if spec.ports:
+
+        def look() -> None:
+            from pypod.engine.networks.port_holders import require_free
+
+            require_free(engine, led(engine, spec), container_id)
+
+        made.append(Effect(f"see whether {', '.join(map(str, spec.ports))} can be had", "bind(2)", look))
+    return made
+
+
+def host_ops(engine: Engine, container_id: str, spec: ContainerSpec | PodSpec) -> list[Op]:
+    """Return what the supervisor does once the process has its network namespace. Raises Unsupported, InvalidSpec."""
+    text = program_of(engine, spec)
+    if not text:
+        return []
+    require_user(engine, text)
+    return companion_ops(engine, engine.layout.container(container_id), text, spec.ports)
+
+
+def program_of(engine: Engine, spec: ContainerSpec | PodSpec) -> str:
+    """Return what is beside a container: what was asked for, and beside one on bridges what publishes its ports.
+
+    That brings the first default route, by which answers leave as questions came.
+    """
+    return spec.net_program or (_for_ports() if engine.rootless and spec.ports else "")
+
+
+def led(engine: Engine, spec: ContainerSpec | PodSpec) -> Led:
+    """Return the ports that the program takes; those that no program leads are held by the supervisor."""
+    from pypod.engine.networks.port_holders import Led
+
+    text = program_of(engine, spec) if spec.ports else ""
+    return Led(ports=spec.ports, program=text) if text else Led()
+
+
+def _for_ports() -> str:
+    # pasta would name its interface as the host's, which is eth0 often, as that to the first bridge is
+    return SLIRP4NETNS if installed(SLIRP4NETNS) and not installed(PASTA) else f"{PASTA}:-I,{PASTA}0"
+
+
+def require_for_ports(ports: Iterable[Port], text: str) -> None:
+    """Raise Unsupported when what connects a namespace, or would for the ports' sake, is not there.
+
+    Raises InvalidSpec when it cannot publish them.
+    """
+    mode = parse(text or _for_ports())
+    mode.arguments(ports)
+    if not installed(mode.program):
+        hint = f"install it (Debian: {PACKAGES[mode.program]})"
+        raise Unsupported("published ports", f"a user's ports are published by {mode.program}, not here", hint=hint)
+
+
+def companion_ops(engine: Engine, place: str, text: str, ports: Iterable[Port] = ()) -> list[Op]:
+    """Return what starts a program beside a process that has its directory at ``place``."""
+    mode = parse(text)
+    if _gives_host_an_address(mode):
+        mode = mode.with_host()
+    words = (installed(mode.program), *mode.arguments(ports))
+    return [Op("companion", f"{place}/network", engine.boot_id, "\n".join(mode.requests(ports)), *words)]
+
+
+def is_there(engine: Engine, place: str) -> bool:
+    """Return whether the program runs that was started beside a process that has its directory at ``place``."""
+    return observe.running_process(f"{place}/network", engine.boot_id) is not None
+
+
+def inside_ops(engine: Engine, spec: ContainerSpec | PodSpec) -> list[Op]:
+    """Return what the new process does in its network namespace."""
+    return [Op("hand_network")] if program_of(engine, spec) else []
+
+
+def wait_for_end(engine: Engine, place: str) -> None:
+    """Wait until the program is gone beside a process that has ended: its ports are somebody else's from then on."""
+    found = observe.running_process(f"{place}/network", engine.boot_id)
+    fd = pidfd.open_process(*found) if found else None
+    if fd is not None:
+        try:
+            pidfd.wait(fd, _END_TIMEOUT_S)
+        finally:
+            os.close(fd)

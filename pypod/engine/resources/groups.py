@@ -1,0 +1,189 @@
+"""The cgroup of a container: made for one run, with its limits, before anything runs in it."""
+
+from __future__ import annotations
+
+import os
+
+from pypod.engine.core.effects import Effect
+from pypod.engine.resources.limits import settings_of
+from pypod.engine.session import session
+from pypod.kernel.cgroups.driver import DEFAULT_PARENT
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from pypod.api.engine import Engine
+    from pypod.kernel.cgroups.settings import Setting
+    from pypod.model.limits import Limits
+    from pypod.model.pod import PodSpec
+    from pypod.runtime.launcher import Launching
+    from pypod.store.records import ContainerRecord
+
+_MONITORS = f"{DEFAULT_PARENT}/monitors"
+
+
+def monitors(engine: Engine) -> str:
+    """Return the cgroup directory of the monitors; empty where a process cannot be born into one.
+
+    A monitor must not end with its caller's group, as a service manager would have it when the caller's service
+    stops: then nobody would see how the containers end.
+    """
+    return engine.cgroups.tracking_directory(_MONITORS) if engine.cgroups.clones_into_cgroup else ""
+
+
+def for_monitors(engine: Engine) -> list[Effect]:
+    """Return what makes the group of the monitors, where it is not there; a user's is below their session's scope."""
+    made = session.preparations(engine)
+    directory = monitors(engine)
+    if not directory or os.path.isdir(directory):
+        return made
+    return [*made, Effect(f"make cgroup {directory}", "cgroups(7)", lambda: engine.cgroups.create(_MONITORS))]
+
+
+def bringing(engine: Engine) -> Callable[[int], object] | None:
+    """Return what has to be done with the pid of a supervisor before it can enter groups; None for nothing."""
+    from pypod.engine.core import scope
+
+    return scope.bringing(engine, _MONITORS) if engine.rootless else None
+
+
+def launching(engine: Engine) -> Launching:
+    """Return a launcher in the group of the monitors: what it leaves behind does not end with its caller."""
+    from pypod.engine.core import effects
+    from pypod.runtime import launcher
+
+    effects.perform(for_monitors(engine))
+    program = engine.programs.executable("launch")
+    return launcher.Launching(program, "pypod-launch", group=monitors(engine), bring=bringing(engine))
+
+
+def clear(engine: Engine, path: str) -> None:
+    """Remove the group at ``path`` with whatever is in it.
+
+    Removing comes first: it works only on an empty group, which nothing can enter afterwards, and to kill takes longer.
+    """
+    if not engine.cgroups.remove(path, timeout_s=0):
+        engine.cgroups.kill(path)
+        engine.cgroups.remove(path)
+
+
+class Group:
+    """The cgroup of one run: ``settings`` of its own, and ``above`` of its pod's, which is at ``pod_path``.
+
+    It is in the trees of all their controllers, and of those that an update brought the pod into: what is not in a tree
+    below a pod has no part in the pod's limit there.
+    """
+
+    __slots__ = ("above", "accounted", "path", "pod_path", "settings", "updated")
+
+    def __init__(
+        self,
+        path: str,
+        settings: tuple[Setting, ...],
+        pod_path: str,
+        above: tuple[Setting, ...],
+        accounted: tuple[str, ...],
+        updated: tuple[str, ...] = (),
+    ) -> None:
+        self.path = path
+        self.settings = settings
+        self.pod_path = pod_path
+        self.above = above
+        self.accounted = accounted
+        self.updated = updated
+
+    @property
+    def controllers(self) -> tuple[str, ...]:
+        """The controllers that some limit needs."""
+        limited = (one.controller for one in (*self.above, *self.settings))
+        return tuple(dict.fromkeys((*limited, *self.updated)))
+
+    @property
+    def trees(self) -> tuple[str, ...]:
+        """The controllers whose trees it is in, on v1."""
+        return tuple(dict.fromkeys((*self.controllers, *self.accounted)))
+
+
+def of_container(engine: Engine, record: ContainerRecord, limits: Limits | None, pod: PodSpec | None) -> Group:
+    """Return the group of a container, with podman's limit of 2048 processes when it has none of its own.
+
+    Raises Unsupported, naming the flag, for a limit that this host does not have.
+    """
+    settings = settings_of(engine, limits, default_pids=True)
+    return _group(engine, record, settings, pod, engine.cgroups.accounted)
+
+
+def of_infra(engine: Engine, record: ContainerRecord, pod: PodSpec) -> Group:
+    """Return the group of an infra: with no limits of its own, inside the pod's."""
+    return _group(engine, record, (), pod, ())
+
+
+def _group(
+    engine: Engine,
+    record: ContainerRecord,
+    settings: tuple[Setting, ...],
+    pod: PodSpec | None,
+    accounted: tuple[str, ...],
+) -> Group:
+    pod_path = pod_group(record)
+    above = settings_of(engine, pod.limits) if pod is not None and pod.limits is not None and pod_path else ()
+    updated = engine.cgroups.present(pod_path) if pod_path else ()
+    return Group(record.cgroup, settings, pod_path, above, accounted, updated)
+
+
+def pod_group(record: ContainerRecord) -> str:
+    """Return the path of the group of its pod that a container's is in; empty when it is in none."""
+    parent = record.cgroup.rpartition("/")[0]
+    return parent if record.pod_id and parent.endswith(f"/{record.pod_id}") else ""
+
+
+def renewal(engine: Engine, group: Group) -> list[Effect]:
+    """Return what makes a group for a run that begins; whatever an earlier run left in it is killed.
+
+    A killed monitor or a damaged status file leaves processes behind that must not run beside the new ones. And a group
+    is good for one run: since Linux 6.14 what is cloned into a group that was ever killed dies at once (kill_seq in
+    cgroup_css_set_fork, kernel/cgroup/cgroup.c).
+    """
+    path, cgroups = group.path, engine.cgroups
+    directory = cgroups.tracking_directory(path)
+    if not directory:
+        return []
+    left = []
+    if os.path.exists(directory):
+        killed = Effect(f"kill what is left in cgroup {directory}", "cgroups(7)", lambda: cgroups.kill(path))
+        removed = Effect(f"remove cgroup {directory}", "cgroups(7)", lambda: cgroups.remove(path))
+        left = [killed, removed]
+    controllers, accounted = group.controllers, group.accounted
+    made = Effect(
+        f"make cgroup {directory}{_with(group.trees)}",
+        "cgroups(7)",
+        lambda: cgroups.create(path, controllers, accounted),
+    )
+    limited = [_written(engine, path, setting) for setting in group.settings]
+    return [*left, *_of_pod(engine, group), made, *limited]
+
+
+def _with(trees: tuple[str, ...]) -> str:
+    return f" with {', '.join(trees)}" if trees else ""
+
+
+def _of_pod(engine: Engine, group: Group) -> list[Effect]:
+    """Return what makes the pod's own group, with its limits. Where something runs they are there, or an update's."""
+    path = group.pod_path
+    if not group.above or not engine.cgroups.is_empty(path):
+        return []
+    controllers = tuple(dict.fromkeys(one.controller for one in group.above))
+    directory = engine.cgroups.tracking_directory(path)
+    if not directory:
+        return []
+    made = Effect(
+        f"make cgroup {directory}{_with(controllers)}", "cgroups(7)", lambda: engine.cgroups.create(path, controllers)
+    )
+    return [made, *(_written(engine, path, setting) for setting in group.above)]
+
+
+def _written(engine: Engine, path: str, setting: Setting) -> Effect:
+    file, text = setting.choices[0]
+    where = f"{engine.cgroups.directory(path, setting.controller)}/{file}"
+    return Effect(f"write {text} into {where}", "cgroups(7)", lambda: engine.cgroups.apply(path, setting))

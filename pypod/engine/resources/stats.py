@@ -1,0 +1,117 @@
+"""What containers use, read from their cgroups and network namespaces."""
+
+from __future__ import annotations
+
+import os
+import time
+
+from pypod.engine.core import observe
+from pypod.engine.resources.groups import pod_group
+from pypod.errors import InvalidSpec
+from pypod.kernel.proc import parse_net_dev, read_text
+from pypod.model.stats import Stats
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+
+    from pypod.api.engine import Engine
+    from pypod.model.container import ContainerState
+    from pypod.store.records import ContainerRecord
+
+
+def follow(
+    engine: Engine, records_now: Callable[[], Sequence[ContainerRecord]], interval_s: float
+) -> Iterator[tuple[Stats, ...]]:
+    """Yield the statistics of those containers that run, at once and every ``interval_s`` seconds, until none does.
+
+    Raises InvalidSpec for an interval that is not positive, and what ``records_now`` raises.
+    """
+    if interval_s <= 0:
+        raise InvalidSpec("interval", f"an interval is positive: {interval_s:g}")
+    return _follow(engine, records_now, interval_s)
+
+
+def _follow(
+    engine: Engine, records_now: Callable[[], Sequence[ContainerRecord]], interval_s: float
+) -> Iterator[tuple[Stats, ...]]:
+    before: dict[str, Stats] = {}
+    while found := look(engine, records_now(), before):
+        yield found
+        before = {one.id: one for one in found}
+        time.sleep(interval_s)
+
+
+def look(
+    engine: Engine, all_records: Iterable[ContainerRecord], before: Mapping[str, Stats] | None = None
+) -> tuple[Stats, ...]:
+    """Return the statistics of those containers that run, paused ones too; ``before`` is the last look by id."""
+    survey = _Survey(engine, before or {})
+    found = (survey.of(record) for record in all_records)
+    return tuple(one for one in found if one is not None)
+
+
+class _Survey:
+    """One look: what it has in common for all containers is read once."""
+
+    def __init__(self, engine: Engine, before: Mapping[str, Stats]) -> None:
+        self._engine = engine
+        self._before = before
+        self._memory_bytes = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+        self._pod_limits: dict[str, int] = {}
+        self._networks: dict[str, tuple[int, int]] = {}
+        self._host_network = engine.proc.namespaces(os.getpid(), ("net",))
+
+    def of(self, record: ContainerRecord) -> Stats | None:
+        engine = self._engine
+        state = observe.container_state(engine.layout.container(record.id), engine.boot_id)
+        if not state.running:
+            return None
+        usage = engine.cgroups.usage(record.cgroup)
+        now_ns = time.time_ns()
+        cpu_ns = usage.cpu_ns or 0
+        last = self._before.get(record.id)
+        # less than before: it was started again, in a new group
+        start = (0, state.started_ns) if last is None or cpu_ns < (last.cpu_ns or 0) else (last.cpu_ns, last.time_ns)
+        network = self._network(state)
+        return Stats(
+            id=record.id,
+            name=record.name,
+            pod_id=record.pod_id,
+            time_ns=now_ns,
+            cpu_percent=_percent(cpu_ns - (start[0] or 0), now_ns - start[1]),
+            average_cpu_percent=_percent(cpu_ns, now_ns - state.started_ns),
+            cpu_ns=usage.cpu_ns,
+            system_ns=usage.system_ns,
+            memory_bytes=usage.memory_bytes,
+            memory_limit_bytes=min(usage.memory_limit_bytes or self._memory_bytes, self._limit_of_pod(record)),
+            pids=usage.pids,
+            network_input_bytes=network[0],
+            network_output_bytes=network[1],
+            block_input_bytes=usage.read_bytes,
+            block_output_bytes=usage.written_bytes,
+        )
+
+    def _limit_of_pod(self, record: ContainerRecord) -> int:
+        path = pod_group(record)
+        if not path:
+            return self._memory_bytes
+        if path not in self._pod_limits:
+            limit = self._engine.cgroups.memory_limit(path)
+            self._pod_limits[path] = min(limit or self._memory_bytes, self._memory_bytes)
+        return self._pod_limits[path]
+
+    def _network(self, state: ContainerState) -> tuple[int, int]:
+        """Return what came in and went out; nothing is the container's own in the host's network namespace."""
+        namespace = self._engine.proc.namespaces(state.pid, ("net",))
+        if not namespace or namespace == self._host_network:
+            return 0, 0
+        inode = str(namespace["net"])
+        if inode not in self._networks:
+            self._networks[inode] = parse_net_dev(read_text(f"{self._engine.proc.root}/{state.pid}/net/dev"))
+        return self._networks[inode]
+
+
+def _percent(part_ns: int, whole_ns: int) -> float:
+    """podman's formula: processor time for time that went by, of one processor."""
+    return 100 * part_ns / whole_ns if part_ns > 0 and whole_ns > 0 else 0.0

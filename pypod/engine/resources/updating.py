@@ -1,0 +1,76 @@
+"""Change the limits of a container or pod that runs."""
+
+from __future__ import annotations
+
+from pypod.engine.core import observe
+from pypod.engine.core.locks import Lock
+from pypod.engine.resources import groups
+from pypod.engine.resources.limits import OPTIONS, from_options, settings_of
+from pypod.errors import InvalidSpec, WrongState
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+    from typing import Any
+
+    from pypod.api.engine import Engine
+    from pypod.kernel.cgroups.settings import Setting
+    from pypod.store.records import ContainerRecord, PodRecord
+
+
+def update(engine: Engine, record: ContainerRecord, options: Mapping[str, Any]) -> None:
+    """Write limits into the group of a container; see ``Container.update``."""
+    unknown = options.keys() - OPTIONS
+    if unknown:
+        raise TypeError(f"{min(unknown)!r} is not a limit")
+    limits = from_options(options)
+    directory = engine.layout.container(record.id)
+    with Lock(directory) as lock, lock:
+        state = observe.container_state(directory, engine.boot_id)
+        if not state.running:
+            raise WrongState(
+                record.name,
+                state.status,
+                f"container {record.id} is {state.status}: only the limits of a running one can be changed: "
+                "container state improper",
+            )
+        if limits is not None:
+            apply_all(engine, record.cgroup, settings_of(engine, limits, path=record.cgroup))
+
+
+def update_pod(
+    engine: Engine, record: PodRecord, members: Sequence[ContainerRecord], options: Mapping[str, Any]
+) -> None:
+    """Write limits into the group of a pod, which those of its infra and ``members`` are in; see ``Pod.update``."""
+    unknown = options.keys() - OPTIONS
+    if unknown:
+        raise TypeError(f"{min(unknown)!r} is not a limit")
+    limits = from_options(options)
+    directory = engine.layout.pod(record.id)
+    with Lock(directory) as lock, lock:
+        paths = {path for path in map(groups.pod_group, members) if path and not engine.cgroups.is_empty(path)}
+        if not paths:
+            raise WrongState(
+                record.name,
+                "Stopped",
+                f"no container of pod {record.name} runs in its cgroup: only while one does its limits can be changed",
+            )
+        for path in paths if limits is not None else ():
+            apply_all(engine, path, settings_of(engine, limits, path=path))
+
+
+def apply_all(engine: Engine, path: str, settings: Sequence[Setting]) -> None:
+    """Write settings into a group in whatever order the kernel takes them.
+
+    A limit must not pass another on its way (memory and memory with swap, period and quota): which goes first depends
+    on what is there. So those that are refused are tried again when the others are in. Raises the error of what is
+    refused then; the others stay.
+    """
+    refused = []
+    for setting in settings:
+        try:
+            engine.cgroups.apply(path, setting)
+        except InvalidSpec:
+            refused.append(setting)
+    for setting in refused:
+        engine.cgroups.apply(path, setting)

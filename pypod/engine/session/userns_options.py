@@ -1,0 +1,163 @@
+"""From podman's --userns, --uidmap, --gidmap, --subuidname and --subgidname to a specification."""
+
+from __future__ import annotations
+
+import os
+
+from pypod.engine.session import session
+from pypod.engine.session.id_maps import (
+    SUBORDINATE,
+    USERNS_OPTIONS,
+    USERNS_VARIABLE,
+    host_id,
+    keep_ids,
+    maps_of,
+    seen_from,
+)
+from pypod.errors import InvalidSpec
+from pypod.kernel import idmap
+from pypod.kernel.proc import read_text
+from pypod.model.namespace import HOST, OWN_IDS, POD, PRIVATE, Mode
+from pypod.model.user_namespace import check_map, parse_mapping, parse_userns
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+    from typing import Any, TypedDict
+
+    from pypod.api.engine import Engine
+    from pypod.engine.session.id_maps import Maps
+    from pypod.kernel.idmap import Range
+    from pypod.model.container import ContainerSpec
+    from pypod.model.pod import PodSpec
+
+    class UserNamespaceOptions(TypedDict, total=False):
+        """What may be asked of a user namespace, in podman's words."""
+
+        userns: str
+        uidmap: Sequence[str]
+        gidmap: Sequence[str]
+        subuidname: str
+        subgidname: str
+
+    class Fields(TypedDict):
+        """The fields of a specification that say which ids there are."""
+
+        user_namespace: Mode
+        uid_map: tuple[Range, ...]
+        gid_map: tuple[Range, ...]
+
+
+def of_container(engine: Engine, spec: ContainerSpec, options: Mapping[str, Any], pod: PodSpec | None) -> ContainerSpec:
+    """Return a container's specification with the user namespace that its options ask for.
+
+    keep-id makes the user who the container's processes are, if nothing else does; its pod's does, too. Raises
+    InvalidSpec, Unsupported.
+    """
+    asked = fields(engine, options, pod)
+    if asked["user_namespace"] == HOST:
+        return spec
+    spec = spec.replace(**asked)
+    mode = pod.user_namespace if pod is not None and spec.user_namespace == POD else spec.user_namespace
+    if mode.mode == "keep-id" and not options.get("user"):
+        uid, gid = keep_ids(mode)
+        spec = spec.replace(user=f"{uid}:{gid}", passwd_entry=spec.passwd_entry or _own_entry(uid))
+    maps_of(engine, spec)
+    return spec
+
+
+def _own_entry(uid: int) -> str:
+    """Return the passwd line of the user, for a container in which they are who they are outside."""
+    import pwd
+
+    try:
+        entry = pwd.getpwuid(host_id(os.geteuid(), "uid_map"))
+    except KeyError:
+        return ""
+    if ":" in entry.pw_name or "$" in entry.pw_name:
+        return ""
+    return f"{entry.pw_name}:*:{uid}:$GID:{entry.pw_name}:$HOME:/bin/sh"
+
+
+def fields(engine: Engine, options: Mapping[str, Any], pod: PodSpec | None = None) -> Fields:
+    """Return what the options ask for; of ``auto`` the ids are still to be given (``allocated``).
+
+    Raises InvalidSpec, Unsupported.
+    """
+    asked = {name: options[name] for name in USERNS_OPTIONS if options.get(name)}
+    explicit = [name for name in USERNS_OPTIONS[1:] if name in asked]
+    if explicit and "userns" in asked:
+        raise InvalidSpec("--userns", "--userns and --uidmap/--gidmap/--subuidname/--subgidname are mutually exclusive")
+    if asked and pod is not None and pod.infra:
+        if "userns" in asked and parse_userns(asked["userns"])[0] != POD:
+            raise InvalidSpec("--userns", "--userns and --pod cannot be set together")
+        if explicit:
+            message = "cannot specify a new uid/gid map when entering a pod with an infra container"
+            raise InvalidSpec("--uidmap", message)
+    in_pod = pod is not None and pod.infra and "user" in pod.share
+    if explicit:
+        uids, gids = _explicit(engine, asked)
+        return {"user_namespace": PRIVATE, "uid_map": uids, "gid_map": gids}
+    text = asked.get("userns") or ("" if in_pod else os.environ.get(USERNS_VARIABLE, ""))
+    mode, _ = parse_userns(text) if text else (POD if in_pod else HOST, {})
+    if mode == PRIVATE:
+        raise InvalidSpec("--userns", "must provide at least one UID or GID mapping to configure a user namespace")
+    if mode == POD and not in_pod:
+        raise InvalidSpec("--userns", "the pod does not share its user namespace")
+    if mode.mode in ("keep-id", "nomap") and not engine.rootless:
+        raise InvalidSpec("--userns", f"{mode.mode} is only supported in rootless mode")
+    return {"user_namespace": mode, "uid_map": (), "gid_map": ()}
+
+
+def of_pod(engine: Engine, options: Mapping[str, Any], *, infra: bool) -> Fields:
+    """Return what the options of a pod ask for. Raises InvalidSpec, Unsupported."""
+    if any(options.values()) and not infra:
+        raise InvalidSpec("--userns", "a pod without an infra container has no user namespace: invalid configuration")
+    asked = fields(engine, options)
+    if asked["user_namespace"].mode not in ("host", *OWN_IDS):
+        raise InvalidSpec("--userns", f"pods presently do not support user namespace mode {asked['user_namespace']}")
+    return asked
+
+
+def _explicit(engine: Engine, asked: Mapping[str, Any]) -> Maps:
+    """Return the maps of --uidmap and its kin. One that is missing is as the other."""
+    found: dict[str, tuple[Range, ...]] = {}
+    own = session.of(engine)
+    for side, (kind, path) in enumerate(SUBORDINATE.items()):
+        if asked.get(f"{kind}map"):
+            found[kind] = tuple(parse_mapping(text, kind) for text in asked[f"{kind}map"])
+        name = asked.get(f"sub{kind}name")
+        if name and kind not in found:
+            found[kind] = _of_name(name, path, own.maps[side] if own else None)
+    for kind in SUBORDINATE:
+        found[kind] = found[kind] if kind in found else found["gid" if kind == "uid" else "uid"]
+        check_map(found[kind], f"--{kind}map")
+    return found["uid"], found["gid"]
+
+
+def _of_name(name: str, path: str, around: tuple[Range, ...] | None) -> tuple[Range, ...]:
+    """Return the map of all ids that the file gives a user: ids of the host, which ``around`` has in a session."""
+    ranges, inside = [], 0
+    for first, count in subordinate(name, path):
+        ranges.append((inside, first, count))
+        inside += count
+    if not ranges:
+        raise InvalidSpec(f"--{path[5:]}name", f'no {path[5:]} ranges found for user "{name}" in {path}')
+    if around is None:
+        return tuple(ranges)
+    seen = seen_from(tuple(ranges), around)
+    if sum(count for _, _, count in seen) != inside:
+        hint = "give your own name; after a change of the file, pypod system migrate"
+        raise InvalidSpec(f"--{path[5:]}name", f'the ids of user "{name}" in {path} are not yours', hint=hint)
+    return seen
+
+
+def subordinate(name: str, path: str) -> tuple[tuple[int, int], ...]:
+    """Return the (first, count) that /etc/subuid or /etc/subgid gives a user, by name or number."""
+    import pwd
+
+    try:
+        uid = pwd.getpwnam(name).pw_uid
+    except KeyError:
+        uid = -1
+    return idmap.parse_subordinate(read_text(path), name, uid)

@@ -1,0 +1,215 @@
+"""The layers of a container's root file system, and what it has written into its own on top."""
+
+from __future__ import annotations
+
+import os
+
+from pypod.engine.core.effects import Effect
+from pypod.kernel import idmap
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from pypod.api.engine import Engine
+    from pypod.engine.core.layout import Layout
+    from pypod.engine.session.id_maps import Maps
+    from pypod.model.container import ContainerSpec
+
+
+def roots(layout: Layout, spec: ContainerSpec) -> list[str]:
+    """Return the directories that a container's root is made of, the topmost first, without its own layer."""
+    if not spec.image:
+        return [spec.rootfs]
+    return [f"{layout.image_layers}/{name}" for name in spec.layers] or [layout.mount_points]
+
+
+def copy_in(directory: str) -> str:
+    """Return where a container has its copy of all files, if it has one, given its directory."""
+    return f"{directory}/root"
+
+
+def tree(layout: Layout, identifier: str, spec: ContainerSpec) -> list[str]:
+    """Return the directories that a container's root consists of now, the topmost first: what it wrote as well."""
+    directory = layout.container(identifier)
+    own, upper = copy_in(directory), f"{directory}/upper"
+    if not spec.overlay:
+        return [spec.rootfs]
+    if os.path.isdir(own):
+        return [own]
+    return [*([upper] if os.path.isdir(upper) else []), *roots(layout, spec)]
+
+
+def escaped(path: str, characters: str = "\\,:") -> str:
+    r"""Return a path as an option of an overlay has it: there ``,`` ends the option, and ``:`` a lower directory.
+
+    >>> escaped("/a:b")
+    '/a\\:b'
+    """
+    for character in characters:
+        path = path.replace(character, f"\\{character}")
+    return path
+
+
+def upper(
+    engine: Engine, path: str, root: os.stat_result, maps: Maps | None = None, *, of_image: bool = True
+) -> Effect:
+    """Return what makes an upper layer: its root has the owner and mode of the root file system's.
+
+    ``maps`` are those of the container's user namespace. What is ``of_image`` has the same ids in each.
+    """
+    mode = root.st_mode & 0o7777
+
+    def make() -> None:
+        os.mkdir(path, mode)
+        os.chmod(path, mode)  # whatever the umask
+        give(engine, path, _owner(engine, root, maps, of_image=of_image), mode)
+
+    return Effect(f"make directory {path} for what the container writes", "mkdir(2)", make)
+
+
+def copying(
+    engine: Engine,
+    stack: list[str],
+    directory: str,
+    root: os.stat_result,
+    maps: Maps | None,
+    *,
+    of_image: bool,
+) -> Effect:
+    """Return what makes a container's copy of all that the directories of ``stack`` show, the topmost first."""
+    from pypod.engine.session import inside
+
+    target = copy_in(directory)
+
+    def make() -> None:
+        incoming = f"{target}.incoming"
+        merge(engine, stack, incoming)
+        give(engine, incoming, _owner(engine, root, maps, of_image=of_image), root.st_mode & 0o7777)
+        inside.move(engine, incoming, target)
+
+    return Effect(f"copy {', '.join(stack)} to {target}", "copy_file_range(2)", make)
+
+
+def merge(engine: Engine, stack: list[str], target: str) -> None:
+    """Copy what directories show on each other, the topmost first, with the right to every id."""
+    from pypod.engine.session import inside
+    from pypod.engine.storage.trash import discard
+
+    discard(engine, [target])  # what somebody began who was killed
+    if inside.is_needed(engine):
+        inside.call(engine, "merge_layers", stack, target)
+    else:
+        from pypod.engine.storage import layer_copies
+
+        layer_copies.merge(stack, target)
+
+
+def lay(engine: Engine, layer: str, lowers: list[str], target: str) -> None:
+    """Copy what a layer shows on those below it, where sockets stand for its whiteouts, with the right to every id."""
+    from pypod.engine.session import inside
+
+    if inside.is_needed(engine):
+        inside.call(engine, "lay_layer", layer, lowers, target)
+    else:
+        from pypod.engine.storage import layer_copies
+
+        layer_copies.lay(layer, lowers, target)
+
+
+def give(engine: Engine, path: str, ids: tuple[int, int], mode: int) -> None:
+    """Give a directory of ours, with this mode, to a user and a group: for a user, of their session."""
+    from pypod.engine.session import inside
+
+    if inside.is_needed(engine):
+        if ids != (0, 0):  # who is us
+            inside.call(engine, "own", path, *ids, mode)
+    elif ids != (os.geteuid(), os.getegid()):
+        os.chown(path, *ids)
+        os.chmod(path, mode)  # a change of the owner takes set-ID bits away
+
+
+def root_ids(engine: Engine, maps: Maps | None) -> tuple[int, int]:
+    """Return whom on the disk a container's own files belong to that nobody in particular owns: its root."""
+    if maps is None or not engine.rootless:  # root has the ids of the container on the disk
+        return (0, 0)
+    return tuple(idmap.outside(ranges, idmap.root_of(ranges)) for ranges in maps)  # type: ignore[return-value]
+
+
+def _owner(engine: Engine, root: os.stat_result, maps: Maps | None, *, of_image: bool) -> tuple[int, int]:
+    """Return whom an upper layer is to belong to: the owner of the root, or root where that has no id."""
+    from pypod.engine.session import session
+
+    own = session.of(engine)
+    if own is None:
+        return root.st_uid, root.st_gid
+    found = list(root_ids(engine, maps))
+    for at, one in enumerate((root.st_uid, root.st_gid)):
+        ours = one if engine.inside else idmap.inside(own.maps[at], one)
+        if maps is None:
+            found[at] = found[at] if ours is None else ours
+        elif ours is not None and of_image and idmap.has(maps[at], ours):
+            found[at] = idmap.outside(maps[at], ours)
+        elif ours is not None and idmap.inside(maps[at], ours) is not None and not of_image:
+            found[at] = ours
+    return found[0], found[1]
+
+
+def work(path: str) -> list[Effect]:
+    """Return what makes the work directory of an overlay, or makes it fit to be used again.
+
+    A volatile overlay refuses to be mounted while the mark of an earlier mount is there
+    (Documentation/filesystems/overlayfs.rst).
+    """
+    mark = f"{path}/work/incompat"
+    if not os.path.isdir(path):
+        return [Effect(f"make directory {path} for the overlay", "mkdir(2)", lambda: os.mkdir(path, 0o700))]
+    if _is_open(f"{path}/work") and not os.path.isdir(mark):
+        return []
+    return [Effect(f"remove {mark}, which an earlier run left", "rmdir(2)", lambda: _remove_mark(mark))]
+
+
+def _is_open(directory: str) -> bool:
+    """Return whether we may look into a directory, or it is not there. overlayfs gives its own mode 0."""
+    return os.access(directory, os.X_OK) or not os.path.isdir(directory)
+
+
+def _remove_mark(mark: str) -> None:
+    for closed in (os.path.dirname(mark), mark, f"{mark}/volatile"):
+        if not _is_open(closed):
+            os.chmod(closed, 0o700)
+    for stale, remove in (("/volatile/dirty", os.unlink), ("/volatile", os.rmdir), ("", os.rmdir)):
+        try:
+            remove(f"{mark}{stale}")
+        except FileNotFoundError:
+            continue
+
+
+def writable_bytes(engine: Engine, directory: str) -> int:
+    """Return the size of what a container has written, given its directory: hard links once, holes counted full."""
+    from pypod.engine.session import inside
+
+    if inside.is_needed(engine):
+        found: int = inside.call(engine, "writable_bytes", directory)
+        return found
+    if os.path.isdir(copy_in(directory)):
+        from pypod.engine.storage.differences import copied_bytes
+
+        return copied_bytes(engine, os.path.basename(directory))
+    total = 0
+    seen: set[tuple[int, int]] = set()
+    waiting = [f"{directory}/upper"]
+    while waiting:
+        try:
+            with os.scandir(waiting.pop()) as entries:
+                for entry in entries:
+                    if entry.is_dir(follow_symlinks=False):
+                        waiting.append(entry.path)
+                        continue
+                    status = entry.stat(follow_symlinks=False)
+                    key = (status.st_dev, status.st_ino)
+                    if status.st_nlink > 1 and key in seen:
+                        continue
+                    seen.add(key)
+                    total += status.st_size
+        except FileNotFoundError:
+            continue  # it is being written to, or there is no layer yet
+    return total

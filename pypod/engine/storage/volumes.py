@@ -1,0 +1,144 @@
+"""Anonymous volumes: directories beside the containers, and what one container takes over from another."""
+
+from __future__ import annotations
+
+import os
+
+from pypod.engine.core.effects import Effect
+from pypod.engine.storage.layers import give, root_ids
+from pypod.errors import InvalidSpec, NoSuchContainer, StoreError
+from pypod.model.mount import parse_tmpfs, parse_volume, plain_path
+from pypod.store import records
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from pypod.api.engine import Engine
+    from pypod.engine.containers.options import ContainerOptions
+    from pypod.engine.core.layout import Layout
+    from pypod.engine.session.id_maps import Maps
+    from pypod.model.container import ContainerSpec
+    from pypod.model.mount import Mount
+    from pypod.store.records import ContainerRecord
+
+_FROM = "--volumes-from"
+
+
+def making(engine: Engine, spec: ContainerSpec, maps: Maps | None = None) -> list[Effect]:
+    """Return what makes the directories of a container's volumes; what they begin with comes with the mount.
+
+    ``maps`` are those of its user namespace, whose root owns them.
+    """
+    paths = [f"{engine.layout.volumes}/{mount.source}" for mount in spec.mounts if mount.type == "volume"]
+    return [_making(engine, path, maps) for path in paths if not os.path.isdir(path)]
+
+
+def _making(engine: Engine, path: str, maps: Maps | None) -> Effect:
+    def make() -> None:
+        os.makedirs(engine.layout.volumes, 0o700, exist_ok=True)
+        os.makedirs(path, 0o755, exist_ok=True)
+        give(engine, path, root_ids(engine, maps), 0o755)
+
+    return Effect(f"make directory {path} for a volume", "mkdir(2)", make)
+
+
+def with_sources(layout: Layout, spec: ContainerSpec) -> ContainerSpec:
+    """Return the specification with the volumes' directories as sources; an empty one gets what is there."""
+    if not any(mount.type == "volume" for mount in spec.mounts):
+        return spec
+    return spec.replace(mounts=tuple(_with_source(layout, mount) for mount in spec.mounts))
+
+
+def _with_source(layout: Layout, mount: Mount) -> Mount:
+    if mount.type != "volume":
+        return mount
+    path = f"{layout.volumes}/{mount.source}"
+    return mount.replace(source=path, copy_up=_is_empty(path))
+
+
+def _is_empty(directory: str) -> bool:
+    try:
+        with os.scandir(directory) as entries:
+            return next(entries, None) is None
+    except FileNotFoundError:
+        return True
+
+
+def only_of(engine: Engine, going: Sequence[ContainerRecord]) -> list[str]:
+    """Return the directories of the volumes that go with these containers: no other one has them."""
+    found: set[str] = set()
+    for record in going:
+        if '"volume"' in record.spec_json:  # reading a spec costs more
+            try:
+                mounts = records.container_spec(record).mounts
+            except StoreError:  # a damaged record must go all the same; `system check` finds what was its
+                continue
+            found |= {mount.source for mount in mounts if mount.type == "volume"}
+    if not found:
+        return []
+    ids = {record.id for record in going}
+    others = [one.spec_json for one in records.all_containers(engine.database) if one.id not in ids]
+    return [f"{engine.layout.volumes}/{volume}" for volume in sorted(found) if not _is_named(volume, others)]
+
+
+def orphans(engine: Engine) -> list[str]:
+    """Return the directories of volumes that no container has."""
+    try:
+        there = sorted(os.listdir(engine.layout.volumes))
+    except FileNotFoundError:
+        return []
+    specs = [one.spec_json for one in records.all_containers(engine.database)]
+    return [f"{engine.layout.volumes}/{name}" for name in there if not _is_named(name, specs)]
+
+
+def _is_named(volume: str, specs: Sequence[str]) -> bool:
+    return any(volume in text for text in specs)
+
+
+def with_volumes_from(options: ContainerOptions, spec_of: Callable[[str], ContainerSpec]) -> ContainerOptions:
+    """Return the options with the mounts that the containers of ``volumes_from`` have.
+
+    ``spec_of`` finds a container's specification. As podman: binds and volumes, no tmpfs; a later container's count
+    more, and what the user mounts himself counts most. Raises InvalidSpec.
+    """
+    if not options.get("volumes_from"):
+        return options
+    found: dict[str, Mount] = {}
+    for word in options["volumes_from"]:
+        ref, _, flags = word.partition(":")
+        read_only = _read_only(flags)
+        try:
+            spec = spec_of(ref)
+        except NoSuchContainer as error:
+            raise InvalidSpec(_FROM, f'looking up container "{ref}" for volumes-from: {error}') from error
+        for mount in spec.mounts:
+            if mount.type in ("bind", "volume"):
+                taken = mount.read_only if read_only is None else read_only
+                found[plain_path(mount.target)] = mount.replace(read_only=taken, argument=_FROM)
+    kept = [mount for target, mount in found.items() if target not in targets(options)]
+    merged = options.copy()
+    merged["mounts"] = [*options.get("mounts", ()), *kept]
+    return merged
+
+
+def targets(options: ContainerOptions) -> set[str]:
+    """Return the places where the user mounts something."""
+    taken = {plain_path(mount.target) for mount in options.get("mounts", ())}
+    taken |= {plain_path(parse_volume(text).target) for text in options.get("volumes", ())}
+    return taken | {plain_path(parse_tmpfs(text).target) for text in options.get("tmpfs", ())}
+
+
+def _read_only(flags: str) -> bool | None:
+    """Read the options of --volumes-from; None leaves each mount as it is."""
+    words = flags.split(",") if flags else []
+    for word in words:
+        if word not in ("ro", "rw", "z"):
+            what = "volumes from another container can only use z,ro,rw options"
+            raise InvalidSpec(_FROM, f'invalid option "{word}" specified - {what}')
+    if words.count("z") > 1:
+        raise InvalidSpec(_FROM, "cannot set :z more than once in mount options")
+    access = [word == "ro" for word in words if word != "z"]
+    if len(access) > 1:
+        raise InvalidSpec(_FROM, "cannot set ro or rw options more than once")
+    return access[0] if access else None

@@ -1,0 +1,88 @@
+"""Compare two trees that are each made of layers: what the kernel would show of them, without mounting anything."""
+
+from __future__ import annotations
+
+import errno
+import os
+import stat
+
+from pypod.errors import SystemFailure
+from pypod.images.layers.stack import close, is_whiteout, names, open_directories, step
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+_DEPTH_LIMIT = 200  # of directories in each other; each has descriptors here
+_FIELDS = ("st_mode", "st_uid", "st_gid", "st_rdev")
+
+
+def compare(new: Sequence[str], old: Sequence[str]) -> Iterator[tuple[str, str]]:
+    """Yield how the tree of the layers ``new`` differs from that of ``old``, each the topmost first.
+
+    (``A``, ``C`` or ``D``, path), in the order of the paths. A directory that leads to something added or
+    deleted is ``C`` as well; one that only leads to something changed is not. Files are alike by owner, mode,
+    size and time. All that is podman's way (containers/storage: pkg/archive/changes.go). What both have in the same
+    layers is not looked at. Raises OSError.
+    """
+    ours = open_directories(new)
+    try:
+        theirs = open_directories(old)
+    except BaseException:
+        close(ours)
+        raise
+    yield from _directory("", ours, theirs)
+
+
+def _directory(path: str, ours: list[int], theirs: list[int]) -> list[tuple[str, str]]:
+    """Return what is different in a directory; closes the descriptors."""
+    try:
+        if path.count("/") > _DEPTH_LIMIT:
+            raise SystemFailure("compare", errno.ENAMETOOLONG, f"a path is too long: {path[:80]!r}...")
+        if _identities(ours) == _identities(theirs):
+            return []
+        found = []
+        for name in sorted(_names(ours) | _names(theirs)):
+            found += _name(f"{path}/{name}", name, ours, theirs)
+        return found
+    finally:
+        close((*ours, *theirs))
+
+
+def _identities(layers: Sequence[int]) -> list[tuple[int, int]]:
+    return [(status.st_dev, status.st_ino) for status in map(os.fstat, layers)]
+
+
+def _name(path: str, name: str, ours: list[int], theirs: list[int]) -> list[tuple[str, str]]:
+    now, inside = step(ours, name)
+    try:
+        before, inside_before = step(theirs, name)
+    except BaseException:
+        close(inside)
+        raise
+    if now is None:
+        close((*inside, *inside_before))
+        return [("D", path)] if before is not None else []
+    deeper = _directory(path, inside, inside_before)
+    if before is None:
+        return [("A", path), *deeper]
+    leads = any(kind != "C" for kind, _ in deeper)
+    return [*([("C", path)] if leads or _differ(now, before) else []), *deeper]
+
+
+def _differ(one: os.stat_result, other: os.stat_result) -> bool:
+    if (one.st_dev, one.st_ino) == (other.st_dev, other.st_ino):
+        return False
+    if any(getattr(one, field) != getattr(other, field) for field in _FIELDS) or one.st_mtime_ns != other.st_mtime_ns:
+        return True
+    return not stat.S_ISDIR(one.st_mode) and one.st_size != other.st_size
+
+
+def _names(layers: Sequence[int]) -> set[str]:
+    """Return the names in directories that lie on each other, without those that the upper ones delete."""
+    found: set[str] = set()
+    for fd in reversed(layers):
+        for name in names(fd):
+            status = os.stat(name, dir_fd=fd, follow_symlinks=False)
+            (found.discard if is_whiteout(status) else found.add)(name)
+    return found

@@ -1,0 +1,420 @@
+"""Pack a directory: what a container wrote as a layer (commit), or a whole tree (export); and say what was changed.
+
+The same files give the same bytes: entries come in the order of their names, a directory before what is in it.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import stat
+
+from pypod.errors import SystemFailure, Unsupported
+from pypod.images.layers.compression import PIECE_BYTES, compress
+from pypod.images.layers.stack import (
+    OPEN_DIRECTORY,
+    attribute,
+    carried_attributes,
+    close,
+    is_opaque,
+    is_whiteout,
+    names,
+    open_directories,
+    step,
+)
+from pypod.images.tar import entries
+from pypod.kernel import idmap
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from pypod.kernel.idmap import Range
+
+    Maps = tuple[tuple[Range, ...], tuple[Range, ...]]
+
+__all__ = ["ADDED", "CHANGED", "DELETED", "changes", "compress", "layer", "merged", "tree"]
+
+ADDED, CHANGED, DELETED = "A", "C", "D"
+_WHITEOUT, _OPAQUE_MARK = b".wh.", b".wh..wh..opq"
+_PATH_BYTES_LIMIT = 4096
+_DEPTH_LIMIT = 200  # of directories in each other; each is a descriptor here
+_NO_PARTS: tuple[tuple[int, int], ...] = ()
+# What overlayfs wrote instead of the thing itself when it was mounted with other options than ours.
+_REFERENCES = ("trusted.overlay.redirect", "trusted.overlay.metacopy")
+
+
+def layer(upper: str, lowers: Sequence[str] | None = None, maps: Maps | None = None) -> Iterator[bytes]:
+    """Yield the tar of a layer: what an overlay's upper directory holds, its deletions as whiteouts of the OCI.
+
+    ``lowers`` are the directories below, the topmost first. They serve to leave out marks about directories that are
+    not there; nothing else is lost without them. ``maps`` are those of a user namespace, of users and groups: the tar
+    has the ids inside.
+
+    Raises OSError; Unsupported for what was written by an overlay mounted with redirect_dir or metacopy, and for names
+    that begin with ``.wh.``, which no layer can hold.
+    """
+    yield from _Packing(overlay=True, marks_all=lowers is None, maps=maps).stream(upper, lowers or ())
+
+
+def tree(directory: str) -> Iterator[bytes]:
+    """Yield a tar of a whole tree; other file systems that are mounted in it are left out. Raises OSError."""
+    yield from _Packing(overlay=False).stream(directory, ())
+
+
+def merged(directories: Sequence[str], maps: Maps | None = None) -> Iterator[bytes]:
+    """Yield a tar of the tree that directories show which lie on each other, the topmost first, as overlayfs would.
+
+    No mount is needed, so it is the same for a container that runs and one that does not. ``maps`` as in ``layer``.
+    Raises OSError.
+    """
+    yield from _Merging(maps).stream(directories)
+
+
+def difference(new: str, old: Sequence[str], maps: Maps | None = None) -> Iterator[bytes]:
+    """Yield the tar of a layer: what makes the tree that the directories ``old`` show on each other the tree ``new``.
+
+    ``maps`` as in ``layer``. Files are alike as in ``compare``. Raises OSError.
+    """
+    yield from _Differing(maps).stream(new, old)
+
+
+class _Packing:
+    """One walk over one tree. Sockets are left out; a file that shrinks while it is read ends in zeros."""
+
+    def __init__(self, *, overlay: bool, marks_all: bool = False, maps: Maps | None = None) -> None:
+        self._maps = maps
+        self._overlay = overlay
+        self._marks_all = marks_all
+        self._links: dict[tuple[int, int], bytes] = {}
+        self._device = 0
+
+    def stream(self, top: str, lowers: Sequence[str]) -> Iterator[bytes]:
+        below = open_directories(lowers)
+        try:
+            (fd,) = open_directories([top])
+        except BaseException:
+            close(below)
+            raise
+        self._device = os.fstat(fd).st_dev
+        yield from self._directory(fd, b"", below)
+        yield entries.END
+
+    def _entry(self, path: bytes, status: os.stat_result, fd: int = -1) -> entries.Entry:
+        made = _entry(path, status, fd)
+        if self._maps is None:
+            return made
+        uid, gid = (idmap.inside(ranges, one) for ranges, one in zip(self._maps, (made.uid, made.gid), strict=True))
+        return made.replace(uid=uid or 0, gid=gid or 0)
+
+    def _directory(self, fd: int, path: bytes, lowers: list[int]) -> Iterator[bytes]:
+        """Yield a directory and all in it; closes the descriptors."""
+        try:
+            status = os.fstat(fd)
+            yield self._entry(path or b".", status, fd).encode()
+            if not self._overlay and status.st_dev != self._device:
+                return
+            if self._overlay:
+                _require_whole(fd, path)
+            if self._overlay and (lowers or self._marks_all) and is_opaque(fd):
+                yield entries.Entry(path=_joined(path, _OPAQUE_MARK)).encode()
+            for name in sorted(os.fsencode(name) for name in names(fd)):
+                yield from self._name(fd, name, _joined(path, name), lowers)
+        finally:
+            close((fd, *lowers))
+
+    def _name(self, parent: int, name: bytes, path: bytes, lowers: list[int]) -> Iterator[bytes]:
+        if len(path) >= _PATH_BYTES_LIMIT or path.count(b"/") > _DEPTH_LIMIT:
+            raise SystemFailure("pack", errno.ENAMETOOLONG, f"a path is too long: {os.fsdecode(path[:80])!r}...")
+        try:
+            status = os.stat(name, dir_fd=parent, follow_symlinks=False)
+        except FileNotFoundError:  # a container that runs deletes what it likes
+            return
+        if self._overlay and name.startswith(_WHITEOUT):
+            raise Unsupported(".wh.", f"no layer can hold a file of the name {os.fsdecode(path)!r}", hint="rename it")
+        if self._overlay and is_whiteout(status):
+            yield entries.Entry(path=path[: len(path) - len(name)] + _WHITEOUT + name).encode()
+        elif stat.S_ISDIR(status.st_mode):
+            below = step(lowers, os.fsdecode(name))[1] if lowers else []
+            try:
+                fd = os.open(name, OPEN_DIRECTORY, dir_fd=parent)
+            except BaseException as error:
+                close(below)
+                if isinstance(error, FileNotFoundError):
+                    return
+                raise
+            yield from self._directory(fd, path, below)
+        elif kind := entries.type_of(status.st_mode):
+            yield from self._other(parent, name, path, kind, status)
+
+    def _other(self, parent: int, name: bytes, path: bytes, kind: str, status: os.stat_result) -> Iterator[bytes]:
+        if status.st_nlink > 1:
+            first = self._links.setdefault((status.st_dev, status.st_ino), path)
+            if first != path:
+                yield self._entry(path, status).replace(type=entries.HARD_LINK, link=first).encode()
+                return
+        if kind == entries.FILE:
+            yield from self._file(parent, name, path)
+        elif kind == entries.SYMLINK:
+            yield self._entry(path, status).replace(link=os.readlink(name, dir_fd=parent)).encode()
+        else:
+            yield self._entry(path, status).encode()
+
+    def _file(self, parent: int, name: bytes, path: bytes) -> Iterator[bytes]:
+        try:
+            fd = os.open(name, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC, dir_fd=parent)
+        except FileNotFoundError:
+            return
+        try:
+            status = os.fstat(fd)
+            if not stat.S_ISREG(status.st_mode):
+                raise SystemFailure(
+                    "pack", errno.ESTALE, f"{os.fsdecode(path)!r} became another file while it was read"
+                )
+            if self._overlay:
+                _require_whole(fd, path)
+            entry = self._entry(path, status, fd)
+            parts = _parts(fd, status) or ((0, status.st_size),)
+            if parts == ((0, status.st_size),):
+                yield entry.replace(size=status.st_size).encode()
+            else:
+                yield from _sparse_head(entry, status.st_size, parts)
+            for offset, length in parts:
+                yield from _content(fd, offset, length)
+            yield entries.padding(sum(length for _, length in parts))
+        finally:
+            os.close(fd)
+
+
+class _Merging(_Packing):
+    """One walk over several trees at once: in each directory, the names that they show together."""
+
+    def __init__(self, maps: Maps | None) -> None:
+        super().__init__(overlay=False, maps=maps)
+
+    def stream(self, directories: Sequence[str]) -> Iterator[bytes]:  # type: ignore[override]
+        yield from self._merge(open_directories(directories), b"")
+        yield entries.END
+
+    def _merge(self, fds: list[int], path: bytes) -> Iterator[bytes]:
+        """Yield a directory and all in it; closes the descriptors."""
+        try:
+            yield self._entry(path or b".", os.fstat(fds[0]), fds[0]).encode()
+            for name in sorted(os.fsencode(name) for name in _names(fds)):
+                inside = _joined(path, name)
+                found, below = step(fds, os.fsdecode(name))
+                if below:
+                    yield from self._merge(below, inside)
+                elif found is not None:
+                    yield from self._name(_holder(fds, name), name, inside, [])
+        finally:
+            close(fds)
+
+
+class _Differing(_Packing):
+    """The entries that a comparison names, each found again from the top: no symbolic link is followed."""
+
+    def __init__(self, maps: Maps | None) -> None:
+        super().__init__(overlay=False, maps=maps)
+
+    def stream(self, top: str, lowers: Sequence[str]) -> Iterator[bytes]:
+        from pypod.images.layers.compare import compare
+
+        for kind, path in compare([top], lowers):
+            *parents, name = path.strip("/").split("/")
+            fd = _descend(top, parents)
+            if fd < 0:  # what was in a directory that is none any more needs no word
+                continue
+            try:
+                yield from self._one(fd, kind, "/".join((*parents, "")), name)
+            finally:
+                os.close(fd)
+        yield entries.END
+
+    def _one(self, fd: int, kind: str, directory: str, name: str) -> Iterator[bytes]:
+        before, own = os.fsencode(directory), os.fsencode(name)
+        if own.startswith(_WHITEOUT):
+            raise Unsupported(".wh.", f"no layer can hold a file of the name {directory}{name!r}", hint="rename it")
+        if kind == DELETED:
+            yield entries.Entry(path=before + _WHITEOUT + own).encode()
+            return
+        below = _descend(fd, [name])
+        if below < 0:
+            yield from self._name(fd, own, before + own, [])
+            return
+        try:
+            yield self._entry(before + own, os.fstat(below), below).encode()
+        finally:
+            os.close(below)
+
+
+def _descend(top: str | int, names: Sequence[str]) -> int:
+    """Return a descriptor of the directory that names lead to, -1 where one of them is none."""
+    fd = os.dup(top) if isinstance(top, int) else os.open(top, OPEN_DIRECTORY & ~os.O_NOFOLLOW)
+    for name in names:
+        try:
+            below = os.open(name, OPEN_DIRECTORY, dir_fd=fd)
+        except (NotADirectoryError, FileNotFoundError):
+            below = -1
+        except OSError as error:
+            if error.errno != errno.ELOOP:  # a symbolic link
+                raise
+            below = -1
+        finally:
+            os.close(fd)
+        if below < 0:
+            return -1
+        fd = below
+    return fd
+
+
+def _holder(fds: Sequence[int], name: bytes) -> int:
+    """Return the first of some directories that has a name."""
+    for fd in fds:
+        try:
+            os.stat(name, dir_fd=fd, follow_symlinks=False)
+        except FileNotFoundError:
+            continue
+        return fd
+    return fds[0]
+
+
+def _joined(directory: bytes, name: bytes) -> bytes:
+    return directory + b"/" + name if directory else name
+
+
+def _require_whole(fd: int, path: bytes) -> None:
+    for name in _REFERENCES:
+        if attribute(fd, name):
+            raise Unsupported(name, f"{os.fsdecode(path)!r} refers to the layers below ({name})")
+
+
+def _entry(path: bytes, status: os.stat_result, fd: int = -1) -> entries.Entry:
+    is_device = stat.S_ISCHR(status.st_mode) or stat.S_ISBLK(status.st_mode)
+    extended = carried_attributes(fd) if fd >= 0 else {}
+    return entries.Entry(
+        path=path,
+        type=entries.type_of(status.st_mode),
+        mode=stat.S_IMODE(status.st_mode),
+        uid=status.st_uid,
+        gid=status.st_gid,
+        mtime_ns=status.st_mtime_ns,
+        device=(os.major(status.st_rdev), os.minor(status.st_rdev)) if is_device else (0, 0),
+        records=tuple((b"SCHILY.xattr." + os.fsencode(name), value) for name, value in extended.items()),
+    )
+
+
+def _parts(fd: int, status: os.stat_result) -> tuple[tuple[int, int], ...]:
+    """Return offset and length of what a sparse file holds, ending with an empty part when it ends in a hole."""
+    size = status.st_size
+    if status.st_blocks * 512 >= size:
+        return _NO_PARTS
+    parts = []
+    at = 0
+    while at < size:
+        try:
+            start = os.lseek(fd, at, os.SEEK_DATA)
+        except OSError as error:
+            if error.errno != errno.ENXIO:  # nothing but a hole is left
+                raise
+            break
+        at = min(os.lseek(fd, start, os.SEEK_HOLE), size)
+        if start < at:
+            parts.append((start, at - start))
+    if at < size or not parts or sum(parts[-1]) < size:
+        parts.append((size, 0))
+    return tuple(parts)
+
+
+def _sparse_head(entry: entries.Entry, size: int, parts: Sequence[tuple[int, int]]) -> Iterator[bytes]:
+    """Yield header and map of a sparse file as GNU tar's version 1.0 has it; Go's reader, and so podman, knows it."""
+    listing = b"%d\n" % len(parts) + b"".join(b"%d\n%d\n" % part for part in parts)
+    listing += entries.padding(len(listing))
+    directory, _, name = entry.path.rpartition(b"/")
+    records = (
+        (b"GNU.sparse.major", b"1"),
+        (b"GNU.sparse.minor", b"0"),
+        (b"GNU.sparse.name", entry.path),
+        (b"GNU.sparse.realsize", b"%d" % size),
+    )
+    shown = _joined(_joined(directory, b"GNUSparseFile.0"), name)  # for readers that do not know it
+    stored = len(listing) + sum(length for _, length in parts)
+    yield entry.replace(path=shown, size=stored, records=records + entry.records).encode() + listing
+
+
+def _content(fd: int, offset: int, length: int) -> Iterator[bytes]:
+    end = offset + length
+    while offset < end:
+        piece = os.pread(fd, min(PIECE_BYTES, end - offset), offset)
+        if not piece:
+            piece = bytes(min(PIECE_BYTES, end - offset))
+        yield piece
+        offset += len(piece)
+
+
+def changes(upper: str, lowers: Sequence[str]) -> Iterator[tuple[str, str]]:
+    """Yield what an overlay's upper directory changes: (``A``, ``C`` or ``D``, path), in the order of the paths.
+
+    A directory that only leads to a change is ``C`` as well, as podman has it. One that was removed and made again is
+    ``C`` and what it lost ``D``, where podman 4.3 calls it ``D`` though it is there. ``lowers`` are the directories
+    below, the topmost first. Raises OSError; SystemFailure for paths that are too long.
+    """
+    below = open_directories(lowers)
+    try:
+        (fd,) = open_directories([upper])
+    except BaseException:
+        close(below)
+        raise
+    yield from _changes_in(fd, "", below)
+
+
+def _changes_in(fd: int, path: str, lowers: list[int]) -> Iterator[tuple[str, str]]:
+    """Yield what is different in a directory; closes the descriptors."""
+    try:
+        own = set(names(fd))
+        hidden = _names(lowers) - own if is_opaque(fd) else set()
+        for name in sorted(own | hidden):
+            if name in hidden:
+                yield DELETED, f"{path}/{name}"
+            else:
+                yield from _change(fd, name, f"{path}/{name}", lowers)
+    finally:
+        close((fd, *lowers))
+
+
+def _change(parent: int, name: str, path: str, lowers: list[int]) -> Iterator[tuple[str, str]]:
+    if path.count("/") > _DEPTH_LIMIT:
+        raise SystemFailure("compare", errno.ENAMETOOLONG, f"a path is too long: {path[:80]!r}...")
+    try:
+        status = os.stat(name, dir_fd=parent, follow_symlinks=False)
+    except FileNotFoundError:
+        return
+    before, below = step(lowers, name)
+    if is_whiteout(status) or not stat.S_ISDIR(status.st_mode):
+        close(below)
+        if not is_whiteout(status):
+            yield CHANGED if before else ADDED, path
+        elif before:
+            yield DELETED, path
+        return
+    if before is None or not stat.S_ISDIR(before.st_mode) or not _are_alike(before, status):
+        yield CHANGED if before else ADDED, path
+        yield from _changes_in(os.open(name, OPEN_DIRECTORY, dir_fd=parent), path, below)
+        return
+    inside = [*_changes_in(os.open(name, OPEN_DIRECTORY, dir_fd=parent), path, below)]
+    if any(kind != CHANGED for kind, _ in inside):
+        yield CHANGED, path
+    yield from inside
+
+
+def _are_alike(one: os.stat_result, other: os.stat_result) -> bool:
+    return all(getattr(one, field) == getattr(other, field) for field in ("st_mode", "st_uid", "st_gid", "st_mtime_ns"))
+
+
+def _names(lowers: Sequence[int]) -> set[str]:
+    """Return the names that directories which lie on each other show."""
+    found: dict[str, bool] = {}
+    for fd in reversed(lowers):
+        for name in names(fd):
+            found[name] = not is_whiteout(os.stat(name, dir_fd=fd, follow_symlinks=False))
+    return {name for name, shown in found.items() if shown}

@@ -1,0 +1,296 @@
+"""Unpack a layer: from its bytes, as they are stored, to a directory that overlayfs can stack.
+
+Python checks digests and decompresses, and passes the tar on to a C program that is confined to the directory
+(pause/unpack.c). docs/layers.md has the rules.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+
+from pypod.errors import InvalidImage, SystemFailure
+from pypod.images.layers.compression import decompressed
+from pypod.images.layers.stack import inherit, remove_idle_whiteouts
+from pypod.kernel.children import exit_code_of
+from pypod.kernel.programs import path as program_path
+from pypod.model.value import Value
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Sequence
+    from typing import Self
+
+__all__ = ["LAYER_BYTES_LIMIT", "Owners", "Unpacked", "inherit", "settle", "unpack"]
+
+LAYER_BYTES_LIMIT = 64 << 30
+_PIPE_BYTES = 1 << 20  # what the kernel allows without privileges: /proc/sys/fs/pipe-max-size
+_F_SETPIPE_SZ = 1031
+_TREE_FD, _REPORT_FD = 3, 4
+_FIRST_SAFE_FD = 10
+_REPORT_BYTES_LIMIT = 16 << 20
+_SHOWN_CHARACTERS = 80
+
+
+# What a file system refuses that a layer needs in order to delete something of those below it.
+_HINTS = {
+    ("fsetxattr", errno.EOPNOTSUPP): "this file system has no extended attributes: have the storage elsewhere (--root)",
+}
+
+
+class Unpacked(Value):
+    """A layer that was unpacked.
+
+    ``implied`` are the directories that have no entry in the layer, ``.`` being its root: they are made for root with
+    mode 0755. ``whitening`` are those that hold whiteouts. ``settle`` makes both fit the layers below.
+    ``stands_in``: sockets stand for its whiteouts, which nobody can make there. It has to be laid on those below it.
+    ``root_is_opaque``: the layer hides all layers below. overlayfs does not look at the root: leave them out.
+    """
+
+    digest: str
+    diff_id: str
+    compressed_bytes: int
+    size_bytes: int
+    entries: int
+    implied: tuple[str, ...] = ()
+    whitening: tuple[str, ...] = ()
+    stands_in: bool = False
+    root_is_opaque: bool = False
+
+
+def unpack(
+    pieces: Iterable[bytes],
+    directory: str,
+    *,
+    digest: str = "",
+    diff_id: str = "",
+    size: int = -1,
+    limit_bytes: int = LAYER_BYTES_LIMIT,
+    owners: Owners | None = None,
+) -> Unpacked:
+    """Unpack a layer into an empty directory, which becomes its root: mode 0755 when the layer does not say.
+
+    ``pieces`` are its bytes as stored, compressed or not, each a few MB at most. ``digest`` and ``size`` are what the
+    manifest says of them, ``diff_id`` what the configuration says of the tar in them; nothing (and -1) means not known.
+    ``limit_bytes`` bounds the tar, and the sum of the sizes of its files. Memory does not depend on the layer's size.
+    ``owners`` is where a user's ids are, None for root.
+
+    When it raises, what is in the directory is worth nothing and is the caller's to remove. InvalidImage says what is
+    wrong with the layer; SystemFailure that it could not be written (``errno`` ENOSPC: the disk is full).
+
+    >>> import tempfile
+    >>> with tempfile.TemporaryDirectory() as directory:
+    ...     unpack([bytes(1024)], directory).diff_id  # an empty tar
+    'sha256:5f70bf18a086007016e948b04aed3b82103a36bea41755b6cddfaf10ace3c6ef'
+    """
+    subject = f"layer {digest}" if digest else "layer"
+    stored = _Counted(pieces, subject, "digest", digest=digest, size=size)
+    tar = decompressed(stored, subject)
+    content = _Counted(tar, subject, "diff id", digest=diff_id, limit_bytes=limit_bytes)
+    with _Program(directory, limit_bytes, owners) as program:
+        program.feed(content)
+        fields = program.report(subject)
+    found = stored.check()
+    return Unpacked(
+        digest=found,
+        diff_id=content.check(),
+        compressed_bytes=stored.count,
+        size_bytes=content.count,
+        entries=int(fields[1]),
+        implied=tuple(os.fsdecode(field[1:]) for field in fields[4:] if field[:1] == b"i"),
+        whitening=tuple(os.fsdecode(field[1:]) for field in fields[4:] if field[:1] == b"w"),
+        stands_in=b"s" in fields[4:],
+        root_is_opaque=fields[3] == b"1",
+    )
+
+
+class Owners(Value):
+    """Whose the files of a user's layers are: ``environment`` leads to the user namespace that has the ids.
+
+    With ``one_id`` it has no others than the user's own, and all is theirs. Devices are left out in both cases.
+    """
+
+    environment: tuple[tuple[str, str], ...] = ()
+    one_id: bool = False
+
+
+def settle(directory: str, layer: Unpacked, lowers: Sequence[str]) -> None:
+    """Make an unpacked layer fit the layers below, the topmost first, which were settled before. Raises OSError."""
+    inherit(directory, layer.implied, lowers)
+    remove_idle_whiteouts(directory, layer.whitening, lowers)
+
+
+class _Counted:
+    """Bytes on their way: hashed, counted, and stopped when there are more than there may be."""
+
+    def __init__(
+        self, pieces: Iterable[bytes], subject: str, what: str, *, digest: str, size: int = -1, limit_bytes: int = -1
+    ) -> None:
+        import hashlib
+
+        self._pieces = pieces
+        self._digest = digest
+        self._algorithm = digest.partition(":")[0] or "sha256"
+        self._hash = hashlib.new(self._algorithm)
+        self._size = size
+        self._limit_bytes = limit_bytes
+        self._subject = subject
+        self._what = what
+        self.count = 0
+
+    def __iter__(self) -> Iterator[bytes]:
+        for piece in self._pieces:
+            self.count += len(piece)
+            if 0 <= self._size < self.count:
+                raise InvalidImage(self._subject, f"it is larger than the {self._size} bytes that are stated")
+            if 0 <= self._limit_bytes < self.count:
+                raise InvalidImage(self._subject, f"it is larger than {self._limit_bytes} bytes when unpacked")
+            self._hash.update(piece)
+            yield piece
+
+    def check(self) -> str:
+        """Return the digest. Raises InvalidImage when it, or the size, is not what was stated."""
+        if 0 <= self._size != self.count:
+            raise InvalidImage(self._subject, f"it has {self.count} bytes, {self._size} are stated")
+        found = f"{self._algorithm}:{self._hash.hexdigest()}"
+        if self._digest not in ("", found):
+            raise InvalidImage(self._subject, f"its {self._what} is {found}, not {self._digest}")
+        return found
+
+
+class _Program:
+    """pypod-unpack at work on a directory. Leaving the block waits for its end; with its input closed that is soon."""
+
+    def __init__(self, directory: str, limit_bytes: int, owners: Owners | None) -> None:
+        self._code: int | None = None
+        words = [] if owners is None else ["one" if owners.one_id else "user"]
+        executable = program_path("unpack")
+        fds: list[int] = []
+        try:
+            fds.append(_raised(os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)))
+            fds += map(_raised, _pipe(_PIPE_BYTES))
+            fds += map(_raised, _pipe(0))
+            tree, tar, self._tar, self._report, report = fds
+            actions = [(os.POSIX_SPAWN_DUP2, tar, 0)]
+            actions += [(os.POSIX_SPAWN_DUP2, tree, _TREE_FD), (os.POSIX_SPAWN_DUP2, report, _REPORT_FD)]
+            self._pid = os.posix_spawn(
+                executable,
+                ["pypod-unpack", str(limit_bytes), *words],
+                dict(owners.environment) if owners else {},
+                file_actions=[*((os.POSIX_SPAWN_OPEN, fd, "/dev/null", os.O_RDWR, 0) for fd in (1, 2)), *actions],
+            )
+        except BaseException:
+            for fd in fds:
+                os.close(fd)
+            raise
+        for fd in (tree, tar, report):
+            os.close(fd)
+
+    def feed(self, pieces: Iterable[bytes]) -> None:
+        """Write the tar. When the program takes no more it has a reason, which is in the report."""
+        with _NoSignal():
+            try:
+                for piece in pieces:
+                    _write_all(self._tar, piece)
+            except BrokenPipeError:
+                return
+
+    def report(self, subject: str) -> list[bytes]:
+        """Return the fields of the report. Raises InvalidImage or SystemFailure when it tells of a failure."""
+        self._close_tar()
+        data = bytearray()
+        while piece := os.read(self._report, 1 << 16):
+            data += piece
+            if len(data) > _REPORT_BYTES_LIMIT:
+                raise InvalidImage(subject, "too many of its directories have no entry")
+        fields = bytes(data).split(b"\0")
+        kind = fields[0]
+        if kind == b"made":
+            return fields[:-1]
+        if kind == b"refused":
+            raise InvalidImage(subject, _with_name(fields[2].decode(), fields[3]))
+        if kind == b"failed":
+            number, call = int(fields[1]), fields[2].decode()
+            what = _with_name(f"{call}: {os.strerror(number)}", fields[3])
+            hint = _HINTS.get((call, number), "")
+            raise SystemFailure(f"unpack {subject}", number, f"unpack {subject}: {what}", hint=hint)
+        raise SystemFailure(
+            f"unpack {subject}", 0, f"unpack {subject}: pypod-unpack ended before it could report{self._signal()}"
+        )
+
+    def _signal(self) -> str:
+        code = self._wait()
+        return f", by signal {-code}" if code < 0 else ""
+
+    def _wait(self) -> int:
+        if self._code is None:
+            self._code = exit_code_of(self._pid)
+        return self._code
+
+    def _close_tar(self) -> None:
+        if self._tar >= 0:
+            os.close(self._tar)
+            self._tar = -1
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._close_tar()
+        os.close(self._report)
+        self._wait()
+
+
+class _NoSignal:
+    """A write to a program that is gone is an error only, also where SIGPIPE is not ignored as Python does it."""
+
+    def __enter__(self) -> None:
+        import signal
+
+        self._before = signal.pthread_sigmask(signal.SIG_BLOCK, (signal.SIGPIPE,))
+
+    def __exit__(self, *_: object) -> None:
+        import signal
+
+        if signal.SIGPIPE not in self._before:
+            signal.sigtimedwait((signal.SIGPIPE,), 0)
+            signal.pthread_sigmask(signal.SIG_SETMASK, self._before)
+
+
+def _with_name(reason: str, name: bytes) -> str:
+    if not name:
+        return reason
+    shown = repr(name.decode("utf-8", "backslashreplace"))
+    if len(shown) > _SHOWN_CHARACTERS:
+        shown = f"{shown[: _SHOWN_CHARACTERS - 3]}..."
+    return f"{reason}: {shown}"
+
+
+def _pipe(size_bytes: int) -> tuple[int, int]:
+    import fcntl
+
+    ends = os.pipe()
+    if size_bytes:
+        try:
+            fcntl.fcntl(ends[1], _F_SETPIPE_SZ, size_bytes)
+        except OSError:  # a user may have too much of pipes: then it is slower
+            return ends
+    return ends
+
+
+def _raised(fd: int) -> int:
+    """Move a descriptor out of the way: posix_spawn's dup2 actions would clobber a source below their targets."""
+    if fd >= _FIRST_SAFE_FD:
+        return fd
+    import fcntl
+
+    try:
+        return fcntl.fcntl(fd, fcntl.F_DUPFD_CLOEXEC, _FIRST_SAFE_FD)
+    finally:
+        os.close(fd)
+
+
+def _write_all(fd: int, data: bytes) -> None:
+    written = os.write(fd, data)
+    while written < len(data):
+        written += os.write(fd, memoryview(data)[written:])

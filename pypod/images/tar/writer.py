@@ -1,0 +1,147 @@
+"""Writing tar archives that are the same bytes for the same content, to a file or down a pipe."""
+
+from __future__ import annotations
+
+import os
+import stat
+
+from pypod.images.archive.files import PIECE_BYTES
+from pypod.images.new_file import NewFile, exactly, temporary_file, write_all
+from pypod.images.tar.headers import BLOCK
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator
+
+_OCTAL_LIMIT = 8**11
+_RECORD_BYTES = 20 * BLOCK  # archives end at a multiple of it (pax(1) -b), GNU tar tells of others
+
+
+class TarWriter:
+    """An archive in the making. It appears at ``path`` whole, with ``finish``, or not at all.
+
+    ``fd``, /dev/stdout or a ``path`` that is no plain file (a pipe) gets the bytes as they come. Members are owned by
+    0:0, of 1970 and mode 0444. Not for several threads at once: the order of calls is the order in the archive.
+    After an error in the middle of a member the archive is given up.
+    """
+
+    def __init__(self, path: str, fd: int = -1) -> None:
+        if path == "/dev/stdout":
+            fd = 1  # not what the shell redirected it to: a file there must not be replaced by another
+        # Through a symbolic link: what it points to is replaced, not the link.
+        directory, self._name = os.path.split(os.path.realpath(path))
+        self._directory_fd = -1
+        self._file: NewFile | None = None
+        self._size = 0
+        if fd >= 0:
+            self._fd = os.dup(fd)
+        elif _is_special(path):
+            self._fd = os.open(path, os.O_WRONLY | os.O_CLOEXEC)
+        else:
+            self._directory_fd = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+            try:
+                self._file = NewFile(self._directory_fd)
+            except BaseException:
+                os.close(self._directory_fd)
+                raise
+            self._fd = self._file.fd
+
+    def add(self, name: str, size: int, pieces: Iterable[bytes]) -> None:
+        """Add a file of ``size`` bytes. Raises InvalidImage when there are more or fewer."""
+        try:
+            self._write(header(name, size))
+            self._size += write_all(self._fd, exactly(size, pieces, name))
+            self._pad(size)
+        except BaseException:
+            self.close()
+            raise
+
+    def add_bytes(self, name: str, content: bytes) -> None:
+        """Add a small file."""
+        self.add(name, len(content), (content,))
+
+    def add_unsized(self, pieces: Iterable[bytes], name: Callable[[], str]) -> None:
+        """Add a file whose size, and name, are known after its last byte only; no name: leave it out after all.
+
+        In a file the header is written afterwards, before a pipe the member waits in a temporary file.
+        """
+        if self._file is not None:
+            try:
+                self._add_in_place(pieces, name)
+            except BaseException:
+                self.close()
+                raise
+            return
+        copy = temporary_file()
+        try:
+            size = write_all(copy, pieces)
+            if chosen := name():
+                self.add(chosen, size, _from_start(copy))
+        finally:
+            os.close(copy)
+
+    def finish(self) -> None:
+        """Write the end of the archive and give it its name, replacing what had it. Raises OSError: it was given up."""
+        self._write(bytes(2 * BLOCK + -(self._size + 2 * BLOCK) % _RECORD_BYTES))
+        if self._file is not None:
+            self._file.commit(self._name)
+        self.close()
+
+    def close(self) -> None:
+        """Give up what was not finished; nothing of it is left in a directory."""
+        if self._fd < 0:
+            return
+        if self._file is not None:
+            self._file.close()
+            os.close(self._directory_fd)
+        else:
+            os.close(self._fd)
+        self._fd = -1
+
+    def _add_in_place(self, pieces: Iterable[bytes], name: Callable[[], str]) -> None:
+        start = self._size
+        os.lseek(self._fd, start + BLOCK, os.SEEK_SET)
+        size = write_all(self._fd, pieces)
+        if chosen := name():
+            os.pwrite(self._fd, header(chosen, size), start)
+            self._size = start + BLOCK + size
+            self._pad(size)
+        else:
+            os.lseek(self._fd, start, os.SEEK_SET)
+            os.ftruncate(self._fd, start)
+
+    def _pad(self, size: int) -> None:
+        self._write(bytes(-size % BLOCK))
+
+    def _write(self, data: bytes) -> None:
+        self._size += write_all(self._fd, (data,))
+
+
+def header(name: str, size: int, mode: int = 0o444) -> bytes:
+    """Return the ustar header of a file; ``name`` has at most 100 bytes.
+
+    A size above 8 GiB is written in binary, which everybody reads (GNU's extension, star's too).
+    """
+    encoded = name.encode()
+    if len(encoded) > 100:
+        raise ValueError(f"a name of more than 100 bytes: {name}")
+    digits = b"%011o\0" % size if size < _OCTAL_LIMIT else b"\x80" + size.to_bytes(11, "big")
+    fields = (b"%07o\0" % mode, b"0000000\0", b"0000000\0", digits, b"00000000000\0", b" " * 8, b"0")
+    block = bytearray((encoded.ljust(100, b"\0") + b"".join(fields)).ljust(257, b"\0") + b"ustar\x0000")
+    block += bytes(BLOCK - len(block))
+    block[148:156] = b"%06o\0 " % sum(block)
+    return bytes(block)
+
+
+def _from_start(fd: int) -> Iterator[bytes]:
+    offset = 0
+    while piece := os.pread(fd, PIECE_BYTES, offset):
+        yield piece
+        offset += len(piece)
+
+
+def _is_special(path: str) -> bool:
+    try:
+        return not stat.S_ISREG(os.stat(path).st_mode)
+    except FileNotFoundError:
+        return False
