@@ -137,7 +137,8 @@ class Roots:
 
     def _put(self, place: Path, kind: str, target: str) -> bool:
         """Put something in a place below the root, unless a link of before leads out of it already."""
-        above = [parent for parent in place.parents if parent.is_relative_to(self.directory)]
+        # from the top: below a link nothing is looked at
+        above = [parent for parent in reversed(place.parents) if parent.is_relative_to(self.directory)]
         if any(parent.is_symlink() or (parent.exists() and not parent.is_dir()) for parent in above):
             return False
         place.parent.mkdir(parents=True, exist_ok=True)

@@ -66,12 +66,19 @@ def loaded(names: str) -> set[str]:
     return set(done.stdout.split())
 
 
+def _is_empty_package(name: str) -> bool:
+    """An empty __init__.py takes 30 us: a room costs less than a module."""
+    path = Path(ROOT, *name.split("."), "__init__.py")
+    return path.exists() and not path.stat().st_size
+
+
 @pytest.mark.parametrize(("names", "most"), BUDGET, ids=[case[0] for case in BUDGET])
 def test_modules_are_few_and_cheap(names: str, most: int) -> None:
     found = loaded(names)
     assert names.split(", ", maxsplit=1)[0] in found
     assert sorted(found & FORBIDDEN) == []
-    assert len({name for name in found if name.startswith("pypod")}) <= most, sorted(found)
+    ours = {name for name in found if name.startswith("pypod") and not _is_empty_package(name)}
+    assert len(ours) <= most, sorted(found)
 
 
 def test_listing_loads_nothing_that_starts_containers() -> None:

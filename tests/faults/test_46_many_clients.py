@@ -221,7 +221,7 @@ def test_invented_names_are_free_whoever_invents_the_same(engine, busybox, monke
 
 HOLDER = """
 import os, sys
-from pypod.engine.locks import Lock
+from pypod.engine.core.locks import Lock
 with Lock(sys.argv[1]) as lock, lock:
     child = os.fork()  # which has no lock of its own, and lives on
     if child == 0:

@@ -347,7 +347,7 @@ class TestPull:
         code = """
 import os, sys, time
 from pypod import Engine
-from pypod.engine import pulling
+from pypod.engine.images import pulling
 from tests.images.made import Made, layer
 import random
 made = Made(*[layer({f"f{n}": random.Random(n).randbytes(300_000)}) for n in range(3)], config={"Cmd": ["x"]})

@@ -277,7 +277,7 @@ for _ in range(8):
         del other
         code = f"""
 import socket, pypod
-from pypod.engine import port_holders
+from pypod.engine.networks import port_holders
 pod = pypod.Pod.create("t", network="{slirp4netns}", ports=["8080:80", "8081:81"])
 taken = socket.socket()
 taken.bind(("", 8081))

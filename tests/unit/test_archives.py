@@ -366,7 +366,7 @@ def test_a_bomb_that_is_no_archive_fills_no_disk(tmp_path: Path, monkeypatch: py
     def no_file() -> int:
         raise AssertionError("it was spooled")
 
-    monkeypatch.setattr("pypod.images.archive.temporary_file", no_file)
+    monkeypatch.setattr("pypod.images.archive.archive.temporary_file", no_file)
     path = archive(tmp_path / "a", gzip.compress(bytes(50 << 20), 1))
     with pytest.raises(InvalidImage, match="invalid tar header"):
         detect(path)

@@ -669,7 +669,7 @@ def test_a_cache_hit_imports_nothing_heavy_and_is_quick(tmp_path) -> None:
     script = f"""
 import sys, time
 before = set(sys.modules)
-from pypod.runtime.seccomp import filter_for
+from pypod.runtime.seccomp.filter import filter_for
 caps = frozenset({sorted(CAPS)!r})
 times = []
 end = time.monotonic() + 10
