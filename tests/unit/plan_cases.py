@@ -19,8 +19,8 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
-from pypod.engine.exec import ExecSpec, exec_plan
-from pypod.engine.specs import container_spec
+from pypod.engine.containers.exec import ExecSpec, exec_plan
+from pypod.engine.containers.specs import container_spec
 from pypod.kernel.capabilities import CAPABILITIES, bounding_set
 from pypod.kernel.idmap import lines
 from pypod.kernel.pidfd import Process
