@@ -12,8 +12,7 @@ from pypod import Unsupported
 from pypod.engine.networks import user_bridges
 from pypod.engine.session import session
 from pypod.kernel.cgroups.detect import detect
-from pypod.kernel.cgroups.scope import why_not
-from pypod.kernel.dbus import user_bus
+from pypod.kernel.cgroups.scope import user_bus, why_not
 from tests.facts import group, is_there, kill_and_wait, members, wait_until
 
 UID = os.geteuid()

@@ -212,8 +212,7 @@ def _judge() -> list[tuple[str, bool, str]]:
 def _groups(host: Host) -> tuple[str, bool, str]:
     """Return the judgement of the cgroups of a user."""
     from pypod.kernel.cgroups.none import HINT
-    from pypod.kernel.cgroups.scope import why_not
-    from pypod.kernel.dbus import user_bus
+    from pypod.kernel.cgroups.scope import user_bus, why_not
 
     why = why_not(host.cgroups, host.uid, user_bus(host.uid))
     return "cgroups", not why, f"{why}: {HINT}" if why else "a scope that the user's systemd delegates"

@@ -6,7 +6,7 @@ import os
 
 from pypod.errors import Unsupported
 from pypod.kernel import idmap
-from pypod.kernel.cgroups.scope import ScopeDriver, why_not
+from pypod.kernel.cgroups.scope import ScopeDriver, user_bus, why_not
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -20,7 +20,6 @@ def driver(engine: Engine) -> Driver:
     """Return the driver for a user; one that says why where the host gives users no cgroups."""
     from pypod.kernel.cgroups.detect import detect
     from pypod.kernel.cgroups.none import NoDriver
-    from pypod.kernel.dbus import user_bus
 
     uid = _uid()
     hierarchies, bus = detect(), user_bus(uid)

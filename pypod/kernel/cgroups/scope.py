@@ -13,16 +13,14 @@ from pypod.errors import Unsupported
 from pypod.kernel.cgroups import tree
 from pypod.kernel.cgroups.detect import UNIFIED
 from pypod.kernel.cgroups.v2 import UnifiedDriver
-from pypod.kernel.dbus import Bus, BusError, Variant
 from pypod.kernel.proc import parse_cgroup, read_text
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from pypod.kernel.cgroups.detect import Hierarchies
+    from pypod.kernel.cgroups.systemd import Systemd
 
 HOLDER = "/holder"  # the scope's own group must be without processes, to hand controllers down
-_SYSTEMD = ("org.freedesktop.systemd1", "/org/freedesktop/systemd1", "org.freedesktop.systemd1.Manager")
-_EXISTS = "org.freedesktop.systemd1.UnitExists"
 _SLICE = "user.slice"
 _TIMEOUT_S = 5.0
 
@@ -72,21 +70,9 @@ class ScopeDriver(UnifiedDriver):
 
         Raises Unsupported when systemd refuses.
         """
-        properties = [
-            ("Description", Variant("s", "pypod: pods and containers")),
-            ("Slice", Variant("s", _SLICE)),
-            ("Delegate", Variant("b", True)),
-            ("CollectMode", Variant("s", "inactive-or-failed")),
-            ("PIDs", Variant("au", [pid])),
-        ]
-        with self._connection() as bus:
-            try:
-                arguments = (self._scope, "fail", properties, ())
-                self._ask(bus, "StartTransientUnit", "ssa(sv)a(sa(sv))", *arguments)
-            except BusError as error:
-                if error.name != _EXISTS:
-                    raise _refused(error) from error
-                self._attach(bus, HOLDER, pid)
+        with self._systemd() as systemd:
+            if not systemd.start_scope(self._scope, _SLICE, pid):
+                self._attach(systemd, HOLDER, pid)
         # the answer comes before the job is done
         if not tree.wait_until(lambda: f"{self._mount}{_group_of(pid)}".startswith(self.root), _TIMEOUT_S):
             raise Unsupported("cgroups", f"systemd did not put process {pid} into {self._scope}")
@@ -95,29 +81,35 @@ class ScopeDriver(UnifiedDriver):
 
     def bring(self, path: str, pid: int) -> None:
         """Move a process of this user into a group, whatever its own. Raises Unsupported when systemd refuses."""
-        with self._connection() as bus:
-            self._attach(bus, path, pid)
+        with self._systemd() as systemd:
+            self._attach(systemd, path, pid)
 
-    def _attach(self, bus: Bus, path: str, pid: int) -> None:
+    def _attach(self, systemd: Systemd, path: str, pid: int) -> None:
         tree.make(self.root, path)
-        try:
-            self._ask(bus, "AttachProcessesToUnit", "ssau", self._scope, path, [pid])
-        except BusError as error:
-            raise _refused(error) from error
+        systemd.attach(self._scope, path, pid)
 
-    def _ask(self, bus: Bus, method: str, signature: str, *arguments: object) -> None:
-        bus.call(*_SYSTEMD, method, signature, *arguments)
+    def _systemd(self) -> Systemd:
+        from pypod.kernel.cgroups.systemd import Systemd
 
-    def _connection(self) -> Bus:
-        try:
-            return Bus(self._bus, self._uid)
-        except OSError as error:
-            raise _refused(error) from error
+        return Systemd(self._bus, self._uid)
 
 
 def manager_group(uid: int) -> str:
     """Return the group that systemd delegates to a user, that of the user's own systemd."""
     return f"/user.slice/user-{uid}.slice/user@{uid}.service"
+
+
+def user_bus(uid: int) -> str:
+    """Return the socket of a user's bus, empty where there is none."""
+    address = os.environ.get("DBUS_SESSION_BUS_ADDRESS", "")
+    for transport in address.split(";"):
+        kind, _, rest = transport.partition(":")
+        path = dict(word.partition("=")[::2] for word in rest.split(",")).get("path", "")
+        if kind == "unix" and path.startswith("/") and "%" not in path:
+            break
+    else:
+        path = f"{os.environ.get('XDG_RUNTIME_DIR') or f'/run/user/{uid}'}/bus"
+    return path if os.path.exists(path) else ""
 
 
 def why_not(hierarchies: Hierarchies, uid: int, bus: str) -> str:
@@ -134,7 +126,3 @@ def why_not(hierarchies: Hierarchies, uid: int, bus: str) -> str:
 
 def _group_of(pid: int) -> str:
     return parse_cgroup(read_text(f"/proc/{pid}/cgroup")).get("", "")
-
-
-def _refused(error: OSError) -> Unsupported:
-    return Unsupported("cgroups", f"the user's systemd gives no cgroups: {error}", hint="systemctl --user status")

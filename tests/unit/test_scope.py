@@ -1,4 +1,4 @@
-"""D-Bus as bytes, and a conversation with a bus that the test plays."""
+"""The scope of a user's containers, and a conversation with a bus that the test plays."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
+from jeepney import DBusAddress, HeaderFields, Message, Parser, new_error, new_method_return, new_signal
 
 from pypod.errors import Unsupported
+from pypod.kernel.cgroups import systemd
 from pypod.kernel.cgroups.detect import Hierarchies, Hierarchy
-from pypod.kernel.cgroups.scope import HOLDER, ScopeDriver, why_not
-from pypod.kernel.dbus import Bus, BusError, Variant, call_message, lengths, pack, parse_answer, user_bus
+from pypod.kernel.cgroups.scope import HOLDER, ScopeDriver, user_bus, why_not
+from pypod.kernel.cgroups.systemd import Systemd
 
 UID = os.geteuid()
 STRANGER = 54321
@@ -30,30 +30,40 @@ HELLO = bytes.fromhex(
     "6465736b746f702e4442757300000000"
     "040000003a312e3000"
 )
+EXISTS = "org.freedesktop.systemd1.UnitExists"
+
+Answer = Callable[[Message], bytes]
 
 
-def error(serial: int, name: str, text: str) -> bytes:
-    fields = [(4, Variant("s", name)), (5, Variant("u", serial)), (8, Variant("g", "s"))]
-    body = pack("s", text)
-    head = pack("yyyyuua(yv)", ord("l"), 3, 1, 1, len(body), 99, fields)
-    return head + b"\0" * (-len(head) % 8) + body
+def error(name: str, text: str) -> Answer:
+    return lambda call: new_error(call, name, "s", (text,)).serialise(serial=99)
 
 
-def returned(serial: int) -> bytes:
-    head = pack("yyyyuua(yv)", ord("l"), 2, 1, 1, 0, 98, [(5, Variant("u", serial))])
-    return head + b"\0" * (-len(head) % 8)
+def returned(call: Message) -> bytes:
+    job = "/org/freedesktop/systemd1/job/7"
+    return new_method_return(call, "o", (job,)).serialise(serial=98)
 
 
-SIGNAL = pack("yyyyuua(yv)", ord("l"), 4, 1, 1, 0, 97, [(1, Variant("o", "/"))]).ljust(32, b"\0")
+def after_a_signal(call: Message) -> bytes:
+    emitter = DBusAddress("/", interface="a.b")
+    return new_signal(emitter, "Changed", "s", ("x",)).serialise(serial=97) + returned(call)
 
 
 class Played:
     """A bus at a socket: takes one client, lets it in and gives ``answers`` to its calls; keeps what it was sent."""
 
-    def __init__(self, path: str, answers: list[bytes], greeting: bytes = b"OK 0123\r\n", owner: int = UID) -> None:
-        self.calls: list[bytes] = []
+    def __init__(
+        self,
+        path: str,
+        answers: list[Answer],
+        *,
+        hello: bytes = HELLO,
+        greeting: bytes = b"OK 0123\r\n",
+        owner: int = UID,
+    ) -> None:
+        self.calls: list[Message] = []
         self.said = b""
-        self._answers = answers
+        self._answers: list[Answer] = [lambda _: hello, *answers]
         self._greeting = greeting
         self._listener = socket.socket(socket.AF_UNIX)
         self._listener.bind(path)
@@ -75,12 +85,15 @@ class Played:
             stream.write(self._greeting)
             if not self._greeting.startswith(b"OK") or not stream.readline():
                 return
+            parser = Parser()
             for answer in self._answers:
-                start = stream.read(16)
-                if not start:
-                    return
-                self.calls.append(start + stream.read(sum(lengths(start)) - 16))
-                stream.write(answer)
+                while (call := parser.get_next_message()) is None:
+                    data = stream.read(4096)
+                    if not data:
+                        return
+                    parser.add_data(data)
+                self.calls.append(call)
+                stream.write(answer(call))
 
     def end(self) -> None:
         self._thread.join(10)
@@ -91,105 +104,95 @@ class Played:
 def play(tmp_path: Path) -> Iterator[Callable[..., tuple[str, Played]]]:
     played: list[Played] = []
 
-    def play(answers: list[bytes], **options: Any) -> tuple[str, Played]:
+    def play(*answers: Answer, **options: Any) -> tuple[str, Played]:
         path = str(tmp_path / f"bus{len(played)}")
-        played.append(Played(path, answers, **options))
+        played.append(Played(path, list(answers), **options))
         return path, played[-1]
 
     yield play
-    for one in played:
-        one.end()
+    for bus in played:
+        bus.end()
 
 
-class TestBytes:
-    @pytest.mark.parametrize(
-        ("signature", "values", "expected"),
-        [
-            ("y", (5,), "05"),
-            ("yu", (5, 6), "05000000 06000000"),
-            ("b", (True,), "01000000"),
-            ("s", ("foo",), "03000000 666f6f00"),
-            ("g", ("au",), "02617500"),
-            ("v", (Variant("u", 4),), "01750000 04000000"),
-            ("au", ([1, 2],), "08000000 01000000 02000000"),
-            ("au", ([],), "00000000"),
-            # the gap before the first element is not counted, and is there without elements, too
-            ("a(sv)", ([],), "00000000 00000000"),
-            ("a(sb)", ([("a", False)],), "0c000000 00000000 01000000 61000000 00000000"),
-            ("a(sa(sv))s", ((), "x"), "00000000 00000000 01000000 7800"),
-        ],
-    )
-    def test_values(self, signature: str, values: tuple[object, ...], expected: str) -> None:
-        assert pack(signature, *values).hex() == expected.replace(" ", "")
-
-    def test_a_call(self) -> None:
-        message = call_message(7, "a.b", "/x", "i.f", "M", "s", "n")
-        assert message.hex(" ", -8) == (
-            "6c01000106000000 0700000047000000 01016f0002000000 2f78000000000000 "
-            "0201730003000000 692e660000000000 0301730001000000 4d00000000000000 "
-            "0601730003000000 612e620000000000 0801670001730000 010000006e00"
-        )
-
-    def test_an_answer(self) -> None:
-        answer = parse_answer(HELLO)
-        assert answer is not None
-        assert (answer.serial, answer.error, answer.text) == (1, "", ":1.0")
-
-    def test_an_error(self) -> None:
-        answer = parse_answer(error(5, "a.b.Failed", "it did not work"))
-        assert answer is not None
-        assert (answer.serial, answer.error, answer.text) == (5, "a.b.Failed", "it did not work")
-
-    def test_a_signal_is_no_answer(self) -> None:
-        assert parse_answer(SIGNAL) is None
-
-    @given(st.data())
-    def test_any_byte_may_be_wrong(self, data: st.DataObject) -> None:
-        message = bytearray(HELLO)
-        at = data.draw(st.integers(0, len(message) - 1))
-        message[at] = data.draw(st.integers(0, 255))
-        cut = bytes(message[: data.draw(st.integers(16, len(message)))])
-        try:
-            parse_answer(cut)
-        except ValueError:
-            return
-
-
-class TestBus:
+class TestSystemd:
     def test_authenticates_and_calls(self, play) -> None:
-        path, bus = play([HELLO, SIGNAL + returned(2)])
-        with Bus(path, UID) as connection:
-            assert connection.call("d.e", "/", "i.f", "Do", "au", [3]) == ""
+        path, bus = play(after_a_signal)
+        with Systemd(path, UID) as connection:
+            connection.attach("x.scope", "/y", 3)
         bus.end()
         assert bus.said == b"\0AUTH EXTERNAL " + str(UID).encode().hex().encode() + b"\r\n"
-        assert b"Hello\0" in bus.calls[0]
-        assert bus.calls[1] == call_message(2, "d.e", "/", "i.f", "Do", "au", [3])
+        hello, call = bus.calls
+        assert hello.header.fields[HeaderFields.member] == "Hello"
+        assert call.header.fields == {
+            HeaderFields.destination: "org.freedesktop.systemd1",
+            HeaderFields.path: "/org/freedesktop/systemd1",
+            HeaderFields.interface: "org.freedesktop.systemd1.Manager",
+            HeaderFields.member: "AttachProcessesToUnit",
+            HeaderFields.signature: "ssau",
+        }
+        assert call.body == ("x.scope", "/y", [3])
 
-    def test_an_error_has_its_name(self, play) -> None:
-        path, _ = play([HELLO, error(2, "org.freedesktop.systemd1.UnitExists", "Unit x was there")])
-        with Bus(path, UID) as connection, pytest.raises(BusError, match="Do: Unit x was there") as caught:
-            connection.call("d.e", "/", "i.f", "Do")
-        assert caught.value.name == "org.freedesktop.systemd1.UnitExists"
+    def test_names_the_id_that_the_bus_sees(self, play, monkeypatch: pytest.MonkeyPatch) -> None:
+        """Root in a user namespace is somebody else on the host."""
+        path, bus = play(greeting=b"REJECTED EXTERNAL\r\n")
+        monkeypatch.setattr(os, "geteuid", lambda: STRANGER)
+        with pytest.raises(Unsupported):
+            Systemd(path, UID)
+        bus.end()
+        assert bus.said == b"\0AUTH EXTERNAL " + str(UID).encode().hex().encode() + b"\r\n"
+
+    def test_starts_a_scope(self, play) -> None:
+        path, bus = play(returned)
+        with Systemd(path, UID) as connection:
+            assert connection.start_scope("x.scope", "user.slice", 7)
+        bus.end()
+        name, mode, properties, aux = bus.calls[1].body
+        assert (name, mode, aux) == ("x.scope", "fail", [])
+        assert dict(properties) == {
+            "Description": ("s", "pypod: pods and containers"),
+            "Slice": ("s", "user.slice"),
+            "Delegate": ("b", True),
+            "CollectMode": ("s", "inactive-or-failed"),
+            "PIDs": ("au", [7]),
+        }
 
     def test_is_refused(self, play) -> None:
-        path, _ = play([], greeting=b"REJECTED EXTERNAL\r\n")
-        with pytest.raises(BusError, match="does not let us in: REJECTED"):
-            Bus(path, UID)
+        path, _ = play(greeting=b"REJECTED EXTERNAL\r\n")
+        with pytest.raises(Unsupported, match=f"{path}: Authentication failed.*REJECTED") as caught:
+            Systemd(path, UID)
+        assert caught.value.hint == "systemctl --user status"
 
     def test_of_somebody_else_is_not_told_anything(self, play) -> None:
         owner = UID or STRANGER  # root's own would be trusted by everybody
-        path, bus = play([], owner=owner)
-        with pytest.raises(BusError, match=f"belongs to user {owner}"):
-            Bus(path, owner + 1)
+        path, bus = play(owner=owner)
+        with pytest.raises(Unsupported, match=f"belongs to user {owner}"):
+            Systemd(path, owner + 1)
         bus.end()
         assert bus.said == b""
 
-    @pytest.mark.parametrize("answers", [[], [b"HTTP/1.1 400 Bad"], [HELLO[:20]], [b"l\2\0\1" + b"\xff" * 12]])
-    def test_one_that_talks_nonsense(self, play, answers: list[bytes]) -> None:
-        path, _ = play(answers)
-        with pytest.raises((BusError, ConnectionError)):
-            Bus(path, UID)
+    @pytest.mark.parametrize("hello", [b"", b"HTTP/1.1 400 Bad", HELLO[:20], b"l\2\0\1" + b"\xff" * 12, b"\0" * 16])
+    def test_one_that_talks_nonsense(self, play, hello: bytes, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(systemd, "_TIMEOUT_S", 0.2)
+        path, _ = play(hello=hello)
+        with pytest.raises(Unsupported, match=f"gives no cgroups: {path}: ."):
+            Systemd(path, UID)
 
+    def test_one_that_does_not_answer(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(systemd, "_TIMEOUT_S", 0.05)
+        with socket.socket(socket.AF_UNIX) as listener:
+            listener.bind(str(tmp_path / "bus"))
+            listener.listen()
+            with pytest.raises(Unsupported, match=r"gives no cgroups: .*: timed out"):
+                Systemd(str(tmp_path / "bus"), UID)
+
+    def test_hello_is_not_waited_for_without_end(self, play, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(systemd, "_TIMEOUT_S", 0.05)
+        path, _ = play(hello=HELLO[:40])
+        with pytest.raises(Unsupported, match="gives no cgroups"):
+            Systemd(path, UID)
+
+
+class TestBus:
     def test_its_place(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         (tmp_path / "bus").touch()
         monkeypatch.delenv("DBUS_SESSION_BUS_ADDRESS", raising=False)
@@ -223,31 +226,31 @@ class TestScope:
             driver.settings({"cpu": {"cpus": "0"}})
 
     def test_systemd_is_asked_to_bring_a_process(self, tmp_path: Path, play) -> None:
-        path, bus = play([HELLO, returned(2)])
+        path, bus = play(returned)
         driver = ScopeDriver(str(tmp_path), "", UID, path, "pypod-1.scope")
         Path(driver.root).mkdir(parents=True)
         driver.bring("/pypod/monitors", 4711)
         bus.end()
-        expected = pack("ssau", "pypod-1.scope", "/pypod/monitors", [4711])
-        assert b"AttachProcessesToUnit\0" in bus.calls[1]
-        assert bus.calls[1].endswith(expected)
+        assert bus.calls[1].header.fields[HeaderFields.member] == "AttachProcessesToUnit"
+        assert bus.calls[1].body == ("pypod-1.scope", "/pypod/monitors", [4711])
         assert Path(driver.root, "pypod/monitors").is_dir()
 
     def test_a_scope_that_is_there_is_joined(self, tmp_path: Path, play) -> None:
         """Its holder was killed and its containers run."""
-        path, bus = play([HELLO, error(2, "org.freedesktop.systemd1.UnitExists", ""), error(3, "a.b.Stop", "enough")])
+        path, bus = play(error(EXISTS, ""), error("a.b.Stop", "enough"))
         driver = ScopeDriver(str(tmp_path), "", UID, path, "pypod-1.scope")
         Path(driver.root).mkdir(parents=True)
         with pytest.raises(Unsupported, match="enough"):
             driver.hold(4711)
         bus.end()
-        assert b"StartTransientUnit\0" in bus.calls[1]
-        assert bus.calls[2].endswith(pack("ssau", "pypod-1.scope", HOLDER, [4711]))
+        assert bus.calls[1].header.fields[HeaderFields.member] == "StartTransientUnit"
+        assert bus.calls[2].body == ("pypod-1.scope", HOLDER, [4711])
 
-    def test_systemd_refuses(self, tmp_path: Path, play) -> None:
-        path, _ = play([HELLO, error(2, "org.freedesktop.DBus.Error.AccessDenied", "Permission denied")])
+    @pytest.mark.parametrize(("text", "expected"), [("Permission denied", "Permission denied"), ("", "a.b.Denied")])
+    def test_systemd_refuses(self, tmp_path: Path, play, text: str, expected: str) -> None:
+        path, _ = play(error("a.b.Denied", text))
         driver = ScopeDriver(str(tmp_path), "", UID, path, "pypod-1.scope")
-        with pytest.raises(Unsupported, match="gives no cgroups: StartTransientUnit: Permission denied"):
+        with pytest.raises(Unsupported, match=f"gives no cgroups: StartTransientUnit: {expected}"):
             driver.hold(4711)
 
     def test_who_enters_by_itself(self, tmp_path: Path) -> None:
