@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
 PROCESS, THREAD, BIND, DESCRIPTOR, BELOW = "process", "thread", "bind", "fd", "below"
 _HIERARCHICAL = ("pid", "user")
+_GETNSID, _RTGENMSG_BYTES, _NETNSA_NSID, _NETNSA_FD = 90, 4, 1, 3  # linux/rtnetlink.h, net_namespace.h
 
 
 class Process:
@@ -253,6 +254,28 @@ def parent_inode(path: str) -> int:
         return os.fstat(parent).st_ino
     finally:
         os.close(parent)
+
+
+def netnsid(path: str) -> int | None:
+    """Return the number by which this process's network namespace knows the one at ``path``.
+
+    -1 when it has given it none; None when the kernel does not tell. See RTM_GETNSID in rtnetlink(7).
+    """
+    from pypod.kernel.netlink import Channel, attribute, attributes, message
+
+    try:
+        fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    except OSError:
+        return None
+    try:
+        with Channel() as channel:
+            answer = channel.ask(message(_GETNSID, b"\0", attribute(_NETNSA_FD, fd), flags=0))
+    except OSError:
+        return None
+    finally:
+        os.close(fd)
+    number = attributes(answer[_RTGENMSG_BYTES:]).get(_NETNSA_NSID)
+    return None if number is None else int.from_bytes(number, sys.byteorder, signed=True)
 
 
 def parse_link(text: str) -> tuple[str, int]:

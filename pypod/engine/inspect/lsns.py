@@ -229,7 +229,7 @@ def arguments(pid: int) -> str:
 
 
 def _netnsid(namespace: Namespace) -> str | None:
-    from pypod.kernel.netns import netnsid
+    from pypod.kernel.namespaces import netnsid
 
     number = netnsid(namespace.path)
     return None if number is None else "unassigned" if number < 0 else str(number)
