@@ -355,11 +355,16 @@ def _any_host() -> Iterator[None]:
             os.environ["PYPOD_NETWORK"] = network
 
 
+def plans() -> dict[str, Plan]:
+    """Return the plans by their names."""
+    with _any_host():
+        return dict(_cases())
+
+
 def sections() -> dict[str, str]:
     """Return what is kept of each plan, by its name."""
-    with _any_host():
-        plans = dict(_cases())
-    return {name: _section(name, what, plans[_like(name)]) for name, what in plans.items()}
+    every = plans()
+    return {name: _section(name, what, every[_like(name)]) for name, what in every.items()}
 
 
 def _like(name: str) -> str:
