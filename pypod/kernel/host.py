@@ -79,7 +79,7 @@ _WITHOUT_NAMESPACE = {
 class Host:
     """The facts of a host, read once when this is made.
 
-    Sizes are in bytes. A number that the kernel does not tell is None. ``syscalls`` maps the name of a newer system
+    A number that the kernel does not tell is None. ``syscalls`` maps the name of a newer system
     call to "" when it works, or to "missing" or "blocked" (by a seccomp filter). ``namespaces`` has the kinds that
     exist, ``namespace_limits`` how many of each a user may have.
     """
@@ -88,7 +88,6 @@ class Host:
         self,
         *,
         proc: str = "/proc",
-        sys: str = "/sys",
         etc: str = "/etc",
         modules: str = "/lib/modules",
         attempt: Callable[[int, tuple[int, ...]], int] | None = None,
@@ -99,13 +98,6 @@ class Host:
         self.machine = os.uname().machine
         self.boot_id = Proc(proc).boot_id()
         self.os_release = _assignments(read_text(f"{etc}/os-release") or read_text(f"{etc}/../usr/lib/os-release"))
-        self.cpus = _count_ranges(read_text(f"{sys}/devices/system/cpu/online")) or os.cpu_count() or 1
-        self.uptime_s = float(read_text(f"{proc}/uptime", "0").split()[0])
-        memory = {name: value.split() for name, _, value in map(_colon, read_text(f"{proc}/meminfo").splitlines())}
-        self.memory_total_bytes, self.memory_free_bytes, self.memory_available_bytes = (
-            _kilobytes(memory, name) for name in ("MemTotal", "MemFree", "MemAvailable")
-        )
-        self.swap_total_bytes, self.swap_free_bytes = (_kilobytes(memory, name) for name in ("SwapTotal", "SwapFree"))
 
         self.cgroups = detect(proc)
         self.cgroup_controllers = _controllers(self)
@@ -383,24 +375,6 @@ def _kill_files(directory: str) -> Iterator[str]:
 def _integer(path: str) -> int | None:
     text = read_text(path)
     return int(text) if text else None
-
-
-def _colon(line: str) -> tuple[str, str, str]:
-    return line.partition(":")
-
-
-def _kilobytes(fields: dict[str, list[str]], name: str) -> int:
-    words = fields.get(name)
-    return int(words[0]) * 1024 if words else 0
-
-
-def _count_ranges(text: str) -> int:
-    """Return how many numbers a list like 0-3,8 has."""
-    total = 0
-    for part in filter(None, text.split(",")):
-        first, _, last = part.partition("-")
-        total += int(last or first) - int(first) + 1
-    return total
 
 
 def _assignments(text: str) -> dict[str, str]:

@@ -6,6 +6,7 @@ import json
 import os
 import shutil
 import subprocess
+import sysconfig
 from pathlib import Path
 
 import pytest
@@ -25,8 +26,9 @@ def unprivileged(*words: str, root: Path) -> subprocess.CompletedProcess[str]:
         pytest.skip("setpriv or /usr/bin/python3 is not installed")
     source = Path(__file__).parents[2]
     command = ["setpriv", "--reuid", str(USER), "--regid", str(USER), "--clear-groups", "/usr/bin/python3", "-I", "-c"]
-    code = f"import sys; sys.path.insert(0, {str(source)!r}); from pypod.cli.main import main; main()"
-    reachable = subprocess.run([*command, f"import os; os.stat({str(source / 'pypod')!r})"], check=False)
+    places = [str(source), sysconfig.get_path("platlib")]
+    code = f"import sys; sys.path[:0] = {places!r}; from pypod.cli.main import main; main()"
+    reachable = subprocess.run([*command, f"import os; [os.listdir(one) for one in {places!r}]"], check=False)
     if reachable.returncode:
         pytest.skip("the source tree is not readable for other users")
     return subprocess.run(
@@ -100,6 +102,11 @@ def test_info_tells_facts(world) -> None:
     assert host["hostname"] == os.uname().nodename
     assert host["cpus"] == os.sysconf("SC_NPROCESSORS_ONLN")
     assert host["memTotal"] == os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    memory = dict(line.split()[:2] for line in Path("/proc/meminfo").read_text().splitlines())
+    assert 0 < host["memFree"] < host["memTotal"]
+    assert (host["swapTotal"], host["swapFree"] <= host["swapTotal"]) == (int(memory["SwapTotal:"]) * 1024, True)
+    days = float(Path("/proc/uptime").read_text().split()[0]) / 86400
+    assert float(host["uptime"].partition("Approximately ")[2].split()[0]) == pytest.approx(days, abs=0.02)
     assert set(host["namespaces"]) == {
         name for name in os.listdir("/proc/self/ns") if not name.endswith("_for_children")
     }

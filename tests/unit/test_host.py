@@ -20,14 +20,11 @@ FILES = {
     "proc/sys/kernel/hostname": "box\n",
     "proc/sys/kernel/random/boot_id": "0f8fad5b-d9cb-469f-a165-70867728950e\n",
     "proc/sys/kernel/seccomp/actions_avail": "kill_process errno user_notif log allow\n",
-    "proc/uptime": "3600.25 7000.00\n",
-    "proc/meminfo": "MemTotal: 2048 kB\nMemFree: 1024 kB\nMemAvailable: 1536 kB\nSwapTotal: 10 kB\nSwapFree: 5 kB\n",
     "proc/filesystems": "nodev\tsysfs\nnodev\tcgroup2\n\text4\nnodev\toverlay\n",
     "proc/self/status": "Pid:\t7\nUid:\t0\t0\t0\t0\nGid:\t0\t0\t0\t0\nCapEff:\t000001ffffffffff\nSeccomp:\t0\n",
     "proc/self/cgroup": "0::/system.slice/ssh.service\n",
     "proc/self/mountinfo": "28 23 0:25 / {root}/sys/fs/cgroup rw - cgroup2 cgroup2 rw,nsdelegate\n",
     "sys/fs/cgroup/cgroup.controllers": "pids memory cpu\n",
-    "sys/devices/system/cpu/online": "0-3,6\n",
     "etc/os-release": "# comment\nID=debian\nPRETTY_NAME=\"Debian GNU/Linux 12\"\nVERSION_ID='12'\n\nEMPTY=\n",
     **{f"proc/self/ns/{kind}": "" for kind in KINDS},
     **{f"proc/sys/user/max_{kind}_namespaces": "500\n" for kind in KINDS},
@@ -46,7 +43,6 @@ def make(tmp_path: Path) -> Make:
                 (tmp_path / name).write_text(text.replace("{root}", str(tmp_path)))
         return Host(
             proc=f"{tmp_path}/proc",
-            sys=f"{tmp_path}/sys",
             etc=f"{tmp_path}/etc",
             modules=f"{tmp_path}/modules",
             attempt=lambda *call: (fails_with or {}).get(call[0], errno.EINVAL),
@@ -63,9 +59,6 @@ def test_facts(make: Make) -> None:
     host = make()
     assert (host.kernel, host.hostname, host.machine) == ("6.1.0-18-amd64", "box", os.uname().machine)
     assert host.boot_id == "0f8fad5b-d9cb-469f-a165-70867728950e"
-    assert (host.cpus, host.uptime_s) == (5, 3600.25)
-    assert (host.memory_total_bytes, host.memory_free_bytes, host.memory_available_bytes) == (2 << 20, 1 << 20, 3 << 19)
-    assert (host.swap_total_bytes, host.swap_free_bytes) == (10240, 5120)
     assert host.os_release == {"ID": "debian", "PRETTY_NAME": "Debian GNU/Linux 12", "VERSION_ID": "12", "EMPTY": ""}
     assert (host.cgroups.mode, host.cgroup_controllers) == ("unified", ("cpu", "memory", "pids"))
     assert host.namespaces == KINDS
@@ -262,9 +255,8 @@ def test_one_capability_is_one_bit(make: Make) -> None:
 
 def test_an_empty_proc_is_no_crash(tmp_path: Path) -> None:
     nowhere = str(tmp_path)
-    host = Host(proc=nowhere, sys=nowhere, etc=nowhere, modules=nowhere, attempt=lambda *_call: errno.ENOSYS)
-    assert (host.kernel, host.namespaces, host.memory_total_bytes, host.cgroups.mode) == ("", (), 0, "none")
-    assert host.cpus >= 1
+    host = Host(proc=nowhere, etc=nowhere, modules=nowhere, attempt=lambda *_call: errno.ENOSYS)
+    assert (host.kernel, host.namespaces, host.cgroups.mode) == ("", (), "none")
     passed = [item.name for item in check(host) if item.ok]
     assert passed == ["clone3", "processes", "yama"]  # where there is none clone does it
 
@@ -272,8 +264,6 @@ def test_an_empty_proc_is_no_crash(tmp_path: Path) -> None:
 def test_this_host() -> None:
     host = Host()
     assert (host.kernel, host.hostname) == (os.uname().release, os.uname().nodename)
-    assert host.memory_total_bytes == os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
-    assert host.cpus == os.sysconf("SC_NPROCESSORS_ONLN")
     assert set(host.namespaces) == set(os.listdir("/proc/self/ns")) & set(KINDS)
     assert host.uid == os.geteuid()
     os.close(os.pidfd_open(os.getpid()))

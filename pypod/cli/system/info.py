@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import time
 
 from pypod.cli.go.template import Struct
 
@@ -57,14 +58,17 @@ def information(engine: Engine) -> Facts:
 
 
 def _host(engine: Engine, host: Host) -> Facts:
+    import psutil  # not for ``version``
+
     unified = host.cgroups.mode == "unified"
+    memory, swap = psutil.virtual_memory(), psutil.swap_memory()
     facts = Facts(
         arch=_ARCHITECTURES.get(host.machine, host.machine),
         cgroupControllers=list(engine.cgroups.controllers() if engine.rootless else host.cgroup_controllers),
         cgroupManager="cgroupfs",
         cgroupMode=host.cgroups.mode,
         cgroupVersion="v2" if unified else "v1",
-        cpus=host.cpus,
+        cpus=psutil.cpu_count(),
         distribution=Facts(
             codename=host.os_release.get("VERSION_CODENAME", ""),
             distribution=host.os_release.get("ID", "unknown"),
@@ -74,17 +78,17 @@ def _host(engine: Engine, host: Host) -> Facts:
         idMappings=_id_mappings(engine),
         kernel=host.kernel,
         logDriver="k8s-file",
-        memFree=host.memory_free_bytes,
-        memTotal=host.memory_total_bytes,
+        memFree=memory.free,
+        memTotal=memory.total,
         namespaces=list(host.namespaces),
         networkBackend="pypod",
         ociRuntime=_runtime(),
         os="linux",
         overlay=_can(host, "overlay"),
         security=_security(engine, host),
-        swapFree=host.swap_free_bytes,
-        swapTotal=host.swap_total_bytes,
-        uptime=_uptime(host.uptime_s),
+        swapFree=swap.free,
+        swapTotal=swap.total,
+        uptime=_uptime(time.clock_gettime(time.CLOCK_BOOTTIME)),
     )
     facts.type_name = "*define.HostInfo"
     return facts
