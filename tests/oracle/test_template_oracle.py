@@ -9,7 +9,7 @@ import subprocess
 
 import pytest
 
-from pypod.cli.go.template import Struct, TemplateError
+from pypod.cli.go.values import Struct, TemplateError
 from pypod.cli.render.output import compile_format, header_map, is_json, write_format
 from tests.oracle.podman import only_4, words_of_go_1_19
 

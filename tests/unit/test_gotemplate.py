@@ -15,7 +15,8 @@ from pypod.cli.go.fmt import format_value, sprint, type_name
 from pypod.cli.go.json import encode
 from pypod.cli.go.printf import sprintf
 from pypod.cli.go.strconv import quote, quote_rune, unquote
-from pypod.cli.go.template import NO_VALUE, Struct, Template, TemplateError, compile, render
+from pypod.cli.go.template import Template, compile, render
+from pypod.cli.go.values import NO_VALUE, Struct, TemplateError
 
 FEW = settings(max_examples=60, deadline=None, database=None)
 
@@ -227,7 +228,8 @@ def test_the_fast_path_is_the_slow_path(text: str) -> None:
 
 def test_the_fast_path_imports_nothing_more() -> None:
     code = (
-        "import sys; from pypod.cli.go.template import compile, Struct; before = set(sys.modules);"
+        "import sys; from pypod.cli.go.template import compile; from pypod.cli.go.values import Struct;"
+        "before = set(sys.modules);"
         "compile('{{.A}} {{.B.C}}\\n', each=True).render([Struct(A='x', B={'C': 1})]);"
         "print(sorted(set(sys.modules) - before), sorted({'re', 'json', 'enum', 'typing'} & set(sys.modules)))"
     )

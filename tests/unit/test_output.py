@@ -10,18 +10,16 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pypod.cli.go.template import Struct, TemplateError
+from pypod.cli.go.values import Struct, TemplateError, go_time, rfc3339_nano
 from pypod.cli.render.output import (
     Column,
     align,
     compile_format,
-    go_time,
     header_map,
     human_ago,
     human_duration,
     human_size,
     is_json,
-    rfc3339_nano,
     split_table,
     write_format,
     write_table,

@@ -116,7 +116,7 @@ class _NotFound(NotFound):
 
 def _write_json(found: Sequence[tuple[str, str]]) -> None:
     from pypod.cli.go.json import encode
-    from pypod.cli.go.template import Struct
+    from pypod.cli.go.values import Struct
 
     listed = {name: [path for change, path in found if change == letter] for name, letter in _NAMES}
     shown = Struct((name, paths) for name, paths in listed.items() if paths)

@@ -119,7 +119,7 @@ def _write_format(options: Parsed, text: str, rows: list[Row]) -> None:
         sys.stdout.write(encode(listed, indent="  ", escape_html=True) + "\n")
         return
     from pypod.cli.containers.ps_row import FIELDS, TITLES
-    from pypod.cli.go.values import json_text
+    from pypod.cli.go.json import json_text
 
     write_format(
         text,

@@ -6,8 +6,8 @@ specification, in the pod or in /proc is fetched for the cell that needs it.
 
 from __future__ import annotations
 
-from pypod.cli.go.template import Struct
-from pypod.cli.render.output import Column, go_time, human_ago, human_size
+from pypod.cli.go.values import Struct, go_time
+from pypod.cli.render.output import Column, human_ago, human_size
 from pypod.store.records import INFRA
 
 TYPE_CHECKING = False

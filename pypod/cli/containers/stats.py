@@ -6,7 +6,7 @@ import sys
 
 from pypod.cli.flags.parser import Command, Flag, UsageError
 from pypod.cli.flags.selection import LATEST
-from pypod.cli.go.template import Struct
+from pypod.cli.go.values import Struct
 from pypod.cli.render.output import Column, human_size
 from pypod.errors import InvalidSpec, NoSuchContainer, NoSuchPod
 

@@ -8,7 +8,7 @@ int, prints as its ``str`` (Go: a Stringer).
 from __future__ import annotations
 
 from pypod.cli.go.strconv import float_digits, quote, quote_rune
-from pypod.cli.go.template import Struct
+from pypod.cli.go.values import Struct
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

@@ -6,13 +6,13 @@ Unlike the standard library's: structs keep their order and maps are sorted, flo
 
 from __future__ import annotations
 
-from pypod.cli.go.template import Struct
+from pypod.cli.go.values import Moment, NilList, NilMap, Struct
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-__all__ = ["encode"]
+__all__ = ["encode", "json_text"]
 
 _ESCAPES = {code: f"\\u{code:04x}" for code in (*range(32), 0x2028, 0x2029)}
 _ESCAPES |= {ord('"'): '\\"', ord("\\"): "\\\\", ord("\n"): "\\n", ord("\r"): "\\r", ord("\t"): "\\t"}
@@ -72,6 +72,26 @@ class _Encoder:
 
     def string(self, text: str) -> str:
         return f'"{text.translate(self.escapes)}"'
+
+
+def json_text(value: object) -> str:
+    """Return ``value`` as JSON; empty for what JSON has no form for, as podman drops the encoder's error."""
+    try:
+        return encode(_plain(value))
+    except ValueError:
+        return ""
+
+
+def _plain(value: object) -> object:
+    if isinstance(value, NilMap | NilList):
+        return None
+    if isinstance(value, Moment):
+        return str(value.rfc3339)
+    if isinstance(value, Struct):
+        return Struct((key, _plain(item)) for key, item in value.items())
+    if isinstance(value, dict):
+        return {key: _plain(item) for key, item in value.items()}
+    return [_plain(item) for item in value] if isinstance(value, list) else value
 
 
 def _number(value: float) -> str:

@@ -3,58 +3,26 @@
 Values are plain Python: a Struct is a Go struct, whose unknown field is an error; any other dict is a map, whose
 missing key prints ``<no value>``; lists, str, int, float, bool, bytes and None are what they look like.
 
-A template of literal text and plain fields, which is nearly every one, is rendered here and imports nothing. The rest
+A template of literal text and plain fields, which is nearly every one, is rendered here and imports nothing more. The rest
 is parsed by template_parser into nodes that evaluate themselves. Not supported: define, template, block, complex
 numbers and the functions call, html, js, urlquery.
 """
 
 from __future__ import annotations
 
-from pypod.errors import PypodError
+from pypod.cli.go.values import NO_VALUE, NoValue, Struct
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
-    from typing import Any
 
     from pypod.cli.go.template_state import Tree
 
     _Plain = tuple[str | tuple[str, ...], ...]
-    _Fields = dict[str, Any]
-else:
-    _Fields = dict
 
-__all__ = ["NO_VALUE", "Struct", "Template", "TemplateError", "compile", "render"]
+__all__ = ["Template", "compile", "render"]
 
 _BLANKS = " \t\r\n"
-
-
-class TemplateError(PypodError):
-    """The template ``name`` cannot be parsed, or not be applied to this value. The message is Go's."""
-
-    def __init__(self, name: str, message: str) -> None:
-        super().__init__(f"template: {message}")
-        self.name = name
-
-
-class Struct(_Fields):
-    """A record with known fields, in the order in which Go would print them.
-
-    A subclass may define ``__missing__`` to compute a field when it is asked for; KeyError means there is no such
-    field. ``type_name`` is what error messages and ``%T`` say, by default the name of the class.
-    """
-
-    type_name = ""
-
-
-class _NoValue:
-    """What a map holds under a key it does not have."""
-
-    def __str__(self) -> str:
-        return "<no value>"
-
-
-NO_VALUE = _NoValue()
 
 
 class Template:
@@ -149,7 +117,7 @@ def _walk(value: object, names: tuple[str, ...]) -> object:
 
 def _show(value: object) -> str:
     kind = type(value)
-    if kind is str or kind is int or kind is _NoValue:
+    if kind is str or kind is int or kind is NoValue:
         return str(value)
     from pypod.cli.go.fmt import format_value
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pypod.cli.go.fmt import format_value, sprint, type_name
-from pypod.cli.go.template import NO_VALUE, Struct
+from pypod.cli.go.values import NO_VALUE, Struct
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

@@ -6,9 +6,9 @@ come in, and as an ``argument``. Every message is that of text/template in Go 1.
 
 from __future__ import annotations
 
-from pypod.cli.go.template import NO_VALUE
 from pypod.cli.go.template_functions import is_true
 from pypod.cli.go.template_state import ABSENT, State
+from pypod.cli.go.values import NO_VALUE
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

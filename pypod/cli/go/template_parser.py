@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from pypod.cli.go.strconv import parse_float, parse_int, quote, unquote
-from pypod.cli.go.template import TemplateError
 from pypod.cli.go.template_functions import FUNCTIONS, Function
 from pypod.cli.go.template_lexer import Token, tokenize
 from pypod.cli.go.template_operands import Call, Chain, Command, Constant, Dot, Field, Nil, Operand, Pipe, Variable
 from pypod.cli.go.template_state import Tree
 from pypod.cli.go.template_statements import Action, Block, Conditional, Jump, Range, Text
+from pypod.cli.go.values import TemplateError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pypod.cli.go.fmt import type_name
 from pypod.cli.go.strconv import quote
-from pypod.cli.go.template import NO_VALUE, Struct, TemplateError
+from pypod.cli.go.values import NO_VALUE, Struct, TemplateError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

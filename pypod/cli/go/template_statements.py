@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from pypod.cli.go.fmt import format_value, sorted_keys
-from pypod.cli.go.template import NO_VALUE
 from pypod.cli.go.template_functions import is_true
 from pypod.cli.go.template_operands import Node, Pipe
+from pypod.cli.go.values import NO_VALUE
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

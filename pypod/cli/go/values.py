@@ -1,10 +1,46 @@
-"""Values of Go that print one way and are another in JSON, and the template function ``json`` that knows them."""
+"""What a Go template is applied to, and the error of one that does not fit: structs, nil lists and maps, and times."""
 
 from __future__ import annotations
 
-from pypod.cli.go.template import Struct
+from pypod.errors import PypodError
 
-__all__ = ["Moment", "NilList", "NilMap", "json_text"]
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+    _Fields = dict[str, Any]
+else:
+    _Fields = dict
+
+__all__ = ["NO_VALUE", "Moment", "NilList", "NilMap", "NoValue", "Struct", "TemplateError", "go_time", "rfc3339_nano"]
+
+
+class TemplateError(PypodError):
+    """The template ``name`` cannot be parsed, or not be applied to this value. The message is Go's."""
+
+    def __init__(self, name: str, message: str) -> None:
+        super().__init__(f"template: {message}")
+        self.name = name
+
+
+class Struct(_Fields):
+    """A record with known fields, in the order in which Go would print them.
+
+    A subclass may define ``__missing__`` to compute a field when it is asked for; KeyError means there is no such
+    field. ``type_name`` is what error messages and ``%T`` say, by default the name of the class.
+    """
+
+    type_name = ""
+
+
+class NoValue:
+    """What a map holds under a key it does not have."""
+
+    def __str__(self) -> str:
+        return "<no value>"
+
+
+NO_VALUE = NoValue()
 
 
 class NilMap(dict[str, str]):
@@ -25,28 +61,37 @@ class Moment:
         self.rfc3339 = rfc3339
 
     def __str__(self) -> str:
-        from pypod.cli.render.output import go_time
-
         return go_time(self.ns) if self.ns else "0001-01-01 00:00:00 +0000 UTC"
 
 
-def json_text(value: object) -> str:
-    """Return ``value`` as JSON; empty for what JSON has no form for, as podman drops the encoder's error."""
-    from pypod.cli.go.json import encode
+def go_time(time_ns: int, *, utc: bool = False) -> str:
+    """Return a time since the epoch as Go prints a time: ``2022-11-24 17:16:57.1 +0000 UTC``; local unless ``utc``."""
+    moment, fraction = _moment(time_ns, utc=utc)
+    hours, minutes = divmod(abs(moment.tm_gmtoff) // 60, 60)
+    sign = "-" if moment.tm_gmtoff < 0 else "+"
+    zone = "UTC" if utc else moment.tm_zone
+    return f"{_date(moment)} {_clock(moment)}{fraction} {sign}{hours:02d}{minutes:02d} {zone}"
 
-    try:
-        return encode(_plain(value))
-    except ValueError:
-        return ""
+
+def rfc3339_nano(time_ns: int, *, utc: bool = False) -> str:
+    """Return a time since the epoch as ``2022-11-24T17:16:57.1Z`` (Go: time.RFC3339Nano); local unless ``utc``."""
+    moment, fraction = _moment(time_ns, utc=utc)
+    hours, minutes = divmod(abs(moment.tm_gmtoff) // 60, 60)
+    zone = f"{'-' if moment.tm_gmtoff < 0 else '+'}{hours:02d}:{minutes:02d}" if moment.tm_gmtoff else "Z"
+    return f"{_date(moment)}T{_clock(moment)}{fraction}{zone}"
 
 
-def _plain(value: object) -> object:
-    if isinstance(value, NilMap | NilList):
-        return None
-    if isinstance(value, Moment):
-        return str(value.rfc3339)
-    if isinstance(value, Struct):
-        return Struct((key, _plain(item)) for key, item in value.items())
-    if isinstance(value, dict):
-        return {key: _plain(item) for key, item in value.items()}
-    return [_plain(item) for item in value] if isinstance(value, list) else value
+def _moment(time_ns: int, *, utc: bool) -> tuple[Any, str]:
+    from time import gmtime, localtime
+
+    seconds, nanoseconds = divmod(time_ns, 1_000_000_000)
+    fraction = f".{nanoseconds:09d}".rstrip("0") if nanoseconds else ""
+    return (gmtime if utc else localtime)(seconds), fraction
+
+
+def _date(moment: Any) -> str:
+    return f"{moment.tm_year:04d}-{moment.tm_mon:02d}-{moment.tm_mday:02d}"
+
+
+def _clock(moment: Any) -> str:
+    return f"{moment.tm_hour:02d}:{moment.tm_min:02d}:{moment.tm_sec:02d}"

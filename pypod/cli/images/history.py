@@ -5,8 +5,8 @@ from __future__ import annotations
 import sys
 
 from pypod.cli.flags.parser import Command, Flag
-from pypod.cli.go.template import Struct
-from pypod.cli.render.output import go_time, human_ago, human_size, rfc3339_nano
+from pypod.cli.go.values import Struct, go_time, rfc3339_nano
+from pypod.cli.render.output import human_ago, human_size
 from pypod.model.ids import SHORT_ID_LENGTH
 
 TYPE_CHECKING = False

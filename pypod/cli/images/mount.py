@@ -76,7 +76,7 @@ def _mounted(engine: Engine) -> list[tuple[Image, str]]:
 
 def _write_json(found: list[tuple[Image, str]]) -> None:
     from pypod.cli.go.json import encode
-    from pypod.cli.go.template import Struct
+    from pypod.cli.go.values import Struct
 
     listed = [
         Struct(id=image.id, Names=[image.digest], Repositories=list(image.names), mountpoint=path)

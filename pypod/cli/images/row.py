@@ -5,8 +5,8 @@ The names of cells are podman's placeholders (podman-images(1)). Configurations 
 
 from __future__ import annotations
 
-from pypod.cli.go.template import Struct
-from pypod.cli.render.output import Column, go_time, human_ago, human_size, rfc3339_nano
+from pypod.cli.go.values import Struct, go_time, rfc3339_nano
+from pypod.cli.render.output import Column, human_ago, human_size
 from pypod.model import plain_json
 from pypod.model.ids import SHORT_ID_LENGTH
 

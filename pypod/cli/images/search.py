@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 
 from pypod.cli.flags.parser import Command, Flag, UsageError
-from pypod.cli.go.template import Struct
+from pypod.cli.go.values import Struct
 from pypod.cli.render.plain_text import tell
 from pypod.errors import InvalidSpec, PypodError
 

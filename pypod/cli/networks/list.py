@@ -9,7 +9,7 @@ from pypod.cli.flags.parser import Command, Flag
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from pypod.cli.flags.parser import Parsed
-    from pypod.cli.go.template import Struct
+    from pypod.cli.go.values import Struct
     from pypod.model.network import NetworkSpec
 
 NETWORK_LS = Command(

@@ -6,8 +6,8 @@ import sys
 
 from pypod.cli.flags.parser import Command, Flag, UsageError
 from pypod.cli.flags.selection import LATEST
-from pypod.cli.go.template import Struct
-from pypod.cli.render.output import Column, human_ago, rfc3339_nano
+from pypod.cli.go.values import Struct, rfc3339_nano
+from pypod.cli.render.output import Column, human_ago
 from pypod.store.records import INFRA
 
 TYPE_CHECKING = False

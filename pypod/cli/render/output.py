@@ -1,8 +1,9 @@
-"""What podman's listings look like: columns, ``--format`` for rows, durations, sizes and times in words."""
+"""What podman's listings look like: columns, ``--format`` for rows, durations and sizes in words."""
 
 from __future__ import annotations
 
-from pypod.cli.go.template import Template, TemplateError, compile
+from pypod.cli.go.template import Template, compile
+from pypod.cli.go.values import TemplateError
 from pypod.model.value import Value
 
 TYPE_CHECKING = False
@@ -14,13 +15,11 @@ __all__ = [
     "Column",
     "align",
     "compile_format",
-    "go_time",
     "header_map",
     "human_ago",
     "human_duration",
     "human_size",
     "is_json",
-    "rfc3339_nano",
     "split_table",
     "write_format",
     "write_table",
@@ -219,36 +218,3 @@ def human_size(size_bytes: float, *, precision: int = 4, binary: bool = False) -
         power += 1
     unit = f"{units[power - 1]}{'i' if binary else ''}B" if power else "B"
     return f"{size:.{precision}g}{unit}"
-
-
-def go_time(time_ns: int, *, utc: bool = False) -> str:
-    """Return a time since the epoch as Go prints a time: ``2022-11-24 17:16:57.1 +0000 UTC``; local unless ``utc``."""
-    moment, fraction = _moment(time_ns, utc=utc)
-    hours, minutes = divmod(abs(moment.tm_gmtoff) // 60, 60)
-    sign = "-" if moment.tm_gmtoff < 0 else "+"
-    zone = "UTC" if utc else moment.tm_zone
-    return f"{_date(moment)} {_clock(moment)}{fraction} {sign}{hours:02d}{minutes:02d} {zone}"
-
-
-def rfc3339_nano(time_ns: int, *, utc: bool = False) -> str:
-    """Return a time since the epoch as ``2022-11-24T17:16:57.1Z`` (Go: time.RFC3339Nano); local unless ``utc``."""
-    moment, fraction = _moment(time_ns, utc=utc)
-    hours, minutes = divmod(abs(moment.tm_gmtoff) // 60, 60)
-    zone = f"{'-' if moment.tm_gmtoff < 0 else '+'}{hours:02d}:{minutes:02d}" if moment.tm_gmtoff else "Z"
-    return f"{_date(moment)}T{_clock(moment)}{fraction}{zone}"
-
-
-def _moment(time_ns: int, *, utc: bool) -> tuple[Any, str]:
-    from time import gmtime, localtime
-
-    seconds, nanoseconds = divmod(time_ns, 1_000_000_000)
-    fraction = f".{nanoseconds:09d}".rstrip("0") if nanoseconds else ""
-    return (gmtime if utc else localtime)(seconds), fraction
-
-
-def _date(moment: Any) -> str:
-    return f"{moment.tm_year:04d}-{moment.tm_mon:02d}-{moment.tm_mday:02d}"
-
-
-def _clock(moment: Any) -> str:
-    return f"{moment.tm_hour:02d}:{moment.tm_min:02d}:{moment.tm_sec:02d}"

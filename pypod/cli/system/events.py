@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from pypod.cli.flags.parser import Parsed
-    from pypod.cli.go.template import Struct
+    from pypod.cli.go.values import Struct
     from pypod.model.event import Event
 
 EVENTS = Command(
@@ -84,7 +84,7 @@ def _writer(options: Parsed) -> Callable[[Event], str]:
         from pypod.cli.go.json import encode
 
         return lambda event: encode(as_json(event), escape_html=True) + "\n"
-    from pypod.cli.go.values import json_text
+    from pypod.cli.go.json import json_text
 
     _, template = compile_format(text, name="events", functions={"json": json_text}, each=False)
     return lambda event: template.render(fields(event))
@@ -92,7 +92,7 @@ def _writer(options: Parsed) -> Callable[[Event], str]:
 
 def human(event: Event, *, truncate: bool = False) -> str:
     """Return an event on one line, as podman shows it; unprintable characters of labels as ``\\x`` and digits."""
-    from pypod.cli.render.output import go_time
+    from pypod.cli.go.values import go_time
     from pypod.cli.render.smartcols import escaped
     from pypod.model.ids import short
 
@@ -108,8 +108,7 @@ def human(event: Event, *, truncate: bool = False) -> str:
 
 def as_json(event: Event) -> Struct:
     """Return an event as podman's JSON has it: without what is empty, and without an exit code of 0."""
-    from pypod.cli.go.template import Struct
-    from pypod.cli.render.output import rfc3339_nano
+    from pypod.cli.go.values import Struct, rfc3339_nano
 
     found = {
         "ContainerExitCode": event.exit_code or None,
@@ -127,9 +126,7 @@ def as_json(event: Event) -> Struct:
 
 def fields(event: Event) -> Struct:
     """Return what templates may name."""
-    from pypod.cli.go.template import Struct
-    from pypod.cli.go.values import Moment, NilMap
-    from pypod.cli.render.output import rfc3339_nano
+    from pypod.cli.go.values import Moment, NilMap, Struct, rfc3339_nano
 
     attributes = dict(event.attributes) if event.type == "container" else NilMap()
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import time
 
-from pypod.cli.go.template import Struct
+from pypod.cli.go.values import Struct
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

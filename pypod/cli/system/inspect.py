@@ -211,7 +211,7 @@ def _write(text: str, found: list[dict[str, Any]], *, bare: bool) -> None:
         # one pod alone comes without a list around it
         sys.stdout.write(encode(shown[0] if bare and len(shown) == 1 else shown, indent=_INDENT) + "\n")
         return
-    from pypod.cli.go.template import TemplateError
+    from pypod.cli.go.values import TemplateError
     from pypod.cli.render.output import align, compile_format
 
     functions: dict[str, Callable[..., object]] = {"json": text_of_json}

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from pypod.cli.go.template import Struct
-from pypod.cli.go.values import Moment, NilList, NilMap, json_text
+from pypod.cli.go.json import json_text
+from pypod.cli.go.values import Moment, NilList, NilMap, Struct
 from pypod.engine.inspect.containers import Timestamp
 
 TYPE_CHECKING = False

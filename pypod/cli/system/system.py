@@ -129,7 +129,7 @@ def run_info(options: Parsed, root: str | None) -> int:
 
 def _write_format(text: str, listed: dict[str, object], fields: dict[str, object], name: str, indent: str) -> int:
     """Write ``listed`` as JSON, or what a template makes of ``fields``."""
-    from pypod.cli.go.template import Struct
+    from pypod.cli.go.values import Struct
     from pypod.cli.render.output import compile_format, is_json
 
     if is_json(text):
