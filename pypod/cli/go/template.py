@@ -3,8 +3,8 @@
 Values are plain Python: a Struct is a Go struct, whose unknown field is an error; any other dict is a map, whose
 missing key prints ``<no value>``; lists, str, int, float, bool, bytes and None are what they look like.
 
-A template of literal text and plain fields, which is nearly every one, is rendered here and imports nothing more. The rest
-is parsed by template_parser into nodes that evaluate themselves. Not supported: define, template, block, complex
+A template of literal text and plain fields, which is nearly every one, is rendered here and imports nothing more. The
+rest is parsed by template_parser into nodes that evaluate themselves. Not supported: define, template, block, complex
 numbers and the functions call, html, js, urlquery.
 """
 
