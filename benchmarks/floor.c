@@ -11,18 +11,20 @@
  * NETWORK, or what the line says, is a file with those operations of a plan of pypod's that connect a pod: ports to
  * hold, messages to send outside and inside, messages to send at the end. Then the pod is made and removed, no more.
  *
- * Honest: what happens inside a new process is done by the code that pypod uses (pause/perform.c, root.c, mounts.c, user.c), so
+ * Honest: what happens inside a new process is done by the code that pypod uses (pause/process, pause/root), so
  * no mount or check is missing; a benchmark compares the lists below with pypod's plans before it measures. What is
  * saved is everything around: a fork takes the place of posix_spawn, exec and plan of launcher and monitor, one file
  * with a rename the place of each row in the database. Addresses are given, not looked for.
  */
 #define _GNU_SOURCE
-#include "hold.h"
-#include "netlink.h"
-#include "ops.h"
-#include "perform.h"
-#include "plan.h"
-#include "report.h"
+#include "common/clone.h"
+#include "common/hold.h"
+#include "common/identity.h"
+#include "common/netlink.h"
+#include "common/ops.h"
+#include "common/process.h"
+#include "common/retry.h"
+#include "process/perform.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -284,7 +286,7 @@ static void send_messages(uint32_t operation, pid_t pid)
 	}
 }
 
-/* As connect_to_host() of pause/supervise.c. */
+/* As connect_to_host() of pause/supervise/host.c. */
 static void connect_to_host(struct list *list, pid_t pid, int socket)
 {
 	if (!plan_find(&list->plan, OP_wait))

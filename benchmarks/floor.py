@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import glob
 import json
 import os
 import subprocess
@@ -20,21 +21,8 @@ if TYPE_CHECKING:
 
 _HERE = os.path.dirname(os.path.abspath(__file__))
 _PAUSE = os.path.join(os.path.dirname(_HERE), "pause")
-_SHARED = (
-    "perform.c",
-    "resolve.c",
-    "root.c",
-    "mounts.c",
-    "places.c",
-    "copy.c",
-    "terminal.c",
-    "user.c",
-    "hold.c",
-    "netlink.c",
-    "plan.c",
-    "report.c",
-)
-_SOURCES = (os.path.join(_HERE, "floor.c"), *(os.path.join(_PAUSE, name) for name in _SHARED))
+_ROOMS = ("common", "root", "process")
+_SOURCES = (f"{_HERE}/floor.c", *(path for room in _ROOMS for path in sorted(glob.glob(f"{_PAUSE}/{room}/*.c"))))
 _END_TIMEOUT_S = 10.0
 _OF_NETWORK = frozenset("hold netlink_host clone wait netlink".split())
 _ALWAYS_THE_SAME = frozenset(

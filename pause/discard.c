@@ -1,6 +1,6 @@
 /* Deletes directory trees, and lets nobody wait for it: the removal of an upper layer takes longer than all else. */
 #define _GNU_SOURCE
-#include "session.h"
+#include "common/session.h"
 
 #include <dirent.h>
 #include <errno.h>

@@ -5,8 +5,7 @@
  * With PYPOD_SESSION_NETWORK=PID:START_TIME in the environment, too, it runs in the network namespace of that process.
  */
 #define _GNU_SOURCE
-#include "report.h"
-#include "session.h"
+#include "common/session.h"
 
 #include <errno.h>
 #include <stdio.h>

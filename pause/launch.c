@@ -2,9 +2,11 @@
  * for its end and reports that, unless the plan says to leave. A plan that makes no process gives one that runs what
  * is to be beside it, or changes the host's network. */
 #define _GNU_SOURCE
-#include "ops.h"
-#include "record.h"
-#include "supervise.h"
+#include "common/ops.h"
+#include "supervise/begin.h"
+#include "supervise/host.h"
+#include "supervise/record.h"
+#include "supervise/start.h"
 
 #include <errno.h>
 #include <fcntl.h>

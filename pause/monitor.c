@@ -1,12 +1,14 @@
 /* The monitor of one container: its parent on the host. Keeps the log, the terminal and the exit code, lets clients
  * attach, and outlives whoever started it. Memory is bounded: one buffer for output, one for each client. */
 #define _GNU_SOURCE
-#include "attach.h"
-#include "group.h"
-#include "log.h"
-#include "ops.h"
-#include "record.h"
-#include "supervise.h"
+#include "common/ops.h"
+#include "common/retry.h"
+#include "monitor/attach.h"
+#include "monitor/log.h"
+#include "supervise/begin.h"
+#include "supervise/group.h"
+#include "supervise/record.h"
+#include "supervise/start.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -170,18 +172,6 @@ static void reap(struct monitor *monitor)
 		}
 }
 
-/* How often the kernel killed in the group for want of memory: `oom_kill N` in memory.events of v2, memory.oom_control
- * of v1. The group is gone soon after the container's end, so who comes later cannot ask. */
-static unsigned long oom_kills(int file)
-{
-	char content[512];
-	ssize_t length = file < 0 ? 0 : RETRY(pread(file, content, sizeof content - 1, 0));
-
-	content[length > 0 ? length : 0] = '\0';
-	const char *line = strstr(content, "\noom_kill ");
-	return line ? strtoul(line + strlen("\noom_kill "), NULL, 10) : 0;
-}
-
 static uint64_t log_size(const struct monitor *monitor)
 {
 	struct stat st;
@@ -251,28 +241,6 @@ static void turn(struct monitor *monitor)
 		reap(monitor);
 }
 
-/* Without a cgroup: what the container left behind in our own pid namespace is our child by now, or becomes it when its
- * parent goes. What has a child of its own that forks faster than we kill is not all there is. */
-static void kill_children(void)
-{
-	char path[64], content[4096];
-
-	snprintf(path, sizeof path, "/proc/self/task/%d/children", getpid());
-	for (int pass = 0; pass < 10000; pass++) {
-		int fd = open(path, O_RDONLY | O_CLOEXEC);
-		ssize_t got = fd < 0 ? 0 : RETRY(read(fd, content, sizeof content - 1));
-		if (fd >= 0)
-			close(fd);
-		if (got <= 0)
-			return;
-		content[got] = '\0';
-		/* not reaped yet, so the numbers are still theirs; the last one may be cut */
-		for (char *rest = content, *word; (word = strsep(&rest, " ")) && rest;)
-			if (*word && kill(atoi(word), SIGKILL) == 0)
-				waitpid(atoi(word), NULL, 0);
-	}
-}
-
 int main(int argc, char **argv)
 {
 	static struct monitor monitor;
@@ -281,7 +249,7 @@ int main(int argc, char **argv)
 	start(&monitor);
 	while (!monitor.ended)
 		turn(&monitor);
-	monitor.it.oom_killed = oom_kills(monitor.oom_file) > 0;
+	monitor.it.oom_killed = count_oom_kills(monitor.oom_file) > 0;
 	if (monitor.group >= 0)
 		kill_group(monitor.group);
 	else

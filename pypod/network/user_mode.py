@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from pypod.model.port import Port
 
 PASTA, SLIRP4NETNS = "pasta", "slirp4netns"
-NAMESPACE = "/proc/self/fd/0"  # it has the namespace as its standard input (pause/companion.c)
+NAMESPACE = "/proc/self/fd/0"  # it has the namespace as its standard input (pause/supervise/watcher.c)
 _FLAG = "--network"
 _PASTA_DNS = "169.254.1.1"  # podman's: nobody's address, so it hides none
 _PASTA_HOST = "169.254.1.2"  # podman's, too
@@ -30,8 +30,8 @@ _OUTBOUND_PORTS = (("-T", "--tcp-ns"), ("-U", "--udp-ns"))
 _CIDR = "10.0.2.0/24"
 # slirp4netns(1): what has which address in its network
 _HOST, _DNS, _CONTAINER = 2, 3, 100
-_SLIRP_SOCKET = "api"  # below the directory it is run in (pause/companion.c)
-_READY_FD = 3  # pause/companion.c
+_SLIRP_SOCKET = "api"  # below the directory it is run in (pause/supervise/watcher.c)
+_READY_FD = 3  # pause/supervise/watcher.c
 _SLIRP_PROTOCOLS = ("tcp", "udp")
 _SLIRP_OPTIONS = {
     "allow_host_loopback": "false",

@@ -1,7 +1,7 @@
 """Hand a plan to one of the C programs and learn how it went.
 
 Python neither forks nor joins a namespace: posix_spawn starts the program, the plan is a file in memory, and reports
-of 64 bytes come back (pause/report.h). The layout of both is documented in docs/wire-format.md.
+of 64 bytes come back (pause/common/report.h). The layout of both is documented in docs/wire-format.md.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ class Report(Value):
 
 
 def parse_report(data: bytes) -> Report:
-    """Read 64 bytes as pause/report.h lays them out."""
+    """Read 64 bytes as pause/common/report.h lays them out."""
     kind, operation, error, pid, start_time, status, call = _REPORT.unpack(data)
     return Report(
         kind=kind,

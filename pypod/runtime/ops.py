@@ -1,7 +1,7 @@
 """Operations of a plan: what the launcher and the monitor can be asked to do, one table.
 
-The numbers are those of pause/ops.h (a test compares the two). Each row says how the operation reads to a person and
-where the kernel call behind it is documented.
+The numbers are those of pause/common/ops.h (a test compares the two). Each row says how the operation reads to a person
+and where the kernel call behind it is documented.
 """
 
 from __future__ import annotations
@@ -110,7 +110,7 @@ class Op:
         return f"Op({', '.join(map(repr, (self.name, *self.arguments)))})"
 
     def encode(self) -> bytes:
-        """Return the record that pause/plan.c reads."""
+        """Return the record that pause/common/plan.c reads."""
         parts = [
             OPERATIONS[self.name][0].to_bytes(4, "little"),
             len(self.arguments).to_bytes(4, "little"),

@@ -19,7 +19,7 @@ __all__ = ["LINE_LIMIT", "SIZE_LIMIT", "append", "line", "old", "rest"]
 
 LINE_LIMIT = 4096
 SIZE_LIMIT = 1 << 20
-_HEAD_LIMIT = 128  # as in pause/supervise.c
+_HEAD_LIMIT = 128  # as in pause/supervise/record.c
 _NAME_LIMIT = 1024
 _FLAGS = os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
 

@@ -1,6 +1,6 @@
 /* attach.c: frames in pieces, random bytes, clients that flood or leave. */
 #define _GNU_SOURCE
-#include "../../pause/attach.c"
+#include "monitor/attach.c"
 #include "tap.h"
 
 #include <signal.h>

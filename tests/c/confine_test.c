@@ -1,5 +1,5 @@
 /* confine.c: what unpack is when it is confined, and that a C library finds a kernel without what it must not have. */
-#include "../../pause/confine.c"
+#include "unpack/confine.c"
 #include "tap.h"
 
 #include <stdlib.h>

@@ -1,6 +1,6 @@
 /* log.c: whatever is written comes back byte for byte, line by line, also after a full disk. */
 #define _GNU_SOURCE
-#include "../../pause/log.h"
+#include "monitor/log.h"
 #include "tap.h"
 
 #include <fcntl.h>

@@ -2,7 +2,7 @@
 #define _GNU_SOURCE
 #include "plan_in_memory.h"
 
-#include "../../pause/netlink.c"
+#include "common/netlink.c"
 #include "fuzz.h"
 
 static const uint32_t MISSING = 0x6b636162;

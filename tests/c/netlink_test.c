@@ -1,6 +1,6 @@
 /* netlink.c on offsets and lengths that lie outside of the messages. */
 #define _GNU_SOURCE
-#include "../../pause/netlink.c"
+#include "common/netlink.c"
 #include "tap.h"
 
 static int copy_with(const char *bytes, uint32_t size, const char *offset, struct netlink *it)

@@ -2,7 +2,7 @@
 #define _GNU_SOURCE
 #include "plan_in_memory.h"
 
-#include "../../pause/ops.h"
+#include "common/ops.h"
 #include "fuzz.h"
 
 static size_t damage(unsigned char *bytes, size_t size)

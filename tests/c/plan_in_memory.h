@@ -25,7 +25,7 @@ static inline void *map_bytes(size_t size, int fd)
 #define fstat(fd, status) fstat_bytes(status)
 #define mmap(at, size, protection, flags, fd, offset) map_bytes(size, fd)
 #define munmap(at, size) free(at)
-#include "../../pause/plan.c"
+#include "common/plan.c"
 #undef fstat
 #undef mmap
 #undef munmap

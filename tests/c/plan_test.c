@@ -1,7 +1,7 @@
 /* plan.c on plans that are whole, cut off, changed at random, or made to hurt. */
 #define _GNU_SOURCE
-#include "../../pause/ops.h"
-#include "../../pause/plan.h"
+#include "common/ops.h"
+#include "common/plan.h"
 #include "tap.h"
 
 #include <errno.h>

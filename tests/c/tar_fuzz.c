@@ -2,7 +2,10 @@
  *
  * Every outcome is all right but a report of a sanitizer, a loop, or data beyond what the archive has. */
 #define _GNU_SOURCE
-#include "../../pause/tar.c"
+#include "unpack/outcome.h"
+#include "unpack/records.h"
+#include "unpack/stream.h"
+#include "unpack/tar.h"
 
 #include "fuzz.h"
 
@@ -78,12 +81,12 @@ static void walk(struct tar_entry *entry)
 		uint64_t sum = 0, data = 0;
 		for (size_t i = 0; i < entry->extent_count; i++)
 			sum += entry->extents[i].length;
-		while ((got = tar_data(&bytes, below(3000) + 1)) > 0)
+		while ((got = stream_data(&bytes, below(3000) + 1)) > 0)
 			data += got + 0 * bytes[got - 1];
 		check(strlen(entry->path) < PATH_MAX && strlen(entry->link) < PATH_MAX && entry->mode <= 07777);
 		check((entry->sparse ? sum : entry->size) == data);
 	}
-	tar_drain();
+	stream_drain();
 }
 
 static bool try_input(const unsigned char *bytes, size_t size)
@@ -94,8 +97,7 @@ static bool try_input(const unsigned char *bytes, size_t size)
 	if (memory < 0)
 		memory = memfd_create("tar", MFD_CLOEXEC);
 	check(ftruncate(memory, 0) == 0 && pwrite(memory, bytes, size, 0) == (ssize_t)size && lseek(memory, 0, SEEK_SET) == 0);
-	start = end = left = padding = 0;
-	tar_open(memory);
+	stream_open(memory);
 	if (setjmp(refused) != 0)
 		return false;
 	walk(&entry);

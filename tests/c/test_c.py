@@ -18,14 +18,14 @@ from tests.integration.inside import Box, execute, written
 HERE = Path(__file__).parent
 PAUSE = HERE.parents[1] / "pause"
 SANITIZE = ["-fsanitize=address,undefined", "-fno-sanitize-recover=all"]
-FLAGS = ["-std=gnu11", "-Wall", "-Wextra", "-Werror", "-O1", "-g", *SANITIZE]
+FLAGS = ["-std=gnu11", "-Wall", "-Wextra", "-Werror", "-O1", "-g", f"-I{PAUSE}", *SANITIZE]
 # test: what it needs beside the file that it includes
 SOURCES = {
-    "plan": ["plan.c"],
-    "user": ["plan.c", "report.c"],
-    "log": ["log.c"],
-    "attach": ["report.c"],
-    "netlink": ["plan.c", "report.c"],
+    "plan": ["common/plan.c"],
+    "passwd": ["process/passwd.c"],
+    "log": ["monitor/log.c"],
+    "attach": ["common/identity.c"],
+    "netlink": ["common/plan.c"],
 }
 TAP_LINE = re.compile(r"^(ok|not ok) (\d+) - (.*)$")
 

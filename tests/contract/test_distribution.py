@@ -79,7 +79,7 @@ def installed(built: dict[str, Path], tmp_path_factory: pytest.TempPathFactory) 
 def test_the_source_distribution_holds_the_sources_and_nothing_built(built: dict[str, Path]) -> None:
     with tarfile.open(built["sdist"]) as archive:
         names = {str(PurePosixPath(*PurePosixPath(name).parts[1:])) for name in archive.getnames()}
-    sources = {f"pause/{path.name}" for path in (SOURCE / "pause").iterdir() if path.suffix in (".c", ".h", ".py")}
+    sources = {str(path.relative_to(SOURCE)) for path in (SOURCE / "pause").rglob("*.[chp]*") if path.suffix != ".pyc"}
     assert sources | DATA | {"pause/Makefile", "bin/pypod", "LICENSE", "README.md"} <= names
     assert [name for name in names if "_libexec/" in name] == []
 

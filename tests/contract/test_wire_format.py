@@ -1,4 +1,4 @@
-"""The two sides of the wire say the same: pause/ops.h and runtime/ops.py, pause/report.h and runtime/launcher.py."""
+"""The two sides of the wire say the same: pause/common/{ops,report}.h, and runtime/ops.py and runtime/launcher.py."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ ROOT = Path(__file__).parents[2]
 
 
 def test_the_tables_of_operations_agree() -> None:
-    rows = re.findall(r"^\s*X\((\d+), (\w+)\)", (ROOT / "pause" / "ops.h").read_text(), re.MULTILINE)
+    rows = re.findall(r"^\s*X\((\d+), (\w+)\)", (ROOT / "pause" / "common" / "ops.h").read_text(), re.MULTILINE)
     assert {name: int(number) for number, name in rows} == {name: row[0] for name, row in OPERATIONS.items()}
 
 

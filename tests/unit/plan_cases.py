@@ -395,7 +395,7 @@ def _shown(argument: bytes) -> str:
 
 
 def records(encoded: bytes) -> Iterator[tuple[int, list[bytes]]]:
-    """Yield number and arguments of each operation in the bytes of a plan (pause/plan.c reads the same)."""
+    """Yield number and arguments of each operation in the bytes of a plan (pause/common/plan.c reads the same)."""
     at = 0
     while at < len(encoded):
         number, count = struct.unpack_from("<II", encoded, at)

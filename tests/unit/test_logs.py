@@ -18,7 +18,7 @@ TIME = "2024-05-06T07:08:09.123456789+00:00"
 
 
 def line(text: bytes, *, full: bool = True, stream: str = "stdout") -> bytes:
-    """What pause/log.c writes."""
+    """What pause/monitor/log.c writes."""
     return f"{TIME} {stream} {'F' if full else 'P'} ".encode() + text + b"\n"
 
 

@@ -22,7 +22,7 @@ PID, START, SUPERVISOR, SUPERVISOR_START, STARTED_NS, FINISHED_NS = 100, 1000, 2
 
 
 def status_file(status: int | None = None, *, boot: str = BOOT, **words: int) -> bytes:
-    """What pause/record.c writes."""
+    """What pause/supervise/record.c writes."""
     values = {"pid": PID, "start": START, "supervisor": SUPERVISOR, "supervisor_start": SUPERVISOR_START, **words}
     line = f"{values['pid']} {values['start']} {values['supervisor']} {values['supervisor_start']} {boot} {STARTED_NS}"
     end = "" if status is None else f"{status} {FINISHED_NS}"

@@ -1,4 +1,4 @@
-"""Plans as bytes: what pause/plan.c is given, whatever the arguments hold."""
+"""Plans as bytes: what pause/common/plan.c is given, whatever the arguments hold."""
 
 from __future__ import annotations
 

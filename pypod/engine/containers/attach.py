@@ -1,6 +1,6 @@
 """A client of a container's monitor: input and window size go in, and the monitor rings when the log has grown.
 
-Output is read from the log (pause/attach.h says why), from the place where it was when we came.
+Output is read from the log (pause/monitor/attach.h says why), from the place where it was when we came.
 """
 
 from __future__ import annotations

@@ -1,7 +1,8 @@
 """What is: a container's state, read from its status file and the kernel each time it is asked for.
 
-The file has two lines of fixed size, written by the supervisor in C (pause/supervise.c): the start, and the exit, blank
-until there is one. A process is known by pid, start time and boot id; the file alone never makes anything "running".
+The file has two lines of fixed size, written by the supervisor in C (pause/supervise/record.c): the start, and the
+exit, blank until there is one. A process is known by pid, start time and boot id; the file alone never makes anything
+"running".
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
 """Connect a pod or container to its networks when it starts, and let go of them when it has ended.
 
 A start gives addresses away (in the store), makes the bridge if it is not there, and hands packed messages to the
-supervisor and the new process, who send them (pause/netlink.c). The undo goes the other way round: what leads to an
-address on the host is taken away before the address can be given to anybody else.
+supervisor and the new process, who send them (pause/common/netlink.c). The undo goes the other way round: what leads to
+an address on the host is taken away before the address can be given to anybody else.
 """
 
 from __future__ import annotations

@@ -1,6 +1,7 @@
 """Start again what carried the network of a user's pod and has ended: pasta, slirp4netns.
 
-Who has lost one runs on, with lo. It is known by its watcher (pause/companion.c), which ends when the program does.
+Who has lost one runs on, with lo. It is known by its watcher (pause/supervise/watcher.c), which ends when the program
+does.
 """
 
 from __future__ import annotations

@@ -1,7 +1,8 @@
 """The network of a user's pod or container that has one of its own: a program without privilege beside it.
 
-The supervisor starts it once the namespace is there, and it ends with the process (pause/companion.c). What is known of
-it lies in the directory ``network`` of the container: a status file like the container's own, and what it said.
+The supervisor starts it once the namespace is there, and it ends with the process (pause/supervise/companion.c). What
+is known of it lies in the directory ``network`` of the container: a status file like the container's own, and what it
+said.
 """
 
 from __future__ import annotations

@@ -130,7 +130,7 @@ def ops(engine: Engine, session: Session | None) -> list[Op]:
 
 
 def environment(engine: Engine) -> dict[str, str]:
-    """Return what makes a program without a plan work in the session (pause/session.c); makes the session."""
+    """Return what makes a program without a plan work in the session (pause/common/session.c); makes the session."""
     if not engine.rootless or engine.inside:
         return {}
     holder = ensure(engine)

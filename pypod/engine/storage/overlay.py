@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from pypod.model.container import ContainerSpec
 
 _OPTIONS_BYTES_LIMIT = 4096 - 1  # a page, of which mount(2) takes one byte less (copy_mount_options in fs/namespace.c)
-_SERVED = "/dev/fd/4"  # where a mount program finds its /dev/fuse (pause/companion.c; libfuse 3.3 takes it so)
+_SERVED = "/dev/fd/4"  # where a mount program finds its /dev/fuse (pause/supervise/watcher.c; libfuse 3.3 takes it so)
 PROGRAM_DIRECTORY = "mount-program"
 _COMMA = "\\,"
 

@@ -19,7 +19,7 @@ _OPAQUE, _USER_OPAQUE = "trusted.overlay.opaque", "user.overlay.opaque"
 # How fuse-overlayfs says the same of what it makes: by a file, and at times a whiteout that it takes that name for. It
 # lets nobody make one. The kernel does; who does so hides from a commit what they could remove as well.
 _MARKS = _MARK, _ = (".wh..wh..opq", ".wh..opq")
-# What a layer carries; the same as in pause/unpack.c. The others are the host's, or overlayfs's own.
+# What a layer carries; the same as in pause/unpack/attributes.c. The others are the host's, or overlayfs's own.
 _OVERLAYS = ("user.overlay.", "user.fuseoverlayfs.")
 _CARRIED = ("security.capability", "system.posix_acl_access", "system.posix_acl_default")
 

@@ -1,0 +1,10 @@
+#ifndef PYPOD_COMMON_CLONE_H
+#define PYPOD_COMMON_CLONE_H
+
+#include <stdint.h>
+#include <sys/types.h>
+
+/* clone3 without a stack of its own: as fork, with flags and a cgroup to be born into (group < 0: none). */
+pid_t clone_process(uint64_t flags, int group);
+
+#endif

@@ -1,0 +1,39 @@
+#ifndef PYPOD_COMMON_REPORT_H
+#define PYPOD_COMMON_REPORT_H
+
+#include <stdint.h>
+#include <sys/types.h>
+
+enum report_kind {
+	REPORT_STARTED = 1, /* pid, start_time */
+	REPORT_FAILED = 2,  /* operation, error, call */
+	REPORT_EXITED = 3,  /* status as waitpid gives it */
+	REPORT_PROCESS = 4, /* a later clone took the place of the first; carries its pidfd */
+	REPORT_TERMINAL = 5, /* carries the master of the terminal */
+	REPORT_NETWORK = 6, /* carries the process's network namespace, for its companion */
+	REPORT_ROOT = 7     /* carries the /dev/fuse of its root, for the mount program */
+};
+
+/* One message, the same from the container's process to its supervisor and from the supervisor to Python. */
+struct report {
+	uint32_t kind;
+	uint32_t operation; /* index into the plan */
+	int32_t error;
+	int32_t pid;
+	uint64_t start_time; /* clock ticks since boot, field 22 of /proc/PID/stat */
+	int32_t status;
+	char call[36];
+};
+
+#define REPORT_SIZE 64
+_Static_assert(sizeof(struct report) == REPORT_SIZE, "the report is part of the protocol");
+
+/* Send a report; with fd_passed >= 0 the descriptor travels along. Returns -1 when the reader is gone. */
+int report_send(int socket, const struct report *report, int fd_passed);
+/* One message of up to `size` bytes, as recvmsg(2). *fd_passed is -1 or a descriptor that came along, ours now. */
+ssize_t receive(int socket, void *content, size_t size, int *fd_passed);
+/* The same for a report: 1 got one, 0 end of file, -1 error. */
+int report_receive(int socket, struct report *report, int *fd_passed);
+int report_failure(int socket, uint32_t operation, const char *call, int error);
+
+#endif

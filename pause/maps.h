@@ -1,9 +1,0 @@
-#ifndef PYPOD_MAPS_H
-#define PYPOD_MAPS_H
-
-#include "supervise.h"
-
-/* Map the ids of the process's user namespace as the plan says. Does not return when that failed. */
-void make_maps(struct supervised *it);
-
-#endif

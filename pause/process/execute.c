@@ -1,0 +1,173 @@
+/* The last that a process does for a plan: it becomes the program. */
+#define _GNU_SOURCE
+#include "process/execute.h"
+#include "root/mount_api.h"
+#include "root/resolve.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+/* The program by a mount of its own that is read-only, so that nobody can write to a file of the host through
+ * /proc/PID/exe (CVE-2019-5736). */
+int open_program(const struct process *process, const char *path)
+{
+	int fd = open_tree_at(AT_FDCWD, path, 0);
+
+	if (fd < 0)
+		fail(process, "open_tree");
+	if (set_attributes(fd, ATTR_RDONLY, 0, 0) < 0)
+		fail(process, "mount_setattr");
+	return fd;
+}
+
+/* What was not there is the user's, as podman has it; what somebody else makes meanwhile stays theirs. */
+static int make_working_directory(const struct process *process, const char *path, const char **call)
+{
+	char name[256];
+	int parent = open_parent(process, path, name, call), fd = -1;
+
+	if (parent < 0)
+		return -1;
+	*call = "mkdirat";
+	if (mkdirat(parent, name, 0755) == 0) {
+		*call = "fchownat";
+		fd = openat(parent, name, O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+		if (fd >= 0 && fchownat(fd, "", process->uid, process->gid, AT_EMPTY_PATH) < 0) {
+			close(fd);
+			fd = -1;
+		}
+	} else if (errno == EEXIST) {
+		*call = "openat2";
+		fd = open_inside(process, path, O_PATH | O_DIRECTORY);
+	}
+	close(parent);
+	return fd;
+}
+
+/* Without magic links, which lead out (/proc/self/fd/N, CVE-2024-21626; /proc/1/root). The check at the end is a second
+ * line: the kernel's getcwd starts with "(unreachable)" outside of the root. */
+void enter_working_directory(const struct process *process, const struct record *record)
+{
+	char where[PATH_MAX];
+	const char *call = "openat2", *path = text(record, 0);
+	int fd = open_inside(process, path, O_PATH | O_DIRECTORY);
+
+	if (fd < 0 && errno == ENOENT && number(record, 1))
+		fd = make_working_directory(process, path, &call);
+	if (fd < 0)
+		fail(process, call);
+	if (fchdir(fd) < 0)
+		fail(process, "fchdir");
+	close(fd);
+	if (syscall(SYS_getcwd, where, sizeof where) < 0)
+		fail(process, "getcwd");
+	if (where[0] != '/') {
+		errno = ENOENT;
+		fail(process, "getcwd");
+	}
+}
+
+static const char *variable(char **environment, const char *name)
+{
+	size_t length = strlen(name);
+
+	for (; environment && *environment; environment++)
+		if (!strncmp(*environment, name, length) && (*environment)[length] == '=')
+			return *environment + length + 1;
+	return NULL;
+}
+
+void set_environment(struct process *process, const struct record *record)
+{
+	char **all = vector(record, 0), **last = all;
+
+	if (!all)
+		fail(process, "calloc");
+	if (!variable(all, "HOME") && process->home) {
+		char *home = malloc(strlen(process->home) + 6);
+		if (!home)
+			fail(process, "malloc");
+		sprintf(home, "HOME=%s", process->home);
+		/* one more than the plan gave: vector() leaves no room for it */
+		all = calloc(record->count + 2, sizeof *all);
+		if (!all)
+			fail(process, "calloc");
+		for (uint32_t i = 0; i < record->count; i++)
+			*(all + i) = last[i];
+		all[record->count] = home;
+	}
+	process->environment = all;
+}
+
+/* No descriptor but 0, 1, 2 and no signal mask of ours goes into the container. */
+static void last_preparations(const struct process *process, bool keep_mask)
+{
+	sigset_t none;
+
+	wait_for_supervisor(process);
+	sigemptyset(&none);
+	if (!keep_mask)
+		sigprocmask(SIG_SETMASK, &none, NULL);
+	prctl(PR_SET_PDEATHSIG, 0);
+	syscall(SYS_close_range, 3, ~0U, 4 /* CLOSE_RANGE_CLOEXEC */);
+}
+
+/* As execvp, with the container's PATH; what was found but may not be run counts more than what was not found. */
+void execute(const struct process *process, const struct record *record)
+{
+	char **arguments = vector(record, 0), **environment = process->environment, path[4096];
+	const char *name = text(record, 0), *search = variable(environment, "PATH");
+	static char *nothing[] = { NULL };
+	int error = ENOENT;
+
+	if (!arguments)
+		fail(process, "calloc");
+	if (!environment)
+		environment = nothing;
+	last_preparations(process, false);
+	if (strchr(name, '/')) {
+		execve(name, arguments, environment);
+		fail(process, "execve");
+	}
+	for (const char *end; search && *name; search = *end ? end + 1 : NULL) {
+		end = strchrnul(search, ':');
+		int length = snprintf(path, sizeof path, "%.*s/%s", (int)(end - search), search, name);
+		if (length > 0 && (size_t)length < sizeof path && *path == '/') {
+			execve(path, arguments, environment);
+			if (errno != ENOENT && errno != ENOTDIR && !(errno == EACCES && access(path, F_OK) < 0))
+				error = errno;
+		}
+	}
+	errno = error;
+	fail(process, "execve");
+}
+
+void execute_file(const struct process *process, const struct record *record)
+{
+	char **arguments = vector(record, 1), *environment[] = { NULL };
+	int program = process->program;
+
+	if (!arguments)
+		fail(process, "calloc");
+	/* Our own infra reads signals from its first moment on: a TERM that comes before must wait, not be dropped. */
+	last_preparations(process, hold_is_handed_on(process->plan));
+	if (hold_is_handed_on(process->plan))
+		hold_across_exec(process->held);
+	if (process->owner >= 0) {
+		if (program == 3)
+			program = fcntl(program, F_DUPFD_CLOEXEC, 10);
+		dup3(process->owner, 3, 0);
+		fcntl(3, F_SETFD, 0);
+	}
+	syscall(SYS_execveat, program, "", arguments, environment, 0x1000 /* AT_EMPTY_PATH */);
+	fail(process, "execveat");
+}

@@ -1,0 +1,18 @@
+#ifndef PYPOD_PROCESS_EXECUTE_H
+#define PYPOD_PROCESS_EXECUTE_H
+
+#include "common/plan.h"
+#include "common/process.h"
+
+#include <stdnoreturn.h>
+
+/* A program of the host's, for execute_file. */
+int open_program(const struct process *process, const char *path);
+
+/* Operations: what the program will find, and its start. */
+void enter_working_directory(const struct process *process, const struct record *record);
+void set_environment(struct process *process, const struct record *record);
+noreturn void execute(const struct process *process, const struct record *record);
+noreturn void execute_file(const struct process *process, const struct record *record);
+
+#endif

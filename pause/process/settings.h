@@ -1,0 +1,11 @@
+#ifndef PYPOD_PROCESS_SETTINGS_H
+#define PYPOD_PROCESS_SETTINGS_H
+
+#include "common/plan.h"
+#include "common/process.h"
+
+/* Operations on what the kernel keeps for a process, or for its namespaces. */
+void set_sysctl(const struct process *process, const struct record *record);
+void set_resource_limit(const struct process *process, const struct record *record);
+
+#endif

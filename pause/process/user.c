@@ -1,0 +1,201 @@
+/* Users and groups by the container's own /etc/passwd and /etc/group, read after the root changed. The files are an
+ * image's: they may be a FIFO, a gigabyte or nonsense. Nothing of the host's name service is asked. */
+#define _GNU_SOURCE
+#include "process/user.h"
+#include "common/retry.h"
+#include "process/passwd.h"
+#include "root/mounts.h"
+#include "root/resolve.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <grp.h>
+#include <limits.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+enum { FILE_LIMIT = 1 << 20 };
+
+/* The file's text, or an empty one when there is none or it is not a regular file of a sane size. Any other failure is
+ * one: it must not make a user without groups. */
+static char *content_of(const struct process *process, const char *path)
+{
+	struct stat st = { .st_size = 0 };
+	int fd = open_inside(process, path, O_RDONLY | O_NONBLOCK | O_NOCTTY);
+
+	if (fd < 0 && errno != ENOENT && errno != ENOTDIR && errno != ELOOP && errno != EACCES)
+		fail(process, "openat2");
+	if (fd >= 0 && fstat(fd, &st) < 0)
+		fail(process, "fstat");
+	size_t size = S_ISREG(st.st_mode) && st.st_size <= FILE_LIMIT ? st.st_size : 0;
+	char *content = calloc(1, size + 1);
+	if (!content)
+		fail(process, "calloc");
+	if (size && RETRY(read(fd, content, size)) < 0)
+		fail(process, "read");
+	if (fd >= 0)
+		close(fd);
+	return content;
+}
+
+/* What was opened as /dev/null on the host would let the container's root change the mode of the host's. */
+static void take_own_null(const struct process *process)
+{
+	struct stat st;
+	int null = -1;
+
+	for (int fd = 0; fd < 3; fd++) {
+		if (fstat(fd, &st) < 0 || !is_null(&st))
+			continue;
+		if (null < 0)
+			null = open_inside(process, "/dev/null", O_RDWR | O_NONBLOCK | O_NOCTTY);
+		if (null < 0 || fstat(null, &st) < 0 || !is_null(&st)) { /* the container removed its own: as empty as that */
+			close(null);
+			null = memfd_create("null", MFD_CLOEXEC);
+		}
+		if (null < 0 || dup2(null, fd) < 0)
+			fail(process, "dup2");
+	}
+	if (null >= 0)
+		close(null);
+}
+
+void find_process_user(struct process *process, const struct record *record)
+{
+	char *wanted = strdup(text(record, 0)), *passwd = content_of(process, "/etc/passwd");
+	char *group = content_of(process, "/etc/group");
+	char *group_wanted = wanted, *user_wanted;
+	gid_t groups[GROUP_LIMIT];
+	int count = 0;
+	struct account account;
+	char *field[PASSWD_FIELDS];
+
+	if (!wanted)
+		fail(process, "strdup");
+	user_wanted = strsep(&group_wanted, ":");
+	errno = EINVAL;
+	if (find_user(passwd, *user_wanted ? user_wanted : "0", &account) < 0)
+		fail(process, "find user");
+	errno = EINVAL;
+	if (group_wanted && find_group(group, group_wanted, &account.gid) < 0)
+		fail(process, "find group");
+	for (uint32_t i = 1; i < record->count; i++) {
+		uint32_t gid;
+		errno = EINVAL;
+		if (find_group(group, text(record, i), &gid) < 0)
+			fail(process, "find group");
+		add_group(groups, &count, gid);
+	}
+	/* an explicit group replaces the memberships, as with podman and docker */
+	add_group(groups, &count, account.gid);
+	for (char *rest = group; !group_wanted && next_line(&rest, field);) {
+		uint32_t gid;
+		/* a name that is a number has its group from add_account: the first start and a later one are alike */
+		if (parse_id(account.name, &gid) < 0 && is_member(field[3], account.name) && parse_id(field[2], &gid) == 0)
+			add_group(groups, &count, gid);
+	}
+	if (!process->keep_groups && setgroups(count, groups) < 0)
+		fail(process, "setgroups");
+	process->uid = account.uid;
+	process->gid = account.gid;
+	process->home = account.home;
+	take_own_null(process);
+	/* so that the user can open /dev/stdout and /dev/stderr anew (what runc calls fixStdioPermissions) */
+	for (int fd = 0; fd < 3; fd++) {
+		struct stat st;
+		if (fstat(fd, &st) == 0 && (S_ISFIFO(st.st_mode) || isatty(fd)) && fchown(fd, account.uid, -1) < 0 &&
+		    errno != EPERM && errno != EROFS && errno != EINVAL)
+			fail(process, "fchown");
+	}
+}
+
+static void write_all(const struct process *process, int fd, const char *content, size_t size)
+{
+	if (RETRY(write(fd, content, size)) != (ssize_t)size)
+		fail(process, "write");
+}
+
+/* A line more in a file of the root. With a `directory` of the host the root's stays as it is, and what the container
+ * sees is a copy from there. What is no regular file of a sane size, or is a mount, is left alone. */
+static void add_line(struct process *process, const char *path, const char *line, const char *directory)
+{
+	char copy[PATH_MAX], last = '\n';
+	struct stat st;
+	int fd = open_on_root(process, path, (*directory ? O_RDONLY : O_RDWR | O_APPEND) | O_NONBLOCK | O_NOCTTY);
+
+	if (fd < 0 && (errno == ENOENT || errno == ENOTDIR || errno == ELOOP || errno == EACCES || errno == EXDEV ||
+		       errno == EROFS || errno == EISDIR || errno == ENXIO))
+		return;
+	if (fd < 0)
+		fail(process, "openat2");
+	if (fstat(fd, &st) < 0)
+		fail(process, "fstat");
+	if (S_ISREG(st.st_mode) && st.st_size <= FILE_LIMIT) {
+		char *content = content_of(process, path);
+		size_t size = strlen(content);
+		int out = fd;
+		if (*directory) {
+			snprintf(copy, sizeof copy, "%s%s", directory, strrchr(path, '/'));
+			out = open(copy, O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW | O_CLOEXEC, 0644);
+			if (out < 0)
+				fail(process, "open");
+			write_all(process, out, content, size);
+		}
+		if (size)
+			last = content[size - 1];
+		write_all(process, out, "\n", last != '\n');
+		write_all(process, out, line, strlen(line));
+		if (*directory) {
+			close(out);
+			bind_file(process, copy, path);
+		}
+		free(content);
+	}
+	close(fd);
+}
+
+/* The pieces of a passwd entry with the number of the group between them. */
+static char *entry_of(const struct process *process, const struct record *record, uint32_t gid)
+{
+	size_t size = 2;
+
+	for (uint32_t i = 2; i < record->count; i++)
+		size += length(record, i) + 10; /* digits of 2^32 */
+	char *entry = calloc(1, size), *end = entry;
+	if (!entry)
+		fail(process, "calloc");
+	for (uint32_t i = 2; i < record->count; i++) {
+		if (i > 2)
+			end += sprintf(end, "%u", gid);
+		end += sprintf(end, "%s", text(record, i));
+	}
+	*end = '\n';
+	return entry;
+}
+
+void add_account(struct process *process, const struct record *record)
+{
+	char *wanted = strdup(text(record, 0)), *group_wanted = wanted, *passwd = content_of(process, "/etc/passwd");
+	char *group = content_of(process, "/etc/group"), *user_wanted, line[1024];
+	const char *directory = text(record, 1);
+	struct account account;
+	uint32_t id, gid = 0;
+
+	if (!wanted)
+		fail(process, "strdup");
+	user_wanted = strsep(&group_wanted, ":");
+	if (group_wanted && find_group(group, group_wanted, &gid) < 0)
+		return; /* the operation user will say so */
+	if (parse_id(user_wanted, &id) == 0 && find_user(passwd, user_wanted, &account) == 0 && !*account.name)
+		add_line(process, "/etc/passwd", entry_of(process, record, gid), directory);
+	if (!group_wanted)
+		group_wanted = user_wanted;
+	if (parse_id(group_wanted, &id) < 0 || has_group(group, id))
+		return;
+	if (snprintf(line, sizeof line, "%s:x:%s:%s\n", group_wanted, group_wanted, user_wanted) < (int)sizeof line)
+		add_line(process, "/etc/group", line, directory);
+}

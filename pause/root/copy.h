@@ -1,0 +1,10 @@
+#ifndef PYPOD_ROOT_COPY_H
+#define PYPOD_ROOT_COPY_H
+
+#include "common/process.h"
+
+/* All that is in the directory `from` into the empty directory `to`. */
+void copy_content(const struct process *process, int from, int to);
+void copy_owner_and_mode(const struct process *process, int from, int to);
+
+#endif

@@ -1,0 +1,87 @@
+/* Paths that protect the host: hidden, or read-only. */
+#define _GNU_SOURCE
+#include "root/masks.h"
+#include "root/mount_api.h"
+#include "root/mounts.h"
+#include "root/places.h"
+#include "root/resolve.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+/* What is to be masked or made read-only, or -1 where there is nothing. In /proc and /sys that is a matter of what the
+ * kernel has, and only there: that one of these is missing itself, or is no mount, protects nobody. */
+static int open_protected(struct process *process, const char *path)
+{
+	const char *rest;
+	int target = open_inside(process, path, O_PATH);
+
+	if (target >= 0)
+		return target;
+	if (errno != ENOENT && errno != ENOTDIR)
+		fail(process, "openat2");
+	if (is_of_the_system(path) && mount_of(process, path, &rest) < 0)
+		fail(process, "openat2");
+	place_nothing(process, path);
+	return -1;
+}
+
+/* One empty tmpfs, read-only, for all directories that are hidden. */
+static int empty_directory(struct process *process)
+{
+	static const struct argument options[] = { { "nr_inodes=1", 11 }, { "size=4096", 9 } };
+
+	if (process->empty < 0)
+		process->empty = make_mount(process, "tmpfs", "tmpfs", options, 2, ATTR_RDONLY);
+	return open_tree_at(process->empty, "", EMPTY_PATH);
+}
+
+static int null_device(const struct process *process)
+{
+	struct stat st;
+	int null = open_inside(process, "/dev/null", O_PATH);
+
+	if (null < 0)
+		fail(process, "openat2");
+	if (fstat(null, &st) < 0)
+		fail(process, "fstat");
+	if (!is_null(&st)) { /* a volume over /dev can hold anything (CVE-2025-31133) */
+		errno = ENODEV;
+		fail(process, "fstat");
+	}
+	int cover = open_tree_at(null, "", EMPTY_PATH);
+	close(null);
+	return cover;
+}
+
+/* A file is covered by /dev/null, a directory by an empty one. */
+void mask_path(struct process *process, const struct record *record)
+{
+	struct stat st;
+	int target = open_protected(process, text(record, 0));
+
+	if (target < 0)
+		return;
+	if (fstat(target, &st) < 0)
+		fail(process, "fstat");
+	int cover = S_ISDIR(st.st_mode) ? empty_directory(process) : null_device(process);
+	if (cover < 0)
+		fail(process, "open_tree");
+	place_mount(process, text(record, 0), cover, target)->kind = PLACE_MASK;
+}
+
+void make_read_only(struct process *process, const struct record *record)
+{
+	int target = open_protected(process, text(record, 0));
+
+	if (target < 0)
+		return;
+	int cover = open_tree_at(target, "", EMPTY_PATH | RECURSIVE);
+	if (cover < 0)
+		fail(process, "open_tree");
+	if (set_attributes(cover, ATTR_RDONLY, 0, RECURSIVE) < 0)
+		fail(process, "mount_setattr");
+	place_mount(process, text(record, 0), cover, target)->kind = PLACE_READ_ONLY;
+}

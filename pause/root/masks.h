@@ -1,0 +1,11 @@
+#ifndef PYPOD_ROOT_MASKS_H
+#define PYPOD_ROOT_MASKS_H
+
+#include "common/plan.h"
+#include "common/process.h"
+
+/* Operations: hide a path, or make what is there read-only. Where nothing is, they do nothing. */
+void mask_path(struct process *process, const struct record *record);
+void make_read_only(struct process *process, const struct record *record);
+
+#endif

@@ -1,0 +1,165 @@
+/* Mounts in the new root. Targets are resolved by descriptor (resolve.c), never by a path that something in the container
+ * could swap meanwhile; the new mount API is the one for that. */
+#define _GNU_SOURCE
+#include "root/mounts.h"
+#include "common/ops.h"
+#include "root/copy.h"
+#include "root/mount_api.h"
+#include "root/places.h"
+#include "root/resolve.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <sched.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+enum { SET_FLAG = 0, SET_STRING = 1, CREATE = 6 }; /* fsconfig commands */
+
+enum { TYPE, SOURCE, TARGET, ATTRIBUTES, FIRST_OPTION }; /* arguments of `mount` */
+
+static void keep(struct process *process, uint64_t slot, int fd, const char *call)
+{
+	if (fd >= 0 && slot >= process->plan->count) {
+		errno = EINVAL;
+		fd = -1;
+	}
+	if (fd < 0)
+		fail(process, call);
+	process->slots[slot] = fd;
+}
+
+/* A mount of a sibling's mount namespace (the pod's /dev/shm): go there, clone it, come back. */
+void capture(struct process *process, const struct record *record)
+{
+	int home = open("/proc/self/ns/mnt", O_RDONLY | O_CLOEXEC), root = open("/", O_PATH | O_CLOEXEC);
+	int there = other_process(process, number(record, 1));
+
+	if (home < 0 || root < 0)
+		fail(process, "open");
+	if (setns(there, CLONE_NEWNS) < 0)
+		fail(process, "setns");
+	keep(process, number(record, 0), open_tree_at(AT_FDCWD, text(record, 3), 0), "open_tree");
+	/* setns puts us at the namespace's own root: a caller in a chroot wants to be back in it */
+	if (setns(home, CLONE_NEWNS) < 0)
+		fail(process, "setns");
+	if (fchdir(root) < 0 || chroot(".") < 0)
+		fail(process, "chroot");
+	close(home);
+	close(root);
+}
+
+void take_tree(struct process *process, const struct record *record)
+{
+	unsigned flags = number(record, 2) ? RECURSIVE : 0;
+
+	keep(process, number(record, 0), open_tree_at(AT_FDCWD, text(record, 1), flags), "open_tree");
+}
+
+int make_mount(const struct process *process, const char *type, const char *source, const struct argument *options,
+	       uint32_t count, uint64_t attributes)
+{
+	int fs = syscall(SYS_fsopen, type, 1 /* FSOPEN_CLOEXEC */);
+
+	if (fs < 0)
+		fail(process, "fsopen");
+	if (*source && syscall(SYS_fsconfig, fs, SET_STRING, "source", source, 0) < 0)
+		fail(process, "fsconfig");
+	for (uint32_t i = 0; i < count; i++) {
+		char key[64];
+		const char *option = options[i].text, *value = strchr(option, '=');
+		size_t length = value ? (size_t)(value - option) : strlen(option);
+		if (length >= sizeof key)
+			length = sizeof key - 1;
+		memcpy(key, option, length);
+		key[length] = '\0';
+		if (syscall(SYS_fsconfig, fs, value ? SET_STRING : SET_FLAG, key, value ? value + 1 : NULL, 0) < 0)
+			fail(process, "fsconfig");
+	}
+	if (syscall(SYS_fsconfig, fs, CREATE, NULL, NULL, 0) < 0)
+		fail(process, "fsconfig");
+	int mount = syscall(SYS_fsmount, fs, 1 /* FSMOUNT_CLOEXEC */, attributes);
+	if (mount < 0)
+		fail(process, "fsmount");
+	close(fs);
+	return mount;
+}
+
+static int mount_of_record(const struct process *process, const struct record *record, uint64_t attributes)
+{
+	uint32_t count = record->count > FIRST_OPTION ? record->count - FIRST_OPTION : 0;
+
+	return make_mount(process, text(record, TYPE), text(record, SOURCE), record->arguments + FIRST_OPTION, count, attributes);
+}
+
+void mount_new(struct process *process, const struct record *record)
+{
+	int mount = mount_of_record(process, record, number(record, ATTRIBUTES));
+
+	place_mount(process, text(record, TARGET), mount, must_resolve(process, text(record, TARGET), O_DIRECTORY));
+}
+
+void mount_with_content(struct process *process, const struct record *record)
+{
+	uint64_t attributes = number(record, ATTRIBUTES);
+	int mount = mount_of_record(process, record, attributes & ~(uint64_t)ATTR_RDONLY);
+	int target = must_resolve(process, text(record, TARGET), O_DIRECTORY);
+	bool own_mode = false;
+	/* the mount's own descriptor is good for paths only */
+	int inside = openat(mount, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+
+	for (uint32_t i = FIRST_OPTION; i < record->count; i++)
+		own_mode = own_mode || !strncmp(text(record, i), "mode=", 5);
+	if (inside < 0)
+		fail(process, "openat");
+	copy_content(process, target, inside);
+	if (!own_mode)
+		copy_owner_and_mode(process, target, inside);
+	close(inside);
+	if (attributes & ATTR_RDONLY && set_attributes(mount, ATTR_RDONLY, 0, 0) < 0)
+		fail(process, "mount_setattr");
+	place_mount(process, text(record, TARGET), mount, target);
+}
+
+/* What a new volume begins with. */
+static void fill(struct process *process, int mount, const char *path)
+{
+	int from = must_resolve(process, path, O_DIRECTORY);
+	int to = openat(mount, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+
+	if (to < 0)
+		fail(process, "openat");
+	copy_content(process, from, to);
+	copy_owner_and_mode(process, from, to);
+	close(to);
+	close(from);
+}
+
+void bind_tree(struct process *process, const struct record *record)
+{
+	int *slot = &process->slots[number(record, 0) % process->plan->count];
+	unsigned flags = number(record, 4) ? RECURSIVE : 0;
+	uint64_t set = number(record, 2), propagation = number(record, 3);
+	struct stat st;
+
+	if (fstat(*slot, &st) < 0)
+		fail(process, "fstat");
+	if (record->operation == OP_bind_with_content)
+		fill(process, *slot, text(record, 1));
+	if ((set || propagation) && set_attributes(*slot, set, propagation, flags) < 0)
+		fail(process, "mount_setattr");
+	const char *target = text(record, 1);
+	place_mount(process, target, *slot, must_resolve(process, target, S_ISDIR(st.st_mode) ? O_DIRECTORY : 0));
+	*slot = -1;
+}
+
+void bind_file(struct process *process, const char *source, const char *path)
+{
+	int mount = open_tree_at(AT_FDCWD, source, 0);
+
+	if (mount < 0)
+		fail(process, "open_tree");
+	place_mount(process, path, mount, must_resolve(process, path, 0));
+}

@@ -1,0 +1,21 @@
+#ifndef PYPOD_ROOT_MOUNTS_H
+#define PYPOD_ROOT_MOUNTS_H
+
+#include "common/plan.h"
+#include "common/process.h"
+
+/* A new file system that is nowhere yet, by descriptor. An option is `key=value` or `flag`. */
+int make_mount(const struct process *process, const char *type, const char *source, const struct argument *options,
+	       uint32_t count, uint64_t attributes);
+
+/* Operations: of the host's mounts into slots, */
+void capture(struct process *process, const struct record *record);
+void take_tree(struct process *process, const struct record *record);
+/* and onto paths of the new root. */
+void bind_tree(struct process *process, const struct record *record);
+void mount_new(struct process *process, const struct record *record);
+void mount_with_content(struct process *process, const struct record *record);
+/* A file of the host on one of the new root's. */
+void bind_file(struct process *process, const char *source, const char *path);
+
+#endif

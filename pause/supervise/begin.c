@@ -1,0 +1,96 @@
+/* A supervisor's own beginning: away from its caller, with a plan in hand. */
+#define _GNU_SOURCE
+#include "supervise/begin.h"
+#include "common/clone.h"
+#include "common/identity.h"
+#include "common/ops.h"
+#include "common/session.h"
+#include "supervise/group.h"
+#include "supervise/score.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+/* The child goes on as nobody's child (its parent's waiter sees one that ended at once), in a cgroup that is not
+ * the caller's ("": it is): a service manager that ends the caller's group must not take the monitors along. */
+static void detach(const char *group)
+{
+	int fd = open_group(group);
+	pid_t pid = clone_process(0, fd);
+
+	if (pid < 0 && fd >= 0)
+		pid = clone_process(0, -1);
+	if (pid < 0)
+		die(0, "clone3");
+	if (pid > 0)
+		_exit(0);
+	if (fd >= 0)
+		close(fd);
+	setsid();
+	if (chdir("/") < 0)
+		die(0, "chdir");
+}
+
+/* We were started while the plan was still being worked out; one byte says that it is there. None: nobody wants us.
+ * With it may come the lock that the caller has on what is started, which is returned, or -1. */
+static int wait_for_caller(void)
+{
+	char byte;
+	int lock;
+
+	if (receive(REPORT_FD, &byte, sizeof byte, &lock) != 1)
+		_exit(0);
+	return lock;
+}
+
+void supervise_begin(struct supervised *it, int argc, char **argv)
+{
+	sigset_t all;
+	const struct record *owner, *event, *end, *session;
+	const char *call;
+
+	syscall(SYS_close_range, REPORT_FD + 1, ~0U, 0);
+	fcntl(PLAN_FD, F_SETFD, FD_CLOEXEC);
+	fcntl(REPORT_FD, F_SETFD, FD_CLOEXEC);
+	prctl(PR_SET_NAME, argv[0]);
+	sigfillset(&all);
+	sigprocmask(SIG_SETMASK, &all, NULL);
+	/* What the caller ignores (Python does SIGPIPE) would stay so across exec. signal() knows not all of them. */
+	static const uint64_t default_action[8];
+	for (int signal_number = 1; signal_number < 65; signal_number++)
+		syscall(SYS_rt_sigaction, signal_number, default_action, NULL, sizeof(uint64_t));
+	/* Our child is born so, too: until its exec nobody in the container may look into it (CVE-2016-9962). */
+	prctl(PR_SET_DUMPABLE, 0);
+	if (argc > 2) /* we cannot enter the group from where we are born: somebody brings us there first */
+		wait_for_caller();
+	if (argc > 1)
+		detach(argv[1]);
+	it->lock = wait_for_caller();
+	if (plan_read(PLAN_FD, &it->plan) < 0)
+		die(0, "mmap");
+	close(PLAN_FD);
+	it->score = open_score(it);
+	session = plan_find(&it->plan, OP_session);
+	if (session && session_enter(number(session, 0), number(session, 1)) < 0)
+		die(position(it, session), "setns");
+	it->status_file = it->terminal = it->owner = -1;
+	it->leave = plan_find(&it->plan, OP_leave) != NULL;
+	owner = plan_find(&it->plan, OP_owner);
+	if (owner && (it->owner = open_process(number(owner, 0), number(owner, 1))) < 0)
+		die(position(it, owner), "pidfd_open");
+	event = plan_find(&it->plan, OP_event);
+	for (uint32_t i = 0; event && i < sizeof it->event / sizeof *it->event; i++)
+		it->event[i] = strdup(text(event, i));
+	end = plan_find(&it->plan, OP_netlink_end);
+	it->end.messages = NULL;
+	if (end && netlink_copy(&it->end, end, 0) < 0)
+		die(position(it, end), "malloc");
+	int failed = hold_ports(&it->held, &it->plan, &call);
+	if (failed >= 0)
+		die(failed, call);
+}

@@ -1,0 +1,104 @@
+/* Cgroups by descriptor: a path may be the group of a later run. */
+#define _GNU_SOURCE
+#include "supervise/group.h"
+#include "common/retry.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+
+int open_group(const char *directory)
+{
+	return *directory ? open(directory, O_PATH | O_DIRECTORY | O_CLOEXEC) : -1;
+}
+
+/* The pids of a group's members as lines, as many as fit; "" when there are none. The last line may be cut. */
+static void read_members(int directory, char content[4096])
+{
+	int fd = openat(directory, "cgroup.procs", O_RDONLY | O_CLOEXEC);
+	ssize_t length = fd < 0 ? 0 : RETRY(read(fd, content, 4095));
+
+	if (fd >= 0)
+		close(fd);
+	content[length > 0 ? length : 0] = '\0';
+}
+
+/* The number may have passed to a stranger since it was read: who is a member after the descriptor is open is one. */
+static void kill_member(int directory, pid_t pid)
+{
+	int fd = pid > 0 ? syscall(SYS_pidfd_open, pid, 0) : -1;
+	char content[4096];
+
+	if (fd < 0)
+		return;
+	read_members(directory, content);
+	for (char *rest = content, *line; (line = strsep(&rest, "\n")) && rest;)
+		if (atoi(line) == pid)
+			syscall(SYS_pidfd_send_signal, fd, SIGKILL, NULL, 0);
+	close(fd);
+}
+
+/* By descriptor: by its path it may be the group of a later run. cgroup.kill (Linux 5.14) does it in one write; before,
+ * and on v1, until a pass finds nobody. */
+void kill_group(int directory)
+{
+	char content[4096];
+	int fd = openat(directory, "cgroup.kill", O_WRONLY | O_CLOEXEC);
+
+	if (fd >= 0) {
+		ssize_t written = write(fd, "1", 1);
+		close(fd);
+		if (written == 1)
+			return;
+	}
+	for (int pass = 0; pass < 100; pass++) {
+		read_members(directory, content);
+		if (!*content)
+			return;
+		for (char *rest = content, *line; (line = strsep(&rest, "\n")) && rest;)
+			kill_member(directory, atoi(line));
+		struct timespec pause = { 0, 1000000 };
+		nanosleep(&pause, NULL);
+	}
+}
+
+/* What the container left behind in our own pid namespace is our child by now, or becomes it when its
+ * parent goes. What has a child of its own that forks faster than we kill is not all there is. */
+void kill_children(void)
+{
+	char path[64], content[4096];
+
+	snprintf(path, sizeof path, "/proc/self/task/%d/children", getpid());
+	for (int pass = 0; pass < 10000; pass++) {
+		int fd = open(path, O_RDONLY | O_CLOEXEC);
+		ssize_t got = fd < 0 ? 0 : RETRY(read(fd, content, sizeof content - 1));
+		if (fd >= 0)
+			close(fd);
+		if (got <= 0)
+			return;
+		content[got] = '\0';
+		/* not reaped yet, so the numbers are still theirs; the last one may be cut */
+		for (char *rest = content, *word; (word = strsep(&rest, " ")) && rest;)
+			if (*word && kill(atoi(word), SIGKILL) == 0)
+				waitpid(atoi(word), NULL, 0);
+	}
+}
+
+/* `oom_kill N` in memory.events of v2, memory.oom_control of v1. The group is gone soon after the container's end, so who
+ * comes later cannot ask. */
+unsigned long count_oom_kills(int file)
+{
+	char content[512];
+	ssize_t length = file < 0 ? 0 : RETRY(pread(file, content, sizeof content - 1, 0));
+
+	content[length > 0 ? length : 0] = '\0';
+	const char *line = strstr(content, "\noom_kill ");
+	return line ? strtoul(line + strlen("\noom_kill "), NULL, 10) : 0;
+}

@@ -1,0 +1,132 @@
+/* What is written down of a process: that it runs and how it ended, and lines for `pypod events`. */
+#define _GNU_SOURCE
+#include "supervise/record.h"
+#include "common/identity.h"
+#include "common/ops.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/uio.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+
+/* The status file has a fixed size, so that recording the exit needs no space on a full disk:
+ * line 1, written at the start: PID START_TIME SUPERVISOR_PID SUPERVISOR_START_TIME BOOT_ID STARTED_NS
+ * line 2, blank until the end:  WAIT_STATUS FINISHED_NS, and OOM when the kernel killed in it for want of memory */
+enum { START_LINE = 192, EXIT_LINE = 64 };
+
+static long long now_ns(void)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_REALTIME, &now);
+	return now.tv_sec * 1000000000LL + now.tv_nsec;
+}
+
+int record_start(const char *path, const char *boot_id, const struct recorded *it)
+{
+	char line[START_LINE + EXIT_LINE], temporary[PATH_MAX];
+
+	errno = ESRCH;
+	if (it->start_time == 0) /* by a pid alone nobody will know the process */
+		return -1;
+	memset(line, ' ', sizeof line);
+	int length = snprintf(line, START_LINE, "%d %llu %d %llu %s %lld", it->pid, (unsigned long long)it->start_time,
+			      it->supervisor, (unsigned long long)it->supervisor_start_time, boot_id, now_ns());
+	errno = EBADMSG;
+	if (length >= START_LINE)
+		return -1;
+	line[length] = ' ';
+	line[START_LINE - 1] = line[sizeof line - 1] = '\n';
+	/* a start whose caller was killed may still be going on: each has a name of its own */
+	errno = ENAMETOOLONG;
+	if (snprintf(temporary, sizeof temporary, "%s.%d", path, getpid()) >= (int)sizeof temporary)
+		return -1;
+	int file = open(temporary, O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW | O_CLOEXEC, 0600);
+	if (file < 0)
+		return -1;
+	if (pwrite(file, line, sizeof line, 0) == (ssize_t)sizeof line && rename(temporary, path) == 0)
+		return file;
+	int error = errno;
+	unlink(temporary);
+	close(file);
+	errno = error;
+	return -1;
+}
+
+int write_status(struct supervised *it)
+{
+	const struct record *record = plan_find(&it->plan, OP_status);
+	struct recorded recorded = { .pid = it->pid, .start_time = it->start_time };
+
+	errno = ESRCH;
+	if (it->start_time == 0)
+		return -1;
+	if (!record)
+		return 0;
+	if (!it->leave) {
+		recorded.supervisor = getpid();
+		if ((recorded.supervisor_start_time = start_time(getpid())) == 0)
+			return -1;
+	}
+	it->status_file = record_start(text(record, 0), text(record, 1), &recorded);
+	return it->status_file < 0 ? -1 : 0;
+}
+
+void withdraw_status(const struct supervised *it, const char *path)
+{
+	struct stat ours, there;
+
+	if (it->status_file >= 0 && fstat(it->status_file, &ours) == 0 && lstat(path, &there) == 0 &&
+	    ours.st_ino == there.st_ino && ours.st_dev == there.st_dev)
+		unlink(path);
+}
+
+/* Append a line for `pypod events`: in one call, so that no other process's line gets between, and after a newline, so
+ * that it stays whole behind what a full disk or a killed process cut short. When it cannot be written it is lost: no
+ * container starts or ends otherwise for that. It is written here and not by Python, because here is always somebody,
+ * and only so a start comes before the end. */
+void write_event(const struct supervised *it, const char *action, const int *status)
+{
+	char head[128];
+
+	if (!it->event[EVENT_FILE] || !action || !*action || !it->event[EVENT_REST])
+		return;
+	int fd = open(it->event[EVENT_FILE], O_WRONLY | O_CREAT | O_APPEND | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC, 0600);
+	if (fd < 0)
+		return;
+	int length = snprintf(head, sizeof head, "\n{\"time\":%lld,\"action\":\"%.32s\",", now_ns(), action);
+	if (status)
+		length += snprintf(head + length, sizeof head - length, "\"exit_code\":%d,",
+				   WIFEXITED(*status) ? WEXITSTATUS(*status) : 128 + WTERMSIG(*status));
+	struct iovec line[] = { { head, length }, { it->event[EVENT_REST], strlen(it->event[EVENT_REST]) } };
+	(void)!writev(fd, line, 2);
+	close(fd);
+}
+
+/* The event comes first: who has heard of the end finds it there. What led to it on the host is gone before that; if it
+ * cannot be taken away here, Python does it when it takes the address back. */
+void supervise_record_exit(struct supervised *it, int status)
+{
+	char line[EXIT_LINE];
+
+	if (it->end.messages)
+		netlink_send(&it->end);
+	hold_release(&it->held); /* who hears of the end may start it again at once */
+	if (it->oom_killed)
+		write_event(it, "oom", NULL);
+	write_event(it, it->event[EVENT_END], &status);
+	if (it->status_file < 0)
+		return;
+	memset(line, ' ', sizeof line);
+	int length = snprintf(line, sizeof line, "%d %lld%s", status, now_ns(), it->oom_killed ? " OOM" : "");
+	line[length] = ' ';
+	line[EXIT_LINE - 1] = '\n';
+	if (pwrite(it->status_file, line, sizeof line, START_LINE) < 0)
+		return; /* then nobody knows the exit code, and that is what a reader of the file is told */
+}

@@ -1,0 +1,208 @@
+/* What monitor and launcher have in common: start the process of a plan and record that it runs. */
+#define _GNU_SOURCE
+#include "supervise/start.h"
+#include "common/identity.h"
+#include "common/ops.h"
+#include "common/process.h"
+#include "process/perform.h"
+#include "supervise/companion.h"
+#include "supervise/group.h"
+#include "supervise/host.h"
+#include "supervise/maps.h"
+#include "supervise/others.h"
+#include "supervise/record.h"
+#include "supervise/score.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/socket.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+static void become_process(struct supervised *it, const struct record *clone, const int standard[3], int report,
+			   const struct other others[OTHERS])
+{
+	struct process process = { .plan = &it->plan, .at = position(it, clone), .report = report, .owner = it->owner,
+				   .held = &it->held };
+
+	memcpy(process.others, others, sizeof process.others);
+	if (!hold_is_handed_on(&it->plan))
+		hold_forgo(&it->held);
+	for (int i = 0; i < 3; i++)
+		if (standard[i] >= 0 && dup2(standard[i], i) < 0)
+			fail(&process, "dup2");
+	perform(&process);
+}
+
+static int start_companion(struct supervised *it, uint32_t kind, int handed, struct report *failure)
+{
+	const struct record *record = plan_find(&it->plan, kind == REPORT_ROOT ? OP_mount_program : OP_companion);
+	const char *call = "find";
+	int process = syscall(SYS_pidfd_open, it->pid, 0), started = -1;
+
+	errno = record ? errno : ENODATA;
+	if (record && process < 0)
+		call = "pidfd_open";
+	else if (record)
+		started = companion_start(record, process, handed, &call);
+	if (started < 0) {
+		failure->error = errno;
+		failure->operation = record ? position(it, record) : 0;
+		strcpy(failure->call, call);
+	}
+	close(process);
+	close(handed);
+	return started;
+}
+
+void supervise_companion(struct supervised *it, const struct record *process)
+{
+	const struct record *record = plan_find(&it->plan, OP_companion);
+	struct report started = { .kind = REPORT_STARTED };
+	char path[32];
+	const char *call;
+	int fd = open_process(number(process, 0), number(process, 1));
+
+	if (fd < 0)
+		die(position(it, process), "pidfd_open");
+	snprintf(path, sizeof path, "/proc/%u/ns/net", (unsigned)number(process, 0));
+	int network = open(path, O_RDONLY | O_CLOEXEC);
+	/* the number is still that process's if that is still there */
+	if (network < 0 || syscall(SYS_pidfd_send_signal, fd, 0, NULL, 0) < 0)
+		die(position(it, process), "open");
+	if (companion_start(record, fd, network, &call) < 0)
+		die(position(it, record), call);
+	started.pid = number(process, 0);
+	started.start_time = number(process, 1);
+	report_send(REPORT_FD, &started, -1);
+}
+
+/* Until exec closes the socket: failure, a new pid, a terminal, a network, a root. Returns 0 when the process runs; one that ended without
+ * having taken our byte (`told`) never got as far as its exec. */
+static int follow(struct supervised *it, int socket, bool told, struct report *failure)
+{
+	struct report report;
+	int passed, got;
+	bool reset = false;
+
+	for (;;) {
+		got = report_receive(socket, &report, &passed);
+		if (got < 0 && errno == ECONNRESET && !reset) {
+			/* It went without reading our byte. The kernel tells that first; what it said is behind. */
+			reset = true;
+			continue;
+		}
+		if (got <= 0)
+			break;
+		if (report.kind == REPORT_FAILED) {
+			*failure = report;
+			return -1;
+		}
+		if (report.kind == REPORT_PROCESS) {
+			waitpid(it->pid, NULL, 0);
+			it->pid = process_number(passed);
+			close(passed);
+			it->start_time = it->pid ? start_time(it->pid) : 0;
+			if (it->mapped && it->pid) {
+				make_maps(it);
+				let_go_on(socket);
+			}
+			if (connect_to_host(it, socket, failure) < 0)
+				return -1;
+			if (write_status(it) < 0) {
+				failure->error = errno;
+				strcpy(failure->call, "write");
+				return -1;
+			}
+			told = let_go_on(socket); /* if it failed by now, what it said comes next */
+		}
+		if (report.kind == REPORT_NETWORK || report.kind == REPORT_ROOT) {
+			if (start_companion(it, report.kind, passed, failure) < 0)
+				return -1;
+			told = let_go_on(socket);
+		}
+		if (report.kind == REPORT_TERMINAL)
+			it->terminal = passed;
+	}
+	if (got == 0 && told && !reset)
+		return 0;
+	failure->error = got < 0 ? errno : ECHILD;
+	strcpy(failure->call, got < 0 ? "recvmsg" : "exit");
+	return -1;
+}
+
+static bool clones_twice(const struct plan *plan, uint32_t first)
+{
+	for (uint32_t i = first + 1; i < plan->count; i++)
+		if (plan->records[i].operation == OP_clone)
+			return true;
+	return false;
+}
+
+void supervise_start(struct supervised *it, const int standard[3])
+{
+	const struct record *clone = plan_find(&it->plan, OP_clone);
+	bool mapped = plan_find(&it->plan, OP_idmap) || plan_find(&it->plan, OP_idmap_by);
+	struct report failure = { .kind = REPORT_FAILED, .operation = clone ? position(it, clone) : 0 };
+	const struct record *status = plan_find(&it->plan, OP_status);
+	struct other others[OTHERS];
+	int pair[2], group;
+
+	open_others(it, others);
+	if (!clone || socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair) < 0)
+		die(0, "socketpair");
+	group = open_group(text(clone, 1));
+	if (group < 0 && *text(clone, 1))
+		die(position(it, clone), "open");
+	/* Its maps can be written by its owner only, and of what cannot be dumped that is root. It is in a user namespace of
+	 * its own, where nobody is who could look into it. */
+	if (mapped)
+		prctl(PR_SET_DUMPABLE, 1);
+	it->pid = clone_with_score(it, number(clone, 0), group);
+	if (it->pid < 0)
+		die(position(it, clone), "clone3");
+	if (it->pid == 0) {
+		/* else it would hold the supervisor's end itself and never learn that the supervisor died */
+		close(pair[0]);
+		close(REPORT_FD);
+		become_process(it, clone, standard, pair[1], others);
+	}
+	close_others(others);
+	close(pair[1]);
+	if (group >= 0)
+		close(group);
+	it->start_time = start_time(it->pid);
+	bool later = clones_twice(&it->plan, position(it, clone)), connected, recorded = false;
+	it->mapped = mapped && later;
+	if (mapped && !later) {
+		make_maps(it);
+		let_go_on(pair[0]);
+	}
+	connected = later || connect_to_host(it, pair[0], &failure) == 0;
+	if (connected && !(recorded = later || write_status(it) == 0)) {
+		strcpy(failure.call, "write");
+		failure.error = errno;
+		failure.operation = position(it, status ? status : clone);
+	}
+	if (!recorded || follow(it, pair[0], !later && let_go_on(pair[0]), &failure) < 0) {
+		close(pair[0]); /* the end of who waits for our byte and has no number here */
+		if (it->pid > 0 && kill(it->pid, SIGKILL) == 0)
+			waitpid(it->pid, NULL, 0);
+		if (status)
+			withdraw_status(it, text(status, 0));
+		report_send(REPORT_FD, &failure, -1);
+		_exit(125);
+	}
+	close(pair[0]);
+	if (it->lock >= 0)
+		close(it->lock);
+	write_event(it, it->event[EVENT_START], NULL);
+	struct report started = { .kind = REPORT_STARTED, .pid = it->pid, .start_time = it->start_time };
+	/* a monitor keeps its container's terminal to itself */
+	report_send(REPORT_FD, &started, plan_find(&it->plan, OP_terminal) ? -1 : it->terminal);
+}
