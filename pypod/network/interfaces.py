@@ -1,0 +1,146 @@
+"""The interfaces of a network namespace as they are at one instant: addresses, state, the other end, what passed.
+
+For what is shown to people: pyroute2 reads the kernel's answers, and importing it takes longer than all the rest of a
+command. They come over our own channel. pyroute2's sockets run an event loop, which cannot be where the caller has one
+that runs, as in a notebook, and for another namespace they fork.
+"""
+
+from __future__ import annotations
+
+import os
+
+from attrs import frozen
+from pyroute2.netlink.rtnl.ifaddrmsg import ifaddrmsg
+from pyroute2.netlink.rtnl.ifinfmsg import ifinfmsg
+
+from pypod.kernel.abi import NAMESPACES
+from pypod.kernel.netlink import DUMP, Channel, message
+from pypod.kernel.syscalls import setns
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from typing import Any
+
+# linux/rtnetlink.h, if.h, if_addr.h
+_GETLINK, _GETADDR = 18, 22
+_LINK_BODY, _ADDRESS_BODY = 16, 8
+_IFF_UP = 1
+_SCOPES = {0: "global", 200: "site", 253: "link", 254: "host", 255: "nowhere"}
+
+
+@frozen(kw_only=True)
+class Traffic:
+    """What passed one way since the interface was made. What was dropped had no error, but no room or no receiver."""
+
+    bytes: int
+    packets: int
+    errors: int
+    dropped: int
+
+
+@frozen(kw_only=True)
+class Address:
+    """An address with the length of its prefix. ``broadcast`` is empty where there is none, as with IPv6."""
+
+    address: str
+    prefix_length: int
+    scope: str
+    broadcast: str = ""
+
+    def __str__(self) -> str:
+        return f"{self.address}/{self.prefix_length}"
+
+
+@frozen(kw_only=True)
+class Interface:
+    """One interface, at one instant.
+
+    ``kind`` is veth, bridge, macvlan and so on, empty for hardware and lo. ``is_up`` is what somebody set, ``state``
+    what came of it, in the words of ip-link(8): UP, DOWN, LOWERLAYERDOWN, UNKNOWN (lo). ``peer_index`` is the index of
+    the other end of a veth or of the parent of a macvlan, 0 without either: in the namespace that this one numbers
+    ``peer_netnsid``, or in this one when that is None. ``master_index`` is that of the bridge it is a port of, or 0.
+    """
+
+    name: str
+    index: int
+    kind: str
+    mac: str
+    mtu: int
+    is_up: bool
+    state: str
+    alias: str
+    master_index: int
+    peer_index: int
+    peer_netnsid: int | None
+    addresses: tuple[Address, ...]
+    received: Traffic
+    sent: Traffic
+
+
+def interfaces(namespace: int) -> tuple[Interface, ...]:
+    """Return the interfaces of the network namespace behind a descriptor, by their index. Raises OSError."""
+    with _channel(namespace) as channel:
+        addresses: dict[int, list[Address]] = {}
+        for answer in _answers(channel, ifaddrmsg, _GETADDR, _ADDRESS_BODY):
+            addresses.setdefault(answer["index"], []).append(_address(answer))
+        found = [
+            _interface(answer, tuple(addresses.get(answer["index"], ())))
+            for answer in _answers(channel, ifinfmsg, _GETLINK, _LINK_BODY)
+        ]
+    return tuple(sorted(found, key=lambda interface: interface.index))
+
+
+def _channel(namespace: int) -> Channel:
+    """Return a channel of another namespace: a socket stays in the one it was made in, and the thread comes back."""
+    kind = NAMESPACES["net"].clone_flag
+    home = os.open("/proc/thread-self/ns/net", os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        setns(namespace, kind)
+        try:
+            return Channel()
+        finally:
+            setns(home, kind)
+    finally:
+        os.close(home)
+
+
+def _answers(channel: Channel, form: Any, request: int, body_bytes: int) -> Iterator[Any]:
+    for kind, body in channel.dump(message(request, b"\0" * body_bytes, flags=DUMP)):
+        answer = form(message(kind, body))
+        answer.decode()
+        yield answer
+
+
+def _address(answer: Any) -> Address:
+    # of a link with two ends IFA_ADDRESS is the other one
+    return Address(
+        address=answer.get_attr("IFA_LOCAL") or answer.get_attr("IFA_ADDRESS"),
+        prefix_length=answer["prefixlen"],
+        scope=_SCOPES.get(answer["scope"], str(answer["scope"])),
+        broadcast=answer.get_attr("IFA_BROADCAST") or "",
+    )
+
+
+def _interface(answer: Any, addresses: tuple[Address, ...]) -> Interface:
+    passed = answer.get_attr("IFLA_STATS64")
+    return Interface(
+        name=answer.get_attr("IFLA_IFNAME"),
+        index=answer["index"],
+        kind=answer.get_nested("IFLA_LINKINFO", "IFLA_INFO_KIND") or "",
+        mac=answer.get_attr("IFLA_ADDRESS") or "",
+        mtu=answer.get_attr("IFLA_MTU"),
+        is_up=bool(answer["flags"] & _IFF_UP),
+        state=answer.get_attr("IFLA_OPERSTATE"),
+        alias=answer.get_attr("IFLA_IFALIAS") or "",
+        master_index=answer.get_attr("IFLA_MASTER") or 0,
+        peer_index=answer.get_attr("IFLA_LINK") or 0,
+        peer_netnsid=answer.get_attr("IFLA_LINK_NETNSID"),
+        addresses=addresses,
+        received=_traffic(passed, "rx"),
+        sent=_traffic(passed, "tx"),
+    )
+
+
+def _traffic(passed: Any, way: str) -> Traffic:
+    return Traffic(**{field: passed[f"{way}_{field}"] for field in ("bytes", "packets", "errors", "dropped")})
