@@ -11,6 +11,7 @@ from __future__ import annotations
 import difflib
 import hashlib
 import os
+import re
 import struct
 import sys
 from collections.abc import Iterator, Mapping
@@ -406,6 +407,16 @@ def records(encoded: bytes) -> Iterator[tuple[int, list[bytes]]]:
             arguments.append(encoded[at + 4 : at + 4 + length])
             at += 4 + length + 1
         yield number, arguments
+
+
+def named(what: Plan) -> list[tuple[str, list[str]]]:
+    """Return name and arguments of each operation in the bytes of a plan; the names are those of pause/ops.h."""
+    table = (Path(__file__).parents[2] / "pause" / "ops.h").read_text(encoding="utf-8")
+    names = {int(number): name for number, name in re.findall(r"^\s*X\((\d+), (\w+)\)", table, re.MULTILINE)}
+    return [
+        (names[number], [argument.decode("utf-8", "surrogateescape") for argument in arguments])
+        for number, arguments in records(what.encode())
+    ]
 
 
 def recorded() -> dict[str, str]:

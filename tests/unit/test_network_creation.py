@@ -262,6 +262,61 @@ class TestDefault:
         assert found.interface == "pypod1"
 
 
+class TestMoved:
+    """Another has its addresses or its interface by now: what was chosen gives way, what was asked for does not."""
+
+    CHOSEN = Subnet(subnet="10.89.0.0/24", gateway="10.89.0.1", chosen=True)
+    ASKED = Subnet(subnet="10.7.0.0/24", gateway="10.7.0.1")
+    OWN = asked(interface="pypod1", subnets=(CHOSEN, ASKED))
+
+    def moved(self, rivals: Surroundings, spec: NetworkSpec = OWN, *, around: Surroundings = ALONE) -> NetworkSpec:
+        return creation.moved(spec, rivals, around, RANDOM)
+
+    def test_nobody_has(self) -> None:
+        others = Surroundings(interfaces=frozenset(("eth0",)), taken=taken("10.6.0.0/24"))
+        assert self.moved(others) == self.OWN
+
+    def test_a_chosen_subnet_is_exchanged_for_a_free_one(self) -> None:
+        rivals = Surroundings(interfaces=frozenset(), taken=taken("10.89.0.128/25"))
+        around = ALONE.replace(taken=taken("10.89.0.128/25", "10.89.1.0/24", "10.7.0.0/24"))
+        found = self.moved(rivals, around=around)
+        other = Subnet(subnet="10.89.2.0/24", gateway="10.89.2.1", chosen=True)
+        assert found == self.OWN.replace(subnets=(other, self.ASKED))
+
+    def test_for_one_of_its_family(self) -> None:
+        six = Subnet(subnet="fd00::/64", gateway="fd00::1", chosen=True)
+        rivals = Surroundings(interfaces=frozenset(), taken=taken("fd00::/64"))
+        (found,) = self.moved(rivals, self.OWN.replace(subnets=(six,))).subnets
+        assert (found.subnet, found.chosen) == ("fd01:203:405:607::/64", True)
+
+    def test_one_that_was_asked_for_is_not(self) -> None:
+        rivals = Surroundings(interfaces=frozenset(), taken=taken("10.7.0.0/25"))
+        with pytest.raises(InvalidSpec, match=r"subnet 10.7.0.0/24 is already used .* interface eth0 has 10.7.0.0/25"):
+            self.moved(rivals)
+
+    def test_a_route_is_in_the_way_of_what_was_chosen_only(self) -> None:
+        """Who asks for a subnet knows what else leads there."""
+        assert self.moved(Surroundings(interfaces=frozenset(), taken=taken("10.7.0.0/25", routed=True))) == self.OWN
+        rivals = Surroundings(interfaces=frozenset(), taken=taken("10.89.0.0/25", routed=True))
+        assert self.moved(rivals, around=ALONE.replace(taken=rivals.taken)).subnets[0].subnet == "10.89.1.0/24"
+
+    def test_a_chosen_interface_is_exchanged(self) -> None:
+        rivals = Surroundings(interfaces=frozenset(("pypod1",)), taken=())
+        around = ALONE.replace(interfaces=frozenset(("pypod1", "pypod2")))
+        assert self.moved(rivals, around=around) == self.OWN.replace(interface="pypod3")
+
+    def test_one_that_was_asked_for_keeps_its_name(self) -> None:
+        rivals = Surroundings(interfaces=frozenset(("br-front",)), taken=())
+        with pytest.raises(InvalidSpec, match="bridge name br-front already in use"):
+            self.moved(rivals, self.OWN.replace(interface="br-front"))
+
+    @pytest.mark.parametrize(
+        ("name", "chosen"), [("pypod1", True), ("pypod12", True), ("pypod", False), ("pypod1a", False), ("br1", False)]
+    )
+    def test_which_those_are(self, name: str, chosen: bool) -> None:
+        assert creation.is_chosen_interface(name) is chosen
+
+
 def test_free_names() -> None:
     assert creation.free_name({"podman", "podman1", "podman3"}) == "podman2"
 

@@ -6,19 +6,10 @@ against us.
 
 from __future__ import annotations
 
-import re
-from pathlib import Path
-
 import pytest
 
 from tests.unit import plan_cases
 
-NAMES = {
-    int(number): name
-    for number, name in re.findall(
-        r"^\s*X\((\d+), (\w+)\)", (Path(__file__).parents[2] / "pause" / "ops.h").read_text(), re.MULTILINE
-    )
-}
 TAKEN = ("capture", "open_tree")
 MOUNTED = ("mount", "mount_with_content", "bind", "bind_with_content")
 BINDS = ("bind", "bind_with_content")
@@ -31,9 +22,8 @@ class Recorded(list[tuple[str, list[str]]]):
     """The operations of a plan, names and arguments."""
 
     def __init__(self, name: str, plan: plan_cases.Plan) -> None:
+        super().__init__(plan_cases.named(plan))
         self.name = name
-        for number, arguments in plan_cases.records(plan.encode()):
-            self.append((NAMES[number], [argument.decode("utf-8", "surrogateescape") for argument in arguments]))
 
     def __repr__(self) -> str:
         return f"<plan {self.name}>"

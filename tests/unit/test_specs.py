@@ -9,14 +9,16 @@ from typing import Any
 
 import pytest
 
-from pypod.engine.containers.specs import check_sysctls, container_spec
+from pypod.engine.containers.specs import check_hosts, check_sysctls, container_spec
 from pypod.errors import InvalidSpec, Unsupported
 from pypod.kernel import capabilities, idmap
+from pypod.model.connection import Asked
 from pypod.model.container import ContainerSpec, Ulimit
 from pypod.model.health import Healthcheck
 from pypod.model.limits import Limits
 from pypod.model.mount import Mount
 from pypod.model.namespace import HOST, POD, PRIVATE, Mode
+from pypod.model.network import Connection
 from pypod.model.pod import PodSpec
 
 PODMANS_ELEVEN = (
@@ -81,6 +83,10 @@ class TestDefaults:
         assert made(rootfs="root").rootfs == str(tmp_path / "root")
         assert made(rootfs="root/../root/").rootfs == str(tmp_path / "root")
 
+    def test_an_overlay_is_no_part_of_the_path(self) -> None:
+        assert "overlay=True" in refused(rootfs="/no/such:O").hint
+        assert not refused(rootfs="/no/such").hint
+
 
 # What an option becomes: options, and the fields that then differ from the defaults.
 FIELDS: list[tuple[dict[str, Any], dict[str, Any]]] = [
@@ -91,6 +97,8 @@ FIELDS: list[tuple[dict[str, Any], dict[str, Any]]] = [
     ({"overlay": False}, {"overlay": False}),
     ({"user": "1:"}, {"user": "1"}),
     ({"user": ":5"}, {"user": ":5"}),
+    ({"user": "x1"}, {"user": "x1"}),
+    ({"user": "-x"}, {"user": "-x"}),
     ({"user": "4294967294:alice"}, {"user": "4294967294:alice"}),
     ({"groups": ["5", "audio"]}, {"groups": ("5", "audio")}),
     ({"groups": ["keep-groups"]}, {"groups": ("keep-groups",)}),
@@ -285,6 +293,7 @@ WRONG: list[tuple[dict[str, Any], str, str]] = [
     ({"user": "0:4294967295"}, "--user", "ids go from 0 to 4294967294"),
     ({"user": "+1"}, "--user", "ids go from"),
     ({"user": "-1"}, "--user", "ids go from"),
+    ({"user": "alice:+5"}, "--user", "ids go from"),
     ({"user": "1" * 5000}, "--user", "ids go from"),
     ({"groups": ["keep-groups", "5"]}, "--group-add", "is not allowed with any other"),
     ({"hostname": "a b"}, "--hostname", "invalid hostname"),
@@ -417,6 +426,35 @@ class TestSeccomp:
         (tmp_path / "profile.json").touch()
         monkeypatch.chdir(tmp_path)
         assert made(security_opt=["seccomp=profile.json"]).seccomp == os.path.join(tmp_path, "profile.json")
+
+
+class TestHosts:
+    """Of a pod, too: there is a file of hosts only where there is an infra for it to belong to."""
+
+    NONE = Asked(mode=PRIVATE, name="none")
+
+    def test_there_is_nothing_to_be_left_out_without_an_infra(self) -> None:
+        with pytest.raises(InvalidSpec) as caught:
+            check_hosts((), self.NONE, no_hosts=True, infra=False)
+        assert caught.value.argument == "--no-hosts"
+        check_hosts((), self.NONE, no_hosts=True)
+        check_hosts((), self.NONE, no_hosts=False, infra=False)
+
+    @pytest.mark.parametrize(
+        ("asked", "reached"),
+        [
+            (NONE, False),
+            (NONE.replace(connections=(Connection(network="podman"),)), True),
+            (NONE.replace(mode=HOST), True),
+            (NONE.replace(mode=Mode(mode="ns", target="/a")), False),
+        ],
+    )
+    def test_the_host_has_an_address_where_a_network_leads_to_it(self, asked: Asked, reached: bool) -> None:
+        if reached:
+            check_hosts(("a:host-gateway",), asked, no_hosts=False)
+        else:
+            with pytest.raises(InvalidSpec, match="unable to replace"):
+                check_hosts(("a:host-gateway",), asked, no_hosts=False)
 
 
 @pytest.mark.parametrize(
