@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 
 from pypod.errors import InvalidImage
+from pypod.images.new_file import PIECE_BYTES
 from pypod.model.image import check_digest, digest_of
 
 TYPE_CHECKING = False
@@ -13,8 +14,6 @@ if TYPE_CHECKING:
     from typing import Self
 
     from pypod.model.image import Descriptor
-
-PIECE_BYTES = 1 << 20
 
 
 class Blobs:

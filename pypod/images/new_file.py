@@ -11,6 +11,7 @@ if TYPE_CHECKING:
 
 # What open(2) says where a file system has no files without a name: NFS, FUSE, old overlays.
 _NO_TMPFILE = (errno.EOPNOTSUPP, errno.EISDIR, errno.EINVAL)
+PIECE_BYTES = 1 << 20  # of what is read and written at once
 _NEW = os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
 
 

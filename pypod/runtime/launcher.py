@@ -11,7 +11,9 @@ import sys
 from _struct import Struct  # the C half alone, as everywhere
 
 from pypod.errors import LaunchFailed
+from pypod.kernel.children import FIRST_SAFE_FD, copy_up, move_up
 from pypod.model.value import Value
+from pypod.runtime.programs import renew
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -25,7 +27,6 @@ STARTED, FAILED, EXITED = 1, 2, 3
 _REPORT = Struct("<IIiiQi36s")
 REPORT_BYTES = _REPORT.size
 _PLAN_FD, _REPORT_FD = 3, 4
-_FIRST_SAFE_FD = 10
 _ETXTBSY = 26
 
 
@@ -95,11 +96,11 @@ class Launching:
             _reap_left()
         self._name = name
         self._keep_report = group is None
-        self._plan_fd = raised(os.memfd_create("plan", os.MFD_CLOEXEC))
+        self._plan_fd = move_up(os.memfd_create("plan", os.MFD_CLOEXEC))
         try:
             # A socket, because it takes MSG_NOSIGNAL and can bring the terminal; its ends keep reports apart.
             ours, theirs = _socket.socketpair(_socket.AF_UNIX, _socket.SOCK_SEQPACKET | _socket.SOCK_CLOEXEC, 0)
-            report_fd = raised(theirs.detach())
+            report_fd = move_up(theirs.detach())
             try:
                 argv = [name] if group is None else [name, group, *(["held"] if bring else [])]
                 self._pid = _spawn(executable, argv, self._plan_fd, report_fd, stdio)
@@ -227,21 +228,6 @@ def _write_all(fd: int, data: bytes) -> None:
         written += os.write(fd, data[written:])
 
 
-def raised(fd: int) -> int:
-    """Move a descriptor out of the way: posix_spawn's dup2 actions would clobber a source below their targets.
-
-    What a child opens by number, as /proc/self/fd/N, is such a source.
-    """
-    if fd >= _FIRST_SAFE_FD:
-        return fd
-    import fcntl
-
-    try:
-        return fcntl.fcntl(fd, fcntl.F_DUPFD_CLOEXEC, _FIRST_SAFE_FD)
-    finally:
-        os.close(fd)
-
-
 def _spawn(executable: str, argv: list[str], plan_fd: int, report_fd: int, stdio: tuple[int, int, int]) -> int:
     actions: list[tuple[int, ...] | tuple[int, int, str, int, int]] = []
     copies: list[int] = []
@@ -250,19 +236,16 @@ def _spawn(executable: str, argv: list[str], plan_fd: int, report_fd: int, stdio
             if fd < 0:
                 actions.append((os.POSIX_SPAWN_OPEN, target, "/dev/null", os.O_RDWR, 0))
                 continue
-            if fd < _FIRST_SAFE_FD:
-                import fcntl
-
-                copies.append(fcntl.fcntl(fd, fcntl.F_DUPFD_CLOEXEC, _FIRST_SAFE_FD))
-            source = fd if fd >= _FIRST_SAFE_FD else copies[-1]
+            source = fd
+            if fd < FIRST_SAFE_FD:
+                source = copy_up(fd)
+                copies.append(source)
             actions.append((os.POSIX_SPAWN_DUP2, source, target))
         actions.append((os.POSIX_SPAWN_DUP2, plan_fd, _PLAN_FD))
         actions.append((os.POSIX_SPAWN_DUP2, report_fd, _REPORT_FD))
         try:
             return os.posix_spawn(executable, argv, {}, file_actions=actions)
         except OSError as error:
-            from pypod.runtime.programs import renew
-
             if error.errno != _ETXTBSY or not renew(executable):
                 raise
             return os.posix_spawn(executable, argv, {}, file_actions=actions)

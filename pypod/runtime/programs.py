@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 
+from pypod.kernel.children import move_up
 from pypod.kernel.programs import DIRECTORY, path
 
 __all__ = ["DIRECTORY", "Programs", "path"]
@@ -29,9 +30,7 @@ class Programs:
         """Return a path that executes the sealed copy of ``name`` in a child of this process."""
         fd = self._copies.get(name)
         if fd is None:
-            from pypod.runtime.launcher import raised
-
-            made = raised(_sealed_copy(path(name), name))
+            made = move_up(_sealed_copy(path(name), name))
             fd = self._copies.setdefault(name, made)
             if fd != made:  # another thread was faster
                 os.close(made)

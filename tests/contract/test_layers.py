@@ -12,6 +12,13 @@ ROOT = Path(__file__).parents[2] / "pypod"
 # A module imports from its own layer and from those to the left; those in the middle do not know each other.
 MIDDLE = ("runtime", "store", "images", "network", "display")
 LAYERS = (("errors",), ("kernel",), ("model",), MIDDLE, ("engine",), ("api",), ("cli",))
+# Within a layer: the rooms of a package from the bottom to the top, "" being the modules that stand in it directly.
+ROOMS = {
+    "images": ("", "tar", "layers", "archive", "config", "registry"),
+    "network": ("", "dns"),
+    "runtime": ("", "seccomp"),
+}
+NO_ORDER_YET = {"kernel", "engine", "cli"}
 # What stands beside the layers uses all of them.
 BESIDE = {"", "__main__", "notebook", "pytest_plugin"}
 RANK = {layer: rank for rank, layers in enumerate(LAYERS) for layer in layers}
@@ -23,8 +30,14 @@ def layer_of(path: Path) -> str:
     return "" if first == "__init__" else first
 
 
-def imports(source: str) -> Iterator[tuple[int, str]]:
-    """Yield (line, layer) for every import of pypod's own, wherever it stands and whatever it is for."""
+def package_and_room(path: Path) -> tuple[str, str]:
+    """Return the layer of a module and its room there."""
+    parts = path.relative_to(ROOT).parts
+    return layer_of(path), parts[1] if len(parts) > 2 else ""
+
+
+def imported_names(source: str) -> Iterator[tuple[int, str]]:
+    """Yield (line, dotted name) for every import of pypod's own, wherever it stands and whatever it is for."""
     for node in ast.walk(ast.parse(source)):
         if isinstance(node, ast.Import):
             names = [alias.name for alias in node.names]
@@ -37,9 +50,24 @@ def imports(source: str) -> Iterator[tuple[int, str]]:
             if name == "pypod.__version__":  # a text, for everybody
                 continue
             if name == "pypod" or name.startswith("pypod."):
-                parts = name.split(".")
-                known = len(parts) > 1 and (parts[1] in RANK or parts[1] in BESIDE)
-                yield node.lineno, parts[1] if known else ""
+                yield node.lineno, name
+
+
+def imports(source: str) -> Iterator[tuple[int, str]]:
+    """Yield (line, layer) for every import of pypod's own."""
+    for line, name in imported_names(source):
+        parts = name.split(".")
+        known = len(parts) > 1 and (parts[1] in RANK or parts[1] in BESIDE)
+        yield line, parts[1] if known else ""
+
+
+def imports_of_rooms(source: str, package: str) -> Iterator[tuple[int, str]]:
+    """Yield (line, room) for every import from the same package."""
+    rooms = ROOMS[package]
+    for line, name in imported_names(source):
+        _, layer, *rest = [*name.split("."), ""]
+        if layer == package:
+            yield line, rest[0] if rest[0] in rooms else ""
 
 
 def allowed(importer: str, imported: str) -> bool:
@@ -64,6 +92,46 @@ def test_imports_point_left(path: Path) -> None:
         if not allowed(importer, imported) and not (importer == "cli" and imported == "")
     ]
     assert wrong == []
+
+
+def test_every_room_has_a_place() -> None:
+    rooms: dict[str, set[str]] = {}
+    for path in MODULES:
+        package, room = package_and_room(path)
+        rooms.setdefault(package, set()).add(room)
+    divided = {package: names for package, names in rooms.items() if len(names) > 1}
+    assert divided.keys() == ROOMS.keys() | NO_ORDER_YET
+    assert {package: names for package, names in divided.items() if package in ROOMS} == {
+        package: set(order) for package, order in ROOMS.items()
+    }
+
+
+@pytest.mark.parametrize(
+    "path", [path for path in MODULES if layer_of(path) in ROOMS], ids=lambda path: str(path.relative_to(ROOT))
+)
+def test_rooms_import_from_those_below(path: Path) -> None:
+    package, importer = package_and_room(path)
+    rank = ROOMS[package].index
+    wrong = [
+        f"line {line}: {package}/{importer} imports from {package}/{imported}"
+        for line, imported in imports_of_rooms(path.read_text(), package)
+        if rank(imported) > rank(importer)
+    ]
+    assert wrong == []
+
+
+@pytest.mark.parametrize(
+    ("source", "expected"),
+    [
+        ("from pypod.images.tar.writer import TarWriter", ["tar"]),
+        ("from pypod.images.tar import headers", ["tar"]),
+        ("from pypod.images import blobs, tar", ["", "tar"]),
+        ("def f():\n    import pypod.images.registry.url", ["registry"]),
+        ("from pypod.network.dns import message", []),
+    ],
+)
+def test_the_test_sees_rooms(source: str, expected: list[str]) -> None:
+    assert [room for _, room in imports_of_rooms(source, "images")] == expected
 
 
 @pytest.mark.parametrize(

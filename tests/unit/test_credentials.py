@@ -12,7 +12,7 @@ import pytest
 
 from pypod.errors import InvalidSpec, SystemFailure
 from pypod.images.config import credentials
-from pypod.images.config.credentials import Credentials
+from pypod.model.credentials import Credentials
 
 PROGRAM = """#!/bin/sh
 # Keeps what it is given in a directory, a file for each server.

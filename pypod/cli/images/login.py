@@ -11,9 +11,9 @@ from pypod.errors import InvalidSpec, PypodError, RegistryError, Unauthorized
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from pypod.cli.flags.parser import Parsed
-    from pypod.images.config.credentials import Credentials
     from pypod.images.config.registries import Registries
     from pypod.images.registry.access import Access
+    from pypod.model.credentials import Credentials
 
 _AUTHFILE = Flag(
     name="authfile",
@@ -69,6 +69,7 @@ def run_login(options: Parsed, _root: str | None) -> int:
     from pypod.cli.images.pull import access_with
     from pypod.images.config import credentials
     from pypod.images.config.registries import load
+    from pypod.model.credentials import Credentials
 
     registries = load()
     key, domain = _key(options.positionals, registries)
@@ -93,7 +94,7 @@ def run_login(options: Parsed, _root: str | None) -> int:
     except RegistryError as error:
         error.message = f'authenticating creds for "{key}": {error.message}'
         raise
-    where = credentials.login(key, credentials.Credentials(user=user, password=password), authfile)
+    where = credentials.login(key, Credentials(user=user, password=password), authfile)
     if options["verbose"]:
         print("Used: ", where)
     print("Login Succeeded!")

@@ -16,7 +16,8 @@ from pypod.engine.core.locks import SHARED, Lock
 from pypod.engine.core.parallel import Stopped, in_parallel
 from pypod.engine.inspect.images import manifest_of
 from pypod.errors import InvalidSpec
-from pypod.images.blobs import PIECE_BYTES, Blobs, BlobSource
+from pypod.images.blobs import Blobs, BlobSource
+from pypod.images.new_file import PIECE_BYTES
 from pypod.model.image import Descriptor, digest_of
 from pypod.model.image_form import OCI, V2S2, family_of, rewritten
 from pypod.model.progress import Progress

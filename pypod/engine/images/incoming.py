@@ -17,8 +17,7 @@ from pypod.engine.core.locks import AT_ONCE, NO_SPACE, Lock
 from pypod.engine.core.parallel import Stopped
 from pypod.engine.storage.trash import discard
 from pypod.errors import RegistryError
-from pypod.images.blobs import PIECE_BYTES
-from pypod.images.new_file import write_all
+from pypod.images.new_file import PIECE_BYTES, write_all
 from pypod.kernel.allocation import spread
 
 TYPE_CHECKING = False

@@ -87,14 +87,14 @@ def _spawn(engine: Engine, more: Mapping[str, str]) -> tuple[int, int, int]:
     """Start the other process; return its pid, and the descriptors of what it reads and writes."""
     from pypod.engine.session import session
     from pypod.kernel import programs
-    from pypod.runtime.launcher import raised
+    from pypod.kernel.children import move_up
 
     command = ["pypod-inside", *programs.python(__name__)]
     environment = {**os.environ, **session.environment(engine), **more}
     fds: list[int] = []
     try:
         for _ in range(2):
-            fds += map(raised, os.pipe2(os.O_CLOEXEC))
+            fds += map(move_up, os.pipe2(os.O_CLOEXEC))
         reads, asked, answered, writes = fds
         actions = [(os.POSIX_SPAWN_DUP2, reads, 0), (os.POSIX_SPAWN_DUP2, writes, 1)]
         null = (os.POSIX_SPAWN_OPEN, 2, "/dev/null", os.O_RDWR, 0)

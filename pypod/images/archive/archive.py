@@ -10,9 +10,9 @@ import os
 import stat
 
 from pypod.errors import InvalidImage
-from pypod.images.archive.files import HEAD_BYTES, PIECE_BYTES, peek, read_at
+from pypod.images.archive.files import HEAD_BYTES, peek, read_at
 from pypod.images.layers.compression import decompressed, kind_of
-from pypod.images.new_file import temporary_file, write_all
+from pypod.images.new_file import PIECE_BYTES, temporary_file, write_all
 from pypod.images.tar.headers import BLOCK, check_header, read_members
 
 TYPE_CHECKING = False

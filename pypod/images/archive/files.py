@@ -6,6 +6,7 @@ import os
 import stat
 
 from pypod.errors import InvalidImage
+from pypod.images.new_file import PIECE_BYTES
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -31,7 +32,6 @@ if TYPE_CHECKING:
         def close(self) -> None: ...
 
 
-PIECE_BYTES = 1 << 20
 HEAD_BYTES = 16  # enough to see how a file is compressed
 _DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 # Without O_NONBLOCK the open of a FIFO that nobody writes to would wait for ever.

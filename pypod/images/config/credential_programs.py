@@ -9,8 +9,8 @@ from __future__ import annotations
 import os
 
 from pypod.errors import InvalidSpec, SystemFailure
-from pypod.images.config.credentials import Credentials
 from pypod.kernel.children import exit_code_of
+from pypod.model.credentials import Credentials
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

@@ -10,28 +10,16 @@ import os
 import stat
 
 from pypod.errors import InvalidSpec
-from pypod.model.value import Value
+from pypod.images.config import credential_files, credential_programs
+from pypod.model.credentials import Credentials
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
     from typing import Any
 
-__all__ = ["Credentials", "check_authfile", "get", "login", "logout", "logout_all", "primary_path"]
-
 # Docker stored the credentials of its own registry under the address of version 1 of the protocol.
 _DOCKER_NAMES = frozenset(("docker.io", "index.docker.io", "registry-1.docker.io"))
-
-
-class Credentials(Value):
-    """User name and password, or an identity token that stands for both (docker: an OAuth2 refresh token)."""
-
-    user: str = ""
-    password: str = ""
-    identity_token: str = ""
-
-    def __repr__(self) -> str:  # what is in a traceback or a log must not have the password
-        return f"Credentials(user={self.user!r}, ...)"
 
 
 def primary_path(authfile: str = "", environment: Mapping[str, str] | None = None) -> str:
@@ -86,8 +74,6 @@ def get(
 
 def login(name: str, credentials: Credentials, authfile: str = "") -> str:
     """Store credentials for a registry or a namespace of one; return the file, or the program, that has them now."""
-    from pypod.images.config import credential_files, credential_programs
-
     path = primary_path(authfile)
     with credential_files.Change(path) as change:
         program = _program(change.found, name)
@@ -106,8 +92,6 @@ def login(name: str, credentials: Credentials, authfile: str = "") -> str:
 
 def logout(name: str, authfile: str = "") -> bool:
     """Forget the credentials of exactly this name; return whether there were some."""
-    from pypod.images.config import credential_files, credential_programs
-
     path = primary_path(authfile)
     if not os.path.exists(path):
         return False
@@ -125,8 +109,6 @@ def logout(name: str, authfile: str = "") -> bool:
 
 def logout_all(authfile: str = "") -> None:
     """Forget everything in the primary file, also what its programs for single registries keep."""
-    from pypod.images.config import credential_files, credential_programs
-
     path = primary_path(authfile)
     if not os.path.exists(path):
         return
@@ -154,16 +136,12 @@ def _paths(authfile: str, environment: Mapping[str, str] | None) -> Iterator[str
 
 
 def _load(path: str) -> dict[str, Any]:
-    from pypod.images.config.credential_files import load
-
-    found = load(path)
+    found = credential_files.load(path)
     # .dockercfg has no sections: it is the table of registries itself.
     return {"auths": found} if path.endswith("/.dockercfg") and found else found
 
 
 def _find(found: dict[str, Any], name: str, path: str, *, exact: bool) -> Credentials | None:
-    from pypod.images.config import credential_programs
-
     program = _program(found, name)
     if program:
         stored = credential_programs.get(program, _server(found, program, name))

@@ -12,7 +12,7 @@ import os
 from pypod.errors import InvalidImage, SystemFailure
 from pypod.images.layers.compression import decompressed
 from pypod.images.layers.stack import inherit, remove_idle_whiteouts
-from pypod.kernel.children import exit_code_of
+from pypod.kernel.children import exit_code_of, move_up
 from pypod.kernel.programs import path as program_path
 from pypod.model.value import Value
 
@@ -27,7 +27,6 @@ LAYER_BYTES_LIMIT = 64 << 30
 _PIPE_BYTES = 1 << 20  # what the kernel allows without privileges: /proc/sys/fs/pipe-max-size
 _F_SETPIPE_SZ = 1031
 _TREE_FD, _REPORT_FD = 3, 4
-_FIRST_SAFE_FD = 10
 _REPORT_BYTES_LIMIT = 16 << 20
 _SHOWN_CHARACTERS = 80
 
@@ -167,9 +166,9 @@ class _Program:
         executable = program_path("unpack")
         fds: list[int] = []
         try:
-            fds.append(_raised(os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)))
-            fds += map(_raised, _pipe(_PIPE_BYTES))
-            fds += map(_raised, _pipe(0))
+            fds.append(move_up(os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)))
+            fds += map(move_up, _pipe(_PIPE_BYTES))
+            fds += map(move_up, _pipe(0))
             tree, tar, self._tar, self._report, report = fds
             actions = [(os.POSIX_SPAWN_DUP2, tar, 0)]
             actions += [(os.POSIX_SPAWN_DUP2, tree, _TREE_FD), (os.POSIX_SPAWN_DUP2, report, _REPORT_FD)]
@@ -276,18 +275,6 @@ def _pipe(size_bytes: int) -> tuple[int, int]:
         except OSError:  # a user may have too much of pipes: then it is slower
             return ends
     return ends
-
-
-def _raised(fd: int) -> int:
-    """Move a descriptor out of the way: posix_spawn's dup2 actions would clobber a source below their targets."""
-    if fd >= _FIRST_SAFE_FD:
-        return fd
-    import fcntl
-
-    try:
-        return fcntl.fcntl(fd, fcntl.F_DUPFD_CLOEXEC, _FIRST_SAFE_FD)
-    finally:
-        os.close(fd)
 
 
 def _write_all(fd: int, data: bytes) -> None:

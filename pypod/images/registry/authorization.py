@@ -14,9 +14,9 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
-    from pypod.images.config.credentials import Credentials
     from pypod.images.registry.challenge import Challenge
     from pypod.images.registry.url import Url
+    from pypod.model.credentials import Credentials
 
     # (method, address, headers, body) to a body; follows redirects without credentials
     Fetch = Callable[[str, Url, Mapping[str, str], bytes | None], bytes]

@@ -13,16 +13,15 @@ if TYPE_CHECKING:
     from http.client import HTTPMessage
     from typing import Any, Self
 
-    from pypod.images.config.credentials import Credentials
     from pypod.images.config.registries import Endpoint, Registries
     from pypod.images.registry.access import Access
     from pypod.images.registry.url import Url
+    from pypod.model.credentials import Credentials
     from pypod.model.image import Descriptor
     from pypod.model.reference import Reference
 
 __all__ = ["RegistryDestination", "RegistrySource", "catalogue", "check_login", "search", "tags"]
 
-PIECE_BYTES = 1 << 20
 _ACCEPT = ", ".join((OCI_INDEX, OCI_MANIFEST, DOCKER_INDEX, DOCKER_MANIFEST))
 _SCHEMA_1 = "application/vnd.docker.distribution.manifest.v1"
 _LIST_BYTES_LIMIT = 32 << 20
@@ -196,7 +195,9 @@ def _credentials(endpoint: Endpoint, reference: Reference, access: Access) -> Cr
 
     there = endpoint.reference
     if access.credentials is not None and there.domain == reference.domain:
-        return credentials.Credentials(user=access.credentials[0], password=access.credentials[1])
+        from pypod.model.credentials import Credentials
+
+        return Credentials(user=access.credentials[0], password=access.credentials[1])
     return credentials.get(there.name if there.path else there.domain, access.authfile)
 
 

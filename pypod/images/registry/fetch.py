@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pypod.errors import RegistryError
+from pypod.images.new_file import PIECE_BYTES
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -10,7 +11,6 @@ if TYPE_CHECKING:
 
     from pypod.images.registry.connections import Response
     from pypod.images.registry.transport import Transport
-_PIECE_BYTES = 1 << 20
 
 
 def is_address(path: str) -> bool:
@@ -33,7 +33,7 @@ def fetched(url: str) -> Iterator[bytes]:
     try:
         answer = _answer(transport, url)
         try:
-            while piece := answer.read(_PIECE_BYTES):
+            while piece := answer.read(PIECE_BYTES):
                 yield piece
         finally:
             answer.close()

@@ -18,12 +18,12 @@ if TYPE_CHECKING:
     from http.client import HTTPMessage
     from typing import NoReturn, Self
 
-    from pypod.images.config.credentials import Credentials
     from pypod.images.config.registries import Endpoint
     from pypod.images.registry.access import Access
     from pypod.images.registry.authorization import Authorization
     from pypod.images.registry.connections import Response
     from pypod.images.registry.url import Url
+    from pypod.model.credentials import Credentials
 
 __all__ = ["Session"]
 

@@ -5,8 +5,7 @@ from __future__ import annotations
 import os
 import stat
 
-from pypod.images.archive.files import PIECE_BYTES
-from pypod.images.new_file import NewFile, exactly, temporary_file, write_all
+from pypod.images.new_file import PIECE_BYTES, NewFile, exactly, temporary_file, write_all
 from pypod.images.tar.headers import BLOCK
 
 TYPE_CHECKING = False
