@@ -1,4 +1,4 @@
-"""Moments as images write them: RFC 3339 text."""
+"""Moments as RFC 3339 text."""
 
 from __future__ import annotations
 
@@ -28,5 +28,34 @@ def created_ns(text: str) -> int:
 
 def now_text() -> str:
     """Return this moment as images write it."""
-    seconds, nanoseconds = divmod(time.time_ns(), 10**9)
-    return f"{time.strftime('%Y-%m-%dT%H:%M:%S', time.gmtime(seconds))}.{nanoseconds:09}Z"
+    return rfc3339(time.time_ns(), utc=True, padded=True)
+
+
+def rfc3339(time_ns: int, *, utc: bool = False, padded: bool = False) -> str:
+    """Return a time since the epoch as text; local unless ``utc``, with nine digits of the second where ``padded``.
+
+    Else those that say something, as Go's time.RFC3339Nano has them.
+
+    >>> rfc3339(1_100_000_000, utc=True), rfc3339(1_100_000_000, utc=True, padded=True)
+    ('1970-01-01T00:00:01.1Z', '1970-01-01T00:00:01.100000000Z')
+    """
+    date, clock, offset, _ = words(time_ns, utc=utc, padded=padded)
+    return f"{date}T{clock}{'Z' if offset == '+00:00' else offset}"
+
+
+def words(time_ns: int, *, utc: bool = False, padded: bool = False) -> tuple[str, str, str, str]:
+    """Return a time's date, time of day with the fraction of the second, offset from UTC, and the name of its zone.
+
+    >>> words(1_100_000_000, utc=True)
+    ('1970-01-01', '00:00:01.1', '+00:00', 'UTC')
+    """
+    seconds, nanoseconds = divmod(time_ns, 10**9)
+    moment = (time.gmtime if utc else time.localtime)(seconds)
+    fraction = f".{nanoseconds:09d}"
+    if not padded:
+        fraction = fraction.rstrip("0").rstrip(".")
+    date = f"{moment.tm_year:04d}-{moment.tm_mon:02d}-{moment.tm_mday:02d}"
+    clock = f"{moment.tm_hour:02d}:{moment.tm_min:02d}:{moment.tm_sec:02d}{fraction}"
+    hours, minutes = divmod(abs(moment.tm_gmtoff) // 60, 60)
+    offset = f"{'-' if moment.tm_gmtoff < 0 else '+'}{hours:02d}:{minutes:02d}"
+    return date, clock, offset, "UTC" if utc else moment.tm_zone

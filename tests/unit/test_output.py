@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pypod.cli.go.values import Struct, TemplateError, go_time, rfc3339_nano
+from pypod.cli.go.values import Struct, TemplateError, go_time
 from pypod.cli.render.output import (
     Column,
     align,
@@ -24,6 +24,7 @@ from pypod.cli.render.output import (
     write_format,
     write_table,
 )
+from pypod.model.moment import rfc3339
 
 FEW = settings(max_examples=60, deadline=None, database=None)
 
@@ -302,4 +303,4 @@ MOMENT = 1669310217 * 10**9
 )
 @pytest.mark.usefixtures("zone")
 def test_times_are_gos(time_ns: int, utc: bool, go: str, rfc: str) -> None:
-    assert (go, rfc) == (go_time(time_ns, utc=utc), rfc3339_nano(time_ns, utc=utc))
+    assert (go, rfc) == (go_time(time_ns, utc=utc), rfc3339(time_ns, utc=utc))

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pypod.cli.flags.parser import Command, Flag, UsageError
 from pypod.cli.flags.selection import LATEST, latest
 from pypod.errors import InvalidSpec
+from pypod.model.moment import rfc3339
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -124,10 +125,7 @@ def _moment_ns(options: Parsed, flag: str, now_ns: int) -> int:
 
 
 def _text(moment_ns: int) -> str:
-    from time import gmtime, strftime
-
-    seconds, rest = divmod(moment_ns, 1_000_000_000)
-    return f"{strftime('%Y-%m-%dT%H:%M:%S', gmtime(seconds))}.{rest:09d}"
+    return rfc3339(moment_ns, utc=True, padded=True).removesuffix("Z")
 
 
 def _between(pieces: Iterator[Piece], since: str, until: str) -> Iterator[Piece]:

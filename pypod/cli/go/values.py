@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pypod.errors import PypodError
+from pypod.model.moment import words
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -12,7 +13,7 @@ if TYPE_CHECKING:
 else:
     _Fields = dict
 
-__all__ = ["NO_VALUE", "Moment", "NilList", "NilMap", "NoValue", "Struct", "TemplateError", "go_time", "rfc3339_nano"]
+__all__ = ["NO_VALUE", "Moment", "NilList", "NilMap", "NoValue", "Struct", "TemplateError", "go_time"]
 
 
 class TemplateError(PypodError):
@@ -66,32 +67,5 @@ class Moment:
 
 def go_time(time_ns: int, *, utc: bool = False) -> str:
     """Return a time since the epoch as Go prints a time: ``2022-11-24 17:16:57.1 +0000 UTC``; local unless ``utc``."""
-    moment, fraction = _moment(time_ns, utc=utc)
-    hours, minutes = divmod(abs(moment.tm_gmtoff) // 60, 60)
-    sign = "-" if moment.tm_gmtoff < 0 else "+"
-    zone = "UTC" if utc else moment.tm_zone
-    return f"{_date(moment)} {_clock(moment)}{fraction} {sign}{hours:02d}{minutes:02d} {zone}"
-
-
-def rfc3339_nano(time_ns: int, *, utc: bool = False) -> str:
-    """Return a time since the epoch as ``2022-11-24T17:16:57.1Z`` (Go: time.RFC3339Nano); local unless ``utc``."""
-    moment, fraction = _moment(time_ns, utc=utc)
-    hours, minutes = divmod(abs(moment.tm_gmtoff) // 60, 60)
-    zone = f"{'-' if moment.tm_gmtoff < 0 else '+'}{hours:02d}:{minutes:02d}" if moment.tm_gmtoff else "Z"
-    return f"{_date(moment)}T{_clock(moment)}{fraction}{zone}"
-
-
-def _moment(time_ns: int, *, utc: bool) -> tuple[Any, str]:
-    from time import gmtime, localtime
-
-    seconds, nanoseconds = divmod(time_ns, 1_000_000_000)
-    fraction = f".{nanoseconds:09d}".rstrip("0") if nanoseconds else ""
-    return (gmtime if utc else localtime)(seconds), fraction
-
-
-def _date(moment: Any) -> str:
-    return f"{moment.tm_year:04d}-{moment.tm_mon:02d}-{moment.tm_mday:02d}"
-
-
-def _clock(moment: Any) -> str:
-    return f"{moment.tm_hour:02d}:{moment.tm_min:02d}:{moment.tm_sec:02d}"
+    date, clock, offset, zone = words(time_ns, utc=utc)
+    return f"{date} {clock} {offset.replace(':', '')} {zone}"

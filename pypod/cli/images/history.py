@@ -5,9 +5,10 @@ from __future__ import annotations
 import sys
 
 from pypod.cli.flags.parser import Command, Flag
-from pypod.cli.go.values import Struct, go_time, rfc3339_nano
+from pypod.cli.go.values import Struct, go_time
 from pypod.cli.render.output import human_ago, human_size
 from pypod.model.ids import SHORT_ID_LENGTH
+from pypod.model.moment import rfc3339
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -78,7 +79,7 @@ class _Row(Struct):
 
 def _created(row: _Row) -> str:
     if not row.human:
-        return rfc3339_nano(row.created_ns)
+        return rfc3339(row.created_ns)
     return human_ago((row.now_ns - row.created_ns) / _SECOND_NS)
 
 
@@ -169,7 +170,7 @@ def _as_json(row: _Row) -> Struct:
     found["size"] = step.size_bytes
     if step.comment:
         found["comment"] = step.comment
-    found["Created"] = rfc3339_nano(row.created_ns)
+    found["Created"] = rfc3339(row.created_ns)
     return found
 
 

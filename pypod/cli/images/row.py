@@ -5,10 +5,11 @@ The names of cells are podman's placeholders (podman-images(1)). Configurations 
 
 from __future__ import annotations
 
-from pypod.cli.go.values import Struct, go_time, rfc3339_nano
+from pypod.cli.go.values import Struct, go_time
 from pypod.cli.render.output import Column, human_ago, human_size
 from pypod.model import plain_json
 from pypod.model.ids import SHORT_ID_LENGTH
+from pypod.model.moment import rfc3339
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -162,6 +163,6 @@ def as_json(named: Named, listing: ImageListing) -> Struct:
         Digest=record.manifest,
         History=names,
         Created=created_s,
-        CreatedAt=rfc3339_nano(created_s * _SECOND_NS),
+        CreatedAt=rfc3339(created_s * _SECOND_NS),
     )
     return found

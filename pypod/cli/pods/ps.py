@@ -6,8 +6,9 @@ import sys
 
 from pypod.cli.flags.parser import Command, Flag, UsageError
 from pypod.cli.flags.selection import LATEST
-from pypod.cli.go.values import Struct, rfc3339_nano
+from pypod.cli.go.values import Struct
 from pypod.cli.render.output import Column, human_ago
+from pypod.model.moment import rfc3339
 from pypod.store.records import INFRA
 
 TYPE_CHECKING = False
@@ -200,7 +201,7 @@ def _as_json(row: PodRow) -> Struct:
     return Struct(
         Cgroup=row.cgroup_parent,
         Containers=row["Containers"],
-        Created=rfc3339_nano(row.record.created_ns),
+        Created=rfc3339(row.record.created_ns),
         Id=row.record.id,
         InfraId=row.record.infra_id,
         Name=row.record.name,

@@ -108,7 +108,8 @@ def human(event: Event, *, truncate: bool = False) -> str:
 
 def as_json(event: Event) -> Struct:
     """Return an event as podman's JSON has it: without what is empty, and without an exit code of 0."""
-    from pypod.cli.go.values import Struct, rfc3339_nano
+    from pypod.cli.go.values import Struct
+    from pypod.model.moment import rfc3339
 
     found = {
         "ContainerExitCode": event.exit_code or None,
@@ -116,7 +117,7 @@ def as_json(event: Event) -> Struct:
         "Image": event.image or None,
         "Name": event.name or None,
         "Status": event.action,
-        "Time": rfc3339_nano(event.time_ns),
+        "Time": rfc3339(event.time_ns),
         "Type": event.type,
         "PodID": event.pod_id or None,
     }
@@ -126,7 +127,8 @@ def as_json(event: Event) -> Struct:
 
 def fields(event: Event) -> Struct:
     """Return what templates may name."""
-    from pypod.cli.go.values import Moment, NilMap, Struct, rfc3339_nano
+    from pypod.cli.go.values import Moment, NilMap, Struct
+    from pypod.model.moment import rfc3339
 
     attributes = dict(event.attributes) if event.type == "container" else NilMap()
 
@@ -140,7 +142,7 @@ def fields(event: Event) -> Struct:
         Name=event.name,
         Network="",
         Status=event.action,
-        Time=Moment(event.time_ns, rfc3339_nano(event.time_ns)),
+        Time=Moment(event.time_ns, rfc3339(event.time_ns)),
         Type=event.type,
         HealthStatus="",
         Details=Struct(ID="", PodID=event.pod_id, Attributes=attributes),

@@ -9,6 +9,7 @@ from pypod.engine.inspect import form
 from pypod.engine.storage import drivers, layers
 from pypod.kernel.capabilities import DEFAULT_CAPABILITIES
 from pypod.model.connection import NO_RESOLV_CONF
+from pypod.model.moment import rfc3339
 from pypod.model.namespace import POD, PRIVATE, Mode
 from pypod.store import records
 from pypod.store.networks import names_of_container
@@ -42,20 +43,9 @@ class Timestamp(str):
     ns: int
 
     def __new__(cls, ns: int, text: str = "") -> Self:
-        made = super().__new__(cls, text or (_rfc3339(ns) if ns else form.NEVER))
+        made = super().__new__(cls, text or (rfc3339(ns) if ns else form.NEVER))
         made.ns = ns
         return made
-
-
-def _rfc3339(ns: int) -> str:
-    import time
-
-    seconds, rest = divmod(ns, 1_000_000_000)
-    moment = time.localtime(seconds)
-    fraction = f".{rest:09d}".rstrip("0") if rest else ""
-    zone = time.strftime("%z", moment)
-    shown = f"{zone[:3]}:{zone[3:]}" if moment.tm_gmtoff else "Z"
-    return f"{time.strftime('%Y-%m-%dT%H:%M:%S', moment)}{fraction}{shown}"
 
 
 def inspect_container(engine: Engine, record: ContainerRecord) -> dict[str, Any]:
