@@ -5,6 +5,8 @@ from __future__ import annotations
 import errno
 import os
 
+from pypod.kernel.descriptors import write_all
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -54,7 +56,7 @@ def write_file(directory_fd: int, name: str, pieces: Iterable[bytes], mode: int 
     """Write a file that appears whole, in place of another; return its size in bytes."""
     file = NewFile(directory_fd, mode)
     try:
-        size = write_all(file.fd, pieces)
+        size = write_pieces(file.fd, pieces)
         file.commit(name)
     finally:
         file.close()
@@ -84,13 +86,11 @@ def temporary_file() -> int:
         os.close(directory_fd)
 
 
-def write_all(fd: int, pieces: Iterable[bytes]) -> int:
+def write_pieces(fd: int, pieces: Iterable[bytes]) -> int:
     """Write the pieces where ``fd`` stands; return how many bytes they had."""
     size = 0
     for piece in pieces:
-        rest = memoryview(piece)
-        while rest:
-            rest = rest[os.write(fd, rest) :]
+        write_all(fd, piece)
         size += len(piece)
     return size
 

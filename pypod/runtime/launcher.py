@@ -12,6 +12,7 @@ from _struct import Struct  # the C half alone, as everywhere
 
 from pypod.errors import LaunchFailed
 from pypod.kernel.children import FIRST_SAFE_FD, copy_up, move_up
+from pypod.kernel.descriptors import write_all
 from pypod.model.value import Value
 from pypod.runtime.programs import renew
 
@@ -135,7 +136,7 @@ class Launching:
         assert channel is not None, "run was called before"  # noqa: S101
         try:
             try:
-                _write_all(self._plan_fd, plan.encode())
+                write_all(self._plan_fd, plan.encode())
             finally:
                 os.close(self._plan_fd)  # the program has its own
             _tell(channel, lock_fd)
@@ -220,12 +221,6 @@ def reap(pid: int) -> None:
         os.waitpid(pid, 0)
     except ChildProcessError:
         return
-
-
-def _write_all(fd: int, data: bytes) -> None:
-    written = os.write(fd, data)
-    while written < len(data):
-        written += os.write(fd, data[written:])
 
 
 def _spawn(executable: str, argv: list[str], plan_fd: int, report_fd: int, stdio: tuple[int, int, int]) -> int:

@@ -174,22 +174,22 @@ class Writer:
 
     def write(self, pieces: Iterator[Piece], *, at_once: bool) -> None:
         """Write all pieces; with ``at_once`` each before the next is asked for."""
-        from pypod.cli.render.streaming import write_all
+        from pypod.cli.render.streaming import write_output
 
         if at_once:
             for piece in pieces:
-                write_all(_FDS[piece.stream], self._decorate(piece))
+                write_output(_FDS[piece.stream], self._decorate(piece))
             return
         batch: list[bytes] = []
         stream, size = "stdout", 0
         for piece in pieces:
             if piece.stream != stream or size > _BATCH_BYTES:
-                write_all(_FDS[stream], b"".join(batch))
+                write_output(_FDS[stream], b"".join(batch))
                 batch, stream, size = [], piece.stream, 0
             data = self._decorate(piece)
             batch.append(data)
             size += len(data)
-        write_all(_FDS[stream], b"".join(batch))
+        write_output(_FDS[stream], b"".join(batch))
 
     def _decorate(self, piece: Piece) -> bytes:
         if not (self._prefix or self._timestamps or self._color):

@@ -111,9 +111,9 @@ class Screen:
     @staticmethod
     def write(text: str) -> None:
         """Write to the terminal."""
-        from pypod.cli.render.streaming import write_all
+        from pypod.cli.render.streaming import write_output
 
-        write_all(1, text.encode("utf-8", "backslashreplace"))
+        write_output(1, text.encode("utf-8", "backslashreplace"))
 
 
 def _live(watcher: Watcher, watch: Watch, interval_s: float, count: int) -> int:

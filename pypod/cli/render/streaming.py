@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 
 from pypod.cli.render.terminal import DetachScanner, RawMode, size
+from pypod.kernel import descriptors
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -64,25 +65,20 @@ def proxied_signals() -> tuple[int, ...]:
     )
 
 
-def write_all(fd: int, data: bytes) -> None:
-    """Write everything, also to a descriptor that somebody made non-blocking.
+def write_output(fd: int, data: bytes) -> None:
+    """Write everything to an output of this command.
 
     Raises BrokenPipeError, and SystemFailure when it cannot be written for another reason.
     """
-    while data:
-        try:
-            data = data[os.write(fd, data) :]
-        except BlockingIOError:
-            import select
+    try:
+        descriptors.write_all(fd, data)
+    except BrokenPipeError:
+        raise
+    except OSError as error:
+        from pypod.errors import SystemFailure
 
-            select.select([], [fd], [])
-        except BrokenPipeError:
-            raise
-        except OSError as error:
-            from pypod.errors import SystemFailure
-
-            where = "/dev/stderr" if fd == 2 else "/dev/stdout"
-            raise SystemFailure("write", error.errno or 0, f"write {where}: {error.strerror}") from error
+        where = "/dev/stderr" if fd == 2 else "/dev/stdout"
+        raise SystemFailure("write", error.errno or 0, f"write {where}: {error.strerror}") from error
 
 
 def follow_container(
@@ -161,7 +157,7 @@ def _show(reader: LogReader) -> bool:
 
 def _flush(stream: str, batch: list[bytes]) -> None:
     if batch:
-        write_all(2 if stream == "stderr" else 1, b"".join(batch))
+        write_output(2 if stream == "stderr" else 1, b"".join(batch))
         batch.clear()
 
 
@@ -226,7 +222,7 @@ def follow_command(process: Process, *, stdin: bool, detach_keys: bytes) -> int 
             elif fd == process.stdin_fd:
                 waiting = _feed(process, poll, waiting)
             elif data := os.read(fd, _CHUNK_BYTES):
-                write_all(streams[fd], data)
+                write_output(streams[fd], data)
             else:
                 poll.unregister(fd)
                 del streams[fd]
@@ -276,7 +272,7 @@ def _follow_terminal(process: Process, detach_keys: bytes) -> int | None:
                         return None
                     if not data:
                         poll.unregister(0)
-                    write_all(master, passed)
+                    write_output(master, passed)
                 elif fd == process.report_fd:
                     _drain(master)
                     return process.wait()
@@ -290,7 +286,7 @@ def _copy_from(master: int) -> bool:
         return True
     except OSError:
         return False
-    write_all(1, data)
+    write_output(1, data)
     return bool(data)
 
 

@@ -16,6 +16,7 @@ from pypod.errors import DeadlineExceeded, InvalidSpec, NoSuchContainer, WrongSt
 from pypod.kernel import pidfd
 from pypod.kernel.abi import CLONE_NEWPID, CLONE_NEWUSER, NAMESPACES
 from pypod.kernel.capabilities import bounding_set
+from pypod.kernel.descriptors import write_all
 from pypod.model.namespace import HOST
 from pypod.model.value import Value
 from pypod.runtime import launcher
@@ -98,8 +99,7 @@ class Process:
             raise InvalidSpec(
                 "stdin", "the command has no standard input that is open", hint="start it with stdin=True"
             )
-        while data:
-            data = data[os.write(self._stdin, data) :]
+        write_all(self._stdin, data)
 
     def close_stdin(self) -> None:
         """End the command's standard input."""

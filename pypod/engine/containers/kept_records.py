@@ -10,6 +10,7 @@ from __future__ import annotations
 import os
 
 from pypod.engine.core.effects import Effect
+from pypod.kernel.descriptors import write_all
 from pypod.model import plain_json
 from pypod.model.ids import is_id
 from pypod.model.value import Value
@@ -117,11 +118,9 @@ def _write(path: str, text: str) -> None:
     fd = os.open(path, _WRITE, 0o600)
     try:
         data = text.encode()
-        size_bytes = len(data)
-        while data:  # in one piece, unless the disk is full: then the next write says so
-            data = data[os.write(fd, data) :]
-        if os.fstat(fd).st_size != size_bytes:
-            os.ftruncate(fd, size_bytes)
+        write_all(fd, data)  # in one piece, unless the disk is full: then the next write says so
+        if os.fstat(fd).st_size != len(data):
+            os.ftruncate(fd, len(data))
     finally:
         os.close(fd)
 

@@ -10,7 +10,7 @@ from pypod.engine.core.boundary import Boundary
 from pypod.engine.images import pulling
 from pypod.errors import InvalidSpec
 from pypod.images.archive.detect import detect, open_source
-from pypod.images.new_file import temporary_file, write_all
+from pypod.images.new_file import temporary_file, write_pieces
 from pypod.images.registry.fetch import fetched, is_address
 from pypod.model.progress import Progress
 from pypod.model.reference import full_name, parse
@@ -50,7 +50,7 @@ def load(engine: Engine, path: str, fd: int, progress: Callable[[Progress], None
         fd = temporary_file()
         try:
             with _opened(path):
-                write_all(fd, fetched(path))
+                write_pieces(fd, fetched(path))
                 os.lseek(fd, 0, os.SEEK_SET)
             return load(engine, path, fd, progress)
         finally:

@@ -139,7 +139,7 @@ class _Copy:
     def _anew(self, descriptor: Descriptor, compression: str) -> Descriptor:
         """Send a layer in another compression, made in a file without a name: digest and size are wanted first."""
         from pypod.images.layers.compression import compress, decompressed
-        from pypod.images.new_file import temporary_file, write_all
+        from pypod.images.new_file import temporary_file, write_pieces
 
         hashed = hashlib.sha256()
 
@@ -153,7 +153,7 @@ class _Copy:
         fd = temporary_file()
         try:
             plain = decompressed(self._source.blob(descriptor), descriptor.digest)
-            size = write_all(fd, hashing(compress(plain, compression)))
+            size = write_pieces(fd, hashing(compress(plain, compression)))
             media_type = dict(self._family.layers)[compression]
             made = descriptor.replace(
                 media_type=media_type, digest=f"sha256:{hashed.hexdigest()}", size=size, annotations=()

@@ -17,8 +17,9 @@ from pypod.engine.core.locks import AT_ONCE, NO_SPACE, Lock
 from pypod.engine.core.parallel import Stopped
 from pypod.engine.storage.trash import discard
 from pypod.errors import RegistryError
-from pypod.images.new_file import PIECE_BYTES, write_all
+from pypod.images.new_file import PIECE_BYTES
 from pypod.kernel.allocation import spread
+from pypod.kernel.descriptors import write_all
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -94,7 +95,7 @@ class Incoming:
                 yield piece
             if (begun := file.tell()) < self._size_bytes:
                 for piece in rest(begun):
-                    write_all(fd, [piece])
+                    write_all(fd, piece)
                     yield piece
 
 

@@ -12,7 +12,7 @@ import stat
 from pypod.errors import InvalidImage
 from pypod.images.archive.files import HEAD_BYTES, peek, read_at
 from pypod.images.layers.compression import decompressed, kind_of
-from pypod.images.new_file import PIECE_BYTES, temporary_file, write_all
+from pypod.images.new_file import PIECE_BYTES, temporary_file, write_pieces
 from pypod.images.tar.headers import BLOCK, check_header, read_members
 
 TYPE_CHECKING = False
@@ -119,7 +119,7 @@ def _spooled(pieces: Iterator[bytes], what: str) -> int:
     check_header(beginning[:BLOCK], what)  # not after /dev/zero or a film filled the disk
     copy = temporary_file()
     try:
-        write_all(copy, pieces)
+        write_pieces(copy, pieces)
     except BaseException:
         os.close(copy)
         raise

@@ -13,6 +13,7 @@ from pypod.errors import InvalidImage, SystemFailure
 from pypod.images.layers.compression import decompressed
 from pypod.images.layers.stack import inherit, remove_idle_whiteouts
 from pypod.kernel.children import exit_code_of, move_up
+from pypod.kernel.descriptors import write_all
 from pypod.kernel.programs import path as program_path
 from pypod.model.value import Value
 
@@ -190,7 +191,7 @@ class _Program:
         with _NoSignal():
             try:
                 for piece in pieces:
-                    _write_all(self._tar, piece)
+                    write_all(self._tar, piece)
             except BrokenPipeError:
                 return
 
@@ -275,9 +276,3 @@ def _pipe(size_bytes: int) -> tuple[int, int]:
         except OSError:  # a user may have too much of pipes: then it is slower
             return ends
     return ends
-
-
-def _write_all(fd: int, data: bytes) -> None:
-    written = os.write(fd, data)
-    while written < len(data):
-        written += os.write(fd, memoryview(data)[written:])

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import stat
 
-from pypod.images.new_file import PIECE_BYTES, NewFile, exactly, temporary_file, write_all
+from pypod.images.new_file import PIECE_BYTES, NewFile, exactly, temporary_file, write_pieces
 from pypod.images.tar.headers import BLOCK
 
 TYPE_CHECKING = False
@@ -49,7 +49,7 @@ class TarWriter:
         """Add a file of ``size`` bytes. Raises InvalidImage when there are more or fewer."""
         try:
             self._write(header(name, size))
-            self._size += write_all(self._fd, exactly(size, pieces, name))
+            self._size += write_pieces(self._fd, exactly(size, pieces, name))
             self._pad(size)
         except BaseException:
             self.close()
@@ -73,7 +73,7 @@ class TarWriter:
             return
         copy = temporary_file()
         try:
-            size = write_all(copy, pieces)
+            size = write_pieces(copy, pieces)
             if chosen := name():
                 self.add(chosen, size, _from_start(copy))
         finally:
@@ -100,7 +100,7 @@ class TarWriter:
     def _add_in_place(self, pieces: Iterable[bytes], name: Callable[[], str]) -> None:
         start = self._size
         os.lseek(self._fd, start + BLOCK, os.SEEK_SET)
-        size = write_all(self._fd, pieces)
+        size = write_pieces(self._fd, pieces)
         if chosen := name():
             os.pwrite(self._fd, header(chosen, size), start)
             self._size = start + BLOCK + size
@@ -113,7 +113,7 @@ class TarWriter:
         self._write(bytes(-size % BLOCK))
 
     def _write(self, data: bytes) -> None:
-        self._size += write_all(self._fd, (data,))
+        self._size += write_pieces(self._fd, (data,))
 
 
 def header(name: str, size: int, mode: int = 0o444) -> bytes:
