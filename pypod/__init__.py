@@ -28,9 +28,9 @@ _WHERE = {
     "Port": "pypod.model.port",
     "Process": "pypod.engine.containers.exec",
     "Progress": "pypod.model.progress",
-    "compare": "pypod.engine.inspect.sharing",
-    "events": "pypod.engine.inspect.events",
-    "lsns": "pypod.engine.inspect.lsns",
+    "compare": "pypod.api.functions",
+    "events": "pypod.api.functions",
+    "lsns": "pypod.api.functions",
     **dict.fromkeys(
         (
             "AlreadyExists",
@@ -69,17 +69,17 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from pypod.api.container import Container as Container
     from pypod.api.engine import Engine as Engine
+    from pypod.api.functions import compare as compare
+    from pypod.api.functions import events as events
+    from pypod.api.functions import lsns as lsns
     from pypod.api.image import Image as Image
     from pypod.api.manifest_list import ManifestList as ManifestList
     from pypod.api.network import Network as Network
     from pypod.api.pod import Pod as Pod
     from pypod.engine.containers.exec import ExecResult as ExecResult
     from pypod.engine.containers.exec import Process as Process
-    from pypod.engine.inspect.events import events as events
     from pypod.engine.inspect.lsns import NamespaceFacts as NamespaceFacts
-    from pypod.engine.inspect.lsns import lsns as lsns
     from pypod.engine.inspect.sharing import Matrix as Matrix
-    from pypod.engine.inspect.sharing import compare as compare
     from pypod.errors import *  # noqa: F403
     from pypod.images.registry.access import Access as Access
     from pypod.model.event import Event as Event

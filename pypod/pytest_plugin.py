@@ -37,7 +37,7 @@ def pytest_configure(config: pytest.Config) -> None:
 def pypod_engine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Engine]:
     """An engine on a storage directory of the test's own."""
     from pypod.api.engine import Engine
-    from pypod.engine.networks import bridges
+    from pypod.engine.networks import bridges, user_bridges
     from pypod.engine.session import session
     from pypod.errors import PypodError
 
@@ -55,7 +55,7 @@ def pypod_engine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Engine]:
             container.remove(force=True, timeout=0)
         for network in engine.networks.list():
             bridges.remove(engine, network.spec())
-        session.end(engine)
+        user_bridges.end_session(engine)
 
 
 @pytest.fixture

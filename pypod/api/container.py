@@ -25,11 +25,11 @@ if TYPE_CHECKING:
     from pypod.api.options import CommitOptions
     from pypod.api.pod import Pod
     from pypod.engine.containers.attach import Attachment
-    from pypod.engine.containers.enter import Entered
     from pypod.engine.containers.exec import ExecResult, ExecSpec, Process
     from pypod.engine.containers.explain import Explanation
     from pypod.engine.containers.logs import Piece
     from pypod.engine.containers.options import ContainerOptions
+    from pypod.engine.core.enter import Entered
     from pypod.engine.resources.limits import LimitOptions
     from pypod.model.container import ContainerSpec, ContainerState
     from pypod.model.port import Port
@@ -134,7 +134,8 @@ class Container:
         """The networks that it is to be connected to, in their order; a pod's member has the pod's."""
         from pypod.engine.networks.connections import networks_of
 
-        return networks_of(self._engine, self.record())
+        get = self._engine.networks.get
+        return tuple(get(identifier) for identifier, _ in networks_of(self._engine, self.record()))
 
     @property
     def addresses(self) -> dict[str, tuple[str, ...]]:
@@ -172,16 +173,16 @@ class Container:
         Raises NoSuchNetwork, AlreadyExists when it is connected already, InUse when there is no address for it, and
         InvalidSpec when it has no network of its own.
         """
-        from pypod.engine.networks import connections
+        from pypod.engine.containers.connecting import connect_to
 
-        record = self.record()
-        connections.connect(self._engine, record, network, ip=ip, ip6=ip6, mac_address=mac_address, aliases=aliases)
+        record, name = self.record(), network if isinstance(network, str) else network.id
+        connect_to(self._engine, record, name, ip=ip, ip6=ip6, mac_address=mac_address, aliases=aliases)
 
     def disconnect(self, network: Network | str) -> None:
         """Take it off a network. Raises WrongState when it is not connected to it."""
-        from pypod.engine.networks import connections
+        from pypod.engine.containers.connecting import disconnect_from
 
-        connections.disconnect(self._engine, self.record(), network)
+        disconnect_from(self._engine, self.record(), network if isinstance(network, str) else network.id)
 
     def start(self, *, columns: int = 0, rows: int = 0, attended: bool = False) -> None:
         """Start it and what it depends on: its pod's infra, the containers whose namespaces it joins.
@@ -274,8 +275,7 @@ class Container:
 
         >>> container.rename("web-old")                                 # doctest: +SKIP
         """
-        from pypod.engine.containers import kept_records
-        from pypod.engine.core import announce
+        from pypod.engine.core import announce, kept_records
         from pypod.model.ids import check_name
 
         check_name(name, "NAME")
@@ -449,7 +449,7 @@ class Container:
 
         Raises InvalidSpec for kinds a thread cannot enter (mnt, user), WrongState when it does not run.
         """
-        from pypod.engine.containers.enter import enter
+        from pypod.engine.core.enter import enter
 
         return enter(self._name, self.state(), kinds)
 
@@ -462,7 +462,7 @@ class Container:
     def _repr_html_(self) -> str:
         from pypod.engine.inspect.picture import container_html
 
-        return container_html(self)
+        return container_html(self._engine, self.id, self._name)
 
     def inspect(self) -> dict[str, Any]:
         """Return everything there is to know, in podman's form."""
@@ -490,43 +490,35 @@ class Container:
 
         Raises InvalidSpec, also for a container without an image.
         """
-        from pypod.engine.images.committing import commit
-        from pypod.engine.session import inside
+        from pypod.engine.containers.committing import commit
 
-        if inside.is_needed(self._engine):
-            return inside.commit(self, name, options)
-        return commit(self._engine, self.record(), name, **options)
+        identifier = commit(self._engine, self.id, name, **options)
+        return self._engine.images.get(name or identifier)
 
     def export(self) -> Iterator[bytes]:
         """Yield a tar of its whole root file system, pieces of bytes; what is mounted there is left out."""
-        from pypod.engine.session import inside
-        from pypod.engine.storage.layers import tree
-        from pypod.engine.storage.mapped_layers import as_started
-        from pypod.images.layers.pack import merged
+        from pypod.engine.containers.exporting import export
 
-        if inside.is_needed(self._engine):
-            yield from inside.stream(self._engine, "export", self.id)
-            return
-        spec, maps = as_started(self._engine, self.spec())
-        with Boundary(f"export container {self._name}"):
-            yield from merged(tree(self._engine.layout, self.id, spec), maps)
+        yield from export(self._engine, self.id)
 
     def changes(self, base: Container | Image | None = None) -> Sequence[tuple[str, str]]:
         """Return what it has written, or how its root differs from that of ``base``: see ``Image.changes``.
 
         Raises Unsupported when it writes into its root directory itself (``overlay=False``).
         """
-        from pypod.engine.session import inside
-        from pypod.engine.storage.differences import of_container
+        from pypod.engine.containers.differences import changes
 
-        if inside.is_needed(self._engine):
-            return inside.changes(self, base)
         with Boundary(f"compare container {self.name}"):
-            return of_container(self, base)
+            return changes(self._engine, self.root, None if base is None else base.root)
+
+    @property
+    def root(self) -> tuple[str, str]:
+        """What names its root file system in a comparison: ``container`` and its id."""
+        return "container", self.id
 
     def __enter__(self) -> Self:
-        from pypod.engine.containers import kept_records
         from pypod.engine.containers.attach import Attachment
+        from pypod.engine.core import kept_records
 
         owner = self._engine.owner()
         self._entered_by = owner.pid

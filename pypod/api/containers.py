@@ -130,7 +130,7 @@ class Containers:
         options = with_volumes_from(options, self._spec_of)
         if base is None:
             return None, with_variables(options), command
-        from pypod.engine.images.defaults import with_defaults
+        from pypod.engine.containers.image_defaults import with_defaults
 
         found = self._engine.images.for_container(base, pull) if isinstance(base, str) else base
         return found, *with_defaults(options, command, found.config)

@@ -1,39 +1,22 @@
-"""The engine: opens the parts and wires them. Everything a user holds leads back to one."""
+"""The engine: everything a user holds leads back to one."""
 
 from __future__ import annotations
 
-import os
-
-from pypod.engine.core.boundary import Boundary
-from pypod.engine.core.layout import Layout
-from pypod.kernel.pidfd import PROC
-from pypod.runtime.programs import Programs
-from pypod.store.database import Database
+from pypod.engine.core.context import Context
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping, Sequence
-    from sqlite3 import Connection
-    from typing import Self
+    from collections.abc import Iterator, Mapping, Sequence
 
     from pypod.api.containers import Containers
     from pypod.api.images import Images
     from pypod.api.manifest_lists import ManifestLists
     from pypod.api.networks import Networks
     from pypod.api.pods import Pods
-    from pypod.engine.session.session import Session
-    from pypod.engine.storage import drivers
-    from pypod.kernel.cgroups.driver import Driver
-    from pypod.model.container import ContainerSpec
     from pypod.model.event import Event
-    from pypod.model.pod import PodSpec
-    from pypod.network.firewall import Channels
-    from pypod.store.records import ContainerRecord, Owner, PodRecord
-
-_REMEMBERED = 256
 
 
-class Engine:
+class Engine(Context):
     """An engine on one storage directory. Cheap to make, usable from any thread, keeps no state of pods.
 
     ``root`` is the directory everything is kept in (default: $PYPOD_ROOT, /var/lib/pypod for root). Close it, or use
@@ -44,80 +27,6 @@ class Engine:
     >>> engine = Engine()                                   # doctest: +SKIP
     >>> pod = engine.pods.create(name="mipod")              # doctest: +SKIP
     """
-
-    def __init__(self, root: str | None = None) -> None:
-        self.layout = Layout(root)
-        self.layout.prepare()
-        self.database = Database(self.layout.database, _guard(self.layout))
-        self.programs = Programs()
-        self.proc = PROC
-        with Boundary("read the boot id"):
-            self.boot_id = PROC.boot_id()
-        self._rootless: bool | None = None
-        self.at_bridges = False  # whether this process is in the network namespace of a user's bridges
-        self.known_session: Session | None = None  # the last that was found (engine/session/session.py)
-        self.storage_driver: drivers.Driver | None = None  # once that is known
-        self._cgroups: Driver | None = None
-        self._firewall: Channels | None = None
-        self._specs: dict[str, ContainerSpec] = {}
-        self._pod_specs: dict[str, PodSpec] = {}
-        self._filters: dict[tuple[str, ...], tuple[bytes, int]] = {}
-
-    def container_spec(self, record: ContainerRecord) -> ContainerSpec:
-        """Return what was asked of a container; each text of a specification is parsed once.
-
-        Raises StoreError when the record is damaged, InvalidSpec for an infra.
-        """
-        spec = self._specs.get(record.spec_json)
-        if spec is None:
-            from pypod.store.records import container_spec
-
-            spec = container_spec(record)
-            self.remember(record, spec)
-        return spec
-
-    def remember(self, record: ContainerRecord, spec: ContainerSpec) -> None:
-        """Spare the next reader of a specification that was just written the parsing."""
-        if len(self._specs) >= _REMEMBERED:
-            self._specs.clear()
-        self._specs[record.spec_json] = spec
-
-    def pod_spec(self, pod: PodRecord | str) -> PodSpec:
-        """Return what was asked of a pod, given its record or its id; that never changes and is read once.
-
-        Raises StoreError when the record is damaged, NoSuchPod.
-        """
-        identifier = pod if isinstance(pod, str) else pod.id
-        spec = self._pod_specs.get(identifier)
-        if spec is None:
-            from pypod.store import records
-
-            record = records.find_pod(self.database, pod) if isinstance(pod, str) else pod
-            spec = records.pod_spec(record)
-            self.remember_pod(identifier, spec)
-        return spec
-
-    def remember_pod(self, identifier: str, spec: PodSpec) -> None:
-        """Spare the next reader of a pod's specification that was just written the reading."""
-        if len(self._pod_specs) >= _REMEMBERED:
-            self._pod_specs.clear()
-        self._pod_specs[identifier] = spec
-
-    def default_filter(self, capabilities: tuple[str, ...]) -> tuple[bytes, int]:
-        """Return podman's seccomp filter for a set of capabilities, and its flags; read from the disk once."""
-        found = self._filters.get(capabilities)
-        if found is None:
-            from pypod.runtime.seccomp.filter import filter_and_flags
-
-            found = self._filters[capabilities] = filter_and_flags(None, frozenset(capabilities), self.layout.cache)
-        return found
-
-    def owner(self) -> Owner:
-        """Return the identity of this process, which ephemeral pods and containers end with."""
-        from pypod.store.records import Owner
-
-        pid = os.getpid()
-        return Owner(pid=pid, start_time=self.proc.start_time(pid) or 0, boot_id=self.boot_id)
 
     @property
     def pods(self) -> Pods:
@@ -154,53 +63,6 @@ class Engine:
 
         return Networks(self)
 
-    @property
-    def rootless(self) -> bool:
-        """Whether the caller is an ordinary user, or root of a user namespace only.
-
-        Such a root is no more than a user where the kernel asks for the first namespace's; but it has its ids.
-        """
-        if self._rootless is None:
-            from pypod.kernel.idmap import in_user_namespace
-
-            self._rootless = in_user_namespace()
-        return self._rootless
-
-    @property
-    def inside(self) -> bool:
-        """Whether the caller is root of a user namespace."""
-        return self.rootless and os.geteuid() == 0
-
-    @property
-    def cgroups(self) -> Driver:
-        """The driver for this host's cgroup hierarchies, found at first use."""
-        if self._cgroups is None:
-            self._cgroups = self._driver()
-        return self._cgroups
-
-    @property
-    def firewall(self) -> Channels:
-        """Channels to the host's firewall."""
-        if self._firewall is None:
-            from pypod.network import firewall
-
-            self._firewall = firewall.Channels()
-        return self._firewall
-
-    def use_cgroups(self, driver: Driver) -> None:
-        """Use another driver from now on."""
-        self._cgroups = driver
-
-    def _driver(self) -> Driver:
-        if self.rootless:
-            from pypod.engine.core import scope
-
-            return scope.driver(self)
-        from pypod.kernel.cgroups.detect import detect
-        from pypod.kernel.cgroups.driver import driver_for
-
-        return driver_for(detect())
-
     def events(
         self,
         since: int | None = None,
@@ -217,44 +79,7 @@ class Engine:
         """
         from pypod.engine.inspect.events import events
 
-        return events(since, until, filters=filters, follow=follow, engine=self)
-
-    def close(self) -> None:
-        """Give descriptors and connections back; pods and containers go on."""
-        self.programs.close()
-        self.database.close()
-        if self._firewall is not None:
-            self._firewall.close()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.close()
-
-    def __del__(self) -> None:
-        programs = getattr(self, "programs", None)
-        if programs is not None:
-            self.close()
+        return events(self, since, until, filters=filters, follow=follow)
 
     def __repr__(self) -> str:
         return f"Engine({self.layout.root!r})"
-
-
-def _guard(layout: Layout) -> Callable[[Connection], object]:
-    """Return what refuses a new database where containers are: the one before was lost. It holds no engine."""
-
-    def refuse(_: Connection) -> None:
-        from pypod.engine.containers import recovery
-
-        recovery.refuse_new_database(layout, PROC.boot_id())
-
-    return refuse
-
-
-def require_root(what: str) -> None:
-    """Raise PermissionDenied unless the caller is root, of the host or of a user's session."""
-    from pypod.errors import PermissionDenied
-
-    if os.geteuid() != 0:
-        raise PermissionDenied(what, f"{what} needs root", hint="pypod unshare COMMAND runs a command as root of yours")

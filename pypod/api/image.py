@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from pypod.api.engine import Engine
 from pypod.engine.core.boundary import Boundary
-from pypod.errors import InvalidImage, NoSuchImage
-from pypod.model.image_config import parse_config
+from pypod.engine.images.stored import StoredImage
+from pypod.errors import NoSuchImage
 from pypod.model.reference import full_name
 from pypod.store import images
 
@@ -16,12 +16,11 @@ if TYPE_CHECKING:
 
     from pypod.api.container import Container
     from pypod.api.options import PullOptions, PushOptions, SaveOptions
-    from pypod.model.image_config import HistoryEntry, ImageConfig
 
 SHORT_ID_LENGTH = 12
 
 
-class Image:
+class Image(StoredImage):
     """One image of the store: an engine and an id. Names and configuration are read when they are asked for.
 
     ``loaded_names`` are those that it had in the archive, when ``load`` returned it.
@@ -31,14 +30,13 @@ class Image:
     ('sh',)
     """
 
-    __slots__ = ("_engine", "_used_name", "id", "loaded_names")
+    __slots__ = ("_engine", "loaded_names")
 
     def __init__(
         self, engine: Engine, identifier: str, used_name: str = "", loaded_names: tuple[str, ...] = ()
     ) -> None:
+        super().__init__(engine, identifier, used_name)
         self._engine = engine
-        self.id = identifier
-        self._used_name = used_name
         self.loaded_names = loaded_names
 
     @classmethod
@@ -66,30 +64,6 @@ class Image:
         """The engine it belongs to."""
         return self._engine
 
-    def named(self) -> images.Named:
-        """Return what the store has. Raises NoSuchImage when it was removed."""
-        return images.named(self._engine.database, self.id)
-
-    @property
-    def names(self) -> tuple[str, ...]:
-        """Its names, each with a tag: ``docker.io/library/busybox:latest``; NAME@DIGEST when it was pulled by that."""
-        return self.named().names
-
-    @property
-    def digests(self) -> tuple[str, ...]:
-        """What registries know it by, or would: ``docker.io/library/busybox@sha256:...``."""
-        return self.named().repo_digests
-
-    @property
-    def used_name(self) -> str:
-        """The name it was found by, made whole; otherwise one of its names, or its id."""
-        return self._used_name or next(iter(self.names), self.id)
-
-    def tagged_names(self) -> tuple[str, ...]:
-        """Return the name that it was found by, when that has a tag: what it is called in an archive."""
-        name = self._used_name
-        return (name,) if name and "@" not in name else ()
-
     @property
     def size_bytes(self) -> int:
         """The size of its layers, not packed."""
@@ -100,49 +74,13 @@ class Image:
         """When it was made, in nanoseconds since the epoch; 0 when it does not say."""
         return self.named().record.created_ns
 
-    @property
-    def digest(self) -> str:
-        """The digest of its manifest."""
-        return self.named().record.manifest
-
-    @property
-    def is_list(self) -> bool:
-        """Whether it is no image but a list of manifests (``Engine.manifests``)."""
-        return images.is_list(self._engine.database, self.id)
-
     def instance(self, platform: str = "") -> Image:
         """Return it, or the member of a list that is for a platform (OS/ARCHITECTURE[/VARIANT]), or for this machine.
 
         Raises NoSuchImage when that is not here, InvalidImage when the list has none.
         """
-        if not self.is_list:
-            return self
-        from pypod.api.manifest_list import instance
-
-        return instance(self, platform)
-
-    @property
-    def config(self) -> ImageConfig:
-        """What the image says of itself: command, environment, user, labels and so on.
-
-        Raises InvalidImage, also for a list of manifests, which says nothing.
-        """
-        record = self.named().record
-        if record.is_list:
-            raise InvalidImage(self.used_name, "it is a list of manifests", hint="instance() is its image for here")
-        return parse_config(record.config.encode())
-
-    def layers(self) -> Sequence[images.LayerRecord]:
-        """Return its layers, the topmost first."""
-        return images.layers_of(self._engine.database, self.named().record.chain)
-
-    def layer_directories(self) -> tuple[str, ...]:
-        """Return the names of the directories that its root is made of, the topmost first."""
-        return images.shown(self.layers())
-
-    def history(self) -> Sequence[HistoryEntry]:
-        """Return how it was made, the first step first."""
-        return self.config.history
+        found = super().instance(platform)
+        return self if found is self else Image(self._engine, found.id, found.called)
 
     def tag(self, name: str) -> None:
         """Give it one more name; an image that had the name loses it. Raises InvalidSpec for what is no name."""
@@ -173,7 +111,11 @@ class Image:
         from pypod.engine.images.removal import remove
 
         with Boundary(f"remove image {self.id[:SHORT_ID_LENGTH]}"):
-            remove(self._engine, self.id, force=force, called=self._used_name)
+            remove_users = self._remove_user if force else None
+            remove(self._engine, self.id, called=self._used_name, remove_user=remove_users)
+
+    def _remove_user(self, identifier: str) -> None:
+        self._engine.containers.get(identifier).remove(force=True)
 
     def mount(self) -> str:
         """Mount its root, read-only, and return where; it stays until ``unmount`` or its removal. Needs root."""
@@ -201,13 +143,15 @@ class Image:
 
         A pair for each path, in their order: ``A`` added, ``C`` changed, ``D`` deleted, and the path.
         """
-        from pypod.engine.session import inside
-        from pypod.engine.storage.differences import of_image
+        from pypod.engine.containers.differences import changes
 
-        if inside.is_needed(self._engine):
-            return inside.changes(self, base)
         with Boundary(f"compare image {self.id[:SHORT_ID_LENGTH]}"):
-            return of_image(self, base)
+            return changes(self._engine, ("image", self.id), None if base is None else base.root)
+
+    @property
+    def root(self) -> tuple[str, str]:
+        """What names its root file system in a comparison: ``image`` and its id."""
+        return "image", self.id
 
     def save(self, path: str, **options: Unpack[SaveOptions]) -> None:
         """Write it to an archive or a directory; see ``Images.save``."""

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from pypod.api.image import Image
 from pypod.engine.core.boundary import Boundary
-from pypod.errors import InvalidImage, InvalidSpec, NoSuchImage, NotInRegistry, PypodError, RegistryError
-from pypod.model.reference import full_name, is_short, parse, split_transport
+from pypod.engine.images import stored
+from pypod.errors import InvalidImage, InvalidSpec, NoSuchImage, PypodError, RegistryError
+from pypod.model.reference import full_name, parse, split_transport
 from pypod.store import images
 
 TYPE_CHECKING = False
@@ -89,6 +90,8 @@ class Images:
             return image
         if len(problems) == 1:
             raise problems[0]
+        from pypod.engine.images.registries import none_of_them
+
         raise none_of_them(ref, f"{len(problems)} errors occurred while pulling", problems)
 
     def _pull_one(
@@ -130,7 +133,8 @@ class Images:
     ) -> Image:
         from pypod.engine.images.archives import pull_from
 
-        return pull_from(self._engine, transport, rest, platform, progress)
+        found = pull_from(self._engine, transport, rest, platform, progress)
+        return Image(self._engine, found.id, found.called)
 
     def load(
         self, path: str = "", *, fd: int = -1, progress: Callable[[Progress], None] | None = None
@@ -146,7 +150,8 @@ class Images:
         from pypod.engine.core import announce
         from pypod.engine.images.archives import load
 
-        loaded = load(self._engine, path, fd, progress)
+        found = load(self._engine, path, fd, progress)
+        loaded = [Image(self._engine, one.id, one.called, names) for one, names in found]
         announce.image(self._engine, announce.LOAD, "", path)
         return loaded
 
@@ -222,9 +227,10 @@ class Images:
         ``progress``, as of ``pull``.
         Raises InvalidImage, InvalidSpec.
         """
-        from pypod.engine.images.committing import import_tree
+        from pypod.engine.images.making import import_tree
 
-        return import_tree(self._engine, pieces, name, **options)
+        found = import_tree(self._engine, pieces, name, **options)
+        return Image(self._engine, found.id, found.called)
 
     def for_container(
         self,
@@ -286,34 +292,8 @@ class Images:
 
     def find(self, ref: str) -> Image:
         """Return what a name stands for, as ``get``, also when that is a list of manifests."""
-        database = self._engine.database
-        text = ref.removeprefix("docker://")
-        if text.startswith("sha256:") or (len(text) == 64 and images.find_by_id(database, text)):
-            return self._found(images.find_by_id(database, text), ref, "")
-        reference = parse(text)
-        if reference.digest:
-            for name in _names(text.partition("@")[0].rpartition(":")[0] if reference.tag else text.partition("@")[0]):
-                identifier = images.find_by_digest(database, name, reference.digest)
-                if identifier:
-                    return self._found(identifier, ref, f"{name}@{reference.digest}")
-            raise NoSuchImage(ref)
-        names = [f"{name}:{reference.tag or 'latest'}" for name in _names(_untagged(text, reference.tag))]
-        for name in names:
-            identifier = images.find_by_name(database, [name])
-            if identifier:
-                return self._found(identifier, ref, name)
-        identifier = ""
-        if is_short(text):
-            found = images.find_by_suffix(database, f"{_untagged(text, reference.tag)}:{reference.tag or 'latest'}")
-            if found:
-                return self._found(found[0], ref, found[1])
-            identifier = images.find_by_id(database, text)
-        return self._found(identifier, ref, "")
-
-    def _found(self, identifier: str, ref: str, name: str) -> Image:
-        if not identifier:
-            raise NoSuchImage(ref)
-        return Image(self._engine, identifier, name)
+        found = stored.find(self._engine, ref)
+        return Image(self._engine, found.id, found.called)
 
     def exists(self, ref: str) -> bool:
         """Return whether ``find`` would find one."""
@@ -365,13 +345,6 @@ class Images:
         return removed
 
 
-def none_of_them(ref: str, what: str, problems: Sequence[PypodError]) -> NotInRegistry:
-    """Return the error for a name that several registries were asked for, with what each of them said."""
-    error = NotInRegistry(ref, "none of the registries gave it")
-    error.message = f"{what}:" + "".join([f"\n * {problem}" for problem in problems])
-    return error
-
-
 def _platform(text: str) -> Platform | None:
     if not text:
         return None
@@ -387,13 +360,3 @@ def _runs_on(image: Image, text: str) -> bool:
         (wanted.os, wanted.architecture) == (found.os, found.architecture)
         and (not wanted.variant or not found.variant or wanted.variant == found.variant)
     )
-
-
-def _untagged(text: str, tag: str) -> str:
-    return text[: -len(tag) - 1] if tag else text
-
-
-def _names(name: str) -> list[str]:
-    """Return the whole names, without a tag, that a name may stand for here, the likeliest first."""
-    reference = parse(name)
-    return [f"localhost/{name}", reference.name] if is_short(name) else [reference.name]

@@ -5,11 +5,10 @@ from __future__ import annotations
 from pypod.api.image import Image
 from pypod.engine.core.boundary import Boundary
 from pypod.engine.core.locks import SHARED, Lock
+from pypod.engine.images.stored import StoredList, index_of
 from pypod.errors import AlreadyExists, InvalidImage, InvalidSpec, NoSuchImage
 from pypod.images.blobs import Blobs
-from pypod.images.platform import choose, host
-from pypod.images.platform import parse as parse_platform
-from pypod.model.image import MANIFEST_BYTES_LIMIT, Index, Manifest, check_digest, parse_manifest
+from pypod.model.image import MANIFEST_BYTES_LIMIT, Manifest, check_digest, parse_manifest
 from pypod.model.image_form import OCI, index_body
 from pypod.model.manifest_list import EntryChange
 from pypod.store import images, manifest_lists
@@ -28,7 +27,7 @@ if TYPE_CHECKING:
     Entries = dict[str, Descriptor]
 
 
-class ManifestList:
+class ManifestList(StoredList):
     """One list of manifests: an engine and an id.
 
     >>> images = engine.manifests.create("web", ["web:amd64"])                         # doctest: +SKIP
@@ -36,36 +35,16 @@ class ManifestList:
     >>> images.push("quay.io/me/web")                                                  # doctest: +SKIP
     """
 
-    __slots__ = ("_engine", "_name", "id")
+    __slots__ = ("_engine",)
 
     def __init__(self, engine: Engine, identifier: str, name: str = "") -> None:
+        super().__init__(engine, identifier, name)
         self._engine = engine
-        self.id = identifier
-        self._name = name
 
     @property
     def engine(self) -> Engine:
         """The engine it belongs to."""
         return self._engine
-
-    @property
-    def name(self) -> str:
-        """The name it was found by, made whole; otherwise one of its names, or its id."""
-        return self._name
-
-    @property
-    def names(self) -> tuple[str, ...]:
-        """Its names, each with a tag. Raises NoSuchImage."""
-        return images.named(self._engine.database, self.id).names
-
-    def index(self) -> Index:
-        """Return what it names, as an OCI index. Raises NoSuchImage."""
-        return _index(self._engine, images.named(self._engine.database, self.id).record.manifest)
-
-    def sources(self) -> dict[str, str]:
-        """Return for each member, by its digest, the name in a registry that it comes from; nothing: it is here."""
-        with self._engine.database.transaction(write=False) as connection:
-            return manifest_lists.sources(connection, self.id)
 
     def add(self, ref: str, *, all: bool = False, access: Access | None = None, **said: Any) -> Sequence[str]:
         """Add an image, or of another list the one for this machine, with ``all`` all of it; return their digests.
@@ -167,7 +146,7 @@ class ManifestList:
             record = manifest_lists.read(connection, self.id)
             if record is None and not created_ns:
                 raise NoSuchImage(self.name)
-            before = _index(self._engine, record.manifest).manifests if record else ()
+            before = index_of(self._engine, record.manifest).manifests if record else ()
             known = {**manifest_lists.sources(connection, self.id), **(sources or {})}
             entries = change({entry.digest: entry for entry in before})
             self._write(connection, entries, known, record.created_ns if record else created_ns)
@@ -197,25 +176,6 @@ class ManifestList:
 
     def __repr__(self) -> str:
         return f"<ManifestList {self.name}>"
-
-
-def instance(image: Image, platform: str = "") -> Image:
-    """Return the image of a list that is for a platform, or for this machine. Raises NoSuchImage, InvalidImage."""
-    index = _index(image.engine, image.digest)
-    wanted = parse_platform(platform) if platform else host()
-    entry = choose(index, wanted, image.used_name)
-    identifier = images.find_by_manifest(image.engine.database, entry.digest)
-    if not identifier:
-        reason = f"its image for {wanted} is not here"
-        raise NoSuchImage(image.used_name, reason=reason, hint=f"pypod manifest inspect {image.used_name} shows it")
-    return Image(image.engine, identifier, image.used_name)
-
-
-def _index(engine: Engine, digest: str) -> Index:
-    found = parse_manifest(Blobs(engine.layout.blobs).read(digest, MANIFEST_BYTES_LIMIT), what=f"index {digest}")
-    if not isinstance(found, Index):
-        raise InvalidImage(f"index {digest}", "it is a manifest")
-    return found
 
 
 def _blobs_of(blobs: Blobs, digest: str) -> set[str]:

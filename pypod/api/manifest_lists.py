@@ -63,7 +63,7 @@ class ManifestLists:
 
         Raises NotInRegistry, RegistryError, InvalidImage.
         """
-        from pypod.engine.images.list_members import first_in_registry
+        from pypod.engine.images.registries import first_in_registry
         from pypod.model.image import parse_manifest
         from pypod.model.reference import split_transport
 

@@ -7,7 +7,7 @@ import time
 
 from pypod.api.network import Network
 from pypod.engine.core.boundary import Boundary
-from pypod.engine.networks import claims
+from pypod.engine.networks import known
 from pypod.errors import InUse, NoSuchNetwork
 from pypod.model import ids
 from pypod.model.network import BRIDGE, DEFAULT_ID, DEFAULT_NETWORK, NetworkSpec, Route
@@ -18,7 +18,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
     from pypod.api.engine import Engine
-    from pypod.network.creation import Surroundings
 
 
 class Networks:
@@ -62,7 +61,7 @@ class Networks:
         """
         from pypod.network import creation
 
-        self._default()  # podman has it before any other
+        known.default(self._engine)  # podman has it before any other
         draft = NetworkSpec(
             id=ids.new_id(),
             name=name or DEFAULT_NETWORK,
@@ -88,40 +87,13 @@ class Networks:
                 draft = draft.replace(name=creation.free_name(taken))
             if draft.name in taken:
                 networks.add(connection, draft)  # which says so before anything else can be wrong
-            spec = creation.complete(draft, _surroundings(others), os.urandom(7))
+            spec = creation.complete(draft, known.surroundings(others), os.urandom(7))
             networks.add(connection, spec)
         return Network(self._engine, spec.id, spec.name)
 
-    def _default(self, *, save: bool = True) -> NetworkSpec:
-        """Return the default network, which is made at its first use; without ``save`` what it would be."""
-        database = self._engine.database
-        try:
-            return networks.find(database, DEFAULT_ID)
-        except NoSuchNetwork:
-            pass
-        from pypod.network import creation
-
-        if not save:
-            return creation.default(_surroundings(networks.all_networks(database)), time.time_ns())
-        with Boundary("create network"), database.transaction() as connection, connection:
-            others = networks.all_networks(database)
-            made = next((one for one in others if one.id == DEFAULT_ID), None)
-            if made is None:
-                made = creation.default(_surroundings(others), time.time_ns())
-                networks.add(connection, made)
-        return made
-
-    def find(self, ref: str, *, save: bool = True) -> NetworkSpec:
-        """Return what was asked of the network that ``ref`` names. Raises NoSuchNetwork, AmbiguousName.
-
-        Without ``save`` the default network is not made if it is not there: what it would be is returned.
-        """
-        try:
-            return networks.find(self._engine.database, ref)
-        except NoSuchNetwork:
-            if ref != DEFAULT_NETWORK and not (ref and DEFAULT_ID.startswith(ref)):
-                raise
-        return self._default(save=save)
+    def find(self, ref: str) -> NetworkSpec:
+        """Return what was asked of the network that ``ref`` names. Raises NoSuchNetwork, AmbiguousName."""
+        return known.find(self._engine, ref)
 
     def get(self, ref: str) -> Network:
         """Return the network that a name, an id or the beginning of one names. Raises NoSuchNetwork, AmbiguousName."""
@@ -142,7 +114,7 @@ class Networks:
 
     def specs(self) -> Sequence[NetworkSpec]:
         """Return what was asked of each network, by name."""
-        self._default()
+        known.default(self._engine)
         return networks.all_networks(self._engine.database)
 
     def prune(self, only: Callable[[NetworkSpec], bool] | None = None) -> Sequence[str]:
@@ -160,11 +132,3 @@ class Networks:
                 continue
             removed.append(one.name)
         return removed
-
-
-def _surroundings(others: Sequence[NetworkSpec]) -> Surroundings:
-    """Return what a new network has to leave alone, on the host and among ours."""
-    from pypod.network.host import Host
-
-    host = Host()
-    return claims.around(others, host, but=claims.unclaimed(host))

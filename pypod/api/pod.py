@@ -9,11 +9,10 @@ from pypod.api.engine import Engine
 from pypod.engine.core import announce, observe
 from pypod.engine.core.boundary import Boundary
 from pypod.engine.core.locks import Lock
-from pypod.errors import InvalidSpec, NoSuchPod, PodBroken, StoreError, WrongState
+from pypod.errors import InvalidSpec, NoSuchPod, PodBroken, WrongState
 from pypod.kernel.abi import SIGKILL, signal_number
 from pypod.model import ids
-from pypod.model.pod import BROKEN, pod_status
-from pypod.model.value import Value
+from pypod.model.pod import BROKEN
 from pypod.store import records
 
 TYPE_CHECKING = False
@@ -25,24 +24,16 @@ if TYPE_CHECKING:
     from pypod.api.network import Network
     from pypod.api.options import PodOptions
     from pypod.display.picture import Picture
-    from pypod.engine.containers.enter import Entered
     from pypod.engine.containers.explain import Explanation
     from pypod.engine.containers.options import ContainerOptions
+    from pypod.engine.core.enter import Entered
     from pypod.engine.inspect.sharing import Matrix
     from pypod.engine.resources.limits import LimitOptions
     from pypod.model.container import ContainerState
-    from pypod.model.pod import PodSpec
+    from pypod.model.pod import PodSpec, PodState
     from pypod.model.port import Port
     from pypod.model.stats import Stats
     from pypod.store.records import ContainerRecord, PodRecord
-
-
-class PodState(Value):
-    """What was observed of a pod at one instant: ``status`` in podman's words, and each container's state by id."""
-
-    status: str
-    infra: ContainerState | None
-    members: tuple[tuple[str, ContainerState], ...]
 
 
 class Pod:
@@ -102,12 +93,9 @@ class Pod:
 
     def state(self) -> PodState:
         """Return what is, at this moment."""
-        record = self.record()
-        infra_state = self._container_state(record.infra_id) if record.infra_id else None
-        members = tuple((member.id, self._container_state(member.id)) for member in self._members())
-        return PodState(
-            status=pod_status(infra_state, [state for _, state in members]), infra=infra_state, members=members
-        )
+        from pypod.engine.containers import pods
+
+        return pods.state_of(self._engine, self.record())
 
     @property
     def status(self) -> str:
@@ -137,10 +125,8 @@ class Pod:
     @property
     def networks(self) -> Sequence[Network]:
         """The networks that it is to be connected to, in their order."""
-        from pypod.engine.networks.connections import networks_of
-
         infra_container = self.infra
-        return networks_of(self._engine, infra_container.record()) if infra_container else ()
+        return infra_container.networks if infra_container else ()
 
     @property
     def addresses(self) -> dict[str, tuple[str, ...]]:
@@ -180,16 +166,16 @@ class Pod:
         Raises NoSuchNetwork, AlreadyExists when it is connected already, InUse when there is no address for it, and
         InvalidSpec when it has no network of its own.
         """
-        from pypod.engine.networks import connections
+        from pypod.engine.containers.connecting import connect_to
 
-        record = self._infra_record()
-        connections.connect(self._engine, record, network, ip=ip, ip6=ip6, mac_address=mac_address, aliases=aliases)
+        record, name = self._infra_record(), network if isinstance(network, str) else network.id
+        connect_to(self._engine, record, name, ip=ip, ip6=ip6, mac_address=mac_address, aliases=aliases)
 
     def disconnect(self, network: Network | str) -> None:
         """Take it off a network. Raises WrongState when it is not connected to it."""
-        from pypod.engine.networks import connections
+        from pypod.engine.containers.connecting import disconnect_from
 
-        connections.disconnect(self._engine, self._infra_record(), network)
+        disconnect_from(self._engine, self._infra_record(), network if isinstance(network, str) else network.id)
 
     def _infra_record(self) -> ContainerRecord:
         """Return the infra, which is what is connected on the pod's behalf. Raises WrongState when there is none."""
@@ -203,10 +189,10 @@ class Pod:
 
         A pod that has neither raises WrongState.
         """
-        from pypod.engine.containers import starting
+        from pypod.engine.containers import infra, starting
 
         record = self.record()
-        self._start_infra(record)
+        infra.start_locked(self._engine, record)
         members = self._members()
         if not members and not record.infra_id:
             raise WrongState(
@@ -231,23 +217,15 @@ class Pod:
 
     def start_infra(self) -> None:
         """Start the infra only: the pod's namespaces come to be."""
-        self._start_infra(self.record())
-
-    def _start_infra(self, record: PodRecord) -> None:
         from pypod.engine.containers import infra
 
-        if record.infra_id:
-            with Boundary(f"start pod {self._name}"), Lock(self._engine.layout.pod(self.id)) as lock, lock:
-                infra.start(self._engine, record, lock)
+        infra.start_locked(self._engine, self.record())
 
     def stop_infra(self) -> None:
         """Stop the infra only."""
         from pypod.engine.containers import infra
 
-        record = self.record()
-        if record.infra_id:
-            with Boundary(f"stop pod {self._name}"), Lock(self._engine.layout.pod(self.id)) as lock, lock:
-                infra.stop(self._engine, record)
+        infra.stop_locked(self._engine, self.record())
 
     def stop(self, timeout: float | None = None) -> None:
         """Stop every member and then the infra; ``timeout`` in seconds replaces the members' own."""
@@ -346,6 +324,8 @@ class Pod:
 
         Raises WrongState when a member runs and ``force`` is not given.
         """
+        from pypod.engine.containers import pods
+
         try:
             record = self.record()
         except NoSuchPod:
@@ -360,43 +340,7 @@ class Pod:
                 f"{running[0].id} as it is running - running or paused containers cannot be removed without force: "
                 "container state improper",
             )
-        with Boundary(f"remove pod {self._name}"):
-            self._remove(record, members, timeout)
-
-    def _remove(self, record: PodRecord, members: Sequence[ContainerRecord], timeout: float | None) -> None:
-        from pypod.engine.containers import infra, kept_records, stopping
-        from pypod.engine.networks import attachments
-        from pypod.engine.resources import groups
-        from pypod.engine.storage import volumes
-
-        engine = self._engine
-        stopping.end_all(engine, members, timeout)
-        with Lock(engine.layout.pod(self.id), without_space=True) as lock, lock:
-            # whoever joined in between is a member now; nobody can any more once the lock is ours and the row gone
-            everyone = records.all_containers(engine.database, pod_id=self.id)
-            stopping.end_all(engine, [one for one in everyone if one.kind == records.CONTAINER], timeout)
-            if record.infra_id:
-                infra.stop(engine, record)
-            # the pod's own, one like it below each parent that a member was given, and that of a member outside of them
-            for group in {self._group(record), *(groups.pod_group(one) or one.cgroup for one in everyone)}:
-                groups.clear(engine, group)
-            for one in everyone:
-                attachments.detach(engine, one.id)
-            directories = [*(engine.layout.container(one.id) for one in everyone), engine.layout.pod(self.id)]
-            directories += volumes.only_of(engine, everyone)
-            kept_records.forget(engine, [one.id for one in everyone])
-            stopping.forget(engine, lambda: records.remove_pod(engine.database, record), directories)
-            announce.pod(engine, announce.REMOVE, record, everyone)
-
-    def _group(self, record: PodRecord) -> str:
-        """Return the path of the pod's own cgroup, which outlives its members."""
-        from pypod.kernel.cgroups.driver import container_path
-
-        try:
-            parent = self._engine.pod_spec(record).cgroup_parent
-        except StoreError:  # damaged: the default is the best guess
-            parent = ""
-        return container_path(parent, record.id, "")
+        pods.remove(self._engine, record, timeout)
 
     def create_container(
         self,
@@ -422,7 +366,7 @@ class Pod:
 
     def enter(self, *kinds: str) -> Entered:
         """Return a context in which this thread is in the pod's namespaces: ``with pod.enter("net"):``."""
-        from pypod.engine.containers.enter import enter
+        from pypod.engine.core.enter import enter
 
         infra_id = self.record().infra_id
         if not infra_id:
@@ -461,7 +405,7 @@ class Pod:
         """
         from pypod.engine.inspect.sharing import pod_matrix
 
-        return pod_matrix(self)
+        return pod_matrix(self._engine, self.record())
 
     def picture(self) -> Picture:
         """Return a drawing of the pod as it is now: ``print`` shows text, a notebook SVG. Raises NoSuchPod.
@@ -474,7 +418,7 @@ class Pod:
         """
         from pypod.engine.inspect.picture import of_pod
 
-        return of_pod(self)
+        return of_pod(self._engine, self.record())
 
     def _repr_html_(self) -> str:
         try:
@@ -491,7 +435,7 @@ class Pod:
         return inspect_pod(self._engine, self.record())
 
     def __enter__(self) -> Self:
-        from pypod.engine.containers import kept_records
+        from pypod.engine.core import kept_records
 
         self._entered_by = os.getpid()
         records.set_owner(self._engine.database, "pods", self.id, self._engine.owner())

@@ -88,3 +88,11 @@ def pod_status(infra: ContainerState | None, members: Iterable[ContainerState]) 
         return PAUSED
     ended = sum(state.status == "exited" for state in every)
     return EXITED if ended == len(every) else STOPPED if ended else CREATED
+
+
+class PodState(Value):
+    """What was observed of a pod at one instant: ``status`` in podman's words, and each container's state by id."""
+
+    status: str
+    infra: ContainerState | None
+    members: tuple[tuple[str, ContainerState], ...]

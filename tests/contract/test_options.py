@@ -15,7 +15,8 @@ from pypod.api import options
 from pypod.api.images import Images
 from pypod.api.networks import Networks
 from pypod.api.pods import Pods
-from pypod.engine.images import committing
+from pypod.engine.containers import committing
+from pypod.engine.images import making
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -27,7 +28,7 @@ TAKEN_BY = {
     "PullOptions": Images.pull,
     "SaveOptions": Images.save,
     "PushOptions": Images.push,
-    "ImportOptions": committing.import_tree,
+    "ImportOptions": making.import_tree,
     "CommitOptions": committing.commit,
 }
 

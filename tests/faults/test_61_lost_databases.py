@@ -13,7 +13,7 @@ import pytest
 
 from pypod import Container, Engine, Pod, StoreError
 from pypod.engine.containers.collect import orphans, repair
-from pypod.engine.containers.kept_records import NAME
+from pypod.engine.core.kept_records import NAME
 from pypod.engine.images.removal import leftovers
 from pypod.engine.storage import trash
 from pypod.network import links

@@ -14,8 +14,9 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 
 from pypod import errors
+from pypod.engine.containers import connecting
 from pypod.engine.containers.collect import repair
-from pypod.engine.networks import live_connections, name_service, reloading
+from pypod.engine.networks import name_service, reloading
 from pypod.model.ids import new_id
 from pypod.model.network import Connection, NetworkSpec, Subnet
 from pypod.store import networks, records
@@ -238,14 +239,14 @@ def test_connect_and_disconnect_while_it_runs(engine, network):
     with pod_on(engine, network) as pod:
         pod.start()
         infra = infra_of(engine, pod)
-        live_connections.connect(engine, infra, Connection(network="red"), red)
+        connecting.connect(engine, infra, Connection(network="red"), red)
         assert addresses(inside(pod, "addr"))["eth1"] == {"10.97.0.2/24"}
         with pytest.raises(errors.AlreadyExists):
-            live_connections.connect(engine, infra, Connection(network="red"), red)
-        live_connections.disconnect(engine, infra, network)
+            connecting.connect(engine, infra, Connection(network="red"), red)
+        connecting.disconnect(engine, infra, network)
         assert "eth0" not in addresses(inside(pod, "addr"))
         with pytest.raises(errors.WrongState, match="is not connected to network blue"):
-            live_connections.disconnect(engine, infra, network)
+            connecting.disconnect(engine, infra, network)
         pod.restart()
         assert addresses(inside(pod, "addr"))["eth0"] == {"10.97.0.3/24"}
 
@@ -257,7 +258,7 @@ def test_connecting_to_a_full_network_changes_nothing(engine, network):
         holder.start()
         before = inside(pod, "link")
         with pytest.raises(errors.InUse):
-            live_connections.connect(engine, infra_of(engine, pod), Connection(network="small"), small)
+            connecting.connect(engine, infra_of(engine, pod), Connection(network="small"), small)
         assert inside(pod, "link") == before
         assert len(networks.connections_of(engine.database, pod.record().infra_id)) == 1
 
@@ -341,7 +342,7 @@ def test_names_inside_do_not_collide_with_those_asked_for(engine, network):
     green = add(engine, "green", "gr0", Subnet(subnet="10.96.0.0/24", gateway="10.96.0.1"))
     with pod_on(engine, network, red, interface="eth0") as pod:
         pod.start()
-        live_connections.connect(engine, infra_of(engine, pod), Connection(network=green.id), green)
+        connecting.connect(engine, infra_of(engine, pod), Connection(network=green.id), green)
         assert addresses(inside(pod, "addr")) == {
             "lo": set(),
             "eth0": {"10.99.0.2/24", "fd99::2/64"},
@@ -355,8 +356,8 @@ def test_the_default_route_stays_where_it_was_when_others_come_and_go(engine, ne
     with pod_on(engine, network, red) as pod:
         pod.start()
         infra = infra_of(engine, pod)
-        live_connections.disconnect(engine, infra, network)
-        live_connections.connect(engine, infra, Connection(network=network.id), network)
+        connecting.disconnect(engine, infra, network)
+        connecting.connect(engine, infra, Connection(network=network.id), network)
         for end in veths():
             subprocess.run(["ip", "link", "del", end], check=True)
         reloading.reload(engine)

@@ -27,8 +27,8 @@ from pypod import (
     SystemFailure,
 )
 from pypod.api.image import Image
-from pypod.engine.containers import kept_records
 from pypod.engine.containers.collect import repair
+from pypod.engine.core import kept_records
 from pypod.engine.images import pulling
 from tests.images.forms import digest
 from tests.images.made import Made, busybox_image, layer, names_of

@@ -18,8 +18,9 @@ from pathlib import Path
 import pytest
 
 from pypod import Engine, errors
+from pypod.engine.containers import connecting
 from pypod.engine.containers.collect import repair
-from pypod.engine.networks import live_connections, name_service
+from pypod.engine.networks import name_service
 from pypod.model.ids import new_id, short
 from pypod.model.network import Connection, NetworkSpec, Subnet
 from pypod.network.dns import forward, message
@@ -181,10 +182,10 @@ def test_answers_follow_at_once(engine, rootfs, blue):
     pod.remove(force=True, timeout=0)
     pod = pod_on(engine, name="late")
     assert not known("late")
-    live_connections.connect(engine, infra_of(engine, pod), Connection(network=blue.id, aliases=("alias",)), blue)
+    connecting.connect(engine, infra_of(engine, pod), Connection(network=blue.id, aliases=("alias",)), blue)
     assert known("late")
     assert known("alias")
-    live_connections.disconnect(engine, infra_of(engine, pod), blue)
+    connecting.disconnect(engine, infra_of(engine, pod), blue)
     assert not known("late")
 
 

@@ -141,7 +141,7 @@ class Row(Struct):
     @property
     def written_bytes(self) -> int:
         """The size of the writable layer."""
-        from pypod.engine.storage.layers import writable_bytes
+        from pypod.engine.containers.differences import writable_bytes
 
         return writable_bytes(self.listing.engine, self.listing.engine.layout.container(self.record.id))
 

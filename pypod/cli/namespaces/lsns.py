@@ -69,7 +69,7 @@ LSNS = Command(
 
 def run_lsns(options: Parsed, root: str | None) -> int:
     """Carry out ``pypod lsns``."""
-    from pypod.engine.inspect import lsns as engine
+    from pypod.api.functions import lsns
 
     if options["json"] and options["raw"]:
         raise UsageError("pypod lsns", "mutually exclusive arguments: --json --raw")
@@ -79,7 +79,7 @@ def run_lsns(options: Parsed, root: str | None) -> int:
         return 0
     columns = _columns(options, _default_columns(options["type"]))
     pid = _number(options["task"], "--task", "invalid PID argument") if options.changed("task") else None
-    found: list[NamespaceFacts] = engine.lsns(
+    found: list[NamespaceFacts] = lsns(
         options["type"],
         pid=pid,
         engine=_engine(root),
@@ -98,9 +98,8 @@ def run_lsns(options: Parsed, root: str | None) -> int:
 
 def _engine(root: str | None) -> Any:
     from pypod.api.engine import Engine
-    from pypod.engine.inspect.lsns import default_engine
 
-    return Engine(root) if root else default_engine()
+    return Engine(root) if root else None
 
 
 def _tree(options: Parsed) -> str:

@@ -50,18 +50,17 @@ NS_LS = Command(
 def run_ns_matrix(options: Parsed, root: str | None) -> int:
     """Carry out ``pypod ns POD``."""
     from pypod.api.engine import Engine
-    from pypod.engine.inspect.sharing import pod_matrix
 
     with Engine(root) as engine:
         pod = engine.pods.get(options.positionals[0])
-        _write(pod_matrix(pod), options, pod=pod.name)
+        _write(pod.matrix(), options, pod=pod.name)
     return 0
 
 
 def run_ns_diff(options: Parsed, root: str | None) -> int:
     """Carry out ``pypod ns diff``."""
     from pypod.api.engine import Engine
-    from pypod.engine.inspect.sharing import compare
+    from pypod.api.functions import compare
 
     with Engine(root) as engine:
         _write(compare(*options.positionals, engine=engine), options)
@@ -94,12 +93,12 @@ def run_ns_ls(options: Parsed, root: str | None) -> int:
     """Carry out ``pypod ns ls``."""
     from pypod.api.engine import Engine
     from pypod.engine.core.boundary import Boundary
-    from pypod.engine.inspect.sharing import find
+    from pypod.engine.inspect.sharing import column
 
     with Engine(root) as engine:
-        column = find(engine, options.positionals[0])
-    with Boundary(f"read /proc/{column.pid}/ns"):
-        rows = _links(f"/proc/{column.pid}/ns")
+        found = column(engine, options.positionals[0])
+    with Boundary(f"read /proc/{found.pid}/ns"):
+        rows = _links(f"/proc/{found.pid}/ns")
     widths = [max(map(len, cells)) for cells in zip(*rows, strict=True)]
     for mode, links, user, group, size, when, name in rows:
         sys.stdout.write(

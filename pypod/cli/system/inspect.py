@@ -190,7 +190,7 @@ def _find(engine: Engine, kind: str, name: str, *, size: bool) -> dict[str, Any]
 
 def _with_size(engine: Engine, found: dict[str, Any], directory: str) -> dict[str, Any]:
     """Put the size where podman has it: before the mounts."""
-    from pypod.engine.storage.layers import writable_bytes
+    from pypod.engine.containers.differences import writable_bytes
 
     sized: dict[str, Any] = {}
     for name, value in found.items():

@@ -168,7 +168,7 @@ def run_check(options: Parsed, root: str | None) -> int:
 def run_migrate(options: Parsed, root: str | None) -> int:
     """Carry out ``pypod system migrate``."""
     from pypod.api.engine import Engine
-    from pypod.engine.session import session
+    from pypod.engine.networks import user_bridges
 
     del options
     with Engine(root) as engine:
@@ -178,7 +178,7 @@ def run_migrate(options: Parsed, root: str | None) -> int:
                 container.stop()
             for pod in engine.pods.list():
                 pod.stop()
-            session.end(engine)
+            user_bridges.end_session(engine)
     return 0
 
 
@@ -243,7 +243,8 @@ def _ids(host: Host) -> list[tuple[str, bool, str]]:
 def _storage(root: str | None, *, repair: bool) -> tuple[list[str], list[tuple[str, bool, str]]]:
     """Return lines on what a crash left (and what was done about it), and the judgements of the storage."""
     from pypod.api.engine import Engine
-    from pypod.engine.containers import collect, recovery
+    from pypod.engine.containers import collect
+    from pypod.engine.core import lost_records
     from pypod.engine.images.removal import leftovers
     from pypod.engine.networks import name_service, network_repair
     from pypod.engine.storage import trash
@@ -252,7 +253,7 @@ def _storage(root: str | None, *, repair: bool) -> tuple[list[str], list[tuple[s
     lines: list[str] = []
     try:
         with Engine(root) as engine:
-            lines += map(str, recovery.lost_at_most(engine))
+            lines += map(str, lost_records.lost_at_most(engine))
             if repair:
                 lines = collect.repair(engine) or ["nothing to repair"]
             counts = len(records.all_pods(engine.database)), len(records.all_containers(engine.database))

@@ -10,7 +10,7 @@ from pypod.model.namespace import POD
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from pypod.api.engine import Engine
+    from pypod.engine.core.context import Context
     from pypod.model.container import ContainerSpec
     from pypod.store.records import ContainerRecord, PodRecord
 
@@ -18,10 +18,10 @@ if TYPE_CHECKING:
 _DEFAULT_LIMITS = (("RLIMIT_NOFILE", 7, 1_048_576), ("RLIMIT_NPROC", 6, 4_194_304))
 
 
-def hostname_of(engine: Engine, record: ContainerRecord, spec: ContainerSpec, pod: PodRecord | str | None) -> str:
+def hostname_of(context: Context, record: ContainerRecord, spec: ContainerSpec, pod: PodRecord | str | None) -> str:
     """Return the hostname a container has: its pod's, the host's, or its own. ``pod`` is a record or an id."""
     if spec.uts == POD and pod:
-        of_pod = engine.pod_spec(pod)
+        of_pod = context.pod_spec(pod)
         return of_pod.hostname or of_pod.name
     if spec.uts.mode == "host" or (spec.net.mode == "host" and not spec.hostname):
         return os.uname().nodename

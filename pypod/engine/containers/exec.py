@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
     from typing import Any, Self
 
-    from pypod.api.engine import Engine
+    from pypod.engine.core.context import Context
     from pypod.model.container import ContainerSpec, ContainerState
     from pypod.runtime.ops import Plan
     from pypod.store.records import ContainerRecord
@@ -184,15 +184,15 @@ def _readable(fd: int, timeout_s: float) -> bool:
     return bool(poll.poll(max(timeout_s, 0) * 1000))
 
 
-def execute(engine: Engine, record: ContainerRecord, spec: ExecSpec, *, stdin: bool = False) -> Process:
+def execute(context: Context, record: ContainerRecord, spec: ExecSpec, *, stdin: bool = False) -> Process:
     """Start a command with pipes for its output, and for its input with ``stdin``; on a terminal if it wants one."""
     if spec.terminal:
-        return Process(start(engine, record, spec, (-1, -1, -1)), (-1, -1, -1))
+        return Process(start(context, record, spec, (-1, -1, -1)), (-1, -1, -1))
     pairs = _pipes(f"exec in container {record.name}", 3 if stdin else 2)
     inside = (pairs[2][0] if stdin else -1, pairs[0][1], pairs[1][1])
     outside = (pairs[2][1] if stdin else -1, pairs[0][0], pairs[1][0])
     try:
-        launched = start(engine, record, spec, inside)
+        launched = start(context, record, spec, inside)
     except BaseException:
         for fd in outside:
             if fd >= 0:
@@ -219,24 +219,24 @@ def _pipes(operation: str, count: int) -> list[tuple[int, int]]:
 
 
 def start(
-    engine: Engine, record: ContainerRecord, spec: ExecSpec, stdio: tuple[int, int, int], *, detach: bool = False
+    context: Context, record: ContainerRecord, spec: ExecSpec, stdio: tuple[int, int, int], *, detach: bool = False
 ) -> launcher.Launched:
     """Start a command on the given descriptors (-1: /dev/null). Raises WrongState when the container does not run."""
     with Boundary(f"exec in container {record.name}"):
-        state = running_state(engine, record)
-        effects.perform(session.preparations(engine))
-        program = engine.programs.executable("launch")
-        group, bring = "" if detach else None, groups.bringing(engine)
+        state = running_state(context, record)
+        effects.perform(session.preparations(context))
+        program = context.programs.executable("launch")
+        group, bring = "" if detach else None, groups.bringing(context)
         with launcher.Launching(program, "pypod-launch", stdio=stdio, group=group, bring=bring) as launching:
-            container = engine.container_spec(record)
-            return launching.run(exec_plan(engine, record, container, spec, state))
+            container = context.container_spec(record)
+            return launching.run(exec_plan(context, record, container, spec, state))
 
 
-def running_state(engine: Engine, record: ContainerRecord) -> ContainerState:
+def running_state(context: Context, record: ContainerRecord) -> ContainerState:
     """Return the state of a container that runs. Raises WrongState when it does not, NoSuchContainer."""
-    state = observe.container_state(engine.layout.container(record.id), engine.boot_id)
+    state = observe.container_state(context.layout.container(record.id), context.boot_id)
     if state.status != "running":
-        if not records.is_container(engine.database, record.id):  # the record may be from before its removal
+        if not records.is_container(context.database, record.id):  # the record may be from before its removal
             raise NoSuchContainer(record.name)
         raise WrongState(
             record.name,
@@ -247,18 +247,18 @@ def running_state(engine: Engine, record: ContainerRecord) -> ContainerState:
 
 
 def exec_plan(
-    engine: Engine,
+    context: Context,
     record: ContainerRecord,
     container: ContainerSpec,
     spec: ExecSpec,
     state: ContainerState,
 ) -> Plan:
     """Return what an exec would do now."""
-    cgroups = engine.cgroups
-    seccomp, flags = (b"", 0) if spec.privileged else seccomp_of(engine, container)
+    cgroups = context.cgroups
+    seccomp, flags = (b"", 0) if spec.privileged else seccomp_of(context, container)
     capabilities = list(bounding_set()) if spec.privileged else list(container.capabilities)
     user = spec.user or container.user
-    hostname = hostname_of(engine, record, container, record.pod_id)
+    hostname = hostname_of(context, record, container, record.pod_id)
     variables = dict(entry.split("=", 1) for entry in environment(container, hostname))
     if spec.terminal:
         variables.setdefault("TERM", "xterm")
@@ -276,7 +276,7 @@ def exec_plan(
         },
         "annotations": {USER_ANNOTATION: user, GROUPS_ANNOTATION: ",".join(container.groups)},
     }
-    own_session = session.of(engine)
+    own_session = session.of(context)
     around = Surroundings(
         target="",
         seccomp=seccomp,
@@ -285,11 +285,11 @@ def exec_plan(
     )
     born_in = cgroups.tracking_directory(record.cgroup) if cgroups.clones_into_cgroup else ""
     joined_trees = cgroups.present(record.cgroup)  # an update may have brought it into more
-    kinds = without_host(engine, _JOINED, engine.proc.namespaces(state.pid) or {} if engine.rootless else {})
+    kinds = without_host(context, _JOINED, context.proc.namespaces(state.pid) or {} if context.rootless else {})
     joined = sum(NAMESPACES[kind].clone_flag for kind in kinds if kind != "pid")
     joined |= CLONE_NEWUSER if container.user_namespace != HOST else 0
-    settings = session.ops(engine, own_session)
-    settings.append(announce.event_op(engine, record, start=announce.EXEC, end=announce.EXEC_DIED))
+    settings = session.ops(context, own_session)
+    settings.append(announce.event_op(context, record, start=announce.EXEC, end=announce.EXEC_DIED))
     return plan(
         [
             *settings,
@@ -307,7 +307,7 @@ def exec_plan(
 
 
 def run(
-    engine: Engine,
+    context: Context,
     record: ContainerRecord,
     spec: ExecSpec,
     stdin: bytes | None,
@@ -323,7 +323,7 @@ def run(
 
     deadline = None if timeout_s is None else time.monotonic() + timeout_s
     kept = {"stdout": bytearray(), "stderr": bytearray()}
-    with execute(engine, record, spec, stdin=stdin is not None) as process:
+    with execute(context, record, spec, stdin=stdin is not None) as process:
         try:
             with Boundary(f"exec in container {record.name}"):
                 _exchange(process, stdin or b"", kept, keep_bytes, deadline)

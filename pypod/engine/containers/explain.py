@@ -8,8 +8,8 @@ from __future__ import annotations
 import os
 
 from pypod.display.markup import Shown
-from pypod.engine.containers import infra, kept_records, patience, planning, starting, stopping
-from pypod.engine.core import observe
+from pypod.engine.containers import infra, patience, planning, starting, stopping
+from pypod.engine.core import kept_records, observe
 from pypod.engine.core.effects import Effect, directory
 from pypod.engine.networks import attachments, bridges
 from pypod.engine.resources import groups
@@ -24,8 +24,8 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
-    from pypod.api.engine import Engine
     from pypod.engine.containers.exec import ExecSpec
+    from pypod.engine.core.context import Context
     from pypod.model.container import ContainerSpec
     from pypod.model.network import Connection
     from pypod.runtime.ops import Plan
@@ -75,24 +75,24 @@ class Explanation(Shown, Value):
         )
 
 
-def of_creation(engine: Engine, what: str, rows: int) -> Explanation:
+def of_creation(context: Context, what: str, rows: int) -> Explanation:
     """Return what creating ``what`` does: it is remembered, and that is all."""
-    words = f"write {rows} row{'s' if rows > 1 else ''} for the {what} into {engine.database.path}"
+    words = f"write {rows} row{'s' if rows > 1 else ''} for the {what} into {context.database.path}"
     return Explanation(steps=(Step(words=words, page="pwrite(2)", by=PYTHON),))
 
 
 def of_start(
-    engine: Engine, record: ContainerRecord, terminal: planning.Terminal | None = None, *, attended: bool = False
+    context: Context, record: ContainerRecord, terminal: planning.Terminal | None = None, *, attended: bool = False
 ) -> Explanation:
     """Return what a start of this container would do now; its pod's infra first, if that is not running."""
-    pod = records.find_pod(engine.database, record.pod_id) if record.pod_id else None
-    infra_record = records.find_container(engine.database, pod.infra_id) if pod and pod.infra_id else None
-    spec = engine.container_spec(record)
-    return of_run(engine, record, spec, pod, infra_record, terminal, attended=attended)
+    pod = records.find_pod(context.database, record.pod_id) if record.pod_id else None
+    infra_record = records.find_container(context.database, pod.infra_id) if pod and pod.infra_id else None
+    spec = context.container_spec(record)
+    return of_run(context, record, spec, pod, infra_record, terminal, attended=attended)
 
 
 def of_run(
-    engine: Engine,
+    context: Context,
     record: ContainerRecord,
     spec: ContainerSpec,
     pod: PodRecord | None = None,
@@ -109,18 +109,18 @@ def of_run(
     """
     steps: list[Step] = []
     process = None
-    if pod is not None and infra_record is not None and not infra.is_ready(engine, pod):
-        steps += _infra_steps(engine, pod, infra_record, asked_by_pod)
+    if pod is not None and infra_record is not None and not infra.is_ready(context, pod):
+        steps += _infra_steps(context, pod, infra_record, asked_by_pod)
         process = _UNKNOWN
-    running = observe.container_state(engine.layout.container(record.id), engine.boot_id).running
+    running = observe.container_state(context.layout.container(record.id), context.boot_id).running
     if running:
         return Explanation(steps=())
-    steps += _container_steps(engine, record, spec, pod, process, terminal, attended=attended, asked=asked)
+    steps += _container_steps(context, record, spec, pod, process, terminal, attended=attended, asked=asked)
     return Explanation(steps=tuple(steps))
 
 
 def _container_steps(
-    engine: Engine,
+    context: Context,
     record: ContainerRecord,
     spec: ContainerSpec,
     pod: PodRecord | None,
@@ -130,56 +130,56 @@ def _container_steps(
     attended: bool = False,
     asked: Sequence[Connection] = (),
 ) -> list[Step]:
-    own = engine.layout.container(record.id)
-    if observe.container_state(own, engine.boot_id).running:
+    own = context.layout.container(record.id)
+    if observe.container_state(own, context.boot_id).running:
         return []
-    wires = attachments.preview(engine, record.id, asked) if spec.net == PRIVATE else ()
-    driver = overlay.driver_of(engine, spec, own)
+    wires = attachments.preview(context, record.id, asked) if spec.net == PRIVATE else ()
+    driver = overlay.driver_of(context, spec, own)
     made = [
         *_missing(own),
-        *groups.for_monitors(engine),
-        *starting.preparations(engine, record, spec, driver),
-        *bridges.preparations(engine, attachments.networks_of(wires)),
-        *starting.files_of(engine, record, spec, pod, wires),
-        kept_records.keep(engine, record, pod, wires),
+        *groups.for_monitors(context),
+        *starting.preparations(context, record, spec, driver),
+        *bridges.preparations(context, attachments.networks_of(wires)),
+        *starting.files_of(context, record, spec, pod, wires),
+        kept_records.keep(context, record, pod),
     ]
     terminal = terminal or planning.Terminal()
-    group = starting.group_of(engine, record, spec, pod)
+    group = starting.group_of(context, record, spec, pod)
     what = planning.container_plan(
-        engine, record, spec, pod, terminal, group, driver, attended=attended, infra=process, wires=wires
+        context, record, spec, pod, terminal, group, driver, attended=attended, infra=process, wires=wires
     )
     return [
         *_effects(made),
-        *_effects(groups.renewal(engine, group)),
-        *_plan(what, "monitor", groups.monitors(engine)),
+        *_effects(groups.renewal(context, group)),
+        *_plan(what, "monitor", groups.monitors(context)),
     ]
 
 
-def of_pod_start(engine: Engine, pod: PodRecord) -> Explanation:
+def of_pod_start(context: Context, pod: PodRecord) -> Explanation:
     """Return what starting a pod and its members would do."""
     steps: list[Step] = []
-    if pod.infra_id and not infra.is_ready(engine, pod):
-        steps += _infra_steps(engine, pod, records.find_container(engine.database, pod.infra_id))
-    for record in records.all_containers(engine.database, pod_id=pod.id):
+    if pod.infra_id and not infra.is_ready(context, pod):
+        steps += _infra_steps(context, pod, records.find_container(context.database, pod.infra_id))
+    for record in records.all_containers(context.database, pod_id=pod.id):
         if record.kind == records.CONTAINER:
             process = _UNKNOWN if pod.infra_id and steps else None
-            steps += _container_steps(engine, record, engine.container_spec(record), pod, process)
+            steps += _container_steps(context, record, context.container_spec(record), pod, process)
     return Explanation(steps=tuple(steps))
 
 
 def _infra_steps(
-    engine: Engine, pod: PodRecord, record: ContainerRecord, asked: Sequence[Connection] = ()
+    context: Context, pod: PodRecord, record: ContainerRecord, asked: Sequence[Connection] = ()
 ) -> list[Step]:
-    wires = attachments.preview(engine, record.id, asked)
-    group = groups.of_infra(engine, record, engine.pod_spec(pod))
+    wires = attachments.preview(context, record.id, asked)
+    group = groups.of_infra(context, record, context.pod_spec(pod))
     made = [
-        *_missing(engine.layout.pod(pod.id)),
-        *infra.preparations(engine, record, pod, group),
-        *bridges.preparations(engine, attachments.networks_of(wires)),
-        kept_records.keep(engine, record, pod, wires),
+        *_missing(context.layout.pod(pod.id)),
+        *infra.preparations(context, record, pod, group),
+        *bridges.preparations(context, attachments.networks_of(wires)),
+        kept_records.keep(context, record, pod),
     ]
-    files = infra.files_of(engine, pod, record, wires)
-    plan = infra.infra_plan(engine, pod, record, wires, group)
+    files = infra.files_of(context, pod, record, wires)
+    plan = infra.infra_plan(context, pod, record, wires, group)
     return [*_effects(made), *_plan(plan, "launcher", ""), *_effects([files])]
 
 
@@ -206,28 +206,28 @@ def _plan(plan: Plan, program: str, group: str | None = None) -> Iterator[Step]:
             by = CHILD
 
 
-def of_exec(engine: Engine, record: ContainerRecord, spec: ExecSpec) -> Explanation:
+def of_exec(context: Context, record: ContainerRecord, spec: ExecSpec) -> Explanation:
     """Return what an exec would do. Raises WrongState when the container does not run."""
     from pypod.engine.containers import exec as execution
 
-    state = execution.running_state(engine, record)
-    plan = execution.exec_plan(engine, record, engine.container_spec(record), spec, state)
+    state = execution.running_state(context, record)
+    plan = execution.exec_plan(context, record, context.container_spec(record), spec, state)
     return Explanation(steps=tuple(_plan(plan, "launcher")))
 
 
-def of_stop(engine: Engine, all_records: Sequence[ContainerRecord], timeout_s: float | None = None) -> Explanation:
+def of_stop(context: Context, all_records: Sequence[ContainerRecord], timeout_s: float | None = None) -> Explanation:
     """Return what stopping containers would do."""
     steps: list[Step] = []
     for record in all_records:
-        one = stopping.find_running(engine, record)
+        one = stopping.find_running(context, record)
         if one is None:
             continue
         try:
-            request = stopping.request(engine, one, timeout_s, patience.STARTING_S)
+            request = stopping.request(context, one, timeout_s, patience.STARTING_S)
             reach, left_s = request.look()
         finally:
             one.close()
-        group = engine.cgroups.tracking_directory(record.cgroup)
+        group = context.cgroups.tracking_directory(record.cgroup)
         words = (
             *_asking(request, record.name, reach, left_s),
             (f"kill what is left in cgroup {group}", "cgroups(7)"),

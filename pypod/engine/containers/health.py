@@ -14,24 +14,24 @@ from pypod.model.health import Check, Health
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from pypod.api.engine import Engine
+    from pypod.engine.core.context import Context
     from pypod.model.container import ContainerState
     from pypod.store.records import ContainerRecord
 
 _OUTPUT_BYTES_LIMIT = 500  # podman's
 
 
-def check(engine: Engine, record: ContainerRecord) -> bool:
+def check(context: Context, record: ContainerRecord) -> bool:
     """Run the health check; return whether it succeeded. Raises InvalidSpec without one, WrongState."""
-    spec = engine.container_spec(record)
+    spec = context.container_spec(record)
     command = spec.healthcheck.command() if spec.healthcheck else ()
     if spec.healthcheck is None or not command:
         raise InvalidSpec("CONTAINER", f"container {record.id} has no defined healthcheck")
-    directory = engine.layout.container(record.id)
-    state = observe.container_state(directory, engine.boot_id)
+    directory = context.layout.container(record.id)
+    state = observe.container_state(directory, context.boot_id)
     if state.status != "running":
         raise WrongState(record.name, state.status, f"container {record.id} is not running: container state improper")
-    done = _run(engine, record, command, spec.healthcheck.timeout_ns / 1e9 or None)
+    done = _run(context, record, command, spec.healthcheck.timeout_ns / 1e9 or None)
     with Lock(directory) as lock, lock:
         in_start_period = _age_ns(state) < spec.healthcheck.start_period_ns
         health = of(directory, state).after(done, spec.healthcheck.retries or 1, in_start_period=in_start_period)
@@ -44,11 +44,11 @@ def _age_ns(state: ContainerState) -> int:
     return time.clock_gettime_ns(time.CLOCK_BOOTTIME) - state.start_time * 1_000_000_000 // os.sysconf("SC_CLK_TCK")
 
 
-def _run(engine: Engine, record: ContainerRecord, command: tuple[str, ...], timeout_s: float | None) -> Check:
+def _run(context: Context, record: ContainerRecord, command: tuple[str, ...], timeout_s: float | None) -> Check:
     started_ns = time.time_ns()
     try:
         spec = execution.ExecSpec(command=command)
-        result = execution.run(engine, record, spec, None, timeout_s, keep_bytes=_OUTPUT_BYTES_LIMIT)
+        result = execution.run(context, record, spec, None, timeout_s, keep_bytes=_OUTPUT_BYTES_LIMIT)
         code, output = result.exit_code, result.stdout + result.stderr
     except DeadlineExceeded as error:
         code, output = -1, str(error).encode()

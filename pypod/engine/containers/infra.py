@@ -5,8 +5,8 @@ from __future__ import annotations
 import os
 import time
 
-from pypod.engine.containers import kept_records, pausing
-from pypod.engine.core import announce, effects, observe
+from pypod.engine.containers import pausing
+from pypod.engine.core import announce, effects, kept_records, observe
 from pypod.engine.core.boundary import Boundary
 from pypod.engine.networks import attachments, bridges, claims, etc_files, network_ops, published, user_network
 from pypod.engine.resources import groups
@@ -25,7 +25,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from pypod.api.engine import Engine
+    from pypod.engine.core.context import Context
     from pypod.engine.core.locks import Lock
     from pypod.engine.networks.attachments import Wire
     from pypod.model.pod import PodSpec
@@ -35,57 +35,71 @@ if TYPE_CHECKING:
 _STOP_TIMEOUT_S = 1.0
 
 
-def start(engine: Engine, record: PodRecord, lock: Lock) -> None:
+def start_locked(context: Context, pod: PodRecord) -> None:
+    """Start the infra of a pod, if it has one; nothing happens when it runs."""
+    if pod.infra_id:
+        with Boundary(f"start pod {pod.name}"), Lock(context.layout.pod(pod.id)) as lock, lock:
+            start(context, pod, lock)
+
+
+def stop_locked(context: Context, pod: PodRecord) -> None:
+    """Stop the infra of a pod, if it has one."""
+    if pod.infra_id:
+        with Boundary(f"stop pod {pod.name}"), Lock(context.layout.pod(pod.id)) as lock, lock:
+            stop(context, pod)
+
+
+def start(context: Context, record: PodRecord, lock: Lock) -> None:
     """Start the infra unless it runs, and see to the pod's files; ``lock`` is the pod's.
 
     Raises PodBroken while members of an earlier infra live: there must never be two sets of namespaces in one pod.
     """
-    directory = engine.layout.container(record.infra_id)
-    record = records.find_pod(engine.database, record.id)
-    if observe.container_state(directory, engine.boot_id).running:
-        infra = records.find_container(engine.database, record.infra_id)
-        files_of(engine, record, infra, attachments.wires_of(engine, infra.id)).perform()
+    directory = context.layout.container(record.infra_id)
+    record = records.find_pod(context.database, record.id)
+    if observe.container_state(directory, context.boot_id).running:
+        infra = records.find_container(context.database, record.infra_id)
+        files_of(context, record, infra, attachments.wires_of(context, infra.id)).perform()
         return
-    require_no_members(engine, record)
-    sharing = claims.connecting(engine)
-    with Boundary(f"start pod {record.name}"), _launching(engine) as launching, sharing, sharing:
-        infra = records.find_container(engine.database, record.infra_id)
+    require_no_members(context, record)
+    sharing = claims.connecting(context)
+    with Boundary(f"start pod {record.name}"), _launching(context) as launching, sharing, sharing:
+        infra = records.find_container(context.database, record.infra_id)
         if infra.image_id:
             from pypod.engine.storage import drivers
 
-            drivers.of(engine)
-        group = groups.of_infra(engine, infra, engine.pod_spec(record))
-        effects.perform(preparations(engine, infra, record, group))
+            drivers.of(context)
+        group = groups.of_infra(context, infra, context.pod_spec(record))
+        effects.perform(preparations(context, infra, record, group))
         try:
-            wires = attachments.attach(engine, infra.id)
-            effects.perform(bridges.preparations(engine, attachments.networks_of(wires)))
-            kept_records.keep(engine, infra, record, wires).perform()
-            what = infra_plan(engine, record, infra, wires, group)
-            led = user_network.led(engine, engine.pod_spec(record))
-            write = files_of(engine, record, infra, wires).perform
-            published.run(engine, launching, what, lock, infra.id, led, write)
+            wires = attachments.attach(context, infra.id)
+            effects.perform(bridges.preparations(context, attachments.networks_of(wires)))
+            kept_records.keep(context, infra, record).perform()
+            what = infra_plan(context, record, infra, wires, group)
+            led = user_network.led(context, context.pod_spec(record))
+            write = files_of(context, record, infra, wires).perform
+            published.run(context, launching, what, lock, infra.id, led, write)
             attachments.settle(wires)
-            published.redirect(engine, engine.pod_spec(record).ports, wires, has_begun=True)
+            published.redirect(context, context.pod_spec(record).ports, wires, has_begun=True)
         except BaseException:
-            stop(engine, record)  # it may have come up before its files failed
-            attachments.detach(engine, infra.id)
-            engine.cgroups.remove(infra.cgroup)
+            stop(context, record)  # it may have come up before its files failed
+            attachments.detach(context, infra.id)
+            context.cgroups.remove(infra.cgroup)
             raise
 
 
-def _launching(engine: Engine) -> launcher.Launching:
-    if engine.rootless:  # a program for its network stays
-        return groups.launching(engine)
-    return launcher.Launching(engine.programs.executable("launch"), "pypod-launch", group="")
+def _launching(context: Context) -> launcher.Launching:
+    if context.rootless:  # a program for its network stays
+        return groups.launching(context)
+    return launcher.Launching(context.programs.executable("launch"), "pypod-launch", group="")
 
 
-def require_no_members(engine: Engine, record: PodRecord, but: str = "") -> None:
+def require_no_members(context: Context, record: PodRecord, but: str = "") -> None:
     """Raise PodBroken while members of an earlier infra live, not counting the one with the id ``but``."""
     alive = [
         member.name
-        for member in records.all_containers(engine.database, pod_id=record.id)
+        for member in records.all_containers(context.database, pod_id=record.id)
         if member.id not in (record.infra_id, but)
-        and observe.container_state(engine.layout.container(member.id), engine.boot_id).running
+        and observe.container_state(context.layout.container(member.id), context.boot_id).running
     ]
     if alive:
         raise PodBroken(
@@ -96,37 +110,37 @@ def require_no_members(engine: Engine, record: PodRecord, but: str = "") -> None
         )
 
 
-def preparations(engine: Engine, infra: ContainerRecord, pod: PodRecord, group: groups.Group) -> list[effects.Effect]:
+def preparations(context: Context, infra: ContainerRecord, pod: PodRecord, group: groups.Group) -> list[effects.Effect]:
     """Return what has to be made before the plan, the infra's ``group`` among it."""
-    own, spec = effects.directory(engine.layout.container(infra.id)), engine.pod_spec(pod)
-    network = user_network.preparations(engine, infra.id, spec)
-    made = [*session.preparations(engine), own, *network]
+    own, spec = effects.directory(context.layout.container(infra.id)), context.pod_spec(pod)
+    network = user_network.preparations(context, infra.id, spec)
+    made = [*session.preparations(context), own, *network]
     if infra.image_id:
         from pypod.engine.storage import overlay
 
-        directory, image = engine.layout.container(infra.id), engine.container_spec(infra)
-        root = overlay.root_status(engine.layout, image)
-        driver = overlay.driver_of(engine, image, directory)
-        made += overlay.preparations(engine, driver, image, directory, root, read_only=True)
-    return [*made, *groups.renewal(engine, group)]
+        directory, image = context.layout.container(infra.id), context.container_spec(infra)
+        root = overlay.root_status(context.layout, image)
+        driver = overlay.driver_of(context, image, directory)
+        made += overlay.preparations(context, driver, image, directory, root, read_only=True)
+    return [*made, *groups.renewal(context, group)]
 
 
-def is_ready(engine: Engine, record: PodRecord) -> bool:
+def is_ready(context: Context, record: PodRecord) -> bool:
     """Return whether members can be started: the infra runs and the pod's files are there.
 
     The files are written while the infra starts, and whoever writes them can be killed.
     """
-    return etc_files.are_complete(engine.layout.pod(record.id)) and (
-        observe.container_state(engine.layout.container(record.infra_id), engine.boot_id).running
+    return etc_files.are_complete(context.layout.pod(record.id)) and (
+        observe.container_state(context.layout.container(record.infra_id), context.boot_id).running
     )
 
 
 def files_of(
-    engine: Engine, record: PodRecord, infra: ContainerRecord, wires: Sequence[Wire] = (), *, running: bool = False
+    context: Context, record: PodRecord, infra: ContainerRecord, wires: Sequence[Wire] = (), *, running: bool = False
 ) -> effects.Effect:
     """Return what writes the files that members share, for a pod that is connected by ``wires``."""
-    spec = engine.pod_spec(record)
-    directory = engine.layout.pod(record.id)
+    spec = context.pod_spec(record)
+    directory = context.layout.pod(record.id)
     names = (infra.name, spec.name)
     on_host = spec.net == "host"
     return etc_files.network_files(directory, spec, hostname_of(spec), names, wires, on_host=on_host, running=running)
@@ -138,34 +152,34 @@ def hostname_of(spec: PodSpec) -> str:
 
 
 def infra_plan(
-    engine: Engine, record: PodRecord, infra: ContainerRecord, wires: tuple[Wire, ...], group: groups.Group
+    context: Context, record: PodRecord, infra: ContainerRecord, wires: tuple[Wire, ...], group: groups.Group
 ) -> Plan:
     """Return what a start of this pod's infra in ``group`` would do now, connected by ``wires``."""
-    directory = engine.layout.container(infra.id)
-    spec = engine.pod_spec(record)
+    directory = context.layout.container(infra.id)
+    spec = context.pod_spec(record)
     owner = records.parse_owner(record.owner)
-    cgroups = engine.cgroups
-    own_session = session.of(engine)
-    maps = id_maps.maps_of(engine, spec)
+    cgroups = context.cgroups
+    own_session = session.of(context)
+    maps = id_maps.maps_of(context, spec)
     around = Surroundings(
-        target=engine.layout.merged,
+        target=context.layout.merged,
         keep_groups=own_session is not None and own_session.has_one_id,
         maps=(idmap.lines(maps[0]), idmap.lines(maps[1])) if maps else WHOLE_MAPS,
         ids=id_maps.root_of(maps),
         born_in=cgroups.tracking_directory(infra.cgroup) if cgroups.clones_into_cgroup else "",
         join_files=cgroups.join_files(infra.cgroup, group.trees),
-        network=network_ops.inside_ops(engine, spec, wires),
+        network=network_ops.inside_ops(context, spec, wires),
     )
-    settings = session.ops(engine, own_session)
-    settings += [Op("status", f"{directory}/status", engine.boot_id), Op("leave")]
-    settings.append(announce.event_op(engine, infra, record, end=""))
+    settings = session.ops(context, own_session)
+    settings += [Op("status", f"{directory}/status", context.boot_id), Op("leave")]
+    settings.append(announce.event_op(context, infra, record, end=""))
     settings += [Op("owner", owner.pid, owner.start_time)] if owner else []
-    settings += network_ops.host_ops(engine, infra.id, record.name, spec, wires, watched=False)
+    settings += network_ops.host_ops(context, infra.id, record.name, spec, wires, watched=False)
     if infra.image_id:
         from pypod.engine.containers.infra_image import image_ops
 
-        image_spec = engine.container_spec(infra)
-        return plan(settings, image_ops(engine, infra, image_spec, hostname_of(spec), around))
+        image_spec = context.container_spec(infra)
+        return plan(settings, image_ops(context, infra, image_spec, hostname_of(spec), around))
     pause = (program_path("pause"), "pypod-infra", *(("3",) if owner else ()))
     ops = infra_ops(
         spec.share,
@@ -179,33 +193,33 @@ def infra_plan(
     return plan(settings, ops)
 
 
-def kill(engine: Engine, record: PodRecord, number: int) -> bool:
+def kill(context: Context, record: PodRecord, number: int) -> bool:
     """Send a signal to the infra and record its end if that is one; the caller holds the pod's lock.
 
     Returns whether it ran.
     """
-    directory = engine.layout.container(record.infra_id)
-    state = observe.container_state(directory, engine.boot_id)
+    directory = context.layout.container(record.infra_id)
+    state = observe.container_state(directory, context.boot_id)
     fd = pidfd.open_process(state.pid, state.start_time) if state.status == "running" else None
     if fd is None:
         return False
-    infra = records.find_container(engine.database, record.infra_id)
+    infra = records.find_container(context.database, record.infra_id)
     try:
-        announce.container(engine, announce.KILL, infra, record)
+        announce.container(context, announce.KILL, infra, record)
         pidfd.send_signal(fd, number)
         # its own program leaves on TERM and INT; one of the user's, on whatever it likes
         if pidfd.wait(fd, _STOP_TIMEOUT_S if number in (SIGKILL, SIGTERM, SIGINT) else 0):
-            attachments.cut_off(engine, infra.id)  # members may hear other signals than it
-            _record_exit(engine, record, infra, number if number == SIGKILL else 0)
+            attachments.cut_off(context, infra.id)  # members may hear other signals than it
+            _record_exit(context, record, infra, number if number == SIGKILL else 0)
     finally:
         os.close(fd)
     return True
 
 
-def stop(engine: Engine, record: PodRecord) -> None:
+def stop(context: Context, record: PodRecord) -> None:
     """Stop the infra and record that it was; the caller holds the pod's lock."""
-    directory = engine.layout.container(record.infra_id)
-    state = observe.container_state(directory, engine.boot_id)
+    directory = context.layout.container(record.infra_id)
+    state = observe.container_state(directory, context.boot_id)
     fd = pidfd.open_process(state.pid, state.start_time) if state.running else None
     if fd is None:
         return
@@ -214,9 +228,9 @@ def stop(engine: Engine, record: PodRecord) -> None:
     late: list[int] = []
     try:
         if state.status == "paused":
-            pausing.thaw(engine, records.find_container(engine.database, record.infra_id))
+            pausing.thaw(context, records.find_container(context.database, record.infra_id))
         request = patience.Request(
-            engine.proc,
+            context.proc,
             fd=fd,
             pid=state.pid,
             start_time=state.start_time,
@@ -225,7 +239,7 @@ def stop(engine: Engine, record: PodRecord) -> None:
             starting_s=patience.STARTING_S,
         )
         request.advance()
-        infra = records.find_container(engine.database, record.infra_id)  # while it goes
+        infra = records.find_container(context.database, record.infra_id)  # while it goes
         patience.wait([request], late.append)
         if late:
             pidfd.send_signal(fd, SIGKILL)
@@ -233,11 +247,11 @@ def stop(engine: Engine, record: PodRecord) -> None:
         status = SIGKILL if late else 0
     finally:
         os.close(fd)
-    _record_exit(engine, record, infra, status)
+    _record_exit(context, record, infra, status)
 
 
-def _record_exit(engine: Engine, record: PodRecord, infra: ContainerRecord, status: int) -> None:
+def _record_exit(context: Context, record: PodRecord, infra: ContainerRecord, status: int) -> None:
     """Write down what its supervisor, which left, cannot: ``status`` is 0 or the signal that killed it."""
-    announce.container(engine, announce.DIED, infra, record, exit_code=128 + status if status else 0)
-    observe.record_exit(engine.layout.container(record.infra_id), status, time.time_ns())
-    attachments.detach(engine, record.infra_id)
+    announce.container(context, announce.DIED, infra, record, exit_code=128 + status if status else 0)
+    observe.record_exit(context.layout.container(record.infra_id), status, time.time_ns())
+    attachments.detach(context, record.infra_id)

@@ -7,7 +7,7 @@ has to do is to stay, for the pod's namespaces are its own.
 from __future__ import annotations
 
 from pypod.engine.containers import specs
-from pypod.engine.images.defaults import with_defaults
+from pypod.engine.containers.image_defaults import with_defaults
 from pypod.errors import Unsupported
 from pypod.model.namespace import PRIVATE, Mode
 from pypod.runtime.compiler import container_ops
@@ -15,9 +15,9 @@ from pypod.runtime.oci import Places, runtime_spec
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from pypod.api.engine import Engine
-    from pypod.api.image import Image
     from pypod.engine.containers.options import ContainerOptions
+    from pypod.engine.core.context import Context
+    from pypod.engine.images.stored import StoredImage
     from pypod.model.container import ContainerSpec
     from pypod.model.pod import PodSpec
     from pypod.runtime.compiler import Surroundings
@@ -28,7 +28,7 @@ _MOUNTED = ("/proc", "/dev", "/dev/pts", "/dev/shm")  # noqa: S108
 _HELD = ("net", "ipc", "uts", "cgroup")
 
 
-def infra_spec(pod: PodSpec, image: Image, name: str) -> ContainerSpec:
+def infra_spec(pod: PodSpec, image: StoredImage, name: str) -> ContainerSpec:
     """Return the infra of a pod as a container of an image; the pod's infra command replaces the image's.
 
     Raises InvalidSpec when neither has a command, Unsupported for a pod that shares a user namespace.
@@ -53,32 +53,32 @@ def infra_spec(pod: PodSpec, image: Image, name: str) -> ContainerSpec:
 
 
 def image_ops(
-    engine: Engine, record: ContainerRecord, spec: ContainerSpec, hostname: str, around: Surroundings
+    context: Context, record: ContainerRecord, spec: ContainerSpec, hostname: str, around: Surroundings
 ) -> list[Op]:
     """Return the operations of such an infra, after the settings of every one."""
     from pypod.engine.containers.derived import ulimits
     from pypod.engine.storage.overlay import read_only_root
 
     places = Places(
-        root=engine.layout.merged,
+        root=context.layout.merged,
         hosts="",
         hostname_file="",
         resolv_conf="",
         container_env="",
         init="",
         cgroup_path=record.cgroup,
-        cgroup_mount=engine.cgroups.shown,
+        cgroup_mount=context.cgroups.shown,
         hostname=hostname,
         shared_shm=False,
         ulimits=ulimits(spec),
-        rootless=engine.rootless,
+        rootless=context.rootless,
         foreign=tuple(kind for kind in _HELD if spec.namespace(kind).mode == "host"),
     )
     config = runtime_spec(spec, places)
     config["mounts"] = [mount for mount in config["mounts"] if mount["destination"] in _MOUNTED]
     for name in ("maskedPaths", "readonlyPaths"):  # in /sys there is nothing of the kernel's
         config["linux"][name] = [path for path in config["linux"][name] if path.startswith("/proc/")]
-    root = read_only_root(engine, spec, engine.layout.container(record.id))
-    seccomp, flags = engine.default_filter(())
+    root = read_only_root(context, spec, context.layout.container(record.id))
+    seccomp, flags = context.default_filter(())
     whole = around.replace(root=root, seccomp=seccomp, seccomp_flags=flags, keyring=f"_ses.{record.id}")
     return [*root.settings, *container_ops(config, whole)]

@@ -16,7 +16,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
-    from pypod.api.engine import Engine
+    from pypod.engine.core.context import Context
     from pypod.model.container import ContainerSpec
     from pypod.model.namespace import Mode
     from pypod.store.records import ContainerRecord, PodRecord
@@ -26,7 +26,7 @@ _SPOKEN = {"net": "network", "ipc": "IPC", "uts": "UTS", "pid": "PID"}
 
 
 def joins(
-    engine: Engine, spec: ContainerSpec, pod: PodRecord | None, given: Process | None
+    context: Context, spec: ContainerSpec, pod: PodRecord | None, given: Process | None
 ) -> tuple[tuple[Join, ...], Process | None]:
     """Return the namespaces to join, and the infra if it is one of those joined."""
     joins: list[Join] = []
@@ -35,15 +35,15 @@ def joins(
     for kind in _JOINABLE:
         mode = spec.namespace(kind)
         if mode == POD:
-            infra = infra or given or _infra(engine, pod)
+            infra = infra or given or _infra(context, pod)
             by_target.setdefault(infra, []).append(kind)
         elif mode.mode == "container":
-            by_target.setdefault(_target(engine, mode, kind), []).append(kind)
+            by_target.setdefault(_target(context, mode, kind), []).append(kind)
         elif mode.mode == "ns":
             joins.append(Join(kinds=(kind,), path=mode.target))
     for process, asked in by_target.items():
-        inodes = engine.proc.namespaces(process.pid, asked) or {}
-        kinds = without_host(engine, asked, inodes)
+        inodes = context.proc.namespaces(process.pid, asked) or {}
+        kinds = without_host(context, asked, inodes)
         known = tuple((kind, inodes[kind][1]) for kind in kinds if kind in inodes)
         if kinds:
             joins.append(Join(kinds=tuple(kinds), process=process, inodes=known))
@@ -63,47 +63,47 @@ def require_paths(spec: ContainerSpec) -> None:
             raise InvalidSpec(FLAGS[kind], message) from error
 
 
-def stopped_targets(engine: Engine, record: ContainerRecord) -> list[ContainerRecord]:
+def stopped_targets(context: Context, record: ContainerRecord) -> list[ContainerRecord]:
     """Return the containers whose namespaces a container that does not run joins, and that do not run either.
 
     Raises NoSuchContainer for one that was removed.
     """
-    if '"container"' not in record.spec_json or _is_running(engine, record):  # reading a spec costs more
+    if '"container"' not in record.spec_json or _is_running(context, record):  # reading a spec costs more
         return []
-    spec = engine.container_spec(record)
+    spec = context.container_spec(record)
     targets = {mode.target for mode in map(spec.namespace, _JOINABLE) if mode.mode == "container"}
-    found = [records.find_container(engine.database, target) for target in sorted(targets)]
-    return [one for one in found if not _is_running(engine, one)]
+    found = [records.find_container(context.database, target) for target in sorted(targets)]
+    return [one for one in found if not _is_running(context, one)]
 
 
-def _is_running(engine: Engine, record: ContainerRecord) -> bool:
-    return observe.container_state(engine.layout.container(record.id), engine.boot_id).running
+def _is_running(context: Context, record: ContainerRecord) -> bool:
+    return observe.container_state(context.layout.container(record.id), context.boot_id).running
 
 
-def without_host(engine: Engine, kinds: Iterable[str], inodes: Mapping[str, tuple[int, int]]) -> list[str]:
+def without_host(context: Context, kinds: Iterable[str], inodes: Mapping[str, tuple[int, int]]) -> list[str]:
     """Return the kinds that are to be joined: a user may not join a namespace of the host's, and is in it anyway."""
-    own = engine.proc.namespaces("self", inodes) or {} if engine.rootless else {}
+    own = context.proc.namespaces("self", inodes) or {} if context.rootless else {}
     return [kind for kind in kinds if kind not in own or inodes.get(kind) != own[kind]]
 
 
-def foreign(engine: Engine, spec: ContainerSpec, pod: PodRecord | None, joins: tuple[Join, ...]) -> tuple[str, ...]:
+def foreign(context: Context, spec: ContainerSpec, pod: PodRecord | None, joins: tuple[Join, ...]) -> tuple[str, ...]:
     """Return the kinds of namespaces that are the host's, or whose owner nobody knows: none of the user's session."""
     found = {kind for kind in _JOINABLE if spec.namespace(kind).mode in ("host", "ns")}
     if spec.user_namespace != HOST:  # its own, or another's: what belongs to that is what is made in it
         owned = (PRIVATE, spec.user_namespace)
         found = {kind for kind in _JOINABLE if kind != "user" and spec.namespace(kind) not in owned}
-    if pod is not None and spec.net == POD and engine.pod_spec(pod).net == "host":
+    if pod is not None and spec.net == POD and context.pod_spec(pod).net == "host":
         found.add("net")
     joined = [one for join in joins for one in join.inodes]  # of these some may be the host's
-    own = engine.proc.namespaces("self", [kind for kind, _ in joined]) or {}
+    own = context.proc.namespaces("self", [kind for kind, _ in joined]) or {}
     found |= {kind for kind, inode in joined if kind in own and own[kind][1] == inode}
     return tuple(sorted(found))
 
 
-def _infra(engine: Engine, pod: PodRecord | None) -> Process:
+def _infra(context: Context, pod: PodRecord | None) -> Process:
     if pod is None:
         raise InvalidSpec("--pod", "only a member of a pod can join the pod's namespaces")
-    state = observe.container_state(engine.layout.container(pod.infra_id), engine.boot_id)
+    state = observe.container_state(context.layout.container(pod.infra_id), context.boot_id)
     if not state.running:
         raise PodBroken(
             pod.name,
@@ -114,9 +114,9 @@ def _infra(engine: Engine, pod: PodRecord | None) -> Process:
     return Process(state.pid, state.start_time)
 
 
-def _target(engine: Engine, mode: Mode, kind: str) -> Process:
-    other = records.find_container(engine.database, mode.target)
-    state = observe.container_state(engine.layout.container(other.id), engine.boot_id)
+def _target(context: Context, mode: Mode, kind: str) -> Process:
+    other = records.find_container(context.database, mode.target)
+    state = observe.container_state(context.layout.container(other.id), context.boot_id)
     if not state.running:
         raise WrongState(
             other.name, state.status, f"cannot join the {kind} namespace of container {other.name}: it is not running"
@@ -124,9 +124,9 @@ def _target(engine: Engine, mode: Mode, kind: str) -> Process:
     return Process(state.pid, state.start_time)
 
 
-def shm_of(engine: Engine, spec: ContainerSpec, infra: Process | None) -> Process | None:
+def shm_of(context: Context, spec: ContainerSpec, infra: Process | None) -> Process | None:
     if any(plain_path(mount.target) == "/dev/shm" for mount in spec.mounts):  # noqa: S108
         return None  # what was asked for is there instead
     if spec.ipc == POD:
         return infra
-    return _target(engine, spec.ipc, "ipc") if spec.ipc.mode == "container" else None
+    return _target(context, spec.ipc, "ipc") if spec.ipc.mode == "container" else None

@@ -4,24 +4,24 @@ from __future__ import annotations
 
 from pypod.engine.core import observe
 from pypod.engine.core.boundary import Boundary
-from pypod.kernel import pidfd
+from pypod.engine.core.owners import owner_is_gone
 from pypod.store import records
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from pypod.api.engine import Engine
+    from pypod.engine.core.context import Context
     from pypod.model.container import ContainerState
     from pypod.store.records import ContainerRecord, PodRecord
 
 
-def listed_containers(engine: Engine, *, pod_id: str | None = None) -> list[tuple[ContainerRecord, ContainerState]]:
+def listed_containers(context: Context, *, pod_id: str | None = None) -> list[tuple[ContainerRecord, ContainerState]]:
     """Return every container with its state, infras among them, without those that are gone but for their record."""
     found = []
     stale = unsure = False
     with Boundary("list containers"):
-        for record in records.all_containers(engine.database, pod_id=pod_id):
-            state = observe.container_state(engine.layout.container(record.id), engine.boot_id)
-            if owner_is_gone(engine, record.owner) or (record.remove and state.status == "exited"):
+        for record in records.all_containers(context.database, pod_id=pod_id):
+            state = observe.container_state(context.layout.container(record.id), context.boot_id)
+            if owner_is_gone(context, record.owner) or (record.remove and state.status == "exited"):
                 stale = True
                 continue
             found.append((record, state))
@@ -29,28 +29,28 @@ def listed_containers(engine: Engine, *, pod_id: str | None = None) -> list[tupl
     if stale:
         from pypod.engine.containers.collect import collect
 
-        collect(engine)
+        collect(context)
     if unseen := [record for record, state in found if state.status == "exited" and not state.exit_code_known]:
-        _disconnect(engine, unseen, [record for record, state in found if state.running])
+        _disconnect(context, unseen, [record for record, state in found if state.running])
     if unsure:  # removed since the store was asked looks the same as never started
-        known = {record.id for record in records.all_containers(engine.database, pod_id=pod_id)}
+        known = {record.id for record in records.all_containers(context.database, pod_id=pod_id)}
         found = [(record, state) for record, state in found if record.id in known]
     return found
 
 
-def _disconnect(engine: Engine, unseen: list[ContainerRecord], running: list[ContainerRecord]) -> None:
+def _disconnect(context: Context, unseen: list[ContainerRecord], running: list[ContainerRecord]) -> None:
     """Let go of the networks of those whose end nobody saw: ports would lead to nobody, and be held by nobody.
 
     Where somebody lives on in such a network (members of a pod that is Broken now) they are reached as before.
     """
     from pypod.store import networks
 
-    attached = networks.attached(engine.database)
+    attached = networks.attached(context.database)
     left = [record.id for record in unseen if record.id in attached and not _has_company(record, running)]
     if left:
         from pypod.engine.containers.collect import disconnect
 
-        disconnect(engine, left)
+        disconnect(context, left)
 
 
 def _has_company(record: ContainerRecord, running: list[ContainerRecord]) -> bool:
@@ -59,20 +59,12 @@ def _has_company(record: ContainerRecord, running: list[ContainerRecord]) -> boo
     return any((pod_id and one.pod_id == pod_id) or record.id in one.spec_json for one in running)
 
 
-def listed_pods(engine: Engine) -> list[PodRecord]:
+def listed_pods(context: Context) -> list[PodRecord]:
     """Return every pod but the ephemeral ones whose owner is gone."""
-    pods = records.all_pods(engine.database)
-    alive = [record for record in pods if not owner_is_gone(engine, record.owner)]
+    pods = records.all_pods(context.database)
+    alive = [record for record in pods if not owner_is_gone(context, record.owner)]
     if len(alive) < len(pods):
         from pypod.engine.containers.collect import collect
 
-        collect(engine)
+        collect(context)
     return alive
-
-
-def owner_is_gone(engine: Engine, text: str) -> bool:
-    """Return whether an object was ephemeral and its owner has ended."""
-    owner = records.parse_owner(text)
-    if owner is None:
-        return False
-    return owner.boot_id != engine.boot_id or not pidfd.is_alive(owner.pid, owner.start_time, proc=engine.proc)

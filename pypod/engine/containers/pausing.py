@@ -12,64 +12,64 @@ from pypod.store import records
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from pypod.api.engine import Engine
+    from pypod.engine.core.context import Context
     from pypod.store.records import ContainerRecord, PodRecord
 
 PAUSED, RUNNING = "paused", "running"
 
 
-def pause(engine: Engine, record: ContainerRecord, pod: PodRecord | None = None) -> None:
+def pause(context: Context, record: ContainerRecord, pod: PodRecord | None = None) -> None:
     """Pause a container; an infra's ``pod`` has its labels. Raises WrongState when it does not run, Unsupported where
     the host has no freezer, DeadlineExceeded when its processes do not stop."""
-    directory = engine.layout.container(record.id)
-    with Boundary(f"pause container {record.name}"), _lock(engine, record) as lock, lock:
-        status = observe.container_state(directory, engine.boot_id).status
+    directory = context.layout.container(record.id)
+    with Boundary(f"pause container {record.name}"), _lock(context, record) as lock, lock:
+        status = observe.container_state(directory, context.boot_id).status
         if status == PAUSED:
             raise WrongState(record.name, status, f'"{record.id}" is already paused: container state improper')
         if status != RUNNING:
             raise WrongState(record.name, status, f'"{status}" is not running, can\'t pause: container state improper')
-        freeze(engine, record)
-        announce.container(engine, announce.PAUSE, record, pod)
+        freeze(context, record)
+        announce.container(context, announce.PAUSE, record, pod)
 
 
-def unpause(engine: Engine, record: ContainerRecord, pod: PodRecord | None = None) -> None:
+def unpause(context: Context, record: ContainerRecord, pod: PodRecord | None = None) -> None:
     """Let a paused container go on. Raises WrongState when it is not paused."""
-    directory = engine.layout.container(record.id)
-    with Boundary(f"unpause container {record.name}"), _lock(engine, record) as lock, lock:
-        status = observe.container_state(directory, engine.boot_id).status
+    directory = context.layout.container(record.id)
+    with Boundary(f"unpause container {record.name}"), _lock(context, record) as lock, lock:
+        status = observe.container_state(directory, context.boot_id).status
         if status != PAUSED:
             message = f'"{record.id}" is not paused, can\'t unpause: container state improper'
             raise WrongState(record.name, status, message)
-        thaw(engine, record)
-        announce.container(engine, announce.UNPAUSE, record, pod)
+        thaw(context, record)
+        announce.container(context, announce.UNPAUSE, record, pod)
 
 
-def _lock(engine: Engine, record: ContainerRecord) -> Lock:
+def _lock(context: Context, record: ContainerRecord) -> Lock:
     """Return the lock that a start holds: an infra's is its pod's."""
     infra = record.kind == records.INFRA
-    return Lock(engine.layout.pod(record.pod_id) if infra else engine.layout.container(record.id))
+    return Lock(context.layout.pod(record.pod_id) if infra else context.layout.container(record.id))
 
 
-def freeze(engine: Engine, record: ContainerRecord) -> None:
+def freeze(context: Context, record: ContainerRecord) -> None:
     """Stop the processes of a container, and leave a link that tells where the kernel says so."""
-    link = f"{engine.layout.container(record.id)}/{observe.FREEZER_LINK}"
+    link = f"{context.layout.container(record.id)}/{observe.FREEZER_LINK}"
     if not os.path.islink(link):  # else of an earlier time: the path of its group never changes
-        os.symlink(engine.cgroups.freezer_file(record.cgroup), link)
-    engine.cgroups.freeze(record.cgroup, True)
+        os.symlink(context.cgroups.freezer_file(record.cgroup), link)
+    context.cgroups.freeze(record.cgroup, True)
 
 
-def thaw(engine: Engine, record: ContainerRecord) -> None:
+def thaw(context: Context, record: ContainerRecord) -> None:
     """Let the processes of a container go on."""
-    engine.cgroups.freeze(record.cgroup, False)
+    context.cgroups.freeze(record.cgroup, False)
     try:
-        os.unlink(f"{engine.layout.container(record.id)}/{observe.FREEZER_LINK}")
+        os.unlink(f"{context.layout.container(record.id)}/{observe.FREEZER_LINK}")
     except FileNotFoundError:
         return
 
 
-def refuse_paused(engine: Engine, record: ContainerRecord, what: str) -> None:
+def refuse_paused(context: Context, record: ContainerRecord, what: str) -> None:
     """Raise WrongState, in podman's words, when a container is paused; ``what`` is the state that would do."""
-    status = observe.container_state(engine.layout.container(record.id), engine.boot_id).status
+    status = observe.container_state(context.layout.container(record.id), context.boot_id).status
     if status == PAUSED:
         raise WrongState(
             record.name,

@@ -23,7 +23,7 @@ from pypod.store import records
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from pypod.api.engine import Engine
+    from pypod.engine.core.context import Context
     from pypod.engine.networks.attachments import Wire
     from pypod.engine.storage.drivers import Driver
     from pypod.model.container import ContainerSpec
@@ -43,7 +43,7 @@ class Terminal:
 
 
 def container_plan(
-    engine: Engine,
+    context: Context,
     record: ContainerRecord,
     spec: ContainerSpec,
     pod: PodRecord | None,
@@ -59,25 +59,25 @@ def container_plan(
 
     ``infra`` stands for the pod's, if that does not run yet.
     """
-    directory = engine.layout.container(record.id)
-    own_session = session.of(engine)
-    own_maps = id_maps.maps_of(engine, spec)
-    maps = id_maps.maps_for(engine, spec) or (own_session.maps if own_session else None)
+    directory = context.layout.container(record.id)
+    own_session = session.of(context)
+    own_maps = id_maps.maps_of(context, spec)
+    maps = id_maps.maps_for(context, spec) or (own_session.maps if own_session else None)
     ids = id_maps.root_of(maps)
-    joins, infra = joining.joins(engine, spec, pod, infra)
-    shm_of = joining.shm_of(engine, spec, infra)
-    hostname = hostname_of(engine, record, spec, pod)
+    joins, infra = joining.joins(context, spec, pod, infra)
+    shm_of = joining.shm_of(context, spec, infra)
+    hostname = hostname_of(context, record, spec, pod)
     of_pod = bool(record.pod_id) and spec.net == POD
-    shared = engine.layout.pod(record.pod_id) if of_pod else directory
-    hosts, resolv_conf = shared_files(engine, record, spec, pod)
-    cgroups = engine.cgroups
+    shared = context.layout.pod(record.pod_id) if of_pod else directory
+    hosts, resolv_conf = shared_files(context, record, spec, pod)
+    cgroups = context.cgroups
     joined = {kind for join in joins for kind in join.kinds}
     places = Places(
-        root=engine.layout.merged if spec.overlay else spec.rootfs,
+        root=context.layout.merged if spec.overlay else spec.rootfs,
         hosts=hosts,
         hostname_file=f"{shared}/hostname",
         resolv_conf=resolv_conf,
-        container_env=f"{directory}/containerenv" if spec.privileged else engine.layout.container_env,
+        container_env=f"{directory}/containerenv" if spec.privileged else context.layout.container_env,
         init=program_path("init") if spec.init else "",
         cgroup_path=record.cgroup,
         cgroup_mount=cgroups.shown,
@@ -85,20 +85,20 @@ def container_plan(
         hostname=hostname,
         shared_shm=shm_of is not None,
         ulimits=ulimits(spec),
-        rootless=engine.rootless or spec.user_namespace != HOST,
-        foreign=joining.foreign(engine, spec, pod, joins) if engine.rootless or spec.user_namespace != HOST else (),
+        rootless=context.rootless or spec.user_namespace != HOST,
+        foreign=joining.foreign(context, spec, pod, joins) if context.rootless or spec.user_namespace != HOST else (),
         has_tty_group=maps is None or idmap.has(maps[1], TTY_GROUP),
         id_maps=maps if own_maps and maps else ((), ()),
         namespace_paths=tuple((kind, f"/proc/{infra.pid if infra else 0}/ns/{kind}") for kind in sorted(joined)),
     )
-    config = runtime_spec(volumes.with_sources(engine.layout, spec), places)
-    mapped = mapped_layers.with_mapped(engine, spec, id_maps.maps_for(engine, spec))
-    root = overlay.container_root(engine, driver, mapped, directory)
+    config = runtime_spec(volumes.with_sources(context.layout, spec), places)
+    mapped = mapped_layers.with_mapped(context, spec, id_maps.maps_for(context, spec))
+    root = overlay.container_root(context, driver, mapped, directory)
     tracked = cgroups.tracking_directory(record.cgroup)
-    seccomp, flags = seccomp_of(engine, spec)
+    seccomp, flags = seccomp_of(context, spec)
     around = Surroundings(
         root=root,
-        target=engine.layout.merged,
+        target=context.layout.merged,
         joins=joins,
         shm_of=shm_of,
         born_in=tracked if cgroups.clones_into_cgroup else "",
@@ -108,36 +108,36 @@ def container_plan(
         create_cwd=spec.create_working_directory,
         devices=_host_devices() if spec.privileged else (),
         keyring=f"_ses.{record.id}",
-        network=network_ops.inside_ops(engine, spec, wires),
+        network=network_ops.inside_ops(context, spec, wires),
         copies="" if spec.overlay else directory,
         maps=(idmap.lines(maps[0]), idmap.lines(maps[1])) if maps else WHOLE_MAPS,
         ids=ids,
         ids_outside=(idmap.outside(maps[0], ids[0]), idmap.outside(maps[1], ids[1])) if maps else ids,
-        mapped=_mapped(engine, spec, maps),
+        mapped=_mapped(context, spec, maps),
         keep_groups=own_session is not None and own_session.has_one_id,
     )
     settings = [
-        *session.ops(engine, own_session),
+        *session.ops(context, own_session),
         *root.settings,
-        *_settings(engine, record, spec, terminal, tracked),
-        *network_ops.host_ops(engine, record.id, record.name, spec, wires, watched=True),
+        *_settings(context, record, spec, terminal, tracked),
+        *network_ops.host_ops(context, record.id, record.name, spec, wires, watched=True),
     ]
     if spec.remove and not attended:
-        settings.append(Op("finally", *cleanup_command(engine, record.id)))
+        settings.append(Op("finally", *cleanup_command(context, record.id)))
     return plan(settings, container_ops(config, around))
 
 
 def _settings(
-    engine: Engine, record: ContainerRecord, spec: ContainerSpec, terminal: Terminal, tracked: str
+    context: Context, record: ContainerRecord, spec: ContainerSpec, terminal: Terminal, tracked: str
 ) -> list[Op]:
-    directory = engine.layout.container(record.id)
+    directory = context.layout.container(record.id)
     ops = [
-        Op("status", f"{directory}/status", engine.boot_id),
+        Op("status", f"{directory}/status", context.boot_id),
         Op("log", f"{directory}/ctr.log"),
         Op("attach", directory),
         *([Op("group_kill", tracked)] if tracked else []),
-        *([Op("oom_file", oom_file)] if (oom_file := engine.cgroups.oom_file(record.cgroup)) else []),
-        announce.event_op(engine, record),
+        *([Op("oom_file", oom_file)] if (oom_file := context.cgroups.oom_file(record.cgroup)) else []),
+        announce.event_op(context, record),
     ]
     if spec.terminal:
         ops.append(Op("terminal", terminal.columns, terminal.rows))
@@ -149,30 +149,30 @@ def _settings(
     return ops
 
 
-def cleanup_command(engine: Engine, identifier: str) -> tuple[str, ...]:
+def cleanup_command(context: Context, identifier: str) -> tuple[str, ...]:
     """Return the command that removes a container when it has ended and nobody is there to do it."""
-    return programs.python("pypod.engine.containers.collect", engine.layout.root, identifier)
+    return programs.python("pypod.engine.containers.collect", context.layout.root, identifier)
 
 
-def _mapped(engine: Engine, spec: ContainerSpec, maps: id_maps.Maps | None) -> tuple[str, ...]:
+def _mapped(context: Context, spec: ContainerSpec, maps: id_maps.Maps | None) -> tuple[str, ...]:
     """Return the directories whose files have the ids of a user namespace on the disk: our storage, or the root itself.
 
     A user may map no file system that was mounted by root (mount_setattr(2)): theirs has copies of the layers.
     """
     whole = maps is None or (idmap.is_whole(maps[0]) and idmap.is_whole(maps[1]))
-    if whole or engine.rootless:
+    if whole or context.rootless:
         return ()
-    return (engine.layout.root,) if spec.overlay else (spec.rootfs,) if spec.idmap else ()
+    return (context.layout.root,) if spec.overlay else (spec.rootfs,) if spec.idmap else ()
 
 
-def seccomp_of(engine: Engine, spec: ContainerSpec) -> tuple[bytes, int]:
+def seccomp_of(context: Context, spec: ContainerSpec) -> tuple[bytes, int]:
     if spec.privileged or spec.seccomp == "unconfined":
         return b"", 0
     if not spec.seccomp:
-        return engine.default_filter(spec.capabilities)
+        return context.default_filter(spec.capabilities)
     from pypod.runtime.seccomp.filter import filter_and_flags
 
-    return filter_and_flags(spec.seccomp, frozenset(spec.capabilities), engine.layout.cache)
+    return filter_and_flags(spec.seccomp, frozenset(spec.capabilities), context.layout.cache)
 
 
 def _host_devices() -> tuple[tuple[str, int, int, int], ...]:
@@ -191,17 +191,17 @@ def _host_devices() -> tuple[tuple[str, int, int, int], ...]:
 
 
 def shared_files(
-    engine: Engine, record: ContainerRecord, spec: ContainerSpec, pod: PodRecord | None
+    context: Context, record: ContainerRecord, spec: ContainerSpec, pod: PodRecord | None
 ) -> tuple[str, str]:
     """Return the paths of the /etc/hosts and /etc/resolv.conf of whose network it is, empty where the root's stay."""
     asked: ContainerSpec | PodSpec = spec
-    directory = engine.layout.container(record.id)
+    directory = context.layout.container(record.id)
     if spec.net.mode == "container":
-        other = records.find_container(engine.database, spec.net.target)
-        other_pod = records.find_pod(engine.database, other.pod_id) if other.pod_id else None
-        spec = spec.replace(net=POD) if other.kind == records.INFRA else engine.container_spec(other)
-        return shared_files(engine, other, spec, other_pod)
+        other = records.find_container(context.database, spec.net.target)
+        other_pod = records.find_pod(context.database, other.pod_id) if other.pod_id else None
+        spec = spec.replace(net=POD) if other.kind == records.INFRA else context.container_spec(other)
+        return shared_files(context, other, spec, other_pod)
     if pod is not None and spec.net == POD:
-        directory, asked = engine.layout.pod(pod.id), engine.pod_spec(pod)
+        directory, asked = context.layout.pod(pod.id), context.pod_spec(pod)
     hosts = "" if asked.no_hosts else f"{directory}/hosts"
     return hosts, "" if NO_RESOLV_CONF in asked.dns_servers else f"{directory}/resolv.conf"

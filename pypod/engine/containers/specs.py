@@ -24,8 +24,8 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from typing import TypedDict
 
-    from pypod.api.image import Image
     from pypod.engine.containers.options import ContainerOptions
+    from pypod.engine.images.stored import StoredImage
     from pypod.model.connection import Asked
     from pypod.model.health import Healthcheck
     from pypod.model.mount import Mount
@@ -67,7 +67,7 @@ def container_spec(
     name: str,
     pod_id: str = "",
     pod: PodSpec | None = None,
-    image: Image | None = None,
+    image: StoredImage | None = None,
 ) -> ContainerSpec:
     """Return the specification of a container; raise InvalidSpec naming the argument that is wrong.
 

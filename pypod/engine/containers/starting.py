@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import os
 
-from pypod.engine.containers import joining, kept_records, planning
+from pypod.engine.containers import infra, joining, planning
 from pypod.engine.containers.derived import hostname_of
 from pypod.engine.containers.planning import Terminal
-from pypod.engine.core import effects, observe
+from pypod.engine.core import effects, kept_records, observe
 from pypod.engine.core.boundary import Boundary
 from pypod.engine.core.locks import EXCLUSIVE, SHARED, Lock
 from pypod.engine.networks import attachments, bridges, claims, etc_files, published, user_network
@@ -24,7 +24,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from pypod.api.engine import Engine
+    from pypod.engine.core.context import Context
     from pypod.engine.networks.attachments import Wire
     from pypod.engine.networks.port_holders import Led
     from pypod.engine.storage.drivers import Driver
@@ -35,79 +35,77 @@ if TYPE_CHECKING:
 _ATTEMPTS = 3  # an infra may be stopped between its start and its member's
 
 
-def start(engine: Engine, record: ContainerRecord, terminal: Terminal | None = None, *, attended: bool = False) -> None:
+def start(
+    context: Context, record: ContainerRecord, terminal: Terminal | None = None, *, attended: bool = False
+) -> None:
     """Start a container; its pod's infra and those whose namespaces it joins first. Nothing to do when it runs already.
 
     ``attended`` says that the caller will wait for its end and remove it if it is to be removed.
 
     Raises WrongState, PodBroken, LaunchFailed and its kin; then nothing is left running.
     """
-    for target in joining.stopped_targets(engine, record):
+    for target in joining.stopped_targets(context, record):
         if target.kind == records.INFRA:
-            engine.pods.get(target.pod_id).start_infra()
+            infra.start_locked(context, records.find_pod(context.database, target.pod_id))
         else:
-            start(engine, target)
+            start(context, target)
     if record.pod_id:
-        _start_member(engine, record, terminal, attended=attended)
+        _start_member(context, record, terminal, attended=attended)
     else:
-        _start_locked(engine, record, None, terminal, attended=attended)
+        _start_locked(context, record, None, terminal, attended=attended)
 
 
-def require_startable(engine: Engine, record: ContainerRecord) -> None:
+def require_startable(context: Context, record: ContainerRecord) -> None:
     """Raise PodBroken when a member could not be started were it stopped now."""
-    from pypod.engine.containers import infra
-
-    pod = records.find_pod(engine.database, record.pod_id)
-    if pod.infra_id and not infra.is_ready(engine, pod):
-        infra.require_no_members(engine, pod, but=record.id)
+    pod = records.find_pod(context.database, record.pod_id)
+    if pod.infra_id and not infra.is_ready(context, pod):
+        infra.require_no_members(context, pod, but=record.id)
 
 
-def _start_member(engine: Engine, record: ContainerRecord, terminal: Terminal | None, *, attended: bool) -> None:
-    from pypod.engine.containers import infra
-
-    directory = engine.layout.pod(record.pod_id)
+def _start_member(context: Context, record: ContainerRecord, terminal: Terminal | None, *, attended: bool) -> None:
+    directory = context.layout.pod(record.pod_id)
     for left in reversed(range(_ATTEMPTS)):
         with Boundary(f"start container {record.name}"), Lock(directory, SHARED) as lock, lock:
-            pod = records.find_pod(engine.database, record.pod_id)
-            if not left or not pod.infra_id or infra.is_ready(engine, pod):
-                _start_locked(engine, record, pod, terminal, attended=attended)
+            pod = records.find_pod(context.database, record.pod_id)
+            if not left or not pod.infra_id or infra.is_ready(context, pod):
+                _start_locked(context, record, pod, terminal, attended=attended)
                 return
         with Boundary(f"start container {record.name}"), Lock(directory, EXCLUSIVE) as lock, lock:
-            infra.start(engine, pod, lock)
+            infra.start(context, pod, lock)
 
 
 def _start_locked(
-    engine: Engine,
+    context: Context,
     record: ContainerRecord,
     pod: PodRecord | None,
     terminal: Terminal | None,
     *,
     attended: bool,
 ) -> None:
-    directory = engine.layout.container(record.id)
+    directory = context.layout.container(record.id)
     with Boundary(f"start container {record.name}"), Lock(directory) as lock, lock:
-        record = records.find_container(engine.database, record.id)
-        state = observe.container_state(directory, engine.boot_id)
+        record = records.find_container(context.database, record.id)
+        state = observe.container_state(directory, context.boot_id)
         if state.status == "paused":
             message = f"container {record.id} must be in Created or Stopped state to be started"
             hint = f"it is paused: pypod unpause {record.name}"
             raise WrongState(record.name, state.status, f"{message}: container state improper", hint=hint)
         if state.running:
             return
-        spec = engine.container_spec(record)
-        effects.perform(groups.for_monitors(engine))
-        program, group = engine.programs.executable("monitor"), groups.monitors(engine)
-        bring = groups.bringing(engine)
+        spec = context.container_spec(record)
+        effects.perform(groups.for_monitors(context))
+        program, group = context.programs.executable("monitor"), groups.monitors(context)
+        bring = groups.bringing(context)
         with (
             launcher.Launching(program, "pypod-monitor", group=group, bring=bring) as monitor,
-            claims.connecting(engine) as shared,
+            claims.connecting(context) as shared,
             shared,
         ):
-            _run(engine, record, spec, pod, terminal or Terminal(), monitor, lock, attended=attended)
+            _run(context, record, spec, pod, terminal or Terminal(), monitor, lock, attended=attended)
 
 
 def _run(
-    engine: Engine,
+    context: Context,
     record: ContainerRecord,
     spec: ContainerSpec,
     pod: PodRecord | None,
@@ -117,30 +115,30 @@ def _run(
     *,
     attended: bool,
 ) -> None:
-    driver = overlay.driver_of(engine, spec, engine.layout.container(record.id), asking=True)
-    effects.perform(preparations(engine, record, spec, driver))
+    driver = overlay.driver_of(context, spec, context.layout.container(record.id), asking=True)
+    effects.perform(preparations(context, record, spec, driver))
     try:
-        wires = attachments.attach(engine, record.id) if spec.net == PRIVATE else ()
-        effects.perform(bridges.preparations(engine, attachments.networks_of(wires)))
-        effects.perform(files_of(engine, record, spec, pod, wires))
-        kept_records.keep(engine, record, pod, wires).perform()
-        group = group_of(engine, record, spec, pod)
+        wires = attachments.attach(context, record.id) if spec.net == PRIVATE else ()
+        effects.perform(bridges.preparations(context, attachments.networks_of(wires)))
+        effects.perform(files_of(context, record, spec, pod, wires))
+        kept_records.keep(context, record, pod).perform()
+        group = group_of(context, record, spec, pod)
         what = planning.container_plan(
-            engine, record, spec, pod, terminal, group, driver, attended=attended, wires=wires
+            context, record, spec, pod, terminal, group, driver, attended=attended, wires=wires
         )
-        effects.perform(groups.renewal(engine, group))
-        _launch(engine, record, monitor, what, lock, user_network.led(engine, spec))
+        effects.perform(groups.renewal(context, group))
+        _launch(context, record, monitor, what, lock, user_network.led(context, spec))
         attachments.settle(wires)
-        published.redirect(engine, spec.ports, wires, has_begun=True)
+        published.redirect(context, spec.ports, wires, has_begun=True)
     except BaseException:
-        engine.cgroups.remove(record.cgroup)
+        context.cgroups.remove(record.cgroup)
         if spec.net == PRIVATE:
-            attachments.detach(engine, record.id)
+            attachments.detach(context, record.id)
         raise
 
 
 def _launch(
-    engine: Engine,
+    context: Context,
     record: ContainerRecord,
     monitor: launcher.Launching,
     what: Plan,
@@ -148,9 +146,9 @@ def _launch(
     led: Led,
 ) -> None:
     try:
-        published.run(engine, monitor, what, lock, record.id, led)
+        published.run(context, monitor, what, lock, record.id, led)
     except LaunchFailed as error:
-        file = engine.cgroups.oom_file(record.cgroup)
+        file = context.cgroups.oom_file(record.cgroup)
         counted = file and [line for line in read_text(file).splitlines() if line.startswith("oom_kill ")]
         if not counted or counted == ["oom_kill 0"]:
             raise
@@ -159,36 +157,36 @@ def _launch(
         raise LaunchFailed(error.operation, error.call, error.errno, message=message, hint=hint) from error
 
 
-def group_of(engine: Engine, record: ContainerRecord, spec: ContainerSpec, pod: PodRecord | None) -> groups.Group:
+def group_of(context: Context, record: ContainerRecord, spec: ContainerSpec, pod: PodRecord | None) -> groups.Group:
     """Return the cgroup of a run. Raises Unsupported for a limit that this host does not have."""
-    return groups.of_container(engine, record, spec.limits, engine.pod_spec(pod) if pod is not None else None)
+    return groups.of_container(context, record, spec.limits, context.pod_spec(pod) if pod is not None else None)
 
 
 def preparations(
-    engine: Engine, record: ContainerRecord, spec: ContainerSpec, driver: Driver | None
+    context: Context, record: ContainerRecord, spec: ContainerSpec, driver: Driver | None
 ) -> list[effects.Effect]:
     """Return what has to be made before the plan: the directories and files that it names, for a root by ``driver``.
 
     Raises InvalidSpec when something of the host's is not there.
     """
-    directory = engine.layout.container(record.id)
-    maps = id_maps.maps_for(engine, spec)
-    mapped = mapped_layers.with_mapped(engine, spec, maps)
-    root = overlay.root_status(engine.layout, spec)
+    directory = context.layout.container(record.id)
+    maps = id_maps.maps_for(context, spec)
+    mapped = mapped_layers.with_mapped(context, spec, maps)
+    root = overlay.root_status(context.layout, spec)
     for mount in spec.mounts:
         if mount.type != "volume" and mount.source and not os.path.lexists(mount.source):
             raise InvalidSpec(mount.argument, f"statfs {mount.source}: no such file or directory")
-    made = [*session.preparations(engine), *mapped_layers.preparations(engine, mapped, maps)]
-    made += overlay.preparations(engine, driver, mapped, directory, root, maps)
-    made += volumes.making(engine, spec, maps)
-    made += user_network.preparations(engine, record.id, spec)
+    made = [*session.preparations(context), *mapped_layers.preparations(context, mapped, maps)]
+    made += overlay.preparations(context, driver, mapped, directory, root, maps)
+    made += volumes.making(context, spec, maps)
+    made += user_network.preparations(context, record.id, spec)
     if spec.privileged:
         made.append(etc_files.container_env(f"{directory}/containerenv", record.name, record.id, spec.image))
     return made
 
 
 def files_of(
-    engine: Engine,
+    context: Context,
     record: ContainerRecord,
     spec: ContainerSpec,
     pod: PodRecord | None,
@@ -199,7 +197,7 @@ def files_of(
     """Return what writes a container's own /etc/hosts and its like, for one that is connected by ``wires``."""
     if spec.net == POD and record.pod_id:
         return []
-    directory, hostname = engine.layout.container(record.id), hostname_of(engine, record, spec, pod)
+    directory, hostname = context.layout.container(record.id), hostname_of(context, record, spec, pod)
     on_host = spec.net.mode == "host"
     names = (record.name,)
     return [etc_files.network_files(directory, spec, hostname, names, wires, on_host=on_host, running=running)]

@@ -5,8 +5,8 @@ from __future__ import annotations
 import os
 import time
 
-from pypod.engine.containers import kept_records, patience, pausing
-from pypod.engine.core import announce, observe
+from pypod.engine.containers import patience, pausing
+from pypod.engine.core import announce, kept_records, observe
 from pypod.engine.core.boundary import Boundary
 from pypod.engine.core.locks import AT_ONCE, Lock
 from pypod.engine.networks import attachments
@@ -24,7 +24,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
-    from pypod.api.engine import Engine
+    from pypod.engine.core.context import Context
     from pypod.model.container import ContainerState
     from pypod.store.records import ContainerRecord
 
@@ -52,20 +52,20 @@ class Running:
             os.close(self.supervisor_fd)
 
 
-def find_running(engine: Engine, record: ContainerRecord) -> Running | None:
+def find_running(context: Context, record: ContainerRecord) -> Running | None:
     """Return the running container of a record, None when it does not run."""
-    directory = engine.layout.container(record.id)
-    state = observe.container_state(directory, engine.boot_id)
+    directory = context.layout.container(record.id)
+    state = observe.container_state(directory, context.boot_id)
     fd = pidfd.open_process(state.pid, state.start_time) if state.running else None
     return None if fd is None else Running(record, directory, state, fd)
 
 
-def stop(engine: Engine, record: ContainerRecord, timeout_s: float | None = None) -> bool:
+def stop(context: Context, record: ContainerRecord, timeout_s: float | None = None) -> bool:
     """Stop one container; return whether it ran. See ``stop_all``."""
-    return bool(stop_all(engine, [record], timeout_s))
+    return bool(stop_all(context, [record], timeout_s))
 
 
-def stop_all(engine: Engine, all_records: Iterable[ContainerRecord], timeout_s: float | None = None) -> list[str]:
+def stop_all(context: Context, all_records: Iterable[ContainerRecord], timeout_s: float | None = None) -> list[str]:
     """Stop containers side by side: each gets its stop signal, and SIGKILL when its time is over.
 
     ``timeout_s`` replaces each one's own stop timeout; ``patience`` tells whose end is not waited for that long.
@@ -74,18 +74,18 @@ def stop_all(engine: Engine, all_records: Iterable[ContainerRecord], timeout_s: 
     """
     everyone = list(all_records)
     for record in everyone:
-        pausing.refuse_paused(engine, record, "can only stop created or running containers")
-    ended = _end_all(engine, everyone, timeout_s, patience.STARTING_S)
+        pausing.refuse_paused(context, record, "can only stop created or running containers")
+    ended = _end_all(context, everyone, timeout_s, patience.STARTING_S)
     for record in everyone:
         # of one that did not run, something is left when its monitor, who would have killed it, was killed itself
-        if record.id in ended or not engine.cgroups.is_empty(record.cgroup):
-            _clear(engine, record)
+        if record.id in ended or not context.cgroups.is_empty(record.cgroup):
+            _clear(context, record)
     return ended
 
 
-def end_all(engine: Engine, all_records: Iterable[ContainerRecord], timeout_s: float | None = None) -> list[str]:
+def end_all(context: Context, all_records: Iterable[ContainerRecord], timeout_s: float | None = None) -> list[str]:
     """Stop containers as ``stop_all`` does, for somebody who removes them afterwards, cgroups and all."""
-    return _end_all(engine, all_records, timeout_s, _starting_s(timeout_s))
+    return _end_all(context, all_records, timeout_s, _starting_s(timeout_s))
 
 
 def _starting_s(timeout_s: float | None) -> float:
@@ -94,56 +94,56 @@ def _starting_s(timeout_s: float | None) -> float:
 
 
 def _end_all(
-    engine: Engine, all_records: Iterable[ContainerRecord], timeout_s: float | None, starting_s: float
+    context: Context, all_records: Iterable[ContainerRecord], timeout_s: float | None, starting_s: float
 ) -> list[str]:
-    running = [one for record in all_records if (one := find_running(engine, record)) is not None]
-    _end(engine, running, timeout_s, starting_s)
+    running = [one for record in all_records if (one := find_running(context, record)) is not None]
+    _end(context, running, timeout_s, starting_s)
     return [one.record.id for one in running]
 
 
-def _end(engine: Engine, running: list[Running], timeout_s: float | None, starting_s: float) -> None:
+def _end(context: Context, running: list[Running], timeout_s: float | None, starting_s: float) -> None:
     try:
         by_fd = {one.fd: one for one in running}
-        requests = [request(engine, one, timeout_s, starting_s) for one in running]
-        patience.wait(requests, lambda fd: _kill(engine, by_fd[fd]))
+        requests = [request(context, one, timeout_s, starting_s) for one in running]
+        patience.wait(requests, lambda fd: _kill(context, by_fd[fd]))
         for one in running:
             _wait_until_recorded(one)
             if not pidfd.wait(one.fd, _KILL_TIMEOUT_S):
                 raise DeadlineExceeded(f"kill container {one.record.name}", _KILL_TIMEOUT_S)
             if not one.record.pod_id:
-                attachments.cut_off(engine, one.record.id)
+                attachments.cut_off(context, one.record.id)
     finally:
         for one in running:
             one.close()
 
 
-def _clear(engine: Engine, record: ContainerRecord) -> None:
+def _clear(context: Context, record: ContainerRecord) -> None:
     """Kill what lives on in the group of a container that does not run, and remove the group.
 
     Whoever holds the container's lock starts it, and makes a new group of the same path, or removes it and the group.
     """
-    directory = engine.layout.container(record.id)
+    directory = context.layout.container(record.id)
     try:
         with Lock(directory, AT_ONCE, without_space=True) as lock, lock:
-            if not observe.container_state(directory, engine.boot_id).running:
-                groups.clear(engine, record.cgroup)
+            if not observe.container_state(directory, context.boot_id).running:
+                groups.clear(context, record.cgroup)
     except BlockingIOError:
         return
 
 
-def request(engine: Engine, one: Running, timeout_s: float | None, starting_s: float) -> patience.Request:
+def request(context: Context, one: Running, timeout_s: float | None, starting_s: float) -> patience.Request:
     """Return the request to a container to end, in ``timeout_s`` instead of its own stop timeout.
 
     ``starting_s``: for how long after its start it may still be about to handle the stop signal.
     """
     try:
-        spec = engine.container_spec(one.record)
+        spec = context.container_spec(one.record)
         number, patience_s = spec.stop_signal, float(spec.stop_timeout_s)
     except (StoreError, Unsupported):  # a damaged record must not keep anything running; an infra has none
         number, patience_s = SIGTERM, float(DEFAULT_STOP_TIMEOUT_S)
     patience_s = patience_s if timeout_s is None else timeout_s
     return patience.Request(
-        engine.proc,
+        context.proc,
         fd=one.fd,
         pid=one.state.pid,
         start_time=one.state.start_time,
@@ -153,9 +153,9 @@ def request(engine: Engine, one: Running, timeout_s: float | None, starting_s: f
     )
 
 
-def _kill(engine: Engine, one: Running) -> None:
+def _kill(context: Context, one: Running) -> None:
     pidfd.send_signal(one.fd, SIGKILL)
-    engine.cgroups.kill(one.record.cgroup, timeout_s=0)
+    context.cgroups.kill(one.record.cgroup, timeout_s=0)
 
 
 def _wait_until_recorded(one: Running) -> None:
@@ -169,19 +169,19 @@ def _wait_until_recorded(one: Running) -> None:
             return
 
 
-def kill(engine: Engine, record: ContainerRecord, number: int) -> None:
+def kill(context: Context, record: ContainerRecord, number: int) -> None:
     """Send a signal to the first process. Raises WrongState when the container does not run."""
-    pausing.refuse_paused(engine, record, "can only kill running containers")
-    one = find_running(engine, record)
+    pausing.refuse_paused(context, record, "can only kill running containers")
+    one = find_running(context, record)
     if one is None:
-        state = observe.container_state(engine.layout.container(record.id), engine.boot_id)
+        state = observe.container_state(context.layout.container(record.id), context.boot_id)
         raise WrongState(
             record.name,
             state.status,
             f"can only kill running containers. {record.id} is in state {state.status}: container state improper",
         )
     try:
-        announce.container(engine, announce.KILL, record)
+        announce.container(context, announce.KILL, record)
         pidfd.send_signal(one.fd, number)
         if number == SIGKILL:
             pidfd.wait(one.fd, _KILL_TIMEOUT_S)
@@ -190,30 +190,30 @@ def kill(engine: Engine, record: ContainerRecord, number: int) -> None:
         one.close()
 
 
-def remove(engine: Engine, record: ContainerRecord, *, force: bool = False, timeout_s: float | None = None) -> None:
+def remove(context: Context, record: ContainerRecord, *, force: bool = False, timeout_s: float | None = None) -> None:
     """Remove a container; with ``force`` stop it first. Gone already is fine.
 
     The order makes a crash harmless: processes, cgroup, record, files. What is left has no record, and
     ``system check`` collects it.
     """
-    directory = engine.layout.container(record.id)
+    directory = context.layout.container(record.id)
     with Boundary(f"remove container {record.name}"):
-        _require_ended(engine, record, force=force)
-        end_all(engine, [record], timeout_s)
+        _require_ended(context, record, force=force)
+        end_all(context, [record], timeout_s)
         with Lock(directory, without_space=True) as lock, lock:
-            _require_ended(engine, record, force=force)
-            again = find_running(engine, record)  # started between stop and lock
-            _end(engine, [again] if again else [], timeout_s, _starting_s(timeout_s))
-            groups.clear(engine, record.cgroup)
-            attachments.detach(engine, record.id)
-            gone = volumes.only_of(engine, [record])
-            kept_records.forget(engine, [record.id])
-            forget(engine, lambda: records.remove_container(engine.database, record), [directory, *gone])
-            announce.container(engine, announce.REMOVE, record)
+            _require_ended(context, record, force=force)
+            again = find_running(context, record)  # started between stop and lock
+            _end(context, [again] if again else [], timeout_s, _starting_s(timeout_s))
+            groups.clear(context, record.cgroup)
+            attachments.detach(context, record.id)
+            gone = volumes.only_of(context, [record])
+            kept_records.forget(context, [record.id])
+            forget(context, lambda: records.remove_container(context.database, record), [directory, *gone])
+            announce.container(context, announce.REMOVE, record)
 
 
-def _require_ended(engine: Engine, record: ContainerRecord, *, force: bool) -> None:
-    state = observe.container_state(engine.layout.container(record.id), engine.boot_id)
+def _require_ended(context: Context, record: ContainerRecord, *, force: bool) -> None:
+    state = observe.container_state(context.layout.container(record.id), context.boot_id)
     if state.running and not force:
         raise WrongState(
             record.name,
@@ -223,7 +223,7 @@ def _require_ended(engine: Engine, record: ContainerRecord, *, force: bool) -> N
         )
 
 
-def forget(engine: Engine, delete_records: Callable[[], None], directories: Iterable[str]) -> None:
+def forget(context: Context, delete_records: Callable[[], None], directories: Iterable[str]) -> None:
     """Delete records and then files; the other way round when the files leave no room to delete a record."""
     directories = tuple(directories)
     try:
@@ -231,6 +231,6 @@ def forget(engine: Engine, delete_records: Callable[[], None], directories: Iter
     except StoreError as error:
         if not wants_space(error):
             raise
-        discard(engine, directories, wait=True)
+        discard(context, directories, wait=True)
         delete_records()
-    discard(engine, directories)
+    discard(context, directories)

@@ -14,7 +14,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from pypod.api.engine import Engine
+    from pypod.engine.core.context import Context
     from pypod.store.records import ContainerRecord, PodRecord
 
 CREATE, START, DIED, REMOVE, RESTART, KILL, STOP = "create", "start", "died", "remove", "restart", "kill", "stop"
@@ -25,37 +25,42 @@ MOUNT, UNMOUNT = "mount", "unmount"
 
 
 def container(
-    engine: Engine, action: str, record: ContainerRecord, pod: PodRecord | None = None, *, exit_code: int | None = None
+    context: Context,
+    action: str,
+    record: ContainerRecord,
+    pod: PodRecord | None = None,
+    *,
+    exit_code: int | None = None,
 ) -> None:
     """Tell that something happens to a container now; an infra's labels are those of ``pod``."""
-    event_log.append(engine.layout.events, event_log.line(action, _about(record, pod), exit_code=exit_code))
+    event_log.append(context.layout.events, event_log.line(action, _about(record, pod), exit_code=exit_code))
 
 
-def pod(engine: Engine, action: str, record: PodRecord, containers: Iterable[ContainerRecord] = ()) -> None:
+def pod(context: Context, action: str, record: PodRecord, containers: Iterable[ContainerRecord] = ()) -> None:
     """Tell that something happens to ``containers`` and then to their pod."""
     lines = [event_log.line(action, _about(one, record)) for one in containers]
     lines.append(event_log.line(action, event_log.rest(POD, record.id, record.name)))
-    event_log.append(engine.layout.events, "".join(lines))
+    event_log.append(context.layout.events, "".join(lines))
 
 
-def image(engine: Engine, action: str, identifier: str, *names: str) -> None:
+def image(context: Context, action: str, identifier: str, *names: str) -> None:
     """Tell that something happens to an image, once under each name."""
     lines = [event_log.line(action, event_log.rest(IMAGE, identifier, name)) for name in names]
-    event_log.append(engine.layout.events, "".join(lines))
+    event_log.append(context.layout.events, "".join(lines))
 
 
-def image_removed(engine: Engine, identifier: str, names: Iterable[str], called: str = "") -> None:
+def image_removed(context: Context, identifier: str, names: Iterable[str], called: str = "") -> None:
     """Tell that an image loses its names, and then that it is gone."""
     lines = [event_log.line(UNTAG, event_log.rest(IMAGE, identifier, name)) for name in names]
     lines.append(event_log.line(REMOVE, event_log.rest(IMAGE, identifier, called)))
-    event_log.append(engine.layout.events, "".join(lines))
+    event_log.append(context.layout.events, "".join(lines))
 
 
 def event_op(
-    engine: Engine, record: ContainerRecord, pod: PodRecord | None = None, *, start: str = START, end: str = DIED
+    context: Context, record: ContainerRecord, pod: PodRecord | None = None, *, start: str = START, end: str = DIED
 ) -> Op:
     """Return the operation by which a supervisor tells that its process runs, and that it has ended (empty: not)."""
-    return Op("event", engine.layout.events, start, end, _about(record, pod))
+    return Op("event", context.layout.events, start, end, _about(record, pod))
 
 
 def _about(record: ContainerRecord, pod: PodRecord | None) -> str:

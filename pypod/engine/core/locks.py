@@ -121,3 +121,17 @@ def is_held(path: str, flags: int) -> bool:
     finally:
         os.close(fd)
     return False
+
+
+def locked(directory: str) -> int | None:
+    """Return a descriptor that has a directory of the storage locked; None when somebody else has."""
+    try:
+        fd = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    except FileNotFoundError:  # the storage is gone, and with it all others who would
+        return os.open("/", os.O_PATH | os.O_CLOEXEC)
+    try:
+        fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        os.close(fd)
+        return None
+    return fd

@@ -12,11 +12,11 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from pypod.api.engine import Engine
+    from pypod.engine.core.context import Context
     from pypod.kernel.cgroups.driver import Driver
 
 
-def driver(engine: Engine) -> Driver:
+def driver(context: Context) -> Driver:
     """Return the driver for a user; one that says why where the host gives users no cgroups."""
     from pypod.kernel.cgroups.detect import detect
     from pypod.kernel.cgroups.none import NoDriver
@@ -27,9 +27,9 @@ def driver(engine: Engine) -> Driver:
     if why or hierarchies.unified is None:
         return NoDriver(why)
     # one for each storage: what is in it ends with its session
-    name = f"pypod-{os.stat(engine.layout.root).st_ino:x}.scope"
+    name = f"pypod-{os.stat(context.layout.root).st_ino:x}.scope"
     found = ScopeDriver(hierarchies.unified.directory, hierarchies.unified.own, uid, bus, name)
-    if engine.inside and not os.path.exists(found.root):
+    if context.inside and not os.path.exists(found.root):
         return NoDriver(f"this session has no {name}")
     return found
 
@@ -43,28 +43,28 @@ def _uid() -> int:
     return inside
 
 
-def is_settled(engine: Engine, holder: int) -> bool:
+def is_settled(context: Context, holder: int) -> bool:
     """Return whether the session's holder is in its scope, or has none to be in."""
-    cgroups = engine.cgroups
+    cgroups = context.cgroups
     return not isinstance(cgroups, ScopeDriver) or cgroups.holds(holder)
 
 
-def settle(engine: Engine, holder: int) -> None:
+def settle(context: Context, holder: int) -> None:
     """Put the session's holder into its scope; where systemd does not give one, the engine goes on without cgroups."""
     from pypod.kernel.cgroups.none import NoDriver
 
-    cgroups = engine.cgroups
+    cgroups = context.cgroups
     if not isinstance(cgroups, ScopeDriver) or cgroups.holds(holder):
         return
     try:
         cgroups.hold(holder)
     except Unsupported as error:
-        engine.use_cgroups(NoDriver(error.message))
+        context.use_cgroups(NoDriver(error.message))
 
 
-def bringing(engine: Engine, path: str) -> Callable[[int], object] | None:
+def bringing(context: Context, path: str) -> Callable[[int], object] | None:
     """Return what moves a process into the group at ``path``; None when who starts it can do without."""
-    cgroups = engine.cgroups
+    cgroups = context.cgroups
     if not isinstance(cgroups, ScopeDriver) or cgroups.enters_groups:
         return None
     return lambda pid: cgroups.bring(path, pid)

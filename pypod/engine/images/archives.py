@@ -5,9 +5,9 @@ from __future__ import annotations
 import os
 from contextlib import suppress
 
-from pypod.api.image import Image
 from pypod.engine.core.boundary import Boundary
 from pypod.engine.images import pulling
+from pypod.engine.images.stored import StoredImage
 from pypod.errors import InvalidSpec
 from pypod.images.archive.detect import detect, open_source
 from pypod.images.new_file import temporary_file, write_pieces
@@ -19,7 +19,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
 
-    from pypod.api.engine import Engine
+    from pypod.engine.core.context import Context
     from pypod.images.ends import Destination
     from pypod.model.image import Platform
 
@@ -27,12 +27,12 @@ FORMATS = ("oci-dir", "oci-archive", "docker-dir", "docker-archive")
 
 
 def pull_from(
-    engine: Engine,
+    context: Context,
     transport: str,
     rest: str,
     platform: Platform | None,
     progress: Callable[[Progress], None] | None,
-) -> Image:
+) -> StoredImage:
     """Bring the one image that ``transport:rest`` names; see ``Images.pull``."""
     what = f"{transport}:{rest}"
     with _opened(what), open_source(transport, rest) as source:
@@ -40,19 +40,21 @@ def pull_from(
         names = _names_of_layout(place) if transport == "oci" else []
         names = names or _full_names(_names_in(source))
         names = names or ([_name_of_path(place)] if transport in ("oci", "dir") else [])
-        identifier = pulling.pull(engine, source, what, names=names, platform=platform, progress=progress)
-    return Image(engine, identifier, names[0] if names else "")
+        identifier = pulling.pull(context, source, what, names=names, platform=platform, progress=progress)
+    return StoredImage(context, identifier, names[0] if names else "")
 
 
-def load(engine: Engine, path: str, fd: int, progress: Callable[[Progress], None] | None) -> list[Image]:
-    """Bring all images of an archive or directory; see ``Images.load``."""
+def load(
+    context: Context, path: str, fd: int, progress: Callable[[Progress], None] | None
+) -> list[tuple[StoredImage, tuple[str, ...]]]:
+    """Bring all images of an archive or directory, each with its names there; see ``Images.load``."""
     if fd < 0 and is_address(path):
         fd = temporary_file()
         try:
             with _opened(path):
                 write_pieces(fd, fetched(path))
                 os.lseek(fd, 0, os.SEEK_SET)
-            return load(engine, path, fd, progress)
+            return load(context, path, fd, progress)
         finally:
             os.close(fd)
     loaded = []
@@ -66,14 +68,14 @@ def load(engine: Engine, path: str, fd: int, progress: Callable[[Progress], None
             if progress is not None:
                 progress(Progress(state="loading", name=what))
             with source.select(one.choice) as chosen:
-                identifier = pulling.pull(engine, chosen, what, names=names, progress=progress)
+                identifier = pulling.pull(context, chosen, what, names=names, progress=progress)
             told = [name.removesuffix(":latest") for name in from_path]  # podman's words
-            loaded.append(Image(engine, identifier, names[0] if names else "", tuple(told or names)))
+            loaded.append((StoredImage(context, identifier, names[0] if names else ""), tuple(told or names)))
     return loaded
 
 
 def save(
-    images: Sequence[Image],
+    images: Sequence[StoredImage],
     path: str,
     form: str,
     *,

@@ -14,7 +14,6 @@ from contextlib import closing
 
 from pypod.engine.core.locks import SHARED, Lock
 from pypod.engine.core.parallel import Stopped, in_parallel
-from pypod.engine.inspect.images import manifest_of
 from pypod.errors import InvalidSpec
 from pypod.images.blobs import Blobs, BlobSource
 from pypod.images.new_file import PIECE_BYTES
@@ -27,7 +26,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
 
-    from pypod.api.image import Image
+    from pypod.engine.images.stored import StoredImage
     from pypod.images.ends import Destination, Source
     from pypod.model.image import Manifest
     from pypod.model.image_form import Family
@@ -49,7 +48,7 @@ class Form(Value):
 
 
 def copy(
-    image: Image,
+    image: StoredImage,
     destination: Destination,
     form: Form,
     progress: Callable[[Progress], None] | None = None,
@@ -58,9 +57,9 @@ def copy(
 
     Raises InvalidImage, InvalidSpec, RegistryError; then the destination has no new name.
     """
-    with Lock(image.engine.layout.images, SHARED) as lock, lock:  # nobody sweeps the blobs meanwhile
-        manifest = manifest_of(image)
-        source = BlobSource(Blobs(image.engine.layout.blobs), manifest.digest, manifest.media_type)
+    with Lock(image.context.layout.images, SHARED) as lock, lock:  # nobody sweeps the blobs meanwhile
+        manifest = image.manifest()
+        source = BlobSource(Blobs(image.context.layout.blobs), manifest.digest, manifest.media_type)
         media_type, body = _Copy(source, manifest, destination, form, progress).run()
         destination.put_manifest(media_type, body)
         return digest_of(body)

@@ -9,8 +9,8 @@ from pypod.store import images
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from pypod.api.engine import Engine
-    from pypod.api.image import Image
+    from pypod.engine.core.context import Context
+    from pypod.engine.images.stored import StoredImage
     from pypod.model.image_config import HistoryEntry
     from pypod.store.images import ImageRecord, LayerRecord, Named
 
@@ -36,14 +36,14 @@ class LayerUse(Value):
     names: tuple[str, ...] = ()
 
 
-def steps(image: Image) -> list[Step]:
+def steps(image: StoredImage) -> list[Step]:
     """Return the history of an image, the last step first. Raises InvalidImage, NoSuchImage."""
     record = image.named().record
     ending: dict[str, str] = {}
-    for one in images.all_images(image.engine.database):
+    for one in images.all_images(image.context.database):
         ending.setdefault(one.record.chain, one.record.id)
     ending[record.chain] = record.id
-    layers = [*images.layers_of(image.engine.database, record.chain)]
+    layers = [*images.layers_of(image.context.database, record.chain)]
     found = []
     for entry in reversed(image.history()):
         # an image is named once, at the last step of its own (containers/common: libimage, Image.History)
@@ -61,34 +61,34 @@ def steps(image: Image) -> list[Step]:
     return found
 
 
-def children(image: Image) -> list[str]:
+def children(image: StoredImage) -> list[str]:
     """Return the ids of the images that were made of this one in one step.
 
     As podman finds them (containers/common: libimage, areParentAndChild): by their layers and their history, which
     says one thing more. Nothing depends on it: each image holds its layers itself.
     """
-    return _children(image.engine, image.named().record)
+    return _children(image.context, image.named().record)
 
 
-def parents(image: Image) -> list[str]:
+def parents(image: StoredImage) -> list[str]:
     """Return the ids of the images that this one was made of in one step, as ``children`` finds them."""
     record = image.named().record
     own = _history(record)
     if record.is_list or not own:
         return []
-    return [one.id for one in images.stood_on(image.engine.database, image.id) if _history(one) == own[:-1]]
+    return [one.id for one in images.stood_on(image.context.database, image.id) if _history(one) == own[:-1]]
 
 
-def is_intermediate(engine: Engine, image: Named) -> bool:
+def is_intermediate(context: Context, image: Named) -> bool:
     """Return whether an image is without a name, and others were made of it: a step on the way to them."""
-    return not image.names and bool(_children(engine, image.record))
+    return not image.names and bool(_children(context, image.record))
 
 
-def _children(engine: Engine, record: ImageRecord) -> list[str]:
+def _children(context: Context, record: ImageRecord) -> list[str]:
     if record.is_list:
         return []
     own = _history(record)
-    others = images.standing_on(engine.database, record.id)
+    others = images.standing_on(context.database, record.id)
     return [one.id for one in others if (history := _history(one)) and history[:-1] == own]
 
 
@@ -99,15 +99,15 @@ def _history(record: ImageRecord) -> tuple[HistoryEntry, ...]:
         return ()
 
 
-def layers_below(image: Image) -> list[LayerUse]:
+def layers_below(image: StoredImage) -> list[LayerUse]:
     """Return the layers of an image, the lowest first."""
     return _used(image, list(reversed(image.layers())))
 
 
-def layers_above(image: Image) -> list[LayerUse]:
+def layers_above(image: StoredImage) -> list[LayerUse]:
     """Return the top layer of an image and all that stand on it, each before those on it."""
     children: dict[str, list[LayerRecord]] = {}
-    for one in images.all_layers(image.engine.database):
+    for one in images.all_layers(image.context.database):
         children.setdefault(one.parent, []).append(one)
     found: list[LayerRecord] = []
     waiting = [*image.layers()[:1]]
@@ -117,16 +117,16 @@ def layers_above(image: Image) -> list[LayerUse]:
     return _used(image, found)
 
 
-def _used(image: Image, layers: list[LayerRecord]) -> list[LayerUse]:
+def _used(image: StoredImage, layers: list[LayerRecord]) -> list[LayerUse]:
     names: dict[str, list[str]] = {}
-    for one in images.all_images(image.engine.database):
+    for one in images.all_images(image.context.database):
         names.setdefault(one.record.chain, []).extend(one.names)
     return [
         LayerUse(chain=one.chain, size_bytes=one.size_bytes, names=tuple(names.get(one.chain, ()))) for one in layers
     ]
 
 
-def image_html(image: Image) -> str:
+def image_html(image: StoredImage) -> str:
     """Return what an image is and the steps it was made in, the last first, for a notebook."""
     from pypod.display.markup import element, join, table, text
     from pypod.errors import InvalidImage, NoSuchImage

@@ -25,7 +25,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Iterator
 
-    from pypod.api.engine import Engine
+    from pypod.engine.core.context import Context
     from pypod.model.image import Descriptor
 
 _BLOB = "blob"
@@ -34,10 +34,10 @@ _BLOB = "blob"
 class Incoming:
     """The directory of a layer on its way. ``lock`` is held while anything else is called."""
 
-    def __init__(self, engine: Engine, chain: str, descriptor: Descriptor) -> None:
-        self._engine = engine
+    def __init__(self, context: Context, chain: str, descriptor: Descriptor) -> None:
+        self._context = context
         self._size_bytes = descriptor.size
-        self.directory = engine.layout.incoming(chain, descriptor.digest)
+        self.directory = context.layout.incoming(chain, descriptor.digest)
         self.blob = f"{self.directory}/{_BLOB}"
 
     def lock(self) -> Lock:
@@ -85,7 +85,7 @@ class Incoming:
 
     def _discard_trees(self, *, wait: bool = False) -> None:
         found = [f"{self.directory}/{name}" for name in os.listdir(self.directory) if name != _BLOB]
-        discard(self._engine, found, wait=wait)
+        discard(self._context, found, wait=wait)
 
     def pieces(self, rest: Callable[[int], Iterator[bytes]]) -> Generator[bytes, None, None]:
         """Yield what has come of the blob and then ``rest`` from that offset on, which is kept as it comes."""
@@ -104,14 +104,14 @@ def is_full(error: BaseException) -> bool:
     return getattr(error, "errno", None) in NO_SPACE
 
 
-def make_room(engine: Engine) -> bool:
+def make_room(context: Context) -> bool:
     """Delete the beginnings of layers that nobody works on; return whether there were any."""
-    directory = f"{engine.layout.images}/incoming"
+    directory = f"{context.layout.images}/incoming"
     found = False
     for name in os.listdir(directory) if os.path.isdir(directory) else ():
         path = f"{directory}/{name}"
         with suppress(BlockingIOError, FileNotFoundError), Lock(path, AT_ONCE) as lock, lock:
             if os.listdir(path):
-                discard(engine, [path], wait=True)
+                discard(context, [path], wait=True)
                 found = True
     return found

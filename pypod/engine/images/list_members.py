@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from pypod.api.images import none_of_them
-from pypod.api.manifest_list import ManifestList
 from pypod.engine.images.pulling import read_blob
-from pypod.engine.inspect.images import manifest_of
-from pypod.errors import InvalidImage, NoSuchImage, RegistryError
+from pypod.engine.images.registries import first_in_registry
+from pypod.engine.images.stored import StoredImage, StoredList
+from pypod.engine.images.stored import find as find_stored
+from pypod.errors import InvalidImage, NoSuchImage
 from pypod.images.blobs import Blobs
 from pypod.images.platform import choose, host
 from pypod.model.image import CONFIG_BYTES_LIMIT, MANIFESTS, Descriptor, Index, digest_of, parse_manifest
@@ -16,17 +16,13 @@ from pypod.model.value import Value
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
-    from typing import TypeVar
+    from collections.abc import Iterable
 
-    from pypod.api.engine import Engine
-    from pypod.api.image import Image
+    from pypod.engine.core.context import Context
     from pypod.images.ends import Source
     from pypod.images.registry.access import Access
     from pypod.model.image import Manifest, Platform
     from pypod.model.reference import Reference
-
-    T = TypeVar("T")
 
 _STORAGE = "containers-storage:"
 
@@ -38,7 +34,7 @@ class Member(Value):
     source: str = ""
 
 
-def find(engine: Engine, ref: str, *, all: bool = False, access: Access | None = None) -> list[Member]:
+def find(context: Context, ref: str, *, all: bool = False, access: Access | None = None) -> list[Member]:
     """Return the image that a name stands for, of a list the one for this machine, or with ``all`` all of them.
 
     The caller keeps sweepers away: what comes from a file is copied here. Raises NoSuchImage, RegistryError,
@@ -46,29 +42,29 @@ def find(engine: Engine, ref: str, *, all: bool = False, access: Access | None =
     """
     transport, rest = split_transport(ref)
     if ref.startswith(_STORAGE):
-        return _here(engine.images.find(ref.removeprefix(_STORAGE)), all=all)
+        return _here(find_stored(context, ref.removeprefix(_STORAGE)), all=all)
     if not transport:
         try:
-            image = engine.images.find(ref)
+            image = find_stored(context, ref)
         except NoSuchImage:
             image = None
         if image is not None and not (all and _may_be_part(image)):
             return _here(image, all=all)
     if transport in ("", "docker"):
         return _in_registry(ref, access, all=all)
-    return _in_file(engine, transport, rest, all=all)
+    return _in_file(context, transport, rest, all=all)
 
 
-def _may_be_part(image: Image) -> bool:
+def _may_be_part(image: StoredImage) -> bool:
     """Return whether a registry may have more under the name that an image was found by: a list that it is of."""
     return not image.is_list and any(not name.startswith("localhost/") for name in image.tagged_names())
 
 
-def _here(image: Image, *, all: bool) -> list[Member]:
+def _here(image: StoredImage, *, all: bool) -> list[Member]:
     if not image.is_list:
-        manifest = manifest_of(image)
+        manifest = image.manifest()
         return [Member(entry=_entry(manifest, image.config.body))]
-    members = ManifestList(image.engine, image.id)
+    members = StoredList(image.context, image.id)
     index, sources = members.index(), members.sources()
     return [Member(entry=entry, source=sources[entry.digest]) for entry in _chosen(index, image.used_name, all=all)]
 
@@ -83,27 +79,7 @@ def _in_registry(ref: str, access: Access | None, *, all: bool) -> list[Member]:
     return first_in_registry(ref, access, read)
 
 
-def first_in_registry(ref: str, access: Access | None, read: Callable[[Reference, Source], T]) -> T:
-    """Return what is read of the first image that a name may stand for and a registry has. Raises RegistryError."""
-    from pypod.images.config import registries
-    from pypod.images.registry.access import Access
-    from pypod.images.registry.client import RegistrySource
-
-    problems: list[RegistryError] = []
-    configured = registries.load()
-    for reference in configured.candidates(ref):
-        with RegistrySource(reference, access or Access(), configured) as source:
-            try:
-                return read(reference, source)
-            except RegistryError as error:
-                error.message = f'reading image "docker://{reference}": {error.message}'
-                problems.append(error)
-    if len(problems) == 1:
-        raise problems[0]
-    raise none_of_them(ref, f"{len(problems)} errors occurred while reading {ref}", problems)
-
-
-def _in_file(engine: Engine, transport: str, rest: str, *, all: bool) -> list[Member]:
+def _in_file(context: Context, transport: str, rest: str, *, all: bool) -> list[Member]:
     from pypod.images.archive.detect import open_source
 
     what = f"{transport}:{rest}"
@@ -113,7 +89,7 @@ def _in_file(engine: Engine, transport: str, rest: str, *, all: bool) -> list[Me
         entries = _entries(source, found, what, all=all)
         for entry in entries:
             manifest = found if not isinstance(found, Index) else member(source, entry)
-            _keep(Blobs(engine.layout.blobs), source, manifest)
+            _keep(Blobs(context.layout.blobs), source, manifest)
     return [Member(entry=entry) for entry in entries]
 
 

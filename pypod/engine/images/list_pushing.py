@@ -19,7 +19,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from pypod.api.manifest_list import ManifestList
+    from pypod.engine.images.stored import StoredList
     from pypod.images.ends import Destination, Source
     from pypod.images.registry.access import Access
     from pypod.model.image import Descriptor, Index
@@ -31,7 +31,7 @@ _WORKERS = 3
 
 
 def push(
-    members: ManifestList,
+    members: StoredList,
     destination: str,
     *,
     all: bool,
@@ -47,7 +47,7 @@ def push(
     transport, rest = split_transport(destination or members.name)
     form = copying.Form(family=FAMILIES.get(format), compression=compression)
     chosen = access or Access()
-    with Boundary(f"push {members.name}"), Lock(members.engine.layout.images, SHARED) as lock, lock:
+    with Boundary(f"push {members.name}"), Lock(members.context.layout.images, SHARED) as lock, lock:
         if transport in ("", "docker"):
             reference = target(rest)
             pushing = _Push(members, form.replace(workers=_WORKERS), chosen, progress)
@@ -56,7 +56,7 @@ def push(
             except RegistryError as error:
                 error.message = f"writing to docker://{reference}: {error.message}"
                 raise
-            with members.engine.database.transaction() as connection, connection:
+            with members.context.database.transaction() as connection, connection:
                 images.add_digest(connection, members.id, reference.name, digest)
             return digest
         if transport == "docker-archive":
@@ -77,8 +77,8 @@ def _registry(reference: Reference, sources: dict[str, str], access: Access) -> 
 
 
 class _Push:
-    def __init__(self, members: ManifestList, form: copying.Form, access: Access, progress: Report) -> None:
-        self._blobs = Blobs(members.engine.layout.blobs)
+    def __init__(self, members: StoredList, form: copying.Form, access: Access, progress: Report) -> None:
+        self._blobs = Blobs(members.context.layout.blobs)
         self._index: Index = members.index()
         self.sources = members.sources()
         self._form = form

@@ -15,9 +15,9 @@ from pypod.errors import Unsupported
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from pypod.api.engine import Engine
-    from pypod.api.image import Image
+    from pypod.engine.core.context import Context
     from pypod.engine.core.layout import Layout
+    from pypod.engine.images.stored import StoredImage
 
 # include/uapi/linux/mount.h, and umount(2)
 _FLAGS = 1 | 2 | 4  # MS_RDONLY, MS_NOSUID, MS_NODEV
@@ -25,15 +25,15 @@ _DETACH, _NOFOLLOW = 2, 8
 _OPTIONS_BYTES_LIMIT = 4095  # mount(2) copies a page of options, with the zero byte at its end
 
 
-def mount(image: Image) -> str:
+def mount(image: StoredImage) -> str:
     """Mount the root of an image, if it is not, and return where. Raises OSError, NoSuchImage, Unsupported."""
-    from pypod.api.engine import require_root
+    from pypod.engine.core.context import require_root
     from pypod.engine.storage import drivers
 
-    copies = not drivers.of(image.engine).is_kernel
+    copies = not drivers.of(image.context).is_kernel
     if not copies:
         require_root("mounting an image")
-    layout = image.engine.layout
+    layout = image.context.layout
     path = f"{layout.image_mounts}/{image.id}"
     # nobody sweeps the layers meanwhile, and of two clients one mounts
     with Lock(layout.images, SHARED) as sharing, sharing, Lock(layout.image_mounts) as lock, lock:
@@ -64,15 +64,15 @@ def _is_there(path: str) -> bool:
         return True
 
 
-def _copy(image: Image, path: str, directories: tuple[str, ...]) -> None:
+def _copy(image: StoredImage, path: str, directories: tuple[str, ...]) -> None:
     from pypod.engine.session import inside
     from pypod.engine.storage import layers
 
-    layout = image.engine.layout
+    layout = image.context.layout
     incoming = f"{layout.images}/incoming/{image.id}"
     with Lock(incoming) as lock, lock:
-        layers.merge(image.engine, [f"{layout.image_layers}/{name}" for name in directories], f"{incoming}/tree")
-        inside.move(image.engine, f"{incoming}/tree", path)
+        layers.merge(image.context, [f"{layout.image_layers}/{name}" for name in directories], f"{incoming}/tree")
+        inside.move(image.context, f"{incoming}/tree", path)
 
 
 def _mount(layout: Layout, path: str, directories: tuple[str, ...]) -> None:
@@ -98,7 +98,7 @@ def _options(layers: str, fd: int, directories: tuple[str, ...], empty: str) -> 
     raise Unsupported("layers", f"{len(directories)} layers are more than an overlay takes")
 
 
-def unmount(engine: Engine, identifier: str) -> bool:
+def unmount(context: Context, identifier: str) -> bool:
     """Take the mount of an image away; return whether there was one. Whoever looks at a file in it still may.
 
     A mount in another mount namespace goes with its mount point (vfs_rmdir in fs/namei.c).
@@ -106,25 +106,25 @@ def unmount(engine: Engine, identifier: str) -> bool:
     from pypod.engine.storage.trash import discard
     from pypod.kernel import syscalls
 
-    path = f"{engine.layout.image_mounts}/{identifier}"
+    path = f"{context.layout.image_mounts}/{identifier}"
     was_mounted = _is_there(path)
     if os.path.ismount(path):
         syscalls.umount2(path, _DETACH | _NOFOLLOW)
     elif was_mounted:
-        discard(engine, [path])
+        discard(context, [path])
     with suppress(FileNotFoundError):
         os.rmdir(path)
     return was_mounted
 
 
-def mounted(engine: Engine) -> dict[str, str]:
+def mounted(context: Context) -> dict[str, str]:
     """Return where images are mounted, by their ids; also one that is no longer in the store."""
-    return {name: path for name, path in points(engine).items() if _is_there(path)}
+    return {name: path for name, path in points(context).items() if _is_there(path)}
 
 
-def points(engine: Engine) -> dict[str, str]:
+def points(context: Context) -> dict[str, str]:
     """Return the mount points of images by their ids, also those where nothing is seen from this mount namespace."""
-    directory = engine.layout.image_mounts
+    directory = context.layout.image_mounts
     try:
         return {name: f"{directory}/{name}" for name in sorted(os.listdir(directory))}
     except FileNotFoundError:

@@ -31,7 +31,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
 
-    from pypod.api.engine import Engine
+    from pypod.engine.core.context import Context
     from pypod.images.ends import Source
     from pypod.images.layers.unpack import Unpacked
     from pypod.model.image import Descriptor, Manifest, Platform
@@ -65,7 +65,7 @@ def resolve(source: Source, platform: Platform | None, what: str) -> tuple[Manif
 
 
 def pull(
-    engine: Engine,
+    context: Context,
     source: Source,
     what: str,
     *,
@@ -80,9 +80,9 @@ def pull(
     from the threads of the pull, one at a time. Raises InvalidImage, RegistryError, SystemFailure; then the store has
     the layers that were whole, and no image more than before.
     """
-    with Boundary(f"pull {what}"), Lock(engine.layout.images, SHARED) as lock, lock:
+    with Boundary(f"pull {what}"), Lock(context.layout.images, SHARED) as lock, lock:
         manifest, named = resolve(source, platform, what)
-        return _Pull(engine, source, what, manifest, progress).run(names, {manifest.digest, named}, repository)
+        return _Pull(context, source, what, manifest, progress).run(names, {manifest.digest, named}, repository)
 
 
 def chains(diff_ids: Iterable[str]) -> list[str]:
@@ -101,17 +101,17 @@ def chains(diff_ids: Iterable[str]) -> list[str]:
 class _Pull:
     def __init__(
         self,
-        engine: Engine,
+        context: Context,
         source: Source,
         what: str,
         manifest: Manifest,
         progress: Callable[[Progress], None] | None,
     ) -> None:
-        self._engine = engine
+        self._context = context
         self._source = source
         self._what = what
         self._manifest = manifest
-        self._blobs = Blobs(engine.layout.blobs)
+        self._blobs = Blobs(context.layout.blobs)
         self._progress = progress
         self._telling = threading.Lock()
 
@@ -124,7 +124,7 @@ class _Pull:
                 return self._record(config, names, digests, repository)
             except (OSError, SystemFailure) as error:
                 # what others began is worth less than what is asked for now, and what we began is in everybody's way
-                if not is_full(error) or not make_room(self._engine) or is_last:
+                if not is_full(error) or not make_room(self._context) or is_last:
                     raise
         raise AssertionError("unreachable")
 
@@ -171,7 +171,7 @@ class _Pull:
         if self._is_present(chain, descriptor):
             self._tell(descriptor, "present", descriptor.size)
             return
-        incoming = Incoming(self._engine, chain, descriptor)
+        incoming = Incoming(self._context, chain, descriptor)
         with incoming.lock() as lock, lock:
             if self._is_present(chain, descriptor):  # somebody else brought it meanwhile
                 self._tell(descriptor, "present", descriptor.size)
@@ -187,7 +187,7 @@ class _Pull:
                 self._attempt(number, descriptor, diff_id, incoming)
 
     def _is_present(self, chain: str, descriptor: Descriptor) -> bool:
-        found = images.find_layer(self._engine.database, chain)
+        found = images.find_layer(self._context.database, chain)
         return found is not None and self._blobs.has(descriptor.digest)
 
     def _attempt(
@@ -205,7 +205,7 @@ class _Pull:
                     digest=descriptor.digest,
                     diff_id=diff_id,
                     size=descriptor.size,
-                    owners=_owners(self._engine),
+                    owners=_owners(self._context),
                 )
             tree, unpacked = self._fitted(number, tree, unpacked, incoming)
             if not from_store:
@@ -221,8 +221,8 @@ class _Pull:
     def _fitted(self, number: int, tree: str, unpacked: Unpacked, incoming: Incoming) -> tuple[str, Unpacked]:
         """Return an unpacked layer as it goes on those below it, once these are there."""
         self._wait_for(number - 1)
-        below = images.layers_of(self._engine.database, self._chains[number - 1]) if number else []
-        directories = [f"{self._engine.layout.image_layers}/{name}" for name in images.shown(below)]
+        below = images.layers_of(self._context.database, self._chains[number - 1]) if number else []
+        directories = [f"{self._context.layout.image_layers}/{name}" for name in images.shown(below)]
         self._settle(tree, unpacked, directories)
         if not unpacked.stands_in:
             return tree, unpacked
@@ -230,25 +230,25 @@ class _Pull:
 
         # a copy of all that the layer and those below it show, which needs no whiteout
         whole = incoming.new_path()
-        lay(self._engine, tree, directories, whole)
-        discard(self._engine, [tree])
+        lay(self._context, tree, directories, whole)
+        discard(self._context, [tree])
         return whole, unpacked.replace(root_is_opaque=True)
 
     def _settle(self, tree: str, unpacked: Unpacked, directories: list[str]) -> None:
-        if inside.is_needed(self._engine) and (unpacked.implied or unpacked.whitening):
-            inside.call(self._engine, "settle", tree, unpacked, directories)
+        if inside.is_needed(self._context) and (unpacked.implied or unpacked.whitening):
+            inside.call(self._context, _settle, tree, unpacked, directories)
         else:
             settle(tree, unpacked, directories)
 
     def _publish(self, number: int, diff_id: str, tree: str, unpacked: Unpacked) -> None:
         """Let a layer be seen, unless it came meanwhile in a blob of another compression."""
-        layers, name = self._engine.layout.image_layers, os.path.basename(tree)
+        layers, name = self._context.layout.image_layers, os.path.basename(tree)
         os.makedirs(layers, 0o700, exist_ok=True)
-        inside.move(self._engine, tree, f"{layers}/{name}")
+        inside.move(self._context, tree, f"{layers}/{name}")
         is_added = False
         try:
             is_added = images.add_layer(
-                self._engine.database,
+                self._context.database,
                 images.LayerRecord(
                     chain=self._chains[number],
                     parent=self._chains[number - 1] if number else "",
@@ -260,7 +260,7 @@ class _Pull:
             )
         finally:
             if not is_added:
-                discard(self._engine, [f"{layers}/{name}"])
+                discard(self._context, [f"{layers}/{name}"])
 
     def _wait_for(self, number: int) -> None:
         while number >= 0 and not self._finished[number].wait(0.1):
@@ -292,16 +292,16 @@ class _Pull:
             manifest=manifest.digest,
             chain=self._chains[-1] if self._chains else "",
             created_ns=created_ns(config.created),
-            size_bytes=sum(one.size_bytes for one in images.layers_of(self._engine.database, self._chains[-1]))
+            size_bytes=sum(one.size_bytes for one in images.layers_of(self._context.database, self._chains[-1]))
             if self._chains
             else 0,
             config=config.body.decode(),
         )
         blobs = {manifest.digest, manifest.config.digest, *(layer.digest for layer in manifest.layers)}
         known_as = [(repository, one) for one in digests if repository]
-        if images.has_image(self._engine.database, record, blobs, known_as, names):
+        if images.has_image(self._context.database, record, blobs, known_as, names):
             return identifier
-        with self._engine.database.transaction() as connection, connection:
+        with self._context.database.transaction() as connection, connection:
             try:
                 images.add_image(connection, record, blobs, known_as)
             except NoSuchImage:
@@ -324,11 +324,11 @@ class _Pull:
                 )
 
 
-def _owners(engine: Engine) -> Owners | None:
-    own = session.of(engine)
+def _owners(context: Context) -> Owners | None:
+    own = session.of(context)
     if own is None:
         return None
-    return Owners(environment=tuple(session.environment(engine).items()), one_id=own.has_one_id)
+    return Owners(environment=tuple(session.environment(context).items()), one_id=own.has_one_id)
 
 
 def read_blob(source: Source, descriptor: Descriptor, limit_bytes: int, what: str) -> bytes:
@@ -343,3 +343,8 @@ def read_blob(source: Source, descriptor: Descriptor, limit_bytes: int, what: st
     if len(body) != descriptor.size or digest_of(bytes(body)) != descriptor.digest:
         raise InvalidImage(what, f"blob {descriptor.digest} has another size or digest")
     return bytes(body)
+
+
+def _settle(context: Context, tree: str, unpacked: Unpacked, lowers: list[str]) -> None:
+    del context
+    settle(tree, unpacked, lowers)

@@ -13,7 +13,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from pypod.api.image import Image
+    from pypod.engine.images.stored import StoredImage
     from pypod.images.registry.access import Access
     from pypod.model.progress import Progress
     from pypod.model.reference import Reference
@@ -23,7 +23,7 @@ _WORKERS = 3
 
 
 def push(
-    image: Image,
+    image: StoredImage,
     destination: str = "",
     *,
     access: Access | None = None,
@@ -64,7 +64,7 @@ def target(name: str) -> Reference:
 
 
 def _to_registry(
-    image: Image,
+    image: StoredImage,
     reference: Reference,
     form: copying.Form,
     access: Access | None,
@@ -84,6 +84,6 @@ def _to_registry(
         except RegistryError as error:
             error.message = f"writing to docker://{reference}: {error.message}"
             raise
-    with image.engine.database.transaction() as connection, connection:
+    with image.context.database.transaction() as connection, connection:
         images.add_digest(connection, image.id, reference.name, digest)
     return digest

@@ -6,8 +6,7 @@ import fcntl
 import os
 from contextlib import suppress
 
-from pypod.engine.containers import recovery
-from pypod.engine.core import announce
+from pypod.engine.core import announce, lost_records
 from pypod.engine.images import mounts
 from pypod.engine.storage.mapped_layers import owner_of
 from pypod.engine.storage.trash import discard
@@ -20,35 +19,40 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
-    from pypod.api.engine import Engine
+    from pypod.engine.core.context import Context
 
 
-def remove(engine: Engine, identifier: str, *, force: bool = False, called: str = "") -> None:
-    """Remove an image, and what only it needed; ``called`` is its name in what is told of it. Raises InUse."""
+def remove(
+    context: Context, identifier: str, *, called: str = "", remove_user: Callable[[str], None] | None = None
+) -> None:
+    """Remove an image, and what only it needed; ``called`` is its name in what is told of it.
+
+    With ``remove_user`` the containers that were made from it go first, each given by its id. Raises InUse.
+    """
     while True:
-        if force:
-            _remove_users(engine, identifier)
+        if remove_user is not None:
+            _remove_users(context, identifier, remove_user)
         try:
-            names = images.named(engine.database, identifier).names
-            forget(engine, identifier)
+            names = images.named(context.database, identifier).names
+            forget(context, identifier)
         except NoSuchImage:
             return
         except InUse:
-            if force:  # a container was made meanwhile
+            if remove_user is not None:  # a container was made meanwhile
                 continue
             raise
         break
-    announce.image_removed(engine, identifier, names, called)
-    sweep(engine)
+    announce.image_removed(context, identifier, names, called)
+    sweep(context)
 
 
-def forget(engine: Engine, identifier: str) -> None:
+def forget(context: Context, identifier: str) -> None:
     """Delete the records of an image; what it is made of comes first when it leaves no room to. Raises InUse."""
 
     def blobs() -> Iterable[str]:
-        return map(Blobs(engine.layout.blobs).path, images.blobs_only_of(engine.database, identifier))
+        return map(Blobs(context.layout.blobs).path, images.blobs_only_of(context.database, identifier))
 
-    _with_room(lambda: images.remove_image(engine.database, identifier), blobs)
+    _with_room(lambda: images.remove_image(context.database, identifier), blobs)
 
 
 def _with_room(delete_records: Callable[[], None], useless: Callable[[], Iterable[str]]) -> None:
@@ -63,32 +67,32 @@ def _with_room(delete_records: Callable[[], None], useless: Callable[[], Iterabl
         delete_records()
 
 
-def _remove_users(engine: Engine, identifier: str) -> None:
-    with engine.database.transaction(write=False) as connection:
+def _remove_users(context: Context, identifier: str, remove_user: Callable[[str], None]) -> None:
+    with context.database.transaction(write=False) as connection:
         users = images.users_of(connection, identifier)
     for user, _ in users:
         with suppress(NoSuchContainer):  # somebody else was quicker: its monitor, after --rm
-            engine.containers.get(user).remove(force=True)
+            remove_user(user)
 
 
-def sweep(engine: Engine) -> list[str]:
+def sweep(context: Context) -> list[str]:
     """Delete the layers and blobs that no image needs; return their paths.
 
     While anybody adds an image nothing is deleted: what is on its way is needed by no image yet. Whoever sweeps next
     finds what is left.
     """
     try:
-        fd = os.open(engine.layout.images, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC | os.O_NOFOLLOW)
+        fd = os.open(context.layout.images, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC | os.O_NOFOLLOW)
     except FileNotFoundError:
         return []
     try:
         fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        for identifier in mounts.points(engine):
-            if not images.exists(engine.database, identifier):
-                mounts.unmount(engine, identifier)
-        _with_room(lambda: images.remove_unused_layers(engine.database), lambda: _unused_blobs(engine))
-        found = leftovers(engine)
-        discard(engine, [path for path in found if os.path.isdir(path)])
+        for identifier in mounts.points(context):
+            if not images.exists(context.database, identifier):
+                mounts.unmount(context, identifier)
+        _with_room(lambda: images.remove_unused_layers(context.database), lambda: _unused_blobs(context))
+        found = leftovers(context)
+        discard(context, [path for path in found if os.path.isdir(path)])
         for path in found:
             with suppress(FileNotFoundError, IsADirectoryError):
                 os.unlink(path)
@@ -99,22 +103,22 @@ def sweep(engine: Engine) -> list[str]:
     return found
 
 
-def leftovers(engine: Engine) -> list[str]:
+def leftovers(context: Context) -> list[str]:
     """Return the paths of layers and blobs that no record names: of images removed, or left by a crash."""
-    layout = engine.layout
+    layout = context.layout
     layers = [f"{layout.image_layers}/{name}" for name in _names(layout.image_layers)]
     incoming = [f"{layout.images}/incoming/{name}" for name in _names(f"{layout.images}/incoming")]
     # asked after looking: the directory of a layer is there before its record
-    known = images.layer_directories(engine.database)
-    in_use = recovery.layers_in_use(engine)
+    known = images.layer_directories(context.database)
+    in_use = lost_records.layers_in_use(context)
     if in_use is None:
         layers = []
     unused = [path for path in layers if owner_of(os.path.basename(path)) not in known.union(in_use or ())]
-    return [*unused, *incoming, *_unused_blobs(engine)]
+    return [*unused, *incoming, *_unused_blobs(context)]
 
 
-def _unused_blobs(engine: Engine) -> list[str]:
-    return Blobs(engine.layout.blobs).unused(images.used_blobs(engine.database))
+def _unused_blobs(context: Context) -> list[str]:
+    return Blobs(context.layout.blobs).unused(images.used_blobs(context.database))
 
 
 def _names(directory: str) -> list[str]:

@@ -6,19 +6,20 @@ import os
 
 from pypod.engine.core import observe
 from pypod.engine.inspect import form
+from pypod.engine.inspect.form import Timestamp
+from pypod.engine.inspect.networks import bindings, network_settings
 from pypod.engine.storage import drivers, layers
 from pypod.kernel.capabilities import DEFAULT_CAPABILITIES
 from pypod.model.connection import NO_RESOLV_CONF
-from pypod.model.moment import rfc3339
 from pypod.model.namespace import POD, PRIVATE, Mode
 from pypod.store import records
 from pypod.store.networks import names_of_container
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Any, Self
+    from typing import Any
 
-    from pypod.api.engine import Engine
+    from pypod.engine.core.context import Context
     from pypod.engine.core.layout import Layout
     from pypod.model.container import ContainerSpec, ContainerState
     from pypod.model.health import Healthcheck
@@ -35,47 +36,32 @@ _WRITABLE = ("/run", "/tmp", "/var/tmp")  # noqa: S108
 _NETWORK_FILES = ("resolv.conf", "hostname", "hosts")
 
 
-class Timestamp(str):
-    """A moment as RFC 3339 text in local time, or as it was written; ``ns`` is nanoseconds since the epoch, 0 for Go's
-    zero time."""
-
-    __slots__ = ("ns",)
-    ns: int
-
-    def __new__(cls, ns: int, text: str = "") -> Self:
-        made = super().__new__(cls, text or (rfc3339(ns) if ns else form.NEVER))
-        made.ns = ns
-        return made
-
-
-def inspect_container(engine: Engine, record: ContainerRecord) -> dict[str, Any]:
+def inspect_container(context: Context, record: ContainerRecord) -> dict[str, Any]:
     """Return what was asked of a container and what it is now, under podman's names and in podman's order.
 
     An exit code that nobody saw is -1, and State.ExitCodeKnown is false. Raises StoreError for a damaged record.
     """
-    from pypod.engine.inspect.networks import network_settings
-
-    pod = records.find_pod(engine.database, record.pod_id) if record.pod_id else None
+    pod = records.find_pod(context.database, record.pod_id) if record.pod_id else None
     infra = record.kind == records.INFRA
     spec = _infra_spec(record, pod) if infra and pod is not None else records.container_spec(record)
-    directory = engine.layout.container(record.id)
+    directory = context.layout.container(record.id)
     if pod is not None and spec.ipc == POD:  # /dev/shm is the infra's
         spec = spec.replace(shm_size_bytes=records.pod_spec(pod).shm_size_bytes)
-    shared = engine.layout.pod(record.pod_id) if pod is not None and (infra or spec.net == POD) else directory
+    shared = context.layout.pod(record.pod_id) if pod is not None and (infra or spec.net == POD) else directory
     paths = [f"{shared}/{name}" if os.path.exists(f"{shared}/{name}") else "" for name in _NETWORK_FILES]
     infra_id = pod.infra_id if pod is not None else ""
     uses_infra = any(mode == POD for mode in (spec.net, spec.ipc, spec.uts, spec.pid, spec.cgroup, spec.user_namespace))
     words = ("/run/podman-init", "--", *spec.arguments) if spec.init else spec.arguments
     # an ordinary user has those that were added by name (runtime/compiler.py)
     effective = spec.capabilities if _is_root(spec.user) else spec.added_capabilities
-    settings = network_settings(engine, record, spec)
+    settings = network_settings(context, record, spec)
     values: dict[str, Any] = {
         "Id": record.id,
         "Created": Timestamp(record.created_ns),
         "Path": words[0],
         "Args": list(words[1:]),
         "State": _state(
-            observe.container_state(directory, engine.boot_id), _cgroup_path(engine, record.cgroup), spec, directory
+            observe.container_state(directory, context.boot_id), _cgroup_path(context, record.cgroup), spec, directory
         ),
         "Image": record.image_id,
         "ImageName": record.image or (INFRA_IMAGE if infra else ""),
@@ -89,12 +75,12 @@ def inspect_container(engine: Engine, record: ContainerRecord) -> dict[str, Any]
         "Name": record.name,
         "EffectiveCaps": list(effective) or None,
         "BoundingCaps": list(spec.capabilities),
-        "GraphDriver": {"Name": drivers.OVERLAY, "Data": {}} if infra else _layers(engine, spec, directory),
-        "Mounts": [_mount(mount, engine.layout) for mount in spec.mounts if mount.type != "tmpfs"],
+        "GraphDriver": {"Name": drivers.OVERLAY, "Data": {}} if infra else _layers(context, spec, directory),
+        "Mounts": [_mount(mount, context.layout) for mount in spec.mounts if mount.type != "tmpfs"],
         "Dependencies": [infra_id] if uses_infra and infra_id else [],
         "NetworkSettings": settings,
         "IsInfra": infra,
-        "Config": _config(engine, record, spec, infra=infra),
+        "Config": _config(context, record, spec, infra=infra),
         "HostConfig": _host_config(record, spec, infra_id, f"{directory}/ctr.log", infra=infra),
     }
     if spec.net == PRIVATE and "Networks" in settings:
@@ -139,9 +125,9 @@ def _is_root(user: str) -> bool:
     return user.partition(":")[0] in ("", "0", "root")
 
 
-def _cgroup_path(engine: Engine, path: str) -> str:
+def _cgroup_path(context: Context, path: str) -> str:
     """Return where a cgroup is on the host, empty for who can make none."""
-    return engine.cgroups.prefix + path if engine.cgroups.tracking_directory(path) else ""
+    return context.cgroups.prefix + path if context.cgroups.tracking_directory(path) else ""
 
 
 def _state(state: ContainerState, cgroup: str, spec: ContainerSpec, directory: str) -> dict[str, Any]:
@@ -191,11 +177,11 @@ def _health(directory: str, state: ContainerState) -> dict[str, Any]:
     return {"Status": found.status, "FailingStreak": found.failing_streak, "Log": log or None}
 
 
-def _layers(engine: Engine, spec: ContainerSpec, directory: str) -> dict[str, Any]:
-    name = drivers.shown(engine).name
+def _layers(context: Context, spec: ContainerSpec, directory: str) -> dict[str, Any]:
+    name = drivers.shown(context).name
     if os.path.isdir(layers.copy_in(directory)) or (spec.overlay and name == drivers.VFS):
         return {"Name": drivers.VFS, "Data": {}}
-    data = {"LowerDir": ":".join(layers.roots(engine.layout, spec))}
+    data = {"LowerDir": ":".join(layers.roots(context.layout, spec))}
     data |= {"UpperDir": f"{directory}/upper", "WorkDir": f"{directory}/work"}
     return {"Name": name, "Data": data if spec.overlay else {}}
 
@@ -215,11 +201,11 @@ def _mount(mount: Mount, layout: Layout) -> dict[str, Any]:
     return {**({"Name": mount.source} if volume else {}), **form.fill(form.MOUNT, values)}
 
 
-def _config(engine: Engine, record: ContainerRecord, spec: ContainerSpec, *, infra: bool) -> dict[str, Any]:
+def _config(context: Context, record: ContainerRecord, spec: ContainerSpec, *, infra: bool) -> dict[str, Any]:
     from pypod.engine.containers.derived import hostname_of
     from pypod.runtime.oci import environment
 
-    hostname = spec.hostname if infra else hostname_of(engine, record, spec, record.pod_id)
+    hostname = spec.hostname if infra else hostname_of(context, record, spec, record.pod_id)
     values = {
         "Hostname": hostname,
         "User": spec.user,
@@ -250,7 +236,6 @@ def _host_config(
     record: ContainerRecord, spec: ContainerSpec, infra_id: str, log: str, *, infra: bool
 ) -> dict[str, Any]:
     from pypod.engine.containers.derived import ulimits
-    from pypod.engine.inspect.networks import bindings
 
     capabilities = set(spec.capabilities)
     limits = () if infra else ulimits(spec)
@@ -366,15 +351,15 @@ def _security(spec: ContainerSpec) -> list[str]:
     return found + ([f"unmask={':'.join(spec.unmasks)}"] if spec.unmasks else [])
 
 
-def inspect_pod(engine: Engine, record: PodRecord) -> dict[str, Any]:
+def inspect_pod(context: Context, record: PodRecord) -> dict[str, Any]:
     """Return what was asked of a pod, its status and its containers, under podman's names and in podman's order."""
     from pypod.kernel.cgroups.driver import container_path
     from pypod.model.pod import pod_status
 
     spec = records.pod_spec(record)
     everyone = [
-        (one, observe.container_state(engine.layout.container(one.id), engine.boot_id))
-        for one in records.all_containers(engine.database, pod_id=record.id)
+        (one, observe.container_state(context.layout.container(one.id), context.boot_id))
+        for one in records.all_containers(context.database, pod_id=record.id)
     ]
     infra = next((state for one, state in everyone if one.kind == records.INFRA), None)
     group = container_path(spec.cgroup_parent, "", record.id)
@@ -388,10 +373,10 @@ def inspect_pod(engine: Engine, record: PodRecord) -> dict[str, Any]:
         "Labels": dict(spec.labels),
         "CreateCgroup": spec.infra,
         "CgroupParent": group.rpartition("/")[0],
-        "CgroupPath": _cgroup_path(engine, group) if spec.infra else "",
+        "CgroupPath": _cgroup_path(context, group) if spec.infra else "",
         "CreateInfra": spec.infra,
         "InfraContainerID": record.infra_id,
-        "InfraConfig": _infra_config(spec, names_of_container(engine.database, record.infra_id)) if spec.infra else {},
+        "InfraConfig": _infra_config(spec, names_of_container(context.database, record.infra_id)) if spec.infra else {},
         "SharedNamespaces": list(spec.share) if spec.infra else [],
         "NumContainers": len(everyone),
         "Containers": [{"Id": one.id, "Name": one.name, "State": state.status} for one, state in everyone],
@@ -436,8 +421,6 @@ def _limits_of_pod(spec: PodSpec) -> dict[str, Any]:
 
 
 def _infra_config(spec: PodSpec, networks: list[str]) -> dict[str, Any]:
-    from pypod.engine.inspect.networks import bindings
-
     values: dict[str, Any] = {
         "PortBindings": bindings(spec.ports),
         "HostNetwork": spec.net == "host",

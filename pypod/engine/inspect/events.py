@@ -10,7 +10,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
 
-    from pypod.api.engine import Engine
+    from pypod.engine.core.context import Context
 
     Test = Callable[[Event, str], bool]
 
@@ -35,40 +35,22 @@ _TESTS: dict[str, Test] = {
 
 
 def events(
+    context: Context,
     since: int | None = None,
     until: int | None = None,
     *,
     filters: Mapping[str, str | Sequence[str]] | None = None,
     follow: bool = False,
-    engine: Engine | None = None,
 ) -> Iterator[Event]:
-    """Yield what happened, the oldest first; with ``follow`` go on with what happens, until the iterator is closed.
-
-    ``since`` and ``until`` are moments in nanoseconds since the epoch (``time.time_ns()``, ``Event.time_ns``); what
-    happened right then is left out. With ``follow`` and neither of them only what happens from now on is told; with
-    ``until`` the iterator ends then. ``filters`` are podman's: container, event, image, label (KEY=VALUE), pod, type;
-    values of one are alternatives, and different ones must all hold. ``engine`` is by default one on the default
-    storage.
-
-    About the last two megabytes are kept. A process that is killed may take the line of what it was doing with it; how
-    a container ended is told by its monitor. Raises InvalidSpec for a filter that is none.
-
-    >>> for event in events(filters={"event": "died"}):                # doctest: +SKIP
-    ...     print(event.name, event.exit_code)
-    web 137
-    """
+    """Yield what happened to what a storage has; see ``pypod.events``."""
     test = compile_filters(filters or {})
-    if engine is None:
-        from pypod.api.engine import Engine
-
-        engine = Engine()
     from pypod.store import event_reader
 
     with Boundary("read events"):
         if follow:
-            found = event_reader.follow(engine.layout.events, at_end=since is None and until is None, until_ns=until)
+            found = event_reader.follow(context.layout.events, at_end=since is None and until is None, until_ns=until)
         else:
-            found = event_reader.read(engine.layout.events)
+            found = event_reader.read(context.layout.events)
     return _passing(found, lambda event: _is_between(event, since, until) and test(event))
 
 

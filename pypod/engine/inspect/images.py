@@ -3,39 +3,23 @@
 from __future__ import annotations
 
 from pypod.engine.inspect import form
-from pypod.engine.inspect.containers import Timestamp
+from pypod.engine.inspect.form import Timestamp
 from pypod.engine.storage import drivers
-from pypod.model.image import DOCKER_MANIFEST, Manifest, parse_manifest
+from pypod.model.image import DOCKER_MANIFEST, Manifest
 from pypod.model.moment import created_ns
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
-    from pypod.api.image import Image
+    from pypod.engine.images.stored import StoredImage
     from pypod.model.image_config import HistoryEntry, ImageConfig
 
-__all__ = ["inspect_image", "manifest_of"]
 
-
-def manifest_of(image: Image) -> Manifest:
-    """Return the manifest of an image of the store. Raises InvalidImage when it is damaged."""
-    from pypod.errors import InvalidImage
-    from pypod.images.blobs import Blobs
-    from pypod.model.image import MANIFEST_BYTES_LIMIT
-
-    digest = image.digest
-    body = Blobs(image.engine.layout.blobs).read(digest, MANIFEST_BYTES_LIMIT)
-    found = parse_manifest(body, what=f"manifest {digest}")
-    if not isinstance(found, Manifest):
-        raise InvalidImage(f"manifest {digest}", "it is an index")
-    return found
-
-
-def inspect_image(image: Image) -> dict[str, Any]:
+def inspect_image(image: StoredImage) -> dict[str, Any]:
     """Return what podman-image-inspect(1) shows. Raises NoSuchImage, InvalidImage."""
     named = image.named()
-    config, manifest = image.config, manifest_of(image)
+    config, manifest = image.config, image.manifest()
     labels = dict(config.labels) or None
     return form.fill(
         form.IMAGE,
@@ -52,7 +36,7 @@ def inspect_image(image: Image) -> dict[str, Any]:
             "Os": config.platform.os,
             "Size": named.record.size_bytes,
             "VirtualSize": named.record.size_bytes,
-            "GraphDriver": {"Name": drivers.shown(image.engine).name, "Data": _layers(image)},
+            "GraphDriver": {"Name": drivers.shown(image.context).name, "Data": _layers(image)},
             "RootFS": {"Type": "layers", "Layers": list(config.diff_ids)},
             "Labels": labels,
             "Annotations": dict(manifest.annotations),
@@ -116,8 +100,8 @@ def _healthcheck(config: ImageConfig) -> dict[str, Any] | None:
     return {name: value for name, value in fields.items() if value}
 
 
-def _layers(image: Image) -> dict[str, str]:
+def _layers(image: StoredImage) -> dict[str, str]:
     """Return where the layers are: overlay's UpperDir is the topmost of them, as podman writes it."""
-    top, *lower = [f"{image.engine.layout.image_layers}/{name}" for name in image.layer_directories()] or [""]
+    top, *lower = [f"{image.context.layout.image_layers}/{name}" for name in image.layer_directories()] or [""]
     found = {"LowerDir": ":".join(lower)} if lower else {}
     return {**found, "UpperDir": top} if top else found

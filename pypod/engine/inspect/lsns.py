@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from typing import Any
 
-    from pypod.api.engine import Engine
+    from pypod.engine.core.context import Context
     from pypod.kernel.namespaces import Namespace, Process
 
 _COMMAND_LIMIT = 4096
@@ -100,20 +100,9 @@ class NoSuchNamespace(NotFound):
 
 
 def lsns(
-    types: Sequence[str] = (), *, pid: int | None = None, engine: Engine | None = None, relations: bool = True
+    context: Context | None, types: Sequence[str] = (), *, pid: int | None = None, relations: bool = True
 ) -> Namespaces:
-    """Return the namespaces of this host that the caller may see, by ascending inode.
-
-    ``types`` limits them to some kinds, ``pid`` to those that process is in. Without ``relations`` the kernel is not
-    asked for parents, owners and network ids: that takes 15 us for each. ``engine`` is where pods are looked up
-    (default: the default storage, if there is one). Needs no root: as with lsns, other users' processes are missing
-    then.
-
-    Raises InvalidSpec for a type that is none.
-
-    >>> [(one.type, one.nprocs) for one in lsns(["user"])]      # doctest: +SKIP
-    [('user', 83)]
-    """
+    """Return the namespaces of this host; see ``pypod.lsns``. Without a context nobody's pods are looked up."""
     for kind in types:
         if kind not in KINDS:
             raise InvalidSpec("--type", f"unknown namespace type: {kind}")
@@ -121,7 +110,7 @@ def lsns(
     survey.find_holders()
     if relations:
         survey.find_relations()
-    whose = owners(survey, engine)
+    whose = owners(survey, context)
     namespaces = survey.namespaces
     if pid is not None:
         namespaces = [one for one in namespaces if any(process.pid == pid for process in one.processes)]
@@ -235,33 +224,21 @@ def _netnsid(namespace: Namespace) -> str | None:
     return None if number is None else "unassigned" if number < 0 else str(number)
 
 
-def owners(survey: Survey, engine: Engine | None) -> dict[tuple[str, int], list[tuple[str, str]]]:
+def owners(survey: Survey, context: Context | None) -> dict[tuple[str, int], list[tuple[str, str]]]:
     """Return (pod, container) names by namespace, of pypod's that run; without the caller's own namespaces."""
     from pypod.engine.containers.listing import listed_containers
     from pypod.kernel.pidfd import PROC
     from pypod.store.records import all_pods
 
     found: dict[tuple[str, int], list[tuple[str, str]]] = {}
-    engine = engine or default_engine()
-    if engine is None:
+    if context is None:
         return found
     own = {kind: inode for kind, (_, inode) in (PROC.namespaces("self") or {}).items()}
     by_pid = {process.pid: process for process in survey.processes}
-    pods = {record.id: record.name for record in all_pods(engine.database)}
-    for record, state in listed_containers(engine):
+    pods = {record.id: record.name for record in all_pods(context.database)}
+    for record, state in listed_containers(context):
         process = by_pid.get(state.pid) if state.running else None
         for kind, inode in process.inodes.items() if process else ():
             if own.get(kind) != inode:
                 found.setdefault((kind, inode), []).append((pods.get(record.pod_id, ""), record.name))
     return found
-
-
-def default_engine() -> Engine | None:
-    """Return an engine on the default storage, None when there is none that the caller may read."""
-    from pypod.engine.core.layout import Layout
-
-    if not os.access(Layout().database, os.R_OK):
-        return None
-    from pypod.api.engine import Engine
-
-    return Engine()

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from pypod.engine.inspect.containers import Timestamp
-from pypod.engine.inspect.form import NETWORK, NETWORK_SETTINGS, fill
+from pypod.engine.inspect.form import NETWORK, NETWORK_SETTINGS, Timestamp, fill
 from pypod.engine.networks.connections import owner
 from pypod.engine.networks.published import ports_of
 from pypod.model.ids import short
@@ -16,7 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
     from typing import Any
 
-    from pypod.api.engine import Engine
+    from pypod.engine.core.context import Context
     from pypod.model.container import ContainerSpec
     from pypod.model.network import Attachment, Connection, NetworkSpec, Subnet
     from pypod.model.port import Port
@@ -54,12 +53,12 @@ def _subnet(subnet: Subnet) -> dict[str, Any]:
     return found
 
 
-def inspect_network(engine: Engine, spec: NetworkSpec) -> dict[str, Any]:
+def inspect_network(context: Context, spec: NetworkSpec) -> dict[str, Any]:
     """Return what was asked of a network, and who is attached to it now, as podman has that since version 5."""
-    names = {one.id: one.name for one in records.all_containers(engine.database)}
+    names = {one.id: one.name for one in records.all_containers(context.database)}
     attached = {
         identifier: {"name": names[identifier], "interfaces": {made.interface: _interface(made)}}
-        for identifier, _, made in networks.connected_to(engine.database, spec.id)
+        for identifier, _, made in networks.connected_to(context.database, spec.id)
         if made is not None and identifier in names
     }
     return {**form(spec), "containers": attached}
@@ -74,21 +73,21 @@ def _interface(made: Attachment) -> dict[str, Any]:
     return {"subnets": subnets, "mac_address": made.mac}
 
 
-def network_settings(engine: Engine, record: ContainerRecord, spec: ContainerSpec) -> dict[str, Any]:
+def network_settings(context: Context, record: ContainerRecord, spec: ContainerSpec) -> dict[str, Any]:
     """Return NetworkSettings of ``podman inspect``: the connections of the container whose network it is.
 
     As podman, the fields beside ``Networks`` are those of the default network when there is no other.
     """
-    names = networks.names(engine.database)
-    having = owner(engine, record, spec.net)
+    names = networks.names(context.database)
+    having = owner(context, record, spec.net)
     found = {
         names.get(asked.network, asked.network): _connected(asked, made, names, having)
-        for asked, made in networks.connections_of(engine.database, having)
+        for asked, made in networks.connections_of(context.database, having)
     }
     only = found[DEFAULT_NETWORK] if list(found) == [DEFAULT_NETWORK] else {}
     settings = fill(NETWORK_SETTINGS, {name: value for name, value in only.items() if name in NETWORK_SETTINGS})
     exposed = spec.exposed_ports if having == record.id and found else ()
-    settings["Ports"] = bindings(ports_of(engine, record), map(parse_exposed, exposed))
+    settings["Ports"] = bindings(ports_of(context, record), map(parse_exposed, exposed))
     return {**settings, **({"Networks": found} if found else {})}
 
 

@@ -6,51 +6,58 @@ import os
 
 from pypod.display.markup import element, table
 from pypod.display.picture import COLUMNS_LIMIT, HOST, INFRA, MEMBER, Band, Cable, Part, Picture
+from pypod.engine.containers import pods
+from pypod.engine.core import observe
 from pypod.engine.inspect.lsns import arguments
 from pypod.engine.inspect.sharing import Column, matrix
 from pypod.errors import NotFound, StoreError, Unsupported
 from pypod.network.links import index_of
-from pypod.store import networks
+from pypod.store import networks, records
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from pypod.api.container import Container
-    from pypod.api.pod import Pod
+    from pypod.engine.core.context import Context
     from pypod.engine.inspect.sharing import Row
+    from pypod.model.container import ContainerState
+    from pypod.store.records import ContainerRecord, PodRecord
 
 
-def of_pod(pod: Pod) -> Picture:
+def of_pod(context: Context, pod: PodRecord) -> Picture:
     """Return what is, at this moment: the host (this process), the infra and the members, running or not.
 
     Beyond twelve columns members are counted, not drawn. Raises NoSuchPod.
     """
-    infra = pod.infra
-    members = pod.containers()
+    infra, members = pods.infra_of(context, pod), pods.members(context, pod)
     room = COLUMNS_LIMIT - 1 - (infra is not None)
     parts = [Part(name="host", role=HOST, status="running", pid=os.getpid(), command="this process")]
     if infra is not None:
-        parts.append(_part(infra, INFRA))
-    parts += [_part(member, MEMBER) for member in members[:room]]
+        parts.append(_part(context, infra))
+    parts += [_part(context, member) for member in members[:room]]
     table = matrix([Column(name=one.name, role=one.role, pid=one.pid) for one in parts])
     bands = [Band(kind=row.kind, inodes=row.inodes, marks=row.marks) for row in sorted(table.rows, key=_order)]
+    runs = infra is not None and _state(context, infra).running
     return Picture(
         name=pod.name,
         id=pod.id,
-        status=pod.status,
+        status=pods.state_of(context, pod).status,
         parts=tuple(parts),
         bands=tuple(bands),
         left_out=max(len(members) - room, 0),
-        cables=tuple(_cables(infra)) if infra is not None and infra.state().running else (),
+        cables=tuple(_cables(context, pod.infra_id)) if runs else (),
     )
 
 
-def _cables(infra: Container) -> Iterator[Cable]:
-    for asked, made in networks.connections_of(infra.engine.database, infra.id):
+def _state(context: Context, record: ContainerRecord) -> ContainerState:
+    return observe.container_state(context.layout.container(record.id), context.boot_id)
+
+
+def _cables(context: Context, infra_id: str) -> Iterator[Cable]:
+    for asked, made in networks.connections_of(context.database, infra_id):
         if made is None:
             continue
-        network = networks.find(infra.engine.database, asked.network)
+        network = networks.find(context.database, asked.network)
         yield Cable(
             network=network.name,
             interface=made.interface,
@@ -62,33 +69,32 @@ def _cables(infra: Container) -> Iterator[Cable]:
         )
 
 
-def _part(container: Container, role: str) -> Part:
-    state = container.state()
+def _part(context: Context, record: ContainerRecord) -> Part:
+    state, is_infra = _state(context, record), record.kind == records.INFRA
     pid = state.pid if state.running else 0
     code = "unknown" if state.exit_code is None else state.exit_code
-    # the infra is nobody's child that anybody watches: its supervisor is itself
-    monitor = state.supervisor_pid if pid and role == MEMBER else 0
     return Part(
-        name=INFRA if role == INFRA else container.name,
-        role=role,
+        name=INFRA if is_infra else record.name,
+        role=INFRA if is_infra else MEMBER,
         status=f"exited ({code})" if state.status == "exited" else state.status,
         pid=pid,
-        command=(arguments(pid) if pid else "") or _asked(container),
-        monitor_pid=monitor,
+        command=(arguments(pid) if pid else "") or _asked(context, record),
+        # the infra is nobody's child that anybody watches: its supervisor is itself
+        monitor_pid=state.supervisor_pid if pid and not is_infra else 0,
     )
 
 
-def _asked(container: Container) -> str:
+def _asked(context: Context, record: ContainerRecord) -> str:
     try:
-        spec = container.spec()
+        spec = context.container_spec(record)
     except (StoreError, Unsupported):  # damaged; of an infra
         return ""
     return " ".join((*spec.entrypoint, *spec.command))
 
 
-def _rootfs(container: Container) -> str:
+def _rootfs(context: Context, record: ContainerRecord) -> str:
     try:
-        spec = container.spec()
+        spec = context.container_spec(record)
     except (StoreError, Unsupported):
         return ""
     return f"{spec.image or spec.rootfs}{', copy on write' if spec.overlay else ''}"
@@ -103,18 +109,19 @@ def _order(row: Row) -> int:
     return 0 if len(set(known)) < len(known) or len(known) == 1 else 1
 
 
-def container_html(container: Container) -> str:
+def container_html(context: Context, identifier: str, name: str) -> str:
     """Return a table of what there is to know first, for a notebook."""
     try:
-        part, pod = _part(container, MEMBER), container.pod
-        rootfs = _rootfs(container)
+        record = records.find_container(context.database, identifier)
+        part, rootfs = _part(context, record), _rootfs(context, record)
+        pod = records.find_pod(context.database, record.pod_id) if record.pod_id else None
         host = Column(name=HOST, role=HOST, pid=os.getpid())
         both = matrix([host, Column(name=part.name, role=MEMBER, pid=part.pid)])
     except NotFound:
-        return element("p", f"container {container.name}: removed")
+        return element("p", f"container {name}: removed")
     rows: list[tuple[object, object]] = [
         ("status", part.status),
-        ("id", container.id[:12]),
+        ("id", record.id[:12]),
         *([("pod", pod.name)] if pod else []),
         *([("pid", part.pid), ("monitor", part.monitor_pid or "-")] if part.pid else []),
         ("command", part.command),

@@ -5,16 +5,17 @@ from __future__ import annotations
 import os
 
 from pypod.display.markup import Shown
+from pypod.engine.core import observe
 from pypod.errors import NoSuchContainer, NoSuchPod, NotFound, WrongState
 from pypod.kernel.abi import DIGITS_LIMIT, KINDS
 from pypod.kernel.pidfd import PROC
 from pypod.model.value import Value
+from pypod.store import records
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from pypod.api.container import Container
-    from pypod.api.engine import Engine
-    from pypod.api.pod import Pod
+    from pypod.engine.core.context import Context
+    from pypod.store.records import ContainerRecord, PodRecord
 
 HOST, INFRA, MEMBER, CONTAINER, PROCESS = "host", "infra", "member", "container", "process"
 _MARKS = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
@@ -96,44 +97,39 @@ def _mark(number: int) -> str:
     return letters if number < len(_MARKS) else f"{letters}{number // len(_MARKS)}"
 
 
-def pod_matrix(pod: Pod) -> Matrix:
-    """Return who shares what in a pod: the host (this process), the infra, and each member that runs.
-
-    >>> print(pod_matrix(pod))                                # doctest: +SKIP
-    NAMESPACE  host  infra  a  b
-    cgroup     A     A      B  C
-    net        A     B      B  B
-    """
+def pod_matrix(context: Context, pod: PodRecord) -> Matrix:
+    """Return who shares what in a pod: the host (this process), the infra, and each member that runs."""
     columns = [Column(name=HOST, role=HOST, pid=os.getpid())]
-    infra = pod.infra
-    if infra is not None and (pid := _pid(infra)):
-        columns.append(Column(name=INFRA, role=INFRA, pid=pid))
-    for member in pod.containers():
-        if pid := _pid(member):
-            columns.append(Column(name=member.name, role=MEMBER, pid=pid))
+    for one in records.all_containers(context.database, pod_id=pod.id):
+        if pid := _pid(context, one):
+            is_infra = one.kind == records.INFRA
+            columns.append(Column(name=INFRA if is_infra else one.name, role=INFRA if is_infra else MEMBER, pid=pid))
     return matrix(columns)
 
 
-def compare(*refs: Container | Pod | str | int, engine: Engine | None = None) -> Matrix:
-    """Return who shares what among containers, pods (their infra) and processes (by pid), in any number.
+def column(context: Context, ref: str | int) -> Column:
+    """Return the process that a container's or pod's name or id, or a pid, stands for.
 
-    A ``ref`` is one of these, a name or an id; ``engine`` is where those are looked up (default: the default storage).
-    Raises NoSuchProcess when a ``ref`` is none of these, WrongState when it does not run.
-
-    >>> pypod.compare("web", 1).shared()["user"]               # doctest: +SKIP
-    True
+    Raises NoSuchProcess when it is none of these, WrongState when what it names does not run.
     """
-    if engine is None:
-        from pypod.api.engine import Engine as Default
-
-        engine = Default()
-    return matrix([_column(engine, ref) for ref in refs])
-
-
-def _column(engine: Engine, ref: Container | Pod | str | int) -> Column:
     if isinstance(ref, int):
         return _process(ref)
-    return find(engine, ref) if isinstance(ref, str) else find(ref.engine, ref.id)
+    try:
+        container = records.find_container(context.database, ref)
+    except NoSuchContainer:
+        pass
+    else:
+        return Column(name=container.name, role=CONTAINER, pid=_running(context, container))
+    try:
+        pod = records.find_pod(context.database, ref)
+    except NoSuchPod:
+        if ref.isascii() and ref.isdigit() and len(ref) <= DIGITS_LIMIT:
+            return _process(int(ref))
+        raise NoSuchProcess(ref, hint="give a container, a pod or a pid") from None
+    first = next(iter(records.all_containers(context.database, pod_id=pod.id)), None)
+    if first is None:
+        raise WrongState(pod.name, "Created", f"pod {pod.name} has neither an infra nor members")
+    return Column(name=pod.name, role=INFRA, pid=_running(context, first))
 
 
 def _process(pid: int) -> Column:
@@ -142,37 +138,15 @@ def _process(pid: int) -> Column:
     return Column(name=str(pid), role=PROCESS, pid=pid)
 
 
-def find(engine: Engine, ref: str) -> Column:
-    """Return the process that a container's or pod's name or id, or a pid, stands for."""
-    try:
-        container = engine.containers.get(ref)
-    except NoSuchContainer:
-        pass
-    else:
-        return Column(name=container.name, role=CONTAINER, pid=_running(container))
-    try:
-        pod = engine.pods.get(ref)
-    except NoSuchPod:
-        if ref.isascii() and ref.isdigit() and len(ref) <= DIGITS_LIMIT:
-            return _process(int(ref))
-        raise NoSuchProcess(ref, hint="give a container, a pod or a pid") from None
-    first = pod.infra or next(iter(pod.containers()), None)
-    if first is None:
-        raise WrongState(pod.name, pod.status, f"pod {pod.name} has neither an infra nor members")
-    return Column(name=pod.name, role=INFRA, pid=_running(first))
-
-
-def _running(container: Container) -> int:
-    state = container.state()
+def _running(context: Context, record: ContainerRecord) -> int:
+    state = observe.container_state(context.layout.container(record.id), context.boot_id)
     if not state.running:
-        raise WrongState(
-            container.name, state.status, f"container {container.name} is {state.status}: it has no namespaces"
-        )
+        raise WrongState(record.name, state.status, f"container {record.name} is {state.status}: it has no namespaces")
     return state.pid
 
 
-def _pid(container: Container) -> int:
-    state = container.state()
+def _pid(context: Context, record: ContainerRecord) -> int:
+    state = observe.container_state(context.layout.container(record.id), context.boot_id)
     return state.pid if state.running else 0
 
 

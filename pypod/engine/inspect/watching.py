@@ -10,7 +10,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable
 
-    from pypod.api.engine import Engine
+    from pypod.engine.core.context import Context
     from pypod.kernel.namespaces import Namespace
 
     Key = tuple[str, int]
@@ -48,8 +48,8 @@ class Watcher:
     process that was in it before, a bind mount or a descriptor.
     """
 
-    def __init__(self, engine: Engine, pods: Collection[str] = ()) -> None:
-        self._engine = engine
+    def __init__(self, context: Context, pods: Collection[str] = ()) -> None:
+        self._context = context
         self._wanted = frozenset(pods)
         self._known: dict[Key, tuple[str, frozenset[int]]] = {}
 
@@ -59,8 +59,8 @@ class Watcher:
 
         survey = Survey()
         survey.find_holders()
-        whose = owners(survey, self._engine)
-        everyone = records.all_containers(self._engine.database)
+        whose = owners(survey, self._context)
+        everyone = records.all_containers(self._context.database)
         infras = {record.name for record in everyone if record.kind == records.INFRA}
         found = []
         known: dict[Key, tuple[str, frozenset[int]]] = {}

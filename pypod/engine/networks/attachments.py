@@ -11,7 +11,8 @@ from itertools import count
 
 from pypod.engine.core import observe
 from pypod.engine.core.locks import AT_ONCE, Lock
-from pypod.engine.networks import bridge_sweep, claims, published, user_bridges, user_network
+from pypod.engine.networks import bridge_sweep, claims, known, published, user_bridges, user_network
+from pypod.engine.networks.connections import lock_of
 from pypod.errors import InUse, InvalidSpec, NoSuchContainer
 from pypod.kernel.netlink import ROUTE
 from pypod.model.network import (
@@ -34,9 +35,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
     from sqlite3 import Connection as DatabaseConnection
 
-    from pypod.api.engine import Engine
+    from pypod.engine.core.context import Context
     from pypod.model.network import Connection, Subnet
-    from pypod.store.records import ContainerRecord
 
 _METRIC = 100
 
@@ -53,47 +53,47 @@ def networks_of(wires: tuple[Wire, ...]) -> list[NetworkSpec]:
     return [wire.network for wire in wires]
 
 
-def wires_of(engine: Engine, container_id: str) -> tuple[Wire, ...]:
+def wires_of(context: Context, container_id: str) -> tuple[Wire, ...]:
     """Return the connections of a container that runs."""
-    made = [made for _, made in networks.connections_of(engine.database, container_id) if made]
-    return tuple(Wire(network=networks.find(engine.database, one.network), made=one) for one in made)
+    made = [made for _, made in networks.connections_of(context.database, container_id) if made]
+    return tuple(Wire(network=networks.find(context.database, one.network), made=one) for one in made)
 
 
-def attach(engine: Engine, container_id: str) -> tuple[Wire, ...]:
+def attach(context: Context, container_id: str) -> tuple[Wire, ...]:
     """Give addresses away for a start; the caller holds the container's lock and detaches when the start fails.
 
     Raises InUse when an address is taken or a network is full.
     """
-    asked = networks.connections_of(engine.database, container_id)
+    asked = networks.connections_of(context.database, container_id)
     if not asked:
         return ()
     if any(made for _, made in asked):  # it ended while nobody was there to see to it
-        cut_off(engine, container_id)
-    specs = [networks.find(engine.database, one.network) for one, _ in asked]
+        cut_off(context, container_id)
+    specs = [networks.find(context.database, one.network) for one, _ in asked]
     try:
-        return _claim_and_take(engine, container_id, [one for one, _ in asked], specs)
+        return _claim_and_take(context, container_id, [one for one, _ in asked], specs)
     except BaseException:
-        bridge_sweep.begin_unless_used(engine, specs)
+        bridge_sweep.begin_unless_used(context, specs)
         raise
 
 
 def _claim_and_take(
-    engine: Engine, container_id: str, asked: Sequence[Connection], specs: Sequence[NetworkSpec]
+    context: Context, container_id: str, asked: Sequence[Connection], specs: Sequence[NetworkSpec]
 ) -> tuple[Wire, ...]:
     for last in (False, True):
         try:
-            claimed = [claims.claim(engine, one) for one in specs]
-            return _take(engine, container_id, list(zip(asked, claimed, strict=True)))
+            claimed = [claims.claim(context, one) for one in specs]
+            return _take(context, container_id, list(zip(asked, claimed, strict=True)))
         except InUse:
-            if last or not sweep(engine, specs):
+            if last or not sweep(context, specs):
                 raise
     raise AssertionError
 
 
-def _take(engine: Engine, container_id: str, asked: list[tuple[Connection, NetworkSpec]]) -> tuple[Wire, ...]:
+def _take(context: Context, container_id: str, asked: list[tuple[Connection, NetworkSpec]]) -> tuple[Wire, ...]:
     wires = []
     places = _places([one for one, _ in asked])
-    with engine.database.transaction() as connection, connection:
+    with context.database.transaction() as connection, connection:
         for place, (one, network) in zip(places, asked, strict=True):
             made = _choose(connection, place, one, network, container_id)
             networks.attach(connection, container_id, made)
@@ -101,26 +101,26 @@ def _take(engine: Engine, container_id: str, asked: list[tuple[Connection, Netwo
     return tuple(wires)
 
 
-def attach_one(engine: Engine, container_id: str, network: NetworkSpec) -> Wire:
+def attach_one(context: Context, container_id: str, network: NetworkSpec) -> Wire:
     """Give addresses away for one more connection of a container that runs. Raises InUse."""
-    known = networks.connections_of(engine.database, container_id)
+    known = networks.connections_of(context.database, container_id)
     one = next(one for one, _ in known if one.network == network.id)
     there = [made for _, made in known if made]
     [place] = _places([one], there)
-    network = claims.claim(engine, network)
-    with engine.database.transaction() as connection, connection:
+    network = claims.claim(context, network)
+    with context.database.transaction() as connection, connection:
         made = _choose(connection, place, one, network, container_id)
         networks.attach(connection, container_id, made)
     return Wire(network=network, made=made)
 
 
-def preview(engine: Engine, container_id: str, asked: Sequence[Connection] = ()) -> tuple[Wire, ...]:
+def preview(context: Context, container_id: str, asked: Sequence[Connection] = ()) -> tuple[Wire, ...]:
     """Return what ``attach`` would choose now, with nothing done; ``asked`` are connections that are not stored yet."""
     wires = []
-    every = asked or [one for one, _ in networks.connections_of(engine.database, container_id)]
+    every = asked or [one for one, _ in networks.connections_of(context.database, container_id)]
     for place, one in zip(_places(every), every, strict=True):
-        network = claims.foreseen(engine, engine.networks.find(one.network, save=False))
-        with engine.database.transaction(write=False) as connection:
+        network = claims.foreseen(context, known.find(context, one.network, save=False))
+        with context.database.transaction(write=False) as connection:
             made = _choose(connection, place, one, network, container_id, write=False)
         wires.append(Wire(network=network, made=made))
     return tuple(wires)
@@ -210,69 +210,62 @@ def _free(
     raise InUse(network.name, f"no free address in {subnet.subnet} of network {network.name}", hint=hint)
 
 
-def sweep(engine: Engine, specs: Iterable[NetworkSpec]) -> list[str]:
+def sweep(context: Context, specs: Iterable[NetworkSpec]) -> list[str]:
     """Take back what containers have that ended while nobody was there; return their ids.
 
     One that is just being started is not running yet: it is left alone, its starter holds its lock.
     """
-    holders = {one: None for network in specs for one in networks.holders(engine.database, network.id) if one}
-    return [one for one in holders if let_go_of_dead(engine, one)]
+    holders = {one: None for network in specs for one in networks.holders(context.database, network.id) if one}
+    return [one for one in holders if let_go_of_dead(context, one)]
 
 
-def let_go_of_dead(engine: Engine, container_id: str) -> bool:
+def let_go_of_dead(context: Context, container_id: str) -> bool:
     """Take back what a container has if it has ended; return whether it had. Who is being started is left alone."""
-    directory = engine.layout.container(container_id)
-    if observe.container_state(directory, engine.boot_id).running:
+    directory = context.layout.container(container_id)
+    if observe.container_state(directory, context.boot_id).running:
         return False
     try:
-        with Lock(lock_of(engine, records.find_container(engine.database, container_id)), AT_ONCE) as lock, lock:
-            if observe.container_state(directory, engine.boot_id).running:
+        with Lock(lock_of(context, records.find_container(context.database, container_id)), AT_ONCE) as lock, lock:
+            if observe.container_state(directory, context.boot_id).running:
                 return False
-            cut_off(engine, container_id)
+            cut_off(context, container_id)
             return True
     except (NoSuchContainer, BlockingIOError):
         return False
 
 
-def lock_of(engine: Engine, record: ContainerRecord) -> str:
-    """Return the directory whose lock is held by who starts a container: an infra's is its pod's."""
-    if record.kind == records.INFRA:
-        return engine.layout.pod(record.pod_id)
-    return engine.layout.container(record.id)
-
-
-def cut_off(engine: Engine, container_id: str) -> None:
+def cut_off(context: Context, container_id: str) -> None:
     """Let go of the networks of a container that has ended, but others may live on in its network namespace.
 
     They have its addresses, which somebody else is to be given: from now on nobody reaches them. Raises OSError,
     and LaunchFailed for a user's.
     """
-    for _, made in networks.connections_of(engine.database, container_id):
+    for _, made in networks.connections_of(context.database, container_id):
         if made and made.host_interface:
-            if user_bridges.are_elsewhere(engine):
-                user_bridges.release(engine, made.host_interface)
+            if user_bridges.are_elsewhere(context):
+                user_bridges.release(context, made.host_interface)
             else:
                 links.release(made.host_interface)
-    detach(engine, container_id)
+    detach(context, container_id)
 
 
-def detach(engine: Engine, container_id: str) -> None:
+def detach(context: Context, container_id: str) -> None:
     """Let go of the networks of a container that has ended: addresses, and what leads to them. Idempotent."""
-    user_network.wait_for_end(engine, engine.layout.container(container_id))
-    if any(made for _, made in networks.connections_of(engine.database, container_id)):
-        wires = wires_of(engine, container_id)
-        published.withdraw(engine, container_id, wires)
-        networks.give_back(engine.database, container_id)
-        user_bridges.end_unless_needed(engine)
-        bridge_sweep.begin_unless_used(engine, networks_of(wires))
+    user_network.wait_for_end(context, context.layout.container(container_id))
+    if any(made for _, made in networks.connections_of(context.database, container_id)):
+        wires = wires_of(context, container_id)
+        published.withdraw(context, container_id, wires)
+        networks.give_back(context.database, container_id)
+        user_bridges.end_unless_needed(context)
+        bridge_sweep.begin_unless_used(context, networks_of(wires))
 
 
-def host_ops(engine: Engine, wires: tuple[Wire, ...], *, hairpin: bool = False) -> list[Op]:
+def host_ops(context: Context, wires: tuple[Wire, ...], *, hairpin: bool = False) -> list[Op]:
     """Return what the supervisor does once the process has its network namespace.
 
     ``hairpin`` lets it reach itself by way of the host: for who publishes ports.
     """
-    ops = user_bridges.host_ops(engine) if wires else []
+    ops = user_bridges.host_ops(context) if wires else []
     for wire in wires:
         network, made = wire.network, wire.made
         if network.driver != BRIDGE:
@@ -280,21 +273,23 @@ def host_ops(engine: Engine, wires: tuple[Wire, ...], *, hairpin: bool = False) 
         else:
             end = f"{made.host_interface} on {network.interface}"
             words = f"make veth {end}, its other end {made.interface} in the process"
-        data, offsets = host_messages(engine, wire, hairpin=hairpin)
+        data, offsets = host_messages(context, wire, hairpin=hairpin)
         ops.append(Op("netlink_host", words, ROUTE, data, *offsets))
     return ops
 
 
-def host_messages(engine: Engine, wire: Wire, namespace: int = links.BY_PID, *, hairpin: bool = False) -> links.Packed:
+def host_messages(
+    context: Context, wire: Wire, namespace: int = links.BY_PID, *, hairpin: bool = False
+) -> links.Packed:
     """Return the messages, to be sent on the host, that make a connection's interface; the process's pid is missing.
 
     With links.BY_DESCRIPTOR it is a descriptor of its network namespace.
     """
     network, made = wire.network, wire.made
     mtu = int(network.option("mtu") or 0)
-    elsewhere = user_bridges.are_elsewhere(engine)
+    elsewhere = user_bridges.are_elsewhere(context)
     if network.driver == BRIDGE:
-        index = user_bridges.index_of(engine, network) if elsewhere else links.index_of(network.interface)
+        index = user_bridges.index_of(context, network) if elsewhere else links.index_of(network.interface)
         data, offsets = links.veth(made.host_interface, index, made.interface, made.mac, mtu, namespace)
         return data + (links.hairpin(made.host_interface) if hairpin else b""), offsets
     index = links.index_of(_parent(network))

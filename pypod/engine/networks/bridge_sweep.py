@@ -7,21 +7,19 @@ deleted meanwhile; it writes nothing there either. It ends when there is nothing
 
 from __future__ import annotations
 
-import fcntl
 import os
 import sys
 import time
 
-from pypod.engine.core.locks import is_held
-from pypod.engine.networks import bridge_alias, claims
+from pypod.engine.core.locks import is_held, locked
+from pypod.engine.networks import bridge_alias
+from pypod.engine.networks.bridge_removal import remove_idle
 from pypod.errors import PypodError
 from pypod.network import links
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
-    from pypod.api.engine import Engine
+    from pypod.engine.core.context import Context
     from pypod.model.network import NetworkSpec
     from pypod.runtime.ops import Plan
 
@@ -31,54 +29,54 @@ _LOOKS = 5  # at bridges with something plugged in: the kernel takes the ends of
 _POLL_S = 0.05
 
 
-def begin_unless_used(engine: Engine, specs: list[NetworkSpec]) -> None:
+def begin_unless_used(context: Context, specs: list[NetworkSpec]) -> None:
     """Have the bridges of networks taken away if nobody is attached to them any more, see ``begin``."""
     from pypod.store import networks
 
-    if any(not networks.is_attached_to(engine.database, one.id) for one in specs):
-        begin(engine)
+    if any(not networks.is_attached_to(context.database, one.id) for one in specs):
+        begin(context)
 
 
-def begin(engine: Engine) -> None:
+def begin(context: Context) -> None:
     """Have idle bridges taken away soon. Takes 20 us where a process is there for it; that it fails is no error.
 
     A user's bridges go with their network namespace.
     """
-    if engine.rootless:
+    if context.rootless:
         return
     try:
-        os.utime(engine.layout.cache)  # who is about to end looks at that once more
-        if not is_held(engine.layout.cache, os.O_DIRECTORY):
-            _spawn(engine)
+        os.utime(context.layout.cache)  # who is about to end looks at that once more
+        if not is_held(context.layout.cache, os.O_DIRECTORY):
+            _spawn(context)
     except (OSError, PypodError):
         return
 
 
-def _spawn(engine: Engine) -> None:
+def _spawn(context: Context) -> None:
     from pypod.engine.core import effects
     from pypod.engine.resources import groups
     from pypod.runtime import launcher
 
-    effects.perform(groups.for_monitors(engine))
-    program = engine.programs.executable("launch")
-    group, bring = groups.monitors(engine), groups.bringing(engine)
+    effects.perform(groups.for_monitors(context))
+    program = context.programs.executable("launch")
+    group, bring = groups.monitors(context), groups.bringing(context)
     with launcher.Launching(program, "pypod-launch", group=group, bring=bring) as launching:
-        launching.run(_plan(engine))
+        launching.run(_plan(context))
 
 
-def _plan(engine: Engine) -> Plan:
+def _plan(context: Context) -> Plan:
     from pypod.engine.resources import groups
     from pypod.kernel import programs
     from pypod.runtime.ops import Op, Plan
 
-    storage = bridge_alias.storage_of(engine)
+    storage = bridge_alias.storage_of(context)
     return Plan(
         [
             Op("leave"),
-            Op("clone", 0, groups.monitors(engine)),
+            Op("clone", 0, groups.monitors(context)),
             Op("umask", "077"),
             Op("environment"),
-            Op("execute", *programs.python(__name__, engine.layout.root, engine.layout.cache, storage)),
+            Op("execute", *programs.python(__name__, context.layout.root, context.layout.cache, storage)),
         ]
     )
 
@@ -146,33 +144,6 @@ class Sweep:
         finally:
             if fd is not None:
                 os.close(fd)
-
-
-def remove_idle(wanted: Callable[[str], bool]) -> list[str]:
-    """Remove the bridges that nothing is plugged into and whose alias is ``wanted``; return their names."""
-    from pypod.engine.networks.bridges import remove_bridge
-
-    removed = []
-    for one in links.idle_bridges(wanted):
-        with claims.Turn() as turn, turn:
-            if one in links.idle_bridges(wanted):
-                remove_bridge(one[1])
-                removed.append(one[1])
-    return removed
-
-
-def locked(directory: str) -> int | None:
-    """Return a descriptor that has a directory of the storage locked; None when somebody else has."""
-    try:
-        fd = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    except FileNotFoundError:  # the storage is gone, and with it all others who would
-        return os.open("/", os.O_PATH | os.O_CLOEXEC)
-    try:
-        fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        os.close(fd)
-        return None
-    return fd
 
 
 def main() -> None:

@@ -13,9 +13,10 @@ from __future__ import annotations
 import os
 import time
 
-from pypod.engine.core.locks import SHARED, Lock
-from pypod.engine.networks import user_bridges
+from pypod.engine.core.locks import SHARED, Lock, locked
+from pypod.engine.networks import bridge_sweep, name_service, user_bridges
 from pypod.engine.networks.bridge_alias import PREFIX, alias_of, is_of, is_of_nobody, is_ours, storage_of
+from pypod.engine.networks.bridge_removal import Turn, remove_bridge
 from pypod.errors import InUse, InvalidSpec
 from pypod.model.network import BRIDGE, DEFAULT_ID, NetworkSpec
 from pypod.network import links
@@ -25,102 +26,81 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from pypod.api.engine import Engine
+    from pypod.engine.core.context import Context
     from pypod.network.creation import Surroundings
     from pypod.network.host import Host
     from pypod.network.subnets import Taken
 
-_TURNS = "/run/pypod-bridges"
 _ATTEMPTS = 50
 _PAUSE_S = 0.02
 _LOOKS = 10  # at a subnet that cannot be exchanged: the kernel unplugs by and by who has just ended
 
 
-def connecting(engine: Engine) -> Lock:
+def connecting(context: Context) -> Lock:
     """Return the lock that whoever is connecting somebody shares: meanwhile no bridge that seems idle is taken away."""
-    return Lock(engine.layout.root, SHARED)
+    return Lock(context.layout.root, SHARED)
 
 
-class Turn(Lock):
-    """The lock that has other storages wait while bridges are made or removed; where it cannot be had, nobody waits."""
-
-    __slots__ = ()
-
-    def __init__(self) -> None:
-        super().__init__(_TURNS)
-
-    def __enter__(self) -> Turn:
-        try:
-            super().__enter__()
-        except OSError:  # a user in a namespace of their own, where there is no other storage; no /run to write to
-            return self
-        return self
-
-
-def claim(engine: Engine, network: NetworkSpec, *, again: bool = False) -> NetworkSpec:
+def claim(context: Context, network: NetworkSpec, *, again: bool = False) -> NetworkSpec:
     """Have a network's bridge, with all its addresses but not yet set up; return the network as it is now.
 
     Nothing is done for one that is up, unless it is to be looked at ``again``. Raises InUse naming who has a subnet
     that was asked for, or that somebody has an address of; NoSuchNetwork, Unsupported, OSError.
     """
-    if network.driver != BRIDGE or user_bridges.are_elsewhere(engine) or (not again and is_up(engine, network)):
+    if network.driver != BRIDGE or user_bridges.are_elsewhere(context) or (not again and is_up(context, network)):
         return network
     with Turn() as turn, turn:
-        made, left = _claim(engine, network.id)
+        made, left = _claim(context, network.id)
     if made.subnets != network.subnets:
-        from pypod.engine.networks import name_service
-
-        name_service.let_go(engine, made)
+        name_service.let_go(context, made)
     if left:
-        from pypod.engine.networks import bridge_sweep
-
-        bridge_sweep.begin(engine)
+        bridge_sweep.begin(context)
     return made
 
 
-def foreseen(engine: Engine, network: NetworkSpec) -> NetworkSpec:
+def foreseen(context: Context, network: NetworkSpec) -> NetworkSpec:
     """Return the network as ``claim`` would, with nothing done. Raises InUse."""
-    if network.driver != BRIDGE or user_bridges.are_elsewhere(engine) or is_up(engine, network):
+    if network.driver != BRIDGE or user_bridges.are_elsewhere(context) or is_up(context, network):
         return network
     from pypod.network.host import Host
 
-    return _moved(engine, network, Host(), is_held=_is_held(engine, network.id))
+    return _moved(context, network, Host(), is_held=_is_held(context, network.id))
 
 
-def is_up(engine: Engine, network: NetworkSpec) -> bool:
+def is_up(context: Context, network: NetworkSpec) -> bool:
     """Return whether a network's bridge is there, ours, and set up (10 us).
 
     By its index if that says so: to ask for the alias takes a lock that the kernel holds for whoever deletes a link.
     """
-    if links.index_of(network.interface) == links.index_for(alias_of(engine, network)):
+    if links.index_of(network.interface) == links.index_for(alias_of(context, network)):
         return links.is_up(network.interface)
     alias, up = links.alias_and_state(network.interface)
-    return up and is_ours(engine, network, alias)
+    return up and is_ours(context, network, alias)
 
 
-def _claim(engine: Engine, network_id: str) -> tuple[NetworkSpec, bool]:
+def _claim(context: Context, network_id: str) -> tuple[NetworkSpec, bool]:
     """Return the network as it is now, and whether storages that are gone, or a crash, have left bridges."""
     from pypod.network.host import Host
 
-    with engine.database.transaction() as connection, connection:
-        before = networks.find(engine.database, network_id)
-        is_held = _is_held(engine, network_id)
+    with context.database.transaction() as connection, connection:
+        before = networks.find(context.database, network_id)
+        is_held = _is_held(context, network_id)
         for attempt in range(_ATTEMPTS):
             host = Host()
             if _clear_way(before, host):
                 continue
             try:
-                wanted = _moved(engine, before, host, is_held=is_held)
+                wanted = _moved(context, before, host, is_held=is_held)
             except InUse:
-                if not _take_over(engine, before, host):
+                if not _take_over(context, before, host):
                     if attempt >= _LOOKS:
                         raise
                     time.sleep(_PAUSE_S)
                 continue
-            made = _make(engine, wanted, host, is_held=is_held)
+            made = _make(context, wanted, host, is_held=is_held)
             if made is None:
                 continue
-            if not made or not _is_contested(engine, wanted):
+            if not made or not _is_contested(context, wanted):
                 break
             links.remove_link(wanted.interface)
             time.sleep(_PAUSE_S * os.urandom(1)[0] / 255)
@@ -132,12 +112,12 @@ def _claim(engine: Engine, network_id: str) -> tuple[NetworkSpec, bool]:
             networks.replace(connection, wanted)
         if not is_held:  # nor can anybody be given an address before this transaction has ended
             _withdraw_what_was_left(wanted)
-    return wanted, _has_leftovers(engine, host)
+    return wanted, _has_leftovers(context, host)
 
 
-def _has_leftovers(engine: Engine, host: Host) -> bool:
-    known = {one.interface for one in networks.all_networks(engine.database)}
-    storage = storage_of(engine)
+def _has_leftovers(context: Context, host: Host) -> bool:
+    known = {one.interface for one in networks.all_networks(context.database)}
+    storage = storage_of(context)
     return any(
         is_of_nobody(alias) or (name not in known and is_of(storage, alias)) for name, alias in host.aliases.items()
     )
@@ -147,8 +127,6 @@ def _clear_way(network: NetworkSpec, host: Host) -> bool:
     """Take away bridges that nothing is plugged into, of storages that are gone, where they are in the way."""
     if not (idle := unclaimed(host)):
         return False
-    from pypod.engine.networks.bridges import remove_bridge
-
     found = idle & _in_way(network, host)
     for name in found:
         remove_bridge(name)
@@ -165,16 +143,13 @@ def _in_way(network: NetworkSpec, host: Host) -> set[str]:
     }
 
 
-def _take_over(engine: Engine, network: NetworkSpec, host: Host) -> bool:
+def _take_over(context: Context, network: NetworkSpec, host: Host) -> bool:
     """Take away the bridges in the way that nobody needs at this moment, whose storages are there; those make others.
 
     Of our own storage these are bridges of networks that are not there any more.
     """
-    from pypod.engine.networks.bridge_sweep import locked
-    from pypod.engine.networks.bridges import remove_bridge
-
-    storage = storage_of(engine)
-    known = {alias_of(engine, one) for one in networks.all_networks(engine.database)}
+    storage = storage_of(context)
+    known = {alias_of(context, one) for one in networks.all_networks(context.database)}
     in_way = _in_way(network, host)
     taken = False
     for _, name in links.idle_bridges(lambda alias: alias.startswith(PREFIX) and alias not in known):
@@ -194,14 +169,14 @@ def _take_over(engine: Engine, network: NetworkSpec, host: Host) -> bool:
     return taken
 
 
-def _is_held(engine: Engine, network_id: str) -> bool:
+def _is_held(context: Context, network_id: str) -> bool:
     """Return whether somebody has an address of the network, or is to have a certain one."""
-    if any(networks.holders(engine.database, network_id)):
+    if any(networks.holders(context.database, network_id)):
         return True
-    return any(asked.addresses for _, asked, _ in networks.connected_to(engine.database, network_id))
+    return any(asked.addresses for _, asked, _ in networks.connected_to(context.database, network_id))
 
 
-def _moved(engine: Engine, network: NetworkSpec, host: Host, *, is_held: bool) -> NetworkSpec:
+def _moved(context: Context, network: NetworkSpec, host: Host, *, is_held: bool) -> NetworkSpec:
     """Return the network as it can be had. Raises InUse."""
     from pypod.network import creation
 
@@ -210,22 +185,22 @@ def _moved(engine: Engine, network: NetworkSpec, host: Host, *, is_held: bool) -
     asked = network.replace(
         subnets=tuple(one.replace(chosen=free) for one, free in zip(subnets, may_move, strict=True))
     )
-    everything = around(networks.all_networks(engine.database), host)
+    everything = around(networks.all_networks(context.database), host)
     try:
-        found = creation.moved(asked, _rivals(engine, network, host), everything, os.urandom(7))
+        found = creation.moved(asked, _rivals(context, network, host), everything, os.urandom(7))
     except InvalidSpec as error:
         raise InUse(network.name, f"network {network.name}: {error.message}", hint=error.hint) from error
     return found.replace(subnets=subnets) if is_held else found
 
 
-def _rivals(engine: Engine, network: NetworkSpec, host: Host) -> Surroundings:
+def _rivals(context: Context, network: NetworkSpec, host: Host) -> Surroundings:
     """Return what is in the way of a network that has its subnets already.
 
     Of interfaces that are none of pypod's it is only what lies in the subnets, as of routes: what is longer wins.
     """
     from pypod.network.creation import Surroundings
 
-    own = own_bridge(engine, network, host)
+    own = own_bridge(context, network, host)
     interfaces = frozenset(name for name in host.interfaces.values() if name != own)
     claims = {name for name, alias in host.aliases.items() if alias.startswith(PREFIX)}
     taken = (one for one in named(host) if not one.routed and one.interface not in ("", own))
@@ -234,9 +209,9 @@ def _rivals(engine: Engine, network: NetworkSpec, host: Host) -> Surroundings:
     )
 
 
-def own_bridge(engine: Engine, network: NetworkSpec, host: Host) -> str:
+def own_bridge(context: Context, network: NetworkSpec, host: Host) -> str:
     """Return the interface of a network if it is there and ours, or an empty text."""
-    return network.interface if is_ours(engine, network, host.aliases.get(network.interface, "")) else ""
+    return network.interface if is_ours(context, network, host.aliases.get(network.interface, "")) else ""
 
 
 def unclaimed(host: Host) -> frozenset[str]:
@@ -273,10 +248,10 @@ def named(host: Host) -> list[Taken]:
     return found
 
 
-def _make(engine: Engine, network: NetworkSpec, host: Host, *, is_held: bool) -> bool | None:
+def _make(context: Context, network: NetworkSpec, host: Host, *, is_held: bool) -> bool | None:
     """Make a network's bridge, or what it lacks; return whether it was made, None when the host is another by now."""
     addresses = network.gateway_addresses()
-    if own_bridge(engine, network, host):
+    if own_bridge(context, network, host):
         if not is_held and _has_other_addresses(network, host):
             links.remove_link(network.interface)  # it was moved by somebody who was killed before they said so
             return None
@@ -284,7 +259,7 @@ def _make(engine: Engine, network: NetworkSpec, host: Host, *, is_held: bool) ->
         return False
     mtu, vlan = int(network.option("mtu") or 0), int(network.option("vlan") or 0)
     try:
-        links.make_bridge(network.interface, addresses, mtu, alias_of(engine, network), vlan)
+        links.make_bridge(network.interface, addresses, mtu, alias_of(context, network), vlan)
     except FileExistsError:  # this moment
         return None
     return True
@@ -298,13 +273,13 @@ def _has_other_addresses(network: NetworkSpec, host: Host) -> bool:
     return any(one not in own and not one.is_link_local for one in there)
 
 
-def _is_contested(engine: Engine, network: NetworkSpec) -> bool:
+def _is_contested(context: Context, network: NetworkSpec) -> bool:
     """Return whether another bridge with addresses of the same subnets was made at the same moment."""
     from pypod.network.host import Host
     from pypod.network.subnets import require_free
 
     try:
-        require_free(network.subnets, [one for one in _rivals(engine, network, Host()).taken if not one.routed])
+        require_free(network.subnets, [one for one in _rivals(context, network, Host()).taken if not one.routed])
     except InvalidSpec:
         return True
     return False

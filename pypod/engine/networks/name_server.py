@@ -25,7 +25,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     import signal as _signal
 
-    from pypod.api.engine import Engine
+    from pypod.engine.core.context import Context
 else:
     import _signal
 
@@ -39,12 +39,12 @@ _STANDARD_INPUT = 0
 class Keeper:
     """Has the sockets of networks, each with the lock that says so."""
 
-    def __init__(self, engine: Engine, listener: _socket.socket) -> None:
+    def __init__(self, context: Context, listener: _socket.socket) -> None:
         self.loop = Loop()
-        self._layout = engine.layout
-        self._database = os.stat(engine.layout.database)
+        self._layout = context.layout
+        self._database = os.stat(context.layout.database)
         self._listener = listener
-        self._table = Table(engine)
+        self._table = Table(context)
         self._server = Server(self.loop, self._table.view)
         self._locks: dict[str, int] = {}
         self._idle_since: dict[str, float] = {}
@@ -182,14 +182,14 @@ def _hear_hangups(keeper: Keeper) -> None:
 
 def main() -> None:
     """Entry of the process. argv: ROOT; the standard input is the socket that networks are handed over by."""
-    from pypod.api.engine import Engine
+    from pypod.engine.core.context import Context
 
     listener = _socket.socket(fileno=_STANDARD_INPUT)
     listener.setblocking(False)
     if not os.path.exists(Layout(sys.argv[1]).database):  # deleted meanwhile: an engine would make it again
         return
-    with Engine(sys.argv[1]) as engine:
-        keeper = Keeper(engine, listener)
+    with Context(sys.argv[1]) as context:
+        keeper = Keeper(context, listener)
         _hear_hangups(keeper)
         fd = os.open("/proc/self/comm", os.O_WRONLY | os.O_CLOEXEC)
         os.write(fd, SERVER_NAME.encode())

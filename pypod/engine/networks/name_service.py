@@ -31,7 +31,7 @@ from pypod.store import networks
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from pypod.api.engine import Engine
+    from pypod.engine.core.context import Context
     from pypod.model.network import NetworkSpec
 
 SERVER_NAME = "pypod-names"  # what the kernel calls it
@@ -51,20 +51,20 @@ class NameServer(Value):
     networks: tuple[str, ...]
 
 
-def preparations(engine: Engine, network: NetworkSpec) -> list[effects.Effect]:
+def preparations(context: Context, network: NetworkSpec) -> list[effects.Effect]:
     """Return what has to be done before somebody starts on a network who may ask for names there."""
-    if not _has_names(network) or is_served(engine, network.id):
+    if not _has_names(network) or is_served(context, network.id):
         return []
     at = ", ".join(subnet.gateway for subnet in network.subnets if subnet.gateway)
     words = f"answer the names of network {network.name} at {at}"
-    return [effects.Effect(words, "resolv.conf(5)", lambda: serve(engine, network))]
+    return [effects.Effect(words, "resolv.conf(5)", lambda: serve(context, network))]
 
 
 def _has_names(network: NetworkSpec) -> bool:
     return network.dns and network.driver == BRIDGE and any(subnet.gateway for subnet in network.subnets)
 
 
-def serve(engine: Engine, network: NetworkSpec) -> None:
+def serve(context: Context, network: NetworkSpec) -> None:
     """Have a network's names answered at its gateways, if it has any; 10 us when that is so already.
 
     To be called when the addresses of who is about to start are in the store: then the server knows that it is needed.
@@ -75,116 +75,116 @@ def serve(engine: Engine, network: NetworkSpec) -> None:
         return
     deadline = time.monotonic() + _RETRY_S
     with Boundary(f"serve the names of network {network.name}"):
-        while not is_served(engine, network.id):
+        while not is_served(context, network.id):
             try:
-                with Lock(engine.layout.names) as lock, lock:
-                    if not is_served(engine, network.id):
-                        _begin(engine, network)
+                with Lock(context.layout.names) as lock, lock:
+                    if not is_served(context, network.id):
+                        _begin(context, network)
             except _Taken as error:
                 # without the lock: a server of ours takes it to let go
                 _require_letting_go(network, error, is_late=time.monotonic() > deadline)
                 time.sleep(_RETRY_PAUSE_S)
 
 
-def is_served(engine: Engine, network_id: str) -> bool:
+def is_served(context: Context, network_id: str) -> bool:
     """Return whether a server that lives has the network's sockets."""
     try:
-        return is_held(f"{engine.layout.names}/{network_id}", os.O_NOFOLLOW)
+        return is_held(f"{context.layout.names}/{network_id}", os.O_NOFOLLOW)
     except FileNotFoundError:
         return False
 
 
-def let_go(engine: Engine, network: NetworkSpec) -> None:
+def let_go(context: Context, network: NetworkSpec) -> None:
     """Have the server let go of a network that nobody runs on, whose gateways are others now. Raises InUse."""
-    process = observe.running_process(engine.layout.names, engine.boot_id)
+    process = observe.running_process(context.layout.names, context.boot_id)
     deadline = time.monotonic() + _RETRY_S
-    while process is not None and is_served(engine, network.id):
+    while process is not None and is_served(context, network.id):
         if time.monotonic() > deadline:
             raise InUse(network.name, f"the name server (pid {process[0]}) does not let go of network {network.name}")
         _hurry(*process)
         time.sleep(_RETRY_PAUSE_S)
 
 
-def info(engine: Engine) -> NameServer | None:
+def info(context: Context) -> NameServer | None:
     """Return what is known of the engine's name server; None when none runs."""
-    found = observe.running_process(engine.layout.names, engine.boot_id)
+    found = observe.running_process(context.layout.names, context.boot_id)
     if found is None:
         return None
-    served = (one.id for one in networks.all_networks(engine.database) if one.dns and is_served(engine, one.id))
+    served = (one.id for one in networks.all_networks(context.database) if one.dns and is_served(context, one.id))
     return NameServer(pid=found[0], start_time=found[1], networks=tuple(served))
 
 
-def unserved(engine: Engine) -> list[NetworkSpec]:
+def unserved(context: Context) -> list[NetworkSpec]:
     """Return the networks whose names nobody answers although a container runs on them: the server was killed."""
     return [
         one
-        for one in networks.all_networks(engine.database)
-        if _has_names(one) and not is_served(engine, one.id) and _is_in_use(engine, one.id)
+        for one in networks.all_networks(context.database)
+        if _has_names(one) and not is_served(context, one.id) and _is_in_use(context, one.id)
     ]
 
 
-def _is_in_use(engine: Engine, network_id: str) -> bool:
+def _is_in_use(context: Context, network_id: str) -> bool:
     return any(
-        made and observe.running_process(engine.layout.container(container_id), engine.boot_id)
-        for container_id, _, made in networks.connected_to(engine.database, network_id)
+        made and observe.running_process(context.layout.container(container_id), context.boot_id)
+        for container_id, _, made in networks.connected_to(context.database, network_id)
     )
 
 
-def renew(engine: Engine) -> list[NetworkSpec]:
+def renew(context: Context) -> list[NetworkSpec]:
     """Serve what is unserved; return what that was."""
-    found = unserved(engine)
+    found = unserved(context)
     for network in found:
-        serve(engine, network)
+        serve(context, network)
     return found
 
 
-def left_behind(engine: Engine) -> list[str]:
+def left_behind(context: Context) -> list[str]:
     """Return the files of the name server's directory that a server left when it was killed, or that are nobody's.
 
     Nothing while somebody starts a server or lets go of a network.
     """
-    if not os.path.isdir(engine.layout.names):
+    if not os.path.isdir(context.layout.names):
         return []
     try:
-        with Lock(engine.layout.names, AT_ONCE) as lock, lock:
-            return _strays(engine)
+        with Lock(context.layout.names, AT_ONCE) as lock, lock:
+            return _strays(context)
     except BlockingIOError:
         return []
 
 
-def remove_left_behind(engine: Engine) -> list[str]:
+def remove_left_behind(context: Context) -> list[str]:
     """Delete them; return their paths."""
-    if not os.path.isdir(engine.layout.names):
+    if not os.path.isdir(context.layout.names):
         return []
-    with Boundary("tidy up after name servers"), Lock(engine.layout.names) as lock, lock:
-        found = _strays(engine)
+    with Boundary("tidy up after name servers"), Lock(context.layout.names) as lock, lock:
+        found = _strays(context)
         for path in found:
             if os.path.isdir(path) and not os.path.islink(path):
-                discard(engine, [path])
+                discard(context, [path])
             else:
                 os.unlink(path)
     return found
 
 
-def _strays(engine: Engine) -> list[str]:
-    there = sorted(os.listdir(engine.layout.names))
-    runs = observe.running_process(engine.layout.names, engine.boot_id) is not None
+def _strays(context: Context) -> list[str]:
+    there = sorted(os.listdir(context.layout.names))
+    runs = observe.running_process(context.layout.names, context.boot_id) is not None
     kept = {"status", _ERRORS, *([SOCKET] if runs else [])}
-    return [f"{engine.layout.names}/{one}" for one in there if one not in kept and not _is_held(engine, one)]
+    return [f"{context.layout.names}/{one}" for one in there if one not in kept and not _is_held(context, one)]
 
 
-def _is_held(engine: Engine, name: str) -> bool:
+def _is_held(context: Context, name: str) -> bool:
     try:
-        return is_id(name) and is_served(engine, name)
+        return is_id(name) and is_served(context, name)
     except OSError:  # a link, a directory
         return False
 
 
-def _begin(engine: Engine, network: NetworkSpec) -> None:
+def _begin(context: Context, network: NetworkSpec) -> None:
     """Make a network's sockets and hand them to the server, which is started if need be; the caller holds the lock."""
     from pypod.network.dns.sockets import close_all
 
-    directory = os.open(engine.layout.names, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    directory = os.open(context.layout.names, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     opened: list[_socket.socket] = []
     channel: _socket.socket | None = None
     held = -1
@@ -193,7 +193,7 @@ def _begin(engine: Engine, network: NetworkSpec) -> None:
             opened += _open(subnet.gateway) if subnet.gateway else []
         # The path of a socket has 108 bytes at most (unix(7)), that of the storage may be longer.
         address = f"/proc/self/fd/{directory}/{SOCKET}"
-        channel = _connected(address) or _started(engine, address)
+        channel = _connected(address) or _started(context, address)
         held = os.open(network.id, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600, dir_fd=directory)
         fcntl.flock(held, fcntl.LOCK_EX)
         passed = (held, *(one.fileno() for one in opened))
@@ -273,7 +273,7 @@ def _connected(address: str) -> _socket.socket | None:
     return channel
 
 
-def _started(engine: Engine, address: str) -> _socket.socket:
+def _started(context: Context, address: str) -> _socket.socket:
     """Start the server and return a connection to it: it finds what is sent when it has come up."""
     if os.path.lexists(address):  # of one that was killed
         os.unlink(address)
@@ -283,27 +283,27 @@ def _started(engine: Engine, address: str) -> _socket.socket:
         listener.bind(address)
         listener.listen(_BACKLOG)
         errors = os.open(
-            f"{engine.layout.names}/{_ERRORS}",
+            f"{context.layout.names}/{_ERRORS}",
             os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC | os.O_NOFOLLOW,
             0o600,
         )
-        effects.perform(groups.for_monitors(engine))
-        program = engine.programs.executable("launch")
+        effects.perform(groups.for_monitors(context))
+        program = context.programs.executable("launch")
         stdio = (listener.fileno(), -1, errors)
-        group, bring = groups.monitors(engine), groups.bringing(engine)
+        group, bring = groups.monitors(context), groups.bringing(context)
         with launcher.Launching(program, "pypod-launch", stdio=stdio, group=group, bring=bring) as launching:
-            launching.run(_plan(engine))
+            launching.run(_plan(context))
         channel = _connected(address)
     finally:
         listener.close()
         if errors >= 0:
             os.close(errors)
     if channel is None:
-        raise ConnectionRefusedError(errno.ECONNREFUSED, "the name server ended at once", engine.layout.names)
+        raise ConnectionRefusedError(errno.ECONNREFUSED, "the name server ended at once", context.layout.names)
     return channel
 
 
-def _plan(engine: Engine) -> Plan:
+def _plan(context: Context) -> Plan:
     """Return what makes a process of ours the server: nobody's child, in the monitors' cgroup, its socket as input."""
     import resource
 
@@ -311,12 +311,12 @@ def _plan(engine: Engine) -> Plan:
     files = FILES_LIMIT if hard < 0 else min(FILES_LIMIT, hard)
     return Plan(
         [
-            Op("status", f"{engine.layout.names}/status", engine.boot_id),
+            Op("status", f"{context.layout.names}/status", context.boot_id),
             Op("leave"),
-            Op("clone", 0, groups.monitors(engine)),
+            Op("clone", 0, groups.monitors(context)),
             Op("resource_limit", resource.RLIMIT_NOFILE, files, hard if hard >= 0 else FILES_LIMIT),
             Op("umask", "077"),
             Op("environment"),
-            Op("execute", *programs.python("pypod.engine.networks.name_server", engine.layout.root)),
+            Op("execute", *programs.python("pypod.engine.networks.name_server", context.layout.root)),
         ]
     )

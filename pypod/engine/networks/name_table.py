@@ -16,7 +16,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from pypod.api.engine import Engine
+    from pypod.engine.core.context import Context
     from pypod.store.names import Attached, Member, Zone
 
 # How long after its addresses were given to it a container may take to run.
@@ -65,14 +65,14 @@ def _member_entry(member: Member, infra: Attached) -> Entry:
 class Table:
     """The names of the networks that are ``served``, a set of ids that the caller adds to and takes from."""
 
-    def __init__(self, engine: Engine) -> None:
-        self._engine = engine
+    def __init__(self, context: Context) -> None:
+        self._context = context
         # one connection for as long as this lives: the version is told to it alone
-        self._connection = engine.database.take()
+        self._connection = context.database.take()
         self._version = -1
         self._networks: dict[str, _Network | None] = {}
         self._seen: dict[tuple[str, str], float] = {}
-        self._resolv_conf = _ResolvConf(user_network.host_name_server() if engine.rootless else "")
+        self._resolv_conf = _ResolvConf(user_network.host_name_server() if context.rootless else "")
         self.served: set[str] = set()
 
     def has_changed(self) -> bool:
@@ -123,13 +123,13 @@ class Table:
 
     def is_running(self, container_id: str) -> bool:
         """Return whether a container runs now."""
-        return observe.running_process(self._engine.layout.container(container_id), self._engine.boot_id) is not None
+        return observe.running_process(self._context.layout.container(container_id), self._context.boot_id) is not None
 
     def runner(self, network_id: str) -> tuple[int, int] | None:
         """Return pid and start time of some container that runs on a network."""
         network = self._networks.get(network_id)
         for one in network.attached if network is not None else ():
-            found = observe.running_process(self._engine.layout.container(one.container_id), self._engine.boot_id)
+            found = observe.running_process(self._context.layout.container(one.container_id), self._context.boot_id)
             if found is not None:
                 return found
         return None

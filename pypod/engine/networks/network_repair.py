@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from pypod.engine.core.boundary import Boundary
-from pypod.engine.networks import attachments, bridges, claims, name_service, reloading, user_bridges
+from pypod.engine.networks import attachments, bridge_alias, bridges, name_service, reloading, sidecars, user_bridges
+from pypod.engine.networks.bridge_removal import Turn, remove_bridge
+from pypod.engine.networks.running import running
 from pypod.model.network import BRIDGE
 from pypod.network import firewall, forwarding
 from pypod.store import networks
@@ -12,24 +14,22 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from pypod.api.engine import Engine
-    from pypod.engine.networks.reloading import Connected
+    from pypod.engine.core.context import Context
+    from pypod.engine.networks.running import Connected
     from pypod.model.network import NetworkSpec
 
 
-def amiss(engine: Engine) -> list[str]:
+def amiss(context: Context) -> list[str]:
     """Return in words what ``repair`` would mend, but for addresses of who has ended: they are in nobody's way."""
-    known = networks.all_networks(engine.database)
-    if user_bridges.are_elsewhere(engine):
-        from pypod.engine.networks import sidecars
-
-        return [*sidecars.amiss(engine), *(user_bridges.amiss(engine) if known else [])]
+    known = networks.all_networks(context.database)
+    if user_bridges.are_elsewhere(context):
+        return [*sidecars.amiss(context), *(_amiss_elsewhere(context) if known else [])]
     with Boundary("look at networks"):
-        found = [f"bridge {name} of no network" for name in bridges.orphans(engine)]
+        found = [f"bridge {name} of no network" for name in bridges.orphans(context)]
         if not known:
             return found
-        connected = reloading.running(engine)
-        found += [f"bridge {name} in the firewall only" for name in bridges.forgotten(engine)]
+        connected = running(context)
+        found += [f"bridge {name} in the firewall only" for name in bridges.forgotten(context)]
         found += [] if _has_rules(connected) else ["rules of the firewall are missing"]
         found += [f"{name} is not {value}" for name, value in _other_settings(connected)]
         found += [
@@ -37,46 +37,62 @@ def amiss(engine: Engine) -> list[str]:
             for one in connected
             for wire in reloading.severed(one)
         ]
-        return [*found, *(f"nobody answers the names of network {one.name}" for one in name_service.unserved(engine))]
+        return [*found, *(f"nobody answers the names of network {one.name}" for one in name_service.unserved(context))]
 
 
-def repair(engine: Engine) -> list[str]:
+def repair(context: Context) -> list[str]:
     """Mend it; return what was done, in words."""
-    known = networks.all_networks(engine.database)
-    if user_bridges.are_elsewhere(engine):
-        from pypod.engine.networks import sidecars
-
-        return [*sidecars.repair(engine), *(user_bridges.repair(engine) if known else [])]
+    known = networks.all_networks(context.database)
+    if user_bridges.are_elsewhere(context):
+        return [*sidecars.repair(context), *(_repair_elsewhere(context) if known else [])]
     with Boundary("repair networks"):
-        done = [f"took back the addresses of container {one[:12]}" for one in attachments.sweep(engine, known)]
-        done += _withdraw_leftovers(engine, known)
-        done += _remove_orphans(engine)
+        done = [f"took back the addresses of container {one[:12]}" for one in attachments.sweep(context, known)]
+        done += _withdraw_leftovers(context, known)
+        done += _remove_orphans(context)
         if not known:
             return done
-        for name in bridges.forgotten(engine):
-            bridges.remove_bridge(name)
+        for name in bridges.forgotten(context):
+            remove_bridge(name)
             done.append(f"removed bridge {name} from the firewall")
-        return [*done, *_reconnect(engine)]
+        return [*done, *_reconnect(context)]
 
 
-def _remove_orphans(engine: Engine) -> list[str]:
-    with claims.Turn() as turn, turn:
-        found = bridges.orphans(engine)
+def _amiss_elsewhere(context: Context) -> list[str]:
+    """Return the same of the namespace that a user's bridges are in."""
+    if user_bridges.holder(context) is not None:
+        return user_bridges.call(context, amiss)
+    return [f"{one.record.name} is cut off from its networks" for one in running(context)]
+
+
+def _repair_elsewhere(context: Context) -> list[str]:
+    done, made = user_bridges.call(context, _repair_here)
+    user_bridges.remember(context, made)
+    user_bridges.end_unless_needed(context)
+    return done
+
+
+def _repair_here(context: Context) -> tuple[list[str], dict[str, int]]:
+    return repair(context), user_bridges.made(context)
+
+
+def _remove_orphans(context: Context) -> list[str]:
+    with Turn() as turn, turn:
+        found = bridges.orphans(context)
         for name in found:
-            bridges.remove_bridge(name)
+            remove_bridge(name)
     return [f"removed bridge {name}" for name in found]
 
 
-def _reconnect(engine: Engine) -> list[str]:
-    connected = reloading.running(engine)
+def _reconnect(context: Context) -> list[str]:
+    connected = running(context)
     lost = [(one, wire) for one in connected for wire in reloading.severed(one)]
-    unserved = name_service.unserved(engine)
+    unserved = name_service.unserved(context)
     has_rules, settings = _has_rules(connected), _other_settings(connected)
     for path, value in settings:
         forwarding.write(path, value)
     if lost or not has_rules:
-        reloading.reload(engine, [one.record.id for one, _ in lost])
-    name_service.renew(engine)
+        reloading.reload(context, [one.record.id for one, _ in lost])
+    name_service.renew(context)
     done = [] if has_rules else ["loaded the rules of the firewall"]
     done += [forwarding.words(*one) for one in settings]
     done += [f"connected {one.record.name} to network {wire.network.name} again" for one, wire in lost]
@@ -104,19 +120,19 @@ def _other_settings(connected: Iterable[Connected]) -> list[tuple[str, str]]:
     return list(dict.fromkeys(one for network in _bridged(connected) for one in forwarding.needed(network)))
 
 
-def _withdraw_leftovers(engine: Engine, known: Iterable[NetworkSpec]) -> list[str]:
+def _withdraw_leftovers(context: Context, known: Iterable[NetworkSpec]) -> list[str]:
     """Take away what leads to addresses of our networks that nobody has; other engines share the firewall's table."""
     from pypod.model.network import address_number
     from pypod.model.port import Port
 
-    ours = [one for one in known if bridges.is_ours(engine, one)]
+    ours = [one for one in known if bridge_alias.has_bridge(context, one)]
     if not ours:
         return []
     done = []
     with firewall.open_channel() as channel:
         for protocol, host_ip, host_port, address, container_port in firewall.listed(channel):
             network = next((one for one in ours if one.holds(address)), None)
-            if network is None or networks.is_given(engine.database, network.id, address_number(address)):
+            if network is None or networks.is_given(context.database, network.id, address_number(address)):
                 continue
             port = Port(container_port=container_port, host_port=host_port, host_ip=host_ip, protocol=protocol)
             ends = ("", address) if ":" in address else (address, "")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 
-from pypod.engine.networks import user_bridges, user_network
+from pypod.engine.networks import known, user_bridges, user_network
 from pypod.engine.networks.attachments import check_static
 from pypod.errors import InvalidSpec
 from pypod.kernel.idmap import in_user_namespace
@@ -17,8 +17,8 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from typing import Any, TypedDict
 
-    from pypod.api.engine import Engine
     from pypod.engine.containers.options import ContainerOptions
+    from pypod.engine.core.context import Context
     from pypod.model.network import Connection
 
     class DnsFields(TypedDict):
@@ -86,7 +86,7 @@ def of_new_pod(options: ContainerOptions) -> dict[str, Any]:
     return {name: options.pop(name) for name in names if name in options}  # type: ignore[misc]
 
 
-def resolved(engine: Engine, asked: Asked, *, save: bool = True) -> tuple[Connection, ...]:
+def resolved(context: Context, asked: Asked, *, save: bool = True) -> tuple[Connection, ...]:
     """Return the connections with their networks by id, which other than a name is nobody else's tomorrow.
 
     The default network is made if it is not there, unless ``save`` is False.
@@ -95,11 +95,11 @@ def resolved(engine: Engine, asked: Asked, *, save: bool = True) -> tuple[Connec
     what users cannot have.
     """
     if asked.program:
-        user_network.require_user(engine, asked.program)
+        user_network.require_user(context, asked.program)
     found = {}
     for one in asked.connections:
-        network = engine.networks.find(one.network, save=save)
-        if engine.rootless:
+        network = known.find(context, one.network, save=save)
+        if context.rootless:
             user_bridges.require_bridge(network)
         if one.addresses:
             check_static(one, network)

@@ -11,6 +11,7 @@ import time
 
 from pypod.engine.core import observe
 from pypod.engine.core.locks import AT_ONCE, Lock
+from pypod.engine.networks.connections import lock_of
 from pypod.errors import InvalidSpec, PortInUse, cannot_listen
 from pypod.model.network import packed_address
 from pypod.model.port import PROTOCOLS, Port
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
     import _socket
     from typing import Self
 
-    from pypod.api.engine import Engine
+    from pypod.engine.core.context import Context
     from pypod.model.container import ContainerState
     from pypod.store.records import ContainerRecord
 
@@ -80,15 +81,15 @@ class Led(Value):
 
 
 class Kept:
-    """``with Kept(engine, led, container_id):`` nobody else starts with a container's ports, but the program has them.
+    """``with Kept(context, led, container_id):`` nobody else starts with a container's ports, but the program has them.
 
     Those that the program has alone are only looked at. Raises PortInUse, naming the holder, for one that is taken.
     """
 
-    __slots__ = ("_container_id", "_engine", "_led", "_sockets")
+    __slots__ = ("_container_id", "_context", "_led", "_sockets")
 
-    def __init__(self, engine: Engine, led: Led, container_id: str) -> None:
-        self._engine, self._led, self._container_id = engine, led, container_id
+    def __init__(self, context: Context, led: Led, container_id: str) -> None:
+        self._context, self._led, self._container_id = context, led, container_id
         self._sockets: list[_socket.socket] = []
 
     def __enter__(self) -> Self:
@@ -107,7 +108,7 @@ class Kept:
         one = bound(port, number, used_before=True)
         if one is None:
             error = PortInUse(port.protocol, port.host_ip, number)
-            raise with_holder(self._engine, error, self._container_id)
+            raise with_holder(self._context, error, self._container_id)
         if not self._led.is_shared(port):
             one.close()
             return
@@ -121,20 +122,20 @@ class Kept:
             one.close()
 
 
-def require_free(engine: Engine, led: Led, container_id: str) -> None:
+def require_free(context: Context, led: Led, container_id: str) -> None:
     """Raise PortInUse, naming the holder, for a port that cannot be had by the container."""
-    with Kept(engine, led, container_id):
+    with Kept(context, led, container_id):
         return
 
 
-def with_holder(engine: Engine, error: PortInUse, container_id: str) -> PortInUse:
+def with_holder(context: Context, error: PortInUse, container_id: str) -> PortInUse:
     """Return the error with the holder of the port, who is not the container itself."""
     from pypod.kernel import sockets
 
     wanted = Port(container_port=1, host_port=error.port, host_ip=error.address, protocol=error.protocol)
     where = packed_address(error.address) if error.address else b""
     for _ in range(_LOOKS):
-        ours = _holder(engine, wanted, container_id)
+        ours = _holder(context, wanted, container_id)
         if ours is not None:
             record, state = ours
             return PortInUse(error.protocol, error.address, error.port, container=record.name, pid=state.pid)
@@ -145,33 +146,31 @@ def with_holder(engine: Engine, error: PortInUse, container_id: str) -> PortInUs
     return error
 
 
-def _holder(engine: Engine, wanted: Port, container_id: str) -> tuple[ContainerRecord, ContainerState] | None:
+def _holder(context: Context, wanted: Port, container_id: str) -> tuple[ContainerRecord, ContainerState] | None:
     """Return the container, or the infra, that has a port, or is being started with it; not ``container_id``."""
-    for record, ports in all_ports(engine):
+    for record, ports in all_ports(context):
         if record.id != container_id and any(wanted.meets(port) for port in ports):
-            state = observe.container_state(engine.layout.container(record.id), engine.boot_id)
-            if state.running or _is_being_started(engine, record):
+            state = observe.container_state(context.layout.container(record.id), context.boot_id)
+            if state.running or _is_being_started(context, record):
                 return record, state
     return None
 
 
-def _is_being_started(engine: Engine, record: ContainerRecord) -> bool:
-    from pypod.engine.networks.attachments import lock_of
-
+def _is_being_started(context: Context, record: ContainerRecord) -> bool:
     try:
-        with Lock(lock_of(engine, record), AT_ONCE) as lock, lock:
+        with Lock(lock_of(context, record), AT_ONCE) as lock, lock:
             return False
     except BlockingIOError:
         return True
 
 
-def all_ports(engine: Engine) -> list[tuple[ContainerRecord, tuple[Port, ...]]]:
+def all_ports(context: Context) -> list[tuple[ContainerRecord, tuple[Port, ...]]]:
     """Return who publishes ports, running or not; on a pod's behalf its infra."""
-    pods = {one.id: one for one in records.all_pods(engine.database)}
+    pods = {one.id: one for one in records.all_pods(context.database)}
     found = []
-    for record in records.all_containers(engine.database):
+    for record in records.all_containers(context.database):
         if IN_JSON in record.spec_json:
-            found.append((record, engine.container_spec(record).ports))
+            found.append((record, context.container_spec(record).ports))
         elif record.kind == records.INFRA and record.pod_id in pods and IN_JSON in pods[record.pod_id].spec_json:
-            found.append((record, engine.pod_spec(pods[record.pod_id]).ports))
+            found.append((record, context.pod_spec(pods[record.pod_id]).ports))
     return found

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
     from typing import Any
 
-    from pypod.api.engine import Engine
+    from pypod.engine.core.context import Context
     from pypod.engine.core.locks import Lock
     from pypod.engine.networks.attachments import Wire
     from pypod.model.connection import Asked
@@ -38,7 +38,7 @@ _SHARED = "network cannot be configured when it is shared with a pod"
 # at creation
 
 
-def of_options(engine: Engine, options: Mapping[str, Any], asked: Asked) -> tuple[Port, ...]:
+def of_options(context: Context, options: Mapping[str, Any], asked: Asked) -> tuple[Port, ...]:
     """Return the ports that a container's options publish, random ones chosen.
 
     There are none on the host's network, another's or none at all. Raises InvalidSpec for what cannot be read, for two
@@ -57,10 +57,10 @@ def of_options(engine: Engine, options: Mapping[str, Any], asked: Asked) -> tupl
         _require_default(asked)
     if asked.mode != PRIVATE or not (asked.connections or asked.program):
         return ()
-    return chosen(engine, given, asked.program)
+    return chosen(context, given, asked.program)
 
 
-def of_pod(engine: Engine, given: Any, asked: Asked, *, infra: bool, shared: bool) -> tuple[Port, ...]:
+def of_pod(context: Context, given: Any, asked: Asked, *, infra: bool, shared: bool) -> tuple[Port, ...]:
     """Return the ports that a pod publishes, random ones chosen. Raises InvalidSpec, Unsupported."""
     ports = parse_ports(given)
     if not ports:
@@ -72,7 +72,7 @@ def of_pod(engine: Engine, given: Any, asked: Asked, *, infra: bool, shared: boo
     _require_default(asked)
     if not (asked.connections or asked.program):
         raise InvalidSpec("--publish", "PortMappings can only be used with Bridge or slirp4netns networking")
-    return chosen(engine, ports, asked.program)
+    return chosen(context, ports, asked.program)
 
 
 def _require_default(asked: Asked) -> None:
@@ -80,7 +80,7 @@ def _require_default(asked: Asked) -> None:
         raise Unsupported("published ports", f"ports cannot be published: {asked.missing}")
 
 
-def chosen(engine: Engine, ports: Sequence[Port], program: str = "") -> tuple[Port, ...]:
+def chosen(context: Context, ports: Sequence[Port], program: str = "") -> tuple[Port, ...]:
     """Return ports with a free one where the host's was left open. Raises InvalidSpec, Unsupported.
 
     ``program`` is what connects a user's namespace, if that was asked for.
@@ -90,11 +90,11 @@ def chosen(engine: Engine, ports: Sequence[Port], program: str = "") -> tuple[Po
             raise InvalidSpec("--publish", "port range exceeds maximum allowable port number")
     for protocol in {port.protocol for port in ports}:
         _require_protocol(protocol)
-    if engine.rootless and ports:
+    if context.rootless and ports:
         user_network.require_for_ports(ports, program)
     found = list(joined(port for port in ports if port.host_port))
     left_open = [port for port in ports if not port.host_port]
-    others = [port for _, taken in port_holders.all_ports(engine) for port in taken] if left_open else []
+    others = [port for _, taken in port_holders.all_ports(context) for port in taken] if left_open else []
     for port in left_open:
         found.append(_free(port, (*found, *others)))
     return joined(found)
@@ -161,19 +161,19 @@ def lead_ops(ports: Sequence[Port], wires: Iterable[Wire], name: str, *, watched
     return ops
 
 
-def redirect(engine: Engine, ports: Sequence[Port], wires: Iterable[Wire], *, has_begun: bool = False) -> None:
+def redirect(context: Context, ports: Sequence[Port], wires: Iterable[Wire], *, has_begun: bool = False) -> None:
     """Have clients led on that were there before their port was published, or by whom it was published before.
 
     Who ``has_begun`` just now has no clients yet: then it takes a tenth of the time to tell them apart.
     """
-    if engine.rootless or all(port.protocol != "udp" for port in ports):
+    if context.rootless or all(port.protocol != "udp" for port in ports):
         return
     from pypod.network import flows
 
     four, six = addresses(wires)
     forget = flows.forget_all if has_begun else flows.forget
     try:
-        engine.firewall.lend(lambda channel: forget(channel, ports, four, six))
+        context.firewall.lend(lambda channel: forget(channel, ports, four, six))
     except (OSError, Unsupported):  # a kernel that tells nothing of them (no nf_conntrack_netlink)
         return
 
@@ -186,7 +186,7 @@ def addresses(wires: Iterable[Wire]) -> tuple[str, str]:
 
 
 def run(
-    engine: Engine,
+    context: Context,
     launching: Launching,
     plan: Plan,
     lock: Lock,
@@ -198,75 +198,75 @@ def run(
     that are ``led``. Raises PortInUse naming the holder, and as ``Launching.run``.
     """
     try:
-        with port_holders.Kept(engine, led, container_id):
+        with port_holders.Kept(context, led, container_id):
             try:
                 return launching.run(plan, meanwhile, lock_fd=lock.fileno())
             except PortInUse as error:
-                raise port_holders.with_holder(engine, error, container_id) from None
+                raise port_holders.with_holder(context, error, container_id) from None
     except LaunchFailed:
-        port_holders.require_free(engine, led, container_id)  # somebody may have been faster; the program names nobody
+        port_holders.require_free(context, led, container_id)  # somebody may have been faster; the program names nobody
         raise
 
 
 # afterwards
 
 
-def own_ports(engine: Engine, record: ContainerRecord, pod: PodRecord | None = None) -> tuple[Port, ...]:
+def own_ports(context: Context, record: ContainerRecord, pod: PodRecord | None = None) -> tuple[Port, ...]:
     """Return the ports that are published for a container itself; for a pod's infra, the pod's."""
     if record.kind != records.INFRA:
-        return engine.container_spec(record).ports if port_holders.IN_JSON in record.spec_json else ()
+        return context.container_spec(record).ports if port_holders.IN_JSON in record.spec_json else ()
     try:
-        pod = pod or records.find_pod(engine.database, record.pod_id)
+        pod = pod or records.find_pod(context.database, record.pod_id)
     except NoSuchPod:
         return ()
-    return engine.pod_spec(pod).ports if port_holders.IN_JSON in pod.spec_json else ()
+    return context.pod_spec(pod).ports if port_holders.IN_JSON in pod.spec_json else ()
 
 
-def ports_of(engine: Engine, record: ContainerRecord) -> tuple[Port, ...]:
+def ports_of(context: Context, record: ContainerRecord) -> tuple[Port, ...]:
     """Return the ports that lead to a container: its own, or those of the pod or container whose network it has.
 
     None while that runs without the program that a user's are led by.
     """
     from pypod.engine.networks.connections import owner
 
-    having = owner(engine, record)
+    having = owner(context, record)
     try:
-        ports = own_ports(engine, record if having == record.id else records.find_container(engine.database, having))
+        ports = own_ports(context, record if having == record.id else records.find_container(context.database, having))
     except NoSuchContainer:
         return ()
-    return ports if not (ports and engine.rootless) or _are_led(engine, having) else ()
+    return ports if not (ports and context.rootless) or _are_led(context, having) else ()
 
 
-def _are_led(engine: Engine, container_id: str) -> bool:
-    place = engine.layout.container(container_id)
-    return user_network.is_there(engine, place) or observe.running_process(place, engine.boot_id) is None
+def _are_led(context: Context, container_id: str) -> bool:
+    place = context.layout.container(container_id)
+    return user_network.is_there(context, place) or observe.running_process(place, context.boot_id) is None
 
 
-def withdraw(engine: Engine, container_id: str, wires: Sequence[Wire]) -> None:
+def withdraw(context: Context, container_id: str, wires: Sequence[Wire]) -> None:
     """Take away what leads to a container that has ended, or to connections of it; somebody else's stays."""
-    if engine.rootless:  # a program leads them, which ends with the container
+    if context.rootless:  # a program leads them, which ends with the container
         return
     try:
-        ports = own_ports(engine, records.find_container(engine.database, container_id))
+        ports = own_ports(context, records.find_container(context.database, container_id))
     except NoSuchContainer:
         return
-    _withdraw(engine, ports, *addresses(wires))
+    _withdraw(context, ports, *addresses(wires))
 
 
-def _withdraw(engine: Engine, ports: Sequence[Port], four: str, six: str) -> None:
+def _withdraw(context: Context, ports: Sequence[Port], four: str, six: str) -> None:
     if not ports or not (four or six):
         return
     from pypod.network import firewall
 
     try:
-        engine.firewall.lend(lambda channel: firewall.withdraw_own(channel, ports, four, six))
+        context.firewall.lend(lambda channel: firewall.withdraw_own(channel, ports, four, six))
     except Unsupported:  # then nothing leads anywhere
         return
 
 
-def move(engine: Engine, record: ContainerRecord, before: Sequence[Wire], after: Sequence[Wire]) -> None:
+def move(context: Context, record: ContainerRecord, before: Sequence[Wire], after: Sequence[Wire]) -> None:
     """Lead the ports of what runs to where it is connected now, if that is elsewhere than ``before``."""
-    ports = () if engine.rootless else own_ports(engine, record)
+    ports = () if context.rootless else own_ports(context, record)
     pairs = tuple(zip(addresses(before), addresses(after), strict=True))
     if not ports or all(old == new for old, new in pairs):
         return
@@ -274,8 +274,8 @@ def move(engine: Engine, record: ContainerRecord, before: Sequence[Wire], after:
 
     old4, old6 = (old if old != new else "" for old, new in pairs)
     new4, new6 = (new if old != new else "" for old, new in pairs)
-    _withdraw(engine, ports, old4, old6)
+    _withdraw(context, ports, old4, old6)
     if new4 or new6:
         with firewall.open_channel() as channel:
             channel.send(firewall.publish(ports, new4, new6, comment=record.name))
-    redirect(engine, ports, after)
+    redirect(context, ports, after)

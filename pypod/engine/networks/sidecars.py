@@ -11,7 +11,7 @@ from contextlib import suppress
 from pypod.engine.core import observe
 from pypod.engine.core.boundary import Boundary
 from pypod.engine.core.locks import AT_ONCE, EXCLUSIVE, Lock
-from pypod.engine.networks import attachments, port_holders, published, user_bridges, user_network
+from pypod.engine.networks import connections, port_holders, published, user_bridges, user_network
 from pypod.engine.resources import groups
 from pypod.engine.session import session
 from pypod.errors import NoSuchPod, PypodError, StoreError
@@ -24,7 +24,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Collection
 
-    from pypod.api.engine import Engine
+    from pypod.engine.core.context import Context
     from pypod.model.container import ContainerSpec
     from pypod.model.pod import PodSpec
     from pypod.model.port import Port
@@ -46,100 +46,100 @@ class Companion(Value):
     ports: tuple[Port, ...] = ()
 
 
-def missing(engine: Engine, container_ids: Collection[str] | None = None) -> list[Companion]:
+def missing(context: Context, container_ids: Collection[str] | None = None) -> list[Companion]:
     """Return the programs that are not there beside processes that run, of ``container_ids`` or of all.
 
     What is just being started is not missing.
     """
     found = []
-    for one in _wanted(engine):
+    for one in _wanted(context):
         if container_ids is not None and one.container_id and one.container_id not in container_ids:
             continue
         with suppress(BlockingIOError):
-            if _is_missing(engine, one):
+            if _is_missing(context, one):
                 with Lock(one.lock, AT_ONCE) as lock, lock:
-                    found += [one] if _is_missing(engine, one) else []
+                    found += [one] if _is_missing(context, one) else []
     return found
 
 
-def _wanted(engine: Engine) -> list[Companion]:
+def _wanted(context: Context) -> list[Companion]:
     """Return what was started, or should have been, beside whom, running or not."""
     found: list[Companion] = []
-    if not user_bridges.are_elsewhere(engine):
+    if not user_bridges.are_elsewhere(context):
         return found
-    for record in records.all_containers(engine.database):
+    for record in records.all_containers(context.database):
         with suppress(NoSuchPod, StoreError):  # removed this moment; damaged, which others are not to suffer from
-            found += _of(engine, record)
-    outside, place = user_network.default(), engine.layout.bridges
+            found += _of(context, record)
+    outside, place = user_network.default(), context.layout.bridges
     if outside != user_network.NONE:
         words = "the namespace of bridges"
         found.append(Companion(container_id="", name=words, place=place, lock=place, text=outside))
     return found
 
 
-def _of(engine: Engine, record: ContainerRecord) -> list[Companion]:
+def _of(context: Context, record: ContainerRecord) -> list[Companion]:
     spec: ContainerSpec | PodSpec
     if record.kind == records.INFRA:
-        spec = engine.pod_spec(records.find_pod(engine.database, record.pod_id))
+        spec = context.pod_spec(records.find_pod(context.database, record.pod_id))
     else:
-        spec = engine.container_spec(record)
-    text = user_network.program_of(engine, spec)
+        spec = context.container_spec(record)
+    text = user_network.program_of(context, spec)
     if not text:
         return []
-    place = engine.layout.container(record.id)
-    lock = attachments.lock_of(engine, record)
+    place = context.layout.container(record.id)
+    lock = connections.lock_of(context, record)
     return [Companion(container_id=record.id, name=record.name, place=place, lock=lock, text=text, ports=spec.ports)]
 
 
-def _is_missing(engine: Engine, one: Companion) -> bool:
-    running = observe.running_process(one.place, engine.boot_id) is not None
-    return running and not user_network.is_there(engine, one.place)
+def _is_missing(context: Context, one: Companion) -> bool:
+    running = observe.running_process(one.place, context.boot_id) is not None
+    return running and not user_network.is_there(context, one.place)
 
 
-def restore(engine: Engine, one: Companion) -> None:
+def restore(context: Context, one: Companion) -> None:
     """Start a program again, with its published ports. Nothing to do when it is there, or nobody runs.
 
     Raises PortInUse, naming who has a port by now, and what a start raises; then nothing has changed.
     """
     with Boundary(f"connect {one.name}"), Lock(one.lock, EXCLUSIVE) as lock, lock:
-        process = observe.running_process(one.place, engine.boot_id)
-        if process is None or user_network.is_there(engine, one.place):
+        process = observe.running_process(one.place, context.boot_id)
+        if process is None or user_network.is_there(context, one.place):
             return
         led = port_holders.Led(ports=one.ports, program=one.text)
-        with groups.launching(engine) as launching:  # which sees to the session
+        with groups.launching(context) as launching:  # which sees to the session
             ops = [
-                *session.ops(engine, session.of(engine)),
+                *session.ops(context, session.of(context)),
                 Op("leave"),
-                *user_network.companion_ops(engine, one.place, one.text, one.ports),
+                *user_network.companion_ops(context, one.place, one.text, one.ports),
                 Op("join", *process, CLONE_NEWNET),
             ]
-            published.run(engine, launching, Plan(ops), lock, one.container_id, led)
+            published.run(context, launching, Plan(ops), lock, one.container_id, led)
 
 
-def reload(engine: Engine, container_ids: Collection[str] | None = None) -> list[str]:
+def reload(context: Context, container_ids: Collection[str] | None = None) -> list[str]:
     """Start again what is missing; return the ids of the containers that run and have such a program."""
-    for one in missing(engine, container_ids):
-        restore(engine, one)
+    for one in missing(context, container_ids):
+        restore(context, one)
     return [
         one.container_id
-        for one in _wanted(engine)
+        for one in _wanted(context)
         if one.container_id
         and (container_ids is None or one.container_id in container_ids)
-        and user_network.is_there(engine, one.place)
+        and user_network.is_there(context, one.place)
     ]
 
 
-def amiss(engine: Engine) -> list[str]:
+def amiss(context: Context) -> list[str]:
     """Return in words what ``repair`` would mend."""
-    return [f"{_program(one)} of {one.name} has ended" for one in missing(engine)]
+    return [f"{_program(one)} of {one.name} has ended" for one in missing(context)]
 
 
-def repair(engine: Engine) -> list[str]:
+def repair(context: Context) -> list[str]:
     """Mend it; return in words what was done, and what could not be."""
     done = []
-    for one in missing(engine):
+    for one in missing(context):
         try:
-            restore(engine, one)
+            restore(context, one)
             done.append(f"started {_program(one)} of {one.name} again")
         except PypodError as error:
             done.append(f"{_program(one)} of {one.name} could not be started: {error}")

@@ -22,7 +22,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from pypod.api.engine import Engine
+    from pypod.engine.core.context import Context
     from pypod.engine.networks.port_holders import Led
     from pypod.model.container import ContainerSpec
     from pypod.model.pod import PodSpec
@@ -128,10 +128,10 @@ def _gives_host_an_address(mode: UserMode) -> bool:
         return False
 
 
-def require_user(engine: Engine, text: str) -> None:
+def require_user(context: Context, text: str) -> None:
     """Raise InvalidSpec for root, who has bridges, and Unsupported when the program is not there."""
     name = parse(text).program
-    if not engine.rootless:
+    if not context.rootless:
         message = f"{name} networking is only supported for rootless mode"
         raise InvalidSpec("--network", message, hint="root has bridge networks: --network bridge")
     if not installed(name):
@@ -139,44 +139,44 @@ def require_user(engine: Engine, text: str) -> None:
         raise Unsupported(f"network {name}", message, hint=f"install it (Debian: {PACKAGES[name]})")
 
 
-def preparations(engine: Engine, container_id: str, spec: ContainerSpec | PodSpec) -> list[Effect]:
+def preparations(context: Context, container_id: str, spec: ContainerSpec | PodSpec) -> list[Effect]:
     """Return what has to be made before the plan."""
-    if not program_of(engine, spec):
+    if not program_of(context, spec):
         return []
-    made = [directory(f"{engine.layout.container(container_id)}/network")]
+    made = [directory(f"{context.layout.container(container_id)}/network")]
     if spec.ports:
 
         def look() -> None:
             from pypod.engine.networks.port_holders import require_free
 
-            require_free(engine, led(engine, spec), container_id)
+            require_free(context, led(context, spec), container_id)
 
         made.append(Effect(f"see whether {', '.join(map(str, spec.ports))} can be had", "bind(2)", look))
     return made
 
 
-def host_ops(engine: Engine, container_id: str, spec: ContainerSpec | PodSpec) -> list[Op]:
+def host_ops(context: Context, container_id: str, spec: ContainerSpec | PodSpec) -> list[Op]:
     """Return what the supervisor does once the process has its network namespace. Raises Unsupported, InvalidSpec."""
-    text = program_of(engine, spec)
+    text = program_of(context, spec)
     if not text:
         return []
-    require_user(engine, text)
-    return companion_ops(engine, engine.layout.container(container_id), text, spec.ports)
+    require_user(context, text)
+    return companion_ops(context, context.layout.container(container_id), text, spec.ports)
 
 
-def program_of(engine: Engine, spec: ContainerSpec | PodSpec) -> str:
+def program_of(context: Context, spec: ContainerSpec | PodSpec) -> str:
     """Return what is beside a container: what was asked for, and beside one on bridges what publishes its ports.
 
     That brings the first default route, by which answers leave as questions came.
     """
-    return spec.net_program or (_for_ports() if engine.rootless and spec.ports else "")
+    return spec.net_program or (_for_ports() if context.rootless and spec.ports else "")
 
 
-def led(engine: Engine, spec: ContainerSpec | PodSpec) -> Led:
+def led(context: Context, spec: ContainerSpec | PodSpec) -> Led:
     """Return the ports that the program takes; those that no program leads are held by the supervisor."""
     from pypod.engine.networks.port_holders import Led
 
-    text = program_of(engine, spec) if spec.ports else ""
+    text = program_of(context, spec) if spec.ports else ""
     return Led(ports=spec.ports, program=text) if text else Led()
 
 
@@ -197,28 +197,28 @@ def require_for_ports(ports: Iterable[Port], text: str) -> None:
         raise Unsupported("published ports", f"a user's ports are published by {mode.program}, not here", hint=hint)
 
 
-def companion_ops(engine: Engine, place: str, text: str, ports: Iterable[Port] = ()) -> list[Op]:
+def companion_ops(context: Context, place: str, text: str, ports: Iterable[Port] = ()) -> list[Op]:
     """Return what starts a program beside a process that has its directory at ``place``."""
     mode = parse(text)
     if _gives_host_an_address(mode):
         mode = mode.with_host()
     words = (installed(mode.program), *mode.arguments(ports))
-    return [Op("companion", f"{place}/network", engine.boot_id, "\n".join(mode.requests(ports)), *words)]
+    return [Op("companion", f"{place}/network", context.boot_id, "\n".join(mode.requests(ports)), *words)]
 
 
-def is_there(engine: Engine, place: str) -> bool:
+def is_there(context: Context, place: str) -> bool:
     """Return whether the program runs that was started beside a process that has its directory at ``place``."""
-    return observe.running_process(f"{place}/network", engine.boot_id) is not None
+    return observe.running_process(f"{place}/network", context.boot_id) is not None
 
 
-def inside_ops(engine: Engine, spec: ContainerSpec | PodSpec) -> list[Op]:
+def inside_ops(context: Context, spec: ContainerSpec | PodSpec) -> list[Op]:
     """Return what the new process does in its network namespace."""
-    return [Op("hand_network")] if program_of(engine, spec) else []
+    return [Op("hand_network")] if program_of(context, spec) else []
 
 
-def wait_for_end(engine: Engine, place: str) -> None:
+def wait_for_end(context: Context, place: str) -> None:
     """Wait until the program is gone beside a process that has ended: its ports are somebody else's from then on."""
-    found = observe.running_process(f"{place}/network", engine.boot_id)
+    found = observe.running_process(f"{place}/network", context.boot_id)
     fd = pidfd.open_process(*found) if found else None
     if fd is not None:
         try:

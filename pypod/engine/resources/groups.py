@@ -13,7 +13,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from pypod.api.engine import Engine
+    from pypod.engine.core.context import Context
     from pypod.kernel.cgroups.settings import Setting
     from pypod.model.limits import Limits
     from pypod.model.pod import PodSpec
@@ -23,49 +23,49 @@ if TYPE_CHECKING:
 _MONITORS = f"{DEFAULT_PARENT}/monitors"
 
 
-def monitors(engine: Engine) -> str:
+def monitors(context: Context) -> str:
     """Return the cgroup directory of the monitors; empty where a process cannot be born into one.
 
     A monitor must not end with its caller's group, as a service manager would have it when the caller's service
     stops: then nobody would see how the containers end.
     """
-    return engine.cgroups.tracking_directory(_MONITORS) if engine.cgroups.clones_into_cgroup else ""
+    return context.cgroups.tracking_directory(_MONITORS) if context.cgroups.clones_into_cgroup else ""
 
 
-def for_monitors(engine: Engine) -> list[Effect]:
+def for_monitors(context: Context) -> list[Effect]:
     """Return what makes the group of the monitors, where it is not there; a user's is below their session's scope."""
-    made = session.preparations(engine)
-    directory = monitors(engine)
+    made = session.preparations(context)
+    directory = monitors(context)
     if not directory or os.path.isdir(directory):
         return made
-    return [*made, Effect(f"make cgroup {directory}", "cgroups(7)", lambda: engine.cgroups.create(_MONITORS))]
+    return [*made, Effect(f"make cgroup {directory}", "cgroups(7)", lambda: context.cgroups.create(_MONITORS))]
 
 
-def bringing(engine: Engine) -> Callable[[int], object] | None:
+def bringing(context: Context) -> Callable[[int], object] | None:
     """Return what has to be done with the pid of a supervisor before it can enter groups; None for nothing."""
     from pypod.engine.core import scope
 
-    return scope.bringing(engine, _MONITORS) if engine.rootless else None
+    return scope.bringing(context, _MONITORS) if context.rootless else None
 
 
-def launching(engine: Engine) -> Launching:
+def launching(context: Context) -> Launching:
     """Return a launcher in the group of the monitors: what it leaves behind does not end with its caller."""
     from pypod.engine.core import effects
     from pypod.runtime import launcher
 
-    effects.perform(for_monitors(engine))
-    program = engine.programs.executable("launch")
-    return launcher.Launching(program, "pypod-launch", group=monitors(engine), bring=bringing(engine))
+    effects.perform(for_monitors(context))
+    program = context.programs.executable("launch")
+    return launcher.Launching(program, "pypod-launch", group=monitors(context), bring=bringing(context))
 
 
-def clear(engine: Engine, path: str) -> None:
+def clear(context: Context, path: str) -> None:
     """Remove the group at ``path`` with whatever is in it.
 
     Removing comes first: it works only on an empty group, which nothing can enter afterwards, and to kill takes longer.
     """
-    if not engine.cgroups.remove(path, timeout_s=0):
-        engine.cgroups.kill(path)
-        engine.cgroups.remove(path)
+    if not context.cgroups.remove(path, timeout_s=0):
+        context.cgroups.kill(path)
+        context.cgroups.remove(path)
 
 
 class Group:
@@ -105,30 +105,30 @@ class Group:
         return tuple(dict.fromkeys((*self.controllers, *self.accounted)))
 
 
-def of_container(engine: Engine, record: ContainerRecord, limits: Limits | None, pod: PodSpec | None) -> Group:
+def of_container(context: Context, record: ContainerRecord, limits: Limits | None, pod: PodSpec | None) -> Group:
     """Return the group of a container, with podman's limit of 2048 processes when it has none of its own.
 
     Raises Unsupported, naming the flag, for a limit that this host does not have.
     """
-    settings = settings_of(engine, limits, default_pids=True)
-    return _group(engine, record, settings, pod, engine.cgroups.accounted)
+    settings = settings_of(context, limits, default_pids=True)
+    return _group(context, record, settings, pod, context.cgroups.accounted)
 
 
-def of_infra(engine: Engine, record: ContainerRecord, pod: PodSpec) -> Group:
+def of_infra(context: Context, record: ContainerRecord, pod: PodSpec) -> Group:
     """Return the group of an infra: with no limits of its own, inside the pod's."""
-    return _group(engine, record, (), pod, ())
+    return _group(context, record, (), pod, ())
 
 
 def _group(
-    engine: Engine,
+    context: Context,
     record: ContainerRecord,
     settings: tuple[Setting, ...],
     pod: PodSpec | None,
     accounted: tuple[str, ...],
 ) -> Group:
     pod_path = pod_group(record)
-    above = settings_of(engine, pod.limits) if pod is not None and pod.limits is not None and pod_path else ()
-    updated = engine.cgroups.present(pod_path) if pod_path else ()
+    above = settings_of(context, pod.limits) if pod is not None and pod.limits is not None and pod_path else ()
+    updated = context.cgroups.present(pod_path) if pod_path else ()
     return Group(record.cgroup, settings, pod_path, above, accounted, updated)
 
 
@@ -138,14 +138,14 @@ def pod_group(record: ContainerRecord) -> str:
     return parent if record.pod_id and parent.endswith(f"/{record.pod_id}") else ""
 
 
-def renewal(engine: Engine, group: Group) -> list[Effect]:
+def renewal(context: Context, group: Group) -> list[Effect]:
     """Return what makes a group for a run that begins; whatever an earlier run left in it is killed.
 
     A killed monitor or a damaged status file leaves processes behind that must not run beside the new ones. And a group
     is good for one run: since Linux 6.14 what is cloned into a group that was ever killed dies at once (kill_seq in
     cgroup_css_set_fork, kernel/cgroup/cgroup.c).
     """
-    path, cgroups = group.path, engine.cgroups
+    path, cgroups = group.path, context.cgroups
     directory = cgroups.tracking_directory(path)
     if not directory:
         return []
@@ -160,30 +160,30 @@ def renewal(engine: Engine, group: Group) -> list[Effect]:
         "cgroups(7)",
         lambda: cgroups.create(path, controllers, accounted),
     )
-    limited = [_written(engine, path, setting) for setting in group.settings]
-    return [*left, *_of_pod(engine, group), made, *limited]
+    limited = [_written(context, path, setting) for setting in group.settings]
+    return [*left, *_of_pod(context, group), made, *limited]
 
 
 def _with(trees: tuple[str, ...]) -> str:
     return f" with {', '.join(trees)}" if trees else ""
 
 
-def _of_pod(engine: Engine, group: Group) -> list[Effect]:
+def _of_pod(context: Context, group: Group) -> list[Effect]:
     """Return what makes the pod's own group, with its limits. Where something runs they are there, or an update's."""
     path = group.pod_path
-    if not group.above or not engine.cgroups.is_empty(path):
+    if not group.above or not context.cgroups.is_empty(path):
         return []
     controllers = tuple(dict.fromkeys(one.controller for one in group.above))
-    directory = engine.cgroups.tracking_directory(path)
+    directory = context.cgroups.tracking_directory(path)
     if not directory:
         return []
     made = Effect(
-        f"make cgroup {directory}{_with(controllers)}", "cgroups(7)", lambda: engine.cgroups.create(path, controllers)
+        f"make cgroup {directory}{_with(controllers)}", "cgroups(7)", lambda: context.cgroups.create(path, controllers)
     )
-    return [made, *(_written(engine, path, setting) for setting in group.above)]
+    return [made, *(_written(context, path, setting) for setting in group.above)]
 
 
-def _written(engine: Engine, path: str, setting: Setting) -> Effect:
+def _written(context: Context, path: str, setting: Setting) -> Effect:
     file, text = setting.choices[0]
-    where = f"{engine.cgroups.directory(path, setting.controller)}/{file}"
-    return Effect(f"write {text} into {where}", "cgroups(7)", lambda: engine.cgroups.apply(path, setting))
+    where = f"{context.cgroups.directory(path, setting.controller)}/{file}"
+    return Effect(f"write {text} into {where}", "cgroups(7)", lambda: context.cgroups.apply(path, setting))

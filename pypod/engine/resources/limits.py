@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from typing import Any, TypedDict
 
-    from pypod.api.engine import Engine
+    from pypod.engine.core.context import Context
     from pypod.kernel.cgroups.settings import Setting
 
     class LimitOptions(TypedDict, total=False):
@@ -133,7 +133,7 @@ def resources_of(limits: Limits | None, *, default_pids: bool = False) -> dict[s
 
 
 def settings_of(
-    engine: Engine, limits: Limits | None, *, default_pids: bool = False, path: str = ""
+    context: Context, limits: Limits | None, *, default_pids: bool = False, path: str = ""
 ) -> tuple[Setting, ...]:
     """Return what limits set in a cgroup, the one at ``path`` or a new one.
 
@@ -144,4 +144,4 @@ def settings_of(
         return ()
     defaults = {_DEFAULT_PIDS_FLAG} if limits is None or limits.pids is None else set()
     defaults |= {_SWAP_FLAG} if limits is None or not limits.memory_swap_bytes else set()
-    return engine.cgroups.settings(resources, defaults, path)
+    return context.cgroups.settings(resources, defaults, path)

@@ -15,13 +15,13 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
-    from pypod.api.engine import Engine
+    from pypod.engine.core.context import Context
     from pypod.model.container import ContainerState
     from pypod.store.records import ContainerRecord
 
 
 def follow(
-    engine: Engine, records_now: Callable[[], Sequence[ContainerRecord]], interval_s: float
+    context: Context, records_now: Callable[[], Sequence[ContainerRecord]], interval_s: float
 ) -> Iterator[tuple[Stats, ...]]:
     """Yield the statistics of those containers that run, at once and every ``interval_s`` seconds, until none does.
 
@@ -29,24 +29,24 @@ def follow(
     """
     if interval_s <= 0:
         raise InvalidSpec("interval", f"an interval is positive: {interval_s:g}")
-    return _follow(engine, records_now, interval_s)
+    return _follow(context, records_now, interval_s)
 
 
 def _follow(
-    engine: Engine, records_now: Callable[[], Sequence[ContainerRecord]], interval_s: float
+    context: Context, records_now: Callable[[], Sequence[ContainerRecord]], interval_s: float
 ) -> Iterator[tuple[Stats, ...]]:
     before: dict[str, Stats] = {}
-    while found := look(engine, records_now(), before):
+    while found := look(context, records_now(), before):
         yield found
         before = {one.id: one for one in found}
         time.sleep(interval_s)
 
 
 def look(
-    engine: Engine, all_records: Iterable[ContainerRecord], before: Mapping[str, Stats] | None = None
+    context: Context, all_records: Iterable[ContainerRecord], before: Mapping[str, Stats] | None = None
 ) -> tuple[Stats, ...]:
     """Return the statistics of those containers that run, paused ones too; ``before`` is the last look by id."""
-    survey = _Survey(engine, before or {})
+    survey = _Survey(context, before or {})
     found = (survey.of(record) for record in all_records)
     return tuple(one for one in found if one is not None)
 
@@ -54,20 +54,20 @@ def look(
 class _Survey:
     """One look: what it has in common for all containers is read once."""
 
-    def __init__(self, engine: Engine, before: Mapping[str, Stats]) -> None:
-        self._engine = engine
+    def __init__(self, context: Context, before: Mapping[str, Stats]) -> None:
+        self._context = context
         self._before = before
         self._memory_bytes = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
         self._pod_limits: dict[str, int] = {}
         self._networks: dict[str, tuple[int, int]] = {}
-        self._host_network = engine.proc.namespaces(os.getpid(), ("net",))
+        self._host_network = context.proc.namespaces(os.getpid(), ("net",))
 
     def of(self, record: ContainerRecord) -> Stats | None:
-        engine = self._engine
-        state = observe.container_state(engine.layout.container(record.id), engine.boot_id)
+        context = self._context
+        state = observe.container_state(context.layout.container(record.id), context.boot_id)
         if not state.running:
             return None
-        usage = engine.cgroups.usage(record.cgroup)
+        usage = context.cgroups.usage(record.cgroup)
         now_ns = time.time_ns()
         cpu_ns = usage.cpu_ns or 0
         last = self._before.get(record.id)
@@ -97,18 +97,18 @@ class _Survey:
         if not path:
             return self._memory_bytes
         if path not in self._pod_limits:
-            limit = self._engine.cgroups.memory_limit(path)
+            limit = self._context.cgroups.memory_limit(path)
             self._pod_limits[path] = min(limit or self._memory_bytes, self._memory_bytes)
         return self._pod_limits[path]
 
     def _network(self, state: ContainerState) -> tuple[int, int]:
         """Return what came in and went out; nothing is the container's own in the host's network namespace."""
-        namespace = self._engine.proc.namespaces(state.pid, ("net",))
+        namespace = self._context.proc.namespaces(state.pid, ("net",))
         if not namespace or namespace == self._host_network:
             return 0, 0
         inode = str(namespace["net"])
         if inode not in self._networks:
-            self._networks[inode] = parse_net_dev(read_text(f"{self._engine.proc.root}/{state.pid}/net/dev"))
+            self._networks[inode] = parse_net_dev(read_text(f"{self._context.proc.root}/{state.pid}/net/dev"))
         return self._networks[inode]
 
 

@@ -13,20 +13,20 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from typing import Any
 
-    from pypod.api.engine import Engine
+    from pypod.engine.core.context import Context
     from pypod.kernel.cgroups.settings import Setting
     from pypod.store.records import ContainerRecord, PodRecord
 
 
-def update(engine: Engine, record: ContainerRecord, options: Mapping[str, Any]) -> None:
+def update(context: Context, record: ContainerRecord, options: Mapping[str, Any]) -> None:
     """Write limits into the group of a container; see ``Container.update``."""
     unknown = options.keys() - OPTIONS
     if unknown:
         raise TypeError(f"{min(unknown)!r} is not a limit")
     limits = from_options(options)
-    directory = engine.layout.container(record.id)
+    directory = context.layout.container(record.id)
     with Lock(directory) as lock, lock:
-        state = observe.container_state(directory, engine.boot_id)
+        state = observe.container_state(directory, context.boot_id)
         if not state.running:
             raise WrongState(
                 record.name,
@@ -35,20 +35,20 @@ def update(engine: Engine, record: ContainerRecord, options: Mapping[str, Any]) 
                 "container state improper",
             )
         if limits is not None:
-            apply_all(engine, record.cgroup, settings_of(engine, limits, path=record.cgroup))
+            apply_all(context, record.cgroup, settings_of(context, limits, path=record.cgroup))
 
 
 def update_pod(
-    engine: Engine, record: PodRecord, members: Sequence[ContainerRecord], options: Mapping[str, Any]
+    context: Context, record: PodRecord, members: Sequence[ContainerRecord], options: Mapping[str, Any]
 ) -> None:
     """Write limits into the group of a pod, which those of its infra and ``members`` are in; see ``Pod.update``."""
     unknown = options.keys() - OPTIONS
     if unknown:
         raise TypeError(f"{min(unknown)!r} is not a limit")
     limits = from_options(options)
-    directory = engine.layout.pod(record.id)
+    directory = context.layout.pod(record.id)
     with Lock(directory) as lock, lock:
-        paths = {path for path in map(groups.pod_group, members) if path and not engine.cgroups.is_empty(path)}
+        paths = {path for path in map(groups.pod_group, members) if path and not context.cgroups.is_empty(path)}
         if not paths:
             raise WrongState(
                 record.name,
@@ -56,10 +56,10 @@ def update_pod(
                 f"no container of pod {record.name} runs in its cgroup: only while one does its limits can be changed",
             )
         for path in paths if limits is not None else ():
-            apply_all(engine, path, settings_of(engine, limits, path=path))
+            apply_all(context, path, settings_of(context, limits, path=path))
 
 
-def apply_all(engine: Engine, path: str, settings: Sequence[Setting]) -> None:
+def apply_all(context: Context, path: str, settings: Sequence[Setting]) -> None:
     """Write settings into a group in whatever order the kernel takes them.
 
     A limit must not pass another on its way (memory and memory with swap, period and quota): which goes first depends
@@ -69,8 +69,8 @@ def apply_all(engine: Engine, path: str, settings: Sequence[Setting]) -> None:
     refused = []
     for setting in settings:
         try:
-            engine.cgroups.apply(path, setting)
+            context.cgroups.apply(path, setting)
         except InvalidSpec:
             refused.append(setting)
     for setting in refused:
-        engine.cgroups.apply(path, setting)
+        context.cgroups.apply(path, setting)

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
     from typing import Any, TypeVar
 
-    from pypod.api.engine import Engine
+    from pypod.engine.core.context import Context
     from pypod.kernel.idmap import Range
     from pypod.model.container import ContainerSpec
     from pypod.model.pod import PodSpec
@@ -29,13 +29,13 @@ _SIZE, _SIZE_LIMIT = 1024, 65536  # containers-storage.conf(5), auto-userns-min-
 _FILE_BYTES_LIMIT = 1 << 20
 
 
-def given(engine: Engine, spec: S, write: Callable[[S], T]) -> T:
+def given(context: Context, spec: S, write: Callable[[S], T]) -> T:
     """Give a container or pod the ids of ``auto`` and have ``write`` write them down: meanwhile nobody gets any."""
-    with Lock(engine.layout.giving_ids) as lock, lock:
-        return write(allocated(engine, spec))
+    with Lock(context.layout.giving_ids) as lock, lock:
+        return write(allocated(context, spec))
 
 
-def allocated(engine: Engine, spec: S) -> S:
+def allocated(context: Context, spec: S) -> S:
     """Return the specification of a container or pod with the ids that ``auto`` gives it, which no other ``auto`` has.
 
     Raises InvalidSpec when there are not enough.
@@ -44,20 +44,20 @@ def allocated(engine: Engine, spec: S) -> S:
         return spec
     _, options = parse_userns(str(spec.user_namespace))
     given = {kind: [parse_mapping(text, kind) for text in options.get(f"{kind}mapping", ())] for kind in SUBORDINATE}
-    size = int(options["size"][-1]) if "size" in options else _size_for(engine, spec)
-    taken = _taken(engine)
+    size = int(options["size"][-1]) if "size" in options else _size_for(context, spec)
+    taken = _taken(context)
     maps = {}
     for side, kind in enumerate(SUBORDINATE):
         named = [(first, count) for _, first, count in given[kind]]
-        free = _without(_to_give(engine, kind), [one[side] for one in taken] + [named])
+        free = _without(_to_give(context, kind), [one[side] for one in taken] + [named])
         inside = _without([(0, size)], [[(first, count) for first, _, count in given[kind]]])
         maps[f"{kind}_map"] = tuple(given[kind]) + _fill(inside, free, kind)
         check_map(maps[f"{kind}_map"], "--userns")
     return spec.replace(**maps)
 
 
-def _to_give(engine: Engine, kind: str) -> list[tuple[int, int]]:
-    own = session.of(engine)
+def _to_give(context: Context, kind: str) -> list[tuple[int, int]]:
+    own = session.of(context)
     if own is not None:
         return [(1, (own.uids if kind == "uid" else own.gids) - 1)]
     path = SUBORDINATE[kind]
@@ -69,14 +69,14 @@ def _to_give(engine: Engine, kind: str) -> list[tuple[int, int]]:
     return found
 
 
-def _taken(engine: Engine) -> list[tuple[list[tuple[int, int]], list[tuple[int, int]]]]:
+def _taken(context: Context) -> list[tuple[list[tuple[int, int]], list[tuple[int, int]]]]:
     """Return the (first, count) of users and groups that containers and pods have by ``auto``."""
     from pypod.store import records
 
     specs: list[Any] = [
-        engine.container_spec(one) for one in records.all_containers(engine.database) if '"auto"' in one.spec_json
+        context.container_spec(one) for one in records.all_containers(context.database) if '"auto"' in one.spec_json
     ]
-    specs += [engine.pod_spec(one) for one in records.all_pods(engine.database) if '"auto"' in one.spec_json]
+    specs += [context.pod_spec(one) for one in records.all_pods(context.database) if '"auto"' in one.spec_json]
     maps = [(one.uid_map, one.gid_map) for one in specs]
     return [([one[1:] for one in uids], [one[1:] for one in gids]) for uids, gids in maps]
 
@@ -110,10 +110,10 @@ def _fill(inside: Sequence[tuple[int, int]], free: Sequence[tuple[int, int]], ki
     return tuple(found)
 
 
-def _size_for(engine: Engine, spec: ContainerSpec | PodSpec) -> int:
+def _size_for(context: Context, spec: ContainerSpec | PodSpec) -> int:
     """Return how many ids an image needs: podman's minimum, or up to the highest in its passwd and group files."""
     user = getattr(spec, "user", "")
-    etc = [f"{engine.layout.image_layers}/{name}/etc" for name in getattr(spec, "layers", ())]
+    etc = [f"{context.layout.image_layers}/{name}/etc" for name in getattr(spec, "layers", ())]
     highest = max((int(part) for part in user.split(":") if is_id(part)), default=0)
     for name, fields_of_id in (("passwd", (2, 3)), ("group", (2,))):
         text = next(filter(None, (_read_hostile(directory, name) for directory in etc)), "")

@@ -15,7 +15,7 @@ from pypod.model.namespace import HOST, OWN_IDS, POD, Mode
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from pypod.api.engine import Engine
+    from pypod.engine.core.context import Context
     from pypod.kernel.idmap import Range
     from pypod.model.container import ContainerSpec
     from pypod.model.pod import PodSpec
@@ -27,7 +27,7 @@ USERNS_VARIABLE = "PODMAN_USERNS"
 SUBORDINATE = {"uid": "/etc/subuid", "gid": "/etc/subgid"}
 
 
-def maps_of(engine: Engine, spec: ContainerSpec | PodSpec) -> Maps | None:
+def maps_of(context: Context, spec: ContainerSpec | PodSpec) -> Maps | None:
     """Return the maps of the user namespace that a container or pod makes, None when it makes none.
 
     They are as the namespace around wants them: a range within one of its own each. Raises InvalidSpec for ids that
@@ -37,7 +37,7 @@ def maps_of(engine: Engine, spec: ContainerSpec | PodSpec) -> Maps | None:
     shared = mode == HOST and "user" in getattr(spec, "share", ())
     if mode.mode not in OWN_IDS and not shared:
         return None
-    own = session.of(engine)
+    own = session.of(context)
     if shared:
         whole = ((0, 0, idmap.ALL_IDS),)
         return (own.inner_uids, own.inner_gids) if own else (whole, whole)
@@ -55,30 +55,30 @@ def maps_of(engine: Engine, spec: ContainerSpec | PodSpec) -> Maps | None:
     return found
 
 
-def maps_for(engine: Engine, spec: ContainerSpec) -> Maps | None:
+def maps_for(context: Context, spec: ContainerSpec) -> Maps | None:
     """Return the maps of the user namespace that a container makes or joins, None for the one around."""
     from pypod.store import records
 
     mode = spec.user_namespace
     if mode == POD and spec.pod_id:
-        return maps_of(engine, engine.pod_spec(spec.pod_id))
+        return maps_of(context, context.pod_spec(spec.pod_id))
     if mode.mode == "ns":
-        return maps_at(engine, mode.target)
+        return maps_at(context, mode.target)
     if mode.mode == "container":
-        other = records.find_container(engine.database, mode.target)
+        other = records.find_container(context.database, mode.target)
         if other.kind == records.INFRA:
-            return maps_of(engine, engine.pod_spec(other.pod_id))
-        return maps_for(engine, engine.container_spec(other))
-    return maps_of(engine, spec)
+            return maps_of(context, context.pod_spec(other.pod_id))
+        return maps_for(context, context.container_spec(other))
+    return maps_of(context, spec)
 
 
-def maps_at(engine: Engine, path: str) -> Maps | None:
+def maps_at(context: Context, path: str) -> Maps | None:
     """Return the maps of a user namespace that somebody names by a path below /proc; of any other nobody can tell."""
     if not (path.startswith("/proc/") and path.endswith("/ns/user")):
         return None
     found = idmap.maps_of(path.split("/")[2])
-    own = session.of(engine)
-    if own is None or engine.inside:
+    own = session.of(context)
+    if own is None or context.inside:
         return found
     # read from outside of the session, so in ids of the host
     uids, gids = (seen_from(ranges, around) for ranges, around in zip(found, own.maps, strict=True))

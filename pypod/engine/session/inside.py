@@ -1,8 +1,8 @@
 """Python inside a user's session, for what is done with files whose owners are none of the caller's ids.
 
 To commit, export and compare, and to measure what a container wrote, files are read that belong to users of containers.
-This process cannot, and it may be threaded: it starts another one inside, which does the whole task with the library
-and answers with pickles. Both ends are ours.
+This process cannot, and it may be threaded: it starts another one inside, which calls a function of the library and
+answers with pickles. Both ends are ours.
 """
 
 from __future__ import annotations
@@ -15,40 +15,64 @@ from pypod.errors import SystemFailure
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Iterator, Mapping
-    from typing import IO, Any
+    from typing import IO, Any, Concatenate, ParamSpec, TypeVar
 
-    from pypod.api.container import Container
-    from pypod.api.engine import Engine
-    from pypod.api.image import Image
-    from pypod.api.options import CommitOptions
-    from pypod.engine.session.id_maps import Maps
+    from pypod.engine.core.context import Context
 
+    P = ParamSpec("P")
+    T = TypeVar("T")
+
+_AT_BRIDGES = "PYPOD_SESSION_NETWORK"
 _RESULT, _PIECE, _ERROR = "result", "piece", "error"
 
 
-def is_needed(engine: Engine) -> bool:
+def is_needed(context: Context) -> bool:
     """Return whether this process lacks the ids that files of containers may have."""
-    return engine.rootless and not engine.inside
+    return context.rootless and not context.inside
 
 
-def call(engine: Engine, task: str, *arguments: object, environment: Mapping[str, str] | None = None) -> Any:
-    """Have a task of ``TASKS`` done inside and return what it returns. Raises what it raises.
+def call(context: Context, task: Callable[Concatenate[Context, P], T], *arguments: P.args, **options: P.kwargs) -> T:
+    """Have a function of a module called inside, with a context of its own; return what it returns.
 
-    ``environment`` is added to the process's (pause/inside.c).
+    Raises what it raises.
     """
-    answers = _answers(engine, task, arguments, environment)
+    return _result(context, task, arguments, options, {})
+
+
+def call_at_bridges(
+    context: Context,
+    holder: str,
+    task: Callable[Concatenate[Context, P], T],
+    *arguments: P.args,
+    **options: P.kwargs,
+) -> T:
+    """Do the same in the network namespace of a user's bridges; ``holder`` is PID:START_TIME (pause/inside.c)."""
+    return _result(context, task, arguments, options, {_AT_BRIDGES: holder})
+
+
+def _result(
+    context: Context,
+    task: Callable[..., T],
+    arguments: tuple[object, ...],
+    options: Mapping[str, object],
+    environment: Mapping[str, str],
+) -> T:
+    answers = _answers(context, task, arguments, options, environment)
     try:
         for kind, value in answers:
             if kind == _RESULT:
-                return value
+                found: T = value
+                return found
     finally:
         answers.close()
-    raise SystemFailure(task, 0, f"{task}: the process in the user's session ended before it could answer")
+    raise _no_answer(task)
 
 
-def stream(engine: Engine, task: str, *arguments: object) -> Iterator[bytes]:
-    """Have a task done inside that yields bytes, and yield them as they come."""
-    answers = _answers(engine, task, arguments)
+def stream(
+    context: Context, task: Callable[Concatenate[Context, P], Iterator[bytes]], *arguments: P.args, **options: P.kwargs
+) -> Iterator[bytes]:
+    """Have a function called inside that yields bytes, and yield them as they come."""
+    answers = _answers(context, task, arguments, options, {})
     try:
         for kind, value in answers:
             if kind == _RESULT:
@@ -56,21 +80,31 @@ def stream(engine: Engine, task: str, *arguments: object) -> Iterator[bytes]:
             yield value
     finally:
         answers.close()
-    raise SystemFailure(task, 0, f"{task}: the process in the user's session ended before it could answer")
+    raise _no_answer(task)
+
+
+def _no_answer(task: Callable[..., object]) -> SystemFailure:
+    name = task.__name__.strip("_")
+    return SystemFailure(name, 0, f"{name}: the process in the user's session ended before it could answer")
 
 
 def _answers(
-    engine: Engine, task: str, arguments: tuple[object, ...], environment: Mapping[str, str] | None = None
+    context: Context,
+    task: Callable[..., object],
+    arguments: tuple[object, ...],
+    options: Mapping[str, object],
+    environment: Mapping[str, str],
 ) -> Generator[tuple[str, Any], None, None]:
     import pickle
 
     from pypod.runtime.launcher import reap
 
-    pid, asked, answered = _spawn(engine, environment or {})
+    pid, asked, answered = _spawn(context, environment)
     try:
         with open(answered, "rb") as answers:
             with open(asked, "wb") as request:
-                pickle.dump((sys.path, engine.layout.root, task, arguments), request)
+                pickle.dump(sys.path, request)  # first: what follows names a function of a module
+                pickle.dump((context.layout.root, task, arguments, dict(options)), request)
             while True:
                 try:
                     kind, value = pickle.load(answers)  # noqa: S301
@@ -83,14 +117,14 @@ def _answers(
         reap(pid)  # without a reader it ends soon
 
 
-def _spawn(engine: Engine, more: Mapping[str, str]) -> tuple[int, int, int]:
+def _spawn(context: Context, more: Mapping[str, str]) -> tuple[int, int, int]:
     """Start the other process; return its pid, and the descriptors of what it reads and writes."""
     from pypod.engine.session import session
     from pypod.kernel import programs
     from pypod.kernel.children import move_up
 
     command = ["pypod-inside", *programs.python(__name__)]
-    environment = {**os.environ, **session.environment(engine), **more}
+    environment = {**os.environ, **session.environment(context), **more}
     fds: list[int] = []
     try:
         for _ in range(2):
@@ -109,17 +143,18 @@ def _spawn(engine: Engine, more: Mapping[str, str]) -> tuple[int, int, int]:
 
 
 def main() -> None:
-    """Entry of the process inside: a task on stdin, answers on stdout."""
+    """Entry of the process inside: a function and its arguments on stdin, answers on stdout."""
     import pickle
 
-    from pypod.api.engine import Engine
+    from pypod.engine.core.context import Context
 
     answers: IO[bytes] = sys.stdout.buffer
-    sys.path[:], root, task, arguments = pickle.load(sys.stdin.buffer)  # noqa: S301
+    sys.path[:] = pickle.load(sys.stdin.buffer)  # noqa: S301
+    root, task, arguments, options = pickle.load(sys.stdin.buffer)  # noqa: S301
     try:
-        with Engine(root) as engine:
-            engine.at_bridges = os.environ.pop("PYPOD_SESSION_NETWORK", "") != ""
-            found = TASKS[task](engine, *arguments)
+        with Context(root) as context:
+            context.at_bridges = os.environ.pop(_AT_BRIDGES, "") != ""
+            found = task(context, *arguments, **options)
             if hasattr(found, "__next__"):
                 for piece in found:
                     pickle.dump((_PIECE, piece), answers)
@@ -132,173 +167,16 @@ def main() -> None:
     answers.flush()
 
 
-def move(engine: Engine, source: str, target: str) -> None:
+def move(context: Context, source: str, target: str) -> None:
     """Rename a directory. Into another one that needs the right to write to it: its ``..`` changes (vfs_rename)."""
     try:
         os.rename(source, target)
     except PermissionError:  # the root of an image is some other id's, or is not to be written to (0555)
-        if not is_needed(engine):
+        if not is_needed(context):
             raise
-        call(engine, "move", source, target)
+        call(context, _move, source, target)
 
 
-def changes(one: Container | Image, base: Container | Image | None) -> list[tuple[str, str]]:
-    """Have a container or an image compared inside; see ``Image.changes``."""
-    found: list[tuple[str, str]] = call(one.engine, "changes", _reference(one), _reference(base))
-    return found
-
-
-def commit(container: Container, name: str, options: CommitOptions) -> Image:
-    """Have an image made of a container inside; see ``Container.commit``."""
-    from pypod.api.image import Image
-    from pypod.model.reference import full_name
-
-    sent = {key: value for key, value in options.items() if key != "progress"}  # how it goes is not told from there
-    identifier = call(container.engine, "commit", container.id, name, sent)
-    return Image(container.engine, identifier, full_name(name) if name else "")
-
-
-def _reference(one: Container | Image | None) -> tuple[str, str] | None:
-    """Return what names a container or an image in a task."""
-    return None if one is None else (type(one).__name__, one.id)
-
-
-def _named(engine: Engine, reference: tuple[str, str] | None) -> Any:
-    if reference is None:
-        return None
-    kind, identifier = reference
-    return engine.containers.get(identifier) if kind == "Container" else engine.images.get(identifier)
-
-
-def _commit(engine: Engine, identifier: str, name: str, options: dict[str, Any]) -> str:
-    return engine.containers.get(identifier).commit(name, **options).id
-
-
-def _export(engine: Engine, identifier: str) -> Iterator[bytes]:
-    return engine.containers.get(identifier).export()
-
-
-def _changes(engine: Engine, one: tuple[str, str], base: tuple[str, str] | None) -> list[tuple[str, str]]:
-    return list(_named(engine, one).changes(_named(engine, base)))
-
-
-def _settle(engine: Engine, directory: str, layer: Any, lowers: list[str]) -> None:
-    from pypod.images.layers.unpack import settle
-
-    del engine
-    settle(directory, layer, lowers)
-
-
-def _writable_bytes(engine: Engine, directory: str) -> int:
-    from pypod.engine.storage.layers import writable_bytes
-
-    return writable_bytes(engine, directory)
-
-
-def _own(engine: Engine, path: str, uid: int, gid: int, mode: int) -> None:
-    del engine
-    os.chown(path, uid, gid)
-    os.chmod(path, mode)  # a change of the owner takes set-ID bits away
-
-
-def _copy_layer(engine: Engine, source: str, target: str, maps: Maps) -> None:
-    from pypod.engine.storage.layer_copies import copy
-
-    del engine
-    copy(source, target, maps)
-
-
-def _merge_layers(engine: Engine, layers: list[str], target: str) -> None:
-    from pypod.engine.storage.layer_copies import merge
-
-    del engine
-    merge(layers, target)
-
-
-def _lay_layer(engine: Engine, layer: str, lowers: list[str], target: str) -> None:
-    from pypod.engine.storage.layer_copies import lay
-
-    del engine
-    lay(layer, lowers, target)
-
-
-def _move(engine: Engine, source: str, target: str) -> None:
-    del engine
+def _move(context: Context, source: str, target: str) -> None:
+    del context
     os.rename(source, target)
-
-
-def _prepare_networks(engine: Engine, identifiers: list[str]) -> dict[str, int]:
-    """Return the indices of bridges by their networks' ids."""
-    from pypod.engine.core import effects
-    from pypod.engine.networks import bridges
-    from pypod.store import networks
-
-    specs = [networks.find(engine.database, one) for one in identifiers]
-    effects.perform(bridges.preparations(engine, specs))
-    return _bridges(engine)
-
-
-def _bridges(engine: Engine) -> dict[str, int]:
-    """Return the indices of the bridges that are there by their networks' ids."""
-    from pypod.network.links import index_of
-    from pypod.store import networks
-
-    made = {one.id: index_of(one.interface) for one in networks.all_networks(engine.database)}
-    return {identifier: index for identifier, index in made.items() if index}
-
-
-def _reload(engine: Engine, container_ids: list[str] | None) -> tuple[list[str], dict[str, int]]:
-    from pypod.engine.networks import reloading
-
-    return reloading.reload(engine, container_ids), _bridges(engine)
-
-
-def _amiss(engine: Engine) -> list[str]:
-    from pypod.engine.networks.network_repair import amiss
-
-    return amiss(engine)
-
-
-def _repair(engine: Engine) -> tuple[list[str], dict[str, int]]:
-    from pypod.engine.networks.network_repair import repair
-
-    return repair(engine), _bridges(engine)
-
-
-def _remove_bridge(engine: Engine, network: Any) -> None:
-    from pypod.engine.networks import bridges
-
-    bridges.remove(engine, network)
-
-
-def _plug(engine: Engine, record: Any, state: Any, wire: Any) -> None:
-    from pypod.engine.networks.live_connections import plug
-
-    plug(engine, record, state, wire)
-
-
-def _unplug(engine: Engine, record: Any, state: Any, wire: Any) -> None:
-    from pypod.engine.networks.live_connections import unplug
-
-    unplug(engine, record, state, wire)
-
-
-TASKS: dict[str, Callable[..., Any]] = {
-    "commit": _commit,
-    "export": _export,
-    "changes": _changes,
-    "settle": _settle,
-    "writable_bytes": _writable_bytes,
-    "own": _own,
-    "move": _move,
-    "copy_layer": _copy_layer,
-    "merge_layers": _merge_layers,
-    "lay_layer": _lay_layer,
-    "prepare_networks": _prepare_networks,
-    "reload": _reload,
-    "amiss": _amiss,
-    "repair": _repair,
-    "remove_bridge": _remove_bridge,
-    "plug": _plug,
-    "unplug": _unplug,
-}

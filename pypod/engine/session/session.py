@@ -25,7 +25,7 @@ from pypod.runtime.ops import Op
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from pypod.api.engine import Engine
+    from pypod.engine.core.context import Context
     from pypod.kernel.idmap import Range
 
 _NAME = "pypod-session"
@@ -88,68 +88,68 @@ class Session(Value):
         return all(any(first <= one < first + count for _, first, count in ranges) for ranges, one in pairs)
 
 
-def of(engine: Engine) -> Session | None:
+def of(context: Context) -> Session | None:
     """Return the user's session as it is, or as it would be made; None for root, who needs none."""
-    if not engine.rootless:
+    if not context.rootless:
         return None
-    if engine.inside:
+    if context.inside:
         uid_map, gid_map = idmap.maps_of("self")
         return Session(uid_map=uid_map, gid_map=gid_map)
-    found = _found(engine)
+    found = _found(context)
     if found is None:
         uid_map, gid_map = subordinate_ids.wanted_maps()
         return Session(uid_map=uid_map, gid_map=gid_map)
     return found
 
 
-def _found(engine: Engine) -> Session | None:
+def _found(context: Context) -> Session | None:
     """Return the session that there is. Who held it when it was last looked at holds it while they live."""
-    known = engine.known_session
+    known = context.known_session
     if known is not None and known.holder is not None and pidfd.is_alive(known.holder.pid, known.holder.start_time):
         return known
-    state = observe.container_state(engine.layout.session, engine.boot_id)
+    state = observe.container_state(context.layout.session, context.boot_id)
     if not state.running:
         return None
     uid_map, gid_map = idmap.maps_of(state.pid)
     found = Session(holder=Process(state.pid, state.start_time), uid_map=uid_map, gid_map=gid_map)
-    engine.known_session = found
+    context.known_session = found
     return found
 
 
-def _holder(engine: Engine) -> Process | None:
-    found = _found(engine)
+def _holder(context: Context) -> Process | None:
+    found = _found(context)
     return found.holder if found else None
 
 
-def ops(engine: Engine, session: Session | None) -> list[Op]:
+def ops(context: Context, session: Session | None) -> list[Op]:
     """Return what a plan begins with, so that its process belongs to the session."""
-    if session is None or engine.inside:
+    if session is None or context.inside:
         return []
     holder = session.holder
     return [Op("session", holder.pid if holder else "still to be made", holder.start_time if holder else 0)]
 
 
-def environment(engine: Engine) -> dict[str, str]:
+def environment(context: Context) -> dict[str, str]:
     """Return what makes a program without a plan work in the session (pause/common/session.c); makes the session."""
-    if not engine.rootless or engine.inside:
+    if not context.rootless or context.inside:
         return {}
-    holder = ensure(engine)
+    holder = ensure(context)
     return {"PYPOD_SESSION": f"{holder.pid}:{holder.start_time}"}
 
 
-def preparations(engine: Engine) -> list[Effect]:
+def preparations(context: Context) -> list[Effect]:
     """Return what makes the session, if it is needed and not there."""
-    if not engine.rootless or engine.inside:
+    if not context.rootless or context.inside:
         return []
-    holder = _holder(engine)
-    if holder is not None and _is_settled(engine, holder):
+    holder = _holder(context)
+    if holder is not None and _is_settled(context, holder):
         return []
     return [
-        Effect("make the user's session: a user and a mount namespace", "user_namespaces(7)", lambda: ensure(engine))
+        Effect("make the user's session: a user and a mount namespace", "user_namespaces(7)", lambda: ensure(context))
     ]
 
 
-def ensure(engine: Engine) -> Process:
+def ensure(context: Context) -> Process:
     """Return the holder of the session; make it if there is none.
 
     Raises Unsupported when this host gives users no namespaces, PermissionDenied when it does not map the ids.
@@ -157,28 +157,28 @@ def ensure(engine: Engine) -> Process:
     from pypod.engine.core import scope
     from pypod.engine.core.locks import Lock
 
-    holder = _holder(engine)
-    if holder is not None and _is_settled(engine, holder):
+    holder = _holder(context)
+    if holder is not None and _is_settled(context, holder):
         return holder
-    with Boundary("make the user's session"), Lock(engine.layout.session) as lock, lock:
-        holder = _holder(engine) or _make(engine)
-        scope.settle(engine, holder.pid)
+    with Boundary("make the user's session"), Lock(context.layout.session) as lock, lock:
+        holder = _holder(context) or _make(context)
+        scope.settle(context, holder.pid)
         return holder
 
 
-def _is_settled(engine: Engine, holder: Process) -> bool:
+def _is_settled(context: Context, holder: Process) -> bool:
     from pypod.engine.core import scope
 
-    return scope.is_settled(engine, holder.pid)
+    return scope.is_settled(context, holder.pid)
 
 
-def _make(engine: Engine) -> Process:
+def _make(context: Context) -> Process:
     from pypod.runtime import launcher
     from pypod.runtime.compiler import plan
     from pypod.runtime.programs import path as program_path
 
-    survivor = _survivor(engine)
-    settings = [Op("status", engine.layout.session_status, engine.boot_id), Op("leave")]
+    survivor = _survivor(context)
+    settings = [Op("status", context.layout.session_status, context.boot_id), Op("leave")]
     hold = Op("execute", program_path("pause"), "-1", _NAME)
     if survivor is not None:
         what = plan([Op("session", survivor.pid, survivor.start_time), *settings], [Op("clone", CLONE_NEWNS, ""), hold])
@@ -204,7 +204,7 @@ def _maker() -> str:
     return program_path("launch")
 
 
-def probe(engine: Engine) -> None:
+def probe(context: Context) -> None:
     """Make what a session is, enter it, change its mounts and let it end: nobody else learns of it.
 
     Raises what making one raises. As with containers, a sealed copy enters what the launcher's file made: a security
@@ -216,7 +216,7 @@ def probe(engine: Engine) -> None:
     from pypod.runtime.programs import path as program_path
     from pypod.runtime.rehearsal import rehearse
 
-    owner = engine.owner()
+    owner = context.owner()
     settings = [Op("owner", owner.pid, owner.start_time), *subordinate_ids.mapping()]
     hold = Op("execute_file", program_path("pause"), _NAME, "3", _NAME)
     made = plan(settings, [Op("clone", CLONE_NEWUSER | CLONE_NEWNS, ""), Op("wait"), hold])
@@ -226,7 +226,7 @@ def probe(engine: Engine) -> None:
             holder = launching.run(made)
             try:
                 entering = [Op("session", holder.process_pid, holder.start_time)]
-                rehearse(engine.programs.executable("launch"), entering, inside)
+                rehearse(context.programs.executable("launch"), entering, inside)
             finally:
                 launcher.let_go(holder)
                 pidfd.end(holder.process_pid, holder.start_time, SIGTERM, _END_TIMEOUT_S)
@@ -234,16 +234,16 @@ def probe(engine: Engine) -> None:
             raise _explained(error) from error
 
 
-def _survivor(engine: Engine) -> Process | None:
+def _survivor(context: Context) -> Process | None:
     """Return a process that lives in the session whose holder is gone: what runs must stay within reach.
 
     Its user namespace is the session's when the one around it is ours: a container can only go further in.
     """
     from pypod.store import records
 
-    places = [engine.layout.container(record.id) for record in records.all_containers(engine.database)]
-    for place in (engine.layout.bridges, *places):
-        state = observe.container_state(place, engine.boot_id)
+    places = [context.layout.container(record.id) for record in records.all_containers(context.database)]
+    for place in (context.layout.bridges, *places):
+        state = observe.container_state(place, context.boot_id)
         if state.running and _is_below_ours(state.pid):
             return Process(state.pid, state.start_time)
     return None
@@ -277,15 +277,13 @@ def _explained(error: LaunchFailed) -> Exception:
     return error
 
 
-def end(engine: Engine) -> bool:
+def end(context: Context) -> bool:
     """End the holder; the next start makes a new session, with the maps that are right then. Return whether it ran.
 
     Nothing may run in the session: its namespace would live on beside the new one.
     """
     from pypod.engine.core.locks import Lock
-    from pypod.engine.networks import user_bridges
 
-    user_bridges.end(engine)
-    with Boundary("end the user's session"), Lock(engine.layout.session) as lock, lock:
-        holder = _holder(engine)
+    with Boundary("end the user's session"), Lock(context.layout.session) as lock, lock:
+        holder = _holder(context)
         return holder is not None and pidfd.end(holder.pid, holder.start_time, SIGTERM, _END_TIMEOUT_S)

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from typing import Any, TypedDict
 
-    from pypod.api.engine import Engine
+    from pypod.engine.core.context import Context
     from pypod.engine.session.id_maps import Maps
     from pypod.kernel.idmap import Range
     from pypod.model.container import ContainerSpec
@@ -48,13 +48,15 @@ if TYPE_CHECKING:
         gid_map: tuple[Range, ...]
 
 
-def of_container(engine: Engine, spec: ContainerSpec, options: Mapping[str, Any], pod: PodSpec | None) -> ContainerSpec:
+def of_container(
+    context: Context, spec: ContainerSpec, options: Mapping[str, Any], pod: PodSpec | None
+) -> ContainerSpec:
     """Return a container's specification with the user namespace that its options ask for.
 
     keep-id makes the user who the container's processes are, if nothing else does; its pod's does, too. Raises
     InvalidSpec, Unsupported.
     """
-    asked = fields(engine, options, pod)
+    asked = fields(context, options, pod)
     if asked["user_namespace"] == HOST:
         return spec
     spec = spec.replace(**asked)
@@ -62,7 +64,7 @@ def of_container(engine: Engine, spec: ContainerSpec, options: Mapping[str, Any]
     if mode.mode == "keep-id" and not options.get("user"):
         uid, gid = keep_ids(mode)
         spec = spec.replace(user=f"{uid}:{gid}", passwd_entry=spec.passwd_entry or _own_entry(uid))
-    maps_of(engine, spec)
+    maps_of(context, spec)
     return spec
 
 
@@ -79,7 +81,7 @@ def _own_entry(uid: int) -> str:
     return f"{entry.pw_name}:*:{uid}:$GID:{entry.pw_name}:$HOME:/bin/sh"
 
 
-def fields(engine: Engine, options: Mapping[str, Any], pod: PodSpec | None = None) -> Fields:
+def fields(context: Context, options: Mapping[str, Any], pod: PodSpec | None = None) -> Fields:
     """Return what the options ask for; of ``auto`` the ids are still to be given (``allocated``).
 
     Raises InvalidSpec, Unsupported.
@@ -96,7 +98,7 @@ def fields(engine: Engine, options: Mapping[str, Any], pod: PodSpec | None = Non
             raise InvalidSpec("--uidmap", message)
     in_pod = pod is not None and pod.infra and "user" in pod.share
     if explicit:
-        uids, gids = _explicit(engine, asked)
+        uids, gids = _explicit(context, asked)
         return {"user_namespace": PRIVATE, "uid_map": uids, "gid_map": gids}
     text = asked.get("userns") or ("" if in_pod else os.environ.get(USERNS_VARIABLE, ""))
     mode, _ = parse_userns(text) if text else (POD if in_pod else HOST, {})
@@ -104,25 +106,25 @@ def fields(engine: Engine, options: Mapping[str, Any], pod: PodSpec | None = Non
         raise InvalidSpec("--userns", "must provide at least one UID or GID mapping to configure a user namespace")
     if mode == POD and not in_pod:
         raise InvalidSpec("--userns", "the pod does not share its user namespace")
-    if mode.mode in ("keep-id", "nomap") and not engine.rootless:
+    if mode.mode in ("keep-id", "nomap") and not context.rootless:
         raise InvalidSpec("--userns", f"{mode.mode} is only supported in rootless mode")
     return {"user_namespace": mode, "uid_map": (), "gid_map": ()}
 
 
-def of_pod(engine: Engine, options: Mapping[str, Any], *, infra: bool) -> Fields:
+def of_pod(context: Context, options: Mapping[str, Any], *, infra: bool) -> Fields:
     """Return what the options of a pod ask for. Raises InvalidSpec, Unsupported."""
     if any(options.values()) and not infra:
         raise InvalidSpec("--userns", "a pod without an infra container has no user namespace: invalid configuration")
-    asked = fields(engine, options)
+    asked = fields(context, options)
     if asked["user_namespace"].mode not in ("host", *OWN_IDS):
         raise InvalidSpec("--userns", f"pods presently do not support user namespace mode {asked['user_namespace']}")
     return asked
 
 
-def _explicit(engine: Engine, asked: Mapping[str, Any]) -> Maps:
+def _explicit(context: Context, asked: Mapping[str, Any]) -> Maps:
     """Return the maps of --uidmap and its kin. One that is missing is as the other."""
     found: dict[str, tuple[Range, ...]] = {}
-    own = session.of(engine)
+    own = session.of(context)
     for side, (kind, path) in enumerate(SUBORDINATE.items()):
         if asked.get(f"{kind}map"):
             found[kind] = tuple(parse_mapping(text, kind) for text in asked[f"{kind}map"])

@@ -9,6 +9,8 @@ from __future__ import annotations
 import os
 
 from pypod.engine.core.boundary import Boundary
+from pypod.engine.session import session
+from pypod.engine.storage import mounting, trash
 from pypod.errors import InvalidSpec, LaunchFailed, Unsupported
 from pypod.model.plain_json import dumps, loads
 from pypod.model.value import Value
@@ -17,7 +19,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from pypod.api.engine import Engine
+    from pypod.engine.core.context import Context
 
 OVERLAY, VFS = "overlay", "vfs"
 MOUNT_PROGRAM = "fuse-overlayfs"
@@ -58,43 +60,43 @@ class Driver(Value):
         return self.program or words[self.name]
 
 
-def of(engine: Engine) -> Driver:
+def of(context: Context) -> Driver:
     """Return what makes root file systems in this storage; tries what nobody has tried since the host booted.
 
     Raises Unsupported when what the environment asks for does not work, InvalidSpec when there is no such thing.
     """
-    if engine.storage_driver is None:
+    if context.storage_driver is None:
         with Boundary("see what can make root file systems"):
-            engine.storage_driver = _chosen(engine, asking=True)
-    return engine.storage_driver
+            context.storage_driver = _chosen(context, asking=True)
+    return context.storage_driver
 
 
-def expected(engine: Engine) -> Driver:
+def expected(context: Context) -> Driver:
     """Return the same without doing anything: what was not tried yet is taken to work."""
-    return engine.storage_driver or _chosen(engine, asking=False)
+    return context.storage_driver or _chosen(context, asking=False)
 
 
-def program_of(engine: Engine, *, asking: bool) -> Driver | None:
+def program_of(context: Context, *, asking: bool) -> Driver | None:
     """Return the mount program that works here, for a root that the kernel's overlay refuses."""
     wanted = asked()
-    found = [one for one in (*([wanted] if wanted else []), *_candidates(engine)) if one.program]
-    return next((one for one in found if not _reason(engine, one, asking=asking)), None)
+    found = [one for one in (*([wanted] if wanted else []), *_candidates(context)) if one.program]
+    return next((one for one in found if not _reason(context, one, asking=asking)), None)
 
 
-def forget(engine: Engine) -> None:
+def forget(context: Context) -> None:
     """Have everything tried again when it is needed next."""
-    engine.storage_driver = None
+    context.storage_driver = None
     with Boundary("try anew what can make root file systems"):
         try:
-            os.unlink(engine.layout.storage_driver)
+            os.unlink(context.layout.storage_driver)
         except FileNotFoundError:
             return
 
 
-def shown(engine: Engine) -> Driver:
+def shown(context: Context) -> Driver:
     """Return the same for who only looks: what was asked for, should that not work."""
     try:
-        return expected(engine)
+        return expected(context)
     except Unsupported:
         return asked() or Driver()
     except InvalidSpec:
@@ -117,19 +119,19 @@ def asked(environment: Mapping[str, str] = os.environ) -> Driver | None:
     return Driver(program=program) if name or program else None
 
 
-def _candidates(engine: Engine) -> list[Driver]:
+def _candidates(context: Context) -> list[Driver]:
     """Return what can be had, the best first. Root needs no program for what the kernel has."""
     from pypod.kernel.programs import installed
 
-    programs = [Driver(program=installed(MOUNT_PROGRAM) or MOUNT_PROGRAM)] if engine.rootless else []
+    programs = [Driver(program=installed(MOUNT_PROGRAM) or MOUNT_PROGRAM)] if context.rootless else []
     return [Driver(), *programs, Driver(name=VFS)]
 
 
-def _chosen(engine: Engine, *, asking: bool) -> Driver:
+def _chosen(context: Context, *, asking: bool) -> Driver:
     wanted = asked()
     reasons: list[str] = []
-    for driver in [wanted] if wanted else _candidates(engine):
-        reason = _reason(engine, driver, asking=asking)
+    for driver in [wanted] if wanted else _candidates(context):
+        reason = _reason(context, driver, asking=asking)
         if not reason:
             return driver.replace(reason="; ".join(reasons))
         reasons.append(f"{driver}: {reason}")
@@ -137,17 +139,17 @@ def _chosen(engine: Engine, *, asking: bool) -> Driver:
     raise Unsupported("storage driver", f"no root file system can be made with {'; '.join(reasons)}", hint=hint)
 
 
-def _reason(engine: Engine, driver: Driver, *, asking: bool) -> str:
+def _reason(context: Context, driver: Driver, *, asking: bool) -> str:
     """Return why a driver does not work here, empty when it does, or nobody has tried and we may not."""
-    reason = _missing(driver) or ("" if driver.copies else _facts(engine).get(driver.key))
+    reason = _missing(driver) or ("" if driver.copies else _facts(context).get(driver.key))
     if reason is None:
-        return _tried(engine, driver) if asking else ""
+        return _tried(context, driver) if asking else ""
     return reason
 
 
-def is_tried(engine: Engine, driver: Driver) -> bool:
+def is_tried(context: Context, driver: Driver) -> bool:
     """Return whether it is known to work since the host booted; copies always do."""
-    return driver.copies or driver.key in _facts(engine)
+    return driver.copies or driver.key in _facts(context)
 
 
 def _missing(driver: Driver) -> str:
@@ -159,48 +161,45 @@ def _missing(driver: Driver) -> str:
     return ""
 
 
-def _facts(engine: Engine) -> dict[str, str]:
+def _facts(context: Context) -> dict[str, str]:
     """Return what is known of this boot: why a driver does not work, or nothing when it does."""
     try:
-        with open(engine.layout.storage_driver, encoding="utf-8") as file:
+        with open(context.layout.storage_driver, encoding="utf-8") as file:
             boot_id, facts = loads(file.read())
     except (OSError, ValueError, TypeError):  # none yet, or no such file of ours
         return {}
-    return dict(facts) if boot_id == engine.boot_id and isinstance(facts, dict) else {}
+    return dict(facts) if boot_id == context.boot_id and isinstance(facts, dict) else {}
 
 
-def _tried(engine: Engine, driver: Driver) -> str:
+def _tried(context: Context, driver: Driver) -> str:
     """Try a driver, remember what came of it and return that: why it does not work."""
     from pypod.images.new_file import replace_file
 
-    reason = _attempt(engine, driver)
-    replace_file(engine.layout.storage_driver, dumps([engine.boot_id, {**_facts(engine), driver.key: reason}]))
+    reason = _attempt(context, driver)
+    replace_file(context.layout.storage_driver, dumps([context.boot_id, {**_facts(context), driver.key: reason}]))
     return reason
 
 
-def _attempt(engine: Engine, driver: Driver) -> str:
+def _attempt(context: Context, driver: Driver) -> str:
     """Make a root of two layers in a mount namespace of its own, and a directory in it that has to be copied up."""
     import time
 
-    from pypod.engine.session import session
-    from pypod.engine.storage import overlay, trash
-
-    if engine.rootless and not engine.inside:
-        session.ensure(engine)
-    place = f"{engine.layout.trash}/driver.{os.getpid()}.{time.monotonic_ns():x}"
-    with trash.at_work(engine) as lock, lock:
-        for name in ("", "/lower", "/lower/in", "/upper", "/work", f"/{overlay.PROGRAM_DIRECTORY}"):
+    if context.rootless and not context.inside:
+        session.ensure(context)
+    place = f"{context.layout.trash}/driver.{os.getpid()}.{time.monotonic_ns():x}"
+    with trash.at_work(context) as lock, lock:
+        for name in ("", "/lower", "/lower/in", "/upper", "/work", f"/{mounting.PROGRAM_DIRECTORY}"):
             os.mkdir(f"{place}{name}", 0o700)
         try:
-            missing = _no_attributes(engine, place) if driver.is_kernel else _no_whiteouts(place)
-            return missing or _mounted(engine, driver, place)
+            missing = _no_attributes(context, place) if driver.is_kernel else _no_whiteouts(place)
+            return missing or _mounted(context, driver, place)
         finally:
-            trash.empty_trash(engine, [place])
+            trash.empty_trash(context, [place])
 
 
-def _no_attributes(engine: Engine, place: str) -> str:
+def _no_attributes(context: Context, place: str) -> str:
     """Return why the file system cannot note what overlayfs has to: without, a removed directory would come back."""
-    name = "user.overlay.opaque" if engine.rootless else "trusted.overlay.opaque"
+    name = "user.overlay.opaque" if context.rootless else "trusted.overlay.opaque"
     try:
         os.setxattr(f"{place}/lower/in", name, b"n")
     except OSError as error:
@@ -222,20 +221,18 @@ def _no_whiteouts(place: str) -> str:
     return ""
 
 
-def _mounted(engine: Engine, driver: Driver, place: str) -> str:
-    from pypod.engine.session import session
-    from pypod.engine.storage import overlay
+def _mounted(context: Context, driver: Driver, place: str) -> str:
     from pypod.kernel.abi import CLONE_NEWNS
     from pypod.runtime.ops import MS_REC, MS_SLAVE, Op
     from pypod.runtime.rehearsal import rehearse
 
-    root = overlay.of_layers(engine, driver, [f"{place}/lower"], place)
+    root = mounting.of_layers(context, driver, [f"{place}/lower"], place)
     propagation = Op("propagation", MS_REC | MS_SLAVE)
-    settings = [*session.ops(engine, session.of(engine)), *root.settings]
+    settings = [*session.ops(context, session.of(context)), *root.settings]
     made = Op("directory", "/in/made")
     ops = [Op("clone", CLONE_NEWNS, ""), propagation, *root.mounting, *root.serving, made]
     try:
-        rehearse(engine.programs.executable("launch"), settings, ops)
+        rehearse(context.programs.executable("launch"), settings, ops)
     except LaunchFailed as error:
         if error.call not in _TELLING or error.operation == propagation.describe():  # then no driver works
             raise

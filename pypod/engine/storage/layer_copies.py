@@ -1,6 +1,6 @@
 """Copies of layers, file by file: one with other owners, or several as the tree that they show together.
 
-Made by a process with the right to every id (``inside.TASKS``). Files are copied with copy_file_range(2), which shares
+Made by a process with the right to every id (``inside.call``). Files are copied with copy_file_range(2), which shares
 the blocks where the file system can (btrfs, xfs), so neither ``cp --reflink`` nor a tar on the way has any advantage,
 and whiteouts are seen. What the caller may not read of a directory of the host is left out.
 """

@@ -5,11 +5,14 @@ from __future__ import annotations
 import os
 
 from pypod.engine.core.effects import Effect
+from pypod.engine.session import inside, session
+from pypod.engine.storage import layer_copies
+from pypod.engine.storage.trash import discard
 from pypod.kernel import idmap
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from pypod.api.engine import Engine
+    from pypod.engine.core.context import Context
     from pypod.engine.core.layout import Layout
     from pypod.engine.session.id_maps import Maps
     from pypod.model.container import ContainerSpec
@@ -50,7 +53,7 @@ def escaped(path: str, characters: str = "\\,:") -> str:
 
 
 def upper(
-    engine: Engine, path: str, root: os.stat_result, maps: Maps | None = None, *, of_image: bool = True
+    context: Context, path: str, root: os.stat_result, maps: Maps | None = None, *, of_image: bool = True
 ) -> Effect:
     """Return what makes an upper layer: its root has the owner and mode of the root file system's.
 
@@ -61,13 +64,13 @@ def upper(
     def make() -> None:
         os.mkdir(path, mode)
         os.chmod(path, mode)  # whatever the umask
-        give(engine, path, _owner(engine, root, maps, of_image=of_image), mode)
+        give(context, path, _owner(context, root, maps, of_image=of_image), mode)
 
     return Effect(f"make directory {path} for what the container writes", "mkdir(2)", make)
 
 
 def copying(
-    engine: Engine,
+    context: Context,
     stack: list[str],
     directory: str,
     root: os.stat_result,
@@ -76,74 +79,74 @@ def copying(
     of_image: bool,
 ) -> Effect:
     """Return what makes a container's copy of all that the directories of ``stack`` show, the topmost first."""
-    from pypod.engine.session import inside
-
     target = copy_in(directory)
 
     def make() -> None:
         incoming = f"{target}.incoming"
-        merge(engine, stack, incoming)
-        give(engine, incoming, _owner(engine, root, maps, of_image=of_image), root.st_mode & 0o7777)
-        inside.move(engine, incoming, target)
+        merge(context, stack, incoming)
+        give(context, incoming, _owner(context, root, maps, of_image=of_image), root.st_mode & 0o7777)
+        inside.move(context, incoming, target)
 
     return Effect(f"copy {', '.join(stack)} to {target}", "copy_file_range(2)", make)
 
 
-def merge(engine: Engine, stack: list[str], target: str) -> None:
+def merge(context: Context, stack: list[str], target: str) -> None:
     """Copy what directories show on each other, the topmost first, with the right to every id."""
-    from pypod.engine.session import inside
-    from pypod.engine.storage.trash import discard
-
-    discard(engine, [target])  # what somebody began who was killed
-    if inside.is_needed(engine):
-        inside.call(engine, "merge_layers", stack, target)
+    discard(context, [target])  # what somebody began who was killed
+    if inside.is_needed(context):
+        inside.call(context, _merge, stack, target)
     else:
-        from pypod.engine.storage import layer_copies
-
-        layer_copies.merge(stack, target)
+        _merge(context, stack, target)
 
 
-def lay(engine: Engine, layer: str, lowers: list[str], target: str) -> None:
+def _merge(context: Context, stack: list[str], target: str) -> None:
+    del context
+    layer_copies.merge(stack, target)
+
+
+def lay(context: Context, layer: str, lowers: list[str], target: str) -> None:
     """Copy what a layer shows on those below it, where sockets stand for its whiteouts, with the right to every id."""
-    from pypod.engine.session import inside
-
-    if inside.is_needed(engine):
-        inside.call(engine, "lay_layer", layer, lowers, target)
+    if inside.is_needed(context):
+        inside.call(context, _lay, layer, lowers, target)
     else:
-        from pypod.engine.storage import layer_copies
-
-        layer_copies.lay(layer, lowers, target)
+        _lay(context, layer, lowers, target)
 
 
-def give(engine: Engine, path: str, ids: tuple[int, int], mode: int) -> None:
+def _lay(context: Context, layer: str, lowers: list[str], target: str) -> None:
+    del context
+    layer_copies.lay(layer, lowers, target)
+
+
+def give(context: Context, path: str, ids: tuple[int, int], mode: int) -> None:
     """Give a directory of ours, with this mode, to a user and a group: for a user, of their session."""
-    from pypod.engine.session import inside
-
-    if inside.is_needed(engine):
+    if inside.is_needed(context):
         if ids != (0, 0):  # who is us
-            inside.call(engine, "own", path, *ids, mode)
+            inside.call(context, _own, path, *ids, mode)
     elif ids != (os.geteuid(), os.getegid()):
-        os.chown(path, *ids)
-        os.chmod(path, mode)  # a change of the owner takes set-ID bits away
+        _own(context, path, *ids, mode)
 
 
-def root_ids(engine: Engine, maps: Maps | None) -> tuple[int, int]:
+def _own(context: Context, path: str, uid: int, gid: int, mode: int) -> None:
+    del context
+    os.chown(path, uid, gid)
+    os.chmod(path, mode)  # a change of the owner takes set-ID bits away
+
+
+def root_ids(context: Context, maps: Maps | None) -> tuple[int, int]:
     """Return whom on the disk a container's own files belong to that nobody in particular owns: its root."""
-    if maps is None or not engine.rootless:  # root has the ids of the container on the disk
+    if maps is None or not context.rootless:  # root has the ids of the container on the disk
         return (0, 0)
     return tuple(idmap.outside(ranges, idmap.root_of(ranges)) for ranges in maps)  # type: ignore[return-value]
 
 
-def _owner(engine: Engine, root: os.stat_result, maps: Maps | None, *, of_image: bool) -> tuple[int, int]:
+def _owner(context: Context, root: os.stat_result, maps: Maps | None, *, of_image: bool) -> tuple[int, int]:
     """Return whom an upper layer is to belong to: the owner of the root, or root where that has no id."""
-    from pypod.engine.session import session
-
-    own = session.of(engine)
+    own = session.of(context)
     if own is None:
         return root.st_uid, root.st_gid
-    found = list(root_ids(engine, maps))
+    found = list(root_ids(context, maps))
     for at, one in enumerate((root.st_uid, root.st_gid)):
-        ours = one if engine.inside else idmap.inside(own.maps[at], one)
+        ours = one if context.inside else idmap.inside(own.maps[at], one)
         if maps is None:
             found[at] = found[at] if ours is None else ours
         elif ours is not None and of_image and idmap.has(maps[at], ours):
@@ -181,35 +184,3 @@ def _remove_mark(mark: str) -> None:
             remove(f"{mark}{stale}")
         except FileNotFoundError:
             continue
-
-
-def writable_bytes(engine: Engine, directory: str) -> int:
-    """Return the size of what a container has written, given its directory: hard links once, holes counted full."""
-    from pypod.engine.session import inside
-
-    if inside.is_needed(engine):
-        found: int = inside.call(engine, "writable_bytes", directory)
-        return found
-    if os.path.isdir(copy_in(directory)):
-        from pypod.engine.storage.differences import copied_bytes
-
-        return copied_bytes(engine, os.path.basename(directory))
-    total = 0
-    seen: set[tuple[int, int]] = set()
-    waiting = [f"{directory}/upper"]
-    while waiting:
-        try:
-            with os.scandir(waiting.pop()) as entries:
-                for entry in entries:
-                    if entry.is_dir(follow_symlinks=False):
-                        waiting.append(entry.path)
-                        continue
-                    status = entry.stat(follow_symlinks=False)
-                    key = (status.st_dev, status.st_ino)
-                    if status.st_nlink > 1 and key in seen:
-                        continue
-                    seen.add(key)
-                    total += status.st_size
-        except FileNotFoundError:
-            continue  # it is being written to, or there is no layer yet
-    return total

@@ -2,7 +2,7 @@
 
 Root has the kernel show a layer with other owners (mount_setattr(2), MOUNT_ATTR_IDMAP). It does not do that for a user
 on a file system that root mounted, so there is a copy for each set of maps, beside the layer and as long as that is
-there. It is made with the right to every id, inside the session (``inside.TASKS``).
+there. It is made with the right to every id, inside the session (``inside.call``).
 """
 
 from __future__ import annotations
@@ -12,11 +12,13 @@ import os
 from pypod.engine.core.effects import Effect
 from pypod.engine.core.locks import SHARED, Lock
 from pypod.engine.session import inside, session
+from pypod.engine.storage import layer_copies
+from pypod.engine.storage.trash import discard
 from pypod.kernel import idmap
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from pypod.api.engine import Engine
+    from pypod.engine.core.context import Context
     from pypod.engine.session.id_maps import Maps
     from pypod.model.container import ContainerSpec
 
@@ -28,9 +30,9 @@ def owner_of(copy: str) -> str:
     return copy.partition(_SEPARATOR)[0]
 
 
-def with_mapped(engine: Engine, spec: ContainerSpec, maps: Maps | None) -> ContainerSpec:
+def with_mapped(context: Context, spec: ContainerSpec, maps: Maps | None) -> ContainerSpec:
     """Return the specification with the copies for these maps in place of the image's layers, where it needs some."""
-    if not spec.image or maps is None or (own := session.of(engine)) is None or own.has_one_id:
+    if not spec.image or maps is None or (own := session.of(context)) is None or own.has_one_id:
         return spec
     import hashlib
 
@@ -38,45 +40,46 @@ def with_mapped(engine: Engine, spec: ContainerSpec, maps: Maps | None) -> Conta
     return spec.replace(layers=tuple(f"{name}{_SEPARATOR}{key}" for name in spec.layers))
 
 
-def as_started(engine: Engine, spec: ContainerSpec) -> tuple[ContainerSpec, Maps | None]:
+def as_started(context: Context, spec: ContainerSpec) -> tuple[ContainerSpec, Maps | None]:
     """Return the specification with the layers that a container had when it ran, and the maps by which its files are
     owned; None when they have the image's ids."""
     from pypod.engine.session.id_maps import maps_for
 
-    maps = maps_for(engine, spec)
-    mapped = with_mapped(engine, spec, maps)
-    there = all(os.path.isdir(f"{engine.layout.image_layers}/{name}") for name in mapped.layers)
+    maps = maps_for(context, spec)
+    mapped = with_mapped(context, spec, maps)
+    there = all(os.path.isdir(f"{context.layout.image_layers}/{name}") for name in mapped.layers)
     return (mapped, maps) if there and mapped != spec else (spec, None)
 
 
-def preparations(engine: Engine, mapped: ContainerSpec, maps: Maps | None) -> list[Effect]:
+def preparations(context: Context, mapped: ContainerSpec, maps: Maps | None) -> list[Effect]:
     """Return what makes the copies that are not there yet, for a specification that ``with_mapped`` returned."""
     missing = [
         name
         for name in mapped.layers
-        if _SEPARATOR in name and not os.path.isdir(f"{engine.layout.image_layers}/{name}")
+        if _SEPARATOR in name and not os.path.isdir(f"{context.layout.image_layers}/{name}")
     ]
-    return [_making(engine, name, maps) for name in missing] if maps else []
+    return [_making(context, name, maps) for name in missing] if maps else []
 
 
-def _making(engine: Engine, name: str, maps: Maps) -> Effect:
-    source = f"{engine.layout.image_layers}/{owner_of(name)}"
+def _making(context: Context, name: str, maps: Maps) -> Effect:
+    source = f"{context.layout.image_layers}/{owner_of(name)}"
 
     def make() -> None:
-        incoming = f"{engine.layout.images}/incoming/{name}"
-        with Lock(engine.layout.images, SHARED) as held, held, Lock(incoming) as lock, lock:
-            tree, target = f"{incoming}/tree", f"{engine.layout.image_layers}/{name}"
+        incoming = f"{context.layout.images}/incoming/{name}"
+        with Lock(context.layout.images, SHARED) as held, held, Lock(incoming) as lock, lock:
+            tree, target = f"{incoming}/tree", f"{context.layout.image_layers}/{name}"
             if os.path.isdir(target):  # somebody else made it meanwhile
                 return
-            from pypod.engine.storage.trash import discard
-
-            discard(engine, [tree])
-            if inside.is_needed(engine):
-                inside.call(engine, "copy_layer", source, tree, maps)
+            discard(context, [tree])
+            if inside.is_needed(context):
+                inside.call(context, _copy, source, tree, maps)
             else:
-                from pypod.engine.storage.layer_copies import copy
-
-                copy(source, tree, maps)
-            inside.move(engine, tree, target)
+                _copy(context, source, tree, maps)
+            inside.move(context, tree, target)
 
     return Effect(f"copy layer {source} with the owners that the user namespace has", "chown(2)", make)
+
+
+def _copy(context: Context, source: str, target: str, maps: Maps) -> None:
+    del context
+    layer_copies.copy(source, target, maps)

@@ -12,44 +12,44 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from pypod.api.engine import Engine
+    from pypod.engine.core.context import Context
 
 
-def discard(engine: Engine, directories: Iterable[str], *, wait: bool = False) -> None:
+def discard(context: Context, directories: Iterable[str], *, wait: bool = False) -> None:
     """Move directories to the trash and have it emptied, without anybody waiting for that unless ``wait`` says so."""
     there = [directory for directory in directories if not _is_removed(directory)]
     if not there:
         return
-    with at_work(engine) as lock, lock:
+    with at_work(context) as lock, lock:
         moved = []
         for directory in there:
-            target = f"{engine.layout.trash}/{os.path.basename(directory)}.{time.monotonic_ns():x}"
+            target = f"{context.layout.trash}/{os.path.basename(directory)}.{time.monotonic_ns():x}"
             try:
-                inside.move(engine, directory, target)
+                inside.move(context, directory, target)
             except FileNotFoundError:
                 continue
             moved.append(target)
         if moved:
-            empty_trash(engine, moved, wait=wait)
+            empty_trash(context, moved, wait=wait)
 
 
-def at_work(engine: Engine) -> Lock:
+def at_work(context: Context) -> Lock:
     """Return what says that the things in the trash are not left behind; the program that empties it says so, too."""
-    return Lock(engine.layout.trash, SHARED)
+    return Lock(context.layout.trash, SHARED)
 
 
-def left_behind(engine: Engine) -> list[str]:
+def left_behind(context: Context) -> list[str]:
     """Return what lies in the trash and nobody is at work on: nothing while somebody is at work there."""
     try:
-        with Lock(engine.layout.trash, AT_ONCE) as lock, lock:
-            return contents(engine)
+        with Lock(context.layout.trash, AT_ONCE) as lock, lock:
+            return contents(context)
     except BlockingIOError:
         return []
 
 
-def contents(engine: Engine) -> list[str]:
+def contents(context: Context) -> list[str]:
     """Return what lies in the trash."""
-    return [f"{engine.layout.trash}/{name}" for name in sorted(os.listdir(engine.layout.trash))]
+    return [f"{context.layout.trash}/{name}" for name in sorted(os.listdir(context.layout.trash))]
 
 
 def _is_removed(directory: str) -> bool:
@@ -63,7 +63,7 @@ def _is_removed(directory: str) -> bool:
     return True
 
 
-def empty_trash(engine: Engine, paths: Iterable[str], *, wait: bool = False) -> None:
+def empty_trash(context: Context, paths: Iterable[str], *, wait: bool = False) -> None:
     """Delete what lies in the trash: by a program that leaves us at once, and holds our pipe as long as it works."""
     from pypod.runtime.launcher import reap
     from pypod.runtime.programs import path as program_path
@@ -76,7 +76,7 @@ def empty_trash(engine: Engine, paths: Iterable[str], *, wait: bool = False) -> 
         ]
         if wait:
             actions[1] = (os.POSIX_SPAWN_DUP2, theirs, 1)
-        environment = session.environment(engine)  # what users of a container owned is not ours to delete outside
+        environment = session.environment(context)  # what users of a container owned is not ours to delete outside
         pid = os.posix_spawn(program, ["pypod-discard", *paths], environment, file_actions=actions)
         if wait:
             os.close(theirs)

@@ -14,8 +14,8 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from pypod.api.engine import Engine
     from pypod.engine.containers.options import ContainerOptions
+    from pypod.engine.core.context import Context
     from pypod.engine.core.layout import Layout
     from pypod.engine.session.id_maps import Maps
     from pypod.model.container import ContainerSpec
@@ -25,20 +25,20 @@ if TYPE_CHECKING:
 _FROM = "--volumes-from"
 
 
-def making(engine: Engine, spec: ContainerSpec, maps: Maps | None = None) -> list[Effect]:
+def making(context: Context, spec: ContainerSpec, maps: Maps | None = None) -> list[Effect]:
     """Return what makes the directories of a container's volumes; what they begin with comes with the mount.
 
     ``maps`` are those of its user namespace, whose root owns them.
     """
-    paths = [f"{engine.layout.volumes}/{mount.source}" for mount in spec.mounts if mount.type == "volume"]
-    return [_making(engine, path, maps) for path in paths if not os.path.isdir(path)]
+    paths = [f"{context.layout.volumes}/{mount.source}" for mount in spec.mounts if mount.type == "volume"]
+    return [_making(context, path, maps) for path in paths if not os.path.isdir(path)]
 
 
-def _making(engine: Engine, path: str, maps: Maps | None) -> Effect:
+def _making(context: Context, path: str, maps: Maps | None) -> Effect:
     def make() -> None:
-        os.makedirs(engine.layout.volumes, 0o700, exist_ok=True)
+        os.makedirs(context.layout.volumes, 0o700, exist_ok=True)
         os.makedirs(path, 0o755, exist_ok=True)
-        give(engine, path, root_ids(engine, maps), 0o755)
+        give(context, path, root_ids(context, maps), 0o755)
 
     return Effect(f"make directory {path} for a volume", "mkdir(2)", make)
 
@@ -65,7 +65,7 @@ def _is_empty(directory: str) -> bool:
         return True
 
 
-def only_of(engine: Engine, going: Sequence[ContainerRecord]) -> list[str]:
+def only_of(context: Context, going: Sequence[ContainerRecord]) -> list[str]:
     """Return the directories of the volumes that go with these containers: no other one has them."""
     found: set[str] = set()
     for record in going:
@@ -78,18 +78,18 @@ def only_of(engine: Engine, going: Sequence[ContainerRecord]) -> list[str]:
     if not found:
         return []
     ids = {record.id for record in going}
-    others = [one.spec_json for one in records.all_containers(engine.database) if one.id not in ids]
-    return [f"{engine.layout.volumes}/{volume}" for volume in sorted(found) if not _is_named(volume, others)]
+    others = [one.spec_json for one in records.all_containers(context.database) if one.id not in ids]
+    return [f"{context.layout.volumes}/{volume}" for volume in sorted(found) if not _is_named(volume, others)]
 
 
-def orphans(engine: Engine) -> list[str]:
+def orphans(context: Context) -> list[str]:
     """Return the directories of volumes that no container has."""
     try:
-        there = sorted(os.listdir(engine.layout.volumes))
+        there = sorted(os.listdir(context.layout.volumes))
     except FileNotFoundError:
         return []
-    specs = [one.spec_json for one in records.all_containers(engine.database)]
-    return [f"{engine.layout.volumes}/{name}" for name in there if not _is_named(name, specs)]
+    specs = [one.spec_json for one in records.all_containers(context.database)]
+    return [f"{context.layout.volumes}/{name}" for name in there if not _is_named(name, specs)]
 
 
 def _is_named(volume: str, specs: Sequence[str]) -> bool:

@@ -21,9 +21,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
     from typing import Any
 
-    from pypod.api.engine import Engine
+    from pypod.engine.core.context import Context
     from pypod.engine.core.layout import Layout
-    from pypod.engine.networks.attachments import Wire
     from pypod.store.records import ContainerRecord, PodRecord
 
 NAME = "record.json"
@@ -45,32 +44,30 @@ class Kept(Value):
     connections: tuple[tuple[str, str, str], ...] = ()
 
 
-def keep(engine: Engine, record: ContainerRecord, pod: PodRecord | None, wires: Iterable[Wire]) -> Effect:
-    """Return what keeps the rows of a container, or of an infra, that is about to run connected by ``wires``."""
-    path = f"{engine.layout.container(record.id)}/{NAME}"
+def keep(context: Context, record: ContainerRecord, pod: PodRecord | None) -> Effect:
+    """Return what keeps the rows of a container, or of an infra, that is about to run. Its connections are made."""
+    path = f"{context.layout.container(record.id)}/{NAME}"
 
     def write() -> None:
-        _write(path, _text(engine, record, pod, wires))
+        _write(path, _text(context, record, pod))
 
     return Effect(f"write what the store knows of {record.name} to {path}", "open(2)", write)
 
 
-def renew(engine: Engine, identifier: str) -> None:
+def renew(context: Context, identifier: str) -> None:
     """Keep the rows of a container as they are now, if any were kept: it has been renamed, connected, given away."""
-    from pypod.engine.networks.attachments import wires_of
-
-    path = f"{engine.layout.container(identifier)}/{NAME}"
+    path = f"{context.layout.container(identifier)}/{NAME}"
     if os.path.lexists(path):
-        record = records.find_container(engine.database, identifier)
-        pod = records.find_pod(engine.database, record.pod_id) if record.pod_id else None
-        _write(path, _text(engine, record, pod, wires_of(engine, identifier)))
+        record = records.find_container(context.database, identifier)
+        pod = records.find_pod(context.database, record.pod_id) if record.pod_id else None
+        _write(path, _text(context, record, pod))
 
 
-def forget(engine: Engine, identifiers: Iterable[str]) -> None:
+def forget(context: Context, identifiers: Iterable[str]) -> None:
     """Delete what was kept of containers that are being removed. Raises OSError."""
     for identifier in identifiers:
         try:
-            os.unlink(f"{engine.layout.container(identifier)}/{NAME}")
+            os.unlink(f"{context.layout.container(identifier)}/{NAME}")
         except (FileNotFoundError, NotADirectoryError):
             continue
 
@@ -100,16 +97,12 @@ def started(layout: Layout) -> list[str]:
     return sorted(one for one in names if is_id(one) and any(os.path.lexists(f"{base}/{one}/{sign}") for sign in signs))
 
 
-def _text(engine: Engine, record: ContainerRecord, pod: PodRecord | None, wires: Iterable[Wire]) -> str:
-    wires = tuple(wires)
-    connections = []
-    if wires:
-        asked = {one.network: one for one, _ in networks.connections_of(engine.database, record.id)}
-        connections = [
-            [records.to_json(one) for one in (asked[wire.network.id], wire.made, wire.network)]
-            for wire in wires
-            if wire.network.id in asked
-        ]
+def _text(context: Context, record: ContainerRecord, pod: PodRecord | None) -> str:
+    connections = [
+        [records.to_json(one) for one in (asked, made, networks.find(context.database, asked.network))]
+        for asked, made in networks.connections_of(context.database, record.id)
+        if made is not None
+    ]
     fields: dict[str, Any] = {"container": record.__dict__, "pod": pod.__dict__ if pod else None}
     return plain_json.dumps({**fields, "connections": connections})
 

@@ -1,0 +1,95 @@
+"""What is asked without a handle, of the default storage or another engine's: events, namespaces, who shares what."""
+
+from __future__ import annotations
+
+import os
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping, Sequence
+
+    from pypod.api.container import Container
+    from pypod.api.engine import Engine
+    from pypod.api.pod import Pod
+    from pypod.engine.inspect.lsns import Namespaces
+    from pypod.engine.inspect.sharing import Matrix
+    from pypod.model.event import Event
+
+
+def events(
+    since: int | None = None,
+    until: int | None = None,
+    *,
+    filters: Mapping[str, str | Sequence[str]] | None = None,
+    follow: bool = False,
+    engine: Engine | None = None,
+) -> Iterator[Event]:
+    """Yield what happened, the oldest first; with ``follow`` go on with what happens, until the iterator is closed.
+
+    ``since`` and ``until`` are moments in nanoseconds since the epoch (``time.time_ns()``, ``Event.time_ns``); what
+    happened right then is left out. With ``follow`` and neither of them only what happens from now on is told; with
+    ``until`` the iterator ends then. ``filters`` are podman's: container, event, image, label (KEY=VALUE), pod, type;
+    values of one are alternatives, and different ones must all hold. ``engine`` is by default one on the default
+    storage.
+
+    About the last two megabytes are kept. A process that is killed may take the line of what it was doing with it; how
+    a container ended is told by its monitor. Raises InvalidSpec for a filter that is none.
+
+    >>> for event in events(filters={"event": "died"}):                # doctest: +SKIP
+    ...     print(event.name, event.exit_code)
+    web 137
+    """
+    if engine is None:
+        from pypod.api.engine import Engine as Default
+
+        engine = Default()
+    return engine.events(since, until, filters=filters, follow=follow)
+
+
+def lsns(
+    types: Sequence[str] = (), *, pid: int | None = None, engine: Engine | None = None, relations: bool = True
+) -> Namespaces:
+    """Return the namespaces of this host that the caller may see, by ascending inode.
+
+    ``types`` limits them to some kinds, ``pid`` to those that process is in. Without ``relations`` the kernel is not
+    asked for parents, owners and network ids: that takes 15 us for each. ``engine`` is where pods are looked up
+    (default: the default storage, if there is one). Needs no root: as with lsns, other users' processes are missing
+    then.
+
+    Raises InvalidSpec for a type that is none.
+
+    >>> [(one.type, one.nprocs) for one in lsns(["user"])]      # doctest: +SKIP
+    [('user', 83)]
+    """
+    from pypod.engine.inspect import lsns as namespaces
+
+    return namespaces.lsns(engine or _default(), types, pid=pid, relations=relations)
+
+
+def _default() -> Engine | None:
+    """Return an engine on the default storage, None when there is none that the caller may read."""
+    from pypod.engine.core.layout import Layout
+
+    if not os.access(Layout().database, os.R_OK):
+        return None
+    from pypod.api.engine import Engine
+
+    return Engine()
+
+
+def compare(*refs: Container | Pod | str | int, engine: Engine | None = None) -> Matrix:
+    """Return who shares what among containers, pods (their infra) and processes (by pid), in any number.
+
+    A ``ref`` is one of these, a name or an id; ``engine`` is where those are looked up (default: the default storage).
+    Raises NoSuchProcess when a ``ref`` is none of these, WrongState when it does not run.
+
+    >>> pypod.compare("web", 1).shared()["user"]               # doctest: +SKIP
+    True
+    """
+    from pypod.engine.inspect.sharing import column, matrix
+
+    if engine is None:
+        from pypod.api.engine import Engine as Default
+
+        engine = Default()
+    return matrix([column(engine, ref) if isinstance(ref, int | str) else column(ref.engine, ref.id) for ref in refs])

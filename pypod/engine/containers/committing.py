@@ -1,0 +1,140 @@
+"""An image out of a container: what it wrote as one more layer on its own image, or all of it as the only one."""
+
+from __future__ import annotations
+
+import json
+import os
+from contextlib import contextmanager
+
+from pypod.engine.containers import pausing
+from pypod.engine.core import announce, observe
+from pypod.engine.core.boundary import Boundary
+from pypod.engine.core.locks import SHARED, Lock
+from pypod.engine.images.making import add_layer, publish
+from pypod.engine.images.stored import StoredImage
+from pypod.engine.session import inside
+from pypod.engine.storage import layers, mapped_layers
+from pypod.errors import InvalidSpec
+from pypod.images.blobs import Blobs
+from pypod.images.layers import pack
+from pypod.model.image import OCI_LAYER, Descriptor
+from pypod.model.image_change import apply
+from pypod.model.image_form import FAMILIES
+from pypod.model.mount import plain_path
+from pypod.store import records
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Sequence
+    from typing import Any
+
+    from pypod.engine.core.context import Context
+    from pypod.model.progress import Progress
+    from pypod.store.records import ContainerRecord
+
+FORMATS = {"oci": "oci", "docker": "v2s2"}
+
+
+def commit(
+    context: Context,
+    identifier: str,
+    name: str = "",
+    *,
+    author: str = "",
+    message: str = "",
+    changes: Sequence[str] = (),
+    include_volumes: bool = False,
+    pause: bool = False,
+    squash: bool = False,
+    format: str = "oci",
+    progress: Callable[[Progress], None] | None = None,
+) -> str:
+    """Make an image of a container and return its id; see ``Container.commit``."""
+    if format not in FORMATS:
+        raise InvalidSpec("--format", f"unrecognized image format {format!r}", hint="use oci or docker")
+    if inside.is_needed(context):  # how it goes is not told from there
+        return inside.call(
+            context,
+            commit,
+            identifier,
+            name,
+            author=author,
+            message=message,
+            changes=changes,
+            include_volumes=include_volumes,
+            pause=pause,
+            squash=squash,
+            format=format,
+        )
+    record = records.find_container(context.database, identifier)
+    spec = context.container_spec(record)
+    if not record.image_id:
+        raise InvalidSpec("CONTAINER", f"container {record.name} has no image: a root file system is no layer of one")
+    base = StoredImage(context, record.image_id, record.image)
+    config = json.loads(base.config.body)
+    own = config.setdefault("config", {}) or {}
+    config["config"] = {**own, **_asked(context, record)}
+    if include_volumes and spec.mounts:
+        places: dict[str, dict[str, str]] = {plain_path(mount.target): {} for mount in spec.mounts}
+        config["config"]["Volumes"] = {**(own.get("Volumes") or {}), **places}
+    apply(config["config"], changes)
+    started, maps = mapped_layers.as_started(context, spec)
+    lowers = layers.roots(context.layout, started)
+    with Boundary(f"commit container {record.name}"), Lock(context.layout.images, SHARED) as lock, lock:
+        blobs = Blobs(context.layout.blobs)
+        copy = layers.copy_in(context.layout.container(record.id))
+        with _held(context, record, pause):
+            if squash:
+                digest, size = blobs.write(pack.merged(layers.tree(context.layout, record.id, started), maps))
+            elif os.path.isdir(copy):
+                digest, size = blobs.write(pack.difference(copy, [*lowers, context.layout.mount_points], maps))
+            else:
+                digest, size = blobs.write(pack.layer(_upper(context, record, lowers[0]), lowers, maps))
+        created = {"created_by": " ".join((*spec.entrypoint, *spec.command)), "comment": message}
+        descriptors = [] if squash else list(base.manifest().layers)
+        if squash:
+            config.update(rootfs={"type": "layers", "diff_ids": []}, history=[])
+        add_layer(config, digest, author=author, created=created)
+        if message and format == "docker":
+            config["comment"] = message
+        descriptors.append(Descriptor(media_type=OCI_LAYER, digest=digest, size=size))
+        image = publish(context, blobs, config, descriptors, FAMILIES[FORMATS[format]], name, progress)
+    announce.container(context, announce.COMMIT, record)
+    return image.id
+
+
+def _upper(context: Context, record: ContainerRecord, root: str) -> str:
+    """Return the directory of what a container wrote; one that was never started gets it now, with nothing in it."""
+    directory = context.layout.container(record.id)
+    upper = f"{directory}/upper"
+    if not os.path.isdir(upper):
+        with Lock(directory) as lock, lock:
+            if not os.path.isdir(upper):
+                layers.upper(context, upper, os.stat(root)).perform()
+    return upper
+
+
+def _asked(context: Context, record: ContainerRecord) -> dict[str, Any]:
+    """Return what the container was asked to be, as an image says it: podman commits that, too."""
+    spec = context.container_spec(record)
+    found: dict[str, Any] = {"Env": [f"{name}={value}" for name, value in spec.environment]}
+    for key, value in (("Cmd", spec.command), ("Entrypoint", spec.entrypoint)):
+        found[key] = list(value) or None
+    found |= {"WorkingDir": spec.working_directory, "User": spec.user}
+    if spec.labels:
+        found["Labels"] = dict(spec.labels)
+    return {key: value for key, value in found.items() if value}
+
+
+@contextmanager
+def _held(context: Context, record: ContainerRecord, pause: bool) -> Iterator[None]:
+    """Keep the processes of a container from running, if that was asked for and they run; a paused one stays so."""
+    state = observe.container_state(context.layout.container(record.id), context.boot_id)
+    if not pause or state.status != pausing.RUNNING:
+        yield
+        return
+    pausing.freeze(context, record)
+    try:
+        yield
+    finally:
+        pausing.thaw(context, record)

@@ -1,0 +1,140 @@
+"""What a container wrote, or an image's layer brought, compared with what is below it."""
+
+from __future__ import annotations
+
+import os
+import stat
+
+from pypod.engine.images.stored import StoredImage
+from pypod.engine.session import inside
+from pypod.engine.storage.layers import copy_in, roots, tree
+from pypod.engine.storage.mapped_layers import as_started
+from pypod.errors import Unsupported
+from pypod.store import records
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from pypod.engine.core.context import Context
+    from pypod.engine.core.layout import Layout
+    from pypod.store.images import LayerRecord
+
+    Root = tuple[str, str]  # "container" or "image", and an id
+
+# What every container has mounted on or is given, and podman leaves out (podman: libpod/diff.go, initInodes).
+_GIVEN = frozenset(
+    (
+        *("/dev", "/etc/hostname", "/etc/hosts", "/etc/mtab", "/etc/resolv.conf", "/proc", "/run"),
+        *("/run/.containerenv", "/run/notify", "/run/secrets", "/sys"),
+    )
+)
+
+
+def changes(context: Context, one: Root, base: Root | None = None) -> list[tuple[str, str]]:
+    """Return what a container has written or an image's topmost layer brought, or how a root differs from another's.
+
+    A pair for each path, in their order: ``A`` added, ``C`` changed, ``D`` deleted, and the path. Raises Unsupported
+    when a container writes into its root directory itself.
+    """
+    if inside.is_needed(context):
+        return inside.call(context, changes, one, base)
+    if base is not None:
+        return _compared(_stack(context, one), _stack(context, base))
+    kind, identifier = one
+    if kind == "image":
+        layers = StoredImage(context, identifier).layers()
+        return _written([*_shown(context.layout, layers[:1]), *_shown(context.layout, layers[1:])]) if layers else []
+    stack, directory = _stack(context, one), context.layout.container(identifier)
+    if stack == [copy_in(directory)]:
+        return _compared(stack, _below_copy(context, identifier))
+    return _written(stack) if stack[0] == f"{directory}/upper" else []
+
+
+def _written(stack: list[str]) -> list[tuple[str, str]]:
+    from pypod.images.layers.pack import changes
+
+    upper, *lowers = stack
+    return _without_given(changes(upper, lowers))
+
+
+def _compared(new: list[str], old: list[str]) -> list[tuple[str, str]]:
+    from pypod.images.layers.compare import compare
+
+    return _without_given(compare(new, old))
+
+
+def _without_given(found: Iterable[tuple[str, str]]) -> list[tuple[str, str]]:
+    return [(kind, path) for kind, path in found if path not in _GIVEN]
+
+
+def _stack(context: Context, one: Root) -> list[str]:
+    """Return the directories that a root is made of, the topmost first."""
+    kind, identifier = one
+    if kind == "image":
+        return _shown(context.layout, StoredImage(context, identifier).layers())
+    record = records.find_container(context.database, identifier)
+    spec = context.container_spec(record)
+    if not spec.overlay:
+        raise Unsupported("diff", f"container {record.name} has no layer of its own: it writes into its root directory")
+    return tree(context.layout, identifier, as_started(context, spec)[0])
+
+
+def _below_copy(context: Context, identifier: str) -> list[str]:
+    """Return what a container's copy of all files was made of."""
+    spec = context.container_spec(records.find_container(context.database, identifier))
+    return [*roots(context.layout, as_started(context, spec)[0]), context.layout.mount_points]
+
+
+def writable_bytes(context: Context, directory: str) -> int:
+    """Return the size of what a container has written, given its directory: hard links once, holes counted full."""
+    if inside.is_needed(context):
+        return inside.call(context, writable_bytes, directory)
+    if os.path.isdir(copy_in(directory)):
+        return _copied_bytes(context, os.path.basename(directory))
+    total = 0
+    seen: set[tuple[int, int]] = set()
+    waiting = [f"{directory}/upper"]
+    while waiting:
+        try:
+            with os.scandir(waiting.pop()) as entries:
+                for entry in entries:
+                    if entry.is_dir(follow_symlinks=False):
+                        waiting.append(entry.path)
+                        continue
+                    status = entry.stat(follow_symlinks=False)
+                    key = (status.st_dev, status.st_ino)
+                    if status.st_nlink > 1 and key in seen:
+                        continue
+                    seen.add(key)
+                    total += status.st_size
+        except FileNotFoundError:
+            continue  # it is being written to, or there is no layer yet
+    return total
+
+
+def _copied_bytes(context: Context, identifier: str) -> int:
+    """Return the size of what a container has written into its copy of all files."""
+    from pypod.images.layers.compare import compare
+
+    copy, total = copy_in(context.layout.container(identifier)), 0
+    seen: set[int] = set()
+    for kind, path in compare([copy], _below_copy(context, identifier)):
+        try:
+            status = os.lstat(copy + path)
+        except FileNotFoundError:
+            continue
+        if kind != "D" and not stat.S_ISDIR(status.st_mode) and status.st_ino not in seen:
+            seen.add(status.st_ino)
+            total += status.st_size
+    return total
+
+
+def _shown(layout: Layout, layers: Iterable[LayerRecord]) -> list[str]:
+    """Return the directories of layers, as far down as anything shows."""
+    found = []
+    for layer in layers:
+        found.append(f"{layout.image_layers}/{layer.directory}")
+        if layer.opaque:
+            break
+    return found

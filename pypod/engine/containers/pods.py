@@ -1,0 +1,83 @@
+"""Pods: their state, and their end."""
+
+from __future__ import annotations
+
+from pypod.engine.containers import infra, stopping
+from pypod.engine.core import announce, kept_records, observe
+from pypod.engine.core.boundary import Boundary
+from pypod.engine.core.locks import Lock
+from pypod.engine.networks import attachments
+from pypod.engine.resources import groups
+from pypod.engine.storage import volumes
+from pypod.errors import StoreError
+from pypod.kernel.cgroups.driver import container_path
+from pypod.model.pod import PodState, pod_status
+from pypod.store import records
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from pypod.engine.core.context import Context
+    from pypod.model.container import ContainerState
+    from pypod.store.records import ContainerRecord, PodRecord
+
+
+def members(context: Context, pod: PodRecord) -> Sequence[ContainerRecord]:
+    """Return the members of a pod, the oldest first, without its infra."""
+    everyone = records.all_containers(context.database, pod_id=pod.id)
+    return [one for one in everyone if one.kind == records.CONTAINER]
+
+
+def infra_of(context: Context, pod: PodRecord) -> ContainerRecord | None:
+    """Return the infra of a pod, None in one without."""
+    return records.find_container(context.database, pod.infra_id) if pod.infra_id else None
+
+
+def state_of(context: Context, pod: PodRecord) -> PodState:
+    """Return what is, at this moment."""
+
+    def state(identifier: str) -> ContainerState:
+        return observe.container_state(context.layout.container(identifier), context.boot_id)
+
+    infra_state = state(pod.infra_id) if pod.infra_id else None
+    found = tuple((one.id, state(one.id)) for one in members(context, pod))
+    return PodState(status=pod_status(infra_state, [one for _, one in found]), infra=infra_state, members=found)
+
+
+def remove(context: Context, record: PodRecord, timeout_s: float | None = None) -> None:
+    """End a pod and everybody in it, and delete all that there is of it.
+
+    A member gets ``timeout_s`` seconds, by default its own.
+    """
+    with Boundary(f"remove pod {record.name}"):
+        stopping.end_all(context, members(context, record), timeout_s)
+        with Lock(context.layout.pod(record.id), without_space=True) as lock, lock:
+            _remove_locked(context, record, timeout_s)
+
+
+def _remove_locked(context: Context, record: PodRecord, timeout_s: float | None) -> None:
+    # whoever joined in between is a member now; nobody can any more once the lock is ours and the row gone
+    everyone = records.all_containers(context.database, pod_id=record.id)
+    stopping.end_all(context, [one for one in everyone if one.kind == records.CONTAINER], timeout_s)
+    if record.infra_id:
+        infra.stop(context, record)
+    # the pod's own, one like it below each parent that a member was given, and that of a member outside of them
+    for group in {_group(context, record), *(groups.pod_group(one) or one.cgroup for one in everyone)}:
+        groups.clear(context, group)
+    for one in everyone:
+        attachments.detach(context, one.id)
+    directories = [*(context.layout.container(one.id) for one in everyone), context.layout.pod(record.id)]
+    directories += volumes.only_of(context, everyone)
+    kept_records.forget(context, [one.id for one in everyone])
+    stopping.forget(context, lambda: records.remove_pod(context.database, record), directories)
+    announce.pod(context, announce.REMOVE, record, everyone)
+
+
+def _group(context: Context, record: PodRecord) -> str:
+    """Return the path of the pod's own cgroup, which outlives its members."""
+    try:
+        parent = context.pod_spec(record).cgroup_parent
+    except StoreError:  # damaged: the default is the best guess
+        parent = ""
+    return container_path(parent, record.id, "")

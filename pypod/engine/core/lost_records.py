@@ -1,0 +1,90 @@
+"""Containers that were started here and have no record: the database was deleted, emptied, or an old copy put back.
+
+What was started is known by its directory (``kept_records``), what runs by the status file in it and the kernel.
+"""
+
+from __future__ import annotations
+
+from pypod.engine.core import kept_records, observe
+from pypod.errors import PypodError, StoreError, Unsupported
+from pypod.model.ids import short
+from pypod.model.value import Value
+from pypod.store import records
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from pypod.engine.core.context import Context
+    from pypod.engine.core.kept_records import Kept
+    from pypod.engine.core.layout import Layout
+
+
+class Lost(Value):
+    """A container without a record: what its directory has kept of that, and its process when it runs."""
+
+    id: str
+    kept: Kept | None
+    process: tuple[int, int] | None
+
+    def __str__(self) -> str:
+        name = (
+            f"container {self.kept.container.name} ({short(self.id)})" if self.kept else f"container {short(self.id)}"
+        )
+        state = f"runs, process {self.process[0]}," if self.process else "was started once,"
+        unknown = "" if self.kept else ", nor does its directory tell what it is"
+        return f"{name} {state} and no record knows it{unknown}"
+
+
+def lost(context: Context) -> list[Lost]:
+    """Return the containers that were started here and have no record. Raises StoreError."""
+    there = kept_records.started(context.layout)
+    # asked after looking: the record of a container is there before its directory
+    known = {record.id for record in records.all_containers(context.database)} if there else ()
+    return _without_record(context, (one for one in there if one not in known))
+
+
+def lost_at_most(context: Context) -> list[Lost]:
+    """Return the same, or every container that was started here where the store cannot be read."""
+    try:
+        return lost(context)
+    except PypodError:
+        return _without_record(context, kept_records.started(context.layout))
+
+
+def _without_record(context: Context, identifiers: Iterable[str]) -> list[Lost]:
+    return [one for one in (_look(context, identifier) for identifier in identifiers) if one.kept or one.process]
+
+
+def _look(context: Context, identifier: str) -> Lost:
+    directory = context.layout.container(identifier)
+    process = observe.running_process(directory, context.boot_id)
+    return Lost(id=identifier, kept=kept_records.read(directory), process=process)
+
+
+def refuse_new_database(layout: Layout, boot_id: str) -> None:
+    """Raise StoreError when containers were started in a storage whose database was just made: it is not the first."""
+    there = kept_records.started(layout)
+    if there:
+        running = sum(observe.running_process(layout.container(one), boot_id) is not None for one in there)
+        raise StoreError(
+            layout.database,
+            f"the database was lost: {layout.database} is new, and {len(there)} containers were started here, "
+            f"of which {running} run",
+            hint="pypod system check tells which, pypod system check --repair brings their records back",
+        )
+
+
+def layers_in_use(context: Context) -> set[str] | None:
+    """Return the layers of containers without a record; None when some run and nobody knows which they have."""
+    found: set[str] = set()
+    for one in lost(context):
+        if one.kept is None:
+            return None
+        try:
+            found.update(records.container_spec(one.kept.container).layers)
+        except Unsupported:  # of an infra
+            continue
+        except StoreError:  # damaged
+            return None
+    return found

@@ -1,0 +1,44 @@
+"""Ask the registries that a name may stand for, one after the other."""
+
+from __future__ import annotations
+
+from pypod.errors import NotInRegistry, RegistryError
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+    from typing import TypeVar
+
+    from pypod.errors import PypodError
+    from pypod.images.ends import Source
+    from pypod.images.registry.access import Access
+    from pypod.model.reference import Reference
+
+    T = TypeVar("T")
+
+
+def first_in_registry(ref: str, access: Access | None, read: Callable[[Reference, Source], T]) -> T:
+    """Return what is read of the first image that a name may stand for and a registry has. Raises RegistryError."""
+    from pypod.images.config import registries
+    from pypod.images.registry.access import Access
+    from pypod.images.registry.client import RegistrySource
+
+    problems: list[RegistryError] = []
+    configured = registries.load()
+    for reference in configured.candidates(ref):
+        with RegistrySource(reference, access or Access(), configured) as source:
+            try:
+                return read(reference, source)
+            except RegistryError as error:
+                error.message = f'reading image "docker://{reference}": {error.message}'
+                problems.append(error)
+    if len(problems) == 1:
+        raise problems[0]
+    raise none_of_them(ref, f"{len(problems)} errors occurred while reading {ref}", problems)
+
+
+def none_of_them(ref: str, what: str, problems: Sequence[PypodError]) -> NotInRegistry:
+    """Return the error for a name that several registries were asked for, with what each of them said."""
+    error = NotInRegistry(ref, "none of the registries gave it")
+    error.message = f"{what}:" + "".join([f"\n * {problem}" for problem in problems])
+    return error

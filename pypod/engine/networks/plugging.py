@@ -1,0 +1,57 @@
+"""The interface of a connection, made and taken away in what runs already."""
+
+from __future__ import annotations
+
+import errno
+import os
+
+from pypod.engine.core.enter import enter, open_namespace
+from pypod.engine.networks import attachments, published, user_bridges
+from pypod.kernel.netlink import Channel, patched
+from pypod.network import links
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from pypod.engine.core.context import Context
+    from pypod.engine.networks.attachments import Wire
+    from pypod.model.container import ContainerState
+    from pypod.store.records import ContainerRecord
+
+
+def plug(context: Context, record: ContainerRecord, state: ContainerState, wire: Wire) -> None:
+    """Make the interface of a connection, in what runs already. The bridge is there. Raises OSError, WrongState.
+
+    What the caller has to undo then: ``unplug``.
+    """
+    if user_bridges.are_elsewhere(context):
+        user_bridges.call(context, plug, record, state, wire)
+        return
+    hairpin = bool(published.own_ports(context, record))
+    namespace = open_namespace(record.name, state, "net")
+    try:
+        with Channel() as channel:
+            messages = attachments.host_messages(context, wire, links.BY_DESCRIPTOR, hairpin=hairpin)
+            channel.send(patched(*messages, namespace))
+    finally:
+        os.close(namespace)
+    set_up_inside(record, state, wire)
+    attachments.settle([wire])
+
+
+def set_up_inside(record: ContainerRecord, state: ContainerState, wire: Wire) -> None:
+    """Give a connection's interface inside what it lacks of addresses and routes. Raises OSError, WrongState."""
+    with enter(record.name, state, ("net",)), Channel() as channel:
+        index = links.index_of(wire.made.interface)
+        channel.send(patched(*attachments.inside_messages(wire), index), tolerated=(errno.EEXIST,))
+
+
+def unplug(context: Context, record: ContainerRecord, state: ContainerState, wire: Wire) -> None:
+    """Take the interface of a connection away, if it is there. Raises OSError, WrongState."""
+    if user_bridges.are_elsewhere(context):
+        user_bridges.call(context, unplug, record, state, wire)
+        return
+    if wire.made.host_interface:
+        links.remove_link(wire.made.host_interface)
+        return
+    with enter(record.name, state, ("net",)):
+        links.remove_link(wire.made.interface)

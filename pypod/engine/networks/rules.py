@@ -1,0 +1,30 @@
+"""The rules of the firewall, and all that leads to who runs."""
+
+from __future__ import annotations
+
+from pypod.engine.networks import bridge_alias, published
+from pypod.engine.networks.running import running
+from pypod.network import firewall
+from pypod.store import networks
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from pypod.engine.core.context import Context
+
+
+def load_rules(context: Context) -> None:
+    """Load the firewall's rules again, and with them all networks whose bridges are there and all published ports."""
+    known = [one for one in networks.all_networks(context.database) if bridge_alias.has_bridge(context, one)]
+    ways, led = [], []
+    for one in running(context):
+        ports = () if context.rootless else published.own_ports(context, one.record)
+        if ports and one.wires:
+            led.append((ports, one.wires))
+            four, six = published.addresses(one.wires)
+            ways.append((ports, four, six, one.record.name))
+    with firewall.open_channel() as channel:
+        firewall.ensure_table(channel, again=True)
+        for transaction in firewall.everything(known, ways):
+            channel.send(transaction)
+    for ports, wires in led:
+        published.redirect(context, ports, wires)

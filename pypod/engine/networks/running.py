@@ -1,0 +1,40 @@
+"""Who runs and is connected to a network."""
+
+from __future__ import annotations
+
+from pypod.engine.core import observe
+from pypod.engine.networks.attachments import Wire
+from pypod.store import networks, records
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from pypod.engine.core.context import Context
+    from pypod.model.container import ContainerState
+    from pypod.model.network import NetworkSpec
+    from pypod.store.records import ContainerRecord
+
+
+class Connected:
+    """A container that runs, or a pod's infra, with its connections."""
+
+    def __init__(self, record: ContainerRecord, state: ContainerState, wires: tuple[Wire, ...]) -> None:
+        self.record = record
+        self.state = state
+        self.wires = wires
+
+
+def running(context: Context) -> list[Connected]:
+    """Return who runs and is connected to a network."""
+    by_id = {one.id: one for one in networks.all_networks(context.database)}
+    found = (connected(context, record, by_id) for record in records.all_containers(context.database))
+    return [one for one in found if one is not None]
+
+
+def connected(context: Context, record: ContainerRecord, by_id: Mapping[str, NetworkSpec]) -> Connected | None:
+    made = [made for _, made in networks.connections_of(context.database, record.id) if made]
+    state = observe.container_state(context.layout.container(record.id), context.boot_id) if made else None
+    if state is None or not state.running:
+        return None
+    return Connected(record, state, tuple(Wire(network=by_id[one.network], made=one) for one in made))
