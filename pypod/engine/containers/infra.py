@@ -8,6 +8,7 @@ import time
 from pypod.engine.containers import pausing
 from pypod.engine.core import announce, effects, kept_records, observe
 from pypod.engine.core.boundary import Boundary
+from pypod.engine.core.locks import Lock
 from pypod.engine.networks import attachments, bridges, claims, etc_files, network_ops, published, user_network
 from pypod.engine.resources import groups
 from pypod.engine.session import id_maps, session
@@ -26,7 +27,6 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from pypod.engine.core.context import Context
-    from pypod.engine.core.locks import Lock
     from pypod.engine.networks.attachments import Wire
     from pypod.model.pod import PodSpec
     from pypod.runtime.ops import Plan
