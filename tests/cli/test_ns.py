@@ -8,7 +8,8 @@ import subprocess
 
 import pytest
 
-from pypod.engine.inspect.sharing import Column, Row, compare, matrix
+from pypod import compare
+from pypod.engine.inspect.sharing import Column, Row, matrix
 
 pytestmark = pytest.mark.root
 
