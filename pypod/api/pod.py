@@ -430,7 +430,7 @@ class Pod:
 
     def inspect(self) -> dict[str, Any]:
         """Return everything there is to know, in podman's form."""
-        from pypod.engine.inspect.containers import inspect_pod
+        from pypod.engine.inspect.pods import inspect_pod
 
         return inspect_pod(self._engine, self.record())
 

@@ -9,7 +9,7 @@ import pytest
 
 from pypod import Engine
 from pypod.engine.containers.collect import repair
-from pypod.engine.networks import name_service
+from pypod.engine.networks import name_handover, name_service
 from tests.cli.program import Program
 from tests.facts import kill_and_wait, wait_until
 
@@ -47,7 +47,7 @@ def test_those_of_a_server_that_runs_stay(engine: Engine, busybox: str, own_netw
     assert name_service.remove_left_behind(engine) == []
     assert name_service.info(engine) == server
     kill_and_wait(server.pid)
-    left = {str(Path(engine.layout.names, name)) for name in (network.id, name_service.SOCKET)}
+    left = {str(Path(engine.layout.names, name)) for name in (network.id, name_handover.SOCKET)}
     assert set(name_service.left_behind(engine)) == left
     container.remove(force=True, timeout=0)
     network.remove()

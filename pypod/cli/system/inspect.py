@@ -185,7 +185,9 @@ def _find(engine: Engine, kind: str, name: str, *, size: bool) -> dict[str, Any]
         except NoSuchNetwork:
             if kind == "network":
                 raise
-    return containers.inspect_pod(engine, records.find_pod(engine.database, name))
+    from pypod.engine.inspect.pods import inspect_pod
+
+    return inspect_pod(engine, records.find_pod(engine.database, name))
 
 
 def _with_size(engine: Engine, found: dict[str, Any], directory: str) -> dict[str, Any]:

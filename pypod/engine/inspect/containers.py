@@ -1,4 +1,4 @@
-"""Everything there is to know of a container or a pod, in podman's form."""
+"""Everything there is to know of a container, in podman's form."""
 
 from __future__ import annotations
 
@@ -13,7 +13,6 @@ from pypod.kernel.capabilities import DEFAULT_CAPABILITIES
 from pypod.model.connection import NO_RESOLV_CONF
 from pypod.model.namespace import POD, PRIVATE, Mode
 from pypod.store import records
-from pypod.store.networks import names_of_container
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -24,7 +23,6 @@ if TYPE_CHECKING:
     from pypod.model.container import ContainerSpec, ContainerState
     from pypod.model.health import Healthcheck
     from pypod.model.mount import Mount
-    from pypod.model.pod import PodSpec
     from pypod.store.records import ContainerRecord, PodRecord
 
 INFRA_IMAGE = "pypod/infra"
@@ -61,7 +59,7 @@ def inspect_container(context: Context, record: ContainerRecord) -> dict[str, An
         "Path": words[0],
         "Args": list(words[1:]),
         "State": _state(
-            observe.container_state(directory, context.boot_id), _cgroup_path(context, record.cgroup), spec, directory
+            observe.container_state(directory, context.boot_id), cgroup_path(context, record.cgroup), spec, directory
         ),
         "Image": record.image_id,
         "ImageName": record.image or (INFRA_IMAGE if infra else ""),
@@ -123,11 +121,6 @@ def _infra_spec(record: ContainerRecord, pod: PodRecord) -> ContainerSpec:
 
 def _is_root(user: str) -> bool:
     return user.partition(":")[0] in ("", "0", "root")
-
-
-def _cgroup_path(context: Context, path: str) -> str:
-    """Return where a cgroup is on the host, empty for who can make none."""
-    return context.cgroups.prefix + path if context.cgroups.tracking_directory(path) else ""
 
 
 def _state(state: ContainerState, cgroup: str, spec: ContainerSpec, directory: str) -> dict[str, Any]:
@@ -351,88 +344,6 @@ def _security(spec: ContainerSpec) -> list[str]:
     return found + ([f"unmask={':'.join(spec.unmasks)}"] if spec.unmasks else [])
 
 
-def inspect_pod(context: Context, record: PodRecord) -> dict[str, Any]:
-    """Return what was asked of a pod, its status and its containers, under podman's names and in podman's order."""
-    from pypod.kernel.cgroups.driver import container_path
-    from pypod.model.pod import pod_status
-
-    spec = records.pod_spec(record)
-    everyone = [
-        (one, observe.container_state(context.layout.container(one.id), context.boot_id))
-        for one in records.all_containers(context.database, pod_id=record.id)
-    ]
-    infra = next((state for one, state in everyone if one.kind == records.INFRA), None)
-    group = container_path(spec.cgroup_parent, "", record.id)
-    return {
-        "Id": record.id,
-        "Name": record.name,
-        "Created": Timestamp(record.created_ns),
-        "ExitPolicy": "continue",
-        "State": pod_status(infra, [state for one, state in everyone if one.kind != records.INFRA]),
-        "Hostname": spec.hostname,
-        "Labels": dict(spec.labels),
-        "CreateCgroup": spec.infra,
-        "CgroupParent": group.rpartition("/")[0],
-        "CgroupPath": _cgroup_path(context, group) if spec.infra else "",
-        "CreateInfra": spec.infra,
-        "InfraContainerID": record.infra_id,
-        "InfraConfig": _infra_config(spec, names_of_container(context.database, record.infra_id)) if spec.infra else {},
-        "SharedNamespaces": list(spec.share) if spec.infra else [],
-        "NumContainers": len(everyone),
-        "Containers": [{"Id": one.id, "Name": one.name, "State": state.status} for one, state in everyone],
-        **_limits_of_pod(spec),
-    }
-
-
-# podman's name of a pod's limit, and ours
-_POD_LIMITS = {
-    "cpu_period": "cpu_period_us",
-    "cpu_quota": "cpu_quota_us",
-    "cpu_shares": "cpu_shares",
-    "cpuset_cpus": "cpuset_cpus",
-    "cpuset_mems": "cpuset_mems",
-    "device_read_bps": "device_read_bps",
-    "device_write_bps": "device_write_bps",
-    "memory_limit": "memory_bytes",
-    "memory_swap": "memory_swap_bytes",
-    "blkio_weight": "blkio_weight",
-    "blkio_weight_device": "blkio_weight_device",
-    # which podman's pods do not have
-    "device_read_iops": "device_read_iops",
-    "device_write_iops": "device_write_iops",
-    "memory_reservation": "memory_reservation_bytes",
-    "pids_limit": "pids",
-}
-_INFRA_LIMITS = ("cpu_period", "cpu_quota", "cpuset_cpus")
-
-
-def _limits_of_pod(spec: PodSpec) -> dict[str, Any]:
-    from pypod.model.limits import Limits
-
-    limits = spec.limits or Limits()
-    found = {}
-    for name, field in _POD_LIMITS.items():
-        value = getattr(limits, field)
-        if isinstance(value, tuple):
-            number = "Weight" if name == "blkio_weight_device" else "Rate"
-            value = [{"Path": path, number: one} for path, one in value]
-        found[name] = 0 if value is None else value
-    return found
-
-
-def _infra_config(spec: PodSpec, networks: list[str]) -> dict[str, Any]:
-    values: dict[str, Any] = {
-        "PortBindings": bindings(spec.ports),
-        "HostNetwork": spec.net == "host",
-        "NoManageResolvConf": NO_RESOLV_CONF in spec.dns_servers,
-        "DNSServer": [one for one in spec.dns_servers if one != NO_RESOLV_CONF] or None,
-        "DNSSearch": list(spec.dns_search) or None,
-        "DNSOption": list(spec.dns_options) or None,
-        "NoManageHosts": spec.no_hosts,
-        "HostAdd": list(spec.add_hosts) or None,
-        "Networks": networks or None,
-        "uts_ns": "private" if "uts" in spec.share else "host",
-        "userns": "private" if "user" in spec.share else "host",
-    }
-    limits = _limits_of_pod(spec)
-    return form.fill(form.INFRA_CONFIG, values | {name: limits[name] for name in _INFRA_LIMITS})
+def cgroup_path(context: Context, path: str) -> str:
+    """Return where a cgroup is on the host, empty for who can make none."""
+    return context.cgroups.prefix + path if context.cgroups.tracking_directory(path) else ""

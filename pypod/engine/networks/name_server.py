@@ -13,7 +13,7 @@ import time
 
 from pypod.engine.core.layout import Layout
 from pypod.engine.core.locks import AT_ONCE, Lock
-from pypod.engine.networks.name_service import SERVER_NAME, SOCKET
+from pypod.engine.networks.name_handover import SERVER_NAME, SOCKET
 from pypod.engine.networks.name_table import Table
 from pypod.kernel import pidfd
 from pypod.kernel.abi import SIGNALS
