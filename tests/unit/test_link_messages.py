@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import errno
+import os
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from pyroute2.netlink.rtnl.ifinfmsg import ifinfmsg
 
+from pypod.errors import Unsupported
 from pypod.kernel import netlink
 from pypod.model.network import Route
 from pypod.network import links
@@ -189,6 +194,178 @@ class TestConfigure:
     )
     def test_broadcast(self, address: str, broadcast: str) -> None:
         assert self.read([address], [], [], 100)[1]["IFA_BROADCAST"] == broadcast
+
+
+class Kernel:
+    """Takes what is sent to it, and answers what it is told to: a channel, and what makes one."""
+
+    def __init__(self) -> None:
+        self.sent: list[bytes] = []
+        self.errors: list[int] = []
+        self.interfaces: list[bytes] = []
+
+    def __call__(self) -> Kernel:
+        return self
+
+    def __enter__(self) -> Kernel:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        pass
+
+    def send(self, data: bytes, tolerated: tuple[int, ...] = ()) -> None:
+        self.sent.append(data)
+        number = self.errors.pop(0) if self.errors else 0
+        if number and number not in tolerated:
+            raise OSError(number, os.strerror(number))
+
+    def ask(self, data: bytes) -> bytes:
+        self.send(data)
+        return self.interfaces[0]
+
+    def dump(self, data: bytes) -> list[tuple[int, bytes]]:
+        self.send(data)
+        return [(NEWLINK, one) for one in self.interfaces]
+
+
+@pytest.fixture
+def kernel(monkeypatch) -> Kernel:
+    made = Kernel()
+    monkeypatch.setattr(netlink, "Channel", made)
+    return made
+
+
+class TestMakeBridge:
+    ALIAS = "pypod /a/storage"
+
+    def test_one_datagram_makes_it_with_all_that_it_has(self, kernel) -> None:
+        index = links.make_bridge("br0", ["10.88.0.1/16", "fd00::1/64"], 1400, self.ALIAS)
+        assert index == links.index_for(self.ALIAS)
+        (datagram,) = kernel.sent
+        made, aliased, four, six = read_route(datagram, same=False)  # pyroute2 ends an alias with a NUL
+        assert made == {
+            "type": NEWLINK,
+            "flags": NEW,
+            **DOWN,
+            "_index": index,
+            "IFLA_IFNAME": "br0",
+            "IFLA_MTU": 1400,
+            "IFLA_ADDRESS": "0a:58:0a:58:00:01",  # of the gateway's address
+            "IFLA_LINKINFO": {"IFLA_INFO_KIND": "bridge"},
+        }
+        assert (aliased["_index"], aliased["IFLA_IFALIAS"]) == (index, self.ALIAS)
+        assert [(one["_index"], one["IFA_LOCAL"], one["_prefixlen"]) for one in (four, six)] == [
+            (index, "10.88.0.1", 16),
+            (index, "fd00::1", 64),
+        ]
+
+    def test_without_addresses_and_alias_there_is_only_the_bridge(self, kernel) -> None:
+        index = links.make_bridge("br0", [])
+        (made,) = read_route(kernel.sent[0])
+        assert made == {
+            **{"type": NEWLINK, "flags": NEW, **DOWN, "_index": index, "IFLA_IFNAME": "br0"},
+            "IFLA_LINKINFO": {"IFLA_INFO_KIND": "bridge"},
+        }
+
+    def test_with_a_vlan_everything_on_it_is_in_that_one(self, kernel) -> None:
+        links.make_bridge("br0", [], vlan=7)
+        (made,) = read_route(kernel.sent[0])
+        assert made["IFLA_LINKINFO"]["IFLA_INFO_DATA"] == {"IFLA_BR_VLAN_FILTERING": 1, "IFLA_BR_VLAN_DEFAULT_PVID": 7}
+
+    @pytest.mark.parametrize("number", [errno.EEXIST, errno.EBUSY])
+    def test_one_that_is_there_is_left_alone(self, kernel, number: int) -> None:
+        kernel.errors = [number]
+        with pytest.raises(OSError, match=os.strerror(number)):
+            links.make_bridge("br0", [], alias=self.ALIAS)
+        assert len(kernel.sent) == 1
+
+    def test_one_that_is_not_whole_is_removed_by_its_index(self, kernel) -> None:
+        kernel.errors = [errno.ENOBUFS]
+        with pytest.raises(OSError, match=os.strerror(errno.ENOBUFS)):
+            links.make_bridge("br0", ["10.88.0.1/16"], alias=self.ALIAS)
+        kind, flags, body = next(netlink.messages(kernel.sent[1]))
+        assert (kind, flags, body[4:]) == (17, REQUEST | ACK, netlink.number(links.index_for(self.ALIAS)) + bytes(8))
+
+    @pytest.mark.parametrize(("vlan", "what"), [(0, "makes no bridges"), (7, "bridges have no VLANs here")])
+    def test_a_kernel_that_cannot(self, kernel, vlan: int, what: str) -> None:
+        kernel.errors = [errno.EOPNOTSUPP, errno.ENODEV]  # and nothing was made
+        with pytest.raises(Unsupported, match=what):
+            links.make_bridge("br0", [], vlan=vlan)
+
+
+def interface(index: int, name: str, **attributes: object) -> bytes:
+    """Return an interface as pyroute2 writes it, without the header."""
+    message = ifinfmsg()
+    message["index"], message["flags"] = index, attributes.pop("flags", 0)
+    message["attrs"] = [("IFLA_IFNAME", name), *((f"IFLA_{key}", value) for key, value in attributes.items())]
+    message.encode()
+    return bytes(message.data[16:])
+
+
+class TestWhatIsThere:
+    def test_aliases(self, kernel) -> None:
+        kernel.interfaces = [interface(1, "lo"), interface(2, "br0", IFALIAS="pypod /a"), interface(3, "eth0")]
+        assert links.aliases() == {"br0": "pypod /a"}
+
+    def test_alias_and_state(self, kernel) -> None:
+        kernel.interfaces = [interface(2, "br0", IFALIAS="pypod /a", flags=1)]
+        assert links.alias_and_state("br0") == ("pypod /a", True)
+        kernel.interfaces = [interface(2, "br0", flags=0x1002)]
+        assert links.alias_and_state("br0") == ("", False)
+        (asked,) = read_route(kernel.sent[-1])
+        assert (asked["type"], asked["flags"], asked["IFLA_IFNAME"]) == (18, REQUEST, "br0")
+
+    @pytest.mark.parametrize("number", [errno.ENODEV, errno.EPERM])
+    def test_one_that_is_not_there_has_none(self, kernel, number: int) -> None:
+        kernel.errors = [number]
+        if number == errno.ENODEV:
+            assert links.alias_and_state("br0") == ("", False)
+        else:
+            with pytest.raises(PermissionError):
+                links.alias_and_state("br0")
+
+    def test_idle_bridges_have_a_wanted_alias_and_nothing_on_them(self, kernel) -> None:
+        kernel.interfaces = [
+            interface(2, "br0", IFALIAS="pypod /a"),
+            interface(3, "br1", IFALIAS="pypod /a"),
+            interface(4, "br2", IFALIAS="somebody's"),
+            interface(5, "br3"),
+            interface(6, "veth0", MASTER=3),
+        ]
+        assert links.idle_bridges(lambda alias: alias.startswith("pypod ")) == [(2, "br0")]
+
+    def test_ports_are_on_it_and_up(self, kernel) -> None:
+        kernel.interfaces = [
+            interface(3, "br1", flags=1),
+            interface(6, "up", MASTER=3, flags=0x1003),
+            interface(7, "down", MASTER=3, flags=2),
+            interface(8, "elsewhere", MASTER=2, flags=1),
+        ]
+        assert links.ports(3) == {"up"}
+
+    @pytest.mark.parametrize("number", [0, errno.ENODEV, errno.EPERM])
+    @pytest.mark.parametrize("gone", [links.remove_link, links.release])
+    def test_to_take_away_what_is_not_there_is_no_error(self, kernel, gone, number: int) -> None:
+        kernel.errors = [number]
+        if number == errno.EPERM:
+            with pytest.raises(PermissionError):
+                gone("veth0")
+        else:
+            assert gone("veth0") is not bool(number)
+        (asked,) = netlink.messages(kernel.sent[0])
+        assert asked[0] == (17 if gone is links.remove_link else NEWLINK)
+        assert netlink.attributes(asked[2][16:])[3] == b"veth0\0"
+
+    def test_addresses_that_it_has_are_not_asked_for_in_vain(self, kernel) -> None:
+        kernel.errors = [errno.EEXIST, 0]
+        links.add_addresses("lo", ["10.0.0.1/24", "10.0.1.1/24"])
+        assert [read_route(one)[0]["IFA_LOCAL"] for one in kernel.sent] == ["10.0.0.1", "10.0.1.1"]
+
+    def test_all_are_asked_for_their_state_though_some_are_gone(self, kernel) -> None:
+        kernel.errors = [errno.ENODEV, 0]
+        kernel.interfaces = [interface(2, "b")]
+        links.settle(["a", "b"])
+        assert [read_route(one)[0]["IFLA_IFNAME"] for one in kernel.sent] == ["a", "b"]
 
 
 def test_a_hardware_address_is_made_of_the_address() -> None:
