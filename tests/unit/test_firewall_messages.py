@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+import errno
 from typing import Any
 
 import pytest
 
+from pypod.kernel import netlink
 from pypod.model.network import NetworkSpec, Subnet
 from pypod.model.port import Port
 from pypod.network import firewall
 from tests.unit.netlink_oracle import ACK, CREATE, REQUEST, each, read_firewall
 
 # NFNL_SUBSYS_NFTABLES << 8, and NFT_MSG_* of linux/netfilter/nf_tables.h
-NEW, DELETE, DESTROY = 0x0A0C, 0x0A0E, 0x0A1E
+NEW, GET, DELETE, DESTROY = 0x0A0C, 0x0A0D, 0x0A0E, 0x0A1E
 BRIDGE = b"pypod1".ljust(16, b"\0")
 TCP, UDP = b"\x06\0\0\0", b"\x11\0\0\0"
 WEB = Port(container_port=80, host_port=8080)
@@ -25,6 +27,7 @@ def number(port: int) -> bytes:
 def elements(transaction: bytes, kind: int = NEW) -> list[tuple[str, dict[str, Any]]]:
     """Return name of the set and content of each element that a transaction adds or deletes."""
     begin, *messages, end = read_firewall(transaction)
+    begin.pop("NFTA_GEN_ID", None)  # what kind 1 is in an answer about generations; here NFNL_BATCH_GENID
     both = {"flags": REQUEST, "_res_id": 10}
     assert (begin, end) == ({"type": 0x10, **both}, {"type": 0x11, **both})
     found = []
@@ -194,3 +197,134 @@ class TestTransactions:
         assert firewall.has_destroy() is expected
         kind = DESTROY if expected else DELETE
         assert len(elements(firewall.withdraw([WEB], "10.88.0.2"), kind)) == 1
+
+
+class Table:
+    """Sets and maps in the kernel's place: packed elements by their name. Takes transactions, and answers questions."""
+
+    def __init__(self, *transactions: bytes) -> None:
+        self.sets: dict[str, list[bytes]] = {}
+        self.transactions: list[bytes] = []
+        self.generation = 7
+        self.restarts = 0
+        for one in transactions:
+            for _, _, body in netlink.messages(one):
+                content = netlink.attributes(body[4:])
+                if {1, 2, 3} <= content.keys():  # NFTA_SET_ELEM_LIST_TABLE, _SET, _ELEMENTS
+                    members = [netlink.attribute(1, element) for _, element in netlink.items(content[3])]
+                    self.sets.setdefault(content[2].decode().rstrip("\0"), []).extend(members)
+
+    def _answer(self, members: list[bytes]) -> bytes:
+        return b"\x01\0\0\0" + netlink.nested(3, *members)
+
+    def dump(self, data: bytes) -> list[tuple[int, bytes]]:
+        ((kind, flags, body),) = netlink.messages(data)
+        assert (kind, flags) == (GET, REQUEST | 0x300)  # NLM_F_DUMP
+        name = netlink.attributes(body[4:])[2].decode().rstrip("\0")
+        if name not in self.sets:
+            raise FileNotFoundError
+        return [(kind, self._answer([one])) for one in self.sets[name]]
+
+    def ask(self, data: bytes) -> bytes:
+        ((kind, _, body),) = netlink.messages(data)
+        if kind == 0x0A10:  # NFT_MSG_GETGEN
+            return bytes(4) + netlink.attribute(1, self.generation.to_bytes(4, "big"))
+        content = netlink.attributes(body[4:])
+        ((_, wanted),) = netlink.items(content[3])
+        name = content[2].decode().rstrip("\0")
+        key = netlink.attributes(wanted)[1]
+        for one in self.sets.get(name, ()):
+            if netlink.attributes(one[4:])[1] == key:
+                return self._answer([one])
+        raise FileNotFoundError
+
+    def send(self, data: bytes) -> None:
+        self.transactions.append(data)
+        if self.restarts:
+            self.restarts -= 1
+            self.generation += 1
+            raise OSError(errno.ERESTART, "somebody changed the rules meanwhile")
+
+
+def channel(*transactions: bytes) -> Any:
+    return Table(*transactions)
+
+
+class TestWhatIsThere:
+    FRONT, BACK = network("10.89.0.0/24", "fd00::/64"), network("10.90.0.0/24", interface="pypod2", internal=True)
+
+    def test_networks(self) -> None:
+        table = channel(firewall.admit(self.FRONT), firewall.admit(self.BACK))
+        assert firewall.known_bridges(table) == {"pypod1", "pypod2"}
+        assert firewall.known_ranges(table, "pypod1") == firewall.ranges_of(self.FRONT)
+        assert firewall.known_ranges(table, "pypod3") == []
+        assert firewall.knows(table, self.FRONT)
+        assert firewall.knows(channel(firewall.admit(self.FRONT)), self.BACK) is False
+
+    def test_nothing(self) -> None:
+        table = channel()
+        assert (firewall.known_bridges(table), firewall.listed(table), firewall.table_version(table)) == (set(), [], 0)
+
+    def test_a_network_is_forgotten_whole_and_no_other(self) -> None:
+        table = channel(firewall.admit(self.FRONT), firewall.admit(self.BACK))
+        firewall.forget(table, "pypod2")
+        (transaction,) = table.transactions
+        found = elements(transaction, DELETE)
+        assert {name for name, _ in found} == {"bridges", "same", "internal", "homes4"}
+        assert all(element["key"].startswith(b"pypod2\0") for _, element in found)
+
+    def test_of_what_nobody_knows_nothing_is_changed(self) -> None:
+        table = channel(firewall.admit(self.FRONT))
+        firewall.forget(table, "pypod2")
+        assert table.transactions == []
+
+    def test_ports(self) -> None:
+        ports = [WEB, WEB.replace(host_port=53, protocol="udp", host_ip="127.0.0.1"), WEB.replace(host_ip="::1")]
+        table = channel(firewall.publish(ports, "10.88.0.2/16", "fd00::2/64", destroy=False))
+        assert sorted(firewall.listed(table)) == [
+            ("tcp", "", 8080, "10.88.0.2", 80),
+            ("tcp", "", 8080, "fd00::2", 80),
+            ("tcp", "::1", 8080, "fd00::2", 80),
+            ("udp", "127.0.0.1", 53, "10.88.0.2", 80),
+        ]
+
+    def test_only_ones_own_ports_are_withdrawn(self) -> None:
+        other = WEB.replace(host_port=9090)
+        table = channel(
+            firewall.publish([WEB], "10.88.0.2", destroy=False), firewall.publish([other], "10.88.0.3", destroy=False)
+        )
+        firewall.withdraw_own(table, [WEB, other, WEB.replace(host_port=1)], "10.88.0.2")
+        (transaction,) = table.transactions
+        assert elements(transaction, DELETE) == [("published4", {"key": TCP + number(8080)})]
+
+    def test_what_leads_to_a_range_is_withdrawn(self) -> None:
+        here, six = WEB.replace(host_ip="127.0.0.1"), WEB.replace(host_ip="::1")
+        table = channel(
+            firewall.publish([WEB, here, six], "10.89.0.255", "fd00::2", destroy=False),
+            firewall.publish([WEB.replace(host_port=1)], "10.89.1.0", destroy=False),
+        )
+        firewall.withdraw_ways(table, firewall.ranges_of(network("10.89.0.0/24")))
+        firewall.withdraw_ways(table, firewall.ranges_of(network("fd00::/64")))
+        assert [elements(one, DELETE) for one in table.transactions] == [
+            [
+                ("published4", {"key": TCP + number(8080)}),
+                ("published_at4", {"key": bytes((127, 0, 0, 1)) + TCP + number(8080)}),
+            ],
+            [
+                ("published6", {"key": TCP + number(8080)}),
+                ("published_at6", {"key": bytes(15) + b"\x01" + TCP + number(8080)}),
+            ],
+        ]
+
+    def test_a_change_that_somebody_else_came_before_is_made_again_of_what_is_there_then(self) -> None:
+        table = channel(firewall.admit(self.FRONT))
+        table.restarts = 2
+        firewall.forget(table, "pypod1")
+        generations = [netlink.attributes(next(each(one))[20:])[1] for one in table.transactions]
+        assert generations == [bytes((0, 0, 0, count)) for count in (7, 8, 9)]
+
+    def test_another_error_is_one(self) -> None:
+        table = channel(firewall.admit(self.FRONT))
+        table.send = lambda _: (_ for _ in ()).throw(PermissionError)
+        with pytest.raises(PermissionError):
+            firewall.forget(table, "pypod1")

@@ -288,7 +288,9 @@ class TestMounts:
 
     def test_several_hierarchies(self) -> None:
         config = made({"cgroup_mount": ("/sys/fs/cgroup/pids", "pids,none")})
-        assert mounts(config)["/sys/fs/cgroup"]["type"] == "tmpfs"
+        around = mounts(config)["/sys/fs/cgroup"]
+        assert (around["type"], around["source"]) == ("tmpfs", "tmpfs")
+        assert around["options"] == ["nosuid", "noexec", "nodev", "mode=755"]
         assert mounts(config)["/sys/fs/cgroup/pids"]["type"] == "cgroup"
         assert options(config, "/sys/fs/cgroup/pids") == ["nosuid", "noexec", "nodev", "ro", "pids", "none"]
 
