@@ -12,8 +12,7 @@ from pypod.errors import DeadlineExceeded, InvalidSpec, NoSuchContainer, WrongSt
 from pypod.kernel import pidfd
 from pypod.kernel.abi import SIGKILL, signal_number
 from pypod.model import ids
-from pypod.model.namespace import JOINABLE, Mode
-from pypod.store import records
+from pypod.store import dependencies, records
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -339,17 +338,8 @@ class Container:
 
     def dependents(self) -> tuple[Container, ...]:
         """Return the containers that were created to join a namespace of this one, the oldest first."""
-        mode = Mode(mode="container", target=self.id)
-
-        def joins(record: ContainerRecord) -> bool:
-            if self.id not in record.spec_json:  # reading a spec costs more
-                return False
-            spec = self._engine.container_spec(record)
-            return any(spec.namespace(kind) == mode for kind in JOINABLE)
-
-        everyone = records.all_containers(self._engine.database)
-        found = [one for one in everyone if one.kind == records.CONTAINER and joins(one)]
-        return tuple(Container(self._engine, one.id, one.name) for one in found)
+        found = dependencies.joining(self._engine.database, self.id)
+        return tuple(Container(self._engine, one.id, one.name) for one in found if one.kind == records.CONTAINER)
 
     def wait(self, timeout: float | None = None) -> int | None:
         """Wait until it has ended; return its exit code, None when nobody saw how it ended.

@@ -11,7 +11,7 @@ from pypod.engine.core.boundary import Boundary
 from pypod.errors import InvalidSpec, NoSuchContainer
 from pypod.model import ids
 from pypod.model.namespace import JOINABLE
-from pypod.store import networks, records
+from pypod.store import networks, records, stored_specs
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -193,8 +193,8 @@ class Containers:
             cgroup=container_path(parent, group, identifier),
             remove=int(spec.remove),
             owner=owner,
-            spec_json=records.to_json(spec),
             image_id=image_id,
+            **stored_specs.columns(spec),
         )
 
     def explain(

@@ -13,7 +13,7 @@ from pypod.errors import InvalidSpec, NoSuchPod, PodBroken, WrongState
 from pypod.kernel.abi import SIGKILL, signal_number
 from pypod.model import ids
 from pypod.model.pod import BROKEN
-from pypod.store import records
+from pypod.store import records, stored_specs
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -89,7 +89,7 @@ class Pod:
 
     def spec(self) -> PodSpec:
         """Return what was asked."""
-        return records.pod_spec(self.record())
+        return stored_specs.pod_spec(self.record())
 
     def state(self) -> PodState:
         """Return what is, at this moment."""

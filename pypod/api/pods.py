@@ -13,7 +13,7 @@ from pypod.model import ids
 from pypod.model.container import DEFAULT_SHM_BYTES
 from pypod.model.namespace import DEFAULT_SHARE, HOST, PRIVATE, parse_share
 from pypod.model.pod import PodSpec
-from pypod.store import networks, records
+from pypod.store import networks, records, stored_specs
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -221,7 +221,7 @@ class Pods:
             created_ns=now_ns,
             infra_id=infra_id,
             owner=owner,
-            spec_json=records.to_json(spec),
+            **stored_specs.columns(spec),
         )
         if not spec.infra:
             return record, None
@@ -236,7 +236,7 @@ class Pods:
             cgroup=container_path(spec.cgroup_parent, identifier, infra_id),
             remove=0,
             owner=owner,
-            spec_json=records.NO_SPEC,
+            spec_json=stored_specs.NO_SPEC,
         )
 
     def get(self, ref: str) -> Pod:
@@ -301,5 +301,5 @@ def _of_image(infra: ContainerRecord, pod: PodSpec, image: Image) -> ContainerRe
         image=spec.image,
         image_id=image.id,
         command=" ".join(spec.command).encode("utf-8", "backslashreplace").decode(),
-        spec_json=records.to_json(spec),
+        **stored_specs.columns(spec),
     )

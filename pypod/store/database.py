@@ -34,6 +34,25 @@ _FILE_TYPE, _REGULAR = 0o170000, 0o100000  # S_IFMT and S_IFREG of inode(7)
 _KINDS = {0o120000: "a symbolic link", 0o040000: "a directory", 0o010000: "a FIFO"}
 _BEGIN_ANEW = "move it away with its -wal and -shm; pypod system check --repair brings back what was started"
 
+
+def _joined_namespaces(row: str, others: str = "") -> str:
+    """SQL for whose namespaces a row of the table of containers asks to join, by the kind of namespace."""
+    return f"""SELECT {row}.id, CASE key WHEN 'user_namespace' THEN 'user' ELSE key END, json_extract(value, '$.target')
+        FROM {others}json_each({_whole_json(row)})
+        WHERE CASE type WHEN 'object' THEN json_extract(value, '$.mode') END = 'container'"""  # noqa: S608
+
+
+def _container_volumes(row: str, others: str = "") -> str:
+    """SQL for the anonymous volumes that a row of the table of containers mounts."""
+    return f"""SELECT {row}.id, json_extract(value, '$.source')
+        FROM {others}json_each({_whole_json(row)}, '$.mounts')
+        WHERE CASE type WHEN 'object' THEN json_extract(value, '$.type') END = 'volume'"""  # noqa: S608
+
+
+def _whole_json(row: str) -> str:
+    return f"CASE WHEN json_valid({row}.spec) THEN {row}.spec ELSE '{{}}' END"
+
+
 MIGRATIONS: tuple[tuple[str, ...], ...] = (
     (
         "CREATE TABLE names (name TEXT PRIMARY KEY, kind TEXT NOT NULL, id TEXT NOT NULL) WITHOUT ROWID",
@@ -86,6 +105,48 @@ MIGRATIONS: tuple[tuple[str, ...], ...] = (
             END""",
         """CREATE TRIGGER network_goes AFTER DELETE ON networks BEGIN
             DELETE FROM last_addresses WHERE network_id = old.id; DELETE FROM addresses WHERE network_id = old.id;
+            END""",
+    ),
+    (
+        # What lists, removals and events ask of every container stands beside the specification: reading that costs
+        # a hundred times as much. ``labels`` is a part of it as it is written there.
+        *(
+            f"ALTER TABLE {table} ADD COLUMN {column}"
+            for table in ("pods", "containers")
+            for column in (
+                "labels TEXT NOT NULL DEFAULT '[]'",
+                "publishes_ports INTEGER NOT NULL DEFAULT 0",
+                "has_auto_ids INTEGER NOT NULL DEFAULT 0",
+            )
+        ),
+        "ALTER TABLE containers ADD COLUMN has_healthcheck INTEGER NOT NULL DEFAULT 0",
+        *(
+            f"""UPDATE {table} SET
+                labels = CASE json_type(spec, '$.labels')
+                    WHEN 'array' THEN json_extract(spec, '$.labels') ELSE '[]' END,
+                publishes_ports = coalesce(json_array_length(spec, '$.ports') > 0, 0),
+                has_auto_ids = coalesce(json_extract(spec, '$.user_namespace.mode') = 'auto', 0)
+                WHERE json_valid(spec)"""  # noqa: S608
+            for table in ("pods", "containers")
+        ),
+        """UPDATE containers SET has_healthcheck = coalesce(json_type(spec, '$.healthcheck') = 'object', 0)
+            WHERE json_valid(spec)""",
+        """CREATE TABLE joined_namespaces (
+            container_id TEXT NOT NULL, kind TEXT NOT NULL, target_id TEXT NOT NULL,
+            PRIMARY KEY (container_id, kind)) WITHOUT ROWID""",
+        "CREATE INDEX joined_namespaces_of_target ON joined_namespaces (target_id)",
+        """CREATE TABLE container_volumes (
+            container_id TEXT NOT NULL, volume TEXT NOT NULL, PRIMARY KEY (container_id, volume)) WITHOUT ROWID""",
+        "CREATE INDEX containers_of_volume ON container_volumes (volume)",
+        f"INSERT OR IGNORE INTO joined_namespaces {_joined_namespaces('containers', 'containers, ')}",
+        f"INSERT OR IGNORE INTO container_volumes {_container_volumes('containers', 'containers, ')}",
+        f"""CREATE TRIGGER container_comes AFTER INSERT ON containers BEGIN
+            INSERT OR IGNORE INTO joined_namespaces {_joined_namespaces("new")};
+            INSERT OR IGNORE INTO container_volumes {_container_volumes("new")};
+            END""",
+        """CREATE TRIGGER container_goes AFTER DELETE ON containers BEGIN
+            DELETE FROM joined_namespaces WHERE container_id = old.id;
+            DELETE FROM container_volumes WHERE container_id = old.id;
             END""",
     ),
 )

@@ -13,7 +13,7 @@ import fcntl
 import os
 import time
 
-from pypod.model.plain_json import quoted, scan
+from pypod.model.plain_json import loads, quoted
 
 __all__ = ["LINE_LIMIT", "SIZE_LIMIT", "append", "line", "old", "rest"]
 
@@ -29,32 +29,27 @@ def old(path: str) -> str:
     return f"{path}.1"
 
 
-def rest(kind: str, identifier: str, name: str, *, image: str = "", pod_id: str = "", spec_json: str = "") -> str:
-    """Return all of a line but the moment and what happened; labels come from the text of a specification.
+def rest(kind: str, identifier: str, name: str, *, image: str = "", pod_id: str = "", labels: str = "[]") -> str:
+    """Return all of a line but the moment and what happened; ``labels`` are pairs in JSON, as records have them.
 
-    Labels that would make the line too long are left out.
+    They are left out when they would make the line too long.
     """
     text = (
         f'"type":"{kind}","id":"{identifier}","name":{quoted(name[:_NAME_LIMIT])},'
         f'"image":{quoted(image[:_NAME_LIMIT])},"pod":"{pod_id}","attributes":'
     )
-    attributes = _labels(spec_json)
+    attributes = _labels(labels)
     if len(text) + len(attributes) > LINE_LIMIT - _HEAD_LIMIT:
         attributes = "{}"
     return f"{text}{attributes}}}\n"
 
 
-def _labels(spec_json: str) -> str:
-    """Return the labels of a specification as a JSON object.
-
-    Only they are read: a whole specification takes a hundred times as long, and the JSON module milliseconds to load.
-    """
-    at = spec_json.find('"labels":')  # no string in JSON has a bare quote in it: this is the key
-    if at < 0 or spec_json.startswith("[]", at + 9):
+def _labels(text: str) -> str:
+    """Return labels as a JSON object."""
+    if text == "[]":
         return "{}"
     try:
-        pairs, _ = scan(spec_json, at + 9)
-        return "{" + ",".join([f"{quoted(key)}:{quoted(value)}" for key, value in pairs]) + "}"
+        return "{" + ",".join([f"{quoted(key)}:{quoted(value)}" for key, value in loads(text)]) + "}"
     except (ValueError, TypeError):  # damaged
         return "{}"
 

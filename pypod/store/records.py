@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from pypod.errors import AlreadyExists, AmbiguousName, NoSuchContainer, NoSuchImage, NoSuchPod, StoreError, Unsupported
+from pypod.errors import AlreadyExists, AmbiguousName, NoSuchContainer, NoSuchImage, NoSuchPod
 from pypod.model import plain_json
 from pypod.model.ids import is_id, is_whole_id
 from pypod.model.value import Value
@@ -10,17 +10,15 @@ from pypod.store.database import as_declared
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from sqlite3 import Connection
     from typing import Any, TypeVar
 
-    from pypod.model.container import ContainerSpec
-    from pypod.model.pod import PodSpec
     from pypod.store.database import Database
 
     V = TypeVar("V", bound=Value)
 
 CONTAINER, INFRA, POD = "container", "infra", "pod"
-NO_SPEC = "{}"  # of an infra that was made without an image: what it needs is asked of its pod
 _ID_DIGITS = 64
 
 
@@ -44,7 +42,7 @@ def parse_owner(text: str) -> Owner | None:
 
 
 class PodRecord(Value):
-    """A row of the table of pods; ``spec_json`` is read with ``pod_spec``."""
+    """A row of the table of pods; ``spec_json`` and the columns after it are made and read by store/stored_specs.py."""
 
     id: str
     name: str
@@ -52,10 +50,13 @@ class PodRecord(Value):
     infra_id: str
     owner: str
     spec_json: str
+    labels: str = "[]"
+    publishes_ports: int = 0
+    has_auto_ids: int = 0
 
 
 class ContainerRecord(Value):
-    """A row of the table of containers; ``spec_json`` is read with ``container_spec``."""
+    """A row of the table of containers; ``spec_json``, ``labels`` and what follows are as in ``PodRecord``."""
 
     id: str
     name: str
@@ -69,13 +70,16 @@ class ContainerRecord(Value):
     owner: str
     spec_json: str
     image_id: str = ""
+    labels: str = "[]"
+    publishes_ports: int = 0
+    has_auto_ids: int = 0
+    has_healthcheck: int = 0
 
 
-_POD_COLUMNS = "id, name, created_ns, infra_id, owner, spec"
-_CONTAINER_COLUMNS = "id, name, kind, pod_id, created_ns, image, command, cgroup, remove, owner, spec, image_id"
-
-
-_NUMBERS = {"created_ns", "remove"}
+_POD_COLUMNS, _CONTAINER_COLUMNS = (
+    ", ".join("spec" if name == "spec_json" else name for name in cls._fields) for cls in (PodRecord, ContainerRecord)
+)
+_NUMBERS = {"created_ns", "remove", "publishes_ports", "has_auto_ids", "has_healthcheck"}
 _POD_TYPES, _CONTAINER_TYPES = (
     tuple(int if name in _NUMBERS else str for name in cls._fields) for cls in (PodRecord, ContainerRecord)
 )
@@ -100,7 +104,7 @@ def checked(record: V) -> V:
 def add_pod(connection: Connection, record: PodRecord) -> None:
     """Insert a pod. Raises AlreadyExists when the name is taken."""
     _take_name(connection, POD, record.name, record.id)
-    connection.execute(f"INSERT INTO pods ({_POD_COLUMNS}) VALUES (?,?,?,?,?,?)", _values(record))  # noqa: S608
+    _insert(connection, "pods", _POD_COLUMNS, record)
 
 
 def add_container(connection: Connection, record: ContainerRecord) -> None:
@@ -113,8 +117,12 @@ def add_container(connection: Connection, record: ContainerRecord) -> None:
     if record.image_id and not connection.execute("SELECT 1 FROM images WHERE id = ?", (record.image_id,)).fetchone():
         raise NoSuchImage(record.image)
     _take_name(connection, CONTAINER, record.name, record.id)
+    _insert(connection, "containers", _CONTAINER_COLUMNS, record)
+
+
+def _insert(connection: Connection, table: str, columns: str, record: Value) -> None:
     marks = ",".join("?" * len(record._fields))
-    connection.execute(f"INSERT INTO containers ({_CONTAINER_COLUMNS}) VALUES ({marks})", _values(record))  # noqa: S608
+    connection.execute(f"INSERT INTO {table} ({columns}) VALUES ({marks})", _values(record))  # noqa: S608
 
 
 def _values(record: Value) -> tuple[Any, ...]:
@@ -160,36 +168,12 @@ def rename_container(connection: Connection, record: ContainerRecord, name: str)
     _take_name(connection, CONTAINER, name, record.id)
     connection.execute("DELETE FROM names WHERE name = ?", (before,))
     if kind == CONTAINER:
-        spec = _renamed(spec, before, name)
+        spec = renamed(spec, before, name)
     connection.execute("UPDATE containers SET name = ?, spec = ? WHERE id = ?", (name, spec, record.id))
 
 
-def restore_pod(connection: Connection, record: PodRecord) -> str:
-    """Insert a pod whose row was lost, under another name when its own is taken; return the name, nothing for none."""
-    if connection.execute("SELECT 1 FROM pods WHERE id = ?", (record.id,)).fetchone():
-        return ""
-    name = _free_name(connection, record.name, record.id)
-    add_pod(connection, record.replace(name=name, spec_json=_renamed(record.spec_json, record.name, name)))
-    return name
-
-
-def restore_container(connection: Connection, record: ContainerRecord) -> str:
-    """Insert a container as ``restore_pod`` does a pod; its pod is there, its image need not be."""
-    if connection.execute("SELECT 1 FROM containers WHERE id = ?", (record.id,)).fetchone():
-        return ""
-    name = _free_name(connection, record.name, record.id)
-    text = record.spec_json if record.kind == INFRA else _renamed(record.spec_json, record.name, name)
-    add_container(connection, record.replace(name=name, spec_json=text, image_id=""))
-    connection.execute("UPDATE containers SET image_id = ? WHERE id = ?", (record.image_id, record.id))
-    return name
-
-
-def _free_name(connection: Connection, name: str, identifier: str) -> str:
-    taken = connection.execute("SELECT 1 FROM names WHERE name = ?", (name,)).fetchone()
-    return f"{name}_{identifier[:6]}" if taken else name
-
-
-def _renamed(spec: str, before: str, name: str) -> str:
+def renamed(spec: str, before: str, name: str) -> str:
+    """Return the text of a specification with another name in it."""
     return spec if name == before else plain_json.dumps({**plain_json.loads(spec), "name": name})
 
 
@@ -254,74 +238,10 @@ def all_pods(database: Database) -> list[PodRecord]:
 
 def all_containers(database: Database, *, pod_id: str | None = None) -> list[ContainerRecord]:
     """Return every container (or those of a pod), the oldest first; infras among them."""
-    where, arguments = ("", ()) if pod_id is None else ("WHERE pod_id = ?", (pod_id,))
-    statement = f"SELECT {_CONTAINER_COLUMNS} FROM containers {where} ORDER BY created_ns, kind DESC"  # noqa: S608
+    return containers_where(database, *(("1", ()) if pod_id is None else ("pod_id = ?", (pod_id,))))
+
+
+def containers_where(database: Database, condition: str, arguments: Sequence[str]) -> list[ContainerRecord]:
+    """Return the containers that an SQL condition is true of, the oldest first; infras among them."""
+    statement = f"SELECT {_CONTAINER_COLUMNS} FROM containers WHERE {condition} ORDER BY created_ns, kind DESC"  # noqa: S608
     return [_container(row) for row in _usable(database.read(statement, arguments))]
-
-
-def to_json(value: Value) -> str:
-    """Return a spec as JSON text."""
-    return plain_json.dumps(_plain(value))
-
-
-def _plain(value: Any) -> Any:
-    if isinstance(value, Value):
-        return {name: _plain(item) for name, item in value.items()}
-    if isinstance(value, tuple):
-        return [_plain(item) for item in value]
-    return value
-
-
-def pod_spec(record: PodRecord) -> PodSpec:
-    """Return what was asked of a pod. Raises StoreError when the row is damaged."""
-    from pypod.model.limits import Limits
-    from pypod.model.namespace import Mode
-    from pypod.model.pod import PodSpec
-    from pypod.model.port import Port
-
-    classes: dict[str, type[Value]] = {"ports": Port, "limits": Limits, "user_namespace": Mode}
-    return parse_value(PodSpec, record.id, record.spec_json, classes)
-
-
-def container_spec(record: ContainerRecord) -> ContainerSpec:
-    """Return what was asked of a container.
-
-    Raises StoreError when the row is damaged, Unsupported for the infra of a pod, which nobody asked anything of.
-    """
-    if record.kind == INFRA and record.spec_json == NO_SPEC:
-        raise Unsupported(
-            "infra container",
-            f"container {record.name} is the infra of pod {record.pod_id[:12]}: it has neither a command nor files",
-            hint="name a member of the pod, or make the pod with --infra-image",
-        )
-    from pypod.model.container import ContainerSpec, Ulimit
-    from pypod.model.health import Healthcheck
-    from pypod.model.limits import Limits
-    from pypod.model.mount import Mount
-    from pypod.model.namespace import Mode
-    from pypod.model.port import Port
-
-    classes: dict[str, type[Value]] = dict.fromkeys(("net", "pid", "ipc", "uts", "cgroup", "user_namespace"), Mode)
-    classes |= {"mounts": Mount, "ulimits": Ulimit, "healthcheck": Healthcheck, "ports": Port, "limits": Limits}
-    return parse_value(ContainerSpec, record.id, record.spec_json, classes)
-
-
-def parse_value(cls: type[V], identifier: str, text: str, classes: dict[str, type[Value]]) -> V:
-    """Read what ``to_json`` wrote of a value; ``classes`` are those of the fields that are values themselves.
-
-    Raises StoreError naming the object ``identifier`` when it is damaged.
-    """
-
-    def value(name: str, item: Any) -> Any:
-        if isinstance(item, dict):
-            return classes[name](**{key: value(key, part) for key, part in item.items()})
-        if isinstance(item, list):
-            return tuple(value(name, part) for part in item)
-        return item
-
-    try:
-        return cls(**{name: value(name, item) for name, item in plain_json.loads(text).items()})
-    except (ValueError, TypeError, KeyError, AttributeError) as error:  # InvalidSpec is a ValueError
-        raise StoreError(
-            identifier, f"the record of {identifier[:12]} is damaged: {error}", hint="remove it"
-        ) from error

@@ -17,7 +17,7 @@ from pypod.engine.core.kept_records import NAME
 from pypod.engine.images.removal import leftovers
 from pypod.engine.storage import trash
 from pypod.network import links
-from pypod.store import records
+from pypod.store import restoring
 from tests.cli.program import Program
 from tests.facts import created_nothing, group, is_there, wait_until
 from tests.images.made import Made, busybox_entries, layer
@@ -164,7 +164,7 @@ def test_what_was_renamed_or_given_an_owner_is_brought_back_as_it_was(world: Wor
 def test_who_is_killed_while_repairing_has_not_made_a_database(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     """All records come in one transaction with the tables: half of them would be shown as all there are."""
     world.lose("deleted")
-    bring_back, seen = records.restore_container, []
+    bring_back, seen = restoring.restore_container, []
 
     def fail(*arguments: object) -> str:
         seen.append(arguments)
@@ -173,7 +173,7 @@ def test_who_is_killed_while_repairing_has_not_made_a_database(world: World, mon
         return bring_back(*arguments)
 
     with monkeypatch.context() as patch:
-        patch.setattr(records, "restore_container", fail)
+        patch.setattr(restoring, "restore_container", fail)
         with pytest.raises(KeyboardInterrupt):
             repair(world.engine)
     assert world.pypod("ps", "-a").returncode == 125

@@ -16,7 +16,7 @@ from pypod.store import event_log
 from pypod.store.event_reader import Reader, follow, parse_line, read
 
 ROOT = str(Path(__file__).parents[2])
-ABOUT = event_log.rest("container", "a" * 64, "web", pod_id="b" * 64, spec_json='{"x":1,"labels":[["k","v"]]}')
+ABOUT = event_log.rest("container", "a" * 64, "web", pod_id="b" * 64, labels='[["k","v"]]')
 
 
 @pytest.fixture
@@ -55,21 +55,21 @@ def test_there_may_be_no_file(path) -> None:
 
 @pytest.mark.parametrize("value", ['"\\', "\n\r\0\x1b[31m", "ü✓\U0001f600", "\udc80\udcff", "]]", '"labels":[]'])
 def test_labels_are_kept_as_they_are(path, value) -> None:
-    spec = json.dumps({"command": ['"labels":[]'], "labels": [["k", value], [value, ""]]}, separators=(",", ":"))
-    event_log.append(path, event_log.line("start", event_log.rest("container", "a", "n", spec_json=spec)))
+    labels = json.dumps([["k", value], [value, ""]], separators=(",", ":"))
+    event_log.append(path, event_log.line("start", event_log.rest("container", "a", "n", labels=labels)))
     (event,) = read(path)
     assert dict(event.attributes) == {"k": value, value: ""}
 
 
-@pytest.mark.parametrize("spec", ["", "{}", '{"labels":[]}', '{"labels":', '{"labels":7}', '{"labels":[["k"]]}'])
-def test_a_damaged_specification_has_no_labels(path, spec) -> None:
-    event_log.append(path, event_log.line("remove", event_log.rest("container", "a", "n", spec_json=spec)))
+@pytest.mark.parametrize("labels", ["", "{}", "[]", "[", "7", '[["k"]]', '[["k",1]]', "[7]"])
+def test_damaged_labels_are_none(path, labels) -> None:
+    event_log.append(path, event_log.line("remove", event_log.rest("container", "a", "n", labels=labels)))
     assert [event.attributes for event in read(path)] == [()]
 
 
 def test_a_line_is_bounded(path) -> None:
-    spec = json.dumps({"labels": [["k", "v" * 5000]]}, separators=(",", ":"))
-    event_log.append(path, event_log.line("start", event_log.rest("pod", "a", "n" * 9000, spec_json=spec)))
+    labels = json.dumps([["k", "v" * 5000]], separators=(",", ":"))
+    event_log.append(path, event_log.line("start", event_log.rest("pod", "a", "n" * 9000, labels=labels)))
     assert os.stat(path).st_size <= event_log.LINE_LIMIT
     (event,) = read(path)
     assert (event.name, event.attributes) == ("n" * 1024, ())
@@ -175,8 +175,8 @@ from pypod.store import event_log
 path, number, count, limit = sys.argv[2], sys.argv[3], int(sys.argv[4]), int(sys.argv[5])
 sys.stdin.read(1)
 for i in range(count):
-    spec = '{"labels":[["k","%s"]]}' % ("v" * i)
-    about = event_log.rest("container", "a" * 64, f"w{number}-{i}", spec_json=spec)
+    labels = '[["k","%s"]]' % ("v" * i)
+    about = event_log.rest("container", "a" * 64, f"w{number}-{i}", labels=labels)
     event_log.append(path, event_log.line("start", about), size_limit=limit)
 """
 

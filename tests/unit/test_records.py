@@ -18,7 +18,7 @@ from pypod.model.mount import Mount
 from pypod.model.namespace import HOST, POD, Mode
 from pypod.model.pod import PodSpec
 from pypod.store import database as module
-from pypod.store import records
+from pypod.store import records, stored_specs
 from pypod.store.database import MIGRATIONS, RESERVE_BYTES, Database
 from pypod.store.records import ContainerRecord, Owner, PodRecord
 
@@ -218,24 +218,24 @@ DAMAGED = [
 class TestSpecs:
     @pytest.mark.parametrize("spec", [FULL, ContainerSpec(name="c", rootfs="/", command=("x",))])
     def test_of_containers_come_back(self, spec: ContainerSpec) -> None:
-        read = records.container_spec(container(spec_json=records.to_json(spec)))
+        read = stored_specs.container_spec(container(spec_json=stored_specs.to_json(spec)))
         assert read == spec
         assert hash(read) == hash(spec)
 
     def test_of_pods_come_back(self) -> None:
         spec = PodSpec(name="p", share=(), infra_command=("a",), labels=(("k", "v"),), hostname="h", net="host")
-        assert records.pod_spec(pod(spec_json=records.to_json(spec))) == spec
+        assert stored_specs.pod_spec(pod(spec_json=stored_specs.to_json(spec))) == spec
 
     @settings(max_examples=30)
     @given(st.text(min_size=1).filter(lambda text: "\0" not in text), st.text())
     def test_any_text_comes_back(self, word: str, label: str) -> None:
         spec = ContainerSpec(name="c", rootfs="/", command=(word,), labels=((label, word),))
-        assert records.container_spec(container(spec_json=records.to_json(spec))) == spec
+        assert stored_specs.container_spec(container(spec_json=stored_specs.to_json(spec))) == spec
 
     @pytest.mark.parametrize("text", DAMAGED)
     def test_damaged_ones_of_containers_say_so(self, text: str) -> None:
         with pytest.raises(StoreError) as caught:
-            records.container_spec(container(spec_json=text))
+            stored_specs.container_spec(container(spec_json=text))
         assert (caught.value.hint, caught.value.path) == ("remove it", A)
 
     @pytest.mark.parametrize(
@@ -243,7 +243,7 @@ class TestSpecs:
     )
     def test_damaged_ones_of_pods_say_so(self, text: str) -> None:
         with pytest.raises(StoreError) as caught:
-            records.pod_spec(pod(spec_json=text))
+            stored_specs.pod_spec(pod(spec_json=text))
         assert (caught.value.hint, caught.value.path) == ("remove it", A)
 
 

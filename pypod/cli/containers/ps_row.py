@@ -43,7 +43,7 @@ _SHORT = 12
 class Listing:
     """What the rows of one listing share: the engine, the moment, and the pods once one of them was asked for."""
 
-    __slots__ = ("_networks", "_pods", "engine", "now_ns", "size", "truncate")
+    __slots__ = ("_joining_networks", "_networks", "_pods", "engine", "now_ns", "size", "truncate")
 
     def __init__(self, engine: Engine, now_ns: int, *, truncate: bool = True, size: bool = False) -> None:
         self.engine = engine
@@ -52,6 +52,7 @@ class Listing:
         self.size = size
         self._pods: dict[str, PodRecord] | None = None
         self._networks: dict[str, list[str]] | None = None
+        self._joining_networks: set[str] | None = None
 
     def pod(self, identifier: str) -> PodRecord | None:
         """Return a pod, None when it is gone or there is none."""
@@ -70,6 +71,15 @@ class Listing:
 
             self._networks = names_by_container(self.engine.database)
         return self._networks.get(identifier, [])
+
+    @property
+    def joining_networks(self) -> set[str]:
+        """The ids of the containers that have the network of another one."""
+        if self._joining_networks is None:
+            from pypod.store.dependencies import joining_networks
+
+            self._joining_networks = joining_networks(self.engine.database)
+        return self._joining_networks
 
     def ago(self, moment_ns: int) -> str:
         """Return how long ago a moment was, in words."""
@@ -95,7 +105,7 @@ class Row(Struct):
     def spec(self) -> ContainerSpec | None:
         """What was asked; None for an infra, which has its pod's."""
         if self._spec is None and self.record.kind != INFRA:
-            from pypod.store.records import container_spec
+            from pypod.store.stored_specs import container_spec
 
             self._spec = container_spec(self.record)
         return self._spec
@@ -103,20 +113,17 @@ class Row(Struct):
     @property
     def labels(self) -> dict[str, str]:
         """The labels; an infra has its pod's."""
-        if self.spec is not None:
-            return dict(self.spec.labels)
-        from pypod.store.records import pod_spec
+        from pypod.store.stored_specs import labels
 
-        pod = self.listing.pod(self.record.pod_id)
-        return dict(pod_spec(pod).labels) if pod is not None else {}
+        record = self.record if self.record.kind != INFRA else self.listing.pod(self.record.pod_id)
+        return labels(record) if record is not None else {}
 
     @property
     def ports(self) -> tuple[Port, ...]:
         """The published ports that lead to it: its own, its pod's, or those of the container whose network it has."""
         pod = self.listing.pod(self.record.pod_id)
-        # most have none: the texts tell without being read
-        texts = (self.record.spec_json, pod.spec_json if pod is not None else "")
-        if not any('"ports":[{' in text for text in texts) and '"net":{"mode":"container"' not in texts[0]:
+        publishes = self.record.publishes_ports or (pod is not None and pod.publishes_ports)
+        if not publishes and self.record.id not in self.listing.joining_networks:
             return ()
         from pypod.engine.networks.published import ports_of
 
@@ -130,13 +137,12 @@ class Row(Struct):
     @property
     def health(self) -> str:
         """starting, healthy or unhealthy; nothing without a health check, or when it does not run."""
-        # most have none: the text tells without being read
-        if '"healthcheck":{' not in self.record.spec_json or not self.state.running or not self.spec:
+        if not self.record.has_healthcheck or not self.state.running:
             return ""
         from pypod.engine.containers.health import of
 
         directory = self.listing.engine.layout.container(self.record.id)
-        return of(directory, self.state).status if self.spec.healthcheck else ""
+        return of(directory, self.state).status
 
     @property
     def written_bytes(self) -> int:

@@ -68,7 +68,7 @@ class PodRow(Struct):
     @property
     def spec(self) -> PodSpec:
         """What was asked."""
-        from pypod.store.records import pod_spec
+        from pypod.store.stored_specs import pod_spec
 
         return pod_spec(self.record)
 

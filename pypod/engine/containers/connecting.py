@@ -15,7 +15,7 @@ from pypod.errors import AlreadyExists, InvalidSpec, WrongState
 from pypod.model.connection import check_alias, parse_address, parse_mac, static_addresses
 from pypod.model.network import Connection
 from pypod.network.user_mode import PASTA, SLIRP4NETNS
-from pypod.store import networks, records
+from pypod.store import networks, records, stored_specs
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -100,7 +100,7 @@ def _write_files(context: Context, record: ContainerRecord) -> None:
 def _require_own_network(context: Context, record: ContainerRecord) -> None:
     spec: PodSpec | ContainerSpec
     if record.kind == records.INFRA:
-        spec = records.pod_spec(records.find_pod(context.database, record.pod_id))
+        spec = stored_specs.pod_spec(records.find_pod(context.database, record.pod_id))
         mode = "private" if spec.net == "private" and "net" in spec.share else "host"
     else:
         spec = context.container_spec(record)

@@ -10,7 +10,7 @@ from pypod.kernel.pidfd import Process
 from pypod.model.mount import plain_path
 from pypod.model.namespace import FLAGS, HOST, POD, PRIVATE
 from pypod.runtime.compiler import Join
-from pypod.store import records
+from pypod.store import dependencies, records
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -68,11 +68,10 @@ def stopped_targets(context: Context, record: ContainerRecord) -> list[Container
 
     Raises NoSuchContainer for one that was removed.
     """
-    if '"container"' not in record.spec_json or _is_running(context, record):  # reading a spec costs more
+    targets = dependencies.joined_by(context.database, record.id)
+    if not targets or _is_running(context, record):
         return []
-    spec = context.container_spec(record)
-    targets = {mode.target for mode in map(spec.namespace, _JOINABLE) if mode.mode == "container"}
-    found = [records.find_container(context.database, target) for target in sorted(targets)]
+    found = [records.find_container(context.database, target) for target in targets]
     return [one for one in found if not _is_running(context, one)]
 
 

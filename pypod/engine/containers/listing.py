@@ -46,17 +46,22 @@ def _disconnect(context: Context, unseen: list[ContainerRecord], running: list[C
     from pypod.store import networks
 
     attached = networks.attached(context.database)
-    left = [record.id for record in unseen if record.id in attached and not _has_company(record, running)]
+    left = [record.id for record in unseen if record.id in attached and not _has_company(context, record, running)]
     if left:
         from pypod.engine.containers.collect import disconnect
 
         disconnect(context, left)
 
 
-def _has_company(record: ContainerRecord, running: list[ContainerRecord]) -> bool:
+def _has_company(context: Context, record: ContainerRecord, running: list[ContainerRecord]) -> bool:
     """Return whether somebody may live in the network of a container that has ended: of its pod, or who joined it."""
     pod_id = record.pod_id if record.kind == records.INFRA else ""
-    return any((pod_id and one.pod_id == pod_id) or record.id in one.spec_json for one in running)
+    if pod_id and any(one.pod_id == pod_id for one in running):
+        return True
+    from pypod.store import dependencies
+
+    joining = {one.id for one in dependencies.joining(context.database, record.id)}
+    return any(one.id in joining for one in running)
 
 
 def listed_pods(context: Context) -> list[PodRecord]:

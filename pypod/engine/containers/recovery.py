@@ -13,7 +13,7 @@ from pypod.kernel import pidfd
 from pypod.kernel.abi import SIGKILL
 from pypod.kernel.cgroups.driver import DEFAULT_PARENT
 from pypod.model.ids import short
-from pypod.store import images, networks, records
+from pypod.store import images, networks, restoring
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -72,9 +72,9 @@ def _restore(connection: Connection, kept: Kept) -> list[str]:
     """Insert the rows of a container and its pod that are missing; return in words what was done."""
     done = []
     if kept.pod is not None:
-        done += _told("pod", kept.pod.id, kept.pod.name, records.restore_pod(connection, kept.pod))
+        done += _told("pod", kept.pod.id, kept.pod.name, restoring.restore_pod(connection, kept.pod))
     record = kept.container
-    name = records.restore_container(connection, record)
+    name = restoring.restore_container(connection, record)
     if not name:
         return done
     done += _told("container", record.id, record.name, name)

@@ -64,5 +64,5 @@ def event_op(
 
 
 def _about(record: ContainerRecord, pod: PodRecord | None) -> str:
-    spec = pod.spec_json if pod is not None and record.kind == INFRA else record.spec_json
-    return event_log.rest(CONTAINER, record.id, record.name, image=record.image, pod_id=record.pod_id, spec_json=spec)
+    labels = pod.labels if pod is not None and record.kind == INFRA else record.labels
+    return event_log.rest(CONTAINER, record.id, record.name, image=record.image, pod_id=record.pod_id, labels=labels)

@@ -59,7 +59,7 @@ class Context:
         """
         spec = self._specs.get(record.spec_json)
         if spec is None:
-            from pypod.store.records import container_spec
+            from pypod.store.stored_specs import container_spec
 
             spec = container_spec(record)
             self.remember(record, spec)
@@ -79,10 +79,10 @@ class Context:
         identifier = pod if isinstance(pod, str) else pod.id
         spec = self._pod_specs.get(identifier)
         if spec is None:
-            from pypod.store import records
+            from pypod.store import records, stored_specs
 
             record = records.find_pod(self.database, pod) if isinstance(pod, str) else pod
-            spec = records.pod_spec(record)
+            spec = stored_specs.pod_spec(record)
             self.remember_pod(identifier, spec)
         return spec
 

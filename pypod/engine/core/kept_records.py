@@ -14,7 +14,7 @@ from pypod.kernel.descriptors import write_all
 from pypod.model import plain_json
 from pypod.model.ids import is_id
 from pypod.model.value import Value
-from pypod.store import networks, records
+from pypod.store import networks, records, stored_specs
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -99,7 +99,7 @@ def started(layout: Layout) -> list[str]:
 
 def _text(context: Context, record: ContainerRecord, pod: PodRecord | None) -> str:
     connections = [
-        [records.to_json(one) for one in (asked, made, networks.find(context.database, asked.network))]
+        [stored_specs.to_json(one) for one in (asked, made, networks.find(context.database, asked.network))]
         for asked, made in networks.connections_of(context.database, record.id)
         if made is not None
     ]

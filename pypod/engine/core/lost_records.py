@@ -9,7 +9,7 @@ from pypod.engine.core import kept_records, observe
 from pypod.errors import PypodError, StoreError, Unsupported
 from pypod.model.ids import short
 from pypod.model.value import Value
-from pypod.store import records
+from pypod.store import records, stored_specs
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -82,7 +82,7 @@ def layers_in_use(context: Context) -> set[str] | None:
         if one.kept is None:
             return None
         try:
-            found.update(records.container_spec(one.kept.container).layers)
+            found.update(stored_specs.container_spec(one.kept.container).layers)
         except Unsupported:  # of an infra
             continue
         except StoreError:  # damaged

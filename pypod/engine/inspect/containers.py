@@ -12,7 +12,7 @@ from pypod.engine.storage import drivers, layers
 from pypod.kernel.capabilities import DEFAULT_CAPABILITIES
 from pypod.model.connection import NO_RESOLV_CONF
 from pypod.model.namespace import POD, PRIVATE, Mode
-from pypod.store import records
+from pypod.store import records, stored_specs
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -41,10 +41,10 @@ def inspect_container(context: Context, record: ContainerRecord) -> dict[str, An
     """
     pod = records.find_pod(context.database, record.pod_id) if record.pod_id else None
     infra = record.kind == records.INFRA
-    spec = _infra_spec(record, pod) if infra and pod is not None else records.container_spec(record)
+    spec = _infra_spec(record, pod) if infra and pod is not None else stored_specs.container_spec(record)
     directory = context.layout.container(record.id)
     if pod is not None and spec.ipc == POD:  # /dev/shm is the infra's
-        spec = spec.replace(shm_size_bytes=records.pod_spec(pod).shm_size_bytes)
+        spec = spec.replace(shm_size_bytes=stored_specs.pod_spec(pod).shm_size_bytes)
     shared = context.layout.pod(record.pod_id) if pod is not None and (infra or spec.net == POD) else directory
     paths = [f"{shared}/{name}" if os.path.exists(f"{shared}/{name}") else "" for name in _NETWORK_FILES]
     infra_id = pod.infra_id if pod is not None else ""
@@ -91,10 +91,10 @@ def _infra_spec(record: ContainerRecord, pod: PodRecord) -> ContainerSpec:
     from pypod.model.container import ContainerSpec
     from pypod.runtime.programs import DIRECTORY
 
-    spec = records.pod_spec(pod)
+    spec = stored_specs.pod_spec(pod)
     arguments = spec.infra_command or (f"{DIRECTORY}/pause",)
     if record.image_id:
-        arguments = records.container_spec(record).arguments
+        arguments = stored_specs.container_spec(record).arguments
     return ContainerSpec(
         name=record.name,
         entrypoint=arguments,

@@ -11,7 +11,7 @@ from pypod.kernel.cgroups.driver import container_path
 from pypod.model.connection import NO_RESOLV_CONF
 from pypod.model.limits import Limits
 from pypod.model.pod import pod_status
-from pypod.store import records
+from pypod.store import records, stored_specs
 from pypod.store.networks import names_of_container
 
 TYPE_CHECKING = False
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 def inspect_pod(context: Context, record: PodRecord) -> dict[str, Any]:
     """Return what was asked of a pod, its status and its containers, under podman's names and in podman's order."""
-    spec = records.pod_spec(record)
+    spec = stored_specs.pod_spec(record)
     everyone = [
         (one, observe.container_state(context.layout.container(one.id), context.boot_id))
         for one in records.all_containers(context.database, pod_id=record.id)

@@ -29,7 +29,6 @@ if TYPE_CHECKING:
     from pypod.store.records import ContainerRecord
 
 _LOOKS, _PAUSE_S = 10, 0.02  # for a holder that is just starting
-IN_JSON = '"ports":[{'  # of a specification that has some: the text tells without being read
 
 
 def socket_of(protocol: str, *, ipv6: bool) -> _socket.socket:
@@ -169,8 +168,8 @@ def all_ports(context: Context) -> list[tuple[ContainerRecord, tuple[Port, ...]]
     pods = {one.id: one for one in records.all_pods(context.database)}
     found = []
     for record in records.all_containers(context.database):
-        if IN_JSON in record.spec_json:
+        if record.publishes_ports:
             found.append((record, context.container_spec(record).ports))
-        elif record.kind == records.INFRA and record.pod_id in pods and IN_JSON in pods[record.pod_id].spec_json:
+        elif record.kind == records.INFRA and record.pod_id in pods and pods[record.pod_id].publishes_ports:
             found.append((record, context.pod_spec(pods[record.pod_id]).ports))
     return found

@@ -214,12 +214,12 @@ def run(
 def own_ports(context: Context, record: ContainerRecord, pod: PodRecord | None = None) -> tuple[Port, ...]:
     """Return the ports that are published for a container itself; for a pod's infra, the pod's."""
     if record.kind != records.INFRA:
-        return context.container_spec(record).ports if port_holders.IN_JSON in record.spec_json else ()
+        return context.container_spec(record).ports if record.publishes_ports else ()
     try:
         pod = pod or records.find_pod(context.database, record.pod_id)
     except NoSuchPod:
         return ()
-    return context.pod_spec(pod).ports if port_holders.IN_JSON in pod.spec_json else ()
+    return context.pod_spec(pod).ports if pod.publishes_ports else ()
 
 
 def ports_of(context: Context, record: ContainerRecord) -> tuple[Port, ...]:

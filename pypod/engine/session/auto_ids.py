@@ -74,9 +74,9 @@ def _taken(context: Context) -> list[tuple[list[tuple[int, int]], list[tuple[int
     from pypod.store import records
 
     specs: list[Any] = [
-        context.container_spec(one) for one in records.all_containers(context.database) if '"auto"' in one.spec_json
+        context.container_spec(one) for one in records.all_containers(context.database) if one.has_auto_ids
     ]
-    specs += [context.pod_spec(one) for one in records.all_pods(context.database) if '"auto"' in one.spec_json]
+    specs += [context.pod_spec(one) for one in records.all_pods(context.database) if one.has_auto_ids]
     maps = [(one.uid_map, one.gid_map) for one in specs]
     return [([one[1:] for one in uids], [one[1:] for one in gids]) for uids, gids in maps]
 

@@ -6,9 +6,9 @@ import os
 
 from pypod.engine.core.effects import Effect
 from pypod.engine.storage.layers import give, root_ids
-from pypod.errors import InvalidSpec, NoSuchContainer, StoreError
+from pypod.errors import InvalidSpec, NoSuchContainer
 from pypod.model.mount import parse_tmpfs, parse_volume, plain_path
-from pypod.store import records
+from pypod.store import dependencies
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -67,19 +67,8 @@ def _is_empty(directory: str) -> bool:
 
 def only_of(context: Context, going: Sequence[ContainerRecord]) -> list[str]:
     """Return the directories of the volumes that go with these containers: no other one has them."""
-    found: set[str] = set()
-    for record in going:
-        if '"volume"' in record.spec_json:  # reading a spec costs more
-            try:
-                mounts = records.container_spec(record).mounts
-            except StoreError:  # a damaged record must go all the same; `system check` finds what was its
-                continue
-            found |= {mount.source for mount in mounts if mount.type == "volume"}
-    if not found:
-        return []
-    ids = {record.id for record in going}
-    others = [one.spec_json for one in records.all_containers(context.database) if one.id not in ids]
-    return [f"{context.layout.volumes}/{volume}" for volume in sorted(found) if not _is_named(volume, others)]
+    found = dependencies.volumes_only_of(context.database, [record.id for record in going])
+    return [f"{context.layout.volumes}/{volume}" for volume in found]
 
 
 def orphans(context: Context) -> list[str]:
@@ -88,12 +77,8 @@ def orphans(context: Context) -> list[str]:
         there = sorted(os.listdir(context.layout.volumes))
     except FileNotFoundError:
         return []
-    specs = [one.spec_json for one in records.all_containers(context.database)]
-    return [f"{context.layout.volumes}/{name}" for name in there if not _is_named(name, specs)]
-
-
-def _is_named(volume: str, specs: Sequence[str]) -> bool:
-    return any(volume in text for text in specs)
+    known = dependencies.volumes(context.database)
+    return [f"{context.layout.volumes}/{name}" for name in there if name not in known]
 
 
 def with_volumes_from(options: ContainerOptions, spec_of: Callable[[str], ContainerSpec]) -> ContainerOptions:

@@ -1,0 +1,111 @@
+"""Specifications as the store has them: JSON, and columns for what is asked of many at once."""
+
+from __future__ import annotations
+
+from pypod.errors import StoreError, Unsupported
+from pypod.model import plain_json
+from pypod.model.value import Value
+from pypod.store.records import INFRA
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any, TypeVar
+
+    from pypod.model.container import ContainerSpec
+    from pypod.model.pod import PodSpec
+    from pypod.store.records import ContainerRecord, PodRecord
+
+    V = TypeVar("V", bound=Value)
+
+NO_SPEC = "{}"  # of an infra that was made without an image: what it needs is asked of its pod
+
+
+def columns(spec: ContainerSpec | PodSpec) -> dict[str, Any]:
+    """Return the fields of a record that say what was asked."""
+    fields: dict[str, Any] = {
+        "spec_json": to_json(spec),
+        "labels": plain_json.dumps(spec.labels),
+        "publishes_ports": int(bool(spec.ports)),
+        "has_auto_ids": int(spec.user_namespace.mode == "auto"),
+    }
+    if getattr(spec, "healthcheck", None) is not None:
+        fields["has_healthcheck"] = 1
+    return fields
+
+
+def labels(record: ContainerRecord | PodRecord) -> dict[str, str]:
+    """Return the labels of a container or pod. Raises StoreError when the row is damaged."""
+    try:
+        return dict(plain_json.loads(record.labels))
+    except (ValueError, TypeError) as error:
+        raise _damaged(record.id, error) from error
+
+
+def to_json(value: Value) -> str:
+    """Return a spec as JSON text."""
+    return plain_json.dumps(_plain(value))
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, Value):
+        return {name: _plain(item) for name, item in value.items()}
+    if isinstance(value, tuple):
+        return [_plain(item) for item in value]
+    return value
+
+
+def pod_spec(record: PodRecord) -> PodSpec:
+    """Return what was asked of a pod. Raises StoreError when the row is damaged."""
+    from pypod.model.limits import Limits
+    from pypod.model.namespace import Mode
+    from pypod.model.pod import PodSpec
+    from pypod.model.port import Port
+
+    classes: dict[str, type[Value]] = {"ports": Port, "limits": Limits, "user_namespace": Mode}
+    return parse_value(PodSpec, record.id, record.spec_json, classes)
+
+
+def container_spec(record: ContainerRecord) -> ContainerSpec:
+    """Return what was asked of a container.
+
+    Raises StoreError when the row is damaged, Unsupported for the infra of a pod, which nobody asked anything of.
+    """
+    if record.kind == INFRA and record.spec_json == NO_SPEC:
+        raise Unsupported(
+            "infra container",
+            f"container {record.name} is the infra of pod {record.pod_id[:12]}: it has neither a command nor files",
+            hint="name a member of the pod, or make the pod with --infra-image",
+        )
+    from pypod.model.container import ContainerSpec, Ulimit
+    from pypod.model.health import Healthcheck
+    from pypod.model.limits import Limits
+    from pypod.model.mount import Mount
+    from pypod.model.namespace import Mode
+    from pypod.model.port import Port
+
+    classes: dict[str, type[Value]] = dict.fromkeys(("net", "pid", "ipc", "uts", "cgroup", "user_namespace"), Mode)
+    classes |= {"mounts": Mount, "ulimits": Ulimit, "healthcheck": Healthcheck, "ports": Port, "limits": Limits}
+    return parse_value(ContainerSpec, record.id, record.spec_json, classes)
+
+
+def parse_value(cls: type[V], identifier: str, text: str, classes: dict[str, type[Value]]) -> V:
+    """Read what ``to_json`` wrote of a value; ``classes`` are those of the fields that are values themselves.
+
+    Raises StoreError naming the object ``identifier`` when it is damaged.
+    """
+
+    def value(name: str, item: Any) -> Any:
+        if isinstance(item, dict):
+            return classes[name](**{key: value(key, part) for key, part in item.items()})
+        if isinstance(item, list):
+            return tuple(value(name, part) for part in item)
+        return item
+
+    try:
+        return cls(**{name: value(name, item) for name, item in plain_json.loads(text).items()})
+    except (ValueError, TypeError, KeyError, AttributeError) as error:  # InvalidSpec is a ValueError
+        raise _damaged(identifier, error) from error
+
+
+def _damaged(identifier: str, error: Exception) -> StoreError:
+    return StoreError(identifier, f"the record of {identifier[:12]} is damaged: {error}", hint="remove it")
