@@ -1,4 +1,4 @@
-"""The database: connections, transactions, migrations. SQLite in WAL mode, one file.
+"""The database: connections and transactions. SQLite in WAL mode, one file.
 
 It remembers what was asked. What is, the kernel says; nothing here is ever "synchronised".
 """
@@ -7,11 +7,10 @@ from __future__ import annotations
 
 # The C half alone: `import sqlite3` adds datetime and 2 ms to every shell command.
 import _sqlite3
-import errno
 import os
-import time
 
-from pypod.errors import PermissionDenied, StoreError, SystemFailure
+from pypod.errors import PermissionDenied, StoreError
+from pypod.store.failures import BEGIN_ANEW, WANTS_SPACE, failure, is_read_only, name_of, wants_space
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -20,136 +19,14 @@ if TYPE_CHECKING:
     from types import TracebackType
     from typing import Any
 
+VERSION = 5  # how many migrations pypod/store/schema.py has
 BUSY_TIMEOUT_S = 30.0
 RESERVE_BYTES = 1 << 18
 _FREE_PAGES = 64  # fewer are not worth writing the rest anew
-_RETRY_PAUSE_S = 0.01
-
-# What SQLite says of a full disk: of the database or its log, of the index of the log, of making them.
-_WANTS_SPACE = ("SQLITE_FULL", "SQLITE_IOERR", "SQLITE_CANTOPEN")
-_MAY_NOT_WRITE = ("SQLITE_READONLY", "SQLITE_CANTOPEN", "SQLITE_PERM")
 # A message that quotes a damaged schema need not be UTF-8: then Python raises this instead of SQLite's error.
 _FAILURES = (_sqlite3.Error, UnicodeDecodeError)
 _FILE_TYPE, _REGULAR = 0o170000, 0o100000  # S_IFMT and S_IFREG of inode(7)
 _KINDS = {0o120000: "a symbolic link", 0o040000: "a directory", 0o010000: "a FIFO"}
-_BEGIN_ANEW = "move it away with its -wal and -shm; pypod system check --repair brings back what was started"
-
-
-def _joined_namespaces(row: str, others: str = "") -> str:
-    """SQL for whose namespaces a row of the table of containers asks to join, by the kind of namespace."""
-    return f"""SELECT {row}.id, CASE key WHEN 'user_namespace' THEN 'user' ELSE key END, json_extract(value, '$.target')
-        FROM {others}json_each({_whole_json(row)})
-        WHERE CASE type WHEN 'object' THEN json_extract(value, '$.mode') END = 'container'"""  # noqa: S608
-
-
-def _container_volumes(row: str, others: str = "") -> str:
-    """SQL for the anonymous volumes that a row of the table of containers mounts."""
-    return f"""SELECT {row}.id, json_extract(value, '$.source')
-        FROM {others}json_each({_whole_json(row)}, '$.mounts')
-        WHERE CASE type WHEN 'object' THEN json_extract(value, '$.type') END = 'volume'"""  # noqa: S608
-
-
-def _whole_json(row: str) -> str:
-    return f"CASE WHEN json_valid({row}.spec) THEN {row}.spec ELSE '{{}}' END"
-
-
-MIGRATIONS: tuple[tuple[str, ...], ...] = (
-    (
-        "CREATE TABLE names (name TEXT PRIMARY KEY, kind TEXT NOT NULL, id TEXT NOT NULL) WITHOUT ROWID",
-        """CREATE TABLE pods (
-            id TEXT PRIMARY KEY, name TEXT NOT NULL, created_ns INTEGER NOT NULL, infra_id TEXT NOT NULL,
-            owner TEXT NOT NULL, spec TEXT NOT NULL) WITHOUT ROWID""",
-        """CREATE TABLE containers (
-            id TEXT PRIMARY KEY, name TEXT NOT NULL, kind TEXT NOT NULL, pod_id TEXT NOT NULL,
-            created_ns INTEGER NOT NULL, image TEXT NOT NULL, command TEXT NOT NULL, cgroup TEXT NOT NULL,
-            remove INTEGER NOT NULL, owner TEXT NOT NULL, spec TEXT NOT NULL) WITHOUT ROWID""",
-        "CREATE INDEX containers_of_pod ON containers (pod_id)",
-    ),
-    (
-        "ALTER TABLE containers ADD COLUMN image_id TEXT NOT NULL DEFAULT ''",
-        """CREATE TABLE images (
-            id TEXT PRIMARY KEY, manifest TEXT NOT NULL, chain TEXT NOT NULL, created_ns INTEGER NOT NULL,
-            size_bytes INTEGER NOT NULL, config TEXT NOT NULL) WITHOUT ROWID""",
-        "CREATE TABLE image_names (name TEXT PRIMARY KEY, image_id TEXT NOT NULL) WITHOUT ROWID",
-        "CREATE INDEX names_of_image ON image_names (image_id)",
-        """CREATE TABLE image_digests (
-            repository TEXT NOT NULL, digest TEXT NOT NULL, image_id TEXT NOT NULL,
-            PRIMARY KEY (repository, digest)) WITHOUT ROWID""",
-        """CREATE TABLE image_blobs (
-            image_id TEXT NOT NULL, digest TEXT NOT NULL, PRIMARY KEY (image_id, digest)) WITHOUT ROWID""",
-        """CREATE TABLE layers (
-            chain TEXT PRIMARY KEY, parent TEXT NOT NULL, diff_id TEXT NOT NULL, directory TEXT NOT NULL,
-            size_bytes INTEGER NOT NULL, opaque INTEGER NOT NULL) WITHOUT ROWID""",
-    ),
-    (
-        """CREATE TABLE list_members (
-            image_id TEXT NOT NULL, digest TEXT NOT NULL, source TEXT NOT NULL,
-            PRIMARY KEY (image_id, digest)) WITHOUT ROWID""",
-        "ALTER TABLE image_names ADD COLUMN number INTEGER NOT NULL DEFAULT 0",
-    ),
-    (
-        "CREATE TABLE networks (id TEXT PRIMARY KEY, name TEXT NOT NULL UNIQUE, spec TEXT NOT NULL) WITHOUT ROWID",
-        """CREATE TABLE connections (
-            container_id TEXT NOT NULL, network_id TEXT NOT NULL, position INTEGER NOT NULL, asked TEXT NOT NULL,
-            attachment TEXT NOT NULL, PRIMARY KEY (container_id, network_id)) WITHOUT ROWID""",
-        "CREATE INDEX connections_to_network ON connections (network_id)",
-        """CREATE TABLE addresses (
-            network_id TEXT NOT NULL, address TEXT NOT NULL, container_id TEXT NOT NULL,
-            PRIMARY KEY (network_id, address)) WITHOUT ROWID""",
-        "CREATE INDEX addresses_of_container ON addresses (container_id)",
-        """CREATE TABLE last_addresses (
-            network_id TEXT NOT NULL, first TEXT NOT NULL, address TEXT NOT NULL,
-            PRIMARY KEY (network_id, first)) WITHOUT ROWID""",
-        """CREATE TRIGGER container_disconnects AFTER DELETE ON containers BEGIN
-            DELETE FROM addresses WHERE container_id = old.id; DELETE FROM connections WHERE container_id = old.id;
-            END""",
-        """CREATE TRIGGER network_goes AFTER DELETE ON networks BEGIN
-            DELETE FROM last_addresses WHERE network_id = old.id; DELETE FROM addresses WHERE network_id = old.id;
-            END""",
-    ),
-    (
-        # What lists, removals and events ask of every container stands beside the specification: reading that costs
-        # a hundred times as much. ``labels`` is a part of it as it is written there.
-        *(
-            f"ALTER TABLE {table} ADD COLUMN {column}"
-            for table in ("pods", "containers")
-            for column in (
-                "labels TEXT NOT NULL DEFAULT '[]'",
-                "publishes_ports INTEGER NOT NULL DEFAULT 0",
-                "has_auto_ids INTEGER NOT NULL DEFAULT 0",
-            )
-        ),
-        "ALTER TABLE containers ADD COLUMN has_healthcheck INTEGER NOT NULL DEFAULT 0",
-        *(
-            f"""UPDATE {table} SET
-                labels = CASE json_type(spec, '$.labels')
-                    WHEN 'array' THEN json_extract(spec, '$.labels') ELSE '[]' END,
-                publishes_ports = coalesce(json_array_length(spec, '$.ports') > 0, 0),
-                has_auto_ids = coalesce(json_extract(spec, '$.user_namespace.mode') = 'auto', 0)
-                WHERE json_valid(spec)"""  # noqa: S608
-            for table in ("pods", "containers")
-        ),
-        """UPDATE containers SET has_healthcheck = coalesce(json_type(spec, '$.healthcheck') = 'object', 0)
-            WHERE json_valid(spec)""",
-        """CREATE TABLE joined_namespaces (
-            container_id TEXT NOT NULL, kind TEXT NOT NULL, target_id TEXT NOT NULL,
-            PRIMARY KEY (container_id, kind)) WITHOUT ROWID""",
-        "CREATE INDEX joined_namespaces_of_target ON joined_namespaces (target_id)",
-        """CREATE TABLE container_volumes (
-            container_id TEXT NOT NULL, volume TEXT NOT NULL, PRIMARY KEY (container_id, volume)) WITHOUT ROWID""",
-        "CREATE INDEX containers_of_volume ON container_volumes (volume)",
-        f"INSERT OR IGNORE INTO joined_namespaces {_joined_namespaces('containers', 'containers, ')}",
-        f"INSERT OR IGNORE INTO container_volumes {_container_volumes('containers', 'containers, ')}",
-        f"""CREATE TRIGGER container_comes AFTER INSERT ON containers BEGIN
-            INSERT OR IGNORE INTO joined_namespaces {_joined_namespaces("new")};
-            INSERT OR IGNORE INTO container_volumes {_container_volumes("new")};
-            END""",
-        """CREATE TRIGGER container_goes AFTER DELETE ON containers BEGIN
-            DELETE FROM joined_namespaces WHERE container_id = old.id;
-            DELETE FROM container_volumes WHERE container_id = old.id;
-            END""",
-    ),
-)
 
 
 class Database:
@@ -249,22 +126,22 @@ class Database:
         try:
             return self._checked(_connect(self.path))
         except UnicodeDecodeError as error:
-            raise self.failure(error) from error
+            raise failure(self.path, error) from error
         except _sqlite3.Error as error:
             problem = error
         # A reader, too, makes an index of the log (-shm) when nobody else has the database open. Where it cannot, it
         # may do without: when nothing can change, or when it keeps everybody else out for a moment.
         wal = f"{self.path}-wal"
         try:
-            if _is_read_only(self.path) and not (os.path.exists(wal) and os.path.getsize(wal)):
+            if is_read_only(self.path) and not (os.path.exists(wal) and os.path.getsize(wal)):
                 connection = _connect(f"file:{_quoted(self.path)}?immutable=1", uri=True)
-            elif _name_of(problem).startswith(_WANTS_SPACE):
+            elif name_of(problem).startswith(WANTS_SPACE):
                 connection = _connect(self.path, "PRAGMA locking_mode=EXCLUSIVE")
             else:
                 raise problem
             connection = self._checked(connection)
         except _FAILURES as error:
-            raise self.failure(error) from error
+            raise failure(self.path, error) from error
         self._keeps_open = False
         return connection
 
@@ -278,47 +155,29 @@ class Database:
             raise StoreError(self.path, f"{self.path}: {error.strerror}") from error
         if status.st_mode & _FILE_TYPE != _REGULAR:
             kind = _KINDS.get(status.st_mode & _FILE_TYPE, "not a file")
-            raise StoreError(self.path, f"{self.path} is {kind}, not the database", hint=_BEGIN_ANEW)
+            raise StoreError(self.path, f"{self.path} is {kind}, not the database", hint=BEGIN_ANEW)
         wrong = ""
         if status.st_uid != os.geteuid():
             wrong = f"belongs to uid {status.st_uid}, not to uid {os.geteuid()}"
         elif status.st_mode & 0o022:
             wrong = f"can be written by others (mode {status.st_mode & 0o7777:04o})"
         if wrong:
-            hint = f"chown or chmod it, if you trust what is in it, or {_BEGIN_ANEW}"
+            hint = f"chown or chmod it, if you trust what is in it, or {BEGIN_ANEW}"
             raise PermissionDenied("open the database", f"{self.path} {wrong}", hint=hint)
 
     def _checked(self, connection: Connection) -> Connection:
         try:
             self._keep_private()
-            version = connection.execute("PRAGMA user_version").fetchone()[0]
-            if version != len(MIGRATIONS):
-                self._migrate(connection, version)
+            if connection.execute("PRAGMA user_version").fetchone()[0] != VERSION:
+                from pypod.store.schema import migrate
+
+                migrate(connection, self.path, self.when_new, BUSY_TIMEOUT_S)
             self._keep_reserve()
         except BaseException:
             connection.close()
             raise
         self._file = _identity(self.path)
         return connection
-
-    def _migrate(self, connection: Connection, version: int) -> None:
-        if version > len(MIGRATIONS):
-            raise StoreError(
-                self.path,
-                f"{self.path} is of a newer pypod (its layout is {version}, this one knows {len(MIGRATIONS)})",
-                hint="use the newer pypod, or another --root",
-            )
-        _use_write_ahead_log(connection)
-        connection.execute("BEGIN IMMEDIATE")
-        # somebody else may have done it while we waited
-        version = connection.execute("PRAGMA user_version").fetchone()[0]
-        for statements in MIGRATIONS[version:]:
-            for statement in statements:
-                connection.execute(statement)
-        if version == 0 and self.when_new is not None:
-            self.when_new(connection)
-        connection.execute(f"PRAGMA user_version={len(MIGRATIONS)}")
-        connection.execute("COMMIT")
 
     def _keep_private(self) -> None:
         # Environment variables are secrets, and the directory can be passed through. SQLite gives its log and the
@@ -374,46 +233,9 @@ class Database:
                 connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
                 return int((pages - connection.execute("PRAGMA page_count").fetchone()[0]) * size)
         except StoreError as error:
-            if wants_space(error) or _name_of(error.__cause__).startswith("SQLITE_BUSY"):
+            if wants_space(error) or name_of(error.__cause__).startswith("SQLITE_BUSY"):
                 return 0  # it is written anew first: another time
             raise
-
-    def failure(self, error: _sqlite3.Error | UnicodeDecodeError) -> Exception:
-        """Return the error of ours for one of SQLite's."""
-        if isinstance(error, UnicodeDecodeError):
-            text = f"{self.path}: the schema is damaged: it has a byte that is not UTF-8"
-            return StoreError(self.path, text, hint=_BEGIN_ANEW)
-        name, text = _name_of(error), f"{self.path}: {error}"
-        if name.startswith(_MAY_NOT_WRITE):
-            if _is_read_only(self.path):
-                hint = "the file system is read-only: give another with --root"
-                return SystemFailure("write the database", errno.EROFS, text, hint=hint)
-            hint = "run as root, or give a --root of your own"
-            return PermissionDenied("open the database", f"cannot write {text}", hint=hint)
-        hint = _BEGIN_ANEW
-        if name.startswith("SQLITE_BUSY"):
-            hint = "another process holds it: try again"
-        elif name.startswith(_WANTS_SPACE):
-            hint = "the disk is full or failing: free some space and try again"
-        return StoreError(self.path, text, hint=hint)
-
-
-def as_declared(row: tuple[Any, ...], types: tuple[type, ...]) -> tuple[Any, ...]:
-    """Return a row with values of the types of its columns: a damaged byte can make anything of one.
-
-    What is damaged is shown, stopped and removed like the rest (sqlite.org/fileformat2.html: serial types).
-    """
-    if tuple(map(type, row)) == types:
-        return row
-    return tuple(
-        value if type(value) is kind else 0 if kind is int else "" if value is None else str(value)
-        for value, kind in zip(row, types, strict=True)
-    )
-
-
-def wants_space(error: StoreError) -> bool:
-    """Return whether an error may come of a full disk."""
-    return _name_of(error.__cause__).startswith(_WANTS_SPACE)
 
 
 def _connect(path: str, first: str = "", *, uri: bool = False) -> Connection:
@@ -429,26 +251,6 @@ def _connect(path: str, first: str = "", *, uri: bool = False) -> Connection:
     return connection
 
 
-def _use_write_ahead_log(connection: Connection) -> None:
-    # SQLite does not wait for others when it changes the mode (sqlite.org/c3ref/busy_handler.html: deadlocks).
-    deadline = time.monotonic() + BUSY_TIMEOUT_S
-    while True:
-        try:
-            connection.execute("PRAGMA journal_mode=WAL")
-        except _sqlite3.OperationalError as error:
-            if not _name_of(error).startswith("SQLITE_BUSY") or time.monotonic() > deadline:
-                raise
-            time.sleep(_RETRY_PAUSE_S)
-        else:
-            return
-
-
-def _name_of(error: BaseException | None) -> str:
-    """Return the name of SQLite's result code, extended ones with what they extend as their beginning."""
-    name = getattr(error, "sqlite_errorname", "")
-    return name if isinstance(name, str) else ""
-
-
 def _identity(path: str) -> tuple[int, int] | None:
     """Return what tells a file from one that takes its place; None for one that is not there, or was emptied."""
     try:
@@ -456,15 +258,6 @@ def _identity(path: str) -> tuple[int, int] | None:
     except OSError:
         return None
     return (status.st_dev, status.st_ino) if status.st_size else None
-
-
-def _is_read_only(path: str) -> bool:
-    for at in (path, os.path.dirname(path)):
-        try:
-            return bool(os.statvfs(at).f_flag & os.ST_RDONLY)
-        except OSError:  # it is not there
-            continue
-    return False
 
 
 def _marked(text: bytes) -> str:
@@ -497,7 +290,7 @@ class Transaction:
             # Closed at once: while the traceback of a control-C holds it, its transaction would keep everybody out.
             self._connection.close()
             if isinstance(error, _FAILURES):
-                raise self._database.failure(error) from error
+                raise failure(self._database.path, error) from error
             raise
         return self._connection
 
@@ -511,9 +304,9 @@ class Transaction:
         except BaseException as problem:
             connection.close()
             if isinstance(problem, _FAILURES):
-                raise self._database.failure(problem) from problem
+                raise failure(self._database.path, problem) from problem
             raise
         if isinstance(error, _FAILURES):
             connection.close()
-            raise self._database.failure(error) from error
+            raise failure(self._database.path, error) from error
         self._database.give_back(connection)

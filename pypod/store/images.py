@@ -8,7 +8,7 @@ from __future__ import annotations
 from pypod.errors import AmbiguousName, InUse, NoSuchImage
 from pypod.model.ids import is_id
 from pypod.model.value import Value
-from pypod.store.database import as_declared
+from pypod.store.rows import record_of, types_of
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -91,19 +91,17 @@ _IN_ORDER = "ORDER BY number DESC, name"
 _LAYER = "chain, parent, diff_id, directory, size_bytes, opaque"
 
 
-_NUMBERS = {"created_ns", "size_bytes", "opaque"}
-_IMAGE_TYPES, _LAYER_TYPES = (
-    tuple(int if name in _NUMBERS else str for name in cls._fields) for cls in (ImageRecord, LayerRecord)
-)
+_NUMBERS = ("created_ns", "size_bytes", "opaque")
+_IMAGE_TYPES, _LAYER_TYPES = types_of(ImageRecord, *_NUMBERS), types_of(LayerRecord, *_NUMBERS)
 
 
 def image_of(row: tuple[Any, ...]) -> ImageRecord:
     """Return the record of a whole row of the table of images."""
-    return ImageRecord(**dict(zip(ImageRecord._fields, as_declared(row, _IMAGE_TYPES), strict=True)))
+    return record_of(ImageRecord, _IMAGE_TYPES, row)
 
 
 def _layer(row: tuple[Any, ...]) -> LayerRecord:
-    return LayerRecord(**dict(zip(LayerRecord._fields, as_declared(row, _LAYER_TYPES), strict=True)))
+    return record_of(LayerRecord, _LAYER_TYPES, row)
 
 
 def add_layer(database: Database, record: LayerRecord) -> bool:

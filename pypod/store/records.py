@@ -6,7 +6,7 @@ from pypod.errors import AlreadyExists, AmbiguousName, NoSuchContainer, NoSuchIm
 from pypod.model import plain_json
 from pypod.model.ids import is_id, is_whole_id
 from pypod.model.value import Value
-from pypod.store.database import as_declared
+from pypod.store.rows import record_of, types_of
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -79,18 +79,16 @@ class ContainerRecord(Value):
 _POD_COLUMNS, _CONTAINER_COLUMNS = (
     ", ".join("spec" if name == "spec_json" else name for name in cls._fields) for cls in (PodRecord, ContainerRecord)
 )
-_NUMBERS = {"created_ns", "remove", "publishes_ports", "has_auto_ids", "has_healthcheck"}
-_POD_TYPES, _CONTAINER_TYPES = (
-    tuple(int if name in _NUMBERS else str for name in cls._fields) for cls in (PodRecord, ContainerRecord)
-)
+_NUMBERS = ("created_ns", "remove", "publishes_ports", "has_auto_ids", "has_healthcheck")
+_POD_TYPES, _CONTAINER_TYPES = types_of(PodRecord, *_NUMBERS), types_of(ContainerRecord, *_NUMBERS)
 
 
 def _pod(row: tuple[Any, ...]) -> PodRecord:
-    return PodRecord(**dict(zip(PodRecord._fields, as_declared(row, _POD_TYPES), strict=True)))
+    return record_of(PodRecord, _POD_TYPES, row)
 
 
 def _container(row: tuple[Any, ...]) -> ContainerRecord:
-    return ContainerRecord(**dict(zip(ContainerRecord._fields, as_declared(row, _CONTAINER_TYPES), strict=True)))
+    return record_of(ContainerRecord, _CONTAINER_TYPES, row)
 
 
 def checked(record: V) -> V:

@@ -12,7 +12,8 @@ import pytest
 
 from pypod import Engine, NoSuchContainer, StoreError
 from pypod.cli import main
-from pypod.store.database import MIGRATIONS, Database
+from pypod.store.database import Database
+from pypod.store.schema import MIGRATIONS
 from tests.facts import in_threads, is_there
 from tests.images.made import Made, busybox_entries, layer
 

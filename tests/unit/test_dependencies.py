@@ -18,8 +18,9 @@ from pypod.model.pod import PodSpec
 from pypod.model.port import Port
 from pypod.model.value import Value
 from pypod.store import dependencies, records, restoring, stored_specs
-from pypod.store.database import MIGRATIONS, Database
+from pypod.store.database import Database
 from pypod.store.records import ContainerRecord, PodRecord
+from pypod.store.schema import MIGRATIONS
 
 A, B, C, D = ("a" * 64, "b" * 64, "c" * 64, "d" * 64)
 PLAIN = ContainerSpec(name="plain", rootfs="/", command=("x",))

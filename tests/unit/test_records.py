@@ -19,8 +19,10 @@ from pypod.model.namespace import HOST, POD, Mode
 from pypod.model.pod import PodSpec
 from pypod.store import database as module
 from pypod.store import records, stored_specs
-from pypod.store.database import MIGRATIONS, RESERVE_BYTES, Database
+from pypod.store.database import RESERVE_BYTES, VERSION, Database
+from pypod.store.failures import failure
 from pypod.store.records import ContainerRecord, Owner, PodRecord
+from pypod.store.schema import MIGRATIONS
 
 A, B = "a" * 64, "b" * 64
 
@@ -348,7 +350,7 @@ class TestDatabase:
     def test_is_made_with_its_version_and_a_log(self, database: Database) -> None:
         records.all_pods(database)
         with database.transaction(write=False) as connection:
-            assert connection.execute("PRAGMA user_version").fetchone() == (len(MIGRATIONS),)
+            assert connection.execute("PRAGMA user_version").fetchone() == (VERSION,) == (len(MIGRATIONS),)
             assert connection.execute("PRAGMA journal_mode").fetchone() == ("wal",)
 
     def test_one_of_a_newer_version_is_left_alone(self, tmp_path) -> None:
@@ -395,7 +397,7 @@ class TestReserve:
             if was_there == [True]:
                 problem = sqlite3.OperationalError("said by the test")
                 problem.sqlite_errorname = name
-                raise database.failure(problem) from problem
+                raise failure(database.path, problem) from problem
             real(statements)
 
         monkeypatch.setattr(database, "_execute", execute)
@@ -438,7 +440,7 @@ class TestReserve:
         problem = sqlite3.OperationalError("text")
         if name:
             problem.sqlite_errorname = name
-        error = database.failure(problem)
+        error = failure(database.path, problem)
         assert type(error) is kind
         assert hint in error.hint
         assert "text" in str(error)

@@ -18,7 +18,7 @@ from pypod.kernel import pidfd
 from pypod.kernel.abi import SIGKILL, SIGTERM
 from pypod.model.container import DEFAULT_STOP_TIMEOUT_S
 from pypod.store import records
-from pypod.store.database import wants_space
+from pypod.store.failures import wants_space
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

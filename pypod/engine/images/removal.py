@@ -13,7 +13,7 @@ from pypod.engine.storage.trash import discard
 from pypod.errors import InUse, NoSuchContainer, NoSuchImage, StoreError
 from pypod.images.blobs import Blobs
 from pypod.store import images
-from pypod.store.database import wants_space
+from pypod.store.failures import wants_space
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

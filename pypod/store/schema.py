@@ -1,0 +1,176 @@
+"""The tables, as migrations: what changed with each version. An older database goes through those that it lacks."""
+
+from __future__ import annotations
+
+import _sqlite3
+import time
+
+from pypod.errors import StoreError
+from pypod.store.failures import name_of
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from sqlite3 import Connection
+
+_RETRY_PAUSE_S = 0.01
+
+
+def _joined_namespaces(row: str, spec: str, others: str = "") -> str:
+    """SQL for whose namespaces a row of the table of containers asks to join, by the kind of namespace."""
+    return f"""SELECT {row}.id, CASE key WHEN 'user_namespace' THEN 'user' ELSE key END, json_extract(value, '$.target')
+        FROM {others}json_each({spec})
+        WHERE CASE type WHEN 'object' THEN json_extract(value, '$.mode') END = 'container'"""  # noqa: S608
+
+
+def _container_volumes(row: str, spec: str, others: str = "") -> str:
+    """SQL for the anonymous volumes that a row of the table of containers mounts."""
+    return f"""SELECT {row}.id, json_extract(value, '$.source')
+        FROM {others}json_each({spec}, '$.mounts')
+        WHERE CASE type WHEN 'object' THEN json_extract(value, '$.type') END = 'volume'"""  # noqa: S608
+
+
+# A damaged specification has nothing. CASE, because a condition may be tried later than what it is to guard.
+_OLD_SPEC = "CASE WHEN json_valid(containers.spec) THEN containers.spec ELSE '{}' END"
+
+MIGRATIONS: tuple[tuple[str, ...], ...] = (
+    (
+        "CREATE TABLE names (name TEXT PRIMARY KEY, kind TEXT NOT NULL, id TEXT NOT NULL) WITHOUT ROWID",
+        """CREATE TABLE pods (
+            id TEXT PRIMARY KEY, name TEXT NOT NULL, created_ns INTEGER NOT NULL, infra_id TEXT NOT NULL,
+            owner TEXT NOT NULL, spec TEXT NOT NULL) WITHOUT ROWID""",
+        """CREATE TABLE containers (
+            id TEXT PRIMARY KEY, name TEXT NOT NULL, kind TEXT NOT NULL, pod_id TEXT NOT NULL,
+            created_ns INTEGER NOT NULL, image TEXT NOT NULL, command TEXT NOT NULL, cgroup TEXT NOT NULL,
+            remove INTEGER NOT NULL, owner TEXT NOT NULL, spec TEXT NOT NULL) WITHOUT ROWID""",
+        "CREATE INDEX containers_of_pod ON containers (pod_id)",
+    ),
+    (
+        "ALTER TABLE containers ADD COLUMN image_id TEXT NOT NULL DEFAULT ''",
+        """CREATE TABLE images (
+            id TEXT PRIMARY KEY, manifest TEXT NOT NULL, chain TEXT NOT NULL, created_ns INTEGER NOT NULL,
+            size_bytes INTEGER NOT NULL, config TEXT NOT NULL) WITHOUT ROWID""",
+        "CREATE TABLE image_names (name TEXT PRIMARY KEY, image_id TEXT NOT NULL) WITHOUT ROWID",
+        "CREATE INDEX names_of_image ON image_names (image_id)",
+        """CREATE TABLE image_digests (
+            repository TEXT NOT NULL, digest TEXT NOT NULL, image_id TEXT NOT NULL,
+            PRIMARY KEY (repository, digest)) WITHOUT ROWID""",
+        """CREATE TABLE image_blobs (
+            image_id TEXT NOT NULL, digest TEXT NOT NULL, PRIMARY KEY (image_id, digest)) WITHOUT ROWID""",
+        """CREATE TABLE layers (
+            chain TEXT PRIMARY KEY, parent TEXT NOT NULL, diff_id TEXT NOT NULL, directory TEXT NOT NULL,
+            size_bytes INTEGER NOT NULL, opaque INTEGER NOT NULL) WITHOUT ROWID""",
+    ),
+    (
+        """CREATE TABLE list_members (
+            image_id TEXT NOT NULL, digest TEXT NOT NULL, source TEXT NOT NULL,
+            PRIMARY KEY (image_id, digest)) WITHOUT ROWID""",
+        "ALTER TABLE image_names ADD COLUMN number INTEGER NOT NULL DEFAULT 0",
+    ),
+    (
+        "CREATE TABLE networks (id TEXT PRIMARY KEY, name TEXT NOT NULL UNIQUE, spec TEXT NOT NULL) WITHOUT ROWID",
+        """CREATE TABLE connections (
+            container_id TEXT NOT NULL, network_id TEXT NOT NULL, position INTEGER NOT NULL, asked TEXT NOT NULL,
+            attachment TEXT NOT NULL, PRIMARY KEY (container_id, network_id)) WITHOUT ROWID""",
+        "CREATE INDEX connections_to_network ON connections (network_id)",
+        """CREATE TABLE addresses (
+            network_id TEXT NOT NULL, address TEXT NOT NULL, container_id TEXT NOT NULL,
+            PRIMARY KEY (network_id, address)) WITHOUT ROWID""",
+        "CREATE INDEX addresses_of_container ON addresses (container_id)",
+        """CREATE TABLE last_addresses (
+            network_id TEXT NOT NULL, first TEXT NOT NULL, address TEXT NOT NULL,
+            PRIMARY KEY (network_id, first)) WITHOUT ROWID""",
+        """CREATE TRIGGER container_disconnects AFTER DELETE ON containers BEGIN
+            DELETE FROM addresses WHERE container_id = old.id; DELETE FROM connections WHERE container_id = old.id;
+            END""",
+        """CREATE TRIGGER network_goes AFTER DELETE ON networks BEGIN
+            DELETE FROM last_addresses WHERE network_id = old.id; DELETE FROM addresses WHERE network_id = old.id;
+            END""",
+    ),
+    (
+        # What lists, removals and events ask of every container stands beside the specification: reading that costs
+        # a hundred times as much. ``labels`` is a part of it as it is written there.
+        *(
+            f"ALTER TABLE {table} ADD COLUMN {column}"
+            for table in ("pods", "containers")
+            for column in (
+                "labels TEXT NOT NULL DEFAULT '[]'",
+                "publishes_ports INTEGER NOT NULL DEFAULT 0",
+                "has_auto_ids INTEGER NOT NULL DEFAULT 0",
+            )
+        ),
+        "ALTER TABLE containers ADD COLUMN has_healthcheck INTEGER NOT NULL DEFAULT 0",
+        *(
+            f"""UPDATE {table} SET
+                labels = CASE json_type(spec, '$.labels')
+                    WHEN 'array' THEN json_extract(spec, '$.labels') ELSE '[]' END,
+                publishes_ports = coalesce(json_array_length(spec, '$.ports') > 0, 0),
+                has_auto_ids = coalesce(json_extract(spec, '$.user_namespace.mode') = 'auto', 0)
+                WHERE json_valid(spec)"""  # noqa: S608
+            for table in ("pods", "containers")
+        ),
+        """UPDATE containers SET has_healthcheck = coalesce(json_type(spec, '$.healthcheck') = 'object', 0)
+            WHERE json_valid(spec)""",
+        """CREATE TABLE joined_namespaces (
+            container_id TEXT NOT NULL, kind TEXT NOT NULL, target_id TEXT NOT NULL,
+            PRIMARY KEY (container_id, kind)) WITHOUT ROWID""",
+        "CREATE INDEX joined_namespaces_of_target ON joined_namespaces (target_id)",
+        """CREATE TABLE container_volumes (
+            container_id TEXT NOT NULL, volume TEXT NOT NULL, PRIMARY KEY (container_id, volume)) WITHOUT ROWID""",
+        "CREATE INDEX containers_of_volume ON container_volumes (volume)",
+        f"INSERT OR IGNORE INTO joined_namespaces {_joined_namespaces('containers', _OLD_SPEC, 'containers, ')}",
+        f"INSERT OR IGNORE INTO container_volumes {_container_volumes('containers', _OLD_SPEC, 'containers, ')}",
+        f"""CREATE TRIGGER container_comes AFTER INSERT ON containers WHEN json_valid(new.spec) BEGIN
+            INSERT OR IGNORE INTO joined_namespaces {_joined_namespaces("new", "new.spec")};
+            INSERT OR IGNORE INTO container_volumes {_container_volumes("new", "new.spec")};
+            END""",
+        """CREATE TRIGGER container_goes AFTER DELETE ON containers BEGIN
+            DELETE FROM joined_namespaces WHERE container_id = old.id;
+            DELETE FROM container_volumes WHERE container_id = old.id;
+            END""",
+    ),
+)
+
+
+def migrate(
+    connection: Connection, path: str, when_new: Callable[[Connection], object] | None, timeout_s: float
+) -> None:
+    """Bring a database to the version of this pypod; ``when_new`` is called in the transaction that makes one.
+
+    Raises StoreError for one that a newer pypod has made.
+    """
+    version = _version(connection)
+    if version > len(MIGRATIONS):
+        raise StoreError(
+            path,
+            f"{path} is of a newer pypod (its layout is {version}, this one knows {len(MIGRATIONS)})",
+            hint="use the newer pypod, or another --root",
+        )
+    _use_write_ahead_log(connection, timeout_s)
+    connection.execute("BEGIN IMMEDIATE")
+    version = _version(connection)  # somebody else may have done it while we waited
+    for statements in MIGRATIONS[version:]:
+        for statement in statements:
+            connection.execute(statement)
+    if version == 0 and when_new is not None:
+        when_new(connection)
+    connection.execute(f"PRAGMA user_version={len(MIGRATIONS)}")
+    connection.execute("COMMIT")
+
+
+def _version(connection: Connection) -> int:
+    return int(connection.execute("PRAGMA user_version").fetchone()[0])
+
+
+def _use_write_ahead_log(connection: Connection, timeout_s: float) -> None:
+    # SQLite does not wait for others when it changes the mode (sqlite.org/c3ref/busy_handler.html: deadlocks).
+    deadline = time.monotonic() + timeout_s
+    while True:
+        try:
+            connection.execute("PRAGMA journal_mode=WAL")
+        except _sqlite3.OperationalError as error:
+            if not name_of(error).startswith("SQLITE_BUSY") or time.monotonic() > deadline:
+                raise
+            time.sleep(_RETRY_PAUSE_S)
+        else:
+            return
