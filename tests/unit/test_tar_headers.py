@@ -11,8 +11,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pypod.errors import InvalidImage
-from pypod.images.tar.headers import BLOCK, read_members
-from pypod.images.tar.writer import header
+from pypod.images.tar.entries import BLOCK_BYTES, plain_header
+from pypod.images.tar.headers import read_members
 from tests.images.stored import tar
 
 
@@ -27,16 +27,16 @@ def members(content: bytes) -> dict:
 
 def edited(archive: bytes, at: int, value: bytes) -> bytes:
     """The archive with bytes of its first header replaced and the checksum made right again."""
-    block = bytearray(archive[:BLOCK])
+    block = bytearray(archive[:BLOCK_BYTES])
     block[at : at + len(value)] = value
     block[148:156] = b" " * 8
     block[148:156] = b"%06o\0 " % sum(block)
-    return bytes(block) + archive[BLOCK:]
+    return bytes(block) + archive[BLOCK_BYTES:]
 
 
 def pax(records: bytes, flag: bytes = b"x") -> bytes:
-    block = edited(header("pax", len(records)), 156, flag)
-    return block + records + bytes(-len(records) % BLOCK)
+    block = edited(plain_header("pax", len(records)), 156, flag)
+    return block + records + bytes(-len(records) % BLOCK_BYTES)
 
 
 def record(key: str, value: str) -> bytes:
@@ -84,8 +84,10 @@ def test_the_last_of_several_counts_as_when_tar_unpacks() -> None:
 
 def test_the_size_in_an_extended_header_wins_so_nothing_hides_behind_it() -> None:
     """CVE-2025-62518: a reader that takes the header's zero reads the content of the first member as members."""
-    inner = header("smuggled", 0)
-    archive = pax(record("size", str(len(inner)))) + header("outer", 0) + inner + header("next", 0) + bytes(1024)
+    inner = plain_header("smuggled", 0)
+    archive = (
+        pax(record("size", str(len(inner)))) + plain_header("outer", 0) + inner + plain_header("next", 0) + bytes(1024)
+    )
     assert sorted(members(archive)) == ["next", "outer"]
 
 
@@ -93,14 +95,14 @@ def test_large_sizes_are_read_and_written_in_binary() -> None:
     size = 9 << 30
     fd = os.memfd_create("archive")
     try:
-        os.pwrite(fd, header("large", size), 0)
-        os.pwrite(fd, header("after", 0), BLOCK + size)
+        os.pwrite(fd, plain_header("large", size), 0)
+        os.pwrite(fd, plain_header("after", 0), BLOCK_BYTES + size)
         found = read_members(fd, "archive")
         with os.fdopen(os.dup(fd), "rb") as file, tarfile.open(fileobj=file, mode="r:") as archive:
             assert [(entry.name, entry.size) for entry in archive] == [("large", size), ("after", 0)]
     finally:
         os.close(fd)
-    assert (found["large"].size, found["after"].offset) == (size, 2 * BLOCK + size)
+    assert (found["large"].size, found["after"].offset) == (size, 2 * BLOCK_BYTES + size)
 
 
 ONE = tar(("a", b"content"))
@@ -108,7 +110,7 @@ HOSTILE = {
     "nothing like a tar": (b"PK\3\4" + bytes(600), "invalid tar header"),
     "checksum": (b"b" + ONE[1:], "invalid tar header"),
     "cut in a header": (ONE[:100], "cut off"),
-    "cut in a file": (ONE[: BLOCK + 3], "cut off"),
+    "cut in a file": (ONE[: BLOCK_BYTES + 3], "cut off"),
     "a size that lies": (edited(ONE, 124, b"77777777777\0"), "lies"),
     "a size in letters": (edited(ONE, 124, b"12x\0"), "no number"),
     "a size with a sign": (edited(ONE, 124, b"-7\0"), "no number"),

@@ -36,11 +36,7 @@ def driver(context: Context) -> Driver:
 
 def _uid() -> int:
     """Return the user's id outside of every user namespace of theirs."""
-    inside = os.geteuid()
-    for first, outside, count in idmap.maps_of()[0]:
-        if first <= inside < first + count:
-            return outside + inside - first
-    return inside
+    return idmap.outside(idmap.maps_of()[0], os.geteuid())
 
 
 def is_settled(context: Context, holder: int) -> bool:

@@ -115,10 +115,7 @@ def keep_ids(mode: Mode) -> tuple[int, int]:
 
 def host_id(identifier: int, name: str) -> int:
     """Return an id of ours as the host has it: inside of a session it is 0."""
-    for inside, outside, count in idmap.parse_map(read_text(f"/proc/self/{name}")):
-        if inside <= identifier < inside + count:
-            return outside + identifier - inside
-    return identifier
+    return idmap.outside(idmap.parse_map(read_text(f"/proc/self/{name}")), identifier)
 
 
 def _keeping(wanted: int, count: int) -> tuple[Range, ...]:

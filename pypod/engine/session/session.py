@@ -85,7 +85,7 @@ class Session(Value):
     def owns(self, status: os.stat_result) -> bool:
         """Return whether the owner of a file has an id in it."""
         pairs = ((self.uid_map, status.st_uid), (self.gid_map, status.st_gid))
-        return all(any(first <= one < first + count for _, first, count in ranges) for ranges, one in pairs)
+        return all(idmap.inside(ranges, one) is not None for ranges, one in pairs)
 
 
 def of(context: Context) -> Session | None:

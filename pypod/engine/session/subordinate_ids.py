@@ -30,8 +30,7 @@ def mapping() -> list[Op]:
     """Return what a plan that makes a user namespace has these ids mapped by."""
     maps = wanted_maps()
     if all(len(ranges) == 1 for ranges in maps):
-        texts = ["".join(f"{inside} {outside} {count}\n" for inside, outside, count in ranges) for ranges in maps]
-        return [Op("idmap", *texts, "deny")]
+        return [Op("idmap", *map(idmap.lines, maps), "deny")]
     return [
         Op("idmap_by", installed(name), *(number for one in ranges for number in one))
         for (name, _), ranges in zip(_MAPPERS, maps, strict=True)

@@ -13,7 +13,8 @@ from pypod.errors import InvalidImage
 from pypod.images.archive.files import HEAD_BYTES, peek, read_at
 from pypod.images.layers.compression import decompressed, kind_of
 from pypod.images.new_file import PIECE_BYTES, temporary_file, write_pieces
-from pypod.images.tar.headers import BLOCK, check_header, read_members
+from pypod.images.tar.entries import BLOCK_BYTES
+from pypod.images.tar.headers import check_header, read_members
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -115,8 +116,8 @@ def _stream(fd: int) -> Iterator[bytes]:
 
 
 def _spooled(pieces: Iterator[bytes], what: str) -> int:
-    beginning, pieces = peek(decompressed(pieces, what), BLOCK)
-    check_header(beginning[:BLOCK], what)  # not after /dev/zero or a film filled the disk
+    beginning, pieces = peek(decompressed(pieces, what), BLOCK_BYTES)
+    check_header(beginning[:BLOCK_BYTES], what)  # not after /dev/zero or a film filled the disk
     copy = temporary_file()
     try:
         write_pieces(copy, pieces)

@@ -66,6 +66,20 @@ class Entry(Value):
         return _pax(records) + header if records else header
 
 
+def plain_header(name: str, size: int, mode: int = 0o444) -> bytes:
+    """Return the header of a file that is one block, whatever its size: for who keeps room for it.
+
+    ``name`` has at most 100 bytes. A size above 8 GiB is written in binary, which everybody reads (GNU's extension,
+    star's too).
+    """
+    encoded = name.encode()
+    if len(encoded) > _NAME_BYTES:
+        raise ValueError(f"a name of more than {_NAME_BYTES} bytes: {name}")
+    digits = _octal(size, 12) if size < 8**11 else b"\x80" + size.to_bytes(11, "big")
+    zero = _octal(0, 8)
+    return _header(name=encoded, uid=zero, gid=zero, size=digits, mtime=_octal(0, 12), kind=FILE, mode=mode)
+
+
 def type_of(mode: int) -> str:
     """Return the type of entry for a file of this mode, nothing for one that a tar cannot hold (a socket)."""
     return _TYPES.get(stat.S_IFMT(mode), "")

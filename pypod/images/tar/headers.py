@@ -10,13 +10,13 @@ from __future__ import annotations
 import os
 
 from pypod.errors import InvalidImage
+from pypod.images.tar.entries import BLOCK_BYTES
 from pypod.model.value import Value
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-BLOCK = 512
 MEMBERS_LIMIT = 100_000
 _NAME_BYTES_LIMIT = 4096
 _EXTENSION_BYTES_LIMIT = 1 << 20  # as Go's archive/tar
@@ -45,17 +45,17 @@ def read_members(fd: int, what: str) -> dict[str, Member]:
     offset = count = 0
     extension: dict[str, str] = {}
     while offset < end:
-        header = os.pread(fd, BLOCK, offset)
-        if len(header) < BLOCK:
+        header = os.pread(fd, BLOCK_BYTES, offset)
+        if len(header) < BLOCK_BYTES:
             raise InvalidImage(what, "the archive is cut off in a header")
-        if header.count(0) == BLOCK:
+        if header.count(0) == BLOCK_BYTES:
             break
         count += 1
         if count > MEMBERS_LIMIT:
             raise InvalidImage(what, f"the archive has more than {MEMBERS_LIMIT} members")
         check_header(header, what)
         size, kind = _size(header, extension, what), header[156:157]
-        start = offset + BLOCK
+        start = offset + BLOCK_BYTES
         if start + size > end:
             raise InvalidImage(what, "the archive is cut off, or the size of a member lies")
         if read := _EXTENSIONS.get(kind):
@@ -66,7 +66,7 @@ def read_members(fd: int, what: str) -> dict[str, Member]:
             name, member = _member(header, size, start, extension, what)
             found[name] = member
             extension = {}
-        offset = start + (size + BLOCK - 1) // BLOCK * BLOCK
+        offset = start + (size + BLOCK_BYTES - 1) // BLOCK_BYTES * BLOCK_BYTES
     if extension:
         raise InvalidImage(what, "the archive ends after an extended header")
     return found
@@ -75,8 +75,8 @@ def read_members(fd: int, what: str) -> dict[str, Member]:
 def check_header(header: bytes, what: str) -> None:
     """Raise InvalidImage when the block is no header: its checksum is wrong (POSIX: the bytes, unsigned)."""
     stated = header[148:156].strip(b" \0")
-    computed = sum(header[:148]) + sum(header[156:BLOCK]) + 8 * 32
-    if len(header) < BLOCK or not stated or not _OCTAL.issuperset(stated) or int(stated, 8) != computed:
+    computed = sum(header[:148]) + sum(header[156:BLOCK_BYTES]) + 8 * 32
+    if len(header) < BLOCK_BYTES or not stated or not _OCTAL.issuperset(stated) or int(stated, 8) != computed:
         raise InvalidImage(what, "invalid tar header")
 
 

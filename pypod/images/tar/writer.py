@@ -6,14 +6,13 @@ import os
 import stat
 
 from pypod.images.new_file import PIECE_BYTES, NewFile, exactly, temporary_file, write_pieces
-from pypod.images.tar.headers import BLOCK
+from pypod.images.tar.entries import BLOCK_BYTES, END, padding, plain_header
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
 
-_OCTAL_LIMIT = 8**11
-_RECORD_BYTES = 20 * BLOCK  # archives end at a multiple of it (pax(1) -b), GNU tar tells of others
+_RECORD_BYTES = 20 * BLOCK_BYTES  # archives end at a multiple of it (pax(1) -b), GNU tar tells of others
 
 
 class TarWriter:
@@ -48,7 +47,7 @@ class TarWriter:
     def add(self, name: str, size: int, pieces: Iterable[bytes]) -> None:
         """Add a file of ``size`` bytes. Raises InvalidImage when there are more or fewer."""
         try:
-            self._write(header(name, size))
+            self._write(plain_header(name, size))
             self._size += write_pieces(self._fd, exactly(size, pieces, name))
             self._pad(size)
         except BaseException:
@@ -81,7 +80,7 @@ class TarWriter:
 
     def finish(self) -> None:
         """Write the end of the archive and give it its name, replacing what had it. Raises OSError: it was given up."""
-        self._write(bytes(2 * BLOCK + -(self._size + 2 * BLOCK) % _RECORD_BYTES))
+        self._write(END + bytes(-(self._size + len(END)) % _RECORD_BYTES))
         if self._file is not None:
             self._file.commit(self._name)
         self.close()
@@ -99,37 +98,21 @@ class TarWriter:
 
     def _add_in_place(self, pieces: Iterable[bytes], name: Callable[[], str]) -> None:
         start = self._size
-        os.lseek(self._fd, start + BLOCK, os.SEEK_SET)
+        os.lseek(self._fd, start + BLOCK_BYTES, os.SEEK_SET)
         size = write_pieces(self._fd, pieces)
         if chosen := name():
-            os.pwrite(self._fd, header(chosen, size), start)
-            self._size = start + BLOCK + size
+            os.pwrite(self._fd, plain_header(chosen, size), start)
+            self._size = start + BLOCK_BYTES + size
             self._pad(size)
         else:
             os.lseek(self._fd, start, os.SEEK_SET)
             os.ftruncate(self._fd, start)
 
     def _pad(self, size: int) -> None:
-        self._write(bytes(-size % BLOCK))
+        self._write(padding(size))
 
     def _write(self, data: bytes) -> None:
         self._size += write_pieces(self._fd, (data,))
-
-
-def header(name: str, size: int, mode: int = 0o444) -> bytes:
-    """Return the ustar header of a file; ``name`` has at most 100 bytes.
-
-    A size above 8 GiB is written in binary, which everybody reads (GNU's extension, star's too).
-    """
-    encoded = name.encode()
-    if len(encoded) > 100:
-        raise ValueError(f"a name of more than 100 bytes: {name}")
-    digits = b"%011o\0" % size if size < _OCTAL_LIMIT else b"\x80" + size.to_bytes(11, "big")
-    fields = (b"%07o\0" % mode, b"0000000\0", b"0000000\0", digits, b"00000000000\0", b" " * 8, b"0")
-    block = bytearray((encoded.ljust(100, b"\0") + b"".join(fields)).ljust(257, b"\0") + b"ustar\x0000")
-    block += bytes(BLOCK - len(block))
-    block[148:156] = b"%06o\0 " % sum(block)
-    return bytes(block)
 
 
 def _from_start(fd: int) -> Iterator[bytes]:
