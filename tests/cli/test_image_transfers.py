@@ -456,7 +456,7 @@ class TestRegistry:
 
 
 MOVING = """
-import pypod.cli.telling
+import pypod.cli.render.telling
 from pypod.model.progress import Progress
 
 pypod.cli.render.telling._REDRAW_S = 0
