@@ -16,9 +16,8 @@ from pypod.kernel.abi import (
 from pypod.kernel.capabilities import mask
 from pypod.kernel.idmap import ALL_IDS
 from pypod.kernel.pidfd import Process
-from pypod.model.container import KEEP_GROUPS
 from pypod.model.value import Value
-from pypod.runtime.oci import ACCOUNT_ANNOTATION, GROUPS_ANNOTATION, USER_ANNOTATION
+from pypod.runtime.oci import ACCOUNT_ANNOTATION, GROUPS_ANNOTATION, KEEP_GROUPS_ANNOTATION
 from pypod.runtime.ops import MOUNT_ATTRIBUTES, MS_BIND, MS_PRIVATE, MS_REC, MS_SLAVE, Op, Plan
 
 TYPE_CHECKING = False
@@ -29,6 +28,7 @@ if TYPE_CHECKING:
 _IN_CHILD = CLONE_NEWNET | CLONE_NEWIPC | CLONE_NEWUTS
 _PROPAGATIONS = {"private": MS_PRIVATE, "rprivate": MS_PRIVATE, "slave": MS_SLAVE, "rslave": MS_SLAVE}
 _CHARACTER = 0o020000  # S_IFCHR of inode(7)
+_TYPES = {"c": _CHARACTER, "u": _CHARACTER, "b": 0o060000}
 _DEVICES = (("null", 1, 3), ("zero", 1, 5), ("full", 1, 7), ("random", 1, 8), ("urandom", 1, 9), ("tty", 5, 0))
 _LINKS = (
     ("/proc/self/fd", "/dev/fd"),
@@ -45,12 +45,11 @@ RESOURCES = {
         "CPU FSIZE DATA STACK CORE RSS NPROC NOFILE MEMLOCK AS LOCKS SIGPENDING MSGQUEUE NICE RTPRIO RTTIME".split()
     )
 }
-_UNLIMITED = 2**64 - 1
 WHOLE_MAPS = (f"0 0 {ALL_IDS}\n", f"0 0 {ALL_IDS}\n")
 
 
 # Mount options that are none of the file system's.
-_OURS = ("rw", "newinstance", "tmpcopyup", "copy")
+_OURS = ("rw", "newinstance", "tmpcopyup")
 
 
 class Join(Value):
@@ -79,11 +78,12 @@ class Root(Value):
 
 
 class Surroundings(Value):
-    """What a plan needs to know of the host beyond the OCI configuration.
+    """What a plan needs to know beyond the OCI configuration: what the specification has no word for.
 
-    ``maps`` are those of a user namespace, of user and group ids, ``ids`` its root and ``ids_outside`` the same in the
-    one around. Files in the directories ``mapped`` have its ids on the disk, too. ``keep_groups``: the namespace around
-    allows no change of the supplementary groups.
+    ``seccomp`` is the program that ``linux.seccomp`` comes to, compiled once and kept. ``filled`` are the volumes that
+    get a copy of what the root has in their place. ``maps`` are those of a user namespace, of user and group ids,
+    ``ids`` its root and ``ids_outside`` the same in the one around. Files in the directories ``mapped`` have its ids on
+    the disk, too. ``keep_groups``: the namespace around allows no change of the supplementary groups.
     """
 
     root: Root = Root()
@@ -95,7 +95,7 @@ class Surroundings(Value):
     seccomp: bytes = b""
     seccomp_flags: int = 0
     create_cwd: bool = False
-    devices: tuple[tuple[str, int, int, int], ...] = ()
+    filled: frozenset[str] = frozenset()
     keyring: str = ""
     network: tuple[Op, ...] = ()
     maps: tuple[str, str] = WHOLE_MAPS
@@ -114,7 +114,7 @@ def container_ops(config: dict[str, Any], around: Surroundings) -> list[Op]:
     return [
         *begin(kinds, config, around),
         *_mounts(config, around),
-        *_devices(config, around),
+        *_devices(config),
         *around.network,
         *_account(config, around),
         *[Op("sysctl", key.replace(".", "/"), value) for key, value in config["linux"]["sysctl"].items()],
@@ -142,7 +142,7 @@ def _begin(kinds: set[str], config: dict[str, Any], around: Surroundings) -> lis
         *_own_group(kinds),  # after the group is joined: the namespace's root is where its maker is
         *_names(kinds, config),
         Op("keyring", around.keyring),
-        Op("propagation", MS_REC | MS_SLAVE),
+        _propagation(config),
         *_root(config, around),
         *around.root.serving,
     ]
@@ -178,10 +178,14 @@ def _with_user_namespace(kinds: set[str], config: dict[str, Any], around: Surrou
         *_own_group(kinds),
         *_names(kinds, config, around.ids[1]),
         Op("keyring", around.keyring),
-        Op("propagation", MS_REC | MS_SLAVE),
+        _propagation(config),
         Op("place_root"),
         *around.root.serving,
     ]
+
+
+def _propagation(config: dict[str, Any]) -> Op:
+    return Op("propagation", MS_REC | _PROPAGATIONS[config["linux"]["rootfsPropagation"]])
 
 
 def _flags(kinds: set[str]) -> int:
@@ -231,7 +235,7 @@ def _own_network(group: int) -> list[Op]:
 
 def _names(kinds: set[str], config: dict[str, Any], group: int = 0) -> list[Op]:
     ops = _own_network(group) if "net" in kinds else []
-    if "uts" in kinds and config["hostname"]:
+    if "uts" in kinds and config.get("hostname"):
         ops.append(Op("hostname", config["hostname"]))
     return ops
 
@@ -263,7 +267,7 @@ def _mounts(config: dict[str, Any], around: Surroundings) -> list[Op]:
         attributes = sum(MOUNT_ATTRIBUTES.get(word, 0) for word in words)
         if mount["type"] == "bind":
             propagation = sum(_PROPAGATIONS.get(word, 0) for word in words)
-            name = "bind_with_content" if "copy" in words else "bind"
+            name = "bind_with_content" if target in around.filled else "bind"
             ops.append(Op(name, slots[target], target, attributes, propagation, int("rbind" in words)))
             continue
         own = [word for word in words if word not in MOUNT_ATTRIBUTES and word not in _OURS]
@@ -274,24 +278,31 @@ def _mounts(config: dict[str, Any], around: Surroundings) -> list[Op]:
     return ops
 
 
-def _devices(config: dict[str, Any], around: Surroundings) -> list[Op]:
+def _devices(config: dict[str, Any]) -> list[Op]:
     ops: list[Op] = []
     if not any(mount["destination"] == "/dev" and mount["type"] == "bind" for mount in config["mounts"]):
         ops = [Op("device", f"/dev/{name}", major, minor, _CHARACTER | 0o666) for name, major, minor in _DEVICES]
-        ops += [Op("device", path, major, minor, mode) for path, major, minor, mode in around.devices]
+        ops += [
+            Op("device", one["path"], one["major"], one["minor"], _TYPES[one["type"]] | one["fileMode"])
+            for one in config["linux"]["devices"]
+        ]
         ops += [Op("symlink", text, target) for text, target in _LINKS]
     return [*ops, Op("console", 1)] if config["process"]["terminal"] else ops
 
 
 def _account(config: dict[str, Any], around: Surroundings) -> list[Op]:
-    annotations = config["annotations"]
-    entry = annotations.get(ACCOUNT_ANNOTATION, "")
-    return [Op("account", annotations[USER_ANNOTATION], around.copies, *entry.split("$GID"))] if entry else []
+    entry = config["annotations"].get(ACCOUNT_ANNOTATION, "")
+    return [Op("account", _user(config["process"]), around.copies, *entry.split("$GID"))] if entry else []
+
+
+def _user(process: dict[str, Any]) -> str:
+    user = process["user"]
+    return str(user.get("username") or f"{user['uid']}:{user['gid']}")
 
 
 def _keeps_groups(config: dict[str, Any], around: Surroundings) -> bool:
     """Return whether a process has the supplementary groups of who starts it; no user namespace takes them away."""
-    return around.keep_groups or config["annotations"].get(GROUPS_ANNOTATION) == KEEP_GROUPS
+    return around.keep_groups or config["annotations"].get(KEEP_GROUPS_ANNOTATION) == "1"
 
 
 def process_ops(config: dict[str, Any], around: Surroundings) -> list[Op]:
@@ -301,12 +312,12 @@ def process_ops(config: dict[str, Any], around: Surroundings) -> list[Op]:
 
 def _prepared(config: dict[str, Any], around: Surroundings) -> list[Op]:
     process = config["process"]
-    annotations = config["annotations"]
-    groups = [name for name in annotations.get(GROUPS_ANNOTATION, "").split(",") if name not in ("", KEEP_GROUPS)]
+    names = config["annotations"].get(GROUPS_ANNOTATION, "")
+    groups = [*(names.split(",") if names else ()), *process["user"].get("additionalGids", ())]
     return [
         *[_limit(entry) for entry in process["rlimits"]],
         *([Op("keep_groups")] if _keeps_groups(config, around) else []),
-        Op("user", annotations.get(USER_ANNOTATION, "") or "0", *groups),
+        Op("user", _user(process), *groups),
         Op("umask", oct(process["user"]["umask"]).replace("0o", "0")),
         Op("working_directory", process["cwd"], int(around.create_cwd)),
         Op("environment", *process["env"]),
@@ -318,33 +329,18 @@ def _secured(config: dict[str, Any], around: Surroundings) -> list[Op]:
     filters = [Op("seccomp", around.seccomp, around.seccomp_flags)] if around.seccomp else []
     no_new = [Op("no_new_privileges")] if process["noNewPrivileges"] else []
     # Without no_new_privs only CAP_SYS_ADMIN may set a filter: then before capabilities go (seccomp(2)).
-    limited = _capabilities(process, config["annotations"].get(USER_ANNOTATION, ""))
-    secured = [*no_new, *limited, *filters] if no_new else [*filters, *limited]
+    limited = _capabilities(process["capabilities"])
+    secured = [*no_new, limited, *filters] if no_new else [*filters, limited]
     return [*secured, Op("execute", *process["args"])]
 
 
 def _limit(entry: dict[str, Any]) -> Op:
-    number = RESOURCES[entry["type"].removeprefix("RLIMIT_")]
-    soft, hard = (_UNLIMITED if value < 0 else value for value in (entry["soft"], entry["hard"]))
-    return Op("resource_limit", number, soft, hard)
+    return Op("resource_limit", RESOURCES[entry["type"].removeprefix("RLIMIT_")], entry["soft"], entry["hard"])
 
 
-def is_root(user: str) -> bool:
-    """Return whether ``user`` (NAME or ID, with or without a group) is spelled as the superuser."""
-    return user.partition(":")[0] in ("", "0", "root")
-
-
-def _capabilities(process: dict[str, Any], user: str) -> list[Op]:
-    sets = process["capabilities"]
-    bounding = mask(sets["bounding"])
-    if is_root(user):
-        held = (mask(sets["effective"]), mask(sets["permitted"]), 0, 0)
-    else:
-        # An ordinary user has those that --cap-add names, as podman does: exec keeps them only if they are ambient
-        # (capabilities(7)). The others come from the bounding set through setuid programs.
-        added = mask(sets["ambient"])
-        held = (added, added, added, added)
-    return [Op("capabilities", *(f"{bits:x}" for bits in (bounding, *held)))]
+def _capabilities(sets: dict[str, list[str]]) -> Op:
+    order = ("bounding", "effective", "permitted", "inheritable", "ambient")
+    return Op("capabilities", *(f"{mask(sets[name]):x}" for name in order))
 
 
 def infra_ops(

@@ -5,9 +5,9 @@ Sources: opencontainers/runtime-spec config.md and config-linux.md; defaults as 
 
 from __future__ import annotations
 
-from pypod.kernel.abi import NAMESPACES
+from pypod.kernel.abi import DIGITS_LIMIT, NAMESPACES
 from pypod.kernel.capabilities import DEFAULT_CAPABILITIES
-from pypod.model.container import DEFAULT_ENVIRONMENT, ContainerSpec, Ulimit
+from pypod.model.container import DEFAULT_ENVIRONMENT, KEEP_GROUPS, ContainerSpec, Ulimit
 from pypod.model.mount import plain_path
 from pypod.model.namespace import PRIVATE
 from pypod.model.value import Value
@@ -20,9 +20,11 @@ if TYPE_CHECKING:
 
     from pypod.kernel.idmap import Range
 
-USER_ANNOTATION = "io.pypod.user"
-GROUPS_ANNOTATION = "io.pypod.groups"
+# What the specification has no word for. The first is crun's, and podman's.
+KEEP_GROUPS_ANNOTATION = "run.oci.keep_original_groups"
+GROUPS_ANNOTATION = "io.pypod.groups"  # by name, to be looked up in the container's group file
 ACCOUNT_ANNOTATION = "io.pypod.account"
+UNLIMITED = 2**64 - 1
 _ACCOUNT = "$USERNAME:*:$UID:$GID:$NAME:$HOME:/bin/sh"  # podman's
 
 MASKED_PATHS = (
@@ -49,6 +51,7 @@ _STANDARD_MOUNTS: tuple[tuple[str, str, str, tuple[str, ...]], ...] = (
     ("/dev/mqueue", "mqueue", "mqueue", ("nosuid", "noexec", "nodev")),
 )
 _CGROUPS = "/sys/fs/cgroup"
+_TYPE, _BLOCK = 0o170000, 0o060000  # S_IFMT and S_IFBLK of inode(7)
 # What of ours does not come below a volume on the first: the hierarchies, and what a host's own /dev lacks.
 _LEFT_OUT = {_CGROUPS: f"{_CGROUPS}/", "/dev": "/dev/mqueue"}
 
@@ -58,7 +61,9 @@ class Places(Value):
 
     ``foreign`` are the kinds of namespaces that do not belong to the container's user namespace: what shows them cannot
     be mounted anew there, so the host's own is bound. ``has_tty_group``: the namespace has the group of terminals.
-    ``id_maps`` are those of a user namespace of the container's own, of users and groups.
+    ``id_maps`` are those of a user namespace of the container's own, of users and groups. ``devices`` are those beside
+    the usual ones: path, major, minor, and the mode with its type. ``seccomp`` is the profile as the specification has
+    it, ``console`` the first columns and rows of a terminal (0 leaves them to the kernel).
     """
 
     root: str
@@ -78,23 +83,52 @@ class Places(Value):
     foreign: tuple[str, ...] = ()
     has_tty_group: bool = True
     id_maps: tuple[tuple[Range, ...], tuple[Range, ...]] = ((), ())
+    devices: tuple[tuple[str, int, int, int], ...] = ()
+    seccomp: dict[str, Any] | None = None
+    console: tuple[int, int] = (0, 0)
 
 
 def runtime_spec(spec: ContainerSpec, places: Places) -> dict[str, Any]:
     """Return the OCI configuration of a container: a plain dictionary, valid as config.json."""
+    account = passwd_entry(spec)
     return {
         "ociVersion": "1.0.2",
-        "hostname": places.hostname if spec.uts == PRIVATE else "",
+        **({"hostname": places.hostname} if spec.uts == PRIVATE else {}),
         "root": {"path": places.root, "readonly": spec.read_only},
         "process": _process(spec, places),
         "mounts": _mounts(spec, places),
-        "annotations": {
-            USER_ANNOTATION: spec.user,
-            GROUPS_ANNOTATION: ",".join(spec.groups),
-            ACCOUNT_ANNOTATION: passwd_entry(spec),
-        },
+        "annotations": {**group_annotations(spec.groups), **({ACCOUNT_ANNOTATION: account} if account else {})},
         "linux": _linux(spec, places),
     }
+
+
+def user_of(user: str, groups: Sequence[str], umask: int) -> dict[str, Any]:
+    """Return ``process.user``.
+
+    ``username`` is there when something is to be looked up in the container's passwd and group files, be it only the
+    group of a user given as a number; ``uid`` and ``gid`` are then what holds without an entry.
+    """
+    name, _, group = user.partition(":")
+    found: dict[str, Any] = {"uid": int(name) if _is_id(name) else 0, "gid": int(group) if _is_id(group) else 0}
+    found["umask"] = umask
+    numbers = [int(one) for one in groups if _is_id(one)]
+    if numbers:
+        found["additionalGids"] = numbers
+    if not (_is_id(name) and _is_id(group)):
+        found["username"] = user or "0"
+    return found
+
+
+def _is_id(text: str) -> bool:
+    return text.isascii() and text.isdecimal() and len(text) <= DIGITS_LIMIT and int(text) < 2**32 - 1
+
+
+def group_annotations(groups: Sequence[str]) -> dict[str, str]:
+    """Return the annotations for supplementary groups that are no numbers."""
+    if KEEP_GROUPS in groups:
+        return {KEEP_GROUPS_ANNOTATION: "1"}
+    names = ",".join(one for one in groups if not _is_id(one))
+    return {GROUPS_ANNOTATION: names} if names else {}
 
 
 def passwd_entry(spec: ContainerSpec) -> str:
@@ -118,23 +152,49 @@ def passwd_entry(spec: ContainerSpec) -> str:
 
 def _process(spec: ContainerSpec, places: Places) -> dict[str, Any]:
     arguments = list(spec.arguments)
+    columns, rows = places.console
     return {
         "terminal": spec.terminal,
-        "user": {"uid": 0, "gid": 0, "umask": spec.umask},
+        **({"consoleSize": {"width": columns, "height": rows}} if spec.terminal and columns and rows else {}),
+        "user": user_of(spec.user, spec.groups, spec.umask),
         "args": ["/run/podman-init", "--", *arguments] if spec.init else arguments,
         "env": environment(spec, places.hostname),
         "cwd": spec.working_directory,
-        "capabilities": capability_sets(spec.capabilities, spec.added_capabilities),
-        "rlimits": [{"type": u.name, "soft": u.soft, "hard": u.hard} for u in places.ulimits],
+        "capabilities": capability_sets(spec.user, spec.capabilities, spec.added_capabilities),
+        "rlimits": rlimits(places.ulimits),
         "noNewPrivileges": spec.no_new_privileges,
         **({} if spec.oom_score_adj is None else {"oomScoreAdj": spec.oom_score_adj}),
     }
 
 
-def capability_sets(capabilities: Sequence[str], added: Sequence[str]) -> dict[str, list[str]]:
-    """Return the five sets. The ambient one is for an ordinary user: what was added by name; root needs none."""
-    held = {name: list(capabilities) for name in ("bounding", "effective", "permitted")}
-    return {**held, "inheritable": [], "ambient": list(added)}
+def rlimits(ulimits: Sequence[Ulimit]) -> list[dict[str, Any]]:
+    """Return ``process.rlimits``: what has no limit is the largest number there."""
+    return [
+        {
+            "type": one.name,
+            "soft": one.soft if one.soft >= 0 else UNLIMITED,
+            "hard": one.hard if one.hard >= 0 else UNLIMITED,
+        }
+        for one in ulimits
+    ]
+
+
+def capability_sets(user: str, capabilities: Sequence[str], added: Sequence[str]) -> dict[str, list[str]]:
+    """Return the five sets.
+
+    An ordinary user has those that were added by name, as podman does: exec keeps them only if they are ambient
+    (capabilities(7)). The others come from the bounding set through setuid programs.
+    """
+    if is_root(user):
+        held = {name: list(capabilities) for name in ("bounding", "effective", "permitted")}
+        return {**held, "inheritable": [], "ambient": []}
+    few = {name: list(added) for name in ("effective", "permitted", "inheritable", "ambient")}
+    return {"bounding": list(capabilities), **few}
+
+
+def is_root(user: str) -> bool:
+    """Return whether ``user`` (NAME or ID, with or without a group) is spelled as the superuser."""
+    return user.partition(":")[0] in ("", "0", "root")
 
 
 def environment(spec: ContainerSpec, hostname: str) -> list[str]:
@@ -219,11 +279,15 @@ def _asked_mount(mount: Any) -> dict[str, Any]:
     options = [name for name, given in flags if given]
     if mount.type in ("bind", "volume"):
         options += ["rbind" if mount.recursive else "bind", mount.propagation]
-        options += ["copy"] * (mount.type == "volume" and mount.copy_up)
         return _mount(plain_path(mount.target), "bind", mount.source, options)
     if mount.copy_up:
         options.append("tmpcopyup")
     return _mount(plain_path(mount.target), mount.type, mount.source or "tmpfs", [*options, *mount.options])
+
+
+def filled(spec: ContainerSpec) -> frozenset[str]:
+    """Return where volumes are that get a copy of what the root has there, as long as they are empty."""
+    return frozenset(plain_path(mount.target) for mount in spec.mounts if mount.type == "volume" and mount.copy_up)
 
 
 def _linux(spec: ContainerSpec, places: Places) -> dict[str, Any]:
@@ -255,9 +319,15 @@ def _linux(spec: ContainerSpec, places: Places) -> dict[str, Any]:
         "sysctl": dict(spec.sysctls),
         "maskedPaths": [path for path in hidden if path in asked_for or path not in spec.unmasks],
         "readonlyPaths": [path for path in read_only if path not in spec.unmasks],
-        "devices": [],
-        "rootfsPropagation": "rslave",
+        "devices": [_device(*one) for one in places.devices],
+        "rootfsPropagation": "slave",
+        **({"seccomp": places.seccomp} if places.seccomp else {}),
     }
+
+
+def _device(path: str, major: int, minor: int, mode: int) -> dict[str, Any]:
+    kind = "b" if mode & _TYPE == _BLOCK else "c"
+    return {"path": path, "type": kind, "major": major, "minor": minor, "fileMode": mode & 0o777}
 
 
 def default_capabilities() -> tuple[str, ...]:

@@ -21,6 +21,7 @@ from types import SimpleNamespace
 from typing import Any
 
 from pypod.engine.containers.exec import ExecSpec, exec_plan
+from pypod.engine.containers.joining import paths
 from pypod.engine.containers.specs import container_spec
 from pypod.kernel.capabilities import CAPABILITIES, bounding_set
 from pypod.kernel.idmap import lines
@@ -31,7 +32,7 @@ from pypod.model.mount import Mount, parse_mount
 from pypod.model.namespace import POD, Mode
 from pypod.model.pod import PodSpec
 from pypod.runtime.compiler import Join, Root, Surroundings, container_ops, infra_ops, plan
-from pypod.runtime.oci import Places, runtime_spec
+from pypod.runtime.oci import Places, filled, runtime_spec
 from pypod.runtime.ops import Op, Plan
 from pypod.store.records import ContainerRecord
 
@@ -82,7 +83,8 @@ def _given(
         "hostname": asked.hostname or _ID,
         "shared_shm": shm_of is not None,
         "ulimits": asked.ulimits,
-        "namespace_paths": tuple((kind, f"/proc/1/ns/{kind}") for join in joins for kind in join.kinds),
+        "namespace_paths": paths(joins),
+        "devices": _HOST_DEVICES if asked.privileged else (),
     }
     config = runtime_spec(asked, Places(**{**host, **(places or {})}))
     filtered = not asked.privileged and asked.seccomp != "unconfined"
@@ -93,7 +95,7 @@ def _given(
         "shm_of": shm_of,
         "born_in": f"/sys/fs/cgroup/pypod/{_ID}",
         "seccomp": _FILTER if filtered else b"",
-        "devices": _HOST_DEVICES if asked.privileged else (),
+        "filled": filled(asked),
         "keyring": f"_ses.{_ID}",
         "copies": "" if asked.overlay else _DIRECTORY,
     }

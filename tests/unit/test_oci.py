@@ -10,7 +10,7 @@ import pytest
 from pypod.model.container import ContainerSpec, Ulimit
 from pypod.model.mount import Mount
 from pypod.model.namespace import HOST, POD, Mode
-from pypod.runtime.oci import Places, runtime_spec
+from pypod.runtime.oci import Places, filled, runtime_spec
 
 SPEC = ContainerSpec(name="one", command=("sleep", "1"), rootfs="/srv/root")
 PLACES = Places(
@@ -62,7 +62,7 @@ class TestDefaults:
     def test_process(self) -> None:
         assert made()["process"] == {
             "terminal": False,
-            "user": {"uid": 0, "gid": 0, "umask": 0o022},
+            "user": {"uid": 0, "gid": 0, "umask": 0o022, "username": "0"},
             "args": ["sleep", "1"],
             "env": [
                 "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
@@ -147,12 +147,32 @@ CHANGES: list[tuple[dict[str, Any], dict[str, Any]]] = [
             "/process/capabilities/bounding": ["CAP_KILL", "CAP_CHOWN"],
             "/process/capabilities/effective": ["CAP_KILL", "CAP_CHOWN"],
             "/process/capabilities/permitted": ["CAP_KILL", "CAP_CHOWN"],
-            "/process/capabilities/ambient": ["CAP_KILL"],
+        },
+    ),
+    (
+        {"user": "alice", "capabilities": ("CAP_KILL", "CAP_CHOWN"), "added_capabilities": ("CAP_KILL",)},
+        {
+            "/process/user/username": "alice",
+            "/process/capabilities/bounding": ["CAP_KILL", "CAP_CHOWN"],
+            **{
+                f"/process/capabilities/{name}": ["CAP_KILL"]
+                for name in ("effective", "permitted", "inheritable", "ambient")
+            },
         },
     ),
     ({"sysctls": (("net.a", "1"),)}, {"/linux/sysctl/net.a": "1"}),
-    ({"user": "alice"}, {"/annotations/io.pypod.user": "alice"}),
-    ({"groups": ("a", "5")}, {"/annotations/io.pypod.groups": "a,5"}),
+    ({"user": "alice"}, {"/process/user/username": "alice"}),
+    ({"user": "alice:9", "passwd": False}, {"/process/user/username": "alice:9", "/process/user/gid": 9}),
+    (
+        {"user": "1000:100", "passwd": False},
+        {"/process/user/uid": 1000, "/process/user/gid": 100, "/process/user/username": None},
+    ),
+    ({"user": "1000", "passwd": False}, {"/process/user/uid": 1000, "/process/user/username": "1000"}),
+    (
+        {"groups": ("5", "a", "b", "44")},
+        {"/process/user/additionalGids": [5, 44], "/annotations/io.pypod.groups": "a,b"},
+    ),
+    ({"groups": ("keep-groups",)}, {"/annotations/run.oci.keep_original_groups": "1"}),
     # what is no part of it
     ({"labels": (("a", "b"),), "interactive": True, "remove": True, "stop_signal": 2, "stop_timeout_s": 1}, {}),
     ({"exposed_ports": ("80/tcp",), "cgroup_parent": "/a", "ulimits": (Ulimit(name="a", soft=1, hard=1),)}, {}),
@@ -162,7 +182,7 @@ CHANGES: list[tuple[dict[str, Any], dict[str, Any]]] = [
 
 def value(config: Config, path: str) -> Any:
     for key in path.split("/")[1:]:
-        config = config[key]
+        config = config.get(key)
     return config
 
 
@@ -184,12 +204,25 @@ class TestPlaces:
         assert config["linux"]["cgroupsPath"] == "/c"
         assert config["linux"]["resources"] == resources
         assert config["hostname"] == "h"
-        assert config["process"]["rlimits"] == [{"type": "RLIMIT_CORE", "soft": 1, "hard": -1}]
+        assert config["process"]["rlimits"] == [{"type": "RLIMIT_CORE", "soft": 1, "hard": 2**64 - 1}]
+
+    def test_devices(self) -> None:
+        devices = (("/dev/a", 1, 2, 0o020640), ("/dev/b", 3, 4, 0o061777))
+        assert made({"devices": devices})["linux"]["devices"] == [
+            {"path": "/dev/a", "type": "c", "major": 1, "minor": 2, "fileMode": 0o640},
+            {"path": "/dev/b", "type": "b", "major": 3, "minor": 4, "fileMode": 0o777},
+        ]
+
+    def test_the_first_size_of_a_terminal(self) -> None:
+        size = {"console": (80, 24)}
+        assert made(size, terminal=True)["process"]["consoleSize"] == {"width": 80, "height": 24}
+        assert "consoleSize" not in made(size)["process"]
+        assert "consoleSize" not in made(terminal=True)["process"]
 
     @pytest.mark.parametrize("mode", [HOST, POD, Mode(mode="container", target="a")])
     def test_a_hostname_is_set_in_a_uts_namespace_of_its_own_only(self, mode: Mode) -> None:
         config = made(uts=mode)
-        assert config["hostname"] == ""
+        assert "hostname" not in config
         assert "HOSTNAME=box" in config["process"]["env"]
 
     @pytest.mark.parametrize(
@@ -304,8 +337,7 @@ class TestMounts:
                 {"type": "bind", "source": "/a", "read_only": True, "no_suid": True, "no_dev": True, "no_exec": True},
                 ("bind", "/a", ["ro", "nosuid", "nodev", "noexec", "rbind", "rprivate"]),
             ),
-            ({"type": "volume", "source": "/v"}, ("bind", "/v", ["rbind", "rprivate", "copy"])),
-            ({"type": "volume", "source": "/v", "copy_up": False}, ("bind", "/v", ["rbind", "rprivate"])),
+            ({"type": "volume", "source": "/v"}, ("bind", "/v", ["rbind", "rprivate"])),
             ({"type": "tmpfs"}, ("tmpfs", "tmpfs", ["tmpcopyup"])),
             ({"type": "tmpfs", "copy_up": False, "options": ("size=1",)}, ("tmpfs", "tmpfs", ["size=1"])),
             ({"type": "tmpfs", "no_exec": True, "copy_up": False}, ("tmpfs", "tmpfs", ["noexec"])),
@@ -314,6 +346,11 @@ class TestMounts:
     def test_asked_for(self, mount: dict[str, Any], expected: tuple[str, str, list[str]]) -> None:
         found = mounts(made(mounts=(Mount(target="//a/./b/", **mount),)))["/a/b"]
         assert (found["type"], found["source"], found["options"]) == expected
+
+    def test_volumes_that_are_filled(self) -> None:
+        mount = Mount(type="volume", source="/v", target="//a/./b/")
+        asked = (mount, mount.replace(target="/c", copy_up=False), Mount(type="bind", source="/b", target="/d"))
+        assert filled(SPEC.replace(mounts=asked)) == {"/a/b"}
 
     @pytest.mark.parametrize("target", ["/proc", "/sys", "/dev/shm", "/etc/hosts", "/run/.containerenv"])
     def test_it_takes_the_place_of_ours(self, target: str) -> None:
@@ -384,10 +421,10 @@ class TestAccount:
         ],
     )
     def test_whose(self, user: str, line: str) -> None:
-        assert made(user=user, working_directory="/srv")["annotations"]["io.pypod.account"] == line
+        assert made(user=user, working_directory="/srv")["annotations"].get("io.pypod.account", "") == line
 
     def test_not_where_it_is_not_wanted(self) -> None:
-        assert made(user="1000", passwd=False)["annotations"]["io.pypod.account"] == ""
+        assert made(user="1000", passwd=False)["annotations"] == {}
 
     def test_in_the_users_own_words(self) -> None:
         entry = "$USERNAME-$UID:x:$UID:$GID:$NAME:$HOME:/bin/ash"

@@ -21,7 +21,7 @@ from pypod.model.namespace import HOST
 from pypod.model.value import Value
 from pypod.runtime import launcher
 from pypod.runtime.compiler import Surroundings, oom_score, plan, process_ops
-from pypod.runtime.oci import GROUPS_ANNOTATION, USER_ANNOTATION, capability_sets, environment
+from pypod.runtime.oci import capability_sets, environment, group_annotations, rlimits, user_of
 from pypod.runtime.ops import Op
 from pypod.store import records
 
@@ -265,16 +265,16 @@ def exec_plan(
     variables.update(spec.environment)
     config: dict[str, Any] = {
         "process": {
-            "user": {"umask": container.umask},
+            "user": user_of(user, container.groups, container.umask),
             "args": list(spec.command),
             "env": [f"{name}={value}" for name, value in variables.items()],
             "cwd": spec.working_directory or container.working_directory,
-            "capabilities": capability_sets(capabilities, container.added_capabilities),
-            "rlimits": [{"type": u.name, "soft": u.soft, "hard": u.hard} for u in ulimits(container)],
+            "capabilities": capability_sets(user, capabilities, container.added_capabilities),
+            "rlimits": rlimits(ulimits(container)),
             "noNewPrivileges": container.no_new_privileges and not spec.privileged,
             **({} if container.oom_score_adj is None else {"oomScoreAdj": container.oom_score_adj}),
         },
-        "annotations": {USER_ANNOTATION: user, GROUPS_ANNOTATION: ",".join(container.groups)},
+        "annotations": group_annotations(container.groups),
     }
     own_session = session.of(context)
     around = Surroundings(

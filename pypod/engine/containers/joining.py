@@ -50,6 +50,15 @@ def joins(
     return tuple(joins), infra
 
 
+def paths(joins: Iterable[Join]) -> tuple[tuple[str, str], ...]:
+    """Return the kinds of namespaces that are joined, each with the file of its namespace."""
+    return tuple(
+        (kind, join.path or f"/proc/{join.process.pid if join.process else 0}/ns/{kind}")
+        for join in joins
+        for kind in join.kinds
+    )
+
+
 def require_paths(spec: ContainerSpec) -> None:
     """Raise InvalidSpec when nothing is at the path of a namespace to join. What it is shows when it is joined."""
     for kind in _JOINABLE:

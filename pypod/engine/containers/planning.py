@@ -16,7 +16,7 @@ from pypod.kernel.pidfd import Process
 from pypod.model.connection import NO_RESOLV_CONF
 from pypod.model.namespace import HOST, POD
 from pypod.runtime.compiler import WHOLE_MAPS, Surroundings, container_ops, plan
-from pypod.runtime.oci import Places, runtime_spec
+from pypod.runtime.oci import Places, filled, runtime_spec
 from pypod.runtime.ops import Op
 from pypod.runtime.programs import path as program_path
 from pypod.store import records
@@ -71,7 +71,6 @@ def container_plan(
     shared = context.layout.pod(record.pod_id) if of_pod else directory
     hosts, resolv_conf = shared_files(context, record, spec, pod)
     cgroups = context.cgroups
-    joined = {kind for join in joins for kind in join.kinds}
     places = Places(
         root=context.layout.merged if spec.overlay else spec.rootfs,
         hosts=hosts,
@@ -89,7 +88,9 @@ def container_plan(
         foreign=joining.foreign(context, spec, pod, joins) if context.rootless or spec.user_namespace != HOST else (),
         has_tty_group=maps is None or idmap.has(maps[1], TTY_GROUP),
         id_maps=maps if own_maps and maps else ((), ()),
-        namespace_paths=tuple((kind, f"/proc/{infra.pid if infra else 0}/ns/{kind}") for kind in sorted(joined)),
+        namespace_paths=joining.paths(joins),
+        devices=_host_devices() if spec.privileged else (),
+        console=(terminal.columns, terminal.rows),
     )
     config = runtime_spec(volumes.with_sources(context.layout, spec), places)
     mapped = mapped_layers.with_mapped(context, spec, id_maps.maps_for(context, spec))
@@ -106,7 +107,7 @@ def container_plan(
         seccomp=seccomp,
         seccomp_flags=flags,
         create_cwd=spec.create_working_directory,
-        devices=_host_devices() if spec.privileged else (),
+        filled=filled(spec),
         keyring=f"_ses.{record.id}",
         network=network_ops.inside_ops(context, spec, wires),
         copies="" if spec.overlay else directory,
