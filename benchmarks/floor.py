@@ -147,23 +147,21 @@ def _network_plan(engine: Engine, pod: Pod) -> Plan:
 
 
 def _infra_plan(engine: Engine, pod: Pod, wires: tuple[Wire, ...]) -> Plan:
-    from pypod.engine.containers.infra import infra_plan
-    from pypod.engine.resources import groups
+    from pypod.engine.containers.infra_start import InfraStart
 
     assert pod.infra is not None
-    record = pod.infra.record()
-    return infra_plan(engine, pod.record(), record, wires, groups.of_infra(engine, record, pod.spec()))
+    return InfraStart.resolve(engine, pod.infra.record(), pod.record()).plan(wires)
 
 
 def _check(
     engine: Engine, place: Workspace, arguments: list[str], filter_path: str, options: dict[str, Any]
 ) -> list[str]:
     """Compare the floor's plans with pypod's; return what differs, in words. Writes the filter that both load."""
-    from pypod.engine.containers.exec import ExecSpec, exec_plan
-    from pypod.engine.containers.planning import Terminal, container_plan, seccomp_of
-    from pypod.engine.containers.starting import group_of
+    from pypod.engine.containers.derived import filter_of
+    from pypod.engine.containers.exec import Exec, ExecSpec
+    from pypod.engine.containers.plan import container_plan
+    from pypod.engine.containers.start import Start
     from pypod.engine.networks import attachments
-    from pypod.engine.storage.overlay import driver_of
 
     pod = engine.pods.create(**options)
     try:
@@ -173,15 +171,13 @@ def _check(
         infra = _infra_plan(engine, pod, attachments.wires_of(engine, pod.infra.id))
         container = pod.run(["sleep", "1000"], rootfs=place.rootfs)
         record, spec = container.record(), container.spec()
-        group = group_of(engine, record, spec, pod.record())
-        driver = driver_of(engine, spec, container.directory)
         plans = {
             "infra": infra,
-            "container": container_plan(engine, record, spec, pod.record(), Terminal(), group, driver),
-            "exec": exec_plan(engine, record, spec, ExecSpec(command=("true",)), container.state()),
+            "container": container_plan(Start.resolve(engine, record, spec, pod.record())),
+            "exec": Exec.resolve(engine, record, ExecSpec(command=("true",)), container.state()).plan(),
         }
         with open(filter_path, "wb") as file:
-            file.write(seccomp_of(engine, spec)[0])
+            file.write(filter_of(engine, spec)[0])
     finally:
         pod.remove(force=True, timeout=0)
     said = subprocess.run(arguments, capture_output=True, text=True, check=True).stdout

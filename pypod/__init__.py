@@ -17,7 +17,7 @@ _WHERE = {
     "Engine": "pypod.api.engine",
     "Event": "pypod.model.event",
     "Healthcheck": "pypod.model.health",
-    "ExecResult": "pypod.engine.containers.exec",
+    "ExecResult": "pypod.engine.containers.process",
     "Image": "pypod.api.image",
     "ManifestList": "pypod.api.manifest_list",
     "Matrix": "pypod.engine.inspect.sharing",
@@ -26,7 +26,7 @@ _WHERE = {
     "Network": "pypod.api.network",
     "Pod": "pypod.api.pod",
     "Port": "pypod.model.port",
-    "Process": "pypod.engine.containers.exec",
+    "Process": "pypod.engine.containers.process",
     "Progress": "pypod.model.progress",
     "compare": "pypod.api.functions",
     "events": "pypod.api.functions",
@@ -76,8 +76,8 @@ if TYPE_CHECKING:
     from pypod.api.manifest_list import ManifestList as ManifestList
     from pypod.api.network import Network as Network
     from pypod.api.pod import Pod as Pod
-    from pypod.engine.containers.exec import ExecResult as ExecResult
-    from pypod.engine.containers.exec import Process as Process
+    from pypod.engine.containers.process import ExecResult as ExecResult
+    from pypod.engine.containers.process import Process as Process
     from pypod.engine.inspect.lsns import NamespaceFacts as NamespaceFacts
     from pypod.engine.inspect.sharing import Matrix as Matrix
     from pypod.errors import *  # noqa: F403

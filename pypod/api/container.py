@@ -24,10 +24,11 @@ if TYPE_CHECKING:
     from pypod.api.options import CommitOptions
     from pypod.api.pod import Pod
     from pypod.engine.containers.attach import Attachment
-    from pypod.engine.containers.exec import ExecResult, ExecSpec, Process
+    from pypod.engine.containers.exec import ExecSpec
     from pypod.engine.containers.explain import Explanation
     from pypod.engine.containers.logs import Piece
     from pypod.engine.containers.options import ContainerOptions
+    from pypod.engine.containers.process import ExecResult, Process
     from pypod.engine.core.enter import Entered
     from pypod.engine.resources.limits import LimitOptions
     from pypod.model.container import ContainerSpec, ContainerState
@@ -192,13 +193,13 @@ class Container:
 
         Raises LaunchFailed naming the kernel operation, CommandNotFound, CommandNotExecutable, PodBroken.
         """
-        from pypod.engine.containers import planning, starting
+        from pypod.engine.containers import start
 
         record = self.record()
         if record.kind == records.INFRA:
             self._engine.pods.get(record.pod_id).start_infra()
             return
-        starting.start(self._engine, record, planning.Terminal(columns, rows), attended=attended)
+        start.start(self._engine, record, start.Terminal(columns, rows), attended=attended)
 
     def explain(self, *, columns: int = 0, rows: int = 0, attended: bool = False) -> Explanation:
         """Return what ``start`` of the same arguments would do now, step by step, with nothing done; ``print`` it.
@@ -206,11 +207,11 @@ class Container:
         >>> print(container.explain())                                  # doctest: +SKIP
          1  python      make directory /var/lib/pypod/containers/...  [mkdir(2)]
         """
-        from pypod.engine.containers import planning
         from pypod.engine.containers.explain import of_start
+        from pypod.engine.containers.start import Terminal
 
         with Boundary(f"explain container {self._name}"):
-            return of_start(self._engine, self.record(), planning.Terminal(columns, rows), attended=attended)
+            return of_start(self._engine, self.record(), Terminal(columns, rows), attended=attended)
 
     def stop(self, timeout: float | None = None) -> None:
         """Stop it: the stop signal, and SIGKILL after ``timeout`` seconds (default: its own stop timeout).
@@ -232,11 +233,11 @@ class Container:
 
     def restart(self, timeout: float | None = None) -> None:
         """Stop and start it. Raises PodBroken, with nothing stopped, when it could not be started again."""
-        from pypod.engine.containers import starting
+        from pypod.engine.containers.start import require_startable
 
         record = self.record()
         if record.pod_id and record.kind == records.CONTAINER:
-            starting.require_startable(self._engine, record)
+            require_startable(self._engine, record)
         if self.state().status == "paused":
             message = "unable to restart a container in a paused or unknown state: container state improper"
             raise WrongState(self._name, "paused", message, hint=f"pypod unpause {self._name}")
@@ -413,10 +414,10 @@ class Container:
         ``stdin`` is given to it whole. Raises CommandNotFound, CommandNotExecutable, WrongState, and DeadlineExceeded
         after ``timeout`` seconds, when the command is killed.
         """
-        from pypod.engine.containers import exec as execution
+        from pypod.engine.containers import process
 
         spec = _exec_spec(command, environment, user, working_directory, privileged)
-        return execution.run(self._engine, self.record(), spec, stdin, timeout)
+        return process.run(self._engine, self.record(), spec, stdin, timeout)
 
     def popen(
         self,
@@ -429,10 +430,10 @@ class Container:
         privileged: bool = False,
     ) -> Process:
         """Start a command in it and return it running: iterate for its output, ``write`` for its input, ``wait``."""
-        from pypod.engine.containers import exec as execution
+        from pypod.engine.containers import process
 
         spec = _exec_spec(command, environment, user, working_directory, privileged)
-        return execution.execute(self._engine, self.record(), spec, stdin=stdin)
+        return process.execute(self._engine, self.record(), spec, stdin=stdin)
 
     def enter(self, *kinds: str) -> Entered:
         """Return a context in which this thread is in the container's namespaces: ``with c.enter("net", "uts"):``.

@@ -221,7 +221,7 @@ class Containers:
         from pypod.api.pod import Pod
         from pypod.engine.containers import explain, specs
         from pypod.engine.containers.options import check_options
-        from pypod.engine.containers.planning import Terminal
+        from pypod.engine.containers.start import Terminal
         from pypod.engine.networks import published
         from pypod.engine.networks.options import of_new_pod, resolved
 

@@ -189,7 +189,7 @@ class Pod:
 
         A pod that has neither raises WrongState.
         """
-        from pypod.engine.containers import infra, starting
+        from pypod.engine.containers import infra, start
 
         record = self.record()
         infra.start_locked(self._engine, record)
@@ -201,7 +201,7 @@ class Pod:
                 f"no containers in pod {self.id} have no dependencies, cannot start pod: no such container",
             )
         for member in members:
-            starting.start(self._engine, member)
+            start.start(self._engine, member)
         announce.pod(self._engine, announce.START, record)
 
     def explain(self) -> Explanation:

@@ -20,7 +20,8 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
-from pypod.engine.containers.exec import ExecSpec, exec_plan
+from pypod.engine.containers.derived import hostname_of
+from pypod.engine.containers.exec import Exec, ExecSpec
 from pypod.engine.containers.joining import paths
 from pypod.engine.containers.specs import container_spec
 from pypod.kernel.capabilities import CAPABILITIES, bounding_set
@@ -150,7 +151,11 @@ def _exec(spec: ExecSpec, user_namespace: Mode | None = None, **options: Any) ->
         rootless=False,
         default_filter=lambda _: (_FILTER, 0),
     )
-    return exec_plan(engine, record, container, spec, ContainerState(status="running", pid=77, start_time=8899))
+    state = ContainerState(status="running", pid=77, start_time=8899)
+    hostname = hostname_of(record, container, None)
+    return Exec(
+        context=engine, record=record, container=container, asked=spec, state=state, hostname=hostname, session=None
+    ).plan()
 
 
 def _own_ids(**further: Any) -> dict[str, Any]:

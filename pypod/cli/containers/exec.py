@@ -42,6 +42,7 @@ def run_exec(options: Parsed, root: str | None) -> int:
     from pypod.cli.render.streaming import follow_command
     from pypod.cli.render.terminal import parse_detach_keys
     from pypod.engine.containers import exec as execution
+    from pypod.engine.containers import process as processes
     from pypod.engine.containers.specs import check_environment, check_user
 
     keys = parse_detach_keys(options["detach-keys"])
@@ -68,7 +69,7 @@ def run_exec(options: Parsed, root: str | None) -> int:
             print(new_id())
             return 0
         interactive = options["interactive"]
-        process = execution.execute(engine, container.record(), spec, stdin=interactive and not options["tty"])
+        process = processes.execute(engine, container.record(), spec, stdin=interactive and not options["tty"])
         code = follow_command(process, stdin=interactive, detach_keys=keys)
         return 0 if code is None else code
 

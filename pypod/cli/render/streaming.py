@@ -15,8 +15,8 @@ if TYPE_CHECKING:
 
     from pypod.api.container import Container
     from pypod.engine.containers.attach import Attachment
-    from pypod.engine.containers.exec import Process
     from pypod.engine.containers.logs import LogReader
+    from pypod.engine.containers.process import Process
 
 _CHUNK_BYTES = 1 << 16
 _SETTLE_MS = 50

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from contextlib import ExitStack
 
-from pypod.engine.containers import infra, starting
+from pypod.engine.containers import files
 from pypod.engine.core import effects, kept_records, observe
 from pypod.engine.core.boundary import Boundary
 from pypod.engine.core.locks import Lock
@@ -90,10 +90,10 @@ def _write_files(context: Context, record: ContainerRecord) -> None:
     wires = attachments.wires_of(context, record.id)
     pod = records.find_pod(context.database, record.pod_id) if record.pod_id else None
     if record.kind == records.INFRA and pod is not None:
-        infra.files_of(context, pod, record, wires, running=True).perform()
+        files.of_pod(context, pod, context.pod_spec(pod), record, wires, running=True).perform()
     else:
-        spec = context.container_spec(record)
-        effects.perform(starting.files_of(context, record, spec, pod, wires, running=True))
+        spec, pod_spec = context.container_spec(record), context.pod_spec(pod) if pod else None
+        effects.perform(files.of_container(context, record, spec, pod_spec, wires, running=True))
     kept_records.renew(context, record.id)
 
 

@@ -1,31 +1,36 @@
-"""What follows from a container's specification, its pod's and this process: hostname and resource limits."""
+"""What follows from a container's specification, its pod's and this process: hostname, resource limits, filter."""
 
 from __future__ import annotations
 
 import os
 
 from pypod.model.container import Ulimit
-from pypod.model.ids import short
+from pypod.model.ids import HOSTNAME_LIMIT, short
 from pypod.model.namespace import POD
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from pypod.engine.core.context import Context
     from pypod.model.container import ContainerSpec
-    from pypod.store.records import ContainerRecord, PodRecord
+    from pypod.model.pod import PodSpec
+    from pypod.store.records import ContainerRecord
 
 # podman's, as root: name, number of resource(2), value
 _DEFAULT_LIMITS = (("RLIMIT_NOFILE", 7, 1_048_576), ("RLIMIT_NPROC", 6, 4_194_304))
 
 
-def hostname_of(context: Context, record: ContainerRecord, spec: ContainerSpec, pod: PodRecord | str | None) -> str:
-    """Return the hostname a container has: its pod's, the host's, or its own. ``pod`` is a record or an id."""
-    if spec.uts == POD and pod:
-        of_pod = context.pod_spec(pod)
-        return of_pod.hostname or of_pod.name
+def hostname_of(record: ContainerRecord, spec: ContainerSpec, pod: PodSpec | None) -> str:
+    """Return the hostname a container has: its pod's, the host's, or its own."""
+    if spec.uts == POD and pod is not None:
+        return pod_hostname(pod)
     if spec.uts.mode == "host" or (spec.net.mode == "host" and not spec.hostname):
         return os.uname().nodename
     return spec.hostname or short(record.id)
+
+
+def pod_hostname(spec: PodSpec) -> str:
+    """Return a pod's hostname: its name when none was asked for, as much of it as the kernel takes."""
+    return spec.hostname or spec.name[:HOSTNAME_LIMIT]
 
 
 def ulimits(spec: ContainerSpec) -> tuple[Ulimit, ...]:
@@ -43,3 +48,14 @@ def ulimits(spec: ContainerSpec) -> tuple[Ulimit, ...]:
         value = default if hard < 0 else min(default, hard)
         found.append(Ulimit(name=name, soft=value, hard=value))
     return tuple(found)
+
+
+def filter_of(context: Context, spec: ContainerSpec) -> tuple[bytes, int]:
+    """Return the program that filters a container's system calls, empty for none, and the flags to load it with."""
+    if spec.privileged or spec.seccomp == "unconfined":
+        return b"", 0
+    if not spec.seccomp:
+        return context.default_filter(spec.capabilities)
+    from pypod.runtime.seccomp.filter import filter_and_flags
+
+    return filter_and_flags(spec.seccomp, frozenset(spec.capabilities), context.layout.cache)

@@ -1,6 +1,6 @@
 """What a command would do, step by step, with nothing done: what Python does, and the plan for the C programs.
 
-The steps are those that are performed: the same effects and the same plan (``effects.py``, ``planning.py``).
+The steps are those that are performed (``steps.py``): the same effects and the same plan.
 """
 
 from __future__ import annotations
@@ -8,15 +8,14 @@ from __future__ import annotations
 import os
 
 from pypod.display.markup import Shown
-from pypod.engine.containers import infra, patience, planning, starting, stopping
-from pypod.engine.core import kept_records, observe
+from pypod.engine.containers import infra, infra_start, patience, steps, stopping
+from pypod.engine.containers.infra_start import InfraStart
+from pypod.engine.containers.start import Start
+from pypod.engine.core import observe
 from pypod.engine.core.effects import Effect, directory
-from pypod.engine.networks import attachments, bridges
-from pypod.engine.resources import groups
-from pypod.engine.storage import overlay
+from pypod.engine.networks import attachments
 from pypod.kernel.abi import SIGKILL, signal_name
 from pypod.kernel.pidfd import Process
-from pypod.model.namespace import PRIVATE
 from pypod.model.value import Value
 from pypod.store import records
 
@@ -25,6 +24,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
     from pypod.engine.containers.exec import ExecSpec
+    from pypod.engine.containers.start import Terminal
     from pypod.engine.core.context import Context
     from pypod.model.container import ContainerSpec
     from pypod.model.network import Connection
@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from pypod.store.records import ContainerRecord, PodRecord
 
 PYTHON, SUPERVISOR, CHILD = "python", "supervisor", "process"
+_CALLED = {steps.MONITOR: "monitor", steps.LAUNCHER: "launcher"}
 # An infra that does not run yet has no number; no process is number 0.
 _UNKNOWN = Process(0, 0)
 _WORDS_LIMIT = 240
@@ -82,7 +83,7 @@ def of_creation(context: Context, what: str, rows: int) -> Explanation:
 
 
 def of_start(
-    context: Context, record: ContainerRecord, terminal: planning.Terminal | None = None, *, attended: bool = False
+    context: Context, record: ContainerRecord, terminal: Terminal | None = None, *, attended: bool = False
 ) -> Explanation:
     """Return what a start of this container would do now; its pod's infra first, if that is not running."""
     pod = records.find_pod(context.database, record.pod_id) if record.pod_id else None
@@ -97,7 +98,7 @@ def of_run(
     spec: ContainerSpec,
     pod: PodRecord | None = None,
     infra_record: ContainerRecord | None = None,
-    terminal: planning.Terminal | None = None,
+    terminal: Terminal | None = None,
     *,
     attended: bool = False,
     asked: Sequence[Connection] = (),
@@ -107,84 +108,67 @@ def of_run(
 
     ``asked`` and ``asked_by_pod`` are the connections of a container and a pod that are not there.
     """
-    steps: list[Step] = []
+    if _is_running(context, record):
+        return Explanation(steps=())
+    begun: list[Step] = []
     process = None
     if pod is not None and infra_record is not None and not infra.is_ready(context, pod):
-        steps += _infra_steps(context, pod, infra_record, asked_by_pod)
+        begun += _infra(context, pod, infra_record, asked_by_pod)
         process = _UNKNOWN
-    running = observe.container_state(context.layout.container(record.id), context.boot_id).running
-    if running:
-        return Explanation(steps=())
-    steps += _container_steps(context, record, spec, pod, process, terminal, attended=attended, asked=asked)
-    return Explanation(steps=tuple(steps))
-
-
-def _container_steps(
-    context: Context,
-    record: ContainerRecord,
-    spec: ContainerSpec,
-    pod: PodRecord | None,
-    process: Process | None,
-    terminal: planning.Terminal | None = None,
-    *,
-    attended: bool = False,
-    asked: Sequence[Connection] = (),
-) -> list[Step]:
-    own = context.layout.container(record.id)
-    if observe.container_state(own, context.boot_id).running:
-        return []
-    wires = attachments.preview(context, record.id, asked) if spec.net == PRIVATE else ()
-    driver = overlay.driver_of(context, spec, own)
-    made = [
-        *_missing(own),
-        *groups.for_monitors(context),
-        *starting.preparations(context, record, spec, driver),
-        *bridges.preparations(context, attachments.networks_of(wires)),
-        *starting.files_of(context, record, spec, pod, wires),
-        kept_records.keep(context, record, pod),
-    ]
-    terminal = terminal or planning.Terminal()
-    group = starting.group_of(context, record, spec, pod)
-    what = planning.container_plan(
-        context, record, spec, pod, terminal, group, driver, attended=attended, infra=process, wires=wires
-    )
-    return [
-        *_effects(made),
-        *_effects(groups.renewal(context, group)),
-        *_plan(what, "monitor", groups.monitors(context)),
-    ]
+    start = Start.resolve(context, record, spec, pod, terminal, attended=attended, infra=process)
+    return Explanation(steps=(*begun, *_container(start, asked)))
 
 
 def of_pod_start(context: Context, pod: PodRecord) -> Explanation:
     """Return what starting a pod and its members would do."""
-    steps: list[Step] = []
+    told: list[Step] = []
+    process = None
     if pod.infra_id and not infra.is_ready(context, pod):
-        steps += _infra_steps(context, pod, records.find_container(context.database, pod.infra_id))
+        told += _infra(context, pod, records.find_container(context.database, pod.infra_id))
+        process = _UNKNOWN
     for record in records.all_containers(context.database, pod_id=pod.id):
-        if record.kind == records.CONTAINER:
-            process = _UNKNOWN if pod.infra_id and steps else None
-            steps += _container_steps(context, record, context.container_spec(record), pod, process)
-    return Explanation(steps=tuple(steps))
+        if record.kind == records.CONTAINER and not _is_running(context, record):
+            start = Start.resolve(context, record, context.container_spec(record), pod, infra=process)
+            told += _container(start)
+    return Explanation(steps=tuple(told))
 
 
-def _infra_steps(
-    context: Context, pod: PodRecord, record: ContainerRecord, asked: Sequence[Connection] = ()
-) -> list[Step]:
+def of_exec(context: Context, record: ContainerRecord, spec: ExecSpec) -> Explanation:
+    """Return what an exec would do. Raises WrongState when the container does not run."""
+    from pypod.engine.containers import exec as execution
+
+    begun = execution.Exec.resolve(context, record, spec, execution.running_state(context, record))
+    return Explanation(steps=(*_effects(execution.program().preparations(context)), *_told(begun.steps())))
+
+
+def _is_running(context: Context, record: ContainerRecord) -> bool:
+    return observe.container_state(context.layout.container(record.id), context.boot_id).running
+
+
+def _container(start: Start, asked: Sequence[Connection] = ()) -> list[Step]:
+    context = start.context
+    wires = attachments.preview(context, start.record.id, asked) if start.is_connected else ()
+    before = (*_missing(start.directory), *steps.monitor(context).preparations(context))
+    return [*_effects(before), *_told(start.steps(wires))]
+
+
+def _infra(context: Context, pod: PodRecord, record: ContainerRecord, asked: Sequence[Connection] = ()) -> list[Step]:
     wires = attachments.preview(context, record.id, asked)
-    group = groups.of_infra(context, record, context.pod_spec(pod))
-    made = [
-        *_missing(context.layout.pod(pod.id)),
-        *infra.preparations(context, record, pod, group),
-        *bridges.preparations(context, attachments.networks_of(wires)),
-        kept_records.keep(context, record, pod),
-    ]
-    files = infra.files_of(context, pod, record, wires)
-    plan = infra.infra_plan(context, pod, record, wires, group)
-    return [*_effects(made), *_plan(plan, "launcher", ""), *_effects([files])]
+    before = (*_missing(context.layout.pod(pod.id)), *infra_start.program(context).preparations(context))
+    return [*_effects(before), *_told(InfraStart.resolve(context, record, pod).steps(wires))]
 
 
 def _missing(path: str) -> list[Effect]:
-    return [] if os.path.isdir(path) else [directory(path)]
+    return [] if os.path.isdir(path) else [directory(path)]  # a lock is taken in it
+
+
+def _told(performed: Iterable[steps.Step]) -> Iterator[Step]:
+    for one in performed:
+        if isinstance(one, steps.Launch):
+            yield from _plan(one.plan(), one.program)
+            yield from _effects(one.meanwhile)
+        else:
+            yield from _effects((one,))
 
 
 def _effects(effects: Iterable[Effect]) -> Iterator[Step]:
@@ -192,12 +176,12 @@ def _effects(effects: Iterable[Effect]) -> Iterator[Step]:
         yield Step(words=effect.words, page=effect.page, by=PYTHON)
 
 
-def _plan(plan: Plan, program: str, group: str | None = None) -> Iterator[Step]:
-    """Yield the start of a program, which leaves its caller for a ``group`` (launcher.Launching), and its plan."""
-    yield Step(words=f"start the {program}", page="posix_spawn(3)", by=PYTHON)
-    if group:
-        yield Step(words=f"put the supervisor into cgroup {group}", page="clone(2)", by=SUPERVISOR)
-    if group is not None:
+def _plan(plan: Plan, program: steps.Program) -> Iterator[Step]:
+    """Yield the start of a program, which may leave its caller (launcher.Launching), and its plan."""
+    yield Step(words=f"start the {_CALLED[program.name]}", page="posix_spawn(3)", by=PYTHON)
+    if program.group:
+        yield Step(words=f"put the supervisor into cgroup {program.group}", page="clone(2)", by=SUPERVISOR)
+    if program.group is not None:
         yield Step(words="leave the caller's session", page="setsid(2)", by=SUPERVISOR)
     by = SUPERVISOR
     for op in plan.ops:
@@ -206,18 +190,9 @@ def _plan(plan: Plan, program: str, group: str | None = None) -> Iterator[Step]:
             by = CHILD
 
 
-def of_exec(context: Context, record: ContainerRecord, spec: ExecSpec) -> Explanation:
-    """Return what an exec would do. Raises WrongState when the container does not run."""
-    from pypod.engine.containers import exec as execution
-
-    state = execution.running_state(context, record)
-    plan = execution.exec_plan(context, record, context.container_spec(record), spec, state)
-    return Explanation(steps=tuple(_plan(plan, "launcher")))
-
-
 def of_stop(context: Context, all_records: Sequence[ContainerRecord], timeout_s: float | None = None) -> Explanation:
     """Return what stopping containers would do."""
-    steps: list[Step] = []
+    told: list[Step] = []
     for record in all_records:
         one = stopping.find_running(context, record)
         if one is None:
@@ -233,8 +208,8 @@ def of_stop(context: Context, all_records: Sequence[ContainerRecord], timeout_s:
             (f"kill what is left in cgroup {group}", "cgroups(7)"),
             (f"remove cgroup {group}", "rmdir(2)"),
         )
-        steps += [Step(words=text, page=page, by=PYTHON) for text, page in words]
-    return Explanation(steps=tuple(steps))
+        told += [Step(words=text, page=page, by=PYTHON) for text, page in words]
+    return Explanation(steps=tuple(told))
 
 
 def _asking(request: patience.Request, name: str, reach: str, left_s: float) -> Iterator[tuple[str, str]]:

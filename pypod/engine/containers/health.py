@@ -6,7 +6,8 @@ import json
 import os
 import time
 
-from pypod.engine.containers import exec as execution
+from pypod.engine.containers import process
+from pypod.engine.containers.exec import ExecSpec
 from pypod.engine.core import observe
 from pypod.engine.core.locks import Lock
 from pypod.errors import CommandNotExecutable, CommandNotFound, DeadlineExceeded, InvalidSpec, WrongState
@@ -47,8 +48,8 @@ def _age_ns(state: ContainerState) -> int:
 def _run(context: Context, record: ContainerRecord, command: tuple[str, ...], timeout_s: float | None) -> Check:
     started_ns = time.time_ns()
     try:
-        spec = execution.ExecSpec(command=command)
-        result = execution.run(context, record, spec, None, timeout_s, keep_bytes=_OUTPUT_BYTES_LIMIT)
+        spec = ExecSpec(command=command)
+        result = process.run(context, record, spec, None, timeout_s, keep_bytes=_OUTPUT_BYTES_LIMIT)
         code, output = result.exit_code, result.stdout + result.stderr
     except DeadlineExceeded as error:
         code, output = -1, str(error).encode()

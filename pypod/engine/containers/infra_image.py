@@ -7,6 +7,7 @@ has to do is to stay, for the pod's namespaces are its own.
 from __future__ import annotations
 
 from pypod.engine.containers import specs
+from pypod.engine.containers.derived import ulimits
 from pypod.engine.containers.image_defaults import with_defaults
 from pypod.errors import Unsupported
 from pypod.model.namespace import PRIVATE, Mode
@@ -56,9 +57,6 @@ def image_ops(
     context: Context, record: ContainerRecord, spec: ContainerSpec, hostname: str, around: Surroundings
 ) -> list[Op]:
     """Return the operations of such an infra, after the settings of every one."""
-    from pypod.engine.containers.derived import ulimits
-    from pypod.engine.storage.overlay import read_only_root
-
     places = Places(
         root=context.layout.merged,
         hosts="",
@@ -78,7 +76,6 @@ def image_ops(
     config["mounts"] = [mount for mount in config["mounts"] if mount["destination"] in _MOUNTED]
     for name in ("maskedPaths", "readonlyPaths"):  # in /sys there is nothing of the kernel's
         config["linux"][name] = [path for path in config["linux"][name] if path.startswith("/proc/")]
-    root = read_only_root(context, spec, context.layout.container(record.id))
     seccomp, flags = context.default_filter(())
-    whole = around.replace(root=root, seccomp=seccomp, seccomp_flags=flags, keyring=f"_ses.{record.id}")
-    return [*root.settings, *container_ops(config, whole)]
+    whole = around.replace(seccomp=seccomp, seccomp_flags=flags, keyring=f"_ses.{record.id}")
+    return container_ops(config, whole)

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from pypod.engine.core.context import Context
     from pypod.model.container import ContainerSpec
     from pypod.model.namespace import Mode
+    from pypod.model.pod import PodSpec
     from pypod.store.records import ContainerRecord, PodRecord
 
 _JOINABLE = ("net", "ipc", "uts", "pid", "user", "cgroup")
@@ -94,13 +95,13 @@ def without_host(context: Context, kinds: Iterable[str], inodes: Mapping[str, tu
     return [kind for kind in kinds if kind not in own or inodes.get(kind) != own[kind]]
 
 
-def foreign(context: Context, spec: ContainerSpec, pod: PodRecord | None, joins: tuple[Join, ...]) -> tuple[str, ...]:
+def foreign(context: Context, spec: ContainerSpec, pod: PodSpec | None, joins: tuple[Join, ...]) -> tuple[str, ...]:
     """Return the kinds of namespaces that are the host's, or whose owner nobody knows: none of the user's session."""
     found = {kind for kind in _JOINABLE if spec.namespace(kind).mode in ("host", "ns")}
     if spec.user_namespace != HOST:  # its own, or another's: what belongs to that is what is made in it
         owned = (PRIVATE, spec.user_namespace)
         found = {kind for kind in _JOINABLE if kind != "user" and spec.namespace(kind) not in owned}
-    if pod is not None and spec.net == POD and context.pod_spec(pod).net == "host":
+    if pod is not None and spec.net == POD and pod.net == "host":
         found.add("net")
     joined = [one for join in joins for one in join.inodes]  # of these some may be the host's
     own = context.proc.namespaces("self", [kind for kind, _ in joined]) or {}

@@ -198,7 +198,8 @@ def _config(context: Context, record: ContainerRecord, spec: ContainerSpec, *, i
     from pypod.engine.containers.derived import hostname_of
     from pypod.runtime.oci import environment
 
-    hostname = spec.hostname if infra else hostname_of(context, record, spec, record.pod_id)
+    pod = context.pod_spec(record.pod_id) if record.pod_id and spec.uts == POD else None
+    hostname = spec.hostname if infra else hostname_of(record, spec, pod)
     values = {
         "Hostname": hostname,
         "User": spec.user,

@@ -1,7 +1,8 @@
-"""What a plan does about the network of a container or of a pod's infra: for the supervisor, and inside."""
+"""What a start does about the network of a container or of a pod's infra: the supervisor, the process, and Python."""
 
 from __future__ import annotations
 
+from pypod.engine.core.effects import Effect
 from pypod.engine.networks import attachments, published, user_network
 
 TYPE_CHECKING = False
@@ -38,3 +39,22 @@ def host_ops(
         *published.lead_ops(led, wires, name, watched=watched),
         *user_network.host_ops(context, identifier, spec),
     ]
+
+
+def once_running(context: Context, spec: ContainerSpec | PodSpec, wires: tuple[Wire, ...]) -> list[Effect]:
+    """Return what Python does when the process runs: packets find the way to it from this moment on."""
+    made: list[Effect] = []
+    ends = [wire.made.host_interface for wire in wires if wire.made.host_interface]
+    if ends:
+        words = f"have {', '.join(ends)} pass packets on at once"
+        made.append(Effect(words, "rtnetlink(7)", lambda: attachments.settle(wires)))
+    udp = [port for port in spec.ports if port.protocol == "udp"]
+    if udp and not context.rootless:
+        made.append(
+            Effect(
+                f"forget who was led elsewhere by {', '.join(map(str, udp))}",
+                "netlink(7)",
+                lambda: published.redirect(context, spec.ports, wires, has_begun=True),
+            )
+        )
+    return made

@@ -159,6 +159,7 @@ def renewal(context: Context, group: Group) -> list[Effect]:
         f"make cgroup {directory}{_with(group.trees)}",
         "cgroups(7)",
         lambda: cgroups.create(path, controllers, accounted),
+        undo=lambda: cgroups.remove(path),
     )
     limited = [_written(context, path, setting) for setting in group.settings]
     return [*left, *_of_pod(context, group), made, *limited]

@@ -71,9 +71,8 @@ def container_root(context: Context, driver: Driver | None, spec: ContainerSpec,
     return _of(context, driver, spec, directory, f"{directory}/") if driver else Root()
 
 
-def read_only_root(context: Context, spec: ContainerSpec, directory: str) -> Root:
+def read_only_root(context: Context, driver: Driver | None, spec: ContainerSpec, directory: str) -> Root:
     """Return the same for one that nobody will write to."""
-    driver = driver_of(context, spec, directory)
     return _of(context, driver, spec, directory, "") if driver else Root()
 
 

@@ -1,0 +1,67 @@
+"""The /etc/hosts and its like that a container sees: its own, its pod's, or those of whose network it has."""
+
+from __future__ import annotations
+
+from pypod.engine.containers.derived import hostname_of, pod_hostname
+from pypod.engine.networks import etc_files
+from pypod.model.connection import NO_RESOLV_CONF
+from pypod.model.namespace import POD
+from pypod.store import records
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from pypod.engine.core.context import Context
+    from pypod.engine.core.effects import Effect
+    from pypod.engine.networks.attachments import Wire
+    from pypod.model.container import ContainerSpec
+    from pypod.model.pod import PodSpec
+    from pypod.store.records import ContainerRecord, PodRecord
+
+
+def of_container(
+    context: Context,
+    record: ContainerRecord,
+    spec: ContainerSpec,
+    pod: PodSpec | None,
+    wires: Sequence[Wire],
+    *,
+    running: bool = False,
+) -> list[Effect]:
+    """Return what writes a container's own files, for one connected by ``wires``; nothing for a pod's member."""
+    if spec.net == POD and record.pod_id:
+        return []
+    directory, hostname = context.layout.container(record.id), hostname_of(record, spec, pod)
+    on_host, names = spec.net.mode == "host", (record.name,)
+    return [etc_files.network_files(directory, spec, hostname, names, wires, on_host=on_host, running=running)]
+
+
+def of_pod(
+    context: Context,
+    pod: PodRecord,
+    spec: PodSpec,
+    infra: ContainerRecord,
+    wires: Sequence[Wire] = (),
+    *,
+    running: bool = False,
+) -> Effect:
+    """Return what writes the files that members share, for a pod that is connected by ``wires``."""
+    directory, names = context.layout.pod(pod.id), (infra.name, spec.name)
+    on_host = spec.net == "host"
+    return etc_files.network_files(directory, spec, pod_hostname(spec), names, wires, on_host=on_host, running=running)
+
+
+def shown(context: Context, record: ContainerRecord, spec: ContainerSpec, pod: PodSpec | None) -> tuple[str, str]:
+    """Return the paths of the /etc/hosts and /etc/resolv.conf of whose network it is, empty where the root's stay."""
+    if spec.net.mode == "container":
+        other = records.find_container(context.database, spec.net.target)
+        other_pod = context.pod_spec(other.pod_id) if other.pod_id else None
+        spec = spec.replace(net=POD) if other.kind == records.INFRA else context.container_spec(other)
+        return shown(context, other, spec, other_pod)
+    asked: ContainerSpec | PodSpec = spec
+    directory = context.layout.container(record.id)
+    if pod is not None and spec.net == POD:
+        directory, asked = context.layout.pod(record.pod_id), pod
+    hosts = "" if asked.no_hosts else f"{directory}/hosts"
+    return hosts, "" if NO_RESOLV_CONF in asked.dns_servers else f"{directory}/resolv.conf"

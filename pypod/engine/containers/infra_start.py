@@ -1,0 +1,153 @@
+"""The start of a pod's infra, worked out once as a value: the process that holds the pod's namespaces."""
+
+from __future__ import annotations
+
+from pypod.engine.containers import files
+from pypod.engine.containers.derived import pod_hostname
+from pypod.engine.containers.steps import LAUNCHER, Launch, Program
+from pypod.engine.core import announce, effects, kept_records
+from pypod.engine.networks import attachments, bridges, network_ops, user_network
+from pypod.engine.resources import groups
+from pypod.engine.session import id_maps, session
+from pypod.engine.storage import overlay
+from pypod.kernel import idmap
+from pypod.model.value import Value
+from pypod.runtime.compiler import WHOLE_MAPS, Surroundings, infra_ops, plan
+from pypod.runtime.ops import Op
+from pypod.runtime.programs import path as program_path
+from pypod.store import records
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    import os
+    from collections.abc import Callable
+    from typing import Self
+
+    from pypod.engine.containers.steps import Step
+    from pypod.engine.core.context import Context
+    from pypod.engine.networks.attachments import Wire
+    from pypod.engine.session.id_maps import Maps
+    from pypod.engine.session.session import Session
+    from pypod.engine.storage.drivers import Driver
+    from pypod.model.container import ContainerSpec
+    from pypod.model.pod import PodSpec
+    from pypod.runtime.ops import Plan
+    from pypod.store.records import ContainerRecord, PodRecord
+
+
+def program(context: Context) -> Program:
+    """Return what starts an infra, and stays with a user's for the program of its network."""
+    return Program(name=LAUNCHER, group=groups.monitors(context) if context.rootless else "")
+
+
+class InfraStart(Value):
+    """A start of an infra, with all that it needs and nothing done yet.
+
+    ``image`` is what it runs, if that is an image's; then ``driver`` makes its root, whose owner and mode are those of
+    ``root``.
+    """
+
+    context: Context
+    record: ContainerRecord
+    pod: PodRecord
+    spec: PodSpec
+    directory: str
+    session: Session | None
+    maps: Maps | None
+    group: groups.Group
+    image: ContainerSpec | None
+    driver: Driver | None
+    root: os.stat_result | None
+
+    @classmethod
+    def resolve(cls, context: Context, record: ContainerRecord, pod: PodRecord, *, asking: bool = False) -> Self:
+        """Work out what a start of this infra would be now; ``asking`` has storage drivers tried."""
+        directory, spec = context.layout.container(record.id), context.pod_spec(pod)
+        image = context.container_spec(record) if record.image_id else None
+        return cls(
+            context=context,
+            record=record,
+            pod=pod,
+            spec=spec,
+            directory=directory,
+            session=session.of(context),
+            maps=id_maps.maps_of(context, spec),
+            group=groups.of_infra(context, record, spec),
+            image=image,
+            driver=overlay.driver_of(context, image, directory, asking=asking) if image else None,
+            root=overlay.root_status(context.layout, image) if image else None,
+        )
+
+    def steps(self, wires: tuple[Wire, ...], undo: Callable[[], object] | None = None) -> list[Step]:
+        """Return all that is done, in its order, by who is connected by ``wires``; ``undo`` ends what was started."""
+        context, record, spec = self.context, self.record, self.spec
+        launch = Launch(
+            program(context),
+            lambda: self.plan(wires),
+            identifier=record.id,
+            led=user_network.led(context, spec),
+            meanwhile=(files.of_pod(context, self.pod, spec, record, wires),),
+            undo=undo,
+        )
+        return [
+            effects.directory(self.directory),
+            *user_network.preparations(context, record.id, spec),
+            *self._root(),
+            *groups.renewal(context, self.group),
+            *bridges.preparations(context, attachments.networks_of(wires)),
+            kept_records.keep(context, record, self.pod),
+            launch,
+            *network_ops.once_running(context, spec, wires),
+        ]
+
+    def _root(self) -> list[effects.Effect]:
+        if self.image is None or self.root is None:
+            return []
+        return overlay.preparations(self.context, self.driver, self.image, self.directory, self.root, read_only=True)
+
+    def plan(self, wires: tuple[Wire, ...]) -> Plan:
+        """Return what the launcher does, and the process that it makes, connected by ``wires``."""
+        if self.image is not None:
+            from pypod.engine.containers import infra_image
+
+            root = overlay.read_only_root(self.context, self.driver, self.image, self.directory)
+            around = self._surroundings(wires).replace(root=root)
+            ops = infra_image.image_ops(self.context, self.record, self.image, pod_hostname(self.spec), around)
+            return plan([*self._settings(wires), *root.settings], ops)
+        spec = self.spec
+        pause = (program_path("pause"), "pypod-infra", *(("3",) if records.parse_owner(self.pod.owner) else ()))
+        ops = infra_ops(
+            spec.share,
+            hostname=pod_hostname(spec),
+            shm_size_bytes=spec.shm_size_bytes,
+            around=self._surroundings(wires),
+            pause=(spec.infra_command[0], *spec.infra_command) if spec.infra_command else pause,
+            sysctls=spec.sysctls,
+            host_net=spec.net == "host",
+        )
+        return plan(self._settings(wires), ops)
+
+    def _settings(self, wires: tuple[Wire, ...]) -> list[Op]:
+        context, record = self.context, self.record
+        owner = records.parse_owner(self.pod.owner)
+        return [
+            *session.ops(context, self.session),
+            Op("status", f"{self.directory}/status", context.boot_id),
+            Op("leave"),
+            announce.event_op(context, record, self.pod, end=""),
+            *([Op("owner", owner.pid, owner.start_time)] if owner else []),
+            *network_ops.host_ops(context, record.id, self.pod.name, self.spec, wires, watched=False),
+        ]
+
+    def _surroundings(self, wires: tuple[Wire, ...]) -> Surroundings:
+        context, record, maps = self.context, self.record, self.maps
+        cgroups = context.cgroups
+        return Surroundings(
+            target=context.layout.merged,
+            keep_groups=self.session is not None and self.session.has_one_id,
+            maps=(idmap.lines(maps[0]), idmap.lines(maps[1])) if maps else WHOLE_MAPS,
+            ids=id_maps.root_of(maps),
+            born_in=cgroups.tracking_directory(record.cgroup) if cgroups.clones_into_cgroup else "",
+            join_files=cgroups.join_files(record.cgroup, self.group.trees),
+            network=network_ops.inside_ops(context, self.spec, wires),
+        )

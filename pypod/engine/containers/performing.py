@@ -1,0 +1,46 @@
+"""Perform the steps of a start (``steps.py``), in their order, so that all of it can be taken back."""
+
+from __future__ import annotations
+
+from pypod.engine.containers.steps import Launch
+from pypod.engine.core import effects
+from pypod.engine.networks import published
+from pypod.engine.networks.port_holders import Led
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from pypod.engine.containers.steps import Step
+    from pypod.engine.core.context import Context
+    from pypod.engine.core.effects import Undoing
+    from pypod.engine.core.locks import Lock
+    from pypod.runtime.launcher import Launching
+
+_NO_PORTS = Led()
+
+
+def perform(context: Context, steps: Iterable[Step], undoing: Undoing, launching: Launching, lock: Lock) -> None:
+    """Perform steps, the plan in a program that was started already.
+
+    ``undoing`` learns how to take back what was made; ``lock`` is that of what is started: the program has it, too,
+    until the start is recorded. Raises what the steps raise.
+    """
+    for step in steps:
+        undoing.add(step.undo)
+        if isinstance(step, Launch):
+            _launch(context, step, launching, lock)
+        else:
+            step.perform()
+
+
+def _launch(context: Context, step: Launch, launching: Launching, lock: Lock) -> None:
+    published.run(
+        context,
+        launching,
+        step.plan(),
+        lock,
+        step.identifier,
+        step.led or _NO_PORTS,
+        lambda: effects.perform(step.meanwhile),
+    )

@@ -1,0 +1,175 @@
+"""The plan of a start: its OCI configuration, what that has no word for, and what the monitor is to do."""
+
+from __future__ import annotations
+
+import os
+
+from pypod.engine.containers import files, joining
+from pypod.engine.containers.derived import filter_of, ulimits
+from pypod.engine.core import announce
+from pypod.engine.networks import network_ops
+from pypod.engine.resources import limits
+from pypod.engine.session import id_maps, session
+from pypod.engine.storage import overlay, volumes
+from pypod.kernel import idmap, programs
+from pypod.model.namespace import HOST, OWN_IDS, POD
+from pypod.runtime.compiler import WHOLE_MAPS, Surroundings, container_ops, plan
+from pypod.runtime.oci import Places, filled, runtime_spec
+from pypod.runtime.ops import Op
+from pypod.runtime.programs import path as program_path
+from pypod.store import records
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+    from pypod.engine.containers.start import Start
+    from pypod.engine.core.context import Context
+    from pypod.engine.networks.attachments import Wire
+    from pypod.model.container import ContainerSpec
+    from pypod.runtime.compiler import Root
+    from pypod.runtime.ops import Plan
+
+TTY_GROUP = 5  # that of terminals, everywhere
+
+
+def container_plan(start: Start, wires: tuple[Wire, ...] = ()) -> Plan:
+    """Return what the monitor does, and the process that it makes, connected by ``wires``."""
+    context, record, spec = start.context, start.record, start.spec
+    root = overlay.container_root(context, start.driver, start.mapped, start.directory)
+    tracked = context.cgroups.tracking_directory(record.cgroup)
+    settings = [
+        *session.ops(context, start.session),
+        *root.settings,
+        *_settings(start, tracked),
+        *network_ops.host_ops(context, record.id, record.name, spec, wires, watched=True),
+    ]
+    if spec.remove and not start.attended:
+        settings.append(Op("finally", *cleanup_command(context, record.id)))
+    sourced = volumes.with_sources(context.layout, spec)
+    config = runtime_spec(sourced, _places(start, None))
+    return plan(settings, container_ops(config, _surroundings(start, root, tracked, filled(sourced), wires)))
+
+
+def configuration(start: Start) -> dict[str, Any]:
+    """Return the OCI configuration of a start, as any runtime takes it.
+
+    The built-in one does without ``linux.seccomp``: it has the program that comes of that, which is kept. To read a
+    profile takes several times as long as all the rest of a start.
+    """
+    spec, seccomp = start.spec, None
+    if not (spec.privileged or spec.seccomp == "unconfined"):
+        from pypod.runtime.seccomp.config import seccomp_of
+
+        seccomp = seccomp_of(spec.seccomp or None, frozenset(spec.capabilities))
+    return runtime_spec(volumes.with_sources(start.context.layout, spec), _places(start, seccomp))
+
+
+def _places(start: Start, seccomp: dict[str, Any] | None) -> Places:
+    context, record, spec, maps = start.context, start.record, start.spec, start.all_maps
+    layout, cgroups = context.layout, context.cgroups
+    hosts, resolv_conf = files.shown(context, record, spec, start.pod_spec)
+    shared = layout.pod(record.pod_id) if record.pod_id and spec.net == POD else start.directory
+    in_user_namespace = context.rootless or spec.user_namespace != HOST
+    return Places(
+        root=layout.merged if spec.overlay else spec.rootfs,
+        hosts=hosts,
+        hostname_file=f"{shared}/hostname",
+        resolv_conf=resolv_conf,
+        container_env=f"{start.directory}/containerenv" if spec.privileged else layout.container_env,
+        init=program_path("init") if spec.init else "",
+        cgroup_path=record.cgroup,
+        cgroup_mount=cgroups.shown,
+        resources=limits.resources_of(spec.limits, default_pids=True),
+        hostname=start.hostname,
+        shared_shm=start.shm_of is not None,
+        ulimits=ulimits(spec),
+        rootless=in_user_namespace,
+        foreign=joining.foreign(context, spec, start.pod_spec, start.joins) if in_user_namespace else (),
+        has_tty_group=maps is None or idmap.has(maps[1], TTY_GROUP),
+        id_maps=start.maps if start.maps and spec.user_namespace.mode in OWN_IDS else ((), ()),
+        namespace_paths=joining.paths(start.joins),
+        devices=_host_devices() if spec.privileged else (),
+        seccomp=seccomp,
+        console=(start.terminal.columns, start.terminal.rows),
+    )
+
+
+def _surroundings(
+    start: Start, root: Root, tracked: str, to_fill: frozenset[str], wires: tuple[Wire, ...]
+) -> Surroundings:
+    context, record, spec, maps = start.context, start.record, start.spec, start.all_maps
+    cgroups = context.cgroups
+    ids = id_maps.root_of(maps)
+    seccomp, flags = filter_of(context, spec)
+    return Surroundings(
+        root=root,
+        target=context.layout.merged,
+        joins=start.joins,
+        shm_of=start.shm_of,
+        born_in=tracked if cgroups.clones_into_cgroup else "",
+        join_files=cgroups.join_files(record.cgroup, start.group.trees),
+        seccomp=seccomp,
+        seccomp_flags=flags,
+        create_cwd=spec.create_working_directory,
+        filled=to_fill,
+        keyring=f"_ses.{record.id}",
+        network=network_ops.inside_ops(context, spec, wires),
+        copies="" if spec.overlay else start.directory,
+        maps=(idmap.lines(maps[0]), idmap.lines(maps[1])) if maps else WHOLE_MAPS,
+        ids=ids,
+        ids_outside=(idmap.outside(maps[0], ids[0]), idmap.outside(maps[1], ids[1])) if maps else ids,
+        mapped=_mapped(context, spec, maps),
+        keep_groups=start.session is not None and start.session.has_one_id,
+    )
+
+
+def _settings(start: Start, tracked: str) -> list[Op]:
+    context, record, directory = start.context, start.record, start.directory
+    ops = [
+        Op("status", f"{directory}/status", context.boot_id),
+        Op("log", f"{directory}/ctr.log"),
+        Op("attach", directory),
+        *([Op("group_kill", tracked)] if tracked else []),
+        *([Op("oom_file", oom_file)] if (oom_file := context.cgroups.oom_file(record.cgroup)) else []),
+        announce.event_op(context, record),
+    ]
+    if start.spec.terminal:
+        ops.append(Op("terminal", start.terminal.columns, start.terminal.rows))
+    if start.spec.interactive:
+        ops.append(Op("standard_input"))
+    owner = records.parse_owner(record.owner)
+    if owner:
+        ops.append(Op("owner", owner.pid, owner.start_time))
+    return ops
+
+
+def cleanup_command(context: Context, identifier: str) -> tuple[str, ...]:
+    """Return the command that removes a container when it has ended and nobody is there to do it."""
+    return programs.python("pypod.engine.containers.collect", context.layout.root, identifier)
+
+
+def _mapped(context: Context, spec: ContainerSpec, maps: id_maps.Maps | None) -> tuple[str, ...]:
+    """Return the directories whose files have the ids of a user namespace on the disk: our storage, or the root itself.
+
+    A user may map no file system that was mounted by root (mount_setattr(2)): theirs has copies of the layers.
+    """
+    whole = maps is None or (idmap.is_whole(maps[0]) and idmap.is_whole(maps[1]))
+    if whole or context.rootless:
+        return ()
+    return (context.layout.root,) if spec.overlay else (spec.rootfs,) if spec.idmap else ()
+
+
+def _host_devices() -> tuple[tuple[str, int, int, int], ...]:
+    """Return path, major, minor and mode of the devices directly in /dev, for --privileged."""
+    import stat
+
+    found = []
+    standard = {"null", "zero", "full", "random", "urandom", "tty", "console", "ptmx"}
+    for entry in os.scandir("/dev"):
+        if entry.name in standard:
+            continue
+        status = entry.stat(follow_symlinks=False)
+        if stat.S_ISCHR(status.st_mode) or stat.S_ISBLK(status.st_mode):
+            found.append((entry.path, os.major(status.st_rdev), os.minor(status.st_rdev), status.st_mode))
+    return tuple(sorted(found))

@@ -1,0 +1,257 @@
+"""Start containers. What a start needs is worked out once, as a value; its steps are performed here, or told."""
+
+from __future__ import annotations
+
+import os
+
+from pypod.engine.containers import files, infra, joining
+from pypod.engine.containers.derived import hostname_of
+from pypod.engine.containers.performing import perform
+from pypod.engine.containers.plan import container_plan
+from pypod.engine.containers.steps import Launch, monitor
+from pypod.engine.core import effects, kept_records, observe
+from pypod.engine.core.boundary import Boundary
+from pypod.engine.core.effects import Undoing
+from pypod.engine.core.locks import EXCLUSIVE, SHARED, Lock
+from pypod.engine.networks import attachments, bridges, claims, etc_files, network_ops, user_network
+from pypod.engine.resources import groups
+from pypod.engine.session import id_maps, session
+from pypod.engine.storage import mapped_layers, overlay, volumes
+from pypod.errors import InvalidSpec, LaunchFailed, WrongState
+from pypod.kernel.proc import read_text
+from pypod.model.namespace import PRIVATE
+from pypod.model.value import Value
+from pypod.store import records
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Self
+
+    from pypod.engine.containers.steps import Step
+    from pypod.engine.core.context import Context
+    from pypod.engine.networks.attachments import Wire
+    from pypod.engine.session.id_maps import Maps
+    from pypod.engine.session.session import Session
+    from pypod.engine.storage.drivers import Driver
+    from pypod.kernel.pidfd import Process
+    from pypod.model.container import ContainerSpec
+    from pypod.model.pod import PodSpec
+    from pypod.runtime.compiler import Join
+    from pypod.store.records import ContainerRecord, PodRecord
+
+_ATTEMPTS = 3  # an infra may be stopped between its start and its member's
+
+
+class Terminal:
+    """The first size of a container's terminal, in characters; 0 leaves it to the kernel."""
+
+    def __init__(self, columns: int = 0, rows: int = 0) -> None:
+        self.columns = columns
+        self.rows = rows
+
+
+class Start(Value):
+    """A start of a container, with all that it needs and nothing done yet.
+
+    ``maps`` are those of the user namespace that it makes or joins, None for the one around; ``mapped`` is the
+    specification with the layers that have their owners. ``driver`` makes its root, whose owner and mode are those of
+    ``root``. ``joins`` are the namespaces it enters, ``shm_of`` is whose /dev/shm it has. ``attended``: the caller
+    waits for its end and removes it, if it is to be removed.
+    """
+
+    context: Context
+    record: ContainerRecord
+    spec: ContainerSpec
+    pod: PodRecord | None
+    pod_spec: PodSpec | None
+    directory: str
+    hostname: str
+    session: Session | None
+    maps: Maps | None
+    mapped: ContainerSpec
+    root: os.stat_result
+    driver: Driver | None
+    group: groups.Group
+    joins: tuple[Join, ...]
+    shm_of: Process | None
+    terminal: Terminal
+    attended: bool
+
+    @classmethod
+    def resolve(
+        cls,
+        context: Context,
+        record: ContainerRecord,
+        spec: ContainerSpec,
+        pod: PodRecord | None,
+        terminal: Terminal | None = None,
+        *,
+        attended: bool = False,
+        infra: Process | None = None,
+        asking: bool = False,
+    ) -> Self:
+        """Work out what a start of this container would be now.
+
+        ``infra`` stands for its pod's, if that does not run yet. ``asking`` has storage drivers tried that nobody has
+        tried yet. Raises InvalidSpec when something of the host's is not there, Unsupported for a limit that the host
+        does not have, PodBroken, WrongState.
+        """
+        directory = context.layout.container(record.id)
+        pod_spec = context.pod_spec(pod) if pod is not None else None
+        driver = overlay.driver_of(context, spec, directory, asking=asking)
+        maps = id_maps.maps_for(context, spec)
+        root = overlay.root_status(context.layout, spec)
+        _require_sources(spec)
+        joins, infra = joining.joins(context, spec, pod, infra)
+        return cls(
+            context=context,
+            record=record,
+            spec=spec,
+            pod=pod,
+            pod_spec=pod_spec,
+            directory=directory,
+            hostname=hostname_of(record, spec, pod_spec),
+            session=session.of(context),
+            maps=maps,
+            mapped=mapped_layers.with_mapped(context, spec, maps),
+            root=root,
+            driver=driver,
+            group=groups.of_container(context, record, spec.limits, pod_spec),
+            joins=joins,
+            shm_of=joining.shm_of(context, spec, infra),
+            terminal=terminal or Terminal(),
+            attended=attended,
+        )
+
+    @property
+    def all_maps(self) -> Maps | None:
+        """The maps that its processes have: of its own namespace, or of the session's; None for the host's ids."""
+        return self.maps or (self.session.maps if self.session else None)
+
+    @property
+    def is_connected(self) -> bool:
+        """Whether it has a network namespace of its own, to be connected to networks."""
+        return self.spec.net == PRIVATE
+
+    def steps(self, wires: tuple[Wire, ...]) -> list[Step]:
+        """Return all that is done, in its order, by who is connected by ``wires``."""
+        context, record, spec = self.context, self.record, self.spec
+        launch = Launch(
+            monitor(context),
+            lambda: container_plan(self, wires),
+            identifier=record.id,
+            led=user_network.led(context, spec),
+        )
+        return [
+            *mapped_layers.preparations(context, self.mapped, self.maps),
+            *overlay.preparations(context, self.driver, self.mapped, self.directory, self.root, self.maps),
+            *volumes.making(context, spec, self.maps),
+            *user_network.preparations(context, record.id, spec),
+            *self._container_env(),
+            *bridges.preparations(context, attachments.networks_of(wires)),
+            *files.of_container(context, record, spec, self.pod_spec, wires),
+            kept_records.keep(context, record, self.pod),
+            *groups.renewal(context, self.group),
+            launch,
+            *network_ops.once_running(context, spec, wires),
+        ]
+
+    def _container_env(self) -> list[effects.Effect]:
+        if not self.spec.privileged:  # then it is an empty one that all share
+            return []
+        path = f"{self.directory}/containerenv"
+        return [etc_files.container_env(path, self.record.name, self.record.id, self.spec.image)]
+
+
+def _require_sources(spec: ContainerSpec) -> None:
+    for mount in spec.mounts:
+        if mount.type != "volume" and mount.source and not os.path.lexists(mount.source):
+            raise InvalidSpec(mount.argument, f"statfs {mount.source}: no such file or directory")
+
+
+def start(
+    context: Context, record: ContainerRecord, terminal: Terminal | None = None, *, attended: bool = False
+) -> None:
+    """Start a container; its pod's infra and those whose namespaces it joins first. Nothing to do when it runs already.
+
+    ``attended`` says that the caller will wait for its end and remove it if it is to be removed.
+
+    Raises WrongState, PodBroken, LaunchFailed and its kin; then nothing is left running.
+    """
+    for target in joining.stopped_targets(context, record):
+        if target.kind == records.INFRA:
+            infra.start_locked(context, records.find_pod(context.database, target.pod_id))
+        else:
+            start(context, target)
+    if record.pod_id:
+        _start_member(context, record, terminal, attended=attended)
+    else:
+        _start_locked(context, record, None, terminal, attended=attended)
+
+
+def require_startable(context: Context, record: ContainerRecord) -> None:
+    """Raise PodBroken when a member could not be started were it stopped now."""
+    pod = records.find_pod(context.database, record.pod_id)
+    if pod.infra_id and not infra.is_ready(context, pod):
+        infra.require_no_members(context, pod, but=record.id)
+
+
+def _start_member(context: Context, record: ContainerRecord, terminal: Terminal | None, *, attended: bool) -> None:
+    directory = context.layout.pod(record.pod_id)
+    for left in reversed(range(_ATTEMPTS)):
+        with Boundary(f"start container {record.name}"), Lock(directory, SHARED) as lock, lock:
+            pod = records.find_pod(context.database, record.pod_id)
+            if not left or not pod.infra_id or infra.is_ready(context, pod):
+                _start_locked(context, record, pod, terminal, attended=attended)
+                return
+        with Boundary(f"start container {record.name}"), Lock(directory, EXCLUSIVE) as lock, lock:
+            infra.start(context, pod, lock)
+
+
+def _start_locked(
+    context: Context,
+    record: ContainerRecord,
+    pod: PodRecord | None,
+    terminal: Terminal | None,
+    *,
+    attended: bool,
+) -> None:
+    directory = context.layout.container(record.id)
+    with Boundary(f"start container {record.name}"), Lock(directory) as lock, lock:
+        record = records.find_container(context.database, record.id)
+        state = observe.container_state(directory, context.boot_id)
+        if state.status == "paused":
+            message = f"container {record.id} must be in Created or Stopped state to be started"
+            hint = f"it is paused: pypod unpause {record.name}"
+            raise WrongState(record.name, state.status, f"{message}: container state improper", hint=hint)
+        if state.running:
+            return
+        spec = context.container_spec(record)
+        program = monitor(context)
+        effects.perform(program.preparations(context))
+        with program.start(context) as launching, claims.connecting(context) as shared, shared, Undoing() as undoing:
+            begun = Start.resolve(context, record, spec, pod, terminal, attended=attended, asking=True)
+            wires = _connect(begun, undoing)
+            try:
+                perform(context, begun.steps(wires), undoing, launching, lock)
+            except LaunchFailed as error:
+                _refuse_for_want_of_memory(context, record, error)
+                raise
+            undoing.keep()
+
+
+def _connect(begun: Start, undoing: Undoing) -> tuple[Wire, ...]:
+    if not begun.is_connected:
+        return ()
+    undoing.add(lambda: attachments.detach(begun.context, begun.record.id))
+    return attachments.attach(begun.context, begun.record.id)
+
+
+def _refuse_for_want_of_memory(context: Context, record: ContainerRecord, error: LaunchFailed) -> None:
+    """Raise what says so, when the kernel killed in the group that was being entered."""
+    file = context.cgroups.oom_file(record.cgroup)
+    counted = file and [line for line in read_text(file).splitlines() if line.startswith("oom_kill ")]
+    if counted and counted != ["oom_kill 0"]:
+        message = "the kernel killed the first process for want of memory while it was being started"
+        hint = "the limit of memory is too low, its own or its pod's"
+        raise LaunchFailed(error.operation, error.call, error.errno, message=message, hint=hint) from error

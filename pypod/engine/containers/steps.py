@@ -1,0 +1,78 @@
+"""What a start is made of: effects of Python's, and programs that perform plans.
+
+``performing`` does them in their order, ``explain`` tells them; neither knows what kinds of starts there are.
+"""
+
+from __future__ import annotations
+
+from pypod.engine.core.effects import Effect
+from pypod.engine.resources import groups
+from pypod.engine.session import session
+from pypod.model.value import Value
+from pypod.runtime.launcher import Launching
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from pypod.engine.core.context import Context
+    from pypod.engine.networks.port_holders import Led
+    from pypod.runtime.ops import Plan
+
+MONITOR, LAUNCHER = "monitor", "launch"
+
+
+class Program(Value):
+    """A program that performs a plan: ``name`` is that of its file.
+
+    It leaves its caller for the cgroup directory ``group`` (empty: it stays in the caller's); with None it stays the
+    caller's child.
+    """
+
+    name: str
+    group: str | None = None
+
+    def preparations(self, context: Context) -> list[Effect]:
+        """Return what has to be there before it can be started."""
+        return groups.for_monitors(context) if self.group else session.preparations(context)
+
+    def start(self, context: Context, stdio: tuple[int, int, int] = (-1, -1, -1)) -> Launching:
+        """Start it: it loads while its plan is worked out."""
+        path, bring = context.programs.executable(self.name), groups.bringing(context)
+        return Launching(path, f"pypod-{self.name}", stdio=stdio, group=self.group, bring=bring)
+
+
+def monitor(context: Context) -> Program:
+    """Return what starts a container and stays beside it."""
+    return Program(name=MONITOR, group=groups.monitors(context))
+
+
+class Launch:
+    """One step: a program performs a plan. ``plan`` works that out once what comes before is done, or told.
+
+    ``identifier`` is the container's that is started, ``led`` are the ports that another program takes for it, and
+    ``meanwhile`` is done while the program works. ``undo`` ends what was started when a later step fails.
+    """
+
+    __slots__ = ("identifier", "led", "meanwhile", "plan", "program", "undo")
+
+    def __init__(
+        self,
+        program: Program,
+        plan: Callable[[], Plan],
+        *,
+        identifier: str = "",
+        led: Led | None = None,
+        meanwhile: tuple[Effect, ...] = (),
+        undo: Callable[[], object] | None = None,
+    ) -> None:
+        self.program = program
+        self.plan = plan
+        self.identifier = identifier
+        self.led = led
+        self.meanwhile = meanwhile
+        self.undo = undo
+
+
+if TYPE_CHECKING:
+    Step = Effect | Launch
