@@ -213,6 +213,20 @@ class Container:
         with Boundary(f"explain container {self._name}"):
             return of_start(self._engine, self.record(), Terminal(columns, rows), attended=attended)
 
+    def oci_config(self) -> dict[str, Any]:
+        """Return its configuration as the OCI runtime specification has it: what a start would have now.
+
+        It is valid as the config.json of a bundle, for any runtime. The root's ``path`` is where ``start`` mounts an
+        image's layers, inside of the container's mount namespace only; files that it names are written at the start. A
+        user given by name is in ``username``: other runtimes do not look it up.
+
+        >>> container.oci_config()["process"]["args"]                   # doctest: +SKIP
+        ['sleep', '1000']
+        """
+        from pypod.engine.containers.start import oci_config
+
+        return oci_config(self._engine, self.record())
+
     def stop(self, timeout: float | None = None) -> None:
         """Stop it: the stop signal, and SIGKILL after ``timeout`` seconds (default: its own stop timeout).
 

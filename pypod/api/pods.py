@@ -190,7 +190,7 @@ class Pods:
                 records.add_container(connection, infra_record)
                 for one in connections:
                     networks.connect(connection, infra_record.id, one)
-        self._engine.remember_pod(record.id, spec)
+        self._engine.remember_pod(record, spec)
         announce.pod(self._engine, announce.CREATE, record, [infra_record] if infra_record else [])
         return Pod(self._engine, record.id, spec.name)
 

@@ -25,6 +25,7 @@ KEEP_GROUPS_ANNOTATION = "run.oci.keep_original_groups"
 GROUPS_ANNOTATION = "io.pypod.groups"  # by name, to be looked up in the container's group file
 ACCOUNT_ANNOTATION = "io.pypod.account"
 UNLIMITED = 2**64 - 1
+NOBODY = 65534  # as the kernel's overflow ids (user_namespaces(7))
 _ACCOUNT = "$USERNAME:*:$UID:$GID:$NAME:$HOME:/bin/sh"  # podman's
 
 MASKED_PATHS = (
@@ -106,11 +107,13 @@ def user_of(user: str, groups: Sequence[str], umask: int) -> dict[str, Any]:
     """Return ``process.user``.
 
     ``username`` is there when something is to be looked up in the container's passwd and group files, be it only the
-    group of a user given as a number; ``uid`` and ``gid`` are then what holds without an entry.
+    group of a user given as a number; ``uid`` and ``gid`` are then what holds without an entry. Who takes them for a
+    user that is given by name gets nobody's, never root's.
     """
     name, _, group = user.partition(":")
-    found: dict[str, Any] = {"uid": int(name) if _is_id(name) else 0, "gid": int(group) if _is_id(group) else 0}
-    found["umask"] = umask
+    uid = 0 if is_root(user) else int(name) if _is_id(name) else NOBODY
+    gid = int(group) if _is_id(group) else NOBODY if group or uid == NOBODY else 0
+    found: dict[str, Any] = {"uid": uid, "gid": gid, "umask": umask}
     numbers = [int(one) for one in groups if _is_id(one)]
     if numbers:
         found["additionalGids"] = numbers

@@ -23,6 +23,9 @@ _FLAGS = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
 _TEXTS = ("action", "id", "name", "image", "pod")
 _TIME_LIMIT = 1 << 63
 _LONGEST_WAIT_S = 3600.0
+# What a supervisor tells: it was told the name when it was started, and the container may be renamed meanwhile.
+_TOLD_LATER = ("died", "exec_died", "oom")
+_RENAME = "rename"
 
 
 def parse_line(data: bytes) -> Event | None:
@@ -62,20 +65,18 @@ class _Generation:
 
     __slots__ = ("fd", "identity", "rest")
 
-    def __init__(self, fd: int, identity: tuple[int, int], *, at_end: bool) -> None:
+    def __init__(self, fd: int, identity: tuple[int, int]) -> None:
         self.fd = fd
         self.identity = identity
         self.rest = b""
-        if at_end:
-            os.lseek(fd, 0, os.SEEK_END)
 
-    def events(self) -> Iterator[Event]:
+    def events(self, containing: bytes = b"") -> Iterator[Event]:
         while data := os.read(self.fd, _CHUNK_BYTES):
             *lines, self.rest = (self.rest + data).split(b"\n")
             if len(self.rest) > LINE_LIMIT:  # none of ours is as long: what is left of it is nothing either
                 self.rest = b"-"
             for one in lines:
-                event = parse_line(one)
+                event = parse_line(one) if containing in one else None
                 if event is not None:
                     yield event
 
@@ -83,15 +84,28 @@ class _Generation:
 class Reader:
     """The events at ``path``, the oldest first; each call of ``events`` yields what has come in since.
 
-    With ``at_end`` those that are there already are left out. Close it, or use it as a context manager.
+    A container has the name that it had at the moment of the event. With ``at_end`` those that are there already are
+    left out. Close it, or use it as a context manager.
     """
 
     def __init__(self, path: str, *, at_end: bool = False) -> None:
         self._files: list[_Generation] = []
         self._path = path
-        self._look(at_end=at_end)
+        self._names: dict[str, str] = {}  # of containers that were renamed
+        self._look()
+        if at_end:
+            for one in self._files:
+                for event in one.events(containing=_RENAME.encode()):
+                    self._named(event)
 
-    def _look(self, *, at_end: bool = False) -> list[tuple[int, int]]:
+    def _named(self, event: Event) -> Event:
+        if event.type == CONTAINER and event.action == _RENAME:
+            self._names[event.id] = event.name
+        elif event.action in _TOLD_LATER and event.id in self._names:
+            return event.replace(name=self._names[event.id])
+        return event
+
+    def _look(self) -> list[tuple[int, int]]:
         """Open the generations that we do not have yet, the older first; return which there are."""
         there: list[tuple[int, int]] = []
         known = {one.identity for one in self._files}
@@ -108,14 +122,15 @@ class Reader:
                 os.close(fd)
             else:
                 known.add(identity)
-                self._files.append(_Generation(fd, identity, at_end=at_end))
+                self._files.append(_Generation(fd, identity))
         return there
 
     def events(self) -> Iterator[Event]:
         """Yield what has come in since the last time."""
         there = self._look()
         for one in list(self._files):
-            yield from one.events()
+            for event in one.events():
+                yield self._named(event)
             if one.identity not in there:  # rotated away; nobody can find it any more, and we have all of it
                 self._files.remove(one)
                 os.close(one.fd)

@@ -169,6 +169,7 @@ def test_a_rename_is_seen_at_once_by_who_knew_the_old_name(engine, busybox) -> N
         assert one.record().name == one.spec().name == one.inspect()["Name"] == "front"
     assert told(engine, since=since) == ["container exec front", "container exec_died front 0"] * 4
     web.stop(timeout=0)
+    assert told(engine, since=since, filters={"event": "died"}) == ["container died front 137"]
     with pytest.raises(WrongState) as refused:
         same.exec(["true"])
     assert refused.value.ref == "front"

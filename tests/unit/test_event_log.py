@@ -251,6 +251,47 @@ def test_a_file_that_cannot_be_written_stops_nobody(tmp_path) -> None:
     assert os.listdir("/proc/self/fd") == before
 
 
+def put_event(path: str, action: str, name: str, identifier: str = "a") -> None:
+    event_log.append(path, event_log.line(action, event_log.rest("container", identifier, name)))
+
+
+class TestRenamed:
+    """Who tells of a container's end was told its name when it began."""
+
+    def test_what_ends_has_the_name_of_that_moment(self, path) -> None:
+        for action, name in (
+            ("start", "old"),
+            ("died", "old"),
+            ("rename", "new"),
+            ("exec_died", "old"),
+            ("died", "old"),
+        ):
+            put_event(path, action, name)
+        put_event(path, "died", "old", "b")
+        assert names(read(path)) == ["old", "old", "new", "new", "new", "old"]
+
+    def test_the_last_name_counts(self, path) -> None:
+        for action, name in (("rename", "new"), ("rename", "newer"), ("died", "old")):
+            put_event(path, action, name)
+        assert names(read(path))[-1] == "newer"
+
+    def test_by_who_begins_to_read_later(self, path) -> None:
+        put_event(path, "rename", "new")
+        put_event(path, "exec", "rename")  # a name that looks like it
+        with Reader(path, at_end=True) as reader:
+            put_event(path, "died", "old")
+            assert names(reader.events()) == ["new"]
+
+    def test_across_generations(self, path) -> None:
+        put_event(path, "rename", "new")
+        os.rename(path, event_log.old(path))
+        put_event(path, "died", "old")
+        with Reader(path, at_end=True) as reader:
+            put_event(path, "died", "old")
+            assert names(reader.events()) == ["new"]
+        assert names(read(path)) == ["new", "new", "new"]
+
+
 def test_following_tells_of_what_comes_and_ends_at_a_moment(path) -> None:
     import time
 

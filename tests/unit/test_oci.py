@@ -153,6 +153,8 @@ CHANGES: list[tuple[dict[str, Any], dict[str, Any]]] = [
         {"user": "alice", "capabilities": ("CAP_KILL", "CAP_CHOWN"), "added_capabilities": ("CAP_KILL",)},
         {
             "/process/user/username": "alice",
+            "/process/user/uid": 65534,
+            "/process/user/gid": 65534,
             "/process/capabilities/bounding": ["CAP_KILL", "CAP_CHOWN"],
             **{
                 f"/process/capabilities/{name}": ["CAP_KILL"]
@@ -161,8 +163,16 @@ CHANGES: list[tuple[dict[str, Any], dict[str, Any]]] = [
         },
     ),
     ({"sysctls": (("net.a", "1"),)}, {"/linux/sysctl/net.a": "1"}),
-    ({"user": "alice"}, {"/process/user/username": "alice"}),
-    ({"user": "alice:9", "passwd": False}, {"/process/user/username": "alice:9", "/process/user/gid": 9}),
+    (
+        {"user": "alice"},
+        {"/process/user/username": "alice", "/process/user/uid": 65534, "/process/user/gid": 65534},
+    ),
+    (
+        {"user": "alice:9", "passwd": False},
+        {"/process/user/username": "alice:9", "/process/user/uid": 65534, "/process/user/gid": 9},
+    ),
+    ({"user": "root"}, {"/process/user/username": "root"}),
+    ({"user": "0:staff", "passwd": False}, {"/process/user/username": "0:staff", "/process/user/gid": 65534}),
     (
         {"user": "1000:100", "passwd": False},
         {"/process/user/uid": 1000, "/process/user/gid": 100, "/process/user/username": None},

@@ -60,14 +60,14 @@ class Exec(Value):
     def resolve(cls, context: Context, record: ContainerRecord, asked: ExecSpec, state: ContainerState) -> Self:
         """Work out what an exec would be now."""
         container = context.container_spec(record)
-        pod = context.pod_spec(record.pod_id) if record.pod_id and container.uts == POD else None
+        pod = records.find_pod(context.database, record.pod_id) if record.pod_id and container.uts == POD else None
         return cls(
             context=context,
             record=record,
             container=container,
             asked=asked,
             state=state,
-            hostname=hostname_of(record, container, pod),
+            hostname=hostname_of(record, container, context.pod_spec(pod) if pod else None),
             session=session.of(context),
         )
 

@@ -56,7 +56,7 @@ def shown(context: Context, record: ContainerRecord, spec: ContainerSpec, pod: P
     """Return the paths of the /etc/hosts and /etc/resolv.conf of whose network it is, empty where the root's stay."""
     if spec.net.mode == "container":
         other = records.find_container(context.database, spec.net.target)
-        other_pod = context.pod_spec(other.pod_id) if other.pod_id else None
+        other_pod = context.pod_spec(records.find_pod(context.database, other.pod_id)) if other.pod_id else None
         spec = spec.replace(net=POD) if other.kind == records.INFRA else context.container_spec(other)
         return shown(context, other, spec, other_pod)
     asked: ContainerSpec | PodSpec = spec

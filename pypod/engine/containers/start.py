@@ -7,7 +7,7 @@ import os
 from pypod.engine.containers import files, infra, joining
 from pypod.engine.containers.derived import hostname_of
 from pypod.engine.containers.performing import perform
-from pypod.engine.containers.plan import container_plan
+from pypod.engine.containers.plan import configuration, container_plan
 from pypod.engine.containers.steps import Launch, monitor
 from pypod.engine.core import effects, kept_records, observe
 from pypod.engine.core.boundary import Boundary
@@ -25,7 +25,7 @@ from pypod.store import records
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Self
+    from typing import Any, Self
 
     from pypod.engine.containers.steps import Step
     from pypod.engine.core.context import Context
@@ -187,6 +187,13 @@ def start(
         _start_member(context, record, terminal, attended=attended)
     else:
         _start_locked(context, record, None, terminal, attended=attended)
+
+
+def oci_config(context: Context, record: ContainerRecord) -> dict[str, Any]:
+    """Return the OCI configuration that a start of a container would have now. Raises what ``start`` raises."""
+    with Boundary(f"configuration of container {record.name}"):
+        pod = records.find_pod(context.database, record.pod_id) if record.pod_id else None
+        return configuration(Start.resolve(context, record, context.container_spec(record), pod))
 
 
 def require_startable(context: Context, record: ContainerRecord) -> None:

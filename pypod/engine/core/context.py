@@ -71,26 +71,24 @@ class Context:
             self._specs.clear()
         self._specs[record.spec_json] = spec
 
-    def pod_spec(self, pod: PodRecord | str) -> PodSpec:
-        """Return what was asked of a pod, given its record or its id; that never changes and is read once.
+    def pod_spec(self, record: PodRecord) -> PodSpec:
+        """Return what was asked of a pod; each text of a specification is parsed once.
 
-        Raises StoreError when the record is damaged, NoSuchPod.
+        Raises StoreError when the record is damaged.
         """
-        identifier = pod if isinstance(pod, str) else pod.id
-        spec = self._pod_specs.get(identifier)
+        spec = self._pod_specs.get(record.spec_json)
         if spec is None:
-            from pypod.store import records, stored_specs
+            from pypod.store.stored_specs import pod_spec
 
-            record = records.find_pod(self.database, pod) if isinstance(pod, str) else pod
-            spec = stored_specs.pod_spec(record)
-            self.remember_pod(identifier, spec)
+            spec = pod_spec(record)
+            self.remember_pod(record, spec)
         return spec
 
-    def remember_pod(self, identifier: str, spec: PodSpec) -> None:
-        """Spare the next reader of a pod's specification that was just written the reading."""
+    def remember_pod(self, record: PodRecord, spec: PodSpec) -> None:
+        """Spare the next reader of a pod's specification that was just written the parsing."""
         if len(self._pod_specs) >= _REMEMBERED:
             self._pod_specs.clear()
-        self._pod_specs[identifier] = spec
+        self._pod_specs[record.spec_json] = spec
 
     def default_filter(self, capabilities: tuple[str, ...]) -> tuple[bytes, int]:
         """Return podman's seccomp filter for a set of capabilities, and its flags; read from the disk once."""

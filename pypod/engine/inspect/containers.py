@@ -198,8 +198,8 @@ def _config(context: Context, record: ContainerRecord, spec: ContainerSpec, *, i
     from pypod.engine.containers.derived import hostname_of
     from pypod.runtime.oci import environment
 
-    pod = context.pod_spec(record.pod_id) if record.pod_id and spec.uts == POD else None
-    hostname = spec.hostname if infra else hostname_of(record, spec, pod)
+    pod = records.find_pod(context.database, record.pod_id) if record.pod_id and spec.uts == POD else None
+    hostname = spec.hostname if infra else hostname_of(record, spec, context.pod_spec(pod) if pod else None)
     values = {
         "Hostname": hostname,
         "User": spec.user,

@@ -61,13 +61,13 @@ def maps_for(context: Context, spec: ContainerSpec) -> Maps | None:
 
     mode = spec.user_namespace
     if mode == POD and spec.pod_id:
-        return maps_of(context, context.pod_spec(spec.pod_id))
+        return maps_of(context, context.pod_spec(records.find_pod(context.database, spec.pod_id)))
     if mode.mode == "ns":
         return maps_at(context, mode.target)
     if mode.mode == "container":
         other = records.find_container(context.database, mode.target)
         if other.kind == records.INFRA:
-            return maps_of(context, context.pod_spec(other.pod_id))
+            return maps_of(context, context.pod_spec(records.find_pod(context.database, other.pod_id)))
         return maps_for(context, context.container_spec(other))
     return maps_of(context, spec)
 

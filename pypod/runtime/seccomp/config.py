@@ -5,7 +5,16 @@ from __future__ import annotations
 import os
 
 from pypod.runtime.seccomp.filter import BUNDLED_PROFILE, load_profile
-from pypod.runtime.seccomp.profile import ACTIONS, FLAGS, LARGEST_NUMBER, MACHINES, Target, parse_version, read_profile
+from pypod.runtime.seccomp.profile import (
+    ACTIONS,
+    DEFAULT_FLAGS,
+    FLAGS,
+    LARGEST_NUMBER,
+    MACHINES,
+    Target,
+    parse_version,
+    read_profile,
+)
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -36,11 +45,12 @@ def written(profile: Profile, machine: str) -> dict[str, Any]:
     """Return a profile in the words of the specification; to read them gives the same profile."""
     action, number = _action(profile.default)
     native = MACHINES[machine][1]
+    flags = [name for name, bit in FLAGS.items() if profile.flags & bit]
     return {
         "defaultAction": action,
         **({"defaultErrnoRet": number} if action in LARGEST_NUMBER else {}),
         "architectures": sorted({native if one == _NATIVE else one for one in profile.architectures}),
-        "flags": [name for name, bit in FLAGS.items() if profile.flags & bit],
+        **({"flags": flags} if profile.flags != DEFAULT_FLAGS else {}),  # which older runtimes refuse to read
         "syscalls": [_rule(names, rule) for names, rules in profile.rules if names for rule in rules],
     }
 
