@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from pypod.errors import PypodError
-from pypod.model.moment import words
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -67,5 +66,7 @@ class Moment:
 
 def go_time(time_ns: int, *, utc: bool = False) -> str:
     """Return a time since the epoch as Go prints a time: ``2022-11-24 17:16:57.1 +0000 UTC``; local unless ``utc``."""
+    from pypod.model.moment import words  # ps shows none
+
     date, clock, offset, zone = words(time_ns, utc=utc)
     return f"{date} {clock} {offset.replace(':', '')} {zone}"
