@@ -313,7 +313,8 @@ def process_ops(config: dict[str, Any], around: Surroundings) -> list[Op]:
 def _prepared(config: dict[str, Any], around: Surroundings) -> list[Op]:
     process = config["process"]
     names = config["annotations"].get(GROUPS_ANNOTATION, "")
-    groups = [*(names.split(",") if names else ()), *process["user"].get("additionalGids", ())]
+    numbers = process["user"]["additionalGids"][1:]  # the first is the primary group, which may be looked up
+    groups = [*(names.split(",") if names else ()), *numbers]
     return [
         *[_limit(entry) for entry in process["rlimits"]],
         *([Op("keep_groups")] if _keeps_groups(config, around) else []),

@@ -108,15 +108,14 @@ def user_of(user: str, groups: Sequence[str], umask: int) -> dict[str, Any]:
 
     ``username`` is there when something is to be looked up in the container's passwd and group files, be it only the
     group of a user given as a number; ``uid`` and ``gid`` are then what holds without an entry. Who takes them for a
-    user that is given by name gets nobody's, never root's.
+    user that is given by name gets nobody's, never root's. The first of ``additionalGids`` is ``gid``.
     """
     name, _, group = user.partition(":")
     uid = 0 if is_root(user) else int(name) if _is_id(name) else NOBODY
     gid = int(group) if _is_id(group) else NOBODY if group or uid == NOBODY else 0
-    found: dict[str, Any] = {"uid": uid, "gid": gid, "umask": umask}
-    numbers = [int(one) for one in groups if _is_id(one)]
-    if numbers:
-        found["additionalGids"] = numbers
+    # The primary group is among the others, as podman has it: a program with setgid(2) cannot drop it (CVE-2022-2989).
+    gids = [gid, *(int(one) for one in groups if _is_id(one))]
+    found: dict[str, Any] = {"uid": uid, "gid": gid, "umask": umask, "additionalGids": gids}
     if not (_is_id(name) and _is_id(group)):
         found["username"] = user or "0"
     return found

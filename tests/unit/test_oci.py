@@ -62,7 +62,7 @@ class TestDefaults:
     def test_process(self) -> None:
         assert made()["process"] == {
             "terminal": False,
-            "user": {"uid": 0, "gid": 0, "umask": 0o022, "username": "0"},
+            "user": {"uid": 0, "gid": 0, "umask": 0o022, "additionalGids": [0], "username": "0"},
             "args": ["sleep", "1"],
             "env": [
                 "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
@@ -155,6 +155,7 @@ CHANGES: list[tuple[dict[str, Any], dict[str, Any]]] = [
             "/process/user/username": "alice",
             "/process/user/uid": 65534,
             "/process/user/gid": 65534,
+            "/process/user/additionalGids": [65534],
             "/process/capabilities/bounding": ["CAP_KILL", "CAP_CHOWN"],
             **{
                 f"/process/capabilities/{name}": ["CAP_KILL"]
@@ -165,22 +166,44 @@ CHANGES: list[tuple[dict[str, Any], dict[str, Any]]] = [
     ({"sysctls": (("net.a", "1"),)}, {"/linux/sysctl/net.a": "1"}),
     (
         {"user": "alice"},
-        {"/process/user/username": "alice", "/process/user/uid": 65534, "/process/user/gid": 65534},
+        {
+            "/process/user/username": "alice",
+            "/process/user/uid": 65534,
+            "/process/user/gid": 65534,
+            "/process/user/additionalGids": [65534],
+        },
     ),
     (
         {"user": "alice:9", "passwd": False},
-        {"/process/user/username": "alice:9", "/process/user/uid": 65534, "/process/user/gid": 9},
+        {
+            "/process/user/username": "alice:9",
+            "/process/user/uid": 65534,
+            "/process/user/gid": 9,
+            "/process/user/additionalGids": [9],
+        },
     ),
     ({"user": "root"}, {"/process/user/username": "root"}),
-    ({"user": "0:staff", "passwd": False}, {"/process/user/username": "0:staff", "/process/user/gid": 65534}),
+    (
+        {"user": "0:staff", "passwd": False},
+        {
+            "/process/user/username": "0:staff",
+            "/process/user/gid": 65534,
+            "/process/user/additionalGids": [65534],
+        },
+    ),
     (
         {"user": "1000:100", "passwd": False},
-        {"/process/user/uid": 1000, "/process/user/gid": 100, "/process/user/username": None},
+        {
+            "/process/user/uid": 1000,
+            "/process/user/gid": 100,
+            "/process/user/additionalGids": [100],
+            "/process/user/username": None,
+        },
     ),
     ({"user": "1000", "passwd": False}, {"/process/user/uid": 1000, "/process/user/username": "1000"}),
     (
         {"groups": ("5", "a", "b", "44")},
-        {"/process/user/additionalGids": [5, 44], "/annotations/io.pypod.groups": "a,b"},
+        {"/process/user/additionalGids": [0, 5, 44], "/annotations/io.pypod.groups": "a,b"},
     ),
     ({"groups": ("keep-groups",)}, {"/annotations/run.oci.keep_original_groups": "1"}),
     # what is no part of it
