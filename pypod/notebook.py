@@ -43,7 +43,7 @@ def why_not() -> str:
         return "PYPOD_REPLAY is set"
     if os.geteuid() != 0:
         return "the lessons look at the namespaces of the host as root"
-    from pypod.kernel.host import check
+    from pypod.kernel.host.checks import check
 
     missing = [f"{one.name}: {one.reason}" for one in check() if one.name in _NEEDED and not one.ok]
     return missing[0] if missing else ""

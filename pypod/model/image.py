@@ -125,11 +125,11 @@ class Index(Value):
     annotations: tuple[tuple[str, str], ...] = ()
 
 
-def digest_of(body: bytes) -> str:
+def digest_of(body: bytes, algorithm: str = "sha256") -> str:
     """Return the digest of some bytes."""
     import hashlib
 
-    return f"sha256:{hashlib.sha256(body).hexdigest()}"
+    return f"{algorithm}:{hashlib.new(algorithm, body).hexdigest()}"
 
 
 def parse_manifest(body: bytes, media_type: str = "", what: str = "manifest") -> Manifest | Index:

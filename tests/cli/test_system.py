@@ -14,7 +14,7 @@ import pytest
 from pypod import __version__
 from pypod.cli.system.info import yaml
 from pypod.cli.system.system import _NEEDED
-from pypod.kernel.host import check
+from pypod.kernel.host.checks import check
 from tests.facts import wait_until
 
 USER = 12345

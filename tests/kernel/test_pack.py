@@ -12,7 +12,8 @@ from pathlib import Path
 import pytest
 
 from pypod.errors import SystemFailure, Unsupported
-from pypod.images.layers.pack import changes, layer, tree
+from pypod.images.layers.changes import changes
+from pypod.images.layers.pack import layer, tree
 from pypod.images.layers.unpack import unpack
 from tests.images.layers import Layer, header, merged, pax, snapshot
 

@@ -17,7 +17,8 @@ import pytest
 from pypod.errors import InvalidSpec, RegistryError, Unauthorized
 from pypod.images.config.registries import Registries, load
 from pypod.images.registry.access import Access
-from pypod.images.registry.client import RegistryDestination, RegistrySource, catalogue, check_login, tags
+from pypod.images.registry.catalogue import catalogue, check_login, tags
+from pypod.images.registry.client import RegistryDestination, RegistrySource
 from pypod.model.image import parse_manifest
 from pypod.model.reference import Reference, parse
 from tests.docker_registry import DockerRegistry, needs_docker_registry

@@ -11,7 +11,8 @@ from pathlib import Path
 import pytest
 
 from pypod.kernel.abi import KINDS
-from pypod.kernel.host import Check, Host, check
+from pypod.kernel.host.checks import Check, check
+from pypod.kernel.host.facts import Host
 from pypod.kernel.proc import read_text
 from tests.hosts import UNSHARE
 
@@ -275,8 +276,9 @@ def test_this_host() -> None:
 AUDITED = """
 import os, sys
 import ctypes
-from pypod.kernel import host, proc
+from pypod.kernel import proc
 from pypod.kernel.cgroups import detect
+from pypod.kernel.host import checks
 
 events = []
 WRITES = os.O_WRONLY | os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_APPEND
@@ -297,7 +299,7 @@ def seen():
 
 before = seen()
 sys.addaudithook(audit)
-found = host.check()
+found = checks.check()
 after, events = seen(), list(events)
 print(len(found) > 20, events, before == after)
 """
@@ -326,9 +328,9 @@ def test_check_mounts_nothing_and_makes_no_group() -> None:
 
 def test_a_probe_tells_a_call_that_exists_from_one_that_does_not() -> None:
     code = textwrap.dedent("""
-        from pypod.kernel import host
-        host._PROBES["no_such_call"] = (1000, (0,))
-        print([name for name, verdict in host.Host().syscalls.items() if verdict == "missing"])
+        from pypod.kernel.host import facts
+        facts._PROBES["no_such_call"] = (1000, (0,))
+        print([name for name, verdict in facts.Host().syscalls.items() if verdict == "missing"])
     """)
     done = subprocess.run([sys.executable, "-S", "-c", code], check=True, capture_output=True, text=True)
     assert done.stdout == "['no_such_call']\n"

@@ -18,9 +18,10 @@ import pytest
 
 from pypod.errors import InvalidImage, InvalidSpec, NotInRegistry, PypodError, RegistryError, Unauthorized
 from pypod.images.config.registries import Registries
-from pypod.images.config.registries_files import Mirror, Rule
+from pypod.images.config.registries_rules import Mirror, Rule
 from pypod.images.registry.access import Access
-from pypod.images.registry.client import RegistryDestination, RegistrySource, check_login
+from pypod.images.registry.catalogue import check_login
+from pypod.images.registry.client import RegistryDestination, RegistrySource
 from pypod.model.image import Descriptor, parse_manifest
 from pypod.model.reference import Reference
 from tests.certificates import Certificates, make_certificates

@@ -13,9 +13,10 @@ import pytest
 
 from pypod.errors import InvalidImage, NotInRegistry, RegistryError, SystemFailure, Unauthorized, Unsupported
 from pypod.images.config.registries import Registries
-from pypod.images.config.registries_files import Mirror, Rule
+from pypod.images.config.registries_rules import Mirror, Rule
 from pypod.images.registry.access import Access
-from pypod.images.registry.client import RegistryDestination, RegistrySource, catalogue, check_login, search, tags
+from pypod.images.registry.catalogue import catalogue, check_login, search, tags
+from pypod.images.registry.client import RegistryDestination, RegistrySource
 from pypod.model.image import Descriptor, parse_manifest
 from pypod.model.reference import Reference, parse
 from tests.certificates import make_certificates
@@ -452,7 +453,7 @@ def test_the_next_page_is_not_on_another_host(world: World) -> None:
 
 
 def test_pages_without_end(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("pypod.images.registry.client._PAGES_LIMIT", 5)
+    monkeypatch.setattr("pypod.images.registry.catalogue._PAGES_LIMIT", 5)
     world.images.special["/_catalog"] = (200, {"Link": '</v2/_catalog>; rel="next"'}, b'{"repositories": ["a"]}')
     with pytest.raises(RegistryError, match="more than 5 pages"):
         list(catalogue(world.server.host, world.access, Registries()))
@@ -715,7 +716,7 @@ def test_search_at_docker_io(world: World, tmp_path_factory, monkeypatch: pytest
     results = [{"name": "library/web", "star_count": 3, "is_official": True}, {"no": "name"}, {"name": "me/web"}]
     answer: dict[str, object] = {"results": results}
     server = world.serve(lambda _: (200, {}, json.dumps(answer).encode()), context)
-    monkeypatch.setattr("pypod.images.registry.client._SEARCH_HOST", server.host)
+    monkeypatch.setattr("pypod.images.registry.catalogue._SEARCH_HOST", server.host)
     found = search("docker.io", "web & more", world.access, Registries(), limit=5)
     assert [one["name"] for one in found] == ["docker.io/library/web", "docker.io/me/web"]
     assert server.requests[0].path == "/v1/search?q=web+%26+more&n=5"

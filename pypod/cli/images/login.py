@@ -174,7 +174,7 @@ def _still_valid(key: str, domain: str, stored: Credentials | None, access: Acce
 
 
 def _check(domain: str, user: str, password: str, access: Access, registries: Registries) -> None:
-    from pypod.images.registry.client import check_login
+    from pypod.images.registry.catalogue import check_login
 
     check_login(domain, user, password, access, registries)
 

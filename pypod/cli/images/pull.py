@@ -85,7 +85,7 @@ def run_pull(options: Parsed, root: str | None) -> int:
 
 def _all_tags(reach: Access, name: str) -> list[str]:
     from pypod.images.config import registries
-    from pypod.images.registry.client import tags
+    from pypod.images.registry.catalogue import tags
     from pypod.model.reference import parse, split_transport
 
     transport, rest = split_transport(name)

@@ -72,7 +72,7 @@ def run_search(options: Parsed, _root: str | None) -> int:
 
 
 def _rows(options: Parsed, access: Access, registries: Registries) -> list[Struct]:
-    from pypod.images.registry.client import search
+    from pypod.images.registry.catalogue import search
 
     domain, term = _split(options.positionals[0])
     limit = options["limit"] or _DEFAULT_LIMIT
@@ -100,7 +100,7 @@ def _rows(options: Parsed, access: Access, registries: Registries) -> list[Struc
 
 
 def _tag_rows(options: Parsed, access: Access, registries: Registries) -> list[Struct]:
-    from pypod.images.registry.client import tags
+    from pypod.images.registry.catalogue import tags
 
     rows: list[Struct] = []
     failures: list[PypodError] = []

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from typing import Any
 
     from pypod.api.engine import Engine
-    from pypod.kernel.host import Host
+    from pypod.kernel.host.facts import Host
 
 __all__ = ["Facts", "information", "version_facts", "yaml"]
 
@@ -50,7 +50,7 @@ def version_facts() -> Facts:
 
 def information(engine: Engine) -> Facts:
     """Return everything ``info`` tells: host, plugins, store and version."""
-    from pypod.kernel.host import Host
+    from pypod.kernel.host.facts import Host
 
     facts = Facts(host=_host(engine, Host()), plugins=_plugins(), store=_store(engine), version=version_facts())
     facts.type_name = "*define.Info"
@@ -111,7 +111,7 @@ def _id_mappings(engine: Engine) -> Facts:
 
 
 def _can(host: Host, name: str) -> bool:
-    from pypod.kernel.host import check
+    from pypod.kernel.host.checks import check
 
     return any(one.ok for one in check(host) if one.name == name)
 

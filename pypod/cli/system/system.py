@@ -12,7 +12,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from pypod.api.engine import Engine
     from pypod.cli.flags.parser import Parsed
-    from pypod.kernel.host import Host
+    from pypod.kernel.host.facts import Host
 
 _FORMAT = Flag(name="format", short="f", help="Change the output format to JSON or a Go template")
 INFO = Command(
@@ -191,7 +191,8 @@ def _conclusion(broken: list[str]) -> str:
 def _judge() -> list[tuple[str, bool, str]]:
     """Return (name, fine, reason and consequence) of everything that is asked of the host."""
     from pypod.errors import Unsupported
-    from pypod.kernel.host import Host, check
+    from pypod.kernel.host.checks import check
+    from pypod.kernel.host.facts import Host
     from pypod.runtime.programs import path
 
     host = Host()

@@ -52,7 +52,7 @@ def changes(context: Context, one: Root, base: Root | None = None) -> list[tuple
 
 
 def _written(stack: list[str]) -> list[tuple[str, str]]:
-    from pypod.images.layers.pack import changes
+    from pypod.images.layers.changes import changes
 
     upper, *lowers = stack
     return _without_given(changes(upper, lowers))

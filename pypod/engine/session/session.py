@@ -260,7 +260,7 @@ def _is_below_ours(pid: int) -> bool:
 
 def _explained(error: LaunchFailed) -> Exception:
     """Say what a user or their administrator can do about a session that cannot be made."""
-    from pypod.kernel.host import check
+    from pypod.kernel.host.checks import check
 
     judged = next(one for one in check() if one.name == "unprivileged-user-namespaces")
     refused = not judged.ok and error.errno in (errno.EPERM, errno.EACCES) and error.call in ("mount", "setns")

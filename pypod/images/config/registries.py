@@ -14,7 +14,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
-    from pypod.images.config.registries_files import Rule
+    from pypod.images.config.registries_rules import Rule
 
     Choose = Callable[[Sequence[Reference]], Reference]
 

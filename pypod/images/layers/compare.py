@@ -7,13 +7,13 @@ import os
 import stat
 
 from pypod.errors import SystemFailure
-from pypod.images.layers.stack import close, is_whiteout, names, open_directories, step
+from pypod.images.layers.changes import ADDED, CHANGED, DELETED
+from pypod.images.layers.stack import DEPTH_LIMIT, close, open_directories, shown_names, step
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-_DEPTH_LIMIT = 200  # of directories in each other; each has descriptors here
 _FIELDS = ("st_mode", "st_uid", "st_gid", "st_rdev")
 
 
@@ -37,12 +37,12 @@ def compare(new: Sequence[str], old: Sequence[str]) -> Iterator[tuple[str, str]]
 def _directory(path: str, ours: list[int], theirs: list[int]) -> list[tuple[str, str]]:
     """Return what is different in a directory; closes the descriptors."""
     try:
-        if path.count("/") > _DEPTH_LIMIT:
+        if path.count("/") > DEPTH_LIMIT:
             raise SystemFailure("compare", errno.ENAMETOOLONG, f"a path is too long: {path[:80]!r}...")
         if _identities(ours) == _identities(theirs):
             return []
         found = []
-        for name in sorted(_names(ours) | _names(theirs)):
+        for name in sorted(shown_names(ours) | shown_names(theirs)):
             found += _name(f"{path}/{name}", name, ours, theirs)
         return found
     finally:
@@ -62,12 +62,12 @@ def _name(path: str, name: str, ours: list[int], theirs: list[int]) -> list[tupl
         raise
     if now is None:
         close((*inside, *inside_before))
-        return [("D", path)] if before is not None else []
+        return [(DELETED, path)] if before is not None else []
     deeper = _directory(path, inside, inside_before)
     if before is None:
-        return [("A", path), *deeper]
-    leads = any(kind != "C" for kind, _ in deeper)
-    return [*([("C", path)] if leads or _differ(now, before) else []), *deeper]
+        return [(ADDED, path), *deeper]
+    leads = any(kind != CHANGED for kind, _ in deeper)
+    return [*([(CHANGED, path)] if leads or _differ(now, before) else []), *deeper]
 
 
 def _differ(one: os.stat_result, other: os.stat_result) -> bool:
@@ -76,13 +76,3 @@ def _differ(one: os.stat_result, other: os.stat_result) -> bool:
     if any(getattr(one, field) != getattr(other, field) for field in _FIELDS) or one.st_mtime_ns != other.st_mtime_ns:
         return True
     return not stat.S_ISDIR(one.st_mode) and one.st_size != other.st_size
-
-
-def _names(layers: Sequence[int]) -> set[str]:
-    """Return the names in directories that lie on each other, without those that the upper ones delete."""
-    found: set[str] = set()
-    for fd in reversed(layers):
-        for name in names(fd):
-            status = os.stat(name, dir_fd=fd, follow_symlinks=False)
-            (found.discard if is_whiteout(status) else found.add)(name)
-    return found

@@ -1,4 +1,4 @@
-"""Pack a directory: what a container wrote as a layer (commit), or a whole tree (export); and say what was changed.
+"""Pack a directory: what a container wrote as a layer (commit), or a whole tree (export).
 
 The same files give the same bytes: entries come in the order of their names, a directory before what is in it.
 """
@@ -10,8 +10,9 @@ import os
 import stat
 
 from pypod.errors import SystemFailure, Unsupported
-from pypod.images.layers.compression import PIECE_BYTES, compress
+from pypod.images.layers.changes import DELETED
 from pypod.images.layers.stack import (
+    DEPTH_LIMIT,
     OPEN_DIRECTORY,
     attribute,
     carried_attributes,
@@ -20,9 +21,10 @@ from pypod.images.layers.stack import (
     is_whiteout,
     names,
     open_directories,
+    shown_names,
     step,
 )
-from pypod.images.tar import entries
+from pypod.images.tar import entries, sparse
 from pypod.kernel import idmap
 
 TYPE_CHECKING = False
@@ -33,13 +35,8 @@ if TYPE_CHECKING:
 
     Maps = tuple[tuple[Range, ...], tuple[Range, ...]]
 
-__all__ = ["ADDED", "CHANGED", "DELETED", "changes", "compress", "layer", "merged", "tree"]
-
-ADDED, CHANGED, DELETED = "A", "C", "D"
 _WHITEOUT, _OPAQUE_MARK = b".wh.", b".wh..wh..opq"
 _PATH_BYTES_LIMIT = 4096
-_DEPTH_LIMIT = 200  # of directories in each other; each is a descriptor here
-_NO_PARTS: tuple[tuple[int, int], ...] = ()
 # What overlayfs wrote instead of the thing itself when it was mounted with other options than ours.
 _REFERENCES = ("trusted.overlay.redirect", "trusted.overlay.metacopy")
 
@@ -117,14 +114,14 @@ class _Packing:
             if self._overlay:
                 _require_whole(fd, path)
             if self._overlay and (lowers or self._marks_all) and is_opaque(fd):
-                yield entries.Entry(path=_joined(path, _OPAQUE_MARK)).encode()
+                yield entries.Entry(path=entries.joined(path, _OPAQUE_MARK)).encode()
             for name in sorted(os.fsencode(name) for name in names(fd)):
-                yield from self._name(fd, name, _joined(path, name), lowers)
+                yield from self._name(fd, name, entries.joined(path, name), lowers)
         finally:
             close((fd, *lowers))
 
     def _name(self, parent: int, name: bytes, path: bytes, lowers: list[int]) -> Iterator[bytes]:
-        if len(path) >= _PATH_BYTES_LIMIT or path.count(b"/") > _DEPTH_LIMIT:
+        if len(path) >= _PATH_BYTES_LIMIT or path.count(b"/") > DEPTH_LIMIT:
             raise SystemFailure("pack", errno.ENAMETOOLONG, f"a path is too long: {os.fsdecode(path[:80])!r}...")
         try:
             status = os.stat(name, dir_fd=parent, follow_symlinks=False)
@@ -174,13 +171,13 @@ class _Packing:
             if self._overlay:
                 _require_whole(fd, path)
             entry = self._entry(path, status, fd)
-            parts = _parts(fd, status) or ((0, status.st_size),)
+            parts = sparse.parts(fd, status) or ((0, status.st_size),)
             if parts == ((0, status.st_size),):
                 yield entry.replace(size=status.st_size).encode()
             else:
-                yield from _sparse_head(entry, status.st_size, parts)
+                yield from sparse.head(entry, status.st_size, parts)
             for offset, length in parts:
-                yield from _content(fd, offset, length)
+                yield from sparse.content(fd, offset, length)
             yield entries.padding(sum(length for _, length in parts))
         finally:
             os.close(fd)
@@ -200,8 +197,8 @@ class _Merging(_Packing):
         """Yield a directory and all in it; closes the descriptors."""
         try:
             yield self._entry(path or b".", os.fstat(fds[0]), fds[0]).encode()
-            for name in sorted(os.fsencode(name) for name in _names(fds)):
-                inside = _joined(path, name)
+            for name in sorted(os.fsencode(name) for name in shown_names(fds)):
+                inside = entries.joined(path, name)
                 found, below = step(fds, os.fsdecode(name))
                 if below:
                     yield from self._merge(below, inside)
@@ -279,10 +276,6 @@ def _holder(fds: Sequence[int], name: bytes) -> int:
     return fds[0]
 
 
-def _joined(directory: bytes, name: bytes) -> bytes:
-    return directory + b"/" + name if directory else name
-
-
 def _require_whole(fd: int, path: bytes) -> None:
     for name in _REFERENCES:
         if attribute(fd, name):
@@ -302,119 +295,3 @@ def _entry(path: bytes, status: os.stat_result, fd: int = -1) -> entries.Entry:
         device=(os.major(status.st_rdev), os.minor(status.st_rdev)) if is_device else (0, 0),
         records=tuple((b"SCHILY.xattr." + os.fsencode(name), value) for name, value in extended.items()),
     )
-
-
-def _parts(fd: int, status: os.stat_result) -> tuple[tuple[int, int], ...]:
-    """Return offset and length of what a sparse file holds, ending with an empty part when it ends in a hole."""
-    size = status.st_size
-    if status.st_blocks * 512 >= size:
-        return _NO_PARTS
-    parts = []
-    at = 0
-    while at < size:
-        try:
-            start = os.lseek(fd, at, os.SEEK_DATA)
-        except OSError as error:
-            if error.errno != errno.ENXIO:  # nothing but a hole is left
-                raise
-            break
-        at = min(os.lseek(fd, start, os.SEEK_HOLE), size)
-        if start < at:
-            parts.append((start, at - start))
-    if at < size or not parts or sum(parts[-1]) < size:
-        parts.append((size, 0))
-    return tuple(parts)
-
-
-def _sparse_head(entry: entries.Entry, size: int, parts: Sequence[tuple[int, int]]) -> Iterator[bytes]:
-    """Yield header and map of a sparse file as GNU tar's version 1.0 has it; Go's reader, and so podman, knows it."""
-    listing = b"%d\n" % len(parts) + b"".join(b"%d\n%d\n" % part for part in parts)
-    listing += entries.padding(len(listing))
-    directory, _, name = entry.path.rpartition(b"/")
-    records = (
-        (b"GNU.sparse.major", b"1"),
-        (b"GNU.sparse.minor", b"0"),
-        (b"GNU.sparse.name", entry.path),
-        (b"GNU.sparse.realsize", b"%d" % size),
-    )
-    shown = _joined(_joined(directory, b"GNUSparseFile.0"), name)  # for readers that do not know it
-    stored = len(listing) + sum(length for _, length in parts)
-    yield entry.replace(path=shown, size=stored, records=records + entry.records).encode() + listing
-
-
-def _content(fd: int, offset: int, length: int) -> Iterator[bytes]:
-    end = offset + length
-    while offset < end:
-        piece = os.pread(fd, min(PIECE_BYTES, end - offset), offset)
-        if not piece:
-            piece = bytes(min(PIECE_BYTES, end - offset))
-        yield piece
-        offset += len(piece)
-
-
-def changes(upper: str, lowers: Sequence[str]) -> Iterator[tuple[str, str]]:
-    """Yield what an overlay's upper directory changes: (``A``, ``C`` or ``D``, path), in the order of the paths.
-
-    A directory that only leads to a change is ``C`` as well, as podman has it. One that was removed and made again is
-    ``C`` and what it lost ``D``, where podman 4.3 calls it ``D`` though it is there. ``lowers`` are the directories
-    below, the topmost first. Raises OSError; SystemFailure for paths that are too long.
-    """
-    below = open_directories(lowers)
-    try:
-        (fd,) = open_directories([upper])
-    except BaseException:
-        close(below)
-        raise
-    yield from _changes_in(fd, "", below)
-
-
-def _changes_in(fd: int, path: str, lowers: list[int]) -> Iterator[tuple[str, str]]:
-    """Yield what is different in a directory; closes the descriptors."""
-    try:
-        own = set(names(fd))
-        hidden = _names(lowers) - own if is_opaque(fd) else set()
-        for name in sorted(own | hidden):
-            if name in hidden:
-                yield DELETED, f"{path}/{name}"
-            else:
-                yield from _change(fd, name, f"{path}/{name}", lowers)
-    finally:
-        close((fd, *lowers))
-
-
-def _change(parent: int, name: str, path: str, lowers: list[int]) -> Iterator[tuple[str, str]]:
-    if path.count("/") > _DEPTH_LIMIT:
-        raise SystemFailure("compare", errno.ENAMETOOLONG, f"a path is too long: {path[:80]!r}...")
-    try:
-        status = os.stat(name, dir_fd=parent, follow_symlinks=False)
-    except FileNotFoundError:
-        return
-    before, below = step(lowers, name)
-    if is_whiteout(status) or not stat.S_ISDIR(status.st_mode):
-        close(below)
-        if not is_whiteout(status):
-            yield CHANGED if before else ADDED, path
-        elif before:
-            yield DELETED, path
-        return
-    if before is None or not stat.S_ISDIR(before.st_mode) or not _are_alike(before, status):
-        yield CHANGED if before else ADDED, path
-        yield from _changes_in(os.open(name, OPEN_DIRECTORY, dir_fd=parent), path, below)
-        return
-    inside = [*_changes_in(os.open(name, OPEN_DIRECTORY, dir_fd=parent), path, below)]
-    if any(kind != CHANGED for kind, _ in inside):
-        yield CHANGED, path
-    yield from inside
-
-
-def _are_alike(one: os.stat_result, other: os.stat_result) -> bool:
-    return all(getattr(one, field) == getattr(other, field) for field in ("st_mode", "st_uid", "st_gid", "st_mtime_ns"))
-
-
-def _names(lowers: Sequence[int]) -> set[str]:
-    """Return the names that directories which lie on each other show."""
-    found: dict[str, bool] = {}
-    for fd in reversed(lowers):
-        for name in names(fd):
-            found[name] = not is_whiteout(os.stat(name, dir_fd=fd, follow_symlinks=False))
-    return {name for name, shown in found.items() if shown}

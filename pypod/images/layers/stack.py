@@ -14,6 +14,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
+DEPTH_LIMIT = 200  # of directories in each other; each is a descriptor or two
 OPEN_DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 _OPAQUE, _USER_OPAQUE = "trusted.overlay.opaque", "user.overlay.opaque"
 # How fuse-overlayfs says the same of what it makes: by a file, and at times a whiteout that it takes that name for. It
@@ -227,3 +228,13 @@ def _copy_attributes(source: int, target: int) -> None:
     for name, value in carried_attributes(source).items():
         os.setxattr(target, name, value)
     os.utime(target, ns=(status.st_mtime_ns, status.st_mtime_ns))
+
+
+def shown_names(directories: Sequence[int]) -> set[str]:
+    """Return the names in directories that lie on each other, without those that the upper ones delete."""
+    found: set[str] = set()
+    for fd in reversed(directories):
+        for name in names(fd):
+            status = os.stat(name, dir_fd=fd, follow_symlinks=False)
+            (found.discard if is_whiteout(status) else found.add)(name)
+    return found

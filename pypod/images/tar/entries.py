@@ -154,3 +154,8 @@ def _record(key: bytes, value: bytes) -> bytes:
     length = rest + len(str(rest))
     length = rest + len(str(length))
     return b"%d %b=%b\n" % (length, key, value)
+
+
+def joined(directory: bytes, name: bytes) -> bytes:
+    """Return the path of a name in a directory, which is empty for the root."""
+    return directory + b"/" + name if directory else name
