@@ -13,24 +13,36 @@ __version__ = "0.1.0"
 # name: module. Looked up when first used (PEP 562): a shell command pays only for what it needs.
 _WHERE = {
     "Access": "pypod.images.registry.access",
+    "Attachment": "pypod.engine.containers.attach",
     "Container": "pypod.api.container",
+    "ContainerSummary": "pypod.api.summaries",
     "Engine": "pypod.api.engine",
     "Event": "pypod.model.event",
-    "Healthcheck": "pypod.model.health",
     "ExecResult": "pypod.engine.containers.process",
+    "Explanation": "pypod.engine.containers.explain",
+    "Healthcheck": "pypod.model.health",
+    "HostReport": "pypod.engine.inspect.check",
     "Image": "pypod.api.image",
+    "ImageSummary": "pypod.api.image_summary",
+    "LogReader": "pypod.engine.containers.logs",
     "ManifestList": "pypod.api.manifest_list",
     "Matrix": "pypod.engine.inspect.sharing",
     "Mount": "pypod.model.mount",
     "NamespaceFacts": "pypod.engine.inspect.lsns",
+    "NamespaceWatcher": "pypod.engine.inspect.watching",
     "Network": "pypod.api.network",
     "Pod": "pypod.api.pod",
+    "PodSummary": "pypod.api.summaries",
     "Port": "pypod.model.port",
     "Process": "pypod.engine.containers.process",
+    "ProcessFacts": "pypod.engine.inspect.lsns",
     "Progress": "pypod.model.progress",
+    "Registries": "pypod.api.registries",
+    "check": "pypod.api.functions",
     "compare": "pypod.api.functions",
     "events": "pypod.api.functions",
     "lsns": "pypod.api.functions",
+    "processes_in": "pypod.api.functions",
     **dict.fromkeys(
         (
             "AlreadyExists",
@@ -63,23 +75,35 @@ _WHERE = {
     ),
 }
 
-__all__ = [*sorted(name for name in _WHERE if name < "_"), "__version__", "compare", "events", "lsns"]
+__all__ = [*sorted((*_WHERE, "__version__"))]
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from pypod.api.container import Container as Container
     from pypod.api.engine import Engine as Engine
+    from pypod.api.functions import check as check
     from pypod.api.functions import compare as compare
     from pypod.api.functions import events as events
     from pypod.api.functions import lsns as lsns
+    from pypod.api.functions import processes_in as processes_in
     from pypod.api.image import Image as Image
+    from pypod.api.image_summary import ImageSummary as ImageSummary
     from pypod.api.manifest_list import ManifestList as ManifestList
     from pypod.api.network import Network as Network
     from pypod.api.pod import Pod as Pod
+    from pypod.api.registries import Registries as Registries
+    from pypod.api.summaries import ContainerSummary as ContainerSummary
+    from pypod.api.summaries import PodSummary as PodSummary
+    from pypod.engine.containers.attach import Attachment as Attachment
+    from pypod.engine.containers.explain import Explanation as Explanation
+    from pypod.engine.containers.logs import LogReader as LogReader
     from pypod.engine.containers.process import ExecResult as ExecResult
     from pypod.engine.containers.process import Process as Process
+    from pypod.engine.inspect.check import HostReport as HostReport
     from pypod.engine.inspect.lsns import NamespaceFacts as NamespaceFacts
+    from pypod.engine.inspect.lsns import ProcessFacts as ProcessFacts
     from pypod.engine.inspect.sharing import Matrix as Matrix
+    from pypod.engine.inspect.watching import NamespaceWatcher as NamespaceWatcher
     from pypod.errors import *  # noqa: F403
     from pypod.images.registry.access import Access as Access
     from pypod.model.event import Event as Event

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import time
 
-from pypod.api.engine import Engine
+from pypod.api.default import opened
 from pypod.engine.core import announce, observe
 from pypod.engine.core.boundary import Boundary
 from pypod.errors import DeadlineExceeded, InvalidSpec, NoSuchContainer, WrongState
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
     from typing import Any, Self, Unpack
 
+    from pypod.api.engine import Engine
     from pypod.api.image import Image
     from pypod.api.network import Network
     from pypod.api.options import CommitOptions
@@ -26,12 +27,13 @@ if TYPE_CHECKING:
     from pypod.engine.containers.attach import Attachment
     from pypod.engine.containers.exec import ExecSpec
     from pypod.engine.containers.explain import Explanation
-    from pypod.engine.containers.logs import Piece
+    from pypod.engine.containers.logs import LogReader
     from pypod.engine.containers.options import ContainerOptions
     from pypod.engine.containers.process import ExecResult, Process
     from pypod.engine.core.enter import Entered
     from pypod.engine.resources.limits import LimitOptions
     from pypod.model.container import ContainerSpec, ContainerState
+    from pypod.model.log import Piece
     from pypod.model.port import Port
     from pypod.model.stats import Stats
     from pypod.store.records import ContainerRecord
@@ -61,19 +63,19 @@ class Container:
     @classmethod
     def get(cls, ref: str, *, engine: Engine | None = None) -> Container:
         """Return the container that a name, an id or the beginning of one names. Raises NoSuchContainer."""
-        return (engine or Engine()).containers.get(ref)
+        return opened(engine).containers.get(ref)
 
     @classmethod
     def list(cls, *, all: bool = False, engine: Engine | None = None) -> list[Container]:
         """Return the running containers, the oldest first; with ``all`` every one."""
-        return (engine or Engine()).containers.list(all=all)
+        return opened(engine).containers.list(all=all)
 
     @classmethod
     def create(
         cls, command: Sequence[str] = (), *, engine: Engine | None = None, **options: Unpack[ContainerOptions]
     ) -> Container:
         """Create a container outside of any pod, not started yet. See ``Containers.create``."""
-        return (engine or Engine()).containers.create(command, **options)
+        return opened(engine).containers.create(command, **options)
 
     @classmethod
     def run(
@@ -86,12 +88,17 @@ class Container:
         **options: Unpack[ContainerOptions],
     ) -> Container:
         """Create and start a container outside of any pod. See ``Containers.run``."""
-        return (engine or Engine()).containers.run(image, command, pull=pull, **options)
+        return opened(engine).containers.run(image, command, pull=pull, **options)
 
     @property
     def name(self) -> str:
         """The name that it was found by; ``record().name`` is the one it has now, if somebody renamed it."""
         return self._name
+
+    @property
+    def created_ns(self) -> int:
+        """When it was created, in nanoseconds since the epoch. Raises NoSuchContainer when it was removed."""
+        return self.record().created_ns
 
     @property
     def engine(self) -> Engine:
@@ -245,6 +252,12 @@ class Container:
         with Boundary(f"stop container {self._name}"):
             stopping.stop(self._engine, record, timeout)
 
+    def explain_stop(self, timeout: float | None = None) -> Explanation:
+        """Return what ``stop`` of the same argument would do now, step by step, with nothing done; ``print`` it."""
+        from pypod.engine.containers.explain import of_stop
+
+        return of_stop(self._engine, [self.record()], timeout)
+
     def restart(self, timeout: float | None = None) -> None:
         """Stop and start it. Raises PodBroken, with nothing stopped, when it could not be started again."""
         from pypod.engine.containers.start import require_startable
@@ -395,6 +408,22 @@ class Container:
         finally:
             reader.close()
 
+    def open_log(self, *, offset: int = 0, at_end: bool = False) -> LogReader:
+        """Return a reader of its log that stays where it is between two looks: what ``attach`` rings for.
+
+        It begins ``offset`` bytes into the log (``Attachment.offset`` is where that was when we came), or ``at_end``.
+        A container that has not run yet has an empty one.
+        """
+        from pypod.engine.containers.logs import LogReader
+
+        path = f"{self.directory}/ctr.log"
+        if at_end:
+            try:
+                offset = os.stat(path).st_size
+            except FileNotFoundError:
+                offset = 0
+        return LogReader(path, offset)
+
     def _wait_for_output(self) -> bool:
         """Return True a moment later, or False when it has ended."""
         state = observe.container_state(self.directory, self._engine.boot_id)
@@ -442,12 +471,53 @@ class Container:
         user: str = "",
         working_directory: str = "",
         privileged: bool = False,
+        terminal: bool = False,
     ) -> Process:
-        """Start a command in it and return it running: iterate for its output, ``write`` for its input, ``wait``."""
+        """Start a command in it and return it running: iterate for its output, ``write`` for its input, ``wait``.
+
+        With ``terminal`` it runs on a pseudoterminal of its own, whose other end is ``Process.terminal_fd``.
+        """
         from pypod.engine.containers import process
 
-        spec = _exec_spec(command, environment, user, working_directory, privileged)
+        spec = _exec_spec(command, environment, user, working_directory, privileged, terminal)
         return process.execute(self._engine, self.record(), spec, stdin=stdin)
+
+    def spawn(
+        self,
+        command: Sequence[str] | str,
+        *,
+        environment: Mapping[str, str] | None = None,
+        user: str = "",
+        working_directory: str = "",
+        privileged: bool = False,
+    ) -> None:
+        """Start a command in it and leave it: its streams are /dev/null, and it outlives this process.
+
+        >>> container.spawn(["sleep", "60"])                            # doctest: +SKIP
+        """
+        from pypod.engine.containers import exec as execution
+
+        spec = _exec_spec(command, environment, user, working_directory, privileged)
+        execution.start(self._engine, self.record(), spec, (-1, -1, -1), detach=True)
+
+    def explain_exec(
+        self,
+        command: Sequence[str] | str,
+        *,
+        environment: Mapping[str, str] | None = None,
+        user: str = "",
+        working_directory: str = "",
+        privileged: bool = False,
+        terminal: bool = False,
+    ) -> Explanation:
+        """Return what running a command in it would do now, step by step, with nothing done; ``print`` it.
+
+        Raises WrongState when it does not run.
+        """
+        from pypod.engine.containers.explain import of_exec
+
+        spec = _exec_spec(command, environment, user, working_directory, privileged, terminal)
+        return of_exec(self._engine, self.record(), spec)
 
     def enter(self, *kinds: str) -> Entered:
         """Return a context in which this thread is in the container's namespaces: ``with c.enter("net", "uts"):``.
@@ -469,11 +539,20 @@ class Container:
 
         return container_html(self._engine, self.id, self._name)
 
-    def inspect(self) -> dict[str, Any]:
-        """Return everything there is to know, in podman's form."""
+    def inspect(self, *, size: bool = False) -> dict[str, Any]:
+        """Return everything there is to know, in podman's form; with ``size`` that of its writable layer, too."""
         from pypod.engine.inspect.containers import inspect_container
 
-        return inspect_container(self._engine, self.record())
+        found = inspect_container(self._engine, self.record())
+        if not size:
+            return found
+        from pypod.engine.containers.differences import writable_bytes
+
+        # before the mounts, as podman
+        before = list(found).index("Mounts")
+        items = list(found.items())
+        items.insert(before, ("SizeRw", writable_bytes(self._engine, self.directory)))
+        return dict(items)
 
     def healthcheck(self) -> bool:
         """Run its health check and remember the result; return whether it succeeded.
@@ -557,6 +636,7 @@ def _exec_spec(
     user: str,
     working_directory: str,
     privileged: bool,
+    terminal: bool = False,
 ) -> ExecSpec:
     from pypod.engine.containers import exec as execution
     from pypod.engine.containers.specs import check_environment, check_user
@@ -567,6 +647,7 @@ def _exec_spec(
         user=check_user(user),
         working_directory=working_directory,
         privileged=privileged,
+        terminal=terminal,
     )
 
 

@@ -15,17 +15,19 @@ from pypod.store import networks, records, stored_specs
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Sequence
     from typing import Unpack
 
     from pypod.api.engine import Engine
     from pypod.api.image import Image
     from pypod.api.pod import Pod
+    from pypod.api.summaries import ContainerSummary
     from pypod.engine.containers.explain import Explanation
     from pypod.engine.containers.options import ContainerOptions
     from pypod.model.container import ContainerSpec
     from pypod.model.network import Connection
     from pypod.model.pod import PodSpec
+    from pypod.model.stats import Stats
     from pypod.store.records import ContainerRecord
 
 
@@ -268,6 +270,12 @@ class Containers:
                 asked_by_pod=of_pod,
             )
 
+    def explain_creation(self) -> Explanation:
+        """Return what ``create`` does beside checking what it is asked for: it writes that down, and nothing else."""
+        from pypod.engine.containers.explain import of_creation
+
+        return of_creation(self._engine, "container", 2)
+
     def run(
         self,
         image: Image | str | Sequence[str] = (),
@@ -315,3 +323,36 @@ class Containers:
             for record, state in listed_containers(self._engine)
             if record.kind == records.CONTAINER and (all or state.running)
         ]
+
+    def summaries(self) -> Sequence[ContainerSummary]:
+        """Return every container as ``pypod ps --all`` shows it, the oldest first, infras among them.
+
+        >>> [(one.name, one.state.status) for one in engine.containers.summaries()]      # doctest: +SKIP
+        [('web', 'running')]
+        """
+        from pypod.api.summaries import containers
+
+        return containers(self._engine)
+
+    def stats(
+        self, refs: Iterable[str] | None = None, *, pods: Iterable[str] | None = None, before: Iterable[Stats] = ()
+    ) -> Sequence[Stats]:
+        """Return what those containers that run use at this moment: some, those of some pods, or all; infras, too.
+
+        ``before`` is an earlier answer: ``cpu_percent`` is since then, otherwise since the start. Raises
+        NoSuchContainer, NoSuchPod, AmbiguousName.
+
+        >>> [(one.name, one.memory_bytes) for one in engine.containers.stats()]      # doctest: +SKIP
+        [('web', 917504)]
+        """
+        from pypod.engine.resources.stats import look
+
+        database = self._engine.database
+        if refs is not None:
+            found = [records.find_container(database, ref) for ref in refs]
+        elif pods is not None:
+            chosen = [records.find_pod(database, ref) for ref in pods]
+            found = [one for pod in chosen for one in records.all_containers(database, pod_id=pod.id)]
+        else:
+            found = records.all_containers(database)
+        return look(self._engine, found, {one.id: one for one in before})

@@ -6,13 +6,17 @@ from pypod.engine.core.context import Context
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
+    from typing import Any
 
     from pypod.api.containers import Containers
     from pypod.api.images import Images
     from pypod.api.manifest_lists import ManifestLists
     from pypod.api.networks import Networks
+    from pypod.api.pod import Pod
     from pypod.api.pods import Pods
+    from pypod.engine.inspect.watching import NamespaceWatcher
+    from pypod.engine.session.session import Invocation
     from pypod.model.event import Event
 
 
@@ -80,6 +84,50 @@ class Engine(Context):
         from pypod.engine.inspect.events import events
 
         return events(self, since, until, filters=filters, follow=follow)
+
+    def watch_namespaces(self, pods: Iterable[Pod | str] = ()) -> NamespaceWatcher:
+        """Return what looks at the namespaces of some pods (default: all) again and again.
+
+        Raises NoSuchPod, AmbiguousName.
+
+        >>> with engine.watch_namespaces() as watcher:                 # doctest: +SKIP
+        ...     before = watcher.look()
+        ...     watcher.wait(1.0)
+        ...     print(changes(before, watcher.look()))
+        """
+        from pypod.engine.inspect.watching import NamespaceWatcher
+
+        names = [self.pods.get(one).name if isinstance(one, str) else one.name for one in pods]
+        return NamespaceWatcher(self, names)
+
+    def info(self) -> dict[str, Any]:
+        """Return what there is to know of the host and of the storage, in podman's form.
+
+        >>> engine.info()["store"]["containerStore"]["running"]        # doctest: +SKIP
+        3
+        """
+        from pypod.engine.inspect.info import information
+
+        return information(self)
+
+    def unshare(self, command: Sequence[str]) -> Invocation:
+        """Return what runs a command as root of the user namespace that the caller's containers live in.
+
+        Files that belong to users of containers can be worked with there: the ids of /etc/subuid and /etc/subgid follow
+        from 1 on. The caller's session is made if there is none. Raises WrongState for root, who has no session.
+        """
+        from pypod.engine.session.session import unshared
+
+        return unshared(self, command)
+
+    def end_session(self) -> bool:
+        """End the caller's session, so that the next start makes one with the ids that are right then.
+
+        Everything that runs in it has to be stopped before. Returns whether there was one; root has none.
+        """
+        from pypod.engine.networks.user_bridges import end_session
+
+        return end_session(self)
 
     def __repr__(self) -> str:
         return f"Engine({self.layout.root!r})"

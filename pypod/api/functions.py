@@ -11,7 +11,8 @@ if TYPE_CHECKING:
     from pypod.api.container import Container
     from pypod.api.engine import Engine
     from pypod.api.pod import Pod
-    from pypod.engine.inspect.lsns import Namespaces
+    from pypod.engine.inspect.check import HostReport
+    from pypod.engine.inspect.lsns import Namespaces, ProcessFacts
     from pypod.engine.inspect.sharing import Matrix
     from pypod.model.event import Event
 
@@ -66,6 +67,16 @@ def lsns(
     return namespaces.lsns(engine or _default(), types, pid=pid, relations=relations)
 
 
+def processes_in(inode: int) -> Sequence[ProcessFacts]:
+    """Return the processes in the namespace with this number, in the order of their pids, as lsns(8) does.
+
+    Raises NotFound when there is none that the caller may see.
+    """
+    from pypod.engine.inspect.lsns import processes_of
+
+    return processes_of(inode)
+
+
 def _default() -> Engine | None:
     """Return an engine on the default storage, None when there is none that the caller may read."""
     from pypod.engine.core.layout import Layout
@@ -93,3 +104,19 @@ def compare(*refs: Container | Pod | str | int, engine: Engine | None = None) ->
 
         engine = Default()
     return matrix([column(engine, ref) if isinstance(ref, int | str) else column(ref.engine, ref.id) for ref in refs])
+
+
+def check(root: str | None = None, *, repair: bool = False) -> HostReport:
+    """Judge everything that pypod needs of this host and of its storage, and list what a crash left there.
+
+    ``root`` is the storage directory, as that of ``Engine``: one that cannot be opened is among the findings. With
+    ``repair`` what was left is removed.
+
+    >>> report = pypod.check()                                         # doctest: +SKIP
+    >>> report.usable, report.missing                                  # doctest: +SKIP
+    (True, ())
+    """
+    from pypod.engine.core.context import Context
+    from pypod.engine.inspect.check import report
+
+    return report(lambda: Context(root), repair=repair)

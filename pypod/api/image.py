@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from pypod.api.engine import Engine
+from pypod.api.default import opened
 from pypod.engine.core.boundary import Boundary
 from pypod.engine.images.stored import StoredImage
 from pypod.errors import NoSuchImage
@@ -12,10 +12,12 @@ from pypod.store import images
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Sequence
-    from typing import Unpack
+    from typing import Any, Unpack
 
     from pypod.api.container import Container
+    from pypod.api.engine import Engine
     from pypod.api.options import PullOptions, PushOptions, SaveOptions
+    from pypod.model.image_config import ImageStep, LayerUse
 
 SHORT_ID_LENGTH = 12
 
@@ -42,22 +44,22 @@ class Image(StoredImage):
     @classmethod
     def pull(cls, ref: str, *, engine: Engine | None = None, **options: Unpack[PullOptions]) -> Image:
         """Bring an image from a registry or an archive; see ``Images.pull``."""
-        return (engine or Engine()).images.pull(ref, **options)
+        return opened(engine).images.pull(ref, **options)
 
     @classmethod
     def get(cls, ref: str, *, engine: Engine | None = None) -> Image:
         """Return the image that a name, a digest or the beginning of an id names. Raises NoSuchImage."""
-        return (engine or Engine()).images.get(ref)
+        return opened(engine).images.get(ref)
 
     @classmethod
     def list(cls, *, engine: Engine | None = None) -> list[Image]:
         """Return all images, the newest first."""
-        return (engine or Engine()).images.list()
+        return opened(engine).images.list()
 
     @classmethod
     def load(cls, path: str, *, engine: Engine | None = None) -> Sequence[Image]:
         """Bring the images of an archive; see ``Images.load``."""
-        return (engine or Engine()).images.load(path)
+        return opened(engine).images.load(path)
 
     @property
     def engine(self) -> Engine:
@@ -81,6 +83,39 @@ class Image(StoredImage):
         """
         found = super().instance(platform)
         return self if found is self else Image(self._engine, found.id, found.called)
+
+    def steps(self) -> Sequence[ImageStep]:
+        """Return its history with the sizes of the layers that it made, the last step first. Raises InvalidImage."""
+        from pypod.engine.images.history import steps
+
+        return steps(self)
+
+    def layer_uses(self, *, above: bool = False) -> Sequence[LayerUse]:
+        """Return its layers with the names of the images that end with each, the lowest first.
+
+        With ``above`` it is its topmost layer and all that stand on that, each before those on it.
+        """
+        from pypod.engine.images import history
+
+        return history.layers_above(self) if above else history.layers_below(self)
+
+    def children(self) -> Sequence[Image]:
+        """Return the images here that were made of it in one step."""
+        from pypod.engine.images.history import children
+
+        return [Image(self._engine, identifier) for identifier in children(self)]
+
+    def parents(self) -> Sequence[Image]:
+        """Return the images here that it was made of in one step."""
+        from pypod.engine.images.history import parents
+
+        return [Image(self._engine, identifier) for identifier in parents(self)]
+
+    def inspect(self) -> dict[str, Any]:
+        """Return everything there is to know, in podman's form."""
+        from pypod.engine.inspect.images import inspect_image
+
+        return inspect_image(self)
 
     def tag(self, name: str) -> None:
         """Give it one more name; an image that had the name loses it. Raises InvalidSpec for what is no name."""
@@ -126,6 +161,13 @@ class Image(StoredImage):
             path = mount(self)
         announce.image(self._engine, announce.MOUNT, self.id, "")
         return path
+
+    @property
+    def mount_point(self) -> str:
+        """Where ``mount`` has mounted its root; empty when it is not mounted."""
+        from pypod.engine.images.mounts import mounted
+
+        return mounted(self._engine).get(self.id, "")
 
     def unmount(self) -> bool:
         """Take its mount away; return whether there was one."""

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from typing import Unpack
 
     from pypod.api.engine import Engine
+    from pypod.api.image_summary import ImageSummary
     from pypod.api.options import ImportOptions
     from pypod.images.config.registries import Choose, Registries
     from pypod.images.registry.access import Access
@@ -220,8 +221,10 @@ class Images:
         announce.image(self._engine, announce.PUSH, image.id, destination or image.used_name)
         return digest
 
-    def import_tree(self, pieces: Iterable[bytes], name: str = "", **options: Unpack[ImportOptions]) -> Image:
+    def import_tree(self, pieces: Iterable[bytes] | str, name: str = "", **options: Unpack[ImportOptions]) -> Image:
         """Make an image of a tar of a whole tree, in pieces, compressed or not, as ``Container.export`` yields it.
+
+        ``pieces`` may be an address (``https://``) where the tar is.
 
         Options: ``message``, ``changes`` (a list of Dockerfile instructions), ``platform``, a Platform, and
         ``progress``, as of ``pull``.
@@ -229,6 +232,10 @@ class Images:
         """
         from pypod.engine.images.making import import_tree
 
+        if isinstance(pieces, str):
+            from pypod.images.registry.fetch import fetched
+
+            pieces = fetched(pieces)
         found = import_tree(self._engine, pieces, name, **options)
         return Image(self._engine, found.id, found.called)
 
@@ -308,7 +315,17 @@ class Images:
         found = images.all_images(self._engine.database)
         return [Image(self._engine, one.record.id) for one in found if with_lists or one.record.config]
 
-    def prune(self, *, all: bool = False, only: Callable[[images.Named], bool] | None = None) -> Sequence[str]:
+    def summaries(self) -> Sequence[ImageSummary]:
+        """Return all images as ``pypod images`` shows them, the newest first, lists of manifests among them.
+
+        >>> [(one.names, one.size_bytes) for one in engine.images.summaries()]      # doctest: +SKIP
+        [(('docker.io/library/busybox:latest',), 4495360)]
+        """
+        from pypod.api.image_summary import summaries
+
+        return summaries(self._engine)
+
+    def prune(self, *, all: bool = False, only: Callable[[ImageSummary], bool] | None = None) -> Sequence[str]:
         """Remove the images without a name that no container and no other image was made from.
 
         With ``all`` also those with names, and those that others were made from. ``only`` chooses among them. Returns
@@ -324,31 +341,30 @@ class Images:
             self._engine.database.shrink()
         return removed
 
-    def _prune_once(self, all: bool, only: Callable[[images.Named], bool] | None) -> Sequence[str]:
+    def _prune_once(self, all: bool, only: Callable[[ImageSummary], bool] | None) -> Sequence[str]:
         from pypod.engine.core import announce
-        from pypod.engine.images.history import is_intermediate
         from pypod.engine.images.removal import forget
         from pypod.errors import InUse
 
         removed = []
-        for one in images.all_images(self._engine.database):
-            if (one.names or is_intermediate(self._engine, one)) and not all:
+        for one in self.summaries():
+            if (one.names or one.is_intermediate) and not all:
                 continue
             if only is not None and not only(one):
                 continue
             try:
-                forget(self._engine, one.record.id)
+                forget(self._engine, one.id)
             except (InUse, NoSuchImage):
                 continue
-            announce.image_removed(self._engine, one.record.id, one.names)
-            removed.append(one.record.id)
+            announce.image_removed(self._engine, one.id, one.names)
+            removed.append(one.id)
         return removed
 
 
 def _platform(text: str) -> Platform | None:
     if not text:
         return None
-    from pypod.images.platform import parse as parse_platform
+    from pypod.model.platform import parse as parse_platform
 
     return parse_platform(text)
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pypod.api.container import Container
-from pypod.api.engine import Engine
+from pypod.api.default import opened
 from pypod.engine.core.boundary import Boundary
 from pypod.engine.networks import bridges, name_service
 from pypod.errors import InUse, InvalidSpec, NoSuchContainer, NoSuchNetwork
@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from typing import Any, Unpack
 
+    from pypod.api.engine import Engine
     from pypod.api.options import NetworkOptions
 
 
@@ -35,17 +36,17 @@ class Network:
     @classmethod
     def create(cls, name: str = "", *, engine: Engine | None = None, **options: Unpack[NetworkOptions]) -> Network:
         """Create a network; see ``Networks.create`` for the options."""
-        return (engine or Engine()).networks.create(name, **options)
+        return opened(engine).networks.create(name, **options)
 
     @classmethod
     def get(cls, ref: str, *, engine: Engine | None = None) -> Network:
         """Return the network that a name, an id or the beginning of one names. Raises NoSuchNetwork."""
-        return (engine or Engine()).networks.get(ref)
+        return opened(engine).networks.get(ref)
 
     @classmethod
     def list(cls, *, engine: Engine | None = None) -> list[Network]:
         """Return all networks by name."""
-        return (engine or Engine()).networks.list()
+        return opened(engine).networks.list()
 
     @property
     def name(self) -> str:

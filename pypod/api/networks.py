@@ -15,8 +15,9 @@ from pypod.store import networks
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Mapping, Sequence
 
+    from pypod.api.container import Container
     from pypod.api.engine import Engine
 
 
@@ -117,14 +118,33 @@ class Networks:
         known.default(self._engine)
         return networks.all_networks(self._engine.database)
 
+    def unused(self) -> Sequence[NetworkSpec]:
+        """Return what was asked of the networks that nobody is connected to, but for the default one; by name."""
+        return [one for one in networks.unused_networks(self._engine.database) if one.id != DEFAULT_ID]
+
+    def names_of(self, refs: Iterable[str]) -> set[str]:
+        """Return the names of those networks that some names, ids or beginnings of ids name; others are left out."""
+        return networks.names_of(self._engine.database, refs)
+
+    def reload(self, containers: Iterable[Container] | None = None) -> Sequence[str]:
+        """Make again what the host has for networks, where it is missing: after a flush of the firewall, say.
+
+        That is bridges, interfaces, firewall rules, published ports, name servers and a user's pasta or slirp4netns,
+        for those of ``containers`` that run, or for everybody. Returns the ids of those that it was done for. What is
+        there stays as it is, and connections through it go on. Raises Unsupported without nft.
+        """
+        from pypod.engine.networks.reloading import reload
+
+        return reload(self._engine, None if containers is None else [one.id for one in containers])
+
     def prune(self, only: Callable[[NetworkSpec], bool] | None = None) -> Sequence[str]:
         """Remove the networks that nobody is connected to, but for the default one; return their names.
 
         ``only`` is asked for each whether it is to go.
         """
         removed = []
-        for one in networks.unused_networks(self._engine.database):
-            if one.id == DEFAULT_ID or (only is not None and not only(one)):
+        for one in self.unused():
+            if only is not None and not only(one):
                 continue
             try:
                 Network(self._engine, one.id, one.name).remove()

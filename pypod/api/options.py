@@ -8,7 +8,8 @@ if TYPE_CHECKING:
     from typing import TypedDict
 
     from pypod.api.image import Image
-    from pypod.engine.resources.limits import LimitOptions
+    from pypod.engine.containers.options import ContainerOptions as ContainerOptions  # noqa: PLC0414
+    from pypod.engine.resources.limits import LimitOptions as LimitOptions  # noqa: PLC0414
     from pypod.images.config.registries import Choose
     from pypod.images.registry.access import Access
     from pypod.model.image import Platform

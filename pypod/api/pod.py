@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 
 from pypod.api.container import Container
-from pypod.api.engine import Engine
+from pypod.api.default import opened
 from pypod.engine.core import announce, observe
 from pypod.engine.core.boundary import Boundary
 from pypod.engine.core.locks import Lock
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
     from typing import Any, Self, Unpack
 
+    from pypod.api.engine import Engine
     from pypod.api.image import Image
     from pypod.api.network import Network
     from pypod.api.options import PodOptions
@@ -58,17 +59,17 @@ class Pod:
     @classmethod
     def create(cls, name: str = "", *, engine: Engine | None = None, **options: Unpack[PodOptions]) -> Pod:
         """Create a pod; see ``Pods.create`` for the options."""
-        return (engine or Engine()).pods.create(name, **options)
+        return opened(engine).pods.create(name, **options)
 
     @classmethod
     def get(cls, ref: str, *, engine: Engine | None = None) -> Pod:
         """Return the pod that a name, an id or the beginning of one names. Raises NoSuchPod."""
-        return (engine or Engine()).pods.get(ref)
+        return opened(engine).pods.get(ref)
 
     @classmethod
     def list(cls, *, engine: Engine | None = None) -> list[Pod]:
         """Return all pods, the oldest first."""
-        return (engine or Engine()).pods.list()
+        return opened(engine).pods.list()
 
     @property
     def name(self) -> str:

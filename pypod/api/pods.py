@@ -22,6 +22,9 @@ if TYPE_CHECKING:
 
     from pypod.api.engine import Engine
     from pypod.api.image import Image
+    from pypod.api.summaries import PodSummary
+    from pypod.engine.containers.explain import Explanation
+    from pypod.engine.containers.options import ContainerOptions
     from pypod.engine.resources.limits import LimitOptions
     from pypod.model.connection import Asked
     from pypod.model.network import Connection
@@ -239,6 +242,22 @@ class Pods:
             spec_json=stored_specs.NO_SPEC,
         )
 
+    def create_for_container(self, name: str, options: ContainerOptions) -> Pod:
+        """Create the pod that ``pypod run --pod new:NAME`` makes for its container.
+
+        It gets those of the container's ``options`` that are about the network, the ports and the host name: they are
+        taken out of ``options``. Raises what ``create`` raises.
+        """
+        from pypod.engine.networks.options import of_new_pod
+
+        return self.create(name, **of_new_pod(options))
+
+    def explain_creation(self, *, infra: bool = True) -> Explanation:
+        """Return what ``create`` does beside checking what it is asked for: it writes that down, and nothing else."""
+        from pypod.engine.containers.explain import of_creation
+
+        return of_creation(self._engine, "pod", 4 if infra else 2)
+
     def get(self, ref: str) -> Pod:
         """Return the pod that a name, an id or the beginning of one names. Raises NoSuchPod, AmbiguousName."""
         record = records.find_pod(self._engine.database, ref)
@@ -257,6 +276,16 @@ class Pods:
         from pypod.engine.containers.listing import listed_pods
 
         return [Pod(self._engine, record.id, record.name) for record in listed_pods(self._engine)]
+
+    def summaries(self) -> Sequence[PodSummary]:
+        """Return every pod as ``pypod pod ps`` shows it, with its containers; the oldest first.
+
+        >>> [(one.name, one.status, len(one.members)) for one in engine.pods.summaries()]      # doctest: +SKIP
+        [('mipod', 'Running', 3)]
+        """
+        from pypod.api.summaries import pods
+
+        return pods(self._engine)
 
 
 def _of_network(options: Mapping[str, Any], *, infra: bool, shared: bool) -> tuple[Asked, dict[str, Any]]:

@@ -304,14 +304,12 @@ def _dispatch(words: list[str]) -> int:
 def _run_as_user(function: Callable[[Parsed, str | None], int], options: Parsed, root: str | None) -> int:
     """Run a command that may be the first to need a user's session, and tell then what the session lacks."""
     from pypod.cli.system import notes
-    from pypod.engine.core.layout import Layout
 
-    layout = Layout(root)
-    before = notes.holder(layout)
+    before = notes.session_of(root)
     try:
         return function(options, root)
     finally:
-        notes.tell_of_new(layout, before)
+        notes.tell_of_new(root, before)
 
 
 def load(row: tuple[str, str, str]) -> tuple[Command, Callable[[Parsed, str | None], int]]:

@@ -26,6 +26,24 @@ class HistoryEntry(Value):
     empty_layer: bool = False
 
 
+class ImageStep(Value):
+    """One step of an image's history. ``id`` is that of the image here that ends with it, or empty."""
+
+    id: str
+    created: str
+    created_by: str
+    comment: str
+    size_bytes: int
+
+
+class LayerUse(Value):
+    """A layer, and the names of the images that it is the topmost of."""
+
+    chain: str
+    size_bytes: int
+    names: tuple[str, ...] = ()
+
+
 class ImageConfig(Value):
     """What an image says of itself. ``body`` is the bytes it was read from, ``diff_ids`` the lowest layer first.
 

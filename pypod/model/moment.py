@@ -1,8 +1,14 @@
-"""Moments as RFC 3339 text."""
+"""Moments as RFC 3339 text: as images write them, and as podman shows them."""
 
 from __future__ import annotations
 
 import time
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Self
+
+NEVER = "0001-01-01T00:00:00Z"  # Go's zero time
 
 
 def created_ns(text: str) -> int:
@@ -59,3 +65,16 @@ def words(time_ns: int, *, utc: bool = False, padded: bool = False) -> tuple[str
     hours, minutes = divmod(abs(moment.tm_gmtoff) // 60, 60)
     offset = f"{'-' if moment.tm_gmtoff < 0 else '+'}{hours:02d}:{minutes:02d}"
     return date, clock, offset, "UTC" if utc else moment.tm_zone
+
+
+class Timestamp(str):
+    """A moment as RFC 3339 text in local time, or as it was written; ``ns`` is nanoseconds since the epoch, 0 for Go's
+    zero time."""
+
+    __slots__ = ("ns",)
+    ns: int
+
+    def __new__(cls, ns: int, text: str = "") -> Self:
+        made = super().__new__(cls, text or (rfc3339(ns) if ns else NEVER))
+        made.ns = ns
+        return made

@@ -10,7 +10,7 @@ from __future__ import annotations
 from pypod.errors import InvalidSpec
 from pypod.model.value import Value
 
-__all__ = ["Reference", "check_domain", "is_short", "parse", "split_transport"]
+__all__ = ["Reference", "check_domain", "is_address", "is_short", "parse", "split_transport"]
 
 DOCKER_IO = "docker.io"
 DEFAULT_TAG = "latest"
@@ -185,3 +185,12 @@ def _is_domain(first: str) -> bool:
 
 def _invalid(reason: str = "invalid reference format") -> InvalidSpec:
     return InvalidSpec("image", reason)
+
+
+def is_address(path: str) -> bool:
+    """Return whether a path is an address.
+
+    >>> is_address("https://example.com/x.tar"), is_address("./http:")
+    (True, False)
+    """
+    return path.startswith(("http://", "https://"))

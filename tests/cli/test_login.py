@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pytest
 
+from pypod.api.registries import FoundRepository
 from pypod.cli.images.search import _filter, _row
 from tests.cli.program import Program
 from tests.fake_registry import Answer, Images, Request, Server, error
@@ -208,7 +209,8 @@ def test_search(logged_in: Program, registry: Registry) -> None:
 
 
 def test_search_filters() -> None:
-    rows = [_row("h", {"name": "a", "star_count": stars, "is_official": stars > 5}, no_trunc=True) for stars in (3, 9)]
+    found = [FoundRepository(registry="h", name="a", stars=stars, official=stars > 5) for stars in (3, 9)]
+    rows = [_row(one, no_trunc=True) for one in found]
     kept = {text: [row["Stars"] for row in rows if _filter(text)(row)] for text in FILTERS}
     assert kept == FILTERS
 

@@ -13,7 +13,7 @@ import pytest
 
 from pypod import __version__
 from pypod.cli.system.info import yaml
-from pypod.cli.system.system import _NEEDED
+from pypod.engine.inspect.check import NEEDED
 from pypod.kernel.host.checks import check
 from tests.facts import wait_until
 
@@ -64,7 +64,7 @@ def test_yaml_quotes_what_would_be_something_else() -> None:
 
 
 def test_what_is_needed_exists_as_a_check() -> None:
-    assert _NEEDED - {"user", "programs", "session", "storage", "storage-driver"} <= {one.name for one in check()}
+    assert NEEDED - {"user", "programs", "session", "storage", "storage-driver"} <= {one.name for one in check()}
 
 
 @pytest.mark.root
@@ -144,7 +144,7 @@ def test_check_tells_every_judgement(world) -> None:
         assert one.consequence in lines[one.name]
     assert f"{world.pypod.root}: 2 pods, 5 containers" in lines["storage"]
     assert "left behind" not in done.stdout
-    fine = all(one.ok for one in check() if one.name in _NEEDED)
+    fine = all(one.ok for one in check() if one.name in NEEDED)
     assert (done.returncode, "Pods can run here as this user." in done.stdout) == (0 if fine else 1, fine)
 
 

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import pytest
 
+from pypod.cli.namespaces.board import Board
 from pypod.cli.namespaces.watch import line, table
-from pypod.engine.inspect.watching import Board, Seen, changes
+from pypod.model.namespace_watch import SeenNamespace, changes
 
-NET = Seen(pod="p", kind="net", inode=7, nprocs=1, pid=10, who=("infra",), why=("process",), command="pause")
+NET = SeenNamespace(pod="p", kind="net", inode=7, nprocs=1, pid=10, who=("infra",), why=("process",), command="pause")
 UTS = NET.replace(kind="uts", inode=8)
 
 
-def looked(*namespaces: Seen) -> dict:
+def looked(*namespaces: SeenNamespace) -> dict:
     return {one.key: one for one in namespaces}
 
 

@@ -30,7 +30,6 @@ def run_attach(options: Parsed, root: str | None) -> int:
     from pypod.api.engine import Engine
     from pypod.cli.render.streaming import follow_container
     from pypod.cli.render.terminal import parse_detach_keys
-    from pypod.engine.containers.logs import LogReader
     from pypod.errors import WrongState
 
     keys = parse_detach_keys(options["detach-keys"])
@@ -46,7 +45,7 @@ def run_attach(options: Parsed, root: str | None) -> int:
             raise WrongState(container.name, state.status, "you can only attach to running containers")
         attachment = container.attach()
         spec = container.spec()
-        reader = LogReader(f"{container.directory}/ctr.log", attachment.offset)
+        reader = container.open_log(offset=attachment.offset)
         detached = follow_container(
             container,
             attachment,

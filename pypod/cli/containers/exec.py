@@ -8,6 +8,8 @@ from pypod.cli.render.terminal import DEFAULT_DETACH_KEYS
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from typing import Any
+
     from pypod.api.container import Container
     from pypod.api.engine import Engine
     from pypod.cli.flags.parser import Parsed
@@ -41,35 +43,28 @@ def run_exec(options: Parsed, root: str | None) -> int:
     from pypod.cli.flags.container import environment
     from pypod.cli.render.streaming import follow_command
     from pypod.cli.render.terminal import parse_detach_keys
-    from pypod.engine.containers import exec as execution
-    from pypod.engine.containers import process as processes
-    from pypod.engine.containers.specs import check_environment, check_user
 
     keys = parse_detach_keys(options["detach-keys"])
     warn_without_terminal(options)
     with Engine(root) as engine:
         container, command = _target(engine, options)
-        spec = execution.ExecSpec(
-            command=tuple(command),
-            environment=check_environment(environment(options["env"], options["env-file"])),
-            user=check_user(options["user"]),
-            working_directory=options["workdir"],
-            privileged=options["privileged"],
-            terminal=options["tty"] and not options["detach"],
-        )
+        asked: dict[str, Any] = {
+            "environment": environment(options["env"], options["env-file"]),
+            "user": options["user"],
+            "working_directory": options["workdir"],
+            "privileged": options["privileged"],
+        }
+        terminal, interactive = options["tty"], options["interactive"]
         if options["explain"]:
-            from pypod.engine.containers.explain import of_exec
-
-            print(of_exec(engine, container.record(), spec))
+            print(container.explain_exec(command, terminal=terminal and not options["detach"], **asked))
             return 0
         if options["detach"]:
             from pypod.model.ids import new_id
 
-            execution.start(engine, container.record(), spec, (-1, -1, -1), detach=True)
+            container.spawn(command, **asked)
             print(new_id())
             return 0
-        interactive = options["interactive"]
-        process = processes.execute(engine, container.record(), spec, stdin=interactive and not options["tty"])
+        process = container.popen(command, stdin=interactive and not terminal, terminal=terminal, **asked)
         code = follow_command(process, stdin=interactive, detach_keys=keys)
         return 0 if code is None else code
 

@@ -86,7 +86,8 @@ def run_import(options: Parsed, root: str | None) -> int:
     """Carry out ``pypod import``."""
     from pypod.api.engine import Engine
     from pypod.cli.render.telling import Telling
-    from pypod.images.platform import host
+    from pypod.model.platform import host
+    from pypod.model.reference import is_address
 
     path, name = (*options.positionals, "")[:2]
     here = host()
@@ -96,8 +97,10 @@ def run_import(options: Parsed, root: str | None) -> int:
         variant=options["variant"] or here.variant,
     )
     with Engine(root) as engine, Telling(quiet=options["quiet"]) as telling:
+        if is_address(path):
+            print(f'Downloading from "{path}"', file=sys.stderr)
         image = engine.images.import_tree(
-            _pieces(path),
+            path if is_address(path) else _pieces(path),
             name,
             message=options["message"],
             changes=options["change"],
@@ -109,12 +112,6 @@ def run_import(options: Parsed, root: str | None) -> int:
 
 
 def _pieces(path: str) -> Iterator[bytes]:
-    from pypod.images.registry.fetch import fetched, is_address
-
-    if is_address(path):
-        print(f'Downloading from "{path}"', file=sys.stderr)
-        yield from fetched(path)
-        return
     try:
         file = open(0, "rb", closefd=False) if path == "-" else open(path, "rb")  # noqa: SIM115
     except OSError as error:

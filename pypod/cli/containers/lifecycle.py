@@ -82,12 +82,7 @@ def run_stop(options: Parsed, root: str | None) -> int:
     with Engine(root) as engine:
         found, problems = selection.containers(engine, options, id_flag="cidfile")
         if options["explain"]:
-            from pypod.engine.containers.explain import of_stop
-
-            timeout_s = _timeout(options)
-            return selection.each(
-                found, problems, lambda _: None, lambda one: str(of_stop(engine, [one.record()], timeout_s))
-            )
+            return selection.each(found, problems, lambda _: None, lambda one: str(one.explain_stop(_timeout(options))))
         names = selection.as_given(options, found)
         return selection.each(found, problems, lambda one: one.stop(_timeout(options)), lambda one: names[one.id])
 

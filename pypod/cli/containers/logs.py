@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
     from pypod.api.container import Container
     from pypod.cli.flags.parser import Parsed
-    from pypod.engine.containers.logs import Piece
+    from pypod.model.log import Piece
 
 LOGS = Command(
     path="pypod logs",

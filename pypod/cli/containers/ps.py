@@ -16,14 +16,14 @@ if TYPE_CHECKING:
     from pypod.cli.flags.parser import Parsed
 
 _SORT_KEYS: dict[str, Callable[[Row], str | int]] = {
-    "command": lambda row: row.record.command,
-    "created": lambda row: row.record.created_ns,
-    "id": lambda row: row.record.id,
+    "command": lambda row: row.container.command,
+    "created": lambda row: row.container.created_ns,
+    "id": lambda row: row.container.id,
     "image": lambda row: row["Image"],
-    "names": lambda row: row.record.name,
-    "runningfor": lambda row: row.state.started_ns,
-    "size": lambda row: row.written_bytes,
-    "status": lambda row: row.state.status,
+    "names": lambda row: row.container.name,
+    "runningfor": lambda row: row.container.state.started_ns,
+    "size": lambda row: row.container.written_bytes,
+    "status": lambda row: row.container.state.status,
 }
 PS = Command(
     path="pypod ps",
@@ -135,16 +135,10 @@ def _write_format(options: Parsed, text: str, rows: list[Row]) -> None:
 def _rows(options: Parsed, engine: Engine) -> list[Row]:
     from time import time_ns
 
-    from pypod.engine.containers.listing import listed_containers
-
-    listing = Listing(engine, time_ns(), truncate=not options["no-trunc"], size=options["size"])
+    listing = Listing(time_ns(), truncate=not options["no-trunc"], size=options["size"])
     last = 1 if options["latest"] else options["last"]
     every = options["all"] or last > 0
-    rows = [
-        Row(record, state, listing)
-        for record, state in listed_containers(engine)
-        if every or state.status == "running" or options["filter"]
-    ]
+    found = engine.containers.summaries()
     if options["filter"]:
         from pypod.cli.containers.ps_filters import compile_container_filters, read_filters
 
@@ -152,7 +146,8 @@ def _rows(options: Parsed, engine: Engine) -> list[Row]:
         # a filter for states is one for all states (podman: pkg/ps/ps.go)
         every = every or "status" in filters
         test = compile_container_filters(filters, engine)
-        rows = [row for row in rows if (every or row.state.status == "running") and test(row)]
+        found = [one for one in found if (every or one.state.status == "running") and test(one)]
+    rows = [Row(one, listing) for one in found if every or one.state.status == "running"]
     if last > 0:
         rows = rows[-last:]
     if options["sort"]:

@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
+from pypod.cli.containers.ps_row import exit_code, image_name
 from pypod.cli.flags.filters import compile_filters, has_labels, matcher, moment_ns, one_of, split
 from pypod.errors import InvalidSpec, NoSuchContainer, NoSuchPod
 from pypod.model.namespace import POD, Mode
-from pypod.store import records
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
 
     from pypod.api.engine import Engine
-    from pypod.cli.containers.ps_row import Row
+    from pypod.api.summaries import ContainerSummary
 
-    Test = Callable[[Row], bool]
+    Test = Callable[[ContainerSummary], bool]
 
 __all__ = ["compile_container_filters", "read_filters"]
 
@@ -40,7 +40,7 @@ def read_filters(entries: Sequence[str]) -> dict[str, list[str]]:
 
 
 def compile_container_filters(filters: Mapping[str, Sequence[str]], engine: Engine) -> Test:
-    """Return the test that a row must pass. Raises InvalidSpec, and NoSuchContainer for ``before`` and ``since``."""
+    """Return the test that a container must pass. Raises InvalidSpec, and NoSuchContainer for before and since."""
     table: dict[str, Callable[[Sequence[str]], Test]] = {
         **_TABLE,
         "before": lambda values: _before(_created_ns(engine, values)),
@@ -53,23 +53,23 @@ def compile_container_filters(filters: Mapping[str, Sequence[str]], engine: Engi
 
 def _id(values: Sequence[str]) -> Test:
     matches = matcher(values)
-    return lambda row: matches(row.record.id)
+    return lambda one: matches(one.id)
 
 
 def _name(values: Sequence[str]) -> Test:
     matches = matcher(values)
-    return lambda row: matches(row.record.name)
+    return lambda one: matches(one.name)
 
 
 def _label(values: Sequence[str]) -> Test:
-    return lambda row: has_labels(values, row.labels)
+    return lambda one: has_labels(values, one.labels)
 
 
 def _status(values: Sequence[str]) -> Test:
     wanted = one_of(values, _STATES, "unknown container state: {}: invalid argument")
     if "stopped" in wanted:
         wanted |= {"exited"}
-    return lambda row: row.state.status in wanted
+    return lambda one: one.state.status in wanted
 
 
 def _exited(values: Sequence[str]) -> Test:
@@ -81,30 +81,28 @@ def _exited(values: Sequence[str]) -> Test:
             codes.add(parse_int(value))
         except ValueError as error:
             raise InvalidSpec("--filter", f"exited code out of range {quote(value)}: {error}") from error
-    return lambda row: row.state.status == "exited" and row.exit_code in codes
+    return lambda one: one.state.status == "exited" and exit_code(one) in codes
 
 
 def _ancestor(values: Sequence[str]) -> Test:
-    def test(row: Row) -> bool:
-        image = row["Image"]
+    def test(one: ContainerSummary) -> bool:
+        image = image_name(one)
         name, _, tag = image.rpartition(":")
-        return row.record.image_id in values or any(
-            value == image or (value == name and tag == "latest") for value in values
-        )
+        return one.image_id in values or any(value == image or (value == name and tag == "latest") for value in values)
 
     return test
 
 
 def _created_ns(engine: Engine, values: Sequence[str]) -> int:
-    return min(records.find_container(engine.database, value).created_ns for value in values)
+    return min(engine.containers.get(value).created_ns for value in values)
 
 
 def _before(moment: int) -> Test:
-    return lambda row: row.record.created_ns < moment
+    return lambda one: one.created_ns < moment
 
 
 def _since(moment: int) -> Test:
-    return lambda row: row.record.created_ns > moment
+    return lambda one: one.created_ns > moment
 
 
 def _until(values: Sequence[str]) -> Test:
@@ -115,17 +113,17 @@ def _pod(engine: Engine, values: Sequence[str]) -> Test:
     wanted = set()
     for value in values:
         try:
-            wanted.add(records.find_pod(engine.database, value).id)
+            wanted.add(engine.pods.get(value).id)
         except NoSuchPod:
             continue
-    return lambda row: row.record.pod_id in wanted
+    return lambda one: one.pod_id in wanted
 
 
 def _volume(values: Sequence[str]) -> Test:
     """SOURCE, DESTINATION, or both as SOURCE:DESTINATION; podman documents the second and looks at the first."""
 
-    def test(row: Row) -> bool:
-        mounts = row.spec.mounts if row.spec is not None else ()
+    def test(one: ContainerSummary) -> bool:
+        mounts = one.spec.mounts if one.spec is not None else ()
         places = {place for mount in mounts for place in (mount.source, mount.target, f"{mount.source}:{mount.target}")}
         return not places.isdisjoint(values)
 
@@ -139,20 +137,22 @@ def _restart_policy(values: Sequence[str]) -> Test:
 
 def _health(values: Sequence[str]) -> Test:
     wanted = one_of(values, _HEALTH, "{} invalid health status")
-    return lambda row: (row.health or "none") in wanted
+    return lambda one: (one.health or "none") in wanted
 
 
 def _network(engine: Engine, values: Sequence[str]) -> Test:
     """Networks by name or id, and container:NAME for who joined another's; what there is none of has nobody."""
-    from pypod.store.networks import names_of
-
     joined = {ref for value in values for kind, _, ref in (value.partition(":"),) if kind == "container" and ref}
     modes = _joining(engine, joined)
-    names = names_of(engine.database, values)
-    return lambda row: (
-        not names.isdisjoint(row.listing.networks(row.record.id))
-        or (row.spec is not None and bool(modes) and (row.spec.net, row.record.pod_id * (row.spec.net == POD)) in modes)
-    )
+    names = engine.networks.names_of(values)
+
+    def test(one: ContainerSummary) -> bool:
+        if not names.isdisjoint(one.networks):
+            return True
+        spec = one.spec if modes else None
+        return spec is not None and (spec.net, one.pod_id if spec.net == POD else "") in modes
+
+    return test
 
 
 def _joining(engine: Engine, refs: Iterable[str]) -> set[tuple[Mode, str]]:
@@ -160,12 +160,13 @@ def _joining(engine: Engine, refs: Iterable[str]) -> set[tuple[Mode, str]]:
     found = set()
     for ref in refs:
         try:
-            record = records.find_container(engine.database, ref)
+            container = engine.containers.get(ref)
         except NoSuchContainer:
             continue
-        found.add((Mode(mode="container", target=record.id), ""))
-        if record.kind == records.INFRA:
-            found.add((POD, record.pod_id))
+        found.add((Mode(mode="container", target=container.id), ""))
+        pod = container.pod
+        if pod is not None and pod.infra == container:
+            found.add((POD, pod.id))
     return found
 
 

@@ -1,24 +1,20 @@
 """One container as a row of ``ps``: every cell, worked out when it is asked for.
 
-The names are podman's placeholders (podman-ps(1)). What a record and a state tell is at hand; what is in the stored
-specification, in the pod or in /proc is fetched for the cell that needs it.
+The names are podman's placeholders (podman-ps(1)).
 """
 
 from __future__ import annotations
 
 from pypod.cli.go.values import Struct, go_time
 from pypod.cli.render.output import Column, human_ago, human_size
-from pypod.store.records import INFRA
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
     from typing import Any
 
-    from pypod.api.engine import Engine
-    from pypod.model.container import ContainerSpec, ContainerState
+    from pypod.api.summaries import ContainerSummary
     from pypod.model.port import Port
-    from pypod.store.records import ContainerRecord, PodRecord
 
 __all__ = [
     "COLUMNS",
@@ -31,6 +27,8 @@ __all__ = [
     "Listing",
     "Row",
     "as_json",
+    "exit_code",
+    "image_name",
 ]
 
 INFRA_IMAGE = "pypod/infra"
@@ -41,45 +39,14 @@ _SHORT = 12
 
 
 class Listing:
-    """What the rows of one listing share: the engine, the moment, and the pods once one of them was asked for."""
+    """How the rows of one listing are to be shown: the moment it was made at, and what was asked for."""
 
-    __slots__ = ("_joining_networks", "_networks", "_pods", "engine", "now_ns", "size", "truncate")
+    __slots__ = ("now_ns", "size", "truncate")
 
-    def __init__(self, engine: Engine, now_ns: int, *, truncate: bool = True, size: bool = False) -> None:
-        self.engine = engine
+    def __init__(self, now_ns: int, *, truncate: bool = True, size: bool = False) -> None:
         self.now_ns = now_ns
         self.truncate = truncate
         self.size = size
-        self._pods: dict[str, PodRecord] | None = None
-        self._networks: dict[str, list[str]] | None = None
-        self._joining_networks: set[str] | None = None
-
-    def pod(self, identifier: str) -> PodRecord | None:
-        """Return a pod, None when it is gone or there is none."""
-        if not identifier:
-            return None
-        if self._pods is None:
-            from pypod.store.records import all_pods
-
-            self._pods = {record.id: record for record in all_pods(self.engine.database)}
-        return self._pods.get(identifier)
-
-    def networks(self, identifier: str) -> list[str]:
-        """Return the names of the networks of a container that has its own."""
-        if self._networks is None:
-            from pypod.store.networks import names_by_container
-
-            self._networks = names_by_container(self.engine.database)
-        return self._networks.get(identifier, [])
-
-    @property
-    def joining_networks(self) -> set[str]:
-        """The ids of the containers that have the network of another one."""
-        if self._joining_networks is None:
-            from pypod.store.dependencies import joining_networks
-
-            self._joining_networks = joining_networks(self.engine.database)
-        return self._joining_networks
 
     def ago(self, moment_ns: int) -> str:
         """Return how long ago a moment was, in words."""
@@ -91,84 +58,43 @@ class Row(Struct):
 
     type_name = "containers.psReporter"
 
-    def __init__(self, record: ContainerRecord, state: ContainerState, listing: Listing) -> None:
-        self.record = record
-        self.state = state
+    def __init__(self, container: ContainerSummary, listing: Listing) -> None:
+        self.container = container
         self.listing = listing
-        self._spec: ContainerSpec | None = None
 
     def __missing__(self, key: str) -> Any:
         value = self[key] = FIELDS[key](self)
         return value
-
-    @property
-    def spec(self) -> ContainerSpec | None:
-        """What was asked; None for an infra, which has its pod's."""
-        if self._spec is None and self.record.kind != INFRA:
-            from pypod.store.stored_specs import container_spec
-
-            self._spec = container_spec(self.record)
-        return self._spec
-
-    @property
-    def labels(self) -> dict[str, str]:
-        """The labels; an infra has its pod's."""
-        from pypod.store.stored_specs import labels
-
-        record = self.record if self.record.kind != INFRA else self.listing.pod(self.record.pod_id)
-        return labels(record) if record is not None else {}
-
-    @property
-    def ports(self) -> tuple[Port, ...]:
-        """The published ports that lead to it: its own, its pod's, or those of the container whose network it has."""
-        pod = self.listing.pod(self.record.pod_id)
-        publishes = self.record.publishes_ports or (pod is not None and pod.publishes_ports)
-        if not publishes and self.record.id not in self.listing.joining_networks:
-            return ()
-        from pypod.engine.networks.published import ports_of
-
-        return ports_of(self.listing.engine, self.record)
-
-    @property
-    def exit_code(self) -> int:
-        """The exit code, -1 when nobody saw it, 0 before there is one."""
-        return (self.state.exit_code or 0) if self.state.exit_code_known else -1
-
-    @property
-    def health(self) -> str:
-        """starting, healthy or unhealthy; nothing without a health check, or when it does not run."""
-        if not self.record.has_healthcheck or not self.state.running:
-            return ""
-        from pypod.engine.containers.health import of
-
-        directory = self.listing.engine.layout.container(self.record.id)
-        return of(directory, self.state).status
-
-    @property
-    def written_bytes(self) -> int:
-        """The size of the writable layer."""
-        from pypod.engine.containers.differences import writable_bytes
-
-        return writable_bytes(self.listing.engine, self.listing.engine.layout.container(self.record.id))
 
     def identifier(self, text: str) -> str:
         """Return an id as it is to be shown."""
         return text[:_SHORT] if self.listing.truncate else text
 
 
+def exit_code(container: ContainerSummary) -> int:
+    """Return the exit code, -1 when nobody saw it, 0 before there is one."""
+    state = container.state
+    return (state.exit_code or 0) if state.exit_code_known else -1
+
+
+def image_name(container: ContainerSummary) -> str:
+    """Return the name of the image as a listing shows it."""
+    return container.image or (INFRA_IMAGE if container.is_infra else "")
+
+
 def _command(row: Row) -> str:
-    text = row.record.command
+    text = row.container.command
     return f"{text[:_COMMAND_LIMIT]}..." if row.listing.truncate and len(text) > _COMMAND_LIMIT else text
 
 
 def _health(row: Row) -> str:
     """Return how a container that runs is, in brackets; nothing for one without a health check."""
-    found = row.health
+    found = row.container.health
     return f" ({found})" if found else ""
 
 
 def _status(row: Row) -> str:
-    state = row.state
+    state = row.container.state
     # podman counts from the whole second in which it was
     if state.status == "running":
         return f"Up {row.listing.ago(state.started_ns // _SECOND_NS * _SECOND_NS)}{_health(row)}"
@@ -185,24 +111,13 @@ def _size(row: Row) -> str:
 
         print("Size format requires --size option", file=sys.stderr)
         return ""
-    return f"{human_size(row.written_bytes, precision=3)} (virtual 0B)"
+    return f"{human_size(row.container.written_bytes, precision=3)} (virtual 0B)"
 
 
 def _labels(row: Row) -> dict[str, str]:
     from pypod.cli.go.values import NilMap
 
-    return row.labels or NilMap()
-
-
-def _mounts(row: Row) -> list[str]:
-    from pypod.engine.inspect.containers import user_mounts
-
-    return [mount.target for mount in user_mounts(row.spec)] if row.spec is not None else []
-
-
-def _pod_name(row: Row) -> str:
-    pod = row.listing.pod(row.record.pod_id)
-    return pod.name if pod is not None else ""
+    return row.container.labels or NilMap()
 
 
 _NAMESPACE_FIELDS = {
@@ -217,9 +132,8 @@ _NAMESPACE_FIELDS = {
 
 
 def _namespaces(row: Row) -> Struct:
-    found = row.listing.engine.proc.namespaces(row.state.pid) if row.state.running else None
-    inodes = {kind: str(inode) for kind, (_, inode) in (found or {}).items()}
-    return Struct({name: inodes.get(kind, "") for kind, name in _NAMESPACE_FIELDS.items()})
+    inodes = row.container.namespaces
+    return Struct({name: str(inodes.get(kind, "")) for kind, name in _NAMESPACE_FIELDS.items()})
 
 
 def _namespace(name: str) -> Callable[[Row], str]:
@@ -231,36 +145,36 @@ def _seconds(moment_ns: int) -> int:
 
 
 FIELDS: dict[str, Callable[[Row], Any]] = {
-    "AutoRemove": lambda row: bool(row.record.remove),
+    "AutoRemove": lambda row: row.container.auto_remove,
     "CGROUPNS": _namespace("Cgroup"),
     "Cgroup": _namespace("Cgroup"),
     "Command": _command,
-    "Created": lambda row: go_time(row.record.created_ns),
-    "CreatedAt": lambda row: go_time(row.record.created_ns),
-    "CreatedHuman": lambda row: row.listing.ago(row.record.created_ns),
-    "ExitCode": lambda row: row.exit_code,
-    "Exited": lambda row: row.state.status == "exited",
-    "ExitedAt": lambda row: _seconds(row.state.finished_ns),
-    "ID": lambda row: row.identifier(row.record.id),
+    "Created": lambda row: go_time(row.container.created_ns),
+    "CreatedAt": lambda row: go_time(row.container.created_ns),
+    "CreatedHuman": lambda row: row.listing.ago(row.container.created_ns),
+    "ExitCode": lambda row: exit_code(row.container),
+    "Exited": lambda row: row.container.state.status == "exited",
+    "ExitedAt": lambda row: _seconds(row.container.state.finished_ns),
+    "ID": lambda row: row.identifier(row.container.id),
     "IPC": _namespace("Ipc"),
-    "Image": lambda row: row.record.image or (INFRA_IMAGE if row.record.kind == INFRA else ""),
-    "ImageID": lambda row: row.identifier(row.record.image_id),
-    "IsInfra": lambda row: row.record.kind == INFRA,
+    "Image": lambda row: image_name(row.container),
+    "ImageID": lambda row: row.identifier(row.container.image_id),
+    "IsInfra": lambda row: row.container.is_infra,
     "Labels": _labels,
     "MNT": _namespace("Mnt"),
-    "Mounts": _mounts,
+    "Mounts": lambda row: [mount.target for mount in row.container.mounts],
     "NET": _namespace("Net"),
-    "Names": lambda row: row.record.name,
+    "Names": lambda row: row.container.name,
     "Namespaces": _namespaces,
-    "Networks": lambda row: ",".join(row.listing.networks(row.record.id)),
+    "Networks": lambda row: ",".join(row.container.networks),
     "PIDNS": _namespace("Pidns"),
-    "Pid": lambda row: row.state.pid,
-    "Pod": lambda row: row.identifier(row.record.pod_id),
-    "PodName": _pod_name,
-    "Ports": lambda row: ", ".join(map(str, row.ports)),
-    "RunningFor": lambda row: row.listing.ago(row.record.created_ns),
+    "Pid": lambda row: row.container.state.pid,
+    "Pod": lambda row: row.identifier(row.container.pod_id),
+    "PodName": lambda row: row.container.pod_name,
+    "Ports": lambda row: ", ".join(map(str, row.container.ports)),
+    "RunningFor": lambda row: row.listing.ago(row.container.created_ns),
     "Size": _size,
-    "StartedAt": lambda row: _seconds(row.state.started_ns),
+    "StartedAt": lambda row: _seconds(row.container.state.started_ns),
     "State": _status,
     "Status": _status,
     "USERNS": _namespace("User"),
@@ -329,31 +243,31 @@ def _port(port: Port) -> Struct:
 
 def as_json(row: Row, *, namespaces: bool, pods: bool) -> Struct:
     """Return a row as ``--format json`` shows it: other names, types and order than the placeholders."""
-    record, spec = row.record, row.spec
+    one, spec = row.container, row.container.spec
     inodes = row["Namespaces"].items() if namespaces else ()
     return Struct(
-        AutoRemove=bool(record.remove),
+        AutoRemove=one.auto_remove,
         Command=list(spec.command) if spec is not None else None,
         CreatedAt=row["CreatedHuman"],
         Exited=row["Exited"],
         ExitedAt=row["ExitedAt"],
-        ExitCode=row.exit_code,
-        Id=record.id,
+        ExitCode=exit_code(one),
+        Id=one.id,
         Image=row["Image"],
-        ImageID=record.image_id,
+        ImageID=one.image_id,
         IsInfra=row["IsInfra"],
-        Labels=row.labels or None,
+        Labels=one.labels or None,
         Mounts=row["Mounts"],
-        Names=[record.name],
+        Names=[one.name],
         Namespaces=Struct((name, inode) for name, inode in inodes if inode),
-        Networks=row.listing.networks(record.id),
-        Pid=row.state.pid,
-        Pod=record.pod_id,
+        Networks=list(one.networks),
+        Pid=one.state.pid,
+        Pod=one.pod_id,
         PodName=row["PodName"] if pods else "",
-        Ports=[_port(port) for port in row.ports] or None,
-        Size=Struct(rootFsSize=0, rwSize=row.written_bytes) if row.listing.size else None,
+        Ports=[_port(port) for port in one.ports] or None,
+        Size=Struct(rootFsSize=0, rwSize=one.written_bytes) if row.listing.size else None,
         StartedAt=row["StartedAt"],
-        State=row.state.status,
+        State=one.state.status,
         Status=row["Status"],
-        Created=record.created_ns // _SECOND_NS,
+        Created=one.created_ns // _SECOND_NS,
     )

@@ -16,11 +16,9 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
-    from pypod.api.container import Container
-    from pypod.api.engine import Engine
+    from pypod import Container, Engine, Explanation, LogReader
+    from pypod.api.options import ContainerOptions
     from pypod.cli.flags.parser import Parsed
-    from pypod.engine.containers.explain import Explanation
-    from pypod.engine.containers.options import ContainerOptions
 
 _STREAM_FLAGS = (
     EXPLAIN,
@@ -68,10 +66,8 @@ def run_create(options: Parsed, root: str | None) -> int:
         raise UsageError(options.command.path, f"--{only_pods[0]} is for pods: it goes without image and --rootfs")
     with Engine(root) as engine:
         if options["explain"]:
-            from pypod.engine.containers.explain import of_creation
-
             explain(engine, options)  # what is wrong with it is told
-            print(of_creation(engine, "container", 2))
+            print(engine.containers.explain_creation())
             return 0
         container = create(engine, options)
         print(container.id)
@@ -153,12 +149,10 @@ def _replace(container: Container) -> None:
 
 def _pod(engine: Engine, options: Parsed, found: ContainerOptions) -> tuple[str, str]:
     """Return which pod to join, and its id if it was made for this container: with those of its options that it has."""
-    from pypod.engine.networks.options import of_new_pod
-
     ref, new = _pod_named(options)
     if not new:
         return ref, ""
-    pod = engine.pods.create(new, **of_new_pod(found))
+    pod = engine.pods.create_for_container(new, found)
     return pod.id, pod.id
 
 
@@ -205,7 +199,7 @@ def run_run(options: Parsed, root: str | None) -> int:
             print(container.id)
             return 0
         image = container.spec().image
-        code = follow(container, options, keys, offset=0, stdin=options["interactive"])
+        code = follow(container, options, keys, container.open_log(), stdin=options["interactive"])
         if options["rmi"] and image:
             from pypod.cli.images.rmi import remove_named
 
@@ -225,10 +219,12 @@ def warn_without_terminal(options: Parsed) -> None:
         )
 
 
-def follow(container: Container, options: Parsed, keys: bytes, *, offset: int, stdin: bool) -> int:
-    """Stay with a container that was just started; return its exit code, or 0 when the user detached."""
+def follow(container: Container, options: Parsed, keys: bytes, log: LogReader, *, stdin: bool) -> int:
+    """Stay with a container that was just started; return its exit code, or 0 when the user detached.
+
+    What is shown begins where ``log`` is.
+    """
     from pypod.cli.render.streaming import follow_container
-    from pypod.engine.containers.logs import LogReader
     from pypod.errors import WrongState
 
     spec = container.spec()
@@ -239,7 +235,7 @@ def follow(container: Container, options: Parsed, keys: bytes, *, offset: int, s
     detached = follow_container(
         container,
         attachment,
-        LogReader(f"{container.directory}/ctr.log", offset),
+        log,
         stdin=stdin,
         terminal=spec.terminal,
         detach_keys=keys,

@@ -57,16 +57,11 @@ def run_start(options: Parsed, root: str | None) -> int:
 
 
 def _start_attached(container: Container, options: Parsed) -> int:
-    import os
-
     from pypod.cli.containers.run import follow
     from pypod.cli.render.terminal import parse_detach_keys, size
 
     keys = parse_detach_keys(options["detach-keys"])
-    try:
-        offset = os.stat(f"{container.directory}/ctr.log").st_size
-    except FileNotFoundError:
-        offset = 0
+    log = container.open_log(at_end=True)
     columns, rows = size(0)
     container.start(columns=columns, rows=rows, attended=True)
-    return follow(container, options, keys, offset=offset, stdin=options["interactive"])
+    return follow(container, options, keys, log, stdin=options["interactive"])

@@ -5,10 +5,10 @@ from __future__ import annotations
 import sys
 
 from pypod.cli.flags.parser import Command, Flag, UsageError
-from pypod.cli.flags.selection import LATEST
+from pypod.cli.flags.selection import LATEST, latest, latest_pod
 from pypod.cli.go.values import Struct
 from pypod.cli.render.output import Column, human_size
-from pypod.errors import InvalidSpec, NoSuchContainer, NoSuchPod
+from pypod.errors import InvalidSpec
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -18,9 +18,8 @@ if TYPE_CHECKING:
     from pypod.api.engine import Engine
     from pypod.cli.flags.parser import Parsed
     from pypod.model.stats import Stats
-    from pypod.store.records import ContainerRecord
 
-    Find = Callable[[Engine], Sequence[ContainerRecord]]
+    Look = Callable[[Engine, Sequence[Stats]], Sequence[Stats]]
 
 _FORMAT = Flag(name="format", help="Pretty-print container statistics to JSON or using a Go template")
 _NO_RESET = Flag(name="no-reset", kind="bool", help="Disable resetting the screen between intervals")
@@ -202,60 +201,46 @@ def run_pod_stats(options: Parsed, root: str | None) -> int:
 
 
 def _run(
-    options: Parsed, root: str | None, find: Find, write: Callable[[Parsed, Sequence[Stats]], None], interval_s: int
+    options: Parsed, root: str | None, look: Look, write: Callable[[Parsed, Sequence[Stats]], None], interval_s: int
 ) -> int:
     from time import sleep
 
     from pypod.api.engine import Engine
     from pypod.cli.render.plain_text import control
-    from pypod.engine.resources.stats import look
 
     with Engine(root) as engine:
-        before: dict[str, Stats] = {}
+        found: Sequence[Stats] = ()
         while True:
-            found = look(engine, find(engine), before)
+            found = look(engine, found)
             if not options["no-reset"] and sys.stdout.isatty():
                 control(sys.stdout, _CLEAR_SCREEN)
             write(options, found)
             if options["no-stream"]:
                 return 0
             sys.stdout.flush()
-            before = {one.id: one for one in found}
             sleep(interval_s)
 
 
-def _containers(options: Parsed) -> Find:
-    """Return what finds the containers a command line names, again for each look."""
+def _containers(options: Parsed) -> Look:
+    """Return what looks at the containers a command line names: found again each time."""
 
-    def find(engine: Engine) -> Sequence[ContainerRecord]:
-        from pypod.store import records
-
-        if options.positionals:
-            return [records.find_container(engine.database, name) for name in options.positionals]
-        everyone = records.all_containers(engine.database)
+    def look(engine: Engine, before: Sequence[Stats]) -> Sequence[Stats]:
+        refs = options.positionals or None
         if options["latest"]:
-            everyone = [one for one in everyone if one.kind == records.CONTAINER][-1:]
-            if not everyone:
-                raise NoSuchContainer("--latest")
-        return everyone
+            refs = [latest(engine).id]
+        return engine.containers.stats(refs, before=before)
 
-    return find
+    return look
 
 
-def _members(options: Parsed) -> Find:
-    def find(engine: Engine) -> Sequence[ContainerRecord]:
-        from pypod.store import records
+def _members(options: Parsed) -> Look:
+    def look(engine: Engine, before: Sequence[Stats]) -> Sequence[Stats]:
+        refs = options.positionals or [pod.id for pod in engine.pods.list()]
+        if options["latest"]:
+            refs = [latest_pod(engine).id]
+        return engine.containers.stats(pods=refs, before=before)
 
-        pods = records.all_pods(engine.database)
-        if options.positionals:
-            pods = [records.find_pod(engine.database, name) for name in options.positionals]
-        elif options["latest"]:
-            pods = pods[-1:]
-            if not pods:
-                raise NoSuchPod("--latest")
-        return [one for pod in pods for one in records.all_containers(engine.database, pod_id=pod.id)]
-
-    return find
+    return look
 
 
 def _write_containers(options: Parsed, found: Sequence[Stats]) -> None:

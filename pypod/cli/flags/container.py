@@ -15,8 +15,8 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from pypod.api.options import ContainerOptions
     from pypod.cli.flags.parser import Parsed
-    from pypod.engine.containers.options import ContainerOptions
     from pypod.model.mount import Mount
 
 # What podman has and pypod has not yet: asking for it is an error that says so, not a typing mistake.

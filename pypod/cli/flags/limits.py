@@ -10,8 +10,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from typing import Any
 
+    from pypod.api.options import LimitOptions
     from pypod.cli.flags.parser import Parsed
-    from pypod.engine.resources.limits import LimitOptions
 
 _SIZE = "<number>[<unit>]"
 _FLAGS = (

@@ -84,15 +84,10 @@ def as_given(options: Parsed, found: Sequence[Container]) -> dict[str, str]:
 
 
 def _filtered(engine: Engine, entries: Sequence[str]) -> list[Container]:
-    from time import time_ns
-
     from pypod.cli.containers.ps_filters import compile_container_filters, read_filters
-    from pypod.cli.containers.ps_row import Listing, Row
-    from pypod.engine.containers.listing import listed_containers
 
     test = compile_container_filters(read_filters(entries), engine)
-    listing = Listing(engine, time_ns())
-    wanted = {record.id for record, state in listed_containers(engine) if test(Row(record, state, listing))}
+    wanted = {one.id for one in engine.containers.summaries() if test(one)}
     return [one for one in engine.containers.list(all=True) if one.id in wanted]
 
 

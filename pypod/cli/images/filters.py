@@ -7,7 +7,6 @@ error is podman 4.3.1's (containers/common 0.49: libimage/filters.go).
 from __future__ import annotations
 
 from pypod.cli.flags.filters import has_labels, moment_ns
-from pypod.cli.images.row import labels_of
 from pypod.errors import InvalidSpec, PypodError
 
 TYPE_CHECKING = False
@@ -15,9 +14,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from pypod.api.engine import Engine
-    from pypod.store.images import Named
+    from pypod.api.image_summary import ImageSummary
 
-    Test = Callable[[Named], bool]
+    Test = Callable[[ImageSummary], bool]
 
 __all__ = ["compile_image_filters", "refers_to"]
 
@@ -99,14 +98,12 @@ def _reference(_: Engine, value: str) -> Test:
 
 
 def _label(_: Engine, value: str) -> Test:
-    return lambda image: has_labels([value], labels_of(image))
+    return lambda image: has_labels([value], image.labels)
 
 
-def _dangling(engine: Engine, value: str) -> Test:
-    from pypod.engine.images.history import is_intermediate
-
+def _dangling(_: Engine, value: str) -> Test:
     wanted = _bool("dangling", value)
-    return lambda image: (not image.names and not is_intermediate(engine, image)) is wanted
+    return lambda image: (not image.names and not image.is_intermediate) is wanted
 
 
 def _readonly(_: Engine, value: str) -> Test:
@@ -116,34 +113,29 @@ def _readonly(_: Engine, value: str) -> Test:
 
 def _manifest(_: Engine, value: str) -> Test:
     wanted = _bool("manifest", value)
-    return lambda image: image.record.is_list is wanted
+    return lambda image: image.is_list is wanted
 
 
-def _intermediate(engine: Engine, value: str) -> Test:
-    from pypod.engine.images.history import is_intermediate
-
+def _intermediate(_: Engine, value: str) -> Test:
     wanted = _bool("intermediate", value)
-    return lambda image: is_intermediate(engine, image) is wanted
+    return lambda image: image.is_intermediate is wanted
 
 
 def _id(_: Engine, value: str) -> Test:
-    return lambda image: image.record.id == value
+    return lambda image: image.id == value
 
 
-def _containers(engine: Engine, value: str) -> Test:
+def _containers(_: Engine, value: str) -> Test:
     if value == "external":
         return lambda _: False
     if value not in ("true", "false"):
         raise InvalidSpec("--filter", f'unsupported value "{value}" for containers filter')
-    from pypod.store.images import container_counts
-
-    counts = container_counts(engine.database)
-    return lambda image: (image.record.id in counts) is (value == "true")
+    return lambda image: (image.container_count > 0) is (value == "true")
 
 
 def _until(_: Engine, value: str) -> Test:
     moment = moment_ns([value])
-    return lambda image: image.record.created_ns < moment
+    return lambda image: image.created_ns < moment
 
 
 def _created_ns(engine: Engine, name: str, value: str) -> int:
@@ -157,12 +149,12 @@ def _created_ns(engine: Engine, name: str, value: str) -> int:
 
 def _before(engine: Engine, value: str) -> Test:
     moment = _created_ns(engine, "before", value)
-    return lambda image: image.record.created_ns < moment
+    return lambda image: image.created_ns < moment
 
 
 def _since(engine: Engine, value: str) -> Test:
     moment = _created_ns(engine, "since", value)
-    return lambda image: image.record.created_ns > moment
+    return lambda image: image.created_ns > moment
 
 
 _TABLE: dict[str, Callable[[Engine, str], Test]] = {

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from typing import Any
 
     from pypod.cli.flags.parser import Parsed
-    from pypod.engine.images.history import Step
+    from pypod.model.image_config import ImageStep
 
 HISTORY = Command(
     path="pypod history",
@@ -59,7 +59,7 @@ class _Row(Struct):
 
     type_name = "images.historyReporter"
 
-    def __init__(self, step: Step, created_ns: int, now_ns: int, *, truncate: bool, human: bool) -> None:
+    def __init__(self, step: ImageStep, created_ns: int, now_ns: int, *, truncate: bool, human: bool) -> None:
         self.step = step
         self.created_ns = created_ns // _SECOND_NS * _SECOND_NS  # as podman
         self.now_ns = now_ns
@@ -113,11 +113,10 @@ def run_history(options: Parsed, root: str | None) -> int:
     from time import time_ns
 
     from pypod.api.engine import Engine
-    from pypod.engine.images.history import steps
     from pypod.model.moment import created_ns
 
     with Engine(root) as engine:
-        found = steps(engine.images.get(options.positionals[0]))
+        found = engine.images.get(options.positionals[0]).steps()
     now_ns = time_ns()
     rows = [
         _Row(one, created_ns(one.created), now_ns, truncate=not options["no-trunc"], human=options["human"])
@@ -177,11 +176,10 @@ def _as_json(row: _Row) -> Struct:
 def run_image_tree(options: Parsed, root: str | None) -> int:
     """Carry out ``pypod image tree``."""
     from pypod.api.engine import Engine
-    from pypod.engine.images.history import layers_above, layers_below
 
     with Engine(root) as engine:
         image = engine.images.get(options.positionals[0])
-        layers = layers_above(image) if options["whatrequires"] else layers_below(image)
+        layers = image.layer_uses(above=options["whatrequires"])
         lines = [
             f"Image ID: {image.id[:SHORT_ID_LENGTH]}",
             f"Tags:     [{' '.join(image.names)}]",

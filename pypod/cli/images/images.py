@@ -14,15 +14,15 @@ if TYPE_CHECKING:
     from typing import Any
 
     from pypod.api.engine import Engine
+    from pypod.api.image_summary import ImageSummary
     from pypod.cli.flags.parser import Parsed
     from pypod.cli.images.row import ImageRow
-    from pypod.store.images import Named
 
 _SORT_KEYS: dict[str, Callable[[ImageRow], Any]] = {
-    "created": lambda row: -row.record.created_ns,
-    "id": lambda row: row.record.id,
+    "created": lambda row: -row.image.created_ns,
+    "id": lambda row: row.image.id,
     "repository": lambda row: row["Repository"],
-    "size": lambda row: row.record.size_bytes,
+    "size": lambda row: row.image.size_bytes,
     "tag": lambda row: row["Tag"],
 }
 IMAGES = Command(
@@ -63,19 +63,15 @@ def run_images(options: Parsed, root: str | None) -> int:
             "--sort", f'"{options["sort"]}" is not a valid field for sorting. Choose from: {", ".join(_SORT_KEYS)}'
         )
     with Engine(root) as engine:
-        listing = ImageListing(engine, time_ns(), truncate=not options["no-trunc"])
+        listing = ImageListing(time_ns(), truncate=not options["no-trunc"])
         _write(options, _chosen(options, engine), listing)
     return 0
 
 
-def _chosen(options: Parsed, engine: Engine) -> list[Named]:
-    from pypod.store.images import all_images
-
-    found = all_images(engine.database)
-    if not options["all"] and not all(one.names for one in found):
-        from pypod.engine.images.history import is_intermediate
-
-        found = [one for one in found if not is_intermediate(engine, one)]
+def _chosen(options: Parsed, engine: Engine) -> list[ImageSummary]:
+    found = list(engine.images.summaries())
+    if not options["all"]:
+        found = [one for one in found if one.names or not one.is_intermediate]
     if options.positionals:
         from pypod.cli.images.filters import refers_to
 
@@ -90,14 +86,14 @@ def _chosen(options: Parsed, engine: Engine) -> list[Named]:
     return found
 
 
-def _write(options: Parsed, found: list[Named], listing: ImageListing) -> None:
+def _write(options: Parsed, found: list[ImageSummary], listing: ImageListing) -> None:
     from pypod.cli.render.output import is_json
 
     if is_json(options["format"]) and not options["quiet"]:
         from pypod.cli.go.json import encode
         from pypod.cli.images.row import as_json
 
-        listed = [as_json(one, listing) for one in found]
+        listed = [as_json(one) for one in found]
         sys.stdout.write(encode(listed, indent="    ", escape_html=True) + "\n")
         return
     rows = sorted(rows_of(found, listing), key=_SORT_KEYS[options["sort"]])

@@ -10,10 +10,8 @@ from pypod.errors import InvalidSpec, PypodError, RegistryError, Unauthorized
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from pypod import Registries
     from pypod.cli.flags.parser import Parsed
-    from pypod.images.config.registries import Registries
-    from pypod.images.registry.access import Access
-    from pypod.model.credentials import Credentials
 
 _AUTHFILE = Flag(
     name="authfile",
@@ -66,35 +64,31 @@ LOGOUT = Command(
 
 def run_login(options: Parsed, _root: str | None) -> int:
     """Carry out ``pypod login``."""
+    from pypod import Registries
     from pypod.cli.images.pull import access_with
-    from pypod.images.config import credentials
-    from pypod.images.config.registries import load
-    from pypod.model.credentials import Credentials
 
-    registries = load()
-    key, domain = _key(options.positionals, registries)
-    authfile = options["authfile"]
-    stored = credentials.get(key, authfile)
+    registries = Registries(access_with(options, cert_dir=options["cert-dir"]))
+    key = _key(options.positionals, registries)
+    stored = registries.credentials(key)
+    user, password = ("", "") if stored is None else (stored.user, stored.password)
     if options["get-login"]:
-        if stored is None or not stored.user:
+        if not user:
             raise InvalidSpec("registry", f"not logged into {key}")
-        print(stored.user)
+        print(user)
         return 0
     if stored is not None and stored.identity_token:
         raise InvalidSpec("registry", "currently logged in, auth file contains an Identity token")
-    access = access_with(options, cert_dir=options["cert-dir"])
-    password = _password_from_stdin(options) if options["password-stdin"] else options["password"]
-    if not options["username"] and not password and _still_valid(key, domain, stored, access, registries):
+    given = _password_from_stdin(options) if options["password-stdin"] else options["password"]
+    if not options["username"] and not given and user and password and _still_valid(registries, key, user, password):
         return 0
-    user, password = _ask(options["username"], password, stored)
+    user, password = _ask(options["username"], given, known=user)
     try:
-        _check(domain, user, password, access, registries)
+        where = registries.login(key, user, password)
     except Unauthorized as error:
         raise InvalidSpec("registry", f'logging into "{key}": invalid username/password') from error
     except RegistryError as error:
         error.message = f'authenticating creds for "{key}": {error.message}'
         raise
-    where = credentials.login(key, Credentials(user=user, password=password), authfile)
     if options["verbose"]:
         print("Used: ", where)
     print("Login Succeeded!")
@@ -103,35 +97,33 @@ def run_login(options: Parsed, _root: str | None) -> int:
 
 def run_logout(options: Parsed, _root: str | None) -> int:
     """Carry out ``pypod logout``."""
-    from pypod.images.config import credentials
+    from pypod import Access, Registries
 
-    authfile = options["authfile"]
-    credentials.check_authfile(authfile)
+    registries = Registries(Access(authfile=options["authfile"]))
+    registries.require_authfile()
     if options["all"]:
         if options.positionals:
             raise UsageError("pypod logout", "--all takes no arguments")
-        credentials.logout_all(authfile)
+        registries.logout_all()
         print("Removed login credentials for all registries")
         return 0
-    from pypod.images.config.registries import load
-
-    key, _ = _key(options.positionals, load())
-    if not credentials.logout(key, authfile):
-        other = credentials.get(key, authfile, exact=True)
+    key = _key(options.positionals, registries)
+    if not registries.logout(key):
+        other = registries.credentials(key, exact=True)
         hint = "another tool's file has credentials for it: use that tool's logout" if other is not None else ""
         raise InvalidSpec("registry", f"not logged into {key}", hint=hint)
     print(f"Removed login credentials for {key}")
     return 0
 
 
-def _key(positionals: list[str], registries: Registries) -> tuple[str, str]:
-    """Return the name under which credentials are kept (a host, or a namespace on it) and the host."""
+def _key(positionals: list[str], registries: Registries) -> str:
+    """Return the name under which credentials are kept: a host, or a namespace on it."""
     from pypod.model.reference import check_domain, parse
 
     if not positionals:
-        if not registries.search:
+        if not registries.unqualified:
             raise InvalidSpec("registry", "no registries found in registries.conf, a registry must be provided")
-        return registries.search[0], registries.search[0]
+        return registries.unqualified[0]
     text = positionals[0]
     bare = text.removeprefix("https://").removeprefix("http://")
     if bare != text:  # an address, whose path is not a namespace
@@ -149,7 +141,7 @@ def _key(positionals: list[str], registries: Registries) -> tuple[str, str]:
             raise InvalidSpec("registry", f"key {bare} contains a tag or digest")
         if domain != reference.domain:
             raise InvalidSpec("registry", f"key {bare} registry mismatch: {domain} is not a registry")
-    return bare, domain
+    return bare
 
 
 def _password_from_stdin(options: Parsed) -> str:
@@ -160,28 +152,19 @@ def _password_from_stdin(options: Parsed) -> str:
     return "".join(line.rstrip("\r\n") for line in sys.stdin)
 
 
-def _still_valid(key: str, domain: str, stored: Credentials | None, access: Access, registries: Registries) -> bool:
-    if stored is None or not stored.user or not stored.password:
-        return False
+def _still_valid(registries: Registries, key: str, user: str, password: str) -> bool:
     print(f"Authenticating with existing credentials for {key}")
     try:
-        _check(domain, stored.user, stored.password, access, registries)
+        registries.verify(key, user, password)
     except PypodError:
         print("Existing credentials are invalid, please enter valid username and password")
         return False
-    print(f"Existing credentials are valid. Already logged in to {domain}")
+    print(f"Existing credentials are valid. Already logged in to {key.partition('/')[0]}")
     return True
 
 
-def _check(domain: str, user: str, password: str, access: Access, registries: Registries) -> None:
-    from pypod.images.registry.catalogue import check_login
-
-    check_login(domain, user, password, access, registries)
-
-
-def _ask(user: str, password: str, stored: Credentials | None) -> tuple[str, str]:
+def _ask(user: str, password: str, *, known: str) -> tuple[str, str]:
     """Return user name and password, asked for where they are missing. Raises InvalidSpec when nobody answers."""
-    known = stored.user if stored is not None else ""
     failure = "getting username and password: reading"
     if not user:
         prompt = f"Username ({known}): " if known else "Username: "

@@ -10,8 +10,8 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
+    from pypod import Access
     from pypod.cli.flags.parser import Parsed
-    from pypod.images.registry.access import Access
 
 _ALL = Flag(name="all", kind="bool", help="Add all of the list's images if the image is a list")
 INSECURE = Flag(name="insecure", kind="bool", hidden=True, help="Do not require HTTPS and verified certificates")

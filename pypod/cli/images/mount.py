@@ -68,10 +68,7 @@ def _check(options: Parsed) -> None:
 
 
 def _mounted(engine: Engine) -> list[tuple[Image, str]]:
-    from pypod.engine.images.mounts import mounted
-
-    paths = mounted(engine)
-    return [(image, paths[image.id]) for image in engine.images.list() if image.id in paths]
+    return [(image, path) for image in engine.images.list() if (path := image.mount_point)]
 
 
 def _write_json(found: list[tuple[Image, str]]) -> None:

@@ -10,10 +10,10 @@ from pypod.errors import InvalidSpec, PypodError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from pypod import Access
     from pypod.api.engine import Engine
     from pypod.api.image import Image
     from pypod.cli.flags.parser import Parsed
-    from pypod.images.registry.access import Access
 
 PLATFORM_FLAGS: tuple[Flag, ...] = (
     Flag(name="arch", help="Use ARCH instead of the architecture of the machine for choosing images"),
@@ -84,18 +84,17 @@ def run_pull(options: Parsed, root: str | None) -> int:
 
 
 def _all_tags(reach: Access, name: str) -> list[str]:
-    from pypod.images.config import registries
-    from pypod.images.registry.catalogue import tags
+    from pypod import Registries
     from pypod.model.reference import parse, split_transport
 
     transport, rest = split_transport(name)
     if transport not in ("", "docker"):
         raise InvalidSpec("--all-tags", f"--all-tags is not supported for the transport {transport}")
-    configured = registries.load()
-    reference = configured.candidates(name)[0]
+    registries = Registries(reach)
+    reference = parse(registries.candidates(name)[0])
     if parse(rest).tag or reference.digest:
         raise InvalidSpec("--all-tags", "--all-tags requires a name without tag and digest")
-    return [f"{reference.name}:{tag}" for tag in tags(reference, reach, configured)]
+    return [f"{reference.name}:{tag}" for tag in registries.tags(name)]
 
 
 def image_for(
@@ -118,7 +117,7 @@ def image_for(
 
 def _warn(image: Image, wanted: str) -> None:
     """Tell when an image is for another platform: one that has no index is what it is, whatever was asked for."""
-    from pypod.images.platform import parse as parse_platform
+    from pypod.model.platform import parse as parse_platform
 
     asked, found = parse_platform(wanted), image.config.platform
     if (asked.os, asked.architecture) != (found.os, found.architecture):
@@ -128,9 +127,9 @@ def _warn(image: Image, wanted: str) -> None:
 def access(options: Parsed) -> Access:
     """Return what the flags say about reaching registries. Raises InvalidSpec, also for a file that is not there."""
     if options["authfile"] or "REGISTRY_AUTH_FILE" in os.environ:
-        from pypod.images.config.credentials import check_authfile
+        from pypod import Registries
 
-        check_authfile(options["authfile"])
+        Registries(access_with(options)).require_authfile()
     credentials = None
     if options["creds"]:
         credentials = _credentials(options["creds"])
@@ -148,8 +147,7 @@ def _credentials(text: str) -> tuple[str, str]:
 
 def access_with(options: Parsed, *, cert_dir: str = "", credentials: tuple[str, str] | None = None) -> Access:
     """Return what --tls-verify and --authfile say, and the rest as given; nothing is looked at."""
-    from pypod import __version__
-    from pypod.images.registry.access import Access
+    from pypod import Access, __version__
 
     return Access(
         tls_verify=options["tls-verify"] if options.changed("tls-verify") else None,
@@ -170,7 +168,7 @@ def platform(options: Parsed) -> str:
         return text
     if not any(parts):
         return ""
-    from pypod.images.platform import host
+    from pypod.model.platform import host
 
     here = host()
     return "/".join(filter(None, (parts[0] or here.os, parts[1] or here.architecture, parts[2])))

@@ -134,11 +134,9 @@ class _Removal:
 
         Those that were made of it stay whole.
         """
-        from pypod.engine.images.history import children, parents
-
         try:
-            names, is_parent = image.names, bool(children(image))
-            below = parents(image) if self._prune else []
+            names, is_parent = image.names, bool(image.children())
+            below = image.parents() if self._prune else ()
             image.remove(force=self._force)
         except PypodError as error:
             if not isinstance(error, NoSuchImage):  # somebody else was quicker
@@ -148,10 +146,9 @@ class _Removal:
         self._gone.append(image.id)
         if not (is_parent and names):  # podman tells of the name only
             self._deleted.append(image.id)
-        for identifier in below:
+        for parent in below:
             with suppress(NoSuchImage):
-                parent = image.engine.images.find(identifier)
-                if not parent.names and not children(parent):
+                if not parent.names and not parent.children():
                     self.remove(parent)
 
     def tell(self) -> int:

@@ -1,13 +1,11 @@
 """One name of an image as a row of ``images``: every cell, worked out when it is asked for.
 
-The names of cells are podman's placeholders (podman-images(1)). Configurations are read for the cells that need them.
-"""
+The names of cells are podman's placeholders (podman-images(1))."""
 
 from __future__ import annotations
 
 from pypod.cli.go.values import Struct, go_time
 from pypod.cli.render.output import Column, human_ago, human_size
-from pypod.model import plain_json
 from pypod.model.ids import SHORT_ID_LENGTH
 from pypod.model.moment import rfc3339
 
@@ -16,31 +14,20 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from typing import Any
 
-    from pypod.api.engine import Engine
-    from pypod.store.images import Named
+    from pypod.api.image_summary import ImageSummary
 
-__all__ = ["FIELDS", "TITLES", "ImageListing", "ImageRow", "as_json", "columns", "labels_of", "spaced_size"]
+__all__ = ["FIELDS", "TITLES", "ImageListing", "ImageRow", "as_json", "columns", "spaced_size"]
 
 _NONE = "<none>"
 _SECOND_NS = 1_000_000_000
 
 
 class ImageListing:
-    """What the rows of one listing share."""
+    """How the rows of one listing are to be shown."""
 
-    def __init__(self, engine: Engine, now_ns: int, *, truncate: bool = True) -> None:
-        self.engine = engine
+    def __init__(self, now_ns: int, *, truncate: bool = True) -> None:
         self.now_ns = now_ns
         self.truncate = truncate
-        self._counts: dict[str, int] | None = None
-
-    def containers(self, identifier: str) -> int:
-        """Return how many containers were made from an image."""
-        if self._counts is None:
-            from pypod.store.images import container_counts
-
-            self._counts = container_counts(self.engine.database)
-        return self._counts.get(identifier, 0)
 
 
 class ImageRow(Struct):
@@ -48,9 +35,8 @@ class ImageRow(Struct):
 
     type_name = "images.imageReporter"
 
-    def __init__(self, named: Named, name: str, listing: ImageListing) -> None:
-        self.named = named
-        self.record = named.record
+    def __init__(self, image: ImageSummary, name: str, listing: ImageListing) -> None:
+        self.image = image
         self.listing = listing
         repository, at, _ = name.partition("@")  # pulled by digest: there is no tag
         self.repository, _, self.tag = (repository, "", "") if at else name.rpartition(":")
@@ -62,21 +48,13 @@ class ImageRow(Struct):
     @property
     def created_s(self) -> int:
         """When it was made: podman shows whole seconds."""
-        return self.record.created_ns // _SECOND_NS
+        return self.image.created_ns // _SECOND_NS
 
 
-def rows_of(images: list[Named], listing: ImageListing) -> list[ImageRow]:
+def rows_of(images: list[ImageSummary], listing: ImageListing) -> list[ImageRow]:
     """Return a row for each name with a tag; for an image that has none, its first name or an empty one."""
     tagged = ([name for name in one.names if "@" not in name] or one.names[:1] or ("",) for one in images)
     return [ImageRow(one, name, listing) for one, names in zip(images, tagged, strict=True) for name in names]
-
-
-def labels_of(named: Named) -> dict[str, str]:
-    """Return the labels of an image; of a configuration that cannot be read, none."""
-    if '"Labels"' not in named.record.config:
-        return {}
-    config = plain_json.loads(named.record.config).get("config") or {}
-    return dict(config.get("Labels") or {})
 
 
 def spaced_size(size_bytes: int) -> str:
@@ -87,7 +65,7 @@ def spaced_size(size_bytes: int) -> str:
 
 
 def _id(row: ImageRow) -> str:
-    return row.record.id[:SHORT_ID_LENGTH] if row.listing.truncate else f"sha256:{row.record.id}"
+    return row.image.id[:SHORT_ID_LENGTH] if row.listing.truncate else f"sha256:{row.image.id}"
 
 
 def _ago(row: ImageRow) -> str:
@@ -101,31 +79,31 @@ def _time(row: ImageRow) -> str:
 def _labels(row: ImageRow) -> dict[str, str]:
     from pypod.cli.go.values import NilMap
 
-    return labels_of(row.named) or NilMap()
+    return row.image.labels or NilMap()
 
 
 FIELDS: dict[str, Callable[[ImageRow], Any]] = {
-    "Containers": lambda row: row.listing.containers(row.record.id),
+    "Containers": lambda row: row.image.container_count,
     "Created": _ago,
     "CreatedAt": _time,
     "CreatedSince": _ago,
     "CreatedTime": _time,
-    "Dangling": lambda row: not row.named.names,
-    "Digest": lambda row: row.record.manifest,
-    "History": lambda row: ", ".join(row.named.names),
+    "Dangling": lambda row: not row.image.names,
+    "Digest": lambda row: row.image.digest,
+    "History": lambda row: ", ".join(row.image.names),
     "ID": _id,
-    "Id": lambda row: row.record.id,
+    "Id": lambda row: row.image.id,
     "Labels": _labels,
-    "Names": lambda row: list(row.named.names),
+    "Names": lambda row: list(row.image.names),
     "ParentId": lambda _: "",
     "ReadOnly": lambda _: False,
-    "RepoDigests": lambda row: list(row.named.repo_digests),
-    "RepoTags": lambda row: list(row.named.names),
+    "RepoDigests": lambda row: list(row.image.digests),
+    "RepoTags": lambda row: list(row.image.names),
     "Repository": lambda row: row.repository or _NONE,
     "SharedSize": lambda _: 0,
-    "Size": lambda row: spaced_size(row.record.size_bytes),
+    "Size": lambda row: spaced_size(row.image.size_bytes),
     "Tag": lambda row: row.tag or _NONE,
-    "VirtualSize": lambda row: row.record.size_bytes,
+    "VirtualSize": lambda row: row.image.size_bytes,
 }
 # Headings that are not the placeholder's name in words (podman: cmd/podman/images/list.go).
 TITLES = {"ID": "image id", "CreatedSince": "created", "ReadOnly": "r/o"}
@@ -140,27 +118,27 @@ def columns(*, digests: bool = False, history: bool = False) -> list[Column]:
     return [Column(key=key, title=title) for key, title in pairs]
 
 
-def as_json(named: Named, listing: ImageListing) -> Struct:
+def as_json(image: ImageSummary) -> Struct:
     """Return an image as ``--format json`` shows it: once, with all its names."""
-    record, names = named.record, list(named.names)
-    created_s = record.created_ns // _SECOND_NS
+    names = list(image.names)
+    created_s = image.created_ns // _SECOND_NS
     found = Struct(
-        Id=record.id,
+        Id=image.id,
         ParentId="",
         RepoTags=None,
-        RepoDigests=list(named.repo_digests),
-        Size=record.size_bytes,
+        RepoDigests=list(image.digests),
+        Size=image.size_bytes,
         SharedSize=0,
-        VirtualSize=record.size_bytes,
-        Labels=labels_of(named) or None,
-        Containers=listing.containers(record.id),
+        VirtualSize=image.size_bytes,
+        Labels=image.labels or None,
+        Containers=image.container_count,
     )
     if names:
         found["Names"] = names
     else:
         found["Dangling"] = True
     found.update(
-        Digest=record.manifest,
+        Digest=image.digest,
         History=names,
         Created=created_s,
         CreatedAt=rfc3339(created_s * _SECOND_NS),

@@ -13,9 +13,9 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from pypod import Registries
+    from pypod.api.registries import FoundRepository
     from pypod.cli.flags.parser import Parsed
-    from pypod.images.config.registries import Registries
-    from pypod.images.registry.access import Access
 
 _DEFAULT_LIMIT = 25
 _DESCRIPTION_LENGTH = 44
@@ -54,29 +54,25 @@ SEARCH = Command(
 
 def run_search(options: Parsed, _root: str | None) -> int:
     """Carry out ``pypod search``."""
+    from pypod import Registries
     from pypod.cli.images.pull import access_with
-    from pypod.images.config.credentials import check_authfile
-    from pypod.images.config.registries import load
 
-    check_authfile(options["authfile"])
+    registries = Registries(access_with(options))
+    registries.require_authfile()
     if options["limit"] < 0:
         raise UsageError("pypod search", f"limit {options['limit']} is negative")
     if options["list-tags"] and options["filter"]:
         raise InvalidSpec("--filter", "filters are not applicable to list tags result")
     filters = [_filter(text) for text in options["filter"]]
-    access = access_with(options)
-    registries = load()
-    rows = (_tag_rows if options["list-tags"] else _rows)(options, access, registries)
+    rows = (_tag_rows if options["list-tags"] else _rows)(options, registries)
     _write(options, [row for row in rows if all(matches(row) for matches in filters)])
     return 0
 
 
-def _rows(options: Parsed, access: Access, registries: Registries) -> list[Struct]:
-    from pypod.images.registry.catalogue import search
-
+def _rows(options: Parsed, registries: Registries) -> list[Struct]:
     domain, term = _split(options.positionals[0])
     limit = options["limit"] or _DEFAULT_LIMIT
-    domains = [domain] if domain else list(registries.search)
+    domains = [domain] if domain else list(registries.unqualified)
     if not domains:
         raise InvalidSpec(
             "registry",
@@ -87,11 +83,11 @@ def _rows(options: Parsed, access: Access, registries: Registries) -> list[Struc
     failures: list[str] = []
     for one in domains:
         try:
-            found = search(one, term, access, registries, limit=limit)
+            found = registries.search(one, term, limit=limit)
         except PypodError as error:
             failures.append(f'couldn\'t search registry "{one}": {error}')
         else:
-            rows += [_row(one, each, no_trunc=options["no-trunc"]) for each in found]
+            rows += [_row(each, no_trunc=options["no-trunc"]) for each in found]
     if failures and not rows:
         raise InvalidSpec("registry", "\n".join(failures))
     for failure in failures:
@@ -99,18 +95,18 @@ def _rows(options: Parsed, access: Access, registries: Registries) -> list[Struc
     return rows
 
 
-def _tag_rows(options: Parsed, access: Access, registries: Registries) -> list[Struct]:
-    from pypod.images.registry.catalogue import tags
+def _tag_rows(options: Parsed, registries: Registries) -> list[Struct]:
+    from pypod.model.reference import parse
 
     rows: list[Struct] = []
     failures: list[PypodError] = []
-    for reference in registries.candidates(options.positionals[0]):
+    for name in registries.candidates(options.positionals[0]):
         try:
-            found = tags(reference, access, registries)[: options["limit"] or None]
+            found = registries.tags(name)[: options["limit"] or None]
         except PypodError as error:
             failures.append(error)
         else:
-            rows += [Struct(Name=reference.name, Tag=_safe(tag)) for tag in found]
+            rows += [Struct(Name=parse(name).name, Tag=_safe(tag)) for tag in found]
     if failures and not rows:
         raise failures[0]
     for failure in failures:
@@ -133,18 +129,17 @@ def _filter(text: str) -> Callable[[Struct], bool]:
     return lambda row: bool(row["Stars"] >= int(value))
 
 
-def _row(domain: str, found: dict[str, object], *, no_trunc: bool) -> Struct:
-    description = _safe(str(found.get("description") or "")).replace("\t", " ")
+def _row(found: FoundRepository, *, no_trunc: bool) -> Struct:
+    description = _safe(found.description).replace("\t", " ")
     if not no_trunc and len(description) > _DESCRIPTION_LENGTH:
         description = f"{description[:_DESCRIPTION_LENGTH]}..."
-    stars = found.get("star_count")
     return Struct(
-        Index=domain,
-        Name=_safe(str(found["name"])),
+        Index=found.registry,
+        Name=_safe(found.name),
         Description=description,
-        Stars=stars if isinstance(stars, int) else 0,
-        Official="[OK]" if found.get("is_official") is True else "",
-        Automated="[OK]" if found.get("is_automated") is True else "",
+        Stars=found.stars,
+        Official="[OK]" if found.official else "",
+        Automated="[OK]" if found.automated else "",
         Tag="",
     )
 

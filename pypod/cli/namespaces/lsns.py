@@ -14,8 +14,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
     from typing import Any
 
+    from pypod import NamespaceFacts, ProcessFacts
     from pypod.cli.flags.parser import Parsed
-    from pypod.engine.inspect.lsns import NamespaceFacts, ProcessFacts
 
 _COLUMNS = {
     name: (Column(name=name, hint=hint, right=right, number=number, cut=name == "COMMAND"), help)
@@ -69,7 +69,7 @@ LSNS = Command(
 
 def run_lsns(options: Parsed, root: str | None) -> int:
     """Carry out ``pypod lsns``."""
-    from pypod.api.functions import lsns
+    from pypod import lsns
 
     if options["json"] and options["raw"]:
         raise UsageError("pypod lsns", "mutually exclusive arguments: --json --raw")
@@ -215,13 +215,13 @@ _NESTED: dict[str, Callable[[Rows], list[Line]]] = {
 
 
 def _list_processes(options: Parsed, tree: str) -> None:
-    from pypod.engine.inspect.lsns import processes_of
+    from pypod import processes_in
 
     if options.changed("task"):
         raise UsageError("pypod lsns", "--task is mutually exclusive with <namespace>")
     inode = _number(options.positionals[0], "NAMESPACE", "invalid namespace argument")
     columns = _columns(options, ["PID", "PPID", "USER", "COMMAND"])
-    processes = processes_of(inode)
+    processes = processes_in(inode)
     known = {one.pid: one for one in processes}
     lines: dict[int, Line] = {}
     roots: list[Line] = []

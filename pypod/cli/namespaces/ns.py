@@ -5,11 +5,12 @@ from __future__ import annotations
 import sys
 
 from pypod.cli.flags.parser import Command, Flag
+from pypod.errors import SystemFailure
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from pypod import Matrix
     from pypod.cli.flags.parser import Parsed
-    from pypod.engine.inspect.sharing import Matrix
 
 _JSON = Flag(name="json", short="J", kind="bool", help="Print the table as JSON (docs/json.md)")
 _INODES = Flag(name="inodes", short="i", kind="bool", help="Show inode numbers instead of letters")
@@ -59,8 +60,8 @@ def run_ns_matrix(options: Parsed, root: str | None) -> int:
 
 def run_ns_diff(options: Parsed, root: str | None) -> int:
     """Carry out ``pypod ns diff``."""
+    from pypod import compare
     from pypod.api.engine import Engine
-    from pypod.api.functions import compare
 
     with Engine(root) as engine:
         _write(compare(*options.positionals, engine=engine), options)
@@ -91,14 +92,16 @@ def _plain(matrix: Matrix, pod: str) -> dict[str, object]:
 
 def run_ns_ls(options: Parsed, root: str | None) -> int:
     """Carry out ``pypod ns ls``."""
+    from pypod import compare
     from pypod.api.engine import Engine
-    from pypod.engine.core.boundary import Boundary
-    from pypod.engine.inspect.sharing import column
 
     with Engine(root) as engine:
-        found = column(engine, options.positionals[0])
-    with Boundary(f"read /proc/{found.pid}/ns"):
-        rows = _links(f"/proc/{found.pid}/ns")
+        (found,) = compare(options.positionals[0], engine=engine).columns
+    directory = f"/proc/{found.pid}/ns"
+    try:
+        rows = _links(directory)
+    except OSError as error:
+        raise SystemFailure("read", error.errno or 0, f"read {directory}: {error.strerror}") from error
     widths = [max(map(len, cells)) for cells in zip(*rows, strict=True)]
     for mode, links, user, group, size, when, name in rows:
         sys.stdout.write(
@@ -113,8 +116,6 @@ def _links(directory: str) -> list[tuple[str, ...]]:
     import stat
     import time
 
-    from pypod.engine.inspect.lsns import group_name, user_name
-
     rows: list[tuple[str, ...]] = []
     for name in sorted(os.listdir(directory)):
         path = f"{directory}/{name}"
@@ -124,11 +125,29 @@ def _links(directory: str) -> list[tuple[str, ...]]:
             (
                 stat.filemode(status.st_mode),
                 str(status.st_nlink),
-                user_name(status.st_uid),
-                group_name(status.st_gid),
+                _user(status.st_uid),
+                _group(status.st_gid),
                 str(status.st_size),
                 when,
                 f"{name} -> {os.readlink(path)}",
             )
         )
     return rows
+
+
+def _user(uid: int) -> str:
+    import pwd
+
+    try:
+        return pwd.getpwuid(uid).pw_name
+    except KeyError:
+        return str(uid)
+
+
+def _group(gid: int) -> str:
+    import grp
+
+    try:
+        return grp.getgrgid(gid).gr_name
+    except KeyError:
+        return str(gid)

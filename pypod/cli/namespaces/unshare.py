@@ -6,7 +6,6 @@ import os
 
 from pypod.cli.flags.parser import Command
 from pypod.cli.system import notes
-from pypod.errors import WrongState
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -26,14 +25,9 @@ UNSHARE = Command(
 def run_unshare(options: Parsed, root: str | None) -> int:
     """Carry out ``pypod unshare``: this process becomes the command."""
     from pypod.api.engine import Engine
-    from pypod.engine.session import session
-    from pypod.kernel.programs import path
 
     with Engine(root) as engine:
-        if not engine.rootless:
-            raise WrongState("root", "", "please use unshare with rootless")
-        before = notes.holder(engine.layout)
-        environment = {**os.environ, **session.environment(engine), "PYPOD_ROOT": engine.layout.root}
-        notes.tell_of_new(engine.layout, before)
-    command = options.positionals or [os.environ.get("SHELL", "/bin/sh")]
-    os.execve(path("inside"), ["pypod-inside", "--mounts", *command], environment)  # noqa: S606
+        before = notes.session_of(root)
+        command = engine.unshare(options.positionals or [os.environ.get("SHELL", "/bin/sh")])
+        notes.tell_of_new(root, before)
+    os.execve(command.program, command.arguments, dict(command.environment))  # noqa: S606

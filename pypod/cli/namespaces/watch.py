@@ -6,18 +6,19 @@ import os
 import sys
 
 from pypod.cli.flags.parser import Command, Flag
-from pypod.engine.inspect.watching import DIFFERENT, GONE, NEW, SAME, Board, Watcher, changes
 from pypod.errors import InvalidSpec
+from pypod.model.namespace_watch import DIFFERENT, GONE, NEW, SAME, changes
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from typing import Self
 
+    from pypod import NamespaceWatcher
     from pypod.cli.flags.parser import Parsed
+    from pypod.cli.namespaces.board import Board
     from pypod.cli.render.streaming import Signals
-    from pypod.engine.inspect.watching import Seen
-    from pypod.kernel.watch import Watch
+    from pypod.model.namespace_watch import SeenNamespace
 
 NS_WATCH = Command(
     path="pypod ns watch",
@@ -44,31 +45,25 @@ _COLORS = {NEW: "\x1b[32m", GONE: "\x1b[31m", DIFFERENT: "\x1b[33m"}
 def run_ns_watch(options: Parsed, root: str | None) -> int:
     """Carry out ``pypod ns watch``."""
     from pypod.api.engine import Engine
-    from pypod.engine.core.boundary import Boundary
-    from pypod.kernel.watch import Watch
 
     interval_s: float = options["interval"]
     if not 0 < interval_s < 1e6:
         raise InvalidSpec("--interval", f"an interval is a number of seconds above 0: {interval_s:g}")
     if options["count"] < 0:
         raise InvalidSpec("--count", f"a count is not negative: {options['count']}")
-    with Engine(root) as engine:
-        watcher = Watcher(engine, [engine.pods.get(name).name for name in options.positionals])
-        with Boundary("watch namespaces"):
-            watch = Watch(engine.layout.root)
-        with watch:
-            if sys.stdout.isatty() and os.environ.get("TERM", "dumb") != "dumb":
-                return _live(watcher, watch, interval_s, options["count"])
-            return _lines(watcher, watch, interval_s, options["count"])
+    with Engine(root) as engine, engine.watch_namespaces(options.positionals) as watcher:
+        if sys.stdout.isatty() and os.environ.get("TERM", "dumb") != "dumb":
+            return _live(watcher, interval_s, options["count"])
+        return _lines(watcher, interval_s, options["count"])
 
 
-def _lines(watcher: Watcher, watch: Watch, interval_s: float, count: int) -> int:
+def _lines(watcher: NamespaceWatcher, interval_s: float, count: int) -> int:
     before = watcher.look()
     _write_lines([(SAME, one) for one in before.values()])
     looks = 1
     while looks != count:
-        if watch.wait(interval_s):
-            _settle(watch)
+        if watcher.wait(interval_s):
+            _settle(watcher)
         now = watcher.look()
         _write_lines(changes(before, now))
         before = now
@@ -76,26 +71,26 @@ def _lines(watcher: Watcher, watch: Watch, interval_s: float, count: int) -> int
     return 0
 
 
-def _write_lines(rows: Sequence[tuple[str, Seen]]) -> None:
+def _write_lines(rows: Sequence[tuple[str, SeenNamespace]]) -> None:
     sys.stdout.write("".join(f"{line(mark, one)}\n" for mark, one in rows))
     sys.stdout.flush()
 
 
-def line(mark: str, one: Seen) -> str:
+def line(mark: str, one: SeenNamespace) -> str:
     """Return a change on one line: ``+ net 4026532451 pod mipod infra,web 1234 nprocs 2 why process``."""
     pid = "-" if one.pid is None else one.pid
     who, why = (",".join(words) or "-" for words in (one.who, one.why))
     return f"{mark} {one.kind} {one.inode} pod {one.pod} {who} {pid} nprocs {one.nprocs} why {why}"
 
 
-def _settle(watch: Watch, signals: Signals | None = None) -> None:
+def _settle(watcher: NamespaceWatcher, signals: Signals | None = None) -> None:
     import select
 
     poll = select.poll()
     if signals is not None:
         poll.register(signals.fd, select.POLLIN)
     poll.poll(_SETTLE_MS)
-    watch.drain()
+    watcher.drain()
 
 
 class Screen:
@@ -116,10 +111,11 @@ class Screen:
         write_output(1, text.encode("utf-8", "backslashreplace"))
 
 
-def _live(watcher: Watcher, watch: Watch, interval_s: float, count: int) -> int:
+def _live(watcher: NamespaceWatcher, interval_s: float, count: int) -> int:
     import signal
     import time
 
+    from pypod.cli.namespaces.board import Board
     from pypod.cli.render.streaming import Signals
 
     board = Board(_HOLD_S)
@@ -135,26 +131,26 @@ def _live(watcher: Watcher, watch: Watch, interval_s: float, count: int) -> int:
                 return 0
             due = time.monotonic() + interval_s
             while (left := due - time.monotonic()) > 0:
-                changed, numbers = _wait(watch, signals, left)
+                changed, numbers = _wait(watcher, signals, left)
                 ends = [number for number in numbers if number != signal.SIGWINCH]
                 if ends:
                     return 128 + ends[0]
                 if changed:
-                    _settle(watch, signals)
+                    _settle(watcher, signals)
                     break
                 if numbers:
                     screen.write(_frame(board, interval_s, color=color))
 
 
-def _wait(watch: Watch, signals: Signals, timeout_s: float) -> tuple[bool, bytes]:
+def _wait(watcher: NamespaceWatcher, signals: Signals, timeout_s: float) -> tuple[bool, bytes]:
     """Wait for a change or signals; return whether something changed, and the numbers that arrived."""
     import select
 
     poll = select.poll()
-    for fd in (watch.fileno(), signals.fd):
+    for fd in (watcher.fileno(), signals.fd):
         poll.register(fd, select.POLLIN)
     ready = {fd for fd, _ in poll.poll(timeout_s * 1000)}
-    return watch.fileno() in ready, signals.arrived() if signals.fd in ready else b""
+    return watcher.fileno() in ready, signals.arrived() if signals.fd in ready else b""
 
 
 def _frame(board: Board, interval_s: float, *, color: bool) -> str:
@@ -183,7 +179,7 @@ def _count(number: int, noun: str) -> str:
     return f"{number} {noun}{'' if number == 1 else 's'}"
 
 
-def table(rows: Sequence[tuple[str, Seen]], width: int) -> list[str]:
+def table(rows: Sequence[tuple[str, SeenNamespace]], width: int) -> list[str]:
     """Return a heading and a line for each row. Whatever a command calls itself, it is one line that can be seen."""
     from io import StringIO
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from pypod.cli.flags.filters import compile_filters, has_labels, matcher, moment_ns, split
 from pypod.errors import InvalidSpec
-from pypod.model.network import DEFAULT_ID
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -68,13 +67,11 @@ def _until(values: Sequence[str]) -> Test:
 
 def _dangling(engine: Engine, values: Sequence[str]) -> Test:
     """Networks that nobody is connected to; the default one is never among them."""
-    from pypod.store.networks import unused_networks
-
     for value in values:
         if value not in _TRUTHS:
             raise InvalidSpec("--filter", f'invalid dangling filter value "{value}"')
     wanted = {_TRUTHS[value] for value in values}
-    unused = {one.id for one in unused_networks(engine.database)} - {DEFAULT_ID}
+    unused = {one.id for one in engine.networks.unused()}
     return lambda spec: (spec.id in unused) in wanted
 
 

@@ -8,6 +8,8 @@ from pypod.cli.flags.parser import Command, Flag
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from typing import Any
+
     from pypod.cli.flags.parser import Parsed
     from pypod.cli.go.values import Struct
     from pypod.model.network import NetworkSpec
@@ -39,10 +41,11 @@ def run_network_ls(options: Parsed, root: str | None) -> int:
     with Engine(root) as engine:
         test = compile_network_filters(options["filter"], engine)
         specs = [spec for spec in engine.networks.specs() if test(spec)]
+        forms = [engine.networks.get(spec.id).inspect() for spec in specs] if options["format"] else []
     if options["quiet"]:
         sys.stdout.write("".join([f"{spec.name}\n" for spec in specs]))
     elif options["format"]:
-        _write_format(options, specs)
+        _write_format(options, specs, forms)
     else:
         from pypod.cli.render.output import Column, write_table
 
@@ -59,21 +62,22 @@ def _identifier(options: Parsed, spec: NetworkSpec) -> str:
     return spec.id if options["no-trunc"] else spec.id[:_SHORT]
 
 
-def _write_format(options: Parsed, specs: list[NetworkSpec]) -> None:
+def _write_format(options: Parsed, specs: list[NetworkSpec], forms: list[dict[str, Any]]) -> None:
     from pypod.cli.render.output import header_map, is_json, write_format
     from pypod.cli.system.inspect_form import as_json, network_struct, text_of_json
-    from pypod.engine.inspect.networks import form
 
+    for form in forms:
+        del form["containers"]  # which is inspect's only
     text = options["format"]
     if is_json(text):
         from pypod.cli.go.json import encode
 
-        shown = [as_json(form(spec)) for spec in specs]
+        shown = [as_json(form) for form in forms]
         sys.stdout.write(encode(shown, indent="  ", escape_html=True) + "\n")
         return
     rows: list[Struct] = []
-    for spec in specs:
-        row = network_struct(form(spec))
+    for spec, form in zip(specs, forms, strict=True):
+        row = network_struct(form)
         row["ID"] = _identifier(options, spec)
         row["Labels"] = ",".join([f"{name}={value}" for name, value in spec.labels])
         rows.append(row)

@@ -29,14 +29,13 @@ NETWORK_RELOAD = Command(
 def run_network_reload(options: Parsed, root: str | None) -> int:
     """Carry out ``pypod network reload``."""
     from pypod.api.engine import Engine
-    from pypod.engine.networks import reloading
 
     with Engine(root) as engine:
         if options["all"]:
-            print("".join(f"{one}\n" for one in reloading.reload(engine)), end="")
+            print("".join(f"{one}\n" for one in engine.networks.reload()), end="")
             return 0
         containers, problems = selection.containers(engine, options, get=lambda name: _named(engine, name))
-        done = reloading.reload(engine, [one.id for one in containers])
+        done = engine.networks.reload(containers)
         return selection.each(containers, problems, lambda one: _require_reloaded(one, done), lambda one: one.id)
 
 

@@ -70,9 +70,7 @@ def run_pod_create(options: Parsed, root: str | None) -> int:
     infra = options["infra"] and (options.changed("infra") or options["share"] not in ("", "none"))
     with Engine(root) as engine:
         if options["explain"]:
-            from pypod.engine.containers.explain import of_creation
-
-            print(of_creation(engine, "pod", 4 if infra else 2))
+            print(engine.pods.explain_creation(infra=infra))
             return 0
         if options["replace"]:
             if not name:

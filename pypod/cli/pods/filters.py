@@ -9,11 +9,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from pypod.api.engine import Engine
-    from pypod.cli.pods.ps import PodRow
-    from pypod.model.container import ContainerState
-    from pypod.store.records import ContainerRecord
+    from pypod.api.summaries import ContainerSummary, PodSummary
 
-    Test = Callable[[PodRow], bool]
+    Test = Callable[[PodSummary], bool]
 
 __all__ = ["compile_pod_filters"]
 
@@ -22,65 +20,63 @@ _CONTAINER_STATES = ("created", "exited", "paused", "running", "stopped", "unkno
 
 
 def compile_pod_filters(entries: Sequence[str], engine: Engine) -> Test:
-    """Return the test that a row must pass. Raises InvalidSpec."""
+    """Return the test that a pod must pass. Raises InvalidSpec."""
     filters = split(entries, message="filter input must be in the form of filter=value: {} is invalid")
     return compile_filters(filters, {**_TABLE, "network": lambda values: _network(engine, values)})
 
 
-def _any_container(test: Callable[[ContainerRecord, ContainerState], bool]) -> Test:
-    return lambda row: any(test(one, state) for one, state in row.members)
+def _any_container(test: Callable[[ContainerSummary], bool]) -> Test:
+    return lambda pod: any(map(test, pod.members))
 
 
 def _container_ids(values: Sequence[str]) -> Test:
     matches = matcher(values)
-    return _any_container(lambda one, _: matches(one.id))
+    return _any_container(lambda one: matches(one.id))
 
 
 def _container_names(values: Sequence[str]) -> Test:
     matches = matcher(values)
-    return _any_container(lambda one, _: matches(one.name))
+    return _any_container(lambda one: matches(one.name))
 
 
 def _container_number(values: Sequence[str]) -> Test:
-    return lambda row: str(len(row.members)) in values
+    return lambda pod: str(len(pod.members)) in values
 
 
 def _container_status(values: Sequence[str]) -> Test:
     wanted = one_of(values, _CONTAINER_STATES, "{} is not a valid status")
     if "stopped" in wanted:
         wanted |= {"exited"}
-    return _any_container(lambda _, state: state.status in wanted)
+    return _any_container(lambda one: one.state.status in wanted)
 
 
 def _id(values: Sequence[str]) -> Test:
     matches = matcher(values)
-    return lambda row: matches(row.record.id)
+    return lambda pod: matches(pod.id)
 
 
 def _label(values: Sequence[str]) -> Test:
-    return lambda row: has_labels(values, row["Labels"])
+    return lambda pod: has_labels(values, dict(pod.spec.labels))
 
 
 def _name(values: Sequence[str]) -> Test:
     matches = matcher(values)
-    return lambda row: matches(row.record.name)
+    return lambda pod: matches(pod.name)
 
 
 def _network(engine: Engine, values: Sequence[str]) -> Test:
-    from pypod.store.networks import names_of
-
-    names = names_of(engine.database, values)
-    return lambda row: not names.isdisjoint(row.networks)
+    names = engine.networks.names_of(values)
+    return lambda pod: not names.isdisjoint(pod.networks)
 
 
 def _status(values: Sequence[str]) -> Test:
     wanted = one_of(values, _POD_STATES, "{} is not a valid pod status")
-    return lambda row: row.status.lower() in wanted
+    return lambda pod: pod.status.lower() in wanted
 
 
 def _until(values: Sequence[str]) -> Test:
     moment = moment_ns(values)
-    return lambda row: row.record.created_ns < moment
+    return lambda pod: pod.created_ns < moment
 
 
 _TABLE: dict[str, Callable[[Sequence[str]], Test]] = {

@@ -9,7 +9,6 @@ from pypod.cli.flags.selection import LATEST
 from pypod.cli.go.values import Struct
 from pypod.cli.render.output import Column, human_ago
 from pypod.model.moment import rfc3339
-from pypod.store.records import INFRA
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -17,12 +16,8 @@ if TYPE_CHECKING:
     from typing import Any
 
     from pypod.api.engine import Engine
+    from pypod.api.summaries import ContainerSummary, PodSummary
     from pypod.cli.flags.parser import Parsed
-    from pypod.model.container import ContainerState
-    from pypod.model.pod import PodSpec
-    from pypod.store.records import ContainerRecord, PodRecord
-
-    Members = list[tuple[ContainerRecord, ContainerState]]
 
 POD_PS = Command(
     path="pypod pod ps",
@@ -54,10 +49,8 @@ class PodRow(Struct):
 
     type_name = "pods.ListPodReporter"
 
-    def __init__(self, record: PodRecord, members: Members, engine: Engine, now_ns: int, *, truncate: bool) -> None:
-        self.record = record
-        self.members = members
-        self.engine = engine
+    def __init__(self, pod: PodSummary, now_ns: int, *, truncate: bool) -> None:
+        self.pod = pod
         self.now_ns = now_ns
         self.truncate = truncate
 
@@ -65,66 +58,37 @@ class PodRow(Struct):
         value = self[key] = _FIELDS[key](self)
         return value
 
-    @property
-    def spec(self) -> PodSpec:
-        """What was asked."""
-        from pypod.store.stored_specs import pod_spec
-
-        return pod_spec(self.record)
-
-    @property
-    def networks(self) -> list[str]:
-        """The names of the networks that it is connected to."""
-        from pypod.store.networks import names_of_container
-
-        return names_of_container(self.engine.database, self.record.infra_id) if self.record.infra_id else []
-
-    @property
-    def status(self) -> str:
-        """The pod's status."""
-        from pypod.model.pod import pod_status
-
-        infra = next((state for one, state in self.members if one.kind == INFRA), None)
-        return pod_status(infra, [state for one, state in self.members if one.kind != INFRA])
-
-    @property
-    def cgroup_parent(self) -> str:
-        """The group that the pod's own is in."""
-        from pypod.kernel.cgroups.driver import container_path
-
-        return container_path(self.spec.cgroup_parent, "", self.record.id).rpartition("/")[0]
-
     def identifier(self, text: str) -> str:
         """Return an id as it is to be shown."""
         return text[:_SHORT] if self.truncate else text
 
 
 def _containers(row: PodRow) -> list[Struct]:
-    return [Struct(Id=one.id, Names=one.name, Status=state.status) for one, state in row.members]
+    return [Struct(Id=one.id, Names=one.name, Status=one.state.status) for one in row.pod.members]
 
 
-def _each(of: Callable[[PodRow, ContainerRecord, ContainerState], str]) -> Callable[[PodRow], str]:
-    return lambda row: ",".join([of(row, one, state) for one, state in row.members])
+def _each(of: Callable[[PodRow, ContainerSummary], str]) -> Callable[[PodRow], str]:
+    return lambda row: ",".join([of(row, one) for one in row.pod.members])
 
 
 _FIELDS: dict[str, Callable[[PodRow], Any]] = {
-    "Cgroup": lambda row: row.cgroup_parent,
-    "ContainerIds": _each(lambda row, one, _: row.identifier(one.id)),
-    "ContainerNames": _each(lambda _, one, __: one.name),
-    "ContainerStatuses": _each(lambda _, __, state: state.status),
+    "Cgroup": lambda row: row.pod.cgroup_parent,
+    "ContainerIds": _each(lambda row, one: row.identifier(one.id)),
+    "ContainerNames": _each(lambda _, one: one.name),
+    "ContainerStatuses": _each(lambda _, one: one.state.status),
     "Containers": _containers,
-    "Created": lambda row: human_ago((row.now_ns - row.record.created_ns) / 1_000_000_000),
+    "Created": lambda row: human_ago((row.now_ns - row.pod.created_ns) / 1_000_000_000),
     "ID": lambda row: row["Id"],
-    "Id": lambda row: row.identifier(row.record.id),
+    "Id": lambda row: row.identifier(row.pod.id),
     "InfraID": lambda row: row["InfraId"],
-    "InfraId": lambda row: row.identifier(row.record.infra_id),
-    "Labels": lambda row: dict(row.spec.labels),
-    "Name": lambda row: row.record.name,
+    "InfraId": lambda row: row.identifier(row.pod.infra_id),
+    "Labels": lambda row: dict(row.pod.spec.labels),
+    "Name": lambda row: row.pod.name,
     "Namespace": lambda _: "",  # libpod's, which nobody has
-    "Networks": lambda row: ",".join(row.networks),
-    "NumberOfContainers": lambda row: len(row.members),
-    "SharedNamespaces": lambda row: ",".join(row.spec.share if row.record.infra_id else ()),
-    "Status": lambda row: row.status,
+    "Networks": lambda row: ",".join(row.pod.networks),
+    "NumberOfContainers": lambda row: len(row.pod.members),
+    "SharedNamespaces": lambda row: ",".join(row.pod.spec.share if row.pod.infra_id else ()),
+    "Status": lambda row: row.pod.status,
 }
 _TITLES = {
     "ContainerIds": "ids",
@@ -138,11 +102,11 @@ _TITLES = {
     "SharedNamespaces": "namespaces",
 }
 _SORT_KEYS: dict[str, Callable[[PodRow], Any]] = {
-    "created": lambda row: -row.record.created_ns,  # the latest first, as podman
-    "id": lambda row: row.record.id,
-    "name": lambda row: row.record.name,
-    "number": lambda row: len(row.members),
-    "status": lambda row: row.status,
+    "created": lambda row: -row.pod.created_ns,  # the latest first, as podman
+    "id": lambda row: row.pod.id,
+    "name": lambda row: row.pod.name,
+    "number": lambda row: len(row.pod.members),
+    "status": lambda row: row.pod.status,
 }
 
 
@@ -159,7 +123,7 @@ def run_pod_ps(options: Parsed, root: str | None) -> int:
         if options["format"]:
             _write_format(options, rows)
         elif options["quiet"]:  # never truncated, as podman 4.3.1
-            sys.stdout.write("".join([f"{row.record.id}\n" for row in rows]))
+            sys.stdout.write("".join([f"{row.pod.id}\n" for row in rows]))
         else:
             from pypod.cli.render.output import write_table
 
@@ -199,15 +163,15 @@ def _write_format(options: Parsed, rows: Sequence[PodRow]) -> None:
 
 def _as_json(row: PodRow) -> Struct:
     return Struct(
-        Cgroup=row.cgroup_parent,
+        Cgroup=row.pod.cgroup_parent,
         Containers=row["Containers"],
-        Created=rfc3339(row.record.created_ns),
-        Id=row.record.id,
-        InfraId=row.record.infra_id,
-        Name=row.record.name,
+        Created=rfc3339(row.pod.created_ns),
+        Id=row.pod.id,
+        InfraId=row.pod.infra_id,
+        Name=row.pod.name,
         Namespace="",
-        Networks=row.networks,
-        Status=row.status,
+        Networks=list(row.pod.networks),
+        Status=row.pod.status,
         Labels=row["Labels"],
     )
 
@@ -215,25 +179,15 @@ def _as_json(row: PodRow) -> Struct:
 def _rows(options: Parsed, engine: Engine) -> list[PodRow]:
     from time import time_ns
 
-    from pypod.engine.containers.listing import listed_containers, listed_pods
-
-    pods = listed_pods(engine)
-    members: dict[str, Members] = {}
-    for one, state in listed_containers(engine):
-        if one.pod_id:
-            members.setdefault(one.pod_id, []).append((one, state))
-    now_ns, truncate = time_ns(), not options["no-trunc"]
-    rows = [
-        PodRow(record, members.get(record.id, []), engine, now_ns, truncate=truncate)
-        for record in pods
-        if not record.infra_id or record.id in members  # else it was removed a moment ago
-    ]
+    found = engine.pods.summaries()
     if options["latest"]:
-        rows = rows[-1:]
+        found = found[-1:]
     if options["filter"]:
         from pypod.cli.pods.filters import compile_pod_filters
 
         test = compile_pod_filters(options["filter"], engine)
-        rows = [row for row in rows if test(row)]
+        found = [one for one in found if test(one)]
+    now_ns, truncate = time_ns(), not options["no-trunc"]
+    rows = [PodRow(one, now_ns, truncate=truncate) for one in found]
     rows.sort(key=_SORT_KEYS[options["sort"]])
     return rows

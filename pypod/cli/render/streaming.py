@@ -13,10 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from types import FrameType
 
-    from pypod.api.container import Container
-    from pypod.engine.containers.attach import Attachment
-    from pypod.engine.containers.logs import LogReader
-    from pypod.engine.containers.process import Process
+    from pypod import Attachment, Container, LogReader, Process
 
 _CHUNK_BYTES = 1 << 16
 _SETTLE_MS = 50

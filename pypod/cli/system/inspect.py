@@ -141,17 +141,15 @@ def _inspect(options: Parsed, root: str | None, kind: str, *, size: bool = False
 
 
 def _latest(engine: Engine, kind: str) -> str:
-    from pypod.engine.containers.listing import listed_containers, listed_pods
-
     if kind == "pod":
-        pods = listed_pods(engine)
+        pods = engine.pods.list()
         if not pods:
             raise NoSuchPod("--latest")
         return pods[-1].id
-    containers = listed_containers(engine)
+    containers = engine.containers.summaries()
     if not containers:
         raise NoSuchContainer("--latest")
-    return containers[-1][0].id
+    return containers[-1].id
 
 
 def _find(engine: Engine, kind: str, name: str, *, size: bool) -> dict[str, Any]:
@@ -159,23 +157,15 @@ def _find(engine: Engine, kind: str, name: str, *, size: bool) -> dict[str, Any]
 
     Of what has the same name podman takes the container before the image, that before the network, that before the pod.
     """
-    from pypod.engine.inspect import containers
-    from pypod.store import records
-
     if kind in ("all", "container"):
         try:
-            record = records.find_container(engine.database, name)
+            return engine.containers.get(name).inspect(size=size)
         except NoSuchContainer:
             if kind == "container":
                 raise
-        else:
-            found = containers.inspect_container(engine, record)
-            return _with_size(engine, found, engine.layout.container(record.id)) if size else found
     if kind in ("all", "image"):
-        from pypod.engine.inspect.images import inspect_image
-
         try:
-            return inspect_image(engine.images.get(name))
+            return engine.images.get(name).inspect()
         except (NoSuchImage, InvalidSpec):
             if kind == "image":
                 raise
@@ -185,21 +175,7 @@ def _find(engine: Engine, kind: str, name: str, *, size: bool) -> dict[str, Any]
         except NoSuchNetwork:
             if kind == "network":
                 raise
-    from pypod.engine.inspect.pods import inspect_pod
-
-    return inspect_pod(engine, records.find_pod(engine.database, name))
-
-
-def _with_size(engine: Engine, found: dict[str, Any], directory: str) -> dict[str, Any]:
-    """Put the size where podman has it: before the mounts."""
-    from pypod.engine.containers.differences import writable_bytes
-
-    sized: dict[str, Any] = {}
-    for name, value in found.items():
-        if name == "Mounts":
-            sized["SizeRw"] = writable_bytes(engine, directory)
-        sized[name] = value
-    return sized
+    return engine.pods.get(name).inspect()
 
 
 def _write(text: str, found: list[dict[str, Any]], *, bare: bool) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pypod.cli.go.json import json_text
 from pypod.cli.go.values import Moment, NilList, NilMap, Struct
-from pypod.engine.inspect.form import Timestamp
+from pypod.model.moment import Timestamp
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

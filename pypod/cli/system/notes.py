@@ -1,31 +1,22 @@
-"""What a user is told with the first command of a session: what there is not on this host for them."""
+"""What a user is told with the first command of a session: what this host does not have for them."""
 
 from __future__ import annotations
 
 import sys
 
-from pypod.kernel.proc import read_text
 
-TYPE_CHECKING = False
-if TYPE_CHECKING:
-    from pypod.engine.core.layout import Layout
+def session_of(root: str | None) -> str:
+    """Return what names the user's session, empty when there never was one."""
+    from pypod.api.session import holder
 
-
-def holder(layout: Layout) -> str:
-    """Return what names the holder of the user's session, empty when there never was one."""
-    try:
-        return read_text(layout.session_status)
-    except OSError:  # what is wrong with the storage the command says
-        return ""
+    return holder(root)
 
 
-def tell_of_new(layout: Layout, before: str) -> None:
+def tell_of_new(root: str | None, before: str) -> None:
     """Write to standard error what a user's containers do without, if a session was made since ``before`` was asked."""
-    if holder(layout) in ("", before):
-        return
-    from pypod.engine.networks import options
-    from pypod.engine.session import subordinate_ids
+    from pypod.api.session import holder, limitations
 
-    for missing in (subordinate_ids.notice(), options.notice()):
-        if missing:
-            print(f"Note: {missing}", file=sys.stderr)
+    if holder(root) in ("", before):
+        return
+    for missing in limitations():
+        print(f"Note: {missing}", file=sys.stderr)

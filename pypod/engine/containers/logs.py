@@ -4,25 +4,13 @@ from __future__ import annotations
 
 import os
 
+from pypod.model.log import Piece
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
 _CHUNK_BYTES = 1 << 16
-
-
-class Piece:
-    """What a container wrote in one go: ``stream`` is stdout or stderr, ``time`` RFC 3339 text, ``data`` the bytes."""
-
-    __slots__ = ("data", "stream", "time")
-
-    def __init__(self, stream: str, time: str, data: bytes) -> None:
-        self.stream = stream
-        self.time = time
-        self.data = data
-
-    def __repr__(self) -> str:
-        return f"Piece({self.stream!r}, {self.time!r}, {self.data!r})"
 
 
 def parse_line(line: bytes) -> Piece | None:

@@ -48,7 +48,7 @@ class Process:
         self._started_by = os.getpid()
         self._waiting = _thread.allocate_lock()
         self.pid = launched.process_pid
-        self.terminal_fd = launched.terminal_fd
+        self.terminal_fd = launched.terminal_fd  # the other end of its terminal, -1 without one
 
     @property
     def report_fd(self) -> int:
@@ -126,8 +126,11 @@ class Process:
             self._waiting.release()
 
     def close(self) -> None:
-        """Let go of the streams; the command goes on."""
+        """Let go of the streams and of the terminal; the command goes on, and hears of the terminal's end."""
         self.close_stdin()
+        if self.terminal_fd >= 0:
+            fd, self.terminal_fd = self.terminal_fd, -1
+            os.close(fd)
         while self._stdout >= 0 or self._stderr >= 0:
             self._stdout, self._stderr, fd = self._stderr, -1, self._stdout
             if fd >= 0:

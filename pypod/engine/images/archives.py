@@ -11,9 +11,9 @@ from pypod.engine.images.stored import StoredImage
 from pypod.errors import InvalidSpec
 from pypod.images.archive.detect import detect, open_source
 from pypod.images.new_file import temporary_file, write_pieces
-from pypod.images.registry.fetch import fetched, is_address
+from pypod.images.registry.fetch import fetched
 from pypod.model.progress import Progress
-from pypod.model.reference import full_name, parse
+from pypod.model.reference import full_name, is_address, parse
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

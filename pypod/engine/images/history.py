@@ -3,55 +3,35 @@
 from __future__ import annotations
 
 from pypod.errors import InvalidImage
-from pypod.model.image_config import parse_config
-from pypod.model.value import Value
-from pypod.store import image_layers, images
+from pypod.model.image_config import ImageStep, LayerUse, parse_config
+from pypod.store import images
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from pypod.engine.core.context import Context
     from pypod.engine.images.stored import StoredImage
     from pypod.model.image_config import HistoryEntry
-    from pypod.store.image_layers import LayerRecord
-    from pypod.store.images import ImageRecord, Named
+    from pypod.store.images import ImageRecord, LayerRecord, Named
 
 
 _WORDS_LIMIT = 200
 
 
-class Step(Value):
-    """One entry of an image's history. ``id`` is that of the image here that ends with it, or nothing."""
-
-    id: str
-    created: str
-    created_by: str
-    comment: str
-    size_bytes: int
-
-
-class LayerUse(Value):
-    """A layer, and the names of the images that it is the top of."""
-
-    chain: str
-    size_bytes: int
-    names: tuple[str, ...] = ()
-
-
-def steps(image: StoredImage) -> list[Step]:
+def steps(image: StoredImage) -> list[ImageStep]:
     """Return the history of an image, the last step first. Raises InvalidImage, NoSuchImage."""
     record = image.named().record
     ending: dict[str, str] = {}
     for one in images.all_images(image.context.database):
         ending.setdefault(one.record.chain, one.record.id)
     ending[record.chain] = record.id
-    layers = [*image_layers.of_chain(image.context.database, record.chain)]
+    layers = [*images.layers_of(image.context.database, record.chain)]
     found = []
     for entry in reversed(image.history()):
         # an image is named once, at the last step of its own (containers/common: libimage, Image.History)
         identifier = ending.pop(layers[0].chain if layers else record.chain, "")
         makes_layer = bool(layers) and not entry.empty_layer
         found.append(
-            Step(
+            ImageStep(
                 id=identifier,
                 created=entry.created,
                 created_by=entry.created_by,
@@ -108,7 +88,7 @@ def layers_below(image: StoredImage) -> list[LayerUse]:
 def layers_above(image: StoredImage) -> list[LayerUse]:
     """Return the top layer of an image and all that stand on it, each before those on it."""
     children: dict[str, list[LayerRecord]] = {}
-    for one in image_layers.all_layers(image.context.database):
+    for one in images.all_layers(image.context.database):
         children.setdefault(one.parent, []).append(one)
     found: list[LayerRecord] = []
     waiting = [*image.layers()[:1]]

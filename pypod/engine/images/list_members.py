@@ -8,9 +8,9 @@ from pypod.engine.images.stored import StoredImage, StoredList
 from pypod.engine.images.stored import find as find_stored
 from pypod.errors import InvalidImage, NoSuchImage
 from pypod.images.blobs import Blobs
-from pypod.images.platform import choose, host
 from pypod.model.image import CONFIG_BYTES_LIMIT, MANIFESTS, Descriptor, Index, digest_of, parse_manifest
 from pypod.model.image_config import parse_config
+from pypod.model.platform import choose, host
 from pypod.model.reference import split_transport
 from pypod.model.value import Value
 

@@ -11,12 +11,12 @@ from pypod.engine.images import pulling
 from pypod.engine.images.stored import StoredImage
 from pypod.images.blobs import Blobs, BlobSource
 from pypod.images.layers.compression import decompressed
-from pypod.images.platform import host
 from pypod.model.image import OCI_LAYER, Descriptor
 from pypod.model.image_change import apply
 from pypod.model.image_config import parse_config
 from pypod.model.image_form import OCI
 from pypod.model.moment import now_text
+from pypod.model.platform import host
 from pypod.model.reference import full_name
 
 TYPE_CHECKING = False

@@ -6,11 +6,11 @@ of libpod/define/container_inspect.go and pod_inspect.go of podman 4.3.
 
 from __future__ import annotations
 
-from pypod.model.moment import rfc3339
+from pypod.model.moment import NEVER
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Any, Self
+    from typing import Any
 
 __all__ = [
     "CONFIG",
@@ -23,12 +23,10 @@ __all__ = [
     "MOUNT",
     "NETWORK",
     "NETWORK_SETTINGS",
-    "NEVER",
     "STATE",
     "fill",
 ]
 
-NEVER = "0001-01-01T00:00:00Z"  # Go's zero time
 
 STATE: dict[str, Any] = {
     "OciVersion": "1.0.2",
@@ -315,16 +313,3 @@ def _copy(value: Any) -> Any:
     if isinstance(value, dict):
         return {key: _copy(item) for key, item in value.items()}
     return [_copy(item) for item in value] if isinstance(value, list | tuple) else value
-
-
-class Timestamp(str):
-    """A moment as RFC 3339 text in local time, or as it was written; ``ns`` is nanoseconds since the epoch, 0 for Go's
-    zero time."""
-
-    __slots__ = ("ns",)
-    ns: int
-
-    def __new__(cls, ns: int, text: str = "") -> Self:
-        made = super().__new__(cls, text or (rfc3339(ns) if ns else NEVER))
-        made.ns = ns
-        return made

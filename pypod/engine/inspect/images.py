@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 from pypod.engine.inspect import form
-from pypod.engine.inspect.form import Timestamp
 from pypod.engine.storage import drivers
 from pypod.model.image import DOCKER_MANIFEST, Manifest
-from pypod.model.moment import created_ns
+from pypod.model.moment import Timestamp, created_ns
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

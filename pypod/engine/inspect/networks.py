@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from pypod.engine.inspect.form import NETWORK, NETWORK_SETTINGS, Timestamp, fill
+from pypod.engine.inspect.form import NETWORK, NETWORK_SETTINGS, fill
 from pypod.engine.networks.connections import owner
 from pypod.engine.networks.published import ports_of
 from pypod.model.ids import short
+from pypod.model.moment import Timestamp
 from pypod.model.network import DEFAULT_NETWORK
 from pypod.model.port import parse_exposed
 from pypod.store import networks, records

@@ -16,7 +16,7 @@ from pypod.engine.core import observe
 from pypod.engine.core.boundary import Boundary
 from pypod.engine.core.effects import Effect
 from pypod.engine.session import subordinate_ids
-from pypod.errors import LaunchFailed, PermissionDenied, Unsupported
+from pypod.errors import LaunchFailed, PermissionDenied, Unsupported, WrongState
 from pypod.kernel import idmap, pidfd
 from pypod.kernel.abi import CLONE_NEWNS, CLONE_NEWUSER, SIGTERM
 from pypod.kernel.pidfd import Process
@@ -25,6 +25,8 @@ from pypod.runtime.ops import Op
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from pypod.engine.core.context import Context
     from pypod.kernel.idmap import Range
 
@@ -88,6 +90,18 @@ class Session(Value):
         return all(idmap.inside(ranges, one) is not None for ranges, one in pairs)
 
 
+class Invocation(Value):
+    """What ``os.execve`` and ``subprocess.run`` take: ``arguments`` begin with the name that the program is called by.
+
+    >>> made = engine.unshare(["id", "-u"])                                                        # doctest: +SKIP
+    >>> subprocess.run(made.arguments, executable=made.program, env=dict(made.environment))        # doctest: +SKIP
+    """
+
+    program: str
+    arguments: tuple[str, ...]
+    environment: tuple[tuple[str, str], ...]
+
+
 def of(context: Context) -> Session | None:
     """Return the user's session as it is, or as it would be made; None for root, who needs none."""
     if not context.rootless:
@@ -135,6 +149,20 @@ def environment(context: Context) -> dict[str, str]:
         return {}
     holder = ensure(context)
     return {"PYPOD_SESSION": f"{holder.pid}:{holder.start_time}"}
+
+
+def unshared(context: Context, command: Sequence[str]) -> Invocation:
+    """Return what runs a command as root of the session, which is made if there is none. Raises WrongState for root."""
+    from pypod.kernel.programs import path
+
+    if not context.rootless:
+        raise WrongState("root", "", "please use unshare with rootless")
+    variables = {**os.environ, **environment(context), "PYPOD_ROOT": context.layout.root}
+    return Invocation(
+        program=path("inside"),
+        arguments=("pypod-inside", "--mounts", *command),
+        environment=tuple(variables.items()),
+    )
 
 
 def preparations(context: Context) -> list[Effect]:

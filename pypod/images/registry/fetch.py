@@ -13,15 +13,6 @@ if TYPE_CHECKING:
     from pypod.images.registry.transport import Transport
 
 
-def is_address(path: str) -> bool:
-    """Return whether a path is an address.
-
-    >>> is_address("https://example.com/x.tar"), is_address("./http:")
-    (True, False)
-    """
-    return path.startswith(("http://", "https://"))
-
-
 def fetched(url: str) -> Iterator[bytes]:
     """Yield the bytes of what lies at an address; redirects are followed. Raises RegistryError."""
     from http.client import HTTPException

@@ -1,0 +1,281 @@
+"""Containers and pods as a listing finds them: snapshots of one pass over the store and the kernel."""
+
+from __future__ import annotations
+
+from pypod.engine.containers.listing import listed_containers, listed_pods
+from pypod.store.records import INFRA
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from pypod.api.engine import Engine
+    from pypod.model.container import ContainerSpec, ContainerState
+    from pypod.model.mount import Mount
+    from pypod.model.pod import PodSpec
+    from pypod.model.port import Port
+    from pypod.store.records import ContainerRecord, PodRecord
+
+__all__ = ["ContainerSummary", "PodSummary", "containers", "pods"]
+
+
+class ContainerSummary:
+    """A container as ``Containers.summaries`` found it.
+
+    What the store and the kernel said of it then is at hand. What costs more to find out, such as ``ports``, ``health``
+    and ``written_bytes``, is read when it is asked for.
+    """
+
+    __slots__ = ("_listing", "_record", "_spec", "state")
+
+    state: ContainerState
+    """What was observed: status, first process, exit code, times."""
+
+    def __init__(self, record: ContainerRecord, state: ContainerState, listing: _Listing) -> None:
+        self._record = record
+        self._listing = listing
+        self._spec: ContainerSpec | None = None
+        self.state = state
+
+    @property
+    def id(self) -> str:
+        """The id, all 64 digits."""
+        return self._record.id
+
+    @property
+    def name(self) -> str:
+        """The name."""
+        return self._record.name
+
+    @property
+    def pod_id(self) -> str:
+        """The id of the pod it is a member or the infra of; empty without one."""
+        return self._record.pod_id
+
+    @property
+    def pod_name(self) -> str:
+        """The name of that pod."""
+        pod = self._listing.pod(self._record.pod_id)
+        return pod.name if pod is not None else ""
+
+    @property
+    def is_infra(self) -> bool:
+        """Whether it stands for a pod's infra process."""
+        return self._record.kind == INFRA
+
+    @property
+    def created_ns(self) -> int:
+        """When it was created, in nanoseconds since the epoch."""
+        return self._record.created_ns
+
+    @property
+    def image(self) -> str:
+        """The name of its image; empty for one with a root file system of its own."""
+        return self._record.image
+
+    @property
+    def image_id(self) -> str:
+        """The id of its image."""
+        return self._record.image_id
+
+    @property
+    def command(self) -> str:
+        """Its command, as one text."""
+        return self._record.command
+
+    @property
+    def auto_remove(self) -> bool:
+        """Whether it is removed when it has ended."""
+        return bool(self._record.remove)
+
+    @property
+    def spec(self) -> ContainerSpec | None:
+        """What was asked; None for an infra, which has its pod's."""
+        if self._spec is None and not self.is_infra:
+            from pypod.store.stored_specs import container_spec
+
+            self._spec = container_spec(self._record)
+        return self._spec
+
+    @property
+    def labels(self) -> dict[str, str]:
+        """The labels; an infra has its pod's."""
+        from pypod.store.stored_specs import labels
+
+        record = self._listing.pod(self._record.pod_id) if self.is_infra else self._record
+        return labels(record) if record is not None else {}
+
+    @property
+    def mounts(self) -> Sequence[Mount]:
+        """What is mounted beside the standard file systems."""
+        if self.spec is None:
+            return ()
+        from pypod.engine.inspect.containers import user_mounts
+
+        return user_mounts(self.spec)
+
+    @property
+    def networks(self) -> Sequence[str]:
+        """The names of the networks that it is itself connected to: for a pod's members the infra is."""
+        return self._listing.networks(self._record.id)
+
+    @property
+    def ports(self) -> tuple[Port, ...]:
+        """The published ports that lead to it: its own, its pod's, or those of the container whose network it has."""
+        pod = self._listing.pod(self._record.pod_id)
+        publishes = self._record.publishes_ports or (pod is not None and pod.publishes_ports)
+        if not publishes and self.id not in self._listing.joining_networks:
+            return ()
+        from pypod.engine.networks.published import ports_of
+
+        return ports_of(self._listing.engine, self._record)
+
+    @property
+    def health(self) -> str:
+        """starting, healthy or unhealthy; empty without a health check, or when it does not run."""
+        if not self._record.has_healthcheck or not self.state.running:
+            return ""
+        from pypod.engine.containers.health import of
+
+        directory = self._listing.engine.layout.container(self._record.id)
+        return of(directory, self.state).status
+
+    @property
+    def namespaces(self) -> dict[str, int]:
+        """The inode of each of its namespaces by kind; empty when it does not run."""
+        found = self._listing.engine.proc.namespaces(self.state.pid) if self.state.running else None
+        return {kind: inode for kind, (_, inode) in (found or {}).items()}
+
+    @property
+    def written_bytes(self) -> int:
+        """The size of its writable layer."""
+        from pypod.engine.containers.differences import writable_bytes
+
+        engine = self._listing.engine
+        return writable_bytes(engine, engine.layout.container(self._record.id))
+
+    def __repr__(self) -> str:
+        return f"<ContainerSummary {self.name} {self.state.status}>"
+
+
+class PodSummary:
+    """A pod as ``Pods.summaries`` found it; ``members`` are its containers, the infra first."""
+
+    __slots__ = ("_engine", "_record", "members")
+
+    members: tuple[ContainerSummary, ...]
+    """Its containers, the infra among them."""
+
+    def __init__(self, engine: Engine, record: PodRecord, members: tuple[ContainerSummary, ...]) -> None:
+        self._engine = engine
+        self._record = record
+        self.members = members
+
+    @property
+    def id(self) -> str:
+        """The id, all 64 digits."""
+        return self._record.id
+
+    @property
+    def name(self) -> str:
+        """The name."""
+        return self._record.name
+
+    @property
+    def created_ns(self) -> int:
+        """When it was created, in nanoseconds since the epoch."""
+        return self._record.created_ns
+
+    @property
+    def infra_id(self) -> str:
+        """The id of its infra container; empty without one."""
+        return self._record.infra_id
+
+    @property
+    def spec(self) -> PodSpec:
+        """What was asked."""
+        return self._engine.pod_spec(self._record)
+
+    @property
+    def networks(self) -> Sequence[str]:
+        """The names of the networks that it is connected to."""
+        from pypod.store.networks import names_of_container
+
+        return names_of_container(self._engine.database, self._record.infra_id) if self._record.infra_id else ()
+
+    @property
+    def status(self) -> str:
+        """Created, Running, Degraded, Paused, Exited, Stopped, or Broken when the infra died and members live on."""
+        from pypod.model.pod import pod_status
+
+        infra = next((one.state for one in self.members if one.is_infra), None)
+        return pod_status(infra, [one.state for one in self.members if not one.is_infra])
+
+    @property
+    def cgroup_parent(self) -> str:
+        """The cgroup that the pod's own is in."""
+        from pypod.kernel.cgroups.driver import container_path
+
+        return container_path(self.spec.cgroup_parent, "", self._record.id).rpartition("/")[0]
+
+    def __repr__(self) -> str:
+        return f"<PodSummary {self.name} {self.status}>"
+
+
+class _Listing:
+    """What the containers of one listing share: the pods and the networks, read once and only if they are needed."""
+
+    __slots__ = ("_joining_networks", "_networks", "_pods", "engine")
+
+    def __init__(self, engine: Engine) -> None:
+        self.engine = engine
+        self._pods: dict[str, PodRecord] | None = None
+        self._networks: dict[str, list[str]] | None = None
+        self._joining_networks: set[str] | None = None
+
+    @property
+    def joining_networks(self) -> set[str]:
+        """The ids of the containers that have the network of another one."""
+        if self._joining_networks is None:
+            from pypod.store.dependencies import joining_networks
+
+            self._joining_networks = joining_networks(self.engine.database)
+        return self._joining_networks
+
+    def pod(self, identifier: str) -> PodRecord | None:
+        """Return a pod, None when it is gone or there is none."""
+        if not identifier:
+            return None
+        if self._pods is None:
+            from pypod.store.records import all_pods
+
+            self._pods = {record.id: record for record in all_pods(self.engine.database)}
+        return self._pods.get(identifier)
+
+    def networks(self, identifier: str) -> Sequence[str]:
+        """Return the names of the networks that a container is connected to."""
+        if self._networks is None:
+            from pypod.store.networks import names_by_container
+
+            self._networks = names_by_container(self.engine.database)
+        return self._networks.get(identifier, ())
+
+
+def containers(engine: Engine) -> list[ContainerSummary]:
+    """Return every container, the oldest first, infras among them."""
+    listing = _Listing(engine)
+    return [ContainerSummary(record, state, listing) for record, state in listed_containers(engine)]
+
+
+def pods(engine: Engine) -> list[PodSummary]:
+    """Return every pod, the oldest first."""
+    records = listed_pods(engine)
+    members: dict[str, list[ContainerSummary]] = {}
+    for one in containers(engine):
+        if one.pod_id:
+            members.setdefault(one.pod_id, []).append(one)
+    return [
+        PodSummary(engine, record, tuple(members.get(record.id, ())))
+        for record in records
+        if not record.infra_id or record.id in members  # else it was removed a moment ago
+    ]

@@ -1,0 +1,129 @@
+"""What there is to know of the host and of the storage, in the form of ``podman info``."""
+
+from __future__ import annotations
+
+import os
+import time
+
+import psutil
+
+from pypod import __version__
+from pypod.engine.containers.listing import listed_containers, listed_pods
+from pypod.engine.session import session
+from pypod.engine.storage import drivers
+from pypod.kernel.capabilities import DEFAULT_CAPABILITIES
+from pypod.kernel.host.checks import check
+from pypod.kernel.host.facts import Host
+from pypod.kernel.programs import DIRECTORY
+from pypod.model.pod import pod_status
+from pypod.store.images import all_images
+from pypod.store.records import INFRA
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+    from pypod.engine.core.context import Context
+
+_ARCHITECTURES = {"x86_64": "amd64", "aarch64": "arm64", "armv7l": "arm", "i686": "386"}
+_POD_STATES = ("created", "running", "degraded", "exited", "stopped", "broken")
+_DAY_S = 86400
+
+
+def information(context: Context) -> dict[str, Any]:
+    """Return the facts about the host, what can be plugged in, and the store."""
+    return {
+        "host": _host(context, Host()),
+        "plugins": {"log": ["k8s-file"], "network": ["bridge", "macvlan", "ipvlan"], "volume": []},
+        "store": _store(context),
+    }
+
+
+def architecture(machine: str) -> str:
+    """Return an architecture as Go calls it."""
+    return _ARCHITECTURES.get(machine, machine)
+
+
+def _host(context: Context, host: Host) -> dict[str, Any]:
+    memory, swap = psutil.virtual_memory(), psutil.swap_memory()
+    can = {one.name for one in check(host) if one.ok}
+    return {
+        "arch": architecture(host.machine),
+        "cgroupControllers": list(context.cgroups.controllers() if context.rootless else host.cgroup_controllers),
+        "cgroupManager": "cgroupfs",
+        "cgroupMode": host.cgroups.mode,
+        "cgroupVersion": "v2" if host.cgroups.mode == "unified" else "v1",
+        "cpus": psutil.cpu_count(),
+        "distribution": {
+            "codename": host.os_release.get("VERSION_CODENAME", ""),
+            "distribution": host.os_release.get("ID", "unknown"),
+            "version": host.os_release.get("VERSION_ID", ""),
+        },
+        "hostname": host.hostname,
+        "idMappings": _id_mappings(context),
+        "kernel": host.kernel,
+        "logDriver": "k8s-file",
+        "memFree": memory.free,
+        "memTotal": memory.total,
+        "namespaces": list(host.namespaces),
+        "networkBackend": "pypod",
+        "ociRuntime": {"name": "pypod", "path": f"{DIRECTORY}/launch", "version": f"pypod version {__version__}"},
+        "os": "linux",
+        "overlay": "overlay" in can,
+        "security": {
+            "apparmorEnabled": False,
+            "capabilities": ",".join(DEFAULT_CAPABILITIES),
+            "rootless": context.rootless,
+            "seccompEnabled": "seccomp" in can,
+            "seccompProfilePath": "built-in",
+            "selinuxEnabled": False,
+        },
+        "swapFree": swap.free,
+        "swapTotal": swap.total,
+        "uptime": _uptime(time.clock_gettime(time.CLOCK_BOOTTIME)),
+    }
+
+
+def _id_mappings(context: Context) -> dict[str, Any]:
+    """Return the ids of a user's session, as it is or would be; root has none, as podman's."""
+    own = session.of(context)
+    if own is None:
+        return {"gidmap": None, "uidmap": None}
+    return {
+        name: [{"container_id": inside, "host_id": outside, "size": count} for inside, outside, count in ranges]
+        for name, ranges in (("gidmap", own.gid_map), ("uidmap", own.uid_map))
+    }
+
+
+def _uptime(seconds: float) -> str:
+    hours, rest = divmod(seconds, 3600)
+    minutes, left = divmod(rest, 60)
+    return f"{hours:.0f}h {minutes:.0f}m {left:.2f}s (Approximately {seconds / _DAY_S:.2f} days)"
+
+
+def _store(context: Context) -> dict[str, Any]:
+    containers = listed_containers(context)
+    states = [state.status for _, state in containers]
+    found = []
+    for pod in listed_pods(context):
+        members = [(one, state) for one, state in containers if one.pod_id == pod.id]
+        infra = next((state for one, state in members if one.kind == INFRA), None)
+        found.append(pod_status(infra, [state for one, state in members if one.kind != INFRA]).lower())
+    driver = drivers.shown(context)
+    disk = os.statvfs(context.layout.root)
+    return {
+        "containerStore": {
+            "created": states.count("created"),
+            "number": len(states),
+            "paused": states.count("paused"),
+            "running": states.count("running"),
+            "stopped": states.count("exited"),
+        },
+        "graphDriverName": driver.name,
+        "graphOptions": {"overlay.mount_program": {"Executable": driver.program}} if driver.program else {},
+        "graphRoot": context.layout.root,
+        "graphRootAllocated": disk.f_blocks * disk.f_frsize,
+        "graphRootUsed": (disk.f_blocks - disk.f_bfree) * disk.f_frsize,
+        "imageStore": {"number": len(all_images(context.database))},
+        "podStore": {"number": len(found), **{name: found.count(name) for name in _POD_STATES}},
+    }
