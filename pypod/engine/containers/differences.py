@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from pypod.engine.core.context import Context
     from pypod.engine.core.layout import Layout
-    from pypod.store.images import LayerRecord
+    from pypod.store.image_layers import LayerRecord
 
     Root = tuple[str, str]  # "container" or "image", and an id
 

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 from pypod.errors import InvalidImage
 from pypod.model.image_config import ImageStep, LayerUse, parse_config
-from pypod.store import images
+from pypod.store import image_layers, images
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from pypod.engine.core.context import Context
     from pypod.engine.images.stored import StoredImage
     from pypod.model.image_config import HistoryEntry
-    from pypod.store.images import ImageRecord, LayerRecord, Named
+    from pypod.store.image_layers import LayerRecord
+    from pypod.store.images import ImageRecord, Named
 
 
 _WORDS_LIMIT = 200
@@ -24,7 +25,7 @@ def steps(image: StoredImage) -> list[ImageStep]:
     for one in images.all_images(image.context.database):
         ending.setdefault(one.record.chain, one.record.id)
     ending[record.chain] = record.id
-    layers = [*images.layers_of(image.context.database, record.chain)]
+    layers = [*image_layers.of_chain(image.context.database, record.chain)]
     found = []
     for entry in reversed(image.history()):
         # an image is named once, at the last step of its own (containers/common: libimage, Image.History)
@@ -88,7 +89,7 @@ def layers_below(image: StoredImage) -> list[LayerUse]:
 def layers_above(image: StoredImage) -> list[LayerUse]:
     """Return the top layer of an image and all that stand on it, each before those on it."""
     children: dict[str, list[LayerRecord]] = {}
-    for one in images.all_layers(image.context.database):
+    for one in image_layers.all_layers(image.context.database):
         children.setdefault(one.parent, []).append(one)
     found: list[LayerRecord] = []
     waiting = [*image.layers()[:1]]

@@ -25,7 +25,7 @@ from pypod.model.image_config import parse_config
 from pypod.model.moment import created_ns
 from pypod.model.platform import choose, host
 from pypod.model.progress import Progress
-from pypod.store import images
+from pypod.store import image_layers, images
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -187,7 +187,7 @@ class _Pull:
                 self._attempt(number, descriptor, diff_id, incoming)
 
     def _is_present(self, chain: str, descriptor: Descriptor) -> bool:
-        found = images.find_layer(self._context.database, chain)
+        found = image_layers.find(self._context.database, chain)
         return found is not None and self._blobs.has(descriptor.digest)
 
     def _attempt(
@@ -221,8 +221,8 @@ class _Pull:
     def _fitted(self, number: int, tree: str, unpacked: Unpacked, incoming: Incoming) -> tuple[str, Unpacked]:
         """Return an unpacked layer as it goes on those below it, once these are there."""
         self._wait_for(number - 1)
-        below = images.layers_of(self._context.database, self._chains[number - 1]) if number else []
-        directories = [f"{self._context.layout.image_layers}/{name}" for name in images.shown(below)]
+        below = image_layers.of_chain(self._context.database, self._chains[number - 1]) if number else []
+        directories = [f"{self._context.layout.image_layers}/{name}" for name in image_layers.shown(below)]
         self._settle(tree, unpacked, directories)
         if not unpacked.stands_in:
             return tree, unpacked
@@ -247,9 +247,9 @@ class _Pull:
         inside.move(self._context, tree, f"{layers}/{name}")
         is_added = False
         try:
-            is_added = images.add_layer(
+            is_added = image_layers.add(
                 self._context.database,
-                images.LayerRecord(
+                image_layers.LayerRecord(
                     chain=self._chains[number],
                     parent=self._chains[number - 1] if number else "",
                     diff_id=diff_id,
@@ -292,7 +292,7 @@ class _Pull:
             manifest=manifest.digest,
             chain=self._chains[-1] if self._chains else "",
             created_ns=created_ns(config.created),
-            size_bytes=sum(one.size_bytes for one in images.layers_of(self._context.database, self._chains[-1]))
+            size_bytes=sum(one.size_bytes for one in image_layers.of_chain(self._context.database, self._chains[-1]))
             if self._chains
             else 0,
             config=config.body.decode(),

@@ -12,7 +12,7 @@ from pypod.engine.storage.mapped_layers import owner_of
 from pypod.engine.storage.trash import discard
 from pypod.errors import InUse, NoSuchContainer, NoSuchImage, StoreError
 from pypod.images.blobs import Blobs
-from pypod.store import images
+from pypod.store import image_layers, images
 from pypod.store.failures import wants_space
 
 TYPE_CHECKING = False
@@ -90,7 +90,7 @@ def sweep(context: Context) -> list[str]:
         for identifier in mounts.points(context):
             if not images.exists(context.database, identifier):
                 mounts.unmount(context, identifier)
-        _with_room(lambda: images.remove_unused_layers(context.database), lambda: _unused_blobs(context))
+        _with_room(lambda: image_layers.remove_unused(context.database), lambda: _unused_blobs(context))
         found = leftovers(context)
         discard(context, [path for path in found if os.path.isdir(path)])
         for path in found:
@@ -109,7 +109,7 @@ def leftovers(context: Context) -> list[str]:
     layers = [f"{layout.image_layers}/{name}" for name in _names(layout.image_layers)]
     incoming = [f"{layout.images}/incoming/{name}" for name in _names(f"{layout.images}/incoming")]
     # asked after looking: the directory of a layer is there before its record
-    known = images.layer_directories(context.database)
+    known = image_layers.directories(context.database)
     in_use = lost_records.layers_in_use(context)
     if in_use is None:
         layers = []

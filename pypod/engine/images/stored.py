@@ -7,7 +7,7 @@ from pypod.images.blobs import Blobs
 from pypod.model.image import MANIFEST_BYTES_LIMIT, Index, Manifest, parse_manifest
 from pypod.model.image_config import parse_config
 from pypod.model.reference import is_short, parse
-from pypod.store import images, manifest_lists
+from pypod.store import image_layers, images, manifest_lists
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -98,13 +98,13 @@ class StoredImage:
             raise InvalidImage(self.used_name, "it is a list of manifests", hint="instance() is its image for here")
         return parse_config(record.config.encode())
 
-    def layers(self) -> Sequence[images.LayerRecord]:
+    def layers(self) -> Sequence[image_layers.LayerRecord]:
         """Return its layers, the topmost first."""
-        return images.layers_of(self._context.database, self.named().record.chain)
+        return image_layers.of_chain(self._context.database, self.named().record.chain)
 
     def layer_directories(self) -> tuple[str, ...]:
         """Return the names of the directories that its root is made of, the topmost first."""
-        return images.shown(self.layers())
+        return image_layers.shown(self.layers())
 
     def history(self) -> Sequence[HistoryEntry]:
         """Return how it was made, the first step first."""
