@@ -1,32 +1,32 @@
 """The host's firewall: one table of ours, whose rules are constant, and elements of its sets and maps.
 
-``table.nft`` has the rules and is loaded by ``nft`` once. Networks and ports are elements, packed here and sent without
-another program: a network is one transaction, a port one element. See nft(8); the layout of the messages is that of
-linux/netfilter/nf_tables.h and nfnetlink.h.
+``table.nft`` has the rules and is loaded by ``nft`` once. Networks and ports are elements, which the kernel is sent
+without another program (pypod/network/nftables.py): a network is one transaction, a port one element.
 """
 
 from __future__ import annotations
 
-import errno
 import os
 import sys
 
 from pypod.errors import Unsupported
-from pypod.kernel.netlink import (
-    ACK,
-    CREATE,
-    DUMP,
-    NETFILTER,
-    REQUEST,
-    Channel,
-    attribute,
-    attributes,
-    items,
-    message,
-    nested,
-)
+from pypod.kernel.netlink import NETFILTER, Channel
 from pypod.model.network import BRIDGE, packed_address
 from pypod.model.port import PROTOCOLS
+from pypod.network.nftables import (
+    DATA,
+    KEY,
+    KEY_END,
+    add_elements,
+    batch,
+    change_elements,
+    delete_elements,
+    dump,
+    element,
+    has,
+    has_destroy,
+    value,
+)
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -35,116 +35,19 @@ if TYPE_CHECKING:
 
     from pypod.model.network import NetworkSpec
     from pypod.model.port import Port
+    from pypod.network.nftables import Element
 
     T = TypeVar("T")
-
-__all__ = [
-    "TABLE_FILE",
-    "VERSION",
-    "Channels",
-    "admit",
-    "ensure_table",
-    "everything",
-    "forget",
-    "known_bridges",
-    "known_ranges",
-    "knows",
-    "publish",
-    "listed",
-    "open_channel",
-    "ranges_of",
-    "table_version",
-    "withdraw",
-    "withdraw_own",
-    "withdraw_ways",
-]
 
 VERSION = 2  # of the rules: a newer pypod replaces those of an older one
 TABLE_FILE = os.path.join(os.path.dirname(os.path.abspath(__file__)), "table.nft")
 _PROGRAMS = "/usr/sbin:/sbin:/usr/bin:/bin:/usr/local/sbin:/usr/local/bin"  # PATH may lack where nft is
-_TABLE, _INET = "pypod", 1  # NFPROTO_INET
-_BATCH_BEGIN, _BATCH_END = 0x10, 0x11
-_SUBSYSTEM = 10  # NFNL_SUBSYS_NFTABLES
-_NEW_ELEMENTS, _GET_ELEMENTS, _DELETE_ELEMENTS, _GET_GENERATION, _DESTROY_ELEMENTS = 12, 13, 14, 16, 30
-_LIST_TABLE, _LIST_SET, _LIST_ELEMENTS, _LIST_ELEMENT = 1, 2, 3, 1
-_ELEMENT_KEY, _ELEMENT_DATA, _ELEMENT_USERDATA, _ELEMENT_KEY_END = 1, 2, 6, 10
-_VALUE = 1  # NFTA_DATA_VALUE
-_BATCH_GENERATION, _GENERATION_ID = 1, 1
-_COMMENT, _COMMENT_BYTES = 0, 128  # of libnftnl: what nft shows of an element
 _INTERFACE_BYTES = 16  # IFNAMSIZ
 _MAPS = (("published4", 4), ("published6", 16), ("published_at4", 4), ("published_at6", 16))
 _NETWORK_SETS = "bridges", "same", "internal", "isolated", "homes4", "homes6"
-_ELEMENTS_OF_MESSAGE = 200  # an attribute's length has 16 bits
 _BATCH_BYTES = 100_000  # a transaction is one datagram: half of net.core.wmem_default
 
-Element = tuple[str, bytes]  # of which set or map, packed
 Range = tuple[bytes, bytes]  # packed addresses
-
-
-def _word(kind: int) -> int:
-    return _SUBSYSTEM << 8 | kind
-
-
-def _head(family: int = _INET, resource: int = 0) -> bytes:
-    return bytes((family, 0)) + resource.to_bytes(2, "big")  # nfgenmsg
-
-
-def batch(messages: Iterable[bytes], generation: bytes = b"") -> bytes:
-    """Return messages as one transaction: all of it is done or nothing.
-
-    With a ``generation`` (``_generation``) nothing is done when anybody has changed the rule set since.
-    """
-    known = [attribute(_BATCH_GENERATION, generation)] if generation else []
-    first = message(_BATCH_BEGIN, _head(0, _SUBSYSTEM), *known, flags=REQUEST)
-    return b"".join((first, *messages, message(_BATCH_END, _head(0, _SUBSYSTEM), flags=REQUEST)))
-
-
-def _messages(kind: int, elements: Iterable[Element], flags: int = 0) -> Iterator[bytes]:
-    by_set: dict[str, list[bytes]] = {}
-    for name, packed in elements:
-        by_set.setdefault(name, []).append(packed)
-    for name, members in by_set.items():
-        for at in range(0, len(members), _ELEMENTS_OF_MESSAGE):
-            yield message(
-                _word(kind),
-                _head(),
-                attribute(_LIST_TABLE, _TABLE),
-                attribute(_LIST_SET, name),
-                nested(_LIST_ELEMENTS, *members[at : at + _ELEMENTS_OF_MESSAGE]),
-                flags=REQUEST | ACK | flags,
-            )
-
-
-def add_elements(elements: Iterable[Element]) -> Iterator[bytes]:
-    """Yield messages that add elements. Those that are there are left alone; EEXIST when a key leads elsewhere."""
-    return _messages(_NEW_ELEMENTS, elements, CREATE)
-
-
-def delete_elements(elements: Iterable[Element], *, destroy: bool | None = None) -> Iterator[bytes]:
-    """Yield messages that delete elements.
-
-    Before Linux 6.3 (``destroy`` False; by default the kernel is asked) one that is not there makes the transaction
-    fail with ENOENT.
-    """
-    can = has_destroy() if destroy is None else destroy
-    return _messages(_DESTROY_ELEMENTS if can else _DELETE_ELEMENTS, elements)
-
-
-def has_destroy() -> bool:
-    """Return whether this kernel deletes what may be not there (NFT_MSG_DESTROYSETELEM, Linux 6.3)."""
-    numbers = "".join(char if char.isdigit() else " " for char in os.uname().release).split()
-    return [int(number) for number in numbers[:2]] >= [6, 3]
-
-
-def element(name: str, key: bytes, data: bytes = b"", *, end: bytes = b"", comment: str = "") -> Element:
-    """Return an element of a set or map: ``key``, or the range from it to ``end``; ``data`` is where it leads."""
-    parts = [nested(_ELEMENT_KEY, attribute(_VALUE, key))]
-    parts += [nested(_ELEMENT_KEY_END, attribute(_VALUE, end))] if end else []
-    parts += [nested(_ELEMENT_DATA, attribute(_VALUE, data))] if data else []
-    if comment:
-        text = comment.encode("utf-8", "replace")[: _COMMENT_BYTES - 1] + b"\0"
-        parts.append(attribute(_ELEMENT_USERDATA, bytes((_COMMENT, len(text))) + text))
-    return name, nested(_LIST_ELEMENT, *parts)
 
 
 def _field(data: bytes) -> bytes:
@@ -201,7 +104,7 @@ def admit(network: NetworkSpec) -> bytes:
 
 def knows(channel: Channel, network: NetworkSpec) -> bool:
     """Return whether all that ``admit`` makes known is. Raises OSError."""
-    return all(_has(channel, one, one) for one in _network_elements(network))
+    return all(has(channel, one, one) for one in _network_elements(network))
 
 
 def known_bridges(channel: Channel) -> set[str]:
@@ -222,14 +125,14 @@ def forget(channel: Channel, interface: str) -> None:
         ]
         return delete_elements(found, destroy=False)
 
-    _change(channel, change)
+    change_elements(channel, change)
 
 
 def _keys(channel: Channel, name: str) -> Iterator[tuple[bytes, tuple[bytes, bytes]]]:
     """Yield the interface that each key of a set begins with, the key, and what it is a range to."""
-    for one in _dump(channel, name):
-        key = _value(one, _ELEMENT_KEY)
-        yield key[:_INTERFACE_BYTES], (key, _value(one, _ELEMENT_KEY_END))
+    for one in dump(channel, name):
+        key = value(one, KEY)
+        yield key[:_INTERFACE_BYTES], (key, value(one, KEY_END))
 
 
 # ports
@@ -285,10 +188,10 @@ def withdraw_own(channel: Channel, ports: Sequence[Port], address4: str, address
     def change() -> Iterator[bytes]:
         keys = tuple(_ways(ports, address4, address6, keys_only=True))
         whole = tuple(_ways(ports, address4, address6))
-        mine = [key for key, way in zip(keys, whole, strict=True) if _has(channel, key, way)]
+        mine = [key for key, way in zip(keys, whole, strict=True) if has(channel, key, way)]
         return delete_elements(mine, destroy=False)
 
-    _change(channel, change)
+    change_elements(channel, change)
 
 
 def withdraw_ways(channel: Channel, ranges: Collection[Range]) -> None:
@@ -296,43 +199,14 @@ def withdraw_ways(channel: Channel, ranges: Collection[Range]) -> None:
 
     def change() -> Iterator[bytes]:
         found = [
-            element(name, _value(one, _ELEMENT_KEY))
+            element(name, value(one, KEY))
             for name, size in _MAPS
-            for one in _dump(channel, name)
-            if any(len(first) == size and first <= _value(one, _ELEMENT_DATA)[:size] <= last for first, last in ranges)
+            for one in dump(channel, name)
+            if any(len(first) == size and first <= value(one, DATA)[:size] <= last for first, last in ranges)
         ]
         return delete_elements(found, destroy=False)
 
-    _change(channel, change)
-
-
-def _has(channel: Channel, key: Element, way: Element) -> bool:
-    """Return whether the map has an element with this key and this data."""
-    name, packed = key
-    request = message(
-        _word(_GET_ELEMENTS),
-        _head(),
-        attribute(_LIST_TABLE, _TABLE),
-        attribute(_LIST_SET, name),
-        nested(_LIST_ELEMENTS, packed),
-        flags=REQUEST,
-    )
-    try:
-        body = channel.ask(request)
-    except FileNotFoundError:
-        return False
-    wanted = attributes(attributes(way[1])[_LIST_ELEMENT])
-    return any(_value(one, _ELEMENT_DATA) == _value(wanted, _ELEMENT_DATA) for one in _elements(body))
-
-
-def _elements(body: bytes) -> Iterator[dict[int, bytes]]:
-    listed = attributes(body[4:]).get(_LIST_ELEMENTS, b"")
-    for _, one in items(listed):
-        yield attributes(one)
-
-
-def _value(one: dict[int, bytes], part: int) -> bytes:
-    return attributes(one.get(part, b"")).get(_VALUE, b"")
+    change_elements(channel, change)
 
 
 def listed(channel: Channel) -> list[tuple[str, str, int, str, int]]:
@@ -346,43 +220,12 @@ def listed(channel: Channel) -> list[tuple[str, str, int, str, int]]:
     found = []
     for family, size, at in ((4, 4, 0), (6, 16, 0), (4, 4, 4), (6, 16, 16)):
         kind = _socket.AF_INET if family == 4 else _socket.AF_INET6
-        for one in _dump(channel, f"published{'_at' if at else ''}{family}"):
-            key, data = _value(one, _ELEMENT_KEY), _value(one, _ELEMENT_DATA)
+        for one in dump(channel, f"published{'_at' if at else ''}{family}"):
+            key, data = value(one, KEY), value(one, DATA)
             own = _socket.inet_ntop(kind, key[:at]) if at else ""
             inside = _socket.inet_ntop(kind, data[:size]), int.from_bytes(data[size : size + 2], "big")
             found.append((names[key[at]], own, int.from_bytes(key[at + 4 : at + 6], "big"), *inside))
     return found
-
-
-def _dump(channel: Channel, name: str) -> list[dict[int, bytes]]:
-    """Return the elements of a set or map; none when there is no such."""
-    names = (attribute(_LIST_TABLE, _TABLE), attribute(_LIST_SET, name))
-    request = message(_word(_GET_ELEMENTS), _head(), *names, flags=REQUEST | DUMP)
-    try:
-        return [one for _, body in channel.dump(request) for one in _elements(body)]
-    except FileNotFoundError:
-        return []
-
-
-def _change(channel: Channel, change: Callable[[], Iterator[bytes]]) -> None:
-    """Make a change that follows from what is there, again when somebody changed that meanwhile."""
-    while True:
-        generation = _generation(channel)
-        messages = tuple(change())
-        if not messages:
-            return
-        try:
-            channel.send(batch(messages, generation))
-        except OSError as error:
-            if error.errno != errno.ERESTART:
-                raise
-        else:
-            return
-
-
-def _generation(channel: Channel) -> bytes:
-    answer = channel.ask(message(_word(_GET_GENERATION), _head(0), flags=REQUEST))
-    return attributes(answer[4:])[_GENERATION_ID]
 
 
 # the table
@@ -420,10 +263,10 @@ def ensure_table(channel: Channel, *, again: bool = False) -> bool:
 def table_version(channel: Channel) -> int:
     """Return the version of the rules that are loaded, 0 when there are none. Raises Unsupported."""
     try:
-        found = _dump(channel, "version")
+        found = dump(channel, "version")
     except OSError as error:
         raise Unsupported("nftables", f"the kernel's firewall does not answer: {error.strerror}") from error
-    return max((int.from_bytes(_value(one, _ELEMENT_KEY), sys.byteorder) for one in found), default=0)
+    return max((int.from_bytes(value(one, KEY), sys.byteorder) for one in found), default=0)
 
 
 def open_channel() -> Channel:

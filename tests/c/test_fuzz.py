@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from pypod.kernel.netlink import message, number
-from pypod.network import links
+from pypod.network import rtnetlink
 from pypod.runtime.ops import OPERATIONS, Op, Plan
 from tests.attacks.test_06_kinds_of_files import REPLACING
 from tests.c.test_c import PAUSE, gcc
@@ -38,8 +38,8 @@ def _plans() -> list[bytes]:
 def _netlink() -> list[bytes]:
     """Plans as a container on a bridge has them, and what the kernel answers: of each seed the fuzzer reads both."""
     packed = [
-        links.veth("pypod0", 7, "eth0", "0a:58:0a:59:00:02", 1500),
-        links.configure(["10.89.0.2/24", "fd00::2/64"], ["10.89.0.1", "fd00::1"], [], 100),
+        rtnetlink.veth("pypod0", 7, "eth0", "0a:58:0a:59:00:02", 1500),
+        rtnetlink.configure(["10.89.0.2/24", "fd00::2/64"], ["10.89.0.1", "fd00::1"], [], 100),
     ]
     plans = [Plan([Op("netlink", "words", 0, messages, *offsets)]) for messages, offsets in packed]
     answers = [message(NLMSG_ERROR, number(error, 4) + bytes(16)) for error in (0, 2**32 - ENOENT, 2**31)]

@@ -15,7 +15,7 @@ from pypod.errors import Unsupported
 from pypod.kernel.netlink import Channel
 from pypod.model.network import NetworkSpec, Subnet
 from pypod.model.port import Port
-from pypod.network import firewall, forwarding, links
+from pypod.network import firewall, forwarding, rtnetlink
 from tests.hosts import Here, Host, cable, own_network, run, within
 
 pytestmark = pytest.mark.root
@@ -63,7 +63,7 @@ def lab() -> Iterator[SimpleNamespace]:
                 gateways = () if one.internal else tuple(subnet.gateway for subnet in one.subnets)
                 cable(hosts[name], f"to-{name}", "eth0", addresses, gateways)
                 run("ip", "link", "set", f"to-{name}", "master", one.interface)
-                lab_channel.send(links.hairpin(f"to-{name}"))
+                lab_channel.send(rtnetlink.hairpin(f"to-{name}"))
                 hosts[name].serve("tcp", address(name), 80)
             cable(hosts["other"], "out", "eth0", ("192.0.2.2/24", "2001:db8::2/64"), ("192.0.2.1", "2001:db8::1"))
             run("ip", "address", "add", "192.0.2.1/24", "dev", "out")
@@ -376,7 +376,7 @@ def test_only_ones_own_is_withdrawn(table) -> None:
 def test_own_is_compared_and_taken_in_one_step(table, monkeypatch: pytest.MonkeyPatch) -> None:
     """Another one publishes the port between our look and our change."""
     published(table, "web", WEB)
-    has, calls = firewall._has, []
+    has, calls = firewall.has, []
 
     def look(channel, key, way) -> bool:
         found = has(channel, key, way)
@@ -385,7 +385,7 @@ def test_own_is_compared_and_taken_in_one_step(table, monkeypatch: pytest.Monkey
         calls.append(found)
         return found
 
-    monkeypatch.setattr(firewall, "_has", look)
+    monkeypatch.setattr(firewall, "has", look)
     firewall.withdraw_own(table.channel, (WEB,), address("web"))
     assert calls == [True, False]
     assert firewall.listed(table.channel)[0] == ("tcp", "", 8080, address("far"), 80)

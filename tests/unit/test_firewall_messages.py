@@ -10,7 +10,7 @@ import pytest
 from pypod.kernel import netlink
 from pypod.model.network import NetworkSpec, Subnet
 from pypod.model.port import Port
-from pypod.network import firewall
+from pypod.network import firewall, nftables
 from tests.unit.netlink_oracle import ACK, CREATE, REQUEST, each, read_firewall
 
 # NFNL_SUBSYS_NFTABLES << 8, and NFT_MSG_* of linux/netfilter/nf_tables.h
@@ -165,7 +165,7 @@ class TestPorts:
 class TestTransactions:
     def test_a_generation_is_named_at_the_beginning(self) -> None:
         """NFNL_BATCH_GENID; pyroute2 has no class for it."""
-        begin, end = each(firewall.batch([], b"\0\0\0\x07"))
+        begin, end = each(nftables.batch([], b"\0\0\0\x07"))
         assert begin[4:6] + begin[16:] == b"\x10\0" + b"\0\0\0\x0a" + b"\x08\0\x01\0" + b"\0\0\0\x07"  # fmt: skip
         assert end[4:6] + end[16:] == b"\x11\0" + b"\0\0\0\x0a"  # fmt: skip
 
@@ -194,7 +194,7 @@ class TestTransactions:
 
         Names.release = release  # type: ignore[attr-defined]
         monkeypatch.setattr("os.uname", Names)
-        assert firewall.has_destroy() is expected
+        assert nftables.has_destroy() is expected
         kind = DESTROY if expected else DELETE
         assert len(elements(firewall.withdraw([WEB], "10.88.0.2"), kind)) == 1
 

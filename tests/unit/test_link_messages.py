@@ -13,7 +13,7 @@ from pyroute2.netlink.rtnl.ifinfmsg import ifinfmsg
 from pypod.errors import Unsupported
 from pypod.kernel import netlink
 from pypod.model.network import Route
-from pypod.network import links
+from pypod.network import links, rtnetlink
 from tests.unit.netlink_oracle import ACK, CREATE, EXCLUSIVE, REQUEST, read_route
 
 MAC = "0a:58:0a:58:00:02"
@@ -23,14 +23,14 @@ UP = {"_flags": 1, "_change": 1, "_state": "up"}
 DOWN = {"_state": "down"}  # nothing of it is changed: no bit in _change
 
 
-def with_one(packed: links.Packed, value: int) -> bytes:
+def with_one(packed: rtnetlink.Packed, value: int) -> bytes:
     data, offsets = packed
     return netlink.patched(data, offsets, value)
 
 
 class TestVeth:
     def test_one_end_on_the_bridge_the_other_in_the_namespace(self) -> None:
-        assert read_route(with_one(links.veth("veth0", 7, "eth0", MAC, 1400), 4242)) == [
+        assert read_route(with_one(rtnetlink.veth("veth0", 7, "eth0", MAC, 1400), 4242)) == [
             {
                 "type": NEWLINK,
                 "flags": NEW,
@@ -53,7 +53,7 @@ class TestVeth:
         ]
 
     def test_without_size_and_hardware_address_the_kernel_chooses(self) -> None:
-        (found,) = read_route(with_one(links.veth("veth0", 7, "eth0", ""), 1))
+        (found,) = read_route(with_one(rtnetlink.veth("veth0", 7, "eth0", ""), 1))
         assert "IFLA_MTU" not in found
         assert found["IFLA_LINKINFO"]["IFLA_INFO_DATA"]["VETH_INFO_PEER"] == {
             "IFLA_NET_NS_PID": 1,
@@ -61,12 +61,12 @@ class TestVeth:
         }
 
     def test_the_namespace_may_be_told_by_a_descriptor(self) -> None:
-        (found,) = read_route(with_one(links.veth("veth0", 7, "eth0", "", namespace=links.BY_DESCRIPTOR), 9))
+        (found,) = read_route(with_one(rtnetlink.veth("veth0", 7, "eth0", "", namespace=rtnetlink.BY_DESCRIPTOR), 9))
         assert found["IFLA_LINKINFO"]["IFLA_INFO_DATA"]["VETH_INFO_PEER"]["IFLA_NET_NS_FD"] == 9
 
     @pytest.mark.parametrize("name", ["a", "ab", "abc", "abcd", "fifteen-letters"])
     def test_the_place_left_open_is_found_after_any_name(self, name: str) -> None:
-        (found,) = read_route(with_one(links.veth(name, 0x01020304, name, MAC), 0x7FFFFFFF))
+        (found,) = read_route(with_one(rtnetlink.veth(name, 0x01020304, name, MAC), 0x7FFFFFFF))
         peer = found["IFLA_LINKINFO"]["IFLA_INFO_DATA"]["VETH_INFO_PEER"]
         assert (found["IFLA_IFNAME"], found["IFLA_MASTER"]) == (name, 0x01020304)
         assert (peer["IFLA_IFNAME"], peer["IFLA_NET_NS_PID"]) == (name, 0x7FFFFFFF)
@@ -74,7 +74,7 @@ class TestVeth:
 
 def test_bytes_that_were_seen_to_work() -> None:
     """Of a little-endian machine; pyroute2 could be wrong as we are."""
-    made, offsets = links.veth("veth0", 7, "eth0", MAC, 1400)
+    made, offsets = rtnetlink.veth("veth0", 7, "eth0", MAC, 1400)
     assert offsets == (104,)
     assert (
         made.hex(" ", 4).split()
@@ -92,14 +92,14 @@ def test_bytes_that_were_seen_to_work() -> None:
 class TestPorts:
     def test_onto_a_bridge(self) -> None:
         expected = {"type": NEWLINK, "flags": REQUEST | ACK, **UP, "IFLA_IFNAME": "tap0", "IFLA_MASTER": 7}
-        assert read_route(links.enslave("tap0", 7)) == [expected]
+        assert read_route(rtnetlink.enslave("tap0", 7)) == [expected]
 
     def test_off_it_leaves_the_link_as_it_is(self) -> None:
         expected = {"type": NEWLINK, "flags": REQUEST | ACK, **DOWN, "IFLA_IFNAME": "tap0", "IFLA_MASTER": 0}
-        assert read_route(links.off_its_bridge("tap0")) == [expected]
+        assert read_route(rtnetlink.off_its_bridge("tap0")) == [expected]
 
     def test_a_hairpin_is_of_the_port_and_not_of_the_bridge(self) -> None:
-        (found,) = read_route(links.hairpin("tap0"))
+        (found,) = read_route(rtnetlink.hairpin("tap0"))
         assert found["IFLA_LINKINFO"] == {
             "IFLA_INFO_SLAVE_KIND": "bridge",
             "IFLA_INFO_SLAVE_DATA": {"IFLA_BRPORT_MODE": 1},
@@ -122,7 +122,7 @@ class TestSublinks:
         ],
     )
     def test_modes(self, driver: str, mode: str, data: dict[str, object]) -> None:
-        (found,) = read_route(with_one(links.sublink(driver, 3, "eth0", "", mode), 4242))
+        (found,) = read_route(with_one(rtnetlink.sublink(driver, 3, "eth0", "", mode), 4242))
         assert found == {
             "type": NEWLINK,
             "flags": NEW,
@@ -134,17 +134,17 @@ class TestSublinks:
         }
 
     def test_size_and_hardware_address(self) -> None:
-        (found,) = read_route(links.sublink("macvlan", 3, "eth0", MAC, mtu=1400)[0])
+        (found,) = read_route(rtnetlink.sublink("macvlan", 3, "eth0", MAC, mtu=1400)[0])
         assert (found["IFLA_ADDRESS"], found["IFLA_MTU"]) == (MAC, 1400)
 
     def test_an_ipvlan_has_its_parents_hardware_address(self) -> None:
-        (found,) = read_route(links.sublink("ipvlan", 3, "eth0", MAC)[0])
+        (found,) = read_route(rtnetlink.sublink("ipvlan", 3, "eth0", MAC)[0])
         assert "IFLA_ADDRESS" not in found
 
 
 class TestConfigure:
     def read(self, *given: object) -> list[dict[str, object]]:
-        return read_route(with_one(links.configure(*given), 5))  # type: ignore[arg-type]
+        return read_route(with_one(rtnetlink.configure(*given), 5))  # type: ignore[arg-type]
 
     def test_up_addresses_default_routes_and_others_in_this_order(self) -> None:
         routes = [Route(destination="10.1.0.0/16", gateway="10.88.0.9", metric=7)]
@@ -369,9 +369,9 @@ class TestWhatIsThere:
 
 
 def test_a_hardware_address_is_made_of_the_address() -> None:
-    assert links.mac_of(bytes((10, 88, 0, 2))) == MAC
-    assert links.mac_of(bytes(12) + bytes((0, 1, 2, 255))) == "0a:58:00:01:02:ff"
-    assert links.mac_bytes(MAC) == bytes((10, 88, 10, 88, 0, 2))
+    assert rtnetlink.mac_of(bytes((10, 88, 0, 2))) == MAC
+    assert rtnetlink.mac_of(bytes(12) + bytes((0, 1, 2, 255))) == "0a:58:00:01:02:ff"
+    assert rtnetlink.mac_bytes(MAC) == bytes((10, 88, 10, 88, 0, 2))
 
 
 def test_an_index_is_one_of_the_kernels_and_its_alias_s() -> None:

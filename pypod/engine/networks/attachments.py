@@ -25,7 +25,7 @@ from pypod.model.network import (
     packed_address,
 )
 from pypod.model.value import Value
-from pypod.network import links
+from pypod.network import links, rtnetlink
 from pypod.network.host import default_interface, is_local
 from pypod.runtime.ops import Op
 from pypod.store import networks, records
@@ -170,7 +170,7 @@ def _choose(
         position=place[0],
         addresses=tuple(addresses),
         gateways=tuple(gateways),
-        mac=asked.mac or (links.mac_of(first) if first else ""),
+        mac=asked.mac or (rtnetlink.mac_of(first) if first else ""),
         host_interface=_host_interface() if network.driver == BRIDGE else "",
         aliases=asked.aliases,
     )
@@ -279,21 +279,21 @@ def host_ops(context: Context, wires: tuple[Wire, ...], *, hairpin: bool = False
 
 
 def host_messages(
-    context: Context, wire: Wire, namespace: int = links.BY_PID, *, hairpin: bool = False
-) -> links.Packed:
+    context: Context, wire: Wire, namespace: int = rtnetlink.BY_PID, *, hairpin: bool = False
+) -> rtnetlink.Packed:
     """Return the messages, to be sent on the host, that make a connection's interface; the process's pid is missing.
 
-    With links.BY_DESCRIPTOR it is a descriptor of its network namespace.
+    With rtnetlink.BY_DESCRIPTOR it is a descriptor of its network namespace.
     """
     network, made = wire.network, wire.made
     mtu = int(network.option("mtu") or 0)
     elsewhere = user_bridges.are_elsewhere(context)
     if network.driver == BRIDGE:
         index = user_bridges.index_of(context, network) if elsewhere else links.index_of(network.interface)
-        data, offsets = links.veth(made.host_interface, index, made.interface, made.mac, mtu, namespace)
-        return data + (links.hairpin(made.host_interface) if hairpin else b""), offsets
+        data, offsets = rtnetlink.veth(made.host_interface, index, made.interface, made.mac, mtu, namespace)
+        return data + (rtnetlink.hairpin(made.host_interface) if hairpin else b""), offsets
     index = links.index_of(_parent(network))
-    return links.sublink(network.driver, index, made.interface, made.mac, network.option("mode"), mtu, namespace)
+    return rtnetlink.sublink(network.driver, index, made.interface, made.mac, network.option("mode"), mtu, namespace)
 
 
 def _parent(network: NetworkSpec) -> str:
@@ -324,10 +324,10 @@ def inside_ops(wires: tuple[Wire, ...]) -> list[Op]:
     return ops
 
 
-def inside_messages(wire: Wire) -> links.Packed:
+def inside_messages(wire: Wire) -> rtnetlink.Packed:
     """Return the messages, to be sent inside, that give an interface its addresses; its index is missing."""
     made = wire.made
-    return links.configure(made.addresses, made.gateways, wire.network.routes, _METRIC + made.position)
+    return rtnetlink.configure(made.addresses, made.gateways, wire.network.routes, _METRIC + made.position)
 
 
 def check_static(asked: Connection, network: NetworkSpec) -> None:

@@ -8,7 +8,7 @@ import os
 from pypod.engine.core.enter import enter, open_namespace
 from pypod.engine.networks import attachments, published, user_bridges
 from pypod.kernel.netlink import Channel, patched
-from pypod.network import links
+from pypod.network import links, rtnetlink
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -30,7 +30,7 @@ def plug(context: Context, record: ContainerRecord, state: ContainerState, wire:
     namespace = open_namespace(record.name, state, "net")
     try:
         with Channel() as channel:
-            messages = attachments.host_messages(context, wire, links.BY_DESCRIPTOR, hairpin=hairpin)
+            messages = attachments.host_messages(context, wire, rtnetlink.BY_DESCRIPTOR, hairpin=hairpin)
             channel.send(patched(*messages, namespace))
     finally:
         os.close(namespace)

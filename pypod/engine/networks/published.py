@@ -146,7 +146,7 @@ def lead_ops(ports: Sequence[Port], wires: Iterable[Wire], name: str, *, watched
     """Return what leads ports to where ``wires`` end, for the supervisor; if it stays (``watched``), also its end."""
     if not ports:
         return []
-    from pypod.network import firewall
+    from pypod.network import firewall, nftables
 
     four, six = addresses(wires)
     shown = ", ".join(map(str, ports))
@@ -156,7 +156,7 @@ def lead_ops(ports: Sequence[Port], wires: Iterable[Wire], name: str, *, watched
         ops.append(Op("netlink_host", f"publish {shown}", NETFILTER, ways))
     if watched:
         # it may have been connected to other networks meanwhile
-        own = ("0.0.0.0", "::") if firewall.has_destroy() else (four, six)  # noqa: S104
+        own = ("0.0.0.0", "::") if nftables.has_destroy() else (four, six)  # noqa: S104
         ops.append(Op("netlink_end", f"withdraw {shown}", NETFILTER, firewall.withdraw(ports, *own)))
     return ops
 

@@ -16,7 +16,7 @@ from pypod.engine.networks.running import connected, running
 from pypod.errors import NoSuchContainer, WrongState
 from pypod.kernel.netlink import Channel
 from pypod.model.network import BRIDGE
-from pypod.network import links
+from pypod.network import links, rtnetlink
 from pypod.network.host import has_addresses
 from pypod.store import networks, records
 
@@ -72,9 +72,9 @@ def _reconnect(context: Context, record: ContainerRecord, by_id: Mapping[str, Ne
             assert one is not None  # noqa: S101
             if _is_there(wire):
                 with Channel() as channel:
-                    channel.send(links.enslave(wire.made.host_interface, links.index_of(wire.network.interface)))
+                    channel.send(rtnetlink.enslave(wire.made.host_interface, links.index_of(wire.network.interface)))
                     if published.own_ports(context, record):
-                        channel.send(links.hairpin(wire.made.host_interface))
+                        channel.send(rtnetlink.hairpin(wire.made.host_interface))
                 set_up_inside(one.record, one.state, wire)
             else:
                 plug(context, one.record, one.state, wire)

@@ -26,7 +26,7 @@ from pypod.kernel.netlink import ROUTE
 from pypod.kernel.pidfd import Process
 from pypod.kernel.proc import read_text
 from pypod.model.network import BRIDGE
-from pypod.network import links
+from pypod.network import links, rtnetlink
 from pypod.runtime.ops import Op, Plan
 from pypod.store import networks
 
@@ -131,7 +131,7 @@ def release(context: Context, interface: str) -> None:
         # its user namespace is the session's, whose own holder may have been killed
         *([] if context.inside else [Op("session", process.pid, process.start_time)]),
         Op("host_network", process.pid, process.start_time),
-        Op("netlink_host", f"take {interface} off its bridge", ROUTE, links.off_its_bridge(interface)),
+        Op("netlink_host", f"take {interface} off its bridge", ROUTE, rtnetlink.off_its_bridge(interface)),
     ]
     try:
         with launcher.Launching(context.programs.executable("launch"), "pypod-launch", group="") as launching:
