@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from typing import Self
 
     from pypod import Engine, Pod
-    from pypod.engine.networks.attachments import Wire
+    from pypod.engine.networks.attachments import Attachment
     from pypod.runtime.ops import Plan
 
 _HERE = os.path.dirname(os.path.abspath(__file__))
@@ -140,17 +140,17 @@ def _network_plan(engine: Engine, pod: Pod) -> Plan:
     from pypod.runtime.ops import Plan
 
     assert pod.infra is not None
-    wires = attachments.preview(engine, pod.infra.id)
-    ops = [op for op in _infra_plan(engine, pod, wires).ops if op.name in _OF_NETWORK]
-    led = published.lead_ops(pod.spec().ports, wires, pod.name, watched=True)
+    attached = attachments.preview(engine, pod.infra.id)
+    ops = [op for op in _infra_plan(engine, pod, attached).ops if op.name in _OF_NETWORK]
+    led = published.forward_ops(pod.spec().ports, attached, pod.name, watched=True)
     return Plan([op for op in led if op.name == "netlink_end"] + ops)
 
 
-def _infra_plan(engine: Engine, pod: Pod, wires: tuple[Wire, ...]) -> Plan:
+def _infra_plan(engine: Engine, pod: Pod, attached: tuple[Attachment, ...]) -> Plan:
     from pypod.engine.containers.infra_start import InfraStart
 
     assert pod.infra is not None
-    return InfraStart.resolve(engine, pod.infra.record(), pod.record()).plan(wires)
+    return InfraStart.resolve(engine, pod.infra.record(), pod.record()).plan(attached)
 
 
 def _check(
@@ -168,7 +168,7 @@ def _check(
         pod.start()
         assert pod.infra is not None
         # before there are members: with them the pod's cgroup is in more trees
-        infra = _infra_plan(engine, pod, attachments.wires_of(engine, pod.infra.id))
+        infra = _infra_plan(engine, pod, attachments.of_container(engine, pod.infra.id))
         container = pod.run(["sleep", "1000"], rootfs=place.rootfs)
         record, spec = container.record(), container.spec()
         plans = {

@@ -161,7 +161,7 @@ class Connection(Value):
     aliases: tuple[str, ...] = ()
 
 
-class Attachment(Value):
+class Endpoint(Value):
     """A connection as it is while its container runs.
 
     ``addresses`` are in CIDR notation, IPv4 first; ``host_interface`` is the end of the veth on the bridge. Of several

@@ -107,7 +107,7 @@ def set_up(name: str) -> None:
         channel.send(rtnetlink.up(name))
 
 
-def settle(names: Iterable[str]) -> None:
+def refresh_carrier(names: Iterable[str]) -> None:
     """Have ports of bridges pass packets on now, not when the kernel comes round to it. Raises OSError.
 
     That the other end of a veth is up is worked out later, and in the meantime a port drops everything: a question for

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from pypod.errors import AlreadyExists, AmbiguousName, NoSuchNetwork, StoreError
 from pypod.model.ids import is_id
-from pypod.model.network import Attachment, Connection, NetworkSpec, Route, Subnet, address_number
+from pypod.model.network import Connection, Endpoint, NetworkSpec, Route, Subnet, address_number
 from pypod.store.stored_specs import parse_value, to_json
 
 TYPE_CHECKING = False
@@ -170,7 +170,7 @@ def disconnect(database: Database, container_id: str, network_id: str) -> None:
     )
 
 
-def connections_of(database: Database, container_id: str) -> list[tuple[Connection, Attachment | None]]:
+def connections_of(database: Database, container_id: str) -> list[tuple[Connection, Endpoint | None]]:
     """Return a container's connections in their order, each with what the last start made of it."""
     rows = database.read(
         "SELECT asked, attachment FROM connections WHERE container_id = ? ORDER BY position", (container_id,)
@@ -178,7 +178,7 @@ def connections_of(database: Database, container_id: str) -> list[tuple[Connecti
     return [(_connection(container_id, asked), _attachment(container_id, made)) for asked, made in rows]
 
 
-def connected_to(database: Database, network_id: str) -> list[tuple[str, Connection, Attachment | None]]:
+def connected_to(database: Database, network_id: str) -> list[tuple[str, Connection, Endpoint | None]]:
     """Return who is connected to a network: container id, what was asked, what a start made of it."""
     rows = database.read(
         "SELECT container_id, asked, attachment FROM connections WHERE network_id = ? ORDER BY container_id",
@@ -191,11 +191,11 @@ def _connection(identifier: str, text: str) -> Connection:
     return parse_value(Connection, identifier, text, {})
 
 
-def _attachment(identifier: str, text: str) -> Attachment | None:
-    return parse_value(Attachment, identifier, text, {}) if text else None
+def _attachment(identifier: str, text: str) -> Endpoint | None:
+    return parse_value(Endpoint, identifier, text, {}) if text else None
 
 
-def attach(connection: Database_Connection, container_id: str, made: Attachment) -> None:
+def attach(connection: Database_Connection, container_id: str, made: Endpoint) -> None:
     """Write down what a start made of a connection."""
     connection.execute(
         "UPDATE connections SET attachment = ? WHERE container_id = ? AND network_id = ?",

@@ -382,7 +382,7 @@ class TestKilled:
     """A pasta or slirp4netns that somebody killed."""
 
     @contextmanager
-    def cut_off(self, somebody: User, network: str, *options: str) -> Iterator[Inside]:
+    def unplug_and_detach(self, somebody: User, network: str, *options: str) -> Iterator[Inside]:
         with closing(started(somebody, "k", "--network", network, *options)) as inside:
             inside.serve("tcp", "0.0.0.0", 80)  # noqa: S104
             for pid, name in somebody.processes().items():
@@ -396,7 +396,7 @@ class TestKilled:
     def test_it_is_mended(self, somebody: User, other: Host, slirp4netns: str, network: str, mend: str) -> None:
         del slirp4netns
         other.serve("tcp", THEIRS, 8000)
-        with self.cut_off(somebody, network, "-p", "8080:80") as inside:
+        with self.unplug_and_detach(somebody, network, "-p", "8080:80") as inside:
             assert somebody.pypod("system", "check").stdout.count(f"amiss: {network} of ") == 1
             infra = json.loads(say(somebody, "pod", "inspect", "k"))["InfraContainerID"]
             ports = ("inspect", "--format", "{{json .NetworkSettings.Ports}}", infra)
@@ -412,7 +412,7 @@ class TestKilled:
         assert can_be_had("tcp", 8080)
 
     def test_what_cannot_be_mended_leaves_nothing(self, somebody: User, other: Host) -> None:
-        with self.cut_off(somebody, "pasta", "-p", "8080:80"):
+        with self.unplug_and_detach(somebody, "pasta", "-p", "8080:80"):
             with closing(socket.socket()) as taken:
                 taken.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
                 taken.bind(("", 8080))
@@ -429,7 +429,7 @@ class TestKilled:
     @pytest.mark.usefixtures("blue")
     def test_the_way_outside_of_bridges(self, somebody: User, other: Host) -> None:
         other.serve("tcp", THEIRS, 8000)
-        with self.cut_off(somebody, "blue") as inside:
+        with self.unplug_and_detach(somebody, "blue") as inside:
             assert "amiss: pasta of the namespace of bridges has ended" in somebody.pypod("system", "check").stdout
             say(somebody, "network", "reload", "-a")
             assert inside.ask("tcp", THEIRS, 8000) == f"other {OURS}"

@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from pypod.engine.containers.infra import infra_plan
 from pypod.engine.containers.infra_image import image_ops, infra_spec
+from pypod.engine.containers.infra_start import InfraStart
 from pypod.errors import InvalidSpec, Unsupported
 from pypod.kernel.abi import CLONE_NEWIPC, CLONE_NEWNET, CLONE_NEWNS, CLONE_NEWPID, CLONE_NEWUTS
 from pypod.model.image import Platform
@@ -59,7 +59,10 @@ def engine_of(pod: PodSpec) -> Any:
 def planned(pod: PodSpec = POD, *, owner: str = "", trees: tuple[str, ...] = ()) -> Operations:
     record = PodRecord(id="p" * 64, name=pod.name, created_ns=0, infra_id=RECORD.id, owner=owner, spec_json="{}")
     group: Any = SimpleNamespace(trees=trees)
-    return named(infra_plan(engine_of(pod), record, RECORD, (), group))
+    nothing: dict[str, Any] = dict.fromkeys(("session", "maps", "image", "driver", "root"))
+    directory = f"/s/containers/{RECORD.id[0]}"
+    known = {"context": engine_of(pod), "record": RECORD, "pod": record, "spec": pod, "directory": directory}
+    return named(InfraStart(**known, group=group, **nothing).plan(()))
 
 
 def only(operations: Operations, name: str) -> list[list[str]]:

@@ -364,7 +364,7 @@ class TestWhatIsThere:
     def test_all_are_asked_for_their_state_though_some_are_gone(self, kernel) -> None:
         kernel.errors = [errno.ENODEV, 0]
         kernel.interfaces = [interface(2, "b")]
-        links.settle(["a", "b"])
+        links.refresh_carrier(["a", "b"])
         assert [read_route(one)[0]["IFLA_IFNAME"] for one in kernel.sent] == ["a", "b"]
 
 

@@ -42,10 +42,10 @@ def disconnect(context: Context, container_ids: Iterable[str]) -> None:
 
 
 def _disconnect(context: Context, identifier: str) -> None:
-    from pypod.engine.networks.attachments import let_go_of_dead
+    from pypod.engine.networks.attachments import detach_if_ended
 
     with Boundary("disconnect what has ended"):
-        let_go_of_dead(context, identifier)
+        detach_if_ended(context, identifier)
 
 
 def _remove_pod(context: Context, identifier: str) -> None:

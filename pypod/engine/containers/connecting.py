@@ -9,7 +9,7 @@ from pypod.engine.core import effects, kept_records, observe
 from pypod.engine.core.boundary import Boundary
 from pypod.engine.core.locks import Lock
 from pypod.engine.networks import attachments, bridge_sweep, bridges, claims, known, plugging, published, user_bridges
-from pypod.engine.networks.attachments import Wire
+from pypod.engine.networks.attachments import Attachment
 from pypod.engine.networks.connections import lock_of
 from pypod.errors import AlreadyExists, InvalidSpec, WrongState
 from pypod.model.connection import check_alias, parse_address, parse_mac, static_addresses
@@ -75,25 +75,25 @@ def connect(context: Context, record: ContainerRecord, asked: Connection, networ
             with context.database.transaction() as connection, connection:
                 networks.connect(connection, record.id, asked.replace(network=network.id))
             if state.running:
-                before = attachments.wires_of(context, record.id)
-                wire = attachments.attach_one(context, record.id, network)
-                effects.perform(bridges.preparations(context, (wire.network,)))
-                undo.callback(plugging.unplug, context, record, state, wire)
-                plugging.plug(context, record, state, wire)
-                published.move(context, record, before, (*before, wire))
+                before = attachments.of_container(context, record.id)
+                attachment = attachments.attach_one(context, record.id, network)
+                effects.perform(bridges.preparations(context, (attachment.network,)))
+                undo.callback(plugging.unplug, context, record, state, attachment)
+                plugging.plug(context, record, state, attachment)
+                published.move(context, record, before, (*before, attachment))
                 _write_files(context, record)
             undo.pop_all()
 
 
 def _write_files(context: Context, record: ContainerRecord) -> None:
     """Tell a running container's /etc/hosts and /etc/resolv.conf which networks it has now."""
-    wires = attachments.wires_of(context, record.id)
+    attached = attachments.of_container(context, record.id)
     pod = records.find_pod(context.database, record.pod_id) if record.pod_id else None
     if record.kind == records.INFRA and pod is not None:
-        files.of_pod(context, pod, context.pod_spec(pod), record, wires, running=True).perform()
+        files.of_pod(context, pod, context.pod_spec(pod), record, attached, running=True).perform()
     else:
         spec, pod_spec = context.container_spec(record), context.pod_spec(pod) if pod else None
-        effects.perform(files.of_container(context, record, spec, pod_spec, wires, running=True))
+        effects.perform(files.of_container(context, record, spec, pod_spec, attached, running=True))
     kept_records.renew(context, record.id)
 
 
@@ -121,9 +121,11 @@ def disconnect(context: Context, record: ContainerRecord, network: NetworkSpec) 
             raise WrongState(record.name, "", f"container {record.name} is not connected to network {network.name}")
         state = observe.container_state(context.layout.container(record.id), context.boot_id)
         if state.running and found[0] is not None:
-            before = attachments.wires_of(context, record.id)
-            published.move(context, record, before, [wire for wire in before if wire.network.id != network.id])
-            plugging.unplug(context, record, state, Wire(network=network, made=found[0]))
+            before = attachments.of_container(context, record.id)
+            published.move(
+                context, record, before, [attachment for attachment in before if attachment.network.id != network.id]
+            )
+            plugging.unplug(context, record, state, Attachment(network=network, made=found[0]))
         networks.disconnect(context.database, record.id, network.id)
         user_bridges.end_unless_needed(context)
         bridge_sweep.begin_unless_used(context, [network])

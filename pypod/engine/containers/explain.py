@@ -147,15 +147,15 @@ def _is_running(context: Context, record: ContainerRecord) -> bool:
 
 def _container(start: Start, asked: Sequence[Connection] = ()) -> list[Step]:
     context = start.context
-    wires = attachments.preview(context, start.record.id, asked) if start.is_connected else ()
+    attached = attachments.preview(context, start.record.id, asked) if start.is_connected else ()
     before = (*_missing(start.directory), *steps.monitor(context).preparations(context))
-    return [*_effects(before), *_told(start.steps(wires))]
+    return [*_effects(before), *_told(start.steps(attached))]
 
 
 def _infra(context: Context, pod: PodRecord, record: ContainerRecord, asked: Sequence[Connection] = ()) -> list[Step]:
-    wires = attachments.preview(context, record.id, asked)
+    attached = attachments.preview(context, record.id, asked)
     before = (*_missing(context.layout.pod(pod.id)), *infra_start.program(context).preparations(context))
-    return [*_effects(before), *_told(InfraStart.resolve(context, record, pod).steps(wires))]
+    return [*_effects(before), *_told(InfraStart.resolve(context, record, pod).steps(attached))]
 
 
 def _missing(path: str) -> list[Effect]:

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
     from pypod.engine.core.context import Context
     from pypod.engine.core.effects import Effect
-    from pypod.engine.networks.attachments import Wire
+    from pypod.engine.networks.attachments import Attachment
     from pypod.model.container import ContainerSpec
     from pypod.model.pod import PodSpec
     from pypod.store.records import ContainerRecord, PodRecord
@@ -25,16 +25,16 @@ def of_container(
     record: ContainerRecord,
     spec: ContainerSpec,
     pod: PodSpec | None,
-    wires: Sequence[Wire],
+    attached: Sequence[Attachment],
     *,
     running: bool = False,
 ) -> list[Effect]:
-    """Return what writes a container's own files, for one connected by ``wires``; nothing for a pod's member."""
+    """Return what writes a container's own files, for one connected by ``attached``; nothing for a pod's member."""
     if spec.net == POD and record.pod_id:
         return []
     directory, hostname = context.layout.container(record.id), hostname_of(record, spec, pod)
     on_host, names = spec.net.mode == "host", (record.name,)
-    return [etc_files.network_files(directory, spec, hostname, names, wires, on_host=on_host, running=running)]
+    return [etc_files.network_files(directory, spec, hostname, names, attached, on_host=on_host, running=running)]
 
 
 def of_pod(
@@ -42,14 +42,16 @@ def of_pod(
     pod: PodRecord,
     spec: PodSpec,
     infra: ContainerRecord,
-    wires: Sequence[Wire] = (),
+    attached: Sequence[Attachment] = (),
     *,
     running: bool = False,
 ) -> Effect:
-    """Return what writes the files that members share, for a pod that is connected by ``wires``."""
+    """Return what writes the files that members share, for a pod that is connected by ``attached``."""
     directory, names = context.layout.pod(pod.id), (infra.name, spec.name)
     on_host = spec.net == "host"
-    return etc_files.network_files(directory, spec, pod_hostname(spec), names, wires, on_host=on_host, running=running)
+    return etc_files.network_files(
+        directory, spec, pod_hostname(spec), names, attached, on_host=on_host, running=running
+    )
 
 
 def shown(context: Context, record: ContainerRecord, spec: ContainerSpec, pod: PodSpec | None) -> tuple[str, str]:

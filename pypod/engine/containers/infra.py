@@ -49,8 +49,8 @@ def start(context: Context, record: PodRecord, lock: Lock) -> None:
     record = records.find_pod(context.database, record.id)
     if observe.container_state(directory, context.boot_id).running:
         infra = records.find_container(context.database, record.infra_id)
-        wires = attachments.wires_of(context, infra.id)
-        files.of_pod(context, record, context.pod_spec(record), infra, wires).perform()
+        attached = attachments.of_container(context, infra.id)
+        files.of_pod(context, record, context.pod_spec(record), infra, attached).perform()
         return
     require_no_members(context, record)
     program = infra_start.program(context)
@@ -60,9 +60,9 @@ def start(context: Context, record: PodRecord, lock: Lock) -> None:
             infra = records.find_container(context.database, record.infra_id)
             begun = InfraStart.resolve(context, infra, record, asking=True)
             undoing.add(lambda: attachments.detach(context, infra.id))
-            wires = attachments.attach(context, infra.id)
+            attached = attachments.attach(context, infra.id)
             # it may have come up before its files failed
-            perform(context, begun.steps(wires, undo=lambda: stop(context, record)), undoing, launching, lock)
+            perform(context, begun.steps(attached, undo=lambda: stop(context, record)), undoing, launching, lock)
             undoing.keep()
 
 
@@ -109,7 +109,7 @@ def kill(context: Context, record: PodRecord, number: int) -> bool:
         pidfd.send_signal(fd, number)
         # its own program leaves on TERM and INT; one of the user's, on whatever it likes
         if pidfd.wait(fd, _STOP_TIMEOUT_S if number in (SIGKILL, SIGTERM, SIGINT) else 0):
-            attachments.cut_off(context, infra.id)  # members may hear other signals than it
+            attachments.unplug_and_detach(context, infra.id)  # members may hear other signals than it
             _record_exit(context, record, infra, number if number == SIGKILL else 0)
     finally:
         os.close(fd)

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
     from pypod.engine.containers.steps import Step
     from pypod.engine.core.context import Context
-    from pypod.engine.networks.attachments import Wire
+    from pypod.engine.networks.attachments import Attachment
     from pypod.engine.session.id_maps import Maps
     from pypod.engine.session.session import Session
     from pypod.engine.storage.drivers import Driver
@@ -78,15 +78,15 @@ class InfraStart(Value):
             root=overlay.root_status(context.layout, image) if image else None,
         )
 
-    def steps(self, wires: tuple[Wire, ...], undo: Callable[[], object] | None = None) -> list[Step]:
-        """Return all that is done, in its order, by who is connected by ``wires``; ``undo`` ends what was started."""
+    def steps(self, attached: tuple[Attachment, ...], undo: Callable[[], object] | None = None) -> list[Step]:
+        """Return every step in order, for an infra with these attachments; ``undo`` ends what was started."""
         context, record, spec = self.context, self.record, self.spec
         launch = Launch(
             program(context),
-            lambda: self.plan(wires),
+            lambda: self.plan(attached),
             identifier=record.id,
-            led=user_network.led(context, spec),
-            meanwhile=(files.of_pod(context, self.pod, spec, record, wires),),
+            forwarded=user_network.forwarded(context, spec),
+            meanwhile=(files.of_pod(context, self.pod, spec, record, attached),),
             undo=undo,
         )
         return [
@@ -94,10 +94,10 @@ class InfraStart(Value):
             *user_network.preparations(context, record.id, spec),
             *self._root(),
             *groups.renewal(context, self.group),
-            *bridges.preparations(context, attachments.networks_of(wires)),
+            *bridges.preparations(context, attachments.networks_of(attached)),
             kept_records.keep(context, record, self.pod),
             launch,
-            *network_ops.once_running(context, spec, wires),
+            *network_ops.once_running(context, spec, attached),
         ]
 
     def _root(self) -> list[effects.Effect]:
@@ -105,29 +105,29 @@ class InfraStart(Value):
             return []
         return overlay.preparations(self.context, self.driver, self.image, self.directory, self.root, read_only=True)
 
-    def plan(self, wires: tuple[Wire, ...]) -> Plan:
-        """Return what the launcher does, and the process that it makes, connected by ``wires``."""
+    def plan(self, attached: tuple[Attachment, ...]) -> Plan:
+        """Return what the launcher does, and the process that it makes, connected by ``attached``."""
         if self.image is not None:
             from pypod.engine.containers import infra_image
 
             root = overlay.read_only_root(self.context, self.driver, self.image, self.directory)
-            around = self._surroundings(wires).replace(root=root)
+            around = self._surroundings(attached).replace(root=root)
             ops = infra_image.image_ops(self.context, self.record, self.image, pod_hostname(self.spec), around)
-            return plan([*self._settings(wires), *root.settings], ops)
+            return plan([*self._settings(attached), *root.settings], ops)
         spec = self.spec
         pause = (program_path("pause"), "pypod-infra", *(("3",) if records.parse_owner(self.pod.owner) else ()))
         ops = infra_ops(
             spec.share,
             hostname=pod_hostname(spec),
             shm_size_bytes=spec.shm_size_bytes,
-            around=self._surroundings(wires),
+            around=self._surroundings(attached),
             pause=(spec.infra_command[0], *spec.infra_command) if spec.infra_command else pause,
             sysctls=spec.sysctls,
             host_net=spec.net == "host",
         )
-        return plan(self._settings(wires), ops)
+        return plan(self._settings(attached), ops)
 
-    def _settings(self, wires: tuple[Wire, ...]) -> list[Op]:
+    def _settings(self, attached: tuple[Attachment, ...]) -> list[Op]:
         context, record = self.context, self.record
         owner = records.parse_owner(self.pod.owner)
         return [
@@ -136,10 +136,10 @@ class InfraStart(Value):
             Op("leave"),
             announce.event_op(context, record, self.pod, end=""),
             *([Op("owner", owner.pid, owner.start_time)] if owner else []),
-            *network_ops.host_ops(context, record.id, self.pod.name, self.spec, wires, watched=False),
+            *network_ops.host_ops(context, record.id, self.pod.name, self.spec, attached, watched=False),
         ]
 
-    def _surroundings(self, wires: tuple[Wire, ...]) -> Surroundings:
+    def _surroundings(self, attached: tuple[Attachment, ...]) -> Surroundings:
         context, record, maps = self.context, self.record, self.maps
         cgroups = context.cgroups
         return Surroundings(
@@ -149,5 +149,5 @@ class InfraStart(Value):
             ids=id_maps.root_of(maps),
             born_in=cgroups.tracking_directory(record.cgroup) if cgroups.clones_into_cgroup else "",
             join_files=cgroups.join_files(record.cgroup, self.group.trees),
-            network=network_ops.inside_ops(context, self.spec, wires),
+            network=network_ops.inside_ops(context, self.spec, attached),
         )

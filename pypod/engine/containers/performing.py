@@ -5,7 +5,7 @@ from __future__ import annotations
 from pypod.engine.containers.steps import Launch
 from pypod.engine.core import effects
 from pypod.engine.networks import published
-from pypod.engine.networks.port_holders import Led
+from pypod.engine.networks.port_holders import ForwardedPorts
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from pypod.engine.core.locks import Lock
     from pypod.runtime.launcher import Launching
 
-_NO_PORTS = Led()
+_NO_PORTS = ForwardedPorts()
 
 
 def perform(context: Context, steps: Iterable[Step], undoing: Undoing, launching: Launching, lock: Lock) -> None:
@@ -41,6 +41,6 @@ def _launch(context: Context, step: Launch, launching: Launching, lock: Lock) ->
         step.plan(),
         lock,
         step.identifier,
-        step.led or _NO_PORTS,
+        step.forwarded or _NO_PORTS,
         lambda: effects.perform(step.meanwhile),
     )

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
     from pypod.engine.containers.start import Start
     from pypod.engine.core.context import Context
-    from pypod.engine.networks.attachments import Wire
+    from pypod.engine.networks.attachments import Attachment
     from pypod.model.container import ContainerSpec
     from pypod.runtime.compiler import Root
     from pypod.runtime.ops import Plan
@@ -33,8 +33,8 @@ if TYPE_CHECKING:
 TTY_GROUP = 5  # that of terminals, everywhere
 
 
-def container_plan(start: Start, wires: tuple[Wire, ...] = ()) -> Plan:
-    """Return what the monitor does, and the process that it makes, connected by ``wires``."""
+def container_plan(start: Start, attached: tuple[Attachment, ...] = ()) -> Plan:
+    """Return what the monitor does, and the process that it makes, connected by ``attached``."""
     context, record, spec = start.context, start.record, start.spec
     root = overlay.container_root(context, start.driver, start.mapped, start.directory)
     tracked = context.cgroups.tracking_directory(record.cgroup)
@@ -42,13 +42,13 @@ def container_plan(start: Start, wires: tuple[Wire, ...] = ()) -> Plan:
         *session.ops(context, start.session),
         *root.settings,
         *_settings(start, tracked),
-        *network_ops.host_ops(context, record.id, record.name, spec, wires, watched=True),
+        *network_ops.host_ops(context, record.id, record.name, spec, attached, watched=True),
     ]
     if spec.remove and not start.attended:
         settings.append(Op("finally", *cleanup_command(context, record.id)))
     sourced = volumes.with_sources(context.layout, spec)
     config = runtime_spec(sourced, _places(start, None))
-    return plan(settings, container_ops(config, _surroundings(start, root, tracked, filled(sourced), wires)))
+    return plan(settings, container_ops(config, _surroundings(start, root, tracked, filled(sourced), attached)))
 
 
 def configuration(start: Start) -> dict[str, Any]:
@@ -96,7 +96,7 @@ def _places(start: Start, seccomp: dict[str, Any] | None) -> Places:
 
 
 def _surroundings(
-    start: Start, root: Root, tracked: str, to_fill: frozenset[str], wires: tuple[Wire, ...]
+    start: Start, root: Root, tracked: str, to_fill: frozenset[str], attached: tuple[Attachment, ...]
 ) -> Surroundings:
     context, record, spec, maps = start.context, start.record, start.spec, start.all_maps
     cgroups = context.cgroups
@@ -114,7 +114,7 @@ def _surroundings(
         create_cwd=spec.create_working_directory,
         filled=to_fill,
         keyring=f"_ses.{record.id}",
-        network=network_ops.inside_ops(context, spec, wires),
+        network=network_ops.inside_ops(context, spec, attached),
         copies="" if spec.overlay else start.directory,
         maps=(idmap.lines(maps[0]), idmap.lines(maps[1])) if maps else WHOLE_MAPS,
         ids=ids,

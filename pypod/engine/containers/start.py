@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
     from pypod.engine.containers.steps import Step
     from pypod.engine.core.context import Context
-    from pypod.engine.networks.attachments import Wire
+    from pypod.engine.networks.attachments import Attachment
     from pypod.engine.session.id_maps import Maps
     from pypod.engine.session.session import Session
     from pypod.engine.storage.drivers import Driver
@@ -133,14 +133,14 @@ class Start(Value):
         """Whether it has a network namespace of its own, to be connected to networks."""
         return self.spec.net == PRIVATE
 
-    def steps(self, wires: tuple[Wire, ...]) -> list[Step]:
-        """Return all that is done, in its order, by who is connected by ``wires``."""
+    def steps(self, attached: tuple[Attachment, ...]) -> list[Step]:
+        """Return all that is done, in its order, by who is connected by ``attached``."""
         context, record, spec = self.context, self.record, self.spec
         launch = Launch(
             monitor(context),
-            lambda: container_plan(self, wires),
+            lambda: container_plan(self, attached),
             identifier=record.id,
-            led=user_network.led(context, spec),
+            forwarded=user_network.forwarded(context, spec),
         )
         return [
             *mapped_layers.preparations(context, self.mapped, self.maps),
@@ -148,12 +148,12 @@ class Start(Value):
             *volumes.making(context, spec, self.maps),
             *user_network.preparations(context, record.id, spec),
             *self._container_env(),
-            *bridges.preparations(context, attachments.networks_of(wires)),
-            *files.of_container(context, record, spec, self.pod_spec, wires),
+            *bridges.preparations(context, attachments.networks_of(attached)),
+            *files.of_container(context, record, spec, self.pod_spec, attached),
             kept_records.keep(context, record, self.pod),
             *groups.renewal(context, self.group),
             launch,
-            *network_ops.once_running(context, spec, wires),
+            *network_ops.once_running(context, spec, attached),
         ]
 
     def _container_env(self) -> list[effects.Effect]:
@@ -238,16 +238,16 @@ def _start_locked(
         effects.perform(program.preparations(context))
         with program.start(context) as launching, claims.connecting(context) as shared, shared, Undoing() as undoing:
             begun = Start.resolve(context, record, spec, pod, terminal, attended=attended, asking=True)
-            wires = _connect(begun, undoing)
+            attached = _connect(begun, undoing)
             try:
-                perform(context, begun.steps(wires), undoing, launching, lock)
+                perform(context, begun.steps(attached), undoing, launching, lock)
             except LaunchFailed as error:
                 _refuse_for_want_of_memory(context, record, error)
                 raise
             undoing.keep()
 
 
-def _connect(begun: Start, undoing: Undoing) -> tuple[Wire, ...]:
+def _connect(begun: Start, undoing: Undoing) -> tuple[Attachment, ...]:
     if not begun.is_connected:
         return ()
     undoing.add(lambda: attachments.detach(begun.context, begun.record.id))

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from pypod.engine.core.context import Context
-    from pypod.engine.networks.port_holders import Led
+    from pypod.engine.networks.port_holders import ForwardedPorts
     from pypod.runtime.ops import Plan
 
 MONITOR, LAUNCHER = "monitor", "launch"
@@ -50,11 +50,11 @@ def monitor(context: Context) -> Program:
 class Launch:
     """One step: a program performs a plan. ``plan`` works that out once what comes before is done, or told.
 
-    ``identifier`` is the container's that is started, ``led`` are the ports that another program takes for it, and
-    ``meanwhile`` is done while the program works. ``undo`` ends what was started when a later step fails.
+    ``identifier`` is the container's that is started, ``forwarded`` are the ports that another program takes for it,
+    and ``meanwhile`` is done while the program works. ``undo`` ends what was started when a later step fails.
     """
 
-    __slots__ = ("identifier", "led", "meanwhile", "plan", "program", "undo")
+    __slots__ = ("forwarded", "identifier", "meanwhile", "plan", "program", "undo")
 
     def __init__(
         self,
@@ -62,14 +62,14 @@ class Launch:
         plan: Callable[[], Plan],
         *,
         identifier: str = "",
-        led: Led | None = None,
+        forwarded: ForwardedPorts | None = None,
         meanwhile: tuple[Effect, ...] = (),
         undo: Callable[[], object] | None = None,
     ) -> None:
         self.program = program
         self.plan = plan
         self.identifier = identifier
-        self.led = led
+        self.forwarded = forwarded
         self.meanwhile = meanwhile
         self.undo = undo
 

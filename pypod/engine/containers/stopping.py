@@ -111,7 +111,7 @@ def _end(context: Context, running: list[Running], timeout_s: float | None, star
             if not pidfd.wait(one.fd, _KILL_TIMEOUT_S):
                 raise DeadlineExceeded(f"kill container {one.record.name}", _KILL_TIMEOUT_S)
             if not one.record.pod_id:
-                attachments.cut_off(context, one.record.id)
+                attachments.unplug_and_detach(context, one.record.id)
     finally:
         for one in running:
             one.close()

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from pypod.engine.core.context import Context
     from pypod.model.container import ContainerSpec
-    from pypod.model.network import Attachment, Connection, NetworkSpec, Subnet
+    from pypod.model.network import Connection, Endpoint, NetworkSpec, Subnet
     from pypod.model.port import Port
     from pypod.store.records import ContainerRecord
 
@@ -65,7 +65,7 @@ def inspect_network(context: Context, spec: NetworkSpec) -> dict[str, Any]:
     return {**form(spec), "containers": attached}
 
 
-def _interface(made: Attachment) -> dict[str, Any]:
+def _interface(made: Endpoint) -> dict[str, Any]:
     by_family = {":" in gateway: gateway for gateway in made.gateways}
     subnets = []
     for address in made.addresses:
@@ -108,7 +108,7 @@ def bindings(ports: Iterable[Port], exposed: Iterable[Port] = ()) -> dict[str, A
     return dict(sorted(found.items()))
 
 
-def _connected(asked: Connection, made: Attachment | None, names: dict[str, str], container_id: str) -> dict[str, Any]:
+def _connected(asked: Connection, made: Endpoint | None, names: dict[str, str], container_id: str) -> dict[str, Any]:
     values: dict[str, Any] = {
         "NetworkID": names.get(asked.network, ""),
         "Aliases": [*asked.aliases, short(container_id)],

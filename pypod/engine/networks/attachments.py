@@ -18,7 +18,7 @@ from pypod.kernel.netlink import ROUTE
 from pypod.model.network import (
     BRIDGE,
     HOST_LOCAL,
-    Attachment,
+    Endpoint,
     NetworkSpec,
     address_number,
     address_text,
@@ -41,25 +41,25 @@ if TYPE_CHECKING:
 _METRIC = 100
 
 
-class Wire(Value):
+class Attachment(Value):
     """One connection of a start: the network and what was chosen."""
 
     network: NetworkSpec
-    made: Attachment
+    made: Endpoint
 
 
-def networks_of(wires: tuple[Wire, ...]) -> list[NetworkSpec]:
+def networks_of(attached: tuple[Attachment, ...]) -> list[NetworkSpec]:
     """Return the networks of connections."""
-    return [wire.network for wire in wires]
+    return [attachment.network for attachment in attached]
 
 
-def wires_of(context: Context, container_id: str) -> tuple[Wire, ...]:
+def of_container(context: Context, container_id: str) -> tuple[Attachment, ...]:
     """Return the connections of a container that runs."""
     made = [made for _, made in networks.connections_of(context.database, container_id) if made]
-    return tuple(Wire(network=networks.find(context.database, one.network), made=one) for one in made)
+    return tuple(Attachment(network=networks.find(context.database, one.network), made=one) for one in made)
 
 
-def attach(context: Context, container_id: str) -> tuple[Wire, ...]:
+def attach(context: Context, container_id: str) -> tuple[Attachment, ...]:
     """Give addresses away for a start; the caller holds the container's lock and detaches when the start fails.
 
     Raises InUse when an address is taken or a network is full.
@@ -68,7 +68,7 @@ def attach(context: Context, container_id: str) -> tuple[Wire, ...]:
     if not asked:
         return ()
     if any(made for _, made in asked):  # it ended while nobody was there to see to it
-        cut_off(context, container_id)
+        unplug_and_detach(context, container_id)
     specs = [networks.find(context.database, one.network) for one, _ in asked]
     try:
         return _claim_and_take(context, container_id, [one for one, _ in asked], specs)
@@ -79,7 +79,7 @@ def attach(context: Context, container_id: str) -> tuple[Wire, ...]:
 
 def _claim_and_take(
     context: Context, container_id: str, asked: Sequence[Connection], specs: Sequence[NetworkSpec]
-) -> tuple[Wire, ...]:
+) -> tuple[Attachment, ...]:
     for last in (False, True):
         try:
             claimed = [claims.claim(context, one) for one in specs]
@@ -90,18 +90,18 @@ def _claim_and_take(
     raise AssertionError
 
 
-def _take(context: Context, container_id: str, asked: list[tuple[Connection, NetworkSpec]]) -> tuple[Wire, ...]:
-    wires = []
+def _take(context: Context, container_id: str, asked: list[tuple[Connection, NetworkSpec]]) -> tuple[Attachment, ...]:
+    attached = []
     places = _places([one for one, _ in asked])
     with context.database.transaction() as connection, connection:
         for place, (one, network) in zip(places, asked, strict=True):
             made = _choose(connection, place, one, network, container_id)
             networks.attach(connection, container_id, made)
-            wires.append(Wire(network=network, made=made))
-    return tuple(wires)
+            attached.append(Attachment(network=network, made=made))
+    return tuple(attached)
 
 
-def attach_one(context: Context, container_id: str, network: NetworkSpec) -> Wire:
+def attach_one(context: Context, container_id: str, network: NetworkSpec) -> Attachment:
     """Give addresses away for one more connection of a container that runs. Raises InUse."""
     known = networks.connections_of(context.database, container_id)
     one = next(one for one, _ in known if one.network == network.id)
@@ -111,22 +111,22 @@ def attach_one(context: Context, container_id: str, network: NetworkSpec) -> Wir
     with context.database.transaction() as connection, connection:
         made = _choose(connection, place, one, network, container_id)
         networks.attach(connection, container_id, made)
-    return Wire(network=network, made=made)
+    return Attachment(network=network, made=made)
 
 
-def preview(context: Context, container_id: str, asked: Sequence[Connection] = ()) -> tuple[Wire, ...]:
+def preview(context: Context, container_id: str, asked: Sequence[Connection] = ()) -> tuple[Attachment, ...]:
     """Return what ``attach`` would choose now, with nothing done; ``asked`` are connections that are not stored yet."""
-    wires = []
+    attached = []
     every = asked or [one for one, _ in networks.connections_of(context.database, container_id)]
     for place, one in zip(_places(every), every, strict=True):
         network = claims.foreseen(context, known.find(context, one.network, save=False))
         with context.database.transaction(write=False) as connection:
             made = _choose(connection, place, one, network, container_id, write=False)
-        wires.append(Wire(network=network, made=made))
-    return tuple(wires)
+        attached.append(Attachment(network=network, made=made))
+    return tuple(attached)
 
 
-def _places(asked: Sequence[Connection], there: Sequence[Attachment] = ()) -> list[tuple[int, str]]:
+def _places(asked: Sequence[Connection], there: Sequence[Endpoint] = ()) -> list[tuple[int, str]]:
     """Return a position and a name inside for each connection, beside those that are ``there``."""
     names = {*(one.interface for one in asked), *(one.interface for one in there)}
     free = (f"eth{number}" for number in count())
@@ -145,7 +145,7 @@ def _choose(
     container_id: str,
     *,
     write: bool = True,
-) -> Attachment:
+) -> Endpoint:
     addresses: list[str] = []
     gateways: list[str] = []
     for subnet in network.subnets if network.ipam == HOST_LOCAL else ():
@@ -164,7 +164,7 @@ def _choose(
             if not wanted:
                 networks.remember_address(connection, network.id, subnet.range()[0], number)
     first = packed_address(addresses[0].partition("/")[0]) if addresses else b""
-    return Attachment(
+    return Endpoint(
         network=network.id,
         interface=place[1],
         position=place[0],
@@ -216,10 +216,10 @@ def sweep(context: Context, specs: Iterable[NetworkSpec]) -> list[str]:
     One that is just being started is not running yet: it is left alone, its starter holds its lock.
     """
     holders = {one: None for network in specs for one in networks.holders(context.database, network.id) if one}
-    return [one for one in holders if let_go_of_dead(context, one)]
+    return [one for one in holders if detach_if_ended(context, one)]
 
 
-def let_go_of_dead(context: Context, container_id: str) -> bool:
+def detach_if_ended(context: Context, container_id: str) -> bool:
     """Take back what a container has if it has ended; return whether it had. Who is being started is left alone."""
     directory = context.layout.container(container_id)
     if observe.container_state(directory, context.boot_id).running:
@@ -228,13 +228,13 @@ def let_go_of_dead(context: Context, container_id: str) -> bool:
         with Lock(lock_of(context, records.find_container(context.database, container_id)), AT_ONCE) as lock, lock:
             if observe.container_state(directory, context.boot_id).running:
                 return False
-            cut_off(context, container_id)
+            unplug_and_detach(context, container_id)
             return True
     except (NoSuchContainer, BlockingIOError):
         return False
 
 
-def cut_off(context: Context, container_id: str) -> None:
+def unplug_and_detach(context: Context, container_id: str) -> None:
     """Let go of the networks of a container that has ended, but others may live on in its network namespace.
 
     They have its addresses, which somebody else is to be given: from now on nobody reaches them. Raises OSError,
@@ -253,39 +253,39 @@ def detach(context: Context, container_id: str) -> None:
     """Let go of the networks of a container that has ended: addresses, and what leads to them. Idempotent."""
     user_network.wait_for_end(context, context.layout.container(container_id))
     if any(made for _, made in networks.connections_of(context.database, container_id)):
-        wires = wires_of(context, container_id)
-        published.withdraw(context, container_id, wires)
+        attached = of_container(context, container_id)
+        published.withdraw(context, container_id, attached)
         networks.give_back(context.database, container_id)
         user_bridges.end_unless_needed(context)
-        bridge_sweep.begin_unless_used(context, networks_of(wires))
+        bridge_sweep.begin_unless_used(context, networks_of(attached))
 
 
-def host_ops(context: Context, wires: tuple[Wire, ...], *, hairpin: bool = False) -> list[Op]:
+def host_ops(context: Context, attached: tuple[Attachment, ...], *, hairpin: bool = False) -> list[Op]:
     """Return what the supervisor does once the process has its network namespace.
 
     ``hairpin`` lets it reach itself by way of the host: for who publishes ports.
     """
-    ops = user_bridges.host_ops(context) if wires else []
-    for wire in wires:
-        network, made = wire.network, wire.made
+    ops = user_bridges.host_ops(context) if attached else []
+    for attachment in attached:
+        network, made = attachment.network, attachment.made
         if network.driver != BRIDGE:
             words = f"make {network.driver} {made.interface} of {_parent(network)} in the process"
         else:
             end = f"{made.host_interface} on {network.interface}"
             words = f"make veth {end}, its other end {made.interface} in the process"
-        data, offsets = host_messages(context, wire, hairpin=hairpin)
+        data, offsets = host_messages(context, attachment, hairpin=hairpin)
         ops.append(Op("netlink_host", words, ROUTE, data, *offsets))
     return ops
 
 
 def host_messages(
-    context: Context, wire: Wire, namespace: int = rtnetlink.BY_PID, *, hairpin: bool = False
+    context: Context, attachment: Attachment, namespace: int = rtnetlink.BY_PID, *, hairpin: bool = False
 ) -> rtnetlink.Packed:
     """Return the messages, to be sent on the host, that make a connection's interface; the process's pid is missing.
 
     With rtnetlink.BY_DESCRIPTOR it is a descriptor of its network namespace.
     """
-    network, made = wire.network, wire.made
+    network, made = attachment.network, attachment.made
     mtu = int(network.option("mtu") or 0)
     elsewhere = user_bridges.are_elsewhere(context)
     if network.driver == BRIDGE:
@@ -305,29 +305,29 @@ def _parent(network: NetworkSpec) -> str:
     return parent
 
 
-def settle(wires: Iterable[Wire]) -> None:
+def refresh_carrier(attached: Iterable[Attachment]) -> None:
     """See to it that who was started is reached by its networks from this moment on."""
-    ends = [wire.made.host_interface for wire in wires if wire.made.host_interface]
+    ends = [attachment.made.host_interface for attachment in attached if attachment.made.host_interface]
     if ends:
-        links.settle(ends)
+        links.refresh_carrier(ends)
 
 
-def inside_ops(wires: tuple[Wire, ...]) -> list[Op]:
+def inside_ops(attached: tuple[Attachment, ...]) -> list[Op]:
     """Return what the new process does in its network namespace."""
-    ops = [Op("wait")] if wires else []
-    for wire in wires:
-        made = wire.made
+    ops = [Op("wait")] if attached else []
+    for attachment in attached:
+        made = attachment.made
         by = f", default route by {', '.join(made.gateways)}" if made.gateways else ""
         words = f"{made.interface}: set up with {', '.join(made.addresses) or 'no address'}{by}"
-        data, offsets = inside_messages(wire)
+        data, offsets = inside_messages(attachment)
         ops.append(Op("netlink", words, ROUTE, data, *offsets))
     return ops
 
 
-def inside_messages(wire: Wire) -> rtnetlink.Packed:
+def inside_messages(attachment: Attachment) -> rtnetlink.Packed:
     """Return the messages, to be sent inside, that give an interface its addresses; its index is missing."""
-    made = wire.made
-    return rtnetlink.configure(made.addresses, made.gateways, wire.network.routes, _METRIC + made.position)
+    made = attachment.made
+    return rtnetlink.configure(made.addresses, made.gateways, attachment.network.routes, _METRIC + made.position)
 
 
 def check_static(asked: Connection, network: NetworkSpec) -> None:

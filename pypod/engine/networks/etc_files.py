@@ -16,7 +16,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
-    from pypod.engine.networks.attachments import Wire
+    from pypod.engine.networks.attachments import Attachment
     from pypod.model.container import ContainerSpec
     from pypod.model.pod import PodSpec
     from pypod.network.user_mode import UserMode
@@ -53,12 +53,12 @@ def network_files(
     spec: ContainerSpec | PodSpec,
     hostname: str,
     names: Iterable[str],
-    wires: Sequence[Wire] = (),
+    attached: Sequence[Attachment] = (),
     *,
     on_host: bool = False,
     running: bool = False,
 ) -> Effect:
-    """Return what writes the files into ``directory``, for who is connected by ``wires``, or ``on_host``'s network.
+    """Return what writes the files into ``directory``, for who is connected by ``attached``, or ``on_host``'s network.
 
     As podman: in hosts, what was added comes first, then the host's own entries, then those that neither has: where the
     host is reached, and ``hostname`` and ``names`` at the own addresses. Who is ``running`` keeps the same files.
@@ -66,7 +66,7 @@ def network_files(
     return Effect(
         f"write {', '.join(NAMES)} in {directory}",
         "hosts(5)",
-        lambda: _write_network_files(directory, spec, hostname, names, wires, on_host=on_host, running=running),
+        lambda: _write_network_files(directory, spec, hostname, names, attached, on_host=on_host, running=running),
     )
 
 
@@ -75,7 +75,7 @@ def _write_network_files(
     spec: ContainerSpec | PodSpec,
     hostname: str,
     names: Iterable[str],
-    wires: Sequence[Wire],
+    attached: Sequence[Attachment],
     *,
     on_host: bool,
     running: bool,
@@ -84,17 +84,22 @@ def _write_network_files(
         _unlink(f"{directory}/{NAMES[-1]}")
     own = tuple(dict.fromkeys((hostname, *names)))
     mode = parse(spec.net_program) if spec.net_program else None
-    hosts = _hosts(spec.add_hosts, own, wires, mode, on_host=on_host)
-    contents = (hosts, f"{hostname}\n", _resolv_conf(spec, wires, mode))
+    hosts = _hosts(spec.add_hosts, own, attached, mode, on_host=on_host)
+    contents = (hosts, f"{hostname}\n", _resolv_conf(spec, attached, mode))
     for name, content in zip(NAMES, contents, strict=True):
         _write(f"{directory}/{name}", content)
 
 
 def _hosts(
-    add_hosts: Iterable[str], own: tuple[str, ...], wires: Sequence[Wire], mode: UserMode | None, *, on_host: bool
+    add_hosts: Iterable[str],
+    own: tuple[str, ...],
+    attached: Sequence[Attachment],
+    mode: UserMode | None,
+    *,
+    on_host: bool,
 ) -> str:
     needed = any(one.endswith(HOST_GATEWAY) for one in add_hosts)
-    host_address = user_network.host_address(mode) if mode else _host_address(wires, on_host=on_host, needed=needed)
+    host_address = user_network.host_address(mode) if mode else _host_address(attached, on_host=on_host, needed=needed)
     entries: list[tuple[str, tuple[str, ...]]] = []
     for entry in add_hosts:
         name, _, address = entry.partition(":")
@@ -104,11 +109,11 @@ def _hosts(
         address, *names = line.partition("#")[0].split() or [""]
         entries += [(address, tuple(names))] if names else []
     known = {name for _, found in entries for name in found}
-    addresses = [one.partition("/")[0] for wire in wires for one in wire.made.addresses]
+    addresses = [one.partition("/")[0] for attachment in attached for one in attachment.made.addresses]
     if mode:
         addresses = [address for address in (mode.address or _first_address(),) if address]
     more: list[tuple[str, tuple[str, ...]]] = [("127.0.0.1", ("localhost",)), ("::1", ("localhost",))]
-    more += [(host_address, (_HOST_NAME,))] if (wires or mode) and host_address else []
+    more += [(host_address, (_HOST_NAME,))] if (attached or mode) and host_address else []
     if not on_host:
         more += [(address, own) for address in addresses or ["127.0.0.1"]]
     for address, found in more:
@@ -117,15 +122,15 @@ def _hosts(
     return "".join([f"{address}\t{' '.join(found)}\n" for address, found in entries])
 
 
-def _host_address(wires: Sequence[Wire], *, on_host: bool, needed: bool) -> str:
+def _host_address(attached: Sequence[Attachment], *, on_host: bool, needed: bool) -> str:
     """Return an address under which the host is reached: on its bridge, or else of one of its interfaces."""
-    if wires and in_user_namespace():  # the gateway is in a namespace of the user's, which that program connects
+    if attached and in_user_namespace():  # the gateway is in a namespace of the user's, which that program connects
         return user_network.host_of_default()
-    bridges = [wire.network for wire in wires if wire.network.driver == BRIDGE]
+    bridges = [attachment.network for attachment in attached if attachment.network.driver == BRIDGE]
     gateways = [subnet.gateway for network in bridges for subnet in network.subnets if subnet.gateway]
     for gateway in sorted(gateways, key=lambda one: ":" in one):
         return gateway
-    if not wires and not (on_host and needed):
+    if not attached and not (on_host and needed):
         return "127.0.0.1"
     return _first_address() or "127.0.0.1"
 
@@ -136,7 +141,7 @@ def _first_address() -> str:
     return first_address()
 
 
-def _resolv_conf(spec: ContainerSpec | PodSpec, wires: Sequence[Wire], mode: UserMode | None) -> str:
+def _resolv_conf(spec: ContainerSpec | PodSpec, attached: Sequence[Attachment], mode: UserMode | None) -> str:
     given = Resolver(servers=spec.dns_servers, search=spec.dns_search, options=spec.dns_options)
     text = _host_file("/etc/resolv.conf")
     if mode:
@@ -144,15 +149,17 @@ def _resolv_conf(spec: ContainerSpec | PodSpec, wires: Sequence[Wire], mode: Use
         # those of the host that listen elsewhere than on its loopback are there for questions over TCP
         servers = (mode.name_server, *(one for one in found.servers if not _is_loopback(one)))
         return str(_merged(given, found, Resolver(servers=servers)))
-    if not wires:
+    if not attached:
         return text if given == Resolver() else str(_merged(given, parse_resolv_conf(text), Resolver()))
     found = parse_resolv_conf(text)
     if path := _REAL_FILES.get(found.servers):
         found = parse_resolv_conf(_host_file(path) or text)
-    named = [wire.network for wire in wires if wire.network.dns and wire.network.driver == BRIDGE]
+    named = [
+        attachment.network for attachment in attached if attachment.network.dns and attachment.network.driver == BRIDGE
+    ]
     gateways = tuple(subnet.gateway for network in named for subnet in network.subnets if subnet.gateway)
     own = Resolver(servers=gateways, search=(SEARCH_DOMAIN,) if gateways else ())
-    ipv6 = any(":" in one for wire in wires for one in wire.made.addresses)
+    ipv6 = any(":" in one for attachment in attached for one in attachment.made.addresses)
     return str(_merged(given, found.replace(servers=_reachable(found.servers, ipv6=ipv6)), own))
 
 

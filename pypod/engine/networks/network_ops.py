@@ -8,15 +8,15 @@ from pypod.engine.networks import attachments, published, user_network
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from pypod.engine.core.context import Context
-    from pypod.engine.networks.attachments import Wire
+    from pypod.engine.networks.attachments import Attachment
     from pypod.model.container import ContainerSpec
     from pypod.model.pod import PodSpec
     from pypod.runtime.ops import Op
 
 
-def inside_ops(context: Context, spec: ContainerSpec | PodSpec, wires: tuple[Wire, ...]) -> tuple[Op, ...]:
+def inside_ops(context: Context, spec: ContainerSpec | PodSpec, attached: tuple[Attachment, ...]) -> tuple[Op, ...]:
     """Return what is done in the new network namespace."""
-    return (*attachments.inside_ops(wires), *user_network.inside_ops(context, spec))
+    return (*attachments.inside_ops(attached), *user_network.inside_ops(context, spec))
 
 
 def host_ops(
@@ -24,7 +24,7 @@ def host_ops(
     identifier: str,
     name: str,
     spec: ContainerSpec | PodSpec,
-    wires: tuple[Wire, ...],
+    attached: tuple[Attachment, ...],
     *,
     watched: bool,
 ) -> list[Op]:
@@ -32,29 +32,29 @@ def host_ops(
 
     ``identifier`` is the container's or the infra's, ``name`` what the firewall shows beside its ports.
     """
-    led = () if context.rootless else spec.ports  # a user's are led by pasta
+    forwarded = () if context.rootless else spec.ports  # a user's are forwarded by pasta
     return [
-        *published.hold_ops(led),
-        *attachments.host_ops(context, wires, hairpin=bool(led)),
-        *published.lead_ops(led, wires, name, watched=watched),
+        *published.hold_ops(forwarded),
+        *attachments.host_ops(context, attached, hairpin=bool(forwarded)),
+        *published.forward_ops(forwarded, attached, name, watched=watched),
         *user_network.host_ops(context, identifier, spec),
     ]
 
 
-def once_running(context: Context, spec: ContainerSpec | PodSpec, wires: tuple[Wire, ...]) -> list[Effect]:
+def once_running(context: Context, spec: ContainerSpec | PodSpec, attached: tuple[Attachment, ...]) -> list[Effect]:
     """Return what Python does when the process runs: packets find the way to it from this moment on."""
     made: list[Effect] = []
-    ends = [wire.made.host_interface for wire in wires if wire.made.host_interface]
+    ends = [attachment.made.host_interface for attachment in attached if attachment.made.host_interface]
     if ends:
         words = f"have {', '.join(ends)} pass packets on at once"
-        made.append(Effect(words, "rtnetlink(7)", lambda: attachments.settle(wires)))
+        made.append(Effect(words, "rtnetlink(7)", lambda: attachments.refresh_carrier(attached)))
     udp = [port for port in spec.ports if port.protocol == "udp"]
     if udp and not context.rootless:
         made.append(
             Effect(
-                f"forget who was led elsewhere by {', '.join(map(str, udp))}",
+                f"forget who was forwarded elsewhere by {', '.join(map(str, udp))}",
                 "netlink(7)",
-                lambda: published.redirect(context, spec.ports, wires, has_begun=True),
+                lambda: published.redirect(context, spec.ports, attached, has_begun=True),
             )
         )
     return made

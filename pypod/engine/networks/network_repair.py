@@ -33,9 +33,9 @@ def amiss(context: Context) -> list[str]:
         found += [] if _has_rules(connected) else ["rules of the firewall are missing"]
         found += [f"{name} is not {value}" for name, value in _other_settings(connected)]
         found += [
-            f"{one.record.name} is cut off from network {wire.network.name}"
+            f"{one.record.name} is cut off from network {attachment.network.name}"
             for one in connected
-            for wire in reloading.severed(one)
+            for attachment in reloading.severed(one)
         ]
         return [*found, *(f"nobody answers the names of network {one.name}" for one in name_service.unserved(context))]
 
@@ -85,7 +85,7 @@ def _remove_orphans(context: Context) -> list[str]:
 
 def _reconnect(context: Context) -> list[str]:
     connected = running(context)
-    lost = [(one, wire) for one in connected for wire in reloading.severed(one)]
+    lost = [(one, attachment) for one in connected for attachment in reloading.severed(one)]
     unserved = name_service.unserved(context)
     has_rules, settings = _has_rules(connected), _other_settings(connected)
     for path, value in settings:
@@ -95,13 +95,18 @@ def _reconnect(context: Context) -> list[str]:
     name_service.renew(context)
     done = [] if has_rules else ["loaded the rules of the firewall"]
     done += [forwarding.words(*one) for one in settings]
-    done += [f"connected {one.record.name} to network {wire.network.name} again" for one, wire in lost]
+    done += [f"connected {one.record.name} to network {attachment.network.name} again" for one, attachment in lost]
     return [*done, *(f"started the name server of network {one.name}" for one in unserved)]
 
 
 def _bridged(connected: Iterable[Connected]) -> list[NetworkSpec]:
     """Return the networks with bridges of those who run."""
-    found = {wire.network.id: wire.network for one in connected for wire in one.wires if wire.network.driver == BRIDGE}
+    found = {
+        attachment.network.id: attachment.network
+        for one in connected
+        for attachment in one.attached
+        if attachment.network.driver == BRIDGE
+    }
     return list(found.values())
 
 

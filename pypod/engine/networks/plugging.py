@@ -13,45 +13,45 @@ from pypod.network import links, rtnetlink
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from pypod.engine.core.context import Context
-    from pypod.engine.networks.attachments import Wire
+    from pypod.engine.networks.attachments import Attachment
     from pypod.model.container import ContainerState
     from pypod.store.records import ContainerRecord
 
 
-def plug(context: Context, record: ContainerRecord, state: ContainerState, wire: Wire) -> None:
+def plug(context: Context, record: ContainerRecord, state: ContainerState, attachment: Attachment) -> None:
     """Make the interface of a connection, in what runs already. The bridge is there. Raises OSError, WrongState.
 
     What the caller has to undo then: ``unplug``.
     """
     if user_bridges.are_elsewhere(context):
-        user_bridges.call(context, plug, record, state, wire)
+        user_bridges.call(context, plug, record, state, attachment)
         return
     hairpin = bool(published.own_ports(context, record))
     namespace = open_namespace(record.name, state, "net")
     try:
         with Channel() as channel:
-            messages = attachments.host_messages(context, wire, rtnetlink.BY_DESCRIPTOR, hairpin=hairpin)
+            messages = attachments.host_messages(context, attachment, rtnetlink.BY_DESCRIPTOR, hairpin=hairpin)
             channel.send(patched(*messages, namespace))
     finally:
         os.close(namespace)
-    set_up_inside(record, state, wire)
-    attachments.settle([wire])
+    set_up_inside(record, state, attachment)
+    attachments.refresh_carrier([attachment])
 
 
-def set_up_inside(record: ContainerRecord, state: ContainerState, wire: Wire) -> None:
+def set_up_inside(record: ContainerRecord, state: ContainerState, attachment: Attachment) -> None:
     """Give a connection's interface inside what it lacks of addresses and routes. Raises OSError, WrongState."""
     with enter(record.name, state, ("net",)), Channel() as channel:
-        index = links.index_of(wire.made.interface)
-        channel.send(patched(*attachments.inside_messages(wire), index), tolerated=(errno.EEXIST,))
+        index = links.index_of(attachment.made.interface)
+        channel.send(patched(*attachments.inside_messages(attachment), index), tolerated=(errno.EEXIST,))
 
 
-def unplug(context: Context, record: ContainerRecord, state: ContainerState, wire: Wire) -> None:
+def unplug(context: Context, record: ContainerRecord, state: ContainerState, attachment: Attachment) -> None:
     """Take the interface of a connection away, if it is there. Raises OSError, WrongState."""
     if user_bridges.are_elsewhere(context):
-        user_bridges.call(context, unplug, record, state, wire)
+        user_bridges.call(context, unplug, record, state, attachment)
         return
-    if wire.made.host_interface:
-        links.remove_link(wire.made.host_interface)
+    if attachment.made.host_interface:
+        links.remove_link(attachment.made.host_interface)
         return
     with enter(record.name, state, ("net",)):
-        links.remove_link(wire.made.interface)
+        links.remove_link(attachment.made.interface)

@@ -68,7 +68,7 @@ def bound(port: Port, number: int, *, used_before: bool = False) -> _socket.sock
     return one
 
 
-class Led(Value):
+class ForwardedPorts(Value):
     """Ports that a program takes: ``program`` as --network has it."""
 
     ports: tuple[Port, ...] = ()
@@ -79,21 +79,21 @@ class Led(Value):
         return port.protocol == "udp" and parse(self.program).program == PASTA
 
 
-class Kept:
-    """``with Kept(context, led, container_id):`` nobody else starts with a container's ports, but the program has them.
+class HeldPorts:
+    """``with HeldPorts(context, forwarded, container_id):`` keeps other starts off ports that a program is to take.
 
     Those that the program has alone are only looked at. Raises PortInUse, naming the holder, for one that is taken.
     """
 
-    __slots__ = ("_container_id", "_context", "_led", "_sockets")
+    __slots__ = ("_container_id", "_context", "_forwarded", "_sockets")
 
-    def __init__(self, context: Context, led: Led, container_id: str) -> None:
-        self._context, self._led, self._container_id = context, led, container_id
+    def __init__(self, context: Context, forwarded: ForwardedPorts, container_id: str) -> None:
+        self._context, self._forwarded, self._container_id = context, forwarded, container_id
         self._sockets: list[_socket.socket] = []
 
     def __enter__(self) -> Self:
         try:
-            for port in self._led.ports:
+            for port in self._forwarded.ports:
                 for number in range(port.host_port, port.host_port + port.count):
                     self._keep(port, number)
         except BaseException:
@@ -108,7 +108,7 @@ class Kept:
         if one is None:
             error = PortInUse(port.protocol, port.host_ip, number)
             raise with_holder(self._context, error, self._container_id)
-        if not self._led.is_shared(port):
+        if not self._forwarded.is_shared(port):
             one.close()
             return
         self._sockets.append(one)
@@ -121,9 +121,9 @@ class Kept:
             one.close()
 
 
-def require_free(context: Context, led: Led, container_id: str) -> None:
+def require_free(context: Context, forwarded: ForwardedPorts, container_id: str) -> None:
     """Raise PortInUse, naming the holder, for a port that cannot be had by the container."""
-    with Kept(context, led, container_id):
+    with HeldPorts(context, forwarded, container_id):
         return
 
 

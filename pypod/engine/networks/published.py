@@ -1,8 +1,8 @@
-"""Published ports: chosen when a container or pod is created, held and led on while it runs.
+"""Published ports: chosen when a container or pod is created, held and forwarded while it runs.
 
-A port is held by a socket of the supervisor's (of a pod: the infra's) that is bound and does not listen: nobody else
-can have it, and it goes with whom it is held for. What arrives is led on by the firewall. Random ports are chosen once,
-at creation, so that they stay the same from one start to the next.
+A port is held by a socket of the supervisor (of a pod: the infra) that is bound and does not listen: nobody else can
+take it, and it is released with the process that holds it. The firewall forwards what arrives. Random ports are chosen
+once, at creation, so that they stay the same from one start to the next.
 """
 
 from __future__ import annotations
@@ -24,14 +24,14 @@ if TYPE_CHECKING:
 
     from pypod.engine.core.context import Context
     from pypod.engine.core.locks import Lock
-    from pypod.engine.networks.attachments import Wire
+    from pypod.engine.networks.attachments import Attachment
     from pypod.model.connection import Asked
     from pypod.runtime.launcher import Launched, Launching
     from pypod.runtime.ops import Plan
     from pypod.store.records import ContainerRecord, PodRecord
 
 _ATTEMPTS = 15  # podman's, at a range of ports that are free
-_NONE = port_holders.Led()
+_NONE = port_holders.ForwardedPorts()
 _SHARED = "network cannot be configured when it is shared with a pod"
 
 
@@ -142,13 +142,13 @@ def hold_ops(ports: Iterable[Port]) -> list[Op]:
     return [Op("hold", port.protocol, port.host_ip, port.host_port + at) for port in ports for at in range(port.count)]
 
 
-def lead_ops(ports: Sequence[Port], wires: Iterable[Wire], name: str, *, watched: bool) -> list[Op]:
-    """Return what leads ports to where ``wires`` end, for the supervisor; if it stays (``watched``), also its end."""
+def forward_ops(ports: Sequence[Port], attached: Iterable[Attachment], name: str, *, watched: bool) -> list[Op]:
+    """Return what forwards ports to ``attached``, for the supervisor; if it stays (``watched``), also the undo."""
     if not ports:
         return []
     from pypod.network import firewall, nftables
 
-    four, six = addresses(wires)
+    four, six = addresses(attached)
     shown = ", ".join(map(str, ports))
     ops = []
     if four or six:
@@ -161,8 +161,10 @@ def lead_ops(ports: Sequence[Port], wires: Iterable[Wire], name: str, *, watched
     return ops
 
 
-def redirect(context: Context, ports: Sequence[Port], wires: Iterable[Wire], *, has_begun: bool = False) -> None:
-    """Have clients led on that were there before their port was published, or by whom it was published before.
+def redirect(
+    context: Context, ports: Sequence[Port], attached: Iterable[Attachment], *, has_begun: bool = False
+) -> None:
+    """Have clients forwarded that were there before their port was published, or by whom it was published before.
 
     Who ``has_begun`` just now has no clients yet: then it takes a tenth of the time to tell them apart.
     """
@@ -170,7 +172,7 @@ def redirect(context: Context, ports: Sequence[Port], wires: Iterable[Wire], *, 
         return
     from pypod.network import flows
 
-    four, six = addresses(wires)
+    four, six = addresses(attached)
     forget = flows.forget_all if has_begun else flows.forget
     try:
         context.firewall.lend(lambda channel: forget(channel, ports, four, six))
@@ -178,9 +180,14 @@ def redirect(context: Context, ports: Sequence[Port], wires: Iterable[Wire], *, 
         return
 
 
-def addresses(wires: Iterable[Wire]) -> tuple[str, str]:
+def addresses(attached: Iterable[Attachment]) -> tuple[str, str]:
     """Return the addresses that published ports lead to: the first of each family, or empty texts."""
-    own = [address for wire in wires if wire.network.driver == BRIDGE for address in wire.made.addresses]
+    own = [
+        address
+        for attachment in attached
+        if attachment.network.driver == BRIDGE
+        for address in attachment.made.addresses
+    ]
     four = next((one for one in own if ":" not in one), "")
     return four, next((one for one in own if ":" in one), "")
 
@@ -191,20 +198,22 @@ def run(
     plan: Plan,
     lock: Lock,
     container_id: str,
-    led: port_holders.Led = _NONE,
+    forwarded: port_holders.ForwardedPorts = _NONE,
     meanwhile: Callable[[], object] | None = None,
 ) -> Launched:
     """Run a plan that starts a container, or connects it, under a lock: it holds ports itself, or a program takes those
-    that are ``led``. Raises PortInUse naming the holder, and as ``Launching.run``.
+    that are ``forwarded``. Raises PortInUse naming the holder, and as ``Launching.run``.
     """
     try:
-        with port_holders.Kept(context, led, container_id):
+        with port_holders.HeldPorts(context, forwarded, container_id):
             try:
                 return launching.run(plan, meanwhile, lock_fd=lock.fileno())
             except PortInUse as error:
                 raise port_holders.with_holder(context, error, container_id) from None
     except LaunchFailed:
-        port_holders.require_free(context, led, container_id)  # somebody may have been faster; the program names nobody
+        port_holders.require_free(
+            context, forwarded, container_id
+        )  # somebody may have been faster; the program names nobody
         raise
 
 
@@ -225,7 +234,7 @@ def own_ports(context: Context, record: ContainerRecord, pod: PodRecord | None =
 def ports_of(context: Context, record: ContainerRecord) -> tuple[Port, ...]:
     """Return the ports that lead to a container: its own, or those of the pod or container whose network it has.
 
-    None while that runs without the program that a user's are led by.
+    None while that runs without the program that forwards a user's.
     """
     from pypod.engine.networks.connections import owner
 
@@ -242,7 +251,7 @@ def _are_led(context: Context, container_id: str) -> bool:
     return user_network.is_there(context, place) or observe.running_process(place, context.boot_id) is None
 
 
-def withdraw(context: Context, container_id: str, wires: Sequence[Wire]) -> None:
+def withdraw(context: Context, container_id: str, attached: Sequence[Attachment]) -> None:
     """Take away what leads to a container that has ended, or to connections of it; somebody else's stays."""
     if context.rootless:  # a program leads them, which ends with the container
         return
@@ -250,7 +259,7 @@ def withdraw(context: Context, container_id: str, wires: Sequence[Wire]) -> None
         ports = own_ports(context, records.find_container(context.database, container_id))
     except NoSuchContainer:
         return
-    _withdraw(context, ports, *addresses(wires))
+    _withdraw(context, ports, *addresses(attached))
 
 
 def _withdraw(context: Context, ports: Sequence[Port], four: str, six: str) -> None:
@@ -264,7 +273,7 @@ def _withdraw(context: Context, ports: Sequence[Port], four: str, six: str) -> N
         return
 
 
-def move(context: Context, record: ContainerRecord, before: Sequence[Wire], after: Sequence[Wire]) -> None:
+def move(context: Context, record: ContainerRecord, before: Sequence[Attachment], after: Sequence[Attachment]) -> None:
     """Lead the ports of what runs to where it is connected now, if that is elsewhere than ``before``."""
     ports = () if context.rootless else own_ports(context, record)
     pairs = tuple(zip(addresses(before), addresses(after), strict=True))

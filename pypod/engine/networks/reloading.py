@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
     from pypod.engine.core.context import Context
-    from pypod.engine.networks.attachments import Wire
+    from pypod.engine.networks.attachments import Attachment
     from pypod.engine.networks.running import Connected
     from pypod.model.network import NetworkSpec
     from pypod.store.records import ContainerRecord
@@ -44,7 +44,7 @@ def reload(context: Context, container_ids: Iterable[str] | None = None) -> list
         return list(dict.fromkeys((*with_program, *attached)))
     with Boundary("reload networks"):
         found = [one for one in running(context) if chosen is None or one.record.id in chosen]
-        needed = {wire.network.id: wire.network for one in found for wire in one.wires}
+        needed = {attachment.network.id: attachment.network for one in found for attachment in one.attached}
         with claims.connecting(context) as lock, lock:
             needed = {identifier: claims.claim(context, one, again=True) for identifier, one in needed.items()}
             effects.perform(bridges.preparations(context, needed.values(), again=True))
@@ -68,42 +68,50 @@ def _reload_here(context: Context, container_ids: list[str] | None) -> tuple[lis
 def _reconnect(context: Context, record: ContainerRecord, by_id: Mapping[str, NetworkSpec]) -> None:
     with suppress(NoSuchContainer), Lock(lock_of(context, record)) as lock, lock:
         one = connected(context, records.find_container(context.database, record.id), by_id)
-        for wire in severed(one) if one is not None else ():
+        for attachment in severed(one) if one is not None else ():
             assert one is not None  # noqa: S101
-            if _is_there(wire):
+            if _is_there(attachment):
                 with Channel() as channel:
-                    channel.send(rtnetlink.enslave(wire.made.host_interface, links.index_of(wire.network.interface)))
+                    channel.send(
+                        rtnetlink.enslave(attachment.made.host_interface, links.index_of(attachment.network.interface))
+                    )
                     if published.own_ports(context, record):
-                        channel.send(rtnetlink.hairpin(wire.made.host_interface))
-                set_up_inside(one.record, one.state, wire)
+                        channel.send(rtnetlink.hairpin(attachment.made.host_interface))
+                set_up_inside(one.record, one.state, attachment)
             else:
-                plug(context, one.record, one.state, wire)
+                plug(context, one.record, one.state, attachment)
 
 
-def _is_there(wire: Wire) -> bool:
-    return bool(wire.made.host_interface and links.index_of(wire.made.host_interface))
+def _is_there(attachment: Attachment) -> bool:
+    return bool(attachment.made.host_interface and links.index_of(attachment.made.host_interface))
 
 
-def severed(one: Connected) -> list[Wire]:
+def severed(one: Connected) -> list[Attachment]:
     """Return the connections of a container that lack something on the host or inside."""
     try:
-        return [wire for wire in one.wires if not (_is_on_bridge(wire) and _is_set_up(one, wire))]
+        return [
+            attachment for attachment in one.attached if not (_is_on_bridge(attachment) and _is_set_up(one, attachment))
+        ]
     except WrongState:  # it has ended meanwhile
         return []
 
 
-def _is_on_bridge(wire: Wire) -> bool:
-    network = wire.network
+def _is_on_bridge(attachment: Attachment) -> bool:
+    network = attachment.network
     if network.driver != BRIDGE:
         return True
     return (
         links.is_up(network.interface)
         and has_addresses(network.gateway_addresses())
-        and wire.made.host_interface in links.ports(links.index_of(network.interface))
+        and attachment.made.host_interface in links.ports(links.index_of(network.interface))
     )
 
 
-def _is_set_up(one: Connected, wire: Wire) -> bool:
+def _is_set_up(one: Connected, attachment: Attachment) -> bool:
     """Return whether an interface inside has its addresses; its name is the container's affair, if it may change it."""
     with enter(one.record.name, one.state, ("net",)):
-        return has_addresses(wire.made.addresses) if wire.made.addresses else bool(links.index_of(wire.made.interface))
+        return (
+            has_addresses(attachment.made.addresses)
+            if attachment.made.addresses
+            else bool(links.index_of(attachment.made.interface))
+        )

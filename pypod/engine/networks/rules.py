@@ -15,16 +15,16 @@ if TYPE_CHECKING:
 def load_rules(context: Context) -> None:
     """Load the firewall's rules again, and with them all networks whose bridges are there and all published ports."""
     known = [one for one in networks.all_networks(context.database) if bridge_alias.has_bridge(context, one)]
-    ways, led = [], []
+    ways, forwarded = [], []
     for one in running(context):
         ports = () if context.rootless else published.own_ports(context, one.record)
-        if ports and one.wires:
-            led.append((ports, one.wires))
-            four, six = published.addresses(one.wires)
+        if ports and one.attached:
+            forwarded.append((ports, one.attached))
+            four, six = published.addresses(one.attached)
             ways.append((ports, four, six, one.record.name))
     with firewall.open_channel() as channel:
         firewall.ensure_table(channel, again=True)
         for transaction in firewall.everything(known, ways):
             channel.send(transaction)
-    for ports, wires in led:
-        published.redirect(context, ports, wires)
+    for ports, attached in forwarded:
+        published.redirect(context, ports, attached)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pypod.engine.core import observe
-from pypod.engine.networks.attachments import Wire
+from pypod.engine.networks.attachments import Attachment
 from pypod.store import networks, records
 
 TYPE_CHECKING = False
@@ -19,10 +19,10 @@ if TYPE_CHECKING:
 class Connected:
     """A container that runs, or a pod's infra, with its connections."""
 
-    def __init__(self, record: ContainerRecord, state: ContainerState, wires: tuple[Wire, ...]) -> None:
+    def __init__(self, record: ContainerRecord, state: ContainerState, attached: tuple[Attachment, ...]) -> None:
         self.record = record
         self.state = state
-        self.wires = wires
+        self.attached = attached
 
 
 def running(context: Context) -> list[Connected]:
@@ -37,4 +37,4 @@ def connected(context: Context, record: ContainerRecord, by_id: Mapping[str, Net
     state = observe.container_state(context.layout.container(record.id), context.boot_id) if made else None
     if state is None or not state.running:
         return None
-    return Connected(record, state, tuple(Wire(network=by_id[one.network], made=one) for one in made))
+    return Connected(record, state, tuple(Attachment(network=by_id[one.network], made=one) for one in made))

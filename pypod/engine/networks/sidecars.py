@@ -105,7 +105,7 @@ def restore(context: Context, one: Companion) -> None:
         process = observe.running_process(one.place, context.boot_id)
         if process is None or user_network.is_there(context, one.place):
             return
-        led = port_holders.Led(ports=one.ports, program=one.text)
+        forwarded = port_holders.ForwardedPorts(ports=one.ports, program=one.text)
         with groups.launching(context) as launching:  # which sees to the session
             ops = [
                 *session.ops(context, session.of(context)),
@@ -113,7 +113,7 @@ def restore(context: Context, one: Companion) -> None:
                 *user_network.companion_ops(context, one.place, one.text, one.ports),
                 Op("join", *process, CLONE_NEWNET),
             ]
-            published.run(context, launching, Plan(ops), lock, one.container_id, led)
+            published.run(context, launching, Plan(ops), lock, one.container_id, forwarded)
 
 
 def reload(context: Context, container_ids: Collection[str] | None = None) -> list[str]:

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from pypod.engine.core.context import Context
-    from pypod.engine.networks.port_holders import Led
+    from pypod.engine.networks.port_holders import ForwardedPorts
     from pypod.model.container import ContainerSpec
     from pypod.model.pod import PodSpec
     from pypod.model.port import Port
@@ -149,7 +149,7 @@ def preparations(context: Context, container_id: str, spec: ContainerSpec | PodS
         def look() -> None:
             from pypod.engine.networks.port_holders import require_free
 
-            require_free(context, led(context, spec), container_id)
+            require_free(context, forwarded(context, spec), container_id)
 
         made.append(Effect(f"see whether {', '.join(map(str, spec.ports))} can be had", "bind(2)", look))
     return made
@@ -172,12 +172,12 @@ def program_of(context: Context, spec: ContainerSpec | PodSpec) -> str:
     return spec.net_program or (_for_ports() if context.rootless and spec.ports else "")
 
 
-def led(context: Context, spec: ContainerSpec | PodSpec) -> Led:
+def forwarded(context: Context, spec: ContainerSpec | PodSpec) -> ForwardedPorts:
     """Return the ports that the program takes; those that no program leads are held by the supervisor."""
-    from pypod.engine.networks.port_holders import Led
+    from pypod.engine.networks.port_holders import ForwardedPorts
 
     text = program_of(context, spec) if spec.ports else ""
-    return Led(ports=spec.ports, program=text) if text else Led()
+    return ForwardedPorts(ports=spec.ports, program=text) if text else ForwardedPorts()
 
 
 def _for_ports() -> str:

@@ -241,8 +241,8 @@ def probe(context: Context) -> None:
     from pypod.runtime import launcher
     from pypod.runtime.compiler import plan
     from pypod.runtime.ops import MS_REC, MS_SLAVE
+    from pypod.runtime.probe import probe
     from pypod.runtime.programs import path as program_path
-    from pypod.runtime.rehearsal import rehearse
 
     owner = context.owner()
     settings = [Op("owner", owner.pid, owner.start_time), *subordinate_ids.mapping()]
@@ -254,7 +254,7 @@ def probe(context: Context) -> None:
             holder = launching.run(made)
             try:
                 entering = [Op("session", holder.process_pid, holder.start_time)]
-                rehearse(context.programs.executable("launch"), entering, inside)
+                probe(context.programs.executable("launch"), entering, inside)
             finally:
                 launcher.let_go(holder)
                 pidfd.end(holder.process_pid, holder.start_time, SIGTERM, _END_TIMEOUT_S)

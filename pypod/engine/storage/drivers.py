@@ -224,7 +224,7 @@ def _no_whiteouts(place: str) -> str:
 def _mounted(context: Context, driver: Driver, place: str) -> str:
     from pypod.kernel.abi import CLONE_NEWNS
     from pypod.runtime.ops import MS_REC, MS_SLAVE, Op
-    from pypod.runtime.rehearsal import rehearse
+    from pypod.runtime.probe import probe
 
     root = mounting.of_layers(context, driver, [f"{place}/lower"], place)
     propagation = Op("propagation", MS_REC | MS_SLAVE)
@@ -232,7 +232,7 @@ def _mounted(context: Context, driver: Driver, place: str) -> str:
     made = Op("directory", "/in/made")
     ops = [Op("clone", CLONE_NEWNS, ""), propagation, *root.mounting, *root.serving, made]
     try:
-        rehearse(context.programs.executable("launch"), settings, ops)
+        probe(context.programs.executable("launch"), settings, ops)
     except LaunchFailed as error:
         if error.call not in _TELLING or error.operation == propagation.describe():  # then no driver works
             raise

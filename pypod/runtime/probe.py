@@ -8,7 +8,7 @@ from pypod.runtime.ops import Op
 from pypod.runtime.programs import path
 
 
-def rehearse(executable: str, settings: list[Op], ops: list[Op]) -> None:
+def probe(executable: str, settings: list[Op], ops: list[Op]) -> None:
     """Perform ``ops``, as the launcher ``executable`` would for a container, and let the process end.
 
     Raises LaunchFailed, naming the operation and the call that failed.
