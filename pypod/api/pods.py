@@ -26,8 +26,8 @@ if TYPE_CHECKING:
     from pypod.engine.containers.explain import Explanation
     from pypod.engine.containers.options import ContainerOptions
     from pypod.engine.resources.limits import LimitOptions
-    from pypod.model.connection import Asked
     from pypod.model.network import Connection
+    from pypod.model.network_flags import Asked
     from pypod.model.port import Port
     from pypod.store.records import ContainerRecord, PodRecord
 

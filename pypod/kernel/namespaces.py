@@ -24,7 +24,7 @@ _HIERARCHICAL = ("pid", "user")
 _GETNSID, _RTGENMSG_BYTES, _NETNSA_NSID, _NETNSA_FD = 90, 4, 1, 3  # linux/rtnetlink.h, net_namespace.h
 
 
-class Process:
+class SurveyedProcess:
     """A process as the survey met it: ``uid`` owns its files in /proc, ``inodes`` are its namespaces by kind."""
 
     __slots__ = ("inodes", "pid", "ppid", "threads", "uid")
@@ -51,7 +51,7 @@ class Namespace:
     def __init__(self, kind: str, inode: int) -> None:
         self.kind = kind
         self.inode = inode
-        self.processes: list[Process] = []
+        self.processes: list[SurveyedProcess] = []
         self.binds: list[str] = []
         self.holders: list[str] = []
         self.why: list[str] = []
@@ -82,7 +82,7 @@ class Survey:
     def __init__(self, kinds: Collection[str] = KINDS, proc: Proc = PROC) -> None:
         self._proc = proc
         self._kinds = tuple(kind for kind in KINDS if kind in kinds)
-        self.processes: list[Process] = []
+        self.processes: list[SurveyedProcess] = []
         self._found: dict[tuple[str, int], Namespace] = {}
         self._read_processes()
 
@@ -109,7 +109,7 @@ class Survey:
                 namespace.processes.append(process)
                 namespace.held(PROCESS)
 
-    def _read_process(self, pid: int) -> Process | None:
+    def _read_process(self, pid: int) -> SurveyedProcess | None:
         try:
             uid = os.stat(f"{self._proc.root}/{pid}").st_uid
             stat = self._proc.stat(pid)
@@ -117,7 +117,7 @@ class Survey:
             return None
         if stat is None:
             return None
-        return Process(pid, stat.ppid, stat.num_threads, uid, self._inodes(f"{self._proc.root}/{pid}/ns"))
+        return SurveyedProcess(pid, stat.ppid, stat.num_threads, uid, self._inodes(f"{self._proc.root}/{pid}/ns"))
 
     def _inodes(self, directory: str) -> dict[str, int]:
         found = {}
@@ -165,13 +165,9 @@ class Survey:
             if kind in self._kinds:
                 self.get(kind, inode).held(BIND, f"{root}{target}")
 
-    def _find_descriptors(self, process: Process) -> None:
+    def _find_descriptors(self, process: SurveyedProcess) -> None:
         directory = f"{self._proc.root}/{process.pid}/fd"
-        try:
-            names = os.listdir(directory)
-        except OSError:
-            return
-        for name in names:
+        for name in _listed(directory):
             try:
                 text = os.readlink(f"{directory}/{name}")
             except OSError:
@@ -180,13 +176,9 @@ class Survey:
             if kind in self._kinds:
                 self.get(kind, inode).held(DESCRIPTOR, f"{directory}/{name}")
 
-    def _find_threads(self, process: Process) -> None:
+    def _find_threads(self, process: SurveyedProcess) -> None:
         directory = f"{self._proc.root}/{process.pid}/task"
-        try:
-            names = os.listdir(directory)
-        except OSError:
-            return
-        for name in names:
+        for name in _listed(directory):
             for kind, inode in self._inodes(f"{directory}/{name}/ns").items():
                 if inode != process.inodes.get(kind):
                     self.get(kind, inode).held(THREAD, f"{directory}/{name}/ns/{kind}")
@@ -276,6 +268,14 @@ def netnsid(path: str) -> int | None:
         os.close(fd)
     number = attributes(answer[_RTGENMSG_BYTES:]).get(_NETNSA_NSID)
     return None if number is None else int.from_bytes(number, sys.byteorder, signed=True)
+
+
+def _listed(directory: str) -> list[str]:
+    """Return the names in a directory of /proc; none when the process is gone or closed to the caller."""
+    try:
+        return os.listdir(directory)
+    except OSError:
+        return []
 
 
 def parse_link(text: str) -> tuple[str, int]:

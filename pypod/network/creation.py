@@ -172,18 +172,19 @@ def is_chosen_interface(name: str) -> bool:
 
 def free_interface(taken: Collection[str]) -> str:
     """Return the first of pypod1, pypod2 and so on that is no interface."""
-    number = 1
-    while f"{INTERFACE_PREFIX}{number}" in taken:
-        number += 1
-    return f"{INTERFACE_PREFIX}{number}"
+    return _first_free(INTERFACE_PREFIX, taken)
 
 
 def free_name(taken: Collection[str]) -> str:
     """Return the first of podman1, podman2 and so on that is no network."""
+    return _first_free(DEFAULT_NETWORK, taken)
+
+
+def _first_free(prefix: str, taken: Collection[str]) -> str:
     number = 1
-    while f"{DEFAULT_NETWORK}{number}" in taken:
+    while f"{prefix}{number}" in taken:
         number += 1
-    return f"{DEFAULT_NETWORK}{number}"
+    return f"{prefix}{number}"
 
 
 def subnets(texts: Sequence[str], gateways: Sequence[str], ip_ranges: Sequence[str]) -> tuple[Subnet, ...]:

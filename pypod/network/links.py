@@ -57,7 +57,7 @@ def make_bridge(name: str, addresses: Sequence[str], mtu: int = 0, alias: str = 
             channel.send(rtnetlink.bridge(index, name, addresses, mtu, alias, vlan))
         except OSError as error:
             is_taken = error.errno in (errno.EEXIST, errno.EBUSY)
-            if not is_taken and _remove(channel, rtnetlink.removal(index)):  # it was made, but not whole
+            if not is_taken and _send(channel, rtnetlink.removal(index)):  # it was made, but not whole
                 raise
             _require_bridges(error, vlan)
             raise
@@ -125,13 +125,7 @@ def refresh_carrier(names: Iterable[str]) -> None:
 def release(name: str) -> bool:
     """Take an interface off its bridge; return whether it was there. In 0.2 ms nobody is reached by it any more."""
     with netlink.Channel() as channel:
-        try:
-            channel.send(rtnetlink.off_its_bridge(name))
-        except OSError as error:
-            if error.errno != errno.ENODEV:
-                raise
-            return False
-    return True
+        return _send(channel, rtnetlink.off_its_bridge(name))
 
 
 def aliases() -> dict[str, str]:
@@ -190,12 +184,13 @@ def _text(data: bytes) -> str:
 def remove_link(name: str) -> bool:
     """Remove an interface of this namespace; return whether it was there. Takes some 30 ms. Raises OSError."""
     with netlink.Channel() as channel:
-        return _remove(channel, rtnetlink.removal(name=name))
+        return _send(channel, rtnetlink.removal(name=name))
 
 
-def _remove(channel: netlink.Channel, removal: bytes) -> bool:
+def _send(channel: netlink.Channel, request: bytes) -> bool:
+    """Send a request about an interface; return whether there is such."""
     try:
-        channel.send(removal)
+        channel.send(request)
     except OSError as error:
         if error.errno != errno.ENODEV:
             raise

@@ -6,9 +6,9 @@ The layout of the messages is that of linux/netfilter/nf_tables.h and nfnetlink.
 from __future__ import annotations
 
 import errno
-import os
 
 from pypod.kernel.netlink import ACK, CREATE, DUMP, REQUEST, attribute, attributes, items, message, nested
+from pypod.kernel.release import is_at_least
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -81,8 +81,7 @@ def delete_elements(elements: Iterable[Element], *, destroy: bool | None = None)
 
 def has_destroy() -> bool:
     """Return whether this kernel deletes what may be not there (NFT_MSG_DESTROYSETELEM, Linux 6.3)."""
-    numbers = "".join(char if char.isdigit() else " " for char in os.uname().release).split()
-    return [int(number) for number in numbers[:2]] >= [6, 3]
+    return is_at_least(6, 3)
 
 
 def element(name: str, key: bytes, data: bytes = b"", *, end: bytes = b"", comment: str = "") -> Element:

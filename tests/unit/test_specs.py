@@ -12,13 +12,13 @@ import pytest
 from pypod.engine.containers.specs import check_hosts, check_sysctls, container_spec
 from pypod.errors import InvalidSpec, Unsupported
 from pypod.kernel import capabilities, idmap
-from pypod.model.connection import Asked
 from pypod.model.container import ContainerSpec, Ulimit
 from pypod.model.health import Healthcheck
 from pypod.model.limits import Limits
 from pypod.model.mount import Mount
 from pypod.model.namespace import HOST, POD, PRIVATE, Mode
 from pypod.model.network import Connection
+from pypod.model.network_flags import Asked
 from pypod.model.pod import PodSpec
 
 PODMANS_ELEVEN = (

@@ -7,7 +7,7 @@ import json
 import pytest
 
 from pypod.errors import InvalidSpec
-from pypod.model.connection import parse_networks
+from pypod.model.network_flags import parse_networks
 from pypod.model.port import Port
 from pypod.network.user_mode import NAMESPACE, parse
 

@@ -12,8 +12,8 @@ from pypod.engine.networks import attachments, bridge_sweep, bridges, claims, kn
 from pypod.engine.networks.attachments import Attachment
 from pypod.engine.networks.connections import lock_of
 from pypod.errors import AlreadyExists, InvalidSpec, WrongState
-from pypod.model.connection import check_alias, parse_address, parse_mac, static_addresses
 from pypod.model.network import Connection
+from pypod.model.network_flags import check_alias, parse_address, parse_mac, static_addresses
 from pypod.network.user_mode import PASTA, SLIRP4NETNS
 from pypod.store import networks, records, stored_specs
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from pypod.engine.containers.derived import hostname_of, pod_hostname
 from pypod.engine.networks import etc_files
-from pypod.model.connection import NO_RESOLV_CONF
 from pypod.model.namespace import POD
+from pypod.model.network_flags import NO_RESOLV_CONF
 from pypod.store import records
 
 TYPE_CHECKING = False

@@ -11,11 +11,11 @@ from pypod.errors import InvalidSpec, Unsupported
 from pypod.kernel.abi import DIGITS_LIMIT, SIGTERM, signal_number
 from pypod.kernel.capabilities import DEFAULT_CAPABILITIES, bounding_set, merge
 from pypod.kernel.idmap import in_user_namespace
-from pypod.model.connection import HOST_GATEWAY
 from pypod.model.container import DEFAULT_SHM_BYTES, DEFAULT_STOP_TIMEOUT_S, KEEP_GROUPS, ContainerSpec, Ulimit
 from pypod.model.ids import is_text
 from pypod.model.mount import parse_tmpfs, parse_volume
 from pypod.model.namespace import HOST, POD, PRIVATE, SHAREABLE, Mode, parse_mode
+from pypod.model.network_flags import HOST_GATEWAY
 from pypod.network.user_mode import parse as parse_user_mode
 from pypod.runtime.compiler import RESOURCES
 
@@ -26,9 +26,9 @@ if TYPE_CHECKING:
 
     from pypod.engine.containers.options import ContainerOptions
     from pypod.engine.images.stored import StoredImage
-    from pypod.model.connection import Asked
     from pypod.model.health import Healthcheck
     from pypod.model.mount import Mount
+    from pypod.model.network_flags import Asked
     from pypod.model.pod import PodSpec
 
     class SecurityOptions(TypedDict, total=False):

@@ -9,9 +9,9 @@ from pypod.engine.inspect import form
 from pypod.engine.inspect.networks import bindings, network_settings
 from pypod.engine.storage import drivers, layers
 from pypod.kernel.capabilities import DEFAULT_CAPABILITIES
-from pypod.model.connection import NO_RESOLV_CONF
 from pypod.model.moment import Timestamp
 from pypod.model.namespace import POD, PRIVATE, Mode
+from pypod.model.network_flags import NO_RESOLV_CONF
 from pypod.store import records, stored_specs
 
 TYPE_CHECKING = False

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from typing import Any
 
     from pypod.engine.core.context import Context
-    from pypod.kernel.namespaces import Namespace, Process
+    from pypod.kernel.namespaces import Namespace, SurveyedProcess
 
 _COMMAND_LIMIT = 4096
 
@@ -138,7 +138,7 @@ class _Look:
         self._processes: dict[int, dict[str, Any]] = {}
         self._users: dict[int, str] = {}
 
-    def process(self, process: Process) -> dict[str, Any]:
+    def process(self, process: SurveyedProcess) -> dict[str, Any]:
         """Return the fields of ProcessFacts."""
         found = self._processes.get(process.pid)
         if found is None:

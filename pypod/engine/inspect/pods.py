@@ -7,9 +7,9 @@ from pypod.engine.inspect import form
 from pypod.engine.inspect.containers import cgroup_path
 from pypod.engine.inspect.networks import bindings
 from pypod.kernel.cgroups.driver import container_path
-from pypod.model.connection import NO_RESOLV_CONF
 from pypod.model.limits import Limits
 from pypod.model.moment import Timestamp
+from pypod.model.network_flags import NO_RESOLV_CONF
 from pypod.model.pod import pod_status
 from pypod.store import records, stored_specs
 from pypod.store.networks import names_of_container

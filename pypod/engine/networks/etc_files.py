@@ -7,8 +7,8 @@ import os
 from pypod.engine.core.effects import Effect
 from pypod.engine.networks import user_network
 from pypod.kernel.idmap import in_user_namespace
-from pypod.model.connection import HOST_GATEWAY, NO_SEARCH
 from pypod.model.network import BRIDGE, packed_address
+from pypod.model.network_flags import HOST_GATEWAY, NO_SEARCH
 from pypod.model.value import Value
 from pypod.network.user_mode import parse
 

@@ -8,8 +8,8 @@ from pypod.engine.networks import known, user_bridges, user_network
 from pypod.engine.networks.attachments import check_static
 from pypod.errors import InvalidSpec
 from pypod.kernel.idmap import in_user_namespace
-from pypod.model.connection import Asked, check_dns, parse_networks, with_flags
 from pypod.model.namespace import POD
+from pypod.model.network_flags import Asked, check_dns, parse_networks, with_flags
 from pypod.network.user_mode import parse
 
 TYPE_CHECKING = False

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from pypod.engine.core.context import Context
     from pypod.engine.core.locks import Lock
     from pypod.engine.networks.attachments import Attachment
-    from pypod.model.connection import Asked
+    from pypod.model.network_flags import Asked
     from pypod.runtime.launcher import Launched, Launching
     from pypod.runtime.ops import Plan
     from pypod.store.records import ContainerRecord, PodRecord

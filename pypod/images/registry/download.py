@@ -8,7 +8,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from pypod.images.registry.connections import Response
+    from pypod.images.registry.routes import Response
     from pypod.images.registry.session import Session
     from pypod.images.registry.url import Url
     from pypod.model.image import Descriptor

@@ -9,7 +9,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from pypod.images.registry.connections import Response
+    from pypod.images.registry.routes import Response
     from pypod.images.registry.transport import Transport
 
 

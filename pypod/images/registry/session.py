@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from pypod.images.config.registries import Endpoint
     from pypod.images.registry.access import Access
     from pypod.images.registry.authorization import Authorization
-    from pypod.images.registry.connections import Response
+    from pypod.images.registry.routes import Response
     from pypod.images.registry.url import Url
     from pypod.model.credentials import Credentials
 

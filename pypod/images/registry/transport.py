@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from typing import NoReturn
 
     from pypod.images.registry.access import Access
-    from pypod.images.registry.connections import Response, Route
+    from pypod.images.registry.routes import Response, Route
     from pypod.images.registry.url import Url
 
 __all__ = ["REDIRECTS", "REDIRECTS_LIMIT", "Transport"]
@@ -37,8 +37,8 @@ class Transport:
     """
 
     def __init__(self, access: Access, own: str, *, verify: bool, name: str = "") -> None:
-        from pypod.images.registry.connections import Routes
         from pypod.images.registry.pace import Limits
+        from pypod.images.registry.routes import Routes
 
         self._access = access
         self._own = own
@@ -111,8 +111,8 @@ class Transport:
 
 
 def _route(url: Url) -> Route:
-    from pypod.images.registry.connections import Route
     from pypod.images.registry.proxies import proxy_for
+    from pypod.images.registry.routes import Route
 
     scheme, host, port = url.origin
     proxy = proxy_for(scheme, host.strip("[]"), port, os.environ)

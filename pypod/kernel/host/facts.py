@@ -13,6 +13,7 @@ from pypod.kernel.abi import KINDS, NAMESPACES
 from pypod.kernel.capabilities import CAPABILITIES
 from pypod.kernel.cgroups.detect import UNIFIED, detect
 from pypod.kernel.proc import Proc, read_text
+from pypod.kernel.release import is_at_least
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -103,8 +104,7 @@ class Host:
 
     def is_at_least(self, major: int, minor: int) -> bool:
         """Return whether the kernel's version is at least this one."""
-        numbers = "".join(char if char.isdigit() else " " for char in self.kernel).split()
-        return [int(number) for number in numbers[:2]] >= [major, minor]
+        return is_at_least(major, minor, self.kernel)
 
 
 def _hidepid(mountinfo: str) -> tuple[str, int]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 
+from pypod.kernel.release import version_of
 from pypod.runtime.seccomp.filter import BUNDLED_PROFILE, load_profile
 from pypod.runtime.seccomp.profile import (
     ACTIONS,
@@ -12,7 +13,6 @@ from pypod.runtime.seccomp.profile import (
     LARGEST_NUMBER,
     MACHINES,
     Target,
-    parse_version,
     read_profile,
 )
 
@@ -33,9 +33,7 @@ def seccomp_of(path: str | None, capabilities: frozenset[str]) -> dict[str, Any]
     """
     where = path or BUNDLED_PROFILE
     uname = os.uname()
-    target = Target(
-        architecture=uname.machine, capabilities=capabilities, kernel=parse_version(uname.release) or (0, 0)
-    )
+    target = Target(architecture=uname.machine, capabilities=capabilities, kernel=version_of(uname.release) or (0, 0))
     return written(
         read_profile(load_profile(where), target, f"loading seccomp profile ({where}) failed"), uname.machine
     )

@@ -10,6 +10,7 @@ from __future__ import annotations
 import os
 
 from pypod.errors import InvalidSpec
+from pypod.kernel.release import version_of
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -140,9 +141,9 @@ def _parse_profile(content: bytes, path: str) -> dict[str, Any]:
 def _apply_profile(
     profile: dict[str, Any], capabilities: frozenset[str], architecture: str, kernel: str | None, source: str
 ) -> Profile:
-    from pypod.runtime.seccomp.profile import Target, parse_version, read_profile
+    from pypod.runtime.seccomp.profile import Target, read_profile
 
-    version = parse_version(os.uname().release if kernel is None else kernel)
+    version = version_of(os.uname().release if kernel is None else kernel)
     if version is None:
         raise InvalidSpec("kernel", f"not a kernel version: {kernel}")
     return read_profile(profile, Target(architecture=architecture, capabilities=capabilities, kernel=version), source)

@@ -11,6 +11,7 @@ from __future__ import annotations
 import errno
 
 from pypod.errors import InvalidSpec, Unsupported
+from pypod.kernel.release import version_of
 from pypod.model.value import Value
 
 TYPE_CHECKING = False
@@ -174,18 +175,10 @@ class Target(Value):
         yield [capability in self.capabilities for capability in condition.get("caps").texts()]
         minimum = condition.get("minKernel")
         if text := minimum.text():
-            version = parse_version(text)
+            version = version_of(text)
             if version is None:
                 raise minimum.error(f"not a kernel version: {text[:64]!r}")
             yield [self.kernel >= version]
-
-
-def parse_version(text: str) -> tuple[int, int] | None:
-    """Return (major, minor) of a kernel release, or None: ``6.1.0-18-amd64`` gives (6, 1)."""
-    parts = [part[: len(part) - len(part.lstrip("0123456789"))] for part in text.split(".")[:2]]
-    if len(parts) < 2 or not all(0 < len(part) < 10 for part in parts):
-        return None
-    return int(parts[0]), int(parts[1])
 
 
 def read_profile(profile: Any, target: Target, source: str) -> Profile:

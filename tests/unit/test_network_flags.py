@@ -5,9 +5,9 @@ from __future__ import annotations
 import pytest
 
 from pypod.errors import InvalidSpec
-from pypod.model.connection import Asked, check_alias, check_dns, parse_mac, parse_networks, with_flags
 from pypod.model.namespace import HOST, POD, PRIVATE, Mode
 from pypod.model.network import Connection
+from pypod.model.network_flags import Asked, check_alias, check_dns, parse_mac, parse_networks, with_flags
 
 MODES = [
     ("none", PRIVATE, "none"),
