@@ -14,7 +14,7 @@ import os
 import time
 
 from pypod.engine.core.locks import SHARED, Lock, locked
-from pypod.engine.networks import bridge_sweep, name_service, user_bridges
+from pypod.engine.networks import user_bridges
 from pypod.engine.networks.bridge_alias import PREFIX, alias_of, is_of, is_of_nobody, is_ours, storage_of
 from pypod.engine.networks.bridge_removal import Turn, remove_bridge
 from pypod.errors import InUse, InvalidSpec
@@ -52,8 +52,12 @@ def claim(context: Context, network: NetworkSpec, *, again: bool = False) -> Net
     with Turn() as turn, turn:
         made, left = _claim(context, network.id)
     if made.subnets != network.subnets:
+        from pypod.engine.networks import name_service
+
         name_service.let_go(context, made)
     if left:
+        from pypod.engine.networks import bridge_sweep
+
         bridge_sweep.begin(context)
     return made
 

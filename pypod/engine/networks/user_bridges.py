@@ -17,7 +17,7 @@ import os
 from pypod.engine.core import observe
 from pypod.engine.core.boundary import Boundary
 from pypod.engine.core.effects import Effect
-from pypod.engine.networks import name_service, user_network
+from pypod.engine.networks import user_network
 from pypod.engine.session import session
 from pypod.errors import LaunchFailed, Unsupported
 from pypod.kernel import pidfd
@@ -78,6 +78,8 @@ def preparations(context: Context, specs: Iterable[NetworkSpec], prepare: Prepar
 
 
 def _answers_names(context: Context, network: NetworkSpec) -> bool:
+    from pypod.engine.networks import name_service
+
     return not network.dns or not name_service.preparations(context, network)
 
 

@@ -9,8 +9,6 @@ from __future__ import annotations
 import os
 
 from pypod.engine.core.boundary import Boundary
-from pypod.engine.session import session
-from pypod.engine.storage import mounting, trash
 from pypod.errors import InvalidSpec, LaunchFailed, Unsupported
 from pypod.model.plain_json import dumps, loads
 from pypod.model.value import Value
@@ -184,6 +182,9 @@ def _attempt(context: Context, driver: Driver) -> str:
     """Make a root of two layers in a mount namespace of its own, and a directory in it that has to be copied up."""
     import time
 
+    from pypod.engine.session import session
+    from pypod.engine.storage import mounting, trash
+
     if context.rootless and not context.inside:
         session.ensure(context)
     place = f"{context.layout.trash}/driver.{os.getpid()}.{time.monotonic_ns():x}"
@@ -222,6 +223,8 @@ def _no_whiteouts(place: str) -> str:
 
 
 def _mounted(context: Context, driver: Driver, place: str) -> str:
+    from pypod.engine.session import session
+    from pypod.engine.storage import mounting
     from pypod.kernel.abi import CLONE_NEWNS
     from pypod.runtime.ops import MS_REC, MS_SLAVE, Op
     from pypod.runtime.probe import probe

@@ -5,9 +5,6 @@ from __future__ import annotations
 import os
 
 from pypod.engine.core.effects import Effect
-from pypod.engine.session import inside, session
-from pypod.engine.storage import layer_copies
-from pypod.engine.storage.trash import discard
 from pypod.kernel import idmap
 
 TYPE_CHECKING = False
@@ -79,6 +76,8 @@ def copying(
     of_image: bool,
 ) -> Effect:
     """Return what makes a container's copy of all that the directories of ``stack`` show, the topmost first."""
+    from pypod.engine.session import inside
+
     target = copy_in(directory)
 
     def make() -> None:
@@ -92,6 +91,9 @@ def copying(
 
 def merge(context: Context, stack: list[str], target: str) -> None:
     """Copy what directories show on each other, the topmost first, with the right to every id."""
+    from pypod.engine.session import inside
+    from pypod.engine.storage.trash import discard
+
     discard(context, [target])  # what somebody began who was killed
     if inside.is_needed(context):
         inside.call(context, _merge, stack, target)
@@ -100,12 +102,16 @@ def merge(context: Context, stack: list[str], target: str) -> None:
 
 
 def _merge(context: Context, stack: list[str], target: str) -> None:
+    from pypod.engine.storage import layer_copies
+
     del context
     layer_copies.merge(stack, target)
 
 
 def lay(context: Context, layer: str, lowers: list[str], target: str) -> None:
     """Copy what a layer shows on those below it, where sockets stand for its whiteouts, with the right to every id."""
+    from pypod.engine.session import inside
+
     if inside.is_needed(context):
         inside.call(context, _lay, layer, lowers, target)
     else:
@@ -113,12 +119,16 @@ def lay(context: Context, layer: str, lowers: list[str], target: str) -> None:
 
 
 def _lay(context: Context, layer: str, lowers: list[str], target: str) -> None:
+    from pypod.engine.storage import layer_copies
+
     del context
     layer_copies.lay(layer, lowers, target)
 
 
 def give(context: Context, path: str, ids: tuple[int, int], mode: int) -> None:
     """Give a directory of ours, with this mode, to a user and a group: for a user, of their session."""
+    from pypod.engine.session import inside
+
     if inside.is_needed(context):
         if ids != (0, 0):  # who is us
             inside.call(context, _own, path, *ids, mode)
@@ -141,6 +151,8 @@ def root_ids(context: Context, maps: Maps | None) -> tuple[int, int]:
 
 def _owner(context: Context, root: os.stat_result, maps: Maps | None, *, of_image: bool) -> tuple[int, int]:
     """Return whom an upper layer is to belong to: the owner of the root, or root where that has no id."""
+    from pypod.engine.session import session
+
     own = session.of(context)
     if own is None:
         return root.st_uid, root.st_gid

@@ -11,9 +11,7 @@ import os
 
 from pypod.engine.core.effects import Effect
 from pypod.engine.core.locks import SHARED, Lock
-from pypod.engine.session import inside, session
-from pypod.engine.storage import layer_copies
-from pypod.engine.storage.trash import discard
+from pypod.engine.session import session
 from pypod.kernel import idmap
 
 TYPE_CHECKING = False
@@ -70,6 +68,9 @@ def _making(context: Context, name: str, maps: Maps) -> Effect:
             tree, target = f"{incoming}/tree", f"{context.layout.image_layers}/{name}"
             if os.path.isdir(target):  # somebody else made it meanwhile
                 return
+            from pypod.engine.session import inside
+            from pypod.engine.storage.trash import discard
+
             discard(context, [tree])
             if inside.is_needed(context):
                 inside.call(context, _copy, source, tree, maps)
@@ -81,5 +82,7 @@ def _making(context: Context, name: str, maps: Maps) -> Effect:
 
 
 def _copy(context: Context, source: str, target: str, maps: Maps) -> None:
+    from pypod.engine.storage import layer_copies
+
     del context
     layer_copies.copy(source, target, maps)
