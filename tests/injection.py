@@ -13,7 +13,7 @@ import pytest
 
 from pypod.engine.storage import drivers
 from pypod.errors import PypodError
-from pypod.runtime.programs import DIRECTORY
+from pypod.kernel.programs import DIRECTORY
 from tests.integration.inside import within
 
 

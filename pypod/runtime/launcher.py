@@ -14,7 +14,7 @@ from pypod.errors import LaunchFailed
 from pypod.kernel.children import FIRST_SAFE_FD, copy_up, move_up
 from pypod.kernel.descriptors import write_all
 from pypod.model.value import Value
-from pypod.runtime.programs import renew
+from pypod.runtime.sealed_programs import renew
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

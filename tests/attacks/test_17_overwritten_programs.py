@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from pypod.runtime.programs import DIRECTORY
+from pypod.kernel.programs import DIRECTORY
 from tests.attacks.attackers import begin, conclude, number
 from tests.integration.inside import execute, written
 

@@ -15,7 +15,7 @@ from pypod import Engine
 from pypod.engine.containers.collect import repair
 from pypod.engine.core.locks import AT_ONCE, Lock
 from pypod.engine.storage import drivers, trash
-from pypod.runtime.programs import DIRECTORY
+from pypod.kernel.programs import DIRECTORY
 from tests import tracing
 from tests.facts import wait_until
 from tests.killing import Actions, Points, Table, look_and_clean

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from pypod.runtime import programs
+from pypod.kernel import programs
 from tests.facts import edit_status, kill_and_wait
 
 pytestmark = pytest.mark.root

@@ -77,8 +77,8 @@ class TestExec:
     def test_a_program_is_started_from_a_descriptor_out_of_the_way(self, engine, busybox) -> None:
         """posix_spawn puts the plan and the socket at 3 and 4, and would put them over the program's own."""
         script = (
-            "import sys; from pypod import Engine; from pypod.runtime import programs\n"
-            "copies = programs.Programs(); path = copies.executable('launch')\n"
+            "import sys; from pypod import Engine; from pypod.runtime import sealed_programs\n"
+            "copies = sealed_programs.Programs(); path = copies.executable('launch')\n"
             "assert int(path.rpartition('/')[2]) > 4, path\n"
             "engine = Engine(sys.argv[1]); engine.programs = copies\n"
             "print(engine.containers.get('box').exec(['echo', 'here']).stdout)"

@@ -130,7 +130,7 @@ def traced(engine, tmp_path: Path, monkeypatch, action) -> Callable[[], list[lis
     """Do it, and return what tells the calls of each process that the C programs are and make, in order."""
     wrapper, trace = tmp_path / "wrapper", tmp_path / "trace"
     given = engine.programs.executable
-    from pypod.runtime.programs import DIRECTORY
+    from pypod.kernel.programs import DIRECTORY
 
     def executable(name: str) -> str:
         calls = ",".join({*CHANGES, *(call for found in CALLS.values() for call in found), "?umask", "prlimit64"})

@@ -333,9 +333,12 @@ def test_a_process_that_took_over_a_pid_is_never_joined(box) -> None:
     me = os.getpid()
     config = {
         "process": {"args": ["true"], "env": [], "cwd": "/", "terminal": False, "rlimits": [], "noNewPrivileges": False,
-                    "user": {"umask": 18}, "capabilities": {"bounding": [], "effective": [], "permitted": []}},
+                    "user": {"uid": 0, "gid": 0, "umask": 18, "additionalGids": [0]},
+                    "capabilities": {"bounding": [], "effective": [], "permitted": [], "inheritable": [],
+                    "ambient": []}},
         "annotations": {}, "mounts": [], "hostname": "", "root": {"path": box.rootfs, "readonly": False},
-        "linux": {"namespaces": [{"type": "mount"}], "sysctl": {}, "maskedPaths": [], "readonlyPaths": []},
+        "linux": {"namespaces": [{"type": "mount"}], "sysctl": {}, "maskedPaths": [], "readonlyPaths": [],
+                  "devices": [], "rootfsPropagation": "slave"},
     }  # fmt: skip
     stranger = Process(me, 1)
     around = Surroundings(target=box.engine.layout.merged, joins=(Join(kinds=("net",), process=stranger),))

@@ -11,10 +11,10 @@ from pypod.engine.resources import groups
 from pypod.engine.session import id_maps, session
 from pypod.engine.storage import overlay
 from pypod.kernel import idmap
+from pypod.kernel.programs import path as program_path
 from pypod.model.value import Value
 from pypod.runtime.compiler import WHOLE_MAPS, Surroundings, infra_ops, plan
 from pypod.runtime.ops import Op
-from pypod.runtime.programs import path as program_path
 from pypod.store import records
 
 TYPE_CHECKING = False

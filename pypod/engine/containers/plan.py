@@ -12,11 +12,11 @@ from pypod.engine.resources import limits
 from pypod.engine.session import id_maps, session
 from pypod.engine.storage import overlay, volumes
 from pypod.kernel import idmap, programs
+from pypod.kernel.programs import path as program_path
 from pypod.model.namespace import HOST, OWN_IDS, POD
 from pypod.runtime.compiler import WHOLE_MAPS, Surroundings, container_ops, plan
 from pypod.runtime.oci import Places, filled, runtime_spec
 from pypod.runtime.ops import Op
-from pypod.runtime.programs import path as program_path
 from pypod.store import records
 
 TYPE_CHECKING = False

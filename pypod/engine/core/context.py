@@ -7,7 +7,7 @@ import os
 from pypod.engine.core.boundary import Boundary
 from pypod.engine.core.layout import Layout
 from pypod.kernel.pidfd import PROC
-from pypod.runtime.programs import Programs
+from pypod.runtime.sealed_programs import Programs
 from pypod.store.database import Database
 
 TYPE_CHECKING = False

@@ -88,8 +88,8 @@ def inspect_container(context: Context, record: ContainerRecord) -> dict[str, An
 
 def _infra_spec(record: ContainerRecord, pod: PodRecord) -> ContainerSpec:
     """Return an infra as if it had been asked for like a container: podman shows it as one."""
+    from pypod.kernel.programs import DIRECTORY
     from pypod.model.container import ContainerSpec
-    from pypod.runtime.programs import DIRECTORY
 
     spec = stored_specs.pod_spec(pod)
     arguments = spec.infra_command or (f"{DIRECTORY}/pause",)

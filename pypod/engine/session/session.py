@@ -201,9 +201,9 @@ def _is_settled(context: Context, holder: Process) -> bool:
 
 
 def _make(context: Context) -> Process:
+    from pypod.kernel.programs import path as program_path
     from pypod.runtime import launcher
     from pypod.runtime.compiler import plan
-    from pypod.runtime.programs import path as program_path
 
     survivor = _survivor(context)
     settings = [Op("status", context.layout.session_status, context.boot_id), Op("leave")]
@@ -227,7 +227,7 @@ def _maker() -> str:
     No sealed copy, as all others are: that has no path. No container can reach it through /proc: it enters nobody's
     mount or pid namespace, and its image belongs to the host's user namespace (ptrace_may_access in kernel/ptrace.c).
     """
-    from pypod.runtime.programs import path as program_path
+    from pypod.kernel.programs import path as program_path
 
     return program_path("launch")
 
@@ -238,11 +238,11 @@ def probe(context: Context) -> None:
     Raises what making one raises. As with containers, a sealed copy enters what the launcher's file made: a security
     module may treat the two differently.
     """
+    from pypod.kernel.programs import path as program_path
     from pypod.runtime import launcher
     from pypod.runtime.compiler import plan
     from pypod.runtime.ops import MS_REC, MS_SLAVE
     from pypod.runtime.probe import probe
-    from pypod.runtime.programs import path as program_path
 
     owner = context.owner()
     settings = [Op("owner", owner.pid, owner.start_time), *subordinate_ids.mapping()]

@@ -65,8 +65,8 @@ def _is_removed(directory: str) -> bool:
 
 def empty_trash(context: Context, paths: Iterable[str], *, wait: bool = False) -> None:
     """Delete what lies in the trash: by a program that leaves us at once, and holds our pipe as long as it works."""
+    from pypod.kernel.programs import path as program_path
     from pypod.runtime.launcher import reap
-    from pypod.runtime.programs import path as program_path
 
     program = program_path("discard")
     ours, theirs = os.pipe2(os.O_CLOEXEC) if wait else (-1, -1)

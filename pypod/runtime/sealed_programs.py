@@ -1,13 +1,11 @@
-"""The C programs (pypod/kernel/programs.py), and copies of them that nothing in a container can write to."""
+"""Copies of the C programs (pypod/kernel/programs.py) that nothing in a container can write to."""
 
 from __future__ import annotations
 
 import os
 
 from pypod.kernel.children import move_up
-from pypod.kernel.programs import DIRECTORY, path
-
-__all__ = ["DIRECTORY", "Programs", "path"]
+from pypod.kernel.programs import path
 
 _MFD_EXEC = 0x10  # Linux 6.3; older kernels say EINVAL
 _F_ADD_SEALS = 1033
