@@ -68,6 +68,7 @@ _WHERE = {
             "StoreError",
             "SystemFailure",
             "Unauthorized",
+            "UnknownOption",
             "Unsupported",
             "WrongState",
         ),
@@ -111,17 +112,17 @@ if TYPE_CHECKING:
     from pypod.model.mount import Mount as Mount
     from pypod.model.port import Port as Port
     from pypod.model.progress import Progress as Progress
+else:  # type checkers would take every name for one that is there
 
+    def __getattr__(name: str) -> object:
+        if name not in _WHERE:
+            raise AttributeError(f"module 'pypod' has no attribute {name!r}")
+        from importlib import import_module
 
-def __getattr__(name: str) -> object:
-    if name not in _WHERE:
-        raise AttributeError(f"module 'pypod' has no attribute {name!r}")
-    from importlib import import_module
-
-    value = getattr(import_module(_WHERE[name]), name)
-    value.__module__ = "pypod"
-    globals()[name] = value
-    return value
+        value = getattr(import_module(_WHERE[name]), name)
+        value.__module__ = "pypod"
+        globals()[name] = value
+        return value
 
 
 def __dir__() -> list[str]:

@@ -4,6 +4,7 @@ The classes say what a caller can do about it; the fields say what it is about; 
 
     PypodError
     ├── InvalidSpec (ValueError)        an argument is wrong; nothing was done
+    │   └── UnknownOption (TypeError)   there is none of that name
     ├── NotFound (LookupError)          no such pod, container, image or network
     │   ├── NoSuchPod
     │   ├── NoSuchContainer
@@ -33,7 +34,7 @@ from __future__ import annotations
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable
     from typing import Any
 
 __all__ = [
@@ -60,6 +61,7 @@ __all__ = [
     "StoreError",
     "SystemFailure",
     "Unauthorized",
+    "UnknownOption",
     "Unsupported",
     "WrongState",
 ]
@@ -94,6 +96,19 @@ class InvalidSpec(PypodError, ValueError):
     def __init__(self, argument: str, message: str, *, hint: str = "") -> None:
         super().__init__(message, hint=hint)
         self.argument = argument
+
+
+class UnknownOption(InvalidSpec, TypeError):
+    """There is no option called ``argument``; ``nearest`` is one that may have been meant, or empty."""
+
+    def __init__(self, argument: str, options: Iterable[str]) -> None:
+        from difflib import get_close_matches
+
+        names = list(options)
+        begun = [name for name in names if name.startswith(argument)]
+        self.nearest = next(iter(begun or get_close_matches(argument, names, 1)), "")
+        hint = f"did you mean {self.nearest!r}?" if self.nearest else ""
+        super().__init__(argument, f"{argument!r} is not an option", hint=hint)
 
 
 class NotFound(PypodError, LookupError):

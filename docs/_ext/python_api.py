@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import ast
 import inspect
 import re
-from pathlib import Path
 from typing import Any
 
 from command_line import _default_text, literal, paragraph, table, with_literals
@@ -18,76 +16,40 @@ from sphinx.util.docutils import SphinxDirective
 
 import pypod
 from pypod import errors
-from pypod.api import options
-from pypod.cli.flags.container import FLAGS
-from pypod.engine.containers import options as container_options
-from pypod.engine.resources import limits
+from pypod.cli.flags.options import flags_of
+from pypod.model.options import container, limits, network
+from pypod.model.options.fields import flag_of, options_of
 from pypod.model.value import Value
 
 # Made by callers; everything else is made by pypod, and its constructor is nobody's business.
 MADE_BY_CALLERS = {"pypod.Access", "pypod.Engine", "pypod.Healthcheck", "pypod.Mount"}
 _ERROR = re.compile(rf"(?<![`\w.])({'|'.join(errors.__all__)})(?![`\w])")
-_UNPACKED = re.compile(r"Unpack\[(\w+)\]")
-SOURCES = (container_options, options, limits)
-# The flags that are not spelled as the option.
-FLAG_OF = {
-    "add_hosts": "add-host",
-    "environment": "env",
-    "exposed_ports": "expose",
-    "groups": "group-add",
-    "labels": "label",
-    "dns_options": "dns-option",
-    "mounts": "mount",
-    "network_aliases": "network-alias",
-    "ports": "publish",
-    "remove": "rm",
-    "sysctls": "sysctl",
-    "terminal": "tty",
-    "ulimits": "ulimit",
-    "volumes": "volume",
-    "working_directory": "workdir",
-}
-# What a flag's text cannot say, because the command line has it in another form.
-WORDS = {
-    "healthcheck": "What --health-cmd and its like say",
-    "rootfs": "The directory that is the container's root file system; /, the host's own, too",
-    "overlay": "Leave the directory as it is and write to a layer on top (DIRECTORY:O of --rootfs); default True",
-    "idmap": "Have the owners on the disk be ids of its user namespace (DIRECTORY:idmap of --rootfs); default False",
-}
+_MODULE = re.compile(r"\b(?:\w+\.)+(?=\w)")
 
 
 class ContainerOptions(SphinxDirective):
     """The table of the options that create and run take."""
 
     def run(self) -> list[nodes.Node]:
-        for source in SOURCES:
-            self.env.note_dependency(source.__file__)
-        flags = {flag.name: flag for flag in FLAGS}
+        for module in (container, limits, network):
+            self.env.note_dependency(module.__file__)
+        flags = {flag.name: flag for flag in flags_of(container.ContainerOptions)}
         rows = []
-        for name, kind in fields_of("ContainerOptions"):
-            flag_name = FLAG_OF.get(name, name.replace("_", "-"))
-            flag = flags.get(flag_name)
-            if name in WORDS:
-                text = WORDS[name]
-            elif flag is not None:
-                text = flag.help.rstrip(".") + _default_text(flag)
-            else:
-                raise self.error(f"the option {name} of a container has no flag and no words")
-            shown = literal(f"--{flag_name}") if flag else nodes.Text("")
+        for name, (kind, _, _) in container.ContainerOptions.parameters().items():
+            field, about = options_of(container.ContainerOptions)[name]
+            flag = flags.get(flag_of(field))
+            text = about.help.rstrip(".") + _default_text(flag) if flag else about.help
+            shown = literal(f"--{flag.name}") if flag else nodes.Text("")
+            kind_text = _MODULE.sub("", inspect.formatannotation(kind))
             rows.append(
-                (paragraph(literal(name)), paragraph(literal(kind)), paragraph(shown), paragraph(*with_literals(text)))
+                (
+                    paragraph(literal(name)),
+                    paragraph(literal(kind_text)),
+                    paragraph(shown),
+                    paragraph(*with_literals(text)),
+                )
             )
         return [table(("option", "type", "flag", "meaning"), rows)]
-
-
-def fields_of(name: str) -> list[tuple[str, str]]:
-    """Return the fields, and their types, of a class that only type checkers see: its own, then those of its bases."""
-    trees = [ast.parse(Path(source.__file__).read_text(encoding="utf-8")) for source in SOURCES]
-    classes = {node.name: node for tree in trees for node in ast.walk(tree) if isinstance(node, ast.ClassDef)}
-    bases = [base.id for base in classes[name].bases if base.id != "TypedDict"]
-    lines = [line for line in classes[name].body if isinstance(line, ast.AnnAssign)]
-    own = [(line.target.id, ast.unparse(line.annotation)) for line in lines]
-    return own + [field for base in reversed(bases) for field in fields_of(base)]
 
 
 def signature(
@@ -99,11 +61,7 @@ def signature(
             return "", None
         if issubclass(value, Value):
             return _fields(value), None
-    return _plain(arguments), _plain(result)
-
-
-def _plain(text: str | None) -> str | None:
-    return _UNPACKED.sub(r"\1", text) if text else text
+    return arguments, result
 
 
 def _fields(value: type[Value]) -> str:
@@ -123,7 +81,9 @@ def skip(_app: Sphinx, _what: str, name: str, value: Any, skipped: bool, _option
 
 
 def link_errors(_app: Sphinx, _what: str, _name: str, _value: Any, _options: Any, lines: list[str]) -> None:
-    """Make links of the errors that a docstring names."""
+    """Make links of the errors that a docstring names, and leave out the options at its end: there is a table."""
+    if "Options:" in lines:
+        del lines[lines.index("Options:") :]
     lines[:] = [line if line.lstrip().startswith(">>>") else _ERROR.sub(r":exc:`\1`", line) for line in lines]
 
 

@@ -5,7 +5,9 @@ from __future__ import annotations
 import os
 import time
 
+from pypod.api import types
 from pypod.api.default import opened
+from pypod.api.signatures import takes
 from pypod.engine.core import announce, observe
 from pypod.engine.core.boundary import Boundary
 from pypod.errors import DeadlineExceeded, InvalidSpec, NoSuchContainer, WrongState
@@ -16,25 +18,23 @@ from pypod.store import dependencies, records
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
-    from typing import Any, Self, Unpack
+    from collections.abc import Callable, Iterator, Mapping, Sequence
+    from typing import Any, Self
 
     from pypod.api.engine import Engine
     from pypod.api.image import Image
     from pypod.api.network import Network
-    from pypod.api.options import CommitOptions
     from pypod.api.pod import Pod
     from pypod.engine.containers.attach import Attachment
     from pypod.engine.containers.exec import ExecSpec
     from pypod.engine.containers.explain import Explanation
     from pypod.engine.containers.logs import LogReader
-    from pypod.engine.containers.options import ContainerOptions
     from pypod.engine.containers.process import ExecResult, Process
     from pypod.engine.core.enter import Entered
-    from pypod.engine.resources.limits import LimitOptions
     from pypod.model.container import ContainerSpec, ContainerState
     from pypod.model.log import Piece
     from pypod.model.port import Port
+    from pypod.model.progress import Progress
     from pypod.model.stats import Stats
     from pypod.store.records import ContainerRecord
 
@@ -71,24 +71,16 @@ class Container:
         return opened(engine).containers.list(all=all)
 
     @classmethod
-    def create(
-        cls, command: Sequence[str] = (), *, engine: Engine | None = None, **options: Unpack[ContainerOptions]
-    ) -> Container:
+    @takes(lambda: types.AloneOptions)
+    def create(cls, asked: types.AloneOptions) -> Container:
         """Create a container outside of any pod, not started yet. See ``Containers.create``."""
-        return opened(engine).containers.create(command, **options)
+        return opened(asked.engine).containers._create(asked)
 
     @classmethod
-    def run(
-        cls,
-        image: Image | str | Sequence[str] = (),
-        command: Sequence[str] | str | None = None,
-        *,
-        engine: Engine | None = None,
-        pull: str = "missing",
-        **options: Unpack[ContainerOptions],
-    ) -> Container:
+    @takes(lambda: types.AloneOptions)
+    def run(cls, asked: types.AloneOptions) -> Container:
         """Create and start a container outside of any pod. See ``Containers.run``."""
-        return opened(engine).containers.run(image, command, pull=pull, **options)
+        return opened(asked.engine).containers._run(asked)
 
     @property
     def name(self) -> str:
@@ -314,7 +306,8 @@ class Container:
         self._name = name
         announce.container(self._engine, announce.RENAME, self.record())
 
-    def update(self, **limits: Unpack[LimitOptions]) -> None:
+    @takes(lambda: types.LimitOptions)
+    def update(self, limits: types.LimitOptions) -> None:
         """Change what it may use while it runs; the next start has again what it was created with.
 
         The arguments are the limits among the options of ``Containers.create``: ``memory``, ``cpus`` and so on; what is
@@ -564,19 +557,43 @@ class Container:
         with Boundary(f"check container {self._name}"):
             return check(self._engine, self.record())
 
-    def commit(self, name: str = "", **options: Unpack[CommitOptions]) -> Image:
+    def commit(
+        self,
+        name: str = "",
+        *,
+        author: str = "",
+        message: str = "",
+        changes: Sequence[str] = (),
+        include_volumes: bool = False,
+        pause: bool = False,
+        squash: bool = False,
+        format: str = "oci",
+        progress: Callable[[Progress], None] | None = None,
+    ) -> Image:
         """Make an image of its own image and what it wrote since, and give it a name.
 
-        Options: ``author``, ``message``; ``changes``, a list of Dockerfile instructions (``CMD``, ``ENV`` and so on);
-        ``pause`` keeps its processes from running meanwhile; ``squash`` makes one layer of all; ``format`` is oci or
-        docker; ``include_volumes`` makes volumes of the image of all that the container has mounts on; ``progress`` is
-        told how it goes, as by ``Images.pull``. What lies in volumes is not in it.
+        ``changes`` is a list of Dockerfile instructions (``CMD``, ``ENV`` and so on); ``pause`` keeps its processes
+        from running meanwhile; ``squash`` makes one layer of all; ``format`` is oci or docker; ``include_volumes``
+        makes volumes of the image of all that the container has mounts on; ``progress`` is told how it goes, as by
+        ``Images.pull``. What lies in volumes is not in it.
 
         Raises InvalidSpec, also for a container without an image.
         """
         from pypod.engine.containers.committing import commit
 
-        identifier = commit(self._engine, self.id, name, **options)
+        identifier = commit(
+            self._engine,
+            self.id,
+            name,
+            author=author,
+            message=message,
+            changes=changes,
+            include_volumes=include_volumes,
+            pause=pause,
+            squash=squash,
+            format=format,
+            progress=progress,
+        )
         return self._engine.images.get(name or identifier)
 
     def export(self) -> Iterator[bytes]:

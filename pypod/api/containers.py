@@ -5,7 +5,9 @@ from __future__ import annotations
 import os
 import time
 
+from pypod.api import types
 from pypod.api.container import Container
+from pypod.api.signatures import takes
 from pypod.engine.core import announce
 from pypod.engine.core.boundary import Boundary
 from pypod.errors import InvalidSpec, NoSuchContainer
@@ -16,30 +18,29 @@ from pypod.store import networks, records, stored_specs
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
-    from typing import Unpack
 
+    from pypod.api.create_options import MemberOptions
     from pypod.api.engine import Engine
     from pypod.api.image import Image
     from pypod.api.pod import Pod
     from pypod.api.summaries import ContainerSummary
     from pypod.engine.containers.explain import Explanation
-    from pypod.engine.containers.options import ContainerOptions
     from pypod.model.container import ContainerSpec
     from pypod.model.network import Connection
+    from pypod.model.options.container import ContainerOptions
     from pypod.model.pod import PodSpec
     from pypod.model.stats import Stats
     from pypod.store.records import ContainerRecord
 
 
-def _asked(
-    image: Image | str | Sequence[str], command: Sequence[str] | str | None, options: ContainerOptions
-) -> tuple[Image | str | None, Sequence[str] | str]:
+def _image_and_command(asked: MemberOptions) -> tuple[Image | str | None, Sequence[str] | str]:
     """Return the image, None with a root file system instead, and the command."""
-    if options.get("rootfs"):
-        if not isinstance(image, str | list | tuple) or (image and command is not None):
+    image, command = asked.image, asked.command
+    if asked.rootfs:
+        if not isinstance(image, str | tuple) or (image and command is not None):
             raise InvalidSpec("rootfs", "an image and rootfs cannot be given together")
         return None, image if command is None else command
-    if not image or isinstance(image, list | tuple):
+    if not image or isinstance(image, tuple):
         raise InvalidSpec("--rootfs", "an image or --rootfs is needed")
     return image, () if command is None else command  # type: ignore[return-value]
 
@@ -52,17 +53,9 @@ class Containers:
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
 
-    def create(
-        self,
-        image: Image | str | Sequence[str] = (),
-        command: Sequence[str] | str | None = None,
-        *,
-        pod: Pod | str | None = None,
-        ephemeral: bool = False,
-        pull: str = "missing",
-        **options: Unpack[ContainerOptions],
-    ) -> Container:
-        """Create a container without starting it; ``options`` are those of ``ContainerOptions``.
+    @takes(lambda: types.CreateOptions)
+    def create(self, asked: types.CreateOptions) -> Container:
+        """Create a container without starting it.
 
         ``image`` is a name or an Image; one that is not here is pulled, as ``pull`` says (always, missing, never,
         newer). With the option ``rootfs`` there is no image, and the first argument is the command.
@@ -79,16 +72,17 @@ class Containers:
         >>> engine.containers.create("httpd", ports=["8080:80", "127.0.0.1::443"])     # doctest: +SKIP
         >>> engine.containers.create(["sleep", "60"], rootfs="/")                # doctest: +SKIP
         """
+        return self._create(asked, asked.pod, ephemeral=asked.ephemeral)
+
+    def _create(self, asked: MemberOptions, pod: Pod | str | None = None, *, ephemeral: bool = False) -> Container:
         from pypod.api.pod import Pod
         from pypod.engine.containers import specs
-        from pypod.engine.containers.options import check_options
         from pypod.engine.core.free_names import under_free_name
         from pypod.engine.networks import published
         from pypod.engine.networks.options import resolved
         from pypod.engine.resources.limits import settings_of
 
-        check_options(options)
-        base, command = _asked(image, command, options)
+        base, command = _image_and_command(asked)
         pod_record = None
         if pod is not None:
             ref = pod.id if isinstance(pod, Pod) else pod
@@ -97,8 +91,8 @@ class Containers:
         owner = str(self._engine.owner()) if ephemeral else (pod_record.owner if pod_record else "")
 
         with Boundary("create container"):
-            connections = resolved(self._engine, specs.asked_of(options, pod_spec))
-            found, options, command = self._with_image(base, pull, options, command)
+            connections = resolved(self._engine, specs.asked_of(asked, pod_spec))
+            found, options, command = self._with_image(base, asked.pull, asked, command)
             ports = published.of_options(self._engine, options, specs.asked_of(options, pod_spec))
 
         def create(name: str) -> Container:
@@ -118,9 +112,8 @@ class Containers:
 
             return auto_ids.given(self._engine, spec, add)
 
-        name = options.get("name")
         with Boundary("create container"):
-            return create(name) if name else under_free_name(create)
+            return create(asked.name) if asked.name else under_free_name(create)
 
     def _with_image(
         self, base: Image | str | None, pull: str, options: ContainerOptions, command: Sequence[str] | str
@@ -146,7 +139,11 @@ class Containers:
         from pypod.engine.session.id_maps import USERNS_OPTIONS, USERNS_VARIABLE
 
         in_pod = pod is not None and pod.user_namespace.mode == "keep-id"
-        if not in_pod and not any(map(options.get, USERNS_OPTIONS)) and USERNS_VARIABLE not in os.environ:
+        if (
+            not in_pod
+            and not any(getattr(options, name) for name in USERNS_OPTIONS)
+            and USERNS_VARIABLE not in os.environ
+        ):
             return spec
         from pypod.engine.session import userns_options
 
@@ -199,18 +196,8 @@ class Containers:
             **stored_specs.columns(spec),
         )
 
-    def explain(
-        self,
-        image: Image | str | Sequence[str] = (),
-        command: Sequence[str] | str | None = None,
-        *,
-        pod: Pod | str | None = None,
-        new_pod: str = "",
-        columns: int = 0,
-        rows: int = 0,
-        attended: bool = False,
-        **options: Unpack[ContainerOptions],
-    ) -> Explanation:
+    @takes(lambda: types.ExplainOptions)
+    def explain(self, asked: types.ExplainOptions) -> types.Explanation:
         """Return what ``run`` would do, step by step, with nothing done; ``new_pod`` names a pod that it would create.
 
         That has the options about the network, and the ports.
@@ -222,42 +209,43 @@ class Containers:
         """
         from pypod.api.pod import Pod
         from pypod.engine.containers import explain, specs
-        from pypod.engine.containers.options import check_options
         from pypod.engine.containers.start import Terminal
         from pypod.engine.networks import published
         from pypod.engine.networks.options import of_new_pod, resolved
 
-        check_options(options)
-        base, command = _asked(image, command, options)
-        found, options, command = self._with_image(base, "never", options, command)
+        pod = asked.pod
+        base, command = _image_and_command(asked)
+        found, options, command = self._with_image(base, "never", asked, command)
         pod_record, infra_record = None, None
         of_pod: tuple[Connection, ...] = ()
         if pod is not None:
             pod_record = records.find_pod(self._engine.database, pod.id if isinstance(pod, Pod) else pod)
             if pod_record.infra_id:
                 infra_record = records.find_container(self._engine.database, pod_record.infra_id)
-        elif new_pod:
-            pod_record, infra_record, of_pod = self._engine.pods.unsaved(new_pod, of_new_pod(options))
+        elif asked.new_pod:
+            of_network = of_new_pod(options.given())
+            pod_record, infra_record, of_pod = self._engine.pods.unsaved(asked.new_pod, of_network)
+            options = options.without(of_network)
         pod_spec = self._engine.pod_spec(pod_record) if pod_record else None
         spec = specs.container_spec(
             command,
             options,
-            name=options.get("name") or ids.new_name(),
+            name=options.name or ids.new_name(),
             pod_id=pod_record.id if pod_record else "",
             pod=pod_spec,
             image=found,
         )
-        asked = specs.asked_of(options, pod_spec)
+        network = specs.asked_of(options, pod_spec)
         spec = self._with_ids(self._with_user_namespace(spec, options, pod_spec))
-        spec = spec.replace(ports=published.of_options(self._engine, options, asked))
+        spec = spec.replace(ports=published.of_options(self._engine, options, network))
         if spec.user_namespace.mode == "auto":
             from pypod.engine.session import auto_ids
 
             spec = auto_ids.allocated(self._engine, spec)
-        connections = resolved(self._engine, asked, save=False)
+        connections = resolved(self._engine, network, save=False)
         with Boundary("explain"):
             record = self._record(spec, pod_spec, "", found.id if found else "")
-            terminal = Terminal(columns, rows)
+            terminal = Terminal(asked.columns, asked.rows)
             return explain.of_run(
                 self._engine,
                 record,
@@ -265,7 +253,7 @@ class Containers:
                 pod_record,
                 infra_record,
                 terminal,
-                attended=attended,
+                attended=asked.attended,
                 asked=connections,
                 asked_by_pod=of_pod,
             )
@@ -276,21 +264,16 @@ class Containers:
 
         return of_creation(self._engine, "container", 2)
 
-    def run(
-        self,
-        image: Image | str | Sequence[str] = (),
-        command: Sequence[str] | str | None = None,
-        *,
-        pod: Pod | str | None = None,
-        ephemeral: bool = False,
-        pull: str = "missing",
-        **options: Unpack[ContainerOptions],
-    ) -> Container:
+    @takes(lambda: types.CreateOptions)
+    def run(self, asked: types.CreateOptions) -> Container:
         """Create and start a container. When the start fails nothing is left of it.
 
         The arguments are those of ``create``; raises what that and ``Container.start`` raise.
         """
-        container = self.create(image, command, pod=pod, ephemeral=ephemeral, pull=pull, **options)
+        return self._run(asked, asked.pod, ephemeral=asked.ephemeral)
+
+    def _run(self, asked: MemberOptions, pod: Pod | str | None = None, *, ephemeral: bool = False) -> Container:
+        container = self._create(asked, pod, ephemeral=ephemeral)
         try:
             container.start()
         except BaseException:

@@ -11,13 +11,15 @@ from pypod.store import images
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-    from typing import Any, Unpack
+    from collections.abc import Callable, Sequence
+    from typing import Any
 
     from pypod.api.container import Container
     from pypod.api.engine import Engine
-    from pypod.api.options import PullOptions, PushOptions, SaveOptions
+    from pypod.images.config.registries import Choose
+    from pypod.images.registry.access import Access
     from pypod.model.image_config import ImageStep, LayerUse
+    from pypod.model.progress import Progress
 
 SHORT_ID_LENGTH = 12
 
@@ -42,9 +44,19 @@ class Image(StoredImage):
         self.loaded_names = loaded_names
 
     @classmethod
-    def pull(cls, ref: str, *, engine: Engine | None = None, **options: Unpack[PullOptions]) -> Image:
+    def pull(
+        cls,
+        ref: str,
+        *,
+        platform: str = "",
+        access: Access | None = None,
+        progress: Callable[[Progress], None] | None = None,
+        choose: Choose | None = None,
+        engine: Engine | None = None,
+    ) -> Image:
         """Bring an image from a registry or an archive; see ``Images.pull``."""
-        return opened(engine).images.pull(ref, **options)
+        images = opened(engine).images
+        return images.pull(ref, platform=platform, access=access, progress=progress, choose=choose)
 
     @classmethod
     def get(cls, ref: str, *, engine: Engine | None = None) -> Image:
@@ -195,13 +207,40 @@ class Image(StoredImage):
         """What names its root file system in a comparison: ``image`` and its id."""
         return "image", self.id
 
-    def save(self, path: str, **options: Unpack[SaveOptions]) -> None:
+    def save(
+        self,
+        path: str,
+        *,
+        format: str = "docker-archive",
+        fd: int = -1,
+        tags: Sequence[str] = (),
+        compress: bool = False,
+        progress: Callable[[Progress], None] | None = None,
+    ) -> None:
         """Write it to an archive or a directory; see ``Images.save``."""
-        self._engine.images.save(self._used_name or self.id, path, **options)
+        ref = self._used_name or self.id
+        self._engine.images.save(ref, path, format=format, fd=fd, tags=tags, compress=compress, progress=progress)
 
-    def push(self, destination: str = "", **options: Unpack[PushOptions]) -> str:
+    def push(
+        self,
+        destination: str = "",
+        *,
+        access: Access | None = None,
+        format: str = "",
+        compression: str = "",
+        compress: bool = False,
+        progress: Callable[[Progress], None] | None = None,
+    ) -> str:
         """Write it to a registry, or to where a transport leads; return its digest there. See ``Images.push``."""
-        return self._engine.images.push(self._used_name or self.id, destination, **options)
+        return self._engine.images.push(
+            self._used_name or self.id,
+            destination,
+            access=access,
+            format=format,
+            compression=compression,
+            compress=compress,
+            progress=progress,
+        )
 
     def _repr_html_(self) -> str:
         from pypod.engine.images.history import image_html

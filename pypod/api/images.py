@@ -12,11 +12,9 @@ from pypod.store import images
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
-    from typing import Unpack
 
     from pypod.api.engine import Engine
     from pypod.api.image_summary import ImageSummary
-    from pypod.api.options import ImportOptions
     from pypod.images.config.registries import Choose, Registries
     from pypod.images.registry.access import Access
     from pypod.model.image import Platform
@@ -221,14 +219,20 @@ class Images:
         announce.image(self._engine, announce.PUSH, image.id, destination or image.used_name)
         return digest
 
-    def import_tree(self, pieces: Iterable[bytes] | str, name: str = "", **options: Unpack[ImportOptions]) -> Image:
+    def import_tree(
+        self,
+        pieces: Iterable[bytes] | str,
+        name: str = "",
+        *,
+        message: str = "",
+        changes: Sequence[str] = (),
+        platform: Platform | None = None,
+        progress: Callable[[Progress], None] | None = None,
+    ) -> Image:
         """Make an image of a tar of a whole tree, in pieces, compressed or not, as ``Container.export`` yields it.
 
-        ``pieces`` may be an address (``https://``) where the tar is.
-
-        Options: ``message``, ``changes`` (a list of Dockerfile instructions), ``platform``, a Platform, and
-        ``progress``, as of ``pull``.
-        Raises InvalidImage, InvalidSpec.
+        ``pieces`` may be an address (``https://``) where the tar is. ``changes`` is a list of Dockerfile instructions;
+        ``progress`` is told how it goes, as by ``pull``. Raises InvalidImage, InvalidSpec.
         """
         from pypod.engine.images.making import import_tree
 
@@ -236,7 +240,9 @@ class Images:
             from pypod.images.registry.fetch import fetched
 
             pieces = fetched(pieces)
-        found = import_tree(self._engine, pieces, name, **options)
+        found = import_tree(
+            self._engine, pieces, name, message=message, changes=changes, platform=platform, progress=progress
+        )
         return Image(self._engine, found.id, found.called)
 
     def for_container(

@@ -7,16 +7,16 @@ from pypod.api.default import opened
 from pypod.engine.core.boundary import Boundary
 from pypod.engine.networks import bridges, name_service
 from pypod.errors import InUse, InvalidSpec, NoSuchContainer, NoSuchNetwork
-from pypod.model.network import DEFAULT_ID, NetworkSpec
+from pypod.model.network import BRIDGE, DEFAULT_ID, NetworkSpec
 from pypod.store import networks, records
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-    from typing import Any, Unpack
+    from collections.abc import Mapping, Sequence
+    from typing import Any
 
     from pypod.api.engine import Engine
-    from pypod.api.options import NetworkOptions
+    from pypod.model.network import Route
 
 
 class Network:
@@ -34,9 +34,42 @@ class Network:
         self._name = name
 
     @classmethod
-    def create(cls, name: str = "", *, engine: Engine | None = None, **options: Unpack[NetworkOptions]) -> Network:
-        """Create a network; see ``Networks.create`` for the options."""
-        return opened(engine).networks.create(name, **options)
+    def create(
+        cls,
+        name: str = "",
+        *,
+        driver: str = BRIDGE,
+        subnets: Sequence[str] = (),
+        gateways: Sequence[str] = (),
+        ip_ranges: Sequence[str] = (),
+        ipv6: bool = False,
+        internal: bool = False,
+        dns: bool = True,
+        dns_servers: Sequence[str] = (),
+        options: Mapping[str, str] | None = None,
+        labels: Mapping[str, str] | None = None,
+        routes: Sequence[str | Route] = (),
+        interface: str = "",
+        ipam: str = "",
+        engine: Engine | None = None,
+    ) -> Network:
+        """Create a network; see ``Networks.create``."""
+        return opened(engine).networks.create(
+            name,
+            driver=driver,
+            subnets=subnets,
+            gateways=gateways,
+            ip_ranges=ip_ranges,
+            ipv6=ipv6,
+            internal=internal,
+            dns=dns,
+            dns_servers=dns_servers,
+            options=options,
+            labels=labels,
+            routes=routes,
+            interface=interface,
+            ipam=ipam,
+        )
 
     @classmethod
     def get(cls, ref: str, *, engine: Engine | None = None) -> Network:

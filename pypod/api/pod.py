@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import os
 
+from pypod.api import types
 from pypod.api.container import Container
 from pypod.api.default import opened
+from pypod.api.signatures import takes
 from pypod.engine.core import announce, observe
 from pypod.engine.core.boundary import Boundary
 from pypod.engine.core.locks import Lock
@@ -18,18 +20,14 @@ from pypod.store import records, stored_specs
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
-    from typing import Any, Self, Unpack
+    from typing import Any, Self
 
     from pypod.api.engine import Engine
-    from pypod.api.image import Image
     from pypod.api.network import Network
-    from pypod.api.options import PodOptions
     from pypod.display.picture import Picture
     from pypod.engine.containers.explain import Explanation
-    from pypod.engine.containers.options import ContainerOptions
     from pypod.engine.core.enter import Entered
     from pypod.engine.inspect.sharing import Matrix
-    from pypod.engine.resources.limits import LimitOptions
     from pypod.model.container import ContainerState
     from pypod.model.pod import PodSpec, PodState
     from pypod.model.port import Port
@@ -57,9 +55,10 @@ class Pod:
         self._entered_by = os.getpid()
 
     @classmethod
-    def create(cls, name: str = "", *, engine: Engine | None = None, **options: Unpack[PodOptions]) -> Pod:
-        """Create a pod; see ``Pods.create`` for the options."""
-        return opened(engine).pods.create(name, **options)
+    @takes(lambda: types.NewPodOptions)
+    def create(cls, asked: types.NewPodOptions) -> Pod:
+        """Create a pod; see ``Pods.create``."""
+        return opened(asked.engine).pods._create(asked)
 
     @classmethod
     def get(cls, ref: str, *, engine: Engine | None = None) -> Pod:
@@ -296,7 +295,8 @@ class Pod:
         everyone = records.all_containers(self._engine.database, pod_id=self.id)
         return [one for one in everyone if self._container_state(one.id).status == status]
 
-    def update(self, **limits: Unpack[LimitOptions]) -> None:
+    @takes(lambda: types.LimitOptions)
+    def update(self, limits: types.LimitOptions) -> None:
         """Change what all of it together may use while it runs; the next start has again what it was created with.
 
         The arguments are the limits that ``Pods.create`` takes; what is not given stays. Raises InvalidSpec, also when
@@ -343,27 +343,15 @@ class Pod:
             )
         pods.remove(self._engine, record, timeout)
 
-    def create_container(
-        self,
-        image: Image | str | Sequence[str] = (),
-        command: Sequence[str] | str | None = None,
-        *,
-        pull: str = "missing",
-        **options: Unpack[ContainerOptions],
-    ) -> Container:
+    @takes(lambda: types.MemberOptions)
+    def create_container(self, asked: types.MemberOptions) -> Container:
         """Create a member without starting it; see ``Containers.create``."""
-        return self._engine.containers.create(image, command, pod=self, pull=pull, **options)
+        return self._engine.containers._create(asked, self)
 
-    def run(
-        self,
-        image: Image | str | Sequence[str] = (),
-        command: Sequence[str] | str | None = None,
-        *,
-        pull: str = "missing",
-        **options: Unpack[ContainerOptions],
-    ) -> Container:
+    @takes(lambda: types.MemberOptions)
+    def run(self, asked: types.MemberOptions) -> Container:
         """Create and start a member, the infra first if need be; see ``Containers.run``."""
-        return self._engine.containers.run(image, command, pod=self, pull=pull, **options)
+        return self._engine.containers._run(asked, self)
 
     def enter(self, *kinds: str) -> Entered:
         """Return a context in which this thread is in the pod's namespaces: ``with pod.enter("net"):``."""

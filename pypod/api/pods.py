@@ -5,7 +5,9 @@ from __future__ import annotations
 import os
 import time
 
+from pypod.api import types
 from pypod.api.pod import Pod
+from pypod.api.signatures import takes
 from pypod.engine.core import announce
 from pypod.engine.core.boundary import Boundary
 from pypod.errors import InvalidSpec, NoSuchPod
@@ -18,17 +20,16 @@ from pypod.store import networks, records, stored_specs
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
-    from typing import Any, Unpack
+    from typing import Any
 
     from pypod.api.engine import Engine
     from pypod.api.image import Image
+    from pypod.api.pod_options import CreatePodOptions
     from pypod.api.summaries import PodSummary
     from pypod.engine.containers.explain import Explanation
-    from pypod.engine.containers.options import ContainerOptions
-    from pypod.engine.resources.limits import LimitOptions
     from pypod.model.network import Connection
     from pypod.model.network_flags import Asked
-    from pypod.model.port import Port
+    from pypod.model.options.pod import PodOptions
     from pypod.store.records import ContainerRecord, PodRecord
 
 
@@ -40,40 +41,8 @@ class Pods:
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
 
-    def create(
-        self,
-        name: str = "",
-        *,
-        share: str | Sequence[str] = DEFAULT_SHARE,
-        infra: bool = True,
-        infra_name: str = "",
-        infra_command: Sequence[str] = (),
-        infra_image: Image | str = "",
-        hostname: str = "",
-        add_hosts: Sequence[str] = (),
-        labels: Mapping[str, str] | None = None,
-        sysctls: Mapping[str, str] | None = None,
-        shm_size: int | None = None,
-        cgroup_parent: str = "",
-        share_parent: bool = True,
-        network: str | Sequence[str] = "",
-        network_aliases: Sequence[str] = (),
-        ip: str = "",
-        ip6: str = "",
-        mac_address: str = "",
-        dns: Sequence[str] = (),
-        dns_options: Sequence[str] = (),
-        dns_search: Sequence[str] = (),
-        no_hosts: bool = False,
-        ports: Sequence[str | int | Port] | Mapping[str | int, str | int] = (),
-        userns: str = "",
-        uidmap: Sequence[str] = (),
-        gidmap: Sequence[str] = (),
-        subuidname: str = "",
-        subgidname: str = "",
-        ephemeral: bool = False,
-        **limits: Unpack[LimitOptions],
-    ) -> Pod:
+    @takes(lambda: types.CreatePodOptions)
+    def create(self, asked: types.CreatePodOptions) -> Pod:
         """Create a pod without starting it.
 
         ``share`` names the kinds of namespaces that members share (podman's --share, or a sequence); ``shm_size`` is in
@@ -88,70 +57,65 @@ class Pods:
         ``userns`` (host, auto, keep-id, nomap, with podman's options) or maps (``uidmap=["0:100000:65536"]``, or names
         in /etc/subuid and /etc/subgid: ``subuidname``, ``subgidname``) give the pod a user namespace that all share.
 
-        ``limits`` are those of a container, for all of the pod together: they are set on the pod's cgroup, which its
-        infra's and its members' are in; without ``share_parent`` the members' are outside of it, and there can be none.
+        ``memory``, ``cpus`` and the other limits are those of a container, for all of the pod together: they are set on
+        the pod's cgroup, which its infra's and its members' are in; without ``share_parent`` the members' are outside
+        of it, and there can be none.
 
         Raises InvalidSpec, Unsupported for what this host cannot limit, AlreadyExists, NoSuchImage, NoSuchNetwork,
         RegistryError; then nothing was created.
         """
+        return self._create(asked)
+
+    def _create(self, options: CreatePodOptions) -> Pod:
         from pypod.engine.containers import specs
         from pypod.engine.core.free_names import under_free_name
         from pypod.engine.networks import published
         from pypod.engine.networks.options import resolved
-        from pypod.engine.resources.limits import OPTIONS, from_options, settings_of
+        from pypod.engine.resources.limits import from_options, settings_of
         from pypod.engine.session import id_maps
 
-        if not infra and share is DEFAULT_SHARE:
-            share = ()
-        kinds = parse_share(share if isinstance(share, str) else ",".join(share))
-        ids_asked = {"userns": userns, "uidmap": uidmap, "gidmap": gidmap}
-        ids_asked |= {"subuidname": subuidname, "subgidname": subgidname}
+        infra = options.infra
+        kinds = _kinds(options)
         with Boundary("create pod"):
-            in_user = self._user_namespace(ids_asked, infra=infra)
+            in_user = self._user_namespace(options)
         if in_user and "user" not in kinds:
             kinds = (*kinds, "user")
         if kinds and not infra:
             raise InvalidSpec("--share", f"cannot set share({','.join(kinds)}) namespaces without an infra container")
-        given: dict[str, Any] = {"network": network, "ip": ip, "ip6": ip6, "mac_address": mac_address}
-        given |= {"network_aliases": network_aliases, "add_hosts": add_hosts, "no_hosts": no_hosts}
-        given |= {"dns": dns, "dns_options": dns_options, "dns_search": dns_search}
         with Boundary("create pod"):
-            asked, of_network = _of_network(given, infra=infra, shared="net" in kinds)
-        mode = asked.mode
-        pairs = tuple(sorted((sysctls or {}).items()))
-        specs.check_sysctls(pairs, net="net" in kinds and mode.mode == "private", ipc="ipc" in kinds)
-        owner = str(self._engine.owner()) if ephemeral else ""
-        if unknown := limits.keys() - OPTIONS:
-            raise TypeError(f"{min(unknown)!r} is not an option of a pod")
-        limited = from_options(limits)
+            asked, of_network = _of_network(options, shared="net" in kinds)
+        sysctls = tuple(sorted((options.sysctls or {}).items()))
+        specs.check_sysctls(sysctls, net="net" in kinds and asked.mode == PRIVATE, ipc="ipc" in kinds)
+        owner = str(self._engine.owner()) if options.ephemeral else ""
+        limited = from_options(options)
         if limited is not None:
-            if not share_parent:
+            if not options.share_parent:
                 raise InvalidSpec(
                     "--share-parent", "limits of a pod need --share-parent: its members are outside of it"
                 )
             settings_of(self._engine, limited)
-        if infra_image and not infra:
+        if options.infra_image and not infra:
             raise InvalidSpec("--infra-image", "cannot set infra-image without infra container: invalid configuration")
         with Boundary("create pod"):
             connections = resolved(self._engine, asked)
-            chosen = published.of_pod(self._engine, ports, asked, infra=infra, shared="net" in kinds)
-            image = self._image(infra_image) if infra_image else None
+            ports = published.of_pod(self._engine, options.ports, asked, infra=infra, shared="net" in kinds)
+            image = self._image(options.infra_image) if options.infra_image else None
 
         def create(name: str) -> Pod:
             spec = PodSpec(
                 name=name,
                 share=kinds,
                 infra=infra,
-                infra_name=infra_name,
-                infra_command=tuple(infra_command),
-                hostname=hostname,
-                labels=tuple(sorted((labels or {}).items())),
-                sysctls=pairs,
-                cgroup_parent=cgroup_parent,
-                share_parent=share_parent,
+                infra_name=options.infra_name,
+                infra_command=tuple(options.infra_command),
+                hostname=options.hostname,
+                labels=tuple(sorted((options.labels or {}).items())),
+                sysctls=sysctls,
+                cgroup_parent=options.cgroup_parent,
+                share_parent=options.share_parent,
                 limits=limited,
-                ports=chosen,
-                shm_size_bytes=DEFAULT_SHM_BYTES if shm_size is None else shm_size,
+                ports=ports,
+                shm_size_bytes=DEFAULT_SHM_BYTES if options.shm_size is None else options.shm_size,
                 **in_user,
                 **of_network,
             )
@@ -167,17 +131,17 @@ class Pods:
             return auto_ids.given(self._engine, spec, add)
 
         with Boundary("create pod"):
-            return create(name) if name else under_free_name(create)
+            return create(options.name) if options.name else under_free_name(create)
 
-    def _user_namespace(self, asked: Mapping[str, Any], *, infra: bool) -> Mapping[str, Any]:
+    def _user_namespace(self, options: PodOptions) -> Mapping[str, Any]:
         """Return the fields of a specification with a user namespace that was asked for, none for that of the host."""
-        from pypod.engine.session.id_maps import USERNS_VARIABLE
+        from pypod.engine.session.id_maps import USERNS_OPTIONS, USERNS_VARIABLE
 
-        if not any(asked.values()) and USERNS_VARIABLE not in os.environ:
+        if not any(getattr(options, name) for name in USERNS_OPTIONS) and USERNS_VARIABLE not in os.environ:
             return {}
         from pypod.engine.session import userns_options
 
-        found = userns_options.of_pod(self._engine, asked, infra=infra)
+        found = userns_options.of_pod(self._engine, options)
         return {} if found["user_namespace"] == HOST else found
 
     def _image(self, image: Image | str) -> Image:
@@ -206,11 +170,13 @@ class Pods:
         """
         from pypod.engine.networks import published
         from pypod.engine.networks.options import resolved
+        from pypod.model.options.pod import PodOptions
 
-        asked, fields = _of_network(options, infra=True, shared=True)
+        asked_of_pod = PodOptions(**options)
+        asked, fields = _of_network(asked_of_pod, shared=True)
         connections = resolved(self._engine, asked, save=False)
-        ports = published.of_pod(self._engine, options.get("ports", ()), asked, infra=True, shared=True)
-        spec = PodSpec(name=name, hostname=options.get("hostname", ""), ports=ports, **fields)
+        ports = published.of_pod(self._engine, asked_of_pod.ports, asked, infra=True, shared=True)
+        spec = PodSpec(name=name, hostname=asked_of_pod.hostname, ports=ports, **fields)
         return *self._records(spec, ""), connections
 
     def _records(self, spec: PodSpec, owner: str) -> tuple[PodRecord, ContainerRecord | None]:
@@ -242,7 +208,7 @@ class Pods:
             spec_json=stored_specs.NO_SPEC,
         )
 
-    def create_for_container(self, name: str, options: ContainerOptions) -> Pod:
+    def create_for_container(self, name: str, options: dict[str, Any]) -> Pod:
         """Create the pod that ``pypod run --pod new:NAME`` makes for its container.
 
         It gets those of the container's ``options`` that are about the network, the ports and the host name: they are
@@ -288,35 +254,40 @@ class Pods:
         return pods(self._engine)
 
 
-def _of_network(options: Mapping[str, Any], *, infra: bool, shared: bool) -> tuple[Asked, dict[str, Any]]:
+def _kinds(options: PodOptions) -> tuple[str, ...]:
+    """Return the kinds of namespaces that a pod shares; one without an infra shares nothing by itself."""
+    share = () if not options.infra and options.share is DEFAULT_SHARE else options.share
+    return parse_share(share if isinstance(share, str) else ",".join(share))
+
+
+def _of_network(options: PodOptions, *, shared: bool) -> tuple[Asked, dict[str, Any]]:
     """Return the network that a pod's options ask for, and the fields of its specification. Raises InvalidSpec."""
     from pypod.engine.containers import specs
     from pypod.engine.networks.options import dns_fields
 
-    asked = _asked(options, infra=infra, shared=shared)
+    asked = _asked(options, shared=shared)
     dns_words = dns_fields(asked, options)
-    if not infra and any(dns_words.values()):
+    if not options.infra and any(dns_words.values()):
         raise InvalidSpec("--dns", "NoInfra and DNSServer are mutually exclusive pod options: invalid pod spec")
-    no_hosts = options.get("no_hosts", False)
-    hosts = specs.check_add_hosts(options.get("add_hosts", ()))
-    specs.check_hosts(hosts, asked, no_hosts=no_hosts, infra=infra)
+    no_hosts = options.no_hosts
+    hosts = specs.check_add_hosts(options.add_hosts)
+    specs.check_hosts(hosts, asked, no_hosts=no_hosts, infra=options.infra)
     fields = {"add_hosts": hosts, "no_hosts": no_hosts, "net": asked.mode.mode, "net_program": asked.program}
     return asked, {**fields, **dns_words}
 
 
-def _asked(options: Mapping[str, Any], *, infra: bool, shared: bool) -> Asked:
+def _asked(options: PodOptions, *, shared: bool) -> Asked:
     """Return the network a pod asks for; one that does not share it has none. Raises InvalidSpec."""
     from pypod.engine.networks.options import asked_network
 
-    given = options.get("network", "")
-    if not infra and given:
+    if not options.infra and options.network:
         raise InvalidSpec("--network", "NoInfra and network modes cannot be used together")
     asked = asked_network(options)
     if asked.mode not in (PRIVATE, HOST):
         raise InvalidSpec("--network", f"pods presently do not support network mode {asked.name}")
-    if infra and shared:
+    if options.infra and shared:
         return asked
-    if (asked.connections or asked.program) and given:
+    if (asked.connections or asked.program) and options.network:
         raise InvalidSpec("--network", "the pod does not share its net namespace", hint="add net to --share")
     return asked.replace(connections=(), program="")
 

@@ -78,6 +78,7 @@ def test_every_error_is_exported_and_in_the_drawing() -> None:
 EXAMPLES = [
     errors.PypodError("m", hint="h"),
     errors.InvalidSpec("--name", "m", hint="h"),
+    errors.UnknownOption("env", ["environment"]),
     errors.NotFound("r", hint="h"),
     errors.NoSuchPod("r", hint="h"),
     errors.NoSuchContainer("r", hint="h"),

@@ -31,6 +31,7 @@ from pypod.model.container import ContainerSpec, ContainerState
 from pypod.model.health import Healthcheck
 from pypod.model.mount import Mount, parse_mount
 from pypod.model.namespace import POD, Mode
+from pypod.model.options.container import ContainerOptions
 from pypod.model.pod import PodSpec
 from pypod.runtime.compiler import Join, Root, Surroundings, container_ops, infra_ops, plan
 from pypod.runtime.oci import Places, filled, runtime_spec
@@ -68,7 +69,7 @@ def _given(
 ) -> Plan:
     """Return the plan of a container with these options; the others stand for what is found out about the host."""
     member = {} if pod else {"network": "none"}
-    asked = container_spec(command, {"rootfs": "/", **member, **options}, name="one", pod=pod)
+    asked = container_spec(command, ContainerOptions(**{"rootfs": "/", **member, **options}), name="one", pod=pod)
     asked = asked.replace(**(spec or {}))
     joins = tuple(_joins(asked))
     shm_of = next((join.process for join in joins if join.process and "ipc" in join.kinds), None)
@@ -134,7 +135,9 @@ def _infra(spec: PodSpec, *, command: tuple[str, ...] = ("/libexec/pause", "pypo
 
 def _exec(spec: ExecSpec, user_namespace: Mode | None = None, **options: Any) -> Plan:
     """Return the plan of a command in a running container that has these options."""
-    container = container_spec(("sleep", "1"), {"rootfs": "/", "network": "none", **options}, name="one")
+    container = container_spec(
+        ("sleep", "1"), ContainerOptions(**{"rootfs": "/", "network": "none", **options}), name="one"
+    )
     if user_namespace:
         container = container.replace(user_namespace=user_namespace)
     row = {"id": _ID, "name": "one", "kind": "container", "cgroup": f"/pypod/{_ID}", "spec_json": "{}"}

@@ -19,6 +19,7 @@ from pypod.model.mount import Mount
 from pypod.model.namespace import HOST, POD, PRIVATE, Mode
 from pypod.model.network import Connection
 from pypod.model.network_flags import Asked
+from pypod.model.options.container import ContainerOptions
 from pypod.model.pod import PodSpec
 
 PODMANS_ELEVEN = (
@@ -48,7 +49,7 @@ def _replace(monkeypatch: pytest.MonkeyPatch, function: Any, answer: object) -> 
 def made(command: Any = ("sh",), *, pod: PodSpec | None = None, image: Any = None, **options: Any) -> ContainerSpec:
     """Return the specification of a container on the host's root, or on what the options say."""
     given = options if image else {"rootfs": "/", **options}
-    return container_spec(command, given, name="one", pod=pod, image=image)
+    return container_spec(command, ContainerOptions(**given), name="one", pod=pod, image=image)
 
 
 def refused(**given: Any) -> InvalidSpec:
@@ -380,34 +381,6 @@ def test_what_is_wrong_names_its_argument(options: dict[str, Any], argument: str
     error = refused(**options)
     assert error.argument == argument
     assert words in error.message
-
-
-LISTS = (
-    *("entrypoint", "groups", "add_hosts", "cap_add", "cap_drop", "security_opt", "volumes", "mounts", "tmpfs"),
-    *("ulimits", "exposed_ports", "volumes_from", "env_merge", "unsetenv", "network_aliases", "dns", "dns_options"),
-    *("dns_search", "ports", "uidmap", "gidmap"),
-)
-MAPPINGS = (
-    *("environment", "sysctls", "labels", "blkio_weight_device", "device_read_bps", "device_write_bps"),
-    *("device_read_iops", "device_write_iops"),
-)
-
-
-class TestKinds:
-    """An option has a name that is known, and a list is no text."""
-
-    def test_an_unknown_name(self) -> None:
-        with pytest.raises(TypeError, match="'colour' is not an option of a container"):
-            made(colour="red")
-
-    @pytest.mark.parametrize("name", LISTS)
-    def test_a_text_is_no_list(self, name: str) -> None:
-        for text in ("ab", b"ab"):
-            assert refused(**{name: text}).argument == name
-
-    @pytest.mark.parametrize("name", MAPPINGS)
-    def test_a_list_is_no_mapping(self, name: str) -> None:
-        assert refused(**{name: ["a=b"]}).argument == name
 
 
 class TestMounts:

@@ -8,6 +8,7 @@ import pytest
 
 from pypod.engine.containers.variables import unset_environment, with_variables
 from pypod.errors import InvalidSpec
+from pypod.model.options.container import ContainerOptions
 from pypod.model.words import expand
 
 VARIABLES = {"hello": "world", "B": "b", "PATH": "/bin"}
@@ -68,18 +69,18 @@ def test_words_that_are_none(word: str, message: str) -> None:
     ],
 )
 def test_what_nobody_asked_for(options, expected: dict[str, str]) -> None:
-    assert with_variables(options, IMAGE)["environment"] == expected
+    assert with_variables(ContainerOptions(**options), IMAGE).environment == expected
 
 
 def test_podman_s_own_can_be_changed_and_unset() -> None:
-    found = with_variables({"env_merge": ["PATH=${PATH}:/opt", "TERM=$A"]}, IMAGE)["environment"]
+    found = with_variables(ContainerOptions(env_merge=["PATH=${PATH}:/opt", "TERM=$A"]), IMAGE).environment
     assert (found["PATH"].rpartition("/bin")[2], found["TERM"]) == (":/opt", "a")
-    assert unset_environment({"unsetenv": ["PATH", "A"]}) == ("PATH",)
-    assert unset_environment({"unsetenv_all": True}) == ("PATH", "TERM", "container")
+    assert unset_environment(ContainerOptions(unsetenv=["PATH", "A"])) == ("PATH",)
+    assert unset_environment(ContainerOptions(unsetenv_all=True)) == ("PATH", "TERM", "container")
 
 
 @pytest.mark.parametrize("word", ["A=${", "hello"])
 def test_what_cannot_be_merged(word: str) -> None:
     with pytest.raises(InvalidSpec, match="unable to process variables for --env-merge") as caught:
-        with_variables({"env_merge": [word]}, IMAGE)
+        with_variables(ContainerOptions(env_merge=[word]), IMAGE)
     assert caught.value.argument == "--env-merge"

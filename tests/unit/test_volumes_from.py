@@ -8,6 +8,7 @@ from pypod.engine.storage.volumes import with_volumes_from
 from pypod.errors import InvalidSpec, NoSuchContainer
 from pypod.model.container import ContainerSpec
 from pypod.model.mount import Mount
+from pypod.model.options.container import ContainerOptions
 
 VOLUME = "ab" * 32
 SPECS = {
@@ -35,8 +36,8 @@ def spec_of(ref: str) -> ContainerSpec:
 
 
 def taken(*words: str, **options) -> dict[str, tuple[str, bool]]:
-    found = with_volumes_from({**options, "volumes_from": words}, spec_of)
-    return {mount.target: (mount.source, mount.read_only) for mount in found.get("mounts", ())}
+    found = with_volumes_from(ContainerOptions(**options, volumes_from=words), spec_of)
+    return {mount.target: (mount.source, mount.read_only) for mount in found.mounts}
 
 
 @pytest.mark.parametrize(

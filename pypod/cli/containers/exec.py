@@ -39,8 +39,8 @@ EXEC = Command(
 def run_exec(options: Parsed, root: str | None) -> int:
     """Carry out ``pypod exec``."""
     from pypod.api.engine import Engine
-    from pypod.cli.containers.run import warn_without_terminal
-    from pypod.cli.flags.container import environment
+    from pypod.cli.containers.following import warn_without_terminal
+    from pypod.cli.flags.text_files import environment
     from pypod.cli.render.streaming import follow_command
     from pypod.cli.render.terminal import parse_detach_keys
 

@@ -16,8 +16,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
-    from pypod import Container, Engine, Explanation, LogReader
-    from pypod.api.options import ContainerOptions
+    from pypod import Container, Engine, Explanation
     from pypod.cli.flags.parser import Parsed
 
 _STREAM_FLAGS = (
@@ -147,7 +146,7 @@ def _replace(container: Container) -> None:
     container.remove(force=True)
 
 
-def _pod(engine: Engine, options: Parsed, found: ContainerOptions) -> tuple[str, str]:
+def _pod(engine: Engine, options: Parsed, found: dict[str, Any]) -> tuple[str, str]:
     """Return which pod to join, and its id if it was made for this container: with those of its options that it has."""
     ref, new = _pod_named(options)
     if not new:
@@ -175,6 +174,7 @@ def _pod_named(options: Parsed) -> tuple[str, str]:
 def run_run(options: Parsed, root: str | None) -> int:
     """Carry out ``pypod run``."""
     from pypod.api.engine import Engine
+    from pypod.cli.containers.following import follow, warn_without_terminal
     from pypod.cli.render.terminal import parse_detach_keys, size
     from pypod.errors import InvalidSpec
 
@@ -208,45 +208,3 @@ def run_run(options: Parsed, root: str | None) -> int:
 
                 tell(f"Error: {failure}")
         return code
-
-
-def warn_without_terminal(options: Parsed) -> None:
-    """Say, as podman, that -it makes little sense when our input is no terminal."""
-    if options["tty"] and options["interactive"] and not sys.stdin.isatty():
-        print(
-            "WARN: The input device is not a TTY. The --tty and --interactive flags might not work properly",
-            file=sys.stderr,
-        )
-
-
-def follow(container: Container, options: Parsed, keys: bytes, log: LogReader, *, stdin: bool) -> int:
-    """Stay with a container that was just started; return its exit code, or 0 when the user detached.
-
-    What is shown begins where ``log`` is.
-    """
-    from pypod.cli.render.streaming import follow_container
-    from pypod.errors import WrongState
-
-    spec = container.spec()
-    try:
-        attachment = container.attach()
-    except WrongState:
-        attachment = None  # it has ended already
-    detached = follow_container(
-        container,
-        attachment,
-        log,
-        stdin=stdin,
-        terminal=spec.terminal,
-        detach_keys=keys,
-        sig_proxy=options["sig-proxy"],
-    )
-    if detached:
-        return 0
-    code = container.wait()
-    if spec.remove:
-        container.remove(force=True)
-    if code is None:
-        print(f"Error: nobody saw how container {container.name} ended: its monitor was killed", file=sys.stderr)
-        return 125
-    return code

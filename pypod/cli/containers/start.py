@@ -57,7 +57,7 @@ def run_start(options: Parsed, root: str | None) -> int:
 
 
 def _start_attached(container: Container, options: Parsed) -> int:
-    from pypod.cli.containers.run import follow
+    from pypod.cli.containers.following import follow
     from pypod.cli.render.terminal import parse_detach_keys, size
 
     keys = parse_detach_keys(options["detach-keys"])

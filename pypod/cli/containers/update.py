@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from pypod.cli.flags.limits import UPDATE_FLAGS, limit_options
+from pypod.cli.flags.options import flags_of, options_given
 from pypod.cli.flags.parser import Command
+from pypod.model.options.limits import LimitOptions
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from pypod.cli.flags.parser import Parsed
 
+UPDATE_FLAGS = flags_of(LimitOptions, without=("oom_kill_disable",))
 UPDATE = Command(
     path="pypod update",
     summary="Update an existing container",
@@ -35,7 +37,7 @@ def run_update(options: Parsed, root: str | None) -> int:
     """Carry out ``pypod update``."""
     from pypod.api.engine import Engine
 
-    limits = limit_options(options)
+    limits = options_given(LimitOptions, options)
     with Engine(root) as engine:
         container = engine.containers.get(options.positionals[0])
         container.update(**limits)
@@ -47,7 +49,7 @@ def run_pod_update(options: Parsed, root: str | None) -> int:
     """Carry out ``pypod pod update``."""
     from pypod.api.engine import Engine
 
-    limits = limit_options(options)
+    limits = options_given(LimitOptions, options)
     with Engine(root) as engine:
         pod = engine.pods.get(options.positionals[0])
         pod.update(**limits)

@@ -2,7 +2,13 @@
 
 from __future__ import annotations
 
+import os
+
 from pypod.errors import InvalidSpec
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Sequence
 
 
 def lines(path: str, argument: str) -> list[str]:
@@ -14,6 +20,37 @@ def lines(path: str, argument: str) -> list[str]:
     except OSError as error:
         raise InvalidSpec(argument, f"open {path}: {error.strerror}") from error
     return [line for line in found if line and not line.startswith("#")]
+
+
+def environment(entries: Sequence[str], files: Sequence[str]) -> dict[str, str]:
+    """Return the variables of --env-file and --env: NAME=VALUE, NAME from our own, PREFIX* for all that begin so."""
+    found: dict[str, str] = {}
+    read = [line for path in files for line in lines(path, "--env-file")]
+    for entry in [*read, *entries]:
+        name, separator, value = entry.partition("=")
+        if not entry:
+            continue
+        if not name:
+            raise InvalidSpec("--env", f"invalid environment variable {entry!r}")
+        if separator:
+            found[name] = value
+        elif name.endswith("*"):
+            found.update({key: val for key, val in os.environ.items() if key.startswith(name[:-1])})
+        elif name in os.environ:
+            found[name] = os.environ[name]
+    return found
+
+
+def labels(entries: Sequence[str], files: Sequence[str] = ()) -> dict[str, str]:
+    """Return the labels of --label-file and --label, NAME=VALUE; a name alone has an empty value."""
+    read = [line for path in files for line in lines(path, "--label-file")]
+    found = {}
+    for entry in [*read, *entries]:
+        name, _, value = entry.partition("=")
+        if not name:
+            raise InvalidSpec("--label", f"invalid label format: {entry!r}")
+        found[name] = value
+    return found
 
 
 def write_new_id_file(path: str, content: str, argument: str) -> None:

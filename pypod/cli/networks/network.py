@@ -129,7 +129,7 @@ _MISSING, _BUSY, _FAILED = 1, 2, 125
 def run_network_create(options: Parsed, root: str | None) -> int:
     """Carry out ``pypod network create``."""
     from pypod.api.engine import Engine
-    from pypod.cli.flags.container import labels
+    from pypod.cli.flags.text_files import labels
 
     with Engine(root) as engine:
         try:

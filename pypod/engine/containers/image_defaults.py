@@ -11,9 +11,10 @@ from pypod.model.mount import Mount
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from typing import Any
 
-    from pypod.engine.containers.options import ContainerOptions
     from pypod.model.image_config import ImageConfig
+    from pypod.model.options.container import ContainerOptions
 
 _VOLUME_TYPES = {"bind": "volume", "tmpfs": "tmpfs", "ignore": ""}  # podman-run(1), --image-volume
 
@@ -26,30 +27,30 @@ def with_defaults(
     podman's rules (specgen/generate): an entrypoint that is given puts the image's command aside, too; variables and
     labels are added to; everything else is replaced.
     """
-    merged = with_variables(options, config.environment)
-    if "entrypoint" not in options:
+    options = with_variables(options, config.environment)
+    merged: dict[str, Any] = {"labels": {**dict(config.labels), **options.labels}}
+    if options.entrypoint is None:
         merged["entrypoint"] = config.entrypoint if config.entrypoint != ("",) else ()  # a builder's way to have none
         command = command or config.command
-    merged["labels"] = {**dict(config.labels), **options.get("labels", {})}
-    if not options.get("user"):
+    if not options.user:
         merged["user"] = config.user
-    if not options.get("working_directory") and config.working_directory:
+    if not options.working_directory and config.working_directory:
         merged["working_directory"] = _absolute(config.working_directory)
-    if not options.get("stop_signal") and config.stop_signal:
+    if not options.stop_signal and config.stop_signal:
         merged["stop_signal"] = config.stop_signal
-    if options.get("healthcheck") is None:
+    if options.healthcheck is None:
         merged["healthcheck"] = config.healthcheck
-    ports = config.exposed_ports if options.get("publish_all") else tuple(filter(_is_port, config.exposed_ports))
-    merged["exposed_ports"] = list(dict.fromkeys((*ports, *options.get("exposed_ports", ()))))
-    merged["mounts"] = [*options.get("mounts", ()), *_volumes(options, config)]
-    return merged, command
+    ports = config.exposed_ports if options.publish_all else tuple(filter(_is_port, config.exposed_ports))
+    merged["exposed_ports"] = tuple(dict.fromkeys((*ports, *options.exposed_ports)))
+    merged["mounts"] = (*options.mounts, *_volumes(options, config))
+    return options.replace(**merged), command
 
 
 def _volumes(options: ContainerOptions, config: ImageConfig) -> list[Mount]:
     """Return mounts for the places the image names, but for those where the user mounts something."""
     from os.path import normpath
 
-    mode = options.get("image_volume", "bind")
+    mode = options.image_volume
     if mode not in _VOLUME_TYPES:
         words = ", ".join(_VOLUME_TYPES)
         raise InvalidSpec("--image-volume", f'invalid image volume mode "{mode}" required value: {words}')

@@ -16,7 +16,6 @@ from pypod.runtime.oci import Places, runtime_spec
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from pypod.engine.containers.options import ContainerOptions
     from pypod.engine.core.context import Context
     from pypod.engine.images.stored import StoredImage
     from pypod.model.container import ContainerSpec
@@ -34,12 +33,13 @@ def infra_spec(pod: PodSpec, image: StoredImage, name: str) -> ContainerSpec:
 
     Raises InvalidSpec when neither has a command, Unsupported for a pod that shares a user namespace.
     """
+    from pypod.model.options.container import ContainerOptions
+
     if "user" in pod.share:
         raise Unsupported("--infra-image", "an infra of an image cannot hold a user namespace", hint="use --share")
-    given: ContainerOptions = {"entrypoint": pod.infra_command} if pod.infra_command else {}
+    given = ContainerOptions(entrypoint=pod.infra_command or None)
     options, command = with_defaults(given, (), image.config)
-    options["mounts"] = ()
-    spec = specs.container_spec(command, options, name=name, image=image)
+    spec = specs.container_spec(command, options.replace(mounts=()), name=name, image=image)
     held = {kind: PRIVATE if kind in pod.share else Mode(mode="host") for kind in _HELD}
     if pod.net == "host":
         held["net"] = Mode(mode="host")

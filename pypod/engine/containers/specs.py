@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from pypod.engine.containers.options import MODE_OPTIONS, check_options
 from pypod.engine.containers.variables import unset_environment
 from pypod.engine.networks import user_network
 from pypod.engine.networks.options import asked_network, dns_fields
@@ -11,10 +10,10 @@ from pypod.errors import InvalidSpec, Unsupported
 from pypod.kernel.abi import DIGITS_LIMIT, SIGTERM, signal_number
 from pypod.kernel.capabilities import DEFAULT_CAPABILITIES, bounding_set, merge
 from pypod.kernel.idmap import in_user_namespace
-from pypod.model.container import DEFAULT_SHM_BYTES, DEFAULT_STOP_TIMEOUT_S, KEEP_GROUPS, ContainerSpec, Ulimit
+from pypod.model.container import DEFAULT_SHM_BYTES, KEEP_GROUPS, ContainerSpec, Ulimit
 from pypod.model.ids import is_text
 from pypod.model.mount import parse_tmpfs, parse_volume
-from pypod.model.namespace import HOST, POD, PRIVATE, SHAREABLE, Mode, parse_mode
+from pypod.model.namespace import FLAGS, HOST, POD, PRIVATE, SHAREABLE, Mode, parse_mode
 from pypod.model.network_flags import HOST_GATEWAY
 from pypod.network.user_mode import parse as parse_user_mode
 from pypod.runtime.compiler import RESOURCES
@@ -24,11 +23,11 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from typing import TypedDict
 
-    from pypod.engine.containers.options import ContainerOptions
     from pypod.engine.images.stored import StoredImage
     from pypod.model.health import Healthcheck
     from pypod.model.mount import Mount
     from pypod.model.network_flags import Asked
+    from pypod.model.options.container import ContainerOptions
     from pypod.model.pod import PodSpec
 
     class SecurityOptions(TypedDict, total=False):
@@ -49,9 +48,9 @@ _IPC_SYSCTLS = frozenset(
 
 def _idmap(options: ContainerOptions) -> bool:
     """Return whether the root directory's files are to be owned by ids of the container's user namespace."""
-    if not options.get("idmap"):
+    if not options.idmap:
         return False
-    if options.get("overlay") or not options.get("rootfs"):
+    if options.overlay or not options.rootfs:
         raise InvalidSpec("idmap", "idmap is for a root directory that is used as it is: without an image and :O")
     if in_user_namespace():
         message = "the kernel shows a user no other owners of files that lie where root mounted (mount_setattr(2))"
@@ -73,17 +72,16 @@ def container_spec(
 
     Of an ``image`` the name and the layers are used: what its configuration says is among the options already.
     """
-    check_options(options)
     modes = _modes(options, pod)
     asked = asked_of(options, pod)
     modes["net"] = asked.mode
-    privileged = options.get("privileged", False)
-    security = _security_options(options.get("security_opt", ()))
+    privileged = options.privileged
+    security = _security_options(options.security_opt)
     base = tuple(bounding_set()) if privileged else tuple(DEFAULT_CAPABILITIES)
-    sysctls = tuple(sorted(options.get("sysctls", {}).items()))
+    sysctls = tuple(sorted(options.sysctls.items()))
     check_sysctls(sysctls, net=modes["net"] == PRIVATE, ipc=modes["ipc"] == PRIVATE)
-    add_hosts = check_add_hosts(options.get("add_hosts", ()))
-    check_hosts(add_hosts, asked, no_hosts=options.get("no_hosts", False))
+    add_hosts = check_add_hosts(options.add_hosts)
+    check_hosts(add_hosts, asked, no_hosts=options.no_hosts)
     if add_hosts and pod is not None and modes["net"] == POD:
         raise InvalidSpec(
             "--add-host",
@@ -94,61 +92,61 @@ def container_spec(
             "--add-host",
             "cannot set extra host entries when the container is joined to another containers network namespace",
         )
-    if "shm_size" in options and modes["ipc"].mode == "host":
+    if options.shm_size is not None and modes["ipc"].mode == "host":
         raise InvalidSpec("--shm-size", "cannot set shmsize when running in the host IPC namespace")
     idmap = _idmap(options)
     return ContainerSpec(
         name=name,
         command=(command,) if isinstance(command, str) else tuple(command),
-        entrypoint=tuple(options.get("entrypoint", ())),
-        rootfs="" if image else rootfs_path(options.get("rootfs", "")),
+        entrypoint=tuple(options.entrypoint or ()),
+        rootfs="" if image else rootfs_path(options.rootfs),
         image=image.used_name if image else "",
         layers=image.layer_directories() if image else (),
         create_working_directory=image is not None
-        and options.get("working_directory") == image.config.working_directory,
-        overlay=options.get("overlay", not idmap),
+        and options.working_directory == image.config.working_directory != "",
+        overlay=not idmap if options.overlay is None else options.overlay,
         idmap=idmap,
         pod_id=pod_id,
-        environment=check_environment(options.get("environment", {})),
+        environment=check_environment(options.environment),
         unset_environment=unset_environment(options),
-        working_directory=options.get("working_directory", "/"),
-        user=check_user(options.get("user", "")),
-        groups=_groups(options.get("groups", ())),
-        passwd=options.get("passwd", True),
-        passwd_entry=options.get("passwd_entry", ""),
-        hostname=options.get("hostname", ""),
+        working_directory=options.working_directory or "/",
+        user=check_user(options.user),
+        groups=_groups(options.groups),
+        passwd=options.passwd,
+        passwd_entry=options.passwd_entry,
+        hostname=options.hostname,
         add_hosts=add_hosts,
-        no_hosts=options.get("no_hosts", False),
-        capabilities=_capabilities(base, options.get("cap_add", ()), options.get("cap_drop", ())),
-        added_capabilities=merge((), options.get("cap_add", ()), ()),
+        no_hosts=options.no_hosts,
+        capabilities=_capabilities(base, options.cap_add, options.cap_drop),
+        added_capabilities=merge((), options.cap_add, ()),
         privileged=privileged,
         mounts=_mounts(options),
-        volumes_from=tuple(options.get("volumes_from", ())),
-        read_only=options.get("read_only", False),
+        volumes_from=tuple(options.volumes_from),
+        read_only=options.read_only,
         net=modes["net"],
         net_program=asked.program,
         pid=modes["pid"],
         ipc=modes["ipc"],
         uts=modes["uts"],
-        no_shm=options.get("ipc") == "none",
+        no_shm=options.ipc == "none",
         cgroup=modes["cgroup"],
         user_namespace=POD if pod is not None and pod.infra and "user" in pod.share else HOST,
-        init=options.get("init", False),
-        ulimits=_ulimits(options.get("ulimits", ())),
+        init=options.init,
+        ulimits=_ulimits(options.ulimits),
         sysctls=sysctls,
-        labels=tuple(sorted(options.get("labels", {}).items())),
-        stop_signal=signal_number(options.get("stop_signal", SIGTERM), argument="--stop-signal"),
-        stop_timeout_s=options.get("stop_timeout", DEFAULT_STOP_TIMEOUT_S),
-        shm_size_bytes=options.get("shm_size", DEFAULT_SHM_BYTES),
-        interactive=options.get("interactive", False),
-        terminal=options.get("terminal", False),
-        remove=options.get("remove", False),
-        cgroup_parent=options.get("cgroup_parent", ""),
+        labels=tuple(sorted(options.labels.items())),
+        stop_signal=signal_number(options.stop_signal or SIGTERM, argument="--stop-signal"),
+        stop_timeout_s=options.stop_timeout,
+        shm_size_bytes=DEFAULT_SHM_BYTES if options.shm_size is None else options.shm_size,
+        interactive=options.interactive,
+        terminal=options.terminal,
+        remove=options.remove,
+        cgroup_parent=options.cgroup_parent,
         limits=from_options(options),
-        oom_score_adj=options.get("oom_score_adj"),
-        umask=options.get("umask", 0o022),
-        healthcheck=_healthcheck(options.get("healthcheck")),
-        exposed_ports=_exposed_ports(options.get("exposed_ports", ())),
+        oom_score_adj=options.oom_score_adj,
+        umask=options.umask,
+        healthcheck=_healthcheck(options.healthcheck),
+        exposed_ports=_exposed_ports(options.exposed_ports),
         **dns_fields(asked, options),
         **security,
     )
@@ -214,12 +212,12 @@ def asked_of(options: ContainerOptions, pod: PodSpec | None) -> Asked:
 def _modes(options: ContainerOptions, pod: PodSpec | None) -> dict[str, Mode]:
     shared = pod.share if pod is not None and pod.infra else ()
     modes = {}
-    for kind, name in MODE_OPTIONS.items():
-        given = options.get(name, "")
+    asked = {"pid": options.pid, "ipc": options.ipc, "uts": options.uts, "cgroup": options.cgroupns}
+    for kind, given in asked.items():
         if given:
-            mode = parse_mode(kind, str(given))
+            mode = parse_mode(kind, given)
             if mode == POD and kind not in shared:
-                raise InvalidSpec(f"--{name}", f"the pod does not share its {kind} namespace")
+                raise InvalidSpec(FLAGS[kind], f"the pod does not share its {kind} namespace")
         else:
             mode = POD if kind in shared and kind in SHAREABLE else PRIVATE
         modes[kind] = mode
@@ -341,10 +339,10 @@ def check_sysctls(sysctls: Sequence[tuple[str, str]], *, net: bool, ipc: bool) -
 
 
 def _mounts(options: ContainerOptions) -> tuple[Mount, ...]:
-    tmpfs = {mount.target: mount for mount in map(parse_tmpfs, options.get("tmpfs", ()))}  # the last one counts
+    tmpfs = {mount.target: mount for mount in map(parse_tmpfs, options.tmpfs)}  # the last one counts
     mounts = [
-        *(parse_volume(text) for text in options.get("volumes", ())),
-        *options.get("mounts", ()),
+        *(parse_volume(text) for text in options.volumes),
+        *options.mounts,
         *tmpfs.values(),
     ]
     seen = set()

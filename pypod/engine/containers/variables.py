@@ -9,7 +9,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from pypod.engine.containers.options import ContainerOptions
+    from pypod.model.options.container import ContainerOptions
 
 
 def with_variables(options: ContainerOptions, image: Iterable[tuple[str, str]] = ()) -> ContainerOptions:
@@ -18,20 +18,17 @@ def with_variables(options: ContainerOptions, image: Iterable[tuple[str, str]] =
     podman's order: ``env_merge`` changes what is there without asking, then ``unsetenv`` takes some of it away, or
     ``unsetenv_all`` everything. Raises InvalidSpec.
     """
-    merged = options.copy()
     defaults = dict(image)
-    if options.get("env_merge"):
-        defaults = _merged(options["env_merge"], {**dict(DEFAULT_ENVIRONMENT), **defaults})
-    unset = defaults.keys() if options.get("unsetenv_all") else set(options.get("unsetenv", ()))
+    if options.env_merge:
+        defaults = _merged(options.env_merge, {**dict(DEFAULT_ENVIRONMENT), **defaults})
+    unset = defaults.keys() if options.unsetenv_all else set(options.unsetenv)
     kept = {name: value for name, value in defaults.items() if name not in unset}
-    merged["environment"] = {**kept, **options.get("environment", {})}
-    return merged
+    return options.replace(environment={**kept, **options.environment})
 
 
 def unset_environment(options: ContainerOptions) -> tuple[str, ...]:
     """Return those of podman's own variables that are not wanted."""
-    every, some = options.get("unsetenv_all", False), options.get("unsetenv", ())
-    return tuple(name for name, _ in DEFAULT_ENVIRONMENT if every or name in some)
+    return tuple(name for name, _ in DEFAULT_ENVIRONMENT if options.unsetenv_all or name in options.unsetenv)
 
 
 def _merged(words: Iterable[str], defaults: dict[str, str]) -> dict[str, str]:

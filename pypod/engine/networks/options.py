@@ -14,12 +14,11 @@ from pypod.network.user_mode import parse
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Mapping
     from typing import Any, TypedDict
 
-    from pypod.engine.containers.options import ContainerOptions
     from pypod.engine.core.context import Context
     from pypod.model.network import Connection
+    from pypod.model.options.network import NetworkOptions
 
     class DnsFields(TypedDict):
         """The fields of a specification that say what is in /etc/resolv.conf."""
@@ -31,23 +30,19 @@ if TYPE_CHECKING:
 
 DEFAULT_VARIABLE = "PYPOD_NETWORK"  # what is read where --network is not given
 _PRIVATE = ("private", "default")  # the default one, whatever that is
-_OF_NETWORK = (
-    *("network", "ip", "ip6", "mac_address", "network_aliases", "dns", "dns_options", "dns_search"),
-    *("add_hosts", "no_hosts", "ports"),
-)
 _SHARED = "network cannot be configured when it is shared with a pod"
 
 
-def asked_network(options: Mapping[str, Any], *, shared: bool = False) -> Asked:
+def asked_network(options: NetworkOptions, *, shared: bool = False) -> Asked:
     """Return the network that options ask for; ``shared`` says that there is a pod's to be shared. Raises InvalidSpec.
 
     Without ``network`` it is the pod's, or what $PYPOD_NETWORK says, or the default one: for a user, what is there of
     pasta and slirp4netns.
     """
-    given = options.get("network", "")
-    texts = [given] if isinstance(given, str) else list(given)
-    flags = {name: options[name] for name in ("ip", "ip6", "mac_address") if options.get(name)}
-    aliases = options.get("network_aliases", ())
+    texts = [options.network] if isinstance(options.network, str) else list(options.network)
+    flags = {"ip": options.ip, "ip6": options.ip6, "mac_address": options.mac_address}
+    flags = {name: value for name, value in flags.items() if value}
+    aliases = options.network_aliases
     if shared and (texts in ([], [""]) or texts == [POD.mode]):
         if flags or aliases:
             message = f"networks must be defined when the pod is created: {_SHARED}"
@@ -71,19 +66,22 @@ def _default() -> str:
     return user_network.default() if in_user_namespace() else ""
 
 
-def dns_fields(asked: Asked, options: Mapping[str, Any]) -> DnsFields:
+def dns_fields(asked: Asked, options: NetworkOptions) -> DnsFields:
     """Return what the options say of /etc/resolv.conf. Raises InvalidSpec."""
-    given = tuple(tuple(options.get(name, ())) for name in ("dns", "dns_options", "dns_search"))
+    given = (tuple(options.dns), tuple(options.dns_options), tuple(options.dns_search))
     if any(given) and asked.mode == POD:
         raise InvalidSpec("--dns", f"DNS must be set when the pod is created: {_SHARED}", hint="give it to the pod")
     servers, words, search = check_dns(asked, *given)
     return {"dns_servers": servers, "dns_options": words, "dns_search": search}
 
 
-def of_new_pod(options: ContainerOptions) -> dict[str, Any]:
+def of_new_pod(options: dict[str, Any]) -> dict[str, Any]:
     """Take the options of a network out of a container's, as podman: they are those of the pod that is made for it."""
-    names = [*_OF_NETWORK, *(() if "uts" in options else ("hostname",))]
-    return {name: options.pop(name) for name in names if name in options}  # type: ignore[misc]
+    from pypod.model.options.fields import options_of
+    from pypod.model.options.network import NetworkOptions
+
+    names = [*options_of(NetworkOptions), "add_hosts", *(() if "uts" in options else ("hostname",))]
+    return {name: options.pop(name) for name in names if name in options}
 
 
 def resolved(context: Context, asked: Asked, *, save: bool = True) -> tuple[Connection, ...]:

@@ -13,19 +13,19 @@ from pypod.errors import InvalidSpec, LaunchFailed, NoSuchContainer, NoSuchPod, 
 from pypod.kernel.netlink import NETFILTER
 from pypod.model.namespace import POD, PRIVATE
 from pypod.model.network import BRIDGE
-from pypod.model.port import Port, exposed_but_not_published, joined, parse_exposed, parse_ports
+from pypod.model.port import Port, exposed_but_not_published, joined, parse_exposed
 from pypod.runtime.ops import Op
 from pypod.store import records
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping, Sequence
-    from typing import Any
+    from collections.abc import Callable, Iterable, Sequence
 
     from pypod.engine.core.context import Context
     from pypod.engine.core.locks import Lock
     from pypod.engine.networks.attachments import Attachment
     from pypod.model.network_flags import Asked
+    from pypod.model.options.container import ContainerOptions
     from pypod.runtime.launcher import Launched, Launching
     from pypod.runtime.ops import Plan
     from pypod.store.records import ContainerRecord, PodRecord
@@ -38,20 +38,20 @@ _SHARED = "network cannot be configured when it is shared with a pod"
 # at creation
 
 
-def of_options(context: Context, options: Mapping[str, Any], asked: Asked) -> tuple[Port, ...]:
+def of_options(context: Context, options: ContainerOptions, asked: Asked) -> tuple[Port, ...]:
     """Return the ports that a container's options publish, random ones chosen.
 
     There are none on the host's network, another's or none at all. Raises InvalidSpec for what cannot be read, for two
     ports in conflict and for a member of a pod; Unsupported for a protocol that this kernel does not have, and where a
     user can have no network.
     """
-    given = parse_ports(options.get("ports", ()))
-    every = options.get("publish_all", False)
+    given = tuple(options.ports)
+    every = options.publish_all
     if asked.mode == POD and (given or every):
         message = f"published or exposed ports must be defined when the pod is created: {_SHARED}"
         raise InvalidSpec("--publish", message, hint="give them to the pod")
     if every:
-        exposed = [parse_exposed(one) for one in options.get("exposed_ports", ())]
+        exposed = [parse_exposed(one) for one in options.exposed_ports]
         given = (*given, *exposed_but_not_published(exposed, given))
     if given:
         _require_default(asked)
@@ -60,9 +60,8 @@ def of_options(context: Context, options: Mapping[str, Any], asked: Asked) -> tu
     return chosen(context, given, asked.program)
 
 
-def of_pod(context: Context, given: Any, asked: Asked, *, infra: bool, shared: bool) -> tuple[Port, ...]:
+def of_pod(context: Context, ports: Sequence[Port], asked: Asked, *, infra: bool, shared: bool) -> tuple[Port, ...]:
     """Return the ports that a pod publishes, random ones chosen. Raises InvalidSpec, Unsupported."""
-    ports = parse_ports(given)
     if not ports:
         return ()
     if not infra:

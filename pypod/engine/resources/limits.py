@@ -7,87 +7,25 @@ import stat
 
 from pypod.errors import InvalidSpec
 from pypod.kernel.proc import read_text
-from pypod.model.limits import CPUS_PERIOD_US, DEFAULT_PIDS, Limits, parse_list
+from pypod.model.limits import DEFAULT_PIDS, Limits, parse_list
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-    from typing import Any, TypedDict
+    from typing import Any
 
     from pypod.engine.core.context import Context
     from pypod.kernel.cgroups.settings import Setting
+    from pypod.model.options.limits import LimitOptions
 
-    class LimitOptions(TypedDict, total=False):
-        """What may be asked of a cgroup. Sizes in bytes, times in microseconds; devices by path."""
-
-        cpus: float
-        cpu_shares: int
-        cpu_period: int
-        cpu_quota: int
-        cpu_rt_period: int
-        cpu_rt_runtime: int
-        cpuset_cpus: str
-        cpuset_mems: str
-        memory: int
-        memory_swap: int
-        memory_reservation: int
-        memory_swappiness: int
-        oom_kill_disable: bool
-        pids_limit: int
-        blkio_weight: int
-        blkio_weight_device: Mapping[str, int]
-        device_read_bps: Mapping[str, int]
-        device_write_bps: Mapping[str, int]
-        device_read_iops: Mapping[str, int]
-        device_write_iops: Mapping[str, int]
-
-
-# option: field of Limits
-_FIELDS = {
-    "cpu_shares": "cpu_shares",
-    "cpu_period": "cpu_period_us",
-    "cpu_quota": "cpu_quota_us",
-    "cpu_rt_period": "cpu_rt_period_us",
-    "cpu_rt_runtime": "cpu_rt_runtime_us",
-    "cpuset_cpus": "cpuset_cpus",
-    "cpuset_mems": "cpuset_mems",
-    "memory": "memory_bytes",
-    "memory_swap": "memory_swap_bytes",
-    "memory_reservation": "memory_reservation_bytes",
-    "memory_swappiness": "memory_swappiness",
-    "oom_kill_disable": "oom_kill_disable",
-    "pids_limit": "pids",
-    "blkio_weight": "blkio_weight",
-}
-_DEVICE_FIELDS = (
-    "blkio_weight_device",
-    "device_read_bps",
-    "device_write_bps",
-    "device_read_iops",
-    "device_write_iops",
-)
-OPTIONS = frozenset((*_FIELDS, *_DEVICE_FIELDS, "cpus"))
-DEVICE_OPTIONS = _DEVICE_FIELDS
 # what nobody asked for and is left out where the host cannot
 _DEFAULT_PIDS_FLAG = "--pids-limit"
 _SWAP_FLAG = "--memory-swap"
 
 
-def from_options(options: Mapping[str, Any]) -> Limits | None:
+def from_options(options: LimitOptions) -> Limits | None:
     """Return the limits among the options of a call, None when there are none. Raises InvalidSpec naming the flag."""
-    found = {_FIELDS[name]: value for name, value in options.items() if name in _FIELDS}
-    found |= {name: tuple(options[name].items()) for name in _DEVICE_FIELDS if options.get(name)}
-    cpus = options.get("cpus", 0)
-    if cpus:
-        for name in ("cpu_period", "cpu_quota"):
-            if options.get(name):
-                flag = f"--{name.replace('_', '-')}"
-                raise InvalidSpec(flag, f"{flag} and --cpus cannot be set together")
-        if cpus < 0:
-            raise InvalidSpec("--cpus", f"--cpus: {cpus:g} is negative")
-        found |= {"cpu_period_us": CPUS_PERIOD_US, "cpu_quota_us": int(cpus * CPUS_PERIOD_US)}
-    limits = Limits(**found) if found else None
-    if limits is None or limits == Limits():
+    limits = options.limits()
+    if limits is None:
         return None
     _require_online(limits)
     numbers_of(limits)

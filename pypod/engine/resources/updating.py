@@ -5,24 +5,21 @@ from __future__ import annotations
 from pypod.engine.core import observe
 from pypod.engine.core.locks import Lock
 from pypod.engine.resources import groups
-from pypod.engine.resources.limits import OPTIONS, from_options, settings_of
+from pypod.engine.resources.limits import from_options, settings_of
 from pypod.errors import InvalidSpec, WrongState
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
-    from typing import Any
+    from collections.abc import Sequence
 
     from pypod.engine.core.context import Context
     from pypod.kernel.cgroups.settings import Setting
+    from pypod.model.options.limits import LimitOptions
     from pypod.store.records import ContainerRecord, PodRecord
 
 
-def update(context: Context, record: ContainerRecord, options: Mapping[str, Any]) -> None:
+def update(context: Context, record: ContainerRecord, options: LimitOptions) -> None:
     """Write limits into the group of a container; see ``Container.update``."""
-    unknown = options.keys() - OPTIONS
-    if unknown:
-        raise TypeError(f"{min(unknown)!r} is not a limit")
     limits = from_options(options)
     directory = context.layout.container(record.id)
     with Lock(directory) as lock, lock:
@@ -38,13 +35,8 @@ def update(context: Context, record: ContainerRecord, options: Mapping[str, Any]
             apply_all(context, record.cgroup, settings_of(context, limits, path=record.cgroup))
 
 
-def update_pod(
-    context: Context, record: PodRecord, members: Sequence[ContainerRecord], options: Mapping[str, Any]
-) -> None:
+def update_pod(context: Context, record: PodRecord, members: Sequence[ContainerRecord], options: LimitOptions) -> None:
     """Write limits into the group of a pod, which those of its infra and ``members`` are in; see ``Pod.update``."""
-    unknown = options.keys() - OPTIONS
-    if unknown:
-        raise TypeError(f"{min(unknown)!r} is not a limit")
     limits = from_options(options)
     directory = context.layout.pod(record.id)
     with Lock(directory) as lock, lock:

@@ -22,23 +22,17 @@ from pypod.model.user_namespace import check_map, parse_mapping, parse_userns
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Mapping
     from typing import Any, TypedDict
 
     from pypod.engine.core.context import Context
     from pypod.engine.session.id_maps import Maps
     from pypod.kernel.idmap import Range
     from pypod.model.container import ContainerSpec
+    from pypod.model.options.container import ContainerOptions
+    from pypod.model.options.network import UserNamespaceOptions
+    from pypod.model.options.pod import PodOptions
     from pypod.model.pod import PodSpec
-
-    class UserNamespaceOptions(TypedDict, total=False):
-        """What may be asked of a user namespace, in podman's words."""
-
-        userns: str
-        uidmap: Sequence[str]
-        gidmap: Sequence[str]
-        subuidname: str
-        subgidname: str
 
     class Fields(TypedDict):
         """The fields of a specification that say which ids there are."""
@@ -49,7 +43,7 @@ if TYPE_CHECKING:
 
 
 def of_container(
-    context: Context, spec: ContainerSpec, options: Mapping[str, Any], pod: PodSpec | None
+    context: Context, spec: ContainerSpec, options: ContainerOptions, pod: PodSpec | None
 ) -> ContainerSpec:
     """Return a container's specification with the user namespace that its options ask for.
 
@@ -61,7 +55,7 @@ def of_container(
         return spec
     spec = spec.replace(**asked)
     mode = pod.user_namespace if pod is not None and spec.user_namespace == POD else spec.user_namespace
-    if mode.mode == "keep-id" and not options.get("user"):
+    if mode.mode == "keep-id" and not options.user:
         uid, gid = keep_ids(mode)
         spec = spec.replace(user=f"{uid}:{gid}", passwd_entry=spec.passwd_entry or _own_entry(uid))
     maps_of(context, spec)
@@ -81,12 +75,12 @@ def _own_entry(uid: int) -> str:
     return f"{entry.pw_name}:*:{uid}:$GID:{entry.pw_name}:$HOME:/bin/sh"
 
 
-def fields(context: Context, options: Mapping[str, Any], pod: PodSpec | None = None) -> Fields:
+def fields(context: Context, options: UserNamespaceOptions, pod: PodSpec | None = None) -> Fields:
     """Return what the options ask for; of ``auto`` the ids are still to be given (``allocated``).
 
     Raises InvalidSpec, Unsupported.
     """
-    asked = {name: options[name] for name in USERNS_OPTIONS if options.get(name)}
+    asked = {name: value for name in USERNS_OPTIONS if (value := getattr(options, name))}
     explicit = [name for name in USERNS_OPTIONS[1:] if name in asked]
     if explicit and "userns" in asked:
         raise InvalidSpec("--userns", "--userns and --uidmap/--gidmap/--subuidname/--subgidname are mutually exclusive")
@@ -111,9 +105,9 @@ def fields(context: Context, options: Mapping[str, Any], pod: PodSpec | None = N
     return {"user_namespace": mode, "uid_map": (), "gid_map": ()}
 
 
-def of_pod(context: Context, options: Mapping[str, Any], *, infra: bool) -> Fields:
+def of_pod(context: Context, options: PodOptions) -> Fields:
     """Return what the options of a pod ask for. Raises InvalidSpec, Unsupported."""
-    if any(options.values()) and not infra:
+    if not options.infra and any(getattr(options, name) for name in USERNS_OPTIONS):
         raise InvalidSpec("--userns", "a pod without an infra container has no user namespace: invalid configuration")
     asked = fields(context, options)
     if asked["user_namespace"].mode not in ("host", *OWN_IDS):

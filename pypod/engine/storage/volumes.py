@@ -14,12 +14,12 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from pypod.engine.containers.options import ContainerOptions
     from pypod.engine.core.context import Context
     from pypod.engine.core.layout import Layout
     from pypod.engine.session.id_maps import Maps
     from pypod.model.container import ContainerSpec
     from pypod.model.mount import Mount
+    from pypod.model.options.container import ContainerOptions
     from pypod.store.records import ContainerRecord
 
 _FROM = "--volumes-from"
@@ -87,10 +87,10 @@ def with_volumes_from(options: ContainerOptions, spec_of: Callable[[str], Contai
     ``spec_of`` finds a container's specification. As podman: binds and volumes, no tmpfs; a later container's count
     more, and what the user mounts himself counts most. Raises InvalidSpec.
     """
-    if not options.get("volumes_from"):
+    if not options.volumes_from:
         return options
     found: dict[str, Mount] = {}
-    for word in options["volumes_from"]:
+    for word in options.volumes_from:
         ref, _, flags = word.partition(":")
         read_only = _read_only(flags)
         try:
@@ -102,16 +102,14 @@ def with_volumes_from(options: ContainerOptions, spec_of: Callable[[str], Contai
                 taken = mount.read_only if read_only is None else read_only
                 found[plain_path(mount.target)] = mount.replace(read_only=taken, argument=_FROM)
     kept = [mount for target, mount in found.items() if target not in targets(options)]
-    merged = options.copy()
-    merged["mounts"] = [*options.get("mounts", ()), *kept]
-    return merged
+    return options.replace(mounts=(*options.mounts, *kept))
 
 
 def targets(options: ContainerOptions) -> set[str]:
     """Return the places where the user mounts something."""
-    taken = {plain_path(mount.target) for mount in options.get("mounts", ())}
-    taken |= {plain_path(parse_volume(text).target) for text in options.get("volumes", ())}
-    return taken | {plain_path(parse_tmpfs(text).target) for text in options.get("tmpfs", ())}
+    taken = {plain_path(mount.target) for mount in options.mounts}
+    taken |= {plain_path(parse_volume(text).target) for text in options.volumes}
+    return taken | {plain_path(parse_tmpfs(text).target) for text in options.tmpfs}
 
 
 def _read_only(flags: str) -> bool | None:

@@ -1,0 +1,17 @@
+"""What creating a container outside of any pod takes."""
+
+from __future__ import annotations
+
+import attrs
+from attrs import field
+
+from pypod.api import arguments as read
+from pypod.api import types
+from pypod.api.create_options import MemberOptions
+
+
+@attrs.frozen(kw_only=True, slots=False, eq=False, repr=False)
+class AloneOptions(MemberOptions):
+    """Of ``Container.create`` and ``Container.run``."""
+
+    engine: types.Engine | None = field(default=None, converter=read.engine, metadata=read.ENGINE)

@@ -1,0 +1,44 @@
+"""Arguments that go with options: a pod, an image, an engine. What is said of them, and what reads them."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+
+from pypod.api import types
+from pypod.model.options.fields import about
+from pypod.model.options.readers import Unfit, words
+
+ENGINE = about("The engine that is asked; without it that of the default directory", flag="")
+EPHEMERAL = about("Whether it ends with this process", flag="")
+POD = about("The pod that it is a member of", flag="")
+
+
+def image(value: types.Image | str | Sequence[str | os.PathLike[str]]) -> types.Image | str | Sequence[str]:
+    from pypod.api.image import Image
+
+    return value if isinstance(value, Image) else words(value) or ()
+
+
+def image_of_infra(value: types.Image | str) -> types.Image | str:
+    from pypod.api.image import Image
+
+    if not isinstance(value, Image | str):
+        raise Unfit("a text or an Image")
+    return value
+
+
+def pod(value: types.Pod | str | None) -> types.Pod | str | None:
+    from pypod.api.pod import Pod
+
+    if not isinstance(value, Pod | str | None):
+        raise Unfit("a text or a Pod")
+    return value
+
+
+def engine(value: types.Engine | None) -> types.Engine | None:
+    from pypod.api.engine import Engine
+
+    if not isinstance(value, Engine | None):
+        raise Unfit("an Engine")
+    return value

@@ -1,0 +1,22 @@
+"""What explaining a container that is not there takes."""
+
+from __future__ import annotations
+
+import attrs
+from attrs import field
+
+from pypod.api import arguments as read
+from pypod.api import types
+from pypod.api.create_options import MemberOptions
+from pypod.model.options.fields import about
+
+
+@attrs.frozen(kw_only=True, slots=False, eq=False, repr=False)
+class ExplainOptions(MemberOptions):
+    """Of ``Containers.explain``."""
+
+    pod: types.Pod | str | None = field(default=None, converter=read.pod, metadata=read.POD)
+    new_pod: str = field(default="", metadata=about("The name of a pod that it would create", flag=""))
+    columns: int = field(default=0, metadata=about("The width of its terminal", flag=""))
+    rows: int = field(default=0, metadata=about("The height of its terminal", flag=""))
+    attended: bool = field(default=False, metadata=about("Whether the caller would wait for its end", flag=""))

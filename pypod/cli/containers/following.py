@@ -1,0 +1,52 @@
+"""Stay with a container that was just started."""
+
+from __future__ import annotations
+
+import sys
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from pypod import Container, LogReader
+    from pypod.cli.flags.parser import Parsed
+
+
+def warn_without_terminal(options: Parsed) -> None:
+    """Say, as podman, that -it makes little sense when our input is no terminal."""
+    if options["tty"] and options["interactive"] and not sys.stdin.isatty():
+        print(
+            "WARN: The input device is not a TTY. The --tty and --interactive flags might not work properly",
+            file=sys.stderr,
+        )
+
+
+def follow(container: Container, options: Parsed, keys: bytes, log: LogReader, *, stdin: bool) -> int:
+    """Stay with a container that was just started; return its exit code, or 0 when the user detached.
+
+    What is shown begins where ``log`` is.
+    """
+    from pypod.cli.render.streaming import follow_container
+    from pypod.errors import WrongState
+
+    spec = container.spec()
+    try:
+        attachment = container.attach()
+    except WrongState:
+        attachment = None  # it has ended already
+    detached = follow_container(
+        container,
+        attachment,
+        log,
+        stdin=stdin,
+        terminal=spec.terminal,
+        detach_keys=keys,
+        sig_proxy=options["sig-proxy"],
+    )
+    if detached:
+        return 0
+    code = container.wait()
+    if spec.remove:
+        container.remove(force=True)
+    if code is None:
+        print(f"Error: nobody saw how container {container.name} ended: its monitor was killed", file=sys.stderr)
+        return 125
+    return code

@@ -1,0 +1,185 @@
+"""Options as fields of attrs classes: each is said once, and what is given for it is read where it is given.
+
+Importing attrs is paid by commands that create or update something; those that people wait for in a loop load nothing
+of this package.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import attrs
+
+from pypod.errors import InvalidSpec, UnknownOption
+from pypod.model.options.readers import READERS, Unfit
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Mapping
+    from typing import Self
+
+NONE_GIVEN: Mapping[str, Any] = {}  # the default of mappings; nobody writes to it
+_KEY = "about"
+
+
+@attrs.frozen(kw_only=True)
+class About:
+    """What is said of an option beside its name, type and default: for help, reference pages and the command line.
+
+    ``flag`` is podman's, without its dashes; None is the name of the option, "" that there is none. ``kind`` is that of
+    a ``Flag`` where the type does not say it, ``shown`` the default that the command line tells where it has another.
+    ``spec`` is the field of a specification that it becomes, where that is not called as the option.
+    """
+
+    help: str
+    flag: str | None = None
+    kind: str = ""
+    short: str = ""
+    metavar: str = ""
+    shown: Any = None
+    aliases: tuple[str, ...] = ()
+    spec: str = ""
+
+
+def about(help: str, **further: Any) -> dict[str, About]:
+    """Return the metadata of an option's field; see ``About``."""
+    return {_KEY: About(help=help, **further)}
+
+
+def about_of(field: attrs.Attribute[Any]) -> About | None:
+    """Return what is said of a field, None for an argument that is no option."""
+    return field.metadata.get(_KEY)
+
+
+def flag_of(field: attrs.Attribute[Any]) -> str:
+    """Return the name of an option's flag, empty where there is none."""
+    said = about_of(field)
+    flag = said.flag if said else ""
+    return field.name.replace("_", "-") if flag is None else flag
+
+
+def options_of(cls: type[Options]) -> dict[str, tuple[attrs.Attribute[Any], About]]:
+    """Return the fields of a class that are options, by name, with what is said of them."""
+    fields = attrs.fields(cls)  # type: ignore[arg-type]  # attrs has made it, which type checkers see of subclasses only
+    return {field.name: (field, said) for field in fields if (said := about_of(field))}
+
+
+class Options:
+    """What a caller asked for by name. A subclass is made by ``attrs.frozen``; its fields' metadata is ``about``.
+
+    To construct one is to read what is given: each value by its field's converter, or as its type says. Raises
+    InvalidSpec naming the argument, and UnknownOption naming the nearest one.
+    """
+
+    if not TYPE_CHECKING:
+
+        def __init_subclass__(cls):
+            def __init__(self, *given, **named):
+                _table_of(cls).fill(self.__dict__, given, named)
+
+            cls.__init__ = __init__  # so that attrs makes none, which would convert the defaults of ninety fields, too
+
+    def replace(self, **changes: Any) -> Self:
+        """Return a copy with some fields changed, which are not read again."""
+        changed = object.__new__(type(self))
+        changed.__dict__.update(self.__dict__, **changes)
+        return changed
+
+    def given(self) -> dict[str, Any]:
+        """Return the fields with another value than their default."""
+        defaults = _table_of(type(self)).defaults
+        return {name: value for name, value in self.__dict__.items() if value != defaults[name]}
+
+    def without(self, names: Iterable[str]) -> Self:
+        """Return a copy in which some fields have their defaults."""
+        defaults = _table_of(type(self)).defaults
+        return self.replace(**{name: defaults[name] for name in names})
+
+    @classmethod
+    def read(cls, name: str, value: object) -> Any:
+        """Return a value as the field has it. Raises InvalidSpec."""
+        found: dict[str, Any] = {}
+        _table_of(cls).fill(found, (), {name: value})
+        return found[name]
+
+    @classmethod
+    def parameters(cls) -> dict[str, tuple[Any, Any, bool]]:
+        """Return type, default and whether it has to be named, of each parameter of the constructor.
+
+        Those of a class come before those of its bases.
+        """
+        from inspect import get_annotations
+        from typing import get_type_hints
+
+        fields, hints = attrs.fields_dict(cls), get_type_hints(cls)  # type: ignore[arg-type]
+        names = dict.fromkeys(name for one in cls.__mro__ for name in get_annotations(one))
+        return {
+            name: (
+                get_type_hints(field.converter)["value"] if field.converter else hints[name],
+                field.default,
+                bool(field.kw_only),
+            )
+            for name in sorted(names, key=lambda name: fields[name].kw_only)
+            if (field := fields[name])
+        }
+
+    @classmethod
+    def told(cls) -> str:
+        """Return a line for each option."""
+        known = options_of(cls)
+        lines = [f"{name}: {known[name][1].help}" for name in cls.parameters() if name in known]
+        return "\n".join(["Options:", *(f"    {line}" for line in lines)])
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}({', '.join(f'{name}={value!r}' for name, value in self.given().items())})"
+
+
+class _Table:
+    """What constructing an options class needs of its fields."""
+
+    def __init__(self, cls: type[Options]) -> None:
+        fields = attrs.fields(cls)  # type: ignore[arg-type]
+        self.defaults = {field.name: field.default for field in fields}
+        self.positional = [field.name for field in fields if not field.kw_only]
+        self.readers = {field.name: reader_of(field) for field in fields}
+        self.flags = {field.name: flag_of(field) for field in fields}
+
+    def fill(self, values: dict[str, Any], given: tuple[object, ...], named: dict[str, Any]) -> None:
+        """Put the defaults and what was given into ``values``."""
+        if given:
+            named = self._with_positional(given, named)
+        readers = self.readers
+        if not named.keys() <= readers.keys():
+            raise UnknownOption(min(named.keys() - readers.keys()), list(readers))
+        values.update(self.defaults)
+        name = ""
+        try:
+            for name, value in named.items():
+                values[name] = readers[name](value)
+        except Unfit as error:
+            raise InvalidSpec(name, f"{name} must be {error}, not {named[name]!r}", hint=error.hint) from None
+        except InvalidSpec:
+            raise
+        except ValueError as error:
+            raise InvalidSpec(f"--{self.flags[name]}", str(error)) from None
+
+    def _with_positional(self, given: tuple[object, ...], named: dict[str, Any]) -> dict[str, Any]:
+        if len(given) > len(self.positional):
+            raise TypeError(f"at most {len(self.positional)} arguments go without their names, {len(given)} were given")
+        found = dict(zip(self.positional, given, strict=False))
+        if twice := found.keys() & named.keys():
+            raise TypeError(f"{min(twice)} is given twice")
+        return {**found, **named}
+
+
+def reader_of(field: attrs.Attribute[Any]) -> Callable[[Any], Any]:
+    """Return what reads the values that are given for a field: its converter, or what its type says."""
+    return field.converter or READERS[str(field.type)]  # type: ignore[return-value]
+
+
+_tables: dict[type[Options], _Table] = {}
+
+
+def _table_of(cls: type[Options]) -> _Table:
+    if cls not in _tables:
+        _tables[cls] = _Table(cls)
+    return _tables[cls]

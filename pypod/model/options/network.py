@@ -1,0 +1,71 @@
+"""The options of containers and pods about their network and the ids of their users."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import attrs
+from attrs import field
+
+from pypod.model.options import readers as read
+from pypod.model.options.fields import Options, about
+from pypod.model.port import Port
+
+
+@attrs.frozen(kw_only=True, slots=False, eq=False, repr=False)
+class NetworkOptions(Options):
+    """What may be asked of a network."""
+
+    network: str | Sequence[str] = field(
+        default="",
+        metadata=about(
+            "Connect to a network: NAME[:ip=,ip6=,mac=,alias=,interface_name=], bridge, none, host, container:X, "
+            "ns:PATH",
+            kind="stringArray",
+            aliases=("net",),
+        ),
+    )
+    network_aliases: Sequence[str] = field(
+        default=(),
+        metadata=about("Add network-scoped alias for the container", flag="network-alias", kind="strings"),
+    )
+    ip: str = field(default="", metadata=about("Specify a static IPv4 address for the container"))
+    ip6: str = field(default="", metadata=about("Specify a static IPv6 address for the container"))
+    mac_address: str = field(default="", metadata=about("Container MAC address (e.g. 92:d0:c6:0a:29:33)"))
+    dns: Sequence[str] = field(
+        default=(),
+        metadata=about("Set custom DNS servers; none leaves the image's /etc/resolv.conf", kind="strings"),
+    )
+    dns_options: Sequence[str] = field(
+        default=(), metadata=about("Set custom DNS options", flag="dns-option", kind="strings")
+    )
+    dns_search: Sequence[str] = field(
+        default=(), metadata=about("Set custom DNS search domains; . sets none", kind="strings")
+    )
+    no_hosts: bool = field(
+        default=False,
+        metadata=about("Do not create /etc/hosts within the container, instead use the image's"),
+    )
+    ports: Sequence[Port] = field(
+        default=(),
+        converter=read.ports,
+        metadata=about(
+            "Publish a container's port, or a range of ports, to the host: [[IP:]HOST_PORT:]PORT[/PROTOCOL]",
+            flag="publish",
+            kind="strings",
+            short="p",
+        ),
+    )
+
+
+@attrs.frozen(kw_only=True, slots=False, eq=False, repr=False)
+class UserNamespaceOptions(Options):
+    """What may be asked of a user namespace, in podman's words."""
+
+    userns: str = field(
+        default="", metadata=about("User namespace to use: auto, keep-id, nomap, host, container:X, ns:PATH")
+    )
+    uidmap: Sequence[str] = field(default=(), metadata=about("UID map to use for the user namespace", kind="strings"))
+    gidmap: Sequence[str] = field(default=(), metadata=about("GID map to use for the user namespace", kind="strings"))
+    subuidname: str = field(default="", metadata=about("Name of range listed in /etc/subuid for use in user namespace"))
+    subgidname: str = field(default="", metadata=about("Name of range listed in /etc/subgid for use in user namespace"))

@@ -1,0 +1,54 @@
+"""The options of a pod."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import attrs
+from attrs import field
+
+from pypod.model.namespace import DEFAULT_SHARE
+from pypod.model.options import readers as read
+from pypod.model.options.fields import about
+from pypod.model.options.limits import SIZE, LimitOptions
+from pypod.model.options.network import NetworkOptions, UserNamespaceOptions
+
+
+@attrs.frozen(kw_only=True, slots=False, eq=False, repr=False)
+class PodOptions(LimitOptions, NetworkOptions, UserNamespaceOptions):
+    """What may be asked of a pod, beside its name and the image of its infra. Sizes in bytes."""
+
+    share: str | Sequence[str] = field(
+        default=DEFAULT_SHARE,
+        metadata=about(
+            "A comma delimited list of kernel namespaces the pod will share", kind="string", shown="ipc,net,uts"
+        ),
+    )
+    infra: bool = field(default=True, metadata=about("Create an infra container associated with the pod"))
+    infra_name: str = field(default="", metadata=about("The name used as infra container name"))
+    infra_command: Sequence[str] = field(
+        default=(), metadata=about("A static program, or one of --infra-image, to run as the infra", kind="string")
+    )
+    hostname: str = field(default="", metadata=about("Set a hostname to the pod", short="h"))
+    add_hosts: Sequence[str] = field(
+        default=(),
+        metadata=about(
+            "Add a custom host-to-IP mapping (host:ip, or host:host-gateway)", flag="add-host", kind="strings"
+        ),
+    )
+    labels: Mapping[str, str] | None = field(
+        default=None, metadata=about("Set metadata on pod", flag="label", kind="stringArray", short="l")
+    )
+    sysctls: Mapping[str, str] | None = field(
+        default=None, metadata=about("Sysctl options", flag="sysctl", kind="strings")
+    )
+    shm_size: int | None = field(
+        default=None,
+        converter=read.shm,
+        metadata=about("Size of /dev/shm", kind="string", shown="65536k", metavar=SIZE),
+    )
+    cgroup_parent: str = field(default="", metadata=about("Set parent cgroup for the pod"))
+    share_parent: bool = field(
+        default=True,
+        metadata=about("Set the pod's cgroup as the cgroup parent for all containers joining the pod"),
+    )

@@ -1,0 +1,251 @@
+"""What may be given for an option: values of Python as they are, and podman's words where it has some.
+
+A reader returns the value as a field has it. It raises Unfit for a type that the option does not have, and ValueError,
+in podman's words, for a text that cannot be read.
+"""
+
+from __future__ import annotations
+
+import math
+import operator
+import os
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any
+
+from pypod.model.health import Healthcheck
+from pypod.model.mount import Mount
+from pypod.model.port import Port, parse_ports
+
+_SHM_UNITS = {"b": 1, "k": 1024, "m": 1024**2, "g": 1024**3, "": 1}
+
+
+class Unfit(Exception):
+    """A value is of a type that the option does not have: what it must be, and perhaps how it is written."""
+
+    def __init__(self, expected: str, hint: str = "") -> None:
+        super().__init__(expected)
+        self.hint = hint
+
+
+# what types say
+
+
+def text(value: object) -> str:
+    """Read a text."""
+    if not isinstance(value, str):
+        raise Unfit("a text")
+    return value
+
+
+def boolean(value: object) -> bool:
+    """Read True or False."""
+    if not isinstance(value, bool):
+        raise Unfit("True or False")
+    return value
+
+
+def whole(value: object) -> int:
+    """Read a whole number, of whatever class that says it is one."""
+    if isinstance(value, bool) or not hasattr(value, "__index__"):
+        raise Unfit("a whole number")
+    return operator.index(value)
+
+
+def texts(value: object) -> tuple[str, ...]:
+    """Read a list of texts. A text in its place would be a list of letters."""
+    found = _items(value)
+    if not all(isinstance(one, str) for one in found):
+        raise Unfit("a list of texts")
+    return found
+
+
+def pairs(value: object) -> dict[str, str]:
+    """Read texts by name."""
+    if not isinstance(value, Mapping):
+        raise Unfit("a mapping of texts")
+    for name, one in value.items():
+        if not isinstance(name, str) or not isinstance(one, str):
+            hint = f"write {str(name)!r}: {str(one)!r}" if isinstance(one, int | float) else ""
+            raise Unfit("a mapping of texts", hint)
+    return dict(value)
+
+
+def _items(value: object) -> tuple[Any, ...]:
+    if isinstance(value, str):
+        raise Unfit("a list of texts", f"write [{value!r}]")
+    if isinstance(value, bytes | Mapping) or not isinstance(value, Iterable):
+        raise Unfit("a list of texts")
+    return tuple(value)
+
+
+def text_or_texts(value: object) -> str | tuple[str, ...]:
+    """Read a text, or a list of them."""
+    return value if isinstance(value, str) else texts(value)
+
+
+def text_or_whole(value: object) -> str | int:
+    """Read a text or a whole number."""
+    return value if isinstance(value, str) else _or(whole, value, "a text or a whole number")
+
+
+def _or(read: Callable[[Any], Any], value: object, expected: str) -> Any:
+    try:
+        return read(value)
+    except Unfit as error:
+        raise Unfit(expected, error.hint) from None
+
+
+def _or_none(read: Callable[[Any], Any]) -> Callable[[Any], Any]:
+    return lambda value: None if value is None else read(value)
+
+
+READERS: dict[str, Callable[[Any], Any]] = {
+    "bool": boolean,
+    "int": whole,
+    "str": text,
+    "str | int": text_or_whole,
+    "str | Sequence[str]": text_or_texts,
+    "Mapping[str, str]": pairs,
+    "Sequence[str]": texts,
+}
+READERS |= {f"{kind} | None": _or_none(read) for kind, read in READERS.items()}
+
+
+# what has words of podman's, or a value of another type that says the same
+
+
+def path(value: str | os.PathLike[str]) -> str:
+    """Read a path: a text, or a Path."""
+    found = os.fspath(value) if isinstance(value, str | os.PathLike) else None
+    if not isinstance(found, str):
+        raise Unfit("a path")
+    return found
+
+
+def paths(value: Sequence[str | os.PathLike[str]]) -> tuple[str, ...]:
+    """Read a list of texts, of which some may be a Path."""
+    return tuple(_or(path, one, "a list of texts") for one in _items(value))
+
+
+def words(value: str | Sequence[str | os.PathLike[str]] | None) -> str | tuple[str, ...] | None:
+    """Read a command: one word, or a list of them."""
+    return value if isinstance(value, str) or value is None else paths(value)
+
+
+def user(value: str | int) -> str:
+    """Read a user, by name or by number."""
+    return str(text_or_whole(value))
+
+
+def users(value: Sequence[str | int]) -> tuple[str, ...]:
+    """Read names or numbers of groups."""
+    return tuple(_or(user, one, "a list of texts or numbers") for one in _items(value))
+
+
+def number(value: float | str) -> float:
+    """Read a number, or the text of one."""
+    if isinstance(value, bool) or not isinstance(value, int | float | str):
+        raise Unfit("a number")
+    try:
+        found = float(value)
+    except ValueError:
+        raise Unfit("a number") from None
+    if not math.isfinite(found):
+        raise Unfit("a number")
+    return found
+
+
+def memory(value: int | str) -> int:
+    """Read a number of bytes, or podman's words for one: 64m, 1.5g."""
+    if not isinstance(value, str):
+        return _or(whole, value, _SIZE)  # type: ignore[no-any-return]
+    try:
+        return ram_bytes(value)
+    except (ValueError, OverflowError) as error:
+        raise ValueError(f"invalid value for memory: {error}") from None
+
+
+def swap(value: int | str) -> int:
+    """Read a number of bytes, or -1 for no limit."""
+    return -1 if value == "-1" else memory(value)
+
+
+def shm(value: int | str | None) -> int | None:
+    """Read a size of /dev/shm: a number of bytes, or one with a unit of b, k, m or g (1024s)."""
+    if value is None:
+        return None
+    if not isinstance(value, str):
+        return _or(whole, value, _SIZE)  # type: ignore[no-any-return]
+    lowered = value.lower().removesuffix("b") if value[-2:].lower() in ("kb", "mb", "gb") else value.lower()
+    unit = lowered[-1:] if lowered[-1:] in _SHM_UNITS and lowered[-1:] else ""
+    try:
+        found = float(lowered[: len(lowered) - len(unit)]) * _SHM_UNITS[unit]
+    except ValueError:
+        raise ValueError(f"invalid size: {value!r}") from None
+    if not 0 <= found < 2**63:
+        raise ValueError(f"invalid size: {value!r}")
+    return int(found)
+
+
+def umask(value: int | str) -> int:
+    """Read a umask: a number, or a text of octal digits."""
+    try:
+        found = int(value, 8) if isinstance(value, str) else whole(value)
+    except ValueError:
+        found = -1
+    if not 0 <= found <= 0o777:
+        raise ValueError(f"invalid umask {value!r}")
+    return found
+
+
+def ports(value: Sequence[str | int | Port] | Mapping[str | int, str | int]) -> tuple[Port, ...]:
+    """Read ports: texts as podman's --publish has them, numbers, or a mapping from the host's to the container's."""
+    if isinstance(value, str | bytes) or not isinstance(value, Iterable):
+        raise Unfit("a list of texts, numbers and ports, or a mapping from ports of the host")
+    return parse_ports(value)
+
+
+def mounts(value: Sequence[Mount]) -> tuple[Mount, ...]:
+    """Read mounts."""
+    if isinstance(value, Mapping) or not isinstance(value, Iterable):
+        raise Unfit("a list of pypod.Mount")
+    found = tuple(value)
+    if not all(isinstance(one, Mount) for one in found):
+        raise Unfit("a list of pypod.Mount")
+    return found
+
+
+def healthcheck(value: Healthcheck | None) -> Healthcheck | None:
+    """Read a health check."""
+    if value is not None and not isinstance(value, Healthcheck):
+        raise Unfit("a pypod.Healthcheck", 'write pypod.Healthcheck(test=("CMD", "true"))')
+    return value
+
+
+def rates(value: Mapping[str, int | str]) -> dict[str, int]:
+    """Read numbers by the path of a device; a number may be a text with a unit."""
+    expected = "a mapping from devices to numbers"
+    if not isinstance(value, Mapping):
+        raise Unfit(expected)
+    found = {}
+    for device, one in value.items():
+        try:
+            found[path(device)] = ram_bytes(one) if isinstance(one, str) else whole(one)
+        except (ValueError, OverflowError, Unfit):
+            raise Unfit(expected) from None
+    return found
+
+
+_SIZE = "a number of bytes, or a text such as '64m'"
+
+
+def ram_bytes(text: str) -> int:
+    """Read a size as docker/go-units' RAMInBytes does: 1024s, ``1.5g``, ``32MiB``, ``100 kb``. Raises ValueError."""
+    number = text.lower().removesuffix("b").removesuffix("i") if text[-1:] in "bB" else text.lower()
+    power = "bkmgtp".find(number[-1:]) if number[-1:].isalpha() else 0
+    digits = number[:-1].removesuffix(" ") if power > 0 else number.removesuffix(" ")
+    if power < 0 or not digits or not all(char in "0123456789." for char in digits) or digits.count(".") > 1:
+        raise ValueError(f"invalid size: '{text}'")
+    if digits[0] == "." or digits[-1] == ".":
+        raise ValueError(f"invalid size: '{text}'")
+    return int(float(digits) * 1024**power)
