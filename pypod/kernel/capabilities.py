@@ -74,7 +74,7 @@ DEFAULT_CAPABILITIES = (
 
 ALL = "ALL"
 
-_BITS = {name: bit for bit, name in enumerate(CAPABILITIES)}
+_VALUES = {name: 1 << bit for bit, name in enumerate(CAPABILITIES)}
 
 
 def normalize(name: str) -> str:
@@ -89,7 +89,7 @@ def normalize(name: str) -> str:
     if upper == ALL:
         return ALL
     full = upper if upper.startswith("CAP_") else f"CAP_{upper}"
-    if full not in _BITS:
+    if full not in _VALUES:
         raise InvalidSpec("capability", f'"{full}": unknown capability')
     return full
 
@@ -129,9 +129,13 @@ def mask(names: Iterable[str]) -> int:
     """
     bits = 0
     for name in names:
-        full = name if name in _BITS else normalize(name)
-        bits |= (1 << len(CAPABILITIES)) - 1 if full == ALL else 1 << _BITS[full]
+        bits |= _VALUES.get(name) or _value(name)
     return bits
+
+
+def _value(name: str) -> int:
+    full = normalize(name)
+    return (1 << len(CAPABILITIES)) - 1 if full == ALL else _VALUES[full]
 
 
 def names(mask: int) -> tuple[str, ...]:

@@ -15,7 +15,7 @@ from pypod.runtime.ops import MOUNT_ATTRIBUTES
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
     from typing import Any
 
     from pypod.kernel.idmap import Range
@@ -200,10 +200,20 @@ def is_root(user: str) -> bool:
 
 
 def environment(spec: ContainerSpec, hostname: str) -> list[str]:
+    """Return ``process.env``."""
+    return assigned(variables(spec, hostname))
+
+
+def variables(spec: ContainerSpec, hostname: str) -> dict[str, str]:
     """Return the variables a process of the container gets: podman's own under those that were asked for."""
     values = {name: value for name, value in DEFAULT_ENVIRONMENT if name not in spec.unset_environment}
     values["HOSTNAME"] = hostname
     values.update(spec.environment)
+    return values
+
+
+def assigned(values: Mapping[str, str]) -> list[str]:
+    """Return variables as environ(7) has them."""
     return [f"{name}={value}" for name, value in values.items()]
 
 

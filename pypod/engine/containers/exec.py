@@ -14,7 +14,7 @@ from pypod.kernel.capabilities import bounding_set
 from pypod.model.namespace import HOST, POD
 from pypod.model.value import Value
 from pypod.runtime.compiler import Surroundings, oom_score, plan, process_ops
-from pypod.runtime.oci import capability_sets, environment, group_annotations, rlimits, user_of
+from pypod.runtime.oci import assigned, capability_sets, group_annotations, rlimits, user_of, variables
 from pypod.runtime.ops import Op
 from pypod.store import records
 
@@ -115,16 +115,16 @@ class Exec(Value):
         asked, container = self.asked, self.container
         capabilities = list(bounding_set()) if asked.privileged else list(container.capabilities)
         user = asked.user or container.user
-        variables = dict(entry.split("=", 1) for entry in environment(container, self.hostname))
+        values = variables(container, self.hostname)
         if asked.terminal:
-            variables.setdefault("TERM", "xterm")
-        variables.update(asked.environment)
+            values.setdefault("TERM", "xterm")
+        values.update(asked.environment)
         return {
             "process": {
                 "terminal": asked.terminal,
                 "user": user_of(user, container.groups, container.umask),
                 "args": list(asked.command),
-                "env": [f"{name}={value}" for name, value in variables.items()],
+                "env": assigned(values),
                 "cwd": asked.working_directory or container.working_directory,
                 "capabilities": capability_sets(user, capabilities, container.added_capabilities),
                 "rlimits": rlimits(ulimits(container)),

@@ -112,7 +112,7 @@ def of_run(
         return Explanation(steps=())
     begun: list[Step] = []
     process = None
-    if pod is not None and infra_record is not None and not infra.is_ready(context, pod):
+    if pod is not None and infra_record is not None and not infra.ready(context, pod):
         begun += _infra(context, pod, infra_record, asked_by_pod)
         process = _UNKNOWN
     start = Start.resolve(context, record, spec, pod, terminal, attended=attended, infra=process)
@@ -123,7 +123,7 @@ def of_pod_start(context: Context, pod: PodRecord) -> Explanation:
     """Return what starting a pod and its members would do."""
     told: list[Step] = []
     process = None
-    if pod.infra_id and not infra.is_ready(context, pod):
+    if pod.infra_id and not infra.ready(context, pod):
         told += _infra(context, pod, records.find_container(context.database, pod.infra_id))
         process = _UNKNOWN
     for record in records.all_containers(context.database, pod_id=pod.id):

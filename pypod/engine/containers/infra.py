@@ -16,6 +16,7 @@ from pypod.engine.networks import attachments, claims, etc_files
 from pypod.errors import PodBroken
 from pypod.kernel import pidfd
 from pypod.kernel.abi import SIGINT, SIGKILL, SIGTERM
+from pypod.kernel.pidfd import Process
 from pypod.store import records
 
 TYPE_CHECKING = False
@@ -83,14 +84,15 @@ def require_no_members(context: Context, record: PodRecord, but: str = "") -> No
         )
 
 
-def is_ready(context: Context, record: PodRecord) -> bool:
-    """Return whether members can be started: the infra runs and the pod's files are there.
+def ready(context: Context, record: PodRecord) -> Process | None:
+    """Return the process of an infra whose pod's members can be started: it runs, and the pod's files are there.
 
     The files are written while the infra starts, and whoever writes them can be killed.
     """
-    return etc_files.are_complete(context.layout.pod(record.id)) and (
-        observe.container_state(context.layout.container(record.infra_id), context.boot_id).running
-    )
+    if not etc_files.are_complete(context.layout.pod(record.id)):
+        return None
+    state = observe.container_state(context.layout.container(record.infra_id), context.boot_id)
+    return Process(state.pid, state.start_time) if state.running else None
 
 
 def kill(context: Context, record: PodRecord, number: int) -> bool:

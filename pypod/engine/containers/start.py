@@ -92,9 +92,9 @@ class Start(Value):
     ) -> Self:
         """Work out what a start of this container would be now.
 
-        ``infra`` stands for its pod's, if that does not run yet. ``asking`` has storage drivers tried that nobody has
-        tried yet. Raises InvalidSpec when something of the host's is not there, Unsupported for a limit that the host
-        does not have, PodBroken, WrongState.
+        ``infra`` is its pod's, if somebody looked, or stands for one that does not run yet. ``asking`` has storage
+        drivers tried that nobody has tried yet. Raises InvalidSpec when something of the host's is not there,
+        Unsupported for a limit that the host does not have, PodBroken, WrongState.
         """
         directory = context.layout.container(record.id)
         pod_spec = context.pod_spec(pod) if pod is not None else None
@@ -199,7 +199,7 @@ def oci_config(context: Context, record: ContainerRecord) -> dict[str, Any]:
 def require_startable(context: Context, record: ContainerRecord) -> None:
     """Raise PodBroken when a member could not be started were it stopped now."""
     pod = records.find_pod(context.database, record.pod_id)
-    if pod.infra_id and not infra.is_ready(context, pod):
+    if pod.infra_id and not infra.ready(context, pod):
         infra.require_no_members(context, pod, but=record.id)
 
 
@@ -208,8 +208,9 @@ def _start_member(context: Context, record: ContainerRecord, terminal: Terminal 
     for left in reversed(range(_ATTEMPTS)):
         with Boundary(f"start container {record.name}"), Lock(directory, SHARED) as lock, lock:
             pod = records.find_pod(context.database, record.pod_id)
-            if not left or not pod.infra_id or infra.is_ready(context, pod):
-                _start_locked(context, record, pod, terminal, attended=attended)
+            holder = infra.ready(context, pod) if pod.infra_id else None
+            if not left or not pod.infra_id or holder:
+                _start_locked(context, record, pod, terminal, attended=attended, holder=holder)
                 return
         with Boundary(f"start container {record.name}"), Lock(directory, EXCLUSIVE) as lock, lock:
             infra.start(context, pod, lock)
@@ -222,6 +223,7 @@ def _start_locked(
     terminal: Terminal | None,
     *,
     attended: bool,
+    holder: Process | None = None,
 ) -> None:
     directory = context.layout.container(record.id)
     with Boundary(f"start container {record.name}"), Lock(directory) as lock, lock:
@@ -237,7 +239,7 @@ def _start_locked(
         program = monitor(context)
         effects.perform(program.preparations(context))
         with program.start(context) as launching, claims.connecting(context) as shared, shared, Undoing() as undoing:
-            begun = Start.resolve(context, record, spec, pod, terminal, attended=attended, asking=True)
+            begun = Start.resolve(context, record, spec, pod, terminal, attended=attended, infra=holder, asking=True)
             attached = _connect(begun, undoing)
             try:
                 perform(context, begun.steps(attached), undoing, launching, lock)

@@ -62,7 +62,9 @@ def numbers_of(limits: Limits) -> dict[str, tuple[int, int]]:
 
 def resources_of(limits: Limits | None, *, default_pids: bool = False) -> dict[str, Any]:
     """Return ``linux.resources`` of a container: what was asked for, and podman's defaults."""
-    whole = limits or Limits()
+    if limits is None:  # nearly always, and twice in each start
+        return {"pids": {"limit": DEFAULT_PIDS}} if default_pids else {}
+    whole = limits
     if whole.memory_bytes and not whole.memory_swap_bytes:
         whole = whole.replace(memory_swap_bytes=2 * whole.memory_bytes)
     if default_pids and whole.pids is None:
