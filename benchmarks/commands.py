@@ -50,7 +50,7 @@ def _label(command: str) -> str:
 
 def verbs() -> list[str]:
     """Return every command that pypod has, as one types it."""
-    from pypod.cli.main import GROUPS, VERBS
+    from pypod.cli.verbs import GROUPS, VERBS
 
     of_groups = [f"{group} {verb}" for group in ("pod", "system") for verb in sorted(GROUPS[group][1])]
     return [*sorted(VERBS), *of_groups]

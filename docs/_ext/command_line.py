@@ -18,7 +18,8 @@ from sphinx.util.docutils import SphinxDirective
 from pypod import errors
 from pypod.cli.flags.parser import Command, Flag, _default_text
 from pypod.cli.flags.values import TYPE_NAMES
-from pypod.cli.main import ENGINE_FAILED, GROUPS, INTERRUPTED, VERBS, load
+from pypod.cli.main import ENGINE_FAILED, INTERRUPTED
+from pypod.cli.verbs import GROUPS, VERBS, load
 
 TOP = "pypod"
 log = logging.getLogger(__name__)

@@ -26,16 +26,13 @@ class ContainerSummary:
     and ``written_bytes``, is read when it is asked for.
     """
 
-    __slots__ = ("_listing", "_record", "_spec", "state")
-
-    state: ContainerState
-    """What was observed: status, first process, exit code, times."""
+    __slots__ = ("_listing", "_record", "_spec", "_state")
 
     def __init__(self, record: ContainerRecord, state: ContainerState, listing: _Listing) -> None:
         self._record = record
         self._listing = listing
         self._spec: ContainerSpec | None = None
-        self.state = state
+        self._state = state
 
     @property
     def id(self) -> str:
@@ -62,6 +59,11 @@ class ContainerSummary:
     def is_infra(self) -> bool:
         """Whether it stands for a pod's infra process."""
         return self._record.kind == INFRA
+
+    @property
+    def state(self) -> ContainerState:
+        """What was observed: status, first process, exit code, times."""
+        return self._state
 
     @property
     def created_ns(self) -> int:
@@ -159,17 +161,14 @@ class ContainerSummary:
 
 
 class PodSummary:
-    """A pod as ``Pods.summaries`` found it; ``members`` are its containers, the infra first."""
+    """A pod as ``Pods.summaries`` found it."""
 
-    __slots__ = ("_engine", "_record", "members")
-
-    members: tuple[ContainerSummary, ...]
-    """Its containers, the infra among them."""
+    __slots__ = ("_engine", "_members", "_record")
 
     def __init__(self, engine: Engine, record: PodRecord, members: tuple[ContainerSummary, ...]) -> None:
         self._engine = engine
         self._record = record
-        self.members = members
+        self._members = members
 
     @property
     def id(self) -> str:
@@ -185,6 +184,11 @@ class PodSummary:
     def created_ns(self) -> int:
         """When it was created, in nanoseconds since the epoch."""
         return self._record.created_ns
+
+    @property
+    def members(self) -> tuple[ContainerSummary, ...]:
+        """Its containers, the infra first."""
+        return self._members
 
     @property
     def infra_id(self) -> str:

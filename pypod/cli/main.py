@@ -1,10 +1,11 @@
-"""The command line: a table of verbs, and what becomes an exit code."""
+"""The command line: from words to a verb, and what becomes an exit code."""
 
 from __future__ import annotations
 
 import os
 import sys
 
+from pypod.cli.verbs import GROUPS, VERBS, load
 from pypod.errors import LaunchFailed, PortInUse, PypodError
 
 TYPE_CHECKING = False
@@ -12,162 +13,11 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
     from typing import TextIO
 
-    from pypod.cli.flags.parser import Command, Parsed
+    from pypod.cli.flags.parser import Parsed
+    from pypod.cli.verbs import Verb
 
 ENGINE_FAILED = 125  # podman-run(1), "Exit Status"
 INTERRUPTED = 130
-
-# verb: (module of pypod.cli, name of the command's value there, summary). The function is the name without COMMAND.
-CONTAINER_VERBS: dict[str, tuple[str, str, str]] = {
-    "attach": ("containers.attach", "attach", "Attach to a running container"),
-    "commit": ("containers.commit", "commit", "Create new image based on the changed container"),
-    "create": ("containers.run", "create", "Create but do not start a container"),
-    "diff": ("containers.diff", "container_diff", "Inspect changes to the container's file systems"),
-    "exec": ("containers.exec", "exec", "Run a process in a running container"),
-    "export": ("containers.export", "export", "Export container's filesystem contents as a tar archive"),
-    "exists": ("system.lookup", "container_exists", "Check if a container exists in local storage"),
-    "inspect": ("system.inspect", "container_inspect", "Display the configuration of a container"),
-    "kill": ("containers.lifecycle", "kill", "Kill one or more running containers with a specific signal"),
-    "list": ("containers.ps", "ps", "List containers"),
-    "logs": ("containers.logs", "logs", "Fetch the logs of one or more containers"),
-    "ls": ("containers.ps", "ps", "List containers"),
-    "pause": ("containers.pause", "pause", "Pause all the processes in one or more containers"),
-    "port": ("containers.port", "port", "List port mappings or a specific mapping for the container"),
-    "ps": ("containers.ps", "ps", "List containers"),
-    "rename": ("containers.rename", "rename", "Rename an existing container"),
-    "restart": ("containers.lifecycle", "restart", "Restart one or more containers"),
-    "rm": ("containers.lifecycle", "rm", "Remove one or more containers"),
-    "run": ("containers.run", "run", "Run a command in a new container"),
-    "start": ("containers.start", "start", "Start one or more containers"),
-    "stats": ("containers.stats", "stats", "Display a live stream of container resource usage statistics"),
-    "stop": ("containers.lifecycle", "stop", "Stop one or more containers"),
-    "unpause": ("containers.pause", "unpause", "Unpause the processes in one or more containers"),
-    "update": ("containers.update", "update", "Update an existing container"),
-    "wait": ("system.lookup", "wait", "Block on one or more containers"),
-}
-IMAGE_VERBS: dict[str, tuple[str, str, str]] = {
-    "diff": ("containers.diff", "image_diff", "Inspect changes to the image's file systems"),
-    "exists": ("system.lookup", "image_exists", "Check if an image exists in local storage"),
-    "history": ("images.history", "history", "Show history of a specified image"),
-    "import": ("containers.export", "import", "Import a tarball to create a filesystem image"),
-    "inspect": ("system.inspect", "image_inspect", "Display the configuration of an image"),
-    "list": ("images.images", "images", "List images in local storage"),
-    "ls": ("images.images", "images", "List images in local storage"),
-    "load": ("images.save", "load", "Load image(s) from a tar archive"),
-    "mount": ("images.mount", "image_mount", "Mount an image's root filesystem"),
-    "prune": ("images.rmi", "image_prune", "Remove unused images"),
-    "pull": ("images.pull", "pull", "Pull an image from a registry"),
-    "push": ("images.push", "push", "Push an image to a specified destination"),
-    "rm": ("images.rmi", "rmi", "Removes one or more images from local storage"),
-    "save": ("images.save", "save", "Save image(s) to an archive"),
-    "search": ("images.search", "search", "Search registry for image"),
-    "tag": ("images.tag", "tag", "Add an additional name to a local image"),
-    "tree": ("images.history", "image_tree", "Print layer hierarchy of an image in a tree format"),
-    "umount": ("images.mount", "image_unmount", "Unmount an image's root filesystem"),
-    "unmount": ("images.mount", "image_unmount", "Unmount an image's root filesystem"),
-    "untag": ("images.tag", "untag", "Remove a name from a local image"),
-}
-MANIFEST_VERBS: dict[str, tuple[str, str, str]] = {
-    "add": ("images.manifest", "manifest_add", "Add images to a manifest list or image index"),
-    "annotate": ("images.manifest", "manifest_annotate", "Add or update information about an entry in a manifest list"),
-    "create": ("images.manifest", "manifest_create", "Create manifest list or image index"),
-    "exists": ("images.manifest_transfers", "manifest_exists", "Check if a manifest list exists in local storage"),
-    "inspect": (
-        "images.manifest_transfers",
-        "manifest_inspect",
-        "Display the contents of a manifest list or image index",
-    ),
-    "push": ("images.manifest_transfers", "manifest_push", "Push a manifest list or image index to a registry"),
-    "remove": ("images.manifest", "manifest_remove", "Remove an entry from a manifest list or image index"),
-    "rm": ("images.manifest_transfers", "manifest_rm", "Remove manifest list or image index from local storage"),
-}
-NETWORK_VERBS: dict[str, tuple[str, str, str]] = {
-    "connect": ("networks.network", "network_connect", "Connect a container or pod to a network"),
-    "create": ("networks.network", "network_create", "Create a Podman network"),
-    "disconnect": ("networks.network", "network_disconnect", "Disconnect a container or pod from a network"),
-    "exists": ("networks.network", "network_exists", "Check if a network exists in local storage"),
-    "inspect": ("system.inspect", "network_inspect", "Displays the network configuration for one or more networks"),
-    "list": ("networks.list", "network_ls", "List networks"),
-    "ls": ("networks.list", "network_ls", "List networks"),
-    "prune": ("networks.network", "network_prune", "Remove unused networks"),
-    "reload": ("networks.reload", "network_reload", "Reload firewall rules for one or more containers"),
-    "remove": ("networks.network", "network_rm", "Delete one or more networks"),
-    "rm": ("networks.network", "network_rm", "Delete one or more networks"),
-    "update": ("networks.network", "network_update", "Update an existing podman network"),
-}
-POD_VERBS: dict[str, tuple[str, str, str]] = {
-    "create": ("pods.create", "pod_create", "Create a new empty pod"),
-    "exists": ("system.lookup", "pod_exists", "Check if a pod exists in local storage"),
-    "inspect": ("system.inspect", "pod_inspect", "Displays a pod configuration"),
-    "kill": ("pods.lifecycle", "pod_kill", "Send the specified signal or SIGKILL to containers in pod"),
-    "list": ("pods.ps", "pod_ps", "List pods"),
-    "ls": ("pods.ps", "pod_ps", "List pods"),
-    "pause": ("containers.pause", "pod_pause", "Pause one or more pods"),
-    "ps": ("pods.ps", "pod_ps", "List pods"),
-    "restart": ("pods.lifecycle", "pod_restart", "Restart one or more pods"),
-    "rm": ("pods.lifecycle", "pod_rm", "Remove one or more pods"),
-    "start": ("pods.lifecycle", "pod_start", "Start one or more pods"),
-    "stats": (
-        "containers.stats",
-        "pod_stats",
-        "Display a live stream of resource usage statistics for containers in pods",
-    ),
-    "stop": ("pods.lifecycle", "pod_stop", "Stop one or more pods"),
-    "unpause": ("containers.pause", "pod_unpause", "Unpause one or more pods"),
-    "update": ("containers.update", "pod_update", "Update an existing pod"),
-}
-SYSTEM_VERBS: dict[str, tuple[str, str, str]] = {
-    "check": ("system.system", "check", "Tell what this host can and cannot do, and mend what a crash left"),
-    "events": ("system.events", "events", "Show pypod events"),
-    "info": ("system.system", "info", "Display pypod system information"),
-    "migrate": ("system.system", "migrate", "Stop all containers and have new ones get the ids of today"),
-}
-VERBS: dict[str, tuple[str, str, str]] = {
-    **CONTAINER_VERBS,
-    "create": ("containers.run", "create", "Create a pod, or a container when an image or --rootfs is given"),
-    "diff": ("containers.diff", "diff", "Display the changes to the object's file system"),
-    "events": ("system.events", "events", "Show pypod events"),
-    "history": ("images.history", "history", "Show history of a specified image"),
-    "images": ("images.images", "images", "List images in local storage"),
-    "import": ("containers.export", "import", "Import a tarball to create a filesystem image"),
-    "info": ("system.system", "info", "Display pypod system information"),
-    "inspect": ("system.inspect", "inspect", "Display the configuration of a container or pod"),
-    "load": ("images.save", "load", "Load image(s) from a tar archive"),
-    "login": ("images.login", "login", "Login to a container registry"),
-    "logout": ("images.login", "logout", "Logout of a container registry"),
-    "lsns": ("namespaces.lsns", "lsns", "List namespaces, whose they are and what keeps them alive"),
-    "pull": ("images.pull", "pull", "Pull an image from a registry"),
-    "push": ("images.push", "push", "Push an image to a specified destination"),
-    "rmi": ("images.rmi", "rmi", "Removes one or more images from local storage"),
-    "save": ("images.save", "save", "Save image(s) to an archive"),
-    "search": ("images.search", "search", "Search registry for image"),
-    "tag": ("images.tag", "tag", "Add an additional name to a local image"),
-    "unshare": ("namespaces.unshare", "unshare", "Run a command inside of a modified user namespace"),
-    "untag": ("images.tag", "untag", "Remove a name from a local image"),
-    "version": ("system.system", "version", "Display the pypod version information"),
-    "view": ("namespaces.view", "view", "Show a pod in a browser, live"),
-}
-del VERBS["list"], VERBS["ls"]
-HEALTHCHECK_VERBS: dict[str, tuple[str, str, str]] = {
-    "run": ("containers.healthcheck", "healthcheck_run", "Run the health check of a container"),
-}
-# The verb without a name takes whatever first word is none of the others.
-NS_VERBS: dict[str, tuple[str, str, str]] = {
-    "": ("namespaces.ns", "ns_matrix", "Show who shares which namespace in a pod"),
-    "diff": ("namespaces.ns", "ns_diff", "Show what two containers, pods or processes share"),
-    "ls": ("namespaces.ns", "ns_ls", "List the namespaces of a container or process"),
-    "watch": ("namespaces.watch", "ns_watch", "Show namespaces of pods as they come and go"),
-}
-GROUPS: dict[str, tuple[str, dict[str, tuple[str, str, str]]]] = {
-    "container": ("Manage containers", CONTAINER_VERBS),
-    "healthcheck": ("Manage health checks on containers", HEALTHCHECK_VERBS),
-    "image": ("Manage images", IMAGE_VERBS),
-    "manifest": ("Manipulate manifest lists and image indexes", MANIFEST_VERBS),
-    "network": ("Manage networks", NETWORK_VERBS),
-    "ns": ("Show who shares which namespace: pypod ns POD", NS_VERBS),
-    "pod": ("Manage pods", POD_VERBS),
-    "system": ("Manage pypod", SYSTEM_VERBS),
-}
 _OBJECTS_BETWEEN_COLLECTIONS = 50_000
 _HELP = ("-h", "--help", "help")
 
@@ -248,10 +98,9 @@ def run(words: list[str]) -> int:
 
 
 def _dispatch(words: list[str]) -> int:
-    from pypod.cli.flags.parser import Command as CommandValue
-    from pypod.cli.flags.parser import Flag, UsageError, parse, usage
+    from pypod.cli.flags.parser import Command, Flag, parse, usage
 
-    top = CommandValue(
+    top = Command(
         path="pypod",
         summary="Manage pods and containers, without a daemon",
         flags=(
@@ -277,28 +126,42 @@ def _dispatch(words: list[str]) -> int:
     if not rest or rest[0] in _HELP:
         print(usage(top), end="")
         return 0
-    verbs, path = VERBS, "pypod"
-    if rest[0] in GROUPS:
-        summary, verbs = GROUPS[rest[0]]
-        path = f"pypod {rest.pop(0)}"
-        if not rest or rest[0] in _HELP:
-            group = load(verbs[""])[0] if "" in verbs else CommandValue(path=path, summary=summary)
-            commands = tuple((name, row[2]) for name, row in sorted(verbs.items()) if name)
-            if not rest:
-                raise UsageError(path, f"missing command '{path} COMMAND'\nTry '{path} --help' for more information")
-            print(usage(group.replace(commands=commands)), end="")
-            return 0
-    name = rest.pop(0) if rest[0] in verbs or "" not in verbs else ""
-    if name not in verbs:
-        raise UsageError(path, f"unrecognized command `{path} {name}`\nTry '{path} --help' for more information")
-    command, function = load(verbs[name])
-    command = command.replace(path=f"{path} {name}".rstrip())
+    found = _verb(rest)
+    if found is None:
+        return 0
+    row, path = found
+    command, function = load(row)
+    command = command.replace(path=path)
     options = parse(command, rest)
     if options.help:
         print(usage(command), end="")
         return 0
     root = parsed["root"] or None
     return function(options, root) if os.geteuid() == 0 else _run_as_user(function, options, root)
+
+
+def _verb(rest: list[str]) -> tuple[Verb, str] | None:
+    """Take the words of a verb from those of a command line; return its row and how it is called.
+
+    None when it was a group's help that was asked for, which is printed. Raises UsageError.
+    """
+    from pypod.cli.flags.parser import Command, UsageError, usage
+
+    verbs, path = VERBS, "pypod"
+    if rest[0] in GROUPS:
+        summary, verbs = GROUPS[rest[0]]
+        path = f"pypod {rest.pop(0)}"
+        if not rest or rest[0] in _HELP:
+            group = load(verbs[""])[0] if "" in verbs else Command(path=path, summary=summary)
+            commands = tuple((name, row[2]) for name, row in sorted(verbs.items()) if name)
+            if not rest:
+                raise UsageError(path, f"missing command '{path} COMMAND'\nTry '{path} --help' for more information")
+            print(usage(group.replace(commands=commands)), end="")
+            return None
+    name = rest.pop(0) if rest[0] in verbs or "" not in verbs else ""
+    if name not in verbs:
+        raise UsageError(path, f"unrecognized command `{path} {name}`\nTry '{path} --help' for more information")
+    return verbs[name], f"{path} {name}".rstrip()
 
 
 def _run_as_user(function: Callable[[Parsed, str | None], int], options: Parsed, root: str | None) -> int:
@@ -310,13 +173,6 @@ def _run_as_user(function: Callable[[Parsed, str | None], int], options: Parsed,
         return function(options, root)
     finally:
         notes.tell_of_new(root, before)
-
-
-def load(row: tuple[str, str, str]) -> tuple[Command, Callable[[Parsed, str | None], int]]:
-    """Return a verb's table of flags and its function: FLAGS of NAME are in NAME.upper(), the function is run_NAME."""
-    # not importlib.import_module: importing importlib costs half a millisecond
-    module = __import__(f"pypod.cli.{row[0]}", fromlist=[row[1]])
-    return getattr(module, row[1].upper()), getattr(module, f"run_{row[1]}")
 
 
 def _summaries() -> list[tuple[str, str]]:

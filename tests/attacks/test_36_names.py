@@ -14,7 +14,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from pypod.cli.main import CONTAINER_VERBS, GROUPS, VERBS, run
+from pypod.cli.main import run
+from pypod.cli.verbs import CONTAINER_VERBS, GROUPS, VERBS
 from pypod.errors import AlreadyExists, InvalidSpec, NotFound
 from tests.facts import created_nothing, output
 

@@ -15,7 +15,7 @@ import pytest
 
 import pypod
 from pypod.cli.flags.values import TYPE_NAMES
-from pypod.cli.main import GROUPS, VERBS, load
+from pypod.cli.verbs import GROUPS, VERBS, load
 
 ROOT = Path(__file__).parents[2]
 COMMANDS = {

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from pypod import NamespaceWatcher
     from pypod.cli.flags.parser import Parsed
     from pypod.cli.namespaces.board import Board
-    from pypod.cli.render.streaming import Signals
+    from pypod.cli.render.signals import Signals
     from pypod.model.namespace_watch import SeenNamespace
 
 NS_WATCH = Command(
@@ -116,7 +116,7 @@ def _live(watcher: NamespaceWatcher, interval_s: float, count: int) -> int:
     import time
 
     from pypod.cli.namespaces.board import Board
-    from pypod.cli.render.streaming import Signals
+    from pypod.cli.render.signals import Signals
 
     board = Board(_HOLD_S)
     color = not os.environ.get("NO_COLOR")

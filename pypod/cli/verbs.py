@@ -1,0 +1,173 @@
+"""The verbs of the command line: where each is carried out, and its line in the list of all."""
+
+from __future__ import annotations
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from pypod.cli.flags.parser import Command, Parsed
+
+    Verb = tuple[str, str, str]
+    Verbs = dict[str, Verb]
+
+__all__ = ["CONTAINER_VERBS", "GROUPS", "VERBS", "load"]
+
+# verb: (module of pypod.cli, name of the command's value there, summary). The function is the name without COMMAND.
+CONTAINER_VERBS: Verbs = {
+    "attach": ("containers.attach", "attach", "Attach to a running container"),
+    "commit": ("containers.commit", "commit", "Create new image based on the changed container"),
+    "create": ("containers.run", "create", "Create but do not start a container"),
+    "diff": ("containers.diff", "container_diff", "Inspect changes to the container's file systems"),
+    "exec": ("containers.exec", "exec", "Run a process in a running container"),
+    "export": ("containers.export", "export", "Export container's filesystem contents as a tar archive"),
+    "exists": ("system.lookup", "container_exists", "Check if a container exists in local storage"),
+    "inspect": ("system.inspect", "container_inspect", "Display the configuration of a container"),
+    "kill": ("containers.lifecycle", "kill", "Kill one or more running containers with a specific signal"),
+    "list": ("containers.ps", "ps", "List containers"),
+    "logs": ("containers.logs", "logs", "Fetch the logs of one or more containers"),
+    "ls": ("containers.ps", "ps", "List containers"),
+    "pause": ("containers.pause", "pause", "Pause all the processes in one or more containers"),
+    "port": ("containers.port", "port", "List port mappings or a specific mapping for the container"),
+    "ps": ("containers.ps", "ps", "List containers"),
+    "rename": ("containers.rename", "rename", "Rename an existing container"),
+    "restart": ("containers.lifecycle", "restart", "Restart one or more containers"),
+    "rm": ("containers.lifecycle", "rm", "Remove one or more containers"),
+    "run": ("containers.run", "run", "Run a command in a new container"),
+    "start": ("containers.start", "start", "Start one or more containers"),
+    "stats": ("containers.stats", "stats", "Display a live stream of container resource usage statistics"),
+    "stop": ("containers.lifecycle", "stop", "Stop one or more containers"),
+    "unpause": ("containers.pause", "unpause", "Unpause the processes in one or more containers"),
+    "update": ("containers.update", "update", "Update an existing container"),
+    "wait": ("system.lookup", "wait", "Block on one or more containers"),
+}
+IMAGE_VERBS: Verbs = {
+    "diff": ("containers.diff", "image_diff", "Inspect changes to the image's file systems"),
+    "exists": ("system.lookup", "image_exists", "Check if an image exists in local storage"),
+    "history": ("images.history", "history", "Show history of a specified image"),
+    "import": ("containers.export", "import", "Import a tarball to create a filesystem image"),
+    "inspect": ("system.inspect", "image_inspect", "Display the configuration of an image"),
+    "list": ("images.images", "images", "List images in local storage"),
+    "ls": ("images.images", "images", "List images in local storage"),
+    "load": ("images.save", "load", "Load image(s) from a tar archive"),
+    "mount": ("images.mount", "image_mount", "Mount an image's root filesystem"),
+    "prune": ("images.rmi", "image_prune", "Remove unused images"),
+    "pull": ("images.pull", "pull", "Pull an image from a registry"),
+    "push": ("images.push", "push", "Push an image to a specified destination"),
+    "rm": ("images.rmi", "rmi", "Removes one or more images from local storage"),
+    "save": ("images.save", "save", "Save image(s) to an archive"),
+    "search": ("images.search", "search", "Search registry for image"),
+    "tag": ("images.tag", "tag", "Add an additional name to a local image"),
+    "tree": ("images.history", "image_tree", "Print layer hierarchy of an image in a tree format"),
+    "umount": ("images.mount", "image_unmount", "Unmount an image's root filesystem"),
+    "unmount": ("images.mount", "image_unmount", "Unmount an image's root filesystem"),
+    "untag": ("images.tag", "untag", "Remove a name from a local image"),
+}
+MANIFEST_VERBS: Verbs = {
+    "add": ("images.manifest", "manifest_add", "Add images to a manifest list or image index"),
+    "annotate": ("images.manifest", "manifest_annotate", "Add or update information about an entry in a manifest list"),
+    "create": ("images.manifest", "manifest_create", "Create manifest list or image index"),
+    "exists": ("images.manifest_transfers", "manifest_exists", "Check if a manifest list exists in local storage"),
+    "inspect": (
+        "images.manifest_transfers",
+        "manifest_inspect",
+        "Display the contents of a manifest list or image index",
+    ),
+    "push": ("images.manifest_transfers", "manifest_push", "Push a manifest list or image index to a registry"),
+    "remove": ("images.manifest", "manifest_remove", "Remove an entry from a manifest list or image index"),
+    "rm": ("images.manifest_transfers", "manifest_rm", "Remove manifest list or image index from local storage"),
+}
+NETWORK_VERBS: Verbs = {
+    "connect": ("networks.network", "network_connect", "Connect a container or pod to a network"),
+    "create": ("networks.network", "network_create", "Create a Podman network"),
+    "disconnect": ("networks.network", "network_disconnect", "Disconnect a container or pod from a network"),
+    "exists": ("networks.network", "network_exists", "Check if a network exists in local storage"),
+    "inspect": ("system.inspect", "network_inspect", "Displays the network configuration for one or more networks"),
+    "list": ("networks.list", "network_ls", "List networks"),
+    "ls": ("networks.list", "network_ls", "List networks"),
+    "prune": ("networks.network", "network_prune", "Remove unused networks"),
+    "reload": ("networks.reload", "network_reload", "Reload firewall rules for one or more containers"),
+    "remove": ("networks.network", "network_rm", "Delete one or more networks"),
+    "rm": ("networks.network", "network_rm", "Delete one or more networks"),
+    "update": ("networks.network", "network_update", "Update an existing podman network"),
+}
+POD_VERBS: Verbs = {
+    "create": ("pods.create", "pod_create", "Create a new empty pod"),
+    "exists": ("system.lookup", "pod_exists", "Check if a pod exists in local storage"),
+    "inspect": ("system.inspect", "pod_inspect", "Displays a pod configuration"),
+    "kill": ("pods.lifecycle", "pod_kill", "Send the specified signal or SIGKILL to containers in pod"),
+    "list": ("pods.ps", "pod_ps", "List pods"),
+    "ls": ("pods.ps", "pod_ps", "List pods"),
+    "pause": ("containers.pause", "pod_pause", "Pause one or more pods"),
+    "ps": ("pods.ps", "pod_ps", "List pods"),
+    "restart": ("pods.lifecycle", "pod_restart", "Restart one or more pods"),
+    "rm": ("pods.lifecycle", "pod_rm", "Remove one or more pods"),
+    "start": ("pods.lifecycle", "pod_start", "Start one or more pods"),
+    "stats": (
+        "containers.stats",
+        "pod_stats",
+        "Display a live stream of resource usage statistics for containers in pods",
+    ),
+    "stop": ("pods.lifecycle", "pod_stop", "Stop one or more pods"),
+    "unpause": ("containers.pause", "pod_unpause", "Unpause one or more pods"),
+    "update": ("containers.update", "pod_update", "Update an existing pod"),
+}
+SYSTEM_VERBS: Verbs = {
+    "check": ("system.system", "check", "Tell what this host can and cannot do, and mend what a crash left"),
+    "events": ("system.events", "events", "Show pypod events"),
+    "info": ("system.system", "info", "Display pypod system information"),
+    "migrate": ("system.system", "migrate", "Stop all containers and have new ones get the ids of today"),
+}
+VERBS: Verbs = {
+    **CONTAINER_VERBS,
+    "create": ("containers.run", "create", "Create a pod, or a container when an image or --rootfs is given"),
+    "diff": ("containers.diff", "diff", "Display the changes to the object's file system"),
+    "events": ("system.events", "events", "Show pypod events"),
+    "history": ("images.history", "history", "Show history of a specified image"),
+    "images": ("images.images", "images", "List images in local storage"),
+    "import": ("containers.export", "import", "Import a tarball to create a filesystem image"),
+    "info": ("system.system", "info", "Display pypod system information"),
+    "inspect": ("system.inspect", "inspect", "Display the configuration of a container or pod"),
+    "load": ("images.save", "load", "Load image(s) from a tar archive"),
+    "login": ("images.login", "login", "Login to a container registry"),
+    "logout": ("images.login", "logout", "Logout of a container registry"),
+    "lsns": ("namespaces.lsns", "lsns", "List namespaces, whose they are and what keeps them alive"),
+    "pull": ("images.pull", "pull", "Pull an image from a registry"),
+    "push": ("images.push", "push", "Push an image to a specified destination"),
+    "rmi": ("images.rmi", "rmi", "Removes one or more images from local storage"),
+    "save": ("images.save", "save", "Save image(s) to an archive"),
+    "search": ("images.search", "search", "Search registry for image"),
+    "tag": ("images.tag", "tag", "Add an additional name to a local image"),
+    "unshare": ("namespaces.unshare", "unshare", "Run a command inside of a modified user namespace"),
+    "untag": ("images.tag", "untag", "Remove a name from a local image"),
+    "version": ("system.system", "version", "Display the pypod version information"),
+    "view": ("namespaces.view", "view", "Show a pod in a browser, live"),
+}
+del VERBS["list"], VERBS["ls"]
+HEALTHCHECK_VERBS: Verbs = {
+    "run": ("containers.healthcheck", "healthcheck_run", "Run the health check of a container"),
+}
+# The verb without a name takes whatever first word is none of the others.
+NS_VERBS: Verbs = {
+    "": ("namespaces.ns", "ns_matrix", "Show who shares which namespace in a pod"),
+    "diff": ("namespaces.ns", "ns_diff", "Show what two containers, pods or processes share"),
+    "ls": ("namespaces.ns", "ns_ls", "List the namespaces of a container or process"),
+    "watch": ("namespaces.watch", "ns_watch", "Show namespaces of pods as they come and go"),
+}
+GROUPS: dict[str, tuple[str, Verbs]] = {
+    "container": ("Manage containers", CONTAINER_VERBS),
+    "healthcheck": ("Manage health checks on containers", HEALTHCHECK_VERBS),
+    "image": ("Manage images", IMAGE_VERBS),
+    "manifest": ("Manipulate manifest lists and image indexes", MANIFEST_VERBS),
+    "network": ("Manage networks", NETWORK_VERBS),
+    "ns": ("Show who shares which namespace: pypod ns POD", NS_VERBS),
+    "pod": ("Manage pods", POD_VERBS),
+    "system": ("Manage pypod", SYSTEM_VERBS),
+}
+
+
+def load(row: Verb) -> tuple[Command, Callable[[Parsed, str | None], int]]:
+    """Return a verb's table of flags and its function: FLAGS of NAME are in NAME.upper(), the function is run_NAME."""
+    # not importlib.import_module: importing importlib costs half a millisecond
+    module = __import__(f"pypod.cli.{row[0]}", fromlist=[row[1]])
+    return getattr(module, row[1].upper()), getattr(module, f"run_{row[1]}")
