@@ -1,4 +1,4 @@
-"""The command line's reference, made from the tables that parse it: pypod/cli/main.py and the commands' flags.
+"""The command line's reference, made from the tables that parse it: pypod/cli/verbs.py and the commands' flags.
 
 ``{commands} GROUP`` writes a section for each command of a group (``pypod`` for those that are in none),
 ``{command-list}`` a table of all of them, ``{exit-codes}`` the codes that the program has for what goes wrong.
