@@ -147,7 +147,7 @@ def _network_plan(engine: Engine, pod: Pod) -> Plan:
 
 
 def _infra_plan(engine: Engine, pod: Pod, attached: tuple[Attachment, ...]) -> Plan:
-    from pypod.engine.containers.infra_start import InfraStart
+    from pypod.engine.lifecycle.infra_start import InfraStart
 
     assert pod.infra is not None
     return InfraStart.resolve(engine, pod.infra.record(), pod.record()).plan(attached)
@@ -157,10 +157,10 @@ def _check(
     engine: Engine, place: Workspace, arguments: list[str], filter_path: str, options: dict[str, Any]
 ) -> list[str]:
     """Compare the floor's plans with pypod's; return what differs, in words. Writes the filter that both load."""
-    from pypod.engine.containers.derived import filter_of
-    from pypod.engine.containers.exec import Exec, ExecSpec
-    from pypod.engine.containers.plan import container_plan
-    from pypod.engine.containers.start import Start
+    from pypod.engine.lifecycle.derived import filter_of
+    from pypod.engine.lifecycle.exec import Exec, ExecSpec
+    from pypod.engine.lifecycle.plan import container_plan
+    from pypod.engine.lifecycle.start import Start
     from pypod.engine.networks import attachments
 
     pod = engine.pods.create(**options)

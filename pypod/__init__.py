@@ -18,8 +18,8 @@ _WHERE = {
     "ContainerSummary": "pypod.api.summaries",
     "Engine": "pypod.api.engine",
     "Event": "pypod.model.event",
-    "ExecResult": "pypod.engine.containers.process",
-    "Explanation": "pypod.engine.containers.explain",
+    "ExecResult": "pypod.engine.lifecycle.process",
+    "Explanation": "pypod.engine.lifecycle.explain",
     "Healthcheck": "pypod.model.health",
     "HostReport": "pypod.engine.inspect.check",
     "Image": "pypod.api.image",
@@ -34,7 +34,7 @@ _WHERE = {
     "Pod": "pypod.api.pod",
     "PodSummary": "pypod.api.summaries",
     "Port": "pypod.model.port",
-    "Process": "pypod.engine.containers.process",
+    "Process": "pypod.engine.lifecycle.process",
     "ProcessFacts": "pypod.engine.inspect.lsns",
     "Progress": "pypod.model.progress",
     "Registries": "pypod.api.registries",
@@ -96,15 +96,15 @@ if TYPE_CHECKING:
     from pypod.api.summaries import ContainerSummary as ContainerSummary
     from pypod.api.summaries import PodSummary as PodSummary
     from pypod.engine.containers.attach import Attachment as Attachment
-    from pypod.engine.containers.explain import Explanation as Explanation
     from pypod.engine.containers.logs import LogReader as LogReader
-    from pypod.engine.containers.process import ExecResult as ExecResult
-    from pypod.engine.containers.process import Process as Process
     from pypod.engine.inspect.check import HostReport as HostReport
     from pypod.engine.inspect.lsns import NamespaceFacts as NamespaceFacts
     from pypod.engine.inspect.lsns import ProcessFacts as ProcessFacts
     from pypod.engine.inspect.sharing import Matrix as Matrix
     from pypod.engine.inspect.watching import NamespaceWatcher as NamespaceWatcher
+    from pypod.engine.lifecycle.explain import Explanation as Explanation
+    from pypod.engine.lifecycle.process import ExecResult as ExecResult
+    from pypod.engine.lifecycle.process import Process as Process
     from pypod.errors import *  # noqa: F403
     from pypod.images.registry.access import Access as Access
     from pypod.model.event import Event as Event

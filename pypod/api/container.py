@@ -26,11 +26,11 @@ if TYPE_CHECKING:
     from pypod.api.network import Network
     from pypod.api.pod import Pod
     from pypod.engine.containers.attach import Attachment
-    from pypod.engine.containers.exec import ExecSpec
-    from pypod.engine.containers.explain import Explanation
     from pypod.engine.containers.logs import LogReader
-    from pypod.engine.containers.process import ExecResult, Process
     from pypod.engine.core.enter import Entered
+    from pypod.engine.lifecycle.exec import ExecSpec
+    from pypod.engine.lifecycle.explain import Explanation
+    from pypod.engine.lifecycle.process import ExecResult, Process
     from pypod.model.container import ContainerSpec, ContainerState
     from pypod.model.log import Piece
     from pypod.model.port import Port
@@ -192,7 +192,7 @@ class Container:
 
         Raises LaunchFailed naming the kernel operation, CommandNotFound, CommandNotExecutable, PodBroken.
         """
-        from pypod.engine.containers import start
+        from pypod.engine.lifecycle import start
 
         record = self.record()
         if record.kind == records.INFRA:
@@ -206,8 +206,8 @@ class Container:
         >>> print(container.explain())                                  # doctest: +SKIP
          1  python      make directory /var/lib/pypod/containers/...  [mkdir(2)]
         """
-        from pypod.engine.containers.explain import of_start
-        from pypod.engine.containers.start import Terminal
+        from pypod.engine.lifecycle.explain import of_start
+        from pypod.engine.lifecycle.start import Terminal
 
         with Boundary(f"explain container {self._name}"):
             return of_start(self._engine, self.record(), Terminal(columns, rows), attended=attended)
@@ -222,7 +222,7 @@ class Container:
         >>> container.oci_config()["process"]["args"]                   # doctest: +SKIP
         ['sleep', '1000']
         """
-        from pypod.engine.containers.start import oci_config
+        from pypod.engine.lifecycle.start import oci_config
 
         return oci_config(self._engine, self.record())
 
@@ -233,7 +233,7 @@ class Container:
         at once: it would never get it. The whole cgroup is gone afterwards. Nothing happens when the container does not
         run. Raises WrongState when it is paused.
         """
-        from pypod.engine.containers import stopping
+        from pypod.engine.lifecycle import stopping
 
         if timeout is not None and timeout < 0:
             raise InvalidSpec("timeout", f"a timeout is not negative: {timeout:g}")
@@ -246,13 +246,13 @@ class Container:
 
     def explain_stop(self, timeout: float | None = None) -> Explanation:
         """Return what ``stop`` of the same argument would do now, step by step, with nothing done; ``print`` it."""
-        from pypod.engine.containers.explain import of_stop
+        from pypod.engine.lifecycle.explain import of_stop
 
         return of_stop(self._engine, [self.record()], timeout)
 
     def restart(self, timeout: float | None = None) -> None:
         """Stop and start it. Raises PodBroken, with nothing stopped, when it could not be started again."""
-        from pypod.engine.containers.start import require_startable
+        from pypod.engine.lifecycle.start import require_startable
 
         record = self.record()
         if record.pod_id and record.kind == records.CONTAINER:
@@ -266,7 +266,7 @@ class Container:
 
     def kill(self, signal: str | int = SIGKILL) -> None:
         """Send a signal to its first process. Raises WrongState when it does not run."""
-        from pypod.engine.containers import stopping
+        from pypod.engine.lifecycle import stopping
 
         number = signal_number(signal)
         with Boundary(f"kill container {self._name}"):
@@ -277,13 +277,13 @@ class Container:
 
         Raises WrongState when it does not run, Unsupported where the host cannot freeze a cgroup.
         """
-        from pypod.engine.containers import pausing
+        from pypod.engine.lifecycle import pausing
 
         pausing.pause(self._engine, self.record())
 
     def unpause(self) -> None:
         """Let its processes go on. Raises WrongState when it is not paused."""
-        from pypod.engine.containers import pausing
+        from pypod.engine.lifecycle import pausing
 
         pausing.unpause(self._engine, self.record())
 
@@ -341,7 +341,7 @@ class Container:
 
         Raises WrongState when it runs and ``force`` is not given.
         """
-        from pypod.engine.containers import stopping
+        from pypod.engine.lifecycle import stopping
 
         try:
             record = self.record()
@@ -450,7 +450,7 @@ class Container:
         ``stdin`` is given to it whole. Raises CommandNotFound, CommandNotExecutable, WrongState, and DeadlineExceeded
         after ``timeout`` seconds, when the command is killed.
         """
-        from pypod.engine.containers import process
+        from pypod.engine.lifecycle import process
 
         spec = _exec_spec(command, environment, user, working_directory, privileged)
         return process.run(self._engine, self.record(), spec, stdin, timeout)
@@ -470,7 +470,7 @@ class Container:
 
         With ``terminal`` it runs on a pseudoterminal of its own, whose other end is ``Process.terminal_fd``.
         """
-        from pypod.engine.containers import process
+        from pypod.engine.lifecycle import process
 
         spec = _exec_spec(command, environment, user, working_directory, privileged, terminal)
         return process.execute(self._engine, self.record(), spec, stdin=stdin)
@@ -488,7 +488,7 @@ class Container:
 
         >>> container.spawn(["sleep", "60"])                            # doctest: +SKIP
         """
-        from pypod.engine.containers import exec as execution
+        from pypod.engine.lifecycle import exec as execution
 
         spec = _exec_spec(command, environment, user, working_directory, privileged)
         execution.start(self._engine, self.record(), spec, (-1, -1, -1), detach=True)
@@ -507,7 +507,7 @@ class Container:
 
         Raises WrongState when it does not run.
         """
-        from pypod.engine.containers.explain import of_exec
+        from pypod.engine.lifecycle.explain import of_exec
 
         spec = _exec_spec(command, environment, user, working_directory, privileged, terminal)
         return of_exec(self._engine, self.record(), spec)
@@ -655,8 +655,8 @@ def _exec_spec(
     privileged: bool,
     terminal: bool = False,
 ) -> ExecSpec:
-    from pypod.engine.containers import exec as execution
-    from pypod.engine.containers.specs import check_environment, check_user
+    from pypod.engine.lifecycle import exec as execution
+    from pypod.engine.specs.specs import check_environment, check_user
 
     return execution.ExecSpec(
         command=execution.arguments(command),

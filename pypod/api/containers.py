@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from pypod.api.image import Image
     from pypod.api.pod import Pod
     from pypod.api.summaries import ContainerSummary
-    from pypod.engine.containers.explain import Explanation
+    from pypod.engine.lifecycle.explain import Explanation
     from pypod.model.container import ContainerSpec
     from pypod.model.network import Connection
     from pypod.model.options.container import ContainerOptions
@@ -76,11 +76,11 @@ class Containers:
 
     def _create(self, asked: MemberOptions, pod: Pod | str | None = None, *, ephemeral: bool = False) -> Container:
         from pypod.api.pod import Pod
-        from pypod.engine.containers import specs
         from pypod.engine.core.free_names import under_free_name
         from pypod.engine.networks import published
         from pypod.engine.networks.options import resolved
         from pypod.engine.resources.limits import settings_of
+        from pypod.engine.specs import specs
 
         base, command = _image_and_command(asked)
         pod_record = None
@@ -119,13 +119,13 @@ class Containers:
         self, base: Image | str | None, pull: str, options: ContainerOptions, command: Sequence[str] | str
     ) -> tuple[Image | None, ContainerOptions, Sequence[str] | str]:
         """Return the image, and options and command with what other containers and its configuration say."""
-        from pypod.engine.containers.variables import with_variables
+        from pypod.engine.specs.variables import with_variables
         from pypod.engine.storage.volumes import with_volumes_from
 
         options = with_volumes_from(options, self._spec_of)
         if base is None:
             return None, with_variables(options), command
-        from pypod.engine.containers.image_defaults import with_defaults
+        from pypod.engine.specs.image_defaults import with_defaults
 
         found = self._engine.images.for_container(base, pull) if isinstance(base, str) else base
         return found, *with_defaults(options, command, found.config)
@@ -155,7 +155,7 @@ class Containers:
         Raises NoSuchContainer, and InvalidSpec when there is nothing at a path that it names.
         """
         if any(spec.namespace(kind).mode == "ns" for kind in JOINABLE):
-            from pypod.engine.containers.joining import require_paths
+            from pypod.engine.lifecycle.joining import require_paths
 
             require_paths(spec)
         joined = {kind: mode for kind in JOINABLE if (mode := spec.namespace(kind)).mode == "container"}
@@ -208,10 +208,11 @@ class Containers:
         >>> print(engine.containers.explain(["true"], rootfs="/"))     # doctest: +SKIP
         """
         from pypod.api.pod import Pod
-        from pypod.engine.containers import explain, specs
-        from pypod.engine.containers.start import Terminal
+        from pypod.engine.lifecycle import explain
+        from pypod.engine.lifecycle.start import Terminal
         from pypod.engine.networks import published
         from pypod.engine.networks.options import of_new_pod, resolved
+        from pypod.engine.specs import specs
 
         pod = asked.pod
         base, command = _image_and_command(asked)
@@ -260,7 +261,7 @@ class Containers:
 
     def explain_creation(self) -> Explanation:
         """Return what ``create`` does beside checking what it is asked for: it writes that down, and nothing else."""
-        from pypod.engine.containers.explain import of_creation
+        from pypod.engine.lifecycle.explain import of_creation
 
         return of_creation(self._engine, "container", 2)
 

@@ -25,9 +25,9 @@ if TYPE_CHECKING:
     from pypod.api.engine import Engine
     from pypod.api.network import Network
     from pypod.display.picture import Picture
-    from pypod.engine.containers.explain import Explanation
     from pypod.engine.core.enter import Entered
     from pypod.engine.inspect.sharing import Matrix
+    from pypod.engine.lifecycle.explain import Explanation
     from pypod.model.container import ContainerState
     from pypod.model.pod import PodSpec, PodState
     from pypod.model.port import Port
@@ -189,7 +189,7 @@ class Pod:
 
         A pod that has neither raises WrongState.
         """
-        from pypod.engine.containers import infra, start
+        from pypod.engine.lifecycle import infra, start
 
         record = self.record()
         infra.start_locked(self._engine, record)
@@ -210,26 +210,26 @@ class Pod:
         >>> print(pod.explain())                                # doctest: +SKIP
          1  python      make directory /var/lib/pypod/pods/...  [mkdir(2)]
         """
-        from pypod.engine.containers.explain import of_pod_start
+        from pypod.engine.lifecycle.explain import of_pod_start
 
         with Boundary(f"explain pod {self._name}"):
             return of_pod_start(self._engine, self.record())
 
     def start_infra(self) -> None:
         """Start the infra only: the pod's namespaces come to be."""
-        from pypod.engine.containers import infra
+        from pypod.engine.lifecycle import infra
 
         infra.start_locked(self._engine, self.record())
 
     def stop_infra(self) -> None:
         """Stop the infra only."""
-        from pypod.engine.containers import infra
+        from pypod.engine.lifecycle import infra
 
         infra.stop_locked(self._engine, self.record())
 
     def stop(self, timeout: float | None = None) -> None:
         """Stop every member and then the infra; ``timeout`` in seconds replaces the members' own."""
-        from pypod.engine.containers import infra, stopping
+        from pypod.engine.lifecycle import infra, stopping
 
         with Boundary(f"stop pod {self._name}"):
             record = self.record()
@@ -251,7 +251,7 @@ class Pod:
 
     def kill(self, signal: str | int = SIGKILL) -> None:
         """Send a signal to the infra and to the first process of every member. Raises WrongState when none runs."""
-        from pypod.engine.containers import infra, stopping
+        from pypod.engine.lifecycle import infra, stopping
 
         number = signal_number(signal)
         record = self.record()
@@ -269,7 +269,7 @@ class Pod:
 
     def pause(self) -> None:
         """Pause the infra and every member that runs. Raises WrongState when none does."""
-        from pypod.engine.containers import pausing
+        from pypod.engine.lifecycle import pausing
 
         record = self.record()
         running = self._in_state(pausing.RUNNING)
@@ -281,7 +281,7 @@ class Pod:
 
     def unpause(self) -> None:
         """Let the infra and every member that is paused go on. Raises WrongState when none is."""
-        from pypod.engine.containers import pausing
+        from pypod.engine.lifecycle import pausing
 
         record = self.record()
         paused = self._in_state(pausing.PAUSED)

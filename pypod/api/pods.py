@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from pypod.api.image import Image
     from pypod.api.pod_options import CreatePodOptions
     from pypod.api.summaries import PodSummary
-    from pypod.engine.containers.explain import Explanation
+    from pypod.engine.lifecycle.explain import Explanation
     from pypod.model.network import Connection
     from pypod.model.network_flags import Asked
     from pypod.model.options.pod import PodOptions
@@ -67,12 +67,12 @@ class Pods:
         return self._create(asked)
 
     def _create(self, options: CreatePodOptions) -> Pod:
-        from pypod.engine.containers import specs
         from pypod.engine.core.free_names import under_free_name
         from pypod.engine.networks import published
         from pypod.engine.networks.options import resolved
         from pypod.engine.resources.limits import from_options, settings_of
         from pypod.engine.session import id_maps
+        from pypod.engine.specs import specs
 
         infra = options.infra
         kinds = _kinds(options)
@@ -220,7 +220,7 @@ class Pods:
 
     def explain_creation(self, *, infra: bool = True) -> Explanation:
         """Return what ``create`` does beside checking what it is asked for: it writes that down, and nothing else."""
-        from pypod.engine.containers.explain import of_creation
+        from pypod.engine.lifecycle.explain import of_creation
 
         return of_creation(self._engine, "pod", 4 if infra else 2)
 
@@ -262,8 +262,8 @@ def _kinds(options: PodOptions) -> tuple[str, ...]:
 
 def _of_network(options: PodOptions, *, shared: bool) -> tuple[Asked, dict[str, Any]]:
     """Return the network that a pod's options ask for, and the fields of its specification. Raises InvalidSpec."""
-    from pypod.engine.containers import specs
     from pypod.engine.networks.options import dns_fields
+    from pypod.engine.specs import specs
 
     asked = _asked(options, shared=shared)
     dns_words = dns_fields(asked, options)
@@ -294,7 +294,7 @@ def _asked(options: PodOptions, *, shared: bool) -> Asked:
 
 def _of_image(infra: ContainerRecord, pod: PodSpec, image: Image) -> ContainerRecord:
     """Return the record of an infra that runs an image's command."""
-    from pypod.engine.containers.infra_image import infra_spec
+    from pypod.engine.lifecycle.infra_image import infra_spec
 
     spec = infra_spec(pod, image, infra.name)
     return infra.replace(

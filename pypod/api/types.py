@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from pypod.api.pod import Pod as Pod
     from pypod.api.pod_options import CreatePodOptions as CreatePodOptions
     from pypod.api.pod_options import NewPodOptions as NewPodOptions
-    from pypod.engine.containers.explain import Explanation as Explanation
+    from pypod.engine.lifecycle.explain import Explanation as Explanation
     from pypod.model.options.limits import LimitOptions as LimitOptions
 else:
     _WHERE = {
@@ -39,7 +39,7 @@ else:
         "MemberOptions": "pypod.api.create_options",
         "NewPodOptions": "pypod.api.pod_options",
         "Pod": "pypod.api.pod",
-        "Explanation": "pypod.engine.containers.explain",
+        "Explanation": "pypod.engine.lifecycle.explain",
         "LimitOptions": "pypod.model.options.limits",
     }
 

@@ -6,8 +6,8 @@ import xml.etree.ElementTree as ET
 
 import pytest
 
-from pypod.engine.containers.explain import Explanation, Step
 from pypod.engine.inspect.sharing import Column, Matrix, Row
+from pypod.engine.lifecycle.explain import Explanation, Step
 from tests.images.made import busybox_image
 from tests.integration.test_images import bring
 from tests.unit.test_display import namespaces, picture

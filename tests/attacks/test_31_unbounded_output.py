@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from pypod.engine.containers.process import _exchange
+from pypod.engine.lifecycle.process import _exchange
 from pypod.errors import DeadlineExceeded
 from tests.cli.program import Program
 from tests.facts import members, wait_until

@@ -14,7 +14,10 @@ MIDDLE = ("runtime", "store", "images", "network", "display")
 LAYERS = (("errors",), ("kernel",), ("model",), MIDDLE, ("engine",), ("api",), ("cli",))
 # Within a layer: the rooms of a package from the bottom to the top, "" being the modules that stand in it directly.
 ROOMS = {
-    "engine": ("core", "session", "resources", "storage", "images", "networks", "containers", "inspect"),
+    "engine": (
+        *("core", "session", "resources", "storage", "images", "networks"),
+        *("specs", "lifecycle", "containers", "inspect"),
+    ),
     "model": ("", "options"),
     "images": ("", "tar", "layers", "archive", "config", "registry"),
     "network": ("", "dns"),

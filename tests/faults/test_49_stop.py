@@ -17,7 +17,7 @@ from contextlib import contextmanager
 
 import pytest
 
-from pypod.engine.containers import patience
+from pypod.engine.lifecycle import patience
 from tests.facts import IS_UML, is_there, members, wait_for_output, wait_until
 
 pytestmark = pytest.mark.root

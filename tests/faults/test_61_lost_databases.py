@@ -218,7 +218,7 @@ def test_what_was_removed_stays_removed(world: World) -> None:
     """A crash between the rows and the files leaves a directory: without what was kept, which went before both."""
     trash.discard, discard = lambda *_, **__: None, trash.discard
     try:
-        from pypod.engine.containers import stopping
+        from pypod.engine.lifecycle import stopping
 
         stopping.discard = trash.discard
         world.ended.remove()

@@ -12,9 +12,9 @@ import pytest
 
 from pypod import Engine, Pod, Unsupported, WrongState
 from pypod.api.container import Container
-from pypod.engine.containers import infra
-from pypod.engine.containers.exec import ExecSpec
-from pypod.engine.containers.explain import of_exec
+from pypod.engine.lifecycle import infra
+from pypod.engine.lifecycle.exec import ExecSpec
+from pypod.engine.lifecycle.explain import of_exec
 from tests.cli.program import Program
 
 pytestmark = pytest.mark.root

@@ -176,7 +176,7 @@ def test_a_rename_is_seen_at_once_by_who_knew_the_old_name(engine, busybox) -> N
 
 
 def test_a_detached_command_tells_of_its_end(engine, busybox) -> None:
-    from pypod.engine.containers import exec as execution
+    from pypod.engine.lifecycle import exec as execution
 
     web = engine.containers.run(["sleep", "1000"], name="web", rootfs=busybox)
     spec = execution.ExecSpec(command=("sh", "-c", "sleep 0.1; exit 9"))

@@ -13,9 +13,9 @@ from pathlib import Path
 import pytest
 
 from pypod import WrongState
-from pypod.engine.containers import patience
-from pypod.engine.containers.exec import ExecSpec
-from pypod.engine.containers.explain import of_exec, of_stop
+from pypod.engine.lifecycle import patience
+from pypod.engine.lifecycle.exec import ExecSpec
+from pypod.engine.lifecycle.explain import of_exec, of_stop
 from pypod.engine.storage import trash
 from tests.cli.program import Program
 from tests.facts import wait_until

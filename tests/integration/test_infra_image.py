@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from pypod.engine.containers import patience
 from pypod.engine.images.pulling import pull
+from pypod.engine.lifecycle import patience
 from pypod.errors import InUse, InvalidSpec, LaunchFailed, Unsupported
 from tests import users
 from tests.facts import wait_until

@@ -24,7 +24,7 @@ from pypod import (
     SystemFailure,
     WrongState,
 )
-from pypod.engine.containers import infra
+from pypod.engine.lifecycle import infra
 from tests.facts import (
     GATE,
     created_nothing,

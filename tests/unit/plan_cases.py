@@ -20,10 +20,10 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
-from pypod.engine.containers.derived import hostname_of
-from pypod.engine.containers.exec import Exec, ExecSpec
-from pypod.engine.containers.joining import paths
-from pypod.engine.containers.specs import container_spec
+from pypod.engine.lifecycle.derived import hostname_of
+from pypod.engine.lifecycle.exec import Exec, ExecSpec
+from pypod.engine.lifecycle.joining import paths
+from pypod.engine.specs.specs import container_spec
 from pypod.kernel.capabilities import CAPABILITIES, bounding_set
 from pypod.kernel.idmap import lines
 from pypod.kernel.pidfd import Process

@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from pypod.engine.containers.infra_image import image_ops, infra_spec
-from pypod.engine.containers.infra_start import InfraStart
+from pypod.engine.lifecycle.infra_image import image_ops, infra_spec
+from pypod.engine.lifecycle.infra_start import InfraStart
 from pypod.errors import InvalidSpec, Unsupported
 from pypod.kernel.abi import CLONE_NEWIPC, CLONE_NEWNET, CLONE_NEWNS, CLONE_NEWPID, CLONE_NEWUTS
 from pypod.model.image import Platform

@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from pypod.engine.containers import patience
-from pypod.engine.containers.patience import DELIVERED, DROPPED, IGNORED, KEPT
+from pypod.engine.lifecycle import patience
+from pypod.engine.lifecycle.patience import DELIVERED, DROPPED, IGNORED, KEPT
 from pypod.kernel.proc import Proc
 
 PID, TERM, KILL, STOP, RTMIN_3 = 77, 15, 9, 19, 37

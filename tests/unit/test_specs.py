@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from pypod.engine.containers.specs import check_hosts, check_sysctls, container_spec
+from pypod.engine.specs.specs import check_hosts, check_sysctls, container_spec
 from pypod.errors import InvalidSpec, Unsupported
 from pypod.kernel import capabilities, idmap
 from pypod.model.container import ContainerSpec, Ulimit

@@ -6,7 +6,7 @@ import re
 
 import pytest
 
-from pypod.engine.containers.variables import unset_environment, with_variables
+from pypod.engine.specs.variables import unset_environment, with_variables
 from pypod.errors import InvalidSpec
 from pypod.model.options.container import ContainerOptions
 from pypod.model.words import expand

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import os
 
-from pypod.engine.containers import pods, recovery, stopping
+from pypod.engine.containers import pods, recovery
 from pypod.engine.core import lost_records, observe
 from pypod.engine.core.boundary import Boundary
 from pypod.engine.core.layout import Layout
 from pypod.engine.core.locks import Lock
 from pypod.engine.core.owners import owner_is_gone
+from pypod.engine.lifecycle import stopping
 from pypod.engine.storage import trash, volumes
 from pypod.errors import PypodError
 from pypod.model.ids import is_id

@@ -6,12 +6,12 @@ import json
 import os
 from contextlib import contextmanager
 
-from pypod.engine.containers import pausing
 from pypod.engine.core import announce, observe
 from pypod.engine.core.boundary import Boundary
 from pypod.engine.core.locks import SHARED, Lock
 from pypod.engine.images.making import add_layer, publish
 from pypod.engine.images.stored import StoredImage
+from pypod.engine.lifecycle import pausing
 from pypod.engine.session import inside
 from pypod.engine.storage import layers, mapped_layers
 from pypod.errors import InvalidSpec

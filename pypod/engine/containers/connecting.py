@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from contextlib import ExitStack
 
-from pypod.engine.containers import files
 from pypod.engine.core import effects, kept_records, observe
 from pypod.engine.core.boundary import Boundary
 from pypod.engine.core.locks import Lock
+from pypod.engine.lifecycle import files
 from pypod.engine.networks import attachments, bridge_sweep, bridges, claims, known, plugging, published, user_bridges
 from pypod.engine.networks.attachments import Attachment
 from pypod.engine.networks.connections import lock_of

@@ -6,10 +6,10 @@ import json
 import os
 import time
 
-from pypod.engine.containers import process
-from pypod.engine.containers.exec import ExecSpec
 from pypod.engine.core import observe
 from pypod.engine.core.locks import Lock
+from pypod.engine.lifecycle import process
+from pypod.engine.lifecycle.exec import ExecSpec
 from pypod.errors import CommandNotExecutable, CommandNotFound, DeadlineExceeded, InvalidSpec, WrongState
 from pypod.model.health import Check, Health
 

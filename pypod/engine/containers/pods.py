@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from pypod.engine.containers import infra, stopping
 from pypod.engine.core import announce, kept_records, observe
 from pypod.engine.core.boundary import Boundary
 from pypod.engine.core.locks import Lock
+from pypod.engine.lifecycle import infra, stopping
 from pypod.engine.networks import attachments
 from pypod.engine.resources import groups
 from pypod.engine.storage import volumes

@@ -195,7 +195,7 @@ def _mount(mount: Mount, layout: Layout) -> dict[str, Any]:
 
 
 def _config(context: Context, record: ContainerRecord, spec: ContainerSpec, *, infra: bool) -> dict[str, Any]:
-    from pypod.engine.containers.derived import hostname_of
+    from pypod.engine.lifecycle.derived import hostname_of
     from pypod.runtime.oci import environment
 
     pod = records.find_pod(context.database, record.pod_id) if record.pod_id and spec.uts == POD else None
@@ -229,7 +229,7 @@ def _config(context: Context, record: ContainerRecord, spec: ContainerSpec, *, i
 def _host_config(
     record: ContainerRecord, spec: ContainerSpec, infra_id: str, log: str, *, infra: bool
 ) -> dict[str, Any]:
-    from pypod.engine.containers.derived import ulimits
+    from pypod.engine.lifecycle.derived import ulimits
 
     capabilities = set(spec.capabilities)
     limits = () if infra else ulimits(spec)

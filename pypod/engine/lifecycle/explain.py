@@ -8,11 +8,11 @@ from __future__ import annotations
 import os
 
 from pypod.display.markup import Shown
-from pypod.engine.containers import infra, infra_start, patience, steps, stopping
-from pypod.engine.containers.infra_start import InfraStart
-from pypod.engine.containers.start import Start
 from pypod.engine.core import observe
 from pypod.engine.core.effects import Effect, directory
+from pypod.engine.lifecycle import infra, infra_start, patience, steps, stopping
+from pypod.engine.lifecycle.infra_start import InfraStart
+from pypod.engine.lifecycle.start import Start
 from pypod.engine.networks import attachments
 from pypod.kernel.abi import SIGKILL, signal_name
 from pypod.kernel.pidfd import Process
@@ -23,9 +23,9 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
-    from pypod.engine.containers.exec import ExecSpec
-    from pypod.engine.containers.start import Terminal
     from pypod.engine.core.context import Context
+    from pypod.engine.lifecycle.exec import ExecSpec
+    from pypod.engine.lifecycle.start import Terminal
     from pypod.model.container import ContainerSpec
     from pypod.model.network import Connection
     from pypod.runtime.ops import Plan
@@ -135,7 +135,7 @@ def of_pod_start(context: Context, pod: PodRecord) -> Explanation:
 
 def of_exec(context: Context, record: ContainerRecord, spec: ExecSpec) -> Explanation:
     """Return what an exec would do. Raises WrongState when the container does not run."""
-    from pypod.engine.containers import exec as execution
+    from pypod.engine.lifecycle import exec as execution
 
     begun = execution.Exec.resolve(context, record, spec, execution.running_state(context, record))
     return Explanation(steps=(*_effects(execution.program().preparations(context)), *_told(begun.steps())))

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from pypod.engine.containers import files
-from pypod.engine.containers.derived import pod_hostname
-from pypod.engine.containers.steps import LAUNCHER, Launch, Program
 from pypod.engine.core import announce, effects, kept_records
+from pypod.engine.lifecycle import files
+from pypod.engine.lifecycle.derived import pod_hostname
+from pypod.engine.lifecycle.steps import LAUNCHER, Launch, Program
 from pypod.engine.networks import attachments, bridges, network_ops, user_network
 from pypod.engine.resources import groups
 from pypod.engine.session import id_maps, session
@@ -23,8 +23,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from typing import Self
 
-    from pypod.engine.containers.steps import Step
     from pypod.engine.core.context import Context
+    from pypod.engine.lifecycle.steps import Step
     from pypod.engine.networks.attachments import Attachment
     from pypod.engine.session.id_maps import Maps
     from pypod.engine.session.session import Session
@@ -108,7 +108,7 @@ class InfraStart(Value):
     def plan(self, attached: tuple[Attachment, ...]) -> Plan:
         """Return what the launcher does, and the process that it makes, connected by ``attached``."""
         if self.image is not None:
-            from pypod.engine.containers import infra_image
+            from pypod.engine.lifecycle import infra_image
 
             root = overlay.read_only_root(self.context, self.driver, self.image, self.directory)
             around = self._surroundings(attached).replace(root=root)

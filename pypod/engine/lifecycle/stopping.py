@@ -5,10 +5,10 @@ from __future__ import annotations
 import os
 import time
 
-from pypod.engine.containers import patience, pausing
 from pypod.engine.core import announce, kept_records, observe
 from pypod.engine.core.boundary import Boundary
 from pypod.engine.core.locks import AT_ONCE, Lock
+from pypod.engine.lifecycle import patience, pausing
 from pypod.engine.networks import attachments
 from pypod.engine.resources import groups
 from pypod.engine.storage import volumes

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from pypod.engine.containers.steps import Launch
 from pypod.engine.core import effects
+from pypod.engine.lifecycle.steps import Launch
 from pypod.engine.networks import published
 from pypod.engine.networks.port_holders import ForwardedPorts
 
@@ -11,10 +11,10 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from pypod.engine.containers.steps import Step
     from pypod.engine.core.context import Context
     from pypod.engine.core.effects import Undoing
     from pypod.engine.core.locks import Lock
+    from pypod.engine.lifecycle.steps import Step
     from pypod.runtime.launcher import Launching
 
 _NO_PORTS = ForwardedPorts()

@@ -5,13 +5,13 @@ from __future__ import annotations
 import os
 import time
 
-from pypod.engine.containers import files, infra_start, pausing
-from pypod.engine.containers.infra_start import InfraStart
-from pypod.engine.containers.performing import perform
 from pypod.engine.core import announce, effects, observe
 from pypod.engine.core.boundary import Boundary
 from pypod.engine.core.effects import Undoing
 from pypod.engine.core.locks import Lock
+from pypod.engine.lifecycle import files, infra_start, pausing
+from pypod.engine.lifecycle.infra_start import InfraStart
+from pypod.engine.lifecycle.performing import perform
 from pypod.engine.networks import attachments, claims, etc_files
 from pypod.errors import PodBroken
 from pypod.kernel import pidfd
@@ -125,7 +125,7 @@ def stop(context: Context, record: PodRecord) -> None:
     fd = pidfd.open_process(state.pid, state.start_time) if state.running else None
     if fd is None:
         return
-    from pypod.engine.containers import patience
+    from pypod.engine.lifecycle import patience
 
     late: list[int] = []
     try:

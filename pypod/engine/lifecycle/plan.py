@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import os
 
-from pypod.engine.containers import files, joining
-from pypod.engine.containers.derived import filter_of, ulimits
 from pypod.engine.core import announce
+from pypod.engine.lifecycle import files, joining
+from pypod.engine.lifecycle.derived import filter_of, ulimits
 from pypod.engine.networks import network_ops
 from pypod.engine.resources import limits
 from pypod.engine.session import id_maps, session
@@ -23,8 +23,8 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
-    from pypod.engine.containers.start import Start
     from pypod.engine.core.context import Context
+    from pypod.engine.lifecycle.start import Start
     from pypod.engine.networks.attachments import Attachment
     from pypod.model.container import ContainerSpec
     from pypod.runtime.compiler import Root

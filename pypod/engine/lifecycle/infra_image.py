@@ -6,9 +6,9 @@ has to do is to stay, for the pod's namespaces are its own.
 
 from __future__ import annotations
 
-from pypod.engine.containers import specs
-from pypod.engine.containers.derived import ulimits
-from pypod.engine.containers.image_defaults import with_defaults
+from pypod.engine.lifecycle.derived import ulimits
+from pypod.engine.specs import specs
+from pypod.engine.specs.image_defaults import with_defaults
 from pypod.errors import Unsupported
 from pypod.model.namespace import PRIVATE, Mode
 from pypod.runtime.compiler import container_ops

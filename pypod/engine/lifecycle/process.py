@@ -5,8 +5,8 @@ from __future__ import annotations
 import _thread
 import os
 
-from pypod.engine.containers import exec as execution
 from pypod.engine.core.boundary import Boundary
+from pypod.engine.lifecycle import exec as execution
 from pypod.errors import DeadlineExceeded, InvalidSpec
 from pypod.kernel import pidfd
 from pypod.kernel.descriptors import write_all
@@ -18,8 +18,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from typing import Self
 
-    from pypod.engine.containers.exec import ExecSpec
     from pypod.engine.core.context import Context
+    from pypod.engine.lifecycle.exec import ExecSpec
     from pypod.store.records import ContainerRecord
 
 _CHUNK_BYTES = 1 << 16

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from pypod.engine.containers.derived import filter_of, hostname_of, ulimits
-from pypod.engine.containers.joining import without_host
-from pypod.engine.containers.steps import LAUNCHER, Launch, Program
 from pypod.engine.core import announce, effects, observe
 from pypod.engine.core.boundary import Boundary
+from pypod.engine.lifecycle.derived import filter_of, hostname_of, ulimits
+from pypod.engine.lifecycle.joining import without_host
+from pypod.engine.lifecycle.steps import LAUNCHER, Launch, Program
 from pypod.engine.session import session
 from pypod.errors import InvalidSpec, NoSuchContainer, WrongState
 from pypod.kernel.abi import CLONE_NEWPID, CLONE_NEWUSER, NAMESPACES
@@ -23,8 +23,8 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from typing import Any, Self
 
-    from pypod.engine.containers.steps import Step
     from pypod.engine.core.context import Context
+    from pypod.engine.lifecycle.steps import Step
     from pypod.engine.session.session import Session
     from pypod.model.container import ContainerSpec, ContainerState
     from pypod.runtime.launcher import Launched

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from pypod.engine.containers.variables import unset_environment
 from pypod.engine.networks import user_network
 from pypod.engine.networks.options import asked_network, dns_fields
 from pypod.engine.resources.limits import from_options
+from pypod.engine.specs.variables import unset_environment
 from pypod.errors import InvalidSpec, Unsupported
 from pypod.kernel.abi import DIGITS_LIMIT, SIGTERM, signal_number
 from pypod.kernel.capabilities import DEFAULT_CAPABILITIES, bounding_set, merge

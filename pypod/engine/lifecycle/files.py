@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from pypod.engine.containers.derived import hostname_of, pod_hostname
+from pypod.engine.lifecycle.derived import hostname_of, pod_hostname
 from pypod.engine.networks import etc_files
 from pypod.model.namespace import POD
 from pypod.model.network_flags import NO_RESOLV_CONF

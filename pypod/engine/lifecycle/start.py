@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import os
 
-from pypod.engine.containers import files, infra, joining
-from pypod.engine.containers.derived import hostname_of
-from pypod.engine.containers.performing import perform
-from pypod.engine.containers.plan import configuration, container_plan
-from pypod.engine.containers.steps import Launch, monitor
 from pypod.engine.core import effects, kept_records, observe
 from pypod.engine.core.boundary import Boundary
 from pypod.engine.core.effects import Undoing
 from pypod.engine.core.locks import EXCLUSIVE, SHARED, Lock
+from pypod.engine.lifecycle import files, infra, joining
+from pypod.engine.lifecycle.derived import hostname_of
+from pypod.engine.lifecycle.performing import perform
+from pypod.engine.lifecycle.plan import configuration, container_plan
+from pypod.engine.lifecycle.steps import Launch, monitor
 from pypod.engine.networks import attachments, bridges, claims, etc_files, network_ops, user_network
 from pypod.engine.resources import groups
 from pypod.engine.session import id_maps, session
@@ -27,8 +27,8 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any, Self
 
-    from pypod.engine.containers.steps import Step
     from pypod.engine.core.context import Context
+    from pypod.engine.lifecycle.steps import Step
     from pypod.engine.networks.attachments import Attachment
     from pypod.engine.session.id_maps import Maps
     from pypod.engine.session.session import Session

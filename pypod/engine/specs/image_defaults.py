@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from pypod.engine.containers.variables import with_variables
+from pypod.engine.specs.variables import with_variables
 from pypod.engine.storage.volumes import targets
 from pypod.errors import InvalidSpec
 from pypod.model.ids import new_id
