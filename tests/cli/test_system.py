@@ -190,7 +190,7 @@ def test_a_storage_that_cannot_be_used_is_one_clear_error(others_root, engine) -
     for words in (["ps"], ["info"], ["pod", "ps"], ["inspect", "x"]):
         done = unprivileged(*words, root=taken)
         assert (done.returncode, done.stdout) == (125, "")
-        assert done.stderr.startswith(f"Error: {taken} belongs to uid 0, not to uid {USER}: give another with --root")
+        assert done.stderr.startswith(f"Error: {taken} belongs to uid 0, not to uid {USER}: use another with --root")
         assert done.stderr.count("\n") == 1
     told = unprivileged("system", "check", root=taken)
     assert told.returncode == 1

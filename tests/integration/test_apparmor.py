@@ -62,7 +62,7 @@ def test_the_launcher_alone_needs_a_profile(confined, user: User, tmp_path: Path
     words = ("run", "--rm", "--network", "none", "--rootfs", "/usr:O", "/bin/cat", "/proc/self/uid_map")
     refused, checked = confined(*words), confined("system", "check")
     assert (refused.returncode, checked.returncode) == (125, 1)
-    assert "this host gives users no user namespaces" in refused.stderr
+    assert "this host allows users no user namespaces" in refused.stderr
     assert "AppArmor" in refused.stderr
     assert "AppArmor" in next(line for line in checked.stdout.splitlines() if line.startswith("missing     session"))
     launcher = user.tree / "pypod" / "_libexec" / "launch"

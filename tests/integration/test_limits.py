@@ -170,7 +170,7 @@ def test_only_what_runs_is_updated(engine, busybox) -> None:
     with pytest.raises(WrongState, match="only the limits of a running one"):
         container.update(memory=64 * MIB)
     pod = engine.pods.create("p")
-    with pytest.raises(WrongState, match="only while one does"):
+    with pytest.raises(WrongState, match="only be changed while one does"):
         pod.update(memory=64 * MIB)
 
 

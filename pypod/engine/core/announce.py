@@ -1,6 +1,6 @@
-"""Tell of what is done, for ``pypod events``: lines appended to the file of events, in podman's words.
+"""Events for ``pypod events``: lines appended to the event file, in podman's words.
 
-What the supervisor in C knows better (a process runs, and how it ended) it writes itself: ``event_op``.
+The supervisor in C writes itself what it knows best, the start and the end of its process: ``event_op``.
 """
 
 from __future__ import annotations
@@ -32,25 +32,25 @@ def container(
     *,
     exit_code: int | None = None,
 ) -> None:
-    """Tell that something happens to a container now; an infra's labels are those of ``pod``."""
+    """Record an event of a container, dated now; an infra carries the labels of ``pod``."""
     event_log.append(context.layout.events, event_log.line(action, _about(record, pod), exit_code=exit_code))
 
 
 def pod(context: Context, action: str, record: PodRecord, containers: Iterable[ContainerRecord] = ()) -> None:
-    """Tell that something happens to ``containers`` and then to their pod."""
+    """Record an event of each of ``containers`` and then of their pod."""
     lines = [event_log.line(action, _about(one, record)) for one in containers]
     lines.append(event_log.line(action, event_log.rest(POD, record.id, record.name)))
     event_log.append(context.layout.events, "".join(lines))
 
 
 def image(context: Context, action: str, identifier: str, *names: str) -> None:
-    """Tell that something happens to an image, once under each name."""
+    """Record an event of an image, once under each name."""
     lines = [event_log.line(action, event_log.rest(IMAGE, identifier, name)) for name in names]
     event_log.append(context.layout.events, "".join(lines))
 
 
 def image_removed(context: Context, identifier: str, names: Iterable[str], called: str = "") -> None:
-    """Tell that an image loses its names, and then that it is gone."""
+    """Record that an image loses its names, and then that it is removed."""
     lines = [event_log.line(UNTAG, event_log.rest(IMAGE, identifier, name)) for name in names]
     lines.append(event_log.line(REMOVE, event_log.rest(IMAGE, identifier, called)))
     event_log.append(context.layout.events, "".join(lines))
@@ -59,7 +59,7 @@ def image_removed(context: Context, identifier: str, names: Iterable[str], calle
 def event_op(
     context: Context, record: ContainerRecord, pod: PodRecord | None = None, *, start: str = START, end: str = DIED
 ) -> Op:
-    """Return the operation by which a supervisor tells that its process runs, and that it has ended (empty: not)."""
+    """Return the operation by which a supervisor records the start and the end of its process; empty for no events."""
     return Op("event", context.layout.events, start, end, _about(record, pod))
 
 

@@ -1,7 +1,7 @@
-"""The border where failures of the system become errors of pypod. Used once, around the engine's verbs.
+"""The boundary where failures of the system become errors of pypod: wrapped once around each verb of the engine.
 
-A tree of files as deep as a path may be long (some 2,000 directories) is deeper than Python calls functions; that is a
-failure of the system as well, and an image can have such a tree.
+Directories nested as deep as a path can be long (some 2,000 levels) exceed Python's recursion limit. That counts as a
+failure of the system as well, because an image can contain such a tree.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 _HINTS = {
     errno.ENOSPC: "the disk is full: free some space (pypod rm and pypod pod rm work without any)",
     errno.EDQUOT: "the quota is used up",
-    errno.EROFS: "the file system is read-only: give another with --root",
+    errno.EROFS: "the file system is read-only: choose another place with --root",
     errno.EMFILE: "too many open files in this process",
     errno.ENFILE: "too many open files on this host",
     errno.ENOMEM: "not enough memory",
@@ -25,7 +25,8 @@ _HINTS = {
 
 
 class Boundary:
-    """``with Boundary("start the container"):`` turns an OSError into an error of ours that names what was tried."""
+    """``with Boundary("start the container"):`` turns an OSError into an error of pypod that names what was
+    attempted."""
 
     __slots__ = ("operation",)
 
@@ -47,5 +48,5 @@ class Boundary:
         if error.errno in (errno.EPERM, errno.EACCES):
             raise PermissionDenied(self.operation, what, hint="this needs root") from error
         if error.errno in (errno.ENOSYS, errno.EOPNOTSUPP):
-            raise Unsupported(self.operation, what, hint="pypod system check tells what this host can do") from error
+            raise Unsupported(self.operation, what, hint="pypod system check shows what this host supports") from error
         raise SystemFailure(self.operation, error.errno or 0, what, hint=_HINTS.get(error.errno or 0, "")) from error

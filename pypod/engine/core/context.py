@@ -1,4 +1,4 @@
-"""What every function of the engine is given: storage, database, programs, the host's cgroups and firewall."""
+"""The context passed to every function of the engine: storage, database, programs, cgroups and firewall of the host."""
 
 from __future__ import annotations
 
@@ -28,10 +28,10 @@ _REMEMBERED = 256
 
 
 class Context:
-    """One storage directory, opened. Cheap to make, usable from any thread, keeps no state of pods.
+    """One storage directory, opened. Cheap to create, safe to use from any thread, and without any state of pods.
 
-    ``root`` is the directory everything is kept in (default: $PYPOD_ROOT, /var/lib/pypod for root).
-    Raises PermissionDenied when the directory is another user's or open to others.
+    ``root`` is the directory that everything is kept in (default: $PYPOD_ROOT, /var/lib/pypod for root).
+    Raises PermissionDenied when the directory belongs to another user or is writable by others.
     """
 
     def __init__(self, root: str | None = None) -> None:
@@ -43,9 +43,9 @@ class Context:
         with Boundary("read the boot id"):
             self.boot_id = PROC.boot_id()
         self._rootless: bool | None = None
-        self.at_bridges = False  # whether this process is in the network namespace of a user's bridges
-        self.known_session: Session | None = None  # the last that was found (engine/session/session.py)
-        self.storage_driver: drivers.Driver | None = None  # once that is known
+        self.at_bridges = False  # whether this process is in the network namespace of the user's bridges
+        self.known_session: Session | None = None  # the one found last (engine/session/session.py)
+        self.storage_driver: drivers.Driver | None = None  # once it is known
         self._cgroups: Driver | None = None
         self._firewall: Channels | None = None
         self._specs: dict[str, ContainerSpec] = {}
@@ -53,7 +53,7 @@ class Context:
         self._filters: dict[tuple[str, ...], tuple[bytes, int]] = {}
 
     def container_spec(self, record: ContainerRecord) -> ContainerSpec:
-        """Return what was asked of a container; each text of a specification is parsed once.
+        """Return the specification of a container; each distinct JSON text is parsed once.
 
         Raises StoreError when the record is damaged, InvalidSpec for an infra.
         """
@@ -66,13 +66,13 @@ class Context:
         return spec
 
     def remember(self, record: ContainerRecord, spec: ContainerSpec) -> None:
-        """Spare the next reader of a specification that was just written the parsing."""
+        """Cache a specification that was just written, so that the next reader need not parse it."""
         if len(self._specs) >= _REMEMBERED:
             self._specs.clear()
         self._specs[record.spec_json] = spec
 
     def pod_spec(self, record: PodRecord) -> PodSpec:
-        """Return what was asked of a pod; each text of a specification is parsed once.
+        """Return the specification of a pod; each distinct JSON text is parsed once.
 
         Raises StoreError when the record is damaged.
         """
@@ -85,13 +85,13 @@ class Context:
         return spec
 
     def remember_pod(self, record: PodRecord, spec: PodSpec) -> None:
-        """Spare the next reader of a pod's specification that was just written the parsing."""
+        """Cache a pod's specification that was just written, so that the next reader need not parse it."""
         if len(self._pod_specs) >= _REMEMBERED:
             self._pod_specs.clear()
         self._pod_specs[record.spec_json] = spec
 
     def default_filter(self, capabilities: tuple[str, ...]) -> tuple[bytes, int]:
-        """Return podman's seccomp filter for a set of capabilities, and its flags; read from the disk once."""
+        """Return podman's seccomp filter for a set of capabilities, and its flags; read from disk once."""
         found = self._filters.get(capabilities)
         if found is None:
             from pypod.runtime.seccomp.filter import filter_and_flags
@@ -100,7 +100,7 @@ class Context:
         return found
 
     def owner(self) -> Owner:
-        """Return the identity of this process, which ephemeral pods and containers end with."""
+        """Return the identity of this process, as the owner of ephemeral pods and containers."""
         from pypod.store.records import Owner
 
         pid = os.getpid()
@@ -108,9 +108,9 @@ class Context:
 
     @property
     def rootless(self) -> bool:
-        """Whether the caller is an ordinary user, or root of a user namespace only.
+        """Whether the caller is an unprivileged user, or root of a user namespace only.
 
-        Such a root is no more than a user where the kernel asks for the first namespace's; but it has its ids.
+        Such a root has the ids mapped into its namespace, but no privilege that the kernel checks in the initial one.
         """
         if self._rootless is None:
             from pypod.kernel.idmap import in_user_namespace
@@ -125,7 +125,7 @@ class Context:
 
     @property
     def cgroups(self) -> Driver:
-        """The driver for this host's cgroup hierarchies, found at first use."""
+        """The driver for this host's cgroup hierarchies, detected at first use."""
         if self._cgroups is None:
             self._cgroups = self._driver()
         return self._cgroups
@@ -140,7 +140,7 @@ class Context:
         return self._firewall
 
     def use_cgroups(self, driver: Driver) -> None:
-        """Use another driver from now on."""
+        """Replace the cgroup driver."""
         self._cgroups = driver
 
     def _driver(self) -> Driver:
@@ -154,7 +154,7 @@ class Context:
         return driver_for(detect())
 
     def close(self) -> None:
-        """Give descriptors and connections back; pods and containers go on."""
+        """Close descriptors and database connections; pods and containers keep running."""
         self.programs.close()
         self.database.close()
         if self._firewall is not None:
@@ -173,7 +173,7 @@ class Context:
 
 
 def _guard(layout: Layout) -> Callable[[Connection], object]:
-    """Return what refuses a new database where containers are: the one before was lost. It holds no context."""
+    """Return the check that refuses a new database where containers exist: theirs was lost. It holds no context."""
 
     def refuse(_: Connection) -> None:
         from pypod.engine.core import lost_records
@@ -188,4 +188,4 @@ def require_root(what: str) -> None:
     from pypod.errors import PermissionDenied
 
     if os.geteuid() != 0:
-        raise PermissionDenied(what, f"{what} needs root", hint="pypod unshare COMMAND runs a command as root of yours")
+        raise PermissionDenied(what, f"{what} needs root", hint="pypod unshare COMMAND runs it as root in your session")

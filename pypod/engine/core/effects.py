@@ -1,4 +1,4 @@
-"""What Python does to the host beside the plans: as values, so that it can be told and not be done."""
+"""What Python changes on the host besides running plans, as values: explain prints them without performing them."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ if TYPE_CHECKING:
 
 
 class Effect:
-    """One change: ``words`` and ``page`` (a manual page) for a reader, ``perform`` to make it.
+    """One change: ``words`` and ``page`` (a manual page) describe it, ``perform`` makes it.
 
-    ``undo`` takes it back when what it was made for fails. It has nothing to say when the change was made in part or
-    not at all. What may stay, such as a directory for the next attempt, has none.
+    ``undo`` reverts it when a later step fails. It must not complain when the change was made in part or not at all. A
+    change that may stay, such as a directory that the next attempt will need, has none.
     """
 
     __slots__ = ("page", "perform", "undo", "words")
@@ -32,20 +32,20 @@ class Effect:
 
 
 def perform(effects: Iterable[Effect]) -> None:
-    """Make the changes in their order. Raises what the calls raise."""
+    """Make the changes in order. Raises what the calls raise."""
     for effect in effects:
         effect.perform()
 
 
 def directory(path: str, mode: int = 0o700) -> Effect:
-    """Make a directory; it may be there already."""
+    """Create a directory unless it exists."""
     return Effect(f"make directory {path}", "mkdir(2)", lambda: os.makedirs(path, mode, exist_ok=True))
 
 
 class Undoing:
-    """What is to be taken back, the last first, when a block is left before ``keep`` was said.
+    """Undo actions, run in reverse order when the block is left without a call of ``keep``.
 
-    An ExitStack, without the milliseconds that importing contextlib takes in a program that starts a container.
+    An ExitStack without the milliseconds that importing contextlib costs a program that starts a container.
     """
 
     __slots__ = ("_actions",)
@@ -54,12 +54,12 @@ class Undoing:
         self._actions: list[Callable[[], object]] = []
 
     def add(self, undo: Callable[[], object] | None) -> None:
-        """Remember how to take something back that is about to be made."""
+        """Register how to revert what is about to be made."""
         if undo is not None:
             self._actions.append(undo)
 
     def keep(self) -> None:
-        """Take nothing back: all is well."""
+        """Drop the undo actions: the block has succeeded."""
         self._actions.clear()
 
     def __enter__(self) -> Self:
@@ -70,5 +70,5 @@ class Undoing:
             try:
                 self._actions.pop()()
             except BaseException:
-                self.__exit__()  # the rest in any case
+                self.__exit__()  # the remaining ones must run even if this one raises
                 raise

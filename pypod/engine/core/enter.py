@@ -1,4 +1,4 @@
-"""Enter namespaces from Python: one thread, for the length of a block."""
+"""Enter namespaces from Python: one thread, for the duration of a block."""
 
 from __future__ import annotations
 
@@ -15,15 +15,16 @@ if TYPE_CHECKING:
 
     from pypod.model.container import ContainerState
 
-# setns(2): a thread of a threaded process may not change its user namespace, nor its mount namespace while it shares
-# root and working directory with others; pid counts for children only, and Python has to fork for that.
+# setns(2): a multithreaded process may not change its user namespace, nor may a thread change its mount namespace while
+# it shares root and working directory with others. A pid namespace applies to children only, and Python would have to
+# fork for that.
 _ENTERABLE = ("net", "uts", "ipc", "cgroup")
 
 
 class Entered:
-    """The calling thread is in other namespaces inside the block, and back in its own after it.
+    """Inside the block the calling thread is in other namespaces, after it in its own again.
 
-    Usable again, and by one thread at a time. The process is found anew each time, never by its number alone.
+    Reusable, by one thread at a time. The process is looked up anew each time, never by its pid alone.
     """
 
     def __init__(self, name: str, state: ContainerState, kinds: tuple[str, ...]) -> None:
@@ -46,7 +47,7 @@ class Entered:
                     setns(target, NAMESPACES[kind].clone_flag)
         except BaseException as error:
             self._go_home()
-            if isinstance(error.__cause__, ProcessLookupError):  # it is ending, and has let go of them
+            if isinstance(error.__cause__, ProcessLookupError):  # it is exiting and has left them already
                 raise _not_running(self._name) from error
             raise
         finally:
@@ -69,12 +70,12 @@ class Entered:
 
 
 def open_namespace(name: str, state: ContainerState, kind: str) -> int:
-    """Return a descriptor of a namespace of a process, which the caller closes. Raises WrongState when it has ended."""
+    """Return a descriptor of a namespace of a process; the caller closes it. Raises WrongState when it has exited."""
     target = pidfd.open_process(state.pid, state.start_time)
     if target is not None:
         try:
             opened = os.open(f"/proc/{state.pid}/ns/{kind}", os.O_RDONLY | os.O_CLOEXEC)
-            if not pidfd.wait(target, 0):  # else it may be of another with the same number
+            if not pidfd.wait(target, 0):  # else the pid may have been reused and the namespace be another process's
                 return opened
             os.close(opened)
         except (FileNotFoundError, ProcessLookupError):

@@ -1,4 +1,4 @@
-"""Names for what was created without one."""
+"""Generated names for objects that were created without a name."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ _ATTEMPTS = 16
 
 
 def under_free_name(create: Callable[[str], T]) -> T:
-    """Return ``create(name)`` for an invented name that is free.
+    """Return ``create(name)`` for a generated name that is free.
 
-    Only the store knows which one is, and only at the moment of inserting: others create at the same time.
+    Only the store can tell whether a name is free, and only on insertion: other processes create at the same time.
     """
     for _ in range(_ATTEMPTS):
         name = ids.new_name()

@@ -1,8 +1,8 @@
-"""What the store knows of a container, kept beside the container as well: what runs can be stopped without a database.
+"""The database rows of a container, copied to its directory: what runs can be stopped without the database.
 
-Each start writes one small file, and nothing is synced: a crash of the machine ends what runs. A removal deletes it
-first of all, so that a directory with such a file and no row in the store is one that the store has lost, and one
-without was being removed.
+Each start writes one small file. It is not synced, since a crash of the machine ends what it describes. Removal deletes
+this file first. So a directory with such a file but no row in the store belongs to a container whose record was lost,
+and a directory without it to one whose removal was interrupted.
 """
 
 from __future__ import annotations
@@ -26,17 +26,17 @@ if TYPE_CHECKING:
     from pypod.store.records import ContainerRecord, PodRecord
 
 NAME = "record.json"
-_BYTES_LIMIT = 1 << 24  # as long as a command line and an environment can get, several times
+_BYTES_LIMIT = 1 << 24  # several times the longest possible command line and environment
 _READ = os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK
-# Not truncated first: ext4 writes a file that was made anew so to the disk when it is closed, which takes a millisecond
-# (ext4(5), auto_da_alloc).
+# Replaced rather than truncated: ext4 flushes a truncated and rewritten file to disk on close, which takes a
+# millisecond (ext4(5), auto_da_alloc).
 _WRITE = os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW
 
 
 class Kept(Value):
-    """What was kept: the rows of a container and its pod.
+    """The kept rows of a container and its pod.
 
-    ``connections`` are, as JSON, what was asked of each, what the start made of it, and its network.
+    ``connections`` is JSON: for each connection what was asked for, what the start assigned, and its network.
     """
 
     container: ContainerRecord
@@ -45,7 +45,7 @@ class Kept(Value):
 
 
 def keep(context: Context, record: ContainerRecord, pod: PodRecord | None) -> Effect:
-    """Return what keeps the rows of a container, or of an infra, that is about to run. Its connections are made."""
+    """Return the effect that keeps the rows of a container or an infra about to run, its networks already attached."""
     path = f"{context.layout.container(record.id)}/{NAME}"
 
     def write() -> None:
@@ -55,7 +55,7 @@ def keep(context: Context, record: ContainerRecord, pod: PodRecord | None) -> Ef
 
 
 def renew(context: Context, identifier: str) -> None:
-    """Keep the rows of a container as they are now, if any were kept: it has been renamed, connected, given away."""
+    """Rewrite the kept rows of a container, if it has any, after a rename, a connection or a change of owner."""
     path = f"{context.layout.container(identifier)}/{NAME}"
     if os.path.lexists(path):
         record = records.find_container(context.database, identifier)
@@ -64,7 +64,7 @@ def renew(context: Context, identifier: str) -> None:
 
 
 def forget(context: Context, identifiers: Iterable[str]) -> None:
-    """Delete what was kept of containers that are being removed. Raises OSError."""
+    """Delete the kept rows of containers that are being removed. Raises OSError."""
     for identifier in identifiers:
         try:
             os.unlink(f"{context.layout.container(identifier)}/{NAME}")
@@ -73,7 +73,7 @@ def forget(context: Context, identifiers: Iterable[str]) -> None:
 
 
 def read(directory: str) -> Kept | None:
-    """Return what is kept in a container's directory; None when nothing is, or nothing that can be read."""
+    """Return what is kept in a container's directory; None when there is nothing, or nothing readable."""
     try:
         found = plain_json.loads(_content(f"{directory}/{NAME}"))
         container = records.checked(records.ContainerRecord(**found["container"]))
@@ -87,7 +87,7 @@ def read(directory: str) -> Kept | None:
 
 
 def started(layout: Layout) -> list[str]:
-    """Return the ids of the containers that were started once, sorted: those that have a directory with something."""
+    """Return the sorted ids of containers that were ever started: those whose directory is not empty."""
     base = f"{layout.root}/containers"
     try:
         names = os.listdir(base)
@@ -111,7 +111,7 @@ def _write(path: str, text: str) -> None:
     fd = os.open(path, _WRITE, 0o600)
     try:
         data = text.encode()
-        write_all(fd, data)  # in one piece, unless the disk is full: then the next write says so
+        write_all(fd, data)  # one write, unless the disk is full: then the next one raises
         if os.fstat(fd).st_size != len(data):
             os.ftruncate(fd, len(data))
     finally:

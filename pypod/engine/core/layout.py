@@ -1,4 +1,4 @@
-"""Every path pypod owns, and the check that they are ours."""
+"""Every path that pypod owns, and the check that they belong to us."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from pypod.engine.core.boundary import Boundary
 from pypod.errors import InvalidSpec, PermissionDenied
 
 _DIRECTORIES = ("containers", "pods", "trash", "cache", "merged")
-# The last one is made last: where it is, everything is.
+# The last one is made last: if it exists, they all do.
 _OF_ROOT = "/var/lib/pypod"
 _MOUNT_POINTS = "dev/ proc/ sys/ etc/ etc/hosts etc/hostname etc/resolv.conf run/ run/.containerenv".split()
 
@@ -23,104 +23,107 @@ class Layout:
 
     @property
     def database(self) -> str:
-        """The SQLite file."""
+        """The SQLite database."""
         return f"{self.root}/pypod.db"
 
     @property
     def events(self) -> str:
-        """The file of events; the generation before it lies beside it."""
+        """The event file; the rotated one lies beside it."""
         return f"{self.root}/events.log"
 
     @property
     def trash(self) -> str:
-        """What is removed and not yet deleted."""
+        """What has been removed but not deleted yet."""
         return f"{self.root}/trash"
 
     @property
     def cache(self) -> str:
-        """What can be made again: compiled seccomp filters."""
+        """What can be regenerated: compiled seccomp filters."""
         return f"{self.root}/cache"
 
     @property
     def merged(self) -> str:
-        """An empty directory on which every container mounts its root, each in a mount namespace of its own."""
+        """An empty directory where every container mounts its root, each in its own mount namespace."""
         return f"{self.root}/merged"
 
     @property
     def mount_points(self) -> str:
-        """The lowest layer of every overlay: what is mounted on in each container, for roots that lack it.
+        """The lowest layer of every overlay: the mount points of each container, for roots that lack them.
 
-        Without it the kernel would make these in the upper layer at each start, aside and then renamed, after copying
-        their directories up.
+        Otherwise the upper layer would receive them at each start, and the kernel would copy up their parent
+        directories,
+        create them in the work directory and rename them.
         """
         return f"{self.root}/mount-points"
 
     @property
     def container_env(self) -> str:
-        """The empty /run/.containerenv of all containers that are not privileged."""
+        """The empty /run/.containerenv of all unprivileged containers."""
         return f"{self.mount_points}/run/.containerenv"
 
     @property
     def volumes(self) -> str:
-        """Anonymous volumes, each in a directory with its id for a name, until no container has it any more."""
+        """Anonymous volumes, each in a directory named by its id, kept until no container uses it."""
         return f"{self.root}/volumes"
 
     @property
     def images(self) -> str:
-        """What images are made of. Who adds to it shares its lock, who deletes what is unused holds it alone."""
+        """What images consist of. Adding to it takes a shared lock; deleting what is unused takes an exclusive one."""
         return f"{self.root}/images"
 
     @property
     def blobs(self) -> str:
-        """Manifests, configurations and layers as they came, by digest."""
+        """Manifests, configurations and layers as they were received, by digest."""
         return f"{self.images}/blobs"
 
     @property
     def image_layers(self) -> str:
-        """The unpacked layers, each in a directory with a short name: overlay takes a page of names."""
+        """Unpacked layers, in directories with short names: the lowerdir option of an overlay must fit into one
+        page."""
         return f"{self.images}/layers"
 
     @property
     def storage_driver(self) -> str:
-        """The file that says what makes root file systems here, since the host booted."""
+        """The file that records what makes root file systems here, valid for the current boot."""
         return f"{self.root}/storage-driver.json"
 
     @property
     def session(self) -> str:
-        """What is known of the holder of a user's session."""
+        """State of the process that holds the user's session."""
         return f"{self.root}/session"
 
     @property
     def session_status(self) -> str:
-        """The file that names the holder of the session that there is, or was."""
+        """The status file of the session's holder, running or not."""
         return f"{self.session}/status"
 
     @property
     def giving_ids(self) -> str:
-        """The lock of who gives a container ids of its own, none of which another has."""
+        """The lock for allocating ids to containers, so that no two get the same."""
         return f"{self.root}/giving-ids"
 
     @property
     def image_mounts(self) -> str:
-        """Where images are mounted for people to look at, each in a directory with its id for a name."""
+        """Where ``image mount`` mounts images, each in a directory named by its id."""
         return f"{self.images}/mounts"
 
     @property
     def names(self) -> str:
-        """The name server's directory: its lock, its socket, and a file for each network that it holds locked."""
+        """The name server's directory: its lock, its socket, and a locked file for each network that it serves."""
         return f"{self.root}/names"
 
     @property
     def bridges(self) -> str:
-        """What is known of the network namespace of a user's bridges, and for each network what was made in it."""
+        """State of the network namespace of the user's bridges, and what was created in it for each network."""
         return f"{self.root}/bridges"
 
     def incoming(self, chain: str, blob: str) -> str:
-        """The directory of a layer on its way in the blob of this digest; whoever works on it holds its lock."""
+        """The directory of a layer being pulled from the blob with this digest; its lock is held while it is worked
+        on."""
         return f"{self.images}/incoming/{chain.partition(':')[2]}.{blob.partition(':')[2]}"
 
     def is_inside(self, status: os.stat_result) -> bool:
-        """Return whether the storage lies in the directory that has ``status``, by whatever path that was reached."""
+        """Return whether the storage lies in the directory that has ``status``, whatever path led to it."""
         path = self.root
         while not os.path.samestat(os.stat(path), status):
             if path == "/":
@@ -137,9 +140,10 @@ class Layout:
         return f"{self.root}/pods/{identifier}"
 
     def prepare(self) -> None:
-        """Make the directories. Raises PermissionDenied when the root is somebody else's or open to others.
+        """Create the directories. Raises PermissionDenied when the root belongs to another user or is writable by
+        others.
 
-        A directory that another user made first could hold a database, a filter or a socket of theirs.
+        A directory that another user created first could contain their database, seccomp filter or socket.
         """
         with Boundary("use the storage"):
             try:
@@ -151,8 +155,8 @@ class Layout:
                 raise _denied("use", self.root, error) from error
             wrong, hint = _wrong(self.root, status)
             if wrong:
-                raise PermissionDenied("use the storage", wrong, hint=f"{hint}give another with --root or $PYPOD_ROOT")
-            if not os.path.exists(f"{self.mount_points}/{_MOUNT_POINTS[-1]}"):  # whoever began was killed half-way
+                raise PermissionDenied("use the storage", wrong, hint=f"{hint}use another with --root or $PYPOD_ROOT")
+            if not os.path.exists(f"{self.mount_points}/{_MOUNT_POINTS[-1]}"):  # an earlier attempt was killed
                 self._make()
 
     def _make(self) -> None:
@@ -171,7 +175,7 @@ class Layout:
                 os.makedirs(at, exist_ok=True)
             else:
                 os.close(os.open(at, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC))
-            os.chmod(at, 0o755 if path.endswith("/") else 0o644)  # whatever the umask
+            os.chmod(at, 0o755 if path.endswith("/") else 0o644)  # regardless of the umask
         os.chmod(self.mount_points, 0o755)
 
 
@@ -179,7 +183,7 @@ def _default_root() -> str:
     if os.geteuid() == 0:
         return _OF_ROOT
     # "If an implementation encounters a relative path [...] it should consider the path invalid and ignore it."
-    # XDG Base Directory Specification. Else each directory that pypod is called in would have a storage.
+    # XDG Base Directory Specification. Otherwise there would be a storage in every directory that pypod is run from.
     data = os.environ.get("XDG_DATA_HOME", "")
     return f"{data}/pypod" if data.startswith("/") else f"{_home()}/.local/share/pypod"
 
@@ -193,22 +197,22 @@ def _home() -> str:
             home = pwd.getpwuid(os.geteuid()).pw_dir
         except KeyError:
             message = f"uid {os.geteuid()} has no home directory for the storage: $HOME is not set to one"
-            raise InvalidSpec("HOME", message, hint="say where it is to be with --root or $PYPOD_ROOT") from None
+            raise InvalidSpec("HOME", message, hint="choose a place with --root or $PYPOD_ROOT") from None
     return home
 
 
 def _denied(what: str, root: str, error: PermissionError) -> PermissionDenied:
-    hint = "give another place with --root or $PYPOD_ROOT" + (", or run as root" if root == _OF_ROOT else "")
+    hint = "choose another place with --root or $PYPOD_ROOT" + (", or run as root" if root == _OF_ROOT else "")
     return PermissionDenied(f"{what} the storage", f"cannot {what} {root}: {error.strerror}", hint=hint)
 
 
 def _wrong(root: str, status: os.stat_result) -> tuple[str, str]:
-    """Return why a directory is none to keep anything in, and what to do about it; nothing when it is one."""
+    """Return why a directory cannot be used as the storage, and what to do about it; nothing when it can."""
     mode = status.st_mode
     if mode & 0o170000 != 0o040000:
         return f"{root} is not a directory", "remove it, or "
     if status.st_uid != os.geteuid():
         return f"{root} belongs to uid {status.st_uid}, not to uid {os.geteuid()}", ""
     if mode & 0o022:
-        return f"{root} can be written by others (mode {mode & 0o7777:04o})", "chmod go-w, if all in it is yours, or "
+        return f"{root} is writable by others (mode {mode & 0o7777:04o})", "chmod go-w if all its content is yours, or "
     return "", ""

@@ -1,4 +1,4 @@
-"""A lock per object: flock on its directory, so that it dies with its holder. Order: a pod before its containers."""
+"""One lock per object: flock on its directory, released when its holder dies. Order: a pod before its containers."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from types import TracebackType
 
 EXCLUSIVE, SHARED = fcntl.LOCK_EX, fcntl.LOCK_SH
-AT_ONCE = fcntl.LOCK_EX | fcntl.LOCK_NB  # or BlockingIOError
+AT_ONCE = fcntl.LOCK_EX | fcntl.LOCK_NB  # raises BlockingIOError when the lock is held
 
 NO_SPACE = (errno.ENOSPC, errno.EDQUOT)
 
@@ -19,12 +19,14 @@ NO_SPACE = (errno.ENOSPC, errno.EDQUOT)
 class Lock:
     """The lock of the object whose directory is ``path``.
 
-    The directory is made if need be, and removed at the end when nothing was put into it. With ``without_space`` a
-    directory that is not there and finds no room on the disk is no reason to fail: nobody else can start that object.
+    The directory is created if need be, and removed on release when it is still empty. With ``without_space``, a
+    directory
+    that cannot be created because the disk is full is not an error: no other process can start that object either.
 
     Enter it twice: ``with Lock(path) as lock, lock:``. Python handles a signal at the first instruction of an
-    ``__exit__`` written in Python, so that a control-C there skips all of it, and the traceback keeps the lock alive
-    (github.com/python/cpython/issues/74174). The outer one lets go then.
+    ``__exit__``
+    written in Python, so Control-C at that point skips all of it, and the traceback keeps the lock alive
+    (github.com/python/cpython/issues/74174). The outer ``with`` then releases it.
     """
 
     __slots__ = ("_fd", "_kind", "_made", "_without_space", "path")
@@ -37,7 +39,7 @@ class Lock:
         self._without_space = without_space
 
     def fileno(self) -> int:
-        """Return the descriptor that holds it; -1 while nothing does."""
+        """Return the descriptor that holds the lock; -1 while it is not held."""
         return self._fd
 
     def __enter__(self) -> Lock:
@@ -48,13 +50,13 @@ class Lock:
                     break
                 try:
                     fcntl.flock(fd, self._kind)
-                    # It may have been removed while we waited: what we hold then is the lock of nothing.
+                    # The directory may have been removed while we waited: then the lock is on an inode without a name.
                     if _is_at(fd, self.path):
                         self._fd = fd
                 finally:
                     if self._fd != fd:
                         os.close(fd)
-        except BaseException:  # control-C with the lock in hand
+        except BaseException:  # Control-C with the lock held
             self._release()
             raise
         return self
@@ -86,16 +88,16 @@ class Lock:
         try:
             if self._made:
                 self._remove_if_empty()
-            # A process that another thread forked meanwhile has a copy of the descriptor: closing ours unlocks nothing.
+            # A process forked by another thread may hold a copy of the descriptor, so closing ours would not unlock.
             fcntl.flock(self._fd, fcntl.LOCK_UN)
         finally:
-            # Forgotten first: after a control-C at the end of close() its number may be another thread's file.
+            # Cleared first: after Control-C at the end of close(), its number may already be another thread's file.
             fd, self._fd = self._fd, -1
             os.close(fd)
 
     def _remove_if_empty(self) -> None:
         try:
-            if self._kind == SHARED:  # the others who share it must keep it
+            if self._kind == SHARED:  # other sharers still need it
                 fcntl.flock(self._fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
             if _is_at(self._fd, self.path):
                 os.rmdir(self.path)
@@ -111,10 +113,10 @@ def _is_at(fd: int, path: str) -> bool:
 
 
 def is_held(path: str, flags: int) -> bool:
-    """Return whether somebody has a path locked exclusively; ``flags`` are more of open(2). Raises OSError."""
+    """Return whether a path is locked exclusively; ``flags`` are added to those of open(2). Raises OSError."""
     fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC | flags)
     try:
-        # Shared: whoever looks at the same time must not take us for the holder.
+        # Shared, so that two processes probing at the same time do not take each other for the holder.
         fcntl.flock(fd, fcntl.LOCK_SH | fcntl.LOCK_NB)
     except BlockingIOError:
         return True
@@ -124,10 +126,10 @@ def is_held(path: str, flags: int) -> bool:
 
 
 def locked(directory: str) -> int | None:
-    """Return a descriptor that has a directory of the storage locked; None when somebody else has."""
+    """Return a descriptor holding the lock of a directory of the storage; None when another process holds it."""
     try:
         fd = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    except FileNotFoundError:  # the storage is gone, and with it all others who would
+    except FileNotFoundError:  # the storage is gone, and every other lock holder with it
         return os.open("/", os.O_PATH | os.O_CLOEXEC)
     try:
         fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)

@@ -1,6 +1,6 @@
-"""Containers that were started here and have no record: the database was deleted, emptied, or an old copy put back.
+"""Containers that were started here but have no record: the database was deleted, emptied, or replaced by an old copy.
 
-What was started is known by its directory (``kept_records``), what runs by the status file in it and the kernel.
+Their directories tell which were started (``kept_records``); the status files in these and the kernel, which run.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 
 class Lost(Value):
-    """A container without a record: what its directory has kept of that, and its process when it runs."""
+    """A container without a record: the rows kept in its directory, and its process if it is running."""
 
     id: str
     kept: Kept | None
@@ -31,21 +31,21 @@ class Lost(Value):
         name = (
             f"container {self.kept.container.name} ({short(self.id)})" if self.kept else f"container {short(self.id)}"
         )
-        state = f"runs, process {self.process[0]}," if self.process else "was started once,"
-        unknown = "" if self.kept else ", nor does its directory tell what it is"
-        return f"{name} {state} and no record knows it{unknown}"
+        state = f"runs as process {self.process[0]}" if self.process else "was started"
+        unknown = "" if self.kept else ", and its directory does not tell what it is"
+        return f"{name} {state} but has no record{unknown}"
 
 
 def lost(context: Context) -> list[Lost]:
-    """Return the containers that were started here and have no record. Raises StoreError."""
+    """Return the containers that were started here but have no record. Raises StoreError."""
     there = kept_records.started(context.layout)
-    # asked after looking: the record of a container is there before its directory
+    # read after the directories were listed: a container's record is written before its directory is created
     known = {record.id for record in records.all_containers(context.database)} if there else ()
     return _without_record(context, (one for one in there if one not in known))
 
 
 def lost_at_most(context: Context) -> list[Lost]:
-    """Return the same, or every container that was started here where the store cannot be read."""
+    """Return the same, or every container that was started here when the store cannot be read."""
     try:
         return lost(context)
     except PypodError:
@@ -63,28 +63,28 @@ def _look(context: Context, identifier: str) -> Lost:
 
 
 def refuse_new_database(layout: Layout, boot_id: str) -> None:
-    """Raise StoreError when containers were started in a storage whose database was just made: it is not the first."""
+    """Raise StoreError when containers were started in a storage whose database is new: there was another before it."""
     there = kept_records.started(layout)
     if there:
         running = sum(observe.running_process(layout.container(one), boot_id) is not None for one in there)
         raise StoreError(
             layout.database,
             f"the database was lost: {layout.database} is new, and {len(there)} containers were started here, "
-            f"of which {running} run",
-            hint="pypod system check tells which, pypod system check --repair brings their records back",
+            f"{running} of which are running",
+            hint="pypod system check lists them, pypod system check --repair restores their records",
         )
 
 
 def layers_in_use(context: Context) -> set[str] | None:
-    """Return the layers of containers without a record; None when some run and nobody knows which they have."""
+    """Return the layers of containers without a record; None when one of these runs and its layers are unknown."""
     found: set[str] = set()
     for one in lost(context):
         if one.kept is None:
             return None
         try:
             found.update(stored_specs.container_spec(one.kept.container).layers)
-        except Unsupported:  # of an infra
+        except Unsupported:  # an infra has none
             continue
-        except StoreError:  # damaged
+        except StoreError:  # its record is damaged
             return None
     return found

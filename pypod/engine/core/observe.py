@@ -1,8 +1,8 @@
-"""What is: a container's state, read from its status file and the kernel each time it is asked for.
+"""The observed state of a container, read from its status file and the kernel each time it is asked for.
 
 The file has two lines of fixed size, written by the supervisor in C (pause/supervise/record.c): the start, and the
-exit, blank until there is one. A process is known by pid, start time and boot id; the file alone never makes anything
-"running".
+exit, blank until it happens. A process is identified by pid, start time and boot id; the file alone never makes a
+container "running".
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ FREEZER_LINK = "freezer"
 _RECORDING_TIMEOUT_S = 2.0
 _RECORD_POLL_S = 0.01
 _PID_MAX, _STATUS_MAX = 1 << 22, 0xFFFF  # PID_MAX_LIMIT of Linux; what waitpid(2) fills in
-# without waiting: a pipe in its place must not hold anybody up
+# Non-blocking: a pipe in place of the file must not make a reader hang.
 _READ = os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK
 _CREATED = ContainerState(status="created")
 
@@ -35,7 +35,7 @@ def container_state(directory: str, boot_id: str, proc: Proc = pidfd.PROC) -> Co
     if state.status == "running":
         return state.replace(status="paused") if is_frozen(directory) else state
     deadline = time.monotonic() + _RECORDING_TIMEOUT_S
-    # The process is gone and its supervisor about to write how: a moment, unless somebody stopped the supervisor.
+    # The process is gone and its supervisor is about to write the exit: a moment, unless the supervisor was stopped.
     while state.status == "ending":
         _wait_for_record(state, deadline - time.monotonic())
         state = _read(directory, boot_id, proc)
@@ -45,7 +45,7 @@ def container_state(directory: str, boot_id: str, proc: Proc = pidfd.PROC) -> Co
 
 
 def running_process(directory: str, boot_id: str, proc: Proc = pidfd.PROC) -> tuple[int, int] | None:
-    """Return pid and start time of a container's first process; None when it does not run. Does not wait."""
+    """Return pid and start time of a container's init process; None when it is not running. Does not wait."""
     try:
         state = _read(directory, boot_id, proc)
     except OSError:
@@ -54,20 +54,21 @@ def running_process(directory: str, boot_id: str, proc: Proc = pidfd.PROC) -> tu
 
 
 def is_frozen(directory: str) -> bool:
-    """Return whether the kernel keeps the container's processes from running.
+    """Return whether the container's processes are frozen.
 
-    Pausing leaves a link in the directory to the file of the cgroup that tells: what it says counts, so the link may
-    stay when they run again. Without one nobody has ever paused it, and a listing saves asking the kernel.
+    Pausing leaves a link in the container's directory to the cgroup file that shows the state. The file's content
+    decides,
+    so the link may stay after unpausing. Without a link the container was never paused, which saves a listing the read.
     """
     try:
         content = read_bytes(f"{directory}/{FREEZER_LINK}")
-    except OSError:  # no link, or no such group any more
+    except OSError:  # no link, or the cgroup is gone
         return False
     return b"frozen 1" in content or content.startswith(b"FROZEN")
 
 
 def _wait_for_record(state: ContainerState, timeout_s: float | None) -> None:
-    """Wait for the supervisor to write the end down: it ends after that, or becomes the removal of the container."""
+    """Wait for the supervisor to record the exit: afterwards it exits, or becomes the removal of the container."""
     fd = pidfd.open_process(state.supervisor_pid, state.supervisor_start_time)
     if fd is not None:
         try:
@@ -77,7 +78,7 @@ def _wait_for_record(state: ContainerState, timeout_s: float | None) -> None:
 
 
 def is_recorded(directory: str) -> bool:
-    """Return whether the end of the last run is written down."""
+    """Return whether the exit of the last run is recorded."""
     content = _content(f"{directory}/status")
     return content is not None and len(content[START_LINE:].split()) >= 2
 
@@ -88,7 +89,7 @@ def _read(directory: str, boot_id: str, proc: Proc) -> ContainerState:
 
 
 def _conclude(read: Callable[[], bytes | None], boot_id: str, proc: Proc) -> ContainerState:
-    """Return the state that a status file tells; what it said before its writer ended is not its last word."""
+    """Return the state from a status file; read again once its writer has exited, which may have written in between."""
     for last in (False, True):
         content = read()
         if content is None:
@@ -100,9 +101,9 @@ def _conclude(read: Callable[[], bytes | None], boot_id: str, proc: Proc) -> Con
 
 
 def parse_state(content: bytes, boot_id: str, proc: Proc = pidfd.PROC) -> ContainerState:
-    """Return the state that a status file and the kernel tell; ``ending`` while the supervisor is about to write.
+    """Return the state from a status file and the kernel; ``ending`` while the supervisor is about to record the exit.
 
-    A file that makes no sense tells one thing: the container was started once, and nobody knows how it ended.
+    A malformed file still means that the container was started; how it ended is unknown.
     """
     start, end = content[:START_LINE].split(), content[START_LINE:].split()
     try:
@@ -136,16 +137,16 @@ def parse_state(content: bytes, boot_id: str, proc: Proc = pidfd.PROC) -> Contai
 
 
 def _content(path: str) -> bytes | None:
-    """Return the status file, None when there is none; what is no file at all is an empty one.
+    """Return the content of a status file; None when it does not exist, empty when it is not a regular file.
 
-    Whatever else goes wrong (no descriptor left) is raised: "created" would be a lie.
+    Any other failure (no descriptor left) is raised: reporting "created" would be wrong.
     """
     try:
         fd = os.open(path, _READ)
     except FileNotFoundError:
         return None
     except OSError as error:
-        if error.errno in (errno.ELOOP, errno.ENXIO):  # a link, a socket
+        if error.errno in (errno.ELOOP, errno.ENXIO):  # a symbolic link, a socket
             return b""
         raise
     try:
@@ -159,7 +160,7 @@ def _content(path: str) -> bytes | None:
 def wait_for_exit(directory: str, boot_id: str, timeout_s: float | None) -> ContainerState | None:
     """Wait until this run of the container has ended; return its state, None when it was never started.
 
-    The status file is held open: what it says at the end is heard even when the container is removed that moment.
+    The status file stays open meanwhile, so the exit is read even if the container is removed at that moment.
     Raises TimeoutError.
     """
     deadline = None if timeout_s is None else time.monotonic() + timeout_s
@@ -192,9 +193,9 @@ def _wait_for_end(state: ContainerState, timeout_s: float | None) -> bool:
 
 
 def record_exit(directory: str, status: int, finished_ns: int) -> None:
-    """Write down how a process without a supervisor (an infra) ended, in its status file.
+    """Record in its status file how a process without a supervisor (an infra) ended.
 
-    On a read-only file system nobody learns how: what a monitor watches ends there without a word, too.
+    On a read-only file system the exit goes unrecorded, as it does for a process that has a monitor.
     """
     try:
         fd = os.open(f"{directory}/status", os.O_WRONLY | os.O_CLOEXEC | os.O_NOFOLLOW)

@@ -1,4 +1,4 @@
-"""The owners of what is ephemeral: processes."""
+"""Owners of ephemeral objects: processes."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
 
 def owner_is_gone(context: Context, text: str) -> bool:
-    """Return whether an object was ephemeral and its owner has ended."""
+    """Return whether an object is ephemeral and its owner has exited."""
     owner = records.parse_owner(text)
     if owner is None:
         return False

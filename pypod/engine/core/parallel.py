@@ -1,4 +1,4 @@
-"""Several blobs at a time, with one end for all: the first failure, or control-C, stops the others."""
+"""Parallel work on blobs that ends together: the first failure, or Control-C, stops the rest."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ if TYPE_CHECKING:
 
 
 class Stopped(Exception):
-    """Another task failed, or the caller was interrupted: this one goes no further."""
+    """Another task failed, or the caller was interrupted: abandon this one."""
 
 
 def in_parallel(tasks: Iterable[T], work: Callable[[T], None], workers: int, stopped: threading.Event) -> None:
-    """Do ``work`` for each task, ``workers`` at a time, in the order of the tasks; raise what the first failure raised.
+    """Call ``work`` for each task, with up to ``workers`` at a time, in order; raise what the first failure raised.
 
-    ``stopped`` is set when the rest is to end; ``work`` looks at it and raises Stopped.
+    ``stopped`` is set when the rest should stop; ``work`` checks it and raises Stopped.
     """
     failures: list[BaseException] = []
     waiting, taking = iter(tasks), threading.Lock()

@@ -1,4 +1,4 @@
-"""The cgroups of a user's containers: in a scope of their systemd, which the holder of their session keeps alive."""
+"""The cgroups of a user's containers: below a scope of the user's systemd that the session's holder keeps alive."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 def driver(context: Context) -> Driver:
-    """Return the driver for a user; one that says why where the host gives users no cgroups."""
+    """Return the driver for a user; one that explains the lack when the host gives users no cgroups."""
     from pypod.kernel.cgroups.detect import detect
     from pypod.kernel.cgroups.none import NoDriver
 
@@ -26,7 +26,7 @@ def driver(context: Context) -> Driver:
     why = why_not(hierarchies, uid, bus)
     if why or hierarchies.unified is None:
         return NoDriver(why)
-    # one for each storage: what is in it ends with its session
+    # one per storage: it ends together with that storage's session
     name = f"pypod-{os.stat(context.layout.root).st_ino:x}.scope"
     found = ScopeDriver(hierarchies.unified.directory, hierarchies.unified.own, uid, bus, name)
     if context.inside and not os.path.exists(found.root):
@@ -35,18 +35,18 @@ def driver(context: Context) -> Driver:
 
 
 def _uid() -> int:
-    """Return the user's id outside of every user namespace of theirs."""
+    """Return the user's id in the initial user namespace."""
     return idmap.outside(idmap.maps_of()[0], os.geteuid())
 
 
 def is_settled(context: Context, holder: int) -> bool:
-    """Return whether the session's holder is in its scope, or has none to be in."""
+    """Return whether the session's holder is in its scope, or there is no scope for it."""
     cgroups = context.cgroups
     return not isinstance(cgroups, ScopeDriver) or cgroups.holds(holder)
 
 
 def settle(context: Context, holder: int) -> None:
-    """Put the session's holder into its scope; where systemd does not give one, the engine goes on without cgroups."""
+    """Move the session's holder into a scope; if systemd does not provide one, the engine goes on without cgroups."""
     from pypod.kernel.cgroups.none import NoDriver
 
     cgroups = context.cgroups
@@ -59,7 +59,7 @@ def settle(context: Context, holder: int) -> None:
 
 
 def bringing(context: Context, path: str) -> Callable[[int], object] | None:
-    """Return what moves a process into the group at ``path``; None when who starts it can do without."""
+    """Return the function that moves a process into the group at ``path``; None when its parent need not do that."""
     cgroups = context.cgroups
     if not isinstance(cgroups, ScopeDriver) or cgroups.enters_groups:
         return None

@@ -1,4 +1,4 @@
-"""The cgroup of a container: made for one run, with its limits, before anything runs in it."""
+"""The cgroup of a container: created for one run, with its limits, before anything runs in it."""
 
 from __future__ import annotations
 
@@ -24,16 +24,17 @@ _MONITORS = f"{DEFAULT_PARENT}/monitors"
 
 
 def monitors(context: Context) -> str:
-    """Return the cgroup directory of the monitors; empty where a process cannot be born into one.
+    """Return the cgroup directory of the monitors; empty where a process cannot be cloned into a cgroup.
 
-    A monitor must not end with its caller's group, as a service manager would have it when the caller's service
-    stops: then nobody would see how the containers end.
+    A monitor must outlive its caller's cgroup. When the caller's service stops, its service manager kills the whole
+    group,
+    and no process would be left to see how the containers end.
     """
     return context.cgroups.tracking_directory(_MONITORS) if context.cgroups.clones_into_cgroup else ""
 
 
 def for_monitors(context: Context) -> list[Effect]:
-    """Return what makes the group of the monitors, where it is not there; a user's is below their session's scope."""
+    """Return what creates the monitors' cgroup if it is missing; a user's is below their session's scope."""
     made = session.preparations(context)
     directory = monitors(context)
     if not directory or os.path.isdir(directory):
@@ -42,14 +43,14 @@ def for_monitors(context: Context) -> list[Effect]:
 
 
 def bringing(context: Context) -> Callable[[int], object] | None:
-    """Return what has to be done with the pid of a supervisor before it can enter groups; None for nothing."""
+    """Return what must be done with a supervisor's pid before it can join cgroups; None for nothing."""
     from pypod.engine.core import scope
 
     return scope.bringing(context, _MONITORS) if context.rootless else None
 
 
 def launching(context: Context) -> Launching:
-    """Return a launcher in the group of the monitors: what it leaves behind does not end with its caller."""
+    """Return a launcher in the monitors' cgroup, so that what it leaves running does not end with its caller."""
     from pypod.engine.core import effects
     from pypod.runtime import launcher
 
@@ -59,9 +60,10 @@ def launching(context: Context) -> Launching:
 
 
 def clear(context: Context, path: str) -> None:
-    """Remove the group at ``path`` with whatever is in it.
+    """Remove the cgroup at ``path``, killing whatever is in it.
 
-    Removing comes first: it works only on an empty group, which nothing can enter afterwards, and to kill takes longer.
+    Removal is tried first: it succeeds only on an empty group, which nothing can enter afterwards, and killing is
+    slower.
     """
     if not context.cgroups.remove(path, timeout_s=0):
         context.cgroups.kill(path)
@@ -69,10 +71,11 @@ def clear(context: Context, path: str) -> None:
 
 
 class Group:
-    """The cgroup of one run: ``settings`` of its own, and ``above`` of its pod's, which is at ``pod_path``.
+    """The cgroup of one run: ``settings`` are its own, ``above`` those of its pod, which is at ``pod_path``.
 
-    It is in the trees of all their controllers, and of those that an update brought the pod into: what is not in a tree
-    below a pod has no part in the pod's limit there.
+    It is created in the hierarchies of all their controllers, and of those that an update brought the pod into: a
+    container
+    outside of the pod's group in a hierarchy is not subject to the pod's limits there.
     """
 
     __slots__ = ("above", "accounted", "path", "pod_path", "settings", "updated")
@@ -101,21 +104,21 @@ class Group:
 
     @property
     def trees(self) -> tuple[str, ...]:
-        """The controllers whose trees it is in, on v1."""
+        """The controllers in whose hierarchies it is created, on v1."""
         return tuple(dict.fromkeys((*self.controllers, *self.accounted)))
 
 
 def of_container(context: Context, record: ContainerRecord, limits: Limits | None, pod: PodSpec | None) -> Group:
-    """Return the group of a container, with podman's limit of 2048 processes when it has none of its own.
+    """Return the cgroup of a container, with podman's default of 2048 processes unless it sets a limit of its own.
 
-    Raises Unsupported, naming the flag, for a limit that this host does not have.
+    Raises Unsupported, naming the flag, for a limit that this host does not support.
     """
     settings = settings_of(context, limits, default_pids=True)
     return _group(context, record, settings, pod, context.cgroups.accounted)
 
 
 def of_infra(context: Context, record: ContainerRecord, pod: PodSpec) -> Group:
-    """Return the group of an infra: with no limits of its own, inside the pod's."""
+    """Return the cgroup of an infra: without limits of its own, inside the pod's."""
     return _group(context, record, (), pod, ())
 
 
@@ -133,16 +136,17 @@ def _group(
 
 
 def pod_group(record: ContainerRecord) -> str:
-    """Return the path of the group of its pod that a container's is in; empty when it is in none."""
+    """Return the path of the pod's cgroup that contains a container's; empty when there is none."""
     parent = record.cgroup.rpartition("/")[0]
     return parent if record.pod_id and parent.endswith(f"/{record.pod_id}") else ""
 
 
 def renewal(context: Context, group: Group) -> list[Effect]:
-    """Return what makes a group for a run that begins; whatever an earlier run left in it is killed.
+    """Return what creates the cgroup for a new run; whatever an earlier run left in it is killed.
 
-    A killed monitor or a damaged status file leaves processes behind that must not run beside the new ones. And a group
-    is good for one run: since Linux 6.14 what is cloned into a group that was ever killed dies at once (kill_seq in
+    A killed monitor or a damaged status file leaves processes behind, which must not run beside the new ones. A cgroup
+    also
+    serves a single run: since Linux 6.14, a process cloned into a group that was ever killed dies at once (kill_seq in
     cgroup_css_set_fork, kernel/cgroup/cgroup.c).
     """
     path, cgroups = group.path, context.cgroups
@@ -170,7 +174,8 @@ def _with(trees: tuple[str, ...]) -> str:
 
 
 def _of_pod(context: Context, group: Group) -> list[Effect]:
-    """Return what makes the pod's own group, with its limits. Where something runs they are there, or an update's."""
+    """Return what creates the pod's cgroup with its limits. While something runs it exists, perhaps with updated
+    limits."""
     path = group.pod_path
     if not group.above or not context.cgroups.is_empty(path):
         return []

@@ -1,4 +1,4 @@
-"""From the options of a call to limits, and from limits to what is written into a cgroup."""
+"""From the options of a call to limits, and from limits to cgroup settings."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ if TYPE_CHECKING:
     from pypod.kernel.cgroups.settings import Setting
     from pypod.model.options.limits import LimitOptions
 
-# what nobody asked for and is left out where the host cannot
+# defaults that are dropped where the host does not support them
 _DEFAULT_PIDS_FLAG = "--pids-limit"
 _SWAP_FLAG = "--memory-swap"
 
 
 def from_options(options: LimitOptions) -> Limits | None:
-    """Return the limits among the options of a call, None when there are none. Raises InvalidSpec naming the flag."""
+    """Return the limits among the options of a call, None without any. Raises InvalidSpec naming the flag."""
     limits = options.limits()
     if limits is None:
         return None
@@ -33,7 +33,7 @@ def from_options(options: LimitOptions) -> Limits | None:
 
 
 def _require_online(limits: Limits) -> None:
-    """Raise InvalidSpec for processors and memory nodes that this host does not have."""
+    """Raise InvalidSpec for processors and memory nodes that are not online on this host."""
     for asked, flag, what, path in (
         (limits.cpuset_cpus, "--cpuset-cpus", "CPUs", "/sys/devices/system/cpu/online"),
         (limits.cpuset_mems, "--cpuset-mems", "memory nodes", "/sys/devices/system/node/online"),
@@ -47,7 +47,7 @@ def _require_online(limits: Limits) -> None:
 
 
 def numbers_of(limits: Limits) -> dict[str, tuple[int, int]]:
-    """Return (major, minor) of the devices that limits name. Raises InvalidSpec for what is no block device."""
+    """Return (major, minor) of the devices named in limits. Raises InvalidSpec for anything but a block device."""
     found = {}
     for path, flag in limits.devices:
         try:
@@ -61,7 +61,7 @@ def numbers_of(limits: Limits) -> dict[str, tuple[int, int]]:
 
 
 def resources_of(limits: Limits | None, *, default_pids: bool = False) -> dict[str, Any]:
-    """Return ``linux.resources`` of a container: what was asked for, and podman's defaults."""
+    """Return ``linux.resources`` of a container: the limits asked for, and podman's defaults."""
     if limits is None:  # nearly always, and twice in each start
         return {"pids": {"limit": DEFAULT_PIDS}} if default_pids else {}
     whole = limits
@@ -75,9 +75,9 @@ def resources_of(limits: Limits | None, *, default_pids: bool = False) -> dict[s
 def settings_of(
     context: Context, limits: Limits | None, *, default_pids: bool = False, path: str = ""
 ) -> tuple[Setting, ...]:
-    """Return what limits set in a cgroup, the one at ``path`` or a new one.
+    """Return the settings that limits make in a cgroup: the existing one at ``path``, or a new one.
 
-    Raises Unsupported, naming the flag, for what this host cannot limit.
+    Raises Unsupported, naming the flag, for a limit that this host does not support.
     """
     resources = resources_of(limits, default_pids=default_pids)
     if not resources:

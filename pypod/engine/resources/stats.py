@@ -1,4 +1,4 @@
-"""What containers use, read from their cgroups and network namespaces."""
+"""Resource usage of containers, read from their cgroups and network namespaces."""
 
 from __future__ import annotations
 
@@ -23,12 +23,12 @@ if TYPE_CHECKING:
 def follow(
     context: Context, records_now: Callable[[], Sequence[ContainerRecord]], interval_s: float
 ) -> Iterator[tuple[Stats, ...]]:
-    """Yield the statistics of those containers that run, at once and every ``interval_s`` seconds, until none does.
+    """Yield the statistics of the running containers, at once and every ``interval_s`` seconds, until none is running.
 
     Raises InvalidSpec for an interval that is not positive, and what ``records_now`` raises.
     """
     if interval_s <= 0:
-        raise InvalidSpec("interval", f"an interval is positive: {interval_s:g}")
+        raise InvalidSpec("interval", f"the interval must be positive, not {interval_s:g}")
     return _follow(context, records_now, interval_s)
 
 
@@ -45,14 +45,14 @@ def _follow(
 def look(
     context: Context, all_records: Iterable[ContainerRecord], before: Mapping[str, Stats] | None = None
 ) -> tuple[Stats, ...]:
-    """Return the statistics of those containers that run, paused ones too; ``before`` is the last look by id."""
+    """Return the statistics of the running containers, paused ones included; ``before`` is the last sample, by id."""
     survey = _Survey(context, before or {})
     found = (survey.of(record) for record in all_records)
     return tuple(one for one in found if one is not None)
 
 
 class _Survey:
-    """One look: what it has in common for all containers is read once."""
+    """One sample: what all containers have in common is read once."""
 
     def __init__(self, context: Context, before: Mapping[str, Stats]) -> None:
         self._context = context
@@ -71,7 +71,7 @@ class _Survey:
         now_ns = time.time_ns()
         cpu_ns = usage.cpu_ns or 0
         last = self._before.get(record.id)
-        # less than before: it was started again, in a new group
+        # a counter below the last sample's: the container was restarted, in a new cgroup
         start = (0, state.started_ns) if last is None or cpu_ns < (last.cpu_ns or 0) else (last.cpu_ns, last.time_ns)
         network = self._network(state)
         return Stats(
@@ -102,7 +102,8 @@ class _Survey:
         return self._pod_limits[path]
 
     def _network(self, state: ContainerState) -> tuple[int, int]:
-        """Return what came in and went out; nothing is the container's own in the host's network namespace."""
+        """Return bytes received and sent; zeros in the host's network namespace, where no traffic is the container's
+        alone."""
         namespace = self._context.proc.namespaces(state.pid, ("net",))
         if not namespace or namespace == self._host_network:
             return 0, 0
@@ -113,5 +114,5 @@ class _Survey:
 
 
 def _percent(part_ns: int, whole_ns: int) -> float:
-    """podman's formula: processor time for time that went by, of one processor."""
+    """podman's formula: processor time as a share of elapsed time, in percent of one processor."""
     return 100 * part_ns / whole_ns if part_ns > 0 and whole_ns > 0 else 0.0

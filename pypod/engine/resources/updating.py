@@ -1,4 +1,4 @@
-"""Change the limits of a container or pod that runs."""
+"""Change the limits of a running container or pod."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 
 def update(context: Context, record: ContainerRecord, options: LimitOptions) -> None:
-    """Write limits into the group of a container; see ``Container.update``."""
+    """Write limits to the cgroup of a container; see ``Container.update``."""
     limits = from_options(options)
     directory = context.layout.container(record.id)
     with Lock(directory) as lock, lock:
@@ -36,7 +36,7 @@ def update(context: Context, record: ContainerRecord, options: LimitOptions) -> 
 
 
 def update_pod(context: Context, record: PodRecord, members: Sequence[ContainerRecord], options: LimitOptions) -> None:
-    """Write limits into the group of a pod, which those of its infra and ``members`` are in; see ``Pod.update``."""
+    """Write limits to the cgroup of a pod, which contains those of its infra and ``members``; see ``Pod.update``."""
     limits = from_options(options)
     directory = context.layout.pod(record.id)
     with Lock(directory) as lock, lock:
@@ -45,18 +45,19 @@ def update_pod(context: Context, record: PodRecord, members: Sequence[ContainerR
             raise WrongState(
                 record.name,
                 "Stopped",
-                f"no container of pod {record.name} runs in its cgroup: only while one does its limits can be changed",
+                f"no container of pod {record.name} runs in its cgroup: limits can only be changed while one does",
             )
         for path in paths if limits is not None else ():
             apply_all(context, path, settings_of(context, limits, path=path))
 
 
 def apply_all(context: Context, path: str, settings: Sequence[Setting]) -> None:
-    """Write settings into a group in whatever order the kernel takes them.
+    """Write settings to a cgroup in whatever order the kernel accepts them.
 
-    A limit must not pass another on its way (memory and memory with swap, period and quota): which goes first depends
-    on what is there. So those that are refused are tried again when the others are in. Raises the error of what is
-    refused then; the others stay.
+    Some limits constrain each other (memory and memory plus swap, period and quota), so which must be written first
+    depends
+    on the current values: settings that are refused are retried after the others. Raises the error of a setting that is
+    refused even then; the others stay in effect.
     """
     refused = []
     for setting in settings:

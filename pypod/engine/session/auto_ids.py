@@ -1,4 +1,4 @@
-"""The ids of --userns=auto: a range for each container or pod that no other one has."""
+"""The ids of --userns=auto: for each container or pod a range that no other one uses."""
 
 from __future__ import annotations
 
@@ -24,19 +24,19 @@ if TYPE_CHECKING:
     S = TypeVar("S", ContainerSpec, PodSpec)
     T = TypeVar("T")
 
-_USER = "containers"  # whose ids are given, podman's name
+_USER = "containers"  # whose ids are allocated: podman's name
 _SIZE, _SIZE_LIMIT = 1024, 65536  # containers-storage.conf(5), auto-userns-min-size and -max-size
 _FILE_BYTES_LIMIT = 1 << 20
 
 
 def given(context: Context, spec: S, write: Callable[[S], T]) -> T:
-    """Give a container or pod the ids of ``auto`` and have ``write`` write them down: meanwhile nobody gets any."""
+    """Allocate the ids of ``auto`` to a container or pod and store them by ``write``, with the allocation locked."""
     with Lock(context.layout.giving_ids) as lock, lock:
         return write(allocated(context, spec))
 
 
 def allocated(context: Context, spec: S) -> S:
-    """Return the specification of a container or pod with the ids that ``auto`` gives it, which no other ``auto`` has.
+    """Return the specification of a container or pod with ids for ``auto`` that no other ``auto`` uses.
 
     Raises InvalidSpec when there are not enough.
     """
@@ -64,13 +64,13 @@ def _to_give(context: Context, kind: str) -> list[tuple[int, int]]:
     found = list(subordinate(_USER, path))
     if not found:
         message = f'cannot find mappings for user "{_USER}": no ranges found for user "{_USER}" in {path}'
-        hint = f"a line {_USER}:2147483647:2147483648 in /etc/subuid and /etc/subgid gives it some"
+        hint = f"a line {_USER}:2147483647:2147483648 in /etc/subuid and /etc/subgid provides them"
         raise InvalidSpec("--userns", message, hint=hint)
     return found
 
 
 def _taken(context: Context) -> list[tuple[list[tuple[int, int]], list[tuple[int, int]]]]:
-    """Return the (first, count) of users and groups that containers and pods have by ``auto``."""
+    """Return the (first, count) of users and groups allocated to containers and pods by ``auto``."""
     from pypod.store import records
 
     specs: list[Any] = [
@@ -82,7 +82,7 @@ def _taken(context: Context) -> list[tuple[list[tuple[int, int]], list[tuple[int
 
 
 def _without(ranges: Iterable[tuple[int, int]], taken: Iterable[Iterable[tuple[int, int]]]) -> list[tuple[int, int]]:
-    """Return what is left of ranges (first, count).
+    """Return what remains of ranges (first, count).
 
     >>> _without([(0, 10)], [[(2, 3)]])
     [(0, 2), (5, 5)]
@@ -98,12 +98,12 @@ def _without(ranges: Iterable[tuple[int, int]], taken: Iterable[Iterable[tuple[i
 
 
 def _fill(inside: Sequence[tuple[int, int]], free: Sequence[tuple[int, int]], kind: str) -> tuple[Range, ...]:
-    """Give each range inside one of the free ones, which must be as long."""
+    """Map each range inside to a free one, which must be as long."""
     left, found = list(free), []
     for first, count in inside:
         at = next((i for i, (_, length) in enumerate(left) if length >= count), -1)
         if at < 0:
-            hint = f"--userns=auto:size=N asks for fewer; {SUBORDINATE[kind]} says how many there may be"
+            hint = f"--userns=auto:size=N asks for fewer; {SUBORDINATE[kind]} defines how many there are"
             raise InvalidSpec("--userns", "could not find enough available IDs", hint=hint)
         found.append((first, left[at][0], count))
         left[at] = (left[at][0] + count, left[at][1] - count)
@@ -111,7 +111,7 @@ def _fill(inside: Sequence[tuple[int, int]], free: Sequence[tuple[int, int]], ki
 
 
 def _size_for(context: Context, spec: ContainerSpec | PodSpec) -> int:
-    """Return how many ids an image needs: podman's minimum, or up to the highest in its passwd and group files."""
+    """Return how many ids an image needs: podman's minimum, or enough for the highest in its passwd and group files."""
     user = getattr(spec, "user", "")
     etc = [f"{context.layout.image_layers}/{name}/etc" for name in getattr(spec, "layers", ())]
     highest = max((int(part) for part in user.split(":") if is_id(part)), default=0)
@@ -125,7 +125,7 @@ def _size_for(context: Context, spec: ContainerSpec | PodSpec) -> int:
 
 
 def _read_hostile(directory: str, name: str) -> str:
-    """Return the text of a regular file of a sane size that an image has, empty when there is none."""
+    """Return the text of a regular file of reasonable size from an untrusted image, empty when there is none."""
     import stat
 
     try:

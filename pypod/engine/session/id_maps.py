@@ -1,6 +1,6 @@
-"""User namespaces of containers and pods: the maps that one has when it starts.
+"""The id maps of the user namespaces of containers and pods.
 
-Ids outside are those of whoever asks: for root the host's, for a user those of their session, where 0 is the user.
+Outer ids are those of the caller: for root the host's, for a user those of their session, where 0 is the user.
 """
 
 from __future__ import annotations
@@ -28,10 +28,10 @@ SUBORDINATE = {"uid": "/etc/subuid", "gid": "/etc/subgid"}
 
 
 def maps_of(context: Context, spec: ContainerSpec | PodSpec) -> Maps | None:
-    """Return the maps of the user namespace that a container or pod makes, None when it makes none.
+    """Return the maps of the user namespace that a container or pod creates, None when it creates none.
 
-    They are as the namespace around wants them: a range within one of its own each. Raises InvalidSpec for ids that
-    are not there.
+    Ranges are split so that each lies within one range of the parent namespace's map, as the kernel requires. Raises
+    InvalidSpec for ids that the parent does not have.
     """
     mode = spec.user_namespace
     shared = mode == HOST and "user" in getattr(spec, "share", ())
@@ -50,13 +50,13 @@ def maps_of(context: Context, spec: ContainerSpec | PodSpec) -> Maps | None:
     for kind, before, after in zip(SUBORDINATE, asked, found, strict=True):
         if sum(count for _, _, count in before) != sum(count for _, _, count in after):
             message = f"--{kind}map: {idmap.lines(before).strip()} names ids that the user does not have"
-            hint = f"pypod unshare cat /proc/self/{kind}_map shows them; {SUBORDINATE[kind]} says which there may be"
+            hint = f"pypod unshare cat /proc/self/{kind}_map shows them; {SUBORDINATE[kind]} defines which there may be"
             raise InvalidSpec(f"--{kind}map", message, hint=hint)
     return found
 
 
 def maps_for(context: Context, spec: ContainerSpec) -> Maps | None:
-    """Return the maps of the user namespace that a container makes or joins, None for the one around."""
+    """Return the maps of the user namespace that a container creates or joins, None for the current one."""
     from pypod.store import records
 
     mode = spec.user_namespace
@@ -73,7 +73,7 @@ def maps_for(context: Context, spec: ContainerSpec) -> Maps | None:
 
 
 def maps_at(context: Context, path: str) -> Maps | None:
-    """Return the maps of a user namespace that somebody names by a path below /proc; of any other nobody can tell."""
+    """Return the maps of a user namespace given by a path below /proc; for other paths they cannot be determined."""
     if not (path.startswith("/proc/") and path.endswith("/ns/user")):
         return None
     found = idmap.maps_of(path.split("/")[2])
@@ -86,13 +86,14 @@ def maps_at(context: Context, path: str) -> Maps | None:
 
 
 def seen_from(ranges: tuple[Range, ...], around: tuple[Range, ...]) -> tuple[Range, ...]:
-    """Return a map to ids of the host as it is in a namespace with the map ``around``, without ids that it lacks."""
+    """Translate a map to ids of the host into one relative to a namespace with the map ``around``, dropping ids it
+    lacks."""
     pieces = idmap.within(ranges, tuple((outside, outside, count) for _, outside, count in around))
     return tuple((inside, idmap.inside(around, outside) or 0, count) for inside, outside, count in pieces)
 
 
 def _of_user(own: session.Session | None, mode: Mode) -> Maps:
-    """Return the map of keep-id, in which the user has an id that is not 0, or of nomap, in which they have none."""
+    """Return the map of keep-id, where the user has a nonzero id, or of nomap, where the user has none."""
     if own is None:
         raise InvalidSpec("--userns", f"{mode.mode} is only supported in rootless mode")
     if mode.mode == "nomap":
@@ -104,7 +105,7 @@ def _of_user(own: session.Session | None, mode: Mode) -> Maps:
 
 
 def keep_ids(mode: Mode) -> tuple[int, int]:
-    """Return the user and the group that keep-id gives the user: their own unless its options say otherwise."""
+    """Return the user and group id that keep-id maps the user to: their own unless its options say otherwise."""
     from pypod.model.user_namespace import parse_userns
 
     _, options = parse_userns(str(mode))
@@ -114,12 +115,12 @@ def keep_ids(mode: Mode) -> tuple[int, int]:
 
 
 def host_id(identifier: int, name: str) -> int:
-    """Return an id of ours as the host has it: inside of a session it is 0."""
+    """Return the host's id of the caller, given the current one: inside of a session that is 0."""
     return idmap.outside(idmap.parse_map(read_text(f"/proc/self/{name}")), identifier)
 
 
 def _keeping(wanted: int, count: int) -> tuple[Range, ...]:
-    """Return a map in which ``wanted`` is the 0 of a session of ``count`` ids, and the others keep their order.
+    """Return a map where ``wanted`` is the 0 of a session of ``count`` ids and the others keep their order.
 
     >>> _keeping(1000, 65537)
     ((0, 1, 1000), (1000, 0, 1), (1001, 1001, 64536))
@@ -130,5 +131,5 @@ def _keeping(wanted: int, count: int) -> tuple[Range, ...]:
 
 
 def root_of(maps: Maps | None) -> tuple[int, int]:
-    """Return the user and group that own what is made in a user namespace with these maps."""
+    """Return the user and group that own what is created for a user namespace with these maps: its root."""
     return (0, 0) if maps is None else (idmap.root_of(maps[0]), idmap.root_of(maps[1]))

@@ -1,8 +1,8 @@
-"""Python inside a user's session, for what is done with files whose owners are none of the caller's ids.
+"""The user-namespace helper: Python inside a user's session, for files owned by ids that the caller does not have.
 
-To commit, export and compare, and to measure what a container wrote, files are read that belong to users of containers.
-This process cannot, and it may be threaded: it starts another one inside, which calls a function of the library and
-answers with pickles. Both ends are ours.
+Commit, export, diff and measuring a container's size read files that belong to users of containers. This process cannot
+read them, nor enter the namespace, as it may be multithreaded. So it starts a process in there, which calls a function
+of the library and answers with pickles. Both ends are ours.
 """
 
 from __future__ import annotations
@@ -27,14 +27,14 @@ _RESULT, _PIECE, _ERROR = "result", "piece", "error"
 
 
 def is_needed(context: Context) -> bool:
-    """Return whether this process lacks the ids that files of containers may have."""
+    """Return whether this process lacks the ids that own files of containers."""
     return context.rootless and not context.inside
 
 
 def call(context: Context, task: Callable[Concatenate[Context, P], T], *arguments: P.args, **options: P.kwargs) -> T:
-    """Have a function of a module called inside, with a context of its own; return what it returns.
+    """Call a function of a module in the helper process, with a context of its own; return its result.
 
-    Raises what it raises.
+    Raises what the function raises.
     """
     return _result(context, task, arguments, options, {})
 
@@ -46,7 +46,7 @@ def call_at_bridges(
     *arguments: P.args,
     **options: P.kwargs,
 ) -> T:
-    """Do the same in the network namespace of a user's bridges; ``holder`` is PID:START_TIME (pause/inside.c)."""
+    """Do the same in the network namespace of the user's bridges; ``holder`` is PID:START_TIME (pause/inside.c)."""
     return _result(context, task, arguments, options, {_AT_BRIDGES: holder})
 
 
@@ -71,7 +71,7 @@ def _result(
 def stream(
     context: Context, task: Callable[Concatenate[Context, P], Iterator[bytes]], *arguments: P.args, **options: P.kwargs
 ) -> Iterator[bytes]:
-    """Have a function called inside that yields bytes, and yield them as they come."""
+    """Call a generator of bytes in the helper process, and yield the pieces as they arrive."""
     answers = _answers(context, task, arguments, options, {})
     try:
         for kind, value in answers:
@@ -103,7 +103,7 @@ def _answers(
     try:
         with open(answered, "rb") as answers:
             with open(asked, "wb") as request:
-                pickle.dump(sys.path, request)  # first: what follows names a function of a module
+                pickle.dump(sys.path, request)  # first: unpickling the next object imports the function's module
                 pickle.dump((context.layout.root, task, arguments, dict(options)), request)
             while True:
                 try:
@@ -114,11 +114,11 @@ def _answers(
                     raise value
                 yield kind, value
     finally:
-        reap(pid)  # without a reader it ends soon
+        reap(pid)  # with its pipe closed it exits soon
 
 
 def _spawn(context: Context, more: Mapping[str, str]) -> tuple[int, int, int]:
-    """Start the other process; return its pid, and the descriptors of what it reads and writes."""
+    """Start the helper process; return its pid, and the descriptors of its stdin and stdout."""
     from pypod.engine.session import session
     from pypod.kernel import programs
     from pypod.kernel.children import move_up
@@ -143,7 +143,7 @@ def _spawn(context: Context, more: Mapping[str, str]) -> tuple[int, int, int]:
 
 
 def main() -> None:
-    """Entry of the process inside: a function and its arguments on stdin, answers on stdout."""
+    """Entry point of the helper process: a function and its arguments on stdin, answers on stdout."""
     import pickle
 
     from pypod.engine.core.context import Context
@@ -160,18 +160,18 @@ def main() -> None:
                     pickle.dump((_PIECE, piece), answers)
                 found = None
         pickle.dump((_RESULT, found), answers)
-    except BrokenPipeError:  # nobody reads any more, nor shall the interpreter's end complain of what it cannot flush
+    except BrokenPipeError:  # the reader is gone; the interpreter must not complain at exit of what it cannot flush
         os.dup2(os.open(os.devnull, os.O_WRONLY), answers.fileno())
-    except Exception as error:  # the other end raises it
+    except Exception as error:  # raised again at the other end
         pickle.dump((_ERROR, error), answers)
     answers.flush()
 
 
 def move(context: Context, source: str, target: str) -> None:
-    """Rename a directory. Into another one that needs the right to write to it: its ``..`` changes (vfs_rename)."""
+    """Rename a directory. A new parent needs write permission on the directory itself: ``..`` changes (vfs_rename)."""
     try:
         os.rename(source, target)
-    except PermissionError:  # the root of an image is some other id's, or is not to be written to (0555)
+    except PermissionError:  # the root of an image, owned by another id or not writable (0555)
         if not is_needed(context):
             raise
         call(context, _move, source, target)

@@ -1,10 +1,10 @@
-"""The session of a user who is not root: the user namespace that all their pods of one storage live in.
+"""The session of a user who is not root: the user namespace shared by all pods of theirs in one storage.
 
-A tiny process of ours holds it, and a mount namespace for what is mounted under ``pypod unshare``, as podman's does;
-containers begin with the host's mounts, as they are by then. It is known as containers are, by a status file in the
-storage directory with pid, start time and boot id, so nothing needs to lie under /run where somebody else could be
-first, or a logout sweeps. Python never enters it: the C programs do, told by an operation of their plan or by their
-environment.
+A tiny process of ours holds it, together with a mount namespace for what is mounted under ``pypod unshare``, as
+podman's does. Containers start from a copy of the host's current mounts. Like a container, the holder is identified by
+a status file in the storage directory with pid, start time and boot id, so nothing needs to lie under /run, where
+another user could create it first or a logout removes it. Python never enters the session: the C programs do, as an
+operation of their plan or their environment tells them.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 _NAME = "pypod-session"
 _END_TIMEOUT_S = 5.0
 _PROFILE = (
-    "where AppArmor gives them to programs with a profile only, an administrator can let pypod's launcher have one: "
+    "where AppArmor allows them to confined programs only, an administrator can add a profile for pypod's launcher: "
     "how-to/without-root in pypod's documentation"
 )
 
@@ -41,8 +41,8 @@ _PROFILE = (
 class Session(Value):
     """Where a user's pods live.
 
-    ``holder`` is the process that keeps the namespaces, None for who is inside already and for a session that is
-    still to be made. The maps are its user and group ids, as this process names those outside.
+    ``holder`` is the process that keeps the namespaces alive, None when the caller is inside already or the session is
+    still to be made. The maps are of user and group ids, with the outer ones as this process sees them.
     """
 
     holder: Process | None = None
@@ -51,12 +51,12 @@ class Session(Value):
 
     @property
     def ids(self) -> int:
-        """How many ids there are from 0 on, both of users and groups."""
+        """How many ids from 0 on are mapped, of both users and groups."""
         return min(self.uids, self.gids)
 
     @property
     def has_one_id(self) -> bool:
-        """Whether the user has no ids but their own: then nobody may change groups, and all files are root's."""
+        """Whether the user has no ids but their own: then groups cannot be changed, and root owns all files."""
         return self.ids == 1
 
     @property
@@ -66,26 +66,26 @@ class Session(Value):
 
     @property
     def uids(self) -> int:
-        """How many user ids there are from 0 on."""
+        """How many user ids are mapped from 0 on."""
         return idmap.count_from_zero(self.uid_map)
 
     @property
     def gids(self) -> int:
-        """How many group ids there are from 0 on."""
+        """How many group ids are mapped from 0 on."""
         return idmap.count_from_zero(self.gid_map)
 
     @property
     def inner_uids(self) -> tuple[Range, ...]:
-        """The user ids there are, in the pieces in which a namespace inside may have them."""
+        """The mapped user ids, in the ranges that a nested namespace can map them in."""
         return tuple((inside, inside, count) for inside, _, count in self.uid_map)
 
     @property
     def inner_gids(self) -> tuple[Range, ...]:
-        """The same of groups."""
+        """The mapped group ids, likewise."""
         return tuple((inside, inside, count) for inside, _, count in self.gid_map)
 
     def owns(self, status: os.stat_result) -> bool:
-        """Return whether the owner of a file has an id in it."""
+        """Return whether the owner of a file is mapped in the session."""
         pairs = ((self.uid_map, status.st_uid), (self.gid_map, status.st_gid))
         return all(idmap.inside(ranges, one) is not None for ranges, one in pairs)
 
@@ -103,7 +103,7 @@ class Invocation(Value):
 
 
 def of(context: Context) -> Session | None:
-    """Return the user's session as it is, or as it would be made; None for root, who needs none."""
+    """Return the user's session, or the one that would be made; None for root, who needs none."""
     if not context.rootless:
         return None
     if context.inside:
@@ -117,7 +117,7 @@ def of(context: Context) -> Session | None:
 
 
 def _found(context: Context) -> Session | None:
-    """Return the session that there is. Who held it when it was last looked at holds it while they live."""
+    """Return the existing session, if any. Its last known holder remains the holder while it lives."""
     known = context.known_session
     if known is not None and known.holder is not None and pidfd.is_alive(known.holder.pid, known.holder.start_time):
         return known
@@ -136,7 +136,7 @@ def _holder(context: Context) -> Process | None:
 
 
 def ops(context: Context, session: Session | None) -> list[Op]:
-    """Return what a plan begins with, so that its process belongs to the session."""
+    """Return the first operations of a plan, which make its process join the session."""
     if session is None or context.inside:
         return []
     holder = session.holder
@@ -144,7 +144,8 @@ def ops(context: Context, session: Session | None) -> list[Op]:
 
 
 def environment(context: Context) -> dict[str, str]:
-    """Return what makes a program without a plan work in the session (pause/common/session.c); makes the session."""
+    """Return the environment that makes a program without a plan join the session (pause/common/session.c); makes
+    it."""
     if not context.rootless or context.inside:
         return {}
     holder = ensure(context)
@@ -166,7 +167,7 @@ def unshared(context: Context, command: Sequence[str]) -> Invocation:
 
 
 def preparations(context: Context) -> list[Effect]:
-    """Return what makes the session, if it is needed and not there."""
+    """Return what makes the session, if one is needed and missing."""
     if not context.rootless or context.inside:
         return []
     holder = _holder(context)
@@ -178,9 +179,9 @@ def preparations(context: Context) -> list[Effect]:
 
 
 def ensure(context: Context) -> Process:
-    """Return the holder of the session; make it if there is none.
+    """Return the holder of the session, made first if need be.
 
-    Raises Unsupported when this host gives users no namespaces, PermissionDenied when it does not map the ids.
+    Raises Unsupported when this host allows users no namespaces, PermissionDenied when the ids cannot be mapped.
     """
     from pypod.engine.core import scope
     from pypod.engine.core.locks import Lock
@@ -222,10 +223,12 @@ def _make(context: Context) -> Process:
 
 
 def _maker() -> str:
-    """Return the launcher that makes user namespaces: its file, which an AppArmor profile can name.
+    """Return the path of the launcher that makes user namespaces: a file that an AppArmor profile can name.
 
-    No sealed copy, as all others are: that has no path. No container can reach it through /proc: it enters nobody's
-    mount or pid namespace, and its image belongs to the host's user namespace (ptrace_may_access in kernel/ptrace.c).
+    Everywhere else a sealed copy runs, which has no path. Containers cannot reach this one through /proc: it never
+    enters
+    their mount or pid namespaces, and its image belongs to the host's user namespace (ptrace_may_access in
+    kernel/ptrace.c).
     """
     from pypod.kernel.programs import path as program_path
 
@@ -233,9 +236,10 @@ def _maker() -> str:
 
 
 def probe(context: Context) -> None:
-    """Make what a session is, enter it, change its mounts and let it end: nobody else learns of it.
+    """Make a session as a probe: enter it, change its mounts, and let it end without recording it.
 
-    Raises what making one raises. As with containers, a sealed copy enters what the launcher's file made: a security
+    Raises what making one raises. As for containers, a sealed copy enters what the launcher's file made, since a
+    security
     module may treat the two differently.
     """
     from pypod.kernel.programs import path as program_path
@@ -263,9 +267,10 @@ def probe(context: Context) -> None:
 
 
 def _survivor(context: Context) -> Process | None:
-    """Return a process that lives in the session whose holder is gone: what runs must stay within reach.
+    """Return a process that lives in the session whose holder is gone, so that what runs stays reachable.
 
-    Its user namespace is the session's when the one around it is ours: a container can only go further in.
+    If the parent of its user namespace is ours, that namespace is the session's: a container can only be in a deeper
+    one.
     """
     from pypod.store import records
 
@@ -287,28 +292,28 @@ def _is_below_ours(pid: int) -> bool:
 
 
 def _explained(error: LaunchFailed) -> Exception:
-    """Say what a user or their administrator can do about a session that cannot be made."""
+    """Turn a failure to make a session into an error that says what the user or their administrator can do about it."""
     from pypod.kernel.host.checks import check
 
     judged = next(one for one in check() if one.name == "unprivileged-user-namespaces")
     refused = not judged.ok and error.errno in (errno.EPERM, errno.EACCES) and error.call in ("mount", "setns")
     if error.call in ("clone3", "unshare") or refused:
         why = error.message if judged.ok else f"{judged.reason} ({error.message})"
-        # no other rule of the kernel's says EACCES here (clone(2), mount(2))
+        # no other check of the kernel returns EACCES here (clone(2), mount(2))
         has_module = error.errno == errno.EACCES or "apparmor" in judged.reason
         hint = _PROFILE if has_module else "an administrator can allow them, or run pypod as root"
-        return Unsupported("user namespaces", f"this host gives users no user namespaces: {why}", hint=hint)
+        return Unsupported("user namespaces", f"this host allows users no user namespaces: {why}", hint=hint)
     if error.call in ("exec", "write"):
         message = f"the ids of /etc/subuid and /etc/subgid cannot be mapped: {error.operation} failed"
-        hint = "may newuidmap and newgidmap do so (set-user-ID or file capabilities), and are the ranges nobody else's?"
+        hint = "newuidmap and newgidmap must be set-user-ID or have file capabilities, and no two users share ids"
         return PermissionDenied("make the user's session", message, hint=hint)
     return error
 
 
 def end(context: Context) -> bool:
-    """End the holder; the next start makes a new session, with the maps that are right then. Return whether it ran.
+    """End the holder; return whether it ran. The next start makes a new session with the maps that apply then.
 
-    Nothing may run in the session: its namespace would live on beside the new one.
+    Nothing may be running in the session: its namespace would persist beside the new one.
     """
     from pypod.engine.core.locks import Lock
 

@@ -1,4 +1,4 @@
-"""The ids that a user may give to users of containers: /etc/subuid and /etc/subgid, and the programs that map them."""
+"""A user's subordinate ids: /etc/subuid and /etc/subgid, and the programs that map them."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from pypod.kernel.idmap import Range
 
-_IDS = 65536  # what useradd(8) gives a user
+_IDS = 65536  # the default of useradd(8)
 _MAPPERS = (("newuidmap", "/etc/subuid"), ("newgidmap", "/etc/subgid"))
 
 
 def wanted_maps() -> tuple[tuple[Range, ...], tuple[Range, ...]]:
-    """Return the maps that a session of this user would have: only their own id when one part is missing."""
+    """Return the maps that a session of this user would have: only their own id when anything is missing."""
     own = (os.geteuid(), os.getegid())
     given = [idmap.parse_subordinate(read_text(path), _user_name(), own[0]) for _, path in _MAPPERS]
     if not all(given) or not all(installed(name) for name, _ in _MAPPERS):
@@ -27,7 +27,7 @@ def wanted_maps() -> tuple[tuple[Range, ...], tuple[Range, ...]]:
 
 
 def mapping() -> list[Op]:
-    """Return what a plan that makes a user namespace has these ids mapped by."""
+    """Return the operations of a plan that map these ids into a new user namespace."""
     maps = wanted_maps()
     if all(len(ranges) == 1 for ranges in maps):
         return [Op("idmap", *map(idmap.lines, maps), "deny")]
@@ -47,7 +47,7 @@ def _user_name() -> str:
 
 
 def notice() -> str:
-    """Return what somebody without subordinate ids should know, empty when they have some."""
+    """Return what a user without subordinate ids should know, empty when there are some."""
     if any(len(ranges) > 1 for ranges in wanted_maps()):
         return ""
     name = _user_name() or str(os.geteuid())

@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     from pypod.model.pod import PodSpec
 
     class Fields(TypedDict):
-        """The fields of a specification that say which ids there are."""
+        """The fields of a specification that define its ids."""
 
         user_namespace: Mode
         uid_map: tuple[Range, ...]
@@ -47,7 +47,7 @@ def of_container(
 ) -> ContainerSpec:
     """Return a container's specification with the user namespace that its options ask for.
 
-    keep-id makes the user who the container's processes are, if nothing else does; its pod's does, too. Raises
+    Under keep-id, the pod's included, the processes run as the caller unless another option says otherwise. Raises
     InvalidSpec, Unsupported.
     """
     asked = fields(context, options, pod)
@@ -63,7 +63,7 @@ def of_container(
 
 
 def _own_entry(uid: int) -> str:
-    """Return the passwd line of the user, for a container in which they are who they are outside."""
+    """Return the user's passwd line, for a container where they keep their own id."""
     import pwd
 
     try:
@@ -76,7 +76,7 @@ def _own_entry(uid: int) -> str:
 
 
 def fields(context: Context, options: UserNamespaceOptions, pod: PodSpec | None = None) -> Fields:
-    """Return what the options ask for; of ``auto`` the ids are still to be given (``allocated``).
+    """Return the fields that the options ask for; the ids of ``auto`` are allocated later (``allocated``).
 
     Raises InvalidSpec, Unsupported.
     """
@@ -106,7 +106,7 @@ def fields(context: Context, options: UserNamespaceOptions, pod: PodSpec | None 
 
 
 def of_pod(context: Context, options: PodOptions) -> Fields:
-    """Return what the options of a pod ask for. Raises InvalidSpec, Unsupported."""
+    """Return the fields that the options of a pod ask for. Raises InvalidSpec, Unsupported."""
     if not options.infra and any(getattr(options, name) for name in USERNS_OPTIONS):
         raise InvalidSpec("--userns", "a pod without an infra container has no user namespace: invalid configuration")
     asked = fields(context, options)
@@ -116,7 +116,7 @@ def of_pod(context: Context, options: PodOptions) -> Fields:
 
 
 def _explicit(context: Context, asked: Mapping[str, Any]) -> Maps:
-    """Return the maps of --uidmap and its kin. One that is missing is as the other."""
+    """Return the maps of --uidmap and its kin. If one is missing, the other serves for both."""
     found: dict[str, tuple[Range, ...]] = {}
     own = session.of(context)
     for side, (kind, path) in enumerate(SUBORDINATE.items()):
@@ -132,7 +132,8 @@ def _explicit(context: Context, asked: Mapping[str, Any]) -> Maps:
 
 
 def _of_name(name: str, path: str, around: tuple[Range, ...] | None) -> tuple[Range, ...]:
-    """Return the map of all ids that the file gives a user: ids of the host, which ``around`` has in a session."""
+    """Return the map of all ids that the file assigns to a user: ids of the host, translated by ``around`` in a
+    session."""
     ranges, inside = [], 0
     for first, count in subordinate(name, path):
         ranges.append((inside, first, count))
@@ -149,7 +150,7 @@ def _of_name(name: str, path: str, around: tuple[Range, ...] | None) -> tuple[Ra
 
 
 def subordinate(name: str, path: str) -> tuple[tuple[int, int], ...]:
-    """Return the (first, count) that /etc/subuid or /etc/subgid gives a user, by name or number."""
+    """Return the (first, count) that /etc/subuid or /etc/subgid assigns to a user, by name or number."""
     import pwd
 
     try:
