@@ -133,7 +133,7 @@ def test_a_container_of_a_member_that_is_not_there(store: Store) -> None:
     assert "no image found in manifest list for architecture s390x" in done.stderr
     pypod.ok("rmi", "arm:1")
     done = pypod("create", "--pull", "never", "--arch", "arm64", "web", "/x")
-    assert (done.returncode, "its image for linux/arm64 is not here" in done.stderr) == (125, True)
+    assert (done.returncode, "its image for linux/arm64 is not in the store" in done.stderr) == (125, True)
 
 
 def test_a_list_without_an_image_for_this_machine(store: Store) -> None:
@@ -143,7 +143,7 @@ def test_a_list_without_an_image_for_this_machine(store: Store) -> None:
     pypod.ok("rmi", "amd:1")
     for name, message in (
         ("far", "no image found in manifest list for architecture amd64"),
-        ("away", "its image for linux/amd64 is not here"),
+        ("away", "its image for linux/amd64 is not in the store"),
     ):
         for words in (("image", "inspect"), ("history",), ("run", "--pull", "never"), ("push", "-q")):
             done = pypod(*words, name)
@@ -153,7 +153,7 @@ def test_a_list_without_an_image_for_this_machine(store: Store) -> None:
         assert not [image for image in engine.images.list() if image.is_list]
         (found,) = (image for image in engine.images.list(with_lists=True) if image.names == ("localhost/far:latest",))
         assert (found.is_list, found.layers()) == (True, [])
-        with pytest.raises(InvalidImage, match="it is a list of manifests"):
+        with pytest.raises(InvalidImage, match="it is a manifest list"):
             _ = found.config
 
 
@@ -222,7 +222,7 @@ def test_members_from_files(store: Store, tmp_path: Path) -> None:
         store.amd.digest
     ]
     done = pypod("manifest", "push", "web", f"docker-archive:{tmp_path}/x")
-    assert (done.returncode, "a docker archive holds no lists" in done.stderr) == (125, True)
+    assert (done.returncode, "a docker archive cannot hold a list" in done.stderr) == (125, True)
 
 
 @needs_docker_registry

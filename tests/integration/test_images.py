@@ -533,7 +533,7 @@ class TestUse:
         image = bring(engine, busybox_image(busybox))
         container = engine.containers.create(image, ["true"])
         os.rename(f"{engine.layout.image_layers}/{image.layer_directories()[0]}", f"{engine.layout.trash}/x")
-        with pytest.raises(InvalidSpec, match="layer of image localhost/made:latest is gone"):
+        with pytest.raises(InvalidSpec, match="layer of image localhost/made:latest is missing"):
             container.start()
 
     def test_explained(self, engine, busybox) -> None:

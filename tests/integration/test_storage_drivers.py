@@ -294,7 +294,7 @@ class TestWhatIsChosen:
     @pytest.mark.parametrize(
         ("variables", "said"),
         [
-            ({"STORAGE_DRIVER": "btrfs"}, "there is no storage driver 'btrfs'"),
+            ({"STORAGE_DRIVER": "btrfs"}, "unknown storage driver 'btrfs'"),
             ({"STORAGE_OPTS": "overlay.mount_program=/bin/false"}, "/bin/false"),
             ({"STORAGE_OPTS": "overlay.mount_program=/nowhere"}, "/nowhere"),
         ],

@@ -25,8 +25,7 @@ _HINTS = {
 
 
 class Boundary:
-    """``with Boundary("start the container"):`` turns an OSError into an error of pypod that names what was
-    attempted."""
+    """``with Boundary("start the container"):`` turns an OSError into an error of pypod naming that operation."""
 
     __slots__ = ("operation",)
 

@@ -51,8 +51,7 @@ class Layout:
         """The lowest layer of every overlay: the mount points of each container, for roots that lack them.
 
         Otherwise the upper layer would receive them at each start, and the kernel would copy up their parent
-        directories,
-        create them in the work directory and rename them.
+        directories, create them in the work directory and rename them.
         """
         return f"{self.root}/mount-points"
 
@@ -78,8 +77,7 @@ class Layout:
 
     @property
     def image_layers(self) -> str:
-        """Unpacked layers, in directories with short names: the lowerdir option of an overlay must fit into one
-        page."""
+        """Unpacked layers, in directories with short names, since an overlay's lowerdir option must fit into a page."""
         return f"{self.images}/layers"
 
     @property
@@ -118,8 +116,7 @@ class Layout:
         return f"{self.root}/bridges"
 
     def incoming(self, chain: str, blob: str) -> str:
-        """The directory of a layer being pulled from the blob with this digest; its lock is held while it is worked
-        on."""
+        """The directory of a layer being pulled from the blob with this digest; locked while it is worked on."""
         return f"{self.images}/incoming/{chain.partition(':')[2]}.{blob.partition(':')[2]}"
 
     def is_inside(self, status: os.stat_result) -> bool:
@@ -140,8 +137,7 @@ class Layout:
         return f"{self.root}/pods/{identifier}"
 
     def prepare(self) -> None:
-        """Create the directories. Raises PermissionDenied when the root belongs to another user or is writable by
-        others.
+        """Create the directories. Raises PermissionDenied when the root is another user's or writable by others.
 
         A directory that another user created first could contain their database, seccomp filter or socket.
         """

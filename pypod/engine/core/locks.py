@@ -20,12 +20,11 @@ class Lock:
     """The lock of the object whose directory is ``path``.
 
     The directory is created if need be, and removed on release when it is still empty. With ``without_space``, a
-    directory
-    that cannot be created because the disk is full is not an error: no other process can start that object either.
+    directory that cannot be created because the disk is full is not an error: no other process can start that object
+    either.
 
     Enter it twice: ``with Lock(path) as lock, lock:``. Python handles a signal at the first instruction of an
-    ``__exit__``
-    written in Python, so Control-C at that point skips all of it, and the traceback keeps the lock alive
+    ``__exit__`` written in Python, so Control-C at that point skips all of it, and the traceback keeps the lock alive
     (github.com/python/cpython/issues/74174). The outer ``with`` then releases it.
     """
 

@@ -57,8 +57,8 @@ def is_frozen(directory: str) -> bool:
     """Return whether the container's processes are frozen.
 
     Pausing leaves a link in the container's directory to the cgroup file that shows the state. The file's content
-    decides,
-    so the link may stay after unpausing. Without a link the container was never paused, which saves a listing the read.
+    decides, so the link may stay after unpausing. Without a link the container was never paused, which saves a listing
+    the read.
     """
     try:
         content = read_bytes(f"{directory}/{FREEZER_LINK}")

@@ -1,4 +1,4 @@
-"""Images from archives and directories, and into them."""
+"""Pull images from archives and directories, and save them there."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def pull_from(
     platform: Platform | None,
     progress: Callable[[Progress], None] | None,
 ) -> StoredImage:
-    """Bring the one image that ``transport:rest`` names; see ``Images.pull``."""
+    """Import the single image that ``transport:rest`` refers to; see ``Images.pull``."""
     what = f"{transport}:{rest}"
     with _opened(what), open_source(transport, rest) as source:
         place = rest.partition(":")[0]
@@ -47,7 +47,7 @@ def pull_from(
 def load(
     context: Context, path: str, fd: int, progress: Callable[[Progress], None] | None
 ) -> list[tuple[StoredImage, tuple[str, ...]]]:
-    """Bring all images of an archive or directory, each with its names there; see ``Images.load``."""
+    """Import all images of an archive or directory, each with the names it has there; see ``Images.load``."""
     if fd < 0 and is_address(path):
         fd = temporary_file()
         try:
@@ -102,7 +102,7 @@ def save(
 
 
 def _destination(form: str, path: str, fd: int, names: Sequence[str]) -> Destination:
-    """Open what ``save`` writes to. An OCI layout has one name, a docker archive any number."""
+    """Open the destination of ``save``. An OCI layout takes one name, a docker archive any number."""
     name = names[0] if names else ""
     if form == "docker-dir":
         from pypod.images.archive.dir import DirDestination
@@ -130,13 +130,13 @@ def _opened(what: str) -> Boundary:
 
 
 def _names_in(source: object) -> Iterable[str]:
-    """Return the names of the image that was chosen, if the archive says any."""
+    """Return the names of the chosen image, if the archive gives any."""
     found = source.images()  # type: ignore[attr-defined]
     return found[0].names if len(found) == 1 else ()
 
 
 def _full_names(names: Iterable[str]) -> list[str]:
-    """Return names of an archive made whole; what is no name is left out: it is the archive's word only."""
+    """Return the names of an archive as full names; invalid ones are dropped, since an archive may contain anything."""
     found = []
     for name in names:
         with suppress(InvalidSpec):
@@ -145,9 +145,9 @@ def _full_names(names: Iterable[str]) -> list[str]:
 
 
 def _names_of_layout(path: str) -> list[str]:
-    """Return what podman calls the image of a directory with a layout, whatever that calls it: localhost/PATH.
+    """Return podman's name for an image from a directory with an OCI layout, whatever its annotations: localhost/PATH.
 
-    Nothing when that makes no name, where podman gives up.
+    Empty when the path makes no valid name; podman fails there.
     """
     with suppress(InvalidSpec):
         return [str(parse(f"localhost/{path.strip('/')}").tagged())]
@@ -155,7 +155,7 @@ def _names_of_layout(path: str) -> list[str]:
 
 
 def _name_of_path(path: str) -> str:
-    """Return what podman calls an image that comes out of a directory: localhost/PATH."""
+    """Return podman's name for an image from a directory: localhost/PATH."""
     cleaned = path.strip("./").lower()
     with suppress(InvalidSpec):
         return str(parse(f"localhost/{cleaned}").tagged())

@@ -1,8 +1,8 @@
-"""Take an image to where it is wanted: a registry, an archive, a directory.
+"""Copy an image to a destination: a registry, an archive, a directory.
 
-Blobs go as they are stored, and those that are there already do not go at all. A layer is compressed anew where the
-destination or the caller wants another compression; then, as when the family of media types changes, the image has
-another manifest there, and another digest.
+Blobs are sent as they are stored, and skipped when the destination has them. Layers are recompressed when the
+destination or the caller wants another compression. Then, as when the family of media types changes, the image has
+another manifest and digest there.
 """
 
 from __future__ import annotations
@@ -35,10 +35,10 @@ _MAGIC_BYTES = 16
 
 
 class Form(Value):
-    """What an image is to be at its destination.
+    """The form that an image takes at its destination.
 
-    ``family`` None: as it is stored. ``compression`` of layers: ``gzip`` or ``zstd`` for all, or nothing for what they
-    have; ``compress_plain``: those that have none get gzip. ``workers`` is how many blobs go at once.
+    ``family`` None: as stored. ``compression`` of layers: ``gzip`` or ``zstd`` for all, empty to keep each layer's own;
+    ``compress_plain``: uncompressed layers get gzip. ``workers`` is how many blobs are sent at a time.
     """
 
     family: Family | None = None
@@ -55,9 +55,9 @@ def copy(
 ) -> str:
     """Write an image to a destination; return the digest of its manifest there.
 
-    Raises InvalidImage, InvalidSpec, RegistryError; then the destination has no new name.
+    Raises InvalidImage, InvalidSpec, RegistryError; in that case no name was added at the destination.
     """
-    with Lock(image.context.layout.images, SHARED) as lock, lock:  # nobody sweeps the blobs meanwhile
+    with Lock(image.context.layout.images, SHARED) as lock, lock:  # keeps the blobs from being swept
         manifest = image.manifest()
         source = BlobSource(Blobs(image.context.layout.blobs), manifest.digest, manifest.media_type)
         media_type, body = _Copy(source, manifest, destination, form, progress).run()
@@ -72,7 +72,7 @@ def copy_member(
     form: Form,
     progress: Callable[[Progress], None] | None = None,
 ) -> Descriptor:
-    """Write one of the images that an index names; return what the index has to say of it there."""
+    """Write one of the images of an index; return the index entry for it at the destination."""
     media_type, body = _Copy(source, manifest, destination, form, progress).run()
     found = Descriptor(media_type=media_type, digest=digest_of(body), size=len(body))
     destination.put_manifest(media_type, body, digest=found.digest)
@@ -92,7 +92,7 @@ class _Copy:
         self._manifest = manifest
         self._destination = destination
         self._form = form
-        # docker's schema 2 has no zstd: where nobody wants that form, it is another one's image there, as with podman
+        # docker's schema 2 has no zstd: unless that format was asked for, the image becomes OCI there, as with podman
         kept = OCI if form.compression == "zstd" else family_of(manifest)
         self._family = form.family or kept
         self._progress = progress
@@ -100,17 +100,17 @@ class _Copy:
         self._stopped = threading.Event()
 
     def run(self) -> tuple[str, bytes]:
-        """Write the blobs; return media type and body of the manifest that names them there."""
+        """Write the blobs; return media type and body of the manifest that names them at the destination."""
         if self._family is V2S2 and self._form.compression == "zstd":
             raise InvalidSpec("--compression-format", "docker's schema 2 has no zstd", hint="use --format oci")
         config = self._manifest.config.replace(media_type=self._family.config)
-        # an archive of docker's takes the configuration first
+        # docker archives take the configuration first
         self._send(config, self._stored(config))
         layers = self._each(self._manifest.layers)
         return self._family.manifest, rewritten(self._manifest, self._family, layers)
 
     def _each(self, descriptors: Sequence[Descriptor]) -> list[tuple[Descriptor, str]]:
-        """Send all layers, several at a time; return what they are there. Raises what the first failure raised."""
+        """Send all layers, several at a time; return their descriptors there. Raises what the first failure raised."""
         found: dict[int, tuple[Descriptor, str]] = {}
 
         def work(task: tuple[int, Descriptor]) -> None:
@@ -136,7 +136,7 @@ class _Copy:
         return self._anew(descriptor, wanted), wanted
 
     def _anew(self, descriptor: Descriptor, compression: str) -> Descriptor:
-        """Send a layer in another compression, made in a file without a name: digest and size are wanted first."""
+        """Send a layer recompressed, through an unnamed file: its digest and size must be known first."""
         from pypod.images.layers.compression import compress, decompressed
         from pypod.images.new_file import temporary_file, write_pieces
 
@@ -166,7 +166,7 @@ class _Copy:
         return lambda: self._source.blob(descriptor)
 
     def _send(self, descriptor: Descriptor, pieces: Callable[[], Iterator[bytes]]) -> None:
-        """Write a blob unless it is there."""
+        """Write a blob unless the destination has it."""
         if self._destination.has_blob(descriptor):
             self._tell(descriptor, "present", descriptor.size)
             return
@@ -174,7 +174,7 @@ class _Copy:
         self._tell(descriptor, "done", descriptor.size)
 
     def told(self, descriptor: Descriptor, pieces: Iterator[bytes]) -> Iterator[bytes]:
-        """Yield pieces, telling how far they are."""
+        """Yield pieces and report progress."""
         done = 0
         self._tell(descriptor, "pushing", done)
         for piece in pieces:
@@ -199,7 +199,7 @@ class _Copy:
 
 
 class _Told:
-    """A blob that can be read again from its beginning: a connection that is cut costs no more than that."""
+    """A blob that can be reread from its beginning, so that a broken connection only costs another attempt."""
 
     def __init__(self, copying: _Copy, descriptor: Descriptor, pieces: Callable[[], Iterator[bytes]]) -> None:
         self._copying = copying

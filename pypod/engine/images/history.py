@@ -1,4 +1,4 @@
-"""How an image came to be, step by step, and which images stand on which layers."""
+"""The history of an image, step by step, and which images share which layers."""
 
 from __future__ import annotations
 
@@ -44,16 +44,16 @@ def steps(image: StoredImage) -> list[ImageStep]:
 
 
 def children(image: StoredImage) -> list[str]:
-    """Return the ids of the images that were made of this one in one step.
+    """Return the ids of the images that were built from this one in a single step.
 
-    As podman finds them (containers/common: libimage, areParentAndChild): by their layers and their history, which
-    says one thing more. Nothing depends on it: each image holds its layers itself.
+    Determined as podman does (containers/common: libimage, areParentAndChild): the child has the same layers or one
+    more, and one more history entry. It is informational only: each image refers to all of its layers itself.
     """
     return _children(image.context, image.named().record)
 
 
 def parents(image: StoredImage) -> list[str]:
-    """Return the ids of the images that this one was made of in one step, as ``children`` finds them."""
+    """Return the ids of the images that this one was built from in a single step, as determined by ``children``."""
     record = image.named().record
     own = _history(record)
     if record.is_list or not own:
@@ -62,7 +62,7 @@ def parents(image: StoredImage) -> list[str]:
 
 
 def is_intermediate(context: Context, image: Named) -> bool:
-    """Return whether an image is without a name, and others were made of it: a step on the way to them."""
+    """Return whether an image is nameless and others were built from it: an intermediate step of a build."""
     return not image.names and bool(_children(context, image.record))
 
 
@@ -77,7 +77,7 @@ def _children(context: Context, record: ImageRecord) -> list[str]:
 def _history(record: ImageRecord) -> tuple[HistoryEntry, ...]:
     try:
         return parse_config(record.config.encode()).history
-    except InvalidImage:  # a damaged one can be removed all the same
+    except InvalidImage:  # a damaged image must still be removable
         return ()
 
 
@@ -87,7 +87,7 @@ def layers_below(image: StoredImage) -> list[LayerUse]:
 
 
 def layers_above(image: StoredImage) -> list[LayerUse]:
-    """Return the top layer of an image and all that stand on it, each before those on it."""
+    """Return the top layer of an image and all layers above it, each before the ones above it."""
     children: dict[str, list[LayerRecord]] = {}
     for one in image_layers.all_layers(image.context.database):
         children.setdefault(one.parent, []).append(one)
@@ -109,7 +109,7 @@ def _used(image: StoredImage, layers: list[LayerRecord]) -> list[LayerUse]:
 
 
 def image_html(image: StoredImage) -> str:
-    """Return what an image is and the steps it was made in, the last first, for a notebook."""
+    """Return a summary of an image and its history, the last step first, as HTML for a notebook."""
     from pypod.display.markup import element, join, table, text
     from pypod.errors import InvalidImage, NoSuchImage
 

@@ -1,11 +1,11 @@
-"""A layer on its way: what has come of its blob, and the tree that it is being unpacked into.
+"""A layer being pulled: the part of its blob received so far, and the tree that it is unpacked into.
 
-Both lie in a directory that belongs to one blob at one place in a stack of layers, and whose lock is held by whoever
-works on it. An image may claim any diff id, also one of a public base: were the directory the layer's alone, what came
-of another blob would be taken for the beginning of this one.
+Both lie in a directory for one blob at one position in a stack of layers, whose lock is held while it is worked on. An
+image can claim any diff id, even that of a public base image: if the directory belonged to the layer alone, data of
+another blob would pass for the beginning of this one.
 
-The beginning of a blob is a guess until the whole has been compared with its digest. It may come from a registry that
-lied, or from a disk that lost power, so it is worth one attempt and never more than the room it takes.
+A partial blob cannot be trusted until the whole has been checked against its digest. It may come from a registry that
+lied, or from a disk that lost power, so it is used for one attempt and never outlives a need for the space it takes.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ _BLOB = "blob"
 
 
 class Incoming:
-    """The directory of a layer on its way. ``lock`` is held while anything else is called."""
+    """The directory of a layer being pulled. Every other method requires ``lock`` to be held."""
 
     def __init__(self, context: Context, chain: str, descriptor: Descriptor) -> None:
         self._context = context
@@ -41,11 +41,11 @@ class Incoming:
         self.blob = f"{self.directory}/{_BLOB}"
 
     def lock(self) -> Lock:
-        """Return the lock on the layer, which makes the directory; at the end it goes unless something is in it."""
+        """Return the layer's lock, which creates the directory; on release it is removed if empty."""
         return Lock(self.directory)
 
     def prepare(self) -> None:
-        """Remove what an earlier attempt unpacked, and what cannot be the beginning of the blob."""
+        """Remove what an earlier attempt unpacked, and anything that cannot be the beginning of the blob."""
         self._discard_trees()
         spread(self.directory)
         if self.begun_bytes > self._size_bytes:
@@ -53,31 +53,31 @@ class Incoming:
 
     @property
     def begun_bytes(self) -> int:
-        """How much of the blob an earlier attempt left."""
+        """How much of the blob an earlier attempt received."""
         try:
             return os.stat(self.blob, follow_symlinks=False).st_size
         except FileNotFoundError:
             return 0
 
     def tree(self) -> str:
-        """Return a new directory to unpack into. Its name is the one it keeps among the finished layers."""
+        """Return a new directory to unpack into. Its name stays the same among the finished layers."""
         made = self.new_path()
         os.mkdir(made, 0o755)
         return made
 
     def new_path(self) -> str:
-        """Return where a tree can be made."""
+        """Return a path where a tree can be created."""
         return f"{self.directory}/{os.urandom(4).hex()}"
 
     def forget(self) -> None:
-        """Throw away what has come of the blob."""
+        """Discard the partial blob."""
         with suppress(FileNotFoundError):
             os.unlink(self.blob)
 
     def fail(self, error: BaseException) -> None:
-        """Throw away what a failed attempt unpacked, and the blob unless the attempt was merely interrupted.
+        """Discard what a failed attempt unpacked, and the partial blob unless the attempt was merely interrupted.
 
-        After the disk was full nobody has to wait for room: the trees are deleted before this returns.
+        When the disk was full, the trees are deleted before this returns, so that their space is free at once.
         """
         if isinstance(error, Exception) and not isinstance(error, RegistryError | Stopped):
             self.forget()
@@ -88,7 +88,7 @@ class Incoming:
         discard(self._context, found, wait=wait)
 
     def pieces(self, rest: Callable[[int], Iterator[bytes]]) -> Generator[bytes, None, None]:
-        """Yield what has come of the blob and then ``rest`` from that offset on, which is kept as it comes."""
+        """Yield the part received earlier and then ``rest`` from that offset on, stored as it arrives."""
         fd = os.open(self.blob, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
         with open(fd, "r+b", buffering=0) as file:
             while piece := file.read(PIECE_BYTES):
@@ -100,12 +100,12 @@ class Incoming:
 
 
 def is_full(error: BaseException) -> bool:
-    """Return whether an error says that there is no room on the disk."""
+    """Return whether an error says that the disk is full."""
     return getattr(error, "errno", None) in NO_SPACE
 
 
 def make_room(context: Context) -> bool:
-    """Delete the beginnings of layers that nobody works on; return whether there were any."""
+    """Delete the partial layers that no process is working on; return whether there were any."""
     directory = f"{context.layout.images}/incoming"
     found = False
     for name in os.listdir(directory) if os.path.isdir(directory) else ():

@@ -1,4 +1,4 @@
-"""Find what is to become a member of a list of manifests: images here, in registries, and in files."""
+"""Find the image to add to a manifest list: in the store, in registries, and in files."""
 
 from __future__ import annotations
 
@@ -28,17 +28,17 @@ _STORAGE = "containers-storage:"
 
 
 class Member(Value):
-    """An image of a list: what the list says of it, and the name in a registry that it comes from, or nothing."""
+    """An image of a list: its entry there, and the name in a registry that it comes from, or empty."""
 
     entry: Descriptor
     source: str = ""
 
 
 def find(context: Context, ref: str, *, all: bool = False, access: Access | None = None) -> list[Member]:
-    """Return the image that a name stands for, of a list the one for this machine, or with ``all`` all of them.
+    """Return the image that a name refers to; of a list, the one for this machine, or all of them with ``all``.
 
-    The caller keeps sweepers away: what comes from a file is copied here. Raises NoSuchImage, RegistryError,
-    InvalidImage, InvalidSpec.
+    The caller must hold the lock against sweeping: an image from a file is copied here. Raises NoSuchImage,
+    RegistryError, InvalidImage, InvalidSpec.
     """
     transport, rest = split_transport(ref)
     if ref.startswith(_STORAGE):
@@ -56,7 +56,7 @@ def find(context: Context, ref: str, *, all: bool = False, access: Access | None
 
 
 def _may_be_part(image: StoredImage) -> bool:
-    """Return whether a registry may have more under the name that an image was found by: a list that it is of."""
+    """Return whether the name that an image was found by may refer, in a registry, to a list that it is a member of."""
     return not image.is_list and any(not name.startswith("localhost/") for name in image.tagged_names())
 
 
@@ -94,15 +94,15 @@ def _in_file(context: Context, transport: str, rest: str, *, all: bool) -> list[
 
 
 def _keep(blobs: Blobs, source: Source, manifest: Manifest) -> None:
-    """Copy an image here, blobs only. Raises InvalidImage when one is not what it is called."""
+    """Copy the blobs of an image to the store. Raises InvalidImage when one does not match its digest."""
     for descriptor in (manifest.config, *manifest.layers):
         if not blobs.has(descriptor.digest) and blobs.write(source.blob(descriptor))[0] != descriptor.digest:
-            raise InvalidImage(f"blob {descriptor.digest}", "its content is something else")
+            raise InvalidImage(f"blob {descriptor.digest}", "its content does not match the digest")
     blobs.put(manifest.body)
 
 
 def _entries(source: Source, found: Manifest | Index, what: str, *, all: bool) -> list[Descriptor]:
-    """Return what a list says of the images of a source. Configurations are read where an index names no platform."""
+    """Return index entries for the images of a source. Configurations are read where an index omits the platform."""
     if not isinstance(found, Index):
         return [_entry(found, read_blob(source, found.config, CONFIG_BYTES_LIMIT, what))]
     return [
@@ -115,15 +115,15 @@ def _chosen(index: Index, what: str, *, all: bool) -> Iterable[Descriptor]:
     chosen = index.manifests if all else (choose(index, host(), what),)
     for entry in chosen:
         if entry.media_type not in MANIFESTS:
-            raise InvalidImage(what, f"{entry.digest} in it is no image: {entry.media_type[:100]}")
+            raise InvalidImage(what, f"{entry.digest} in it is not an image: {entry.media_type[:100]}")
     return chosen
 
 
 def member(source: Source, entry: Descriptor) -> Manifest:
-    """Return the manifest that an index names. Raises InvalidImage when it is another one, or none."""
+    """Return the manifest that an index names. Raises InvalidImage when it is not a manifest or not that one."""
     media_type, body = source.manifest(entry.digest)
     if digest_of(body) != entry.digest:
-        raise InvalidImage(f"manifest {entry.digest}", "its content is something else")
+        raise InvalidImage(f"manifest {entry.digest}", "its content does not match the digest")
     found = parse_manifest(body, media_type or entry.media_type, f"manifest {entry.digest}")
     if isinstance(found, Index):
         raise InvalidImage(f"manifest {entry.digest}", "it is an index")

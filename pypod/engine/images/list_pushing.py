@@ -1,4 +1,4 @@
-"""Write a list of manifests to where it is wanted: its members first, so that it never names what is not there."""
+"""Push a manifest list to a destination: its members first, so that it never refers to a missing one."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def push(
     compression: str,
     progress: Report,
 ) -> str:
-    """Write a list; return its digest there. See ``ManifestList.push``."""
+    """Write a list; return its digest at the destination. See ``ManifestList.push``."""
     from pypod.images.registry.access import Access
 
     check_form(format, compression)
@@ -60,7 +60,7 @@ def push(
                 images.add_digest(connection, members.id, reference.name, digest)
             return digest
         if transport == "docker-archive":
-            raise InvalidSpec("DESTINATION", "a docker archive holds no lists", hint="use oci-archive:FILE")
+            raise InvalidSpec("DESTINATION", "a docker archive cannot hold a list", hint="use oci-archive:FILE")
         from pypod.images.archive.detect import open_destination
 
         if transport in ("oci", "oci-archive"):
@@ -86,7 +86,7 @@ class _Push:
         self._progress = progress
 
     def run(self, destination: Destination, *, all: bool, plain_layers: bool) -> str:
-        """Write members, if ``all``, and the index; return its digest."""
+        """Write the members, if ``all``, and the index; return its digest."""
         entries = self._index.manifests
         with destination:
             if all:

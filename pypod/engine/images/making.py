@@ -1,4 +1,4 @@
-"""New images: configuration and layers of our own, taken in as any others."""
+"""Create images from configuration and layers of our own, imported the way pulled ones are."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def import_tree(
     platform: Platform | None = None,
     progress: Callable[[Progress], None] | None = None,
 ) -> StoredImage:
-    """Make an image of a tar of a whole tree, compressed or not; see ``Images.import_tree``."""
+    """Create an image from a tar of a whole tree, compressed or not; see ``Images.import_tree``."""
     made_for = platform or host()
     config: dict[str, Any] = {"config": {}, "rootfs": {"type": "layers", "diff_ids": []}, **made_for.json()}
     apply(config["config"], changes)
@@ -57,7 +57,7 @@ def import_tree(
 
 
 def add_layer(config: dict[str, Any], digest: str, *, author: str, created: dict[str, str]) -> None:
-    """Add a layer, and the step that made it, to the configuration of an image."""
+    """Append a layer, and the history entry of the step that made it, to the configuration of an image."""
     now = now_text()
     config["created"] = now
     if author:
@@ -76,7 +76,7 @@ def publish(
     name: str,
     progress: Callable[[Progress], None] | None,
 ) -> StoredImage:
-    """Write configuration and manifest, and take the image in as any other: the same checks hold."""
+    """Write configuration and manifest, and import the image by pulling it, so that the same checks apply."""
     body = json.dumps(config, separators=(",", ":"), ensure_ascii=False).encode()
     parse_config(body)
     types = dict(family.layers)

@@ -1,7 +1,7 @@
-"""The roots of images, mounted read-only where people can look at them.
+"""The root file systems of images, mounted read-only for inspection.
 
-Where the kernel's overlay does not work there is a copy instead, which needs no mount: podman's vfs has one as well. A
-mount program would have to live as long as anybody looks, in a mount namespace that it itself keeps from going.
+Where the kernel's overlay does not work, the root is a copy, which needs no mount; podman's vfs copies as well. A mount
+program would have to run as long as the mount is used, in a mount namespace that the program itself keeps alive.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ _OPTIONS_BYTES_LIMIT = 4095  # mount(2) copies a page of options, with the zero 
 
 
 def mount(image: StoredImage) -> str:
-    """Mount the root of an image, if it is not, and return where. Raises OSError, NoSuchImage, Unsupported."""
+    """Mount the root of an image unless it is mounted, and return where. Raises OSError, NoSuchImage, Unsupported."""
     from pypod.engine.core.context import require_root
     from pypod.engine.storage import drivers
 
@@ -35,7 +35,7 @@ def mount(image: StoredImage) -> str:
         require_root("mounting an image")
     layout = image.context.layout
     path = f"{layout.image_mounts}/{image.id}"
-    # nobody sweeps the layers meanwhile, and of two clients one mounts
+    # keeps the layers from being swept, and lets only one of two clients mount
     with Lock(layout.images, SHARED) as sharing, sharing, Lock(layout.image_mounts) as lock, lock:
         directories = image.layer_directories()
         if _is_there(path):
@@ -53,14 +53,14 @@ def mount(image: StoredImage) -> str:
 
 
 def _is_there(path: str) -> bool:
-    """Return whether the root of an image is mounted, or has been copied: an empty directory is neither."""
+    """Return whether the root of an image is mounted or copied there: an empty directory is neither."""
     if os.path.ismount(path):
         return True
     try:
         return bool(os.listdir(path))
     except FileNotFoundError:
         return False
-    except PermissionError:  # the root of an image, which only its owner may read
+    except PermissionError:  # the root of an image that only its owner may read
         return True
 
 
@@ -90,18 +90,18 @@ def _mount(layout: Layout, path: str, directories: tuple[str, ...]) -> None:
 
 
 def _options(layers: str, fd: int, directories: tuple[str, ...], empty: str) -> str:
-    """Return the option of an overlay without an upper directory: it wants two lower ones, so an empty one is last."""
+    """Return the options of a read-only overlay: it needs two lower directories, so an empty one comes last."""
     for prefix in (escaped(layers), f"/proc/self/fd/{fd}"):
         options = f"lowerdir={':'.join(f'{prefix}/{name}' for name in directories)}:{escaped(empty)}"
         if len(os.fsencode(options)) <= _OPTIONS_BYTES_LIMIT:
             return options
-    raise Unsupported("layers", f"{len(directories)} layers are more than an overlay takes")
+    raise Unsupported("layers", f"{len(directories)} layers are too many for one overlay mount")
 
 
 def unmount(context: Context, identifier: str) -> bool:
-    """Take the mount of an image away; return whether there was one. Whoever looks at a file in it still may.
+    """Unmount an image; return whether it was mounted. Files open in it stay readable.
 
-    A mount in another mount namespace goes with its mount point (vfs_rmdir in fs/namei.c).
+    A mount in another mount namespace is detached when its mount point is removed (vfs_rmdir in fs/namei.c).
     """
     from pypod.engine.storage.trash import discard
     from pypod.kernel import syscalls
@@ -118,12 +118,12 @@ def unmount(context: Context, identifier: str) -> bool:
 
 
 def mounted(context: Context) -> dict[str, str]:
-    """Return where images are mounted, by their ids; also one that is no longer in the store."""
+    """Return where images are mounted, by id, including those no longer in the store."""
     return {name: path for name, path in points(context).items() if _is_there(path)}
 
 
 def points(context: Context) -> dict[str, str]:
-    """Return the mount points of images by their ids, also those where nothing is seen from this mount namespace."""
+    """Return the mount points of images by id, including those with nothing mounted in this mount namespace."""
     directory = context.layout.image_mounts
     try:
         return {name: f"{directory}/{name}" for name in sorted(os.listdir(directory))}

@@ -1,8 +1,8 @@
-"""Take an image from a source into the store: blobs as they came, and each layer unpacked once for all images.
+"""Pull an image from a source into the store: blobs as received, and each layer unpacked once for all images.
 
-Every layer comes through a directory of its own (``engine.incoming``), whose lock makes two clients do the work once
-and whose leftovers after a crash are the beginning of the next attempt. A layer is visible when its row is written, an
-image likewise.
+Each layer passes through a directory of its own (``engine.incoming``). Its lock keeps two clients from doing the same
+work, and what a crash leaves in it is where the next attempt resumes. A layer becomes visible when its row is written,
+and so does an image.
 """
 
 from __future__ import annotations
@@ -39,14 +39,14 @@ if TYPE_CHECKING:
 
 _WORKERS = 3
 _INDEX_DEPTH_LIMIT = 2
-_LAYERS_LIMIT = 400  # mount(2) takes a page of options (docs/design.md), and so many names of layers fit on it
+_LAYERS_LIMIT = 400  # overlay options are limited to a page (docs/design.md), which holds the names of that many layers
 _EMPTY_CONFIGS = (OCI_CONFIG, DOCKER_CONFIG, "")
 
 
 def resolve(source: Source, platform: Platform | None, what: str) -> tuple[Manifest, str]:
-    """Return the manifest of a source for a platform, and the digest of what its name stands for, maybe an index.
+    """Return the manifest of a source for a platform, and the digest that its name refers to, possibly an index's.
 
-    Raises InvalidImage, also when an index has nothing for the platform.
+    Raises InvalidImage, also when an index has no entry for the platform.
     """
     media_type, body = source.manifest()
     found = parse_manifest(body, media_type, what)
@@ -60,7 +60,7 @@ def resolve(source: Source, platform: Platform | None, what: str) -> tuple[Manif
             raise InvalidImage(what, f"the manifest is not that of digest {entry.digest}")
         found = parse_manifest(body, media_type or entry.media_type, what)
     if isinstance(found, Index):
-        raise InvalidImage(what, "indexes within indexes go too deep")
+        raise InvalidImage(what, "indexes are nested too deeply")
     return found, named
 
 
@@ -74,11 +74,11 @@ def pull(
     platform: Platform | None = None,
     progress: Callable[[Progress], None] | None = None,
 ) -> str:
-    """Make the image of a source one of the store's, give it names, and return its id.
+    """Import an image from a source into the store, name it, and return its id.
 
-    ``what`` names it in errors. With a ``repository`` the digest is remembered as that one's. ``progress`` is called
-    from the threads of the pull, one at a time. Raises InvalidImage, RegistryError, SystemFailure; then the store has
-    the layers that were whole, and no image more than before.
+    ``what`` names it in errors. With a ``repository``, the digest is recorded for that repository. ``progress`` is
+    called from the threads of the pull, one call at a time. Raises InvalidImage, RegistryError, SystemFailure; the
+    layers that were completed stay in the store then, but no image is added.
     """
     with Boundary(f"pull {what}"), Lock(context.layout.images, SHARED) as lock, lock:
         manifest, named = resolve(source, platform, what)
@@ -123,7 +123,7 @@ class _Pull:
                 self._work(list(enumerate(zip(self._manifest.layers, config.diff_ids, strict=True))))
                 return self._record(config, names, digests, repository)
             except (OSError, SystemFailure) as error:
-                # what others began is worth less than what is asked for now, and what we began is in everybody's way
+                # the partial layers that this deletes, ours included, are worth less than completing the pull
                 if not is_full(error) or not make_room(self._context) or is_last:
                     raise
         raise AssertionError("unreachable")
@@ -136,7 +136,7 @@ class _Pull:
             )
         try:
             body = self._blobs.read(descriptor.digest, CONFIG_BYTES_LIMIT)
-        except InvalidImage:  # it is not here, or damaged
+        except InvalidImage:  # missing or damaged here
             self._tell(descriptor, "pulling", 0)
             body = read_blob(self._source, descriptor, CONFIG_BYTES_LIMIT, self._what)
             if self._blobs.has(descriptor.digest):
@@ -148,13 +148,13 @@ class _Pull:
                 f"its configuration has {len(config.diff_ids)} layers, its manifest {len(self._manifest.layers)}",
             )
         if len(config.diff_ids) > _LAYERS_LIMIT:
-            reason = f"it has {len(config.diff_ids)} layers, no more than {_LAYERS_LIMIT} lie on each other"
+            reason = f"it has {len(config.diff_ids)} layers; overlayfs can stack at most {_LAYERS_LIMIT}"
             raise InvalidImage(self._what, reason, hint="build it with fewer layers (podman build --squash)")
         self._tell(descriptor, "done", descriptor.size)
         return config
 
     def _work(self, tasks: list[tuple[int, tuple[Descriptor, str]]]) -> None:
-        """Bring all layers, the lower ones first, several at a time; raise what the first failure raised."""
+        """Pull all layers, the lower ones first, several at a time; raise what the first failure raised."""
         self._stopped = threading.Event()
         self._finished = [threading.Event() for _ in tasks]
 
@@ -166,14 +166,14 @@ class _Pull:
         in_parallel(tasks, work, min(_WORKERS, len(tasks)), self._stopped)
 
     def _layer(self, number: int, descriptor: Descriptor, diff_id: str) -> None:
-        """Bring one layer."""
+        """Pull one layer."""
         chain = self._chains[number]
         if self._is_present(chain, descriptor):
             self._tell(descriptor, "present", descriptor.size)
             return
         incoming = Incoming(self._context, chain, descriptor)
         with incoming.lock() as lock, lock:
-            if self._is_present(chain, descriptor):  # somebody else brought it meanwhile
+            if self._is_present(chain, descriptor):  # another process pulled it meanwhile
                 self._tell(descriptor, "present", descriptor.size)
                 return
             incoming.prepare()
@@ -193,12 +193,12 @@ class _Pull:
     def _attempt(
         self, number: int, descriptor: Descriptor, diff_id: str, incoming: Incoming, *, from_store: bool = False
     ) -> None:
-        """Make a layer of its blob: of the stored one, or of what has come of it and what the source has."""
+        """Create a layer from its blob: the stored one, or the part received earlier and the rest from the source."""
         blobs = self._blobs
         pieces = blobs.pieces(descriptor.digest) if from_store else self._pieces(descriptor, incoming)
         try:
             tree = incoming.tree()
-            with closing(pieces):  # type: ignore[type-var]  # whoever keeps the traceback would keep the file open
+            with closing(pieces):  # type: ignore[type-var]  # a traceback that is kept would keep the file open
                 unpacked = unpack(
                     pieces,
                     tree,
@@ -214,12 +214,12 @@ class _Pull:
         except BaseException as error:
             incoming.fail(error)
             raise
-        with suppress(OSError):  # what another attempt left, or made
+        with suppress(OSError):  # another attempt's files may be in it
             os.rmdir(incoming.directory)
         self._tell(descriptor, "done", descriptor.size)
 
     def _fitted(self, number: int, tree: str, unpacked: Unpacked, incoming: Incoming) -> tuple[str, Unpacked]:
-        """Return an unpacked layer as it goes on those below it, once these are there."""
+        """Return an unpacked layer in the form that fits on the layers below it, once these are complete."""
         self._wait_for(number - 1)
         below = image_layers.of_chain(self._context.database, self._chains[number - 1]) if number else []
         directories = [f"{self._context.layout.image_layers}/{name}" for name in image_layers.shown(below)]
@@ -228,7 +228,7 @@ class _Pull:
             return tree, unpacked
         from pypod.engine.storage.layers import lay
 
-        # a copy of all that the layer and those below it show, which needs no whiteout
+        # a copy of everything that the layer and those below it show, so it needs no whiteouts
         whole = incoming.new_path()
         lay(self._context, tree, directories, whole)
         discard(self._context, [tree])
@@ -241,7 +241,7 @@ class _Pull:
             settle(tree, unpacked, directories)
 
     def _publish(self, number: int, diff_id: str, tree: str, unpacked: Unpacked) -> None:
-        """Let a layer be seen, unless it came meanwhile in a blob of another compression."""
+        """Make a layer visible, unless it arrived meanwhile in a blob with another compression."""
         layers, name = self._context.layout.image_layers, os.path.basename(tree)
         os.makedirs(layers, 0o700, exist_ok=True)
         inside.move(self._context, tree, f"{layers}/{name}")
@@ -268,7 +268,7 @@ class _Pull:
                 raise Stopped
 
     def _pieces(self, descriptor: Descriptor, incoming: Incoming) -> Iterator[bytes]:
-        """Yield a layer as it is stored: what has come of it, then what the source has."""
+        """Yield a layer: the part received earlier, then the rest from the source."""
 
         def rest(done: int) -> Iterator[bytes]:
             self._tell(descriptor, "pulling", done)
@@ -332,7 +332,7 @@ def _owners(context: Context) -> Owners | None:
 
 
 def read_blob(source: Source, descriptor: Descriptor, limit_bytes: int, what: str) -> bytes:
-    """Return a small blob whole, compared with its descriptor. Raises InvalidImage."""
+    """Return a small blob, checked against its descriptor. Raises InvalidImage."""
     if descriptor.size > limit_bytes:
         raise InvalidImage(what, f"blob {descriptor.digest} is larger than {limit_bytes} bytes")
     body = bytearray()
@@ -341,7 +341,7 @@ def read_blob(source: Source, descriptor: Descriptor, limit_bytes: int, what: st
         if len(body) > descriptor.size:
             break
     if len(body) != descriptor.size or digest_of(bytes(body)) != descriptor.digest:
-        raise InvalidImage(what, f"blob {descriptor.digest} has another size or digest")
+        raise InvalidImage(what, f"blob {descriptor.digest} does not match its size or digest")
     return bytes(body)
 
 

@@ -1,4 +1,4 @@
-"""Write an image of the store to a registry, or to where another transport leads."""
+"""Push an image of the store to a registry or another transport's destination."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ def push(
 
 
 def check_form(format: str, compression: str) -> None:
-    """Raise InvalidSpec for a format or a compression that there is not."""
+    """Raise InvalidSpec for an unknown format or compression."""
     if format and format not in FAMILIES:
         raise InvalidSpec("--format", f"unknown format {format!r}", hint=f"use {' or '.join(FAMILIES)}")
     if compression and compression not in COMPRESSIONS:
@@ -56,10 +56,10 @@ def check_form(format: str, compression: str) -> None:
 
 
 def target(name: str) -> Reference:
-    """Return where an image goes; a name without a registry is docker.io's, as podman's."""
+    """Return where an image is pushed to; a name without a registry means docker.io, as with podman."""
     reference = parse(name)
     if is_short(name) and reference.digest:
-        raise InvalidSpec("DESTINATION", f"{name}: a digest is no place to push to", hint="use NAME:TAG")
+        raise InvalidSpec("DESTINATION", f"{name}: cannot push to a digest", hint="use NAME:TAG")
     return reference.tagged()
 
 

@@ -1,4 +1,4 @@
-"""Ask the registries that a name may stand for, one after the other."""
+"""Try the registries that a short name may refer to, one after the other."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 
 def first_in_registry(ref: str, access: Access | None, read: Callable[[Reference, Source], T]) -> T:
-    """Return what is read of the first image that a name may stand for and a registry has. Raises RegistryError."""
+    """Return what ``read`` returns for the first candidate that its registry has. Raises RegistryError."""
     from pypod.images.config import registries
     from pypod.images.registry.access import Access
     from pypod.images.registry.client import RegistrySource
@@ -38,7 +38,7 @@ def first_in_registry(ref: str, access: Access | None, read: Callable[[Reference
 
 
 def none_of_them(ref: str, what: str, problems: Sequence[PypodError]) -> NotInRegistry:
-    """Return the error for a name that several registries were asked for, with what each of them said."""
-    error = NotInRegistry(ref, "none of the registries gave it")
+    """Return the error for a name that none of several registries had, with the answer of each."""
+    error = NotInRegistry(ref, "not found in any of the registries")
     error.message = f"{what}:" + "".join([f"\n * {problem}" for problem in problems])
     return error

@@ -1,4 +1,4 @@
-"""Remove images, and the layers and blobs that nothing needs any more."""
+"""Remove images, and the layers and blobs that are no longer needed."""
 
 from __future__ import annotations
 
@@ -25,9 +25,9 @@ if TYPE_CHECKING:
 def remove(
     context: Context, identifier: str, *, called: str = "", remove_user: Callable[[str], None] | None = None
 ) -> None:
-    """Remove an image, and what only it needed; ``called`` is its name in what is told of it.
+    """Remove an image and what only it needed; ``called`` is its name in events.
 
-    With ``remove_user`` the containers that were made from it go first, each given by its id. Raises InUse.
+    With ``remove_user``, the containers created from it are removed first, by calls with their ids. Raises InUse.
     """
     while True:
         if remove_user is not None:
@@ -38,7 +38,7 @@ def remove(
         except NoSuchImage:
             return
         except InUse:
-            if remove_user is not None:  # a container was made meanwhile
+            if remove_user is not None:  # a container was created meanwhile
                 continue
             raise
         break
@@ -47,7 +47,7 @@ def remove(
 
 
 def forget(context: Context, identifier: str) -> None:
-    """Delete the records of an image; what it is made of comes first when it leaves no room to. Raises InUse."""
+    """Delete the records of an image; on a full disk, first some of its files to make room. Raises InUse."""
 
     def blobs() -> Iterable[str]:
         return map(Blobs(context.layout.blobs).path, images.blobs_only_of(context.database, identifier))
@@ -71,15 +71,15 @@ def _remove_users(context: Context, identifier: str, remove_user: Callable[[str]
     with context.database.transaction(write=False) as connection:
         users = images.users_of(connection, identifier)
     for user, _ in users:
-        with suppress(NoSuchContainer):  # somebody else was quicker: its monitor, after --rm
+        with suppress(NoSuchContainer):  # removed meanwhile, for example by its monitor after --rm
             remove_user(user)
 
 
 def sweep(context: Context) -> list[str]:
     """Delete the layers and blobs that no image needs; return their paths.
 
-    While anybody adds an image nothing is deleted: what is on its way is needed by no image yet. Whoever sweeps next
-    finds what is left.
+    While an image is being added nothing is deleted, since no image refers to what is arriving yet. The next sweep gets
+    what is left.
     """
     try:
         fd = os.open(context.layout.images, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC | os.O_NOFOLLOW)
@@ -104,11 +104,11 @@ def sweep(context: Context) -> list[str]:
 
 
 def leftovers(context: Context) -> list[str]:
-    """Return the paths of layers and blobs that no record names: of images removed, or left by a crash."""
+    """Return the paths of layers and blobs that no record refers to: from removed images, or left by a crash."""
     layout = context.layout
     layers = [f"{layout.image_layers}/{name}" for name in _names(layout.image_layers)]
     incoming = [f"{layout.images}/incoming/{name}" for name in _names(f"{layout.images}/incoming")]
-    # asked after looking: the directory of a layer is there before its record
+    # read after the directories were listed: a layer's directory exists before its record
     known = image_layers.directories(context.database)
     in_use = lost_records.layers_in_use(context)
     if in_use is None:

@@ -1,4 +1,4 @@
-"""Images as they are stored: found by what people call them, and read."""
+"""Stored images: look them up by the names people use, and read them."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 
 class StoredImage:
-    """One image of the store: a context and an id. Names and configuration are read when they are asked for."""
+    """One image of the store: a context and an id. Names and configuration are read on demand."""
 
     __slots__ = ("_context", "_used_name", "id")
 
@@ -33,31 +33,31 @@ class StoredImage:
         return self._context
 
     def named(self) -> images.Named:
-        """Return what the store has. Raises NoSuchImage when it was removed."""
+        """Return its database record. Raises NoSuchImage when it was removed."""
         return images.named(self._context.database, self.id)
 
     @property
     def names(self) -> tuple[str, ...]:
-        """Its names, each with a tag: ``docker.io/library/busybox:latest``; NAME@DIGEST when it was pulled by that."""
+        """Its names, each with a tag: ``docker.io/library/busybox:latest``; NAME@DIGEST if pulled by digest."""
         return self.named().names
 
     @property
     def digests(self) -> tuple[str, ...]:
-        """What registries know it by, or would: ``docker.io/library/busybox@sha256:...``."""
+        """Its repository digests: ``docker.io/library/busybox@sha256:...``."""
         return self.named().repo_digests
 
     @property
     def called(self) -> str:
-        """The name it was found by, made whole; nothing when it was found otherwise."""
+        """The full name that it was found by; empty when it was found by other means."""
         return self._used_name
 
     @property
     def used_name(self) -> str:
-        """The name it was found by, made whole; otherwise one of its names, or its id."""
+        """The full name that it was found by; otherwise one of its names, or its id."""
         return self._used_name or next(iter(self.names), self.id)
 
     def tagged_names(self) -> tuple[str, ...]:
-        """Return the name that it was found by, when that has a tag: what it is called in an archive."""
+        """Return the name that it was found by, if that has a tag: its name in an archive."""
         name = self._used_name
         return (name,) if name and "@" not in name else ()
 
@@ -68,18 +68,20 @@ class StoredImage:
 
     @property
     def is_list(self) -> bool:
-        """Whether it is no image but a list of manifests (``Engine.manifests``)."""
+        """Whether it is a manifest list rather than an image (``Engine.manifests``)."""
         return images.is_list(self._context.database, self.id)
 
     def instance(self, platform: str = "") -> StoredImage:
-        """Return it, or the member of a list that is for a platform (OS/ARCHITECTURE[/VARIANT]), or for this machine.
+        """Return the image itself or, from a list, the member for a platform (OS/ARCHITECTURE[/VARIANT]).
 
-        Raises NoSuchImage when that is not here, InvalidImage when the list has none.
+        The default is the platform of this machine.
+
+        Raises NoSuchImage when the member is not stored here, InvalidImage when the list has none.
         """
         return _member(self, platform) if self.is_list else self
 
     def manifest(self) -> Manifest:
-        """Return its manifest. Raises InvalidImage when it is damaged, or a list of manifests."""
+        """Return its manifest. Raises InvalidImage when it is damaged, or a manifest list."""
         digest = self.digest
         body = Blobs(self._context.layout.blobs).read(digest, MANIFEST_BYTES_LIMIT)
         found = parse_manifest(body, what=f"manifest {digest}")
@@ -89,13 +91,13 @@ class StoredImage:
 
     @property
     def config(self) -> ImageConfig:
-        """What the image says of itself: command, environment, user, labels and so on.
+        """The image configuration: command, environment, user, labels and so on.
 
-        Raises InvalidImage, also for a list of manifests, which says nothing.
+        Raises InvalidImage, also for a manifest list, which has none.
         """
         record = self.named().record
         if record.is_list:
-            raise InvalidImage(self.used_name, "it is a list of manifests", hint="instance() is its image for here")
+            raise InvalidImage(self.used_name, "it is a manifest list", hint="instance() returns its image for here")
         return parse_config(record.config.encode())
 
     def layers(self) -> Sequence[image_layers.LayerRecord]:
@@ -103,16 +105,16 @@ class StoredImage:
         return image_layers.of_chain(self._context.database, self.named().record.chain)
 
     def layer_directories(self) -> tuple[str, ...]:
-        """Return the names of the directories that its root is made of, the topmost first."""
+        """Return the names of the directories that make up its root, the topmost first."""
         return image_layers.shown(self.layers())
 
     def history(self) -> Sequence[HistoryEntry]:
-        """Return how it was made, the first step first."""
+        """Return its build history, the first step first."""
         return self.config.history
 
 
 class StoredList:
-    """One list of manifests: a context and an id."""
+    """One manifest list: a context and an id."""
 
     __slots__ = ("_context", "_name", "id")
 
@@ -128,7 +130,7 @@ class StoredList:
 
     @property
     def name(self) -> str:
-        """The name it was found by, made whole; otherwise one of its names, or its id."""
+        """The full name that it was found by; otherwise one of its names, or its id."""
         return self._name
 
     @property
@@ -137,17 +139,17 @@ class StoredList:
         return images.named(self._context.database, self.id).names
 
     def index(self) -> Index:
-        """Return what it names, as an OCI index. Raises NoSuchImage."""
+        """Return its OCI index. Raises NoSuchImage."""
         return index_of(self._context, images.named(self._context.database, self.id).record.manifest)
 
     def sources(self) -> dict[str, str]:
-        """Return for each member, by its digest, the name in a registry that it comes from; nothing: it is here."""
+        """Return for each member, by digest, the name in a registry that it comes from; empty for one stored here."""
         with self._context.database.transaction(write=False) as connection:
             return manifest_lists.sources(connection, self.id)
 
 
 def index_of(context: Context, digest: str) -> Index:
-    """Return a list of manifests. Raises InvalidImage."""
+    """Return a manifest list. Raises InvalidImage."""
     found = parse_manifest(Blobs(context.layout.blobs).read(digest, MANIFEST_BYTES_LIMIT), what=f"index {digest}")
     if not isinstance(found, Index):
         raise InvalidImage(f"index {digest}", "it is a manifest")
@@ -155,7 +157,7 @@ def index_of(context: Context, digest: str) -> Index:
 
 
 def _member(image: StoredImage, platform: str) -> StoredImage:
-    """Return the image of a list that is for a platform, or for this machine. Raises NoSuchImage, InvalidImage."""
+    """Return the image of a list for a platform, or for this machine. Raises NoSuchImage, InvalidImage."""
     from pypod.model.platform import choose, host
     from pypod.model.platform import parse as parse_platform
 
@@ -164,16 +166,16 @@ def _member(image: StoredImage, platform: str) -> StoredImage:
     entry = choose(index, wanted, image.used_name)
     identifier = images.find_by_manifest(image.context.database, entry.digest)
     if not identifier:
-        reason = f"its image for {wanted} is not here"
+        reason = f"its image for {wanted} is not in the store"
         raise NoSuchImage(image.used_name, reason=reason, hint=f"pypod manifest inspect {image.used_name} shows it")
     return StoredImage(image.context, identifier, image.used_name)
 
 
 def find(context: Context, ref: str) -> StoredImage:
-    """Return what a name, NAME@DIGEST, an id or the beginning of one names: an image or a list of manifests.
+    """Return the image or manifest list that a name, NAME@DIGEST, an id or an id prefix refers to.
 
-    A short name is looked for as localhost's, docker.io's, and then as the end of any name.
-    Raises NoSuchImage, AmbiguousName, and InvalidSpec for what can be no name.
+    A short name is tried below localhost, docker.io, and then as a suffix of any name. Raises NoSuchImage,
+    AmbiguousName, and InvalidSpec for an invalid name.
     """
     database = context.database
     text = ref.removeprefix("docker://")
@@ -211,6 +213,6 @@ def _untagged(text: str, tag: str) -> str:
 
 
 def _names(name: str) -> list[str]:
-    """Return the whole names, without a tag, that a name may stand for here, the likeliest first."""
+    """Return the full names, without a tag, that a name may refer to in the store, the likeliest first."""
     reference = parse(name)
     return [f"localhost/{name}", reference.name] if is_short(name) else [reference.name]

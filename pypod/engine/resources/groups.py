@@ -27,8 +27,7 @@ def monitors(context: Context) -> str:
     """Return the cgroup directory of the monitors; empty where a process cannot be cloned into a cgroup.
 
     A monitor must outlive its caller's cgroup. When the caller's service stops, its service manager kills the whole
-    group,
-    and no process would be left to see how the containers end.
+    group, and no process would be left to see how the containers end.
     """
     return context.cgroups.tracking_directory(_MONITORS) if context.cgroups.clones_into_cgroup else ""
 
@@ -74,8 +73,7 @@ class Group:
     """The cgroup of one run: ``settings`` are its own, ``above`` those of its pod, which is at ``pod_path``.
 
     It is created in the hierarchies of all their controllers, and of those that an update brought the pod into: a
-    container
-    outside of the pod's group in a hierarchy is not subject to the pod's limits there.
+    container outside of the pod's group in a hierarchy is not subject to the pod's limits there.
     """
 
     __slots__ = ("above", "accounted", "path", "pod_path", "settings", "updated")
@@ -145,9 +143,8 @@ def renewal(context: Context, group: Group) -> list[Effect]:
     """Return what creates the cgroup for a new run; whatever an earlier run left in it is killed.
 
     A killed monitor or a damaged status file leaves processes behind, which must not run beside the new ones. A cgroup
-    also
-    serves a single run: since Linux 6.14, a process cloned into a group that was ever killed dies at once (kill_seq in
-    cgroup_css_set_fork, kernel/cgroup/cgroup.c).
+    also serves a single run: since Linux 6.14, a process cloned into a group that was ever killed dies at once
+    (kill_seq in cgroup_css_set_fork, kernel/cgroup/cgroup.c).
     """
     path, cgroups = group.path, context.cgroups
     directory = cgroups.tracking_directory(path)
@@ -174,8 +171,7 @@ def _with(trees: tuple[str, ...]) -> str:
 
 
 def _of_pod(context: Context, group: Group) -> list[Effect]:
-    """Return what creates the pod's cgroup with its limits. While something runs it exists, perhaps with updated
-    limits."""
+    """Return what creates the pod's cgroup with its limits; while something runs it exists, perhaps updated."""
     path = group.pod_path
     if not group.above or not context.cgroups.is_empty(path):
         return []

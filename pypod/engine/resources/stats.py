@@ -102,8 +102,7 @@ class _Survey:
         return self._pod_limits[path]
 
     def _network(self, state: ContainerState) -> tuple[int, int]:
-        """Return bytes received and sent; zeros in the host's network namespace, where no traffic is the container's
-        alone."""
+        """Return bytes received and sent; zeros in the host's network namespace, whose traffic is everybody's."""
         namespace = self._context.proc.namespaces(state.pid, ("net",))
         if not namespace or namespace == self._host_network:
             return 0, 0

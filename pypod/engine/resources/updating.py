@@ -55,9 +55,8 @@ def apply_all(context: Context, path: str, settings: Sequence[Setting]) -> None:
     """Write settings to a cgroup in whatever order the kernel accepts them.
 
     Some limits constrain each other (memory and memory plus swap, period and quota), so which must be written first
-    depends
-    on the current values: settings that are refused are retried after the others. Raises the error of a setting that is
-    refused even then; the others stay in effect.
+    depends on the current values: settings that are refused are retried after the others. Raises the error of a setting
+    that is refused even then; the others stay in effect.
     """
     refused = []
     for setting in settings:

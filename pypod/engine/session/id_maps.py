@@ -86,8 +86,7 @@ def maps_at(context: Context, path: str) -> Maps | None:
 
 
 def seen_from(ranges: tuple[Range, ...], around: tuple[Range, ...]) -> tuple[Range, ...]:
-    """Translate a map to ids of the host into one relative to a namespace with the map ``around``, dropping ids it
-    lacks."""
+    """Translate a map to ids of the host into one to ids of the namespace with the map ``around``; others drop out."""
     pieces = idmap.within(ranges, tuple((outside, outside, count) for _, outside, count in around))
     return tuple((inside, idmap.inside(around, outside) or 0, count) for inside, outside, count in pieces)
 

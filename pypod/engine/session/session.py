@@ -144,8 +144,7 @@ def ops(context: Context, session: Session | None) -> list[Op]:
 
 
 def environment(context: Context) -> dict[str, str]:
-    """Return the environment that makes a program without a plan join the session (pause/common/session.c); makes
-    it."""
+    """Make the session; return the environment that lets a program without a plan join (pause/common/session.c)."""
     if not context.rootless or context.inside:
         return {}
     holder = ensure(context)
@@ -226,8 +225,7 @@ def _maker() -> str:
     """Return the path of the launcher that makes user namespaces: a file that an AppArmor profile can name.
 
     Everywhere else a sealed copy runs, which has no path. Containers cannot reach this one through /proc: it never
-    enters
-    their mount or pid namespaces, and its image belongs to the host's user namespace (ptrace_may_access in
+    enters their mount or pid namespaces, and its image belongs to the host's user namespace (ptrace_may_access in
     kernel/ptrace.c).
     """
     from pypod.kernel.programs import path as program_path
@@ -239,8 +237,7 @@ def probe(context: Context) -> None:
     """Make a session as a probe: enter it, change its mounts, and let it end without recording it.
 
     Raises what making one raises. As for containers, a sealed copy enters what the launcher's file made, since a
-    security
-    module may treat the two differently.
+    security module may treat the two differently.
     """
     from pypod.kernel.programs import path as program_path
     from pypod.runtime import launcher

@@ -132,8 +132,7 @@ def _explicit(context: Context, asked: Mapping[str, Any]) -> Maps:
 
 
 def _of_name(name: str, path: str, around: tuple[Range, ...] | None) -> tuple[Range, ...]:
-    """Return the map of all ids that the file assigns to a user: ids of the host, translated by ``around`` in a
-    session."""
+    """Return the map of all ids that the file gives a user: the host's ids, translated by ``around`` in a session."""
     ranges, inside = [], 0
     for first, count in subordinate(name, path):
         ranges.append((inside, first, count))

@@ -1,7 +1,7 @@
-"""What makes the root file systems of containers here: the kernel's overlay, fuse-overlayfs, or plain copies.
+"""Storage drivers: the kernel's overlay, fuse-overlayfs, or plain copies.
 
-The first of them that works for this user and this storage directory, as podman chooses. Whether one works is tried by
-a plan like that of a start, once for each storage and boot, and remembered in a file: a start never finds out half-way.
+The first that works for this user and this storage directory is used, as in podman. Each is probed by a plan like that
+of a start, once per storage and boot, and the result is kept in a file, so that no start fails half-way.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ OVERLAY, VFS = "overlay", "vfs"
 MOUNT_PROGRAM = "fuse-overlayfs"
 DRIVER_VARIABLE, OPTIONS_VARIABLE = "STORAGE_DRIVER", "STORAGE_OPTS"  # podman(1)
 _PROGRAM_OPTIONS = ("overlay.mount_program", "overlay2.mount_program", "mount_program")
-# What says that the way of making a root does not work here, not that nothing does.
+# Errors that mean "this driver does not work here" rather than "nothing works here".
 _TELLING = frozenset(("mount", "mount_setattr", "open", "openat2", "mkdirat", "execve", "exit", "poll"))
 _DEVICE = "/dev/fuse"
 
@@ -31,7 +31,7 @@ _DEVICE = "/dev/fuse"
 class Driver(Value):
     """One way of making root file systems, in podman's words: ``overlay``, with or without a mount program, or ``vfs``.
 
-    ``reason`` says why it is not one of those that come first, empty for what was asked for and for the first.
+    ``reason`` says why no better one was chosen; it is empty for the first choice and for one that was asked for.
     """
 
     name: str = OVERLAY
@@ -40,17 +40,17 @@ class Driver(Value):
 
     @property
     def copies(self) -> bool:
-        """Whether each container has a copy of all files."""
+        """Whether each container gets a copy of all files."""
         return self.name == VFS
 
     @property
     def is_kernel(self) -> bool:
-        """Whether the kernel does it all."""
+        """Whether the kernel does it alone."""
         return not self.copies and not self.program
 
     @property
     def key(self) -> str:
-        """What tells it from others."""
+        """What distinguishes it from other drivers."""
         return f"{self.name} by {self.program}" if self.program else self.name
 
     def __str__(self) -> str:
@@ -59,32 +59,32 @@ class Driver(Value):
 
 
 def of(context: Context) -> Driver:
-    """Return what makes root file systems in this storage; tries what nobody has tried since the host booted.
+    """Return the driver of this storage; probes those not probed since the host booted.
 
-    Raises Unsupported when what the environment asks for does not work, InvalidSpec when there is no such thing.
+    Raises Unsupported when the driver that the environment asks for does not work, InvalidSpec for an unknown one.
     """
     if context.storage_driver is None:
-        with Boundary("see what can make root file systems"):
+        with Boundary("choose the storage driver"):
             context.storage_driver = _chosen(context, asking=True)
     return context.storage_driver
 
 
 def expected(context: Context) -> Driver:
-    """Return the same without doing anything: what was not tried yet is taken to work."""
+    """Return the same without probing: a driver not probed yet is assumed to work."""
     return context.storage_driver or _chosen(context, asking=False)
 
 
 def program_of(context: Context, *, asking: bool) -> Driver | None:
-    """Return the mount program that works here, for a root that the kernel's overlay refuses."""
+    """Return the mount program that works here, for roots that the kernel's overlay refuses."""
     wanted = asked()
     found = [one for one in (*([wanted] if wanted else []), *_candidates(context)) if one.program]
     return next((one for one in found if not _reason(context, one, asking=asking)), None)
 
 
 def forget(context: Context) -> None:
-    """Have everything tried again when it is needed next."""
+    """Have all drivers probed again at the next use."""
     context.storage_driver = None
-    with Boundary("try anew what can make root file systems"):
+    with Boundary("reset the storage driver"):
         try:
             os.unlink(context.layout.storage_driver)
         except FileNotFoundError:
@@ -92,7 +92,7 @@ def forget(context: Context) -> None:
 
 
 def shown(context: Context) -> Driver:
-    """Return the same for who only looks: what was asked for, should that not work."""
+    """Return the driver for display: the one asked for if that does not work."""
     try:
         return expected(context)
     except Unsupported:
@@ -102,7 +102,7 @@ def shown(context: Context) -> Driver:
 
 
 def asked(environment: Mapping[str, str] = os.environ) -> Driver | None:
-    """Return what the environment asks for, as podman's does. Raises InvalidSpec.
+    """Return the driver that the environment asks for, in podman's variables. Raises InvalidSpec.
 
     >>> asked({"STORAGE_OPTS": "overlay.mount_program=/usr/bin/fuse-overlayfs"})
     Driver(name='overlay', program='/usr/bin/fuse-overlayfs')
@@ -111,14 +111,14 @@ def asked(environment: Mapping[str, str] = os.environ) -> Driver | None:
     options = (one.partition("=") for one in environment.get(OPTIONS_VARIABLE, "").split(","))
     program = next((value for key, _, value in options if key.strip() in _PROGRAM_OPTIONS), "")
     if name not in ("", OVERLAY, VFS):
-        raise InvalidSpec(DRIVER_VARIABLE, f"there is no storage driver {name!r}", hint="overlay or vfs")
+        raise InvalidSpec(DRIVER_VARIABLE, f"unknown storage driver {name!r}", hint="use overlay or vfs")
     if name == VFS:
         return Driver(name=VFS)
     return Driver(program=program) if name or program else None
 
 
 def _candidates(context: Context) -> list[Driver]:
-    """Return what can be had, the best first. Root needs no program for what the kernel has."""
+    """Return the candidates, the best first. Root needs no program for what the kernel does."""
     from pypod.kernel.programs import installed
 
     programs = [Driver(program=installed(MOUNT_PROGRAM) or MOUNT_PROGRAM)] if context.rootless else []
@@ -133,12 +133,12 @@ def _chosen(context: Context, *, asking: bool) -> Driver:
         if not reason:
             return driver.replace(reason="; ".join(reasons))
         reasons.append(f"{driver}: {reason}")
-    hint = f"leave ${DRIVER_VARIABLE} and ${OPTIONS_VARIABLE} away, and what works is chosen"
+    hint = f"unset ${DRIVER_VARIABLE} and ${OPTIONS_VARIABLE} to have a working driver chosen"
     raise Unsupported("storage driver", f"no root file system can be made with {'; '.join(reasons)}", hint=hint)
 
 
 def _reason(context: Context, driver: Driver, *, asking: bool) -> str:
-    """Return why a driver does not work here, empty when it does, or nobody has tried and we may not."""
+    """Return why a driver does not work here, empty when it does, or was not probed and may not be now."""
     reason = _missing(driver) or ("" if driver.copies else _facts(context).get(driver.key))
     if reason is None:
         return _tried(context, driver) if asking else ""
@@ -146,31 +146,31 @@ def _reason(context: Context, driver: Driver, *, asking: bool) -> str:
 
 
 def is_tried(context: Context, driver: Driver) -> bool:
-    """Return whether it is known to work since the host booted; copies always do."""
+    """Return whether it was probed since the host booted; copies need no probing."""
     return driver.copies or driver.key in _facts(context)
 
 
 def _missing(driver: Driver) -> str:
-    """Return what a driver needs and an administrator can give any time: nothing to be remembered."""
+    """Return a requirement that is not met but could be at any time: nothing to be remembered for the boot."""
     if driver.program and not driver.program.startswith("/"):
         return f"not installed (Debian: {MOUNT_PROGRAM})"
     if driver.program and not os.access(_DEVICE, os.R_OK | os.W_OK):
-        return f"{_DEVICE} must be there, and yours to open: an administrator can chmod it to 666"
+        return f"{_DEVICE} must exist and be accessible to you: an administrator can chmod it to 666"
     return ""
 
 
 def _facts(context: Context) -> dict[str, str]:
-    """Return what is known of this boot: why a driver does not work, or nothing when it does."""
+    """Return the probe results of this boot: why a driver does not work, or empty when it does."""
     try:
         with open(context.layout.storage_driver, encoding="utf-8") as file:
             boot_id, facts = loads(file.read())
-    except (OSError, ValueError, TypeError):  # none yet, or no such file of ours
+    except (OSError, ValueError, TypeError):  # not written yet, or malformed
         return {}
     return dict(facts) if boot_id == context.boot_id and isinstance(facts, dict) else {}
 
 
 def _tried(context: Context, driver: Driver) -> str:
-    """Try a driver, remember what came of it and return that: why it does not work."""
+    """Probe a driver, store the result and return it: why it does not work."""
     from pypod.images.new_file import replace_file
 
     reason = _attempt(context, driver)
@@ -179,7 +179,7 @@ def _tried(context: Context, driver: Driver) -> str:
 
 
 def _attempt(context: Context, driver: Driver) -> str:
-    """Make a root of two layers in a mount namespace of its own, and a directory in it that has to be copied up."""
+    """Make a root of two layers in a new mount namespace, and a directory in it that requires a copy-up."""
     import time
 
     from pypod.engine.session import session
@@ -199,7 +199,7 @@ def _attempt(context: Context, driver: Driver) -> str:
 
 
 def _no_attributes(context: Context, place: str) -> str:
-    """Return why the file system cannot note what overlayfs has to: without, a removed directory would come back."""
+    """Return why overlayfs's attributes cannot be stored: without them, removed directories would reappear."""
     name = "user.overlay.opaque" if context.rootless else "trusted.overlay.opaque"
     try:
         os.setxattr(f"{place}/lower/in", name, b"n")
@@ -209,9 +209,9 @@ def _no_attributes(context: Context, place: str) -> str:
 
 
 def _no_whiteouts(place: str) -> str:
-    """Return why nobody can make a whiteout: a mount program then notes what was removed in a way that only it knows.
+    """Return why whiteouts cannot be made: a mount program then marks removals in a way of its own.
 
-    An overlay refuses (ovl_mknod in fs/overlayfs/dir.c); elsewhere everybody may (Linux 5.8).
+    An overlay refuses them (ovl_mknod in fs/overlayfs/dir.c); elsewhere anyone may make them (Linux 5.8).
     """
     import stat
 
@@ -237,7 +237,7 @@ def _mounted(context: Context, driver: Driver, place: str) -> str:
     try:
         probe(context.programs.executable("launch"), settings, ops)
     except LaunchFailed as error:
-        if error.call not in _TELLING or error.operation == propagation.describe():  # then no driver works
+        if error.call not in _TELLING or error.operation == propagation.describe():  # no driver works then
             raise
         told = str(error)
         return f"{error.call}: {os.strerror(error.errno)}" if told.startswith(error.operation) else told

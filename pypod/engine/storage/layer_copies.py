@@ -1,8 +1,8 @@
-"""Copies of layers, file by file: one with other owners, or several as the tree that they show together.
+"""Copies of layers, file by file: one layer with other owners, or several merged into the tree that they show.
 
-Made by a process with the right to every id (``inside.call``). Files are copied with copy_file_range(2), which shares
-the blocks where the file system can (btrfs, xfs), so neither ``cp --reflink`` nor a tar on the way has any advantage,
-and whiteouts are seen. What the caller may not read of a directory of the host is left out.
+Made by a process with privilege over every id (``inside.call``). Files are copied with copy_file_range(2), which shares
+blocks where the file system supports it (btrfs, xfs), so that neither ``cp --reflink`` nor a tar in between would gain
+anything; and whiteouts are handled. What the caller may not read of a host directory is skipped.
 """
 
 from __future__ import annotations
@@ -26,30 +26,30 @@ _REFUSED = (errno.EPERM, errno.EOPNOTSUPP)
 
 
 def copy(source: str, target: str, maps: Maps) -> None:
-    """Copy a layer; what belongs to an id of the image belongs to the same id of a namespace with these maps.
+    """Copy a layer; an owner's id in the image becomes the same id of a user namespace with these maps.
 
-    An id that is not in them becomes the namespace's root. Raises OSError.
+    An id missing from the maps becomes the namespace's root. Raises OSError.
     """
     _Mapped(maps).copy(source, target)
 
 
 def merge(layers: Sequence[str], target: str) -> None:
-    """Copy the tree that directories show which lie on each other, the topmost first, as overlayfs would.
+    """Copy the tree that stacked directories show, the topmost first, as overlayfs would merge them.
 
-    ``target`` is not there yet. Raises OSError.
+    ``target`` must not exist. Raises OSError.
     """
     for layer in reversed(layers):
         _Merged(os.lstat(layer).st_dev).copy(layer, target)
 
 
 def lay(layer: str, lowers: Sequence[str], target: str) -> None:
-    """Copy what a layer and those below it show, sockets of the layer being whiteouts; the rest as for ``merge``."""
+    """Like ``merge``, for a layer and those below it, but take sockets in the layer for whiteouts."""
     merge(lowers, target)
     _Laid(os.lstat(layer).st_dev).copy(layer, target)
 
 
 class _Copy:
-    """One walk over one tree. Hard links stay hard links."""
+    """One walk over one tree, preserving hard links."""
 
     def __init__(self) -> None:
         self._links: dict[int, str] = {}
@@ -84,13 +84,13 @@ class _Copy:
     def copy_attribute(self, path: str, to: str, name: str) -> None:
         try:
             os.setxattr(to, name, os.getxattr(path, name, follow_symlinks=False), follow_symlinks=False)
-        except OSError as error:  # one of the host's security modules, or a file system without any
+        except OSError as error:  # an attribute of the host's security module, or a file system without attributes
             if error.errno not in _REFUSED:
                 raise
 
 
 class _Mapped(_Copy):
-    """A layer stays a layer: with its whiteouts and what overlayfs notes."""
+    """A layer that remains one: whiteouts and overlayfs's attributes are copied as they are."""
 
     def __init__(self, maps: Maps) -> None:
         super().__init__()
@@ -106,7 +106,7 @@ class _Mapped(_Copy):
 
 
 class _Merged(_Copy):
-    """A layer on what is there of those below it; of other file systems in it only the directories they are on."""
+    """A layer merged with those below it; of other file systems mounted in it, only the mount points are copied."""
 
     def __init__(self, device: int) -> None:
         super().__init__()
@@ -129,7 +129,7 @@ class _Merged(_Copy):
             return
         try:
             super().copy(path, to)
-        except PermissionError:  # not ours to read, or a device that only root may make
+        except PermissionError:  # not readable to us, or a device node that only root may create
             _remove(to)
 
     def deletes(self, status: os.stat_result) -> bool:
@@ -142,7 +142,7 @@ class _Merged(_Copy):
     def own(self, to: str, status: os.stat_result) -> None:
         try:
             super().own(to, status)
-        except OSError as error:  # a file of the host that belongs to nobody here: it is ours then
+        except OSError as error:  # the owner of a host file is not mapped here: the copy is ours then
             if error.errno != errno.EINVAL:
                 raise
 
@@ -152,7 +152,7 @@ class _Merged(_Copy):
 
 
 class _Laid(_Merged):
-    """The same of a layer that was unpacked where nobody can make whiteouts (``Unpacked.stands_in``)."""
+    """The same for a layer that was unpacked where whiteouts cannot be made (``Unpacked.stands_in``)."""
 
     def deletes(self, status: os.stat_result) -> bool:
         return is_whiteout(status) or stat.S_ISSOCK(status.st_mode)
@@ -189,7 +189,7 @@ def _copy_content(read: IO[bytes], written: IO[bytes]) -> None:
     try:
         while os.copy_file_range(read.fileno(), written.fileno(), _CHUNK_BYTES):
             pass
-    except OSError as error:  # between two kinds of file systems, or where one of them does not do this
+    except OSError as error:  # across kinds of file systems, or unsupported by one of them
         if error.errno not in (errno.EXDEV, errno.EINVAL, errno.EOPNOTSUPP, errno.ENOSYS):
             raise
         import shutil
@@ -207,5 +207,5 @@ def _make(path: str, to: str, status: os.stat_result) -> None:
         flags = os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC
         with open(os.open(path, flags), "rb") as read, open(to, "xb") as written:
             _copy_content(read, written)
-    else:  # a whiteout, which everybody may make, or a FIFO
+    else:  # a whiteout, which anyone may make, or a FIFO
         os.mknod(to, kind | 0o600, status.st_rdev)

@@ -1,4 +1,4 @@
-"""The layers of a container's root file system, and what it has written into its own on top."""
+"""The layers of a container's root file system, and what it wrote to its own on top."""
 
 from __future__ import annotations
 
@@ -16,19 +16,19 @@ if TYPE_CHECKING:
 
 
 def roots(layout: Layout, spec: ContainerSpec) -> list[str]:
-    """Return the directories that a container's root is made of, the topmost first, without its own layer."""
+    """Return the directories that a container's root is stacked from, the topmost first, without its own layer."""
     if not spec.image:
         return [spec.rootfs]
     return [f"{layout.image_layers}/{name}" for name in spec.layers] or [layout.mount_points]
 
 
 def copy_in(directory: str) -> str:
-    """Return where a container has its copy of all files, if it has one, given its directory."""
+    """Return where the container with this directory has its full copy, if it has one."""
     return f"{directory}/root"
 
 
 def tree(layout: Layout, identifier: str, spec: ContainerSpec) -> list[str]:
-    """Return the directories that a container's root consists of now, the topmost first: what it wrote as well."""
+    """Return the directories that a container's root now consists of, the topmost first, including what it wrote."""
     directory = layout.container(identifier)
     own, upper = copy_in(directory), f"{directory}/upper"
     if not spec.overlay:
@@ -39,7 +39,7 @@ def tree(layout: Layout, identifier: str, spec: ContainerSpec) -> list[str]:
 
 
 def escaped(path: str, characters: str = "\\,:") -> str:
-    r"""Return a path as an option of an overlay has it: there ``,`` ends the option, and ``:`` a lower directory.
+    r"""Return a path escaped for an overlay option, where ``,`` ends the option and ``:`` a lower directory.
 
     >>> escaped("/a:b")
     '/a\\:b'
@@ -52,15 +52,15 @@ def escaped(path: str, characters: str = "\\,:") -> str:
 def upper(
     context: Context, path: str, root: os.stat_result, maps: Maps | None = None, *, of_image: bool = True
 ) -> Effect:
-    """Return what makes an upper layer: its root has the owner and mode of the root file system's.
+    """Return what creates an upper layer, with the owner and mode of the root file system's root.
 
-    ``maps`` are those of the container's user namespace. What is ``of_image`` has the same ids in each.
+    ``maps`` are those of the container's user namespace. What is ``of_image`` has the same ids in every namespace.
     """
     mode = root.st_mode & 0o7777
 
     def make() -> None:
         os.mkdir(path, mode)
-        os.chmod(path, mode)  # whatever the umask
+        os.chmod(path, mode)  # regardless of the umask
         give(context, path, _owner(context, root, maps, of_image=of_image), mode)
 
     return Effect(f"make directory {path} for what the container writes", "mkdir(2)", make)
@@ -75,7 +75,7 @@ def copying(
     *,
     of_image: bool,
 ) -> Effect:
-    """Return what makes a container's copy of all that the directories of ``stack`` show, the topmost first."""
+    """Return what makes a container's copy of everything that the directories of ``stack`` show, the topmost first."""
     from pypod.engine.session import inside
 
     target = copy_in(directory)
@@ -90,11 +90,11 @@ def copying(
 
 
 def merge(context: Context, stack: list[str], target: str) -> None:
-    """Copy what directories show on each other, the topmost first, with the right to every id."""
+    """Merge stacked directories, the topmost first, into one tree, with privilege over every id."""
     from pypod.engine.session import inside
     from pypod.engine.storage.trash import discard
 
-    discard(context, [target])  # what somebody began who was killed
+    discard(context, [target])  # left by a process that was killed
     if inside.is_needed(context):
         inside.call(context, _merge, stack, target)
     else:
@@ -109,7 +109,7 @@ def _merge(context: Context, stack: list[str], target: str) -> None:
 
 
 def lay(context: Context, layer: str, lowers: list[str], target: str) -> None:
-    """Copy what a layer shows on those below it, where sockets stand for its whiteouts, with the right to every id."""
+    """Copy what a layer shows on those below it, with sockets for its whiteouts, with privilege over every id."""
     from pypod.engine.session import inside
 
     if inside.is_needed(context):
@@ -126,11 +126,11 @@ def _lay(context: Context, layer: str, lowers: list[str], target: str) -> None:
 
 
 def give(context: Context, path: str, ids: tuple[int, int], mode: int) -> None:
-    """Give a directory of ours, with this mode, to a user and a group: for a user, of their session."""
+    """Set owner and mode of a directory of ours; a user's ids are those of their session."""
     from pypod.engine.session import inside
 
     if inside.is_needed(context):
-        if ids != (0, 0):  # who is us
+        if ids != (0, 0):  # those are ours already
             inside.call(context, _own, path, *ids, mode)
     elif ids != (os.geteuid(), os.getegid()):
         _own(context, path, *ids, mode)
@@ -139,18 +139,18 @@ def give(context: Context, path: str, ids: tuple[int, int], mode: int) -> None:
 def _own(context: Context, path: str, uid: int, gid: int, mode: int) -> None:
     del context
     os.chown(path, uid, gid)
-    os.chmod(path, mode)  # a change of the owner takes set-ID bits away
+    os.chmod(path, mode)  # changing the owner clears set-ID bits
 
 
 def root_ids(context: Context, maps: Maps | None) -> tuple[int, int]:
-    """Return whom on the disk a container's own files belong to that nobody in particular owns: its root."""
+    """Return the ids on disk that own a container's files without a particular owner: those of its root."""
     if maps is None or not context.rootless:  # root has the ids of the container on the disk
         return (0, 0)
     return tuple(idmap.outside(ranges, idmap.root_of(ranges)) for ranges in maps)  # type: ignore[return-value]
 
 
 def _owner(context: Context, root: os.stat_result, maps: Maps | None, *, of_image: bool) -> tuple[int, int]:
-    """Return whom an upper layer is to belong to: the owner of the root, or root where that has no id."""
+    """Return the owner of an upper layer: that of the root, or root where that id is not mapped."""
     from pypod.engine.session import session
 
     own = session.of(context)
@@ -169,9 +169,9 @@ def _owner(context: Context, root: os.stat_result, maps: Maps | None, *, of_imag
 
 
 def work(path: str) -> list[Effect]:
-    """Return what makes the work directory of an overlay, or makes it fit to be used again.
+    """Return what creates the work directory of an overlay, or makes it usable again.
 
-    A volatile overlay refuses to be mounted while the mark of an earlier mount is there
+    A volatile overlay refuses to mount while the mark of an earlier mount exists
     (Documentation/filesystems/overlayfs.rst).
     """
     mark = f"{path}/work/incompat"
@@ -183,7 +183,7 @@ def work(path: str) -> list[Effect]:
 
 
 def _is_open(directory: str) -> bool:
-    """Return whether we may look into a directory, or it is not there. overlayfs gives its own mode 0."""
+    """Return whether a directory is accessible to us, or missing. overlayfs gives its own mode 0."""
     return os.access(directory, os.X_OK) or not os.path.isdir(directory)
 
 

@@ -1,8 +1,8 @@
-"""Layers of images with other owners, for containers of users whose ids are not those of their session.
+"""Image layers with other owners, for containers of users whose ids are not those of their session.
 
-Root has the kernel show a layer with other owners (mount_setattr(2), MOUNT_ATTR_IDMAP). It does not do that for a user
-on a file system that root mounted, so there is a copy for each set of maps, beside the layer and as long as that is
-there. It is made with the right to every id, inside the session (``inside.call``).
+For root, the kernel maps the owners of a layer (mount_setattr(2), MOUNT_ATTR_IDMAP). It refuses to do so for a user on
+a file system that root mounted. There, a copy is made for each set of maps, beside the layer and kept as long as that.
+It is made with privilege over every id, inside the session (``inside.call``).
 """
 
 from __future__ import annotations
@@ -24,12 +24,12 @@ _SEPARATOR = "."
 
 
 def owner_of(copy: str) -> str:
-    """Return the name of the layer that a directory among the layers belongs to: itself, or that it is a copy of."""
+    """Return the name of the layer that a directory of the layer store belongs to: its own, or that it is a copy of."""
     return copy.partition(_SEPARATOR)[0]
 
 
 def with_mapped(context: Context, spec: ContainerSpec, maps: Maps | None) -> ContainerSpec:
-    """Return the specification with the copies for these maps in place of the image's layers, where it needs some."""
+    """Return the specification with layers replaced by their copies for these maps, where copies are needed."""
     if not spec.image or maps is None or (own := session.of(context)) is None or own.has_one_id:
         return spec
     import hashlib
@@ -39,8 +39,10 @@ def with_mapped(context: Context, spec: ContainerSpec, maps: Maps | None) -> Con
 
 
 def as_started(context: Context, spec: ContainerSpec) -> tuple[ContainerSpec, Maps | None]:
-    """Return the specification with the layers that a container had when it ran, and the maps by which its files are
-    owned; None when they have the image's ids."""
+    """Return the specification with the layers of the last run, and the maps that own its files.
+
+    No maps means that the files have the image's ids.
+    """
     from pypod.engine.session.id_maps import maps_for
 
     maps = maps_for(context, spec)
@@ -50,7 +52,7 @@ def as_started(context: Context, spec: ContainerSpec) -> tuple[ContainerSpec, Ma
 
 
 def preparations(context: Context, mapped: ContainerSpec, maps: Maps | None) -> list[Effect]:
-    """Return what makes the copies that are not there yet, for a specification that ``with_mapped`` returned."""
+    """Return what makes the missing copies for a specification returned by ``with_mapped``."""
     missing = [
         name
         for name in mapped.layers
@@ -66,7 +68,7 @@ def _making(context: Context, name: str, maps: Maps) -> Effect:
         incoming = f"{context.layout.images}/incoming/{name}"
         with Lock(context.layout.images, SHARED) as held, held, Lock(incoming) as lock, lock:
             tree, target = f"{incoming}/tree", f"{context.layout.image_layers}/{name}"
-            if os.path.isdir(target):  # somebody else made it meanwhile
+            if os.path.isdir(target):  # made meanwhile by another process
                 return
             from pypod.engine.session import inside
             from pypod.engine.storage.trash import discard

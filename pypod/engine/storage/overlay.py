@@ -1,4 +1,4 @@
-"""The root of a container, from its layers: mounted by the kernel or by a mount program, or copied."""
+"""The root of a container, made from its layers: mounted by the kernel or by a mount program, or copied."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from pypod.engine.storage.drivers import Driver
     from pypod.model.container import ContainerSpec
 
-_OPTIONS_BYTES_LIMIT = 4096 - 1  # a page, of which mount(2) takes one byte less (copy_mount_options in fs/namespace.c)
+_OPTIONS_BYTES_LIMIT = 4096 - 1  # mount(2) copies a page less a byte (copy_mount_options in fs/namespace.c)
 
 
 def root_status(layout: Layout, spec: ContainerSpec) -> os.stat_result:
@@ -28,16 +28,16 @@ def root_status(layout: Layout, spec: ContainerSpec) -> os.stat_result:
         return os.stat(root)
     except OSError as error:
         if spec.image:
-            hint = f"pypod pull {spec.image} brings it again"
-            raise InvalidSpec("image", f"a layer of image {spec.image} is gone: {error}", hint=hint) from error
+            hint = f"pypod pull {spec.image} restores it"
+            raise InvalidSpec("image", f"a layer of image {spec.image} is missing: {error}", hint=hint) from error
         raise InvalidSpec("--rootfs", f"rootfs {spec.rootfs}: {error.strerror}") from error
 
 
 def driver_of(context: Context, spec: ContainerSpec, directory: str, *, asking: bool = False) -> Driver | None:
-    """Return what makes the root of a container: what works here, tried if ``asking``, or what has made it before.
+    """Return the driver of a container's root: the one that works here (probed if ``asking``) or its last one.
 
-    None for a root that is used as it is. The kernel does not know how a mount program notes what was removed. A copy
-    of all can be made of what either wrote.
+    None for a root that is used as it is. The kernel does not understand a mount program's marks of removals, so a
+    container stays with the driver that wrote its layer. A full copy can be made of what either wrote.
     """
     if not spec.overlay:
         return None
@@ -53,26 +53,27 @@ def driver_of(context: Context, spec: ContainerSpec, directory: str, *, asking: 
 
 
 def _has_mounts_in(directory: str) -> bool:
-    """Return whether a directory has mounts in it, which are locked to it in a user namespace.
+    """Return whether a directory has mounts below it, which are locked to it in a user namespace.
 
-    The kernel puts no overlay over what would come to light without them, and takes no tree with them for a layer:
-    EINVAL of clone_private_mount in fs/namespace.c, with open_tree(2) as well. A program opens one file after another.
+    The kernel refuses to make an overlay layer of it, as that would reveal what they cover, and takes no tree with
+    mounts for a layer, not even through open_tree(2): EINVAL of clone_private_mount in fs/namespace.c. A mount program
+    opens one file after the other.
     """
     path = os.fsencode(os.path.realpath(directory).rstrip("/") + "/")
     content = read_bytes("/proc/self/mountinfo")
-    if b" " + path not in content:  # each start asks
+    if b" " + path not in content:  # fast path: every start asks
         return False
     points = [line.split(b" ", 5)[4] for line in content.splitlines()]
     return any(point.startswith(path) and point != b"/" for point in points)
 
 
 def container_root(context: Context, driver: Driver | None, spec: ContainerSpec, directory: str) -> Root:
-    """Return how the root of a container comes to be, with what it wrote on top."""
+    """Return how the root of a container is made, with what it wrote on top."""
     return _of(context, driver, spec, directory, f"{directory}/") if driver else Root()
 
 
 def read_only_root(context: Context, driver: Driver | None, spec: ContainerSpec, directory: str) -> Root:
-    """Return the same for one that nobody will write to."""
+    """Return the same for a root that will not be written to."""
     return _of(context, driver, spec, directory, "") if driver else Root()
 
 
@@ -86,14 +87,14 @@ def preparations(
     *,
     read_only: bool = False,
 ) -> list[Effect]:
-    """Return what has to be there before the root of a container is made, which is owned as ``root`` is."""
+    """Return what must exist before the root of a container is made; ``root`` has the owner of its directories."""
     from pypod.engine.core import effects
 
     if driver is None:
         return []
     if driver.program and maps is not None and not context.rootless:
-        hint = f"leave ${drivers.OPTIONS_VARIABLE} away: the kernel's overlay can"
-        raise Unsupported("--userns", "a mount program shows a user namespace of root's no other owners", hint=hint)
+        hint = f"unset ${drivers.OPTIONS_VARIABLE}: the kernel's overlay can"
+        raise Unsupported("--userns", "a mount program cannot map owners for a user namespace of root", hint=hint)
     if driver.copies:
         return _copying(context, spec, directory, root, maps)
     made = []
@@ -111,9 +112,9 @@ def _copying(
     if os.path.isdir(layers.copy_in(directory)):
         return []
     if not spec.image and context.layout.is_inside(root):
-        hint = "give a directory without it, such as /usr:O, or another storage (--root)"
-        raise Unsupported("--rootfs", f"a copy of {spec.rootfs} would hold the storage itself", hint=hint)
-    # one that was started before by another driver goes on with what it wrote
+        hint = "use a directory that does not contain it, such as /usr:O, or another storage (--root)"
+        raise Unsupported("--rootfs", f"a copy of {spec.rootfs} would contain the storage itself", hint=hint)
+    # a container that ran under another driver before keeps what it wrote
     upper = [one for one in (f"{directory}/upper",) if os.path.isdir(one)]
     stack = [*upper, *_lowers(context.layout, spec)]
     return [layers.copying(context, stack, directory, root, maps, of_image=bool(spec.image))]
@@ -135,7 +136,7 @@ def _of(context: Context, driver: Driver, spec: ContainerSpec, directory: str, o
 
 
 def _lowers(layout: Layout, spec: ContainerSpec) -> list[str]:
-    # No layer may lie in another (ELOOP, ovl_check_layer in fs/overlayfs/super.c), as ours would in the host's root.
+    # No layer may lie inside another (ELOOP, ovl_check_layer in fs/overlayfs/super.c), as ours do in the host's /.
     lowers = layers.roots(layout, spec)
     if spec.image or not layout.is_inside(root_status(layout, spec)):
         return list(dict.fromkeys((*lowers, layout.mount_points)))

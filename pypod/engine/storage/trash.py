@@ -1,4 +1,4 @@
-"""The trash: what is deleted is out of everybody's way at once, and emptied behind their backs."""
+"""The trash: what is deleted is out of the way at once, and its files are deleted in the background."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 def discard(context: Context, directories: Iterable[str], *, wait: bool = False) -> None:
-    """Move directories to the trash and have it emptied, without anybody waiting for that unless ``wait`` says so."""
+    """Move directories to the trash and have it emptied, in the background unless ``wait``."""
     there = [directory for directory in directories if not _is_removed(directory)]
     if not there:
         return
@@ -34,12 +34,12 @@ def discard(context: Context, directories: Iterable[str], *, wait: bool = False)
 
 
 def at_work(context: Context) -> Lock:
-    """Return what says that the things in the trash are not left behind; the program that empties it says so, too."""
+    """Return the lock that marks the content of the trash as being deleted; the deleting program takes it, too."""
     return Lock(context.layout.trash, SHARED)
 
 
 def left_behind(context: Context) -> list[str]:
-    """Return what lies in the trash and nobody is at work on: nothing while somebody is at work there."""
+    """Return the content of the trash that no process is deleting; nothing while any is at work there."""
     try:
         with Lock(context.layout.trash, AT_ONCE) as lock, lock:
             return contents(context)
@@ -48,12 +48,12 @@ def left_behind(context: Context) -> list[str]:
 
 
 def contents(context: Context) -> list[str]:
-    """Return what lies in the trash."""
+    """Return the paths in the trash."""
     return [f"{context.layout.trash}/{name}" for name in sorted(os.listdir(context.layout.trash))]
 
 
 def _is_removed(directory: str) -> bool:
-    """Remove an empty directory, as that of a container that never ran: no program has to be started for it."""
+    """Remove an empty directory, such as that of a container that never ran, without starting a program."""
     try:
         os.rmdir(directory)
     except FileNotFoundError:
@@ -64,7 +64,7 @@ def _is_removed(directory: str) -> bool:
 
 
 def empty_trash(context: Context, paths: Iterable[str], *, wait: bool = False) -> None:
-    """Delete what lies in the trash: by a program that leaves us at once, and holds our pipe as long as it works."""
+    """Delete paths in the trash: by a program that detaches at once and holds our pipe while it works."""
     from pypod.kernel.programs import path as program_path
     from pypod.runtime.launcher import reap
 
@@ -76,7 +76,7 @@ def empty_trash(context: Context, paths: Iterable[str], *, wait: bool = False) -
         ]
         if wait:
             actions[1] = (os.POSIX_SPAWN_DUP2, theirs, 1)
-        environment = session.environment(context)  # what users of a container owned is not ours to delete outside
+        environment = session.environment(context)  # files of containers' users can only be deleted inside of it
         pid = os.posix_spawn(program, ["pypod-discard", *paths], environment, file_actions=actions)
         if wait:
             os.close(theirs)

@@ -1,4 +1,4 @@
-"""Anonymous volumes: directories beside the containers, and what one container takes over from another."""
+"""Anonymous volumes: directories beside the containers, and --volumes-from."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ _FROM = "--volumes-from"
 
 
 def making(context: Context, spec: ContainerSpec, maps: Maps | None = None) -> list[Effect]:
-    """Return what makes the directories of a container's volumes; what they begin with comes with the mount.
+    """Return what creates the directories of a container's volumes; the mount fills them with the image's content.
 
     ``maps`` are those of its user namespace, whose root owns them.
     """
@@ -44,7 +44,7 @@ def _making(context: Context, path: str, maps: Maps | None) -> Effect:
 
 
 def with_sources(layout: Layout, spec: ContainerSpec) -> ContainerSpec:
-    """Return the specification with the volumes' directories as sources; an empty one gets what is there."""
+    """Return the specification with the volumes' directories as sources; empty ones get the image's content."""
     if not any(mount.type == "volume" for mount in spec.mounts):
         return spec
     return spec.replace(mounts=tuple(_with_source(layout, mount) for mount in spec.mounts))
@@ -66,13 +66,13 @@ def _is_empty(directory: str) -> bool:
 
 
 def only_of(context: Context, going: Sequence[ContainerRecord]) -> list[str]:
-    """Return the directories of the volumes that go with these containers: no other one has them."""
+    """Return the directories of the volumes that are removed with these containers: no other one uses them."""
     found = dependencies.volumes_only_of(context.database, [record.id for record in going])
     return [f"{context.layout.volumes}/{volume}" for volume in found]
 
 
 def orphans(context: Context) -> list[str]:
-    """Return the directories of volumes that no container has."""
+    """Return the directories of volumes that no container uses."""
     try:
         there = sorted(os.listdir(context.layout.volumes))
     except FileNotFoundError:
@@ -82,10 +82,10 @@ def orphans(context: Context) -> list[str]:
 
 
 def with_volumes_from(options: ContainerOptions, spec_of: Callable[[str], ContainerSpec]) -> ContainerOptions:
-    """Return the options with the mounts that the containers of ``volumes_from`` have.
+    """Return the options with the mounts of the containers in ``volumes_from`` added.
 
-    ``spec_of`` finds a container's specification. As podman: binds and volumes, no tmpfs; a later container's count
-    more, and what the user mounts himself counts most. Raises InvalidSpec.
+    ``spec_of`` looks up a container's specification. As in podman: binds and volumes but no tmpfs; later containers
+    override earlier ones, and the container's own mounts override all. Raises InvalidSpec.
     """
     if not options.volumes_from:
         return options
@@ -106,14 +106,14 @@ def with_volumes_from(options: ContainerOptions, spec_of: Callable[[str], Contai
 
 
 def targets(options: ContainerOptions) -> set[str]:
-    """Return the places where the user mounts something."""
+    """Return the mount points that the container's own options name."""
     taken = {plain_path(mount.target) for mount in options.mounts}
     taken |= {plain_path(parse_volume(text).target) for text in options.volumes}
     return taken | {plain_path(parse_tmpfs(text).target) for text in options.tmpfs}
 
 
 def _read_only(flags: str) -> bool | None:
-    """Read the options of --volumes-from; None leaves each mount as it is."""
+    """Parse the options of --volumes-from; None leaves each mount's mode unchanged."""
     words = flags.split(",") if flags else []
     for word in words:
         if word not in ("ro", "rw", "z"):
