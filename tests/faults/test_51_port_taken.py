@@ -94,7 +94,7 @@ def test_the_infra_is_killed(lab, busybox: str) -> None:
     pod = started(lab, "pod", "8080:80")
     kill_and_wait(pod.infra.state().pid)
     wait_until(lambda: can_be_had(8080))  # its launcher, which had it too, may be just leaving
-    assert any("took back the addresses" in line for line in repair(lab.engine))
+    assert any("released the addresses" in line for line in repair(lab.engine))
     assert elements() == []
 
 
@@ -169,7 +169,7 @@ def test_what_a_crash_left_is_replaced_and_repaired(lab) -> None:
     lab.serve(started(lab, "container", "8081:80"))
     assert lab.other.ask("tcp", "192.0.2.1", 8081) == "guest 192.0.2.2"
     before = elements()
-    assert repair(lab.engine) == ["withdrew port 0.0.0.0:1->1/tcp at 10.99.0.200"]
+    assert repair(lab.engine) == ["removed the forwarding of port 0.0.0.0:1->1/tcp to 10.99.0.200"]
     assert elements() == [row for row in before if row[2] != 1]
     assert one.state().running
 

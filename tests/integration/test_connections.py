@@ -405,7 +405,7 @@ def test_a_repair_takes_back_what_the_dead_have_and_removes_bridges_of_no_networ
         os.kill(pod.state().infra.pid, signal.SIGKILL)
         while pod.state().infra.running:
             pass
-        assert f"took back the addresses of container {pod.record().infra_id[:12]}" in repair(engine)
+        assert f"released the addresses of container {pod.record().infra_id[:12]}" in repair(engine)
         assert given_away(engine) == set()
         pod.start()
         assert given_away(engine) == {pod.record().infra_id}

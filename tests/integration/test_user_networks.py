@@ -430,7 +430,7 @@ class TestKilled:
     def test_the_way_outside_of_bridges(self, somebody: User, other: Host) -> None:
         other.serve("tcp", THEIRS, 8000)
         with self.unplug_and_detach(somebody, "blue") as inside:
-            assert "amiss: pasta of the namespace of bridges has ended" in somebody.pypod("system", "check").stdout
+            assert "amiss: pasta of the namespace of bridges has exited" in somebody.pypod("system", "check").stdout
             say(somebody, "network", "reload", "-a")
             assert inside.ask("tcp", THEIRS, 8000) == f"other {OURS}"
 
@@ -623,7 +623,7 @@ class TestBridges:
             for pid, name in somebody.processes().items():
                 if name in ("pypod-bridges", "pypod-names"):
                     kill_and_wait(pid)
-            assert "is cut off from" in somebody.pypod("system", "check").stdout
+            assert "is detached from" in somebody.pypod("system", "check").stdout
             say(somebody, "network", "reload", "-a")
             assert b.ask("tcp", f"{blue}2", 80) == f"a {blue}3"
             assert looked_up(b, "a", f"{blue}1") == [f"{blue}2"]
@@ -693,5 +693,5 @@ class TestBridges:
         say(somebody, "network", "create", "-d", "macvlan", "-o", "parent=eth0", "--ipam-driver", "none", "red")
         failed = somebody.pypod("pod", "create", "--name", "m", "--network", "red")
         assert failed.returncode == 125
-        assert "network red: macvlan networks are root's alone" in failed.stderr
+        assert "network red: macvlan networks are for root only" in failed.stderr
         say(somebody, "network", "rm", "red")

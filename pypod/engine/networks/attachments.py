@@ -1,8 +1,8 @@
-"""Connect a pod or container to its networks when it starts, and let go of them when it has ended.
+"""Attach a pod or container to its networks when it starts, and detach it when it has ended.
 
-A start gives addresses away (in the store), makes the bridge if it is not there, and hands packed messages to the
-supervisor and the new process, who send them (pause/common/netlink.c). The undo goes the other way round: what leads to
-an address on the host is taken away before the address can be given to anybody else.
+A start allocates addresses (in the store), makes the bridge if it is missing, and hands packed messages to the
+supervisor and the new process, which send them (pause/common/netlink.c). Detaching goes in reverse: whatever leads to
+an address on the host is removed before the address can be allocated again.
 """
 
 from __future__ import annotations
@@ -42,32 +42,32 @@ _METRIC = 100
 
 
 class Attachment(Value):
-    """One connection of a start: the network and what was chosen."""
+    """One attachment of a start: the network, and what was chosen for the connection."""
 
     network: NetworkSpec
     made: Endpoint
 
 
 def networks_of(attached: tuple[Attachment, ...]) -> list[NetworkSpec]:
-    """Return the networks of connections."""
+    """Return the networks of attachments."""
     return [attachment.network for attachment in attached]
 
 
 def of_container(context: Context, container_id: str) -> tuple[Attachment, ...]:
-    """Return the connections of a container that runs."""
+    """Return the attachments of a running container."""
     made = [made for _, made in networks.connections_of(context.database, container_id) if made]
     return tuple(Attachment(network=networks.find(context.database, one.network), made=one) for one in made)
 
 
 def attach(context: Context, container_id: str) -> tuple[Attachment, ...]:
-    """Give addresses away for a start; the caller holds the container's lock and detaches when the start fails.
+    """Allocate addresses for a start; the caller holds the container's lock and detaches when the start fails.
 
     Raises InUse when an address is taken or a network is full.
     """
     asked = networks.connections_of(context.database, container_id)
     if not asked:
         return ()
-    if any(made for _, made in asked):  # it ended while nobody was there to see to it
+    if any(made for _, made in asked):  # its last run ended without a supervisor to detach it
         unplug_and_detach(context, container_id)
     specs = [networks.find(context.database, one.network) for one, _ in asked]
     try:
@@ -102,7 +102,7 @@ def _take(context: Context, container_id: str, asked: list[tuple[Connection, Net
 
 
 def attach_one(context: Context, container_id: str, network: NetworkSpec) -> Attachment:
-    """Give addresses away for one more connection of a container that runs. Raises InUse."""
+    """Allocate addresses for one more attachment of a running container. Raises InUse."""
     known = networks.connections_of(context.database, container_id)
     one = next(one for one, _ in known if one.network == network.id)
     there = [made for _, made in known if made]
@@ -115,7 +115,7 @@ def attach_one(context: Context, container_id: str, network: NetworkSpec) -> Att
 
 
 def preview(context: Context, container_id: str, asked: Sequence[Connection] = ()) -> tuple[Attachment, ...]:
-    """Return what ``attach`` would choose now, with nothing done; ``asked`` are connections that are not stored yet."""
+    """Return what ``attach`` would choose now, without side effects; ``asked`` are connections not stored yet."""
     attached = []
     every = asked or [one for one, _ in networks.connections_of(context.database, container_id)]
     for place, one in zip(_places(every), every, strict=True):
@@ -127,7 +127,7 @@ def preview(context: Context, container_id: str, asked: Sequence[Connection] = (
 
 
 def _places(asked: Sequence[Connection], there: Sequence[Endpoint] = ()) -> list[tuple[int, str]]:
-    """Return a position and a name inside for each connection, beside those that are ``there``."""
+    """Return a position and an interface name for each connection, distinct from those that exist already."""
     names = {*(one.interface for one in asked), *(one.interface for one in there)}
     free = (f"eth{number}" for number in count())
     positions = iter(set(range(len(asked) + len(there))).difference(one.position for one in there))
@@ -152,7 +152,7 @@ def _choose(
         wanted = next((one for one in asked.addresses if (":" in one) == (":" in subnet.subnet)), "")
         number = _free(connection, network, subnet, wanted, container_id, write=write)
         addresses.append(f"{address_text(number, subnet.subnet)}/{subnet.subnet.rpartition('/')[2]}")
-        # a default route for each family: the kernel takes no second one of the same metric
+        # one default route per family: the kernel refuses a second one with the same metric
         if (
             subnet.gateway
             and not network.internal
@@ -179,7 +179,7 @@ def _choose(
 def _host_interface() -> str:
     import os
 
-    return f"pp{os.urandom(6).hex()}"  # unique: the one before lives on for some 30 ms
+    return f"pp{os.urandom(6).hex()}"  # unique, since the previous one persists for some 30 ms
 
 
 def _free(
@@ -206,21 +206,21 @@ def _free(
             return found
         passed.add(found)
         networks.remember_address(connection, network.id, first, found)
-    hint = "remove containers that nobody needs, or make a network with a larger subnet"
+    hint = "remove unused containers, or create a network with a larger subnet"
     raise InUse(network.name, f"no free address in {subnet.subnet} of network {network.name}", hint=hint)
 
 
 def sweep(context: Context, specs: Iterable[NetworkSpec]) -> list[str]:
-    """Take back what containers have that ended while nobody was there; return their ids.
+    """Detach containers that ended without a supervisor to do so; return their ids.
 
-    One that is just being started is not running yet: it is left alone, its starter holds its lock.
+    A container being started is not running yet: it is skipped, as its starter holds its lock.
     """
     holders = {one: None for network in specs for one in networks.holders(context.database, network.id) if one}
     return [one for one in holders if detach_if_ended(context, one)]
 
 
 def detach_if_ended(context: Context, container_id: str) -> bool:
-    """Take back what a container has if it has ended; return whether it had. Who is being started is left alone."""
+    """Detach a container if it has ended; return whether it was attached. One being started is skipped."""
     directory = context.layout.container(container_id)
     if observe.container_state(directory, context.boot_id).running:
         return False
@@ -235,10 +235,10 @@ def detach_if_ended(context: Context, container_id: str) -> bool:
 
 
 def unplug_and_detach(context: Context, container_id: str) -> None:
-    """Let go of the networks of a container that has ended, but others may live on in its network namespace.
+    """Detach a container that has ended, though other processes may live on in its network namespace.
 
-    They have its addresses, which somebody else is to be given: from now on nobody reaches them. Raises OSError,
-    and LaunchFailed for a user's.
+    They still have its addresses, which will be allocated again, so they are made unreachable. Raises OSError, and
+    LaunchFailed for a user's.
     """
     for _, made in networks.connections_of(context.database, container_id):
         if made and made.host_interface:
@@ -250,7 +250,7 @@ def unplug_and_detach(context: Context, container_id: str) -> None:
 
 
 def detach(context: Context, container_id: str) -> None:
-    """Let go of the networks of a container that has ended: addresses, and what leads to them. Idempotent."""
+    """Detach a container that has ended: release its addresses and remove what leads to them. Idempotent."""
     user_network.wait_for_end(context, context.layout.container(container_id))
     if any(made for _, made in networks.connections_of(context.database, container_id)):
         attached = of_container(context, container_id)
@@ -261,9 +261,9 @@ def detach(context: Context, container_id: str) -> None:
 
 
 def host_ops(context: Context, attached: tuple[Attachment, ...], *, hairpin: bool = False) -> list[Op]:
-    """Return what the supervisor does once the process has its network namespace.
+    """Return the supervisor's operations once the process has its network namespace.
 
-    ``hairpin`` lets it reach itself by way of the host: for who publishes ports.
+    ``hairpin`` lets a container that publishes ports reach itself through the host.
     """
     ops = user_bridges.host_ops(context) if attached else []
     for attachment in attached:
@@ -281,9 +281,9 @@ def host_ops(context: Context, attached: tuple[Attachment, ...], *, hairpin: boo
 def host_messages(
     context: Context, attachment: Attachment, namespace: int = rtnetlink.BY_PID, *, hairpin: bool = False
 ) -> rtnetlink.Packed:
-    """Return the messages, to be sent on the host, that make a connection's interface; the process's pid is missing.
+    """Return the messages for the host that create an attachment's interface; the process's pid is filled in later.
 
-    With rtnetlink.BY_DESCRIPTOR it is a descriptor of its network namespace.
+    With rtnetlink.BY_DESCRIPTOR a descriptor of its network namespace takes the place of the pid.
     """
     network, made = attachment.network, attachment.made
     mtu = int(network.option("mtu") or 0)
@@ -297,23 +297,23 @@ def host_messages(
 
 
 def _parent(network: NetworkSpec) -> str:
-    """Return the interface that a macvlan or ipvlan is made on: without one of its own the default route's."""
+    """Return the parent interface of a macvlan or ipvlan: the configured one, or that of the default route."""
     parent = network.interface or default_interface()
     if not parent:
         message = f"network {network.name} has no parent interface, and the host no default route"
-        raise InvalidSpec("--opt", message, hint="make it with -o parent=INTERFACE")
+        raise InvalidSpec("--opt", message, hint="create it with -o parent=INTERFACE")
     return parent
 
 
 def refresh_carrier(attached: Iterable[Attachment]) -> None:
-    """See to it that who was started is reached by its networks from this moment on."""
+    """Make bridges forward to the ports of a container that was just started from now on."""
     ends = [attachment.made.host_interface for attachment in attached if attachment.made.host_interface]
     if ends:
         links.refresh_carrier(ends)
 
 
 def inside_ops(attached: tuple[Attachment, ...]) -> list[Op]:
-    """Return what the new process does in its network namespace."""
+    """Return the operations of the new process in its network namespace."""
     ops = [Op("wait")] if attached else []
     for attachment in attached:
         made = attachment.made
@@ -325,15 +325,15 @@ def inside_ops(attached: tuple[Attachment, ...]) -> list[Op]:
 
 
 def inside_messages(attachment: Attachment) -> rtnetlink.Packed:
-    """Return the messages, to be sent inside, that give an interface its addresses; its index is missing."""
+    """Return the messages for the namespace that configure an interface; its index is filled in later."""
     made = attachment.made
     return rtnetlink.configure(made.addresses, made.gateways, attachment.network.routes, _METRIC + made.position)
 
 
 def check_static(asked: Connection, network: NetworkSpec) -> None:
-    """Raise InvalidSpec when a static address lies in none of the network's subnets, or is a gateway.
+    """Raise InvalidSpec when a static address is in none of the network's subnets, or is a gateway.
 
-    As podman, it need not be in the range that others are given addresses of.
+    As in podman, it may lie outside of the range that addresses are allocated from.
     """
     for address in asked.addresses:
         number = address_number(address)

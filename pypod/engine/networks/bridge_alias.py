@@ -1,6 +1,6 @@
-"""Whose a bridge is: its alias names the network, the storage, and the storage's device and inode.
+"""The owner of a bridge: its alias names the network, the storage, and the storage's device and inode.
 
-The path alone would not do: it may be another storage's later, or in another mount namespace.
+The path alone is ambiguous: it may be another storage's later, or mean another directory in another mount namespace.
 """
 
 from __future__ import annotations
@@ -20,12 +20,12 @@ _ALIAS_BYTES = 255  # IFALIASZ of linux/if.h, without the NUL
 
 
 def alias_of(context: Context, network: NetworkSpec) -> str:
-    """Return what tells that a bridge is ours, and for which network."""
+    """Return the alias that marks a bridge as ours and names its network."""
     return _fitting(f"{PREFIX}{network.name} of {storage_of(context)}")
 
 
 def storage_of(context: Context) -> str:
-    """Return what the aliases of our bridges end with: the path may be another storage's later, or elsewhere."""
+    """Return the suffix of our bridges' aliases: the path, with device and inode as it may be reused or ambiguous."""
     return f"{context.layout.root} ({_identity(os.stat(context.layout.root))})"
 
 
@@ -38,25 +38,25 @@ def _fitting(alias: str) -> str:
 
 
 def is_ours(context: Context, network: NetworkSpec, alias: str) -> bool:
-    """Return whether an alias is that of a network's bridge, as we make it or as a pypod did without identities."""
+    """Return whether an alias marks a network's bridge, in today's form or in that of versions without identities."""
     own = f"{PREFIX}{network.name} of {storage_of(context)}"
     return alias in (_fitting(own), _fitting(own.rpartition(" (")[0]))
 
 
 def has_bridge(context: Context, network: NetworkSpec) -> bool:
-    """Return whether a network's bridge is there and ours: somebody else's may have the same name. Raises OSError."""
+    """Return whether a network's bridge exists and is ours rather than one of the same name. Raises OSError."""
     alias, _ = links.alias_and_state(network.interface)
     return network.driver == BRIDGE and is_ours(context, network, alias)
 
 
 def is_of(storage: str, alias: str) -> bool:
-    """Return whether an alias is that of some network of the storage that ``storage_of`` returned this for."""
+    """Return whether an alias belongs to a network of the storage whose ``storage_of`` this is."""
     own = f" of {storage}"
     return alias.startswith(PREFIX) and alias.endswith((_fitting(own), _fitting(own.rpartition(" (")[0])))
 
 
 def is_of_nobody(alias: str) -> bool:
-    """Return whether an alias names a storage that is not there any more. One that cannot be looked at is there."""
+    """Return whether an alias names a storage that no longer exists. One that cannot be examined counts as existing."""
     name, _, storage = alias.removeprefix(PREFIX).partition(" of ")
     root, _, identity = storage.rpartition(" (")
     if not (alias.startswith(PREFIX) and name and root.startswith("/")):

@@ -1,4 +1,4 @@
-"""Bridges taken away, one storage at a time."""
+"""Removal of bridges, one storage at a time."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ _TURNS = "/run/pypod-bridges"
 
 
 class Turn(Lock):
-    """The lock that has other storages wait while bridges are made or removed; where it cannot be had, nobody waits."""
+    """The lock that serializes making and removing bridges across storages; without effect where it cannot be taken."""
 
     __slots__ = ()
 
@@ -24,27 +24,27 @@ class Turn(Lock):
     def __enter__(self) -> Turn:
         try:
             super().__enter__()
-        except OSError:  # a user in a namespace of their own, where there is no other storage; no /run to write to
+        except OSError:  # a user in their own namespace, where there is no other storage; no writable /run
             return self
         return self
 
 
 def remove_bridge(name: str) -> None:
-    """Take a bridge away, and what the firewall knows of it: that is there when somebody took the bridge, too."""
+    """Remove a bridge and its part of the firewall, which remains when another process deleted the bridge."""
     from pypod.network import firewall
 
     try:
         with firewall.open_channel() as channel:
-            if links.index_of(name):  # else somebody else may have its subnets by now
+            if links.index_of(name):  # else another storage may have taken its subnets by now
                 firewall.withdraw_ways(channel, firewall.known_ranges(channel, name))
             firewall.forget(channel, name)
-    except Unsupported:  # then it knows nothing
+    except Unsupported:  # without nft there are no rules
         pass
     links.remove_link(name)
 
 
 def remove_idle(wanted: Callable[[str], bool]) -> list[str]:
-    """Remove the bridges that nothing is plugged into and whose alias is ``wanted``; return their names."""
+    """Remove the bridges without ports whose alias is ``wanted``; return their names."""
     removed = []
     for one in links.idle_bridges(wanted):
         with Turn() as turn, turn:

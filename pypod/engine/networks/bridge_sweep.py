@@ -1,8 +1,8 @@
-"""Bridges that nobody uses any more are taken away: a second after the last one has left, by a process of its own.
+"""Idle bridges are removed by a process of its own, a second after the last container has left.
 
-The kernel takes 40 ms to delete a bridge, and the next start may come at once: nobody waits for either. The process
-needs nothing but the kernel's word for it (an alias of ours, and nothing plugged in), for the storage may have been
-deleted meanwhile; it writes nothing there either. It ends when there is nothing left for it to do.
+Deleting a bridge takes the kernel 40 ms, and the next start may come at once, so neither should have to wait. The
+process relies on the kernel alone (an alias of ours, and no ports), for the storage may have been deleted meanwhile; it
+writes nothing there either. It exits when nothing is left to do.
 """
 
 from __future__ import annotations
@@ -23,14 +23,14 @@ if TYPE_CHECKING:
     from pypod.model.network import NetworkSpec
     from pypod.runtime.ops import Plan
 
-NAME = "pypod-sweep"  # what the kernel calls it
+NAME = "pypod-sweep"  # its comm
 LINGER_S = 1.0
-_LOOKS = 5  # at bridges with something plugged in: the kernel takes the ends of veths away by and by
+_LOOKS = 5  # at bridges that still have ports: the kernel removes the ends of veths with a delay
 _POLL_S = 0.05
 
 
 def begin_unless_used(context: Context, specs: list[NetworkSpec]) -> None:
-    """Have the bridges of networks taken away if nobody is attached to them any more, see ``begin``."""
+    """Have the bridges of networks removed if no container is attached to them any more; see ``begin``."""
     from pypod.store import networks
 
     if any(not networks.is_attached_to(context.database, one.id) for one in specs):
@@ -38,14 +38,14 @@ def begin_unless_used(context: Context, specs: list[NetworkSpec]) -> None:
 
 
 def begin(context: Context) -> None:
-    """Have idle bridges taken away soon. Takes 20 us where a process is there for it; that it fails is no error.
+    """Have idle bridges removed soon. Takes 20 us when the process is running already; a failure is ignored.
 
-    A user's bridges go with their network namespace.
+    A user's bridges end with their network namespace.
     """
     if context.rootless:
         return
     try:
-        os.utime(context.layout.cache)  # who is about to end looks at that once more
+        os.utime(context.layout.cache)  # checked by a process that is about to exit
         if not is_held(context.layout.cache, os.O_DIRECTORY):
             _spawn(context)
     except (OSError, PypodError):
@@ -82,7 +82,7 @@ def _plan(context: Context) -> Plan:
 
 
 class Sweep:
-    """Takes the idle bridges of a storage away, and those of storages that are gone."""
+    """Removes the idle bridges of a storage, and those of storages that no longer exist."""
 
     def __init__(self, root: str, signs: str, storage: str) -> None:
         self._root = root
@@ -90,17 +90,17 @@ class Sweep:
         self._storage = storage
 
     def run(self) -> None:
-        """Sweep until nothing is left to do; whoever finds another one at work leaves it to that."""
-        while (lock := locked(self._signs)) is not None:  # says that we are there
+        """Sweep until nothing is left to do; return at once when another process is sweeping."""
+        while (lock := locked(self._signs)) is not None:  # marks us as running
             try:
                 seen = self._sweep_until_done()
             finally:
                 os.close(lock)
-            if self._sign() == seen:  # nobody relied on us since we looked
+            if self._sign() == seen:  # no request since the last look
                 return
 
     def _sign(self) -> int:
-        """Return when somebody last said that a bridge may be idle; 0 when the storage is gone."""
+        """Return the time of the last request; 0 when the storage is gone."""
         try:
             return os.stat(self._signs).st_mtime_ns
         except OSError:
@@ -118,7 +118,7 @@ class Sweep:
                 return seen
 
     def _linger(self) -> int:
-        """Wait until nothing has been said for a while, or the storage is gone."""
+        """Wait until there has been no request for a while, or the storage is gone."""
         seen = self._sign()
         until = time.monotonic() + LINGER_S
         while time.monotonic() < until:
@@ -137,8 +137,8 @@ class Sweep:
         return self._is_own(alias) or bridge_alias.is_of_nobody(alias)
 
     def sweep(self) -> None:
-        """Take away what is idle now; while somebody is being connected, what is of a storage that is gone."""
-        fd = locked(self._root)  # keeps others from connecting anybody
+        """Remove idle bridges; while a container is being attached, only those of storages that no longer exist."""
+        fd = locked(self._root)  # no container can be attached meanwhile
         try:
             remove_idle(bridge_alias.is_of_nobody if fd is None else self._is_wanted)
         finally:
@@ -147,11 +147,11 @@ class Sweep:
 
 
 def main() -> None:
-    """Entry of the process. argv: ROOT, DIRECTORY of signs and lock, what aliases of the storage end with."""
+    """Entry point of the process. argv: ROOT, DIRECTORY of requests and lock, the suffix of the storage's aliases."""
     fd = os.open("/proc/self/comm", os.O_WRONLY | os.O_CLOEXEC)
     os.write(fd, NAME.encode())
     os.close(fd)
     try:
         Sweep(*sys.argv[1:4]).run()
-    except (OSError, PypodError):  # there is nobody to tell
+    except (OSError, PypodError):  # there is no one to report to
         return

@@ -1,4 +1,4 @@
-"""What networks need of the host before anybody is connected: bridges, settings, the firewall, a name server."""
+"""What networks need on the host before a container is attached: bridges, settings, the firewall, a name server."""
 
 from __future__ import annotations
 
@@ -20,11 +20,11 @@ if TYPE_CHECKING:
 
 
 def preparations(context: Context, specs: Iterable[NetworkSpec], *, again: bool = False) -> list[Effect]:
-    """Return what has to be made for networks: nothing when all of it is there, or everything ``again``.
+    """Return what has to be made for networks: nothing when all of it exists, everything with ``again``.
 
-    A bridge is set up last: one that is up has all that it needs, whoever was killed while making it. That the host
-    forwards is everybody's setting, and looked at each time. The addresses of who is about to be connected are in the
-    store by now: a name server stays while there are any.
+    A bridge is set up last, so one that is up is complete, even if a process was killed while making it. IP forwarding
+    is a setting of the whole host, and checked each time. The addresses of the container being attached are in the
+    store by now: a name server keeps running while there are any.
     """
     if user_bridges.are_elsewhere(context):
         return user_bridges.preparations(context, specs, prepare)
@@ -33,7 +33,7 @@ def preparations(context: Context, specs: Iterable[NetworkSpec], *, again: bool 
     if bridges:
         made += _firewall(context)
     for network in bridges:
-        if again or not links.index_of(network.interface):  # it is there by now, unless this is only to be told
+        if again or not links.index_of(network.interface):  # missing only when the caller explains without acting
             made.append(_bridge(context, network))
         if again or not links.is_up(network.interface):
             made += [_settings(network), _admission(network), _start(network)]
@@ -45,7 +45,7 @@ def preparations(context: Context, specs: Iterable[NetworkSpec], *, again: bool 
 
 
 def prepare(context: Context, identifiers: list[str]) -> dict[str, int]:
-    """Make what networks need, given their ids; return the indices of the bridges that are there."""
+    """Make what networks need, given their ids; return the indices of their bridges."""
     effects.perform(preparations(context, [networks.find(context.database, one) for one in identifiers]))
     return user_bridges.made(context)
 
@@ -65,7 +65,7 @@ def _start(network: NetworkSpec) -> Effect:
 
 
 def remove(context: Context, network: NetworkSpec) -> None:
-    """Take a network's bridge away if it is there and ours; somebody else's may have the same name. Raises OSError."""
+    """Remove a network's bridge if it exists and is ours rather than one of the same name. Raises OSError."""
     if user_bridges.are_elsewhere(context):
         user_bridges.remove(context, network, remove)
         return
@@ -77,7 +77,7 @@ def remove(context: Context, network: NetworkSpec) -> None:
 
 
 def orphans(context: Context) -> list[str]:
-    """Return the bridges that a crash left of networks, or of storages, that are not there any more."""
+    """Return the bridges that a crash left behind, of networks or storages that no longer exist."""
     known = {one.interface for one in networks.all_networks(context.database)}
     storage = bridge_alias.storage_of(context)
     found = {
@@ -88,16 +88,16 @@ def orphans(context: Context) -> list[str]:
 
 
 def forgotten(context: Context) -> list[str]:
-    """Return the bridges that the firewall knows, but neither the host nor a network of this engine."""
+    """Return the bridges known to the firewall, but neither to the host nor to a network of this engine."""
     with firewall.open_channel() as channel:
         found = firewall.known_bridges(channel)
     found.difference_update(one.interface for one in networks.all_networks(context.database))
-    # of another storage's network whose bridge somebody took away: it makes both again
+    # another storage's network whose bridge was deleted from outside: that storage restores both
     return sorted(name for name in found if not links.index_of(name))
 
 
 def _settings(network: NetworkSpec) -> Effect:
-    # those of the bridge itself can be known once it is there
+    # the bridge's own settings can only be read once it exists
     known = [forwarding.words(*one) for one in forwarding.needed(network)]
     return Effect(
         "; ".join([f"let the host forward for {network.interface}", *known]), "sysctl(2)", lambda: _write(network)
@@ -110,12 +110,10 @@ def _write(network: NetworkSpec) -> None:
 
 
 def _firewall(context: Context) -> list[Effect]:
-    """The rules, when they are not there: somebody may have flushed them since, and all networks need them again."""
+    """The rules, when they are missing: another program may have flushed them, and all networks need them back."""
     if context.firewall.lend(firewall.table_version) >= firewall.VERSION:
         return []
-    return [
-        Effect("load the firewall's table pypod, and what leads to who runs", "nft(8)", lambda: load_rules(context))
-    ]
+    return [Effect("load the firewall's table pypod and all published ports", "nft(8)", lambda: load_rules(context))]
 
 
 def _admission(network: NetworkSpec) -> Effect:

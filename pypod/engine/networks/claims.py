@@ -1,11 +1,11 @@
-"""Claims to subnets: a bridge is one, in the network namespace that it is in, and whoever is about to connect makes it.
+"""Claims to subnets: a bridge is one, in its network namespace, and the first container to be attached makes it.
 
-A storage remembers which subnets its networks are to have. Who has them, the kernel says: the bridges that are there,
-whose aliases name network and storage. What another storage took meanwhile is exchanged if nobody asked for it, else
-it is an error that says whose it is. The same goes for the names of bridges.
+A storage remembers which subnets its networks should have. The kernel knows who has them: the existing bridges, whose
+aliases name network and storage. If another storage has taken a subnet meanwhile, another is chosen unless this one was
+asked for; then it is an error that names the holder. The same goes for the names of bridges.
 
-Storages take turns by a lock. Those that do not see each other's locks, for they have a /run of their own, may make
-bridges at the same moment: each looks once more afterwards, and who sees another's yields.
+A lock serializes storages. Storages that do not share a lock, because their /run differs, may make bridges at the same
+moment: each checks again afterwards, and yields when it sees the other's.
 """
 
 from __future__ import annotations
@@ -33,19 +33,19 @@ if TYPE_CHECKING:
 
 _ATTEMPTS = 50
 _PAUSE_S = 0.02
-_LOOKS = 10  # at a subnet that cannot be exchanged: the kernel unplugs by and by who has just ended
+_LOOKS = 10  # at a subnet that cannot be exchanged: the kernel removes ports of ended containers with a delay
 
 
 def connecting(context: Context) -> Lock:
-    """Return the lock that whoever is connecting somebody shares: meanwhile no bridge that seems idle is taken away."""
+    """Return the lock that attaching processes share: while it is held, no bridge that seems idle is removed."""
     return Lock(context.layout.root, SHARED)
 
 
 def claim(context: Context, network: NetworkSpec, *, again: bool = False) -> NetworkSpec:
-    """Have a network's bridge, with all its addresses but not yet set up; return the network as it is now.
+    """Make a network's bridge with all its addresses, but not yet up; return the network as it is now.
 
-    Nothing is done for one that is up, unless it is to be looked at ``again``. Raises InUse naming who has a subnet
-    that was asked for, or that somebody has an address of; NoSuchNetwork, Unsupported, OSError.
+    A bridge that is up is left alone unless ``again``. Raises InUse, naming the holder, for a subnet that was asked for
+    or has allocated addresses; NoSuchNetwork, Unsupported, OSError.
     """
     if network.driver != BRIDGE or user_bridges.are_elsewhere(context) or (not again and is_up(context, network)):
         return network
@@ -63,7 +63,7 @@ def claim(context: Context, network: NetworkSpec, *, again: bool = False) -> Net
 
 
 def foreseen(context: Context, network: NetworkSpec) -> NetworkSpec:
-    """Return the network as ``claim`` would, with nothing done. Raises InUse."""
+    """Return the network as ``claim`` would, without side effects. Raises InUse."""
     if network.driver != BRIDGE or user_bridges.are_elsewhere(context) or is_up(context, network):
         return network
     from pypod.network.host import Host
@@ -72,9 +72,9 @@ def foreseen(context: Context, network: NetworkSpec) -> NetworkSpec:
 
 
 def is_up(context: Context, network: NetworkSpec) -> bool:
-    """Return whether a network's bridge is there, ours, and set up (10 us).
+    """Return whether a network's bridge exists, is ours, and up (10 us).
 
-    By its index if that says so: to ask for the alias takes a lock that the kernel holds for whoever deletes a link.
+    By its recorded index if possible: reading the alias takes a lock that the kernel holds while it deletes a link.
     """
     if links.index_of(network.interface) == links.index_for(alias_of(context, network)):
         return links.is_up(network.interface)
@@ -83,7 +83,7 @@ def is_up(context: Context, network: NetworkSpec) -> bool:
 
 
 def _claim(context: Context, network_id: str) -> tuple[NetworkSpec, bool]:
-    """Return the network as it is now, and whether storages that are gone, or a crash, have left bridges."""
+    """Return the network as it is now, and whether bridges were left behind by a crash or by deleted storages."""
     from pypod.network.host import Host
 
     with context.database.transaction() as connection, connection:
@@ -109,12 +109,12 @@ def _claim(context: Context, network_id: str) -> tuple[NetworkSpec, bool]:
             links.remove_link(wanted.interface)
             time.sleep(_PAUSE_S * os.urandom(1)[0] / 255)
         else:
-            raise InUse(before.name, f"somebody else takes every subnet that network {before.name} is to have")
+            raise InUse(before.name, f"every subnet that network {before.name} could use is taken")
         if wanted.subnets != before.subnets:
             networks.renumber(connection, wanted)
         elif wanted != before:
             networks.replace(connection, wanted)
-        if not is_held:  # nor can anybody be given an address before this transaction has ended
+        if not is_held:  # and no address can be allocated before this transaction ends
             _withdraw_what_was_left(wanted)
     return wanted, _has_leftovers(context, host)
 
@@ -128,7 +128,7 @@ def _has_leftovers(context: Context, host: Host) -> bool:
 
 
 def _clear_way(network: NetworkSpec, host: Host) -> bool:
-    """Take away bridges that nothing is plugged into, of storages that are gone, where they are in the way."""
+    """Remove conflicting bridges without ports whose storages no longer exist."""
     if not (idle := unclaimed(host)):
         return False
     found = idle & _in_way(network, host)
@@ -148,9 +148,9 @@ def _in_way(network: NetworkSpec, host: Host) -> set[str]:
 
 
 def _take_over(context: Context, network: NetworkSpec, host: Host) -> bool:
-    """Take away the bridges in the way that nobody needs at this moment, whose storages are there; those make others.
+    """Remove conflicting bridges of other storages that are idle now; those storages make new ones when needed.
 
-    Of our own storage these are bridges of networks that are not there any more.
+    Of our own storage, only bridges of networks that no longer exist are removed.
     """
     storage = storage_of(context)
     known = {alias_of(context, one) for one in networks.all_networks(context.database)}
@@ -174,14 +174,14 @@ def _take_over(context: Context, network: NetworkSpec, host: Host) -> bool:
 
 
 def _is_held(context: Context, network_id: str) -> bool:
-    """Return whether somebody has an address of the network, or is to have a certain one."""
+    """Return whether the network has allocated addresses, or a connection that asks for a particular one."""
     if any(networks.holders(context.database, network_id)):
         return True
     return any(asked.addresses for _, asked, _ in networks.connected_to(context.database, network_id))
 
 
 def _moved(context: Context, network: NetworkSpec, host: Host, *, is_held: bool) -> NetworkSpec:
-    """Return the network as it can be had. Raises InUse."""
+    """Return the network with subnets that are free. Raises InUse."""
     from pypod.network import creation
 
     subnets = network.subnets
@@ -198,9 +198,9 @@ def _moved(context: Context, network: NetworkSpec, host: Host, *, is_held: bool)
 
 
 def _rivals(context: Context, network: NetworkSpec, host: Host) -> Surroundings:
-    """Return what is in the way of a network that has its subnets already.
+    """Return what conflicts with a network that has its subnets already.
 
-    Of interfaces that are none of pypod's it is only what lies in the subnets, as of routes: what is longer wins.
+    Of interfaces that are not pypod's, only addresses inside the subnets count, as for routes: the longest prefix wins.
     """
     from pypod.network.creation import Surroundings
 
@@ -214,21 +214,21 @@ def _rivals(context: Context, network: NetworkSpec, host: Host) -> Surroundings:
 
 
 def own_bridge(context: Context, network: NetworkSpec, host: Host) -> str:
-    """Return the interface of a network if it is there and ours, or an empty text."""
+    """Return the interface of a network if it exists and is ours, or an empty string."""
     return network.interface if is_ours(context, network, host.aliases.get(network.interface, "")) else ""
 
 
 def unclaimed(host: Host) -> frozenset[str]:
-    """Return the bridges of storages that are gone, with nothing plugged in: they go when they are in the way."""
+    """Return the bridges without ports of storages that no longer exist: they are removed when they conflict."""
     if not any(is_of_nobody(alias) for alias in host.aliases.values()):
         return frozenset()
     return frozenset(name for _, name in links.idle_bridges(is_of_nobody))
 
 
 def around(others: Iterable[NetworkSpec], host: Host, but: frozenset[str] = frozenset()) -> Surroundings:
-    """Return what a new network has to leave alone, on the host and of the ``others`` in its storage.
+    """Return what a new network must avoid, on the host and of the ``others`` in its storage.
 
-    Interfaces in ``but`` are none.
+    Interfaces in ``but`` are ignored.
     """
     from ipaddress import ip_network
 
@@ -243,7 +243,7 @@ def around(others: Iterable[NetworkSpec], host: Host, but: frozenset[str] = froz
 
 
 def named(host: Host) -> list[Taken]:
-    """Return what is taken on a host, by networks of storages where that is known."""
+    """Return what is taken on a host, with networks and storages as the holders where they are known."""
     found = []
     for one in host.taken:
         alias = host.aliases.get(one.interface, "")
@@ -253,18 +253,18 @@ def named(host: Host) -> list[Taken]:
 
 
 def _make(context: Context, network: NetworkSpec, host: Host, *, is_held: bool) -> bool | None:
-    """Make a network's bridge, or what it lacks; return whether it was made, None when the host is another by now."""
+    """Make a network's bridge, or complete it; return whether it was made, None when the host has changed meanwhile."""
     addresses = network.gateway_addresses()
     if own_bridge(context, network, host):
         if not is_held and _has_other_addresses(network, host):
-            links.remove_link(network.interface)  # it was moved by somebody who was killed before they said so
+            links.remove_link(network.interface)  # a process was killed between moving the network and recording it
             return None
         links.add_addresses(network.interface, addresses)
         return False
     mtu, vlan = int(network.option("mtu") or 0), int(network.option("vlan") or 0)
     try:
         links.make_bridge(network.interface, addresses, mtu, alias_of(context, network), vlan)
-    except FileExistsError:  # this moment
+    except FileExistsError:  # created just now
         return None
     return True
 
@@ -290,7 +290,7 @@ def _is_contested(context: Context, network: NetworkSpec) -> bool:
 
 
 def _withdraw_what_was_left(network: NetworkSpec) -> None:
-    """Take away what leads to addresses that nobody has been given yet: they were another storage's once."""
+    """Remove forwarding to addresses that are not allocated yet: left from when they were another storage's."""
     from pypod.network import firewall
 
     with firewall.open_channel() as channel:

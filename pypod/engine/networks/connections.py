@@ -1,4 +1,4 @@
-"""Whose a network namespace is, and which networks and addresses that one has."""
+"""The owner of a network namespace, and its networks and addresses."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ if TYPE_CHECKING:
 
 
 def owner(context: Context, record: ContainerRecord, net: Mode | None = None) -> str:
-    """Return the id of who has a container's network: itself, its pod's infra, or one that it joined.
+    """Return the id of the owner of a container's network: itself, its pod's infra, or a container it joined.
 
-    ``net`` spares reading what was asked for.
+    ``net`` saves reading the specification.
     """
     if record.kind == records.INFRA:
         return record.id
@@ -32,14 +32,14 @@ def owner(context: Context, record: ContainerRecord, net: Mode | None = None) ->
 
 
 def networks_of(context: Context, record: ContainerRecord) -> list[tuple[str, str]]:
-    """Return the ids and names of the networks that a container is to be connected to, in their order."""
+    """Return ids and names of the networks that a container connects to, in order."""
     names = networks.names(context.database)
     asked = networks.connections_of(context.database, owner(context, record))
     return [(one.network, names[one.network]) for one, _ in asked if one.network in names]
 
 
 def addresses_of(context: Context, record: ContainerRecord) -> dict[str, tuple[str, ...]]:
-    """Return a running container's addresses by the name of the network, IPv4 first; empty when it does not run."""
+    """Return a running container's addresses by network name, IPv4 first; empty when it is not running."""
     names = networks.names(context.database)
     made = networks.connections_of(context.database, owner(context, record))
     return {
@@ -50,7 +50,7 @@ def addresses_of(context: Context, record: ContainerRecord) -> dict[str, tuple[s
 
 
 def lock_of(context: Context, record: ContainerRecord) -> str:
-    """Return the directory whose lock is held by who starts a container: an infra's is its pod's."""
+    """Return the directory whose lock is held while a container starts: for an infra, its pod's."""
     if record.kind == records.INFRA:
         return context.layout.pod(record.pod_id)
     return context.layout.container(record.id)

@@ -1,4 +1,4 @@
-"""/etc/hosts, /etc/hostname and /etc/resolv.conf as containers see them, one set for each pod; /run/.containerenv."""
+"""/etc/hosts, /etc/hostname and /etc/resolv.conf as containers see them, one set per pod; /run/.containerenv."""
 
 from __future__ import annotations
 
@@ -22,21 +22,21 @@ if TYPE_CHECKING:
     from pypod.network.user_mode import UserMode
 
 NAMES = ("hosts", "hostname", "resolv.conf")
-SEARCH_DOMAIN = "dns.podman"  # of networks that have names
+SEARCH_DOMAIN = "dns.podman"  # of networks with name resolution
 _HOST_NAME = "host.containers.internal"
 _LIMIT_BYTES = 1 << 20
-# Where who answers on a loopback address of the host says whom it asks: systemd-resolved(8), NetworkManager.conf(5).
+# Where local stub resolvers list their upstream servers: systemd-resolved(8), NetworkManager.conf(5).
 _REAL_FILES: dict[tuple[str, ...], str] = {
     ("127.0.0.53",): "/run/systemd/resolve/resolv.conf",
     ("127.0.0.1",): "/run/NetworkManager/no-stub-resolv.conf",
 }
-# podman's, for a host whose own cannot be reached from a network namespace
+# podman's defaults, for a host whose own servers cannot be reached from a network namespace
 _PUBLIC_SERVERS = ("8.8.8.8", "8.8.4.4")
 _PUBLIC_SERVERS_IPV6 = ("2001:4860:4860::8888", "2001:4860:4860::8844")
 
 
 class Resolver(Value):
-    """What a resolv.conf says (resolv.conf(5))."""
+    """The content of a resolv.conf (resolv.conf(5))."""
 
     servers: tuple[str, ...] = ()
     search: tuple[str, ...] = ()
@@ -60,8 +60,8 @@ def network_files(
 ) -> Effect:
     """Return what writes the files into ``directory``, for who is connected by ``attached``, or ``on_host``'s network.
 
-    As podman: in hosts, what was added comes first, then the host's own entries, then those that neither has: where the
-    host is reached, and ``hostname`` and ``names`` at the own addresses. Who is ``running`` keeps the same files.
+    The order in hosts is podman's: added entries, the host's own, then those missing in both: names of the host, and
+    ``hostname`` and ``names`` at the container's addresses. A ``running`` container keeps the same inodes.
     """
     return Effect(
         f"write {', '.join(NAMES)} in {directory}",
@@ -80,7 +80,7 @@ def _write_network_files(
     on_host: bool,
     running: bool,
 ) -> None:
-    if not running:  # what is written last is there only once the others are
+    if not running:  # the last file marks the set as complete
         _unlink(f"{directory}/{NAMES[-1]}")
     own = tuple(dict.fromkeys((hostname, *names)))
     mode = parse(spec.net_program) if spec.net_program else None
@@ -104,7 +104,7 @@ def _hosts(
     for entry in add_hosts:
         name, _, address = entry.partition(":")
         address = host_address if address == HOST_GATEWAY else address
-        entries += [(address, (name,))] if address else []  # the host has lost what it had
+        entries += [(address, (name,))] if address else []  # the host no longer has the address
     for line in _host_file("/etc/hosts").splitlines():
         address, *names = line.partition("#")[0].split() or [""]
         entries += [(address, tuple(names))] if names else []
@@ -123,7 +123,7 @@ def _hosts(
 
 
 def _host_address(attached: Sequence[Attachment], *, on_host: bool, needed: bool) -> str:
-    """Return an address under which the host is reached: on its bridge, or else of one of its interfaces."""
+    """Return an address that reaches the host: its bridge's, or one of its other interfaces'."""
     if attached and in_user_namespace():  # the gateway is in a namespace of the user's, which that program connects
         return user_network.host_of_default()
     bridges = [attachment.network for attachment in attached if attachment.network.driver == BRIDGE]
@@ -146,7 +146,7 @@ def _resolv_conf(spec: ContainerSpec | PodSpec, attached: Sequence[Attachment], 
     text = _host_file("/etc/resolv.conf")
     if mode:
         found = parse_resolv_conf(text)
-        # those of the host that listen elsewhere than on its loopback are there for questions over TCP
+        # servers listening beyond the host's loopback are kept for queries over TCP
         servers = (mode.name_server, *(one for one in found.servers if not _is_loopback(one)))
         return str(_merged(given, found, Resolver(servers=servers)))
     if not attached:
@@ -164,11 +164,12 @@ def _resolv_conf(spec: ContainerSpec | PodSpec, attached: Sequence[Attachment], 
 
 
 def _merged(given: Resolver, found: Resolver, own: Resolver) -> Resolver:
-    """What was asked for wins over the networks' own, and that over the host's.
+    """Prefer what was asked for over the networks' own, and that over the host's.
 
-    The host's servers are not there beside a network's: some resolvers ask all at once, and believe who does not know.
+    The host's servers are not listed beside a network's: some resolvers ask all at once, and trust any that says
+    NXDOMAIN.
     """
-    # servers that were given know nothing of the networks' domain
+    # given servers do not know the networks' domain
     domains = () if given.servers else own.search
     search = () if NO_SEARCH in given.search else given.search or tuple(dict.fromkeys((*domains, *found.search)))
     return Resolver(
@@ -177,7 +178,7 @@ def _merged(given: Resolver, found: Resolver, own: Resolver) -> Resolver:
 
 
 def parse_resolv_conf(text: str) -> Resolver:
-    """Read a resolv.conf; of search and options the last line counts, and servers that are no address do not."""
+    """Parse a resolv.conf: the last search and options lines win, and invalid server addresses are ignored."""
     servers: list[str] = []
     values: dict[str, tuple[str, ...]] = {}
     for line in text.splitlines():
@@ -192,13 +193,13 @@ def parse_resolv_conf(text: str) -> Resolver:
 def _is_address(text: str) -> bool:
     try:
         packed_address(text.partition("%")[0])
-    except (OSError, ValueError):  # ValueError: a NUL in it
+    except (OSError, ValueError):  # ValueError: an embedded NUL
         return False
     return True
 
 
 def _reachable(servers: Iterable[str], *, ipv6: bool) -> tuple[str, ...]:
-    """Return the servers that can be asked from a network namespace of its own, podman's public ones if none can."""
+    """Return the servers reachable from a separate network namespace, podman's public ones if there are none."""
     found = tuple(one for one in servers if not _is_loopback(one) and (ipv6 or ":" not in one))
     return found or (*_PUBLIC_SERVERS, *(_PUBLIC_SERVERS_IPV6 if ipv6 else ()))
 
@@ -208,12 +209,12 @@ def _is_loopback(address: str) -> bool:
 
 
 def are_complete(directory: str) -> bool:
-    """Return whether ``network_files`` came to its end: the last one is there only then."""
+    """Return whether ``network_files`` completed: the last file exists only then."""
     return os.path.exists(f"{directory}/{NAMES[-1]}")
 
 
 def container_env(path: str, name: str, identifier: str, image: str) -> Effect:
-    """Return what writes a privileged container's own, in podman's form; the others' file is empty."""
+    """Return what writes a privileged container's own file, in podman's form; for others it is empty."""
     quoted = (name.replace("\\", "\\\\").replace('"', '\\"') for name in (name, identifier, image))
     name, identifier, image = (f'"{text}"' for text in quoted)
     content = f'engine="pypod"\nname={name}\nid={identifier}\nimage={image}\nimageid=""\nrootless=0\n'
@@ -228,7 +229,7 @@ def _unlink(path: str) -> None:
 
 
 def _host_file(path: str) -> str:
-    """Return a file of the host's, nothing when there is none, or something else: nobody waits for a pipe's writer."""
+    """Return the content of a host file, empty when it is missing or not regular, without blocking on a FIFO."""
     try:
         fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
     except OSError:
@@ -242,7 +243,7 @@ def _host_file(path: str) -> str:
 
 
 def _write(path: str, content: str) -> None:
-    # In place: containers that run have this very inode bound.
+    # In place: running containers have this inode bind-mounted.
     fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC | os.O_NOFOLLOW, 0o644)
     try:
         os.fchmod(fd, 0o644)

@@ -1,4 +1,4 @@
-"""The networks there are: found by what people call them. The one named podman is there without being created."""
+"""The existing networks, looked up by the names people use. The one named podman exists without being created."""
 
 from __future__ import annotations
 
@@ -19,9 +19,9 @@ if TYPE_CHECKING:
 
 
 def find(context: Context, ref: str, *, save: bool = True) -> NetworkSpec:
-    """Return what was asked of the network that ``ref`` names. Raises NoSuchNetwork, AmbiguousName.
+    """Return the network that ``ref`` refers to. Raises NoSuchNetwork, AmbiguousName.
 
-    Without ``save`` the default network is not made if it is not there: what it would be is returned.
+    Without ``save`` a missing default network is not created: what it would be is returned.
     """
     try:
         return networks.find(context.database, ref)
@@ -32,7 +32,7 @@ def find(context: Context, ref: str, *, save: bool = True) -> NetworkSpec:
 
 
 def default(context: Context, *, save: bool = True) -> NetworkSpec:
-    """Return the default network, which is made at its first use; without ``save`` what it would be."""
+    """Return the default network, which is created at its first use; without ``save``, what it would be."""
     database = context.database
     try:
         return networks.find(database, DEFAULT_ID)
@@ -52,7 +52,7 @@ def default(context: Context, *, save: bool = True) -> NetworkSpec:
 
 
 def surroundings(others: Sequence[NetworkSpec]) -> Surroundings:
-    """Return what a new network has to leave alone, on the host and among ours."""
+    """Return what a new network must avoid, on the host and among ours."""
     from pypod.network.host import Host
 
     host = Host()

@@ -1,4 +1,4 @@
-"""Sockets of a network at port 53, made and handed to the name server, which is started if none runs."""
+"""Sockets for port 53 of a network, created and handed over to the name server, which is started if none runs."""
 
 from __future__ import annotations
 
@@ -21,15 +21,15 @@ if TYPE_CHECKING:
     from pypod.engine.core.context import Context
     from pypod.model.network import NetworkSpec
 
-SERVER_NAME = "pypod-names"  # what the kernel calls it
+SERVER_NAME = "pypod-names"  # its comm
 SOCKET, ERRORS = "socket", "errors.log"
-FILES_LIMIT = 4096  # the server's open files: a socket for each question that is passed on
+FILES_LIMIT = 4096  # the server's open files: one socket per forwarded query
 _BACKLOG = 64
-_GATEWAYS_LIMIT = 30  # of those that are served: the sockets go in one message, and resolvers ask three (MAXNS)
+_GATEWAYS_LIMIT = 30  # served per network: all sockets go in one message, and resolvers try three servers (MAXNS)
 
 
 def hand_over(context: Context, network: NetworkSpec) -> None:
-    """Make a network's sockets and hand them to the server, which is started if need be; the caller holds the lock."""
+    """Create a network's sockets and hand them to the server, started if need be; the caller holds the lock."""
     from pypod.network.dns.sockets import close_all
 
     directory = os.open(context.layout.names, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
@@ -39,7 +39,7 @@ def hand_over(context: Context, network: NetworkSpec) -> None:
     try:
         for subnet in network.subnets[:_GATEWAYS_LIMIT]:
             opened += _open(subnet.gateway) if subnet.gateway else []
-        # The path of a socket has 108 bytes at most (unix(7)), that of the storage may be longer.
+        # A socket's path is limited to 108 bytes (unix(7)); that of the storage may be longer.
         address = f"/proc/self/fd/{directory}/{SOCKET}"
         channel = _connected(address) or _started(context, address)
         held = os.open(network.id, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600, dir_fd=directory)
@@ -76,7 +76,7 @@ class Taken(Exception):
 
 
 def require_letting_go(network: NetworkSpec, taken: Taken, *, is_late: bool) -> None:
-    """Ask a server of ours that does not need a gateway any more to let go of it. Raises InUse for anybody else."""
+    """Ask a server of ours that no longer needs a gateway to release it. Raises InUse for any other holder."""
     from pypod.kernel import sockets
     from pypod.model.network import packed_address
     from pypod.network.dns.sockets import PORT
@@ -85,20 +85,20 @@ def require_letting_go(network: NetworkSpec, taken: Taken, *, is_late: bool) -> 
     packed = packed_address(gateway)
     holder = sockets.holder("udp", packed, PORT) or sockets.holder("tcp", packed, PORT)
     is_ours = holder is not None and holder.comm == SERVER_NAME
-    # that it has gone, or has not got them yet, is worth another attempt as well
+    # that it has exited or does not have them yet is worth another attempt, too
     if not (is_ours or holder is None) or is_late:
         by = f"{holder.comm} (pid {holder.pid})" if holder else "another socket"
         raise InUse(
             f"{gateway}:{PORT}",
             f"cannot answer names on network {network.name}: port {PORT} of {gateway} is taken by {by}",
-            hint="let it listen on other addresses (dnsmasq: bind-interfaces), or make the network with --disable-dns",
+            hint="let it listen elsewhere (dnsmasq: bind-interfaces), or create the network with --disable-dns",
         ) from taken.__cause__
     if holder is not None:
         hurry(holder.pid, holder.start_time)
 
 
 def hurry(pid: int, start_time: int) -> None:
-    """Tell a name server to let go at once of what nobody needs."""
+    """Tell a name server to release at once whatever is not needed."""
     fd = pidfd.open_process(pid, start_time)
     if fd is not None:
         try:
@@ -108,7 +108,7 @@ def hurry(pid: int, start_time: int) -> None:
 
 
 def _connected(address: str) -> _socket.socket | None:
-    """Return a connection to the server that runs, None when there is none."""
+    """Return a connection to the running server, None when there is none."""
     channel = _socket.socket(_socket.AF_UNIX, _socket.SOCK_SEQPACKET | _socket.SOCK_CLOEXEC)
     try:
         channel.connect(address)
@@ -122,8 +122,8 @@ def _connected(address: str) -> _socket.socket | None:
 
 
 def _started(context: Context, address: str) -> _socket.socket:
-    """Start the server and return a connection to it: it finds what is sent when it has come up."""
-    if os.path.lexists(address):  # of one that was killed
+    """Start the server and return a connection to it; what is sent is queued until it is ready."""
+    if os.path.lexists(address):  # left by a server that was killed
         os.unlink(address)
     listener = _socket.socket(_socket.AF_UNIX, _socket.SOCK_SEQPACKET | _socket.SOCK_CLOEXEC)
     errors = -1
@@ -147,12 +147,12 @@ def _started(context: Context, address: str) -> _socket.socket:
         if errors >= 0:
             os.close(errors)
     if channel is None:
-        raise ConnectionRefusedError(errno.ECONNREFUSED, "the name server ended at once", context.layout.names)
+        raise ConnectionRefusedError(errno.ECONNREFUSED, "the name server exited at once", context.layout.names)
     return channel
 
 
 def _plan(context: Context) -> Plan:
-    """Return what makes a process of ours the server: nobody's child, in the monitors' cgroup, its socket as input."""
+    """Return the plan that turns a process into the server: detached, in the monitors' cgroup, its socket as stdin."""
     import resource
 
     hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]

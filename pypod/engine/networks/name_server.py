@@ -1,6 +1,6 @@
-"""The process that answers names: takes the sockets of networks over, and lets go of them when nobody needs them.
+"""The process that answers name queries: it receives the sockets of networks, and releases those not needed.
 
-It ends when it has no network left, or when the storage has gone.
+It exits when no network is left, or when the storage is gone.
 """
 
 from __future__ import annotations
@@ -29,15 +29,15 @@ if TYPE_CHECKING:
 else:
     import _signal
 
-LINGER_S = 1.0  # the next start may come at once: a server costs 20 ms of a processor
-_LOOK_S = 5.0  # for what nothing tells of: a storage that is gone, a container that was disconnected
+LINGER_S = 1.0  # the next start may come soon, and starting a server takes 20 ms of processor time
+_LOOK_S = 5.0  # polling, for changes without notification: a storage that is gone, a container disconnected
 _RETRY_S = 0.05
 _MESSAGE_BYTES, _DESCRIPTORS = 256, 64
 _STANDARD_INPUT = 0
 
 
 class Keeper:
-    """Has the sockets of networks, each with the lock that says so."""
+    """Holds the sockets of networks, each with the lock that marks it as served."""
 
     def __init__(self, context: Context, listener: _socket.socket) -> None:
         self.loop = Loop()
@@ -54,11 +54,11 @@ class Keeper:
         self.loop.later(_LOOK_S, self._look_now_and_then)
 
     def take_over(self) -> None:
-        """Take the sockets that are waiting to be handed over."""
+        """Receive the sockets that are waiting to be handed over."""
         while True:
             try:
                 fd, _ = self._listener._accept()  # type: ignore[attr-defined]
-            except OSError:  # no more
+            except OSError:  # no more connections
                 return
             channel = _socket.socket(fileno=fd)
             try:
@@ -98,10 +98,10 @@ class Keeper:
         self.look()
 
     def look(self, linger_s: float = LINGER_S) -> None:
-        """Let go of networks that nobody has needed for ``linger_s``; with none left, end."""
+        """Release networks that have not been needed for ``linger_s``; exit when none is left."""
         try:
             status = os.stat(self._layout.database)
-            if not os.path.samestat(status, self._database) or not status.st_size:  # an emptied one waits for us
+            if not os.path.samestat(status, self._database) or not status.st_size:  # an emptied one waits for our close
                 raise FileNotFoundError
         except OSError:
             self.loop.stop()
@@ -120,7 +120,7 @@ class Keeper:
             self._look_again(LINGER_S)
 
     def _is_needed(self, network: str) -> bool:
-        """Return whether somebody runs there, or is about to. The end of one who runs there is waited for."""
+        """Return whether a container runs on the network or is about to. If one runs, its exit is watched."""
         if network in self._watched and pidfd.wait(self._watched[network], 0):
             self._unwatch(network)
         found = self._table.runner(network)
@@ -139,7 +139,7 @@ class Keeper:
             os.close(fd)
 
     def _let_go(self, left: list[str]) -> None:
-        """Let go of networks, under the lock of those who start servers: they find a network served, or they wait."""
+        """Release networks, holding the lock for starting servers: a starter finds a network served, or waits."""
         try:
             with Lock(self._layout.names, AT_ONCE) as lock, lock:
                 self.take_over()
@@ -152,7 +152,7 @@ class Keeper:
             self._look_again(_RETRY_S)
 
     def _drop_unless_needed(self, network: str) -> None:
-        # Unlocked first: who has seen it locked has written down before that it needs the network, so we see it now.
+        # Unlocked first: a starter that saw the lock held had recorded its need before, so we see that now.
         fcntl.flock(self._locks[network], fcntl.LOCK_UN)
         if self._table.has_changed():
             self._table.refresh()
@@ -168,7 +168,7 @@ class Keeper:
 
 
 def _hear_hangups(keeper: Keeper) -> None:
-    """Let SIGHUP mean: let go at once of what nobody needs, somebody else wants the address."""
+    """Make SIGHUP release at once whatever is not needed: another process wants the address."""
     reader, writer = os.pipe2(os.O_CLOEXEC | os.O_NONBLOCK)
 
     def look() -> None:
@@ -181,12 +181,12 @@ def _hear_hangups(keeper: Keeper) -> None:
 
 
 def main() -> None:
-    """Entry of the process. argv: ROOT; the standard input is the socket that networks are handed over by."""
+    """Entry point of the process. argv: ROOT; stdin is the socket through which networks are handed over."""
     from pypod.engine.core.context import Context
 
     listener = _socket.socket(fileno=_STANDARD_INPUT)
     listener.setblocking(False)
-    if not os.path.exists(Layout(sys.argv[1]).database):  # deleted meanwhile: an engine would make it again
+    if not os.path.exists(Layout(sys.argv[1]).database):  # deleted meanwhile: an engine would create it anew
         return
     with Context(sys.argv[1]) as context:
         keeper = Keeper(context, listener)

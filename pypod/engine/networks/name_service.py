@@ -1,8 +1,8 @@
-"""See to it that a name server answers on the networks that have names. One for all networks of a storage.
+"""Make sure that a name server answers on the networks with name resolution. One serves all networks of a storage.
 
-Its sockets are made before anything runs that could ask, and handed to the server (``name_handover``): a question that
-comes early waits in them. With them goes the descriptor of a file that is locked for as long as the server has it, so
-that a look at the lock tells whether a network is served, and no server leaves anything behind that would say so.
+Its sockets are created before anything runs that could query it, and handed to the server (``name_handover``): early
+queries wait in them. Along goes the descriptor of a file that stays locked as long as the server has it. So the lock
+tells whether a network is served, and a server leaves no stale claim to that behind.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from pypod.engine.core.context import Context
     from pypod.model.network import NetworkSpec
 
-# a server that has just begun takes seconds to hear us on a machine that is busy or emulated
+# a server that has just started may take seconds to respond on a busy or emulated machine
 _RETRY_S, _RETRY_PAUSE_S = 10.0, 0.01
 
 
@@ -39,7 +39,7 @@ class NameServer(Value):
 
 
 def preparations(context: Context, network: NetworkSpec) -> list[effects.Effect]:
-    """Return what has to be done before somebody starts on a network who may ask for names there."""
+    """Return what must be done before a container starts that may resolve names on a network."""
     if not _has_names(network) or is_served(context, network.id):
         return []
     at = ", ".join(subnet.gateway for subnet in network.subnets if subnet.gateway)
@@ -52,9 +52,9 @@ def _has_names(network: NetworkSpec) -> bool:
 
 
 def serve(context: Context, network: NetworkSpec) -> None:
-    """Have a network's names answered at its gateways, if it has any; 10 us when that is so already.
+    """Have a network's names answered at its gateways, if it has any; takes 10 us when they are already.
 
-    To be called when the addresses of who is about to start are in the store: then the server knows that it is needed.
+    To be called when the addresses of the starting container are in the store, so that the server knows it is needed.
 
     Raises InUse, naming the holder, when port 53 of a gateway is taken; LaunchFailed and its kin.
     """
@@ -68,13 +68,13 @@ def serve(context: Context, network: NetworkSpec) -> None:
                     if not is_served(context, network.id):
                         hand_over(context, network)
             except Taken as error:
-                # without the lock: a server of ours takes it to let go
+                # without the lock: our server takes it to release a network
                 require_letting_go(network, error, is_late=time.monotonic() > deadline)
                 time.sleep(_RETRY_PAUSE_S)
 
 
 def is_served(context: Context, network_id: str) -> bool:
-    """Return whether a server that lives has the network's sockets."""
+    """Return whether a live server has the network's sockets."""
     try:
         return is_held(f"{context.layout.names}/{network_id}", os.O_NOFOLLOW)
     except FileNotFoundError:
@@ -82,18 +82,18 @@ def is_served(context: Context, network_id: str) -> bool:
 
 
 def let_go(context: Context, network: NetworkSpec) -> None:
-    """Have the server let go of a network that nobody runs on, whose gateways are others now. Raises InUse."""
+    """Have the server release an idle network whose gateways have changed. Raises InUse."""
     process = observe.running_process(context.layout.names, context.boot_id)
     deadline = time.monotonic() + _RETRY_S
     while process is not None and is_served(context, network.id):
         if time.monotonic() > deadline:
-            raise InUse(network.name, f"the name server (pid {process[0]}) does not let go of network {network.name}")
+            raise InUse(network.name, f"the name server (pid {process[0]}) does not release network {network.name}")
         hurry(*process)
         time.sleep(_RETRY_PAUSE_S)
 
 
 def info(context: Context) -> NameServer | None:
-    """Return what is known of the engine's name server; None when none runs."""
+    """Return the engine's name server; None when none runs."""
     found = observe.running_process(context.layout.names, context.boot_id)
     if found is None:
         return None
@@ -102,7 +102,7 @@ def info(context: Context) -> NameServer | None:
 
 
 def unserved(context: Context) -> list[NetworkSpec]:
-    """Return the networks whose names nobody answers although a container runs on them: the server was killed."""
+    """Return the networks that containers run on but no name server answers on: it was killed."""
     return [
         one
         for one in networks.all_networks(context.database)
@@ -118,7 +118,7 @@ def _is_in_use(context: Context, network_id: str) -> bool:
 
 
 def renew(context: Context) -> list[NetworkSpec]:
-    """Serve what is unserved; return what that was."""
+    """Serve the unserved networks; return them."""
     found = unserved(context)
     for network in found:
         serve(context, network)
@@ -126,9 +126,9 @@ def renew(context: Context) -> list[NetworkSpec]:
 
 
 def left_behind(context: Context) -> list[str]:
-    """Return the files of the name server's directory that a server left when it was killed, or that are nobody's.
+    """Return stale files in the name server's directory: of a server that was killed, or unknown.
 
-    Nothing while somebody starts a server or lets go of a network.
+    Nothing while a server is being started or a network released.
     """
     if not os.path.isdir(context.layout.names):
         return []
@@ -163,5 +163,5 @@ def _strays(context: Context) -> list[str]:
 def _is_held(context: Context, name: str) -> bool:
     try:
         return is_id(name) and is_served(context, name)
-    except OSError:  # a link, a directory
+    except OSError:  # a symbolic link, a directory
         return False

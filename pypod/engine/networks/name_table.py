@@ -1,4 +1,4 @@
-"""The names of networks, read from the store when it has changed; who runs is asked of the kernel each time."""
+"""The names on networks, reread from the store when it changes; what runs is read from the kernel each time."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from pypod.engine.core.context import Context
     from pypod.store.names import Attached, Member, Zone
 
-# How long after its addresses were given to it a container may take to run.
+# How long a container may take from its addresses being allocated until it runs.
 STARTING_S = 10.0
 _RESOLV_CONF = "/etc/resolv.conf"
 _SERVERS_LIMIT = 3  # MAXNS of resolv.h
@@ -27,7 +27,7 @@ _FILE_BYTES = 1 << 16
 
 
 class _Network:
-    """What was read of one network."""
+    """The names read for one network."""
 
     def __init__(self, zone: Zone, attached: Iterable[Attached], members: Iterable[Member]) -> None:
         self.zone = zone
@@ -57,17 +57,17 @@ def _entry(one: Attached) -> Entry:
 
 
 def _member_entry(member: Member, infra: Attached) -> Entry:
-    """A member has the addresses of its pod's infra, as long as both run."""
+    """A member has the addresses of its pod's infra while both run."""
     addresses = tuple(map(_packed, infra.addresses))
     return Entry(names=(member.name, short(member.id)), addresses=addresses, runners=(infra.container_id, member.id))
 
 
 class Table:
-    """The names of the networks that are ``served``, a set of ids that the caller adds to and takes from."""
+    """The names of the ``served`` networks, a set of ids that the caller maintains."""
 
     def __init__(self, context: Context) -> None:
         self._context = context
-        # one connection for as long as this lives: the version is told to it alone
+        # one connection for the lifetime of the table: data_version is relative to a connection
         self._connection = context.database.take()
         self._version = -1
         self._networks: dict[str, _Network | None] = {}
@@ -76,12 +76,12 @@ class Table:
         self.served: set[str] = set()
 
     def has_changed(self) -> bool:
-        """Return whether the store is another than was read."""
+        """Return whether the store has changed since it was read."""
         return names.version(self._connection) != self._version
 
     def refresh(self) -> None:
-        """Read the networks anew when the store has changed, or others are served."""
-        version = names.version(self._connection)  # before the rest: what changes meanwhile is read again
+        """Reread the networks when the store or the set of served networks has changed."""
+        version = names.version(self._connection)  # first: later changes cause another read
         if version == self._version and self.served == self._networks.keys():
             return
         self._networks = {one: self._read(one) for one in self.served}
@@ -100,9 +100,9 @@ class Table:
         return _Network(zone, names.attached(self._connection, network_id), names.members(self._connection, network_id))
 
     def view(self, network_id: str, client: bytes) -> View | None:
-        """Return what a client that asks on a network sees; None for one that is not of the network.
+        """Return what a client on a network sees; None for one that does not belong to the network.
 
-        Who is on several networks sees them all, those of the network that was asked first.
+        A client on several networks sees them all, those of the network it asked on first.
         """
         self.refresh()
         asked = self._networks.get(network_id)
@@ -122,11 +122,11 @@ class Table:
         )
 
     def is_running(self, container_id: str) -> bool:
-        """Return whether a container runs now."""
+        """Return whether a container is running."""
         return observe.running_process(self._context.layout.container(container_id), self._context.boot_id) is not None
 
     def runner(self, network_id: str) -> tuple[int, int] | None:
-        """Return pid and start time of some container that runs on a network."""
+        """Return pid and start time of some container that is running on a network."""
         network = self._networks.get(network_id)
         for one in network.attached if network is not None else ():
             found = observe.running_process(self._context.layout.container(one.container_id), self._context.boot_id)
@@ -135,7 +135,7 @@ class Table:
         return None
 
     def is_starting(self, network_id: str) -> bool:
-        """Return whether somebody may be about to run on a network: has an address, and only just."""
+        """Return whether a container may be about to run on a network: its address was allocated just now."""
         network = self._networks.get(network_id)
         since = time.monotonic() - STARTING_S
         attached = network.attached if network is not None else ()
@@ -143,16 +143,16 @@ class Table:
 
 
 class _ResolvConf:
-    """The host's name servers; the file is read when it has changed."""
+    """The host's name servers; the file is reread when it changes."""
 
     def __init__(self, for_loopback: str) -> None:
-        """``for_loopback`` is where those are asked that listen on the host's loopback, if not there."""
+        """``for_loopback`` is an address that stands in for servers on the host's loopback, if not that itself."""
         self._for_loopback = for_loopback
         self._known: tuple[int, ...] = ()
         self._servers: tuple[str, ...] = ()
 
     def servers(self) -> tuple[str, ...]:
-        """Return the servers' addresses, three at most."""
+        """Return the addresses of up to three servers."""
         try:
             status = os.stat(_RESOLV_CONF)
             known = (status.st_ino, status.st_size, status.st_mtime_ns)

@@ -1,4 +1,4 @@
-"""What a start does about the network of a container or of a pod's infra: the supervisor, the process, and Python."""
+"""The network part of a start, for a container or a pod's infra: in the supervisor, the new process, and Python."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 def inside_ops(context: Context, spec: ContainerSpec | PodSpec, attached: tuple[Attachment, ...]) -> tuple[Op, ...]:
-    """Return what is done in the new network namespace."""
+    """Return the operations in the new network namespace."""
     return (*attachments.inside_ops(attached), *user_network.inside_ops(context, spec))
 
 
@@ -28,9 +28,9 @@ def host_ops(
     *,
     watched: bool,
 ) -> list[Op]:
-    """Return what the supervisor does, ports first; if it stays (``watched``), also at the end.
+    """Return the supervisor's operations, ports first; if it stays (``watched``), also those at the end.
 
-    ``identifier`` is the container's or the infra's, ``name`` what the firewall shows beside its ports.
+    ``identifier`` is the container's or the infra's, ``name`` the firewall's comment on its ports.
     """
     forwarded = () if context.rootless else spec.ports  # a user's are forwarded by pasta
     return [
@@ -42,7 +42,7 @@ def host_ops(
 
 
 def once_running(context: Context, spec: ContainerSpec | PodSpec, attached: tuple[Attachment, ...]) -> list[Effect]:
-    """Return what Python does when the process runs: packets find the way to it from this moment on."""
+    """Return what Python does once the process runs: from then on packets reach it."""
     made: list[Effect] = []
     ends = [attachment.made.host_interface for attachment in attached if attachment.made.host_interface]
     if ends:

@@ -1,4 +1,4 @@
-"""Find and mend what crashes, and others on this host, did to networks."""
+"""Detect and repair damage to networks, from crashes and from other programs on this host."""
 
 from __future__ import annotations
 
@@ -20,17 +20,17 @@ if TYPE_CHECKING:
 
 
 def amiss(context: Context) -> list[str]:
-    """Return in words what ``repair`` would mend, but for addresses of who has ended: they are in nobody's way."""
+    """Describe what ``repair`` would do, except for releasing addresses of ended containers, which harms nothing."""
     known = networks.all_networks(context.database)
     if user_bridges.are_elsewhere(context):
         return [*sidecars.amiss(context), *(_amiss_elsewhere(context) if known else [])]
-    with Boundary("look at networks"):
-        found = [f"bridge {name} of no network" for name in bridges.orphans(context)]
+    with Boundary("check networks"):
+        found = [f"bridge {name} without a network" for name in bridges.orphans(context)]
         if not known:
             return found
         connected = running(context)
         found += [f"bridge {name} in the firewall only" for name in bridges.forgotten(context)]
-        found += [] if _has_rules(connected) else ["rules of the firewall are missing"]
+        found += [] if _has_rules(connected) else ["firewall rules are missing"]
         found += [f"{name} is not {value}" for name, value in _other_settings(connected)]
         found += [
             f"{one.record.name} is cut off from network {attachment.network.name}"
@@ -41,12 +41,12 @@ def amiss(context: Context) -> list[str]:
 
 
 def repair(context: Context) -> list[str]:
-    """Mend it; return what was done, in words."""
+    """Repair the damage; return descriptions of what was done."""
     known = networks.all_networks(context.database)
     if user_bridges.are_elsewhere(context):
         return [*sidecars.repair(context), *(_repair_elsewhere(context) if known else [])]
     with Boundary("repair networks"):
-        done = [f"took back the addresses of container {one[:12]}" for one in attachments.sweep(context, known)]
+        done = [f"released the addresses of container {one[:12]}" for one in attachments.sweep(context, known)]
         done += _withdraw_leftovers(context, known)
         done += _remove_orphans(context)
         if not known:
@@ -58,10 +58,10 @@ def repair(context: Context) -> list[str]:
 
 
 def _amiss_elsewhere(context: Context) -> list[str]:
-    """Return the same of the namespace that a user's bridges are in."""
+    """Return the same for the namespace of the user's bridges."""
     if user_bridges.holder(context) is not None:
         return user_bridges.call(context, amiss)
-    return [f"{one.record.name} is cut off from its networks" for one in running(context)]
+    return [f"{one.record.name} is detached from its networks" for one in running(context)]
 
 
 def _repair_elsewhere(context: Context) -> list[str]:
@@ -93,14 +93,14 @@ def _reconnect(context: Context) -> list[str]:
     if lost or not has_rules:
         reloading.reload(context, [one.record.id for one, _ in lost])
     name_service.renew(context)
-    done = [] if has_rules else ["loaded the rules of the firewall"]
+    done = [] if has_rules else ["loaded the firewall rules"]
     done += [forwarding.words(*one) for one in settings]
     done += [f"connected {one.record.name} to network {attachment.network.name} again" for one, attachment in lost]
     return [*done, *(f"started the name server of network {one.name}" for one in unserved)]
 
 
 def _bridged(connected: Iterable[Connected]) -> list[NetworkSpec]:
-    """Return the networks with bridges of those who run."""
+    """Return the bridge networks of running containers."""
     found = {
         attachment.network.id: attachment.network
         for one in connected
@@ -111,7 +111,7 @@ def _bridged(connected: Iterable[Connected]) -> list[NetworkSpec]:
 
 
 def _has_rules(connected: Iterable[Connected]) -> bool:
-    """Return whether the firewall has its rules and knows the bridges of those who run."""
+    """Return whether the firewall has its rules and knows the bridges of running containers."""
     wanted = _bridged(connected)
     if not wanted:
         return True
@@ -121,12 +121,12 @@ def _has_rules(connected: Iterable[Connected]) -> bool:
 
 
 def _other_settings(connected: Iterable[Connected]) -> list[tuple[str, str]]:
-    """Return the host's settings that somebody has changed since a bridge was made, and what they have to be."""
+    """Return the host's settings that were changed since a bridge was made, and the values they must have."""
     return list(dict.fromkeys(one for network in _bridged(connected) for one in forwarding.needed(network)))
 
 
 def _withdraw_leftovers(context: Context, known: Iterable[NetworkSpec]) -> list[str]:
-    """Take away what leads to addresses of our networks that nobody has; other engines share the firewall's table."""
+    """Remove forwarding to unallocated addresses of our networks; other engines share the firewall's table."""
     from pypod.model.network import address_number
     from pypod.model.port import Port
 
@@ -142,5 +142,5 @@ def _withdraw_leftovers(context: Context, known: Iterable[NetworkSpec]) -> list[
             port = Port(container_port=container_port, host_port=host_port, host_ip=host_ip, protocol=protocol)
             ends = ("", address) if ":" in address else (address, "")
             firewall.withdraw_own(channel, [port], *ends)
-            done.append(f"withdrew port {port} at {address}")
+            done.append(f"removed the forwarding of port {port} to {address}")
     return done

@@ -1,4 +1,4 @@
-"""The options of a container or pod that are about its network: from what was given to connections of the store."""
+"""The network options of a container or pod, translated to connections of the store."""
 
 from __future__ import annotations
 
@@ -21,23 +21,23 @@ if TYPE_CHECKING:
     from pypod.model.options.network import NetworkOptions
 
     class DnsFields(TypedDict):
-        """The fields of a specification that say what is in /etc/resolv.conf."""
+        """The fields of a specification that define /etc/resolv.conf."""
 
         dns_servers: tuple[str, ...]
         dns_options: tuple[str, ...]
         dns_search: tuple[str, ...]
 
 
-DEFAULT_VARIABLE = "PYPOD_NETWORK"  # what is read where --network is not given
-_PRIVATE = ("private", "default")  # the default one, whatever that is
+DEFAULT_VARIABLE = "PYPOD_NETWORK"  # used when --network is not given
+_PRIVATE = ("private", "default")  # both mean the default network, whichever that is
 _SHARED = "network cannot be configured when it is shared with a pod"
 
 
 def asked_network(options: NetworkOptions, *, shared: bool = False) -> Asked:
-    """Return the network that options ask for; ``shared`` says that there is a pod's to be shared. Raises InvalidSpec.
+    """Return the network that options ask for; ``shared``: there is a pod's network to share. Raises InvalidSpec.
 
-    Without ``network`` it is the pod's, or what $PYPOD_NETWORK says, or the default one: for a user, what is there of
-    pasta and slirp4netns.
+    Without ``network`` it is the pod's, or that of $PYPOD_NETWORK, or the default one: for a user, pasta or
+    slirp4netns, whichever is installed.
     """
     texts = [options.network] if isinstance(options.network, str) else list(options.network)
     flags = {"ip": options.ip, "ip6": options.ip6, "mac_address": options.mac_address}
@@ -46,19 +46,19 @@ def asked_network(options: NetworkOptions, *, shared: bool = False) -> Asked:
     if shared and (texts in ([], [""]) or texts == [POD.mode]):
         if flags or aliases:
             message = f"networks must be defined when the pod is created: {_SHARED}"
-            raise InvalidSpec("--network", message, hint="give them to the pod")
+            raise InvalidSpec("--network", message, hint="set it on the pod")
         return Asked(mode=POD, name=POD.mode)
     texts = ["" if text in _PRIVATE else text for text in texts] if in_user_namespace() else texts
     asked = parse_networks(texts, os.environ.get(DEFAULT_VARIABLE, "") or _default())
     if asked.name == user_network.NONE and not any(texts) and in_user_namespace():
         asked = asked.replace(missing=notice())
     if asked.program:
-        parse(asked.program)  # what is wrong in it is wrong whoever asks
+        parse(asked.program)  # reports errors for root and users alike
     return with_flags(asked, aliases=aliases, **flags)
 
 
 def notice() -> str:
-    """Return why the default network of a user is none, and what to do about it; empty when it is not."""
+    """Return why a user has no default network, and what to do about it; empty when there is one."""
     return "" if os.environ.get(DEFAULT_VARIABLE) else user_network.notice()
 
 
@@ -67,16 +67,16 @@ def _default() -> str:
 
 
 def dns_fields(asked: Asked, options: NetworkOptions) -> DnsFields:
-    """Return what the options say of /etc/resolv.conf. Raises InvalidSpec."""
+    """Return the fields of /etc/resolv.conf that the options set. Raises InvalidSpec."""
     given = (tuple(options.dns), tuple(options.dns_options), tuple(options.dns_search))
     if any(given) and asked.mode == POD:
-        raise InvalidSpec("--dns", f"DNS must be set when the pod is created: {_SHARED}", hint="give it to the pod")
+        raise InvalidSpec("--dns", f"DNS must be set when the pod is created: {_SHARED}", hint="set it on the pod")
     servers, words, search = check_dns(asked, *given)
     return {"dns_servers": servers, "dns_options": words, "dns_search": search}
 
 
 def of_new_pod(options: dict[str, Any]) -> dict[str, Any]:
-    """Take the options of a network out of a container's, as podman: they are those of the pod that is made for it."""
+    """Remove the network options from a container's, as podman does: they go to the pod created for it."""
     from pypod.model.options.fields import options_of
     from pypod.model.options.network import NetworkOptions
 
@@ -85,11 +85,11 @@ def of_new_pod(options: dict[str, Any]) -> dict[str, Any]:
 
 
 def resolved(context: Context, asked: Asked, *, save: bool = True) -> tuple[Connection, ...]:
-    """Return the connections with their networks by id, which other than a name is nobody else's tomorrow.
+    """Return the connections with networks by id, since a name may be another network's later.
 
-    The default network is made if it is not there, unless ``save`` is False.
+    The default network is created if it is missing, unless ``save`` is False.
 
-    Raises NoSuchNetwork, AmbiguousName, InvalidSpec for a static address that is not the network's, and Unsupported for
+    Raises NoSuchNetwork, AmbiguousName, InvalidSpec for a static address outside of the network, and Unsupported for
     what users cannot have.
     """
     if asked.program:
@@ -101,12 +101,12 @@ def resolved(context: Context, asked: Asked, *, save: bool = True) -> tuple[Conn
             user_bridges.require_bridge(network)
         if one.addresses:
             check_static(one, network)
-        found[network.id] = one.replace(network=network.id)  # what was named twice is connected once
+        found[network.id] = one.replace(network=network.id)  # a network named twice is connected once
     return _with_interfaces(tuple(found.values()))
 
 
 def _with_interfaces(connections: tuple[Connection, ...]) -> tuple[Connection, ...]:
-    """Name the interfaces that would get a name by their place which another was given."""
+    """Name the interfaces whose default name, given by position, was assigned to another one."""
     given = {one.interface for one in connections}
     free = (name for number in range(2 * len(connections)) if (name := f"eth{number}") not in given)
     places = [f"eth{place}" for place in range(len(connections))]

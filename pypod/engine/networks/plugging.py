@@ -1,4 +1,4 @@
-"""The interface of a connection, made and taken away in what runs already."""
+"""Add and remove the interface of an attachment in a running container."""
 
 from __future__ import annotations
 
@@ -19,9 +19,9 @@ if TYPE_CHECKING:
 
 
 def plug(context: Context, record: ContainerRecord, state: ContainerState, attachment: Attachment) -> None:
-    """Make the interface of a connection, in what runs already. The bridge is there. Raises OSError, WrongState.
+    """Add the interface of an attachment to a running container; its bridge exists. Raises OSError, WrongState.
 
-    What the caller has to undo then: ``unplug``.
+    After a failure the caller must call ``unplug``.
     """
     if user_bridges.are_elsewhere(context):
         user_bridges.call(context, plug, record, state, attachment)
@@ -39,14 +39,14 @@ def plug(context: Context, record: ContainerRecord, state: ContainerState, attac
 
 
 def set_up_inside(record: ContainerRecord, state: ContainerState, attachment: Attachment) -> None:
-    """Give a connection's interface inside what it lacks of addresses and routes. Raises OSError, WrongState."""
+    """Configure the missing addresses and routes of an attachment's interface inside. Raises OSError, WrongState."""
     with enter(record.name, state, ("net",)), Channel() as channel:
         index = links.index_of(attachment.made.interface)
         channel.send(patched(*attachments.inside_messages(attachment), index), tolerated=(errno.EEXIST,))
 
 
 def unplug(context: Context, record: ContainerRecord, state: ContainerState, attachment: Attachment) -> None:
-    """Take the interface of a connection away, if it is there. Raises OSError, WrongState."""
+    """Remove the interface of an attachment, if it exists. Raises OSError, WrongState."""
     if user_bridges.are_elsewhere(context):
         user_bridges.call(context, unplug, record, state, attachment)
         return

@@ -1,7 +1,7 @@
-"""Who has a port of the host, and how one is kept for a program that takes it by itself.
+"""The holders of host ports, and reserving a port for a program that binds it itself.
 
-pasta and slirp4netns bind the ports that they lead. pasta shares one of UDP with whoever shares it (SO_REUSEADDR): two
-that are started at once would both have it.
+pasta and slirp4netns bind the ports that they forward. pasta shares UDP ports with other sharers (SO_REUSEADDR): of two
+started at once, both would get the port.
 """
 
 from __future__ import annotations
@@ -28,11 +28,11 @@ if TYPE_CHECKING:
     from pypod.model.container import ContainerState
     from pypod.store.records import ContainerRecord
 
-_LOOKS, _PAUSE_S = 10, 0.02  # for a holder that is just starting
+_LOOKS, _PAUSE_S = 10, 0.02  # the holder may not have recorded itself yet
 
 
 def socket_of(protocol: str, *, ipv6: bool) -> _socket.socket:
-    """Return a socket of a protocol. Raises OSError for one that this kernel does not have."""
+    """Return a socket for a protocol. Raises OSError when this kernel does not support it."""
     import _socket
 
     kind = _socket.SOCK_DGRAM if protocol == "udp" else _socket.SOCK_STREAM
@@ -41,10 +41,10 @@ def socket_of(protocol: str, *, ipv6: bool) -> _socket.socket:
 
 
 def bound(port: Port, number: int, *, used_before: bool = False) -> _socket.socket | None:
-    """Return a socket at ``number`` of the host, 0 for one the kernel chooses; None when that is somebody's.
+    """Return a socket bound to host port ``number``, 0 to let the kernel choose; None when the port is taken.
 
-    A port that was ``used_before`` counts as free when nothing but ended connections of it are waited out (tcp(7)).
-    Raises InvalidSpec for what nobody could have.
+    A port that was ``used_before`` counts as free when only connections in TIME_WAIT are left on it (tcp(7)).
+    Raises InvalidSpec for a port that cannot be bound at all.
     """
     import _socket
 
@@ -59,7 +59,7 @@ def bound(port: Port, number: int, *, used_before: bool = False) -> _socket.sock
             return None
         hint = ""
         if error.errno == errno.EACCES:
-            hint = "a user may have ports from net.ipv4.ip_unprivileged_port_start on (ip(7))"
+            hint = "users may publish ports from net.ipv4.ip_unprivileged_port_start on (ip(7))"
         what = cannot_listen(port.protocol, port.host_ip, number)
         raise InvalidSpec("--publish", f"{what}: {str(error.strerror).lower()}", hint=hint) from error
     except BaseException:
@@ -69,20 +69,21 @@ def bound(port: Port, number: int, *, used_before: bool = False) -> _socket.sock
 
 
 class ForwardedPorts(Value):
-    """Ports that a program takes: ``program`` as --network has it."""
+    """Ports that a program binds: ``program`` as in --network."""
 
     ports: tuple[Port, ...] = ()
     program: str = ""
 
     def is_shared(self, port: Port) -> bool:
-        """Whether the program would share a port with others who do. Nobody can share one that listens."""
+        """Whether the program would share the port with other sharers. A listening socket cannot be shared."""
         return port.protocol == "udp" and parse(self.program).program == PASTA
 
 
 class HeldPorts:
     """``with HeldPorts(context, forwarded, container_id):`` keeps other starts off ports that a program is to take.
 
-    Those that the program has alone are only looked at. Raises PortInUse, naming the holder, for one that is taken.
+    Ports that the program binds exclusively are only probed. Raises PortInUse, naming the holder, for a port that is
+    taken.
     """
 
     __slots__ = ("_container_id", "_context", "_forwarded", "_sockets")
@@ -112,8 +113,9 @@ class HeldPorts:
             one.close()
             return
         self._sockets.append(one)
-        # Bound without this it is nobody else's; with it now, the program can have it, who asks for sharing, and no
-        # other start, which asks to be alone as this one did (inet_rcv_saddr_equal in net/ipv4/udp.c).
+        # Bound without SO_REUSEADDR, it excludes all others. Setting the option now lets the program bind it, which
+        # sets the option too, but no other start, which binds without it as this one did (inet_rcv_saddr_equal in
+        # net/ipv4/udp.c).
         one.setsockopt(_socket.SOL_SOCKET, _socket.SO_REUSEADDR, 1)
 
     def __exit__(self, *_: object) -> None:
@@ -122,13 +124,13 @@ class HeldPorts:
 
 
 def require_free(context: Context, forwarded: ForwardedPorts, container_id: str) -> None:
-    """Raise PortInUse, naming the holder, for a port that cannot be had by the container."""
+    """Raise PortInUse, naming the holder, for a port that the container cannot have."""
     with HeldPorts(context, forwarded, container_id):
         return
 
 
 def with_holder(context: Context, error: PortInUse, container_id: str) -> PortInUse:
-    """Return the error with the holder of the port, who is not the container itself."""
+    """Return the error with the holder of the port, if that is not the container itself."""
     from pypod.kernel import sockets
 
     wanted = Port(container_port=1, host_port=error.port, host_ip=error.address, protocol=error.protocol)
@@ -146,7 +148,7 @@ def with_holder(context: Context, error: PortInUse, container_id: str) -> PortIn
 
 
 def _holder(context: Context, wanted: Port, container_id: str) -> tuple[ContainerRecord, ContainerState] | None:
-    """Return the container, or the infra, that has a port, or is being started with it; not ``container_id``."""
+    """Return the container or infra, other than ``container_id``, that has a port or is being started with it."""
     for record, ports in all_ports(context):
         if record.id != container_id and any(wanted.meets(port) for port in ports):
             state = observe.container_state(context.layout.container(record.id), context.boot_id)
@@ -164,7 +166,7 @@ def _is_being_started(context: Context, record: ContainerRecord) -> bool:
 
 
 def all_ports(context: Context) -> list[tuple[ContainerRecord, tuple[Port, ...]]]:
-    """Return who publishes ports, running or not; on a pod's behalf its infra."""
+    """Return what publishes ports, running or not; for a pod, its infra."""
     pods = {one.id: one for one in records.all_pods(context.database)}
     found = []
     for record in records.all_containers(context.database):

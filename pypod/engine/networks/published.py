@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from pypod.runtime.ops import Plan
     from pypod.store.records import ContainerRecord, PodRecord
 
-_ATTEMPTS = 15  # podman's, at a range of ports that are free
+_ATTEMPTS = 15  # to find a free range of ports, as podman
 _NONE = port_holders.ForwardedPorts()
 _SHARED = "network cannot be configured when it is shared with a pod"
 
@@ -39,17 +39,17 @@ _SHARED = "network cannot be configured when it is shared with a pod"
 
 
 def of_options(context: Context, options: ContainerOptions, asked: Asked) -> tuple[Port, ...]:
-    """Return the ports that a container's options publish, random ones chosen.
+    """Return the ports that a container's options publish, with random ones chosen.
 
-    There are none on the host's network, another's or none at all. Raises InvalidSpec for what cannot be read, for two
-    ports in conflict and for a member of a pod; Unsupported for a protocol that this kernel does not have, and where a
-    user can have no network.
+    There are none on the host's network, another container's, or without a network. Raises InvalidSpec for what cannot
+    be parsed, for conflicting ports and for a member of a pod; Unsupported for a protocol missing in this kernel, and
+    where a user cannot have a network.
     """
     given = tuple(options.ports)
     every = options.publish_all
     if asked.mode == POD and (given or every):
         message = f"published or exposed ports must be defined when the pod is created: {_SHARED}"
-        raise InvalidSpec("--publish", message, hint="give them to the pod")
+        raise InvalidSpec("--publish", message, hint="publish them on the pod")
     if every:
         exposed = [parse_exposed(one) for one in options.exposed_ports]
         given = (*given, *exposed_but_not_published(exposed, given))
@@ -61,7 +61,7 @@ def of_options(context: Context, options: ContainerOptions, asked: Asked) -> tup
 
 
 def of_pod(context: Context, ports: Sequence[Port], asked: Asked, *, infra: bool, shared: bool) -> tuple[Port, ...]:
-    """Return the ports that a pod publishes, random ones chosen. Raises InvalidSpec, Unsupported."""
+    """Return the ports that a pod publishes, with random ones chosen. Raises InvalidSpec, Unsupported."""
     if not ports:
         return ()
     if not infra:
@@ -80,9 +80,9 @@ def _require_default(asked: Asked) -> None:
 
 
 def chosen(context: Context, ports: Sequence[Port], program: str = "") -> tuple[Port, ...]:
-    """Return ports with a free one where the host's was left open. Raises InvalidSpec, Unsupported.
+    """Return the ports, with free ones filled in where the host port was left open. Raises InvalidSpec, Unsupported.
 
-    ``program`` is what connects a user's namespace, if that was asked for.
+    ``program`` is the one that connects a user's namespace, if the options name one.
     """
     for port in ports:
         if port.container_port + port.count - 1 > 65535 or port.host_port + port.count - 1 > 65535:
@@ -104,12 +104,12 @@ def _require_protocol(protocol: str) -> None:
         port_holders.socket_of(protocol, ipv6=False).close()
     except OSError as error:
         hint = f"modprobe {protocol}, or publish tcp or udp"
-        message = f"a port of {protocol} cannot be published: the kernel has no {protocol.upper()}: {error.strerror}"
+        message = f"cannot publish a port of {protocol}: the kernel has no {protocol.upper()}: {error.strerror}"
         raise Unsupported(protocol, message, hint=hint) from error
 
 
 def _free(port: Port, taken: Sequence[Port]) -> Port:
-    """Return ``port`` with ports of the host that nobody has, one after the other."""
+    """Return ``port`` with a consecutive range of free host ports."""
     for _ in range(_ATTEMPTS):
         first = _number(port, 0)
         found = port.replace(host_port=first)
@@ -123,7 +123,7 @@ def _free(port: Port, taken: Sequence[Port]) -> Port:
 
 
 def _number(port: Port, number: int) -> int:
-    """Return the number of a port that can be had: ``number``, or one the kernel chooses; 0 when it cannot."""
+    """Return the number of a port that is free: ``number``, or one chosen by the kernel; 0 when it is taken."""
     one = port_holders.bound(port, number)
     if one is None:
         return 0
@@ -137,7 +137,7 @@ def _number(port: Port, number: int) -> int:
 
 
 def hold_ops(ports: Iterable[Port]) -> list[Op]:
-    """Return what takes ports before anything is made, for the supervisor."""
+    """Return the supervisor's operations that reserve ports, before anything is made."""
     return [Op("hold", port.protocol, port.host_ip, port.host_port + at) for port in ports for at in range(port.count)]
 
 
@@ -154,7 +154,7 @@ def forward_ops(ports: Sequence[Port], attached: Iterable[Attachment], name: str
         ways = firewall.publish(ports, four, six, comment=name)
         ops.append(Op("netlink_host", f"publish {shown}", NETFILTER, ways))
     if watched:
-        # it may have been connected to other networks meanwhile
+        # further networks may have been connected meanwhile
         own = ("0.0.0.0", "::") if nftables.has_destroy() else (four, six)  # noqa: S104
         ops.append(Op("netlink_end", f"withdraw {shown}", NETFILTER, firewall.withdraw(ports, *own)))
     return ops
@@ -165,7 +165,7 @@ def redirect(
 ) -> None:
     """Have clients forwarded that were there before their port was published, or by whom it was published before.
 
-    Who ``has_begun`` just now has no clients yet: then it takes a tenth of the time to tell them apart.
+    A container that ``has_begun`` just now has no clients of its own yet, which makes finding them ten times as fast.
     """
     if context.rootless or all(port.protocol != "udp" for port in ports):
         return
@@ -175,12 +175,12 @@ def redirect(
     forget = flows.forget_all if has_begun else flows.forget
     try:
         context.firewall.lend(lambda channel: forget(channel, ports, four, six))
-    except (OSError, Unsupported):  # a kernel that tells nothing of them (no nf_conntrack_netlink)
+    except (OSError, Unsupported):  # a kernel that does not list connections (no nf_conntrack_netlink)
         return
 
 
 def addresses(attached: Iterable[Attachment]) -> tuple[str, str]:
-    """Return the addresses that published ports lead to: the first of each family, or empty texts."""
+    """Return the addresses that published ports are forwarded to: the first of each family, or empty strings."""
     own = [
         address
         for attachment in attached
@@ -220,7 +220,7 @@ def run(
 
 
 def own_ports(context: Context, record: ContainerRecord, pod: PodRecord | None = None) -> tuple[Port, ...]:
-    """Return the ports that are published for a container itself; for a pod's infra, the pod's."""
+    """Return the ports published for a container itself; for a pod's infra, the pod's."""
     if record.kind != records.INFRA:
         return context.container_spec(record).ports if record.publishes_ports else ()
     try:
@@ -231,7 +231,7 @@ def own_ports(context: Context, record: ContainerRecord, pod: PodRecord | None =
 
 
 def ports_of(context: Context, record: ContainerRecord) -> tuple[Port, ...]:
-    """Return the ports that lead to a container: its own, or those of the pod or container whose network it has.
+    """Return the ports forwarded to a container: its own, or those of the pod or container whose network it uses.
 
     None while that runs without the program that forwards a user's.
     """
@@ -251,8 +251,8 @@ def _are_led(context: Context, container_id: str) -> bool:
 
 
 def withdraw(context: Context, container_id: str, attached: Sequence[Attachment]) -> None:
-    """Take away what leads to a container that has ended, or to connections of it; somebody else's stays."""
-    if context.rootless:  # a program leads them, which ends with the container
+    """Remove the forwarding to an ended container or to some of its attachments, but not to other containers."""
+    if context.rootless:  # a program forwards them, which ends with the container
         return
     try:
         ports = own_ports(context, records.find_container(context.database, container_id))
@@ -268,12 +268,12 @@ def _withdraw(context: Context, ports: Sequence[Port], four: str, six: str) -> N
 
     try:
         context.firewall.lend(lambda channel: firewall.withdraw_own(channel, ports, four, six))
-    except Unsupported:  # then nothing leads anywhere
+    except Unsupported:  # then there is no forwarding
         return
 
 
 def move(context: Context, record: ContainerRecord, before: Sequence[Attachment], after: Sequence[Attachment]) -> None:
-    """Lead the ports of what runs to where it is connected now, if that is elsewhere than ``before``."""
+    """Forward the ports of a running container to its current attachments if these differ from ``before``."""
     ports = () if context.rootless else own_ports(context, record)
     pairs = tuple(zip(addresses(before), addresses(after), strict=True))
     if not ports or all(old == new for old, new in pairs):

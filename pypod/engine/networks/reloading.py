@@ -1,4 +1,4 @@
-"""Make what the host has for networks again, for whoever runs: after a flush of the firewall, after a deletion."""
+"""Restore the host's side of networks for running containers: after a firewall flush, after a deletion."""
 
 from __future__ import annotations
 
@@ -32,10 +32,10 @@ if TYPE_CHECKING:
 
 
 def reload(context: Context, container_ids: Iterable[str] | None = None) -> list[str]:
-    """Make bridges, veths, rules, published ports, name servers and users' programs again where they are missing.
+    """Restore bridges, veths, rules, published ports, name servers and users' programs where they are missing.
 
-    For those of ``container_ids`` that run, or for everybody. Returns their ids. What is there stays as it is:
-    connections through it go on. Raises Unsupported without nft, and what a start raises.
+    For the running ones of ``container_ids``, or for all. Returns their ids. What exists is left alone, so that
+    connections through it survive. Raises Unsupported without nft, and what a start raises.
     """
     chosen = None if container_ids is None else set(container_ids)
     if user_bridges.are_elsewhere(context):
@@ -87,7 +87,7 @@ def _is_there(attachment: Attachment) -> bool:
 
 
 def severed(one: Connected) -> list[Attachment]:
-    """Return the connections of a container that lack something on the host or inside."""
+    """Return the attachments of a container that are incomplete on the host or inside."""
     try:
         return [
             attachment for attachment in one.attached if not (_is_on_bridge(attachment) and _is_set_up(one, attachment))
@@ -108,7 +108,7 @@ def _is_on_bridge(attachment: Attachment) -> bool:
 
 
 def _is_set_up(one: Connected, attachment: Attachment) -> bool:
-    """Return whether an interface inside has its addresses; its name is the container's affair, if it may change it."""
+    """Return whether an interface inside has its addresses; its name is ignored, as a container may rename it."""
     with enter(one.record.name, one.state, ("net",)):
         return (
             has_addresses(attachment.made.addresses)

@@ -1,4 +1,4 @@
-"""The rules of the firewall, and all that leads to who runs."""
+"""The rules of the firewall, including the forwarding to running containers."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 
 def load_rules(context: Context) -> None:
-    """Load the firewall's rules again, and with them all networks whose bridges are there and all published ports."""
+    """Load the firewall's rules again, with all networks whose bridges exist and all published ports."""
     known = [one for one in networks.all_networks(context.database) if bridge_alias.has_bridge(context, one)]
     ways, forwarded = [], []
     for one in running(context):

@@ -1,4 +1,4 @@
-"""Who runs and is connected to a network."""
+"""Running containers that are attached to networks."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 class Connected:
-    """A container that runs, or a pod's infra, with its connections."""
+    """A running container, or a pod's infra, with its attachments."""
 
     def __init__(self, record: ContainerRecord, state: ContainerState, attached: tuple[Attachment, ...]) -> None:
         self.record = record
@@ -26,7 +26,7 @@ class Connected:
 
 
 def running(context: Context) -> list[Connected]:
-    """Return who runs and is connected to a network."""
+    """Return the running containers that are attached to a network."""
     by_id = {one.id: one for one in networks.all_networks(context.database)}
     found = (connected(context, record, by_id) for record in records.all_containers(context.database))
     return [one for one in found if one is not None]

@@ -1,7 +1,7 @@
-"""Start again what carried the network of a user's pod and has ended: pasta, slirp4netns.
+"""Restart sidecar processes that carried the network of a user's pod and have exited: pasta, slirp4netns.
 
-Who has lost one runs on, with lo. It is known by its watcher (pause/supervise/watcher.c), which ends when the program
-does.
+A pod that has lost its sidecar runs on with lo only. A sidecar is identified by its watcher
+(pause/supervise/watcher.c), which exits when the program does.
 """
 
 from __future__ import annotations
@@ -32,10 +32,10 @@ if TYPE_CHECKING:
 
 
 class Companion(Value):
-    """A program that is to be beside a process: ``text`` says which, as --network does.
+    """A sidecar process: ``text`` names the program, as in --network.
 
-    ``container_id`` is empty for the namespace of the user's bridges. ``place`` is the directory of the process, and
-    ``lock`` the one that who starts it holds.
+    ``container_id`` is empty for the namespace of the user's bridges. ``place`` is the directory of the process that it
+    serves, and ``lock`` the path locked while that is started.
     """
 
     container_id: str
@@ -47,9 +47,9 @@ class Companion(Value):
 
 
 def missing(context: Context, container_ids: Collection[str] | None = None) -> list[Companion]:
-    """Return the programs that are not there beside processes that run, of ``container_ids`` or of all.
+    """Return the missing sidecars of running processes, of ``container_ids`` or of all.
 
-    What is just being started is not missing.
+    A process that is being started is skipped.
     """
     found = []
     for one in _wanted(context):
@@ -63,12 +63,12 @@ def missing(context: Context, container_ids: Collection[str] | None = None) -> l
 
 
 def _wanted(context: Context) -> list[Companion]:
-    """Return what was started, or should have been, beside whom, running or not."""
+    """Return all sidecars that were or should have been started, running or not."""
     found: list[Companion] = []
     if not user_bridges.are_elsewhere(context):
         return found
     for record in records.all_containers(context.database):
-        with suppress(NoSuchPod, StoreError):  # removed this moment; damaged, which others are not to suffer from
+        with suppress(NoSuchPod, StoreError):  # just removed; or damaged, which must not affect the others
             found += _of(context, record)
     outside, place = user_network.default(), context.layout.bridges
     if outside != user_network.NONE:
@@ -97,16 +97,16 @@ def _is_missing(context: Context, one: Companion) -> bool:
 
 
 def restore(context: Context, one: Companion) -> None:
-    """Start a program again, with its published ports. Nothing to do when it is there, or nobody runs.
+    """Restart a sidecar with its published ports. Does nothing when it runs, or the process it serves does not.
 
-    Raises PortInUse, naming who has a port by now, and what a start raises; then nothing has changed.
+    Raises PortInUse, naming the holder, for a port taken meanwhile, and what a start raises; then nothing has changed.
     """
     with Boundary(f"connect {one.name}"), Lock(one.lock, EXCLUSIVE) as lock, lock:
         process = observe.running_process(one.place, context.boot_id)
         if process is None or user_network.is_there(context, one.place):
             return
         forwarded = port_holders.ForwardedPorts(ports=one.ports, program=one.text)
-        with groups.launching(context) as launching:  # which sees to the session
+        with groups.launching(context) as launching:  # makes the session if need be
             ops = [
                 *session.ops(context, session.of(context)),
                 Op("leave"),
@@ -117,7 +117,7 @@ def restore(context: Context, one: Companion) -> None:
 
 
 def reload(context: Context, container_ids: Collection[str] | None = None) -> list[str]:
-    """Start again what is missing; return the ids of the containers that run and have such a program."""
+    """Restart missing sidecars; return the ids of the running containers that have one."""
     for one in missing(context, container_ids):
         restore(context, one)
     return [
@@ -130,19 +130,19 @@ def reload(context: Context, container_ids: Collection[str] | None = None) -> li
 
 
 def amiss(context: Context) -> list[str]:
-    """Return in words what ``repair`` would mend."""
-    return [f"{_program(one)} of {one.name} has ended" for one in missing(context)]
+    """Describe what ``repair`` would do."""
+    return [f"{_program(one)} of {one.name} has exited" for one in missing(context)]
 
 
 def repair(context: Context) -> list[str]:
-    """Mend it; return in words what was done, and what could not be."""
+    """Restart missing sidecars; return descriptions of what was done, and of what failed."""
     done = []
     for one in missing(context):
         try:
             restore(context, one)
-            done.append(f"started {_program(one)} of {one.name} again")
+            done.append(f"restarted {_program(one)} of {one.name}")
         except PypodError as error:
-            done.append(f"{_program(one)} of {one.name} could not be started: {error}")
+            done.append(f"{_program(one)} of {one.name} could not be restarted: {error}")
     return done
 
 

@@ -1,12 +1,12 @@
-"""Bridge networks of a user, who may not make any in the host's network namespace: they are in one of their session's.
+"""Bridge networks of a user, who may not make any in the host's network namespace, are in one of their session.
 
-A process of ours holds that namespace, which stands in for the host's. Bridges, the ends of veths, the firewall's
-table and the name server are in it, and pasta or slirp4netns is its way outside. It is there as long as somebody is
-connected.
+A process of ours holds that namespace, which takes the place of the host's. It contains the bridges, the host ends of
+veths, the firewall's table and the name server, with pasta or slirp4netns as its uplink. It exists as long as a
+container is attached.
 
-What is done there is done by Python in a process of its own (engine/session/inside.py), with the same code as root's.
-Whether a network has been prepared is told by a file, so that nothing has to be started to find out: it names the
-holder, and a later one has prepared nothing.
+Python works in there through a process of its own (engine/session/inside.py), running the same code as for root. A file
+records that a network has been prepared, so that nothing needs to be started to find out: it names the holder, and does
+not count for a later one.
 """
 
 from __future__ import annotations
@@ -52,22 +52,22 @@ def are_elsewhere(context: Context) -> bool:
 
 
 def require_bridge(network: NetworkSpec) -> None:
-    """Raise Unsupported for a network on an interface of the host's, which no user may divide."""
+    """Raise Unsupported for a network on an interface of the host, which users may not subdivide."""
     if network.driver != BRIDGE:
         what = f"{network.driver} networks"
-        raise Unsupported(what, f"network {network.name}: {what} are root's alone", hint="use a bridge network")
+        raise Unsupported(what, f"network {network.name}: {what} are for root only", hint="use a bridge network")
 
 
 def holder(context: Context) -> Process | None:
-    """Return the process that keeps the namespace, None when there is none."""
+    """Return the process that holds the namespace, None when there is none."""
     found = observe.running_process(context.layout.bridges, context.boot_id)
     return Process(*found) if found else None
 
 
 def preparations(context: Context, specs: Iterable[NetworkSpec], prepare: Prepare) -> list[Effect]:
-    """Return what has to be made for networks, by ``prepare`` inside: nothing when all of it is there.
+    """Return what has to be made for networks, by ``prepare`` inside: nothing when all of it exists.
 
-    The addresses of who is about to be connected are in the store by now: the namespace stays while there are any.
+    The addresses of the container being attached are in the store by now: the namespace is kept while there are any.
     """
     missing = [one for one in specs if not (index_of(context, one) and _answers_names(context, one))]
     if not missing:
@@ -89,7 +89,7 @@ def _prepare(context: Context, specs: list[NetworkSpec], prepare: Prepare) -> No
 
 
 def remember(context: Context, made: dict[str, int]) -> None:
-    """Write down which bridges there are: their indices by the networks' ids, as ``made`` returns them."""
+    """Record the bridges that exist: their indices by network id, as ``made`` returns them."""
     from pypod.images.new_file import replace_file
 
     process = ensure(context)
@@ -98,7 +98,7 @@ def remember(context: Context, made: dict[str, int]) -> None:
 
 
 def index_of(context: Context, network: NetworkSpec) -> int:
-    """Return the index of a network's bridge, 0 when it has not been made in the namespace that there is now."""
+    """Return the index of a network's bridge, 0 when it has not been made in the current namespace."""
     process = holder(context)
     words = read_text(_marker(context, network.id)).split()
     if process is None or words[:2] != [str(process.pid), str(process.start_time)]:
@@ -111,7 +111,7 @@ def _marker(context: Context, network_id: str) -> str:
 
 
 def host_ops(context: Context) -> list[Op]:
-    """Return what has a supervisor send in that namespace what root's sends in the host's."""
+    """Return the supervisor's operations that direct messages for the host's namespace to this one."""
     if not are_elsewhere(context):
         return []
     process = holder(context)
@@ -120,9 +120,9 @@ def host_ops(context: Context) -> list[Op]:
 
 
 def release(context: Context, interface: str) -> None:
-    """Take an interface off its bridge, if it is there: what ``links.release`` does for root. Raises LaunchFailed.
+    """Detach an interface from its bridge, if it exists: ``links.release`` for users. Raises LaunchFailed.
 
-    By the launcher: to start Python inside for it would take ten times as long.
+    The launcher does it: starting Python inside would take ten times as long.
     """
     from pypod.runtime import launcher
 
@@ -130,7 +130,7 @@ def release(context: Context, interface: str) -> None:
     if process is None:
         return
     ops = [
-        # its user namespace is the session's, whose own holder may have been killed
+        # the namespace's user namespace is the session's, whose own holder may have been killed
         *([] if context.inside else [Op("session", process.pid, process.start_time)]),
         Op("host_network", process.pid, process.start_time),
         Op("netlink_host", f"take {interface} off its bridge", ROUTE, rtnetlink.off_its_bridge(interface)),
@@ -145,7 +145,7 @@ def release(context: Context, interface: str) -> None:
 
 
 def call(context: Context, task: Callable[Concatenate[Context, P], T], *arguments: P.args, **options: P.kwargs) -> T:
-    """Have a function of a module called in the namespace; return what it returns. Raises what it raises."""
+    """Call a function of a module in the namespace; return its result. Raises what it raises."""
     from pypod.engine.session import inside
 
     process = ensure(context)
@@ -153,13 +153,13 @@ def call(context: Context, task: Callable[Concatenate[Context, P], T], *argument
 
 
 def made(context: Context) -> dict[str, int]:
-    """Return the indices of the bridges that are there, in this process's namespace, by their networks' ids."""
+    """Return the indices of the bridges in this process's namespace, by network id."""
     found = {one.id: links.index_of(one.interface) for one in networks.all_networks(context.database)}
     return {identifier: index for identifier, index in found.items() if index}
 
 
 def ensure(context: Context) -> Process:
-    """Return the holder; make the namespace if there is none. Raises what making the session raises."""
+    """Return the holder, with the namespace made if there is none. Raises what making the session raises."""
     from pypod.engine.core.locks import Lock
 
     found = holder(context)
@@ -195,9 +195,9 @@ def _make(context: Context, directory: str) -> Process:
 
 
 def end_unless_needed(context: Context) -> None:
-    """End the holder when nobody is connected any more.
+    """End the holder when no container is attached any more.
 
-    Who is about to be has written so down before it looks for the holder: either it is seen here, or it finds none.
+    A start records its attachments before it looks for the holder: either they are seen here, or it finds no holder.
     """
     from pypod.engine.core.locks import AT_ONCE, Lock
 
@@ -207,19 +207,19 @@ def end_unless_needed(context: Context) -> None:
         with Lock(context.layout.bridges, AT_ONCE) as lock, lock:
             if not networks.any_attached(context.database):
                 end(context)
-    except BlockingIOError:  # somebody else is about to end or make it
+    except BlockingIOError:  # another process is about to end or make it
         return
 
 
 def end(context: Context) -> None:
-    """End the holder and what is beside it; nobody may be connected."""
+    """End the holder and its sidecar; no container may be attached."""
     _end_process(context, context.layout.bridges, SIGTERM)
     user_network.wait_for_end(context, context.layout.bridges)
     _end_name_server(context)
 
 
 def _end_name_server(context: Context) -> None:
-    """End a server whose sockets are in a namespace that is gone: it would keep that, and say that names are served."""
+    """End a name server left in a namespace that ended: it would keep that alive and seem to serve names."""
     _end_process(context, context.layout.names, SIGKILL)
 
 
@@ -230,7 +230,7 @@ def _end_process(context: Context, directory: str, number: int) -> None:
 
 
 def remove(context: Context, network: NetworkSpec, remove_inside: Callable[[Context, NetworkSpec], None]) -> None:
-    """Take a network's bridge away, if there is one."""
+    """Remove a network's bridge, if there is one."""
     if index_of(context, network):
         call(context, remove_inside, network)
     path = _marker(context, network.id)

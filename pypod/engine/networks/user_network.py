@@ -1,8 +1,7 @@
-"""The network of a user's pod or container that has one of its own: a program without privilege beside it.
+"""The private network of a user's pod or container: an unprivileged sidecar process.
 
-The supervisor starts it once the namespace is there, and it ends with the process (pause/supervise/companion.c). What
-is known of it lies in the directory ``network`` of the container: a status file like the container's own, and what it
-said.
+The supervisor starts the program once the namespace exists, and it ends with the process (pause/supervise/companion.c).
+The directory ``network`` of the container has its status file, like the container's own, and its output.
 """
 
 from __future__ import annotations
@@ -30,25 +29,25 @@ if TYPE_CHECKING:
     from pypod.network.user_mode import UserMode
 
 NONE = "none"
-PACKAGES = {PASTA: "passt", SLIRP4NETNS: SLIRP4NETNS}  # Debian's, and others'
+PACKAGES = {PASTA: "passt", SLIRP4NETNS: SLIRP4NETNS}  # in Debian and others
 _TUN = "/dev/net/tun"
 _END_TIMEOUT_S = 5.0
 _ROUTE_UP, _DEFAULT = 0x1, "00000000"  # of /proc/net/route
 
 
 def default() -> str:
-    """Return the network that a user's pod gets who asks for none in particular."""
+    """Return the network of a user's pod that does not ask for a particular one."""
     return _default()[0]
 
 
 def host_name_server() -> str:
-    """Return where the default network's program has the host's name servers asked; empty when it is none."""
+    """Return the address where the default network's program forwards queries to the host's servers; empty for none."""
     chosen = default()
     return "" if chosen == NONE else parse(chosen).name_server
 
 
 def notice() -> str:
-    """Return why that is ``none``, and what to do about it; empty when it is not."""
+    """Return why the default is ``none``, and what to do about it; empty when it is not."""
     return _default()[1]
 
 
@@ -58,9 +57,9 @@ def _default() -> tuple[str, str]:
     if not found:
         return NONE, f"neither pasta nor slirp4netns is installed: {without}. Install passt"
     if not os.access(_TUN, os.R_OK | os.W_OK):
-        return NONE, f"{_TUN} may not be opened by you: {without}. An administrator can chmod it to 666"
+        return NONE, f"{_TUN} is not accessible to you: {without}. An administrator can chmod it to 666"
     if found[0] == PASTA and not _has_way_outside():
-        # pasta takes the addresses of the interface that leads outside, and leaves when there is none
+        # pasta copies the addresses of the interface with the default route, and exits when there is none
         if found[-1] == SLIRP4NETNS:
             return SLIRP4NETNS, ""
         return NONE, f"this host has no default route, which pasta needs: {without}"
@@ -68,7 +67,7 @@ def _default() -> tuple[str, str]:
 
 
 def _way_outside() -> tuple[str, str]:
-    """Return the interface and the gateway of the first default route of IPv4; empty texts when there is none."""
+    """Return interface and gateway of the first IPv4 default route; empty strings when there is none."""
     try:
         with open("/proc/net/route", encoding="ascii") as file:
             routes = [line.split() for line in file.readlines()[1:]]
@@ -93,10 +92,10 @@ def _has_way_outside() -> bool:
 
 
 def host_address(mode: UserMode) -> str:
-    """Return an address at which what ``mode`` connects reaches this host; empty when there is none.
+    """Return an address where a namespace connected by ``mode`` reaches this host; empty when there is none.
 
-    As podman's: one that stands for the host, or else one of the host's own. What pasta takes from an interface the
-    namespace has for itself.
+    As in podman: one that stands for the host, or else one of the host's own. Addresses that pasta copies from an
+    interface are the namespace's own and do not reach the host.
     """
     from pypod.network.host import first_address
 
@@ -111,13 +110,13 @@ def host_address(mode: UserMode) -> str:
 
 
 def host_of_default() -> str:
-    """Return the address at which the host is reached through the default network's program; empty when it is not."""
+    """Return the address that reaches the host through the default network's program; empty when there is none."""
     chosen = default()
     return "" if chosen == NONE else host_address(parse(chosen))
 
 
 def _gives_host_an_address(mode: UserMode) -> bool:
-    """Return whether the installed pasta can: its options are words in its file, and to run it for them is slow."""
+    """Return whether the installed pasta can: its file is searched for the option, since running it would be slow."""
     path = installed(mode.program) if mode.program == PASTA else ""
     if not path:
         return False
@@ -129,11 +128,11 @@ def _gives_host_an_address(mode: UserMode) -> bool:
 
 
 def require_user(context: Context, text: str) -> None:
-    """Raise InvalidSpec for root, who has bridges, and Unsupported when the program is not there."""
+    """Raise InvalidSpec for root, who has bridges, and Unsupported when the program is not installed."""
     name = parse(text).program
     if not context.rootless:
         message = f"{name} networking is only supported for rootless mode"
-        raise InvalidSpec("--network", message, hint="root has bridge networks: --network bridge")
+        raise InvalidSpec("--network", message, hint="use a bridge network as root: --network bridge")
     if not installed(name):
         message = f"could not find {name}, the network namespace cannot be configured"
         raise Unsupported(f"network {name}", message, hint=f"install it (Debian: {PACKAGES[name]})")
@@ -151,12 +150,12 @@ def preparations(context: Context, container_id: str, spec: ContainerSpec | PodS
 
             require_free(context, forwarded(context, spec), container_id)
 
-        made.append(Effect(f"see whether {', '.join(map(str, spec.ports))} can be had", "bind(2)", look))
+        made.append(Effect(f"check that {', '.join(map(str, spec.ports))} can be bound", "bind(2)", look))
     return made
 
 
 def host_ops(context: Context, container_id: str, spec: ContainerSpec | PodSpec) -> list[Op]:
-    """Return what the supervisor does once the process has its network namespace. Raises Unsupported, InvalidSpec."""
+    """Return the supervisor's operations once the network namespace exists. Raises Unsupported, InvalidSpec."""
     text = program_of(context, spec)
     if not text:
         return []
@@ -165,15 +164,15 @@ def host_ops(context: Context, container_id: str, spec: ContainerSpec | PodSpec)
 
 
 def program_of(context: Context, spec: ContainerSpec | PodSpec) -> str:
-    """Return what is beside a container: what was asked for, and beside one on bridges what publishes its ports.
+    """Return the sidecar program of a container: the one asked for, and with bridges the one that publishes its ports.
 
-    That brings the first default route, by which answers leave as questions came.
+    That one brings the first default route, so that replies leave the way requests came.
     """
     return spec.net_program or (_for_ports() if context.rootless and spec.ports else "")
 
 
 def forwarded(context: Context, spec: ContainerSpec | PodSpec) -> ForwardedPorts:
-    """Return the ports that the program takes; those that no program leads are held by the supervisor."""
+    """Return the ports that the program binds; the supervisor holds those that no program forwards."""
     from pypod.engine.networks.port_holders import ForwardedPorts
 
     text = program_of(context, spec) if spec.ports else ""
@@ -181,12 +180,12 @@ def forwarded(context: Context, spec: ContainerSpec | PodSpec) -> ForwardedPorts
 
 
 def _for_ports() -> str:
-    # pasta would name its interface as the host's, which is eth0 often, as that to the first bridge is
+    # pasta would give its interface the host's name, often eth0, which is also that of the first bridge network's
     return SLIRP4NETNS if installed(SLIRP4NETNS) and not installed(PASTA) else f"{PASTA}:-I,{PASTA}0"
 
 
 def require_for_ports(ports: Iterable[Port], text: str) -> None:
-    """Raise Unsupported when what connects a namespace, or would for the ports' sake, is not there.
+    """Raise Unsupported when the program that connects a namespace, or only publishes its ports, is missing.
 
     Raises InvalidSpec when it cannot publish them.
     """
@@ -198,7 +197,7 @@ def require_for_ports(ports: Iterable[Port], text: str) -> None:
 
 
 def companion_ops(context: Context, place: str, text: str, ports: Iterable[Port] = ()) -> list[Op]:
-    """Return what starts a program beside a process that has its directory at ``place``."""
+    """Return the operations that start a program beside a process with its directory at ``place``."""
     mode = parse(text)
     if _gives_host_an_address(mode):
         mode = mode.with_host()
@@ -207,17 +206,17 @@ def companion_ops(context: Context, place: str, text: str, ports: Iterable[Port]
 
 
 def is_there(context: Context, place: str) -> bool:
-    """Return whether the program runs that was started beside a process that has its directory at ``place``."""
+    """Return whether the program runs beside the process with its directory at ``place``."""
     return observe.running_process(f"{place}/network", context.boot_id) is not None
 
 
 def inside_ops(context: Context, spec: ContainerSpec | PodSpec) -> list[Op]:
-    """Return what the new process does in its network namespace."""
+    """Return the operations of the new process in its network namespace."""
     return [Op("hand_network")] if program_of(context, spec) else []
 
 
 def wait_for_end(context: Context, place: str) -> None:
-    """Wait until the program is gone beside a process that has ended: its ports are somebody else's from then on."""
+    """Wait for the program beside a process that has ended to exit: only then are its ports free."""
     found = observe.running_process(f"{place}/network", context.boot_id)
     fd = pidfd.open_process(*found) if found else None
     if fd is not None:
