@@ -1,4 +1,4 @@
-"""Everything there is to know of a container, in podman's form."""
+"""``podman inspect`` of a container."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 INFRA_IMAGE = "pypod/infra"
 
-# podman shows what is added and dropped against Docker's fourteen (libpod/container_inspect.go).
+# podman lists additions and removals relative to Docker's fourteen (libpod/container_inspect.go).
 _SHOWN_AGAINST = frozenset((*DEFAULT_CAPABILITIES, "CAP_AUDIT_WRITE", "CAP_MKNOD", "CAP_NET_RAW"))
 # What stays writable in a container with a read-only root (podman-run(1), --read-only-tmpfs).
 _WRITABLE = ("/run", "/tmp", "/var/tmp")  # noqa: S108
@@ -35,9 +35,9 @@ _NETWORK_FILES = ("resolv.conf", "hostname", "hosts")
 
 
 def inspect_container(context: Context, record: ContainerRecord) -> dict[str, Any]:
-    """Return what was asked of a container and what it is now, under podman's names and in podman's order.
+    """Return a container's configuration and current state, under podman's names and in podman's order.
 
-    An exit code that nobody saw is -1, and State.ExitCodeKnown is false. Raises StoreError for a damaged record.
+    An unknown exit code is -1, with State.ExitCodeKnown false. Raises StoreError for a damaged record.
     """
     pod = records.find_pod(context.database, record.pod_id) if record.pod_id else None
     infra = record.kind == records.INFRA
@@ -50,7 +50,7 @@ def inspect_container(context: Context, record: ContainerRecord) -> dict[str, An
     infra_id = pod.infra_id if pod is not None else ""
     uses_infra = any(mode == POD for mode in (spec.net, spec.ipc, spec.uts, spec.pid, spec.cgroup, spec.user_namespace))
     words = ("/run/podman-init", "--", *spec.arguments) if spec.init else spec.arguments
-    # an ordinary user has those that were added by name (runtime/compiler.py)
+    # an unprivileged user has those that were added by name (runtime/compiler.py)
     effective = spec.capabilities if _is_root(spec.user) else spec.added_capabilities
     settings = network_settings(context, record, spec)
     values: dict[str, Any] = {
@@ -87,7 +87,7 @@ def inspect_container(context: Context, record: ContainerRecord) -> dict[str, An
 
 
 def _infra_spec(record: ContainerRecord, pod: PodRecord) -> ContainerSpec:
-    """Return an infra as if it had been asked for like a container: podman shows it as one."""
+    """Return an infra as if it were an ordinary container, which is how podman shows it."""
     from pypod.kernel.programs import DIRECTORY
     from pypod.model.container import ContainerSpec
 
@@ -216,9 +216,9 @@ def _config(context: Context, record: ContainerRecord, spec: ContainerSpec, *, i
         "StopTimeout": spec.stop_timeout_s,
     }
     found = form.fill(form.CONFIG, values)
-    if spec.healthcheck is not None:  # podman leaves it out otherwise
+    if spec.healthcheck is not None:  # omitted by podman otherwise
         found["Healthcheck"] = _healthcheck(spec.healthcheck)
-    if spec.exposed_ports:  # as podman since version 5
+    if spec.exposed_ports:  # as in podman since version 5
         from pypod.engine.inspect.networks import bindings
         from pypod.model.port import parse_exposed
 
@@ -288,7 +288,7 @@ _DEVICE_LIMITS = {
 
 
 def _limits(spec: ContainerSpec) -> dict[str, Any]:
-    """Return the limits; podman's defaults where nothing was asked for."""
+    """Return the limits, with podman's defaults."""
     from pypod.model.limits import CPUS_PERIOD_US, DEFAULT_PIDS, Limits
 
     limits = spec.limits or Limits()
@@ -297,11 +297,11 @@ def _limits(spec: ContainerSpec) -> dict[str, Any]:
     found["OomScoreAdj"] = spec.oom_score_adj or 0
     if limits.memory_bytes and not limits.memory_swap_bytes:
         found["MemorySwap"] = 2 * limits.memory_bytes
-    # podman has a number there once memory is limited in any way
+    # podman shows a number here once memory is limited in any way
     limited = (limits.memory_bytes, limits.memory_reservation_bytes, limits.oom_kill_disable)
     if any(limited) or limits.memory_swappiness >= 0:
         found["MemorySwappiness"] = limits.memory_swappiness
-    if limits.cpu_period_us == CPUS_PERIOD_US and limits.cpu_quota_us > 0:  # what --cpus is
+    if limits.cpu_period_us == CPUS_PERIOD_US and limits.cpu_quota_us > 0:  # equivalent to --cpus
         found["NanoCpus"] = limits.cpu_quota_us * 1_000_000_000 // CPUS_PERIOD_US
     for name, field in _DEVICE_LIMITS.items():
         rows = [{"Path": path, "Rate": rate} for path, rate in getattr(limits, field)]
@@ -312,7 +312,7 @@ def _limits(spec: ContainerSpec) -> dict[str, Any]:
 
 
 def user_mounts(spec: ContainerSpec) -> list[Mount]:
-    """Return what is mounted beside the standard file systems: what was asked for, and what a read-only root needs."""
+    """Return the mounts besides the standard file systems: those asked for, and those a read-only root needs."""
     from pypod.model.mount import parse_tmpfs
 
     found = list(spec.mounts)
@@ -346,5 +346,5 @@ def _security(spec: ContainerSpec) -> list[str]:
 
 
 def cgroup_path(context: Context, path: str) -> str:
-    """Return where a cgroup is on the host, empty for who can make none."""
+    """Return the path of a cgroup on the host, empty for a caller who cannot create any."""
     return context.cgroups.prefix + path if context.cgroups.tracking_directory(path) else ""

@@ -1,4 +1,4 @@
-"""What happened to pods, containers and images, and what happens: podman events."""
+"""Past and future events of pods, containers and images: podman events."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def _named(kind: str) -> Test:
     return lambda event, value: event.type == kind and (event.name == value or event.id.startswith(value))
 
 
-# As podman's libpod/events/filters.go: there are no events of volumes, so that one never matches.
+# As podman's libpod/events/filters.go: there are no volume events, so that one never matches.
 _TESTS: dict[str, Test] = {
     "container": _named(CONTAINER),
     "event": lambda event, value: event.action == value,
@@ -42,7 +42,7 @@ def events(
     filters: Mapping[str, str | Sequence[str]] | None = None,
     follow: bool = False,
 ) -> Iterator[Event]:
-    """Yield what happened to what a storage has; see ``pypod.events``."""
+    """Yield the events of a storage; see ``pypod.events``."""
     test = compile_filters(filters or {})
     from pypod.store import event_reader
 

@@ -1,7 +1,7 @@
-"""The form of ``podman inspect``: every field, in podman's order, with its value where pypod has nothing to say.
+"""The form of ``podman inspect``: every field, in podman's order, with a default for those that pypod does not fill.
 
-Tools that read podman's output look fields up without asking whether they are there. Field names and order are those
-of libpod/define/container_inspect.go and pod_inspect.go of podman 4.3.
+Tools that read podman's output access fields without checking that they exist. Field names and order are those of
+libpod/define/container_inspect.go and pod_inspect.go of podman 4.3.
 """
 
 from __future__ import annotations
@@ -67,7 +67,7 @@ NETWORK_SETTINGS: dict[str, Any] = {
     "SandboxKey": "",
 }
 
-# One of NetworkSettings.Networks; those fields that the settings have themselves come first.
+# One entry of NetworkSettings.Networks; fields that NetworkSettings has itself come first.
 NETWORK: dict[str, Any] = {
     "EndpointID": "",
     "Gateway": "",
@@ -84,7 +84,7 @@ NETWORK: dict[str, Any] = {
     "Aliases": [],
 }
 
-# LogPath is Docker's; podman has it in HostConfig.LogConfig only.
+# LogPath is Docker's; podman has it only in HostConfig.LogConfig.
 CONTAINER: dict[str, Any] = {
     "Id": "",
     "Created": NEVER,
@@ -303,7 +303,7 @@ INFRA_CONFIG: dict[str, Any] = {
 
 
 def fill(form: dict[str, Any], values: dict[str, Any]) -> dict[str, Any]:
-    """Return a fresh ``form`` with ``values``. Raises KeyError for a value that the form has no field for."""
+    """Return a copy of ``form`` with ``values`` filled in. Raises KeyError for a value whose field the form lacks."""
     if unknown := values.keys() - form.keys():
         raise KeyError(min(unknown))
     return {name: _copy(values.get(name, default)) for name, default in form.items()}

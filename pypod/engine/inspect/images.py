@@ -1,4 +1,4 @@
-"""What there is to know of an image, in podman's form."""
+"""``podman image inspect``."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ def inspect_image(image: StoredImage) -> dict[str, Any]:
 
 
 def _comment(config: ImageConfig, manifest: Manifest) -> str:
-    """Return what podman calls an image's comment (containers/common: libimage, Image.Inspect)."""
+    """Return podman's comment of an image (containers/common: libimage, Image.Inspect)."""
     if manifest.media_type == DOCKER_MANIFEST:
         return config.comment
     return config.history[0].comment if config.history else ""
@@ -100,7 +100,7 @@ def _healthcheck(config: ImageConfig) -> dict[str, Any] | None:
 
 
 def _layers(image: StoredImage) -> dict[str, str]:
-    """Return where the layers are: overlay's UpperDir is the topmost of them, as podman writes it."""
+    """Return the directories of the layers: UpperDir is the topmost, as podman shows it."""
     top, *lower = [f"{image.context.layout.image_layers}/{name}" for name in image.layer_directories()] or [""]
     found = {"LowerDir": ":".join(lower)} if lower else {}
     return {**found, "UpperDir": top} if top else found

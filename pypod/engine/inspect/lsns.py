@@ -1,4 +1,4 @@
-"""Namespaces as lsns(8) tells of them, and whose they are: pods, containers, and what keeps each alive."""
+"""Namespaces as lsns(8) lists them, with their pods and containers, and what keeps each alive."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ _COMMAND_LIMIT = 4096
 class ProcessFacts(Value):
     """A process in a namespace. ``uid`` is the owner of its files in /proc.
 
-    ``command`` is what it calls itself, control characters and all.
+    ``command`` is its command line as is, including control characters.
     """
 
     pid: int
@@ -36,16 +36,16 @@ class ProcessFacts(Value):
 
 
 class NamespaceFacts(Value):
-    """One namespace, under the names that lsns(8) gives its columns.
+    """One namespace, with lsns(8)'s column names.
 
-    ``ns`` is its inode, ``pid`` the lowest of ``nprocs`` processes in it and ``ppid``, ``uid``, ``user`` and
-    ``command`` that one's; None when there is none (of a user namespace: who made it). ``netnsid`` is a number or
-    ``unassigned``, None for other kinds and where the kernel does not tell. ``nsfs`` are the mount points of this mount
-    namespace that hold it. ``pns`` and ``ons`` are the inodes of parent and owner, 0 where there is none to be seen.
+    ``ns`` is its inode, ``pid`` the lowest of ``nprocs`` processes in it; ``ppid``, ``uid``, ``user`` and ``command``
+    are that process's. They are None without a process (of a user namespace: its creator's). ``netnsid`` is a number or
+    ``unassigned``, None for other kinds and where the kernel does not provide it. ``nsfs`` are the mount points in this
+    mount namespace that hold it. ``pns`` and ``ons`` are the inodes of parent and owner, 0 where these are not visible.
 
-    ``pods`` and ``containers`` name those of pypod's that run in it; the host's own namespaces are nobody's. ``why``
-    says what keeps it alive: ``process``, ``thread``, ``bind``, ``fd``, or ``below`` (only namespaces that it owns or
-    is the parent of).
+    ``pods`` and ``containers`` name those of pypod's that run in it, none for the host's own namespaces. ``why`` says
+    what keeps it alive: ``process``, ``thread``, ``bind``, ``fd``, or ``below`` (only namespaces that it owns or is the
+    parent of).
     """
 
     ns: int
@@ -67,7 +67,7 @@ class NamespaceFacts(Value):
 
 
 class Namespaces(Shown, list[NamespaceFacts]):
-    """What ``lsns`` returns: a list that ``print`` and notebooks show as a table."""
+    """The result of ``lsns``: a list that ``print`` and notebooks show as a table."""
 
     def __str__(self) -> str:
         lines = [_HEADING, *map(_cells, self)]
@@ -102,7 +102,7 @@ class NoSuchNamespace(NotFound):
 def lsns(
     context: Context | None, types: Sequence[str] = (), *, pid: int | None = None, relations: bool = True
 ) -> Namespaces:
-    """Return the namespaces of this host; see ``pypod.lsns``. Without a context nobody's pods are looked up."""
+    """Return the namespaces of this host; see ``pypod.lsns``. Without a context, no pods are looked up."""
     for kind in types:
         if kind not in KINDS:
             raise InvalidSpec("--type", f"unknown namespace type: {kind}")
@@ -132,7 +132,7 @@ def processes_of(inode: int) -> list[ProcessFacts]:
 
 
 class _Look:
-    """What one look has learnt of processes and users: most are met in several namespaces."""
+    """Facts about processes and users cached for one listing, since most appear in several namespaces."""
 
     def __init__(self) -> None:
         self._processes: dict[int, dict[str, Any]] = {}
@@ -182,7 +182,7 @@ def _facts(namespace: Namespace, whose: list[tuple[str, str]], look: _Look, *, r
 
 
 def user_name(uid: int) -> str:
-    """Return the name of a user of this host, the number when it has none."""
+    """Return the name of a user of this host, the number if there is none."""
     import pwd
 
     try:
@@ -192,7 +192,7 @@ def user_name(uid: int) -> str:
 
 
 def group_name(gid: int) -> str:
-    """Return the name of a group of this host, the number when it has none."""
+    """Return the name of a group of this host, the number if there is none."""
     import grp
 
     try:
@@ -202,7 +202,7 @@ def group_name(gid: int) -> str:
 
 
 def command_line(pid: int) -> str:
-    """Return a process's arguments with blanks between, its name when it has none (kernel threads, zombies)."""
+    """Return a process's arguments joined by spaces, its name if it has none (kernel threads, zombies)."""
     try:
         return arguments(pid) or os.fsdecode(read_bytes(f"/proc/{pid}/comm")).rstrip("\n")
     except OSError:
@@ -210,7 +210,7 @@ def command_line(pid: int) -> str:
 
 
 def arguments(pid: int) -> str:
-    """Return a process's arguments with blanks between, empty when it is gone, has none, or not yet: amid an execve."""
+    """Return a process's arguments joined by spaces; empty when it has exited, has none, or is amid an execve."""
     try:
         return os.fsdecode(read_bytes(f"/proc/{pid}/cmdline")[:_COMMAND_LIMIT]).rstrip("\0").replace("\0", " ")
     except OSError:
@@ -225,7 +225,7 @@ def _netnsid(namespace: Namespace) -> str | None:
 
 
 def owners(survey: Survey, context: Context | None) -> dict[tuple[str, int], list[tuple[str, str]]]:
-    """Return (pod, container) names by namespace, of pypod's that run; without the caller's own namespaces."""
+    """Return (pod, container) names of pypod's running ones by namespace, except for the caller's own namespaces."""
     from pypod.engine.containers.listing import listed_containers
     from pypod.kernel.pidfd import PROC
     from pypod.store.records import all_pods

@@ -1,4 +1,4 @@
-"""What there is to know of networks and connections, in podman's form: the fields of its JSON, in its order."""
+"""Networks and attachments in podman's form: the fields of its JSON, in its order."""
 
 from __future__ import annotations
 
@@ -22,12 +22,12 @@ if TYPE_CHECKING:
     from pypod.model.port import Port
     from pypod.store.records import ContainerRecord
 
-# Left out where they are empty.
+# Omitted when empty.
 _OMITTED = frozenset(("network_interface", "subnets", "routes", "network_dns_servers", "labels", "options"))
 
 
 def form(spec: NetworkSpec) -> dict[str, Any]:
-    """Return what was asked of a network as podman stores and lists it."""
+    """Return a network's configuration as podman stores and lists it."""
     values = {
         "name": spec.name,
         "id": spec.id,
@@ -55,7 +55,7 @@ def _subnet(subnet: Subnet) -> dict[str, Any]:
 
 
 def inspect_network(context: Context, spec: NetworkSpec) -> dict[str, Any]:
-    """Return what was asked of a network, and who is attached to it now, as podman has that since version 5."""
+    """Return a network's configuration and the containers attached now, in the form of podman since version 5."""
     names = {one.id: one.name for one in records.all_containers(context.database)}
     attached = {
         identifier: {"name": names[identifier], "interfaces": {made.interface: _interface(made)}}
@@ -75,9 +75,9 @@ def _interface(made: Endpoint) -> dict[str, Any]:
 
 
 def network_settings(context: Context, record: ContainerRecord, spec: ContainerSpec) -> dict[str, Any]:
-    """Return NetworkSettings of ``podman inspect``: the connections of the container whose network it is.
+    """Return NetworkSettings of ``podman inspect``: the attachments of the container whose network it uses.
 
-    As podman, the fields beside ``Networks`` are those of the default network when there is no other.
+    As in podman, the fields beside ``Networks`` are those of the default network if it is the only one.
     """
     names = networks.names(context.database)
     having = owner(context, record, spec.net)
@@ -93,9 +93,9 @@ def network_settings(context: Context, record: ContainerRecord, spec: ContainerS
 
 
 def bindings(ports: Iterable[Port], exposed: Iterable[Port] = ()) -> dict[str, Any]:
-    """Return where on the host each port of a container is, as ``{"80/tcp": [{"HostIp": "", "HostPort": "8080"}]}``.
+    """Return the host ports of each container port, as ``{"80/tcp": [{"HostIp": "", "HostPort": "8080"}]}``.
 
-    One that is exposed and not published has None.
+    A port that is exposed but not published has None.
     """
     found: dict[str, Any] = {}
     for port in ports:

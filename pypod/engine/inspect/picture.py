@@ -1,4 +1,4 @@
-"""What a drawing of a pod shows: who is in it, who watches whom, which namespaces."""
+"""The content of a pod's diagram: its processes, their supervisors, the namespaces."""
 
 from __future__ import annotations
 
@@ -25,9 +25,9 @@ if TYPE_CHECKING:
 
 
 def of_pod(context: Context, pod: PodRecord) -> Picture:
-    """Return what is, at this moment: the host (this process), the infra and the members, running or not.
+    """Return the current state: the host (this process), the infra and the members, running or not.
 
-    Beyond twelve columns members are counted, not drawn. Raises NoSuchPod.
+    Beyond twelve columns members are counted instead of drawn. Raises NoSuchPod.
     """
     infra, members = pods.infra_of(context, pod), pods.members(context, pod)
     room = COLUMNS_LIMIT - 1 - (infra is not None)
@@ -62,7 +62,7 @@ def _cables(context: Context, infra_id: str) -> Iterator[Cable]:
             network=network.name,
             interface=made.interface,
             addresses=made.addresses,
-            # somebody may have taken it away
+            # it may have been deleted from outside
             host_interface=made.host_interface if index_of(made.host_interface) else "",
             bridge=network.interface if index_of(network.interface) else f"{network.interface}, gone",
             gateways=network.gateway_addresses(),
@@ -79,7 +79,7 @@ def _part(context: Context, record: ContainerRecord) -> Part:
         status=f"exited ({code})" if state.status == "exited" else state.status,
         pid=pid,
         command=(arguments(pid) if pid else "") or _asked(context, record),
-        # the infra is nobody's child that anybody watches: its supervisor is itself
+        # the infra has no supervisor that is its parent: it is its own
         monitor_pid=state.supervisor_pid if pid and not is_infra else 0,
     )
 
@@ -87,7 +87,7 @@ def _part(context: Context, record: ContainerRecord) -> Part:
 def _asked(context: Context, record: ContainerRecord) -> str:
     try:
         spec = context.container_spec(record)
-    except (StoreError, Unsupported):  # damaged; of an infra
+    except (StoreError, Unsupported):  # a damaged record; an infra
         return ""
     return " ".join((*spec.entrypoint, *spec.command))
 
@@ -101,7 +101,7 @@ def _rootfs(context: Context, record: ContainerRecord) -> str:
 
 
 def _order(row: Row) -> int:
-    """What the pod shares comes first, then what is everybody's own, then the host's."""
+    """Sort shared namespaces first, then those of single members, then the host's."""
     host, *pod = row.inodes
     known = [inode for inode in pod if inode is not None]
     if not known or all(inode == host for inode in known):
@@ -110,7 +110,7 @@ def _order(row: Row) -> int:
 
 
 def container_html(context: Context, identifier: str, name: str) -> str:
-    """Return a table of what there is to know first, for a notebook."""
+    """Return a table with the most important facts, for a notebook."""
     try:
         record = records.find_container(context.database, identifier)
         part, rootfs = _part(context, record), _rootfs(context, record)

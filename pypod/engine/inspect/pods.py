@@ -1,4 +1,4 @@
-"""Everything there is to know of a pod, in podman's form."""
+"""``podman pod inspect``."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 
 def inspect_pod(context: Context, record: PodRecord) -> dict[str, Any]:
-    """Return what was asked of a pod, its status and its containers, under podman's names and in podman's order."""
+    """Return a pod's configuration, status and containers, under podman's names and in podman's order."""
     spec = stored_specs.pod_spec(record)
     everyone = [
         (one, observe.container_state(context.layout.container(one.id), context.boot_id))
@@ -53,7 +53,7 @@ def inspect_pod(context: Context, record: PodRecord) -> dict[str, Any]:
     }
 
 
-# podman's name of a pod's limit, and ours
+# podman's name of a pod limit, and ours
 _POD_LIMITS = {
     "cpu_period": "cpu_period_us",
     "cpu_quota": "cpu_quota_us",
@@ -66,7 +66,7 @@ _POD_LIMITS = {
     "memory_swap": "memory_swap_bytes",
     "blkio_weight": "blkio_weight",
     "blkio_weight_device": "blkio_weight_device",
-    # which podman's pods do not have
+    # which podman's pods lack
     "device_read_iops": "device_read_iops",
     "device_write_iops": "device_write_iops",
     "memory_reservation": "memory_reservation_bytes",

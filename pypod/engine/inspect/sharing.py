@@ -1,4 +1,4 @@
-"""Who shares which namespace: a table with a row per kind and a column per process."""
+"""Shared namespaces: a table with a row per kind and a column per process."""
 
 from __future__ import annotations
 
@@ -22,13 +22,13 @@ _MARKS = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
 
 
 class NoSuchProcess(NotFound):
-    """No process has this number."""
+    """No process has this pid."""
 
     kind = "process"
 
 
 class Column(Value):
-    """One process: ``role`` is host, infra, member, container or process; ``name`` what people call it."""
+    """One process: ``role`` is host, infra, member, container or process; ``name`` is its display name."""
 
     name: str
     role: str
@@ -36,14 +36,14 @@ class Column(Value):
 
 
 class Row(Value):
-    """One kind of namespace: the inode of each column's, None where it has none to be seen."""
+    """One kind of namespace: the inode for each column, None where it is not visible."""
 
     kind: str
     inodes: tuple[int | None, ...]
 
     @property
     def marks(self) -> tuple[str, ...]:
-        """A letter for each inode, the same for the same one, from A in the order of the columns.
+        """A letter for each distinct inode, assigned from A on in the order of the columns.
 
         >>> Row(kind="net", inodes=(7, 9, 9, None)).marks
         ('A', 'B', 'B', '-')
@@ -53,17 +53,17 @@ class Row(Value):
 
 
 class Matrix(Shown, Value):
-    """Columns and rows, in the order of ``lsns``' kinds. ``str()`` shows it as text, a notebook as a table."""
+    """Columns and rows, in the order of ``lsns``' kinds. ``str()`` renders it as text, a notebook as a table."""
 
     columns: tuple[Column, ...]
     rows: tuple[Row, ...]
 
     def shared(self) -> dict[str, bool]:
-        """Return kind -> whether everybody in the table is in one namespace."""
+        """Return kind -> whether all columns are in one namespace."""
         return {row.kind: len(set(row.inodes)) == 1 for row in self.rows}
 
     def lines(self, *, inodes: bool = False) -> list[list[str]]:
-        """Return the table as text, a heading first."""
+        """Return the table as rows of text, the heading first."""
         heading = ["NAMESPACE", *(column.name for column in self.columns)]
         if not inodes:
             return [heading, *([row.kind, *row.marks] for row in self.rows)]
@@ -98,7 +98,7 @@ def _mark(number: int) -> str:
 
 
 def pod_matrix(context: Context, pod: PodRecord) -> Matrix:
-    """Return who shares what in a pod: the host (this process), the infra, and each member that runs."""
+    """Return the namespaces shared in a pod: by the host (this process), the infra, and each running member."""
     columns = [Column(name=HOST, role=HOST, pid=os.getpid())]
     for one in records.all_containers(context.database, pod_id=pod.id):
         if pid := _pid(context, one):
@@ -108,9 +108,9 @@ def pod_matrix(context: Context, pod: PodRecord) -> Matrix:
 
 
 def column(context: Context, ref: str | int) -> Column:
-    """Return the process that a container's or pod's name or id, or a pid, stands for.
+    """Return the process that a container's or pod's name or id, or a pid, refers to.
 
-    Raises NoSuchProcess when it is none of these, WrongState when what it names does not run.
+    Raises NoSuchProcess when there is none, WrongState when the container or pod is not running.
     """
     if isinstance(ref, int):
         return _process(ref)
@@ -151,7 +151,7 @@ def _pid(context: Context, record: ContainerRecord) -> int:
 
 
 def matrix(columns: list[Column]) -> Matrix:
-    """Return the table for some processes, without the kinds that this kernel does not have."""
+    """Return the table for some processes, without the kinds that this kernel does not support."""
     seen = [PROC.namespaces(column.pid) or {} for column in columns]
     rows = []
     for kind in KINDS:

@@ -1,4 +1,4 @@
-"""The namespaces of pods, looked at again and again: which came, which went, what is different."""
+"""The namespaces of pods, polled: which appeared, which disappeared, what changed."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ if TYPE_CHECKING:
 
 
 class NamespaceWatcher(Watch):
-    """Looks at the namespaces of some pods (default: all), and remembers whose they were.
+    """Takes snapshots of the namespaces of some pods (default: all), and remembers which pod they belong to.
 
-    A namespace that no member of the pod is in any more stays the pod's as long as something of then keeps it: a
-    process that was in it before, a bind mount or a descriptor.
+    A namespace without members remains the pod's as long as it is kept alive by something from that time: a process
+    that was in it before, a bind mount or a descriptor.
 
     Between two looks ``wait`` waits for a change of any pod or container, or poll ``fileno``. Close it, or use it as a
     context manager.
@@ -35,7 +35,7 @@ class NamespaceWatcher(Watch):
         self._known: dict[Key, tuple[str, frozenset[int]]] = {}
 
     def look(self) -> dict[Key, SeenNamespace]:
-        """Return what is there now, ordered by pod, kind and number."""
+        """Return a snapshot ordered by pod, kind and inode."""
         from pypod.engine.inspect.lsns import owners
 
         survey = Survey()
@@ -57,13 +57,13 @@ class NamespaceWatcher(Watch):
         return {one.key: one for one in sorted(found, key=lambda one: (one.pod, one.kind, one.inode))}
 
     def _pod(self, namespace: Namespace, pods: tuple[str, ...]) -> str:
-        """Return whose it is, empty when it is none of those that are watched."""
+        """Return the pod that a namespace belongs to, empty when that is not a watched one."""
         if pods:
             return ",".join(pods) if not self._wanted or not self._wanted.isdisjoint(pods) else ""
         before = self._known.get((namespace.kind, namespace.inode))
         if before is None:
             return ""
-        # The kernel gives numbers again: with other processes only in it, it is another one.
+        # The kernel reuses inode numbers: with only unknown processes in it, this is another namespace.
         pod, pids = before
         return pod if not namespace.processes or any(one.pid in pids for one in namespace.processes) else ""
 
