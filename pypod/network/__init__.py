@@ -1,1 +1,1 @@
-"""Networks as the kernel has them: links, addresses, the firewall, names."""
+"""Networks at the level of the kernel: links, addresses, the firewall, names."""

@@ -1,4 +1,4 @@
-"""What was asked of a new network, completed and checked against what is there. Pure; the words are podman's."""
+"""Complete and check the options of a new network against its surroundings. Pure; messages are podman's words."""
 
 from __future__ import annotations
 
@@ -37,25 +37,25 @@ if TYPE_CHECKING:
 MACVLAN_MODES = ("bridge", "private", "vepa", "passthru")
 IPVLAN_MODES = ("l2", "l3", "l3s")
 _MTU_LIMIT = 65535
-_MTU_LEAST = {False: 68, True: 1280}  # whether with IPv6: RFC 791 and RFC 8200, 5
-_DIGITS = 10  # of 32 bits; Python refuses to read a number of thousands
+_MTU_LEAST = {False: 68, True: 1280}  # by whether there is IPv6: RFC 791, and RFC 8200 section 5
+_DIGITS = 10  # of a 32-bit number; Python refuses to parse thousands of digits
 _VLAN_LIMIT = 4094
 _FAMILIES = {4: "IPv4", 6: "IPv6"}
 
 
 class Surroundings(Value):
-    """What a new network must leave alone: names of interfaces, and ranges of addresses."""
+    """What a new network must avoid: names of interfaces, and address ranges."""
 
     interfaces: frozenset[str]
     taken: tuple[Taken, ...]
 
 
 def complete(asked: NetworkSpec, around: Surroundings, random: bytes) -> NetworkSpec:
-    """Return a network as it is to be: with its subnets, its interface, and what its driver makes of the rest.
+    """Return the network with everything filled in: its subnets, its interface, and its driver's options.
 
-    An IPv6 subnet that is to be chosen is made of seven ``random`` bytes.
+    A generated IPv6 subnet is made of seven ``random`` bytes.
 
-    Raises InvalidSpec naming the argument that cannot be had.
+    Raises InvalidSpec naming the argument that cannot be satisfied.
     """
     if asked.name in MODES:
         message = f'cannot create network with name "{asked.name}" because it conflicts with a valid network mode'
@@ -98,9 +98,9 @@ def _on_bridge(asked: NetworkSpec, around: Surroundings, random: bytes) -> Netwo
 
 
 def _on_parent(asked: NetworkSpec, around: Surroundings) -> NetworkSpec:
-    """A macvlan or ipvlan has its parent for an interface; the host has no address in it, so nobody answers for names.
+    """The interface of a macvlan or ipvlan is its parent; the host has no address in it, so there is no name server.
 
-    Its subnets are the outer network's: the host itself may have an address of them.
+    Its subnets are the outer network's: the host itself may have an address in them.
     """
     driver = asked.driver
     parent = dict(asked.options).get("parent", "") or asked.interface
@@ -108,7 +108,7 @@ def _on_parent(asked: NetworkSpec, around: Surroundings) -> NetworkSpec:
         raise InvalidSpec("--opt", f"parent interface {parent} does not exist")
     if not asked.subnets and asked.ipam != NO_ADDRESSES:
         message = f"{driver} driver needs at least one subnet specified, DHCP is not available"
-        raise InvalidSpec("--subnet", message, hint=f"--ipam-driver {NO_ADDRESSES} gives no addresses")
+        raise InvalidSpec("--subnet", message, hint=f"--ipam-driver {NO_ADDRESSES} assigns no addresses")
     require_free(asked.subnets, ())
     options = tuple(pair for pair in asked.options if pair[0] != "parent")
     return asked.replace(interface=parent, options=options, dns=False)
@@ -123,7 +123,7 @@ def _check_routes(spec: NetworkSpec) -> None:
 
 
 def default(around: Surroundings, created_ns: int) -> NetworkSpec:
-    """Return the default network: podman's, unless somebody else has its subnet."""
+    """Return the default network: podman's, unless its subnet is taken."""
     wanted = subnet(DEFAULT_SUBNET).replace(chosen=True)
     try:
         require_free([wanted], around.taken)
@@ -140,14 +140,15 @@ def default(around: Surroundings, created_ns: int) -> NetworkSpec:
 
 
 def moved(spec: NetworkSpec, rivals: Surroundings, around: Surroundings, random: bytes) -> NetworkSpec:
-    """Return a network with others of ``around`` for those of its subnets, and its interface, that ``rivals`` have.
+    """Return a network with replacements, avoiding ``around``, for subnets and the interface that ``rivals`` have.
 
-    Raises InvalidSpec naming who has one that was asked for.
+    Raises InvalidSpec, naming the holder, for one that was asked for.
     """
     found: list[Subnet] = []
     for one in spec.subnets:
         try:
-            # who asked for a subnet knows what else they have; another network's addresses would be given twice
+            # a requested subnet may overlap addresses of the host on purpose; another network would assign its
+            # addresses twice
             require_free([one], [it for it in rivals.taken if one.chosen or not it.routed])
         except InvalidSpec:
             if not one.chosen:
@@ -158,25 +159,25 @@ def moved(spec: NetworkSpec, rivals: Surroundings, around: Surroundings, random:
     interface = spec.interface
     if interface in rivals.interfaces:
         if not is_chosen_interface(interface):
-            hint = "give the network another one (--interface-name), or rename that"
+            hint = "choose another one (--interface-name), or rename that one"
             raise InvalidSpec("--interface-name", f"bridge name {interface} already in use", hint=hint)
         interface = free_interface(around.interfaces)
     return spec.replace(subnets=tuple(found), interface=interface)
 
 
 def is_chosen_interface(name: str) -> bool:
-    """Return whether an interface has a name that ``free_interface`` gives."""
+    """Return whether an interface's name is one of those that ``free_interface`` generates."""
     digits = name.removeprefix(INTERFACE_PREFIX)
     return name.startswith(INTERFACE_PREFIX) and digits.isascii() and digits.isdigit()
 
 
 def free_interface(taken: Collection[str]) -> str:
-    """Return the first of pypod1, pypod2 and so on that is no interface."""
+    """Return the first of pypod1, pypod2 and so on that is not taken."""
     return _first_free(INTERFACE_PREFIX, taken)
 
 
 def free_name(taken: Collection[str]) -> str:
-    """Return the first of podman1, podman2 and so on that is no network."""
+    """Return the first of podman1, podman2 and so on that is not taken."""
     return _first_free(DEFAULT_NETWORK, taken)
 
 
@@ -188,7 +189,7 @@ def _first_free(prefix: str, taken: Collection[str]) -> str:
 
 
 def subnets(texts: Sequence[str], gateways: Sequence[str], ip_ranges: Sequence[str]) -> tuple[Subnet, ...]:
-    """Return the subnets asked for; the first gateway and range are the first subnet's. Raises InvalidSpec."""
+    """Return the requested subnets; gateways and ranges are matched to them in order. Raises InvalidSpec."""
     if (gateways or ip_ranges) and not texts:
         raise InvalidSpec("--subnet", "cannot set gateway or range without subnet")
     for argument, what, given in (("--gateway", "gateways", gateways), ("--ip-range", "ranges", ip_ranges)):
@@ -200,7 +201,7 @@ def subnets(texts: Sequence[str], gateways: Sequence[str], ip_ranges: Sequence[s
 
 
 def route(text: str) -> Route:
-    """Read --route: DESTINATION,GATEWAY[,METRIC]. Raises InvalidSpec.
+    """Parse --route: DESTINATION,GATEWAY[,METRIC]. Raises InvalidSpec.
 
     >>> route("10.21.0.0/24,10.89.0.9")
     Route(destination='10.21.0.0/24', gateway='10.89.0.9', metric=100)
@@ -222,7 +223,7 @@ def route(text: str) -> Route:
 
 
 def dns_servers(texts: Sequence[str], argument: str = "--dns") -> tuple[str, ...]:
-    """Return the addresses of servers, each once. Raises InvalidSpec."""
+    """Return the addresses of servers, without duplicates. Raises InvalidSpec."""
     for text in texts:
         try:
             parse_address(text, argument)
@@ -288,6 +289,6 @@ def _options(driver: str, given: Sequence[tuple[str, str]]) -> tuple[tuple[str, 
     known = _OPTIONS[driver]
     for name, _ in given:
         if name not in known:
-            hint = f"{driver} has {', '.join(sorted((*known, 'parent') if driver != BRIDGE else known))}"
+            hint = f"options of {driver}: {', '.join(sorted((*known, 'parent') if driver != BRIDGE else known))}"
             raise InvalidSpec("--opt", f"unsupported {driver} network option {name}", hint=hint)
     return tuple(sorted((name, known[name](value)) for name, value in given))

@@ -1,7 +1,7 @@
-"""The host's firewall: one table of ours, whose rules are constant, and elements of its sets and maps.
+"""The host's firewall: one table of ours with constant rules, and elements in its sets and maps.
 
-``table.nft`` has the rules and is loaded by ``nft`` once. Networks and ports are elements, which the kernel is sent
-without another program (pypod/network/nftables.py): a network is one transaction, a port one element.
+``table.nft`` has the rules and is loaded once by ``nft``. Networks and ports are elements, sent to the kernel directly
+(pypod/network/nftables.py): one transaction for a network, one element for a port.
 """
 
 from __future__ import annotations
@@ -39,9 +39,9 @@ if TYPE_CHECKING:
 
     T = TypeVar("T")
 
-VERSION = 2  # of the rules: a newer pypod replaces those of an older one
+VERSION = 2  # of the rules: a newer pypod replaces an older one's
 TABLE_FILE = os.path.join(os.path.dirname(os.path.abspath(__file__)), "table.nft")
-_PROGRAMS = "/usr/sbin:/sbin:/usr/bin:/bin:/usr/local/sbin:/usr/local/bin"  # PATH may lack where nft is
+_PROGRAMS = "/usr/sbin:/sbin:/usr/bin:/bin:/usr/local/sbin:/usr/local/bin"  # $PATH may lack nft's directory
 _INTERFACE_BYTES = 16  # IFNAMSIZ
 _MAPS = (("published4", 4), ("published6", 16), ("published_at4", 4), ("published_at6", 16))
 _NETWORK_SETS = "bridges", "same", "internal", "isolated", "homes4", "homes6"
@@ -51,7 +51,7 @@ Range = tuple[bytes, bytes]  # packed addresses
 
 
 def _field(data: bytes) -> bytes:
-    """A field of a concatenation has whole words."""
+    """The fields of a concatenation are padded to whole words."""
     return data + b"\0" * (-len(data) % 4)
 
 
@@ -87,7 +87,7 @@ def ranges_of(network: NetworkSpec) -> list[Range]:
 
 
 def known_ranges(channel: Channel, interface: str) -> list[Range]:
-    """Return the first and the last address of each subnet that is known of a bridge. Raises OSError."""
+    """Return the first and the last address of each subnet registered for a bridge. Raises OSError."""
     wanted = _interface(interface)
     return [
         (key[_INTERFACE_BYTES:], end[_INTERFACE_BYTES:])
@@ -98,22 +98,22 @@ def known_ranges(channel: Channel, interface: str) -> list[Range]:
 
 
 def admit(network: NetworkSpec) -> bytes:
-    """Return the transaction that makes a network known. Made again it changes nothing."""
+    """Return the transaction that registers a network. It is idempotent."""
     return batch(add_elements(_network_elements(network)))
 
 
 def knows(channel: Channel, network: NetworkSpec) -> bool:
-    """Return whether all that ``admit`` makes known is. Raises OSError."""
+    """Return whether everything that ``admit`` adds is there. Raises OSError."""
     return all(has(channel, one, one) for one in _network_elements(network))
 
 
 def known_bridges(channel: Channel) -> set[str]:
-    """Return the interfaces that the firewall knows for bridges of networks. Raises OSError."""
+    """Return the interfaces registered as bridges of networks. Raises OSError."""
     return {one.rstrip(b"\0").decode("utf-8", "replace") for name in _NETWORK_SETS for one, _ in _keys(channel, name)}
 
 
 def forget(channel: Channel, interface: str) -> None:
-    """Take away all that is known of a bridge, of whatever network it was. Raises OSError."""
+    """Remove everything registered for a bridge, whatever network it belonged to. Raises OSError."""
     wanted = _interface(interface)
 
     def change() -> Iterator[bytes]:
@@ -129,7 +129,7 @@ def forget(channel: Channel, interface: str) -> None:
 
 
 def _keys(channel: Channel, name: str) -> Iterator[tuple[bytes, tuple[bytes, bytes]]]:
-    """Yield the interface that each key of a set begins with, the key, and what it is a range to."""
+    """Yield for each key of a set its leading interface, the key, and the range's end."""
     for one in dump(channel, name):
         key = value(one, KEY)
         yield key[:_INTERFACE_BYTES], (key, value(one, KEY_END))
@@ -160,10 +160,10 @@ def _ways(
 def publish(
     ports: Sequence[Port], address4: str, address6: str = "", *, comment: str = "", destroy: bool | None = None
 ) -> bytes:
-    """Return the transaction that leads ports of the host to a container's addresses (with or without a prefix).
+    """Return the transaction that forwards host ports to a container's addresses (with or without a prefix length).
 
-    ``comment`` is what nft shows with it. What a crash left under the same ports is replaced; before Linux 6.3 it is
-    in the way (EEXIST), and ``withdraw_own`` or a reload takes it away.
+    ``comment`` is what nft shows with it. Elements that a crash left for the same ports are replaced; before Linux 6.3
+    they cause EEXIST, until ``withdraw_own`` or a reload removes them.
     """
     can = has_destroy() if destroy is None else destroy
     old = delete_elements(_ways(ports, address4, address6, keys_only=True), destroy=True) if can else ()
@@ -171,7 +171,7 @@ def publish(
 
 
 def withdraw(ports: Sequence[Port], address4: str, address6: str = "", *, destroy: bool | None = None) -> bytes:
-    """Return the transaction that takes ports away, wherever they lead: for who holds the ports.
+    """Return the transaction that stops forwarding ports, wherever they lead: for the holder of the ports.
 
     Before Linux 6.3 it fails when one of them is missing.
     """
@@ -179,9 +179,9 @@ def withdraw(ports: Sequence[Port], address4: str, address6: str = "", *, destro
 
 
 def withdraw_own(channel: Channel, ports: Sequence[Port], address4: str, address6: str = "") -> None:
-    """Take away what leads to these addresses, and leave alone what leads to others by now.
+    """Stop forwarding to these addresses, but keep what is forwarded elsewhere by now.
 
-    For who does not hold the ports any more: since a container has ended, another may have published them. Raises
+    For a caller who no longer holds the ports: once a container has ended, another may have published them. Raises
     OSError.
     """
 
@@ -195,7 +195,7 @@ def withdraw_own(channel: Channel, ports: Sequence[Port], address4: str, address
 
 
 def withdraw_ways(channel: Channel, ranges: Collection[Range]) -> None:
-    """Take away what leads to addresses of some ranges, whoever published it. Raises OSError."""
+    """Stop forwarding to addresses in some ranges, whoever published the ports. Raises OSError."""
 
     def change() -> Iterator[bytes]:
         found = [
@@ -210,9 +210,9 @@ def withdraw_ways(channel: Channel, ranges: Collection[Range]) -> None:
 
 
 def listed(channel: Channel) -> list[tuple[str, str, int, str, int]]:
-    """Return the ports that are published: protocol, address of the host (empty: all), port, address and port inside.
+    """Return the forwarded ports: protocol, host address (empty: all), port, address and port inside.
 
-    A port that is published on all addresses of both families is there twice. Raises OSError.
+    A port published on all addresses of both families is listed twice. Raises OSError.
     """
     import _socket
 
@@ -232,36 +232,36 @@ def listed(channel: Channel) -> list[tuple[str, str, int, str, int]]:
 
 
 def ensure_table(channel: Channel, *, again: bool = False) -> bool:
-    """Load the rules when they are not there or an older pypod's, or ``again`` in any case; return whether they were.
+    """Load the rules when they are missing, an older pypod's, or in any case with ``again``; return whether they were.
 
-    Elements that are there stay. Raises Unsupported when nft or the kernel's part of it is missing.
+    Existing elements are kept. Raises Unsupported when nft or the kernel's part of it is missing.
     """
     if not again and table_version(channel) >= VERSION:
         return False
     import subprocess
 
-    without = "or do without networks: --network none, --network host"
+    without = "or use no network (--network none) or the host's (--network host)"
     try:
         done = subprocess.run(
             ["nft", "-f", TABLE_FILE], capture_output=True, text=True, check=False, env={"PATH": _PROGRAMS}
         )
     except (FileNotFoundError, PermissionError):
-        message = "bridge networks need the program nft, which is not there"
+        message = "bridge networks need the program nft, which is not installed"
         raise Unsupported("nftables", message, hint=f"apt-get install nftables; {without}") from None
     if done.returncode:
         first = done.stderr.strip().partition("\n")[0]
         # Debian's User-Mode Linux has nftables without NAT
         hint = "the kernel needs nftables with NAT (CONFIG_NF_TABLES, CONFIG_NFT_NAT: modprobe nft_nat)"
         if done.returncode < 0:
-            # 1.0.6 does where a later one has made a set, as from a container with the host's network
-            first = f"it ended by signal {-done.returncode}"
-            hint = "a later nftables may read what is in the tables that are there"
+            # 1.0.6 crashes on sets made by a later version, as by a container with the host's network
+            first = f"killed by signal {-done.returncode}"
+            hint = "a later nftables may be able to read the tables that exist"
         raise Unsupported("nftables", f"the firewall's rules cannot be loaded: nft: {first}", hint=f"{hint}; {without}")
     return True
 
 
 def table_version(channel: Channel) -> int:
-    """Return the version of the rules that are loaded, 0 when there are none. Raises Unsupported."""
+    """Return the version of the loaded rules, 0 without any. Raises Unsupported."""
     try:
         found = dump(channel, "version")
     except OSError as error:
@@ -278,9 +278,9 @@ def open_channel() -> Channel:
 
 
 class Channels:
-    """Channels that are kept for the next who needs one.
+    """A pool of channels.
 
-    Closing one makes the caller wait for elements that anybody deleted just before, some 10 ms (nft_rcv_nl_event in
+    Closing one waits for elements that any process deleted just before, some 10 ms (nft_rcv_nl_event in
     net/netfilter/nf_tables_api.c).
     """
 
@@ -288,13 +288,13 @@ class Channels:
         self._kept: list[tuple[tuple[int, int, int], Channel]] = []
 
     def lend(self, use: Callable[[Channel], T]) -> T:
-        """Return what ``use`` does with a channel of this thread's network namespace. Raises Unsupported."""
+        """Call ``use`` with a channel of this thread's network namespace; return its result. Raises Unsupported."""
         here = _here()
         channel = self._take(here)
         try:
             done = use(channel)
         except BaseException:
-            channel.close()  # answers may be left in it
+            channel.close()  # it may have unread answers
             raise
         self._kept.append((here, channel))
         return done
@@ -304,27 +304,27 @@ class Channels:
             if one[0] == here:
                 try:
                     self._kept.remove(one)
-                except ValueError:  # another thread was faster
+                except ValueError:  # another thread took it
                     continue
                 return one[1]
         return open_channel()
 
     def close(self) -> None:
-        """Close those that are kept."""
+        """Close the pooled channels."""
         while self._kept:
             self._kept.pop()[1].close()
 
 
 def _here() -> tuple[int, int, int]:
     status = os.stat("/proc/thread-self/ns/net")
-    return os.getpid(), status.st_dev, status.st_ino  # after a fork they are the parent's
+    return os.getpid(), status.st_dev, status.st_ino  # with the pid, since after a fork the channels are the parent's
 
 
 Published = tuple["Sequence[Port]", str, str, str]  # ports, IPv4 address, IPv6 address, comment
 
 
 def everything(networks: Iterable[NetworkSpec], ways: Iterable[Published]) -> Iterator[bytes]:
-    """Yield the transactions that make networks and ports known, of whatever is or is not there."""
+    """Yield the transactions that register networks and ports, whatever exists already."""
     for network in networks:
         if network.driver == BRIDGE:
             yield admit(network)

@@ -1,8 +1,8 @@
-"""What the kernel remembers of UDP: where the packets of a client go is settled by its first one (nf_conntrack).
+"""Connection tracking of UDP: a client's first packet decides where its later ones go (nf_conntrack).
 
-A client that goes on sending is led to where it was led before, or nowhere, however the firewall has changed since. So
-who publishes a port of UDP has the kernel forget what it knows of it. TCP needs none of it: a connection ends. The
-layout of the messages is that of linux/netfilter/nfnetlink_conntrack.h.
+A client that keeps sending stays with its first destination, or with none, however the firewall changes. So publishing
+a UDP port makes the kernel forget the flows to it. TCP does not need this, as connections end. The layout of the
+messages is that of linux/netfilter/nfnetlink_conntrack.h.
 """
 
 from __future__ import annotations
@@ -31,15 +31,15 @@ _NUMBER, _SOURCE_PORT, _DESTINATION_PORT = 1, 2, 3
 _ORIGINAL_FLAGS = 1
 _BY_DESTINATION, _BY_PROTOCOL, _BY_DESTINATION_PORT = 1 << 1, 1 << 3, 1 << 5  # CTA_FILTER_F_CTA_IP_DST and so on
 _UDP = attribute(_NUMBER, bytes((PROTOCOLS["udp"],)))
-_ORIGIN = (_TUPLE_ORIGINAL, _ZONE, _ID)  # what names a flow
-_MOST = 16  # deletions by a filter: each takes 0.2 ms, to look through all that the kernel remembers 5
+_ORIGIN = (_TUPLE_ORIGINAL, _ZONE, _ID)  # identify a flow
+_MOST = 16  # deletions by filter: each takes 0.2 ms, while dumping all flows takes 5
 
 
 def forget_all(channel: Channel, ports: Sequence[Port], address4: str, address6: str = "") -> None:
-    """Forget the flows to published ports of UDP at addresses of this host's, wherever they lead.
+    """Delete the flows to published UDP ports at addresses of this host, wherever they go.
 
-    For who has just been started at these addresses: nobody has been led there yet. Of IPv4, Linux 6.11 and newer
-    delete what matches a filter, in 0.2 ms for each port and address. The rest is as with ``forget``. Raises OSError.
+    For a container that was just started with these addresses, so that no flow is its own yet. For IPv4, Linux 6.11 and
+    later delete by a filter, in 0.2 ms for each port and address. Otherwise it is like ``forget``. Raises OSError.
     """
     requests = list(islice(_deletions(ports), _MOST + 1)) if address4 else []
     if 0 < len(requests) <= _MOST:
@@ -47,13 +47,13 @@ def forget_all(channel: Channel, ports: Sequence[Port], address4: str, address6:
             channel.send(b"".join(requests))
             address4 = ""
         except OSError as error:
-            if error.errno != errno.EINVAL:  # an older one takes it for a flow of which half is missing
+            if error.errno != errno.EINVAL:  # older kernels read a filter as an incomplete flow
                 raise
     forget(channel, ports, address4, address6)
 
 
 def _deletions(ports: Iterable[Port]) -> Iterator[bytes]:
-    # Not for IPv6: its addresses match when they differ (ctnetlink_filter_match_tuple in
+    # Not for IPv6: the filter matches its addresses when they differ (ctnetlink_filter_match_tuple in
     # net/netfilter/nf_conntrack_netlink.c, Linux 6.18).
     own = addresses(_IPV4)
     for port in ports:
@@ -66,9 +66,9 @@ def _deletions(ports: Iterable[Port]) -> Iterator[bytes]:
 
 
 def forget(channel: Channel, ports: Sequence[Port], address4: str, address6: str = "") -> None:
-    """Forget the flows to published ports of UDP that do not lead to these addresses (with or without a prefix).
+    """Delete the flows to published UDP ports that do not go to these addresses (with or without a prefix length).
 
-    Takes some 5 ms: the kernel looks through all it remembers. Raises OSError.
+    Takes some 5 ms, as the kernel lists all flows. Raises OSError.
     """
     wanted = [port for port in ports if port.protocol == "udp"]
     for family, address in ((_IPV4, address4), (_IPV6, address6)):
@@ -90,7 +90,7 @@ def _head(family: int) -> bytes:
 
 
 def _flows(channel: Channel, family: int) -> list[dict[int, bytes]]:
-    """Return the flows of UDP; all of them before Linux 5.8, which has no filter."""
+    """Return the UDP flows; those of all protocols before Linux 5.8, which has no filter."""
     by = attribute(_ORIGINAL_FLAGS, _BY_PROTOCOL)
     only = nested(_TUPLE_ORIGINAL, nested(_PROTOCOL, _UDP)), nested(_FILTER, by)
     request = message(_word(_GET), _head(family), *only, flags=REQUEST | DUMP)
@@ -98,7 +98,7 @@ def _flows(channel: Channel, family: int) -> list[dict[int, bytes]]:
 
 
 def _is_misled(flow: dict[int, bytes], family: int, ports: Iterable[Port], own: bytes) -> bool:
-    """Return whether a flow came to one of ``ports`` at an address of the host's and goes elsewhere than to ``own``."""
+    """Return whether a flow came to one of ``ports`` at an address of the host and goes elsewhere than to ``own``."""
     source, destination = _ADDRESSES[family]
     asked_ip, asked = _ends(flow, _TUPLE_ORIGINAL)
     answering_ip, answering = _ends(flow, _TUPLE_REPLY)

@@ -1,4 +1,4 @@
-"""What a bridge network needs of the host's settings: packets are forwarded, and 127.0.0.1 may lead into a bridge."""
+"""The host's settings for bridge networks: packets are forwarded, and 127.0.0.1 may be routed to a bridge."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ if TYPE_CHECKING:
 
     from pypod.model.network import NetworkSpec
 
-_NET = "/proc/sys/net"  # of the network namespace that the reader is in
+_NET = "/proc/sys/net"  # of the reader's network namespace
 _IPV4, _IPV6 = f"{_NET}/ipv4/ip_forward", f"{_NET}/ipv6/conf/all/forwarding"
 
 
 def is_on(network: NetworkSpec) -> bool:
-    """Return whether the host forwards the packets of a network; 40 us for each family.
+    """Return whether the host forwards the packets of a network; takes 40 us for each family.
 
-    Who set its bridge up saw to it, and anybody may have turned it off since.
+    Setting up the bridge enabled it, but any process may have disabled it since.
     """
     every = ((".", _IPV4), (":", _IPV6))
     wanted = [path for sign, path in every if any(sign in one.subnet for one in network.subnets)]
@@ -28,9 +28,9 @@ def is_on(network: NetworkSpec) -> bool:
 
 
 def needed(network: NetworkSpec) -> list[tuple[str, str]]:
-    """Return the files of the host's settings that have to be written for a network, in their order, and with what.
+    """Return the files to write for a network, in order, with their values.
 
-    Its bridge has to be there for its own setting; what is as it has to be is left out.
+    Its bridge must exist for the per-interface settings; those that are right already are left out.
     """
     if network.driver != BRIDGE:
         return []
@@ -40,13 +40,13 @@ def needed(network: NetworkSpec) -> list[tuple[str, str]]:
     if any(":" in one.subnet for one in network.subnets):
         if read_text(_IPV6) == "0":
             found += _keep_advertised_routes()
-        # until its link-local address is known to be its own, a bridge forwards nothing to who is new on it
+        # until duplicate address detection is done, a bridge does not forward to the ports just added
         found += [(f"{_NET}/ipv6/conf/{network.interface}/accept_dad", "0"), (_IPV6, "1")]
     return [(path, value) for path, value in found if read_text(path) not in ("", value)]
 
 
 def _keep_advertised_routes() -> Iterator[tuple[str, str]]:
-    # an interface of a router takes no routes from others, unless it is told to: the host would lose its default route
+    # a router ignores router advertisements unless accept_ra is 2: the host would lose its default route
     for name in sorted(os.listdir(f"{_NET}/ipv6/conf")):
         path = f"{_NET}/ipv6/conf/{name}/accept_ra"
         if name not in ("all", "lo") and read_text(path) == "1":
@@ -60,7 +60,7 @@ def write(path: str, value: str) -> None:
 
 
 def words(path: str, value: str) -> str:
-    """Return in words what writing a setting does: for an explanation."""
+    """Describe what writing a setting does."""
     name = path.removeprefix("/proc/sys/").replace("/", ".")
     why = _WHY.get(path.rpartition("/")[2], "")
     return f"set {name} to {value}{f': {why}' if why else ''}"
@@ -70,6 +70,6 @@ _WHY = {
     "ip_forward": "the host forwards IPv4 packets between interfaces",
     "forwarding": "the host forwards IPv6 packets between interfaces",
     "route_localnet": "ports are published on 127.0.0.1, too",
-    "accept_dad": "the bridge is there for IPv6 at once",
-    "accept_ra": "the host keeps routes that it was told of, although it forwards",
+    "accept_dad": "the bridge is usable for IPv6 at once",
+    "accept_ra": "the host keeps advertised routes although it forwards",
 }

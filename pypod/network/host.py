@@ -1,6 +1,6 @@
-"""What the network namespace of this process has already: the names of its interfaces, its addresses, its routes.
+"""What this process's network namespace contains: interface names, addresses, routes.
 
-A new network must not get in the way of any of these. See rtnetlink(7).
+A new network must not conflict with any of these. See rtnetlink(7).
 """
 
 from __future__ import annotations
@@ -29,9 +29,9 @@ _IPV4_BYTES, _LOOPBACK, _LINK_LOCAL = 4, 127, bytes((169, 254))
 
 
 class Host:
-    """What is there: ``interfaces`` by index, and the ranges that are ``taken`` by addresses and by routes.
+    """A snapshot: ``interfaces`` by index, and the ranges ``taken`` by addresses and routes.
 
-    ``aliases`` are those of the interfaces that have one, by their names.
+    ``aliases`` maps the names of interfaces to their aliases, if any.
     """
 
     def __init__(self) -> None:
@@ -47,7 +47,7 @@ class Host:
         found = []
         for _, body in channel.dump(message(_GETADDR, b"\0" * _ADDRESS_BODY, flags=DUMP)):
             values = attributes(body[_ADDRESS_BODY:])
-            # of a link with two ends IFA_ADDRESS is the other one
+            # on a point-to-point link IFA_ADDRESS is the peer's
             address = values.get(_IFA_LOCAL) or values.get(_IFA_ADDRESS, b"")
             interface = self.interfaces.get(_number(body[4:8]), "")
             found.append(Taken(range=_range(address, body[1]), by=f"interface {interface}", interface=interface))
@@ -60,7 +60,7 @@ class Host:
         for _, body in channel.dump(message(_GETROUTE, b"\0" * _ROUTE_BODY, flags=DUMP)):
             length, table, kind = body[1], body[4], body[7]
             values = attributes(body[_ROUTE_BODY:])
-            if table != _MAIN_TABLE or kind != _UNICAST or not length:  # the default route leads everywhere
+            if table != _MAIN_TABLE or kind != _UNICAST or not length:  # the default route covers everything
                 continue
             interface = self.interfaces.get(_number(values.get(_RTA_OIF, b"")), "")
             where = _range(values[_RTA_DST], length)
@@ -75,7 +75,7 @@ def is_local(address: str) -> bool:
     kind = _socket.AF_INET6 if ":" in address else _socket.AF_INET
     packed = _socket.inet_pton(kind, address)
     bits = 8 * len(packed)
-    # the entry itself: all of a range of addresses that lo has is local
+    # the exact entry: on lo, all addresses of a prefix are local
     body = bytes((kind, bits, 0, 0, 0, 0, 0, 0)) + number(_FIB_MATCH)
     with Channel() as channel:
         try:
@@ -88,7 +88,7 @@ def is_local(address: str) -> bool:
 
 
 def default_interface() -> str:
-    """Return the interface of the default route, of IPv4's before IPv6's; empty when there is none. Raises OSError."""
+    """Return the interface of the default route, IPv4 first; empty when there is none. Raises OSError."""
     found = []
     with Channel() as channel:
         for _, body in channel.dump(message(_GETROUTE, b"\0" * _ROUTE_BODY, flags=DUMP)):
@@ -100,7 +100,7 @@ def default_interface() -> str:
 
 
 def has_addresses(wanted: Iterable[str]) -> bool:
-    """Return whether interfaces of this namespace have all of some addresses (CIDR notation). Raises OSError."""
+    """Return whether interfaces of this namespace have all of the addresses (CIDR notation). Raises OSError."""
     there = addresses()
     return all(packed_address(one.partition("/")[0]) in there for one in wanted)
 
@@ -117,9 +117,9 @@ def addresses(family: int = 0) -> set[bytes]:
 
 
 def first_address(but: str = "") -> str:
-    """Return the first IPv4 address that others know this host by, or an empty text. Raises OSError.
+    """Return the first IPv4 address by which others reach this host, or an empty string. Raises OSError.
 
-    None of the loopback's or of a link alone, and none of the interface ``but``.
+    Loopback and link-local addresses do not count, nor does the interface ``but``.
     """
     import _socket
 
@@ -137,7 +137,7 @@ def first_address(but: str = "") -> str:
 
 
 def _interfaces(channel: Channel, aliases: dict[str, str] | None = None) -> dict[int, str]:
-    """Return the names of interfaces by index; those that have an alias are added to ``aliases``."""
+    """Return the names of interfaces by index; aliases are added to ``aliases``."""
     found = {}
     for _, body in channel.dump(message(_GETLINK, b"\0" * _LINK_BODY, flags=DUMP)):
         values = attributes(body[_LINK_BODY:])
@@ -153,6 +153,6 @@ def _number(data: bytes) -> int:
 
 
 def _range(address: bytes, length: int) -> Range:
-    from ipaddress import ip_network  # 2 ms, and a start does without
+    from ipaddress import ip_network  # takes 2 ms, and a start does not need it
 
     return ip_network((address, length), strict=False)

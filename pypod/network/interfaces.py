@@ -1,8 +1,8 @@
-"""The interfaces of a network namespace as they are at one instant: addresses, state, the other end, what passed.
+"""A snapshot of the interfaces of a network namespace: addresses, state, peer, traffic.
 
-For what is shown to people: pyroute2 reads the kernel's answers, and importing it takes longer than all the rest of a
-command. They come over our own channel. pyroute2's sockets run an event loop, which cannot be where the caller has one
-that runs, as in a notebook, and for another namespace they fork.
+For display only: pyroute2 parses the kernel's answers, and importing it takes longer than the rest of a command. They
+come through our own channel. pyroute2's sockets run an event loop, which fails where the caller's is running already,
+as in a notebook, and fork for another namespace.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ _SCOPES = {0: "global", 200: "site", 253: "link", 254: "host", 255: "nowhere"}
 
 @frozen(kw_only=True)
 class Traffic:
-    """What passed one way since the interface was made. What was dropped had no error, but no room or no receiver."""
+    """Traffic in one direction since the interface was made. Dropped packets had no error, but no room or receiver."""
 
     bytes: int
     packets: int
@@ -41,7 +41,7 @@ class Traffic:
 
 @frozen(kw_only=True)
 class Address:
-    """An address with the length of its prefix. ``broadcast`` is empty where there is none, as with IPv6."""
+    """An address with its prefix length. ``broadcast`` is empty where there is none, as with IPv6."""
 
     address: str
     prefix_length: int
@@ -54,12 +54,13 @@ class Address:
 
 @frozen(kw_only=True)
 class Interface:
-    """One interface, at one instant.
+    """A snapshot of one interface.
 
-    ``kind`` is veth, bridge, macvlan and so on, empty for hardware and lo. ``is_up`` is what somebody set, ``state``
-    what came of it, in the words of ip-link(8): UP, DOWN, LOWERLAYERDOWN, UNKNOWN (lo). ``peer_index`` is the index of
-    the other end of a veth or of the parent of a macvlan, 0 without either: in the namespace that this one numbers
-    ``peer_netnsid``, or in this one when that is None. ``master_index`` is that of the bridge it is a port of, or 0.
+    ``kind`` is veth, bridge, macvlan and so on, empty for hardware and lo. ``is_up`` is the administrative state,
+    ``state`` the operational one, in the words of ip-link(8): UP, DOWN, LOWERLAYERDOWN, UNKNOWN (lo). ``peer_index`` is
+    the index of the peer of a veth or of the parent of a macvlan, 0 without either: in the namespace that this one
+    numbers ``peer_netnsid``, or in this one when that is None. ``master_index`` is that of the bridge it is a port of,
+    or 0.
     """
 
     name: str
@@ -79,7 +80,7 @@ class Interface:
 
 
 def interfaces(namespace: int) -> tuple[Interface, ...]:
-    """Return the interfaces of the network namespace behind a descriptor, by their index. Raises OSError."""
+    """Return the interfaces of the network namespace behind a descriptor, by index. Raises OSError."""
     with _channel(namespace) as channel:
         addresses: dict[int, list[Address]] = {}
         for answer in _answers(channel, ifaddrmsg, _GETADDR, _ADDRESS_BODY):
@@ -92,7 +93,7 @@ def interfaces(namespace: int) -> tuple[Interface, ...]:
 
 
 def _channel(namespace: int) -> Channel:
-    """Return a channel of another namespace: a socket stays in the one it was made in, and the thread comes back."""
+    """Return a channel to another namespace: the socket stays in it when the thread returns."""
     kind = NAMESPACES["net"].clone_flag
     home = os.open("/proc/thread-self/ns/net", os.O_RDONLY | os.O_CLOEXEC)
     try:
@@ -113,7 +114,7 @@ def _answers(channel: Channel, form: Any, request: int, body_bytes: int) -> Iter
 
 
 def _address(answer: Any) -> Address:
-    # of a link with two ends IFA_ADDRESS is the other one
+    # on a point-to-point link IFA_ADDRESS is the peer's
     return Address(
         address=answer.get_attr("IFA_LOCAL") or answer.get_attr("IFA_ADDRESS"),
         prefix_length=answer["prefixlen"],

@@ -1,4 +1,4 @@
-"""Interfaces of this network namespace: made, changed, looked at. Messages: pypod/network/rtnetlink.py."""
+"""Create, change and query the interfaces of this network namespace. Messages: pypod/network/rtnetlink.py."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
 
-_INDEX, _FLAGS = -2, -1  # no attributes, but fields of ifinfomsg
+_INDEX, _FLAGS = -2, -1  # not attributes, but fields of ifinfomsg
 _SIOCGIFFLAGS = 0x8913  # linux/sockios.h
 
 
@@ -31,7 +31,7 @@ def index_of(name: str) -> int:
 
 
 def is_up(name: str) -> bool:
-    """Return whether there is an interface of that name in this namespace, set up (3 us)."""
+    """Return whether an interface of this namespace exists and is up (3 us)."""
     import _socket
     import fcntl
 
@@ -46,10 +46,10 @@ def is_up(name: str) -> bool:
 
 
 def make_bridge(name: str, addresses: Sequence[str], mtu: int = 0, alias: str = "", vlan: int = 0) -> int:
-    """Make a bridge with the network's gateway addresses; return its index.
+    """Create a bridge with the network's gateway addresses, not up yet; return its index.
 
-    It is not set up yet. ``alias`` is what ip(8) shows with it, at most 255 bytes. With a ``vlan`` all that is on it
-    is in that one. Raises FileExistsError when there is an interface of that name, Unsupported, OSError.
+    ``alias`` is what ip(8) shows with it, at most 255 bytes. With a ``vlan``, all its ports are in that one. Raises
+    FileExistsError when an interface has that name, Unsupported, OSError.
     """
     index = _unused_index(alias)
     with netlink.Channel() as channel:
@@ -65,7 +65,7 @@ def make_bridge(name: str, addresses: Sequence[str], mtu: int = 0, alias: str = 
 
 
 def add_addresses(name: str, addresses: Sequence[str]) -> None:
-    """Give an interface the addresses that it lacks. Raises OSError."""
+    """Add the addresses that an interface lacks. Raises OSError."""
     index = index_of(name)
     with netlink.Channel() as channel:
         for address in addresses:
@@ -73,7 +73,7 @@ def add_addresses(name: str, addresses: Sequence[str]) -> None:
 
 
 def index_for(alias: str) -> int:
-    """Return the index that a bridge with this alias has, unless that was taken: the kernel counts up from 1."""
+    """Return the index for a bridge with this alias, if it is free: a large one, as the kernel counts up from 1."""
     from binascii import crc32
 
     return 1 << 30 | crc32(os.fsencode(alias)) >> 2
@@ -91,14 +91,14 @@ def _unused_index(alias: str) -> int:
 
 
 def _require_bridges(error: OSError, vlan: int) -> None:
-    """Raise Unsupported when a bridge could not be made because the kernel has no such thing."""
+    """Raise Unsupported when a bridge could not be created because the kernel lacks support."""
     if error.errno != errno.EOPNOTSUPP:
         return
     if vlan:
-        hint = "make the network without -o vlan"
+        hint = "create the network without -o vlan"
         raise Unsupported("vlan", "bridges have no VLANs here (CONFIG_BRIDGE_VLAN_FILTERING)", hint=hint) from error
-    hint = "modprobe bridge; or do without networks: --network none, --network host"
-    raise Unsupported("bridge", "this kernel makes no bridges", hint=hint) from error
+    hint = "modprobe bridge; or use no network (--network none) or the host's (--network host)"
+    raise Unsupported("bridge", "this kernel does not support bridges", hint=hint) from error
 
 
 def set_up(name: str) -> None:
@@ -108,11 +108,11 @@ def set_up(name: str) -> None:
 
 
 def refresh_carrier(names: Iterable[str]) -> None:
-    """Have ports of bridges pass packets on now, not when the kernel comes round to it. Raises OSError.
+    """Have bridge ports forward now rather than after the kernel's link watch has run. Raises OSError.
 
-    That the other end of a veth is up is worked out later, and in the meantime a port drops everything: a question for
-    a neighbour's address is asked again only after a second. To be asked for the link makes it so
-    (linkwatch_sync_dev() in rtnl_getlink(), Linux 6.8).
+    The carrier of a veth is noticed with a delay, during which its bridge port drops everything, and a neighbour
+    request is only repeated after a second. Querying the link updates it at once (linkwatch_sync_dev() in
+    rtnl_getlink(), Linux 6.8).
     """
     with netlink.Channel() as channel:
         for name in names:
@@ -123,23 +123,23 @@ def refresh_carrier(names: Iterable[str]) -> None:
 
 
 def release(name: str) -> bool:
-    """Take an interface off its bridge; return whether it was there. In 0.2 ms nobody is reached by it any more."""
+    """Detach an interface from its bridge, which takes 0.2 ms; return whether it existed. Then it is unreachable."""
     with netlink.Channel() as channel:
         return _send(channel, rtnetlink.off_its_bridge(name))
 
 
 def aliases() -> dict[str, str]:
-    """Return the interfaces of this namespace that have an alias, and which. Raises OSError."""
+    """Return the aliases of the interfaces of this namespace that have one. Raises OSError."""
     return {_text(one[IFNAME]): alias_text(one[IFALIAS]) for one in _all() if IFALIAS in one and IFNAME in one}
 
 
 def alias_text(data: bytes) -> str:
-    """Return an alias as it was given to ``make_bridge``: a path in it may be any bytes."""
+    """Return an alias as passed to ``make_bridge``: a path in it may contain any bytes."""
     return os.fsdecode(data.rstrip(b"\0"))
 
 
 def alias_and_state(name: str) -> tuple[str, bool]:
-    """Return an interface's alias and whether it is set up; an empty text for one that is not there (20 us)."""
+    """Return an interface's alias and whether it is up; an empty string when it does not exist (20 us)."""
     with netlink.Channel() as channel:
         try:
             answer = channel.ask(rtnetlink.question(name))
@@ -152,7 +152,7 @@ def alias_and_state(name: str) -> tuple[str, bool]:
 
 
 def idle_bridges(wanted: Callable[[str], bool]) -> list[tuple[int, str]]:
-    """Return index and name of the bridges whose alias is ``wanted`` and that nothing is plugged into."""
+    """Return index and name of the bridges without ports whose alias is ``wanted``."""
     everything = _all()
     masters = {one[MASTER] for one in everything if MASTER in one}
     return [
@@ -163,13 +163,13 @@ def idle_bridges(wanted: Callable[[str], bool]) -> list[tuple[int, str]]:
 
 
 def ports(bridge_index: int) -> set[str]:
-    """Return the interfaces that are on a bridge and set up. Raises OSError."""
+    """Return the ports of a bridge that are up. Raises OSError."""
     master = number(bridge_index)
     return {_text(one[IFNAME]) for one in _all() if one.get(MASTER) == master and one[_FLAGS][0] & IFF_UP}
 
 
 def _all() -> list[dict[int, bytes]]:
-    """Return the attributes of every interface, and two fields that are none."""
+    """Return the attributes of every interface, and two fields of its header."""
     with netlink.Channel() as channel:
         return [
             {**netlink.attributes(body[LINK_BYTES:]), _INDEX: body[4:8], _FLAGS: body[8:12]}
@@ -182,7 +182,7 @@ def _text(data: bytes) -> str:
 
 
 def remove_link(name: str) -> bool:
-    """Remove an interface of this namespace; return whether it was there. Takes some 30 ms. Raises OSError."""
+    """Remove an interface of this namespace; return whether it existed. Takes some 30 ms. Raises OSError."""
     with netlink.Channel() as channel:
         return _send(channel, rtnetlink.removal(name=name))
 

@@ -1,4 +1,4 @@
-"""Elements of the sets and maps of our table: packed, changed in transactions, and read.
+"""Elements of the sets and maps of our table: packed, changed in transactions, and listed.
 
 The layout of the messages is that of linux/netfilter/nf_tables.h and nfnetlink.h.
 """
@@ -24,10 +24,10 @@ _LIST_TABLE, _LIST_SET, _LIST_ELEMENTS, _LIST_ELEMENT = 1, 2, 3, 1
 KEY, DATA, _ELEMENT_USERDATA, KEY_END = 1, 2, 6, 10
 _VALUE = 1  # NFTA_DATA_VALUE
 _BATCH_GENERATION, _GENERATION_ID = 1, 1
-_COMMENT, _COMMENT_BYTES = 0, 128  # of libnftnl: what nft shows of an element
+_COMMENT, _COMMENT_BYTES = 0, 128  # of libnftnl: what nft shows for an element
 _ELEMENTS_OF_MESSAGE = 200  # an attribute's length has 16 bits
 
-Element = tuple[str, bytes]  # of which set or map, packed
+Element = tuple[str, bytes]  # the set or map, and the packed element
 
 
 def _word(kind: int) -> int:
@@ -39,9 +39,9 @@ def _head(family: int = _INET, resource: int = 0) -> bytes:
 
 
 def batch(messages: Iterable[bytes], generation: bytes = b"") -> bytes:
-    """Return messages as one transaction: all of it is done or nothing.
+    """Return messages as one transaction, performed in full or not at all.
 
-    With a ``generation`` (``_generation``) nothing is done when anybody has changed the rule set since.
+    With a ``generation`` (``_generation``), nothing is done when the rule set has been changed since.
     """
     known = [attribute(_BATCH_GENERATION, generation)] if generation else []
     first = message(_BATCH_BEGIN, _head(0, _SUBSYSTEM), *known, flags=REQUEST)
@@ -65,27 +65,26 @@ def _messages(kind: int, elements: Iterable[Element], flags: int = 0) -> Iterato
 
 
 def add_elements(elements: Iterable[Element]) -> Iterator[bytes]:
-    """Yield messages that add elements. Those that are there are left alone; EEXIST when a key leads elsewhere."""
+    """Yield messages that add elements. Existing ones are left alone; EEXIST when a key is mapped to other data."""
     return _messages(_NEW_ELEMENTS, elements, CREATE)
 
 
 def delete_elements(elements: Iterable[Element], *, destroy: bool | None = None) -> Iterator[bytes]:
     """Yield messages that delete elements.
 
-    Before Linux 6.3 (``destroy`` False; by default the kernel is asked) one that is not there makes the transaction
-    fail with ENOENT.
+    Before Linux 6.3 (``destroy`` False; detected by default) a missing element makes the transaction fail with ENOENT.
     """
     can = has_destroy() if destroy is None else destroy
     return _messages(_DESTROY_ELEMENTS if can else _DELETE_ELEMENTS, elements)
 
 
 def has_destroy() -> bool:
-    """Return whether this kernel deletes what may be not there (NFT_MSG_DESTROYSETELEM, Linux 6.3)."""
+    """Return whether this kernel can delete elements that may be missing (NFT_MSG_DESTROYSETELEM, Linux 6.3)."""
     return is_at_least(6, 3)
 
 
 def element(name: str, key: bytes, data: bytes = b"", *, end: bytes = b"", comment: str = "") -> Element:
-    """Return an element of a set or map: ``key``, or the range from it to ``end``; ``data`` is where it leads."""
+    """Return an element of a set or map: ``key``, or the range from it to ``end``; ``data`` is what it maps to."""
     parts = [nested(KEY, attribute(_VALUE, key))]
     parts += [nested(KEY_END, attribute(_VALUE, end))] if end else []
     parts += [nested(DATA, attribute(_VALUE, data))] if data else []
@@ -126,7 +125,7 @@ def value(one: dict[int, bytes], part: int) -> bytes:
 
 
 def dump(channel: Channel, name: str) -> list[dict[int, bytes]]:
-    """Return the elements of a set or map; none when there is no such."""
+    """Return the elements of a set or map; none when it does not exist."""
     names = (attribute(_LIST_TABLE, _TABLE), attribute(_LIST_SET, name))
     request = message(_word(_GET_ELEMENTS), _head(), *names, flags=REQUEST | DUMP)
     try:
@@ -136,7 +135,7 @@ def dump(channel: Channel, name: str) -> list[dict[int, bytes]]:
 
 
 def change_elements(channel: Channel, change: Callable[[], Iterator[bytes]]) -> None:
-    """Make a change that follows from what is there, again when somebody changed that meanwhile."""
+    """Make a change that depends on the current state, again if that changed in the meantime."""
     while True:
         generation = _generation(channel)
         messages = tuple(change())

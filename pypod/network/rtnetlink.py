@@ -1,8 +1,8 @@
-"""The messages that make links, addresses and routes, packed: pure functions. See rtnetlink(7).
+"""Packed messages that make links, addresses and routes: pure functions. See rtnetlink(7).
 
-One message makes a veth, puts its other end into a process's namespace, and sets this end up on the bridge. The pid of
-that process (or a descriptor of its namespace) and the index of the interface inside are not known when these are
-packed: they are left out, and their offsets given. Addresses are texts, with the prefix's length: ``10.88.0.2/16``.
+One message creates a veth, moves its peer into a process's namespace, and sets this end up as a port of the bridge. The
+pid of that process (or a descriptor of its namespace) and the index of the interface inside are unknown at packing
+time: they are left blank, and their offsets returned. Addresses are strings with a prefix length: ``10.88.0.2/16``.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 # linux/rtnetlink.h, if_link.h, if_addr.h, veth.h
 _NEWLINK, _DELLINK, _GETLINK, _NEWADDR, _NEWROUTE = 16, 17, 18, 20, 24
 _ADDRESS, IFNAME, _MTU, _LINK, MASTER, _LINKINFO, IFALIAS = 1, 3, 4, 5, 10, 18, 20
-BY_PID, BY_DESCRIPTOR = 19, 28  # IFLA_NET_NS_PID, IFLA_NET_NS_FD: how the namespace of a process is told
+BY_PID, BY_DESCRIPTOR = 19, 28  # IFLA_NET_NS_PID, IFLA_NET_NS_FD: how the namespace of a process is identified
 _KIND, _DATA, _SLAVE_KIND, _SLAVE_DATA = 1, 2, 4, 5
 _VETH_PEER = 1
 _MACVLAN_MODE, _IPVLAN_MODE = 1, 1
@@ -40,7 +40,7 @@ _MODES = {
     "ipvlan": (_IPVLAN_MODE, 2, {"l2": 0, "l3": 1, "l3s": 2}, "l2"),
 }
 
-Packed = tuple[bytes, tuple[int, ...]]  # messages, and the offsets of what is missing in them
+Packed = tuple[bytes, tuple[int, ...]]  # messages, and the offsets of the blanks in them
 
 
 LINK_BYTES = 16  # ifinfomsg
@@ -57,18 +57,18 @@ def mac_bytes(mac: str) -> bytes:
 
 
 def mac_of(address: bytes) -> str:
-    """Return the hardware address that goes with an IPv4 address (or the end of a longer one).
+    """Return the hardware address derived from an IPv4 address (or the end of a longer one).
 
-    With one of its own, an address that comes back with another container would be looked for at the old one's for as
-    long as neighbours remember that.
+    With a random one, neighbours would go on using the old one, as long as their cache lasts, when an address is reused
+    by another container.
     """
     return ":".join(f"{byte:02x}" for byte in b"\x0a\x58" + address[-4:])
 
 
 def veth(name: str, bridge_index: int, inside: str, mac: str, mtu: int = 0, namespace: int = BY_PID) -> Packed:
-    """Make a veth: ``name`` up on the bridge, the other end as ``inside`` in the namespace of a process.
+    """Create a veth: ``name`` up on the bridge, its peer as ``inside`` in the namespace of a process.
 
-    Without ``mac`` the kernel chooses a hardware address for the end inside.
+    Without ``mac`` the kernel chooses the peer's hardware address.
     """
     size = [attribute(_MTU, mtu)] if mtu else []
     own = [attribute(_ADDRESS, mac_bytes(mac))] if mac else []
@@ -81,14 +81,15 @@ def veth(name: str, bridge_index: int, inside: str, mac: str, mtu: int = 0, name
 
 
 def bridge(index: int, name: str, addresses: Sequence[str], mtu: int = 0, alias: str = "", vlan: int = 0) -> bytes:
-    """Make a bridge with these addresses.
+    """Create a bridge with these addresses.
 
-    The kernel works through a datagram before the sender can be killed: no bridge is left without its alias or its
-    addresses. It goes on after an error, and the index, which nobody has, keeps the rest from anybody else's.
+    The kernel processes a whole datagram before the sender can be killed, so no bridge is left without its alias or
+    addresses. It continues after an error; the index is an unused one, so that the rest cannot affect another
+    interface.
     """
     own = [attribute(_MTU, mtu)] if mtu else []
     if addresses:
-        # of its own: it would change with every veth that comes and goes
+        # an address of its own: the default would change with every veth added or removed
         own.append(attribute(_ADDRESS, mac_bytes(mac_of(packed_address(addresses[0].partition("/")[0])))))
     tagged = attribute(_VLAN_FILTERING, number(1, 1)), attribute(_VLAN_DEFAULT_PVID, number(vlan, 2))
     info = nested(_LINKINFO, attribute(_KIND, BRIDGE), *([nested(_DATA, *tagged)] if vlan else []))
@@ -100,12 +101,12 @@ def bridge(index: int, name: str, addresses: Sequence[str], mtu: int = 0, alias:
 
 
 def enslave(name: str, bridge_index: int) -> bytes:
-    """Put an interface that is there on a bridge, and set it up."""
+    """Attach an existing interface to a bridge, and set it up."""
     return message(_NEWLINK, _link(up=True), attribute(IFNAME, name), attribute(MASTER, bridge_index))
 
 
 def hairpin(name: str) -> bytes:
-    """Let a port of a bridge send back what came from it: a container reaches its own published port."""
+    """Let a bridge port send packets back where they came from, so that a container reaches its own published port."""
     info = nested(
         _LINKINFO,
         attribute(_SLAVE_KIND, BRIDGE),
@@ -117,7 +118,7 @@ def hairpin(name: str) -> bytes:
 def sublink(
     driver: str, parent_index: int, inside: str, mac: str, mode: str = "", mtu: int = 0, namespace: int = BY_PID
 ) -> Packed:
-    """Make a macvlan or ipvlan on a parent, in the namespace of a process."""
+    """Create a macvlan or ipvlan on a parent, in the namespace of a process."""
     kind, size, modes, default = _MODES[driver]
     info = nested(
         _LINKINFO,
@@ -140,7 +141,7 @@ def sublink(
 
 
 def configure(addresses: Sequence[str], gateways: Sequence[str], routes: Sequence[Route], metric: int) -> Packed:
-    """Set an interface up and give it addresses, default routes by ``gateways`` and other routes."""
+    """Set an interface up and add its addresses, default routes via ``gateways`` and other routes."""
     parts = [(message(_NEWLINK, _link(up=True)), netlink.HEADER_BYTES + 4)]
     parts += [(new_address(0, one), netlink.HEADER_BYTES + 4) for one in addresses]
     parts += [_route("", gateway, metric) for gateway in gateways]
@@ -153,7 +154,7 @@ def configure(addresses: Sequence[str], gateways: Sequence[str], routes: Sequenc
 
 
 def new_address(index: int, address: str) -> bytes:
-    """Give an interface an address."""
+    """Add an address to an interface."""
     text, _, prefix = address.partition("/")
     own = packed_address(text)
     body = bytes((_family(own), int(prefix), 0, 0)) + number(index)
@@ -161,7 +162,7 @@ def new_address(index: int, address: str) -> bytes:
     if len(own) == 4:
         hosts = (1 << 32 - int(prefix)) - 1
         found.append(attribute(_IFA_BROADCAST, (int.from_bytes(own, "big") | hosts).to_bytes(4, "big")))
-    # nobody else can have it: waiting a second for that to be found out would only keep the container silent
+    # skip duplicate address detection: no other node can have it, and it would silence the container for a second
     found.append(attribute(_IFA_FLAGS, _IFA_F_NODAD | _IFA_F_PERMANENT))
     return message(_NEWADDR, body, *found, flags=_NEW)
 
@@ -186,17 +187,17 @@ def up(name: str) -> bytes:
 
 
 def question(name: str = "") -> bytes:
-    """Ask for an interface; without a name, for every one."""
+    """Query an interface; without a name, all of them."""
     if name:
         return message(_GETLINK, _link(), attribute(IFNAME, name), flags=0)
     return message(_GETLINK, _link(), flags=netlink.DUMP)
 
 
 def removal(index: int = 0, name: str = "") -> bytes:
-    """Remove an interface, told by its index or its name."""
+    """Remove an interface by index or name."""
     return message(_DELLINK, _link(index=index), *([attribute(IFNAME, name)] if name else []))
 
 
 def off_its_bridge(name: str) -> bytes:
-    """Take an interface off its bridge."""
+    """Detach an interface from its bridge."""
     return message(_NEWLINK, _link(), attribute(IFNAME, name), attribute(MASTER, 0))

@@ -1,4 +1,4 @@
-"""Subnets of networks: read, checked, and chosen where nobody else has them. Pure.
+"""Subnets of networks: parse, check, and choose free ones. Pure.
 
 Free ones are chosen from podman's pools: a /24 of 10.89.0.0 to 10.255.255.255 and a random /64 of fd00::/8.
 """
@@ -21,11 +21,11 @@ Range = IPv4Network | IPv6Network
 _POOL_FIRST, _POOL_LAST = 10 << 24 | 89 << 16, 11 << 24  # 10.89.0.0, and what follows 10.255.255.255
 _POOL_PREFIX = 24
 _ULA_PREFIX = 64
-_LONGEST = {4: 30, 6: 126}  # network, gateway, one container and a broadcast address
+_LONGEST = {4: 30, 6: 126}  # prefixes that leave network, gateway, one container and a broadcast address
 
 
 class Taken(Value):
-    """A range that somebody has: an address of the host's, with its prefix, a route, or another network's subnet."""
+    """A range in use: an address of the host with its prefix, a route, or another network's subnet."""
 
     range: Range
     by: str
@@ -34,10 +34,10 @@ class Taken(Value):
 
 
 def parse_range(text: str, argument: str) -> Range:
-    """Return the range that ``text`` in CIDR notation is in. Raises InvalidSpec with podman's words."""
+    """Return the range of ``text`` in CIDR notation, with host bits cleared. Raises InvalidSpec in podman's words."""
     _, _, prefix = text.partition("/")
     try:
-        # neither masks nor zones are podman's
+        # podman accepts neither masks nor zones
         found = ip_network(text if prefix.isascii() and prefix.isdigit() and "%" not in text else "", strict=False)
     except ValueError:
         raise InvalidSpec(argument, f"invalid CIDR address: {text}") from None
@@ -47,7 +47,7 @@ def parse_range(text: str, argument: str) -> Range:
 
 
 def parse_address(text: str, argument: str) -> IPv4Address | IPv6Address:
-    """Return an address. Raises InvalidSpec with podman's words."""
+    """Return an address. Raises InvalidSpec in podman's words."""
     try:
         return ip_address("" if "%" in text else text)
     except ValueError:
@@ -58,14 +58,14 @@ def parse_address(text: str, argument: str) -> IPv4Address | IPv6Address:
 
 
 def subnet(text: str, gateway: str = "", ip_range: str = "") -> Subnet:
-    """Return a subnet as it was asked for, its gateway the first address unless one is given. Raises InvalidSpec.
+    """Return the subnet asked for; its gateway defaults to the first address. Raises InvalidSpec.
 
     >>> subnet("10.89.0.0/24")
     Subnet(subnet='10.89.0.0/24', gateway='10.89.0.1', first='', last='', chosen=False)
     """
     whole = parse_range(text, "--subnet")
     if whole.prefixlen > _LONGEST[whole.version]:
-        hint = f"/{_LONGEST[whole.version]} is the smallest that has room for a gateway and a container"
+        hint = f"/{_LONGEST[whole.version]} is the smallest with room for a gateway and a container"
         raise InvalidSpec("--subnet", f"subnet {whole} is too small", hint=hint)
     if whole.is_multicast or whole.is_loopback or whole.is_link_local or not whole.prefixlen:
         raise InvalidSpec(
@@ -82,7 +82,7 @@ def subnet(text: str, gateway: str = "", ip_range: str = "") -> Subnet:
 
 
 def _lease_range(whole: Range, text: str) -> tuple[str, str]:
-    """Read --ip-range: in CIDR notation, or FIRST-LAST; return both ends as podman has them."""
+    """Parse --ip-range, in CIDR notation or as FIRST-LAST; return both ends as podman computes them."""
     begin, dash, end = text.partition("-")
     if dash:
         first, last = parse_address(begin, "--ip-range"), parse_address(end, "--ip-range")
@@ -98,9 +98,9 @@ def _lease_range(whole: Range, text: str) -> tuple[str, str]:
 
 
 def require_free(wanted: Sequence[Subnet], taken: Iterable[Taken]) -> None:
-    """Raise InvalidSpec naming who has a subnet already, another network, the host, or one of ``wanted`` itself.
+    """Raise InvalidSpec, naming the holder, for a subnet of another network, the host, or another of ``wanted``.
 
-    A route that leads to more than the subnet is no obstacle: what is longer wins, as for every other route.
+    A route to a wider range is no obstacle: the longest prefix wins.
     """
     ranges = [ip_network(one.subnet) for one in wanted]
     for position, mine in enumerate(ranges):
@@ -120,14 +120,14 @@ def chosen_ipv4(taken: Iterable[Taken]) -> Subnet:
 
 
 def chosen_ipv6(taken: Iterable[Taken], random: bytes) -> Subnet:
-    """Return a subnet of ``free_ipv6``. Raises InvalidSpec when somebody has it."""
+    """Return a subnet of ``free_ipv6``. Raises InvalidSpec when it is in use."""
     return subnet(free_ipv6(taken, random)).replace(chosen=True)
 
 
 def free_ipv4(taken: Iterable[Taken]) -> str:
-    """Return a /24 that nobody has, the lowest. Raises InvalidSpec when there is none.
+    """Return the lowest /24 that is free. Raises InvalidSpec when there is none.
 
-    A route to it is avoided, too, unless that leads to everything there is to choose from.
+    Ranges with a route are avoided, too, unless the route covers the whole pool.
     """
     found = list(taken)
     for avoided in (found, [one for one in found if not one.routed]):
@@ -137,7 +137,7 @@ def free_ipv4(taken: Iterable[Taken]) -> str:
     raise InvalidSpec(
         "--subnet",
         "could not find free subnet from subnet pools",
-        hint="remove networks that nobody needs, or give one",
+        hint="remove unused networks, or choose one with --subnet",
     )
 
 
@@ -153,9 +153,9 @@ def _first_gap(ranges: Iterable[Range]) -> int | None:
 
 
 def free_ipv6(taken: Iterable[Taken], random: bytes) -> str:
-    """Return a unique local /64 (RFC 4193) that nobody has, made of seven ``random`` bytes."""
+    """Return a unique local /64 (RFC 4193), made of seven ``random`` bytes. Raises InvalidSpec when it is in use."""
     found = IPv6Network((b"\xfd" + random[:7] + b"\0" * 8, _ULA_PREFIX))
     for one in taken:
         if found.overlaps(one.range) and not one.routed:
-            raise InvalidSpec("--subnet", f"{one.by} has {one.range}", hint="give an IPv6 subnet")
+            raise InvalidSpec("--subnet", f"{one.by} has {one.range}", hint="choose an IPv6 subnet")
     return str(found)

@@ -1,7 +1,7 @@
-"""Networks that need no privilege: a program carries what a network namespace sends to sockets of the host. Pure.
+"""Unprivileged networks: a program relays a network namespace's traffic through sockets of the host. Pure.
 
-``pasta`` gives the namespace the host's own addresses and keeps those of clients of published ports; ``slirp4netns``
-has a network of its own. Both are written as podman-run(1) has them: ``pasta[:OPTION,...]``, the options being those of
+``pasta`` copies the host's own addresses into the namespace and preserves those of clients of published ports;
+``slirp4netns`` has a network of its own. Both are written as in podman-run(1): ``pasta[:OPTION,...]`` with options of
 pasta(1), and ``slirp4netns[:OPTION=VALUE,...]``.
 """
 
@@ -20,17 +20,17 @@ if TYPE_CHECKING:
     from pypod.model.port import Port
 
 PASTA, SLIRP4NETNS = "pasta", "slirp4netns"
-NAMESPACE = "/proc/self/fd/0"  # it has the namespace as its standard input (pause/supervise/watcher.c)
+NAMESPACE = "/proc/self/fd/0"  # the program's stdin is the namespace (pause/supervise/watcher.c)
 _FLAG = "--network"
-_PASTA_DNS = "169.254.1.1"  # podman's: nobody's address, so it hides none
-_PASTA_HOST = "169.254.1.2"  # podman's, too
+_PASTA_DNS = "169.254.1.1"  # podman's: link-local, so it hides no real host
+_PASTA_HOST = "169.254.1.2"  # podman's, likewise
 MAP_GUEST_ADDRESS = "--map-guest-addr"  # since 2024_08_21
 _PORTS = {"tcp": ("-t", "--tcp-ports"), "udp": ("-u", "--udp-ports")}
 _OUTBOUND_PORTS = (("-T", "--tcp-ns"), ("-U", "--udp-ns"))
 _CIDR = "10.0.2.0/24"
-# slirp4netns(1): what has which address in its network
+# slirp4netns(1): the fixed addresses of its network
 _HOST, _DNS, _CONTAINER = 2, 3, 100
-_SLIRP_SOCKET = "api"  # below the directory it is run in (pause/supervise/watcher.c)
+_SLIRP_SOCKET = "api"  # in its working directory (pause/supervise/watcher.c)
 _READY_FD = 3  # pause/supervise/watcher.c
 _SLIRP_PROTOCOLS = ("tcp", "udp")
 _SLIRP_OPTIONS = {
@@ -50,7 +50,7 @@ _ALLOWED = {
 
 
 class UserMode(Value):
-    """One such network: the ``program`` and its ``options``, of slirp4netns with those that were not given."""
+    """One such network: the ``program`` and its ``options``, for slirp4netns including the defaults."""
 
     program: str
     options: tuple[str, ...] = ()
@@ -72,7 +72,7 @@ class UserMode(Value):
 
     @property
     def name_server(self) -> str:
-        """The address at which the host's name servers are reached, also one that listens on the host's loopback."""
+        """The address that reaches the host's name servers, including one on the host's loopback."""
         if self.program == PASTA:
             return self._value("--dns-forward") or _PASTA_DNS
         return _address(self._slirp()["cidr"], _DNS)
@@ -86,7 +86,7 @@ class UserMode(Value):
 
     @property
     def host(self) -> str:
-        """The address that stands for the host, empty when none was asked for: then its own addresses may do."""
+        """The address that stands for the host, empty when none was asked for: then the host's own addresses may do."""
         if self.program == PASTA:
             given = (self._value(name) for name in (MAP_GUEST_ADDRESS, "--map-host-loopback"))
             return next((address for address in given if address not in ("", "none")), "")
@@ -94,23 +94,23 @@ class UserMode(Value):
 
     @property
     def host_is_gateway(self) -> bool:
-        """Whether pasta was asked to take the gateway's address for the host's loopback."""
+        """Whether pasta was asked to map the gateway's address to the host's loopback."""
         return self.program == PASTA and "--map-gw" in self.options
 
     @property
     def gateway(self) -> str:
-        """The gateway that pasta was asked to tell of, empty when that is the host's."""
+        """The gateway that pasta was asked to announce, empty for the host's."""
         return self._value("-g", "--gateway") if self.program == PASTA else ""
 
     @property
     def interface(self) -> str:
-        """The interface of the host whose addresses pasta was asked to take, empty when it may choose."""
+        """The host interface whose addresses pasta was asked to copy, empty for its default."""
         return self._value("-i", "--interface") if self.program == PASTA else ""
 
     def with_host(self) -> UserMode:
-        """Return the same with an address for the host's own, for a pasta that can give it one.
+        """Return the same with an address for the host, for a version of pasta that supports it.
 
-        It stands for the namespace's address on the host: with another one than the host's it leads nowhere.
+        pasta maps it to the namespace's address on the host, so it leads nowhere unless that is the host's own.
         """
         given = {option.partition("=")[0] for option in self.options}
         if self.program != PASTA or MAP_GUEST_ADDRESS in given or self.address:
@@ -118,7 +118,7 @@ class UserMode(Value):
         return self.replace(options=(*self.options, MAP_GUEST_ADDRESS, _PASTA_HOST))
 
     def arguments(self, ports: Iterable[Port] = ()) -> tuple[str, ...]:
-        """Return the command line's arguments, for published ``ports``. Raises InvalidSpec for what it cannot have."""
+        """Return the command line's arguments, for published ``ports``. Raises InvalidSpec for unsupported ones."""
         return self._pasta_arguments(ports) if self.program == PASTA else self._slirp_arguments(ports)
 
     def _pasta_arguments(self, ports: Iterable[Port]) -> tuple[str, ...]:
@@ -128,7 +128,7 @@ class UserMode(Value):
             words += _forwarded(port)
             published.add(port.protocol)
         own = [word for word in self.options if word != "--map-gw"]
-        # pasta itself would forward whatever somebody listens on
+        # by default pasta forwards every port that the host listens on
         given = {word.partition("=")[0] for word in own}
         for names in (*(names for protocol, names in _PORTS.items() if protocol not in published), *_OUTBOUND_PORTS):
             if given.isdisjoint(names):
@@ -137,8 +137,8 @@ class UserMode(Value):
             words.append("--no-map-gw")
         if "--dns-forward" not in given:
             words += ["--dns-forward", _PASTA_DNS]
-        # Its path is of the process that it forks from: pasta since 2024 looks there each second, and would leave. The
-        # watcher ends it in time.
+        # --no-netns-quit: pasta since 2024 checks the namespace's path each second and would exit, as that is only
+        # valid in the process that it forks from. The watcher ends it in time.
         return (*words, *own, "--quiet", "--no-netns-quit", "--netns", NAMESPACE)
 
     def _slirp_arguments(self, ports: Iterable[Port]) -> tuple[str, ...]:
@@ -153,9 +153,9 @@ class UserMode(Value):
         return (*words, "--netns-type=path", NAMESPACE, "tap0")
 
     def requests(self, ports: Iterable[Port]) -> tuple[str, ...]:
-        """Return what is asked of the program's socket once it runs, so that it publishes ports. Raises InvalidSpec.
+        """Return the requests to the running program's socket that publish ports. Raises InvalidSpec.
 
-        Both of podman's port handlers are this one: rootlesskit hides the clients' addresses.
+        Both of podman's port handlers mean this one: rootlesskit hides the clients' addresses.
         """
         if self.program == PASTA:
             return ()
@@ -164,10 +164,10 @@ class UserMode(Value):
 
 def _request(port: Port, at: int, address: str) -> str:
     if port.protocol not in _SLIRP_PROTOCOLS:
-        raise InvalidSpec("--publish", f"{SLIRP4NETNS} publishes no ports of {port.protocol}", hint="tcp or udp")
+        raise InvalidSpec("--publish", f"{SLIRP4NETNS} cannot publish ports of {port.protocol}", hint="use tcp or udp")
     if ":" in port.host_ip:
-        message = f"{SLIRP4NETNS} publishes no ports at addresses of IPv6: {port.host_ip}"
-        raise InvalidSpec("--publish", message, hint=f"an address of IPv4, or {_FLAG} {PASTA}")
+        message = f"{SLIRP4NETNS} cannot publish ports on IPv6 addresses: {port.host_ip}"
+        raise InvalidSpec("--publish", message, hint=f"use an IPv4 address, or {_FLAG} {PASTA}")
     where = f'"host_addr": "{port.host_ip or ALL_ADDRESSES}", "host_port": {port.host_port + at}'
     target = f'"guest_addr": "{address}", "guest_port": {port.container_port + at}'
     return f'{{"execute": "add_hostfwd", "arguments": {{"proto": "{port.protocol}", {where}, {target}}}}}'
@@ -175,7 +175,7 @@ def _request(port: Port, at: int, address: str) -> str:
 
 def _forwarded(port: Port) -> list[str]:
     if port.protocol not in _PORTS:
-        raise InvalidSpec("--publish", f"{PASTA} publishes no ports of {port.protocol}", hint="tcp or udp")
+        raise InvalidSpec("--publish", f"{PASTA} cannot publish ports of {port.protocol}", hint="use tcp or udp")
     host, inside = (_range(first, port.count) for first in (port.host_port, port.container_port))
     address = f"{port.host_ip}/" if port.host_ip else ""
     return [_PORTS[port.protocol][0], f"{address}{host}:{inside}"]
@@ -192,7 +192,7 @@ def _address(cidr: str, offset: int) -> str:
 
 
 def parse(text: str) -> UserMode:
-    """Read what --network says. Raises InvalidSpec for options that slirp4netns cannot have.
+    """Parse --network of an unprivileged network. Raises InvalidSpec for options that slirp4netns does not support.
 
     >>> parse("pasta:--mtu,1500").options
     ('--mtu', '1500')
@@ -212,7 +212,7 @@ def parse(text: str) -> UserMode:
 def _check_slirp(option: str) -> None:
     name, equals, value = option.partition("=")
     if name not in _SLIRP_OPTIONS or not equals:
-        hint = f"one of {', '.join(_SLIRP_OPTIONS)}, each with =VALUE"
+        hint = f"use one of {', '.join(_SLIRP_OPTIONS)}, each with =VALUE"
         raise InvalidSpec(_FLAG, f"unknown option for {SLIRP4NETNS}: {option!r}", hint=hint)
     allowed = _ALLOWED.get(name, ())
     if allowed and value not in allowed:
@@ -221,7 +221,7 @@ def _check_slirp(option: str) -> None:
         )
     is_number = value.isascii() and value.isdigit() and len(value) <= DIGITS_LIMIT
     if name == "mtu" and not (is_number and 0 < int(value) <= 65521):
-        raise InvalidSpec(_FLAG, f"invalid mtu for {SLIRP4NETNS}: {value!r}", hint="a number up to 65521")
+        raise InvalidSpec(_FLAG, f"invalid mtu for {SLIRP4NETNS}: {value!r}", hint="use a number up to 65521")
     if name == "cidr":
         network, _, length = value.partition("/")
         try:
@@ -229,5 +229,5 @@ def _check_slirp(option: str) -> None:
         except (OSError, ValueError):
             right = False
         if not right:
-            hint = "ADDRESS/LENGTH of IPv4, with room for 127 addresses"
+            hint = "use IPv4-ADDRESS/LENGTH, with room for 127 addresses"
             raise InvalidSpec(_FLAG, f"invalid cidr for {SLIRP4NETNS}: {value!r}", hint=hint)

@@ -234,7 +234,7 @@ def straced(root: str, trace: Path, *options: str) -> tuple[subprocess.Completed
             "sendto",
             r'\\x62\\x72\\x69\\x64\\x67\\x65|"bridge"',
             "EOPNOTSUPP",
-            "this kernel makes no bridges.*modprobe bridge",
+            "this kernel does not support bridges.*modprobe bridge",
         ),
     ],
     ids=["netfilter", "bridges"],

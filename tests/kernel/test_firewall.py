@@ -476,7 +476,7 @@ def test_an_nft_that_crashes(lab, monkeypatch: pytest.MonkeyPatch, tmp_path) -> 
     nft.write_text("#!/bin/sh\nkill -SEGV $$\n")
     nft.chmod(0o755)
     monkeypatch.setattr(firewall, "_PROGRAMS", str(tmp_path))
-    with pytest.raises(Unsupported, match=r"nft: it ended by signal 11: a later nftables may"):
+    with pytest.raises(Unsupported, match=r"nft: killed by signal 11: a later nftables may"):
         firewall.ensure_table(lab.channel)
 
 

@@ -286,7 +286,7 @@ class TestMakeBridge:
         kind, flags, body = next(netlink.messages(kernel.sent[1]))
         assert (kind, flags, body[4:]) == (17, REQUEST | ACK, netlink.number(links.index_for(self.ALIAS)) + bytes(8))
 
-    @pytest.mark.parametrize(("vlan", "what"), [(0, "makes no bridges"), (7, "bridges have no VLANs here")])
+    @pytest.mark.parametrize(("vlan", "what"), [(0, "does not support bridges"), (7, "bridges have no VLANs here")])
     def test_a_kernel_that_cannot(self, kernel, vlan: int, what: str) -> None:
         kernel.errors = [errno.EOPNOTSUPP, errno.ENODEV]  # and nothing was made
         with pytest.raises(Unsupported, match=what):

@@ -1,4 +1,4 @@
-"""Pass questions on to other servers, one after the other until one answers, and their answers back as they come."""
+"""Forward queries to upstream servers, one after the other until one answers, and pass their answers on unchanged."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from pypod.network.loop import Loop
 
 PORT = 53
-# For one server, and for all of a network's: resolvers give up after five (RES_TIMEOUT of resolv.h).
+# For one server, and for all of a network's: resolvers give up after five seconds (RES_TIMEOUT of resolv.h).
 TIMEOUT_S, TOGETHER_S = 2.0, 4.5
 _AT_ONCE, _AT_ONCE_FOR_ONE = 256, 64
 _NONBLOCKING = _socket.SOCK_NONBLOCK | _socket.SOCK_CLOEXEC
@@ -26,7 +26,7 @@ _ASK_THE_NEXT = (SERVER_FAILURE, message.NOT_IMPLEMENTED, message.REFUSED)
 
 
 class Forwarder:
-    """Asks other servers for clients. How many questions are under way is bounded, for one client and for all."""
+    """Forwards clients' queries. The number of pending ones is limited, per client and in total."""
 
     def __init__(self, loop: Loop) -> None:
         self.loop = loop
@@ -42,7 +42,7 @@ class Forwarder:
         *,
         tcp: bool = False,
     ) -> None:
-        """Pass a message on and call ``deliver`` with the answer: a server's, or that they all failed."""
+        """Forward a message and call ``deliver`` with the answer: a server's, or SERVFAIL when all of them failed."""
         if self._under_way.get(client, 0) >= _AT_ONCE_FOR_ONE or sum(self._under_way.values()) >= _AT_ONCE:
             deliver(_failure(query))
             return
@@ -63,7 +63,7 @@ def _failure(query: Query) -> bytes:
 
 
 class _Exchange:
-    """One question under way. Its identifier and its port are new: an answer has to guess both, and repeat the name."""
+    """One pending query. Its id and source port are random: a spoofed answer must guess both, and repeat the name."""
 
     def __init__(
         self,
@@ -87,13 +87,13 @@ class _Exchange:
         self._received = b""
 
     def next_server(self) -> None:
-        """Ask the next server; with none left the answer is that it failed."""
+        """Try the next server; after the last one answer SERVFAIL."""
         self._close()
         while self._servers:
             self._received = b""
             try:
                 self._connect(self._servers.pop(0))
-            except (OSError, ValueError):  # no route, no such family, no address; ValueError: a NUL in it
+            except (OSError, ValueError):  # no route, unsupported family, invalid address; ValueError: an embedded NUL
                 self._close()
             else:
                 self._give_time(self._socket)
@@ -132,7 +132,7 @@ class _Exchange:
             data = self._socket.recv(TCP_BYTES + 2)
         except BlockingIOError:
             return
-        except OSError:  # nobody listens there
+        except OSError:  # connection refused
             self.next_server()
             return
         if self._kind == _socket.SOCK_DGRAM:
@@ -150,7 +150,7 @@ class _Exchange:
         end = HEADER_BYTES + len(question)
         fits = len(answer) >= end and answer[HEADER_BYTES:end].lower() == question.lower()
         if not fits or answer[:2] != self._identifier or not answer[2] & 0x80:
-            return  # somebody else's: the right one may still come
+            return  # not the answer to our query: the right one may still come
         if answer[3] & 15 in _ASK_THE_NEXT and self._servers:
             self.next_server()
             return

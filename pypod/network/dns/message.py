@@ -1,7 +1,7 @@
-"""DNS messages: questions that are read, answers that are packed. RFC 1035, and 6891 for EDNS. Pure; no input raises.
+"""DNS messages: parse queries, pack answers. RFC 1035, and RFC 6891 for EDNS. Pure; no input raises.
 
-Packed by hand and not by a library: only questions are read and only A, AAAA and PTR written, and what is not ours is
-passed on as it came.
+Written by hand rather than with a library: only questions are parsed and only A, AAAA and PTR packed; all else is
+forwarded unchanged.
 """
 
 from __future__ import annotations
@@ -19,23 +19,23 @@ NO_ERROR, FORMAT_ERROR, SERVER_FAILURE, NO_SUCH_NAME, NOT_IMPLEMENTED, REFUSED, 
 
 HEADER_BYTES = 12
 UDP_BYTES, TCP_BYTES = 512, 65535
-# What fits into one packet on any link of today, so that no answer of ours is cut into fragments (dnsflagday.net/2020).
+# Fits into one packet on any common link, so that our answers are never fragmented (dnsflagday.net/2020).
 EDNS_BYTES = 1232
 _LABEL_BYTES, _NAME_BYTES = 63, 255
 _RECORD_BYTES = 10  # type, class, time to live, length
 _OPT_BYTES = 1 + _RECORD_BYTES
 _RESPONSE, _AUTHORITATIVE, _TRUNCATED, _RECURSION_DESIRED = 0x80, 0x04, 0x02, 0x01
 _RECURSION_AVAILABLE, _CHECKING_DISABLED = 0x80, 0x10
-_QUESTION_NAME = (0xC000 | HEADER_BYTES).to_bytes(2, "big")  # a pointer to where the question's name is
-# Nobody may remember an answer: it can be another one the next moment.
+_QUESTION_NAME = (0xC000 | HEADER_BYTES).to_bytes(2, "big")  # a compression pointer to the question's name
+# Answers must not be cached: they may change at any moment.
 _CLASS_AND_TIME_TO_LIVE = IN.to_bytes(2, "big") + bytes(4)
 
 
 class Query(Value):
-    """A question. ``name`` is in lower case, without the last dot; a dot within a label is written with a backslash.
+    """A query. ``name`` is in lower case, without the trailing dot; a dot within a label is escaped by a backslash.
 
-    ``question`` are the bytes that stand for it and are repeated in the answer; ``limit`` is how many bytes that may
-    have; ``error`` is what is wrong with the message, a response code.
+    ``question`` is the question section's bytes, repeated in the answer; ``limit`` is the answer's maximum size in
+    bytes; ``error`` is the response code for a malformed message.
     """
 
     identifier: bytes
@@ -50,7 +50,7 @@ class Query(Value):
 
 
 def parse(data: bytes, *, tcp: bool = False) -> Query | None:
-    """Return the question of a message; None when it is none, and gets no answer.
+    """Return the query in a message; None when it is not a query, and must not be answered.
 
     >>> query = parse(bytes.fromhex("123401000001000000000000" "0357656200" "00010001"))
     >>> query.name, query.kind == A
@@ -84,7 +84,7 @@ def parse(data: bytes, *, tcp: bool = False) -> Query | None:
 
 
 def _name(data: bytes) -> tuple[str, int] | None:
-    """Return the question's name and where it ends. It is the first in the message: there is nothing to point at."""
+    """Return the question's name and its end offset. As the first name in a message it has nothing to point to."""
     labels = []
     at = HEADER_BYTES
     while at < len(data) and data[at]:
@@ -99,7 +99,7 @@ def _name(data: bytes) -> tuple[str, int] | None:
 
 
 def _edns(data: bytes, at: int, count: int) -> tuple[int, int]:
-    """Return the size and the version that an OPT record among ``count`` ones names; 0 without one, -1 for nonsense."""
+    """Return size and version of the OPT record among ``count`` records; zeros without one, -1 when malformed."""
     found = (0, 0)
     for _ in range(count):
         begins_with_root = data[at : at + 1] == b"\0"
@@ -118,7 +118,7 @@ def _edns(data: bytes, at: int, count: int) -> tuple[int, int]:
 
 
 def _skip_name(data: bytes, at: int) -> int:
-    """Return where a name ends; it is not looked where a pointer leads. The end of the data when it has none."""
+    """Return the end offset of a name without following pointers; the end of the data when it is malformed."""
     while at < len(data):
         if data[at] >= 0xC0:
             return at + 2
@@ -131,9 +131,9 @@ def _skip_name(data: bytes, at: int) -> int:
 def pack(
     query: Query, code: int = NO_ERROR, records: Iterable[tuple[int, bytes]] = (), *, authoritative: bool = True
 ) -> bytes:
-    """Return an answer: ``records`` are (type, data) of the name that was asked for.
+    """Return an answer: ``records`` are (type, data) for the name of the query.
 
-    What does not fit is left out and the answer marked as truncated; then the client asks again over TCP.
+    What does not fit is left out and the answer marked as truncated, so that the client retries over TCP.
     """
     room = query.limit - HEADER_BYTES - len(query.question) - (_OPT_BYTES if query.edns else 0)
     packed, truncated = [], 0
@@ -166,7 +166,7 @@ def _opt(code: int) -> bytes:
 
 
 def encode_name(name: str) -> bytes | None:
-    """Return a name in the form it has in messages; None for one that cannot be written so.
+    """Return a name in wire format; None for one that cannot be encoded.
 
     >>> encode_name("web.dns.podman")
     b'\\x03web\\x03dns\\x06podman\\x00'
@@ -179,7 +179,7 @@ def encode_name(name: str) -> bytes | None:
 
 
 def reversed_address(name: str) -> bytes | None:
-    """Return the address that a name for reverse lookups is of, packed; None for any other name.
+    """Return the packed address of a name for reverse lookups; None for any other name.
 
     >>> reversed_address("2.0.89.10.in-addr.arpa")
     b'\\nY\\x00\\x02'

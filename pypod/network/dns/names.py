@@ -1,4 +1,4 @@
-"""Who has which name on a network, and what is answered to a question. Pure: who runs is told by a function."""
+"""The names on a network, and the answer to a query. Pure: a function tells which containers are running."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ DOMAIN = "dns.podman"
 
 
 class Entry(Value):
-    """Names that have the same addresses, packed, as long as all of ``runners`` (ids of containers) run."""
+    """Names of the same packed addresses, valid while all of ``runners`` (container ids) run."""
 
     names: tuple[str, ...]
     addresses: tuple[bytes, ...]
@@ -24,7 +24,7 @@ class Entry(Value):
 
 
 class Names:
-    """The entries of one network, by name and by address. Names of DNS do not know upper and lower case."""
+    """The entries of one network, by name and by address. DNS names are case-insensitive."""
 
     def __init__(self, entries: Iterable[Entry]) -> None:
         self.by_name: dict[str, list[Entry]] = {}
@@ -37,10 +37,10 @@ class Names:
 
 
 class View(Value):
-    """What one client sees: names of its networks, and servers (addresses as text) that are asked for all others.
+    """What one client sees: names of its networks, and servers (addresses as text) to forward all other queries to.
 
-    ``subnets`` are (address, number of bits) of these networks: nobody else knows names of what lies in them.
-    With ``internal`` nobody else is asked at all.
+    ``subnets`` are (address, prefix length) of these networks: no other server knows names for addresses in them.
+    With ``internal`` nothing is forwarded.
     """
 
     networks: tuple[Names, ...]
@@ -50,14 +50,14 @@ class View(Value):
     internal: bool = False
 
     def addresses(self, name: str) -> list[bytes] | None:
-        """Return the addresses of those that run under a name; None when nobody does."""
+        """Return the addresses of running containers with a name; None when there are none."""
         found = [
             entry.addresses for names in self.networks for entry in names.by_name.get(name, ()) if self._is_up(entry)
         ]
         return list(dict.fromkeys(address for addresses in found for address in addresses)) if found else None
 
     def names(self, address: bytes) -> list[str]:
-        """Return the names of those that run with an address."""
+        """Return the names of running containers with an address."""
         found = [
             entry.names for names in self.networks for entry in names.by_address.get(address, ()) if self._is_up(entry)
         ]
@@ -68,7 +68,7 @@ class View(Value):
 
 
 def is_within(address: bytes, subnets: Iterable[tuple[bytes, int]]) -> bool:
-    """Return whether an address, packed, lies in one of the subnets."""
+    """Return whether a packed address lies in one of the subnets."""
     number = int.from_bytes(address, "big")
     return any(
         len(address) == len(network) and not (number ^ int.from_bytes(network, "big")) >> 8 * len(network) - bits
@@ -77,9 +77,9 @@ def is_within(address: bytes, subnets: Iterable[tuple[bytes, int]]) -> bool:
 
 
 def answer(query: Query, view: View | None, turn: int = 0) -> bytes | None:
-    """Return the answer to a question; None when it is one for the servers that ``view`` names.
+    """Return the answer to a query; None when it must be forwarded to the servers of ``view``.
 
-    ``view`` is None for a client that is not served. Of several addresses another comes first with each ``turn``.
+    ``view`` is None for a client that is not served. Several addresses are rotated with each ``turn``.
     """
     if query.error:
         return message.pack(query, query.error, authoritative=False)
@@ -101,7 +101,7 @@ def _forward(query: Query, view: View, turn: int) -> bytes | None:
         records = [(A if len(one) == 4 else AAAA, one) for one in addresses or () if len(one) in wanted]
         first = turn % len(records) if records else 0
         return message.pack(query, records=records[first:] + records[:first])
-    # Other servers know nothing of the domain; and of a name without dots they would only hear what was misspelt here.
+    # Other servers do not know the domain, and would receive only typos of single-label names.
     if name != query.name or (name and "." not in name and query.kind in (A, AAAA, ANY)):
         return message.pack(query, NO_SUCH_NAME)
     return None

@@ -1,4 +1,4 @@
-"""Answer the clients of networks, over UDP and TCP. One thread, one loop; what is answered is in dns_names.py."""
+"""Answer the clients of networks, over UDP and TCP. One thread, one loop; dns/names.py decides on the answers."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ if TYPE_CHECKING:
     from pypod.network.dns.names import View
     from pypod.network.loop import Loop
 
-_BURST = 64  # messages of one socket before the others have their turn
+_BURST = 64  # messages read from one socket before the others get their turn
 _MESSAGE_BYTES = 4096
 _CLIENTS, _CLIENTS_OF_ONE = 128, 16  # over TCP
 _IDLE_S = 10.0
 
 
 class Server:
-    """Answers what comes to the sockets of networks. ``look`` tells what a client, by its packed address, may see."""
+    """Serves the sockets of networks. ``look`` returns what a client, by its packed address, may see."""
 
     def __init__(self, loop: Loop, look: Callable[[str, bytes], View | None]) -> None:
         self.loop = loop
@@ -35,7 +35,7 @@ class Server:
         self._turn = 0
 
     def add(self, network: str, sockets: list[_socket.socket]) -> None:
-        """Answer what comes to the sockets of a network."""
+        """Serve the sockets of a network."""
         self._sockets.setdefault(network, []).extend(sockets)
         for one in sockets:
             self.loop.watch(one.fileno(), self._ready(network, one))
@@ -46,7 +46,7 @@ class Server:
         return lambda: self._accept(network, one)
 
     def drop(self, network: str) -> None:
-        """Answer on a network no longer and close its sockets."""
+        """Stop serving a network and close its sockets."""
         for client in [client for client in self._clients if client.network == network]:
             client.close()
         for one in self._sockets.pop(network, ()):
@@ -57,7 +57,7 @@ class Server:
         for _ in range(_BURST):
             try:
                 data, client = one.recvfrom(_MESSAGE_BYTES)
-            except OSError:  # there is nothing more
+            except OSError:  # drained
                 return
             self.respond(network, data, client, _sender(one, client))
 
@@ -70,7 +70,7 @@ class Server:
         *,
         tcp: bool = False,
     ) -> None:
-        """Answer a message that came from ``client``: now, or when another server has answered."""
+        """Answer a message from ``client``: now, or when an upstream server has answered."""
         query = message.parse(data, tcp=tcp)
         if query is None:
             return
@@ -105,14 +105,14 @@ def _sender(one: _socket.socket, client: tuple[str, int]) -> Callable[[bytes], N
     def send(reply: bytes) -> None:
         try:
             one.sendto(reply, client)
-        except OSError:  # its buffer is full, or it is gone: it will ask again
+        except OSError:  # the send buffer is full or the socket closed: the client will retry
             return
 
     return send
 
 
 class _Client:
-    """A connection: messages with their length in front (RFC 7766), one after the other, closed when idle."""
+    """A connection: length-prefixed messages (RFC 7766), handled one after the other, closed when idle."""
 
     def __init__(self, server: Server, network: str, one: _socket.socket, address: tuple[str, int]) -> None:
         self.network = network
@@ -146,7 +146,7 @@ class _Client:
         self._serve()
 
     def _serve(self) -> None:
-        """Answer what is there, one message at a time: the client is not read while it does not take its answers."""
+        """Answer buffered messages, one at a time; nothing more is read while the client does not take its answers."""
         self._serves = True
         while self._socket is not None and not self._waits:
             end = 2 + int.from_bytes(self._received[:2], "big")
@@ -184,7 +184,7 @@ class _Client:
             self._serve()
 
     def close(self) -> None:
-        """Close the connection; an answer that still comes is for nobody."""
+        """Close the connection; pending answers are dropped."""
         if self._socket is not None:
             self._server.loop.forget(self._socket.fileno())
             self._socket.close()

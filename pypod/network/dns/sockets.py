@@ -1,4 +1,4 @@
-"""The sockets at which names are asked for."""
+"""The sockets that queries arrive on."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ _IPV6_FREEBIND = 78  # linux/in6.h
 
 
 def open_sockets(address: str) -> list[_socket.socket]:
-    """Return sockets for questions that come to an address: UDP, and TCP that listens.
+    """Return sockets for queries to an address: UDP, and listening TCP.
 
-    The address need not be there yet, and may go and come again. Raises OSError, PermissionError when it is taken.
+    The address need not exist yet, and may disappear and return. Raises OSError, PermissionError when it is taken.
     """
     family = _socket.AF_INET6 if ":" in address else _socket.AF_INET
     made: list[_socket.socket] = []
@@ -30,7 +30,7 @@ def open_sockets(address: str) -> list[_socket.socket]:
                 one.setsockopt(_socket.IPPROTO_IPV6, _IPV6_FREEBIND, 1)
             else:
                 one.setsockopt(_socket.IPPROTO_IP, _IP_FREEBIND, 1)
-            if kind == _socket.SOCK_STREAM:  # connections that have ended keep the port for a minute otherwise
+            if kind == _socket.SOCK_STREAM:  # otherwise connections in TIME_WAIT keep the port for a minute
                 one.setsockopt(_socket.SOL_SOCKET, _socket.SO_REUSEADDR, 1)
             one.bind((address, PORT))
             if kind == _socket.SOCK_STREAM:
