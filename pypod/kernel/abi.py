@@ -17,7 +17,7 @@ CLONE_NEWUSER = 0x10000000
 CLONE_NEWPID = 0x20000000
 CLONE_NEWNET = 0x40000000
 
-# ioctls on a descriptor of /proc/PID/ns/*; the first, second and fourth answer with a descriptor or a number.
+# ioctls on a descriptor of /proc/PID/ns/*; the first two return a descriptor, the fourth fills in a uid.
 NS_GET_USERNS = 0xB701  # the user namespace that owns this one
 NS_GET_PARENT = 0xB702  # of a pid or user namespace
 NS_GET_NSTYPE = 0xB703  # its CLONE_NEW* flag
@@ -25,11 +25,11 @@ NS_GET_OWNER_UID = 0xB704  # of a user namespace
 
 
 class NamespaceKind:
-    """One kind of namespace under all its names.
+    """One kind of namespace with all its names.
 
-    ``kind`` is the name in /proc/PID/ns, in lsns and in ``--share``; ``children_name`` the /proc name of the one that
-    children will be born in, where that may differ from the process's own (empty elsewhere); ``limit_name`` the file
-    in /proc/sys/user; ``isolates`` says in words what a process stops sharing.
+    ``kind`` is the name in /proc/PID/ns, in lsns and in ``--share``; ``children_name`` the /proc name of the namespace
+    for children, where it may differ from the process's own (empty elsewhere); ``limit_name`` the file in
+    /proc/sys/user; ``isolates`` describes what a process no longer shares.
     """
 
     __slots__ = ("children_name", "clone_flag", "isolates", "kind", "limit_name", "oci_name")
@@ -62,12 +62,12 @@ NAMESPACES: dict[str, NamespaceKind] = {
 KINDS: tuple[str, ...] = tuple(NAMESPACES)
 KIND_OF_OCI_NAME: dict[str, str] = {row.oci_name: row.kind for row in NAMESPACES.values()}
 
-# By number from 1; the kernel has no gaps up to 31.
+# By number from 1; there are no gaps up to 31.
 _CLASSIC = (
     "HUP INT QUIT ILL TRAP ABRT BUS FPE KILL USR1 SEGV USR2 PIPE ALRM TERM STKFLT "
     "CHLD CONT STOP TSTP TTIN TTOU URG XCPU XFSZ VTALRM PROF WINCH IO PWR SYS"
 ).split()
-# 32 and 33 belong to the C library's threads, so the kernel's SIGRTMIN is not the one of programs (signal(7)).
+# The C library's threads use 32 and 33, so that programs see a higher SIGRTMIN than the kernel's (signal(7)).
 SIGRTMIN = 34
 SIGRTMAX = 64
 
@@ -88,16 +88,16 @@ SIGCONT = 18
 SIGSTOP = 19
 
 
-# of a number of 64 bits; int() raises for more than 4300 of them (CVE-2020-10735), and an image can have as many
+# of a 64-bit number; int() raises above 4300 digits (CVE-2020-10735), and an image can have as many
 DIGITS_LIMIT = 19
 
 
 def signal_number(signal: str | int, *, argument: str = "signal") -> int:
-    """Return the number of a signal written as podman lets one write it: TERM, sigterm, 15, -15, RTMIN+3.
+    """Return the number of a signal in any form that podman accepts: TERM, sigterm, 15, -15, RTMIN+3.
 
-    ``argument`` is what the error names: the flag or field the text came from.
+    ``argument`` is named in errors: the flag or field that the text came from.
 
-    Raises InvalidSpec, in podman's words, for a name that is none and for a number outside 1 to 64.
+    Raises InvalidSpec, in podman's words, for an unknown name and for a number outside 1 to 64.
     """
     text = str(signal).removeprefix("-") if isinstance(signal, str) else str(signal)
     digits = text[1:] if text[:1] in ("+", "-") else text
@@ -116,5 +116,5 @@ def signal_number(signal: str | int, *, argument: str = "signal") -> int:
 
 
 def signal_name(number: int) -> str:
-    """Return the name of a signal, as SIGTERM or SIGRTMIN+3; of a number that has none, the number as text."""
+    """Return the name of a signal, as SIGTERM or SIGRTMIN+3; the number as text when it has none."""
     return _NAMES.get(number, str(number))

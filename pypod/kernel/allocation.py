@@ -1,4 +1,4 @@
-"""Where on the disk a directory goes."""
+"""Placement of directories on disk."""
 
 from __future__ import annotations
 
@@ -6,19 +6,18 @@ import fcntl
 import os
 import sys
 
-# <linux/fs.h>: they are declared with long, but the kernel reads and writes an int
+# <linux/fs.h>: declared with long, but the kernel reads and writes an int
 _FS_IOC_GETFLAGS, _FS_IOC_SETFLAGS = 0x80086601, 0x40086602
 _FS_TOPDIR_FL = 0x00020000
 
 
 def spread(directory: str) -> None:
-    """Let a file system put each directory that is made in this one into a part of the disk of its own.
+    """Let the file system spread the subdirectories of this one over the disk.
 
-    For ext4 they are tops of hierarchies then (``chattr +T``): their group of blocks is not the parent's, but follows
-    from the hash of their name and from how empty the groups are (fs/ext4/ialloc.c, find_group_orlov). That matters
-    where there is no journal: such an ext4 does not use an inode again for some time after its deletion, and for each
-    new file walks over all of those in its group (recently_deleted, in the same place). Other file systems do not know
-    the mark, or do nothing with it.
+    On ext4 they become tops of directory hierarchies (``chattr +T``): their block group depends on a hash of the name
+    and on how full the groups are instead of the parent's group (find_group_orlov in fs/ext4/ialloc.c). That matters
+    without a journal: ext4 then does not reuse an inode for some time after its deletion, and scans all of those in the
+    group for each new file (recently_deleted, same file). Other file systems do not know the flag, or ignore it.
     """
     fd = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     try:

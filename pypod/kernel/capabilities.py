@@ -1,6 +1,6 @@
 """Linux capabilities: names, bits, and podman's way of adding and dropping them.
 
-The names and bits are those of linux/capability.h; the order of the results and the words of the errors are those of
+Names and bits are those of linux/capability.h; the order of results and the error messages are those of
 containers/common (pkg/capabilities), which podman uses.
 """
 
@@ -12,7 +12,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-# In order of their bits; the last one came with Linux 5.9.
+# In order of their bits; the last one was added in Linux 5.9.
 CAPABILITIES = (
     "CAP_CHOWN",
     "CAP_DAC_OVERRIDE",
@@ -97,10 +97,10 @@ def normalize(name: str) -> str:
 def merge(
     base: Iterable[str], add: Iterable[str] = (), drop: Iterable[str] = (), *, bounding: Iterable[str] | None = None
 ) -> tuple[str, ...]:
-    """Return ``base`` with ``add`` and without ``drop``, sorted by name, as ``--cap-add`` and ``--cap-drop`` mean it.
+    """Return ``base`` with ``add`` and without ``drop``, sorted by name, as ``--cap-add`` and ``--cap-drop`` do.
 
-    Dropping ALL leaves exactly what is added. Adding ALL starts from ``bounding`` instead of ``base``: nobody can
-    hand out what the bounding set lacks. ``bounding`` is the one of this process unless given.
+    Dropping ALL leaves exactly what is added. Adding ALL starts from ``bounding`` instead of ``base``, since a process
+    cannot give what its bounding set lacks. ``bounding`` defaults to that of this process.
 
     Raises:
         InvalidSpec: a name is unknown, or the same capability is both added and dropped.
@@ -122,7 +122,7 @@ def _normalize_all(names: Iterable[str]) -> set[str]:
 
 
 def mask(names: Iterable[str]) -> int:
-    """Return the set as the kernel holds it: bit N for capability N. ``ALL`` means every capability known here.
+    """Return the set as the kernel's bit mask: bit N for capability N. ``ALL`` means every capability in this table.
 
     Raises:
         InvalidSpec: there is no such capability.
@@ -139,9 +139,9 @@ def _value(name: str) -> int:
 
 
 def names(mask: int) -> tuple[str, ...]:
-    """Return the capabilities of a kernel set, in order of their bits.
+    """Return the capabilities in a bit mask, in order of their bits.
 
-    A bit that this table does not know, from a newer kernel, gives ``CAP_N`` with its number.
+    A bit missing from this table, from a newer kernel, becomes ``CAP_N`` with its number.
     """
     return tuple(
         CAPABILITIES[bit] if bit < len(CAPABILITIES) else f"CAP_{bit}"
@@ -151,9 +151,9 @@ def names(mask: int) -> tuple[str, ...]:
 
 
 def bounding_set() -> tuple[str, ...]:
-    """Return the bounding set of this process, the most it can give to a container.
+    """Return the bounding set of this process, the most that it can give to a container.
 
-    Bits that are newer than this table are left out: no name can ask for them.
+    Bits newer than this table are left out, as there is no name to ask for them.
     """
     with open("/proc/self/status", encoding="ascii", errors="replace") as status:
         for line in status:

@@ -1,17 +1,17 @@
-"""Processes that we start: descriptors for them, and how they ended."""
+"""Child processes: descriptors for them, and their exit codes."""
 
 from __future__ import annotations
 
 import os
 
-# Above every number that a program of ours is given a descriptor under.
+# Above every descriptor number that our programs are given.
 FIRST_SAFE_FD = 10
 
 
 def move_up(fd: int) -> int:
-    """Move a descriptor above those that a child is given: a dup2 action of posix_spawn may not clobber its source.
+    """Move a descriptor above those that a child is given: a dup2 action of posix_spawn must not overwrite its source.
 
-    What a child opens by number, as /proc/self/fd/N, is such a source, too.
+    Nor must it overwrite what a child opens by number, as /proc/self/fd/N.
     """
     if fd >= FIRST_SAFE_FD:
         return fd
@@ -22,16 +22,16 @@ def move_up(fd: int) -> int:
 
 
 def copy_up(fd: int) -> int:
-    """Return a copy of a descriptor above those that a child is given."""
+    """Return a duplicate of a descriptor above those that a child is given."""
     import fcntl
 
     return fcntl.fcntl(fd, fcntl.F_DUPFD_CLOEXEC, FIRST_SAFE_FD)
 
 
 def exit_code_of(pid: int) -> int:
-    """Wait for a child and return its exit code, or a signal's number below zero.
+    """Wait for a child and return its exit code, or the negated number of its signal.
 
-    0 when the caller has seen its end, who waits for any child or ignores SIGCHLD: then other signs must tell.
+    0 when the caller's process has reaped it elsewhere or ignores SIGCHLD: then success must be judged by other signs.
     """
     try:
         return os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])

@@ -6,7 +6,7 @@ import os
 
 
 def write_all(fd: int, data: bytes | bytearray | memoryview) -> None:
-    """Write everything, also to a descriptor that somebody made non-blocking. Raises OSError."""
+    """Write all data, even to a descriptor that was made non-blocking. Raises OSError."""
     rest = memoryview(data)
     while rest:
         try:

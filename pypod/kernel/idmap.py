@@ -1,4 +1,4 @@
-"""Which ids a user may have besides their own (subuid(5), subgid(5)), and the maps of a user namespace."""
+"""Subordinate ids (subuid(5), subgid(5)), and the maps of user namespaces."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    # first id inside a namespace, first id in the one around it, how many
+    # first id inside a namespace, first id in its parent, count
     Range = tuple[int, int, int]
 
 ALL_IDS = 2**32 - 1
 RANGES_LIMIT = 340  # user_namespaces(7)
-_FIRST_NAMESPACE = 0xEFFFFFFD  # its inode, always: PROC_USER_INIT_INO in include/linux/proc_ns.h
+_FIRST_NAMESPACE = 0xEFFFFFFD  # inode of the initial one: PROC_USER_INIT_INO in include/linux/proc_ns.h
 
 
 def parse_map(text: str) -> tuple[Range, ...]:
@@ -29,12 +29,12 @@ def parse_map(text: str) -> tuple[Range, ...]:
 
 
 def is_whole(ranges: Iterable[Range]) -> bool:
-    """Return whether a map is that of the first user namespace: every id is itself."""
+    """Return whether a map is that of the initial user namespace: the identity for every id."""
     return tuple(ranges) == ((0, 0, ALL_IDS),)
 
 
 def count_from_zero(ranges: Iterable[Range]) -> int:
-    """Return how many ids from 0 on a namespace has.
+    """Return how many consecutive ids from 0 on a namespace has.
 
     >>> count_from_zero([(0, 1000, 1), (1, 100000, 65536)])
     65537
@@ -48,7 +48,7 @@ def count_from_zero(ranges: Iterable[Range]) -> int:
 
 
 def root_of(ranges: Iterable[Range]) -> int:
-    """Return the id that owns what nobody else is to own: 0, or the lowest where a namespace has no 0.
+    """Return the id that owns what has no particular owner: 0, or the lowest in a namespace without 0.
 
     >>> root_of([(0, 1000, 1)]), root_of([(1000, 0, 1)])
     (0, 1000)
@@ -57,7 +57,7 @@ def root_of(ranges: Iterable[Range]) -> int:
 
 
 def has(ranges: Iterable[Range], one: int) -> bool:
-    """Return whether an id is there inside the namespace.
+    """Return whether an id is mapped inside the namespace.
 
     >>> has([(0, 100000, 10)], 9), has([(0, 100000, 10)], 10)
     (True, False)
@@ -66,7 +66,7 @@ def has(ranges: Iterable[Range], one: int) -> bool:
 
 
 def outside(ranges: Iterable[Range], one: int) -> int:
-    """Return what an id inside the namespace is outside of it; itself when it is not there.
+    """Translate an id inside the namespace to the one outside; unchanged when it is not mapped.
 
     >>> outside([(0, 100000, 10)], 3)
     100003
@@ -76,7 +76,7 @@ def outside(ranges: Iterable[Range], one: int) -> int:
 
 
 def inside(ranges: Iterable[Range], one: int) -> int | None:
-    """Return what an id outside of the namespace is inside, None when it is not there.
+    """Translate an id outside of the namespace to the one inside, None when it is not mapped.
 
     >>> inside([(0, 100000, 10)], 100003), inside([(0, 100000, 10)], 3)
     (3, None)
@@ -85,7 +85,7 @@ def inside(ranges: Iterable[Range], one: int) -> int | None:
 
 
 def lines(ranges: Iterable[Range]) -> str:
-    """Return a map as it is written to uid_map and gid_map.
+    """Return a map in the format of uid_map and gid_map.
 
     >>> lines([(0, 100000, 65536)])
     '0 100000 65536\\n'
@@ -94,9 +94,9 @@ def lines(ranges: Iterable[Range]) -> str:
 
 
 def within(ranges: Iterable[Range], around: Iterable[Range]) -> tuple[Range, ...]:
-    """Return a map cut where the map of the namespace around goes on with another line.
+    """Return a map split at the boundaries of the parent namespace's ranges.
 
-    Each line has to lie in one of those (map_write in kernel/user_namespace.c). Ids that are not there are left out.
+    Each line must lie within one of these (map_write in kernel/user_namespace.c). Unmapped ids are dropped.
 
     >>> within([(0, 0, 10)], [(0, 1000, 1), (1, 100000, 65536)])
     ((0, 0, 1), (1, 1, 9))
@@ -111,7 +111,7 @@ def within(ranges: Iterable[Range], around: Iterable[Range]) -> tuple[Range, ...
 
 
 def parse_subordinate(text: str, name: str, uid: int) -> tuple[tuple[int, int], ...]:
-    """Return the (first id, count) that a subuid or subgid file gives a user, by name or number.
+    """Return the (first id, count) that a subuid or subgid file assigns to a user, by name or number.
 
     >>> parse_subordinate("ana:100000:65536\\n1000:300000:10\\nbob:1:1\\n", "ana", 1000)
     ((100000, 65536), (300000, 10))
@@ -128,7 +128,7 @@ def parse_subordinate(text: str, name: str, uid: int) -> tuple[tuple[int, int], 
 
 
 def first_free(texts: Iterable[str]) -> int:
-    """Return an id from which on nobody has any in these subuid and subgid files; useradd's first in empty ones.
+    """Return the first id above all ranges of these subuid and subgid files; useradd's first when they are empty.
 
     >>> first_free(["ana:100000:65536\\n", ""])
     165536
@@ -146,9 +146,9 @@ def _is_number(text: str) -> bool:
 
 
 def session_map(own: int, subordinate: Iterable[tuple[int, int]]) -> tuple[Range, ...]:
-    """Return podman's map for a user: their own id is root's, the others follow from 1 on.
+    """Return podman's map for a user: their own id becomes root, the subordinate ones follow from 1 on.
 
-    No id is named twice, so a line that is there twice counts once; what the kernel does not take is left out.
+    Overlapping lines count once, since no id may be mapped twice; ranges beyond the kernel's limit are dropped.
 
     >>> session_map(1000, [(100000, 65536), (100000, 65536)])
     ((0, 1000, 1), (1, 100000, 65536))
@@ -165,13 +165,13 @@ def session_map(own: int, subordinate: Iterable[tuple[int, int]]) -> tuple[Range
 
 
 def in_user_namespace() -> bool:
-    """Return whether this process is no root of the whole machine: a user, or root of a user namespace."""
+    """Return whether this process is not root of the whole machine: a user, or root of a user namespace."""
     if os.geteuid() != 0:
         return True
-    # a stat instead of two files: several calls of a start ask
+    # one stat instead of reading two files: a start calls this several times
     return os.stat("/proc/self/ns/user").st_ino != _FIRST_NAMESPACE and not is_whole(maps_of()[0])
 
 
 def maps_of(pid: int | str = "self", root: str = "/proc") -> tuple[tuple[Range, ...], tuple[Range, ...]]:
-    """Return the uid and gid maps of the user namespace of a process, as the caller's names the ids outside."""
+    """Return the uid and gid maps of the user namespace of a process, with outer ids as the caller sees them."""
     return parse_map(read_text(f"{root}/{pid}/uid_map")), parse_map(read_text(f"{root}/{pid}/gid_map"))

@@ -1,7 +1,7 @@
-"""Which namespaces there are, who is in them, and what keeps them alive.
+"""A survey of namespaces: which exist, which processes are in them, and what keeps them alive.
 
 A namespace lives as long as a process is in it, a bind mount or an open descriptor refers to it, or one below it (a
-child, or one it owns) lives (namespaces(7)). lsns(8) sees the first; this looks for all of them.
+child, or one it owns) lives (namespaces(7)). lsns(8) only lists those with processes; this finds all of them.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ _GETNSID, _RTGENMSG_BYTES, _NETNSA_NSID, _NETNSA_FD = 90, 4, 1, 3  # linux/rtnet
 
 
 class SurveyedProcess:
-    """A process as the survey met it: ``uid`` owns its files in /proc, ``inodes`` are its namespaces by kind."""
+    """A process found by the survey: ``uid`` owns its files in /proc, ``inodes`` are its namespaces by kind."""
 
     __slots__ = ("inodes", "pid", "ppid", "threads", "uid")
 
@@ -40,10 +40,10 @@ class SurveyedProcess:
 class Namespace:
     """One namespace.
 
-    ``processes`` are those in it, by ascending pid. ``binds`` are the mount points that keep it, as this process names
-    them; ``holders`` what else does, as paths in /proc: descriptors, threads, mount points of other mount namespaces.
-    ``parent`` and ``owner`` are inodes, 0 where there is none or the caller may not know; ``uid`` is who made a user
-    namespace, where that was asked for.
+    ``processes`` are those in it, by ascending pid. ``binds`` are the mount points in this process's mount namespace
+    that keep it alive; ``holders`` other references, as paths in /proc: descriptors, threads, mount points of other
+    mount namespaces. ``parent`` and ``owner`` are inodes, 0 where there is none or it is not visible to the caller;
+    ``uid`` is the creator of a user namespace, if requested.
     """
 
     __slots__ = ("binds", "holders", "inode", "kind", "owner", "parent", "processes", "uid", "why")
@@ -66,7 +66,7 @@ class Namespace:
         return (self.binds or self.holders or [""])[0]
 
     def held(self, why: str, path: str = "") -> None:
-        """Note what keeps it alive."""
+        """Record what keeps it alive."""
         if why not in self.why:
             self.why.append(why)
         if path:
@@ -77,7 +77,7 @@ class Namespace:
 
 
 class Survey:
-    """The namespaces of one moment, by (kind, inode). What goes while we look is left out."""
+    """A snapshot of all namespaces, by (kind, inode). What disappears during the survey is left out."""
 
     def __init__(self, kinds: Collection[str] = KINDS, proc: Proc = PROC) -> None:
         self._proc = proc
@@ -88,11 +88,11 @@ class Survey:
 
     @property
     def namespaces(self) -> list[Namespace]:
-        """What was found, by ascending inode as lsns has it."""
+        """The namespaces, by ascending inode as in lsns."""
         return sorted(self._found.values(), key=lambda one: (one.inode, one.kind))
 
     def get(self, kind: str, inode: int) -> Namespace:
-        """Return the namespace, added if it was not known."""
+        """Return the namespace, added if it is new."""
         found = self._found.get((kind, inode))
         if found is None:
             found = self._found[kind, inode] = Namespace(kind, inode)
@@ -122,17 +122,17 @@ class Survey:
     def _inodes(self, directory: str) -> dict[str, int]:
         found = {}
         for kind in self._kinds:
-            # readlink, which is three times as fast as stat: that makes the inode
+            # readlink is three times as fast as stat, which has to instantiate the inode
             try:
                 found[kind] = int(os.readlink(f"{directory}/{kind}")[len(kind) + 2 : -1])
             except PermissionError:
-                return {}  # one is as closed as the others
+                return {}  # the others are as inaccessible
             except OSError:
-                continue  # gone, a zombie that gave it up, or a kernel without this kind
+                continue  # gone, given up by a zombie, or a kind missing in this kernel
         return found
 
     def find_holders(self) -> None:
-        """Look for namespaces that no process needs to be in: bind mounts, descriptors, threads."""
+        """Find namespaces without processes: bind mounts, descriptors, threads."""
         self._find_binds()
         for process in self.processes:
             self._find_descriptors(process)
@@ -184,7 +184,7 @@ class Survey:
                     self.get(kind, inode).held(THREAD, f"{directory}/{name}/ns/{kind}")
 
     def find_relations(self) -> None:
-        """Ask the kernel for owners and parents, and add those that nothing else shows."""
+        """Query owners and parents, and add those not found otherwise."""
         for namespace in list(self._found.values()):
             try:
                 fd = os.open(namespace.path, os.O_RDONLY | os.O_CLOEXEC)
@@ -203,12 +203,12 @@ class Survey:
             namespace.parent = self._relative(namespace.kind, fd, NS_GET_PARENT)
 
     def _relative(self, kind: str, fd: int, request: int) -> int:
-        """Return the inode of the namespace that an ioctl_ns(2) request leads to, 0 when it tells none."""
+        """Return the inode of the namespace that an ioctl_ns(2) request returns, 0 when there is none."""
         import fcntl
 
         try:
             other = fcntl.ioctl(fd, request)
-        except OSError:  # EPERM: it lies outside of the caller's own, or there is none
+        except OSError:  # EPERM: outside of the caller's namespace, or nonexistent
             return 0
         try:
             inode = os.fstat(other).st_ino
@@ -231,9 +231,9 @@ def _owner_uid(fd: int) -> int | None:
 
 
 def parent_inode(path: str) -> int:
-    """Return the inode of the namespace around the user or pid namespace at ``path``. Raises OSError.
+    """Return the inode of the parent of the user or pid namespace at ``path``. Raises OSError.
 
-    PermissionError when that is not below the caller's own.
+    PermissionError when the parent is not the caller's own namespace or below it.
     """
     import fcntl
 
@@ -249,9 +249,9 @@ def parent_inode(path: str) -> int:
 
 
 def netnsid(path: str) -> int | None:
-    """Return the number by which this process's network namespace knows the one at ``path``.
+    """Return the id that this process's network namespace has assigned to the one at ``path``.
 
-    -1 when it has given it none; None when the kernel does not tell. See RTM_GETNSID in rtnetlink(7).
+    -1 when it has not assigned one; None when the kernel does not provide it. See RTM_GETNSID in rtnetlink(7).
     """
     from pypod.kernel.netlink import Channel, attribute, attributes, message
 
@@ -279,7 +279,7 @@ def _listed(directory: str) -> list[str]:
 
 
 def parse_link(text: str) -> tuple[str, int]:
-    """Read what a link in /proc says of a namespace: ``net:[4026531840]``; ("", 0) when it is another thing."""
+    """Parse a namespace link of /proc: ``net:[4026531840]``; ("", 0) for anything else."""
     kind, colon, rest = text.partition(":[")
     if colon and kind in KINDS and rest.endswith("]") and rest[:-1].isdigit():
         return kind, int(rest[:-1])
@@ -287,7 +287,7 @@ def parse_link(text: str) -> tuple[str, int]:
 
 
 def nsfs_mounts(mountinfo: bytes) -> Iterator[tuple[str, int, str]]:
-    """Yield kind, inode and mount point of each namespace that is mounted (proc_pid_mountinfo(5))."""
+    """Yield kind, inode and mount point of each mounted namespace (proc_pid_mountinfo(5))."""
     for line in mountinfo.split(b"\n"):
         if b" - nsfs " not in line:
             continue
@@ -298,6 +298,6 @@ def nsfs_mounts(mountinfo: bytes) -> Iterator[tuple[str, int, str]]:
 
 
 def _unescape(field: bytes) -> str:
-    # mangle() in fs/proc_namespace.c writes space, tab, newline, backslash and # as three octal digits
+    # mangle() in fs/proc_namespace.c escapes space, tab, newline, backslash and # in octal
     head, *rest = field.split(b"\\")
     return os.fsdecode(head + b"".join(bytes([int(part[:3], 8)]) + part[3:] for part in rest))

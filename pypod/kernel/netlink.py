@@ -1,4 +1,4 @@
-"""Netlink: messages packed, sent, and their answers read. See netlink(7)."""
+"""Netlink: pack and send messages, and parse the answers. See netlink(7)."""
 
 from __future__ import annotations
 
@@ -27,12 +27,12 @@ _ORDER = sys.byteorder
 
 
 def number(value: int, size: int = 4) -> bytes:
-    """Return a number in the host's byte order."""
+    """Return a number in native byte order."""
     return value.to_bytes(size, _ORDER)
 
 
 def attribute(kind: int, data: bytes | str | int) -> bytes:
-    """Return one attribute: a text ends with a NUL, a number has 32 bits.
+    """Return one attribute: strings are NUL-terminated, numbers have 32 bits.
 
     >>> attribute(3, "eth0").hex(" ", 4)
     '09000300 65746830 00000000'
@@ -46,18 +46,18 @@ def attribute(kind: int, data: bytes | str | int) -> bytes:
 
 
 def nested(kind: int, *attributes: bytes) -> bytes:
-    """Return an attribute of attributes."""
+    """Return an attribute that contains attributes."""
     return attribute(kind | NESTED, b"".join(attributes))
 
 
 def message(kind: int, body: bytes, *attributes: bytes, flags: int = REQUEST | ACK) -> bytes:
-    """Return one message: a fixed ``body`` as its kind has it, and attributes."""
+    """Return one message: the fixed ``body`` of its kind, and attributes."""
     content = body + b"\0" * (-len(body) % 4) + b"".join(attributes)
     return number(HEADER_BYTES + len(content)) + number(kind, 2) + number(flags | REQUEST, 2) + b"\0" * 8 + content
 
 
 def messages(data: bytes) -> Iterator[tuple[int, int, bytes]]:
-    """Yield (kind, flags, body with attributes) of packed messages; what is cut short ends it."""
+    """Yield (kind, flags, body with attributes) of packed messages, up to a truncated one."""
     while len(data) >= HEADER_BYTES:
         length = int.from_bytes(data[:4], _ORDER)
         if not HEADER_BYTES <= length <= len(data):
@@ -68,7 +68,7 @@ def messages(data: bytes) -> Iterator[tuple[int, int, bytes]]:
 
 
 def items(data: bytes) -> Iterator[tuple[int, bytes]]:
-    """Yield (kind, content) of the attributes in ``data``; what is cut short ends it."""
+    """Yield (kind, content) of the attributes in ``data``, up to a truncated one."""
     while len(data) >= 4:
         length, kind = int.from_bytes(data[:2], _ORDER), int.from_bytes(data[2:4], _ORDER)
         if not 4 <= length <= len(data):
@@ -78,12 +78,12 @@ def items(data: bytes) -> Iterator[tuple[int, bytes]]:
 
 
 def attributes(data: bytes) -> dict[int, bytes]:
-    """Return the attributes in ``data`` by their kind; of those that repeat, the last."""
+    """Return the attributes in ``data`` by kind; of repeated ones, the last."""
     return dict(items(data))
 
 
 def patched(data: bytes, offsets: Iterable[int], value: int) -> bytes:
-    """Return messages with a number at each offset where one was left out."""
+    """Return messages with a number filled in at each offset where it was left blank."""
     for offset in offsets:
         data = data[:offset] + number(value) + data[offset + 4 :]
     return data
@@ -98,9 +98,9 @@ class Channel:
         self._socket = _socket.socket(_socket.AF_NETLINK, _socket.SOCK_RAW | _socket.SOCK_CLOEXEC, family)
 
     def send(self, data: bytes, tolerated: Collection[int] = ()) -> None:
-        """Send packed messages and wait until each that wants an answer has one.
+        """Send packed messages and wait for the answers to those that request one.
 
-        Raises OSError with the number that the kernel gives for the first that failed, but for those ``tolerated``.
+        Raises OSError with the errno of the first that failed, except for those ``tolerated``.
         """
         expected = sum(bool(flags & ACK) for _, flags, _ in messages(data))
         if len(data) > _SAFE_SEND_BYTES:
@@ -119,7 +119,7 @@ class Channel:
                 expected -= 1
 
     def _forget_answers(self) -> None:
-        """Leave nothing for the next request to take for its own: the kernel answers before sending returns."""
+        """Discard pending answers, so that the next request does not get them: all were queued when send returned."""
         import _socket
         from contextlib import suppress
 
@@ -128,7 +128,7 @@ class Channel:
                 self._socket.recv(_RECEIVE_BYTES, _socket.MSG_DONTWAIT)
 
     def ask(self, data: bytes) -> bytes:
-        """Send one request that neither is a dump nor wants an acknowledgement; return its answer. Raises OSError."""
+        """Send one request that is neither a dump nor acknowledged; return its answer. Raises OSError."""
         self._socket.send(data)
         kind, _, body = next(messages(self._socket.recv(_RECEIVE_BYTES)))
         if kind == _ERROR:
@@ -139,8 +139,8 @@ class Channel:
     def dump(self, data: bytes) -> Iterator[tuple[int, bytes]]:
         """Send one request with the flag DUMP; yield (kind, body) of what the kernel lists. Raises OSError.
 
-        The kernel says so when the list changed while it was read, and something that was there all along may be
-        missing. It is asked again then, unless that never ends.
+        The kernel flags a dump during which the list changed, as an entry that was there all along may be missing. Then
+        it is repeated, up to a limit.
         """
         for _ in range(_DUMPS):
             found, interrupted = self._dump(data)
@@ -163,7 +163,7 @@ class Channel:
                 found.append((kind, body))
 
     def close(self) -> None:
-        """Give the socket back."""
+        """Close the socket."""
         self._socket.close()
 
     def __enter__(self) -> Self:

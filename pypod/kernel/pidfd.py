@@ -1,7 +1,7 @@
-"""Processes by descriptor. A pid alone is never trusted: the kernel may have given it to somebody else.
+"""Processes by descriptor. A pid alone is never trusted: the kernel may have reused it.
 
-A process is (pid, start time), remembered together with the boot id by whoever stores it. Two processes of one boot
-could share both only if the pid range wrapped round within one clock tick (10 ms).
+A process is identified by pid and start time, stored together with the boot id. Two processes of one boot could share
+both only if the pid range wrapped around within one clock tick (10 ms).
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ PROC = Proc()
 
 
 class Process:
-    """The identity of one process: a hashable value, good for one boot of the machine."""
+    """The identity of one process: a hashable value, valid until the next boot of the machine."""
 
     __slots__ = ("pid", "start_time")
 
@@ -42,21 +42,21 @@ class Process:
 
 
 def identify(pid: int, *, proc: Proc = PROC) -> Process | None:
-    """Return the identity of the process that has ``pid`` now, None when it has ended."""
+    """Return the identity of the process that now has ``pid``, None when there is none."""
     stat = proc.stat(pid)
     return None if stat is None or stat.is_gone else Process(pid, stat.start_time)
 
 
 def is_alive(pid: int, start_time: int, *, proc: Proc = PROC) -> bool:
-    """Return whether this very process still runs; a zombie does not. One read of /proc/PID/stat."""
+    """Return whether this very process is running and not a zombie. One read of /proc/PID/stat."""
     return proc.is_running(pid, start_time)
 
 
 def open_process(pid: int, start_time: int, *, proc: Proc = PROC) -> int | None:
-    """Return a descriptor (close-on-exec, the caller closes it) of this very process, None when it has ended.
+    """Return a descriptor (close-on-exec; the caller closes it) of this very process, None when it has exited.
 
-    The start time is checked after the descriptor is open. A match then proves that the descriptor is of the wanted
-    process: had it been of a later holder of the pid, the wanted one would be gone already and could not match.
+    The start time is checked after opening. A match then proves that the descriptor refers to the right process: if it
+    referred to a later one with the same pid, the right one would be gone already and could not match.
     """
     fd = open_pid(pid)
     if fd is None:
@@ -73,20 +73,20 @@ def open_process(pid: int, start_time: int, *, proc: Proc = PROC) -> int | None:
 
 
 def open_pid(pid: int) -> int | None:
-    """Return a descriptor of whichever process has ``pid`` now, None when none has."""
+    """Return a descriptor of the process that now has ``pid``, None when there is none."""
     try:
         return os.pidfd_open(pid)
     except VANISHED:
         return None
     except OSError as error:
-        # No process can have this number, or it is of a thread that is not a leader (ENOENT since Linux 6.16).
+        # No process has this pid, or it is that of a thread other than a leader (ENOENT since Linux 6.16).
         if error.errno == errno.EINVAL:
             return None
         raise
 
 
 def send_signal(fd: int, number: int) -> bool:
-    """Send a signal to the process of a descriptor; return False when it has ended and been reaped."""
+    """Send a signal to the process of a descriptor; return False when it has exited and been reaped."""
     try:
         _signal.pidfd_send_signal(fd, number)
     except ProcessLookupError:
@@ -95,21 +95,21 @@ def send_signal(fd: int, number: int) -> bool:
 
 
 def wait(fd: int, timeout_s: float | None = None) -> bool:
-    """Wait until the process of a descriptor has ended, reaped or not; return False after ``timeout_s``.
+    """Wait until the process of a descriptor has exited, reaped or not; return False after ``timeout_s``.
 
-    Anybody may wait, not only the parent; the exit code is for the parent alone.
+    Any process may wait, not only the parent; the exit code is available to the parent only.
     """
     import select
 
     poll = select.poll()
     poll.register(fd, select.POLLIN)
-    # poll(2) takes negative for "for ever" and a C int for the rest; a deadline that has passed must be neither.
+    # poll(2) takes a negative timeout as infinite, and a C int; an expired deadline must become neither.
     timeout_ms = None if timeout_s is None else min(max(timeout_s, 0) * 1000, 2**31 - 1)
     return bool(poll.poll(timeout_ms))
 
 
 def wait_any(fds: Iterable[int], timeout_s: float) -> list[int]:
-    """Wait until one of several processes has ended; return the descriptors of those that have."""
+    """Wait until one of several processes has exited; return the descriptors of those that have."""
     import select
 
     poll = select.poll()
@@ -119,7 +119,7 @@ def wait_any(fds: Iterable[int], timeout_s: float) -> list[int]:
 
 
 def end(pid: int, start_time: int, number: int, timeout_s: float) -> bool:
-    """Send a signal to a process, if it is the one that is meant, and wait for its end; return whether it was there."""
+    """Signal a process, if it is the right one, and wait for its exit; return whether it was running."""
     fd = open_process(pid, start_time)
     if fd is None:
         return False

@@ -1,7 +1,7 @@
-"""Read processes from /proc. A process that is gone is normal here: every reader answers None for it.
+"""Read processes from /proc. A missing process is normal here: every reader returns None for it.
 
-Files are read with os.open and os.read: a list of 1,000 containers reads 2,000 stat files, and a file object would
-triple the 4 us each takes.
+Files are read with os.open and os.read: listing 1,000 containers reads 2,000 stat files, and a file object would triple
+the 4 us that each takes.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
 _FLAGS = os.O_RDONLY | os.O_CLOEXEC
-# ENOENT: no such pid, or hidden by hidepid. ESRCH: it went between open and read.
+# ENOENT: no such pid, or hidden by hidepid. ESRCH: it exited between open and read.
 VANISHED = (FileNotFoundError, ProcessLookupError)
 
 # Positions in /proc/PID/stat counted from the state letter, which is field 3 of proc_pid_stat(5).
@@ -30,7 +30,7 @@ def read_bytes(path: str) -> bytes:
     fd = os.open(path, _FLAGS)
     try:
         content = chunk = os.read(fd, 65536)
-        # Files made of records (mountinfo, cgroup.procs) come a page at a time, so only an empty read is the end.
+        # Files made of records (mountinfo, cgroup.procs) are returned a page at a time: only an empty read is the end.
         while chunk:
             chunk = os.read(fd, 65536)
             content += chunk
@@ -40,7 +40,7 @@ def read_bytes(path: str) -> bytes:
 
 
 def read_text(path: str, default: str = "") -> str:
-    """Return a file as text without its last newline, or ``default`` when it is not there."""
+    """Return the text of a file without its final newline, or ``default`` when the file does not exist."""
     try:
         return os.fsdecode(read_bytes(path)).rstrip("\n")
     except VANISHED:
@@ -48,7 +48,7 @@ def read_text(path: str, default: str = "") -> str:
 
 
 def parse_net_dev(text: str) -> tuple[int, int]:
-    """Return the bytes that came in and went out of all interfaces but lo, from the text of /proc/PID/net/dev."""
+    """Return the bytes received and sent by all interfaces but lo, from the text of /proc/PID/net/dev."""
     received = sent = 0
     for line in text.splitlines()[2:]:
         name, _, counters = line.rpartition(":")
@@ -60,12 +60,12 @@ def parse_net_dev(text: str) -> tuple[int, int]:
 
 
 class Stat:
-    """What /proc/PID/stat said at one instant. ``start_time`` is in clock ticks since boot."""
+    """A snapshot of /proc/PID/stat. ``start_time`` is in clock ticks since boot."""
 
     __slots__ = ("comm", "num_threads", "pid", "ppid", "start_time", "state")
 
     def __init__(self, pid: int, line: bytes) -> None:
-        # The name stands in parentheses and may contain any byte, parentheses too; what follows it may not.
+        # The name is in parentheses and may contain any byte, even parentheses; the fields after it cannot.
         head, _, tail = line.rpartition(b")")
         fields = tail.split()
         self.pid = pid
@@ -77,15 +77,15 @@ class Stat:
 
     @property
     def is_gone(self) -> bool:
-        """Whether the process has ended, reaped or not."""
+        """Whether the process has exited, reaped or not."""
         return _is_gone(self.state, self.num_threads)
 
 
 class Status:
-    """What /proc/PID/status said at one instant.
+    """A snapshot of /proc/PID/status.
 
-    ``uids`` and ``gids`` are (real, effective, saved, file system). ``capabilities`` maps inh, prm, eff, bnd and amb
-    to bit masks. ``nspid`` is the pid in each pid namespace, from the reader's inwards. ``fields`` has every line.
+    ``uids`` and ``gids`` are (real, effective, saved, file system). ``capabilities`` maps inh, prm, eff, bnd and amb to
+    bit masks. ``nspid`` is the pid in each pid namespace, from the reader's inwards. ``fields`` has every line.
     """
 
     __slots__ = ("capabilities", "fields", "gids", "groups", "nspid", "uids")
@@ -124,9 +124,9 @@ class Status:
 
 
 class Proc:
-    """A mounted proc file system, or a directory that looks like one.
+    """A mounted proc file system, or a directory that resembles one.
 
-    ``pid`` may be ``"self"`` where a str is accepted. A file the caller may not read raises PermissionError.
+    ``pid`` may be ``"self"`` where a str is accepted. A file that the caller may not read raises PermissionError.
     """
 
     __slots__ = ("root",)
@@ -135,7 +135,7 @@ class Proc:
         self.root = root
 
     def pids(self) -> list[int]:
-        """Return the processes that exist now, in ascending order."""
+        """Return the pids that exist now, in ascending order."""
         return sorted(int(name) for name in os.listdir(self.root) if name.isdigit())
 
     def stat(self, pid: int) -> Stat | None:
@@ -143,16 +143,16 @@ class Proc:
         return None if line is None else Stat(pid, line)
 
     def start_time(self, pid: int) -> int | None:
-        """Return when the process started, in clock ticks since boot; a zombie still has a start time.
+        """Return the start time of a process, in clock ticks since boot; zombies still have one.
 
-        With the pid and the boot id it names a process for good. The kernel adds the offset of the *reader's* time
-        namespace (do_task_stat in fs/proc/array.c), so compare only what one time namespace has read.
+        With the pid and the boot id it identifies a process for good. The kernel adds the offset of the *reader's* time
+        namespace (do_task_stat in fs/proc/array.c), so only compare values read in the same time namespace.
         """
         line = self._stat_line(pid)
         return None if line is None else int(line[line.rindex(b")") + 2 :].split(b" ", 20)[_START_TIME])
 
     def is_running(self, pid: int, start_time: int) -> bool:
-        """Return whether this very process still runs: the same start time, and not a zombie."""
+        """Return whether this very process is running: same start time, and not a zombie."""
         line = self._stat_line(pid)
         if line is None:
             return False
@@ -164,8 +164,8 @@ class Proc:
     def namespaces(self, pid: int | str, kinds: Iterable[str] = KINDS) -> dict[str, tuple[int, int]] | None:
         """Return kind -> (device, inode) of the namespaces of a process: of all kinds, or of those wanted.
 
-        A kind this kernel is built without is left out, and so are those a zombie has given up already (it keeps
-        user and pid).
+        Kinds that this kernel lacks are left out, as are those that a zombie has given up already (it keeps user and
+        pid).
         """
         found = {}
         for kind in kinds:
@@ -195,7 +195,7 @@ class Proc:
             return None
 
     def boot_id(self) -> str:
-        """Return the identifier of this boot of the machine, empty when the kernel does not tell."""
+        """Return the id of this boot of the machine, empty when the kernel does not provide it."""
         return read_text(f"{self.root}/sys/kernel/random/boot_id")
 
     def _stat_line(self, pid: int) -> bytes | None:
@@ -212,7 +212,7 @@ class Proc:
 
 
 def parse_cgroup(text: str) -> dict[str, str]:
-    """Parse /proc/PID/cgroup: controller -> path, co-mounted controllers each under their own name."""
+    """Parse /proc/PID/cgroup: controller -> path, with co-mounted controllers separated."""
     found = {}
     for line in text.splitlines():
         _hierarchy, controllers, path = line.split(":", 2)
@@ -222,7 +222,7 @@ def parse_cgroup(text: str) -> dict[str, str]:
 
 
 def _is_gone(state: str, num_threads: int) -> bool:
-    # A leader that left by pthread_exit reads as Z while its threads work on: the process ends with the last of them.
+    # A leader that called pthread_exit is shown as Z while its threads run on: the process ends with the last of them.
     return state in ("Z", "X", "x") and num_threads <= 1
 
 
@@ -231,7 +231,7 @@ def _numbers(fields: dict[str, str], name: str) -> tuple[int, ...]:
 
 
 def _unescape(comm: str) -> str:
-    # The kernel writes newline and backslash as \n and \\ (proc_task_name, ESCAPE_SPACE | ESCAPE_SPECIAL).
+    # The kernel escapes newline and backslash as \n and \\ (proc_task_name, ESCAPE_SPACE | ESCAPE_SPECIAL).
     if "\\" not in comm:
         return comm
     return "\\".join(part.replace("\\n", "\n") for part in comm.split("\\\\"))

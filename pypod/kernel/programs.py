@@ -1,4 +1,4 @@
-"""Where programs lie: the C programs, and those of the host."""
+"""Paths of programs: our C programs, and those of the host."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ DIRECTORY = os.path.join(_PACKAGE, "_libexec")
 
 
 def path(name: str) -> str:
-    """Return where a program lies. Raises Unsupported when it was not built."""
+    """Return the path of a C program. Raises Unsupported when it was not built."""
     found = os.path.join(DIRECTORY, name)
     if not os.path.exists(found):
         raise Unsupported("programs", f"{found} is missing", hint="build it: make -C pause, or pip install . again")
@@ -24,16 +24,16 @@ def path(name: str) -> str:
 
 
 def python(module: str, *arguments: str) -> tuple[str, ...]:
-    """Return the command that runs ``main`` of a module of pypod's with this interpreter and nothing of the caller's.
+    """Return the command that runs ``main`` of a module of pypod's with this interpreter, isolated from the caller.
 
-    -I leaves out the environment and the user's directories, -S the half of the start-up that looks for packages.
+    -I ignores the environment and the user's directories, -S skips the half of the start-up that looks for packages.
     """
     code = f"import sys; sys.path.insert(0, {os.path.dirname(_PACKAGE)!r}); from {module} import main; main()"
     return (sys.executable, "-I", "-S", "-c", code, *arguments)
 
 
 def installed(name: str, environment: Mapping[str, str] = os.environ) -> str:
-    """Return the path of a program of the host's, empty when there is none."""
+    """Return the path of a program of the host, empty when it is not installed."""
     for place in environment.get("PATH", os.defpath).split(":"):
         found = f"{place}/{name}"
         if place.startswith("/") and os.access(found, os.X_OK):

@@ -1,4 +1,4 @@
-"""Who holds a port of this network namespace."""
+"""The holder of a port in this network namespace."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from pypod.kernel.proc import Stat
 
-_PROTOCOLS = ("tcp", "udp")  # psutil knows no others
+_PROTOCOLS = ("tcp", "udp")  # those that psutil supports
 
 
 def holder(protocol: str, address: bytes, port: int) -> Stat | None:
-    """Return a process that has a socket on a port, bound to ``address`` (packed; empty: any) or to all addresses.
+    """Return a process with a socket on a port, bound to ``address`` (packed; empty: any) or to all addresses.
 
-    None when no process of those that can be looked into has one: a socket may be on its way to another process. None
-    on a thread that is in another network namespace than the process, too, because psutil asks about the process's.
+    None when no accessible process has one: a socket may also be in flight between processes. None, too, on a thread
+    that is in another network namespace than the process, because psutil looks into the process's.
     """
     if protocol not in _PROTOCOLS or _network("thread-self") != _network("self"):
         return None

@@ -1,4 +1,4 @@
-"""System calls that Python 3.11 does not have. The only file that touches libc."""
+"""System calls missing in Python 3.11. The only file that calls into libc."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def inotify_init1(flags: int) -> int:
 
 
 def inotify_add_watch(fd: int, path: str, mask: int) -> int:
-    """Watch a file or directory; return the number of the watch. Raises OSError; see inotify_add_watch(2)."""
+    """Watch a file or directory; return the watch descriptor. Raises OSError; see inotify_add_watch(2)."""
     number: int = _libc.inotify_add_watch(fd, os.fsencode(path), mask)
     if number < 0:
         raise _failure(f"inotify_add_watch({fd}, {path!r}, {mask:#x})")
@@ -43,7 +43,7 @@ def mount(source: str, target: str, filesystem: str, flags: int, data: str = "")
 
 
 def umount2(target: str, flags: int) -> None:
-    """Take a mount away. Raises OSError; see umount(2)."""
+    """Unmount a file system. Raises OSError; see umount(2)."""
     if _libc.umount2(os.fsencode(target), flags) < 0:
         raise _failure(f"umount2({target!r}, {flags:#x})")
 
@@ -56,6 +56,6 @@ def _failure(call: str) -> OSError:
 
 
 def attempt(number: int, arguments: tuple[int, ...]) -> int:
-    """Make the system call ``number`` and return the error number it fails with, 0 when it does not."""
+    """Make the system call ``number`` and return the error number that it fails with, 0 when it succeeds."""
     result = _libc.syscall(ctypes.c_long(number), *map(ctypes.c_long, arguments))
     return ctypes.get_errno() if result < 0 else 0

@@ -1,4 +1,4 @@
-"""Learn that files in a directory have changed, without looking again and again (inotify(7))."""
+"""Notification of changed files in a directory, without polling (inotify(7))."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ _BUFFER_BYTES = 1 << 16
 
 
 class Watch:
-    """Tells of files in ``directory`` that are made, written to or renamed. Close it, or use it as a context manager.
+    """Reports files in ``directory`` that are created, written to or renamed. Close it, or use it as a context manager.
 
-    Raises OSError: a user has a limited number of these (/proc/sys/fs/inotify/max_user_instances).
+    Raises OSError: their number per user is limited (/proc/sys/fs/inotify/max_user_instances).
     """
 
     _fd = -1
@@ -24,7 +24,7 @@ class Watch:
     def __init__(self, directory: str) -> None:
         from pypod.kernel.syscalls import inotify_add_watch, inotify_init1
 
-        self._fd = inotify_init1(os.O_NONBLOCK | os.O_CLOEXEC)  # IN_NONBLOCK and IN_CLOEXEC are these
+        self._fd = inotify_init1(os.O_NONBLOCK | os.O_CLOEXEC)  # equal to IN_NONBLOCK and IN_CLOEXEC
         try:
             inotify_add_watch(self._fd, directory, _IN_MODIFY | _IN_MOVED_TO | _IN_CREATE)
         except BaseException:
@@ -32,11 +32,11 @@ class Watch:
             raise
 
     def fileno(self) -> int:
-        """Return the descriptor that is readable when something has changed."""
+        """Return the descriptor that becomes readable on a change."""
         return self._fd
 
     def wait(self, timeout_s: float | None) -> bool:
-        """Wait for a change and forget it; return False when none came in time."""
+        """Wait for a change and consume it; return False on a timeout."""
         import select
 
         poll = select.poll()
@@ -46,7 +46,7 @@ class Watch:
         return changed
 
     def drain(self) -> None:
-        """Forget the changes so far."""
+        """Discard the changes so far."""
         try:
             while os.read(self._fd, _BUFFER_BYTES):
                 pass
@@ -54,9 +54,9 @@ class Watch:
             return
 
     def close(self) -> None:
-        """Watch no longer."""
+        """Stop watching."""
         if self._fd >= 0:
-            fd, self._fd = self._fd, -1  # forgotten first: a control-C at the end of close() must not close it again
+            fd, self._fd = self._fd, -1  # cleared first: Control-C at the end of close() must not close it twice
             os.close(fd)
 
     def __enter__(self) -> Self:

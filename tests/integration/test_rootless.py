@@ -301,7 +301,7 @@ class TestStorage:
         try:
             refused = user.pypod("pause", "still")
             assert refused.returncode == 125
-            assert "cannot be paused: this user may make no cgroups" in refused.stderr
+            assert "cannot be paused: this user cannot create cgroups" in refused.stderr
             assert user.ok("inspect", "--format", "{{.State.Status}}", "still") == "running\n"
         finally:
             user.ok("rm", "-f", "-t", "0", "still")

@@ -110,7 +110,7 @@ def test_weights_of_block_devices(weight: int) -> None:
 def test_without_groups_every_limit_says_why() -> None:
     driver = NoDriver("the host is not as it should be")
     for resources in ({"memory": {"limit": 5}}, {"pids": {"limit": 5}}, {"cpu": {"shares": 5}}):
-        with pytest.raises(Unsupported, match="may make no cgroups: the host is not as it should be"):
+        with pytest.raises(Unsupported, match="cannot create cgroups: the host is not as it should be"):
             driver.settings(resources)
     assert driver.settings({"pids": {"limit": 2048}}, {"--pids-limit"}) == ()
     with pytest.raises(Unsupported, match="no statistics"):

@@ -174,7 +174,7 @@ class TestSystemd:
     def test_one_that_talks_nonsense(self, play, hello: bytes, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr(systemd, "_TIMEOUT_S", 0.2)
         path, _ = play(hello=hello)
-        with pytest.raises(Unsupported, match=f"gives no cgroups: {path}: ."):
+        with pytest.raises(Unsupported, match=f"provides no cgroups: {path}: ."):
             Systemd(path, UID)
 
     def test_one_that_does_not_answer(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -182,13 +182,13 @@ class TestSystemd:
         with socket.socket(socket.AF_UNIX) as listener:
             listener.bind(str(tmp_path / "bus"))
             listener.listen()
-            with pytest.raises(Unsupported, match=r"gives no cgroups: .*: timed out"):
+            with pytest.raises(Unsupported, match=r"provides no cgroups: .*: timed out"):
                 Systemd(str(tmp_path / "bus"), UID)
 
     def test_hello_is_not_waited_for_without_end(self, play, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr(systemd, "_TIMEOUT_S", 0.05)
         path, _ = play(hello=HELLO[:40])
-        with pytest.raises(Unsupported, match="gives no cgroups"):
+        with pytest.raises(Unsupported, match="provides no cgroups"):
             Systemd(path, UID)
 
 
@@ -250,7 +250,7 @@ class TestScope:
     def test_systemd_refuses(self, tmp_path: Path, play, text: str, expected: str) -> None:
         path, _ = play(error("a.b.Denied", text))
         driver = ScopeDriver(str(tmp_path), "", UID, path, "pypod-1.scope")
-        with pytest.raises(Unsupported, match=f"gives no cgroups: StartTransientUnit: {expected}"):
+        with pytest.raises(Unsupported, match=f"provides no cgroups: StartTransientUnit: {expected}"):
             driver.hold(4711)
 
     def test_who_enters_by_itself(self, tmp_path: Path) -> None:
@@ -266,7 +266,7 @@ class TestScope:
         hybrid = Hierarchies(Hierarchy((), str(tmp_path), "/"), (Hierarchy(("memory",), "/x", "/"),))
         assert "hybrid" in why_not(hybrid, 7, "/bus")
         unified = Hierarchies(Hierarchy((), str(tmp_path), "/"))
-        assert "no systemd of user 7" in why_not(unified, 7, "/bus")
+        assert "no systemd instance of user 7" in why_not(unified, 7, "/bus")
         service = tmp_path / "user.slice/user-7.slice/user@7.service"
         service.mkdir(parents=True)
         (service / "cgroup.procs").touch()

@@ -1,8 +1,8 @@
-"""Which control group hierarchies this host has, and where they are mounted.
+"""Detection of the host's cgroup hierarchies and their mount points.
 
-Three arrangements are met in the field (systemd.io/CGROUP_DELEGATION): *unified*, one v2 tree; *legacy*, one v1 tree
-per controller or group of controllers; *hybrid*, v1 trees that hold the controllers beside a v2 tree that holds none
-and serves to keep track of processes. Reading is one pass over two files; the engine keeps the answer.
+There are three common setups (systemd.io/CGROUP_DELEGATION): *unified*, one v2 tree; *legacy*, one v1 tree per
+controller or group of controllers; *hybrid*, v1 trees that hold the controllers beside a v2 tree without any, which
+serves to track processes. Detection is one pass over two files; the engine keeps the result.
 """
 
 from __future__ import annotations
@@ -16,11 +16,11 @@ NONE = "none"
 
 
 class Hierarchy:
-    """One mounted tree of control groups.
+    """One mounted cgroup tree.
 
     ``controllers`` are the v1 controllers of the tree (``name=systemd`` for a named one), empty for the v2 tree.
-    ``directory`` is where the tree is mounted. ``own`` is the group of the caller as a path below ``directory``, or
-    empty when that group lies outside of what is mounted here.
+    ``directory`` is its mount point. ``own`` is the caller's cgroup as a path below ``directory``, or empty when it
+    lies outside of what is mounted there.
     """
 
     __slots__ = ("controllers", "directory", "own")
@@ -44,7 +44,7 @@ class Hierarchy:
 
 
 class Hierarchies:
-    """The control group trees of a host: ``unified`` the v2 tree, ``legacy`` the v1 trees in mount order."""
+    """The cgroup trees of a host: ``unified`` is the v2 tree, ``legacy`` the v1 trees in mount order."""
 
     __slots__ = ("legacy", "unified")
 
@@ -56,7 +56,7 @@ class Hierarchies:
     def mode(self) -> str:
         """``unified``, ``hybrid``, ``legacy`` or ``none``.
 
-        A named tree limits nothing, so beside a v2 tree it does not make the host hybrid.
+        A named tree has no controllers, so it does not make a host with a v2 tree hybrid.
         """
         with_controllers = any("=" not in name for tree in self.legacy for name in tree.controllers)
         if self.unified is None:
@@ -79,13 +79,13 @@ def detect(proc_root: str = "/proc") -> Hierarchies:
 
 
 def parse(mountinfo: str, own_cgroups: str) -> Hierarchies:
-    """Work out the hierarchies from the texts of /proc/self/mountinfo and /proc/self/cgroup."""
+    """Return the hierarchies described by the contents of /proc/self/mountinfo and /proc/self/cgroup."""
     own = parse_cgroup(own_cgroups)
-    # A tree can be mounted many times: containers of other engines bind their part of it. The mount that shows the
-    # tree from its root is the one to use; inside a container that has no such mount, the first part there is.
+    # A tree can be mounted many times: containers of other engines bind-mount parts of it. The mount that shows the
+    # tree from its root is preferred; inside a container without such a mount, the first part is used.
     best: dict[tuple[str, ...], tuple[str, str]] = {}
     for directory, (root, options) in _cgroup_mounts(mountinfo).items():
-        # The options of a v1 mount name its controllers among others (xattr, release_agent=...).
+        # The options of a v1 mount list its controllers among others (xattr, release_agent=...).
         controllers = () if options is None else tuple(name for name in options.split(",") if name in own)
         if options is not None and not controllers:
             continue
@@ -100,7 +100,7 @@ def parse(mountinfo: str, own_cgroups: str) -> Hierarchies:
 
 
 def _cgroup_mounts(mountinfo: str) -> dict[str, tuple[str, str | None]]:
-    """Return mount point -> (root in its tree, v1 options or None for v2), without mounts hidden by a later one."""
+    """Return mount point -> (root in its tree, v1 options or None for v2), without mounts covered by a later one."""
     mounts: dict[str, tuple[str, str | None]] = {}
     for line in mountinfo.splitlines():
         # id parent major:minor root mount-point options optional-fields - type source super-options
@@ -114,8 +114,8 @@ def _cgroup_mounts(mountinfo: str) -> dict[str, tuple[str, str | None]]:
 
 
 def _below(root: str, path: str) -> str:
-    """Return the path of a group as seen below a mount that shows the tree from ``root`` on; empty when outside."""
-    # "/.." is how the kernel shows what lies above the root of the reader's cgroup namespace (cgroup_namespaces(7)).
+    """Return the path of a group below a mount that shows the tree from ``root`` on; empty when it is outside."""
+    # The kernel shows "/.." for groups above the root of the reader's cgroup namespace (cgroup_namespaces(7)).
     if not path or path.startswith("/.."):
         return ""
     if root == "/":
@@ -126,6 +126,6 @@ def _below(root: str, path: str) -> str:
 
 
 def _unescape(field: str) -> str:
-    # Space, tab, newline and backslash are written as octal escapes (show_mountinfo in fs/proc_namespace.c).
+    # Space, tab, newline and backslash are escaped in octal (show_mountinfo in fs/proc_namespace.c).
     head, *parts = field.split("\\")
     return head + "".join(chr(int(part[:3], 8)) + part[3:] for part in parts)

@@ -1,8 +1,8 @@
-"""The driver of a user who may make no groups: nothing is limited, counted or frozen.
+"""The driver for users who cannot create cgroups: no limits, no accounting, no freezer.
 
-A container with a pid namespace of its own ends whole with its first process all the same: the kernel sees to that
-(pid_namespaces(7)). In the host's pid namespace its supervisor kills what became its child. In one that a pod shares,
-what outlives its container ends with the pod.
+A container with its own pid namespace still ends together with its init process: the kernel kills the rest
+(pid_namespaces(7)). In the host's pid namespace its supervisor kills the processes reparented to it. In one shared by a
+pod, what outlives its container ends with the pod.
 """
 
 from __future__ import annotations
@@ -18,12 +18,12 @@ if TYPE_CHECKING:
     from pypod.kernel.cgroups.settings import Setting
     from pypod.kernel.cgroups.usage import Usage
 
-_MAY_NOT = "this user may make no cgroups"
-HINT = "without: no limits, no statistics, no pause"
+_MAY_NOT = "this user cannot create cgroups"
+HINT = "without cgroups there are no limits, no statistics and no pause"
 
 
 class NoDriver:
-    """Meets the protocol of ``Driver`` without groups: none is ever there. ``why`` says what the host lacks."""
+    """Implements the protocol of ``Driver`` without groups: none ever exists. ``why`` says what the host lacks."""
 
     __slots__ = ("_why",)
 

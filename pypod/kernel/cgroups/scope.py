@@ -1,8 +1,8 @@
-"""Groups of an ordinary user: in a scope that their systemd makes and delegates (systemd.io/CGROUP_DELEGATION).
+"""Cgroups of an unprivileged user: in a scope that systemd creates and delegates (systemd.io/CGROUP_DELEGATION).
 
-A user may write in the groups below user@UID.service, but a process enters them only if its own group and the new one
-have a common ancestor that the user may write to (cgroups(7), "Delegation containment"). A login session's scope lies
-beside that service, so who comes from one is moved by systemd: the user's own asks the host's.
+A user may write to the groups below user@UID.service, but moving a process requires write access to the common ancestor
+of its old and new group (cgroups(7), "Delegation containment"). The scope of a login session lies beside that service,
+so a process from there is moved by systemd: the user's instance asks the host's.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from pypod.kernel.cgroups.detect import Hierarchies
     from pypod.kernel.cgroups.systemd import Systemd
 
-HOLDER = "/holder"  # the scope's own group must be without processes, to hand controllers down
+HOLDER = "/holder"  # the scope's own group must have no processes, in order to enable controllers
 _SLICE = "user.slice"
 _TIMEOUT_S = 5.0
 
@@ -28,7 +28,7 @@ _TIMEOUT_S = 5.0
 class ScopeDriver(UnifiedDriver):
     """Groups of the v2 tree below a scope of the user's systemd. The contract is that of ``driver.Driver``.
 
-    The scope lives as long as a process is in it. Until ``hold`` has put one there its groups cannot be made.
+    The scope lives as long as a process is in it. Its groups cannot be created until ``hold`` has put one there.
     """
 
     __slots__ = ("_bus", "_manager", "_mount", "_own", "_scope", "_uid", "prefix")
@@ -49,13 +49,13 @@ class ScopeDriver(UnifiedDriver):
         super().__init__(mount + self.prefix)
 
     def controllers(self) -> tuple[str, ...]:
-        # A delegated scope is given all that the user's systemd has; until there is one, that tells.
+        # A delegated scope gets all controllers of the user's systemd; until it exists, those are what counts.
         known = self.root if tree.exists(self.root) else f"{self._mount}{self._manager}"
         return tuple(sorted(tree.read(f"{known}/cgroup.controllers").split()))
 
     @property
     def enters_groups(self) -> bool:
-        """Whether this process can clone children into the groups: else ``bring`` has to move them first."""
+        """Whether this process can clone children into the groups; otherwise ``bring`` must move them first."""
         if not self._own:
             return False
         common = os.path.commonpath((f"{self._mount}{self._own}", self.root))
@@ -66,21 +66,21 @@ class ScopeDriver(UnifiedDriver):
         return f"{self._mount}{_group_of(pid)}" == self.root + HOLDER
 
     def hold(self, pid: int) -> None:
-        """Make the scope with this process in it; join the one that lives on with other processes.
+        """Create the scope with this process in it; join it if it still exists with other processes.
 
         Raises Unsupported when systemd refuses.
         """
         with self._systemd() as systemd:
             if not systemd.start_scope(self._scope, _SLICE, pid):
                 self._attach(systemd, HOLDER, pid)
-        # the answer comes before the job is done
+        # systemd replies before the job is done
         if not tree.wait_until(lambda: f"{self._mount}{_group_of(pid)}".startswith(self.root), _TIMEOUT_S):
             raise Unsupported("cgroups", f"systemd did not put process {pid} into {self._scope}")
         tree.make(self.root, HOLDER)
         tree.write(f"{self.root}{HOLDER}/cgroup.procs", str(pid))
 
     def bring(self, path: str, pid: int) -> None:
-        """Move a process of this user into a group, whatever its own. Raises Unsupported when systemd refuses."""
+        """Move a process of this user into a group, wherever it is now. Raises Unsupported when systemd refuses."""
         with self._systemd() as systemd:
             self._attach(systemd, path, pid)
 
@@ -95,12 +95,12 @@ class ScopeDriver(UnifiedDriver):
 
 
 def manager_group(uid: int) -> str:
-    """Return the group that systemd delegates to a user, that of the user's own systemd."""
+    """Return the group that systemd delegates to a user: that of the user's systemd instance."""
     return f"/user.slice/user-{uid}.slice/user@{uid}.service"
 
 
 def user_bus(uid: int) -> str:
-    """Return the socket of a user's bus, empty where there is none."""
+    """Return the socket of a user's bus, empty when there is none."""
     address = os.environ.get("DBUS_SESSION_BUS_ADDRESS", "")
     for transport in address.split(";"):
         kind, _, rest = transport.partition(":")
@@ -113,15 +113,15 @@ def user_bus(uid: int) -> str:
 
 
 def why_not(hierarchies: Hierarchies, uid: int, bus: str) -> str:
-    """Return why a user has no groups on this host; empty when they can have some."""
+    """Return why a user cannot have groups on this host; empty when they can."""
     if hierarchies.unified is None or hierarchies.mode != UNIFIED:
         return (
-            f"systemd delegates them in a v2 tree with all controllers, and this host's cgroups are {hierarchies.mode}"
+            f"systemd delegates them in a v2 tree with all controllers, but this host's cgroups are {hierarchies.mode}"
         )
     directory = f"{hierarchies.unified.directory}{manager_group(uid)}"
     if not os.access(f"{directory}/cgroup.procs", os.W_OK):
-        return f"no systemd of user {uid} runs here ({directory})"
-    return "" if bus else f"the bus of user {uid} is not there to ask systemd over (Debian: dbus-user-session)"
+        return f"no systemd instance of user {uid} is running ({directory})"
+    return "" if bus else f"user {uid} has no bus to reach systemd over (Debian: dbus-user-session)"
 
 
 def _group_of(pid: int) -> str:

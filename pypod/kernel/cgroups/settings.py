@@ -1,8 +1,8 @@
-"""Resource limits as what is written into the files of a group: from ``linux.resources`` of an OCI configuration.
+"""Resource limits as writes to control files: translated from ``linux.resources`` of an OCI configuration.
 
-Pure functions. Weights are converted as crun and runc do it (opencontainers/runtime-spec, config-linux.md; crun.1.md,
-"CGROUP v2"): OCI's are those of v1. What one version of cgroups does not have raises Unsupported: nothing that was
-asked for is left out.
+Pure functions. Weights, which in OCI are those of v1, are converted as in crun and runc (opencontainers/runtime-spec,
+config-linux.md; crun.1.md, "CGROUP v2"). What a cgroup version does not support raises Unsupported: no requested limit
+is dropped.
 """
 
 from __future__ import annotations
@@ -18,10 +18,10 @@ NO_LIMIT = "max"
 
 
 class Setting:
-    """One value for a group in the tree of ``controller``, as the command line's ``flag`` asked for it.
+    """One value for a group in the tree of ``controller``, requested by the command line's ``flag``.
 
-    ``choices`` are (file, text): kernels have one file or another, and the first that is there is written. An
-    ``optional`` one is a default that nobody asked for, and may be left out.
+    ``choices`` are (file, text): kernels differ in which files they have, and the first that exists is written. An
+    ``optional`` one is a default rather than a request, and may be dropped.
     """
 
     __slots__ = ("choices", "controller", "flag", "optional")
@@ -47,7 +47,7 @@ class Setting:
         return self.controller, self.flag, self.choices, self.optional
 
 
-# OCI's name in a group of ``resources``: (flag, controller and file of v1, of v2; empty: there is none)
+# OCI's name in a group of ``resources``: (flag, controller and file of v1, those of v2; empty: unsupported)
 _PLAIN: dict[str, tuple[tuple[str, str, tuple[str, str], tuple[str, str]], ...]] = {
     "cpu": (
         ("shares", "--cpu-shares", ("cpu", "cpu.shares"), ("cpu", "cpu.weight")),
@@ -70,7 +70,7 @@ _PLAIN: dict[str, tuple[tuple[str, str, tuple[str, str], tuple[str, str]], ...]]
 _V1_ONLY = {
     "realtimePeriod": "the v2 cpu controller has no limits for real-time tasks",
     "realtimeRuntime": "the v2 cpu controller has no limits for real-time tasks",
-    "swappiness": "the v2 memory controller has no swappiness of a group",
+    "swappiness": "the v2 memory controller has no swappiness per group",
     "disableOOMKiller": "the v2 memory controller always kills when its limit is reached",
 }
 # (OCI's name in blockIO, flag, file of v1, key in io.max of v2)
@@ -92,7 +92,7 @@ def cpu_weight(shares: int) -> int:
 
 
 def io_weight(weight: int) -> int:
-    """Return the v2 weight (1 to 10000) of a v1 weight of block I/O (10 to 1000)."""
+    """Return the v2 weight (1 to 10000) of a v1 block I/O weight (10 to 1000)."""
     return 1 + (weight - 10) * 9999 // 990
 
 
@@ -121,14 +121,14 @@ def unified(
 ) -> tuple[Setting, ...]:
     """Return the settings for the v2 tree; those of the flags in ``defaults`` are optional.
 
-    ``read`` returns what a file of the group holds: a new period keeps the quota that there is. Raises Unsupported for
-    what only v1 has.
+    ``read`` returns the content of a file of the group: a new period keeps the current quota. Raises Unsupported for
+    settings that only v1 has.
     """
     found: list[Setting] = []
     memory = resources.get("memory", {})
     for name, flag, _, (controller, file), value in _asked(resources):
         if name in _V1_ONLY:
-            raise Unsupported(name, f"{flag}: {_V1_ONLY[name]}", hint="this host has cgroups v2 only: leave it out")
+            raise Unsupported(name, f"{flag}: {_V1_ONLY[name]}", hint="this host only has cgroups v2: leave it out")
         if not file:
             continue
         text = _text(value)
@@ -144,7 +144,7 @@ def unified(
 
 
 def _cpu_max(cpu: dict[str, Any], read: Callable[[str], str]) -> Iterable[Setting]:
-    """One file has both, quota and period; what is left out there stays as it is, but for a quota."""
+    """Quota and period share one file: a quota may be written alone, a period only after the quota to keep."""
     quota, period = cpu.get("quota"), cpu.get("period")
     if quota is None and period is None:
         return

@@ -1,6 +1,6 @@
-"""Calls to a user's systemd over their bus (org.freedesktop.systemd1(5)).
+"""Calls to a user's systemd over the user's bus (org.freedesktop.systemd1(5)).
 
-Importing jeepney takes longer than the call itself, so this module is imported where a call is made.
+Importing jeepney takes longer than a call, so this module is only imported where one is made.
 """
 
 from __future__ import annotations
@@ -23,14 +23,14 @@ _MANAGER = DBusAddress(
 )
 _EXISTS = "org.freedesktop.systemd1.UnitExists"
 _TIMEOUT_S = 10.0
-# What jeepney raises for a refusal, a ValueError, and for bytes that are no message of D-Bus.
+# jeepney raises a ValueError for a refusal, and these for bytes that are not a D-Bus message.
 _NONSENSE = (ValueError, LookupError, AssertionError, struct.error)
 
 
 class Systemd:
-    """A connection to the systemd of user ``uid`` over the bus at a socket, whose other end must be theirs or root's.
+    """A connection to the systemd of user ``uid`` over the bus at a socket, whose peer must be that user or root.
 
-    Everything here raises Unsupported when the bus or systemd refuses or does not answer in time.
+    All methods raise Unsupported when the bus or systemd refuses or does not reply in time.
     """
 
     def __init__(self, bus: str, uid: int) -> None:
@@ -46,7 +46,7 @@ class Systemd:
             raise
 
     def start_scope(self, name: str, slice_: str, pid: int) -> bool:
-        """Start a scope that is delegated to the user, with a process in it. Return False when it is there already."""
+        """Start a scope delegated to the user, with a process in it. Return False when it exists already."""
         properties = [
             ("Description", ("s", "pypod: pods and containers")),
             ("Slice", ("s", slice_)),
@@ -79,7 +79,7 @@ class Systemd:
 
 
 class _Connection(DBusConnection):  # type: ignore[misc]  # jeepney has no types
-    """One whose calls end in time, that of Hello included, which jeepney makes without a limit."""
+    """A connection whose calls time out, including Hello, which jeepney makes without a timeout."""
 
     def send_and_get_reply(self, message: Message, *, timeout: float | None = None) -> Any:
         return super().send_and_get_reply(message, timeout=_TIMEOUT_S if timeout is None else timeout)
@@ -90,7 +90,7 @@ def _authenticate(channel: socket.socket, uid: int) -> None:
     if owner not in (0, uid):
         raise PermissionError(f"it belongs to user {owner}")
     conversation = Authenticator()
-    # Its own first line names the effective id, which in a user namespace is not the one that the bus sees.
+    # jeepney authenticates with the effective id, which in a user namespace differs from the one that the bus sees.
     conversation.data_to_send()
     channel.sendall(b"\0AUTH EXTERNAL " + str(uid).encode().hex().encode() + b"\r\n")
     while not conversation.authenticated:
@@ -100,7 +100,7 @@ def _authenticate(channel: socket.socket, uid: int) -> None:
 
 @contextlib.contextmanager
 def _refusals(what: str) -> Iterator[None]:
-    """Raise Unsupported for what goes wrong here, beginning with ``what``: a call, or the bus."""
+    """Raise Unsupported for errors inside, with a message that begins with ``what``: a call, or the bus."""
     try:
         yield
     except DBusErrorResponse as error:
@@ -110,5 +110,5 @@ def _refusals(what: str) -> Iterator[None]:
 
 
 def _refused(what: str, why: str) -> Unsupported:
-    message = f"the user's systemd gives no cgroups: {what}: {why}"
+    message = f"the user's systemd provides no cgroups: {what}: {why}"
     return Unsupported("cgroups", message, hint="systemctl --user status")

@@ -1,4 +1,4 @@
-"""Groups as directories: what v1 and v2 trees have in common."""
+"""Groups as directories: the common part of v1 and v2 trees."""
 
 from __future__ import annotations
 
@@ -20,13 +20,13 @@ if TYPE_CHECKING:
 _FIRST_PAUSE_S = 0.0002
 _LONGEST_PAUSE_S = 0.01
 _ROUND_S = 0.05
-HOLD_S = 0.05  # how long a kill waits for a freeze: it goes on without, in another round
-_MAKE_ATTEMPTS = 1000  # some 20 us each
-_BATCH = 256  # descriptors held at once while killing; the soft limit is 1024 on most hosts
+HOLD_S = 0.05  # how long a kill waits for a freeze before it goes on without, in another round
+_MAKE_ATTEMPTS = 1000  # of some 20 us each
+_BATCH = 256  # descriptors open at once while killing; the soft limit is 1024 on most hosts
 
 
 def locate(root: str, path: str) -> str:
-    """Return the directory of a group. Raises InvalidSpec for the root of a tree: killing that is killing the host."""
+    """Return the directory of a group. Raises InvalidSpec for the root of a tree: killing it would kill the host."""
     first, *components = path.split("/")
     if first or not components or not {"", ".", ".."}.isdisjoint(components):
         raise InvalidSpec("path", f"{path!r} is not the path of a cgroup below the root")
@@ -38,10 +38,10 @@ def exists(directory: str) -> bool:
 
 
 def make(root: str, path: str) -> None:
-    """Make a group and its parents below ``root``; it may be there already."""
+    """Create a group and its parents below ``root``, unless they exist."""
     directory = locate(root, path)
     parent = path.rpartition("/")[0]
-    # The parents are there in the common case. Another process may remove one between two steps, so ask again.
+    # The parents usually exist. Another process may remove one between two steps, so this is retried.
     for _attempt in range(_MAKE_ATTEMPTS):
         try:
             os.mkdir(directory, 0o755)
@@ -53,11 +53,11 @@ def make(root: str, path: str) -> None:
             make(root, parent)
         else:
             return
-    raise InUse(path, f"cgroup {path}: its parents are removed as fast as they are made")
+    raise InUse(path, f"cgroup {path}: its parents are removed as fast as they are created")
 
 
 def write(path: str, text: str) -> bool:
-    """Write one value to a control file; return False when the group or the file is not there. Raises OSError."""
+    """Write one value to a control file; return False when the group or the file does not exist. Raises OSError."""
     try:
         fd = os.open(path, os.O_WRONLY | os.O_CLOEXEC)
     except FileNotFoundError:
@@ -74,13 +74,13 @@ def write(path: str, text: str) -> bool:
     return True
 
 
-NO_CONTROLLER_HINT = "leave it out, or boot a kernel that has the controller on"
+NO_CONTROLLER_HINT = "leave it out, or boot a kernel with the controller enabled"
 
 
 def available(
     found: Iterable[Setting], controllers: Collection[str], where: str, hint: str = NO_CONTROLLER_HINT
 ) -> tuple[Setting, ...]:
-    """Return the settings whose controllers there are. Raises Unsupported for another that is not optional."""
+    """Return the settings whose controllers exist. Raises Unsupported for another one that is not optional."""
     kept = []
     for setting in found:
         if setting.controller in controllers:
@@ -95,7 +95,7 @@ def available(
 
 
 def apply(directory: str, setting: Setting) -> None:
-    """Write a setting into the first of its files that the group has. What the kernel answers is told with the flag."""
+    """Write a setting to the first of its files that the group has. Errors of the kernel are reported with the flag."""
     for file, text in setting.choices:
         path = f"{directory}/{file}"
         try:
@@ -115,17 +115,17 @@ def apply(directory: str, setting: Setting) -> None:
         )
 
 
-# what the kernel means by an error of a control file
+# the meaning of errors of control files
 _HINTS = {
-    errno.EBUSY: "the processes in it use more, and it cannot be taken from them",
-    errno.EINVAL: "the group above may allow less, or another limit contradicts",
-    errno.ENODEV: "there is no such device, or it is a partition: name the whole disk",
+    errno.EBUSY: "the processes in it use more, and it cannot be reclaimed",
+    errno.EINVAL: "the group above may allow less, or another limit contradicts it",
+    errno.ENODEV: "there is no such device, or it is a partition: use the whole disk",
     errno.EOPNOTSUPP: "this device cannot be limited",
 }
 
 
 def read(path: str) -> str:
-    """Return a control file as text, empty when its group is not there."""
+    """Return the text of a control file, empty when its group does not exist."""
     try:
         return read_bytes(path).decode()
     except OSError as error:
@@ -136,9 +136,9 @@ def read(path: str) -> str:
 
 
 def descend(directory: str) -> Iterator[str]:
-    """Yield a group and the groups below it, parents first; nothing when it is not there."""
+    """Yield a group and the groups below it, parents first; nothing when it does not exist."""
     try:
-        # A directory of kernfs has two links and one for each directory in it: most groups need no listing.
+        # A kernfs directory has two links plus one per subdirectory: most groups need not be listed.
         links = os.stat(directory).st_nlink
         names = [] if links == 2 else _subdirectories(directory)
     except FileNotFoundError:
@@ -154,13 +154,13 @@ def _subdirectories(directory: str) -> list[str]:
 
 
 def processes(directory: str) -> list[int]:
-    """Return the pids in a group and below. Processes outside the caller's pid namespace have none and are left out."""
+    """Return the pids in a group and below, except processes outside the caller's pid namespace, which have none."""
     pids: set[int] = set()
     for group in descend(directory):
         try:
             pids.update(map(int, read(f"{group}/cgroup.procs").split()))
         except OSError as error:
-            # A threaded group has no processes of its own: its nearest domain above lists them (cgroups(7)).
+            # A threaded group lists no processes of its own: its nearest domain ancestor does (cgroups(7)).
             if error.errno != errno.EOPNOTSUPP:
                 raise
     pids.discard(0)
@@ -182,10 +182,10 @@ def refuse_caller(directory: str, path: str) -> None:
 def kill_members(
     directory: str, timeout_s: float, *, hold: Callable[[], object], release: Callable[[], object]
 ) -> bool:
-    """SIGKILL all members of a group but the caller, one descriptor each, until none is left.
+    """SIGKILL all members of a group but the caller, one pidfd each, until none is left.
 
-    ``hold`` stops them from forking while they are counted, ``release`` lets them go to die. Returns False when some
-    are left after ``timeout_s``.
+    ``hold`` stops them from forking while they are listed, ``release`` lets them run so that they die. Returns False
+    when some are left after ``timeout_s``.
     """
     deadline = time.monotonic() + timeout_s
     while others(directory):
@@ -194,7 +194,7 @@ def kill_members(
             _signal_members(directory)
         finally:
             release()
-        # What was signalled needs a moment to go; a new round would only hold it up.
+        # Signalled processes need a moment to exit; another round at once would only delay them.
         if wait_until(lambda: not others(directory), min(_ROUND_S, deadline - time.monotonic())):
             return True
         if time.monotonic() >= deadline:
@@ -207,7 +207,8 @@ def _signal_members(directory: str) -> None:
     for start in range(0, len(pids), _BATCH):
         opened = {pid: fd for pid in pids[start : start + _BATCH] if (fd := open_pid(pid)) is not None}
         try:
-            # A pid may have passed to a stranger before its descriptor was open. Who is a member after that is one.
+            # A pid may have been reused before its pidfd was opened. A process that is a member afterwards is a right
+            # one.
             for pid in processes(directory):
                 if pid in opened:
                     send_signal(opened[pid], SIGKILL)
@@ -235,7 +236,7 @@ def _rmdir(directory: str) -> bool:
     except FileNotFoundError:
         return True
     except OSError as error:
-        # Processes or groups are in it.
+        # It contains processes or groups.
         if error.errno != errno.EBUSY:
             raise
         return False
@@ -243,10 +244,10 @@ def _rmdir(directory: str) -> bool:
 
 
 def wait_until(condition: Callable[[], bool], timeout_s: float) -> bool:
-    """Return whether ``condition`` came true within ``timeout_s``; it is asked at least once.
+    """Return whether ``condition`` became true within ``timeout_s``; it is checked at least once.
 
-    The pauses grow from 0.2 to 10 ms. Waiting for the kernel's own notice would be slower: it holds back changes of
-    cgroup.events for 10 ms (CGROUP_FILE_NOTIFY_MIN_INTV in kernel/cgroup/cgroup.c).
+    Polls at intervals that grow from 0.2 to 10 ms. Waiting for the kernel's notification would be slower: it delays
+    changes of cgroup.events by 10 ms (CGROUP_FILE_NOTIFY_MIN_INTV in kernel/cgroup/cgroup.c).
     """
     deadline = time.monotonic() + timeout_s
     pause = _FIRST_PAUSE_S

@@ -1,16 +1,16 @@
-"""What a group uses, as the kernel counts it."""
+"""Resource usage of a group, as the kernel accounts it."""
 
 from __future__ import annotations
 
-_UNLIMITED = 1 << 62  # v1 has a page counter's maximum where there is no limit
+_UNLIMITED = 1 << 62  # v1 shows a page counter's maximum where there is no limit
 
 
 class Usage:
-    """What the processes of a group have used and use; None for what nobody counts there.
+    """Current and accumulated usage of a group's processes; None for what is not accounted there.
 
-    ``cpu_ns`` is all processor time, ``system_ns`` that in the kernel; ``memory_bytes`` is everything that is charged
-    to the group, page cache included, ``memory_limit_bytes`` its own limit (None: none); ``read_bytes`` and
-    ``written_bytes`` are of block devices.
+    ``cpu_ns`` is all processor time, ``system_ns`` that in the kernel; ``memory_bytes`` is everything charged to the
+    group, page cache included, ``memory_limit_bytes`` its own limit (None: none); ``read_bytes`` and ``written_bytes``
+    are of block devices.
     """
 
     __slots__ = (
@@ -44,14 +44,14 @@ class Usage:
 
 
 def number(text: str) -> int | None:
-    """Return the number in a control file; None for none, ``max``, and what v1 has for that."""
+    """Return the number in a control file; None for an empty one, ``max``, and v1's value for no limit."""
     text = text.strip()
     value = int(text) if text.isdecimal() else None
     return value if value is not None and value < _UNLIMITED else None
 
 
 def cpu_stat(text: str) -> tuple[int | None, int | None]:
-    """Return all time and that in the kernel, in nanoseconds, from cpu.stat of v2."""
+    """Return total time and time in the kernel, in nanoseconds, from cpu.stat of v2."""
     words = text.split()
     found = dict(zip(words[::2], words[1::2], strict=False))
     if "usage_usec" not in found:

@@ -1,4 +1,4 @@
-"""The driver for hosts whose controllers are v1 trees: legacy, or hybrid with a v2 tree to track processes in."""
+"""The driver for hosts with controllers in v1 trees: legacy, or hybrid with a v2 tree for tracking processes."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ class LegacyDriver:
 
     def __init__(self, hierarchies: Hierarchies) -> None:
         self.mode = hierarchies.mode
-        # A named tree ("name=systemd") limits nothing and belongs to whoever named it.
+        # A named tree ("name=systemd") has no controllers and belongs to whoever named it.
         self._directories = {
             name: hierarchy.directory
             for hierarchy in hierarchies.legacy
@@ -60,13 +60,13 @@ class LegacyDriver:
 
     @property
     def accounted(self) -> tuple[str, ...]:
-        # Each tree costs every start 0.1 ms: block I/O is counted only where it is limited.
+        # Each tree adds 0.1 ms to every start: block I/O is only accounted where it is limited.
         needed = ("memory", "pids") if self._counts_time else ("cpuacct", "memory", "pids")
         return tuple(name for name in needed if name in self._directories)
 
     @property
     def _counts_time(self) -> bool:
-        """Whether the tracking tree knows processor time: every group of v2 does, without a controller."""
+        """Whether the tracking tree accounts processor time: v2 groups do, even without a controller."""
         return isinstance(self._tracking, UnifiedDriver)
 
     def create(self, path: str, controllers: tuple[str, ...] = (), accounted: tuple[str, ...] = ()) -> None:
@@ -97,7 +97,7 @@ class LegacyDriver:
             tree.apply(directory, setting)
 
     def _bring(self, path: str, directory: str) -> None:
-        """Move the processes of a group into its directory in one more tree; they may fork meanwhile."""
+        """Move the processes of a group to its directory in one more tree; they may fork meanwhile."""
         for _round in range(_ROUNDS):
             left = set(self.processes(path)).difference(tree.processes(directory))
             if not left:
@@ -174,14 +174,14 @@ class LegacyDriver:
 
     def remove(self, path: str, *, timeout_s: float = 1.0) -> bool:
         deadline_s = time.monotonic() + timeout_s
-        # Which trees the group was made in is not remembered; asking a tree that has none costs 2 us.
+        # Which trees the group was created in is not recorded; trying a tree without it costs 2 us.
         roots = dict.fromkeys((self._tracking.root, *self._directories.values()))
-        # One busy tree must not keep the others from being cleaned.
+        # One busy tree must not prevent removal from the others.
         busy = [root for root in roots if not tree.remove(tree.locate(root, path), deadline_s)]
         return not busy
 
     def _roots(self, controllers: tuple[str, ...]) -> list[str]:
-        """Return where the trees of controllers are mounted; of two that share a tree, twice."""
+        """Return the mount points of controllers' trees; duplicates for controllers that share a tree."""
         for name in controllers:
             if name not in self._directories:
                 raise Unsupported(name, f"cgroup controller {name} is not available on this host")
@@ -189,7 +189,7 @@ class LegacyDriver:
 
 
 def _tracking(trees: Sequence[Hierarchy]) -> Hierarchy:
-    """Return the tree to track processes in: the freezer's, else the first with a controller, else any."""
+    """Return the tree for tracking processes: the freezer's, else the first with a controller, else any."""
 
     def rank(one: Hierarchy) -> int:
         return 0 if _FREEZER in one.controllers else 1 if any("=" not in name for name in one.controllers) else 2
@@ -198,7 +198,7 @@ def _tracking(trees: Sequence[Hierarchy]) -> Hierarchy:
 
 
 class TrackingTree:
-    """A v1 tree that knows which processes belong to a group."""
+    """A v1 tree that shows which processes belong to a group."""
 
     __slots__ = ("_freezes", "root")
 
@@ -257,7 +257,7 @@ class TrackingTree:
             tree.wait_until(lambda: _set_state(directory, "FROZEN"), tree.HOLD_S)
 
     def _release(self, directory: str) -> None:
-        # The dead of the v1 freezer stay in it until thawed, and each group below has a state of its own.
+        # Killed processes stay in the v1 freezer until they are thawed, and each group below has a state of its own.
         if self._freezes:
             for group in tree.descend(directory):
                 _set_state(group, "THAWED")
@@ -268,18 +268,18 @@ def _state(directory: str) -> str:
 
 
 def _set_state(directory: str, state: str) -> bool:
-    """Ask the freezer for a state and return whether it has been reached.
+    """Request a state from the freezer and return whether it has been reached.
 
-    A group can stay FREEZING until it is asked again (Documentation/admin-guide/cgroup-v1/freezer-subsystem.rst).
+    A group can stay FREEZING until it is requested again (Documentation/admin-guide/cgroup-v1/freezer-subsystem.rst).
     """
     tree.write(f"{directory}/freezer.state", state)
     return _state(directory) == state
 
 
 def _fill_cpuset(root: str, path: str) -> None:
-    """Give a group and its parents the processors and memory nodes of the group above, where they have none.
+    """Copy processors and memory nodes from the parent group to a group and its parents where they are empty.
 
-    A v1 cpuset begins empty and admits no process until both are set (cpuset(7)).
+    A new v1 cpuset is empty and accepts no process until both are set (cpuset(7)).
     """
     directory = root
     for component in path.split("/")[1:]:

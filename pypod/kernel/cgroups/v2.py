@@ -1,4 +1,4 @@
-"""The driver for the v2 tree, on hosts where it has the controllers (unified) and for tracking where it has not."""
+"""The driver for the v2 tree: on hosts where it has the controllers (unified), and for tracking on others."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 KILL_FILE = "cgroup.kill"  # Linux 5.14
 FREEZE_FILE = "cgroup.freeze"  # Linux 5.2
-_ACCOUNTED = ("io", "memory", "pids")  # processor time is counted without a controller
+_ACCOUNTED = ("io", "memory", "pids")  # processor time is accounted without a controller
 
 
 class UnifiedDriver:
@@ -114,7 +114,7 @@ class UnifiedDriver:
             return tree.kill_members(directory, timeout_s, hold=lambda: None, release=lambda: None)
         if tree.write(f"{directory}/{KILL_FILE}", "1"):
             return tree.wait_until(lambda: self.is_empty(path), timeout_s)
-        # There is no such group, so no members, or a kernel older than the file.
+        # The group does not exist, so it has no members, or the kernel is older than the file.
         return tree.kill_members(
             directory,
             timeout_s,
@@ -129,7 +129,7 @@ class UnifiedDriver:
         control = f"{directory}/{FREEZE_FILE}"
         if not tree.write(control, "1" if frozen else "0"):
             if tree.exists(directory):
-                raise Unsupported(FREEZE_FILE, "this kernel cannot freeze cgroups", hint="Linux 5.2 can")
+                raise Unsupported(FREEZE_FILE, "this kernel cannot freeze cgroups", hint="it takes Linux 5.2 or later")
             raise FileNotFoundError(errno.ENOENT, "no such cgroup", directory)
         if not tree.wait_until(lambda: self.is_frozen(path) == frozen, timeout_s):
             tree.write(control, "0")
@@ -148,10 +148,10 @@ class UnifiedDriver:
         return tree.read(f"{tree.locate(self.root, path)}/cgroup.events")
 
     def _hand_down(self, path: str, controllers: tuple[str, ...], accounted: tuple[str, ...]) -> None:
-        """Give controllers to the children of every group above ``path``, from the root down.
+        """Enable controllers for the children of every group above ``path``, from the root down.
 
-        A parent given by --cgroup-parent may have processes of its own, and can hand down nothing then (cgroups(7),
-        "no internal processes"). That is an error only when it has to.
+        A parent given by --cgroup-parent may have processes of its own, and then cannot enable any (cgroups(7), "no
+        internal processes"). That is an error only for controllers that are needed.
         """
         directory = self.root
         for component in path.split("/")[1:]:
@@ -165,8 +165,8 @@ class UnifiedDriver:
                         names = ", ".join(sorted(missing.intersection(controllers)))
                         raise Unsupported(
                             names,
-                            f"cgroup {directory} cannot hand down {names}: {error.strerror}",
-                            hint="a group with processes of its own can limit no groups in it: give another "
+                            f"cgroup {directory} cannot enable {names} for its children: {error.strerror}",
+                            hint="a group with processes of its own cannot have limited groups in it: use another "
                             "--cgroup-parent",
                         ) from error
             directory = f"{directory}/{component}"

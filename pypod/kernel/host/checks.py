@@ -1,4 +1,4 @@
-"""What pypod needs of a host, what is missing and what follows from that: the judgements of ``pypod system check``."""
+"""Checks of ``pypod system check``: what pypod needs of a host, what is missing, and the consequences."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ _WITHOUT_NAMESPACE = {
 
 
 class Check:
-    """One judgement: ``reason`` is the fact behind it, ``consequence`` what does not work and what still does.
+    """One check: ``reason`` is the fact that decided it, ``consequence`` what does not work and what still does.
 
     The consequence is empty when the check is ``ok``.
     """
@@ -62,7 +62,7 @@ class Check:
 
 
 def check(host: Host | None = None) -> list[Check]:
-    """Judge a host, this one by default: what pypod needs of it, what is missing and what follows from that."""
+    """Check a host, this one by default: what pypod needs, what is missing and the consequences."""
     host = host or Host()
     found = [Check(f"namespace-{kind}", *_namespace(host, kind), _WITHOUT_NAMESPACE[kind]) for kind in KINDS]
     found += [Check(name, *judge(host), consequence) for name, judge, consequence in _CHECKS]
@@ -103,7 +103,7 @@ def _cgroups(host: Host) -> tuple[bool, str]:
     if mode == NONE:
         return False, "no cgroup hierarchy is mounted"
     unified, legacy = host.cgroups.unified, host.cgroups.legacy
-    # A named tree is not ours to write to.
+    # A named tree is not for us to write to.
     directories = [tree.directory for tree in legacy if "=" not in tree.controllers[0]]
     directories += [unified.directory] if unified else []
     denied = [directory for directory in directories if not os.access(directory, os.W_OK)]
@@ -181,20 +181,20 @@ _CHECKS: tuple[tuple[str, Callable[[Host], tuple[bool, str]], str], ...] = (
         _unprivileged_userns,
         "users other than root cannot start pods; pods of root work",
     ),
-    ("cgroups", _cgroups, "containers are not kept track of and have no limits: they do not start"),
-    ("cgroup-kill", _cgroup_kill, "groups are frozen and their processes killed one by one: slower, as certain"),
+    ("cgroups", _cgroups, "containers cannot be tracked or limited: they do not start"),
+    ("cgroup-kill", _cgroup_kill, "groups are frozen and their processes killed one by one: slower, but as reliable"),
     ("cgroup-freeze", _cgroup_freeze, "pause does not work, and a fork bomb may outrun kill; the rest works"),
-    ("clone3-into-cgroup", _clone_into_cgroup, "a new process writes itself into its group: slower, as right"),
+    ("clone3-into-cgroup", _clone_into_cgroup, "a new process moves itself into its group: slower, but as reliable"),
     (
         "overlay",
         _overlay,
-        "every container has a copy of all files of its image: slower, and as much of the disk; the rest works",
+        "every container has a copy of all files of its image: slower, and takes as much disk space; the rest works",
     ),
     ("seccomp", _seccomp, "containers start with --security-opt seccomp=unconfined only"),
     (
         "pidfd",
         lambda host: _syscalls(host, "pidfd_open", "pidfd_send_signal"),
-        "processes cannot be told from later ones with the same pid: nothing starts",
+        "a process cannot be told from a later one with the same pid: nothing starts",
     ),
     (
         "openat2",
@@ -214,7 +214,7 @@ _CHECKS: tuple[tuple[str, Callable[[Host], tuple[bool, str]], str], ...] = (
     (
         "namespace-calls",
         lambda host: _syscalls(host, "unshare", "setns", "pivot_root", "sethostname"),
-        "namespaces cannot be made, joined or furnished: containers do not start",
+        "namespaces cannot be created, joined or set up: containers do not start",
     ),
     (
         "clone3",

@@ -1,7 +1,7 @@
-"""What this host has: the facts that ``pypod info`` shows and ``pypod system check`` judges.
+"""Facts about this host, shown by ``pypod info`` and checked by ``pypod system check``.
 
-Reading changes nothing: everything comes from files, and from system calls whose arguments are wrong on purpose, so
-that the kernel says either that it knows the call or that it does not.
+Reading them has no side effects: they come from files, and from system calls with invalid arguments, whose error shows
+whether the kernel knows the call.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
 _BAD_FLAGS = _EVERY_ID = 0xFFFFFFFF
-# Name -> (number, arguments that cannot succeed). Calls since Linux 5.1 have one number on all architectures.
+# Name -> (number, arguments that cannot succeed). Calls since Linux 5.1 have the same number on all architectures.
 _PROBES: dict[str, tuple[int, tuple[int, ...]]] = {
     "pidfd_send_signal": (424, (-1, 0, 0, 0)),
     "open_tree": (428, (-1, 0, _BAD_FLAGS)),
@@ -31,7 +31,7 @@ _PROBES: dict[str, tuple[int, tuple[int, ...]]] = {
     "openat2": (437, (-1, 0, 0, 0)),
     "mount_setattr": (442, (-1, 0, 0, 0, 0)),
 }
-# The older ones have numbers of x86_64, and those that asm-generic/unistd.h gives to the other architectures.
+# Older ones have the numbers of x86_64, and those of asm-generic/unistd.h for other architectures.
 _OLDER: dict[str, tuple[int, int, tuple[int, ...]]] = {
     "unshare": (272, 97, (_BAD_FLAGS,)),
     "setns": (308, 268, (-1, 0)),
@@ -43,16 +43,16 @@ _PROBES |= {
     name: (number if os.uname().machine == "x86_64" else generic, arguments)
     for name, (number, generic, arguments) in _OLDER.items()
 }
-# These look at the caller's privilege before their arguments: without it EPERM does not mean a seccomp filter.
+# These check privileges before arguments: EPERM in an unprivileged caller does not mean a seccomp filter.
 _PRIVILEGED = ("move_mount", "fsopen", "pivot_root", "sethostname")
 
 
 class Host:
-    """The facts of a host, read once when this is made.
+    """The facts about a host, read once on construction.
 
-    A number that the kernel does not tell is None. ``syscalls`` maps the name of a newer system
-    call to "" when it works, or to "missing" or "blocked" (by a seccomp filter). ``namespaces`` has the kinds that
-    exist, ``namespace_limits`` how many of each a user may have.
+    A number that the kernel does not provide is None. ``syscalls`` maps the names of newer system calls to "" when they
+    work, or to "missing" or "blocked" (by a seccomp filter). ``namespaces`` lists the kinds that exist,
+    ``namespace_limits`` how many of each a user may have.
     """
 
     def __init__(
@@ -89,7 +89,7 @@ class Host:
         self.hidden_processes = _hidepid(read_text(f"{proc}/self/mountinfo"))
         self.seccomp_actions = tuple(read_text(f"{kernel}/seccomp/actions_avail").split())
         self.filesystems = tuple(line.split()[-1] for line in read_text(f"{proc}/filesystems").splitlines())
-        # The kernel loads the module by itself when the first overlay is mounted.
+        # The kernel loads the module on demand when the first overlay is mounted.
         self.overlay_is_module = "/overlay.ko" in read_text(f"{modules}/{self.kernel}/modules.dep")
         maps = read_text(f"{proc}/self/uid_map").split()
         is_admin = self.has_capability("CAP_SYS_ADMIN") and maps == ["0", "0", str(_EVERY_ID)]
@@ -99,7 +99,7 @@ class Host:
         }
 
     def has_capability(self, name: str) -> bool:
-        """Return whether the caller has a capability, CAP_SYS_ADMIN for one, in its effective set."""
+        """Return whether a capability, such as CAP_SYS_ADMIN, is in the caller's effective set."""
         return bool(self.capabilities >> CAPABILITIES.index(name) & 1)
 
     def is_at_least(self, major: int, minor: int) -> bool:
@@ -108,12 +108,12 @@ class Host:
 
 
 def _hidepid(mountinfo: str) -> tuple[str, int]:
-    """Return the option of /proc that hides processes, empty without one, and the group that sees them (0: root's)."""
+    """Return the hidepid option of /proc, empty without one, and the group exempt from it (0: root's)."""
     found = ""
     for line in mountinfo.splitlines():
         head, _, tail = line.partition(" - ")
         if head.split(" ")[4:5] == ["/proc"]:
-            found = tail.rpartition(" ")[2]  # the last is on top
+            found = tail.rpartition(" ")[2]  # the last mount is on top
     options = dict(option.partition("=")[::2] for option in found.split(","))
     kind = options.get("hidepid", "0")
     group = options.get("gid", "0")
@@ -121,7 +121,7 @@ def _hidepid(mountinfo: str) -> tuple[str, int]:
 
 
 def _attempt(number: int, arguments: tuple[int, ...]) -> int:
-    """Make a system call and return the error number it fails with."""
+    """Make a system call and return the error number that it fails with."""
     from pypod.kernel import syscalls
 
     return syscalls.attempt(number, arguments)
@@ -134,14 +134,14 @@ def _verdict(error: int, *, is_privileged: bool) -> str:
 
 
 def _controllers(host: Host) -> tuple[str, ...]:
-    """Return the controllers that can be used: on a hybrid host those left over in the v2 tree cannot."""
+    """Return the usable controllers: on a hybrid host, those left in the v2 tree are not."""
     if host.cgroups.unified is not None and host.cgroups.mode == UNIFIED:
         return tuple(sorted(read_text(f"{host.cgroups.unified.directory}/cgroup.controllers").split()))
     return tuple(sorted(name for tree in host.cgroups.legacy for name in tree.controllers if "=" not in name))
 
 
 def _has_cgroup_kill(host: Host) -> bool:
-    # The file is in every group but the root, which may have no children; then the version has to do.
+    # The file exists in every group but the root, which may have no children; then the version decides.
     if host.cgroups.unified is None:
         return False
     return host.is_at_least(5, 14) or any(map(os.path.exists, _kill_files(host.cgroups.unified.directory)))
