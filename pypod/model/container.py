@@ -1,4 +1,4 @@
-"""What was asked of a container, and what was observed of it."""
+"""The specification and the observed state of a container."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ if TYPE_CHECKING:
     from pypod.model.limits import Limits
     from pypod.model.port import Port
 
-DEFAULT_SHM_BYTES = 65_536_000  # podman's 65536k in its own counting
+DEFAULT_SHM_BYTES = 65_536_000  # podman's 65536k, which counts in thousands
 DEFAULT_STOP_TIMEOUT_S = 10
-KEEP_GROUPS = "keep-groups"  # podman's word for the supplementary groups of who starts it
+KEEP_GROUPS = "keep-groups"  # podman's word for keeping the caller's supplementary groups
 DEFAULT_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 DEFAULT_ENVIRONMENT = (("PATH", DEFAULT_PATH), ("TERM", "xterm"), ("container", "podman"))
 
@@ -32,7 +32,7 @@ class Ulimit(Value):
 
 
 class ContainerSpec(Value):
-    """What was asked. Frozen, stored, and never changed once the container exists."""
+    """What was asked for. Frozen, stored, and never changed once the container exists."""
 
     name: str
     command: tuple[str, ...] = ()
@@ -114,20 +114,20 @@ class ContainerSpec(Value):
                 raise InvalidSpec(
                     "--hostname",
                     f"cannot set hostname when running in {whose} UTS namespace: invalid configuration",
-                    hint="give --hostname to the pod, or the container --uts private",
+                    hint="set --hostname on the pod, or use --uts private for the container",
                 )
         if any("\0" in word for word in (*self.command, *self.entrypoint, *(f"{k}{v}" for k, v in self.environment))):
-            raise InvalidSpec("command", "arguments and variables must not hold a NUL byte")
+            raise InvalidSpec("command", "arguments and variables must not contain a NUL byte")
         if not 0 <= self.stop_timeout_s <= 2**31:
             raise InvalidSpec("--stop-timeout", f"invalid stop timeout {self.stop_timeout_s}: must not be negative")
         if self.shm_size_bytes < 0:
             raise InvalidSpec("--shm-size", "shm size must not be negative")
         if self.oom_score_adj is not None and not -1000 <= self.oom_score_adj <= 1000:
-            raise InvalidSpec("--oom-score-adj", f"--oom-score-adj: {self.oom_score_adj} is not in -1000 to 1000")
+            raise InvalidSpec("--oom-score-adj", f"--oom-score-adj: {self.oom_score_adj} is not between -1000 and 1000")
 
     @property
     def arguments(self) -> tuple[str, ...]:
-        """The command line that is run: entrypoint and command."""
+        """The command line to execute: entrypoint and command."""
         return (*self.entrypoint, *self.command)
 
     def namespace(self, kind: str) -> Mode:
@@ -138,12 +138,12 @@ class ContainerSpec(Value):
 
 
 class ContainerState(Value):
-    """What was observed at one instant.
+    """A snapshot of what was observed.
 
-    ``status`` is created, running, paused or exited. ``exit_code`` is None while there is none and also when nobody
-    saw the end: then ``exit_code_known`` is False. ``oom_killed`` says, of one that has ended, that the kernel killed
-    in it for want of memory. Times are nanoseconds since the epoch, 0 when there was no such moment. ``pid`` and
-    ``start_time`` (clock ticks since boot) are those of the first process, 0 when it is gone.
+    ``status`` is created, running, paused or exited. ``exit_code`` is None before the exit, and also when it is
+    unknown: then ``exit_code_known`` is False. ``oom_killed`` says of an exited container that the kernel killed a
+    process in it for lack of memory. Times are nanoseconds since the epoch, 0 when not applicable. ``pid`` and
+    ``start_time`` (clock ticks since boot) are those of the init process, 0 when it is gone.
     """
 
     status: str
@@ -159,10 +159,10 @@ class ContainerState(Value):
 
     @property
     def running(self) -> bool:
-        """Whether there are processes: running or paused."""
+        """Whether it has processes: running or paused."""
         return self.status in ("running", "paused")
 
     @property
     def exit_code_known(self) -> bool:
-        """False when the container ended and nobody saw how."""
+        """False when the container has ended with an unknown exit code."""
         return self.status != "exited" or self.exit_code is not None

@@ -1,4 +1,4 @@
-"""What a client shows a registry to be let in."""
+"""Credentials for a registry."""
 
 from __future__ import annotations
 
@@ -12,5 +12,5 @@ class Credentials(Value):
     password: str = ""
     identity_token: str = ""
 
-    def __repr__(self) -> str:  # what is in a traceback or a log must not have the password
+    def __repr__(self) -> str:  # keeps the password out of tracebacks and logs
         return f"Credentials(user={self.user!r}, ...)"

@@ -1,4 +1,4 @@
-"""Something that happened to a pod, a container or an image."""
+"""An event of a pod, a container or an image."""
 
 from __future__ import annotations
 
@@ -8,14 +8,14 @@ CONTAINER, POD, IMAGE = "container", "pod", "image"
 
 
 class Event(Value):
-    """One thing that happened, in podman's words.
+    """One event, in podman's words.
 
-    ``time_ns`` is nanoseconds since the epoch; ``type`` is container, pod or image; ``action`` is what podman calls the
-    status: create, start, attach, exec, exec_died, kill, pause, unpause, died, restart, stop, commit, remove, and of
-    images pull, push, tag, untag, save, loadfromarchive, mount, unmount, remove; and oom before the died of one in
-    which the kernel killed for want of memory. ``exit_code`` comes with died and exec_died, 128 + n after signal n.
-    ``pod_id`` is the pod of a container, ``attributes`` are its labels. An image's ``name`` is the one it was called
-    by, or where it came from or went to; its ``id`` is empty when it was pulled or loaded.
+    ``time_ns`` is nanoseconds since the epoch; ``type`` is container, pod or image; ``action`` is podman's status:
+    create, start, attach, exec, exec_died, kill, pause, unpause, died, restart, stop, commit, remove; for images pull,
+    push, tag, untag, save, loadfromarchive, mount, unmount, remove; and oom before died when the kernel killed a
+    process for lack of memory. ``exit_code`` is set for died and exec_died, 128 + n after signal n. ``pod_id`` is the
+    pod of a container, ``attributes`` are its labels. An image's ``name`` is the one that was used, or its source or
+    destination; its ``id`` is empty when it was pulled or loaded.
 
     >>> event = Event(time_ns=1, type="container", action="died", id="5a70", name="web", exit_code=3)
     >>> event.action, event.exit_code, dict(event.attributes)

@@ -1,4 +1,4 @@
-"""Health checks: the command that tells whether a container is well, and what it told."""
+"""Health checks: the command that tests whether a container is healthy, and its results."""
 
 from __future__ import annotations
 
@@ -6,14 +6,14 @@ from pypod.errors import InvalidSpec
 from pypod.model.value import Value
 
 STARTING, HEALTHY, UNHEALTHY = "starting", "healthy", "unhealthy"
-# docker's and podman's, where an image says nothing
+# docker's and podman's defaults for what an image does not set
 _RETRIES, _TIMEOUT_NS, _INTERVAL_NS = 3, 30_000_000_000, 30_000_000_000
 
 
 class Healthcheck(Value):
-    """A command that tells whether a container is well. ``test`` is docker's list: ``CMD`` or ``CMD-SHELL`` first.
+    """A command that tests whether a container is healthy. ``test`` is docker's list: ``CMD`` or ``CMD-SHELL`` first.
 
-    Times in nanoseconds. Nothing runs it but ``healthcheck run``: podman leaves the rest to timers of systemd.
+    Times in nanoseconds. Only ``healthcheck run`` executes it: podman leaves scheduling to systemd timers.
     """
 
     test: tuple[str, ...] = ()
@@ -23,7 +23,7 @@ class Healthcheck(Value):
     retries: int = _RETRIES
 
     def command(self) -> tuple[str, ...]:
-        """Return the words to execute; nothing when there is no check. Raises InvalidSpec."""
+        """Return the words to execute; empty when there is no check. Raises InvalidSpec."""
         kind, *words = self.test or ("NONE",)
         if kind == "NONE":
             return ()
@@ -35,7 +35,7 @@ class Healthcheck(Value):
 
 
 class Check(Value):
-    """One time that it ran. Times in nanoseconds since the epoch; ``output`` is cut."""
+    """One execution of the check. Times in nanoseconds since the epoch; ``output`` is truncated."""
 
     started_ns: int
     ended_ns: int
@@ -44,14 +44,14 @@ class Check(Value):
 
 
 class Health(Value):
-    """How a container is: ``status`` is starting, healthy or unhealthy; ``failing_streak`` counts failures in a row."""
+    """A container's health: ``status`` is starting, healthy or unhealthy; ``failing_streak`` counts failures."""
 
     status: str = STARTING
     failing_streak: int = 0
     log: tuple[Check, ...] = ()
 
     def after(self, check: Check, retries: int, *, in_start_period: bool, keep: int = 5) -> Health:
-        """Return it with one more check; failures before the start period is over do not count.
+        """Return the health after one more check; failures during the start period do not count.
 
         >>> bad = Check(started_ns=0, ended_ns=1, exit_code=1, output="")
         >>> Health().after(bad, 2, in_start_period=False).after(bad, 2, in_start_period=False).status

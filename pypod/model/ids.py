@@ -11,7 +11,7 @@ _FIRST = frozenset("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ01234567
 _REST = _FIRST | frozenset("_.-")
 _HEX = frozenset("0123456789abcdef")
 
-# Of our own making; podman's and docker's lists are theirs.
+# Our own lists; podman and docker have others.
 _MOODS = (
     "able agile ample azure brave brisk calm candid clever cosy crisp daring deft eager early fair fleet fond frank "
     "gentle glad grand happy hardy honest jolly keen kind lively loyal lucid merry mellow neat noble patient placid "
@@ -27,14 +27,14 @@ _BEINGS = (
 
 
 def new_id() -> str:
-    """Return a fresh identifier: 64 hexadecimal digits."""
+    """Return a new identifier: 64 hexadecimal digits."""
     import os
 
     return os.urandom(32).hex()
 
 
 def new_name() -> str:
-    """Return a random name such as ``brisk_otter``; the caller sees to it that it is free."""
+    """Return a random name such as ``brisk_otter``; the caller must make sure that it is free."""
     import os
 
     number = int.from_bytes(os.urandom(4), "little")
@@ -42,14 +42,14 @@ def new_name() -> str:
 
 
 def check_name(name: str, argument: str = "--name") -> str:
-    """Return ``name`` if it is one that podman allows; raise InvalidSpec naming ``argument`` otherwise."""
+    """Return ``name`` if podman allows it; raise InvalidSpec naming ``argument`` otherwise."""
     if not name or name[0] not in _FIRST or not _REST.issuperset(name):
         raise InvalidSpec(argument, "names must match [a-zA-Z0-9][a-zA-Z0-9_.-]*: invalid argument")
     return name
 
 
 def check_hostname(hostname: str, argument: str = "--hostname") -> str:
-    """Return ``hostname`` if the kernel takes it (64 bytes) and it can stand in /etc/hosts."""
+    """Return ``hostname`` if the kernel accepts it (64 bytes) and it can be written to /etc/hosts."""
     odd = any(c.isspace() or ord(c) < 33 for c in hostname) or not is_text(hostname)
     if odd or not hostname or len(hostname.encode()) > HOSTNAME_LIMIT:
         raise InvalidSpec(argument, f"invalid hostname {hostname!r}: 1 to {HOSTNAME_LIMIT} bytes without spaces")
@@ -57,12 +57,12 @@ def check_hostname(hostname: str, argument: str = "--hostname") -> str:
 
 
 def is_text(text: str) -> bool:
-    """Return whether ``text`` is Unicode: bytes of the command line that are no UTF-8 come as lone surrogates."""
+    """Return whether ``text`` is valid Unicode: non-UTF-8 bytes of the command line become lone surrogates."""
     return not any("\ud800" <= character <= "\udfff" for character in text)
 
 
 def is_id(text: str) -> bool:
-    """Return whether ``text`` may be an identifier or the beginning of one."""
+    """Return whether ``text`` may be an identifier or a prefix of one."""
     return 0 < len(text) <= 64 and _HEX.issuperset(text)
 
 
@@ -72,5 +72,5 @@ def short(identifier: str) -> str:
 
 
 def is_whole_id(value: object) -> bool:
-    """Return whether something read from a store can be an identifier, and so the name of a directory (0.1 us)."""
+    """Return whether a value from a store is a whole identifier, and so safe as a directory name (0.1 us)."""
     return isinstance(value, str) and len(value) == 64 and value.isascii() and value.isalnum()

@@ -1,8 +1,8 @@
-"""What an image is made of, read from bytes that nobody vouches for: descriptors, manifests, indexes, configuration.
+"""The parts of an image, parsed from untrusted bytes: descriptors, manifests, indexes, configuration.
 
 The two families are OCI's (image-spec: descriptor.md, manifest.md, image-index.md, config.md) and docker's schema 2.
-Whatever does not have the shape is InvalidImage; what is merely unknown is ignored. Nothing here changes isolation:
-annotations and labels are carried, not obeyed.
+Malformed input is InvalidImage; unknown fields are ignored. Nothing in an image changes isolation: annotations and
+labels are stored but not obeyed.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ DOCKER_LAYER = "application/vnd.docker.image.rootfs.diff.tar"
 MANIFESTS = frozenset((OCI_MANIFEST, DOCKER_MANIFEST))
 INDEXES = frozenset((OCI_INDEX, DOCKER_INDEX))
 
-# Limits of containers/image and of the distribution spec: nothing real comes near.
+# Limits of containers/image and of the distribution spec, far above any real image.
 MANIFEST_BYTES_LIMIT = 4 << 20
 CONFIG_BYTES_LIMIT = 4 << 20
 _LAYERS_LIMIT = 1000
@@ -36,7 +36,7 @@ _DIGEST_LENGTHS = {"sha256": 64, "sha512": 128}
 
 
 def check_digest(text: object, what: str) -> str:
-    """Return a digest as it is, ``sha256:`` or ``sha512:`` and lower-case hex; it is safe as part of a path then.
+    """Return a valid digest unchanged: ``sha256:`` or ``sha512:`` and lower-case hex, which is safe as part of a path.
 
     >>> check_digest("sha256:" + "0" * 64, "a layer")[:10]
     'sha256:000'
@@ -52,7 +52,7 @@ def check_digest(text: object, what: str) -> str:
 
 
 class Platform(Value):
-    """What an image runs on, in Go's words: linux, amd64, and the variant of arm."""
+    """The platform of an image, in Go's words: linux, amd64, and the variant of arm."""
 
     os: str = "linux"
     architecture: str = ""
@@ -78,7 +78,7 @@ class Platform(Value):
 
 
 class Descriptor(Value):
-    """A blob: what it is, its digest and its size in bytes."""
+    """A reference to a blob: its media type, digest and size in bytes."""
 
     media_type: str
     digest: str
@@ -88,7 +88,7 @@ class Descriptor(Value):
 
     @property
     def compression(self) -> str:
-        """What the media type says of a layer: ``gzip``, ``zstd`` or nothing. The bytes have the last word."""
+        """A layer's compression by its media type: ``gzip``, ``zstd`` or empty. The actual bytes take precedence."""
         for suffix, name in ((".gzip", "gzip"), ("+gzip", "gzip"), ("+zstd", "zstd"), (".zstd", "zstd")):
             if self.media_type.endswith(suffix):
                 return name
@@ -116,7 +116,7 @@ class Manifest(Value):
 
 
 class Index(Value):
-    """Several manifests of one image, one for each platform."""
+    """Several manifests of one image, one per platform."""
 
     media_type: str
     digest: str
@@ -133,10 +133,10 @@ def digest_of(body: bytes, algorithm: str = "sha256") -> str:
 
 
 def parse_manifest(body: bytes, media_type: str = "", what: str = "manifest") -> Manifest | Index:
-    """Read a manifest or an index; ``media_type`` is what whoever sent it said, and may be missing.
+    """Parse a manifest or an index; ``media_type`` is the one its sender gave, and may be empty.
 
-    Raises InvalidImage: no JSON, too large, of a family that is not read here (schema 1), or with the parts of both a
-    manifest and an index, which clients would read differently (GHSA-qmmc-jppf-32wv).
+    Raises InvalidImage for invalid JSON, excessive size, an unsupported family (schema 1), or the parts of both a
+    manifest and an index, which clients would interpret differently (GHSA-qmmc-jppf-32wv).
     """
     found = _object(load(body, MANIFEST_BYTES_LIMIT, what), what)
     if found.get("schemaVersion") != 2:
@@ -169,7 +169,7 @@ def parse_manifest(body: bytes, media_type: str = "", what: str = "manifest") ->
 
 
 def parse_descriptor(value: object, what: str) -> Descriptor:
-    """Read a descriptor. Addresses that it names for foreign layers are ignored: they would lead anywhere."""
+    """Parse a descriptor. URLs of foreign layers are ignored: they could point anywhere."""
     found = _object(value, what)
     size = found.get("size")
     if not isinstance(size, int) or isinstance(size, bool) or not 0 <= size < 1 << 63:
@@ -200,7 +200,7 @@ def _texts(value: object, what: str) -> tuple[str, ...]:
 
 
 def load(body: bytes, limit_bytes: int, what: str) -> object:
-    """Read JSON that is not larger than it may be."""
+    """Parse JSON of limited size."""
     if len(body) > limit_bytes:
         raise InvalidImage(what, f"it is larger than {limit_bytes} bytes")
     try:
@@ -216,7 +216,7 @@ def _object(value: object, what: str) -> dict[str, Any]:
 
 
 def values(value: object, what: str) -> list[Any]:
-    """Return a list of a sane length."""
+    """Return a list of reasonable length."""
     if not isinstance(value, list):
         raise InvalidImage(what, f"expected a list, found {_cut(value)}")
     if len(value) > _LAYERS_LIMIT:
@@ -225,7 +225,7 @@ def values(value: object, what: str) -> list[Any]:
 
 
 def text(value: object, what: str) -> str:
-    """Return a text that can be written: no zero byte, no half of a surrogate pair."""
+    """Return a text that can be stored: without NUL bytes and lone surrogates."""
     try:
         if isinstance(value, str) and b"\0" not in value.encode():
             return value
@@ -235,7 +235,7 @@ def text(value: object, what: str) -> str:
 
 
 def strings(value: object, what: str) -> tuple[tuple[str, str], ...]:
-    """Return an object of texts as pairs; nothing is an empty one, and null in it an empty text, as Go reads it."""
+    """Return an object of strings as pairs; a missing object is empty, and a null value an empty string, as in Go."""
     if value is None:
         return ()
     return tuple((key, text("" if entry is None else entry, what)) for key, entry in _object(value, what).items())

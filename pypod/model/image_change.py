@@ -1,4 +1,4 @@
-"""Instructions that change an image's configuration, in a Dockerfile's words (podman-commit(1), --change)."""
+"""Dockerfile instructions that change an image's configuration (podman-commit(1), --change)."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 
 def apply(config: dict[str, Any], instructions: Iterable[str]) -> None:
-    """Carry out instructions on the ``config`` of an image's configuration. Raises InvalidSpec.
+    """Apply instructions to the ``config`` of an image's configuration. Raises InvalidSpec.
 
     >>> config = {}
     >>> apply(config, ['CMD ["sh", "-c"]', "ENV A=1", "EXPOSE=80"])
@@ -25,7 +25,7 @@ def apply(config: dict[str, Any], instructions: Iterable[str]) -> None:
         if change is None:
             raise InvalidSpec("--change", f"invalid change {instruction!r}: unknown instruction", hint=_HINT)
         if not value and (change not in _CLEARED or not instruction.strip().endswith("=")):
-            raise InvalidSpec("--change", f"invalid change {instruction!r}: a value is missing")
+            raise InvalidSpec("--change", f"invalid change {instruction!r}: missing value")
         change(config, value)
 
 
@@ -45,7 +45,7 @@ def _command(key: str) -> Callable[[dict[str, Any], str], None]:
 
 
 def _list(value: str) -> list[str] | None:
-    """Return a JSON list of texts; None for anything else."""
+    """Return a JSON list of strings; None for anything else."""
     if not value.startswith("["):
         return None
     import json
@@ -84,12 +84,12 @@ def _pair(value: str) -> tuple[str, str]:
     else:
         name, _, entry = value.partition(" ")
     if not name:
-        raise InvalidSpec("--change", f"{value!r}: a name is missing")
+        raise InvalidSpec("--change", f"{value!r}: missing name")
     return name, _unquoted(entry.strip())
 
 
 def _unquoted(text: str) -> str:
-    """Return what is between quotes, if they are around all of it, as podman."""
+    """Return the text without the quotes around all of it, if any, as podman."""
     return text[1:-1] if len(text) > 1 and text[0] == text[-1] == '"' else text
 
 
@@ -98,7 +98,7 @@ def _expose(config: dict[str, Any], value: str) -> None:
     for word in value.split():
         number, _, protocol = word.partition("/")
         if not all(part.isascii() and part.isdigit() for part in number.split("-", 1)):
-            raise InvalidSpec("--change", f"EXPOSE {word}: that is no port", hint="use NUMBER[/tcp|/udp|/sctp]")
+            raise InvalidSpec("--change", f"EXPOSE {word}: not a port", hint="use NUMBER[/tcp|/udp|/sctp]")
         ports[f"{number}/{protocol or 'tcp'}"] = {}
     config["ExposedPorts"] = {**(config.get("ExposedPorts") or {}), **ports}
 
@@ -118,7 +118,7 @@ def _on_build(config: dict[str, Any], value: str) -> None:
     config["OnBuild"] = [*(config.get("OnBuild") or []), value]
 
 
-_CLEARED = (_command("Cmd"), _command("Entrypoint"))  # CMD= and ENTRYPOINT= take away what there was
+_CLEARED = (_command("Cmd"), _command("Entrypoint"))  # an empty CMD= or ENTRYPOINT= clears the current one
 _CHANGES: dict[str, Callable[[dict[str, Any], str], None]] = {
     "CMD": _CLEARED[0],
     "ENTRYPOINT": _CLEARED[1],

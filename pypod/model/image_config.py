@@ -1,7 +1,7 @@
-"""The configuration of an image: what to run and how, and which layers it is made of.
+"""The configuration of an image: what to run and how, and the layers it is made of.
 
-OCI's image-spec (config.md) and docker's schema 2 configuration agree in all that is read here. The bytes are hostile:
-what has not the shape is InvalidImage. Labels and annotations are carried, not obeyed (CVE-2026-94603).
+OCI's image-spec (config.md) and docker's schema 2 configuration agree in everything parsed here. The bytes are
+untrusted: malformed ones are InvalidImage. Labels and annotations are stored but not obeyed (CVE-2026-94603).
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 class HistoryEntry(Value):
-    """How a layer came to be, or a step that made none (``empty_layer``)."""
+    """The step that created a layer, or one that created none (``empty_layer``)."""
 
     created: str = ""
     created_by: str = ""
@@ -45,9 +45,9 @@ class LayerUse(Value):
 
 
 class ImageConfig(Value):
-    """What an image says of itself. ``body`` is the bytes it was read from, ``diff_ids`` the lowest layer first.
+    """An image's configuration. ``body`` is the bytes it was parsed from, ``diff_ids`` has the lowest layer first.
 
-    ``comment`` is of all of it, which only docker's form has.
+    ``comment`` is of the image as a whole; only docker's form has it.
 
     >>> parse_config(b'{"rootfs": {"type": "layers", "diff_ids": []}, "config": {"Cmd": ["sh"]}}').command
     ('sh',)
@@ -73,11 +73,11 @@ class ImageConfig(Value):
 
 
 def parse_config(body: bytes, what: str = "image configuration") -> ImageConfig:
-    """Read a configuration. Raises InvalidImage."""
+    """Parse a configuration. Raises InvalidImage."""
     found = _object(load(body, CONFIG_BYTES_LIMIT, what), what)
     rootfs = _object(found.get("rootfs"), f"{what}: rootfs")
     if rootfs.get("type", "layers") != "layers":
-        raise InvalidImage(what, "its root file system is not made of layers")
+        raise InvalidImage(what, "its root file system does not consist of layers")
     config = _object(found.get("config") or {}, f"{what}: config")
     history = values(found.get("history") or [], f"{what}: history")
     return ImageConfig(
@@ -109,7 +109,7 @@ def parse_config(body: bytes, what: str = "image configuration") -> ImageConfig:
 
 
 def _environment(entries: tuple[str, ...]) -> tuple[tuple[str, str], ...]:
-    """Return NAME=VALUE entries; one without a value, which would be the caller's (CVE-2026-57231), is left out."""
+    """Return NAME=VALUE entries, without those that lack a value, which the caller would provide (CVE-2026-57231)."""
     found = {}
     for entry in entries:
         name, separator, value = entry.partition("=")
@@ -157,7 +157,7 @@ def _number(found: dict[str, Any], key: str, what: str) -> int:
 
 def _words(found: dict[str, Any], key: str, what: str) -> tuple[str, ...]:
     value = found.get(key)
-    if isinstance(value, str):  # as old builders wrote an entrypoint
+    if isinstance(value, str):  # old builders wrote an entrypoint as a string
         value = [value]
     return tuple(text(one, f"{what}: {key}") for one in values(value or [], f"{what}: {key}"))
 

@@ -1,6 +1,6 @@
-"""One image in the words of the other family: OCI's manifests and docker's schema 2 say the same in other words.
+"""Translate an image's manifest between the two families: OCI's manifests and docker's schema 2.
 
-The layers and the configuration keep their bytes; media types change, and with them the manifest and its digest.
+Layers and configuration keep their bytes; media types change, and with them the manifest and its digest.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 
 class Family(Value):
-    """The media types of one family, and the compressions it has words for: ``layers`` by compression."""
+    """The media types of one family, and the compressions it supports: ``layers`` by compression."""
 
     manifest: str
     index: str
@@ -49,14 +49,14 @@ FAMILIES = {"oci": OCI, "v2s2": V2S2}
 
 
 def family_of(manifest: Manifest) -> Family:
-    """Return the family that a manifest is of."""
+    """Return the family of a manifest."""
     return V2S2 if manifest.media_type == DOCKER_MANIFEST else OCI
 
 
 def rewritten(manifest: Manifest, family: Family, layers: Sequence[tuple[Descriptor, str]]) -> bytes:
-    """Return the body of a manifest in ``family``, whose layers are these blobs in these compressions.
+    """Return the body of a manifest in ``family`` with these blobs as layers, in these compressions.
 
-    The same body comes back when nothing changes.
+    Returns the same body when nothing changes.
     """
     import json
 
@@ -71,7 +71,7 @@ def rewritten(manifest: Manifest, family: Family, layers: Sequence[tuple[Descrip
     found["mediaType"] = family.manifest
     found["config"] = _plain(manifest.config.replace(media_type=family.config), family)
     found["layers"] = [_plain(one, family) for one in descriptors]
-    if family is V2S2:  # which has no words for the rest
+    if family is V2S2:  # which lacks the other fields
         found = {name: found[name] for name in ("schemaVersion", "mediaType", "config", "layers")}
     return json.dumps(found, separators=(",", ":"), ensure_ascii=False).encode()
 

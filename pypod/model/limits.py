@@ -1,4 +1,4 @@
-"""What a container or pod may use of the host: processor time, memory, processes, block devices."""
+"""Resource limits of a container or pod: processor time, memory, processes, block devices."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ _DEVICE_FIELDS = (
     ("device_read_iops", "throttleReadIOPSDevice", "rate"),
     ("device_write_iops", "throttleWriteIOPSDevice", "rate"),
 )
-# field: (group of linux.resources, name there); each left out when it has the value of nothing asked
+# field: (group of linux.resources, name there); left out when the field has its default
 _FIELDS = {
     "cpu_shares": ("cpu", "shares"),
     "cpu_period_us": ("cpu", "period"),
@@ -45,12 +45,11 @@ _FIELDS = {
 
 
 class Limits(Value):
-    """Limits and weights of a cgroup; a field with its default asks for nothing.
+    """Limits and weights of a cgroup; a field with its default sets nothing.
 
-    ``memory_swap_bytes`` is memory and swap together, -1 for no limit of swap. ``pids`` None is the default (2048,
-    where the host can limit it), 0 or less no limit. The fields about devices are (path, number): bytes or operations a
-    second, or a weight of 10 to 1000. Times are microseconds.
-
+    ``memory_swap_bytes`` is memory plus swap, -1 for unlimited swap. ``pids`` None is the default (2048, where the host
+    can limit it), 0 or less no limit. The device fields are (path, number): bytes or operations per second, or a weight
+    from 10 to 1000. Times are microseconds.
     >>> Limits(memory_bytes=1 << 25).resources()
     {'memory': {'limit': 33554432}}
     """
@@ -133,13 +132,13 @@ class Limits(Value):
 
     @property
     def devices(self) -> tuple[tuple[str, str], ...]:
-        """The devices that are named, each with the flag that names it."""
+        """The devices named in limits, each with its flag."""
         return tuple(
             (path, f"--{field.replace('_', '-')}") for field, _, _ in _DEVICE_FIELDS for path, _ in getattr(self, field)
         )
 
     def resources(self, numbers: Mapping[str, tuple[int, int]] | None = None) -> dict[str, Any]:
-        """Return what is asked for as ``linux.resources`` of an OCI configuration.
+        """Return the limits as ``linux.resources`` of an OCI configuration.
 
         ``numbers`` has (major, minor) of each device.
         """
@@ -160,7 +159,7 @@ class Limits(Value):
 
 
 def parse_list(text: str) -> frozenset[int]:
-    """Return the numbers of a list as the kernel writes it, ``0-3,7``; empty for what is none.
+    """Return the numbers in a list in the kernel's format, ``0-3,7``; empty when it is malformed.
 
     >>> sorted(parse_list("0-2,4"))
     [0, 1, 2, 4]

@@ -1,4 +1,4 @@
-"""What is changed of one entry of a list of manifests."""
+"""A change to one entry of a manifest list."""
 
 from __future__ import annotations
 
@@ -7,9 +7,9 @@ from pypod.model.value import Value
 
 
 class EntryChange(Value):
-    """What a list is to say of an image, in place of what it said or was found; empty fields say nothing.
+    """New values for an image's entry in a list; empty fields leave it unchanged.
 
-    ``annotations`` are added to those that are there.
+    ``annotations`` are added to the existing ones.
 
     >>> entry = Descriptor(media_type="", digest="", size=0, platform=Platform(architecture="arm"))
     >>> str(EntryChange(variant="v7").applied(entry).platform)
@@ -25,7 +25,7 @@ class EntryChange(Value):
     annotations: tuple[tuple[str, str], ...] = ()
 
     def applied(self, entry: Descriptor) -> Descriptor:
-        """Return an entry with the change."""
+        """Return an entry with the change applied."""
         said = {name: value for name, value in self.items() if value and name != "annotations"}
         platform = (entry.platform or Platform(os="")).replace(**said) if said else entry.platform
         annotations = {**dict(entry.annotations), **dict(self.annotations)}

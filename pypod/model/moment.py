@@ -12,7 +12,7 @@ NEVER = "0001-01-01T00:00:00Z"  # Go's zero time
 
 
 def created_ns(text: str) -> int:
-    """Return RFC 3339 text as nanoseconds since the epoch, 0 for what is none or does not fit in 64 bits.
+    """Return RFC 3339 text as nanoseconds since the epoch, 0 when it is invalid or does not fit in 64 bits.
 
     >>> created_ns("1970-01-01T00:00:01.000000002Z"), created_ns("0001-01-01T00:00:00Z")
     (1000000002, 0)
@@ -33,14 +33,14 @@ def created_ns(text: str) -> int:
 
 
 def now_text() -> str:
-    """Return this moment as images write it."""
+    """Return the current time in the format of image configurations."""
     return rfc3339(time.time_ns(), utc=True, padded=True)
 
 
 def rfc3339(time_ns: int, *, utc: bool = False, padded: bool = False) -> str:
-    """Return a time since the epoch as text; local unless ``utc``, with nine digits of the second where ``padded``.
+    """Return a time since the epoch as text; local unless ``utc``, with a nine-digit fraction if ``padded``.
 
-    Else those that say something, as Go's time.RFC3339Nano has them.
+    Otherwise trailing zeros are dropped, as by Go's time.RFC3339Nano.
 
     >>> rfc3339(1_100_000_000, utc=True), rfc3339(1_100_000_000, utc=True, padded=True)
     ('1970-01-01T00:00:01.1Z', '1970-01-01T00:00:01.100000000Z')
@@ -50,7 +50,7 @@ def rfc3339(time_ns: int, *, utc: bool = False, padded: bool = False) -> str:
 
 
 def words(time_ns: int, *, utc: bool = False, padded: bool = False) -> tuple[str, str, str, str]:
-    """Return a time's date, time of day with the fraction of the second, offset from UTC, and the name of its zone.
+    """Return a time's date, time of day with fraction, offset from UTC, and the name of its time zone.
 
     >>> words(1_100_000_000, utc=True)
     ('1970-01-01', '00:00:01.1', '+00:00', 'UTC')

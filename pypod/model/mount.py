@@ -1,4 +1,4 @@
-"""Mounts a user asks for: the currency between the command line, images, volumes and the compiler."""
+"""The mounts a user asks for, shared by the command line, images, volumes and the compiler."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ PROPAGATIONS = ("rprivate", "private", "rslave", "slave")
 
 
 def plain_path(path: str) -> str:
-    """Return an absolute path as the kernel's own listings have it: ``//a/./b/`` is ``/a/b``.
+    """Return an absolute path in the form of the kernel's own listings: ``//a/./b/`` is ``/a/b``.
 
-    POSIX lets two leading slashes mean something else, so ``normpath`` keeps them; Linux does not.
+    POSIX allows two leading slashes a meaning of their own, so ``normpath`` keeps them; to Linux they are one.
     """
     return "/" + normpath(path).lstrip("/")
 
@@ -22,10 +22,10 @@ def plain_path(path: str) -> str:
 class Mount(Value):
     """One mount in a container.
 
-    ``type`` is ``bind``, ``tmpfs``, or ``volume`` for an anonymous volume; ``source`` the host's path of a bind, or the
-    id of the volume, in a plan its path; ``target`` an absolute path in the container; ``options`` the file system's
-    own (``size=64m``). A tmpfs begins with a copy of what is there, with ``copy_up``. The rest is what the kernel calls
-    attributes.
+    ``type`` is ``bind``, ``tmpfs``, or ``volume`` for an anonymous volume; ``source`` is the host path of a bind, or
+    the id of the volume, in a plan its path; ``target`` is an absolute path in the container; ``options`` are those of
+    the file system (``size=64m``). With ``copy_up``, a tmpfs starts with a copy of the directory that it covers. The
+    remaining fields are what the kernel calls mount attributes.
     """
 
     type: str
@@ -47,13 +47,13 @@ class Mount(Value):
         if not self.target.startswith("/"):
             raise InvalidSpec(self.argument, f"invalid container path {self.target!r}, must be an absolute path")
         if "\0" in self.target or "\0" in self.source:
-            raise InvalidSpec(self.argument, "a path must not hold a NUL byte")
+            raise InvalidSpec(self.argument, "a path must not contain a NUL byte")
         if self.target.rstrip("/") == "" or self.target.split("/").count(".."):
-            raise InvalidSpec(self.argument, f"invalid container path {self.target!r}: it must name a place below /")
+            raise InvalidSpec(self.argument, f"invalid container path {self.target!r}: must be below /")
         if self.type == "bind" and not self.source.startswith("/"):
             raise InvalidSpec(self.argument, f"invalid host path {self.source!r}, must be an absolute path")
         if self.type == "volume" and not (is_id(self.source) or self.source.startswith("/")):
-            raise InvalidSpec(self.argument, f"invalid volume {self.source!r}: must be an id, or where that is")
+            raise InvalidSpec(self.argument, f"invalid volume {self.source!r}: must be an id or a path")
         if self.propagation not in PROPAGATIONS:
             raise InvalidSpec(self.argument, f"unsupported mount propagation {self.propagation!r}")
 
@@ -86,7 +86,7 @@ def _flags(words: list[str], argument: str) -> dict[str, object]:
         elif word in PROPAGATIONS:
             fields["propagation"] = word
         elif word in ("z", "Z"):
-            continue  # SELinux labels: nothing to do where there is none, as in podman
+            continue  # SELinux labels: no effect without SELinux, as in podman
         elif word in ("O", "U", "copy", "nocopy") or word.startswith(("upperdir=", "workdir=", "idmap")):
             raise InvalidSpec(argument, f"mount option {word!r} is not available yet")
         else:
@@ -95,11 +95,11 @@ def _flags(words: list[str], argument: str) -> dict[str, object]:
 
 
 def parse_volume(text: str, argument: str = "--volume") -> Mount:
-    """Read ``HOST-DIR:CONTAINER-DIR[:OPTIONS]`` as podman's -v. Named volumes come with images."""
+    """Parse ``HOST-DIR:CONTAINER-DIR[:OPTIONS]`` as podman's -v. Named volumes come with images."""
     parts = text.split(":")
     if len(parts) not in (2, 3) or not all(parts[:2]):
         raise InvalidSpec(argument, f"incorrect volume format {text!r}, should be host-dir:ctr-dir[:option]")
-    if parts[0].startswith("."):  # a path, as podman reads it; anything else is a volume's name
+    if parts[0].startswith("."):  # a path, as in podman; anything else is the name of a volume
         import os
 
         parts[0] = os.path.abspath(parts[0])
@@ -107,14 +107,14 @@ def parse_volume(text: str, argument: str = "--volume") -> Mount:
         raise InvalidSpec(
             argument,
             f"invalid host path {parts[0]!r}: named volumes are not available yet",
-            hint="give an absolute path",
+            hint="use an absolute path",
         )
     fields = _flags(parts[2].split(",") if len(parts) == 3 else [], argument)
     return Mount(type="bind", source=parts[0], target=parts[1], argument=argument, **fields)  # type: ignore[arg-type]
 
 
 def parse_tmpfs(text: str, argument: str = "--tmpfs") -> Mount:
-    """Read ``DIRECTORY[:OPTIONS]`` as podman's --tmpfs: nosuid, nodev, noexec and writable unless told otherwise."""
+    """Parse ``DIRECTORY[:OPTIONS]`` as podman's --tmpfs: nosuid, nodev, noexec and writable by default."""
     target, _, options = text.partition(":")
     fields: dict[str, object] = {"no_suid": True, "no_dev": True}
     words = options.split(",") if options else []
@@ -134,7 +134,7 @@ _KEYS = {
 
 
 def parse_mount(text: str, argument: str = "--mount") -> Mount:
-    """Read ``type=bind,source=/a,target=/b,ro`` as podman's --mount."""
+    """Parse ``type=bind,source=/a,target=/b,ro`` as podman's --mount."""
     fields: dict[str, object] = {}
     own: list[str] = []
     flags: list[str] = []
@@ -158,7 +158,7 @@ def parse_mount(text: str, argument: str = "--mount") -> Mount:
     fields.update(_flags(flags, argument))
     if not kind:
         raise InvalidSpec(argument, f"invalid mount {text!r}: type=bind or type=tmpfs is missing")
-    if kind == "volume":  # one of the container's own has no name, and comes with its image
+    if kind == "volume":  # an anonymous volume has no name, and comes with the image
         raise InvalidSpec(argument, f"invalid filesystem type {kind!r}", hint="use bind or tmpfs")
     if "target" not in fields:
         raise InvalidSpec(argument, f"invalid mount {text!r}: must set volume destination")

@@ -1,4 +1,4 @@
-"""How a container takes part in each kind of namespace."""
+"""The modes of a container's namespaces."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _MODES = {
     "cgroup": ("private", "host", "container", "ns", "pod"),
     "user": ("host", "pod", "private", "container", "ns"),
 }
-# What makes a user namespace of the container's own, and differs in its ids.
+# Modes that create a user namespace, differing in its ids.
 OWN_IDS = ("private", "keep-id", "nomap", "auto")
 SHAREABLE = ("ipc", "net", "uts", "pid", "user", "cgroup")
 JOINABLE = ("net", "pid", "ipc", "uts", "cgroup", "user")
@@ -44,7 +44,7 @@ POD = Mode(mode="pod")
 
 
 def parse_mode(kind: str, text: str) -> Mode:
-    """Read ``host``, ``container:NAME`` or ``ns:PATH``; raise InvalidSpec naming the flag of ``kind``."""
+    """Parse ``host``, ``container:NAME`` or ``ns:PATH``; raise InvalidSpec naming the flag of ``kind``."""
     mode, colon, target = text.partition(":")
     needs_target = mode in ("container", "ns")
     if needs_target and not target:
@@ -57,7 +57,7 @@ def parse_mode(kind: str, text: str) -> Mode:
 
 
 def parse_share(text: str) -> tuple[str, ...]:
-    """Read podman's --share: a comma-separated list of kinds, ``+kind`` to add to the default, or ``none``."""
+    """Parse podman's --share: a comma-separated list of kinds, ``+kind`` to add to the default, or ``none``."""
     if text in ("", "none"):
         return ()
     words = [word.strip() for word in text.split(",") if word.strip()]

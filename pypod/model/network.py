@@ -1,4 +1,4 @@
-"""What a network is: a bridge or another driver, its subnets and options; and what was asked of one connection."""
+"""The specification of a network: its driver, subnets and options; and of a connection to one."""
 
 from __future__ import annotations
 
@@ -11,28 +11,28 @@ DEFAULT_ID = "2f259bab93aaaaa2542ba43ef33eb990d0999ee1b9924b557b7be53c0b7a1bb9" 
 DEFAULT_SUBNET = "10.88.0.0/16"
 INTERFACE_PREFIX = "pypod"  # of bridges
 DEFAULT_INTERFACE = f"{INTERFACE_PREFIX}0"
-# What --network takes for something else than a network's name.
+# Values of --network that are not names of networks.
 MODES = ("bridge", "container", "default", "host", "none", "ns", "pasta", "pod", "private", "slirp4netns")
 BRIDGE, MACVLAN, IPVLAN = "bridge", "macvlan", "ipvlan"
-HOST_LOCAL, NO_ADDRESSES = "host-local", "none"  # ways to get an address
+HOST_LOCAL, NO_ADDRESSES = "host-local", "none"  # IPAM drivers
 _MAPPED = b"\0" * 10 + b"\xff\xff"
 INTERFACE_NAME_LIMIT = 15  # IFNAMSIZ of linux/if.h, without the NUL
 
 
 def address_number(text: str) -> int:
-    """Return an IPv4 or IPv6 address as a number. Raises OSError when it is none."""
+    """Return an IPv4 or IPv6 address as a number. Raises OSError when it is invalid."""
     return int.from_bytes(packed_address(text), "big")
 
 
 def packed_address(text: str) -> bytes:
-    """Return an address's 4 or 16 bytes. Raises OSError when it is none."""
+    """Return an address's 4 or 16 bytes. Raises OSError when it is invalid."""
     import _socket
 
     return _socket.inet_pton(_socket.AF_INET6 if ":" in text else _socket.AF_INET, text)
 
 
 def address_text(number: int, like: str) -> str:
-    """Return the address with this number, of the family that ``like`` (an address or subnet) is of."""
+    """Return the address with this number, in the family of ``like`` (an address or subnet)."""
     import _socket
 
     family, size = (_socket.AF_INET6, 16) if ":" in like else (_socket.AF_INET, 4)
@@ -40,9 +40,9 @@ def address_text(number: int, like: str) -> str:
 
 
 def shortest(text: str) -> str:
-    """Return an address as the kernel writes it, one of IPv4 in IPv6's clothes (RFC 4291, 2.5.5.2) as what it is.
+    """Return an address in the kernel's notation; an IPv4-mapped IPv6 one (RFC 4291, 2.5.5.2) becomes IPv4.
 
-    Raises OSError, and ValueError for a NUL or text that is not Unicode, when it is none.
+    Raises OSError when it is invalid, ValueError for a NUL or text that is not Unicode.
 
     >>> shortest("fd00:0::1"), shortest("::ffff:10.88.0.9")
     ('fd00::1', '10.88.0.9')
@@ -54,7 +54,7 @@ def shortest(text: str) -> str:
 
 
 def check_interface(name: str, argument: str) -> str:
-    """Return the name of an interface if the kernel takes it and not a pattern (net/core/dev.c); else InvalidSpec."""
+    """Return an interface name that the kernel accepts and that is not a pattern (net/core/dev.c); else InvalidSpec."""
     odd = name in ("", ".", "..") or any(c in "/:%" or c.isspace() or not c.isprintable() for c in name)
     if odd or not is_text(name):
         raise InvalidSpec(argument, f"invalid interface name {name!r}")
@@ -64,10 +64,10 @@ def check_interface(name: str, argument: str) -> str:
 
 
 class Subnet(Value):
-    """Addresses of a network, in CIDR notation; who asks for none in particular is given one of ``first`` to ``last``.
+    """A subnet of a network, in CIDR notation; dynamic addresses are allocated from ``first`` to ``last``.
 
-    Without a range (both empty) the whole subnet is used, but for its network, broadcast and gateway addresses.
-    One that was ``chosen`` for want of another may be exchanged for another while nobody has an address of it.
+    Without a range (both empty) that is the whole subnet, except for its network, broadcast and gateway addresses. A
+    subnet that was ``chosen`` automatically may be replaced while no address in it is allocated.
     """
 
     subnet: str
@@ -77,15 +77,15 @@ class Subnet(Value):
     chosen: bool = False
 
     def hosts(self) -> tuple[int, int]:
-        """Return the first and the last address that somebody may have, as numbers."""
+        """Return the first and the last usable address, as numbers."""
         network, _, prefix = self.subnet.partition("/")
         lowest = address_number(network)
         highest = lowest + (1 << (128 if ":" in network else 32) - int(prefix)) - 1
-        # the last of IPv4 is the broadcast address
+        # IPv4's last one is the broadcast address
         return lowest + 1, highest - (":" not in network)
 
     def range(self) -> tuple[int, int]:
-        """Return the first and the last address that is given to who asks for none, as numbers."""
+        """Return the first and the last address for dynamic allocation, as numbers."""
         first, last = self.hosts()
         if self.first:
             first = max(first, address_number(self.first))
@@ -103,7 +103,7 @@ class Route(Value):
 
 
 class NetworkSpec(Value):
-    """What was asked of a network. ``interface`` is the bridge's name on the host (macvlan, ipvlan: the parent's)."""
+    """What was asked for. ``interface`` is the bridge's name on the host (for macvlan and ipvlan, the parent's)."""
 
     id: str
     name: str
@@ -129,7 +129,7 @@ class NetworkSpec(Value):
             check_interface(self.interface, "--interface-name")
 
     def gateway_addresses(self) -> tuple[str, ...]:
-        """Return the gateways, each with the length of its subnet's prefix."""
+        """Return the gateways with the prefix lengths of their subnets."""
         return tuple(f"{one.gateway}/{one.subnet.rpartition('/')[2]}" for one in self.subnets if one.gateway)
 
     def holds(self, address: str) -> bool:
@@ -143,15 +143,15 @@ class NetworkSpec(Value):
         )
 
     def option(self, name: str) -> str:
-        """Return the value of a driver's option (mtu, vlan, isolate, mode), or an empty text."""
+        """Return the value of a driver option (mtu, vlan, isolate, mode), or an empty string."""
         return dict(self.options).get(name, "")
 
 
 class Connection(Value):
-    """What was asked of one connection of a pod or container to a network; empty fields are chosen at each start.
+    """A requested connection of a pod or container to a network; empty fields are chosen at each start.
 
-    ``network`` is a network's id once it is stored, as the user wrote it before. ``addresses`` are static ones, at most
-    one of each family. ``interface`` is the name inside, ``mac`` six pairs of digits with colons.
+    ``network`` is a network's id once stored, before that as the user wrote it. ``addresses`` are static ones, at most
+    one per family. ``interface`` is the name inside, ``mac`` six pairs of hex digits separated by colons.
     """
 
     network: str
@@ -162,10 +162,10 @@ class Connection(Value):
 
 
 class Endpoint(Value):
-    """A connection as it is while its container runs.
+    """A connection while its container is running.
 
-    ``addresses`` are in CIDR notation, IPv4 first; ``host_interface`` is the end of the veth on the bridge. Of several
-    default routes the one of the lowest ``position`` is taken.
+    ``addresses`` are in CIDR notation, IPv4 first; ``host_interface`` is the bridge's end of the veth. Of several
+    default routes, that with the lowest ``position`` wins.
     """
 
     network: str

@@ -1,7 +1,7 @@
-"""What a command line says of networks (podman-run(1), --network and its kin), read into a mode and connections. Pure.
+"""Parse the network options of a command line (podman-run(1), --network and its kin) to a mode and connections. Pure.
 
-``--network`` is one mode that is no bridge (none, host, container:X, ns:PATH, pod), or, as often as there are networks,
-a name with options: ``NAME[:ip=ADDRESS,ip6=ADDRESS,mac=MAC,alias=NAME,interface_name=NAME]``.
+``--network`` is either a single mode other than bridge (none, host, container:X, ns:PATH, pod), or given once per
+network, a name with options: ``NAME[:ip=ADDRESS,ip6=ADDRESS,mac=MAC,alias=NAME,interface_name=NAME]``.
 """
 
 from __future__ import annotations
@@ -23,9 +23,9 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-NO_RESOLV_CONF = "none"  # of --dns: the image's file stays
+NO_RESOLV_CONF = "none"  # of --dns: keep the image's file
 NO_SEARCH = "."  # of --dns-search
-HOST_GATEWAY = "host-gateway"  # of --add-host: the address under which the host is reached
+HOST_GATEWAY = "host-gateway"  # of --add-host: the address that reaches the host
 _FLAG = "--network"
 _PLAIN_MODES = {"none": PRIVATE, "host": HOST, "pod": POD}
 _TARGET_MODES = {"container": "container", "ns": "path"}  # podman's names for them in messages
@@ -36,10 +36,10 @@ _LETTERS = frozenset("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ012345
 
 
 class Asked(Value):
-    """The network that was asked for: a mode, and with PRIVATE the connections, none for ``none``.
+    """The network asked for: a mode, and for PRIVATE the connections, which are empty for ``none``.
 
-    ``name`` is the mode in podman's words; ``program`` what connects without privilege (network/user_mode.py).
-    ``missing`` says why it is none where nobody asked for that.
+    ``name`` is the mode in podman's words; ``program`` connects the namespace without privilege (network/user_mode.py).
+    ``missing`` says why the default is none.
     """
 
     mode: Mode
@@ -50,7 +50,7 @@ class Asked(Value):
 
 
 def parse_networks(texts: Sequence[str], default: str = "") -> Asked:
-    """Read the values of --network; without any ``default`` is read. Raises InvalidSpec in podman's words.
+    """Parse the values of --network; without any, parse ``default``. Raises InvalidSpec in podman's words.
 
     >>> parse_networks(["front:ip=10.89.0.9", "back"]).connections
     (Connection(network='front', ..., addresses=('10.89.0.9',), ...), Connection(network='back', ...))
@@ -81,12 +81,12 @@ def _first(text: str) -> Asked:
     if colon or word == BRIDGE:
         named = f"{DEFAULT_NETWORK}{colon}{rest}" if word == BRIDGE else text
         return Asked(mode=PRIVATE, name=BRIDGE, connections=(_named(named),))
-    # several names with commas between them, from before --network could be repeated
+    # several names separated by commas: the syntax before --network could be repeated
     return Asked(mode=PRIVATE, name=BRIDGE, connections=_each_once(_named(name) for name in text.split(",")))
 
 
 def _named(text: str, *, extra: bool = False) -> Connection:
-    """Read NAME[:OPTION=VALUE,...]."""
+    """Parse NAME[:OPTION=VALUE,...]."""
     name, _, options = text.partition(":")
     if not name or not is_text(name):
         raise InvalidSpec(_FLAG, "network name cannot be empty: invalid argument")
@@ -94,7 +94,7 @@ def _named(text: str, *, extra: bool = False) -> Connection:
         message = f"can only set extra network names, selected mode {name} conflicts with bridge: invalid argument"
         raise InvalidSpec(_FLAG, message)
     if name in MODES:
-        raise InvalidSpec(_FLAG, f"network mode {name} has no options", hint=f"{_FLAG} {name} stands alone")
+        raise InvalidSpec(_FLAG, f"network mode {name} has no options", hint=f"use {_FLAG} {name} alone")
     if not options:
         return Connection(network=name)
     try:
@@ -117,9 +117,9 @@ def _with_options(name: str, options: str) -> Connection:
         elif key == "interface_name":
             interface = check_interface(value, _FLAG)
             if interface == _LOOPBACK:
-                raise InvalidSpec(_FLAG, f"interface {_LOOPBACK} is there already")
+                raise InvalidSpec(_FLAG, f"interface {_LOOPBACK} exists already")
         else:
-            hint = "ip, ip6, mac, alias or interface_name"
+            hint = "use ip, ip6, mac, alias or interface_name"
             raise InvalidSpec(_FLAG, f"unknown bridge network option: {key}", hint=hint)
         if not equals:
             raise InvalidSpec(_FLAG, f"option {key} needs a value")
@@ -137,7 +137,7 @@ def _address(text: str, message: str, argument: str = _FLAG) -> str:
     """Return an address in its shortest form. Raises InvalidSpec with ``message``."""
     try:
         return shortest(text)
-    except (OSError, ValueError):  # ValueError: a NUL in it
+    except (OSError, ValueError):  # ValueError: an embedded NUL
         raise InvalidSpec(argument, message) from None
 
 
@@ -150,7 +150,7 @@ def static_addresses(addresses: Sequence[str], argument: str = _FLAG) -> tuple[s
 
 
 def _each_once(connections: Sequence[Connection] | Iterator[Connection]) -> tuple[Connection, ...]:
-    """Return one connection for each network, of those that repeat the last, as podman; check the interfaces' names."""
+    """Return one connection per network, the last as in podman, and check that interface names are unique."""
     found = {one.network: one for one in connections}
     interfaces = [one.interface for one in found.values() if one.interface]
     for name in interfaces:
@@ -160,9 +160,9 @@ def _each_once(connections: Sequence[Connection] | Iterator[Connection]) -> tupl
 
 
 def parse_mac(text: str, argument: str = "--mac-address") -> str:
-    """Return a hardware address as six pairs of digits with colons. Raises InvalidSpec.
+    """Return a hardware address as six pairs of hex digits separated by colons. Raises InvalidSpec.
 
-    Written with colons, hyphens or as three groups with dots; an address of one device: no group, not zero.
+    Accepts colons, hyphens or three groups with dots; multicast addresses and zero are refused.
     """
     digits = text.replace(":", "").replace("-", "").replace(".", "").lower()
     forms = {
@@ -171,15 +171,15 @@ def parse_mac(text: str, argument: str = "--mac-address") -> str:
     if len(digits) != 12 or text.lower() not in forms or not set(digits) <= set("0123456789abcdef"):
         raise InvalidSpec(argument, f"address {text}: invalid MAC address")
     if int(digits[1], 16) & 1 or digits == "0" * 12:
-        raise InvalidSpec(argument, f"address {text}: invalid MAC address", hint="it must be one of a single device")
+        raise InvalidSpec(argument, f"address {text}: invalid MAC address", hint="use a nonzero unicast address")
     return ":".join(digits[i : i + 2] for i in range(0, 12, 2))
 
 
 def check_alias(text: str, argument: str = "--network-alias") -> str:
-    """Return a name for a network's name server, if it can be one. Raises InvalidSpec."""
+    """Return an alias if it is valid for a network's name server. Raises InvalidSpec."""
     if not text:
         raise InvalidSpec(argument, "alias cannot be empty")
-    # an underscore is no host name's, but names of containers have it
+    # underscores are invalid in host names, but container names have them
     if len(text) > _DOMAIN_LIMIT or not _is_domain(text.replace("_", "x")):
         raise InvalidSpec(argument, f"{text!r} is not a valid alias", hint="use letters, digits, hyphens and dots")
     return text
@@ -188,9 +188,9 @@ def check_alias(text: str, argument: str = "--network-alias") -> str:
 def with_flags(
     asked: Asked, *, ip: str = "", ip6: str = "", mac_address: str = "", aliases: Sequence[str] = ()
 ) -> Asked:
-    """Return what --ip, --ip6, --mac-address and --network-alias make of the connections. Raises InvalidSpec.
+    """Return the connections with --ip, --ip6, --mac-address and --network-alias applied. Raises InvalidSpec.
 
-    The first three are for a single network and win over its options; aliases are for every network.
+    The first three require a single network and override its options; aliases apply to every network.
     """
     flags = (("--ip", ip), ("--ip6", ip6), ("--mac-address", mac_address), ("--network-alias", aliases))
     for flag, value in flags:
@@ -214,7 +214,7 @@ def with_flags(
 def check_dns(
     asked: Asked, servers: Sequence[str], options: Sequence[str], search: Sequence[str]
 ) -> tuple[tuple[str, ...], tuple[str, ...], tuple[str, ...]]:
-    """Return --dns, --dns-option and --dns-search. Raises InvalidSpec, also where there is no resolv.conf to write."""
+    """Return --dns, --dns-option and --dns-search. Raises InvalidSpec, also for a mode without its own resolv.conf."""
     if (servers or options or search) and asked.name in ("container", "none"):
         raise InvalidSpec("--dns", f"conflicting options: dns and the network mode: {asked.name}")
     if NO_RESOLV_CONF in servers:
@@ -233,7 +233,7 @@ def check_dns(
 
 
 def _is_domain(text: str) -> bool:
-    """Whether ``text`` is labels of letters, digits and, between those, hyphens (RFC 1035, 2.3.1)."""
+    """Whether ``text`` consists of labels of letters, digits and, between those, hyphens (RFC 1035, 2.3.1)."""
     labels = text.split(".")
     return all(
         label and _LETTERS.issuperset(label.replace("-", "")) and label[0] != "-" and label[-1] != "-"

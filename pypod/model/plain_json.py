@@ -1,6 +1,6 @@
-"""JSON by the C half of Python's json package alone: the package imports re and enum, 4 ms of a command of 25.
+"""JSON with only the C half of Python's json package: the package imports re and enum, 4 ms of a command's 25.
 
-What it gives and raises is what ``json.loads`` and ``json.dumps`` without options do; tests compare the two.
+Results and errors are those of ``json.loads`` and ``json.dumps`` without options; tests compare the two.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ _SPACE = " \t\n\r"
 
 
 class _Plain:
-    """What the scanner asks for."""
+    """The attributes that the scanner needs."""
 
     strict = True
     object_hook = object_pairs_hook = None
@@ -41,20 +41,20 @@ def _refuse(value: object) -> None:
 
 
 def scan(text: str, at: int = 0) -> tuple[Any, int]:
-    """Read the value that begins at ``at``; return it and where it ends. Raises ValueError."""
+    """Parse the value that begins at ``at``; return it and its end. Raises ValueError."""
     try:
         return _scan(text, at)
     except StopIteration as error:
         raise ValueError(f"no JSON value at character {error.value}") from None
     except SystemError:
-        # the C half raises what json.decoder has, which it does not import itself (Modules/_json.c, raise_errmsg)
+        # the C half raises json.decoder's error, but does not import it itself (Modules/_json.c, raise_errmsg)
         import json.decoder  # noqa: F401
 
         return _scan(text, at)
 
 
 def loads(data: str | bytes) -> Any:
-    """Read a text, or UTF-8, that is one value. Raises ValueError, RecursionError."""
+    """Parse a string, or UTF-8, with a single value. Raises ValueError, RecursionError."""
     text = data if isinstance(data, str) else data.decode("utf-8", "surrogatepass")
     value, end = scan(text, len(text) - len(text.lstrip(_SPACE)))
     if text[end:].strip(_SPACE):
@@ -63,7 +63,7 @@ def loads(data: str | bytes) -> Any:
 
 
 def dumps(value: Any) -> str:
-    """Write a value without spaces, in ASCII. Raises TypeError, ValueError, RecursionError."""
-    # a dictionary of its own: in it the encoder sees what contains itself
+    """Serialize a value without spaces, in ASCII. Raises TypeError, ValueError, RecursionError."""
+    # a new dictionary, in which the encoder detects circular references
     encode = make_encoder({}, _refuse, quoted, None, ":", ",", False, False, True)
     return "".join(encode(value, 0))

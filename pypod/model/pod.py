@@ -1,4 +1,4 @@
-"""What was asked of a pod, and what its state follows from."""
+"""The specification of a pod, and its status as it follows from its containers."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 
 class PodSpec(Value):
-    """What was asked. ``share`` names the kinds of namespaces that the infra holds for all members."""
+    """What was asked for. ``share`` names the kinds of namespaces that the infra holds for all members."""
 
     name: str
     share: tuple[str, ...] = DEFAULT_SHARE
@@ -60,7 +60,7 @@ class PodSpec(Value):
             raise InvalidSpec("--hostname", "cannot set hostname without an infra container: invalid configuration")
 
 
-# The words of podman's libpod/define/podstate.go, and one of ours: the infra died and left members behind.
+# The words of podman's libpod/define/podstate.go, and one of ours: the infra died and left members running.
 CREATED, RUNNING, DEGRADED, PAUSED = "Created", "Running", "Degraded", "Paused"
 EXITED, STOPPED, BROKEN = "Exited", "Stopped", "Broken"
 
@@ -91,7 +91,7 @@ def pod_status(infra: ContainerState | None, members: Iterable[ContainerState]) 
 
 
 class PodState(Value):
-    """What was observed of a pod at one instant: ``status`` in podman's words, and each container's state by id."""
+    """A snapshot of a pod: ``status`` in podman's words, and each container's state by id."""
 
     status: str
     infra: ContainerState | None

@@ -1,4 +1,4 @@
-"""Published ports: what leads from the host into a container. Reading what a command line says of them is pure."""
+"""Published ports, forwarded from the host to a container. Parsing a command line's ports is pure."""
 
 from __future__ import annotations
 
@@ -11,16 +11,16 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
 PROTOCOLS = {"tcp": 6, "udp": 17, "sctp": 132}  # IPPROTO_* of netinet/in.h
-ALL_ADDRESSES = "0.0.0.0"  # noqa: S104  # what is shown where none is named
+ALL_ADDRESSES = "0.0.0.0"  # noqa: S104  # shown where no address is given
 _LAST = 65535
-_ATOI_DIGITS = 19  # from that many on a number has more than 63 bits
+_ATOI_DIGITS = 19  # numbers with as many digits may exceed 63 bits
 _FLAG, _EXPOSE = "--publish", "--expose"
 
 
 class Port(Value):
-    """``count`` ports from ``host_port`` on the host's address ``host_ip`` (empty: all) lead to ``container_port``.
+    """``count`` ports from ``host_port`` on the host address ``host_ip`` (empty: all), forwarded to ``container_port``.
 
-    A ``host_port`` of 0 is to be chosen when the container or pod is created.
+    A ``host_port`` of 0 is chosen when the container or pod is created.
 
     >>> str(Port(container_port=80, host_port=8080))
     '0.0.0.0:8080->80/tcp'
@@ -42,7 +42,7 @@ class Port(Value):
         return f"{self.host_ip or ALL_ADDRESSES}:{host}->{inside}/{self.protocol}"
 
     def meets(self, other: Port) -> bool:
-        """Return whether the two want a port of the host on an address in common."""
+        """Return whether both need the same port of the host on a common address."""
         apart = self.host_port >= other.host_port + other.count or other.host_port >= self.host_port + self.count
         return self.protocol == other.protocol and not apart and _addresses_meet(self.host_ip, other.host_ip)
 
@@ -54,9 +54,9 @@ def _addresses_meet(one: str, other: str) -> bool:
 
 
 def parse_port(text: str) -> Port:
-    """Read one --publish: ``[[ip:][hostPort]:]containerPort[/protocol]``. Raises InvalidSpec in podman's words.
+    """Parse one --publish: ``[[ip:][hostPort]:]containerPort[/protocol]``. Raises InvalidSpec in podman's words.
 
-    Ports may be ranges of one length; an IPv6 address stands in brackets. Without a host port, or with 0, it is 0.
+    Ports may be ranges of equal length; an IPv6 address needs brackets. A missing host port is 0.
 
     >>> parse_port("[::1]:8000-8001:80-81/udp")
     Port(container_port=80, host_port=8000, host_ip='::1', protocol='udp', count=2)
@@ -109,7 +109,7 @@ def _split(text: str) -> tuple[str | None, list[str]]:
 
 
 def _host_ip(text: str | None) -> str:
-    """Return an address as the kernel writes it; empty for all addresses, as podman has it."""
+    """Return an address in the kernel's notation; empty for all addresses, as in podman."""
     if text is None or text == ALL_ADDRESSES:
         return ""
     if not text:
@@ -129,7 +129,7 @@ def _named_range(text: str, what: str) -> tuple[int, int]:
 
 
 def _range(text: str) -> tuple[int, int]:
-    """Return the first number of ``NUMBER[-NUMBER]`` and how many there are."""
+    """Return the first number of ``NUMBER[-NUMBER]`` and the count."""
     first, *rest = text.split("-")
     if len(rest) > 1:
         raise _invalid("invalid port format - port ranges are formatted as startPort-stopPort")
@@ -171,9 +171,9 @@ def _invalid(message: str) -> InvalidSpec:
 
 
 def parse_exposed(text: str) -> Port:
-    """Read one --expose, or a port that an image names: ``NUMBER[-NUMBER][/protocol]``. Raises InvalidSpec.
+    """Parse one --expose, or a port of an image: ``NUMBER[-NUMBER][/protocol]``. Raises InvalidSpec.
 
-    The host's port is 0.
+    The host port is 0.
     """
     ports, *protocol = text.split("/")
     if len(protocol) > 1:
@@ -187,7 +187,7 @@ def parse_exposed(text: str) -> Port:
 
 
 def parse_ports(given: Sequence[str | int | Port] | Mapping[str | int, str | int]) -> tuple[Port, ...]:
-    """Return ports that are given as texts, as numbers, or as a mapping from the host's to the container's.
+    """Return the ports given as strings, numbers, or a mapping from host to container ports.
 
     >>> parse_ports({8080: 80}) == parse_ports(["8080:80"])
     True
@@ -198,7 +198,7 @@ def parse_ports(given: Sequence[str | int | Port] | Mapping[str | int, str | int
 
 
 def exposed_but_not_published(exposed: Iterable[Port], ports: Iterable[Port]) -> tuple[Port, ...]:
-    """Return, for --publish-all, a port for each exposed one that no other publishes; the host's is to be chosen."""
+    """Return, for --publish-all, each exposed port that is not published otherwise; the host ports are to be chosen."""
     known = {(one.protocol, one.container_port + at) for one in ports for at in range(one.count)}
     wanted = {(one.protocol, one.container_port + at): None for one in exposed for at in range(one.count)}
     return tuple(
@@ -209,7 +209,7 @@ def exposed_but_not_published(exposed: Iterable[Port], ports: Iterable[Port]) ->
 
 
 def joined(ports: Iterable[Port]) -> tuple[Port, ...]:
-    """Return ports with neighbours made one range, as podman shows them.
+    """Return ports with adjacent ones joined to ranges, as podman shows them.
 
     Raises InvalidSpec when two are in conflict.
     """

@@ -1,4 +1,4 @@
-"""How far a transfer of an image is."""
+"""Progress of an image transfer."""
 
 from __future__ import annotations
 
@@ -6,11 +6,11 @@ from pypod.model.value import Value
 
 
 class Progress(Value):
-    """How far one blob is: ``state`` is present, pulling, pushing or done; sizes in bytes, as stored in the source.
+    """Progress of one blob: ``state`` is present, pulling, pushing or done; sizes in bytes, as stored at the source.
 
-    Before the blobs of an image come ``resolved`` for a short name, ``trying`` for one from a registry, and
-    ``loading`` for one of several in an archive; of a list of manifests ``listing``, then ``copying`` before each
-    image, and ``listed``. These have a ``name`` instead of a digest.
+    Before the blobs of an image, ``resolved`` is reported for a short name, ``trying`` for each candidate in a
+    registry, and ``loading`` for each of several images in an archive; for a manifest list ``listing``, then
+    ``copying`` before each image, and ``listed``. These have a ``name`` instead of a digest.
     """
 
     digest: str = ""

@@ -1,8 +1,8 @@
-"""Names of images, as podman reads them: ``[domain/]path[:tag][@digest]``.
+"""Image names in podman's grammar: ``[domain/]path[:tag][@digest]``.
 
-The grammar is distribution's (github.com/distribution/reference: regexp.go, normalize.go), messages are podman
-4.3.1's, and an IPv6 address in brackets is a host as in later versions. A name without a domain is docker.io's by
-that grammar; podman calls it *short* and asks its configuration first (pypod.images.config.registries).
+The grammar is that of distribution (github.com/distribution/reference: regexp.go, normalize.go), messages are podman
+4.3.1's, and an IPv6 address in brackets is a host as in later versions. By that grammar a name without a domain is
+docker.io's; podman calls it *short* and resolves it by its configuration first (pypod.images.config.registries).
 """
 
 from __future__ import annotations
@@ -15,12 +15,12 @@ __all__ = ["Reference", "check_domain", "is_address", "is_short", "parse", "spli
 DOCKER_IO = "docker.io"
 DEFAULT_TAG = "latest"
 NAME_LENGTH_LIMIT = 255
-# What podman pull and push take before the colon; the ones with // take nothing else (containers-transports(5)).
+# What podman pull and push accept before the colon; those with // accept only that form (containers-transports(5)).
 TRANSPORTS = ("docker", "oci", "oci-archive", "docker-archive", "dir")
 
 _COMPONENT = "[a-zA-Z0-9](?:[a-zA-Z0-9-]*[a-zA-Z0-9])?"
 _DOMAIN = rf"(?:{_COMPONENT}(?:\.{_COMPONENT})*|\[[a-fA-F0-9:]+\])(?::[0-9]+)?"
-# Written so that nothing can match in two ways: the length of a name is checked afterwards.
+# Written without ambiguity, against backtracking; the length of a name is checked afterwards.
 _PATH_COMPONENT = "[a-z0-9]+(?:(?:[._]|__|-+)[a-z0-9]+)*"
 _PATH = rf"{_PATH_COMPONENT}(?:/{_PATH_COMPONENT})*"
 _TAG = "[a-zA-Z0-9_][a-zA-Z0-9_.-]{0,127}"
@@ -29,7 +29,7 @@ _DIGEST_LENGTHS = {"sha256": 64, "sha384": 96, "sha512": 128}
 
 
 class Reference(Value):
-    """A full name of an image: ``domain`` is a host with or without a port, ``path`` a repository there.
+    """A full image name: ``domain`` is a host with or without a port, ``path`` a repository there.
 
     >>> str(parse("busybox"))
     'docker.io/library/busybox'
@@ -49,11 +49,11 @@ class Reference(Value):
 
     @property
     def version(self) -> str:
-        """What a registry is asked for: the digest, otherwise the tag, otherwise ``latest``."""
+        """What to request from a registry: the digest, otherwise the tag, otherwise ``latest``."""
         return self.digest or self.tag or DEFAULT_TAG
 
     def tagged(self) -> Reference:
-        """Return it with the tag ``latest`` when it has neither tag nor digest."""
+        """Return it with the tag ``latest`` if it has neither tag nor digest."""
         return self if self.tag or self.digest else self.replace(tag=DEFAULT_TAG)
 
     def __str__(self) -> str:
@@ -62,9 +62,9 @@ class Reference(Value):
 
 
 def parse(text: str) -> Reference:
-    """Read the name of an image; without a domain it is docker.io's, without a namespace there ``library``'s.
+    """Parse an image name; the default domain is docker.io, and there the default namespace is ``library``.
 
-    The tag is what the text says, or nothing. Raises InvalidSpec with podman's words.
+    The tag is empty unless the text has one. Raises InvalidSpec in podman's words.
 
     >>> parse("quay.io/podman/stable@sha256:" + "0" * 64).digest[:9]
     'sha256:00'
@@ -80,23 +80,23 @@ def parse(text: str) -> Reference:
 
 
 def full_name(text: str, registry: str = "localhost") -> str:
-    """Return a name for an image, whole: with ``registry`` when it names none, and with a tag.
+    """Return a full name for an image: with ``registry`` if it has no domain, and with a tag.
 
-    Raises InvalidSpec for what is no name, or has a digest.
+    Raises InvalidSpec for an invalid name, or one with a digest.
 
     >>> full_name("web"), full_name("quay.io/a/b:c"), full_name("busybox", DOCKER_IO)
     ('localhost/web:latest', 'quay.io/a/b:c', 'docker.io/library/busybox:latest')
     """
     reference = parse(f"{registry}/{text}" if is_short(text) else text).tagged()
     if reference.digest:
-        raise InvalidSpec("name", f"{text}: a name that is given has no digest", hint="use NAME[:TAG]")
+        raise InvalidSpec("name", f"{text}: a name to assign cannot have a digest", hint="use NAME[:TAG]")
     return str(reference)
 
 
 def is_short(text: str) -> bool:
-    """Return whether a name lacks the registry: podman resolves it through aliases and search registries.
+    """Return whether a name lacks a registry: podman resolves it through aliases and search registries.
 
-    Raises InvalidSpec when it is no name.
+    Raises InvalidSpec when it is invalid.
 
     >>> is_short("library/busybox"), is_short("localhost/busybox"), is_short("quay.io/podman")
     (True, False, False)
@@ -107,11 +107,11 @@ def is_short(text: str) -> bool:
 
 
 def split_transport(text: str) -> tuple[str, str]:
-    """Return the transport that a text begins with, or nothing, and the rest; no file is looked at.
+    """Return the transport that a text begins with, or an empty string, and the rest; no file is checked.
 
     >>> split_transport("docker://quay.io/podman/stable"), split_transport("oci-archive:web.tar:v1")
     (('docker', 'quay.io/podman/stable'), ('oci-archive', 'web.tar:v1'))
-    >>> split_transport("oci:1.0")  # also the tag of an image called oci: podman takes it for the transport too
+    >>> split_transport("oci:1.0")  # could be the tag of an image called oci: podman prefers the transport, too
     ('oci', '1.0')
     >>> split_transport("docker:dind")
     ('', 'docker:dind')
@@ -125,7 +125,7 @@ def split_transport(text: str) -> tuple[str, str]:
 
 
 def check_domain(text: str) -> str:
-    """Return ``text``, a host with or without a port. Raises InvalidSpec when it is none."""
+    """Return ``text``, a host with or without a port. Raises InvalidSpec when it is invalid."""
     import re
 
     if not re.fullmatch(_DOMAIN, text) or len(text) > NAME_LENGTH_LIMIT:
@@ -134,7 +134,7 @@ def check_domain(text: str) -> str:
 
 
 def _split(text: str) -> tuple[str, str, str]:
-    """Return name, tag and digest, each checked for itself."""
+    """Return name, tag and digest, each checked separately."""
     import re
 
     if not text:
@@ -143,7 +143,7 @@ def _split(text: str) -> tuple[str, str, str]:
         raise _invalid(f"invalid repository name ({text}), cannot specify 64-byte hexadecimal strings")
     found = re.fullmatch(rf"((?:{_DOMAIN}/)?{_PATH})(?::({_TAG}))?(?:@({_DIGEST}))?", text)
     if found is None:
-        # The domain may have upper case, the path not; with a path in lower case it would be a name.
+        # The domain may be in upper case, the path may not; with a lower-case path it would be a valid name.
         lower = re.sub("^[^@:]*(:[0-9]+/[^@:]*)?", lambda part: part[0].lower(), text)
         if lower != text and re.fullmatch(rf"(?:{_DOMAIN}/)?{_PATH}(?::{_TAG})?(?:@{_DIGEST})?", lower):
             raise _invalid("repository name must be lowercase")
@@ -168,7 +168,7 @@ def _check_digest(digest: str) -> None:
 def _split_domain(name: str) -> tuple[str, str]:
     first, slash, rest = name.partition("/")
     domain, path = (first, rest) if slash and _is_domain(first) else (DOCKER_IO, name)
-    if domain == "index.docker.io":  # what docker called it before
+    if domain == "index.docker.io":  # docker's former name for it
         domain = DOCKER_IO
     if domain == DOCKER_IO and "/" not in path:
         path = f"library/{path}"

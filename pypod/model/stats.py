@@ -1,4 +1,4 @@
-"""What a container uses of the host, observed at one instant."""
+"""A snapshot of a container's resource usage."""
 
 from __future__ import annotations
 
@@ -6,14 +6,14 @@ from pypod.model.value import Value
 
 
 class Stats(Value):
-    """What one container uses and has used; None for what this host does not count.
+    """Resource usage of one container; None for what is not accounted on this host.
 
-    ``time_ns`` is the moment, nanoseconds since the epoch. ``cpu_ns`` is all processor time since its start,
-    ``system_ns`` the part in the kernel; ``cpu_percent`` is of one processor, since the look before, and
+    ``time_ns`` is the time of the sample, in nanoseconds since the epoch. ``cpu_ns`` is all processor time since its
+    start, ``system_ns`` the part in the kernel; ``cpu_percent`` is of one processor, since the previous sample, and
     ``average_cpu_percent`` since its start. ``memory_bytes`` is everything that the kernel charges to it, page cache
-    included; ``memory_limit_bytes`` is its limit, its pod's or the host's memory, whichever is least. ``pids`` counts
-    threads, where the kernel counts them. The rest are bytes since the start: of block devices, and of the interfaces
-    of its network namespace but lo, which a pod's members share.
+    included; ``memory_limit_bytes`` is the lowest of its limit, its pod's and the host's memory. ``pids`` counts
+    threads, where the kernel does. The rest are bytes since the start: of block devices, and of the interfaces of its
+    network namespace except lo, which the members of a pod share.
     """
 
     id: str
@@ -34,5 +34,5 @@ class Stats(Value):
 
     @property
     def memory_percent(self) -> float:
-        """The part of the limit that is used."""
+        """Used memory in percent of the limit."""
         return 100 * (self.memory_bytes or 0) / self.memory_limit_bytes if self.memory_limit_bytes else 0.0

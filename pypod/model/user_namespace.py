@@ -1,4 +1,4 @@
-"""What podman's --userns, --uidmap and --gidmap say."""
+"""Parse podman's --userns, --uidmap and --gidmap."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _KEYS = {"auto": ("size", "uidmapping", "gidmapping"), "keep-id": ("uid", "gid")
 
 
 def parse_userns(text: str) -> tuple[Mode, dict[str, list[str]]]:
-    """Read --userns; return the mode and its options, each a list of values. Raises InvalidSpec.
+    """Parse --userns; return the mode and its options, each a list of values. Raises InvalidSpec.
 
     >>> parse_userns("keep-id:uid=5,gid=6")
     (Mode(mode='keep-id', target='uid=5,gid=6'), {'uid': ['5'], 'gid': ['6']})
@@ -41,12 +41,12 @@ def parse_userns(text: str) -> tuple[Mode, dict[str, list[str]]]:
 
 
 def is_id(text: str) -> bool:
-    """Return whether a text is a plain number that can be an id."""
+    """Return whether a text is a plain number in the range of ids."""
     return text.isascii() and text.isdigit() and len(text) <= DIGITS_LIMIT and int(text) < ALL_IDS
 
 
 def parse_mapping(text: str, kind: str) -> Range:
-    """Read INSIDE:OUTSIDE:COUNT. Raises InvalidSpec in podman's words.
+    """Parse INSIDE:OUTSIDE:COUNT. Raises InvalidSpec in podman's words.
 
     >>> parse_mapping("0:100000:65536", "uid")
     (0, 100000, 65536)
@@ -60,7 +60,7 @@ def parse_mapping(text: str, kind: str) -> Range:
 
 
 def check_map(ranges: Sequence[Range], argument: str) -> None:
-    """Raise InvalidSpec for a map that names an id twice, on either side: the kernel would only say EINVAL."""
+    """Raise InvalidSpec for a map that maps an id twice, on either side: the kernel would only return EINVAL."""
     for side in (0, 1):
         end = 0
         for one in sorted(ranges, key=lambda one: one[side]):
@@ -69,5 +69,5 @@ def check_map(ranges: Sequence[Range], argument: str) -> None:
             end = one[side] + one[2]
     if len(ranges) > RANGES_LIMIT:
         raise InvalidSpec(
-            argument, f"{argument}: the kernel takes {RANGES_LIMIT} ranges, not {len(ranges)} (user_namespaces(7))"
+            argument, f"{argument}: the kernel accepts {RANGES_LIMIT} ranges, not {len(ranges)} (user_namespaces(7))"
         )

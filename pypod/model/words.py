@@ -1,4 +1,4 @@
-"""Words with variables in them, as a Dockerfile and ``--env-merge`` have them."""
+"""Expansion of variables in words, as in a Dockerfile and ``--env-merge``."""
 
 from __future__ import annotations
 
@@ -8,10 +8,10 @@ if TYPE_CHECKING:
 
 
 def expand(word: str, variables: Mapping[str, str]) -> str:
-    """Return ``word`` without its quotes and with the values of its variables; an unknown one is empty.
+    """Return ``word`` without its quotes and with its variables expanded; an unknown one is empty.
 
-    ``$NAME``, ``${NAME}``, ``${NAME:-when empty}``, ``${NAME:+when not}``; a backslash takes the meaning of what
-    follows. Raises ValueError for what is none of these.
+    ``$NAME``, ``${NAME}``, ``${NAME:-when empty}``, ``${NAME:+when not}``; a backslash escapes the next character.
+    Raises ValueError for anything else.
 
     >>> expand("${GREETING:-hello}, '$NAME'", {"NAME": "x"})
     'hello, $NAME'
@@ -20,7 +20,7 @@ def expand(word: str, variables: Mapping[str, str]) -> str:
 
 
 class _Word:
-    """A word and how far it is read."""
+    """A word and the position of its parser."""
 
     def __init__(self, text: str, variables: Mapping[str, str]) -> None:
         self._text = text
@@ -35,7 +35,7 @@ class _Word:
         return self._text[self._at - 1 : self._at]
 
     def until(self, stop: str) -> str:
-        """Read to ``stop``, or to the end when that is empty."""
+        """Parse up to ``stop``, or to the end when that is empty."""
         found = ""
         while self._peek() != stop:
             character = self._next()

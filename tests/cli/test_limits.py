@@ -102,7 +102,7 @@ class TestFlags:
             (("--device-read-bps", "/etc:1mb"), "bad format for device path: /etc:1mb"),
             (("--device-read-bps", "/dev/null:1mb"), "/dev/null is not a block device"),
             (("--device-write-iops", "/dev/null:-1"), "invalid rate for device: /dev/null:-1"),
-            (("--oom-score-adj", "2000"), "--oom-score-adj: 2000 is not in -1000 to 1000"),
+            (("--oom-score-adj", "2000"), "--oom-score-adj: 2000 is not between -1000 and 1000"),
         ],
     )
     def test_are_refused_before_anything_is_made(self, pypod, busybox, flags, said) -> None:

@@ -107,7 +107,7 @@ WRONG = [
     (["a:interface_name=a/b"], "invalid interface name 'a/b'"),
     (["a:interface_name=eth%d"], "invalid interface name 'eth%d'"),
     (["a:interface_name=sixteen-bytes-xx"], "has more than 15 bytes"),
-    (["a:interface_name=lo"], "interface lo is there already"),
+    (["a:interface_name=lo"], "interface lo exists already"),
     (["a:ip=10.0.0.1,ip=10.0.0.2"], "a connection has one address of each family: 10.0.0.1, 10.0.0.2"),
     (
         ["a:interface_name=eth0", "b:interface_name=eth0"],
