@@ -1,4 +1,4 @@
-"""Which Linux this is. A distribution's may have what came later: where that is possible the kernel itself is asked."""
+"""The kernel's version. A distribution's may have later features: where possible the kernel itself is probed."""
 
 from __future__ import annotations
 

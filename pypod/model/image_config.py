@@ -27,7 +27,7 @@ class HistoryEntry(Value):
 
 
 class ImageStep(Value):
-    """One step of an image's history. ``id`` is that of the image here that ends with it, or empty."""
+    """One step of an image's history. ``id`` is that of the local image that ends with it, or empty."""
 
     id: str
     created: str
@@ -37,7 +37,7 @@ class ImageStep(Value):
 
 
 class LayerUse(Value):
-    """A layer, and the names of the images that it is the topmost of."""
+    """A layer, and the names of the images whose top layer it is."""
 
     chain: str
     size_bytes: int

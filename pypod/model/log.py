@@ -1,10 +1,10 @@
-"""What a container wrote."""
+"""Output of a container."""
 
 from __future__ import annotations
 
 
 class Piece:
-    """What a container wrote in one go: ``stream`` is stdout or stderr, ``time`` RFC 3339 text, ``data`` the bytes."""
+    """A piece of output: ``stream`` is stdout or stderr, ``time`` RFC 3339 text, ``data`` the bytes."""
 
     __slots__ = ("data", "stream", "time")
 

@@ -1,4 +1,4 @@
-"""Moments as RFC 3339 text: as images write them, and as podman shows them."""
+"""Timestamps as RFC 3339 text: as images write them, and as podman shows them."""
 
 from __future__ import annotations
 
@@ -68,8 +68,7 @@ def words(time_ns: int, *, utc: bool = False, padded: bool = False) -> tuple[str
 
 
 class Timestamp(str):
-    """A moment as RFC 3339 text in local time, or as it was written; ``ns`` is nanoseconds since the epoch, 0 for Go's
-    zero time."""
+    """A timestamp as RFC 3339 text in local time, or as written; ``ns`` is since the epoch, 0 for Go's zero time."""
 
     __slots__ = ("ns",)
     ns: int

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pypod.errors import InvalidSpec
 from pypod.model.value import Value
 
-# The flag of each kind, and the modes podman documents for it; those of net are in model/network_flags.py.
+# The flag of each kind, and the modes that podman documents for it; those of net are in model/network_flags.py.
 FLAGS = {
     "net": "--network",
     "pid": "--pid",

@@ -1,4 +1,4 @@
-"""Namespaces of pods as one look found them, and what is different between two looks."""
+"""Namespaces of pods in snapshots, and the differences between two snapshots."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ SAME, NEW, GONE, DIFFERENT = "=", "+", "-", "~"
 
 
 class SeenNamespace(Value):
-    """A namespace of a pod, as one look found it.
+    """A namespace of a pod in one snapshot.
 
-    ``who`` are the members that run in it, ``infra`` for the pod's infra; ``why`` is what keeps it alive, in the words
-    of ``NamespaceFacts``; ``pid`` is the lowest of ``nprocs`` processes in it and ``command`` that one's, as it is:
-    anything may stand in it.
+    ``who`` are the members running in it, ``infra`` for the pod's infra; ``why`` is what keeps it alive, as in
+    ``NamespaceFacts``; ``pid`` is the lowest of ``nprocs`` processes in it and ``command`` that process's command line,
+    not sanitized.
     """
 
     pod: str
@@ -30,14 +30,14 @@ class SeenNamespace(Value):
 
     @property
     def key(self) -> Key:
-        """What it is known by."""
+        """Its identity across snapshots."""
         return self.kind, self.inode
 
 
 def changes(before: dict[Key, SeenNamespace], now: dict[Key, SeenNamespace]) -> list[tuple[str, SeenNamespace]]:
-    """Return what is different between two looks: those that went, came, and are not what they were, in this order.
+    """Return the differences between two snapshots: namespaces that disappeared, then new, then changed ones.
 
-    One that has passed to another pod went and came.
+    One that passed to another pod counts as gone and new.
     """
     moved = {key for key in before.keys() & now.keys() if before[key].pod != now[key].pod}
     gone = [(GONE, one) for key, one in before.items() if key not in now or key in moved]

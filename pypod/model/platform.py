@@ -1,4 +1,4 @@
-"""Which image of an index is for this machine."""
+"""Choose the image of an index for a platform."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ _MACHINES = {
     "loongarch64": ("loong64", ""),
 }
 _ALIASES = {"x86_64": "amd64", "x86-64": "amd64", "aarch64": "arm64", "armhf": "arm", "i386": "386"}
-# What a machine of a variant runs, too, the best first: an arm of version 7 runs programs for 6 and 5.
+# Variants that a machine can run besides its own, the best first: an arm of version 7 runs programs for 6 and 5.
 _ALSO = {("arm", "v8"): ("v7", "v6", "v5"), ("arm", "v7"): ("v6", "v5"), ("arm", "v6"): ("v5",)}
 
 
@@ -40,7 +40,7 @@ def host() -> Platform:
 
 
 def parse(text: str) -> Platform:
-    """Read ``[OS/]ARCHITECTURE[/VARIANT]``.
+    """Parse ``[OS/]ARCHITECTURE[/VARIANT]``.
 
     >>> str(parse("linux/arm/v7")), str(parse("aarch64"))
     ('linux/arm/v7', 'linux/arm64')
@@ -64,7 +64,7 @@ def choose(index: Index, wanted: Platform, what: str) -> Descriptor:
     for variant in (wanted.variant, *_ALSO.get((wanted.architecture, wanted.variant), ()), ""):
         if variant in by_variant:
             return by_variant[variant]
-    # whoever asks for no variant takes any; and arm64 has but one, which not everybody names
+    # without a variant any is accepted; arm64 has only one, which is often omitted
     if fitting and (not wanted.variant or wanted.architecture == "arm64"):
         return fitting[0]
     if len(index.manifests) == 1 and index.manifests[0].platform is None:

@@ -57,7 +57,7 @@ def make_bridge(name: str, addresses: Sequence[str], mtu: int = 0, alias: str = 
             channel.send(rtnetlink.bridge(index, name, addresses, mtu, alias, vlan))
         except OSError as error:
             is_taken = error.errno in (errno.EEXIST, errno.EBUSY)
-            if not is_taken and _send(channel, rtnetlink.removal(index)):  # it was made, but not whole
+            if not is_taken and _send(channel, rtnetlink.removal(index)):  # it was created only in part
                 raise
             _require_bridges(error, vlan)
             raise

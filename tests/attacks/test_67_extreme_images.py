@@ -34,7 +34,8 @@ def sparse(size_bytes: int) -> bytes:
 
 
 @pytest.mark.parametrize(
-    ("count", "reason"), [(10_000, "more than 1000 entries"), (401, "it has 401 layers, no more than 400 lie on")]
+    ("count", "reason"),
+    [(10_000, "more than 1000 entries"), (401, "it has 401 layers; overlayfs can stack at most 400")],
 )
 def test_layers_without_number(storage: Storage, count: int, reason: str) -> None:
     made = image(*[layer({"f": b""})] * count)

@@ -1,4 +1,4 @@
-"""What this host can and cannot do for pods, and what a crash left in the storage."""
+"""What this host supports for pods, and what a crash left in the storage."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ NEEDED = frozenset(
         "user",
     )
 )
-# A user has the capabilities in a user namespace of their own, which the session shows, and does without cgroups.
+# A user has the capabilities in their own user namespace, which the session check covers, and can do without cgroups.
 _NEEDED_BY_USERS = frozenset({name for name in NEEDED if not name.startswith("cap-")} - {"cgroups"})
 _SHOWN_BY_THE_SESSION = ("cap-", "unprivileged-user-namespaces")
 _PROGRAMS = ("pause", "launch", "monitor", "init", "discard", "unpack")
@@ -60,9 +60,9 @@ Judgement = tuple[str, bool, str]
 
 
 class Finding(Value):
-    """One thing that pypod asks of a host.
+    """One thing that pypod checks on a host.
 
-    ``text`` says what there is, or what is missing and what that means. Without what is ``needed`` no pod starts with
+    ``text`` says what there is, or what is missing and the consequences. Without what is ``needed`` no pod starts with
     the defaults; without the rest something else does not work.
     """
 
@@ -73,14 +73,14 @@ class Finding(Value):
 
 
 class HostReport(Value):
-    """Everything that was found; ``leftovers`` are lines on what a crash left, or on what was repaired."""
+    """All findings; ``leftovers`` are lines about what a crash left, or what was repaired."""
 
     findings: tuple[Finding, ...]
     leftovers: tuple[str, ...] = ()
 
     @property
     def missing(self) -> tuple[str, ...]:
-        """The names of what is needed and not there."""
+        """The names of what is needed but missing."""
         return tuple(one.name for one in self.findings if one.needed and not one.ok)
 
     @property
@@ -90,7 +90,7 @@ class HostReport(Value):
 
 
 def report(open_context: Callable[[], Context], *, repair: bool) -> HostReport:
-    """Judge the host and the storage that ``open_context`` opens; with ``repair`` remove what a crash left."""
+    """Check the host and the storage that ``open_context`` opens; with ``repair`` remove what a crash left."""
     judged = _host()
     leftovers, storage = _storage(open_context, repair=repair)
     needed = NEEDED if os.geteuid() == 0 else _NEEDED_BY_USERS
@@ -99,7 +99,7 @@ def report(open_context: Callable[[], Context], *, repair: bool) -> HostReport:
 
 
 def _host() -> list[Judgement]:
-    """Return (name, whether it is fine, reason and consequence) of everything that is asked of the host."""
+    """Return (name, whether it is fine, reason and consequence) of every check of the host."""
     from pypod.kernel.programs import path
 
     host = Host()
@@ -126,7 +126,7 @@ def _groups(host: Host) -> Judgement:
 
 
 def _network() -> Judgement:
-    """Return the judgement of the network that a user's pods have by default."""
+    """Return the result for the default network of a user's pods."""
     from pypod.engine.networks import options, user_network
 
     missing = options.notice()
@@ -134,7 +134,7 @@ def _network() -> Judgement:
 
 
 def _ids(host: Host) -> Iterable[Judgement]:
-    """Return the judgement of the ids that a user may give to users of containers."""
+    """Return the result for the ids that a user may give to users of containers."""
     from pypod.engine.session.subordinate_ids import notice, wanted_maps
     from pypod.kernel.idmap import count_from_zero
 
@@ -147,7 +147,7 @@ def _ids(host: Host) -> Iterable[Judgement]:
 
 
 def _storage(open_context: Callable[[], Context], *, repair: bool) -> tuple[list[str], list[Judgement]]:
-    """Return lines on what a crash left (and what was done about it), and the judgements of the storage."""
+    """Return lines about what a crash left (and what was done about it), and the results for the storage."""
     from pypod.engine.containers import collect
     from pypod.engine.core import lost_records
     from pypod.store import records
@@ -180,10 +180,10 @@ def _left_behind(context: Context) -> list[str]:
 
 
 def _tried(context: Context) -> list[Judgement]:
-    """Return the judgements of what shows only when it is tried: a user's session, and what makes root file systems.
+    """Return the results that require a probe: a user's session, and the storage driver.
 
-    Both anew, since something may have been installed. A user without a session gets none for that: a session is made
-    that nobody else sees, and what makes roots is tried by the first start.
+    Both are probed anew, since something may have been installed. For a user without a session, a private one is made
+    and ended; the storage driver is left to the first start.
     """
     from pypod.engine.session import session
     from pypod.engine.storage import drivers

@@ -1,4 +1,4 @@
-"""What there is to know of the host and of the storage, in the form of ``podman info``."""
+"""Facts about the host and the storage, in the form of ``podman info``."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ _DAY_S = 86400
 
 
 def information(context: Context) -> dict[str, Any]:
-    """Return the facts about the host, what can be plugged in, and the store."""
+    """Return the facts about the host, the plugins, and the store."""
     return {
         "host": _host(context, Host()),
         "plugins": {"log": ["k8s-file"], "network": ["bridge", "macvlan", "ipvlan"], "volume": []},
@@ -40,7 +40,7 @@ def information(context: Context) -> dict[str, Any]:
 
 
 def architecture(machine: str) -> str:
-    """Return an architecture as Go calls it."""
+    """Return an architecture's name in Go."""
     return _ARCHITECTURES.get(machine, machine)
 
 
@@ -85,7 +85,7 @@ def _host(context: Context, host: Host) -> dict[str, Any]:
 
 
 def _id_mappings(context: Context) -> dict[str, Any]:
-    """Return the ids of a user's session, as it is or would be; root has none, as podman's."""
+    """Return the ids of a user's session, existing or to be made; none for root, as in podman."""
     own = session.of(context)
     if own is None:
         return {"gidmap": None, "uidmap": None}

@@ -23,8 +23,8 @@ class NamespaceWatcher(Watch):
     A namespace without members remains the pod's as long as it is kept alive by something from that time: a process
     that was in it before, a bind mount or a descriptor.
 
-    Between two looks ``wait`` waits for a change of any pod or container, or poll ``fileno``. Close it, or use it as a
-    context manager.
+    Between two snapshots ``wait`` waits for a change of any pod or container, or poll ``fileno``. Close it, or use it
+    as a context manager.
     """
 
     def __init__(self, context: Context, pods: Collection[str] = ()) -> None:

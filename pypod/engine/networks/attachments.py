@@ -306,7 +306,7 @@ def _parent(network: NetworkSpec) -> str:
 
 
 def refresh_carrier(attached: Iterable[Attachment]) -> None:
-    """Make bridges forward to the ports of a container that was just started from now on."""
+    """Have bridges forward to a container that was just started at once, without the kernel's delay."""
     ends = [attachment.made.host_interface for attachment in attached if attachment.made.host_interface]
     if ends:
         links.refresh_carrier(ends)

@@ -58,7 +58,7 @@ def network_files(
     on_host: bool = False,
     running: bool = False,
 ) -> Effect:
-    """Return what writes the files into ``directory``, for who is connected by ``attached``, or ``on_host``'s network.
+    """Return what writes the files into ``directory``, for a container that is ``attached`` or in the host's network.
 
     The order in hosts is podman's: added entries, the host's own, then those missing in both: names of the host, and
     ``hostname`` and ``names`` at the container's addresses. A ``running`` container keeps the same inodes.
@@ -124,7 +124,7 @@ def _hosts(
 
 def _host_address(attached: Sequence[Attachment], *, on_host: bool, needed: bool) -> str:
     """Return an address that reaches the host: its bridge's, or one of its other interfaces'."""
-    if attached and in_user_namespace():  # the gateway is in a namespace of the user's, which that program connects
+    if attached and in_user_namespace():  # the gateway is in a namespace of the user's, which a program connects
         return user_network.host_of_default()
     bridges = [attachment.network for attachment in attached if attachment.network.driver == BRIDGE]
     gateways = [subnet.gateway for network in bridges for subnet in network.subnets if subnet.gateway]

@@ -52,7 +52,7 @@ def once_running(context: Context, spec: ContainerSpec | PodSpec, attached: tupl
     if udp and not context.rootless:
         made.append(
             Effect(
-                f"forget who was forwarded elsewhere by {', '.join(map(str, udp))}",
+                f"forget the flows to {', '.join(map(str, udp))} that went elsewhere",
                 "netlink(7)",
                 lambda: published.redirect(context, spec.ports, attached, has_begun=True),
             )

@@ -33,7 +33,7 @@ def amiss(context: Context) -> list[str]:
         found += [] if _has_rules(connected) else ["firewall rules are missing"]
         found += [f"{name} is not {value}" for name, value in _other_settings(connected)]
         found += [
-            f"{one.record.name} is cut off from network {attachment.network.name}"
+            f"{one.record.name} is detached from network {attachment.network.name}"
             for one in connected
             for attachment in reloading.severed(one)
         ]

@@ -80,7 +80,7 @@ class ForwardedPorts(Value):
 
 
 class HeldPorts:
-    """``with HeldPorts(context, forwarded, container_id):`` keeps other starts off ports that a program is to take.
+    """``with HeldPorts(context, forwarded, container_id):`` reserves ports until the program has bound them.
 
     Ports that the program binds exclusively are only probed. Raises PortInUse, naming the holder, for a port that is
     taken.

@@ -1,7 +1,7 @@
 """Published ports: chosen when a container or pod is created, held and forwarded while it runs.
 
-A port is held by a socket of the supervisor (of a pod: the infra) that is bound and does not listen: nobody else can
-take it, and it is released with the process that holds it. The firewall forwards what arrives. Random ports are chosen
+The supervisor (for a pod, the infra) holds a port with a socket that is bound but does not listen: no other process can
+take the port, and it is released when the process ends. The firewall forwards what arrives. Random ports are chosen
 once, at creation, so that they stay the same from one start to the next.
 """
 
@@ -142,7 +142,7 @@ def hold_ops(ports: Iterable[Port]) -> list[Op]:
 
 
 def forward_ops(ports: Sequence[Port], attached: Iterable[Attachment], name: str, *, watched: bool) -> list[Op]:
-    """Return what forwards ports to ``attached``, for the supervisor; if it stays (``watched``), also the undo."""
+    """Return the supervisor's operations that forward ports; if it stays (``watched``), also those that undo it."""
     if not ports:
         return []
     from pypod.network import firewall, nftables
@@ -163,7 +163,7 @@ def forward_ops(ports: Sequence[Port], attached: Iterable[Attachment], name: str
 def redirect(
     context: Context, ports: Sequence[Port], attached: Iterable[Attachment], *, has_begun: bool = False
 ) -> None:
-    """Have clients forwarded that were there before their port was published, or by whom it was published before.
+    """Forward clients that were there before their port was published, or are bound to its previous publisher.
 
     A container that ``has_begun`` just now has no clients of its own yet, which makes finding them ten times as fast.
     """
@@ -200,8 +200,10 @@ def run(
     forwarded: port_holders.ForwardedPorts = _NONE,
     meanwhile: Callable[[], object] | None = None,
 ) -> Launched:
-    """Run a plan that starts a container, or connects it, under a lock: it holds ports itself, or a program takes those
-    that are ``forwarded``. Raises PortInUse naming the holder, and as ``Launching.run``.
+    """Run a plan that starts or connects a container, under a lock that keeps its ports from other starts.
+
+    Either the plan holds the ports itself, or a program binds those that are ``forwarded``. Raises PortInUse naming the
+    holder, and what ``Launching.run`` raises.
     """
     try:
         with port_holders.HeldPorts(context, forwarded, container_id):
@@ -210,9 +212,8 @@ def run(
             except PortInUse as error:
                 raise port_holders.with_holder(context, error, container_id) from None
     except LaunchFailed:
-        port_holders.require_free(
-            context, forwarded, container_id
-        )  # somebody may have been faster; the program names nobody
+        # another start may have been faster, which the program's error does not say
+        port_holders.require_free(context, forwarded, container_id)
         raise
 
 
@@ -233,7 +234,7 @@ def own_ports(context: Context, record: ContainerRecord, pod: PodRecord | None =
 def ports_of(context: Context, record: ContainerRecord) -> tuple[Port, ...]:
     """Return the ports forwarded to a container: its own, or those of the pod or container whose network it uses.
 
-    None while that runs without the program that forwards a user's.
+    None while that runs without the program that forwards a user's ports.
     """
     from pypod.engine.networks.connections import owner
 
