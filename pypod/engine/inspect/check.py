@@ -195,7 +195,7 @@ def _tried(context: Context) -> list[Judgement]:
         if not is_there:
             session.probe(context)
         if own is not None:
-            rows.append(("session", True, "a user namespace of yours " + ("is there" if is_there else "can be made")))
+            rows.append(("session", True, "your user namespace " + ("exists" if is_there else "can be created")))
         if is_there:
             drivers.forget(context)
         driver = drivers.of(context) if is_there else drivers.expected(context)

@@ -37,7 +37,7 @@ def amiss(context: Context) -> list[str]:
             for one in connected
             for attachment in reloading.severed(one)
         ]
-        return [*found, *(f"nobody answers the names of network {one.name}" for one in name_service.unserved(context))]
+        return [*found, *(f"no name server on network {one.name}" for one in name_service.unserved(context))]
 
 
 def repair(context: Context) -> list[str]:

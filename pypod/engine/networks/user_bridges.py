@@ -1,4 +1,4 @@
-"""Bridge networks of a user, who may not make any in the host's network namespace, are in one of their session.
+"""Bridge networks of a user: in a network namespace of their session, as users may not make any in the host's.
 
 A process of ours holds that namespace, which takes the place of the host's. It contains the bridges, the host ends of
 veths, the firewall's table and the name server, with pasta or slirp4netns as its uplink. It exists as long as a
