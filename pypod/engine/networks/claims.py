@@ -74,7 +74,7 @@ def foreseen(context: Context, network: NetworkSpec) -> NetworkSpec:
 def is_up(context: Context, network: NetworkSpec) -> bool:
     """Return whether a network's bridge exists, is ours, and up (10 us).
 
-    By its recorded index if possible: reading the alias takes a lock that the kernel holds while it deletes a link.
+    By its index, which follows from the alias, if possible: reading that takes a lock held while a link is deleted.
     """
     if links.index_of(network.interface) == links.index_for(alias_of(context, network)):
         return links.is_up(network.interface)
