@@ -312,7 +312,7 @@ print(pod.status)
     def test_what_it_cannot_publish_is_an_error(self, somebody: User, slirp4netns: str, port: str) -> None:
         refused = somebody.pypod("pod", "create", "--name", "c", "--network", slirp4netns, "-p", port)
         assert refused.returncode == 125
-        assert "slirp4netns publishes no ports" in refused.stderr or "the kernel has no SCTP" in refused.stderr
+        assert "slirp4netns cannot publish ports" in refused.stderr or "the kernel has no SCTP" in refused.stderr
 
     @pytest.mark.usefixtures("blue", "other")
     def test_beside_a_bridge_where_only_it_is_there(self, somebody: User, slirp4netns: str, other: Host) -> None:

@@ -107,7 +107,7 @@ class TestSlirp4netns:
 
     @pytest.mark.parametrize("wrong", [{"protocol": "sctp"}, {"host_ip": "::1"}])
     def test_has_neither_sctp_nor_ipv6(self, wrong: dict[str, str]) -> None:
-        with pytest.raises(InvalidSpec, match="slirp4netns publishes no ports") as caught:
+        with pytest.raises(InvalidSpec, match="slirp4netns cannot publish ports") as caught:
             parse("slirp4netns").arguments([Port(container_port=1, host_port=1, **wrong)])
         assert caught.value.argument == "--publish"
         assert caught.value.hint
