@@ -157,7 +157,7 @@ def _descriptors() -> set[str]:
 def _residue() -> dict[str, set[str]]:
     return {
         # a user's session stays for the next pod; who made the user or the engine ends it. What takes idle bridges away
-        # ends a second later (tests/attacks/test_58_subnets_of_two_storages.py)
+        # ends a second later (tests/attacks/host/test_58_subnets_of_two_storages.py)
         "processes": {one for one in _programs() if not one.endswith((" pypod-session", " pypod-sweep"))},
         "cgroups": _cgroups(),
         "mounts": _mounts(),

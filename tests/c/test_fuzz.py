@@ -12,7 +12,7 @@ import pytest
 from pypod.kernel.netlink import message, number
 from pypod.network import rtnetlink
 from pypod.runtime.ops import OPERATIONS, Op, Plan
-from tests.attacks.test_06_kinds_of_files import REPLACING
+from tests.attacks.images.test_06_kinds_of_files import REPLACING
 from tests.c.test_c import PAUSE, gcc
 from tests.images.layers import Layer, header, pax
 from tests.kernel.test_unpack import MALFORMED, old_gnu_sparse, pax_sparse

@@ -20,12 +20,12 @@ def listed() -> set[int]:
 
 
 def test_each_number_is_a_file_and_the_other_way_round() -> None:
-    there = {int(path.name[5:7]) for path in ROOT.glob("tests/attacks/test_[0-9][0-9]_*.py")}
+    there = {int(path.name[5:7]) for path in ROOT.glob("tests/attacks/*/test_[0-9][0-9]_*.py")}
     assert listed() == there
 
 
 def test_attacks_without_a_number_are_in_words() -> None:
-    for path in ROOT.glob("tests/attacks/test_[a-z]*.py"):
+    for path in ROOT.glob("tests/attacks/*/test_[a-z]*.py"):
         assert f"| {path.stem.removeprefix('test_').replace('_', ' ')} |" in SECURITY
 
 
@@ -34,7 +34,5 @@ def test_each_fault_is_named() -> None:
 
 
 def test_what_is_named_is_there() -> None:
-    directory = ""
-    for path, name in re.findall(r"(tests/\w+/)?(test_\w+\.py)", SECURITY + RELIABILITY):
-        directory = path or directory
-        assert (ROOT / directory / name).exists(), f"{directory}{name}"
+    for path, name in re.findall(r"(tests/[\w/]+/)?(test_\w+\.py)", SECURITY + RELIABILITY):
+        assert (ROOT / path / name).exists() if path else [*ROOT.glob(f"tests/**/{name}")], f"{path}{name}"
