@@ -17,7 +17,7 @@ from pypod.kernel.capabilities import mask
 from pypod.kernel.idmap import ALL_IDS
 from pypod.kernel.pidfd import Process
 from pypod.model.value import Value
-from pypod.runtime.oci import ACCOUNT_ANNOTATION, GROUPS_ANNOTATION, KEEP_GROUPS_ANNOTATION
+from pypod.runtime.oci_process import ACCOUNT_ANNOTATION, GROUPS_ANNOTATION, KEEP_GROUPS_ANNOTATION
 from pypod.runtime.ops import MOUNT_ATTRIBUTES, MS_BIND, MS_PRIVATE, MS_REC, MS_SLAVE, Op, Plan
 
 TYPE_CHECKING = False

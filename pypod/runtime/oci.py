@@ -5,27 +5,28 @@ Sources: opencontainers/runtime-spec config.md and config-linux.md; defaults as 
 
 from __future__ import annotations
 
-from pypod.kernel.abi import DIGITS_LIMIT, NAMESPACES
+from pypod.kernel.abi import NAMESPACES
 from pypod.kernel.capabilities import DEFAULT_CAPABILITIES
-from pypod.model.container import DEFAULT_ENVIRONMENT, KEEP_GROUPS, ContainerSpec, Ulimit
+from pypod.model.container import ContainerSpec, Ulimit
 from pypod.model.mount import plain_path
 from pypod.model.namespace import PRIVATE
 from pypod.model.value import Value
+from pypod.runtime.oci_process import (
+    ACCOUNT_ANNOTATION,
+    capability_sets,
+    environment,
+    group_annotations,
+    rlimits,
+    user_of,
+)
 from pypod.runtime.ops import MOUNT_ATTRIBUTES
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
     from typing import Any
 
     from pypod.kernel.idmap import Range
 
-# What the specification has no word for. The first is crun's, and podman's.
-KEEP_GROUPS_ANNOTATION = "run.oci.keep_original_groups"
-GROUPS_ANNOTATION = "io.pypod.groups"  # by name, to be looked up in the container's group file
-ACCOUNT_ANNOTATION = "io.pypod.account"
-UNLIMITED = 2**64 - 1
-NOBODY = 65534  # as the kernel's overflow ids (user_namespaces(7))
 _ACCOUNT = "$USERNAME:*:$UID:$GID:$NAME:$HOME:/bin/sh"  # podman's
 
 MASKED_PATHS = (
@@ -103,36 +104,6 @@ def runtime_spec(spec: ContainerSpec, places: Places) -> dict[str, Any]:
     }
 
 
-def user_of(user: str, groups: Sequence[str], umask: int) -> dict[str, Any]:
-    """Return ``process.user``.
-
-    ``username`` is there when something is to be looked up in the container's passwd and group files, be it only the
-    group of a user given as a number; ``uid`` and ``gid`` are then what holds without an entry. Who takes them for a
-    user that is given by name gets nobody's, never root's. The first of ``additionalGids`` is ``gid``.
-    """
-    name, _, group = user.partition(":")
-    uid = 0 if is_root(user) else int(name) if _is_id(name) else NOBODY
-    gid = int(group) if _is_id(group) else NOBODY if group or uid == NOBODY else 0
-    # The primary group is among the others, as podman has it: a program with setgid(2) cannot drop it (CVE-2022-2989).
-    gids = [gid, *(int(one) for one in groups if _is_id(one))]
-    found: dict[str, Any] = {"uid": uid, "gid": gid, "umask": umask, "additionalGids": gids}
-    if not (_is_id(name) and _is_id(group)):
-        found["username"] = user or "0"
-    return found
-
-
-def _is_id(text: str) -> bool:
-    return text.isascii() and text.isdecimal() and len(text) <= DIGITS_LIMIT and int(text) < 2**32 - 1
-
-
-def group_annotations(groups: Sequence[str]) -> dict[str, str]:
-    """Return the annotations for supplementary groups that are no numbers."""
-    if KEEP_GROUPS in groups:
-        return {KEEP_GROUPS_ANNOTATION: "1"}
-    names = ",".join(one for one in groups if not _is_id(one))
-    return {GROUPS_ANNOTATION: names} if names else {}
-
-
 def passwd_entry(spec: ContainerSpec) -> str:
     """Return the line for a user that the root's passwd file does not know; ``$GID`` is left to be found there.
 
@@ -167,54 +138,6 @@ def _process(spec: ContainerSpec, places: Places) -> dict[str, Any]:
         "noNewPrivileges": spec.no_new_privileges,
         **({} if spec.oom_score_adj is None else {"oomScoreAdj": spec.oom_score_adj}),
     }
-
-
-def rlimits(ulimits: Sequence[Ulimit]) -> list[dict[str, Any]]:
-    """Return ``process.rlimits``: what has no limit is the largest number there."""
-    return [
-        {
-            "type": one.name,
-            "soft": one.soft if one.soft >= 0 else UNLIMITED,
-            "hard": one.hard if one.hard >= 0 else UNLIMITED,
-        }
-        for one in ulimits
-    ]
-
-
-def capability_sets(user: str, capabilities: Sequence[str], added: Sequence[str]) -> dict[str, list[str]]:
-    """Return the five sets.
-
-    An ordinary user has those that were added by name, as podman does: exec keeps them only if they are ambient
-    (capabilities(7)). The others come from the bounding set through setuid programs.
-    """
-    if is_root(user):
-        held = {name: list(capabilities) for name in ("bounding", "effective", "permitted")}
-        return {**held, "inheritable": [], "ambient": []}
-    few = {name: list(added) for name in ("effective", "permitted", "inheritable", "ambient")}
-    return {"bounding": list(capabilities), **few}
-
-
-def is_root(user: str) -> bool:
-    """Return whether ``user`` (NAME or ID, with or without a group) is spelled as the superuser."""
-    return user.partition(":")[0] in ("", "0", "root")
-
-
-def environment(spec: ContainerSpec, hostname: str) -> list[str]:
-    """Return ``process.env``."""
-    return assigned(variables(spec, hostname))
-
-
-def variables(spec: ContainerSpec, hostname: str) -> dict[str, str]:
-    """Return the variables a process of the container gets: podman's own under those that were asked for."""
-    values = {name: value for name, value in DEFAULT_ENVIRONMENT if name not in spec.unset_environment}
-    values["HOSTNAME"] = hostname
-    values.update(spec.environment)
-    return values
-
-
-def assigned(values: Mapping[str, str]) -> list[str]:
-    """Return variables as environ(7) has them."""
-    return [f"{name}={value}" for name, value in values.items()]
 
 
 def _mounts(spec: ContainerSpec, places: Places) -> list[dict[str, Any]]:

@@ -14,7 +14,7 @@ from pypod.kernel.capabilities import bounding_set
 from pypod.model.namespace import HOST, POD
 from pypod.model.value import Value
 from pypod.runtime.compiler import Surroundings, oom_score, plan, process_ops
-from pypod.runtime.oci import assigned, capability_sets, group_annotations, rlimits, user_of, variables
+from pypod.runtime.oci_process import assigned, capability_sets, group_annotations, rlimits, user_of, variables
 from pypod.runtime.ops import Op
 from pypod.store import records
 
