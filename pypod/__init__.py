@@ -119,7 +119,11 @@ else:  # type checkers would take every name for one that is there
             raise AttributeError(f"module 'pypod' has no attribute {name!r}")
         from importlib import import_module
 
-        value = getattr(import_module(_WHERE[name]), name)
+        module = import_module(_WHERE[name])
+        value = getattr(module, name)
+        if isinstance(value, type):  # the types of its fields are texts, to be read where it was written and not here
+            kinds = vars(value).get("__annotations__", {})
+            kinds.update((field, eval(kind, vars(module))) for field, kind in kinds.items())  # noqa: S307
         value.__module__ = "pypod"
         globals()[name] = value
         return value

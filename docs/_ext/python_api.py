@@ -67,7 +67,7 @@ def signature(
 def _fields(value: type[Value]) -> str:
     words = []
     for name in value._fields:
-        kind = inspect.get_annotations(value)[name]
+        kind = inspect.formatannotation(inspect.get_annotations(value)[name])
         default = f" = {value._defaults[name]!r}" if name in value._defaults else ""
         words.append(f"{name}: {kind}{default}")
     return f"(*, {', '.join(words)})"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import time
+from _collections_abc import Callable, Iterator, Mapping, Sequence
 
 from pypod.api import types
 from pypod.api.default import opened
@@ -19,23 +20,9 @@ from pypod.store import dependencies, records
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
-    from typing import Any, Self
 
-    from pypod.api.engine import Engine
-    from pypod.api.image import Image
-    from pypod.api.network import Network
-    from pypod.api.pod import Pod
-    from pypod.engine.containers.attach import Attachment
-    from pypod.engine.containers.logs import LogReader
-    from pypod.engine.core.enter import Entered
     from pypod.engine.lifecycle.exec import ExecSpec
-    from pypod.engine.lifecycle.explain import Explanation
-    from pypod.engine.lifecycle.process import ExecResult, Process
-    from pypod.model.container import ContainerSpec, ContainerState
-    from pypod.model.log import Piece
-    from pypod.model.port import Port
-    from pypod.model.progress import Progress
-    from pypod.model.stats import Stats
+    from pypod.model.container import ContainerState
     from pypod.store.records import ContainerRecord
 
 _CREATED_POLL_S = 0.01
@@ -54,19 +41,19 @@ class Container:
 
     __slots__ = ("_engine", "_entered_by", "_name", "id")
 
-    def __init__(self, engine: Engine, identifier: str, name: str) -> None:
+    def __init__(self, engine: types.Engine, identifier: str, name: str) -> None:
         self._engine = engine
         self.id = identifier
         self._name = name
         self._entered_by = os.getpid()
 
     @classmethod
-    def get(cls, ref: str, *, engine: Engine | None = None) -> Container:
+    def get(cls, ref: str, *, engine: types.Engine | None = None) -> Container:
         """Return the container that a name, an id or the beginning of one names. Raises NoSuchContainer."""
         return opened(engine).containers.get(ref)
 
     @classmethod
-    def list(cls, *, all: bool = False, engine: Engine | None = None) -> list[Container]:
+    def list(cls, *, all: bool = False, engine: types.Engine | None = None) -> list[Container]:
         """Return the running containers, the oldest first; with ``all`` every one."""
         return opened(engine).containers.list(all=all)
 
@@ -93,7 +80,7 @@ class Container:
         return self.record().created_ns
 
     @property
-    def engine(self) -> Engine:
+    def engine(self) -> types.Engine:
         """The engine it belongs to."""
         return self._engine
 
@@ -102,18 +89,18 @@ class Container:
         """The directory that holds its log, status and layers."""
         return self._engine.layout.container(self.id)
 
-    def record(self) -> ContainerRecord:
+    def record(self) -> types.ContainerRecord:
         """Return what the store has. Raises NoSuchContainer when it was removed."""
         try:
             return records.find_container(self._engine.database, self.id)
         except NoSuchContainer:
             raise NoSuchContainer(self._name) from None
 
-    def spec(self) -> ContainerSpec:
+    def spec(self) -> types.ContainerSpec:
         """Return what was asked."""
         return self._engine.container_spec(self.record())
 
-    def state(self) -> ContainerState:
+    def state(self) -> types.ContainerState:
         """Return what is, at this moment. Raises NoSuchContainer when it was removed."""
         self.record()
         with Boundary(f"read the state of container {self._name}"):
@@ -123,13 +110,13 @@ class Container:
         return state
 
     @property
-    def pod(self) -> Pod | None:
+    def pod(self) -> types.Pod | None:
         """The pod it is a member of."""
         pod_id = self.record().pod_id
         return self._engine.pods.get(pod_id) if pod_id else None
 
     @property
-    def networks(self) -> Sequence[Network]:
+    def networks(self) -> Sequence[types.Network]:
         """The networks that it is to be connected to, in their order; a pod's member has the pod's."""
         from pypod.engine.networks.connections import networks_of
 
@@ -148,7 +135,7 @@ class Container:
         return addresses_of(self._engine, self.record())
 
     @property
-    def ports(self) -> tuple[Port, ...]:
+    def ports(self) -> tuple[types.Port, ...]:
         """The published ports of the host that lead to it, random ones as they were chosen; in a pod the pod's.
 
         >>> container.ports                                             # doctest: +SKIP
@@ -160,7 +147,7 @@ class Container:
 
     def connect(
         self,
-        network: Network | str,
+        network: types.Network | str,
         *,
         ip: str = "",
         ip6: str = "",
@@ -177,7 +164,7 @@ class Container:
         record, name = self.record(), network if isinstance(network, str) else network.id
         connect_to(self._engine, record, name, ip=ip, ip6=ip6, mac_address=mac_address, aliases=aliases)
 
-    def disconnect(self, network: Network | str) -> None:
+    def disconnect(self, network: types.Network | str) -> None:
         """Take it off a network. Raises WrongState when it is not connected to it."""
         from pypod.engine.containers.connecting import disconnect_from
 
@@ -200,7 +187,7 @@ class Container:
             return
         start.start(self._engine, record, start.Terminal(columns, rows), attended=attended)
 
-    def explain(self, *, columns: int = 0, rows: int = 0, attended: bool = False) -> Explanation:
+    def explain(self, *, columns: int = 0, rows: int = 0, attended: bool = False) -> types.Explanation:
         """Return what ``start`` of the same arguments would do now, step by step, with nothing done; ``print`` it.
 
         >>> print(container.explain())                                  # doctest: +SKIP
@@ -212,7 +199,7 @@ class Container:
         with Boundary(f"explain container {self._name}"):
             return of_start(self._engine, self.record(), Terminal(columns, rows), attended=attended)
 
-    def oci_config(self) -> dict[str, Any]:
+    def oci_config(self) -> dict[str, types.Any]:
         """Return its configuration as the OCI runtime specification has it: what a start would have now.
 
         It is valid as the config.json of a bundle, for any runtime. The root's ``path`` is where ``start`` mounts an
@@ -244,7 +231,7 @@ class Container:
         with Boundary(f"stop container {self._name}"):
             stopping.stop(self._engine, record, timeout)
 
-    def explain_stop(self, timeout: float | None = None) -> Explanation:
+    def explain_stop(self, timeout: float | None = None) -> types.Explanation:
         """Return what ``stop`` of the same argument would do now, step by step, with nothing done; ``print`` it."""
         from pypod.engine.lifecycle.explain import of_stop
 
@@ -321,7 +308,7 @@ class Container:
         with Boundary(f"update container {self._name}"):
             update(self._engine, self.record(), limits)
 
-    def stats(self, interval: float = 1.0) -> Iterator[Stats]:
+    def stats(self, interval: float = 1.0) -> Iterator[types.Stats]:
         """Yield what it uses, at once and every ``interval`` seconds, for as long as it runs.
 
         The first value's ``cpu_percent`` is since its start, every other's since the one before.
@@ -382,7 +369,7 @@ class Container:
                 raise DeadlineExceeded(f"wait for container {self._name}", timeout or 0)
             time.sleep(_CREATED_POLL_S)
 
-    def logs(self, *, follow: bool = False, tail: int | None = None) -> Iterator[Piece]:
+    def logs(self, *, follow: bool = False, tail: int | None = None) -> Iterator[types.Piece]:
         """Yield what it wrote, in order: pieces with ``stream``, ``time`` and ``data``.
 
         With ``follow`` the iterator goes on and ends when the container has ended. ``tail`` is a number of lines.
@@ -401,7 +388,7 @@ class Container:
         finally:
             reader.close()
 
-    def open_log(self, *, offset: int = 0, at_end: bool = False) -> LogReader:
+    def open_log(self, *, offset: int = 0, at_end: bool = False) -> types.LogReader:
         """Return a reader of its log that stays where it is between two looks: what ``attach`` rings for.
 
         It begins ``offset`` bytes into the log (``Attachment.offset`` is where that was when we came), or ``at_end``.
@@ -425,7 +412,7 @@ class Container:
         _wait_for_process(state, 0.02)
         return True
 
-    def attach(self) -> Attachment:
+    def attach(self) -> types.Attachment:
         """Connect to its input; the output is in ``logs``. Raises WrongState when it does not run."""
         from pypod.engine.containers.attach import Attachment
 
@@ -444,7 +431,7 @@ class Container:
         working_directory: str = "",
         privileged: bool = False,
         timeout: float | None = None,
-    ) -> ExecResult:
+    ) -> types.ExecResult:
         """Run a command in it to its end; return exit code, stdout and stderr.
 
         ``stdin`` is given to it whole. Raises CommandNotFound, CommandNotExecutable, WrongState, and DeadlineExceeded
@@ -465,7 +452,7 @@ class Container:
         working_directory: str = "",
         privileged: bool = False,
         terminal: bool = False,
-    ) -> Process:
+    ) -> types.Process:
         """Start a command in it and return it running: iterate for its output, ``write`` for its input, ``wait``.
 
         With ``terminal`` it runs on a pseudoterminal of its own, whose other end is ``Process.terminal_fd``.
@@ -502,7 +489,7 @@ class Container:
         working_directory: str = "",
         privileged: bool = False,
         terminal: bool = False,
-    ) -> Explanation:
+    ) -> types.Explanation:
         """Return what running a command in it would do now, step by step, with nothing done; ``print`` it.
 
         Raises WrongState when it does not run.
@@ -512,7 +499,7 @@ class Container:
         spec = _exec_spec(command, environment, user, working_directory, privileged, terminal)
         return of_exec(self._engine, self.record(), spec)
 
-    def enter(self, *kinds: str) -> Entered:
+    def enter(self, *kinds: str) -> types.Entered:
         """Return a context in which this thread is in the container's namespaces: ``with c.enter("net", "uts"):``.
 
         Raises InvalidSpec for kinds a thread cannot enter (mnt, user), WrongState when it does not run.
@@ -532,7 +519,7 @@ class Container:
 
         return container_html(self._engine, self.id, self._name)
 
-    def inspect(self, *, size: bool = False) -> dict[str, Any]:
+    def inspect(self, *, size: bool = False) -> dict[str, types.Any]:
         """Return everything there is to know, in podman's form; with ``size`` that of its writable layer, too."""
         from pypod.engine.inspect.containers import inspect_container
 
@@ -568,8 +555,8 @@ class Container:
         pause: bool = False,
         squash: bool = False,
         format: str = "oci",
-        progress: Callable[[Progress], None] | None = None,
-    ) -> Image:
+        progress: Callable[[types.Progress], None] | None = None,
+    ) -> types.Image:
         """Make an image of its own image and what it wrote since, and give it a name.
 
         ``changes`` is a list of Dockerfile instructions (``CMD``, ``ENV`` and so on); ``pause`` keeps its processes
@@ -602,7 +589,7 @@ class Container:
 
         yield from export(self._engine, self.id)
 
-    def changes(self, base: Container | Image | None = None) -> Sequence[tuple[str, str]]:
+    def changes(self, base: Container | types.Image | None = None) -> Sequence[tuple[str, str]]:
         """Return what it has written, or how its root differs from that of ``base``: see ``Image.changes``.
 
         Raises Unsupported when it writes into its root directory itself (``overlay=False``).
@@ -617,7 +604,7 @@ class Container:
         """What names its root file system in a comparison: ``container`` and its id."""
         return "container", self.id
 
-    def __enter__(self) -> Self:
+    def __enter__(self) -> types.Self:
         from pypod.engine.containers.attach import Attachment
         from pypod.engine.core import kept_records
 

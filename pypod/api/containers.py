@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import time
+from _collections_abc import Iterable, Sequence
 
 from pypod.api import types
 from pypod.api.container import Container
@@ -20,16 +21,12 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
     from pypod.api.create_options import MemberOptions
-    from pypod.api.engine import Engine
     from pypod.api.image import Image
     from pypod.api.pod import Pod
-    from pypod.api.summaries import ContainerSummary
-    from pypod.engine.lifecycle.explain import Explanation
     from pypod.model.container import ContainerSpec
     from pypod.model.network import Connection
     from pypod.model.options.container import ContainerOptions
     from pypod.model.pod import PodSpec
-    from pypod.model.stats import Stats
     from pypod.store.records import ContainerRecord
 
 
@@ -50,7 +47,7 @@ class Containers:
 
     __slots__ = ("_engine",)
 
-    def __init__(self, engine: Engine) -> None:
+    def __init__(self, engine: types.Engine) -> None:
         self._engine = engine
 
     @takes(lambda: types.CreateOptions)
@@ -259,7 +256,7 @@ class Containers:
                 asked_by_pod=of_pod,
             )
 
-    def explain_creation(self) -> Explanation:
+    def explain_creation(self) -> types.Explanation:
         """Return what ``create`` does beside checking what it is asked for: it writes that down, and nothing else."""
         from pypod.engine.lifecycle.explain import of_creation
 
@@ -308,7 +305,7 @@ class Containers:
             if record.kind == records.CONTAINER and (all or state.running)
         ]
 
-    def summaries(self) -> Sequence[ContainerSummary]:
+    def summaries(self) -> Sequence[types.ContainerSummary]:
         """Return every container as ``pypod ps --all`` shows it, the oldest first, infras among them.
 
         >>> [(one.name, one.state.status) for one in engine.containers.summaries()]      # doctest: +SKIP
@@ -319,8 +316,12 @@ class Containers:
         return containers(self._engine)
 
     def stats(
-        self, refs: Iterable[str] | None = None, *, pods: Iterable[str] | None = None, before: Iterable[Stats] = ()
-    ) -> Sequence[Stats]:
+        self,
+        refs: Iterable[str] | None = None,
+        *,
+        pods: Iterable[str] | None = None,
+        before: Iterable[types.Stats] = (),
+    ) -> Sequence[types.Stats]:
         """Return what those containers that run use at this moment: some, those of some pods, or all; infras, too.
 
         ``before`` is an earlier answer: ``cpu_percent`` is since then, otherwise since the start. Raises

@@ -2,22 +2,14 @@
 
 from __future__ import annotations
 
+from _collections_abc import Iterable, Iterator, Mapping, Sequence
+
+from pypod.api import types
 from pypod.engine.core.context import Context
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
-    from typing import Any
-
-    from pypod.api.containers import Containers
-    from pypod.api.images import Images
-    from pypod.api.manifest_lists import ManifestLists
-    from pypod.api.networks import Networks
-    from pypod.api.pod import Pod
-    from pypod.api.pods import Pods
-    from pypod.engine.inspect.watching import NamespaceWatcher
-    from pypod.engine.session.session import Invocation
-    from pypod.model.event import Event
 
 
 class Engine(Context):
@@ -33,35 +25,35 @@ class Engine(Context):
     """
 
     @property
-    def pods(self) -> Pods:
+    def pods(self) -> types.Pods:
         """The pods: create, get, list, exists."""
         from pypod.api.pods import Pods
 
         return Pods(self)
 
     @property
-    def containers(self) -> Containers:
+    def containers(self) -> types.Containers:
         """The containers: create, run, get, list, exists."""
         from pypod.api.containers import Containers
 
         return Containers(self)
 
     @property
-    def images(self) -> Images:
+    def images(self) -> types.Images:
         """The images: pull, push, load, save, get, list, exists, prune."""
         from pypod.api.images import Images
 
         return Images(self)
 
     @property
-    def manifests(self) -> ManifestLists:
+    def manifests(self) -> types.ManifestLists:
         """The lists of manifests: create, get, exists."""
         from pypod.api.manifest_lists import ManifestLists
 
         return ManifestLists(self)
 
     @property
-    def networks(self) -> Networks:
+    def networks(self) -> types.Networks:
         """The networks: create, get, list, exists, prune."""
         from pypod.api.networks import Networks
 
@@ -74,7 +66,7 @@ class Engine(Context):
         *,
         filters: Mapping[str, str | Sequence[str]] | None = None,
         follow: bool = False,
-    ) -> Iterator[Event]:
+    ) -> Iterator[types.Event]:
         """Yield what happened to pods and containers, and with ``follow`` what happens; see ``pypod.events``.
 
         >>> for event in engine.events(filters={"type": "pod"}):       # doctest: +SKIP
@@ -85,7 +77,7 @@ class Engine(Context):
 
         return events(self, since, until, filters=filters, follow=follow)
 
-    def watch_namespaces(self, pods: Iterable[Pod | str] = ()) -> NamespaceWatcher:
+    def watch_namespaces(self, pods: Iterable[types.Pod | str] = ()) -> types.NamespaceWatcher:
         """Return what looks at the namespaces of some pods (default: all) again and again.
 
         Raises NoSuchPod, AmbiguousName.
@@ -100,7 +92,7 @@ class Engine(Context):
         names = [self.pods.get(one).name if isinstance(one, str) else one.name for one in pods]
         return NamespaceWatcher(self, names)
 
-    def info(self) -> dict[str, Any]:
+    def info(self) -> dict[str, types.Any]:
         """Return what there is to know of the host and of the storage, in podman's form.
 
         >>> engine.info()["store"]["containerStore"]["running"]        # doctest: +SKIP
@@ -110,7 +102,7 @@ class Engine(Context):
 
         return information(self)
 
-    def unshare(self, command: Sequence[str]) -> Invocation:
+    def unshare(self, command: Sequence[str]) -> types.Invocation:
         """Return what runs a command as root of the user namespace that the caller's containers live in.
 
         Files that belong to users of containers can be worked with there: the ids of /etc/subuid and /etc/subgid follow

@@ -3,18 +3,15 @@
 from __future__ import annotations
 
 import os
+from _collections_abc import Iterator, Mapping, Sequence
+
+from pypod.api import types
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
-    from pypod.api.container import Container
     from pypod.api.engine import Engine
-    from pypod.api.pod import Pod
-    from pypod.engine.inspect.check import HostReport
-    from pypod.engine.inspect.lsns import Namespaces, ProcessFacts
-    from pypod.engine.inspect.sharing import Matrix
-    from pypod.model.event import Event
 
 
 def events(
@@ -23,8 +20,8 @@ def events(
     *,
     filters: Mapping[str, str | Sequence[str]] | None = None,
     follow: bool = False,
-    engine: Engine | None = None,
-) -> Iterator[Event]:
+    engine: types.Engine | None = None,
+) -> Iterator[types.Event]:
     """Yield what happened, the oldest first; with ``follow`` go on with what happens, until the iterator is closed.
 
     ``since`` and ``until`` are moments in nanoseconds since the epoch (``time.time_ns()``, ``Event.time_ns``); what
@@ -48,8 +45,8 @@ def events(
 
 
 def lsns(
-    types: Sequence[str] = (), *, pid: int | None = None, engine: Engine | None = None, relations: bool = True
-) -> Namespaces:
+    types: Sequence[str] = (), *, pid: int | None = None, engine: types.Engine | None = None, relations: bool = True
+) -> types.Namespaces:
     """Return the namespaces of this host that the caller may see, by ascending inode.
 
     ``types`` limits them to some kinds, ``pid`` to those that process is in. Without ``relations`` the kernel is not
@@ -67,7 +64,7 @@ def lsns(
     return namespaces.lsns(engine or _default(), types, pid=pid, relations=relations)
 
 
-def processes_in(inode: int) -> Sequence[ProcessFacts]:
+def processes_in(inode: int) -> Sequence[types.ProcessFacts]:
     """Return the processes in the namespace with this number, in the order of their pids, as lsns(8) does.
 
     Raises NotFound when there is none that the caller may see.
@@ -88,7 +85,7 @@ def _default() -> Engine | None:
     return Engine()
 
 
-def compare(*refs: Container | Pod | str | int, engine: Engine | None = None) -> Matrix:
+def compare(*refs: types.Container | types.Pod | str | int, engine: types.Engine | None = None) -> types.Matrix:
     """Return who shares what among containers, pods (their infra) and processes (by pid), in any number.
 
     A ``ref`` is one of these, a name or an id; ``engine`` is where those are looked up (default: the default storage).
@@ -106,7 +103,7 @@ def compare(*refs: Container | Pod | str | int, engine: Engine | None = None) ->
     return matrix([column(engine, ref) if isinstance(ref, int | str) else column(ref.engine, ref.id) for ref in refs])
 
 
-def check(root: str | None = None, *, repair: bool = False) -> HostReport:
+def check(root: str | None = None, *, repair: bool = False) -> types.HostReport:
     """Judge everything that pypod needs of this host and of its storage, and list what a crash left there.
 
     ``root`` is the storage directory, as that of ``Engine``: one that cannot be opened is among the findings. With

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from _collections_abc import Callable, Sequence
+
+from pypod.api import types
 from pypod.api.default import opened
 from pypod.engine.core.boundary import Boundary
 from pypod.engine.images.stored import StoredImage
@@ -12,14 +15,7 @@ from pypod.store import images
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
-    from typing import Any
 
-    from pypod.api.container import Container
-    from pypod.api.engine import Engine
-    from pypod.images.config.registries import Choose
-    from pypod.images.registry.access import Access
-    from pypod.model.image_config import ImageStep, LayerUse
-    from pypod.model.progress import Progress
 
 SHORT_ID_LENGTH = 12
 
@@ -37,7 +33,7 @@ class Image(StoredImage):
     __slots__ = ("_engine", "loaded_names")
 
     def __init__(
-        self, engine: Engine, identifier: str, used_name: str = "", loaded_names: tuple[str, ...] = ()
+        self, engine: types.Engine, identifier: str, used_name: str = "", loaded_names: tuple[str, ...] = ()
     ) -> None:
         super().__init__(engine, identifier, used_name)
         self._engine = engine
@@ -49,32 +45,32 @@ class Image(StoredImage):
         ref: str,
         *,
         platform: str = "",
-        access: Access | None = None,
-        progress: Callable[[Progress], None] | None = None,
-        choose: Choose | None = None,
-        engine: Engine | None = None,
+        access: types.Access | None = None,
+        progress: Callable[[types.Progress], None] | None = None,
+        choose: types.Choose | None = None,
+        engine: types.Engine | None = None,
     ) -> Image:
         """Bring an image from a registry or an archive; see ``Images.pull``."""
         images = opened(engine).images
         return images.pull(ref, platform=platform, access=access, progress=progress, choose=choose)
 
     @classmethod
-    def get(cls, ref: str, *, engine: Engine | None = None) -> Image:
+    def get(cls, ref: str, *, engine: types.Engine | None = None) -> Image:
         """Return the image that a name, a digest or the beginning of an id names. Raises NoSuchImage."""
         return opened(engine).images.get(ref)
 
     @classmethod
-    def list(cls, *, engine: Engine | None = None) -> list[Image]:
+    def list(cls, *, engine: types.Engine | None = None) -> list[Image]:
         """Return all images, the newest first."""
         return opened(engine).images.list()
 
     @classmethod
-    def load(cls, path: str, *, engine: Engine | None = None) -> Sequence[Image]:
+    def load(cls, path: str, *, engine: types.Engine | None = None) -> Sequence[Image]:
         """Bring the images of an archive; see ``Images.load``."""
         return opened(engine).images.load(path)
 
     @property
-    def engine(self) -> Engine:
+    def engine(self) -> types.Engine:
         """The engine it belongs to."""
         return self._engine
 
@@ -96,13 +92,13 @@ class Image(StoredImage):
         found = super().instance(platform)
         return self if found is self else Image(self._engine, found.id, found.called)
 
-    def steps(self) -> Sequence[ImageStep]:
+    def steps(self) -> Sequence[types.ImageStep]:
         """Return its history with the sizes of the layers that it made, the last step first. Raises InvalidImage."""
         from pypod.engine.images.history import steps
 
         return steps(self)
 
-    def layer_uses(self, *, above: bool = False) -> Sequence[LayerUse]:
+    def layer_uses(self, *, above: bool = False) -> Sequence[types.LayerUse]:
         """Return its layers with the names of the images that end with each, the lowest first.
 
         With ``above`` it is its topmost layer and all that stand on that, each before those on it.
@@ -123,7 +119,7 @@ class Image(StoredImage):
 
         return [Image(self._engine, identifier) for identifier in parents(self)]
 
-    def inspect(self) -> dict[str, Any]:
+    def inspect(self) -> dict[str, types.Any]:
         """Return everything there is to know, in podman's form."""
         from pypod.engine.inspect.images import inspect_image
 
@@ -192,7 +188,7 @@ class Image(StoredImage):
             announce.image(self._engine, announce.UNMOUNT, self.id, "")
         return was_mounted
 
-    def changes(self, base: Container | Image | None = None) -> Sequence[tuple[str, str]]:
+    def changes(self, base: types.Container | Image | None = None) -> Sequence[tuple[str, str]]:
         """Return what is different from ``base``, or from what is below its topmost layer.
 
         A pair for each path, in their order: ``A`` added, ``C`` changed, ``D`` deleted, and the path.
@@ -215,7 +211,7 @@ class Image(StoredImage):
         fd: int = -1,
         tags: Sequence[str] = (),
         compress: bool = False,
-        progress: Callable[[Progress], None] | None = None,
+        progress: Callable[[types.Progress], None] | None = None,
     ) -> None:
         """Write it to an archive or a directory; see ``Images.save``."""
         ref = self._used_name or self.id
@@ -225,11 +221,11 @@ class Image(StoredImage):
         self,
         destination: str = "",
         *,
-        access: Access | None = None,
+        access: types.Access | None = None,
         format: str = "",
         compression: str = "",
         compress: bool = False,
-        progress: Callable[[Progress], None] | None = None,
+        progress: Callable[[types.Progress], None] | None = None,
     ) -> str:
         """Write it to a registry, or to where a transport leads; return its digest there. See ``Images.push``."""
         return self._engine.images.push(

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from pypod.api import types
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from pypod.api.engine import Engine
-    from pypod.store.images import Named
 
 __all__ = ["ImageSummary", "summaries"]
 
@@ -19,7 +20,7 @@ class ImageSummary:
 
     __slots__ = ("_listing", "_named")
 
-    def __init__(self, named: Named, listing: _Listing) -> None:
+    def __init__(self, named: types.Named, listing: _Listing) -> None:
         self._named = named
         self._listing = listing
 
@@ -105,7 +106,7 @@ class _Listing:
         return self._counts.get(identifier, 0)
 
 
-def summaries(engine: Engine) -> list[ImageSummary]:
+def summaries(engine: types.Engine) -> list[ImageSummary]:
     """Return every image, the newest first, lists of manifests among them."""
     from pypod.store.images import all_images
 

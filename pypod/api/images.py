@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from _collections_abc import Callable, Iterable, Sequence
+
+from pypod.api import types
 from pypod.api.image import Image
 from pypod.engine.core.boundary import Boundary
 from pypod.engine.images import stored
@@ -13,7 +16,6 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
 
-    from pypod.api.engine import Engine
     from pypod.api.image_summary import ImageSummary
     from pypod.images.config.registries import Choose, Registries
     from pypod.images.registry.access import Access
@@ -29,7 +31,7 @@ class Images:
 
     __slots__ = ("_engine",)
 
-    def __init__(self, engine: Engine) -> None:
+    def __init__(self, engine: types.Engine) -> None:
         self._engine = engine
 
     def pull(
@@ -37,9 +39,9 @@ class Images:
         ref: str,
         *,
         platform: str = "",
-        access: Access | None = None,
-        progress: Callable[[Progress], None] | None = None,
-        choose: Choose | None = None,
+        access: types.Access | None = None,
+        progress: Callable[[types.Progress], None] | None = None,
+        choose: types.Choose | None = None,
     ) -> Image:
         """Bring an image from a registry, or from what a transport names (``oci-archive:FILE``), and return it.
 
@@ -136,7 +138,7 @@ class Images:
         return Image(self._engine, found.id, found.called)
 
     def load(
-        self, path: str = "", *, fd: int = -1, progress: Callable[[Progress], None] | None = None
+        self, path: str = "", *, fd: int = -1, progress: Callable[[types.Progress], None] | None = None
     ) -> Sequence[Image]:
         """Bring all images of an archive or directory that ``save`` made, podman's or docker's, with their names.
 
@@ -163,7 +165,7 @@ class Images:
         fd: int = -1,
         tags: Sequence[str] = (),
         compress: bool = False,
-        progress: Callable[[Progress], None] | None = None,
+        progress: Callable[[types.Progress], None] | None = None,
     ) -> None:
         """Write an image, or several into one docker archive, to a file or directory that ``load`` reads.
 
@@ -189,11 +191,11 @@ class Images:
         ref: str,
         destination: str = "",
         *,
-        access: Access | None = None,
+        access: types.Access | None = None,
         format: str = "",
         compression: str = "",
         compress: bool = False,
-        progress: Callable[[Progress], None] | None = None,
+        progress: Callable[[types.Progress], None] | None = None,
     ) -> str:
         """Write an image to a registry, or to where a transport leads (``dir:PATH``); return its digest there.
 
@@ -226,8 +228,8 @@ class Images:
         *,
         message: str = "",
         changes: Sequence[str] = (),
-        platform: Platform | None = None,
-        progress: Callable[[Progress], None] | None = None,
+        platform: types.Platform | None = None,
+        progress: Callable[[types.Progress], None] | None = None,
     ) -> Image:
         """Make an image of a tar of a whole tree, in pieces, compressed or not, as ``Container.export`` yields it.
 
@@ -251,9 +253,9 @@ class Images:
         policy: str = "missing",
         *,
         platform: str = "",
-        access: Access | None = None,
-        progress: Callable[[Progress], None] | None = None,
-        choose: Choose | None = None,
+        access: types.Access | None = None,
+        progress: Callable[[types.Progress], None] | None = None,
+        choose: types.Choose | None = None,
     ) -> Image:
         """Return the image to make a container of, pulled first as the policy says (podman-run(1), --pull)."""
         if policy not in POLICIES:
@@ -321,7 +323,7 @@ class Images:
         found = images.all_images(self._engine.database)
         return [Image(self._engine, one.record.id) for one in found if with_lists or one.record.config]
 
-    def summaries(self) -> Sequence[ImageSummary]:
+    def summaries(self) -> Sequence[types.ImageSummary]:
         """Return all images as ``pypod images`` shows them, the newest first, lists of manifests among them.
 
         >>> [(one.names, one.size_bytes) for one in engine.images.summaries()]      # doctest: +SKIP
@@ -331,7 +333,7 @@ class Images:
 
         return summaries(self._engine)
 
-    def prune(self, *, all: bool = False, only: Callable[[ImageSummary], bool] | None = None) -> Sequence[str]:
+    def prune(self, *, all: bool = False, only: Callable[[types.ImageSummary], bool] | None = None) -> Sequence[str]:
         """Remove the images without a name that no container and no other image was made from.
 
         With ``all`` also those with names, and those that others were made from. ``only`` chooses among them. Returns

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from _collections_abc import Callable, Iterable, Sequence
+
+from pypod.api import types
 from pypod.api.image import Image
 from pypod.engine.core.boundary import Boundary
 from pypod.engine.core.locks import SHARED, Lock
@@ -17,12 +20,8 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
     from sqlite3 import Connection
-    from typing import Any
 
-    from pypod.api.engine import Engine
-    from pypod.images.registry.access import Access
     from pypod.model.image import Descriptor
-    from pypod.model.progress import Progress
 
     Entries = dict[str, Descriptor]
 
@@ -37,16 +36,18 @@ class ManifestList(StoredList):
 
     __slots__ = ("_engine",)
 
-    def __init__(self, engine: Engine, identifier: str, name: str = "") -> None:
+    def __init__(self, engine: types.Engine, identifier: str, name: str = "") -> None:
         super().__init__(engine, identifier, name)
         self._engine = engine
 
     @property
-    def engine(self) -> Engine:
+    def engine(self) -> types.Engine:
         """The engine it belongs to."""
         return self._engine
 
-    def add(self, ref: str, *, all: bool = False, access: Access | None = None, **said: Any) -> Sequence[str]:
+    def add(
+        self, ref: str, *, all: bool = False, access: types.Access | None = None, **said: types.Any
+    ) -> Sequence[str]:
         """Add an image, or of another list the one for this machine, with ``all`` all of it; return their digests.
 
         ``ref`` names an image here, one in a registry (``docker://`` makes sure of that, and so does ``all`` unless a
@@ -62,7 +63,7 @@ class ManifestList(StoredList):
         refs: Iterable[str],
         *,
         all: bool = False,
-        access: Access | None = None,
+        access: types.Access | None = None,
         change: EntryChange | None = None,
         created_ns: int = 0,
     ) -> Sequence[str]:
@@ -89,7 +90,7 @@ class ManifestList(StoredList):
         with Boundary(f"remove from {self.name}"), Lock(self._engine.layout.images, SHARED) as lock, lock:
             self._edit(shrink)
 
-    def annotate(self, digest: str, **said: Any) -> None:
+    def annotate(self, digest: str, **said: types.Any) -> None:
         """Change what it says of a member: fields of EntryChange. Raises InvalidSpec for a digest that none has."""
         change = EntryChange(**said)
 
@@ -105,10 +106,10 @@ class ManifestList(StoredList):
         destination: str = "",
         *,
         all: bool = True,
-        access: Access | None = None,
+        access: types.Access | None = None,
         format: str = "",
         compression: str = "",
-        progress: Callable[[Progress], None] | None = None,
+        progress: Callable[[types.Progress], None] | None = None,
     ) -> str:
         """Write its members and then the list to a registry, or to where a transport leads; return its digest there.
 

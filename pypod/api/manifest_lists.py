@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import time
+from _collections_abc import Sequence
 
+from pypod.api import types
 from pypod.api.manifest_list import ManifestList
 from pypod.errors import AlreadyExists, InvalidSpec, NoSuchImage
 from pypod.model.ids import new_id
@@ -14,9 +16,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from pypod.api.engine import Engine
     from pypod.images.ends import Source
-    from pypod.images.registry.access import Access
     from pypod.model.reference import Reference
 
 
@@ -25,7 +25,7 @@ class ManifestLists:
 
     __slots__ = ("_engine",)
 
-    def __init__(self, engine: Engine) -> None:
+    def __init__(self, engine: types.Engine) -> None:
         self._engine = engine
 
     def create(
@@ -35,7 +35,7 @@ class ManifestLists:
         *,
         all: bool = False,
         amend: bool = False,
-        access: Access | None = None,
+        access: types.Access | None = None,
     ) -> ManifestList:
         """Make a list with some members, as ``ManifestList.add`` takes them, or with ``amend`` add to one.
 
@@ -58,7 +58,7 @@ class ManifestLists:
             raise InvalidSpec("LIST", f"{image.used_name}: image is not a manifest list")
         return ManifestList(self._engine, image.id, image.used_name)
 
-    def in_registry(self, ref: str, *, access: Access | None = None) -> bytes:
+    def in_registry(self, ref: str, *, access: types.Access | None = None) -> bytes:
         """Return the list, or the manifest of an image, that a registry has under a name, as it stands there.
 
         Raises NotInRegistry, RegistryError, InvalidImage.

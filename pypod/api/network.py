@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from _collections_abc import Mapping, Sequence
+
+from pypod.api import types
 from pypod.api.container import Container
 from pypod.api.default import opened
 from pypod.engine.core.boundary import Boundary
@@ -13,10 +16,6 @@ from pypod.store import networks, records
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
-    from typing import Any
-
-    from pypod.api.engine import Engine
-    from pypod.model.network import Route
 
 
 class Network:
@@ -28,7 +27,7 @@ class Network:
 
     __slots__ = ("_engine", "_name", "id")
 
-    def __init__(self, engine: Engine, identifier: str, name: str) -> None:
+    def __init__(self, engine: types.Engine, identifier: str, name: str) -> None:
         self._engine = engine
         self.id = identifier
         self._name = name
@@ -48,10 +47,10 @@ class Network:
         dns_servers: Sequence[str] = (),
         options: Mapping[str, str] | None = None,
         labels: Mapping[str, str] | None = None,
-        routes: Sequence[str | Route] = (),
+        routes: Sequence[str | types.Route] = (),
         interface: str = "",
         ipam: str = "",
-        engine: Engine | None = None,
+        engine: types.Engine | None = None,
     ) -> Network:
         """Create a network; see ``Networks.create``."""
         return opened(engine).networks.create(
@@ -72,12 +71,12 @@ class Network:
         )
 
     @classmethod
-    def get(cls, ref: str, *, engine: Engine | None = None) -> Network:
+    def get(cls, ref: str, *, engine: types.Engine | None = None) -> Network:
         """Return the network that a name, an id or the beginning of one names. Raises NoSuchNetwork."""
         return opened(engine).networks.get(ref)
 
     @classmethod
-    def list(cls, *, engine: Engine | None = None) -> list[Network]:
+    def list(cls, *, engine: types.Engine | None = None) -> list[Network]:
         """Return all networks by name."""
         return opened(engine).networks.list()
 
@@ -87,7 +86,7 @@ class Network:
         return self._name
 
     @property
-    def engine(self) -> Engine:
+    def engine(self) -> types.Engine:
         """The engine it belongs to."""
         return self._engine
 
@@ -108,7 +107,7 @@ class Network:
                 continue
         return found
 
-    def inspect(self) -> dict[str, Any]:
+    def inspect(self) -> dict[str, types.Any]:
         """Return everything there is to know, in podman's form."""
         from pypod.engine.inspect.networks import inspect_network
 

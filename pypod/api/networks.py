@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import os
 import time
+from _collections_abc import Callable, Iterable, Mapping, Sequence
 
+from pypod.api import types
 from pypod.api.network import Network
 from pypod.engine.core.boundary import Boundary
 from pypod.engine.networks import known
@@ -17,16 +19,13 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
 
-    from pypod.api.container import Container
-    from pypod.api.engine import Engine
-
 
 class Networks:
     """The networks of an engine. The one named podman is there without being created."""
 
     __slots__ = ("_engine",)
 
-    def __init__(self, engine: Engine) -> None:
+    def __init__(self, engine: types.Engine) -> None:
         self._engine = engine
 
     def create(
@@ -126,7 +125,7 @@ class Networks:
         """Return the names of those networks that some names, ids or beginnings of ids name; others are left out."""
         return networks.names_of(self._engine.database, refs)
 
-    def reload(self, containers: Iterable[Container] | None = None) -> Sequence[str]:
+    def reload(self, containers: Iterable[types.Container] | None = None) -> Sequence[str]:
         """Make again what the host has for networks, where it is missing: after a flush of the firewall, say.
 
         That is bridges, interfaces, firewall rules, published ports, name servers and a user's pasta or slirp4netns,

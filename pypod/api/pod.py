@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from _collections_abc import Iterator, Sequence
 
 from pypod.api import types
 from pypod.api.container import Container
@@ -20,19 +21,9 @@ from pypod.store import records, stored_specs
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
-    from typing import Any, Self
 
-    from pypod.api.engine import Engine
-    from pypod.api.network import Network
-    from pypod.display.picture import Picture
-    from pypod.engine.core.enter import Entered
-    from pypod.engine.inspect.sharing import Matrix
-    from pypod.engine.lifecycle.explain import Explanation
     from pypod.model.container import ContainerState
-    from pypod.model.pod import PodSpec, PodState
-    from pypod.model.port import Port
-    from pypod.model.stats import Stats
-    from pypod.store.records import ContainerRecord, PodRecord
+    from pypod.store.records import ContainerRecord
 
 
 class Pod:
@@ -48,7 +39,7 @@ class Pod:
 
     __slots__ = ("_engine", "_entered_by", "_name", "id")
 
-    def __init__(self, engine: Engine, identifier: str, name: str) -> None:
+    def __init__(self, engine: types.Engine, identifier: str, name: str) -> None:
         self._engine = engine
         self.id = identifier
         self._name = name
@@ -61,12 +52,12 @@ class Pod:
         return opened(asked.engine).pods._create(asked)
 
     @classmethod
-    def get(cls, ref: str, *, engine: Engine | None = None) -> Pod:
+    def get(cls, ref: str, *, engine: types.Engine | None = None) -> Pod:
         """Return the pod that a name, an id or the beginning of one names. Raises NoSuchPod."""
         return opened(engine).pods.get(ref)
 
     @classmethod
-    def list(cls, *, engine: Engine | None = None) -> list[Pod]:
+    def list(cls, *, engine: types.Engine | None = None) -> list[Pod]:
         """Return all pods, the oldest first."""
         return opened(engine).pods.list()
 
@@ -76,22 +67,22 @@ class Pod:
         return self._name
 
     @property
-    def engine(self) -> Engine:
+    def engine(self) -> types.Engine:
         """The engine it belongs to."""
         return self._engine
 
-    def record(self) -> PodRecord:
+    def record(self) -> types.PodRecord:
         """Return what the store has. Raises NoSuchPod when it was removed."""
         try:
             return records.find_pod(self._engine.database, self.id)
         except NoSuchPod:
             raise NoSuchPod(self._name) from None
 
-    def spec(self) -> PodSpec:
+    def spec(self) -> types.PodSpec:
         """Return what was asked."""
         return stored_specs.pod_spec(self.record())
 
-    def state(self) -> PodState:
+    def state(self) -> types.PodState:
         """Return what is, at this moment."""
         from pypod.engine.containers import pods
 
@@ -123,7 +114,7 @@ class Pod:
         return Container(self._engine, record.id, record.name)
 
     @property
-    def networks(self) -> Sequence[Network]:
+    def networks(self) -> Sequence[types.Network]:
         """The networks that it is to be connected to, in their order."""
         infra_container = self.infra
         return infra_container.networks if infra_container else ()
@@ -141,7 +132,7 @@ class Pod:
         return addresses_of(self._engine, infra_container.record()) if infra_container else {}
 
     @property
-    def ports(self) -> tuple[Port, ...]:
+    def ports(self) -> tuple[types.Port, ...]:
         """The published ports of the host that lead to it: to its members.
 
         >>> pod.ports                                             # doctest: +SKIP
@@ -154,7 +145,7 @@ class Pod:
 
     def connect(
         self,
-        network: Network | str,
+        network: types.Network | str,
         *,
         ip: str = "",
         ip6: str = "",
@@ -171,7 +162,7 @@ class Pod:
         record, name = self._infra_record(), network if isinstance(network, str) else network.id
         connect_to(self._engine, record, name, ip=ip, ip6=ip6, mac_address=mac_address, aliases=aliases)
 
-    def disconnect(self, network: Network | str) -> None:
+    def disconnect(self, network: types.Network | str) -> None:
         """Take it off a network. Raises WrongState when it is not connected to it."""
         from pypod.engine.containers.connecting import disconnect_from
 
@@ -204,7 +195,7 @@ class Pod:
             start.start(self._engine, member)
         announce.pod(self._engine, announce.START, record)
 
-    def explain(self) -> Explanation:
+    def explain(self) -> types.Explanation:
         """Return what ``start`` would do now, step by step, with nothing done; ``print`` it.
 
         >>> print(pod.explain())                                # doctest: +SKIP
@@ -310,7 +301,7 @@ class Pod:
             everyone = records.all_containers(self._engine.database, pod_id=self.id)
             update_pod(self._engine, self.record(), everyone, limits)
 
-    def stats(self, interval: float = 1.0) -> Iterator[tuple[Stats, ...]]:
+    def stats(self, interval: float = 1.0) -> Iterator[tuple[types.Stats, ...]]:
         """Yield what the infra and the members that run use, at once and every ``interval`` seconds.
 
         It ends when none runs any more. See ``Container.stats``.
@@ -353,7 +344,7 @@ class Pod:
         """Create and start a member, the infra first if need be; see ``Containers.run``."""
         return self._engine.containers._run(asked, self)
 
-    def enter(self, *kinds: str) -> Entered:
+    def enter(self, *kinds: str) -> types.Entered:
         """Return a context in which this thread is in the pod's namespaces: ``with pod.enter("net"):``."""
         from pypod.engine.core.enter import enter
 
@@ -384,7 +375,7 @@ class Pod:
                 table.setdefault(kind, {})[container.name] = inode
         return table
 
-    def matrix(self) -> Matrix:
+    def matrix(self) -> types.Matrix:
         """Return who shares which namespace: the host, the infra and the members that run. ``print`` shows a table.
 
         >>> print(pod.matrix())                               # doctest: +SKIP
@@ -396,7 +387,7 @@ class Pod:
 
         return pod_matrix(self._engine, self.record())
 
-    def picture(self) -> Picture:
+    def picture(self) -> types.Picture:
         """Return a drawing of the pod as it is now: ``print`` shows text, a notebook SVG. Raises NoSuchPod.
 
         >>> print(pod.picture())                              # doctest: +SKIP
@@ -417,13 +408,13 @@ class Pod:
 
             return element("p", f"pod {self._name}: removed")
 
-    def inspect(self) -> dict[str, Any]:
+    def inspect(self) -> dict[str, types.Any]:
         """Return everything there is to know, in podman's form."""
         from pypod.engine.inspect.pods import inspect_pod
 
         return inspect_pod(self._engine, self.record())
 
-    def __enter__(self) -> Self:
+    def __enter__(self) -> types.Self:
         from pypod.engine.core import kept_records
 
         self._entered_by = os.getpid()

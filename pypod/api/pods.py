@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import time
+from _collections_abc import Mapping, Sequence
 
 from pypod.api import types
 from pypod.api.pod import Pod
@@ -22,11 +23,8 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from typing import Any
 
-    from pypod.api.engine import Engine
     from pypod.api.image import Image
     from pypod.api.pod_options import CreatePodOptions
-    from pypod.api.summaries import PodSummary
-    from pypod.engine.lifecycle.explain import Explanation
     from pypod.model.network import Connection
     from pypod.model.network_flags import Asked
     from pypod.model.options.pod import PodOptions
@@ -38,7 +36,7 @@ class Pods:
 
     __slots__ = ("_engine",)
 
-    def __init__(self, engine: Engine) -> None:
+    def __init__(self, engine: types.Engine) -> None:
         self._engine = engine
 
     @takes(lambda: types.CreatePodOptions)
@@ -162,8 +160,8 @@ class Pods:
         return Pod(self._engine, record.id, spec.name)
 
     def unsaved(
-        self, name: str, options: Mapping[str, Any]
-    ) -> tuple[PodRecord, ContainerRecord | None, tuple[Connection, ...]]:
+        self, name: str, options: Mapping[str, types.Any]
+    ) -> tuple[types.PodRecord, types.ContainerRecord | None, tuple[types.Connection, ...]]:
         """Return what creating a pod with this name and these options of its network, and no others, would write.
 
         Raises what ``create`` raises.
@@ -208,7 +206,7 @@ class Pods:
             spec_json=stored_specs.NO_SPEC,
         )
 
-    def create_for_container(self, name: str, options: dict[str, Any]) -> Pod:
+    def create_for_container(self, name: str, options: dict[str, types.Any]) -> Pod:
         """Create the pod that ``pypod run --pod new:NAME`` makes for its container.
 
         It gets those of the container's ``options`` that are about the network, the ports and the host name: they are
@@ -218,7 +216,7 @@ class Pods:
 
         return self.create(name, **of_new_pod(options))
 
-    def explain_creation(self, *, infra: bool = True) -> Explanation:
+    def explain_creation(self, *, infra: bool = True) -> types.Explanation:
         """Return what ``create`` does beside checking what it is asked for: it writes that down, and nothing else."""
         from pypod.engine.lifecycle.explain import of_creation
 
@@ -243,7 +241,7 @@ class Pods:
 
         return [Pod(self._engine, record.id, record.name) for record in listed_pods(self._engine)]
 
-    def summaries(self) -> Sequence[PodSummary]:
+    def summaries(self) -> Sequence[types.PodSummary]:
         """Return every pod as ``pypod pod ps`` shows it, with its containers; the oldest first.
 
         >>> [(one.name, one.status, len(one.members)) for one in engine.pods.summaries()]      # doctest: +SKIP

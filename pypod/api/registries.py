@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from _collections_abc import Sequence
+
+from pypod.api import types
 from pypod.model.value import Value
 
 TYPE_CHECKING = False
@@ -9,8 +12,6 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from pypod.images.config import registries
-    from pypod.images.registry.access import Access
-    from pypod.model.credentials import Credentials
 
 _SEARCH_LIMIT = 25
 
@@ -43,7 +44,7 @@ class Registries:
 
     __slots__ = ("_access", "_loaded")
 
-    def __init__(self, access: Access | None = None) -> None:
+    def __init__(self, access: types.Access | None = None) -> None:
         from pypod.images.registry.access import Access
 
         self._access = access or Access()
@@ -123,7 +124,7 @@ class Registries:
 
         logout_all(self._access.authfile)
 
-    def credentials(self, name: str, *, exact: bool = False) -> Credentials | None:
+    def credentials(self, name: str, *, exact: bool = False) -> types.Credentials | None:
         """Return what is stored for a registry, or for the nearest namespace; with ``exact`` for the very name only.
 
         Raises InvalidSpec for a file that cannot be read.

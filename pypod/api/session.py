@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from _collections_abc import Sequence
+
 from pypod.engine.core.layout import Layout
 from pypod.kernel.proc import read_text
 

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from _collections_abc import Sequence
+
+from pypod.api import types
 from pypod.engine.containers.listing import listed_containers, listed_pods
 from pypod.store.records import INFRA
 
@@ -10,11 +13,8 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from pypod.api.engine import Engine
-    from pypod.model.container import ContainerSpec, ContainerState
-    from pypod.model.mount import Mount
-    from pypod.model.pod import PodSpec
-    from pypod.model.port import Port
-    from pypod.store.records import ContainerRecord, PodRecord
+    from pypod.model.container import ContainerSpec
+    from pypod.store.records import PodRecord
 
 __all__ = ["ContainerSummary", "PodSummary", "containers", "pods"]
 
@@ -28,7 +28,7 @@ class ContainerSummary:
 
     __slots__ = ("_listing", "_record", "_spec", "_state")
 
-    def __init__(self, record: ContainerRecord, state: ContainerState, listing: _Listing) -> None:
+    def __init__(self, record: types.ContainerRecord, state: types.ContainerState, listing: _Listing) -> None:
         self._record = record
         self._listing = listing
         self._spec: ContainerSpec | None = None
@@ -61,7 +61,7 @@ class ContainerSummary:
         return self._record.kind == INFRA
 
     @property
-    def state(self) -> ContainerState:
+    def state(self) -> types.ContainerState:
         """What was observed: status, first process, exit code, times."""
         return self._state
 
@@ -91,7 +91,7 @@ class ContainerSummary:
         return bool(self._record.remove)
 
     @property
-    def spec(self) -> ContainerSpec | None:
+    def spec(self) -> types.ContainerSpec | None:
         """What was asked; None for an infra, which has its pod's."""
         if self._spec is None and not self.is_infra:
             from pypod.store.stored_specs import container_spec
@@ -108,7 +108,7 @@ class ContainerSummary:
         return labels(record) if record is not None else {}
 
     @property
-    def mounts(self) -> Sequence[Mount]:
+    def mounts(self) -> Sequence[types.Mount]:
         """What is mounted beside the standard file systems."""
         if self.spec is None:
             return ()
@@ -122,7 +122,7 @@ class ContainerSummary:
         return self._listing.networks(self._record.id)
 
     @property
-    def ports(self) -> tuple[Port, ...]:
+    def ports(self) -> tuple[types.Port, ...]:
         """The published ports that lead to it: its own, its pod's, or those of the container whose network it has."""
         pod = self._listing.pod(self._record.pod_id)
         publishes = self._record.publishes_ports or (pod is not None and pod.publishes_ports)
@@ -165,7 +165,7 @@ class PodSummary:
 
     __slots__ = ("_engine", "_members", "_record")
 
-    def __init__(self, engine: Engine, record: PodRecord, members: tuple[ContainerSummary, ...]) -> None:
+    def __init__(self, engine: types.Engine, record: types.PodRecord, members: tuple[ContainerSummary, ...]) -> None:
         self._engine = engine
         self._record = record
         self._members = members
@@ -196,7 +196,7 @@ class PodSummary:
         return self._record.infra_id
 
     @property
-    def spec(self) -> PodSpec:
+    def spec(self) -> types.PodSpec:
         """What was asked."""
         return self._engine.pod_spec(self._record)
 
@@ -265,13 +265,13 @@ class _Listing:
         return self._networks.get(identifier, ())
 
 
-def containers(engine: Engine) -> list[ContainerSummary]:
+def containers(engine: types.Engine) -> list[ContainerSummary]:
     """Return every container, the oldest first, infras among them."""
     listing = _Listing(engine)
     return [ContainerSummary(record, state, listing) for record, state in listed_containers(engine)]
 
 
-def pods(engine: Engine) -> list[PodSummary]:
+def pods(engine: types.Engine) -> list[PodSummary]:
     """Return every pod, the oldest first."""
     records = listed_pods(engine)
     members: dict[str, list[ContainerSummary]] = {}

@@ -1,10 +1,8 @@
-"""The classes that annotations of this package name, each imported when somebody looks it up (PEP 562).
-
-``def spec(self) -> types.ContainerSpec`` can be read by ``typing.get_type_hints`` without the module's importing what
-commands that people wait for do not need.
-"""
+"""What annotations of handles name, looked up when somebody asks: see model/types.py."""
 
 from __future__ import annotations
+
+from pypod.model.types import looked_up
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -13,40 +11,117 @@ if TYPE_CHECKING:
 
     from pypod.api.alone_options import AloneOptions as AloneOptions
     from pypod.api.container import Container as Container
+    from pypod.api.containers import Containers as Containers
     from pypod.api.create_options import CreateOptions as CreateOptions
     from pypod.api.create_options import MemberOptions as MemberOptions
     from pypod.api.engine import Engine as Engine
     from pypod.api.explain_options import ExplainOptions as ExplainOptions
     from pypod.api.image import Image as Image
+    from pypod.api.image_summary import ImageSummary as ImageSummary
+    from pypod.api.images import Images as Images
+    from pypod.api.manifest_lists import ManifestLists as ManifestLists
     from pypod.api.network import Network as Network
+    from pypod.api.networks import Networks as Networks
     from pypod.api.pod import Pod as Pod
     from pypod.api.pod_options import CreatePodOptions as CreatePodOptions
     from pypod.api.pod_options import NewPodOptions as NewPodOptions
+    from pypod.api.pods import Pods as Pods
+    from pypod.api.summaries import ContainerSummary as ContainerSummary
+    from pypod.api.summaries import PodSummary as PodSummary
+    from pypod.display.picture import Picture as Picture
+    from pypod.engine.containers.attach import Attachment as Attachment
+    from pypod.engine.containers.logs import LogReader as LogReader
+    from pypod.engine.core.enter import Entered as Entered
+    from pypod.engine.inspect.check import HostReport as HostReport
+    from pypod.engine.inspect.lsns import Namespaces as Namespaces
+    from pypod.engine.inspect.lsns import ProcessFacts as ProcessFacts
+    from pypod.engine.inspect.sharing import Matrix as Matrix
+    from pypod.engine.inspect.watching import NamespaceWatcher as NamespaceWatcher
     from pypod.engine.lifecycle.explain import Explanation as Explanation
+    from pypod.engine.lifecycle.process import ExecResult as ExecResult
+    from pypod.engine.lifecycle.process import Process as Process
+    from pypod.engine.session.session import Invocation as Invocation
+    from pypod.images.config.registries import Choose as Choose
+    from pypod.images.registry.access import Access as Access
+    from pypod.model.container import ContainerSpec as ContainerSpec
+    from pypod.model.container import ContainerState as ContainerState
+    from pypod.model.credentials import Credentials as Credentials
+    from pypod.model.event import Event as Event
+    from pypod.model.image import Platform as Platform
+    from pypod.model.image_config import ImageStep as ImageStep
+    from pypod.model.image_config import LayerUse as LayerUse
+    from pypod.model.log import Piece as Piece
+    from pypod.model.mount import Mount as Mount
+    from pypod.model.network import Connection as Connection
+    from pypod.model.network import Route as Route
     from pypod.model.options.limits import LimitOptions as LimitOptions
+    from pypod.model.pod import PodSpec as PodSpec
+    from pypod.model.pod import PodState as PodState
+    from pypod.model.port import Port as Port
+    from pypod.model.progress import Progress as Progress
+    from pypod.model.stats import Stats as Stats
+    from pypod.store.images import Named as Named
+    from pypod.store.records import ContainerRecord as ContainerRecord
+    from pypod.store.records import PodRecord as PodRecord
 else:
-    _WHERE = {
-        "Any": "typing",
-        "Self": "typing",
-        "Container": "pypod.api.container",
-        "Engine": "pypod.api.engine",
-        "Image": "pypod.api.image",
-        "Network": "pypod.api.network",
-        "AloneOptions": "pypod.api.alone_options",
-        "CreateOptions": "pypod.api.create_options",
-        "CreatePodOptions": "pypod.api.pod_options",
-        "ExplainOptions": "pypod.api.explain_options",
-        "MemberOptions": "pypod.api.create_options",
-        "NewPodOptions": "pypod.api.pod_options",
-        "Pod": "pypod.api.pod",
-        "Explanation": "pypod.engine.lifecycle.explain",
-        "LimitOptions": "pypod.model.options.limits",
-    }
-
-    def __getattr__(name):
-        if name not in _WHERE:
-            raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-        from importlib import import_module
-
-        globals()[name] = found = getattr(import_module(_WHERE[name]), name)
-        return found
+    __getattr__ = looked_up(
+        __name__,
+        {
+            "AloneOptions": "pypod.api.alone_options",
+            "Container": "pypod.api.container",
+            "Containers": "pypod.api.containers",
+            "CreateOptions": "pypod.api.create_options",
+            "MemberOptions": "pypod.api.create_options",
+            "Engine": "pypod.api.engine",
+            "ExplainOptions": "pypod.api.explain_options",
+            "Image": "pypod.api.image",
+            "ImageSummary": "pypod.api.image_summary",
+            "Images": "pypod.api.images",
+            "ManifestLists": "pypod.api.manifest_lists",
+            "Network": "pypod.api.network",
+            "Networks": "pypod.api.networks",
+            "Pod": "pypod.api.pod",
+            "CreatePodOptions": "pypod.api.pod_options",
+            "NewPodOptions": "pypod.api.pod_options",
+            "Pods": "pypod.api.pods",
+            "ContainerSummary": "pypod.api.summaries",
+            "PodSummary": "pypod.api.summaries",
+            "Picture": "pypod.display.picture",
+            "Attachment": "pypod.engine.containers.attach",
+            "LogReader": "pypod.engine.containers.logs",
+            "Entered": "pypod.engine.core.enter",
+            "HostReport": "pypod.engine.inspect.check",
+            "Namespaces": "pypod.engine.inspect.lsns",
+            "ProcessFacts": "pypod.engine.inspect.lsns",
+            "Matrix": "pypod.engine.inspect.sharing",
+            "NamespaceWatcher": "pypod.engine.inspect.watching",
+            "Explanation": "pypod.engine.lifecycle.explain",
+            "ExecResult": "pypod.engine.lifecycle.process",
+            "Process": "pypod.engine.lifecycle.process",
+            "Invocation": "pypod.engine.session.session",
+            "Choose": "pypod.images.config.registries",
+            "Access": "pypod.images.registry.access",
+            "ContainerSpec": "pypod.model.container",
+            "ContainerState": "pypod.model.container",
+            "Credentials": "pypod.model.credentials",
+            "Event": "pypod.model.event",
+            "Platform": "pypod.model.image",
+            "ImageStep": "pypod.model.image_config",
+            "LayerUse": "pypod.model.image_config",
+            "Piece": "pypod.model.log",
+            "Mount": "pypod.model.mount",
+            "Connection": "pypod.model.network",
+            "Route": "pypod.model.network",
+            "LimitOptions": "pypod.model.options.limits",
+            "PodSpec": "pypod.model.pod",
+            "PodState": "pypod.model.pod",
+            "Port": "pypod.model.port",
+            "Progress": "pypod.model.progress",
+            "Stats": "pypod.model.stats",
+            "Named": "pypod.store.images",
+            "ContainerRecord": "pypod.store.records",
+            "PodRecord": "pypod.store.records",
+            "Any": "typing",
+            "Self": "typing",
+        },
+    )

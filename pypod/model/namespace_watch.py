@@ -4,10 +4,7 @@ from __future__ import annotations
 
 from pypod.model.value import Value
 
-TYPE_CHECKING = False
-if TYPE_CHECKING:
-    Key = tuple[str, int]
-
+Key = tuple[str, int]
 SAME, NEW, GONE, DIFFERENT = "=", "+", "-", "~"
 
 

@@ -7,10 +7,13 @@ ordinary keyword-only dataclasses through PEP 681.
 
 from __future__ import annotations
 
+from _collections_abc import Iterator
+
+from pypod.model import types
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-    from typing import Any, Self, dataclass_transform
+    from typing import Any, dataclass_transform
 else:
 
     def dataclass_transform(**_options):
@@ -33,7 +36,7 @@ class Value:
 
     _fields: tuple[str, ...] = ()
     _names: frozenset[str] = frozenset()
-    _defaults: dict[str, Any] = {}  # noqa: RUF012
+    _defaults: dict[str, types.Any] = {}  # noqa: RUF012
 
     def __init_subclass__(cls) -> None:
         own = tuple(name for name in cls.__annotations__ if not name.startswith("_"))
@@ -57,11 +60,11 @@ class Value:
     def check(self) -> None:
         """Raise InvalidSpec when the fields contradict each other."""
 
-    def replace(self, **changes: Any) -> Self:
+    def replace(self, **changes: types.Any) -> types.Self:
         """Return a copy with some fields changed, checked like a new value."""
         return type(self)(**{**self.__dict__, **changes})
 
-    def items(self) -> Iterator[tuple[str, Any]]:
+    def items(self) -> Iterator[tuple[str, types.Any]]:
         """Yield (field, value) in the order of declaration."""
         for name in self._fields:
             yield name, self.__dict__[name]

@@ -63,7 +63,7 @@ def _name(value: object) -> str:
 def _keywords(function: Callable[..., Any]) -> dict[str, tuple[str, object]]:
     parameters = inspect.signature(function).parameters.values()
     return {
-        one.name: (str(one.annotation).removeprefix("types."), one.default)
+        one.name: (str(one.annotation).replace("types.", ""), one.default)
         for one in parameters
         if one.kind is inspect.Parameter.KEYWORD_ONLY and one.name != "engine"
     }

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from _collections_abc import Callable, Iterator
 
 from pypod.model.log import Piece
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 
+from pypod.engine.core import types
 from pypod.engine.core.boundary import Boundary
 from pypod.engine.core.layout import Layout
 from pypod.kernel.pidfd import PROC
@@ -14,7 +15,6 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
     from sqlite3 import Connection
-    from typing import Self
 
     from pypod.engine.session.session import Session
     from pypod.engine.storage import drivers
@@ -22,7 +22,6 @@ if TYPE_CHECKING:
     from pypod.model.container import ContainerSpec
     from pypod.model.pod import PodSpec
     from pypod.network.firewall import Channels
-    from pypod.store.records import ContainerRecord, Owner, PodRecord
 
 _REMEMBERED = 256
 
@@ -52,7 +51,7 @@ class Context:
         self._pod_specs: dict[str, PodSpec] = {}
         self._filters: dict[tuple[str, ...], tuple[bytes, int]] = {}
 
-    def container_spec(self, record: ContainerRecord) -> ContainerSpec:
+    def container_spec(self, record: types.ContainerRecord) -> types.ContainerSpec:
         """Return the specification of a container; each distinct JSON text is parsed once.
 
         Raises StoreError when the record is damaged, InvalidSpec for an infra.
@@ -65,13 +64,13 @@ class Context:
             self.remember(record, spec)
         return spec
 
-    def remember(self, record: ContainerRecord, spec: ContainerSpec) -> None:
+    def remember(self, record: types.ContainerRecord, spec: types.ContainerSpec) -> None:
         """Cache a specification that was just written, so that the next reader need not parse it."""
         if len(self._specs) >= _REMEMBERED:
             self._specs.clear()
         self._specs[record.spec_json] = spec
 
-    def pod_spec(self, record: PodRecord) -> PodSpec:
+    def pod_spec(self, record: types.PodRecord) -> types.PodSpec:
         """Return the specification of a pod; each distinct JSON text is parsed once.
 
         Raises StoreError when the record is damaged.
@@ -84,7 +83,7 @@ class Context:
             self.remember_pod(record, spec)
         return spec
 
-    def remember_pod(self, record: PodRecord, spec: PodSpec) -> None:
+    def remember_pod(self, record: types.PodRecord, spec: types.PodSpec) -> None:
         """Cache a pod's specification that was just written, so that the next reader need not parse it."""
         if len(self._pod_specs) >= _REMEMBERED:
             self._pod_specs.clear()
@@ -99,7 +98,7 @@ class Context:
             found = self._filters[capabilities] = filter_and_flags(None, frozenset(capabilities), self.layout.cache)
         return found
 
-    def owner(self) -> Owner:
+    def owner(self) -> types.Owner:
         """Return the identity of this process, as the owner of ephemeral pods and containers."""
         from pypod.store.records import Owner
 
@@ -124,14 +123,14 @@ class Context:
         return self.rootless and os.geteuid() == 0
 
     @property
-    def cgroups(self) -> Driver:
+    def cgroups(self) -> types.Driver:
         """The driver for this host's cgroup hierarchies, detected at first use."""
         if self._cgroups is None:
             self._cgroups = self._driver()
         return self._cgroups
 
     @property
-    def firewall(self) -> Channels:
+    def firewall(self) -> types.Channels:
         """Channels to the host's firewall."""
         if self._firewall is None:
             from pypod.network import firewall
@@ -139,7 +138,7 @@ class Context:
             self._firewall = firewall.Channels()
         return self._firewall
 
-    def use_cgroups(self, driver: Driver) -> None:
+    def use_cgroups(self, driver: types.Driver) -> None:
         """Replace the cgroup driver."""
         self._cgroups = driver
 
@@ -160,7 +159,7 @@ class Context:
         if self._firewall is not None:
             self._firewall.close()
 
-    def __enter__(self) -> Self:
+    def __enter__(self) -> types.Self:
         return self
 
     def __exit__(self, *_: object) -> None:

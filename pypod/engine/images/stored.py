@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from _collections_abc import Sequence
+
+from pypod.engine.core import types
 from pypod.errors import InvalidImage, NoSuchImage
 from pypod.images.blobs import Blobs
 from pypod.model.image import MANIFEST_BYTES_LIMIT, Index, Manifest, parse_manifest
@@ -14,7 +17,6 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from pypod.engine.core.context import Context
-    from pypod.model.image_config import HistoryEntry, ImageConfig
 
 
 class StoredImage:
@@ -22,13 +24,13 @@ class StoredImage:
 
     __slots__ = ("_context", "_used_name", "id")
 
-    def __init__(self, context: Context, identifier: str, used_name: str = "") -> None:
+    def __init__(self, context: types.Context, identifier: str, used_name: str = "") -> None:
         self._context = context
         self.id = identifier
         self._used_name = used_name
 
     @property
-    def context(self) -> Context:
+    def context(self) -> types.Context:
         """The context of its storage."""
         return self._context
 
@@ -90,7 +92,7 @@ class StoredImage:
         return found
 
     @property
-    def config(self) -> ImageConfig:
+    def config(self) -> types.ImageConfig:
         """The image configuration: command, environment, user, labels and so on.
 
         Raises InvalidImage, also for a manifest list, which has none.
@@ -108,7 +110,7 @@ class StoredImage:
         """Return the names of the directories that make up its root, the topmost first."""
         return image_layers.shown(self.layers())
 
-    def history(self) -> Sequence[HistoryEntry]:
+    def history(self) -> Sequence[types.HistoryEntry]:
         """Return its build history, the first step first."""
         return self.config.history
 
@@ -118,13 +120,13 @@ class StoredList:
 
     __slots__ = ("_context", "_name", "id")
 
-    def __init__(self, context: Context, identifier: str, name: str = "") -> None:
+    def __init__(self, context: types.Context, identifier: str, name: str = "") -> None:
         self._context = context
         self.id = identifier
         self._name = name
 
     @property
-    def context(self) -> Context:
+    def context(self) -> types.Context:
         """The context of its storage."""
         return self._context
 
@@ -148,7 +150,7 @@ class StoredList:
             return manifest_lists.sources(connection, self.id)
 
 
-def index_of(context: Context, digest: str) -> Index:
+def index_of(context: types.Context, digest: str) -> Index:
     """Return a manifest list. Raises InvalidImage."""
     found = parse_manifest(Blobs(context.layout.blobs).read(digest, MANIFEST_BYTES_LIMIT), what=f"index {digest}")
     if not isinstance(found, Index):
@@ -171,7 +173,7 @@ def _member(image: StoredImage, platform: str) -> StoredImage:
     return StoredImage(image.context, identifier, image.used_name)
 
 
-def find(context: Context, ref: str) -> StoredImage:
+def find(context: types.Context, ref: str) -> StoredImage:
     """Return the image or manifest list that a name, NAME@DIGEST, an id or an id prefix refers to.
 
     A short name is tried below localhost, docker.io, and then as a suffix of any name. Raises NoSuchImage,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pypod.engine.core.boundary import Boundary
 from pypod.kernel.namespaces import Survey
 from pypod.kernel.watch import Watch
-from pypod.model.namespace_watch import SeenNamespace
+from pypod.model.namespace_watch import Key, SeenNamespace
 from pypod.store import records
 
 TYPE_CHECKING = False
@@ -14,7 +14,6 @@ if TYPE_CHECKING:
 
     from pypod.engine.core.context import Context
     from pypod.kernel.namespaces import Namespace
-    from pypod.model.namespace_watch import Key
 
 
 class NamespaceWatcher(Watch):

@@ -6,19 +6,21 @@ does. Messages are podman's.
 
 from __future__ import annotations
 
+from _collections_abc import Callable, Sequence
+
 from pypod.errors import InvalidSpec, RegistryError
 from pypod.model.reference import DOCKER_IO, Reference, is_short, parse
 from pypod.model.value import Value
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Mapping
 
     from pypod.images.config.registries_rules import Rule
 
-    Choose = Callable[[Sequence[Reference]], Reference]
+Choose = Callable[[Sequence[Reference]], Reference]
 
-__all__ = ["Endpoint", "Registries", "Resolved", "load", "remember"]
+__all__ = ["Choose", "Endpoint", "Registries", "Resolved", "load", "remember"]
 
 # The registry of docker.io answers under another name than its images have.
 _HOSTS = {DOCKER_IO: "registry-1.docker.io"}

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-from pypod.model.value import Value
+from _collections_abc import Callable
 
-TYPE_CHECKING = False
-if TYPE_CHECKING:
-    from collections.abc import Callable
+from pypod.model.value import Value
 
 
 def _sleep(seconds: float) -> None:
