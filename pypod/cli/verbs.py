@@ -17,7 +17,7 @@ __all__ = ["CONTAINER_VERBS", "GROUPS", "VERBS", "load"]
 CONTAINER_VERBS: Verbs = {
     "attach": ("containers.attach", "attach", "Attach to a running container"),
     "commit": ("containers.commit", "commit", "Create new image based on the changed container"),
-    "create": ("containers.run", "create", "Create but do not start a container"),
+    "create": ("containers.create", "create", "Create but do not start a container"),
     "diff": ("containers.diff", "container_diff", "Inspect changes to the container's file systems"),
     "exec": ("containers.exec", "exec", "Run a process in a running container"),
     "export": ("containers.export", "export", "Export container's filesystem contents as a tar archive"),
@@ -120,7 +120,7 @@ SYSTEM_VERBS: Verbs = {
 }
 VERBS: Verbs = {
     **CONTAINER_VERBS,
-    "create": ("containers.run", "create", "Create a pod, or a container when an image or --rootfs is given"),
+    "create": ("containers.create", "create", "Create a pod, or a container when an image or --rootfs is given"),
     "diff": ("containers.diff", "diff", "Display the changes to the object's file system"),
     "events": ("system.events", "events", "Show pypod events"),
     "history": ("images.history", "history", "Show history of a specified image"),

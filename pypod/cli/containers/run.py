@@ -1,4 +1,4 @@
-"""run and create."""
+"""run."""
 
 from __future__ import annotations
 
@@ -6,10 +6,9 @@ import sys
 
 from pypod.cli.flags import text_files
 from pypod.cli.flags.container import FLAGS, container_options
-from pypod.cli.flags.parser import Command, Flag, UsageError
+from pypod.cli.flags.parser import Command, Flag
 from pypod.cli.flags.selection import EXPLAIN
 from pypod.cli.images.pull import image_for, platform
-from pypod.cli.pods.create import POD_CREATE, POD_FLAGS, run_pod_create
 from pypod.cli.render.terminal import DEFAULT_DETACH_KEYS
 
 TYPE_CHECKING = False
@@ -42,35 +41,6 @@ RUN = Command(
     interspersed=False,
     min_args=1,
 )
-_OWN = {flag.name for flag in (*FLAGS, EXPLAIN)}
-CREATE = Command(
-    path="pypod create",
-    summary="Create a pod, or a container when an image or --rootfs is given",
-    description="Without an image and --rootfs this is `pypod pod create`. The ID is printed to stdout.",
-    synopsis="[options] [IMAGE [COMMAND [ARG...]]]",
-    flags=(*FLAGS, EXPLAIN, *(flag for flag in POD_FLAGS if flag.name not in _OWN)),
-    examples=("pypod create --name mipod", "pypod create --pod mipod --name box busybox sleep 60"),
-    interspersed=False,
-)
-
-
-def run_create(options: Parsed, root: str | None) -> int:
-    """Carry out ``pypod create``."""
-    from pypod.api.engine import Engine
-
-    if not options.positionals and not options["rootfs"] and options.command.path == "pypod create":
-        return run_pod_create(_as_pod(options), root)
-    only_pods = [flag.name for flag in POD_FLAGS if flag.name not in _OWN and options.changed(flag.name)]
-    if only_pods:
-        raise UsageError(options.command.path, f"--{only_pods[0]} is for pods: it goes without image and --rootfs")
-    with Engine(root) as engine:
-        if options["explain"]:
-            explain(engine, options)  # what is wrong with it is told
-            print(engine.containers.explain_creation())
-            return 0
-        container = create(engine, options)
-        print(container.id)
-    return 0
 
 
 def explain(engine: Engine, options: Parsed, *, columns: int = 0, rows: int = 0, attended: bool = False) -> Explanation:
@@ -83,25 +53,6 @@ def explain(engine: Engine, options: Parsed, *, columns: int = 0, rows: int = 0,
     return engine.containers.explain(
         *what, pod=ref or None, new_pod=new, columns=columns, rows=rows, attended=attended, **found
     )
-
-
-def _as_pod(options: Parsed) -> Parsed:
-    """Return the same command line as ``pod create`` understands it; raise UsageError for flags of containers."""
-    from pypod.cli.flags.parser import Parsed as ParsedClass
-
-    parsed = ParsedClass(POD_CREATE)
-    known = {flag.name: flag for flag in POD_CREATE.flags}
-    for flag in options.command.flags:
-        if not options.changed(flag.name):
-            continue
-        if flag.name not in known:
-            raise UsageError(
-                options.command.path, f"--{flag.name} is for containers: an image or --rootfs DIRECTORY is missing"
-            )
-        value = options[flag.name]
-        for item in value if isinstance(value, list) else [value]:
-            parsed.set(known[flag.name], str(item).lower() if isinstance(item, bool) else str(item))
-    return parsed
 
 
 def create(engine: Engine, options: Parsed) -> Container:
