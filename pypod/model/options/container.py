@@ -18,7 +18,7 @@ from pypod.model.options.network import NetworkOptions, UserNamespaceOptions
 
 @attrs.frozen(kw_only=True, slots=False, eq=False, repr=False)
 class ContainerOptions(LimitOptions, NetworkOptions, UserNamespaceOptions):
-    """What may be asked of a container, beside its image and command. Sizes in bytes, times in seconds."""
+    """The options of a container, besides its image and command. Sizes in bytes, times in seconds."""
 
     name: str = field(default="", metadata=about("Assign a name to the container"))
     rootfs: str = field(

@@ -1,7 +1,6 @@
-"""Options as fields of attrs classes: each is said once, and what is given for it is read where it is given.
+"""Options as fields of attrs classes: each is defined once, and its value is parsed where it is passed in.
 
-Importing attrs is paid by commands that create or update something; those that people wait for in a loop load nothing
-of this package.
+Only commands that create or update something pay for importing attrs; those run in a loop load nothing of this package.
 """
 
 from __future__ import annotations
@@ -17,17 +16,17 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
     from typing import Self
 
-NONE_GIVEN: Mapping[str, Any] = {}  # the default of mappings; nobody writes to it
+NONE_GIVEN: Mapping[str, Any] = {}  # the default of mappings; never modified
 _KEY = "about"
 
 
 @attrs.frozen(kw_only=True)
 class About:
-    """What is said of an option beside its name, type and default: for help, reference pages and the command line.
+    """What an option has besides name, type and default: for help, reference pages and the command line.
 
-    ``flag`` is podman's, without its dashes; None is the name of the option, "" that there is none. ``kind`` is that of
-    a ``Flag`` where the type does not say it, ``shown`` the default that the command line tells where it has another.
-    ``spec`` is the field of a specification that it becomes, where that is not called as the option.
+    ``flag`` is podman's, without dashes; None for the name of the option, "" for none. ``kind`` is that of a ``Flag``
+    where it does not follow from the type, ``shown`` the default in the command line's help where that differs.
+    ``spec`` is the field of a specification that it becomes, where that has another name.
     """
 
     help: str
@@ -46,28 +45,28 @@ def about(help: str, **further: Any) -> dict[str, About]:
 
 
 def about_of(field: attrs.Attribute[Any]) -> About | None:
-    """Return what is said of a field, None for an argument that is no option."""
+    """Return the metadata of a field, None for an argument that is not an option."""
     return field.metadata.get(_KEY)
 
 
 def flag_of(field: attrs.Attribute[Any]) -> str:
-    """Return the name of an option's flag, empty where there is none."""
+    """Return the name of an option's flag, empty when it has none."""
     said = about_of(field)
     flag = said.flag if said else ""
     return field.name.replace("_", "-") if flag is None else flag
 
 
 def options_of(cls: type[Options]) -> dict[str, tuple[attrs.Attribute[Any], About]]:
-    """Return the fields of a class that are options, by name, with what is said of them."""
+    """Return the fields of a class that are options, by name, with their metadata."""
     fields = attrs.fields(cls)  # type: ignore[arg-type]  # attrs has made it, which type checkers see of subclasses only
     return {field.name: (field, said) for field in fields if (said := about_of(field))}
 
 
 class Options:
-    """What a caller asked for by name. A subclass is made by ``attrs.frozen``; its fields' metadata is ``about``.
+    """Options passed by keyword. A subclass is made by ``attrs.frozen``; the metadata of its fields is ``about``.
 
-    To construct one is to read what is given: each value by its field's converter, or as its type says. Raises
-    InvalidSpec naming the argument, and UnknownOption naming the nearest one.
+    The constructor parses what is passed: each value by its field's converter, or according to its type. Raises
+    InvalidSpec naming the argument, and UnknownOption naming the closest one.
     """
 
     if not TYPE_CHECKING:
@@ -76,34 +75,34 @@ class Options:
             def __init__(self, *given, **named):
                 _table_of(cls).fill(self.__dict__, given, named)
 
-            cls.__init__ = __init__  # so that attrs makes none, which would convert the defaults of ninety fields, too
+            cls.__init__ = __init__  # attrs would make one that also converts the defaults of ninety fields
 
     def replace(self, **changes: Any) -> Self:
-        """Return a copy with some fields changed, which are not read again."""
+        """Return a copy with some fields changed, without parsing them."""
         changed = object.__new__(type(self))
         changed.__dict__.update(self.__dict__, **changes)
         return changed
 
     def given(self) -> dict[str, Any]:
-        """Return the fields with another value than their default."""
+        """Return the fields whose values differ from the default."""
         defaults = _table_of(type(self)).defaults
         return {name: value for name, value in self.__dict__.items() if value != defaults[name]}
 
     def without(self, names: Iterable[str]) -> Self:
-        """Return a copy in which some fields have their defaults."""
+        """Return a copy with some fields reset to their defaults."""
         defaults = _table_of(type(self)).defaults
         return self.replace(**{name: defaults[name] for name in names})
 
     @classmethod
     def read(cls, name: str, value: object) -> Any:
-        """Return a value as the field has it. Raises InvalidSpec."""
+        """Return a value parsed for the field. Raises InvalidSpec."""
         found: dict[str, Any] = {}
         _table_of(cls).fill(found, (), {name: value})
         return found[name]
 
     @classmethod
     def parameters(cls) -> dict[str, tuple[Any, Any, bool]]:
-        """Return type, default and whether it has to be named, of each parameter of the constructor.
+        """Return type, default and whether it is keyword-only, for each parameter of the constructor.
 
         Those of a class come before those of its bases.
         """
@@ -134,7 +133,7 @@ class Options:
 
 
 class _Table:
-    """What constructing an options class needs of its fields."""
+    """What constructing an options class needs to know about its fields."""
 
     def __init__(self, cls: type[Options]) -> None:
         fields = attrs.fields(cls)  # type: ignore[arg-type]
@@ -144,7 +143,7 @@ class _Table:
         self.flags = {field.name: flag_of(field) for field in fields}
 
     def fill(self, values: dict[str, Any], given: tuple[object, ...], named: dict[str, Any]) -> None:
-        """Put the defaults and what was given into ``values``."""
+        """Fill in the defaults and the arguments."""
         if given:
             named = self._with_positional(given, named)
         readers = self.readers
@@ -172,7 +171,7 @@ class _Table:
 
 
 def reader_of(field: attrs.Attribute[Any]) -> Callable[[Any], Any]:
-    """Return what reads the values that are given for a field: its converter, or what its type says."""
+    """Return the parser for values of a field: its converter, or the one for its type."""
     return field.converter or READERS[str(field.type)]  # type: ignore[return-value]
 
 

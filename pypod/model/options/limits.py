@@ -1,4 +1,4 @@
-"""The options that limit what a container or pod may use."""
+"""The options that limit the resources of a container or pod."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ SIZE = "<number>[<unit>]"
 
 @attrs.frozen(kw_only=True, slots=False, eq=False, repr=False)
 class LimitOptions(Options):
-    """What may be asked of a cgroup. Sizes in bytes, times in microseconds; devices by path."""
+    """The cgroup options. Sizes in bytes, times in microseconds; devices by path."""
 
     cpus: float = field(
         default=0.0,
@@ -118,7 +118,7 @@ class LimitOptions(Options):
     )
 
     def limits(self) -> Limits | None:
-        """Return the limits that are asked for, None when there are none. Raises InvalidSpec naming the flag."""
+        """Return the limits that are set, None without any. Raises InvalidSpec naming the flag."""
         found = {
             field: value for name, (field, default) in _FIELDS.items() if (value := getattr(self, name)) != default
         }
@@ -135,7 +135,7 @@ class LimitOptions(Options):
         return None if limits == Limits() else limits
 
 
-# option: the field of Limits, and the value with which nothing is asked for
+# option: the field of Limits, and the value that sets no limit
 _FIELDS = {
     name: (said.spec or name, field.default)
     for name, (field, said) in options_of(LimitOptions).items()

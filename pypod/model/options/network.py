@@ -1,4 +1,4 @@
-"""The options of containers and pods about their network and the ids of their users."""
+"""The network and user namespace options of containers and pods."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from pypod.model.port import Port
 
 @attrs.frozen(kw_only=True, slots=False, eq=False, repr=False)
 class NetworkOptions(Options):
-    """What may be asked of a network."""
+    """The network options."""
 
     network: str | Sequence[str] = field(
         default="",
@@ -60,7 +60,7 @@ class NetworkOptions(Options):
 
 @attrs.frozen(kw_only=True, slots=False, eq=False, repr=False)
 class UserNamespaceOptions(Options):
-    """What may be asked of a user namespace, in podman's words."""
+    """The user namespace options, in podman's words."""
 
     userns: str = field(
         default="", metadata=about("User namespace to use: auto, keep-id, nomap, host, container:X, ns:PATH")

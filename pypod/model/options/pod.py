@@ -16,7 +16,7 @@ from pypod.model.options.network import NetworkOptions, UserNamespaceOptions
 
 @attrs.frozen(kw_only=True, slots=False, eq=False, repr=False)
 class PodOptions(LimitOptions, NetworkOptions, UserNamespaceOptions):
-    """What may be asked of a pod, beside its name and the image of its infra. Sizes in bytes."""
+    """The options of a pod, besides its name and the image of its infra. Sizes in bytes."""
 
     share: str | Sequence[str] = field(
         default=DEFAULT_SHARE,

@@ -1,7 +1,7 @@
-"""What may be given for an option: values of Python as they are, and podman's words where it has some.
+"""Parsers for option values: Python values, or strings in podman's words.
 
-A reader returns the value as a field has it. It raises Unfit for a type that the option does not have, and ValueError,
-in podman's words, for a text that cannot be read.
+A parser returns the value as the field stores it. It raises Unfit for a type that the option does not accept, and
+ValueError, in podman's words, for a string that it cannot parse.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ _SHM_UNITS = {"b": 1, "k": 1024, "m": 1024**2, "g": 1024**3, "": 1}
 
 
 class Unfit(Exception):
-    """A value is of a type that the option does not have: what it must be, and perhaps how it is written."""
+    """A value's type is not accepted: what it must be instead, and perhaps how to write it."""
 
     def __init__(self, expected: str, hint: str = "") -> None:
         super().__init__(expected)
@@ -31,61 +31,61 @@ class Unfit(Exception):
 
 
 def text(value: object) -> str:
-    """Read a text."""
+    """Accept a string."""
     if not isinstance(value, str):
-        raise Unfit("a text")
+        raise Unfit("a string")
     return value
 
 
 def boolean(value: object) -> bool:
-    """Read True or False."""
+    """Accept True or False."""
     if not isinstance(value, bool):
         raise Unfit("True or False")
     return value
 
 
 def whole(value: object) -> int:
-    """Read a whole number, of whatever class that says it is one."""
+    """Accept an integer, of any class with ``__index__``."""
     if isinstance(value, bool) or not hasattr(value, "__index__"):
         raise Unfit("a whole number")
     return operator.index(value)
 
 
 def texts(value: object) -> tuple[str, ...]:
-    """Read a list of texts. A text in its place would be a list of letters."""
+    """Accept a list of strings, but not a string, which would become a list of letters."""
     found = _items(value)
     if not all(isinstance(one, str) for one in found):
-        raise Unfit("a list of texts")
+        raise Unfit("a list of strings")
     return found
 
 
 def pairs(value: object) -> dict[str, str]:
-    """Read texts by name."""
+    """Accept a mapping of strings to strings."""
     if not isinstance(value, Mapping):
-        raise Unfit("a mapping of texts")
+        raise Unfit("a mapping of strings")
     for name, one in value.items():
         if not isinstance(name, str) or not isinstance(one, str):
             hint = f"write {str(name)!r}: {str(one)!r}" if isinstance(one, int | float) else ""
-            raise Unfit("a mapping of texts", hint)
+            raise Unfit("a mapping of strings", hint)
     return dict(value)
 
 
 def _items(value: object) -> tuple[Any, ...]:
     if isinstance(value, str):
-        raise Unfit("a list of texts", f"write [{value!r}]")
+        raise Unfit("a list of strings", f"write [{value!r}]")
     if isinstance(value, bytes | Mapping) or not isinstance(value, Iterable):
-        raise Unfit("a list of texts")
+        raise Unfit("a list of strings")
     return tuple(value)
 
 
 def text_or_texts(value: object) -> str | tuple[str, ...]:
-    """Read a text, or a list of them."""
+    """Accept a string, or a list of strings."""
     return value if isinstance(value, str) else texts(value)
 
 
 def text_or_whole(value: object) -> str | int:
-    """Read a text or a whole number."""
-    return value if isinstance(value, str) else _or(whole, value, "a text or a whole number")
+    """Accept a string or an integer."""
+    return value if isinstance(value, str) else _or(whole, value, "a string or a whole number")
 
 
 def _or(read: Callable[[Any], Any], value: object, expected: str) -> Any:
@@ -111,11 +111,11 @@ READERS: dict[str, Callable[[Any], Any]] = {
 READERS |= {f"{kind} | None": _or_none(read) for kind, read in READERS.items()}
 
 
-# what has words of podman's, or a value of another type that says the same
+# options that accept podman's words, or equivalent values of other types
 
 
 def path(value: str | os.PathLike[str]) -> str:
-    """Read a path: a text, or a Path."""
+    """Accept a path: a string, or a Path."""
     found = os.fspath(value) if isinstance(value, str | os.PathLike) else None
     if not isinstance(found, str):
         raise Unfit("a path")
@@ -123,27 +123,27 @@ def path(value: str | os.PathLike[str]) -> str:
 
 
 def paths(value: Sequence[str | os.PathLike[str]]) -> tuple[str, ...]:
-    """Read a list of texts, of which some may be a Path."""
-    return tuple(_or(path, one, "a list of texts") for one in _items(value))
+    """Accept a list of strings and Paths."""
+    return tuple(_or(path, one, "a list of strings") for one in _items(value))
 
 
 def words(value: str | Sequence[str | os.PathLike[str]] | None) -> str | tuple[str, ...] | None:
-    """Read a command: one word, or a list of them."""
+    """Accept a command: a string, or a list of strings."""
     return value if isinstance(value, str) or value is None else paths(value)
 
 
 def user(value: str | int) -> str:
-    """Read a user, by name or by number."""
+    """Accept a user, by name or number."""
     return str(text_or_whole(value))
 
 
 def users(value: Sequence[str | int]) -> tuple[str, ...]:
-    """Read names or numbers of groups."""
-    return tuple(_or(user, one, "a list of texts or numbers") for one in _items(value))
+    """Accept names or numbers of groups."""
+    return tuple(_or(user, one, "a list of strings or numbers") for one in _items(value))
 
 
 def number(value: float | str) -> float:
-    """Read a number, or the text of one."""
+    """Accept a number, or a string with one."""
     if isinstance(value, bool) or not isinstance(value, int | float | str):
         raise Unfit("a number")
     try:
@@ -156,7 +156,7 @@ def number(value: float | str) -> float:
 
 
 def memory(value: int | str) -> int:
-    """Read a number of bytes, or podman's words for one: 64m, 1.5g."""
+    """Accept a number of bytes, or podman's notation: 64m, 1.5g."""
     if not isinstance(value, str):
         return _or(whole, value, _SIZE)  # type: ignore[no-any-return]
     try:
@@ -166,12 +166,12 @@ def memory(value: int | str) -> int:
 
 
 def swap(value: int | str) -> int:
-    """Read a number of bytes, or -1 for no limit."""
+    """Accept a number of bytes, or -1 for no limit."""
     return -1 if value == "-1" else memory(value)
 
 
 def shm(value: int | str | None) -> int | None:
-    """Read a size of /dev/shm: a number of bytes, or one with a unit of b, k, m or g (1024s)."""
+    """Accept a size of /dev/shm: a number of bytes, or one with a unit of b, k, m or g (1024s)."""
     if value is None:
         return None
     if not isinstance(value, str):
@@ -188,7 +188,7 @@ def shm(value: int | str | None) -> int | None:
 
 
 def umask(value: int | str) -> int:
-    """Read a umask: a number, or a text of octal digits."""
+    """Accept a umask: a number, or a string of octal digits."""
     try:
         found = int(value, 8) if isinstance(value, str) else whole(value)
     except ValueError:
@@ -199,14 +199,14 @@ def umask(value: int | str) -> int:
 
 
 def ports(value: Sequence[str | int | Port] | Mapping[str | int, str | int]) -> tuple[Port, ...]:
-    """Read ports: texts as podman's --publish has them, numbers, or a mapping from the host's to the container's."""
+    """Accept ports: strings as in podman's --publish, numbers, or a mapping from host to container ports."""
     if isinstance(value, str | bytes) or not isinstance(value, Iterable):
-        raise Unfit("a list of texts, numbers and ports, or a mapping from ports of the host")
+        raise Unfit("a list of strings, numbers and ports, or a mapping from host ports")
     return parse_ports(value)
 
 
 def mounts(value: Sequence[Mount]) -> tuple[Mount, ...]:
-    """Read mounts."""
+    """Accept mounts."""
     if isinstance(value, Mapping) or not isinstance(value, Iterable):
         raise Unfit("a list of pypod.Mount")
     found = tuple(value)
@@ -216,14 +216,14 @@ def mounts(value: Sequence[Mount]) -> tuple[Mount, ...]:
 
 
 def healthcheck(value: Healthcheck | None) -> Healthcheck | None:
-    """Read a health check."""
+    """Accept a health check."""
     if value is not None and not isinstance(value, Healthcheck):
         raise Unfit("a pypod.Healthcheck", 'write pypod.Healthcheck(test=("CMD", "true"))')
     return value
 
 
 def rates(value: Mapping[str, int | str]) -> dict[str, int]:
-    """Read numbers by the path of a device; a number may be a text with a unit."""
+    """Accept numbers by device path; a number may be a string with a unit."""
     expected = "a mapping from devices to numbers"
     if not isinstance(value, Mapping):
         raise Unfit(expected)
@@ -236,11 +236,11 @@ def rates(value: Mapping[str, int | str]) -> dict[str, int]:
     return found
 
 
-_SIZE = "a number of bytes, or a text such as '64m'"
+_SIZE = "a number of bytes, or a string such as '64m'"
 
 
 def ram_bytes(text: str) -> int:
-    """Read a size as docker/go-units' RAMInBytes does: 1024s, ``1.5g``, ``32MiB``, ``100 kb``. Raises ValueError."""
+    """Parse a size as docker/go-units' RAMInBytes does: 1024s, ``1.5g``, ``32MiB``, ``100 kb``. Raises ValueError."""
     number = text.lower().removesuffix("b").removesuffix("i") if text[-1:] in "bB" else text.lower()
     power = "bkmgtp".find(number[-1:]) if number[-1:].isalpha() else 0
     digits = number[:-1].removesuffix(" ") if power > 0 else number.removesuffix(" ")

@@ -132,7 +132,7 @@ class TestWrongTypes:
     def test_no_list_of_texts(self, cls: type[Options], name: str, value: object) -> None:
         error = refused(cls, **{name: value})
         assert error.argument == name
-        assert error.message.startswith(f"{name} must be a list of texts")
+        assert error.message.startswith(f"{name} must be a list of strings")
         assert error.message.endswith(f"not {value!r}")
         assert error.hint == ("write ['ab']" if value == "ab" else "")
 
@@ -142,7 +142,7 @@ class TestWrongTypes:
             assert refused(cls, **{name: value}).argument == name
         error = refused(cls, **{name: {"A": 1}})
         assert (error.argument, error.hint) == (name, "write 'A': '1'")
-        assert error.message == f"{name} must be a mapping of texts, not {{'A': 1}}"
+        assert error.message == f"{name} must be a mapping of strings, not {{'A': 1}}"
 
     @pytest.mark.parametrize(("cls", "name"), of_type("Mapping[str, int]"))
     def test_no_rates(self, cls: type[Options], name: str) -> None:
