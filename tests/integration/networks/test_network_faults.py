@@ -266,7 +266,7 @@ def test_a_kernel_that_lacks_a_part(engine, tmp_path, call: str, pattern: str, e
 def test_the_firewall_cannot_be_loaded(engine, tmp_path, monkeypatch) -> None:
     pod(engine)
     monkeypatch.setattr(firewall, "_PROGRAMS", str(tmp_path))
-    with pytest.raises(errors.Unsupported, match=r"the program nft, which is not there.*apt-get install nftables"):
+    with pytest.raises(errors.Unsupported, match=r"the program nft, which is not installed.*apt-get install nftables"):
         engine.pods.get("p").start()
     fake = tmp_path / "nft"
     fake.write_text("#!/bin/sh\necho 'table.nft:1:1: Error: Operation not supported' >&2; exit 1\n")
