@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from _collections_abc import Callable, Iterable, Sequence
+from _collections_abc import Callable, Iterable, Mapping, Sequence
 
 from pypod.api import types
 from pypod.api.image import Image
@@ -46,17 +46,29 @@ class ManifestList(StoredList):
         return self._engine
 
     def add(
-        self, ref: str, *, all: bool = False, access: types.Access | None = None, **said: types.Any
+        self,
+        ref: str,
+        *,
+        all: bool = False,
+        access: types.Access | None = None,
+        os: str = "",
+        architecture: str = "",
+        variant: str = "",
+        os_version: str = "",
+        os_features: Sequence[str] = (),
+        features: Sequence[str] = (),
+        annotations: Mapping[str, str] | Iterable[tuple[str, str]] = (),
     ) -> Sequence[str]:
         """Add an image, or of another list the one for this machine, with ``all`` all of it; return their digests.
 
         ``ref`` names an image here, one in a registry (``docker://`` makes sure of that, and so does ``all`` unless a
         list is here), or in a file, as ``oci-archive:FILE``. Of a registry's only what the list says is read; a push
-        fetches the rest. ``said`` are fields of EntryChange, such as ``architecture``.
+        fetches the rest. The other arguments are those of ``annotate``: what the list is to say of it.
 
         Raises NoSuchImage, InvalidSpec, RegistryError, InvalidImage.
         """
-        return self.extend([ref], all=all, access=access, change=EntryChange(**said))
+        change = _change(os, architecture, variant, os_version, os_features, features, annotations)
+        return self.extend([ref], all=all, access=access, change=change)
 
     def extend(
         self,
@@ -90,9 +102,23 @@ class ManifestList(StoredList):
         with Boundary(f"remove from {self.name}"), Lock(self._engine.layout.images, SHARED) as lock, lock:
             self._edit(shrink)
 
-    def annotate(self, digest: str, **said: types.Any) -> None:
-        """Change what it says of a member: fields of EntryChange. Raises InvalidSpec for a digest that none has."""
-        change = EntryChange(**said)
+    def annotate(
+        self,
+        digest: str,
+        *,
+        os: str = "",
+        architecture: str = "",
+        variant: str = "",
+        os_version: str = "",
+        os_features: Sequence[str] = (),
+        features: Sequence[str] = (),
+        annotations: Mapping[str, str] | Iterable[tuple[str, str]] = (),
+    ) -> None:
+        """Change what it says of a member; what is empty stays as it is, and ``annotations`` are added.
+
+        Raises InvalidSpec for a digest that none has.
+        """
+        change = _change(os, architecture, variant, os_version, os_features, features, annotations)
 
         def say(entries: Entries) -> Entries:
             self._require(digest, entries)
@@ -177,6 +203,26 @@ class ManifestList(StoredList):
 
     def __repr__(self) -> str:
         return f"<ManifestList {self.name}>"
+
+
+def _change(
+    os: str,
+    architecture: str,
+    variant: str,
+    os_version: str,
+    os_features: Sequence[str],
+    features: Sequence[str],
+    annotations: Mapping[str, str] | Iterable[tuple[str, str]],
+) -> EntryChange:
+    return EntryChange(
+        os=os,
+        architecture=architecture,
+        variant=variant,
+        os_version=os_version,
+        os_features=tuple(os_features),
+        features=tuple(features),
+        annotations=tuple(dict(annotations).items()),
+    )
 
 
 def _blobs_of(blobs: Blobs, digest: str) -> set[str]:
