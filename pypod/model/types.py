@@ -22,7 +22,9 @@ def looked_up(module: str, where: Mapping[str, str]) -> Callable[[str], object]:
             raise AttributeError(f"module {module!r} has no attribute {name!r}")
         from importlib import import_module
 
-        return getattr(import_module(where[name]), name)
+        found = getattr(import_module(where[name]), name)
+        setattr(import_module(module), name, found)  # the next one need not ask
+        return found
 
     return look_up
 

@@ -131,8 +131,7 @@ class LimitOptions(Options):
             if self.cpus < 0:
                 raise InvalidSpec("--cpus", f"--cpus: {self.cpus:g} is negative")
             found |= {"cpu_period_us": CPUS_PERIOD_US, "cpu_quota_us": int(self.cpus * CPUS_PERIOD_US)}
-        limits = Limits(**found) if found else None
-        return None if limits == Limits() else limits
+        return Limits(**found) if found else None
 
 
 # option: the field of Limits, and the value that sets no limit
