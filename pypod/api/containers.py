@@ -7,14 +7,12 @@ import time
 from _collections_abc import Iterable, Sequence
 
 from pypod.api import types
-from pypod.api.container import Container
 from pypod.api.signatures import takes
-from pypod.engine.core import announce
 from pypod.engine.core.boundary import Boundary
 from pypod.errors import InvalidSpec, NoSuchContainer
 from pypod.model import ids
 from pypod.model.namespace import JOINABLE
-from pypod.store import networks, records, stored_specs
+from pypod.store import records
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -51,7 +49,7 @@ class Containers:
         self._engine = engine
 
     @takes(lambda: types.CreateOptions)
-    def create(self, asked: types.CreateOptions) -> Container:
+    def create(self, asked: types.CreateOptions) -> types.Container:
         """Create a container without starting it.
 
         ``image`` is a name or an Image; one that is not here is pulled, as ``pull`` says (always, missing, never,
@@ -71,7 +69,9 @@ class Containers:
         """
         return self._create(asked, asked.pod, ephemeral=asked.ephemeral)
 
-    def _create(self, asked: MemberOptions, pod: Pod | str | None = None, *, ephemeral: bool = False) -> Container:
+    def _create(
+        self, asked: MemberOptions, pod: Pod | str | None = None, *, ephemeral: bool = False
+    ) -> types.Container:
         from pypod.api.pod import Pod
         from pypod.engine.core.free_names import under_free_name
         from pypod.engine.networks import published
@@ -92,7 +92,7 @@ class Containers:
             found, options, command = self._with_image(base, asked.pull, asked, command)
             ports = published.of_options(self._engine, options, specs.asked_of(options, pod_spec))
 
-        def create(name: str) -> Container:
+        def create(name: str) -> types.Container:
             spec = specs.container_spec(
                 command, options, name=name, pod_id=pod_record.id if pod_record else "", pod=pod_spec, image=found
             )
@@ -100,7 +100,7 @@ class Containers:
             if spec.limits is not None:
                 settings_of(self._engine, spec.limits)  # what this host cannot limit: before there is a container
 
-            def add(spec: ContainerSpec) -> Container:
+            def add(spec: ContainerSpec) -> types.Container:
                 return self._add(self._record(spec, pod_spec, owner, found.id if found else ""), spec, connections)
 
             if spec.user_namespace.mode != "auto":
@@ -162,7 +162,11 @@ class Containers:
             **{fields.get(kind, kind): mode.replace(target=found[mode.target].id) for kind, mode in joined.items()}
         )
 
-    def _add(self, record: ContainerRecord, spec: ContainerSpec, connections: Sequence[Connection]) -> Container:
+    def _add(self, record: ContainerRecord, spec: ContainerSpec, connections: Sequence[Connection]) -> types.Container:
+        from pypod.api.container import Container
+        from pypod.engine.core import announce
+        from pypod.store import networks
+
         with Boundary("create container"), self._engine.database.transaction() as connection, connection:
             records.add_container(connection, record)
             for one in connections:
@@ -173,6 +177,7 @@ class Containers:
 
     def _record(self, spec: ContainerSpec, pod: PodSpec | None, owner: str, image_id: str = "") -> ContainerRecord:
         from pypod.kernel.cgroups.driver import container_path
+        from pypod.store import stored_specs
 
         identifier = ids.new_id()
         parent = spec.cgroup_parent or (pod.cgroup_parent if pod else "")
@@ -263,14 +268,14 @@ class Containers:
         return of_creation(self._engine, "container", 2)
 
     @takes(lambda: types.CreateOptions)
-    def run(self, asked: types.CreateOptions) -> Container:
+    def run(self, asked: types.CreateOptions) -> types.Container:
         """Create and start a container. When the start fails nothing is left of it.
 
         The arguments are those of ``create``; raises what that and ``Container.start`` raise.
         """
         return self._run(asked, asked.pod, ephemeral=asked.ephemeral)
 
-    def _run(self, asked: MemberOptions, pod: Pod | str | None = None, *, ephemeral: bool = False) -> Container:
+    def _run(self, asked: MemberOptions, pod: Pod | str | None = None, *, ephemeral: bool = False) -> types.Container:
         container = self._create(asked, pod, ephemeral=ephemeral)
         try:
             container.start()
@@ -279,11 +284,13 @@ class Containers:
             raise
         return container
 
-    def get(self, ref: str) -> Container:
+    def get(self, ref: str) -> types.Container:
         """Return the container that a name, an id or the beginning of one names.
 
         Raises NoSuchContainer, AmbiguousName.
         """
+        from pypod.api.container import Container
+
         record = records.find_container(self._engine.database, ref)
         return Container(self._engine, record.id, record.name)
 
@@ -295,8 +302,9 @@ class Containers:
             return False
         return True
 
-    def list(self, *, all: bool = False) -> list[Container]:
+    def list(self, *, all: bool = False) -> list[types.Container]:
         """Return the running containers, the oldest first; with ``all`` every one. Infras are not among them."""
+        from pypod.api.container import Container
         from pypod.engine.containers.listing import listed_containers
 
         return [

@@ -7,16 +7,14 @@ import time
 from _collections_abc import Mapping, Sequence
 
 from pypod.api import types
-from pypod.api.pod import Pod
 from pypod.api.signatures import takes
-from pypod.engine.core import announce
 from pypod.engine.core.boundary import Boundary
 from pypod.errors import InvalidSpec, NoSuchPod
 from pypod.model import ids
 from pypod.model.container import DEFAULT_SHM_BYTES
 from pypod.model.namespace import DEFAULT_SHARE, HOST, PRIVATE, parse_share
 from pypod.model.pod import PodSpec
-from pypod.store import networks, records, stored_specs
+from pypod.store import records, stored_specs
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -40,7 +38,7 @@ class Pods:
         self._engine = engine
 
     @takes(lambda: types.CreatePodOptions)
-    def create(self, asked: types.CreatePodOptions) -> Pod:
+    def create(self, asked: types.CreatePodOptions) -> types.Pod:
         """Create a pod without starting it.
 
         ``share`` names the kinds of namespaces that members share (podman's --share, or a sequence); ``shm_size`` is in
@@ -64,7 +62,7 @@ class Pods:
         """
         return self._create(asked)
 
-    def _create(self, options: CreatePodOptions) -> Pod:
+    def _create(self, options: CreatePodOptions) -> types.Pod:
         from pypod.engine.core.free_names import under_free_name
         from pypod.engine.networks import published
         from pypod.engine.networks.options import resolved
@@ -99,7 +97,7 @@ class Pods:
             ports = published.of_pod(self._engine, options.ports, asked, infra=infra, shared="net" in kinds)
             image = self._image(options.infra_image) if options.infra_image else None
 
-        def create(name: str) -> Pod:
+        def create(name: str) -> types.Pod:
             spec = PodSpec(
                 name=name,
                 share=kinds,
@@ -119,7 +117,7 @@ class Pods:
             )
             id_maps.maps_of(self._engine, spec)
 
-            def add(spec: PodSpec) -> Pod:
+            def add(spec: PodSpec) -> types.Pod:
                 return self._add(spec, owner, image, connections)
 
             if spec.user_namespace.mode != "auto":
@@ -145,7 +143,11 @@ class Pods:
     def _image(self, image: Image | str) -> Image:
         return self._engine.images.for_container(image) if isinstance(image, str) else image
 
-    def _add(self, spec: PodSpec, owner: str, image: Image | None, connections: Sequence[Connection]) -> Pod:
+    def _add(self, spec: PodSpec, owner: str, image: Image | None, connections: Sequence[Connection]) -> types.Pod:
+        from pypod.api.pod import Pod
+        from pypod.engine.core import announce
+        from pypod.store import networks
+
         record, infra_record = self._records(spec, owner)
         if infra_record is not None and image is not None:
             infra_record = _of_image(infra_record, spec, image)
@@ -206,7 +208,7 @@ class Pods:
             spec_json=stored_specs.NO_SPEC,
         )
 
-    def create_for_container(self, name: str, options: dict[str, types.Any]) -> Pod:
+    def create_for_container(self, name: str, options: dict[str, types.Any]) -> types.Pod:
         """Create the pod that ``pypod run --pod new:NAME`` makes for its container.
 
         It gets those of the container's ``options`` that are about the network, the ports and the host name: they are
@@ -222,8 +224,10 @@ class Pods:
 
         return of_creation(self._engine, "pod", 4 if infra else 2)
 
-    def get(self, ref: str) -> Pod:
+    def get(self, ref: str) -> types.Pod:
         """Return the pod that a name, an id or the beginning of one names. Raises NoSuchPod, AmbiguousName."""
+        from pypod.api.pod import Pod
+
         record = records.find_pod(self._engine.database, ref)
         return Pod(self._engine, record.id, record.name)
 
@@ -235,8 +239,9 @@ class Pods:
             return False
         return True
 
-    def list(self) -> list[Pod]:
+    def list(self) -> list[types.Pod]:
         """Return all pods, the oldest first."""
+        from pypod.api.pod import Pod
         from pypod.engine.containers.listing import listed_pods
 
         return [Pod(self._engine, record.id, record.name) for record in listed_pods(self._engine)]
