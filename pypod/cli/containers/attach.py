@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from pypod.cli.flags.objects import LATEST
 from pypod.cli.flags.parser import Command, Flag, UsageError
-from pypod.cli.flags.selection import LATEST, latest
+from pypod.cli.flags.selection import latest
 from pypod.cli.render.terminal import DEFAULT_DETACH_KEYS
 
 TYPE_CHECKING = False

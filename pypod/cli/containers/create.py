@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from pypod.cli.flags.container import FLAGS
+from pypod.cli.flags.objects import EXPLAIN
 from pypod.cli.flags.parser import Command, Parsed, UsageError
-from pypod.cli.flags.selection import EXPLAIN
 from pypod.cli.pods.create import POD_CREATE, POD_FLAGS, run_pod_create
 
 _OWN = {flag.name for flag in (*FLAGS, EXPLAIN)}

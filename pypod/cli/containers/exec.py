@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+from pypod.cli.flags.objects import EXPLAIN, LATEST
 from pypod.cli.flags.parser import Command, Flag, UsageError
-from pypod.cli.flags.selection import EXPLAIN, LATEST, latest
 from pypod.cli.render.terminal import DEFAULT_DETACH_KEYS
 
 TYPE_CHECKING = False
@@ -70,6 +70,8 @@ def run_exec(options: Parsed, root: str | None) -> int:
 
 
 def _target(engine: Engine, options: Parsed) -> tuple[Container, list[str]]:
+    from pypod.cli.flags.selection import latest
+
     words = list(options.positionals)
     if options["latest"]:
         container = latest(engine)

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from pypod.cli.flags import selection
+from pypod.cli.flags.objects import ALL, CIDFILE, EXPLAIN, FILTER, IGNORE, LATEST, TIME
 from pypod.cli.flags.parser import Command, Flag, UsageError
-from pypod.cli.flags.selection import ALL, CIDFILE, EXPLAIN, FILTER, IGNORE, LATEST, TIME
 from pypod.errors import InUse, NotFound
 
 TYPE_CHECKING = False

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+from pypod.cli.flags.objects import LATEST
 from pypod.cli.flags.parser import Command, Flag, UsageError
-from pypod.cli.flags.selection import LATEST, latest
 from pypod.errors import InvalidSpec
 from pypod.model.moment import rfc3339
 
@@ -53,6 +53,7 @@ def run_logs(options: Parsed, root: str | None) -> int:
     from time import time_ns
 
     from pypod.api.engine import Engine
+    from pypod.cli.flags.selection import latest
 
     names = options.positionals
     if options["latest"] and names:

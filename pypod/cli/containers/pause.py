@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from pypod.cli.flags import selection
+from pypod.cli.flags.objects import ALL, CIDFILE, FILTER, LATEST
 from pypod.cli.flags.parser import Command
-from pypod.cli.flags.selection import ALL, CIDFILE, FILTER, LATEST
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

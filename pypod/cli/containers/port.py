@@ -5,8 +5,8 @@ from __future__ import annotations
 import sys
 
 from pypod.cli.flags import selection
+from pypod.cli.flags.objects import LATEST
 from pypod.cli.flags.parser import Command, Flag, UsageError
-from pypod.cli.flags.selection import LATEST
 from pypod.errors import InvalidSpec
 from pypod.model.port import ALL_ADDRESSES
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 import sys
 
 from pypod.cli.containers.ps_row import COLUMNS, NS_COLUMNS, POD_COLUMNS, SIZE_COLUMN, Listing, Row
+from pypod.cli.flags.objects import LATEST
 from pypod.cli.flags.parser import Command, Flag, UsageError
-from pypod.cli.flags.selection import LATEST
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

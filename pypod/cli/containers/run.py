@@ -6,8 +6,8 @@ import sys
 
 from pypod.cli.flags import text_files
 from pypod.cli.flags.container import FLAGS, container_options
+from pypod.cli.flags.objects import EXPLAIN
 from pypod.cli.flags.parser import Command, Flag
-from pypod.cli.flags.selection import EXPLAIN
 from pypod.cli.images.pull import image_for, platform
 from pypod.cli.render.terminal import DEFAULT_DETACH_KEYS
 

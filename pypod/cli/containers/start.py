@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from pypod.cli.flags import selection
+from pypod.cli.flags.objects import ALL, EXPLAIN, FILTER, LATEST
 from pypod.cli.flags.parser import Command, Flag
-from pypod.cli.flags.selection import ALL, EXPLAIN, FILTER, LATEST
 from pypod.cli.render.terminal import DEFAULT_DETACH_KEYS
 
 TYPE_CHECKING = False

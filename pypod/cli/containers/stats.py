@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import sys
 
+from pypod.cli.flags.objects import LATEST
 from pypod.cli.flags.parser import Command, Flag, UsageError
-from pypod.cli.flags.selection import LATEST, latest, latest_pod
+from pypod.cli.flags.selection import latest, latest_pod
 from pypod.cli.go.values import Struct
 from pypod.cli.render.output import Column, human_size
 from pypod.errors import InvalidSpec

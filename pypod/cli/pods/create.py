@@ -5,9 +5,9 @@ from __future__ import annotations
 from pypod.api.pod_options import CreatePodOptions
 from pypod.cli.flags import text_files
 from pypod.cli.flags.container import NOT_YET_FLAGS, refuse_not_yet
+from pypod.cli.flags.objects import EXPLAIN
 from pypod.cli.flags.options import flags_of, options_given
 from pypod.cli.flags.parser import Command, Flag
-from pypod.cli.flags.selection import EXPLAIN
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

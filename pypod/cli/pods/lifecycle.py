@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from pypod.cli.flags import selection
+from pypod.cli.flags.objects import ALL, EXPLAIN, IGNORE, LATEST, POD_ID_FILE, TIME
 from pypod.cli.flags.parser import Command, Flag, UsageError
-from pypod.cli.flags.selection import ALL, EXPLAIN, IGNORE, LATEST, POD_ID_FILE, TIME
 from pypod.errors import NotFound, WrongState
 
 TYPE_CHECKING = False

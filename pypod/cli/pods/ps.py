@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import sys
 
+from pypod.cli.flags.objects import LATEST
 from pypod.cli.flags.parser import Command, Flag, UsageError
-from pypod.cli.flags.selection import LATEST
 from pypod.cli.go.values import Struct
 from pypod.cli.render.output import Column, human_ago
 from pypod.model.moment import rfc3339

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import sys
 
+from pypod.cli.flags.objects import LATEST
 from pypod.cli.flags.parser import Command, Flag, UsageError
-from pypod.cli.flags.selection import LATEST, latest
 from pypod.errors import InvalidSpec, NotFound
 
 TYPE_CHECKING = False
@@ -111,6 +111,7 @@ def _name(options: Parsed) -> str:
 def run_wait(options: Parsed, root: str | None) -> int:
     """Carry out ``pypod wait``."""
     from pypod.api.engine import Engine
+    from pypod.cli.flags.selection import latest
 
     names = options.positionals
     if options["latest"] and names:
