@@ -191,7 +191,7 @@ def _check(
 
 def _differences(name: str, done: list[tuple[int, tuple[str, ...]]], plan: Plan) -> list[str]:
     """Return what one has and the other has not, and whether the order is another."""
-    from pypod.runtime.ops import OPERATIONS
+    from pypod.runtime.operations import OPERATIONS
 
     names = {row[0]: operation for operation, row in OPERATIONS.items()}
     start = [op.name for op in plan.ops].index("clone")

@@ -1,11 +1,58 @@
 #define _GNU_SOURCE
 #include "common/plan.h"
+#include "common/ops.h"
 
+#include <ctype.h>
 #include <errno.h>
+#include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
+
+/* The kinds of an operation's arguments, by its number, behind a mark of those that there are. */
+static const char kinds[][8] = {
+#define X(number, name, arguments) [number] = "=" arguments,
+	OPERATIONS(X)
+#undef X
+};
+
+static bool is_number(const struct argument *argument, int base)
+{
+	char *end;
+
+	errno = 0;
+	strtoull(argument->text, &end, base);
+	return isxdigit((unsigned char)*argument->text) && end == argument->text + argument->length && errno == 0;
+}
+
+static bool is_of_kind(char kind, const struct argument *argument)
+{
+	switch (kind) {
+	case 'n': return is_number(argument, 10);
+	case 'o': return is_number(argument, 8);
+	case 'x': return is_number(argument, 16);
+	case 'i': return is_number(&(struct argument){ argument->text + (*argument->text == '-'),
+						       argument->length - (*argument->text == '-') }, 10);
+	default: return true;
+	}
+}
+
+static bool is_operation(const struct record *record)
+{
+	const char *kind = record->operation < sizeof kinds / sizeof *kinds ? kinds[record->operation] : "";
+	bool again = false;
+
+	if (*kind++ != '=')
+		return false;
+	for (uint32_t i = 0; i < record->count; i++) {
+		if (!*kind || !is_of_kind(*kind, &record->arguments[i]))
+			return false;
+		again = kind[1] == '*' || kind[1] == '+';
+		kind += !again;
+	}
+	return !*kind || kind[1] == '*' || again;
+}
 
 /* The plan comes from our own Python, but a truncated one must end in an error, not in a stray pointer. */
 struct reader {
@@ -50,6 +97,8 @@ static int scan(struct plan *plan, struct argument *arguments, size_t *argument_
 			if (plan->records)
 				arguments[used] = argument;
 		}
+		if (plan->records && !is_operation(&plan->records[plan->count]))
+			return -1;
 		plan->count++;
 	}
 	*argument_count = used;
@@ -68,17 +117,19 @@ int plan_read(int fd, struct plan *plan)
 	plan->memory = mmap(NULL, plan->size ? plan->size : 1, PROT_READ, MAP_PRIVATE, fd, 0);
 	if (plan->memory == MAP_FAILED)
 		return -1;
-	if (scan(plan, NULL, &arguments) < 0) {
-		errno = EBADMSG;
-		return -1;
-	}
+	if (scan(plan, NULL, &arguments) < 0)
+		goto wrong;
 	/* mmap, not malloc: the monitor gives all of it back once the container runs */
 	plan->index_size = plan->count * sizeof(struct record) + (arguments + 1) * sizeof(struct argument);
 	plan->index = mmap(NULL, plan->index_size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 	if (plan->index == MAP_FAILED)
 		return -1;
 	plan->records = plan->index;
-	return scan(plan, (struct argument *)(plan->records + plan->count), &arguments);
+	if (scan(plan, (struct argument *)(plan->records + plan->count), &arguments) == 0)
+		return 0;
+wrong:
+	errno = EBADMSG;
+	return -1;
 }
 
 void plan_free(struct plan *plan)
@@ -100,7 +151,17 @@ uint32_t length(const struct record *record, uint32_t i)
 
 uint64_t number(const struct record *record, uint32_t i)
 {
-	return strtoull(text(record, i), NULL, 0);
+	return strtoull(text(record, i), NULL, 10);
+}
+
+uint64_t octal(const struct record *record, uint32_t i)
+{
+	return strtoull(text(record, i), NULL, 8);
+}
+
+uint64_t hexadecimal(const struct record *record, uint32_t i)
+{
+	return strtoull(text(record, i), NULL, 16);
 }
 
 const struct record *plan_find(const struct plan *plan, uint32_t operation)

@@ -24,15 +24,18 @@ struct plan {
 	size_t index_size;
 };
 
-/* Map and check the plan behind `fd`. Returns 0, or -1 with errno (EBADMSG: not a plan). */
+/* Map the plan behind `fd`, and check that each record is an operation with arguments as ops.h has them. Returns 0, or -1
+ * with errno; EBADMSG: it is not a plan, and `count` is the record that is wrong. */
 int plan_read(int fd, struct plan *plan);
 void plan_free(struct plan *plan);
 
-/* Argument `i` as a number (decimal, or 0x... or 0... as strtoull reads it); 0 when absent. */
+/* Argument `i` of the kind `n`; `o` and `x` are read by the other two. */
 uint64_t number(const struct record *record, uint32_t i);
+uint64_t octal(const struct record *record, uint32_t i);
+uint64_t hexadecimal(const struct record *record, uint32_t i);
 const char *text(const struct record *record, uint32_t i);
 uint32_t length(const struct record *record, uint32_t i);
-/* The first record of `operation` before `limit` records, or NULL. */
+/* The first record of `operation`, or NULL. */
 const struct record *plan_find(const struct plan *plan, uint32_t operation);
 /* NULL-terminated vector of the arguments from `first` on (points into the plan; never freed). */
 char **vector(const struct record *record, uint32_t first);

@@ -79,7 +79,7 @@ static void perform_one(struct process *process, const struct record *record)
 	case OP_keep_groups: process->keep_groups = true; break;
 	case OP_own_ids: own_ids(process, record); break;
 	case OP_resource_limit: set_resource_limit(process, record); break;
-	case OP_umask: umask(number(record, 0)); break;
+	case OP_umask: umask(octal(record, 0)); break;
 	case OP_no_new_privileges: CHECKED(prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) == 0, "prctl"); break;
 	case OP_seccomp: filter_calls(process, record); break;
 	case OP_capabilities: set_capabilities(process, record); break;

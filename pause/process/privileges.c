@@ -5,7 +5,6 @@
 #include <linux/capability.h>
 #include <linux/seccomp.h>
 #include <signal.h>
-#include <stdlib.h>
 #include <sys/prctl.h>
 #include <sys/syscall.h>
 #include <unistd.h>
@@ -21,11 +20,6 @@ void filter_calls(const struct process *process, const struct record *record)
 
 	if (syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, number(record, 1), &program) < 0)
 		fail(process, "seccomp");
-}
-
-static uint64_t mask(const struct record *record, uint32_t i)
-{
-	return strtoull(text(record, i), NULL, 16);
 }
 
 /* All that is permitted becomes effective: a change from root to another id clears that set, KEEPCAPS or not. */
@@ -45,8 +39,8 @@ static void raise_all(const struct process *process)
 /* Become the user and keep no more than the given sets: capabilities(7), "Effect of user ID changes". */
 void set_capabilities(const struct process *process, const struct record *record)
 {
-	uint64_t bounding = mask(record, 0), effective = mask(record, 1), permitted = mask(record, 2);
-	uint64_t inheritable = mask(record, 3), ambient = mask(record, 4);
+	uint64_t bounding = hexadecimal(record, 0), effective = hexadecimal(record, 1), permitted = hexadecimal(record, 2);
+	uint64_t inheritable = hexadecimal(record, 3), ambient = hexadecimal(record, 4);
 	struct __user_cap_header_struct header = { _LINUX_CAPABILITY_VERSION_3, 0 };
 	struct __user_cap_data_struct data[2];
 

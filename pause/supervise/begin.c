@@ -72,7 +72,7 @@ void supervise_begin(struct supervised *it, int argc, char **argv)
 		detach(argv[1]);
 	it->lock = wait_for_caller();
 	if (plan_read(PLAN_FD, &it->plan) < 0)
-		die(0, "mmap");
+		die(errno == EBADMSG ? it->plan.count : 0, errno == EBADMSG ? "plan_read" : "mmap");
 	close(PLAN_FD);
 	it->score = open_score(it);
 	session = plan_find(&it->plan, OP_session);

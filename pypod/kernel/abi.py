@@ -1,4 +1,4 @@
-"""Numbers and names of the Linux user-space interface: namespaces and signals. No ctypes: any layer may import it.
+"""Numbers and names of the Linux user-space interface. No ctypes: any layer may import it.
 
 Values are those of include/uapi/linux/sched.h and nsfs.h, and of the generic signal numbering, which x86, Arm, RISC-V,
 PowerPC, s390 and LoongArch share (signal(7); Alpha, MIPS, PA-RISC and SPARC differ and are not supported).
@@ -61,6 +61,14 @@ NAMESPACES: dict[str, NamespaceKind] = {
 }
 KINDS: tuple[str, ...] = tuple(NAMESPACES)
 KIND_OF_OCI_NAME: dict[str, str] = {row.oci_name: row.kind for row in NAMESPACES.values()}
+
+# What setrlimit(2) limits: sys/resource.h of Linux; the same on every architecture but MIPS, SPARC and Alpha
+RESOURCES: dict[str, int] = {
+    name: number
+    for number, name in enumerate(
+        "CPU FSIZE DATA STACK CORE RSS NPROC NOFILE MEMLOCK AS LOCKS SIGPENDING MSGQUEUE NICE RTPRIO RTTIME".split()
+    )
+}
 
 # By number from 1; there are no gaps up to 31.
 _CLASSIC = (

@@ -32,7 +32,8 @@ _NOISE = (
 
 def failure(op: Op, report: Report) -> LaunchFailed:
     """Return the error of a program that could not be run, or ended before it was ready."""
-    directory, program = str(op.arguments[0]), str(op.arguments[3])
+    given = op.named()
+    directory, program = str(given["DIRECTORY"]), str(given["PROGRAM"])
     said = _said(f"{directory}/log") if report.call in ("exit", "request") else os.strerror(report.error)
     hint = next((hint for text, hint in _HINTS if text in said), "")
     message = f"{os.path.basename(program)} failed: {said or 'it does not say why'}"

@@ -12,6 +12,7 @@ from pypod.kernel.abi import (
     CLONE_NEWUTS,
     KIND_OF_OCI_NAME,
     NAMESPACES,
+    RESOURCES,
 )
 from pypod.kernel.capabilities import mask
 from pypod.kernel.idmap import ALL_IDS
@@ -38,13 +39,6 @@ _LINKS = (
     ("/proc/kcore", "/dev/core"),
     ("pts/ptmx", "/dev/ptmx"),
 )
-# sys/resource.h of Linux; the same on every architecture but MIPS, SPARC and Alpha
-RESOURCES = {
-    name: number
-    for number, name in enumerate(
-        "CPU FSIZE DATA STACK CORE RSS NPROC NOFILE MEMLOCK AS LOCKS SIGPENDING MSGQUEUE NICE RTPRIO RTTIME".split()
-    )
-}
 WHOLE_MAPS = (f"0 0 {ALL_IDS}\n", f"0 0 {ALL_IDS}\n")
 
 

@@ -30,11 +30,11 @@ def failure(plan: Plan, report: Report | None, name: str) -> LaunchFailed | Port
     if op is not None and op.name == "hold" and report.error == _EADDRINUSE:
         protocol, address, port = op.arguments
         return PortInUse(str(protocol), str(address), int(port))
-    if op is not None and op.name in _MOUNT_TARGETS:
+    if op is not None and op.name in _MOUNTS:
         return _mount_failure(plan, report, op)
     words = op.describe() if op is not None else "start"
     special = _SPECIAL.get((op.name if op else "", report.call), "")
-    message = special.format(*op.arguments, groups=_named_groups(op)) if op else ""
+    message = special.format(**op.named(), groups=_named_groups(op)) if op else ""
     hint = _hint(op.name if op else "", report)
     return LaunchFailed(words, report.call, report.error, message=message, hint=hint)
 
@@ -46,10 +46,10 @@ def _named_groups(op: Op) -> str:
 
 # Failures that are the user's to mend, in podman's words where it has some.
 _SPECIAL = {
-    ("user", "find user"): "unable to find user {0}: no matching entries in passwd file",
+    ("user", "find user"): "unable to find user {USER}: no matching entries in passwd file",
     ("user", "find group"): "unable to find group {groups}: no matching entries in group file",
-    ("working_directory", "openat2"): 'workdir "{0}" does not exist on container',
-    ("working_directory", "getcwd"): 'workdir "{0}" is not inside the container',
+    ("working_directory", "openat2"): 'workdir "{PATH}" does not exist on container',
+    ("working_directory", "getcwd"): 'workdir "{PATH}" is not inside the container',
 }
 
 
@@ -133,12 +133,16 @@ _PATH_HINTS = {
 }
 
 
+_OTHER_VERSION = "the C programs are of another version of pypod than its Python code: install it again (make -C pause)"
+
+
 def _hint(operation: str, report: Report) -> str:
+    if report.call == "plan_read":
+        return _OTHER_VERSION
     return _HINTS.get((operation, report.call, report.error), "") or _PATH_HINTS.get((report.call, report.error), "")
 
 
-# The operations that mount something, and which argument says where.
-_MOUNT_TARGETS = {"bind": 1, "bind_with_content": 1, "mount": 2, "mount_with_content": 2}
+_MOUNTS = ("bind", "bind_with_content", "mount", "mount_with_content")
 _MISFITS = {
     _ENOTDIR: "a file is there, or on the way there, where a directory is needed",
     _EISDIR: "it is a file, and a directory is there",
@@ -147,10 +151,11 @@ _MISFITS = {
 
 def _mount_failure(plan: Plan, report: Report, op: Op) -> LaunchFailed:
     """Name what was to be mounted where, in the plan a number; and say which of the two is no directory."""
-    first, words, target = op.arguments[0], op.describe(), op.arguments[_MOUNT_TARGETS[op.name]]
+    words, given = op.describe(), op.named()
     if op.name.startswith("bind"):
-        taken = [one.arguments[1] for one in plan.ops if one.name == "open_tree" and one.arguments[0] == first]
-        words = f"mount {taken[-1]!s} on {target!s}" if taken else words
+        trees = [one.named() for one in plan.ops if one.name == "open_tree"]
+        taken = [tree["PATH"] for tree in trees if tree["SLOT"] == given["SLOT"]]
+        words = f"mount {taken[-1]!s} on {given['TARGET']!s}" if taken else words
     misfit = _MISFITS.get(report.error, "")
     message = f"{words}: {misfit}: {os.strerror(report.error)}" if misfit else ""
     hint = _hint(op.name, report)

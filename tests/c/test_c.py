@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import re
 import shutil
+import struct
 import subprocess
 from pathlib import Path
 
 import pytest
 
 from pypod.kernel import programs
+from pypod.runtime.failures import failure
 from pypod.runtime.launcher import FAILED, REPORT_BYTES, parse_report
 from pypod.runtime.ops import Op, Plan
 from tests.integration.inside import Box, execute, written
@@ -128,6 +131,24 @@ def test_programs_refuse_what_is_no_plan(sanitized: Path, tmp_path: Path, full: 
         assert report.error != 0 or size in (0, len(whole)), size
     assert reports(sanitized) == ""
     assert list(tmp_path.glob("status*")) == []
+
+
+@pytest.mark.root
+@pytest.mark.parametrize("name", ["launch", "monitor"])
+@pytest.mark.parametrize("wrong", [(20, b"0"), (20, b"x", b""), (20, b"0", b"", b""), (255,)])
+def test_programs_name_the_operation_that_is_none(
+    sanitized: Path, name: str, wrong: tuple[int, *tuple[bytes, ...]]
+) -> None:
+    number, *arguments = wrong
+    record = struct.pack("<II", number, len(arguments))
+    record += b"".join(struct.pack("<I", len(one)) + one + b"\0" for one in arguments)
+    data = Op("leave").encode() + record + Op("execute", "true").encode()
+    report = parse_report(_run_on(sanitized / name, data))
+    assert (report.kind, report.operation, report.call, report.error) == (FAILED, 1, "plan_read", errno.EBADMSG)
+    error = failure(Plan([Op("leave"), Op("clone", 0, ""), Op("execute", "true")]), report, name)
+    assert str(error).startswith("make the process: plan_read: ")
+    assert "another version" in error.hint
+    assert reports(sanitized) == ""
 
 
 @pytest.mark.root

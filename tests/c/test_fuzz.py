@@ -11,7 +11,8 @@ import pytest
 
 from pypod.kernel.netlink import message, number
 from pypod.network import rtnetlink
-from pypod.runtime.ops import OPERATIONS, Op, Plan
+from pypod.runtime.operations import OPERATIONS, REPEATED, kinds_of
+from pypod.runtime.ops import Op, Plan
 from tests.attacks.images.test_06_kinds_of_files import REPLACING
 from tests.c.test_c import PAUSE, gcc
 from tests.images.layers import Layer, header, pax
@@ -23,16 +24,23 @@ NLMSG_ERROR, ENOENT = 2, 2  # linux/netlink.h, errno.h
 
 
 def _plans() -> list[bytes]:
-    """A plan of each operation, and one of all of them, with arguments of every kind."""
-    kinds: list[tuple[str | int | bytes, ...]] = [
-        (),
-        ("/a/path", 0x20000),
-        (b"\x06\0\0\0\0\0\xff\x7f" * 40, "0x4", ""),
-        ("sh", "-c", "true", *(f"V{n}={n}" for n in range(40))),
-        (2**64 - 1, "0755", "-1", "\udcff"),
+    """Plans of one operation, and one of all of them, with arguments of every kind and few or many of what repeats."""
+    values: dict[str, tuple[str | int | bytes, ...]] = {
+        "s": ("", "/a/path", "V=\udcff", "x" * 300),
+        "b": (b"\x06\0\0\0\0\0\xff\x7f" * 40, b""),
+        "n": (0, 0x20000, 2**64 - 1),
+        "i": (-1, 1000),
+        "o": ("0755", "0"),
+        "x": ("ffffffffffffffff", "0"),
+    }
+    ops = []
+    for at, (name, (_, kinds, *_)) in enumerate(OPERATIONS.items()):
+        count = len(kinds) + 10 * (at % 3) if kinds[-1:] in REPEATED else len(kinds)
+        ops.append(Op(name, *(values[kind][at % len(values[kind])] for kind in kinds_of(name, count))))
+    chosen = [
+        op for op in ops if op.name in ("status", "join", "mount", "seccomp", "capabilities", "oom_score", "umask")
     ]
-    ops = [Op(name, *kinds[at % len(kinds)]) for at, name in enumerate(OPERATIONS)]
-    return [Plan(ops).encode(), *(Plan([op]).encode() for op in ops[: len(kinds)])]
+    return [Plan(ops).encode(), *(Plan([op]).encode() for op in chosen)]
 
 
 def _netlink() -> list[bytes]:

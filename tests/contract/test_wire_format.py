@@ -6,25 +6,40 @@ import re
 from pathlib import Path
 
 from pypod.runtime.launcher import REPORT_BYTES, parse_report
-from pypod.runtime.ops import OPERATIONS, Op, Plan
+from pypod.runtime.operations import OPERATIONS, names_of
+from pypod.runtime.ops import Op, Plan
 
 ROOT = Path(__file__).parents[2]
 
 
+# number, name, kinds, and what the comment begins with: the arguments' names
+ROW = re.compile(r'^\s*X\((\d+), (\w+), "([a-z]*[*+]?)"\)(?:\s*/\* (.*?)\s*(?::.*)?\*/)? ?\\?$', re.MULTILINE)
+
+
 def test_the_tables_of_operations_agree() -> None:
-    rows = re.findall(r"^\s*X\((\d+), (\w+)\)", (ROOT / "pause" / "common" / "ops.h").read_text(), re.MULTILINE)
-    assert {name: int(number) for number, name in rows} == {name: row[0] for name, row in OPERATIONS.items()}
+    rows = ROW.findall((ROOT / "pause" / "common" / "ops.h").read_text())
+    theirs = {name: (int(number), kinds, signature) for number, name, kinds, signature in rows}
+    assert theirs == {name: row[:3] for name, row in OPERATIONS.items()}
+
+
+def test_every_argument_has_a_kind() -> None:
+    for name, (_, kinds, signature, _, _) in OPERATIONS.items():
+        repeated = "+" if signature.endswith("...") else "*" if signature.endswith("...]") else ""
+        assert kinds == kinds[: len(names_of(name))] + repeated, name
+        assert set(kinds) <= set("sbniox+*"), name
 
 
 def test_every_operation_is_documented() -> None:
     text = (ROOT / "docs" / "wire-format.md").read_text()
-    assert {name for name in OPERATIONS if f"| {OPERATIONS[name][0]} | `{name}` |" not in text} == set()
+    rows = {f"| {number} | `{name}` | {signature} |" for name, (number, _, signature, _, _) in OPERATIONS.items()}
+    assert {row for row in rows if row not in text} == set()
 
 
 def test_a_record_byte_for_byte() -> None:
-    op = Op("mount", "proc", "", 14)
-    head = (44).to_bytes(4, "little") + (3).to_bytes(4, "little")
-    assert op.encode() == head + b"\x04\0\0\0proc\0" + b"\0\0\0\0\0" + b"\x02\0\0\x0014\0"
+    op = Op("mount", "proc", "", "/p", 14)
+    head = (44).to_bytes(4, "little") + (4).to_bytes(4, "little")
+    arguments = b"\x04\0\0\0proc\0" b"\0\0\0\0\0" b"\x02\0\0\0/p\0" b"\x02\0\0\x0014\0"  # fmt: skip
+    assert op.encode() == head + arguments
     assert Plan([op, op]).encode() == op.encode() * 2
 
 
@@ -40,6 +55,6 @@ def test_a_report_byte_for_byte() -> None:
 
 def test_every_operation_reads_as_a_sentence() -> None:
     for name in OPERATIONS:
-        words = Op(name, *(f"<{i}>" for i in range(8))).describe()
+        words = Op(name, *(f"<{argument}>" for argument in names_of(name))).describe()
         assert "{" not in words
-        assert OPERATIONS[name][2].endswith((")",))
+        assert OPERATIONS[name][4].endswith((")",))

@@ -423,7 +423,7 @@ def named(what: Plan) -> list[tuple[str, list[str]]]:
     """Return name and arguments of each operation in the bytes of a plan; the names are those of ops.h."""
     (header,) = (Path(__file__).parents[2] / "pause").rglob("ops.h")
     table = header.read_text(encoding="utf-8")
-    names = {int(number): name for number, name in re.findall(r"^\s*X\((\d+), (\w+)\)", table, re.MULTILINE)}
+    names = {int(number): name for number, name in re.findall(r"^\s*X\((\d+), (\w+), ", table, re.MULTILINE)}
     return [
         (names[number], [argument.decode("utf-8", "surrogateescape") for argument in arguments])
         for number, arguments in records(what.encode())

@@ -7,7 +7,7 @@ from pypod.engine.networks.options import asked_network, dns_fields
 from pypod.engine.resources.limits import from_options
 from pypod.engine.specs.variables import unset_environment
 from pypod.errors import InvalidSpec, Unsupported
-from pypod.kernel.abi import DIGITS_LIMIT, SIGTERM, signal_number
+from pypod.kernel.abi import DIGITS_LIMIT, RESOURCES, SIGTERM, signal_number
 from pypod.kernel.capabilities import DEFAULT_CAPABILITIES, bounding_set, merge
 from pypod.kernel.idmap import in_user_namespace
 from pypod.model.container import DEFAULT_SHM_BYTES, KEEP_GROUPS, ContainerSpec, Ulimit
@@ -16,7 +16,6 @@ from pypod.model.mount import parse_tmpfs, parse_volume
 from pypod.model.namespace import FLAGS, HOST, POD, PRIVATE, SHAREABLE, Mode, parse_mode
 from pypod.model.network_flags import HOST_GATEWAY
 from pypod.network.user_mode import parse as parse_user_mode
-from pypod.runtime.compiler import RESOURCES
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
