@@ -2,31 +2,18 @@
 
 from __future__ import annotations
 
-import os
-import time
 from _collections_abc import Mapping, Sequence
 
 from pypod.api import types
 from pypod.api.signatures import takes
-from pypod.engine.core.boundary import Boundary
-from pypod.errors import InvalidSpec, NoSuchPod
-from pypod.model import ids
-from pypod.model.container import DEFAULT_SHM_BYTES
-from pypod.model.namespace import DEFAULT_SHARE, HOST, PRIVATE, parse_share
-from pypod.model.pod import PodSpec
-from pypod.store import records, stored_specs
+from pypod.errors import NoSuchPod
+from pypod.store import records
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
-    from typing import Any
 
-    from pypod.api.image import Image
     from pypod.api.pod_options import CreatePodOptions
-    from pypod.model.network import Connection
-    from pypod.model.network_flags import Asked
-    from pypod.model.options.pod import PodOptions
-    from pypod.store.records import ContainerRecord, PodRecord
 
 
 class Pods:
@@ -62,104 +49,10 @@ class Pods:
         """
         return self._create(asked)
 
-    def _create(self, options: CreatePodOptions) -> types.Pod:
-        from pypod.engine.core.free_names import under_free_name
-        from pypod.engine.networks import published
-        from pypod.engine.networks.options import resolved
-        from pypod.engine.resources.limits import from_options, settings_of
-        from pypod.engine.session import id_maps
-        from pypod.engine.specs import specs
+    def _create(self, asked: CreatePodOptions) -> types.Pod:
+        from pypod.api.pod_creation import Creation
 
-        infra = options.infra
-        kinds = _kinds(options)
-        with Boundary("create pod"):
-            in_user = self._user_namespace(options)
-        if in_user and "user" not in kinds:
-            kinds = (*kinds, "user")
-        if kinds and not infra:
-            raise InvalidSpec("--share", f"cannot set share({','.join(kinds)}) namespaces without an infra container")
-        with Boundary("create pod"):
-            asked, of_network = _of_network(options, shared="net" in kinds)
-        sysctls = tuple(sorted((options.sysctls or {}).items()))
-        specs.check_sysctls(sysctls, net="net" in kinds and asked.mode == PRIVATE, ipc="ipc" in kinds)
-        owner = str(self._engine.owner()) if options.ephemeral else ""
-        limited = from_options(options)
-        if limited is not None:
-            if not options.share_parent:
-                raise InvalidSpec(
-                    "--share-parent", "limits of a pod need --share-parent: its members are outside of it"
-                )
-            settings_of(self._engine, limited)
-        if options.infra_image and not infra:
-            raise InvalidSpec("--infra-image", "cannot set infra-image without infra container: invalid configuration")
-        with Boundary("create pod"):
-            connections = resolved(self._engine, asked)
-            ports = published.of_pod(self._engine, options.ports, asked, infra=infra, shared="net" in kinds)
-            image = self._image(options.infra_image) if options.infra_image else None
-
-        def create(name: str) -> types.Pod:
-            spec = PodSpec(
-                name=name,
-                share=kinds,
-                infra=infra,
-                infra_name=options.infra_name,
-                infra_command=tuple(options.infra_command),
-                hostname=options.hostname,
-                labels=tuple(sorted((options.labels or {}).items())),
-                sysctls=sysctls,
-                cgroup_parent=options.cgroup_parent,
-                share_parent=options.share_parent,
-                limits=limited,
-                ports=ports,
-                shm_size_bytes=DEFAULT_SHM_BYTES if options.shm_size is None else options.shm_size,
-                **in_user,
-                **of_network,
-            )
-            id_maps.maps_of(self._engine, spec)
-
-            def add(spec: PodSpec) -> types.Pod:
-                return self._add(spec, owner, image, connections)
-
-            if spec.user_namespace.mode != "auto":
-                return add(spec)
-            from pypod.engine.session import auto_ids
-
-            return auto_ids.given(self._engine, spec, add)
-
-        with Boundary("create pod"):
-            return create(options.name) if options.name else under_free_name(create)
-
-    def _user_namespace(self, options: PodOptions) -> Mapping[str, Any]:
-        """Return the fields of a specification with a user namespace that was asked for, none for that of the host."""
-        from pypod.engine.session.id_maps import USERNS_OPTIONS, USERNS_VARIABLE
-
-        if not any(getattr(options, name) for name in USERNS_OPTIONS) and USERNS_VARIABLE not in os.environ:
-            return {}
-        from pypod.engine.session import userns_options
-
-        found = userns_options.of_pod(self._engine, options)
-        return {} if found["user_namespace"] == HOST else found
-
-    def _image(self, image: Image | str) -> Image:
-        return self._engine.images.for_container(image) if isinstance(image, str) else image
-
-    def _add(self, spec: PodSpec, owner: str, image: Image | None, connections: Sequence[Connection]) -> types.Pod:
-        from pypod.api.pod import Pod
-        from pypod.engine.core import announce
-        from pypod.store import networks
-
-        record, infra_record = self._records(spec, owner)
-        if infra_record is not None and image is not None:
-            infra_record = _of_image(infra_record, spec, image)
-        with self._engine.database.transaction() as connection, connection:
-            records.add_pod(connection, record)
-            if infra_record is not None:
-                records.add_container(connection, infra_record)
-                for one in connections:
-                    networks.connect(connection, infra_record.id, one)
-        self._engine.remember_pod(record, spec)
-        announce.pod(self._engine, announce.CREATE, record, [infra_record] if infra_record else [])
-        return Pod(self._engine, record.id, spec.name)
+        return Creation(self._engine).create(asked)
 
     def unsaved(
         self, name: str, options: Mapping[str, types.Any]
@@ -168,45 +61,9 @@ class Pods:
 
         Raises what ``create`` raises.
         """
-        from pypod.engine.networks import published
-        from pypod.engine.networks.options import resolved
-        from pypod.model.options.pod import PodOptions
+        from pypod.api.pod_creation import Creation
 
-        asked_of_pod = PodOptions(**options)
-        asked, fields = _of_network(asked_of_pod, shared=True)
-        connections = resolved(self._engine, asked, save=False)
-        ports = published.of_pod(self._engine, asked_of_pod.ports, asked, infra=True, shared=True)
-        spec = PodSpec(name=name, hostname=asked_of_pod.hostname, ports=ports, **fields)
-        return *self._records(spec, ""), connections
-
-    def _records(self, spec: PodSpec, owner: str) -> tuple[PodRecord, ContainerRecord | None]:
-        from pypod.kernel.cgroups.driver import container_path
-
-        identifier, infra_id = ids.new_id(), ids.new_id() if spec.infra else ""
-        now_ns = time.time_ns()
-        record = records.PodRecord(
-            id=identifier,
-            name=spec.name,
-            created_ns=now_ns,
-            infra_id=infra_id,
-            owner=owner,
-            **stored_specs.columns(spec),
-        )
-        if not spec.infra:
-            return record, None
-        return record, records.ContainerRecord(
-            id=infra_id,
-            name=spec.infra_name or f"{ids.short(identifier)}-infra",
-            kind=records.INFRA,
-            pod_id=identifier,
-            created_ns=now_ns,
-            image="",
-            command=" ".join(spec.infra_command).encode("utf-8", "backslashreplace").decode(),
-            cgroup=container_path(spec.cgroup_parent, identifier, infra_id),
-            remove=0,
-            owner=owner,
-            spec_json=stored_specs.NO_SPEC,
-        )
+        return Creation(self._engine).unsaved(name, options)
 
     def create_for_container(self, name: str, options: dict[str, types.Any]) -> types.Pod:
         """Create the pod that ``pypod run --pod new:NAME`` makes for its container.
@@ -255,54 +112,3 @@ class Pods:
         from pypod.api.summaries import pods
 
         return pods(self._engine)
-
-
-def _kinds(options: PodOptions) -> tuple[str, ...]:
-    """Return the kinds of namespaces that a pod shares; one without an infra shares nothing by itself."""
-    share = () if not options.infra and options.share is DEFAULT_SHARE else options.share
-    return parse_share(share if isinstance(share, str) else ",".join(share))
-
-
-def _of_network(options: PodOptions, *, shared: bool) -> tuple[Asked, dict[str, Any]]:
-    """Return the network that a pod's options ask for, and the fields of its specification. Raises InvalidSpec."""
-    from pypod.engine.networks.options import dns_fields
-    from pypod.engine.specs import specs
-
-    asked = _asked(options, shared=shared)
-    dns_words = dns_fields(asked, options)
-    if not options.infra and any(dns_words.values()):
-        raise InvalidSpec("--dns", "NoInfra and DNSServer are mutually exclusive pod options: invalid pod spec")
-    no_hosts = options.no_hosts
-    hosts = specs.check_add_hosts(options.add_hosts)
-    specs.check_hosts(hosts, asked, no_hosts=no_hosts, infra=options.infra)
-    fields = {"add_hosts": hosts, "no_hosts": no_hosts, "net": asked.mode.mode, "net_program": asked.program}
-    return asked, {**fields, **dns_words}
-
-
-def _asked(options: PodOptions, *, shared: bool) -> Asked:
-    """Return the network a pod asks for; one that does not share it has none. Raises InvalidSpec."""
-    from pypod.engine.networks.options import asked_network
-
-    if not options.infra and options.network:
-        raise InvalidSpec("--network", "NoInfra and network modes cannot be used together")
-    asked = asked_network(options)
-    if asked.mode not in (PRIVATE, HOST):
-        raise InvalidSpec("--network", f"pods presently do not support network mode {asked.name}")
-    if options.infra and shared:
-        return asked
-    if (asked.connections or asked.program) and options.network:
-        raise InvalidSpec("--network", "the pod does not share its net namespace", hint="add net to --share")
-    return asked.replace(connections=(), program="")
-
-
-def _of_image(infra: ContainerRecord, pod: PodSpec, image: Image) -> ContainerRecord:
-    """Return the record of an infra that runs an image's command."""
-    from pypod.engine.lifecycle.infra_image import infra_spec
-
-    spec = infra_spec(pod, image, infra.name)
-    return infra.replace(
-        image=spec.image,
-        image_id=image.id,
-        command=" ".join(spec.command).encode("utf-8", "backslashreplace").decode(),
-        **stored_specs.columns(spec),
-    )

@@ -1,0 +1,230 @@
+"""How a container comes to be: what was asked for becomes a specification, and that a record."""
+
+from __future__ import annotations
+
+import os
+import time
+from _collections_abc import Sequence
+
+from pypod.api import types
+from pypod.engine.core.boundary import Boundary
+from pypod.errors import InvalidSpec
+from pypod.model import ids
+from pypod.model.namespace import JOINABLE
+from pypod.store import records
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from pypod.api.create_options import MemberOptions
+    from pypod.api.image import Image
+    from pypod.api.pod import Pod
+    from pypod.model.container import ContainerSpec
+    from pypod.model.network import Connection
+    from pypod.model.options.container import ContainerOptions
+    from pypod.model.pod import PodSpec
+    from pypod.store.records import ContainerRecord
+
+
+def _image_and_command(asked: MemberOptions) -> tuple[Image | str | None, Sequence[str] | str]:
+    """Return the image, None with a root file system instead, and the command."""
+    image, command = asked.image, asked.command
+    if asked.rootfs:
+        if not isinstance(image, str | tuple) or (image and command is not None):
+            raise InvalidSpec("rootfs", "an image and rootfs cannot be given together")
+        return None, image if command is None else command
+    if not image or isinstance(image, tuple):
+        raise InvalidSpec("--rootfs", "an image or --rootfs is needed")
+    return image, () if command is None else command  # type: ignore[return-value]
+
+
+class Creation:
+    """Creates containers of an engine, or tells what that would do."""
+
+    __slots__ = ("_engine",)
+
+    def __init__(self, engine: types.Engine) -> None:
+        self._engine = engine
+
+    def create(self, asked: MemberOptions, pod: Pod | str | None = None, *, ephemeral: bool = False) -> types.Container:
+        """Create a container of a pod, or of none. Raises what ``Containers.create`` raises."""
+        from pypod.api.pod import Pod
+        from pypod.engine.core.free_names import under_free_name
+        from pypod.engine.networks import published
+        from pypod.engine.networks.options import resolved
+        from pypod.engine.resources.limits import settings_of
+        from pypod.engine.specs import specs
+
+        base, command = _image_and_command(asked)
+        pod_record = None
+        if pod is not None:
+            ref = pod.id if isinstance(pod, Pod) else pod
+            pod_record = records.find_pod(self._engine.database, ref)
+        pod_spec = self._engine.pod_spec(pod_record) if pod_record else None
+        owner = str(self._engine.owner()) if ephemeral else (pod_record.owner if pod_record else "")
+
+        with Boundary("create container"):
+            connections = resolved(self._engine, specs.asked_of(asked, pod_spec))
+            found, options, command = self._with_image(base, asked.pull, asked, command)
+            ports = published.of_options(self._engine, options, specs.asked_of(options, pod_spec))
+
+        def create(name: str) -> types.Container:
+            spec = specs.container_spec(
+                command, options, name=name, pod_id=pod_record.id if pod_record else "", pod=pod_spec, image=found
+            )
+            spec = self._with_ids(self._with_user_namespace(spec, options, pod_spec)).replace(ports=ports)
+            if spec.limits is not None:
+                settings_of(self._engine, spec.limits)  # what this host cannot limit: before there is a container
+
+            def add(spec: ContainerSpec) -> types.Container:
+                return self._add(self._record(spec, pod_spec, owner, found.id if found else ""), spec, connections)
+
+            if spec.user_namespace.mode != "auto":
+                return add(spec)
+            from pypod.engine.session import auto_ids
+
+            return auto_ids.given(self._engine, spec, add)
+
+        with Boundary("create container"):
+            return create(asked.name) if asked.name else under_free_name(create)
+
+    def _with_image(
+        self, base: Image | str | None, pull: str, options: ContainerOptions, command: Sequence[str] | str
+    ) -> tuple[Image | None, ContainerOptions, Sequence[str] | str]:
+        """Return the image, and options and command with what other containers and its configuration say."""
+        from pypod.engine.specs.variables import with_variables
+        from pypod.engine.storage.volumes import with_volumes_from
+
+        options = with_volumes_from(options, self._spec_of)
+        if base is None:
+            return None, with_variables(options), command
+        from pypod.engine.specs.image_defaults import with_defaults
+
+        found = self._engine.images.for_container(base, pull) if isinstance(base, str) else base
+        return found, *with_defaults(options, command, found.config)
+
+    def _spec_of(self, ref: str) -> ContainerSpec:
+        return self._engine.container_spec(records.find_container(self._engine.database, ref))
+
+    def _with_user_namespace(
+        self, spec: ContainerSpec, options: ContainerOptions, pod: PodSpec | None
+    ) -> ContainerSpec:
+        from pypod.engine.session.id_maps import USERNS_OPTIONS, USERNS_VARIABLE
+
+        in_pod = pod is not None and pod.user_namespace.mode == "keep-id"
+        if (
+            not in_pod
+            and not any(getattr(options, name) for name in USERNS_OPTIONS)
+            and USERNS_VARIABLE not in os.environ
+        ):
+            return spec
+        from pypod.engine.session import userns_options
+
+        return userns_options.of_container(self._engine, spec, options, pod)
+
+    def _with_ids(self, spec: ContainerSpec) -> ContainerSpec:
+        """Name the containers it joins by id: a name may be another one's tomorrow.
+
+        Raises NoSuchContainer, and InvalidSpec when there is nothing at a path that it names.
+        """
+        if any(spec.namespace(kind).mode == "ns" for kind in JOINABLE):
+            from pypod.engine.lifecycle.joining import require_paths
+
+            require_paths(spec)
+        joined = {kind: mode for kind in JOINABLE if (mode := spec.namespace(kind)).mode == "container"}
+        found = {mode.target: records.find_container(self._engine.database, mode.target) for mode in joined.values()}
+        fields = {"user": "user_namespace"}
+        return spec.replace(
+            **{fields.get(kind, kind): mode.replace(target=found[mode.target].id) for kind, mode in joined.items()}
+        )
+
+    def _add(self, record: ContainerRecord, spec: ContainerSpec, connections: Sequence[Connection]) -> types.Container:
+        from pypod.api.container import Container
+        from pypod.engine.core import announce
+        from pypod.store import networks
+
+        with Boundary("create container"), self._engine.database.transaction() as connection, connection:
+            records.add_container(connection, record)
+            for one in connections:
+                networks.connect(connection, record.id, one)
+        self._engine.remember(record, spec)
+        announce.container(self._engine, announce.CREATE, record)
+        return Container(self._engine, record.id, spec.name)
+
+    def _record(self, spec: ContainerSpec, pod: PodSpec | None, owner: str, image_id: str = "") -> ContainerRecord:
+        from pypod.kernel.cgroups.driver import container_path
+        from pypod.store import stored_specs
+
+        identifier = ids.new_id()
+        parent = spec.cgroup_parent or (pod.cgroup_parent if pod else "")
+        group = spec.pod_id if pod is not None and pod.share_parent else ""
+        return records.ContainerRecord(
+            id=identifier,
+            name=spec.name,
+            kind=records.CONTAINER,
+            pod_id=spec.pod_id,
+            created_ns=time.time_ns(),
+            image=spec.image,
+            # for showing only: arguments that are no UTF-8 are in the spec as they were given
+            command=" ".join(spec.command).encode("utf-8", "backslashreplace").decode(),
+            cgroup=container_path(parent, group, identifier),
+            remove=int(spec.remove),
+            owner=owner,
+            image_id=image_id,
+            **stored_specs.columns(spec),
+        )
+
+    def explain(self, asked: types.ExplainOptions) -> types.Explanation:
+        """Return what ``Containers.explain`` does."""
+        from pypod.api.pod import Pod
+        from pypod.engine.lifecycle import explain
+        from pypod.engine.lifecycle.start import Terminal
+        from pypod.engine.networks import published
+        from pypod.engine.networks.options import of_new_pod, resolved
+        from pypod.engine.specs import specs
+
+        pod = asked.pod
+        base, command = _image_and_command(asked)
+        found, options, command = self._with_image(base, "never", asked, command)
+        pod_record, infra_record = None, None
+        of_pod: tuple[Connection, ...] = ()
+        if pod is not None:
+            pod_record = records.find_pod(self._engine.database, pod.id if isinstance(pod, Pod) else pod)
+            if pod_record.infra_id:
+                infra_record = records.find_container(self._engine.database, pod_record.infra_id)
+        elif asked.new_pod:
+            of_network = of_new_pod(options.given())
+            pod_record, infra_record, of_pod = self._engine.pods.unsaved(asked.new_pod, of_network)
+            options = options.without(of_network)
+        pod_spec = self._engine.pod_spec(pod_record) if pod_record else None
+        spec = specs.container_spec(
+            command,
+            options,
+            name=options.name or ids.new_name(),
+            pod_id=pod_record.id if pod_record else "",
+            pod=pod_spec,
+            image=found,
+        )
+        network = specs.asked_of(options, pod_spec)
+        spec = self._with_ids(self._with_user_namespace(spec, options, pod_spec))
+        spec = spec.replace(ports=published.of_options(self._engine, options, network))
+        if spec.user_namespace.mode == "auto":
+            from pypod.engine.session import auto_ids
+
+            spec = auto_ids.allocated(self._engine, spec)
+        connections = resolved(self._engine, network, save=False)
+        with Boundary("explain"):
+            record = self._record(spec, pod_spec, "", found.id if found else "")
+            terminal = Terminal(asked.columns, asked.rows)
+            return explain.of_run(
+                self._engine,
+                record,
+                spec,
+                pod_record,
+                infra_record,
+                terminal,
+                attended=asked.attended,
+                asked=connections,
+                asked_by_pod=of_pod,
+            )
