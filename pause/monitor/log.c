@@ -45,7 +45,7 @@ static void add(struct batch *batch, const void *bytes, size_t length)
 void log_write(int fd, const char *stream, const char *bytes, size_t length)
 {
 	static bool cut;
-	char full[64], partial[64], stamp[32];
+	char full[112], partial[112], stamp[96];
 	struct batch batch = { .count = 0 };
 	struct timespec now;
 	struct tm utc;
@@ -54,9 +54,11 @@ void log_write(int fd, const char *stream, const char *bytes, size_t length)
 		return;
 	clock_gettime(CLOCK_REALTIME, &now);
 	gmtime_r(&now.tv_sec, &utc);
-	strftime(stamp, sizeof stamp, "%Y-%m-%dT%H:%M:%S", &utc);
-	int head = snprintf(full, sizeof full, "%s.%09ld+00:00 %s F ", stamp, now.tv_nsec, stream);
-	snprintf(partial, sizeof partial, "%s.%09ld+00:00 %s P ", stamp, now.tv_nsec, stream);
+	/* strftime(3) would bring 8 kB of time zones and locales along */
+	snprintf(stamp, sizeof stamp, "%04d-%02d-%02dT%02d:%02d:%02d.%09ld+00:00", utc.tm_year + 1900, utc.tm_mon + 1, utc.tm_mday,
+		 utc.tm_hour, utc.tm_min, utc.tm_sec, now.tv_nsec);
+	int head = snprintf(full, sizeof full, "%s %s F ", stamp, stream);
+	snprintf(partial, sizeof partial, "%s %s P ", stamp, stream);
 	if (cut) /* what comes must not look like the rest of that line */
 		add(&batch, "\n", 1);
 	cut = false;
