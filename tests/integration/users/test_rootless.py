@@ -358,7 +358,7 @@ class TestOthers:
             user.run("sh", "-c", f"mkdir {storage}; chmod 777 {storage}")
         refused = user.pypod("--root", str(storage), "run", "--rm", "--rootfs", "/usr:O", "/bin/true")
         assert refused.returncode == 125
-        told = {"directory": f"belongs to uid {bare_user.uid}", "writable": "written by others"}
+        told = {"directory": f"belongs to uid {bare_user.uid}", "writable": "writable by others"}
         assert told.get(plant, "is not a directory") in refused.stderr
         assert list(target.iterdir()) == []
         # a link in a directory like /tmp is followed by nobody but who made it, nor by root (fs.protected_symlinks)
