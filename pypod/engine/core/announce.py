@@ -6,7 +6,6 @@ The supervisor in C writes itself what it knows best, the start and the end of i
 from __future__ import annotations
 
 from pypod.model.event import CONTAINER, IMAGE, POD
-from pypod.runtime.ops import Op
 from pypod.store import event_log
 from pypod.store.records import INFRA
 
@@ -15,6 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from pypod.engine.core.context import Context
+    from pypod.runtime.ops import Op
     from pypod.store.records import ContainerRecord, PodRecord
 
 CREATE, START, DIED, REMOVE, RESTART, KILL, STOP = "create", "start", "died", "remove", "restart", "kill", "stop"
@@ -60,6 +60,8 @@ def event_op(
     context: Context, record: ContainerRecord, pod: PodRecord | None = None, *, start: str = START, end: str = DIED
 ) -> Op:
     """Return the operation by which a supervisor records the start and the end of its process; empty for no events."""
+    from pypod.runtime.ops import Op
+
     return Op("event", context.layout.events, start, end, _about(record, pod))
 
 
