@@ -312,7 +312,7 @@ def _prepared(config: dict[str, Any], around: Surroundings) -> list[Op]:
     return [
         *[_limit(entry) for entry in process["rlimits"]],
         *([Op("keep_groups")] if _keeps_groups(config, around) else []),
-        Op("user", _user(process), *groups),
+        Op("user", _user(process), *map(str, groups)),
         Op("umask", oct(process["user"]["umask"]).replace("0o", "0")),
         Op("working_directory", process["cwd"], int(around.create_cwd)),
         Op("environment", *process["env"]),
