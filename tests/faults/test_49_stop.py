@@ -195,7 +195,7 @@ def test_little_patience_with_one_is_not_made_longer_by_another(engine, busybox)
         patient = pod.run(
             ["sh", "-c", f"trap '' TERM; echo ready; {UNTIL_GO}; exit 5"], rootfs=busybox, stop_timeout=60
         )
-        hasty = pod.run(STUBBORN, rootfs=busybox, stop_timeout=0.2)
+        hasty = pod.run(STUBBORN, rootfs=busybox, stop_timeout=1)
         for one in (patient, hasty):
             wait_for_output(one, b"ready")
         pid = hasty.state().pid

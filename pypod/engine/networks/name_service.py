@@ -71,6 +71,9 @@ def serve(context: Context, network: NetworkSpec) -> None:
                 # without the lock: our server takes it to release a network
                 require_letting_go(network, error, is_late=time.monotonic() > deadline)
                 time.sleep(_RETRY_PAUSE_S)
+            except (BrokenPipeError, ConnectionResetError):  # a server that was killed as it was handed the sockets
+                if time.monotonic() > deadline:
+                    raise
 
 
 def is_served(context: Context, network_id: str) -> bool:

@@ -18,7 +18,7 @@ import pytest
 from pypod import Engine, InUse, Pod, PortInUse
 from pypod.engine.containers.collect import repair
 from pypod.engine.core.effects import Effect
-from pypod.engine.networks import bridge_alias, claims
+from pypod.engine.networks import bridge_alias, bridge_removal
 from pypod.engine.networks import bridges as bridge_module
 from pypod.engine.networks.bridge_sweep import Sweep
 from pypod.engine.resources import groups
@@ -310,7 +310,7 @@ def test_of_two_bridges_made_at_once_one_yields(storages, monkeypatch, tmp_path:
 
     def make_late(*arguments: object) -> int:
         monkeypatch.setattr(links, "make_bridge", make_bridge)
-        monkeypatch.setattr(claims, "_TURNS", str(tmp_path / "another-run"))
+        monkeypatch.setattr(bridge_removal, "_TURNS", str(tmp_path / "another-run"))
         pods[1].start()
         return make_bridge(*arguments)
 
