@@ -58,7 +58,7 @@ def _remove_container(context: Context, identifier: str) -> None:
 
 
 def _has_ended(context: Context, identifier: str) -> bool:
-    return observe.container_state(context.layout.container(identifier), context.boot_id).status == "exited"
+    return observe.state_of(context, identifier).status == "exited"
 
 
 def _quietly(action: Callable[..., None], *arguments: object, **options: object) -> None:

@@ -129,7 +129,7 @@ def _asked(context: Context, record: ContainerRecord) -> dict[str, Any]:
 @contextmanager
 def _held(context: Context, record: ContainerRecord, pause: bool) -> Iterator[None]:
     """Keep the processes of a container from running, if that was asked for and they run; a paused one stays so."""
-    state = observe.container_state(context.layout.container(record.id), context.boot_id)
+    state = observe.state_of(context, record.id)
     if not pause or state.status != pausing.RUNNING:
         yield
         return

@@ -69,7 +69,7 @@ def connect(context: Context, record: ContainerRecord, asked: Connection, networ
     with Boundary(f"connect {record.name}"), Lock(lock_of(context, record)) as lock, lock:
         if any(one.network == network.id for one, _ in networks.connections_of(context.database, record.id)):
             raise AlreadyExists("connection", network.name, "container", record.id)
-        state = observe.container_state(context.layout.container(record.id), context.boot_id)
+        state = observe.state_of(context, record.id)
         with claims.connecting(context) as sharing, sharing, ExitStack() as undo:
             undo.callback(networks.disconnect, context.database, record.id, network.id)
             with context.database.transaction() as connection, connection:
@@ -119,7 +119,7 @@ def disconnect(context: Context, record: ContainerRecord, network: NetworkSpec) 
         ]
         if not found:
             raise WrongState(record.name, "", f"container {record.name} is not connected to network {network.name}")
-        state = observe.container_state(context.layout.container(record.id), context.boot_id)
+        state = observe.state_of(context, record.id)
         if state.running and found[0] is not None:
             before = attachments.of_container(context, record.id)
             published.move(

@@ -20,7 +20,7 @@ def listed_containers(context: Context, *, pod_id: str | None = None) -> list[tu
     stale = unsure = False
     with Boundary("list containers"):
         for record in records.all_containers(context.database, pod_id=pod_id):
-            state = observe.container_state(context.layout.container(record.id), context.boot_id)
+            state = observe.state_of(context, record.id)
             if owner_is_gone(context, record.owner) or (record.remove and state.status == "exited"):
                 stale = True
                 continue

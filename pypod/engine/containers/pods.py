@@ -19,7 +19,6 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from pypod.engine.core.context import Context
-    from pypod.model.container import ContainerState
     from pypod.store.records import ContainerRecord, PodRecord
 
 
@@ -36,12 +35,8 @@ def infra_of(context: Context, pod: PodRecord) -> ContainerRecord | None:
 
 def state_of(context: Context, pod: PodRecord) -> PodState:
     """Return what is, at this moment."""
-
-    def state(identifier: str) -> ContainerState:
-        return observe.container_state(context.layout.container(identifier), context.boot_id)
-
-    infra_state = state(pod.infra_id) if pod.infra_id else None
-    found = tuple((one.id, state(one.id)) for one in members(context, pod))
+    infra_state = observe.state_of(context, pod.infra_id) if pod.infra_id else None
+    found = tuple((one.id, observe.state_of(context, one.id)) for one in members(context, pod))
     return PodState(status=pod_status(infra_state, [one for _, one in found]), infra=infra_state, members=found)
 
 

@@ -19,6 +19,8 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from pypod.engine.core.context import Context
+
 START_LINE, EXIT_LINE = 192, 64
 FREEZER_LINK = "freezer"
 _RECORDING_TIMEOUT_S = 2.0
@@ -42,6 +44,11 @@ def container_state(directory: str, boot_id: str, proc: Proc = pidfd.PROC) -> Co
         if time.monotonic() > deadline:
             break
     return state if state.status != "ending" else state.replace(status="exited")
+
+
+def state_of(context: Context, container_id: str) -> ContainerState:
+    """Return the state of a container of this storage. Raises OSError when its status file cannot be read."""
+    return container_state(context.layout.container(container_id), context.boot_id)
 
 
 def running_process(directory: str, boot_id: str, proc: Proc = pidfd.PROC) -> tuple[int, int] | None:

@@ -191,16 +191,6 @@ def user_name(uid: int) -> str:
         return str(uid)
 
 
-def group_name(gid: int) -> str:
-    """Return the name of a group of this host, the number if there is none."""
-    import grp
-
-    try:
-        return grp.getgrgid(gid).gr_name
-    except KeyError:
-        return str(gid)
-
-
 def command_line(pid: int) -> str:
     """Return a process's arguments joined by spaces, its name if it has none (kernel threads, zombies)."""
     try:

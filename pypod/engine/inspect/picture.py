@@ -20,7 +20,6 @@ if TYPE_CHECKING:
 
     from pypod.engine.core.context import Context
     from pypod.engine.inspect.sharing import Row
-    from pypod.model.container import ContainerState
     from pypod.store.records import ContainerRecord, PodRecord
 
 
@@ -37,7 +36,7 @@ def of_pod(context: Context, pod: PodRecord) -> Picture:
     parts += [_part(context, member) for member in members[:room]]
     table = matrix([Column(name=one.name, role=one.role, pid=one.pid) for one in parts])
     bands = [Band(kind=row.kind, inodes=row.inodes, marks=row.marks) for row in sorted(table.rows, key=_order)]
-    runs = infra is not None and _state(context, infra).running
+    runs = infra is not None and observe.state_of(context, infra.id).running
     return Picture(
         name=pod.name,
         id=pod.id,
@@ -47,10 +46,6 @@ def of_pod(context: Context, pod: PodRecord) -> Picture:
         left_out=max(len(members) - room, 0),
         cables=tuple(_cables(context, pod.infra_id)) if runs else (),
     )
-
-
-def _state(context: Context, record: ContainerRecord) -> ContainerState:
-    return observe.container_state(context.layout.container(record.id), context.boot_id)
 
 
 def _cables(context: Context, infra_id: str) -> Iterator[Cable]:
@@ -70,7 +65,7 @@ def _cables(context: Context, infra_id: str) -> Iterator[Cable]:
 
 
 def _part(context: Context, record: ContainerRecord) -> Part:
-    state, is_infra = _state(context, record), record.kind == records.INFRA
+    state, is_infra = observe.state_of(context, record.id), record.kind == records.INFRA
     pid = state.pid if state.running else 0
     code = "unknown" if state.exit_code is None else state.exit_code
     return Part(

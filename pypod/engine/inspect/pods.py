@@ -27,8 +27,7 @@ def inspect_pod(context: Context, record: PodRecord) -> dict[str, Any]:
     """Return a pod's configuration, status and containers, under podman's names and in podman's order."""
     spec = stored_specs.pod_spec(record)
     everyone = [
-        (one, observe.container_state(context.layout.container(one.id), context.boot_id))
-        for one in records.all_containers(context.database, pod_id=record.id)
+        (one, observe.state_of(context, one.id)) for one in records.all_containers(context.database, pod_id=record.id)
     ]
     infra = next((state for one, state in everyone if one.kind == records.INFRA), None)
     group = container_path(spec.cgroup_parent, "", record.id)

@@ -139,14 +139,14 @@ def _process(pid: int) -> Column:
 
 
 def _running(context: Context, record: ContainerRecord) -> int:
-    state = observe.container_state(context.layout.container(record.id), context.boot_id)
+    state = observe.state_of(context, record.id)
     if not state.running:
         raise WrongState(record.name, state.status, f"container {record.name} is {state.status}: it has no namespaces")
     return state.pid
 
 
 def _pid(context: Context, record: ContainerRecord) -> int:
-    state = observe.container_state(context.layout.container(record.id), context.boot_id)
+    state = observe.state_of(context, record.id)
     return state.pid if state.running else 0
 
 

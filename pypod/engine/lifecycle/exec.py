@@ -153,7 +153,7 @@ def start(
 
 def running_state(context: Context, record: ContainerRecord) -> ContainerState:
     """Return the state of a container that runs. Raises WrongState when it does not, NoSuchContainer."""
-    state = observe.container_state(context.layout.container(record.id), context.boot_id)
+    state = observe.state_of(context, record.id)
     if state.status != "running":
         if not records.is_container(context.database, record.id):  # the record may be from before its removal
             raise NoSuchContainer(record.name)

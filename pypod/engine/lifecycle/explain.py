@@ -142,7 +142,7 @@ def of_exec(context: Context, record: ContainerRecord, spec: ExecSpec) -> Explan
 
 
 def _is_running(context: Context, record: ContainerRecord) -> bool:
-    return observe.container_state(context.layout.container(record.id), context.boot_id).running
+    return observe.state_of(context, record.id).running
 
 
 def _container(start: Start, asked: Sequence[Connection] = ()) -> list[Step]:

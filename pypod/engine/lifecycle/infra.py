@@ -72,8 +72,7 @@ def require_no_members(context: Context, record: PodRecord, but: str = "") -> No
     alive = [
         member.name
         for member in records.all_containers(context.database, pod_id=record.id)
-        if member.id not in (record.infra_id, but)
-        and observe.container_state(context.layout.container(member.id), context.boot_id).running
+        if member.id not in (record.infra_id, but) and observe.state_of(context, member.id).running
     ]
     if alive:
         raise PodBroken(
@@ -91,7 +90,7 @@ def ready(context: Context, record: PodRecord) -> Process | None:
     """
     if not etc_files.are_complete(context.layout.pod(record.id)):
         return None
-    state = observe.container_state(context.layout.container(record.infra_id), context.boot_id)
+    state = observe.state_of(context, record.infra_id)
     return Process(state.pid, state.start_time) if state.running else None
 
 

@@ -86,7 +86,7 @@ def stopped_targets(context: Context, record: ContainerRecord) -> list[Container
 
 
 def _is_running(context: Context, record: ContainerRecord) -> bool:
-    return observe.container_state(context.layout.container(record.id), context.boot_id).running
+    return observe.state_of(context, record.id).running
 
 
 def without_host(context: Context, kinds: Iterable[str], inodes: Mapping[str, tuple[int, int]]) -> list[str]:
@@ -112,7 +112,7 @@ def foreign(context: Context, spec: ContainerSpec, pod: PodSpec | None, joins: t
 def _infra(context: Context, pod: PodRecord | None) -> Process:
     if pod is None:
         raise InvalidSpec("--pod", "only a member of a pod can join the pod's namespaces")
-    state = observe.container_state(context.layout.container(pod.infra_id), context.boot_id)
+    state = observe.state_of(context, pod.infra_id)
     if not state.running:
         raise PodBroken(
             pod.name,
@@ -125,7 +125,7 @@ def _infra(context: Context, pod: PodRecord | None) -> Process:
 
 def _target(context: Context, mode: Mode, kind: str) -> Process:
     other = records.find_container(context.database, mode.target)
-    state = observe.container_state(context.layout.container(other.id), context.boot_id)
+    state = observe.state_of(context, other.id)
     if not state.running:
         raise WrongState(
             other.name, state.status, f"cannot join the {kind} namespace of container {other.name}: it is not running"

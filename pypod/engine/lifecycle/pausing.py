@@ -69,7 +69,7 @@ def thaw(context: Context, record: ContainerRecord) -> None:
 
 def refuse_paused(context: Context, record: ContainerRecord, what: str) -> None:
     """Raise WrongState, in podman's words, when a container is paused; ``what`` is the state that would do."""
-    status = observe.container_state(context.layout.container(record.id), context.boot_id).status
+    status = observe.state_of(context, record.id).status
     if status == PAUSED:
         raise WrongState(
             record.name,

@@ -174,7 +174,7 @@ def kill(context: Context, record: ContainerRecord, number: int) -> None:
     pausing.refuse_paused(context, record, "can only kill running containers")
     one = find_running(context, record)
     if one is None:
-        state = observe.container_state(context.layout.container(record.id), context.boot_id)
+        state = observe.state_of(context, record.id)
         raise WrongState(
             record.name,
             state.status,
@@ -213,7 +213,7 @@ def remove(context: Context, record: ContainerRecord, *, force: bool = False, ti
 
 
 def _require_ended(context: Context, record: ContainerRecord, *, force: bool) -> None:
-    state = observe.container_state(context.layout.container(record.id), context.boot_id)
+    state = observe.state_of(context, record.id)
     if state.running and not force:
         raise WrongState(
             record.name,

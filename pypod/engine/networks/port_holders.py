@@ -151,7 +151,7 @@ def _holder(context: Context, wanted: Port, container_id: str) -> tuple[Containe
     """Return the container or infra, other than ``container_id``, that has a port or is being started with it."""
     for record, ports in all_ports(context):
         if record.id != container_id and any(wanted.meets(port) for port in ports):
-            state = observe.container_state(context.layout.container(record.id), context.boot_id)
+            state = observe.state_of(context, record.id)
             if state.running or _is_being_started(context, record):
                 return record, state
     return None

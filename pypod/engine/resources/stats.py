@@ -64,7 +64,7 @@ class _Survey:
 
     def of(self, record: ContainerRecord) -> Stats | None:
         context = self._context
-        state = observe.container_state(context.layout.container(record.id), context.boot_id)
+        state = observe.state_of(context, record.id)
         if not state.running:
             return None
         usage = context.cgroups.usage(record.cgroup)
