@@ -5,7 +5,6 @@ The tables are filled from the specifications by a trigger (pypod/store/schema.p
 
 from __future__ import annotations
 
-from pypod.model import plain_json
 from pypod.store.records import containers_where
 
 TYPE_CHECKING = False
@@ -22,12 +21,6 @@ def joining(database: Database, container_id: str) -> list[ContainerRecord]:
     return containers_where(database, where, (container_id,))
 
 
-def joined_by(database: Database, container_id: str) -> list[str]:
-    """Return the ids, sorted, of the containers whose namespaces one was created to join."""
-    statement = "SELECT DISTINCT target_id FROM joined_namespaces WHERE container_id = ? ORDER BY target_id"
-    return [target for (target,) in database.read(statement, (container_id,))]
-
-
 def joining_networks(database: Database) -> set[str]:
     """Return the ids of the containers that were created to join the network namespace of another one."""
     return {one for (one,) in database.read("SELECT container_id FROM joined_namespaces WHERE kind = 'net'")}
@@ -40,8 +33,13 @@ def volumes(database: Database) -> set[str]:
 
 def volumes_only_of(database: Database, container_ids: Iterable[str]) -> list[str]:
     """Return the anonymous volumes, sorted, that these containers have and no other one."""
-    statement = """WITH going(id) AS (SELECT value FROM json_each(?))
-        SELECT DISTINCT volume FROM container_volumes AS theirs WHERE container_id IN going
-        AND NOT EXISTS (SELECT 1 FROM container_volumes AS other
-            WHERE other.volume = theirs.volume AND other.container_id NOT IN going) ORDER BY volume"""
-    return [volume for (volume,) in database.read(statement, (plain_json.dumps(list(container_ids)),))]
+    going = set(container_ids)
+    # Few containers have any. One statement over all of them, by json_each, takes five times as long.
+    with database.transaction(write=False) as connection:
+        found = {
+            volume
+            for one in going
+            for (volume,) in connection.execute("SELECT volume FROM container_volumes WHERE container_id = ?", (one,))
+        }
+        users = "SELECT container_id FROM container_volumes WHERE volume = ?"
+        return [one for one in sorted(found) if all(user in going for (user,) in connection.execute(users, (one,)))]

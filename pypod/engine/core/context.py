@@ -49,6 +49,7 @@ class Context:
         self._firewall: Channels | None = None
         self._specs: dict[str, ContainerSpec] = {}
         self._pod_specs: dict[str, PodSpec] = {}
+        self.hostnames: dict[str, str] = {}  # of pods, by id: it never changes
         self._filters: dict[tuple[str, ...], tuple[bytes, int]] = {}
 
     def container_spec(self, record: types.ContainerRecord) -> types.ContainerSpec:

@@ -18,11 +18,12 @@ from pypod.store import networks, records, stored_specs
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Sequence
     from typing import Any
 
     from pypod.engine.core.context import Context
     from pypod.engine.core.layout import Layout
+    from pypod.model.network import NetworkSpec
     from pypod.store.records import ContainerRecord, PodRecord
 
 NAME = "record.json"
@@ -44,12 +45,14 @@ class Kept(Value):
     connections: tuple[tuple[str, str, str], ...] = ()
 
 
-def keep(context: Context, record: ContainerRecord, pod: PodRecord | None) -> Effect:
+def keep(
+    context: Context, record: ContainerRecord, pod: PodRecord | None, attached_to: Sequence[NetworkSpec]
+) -> Effect:
     """Return the effect that keeps the rows of a container or an infra about to run, its networks already attached."""
     path = f"{context.layout.container(record.id)}/{NAME}"
 
     def write() -> None:
-        _write(path, _text(context, record, pod))
+        _write(path, _text(record, pod, _connections(context, record.id, attached_to)))
 
     return Effect(f"write what the store knows of {record.name} to {path}", "open(2)", write)
 
@@ -60,7 +63,9 @@ def renew(context: Context, identifier: str) -> None:
     if os.path.lexists(path):
         record = records.find_container(context.database, identifier)
         pod = records.find_pod(context.database, record.pod_id) if record.pod_id else None
-        _write(path, _text(context, record, pod))
+        made = [made for _, made in networks.connections_of(context.database, identifier) if made is not None]
+        attached_to = [networks.find(context.database, one.network) for one in made]
+        _write(path, _text(record, pod, _connections(context, identifier, attached_to)))
 
 
 def forget(context: Context, identifiers: Iterable[str]) -> None:
@@ -97,12 +102,17 @@ def started(layout: Layout) -> list[str]:
     return sorted(one for one in names if is_id(one) and any(os.path.lexists(f"{base}/{one}/{sign}") for sign in signs))
 
 
-def _text(context: Context, record: ContainerRecord, pod: PodRecord | None) -> str:
-    connections = [
-        [stored_specs.to_json(one) for one in (asked, made, networks.find(context.database, asked.network))]
-        for asked, made in networks.connections_of(context.database, record.id)
-        if made is not None
+def _connections(context: Context, identifier: str, attached_to: Iterable[NetworkSpec]) -> list[list[str]]:
+    by_id = {network.id: network for network in attached_to}
+    found = networks.connections_of(context.database, identifier) if by_id else []
+    return [
+        [stored_specs.to_json(one) for one in (asked, made, by_id[asked.network])]
+        for asked, made in found
+        if made is not None and asked.network in by_id
     ]
+
+
+def _text(record: ContainerRecord, pod: PodRecord | None, connections: list[list[str]]) -> str:
     fields: dict[str, Any] = {"container": record.__dict__, "pod": pod.__dict__ if pod else None}
     return plain_json.dumps({**fields, "connections": connections})
 

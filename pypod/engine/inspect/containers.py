@@ -195,11 +195,10 @@ def _mount(mount: Mount, layout: Layout) -> dict[str, Any]:
 
 
 def _config(context: Context, record: ContainerRecord, spec: ContainerSpec, *, infra: bool) -> dict[str, Any]:
-    from pypod.engine.lifecycle.derived import hostname_of
+    from pypod.engine.lifecycle.derived import known_hostname
     from pypod.runtime.oci_process import environment
 
-    pod = records.find_pod(context.database, record.pod_id) if record.pod_id and spec.uts == POD else None
-    hostname = spec.hostname if infra else hostname_of(record, spec, context.pod_spec(pod) if pod else None)
+    hostname = spec.hostname if infra else known_hostname(context, record, spec)
     values = {
         "Hostname": hostname,
         "User": spec.user,

@@ -7,6 +7,7 @@ import os
 from pypod.model.container import Ulimit
 from pypod.model.ids import HOSTNAME_LIMIT, short
 from pypod.model.namespace import POD
+from pypod.store import records
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -26,6 +27,17 @@ def hostname_of(record: ContainerRecord, spec: ContainerSpec, pod: PodSpec | Non
     if spec.uts.mode == "host" or (spec.net.mode == "host" and not spec.hostname):
         return os.uname().nodename
     return spec.hostname or short(record.id)
+
+
+def known_hostname(context: Context, record: ContainerRecord, spec: ContainerSpec) -> str:
+    """Return what ``hostname_of`` does, for whoever has no pod at hand: that of a pod is looked up once."""
+    if spec.uts != POD or not record.pod_id:
+        return hostname_of(record, spec, None)
+    found = context.hostnames.get(record.pod_id)
+    if found is None:
+        pod = context.pod_spec(records.find_pod(context.database, record.pod_id))
+        found = context.hostnames[record.pod_id] = pod_hostname(pod)
+    return found
 
 
 def pod_hostname(spec: PodSpec) -> str:

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from pypod.engine.core import announce, effects, observe
 from pypod.engine.core.boundary import Boundary
-from pypod.engine.lifecycle.derived import filter_of, hostname_of, ulimits
+from pypod.engine.lifecycle.derived import filter_of, known_hostname, ulimits
 from pypod.engine.lifecycle.joining import without_host
 from pypod.engine.lifecycle.steps import LAUNCHER, Launch, Program
 from pypod.engine.session import session
 from pypod.errors import InvalidSpec, NoSuchContainer, WrongState
 from pypod.kernel.abi import CLONE_NEWPID, CLONE_NEWUSER, NAMESPACES
 from pypod.kernel.capabilities import bounding_set
-from pypod.model.namespace import HOST, POD
+from pypod.model.namespace import HOST
 from pypod.model.value import Value
 from pypod.runtime.compiler import Surroundings, oom_score, plan, process_ops
 from pypod.runtime.oci_process import assigned, capability_sets, group_annotations, rlimits, user_of, variables
@@ -60,14 +60,13 @@ class Exec(Value):
     def resolve(cls, context: Context, record: ContainerRecord, asked: ExecSpec, state: ContainerState) -> Self:
         """Work out what an exec would be now."""
         container = context.container_spec(record)
-        pod = records.find_pod(context.database, record.pod_id) if record.pod_id and container.uts == POD else None
         return cls(
             context=context,
             record=record,
             container=container,
             asked=asked,
             state=state,
-            hostname=hostname_of(record, container, context.pod_spec(pod) if pod else None),
+            hostname=known_hostname(context, record, container),
             session=session.of(context),
         )
 

@@ -95,7 +95,7 @@ class InfraStart(Value):
             *self._root(),
             *groups.renewal(context, self.group),
             *bridges.preparations(context, attachments.networks_of(attached)),
-            kept_records.keep(context, record, self.pod),
+            kept_records.keep(context, record, self.pod, attachments.networks_of(attached)),
             launch,
             *network_ops.once_running(context, spec, attached),
         ]

@@ -10,7 +10,7 @@ from pypod.kernel.pidfd import Process
 from pypod.model.mount import plain_path
 from pypod.model.namespace import FLAGS, HOST, POD, PRIVATE
 from pypod.runtime.compiler import Join
-from pypod.store import dependencies, records
+from pypod.store import records
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -78,7 +78,9 @@ def stopped_targets(context: Context, record: ContainerRecord) -> list[Container
 
     Raises NoSuchContainer for one that was removed.
     """
-    targets = dependencies.joined_by(context.database, record.id)
+    spec = context.container_spec(record)
+    modes = [spec.namespace(kind) for kind in _JOINABLE]
+    targets = sorted({mode.target for mode in modes if mode.mode == "container"})
     if not targets or _is_running(context, record):
         return []
     found = [records.find_container(context.database, target) for target in targets]

@@ -150,7 +150,7 @@ class Start(Value):
             *self._container_env(),
             *bridges.preparations(context, attachments.networks_of(attached)),
             *files.of_container(context, record, spec, self.pod_spec, attached),
-            kept_records.keep(context, record, self.pod),
+            kept_records.keep(context, record, self.pod, attachments.networks_of(attached)),
             *groups.renewal(context, self.group),
             launch,
             *network_ops.once_running(context, spec, attached),

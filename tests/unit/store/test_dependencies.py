@@ -117,8 +117,6 @@ def test_rows_have_their_columns(database: Database) -> None:
 
 
 def test_whose_namespaces_are_joined(database: Database) -> None:
-    assert dependencies.joined_by(database, B) == [A, B]
-    assert dependencies.joined_by(database, A) == []
     assert [one.id for one in dependencies.joining(database, A)] == [B]
     assert dependencies.joining(database, C) == []
     assert dependencies.joining_networks(database) == {B}
@@ -156,7 +154,6 @@ def test_a_damaged_specification_has_none(tmp_path: Path, origin: str, spec: str
         with database.transaction() as connection:
             (records.add_container if origin == "new" else restoring.restore_container)(connection, row)
     assert records.all_containers(database) == [row]
-    assert dependencies.joined_by(database, A) == []
     assert dependencies.volumes(database) == set()
     database.close()
 
