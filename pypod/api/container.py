@@ -2,33 +2,28 @@
 
 from __future__ import annotations
 
-import os
-import time
-from _collections_abc import Callable, Iterator, Mapping, Sequence
+from _collections_abc import Iterator, Sequence
 
 from pypod.api import types
 from pypod.api.default import opened
+from pypod.api.exec import ExecMethods
+from pypod.api.files import FileMethods
+from pypod.api.output import OutputMethods
 from pypod.api.signatures import takes
 from pypod.engine.core import announce, observe
 from pypod.engine.core.boundary import Boundary
-from pypod.errors import DeadlineExceeded, InvalidSpec, NoSuchContainer, WrongState
-from pypod.kernel import pidfd
+from pypod.errors import InvalidSpec, NoSuchContainer, WrongState
 from pypod.kernel.abi import SIGKILL, signal_number
-from pypod.model import ids
 from pypod.store import dependencies, records
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping, Sequence
+    from collections.abc import Iterator, Sequence
 
-    from pypod.engine.lifecycle.exec import ExecSpec
-    from pypod.model.container import ContainerState
     from pypod.store.records import ContainerRecord
 
-_CREATED_POLL_S = 0.01
 
-
-class Container:
+class Container(ExecMethods, OutputMethods, FileMethods):
     """One container: an engine and an id. Nothing that can change is cached: it is asked of the store and the kernel.
 
     As a context manager it is removed at the end of the block, and ends with this process if the block never does.
@@ -39,13 +34,7 @@ class Container:
     >>> c.remove(force=True)                                     # doctest: +SKIP
     """
 
-    __slots__ = ("_engine", "_entered_by", "_name", "id")
-
-    def __init__(self, engine: types.Engine, identifier: str, name: str) -> None:
-        self._engine = engine
-        self.id = identifier
-        self._name = name
-        self._entered_by = os.getpid()
+    __slots__ = ()
 
     @classmethod
     def get(cls, ref: str, *, engine: types.Engine | None = None) -> Container:
@@ -78,23 +67,6 @@ class Container:
     def created_ns(self) -> int:
         """When it was created, in nanoseconds since the epoch. Raises NoSuchContainer when it was removed."""
         return self.record().created_ns
-
-    @property
-    def engine(self) -> types.Engine:
-        """The engine it belongs to."""
-        return self._engine
-
-    @property
-    def directory(self) -> str:
-        """The directory that holds its log, status and layers."""
-        return self._engine.layout.container(self.id)
-
-    def record(self) -> types.ContainerRecord:
-        """Return what the store has. Raises NoSuchContainer when it was removed."""
-        try:
-            return records.find_container(self._engine.database, self.id)
-        except NoSuchContainer:
-            raise NoSuchContainer(self._name) from None
 
     def spec(self) -> types.ContainerSpec:
         """Return what was asked."""
@@ -145,30 +117,8 @@ class Container:
 
         return ports_of(self._engine, self.record())
 
-    def connect(
-        self,
-        network: types.Network | str,
-        *,
-        ip: str = "",
-        ip6: str = "",
-        mac_address: str = "",
-        aliases: Sequence[str] = (),
-    ) -> None:
-        """Connect it to one more network: at once when it runs, else at its next start. ``aliases`` are more names.
-
-        Raises NoSuchNetwork, AlreadyExists when it is connected already, InUse when there is no address for it, and
-        InvalidSpec when it has no network of its own.
-        """
-        from pypod.engine.containers.connecting import connect_to
-
-        record, name = self.record(), network if isinstance(network, str) else network.id
-        connect_to(self._engine, record, name, ip=ip, ip6=ip6, mac_address=mac_address, aliases=aliases)
-
-    def disconnect(self, network: types.Network | str) -> None:
-        """Take it off a network. Raises WrongState when it is not connected to it."""
-        from pypod.engine.containers.connecting import disconnect_from
-
-        disconnect_from(self._engine, self.record(), network if isinstance(network, str) else network.id)
+    def _network_record(self) -> ContainerRecord:
+        return self.record()
 
     def start(self, *, columns: int = 0, rows: int = 0, attended: bool = False) -> None:
         """Start it and what it depends on: its pod's infra, the containers whose namespaces it joins.
@@ -349,156 +299,6 @@ class Container:
         found = dependencies.joining(self._engine.database, self.id)
         return tuple(Container(self._engine, one.id, one.name) for one in found if one.kind == records.CONTAINER)
 
-    def wait(self, timeout: float | None = None) -> int | None:
-        """Wait until it has ended; return its exit code, None when nobody saw how it ended.
-
-        A container that was never started is waited for, too. Raises DeadlineExceeded after ``timeout`` seconds.
-        """
-        deadline = None if timeout is None else time.monotonic() + timeout
-        while True:
-            left = None if deadline is None else max(deadline - time.monotonic(), 0)
-            with Boundary(f"wait for container {self._name}"):
-                try:
-                    state = observe.wait_for_exit(self.directory, self._engine.boot_id, left)
-                except TimeoutError:
-                    raise DeadlineExceeded(f"wait for container {self._name}", timeout or 0) from None
-            if state is not None and state.status == "exited":
-                return state.exit_code
-            self.record()
-            if left == 0:
-                raise DeadlineExceeded(f"wait for container {self._name}", timeout or 0)
-            time.sleep(_CREATED_POLL_S)
-
-    def logs(self, *, follow: bool = False, tail: int | None = None) -> Iterator[types.Piece]:
-        """Yield what it wrote, in order: pieces with ``stream``, ``time`` and ``data``.
-
-        With ``follow`` the iterator goes on and ends when the container has ended. ``tail`` is a number of lines.
-        """
-        from pypod.engine.containers import logs
-
-        self.record()
-        reader = logs.LogReader(f"{self.directory}/ctr.log")
-        try:
-            if tail is not None and tail >= 0:  # podman's --tail -1 is all of it
-                reader.skip_to_last(tail)
-            if follow:
-                yield from logs.follow(reader, self._wait_for_output)
-            else:
-                yield from reader.pieces()
-        finally:
-            reader.close()
-
-    def open_log(self, *, offset: int = 0, at_end: bool = False) -> types.LogReader:
-        """Return a reader of its log that stays where it is between two looks: what ``attach`` rings for.
-
-        It begins ``offset`` bytes into the log (``Attachment.offset`` is where that was when we came), or ``at_end``.
-        A container that has not run yet has an empty one.
-        """
-        from pypod.engine.containers.logs import LogReader
-
-        path = f"{self.directory}/ctr.log"
-        if at_end:
-            try:
-                offset = os.stat(path).st_size
-            except FileNotFoundError:
-                offset = 0
-        return LogReader(path, offset)
-
-    def _wait_for_output(self) -> bool:
-        """Return True a moment later, or False when it has ended."""
-        state = observe.container_state(self.directory, self._engine.boot_id)
-        if not state.running:
-            return False
-        _wait_for_process(state, 0.02)
-        return True
-
-    def attach(self) -> types.Attachment:
-        """Connect to its input; the output is in ``logs``. Raises WrongState when it does not run."""
-        from pypod.engine.containers.attach import Attachment
-
-        record = self.record()
-        attachment = Attachment(self.directory, self._name)
-        announce.container(self._engine, announce.ATTACH, record)
-        return attachment
-
-    def exec(
-        self,
-        command: Sequence[str] | str,
-        *,
-        stdin: bytes | None = None,
-        environment: Mapping[str, str] | None = None,
-        user: str = "",
-        working_directory: str = "",
-        privileged: bool = False,
-        timeout: float | None = None,
-    ) -> types.ExecResult:
-        """Run a command in it to its end; return exit code, stdout and stderr.
-
-        ``stdin`` is given to it whole. Raises CommandNotFound, CommandNotExecutable, WrongState, and DeadlineExceeded
-        after ``timeout`` seconds, when the command is killed.
-        """
-        from pypod.engine.lifecycle import process
-
-        spec = _exec_spec(command, environment, user, working_directory, privileged)
-        return process.run(self._engine, self.record(), spec, stdin, timeout)
-
-    def popen(
-        self,
-        command: Sequence[str] | str,
-        *,
-        stdin: bool = False,
-        environment: Mapping[str, str] | None = None,
-        user: str = "",
-        working_directory: str = "",
-        privileged: bool = False,
-        terminal: bool = False,
-    ) -> types.Process:
-        """Start a command in it and return it running: iterate for its output, ``write`` for its input, ``wait``.
-
-        With ``terminal`` it runs on a pseudoterminal of its own, whose other end is ``Process.terminal_fd``.
-        """
-        from pypod.engine.lifecycle import process
-
-        spec = _exec_spec(command, environment, user, working_directory, privileged, terminal)
-        return process.execute(self._engine, self.record(), spec, stdin=stdin)
-
-    def spawn(
-        self,
-        command: Sequence[str] | str,
-        *,
-        environment: Mapping[str, str] | None = None,
-        user: str = "",
-        working_directory: str = "",
-        privileged: bool = False,
-    ) -> None:
-        """Start a command in it and leave it: its streams are /dev/null, and it outlives this process.
-
-        >>> container.spawn(["sleep", "60"])                            # doctest: +SKIP
-        """
-        from pypod.engine.lifecycle import exec as execution
-
-        spec = _exec_spec(command, environment, user, working_directory, privileged)
-        execution.start(self._engine, self.record(), spec, (-1, -1, -1), detach=True)
-
-    def explain_exec(
-        self,
-        command: Sequence[str] | str,
-        *,
-        environment: Mapping[str, str] | None = None,
-        user: str = "",
-        working_directory: str = "",
-        privileged: bool = False,
-        terminal: bool = False,
-    ) -> types.Explanation:
-        """Return what running a command in it would do now, step by step, with nothing done; ``print`` it.
-
-        Raises WrongState when it does not run.
-        """
-        from pypod.engine.lifecycle.explain import of_exec
-
-        spec = _exec_spec(command, environment, user, working_directory, privileged, terminal)
-        return of_exec(self._engine, self.record(), spec)
-
     def enter(self, *kinds: str) -> types.Entered:
         """Return a context in which this thread is in the container's namespaces: ``with c.enter("net", "uts"):``.
 
@@ -544,66 +344,6 @@ class Container:
         with Boundary(f"check container {self._name}"):
             return check(self._engine, self.record())
 
-    def commit(
-        self,
-        name: str = "",
-        *,
-        author: str = "",
-        message: str = "",
-        changes: Sequence[str] = (),
-        include_volumes: bool = False,
-        pause: bool = False,
-        squash: bool = False,
-        format: str = "oci",
-        progress: Callable[[types.Progress], None] | None = None,
-    ) -> types.Image:
-        """Make an image of its own image and what it wrote since, and give it a name.
-
-        ``changes`` is a list of Dockerfile instructions (``CMD``, ``ENV`` and so on); ``pause`` keeps its processes
-        from running meanwhile; ``squash`` makes one layer of all; ``format`` is oci or docker; ``include_volumes``
-        makes volumes of the image of all that the container has mounts on; ``progress`` is told how it goes, as by
-        ``Images.pull``. What lies in volumes is not in it.
-
-        Raises InvalidSpec, also for a container without an image.
-        """
-        from pypod.engine.containers.committing import commit
-
-        identifier = commit(
-            self._engine,
-            self.id,
-            name,
-            author=author,
-            message=message,
-            changes=changes,
-            include_volumes=include_volumes,
-            pause=pause,
-            squash=squash,
-            format=format,
-            progress=progress,
-        )
-        return self._engine.images.get(name or identifier)
-
-    def export(self) -> Iterator[bytes]:
-        """Yield a tar of its whole root file system, pieces of bytes; what is mounted there is left out."""
-        from pypod.engine.containers.exporting import export
-
-        yield from export(self._engine, self.id)
-
-    def changes(self, base: Container | types.Image | None = None) -> Sequence[tuple[str, str]]:
-        """Return what it has written, or how its root differs from that of ``base``: see ``Image.changes``.
-
-        Raises Unsupported when it writes into its root directory itself (``overlay=False``).
-        """
-        from pypod.engine.containers.differences import changes
-
-        with Boundary(f"compare container {self.name}"):
-            return changes(self._engine, self.root, None if base is None else base.root)
-
-    @property
-    def root(self) -> tuple[str, str]:
-        """What names its root file system in a comparison: ``container`` and its id."""
-        return "container", self.id
-
     def __enter__(self) -> types.Self:
         from pypod.engine.containers.attach import Attachment
         from pypod.engine.core import kept_records
@@ -619,46 +359,3 @@ class Container:
         client.own(owner.start_time)
         client.close()
         return self
-
-    def __exit__(self, *_: object) -> None:
-        if self._entered_by == os.getpid():  # a fork of the owner leaves the block, too
-            self.remove(force=True)
-
-    def __eq__(self, other: object) -> bool:
-        return isinstance(other, Container) and other.id == self.id
-
-    def __hash__(self) -> int:
-        return hash(self.id)
-
-    def __repr__(self) -> str:
-        return f"<Container {self._name} {ids.short(self.id)}>"
-
-
-def _exec_spec(
-    command: Sequence[str] | str,
-    environment: Mapping[str, str] | None,
-    user: str,
-    working_directory: str,
-    privileged: bool,
-    terminal: bool = False,
-) -> ExecSpec:
-    from pypod.engine.lifecycle import exec as execution
-    from pypod.engine.specs.specs import check_environment, check_user
-
-    return execution.ExecSpec(
-        command=execution.arguments(command),
-        environment=check_environment(environment or {}),
-        user=check_user(user),
-        working_directory=working_directory,
-        privileged=privileged,
-        terminal=terminal,
-    )
-
-
-def _wait_for_process(state: ContainerState, timeout_s: float | None) -> None:
-    fd = pidfd.open_process(state.pid, state.start_time)
-    if fd is not None:
-        try:
-            pidfd.wait(fd, timeout_s)
-        finally:
-            os.close(fd)

@@ -17,8 +17,8 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from pypod.api.create_options import MemberOptions
     from pypod.api.image import Image
+    from pypod.api.options.create import MemberOptions
     from pypod.api.pod import Pod
     from pypod.model.container import ContainerSpec
     from pypod.model.network import Connection

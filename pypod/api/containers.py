@@ -13,7 +13,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
-    from pypod.api.create_options import MemberOptions
+    from pypod.api.options.create import MemberOptions
     from pypod.api.pod import Pod
 
 

@@ -8,13 +8,13 @@ from _collections_abc import Iterator, Sequence
 from pypod.api import types
 from pypod.api.container import Container
 from pypod.api.default import opened
+from pypod.api.handle import Handle
 from pypod.api.signatures import takes
 from pypod.engine.core import announce, observe
 from pypod.engine.core.boundary import Boundary
 from pypod.engine.core.locks import Lock
 from pypod.errors import InvalidSpec, NoSuchPod, PodBroken, WrongState
 from pypod.kernel.abi import SIGKILL, signal_number
-from pypod.model import ids
 from pypod.model.pod import BROKEN
 from pypod.store import records, stored_specs
 
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from pypod.store.records import ContainerRecord
 
 
-class Pod:
+class Pod(Handle):
     """One pod: an engine and an id. Nothing is cached; every question is asked of the store and the kernel.
 
     As a context manager the pod is removed at the end of the block, and it ends with this process if the block never
@@ -37,13 +37,7 @@ class Pod:
     0
     """
 
-    __slots__ = ("_engine", "_entered_by", "_name", "id")
-
-    def __init__(self, engine: types.Engine, identifier: str, name: str) -> None:
-        self._engine = engine
-        self.id = identifier
-        self._name = name
-        self._entered_by = os.getpid()
+    __slots__ = ()
 
     @classmethod
     @takes(lambda: types.NewPodOptions)
@@ -65,11 +59,6 @@ class Pod:
     def name(self) -> str:
         """The name, which never changes."""
         return self._name
-
-    @property
-    def engine(self) -> types.Engine:
-        """The engine it belongs to."""
-        return self._engine
 
     def record(self) -> types.PodRecord:
         """Return what the store has. Raises NoSuchPod when it was removed."""
@@ -143,32 +132,7 @@ class Pod:
         infra_container = self.infra
         return own_ports(self._engine, infra_container.record()) if infra_container else ()
 
-    def connect(
-        self,
-        network: types.Network | str,
-        *,
-        ip: str = "",
-        ip6: str = "",
-        mac_address: str = "",
-        aliases: Sequence[str] = (),
-    ) -> None:
-        """Connect it to one more network: at once when it runs, else at its next start. ``aliases`` are more names.
-
-        Raises NoSuchNetwork, AlreadyExists when it is connected already, InUse when there is no address for it, and
-        InvalidSpec when it has no network of its own.
-        """
-        from pypod.engine.containers.connecting import connect_to
-
-        record, name = self._infra_record(), network if isinstance(network, str) else network.id
-        connect_to(self._engine, record, name, ip=ip, ip6=ip6, mac_address=mac_address, aliases=aliases)
-
-    def disconnect(self, network: types.Network | str) -> None:
-        """Take it off a network. Raises WrongState when it is not connected to it."""
-        from pypod.engine.containers.connecting import disconnect_from
-
-        disconnect_from(self._engine, self._infra_record(), network if isinstance(network, str) else network.id)
-
-    def _infra_record(self) -> ContainerRecord:
+    def _network_record(self) -> ContainerRecord:
         """Return the infra, which is what is connected on the pod's behalf. Raises WrongState when there is none."""
         record = self.record()
         if not record.infra_id:
@@ -422,16 +386,3 @@ class Pod:
         for one in records.all_containers(self._engine.database, pod_id=self.id):
             kept_records.renew(self._engine, one.id)
         return self
-
-    def __exit__(self, *_: object) -> None:
-        if self._entered_by == os.getpid():  # a fork of the owner leaves the block, too
-            self.remove(force=True)
-
-    def __eq__(self, other: object) -> bool:
-        return isinstance(other, Pod) and other.id == self.id
-
-    def __hash__(self) -> int:
-        return hash(self.id)
-
-    def __repr__(self) -> str:
-        return f"<Pod {self._name} {ids.short(self.id)}>"

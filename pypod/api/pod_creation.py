@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from typing import Any
 
     from pypod.api.image import Image
-    from pypod.api.pod_options import CreatePodOptions
+    from pypod.api.options.pod import CreatePodOptions
     from pypod.model.network import Connection
     from pypod.model.network_flags import Asked
     from pypod.model.options.pod import PodOptions

@@ -13,7 +13,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from pypod.api.pod_options import CreatePodOptions
+    from pypod.api.options.pod import CreatePodOptions
 
 
 class Pods:

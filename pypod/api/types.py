@@ -9,22 +9,22 @@ if TYPE_CHECKING:
     from typing import Any as Any
     from typing import Self as Self
 
-    from pypod.api.alone_options import AloneOptions as AloneOptions
     from pypod.api.container import Container as Container
     from pypod.api.containers import Containers as Containers
-    from pypod.api.create_options import CreateOptions as CreateOptions
-    from pypod.api.create_options import MemberOptions as MemberOptions
     from pypod.api.engine import Engine as Engine
-    from pypod.api.explain_options import ExplainOptions as ExplainOptions
     from pypod.api.image import Image as Image
     from pypod.api.image_summary import ImageSummary as ImageSummary
     from pypod.api.images import Images as Images
     from pypod.api.manifest_lists import ManifestLists as ManifestLists
     from pypod.api.network import Network as Network
     from pypod.api.networks import Networks as Networks
+    from pypod.api.options.alone import AloneOptions as AloneOptions
+    from pypod.api.options.create import CreateOptions as CreateOptions
+    from pypod.api.options.create import MemberOptions as MemberOptions
+    from pypod.api.options.explain import ExplainOptions as ExplainOptions
+    from pypod.api.options.pod import CreatePodOptions as CreatePodOptions
+    from pypod.api.options.pod import NewPodOptions as NewPodOptions
     from pypod.api.pod import Pod as Pod
-    from pypod.api.pod_options import CreatePodOptions as CreatePodOptions
-    from pypod.api.pod_options import NewPodOptions as NewPodOptions
     from pypod.api.pods import Pods as Pods
     from pypod.api.summaries import ContainerSummary as ContainerSummary
     from pypod.api.summaries import PodSummary as PodSummary
@@ -67,13 +67,13 @@ else:
     __getattr__ = looked_up(
         __name__,
         {
-            "AloneOptions": "pypod.api.alone_options",
+            "AloneOptions": "pypod.api.options.alone",
             "Container": "pypod.api.container",
             "Containers": "pypod.api.containers",
-            "CreateOptions": "pypod.api.create_options",
-            "MemberOptions": "pypod.api.create_options",
+            "CreateOptions": "pypod.api.options.create",
+            "MemberOptions": "pypod.api.options.create",
             "Engine": "pypod.api.engine",
-            "ExplainOptions": "pypod.api.explain_options",
+            "ExplainOptions": "pypod.api.options.explain",
             "Image": "pypod.api.image",
             "ImageSummary": "pypod.api.image_summary",
             "Images": "pypod.api.images",
@@ -81,8 +81,8 @@ else:
             "Network": "pypod.api.network",
             "Networks": "pypod.api.networks",
             "Pod": "pypod.api.pod",
-            "CreatePodOptions": "pypod.api.pod_options",
-            "NewPodOptions": "pypod.api.pod_options",
+            "CreatePodOptions": "pypod.api.options.pod",
+            "NewPodOptions": "pypod.api.options.pod",
             "Pods": "pypod.api.pods",
             "ContainerSummary": "pypod.api.summaries",
             "PodSummary": "pypod.api.summaries",

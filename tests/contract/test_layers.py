@@ -18,6 +18,7 @@ ROOMS = {
         *("core", "session", "resources", "storage", "images", "networks"),
         *("specs", "lifecycle", "containers", "inspect"),
     ),
+    "api": ("", "options"),
     "model": ("", "options"),
     "images": ("", "tar", "layers", "archive", "config", "registry"),
     "network": ("", "dns"),

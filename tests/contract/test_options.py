@@ -13,13 +13,13 @@ import attrs
 import pytest
 
 import pypod
-from pypod.api.alone_options import AloneOptions
 from pypod.api.containers import Containers
-from pypod.api.create_options import CreateOptions, MemberOptions
-from pypod.api.explain_options import ExplainOptions
 from pypod.api.images import Images
 from pypod.api.networks import Networks
-from pypod.api.pod_options import CreatePodOptions, NewPodOptions
+from pypod.api.options.alone import AloneOptions
+from pypod.api.options.create import CreateOptions, MemberOptions
+from pypod.api.options.explain import ExplainOptions
+from pypod.api.options.pod import CreatePodOptions, NewPodOptions
 from pypod.api.pods import Pods
 from pypod.engine.containers import committing
 from pypod.engine.images import making

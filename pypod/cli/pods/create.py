@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from pypod.api.pod_options import CreatePodOptions
+from pypod.api.options.pod import CreatePodOptions
 from pypod.cli.flags import text_files
 from pypod.cli.flags.container import NOT_YET_FLAGS, refuse_not_yet
 from pypod.cli.flags.objects import EXPLAIN

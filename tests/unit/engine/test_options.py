@@ -9,10 +9,10 @@ from typing import Any
 import attrs
 import pytest
 
-from pypod.api.alone_options import AloneOptions
-from pypod.api.create_options import CreateOptions
-from pypod.api.explain_options import ExplainOptions
-from pypod.api.pod_options import CreatePodOptions, NewPodOptions
+from pypod.api.options.alone import AloneOptions
+from pypod.api.options.create import CreateOptions
+from pypod.api.options.explain import ExplainOptions
+from pypod.api.options.pod import CreatePodOptions, NewPodOptions
 from pypod.errors import InvalidSpec, UnknownOption
 from pypod.model.health import Healthcheck
 from pypod.model.limits import Limits

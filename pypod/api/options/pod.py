@@ -5,8 +5,8 @@ from __future__ import annotations
 import attrs
 from attrs import field
 
-from pypod.api import arguments as read
 from pypod.api import types
+from pypod.api.options import arguments as read
 from pypod.model.options.fields import about
 from pypod.model.options.pod import PodOptions
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 import attrs
 from attrs import field
 
-from pypod.api import arguments as read
 from pypod.api import types
-from pypod.api.create_options import MemberOptions
+from pypod.api.options import arguments as read
+from pypod.api.options.create import MemberOptions
 
 
 @attrs.frozen(kw_only=True, slots=False, eq=False, repr=False)

@@ -7,8 +7,8 @@ from collections.abc import Sequence
 import attrs
 from attrs import field
 
-from pypod.api import arguments as read
 from pypod.api import types
+from pypod.api.options import arguments as read
 from pypod.model.options.container import ContainerOptions
 from pypod.model.options.fields import about
 from pypod.model.options.readers import words

@@ -1,0 +1,119 @@
+"""Methods of a container that run further commands in it."""
+
+from __future__ import annotations
+
+from _collections_abc import Mapping, Sequence
+
+from pypod.api import types
+from pypod.api.handle import ContainerHandle
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from pypod.engine.lifecycle.exec import ExecSpec
+
+
+class ExecMethods(ContainerHandle):
+    """Run commands in a running container."""
+
+    __slots__ = ()
+
+    def exec(
+        self,
+        command: Sequence[str] | str,
+        *,
+        stdin: bytes | None = None,
+        environment: Mapping[str, str] | None = None,
+        user: str = "",
+        working_directory: str = "",
+        privileged: bool = False,
+        timeout: float | None = None,
+    ) -> types.ExecResult:
+        """Run a command in it to its end; return exit code, stdout and stderr.
+
+        ``stdin`` is given to it whole. Raises CommandNotFound, CommandNotExecutable, WrongState, and DeadlineExceeded
+        after ``timeout`` seconds, when the command is killed.
+        """
+        from pypod.engine.lifecycle import process
+
+        spec = _exec_spec(command, environment, user, working_directory, privileged)
+        return process.run(self._engine, self.record(), spec, stdin, timeout)
+
+    def popen(
+        self,
+        command: Sequence[str] | str,
+        *,
+        stdin: bool = False,
+        environment: Mapping[str, str] | None = None,
+        user: str = "",
+        working_directory: str = "",
+        privileged: bool = False,
+        terminal: bool = False,
+    ) -> types.Process:
+        """Start a command in it and return it running: iterate for its output, ``write`` for its input, ``wait``.
+
+        With ``terminal`` it runs on a pseudoterminal of its own, whose other end is ``Process.terminal_fd``.
+        """
+        from pypod.engine.lifecycle import process
+
+        spec = _exec_spec(command, environment, user, working_directory, privileged, terminal)
+        return process.execute(self._engine, self.record(), spec, stdin=stdin)
+
+    def spawn(
+        self,
+        command: Sequence[str] | str,
+        *,
+        environment: Mapping[str, str] | None = None,
+        user: str = "",
+        working_directory: str = "",
+        privileged: bool = False,
+    ) -> None:
+        """Start a command in it and leave it: its streams are /dev/null, and it outlives this process.
+
+        >>> container.spawn(["sleep", "60"])                            # doctest: +SKIP
+        """
+        from pypod.engine.lifecycle import exec as execution
+
+        spec = _exec_spec(command, environment, user, working_directory, privileged)
+        execution.start(self._engine, self.record(), spec, (-1, -1, -1), detach=True)
+
+    def explain_exec(
+        self,
+        command: Sequence[str] | str,
+        *,
+        environment: Mapping[str, str] | None = None,
+        user: str = "",
+        working_directory: str = "",
+        privileged: bool = False,
+        terminal: bool = False,
+    ) -> types.Explanation:
+        """Return what running a command in it would do now, step by step, with nothing done; ``print`` it.
+
+        Raises WrongState when it does not run.
+        """
+        from pypod.engine.lifecycle.explain import of_exec
+
+        spec = _exec_spec(command, environment, user, working_directory, privileged, terminal)
+        return of_exec(self._engine, self.record(), spec)
+
+
+def _exec_spec(
+    command: Sequence[str] | str,
+    environment: Mapping[str, str] | None,
+    user: str,
+    working_directory: str,
+    privileged: bool,
+    terminal: bool = False,
+) -> ExecSpec:
+    from pypod.engine.lifecycle import exec as execution
+    from pypod.engine.specs.specs import check_environment, check_user
+
+    return execution.ExecSpec(
+        command=execution.arguments(command),
+        environment=check_environment(environment or {}),
+        user=check_user(user),
+        working_directory=working_directory,
+        privileged=privileged,
+        terminal=terminal,
+    )

@@ -1,0 +1,98 @@
+"""What the handles of pods and containers share: an identity, the end of a ``with`` block, networks."""
+
+from __future__ import annotations
+
+import os
+from _collections_abc import Sequence
+
+from pypod.api import types
+from pypod.errors import NoSuchContainer
+from pypod.model import ids
+from pypod.store import records
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from pypod.store.records import ContainerRecord
+
+
+class Handle:
+    """An engine and an id. Nothing that can change is cached: it is read from the store and the kernel each time."""
+
+    __slots__ = ("_engine", "_entered_by", "_name", "id")
+
+    def __init__(self, engine: types.Engine, identifier: str, name: str) -> None:
+        self._engine = engine
+        self.id = identifier
+        self._name = name
+        self._entered_by = os.getpid()
+
+    @property
+    def engine(self) -> types.Engine:
+        """The engine it belongs to."""
+        return self._engine
+
+    def remove(self, *, force: bool = False, timeout: float | None = None) -> None:
+        """Remove it."""
+        raise NotImplementedError
+
+    def _network_record(self) -> ContainerRecord:
+        """Return the container that is connected to networks on its behalf."""
+        raise NotImplementedError
+
+    def connect(
+        self,
+        network: types.Network | str,
+        *,
+        ip: str = "",
+        ip6: str = "",
+        mac_address: str = "",
+        aliases: Sequence[str] = (),
+    ) -> None:
+        """Connect it to one more network: at once when it runs, else at its next start. ``aliases`` are more names.
+
+        Raises NoSuchNetwork, AlreadyExists when it is connected already, InUse when there is no address for it, and
+        InvalidSpec when it has no network of its own.
+        """
+        from pypod.engine.containers.connecting import connect_to
+
+        record, name = self._network_record(), network if isinstance(network, str) else network.id
+        connect_to(self._engine, record, name, ip=ip, ip6=ip6, mac_address=mac_address, aliases=aliases)
+
+    def disconnect(self, network: types.Network | str) -> None:
+        """Take it off a network. Raises WrongState when it is not connected to it."""
+        from pypod.engine.containers.connecting import disconnect_from
+
+        disconnect_from(self._engine, self._network_record(), network if isinstance(network, str) else network.id)
+
+    def __exit__(self, *_: object) -> None:
+        if self._entered_by == os.getpid():  # a fork of the owner leaves the block, too
+            self.remove(force=True)
+
+    def __eq__(self, other: object) -> bool:
+        return type(other) is type(self) and other.id == self.id
+
+    def __hash__(self) -> int:
+        return hash(self.id)
+
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__} {self._name} {ids.short(self.id)}>"
+
+
+class ContainerHandle(Handle):
+    """A container's record and directory, for the methods that stand in files of their own."""
+
+    __slots__ = ()
+
+    @property
+    def directory(self) -> str:
+        """The directory that holds its log, status and layers."""
+        return self._engine.layout.container(self.id)
+
+    def record(self) -> types.ContainerRecord:
+        """Return its row in the database. Raises NoSuchContainer when it was removed."""
+        try:
+            return records.find_container(self._engine.database, self.id)
+        except NoSuchContainer:
+            raise NoSuchContainer(self._name) from None
