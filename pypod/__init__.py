@@ -24,6 +24,7 @@ _WHERE = {
     "HostReport": "pypod.engine.inspect.check",
     "Image": "pypod.api.image",
     "ImageSummary": "pypod.api.image_summary",
+    "Interface": "pypod.network.interfaces",
     "LogReader": "pypod.engine.containers.logs",
     "ManifestList": "pypod.api.manifest_list",
     "Matrix": "pypod.engine.inspect.sharing",
@@ -112,6 +113,7 @@ if TYPE_CHECKING:
     from pypod.model.mount import Mount as Mount
     from pypod.model.port import Port as Port
     from pypod.model.progress import Progress as Progress
+    from pypod.network.interfaces import Interface as Interface
 else:  # type checkers would take every name for one that is there
 
     def __getattr__(name: str) -> object:

@@ -117,6 +117,18 @@ class Container(ExecMethods, OutputMethods, FileMethods):
 
         return ports_of(self._engine, self.record())
 
+    def interfaces(self) -> tuple[types.Interface, ...]:
+        """Return the network interfaces that it has now, ``lo`` among them, by index.
+
+        Raises WrongState when it does not run.
+
+        >>> [one.name for one in container.interfaces()]                 # doctest: +SKIP
+        ['lo', 'eth0']
+        """
+        from pypod.engine.inspect.interfaces import of_process
+
+        return of_process(self._engine, self._name, self.state())
+
     def _network_record(self) -> ContainerRecord:
         return self.record()
 

@@ -132,6 +132,18 @@ class Pod(Handle):
         infra_container = self.infra
         return own_ports(self._engine, infra_container.record()) if infra_container else ()
 
+    def interfaces(self) -> tuple[types.Interface, ...]:
+        """Return the network interfaces that it has now, ``lo`` among them, by index.
+
+        Raises WrongState when it does not run, or has no infra.
+
+        >>> [one.name for one in pod.interfaces()]                 # doctest: +SKIP
+        ['lo', 'eth0']
+        """
+        from pypod.engine.inspect.interfaces import of_process
+
+        return of_process(self._engine, self._name, self._container_state(self._network_record().id))
+
     def _network_record(self) -> ContainerRecord:
         """Return the infra, which is what is connected on the pod's behalf. Raises WrongState when there is none."""
         record = self.record()

@@ -60,6 +60,7 @@ if TYPE_CHECKING:
     from pypod.model.port import Port as Port
     from pypod.model.progress import Progress as Progress
     from pypod.model.stats import Stats as Stats
+    from pypod.network.interfaces import Interface as Interface
     from pypod.store.images import Named as Named
     from pypod.store.records import ContainerRecord as ContainerRecord
     from pypod.store.records import PodRecord as PodRecord
@@ -118,6 +119,7 @@ else:
             "Port": "pypod.model.port",
             "Progress": "pypod.model.progress",
             "Stats": "pypod.model.stats",
+            "Interface": "pypod.network.interfaces",
             "Named": "pypod.store.images",
             "ContainerRecord": "pypod.store.records",
             "PodRecord": "pypod.store.records",

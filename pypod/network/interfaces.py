@@ -82,13 +82,24 @@ class Interface:
 def interfaces(namespace: int) -> tuple[Interface, ...]:
     """Return the interfaces of the network namespace behind a descriptor, by index. Raises OSError."""
     with _channel(namespace) as channel:
-        addresses: dict[int, list[Address]] = {}
-        for answer in _answers(channel, ifaddrmsg, _GETADDR, _ADDRESS_BODY):
-            addresses.setdefault(answer["index"], []).append(_address(answer))
-        found = [
-            _interface(answer, tuple(addresses.get(answer["index"], ())))
-            for answer in _answers(channel, ifinfmsg, _GETLINK, _LINK_BODY)
-        ]
+        return _interfaces(channel)
+
+
+def interfaces_after_entering(namespace: int) -> tuple[Interface, ...]:
+    """Do the same for a process of a user's session: its thread stays there, since it may not return to the host's."""
+    setns(namespace, NAMESPACES["net"].clone_flag)
+    with Channel() as channel:
+        return _interfaces(channel)
+
+
+def _interfaces(channel: Channel) -> tuple[Interface, ...]:
+    addresses: dict[int, list[Address]] = {}
+    for answer in _answers(channel, ifaddrmsg, _GETADDR, _ADDRESS_BODY):
+        addresses.setdefault(answer["index"], []).append(_address(answer))
+    found = [
+        _interface(answer, tuple(addresses.get(answer["index"], ())))
+        for answer in _answers(channel, ifinfmsg, _GETLINK, _LINK_BODY)
+    ]
     return tuple(sorted(found, key=lambda interface: interface.index))
 
 

@@ -11,7 +11,9 @@ from collections.abc import Iterator
 
 import pytest
 
+from pypod.errors import WrongState
 from pypod.network.interfaces import Interface, Traffic, interfaces
+from tests.facts import wait_until
 
 pytestmark = pytest.mark.root
 
@@ -154,3 +156,26 @@ def test_the_caller_stays_where_it_is_and_may_be_in_an_event_loop(other: int) ->
 def test_what_is_no_network_namespace() -> None:
     with pytest.raises(OSError, match="setns"), open("/proc/self/ns/uts", encoding="ascii") as file:
         interfaces(file.fileno())
+
+@pytest.mark.usefixtures("own_network")
+def test_those_of_a_pod_and_its_member(engine, busybox: str) -> None:
+    """The same ones from both handles, with the pod's address, as ip(8) sees them there."""
+    pod = engine.pods.create("web", network="podman")
+    with pytest.raises(WrongState, match="not running"):
+        pod.interfaces()
+    member = pod.run(["sleep", "100"], rootfs=busybox)
+    pid = member.state().pid
+
+    def asked() -> tuple[list[dict], list[dict]]:
+        return [form(one) for one in pod.interfaces()], [form_of_ip(one) for one in shown(pid)]
+
+    wait_until(lambda: asked()[0] == asked()[1])  # IPv6 settles its link-local address within two seconds
+    assert [form(one) for one in member.interfaces()] == [form(one) for one in pod.interfaces()]
+    (eth0,) = (one for one in pod.interfaces() if one.name == "eth0")
+    assert {one.address for one in eth0.addresses} >= set(pod.addresses["podman"])
+
+
+def test_a_pod_without_an_infra_has_none(engine) -> None:
+    pod = engine.pods.create(infra=False)
+    with pytest.raises(WrongState, match="no infra"):
+        pod.interfaces()

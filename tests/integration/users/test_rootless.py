@@ -86,6 +86,16 @@ class TestSession:
             _, begin, count = line.split(":")
             assert first >= int(begin) + int(count), said
 
+    def test_the_interfaces_are_those_that_the_container_sees(self, with_image: User) -> None:
+        code = (
+            "import pypod\n"
+            f"with pypod.Container.run('{IMAGE}', ['sleep', '100']) as container:\n"
+            "    seen = container.exec(['ls', '/sys/class/net']).stdout.decode().split()\n"
+            "    found = [one.name for one in container.interfaces()]\n"
+            "    print(sorted(found) == sorted(seen), 'lo' in found)\n"
+        )
+        assert with_image.python_code(code) == "True True\n"
+
     def test_a_caller_with_threads_stays_where_it_is(self, with_image: User) -> None:
         """The namespaces of every thread are those of before, and each has run a container."""
         code = (
