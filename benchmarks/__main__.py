@@ -20,12 +20,12 @@ _INTERRUPTED = 130
 
 
 def main() -> int:
-    """Run the benchmarks that were asked for; return 0 even when a goal is missed: numbers are for readers."""
+    """Run the requested benchmarks; return 0 even when a goal is missed: judging the numbers is up to the reader."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
-    parser.add_argument("--quick", action="store_true", help="few repetitions: to try them out, not to compare")
+    parser.add_argument("--quick", action="store_true", help="few repetitions: for a trial run, not for comparisons")
     parser.add_argument("--only", action="append", choices=NAMES, metavar="NAME", help=f"one of {', '.join(NAMES)}")
-    parser.add_argument("--directory", default="/var/tmp", help="where pods and images are kept meanwhile")
-    parser.add_argument("--images", metavar="DIRECTORY", help="*.oci.tar to measure with (default: some are made)")
+    parser.add_argument("--directory", default="/var/tmp", help="where pods and images are stored during the run")
+    parser.add_argument("--images", metavar="DIRECTORY", help="*.oci.tar to measure with (default: generated ones)")
     parser.add_argument("--output", metavar="DIRECTORY", help="where the JSON goes (default: benchmarks/results)")
     options = parser.parse_args()
     if os.geteuid() != 0:
@@ -51,7 +51,7 @@ def main() -> int:
 
 
 def _interrupt(_number: int, _frame: FrameType | None) -> None:
-    # once: the clean-up that follows is not to be interrupted
+    # only once: the clean-up that follows must not be interrupted
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, signal.SIG_IGN)
     raise KeyboardInterrupt

@@ -1,4 +1,4 @@
-"""How long does each command take at a shell, beside podman's same command?"""
+"""How long does each command take at a shell, compared with podman's?"""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from typing import Self
 
-# A life of two pods. {n} is the number of the turn, {rootfs} the directory with busybox.
+# The life of a pod. {n} is the number of the turn, {rootfs} the root file system of the guest programs.
 SCENARIO = (
     "version",
     "info",
@@ -49,7 +49,7 @@ def _label(command: str) -> str:
 
 
 def verbs() -> list[str]:
-    """Return every command that pypod has, as one types it."""
+    """Return every command of pypod, as typed at a shell."""
     from pypod.cli.verbs import GROUPS, VERBS
 
     of_groups = [f"{group} {verb}" for group in ("pod", "system") for verb in sorted(GROUPS[group][1])]
@@ -57,9 +57,9 @@ def verbs() -> list[str]:
 
 
 class Commands:
-    """A program at a shell: the scenario, and each command's help as a measure of its start-up.
+    """A program at a shell: the scenario, and each command's --help as a measure of its start-up.
 
-    ``failures`` has what a command said that did not work; the others are measured all the same.
+    ``failures`` maps each operation that failed to its error message; the others are measured all the same.
     """
 
     def __init__(self, name: str, every: int, rootfs: Callable[[], str]) -> None:
@@ -121,7 +121,7 @@ class PodmanCommands(Commands):
 
     @property
     def notes(self) -> list[str]:
-        """What the reader of the numbers must know."""
+        """Notes that a reader of the numbers needs."""
         return self._podman.notes
 
     def __enter__(self) -> Self:
@@ -137,7 +137,7 @@ class PodmanCommands(Commands):
 
 
 def measure(settings: Settings) -> Report:
-    """Return times of every command: its start-up (--help) and its work."""
+    """Return the times of every command: its start-up (--help) and its work."""
     report = Report("commands", "Commands at a shell: whole process, ms")
     with Workspace(settings.directory) as place:
         pypod, podman = PypodCommands(place), PodmanCommands(place, every=settings.choose(2, 2))

@@ -1,20 +1,21 @@
-/* The floor under pypod's times: the same kernel work from one C program, with no Python, no database and no program
- * started on the way but those that the pod is made of.
+/* A lower bound for pypod's times: the same kernel work in one C program, without Python, without a database, and
+ * without starting any program except those of the pod itself.
  *
  *     floor DIRECTORY ROOTFS CGROUP FILTER LIBEXEC hybrid|unified [REPETITIONS [NETWORK]]
  *
- * One repetition makes a pod and starts a container in it, runs `true` in the container, stops and removes it, starts
+ * One repetition creates a pod and starts a container in it, runs `true` in the container, stops and removes it, starts
  * two more, and removes the pod with both. Without REPETITIONS there is one for each line of standard input. Each
- * prints a line of JSON: operation, microseconds. With 0 repetitions the operations of the three plans are printed, a
- * line for each: plan, operation, arguments, with tabs between.
+ * prints a line of JSON: operation, microseconds. With 0 repetitions the operations of the three plans are printed, one
+ * per line: plan, operation, arguments, separated by tabs.
  *
- * NETWORK, or what the line says, is a file with those operations of a plan of pypod's that connect a pod: ports to
- * hold, messages to send outside and inside, messages to send at the end. Then the pod is made and removed, no more.
+ * NETWORK, or the line of standard input, is the path of a file with the operations of pypod's plan that connect a pod:
+ * ports to hold, messages to send outside and inside, messages to send at the end. The pod is then only created and
+ * removed.
  *
- * Honest: what happens inside a new process is done by the code that pypod uses (pause/process, pause/root), so
- * no mount or check is missing; a benchmark compares the lists below with pypod's plans before it measures. What is
- * saved is everything around: a fork takes the place of posix_spawn, exec and plan of launcher and monitor, one file
- * with a rename the place of each row in the database. Addresses are given, not looked for.
+ * The comparison is fair: inside a new process the same code runs as in pypod (pause/process, pause/root), so that no
+ * mount or check is missing, and the benchmark compares the lists below with pypod's plans before it measures. Only the
+ * work around it is saved: a fork replaces posix_spawn, exec and plan of launcher and monitor, and a file with a rename
+ * replaces each row in the database. Addresses are given, not searched for.
  */
 #define _GNU_SOURCE
 #include "common/clone.h"
@@ -57,7 +58,7 @@ static struct plan network; /* no records: lo only */
 static int own_pid_namespace, monitors;
 static long last_id;
 
-/* A plan made in memory. */
+/* A plan built in memory. */
 struct list {
 	struct plan plan;
 	struct record records[96];
@@ -65,7 +66,7 @@ struct list {
 	uint32_t used;
 	char texts[16384];
 	size_t end;
-	struct held held; /* ports that the process takes on */
+	struct held held; /* ports that the process takes over */
 };
 
 struct container {
@@ -138,7 +139,7 @@ static void write_file(const char *kind, const char *id, const char *name, const
 	close(fd);
 }
 
-/* What stands in for a row of the database: as many bytes, in place at once or not at all. */
+/* Stand-in for a row of the database: as many bytes, written atomically. */
 static void remember(const char *id)
 {
 	char content[900], temporary[PATH_MAX], path[PATH_MAX];
@@ -165,7 +166,7 @@ static void group_of(char path[PATH_MAX], const struct pod *pod, const struct co
 	snprintf(path, PATH_MAX, "%s/%s/%s%s", groups, pod->id, container ? container->id : "", file);
 }
 
-/* The v1 trees that a member is in besides: for podman's limit of processes, and for what memory it uses. */
+/* The v1 trees that a member is also in: for podman's limit of processes, and for its memory usage. */
 static const char *const trees[] = { "pids", "memory" };
 enum { TREES = sizeof trees / sizeof *trees };
 
@@ -295,7 +296,7 @@ static void connect_to_host(struct list *list, pid_t pid, int socket)
 	MUST(send(socket, "g", 1, MSG_NOSIGNAL));
 }
 
-/* Perform a plan in a new process and return when its program runs, recorded in the status file. */
+/* Perform a plan in a new process; return once its program runs and is recorded in the status file. */
 static int start(struct container *container, struct list *list, int group, const int standard[3],
 		 const struct container *other, pid_t supervisor, bool recorded)
 {
@@ -355,7 +356,7 @@ static void infra_plan(struct list *list, const struct pod *pod)
 	ADD(list, read_only_root);
 	ADD(list, no_new_privileges);
 	ADD(list, capabilities, "0", "0", "0", "0", "0");
-	ADD(list, execute_file, words(list, "%s/pause", libexec), "pypod-infra"); /* who keeps ports */
+	ADD(list, execute_file, words(list, "%s/pause", libexec), "pypod-infra"); /* it holds the ports */
 }
 
 static void process_plan(struct list *list, const char *const command[], bool has_mounts)
@@ -567,7 +568,7 @@ static noreturn void monitor(struct pod *pod, struct container *container, int g
 	int null = MUST(open("/dev/null", O_RDWR | O_CLOEXEC));
 	container_plan(&list, pod, container);
 	int file = start(container, &list, group, (int[]){ null, out[1], err[1] }, &pod->infra, getpid(), true);
-	for (int fd = 0; fd < 3; fd++) /* the caller's: it must see their end without us */
+	for (int fd = 0; fd < 3; fd++) /* the caller's: we must not keep them open */
 		dup2(null, fd);
 	close(out[1]);
 	close(err[1]);
@@ -860,8 +861,8 @@ int main(int argc, char **argv)
 	}
 	sigset_t all;
 	sigfillset(&all);
-	sigprocmask(SIG_BLOCK, &all, NULL); /* as launchers do: what the infra is told before it listens waits for it */
-	MUST(chdir("/")); /* as supervisors do: until there is a root of its own, paths are taken from here */
+	sigprocmask(SIG_BLOCK, &all, NULL); /* as launchers do: signals sent before the infra listens stay pending */
+	MUST(chdir("/")); /* as supervisors do: until the new root is set up, paths are relative to here */
 	own_pid_namespace = MUST(open("/proc/self/ns/pid", O_RDONLY | O_CLOEXEC));
 	for (unsigned i = 0; i < sizeof parts / sizeof *parts; i++) {
 		snprintf(path, sizeof path, "%s/%s", directory, parts[i]);

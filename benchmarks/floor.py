@@ -1,4 +1,4 @@
-"""The C floor program as a contestant: build it, check that it does what pypod does, and have it repeat."""
+"""The C floor program as a contestant: build it, check that it does the same as pypod, and run its repetitions."""
 
 from __future__ import annotations
 
@@ -32,10 +32,10 @@ _ALWAYS_THE_SAME = frozenset(
 
 
 class Floor:
-    """benchmarks/floor.c, one repetition a turn. With a network it makes and removes a pod that is connected to it.
+    """benchmarks/floor.c, one repetition per turn. With a network it creates and removes a pod that is connected to it.
 
-    ``options`` are the pod's, as ``engine.pods.create`` takes them. They name a network of ``engine`` whose bridge is
-    there.
+    ``options`` are the pod's, as ``engine.pods.create`` takes them. They name a network of ``engine`` whose bridge
+    exists already.
     """
 
     name = FLOOR
@@ -106,7 +106,7 @@ class Floor:
             self._pod.remove(force=True)
 
     def _network(self) -> str:
-        """Write down how pypod would connect its pod now; return the path, or nothing for a pod with lo only."""
+        """Write pypod's current plan to connect its pod to a file; return its path, empty for a pod with lo only."""
         if self._pod is None:
             return ""
         assert self._engine is not None
@@ -116,7 +116,7 @@ class Floor:
         return path
 
     def turn(self, clock: Clock) -> None:
-        """Have one repetition done."""
+        """Run one repetition."""
         process = self._process
         assert process is not None
         assert process.stdin is not None
@@ -126,16 +126,16 @@ class Floor:
             process.stdin.write(f"{self._network()}\n")
             process.stdin.flush()
         except BrokenPipeError:
-            pass  # its last words are below
+            pass  # its error message is read below
         line = process.stdout.readline()
         if not line:
-            raise Unavailable(process.stderr.read().strip().replace("\n", ", ") or "floor ended without a word")
+            raise Unavailable(process.stderr.read().strip().replace("\n", ", ") or "floor ended without a message")
         for operation, times_us in json.loads(line).items():
             clock.add(operation, *(time_us / 1000 for time_us in times_us))
 
 
 def _network_plan(engine: Engine, pod: Pod) -> Plan:
-    """Return what a start of a pod would do now about its network, and what would undo it."""
+    """Return the network operations of a start of the pod as of now, and those that undo them."""
     from pypod.engine.networks import attachments, published
     from pypod.runtime.ops import Plan
 
@@ -156,7 +156,7 @@ def _infra_plan(engine: Engine, pod: Pod, attached: tuple[Attachment, ...]) -> P
 def _check(
     engine: Engine, place: Workspace, arguments: list[str], filter_path: str, options: dict[str, Any]
 ) -> list[str]:
-    """Compare the floor's plans with pypod's; return what differs, in words. Writes the filter that both load."""
+    """Compare the floor's plans with pypod's and return notes on differences. Writes the filter that both load."""
     from pypod.engine.lifecycle.derived import filter_of
     from pypod.engine.lifecycle.exec import Exec, ExecSpec
     from pypod.engine.lifecycle.plan import container_plan
@@ -167,7 +167,7 @@ def _check(
     try:
         pod.start()
         assert pod.infra is not None
-        # before there are members: with them the pod's cgroup is in more trees
+        # before there are members: these add the pod's cgroup to more trees
         infra = _infra_plan(engine, pod, attachments.of_container(engine, pod.infra.id))
         container = pod.run(["sleep", "1000"], rootfs=place.rootfs)
         record, spec = container.record(), container.spec()
@@ -190,7 +190,7 @@ def _check(
 
 
 def _differences(name: str, done: list[tuple[int, tuple[str, ...]]], plan: Plan) -> list[str]:
-    """Return what one has and the other has not, and whether the order is another."""
+    """Return a note on the operations that only one of the plans has, or on a different order."""
     from pypod.runtime.operations import OPERATIONS
 
     names = {row[0]: operation for operation, row in OPERATIONS.items()}
@@ -199,12 +199,12 @@ def _differences(name: str, done: list[tuple[int, tuple[str, ...]]], plan: Plan)
     theirs = [_shown(names[number], arguments) for number, arguments in done]
     missing = [op for op in dict.fromkeys(ours) if ours.count(op) > theirs.count(op)]
     more = [op for op in dict.fromkeys(theirs) if theirs.count(op) > ours.count(op)]
-    what = [f"lacks `{op}`" for op in missing] + [f"has besides `{op}`" for op in more]
+    what = [f"lacks `{op}`" for op in missing] + [f"also has `{op}`" for op in more]
     if not what and ours != theirs:
-        what = ["has another order"]
+        what = ["has a different order"]
     return [f"the floor's {name} plan differs from pypod's: it {', '.join(what)}"] if what else []
 
 
 def _shown(name: str, arguments: tuple[str, ...]) -> str:
-    """Return an operation with those arguments that have nothing to do with which pod it is."""
+    """Return an operation, with its arguments if they do not depend on the pod."""
     return " ".join((name, *arguments)) if name in _ALWAYS_THE_SAME else name

@@ -1,4 +1,4 @@
-"""How much memory does pypod keep for a pod and for a container? Proportional set size, beside podman's processes."""
+"""How much memory does pypod use for a pod and for a container? Proportional set size, compared with podman's."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ GOALS = {
 
 
 def pss_kb(pid: int) -> float:
-    """Return the proportional set size of a process in kB: its own pages, and its share of those it shares."""
+    """Return the proportional set size of a process in kB: its private pages, and its share of the shared ones."""
     with open(f"/proc/{pid}/smaps_rollup", encoding="ascii") as file:
         return next(float(line.split()[1]) for line in file if line.startswith("Pss:"))
 
@@ -71,7 +71,7 @@ def _of_podman(place: Workspace, count: int, notes: list[str]) -> dict[str, list
 
 
 def measure(settings: Settings) -> Report:
-    """Return the memory of infra and monitor, alone and among others."""
+    """Return the memory of infra and monitor, alone and among many."""
     report = Report("footprint", "Memory: proportional set size, kB", unit="kB")
     many = settings.choose(50, 5)
     with Workspace(settings.directory) as place:

@@ -23,7 +23,7 @@ _PROCESS_TIMEOUT_S = 120.0
 
 
 class Unavailable(Exception):
-    """A contestant that cannot take part here, or an operation it cannot do; the message says why."""
+    """Raised by a contestant that cannot take part here or cannot do an operation; the message says why."""
 
 
 class Clock:
@@ -33,21 +33,21 @@ class Clock:
         self.samples: dict[str, list[float]] = {}
 
     def add(self, operation: str, *times_ms: float) -> None:
-        """Note times that were measured elsewhere."""
+        """Record times that were measured elsewhere."""
         self.samples.setdefault(operation, []).extend(times_ms)
 
     @contextmanager
     def time(self, operation: str) -> Iterator[None]:
-        """Note how long the block takes; a block that raises counts for nothing."""
+        """Record how long the block takes; a block that raises does not count."""
         start = time.perf_counter()
         yield
         self.add(operation, (time.perf_counter() - start) * 1000)
 
 
 class Contestant(Protocol):
-    """One of those that are compared. As a context manager it is set up and leaves nothing behind.
+    """A competitor in a benchmark. As a context manager it sets itself up and leaves nothing behind.
 
-    ``every``: it takes its turn in each ``every``-th round only, for the slow.
+    ``every``: a slow one takes its turn only in each ``every``-th round.
     """
 
     name: str
@@ -61,7 +61,7 @@ class Contestant(Protocol):
 
 @dataclass(frozen=True)
 class Goal:
-    """What pypod has promised for an operation: a limit in the table's unit, and limits against others."""
+    """The goal of pypod for an operation: a limit in the table's unit, and limits relative to other contestants."""
 
     limit: float | None = None
     floor_ratio: float | None = None
@@ -77,7 +77,7 @@ class Goal:
         return ", ".join(part for part in parts if part)
 
     def met(self, row: Row) -> bool | None:
-        """Return whether the row meets it, None when what it is compared with was not measured."""
+        """Return whether the row meets it, None when a value to compare with was not measured."""
         checks = [
             (row.median, self.limit),
             (row.to_floor, self.floor_ratio),
@@ -90,7 +90,7 @@ class Goal:
 
 @dataclass
 class Row:
-    """One line of a table: an operation by a contestant. ``why`` replaces the numbers where there are none."""
+    """One line of a table: an operation by a contestant. ``why`` explains missing numbers."""
 
     operation: str
     contestant: str
@@ -107,7 +107,7 @@ class Row:
 
 @dataclass
 class Report:
-    """The table of one question, with what a reader must know beside it."""
+    """The table that answers one question, with notes for its reader."""
 
     name: str
     title: str
@@ -127,7 +127,7 @@ class Report:
                 row.met = goal.met(row)
 
     def print(self) -> None:
-        """Print the table for people."""
+        """Print the table."""
         print(f"\n{self.title}\n")
         print("\n".join(_aligned([_HEADINGS, *(_cells(row) for row in self.rows)])))
         for note in self.notes:
@@ -147,7 +147,7 @@ class Report:
 def compete(
     contestants: Sequence[Contestant], rounds: int, warm_up: int = 3, progress: str = ""
 ) -> tuple[dict[tuple[str, str], list[float]], dict[str, str]]:
-    """Give each contestant its turn in every round, so that the machine's noise hits all alike.
+    """Give each contestant its turn in every round, so that the machine's noise affects all alike.
 
     The order is reversed from round to round. Returns (operation, contestant) -> times in ms, without the first
     ``warm_up`` turns of each, and contestant -> why it could not take part.
@@ -166,7 +166,7 @@ def compete(
             for contestant in list(present) if number % 2 else present[::-1]:
                 if number > 0 and number % contestant.every:
                     continue
-                time.sleep(_SETTLE_S)  # what the one before left to the kernel is none of the next one's time
+                time.sleep(_SETTLE_S)  # the kernel's work left by one contestant must not count for the next
                 clock = Clock()
                 try:
                     contestant.turn(clock)
@@ -187,7 +187,7 @@ def rows(
     samples: dict[tuple[str, str], list[float]],
     reasons: dict[str, str],
 ) -> list[Row]:
-    """Return a row for every operation and contestant, those that could not take part included."""
+    """Return a row for every operation and contestant, including contestants that could not take part."""
     table = []
     for operation in operations:
         for contestant in contestants:
@@ -214,7 +214,7 @@ def summarise(operation: str, contestant: str, values: Sequence[float]) -> Row:
 
 
 def percentile(ordered: Sequence[float], percent: float) -> float:
-    """Return the value at or below which ``percent`` of the sorted values lie: nearest rank, the mean of two at 50."""
+    """Return a percentile of sorted values: nearest rank, except the median, which may be the mean of two values."""
     if percent == 50:
         middle = len(ordered) // 2
         return ordered[middle] if len(ordered) % 2 else (ordered[middle - 1] + ordered[middle]) / 2
@@ -225,11 +225,11 @@ def percentile(ordered: Sequence[float], percent: float) -> float:
 def run(argv: Sequence[str], environment: dict[str, str] | None = None, *, expect: int | None = 0) -> tuple[float, str]:
     """Run a program to its end; return how long that took in ms, and its output.
 
-    posix_spawn and one file for the output: subprocess would add a millisecond of its own. The program is in a
-    session of its own, so that ^C reaches us alone and what we started is cleaned up in order. Raises Unavailable with
-    what the program said when it ended with another code than ``expect``.
+    It uses posix_spawn and one file for the output: subprocess would add a millisecond of its own. The program runs in
+    a session of its own, so that ^C reaches only us and everything we started is cleaned up in order. Raises
+    Unavailable with the program's last line of output when its exit code is not ``expect``.
     """
-    # a file, not a pipe: monitors and the like keep their standard error, and its end would never come
+    # a file, not a pipe: monitors and the like keep their standard error open, so that a pipe would never end
     output = os.memfd_create("output")
     actions = [
         (os.POSIX_SPAWN_OPEN, 0, "/dev/null", os.O_RDONLY, 0),
@@ -260,7 +260,7 @@ def _wait(pid: int) -> int:
     try:
         return os.waitpid(pid, 0)[1]
     except BaseException:
-        # let it finish what it is doing, or else the clean-up after us races with it
+        # let it finish: otherwise our clean-up would race with it
         deadline = time.monotonic() + _PROCESS_TIMEOUT_S
         while os.waitpid(pid, os.WNOHANG)[0] == 0:
             if time.monotonic() > deadline:
@@ -270,7 +270,7 @@ def _wait(pid: int) -> int:
 
 
 def machine_facts() -> dict[str, Any]:
-    """Return what the numbers depend on: kernel, processors, load, versions."""
+    """Return facts that the numbers depend on: kernel, processors, load, versions."""
     return {
         "date": time.strftime("%Y-%m-%d", time.gmtime()),
         "kernel": f"{os.uname().sysname} {os.uname().release} {os.uname().machine}",
@@ -304,7 +304,7 @@ def _version(*argv: str) -> str | None:
 
 
 def _commit() -> str | None:
-    """Return the commit that is measured, with a mark when files differ from it."""
+    """Return the commit that is measured, marked when files differ from it."""
 
     def git(*words: str) -> str:
         argv = ("git", "--no-optional-locks", "-C", _REPOSITORY, *words)
@@ -323,7 +323,7 @@ def _field(path: str, name: str) -> str | None:
 
 
 def file_system(path: str) -> str:
-    """Return the kind of file system that a path is on."""
+    """Return the type of the file system that a path is on."""
     device = os.stat(path).st_dev
     wanted = f"{os.major(device)}:{os.minor(device)}"
     with open("/proc/self/mountinfo", encoding="utf-8") as file:
@@ -387,10 +387,10 @@ def note_reasons(reasons: dict[str, str]) -> list[str]:
 
 @dataclass(frozen=True)
 class Settings:
-    """How long to measure: ``quick`` is for trying the benchmarks out, its numbers mean little.
+    """How and where to measure: ``quick`` is for trying the benchmarks out, its numbers mean little.
 
-    ``directory`` is where everything is kept meanwhile. It decides more than one would think: see docs/performance.md.
-    ``images`` is a directory of OCI archives to measure with; without one some are made.
+    ``directory`` is where everything is stored during the run. It matters more than one would expect: see
+    docs/performance.md. ``images`` is a directory of OCI archives to measure with; by default some are generated.
     """
 
     quick: bool = False

@@ -1,4 +1,4 @@
-"""How much memory does a pull take, as a layer grows? The largest of its processes, beside podman's."""
+"""How much memory does a pull take, as a layer grows? The largest of its processes, compared with podman's."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _MADE_MB = {"10-mb": 10, "100-mb": 100, "1000-mb": 1000}
 
 
 class PypodPulls:
-    """pypod, weighed."""
+    """pypod, with its memory measured."""
 
     name = PYPOD
     every = 1
@@ -43,7 +43,7 @@ class PypodPulls:
 
 
 class PodmanPulls(Podman):
-    """podman, weighed."""
+    """podman, with its memory measured."""
 
     def __init__(self, place: Workspace, samples: Sequence[Sample]) -> None:
         super().__init__(place)
@@ -61,7 +61,7 @@ def _weigh(shell: Shell, samples: Sequence[Sample], clock: Clock) -> None:
 
 
 def measure(settings: Settings) -> Report:
-    """Return the peak memory of pulls: of images with one layer each, ever larger, or of those that were given."""
+    """Return the peak memory of pulls: of generated images with one layer each, ever larger, or of the given ones."""
     report = Report("image_memory", "Memory of a pull: peak resident set of its largest process, MB", unit="MB")
     made = dict(list(_MADE_MB.items())[: settings.choose(3, 2)])
     with Workspace(settings.directory) as place, Registry(place) as registry:

@@ -1,4 +1,4 @@
-"""How fast are images: pull, load, save, commit, first start, list, remove, beside podman's same command?"""
+"""How fast are the commands for images (pull, load, save, commit, first run, list, remove), compared with podman's?"""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def _operations(samples: Sequence[Sample]) -> dict[str, Goal]:
 class Images:
     """A program at a shell: ``perform`` begins and ends without an image.
 
-    ``settle`` is called before what is timed: what the one before left to be written is none of the next one's time.
+    ``settle`` is called before each timed command, so that pending writes of an earlier one do not count.
     """
 
     def __init__(
@@ -82,7 +82,7 @@ class Images:
         for what, (size_bytes, sizes) in _WRITTEN.items():
             self.shell("run", "-d", "--name", "writer", "--network", "none", sample.reference, "sleep", "1000")
             try:
-                # no image needs a shell for this: the container's root as the host sees it
+                # through the host's view of the container's root: the image need not have a shell
                 pid = self.shell.output("inspect", "--format", "{{.State.Pid}}", "writer")
                 _write(f"/proc/{pid}/root/written", size_bytes, sizes)
                 self.shell("stop", "-t", "0", "writer")
@@ -134,7 +134,7 @@ class PypodImages:
         clock.add(f"images, {_MANY} of them", self._many("images"))
 
     def _settle(self) -> None:
-        """Wait for what is deleted behind our back, or else it is a part of what comes next."""
+        """Wait for the background deletion, which would otherwise slow down the next operation."""
         deadline = time.monotonic() + _TRASH_S
         trash = f"{self._root}/trash"
         while os.path.isdir(trash) and os.listdir(trash) and time.monotonic() < deadline:
@@ -158,7 +158,7 @@ class PodmanImages:
 
     @property
     def notes(self) -> list[str]:
-        """What the reader of the numbers must know."""
+        """Notes that a reader of the numbers needs."""
         return [*self._one.notes, *self._many.notes]
 
     def __enter__(self) -> Self:
@@ -180,7 +180,7 @@ class PodmanImages:
 
 
 def measure(settings: Settings) -> Report:
-    """Return times of every operation on images."""
+    """Return the times of every operation on images."""
     report = Report("images", "Images at a shell: whole process, registry on loopback, ms")
     with Workspace(settings.directory) as place, Registry(place) as registry:
         samples = prepare(place, registry, settings.images)

@@ -1,4 +1,4 @@
-"""How long does a pod take, and a container in it? pypod as a library beside podman, crun and the C floor."""
+"""How long do a pod and a container in it take? pypod as a library, compared with podman, crun and the C floor."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ class Library:
         self._engine.close()
 
     def turn(self, clock: Clock) -> None:
-        """Bring a pod up and down."""
+        """Start and remove a pod."""
         assert self._engine is not None
         command, rootfs = ["sleep", "1000"], self._place.rootfs
         with clock.time("pod create+start"):
@@ -68,7 +68,7 @@ class Library:
 
 
 def measure(settings: Settings) -> Report:
-    """Return times of the life of a pod: created, used, removed with two containers in it."""
+    """Return the times of the life of a pod: created, used, removed with two containers in it."""
     report = Report("lifecycle", "The life of a pod: lo only, containers with a tiny static program, ms")
     with Workspace(settings.directory) as place:
         floor, podman = Floor(place), Podman(place, every=settings.choose(10, 3))

@@ -1,4 +1,4 @@
-"""How long does a list take at a shell? `ps -a` and `pod ps` with 1, 50 and 1,000 containers, whole process."""
+"""How long does a list take at a shell? `ps`, `ps -a` and `pod ps` with 1, 50 and 1,000 containers, whole process."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ class PypodLists:
                 self._stack.callback(pod.remove, force=True, timeout=0)
                 for _ in range(first, min(first + _PER_POD, size)):
                     pod.create_container(["sleep", "1000"], rootfs=self._place.rootfs)
-                if first == 0:  # one pod runs with all it has; the others are only created
+                if first == 0:  # one pod runs with all its members; the others are only created
                     pod.start()
         return self
 
@@ -83,7 +83,7 @@ class PodmanLists:
 
     @property
     def notes(self) -> list[str]:
-        """What the reader of the numbers must know."""
+        """Notes that a reader of the numbers needs."""
         return [note for podman in self._all.values() for note in podman.notes]
 
     def __enter__(self) -> Self:
@@ -115,7 +115,7 @@ def _fill(shell: Shell, size: int, rootfs: str) -> None:
 
 
 class EmptyPrograms:
-    """What no program of the kind can be faster than: an interpreter that does nothing."""
+    """A lower bound for programs of its kind: an interpreter that does nothing."""
 
     every = 1
 
@@ -135,7 +135,7 @@ class EmptyPrograms:
 
 
 def measure(settings: Settings) -> Report:
-    """Return times of lists as a shell sees them."""
+    """Return the times of lists at a shell."""
     report = Report("list", "Lists at a shell: whole process, one pod of up to ten runs and the rest is created, ms")
     with Workspace(settings.directory) as place:
         podman = PodmanLists(place, SIZES[:2] if settings.quick else SIZES, every=settings.choose(2, 2))

@@ -50,7 +50,7 @@ def _number(value: float) -> str:
 
 
 def main() -> None:
-    """Print every result that is there."""
+    """Print every existing result."""
     directory = sys.argv[1] if len(sys.argv) > 1 else RESULTS
     for name in NAMES:
         path = os.path.join(directory, f"{name}.json")

@@ -1,4 +1,4 @@
-"""How long does a name server take to answer? pypod's beside podman's (aardvark-dns), asked from a pod."""
+"""How long does a name server take to answer? pypod's, compared with podman's (aardvark-dns), queried from a pod."""
 
 from __future__ import annotations
 
@@ -23,13 +23,13 @@ if TYPE_CHECKING:
 
 SIZES = (1, 300)
 _AARDVARK = "/usr/lib/podman/aardvark-dns"
-_OWN, _THEIRS = "own", "theirs"  # networks: the one that our server answers on, and the one that podman's does
+_OWN, _THEIRS = "own", "theirs"  # networks: one served by our name server, one by podman's
 _SUBNETS = {_OWN: "10.89.240.0/22", _THEIRS: "10.89.244.0/22"}
 _GATEWAYS = {_OWN: "10.89.240.1", _THEIRS: "10.89.244.1"}
 _OF_A_TURN = 20
 _PORT = 53
 _TIMEOUT_S = 3.0
-# A datagram can be lost: what 300 new interfaces say to all (IPv6) fills a queue of the kernel (netdev_max_backlog).
+# A datagram can be lost: the IPv6 multicasts of 300 new interfaces fill a queue of the kernel (netdev_max_backlog).
 _ATTEMPTS = 2
 _QUESTIONS = {"a name": "pod-0", "a name in dns.podman": "pod-0.dns.podman", "nobody's name": "nobody"}
 
@@ -45,7 +45,7 @@ def _message(name: str) -> bytes:
 
 
 class Asked:
-    """A name server, asked from the namespace of a pod: a socket stays in the one that it was made in."""
+    """A name server, queried from a pod's network namespace: a socket stays in the namespace that it was created in."""
 
     every = 1
 
@@ -65,14 +65,14 @@ class Asked:
         while not self._answers():
             if time.monotonic() > deadline:
                 self._udp.close()
-                raise Unavailable("gives no answer")
+                raise Unavailable("does not answer")
             time.sleep(0.05)
         return self
 
     def _answers(self) -> bool:
         try:
             return self._ask("pod-0")[7] == 1
-        except OSError:  # nobody listens yet
+        except OSError:  # it is not listening yet
             return False
 
     def __exit__(self, *_: object) -> None:
@@ -84,16 +84,16 @@ class Asked:
             with suppress(TimeoutError):
                 return self._udp.recv(4096)
             self.lost += 1
-        raise TimeoutError(f"{self.name} did not answer to {name}")
+        raise TimeoutError(f"{self.name} did not answer a query for {name}")
 
     def turn(self, clock: Clock) -> None:
-        """Ask some questions of each kind."""
+        """Send some queries of each kind."""
         for what, name in _QUESTIONS.items():
             for _ in range(_OF_A_TURN):
                 with clock.time(f"{what}, {self._size} pods"):
                     answer = self._ask(name)
                 assert answer[7] == (name != "nobody"), answer
-        with suppress(ConnectionRefusedError):  # aardvark-dns 1.4 knows UDP only
+        with suppress(ConnectionRefusedError):  # aardvark-dns 1.4 serves UDP only
             self._over_tcp(clock)
 
     def _over_tcp(self, clock: Clock) -> None:
@@ -109,14 +109,14 @@ class Asked:
 
 
 class Own(Asked):
-    """pypod's server, which an engine has started."""
+    """pypod's name server, started by an engine."""
 
     def __init__(self, engine: Engine, client: Pod, size: int) -> None:
         super().__init__(PYPOD, client, _GATEWAYS[_OWN], size)
         self._engine = engine
 
     def turn(self, clock: Clock) -> None:
-        """Ask, and ask for one who has just come: the server reads the store again."""
+        """Send queries, and one for a pod that has just started: the server reads the store again."""
         super().turn(clock)
         pod = self._engine.pods.create("late", network=_OWN)
         try:
@@ -129,7 +129,7 @@ class Own(Asked):
 
 
 class Aardvark(Asked):
-    """podman's server, told of the same pods by a file."""
+    """podman's name server, with the same pods in its configuration file."""
 
     def __init__(self, place: Workspace, pods: list[Pod], size: int) -> None:
         super().__init__(PODMAN, pods[0], _GATEWAYS[_THEIRS], size)
@@ -144,7 +144,7 @@ class Aardvark(Asked):
         with open(f"{self._directory}/{_THEIRS}", "w", encoding="ascii") as file:
             file.write("\n".join(lines) + "\n")
         words = (_AARDVARK, "--config", self._directory, "--port", str(_PORT), "run")
-        subprocess.run(words, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, check=True)  # goes on in a child
+        subprocess.run(words, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, check=True)  # it daemonizes
         try:
             return super().__enter__()
         except Unavailable:

@@ -1,4 +1,4 @@
-"""How long does it take to see everything? lsns beside ``pypod lsns`` and ``pypod.lsns()``, with 1 and 500 pods up."""
+"""How long does listing all namespaces take? lsns, ``pypod lsns`` and ``pypod.lsns()`` with 1 and 500 pods running."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ class Program:
 
 
 class Library:
-    """The call, in this process, with all that it tells."""
+    """The library call, in this process."""
 
     every = 1
     name = _LIBRARY
@@ -66,7 +66,7 @@ class Library:
         return
 
     def turn(self, clock: Clock) -> None:
-        """List, without and with the relations."""
+        """List without and with the relations."""
         from pypod import lsns
 
         for what, words in _COMMANDS.items():
@@ -77,7 +77,7 @@ class Library:
 
 
 def measure(settings: Settings) -> Report:
-    """Return how long looking takes."""
+    """Return the times of listing namespaces."""
     from pypod import Engine
 
     if shutil.which("lsns") is None:

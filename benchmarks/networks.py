@@ -44,7 +44,7 @@ _SETTLE_S, _GONE_S = 1.0, 10.0
 
 
 class Library:
-    """pypod, imported and warm, with somebody on the bridge already."""
+    """pypod, imported and warm, with another pod on the bridge already."""
 
     name = PYPOD
     every = 1
@@ -59,7 +59,7 @@ class Library:
         pass
 
     def turn(self, clock: Clock) -> None:
-        """Bring a pod up and down."""
+        """Start and remove a pod."""
         with clock.time(UP):
             pod = self._engine.pods.create(network=NETWORK, ports=PORTS)
             pod.start()
@@ -68,7 +68,7 @@ class Library:
 
 
 class PodmanOnBridge(Podman):
-    """podman in its own words, with somebody on the bridge already."""
+    """podman at a shell, with another pod on the bridge already."""
 
     def __enter__(self) -> PodmanOnBridge:
         super().__enter__()
@@ -82,7 +82,7 @@ class PodmanOnBridge(Podman):
         return self
 
     def turn(self, clock: Clock) -> None:
-        """Bring a pod up and down by commands."""
+        """Start and remove a pod by commands."""
         ports = [word for port in PORTS for word in ("-p", port)]
         created = self.shell("pod", "create", "--network", NETWORK, *ports, "--name", "second")
         clock.add(UP, created + self.shell("pod", "start", "second"))
@@ -90,7 +90,7 @@ class PodmanOnBridge(Podman):
 
 
 def measure(settings: Settings) -> Report:
-    """Return times of a pod's way onto a bridge and off it, and of its traffic."""
+    """Return the times of starting and removing a pod on a bridge, and of its traffic."""
     report = Report("networks", "A pod on a bridge with two published ports, and its traffic, ms")
     if shutil.which("nft") is None:
         raise Unavailable("nft (Debian: nftables) is not installed")
@@ -125,7 +125,7 @@ def _measure_pods(report: Report, settings: Settings, place: Workspace, host: Ow
 def _contest(
     report: Report, settings: Settings, place: Workspace, engine: Engine, up: int, than: float | None = None
 ) -> float | None:
-    """Add rows for pods beside so many others; return pypod's time up. ``than`` is that with one."""
+    """Add rows for a pod beside ``up`` others; return pypod's start time. ``than`` is its start time beside one."""
     floor = Floor(place, engine, f"floor-{up}", network=NETWORK, ports=PORTS)
     podman = PodmanOnBridge(place, every=settings.choose(10, 3))
     contestants: Sequence[Contestant] = (Library(engine), floor, *([] if than else [podman]))
@@ -146,21 +146,21 @@ def _contest(
 
 
 def _cycle(report: Report, settings: Settings, engine: Engine, host: OwnNetwork) -> None:
-    """Note what many pods leave behind when they are gone."""
+    """Add a note on what many pods leave behind after their removal."""
     cycles = settings.choose(200, 20)
     time.sleep(_SETTLE_S)
     before = _there_is(engine, host)
     clock, own = Clock(), Library(engine)
     for _ in range(cycles):
         own.turn(clock)
-    deadline = time.monotonic() + _GONE_S  # the kernel takes veths apart behind our back
+    deadline = time.monotonic() + _GONE_S  # the kernel destroys veths asynchronously
     while (left := _more(_there_is(engine, host), before)) and time.monotonic() < deadline:
         time.sleep(0.1)
-    report.notes.append(f"after {cycles} pods up and down there is left: {', '.join(left) or 'nothing'}")
+    report.notes.append(f"left after {cycles} pods were started and removed: {', '.join(left) or 'nothing'}")
 
 
 def _there_is(engine: Engine, host: OwnNetwork) -> dict[str, list[str]]:
-    """Return what is there of interfaces, rules and map elements, sockets, and addresses that were given away."""
+    """Return the existing interfaces, lines of the rule set, sockets, assigned addresses and open files."""
     given = engine.database.read("SELECT network_id, address FROM addresses")
     return {
         "interface": [line.split(": ")[1] for line in host("ip", "-o", "link").splitlines()],
@@ -172,7 +172,7 @@ def _there_is(engine: Engine, host: OwnNetwork) -> dict[str, list[str]]:
 
 
 def _more(now: dict[str, list[str]], before: dict[str, list[str]]) -> list[str]:
-    """Return in words what there is more of, or less."""
+    """Return descriptions of the kinds that have gained or lost members."""
     counts = {what: len(now[what]) - len(before[what]) for what in now}
     return [
         f"{count:+d} {what}" for what, count in counts.items() if count or sorted(now[what]) != sorted(before[what])
@@ -183,7 +183,7 @@ def _measure_traffic(report: Report, settings: Settings, place: Workspace) -> No
     program = place.compile("traffic-program", os.path.join(os.path.dirname(__file__), "traffic.c"))
     samples: dict[tuple[str, str], list[float]] = {}
     ratios: dict[str, list[float]] = {operation: [] for operation in OPERATIONS}
-    for _ in range(settings.choose(5, 1)):  # each time laid anew: it matters where the kernel puts what
+    for _ in range(settings.choose(5, 1)):  # set up anew each time: the kernel's placement of memory matters
         with Pods(place, program) as pods, ByHand(place, program) as by_hand:
             for operation in OPERATIONS:
                 ours, theirs = times_by_turns(program, operation, (pods, by_hand), settings.choose(1, 50))

@@ -1,4 +1,4 @@
-"""podman and crun as contestants, each in storage of its own."""
+"""podman and crun as contestants, each with storage of its own."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     from benchmarks.harness import Clock
 
-# Without CAP_SYS_RESOURCE podman's own default limits cannot be set; ours are those of the caller in every contest.
+# podman's default limits cannot be set without CAP_SYS_RESOURCE; pypod caps its own at those of the caller.
 _CONTAINERS_CONF = """[containers]
 default_ulimits = ["nofile=1024:1024", "nproc=1000:1000"]
 """
@@ -28,8 +28,8 @@ _CGROUP_ROOTS = ("/sys/fs/cgroup", "/sys/fs/cgroup/*")
 _PODMAN_GROUPS = ("libpod_parent", "machine.slice")
 _CRUN_GROUP = "pypod-benchmark-crun"
 _SHARED = {"network": "net", "ipc": "ipc", "uts": "uts"}
-# In a small process of its own: the kernel counts what the parent had before execve(2) as the child's (exec_mmap in
-# fs/exec.c keeps the maximum).
+# Run by a small process of its own: the kernel attributes the parent's memory before execve(2) to the child (exec_mmap
+# in fs/exec.c keeps the maximum).
 _PEAK = """import os, sys
 pid = os.posix_spawnp(sys.argv[1], sys.argv[1:], os.environ)
 _, status, usage = os.wait4(pid, 0)
@@ -39,18 +39,18 @@ sys.exit(os.waitstatus_to_exitcode(status))
 
 
 class Shell:
-    """A program and what is always said to it: podman and pypod answer to the same words."""
+    """A program and its constant arguments; podman and pypod take the same commands."""
 
     def __init__(self, *argv: str, environment: dict[str, str] | None = None) -> None:
         self._argv = argv
         self._environment = environment
 
     def __call__(self, *words: str, expect: int | None = 0) -> float:
-        """Run a command; return its time in ms. Raises Unavailable with what it said when it fails."""
+        """Run a command; return its time in ms. Raises Unavailable with its error message when it fails."""
         return run((*self._argv, *words), self._environment, expect=expect)[0]
 
     def output(self, *words: str) -> str:
-        """Run a command and return what it printed."""
+        """Run a command and return its output."""
         return run((*self._argv, *words), self._environment)[1]
 
     def peak_mb(self, *words: str) -> float:
@@ -60,7 +60,7 @@ class Shell:
 
 
 class Podman:
-    """podman as a contestant: set up, asked in its own words, cleaned up."""
+    """podman as a contestant: set up, driven by its commands, cleaned up."""
 
     name = PODMAN
 
@@ -83,7 +83,7 @@ class Podman:
             file.write(_CONTAINERS_CONF)
         self.notes += filter(None, [free_the_unified_tree(self._place)])
         self._groups = _groups(*_PODMAN_GROUPS)
-        # in /run as podman's own, and short: podman refuses more than 50 characters
+        # in /run like podman's default, and short: podman rejects more than 50 characters
         self._run_root = tempfile.mkdtemp(prefix="pypod-benchmark-", dir="/run")
         storage = ["--root", f"{directory}/root", "--runroot", self._run_root, "--storage-driver", "overlay"]
         storage += ["--network-config-dir", f"{directory}/networks"]
@@ -106,7 +106,7 @@ class Podman:
         shutil.rmtree(self._run_root, ignore_errors=True)
 
     def turn(self, clock: Clock) -> None:
-        """Bring a pod up and down by commands."""
+        """Start and remove a pod by commands."""
         self._number += 1
         pod, shell = f"benchmark{self._number}", self.shell
 
@@ -136,7 +136,7 @@ class Crun:
         self._place = place
         self.every = every
         self.notes = [
-            "crun has no pods and keeps no logs: its pod is one more container, its rootfs is used as it is (no "
+            "crun has no pods and keeps no logs: its pod is one more container, its rootfs is used directly (no "
             "overlay), with `crun spec`'s configuration (no seccomp filter, fewer masks)"
         ]
         self._number = 0
@@ -160,7 +160,7 @@ class Crun:
             _remove_tree_of_groups(group)
 
     def turn(self, clock: Clock) -> None:
-        """Do with containers alone what the others do with a pod."""
+        """Do the same with containers that the others do with a pod."""
         self._number += 1
         infra, *names = (f"benchmark{self._number}{letter}" for letter in "iabc")
         bundle = self._bundle(infra, ["sleep", "1000"], None)
@@ -220,7 +220,7 @@ def _groups(*names: str) -> set[str]:
 
 
 def _remove_tree_of_groups(directory: str) -> None:
-    # only rmdir: a group that somebody else has put processes into stays
+    # only rmdir: a cgroup with another program's processes in it stays
     for path, _, _ in os.walk(directory, topdown=False):
         try:
             os.rmdir(path)

@@ -1,4 +1,4 @@
-"""How long does an ordinary user's pod take, and a container in it? pypod as a library beside rootless podman."""
+"""How long do a rootless pod and a container in it take? pypod as a library, compared with rootless podman."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from benchmarks.harness import PODMAN, PYPOD, Goal, Report, Settings, summarise
 from benchmarks.workspace import Workspace, free_the_unified_tree
 
 _REPOSITORY = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
-_PYTHON = "/usr/bin/python3"  # the one that measures may lie where only root looks
+_PYTHON = "/usr/bin/python3"  # the running one may be in a directory that only root can read
 _NAME, _UID, _FIRST = "pypodbench", 64321, 2100000000
 _TIMEOUT_S = 600.0
 GOALS = {
@@ -20,7 +20,7 @@ GOALS = {
     "container create+start": Goal(limit=4),
     "exec true": Goal(limit=2),
 }
-# What a user's podman needs on a host that lets it raise no limits.
+# Settings that rootless podman needs on a host where it cannot raise limits.
 _CONTAINERS_CONF = """[containers]
 default_ulimits = ["nofile=1024:1024", "nproc=1000:1000"]
 cgroups = "disabled"
@@ -29,7 +29,7 @@ cgroup_manager = "cgroupfs"
 events_logger = "file"
 """
 
-# The user exists in this mount namespace only, with ids of /etc/subuid: nothing is left on the host.
+# The user, with subordinate ids, exists only in this mount namespace: nothing is left on the host.
 _AROUND = f"""set -e
 for file in passwd group subuid subgid; do cp /etc/$file "$1/$file"; done
 echo {_NAME}:x:{_UID}:{_UID}::$HOME:/bin/sh >> "$1/passwd"; echo {_NAME}:x:{_UID}: >> "$1/group"
@@ -94,7 +94,7 @@ print(json.dumps([found, said]))
 
 
 def measure(settings: Settings) -> Report:
-    """Return times of the life of an ordinary user's pod with lo only."""
+    """Return the times of the life of an ordinary user's pod with lo only."""
     report = Report("rootless", "The life of an ordinary user's pod: lo only, ms")
     with Workspace(settings.directory) as place:
         own = place.make("user")
@@ -103,12 +103,12 @@ def measure(settings: Settings) -> Report:
             file.write(_CONTAINERS_CONF)
         report.notes += filter(None, [free_the_unified_tree(place)])
         every = settings.choose(10, 3) if shutil.which("podman") else 0
-        # podman makes files in it, as whoever owns it
+        # podman creates files in it, and must own it
         shutil.copytree(place.rootfs, f"{own}/rootfs", symlinks=True)
         subprocess.run(["chown", "-R", f"{_UID}:{_UID}", f"{own}/rootfs"], check=True)
         words = [f"{own}/rootfs", str(settings.choose(200, 6)), str(every)]
         around = ["unshare", "--mount", "sh", "-c", _AROUND, "sh", place.make("files")]
-        # what is left of the session at the end is the user's only process in this pid namespace
+        # a pid namespace, so that whatever is left of the user's session ends with it
         around = ["unshare", "--pid", "--fork", "--kill-child", "--mount-proc", *around]
         environment = {"PATH": os.environ["PATH"], "PYTHONPATH": _REPOSITORY, "HOME": own, "USER": _NAME}
         environment |= {"XDG_RUNTIME_DIR": "/run/user", "CONTAINERS_CONF": f"{own}/containers.conf", "TMPDIR": own}

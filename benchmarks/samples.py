@@ -1,4 +1,4 @@
-"""Images to measure with: those of a directory or some that are made here, and a registry on loopback with them."""
+"""Images to measure with, from a directory or generated here, and a registry on loopback that serves them."""
 
 from __future__ import annotations
 
@@ -25,14 +25,14 @@ if TYPE_CHECKING:
     from benchmarks.workspace import Workspace
 
 _MADE_MB = {"small": 10, "large": 100}
-_FILE_BYTES = (200, 2_000, 20_000, 200_000)  # as many of each: 1 MB in 18 files
+_FILE_BYTES = (200, 2_000, 20_000, 200_000)  # equally frequent: 1 MB in 18 files
 _PIECE_BYTES = 1 << 20
 _START_S = 10.0
 
 
 @dataclass(frozen=True)
 class Sample:
-    """An image as an archive of each kind, and its name in the registry. ``size_bytes`` is that of the OCI archive."""
+    """An image as an archive of each kind, and its name in the registry; ``size_bytes`` is that of the OCI archive."""
 
     name: str
     reference: str
@@ -42,7 +42,7 @@ class Sample:
 
 
 class Registry:
-    """docker-registry on a free port of 127.0.0.1, with the samples in it. Raises Unavailable where it is not."""
+    """docker-registry on a free port of 127.0.0.1. Raises Unavailable where it is not installed."""
 
     def __init__(self, place: Workspace) -> None:
         self._place = place
@@ -93,9 +93,9 @@ class Registry:
 def prepare(
     place: Workspace, registry: Registry, directory: str, made_mb: dict[str, int] | None = None
 ) -> list[Sample]:
-    """Put every ``*.oci.tar`` of a directory into the registry, or images of our own; return them, the smallest first.
+    """Push every ``*.oci.tar`` of a directory, or generated images, to the registry; return them, smallest first.
 
-    The work is pypod's own, in a storage directory of its own: nothing else has to be installed for it.
+    pypod itself does the work, in a storage directory of its own: nothing else has to be installed.
     """
     from pypod import Engine
     from pypod.images.registry.access import Access
@@ -117,7 +117,7 @@ def prepare(
             engine.images.save(reference, docker)
             samples.append(Sample(name, reference, archive, docker, os.path.getsize(archive)))
     shutil.rmtree(f"{at}/storage")
-    for sample in samples:  # so that the page cache is warm for the first one, too
+    for sample in samples:  # warm the page cache, so that the first contestant has no disadvantage
         for path in (sample.oci_archive, sample.docker_archive):
             with open(path, "rb") as file:
                 while file.read(_PIECE_BYTES):
@@ -126,7 +126,7 @@ def prepare(
 
 
 def _make(place: Workspace, archive: str, size_mb: int) -> str:
-    """Make an image of one gzip layer: the guest's programs, and files of which half compress well and half do not."""
+    """Create an image with one gzip layer: the guest programs, and files of half compressible content."""
     from pypod import Engine
 
     with Engine(f"{os.path.dirname(archive)}/storage") as engine:
@@ -157,7 +157,7 @@ def _taken(buffer: io.BytesIO) -> bytes:
 
 
 def mixed(size_bytes: int, sizes: Sequence[int] = _FILE_BYTES) -> Iterator[bytes]:
-    """Yield contents of files, half of each compressible and half not; the same ones each time."""
+    """Yield contents of files, half of each compressible and half not; the same in every run."""
     dice = random.Random(size_bytes)  # noqa: S311
     words = [dice.randbytes(dice.randrange(2, 6)).hex().encode() for _ in range(2000)]
     left = size_bytes
@@ -169,7 +169,7 @@ def mixed(size_bytes: int, sizes: Sequence[int] = _FILE_BYTES) -> Iterator[bytes
 
 
 def many(path: str, count: int) -> None:
-    """Write a docker archive with as many images, which share one small layer."""
+    """Write a docker archive with ``count`` images, which share one small layer."""
     layer = b"".join(_members({"hello": b"hello\n"}))
     images = [json.dumps(_configuration(number, layer)).encode() for number in range(count)]
     manifest = [

@@ -1,4 +1,4 @@
-"""Does a start cost more when many pods are up? From 1 to 500."""
+"""Does a start cost more when many pods are running? From 1 to 500."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from pypod import Engine
 
 LEVELS = (1, 10, 50, 100, 200, 500)
-# Storage in memory unless another was asked for: what creating files on a disk costs swings by more than the limit.
+# Storage is in memory unless requested otherwise: the cost of creating files on a disk varies by more than the limit.
 _IN_MEMORY = "/dev/shm"
 _LIMIT = 1.5
 _SETTLE_S = 0.02
@@ -20,7 +20,7 @@ _STARTS = ("pod create+start", "container create+start")
 
 
 def _sample(engine: Engine, rootfs: str, repetitions: int, warm_up: int) -> Clock:
-    """Time one more pod and a container in it, several times; the pod is gone again afterwards."""
+    """Time the start of another pod and of a container in it, several times; each pod is removed again."""
     clock = Clock()
     for number in range(-warm_up, repetitions):
         time.sleep(_SETTLE_S)
@@ -38,7 +38,7 @@ def _sample(engine: Engine, rootfs: str, repetitions: int, warm_up: int) -> Cloc
 
 
 def measure(settings: Settings) -> Report:
-    """Return start times by how many pods are up already."""
+    """Return start times by the number of pods that are already running."""
     from pypod import Engine
 
     report = Report("scale", "Starts with many pods up: warm library, ms")
@@ -55,7 +55,7 @@ def measure(settings: Settings) -> Report:
                     pod.start()
                     pods.append(pod)
                 times.setdefault(level, []).append(_sample(engine, place.rootfs, repetitions, warm_up))
-            # Again at 1, so that a machine that changed its pace meanwhile does not pass for a cost.
+            # Again at 1, so that a change in the machine's speed is not mistaken for a cost.
             for one in engine.pods.list()[1:]:
                 one.remove(force=True, timeout=0)
             time.sleep(1)

@@ -1,4 +1,4 @@
-"""What does a look at the statistics of running containers cost, in the library and at a shell?"""
+"""What does reading the statistics of running containers cost, in the library and at a shell?"""
 
 from __future__ import annotations
 
@@ -83,7 +83,7 @@ class PodmanStats:
 
     @property
     def notes(self) -> list[str]:
-        """What the reader of the numbers must know."""
+        """Notes that a reader of the numbers needs."""
         return [note for podman in self._all.values() for note in podman.notes]
 
     def __enter__(self) -> Self:
@@ -109,7 +109,7 @@ class PodmanStats:
 
 
 def measure(settings: Settings) -> Report:
-    """Return what a look at the statistics takes."""
+    """Return the times of reading the statistics."""
     report = Report("stats", "Statistics of running containers, ten in a pod, each with a limit of memory, ms")
     with Workspace(settings.directory) as place:
         podman = PodmanStats(place, SIZES[:2] if settings.quick else SIZES, every=settings.choose(3, 2))

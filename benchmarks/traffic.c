@@ -1,11 +1,11 @@
-/* Both ends of TCP connections, two at a time: by turns, so that whatever the machine does hits both.
+/* Both ends of TCP connections, two at a time: in alternating turns, so that the machine's noise affects both.
  *
- *     traffic serve PORT                 says "ready" when it can be asked; to be killed
- *     traffic send COUNT WAY WAY         for both, by turns: how long until the other end has a block
- *     traffic ask COUNT WAY WAY          for both, by turns: how long a byte takes to come back
+ *     traffic serve PORT                 prints "ready" when it is listening; runs until killed
+ *     traffic send COUNT WAY WAY         times how long a block takes to reach the other end, for both by turns
+ *     traffic ask COUNT WAY WAY          times how long a byte takes to come back, for both by turns
  *
- * WAY is a path of a network namespace, an address and a port. For each turn there is a line with both times in us:
- * of one block, of so many bytes one after the other (BYTES_OF_TURN).
+ * WAY is the path of a network namespace, an address and a port. Each turn prints a line with both times in us: of one
+ * block, or of BYTES_OF_TURN bytes one after the other.
  */
 #define _GNU_SOURCE
 #include <arpa/inet.h>
@@ -40,7 +40,7 @@ static int at_once(int fd)
 	return fd;
 }
 
-/* Give each 'a' back; of anything else, say a byte for each block. */
+/* Echo each 'a'; acknowledge each block of anything else with one byte. */
 static void answer(int fd)
 {
 	size_t came = 0;
@@ -115,7 +115,7 @@ int main(int argc, char **argv)
 	for (long left = atol(argv[2]); left > 0; left--) {
 		double times[2];
 		for (int i = 0; i < 2; i++) {
-			int which = (i + left) % 2; /* who is first changes, too */
+			int which = (i + left) % 2; /* the order alternates, too */
 			times[which] = turn(ways[which]);
 		}
 		printf("%.1f %.1f\n", times[0], times[1]);

@@ -1,8 +1,8 @@
-"""Two ways to be connected, and how fast they are: pods on a bridge, and the same set up by hand.
+"""Compare the traffic of pods on a bridge with that of the same setup made by hand.
 
-Each way is a host of its own (a network namespace) with two ends on a bridge and somebody outside, who is reached
-through another veth. One end is a server, to which a port of the host leads. Both ways are measured by turns of a few
-milliseconds: longer ones differ by more than what is looked for, from moment to moment.
+Each setup has a host of its own (a network namespace) with two ends on a bridge and an outside peer, which is reached
+through another veth. One end is a server, to which a port of the host is forwarded. Both setups are measured in
+alternating turns of a few milliseconds: over longer turns the speed drifts by more than the difference to be measured.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from benchmarks.workspace import Workspace
 
 BY_HAND = "by hand"
-# operation: what benchmarks/traffic.c is told, turns, what a turn's time is multiplied by; from outside or not
+# operation: command of benchmarks/traffic.c, turns, factor for a turn's time, whether it comes from outside
 OPERATIONS = {
     "1 GiB from pod to pod": ("send", 300, 64, False),
     "1,000 round trips from pod to pod": ("ask", 1500, 50, False),
@@ -45,7 +45,7 @@ _RULES = f"""table ip by_hand {{
 
 
 class Way:
-    """A host with a server and a client on a bridge, and somebody outside. ``lay`` makes what is special to it."""
+    """A host with a server and a client on a bridge, and an outside peer. ``lay`` creates the part that differs."""
 
     def __init__(self, place: Workspace, program: str) -> None:
         self.place = place
@@ -68,11 +68,11 @@ class Way:
         self._kept.close()
 
     def lay(self) -> tuple[str, str]:
-        """Make the bridge, both ends and what leads to them; return the paths of the ends' namespaces."""
+        """Create the bridge, both ends and the routes to them; return the paths of the ends' namespaces."""
         raise NotImplementedError
 
     def connect(self, name: str, path: str, address: str, gateway: str) -> None:
-        """Make a veth from the host, up, to another namespace, where it has an address and a default route."""
+        """Create a veth from the host to another namespace, where its peer gets an address and a default route."""
         self.host("ip", "link", "add", name, "type", "veth", "peer", "name", "eth0", "netns", path)
         self.host("ip", "link", "set", name, "up")
         for words in (f"address add {address}/24 dev eth0", "link set eth0 up", f"route add default via {gateway}"):
@@ -89,7 +89,7 @@ class Way:
             raise Unavailable("the server of benchmarks/traffic.c does not serve")
 
     def to_server(self, *, outside: bool) -> tuple[str, str, str]:
-        """Return where somebody is, by the path of their network namespace, and whom they ask."""
+        """Return the path of the client's network namespace, and the address and port that it connects to."""
         if outside:
             return self._outside.path, _HOST, str(_PUBLISHED)
         return self._client, _SERVER, str(_PORT)
@@ -99,7 +99,7 @@ class ByHand(Way):
     """ip(8) and nft(8)."""
 
     def lay(self) -> tuple[str, str]:
-        """Make a bridge, two namespaces on it, and the rules for one port."""
+        """Create a bridge, two namespaces on it, and the rules for one port."""
         for words in ("link add bridge type bridge", f"address add {_GATEWAY}/24 dev bridge", "link set bridge up"):
             self.host("ip", *words.split())
         ends = []
@@ -137,7 +137,7 @@ class Pods(Way):
 
 
 def times_by_turns(program: str, operation: str, ways: tuple[Way, Way], share: int) -> tuple[list[float], list[float]]:
-    """Return the times of both ways, in ms. ``share``: of the turns, one in so many."""
+    """Return the times of both ways, in ms. ``share`` divides the number of turns."""
     what, turns, factor, outside = OPERATIONS[operation]
     to_servers = [word for way in ways for word in way.to_server(outside=outside)]
     lines = run((*_pinned(first=False), program, what, str(turns // share), *to_servers))[1].splitlines()
@@ -146,6 +146,6 @@ def times_by_turns(program: str, operation: str, ways: tuple[Way, Way], share: i
 
 
 def _pinned(*, first: bool) -> tuple[str, ...]:
-    """Return what runs a program on the processor of the servers, or on another."""
+    """Return the command prefix that pins a program to the servers' processor (``first``), or to another."""
     processors = sorted(os.sched_getaffinity(0))
     return "taskset", "-c", str(processors[0 if first else -1])

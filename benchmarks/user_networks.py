@@ -1,4 +1,4 @@
-"""What does a network cost an ordinary user's pod? Beside pasta's own start, which no pod with pasta can beat."""
+"""What does a network cost a rootless pod? Compared with pasta's own start, which no pod with pasta can beat."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ from benchmarks.harness import PYPOD, Goal, Report, Settings, summarise
 from benchmarks.workspace import Workspace
 
 _NOBODY = 65534
-_PYTHON = "/usr/bin/python3"  # the one that measures may lie where only root looks
+_PYTHON = "/usr/bin/python3"  # the running one may be in a directory that only root can read
 _REPOSITORY = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 _TIMEOUT_S = 300.0
 _OVERHEAD = "pod up with pasta, less pasta's own start"
 GOALS = {_OVERHEAD: Goal(limit=10)}
 
-# A network of its own with a default route, so that it is the same on every machine; a device that users may open.
+# A network namespace with a default route, to be the same on every machine, and a tun device that users may open.
 _AROUND = """set -e
 mount -t tmpfs tmpfs "$1"; mknod -m 666 "$1/tun" c 10 200; mount --bind "$1" /dev/net
 ip link set lo up; ip link add out0 type veth peer name in0; ip link set in0 up
@@ -84,7 +84,7 @@ print(json.dumps(found))
 
 
 def measure(settings: Settings) -> Report:
-    """Return how long a pod of an ordinary user takes to come up, by its network."""
+    """Return the start times of an ordinary user's pod, by its network."""
     report = Report("user_networks", "An ordinary user's pod, by its network")
     pasta = shutil.which("pasta")
     if pasta is None:
@@ -95,7 +95,7 @@ def measure(settings: Settings) -> Report:
         os.chown(own, _NOBODY, _NOBODY)
         rounds = str(settings.choose(60, 5))
         around = ["unshare", "--mount", "--net", "sh", "-c", _AROUND, "sh", place.make("device")]
-        # what is left of the session at the end is the user's only process in this pid namespace
+        # a pid namespace, so that whatever is left of the user's session ends with it
         around = ["unshare", "--pid", "--fork", "--kill-child", "--mount-proc", *around]
         done = subprocess.run(
             [*around, _PYTHON, "-c", _INSIDE, pasta, rounds],

@@ -1,4 +1,4 @@
-"""A directory to measure in: a root file system, storage for each contestant, and nothing left at the end."""
+"""A temporary directory to measure in: a root file system, and storage for each contestant."""
 
 from __future__ import annotations
 
@@ -49,12 +49,12 @@ class Workspace:
     def __exit__(self, *_: object) -> None:
         unmount_below(self.directory)
         shutil.rmtree(self.directory, ignore_errors=True)
-        if os.path.exists(self.directory):  # what empties a trash may still have been at work in it
+        if os.path.exists(self.directory):  # a background deletion may still have been at work in it
             time.sleep(0.5)
             shutil.rmtree(self.directory, ignore_errors=True)
 
     def make(self, name: str) -> str:
-        """Make a directory of a contestant's own; return its path."""
+        """Create a directory for a contestant; return its path."""
         path = os.path.join(self.directory, name)
         os.mkdir(path, 0o711)
         return path
@@ -73,7 +73,7 @@ class Workspace:
         return root
 
     def compile(self, name: str, *sources: str, include: str = _HERE) -> str:
-        """Compile a static program as pause/Makefile does, with musl where it is installed; return its path."""
+        """Compile a static program as pause/Makefile does, with musl if installed; return its path."""
         compiler = shutil.which("musl-gcc") or shutil.which("gcc")
         if compiler is None:
             raise Unavailable("neither musl-gcc nor gcc is installed")
@@ -89,8 +89,8 @@ class Workspace:
     def install(self) -> tuple[str, ...]:
         """Install pypod as pip installs its wheel, in a fresh virtual environment; return the command that starts it.
 
-        A checkout's own environment would be measured along: an editable install and the start-up hooks of test tools
-        add 13 ms to every start of its interpreter.
+        A development environment would distort the numbers: an editable install and the start-up hooks of test tools
+        add 13 ms to every start of the interpreter.
         """
         import compileall
         import venv
@@ -111,9 +111,9 @@ class Workspace:
 
 
 class OwnNetwork:
-    """A network namespace with lo up, kept by a descriptor of this process: it cannot outlive it.
+    """A network namespace with lo up, kept alive by a descriptor of this process.
 
-    ``path`` is what nsenter(1) and ip(8) take for it; calling it runs a program inside and returns what that printed.
+    ``path`` is its path for nsenter(1) and ip(8); calling the object runs a program inside and returns its output.
     """
 
     path: str
@@ -135,12 +135,12 @@ class OwnNetwork:
         os.close(self._descriptor)
 
     def __call__(self, *argv: str) -> str:
-        """Run a program inside. Raises Unavailable with what it said when it fails."""
+        """Run a program inside. Raises Unavailable with its error message when it fails."""
         return run(("nsenter", f"--net={self.path}", *argv))[1]
 
     @contextmanager
     def entered(self) -> Iterator[None]:
-        """Have this thread inside."""
+        """Move this thread into the namespace for the block."""
         from pypod.kernel.abi import CLONE_NEWNET
         from pypod.kernel.syscalls import setns
 
@@ -172,7 +172,7 @@ def _unshare(flags: int) -> None:
 
 
 def enter_own_mount_namespace(arguments: Sequence[str]) -> None:
-    """Start this program again in a mount namespace of its own: what a peer mounts ends with it, even by SIGKILL."""
+    """Re-execute this program in a mount namespace of its own: mounts vanish with it, even after SIGKILL."""
     if os.environ.get(_MARK):
         return
     os.environ[_MARK] = "1"
@@ -181,7 +181,7 @@ def enter_own_mount_namespace(arguments: Sequence[str]) -> None:
 
 
 def unmount_below(directory: str) -> None:
-    """Unmount everything below a directory, the last first."""
+    """Unmount everything below a directory, last mount first."""
     with open("/proc/self/mountinfo", encoding="utf-8") as file:
         points = [line.split(" ")[4] for line in file]
     for point in reversed(points):
@@ -190,10 +190,10 @@ def unmount_below(directory: str) -> None:
 
 
 def free_the_unified_tree(place: Workspace) -> str:
-    """Take the controllers out of the v2 tree of a hybrid host; return what was done, in words, or nothing.
+    """Take the controllers out of the v2 tree of a hybrid host; return a note about it, or an empty string.
 
-    crun and podman on it refuse hosts whose v2 tree has a controller beside v1 trees. A controller that is mounted as
-    v1 leaves the v2 tree, and comes back when that mount is gone.
+    crun, and podman with it, reject hosts whose v2 tree has controllers beside v1 trees. A controller that is mounted
+    as v1 leaves the v2 tree, and returns when that mount is gone.
     """
     from pypod.kernel.cgroups.detect import HYBRID, detect
 
@@ -213,7 +213,7 @@ def free_the_unified_tree(place: Workspace) -> str:
 
 
 def remove_group(directory: str) -> None:
-    """Kill what is in a cgroup of the v2 tree and remove it with those below it; fine when it is not there."""
+    """Kill the processes of a v2 cgroup and remove it with its descendants; do nothing if it does not exist."""
     try:
         with open(f"{directory}/cgroup.kill", "w", encoding="ascii") as file:
             file.write("1")

@@ -1,5 +1,7 @@
-"""A pod, two containers that talk over localhost, and who shares what. The containers use this machine's own files,
-copy on write: no image is needed, and nothing they write stays."""
+"""A pod, two containers that talk over localhost, and the namespaces that they share.
+
+The containers use this machine's own files, copy on write: no image is needed, and nothing that they write stays.
+"""
 
 import time
 

@@ -19,15 +19,15 @@ PT_DYNAMIC, PT_INTERP = 2, 3  # linux/elf.h
 
 
 class BuildPause(build_py):
-    """build_py, and make."""
+    """Run build_py and make."""
 
     def run(self) -> None:
-        """Compile beside the sources for an editable install, and for any other into the build tree, all anew."""
+        """Compile into the source tree for an editable install, otherwise into the build tree from scratch."""
         super().run()
         base = os.path.dirname(HERE) if self.editable_mode else os.path.abspath(self.build_lib)
         self.programs = os.path.join(base, "pypod", "_libexec")
         jobs = f"-j{len(os.sched_getaffinity(0))}"
-        anew = [] if self.editable_mode else ["--always-make"]  # the flags may be others than the last time
+        anew = [] if self.editable_mode else ["--always-make"]  # the flags may have changed since the last build
         try:
             subprocess.run(["make", "-s", jobs, *anew, "-C", HERE, f"OUT={self.programs}"], check=True)
         except (FileNotFoundError, subprocess.CalledProcessError) as error:
@@ -38,17 +38,17 @@ class BuildPause(build_py):
 
 
 class PlatformWheel(bdist_wheel):
-    """A wheel with programs in it is for one architecture and any Python; with static ones, for any C library."""
+    """A wheel with compiled programs: for one architecture and any Python; if they are static, for any C library."""
 
     def finalize_options(self) -> None:
-        """Claim a platform."""
+        """Mark the wheel as platform-specific."""
         super().finalize_options()
         self.root_is_pure = False
 
     def get_tag(self) -> tuple[str, str, str]:
-        """Return py3-none-PLATFORM; static programs run where pip takes either of two tags (PEP 600, PEP 656)."""
+        """Return py3-none-PLATFORM; for static programs PLATFORM is two tags, pip accepts either (PEP 600, PEP 656)."""
         platform = super().get_tag()[2]
-        directory = getattr(self.get_finalized_command("build_py"), "programs", "")  # not there for an editable install
+        directory = getattr(self.get_finalized_command("build_py"), "programs", "")  # unset for an editable install
         system, _, machine = platform.partition("_")
         if system == "linux" and directory and all(is_static(one.path) for one in os.scandir(directory)):
             platform = f"manylinux_2_17_{machine}.musllinux_1_1_{machine}"
@@ -56,7 +56,7 @@ class PlatformWheel(bdist_wheel):
 
 
 def is_static(program: str) -> bool:
-    """Return whether an ELF file runs without a dynamic linker: it names none, and nothing that one would load."""
+    """Return whether an ELF file runs without a dynamic linker: it has no interpreter and no dynamic section."""
     with open(program, "rb") as file:
         header = file.read(64)
         wide, order = header[4] == 2, "<" if header[5] == 1 else ">"

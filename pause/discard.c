@@ -1,4 +1,4 @@
-/* Deletes directory trees, and lets nobody wait for it: the removal of an upper layer takes longer than all else. */
+/* Deletes directory trees in the background: removing an upper layer is the slowest part of a removal. */
 #define _GNU_SOURCE
 #include "common/session.h"
 
@@ -15,9 +15,9 @@
 
 enum { DEEPEST = 200 };
 
-/* By descriptor and without following links: the tree is a container's. Each level takes a descriptor of ours and a
- * container may have made thousands: what is too deep is moved up to the top, which is then done once more. It gets a
- * name there that the container could not guess, and have in the way. */
+/* By descriptor and without following links: the tree belongs to a container. Each level takes one of our descriptors,
+ * and a container may have created thousands: what is too deep is moved to the top, which is then emptied again. It
+ * gets a name there that the container cannot guess and block. */
 static void empty(int directory, int top, int depth, uint64_t *name_above)
 {
 	DIR *entries = fdopendir(directory);
@@ -63,7 +63,7 @@ static void discard(const char *path)
 	rmdir(path);
 }
 
-/* Whoever looks for what a crash left sees that somebody is at work there, until we end: the child has it, too. */
+/* Cleanup after a crash sees the lock and leaves the directory alone until we end: the child inherits it. */
 static void share_lock_of_parent(const char *path)
 {
 	int directory = open(path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);

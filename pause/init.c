@@ -1,4 +1,4 @@
-/* --init: the first process of a container that starts its command, passes signals on, reaps, and ends as it ended. */
+/* --init: a container's first process. Starts the command, forwards signals, reaps, exits with the command's code. */
 #define _GNU_SOURCE
 #include <errno.h>
 #include <signal.h>
@@ -26,7 +26,7 @@ int main(int argc, char **argv)
 		return 126;
 	}
 	if (child == 0) {
-		/* a group of its own, in front of the terminal: what a shell does for a job */
+		/* its own process group in the foreground of the terminal, as a shell does for a job */
 		setpgid(0, 0);
 		if (isatty(0)) {
 			signal(SIGTTOU, SIG_IGN);

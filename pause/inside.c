@@ -1,8 +1,8 @@
-/* Runs a command as root of a user's session: `pypod unshare`, and Python that works on files of others' ids.
+/* Runs a command as root of a user's session: `pypod unshare`, and Python code that works on files owned by other ids.
  *
  *     PYPOD_SESSION=PID:START_TIME pypod-inside [--mounts] COMMAND...      --mounts: in the session's mount namespace
  *
- * With PYPOD_SESSION_NETWORK=PID:START_TIME in the environment, too, it runs in the network namespace of that process.
+ * With PYPOD_SESSION_NETWORK=PID:START_TIME in the environment it also runs in the network namespace of that process.
  */
 #define _GNU_SOURCE
 #include "common/session.h"

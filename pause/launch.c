@@ -1,6 +1,6 @@
 /* The launcher: performs a plan for a process that needs no monitor (exec in a container, the infra of a pod), waits
- * for its end and reports that, unless the plan says to leave. A plan that makes no process gives one that runs what
- * is to be beside it, or changes the host's network. */
+ * for the process and reports its exit, unless the plan says to leave. A plan that creates no process starts a
+ * companion for a running one, or changes the host's network. */
 #define _GNU_SOURCE
 #include "common/ops.h"
 #include "supervise/begin.h"
@@ -29,10 +29,10 @@ int main(int argc, char **argv)
 		return 0;
 	}
 	supervise_start(&it, as_they_are);
-	/* a program of the user's as the infra shall not have sockets of the host: then we stay with them until it ends */
+	/* a user's program as the infra must not inherit the host's sockets: we stay and hold them until it ends */
 	if (it.leave && (!it.held.count || hold_is_handed_on(&it.plan)))
 		return 0;
-	/* the other end of a pipe must see its end when the process is gone, not when we are */
+	/* the other end of a pipe must see EOF when the process is gone, not when we are */
 	int null = open("/dev/null", O_RDWR | O_CLOEXEC);
 	for (int fd = 0; fd < 3; fd++)
 		dup2(null, fd);

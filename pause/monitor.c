@@ -1,5 +1,5 @@
 /* The monitor of one container: its parent on the host. Keeps the log, the terminal and the exit code, lets clients
- * attach, and outlives whoever started it. Memory is bounded: one buffer for output, one for each client. */
+ * attach, and outlives its caller. Memory is bounded: one buffer for output, one for each client. */
 #define _GNU_SOURCE
 #include "common/ops.h"
 #include "common/retry.h"
@@ -29,13 +29,13 @@ enum { OUT, ERR, STREAMS };
 struct monitor {
 	struct supervised it;
 	struct attach attach;
-	int streams[STREAMS]; /* what the container writes; -1 at its end */
+	int streams[STREAMS]; /* the container's output; -1 after its end */
 	int signals;
 	int log;
 	bool ended;
 	int status;
 	int group;             /* killed when the first process has ended; -1: none */
-	int oom_file;          /* counts what the kernel killed in it for want of memory; -1: nobody counts */
+	int oom_file;          /* counts the OOM kills in it; -1: nothing counts them */
 	char **last_act;
 };
 
@@ -45,7 +45,7 @@ static void die_at(const struct monitor *monitor, const struct record *record, c
 	_exit(125);
 }
 
-/* Make the pipes (or leave it to the terminal); returns the container's ends in `standard`. */
+/* Create the pipes (or leave it to the terminal); `standard` gets the container's ends. */
 static void open_streams(struct monitor *monitor, int standard[3])
 {
 	int pair[2];
@@ -107,7 +107,7 @@ static void start(struct monitor *monitor)
 	monitor->group = group ? open(text(group, 0), O_PATH | O_DIRECTORY | O_CLOEXEC) : -1;
 	if (group && monitor->group < 0)
 		die_at(monitor, group, "open");
-	/* by descriptor, as the group: and where the kernel does not count there is no such file */
+	/* by descriptor, like the group; where the kernel does not count, the file does not exist */
 	monitor->oom_file = oom_file ? open(text(oom_file, 0), O_RDONLY | O_CLOEXEC) : -1;
 	monitor->attach.listener = -1;
 	if (!attach || attach_listen(&monitor->attach, text(attach, 0)) < 0)
@@ -119,7 +119,7 @@ static void start(struct monitor *monitor)
 	monitor->signals = signalfd(-1, &child, SFD_CLOEXEC | SFD_NONBLOCK);
 	if (monitor->signals < 0)
 		die_at(monitor, NULL, "signalfd");
-	/* in the host's pid namespace what the container orphans comes to us */
+	/* with the host's pid namespace, the container's orphans come to us */
 	prctl(PR_SET_CHILD_SUBREAPER, 1);
 	supervise_start(&monitor->it, standard);
 	for (int i = 0; i < 3; i++)
@@ -132,11 +132,11 @@ static void start(struct monitor *monitor)
 		for (char **word = monitor->last_act; word && *word; word++)
 			*word = strdup(*word);
 	}
-	plan_free(&monitor->it.plan); /* the status file stays open; nothing of the plan is needed any more */
+	plan_free(&monitor->it.plan); /* the status file stays open; the plan is no longer needed */
 	close(REPORT_FD);
 }
 
-/* Move what is there from a stream to the log. Returns false when there is nothing more for now. */
+/* Copy available output of a stream to the log. Returns false when there is no more for now. */
 static bool move_output(struct monitor *monitor, int stream)
 {
 	static const char *const names[STREAMS] = { "stdout", "stderr" };
@@ -149,7 +149,7 @@ static bool move_output(struct monitor *monitor, int stream)
 		attach_ring(&monitor->attach);
 		return true;
 	}
-	/* EIO: nobody holds the terminal's other side at the moment; that is its end only with the container's */
+	/* EIO: nothing has the terminal's slave open at the moment; the output ends only with the container */
 	if (fd >= 0 && (got == 0 || (errno != EAGAIN && errno != EIO))) {
 		if (!monitor->attach.is_terminal)
 			close(fd);
@@ -181,23 +181,23 @@ static uint64_t log_size(const struct monitor *monitor)
 
 static void serve_clients(struct monitor *monitor, const struct pollfd *polled)
 {
-	/* one that has to wait for the container stops all, so that no other can close the input it waits for */
+	/* a client that has to wait for the container stops all, so that no other client can close that input */
 	for (int i = 0; i < CLIENTS && !monitor->attach.blocked; i++)
 		if (polled[i].revents && polled[i].fd == monitor->attach.clients[i].fd)
 			attach_read(&monitor->attach, &monitor->attach.clients[i]);
 }
 
-/* Its owner has gone. */
+/* The container's owner has gone. */
 static void end(struct monitor *monitor)
 {
-	kill(monitor->it.pid, SIGKILL); /* not reaped yet, so the number is still its own */
+	kill(monitor->it.pid, SIGKILL); /* not reaped yet, so the pid is still its own */
 	if (monitor->attach.owner >= 0)
 		close(monitor->attach.owner);
 	monitor->attach.owner = -1;
 	monitor->attach.abandoned = false;
 }
 
-/* One turn: wait for whatever comes first and handle it. */
+/* One iteration: wait for any event and handle it. */
 static void turn(struct monitor *monitor)
 {
 	enum { SIGNALS, OWNER, LISTENER, INPUT, FIRST_STREAM, FIRST_CLIENT = FIRST_STREAM + STREAMS,
@@ -213,12 +213,12 @@ static void turn(struct monitor *monitor)
 	for (int i = 0; i < STREAMS; i++)
 		polled[FIRST_STREAM + i] = (struct pollfd){ monitor->streams[i], POLLIN, 0 };
 	for (int i = 0; i < CLIENTS; i++) {
-		/* While the container does not read, clients are not read either. One that goes meanwhile is noticed
-		 * afterwards: what it sent must not be lost. */
+		/* While the container does not read, clients are not read either. A client that disconnects meanwhile is
+		 * noticed later: its input must not be lost. */
 		int fd = attach->blocked ? -1 : attach->clients[i].fd;
 		polled[FIRST_CLIENT + i] = (struct pollfd){ fd, POLLIN, 0 };
 	}
-	/* the terminal hangs up for good or until someone opens it again: look now and then instead of spinning */
+	/* the terminal has hung up, for good or until the slave is opened again: look now and then instead of spinning */
 	static bool hung_up;
 	if (hung_up)
 		polled[FIRST_STREAM].fd = -1;

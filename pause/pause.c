@@ -1,7 +1,7 @@
-/* The infra of a pod: keeps its namespaces alive, reaps orphans, leaves on TERM and INT. Nothing else.
+/* The infra of a pod: keeps its namespaces alive, reaps orphans, exits on TERM and INT. Nothing else.
  *
- * With an argument, that is the number of a pidfd: the pod belongs to that process and ends with it. With a second one,
- * that is its name: it holds a user's session then, which is a user namespace in the host's pid namespace.
+ * The first argument is the number of a pidfd: the pod belongs to that process and ends with it. The second is a
+ * process name: we then hold a user's session, which is a user namespace in the host's pid namespace.
  */
 #define _GNU_SOURCE
 #include <poll.h>
@@ -27,7 +27,7 @@ int main(int argc, char **argv)
 		return 1;
 	/* in a shared pid namespace members could otherwise read and ptrace us: we hold the pod's namespaces */
 	prctl(PR_SET_DUMPABLE, 0);
-	prctl(PR_SET_NAME, argc > 2 ? argv[2] : "pypod-infra"); /* executed by descriptor, we would be called what the file is called */
+	prctl(PR_SET_NAME, argc > 2 ? argv[2] : "pypod-infra"); /* execveat(2) would leave the file's name */
 
 	for (;;) {
 		struct signalfd_siginfo signal;
@@ -38,8 +38,8 @@ int main(int argc, char **argv)
 			return 0;
 		if (read(watched[0].fd, &signal, sizeof signal) != sizeof signal)
 			continue;
-		/* Not from inside: there the sender has a number. A member of a shared pid namespace must not be able to end
-		 * the pod, and SIGKILL it cannot send us anyway (pid_namespaces(7)). */
+		/* Not from inside, where the sender has a pid. A member of a shared pid namespace must not be able to end
+		 * the pod, and cannot send us SIGKILL anyway (pid_namespaces(7)). */
 		if ((signal.ssi_signo == SIGTERM || signal.ssi_signo == SIGINT) && (!signal.ssi_pid || getpid() != 1))
 			return 0;
 		while (waitpid(-1, NULL, WNOHANG) > 0)

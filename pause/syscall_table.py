@@ -3,7 +3,7 @@
     python -m pause.syscall_table X86 ARM64 ARM > pypod/runtime/seccomp/data/syscalls.tsv
 
 Each argument is an include directory as ``make headers_install ARCH=...`` leaves it (Linux 6.11 or newer, the first
-with a flat ``asm/unistd_64.h`` for arm64). Runs when the table is renewed, never when pypod is built or used.
+with a flat ``asm/unistd_64.h`` for arm64). Run it to update the table; pypod needs it neither to build nor to run.
 """
 
 from __future__ import annotations
@@ -12,8 +12,8 @@ import os
 import re
 import sys
 
-# Column, which of the arguments, headers below it. Names and numbers are the kernel's; x32 numbers come without
-# __X32_SYSCALL_BIT and arm is EABI, whose __NR_SYSCALL_BASE is 0.
+# Column, index of the argument, headers below it. Names and numbers are the kernel's; x32 numbers come without
+# __X32_SYSCALL_BIT, and arm is EABI, whose __NR_SYSCALL_BASE is 0.
 COLUMNS = (
     ("x86_64", 0, ("asm/unistd_64.h",)),
     ("i386", 0, ("asm/unistd_32.h",)),
@@ -29,10 +29,10 @@ NUMBER = re.compile(r"\(?(?:(\w+)\s*\+\s*)?(\d+)\)?")
 
 
 def numbers(headers: list[str]) -> dict[str, int]:
-    """Return {system call: number} of the headers' text.
+    """Return {system call: number} from the text of the headers.
 
     Raises:
-        ValueError: a definition is of a form this script does not know; guessing would be worse.
+        ValueError: a definition has an unknown form; a guess could be wrong.
     """
     found: dict[str, int] = {}
     for name, value in (match for text in headers for match in DEFINE.findall(text)):

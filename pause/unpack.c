@@ -1,12 +1,12 @@
-/* Makes the tree that an image's layer describes: a tar on descriptor 0, the directory on 3, a report on 4.
+/* Creates the tree that a layer of an image describes: tar on descriptor 0, directory on 3, report on 4.
  *
- *     pypod-unpack BYTES [user|one]    at most that many bytes of files, holes included
+ *     pypod-unpack BYTES [user|one]    at most BYTES bytes of files, holes included
  *
- * The second argument says that the layer is for a user namespace: there nobody can make devices, which are left out as
- * podman does, and with `one` there is one id, which owns all.
+ * The second argument says that the layer is for a user namespace, where device nodes cannot be created: they are left
+ * out, as podman does. With `one` the namespace has a single id, which owns everything.
  *
- * The bytes are hostile. The directory becomes the root first (confine.c), so no name leads out of it; the rest is rules
- * about what a layer means (layer.c). */
+ * The input is hostile. The directory becomes the root first (confine.c), so no name leads out of it; the rest are
+ * rules for the meaning of a layer (layer.c). */
 #define _GNU_SOURCE
 #include "common/session.h"
 #include "unpack/confine.h"
@@ -40,7 +40,7 @@ int main(int argc, char **argv)
 	tree_open(it.in_user_namespace);
 	stream_open(STDIN_FILENO);
 	for (; tar_next(&it.entry); entries++) {
-		outcome_is_of(it.entry.path); /* a failure between two entries names the one before: the place to look at */
+		outcome_is_of(it.entry.path); /* a failure between two entries names the previous one: the place to look */
 		unpack_entry(&it);
 	}
 	outcome_is_of(NULL);

@@ -1,29 +1,30 @@
-"""Every error pypod raises on purpose.
+"""The errors that pypod raises deliberately.
 
-The classes say what a caller can do about it; the fields say what it is about; the message is made from the fields.
+The class tells a caller what can be done about the error; the fields identify its subject; the message is built from
+the fields.
 
     PypodError
-    ├── InvalidSpec (ValueError)        an argument is wrong; nothing was done
-    │   └── UnknownOption (TypeError)   there is none of that name
+    ├── InvalidSpec (ValueError)        an argument is invalid; nothing was done
+    │   └── UnknownOption (TypeError)   no such option
     ├── NotFound (LookupError)          no such pod, container, image or network
     │   ├── NoSuchPod
     │   ├── NoSuchContainer
     │   ├── NoSuchImage
     │   └── NoSuchNetwork
-    ├── AmbiguousName (LookupError)     a short id or name fits several objects
+    ├── AmbiguousName (LookupError)     a short id or name matches several objects
     ├── AlreadyExists                   the name is taken
-    ├── InUse                           something else still needs it
-    │   └── PortInUse                   a port of the host that was to be published
-    ├── WrongState                      not possible in the state it is in
-    │   └── PodBroken                   the infra is gone while members live
-    ├── Unsupported                     this host or this version cannot
-    ├── PermissionDenied (PermissionError)   this user may not
+    ├── InUse                           something else still needs the object
+    │   └── PortInUse                   a host port to be published is taken
+    ├── WrongState                      not possible in the object's state
+    │   └── PodBroken                   the infra has died while members are alive
+    ├── Unsupported                     not supported by this host or version
+    ├── PermissionDenied (PermissionError)   not permitted to this user
     ├── LaunchFailed                    a kernel operation of a start failed
     │   ├── CommandNotFound             exit code 127
     │   └── CommandNotExecutable        exit code 126
-    ├── InvalidImage                    bytes of an image break a rule; nothing of them was kept
-    ├── RegistryError                   a registry cannot be reached, or refuses
-    │   ├── Unauthorized                it wants credentials, or others
+    ├── InvalidImage                    data of an image is invalid; nothing of it was kept
+    ├── RegistryError                   a registry is unreachable or refuses a request
+    │   ├── Unauthorized                it requires credentials, or other ones
     │   └── NotInRegistry (LookupError) it has no such repository, tag or blob
     ├── StoreError                      the database is damaged or from a newer pypod
     ├── SystemFailure                   the system refused a call of the engine itself
@@ -68,7 +69,7 @@ __all__ = [
 
 
 class PypodError(Exception):
-    """Root of the tree. ``hint`` says what to do next, or is empty."""
+    """The base class of all errors. ``hint`` suggests what to do next, or is empty."""
 
     def __init__(self, message: str, *, hint: str = "") -> None:
         super().__init__(message)
@@ -79,7 +80,7 @@ class PypodError(Exception):
         return f"{self.message}: {self.hint}" if self.hint else self.message
 
     def __reduce__(self) -> tuple[Callable[..., Any], tuple[Any, ...]]:
-        # Errors cross process borders (multiprocessing, pytest-xdist); keyword-only fields need help to survive.
+        # Errors are pickled between processes (multiprocessing, pytest-xdist); this preserves keyword-only fields.
         return _rebuild, (type(self), self.args, self.__dict__.copy())
 
 
@@ -91,7 +92,7 @@ def _rebuild(cls: type[PypodError], args: tuple[Any, ...], fields: dict[str, Any
 
 
 class InvalidSpec(PypodError, ValueError):
-    """An argument is wrong. ``argument`` names it as the caller wrote it; nothing was done."""
+    """An argument is invalid. ``argument`` names it as the caller wrote it; nothing was done."""
 
     def __init__(self, argument: str, message: str, *, hint: str = "") -> None:
         super().__init__(message, hint=hint)
@@ -99,7 +100,7 @@ class InvalidSpec(PypodError, ValueError):
 
 
 class UnknownOption(InvalidSpec, TypeError):
-    """There is no option called ``argument``; ``nearest`` is one that may have been meant, or empty."""
+    """There is no option called ``argument``; ``nearest`` is the option probably meant, or empty."""
 
     def __init__(self, argument: str, options: Iterable[str]) -> None:
         from difflib import get_close_matches
@@ -112,7 +113,7 @@ class UnknownOption(InvalidSpec, TypeError):
 
 
 class NotFound(PypodError, LookupError):
-    """There is no object of ``kind`` that ``ref`` names."""
+    """There is no object of ``kind`` with the name or id ``ref``."""
 
     kind = "object"
 
@@ -138,7 +139,7 @@ class NoSuchContainer(NotFound):
 
 
 class NoSuchImage(NotFound):
-    """There is no image of that name here, or it has no such name; ``ref`` is as it was given."""
+    """There is no local image of that name, or the image has no such name; ``ref`` is the name as given."""
 
     kind = "image"
 
@@ -156,7 +157,7 @@ class NoSuchNetwork(NotFound):
 
 
 class AmbiguousName(PypodError, LookupError):
-    """``ref`` is the beginning of the ids of several objects: ``matches``."""
+    """``ref`` is a prefix of the ids of several objects: ``matches``."""
 
     def __init__(self, kind: str, ref: str, matches: tuple[str, ...]) -> None:
         super().__init__(f"more than one result for {kind} name or ID {ref}", hint="give more characters of the ID")
@@ -198,20 +199,20 @@ class InUse(PypodError):
 
 
 def cannot_listen(protocol: str, address: str, port: int) -> str:
-    """Return how podman begins to say why a port of the host cannot be had."""
+    """Return the beginning of podman's message for a host port that cannot be bound."""
     where, version = (f"[{address}]", 6) if ":" in address else (address, 4)
     return f"cannot listen on the {protocol.upper()} port: listen {protocol}{version} {where}:{port}: bind"
 
 
 class PortInUse(InUse):
-    """A port of the host that was to be published is somebody else's; nothing was started.
+    """A host port to be published is already in use; nothing was started.
 
-    ``port`` and ``protocol`` say which, ``address`` on which of the host's addresses (empty: on one of them). The
-    holder is the container or pod ``container``, or the process ``pid`` with the name ``command``; empty and 0 when
-    nobody can be found: it may have gone meanwhile, or live where this process cannot look.
+    ``port`` and ``protocol`` identify the port, ``address`` the host's address (empty: one of its addresses). The
+    holder is the container or pod ``container``, or the process ``pid`` with the name ``command``; these are empty and
+    0 when the holder is unknown: it may have ended in the meantime, or be invisible to this process.
     """
 
-    exit_code = 126  # podman's, of `run`
+    exit_code = 126  # as in podman's `run`
 
     def __init__(
         self, protocol: str, address: str, port: int, *, container: str = "", pid: int = 0, command: str = ""
@@ -228,7 +229,7 @@ class PortInUse(InUse):
 
 
 class WrongState(PypodError):
-    """The object ``ref`` is in ``state``, which does not allow this."""
+    """The object ``ref`` is in ``state``, which does not allow the operation."""
 
     def __init__(self, ref: str, state: str, message: str, *, hint: str = "") -> None:
         super().__init__(message, hint=hint)
@@ -237,11 +238,11 @@ class WrongState(PypodError):
 
 
 class PodBroken(WrongState):
-    """The pod's infra died while members live: its namespaces can be joined by nobody new."""
+    """The pod's infra has died while members are alive: no new container can join its namespaces."""
 
 
 class Unsupported(PypodError):
-    """This host, kernel or version of pypod cannot do it; ``feature`` names what is missing."""
+    """This host, kernel or version of pypod lacks ``feature``."""
 
     def __init__(self, feature: str, message: str, *, hint: str = "") -> None:
         super().__init__(message, hint=hint)
@@ -249,7 +250,7 @@ class Unsupported(PypodError):
 
 
 class PermissionDenied(PypodError, PermissionError):
-    """The caller lacks a privilege; ``operation`` names what was tried."""
+    """The caller lacks a privilege for ``operation``."""
 
     def __init__(self, operation: str, message: str, *, hint: str = "") -> None:
         super().__init__(message, hint=hint)
@@ -299,7 +300,7 @@ class SystemFailure(PypodError):
 
 
 class DeadlineExceeded(PypodError, TimeoutError):
-    """``timeout_s`` seconds passed before ``operation`` was done."""
+    """``operation`` was not done within ``timeout_s`` seconds."""
 
     def __init__(self, operation: str, timeout_s: float) -> None:
         super().__init__(f"{operation}: not done after {timeout_s:g} seconds")
@@ -308,7 +309,7 @@ class DeadlineExceeded(PypodError, TimeoutError):
 
 
 class InvalidImage(PypodError):
-    """Bytes of an image break a rule: ``subject`` says which part, ``reason`` the rule. Nothing of them was kept."""
+    """Data of an image is invalid: ``subject`` is the part, ``reason`` the broken rule. Nothing of it was kept."""
 
     def __init__(self, subject: str, reason: str, *, hint: str = "") -> None:
         super().__init__(f"{subject}: {reason}", hint=hint)
@@ -317,7 +318,7 @@ class InvalidImage(PypodError):
 
 
 class RegistryError(PypodError):
-    """A registry cannot be reached or refuses: ``url`` was asked, ``status`` is HTTP's, 0 when there was no answer."""
+    """A registry is unreachable or refuses a request for ``url``; ``status`` is HTTP's, 0 without a response."""
 
     def __init__(self, url: str, reason: str, *, status: int = 0, hint: str = "") -> None:
         super().__init__(f"{url}: {reason}", hint=hint)
@@ -327,7 +328,7 @@ class RegistryError(PypodError):
 
 
 class Unauthorized(RegistryError):
-    """The registry wants credentials, or others."""
+    """The registry requires credentials, or other ones."""
 
 
 class NotInRegistry(RegistryError, LookupError):

@@ -1,7 +1,7 @@
-"""A machine for classic BPF as seccomp runs it, written from the kernel's rules and not from our compiler.
+"""An interpreter for classic BPF as seccomp runs it, written from the kernel's rules and not from our compiler.
 
-The checks are those of bpf_check_classic (net/core/filter.c) and seccomp_check_filter (kernel/seccomp.c): a program
-that this machine refuses would be refused by the kernel.
+The checks are those of bpf_check_classic (net/core/filter.c) and seccomp_check_filter (kernel/seccomp.c): the kernel
+would reject any program that this interpreter rejects.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ Instruction = tuple[int, int, int, int]
 
 
 def decode(program: bytes) -> list[Instruction]:
-    """Return the instructions, checked as the kernel does when a filter is loaded."""
+    """Return the instructions, checked as the kernel checks them when a filter is loaded."""
     assert len(program) % 8 == 0
     code = list(struct.iter_unpack("<HBBI", program))
     assert 0 < len(code) <= 4096
@@ -53,7 +53,7 @@ def decode(program: bytes) -> list[Instruction]:
 
 
 def run(code: list[Instruction], nr: int, arch: int, args: tuple[int, ...] = (0,) * 6) -> tuple[int, int, bool]:
-    """Return the action, the number of instructions executed, and whether an argument was looked at."""
+    """Return the action, the number of executed instructions, and whether a system call argument was read."""
     nr &= WORD
     data = DATA.pack(nr - (1 << 32) if nr >> 31 else nr, arch, 0x7FFF00001000, *args)
     accumulator = place = executed = 0

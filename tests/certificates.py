@@ -1,4 +1,4 @@
-"""TLS for one test module: an authority, and who it vouches for."""
+"""TLS certificates for one test module: an authority and the certificates below it."""
 
 from __future__ import annotations
 
@@ -13,9 +13,10 @@ NAMES = ("-addext", "subjectAltName=IP:127.0.0.1,DNS:registry.test")
 
 
 class Certificates:
-    """An authority, a server's certificate of it for 127.0.0.1 and registry.test, and a client's.
+    """An authority, a server certificate signed by it for 127.0.0.1 and registry.test, and a client certificate.
 
-    Below the authority is another one, and a server's certificate of that. None tells what its key is for.
+    The authority has also signed an intermediate authority, which signed another server certificate. No certificate
+    states a key usage.
     """
 
     def __init__(self, directory: Path) -> None:

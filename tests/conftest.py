@@ -23,8 +23,8 @@ from tests import users
 
 pytest_plugins = ["pytester"]
 
-os.environ["PYPOD_NETWORK"] = "none"  # the machine's network stays as it is; a test of networks names them
-# what a shell starts in the background without job control ignores it, and so would all that the tests start
+os.environ["PYPOD_NETWORK"] = "none"  # leaves the machine's network alone; tests of networks name theirs
+# a shell without job control starts background processes with SIGINT ignored, and the tests' children would inherit it
 signal.signal(signal.SIGINT, signal.default_int_handler)
 
 CGROUP_TREES = ("/sys/fs/cgroup/unified/pypod", "/sys/fs/cgroup/pypod", "/sys/fs/cgroup/freezer/pypod")
@@ -48,11 +48,11 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         if item.get_closest_marker("root") and os.geteuid() != 0 and not config.getoption("--as-user"):
             item.add_marker(pytest.mark.skip(reason="needs root"))
         if item.get_closest_marker("not_in_chroot") and _in_chroot():
-            item.add_marker(pytest.mark.skip(reason="a chroot: the kernel makes no user namespace there"))
+            item.add_marker(pytest.mark.skip(reason="a chroot: the kernel refuses user namespaces there"))
 
 
 def for_users(*, full: bool) -> tuple[list[str], list[str]]:
-    """Files and tests that an ordinary user runs, too, and those among them that they cannot (tests/as_user.txt)."""
+    """Return the files and tests for an ordinary user, and the exceptions among them (tests/as_user.txt)."""
     text = (Path(__file__).parent / "as_user.txt").read_text()
     lines = [line.partition(" # ")[0].strip() for line in text.splitlines() if line.strip() and line[0] != "#"]
     wanted = [line.removeprefix("+ ") for line in lines if line[0] != "-" and (full or line[0] != "+")]
@@ -65,13 +65,13 @@ def _is_for_users(node: str, *, full: bool) -> bool:
 
 
 def _in_chroot() -> bool:
-    """The root directory is no mount point: then unshare(2) refuses CLONE_NEWUSER, and / cannot be made private."""
+    """Return whether / is not a mount point: then unshare(2) refuses CLONE_NEWUSER, and / cannot be made private."""
     mounts = Path("/proc/self/mountinfo").read_text().splitlines()
     return all(line.split()[4] != "/" for line in mounts)
 
 
 def pytest_unconfigure(config: pytest.Config) -> None:
-    """A user's session outlives the storage that a test made it for; here all of them are of tests."""
+    """End this user's session processes, which outlive the storage that a test created them for."""
     if config.getoption("--as-user") and os.geteuid() != 0:
         for line in _programs():
             number, _, name = line.partition(" ")
@@ -80,7 +80,7 @@ def pytest_unconfigure(config: pytest.Config) -> None:
 
 
 def pytest_sessionfinish(session: pytest.Session) -> None:
-    """In CI a skip whose reason is not on the list is a failure: a test that silently never runs tests nothing."""
+    """In CI, fail on a skip whose reason is not on the list: a test that silently never runs tests nothing."""
     if os.environ.get("CI") != "true" or hasattr(session.config, "workerinput"):
         return
     lines = (Path(__file__).parent / "expected_skips.txt").read_text().splitlines()
@@ -95,19 +95,20 @@ def pytest_sessionfinish(session: pytest.Session) -> None:
 
 @pytest.fixture(scope="session")
 def full(request: pytest.FixtureRequest) -> bool:
-    """Whether the long form of sweeps was asked for."""
+    """Return whether the long form of sweeps was asked for."""
     return bool(request.config.getoption("--full"))
 
 
 @pytest.fixture
 def points(request: pytest.FixtureRequest, full: bool) -> Callable[[int, int], range]:
-    """Which of the points 1 to N a sweep takes: all of them in its long form, else so many, spread from end to end.
+    """Return the function that chooses which of the points 1 to N a sweep takes.
 
-    Each run begins elsewhere, so that in time all are taken; PYPOD_TEST_SEED, which a failure shows, repeats it.
+    The long form takes all of them, the short form about as many as requested, evenly spread. Each run starts at a
+    different point, so that in time all are taken; PYPOD_TEST_SEED, which a failure shows, repeats a run.
     """
     seed = os.environ.get("PYPOD_TEST_SEED") or secrets.token_hex(4)
     print(f"PYPOD_TEST_SEED={seed}")
-    chance = random.Random(f"{seed} {request.node.nodeid}")  # noqa: S311  # no secret
+    chance = random.Random(f"{seed} {request.node.nodeid}")  # noqa: S311  # not a secret
 
     def chosen(total: int, count: int) -> range:
         step = 1 if full else max(-(-total // count), 1)
@@ -117,7 +118,7 @@ def points(request: pytest.FixtureRequest, full: bool) -> Callable[[int, int], r
 
 
 def _programs() -> set[str]:
-    """Processes of ours, known by the names the C programs give themselves, but for zombies."""
+    """Return our processes except zombies, known by the names that the C programs give themselves."""
     found = set()
     for entry in Path("/proc").iterdir():
         if not entry.name.isdigit():
@@ -140,7 +141,7 @@ def _cgroups() -> set[str]:
 
 def _mounts() -> set[str]:
     points = {line.split(" ")[4] for line in Path("/proc/self/mountinfo").read_text().splitlines()}
-    # the oracle's own, and what systemd gives its services while they run
+    # podman's own mounts, and those that systemd gives services while they run
     return {point for point in points if not point.startswith(("/var/lib/containers", "/run/credentials/"))}
 
 
@@ -156,8 +157,8 @@ def _descriptors() -> set[str]:
 
 def _residue() -> dict[str, set[str]]:
     return {
-        # a user's session stays for the next pod; who made the user or the engine ends it. What takes idle bridges away
-        # ends a second later (tests/attacks/host/test_58_subnets_of_two_storages.py)
+        # a user's session process stays for the next pod; the fixture of the user or the engine ends it. The process
+        # that removes idle bridges ends a second later (tests/attacks/host/test_58_subnets_of_two_storages.py)
         "processes": {one for one in _programs() if not one.endswith((" pypod-session", " pypod-sweep"))},
         "cgroups": _cgroups(),
         "mounts": _mounts(),
@@ -172,7 +173,7 @@ def _children() -> list[str]:
 
 @pytest.fixture(autouse=True)
 def leak_check(request: pytest.FixtureRequest):
-    """After a test marked root: no process, cgroup, mount, descriptor or child more than before."""
+    """Check that a test marked root leaves no process, cgroup, mount, descriptor or child behind."""
     able = os.geteuid() == 0 or request.config.getoption("--as-user")
     if request.node.get_closest_marker("root") is None or not able:
         yield
@@ -191,7 +192,7 @@ def leak_check(request: pytest.FixtureRequest):
 
 @pytest.fixture
 def own_network():
-    """A network namespace of this thread's own, lo up; what it starts is born into it. The machine's stays as it is."""
+    """Put this thread and the processes it starts into a new network namespace with lo up."""
     home = os.open("/proc/thread-self/ns/net", os.O_RDONLY | os.O_CLOEXEC)
     try:
         assert ctypes.CDLL(None).unshare(CLONE_NEWNET) == 0
@@ -205,7 +206,7 @@ def own_network():
 
 @pytest.fixture(scope="session")
 def user_tree():
-    """A copy of the repository that every user may read."""
+    """A copy of the repository that every user can read."""
     directory = Path(tempfile.mkdtemp(prefix="pypod-tests-"))
     directory.chmod(0o755)
     try:
@@ -215,31 +216,31 @@ def user_tree():
 
 
 def _made_user(name: str, tree: Path, *, subordinate: bool):
-    name += secrets.token_hex(2)  # another run of the tests may be going on
+    name += secrets.token_hex(2)  # another test run may be in progress
     users.add(name, subordinate=subordinate)
     try:
         user = users.User(name, tree, users.python_for_users())
         yield user
-        assert user.end() == {}, "an ordinary user's processes are left"
+        assert user.end() == {}, "processes of an ordinary user are left"
     finally:
         users.remove(name)
 
 
 @pytest.fixture(scope="session")
 def user(user_tree: Path):
-    """An ordinary user with ids in /etc/subuid and /etc/subgid."""
+    """An ordinary user with subordinate ids in /etc/subuid and /etc/subgid."""
     yield from _made_user("pypodtest", user_tree, subordinate=True)
 
 
 @pytest.fixture(scope="session")
 def bare_user(user_tree: Path):
-    """An ordinary user without any ids but their own."""
+    """An ordinary user without subordinate ids."""
     yield from _made_user("pypodbare", user_tree, subordinate=False)
 
 
 @pytest.fixture(scope="session")
 def busybox(tmp_path_factory: pytest.TempPathFactory) -> str:
-    """A root file system with a static busybox under every name it answers to."""
+    """A root file system with a static busybox under the names of all its applets."""
     program = shutil.which("busybox")
     if program is None:
         pytest.skip("busybox (Debian: busybox-static) is not installed")
@@ -262,7 +263,7 @@ def busybox(tmp_path_factory: pytest.TempPathFactory) -> str:
 
 @pytest.fixture
 def engine(tmp_path):
-    """An engine on a storage directory of the test's own; what is in it is removed afterwards."""
+    """An engine with its own storage directory; its pods and containers are removed after the test."""
     from pypod import Engine
     from pypod.engine.session import session
 

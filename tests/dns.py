@@ -1,4 +1,4 @@
-"""Questions to name servers and what they answer, packed and read apart from pypod's own code."""
+"""DNS queries and replies, packed and parsed independently of pypod's own code."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ NO_ERROR, FORMAT_ERROR, SERVER_FAILURE, NO_SUCH_NAME, NOT_IMPLEMENTED, REFUSED, 
 
 
 class Answer(NamedTuple):
-    """A reply: response code, flags of the header, (owner, type, ttl, data) of its answers, the size that OPT names."""
+    """A reply: response code, header flags, (owner, type, ttl, data) of its records, and the size in its OPT record."""
 
     identifier: int
     code: int
@@ -61,7 +61,7 @@ def _read_name(data: bytes, at: int) -> tuple[str, int]:
         if data[at] >= 0xC0:
             end = end or at + 2
             before, at = at, struct.unpack_from(">H", data, at)[0] & 0x3FFF
-            assert at < before, "a pointer leads back"
+            assert at < before, "a compression pointer must point backwards"
             continue
         labels.append(data[at + 1 : at + 1 + data[at]].decode("latin-1"))
         at += 1 + data[at]
@@ -69,7 +69,7 @@ def _read_name(data: bytes, at: int) -> tuple[str, int]:
 
 
 def read(data: bytes) -> Answer:
-    """Read a whole reply; what is left over or missing is an error."""
+    """Parse a whole reply; fail on missing or trailing bytes."""
     identifier, flags, questions, answers, authority, additional = struct.unpack_from(">6H", data)
     assert flags & 0x8000
     assert questions in (0, 1)
@@ -100,7 +100,7 @@ def read(data: bytes) -> Answer:
 
 
 def ask(server: str, text: str, kind: int = A, *, source: str = "", timeout_s: float = 3.0, edns: int = 0) -> Answer:
-    """Ask a server over UDP, once."""
+    """Send one query to a server over UDP."""
     family = socket.AF_INET6 if ":" in server else socket.AF_INET
     with socket.socket(family, socket.SOCK_DGRAM) as client:
         client.settimeout(timeout_s)
@@ -112,7 +112,7 @@ def ask(server: str, text: str, kind: int = A, *, source: str = "", timeout_s: f
 
 
 def ask_over_tcp(server: str, *texts: str, kind: int = A, timeout_s: float = 3.0) -> list[Answer]:
-    """Ask a server several questions at once over one connection."""
+    """Send several queries at once to a server over one TCP connection."""
     with socket.create_connection((server, 53), timeout_s) as client:
         messages = [question(text, kind) for text in texts]
         client.sendall(b"".join(struct.pack(">H", len(message)) + message for message in messages))

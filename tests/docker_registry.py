@@ -1,4 +1,4 @@
-"""docker-registry on loopback for one test module: Debian's package, a directory of the test's, a port of its own."""
+"""docker-registry (Debian's package) on loopback for one test module, with a directory and a port of its own."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ import pytest
 needs_docker_registry = pytest.mark.skipif(
     shutil.which("docker-registry") is None, reason="docker-registry is not installed"
 )
-# user pypod, password secret: bcrypt, the only form that it takes
+# user pypod, password secret: bcrypt, the only format that docker-registry accepts
 HTPASSWD = "pypod:$2y$04$abcdefghijklmnopqrstuu2r9OfJnfCsdneAXAGHnS4UpFFP8WIrW"
 
 
 class DockerRegistry:
-    """The running program; ``host`` is where it answers, over http."""
+    """A running docker-registry; ``host`` is its address and port, for plain HTTP."""
 
     def __init__(self, directory: Path, *, password: bool = False) -> None:
         with socket.create_server(("127.0.0.1", 0)) as listener:

@@ -1,4 +1,4 @@
-"""What is so, observed from outside the library: processes, groups, files."""
+"""Facts observed from outside the library: processes, cgroups, files."""
 
 from __future__ import annotations
 
@@ -13,26 +13,26 @@ import pytest
 
 from pypod.kernel import programs
 
-# whether the C programs are made with it: those made with musl are a tenth as large
+# whether the C programs are linked with glibc: those linked with musl are a tenth of the size
 HAS_GLIBC = b"GLIBC_TUNABLES" in Path(programs.path("pause")).read_bytes()
 TIMEOUT_S = 5.0
 HANGS_AFTER_S = 30.0
-# the kernel of tests/vm where the processor lends itself to no other guest
+# the kernel of tests/vm where the processor supports no other guest
 IS_UML = "User Mode Linux" in Path("/proc/cpuinfo").read_text()
-# what a container's shell waits with, until open_gate
+# shell code with which a container waits for open_gate
 GATE = "while [ ! -e /dev/shm/go ]; do sleep 0.01; done"
 
 
 def wait_until(condition: Callable[[], object], timeout_s: float = TIMEOUT_S) -> None:
-    """Wait for something that is about to come true."""
+    """Wait until ``condition`` holds; fail if it does not in time."""
     deadline = time.monotonic() + timeout_s
     while not condition():
-        assert time.monotonic() < deadline, "did not come true in time"
+        assert time.monotonic() < deadline, "did not become true in time"
         time.sleep(0.005)
 
 
 def eventually(condition: Callable[[], object], timeout_s: float = TIMEOUT_S) -> bool:
-    """Whether something comes true in time."""
+    """Return whether ``condition`` becomes true in time."""
     deadline = time.monotonic() + timeout_s
     while not condition():
         if time.monotonic() > deadline:
@@ -42,12 +42,12 @@ def eventually(condition: Callable[[], object], timeout_s: float = TIMEOUT_S) ->
 
 
 def unmount(storage: Path) -> None:
-    """Unmount what a storage is on: what was removed may still be being deleted there."""
+    """Unmount a storage's file system, retrying while removed files are still being deleted on it."""
     wait_until(lambda: subprocess.run(["umount", storage], check=False).returncode == 0)
 
 
 def is_there(pid: int) -> bool:
-    """Whether a process exists and is no zombie."""
+    """Return whether a process exists and is not a zombie."""
     try:
         return Path(f"/proc/{pid}/stat").read_bytes().rpartition(b")")[2].split()[0] not in (b"Z", b"X")
     except (FileNotFoundError, ProcessLookupError):
@@ -55,29 +55,29 @@ def is_there(pid: int) -> bool:
 
 
 def has_open(pid: int | str, path: str | Path) -> bool:
-    """Whether a process has a file open."""
+    """Return whether a process has a file open."""
     for descriptor in Path(f"/proc/{pid}/fd").iterdir():
         try:
             if descriptor.readlink() == Path(path):
                 return True
-        except FileNotFoundError:  # closed meanwhile
+        except FileNotFoundError:  # closed in the meantime
             continue
     return False
 
 
 def open_gate(container) -> None:
-    """Let a container go on that waits at its GATE."""
+    """Let a container that waits at its GATE continue."""
     Path(f"/proc/{container.state().pid}/root/dev/shm/go").touch()
 
 
 def kill_and_wait(pid: int, number: int = 9) -> None:
-    """Kill a process that is not ours to wait for, and see it gone."""
+    """Kill a process that is not our child, and wait until it is gone."""
     os.kill(pid, number)
     wait_until(lambda: not is_there(pid))
 
 
 def members(engine, container) -> set[int]:
-    """The processes in a container's cgroup, as the kernel lists them."""
+    """Return the processes in a container's cgroup, as the kernel lists them."""
     try:
         return {int(word) for word in Path(group(engine, container), "cgroup.procs").read_text().split()}
     except FileNotFoundError:
@@ -85,12 +85,12 @@ def members(engine, container) -> set[int]:
 
 
 def group(engine, container) -> Path:
-    """The directory of a container's cgroup."""
+    """Return the directory of a container's cgroup."""
     return Path(engine.cgroups.tracking_directory(container.record().cgroup))
 
 
 def output(container, stream: str | None = None) -> bytes:
-    """What a container has written so far."""
+    """Return the output of a container so far."""
     return b"".join(piece.data for piece in container.logs() if stream in (None, piece.stream))
 
 
@@ -100,19 +100,19 @@ def wait_for_output(container, text: bytes) -> None:
 
 
 def needs_controller(engine, name: str) -> None:
-    """Skip a test of a cgroup controller that this host has not."""
+    """Skip a test of a cgroup controller that this host does not have."""
     if name not in engine.cgroups.controllers():
         pytest.skip(f"cgroups: this host has no controller {name}")
 
 
 def created_nothing(engine) -> bool:
-    """Whether an engine has neither records nor directories."""
+    """Return whether an engine has neither records nor directories."""
     left = [path for kind in ("containers", "pods") for path in Path(engine.layout.root, kind).iterdir()]
     return not (left or engine.containers.list(all=True) or engine.pods.list())
 
 
 def in_threads(action: Callable[[int], None], count: int, timeout_s: float = HANGS_AFTER_S) -> None:
-    """Run ``action`` in threads side by side; raise what the first that failed raised."""
+    """Run ``action`` in parallel threads; re-raise the first error."""
     errors: list[BaseException] = []
 
     def run(number: int) -> None:
@@ -127,7 +127,7 @@ def in_threads(action: Callable[[int], None], count: int, timeout_s: float = HAN
     deadline = time.monotonic() + timeout_s
     for thread in threads:
         thread.join(max(deadline - time.monotonic(), 0))
-    assert not any(thread.is_alive() for thread in threads), "hangs"
+    assert not any(thread.is_alive() for thread in threads), "a thread hangs"
     if errors:
         raise errors[0]
 

@@ -1,4 +1,4 @@
-"""An HTTP server of one test, which answers as the test says and remembers what it was asked."""
+"""An HTTP server for one test, which answers as the test says and records the requests."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ class Request(NamedTuple):
 
 
 class Server:
-    """Serves on 127.0.0.1; ``answer`` makes (status, headers, body) of a request.
+    """An HTTP server on 127.0.0.1; ``answer`` maps a request to (status, headers, body).
 
     Two headers of an answer are not sent: ``X-Cut: N`` closes the connection after N bytes of the body, ``X-Drip: N``
     sends N bytes of it every 10 ms.
@@ -105,9 +105,10 @@ class Server:
 
 
 class Images:
-    """What a well-behaved registry has, by path; ``__call__`` answers for it. Tests replace single answers.
+    """The content of a well-behaved registry; ``__call__`` answers requests for it.
 
-    ``special`` maps a regular expression on ``METHOD path`` to an answer or a function of the request.
+    Tests replace single answers: ``special`` maps a regular expression on ``METHOD path`` to an answer or a function
+    of the request.
     """
 
     def __init__(self, layer: bytes = b"layer" * 1000) -> None:
@@ -150,7 +151,7 @@ class Images:
 
 
 def images_of(made: Made) -> Images:
-    """A well-behaved registry that has this image under every name."""
+    """Return a well-behaved registry that has this image under every name."""
     found = Images()
     found.blobs = {digest_of(body): body for body in (*made.layers, made.config_body)}
     found.manifests = {}

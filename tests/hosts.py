@@ -15,14 +15,14 @@ from pypod.kernel.abi import CLONE_NEWNET
 from pypod.kernel.syscalls import attempt, setns
 
 PEER = Path(__file__).parent / "peer.py"
-# without the second in which IPv6 asks whether an address is somebody else's
+# without duplicate address detection, which takes IPv6 a second
 UP = "ip link set lo up; echo 0 >/proc/sys/net/ipv6/conf/default/accept_dad"
 UNSHARE = {"x86_64": 272, "aarch64": 97}  # numbers of unshare(2)
 
 
 @contextmanager
 def own_network() -> Iterator[None]:
-    """This thread, and what it starts, in a network namespace of its own with nothing but lo in it."""
+    """Put this thread and the processes it starts into a new network namespace that contains only lo."""
     before = os.open("/proc/thread-self/ns/net", os.O_RDONLY | os.O_CLOEXEC)
     try:
         assert attempt(UNSHARE[platform.machine()], (CLONE_NEWNET,)) == 0
@@ -34,12 +34,12 @@ def own_network() -> Iterator[None]:
 
 
 def run(*words: str) -> str:
-    """Run a program of the host's; return what it says."""
+    """Run a program in this thread's network namespace; return its output."""
     return subprocess.run(words, capture_output=True, text=True, check=True).stdout
 
 
 class Server:
-    """Somebody who answers, until the end of the block."""
+    """A server process, which answers until it is closed."""
 
     def __init__(self, words: list[str]) -> None:
         self._process = subprocess.Popen(words, stdout=subprocess.PIPE)
@@ -52,7 +52,7 @@ class Server:
 
 
 class Host:
-    """A host: a network namespace with a process in it that keeps it."""
+    """A host: a network namespace and a process that keeps it alive."""
 
     def __init__(self, name: str) -> None:
         self.name = name
@@ -72,15 +72,15 @@ class Host:
         return ["/usr/bin/nsenter", "-t", str(self.pid), "-n"]
 
     def run(self, *words: str) -> str:
-        """Run a program on it; return what it says."""
+        """Run a program on this host; return its output."""
         return run(*self._inside, *words)
 
     def serve(self, protocol: str, address: str, port: int) -> None:
-        """Have somebody on it who answers with its name and who asked."""
+        """Start a server on this host that answers with the host's name and the client's address."""
         self._servers.append(Server([*self._inside, *_peer("serve", protocol, address, str(port), self.name)]))
 
     def ask(self, protocol: str, address: str, port: int) -> str:
-        """Ask from it; return the answer, or the name of the error."""
+        """Send a request from this host; return the answer, or the name of the error."""
         return self.run(*_peer("ask", protocol, address, str(port))).strip()
 
     def close(self) -> None:
@@ -91,7 +91,7 @@ class Host:
 
 
 class Here(Host):
-    """The host that this thread is on."""
+    """The host that this thread runs on."""
 
     def __init__(self) -> None:
         self.name = "here"
@@ -116,7 +116,7 @@ def _peer(*words: str) -> list[str]:
 
 @contextmanager
 def within(host: Host) -> Iterator[None]:
-    """This thread in a host's network namespace."""
+    """Move this thread into a host's network namespace for the duration of the block."""
     target = os.open(f"/proc/{host.pid}/ns/net", os.O_RDONLY | os.O_CLOEXEC)
     home = os.open("/proc/thread-self/ns/net", os.O_RDONLY | os.O_CLOEXEC)
     try:
@@ -129,7 +129,7 @@ def within(host: Host) -> Iterator[None]:
 
 
 def cable(host: Host, outside: str, inside: str, addresses: tuple[str, ...], gateways: tuple[str, ...] = ()) -> None:
-    """Lay a cable from this host (``outside``) to another's interface, which gets addresses and default routes."""
+    """Connect this host (``outside``) by a veth pair to another one, which gets addresses and default routes."""
     run("ip", "link", "add", outside, "type", "veth", "peer", "name", inside, "netns", str(host.pid))
     run("ip", "link", "set", outside, "up")
     commands = [f"link set {inside} up"]

@@ -1,4 +1,4 @@
-"""The C programs under strace: one kernel call of theirs fails, or kills them."""
+"""The C programs under strace: one of their system calls fails, or kills them."""
 
 from __future__ import annotations
 
@@ -21,7 +21,8 @@ class Injector:
     """The C programs under strace, one failing call at a time."""
 
     def __init__(self, engine, directory: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-        drivers.of(engine)  # tried now, because that starts programs, too, while a monitor loads: one wrapper
+        # probed now: later it would start programs while a monitor loads, and there is only one wrapper
+        drivers.of(engine)
         self._wrapper = directory / "wrapper"
         self._trace = directory / "trace"
         self._given = engine.programs.executable
@@ -38,7 +39,7 @@ class Injector:
         return str(self._wrapper)
 
     def run(self, what: str, action: Callable[[], None]) -> tuple[bool, BaseException | None]:
-        """Run ``action`` with the failure ``what``; return whether it was hit, and the error."""
+        """Run ``action`` with the failure ``what``; return whether the failure was hit, and the error."""
         self._trace.unlink(missing_ok=True)
         self._what = self._last = what
         error = None
@@ -52,16 +53,16 @@ class Injector:
         return self._wait_for_tracer(), error
 
     def _wait_for_tracer(self) -> bool:
-        """It belongs to nobody and ends after the last process it follows."""
+        """Wait for strace, which is not our child and ends after the last process it follows."""
         deadline = time.monotonic() + 10
         while tracer := _tracer(str(self._trace)):
-            assert time.monotonic() < deadline, f"strace {tracer} stays with {self._last}"
+            assert time.monotonic() < deadline, f"strace {tracer} does not end after {self._last}"
             time.sleep(0.001)
         return self._trace.exists() and any(map(_is_ours, _lives(self._trace.read_text())))
 
 
 def _lives(trace: str) -> Iterator[str]:
-    """What each process did until it became the container's command or the infra."""
+    """Yield the calls of each process up to its exec of the container's command or the infra."""
     calls: dict[str, list[str]] = {}
     for line in trace.splitlines():
         pid, _, call = line.partition(" ")

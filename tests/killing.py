@@ -1,4 +1,4 @@
-"""SIGKILL at a chosen system call of an action, and a look at what is left."""
+"""SIGKILL at a chosen system call of an action, and a check of what is left."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ from pypod.engine.storage import drivers, trash
 from tests import tracing
 from tests.facts import created_nothing, is_there, wait_until
 
-# how many there are, how many to take of them: which
+# (number of points, number to take): the chosen points
 Points = Callable[[int, int], range]
-# name: (what there is before, what is done under the knife)
+# name: (preparation, action in which a process is killed)
 Actions = dict[str, tuple[Callable[[Engine, str], object], Callable[[Engine, str], object]]]
 
 
 class Table:
-    """Storage directories to operate on, one after the other; ``look`` at each afterwards."""
+    """Runs actions, each in a storage directory of its own; calls ``look`` after each."""
 
     def __init__(
         self,
@@ -38,12 +38,12 @@ class Table:
     def operate(
         self, name: str, kill: tuple[int, int] | None, *, follow: bool = False, number: int = signal.SIGKILL
     ) -> list[int]:
-        """Do an action with somebody being killed in it; then look, and clean up. Returns the system calls."""
+        """Run an action in which a process is killed, then call ``look``; return the counts of system calls."""
         prepare, act = self._actions[name]
         self._count += 1
         root = str(self._base / f"storage-{self._count}")
         with Engine(root) as engine:
-            if name != "run":  # which is also the first in its storage
+            if name != "run":  # which is also to be the first action in its storage
                 drivers.of(engine)
             prepare(engine, self._busybox)
 
@@ -84,7 +84,7 @@ def look_and_clean(engine: Engine, where: str) -> None:
 
 
 def says_what_is(engine: Engine, groups: dict[str, str]) -> bool:
-    """Whether exactly those are said to run that have processes, their first ones among them."""
+    """Return whether the containers listed as running are those with processes, including their first ones."""
     for record, state in listed_containers(engine):
         if record.id not in groups:
             return False

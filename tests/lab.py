@@ -1,4 +1,4 @@
-"""Published ports: a host with a network, another host beside it, and who answers inside."""
+"""Published ports: a host with a network, another host beside it, and servers in containers and pods."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ KINDS = pytest.mark.parametrize("kind", ["container", "pod"])
 
 
 class Guest(Host):
-    """Somebody in the network namespace of a container or pod."""
+    """The network namespace of a container or pod, as a host."""
 
     def __init__(self, state) -> None:
         self.name = "guest"
@@ -38,7 +38,7 @@ class Guest(Host):
 
 @pytest.fixture
 def lab(engine, busybox: str) -> Iterator[SimpleNamespace]:
-    """A network of both families; another host beside this one; what is published on it is served by guests."""
+    """A dual-stack network, another host beside this one, and guests that serve the published ports."""
     add(engine, "blue", "bl0", "10.99.0.0/24", "fd99::/64")
     other, guests = Host("other"), []
 
@@ -94,7 +94,7 @@ def can_be_had(port: int, protocol: str = "tcp", address: str = "") -> bool:
 
 
 def started(lab, kind: str, *ports, **options):
-    """A container with ports of its own, or a pod."""
+    """Start a container or a pod that publishes ports, and return it."""
     if kind == "container":
         made = lab.container(*ports, **options)
     else:

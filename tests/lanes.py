@@ -1,8 +1,8 @@
-"""The whole suite, in processes side by side: half of its time is waiting for others.
+"""Run the whole suite in parallel processes: half of its time is spent waiting.
 
-``python -m tests.lanes`` is what ``tests/run`` without arguments does. Each lane has process numbers, mounts and a v2
-tree of cgroups of its own, so what one makes is not there for the other: neither for its check for leaks, nor for tests
-that look at every process of the machine. Who cannot have that (an ordinary user, a chroot) gets one lane.
+``python -m tests.lanes`` is what ``tests/run`` without arguments does. Each lane has its own PID namespace, mounts and
+v2 cgroup tree, so neither its leak check nor its tests that look at every process of the machine see the objects of
+other lanes. Where that is impossible (for an ordinary user, in a chroot) there is one lane.
 """
 
 from __future__ import annotations
@@ -19,19 +19,19 @@ from pathlib import Path
 from typing import IO
 
 CLONE_NEWCGROUP = 0x02000000  # linux/sched.h
-# podman's storage is the machine's, so what asks podman is in one lane
+# podman's storage is machine-wide, so all tests that run podman are in one lane
 OTHERS = (("tests/integration",), ("tests/attacks", "tests/faults"), ("tests/vm",))
 LANES = (("tests", *(f"--ignore={one}" for lane in OTHERS for one in lane)), *OTHERS)
 PYTEST = (sys.executable, "-m", "pytest")
 UNSHARE = ("unshare", "--mount", "--pid", "--fork", "--kill-child", "--mount-proc", "--propagation", "private")
-# numbers as on a machine that has been up for a while: one of a single digit is the beginning of somebody's id, too
+# pids as on a machine that has been up for a while: a single digit could also be the prefix of a container's id
 ENTER = """
 umount -l "$0" && mount -t cgroup2 none "$0" && echo 20000 >/proc/sys/kernel/ns_last_pid && exec catatonit -- "$@"
 """
 
 
 def main() -> int:
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))  # by way of what is to be ended
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))  # runs the finally blocks
     with no_parents_left():
         return _side_by_side() if _may_be_apart() else subprocess.run(PYTEST, check=False).returncode
 
@@ -60,7 +60,7 @@ def _may_be_apart() -> bool:
 
 @contextmanager
 def apart(words: tuple[str, ...], output: IO[bytes] | None = None) -> Iterator[subprocess.Popen[bytes]]:
-    """Start a program with a view of its own. At the end of the block all that came of it is ended."""
+    """Start a program in namespaces of its own; at the end of the block, end it and all its descendants."""
     tree = _v2_tree()
     group = Path(tempfile.mkdtemp(prefix="pypod-tests-", dir=tree))
     process = None
@@ -81,7 +81,7 @@ def apart(words: tuple[str, ...], output: IO[bytes] | None = None) -> Iterator[s
 
 @contextmanager
 def no_parents_left() -> Iterator[None]:
-    """Take away the parents of pypod's groups that come meanwhile: pypod keeps its own, and v1's are everybody's."""
+    """Remove pypod's parent cgroups created in the block: pypod keeps them, and all lanes share those of v1."""
     before = _parents()
     try:
         yield
@@ -96,7 +96,7 @@ def _parents() -> set[Path]:
 
 def _remove(group: Path) -> None:
     for directory, _, _ in os.walk(group, topdown=False):
-        with suppress(OSError):  # of a process that ends this moment
+        with suppress(OSError):  # a process in it is still exiting
             Path(directory).rmdir()
 
 
@@ -109,9 +109,9 @@ def _v2_tree() -> str:
 
 
 def _own_groups(group: Path) -> None:
-    """Make ``group`` this process' root of cgroups, and go below it.
+    """Make ``group`` the root of this process's cgroup namespace, and move to a cgroup below it.
 
-    A group with processes in it has no controllers to give to those below (cgroups(7), "no internal processes").
+    A cgroup with processes in it cannot enable controllers for its children (cgroups(7), "no internal processes").
     """
     (group / "cgroup.procs").write_text("0")
     libc = ctypes.CDLL(None, use_errno=True)

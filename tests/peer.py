@@ -1,7 +1,7 @@
-"""One end of a conversation between network namespaces: run as a program, so that it is in the one it is for.
+"""One end of a connection between network namespaces, a program of its own so that it can run in either.
 
-serve PROTOCOL ADDRESS PORT TEXT    answer everybody with TEXT and the address that they are seen with
-ask PROTOCOL ADDRESS PORT           say what was answered, or the name of the error
+serve PROTOCOL ADDRESS PORT TEXT    answer every client with TEXT and the client's address as seen here
+ask PROTOCOL ADDRESS PORT           print the answer, or the name of the error
 """
 
 import errno
@@ -32,7 +32,7 @@ def serve(protocol: str, address: str, port: int, text: str) -> None:
             if connected:
                 client, peer = server.accept()
                 with client:
-                    client.recv(1)  # who asks speaks first: pasta of 2023 passes nothing on before
+                    client.recv(1)  # the client speaks first: pasta of 2023 forwards nothing before that
                     client.sendall(f"{text} {peer[0]}".encode())
             else:
                 _, peer = server.recvfrom(100)

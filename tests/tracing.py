@@ -1,7 +1,7 @@
-"""Kill a process at a chosen system call, or have the call fail, by ptrace(2).
+"""Kill a process at a chosen system call, or make the call fail, with ptrace(2).
 
-What strace's ``inject=...:signal=KILL:when=N`` does for one system call number, this does for the Nth call whatever it
-is, and for the Nth call of any process that the traced one starts; and a run costs milliseconds.
+strace's ``inject=...:signal=KILL:when=N`` counts the calls with one system call number; this counts all calls, also
+those of each process that the traced one starts, and a run takes milliseconds.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ _O_SYSGOOD, _O_FORK, _O_VFORK, _O_CLONE, _O_EXEC = 1, 2, 4, 8, 16
 _WALL = 0x40000000
 _GETREGS, _SETREGS = 12, 13
 _RAX, _ORIG_RAX = 10, 15  # in struct user_regs_struct of x86_64
-# Calls that may fail in earnest, by their numbers on x86_64: all but those for memory, signals and clocks.
+# Calls that can fail in practice, with their x86_64 numbers: all but those for memory, signals and clocks.
 FAILING_CALLS = {
     **{"read": 0, "write": 1, "open": 2, "stat": 4, "fstat": 5, "lstat": 6, "poll": 7, "ioctl": 16},
     **{"pread64": 17, "pwrite64": 18, "access": 21, "pipe": 22, "dup": 32, "dup2": 33, "socket": 41},
@@ -68,10 +68,10 @@ def run(
 ) -> list[int]:
     """Run ``action`` in a forked process; SIGKILL process ``kill[0]`` when it enters its system call ``kill[1]``.
 
-    ``number`` is another signal to send instead. With ``error`` nobody is killed: the call fails with that errno; only
-    calls in FAILING_CALLS count then.
-    Process 0 is the forked one; with ``follow`` 1, 2, ... are those that come of it, in the order of their making.
-    Returns how many system calls each entered. What still runs when process 0 has ended goes on untraced.
+    ``number`` is another signal to send instead. With ``error`` no process is killed: the call fails with that errno,
+    and only calls in FAILING_CALLS are counted.
+    Process 0 is the forked one; with ``follow``, 1, 2, ... are its descendants in the order of their creation.
+    Return how many system calls each entered. Processes that outlive process 0 continue untraced.
     """
     results, results_in = os.pipe()
     tracer = os.fork()
@@ -88,7 +88,7 @@ def run(
     with os.fdopen(results) as reader:
         text = reader.read()
     _, status = os.waitpid(tracer, 0)
-    assert status == 0, f"killing {kill}: somebody waits for ever (the tracer ended with {status:#x})"
+    assert status == 0, f"killing {kill}: a process hangs (the tracer ended with {status:#x})"
     return [int(word) for word in text.split()]
 
 
@@ -98,7 +98,7 @@ def _traced(action: Callable[[], object], results_in: int) -> int:
         code = 1
         try:
             os.close(results_in)
-            signal.alarm(_DEADLINE_S)  # it must not outlive a tracer that gave up
+            signal.alarm(_DEADLINE_S)  # it must not outlive a tracer that timed out
             os.kill(os.getpid(), signal.SIGSTOP)
             action()
             code = 0
@@ -121,7 +121,7 @@ class _Tracer:
     def trace(self, first: int) -> list[int]:
         os.waitpid(first, _WALL | os.WUNTRACED)
         self._add(first)
-        # not PTRACE_TRACEME: what comes of it would begin with a SIGSTOP, and stay stopped when we end before that
+        # not PTRACE_TRACEME: its children would begin with a SIGSTOP, and stay stopped if the tracer ends before that
         _ptrace(_SEIZE, first, self._options)
         os.kill(first, signal.SIGCONT)
         while first in self._roles:
@@ -150,11 +150,11 @@ class _Tracer:
         elif event == 0 and number not in (signal.SIGTRAP, signal.SIGSTOP):
             passed_on = number
         self._add(pid)  # a child may stop before its parent reports it
-        with contextlib.suppress(OSError):  # killed meanwhile
+        with contextlib.suppress(OSError):  # killed in the meantime
             _ptrace(_SYSCALL, pid, passed_on)
 
     def _at_system_call(self, pid: int) -> bool:
-        """Count an entry; return whether this was the one to die at."""
+        """Count the entry of a system call; return whether the process was killed at it."""
         if pid in self._inside:
             self._inside.discard(pid)
             if pid in self._failing:
@@ -169,7 +169,7 @@ class _Tracer:
         if self._kill != (role, self._counts[role]):
             return False
         if self._error:
-            _change(pid, _ORIG_RAX, -1)  # no such call: nothing is done
+            _change(pid, _ORIG_RAX, -1)  # an invalid number: the kernel does nothing
             self._failing.add(pid)
             return False
         os.kill(pid, self._number)

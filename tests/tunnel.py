@@ -1,4 +1,4 @@
-"""A proxy of one test: it connects to one server, whatever it is asked for, and remembers what it was asked."""
+"""A proxy for one test, which connects to one server whatever the request names, and records the requests."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import Self
 
 
 class Tunnel:
-    """Listens on 127.0.0.1, over TLS with a ``context``."""
+    """A CONNECT proxy on 127.0.0.1, reached over TLS if there is a ``context``."""
 
     def __init__(self, port: int, context: ssl.SSLContext | None = None) -> None:
         self.heads: list[bytes] = []

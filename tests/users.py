@@ -1,4 +1,4 @@
-"""Ordinary users of this machine, made for the tests: one with subordinate ids, one without."""
+"""Ordinary users of this machine, created for the tests: one with subordinate ids, one without."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ from pathlib import Path
 from tests.facts import is_there
 
 SOURCE = Path(__file__).parents[1]
-# What of the repository a user needs to run the tests of it.
+# The parts of the repository that a user needs to run its tests.
 TREE = ("pypod", "tests", "pause", "setup.cfg", "pyproject.toml")
 _SETTLE_S = 3.0
 
 
 class User:
-    """An ordinary user: runs programs, and Python with pypod and pytest from a copy that everybody may read."""
+    """An ordinary user, who runs programs, and Python with pypod and pytest from a world-readable copy."""
 
     def __init__(self, name: str, tree: Path, python: str) -> None:
         self.name, self.tree, self.python = name, tree, python
@@ -36,7 +36,7 @@ class User:
         return self.home / ".local" / "share" / "pypod"
 
     def words(self, *words: str | Path, **variables: str) -> list[str]:
-        """The command line that runs a program as this user, with an environment as after a login."""
+        """Return the command line that runs a program as this user, in an environment as after a login."""
         path = f"{self.tree}/bin:/usr/local/bin:/usr/bin:/bin:/usr/sbin:/sbin"
         environment = {"HOME": str(self.home), "USER": self.name, "PATH": path, "PYTHONPATH": str(self.tree)}
         environment |= {"PYTHONDONTWRITEBYTECODE": "1", "PYPOD_NETWORK": "none", **variables}
@@ -53,24 +53,24 @@ class User:
         return self.run(self.python, "-m", "pypod", *words, timeout=60, **variables)
 
     def ok(self, *words: str | Path, **variables: str) -> str:
-        """Run pypod and return its output; fail unless it exits with 0 and has nothing to say but the notice."""
+        """Run pypod and return its output; fail unless it exits with 0 and prints no messages but notes."""
         done = self.pypod(*words, **variables)
         said = [line for line in done.stderr.splitlines() if not line.startswith("Note: ")]
         assert (done.returncode, said) == (0, []), f"{words}: {done}"
         return done.stdout
 
     def python_code(self, code: str) -> str:
-        """Run Python with the library; return what it prints."""
+        """Run Python code that can import pypod; return its output."""
         done = self.run(self.python, "-c", code)
         assert done.returncode == 0, done.stderr
         return done.stdout
 
     def processes(self) -> dict[int, str]:
-        """Every process with this user's uid, or in a user namespace that they made, by number."""
+        """Return the name of every process with this user's uid, or in a user namespace they created, by pid."""
         found = {}
         for entry in Path("/proc").iterdir():
             try:
-                if not entry.name.isdigit() or not is_there(int(entry.name)):  # nor a zombie: nobody may wait for it
+                if not entry.name.isdigit() or not is_there(int(entry.name)):  # zombies may never be reaped
                     continue
                 if entry.stat().st_uid == self.uid or self._made(entry):
                     found[int(entry.name)] = (entry / "comm").read_text().strip()
@@ -83,12 +83,12 @@ class User:
         return any(first == self.uid and count == 1 for _, first, count in rows)
 
     def forget(self) -> None:
-        """Have a user who never used pypod."""
+        """Turn this into a user who has never used pypod."""
         self.end()
         shutil.rmtree(self.storage, ignore_errors=True)
 
     def end(self) -> dict[int, str]:
-        """End this user's session, and return the processes that are left after that."""
+        """End this user's session process; return the processes that are left after that."""
         self.pypod("system", "migrate")
         deadline = time.monotonic() + _SETTLE_S
         while (left := self.processes()) and time.monotonic() < deadline:
@@ -97,7 +97,7 @@ class User:
 
 
 def python_for_users() -> str:
-    """A Python of our version that everybody may run, empty when there is none."""
+    """Return a Python of our version that every user may run, or an empty string."""
     version = ".".join(map(str, sys.version_info[:2]))
     for path in (sys.executable, f"/usr/bin/python{version}", f"/usr/local/bin/python{version}"):
         real = Path(path).resolve()
@@ -107,7 +107,7 @@ def python_for_users() -> str:
 
 
 def copy_tree(directory: Path) -> Path:
-    """Copy what a user needs into a directory that everybody may read: the repository's files, and what they import."""
+    """Copy what a user needs, the repository's files and the packages they import, to a world-readable directory."""
     tree = directory / "tree"
     for name in TREE:
         source = SOURCE / name
@@ -135,14 +135,14 @@ _NOT_AS_USER = {"pypod", "mypy", "ruff", "coverage"}
 
 
 def _needed(name: str, extras: set[str]) -> set[str]:
-    """The distributions that one needs, and those need, but for linters."""
+    """Return a distribution's direct and indirect requirements, without linters."""
     found: set[str] = set()
     waiting = [(name, extras)]
     while waiting:
         at, wanted = waiting.pop()
         try:
             requirements = importlib.metadata.requires(at) or []
-        except importlib.metadata.PackageNotFoundError:  # for another Python
+        except importlib.metadata.PackageNotFoundError:  # needed by another Python version
             continue
         found.add(at)
         for requirement in requirements:
@@ -163,7 +163,7 @@ def _is_installed(name: str) -> bool:
 
 @contextmanager
 def unchanged() -> Iterator[None]:
-    """Meanwhile no other lane of the suite makes or removes a user, which would take mounts on these files away."""
+    """Keep other lanes of the suite from adding or removing users, which would drop mounts on the files in /etc."""
     directory = os.open("/etc", os.O_RDONLY | os.O_DIRECTORY)
     try:
         fcntl.flock(directory, fcntl.LOCK_EX)
@@ -173,8 +173,8 @@ def unchanged() -> Iterator[None]:
 
 
 def add(name: str, *, subordinate: bool) -> None:
-    """Make a user."""
-    home = ["--create-home", "--key", "HOME_MODE=0755"]  # what is in it has to be closed by itself
+    """Create a user."""
+    home = ["--create-home", "--key", "HOME_MODE=0755"]  # files in it must restrict access themselves
     with unchanged():
         subprocess.run(["useradd", *home, "--shell", "/bin/sh", name], check=True, capture_output=True)
         if not subordinate:
@@ -183,7 +183,7 @@ def add(name: str, *, subordinate: bool) -> None:
 
 
 def remove(name: str) -> None:
-    """Remove a user with their home."""
+    """Remove a user and their home directory."""
     home = pwd.getpwnam(name).pw_dir
     with unchanged():
         subprocess.run(["userdel", name], check=True, capture_output=True)
@@ -191,7 +191,7 @@ def remove(name: str) -> None:
 
 
 def missing() -> str:
-    """Why no ordinary user can be made here, empty when one can."""
+    """Return why no ordinary user can be created here, or an empty string."""
     if os.geteuid() != 0:
         return "needs root"
     for program in ("useradd", "userdel", "setpriv", "newuidmap"):

@@ -1,8 +1,8 @@
-"""Run every lesson on this machine and keep what comes out: in the notebooks, and in recorded.json for the replay.
+"""Run every lesson on this machine and save the outputs: in the notebooks, and in recorded.json for the replay.
 
     python docs/notebooks/record.py [NAME...]
 
-Needs root and ``pip install 'pypod[docs]'``. Nothing is kept of a lesson in which a cell fails.
+Needs root and ``pip install 'pypod[docs]'``. Nothing is saved of a lesson in which a cell fails.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ def run(path: Path) -> Any:
     """Return a lesson with its outputs. Raises CellExecutionError."""
     lesson = nbformat.read(path, as_version=4)
     NotebookClient(lesson, timeout=TIMEOUT_S, resources={"metadata": {"path": str(HERE)}}).execute()
-    # where this checkout is says nothing to anybody
+    # the path of this checkout is of no interest to readers
     lesson = nbformat.reads(nbformat.writes(lesson).replace(str(HERE.parents[1]), "/usr/share/pypod"), as_version=4)
     lesson.metadata = {
         name: lesson.metadata[name] for name in ("kernelspec", "language_info") if name in lesson.metadata
@@ -51,7 +51,7 @@ def results(lesson: Any) -> dict[str, list[dict[str, Any]]]:
 
 
 def main() -> None:
-    """Record the lessons that are named, or all."""
+    """Record the named lessons, or all of them."""
     paths = sorted(HERE.glob("*.ipynb"))
     found: dict[str, Any] = {}
     for path in paths:

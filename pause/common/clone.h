@@ -4,7 +4,7 @@
 #include <stdint.h>
 #include <sys/types.h>
 
-/* clone3 without a stack of its own: as fork, with flags and a cgroup to be born into (group < 0: none). */
+/* clone3 without a new stack: like fork, with flags and a cgroup to start in (group < 0: none). */
 pid_t clone_process(uint64_t flags, int group);
 
 #endif

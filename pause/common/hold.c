@@ -1,4 +1,4 @@
-/* Hold ports of the host for as long as what they are published for runs. */
+/* Hold ports of the host for as long as the container or pod that publishes them runs. */
 #define _GNU_SOURCE
 #include "common/hold.h"
 #include "common/ops.h"
@@ -26,7 +26,7 @@ static int fill_address(const struct record *record, int family, struct sockaddr
 
 	memset(address, 0, sizeof *address);
 	address->ss_family = family;
-	/* at the same place in both */
+	/* the port is at the same offset in both */
 	four->sin_port = htons(number(record, PORT));
 	if (!*words)
 		return 0;
@@ -41,8 +41,8 @@ static int open_socket(const struct record *record, int family)
 	return socket(family, (udp ? SOCK_DGRAM : SOCK_STREAM) | SOCK_CLOEXEC, udp ? IPPROTO_UDP : sctp ? IPPROTO_SCTP : IPPROTO_TCP);
 }
 
-/* Whoever gets hold of it all the same (a member that may ptrace and shares the infra's pid namespace) shall not speak
- * from it to the host: nothing that arrives passes this filter, and nobody can take it off again. */
+/* A process that gets hold of the socket anyway (a member that may ptrace and shares the infra's pid namespace) must
+ * not talk to the host through it: nothing that arrives passes this filter, and it cannot be removed. */
 static int make_deaf(int fd)
 {
 	struct sock_filter nothing = { .code = BPF_RET | BPF_K, .k = 0 };
@@ -54,7 +54,7 @@ static int make_deaf(int fd)
 	return setsockopt(fd, SOL_SOCKET, SO_LOCK_FILTER, &on, sizeof on);
 }
 
-/* Who had it until now may be just ending: a pod is restarted, a container replaced. */
+/* The previous holder may be just about to end: a pod is restarted, a container replaced. */
 static int bind_patiently(int fd, const struct sockaddr_storage *address)
 {
 	const struct timespec pause = { 0, 5000000 };
@@ -70,7 +70,7 @@ static int bind_patiently(int fd, const struct sockaddr_storage *address)
 	return -1;
 }
 
-/* All addresses are one socket of IPv6, which has IPv4's as well; where the host has no IPv6, one of IPv4. */
+/* All addresses: one IPv6 socket that covers IPv4 as well; on a host without IPv6, an IPv4 socket. */
 static int hold_one(const struct record *record, const char **call)
 {
 	const char *words = text(record, ADDRESS);
@@ -95,7 +95,7 @@ static int hold_one(const struct record *record, const char **call)
 	*call = "bind";
 	if (family == AF_INET6)
 		setsockopt(high, IPPROTO_IPV6, IPV6_V6ONLY, &only_six, sizeof only_six);
-	/* without SO_REUSEADDR: two that are bound and do not listen could share the port */
+	/* without SO_REUSEADDR: two sockets that are bound and do not listen could share the port */
 	if (fill_address(record, family, &address) == 0 && bind_patiently(high, &address) == 0)
 		return high;
 failed:
@@ -105,7 +105,7 @@ failed:
 	return -1;
 }
 
-/* A range may be larger than what a login allows in open files. */
+/* A range of ports may be larger than the login's limit of open files. */
 static void raise_limits(struct held *held)
 {
 	struct rlimit most;
@@ -136,7 +136,7 @@ int hold_ports(struct held *held, const struct plan *plan, const char **call)
 		int fd = hold_one(&plan->records[i], call);
 		if (fd < 0) {
 			int error = errno;
-			hold_release(held); /* now: who is told that it failed may ask for the others at once */
+			hold_release(held); /* now: the caller may ask for the other ports as soon as it hears of the failure */
 			errno = error;
 			return i;
 		}

@@ -10,7 +10,7 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
-/* Read a small file of /proc; "" and errno when that fails. */
+/* Read a small file in /proc; "" with errno on failure. */
 static void read_small(const char *path, char content[1024])
 {
 	int fd = open(path, O_RDONLY | O_CLOEXEC);
@@ -54,7 +54,7 @@ int open_process(pid_t pid, uint64_t expected)
 
 	if (fd < 0)
 		return -1;
-	/* the number is pinned by the descriptor now: what /proc says is about this process or about nothing */
+	/* the descriptor pins the number: /proc now describes this process or none */
 	if (expected && start_time(pid) != expected) {
 		close(fd);
 		errno = ESRCH;

@@ -37,8 +37,8 @@ int netlink_copy(struct netlink *it, const struct record *record, uint32_t missi
 	return 0;
 }
 
-/* How many of `size` bytes of messages want an answer. The size is signed: NLMSG_NEXT takes the padding of a message off
- * it, which the last one need not have. */
+/* The number of messages in `size` bytes that want an answer. The size is signed: NLMSG_NEXT subtracts the padding of a
+ * message, which the last one may lack. */
 static int answers(const char *messages, int size)
 {
 	int wanted = 0;
@@ -48,7 +48,7 @@ static int answers(const char *messages, int size)
 	return wanted;
 }
 
-/* The errors and acknowledgements in what was received: how many, or -1 with errno. */
+/* Count the acknowledgements in what was received; -1 with errno when there is an error among them. */
 static int read_answers(const char *received, int size)
 {
 	int found = 0;
@@ -66,8 +66,8 @@ static int read_answers(const char *received, int size)
 	return found;
 }
 
-/* That of the firewall is kept: closing one makes the caller wait for elements that anybody deleted just before, some
- * 10 ms (nft_rcv_nl_event in net/netfilter/nf_tables_api.c). */
+/* The firewall's socket is kept: closing one makes the caller wait until elements that anybody just deleted are freed,
+ * about 10 ms (nft_rcv_nl_event in net/netfilter/nf_tables_api.c). */
 static int open_socket(int family)
 {
 	static int firewall = -1;
@@ -87,7 +87,7 @@ int netlink_send(const struct netlink *it)
 
 	if (fd < 0)
 		return -1;
-	if (it->size > 1 << 16) { /* all of it is one datagram, however many ports are in it */
+	if (it->size > 1 << 16) { /* everything is one datagram, however many ports it covers */
 		int room = 2 * it->size;
 		setsockopt(fd, SOL_SOCKET, SO_SNDBUFFORCE, &room, sizeof room);
 	}

@@ -10,7 +10,7 @@
 #include <sys/mman.h>
 #include <sys/stat.h>
 
-/* The kinds of an operation's arguments, by its number, behind a mark of those that there are. */
+/* The kinds of an operation's arguments, by its number; the "=" marks numbers that exist. */
 static const char kinds[][8] = {
 #define X(number, name, arguments) [number] = "=" arguments,
 	OPERATIONS(X)
@@ -119,7 +119,7 @@ int plan_read(int fd, struct plan *plan)
 		return -1;
 	if (scan(plan, NULL, &arguments) < 0)
 		goto wrong;
-	/* mmap, not malloc: the monitor gives all of it back once the container runs */
+	/* mmap, not malloc: the monitor returns all of it to the kernel once the container runs */
 	plan->index_size = plan->count * sizeof(struct record) + (arguments + 1) * sizeof(struct argument);
 	plan->index = mmap(NULL, plan->index_size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 	if (plan->index == MAP_FAILED)

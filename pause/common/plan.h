@@ -24,12 +24,12 @@ struct plan {
 	size_t index_size;
 };
 
-/* Map the plan behind `fd`, and check that each record is an operation with arguments as ops.h has them. Returns 0, or -1
- * with errno; EBADMSG: it is not a plan, and `count` is the record that is wrong. */
+/* Map the plan behind `fd`, and check that each record is an operation with arguments as in ops.h. Returns 0, or -1
+ * with errno; EBADMSG: it is not a plan, and `count` is the index of the wrong record. */
 int plan_read(int fd, struct plan *plan);
 void plan_free(struct plan *plan);
 
-/* Argument `i` of the kind `n`; `o` and `x` are read by the other two. */
+/* Argument `i` of kind `n`; the next two read kinds `o` and `x`. */
 uint64_t number(const struct record *record, uint32_t i);
 uint64_t octal(const struct record *record, uint32_t i);
 uint64_t hexadecimal(const struct record *record, uint32_t i);

@@ -1,4 +1,4 @@
-/* A new process and its supervisor: what they say to each other until the exec. */
+/* The protocol between a new process and its supervisor until the exec. */
 #define _GNU_SOURCE
 #include "common/process.h"
 #include "common/retry.h"
@@ -12,7 +12,7 @@ noreturn void fail(const struct process *process, const char *call)
 	_exit(125);
 }
 
-/* The end of file means that the supervisor died: an unwatched container must not start. */
+/* EOF means that the supervisor died: an unsupervised container must not start. */
 void wait_for_supervisor(const struct process *process)
 {
 	char byte;

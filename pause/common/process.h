@@ -13,8 +13,8 @@ struct place; /* root/places.h */
 
 #define OTHERS 16
 
-/* A process whose namespaces the plan joins. Opened before the clone: in a pid namespace of its own the new process
- * has no number for it. */
+/* A process whose namespaces the plan joins. Opened before the clone: in its own pid namespace the new process has no
+ * pid for it. */
 struct other {
 	uint64_t pid;
 	int fd;
@@ -26,30 +26,31 @@ struct process {
 	uint32_t at;          /* the record being performed */
 	int report;           /* socket to the supervisor */
 	int root;             /* the new root until it is /, or -1 */
-	int root_held;        /* the same between two mount namespaces */
-	int fuse;             /* of a root that nobody serves yet */
-	int *slots;           /* mounts by descriptor, waiting for their place; as many as the plan has records */
-	struct place *places; /* in the order in which they were made */
+	int root_held;        /* the new root between two mount namespaces */
+	int fuse;             /* /dev/fuse of a root that nothing serves yet */
+	int *slots;           /* detached mounts by descriptor; as many slots as the plan has records */
+	struct place *places; /* in order of creation */
 	uint32_t place_count;
 	int empty;            /* the tmpfs that masks directories, or -1 */
-	int program;          /* what execute_file will run */
+	int program;          /* for execute_file */
 	struct other others[OTHERS];
-	int owner;            /* pidfd handed on to the infra, or -1 */
-	const struct held *held; /* ports handed on to the infra */
-	bool keep_groups;     /* as keep_groups says */
+	int owner;            /* pidfd for the infra to inherit, or -1 */
+	const struct held *held; /* ports for the infra to inherit */
+	bool keep_groups;     /* the plan has keep_groups */
 	uid_t uid;
 	gid_t gid;
 	const char *home;     /* from the container's passwd file */
 	char **environment;
 };
 
-/* Tell the supervisor that `call` failed with errno in the current operation, and end. */
+/* Report to the supervisor that `call` failed with errno in the current operation, and exit. */
 noreturn void fail(const struct process *process, const char *call);
 
 /* Wait for a byte from the supervisor. */
 void wait_for_supervisor(const struct process *process);
 
-/* Give the supervisor a descriptor; it starts what works with it and says when that is ready. */
+/* Pass a descriptor to the supervisor, and wait until it has started the program that uses it and that program is
+ * ready. */
 void hand_over(const struct process *process, enum report_kind kind, int fd);
 
 /* The descriptor of process `pid`, opened before the clone. */

@@ -27,7 +27,7 @@ int report_send(int socket, const struct report *report, int fd_passed)
 		memcpy(CMSG_DATA(header), &fd_passed, sizeof(int));
 	}
 	ssize_t sent = RETRY(sendmsg(socket, &message, MSG_NOSIGNAL));
-	if (sent < 0 && errno == ENOTSOCK) /* Python reads plain starts from a pipe: cheaper there than a socket */
+	if (sent < 0 && errno == ENOTSOCK) /* for plain starts Python uses a pipe: cheaper than a socket */
 		sent = RETRY(write(socket, report, sizeof *report));
 	return sent == sizeof *report ? 0 : -1;
 }

@@ -7,14 +7,14 @@
 enum report_kind {
 	REPORT_STARTED = 1, /* pid, start_time */
 	REPORT_FAILED = 2,  /* operation, error, call */
-	REPORT_EXITED = 3,  /* status as waitpid gives it */
-	REPORT_PROCESS = 4, /* a later clone took the place of the first; carries its pidfd */
+	REPORT_EXITED = 3,  /* status, as from waitpid */
+	REPORT_PROCESS = 4, /* a later clone replaced the first; carries its pidfd */
 	REPORT_TERMINAL = 5, /* carries the master of the terminal */
-	REPORT_NETWORK = 6, /* carries the process's network namespace, for its companion */
-	REPORT_ROOT = 7     /* carries the /dev/fuse of its root, for the mount program */
+	REPORT_NETWORK = 6, /* carries the process's network namespace, for the companion */
+	REPORT_ROOT = 7     /* carries the root's /dev/fuse, for the mount program */
 };
 
-/* One message, the same from the container's process to its supervisor and from the supervisor to Python. */
+/* A message from the container's process to its supervisor, or from the supervisor to Python. */
 struct report {
 	uint32_t kind;
 	uint32_t operation; /* index into the plan */
@@ -28,11 +28,11 @@ struct report {
 #define REPORT_SIZE 64
 _Static_assert(sizeof(struct report) == REPORT_SIZE, "the report is part of the protocol");
 
-/* Send a report; with fd_passed >= 0 the descriptor travels along. Returns -1 when the reader is gone. */
+/* Send a report, with the descriptor if fd_passed >= 0. Returns -1 when the reader is gone. */
 int report_send(int socket, const struct report *report, int fd_passed);
-/* One message of up to `size` bytes, as recvmsg(2). *fd_passed is -1 or a descriptor that came along, ours now. */
+/* Receive a message of up to `size` bytes, as recvmsg(2). *fd_passed is a descriptor sent with it, now ours, or -1. */
 ssize_t receive(int socket, void *content, size_t size, int *fd_passed);
-/* The same for a report: 1 got one, 0 end of file, -1 error. */
+/* The same for a report. Returns 1, 0 at end of file, or -1 with errno. */
 int report_receive(int socket, struct report *report, int *fd_passed);
 int report_failure(int socket, uint32_t operation, const char *call, int error);
 

@@ -3,7 +3,7 @@
 
 #include <errno.h>
 
-/* The call again for as long as a signal interrupts it. */
+/* Repeat the call while signals interrupt it. */
 #define RETRY(call) ({ __typeof__(call) r_; do r_ = (call); while (r_ == -1 && errno == EINTR); r_; })
 
 #endif

@@ -47,7 +47,7 @@ int session_enter_environment(void)
 
 int session_enter_mounts(void)
 {
-	char *directory = getcwd(NULL, 0); /* setns(2) goes to the root of the other mount namespace */
+	char *directory = getcwd(NULL, 0); /* setns(2) changes to the root of the other mount namespace */
 
 	if (!directory || enter_named("PYPOD_SESSION", CLONE_NEWNS) < 0)
 		return -1;

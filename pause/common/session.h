@@ -4,17 +4,17 @@
 #include <stdint.h>
 #include <sys/types.h>
 
-/* Go on in the user namespace of a process, as its root: what a user owns is root's there. 0, or -1 with errno. */
+/* Continue in the user namespace of a process, as its root: a user's files are root's there. 0, or -1 with errno. */
 int session_enter(pid_t pid, uint64_t start_time);
 
-/* The same for programs without a plan: the environment has PYPOD_COMMON_SESSION=PID:START_TIME. Without it nothing is done. */
+/* The same for programs without a plan, from PYPOD_SESSION=PID:START_TIME. Does nothing without the variable. */
 int session_enter_environment(void);
 
-/* Go on in the mount namespace of the session, once in its user namespace, and in the same directory: a command that is
- * run in another one than the user meant does harm. What is mounted there others find, too. */
+/* Continue in the mount namespace of the session, once in its user namespace, and keep the current directory: a command
+ * run in another directory than the user meant does harm. What it mounts there is visible to others. */
 int session_enter_mounts(void);
 
-/* Go on in a network namespace of the session's: PYPOD_COMMON_SESSION_NETWORK=PID:START_TIME. Without it nothing is done. */
+/* Continue in the network namespace of PYPOD_SESSION_NETWORK=PID:START_TIME. Does nothing without it. */
 int session_enter_network(void);
 
 #endif

@@ -23,7 +23,7 @@ int attach_listen(struct attach *attach, const char *directory)
 		attach->clients[i] = (struct client){ .fd = -1, .buffer = buffers[i] };
 	attach->blocked = attach->abandoned = false;
 	attach->owner = -1;
-	/* a name relative to its directory: sun_path has room for 108 bytes only */
+	/* a relative name: sun_path has room for only 108 bytes */
 	if (chdir(directory) < 0)
 		return -1;
 	unlink("attach");
@@ -50,7 +50,7 @@ static void drop(struct attach *attach, struct client *client)
 		close_input(attach);
 }
 
-/* When all places are taken, that of a client which has gone and whose input waits for the container is given up. */
+/* When all places are taken, drop a client that has gone and whose input still waits for the container. */
 static struct client *free_place(struct attach *attach)
 {
 	for (int i = 0; i < CLIENTS; i++)
@@ -76,7 +76,7 @@ void attach_accept(struct attach *attach, uint64_t log_size)
 	memcpy(hello + 1, &log_size, 8);
 	struct client *client = free_place(attach);
 	if (!client) {
-		close(fd); /* the client sees an end before any hello */
+		close(fd); /* the client sees EOF instead of a hello */
 		return;
 	}
 	client->fd = fd;
@@ -86,7 +86,7 @@ void attach_accept(struct attach *attach, uint64_t log_size)
 		drop(attach, client);
 }
 
-/* Pass one frame's input on. Returns false when the container does not take more for now. */
+/* Pass on one frame of input. Returns false when the container does not take more for now. */
 static bool pass_input(struct attach *attach, struct client *client, uint16_t length)
 {
 	while (client->written < length && attach->input >= 0) {
@@ -96,7 +96,7 @@ static bool pass_input(struct attach *attach, struct client *client, uint16_t le
 			attach->blocked = true;
 			return false;
 		}
-		if (written < 0) { /* EPIPE: the container closed its standard input; what comes is dropped */
+		if (written < 0) { /* EPIPE: the container closed its standard input; drop the rest */
 			close_input(attach);
 			break;
 		}
@@ -117,7 +117,7 @@ static void resize(struct attach *attach, const unsigned char *body, uint16_t le
 	ioctl(attach->input, TIOCSWINSZ, &size);
 }
 
-/* The kernel tells who the client is, in our pid namespace; the start time, that it is still the one who spoke. */
+/* The kernel says which process the client is, in our pid namespace; the start time rules out a reused pid. */
 static void take_owner(struct attach *attach, const struct client *client, const unsigned char *body, uint16_t length)
 {
 	struct ucred peer = { 0 };
@@ -136,7 +136,7 @@ static void take_owner(struct attach *attach, const struct client *client, const
 	attach->owner = owner;
 }
 
-/* Handle every whole frame in the buffer; false when one has to wait for the container. */
+/* Handle every complete frame in the buffer; false when one has to wait for the container. */
 static bool handle_frames(struct attach *attach, struct client *client)
 {
 	while (client->used >= FRAME_HEADER) {
@@ -189,6 +189,6 @@ void attach_input_ready(struct attach *attach)
 void attach_ring(struct attach *attach)
 {
 	for (int i = 0; i < CLIENTS; i++)
-		if (attach->clients[i].fd >= 0) /* full: then it has a ring to hear already */
+		if (attach->clients[i].fd >= 0) /* full: then a ring is already waiting for it */
 			send(attach->clients[i].fd, "L", 1, MSG_DONTWAIT | MSG_NOSIGNAL);
 }

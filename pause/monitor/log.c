@@ -16,7 +16,7 @@ struct batch {
 	int count;
 };
 
-/* Returns false when the disk was full: then the last line in the file may be cut. */
+/* Returns false when the disk is full: the last line in the file may then be cut. */
 static bool flush(int fd, struct batch *batch)
 {
 	struct iovec *part = batch->parts;
@@ -54,12 +54,12 @@ void log_write(int fd, const char *stream, const char *bytes, size_t length)
 		return;
 	clock_gettime(CLOCK_REALTIME, &now);
 	gmtime_r(&now.tv_sec, &utc);
-	/* strftime(3) would bring 8 kB of time zones and locales along */
+	/* strftime(3) would link 8 kB of time zones and locales */
 	snprintf(stamp, sizeof stamp, "%04d-%02d-%02dT%02d:%02d:%02d.%09ld+00:00", utc.tm_year + 1900, utc.tm_mon + 1, utc.tm_mday,
 		 utc.tm_hour, utc.tm_min, utc.tm_sec, now.tv_nsec);
 	int head = snprintf(full, sizeof full, "%s %s F ", stamp, stream);
 	snprintf(partial, sizeof partial, "%s %s P ", stamp, stream);
-	if (cut) /* what comes must not look like the rest of that line */
+	if (cut) /* the new output must not look like the rest of that line */
 		add(&batch, "\n", 1);
 	cut = false;
 	while (length > 0 && !cut) {

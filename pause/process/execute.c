@@ -1,4 +1,4 @@
-/* The last that a process does for a plan: it becomes the program. */
+/* The end of a plan: the process becomes the program. */
 #define _GNU_SOURCE
 #include "process/execute.h"
 #include "root/mount_api.h"
@@ -16,8 +16,8 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
-/* The program by a mount of its own that is read-only, so that nobody can write to a file of the host through
- * /proc/PID/exe (CVE-2019-5736). */
+/* The program on its own read-only mount, so that nothing can write to a file of the host through /proc/PID/exe
+ * (CVE-2019-5736). */
 int open_program(const struct process *process, const char *path)
 {
 	int fd = open_tree_at(AT_FDCWD, path, 0);
@@ -29,7 +29,7 @@ int open_program(const struct process *process, const char *path)
 	return fd;
 }
 
-/* What was not there is the user's, as podman has it; what somebody else makes meanwhile stays theirs. */
+/* A directory that was missing is owned by the user, as in podman; one that somebody else creates meanwhile is not. */
 static int make_working_directory(const struct process *process, const char *path, const char **call)
 {
 	char name[256];
@@ -53,8 +53,8 @@ static int make_working_directory(const struct process *process, const char *pat
 	return fd;
 }
 
-/* Without magic links, which lead out (/proc/self/fd/N, CVE-2024-21626; /proc/1/root). The check at the end is a second
- * line: the kernel's getcwd starts with "(unreachable)" outside of the root. */
+/* Without magic links, which lead outside (/proc/self/fd/N, CVE-2024-21626; /proc/1/root). The check at the end is a
+ * second line of defence: the kernel's getcwd starts with "(unreachable)" outside of the root. */
 void enter_working_directory(const struct process *process, const struct record *record)
 {
 	char where[PATH_MAX];
@@ -97,7 +97,7 @@ void set_environment(struct process *process, const struct record *record)
 		if (!home)
 			fail(process, "malloc");
 		sprintf(home, "HOME=%s", process->home);
-		/* one more than the plan gave: vector() leaves no room for it */
+		/* one more than in the plan: vector() leaves no room for it */
 		all = calloc(record->count + 2, sizeof *all);
 		if (!all)
 			fail(process, "calloc");
@@ -108,7 +108,7 @@ void set_environment(struct process *process, const struct record *record)
 	process->environment = all;
 }
 
-/* No descriptor but 0, 1, 2 and no signal mask of ours goes into the container. */
+/* No descriptor but 0, 1 and 2 is inherited by the container, nor is our signal mask. */
 static void last_preparations(const struct process *process, bool keep_mask)
 {
 	sigset_t none;
@@ -121,7 +121,7 @@ static void last_preparations(const struct process *process, bool keep_mask)
 	syscall(SYS_close_range, 3, ~0U, 4 /* CLOSE_RANGE_CLOEXEC */);
 }
 
-/* As execvp, with the container's PATH; what was found but may not be run counts more than what was not found. */
+/* Like execvp, with the container's PATH; the error of a file that cannot be run takes precedence over ENOENT. */
 void execute(const struct process *process, const struct record *record)
 {
 	char **arguments = vector(record, 0), **environment = process->environment, path[4096];
@@ -158,7 +158,7 @@ void execute_file(const struct process *process, const struct record *record)
 
 	if (!arguments)
 		fail(process, "calloc");
-	/* Our own infra reads signals from its first moment on: a TERM that comes before must wait, not be dropped. */
+	/* Our own infra reads signals from the start: a TERM before the exec must stay pending. */
 	last_preparations(process, hold_is_handed_on(process->plan));
 	if (hold_is_handed_on(process->plan))
 		hold_across_exec(process->held);

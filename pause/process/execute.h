@@ -6,10 +6,10 @@
 
 #include <stdnoreturn.h>
 
-/* A program of the host's, for execute_file. */
+/* Open a program of the host, for execute_file. */
 int open_program(const struct process *process, const char *path);
 
-/* Operations: what the program will find, and its start. */
+/* Operations: the program's surroundings, and its start. */
 void enter_working_directory(const struct process *process, const struct record *record);
 void set_environment(struct process *process, const struct record *record);
 noreturn void execute(const struct process *process, const struct record *record);

@@ -21,7 +21,7 @@ void clone_again(const struct process *process, const struct record *record)
 	if (pid < 0)
 		fail(process, "clone3");
 	if (pid > 0) {
-		/* by descriptor: in a joined pid namespace the number means nothing to the supervisor */
+		/* by descriptor: a pid in a joined pid namespace means nothing to the supervisor */
 		struct report report = { .kind = REPORT_PROCESS };
 		if (report_send(process->report, &report, syscall(SYS_pidfd_open, pid, 0)) == 0)
 			_exit(0);
@@ -41,7 +41,7 @@ void join_process(const struct process *process, const struct record *record)
 
 void join_path(const struct process *process, const struct record *record)
 {
-	int fd = open(text(record, 1), O_RDONLY | O_CLOEXEC | O_NONBLOCK); /* nobody waits for a pipe's writer */
+	int fd = open(text(record, 1), O_RDONLY | O_CLOEXEC | O_NONBLOCK); /* O_NONBLOCK: do not wait for a FIFO's writer */
 
 	if (fd < 0)
 		fail(process, "open");

@@ -24,7 +24,7 @@ void set_loopback_up(const struct process *process)
 	close(fd);
 }
 
-/* The words begin with the name of the interface whose index is still missing: nobody knew it before it was here. */
+/* WORDS begins with the name of the interface whose index is missing: it is known only once the interface is here. */
 void send_messages(const struct process *process, const struct record *record)
 {
 	char name[IF_NAMESIZE];

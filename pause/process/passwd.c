@@ -31,8 +31,8 @@ int next_line(char **text, char *fields[PASSWD_FIELDS])
 	return 1;
 }
 
-/* passwd(5): name:password:uid:gid:gecos:home:shell. A number is never taken for a name: an image could call its root
- * "1001". */
+/* passwd(5): name:password:uid:gid:gecos:home:shell. A number is never looked up as a name: an image could name its
+ * root "1001". */
 int find_user(char *passwd, const char *wanted, struct account *account)
 {
 	uint32_t id, wanted_id = 0;

@@ -1,4 +1,4 @@
-/* Performs a plan: which function does an operation, in the words of ops.h. */
+/* Performs a plan: maps each operation of ops.h to the function that does it. */
 #define _GNU_SOURCE
 #include "process/perform.h"
 #include "common/ops.h"
@@ -38,7 +38,7 @@ static void perform_one(struct process *process, const struct record *record)
 	case OP_expect: expect_namespace(process, record); break;
 	case OP_join_group: join_group(process, record); break;
 	case OP_unshare: CHECKED(unshare(number(record, 0)) == 0, "unshare"); break;
-	case OP_keyring: /* a quota of keys that is used up must not stop a container: crun and runc go on, too */
+	case OP_keyring: /* an exhausted key quota must not stop a container: crun and runc also continue */
 		syscall(SYS_keyctl, 1 /* KEYCTL_JOIN_SESSION_KEYRING */, text(record, 0));
 		break;
 	case OP_hostname: CHECKED(sethostname(text(record, 0), length(record, 0)) == 0, "sethostname"); break;
@@ -98,11 +98,11 @@ noreturn void perform(struct process *process)
 	const struct record *program = plan_find(process->plan, OP_execute_file);
 	uint32_t first = process->at + 1;
 
-	/* It may not outlive a supervisor that was killed before it could record it. */
+	/* The process must not outlive a supervisor that was killed before it could record it. */
 	prctl(PR_SET_PDEATHSIG, SIGKILL);
 	setsid();
-	umask(0); /* the modes of what we make are meant; the plan sets the container's */
-	/* a record fills one slot at most, and an account two places */
+	umask(0); /* modes are meant exactly; the plan sets the container's umask */
+	/* a record fills at most one slot, and an account two places */
 	process->slots = malloc(process->plan->count * sizeof *process->slots);
 	process->places = calloc(2 * process->plan->count, sizeof *process->places);
 	process->place_count = 0;
@@ -115,7 +115,7 @@ noreturn void perform(struct process *process)
 	process->environment = NULL;
 	process->uid = process->gid = 0;
 	if (program) {
-		process->at = program - process->plan->records; /* for who asks what failed */
+		process->at = program - process->plan->records; /* for a failure report */
 		process->program = open_program(process, text(program, 0));
 	}
 	for (process->at = first; process->at < process->plan->count; process->at++)

@@ -5,7 +5,7 @@
 
 #include <stdnoreturn.h>
 
-/* Perform the records after `process->at`; ends in exec or in a report of failure. */
+/* Perform the records after `process->at`; ends with exec or with a report of failure. */
 noreturn void perform(struct process *process);
 
 #endif

@@ -22,7 +22,7 @@ void filter_calls(const struct process *process, const struct record *record)
 		fail(process, "seccomp");
 }
 
-/* All that is permitted becomes effective: a change from root to another id clears that set, KEEPCAPS or not. */
+/* Make all permitted capabilities effective: a change from root to another id clears that set even with KEEPCAPS. */
 static void raise_all(const struct process *process)
 {
 	struct __user_cap_header_struct header = { _LINUX_CAPABILITY_VERSION_3, 0 };
@@ -36,7 +36,7 @@ static void raise_all(const struct process *process)
 		fail(process, "capset");
 }
 
-/* Become the user and keep no more than the given sets: capabilities(7), "Effect of user ID changes". */
+/* Become the user and keep only the given sets: capabilities(7), "Effect of user ID changes". */
 void set_capabilities(const struct process *process, const struct record *record)
 {
 	uint64_t bounding = hexadecimal(record, 0), effective = hexadecimal(record, 1), permitted = hexadecimal(record, 2);
@@ -46,7 +46,7 @@ void set_capabilities(const struct process *process, const struct record *record
 
 	for (int cap = 0; cap < 64; cap++)
 		if (!(bounding >> cap & 1) && prctl(PR_CAPBSET_DROP, cap, 0, 0, 0) < 0) {
-			if (errno == EINVAL) /* above the last one this kernel knows */
+			if (errno == EINVAL) /* above the last capability of this kernel */
 				break;
 			fail(process, "prctl");
 		}
@@ -63,7 +63,7 @@ void set_capabilities(const struct process *process, const struct record *record
 		};
 	if (syscall(SYS_capset, &header, data) < 0)
 		fail(process, "capset");
-	/* the kernel forgot it with the change of credentials: prctl(2), PR_SET_PDEATHSIG */
+	/* the change of credentials cleared it: prctl(2), PR_SET_PDEATHSIG */
 	prctl(PR_SET_PDEATHSIG, SIGKILL);
 	prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_CLEAR_ALL, 0, 0, 0);
 	for (int cap = 0; cap < 64; cap++)
@@ -71,8 +71,8 @@ void set_capabilities(const struct process *process, const struct record *record
 			fail(process, "prctl");
 }
 
-/* Whoever made a user namespace has its capabilities but the ids of before, which may have no number in it: what they
- * make would be nobody's, or refused (EOVERFLOW). */
+/* The creator of a user namespace has its capabilities but keeps its old ids, which may not be mapped in it: files it
+ * creates would belong to nobody, or be refused (EOVERFLOW). */
 void own_ids(const struct process *process, const struct record *record)
 {
 	uid_t uid = number(record, 0);
@@ -87,5 +87,5 @@ void own_ids(const struct process *process, const struct record *record)
 	if (syscall(SYS_setresuid, uid, uid, uid) < 0)
 		fail(process, "setresuid");
 	raise_all(process);
-	prctl(PR_SET_PDEATHSIG, SIGKILL); /* forgotten with the change of credentials, as above */
+	prctl(PR_SET_PDEATHSIG, SIGKILL); /* cleared by the change of credentials, as above */
 }

@@ -4,7 +4,7 @@
 #include "common/plan.h"
 #include "common/process.h"
 
-/* Operations on what the process may do. */
+/* Operations on the privileges of the process. */
 void own_ids(const struct process *process, const struct record *record);
 void set_capabilities(const struct process *process, const struct record *record);
 void filter_calls(const struct process *process, const struct record *record);

@@ -14,9 +14,9 @@
 
 #define PROC_MAGIC 0x9fa0
 
-/* A setting of the kernel, in the procfs that was mounted and in nothing that somebody put on it or linked from it: a
- * tmpfs there would swallow the write (CVE-2025-52881), a link in a volume lead it to another file. Before there is a root
- * it is the host's procfs, in which a process finds the settings of its own namespaces. */
+/* Write a kernel setting in the procfs that was mounted, and never in something mounted over it or linked from it: a
+ * tmpfs there would swallow the write (CVE-2025-52881), a link in a volume would redirect it to another file. Before
+ * there is a new root it is the host's procfs, where a process finds the settings of its own namespaces. */
 void set_sysctl(const struct process *process, const struct record *record)
 {
 	char path[512];

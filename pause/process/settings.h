@@ -4,7 +4,7 @@
 #include "common/plan.h"
 #include "common/process.h"
 
-/* Operations on what the kernel keeps for a process, or for its namespaces. */
+/* Operations on kernel settings of the process or its namespaces. */
 void set_sysctl(const struct process *process, const struct record *record);
 void set_resource_limit(const struct process *process, const struct record *record);
 

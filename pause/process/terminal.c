@@ -1,4 +1,4 @@
-/* A pseudo-terminal of the container's own devpts: the host's terminal never goes in (no TIOCSTI into it). */
+/* A pseudo-terminal from the container's own devpts: the host's terminal never goes in (no TIOCSTI into it). */
 #define _GNU_SOURCE
 #include "process/terminal.h"
 #include "root/mount_api.h"
@@ -25,7 +25,7 @@ static int open_master(const struct process *process)
 		there = must_resolve(process, "/dev/pts/ptmx", 0);
 		snprintf(path, sizeof path, "/proc/self/fd/%d", there);
 	}
-	/* O_NONBLOCK: an image may have put a FIFO there, which would hold us for ever */
+	/* O_NONBLOCK: an image may have a FIFO there, which would block us forever */
 	int fd = open(path, O_RDWR | O_NOCTTY | O_NONBLOCK | O_CLOEXEC);
 	if (fd < 0)
 		fail(process, "open");

@@ -5,7 +5,7 @@
 
 #include <stdbool.h>
 
-/* Open a terminal, hand its master to the supervisor, make the slave 0, 1 and 2. */
+/* Open a terminal, pass its master to the supervisor, and make the slave 0, 1 and 2. */
 void open_terminal(struct process *process, bool bind_console);
 
 #endif

@@ -1,5 +1,5 @@
-/* Users and groups by the container's own /etc/passwd and /etc/group, read after the root changed. The files are an
- * image's: they may be a FIFO, a gigabyte or nonsense. Nothing of the host's name service is asked. */
+/* Users and groups from the container's own /etc/passwd and /etc/group, read after the root has changed. The files come
+ * from an image: they may be a FIFO, a gigabyte or garbage. The host's name service is not used. */
 #define _GNU_SOURCE
 #include "process/user.h"
 #include "common/retry.h"
@@ -20,8 +20,8 @@
 
 enum { FILE_LIMIT = 1 << 20 };
 
-/* The file's text, or an empty one when there is none or it is not a regular file of a sane size. Any other failure is
- * one: it must not make a user without groups. */
+/* The content of the file, or an empty string when it is missing or not a regular file of a sane size. Any other error
+ * is a failure: it must not lead to a user without groups. */
 static char *content_of(const struct process *process, const char *path)
 {
 	struct stat st = { .st_size = 0 };
@@ -42,7 +42,7 @@ static char *content_of(const struct process *process, const char *path)
 	return content;
 }
 
-/* What was opened as /dev/null on the host would let the container's root change the mode of the host's. */
+/* The host's /dev/null as a standard stream would let the container's root change the mode of the host's device. */
 static void take_own_null(const struct process *process)
 {
 	struct stat st;
@@ -53,7 +53,7 @@ static void take_own_null(const struct process *process)
 			continue;
 		if (null < 0)
 			null = open_inside(process, "/dev/null", O_RDWR | O_NONBLOCK | O_NOCTTY);
-		if (null < 0 || fstat(null, &st) < 0 || !is_null(&st)) { /* the container removed its own: as empty as that */
+		if (null < 0 || fstat(null, &st) < 0 || !is_null(&st)) { /* the container has none: a file just as empty */
 			close(null);
 			null = memfd_create("null", MFD_CLOEXEC);
 		}
@@ -94,7 +94,7 @@ void find_process_user(struct process *process, const struct record *record)
 	add_group(groups, &count, account.gid);
 	for (char *rest = group; !group_wanted && next_line(&rest, field);) {
 		uint32_t gid;
-		/* a name that is a number has its group from add_account: the first start and a later one are alike */
+		/* a numeric user has its group from add_account: the first start and later ones are alike */
 		if (parse_id(account.name, &gid) < 0 && is_member(field[3], account.name) && parse_id(field[2], &gid) == 0)
 			add_group(groups, &count, gid);
 	}
@@ -104,7 +104,7 @@ void find_process_user(struct process *process, const struct record *record)
 	process->gid = account.gid;
 	process->home = account.home;
 	take_own_null(process);
-	/* so that the user can open /dev/stdout and /dev/stderr anew (what runc calls fixStdioPermissions) */
+	/* so that the user can reopen /dev/stdout and /dev/stderr (fixStdioPermissions in runc) */
 	for (int fd = 0; fd < 3; fd++) {
 		struct stat st;
 		if (fstat(fd, &st) == 0 && (S_ISFIFO(st.st_mode) || isatty(fd)) && fchown(fd, account.uid, -1) < 0 &&
@@ -119,8 +119,8 @@ static void write_all(const struct process *process, int fd, const char *content
 		fail(process, "write");
 }
 
-/* A line more in a file of the root. With a `directory` of the host the root's stays as it is, and what the container
- * sees is a copy from there. What is no regular file of a sane size, or is a mount, is left alone. */
+/* Append a line to a file of the root. With a `directory` of the host the root's file stays unchanged, and the
+ * container sees a copy from there. Anything but a regular file of a sane size, and any mount, is left alone. */
 static void add_line(struct process *process, const char *path, const char *line, const char *directory)
 {
 	char copy[PATH_MAX], last = '\n';
@@ -158,7 +158,7 @@ static void add_line(struct process *process, const char *path, const char *line
 	close(fd);
 }
 
-/* The pieces of a passwd entry with the number of the group between them. */
+/* The pieces of a passwd entry, joined by the number of the group. */
 static char *entry_of(const struct process *process, const struct record *record, uint32_t gid)
 {
 	size_t size = 2;
@@ -189,7 +189,7 @@ void add_account(struct process *process, const struct record *record)
 		fail(process, "strdup");
 	user_wanted = strsep(&group_wanted, ":");
 	if (group_wanted && find_group(group, group_wanted, &gid) < 0)
-		return; /* the operation user will say so */
+		return; /* the operation `user` reports it */
 	if (parse_id(user_wanted, &id) == 0 && find_user(passwd, user_wanted, &account) == 0 && !*account.name)
 		add_line(process, "/etc/passwd", entry_of(process, record, gid), directory);
 	if (!group_wanted)

@@ -4,9 +4,9 @@
 #include "common/plan.h"
 #include "common/process.h"
 
-/* Operation: look a user up, set the supplementary groups, remember uid, gid and home. */
+/* Operation: look up a user, set the supplementary groups, store uid, gid and home. */
 void find_process_user(struct process *process, const struct record *record);
-/* Operation: give ids that the root's passwd and group files do not know an entry there. */
+/* Operation: add entries for ids that the root's passwd and group files lack. */
 void add_account(struct process *process, const struct record *record);
 
 #endif

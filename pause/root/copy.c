@@ -1,6 +1,6 @@
-/* The content of a directory for a new file system on top of it (podman's tmpcopyup). Everything by descriptor and
- * without following links: the tree is a container's. Devices, sockets and extended attributes stay below. What is
- * deleted meanwhile is not copied: the tree may be the host's, where others live. */
+/* Copies the content of a directory into a new file system on top of it (podman's tmpcopyup). By descriptor and without
+ * following links: the tree belongs to a container. Devices, sockets and extended attributes are not copied, nor is
+ * anything deleted meanwhile: the tree may be the host's, in use by others. */
 #define _GNU_SOURCE
 #include "root/copy.h"
 
@@ -19,7 +19,7 @@ static void take_over(const struct process *process, int fd, const struct stat *
 
 	if (fchown(fd, st->st_uid, st->st_gid) < 0)
 		fail(process, "fchown");
-	if (fchmod(fd, st->st_mode & 07777) < 0) /* after the owner, who takes setuid away */
+	if (fchmod(fd, st->st_mode & 07777) < 0) /* after fchown, which clears setuid */
 		fail(process, "fchmod");
 	futimens(fd, times);
 }
@@ -89,7 +89,7 @@ static void copy_entry(const struct process *process, int from, int to, const ch
 	struct stat st;
 
 	if (fstatat(from, name, &st, AT_SYMLINK_NOFOLLOW) < 0) {
-		/* ELOOP: the overlay's own upper layer, when that lies in its root (ovl_lookup in fs/overlayfs/namei.c) */
+		/* ELOOP: the overlay's own upper layer, if it lies in its root (ovl_lookup in fs/overlayfs/namei.c) */
 		if (errno == ENOENT || errno == ELOOP)
 			return;
 		fail(process, "fstatat");

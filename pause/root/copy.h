@@ -3,7 +3,7 @@
 
 #include "common/process.h"
 
-/* All that is in the directory `from` into the empty directory `to`. */
+/* Copy the content of the directory `from` into the empty directory `to`. */
 void copy_content(const struct process *process, int from, int to);
 void copy_owner_and_mode(const struct process *process, int from, int to);
 

@@ -1,4 +1,4 @@
-/* Paths that protect the host: hidden, or read-only. */
+/* Paths that are hidden or read-only to protect the host. */
 #define _GNU_SOURCE
 #include "root/masks.h"
 #include "root/mount_api.h"
@@ -11,8 +11,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-/* What is to be masked or made read-only, or -1 where there is nothing. In /proc and /sys that is a matter of what the
- * kernel has, and only there: that one of these is missing itself, or is no mount, protects nobody. */
+/* Open a path to mask or to make read-only; -1 when it does not exist. Which paths exist in /proc and /sys depends on
+ * the kernel; but if one of these is itself missing or not a mount, that is a failure: nothing would be protected. */
 static int open_protected(struct process *process, const char *path)
 {
 	const char *rest;
@@ -28,7 +28,7 @@ static int open_protected(struct process *process, const char *path)
 	return -1;
 }
 
-/* One empty tmpfs, read-only, for all directories that are hidden. */
+/* One empty, read-only tmpfs for all hidden directories. */
 static int empty_directory(struct process *process)
 {
 	static const struct argument options[] = { { "nr_inodes=1", 11 }, { "size=4096", 9 } };

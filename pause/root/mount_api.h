@@ -1,4 +1,4 @@
-/* The new mount API (Linux 5.12), whose system calls C libraries of today do not have. */
+/* The new mount API (Linux 5.12), which today's C libraries have no wrappers for. */
 #ifndef PYPOD_ROOT_MOUNT_API_H
 #define PYPOD_ROOT_MOUNT_API_H
 

@@ -1,5 +1,5 @@
-/* Mounts in the new root. Targets are resolved by descriptor (resolve.c), never by a path that something in the container
- * could swap meanwhile; the new mount API is the one for that. */
+/* Mounts in the new root. Targets are resolved by descriptor (resolve.c), never by a path that something in the
+ * container could swap meanwhile; the new mount API allows that. */
 #define _GNU_SOURCE
 #include "root/mounts.h"
 #include "common/ops.h"
@@ -31,7 +31,7 @@ static void keep(struct process *process, uint64_t slot, int fd, const char *cal
 	process->slots[slot] = fd;
 }
 
-/* A mount of a sibling's mount namespace (the pod's /dev/shm): go there, clone it, come back. */
+/* A mount from the mount namespace of a sibling (the pod's /dev/shm): enter it, clone the mount, come back. */
 void capture(struct process *process, const struct record *record)
 {
 	int home = open("/proc/self/ns/mnt", O_RDONLY | O_CLOEXEC), root = open("/", O_PATH | O_CLOEXEC);
@@ -42,7 +42,7 @@ void capture(struct process *process, const struct record *record)
 	if (setns(there, CLONE_NEWNS) < 0)
 		fail(process, "setns");
 	keep(process, number(record, 0), open_tree_at(AT_FDCWD, text(record, 3), 0), "open_tree");
-	/* setns puts us at the namespace's own root: a caller in a chroot wants to be back in it */
+	/* setns moves us to the namespace's own root: a caller in a chroot must get back into it */
 	if (setns(home, CLONE_NEWNS) < 0)
 		fail(process, "setns");
 	if (fchdir(root) < 0 || chroot(".") < 0)
@@ -107,7 +107,7 @@ void mount_with_content(struct process *process, const struct record *record)
 	int mount = mount_of_record(process, record, attributes & ~(uint64_t)ATTR_RDONLY);
 	int target = must_resolve(process, text(record, TARGET), O_DIRECTORY);
 	bool own_mode = false;
-	/* the mount's own descriptor is good for paths only */
+	/* the mount's own descriptor is O_PATH */
 	int inside = openat(mount, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 
 	for (uint32_t i = FIRST_OPTION; i < record->count; i++)
@@ -123,7 +123,7 @@ void mount_with_content(struct process *process, const struct record *record)
 	place_mount(process, text(record, TARGET), mount, target);
 }
 
-/* What a new volume begins with. */
+/* Fill a new volume with the content of `path`. */
 static void fill(struct process *process, int mount, const char *path)
 {
 	int from = must_resolve(process, path, O_DIRECTORY);

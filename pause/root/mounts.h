@@ -4,18 +4,18 @@
 #include "common/plan.h"
 #include "common/process.h"
 
-/* A new file system that is nowhere yet, by descriptor. An option is `key=value` or `flag`. */
+/* Create a detached file system; returns its descriptor. An option is `key=value` or `flag`. */
 int make_mount(const struct process *process, const char *type, const char *source, const struct argument *options,
 	       uint32_t count, uint64_t attributes);
 
-/* Operations: of the host's mounts into slots, */
+/* Operations: take mounts of the host into slots, */
 void capture(struct process *process, const struct record *record);
 void take_tree(struct process *process, const struct record *record);
-/* and onto paths of the new root. */
+/* and mount onto paths of the new root. */
 void bind_tree(struct process *process, const struct record *record);
 void mount_new(struct process *process, const struct record *record);
 void mount_with_content(struct process *process, const struct record *record);
-/* A file of the host on one of the new root's. */
+/* Bind a file of the host over a file of the new root. */
 void bind_file(struct process *process, const char *source, const char *path);
 
 #endif

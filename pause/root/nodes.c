@@ -1,4 +1,4 @@
-/* Directories, symbolic links and devices of the new root. */
+/* Directories, symbolic links and devices in the new root. */
 #define _GNU_SOURCE
 #include "root/nodes.h"
 #include "root/mount_api.h"
@@ -26,7 +26,7 @@ void make_symlink(const struct process *process, const struct record *record)
 	close(parent);
 }
 
-/* In a user namespace nobody may make device nodes: bind the host's of the same name there. */
+/* Device nodes cannot be created in a user namespace: bind the host's node of the same name there. */
 void make_device(struct process *process, const struct record *record)
 {
 	char name[256];
@@ -40,13 +40,13 @@ void make_device(struct process *process, const struct record *record)
 		close(parent);
 		return;
 	}
-	/* most often /dev is a new tmpfs, and nothing is there yet */
+	/* usually /dev is a new tmpfs, and still empty */
 	int target = openat(parent, name, O_CREAT | O_EXCL | O_WRONLY | O_CLOEXEC, 0644);
 	close(parent);
 	int node = open_tree_at(AT_FDCWD, path, 0);
 	if (node < 0)
 		fail(process, "open_tree");
-	/* read-only, which holds for the inode (chmod) and not for the device behind it */
+	/* read-only protects the inode (chmod), not the device behind it */
 	if (set_attributes(node, ATTR_RDONLY, 0, 0) < 0)
 		fail(process, "mount_setattr");
 	place_mount(process, path, node, target >= 0 ? target : must_resolve(process, path, 0));

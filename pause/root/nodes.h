@@ -4,7 +4,7 @@
 #include "common/plan.h"
 #include "common/process.h"
 
-/* Operations that make something in the new root. */
+/* Operations that create files in the new root. */
 void make_directory(const struct process *process, const struct record *record);
 void make_symlink(const struct process *process, const struct record *record);
 void make_device(struct process *process, const struct record *record);

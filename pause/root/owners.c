@@ -1,4 +1,4 @@
-/* Other owners for the files of a tree: mount_setattr(2), MOUNT_ATTR_IDMAP. */
+/* Maps the owners of the files of a tree: mount_setattr(2), MOUNT_ATTR_IDMAP. */
 #define _GNU_SOURCE
 #include "root/owners.h"
 #include "common/clone.h"
@@ -29,8 +29,8 @@ static void write_map(const struct process *process, pid_t pid, const char *file
 	close(fd);
 }
 
-/* A user namespace with the given maps that nobody is in. Its first process has, in a joined pid namespace, another
- * number than the one that /proc shows it under. */
+/* A user namespace with the given maps and no processes. In a joined pid namespace the pid of its first process differs
+ * from the one that /proc shows. */
 static int mapping(const struct process *process, const struct record *record)
 {
 	char path[64];
@@ -58,7 +58,7 @@ static int mapping(const struct process *process, const struct record *record)
 	return namespace;
 }
 
-/* What 0 owns on the disk is owned by root of the user namespace. */
+/* What id 0 owns on disk belongs to root of the user namespace. */
 void map_tree(const struct process *process, const struct record *record)
 {
 	struct attributes attributes = { .set = ATTR_IDMAP, .userns = mapping(process, record) };

@@ -4,7 +4,7 @@
 #include "common/plan.h"
 #include "common/process.h"
 
-/* Operation: what ids own on the disk is owned by those of a user namespace with the maps of the record. */
+/* Operation: map the owners on disk to those of a user namespace with the maps of the record. */
 void map_tree(const struct process *process, const struct record *record);
 
 #endif

@@ -1,8 +1,8 @@
-/* What was put on which path of the new root: where to look up what lies in it, and the check at the end.
+/* What was mounted on which path of the new root: to look up paths inside a mount, and for the check at the end.
  *
- * An image says what its paths are, and whoever shares its root can rename them while a container starts. So masks and
- * read-only paths go to the mount itself, by its descriptor, and the last look before the exec is the container's own: by
- * absolute path, through whatever links there are (CVE-2019-19921, CVE-2023-27561, CVE-2025-52881). */
+ * An image determines its paths, and a container that shares its root can rename them during a start. So masks and
+ * read-only paths are applied to the mount itself, by descriptor, and the final check before the exec sees what the
+ * container will see: by absolute path, through any links (CVE-2019-19921, CVE-2023-27561, CVE-2025-52881). */
 #define _GNU_SOURCE
 #include "root/places.h"
 #include "root/mount_api.h"
@@ -19,7 +19,7 @@
 
 static const char *const SYSTEM[] = { "/proc", "/sys", "/dev" };
 
-/* What of `path` lies in `directory` ("." for the directory itself), or NULL. */
+/* The part of `path` inside `directory` ("." for the directory itself), or NULL. */
 static const char *part_in(const char *path, const char *directory)
 {
 	size_t length = strlen(directory);
@@ -74,7 +74,7 @@ void place_nothing(struct process *process, const char *path)
 	remember_place(process, path, NULL);
 }
 
-/* The file systems that the masks and the read-only paths are there for. */
+/* Whether it is a file system that the masks and read-only paths are for. */
 static bool shows_the_kernel(const struct process *process, dev_t device)
 {
 	for (uint32_t i = 0; i < process->place_count; i++) {
@@ -91,17 +91,17 @@ struct place *place_mount(struct process *process, const char *path, int mount, 
 
 	if (fstat(process->root, &root) < 0 || fstat(target, &there) < 0 || fstat(mount, &what) < 0)
 		fail(process, "fstat");
-	if (!S_ISDIR(what.st_mode) && S_ISDIR(there.st_mode)) { /* the kernel would only say EINVAL */
+	if (!S_ISDIR(what.st_mode) && S_ISDIR(there.st_mode)) { /* the kernel would return EINVAL */
 		errno = EISDIR;
 		fail(process, "move_mount");
 	}
-	/* A target that links back to / would cover the root for those who join later, and not for who is there. */
+	/* A target that links back to / would cover the root for processes that join later, but not for those in it. */
 	if (root.st_dev == there.st_dev && root.st_ino == there.st_ino) {
 		errno = EBUSY;
 		fail(process, "openat2");
 	}
-	/* a link that leads into /proc or /sys: who mounts there by another name could put a file of theirs in place of
-	 * the kernel's, which a later write to it would not notice */
+	/* a link into /proc or /sys: mounting there by another name could replace a file of the kernel's, and a later
+	 * write to that file would not notice */
 	if (!is_of_the_system(path) && shows_the_kernel(process, there.st_dev)) {
 		errno = ELOOP;
 		fail(process, "openat2");
@@ -122,8 +122,8 @@ static bool is_at(const struct place *place, const struct stat *found)
 	return !place->absent && found->st_dev == place->device && found->st_ino == place->inode;
 }
 
-/* Whether a later operation put something over a place, or over a directory on the way there. In /proc, /sys and /dev only
- * who names the same path does, or a mask. Elsewhere a link of the image's may lead there: /var/run is often one to /run. */
+/* Whether a later operation mounted over a place, or over a directory on the way to it. In /proc, /sys and /dev only
+ * the same path or a mask can. Elsewhere a link of the image may lead there: /var/run is often a link to /run. */
 static bool is_covered(const struct process *process, uint32_t at)
 {
 	const struct place *place = &process->places[at];
@@ -153,7 +153,7 @@ static void verify(struct process *process, uint32_t at)
 	struct stat found;
 	int there = fstatat(AT_FDCWD, place->path, &found, 0);
 
-	process->at = place->record; /* for who asks what failed */
+	process->at = place->record; /* for a failure report */
 	if (there < 0 && place->absent && (errno == ENOENT || errno == ENOTDIR))
 		return;
 	if (there < 0 || !is_at(place, &found)) {

@@ -1,5 +1,5 @@
-/* Paths inside the new root, by descriptor (openat2, RESOLVE_IN_ROOT): something in the container could swap any part of
- * one meanwhile. */
+/* Paths in the new root, by descriptor (openat2, RESOLVE_IN_ROOT): something in the container could swap any component
+ * of a path meanwhile. */
 #define _GNU_SOURCE
 #include "root/resolve.h"
 #include "root/places.h"
@@ -26,8 +26,8 @@ static int open_resolved(const struct process *process, const char *path, int fl
 		how.resolve |= RESOLVE_NO_SYMLINKS;
 	}
 
-	/* EAGAIN: a rename elsewhere raced with a ".." of ours; openat2(2) says to try again. Not for ever: somebody may
-	 * rename on purpose. */
+	/* EAGAIN: a rename elsewhere raced with a ".." of ours; openat2(2) says to try again. Not forever: the renames may
+	 * be deliberate. */
 	for (int try = 0; try < 1000; try++)
 		if ((fd = syscall(SYS_openat2, directory, path, &how, sizeof how)) >= 0 || errno != EAGAIN)
 			break;
@@ -74,8 +74,7 @@ static int make_entry(int parent, const char *name, bool is_directory)
 	return fd < 0 ? -1 : close(fd);
 }
 
-/* One component at a time, each looked up from the root: a link on the way leads to where the container itself would
- * come. */
+/* One component at a time, each looked up from the root: a link on the way leads where it would lead the container. */
 int resolve(const struct process *process, const char *path, int flags, const char **call)
 {
 	char prefix[PATH_MAX];
@@ -84,7 +83,7 @@ int resolve(const struct process *process, const char *path, int flags, const ch
 	*call = "openat2";
 	if (fd >= 0 || errno != ENOENT || strlen(path) >= sizeof prefix)
 		return fd;
-	/* most often only the last one is missing */
+	/* usually only the last component is missing */
 	const char *at = strrchr(path, '/');
 	if (at && at > path && at[1]) {
 		memcpy(prefix, path, at - path);

@@ -1,4 +1,4 @@
-/* What becomes /: made, held between two mount namespaces, taken for / in place of the host's. */
+/* The new root: created, held between two mount namespaces, and swapped for the host's /. */
 #define _GNU_SOURCE
 #include "root/root.h"
 #include "root/mount_api.h"
@@ -21,12 +21,12 @@ static void take_root(struct process *process, const char *target)
 	process->root = open(target, O_PATH | O_DIRECTORY | O_CLOEXEC);
 	if (process->root < 0)
 		fail(process, "open");
-	/* a bind takes no other flags than MS_REC, so this is for all kinds */
+	/* here for all kinds of root: a bind mount takes no other flag than MS_REC */
 	if (set_attributes(process->root, ATTR_NODEV, 0, 0) < 0)
 		fail(process, "mount_setattr");
 }
 
-/* The old mount(2): overlay takes a page of options there, fsconfig(2) only 256 bytes a value. */
+/* The old mount(2): it takes a page of overlay options, fsconfig(2) only 256 bytes per value. */
 void mount_root(struct process *process, const struct record *record)
 {
 	const char *target = text(record, 2), *data = text(record, 4);
@@ -39,9 +39,9 @@ void mount_root(struct process *process, const struct record *record)
 	take_root(process, target);
 }
 
-/* The kernel wants who mounts it and who opened /dev/fuse in one user namespace (fuse_fill_super in fs/fuse/inode.c), so
- * both are done here. Requests wait until the program answers; should that end first, they fail, as nobody else has the
- * descriptor by then. */
+/* The kernel requires that the mounter and the opener of /dev/fuse are in the same user namespace (fuse_fill_super in
+ * fs/fuse/inode.c), so both are done here. Requests wait until the program answers; if it ends first, they fail,
+ * because nothing else has the descriptor by then. */
 void mount_fuse_root(struct process *process, const struct record *record)
 {
 	char options[128];
@@ -56,8 +56,8 @@ void mount_fuse_root(struct process *process, const struct record *record)
 	take_root(process, text(record, 0));
 }
 
-/* A mount that hangs nowhere goes along into the next mount namespace; one in its place would be locked to it there, so
- * that it could not become / (mount_namespaces(7), "Restrictions on mount namespaces"). */
+/* A detached mount can be taken into the next mount namespace; an attached one would be locked there, and could not
+ * become / (mount_namespaces(7), "Restrictions on mount namespaces"). */
 void hold_root(struct process *process)
 {
 	int held = open_tree_at(process->root, "", EMPTY_PATH | RECURSIVE);
@@ -69,7 +69,7 @@ void hold_root(struct process *process)
 	process->root_held = held;
 }
 
-/* On /, which everybody finds: the way to any other place may be closed to the ids of the user namespace. */
+/* On /, which is always reachable: the path to any other place may be closed to the ids of the user namespace. */
 void place_root(struct process *process)
 {
 	int there = open("/", O_PATH | O_DIRECTORY | O_CLOEXEC);
@@ -82,7 +82,7 @@ void place_root(struct process *process)
 	process->root = process->root_held;
 }
 
-/* Go to the root of our own mount namespace: setns does that. Out of a chroot, whose / is no mount point. */
+/* Go to the root of our own mount namespace, as setns does: out of a chroot, whose / is not a mount point. */
 static void go_to_namespace_root(const struct process *process)
 {
 	int home = open("/proc/self/ns/mnt", O_RDONLY | O_CLOEXEC);
@@ -97,7 +97,7 @@ void pivot(struct process *process)
 	if (fchdir(process->root) < 0)
 		fail(process, "fchdir");
 	if (syscall(SYS_pivot_root, ".", ".") < 0) {
-		if (errno != EINVAL) /* it is that when our / is no mount point, because the caller lives in a chroot */
+		if (errno != EINVAL) /* EINVAL: our / is not a mount point, because the caller lives in a chroot */
 			fail(process, "pivot_root");
 		go_to_namespace_root(process);
 		if (fchdir(process->root) < 0 || syscall(SYS_pivot_root, ".", ".") < 0)

@@ -4,7 +4,7 @@
 #include "common/plan.h"
 #include "common/process.h"
 
-/* Operations on what becomes /, and on the mounts around it. */
+/* Operations on the new root and on the mounts around it. */
 void set_base(const struct process *process, const struct record *record);
 void set_propagation(const struct process *process, const struct record *record);
 void mount_root(struct process *process, const struct record *record);

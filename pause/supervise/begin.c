@@ -1,4 +1,4 @@
-/* A supervisor's own beginning: away from its caller, with a plan in hand. */
+/* The start of a supervisor: detach from the caller and read the plan. */
 #define _GNU_SOURCE
 #include "supervise/begin.h"
 #include "common/clone.h"
@@ -16,8 +16,8 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
-/* The child goes on as nobody's child (its parent's waiter sees one that ended at once), in a cgroup that is not
- * the caller's ("": it is): a service manager that ends the caller's group must not take the monitors along. */
+/* The child continues as an orphan (its parent's waiter sees a process that exits at once), in a cgroup other than the
+ * caller's ("": in the same one): a service manager that kills the caller's group must not kill the monitors too. */
 static void detach(const char *group)
 {
 	int fd = open_group(group);
@@ -36,8 +36,8 @@ static void detach(const char *group)
 		die(0, "chdir");
 }
 
-/* We were started while the plan was still being worked out; one byte says that it is there. None: nobody wants us.
- * With it may come the lock that the caller has on what is started, which is returned, or -1. */
+/* We were started while the plan was still being prepared; one byte says that it is ready. EOF: we are not needed. The
+ * caller's lock on the thing to start may come with the byte; it is returned, or -1. */
 static int wait_for_caller(void)
 {
 	char byte;
@@ -60,13 +60,13 @@ void supervise_begin(struct supervised *it, int argc, char **argv)
 	prctl(PR_SET_NAME, argv[0]);
 	sigfillset(&all);
 	sigprocmask(SIG_SETMASK, &all, NULL);
-	/* What the caller ignores (Python does SIGPIPE) would stay so across exec. signal() knows not all of them. */
+	/* Signals that the caller ignores (Python ignores SIGPIPE) stay ignored across exec. signal() rejects some. */
 	static const uint64_t default_action[8];
 	for (int signal_number = 1; signal_number < 65; signal_number++)
 		syscall(SYS_rt_sigaction, signal_number, default_action, NULL, sizeof(uint64_t));
-	/* Our child is born so, too: until its exec nobody in the container may look into it (CVE-2016-9962). */
+	/* Our child inherits it: until its exec nothing in the container may look into it (CVE-2016-9962). */
 	prctl(PR_SET_DUMPABLE, 0);
-	if (argc > 2) /* we cannot enter the group from where we are born: somebody brings us there first */
+	if (argc > 2) /* we cannot enter the group from where we are created: the caller moves us there first */
 		wait_for_caller();
 	if (argc > 1)
 		detach(argv[1]);

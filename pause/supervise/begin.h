@@ -3,8 +3,8 @@
 
 #include "supervise/supervised.h"
 
-/* Close what was inherited, block signals, leave the caller for the cgroup that argv[1] names, if it does ("": for none
- * of its own), and read the plan. */
+/* Close inherited descriptors, block signals, detach from the caller into the cgroup that argv[1] names, if given ("":
+ * stay in the caller's), and read the plan. */
 void supervise_begin(struct supervised *it, int argc, char **argv);
 
 #endif

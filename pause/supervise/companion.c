@@ -1,8 +1,8 @@
-/* A program that works beside a process for as long as that runs: pasta for its network, fuse-overlayfs for its root.
+/* A program that runs beside a process while the process lives: pasta for its network, fuse-overlayfs for its root.
  *
- * Between the two is a watcher, the first process of a pid namespace: when the process has ended the watcher goes, and
- * the kernel kills what is left in the namespace (pid_namespaces(7)), which nothing that the program starts can leave.
- * The same happens when somebody kills the watcher. */
+ * Between the two is a watcher, the first process of a pid namespace: when the process has ended the watcher exits, and
+ * the kernel kills everything left in the namespace (pid_namespaces(7)), which nothing that the program starts can
+ * leave. The same happens when the watcher is killed. */
 #define _GNU_SOURCE
 #include "supervise/companion.h"
 #include "common/clone.h"
@@ -23,7 +23,7 @@
 
 enum { PATIENCE_MS = 30000 };
 
-/* With the watcher all that it started has gone when this returns: its ports are somebody else's. */
+/* When this returns, everything that the watcher started has gone too, and its ports are free. */
 static int end(pid_t watcher)
 {
 	int error = errno;

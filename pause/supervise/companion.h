@@ -3,8 +3,8 @@
 
 #include "common/plan.h"
 
-/* Start what a record (companion, mount_program) says for a process, by pidfd, that handed over a descriptor, and wait
- * until it is ready. Returns 0, or -1 with errno; `call` gets the failing call's name. */
+/* Start the program of a record (companion, mount_program) for the process of a pidfd, with the descriptor that the
+ * process handed over, and wait until it is ready. Returns 0, or -1 with errno; `call` gets the failing call's name. */
 int companion_start(const struct record *record, int process, int handed, const char **call);
 
 #endif

@@ -1,4 +1,4 @@
-/* Cgroups by descriptor: a path may be the group of a later run. */
+/* Cgroups by descriptor: by path it could be the group of a later run. */
 #define _GNU_SOURCE
 #include "supervise/group.h"
 #include "common/retry.h"
@@ -19,7 +19,7 @@ int open_group(const char *directory)
 	return *directory ? open(directory, O_PATH | O_DIRECTORY | O_CLOEXEC) : -1;
 }
 
-/* The pids of a group's members as lines, as many as fit; "" when there are none. The last line may be cut. */
+/* The pids of a group's members, one per line, as many as fit; "" when there are none. The last line may be cut. */
 static void read_members(int directory, char content[4096])
 {
 	int fd = openat(directory, "cgroup.procs", O_RDONLY | O_CLOEXEC);
@@ -30,7 +30,7 @@ static void read_members(int directory, char content[4096])
 	content[length > 0 ? length : 0] = '\0';
 }
 
-/* The number may have passed to a stranger since it was read: who is a member after the descriptor is open is one. */
+/* The pid may have been reused since it was read: check the membership again once the pidfd is open. */
 static void kill_member(int directory, pid_t pid)
 {
 	int fd = pid > 0 ? syscall(SYS_pidfd_open, pid, 0) : -1;
@@ -45,8 +45,8 @@ static void kill_member(int directory, pid_t pid)
 	close(fd);
 }
 
-/* By descriptor: by its path it may be the group of a later run. cgroup.kill (Linux 5.14) does it in one write; before,
- * and on v1, until a pass finds nobody. */
+/* By descriptor: by path it could be the group of a later run. cgroup.kill (Linux 5.14) takes one write; before that,
+ * and on v1, repeat until a pass finds no members. */
 void kill_group(int directory)
 {
 	char content[4096];
@@ -69,8 +69,8 @@ void kill_group(int directory)
 	}
 }
 
-/* What the container left behind in our own pid namespace is our child by now, or becomes it when its
- * parent goes. What has a child of its own that forks faster than we kill is not all there is. */
+/* Orphans of the container in our own pid namespace are our children by now, or become so when their parent exits. A
+ * process whose child forks faster than we kill may escape. */
 void kill_children(void)
 {
 	char path[64], content[4096];
@@ -84,15 +84,15 @@ void kill_children(void)
 		if (got <= 0)
 			return;
 		content[got] = '\0';
-		/* not reaped yet, so the numbers are still theirs; the last one may be cut */
+		/* not reaped yet, so the pids are still theirs; the last one may be cut */
 		for (char *rest = content, *word; (word = strsep(&rest, " ")) && rest;)
 			if (*word && kill(atoi(word), SIGKILL) == 0)
 				waitpid(atoi(word), NULL, 0);
 	}
 }
 
-/* `oom_kill N` in memory.events of v2, memory.oom_control of v1. The group is gone soon after the container's end, so who
- * comes later cannot ask. */
+/* `oom_kill N` in memory.events of v2, memory.oom_control of v1. The group is removed soon after the container's end,
+ * too soon for anyone else to read it. */
 unsigned long count_oom_kills(int file)
 {
 	char content[512];

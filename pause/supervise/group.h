@@ -1,16 +1,16 @@
 #ifndef PYPOD_SUPERVISE_GROUP_H
 #define PYPOD_SUPERVISE_GROUP_H
 
-/* A descriptor of a cgroup's directory; -1 for "" and when it cannot be opened. */
+/* A descriptor of a cgroup's directory; -1 for "" and on failure. */
 int open_group(const char *directory);
 
 /* Kill every process of a cgroup, given its directory. */
 void kill_group(int directory);
 
-/* Without a cgroup: kill whoever is our child. */
+/* Without a cgroup: kill our children. */
 void kill_children(void);
 
-/* How often the kernel killed in a group for want of memory, by a file of it; -1 for the file: never. */
+/* The number of OOM kills in a group, from its open file; 0 if the descriptor is -1. */
 unsigned long count_oom_kills(int file);
 
 #endif

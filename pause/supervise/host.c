@@ -1,4 +1,4 @@
-/* What the supervisor does on the host's network for the process. */
+/* The supervisor's part in the host's network for the process. */
 #define _GNU_SOURCE
 #include "supervise/host.h"
 #include "common/clone.h"
@@ -14,7 +14,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-/* In the network namespace of another process. By a child: from a user namespace nobody comes back to the host's. */
+/* In the network namespace of another process. Done by a child: a process in a user namespace cannot return. */
 static int send_elsewhere(const struct netlink *messages, const struct record *where)
 {
 	int fd = open_process(number(where, 0), number(where, 1)), status = 0;
@@ -45,20 +45,20 @@ static int send_on_host(struct supervised *it, const struct record *record)
 	return sent;
 }
 
-/* What the process said before it ended: why it is not there for the network of the host. */
+/* Read the failure that the process reported before it ended: why it was not there for the host's network. */
 static void hear(int socket, struct report *failure)
 {
 	struct pollfd waiting = { .fd = socket, .events = POLLIN };
 	struct report report;
 	int passed;
 
-	/* a reset, for a byte of ours that was not read, comes first, and nothing after the end */
+	/* a reset, because a byte of ours was not read, comes first; after EOF comes nothing */
 	for (int i = 0; i < 3 && RETRY(poll(&waiting, 1, 0)) == 1; i++)
 		if (report_receive(socket, &report, &passed) > 0 && report.kind == REPORT_FAILED)
 			*failure = report;
 }
 
-/* Send the plan's messages for the host; how many, or -1 with the failure. */
+/* Send the plan's messages for the host; returns their number, or -1 with the failure. */
 static int send_all_on_host(struct supervised *it, struct report *failure)
 {
 	int sent = 0;

@@ -3,10 +3,10 @@
 
 #include "supervise/supervised.h"
 
-/* Do what the plan wants of the host's network for the process, and let it go on; -1 with the failure. */
+/* Send the plan's messages for the host's network and let the process continue; -1 with the failure. */
 int connect_to_host(struct supervised *it, int socket, struct report *failure);
 
-/* Send the messages of a plan that is about the host alone, and tell Python how it went. */
+/* Send the messages of a plan that concerns only the host, and report the outcome to Python. */
 void supervise_nobody(struct supervised *it);
 
 #endif

@@ -1,4 +1,4 @@
-/* The ids of a new user namespace, written by its maker: the supervisor. */
+/* The id maps of a new user namespace, written by its creator: the supervisor. */
 #define _GNU_SOURCE
 #include "supervise/maps.h"
 #include "common/ops.h"
@@ -28,8 +28,8 @@ static void write_map(struct supervised *it, const struct record *record, uint32
 	close(fd);
 }
 
-/* By a program that may give a user the ids of /etc/subuid or /etc/subgid. The process is our child and not waited for:
- * its number cannot be anybody else's while the program looks. */
+/* By a program that may map a user's ids of /etc/subuid or /etc/subgid. The process is our child and not waited for
+ * yet, so its pid cannot be reused while the program runs. */
 static void map_by(struct supervised *it, const struct record *record)
 {
 	char **words = calloc(record->count + 2, sizeof *words), pid[16], *environment[] = { NULL };
@@ -68,7 +68,7 @@ void make_maps(struct supervised *it)
 		if (record->operation != OP_idmap)
 			continue;
 		write_map(it, record, 0, "uid_map");
-		if (length(record, 2)) /* who may not map groups freely must give up changing them first */
+		if (length(record, 2)) /* without CAP_SETGID setgroups must be denied before the groups are mapped */
 			write_map(it, record, 2, "setgroups");
 		write_map(it, record, 1, "gid_map");
 	}

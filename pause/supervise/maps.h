@@ -3,7 +3,7 @@
 
 #include "supervise/supervised.h"
 
-/* Map the ids of the process's user namespace as the plan says. Does not return when that failed. */
+/* Map the ids of the process's user namespace as in the plan. Does not return on failure. */
 void make_maps(struct supervised *it);
 
 #endif

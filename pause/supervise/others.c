@@ -12,7 +12,7 @@
 
 static void join_path(uint32_t i, const struct record *record)
 {
-	int fd = open(text(record, 1), O_RDONLY | O_CLOEXEC | O_NONBLOCK); /* nobody waits for a pipe's writer */
+	int fd = open(text(record, 1), O_RDONLY | O_CLOEXEC | O_NONBLOCK); /* O_NONBLOCK: do not wait for a FIFO's writer */
 
 	if (fd < 0)
 		die(i, "open");

@@ -1,4 +1,4 @@
-/* What is written down of a process: that it runs and how it ended, and lines for `pypod events`. */
+/* The records of a process: that it runs, how it ended, and lines for `pypod events`. */
 #define _GNU_SOURCE
 #include "supervise/record.h"
 #include "common/identity.h"
@@ -17,7 +17,7 @@
 
 /* The status file has a fixed size, so that recording the exit needs no space on a full disk:
  * line 1, written at the start: PID START_TIME SUPERVISOR_PID SUPERVISOR_START_TIME BOOT_ID STARTED_NS
- * line 2, blank until the end:  WAIT_STATUS FINISHED_NS, and OOM when the kernel killed in it for want of memory */
+ * line 2, blank until the end:  WAIT_STATUS FINISHED_NS, and OOM after an OOM kill in the cgroup */
 enum { START_LINE = 192, EXIT_LINE = 64 };
 
 static long long now_ns(void)
@@ -33,7 +33,7 @@ int record_start(const char *path, const char *boot_id, const struct recorded *i
 	char line[START_LINE + EXIT_LINE], temporary[PATH_MAX];
 
 	errno = ESRCH;
-	if (it->start_time == 0) /* by a pid alone nobody will know the process */
+	if (it->start_time == 0) /* a pid alone does not identify the process */
 		return -1;
 	memset(line, ' ', sizeof line);
 	int length = snprintf(line, START_LINE, "%d %llu %d %llu %s %lld", it->pid, (unsigned long long)it->start_time,
@@ -43,7 +43,7 @@ int record_start(const char *path, const char *boot_id, const struct recorded *i
 		return -1;
 	line[length] = ' ';
 	line[START_LINE - 1] = line[sizeof line - 1] = '\n';
-	/* a start whose caller was killed may still be going on: each has a name of its own */
+	/* a start whose caller was killed may still be running: each uses its own name */
 	errno = ENAMETOOLONG;
 	if (snprintf(temporary, sizeof temporary, "%s.%d", path, getpid()) >= (int)sizeof temporary)
 		return -1;
@@ -87,10 +87,10 @@ void withdraw_status(const struct supervised *it, const char *path)
 		unlink(path);
 }
 
-/* Append a line for `pypod events`: in one call, so that no other process's line gets between, and after a newline, so
- * that it stays whole behind what a full disk or a killed process cut short. When it cannot be written it is lost: no
- * container starts or ends otherwise for that. It is written here and not by Python, because here is always somebody,
- * and only so a start comes before the end. */
+/* Append a line for `pypod events`: in one call, so that no other process's line gets in between, and after a newline,
+ * so that it stays intact behind a line that a full disk or a killed process cut short. A line that cannot be written
+ * is lost: no container starts or ends differently because of it. It is written here and not by Python, because the
+ * supervisor is always there, and so that the start comes before the end. */
 void write_event(const struct supervised *it, const char *action, const int *status)
 {
 	char head[128];
@@ -109,15 +109,15 @@ void write_event(const struct supervised *it, const char *action, const int *sta
 	close(fd);
 }
 
-/* The event comes first: who has heard of the end finds it there. What led to it on the host is gone before that; if it
- * cannot be taken away here, Python does it when it takes the address back. */
+/* The event comes first: whoever learns of the exit finds it there. The host's network rules are removed before that;
+ * if that fails here, Python removes them when it releases the address. */
 void supervise_record_exit(struct supervised *it, int status)
 {
 	char line[EXIT_LINE];
 
 	if (it->end.messages)
 		netlink_send(&it->end);
-	hold_release(&it->held); /* who hears of the end may start it again at once */
+	hold_release(&it->held); /* a restart may follow as soon as the exit is known */
 	if (it->oom_killed)
 		write_event(it, "oom", NULL);
 	write_event(it, it->event[EVENT_END], &status);
@@ -128,5 +128,5 @@ void supervise_record_exit(struct supervised *it, int status)
 	line[length] = ' ';
 	line[EXIT_LINE - 1] = '\n';
 	if (pwrite(it->status_file, line, sizeof line, START_LINE) < 0)
-		return; /* then nobody knows the exit code, and that is what a reader of the file is told */
+		return; /* the exit code is lost, and readers of the file see that */
 }

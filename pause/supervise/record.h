@@ -5,25 +5,25 @@
 
 enum { EVENT_FILE, EVENT_START, EVENT_END, EVENT_REST }; /* arguments of `event` */
 
-/* What the first line of a status file says beside boot id and time; no supervisor is 0 0. */
+/* The first line of a status file without boot id and time; no supervisor is 0 0. */
 struct recorded {
 	pid_t pid, supervisor;
 	uint64_t start_time, supervisor_start_time;
 };
 
-/* Write the status file `path` of a process that was started. Returns its descriptor, or -1 with errno. */
+/* Write the status file `path` of a started process. Returns its descriptor, or -1 with errno. */
 int record_start(const char *path, const char *boot_id, const struct recorded *it);
 
-/* Write down how it ended: for `pypod events`, and in the status file. */
+/* Record the exit: for `pypod events`, and in the status file. */
 void supervise_record_exit(struct supervised *it, int status);
 
-/* Write the status file that the plan names, if it names one. Returns -1 with errno. */
+/* Write the plan's status file, if it has one. Returns -1 with errno. */
 int write_status(struct supervised *it);
 
-/* Take back what write_status wrote, and nobody else's. */
+/* Remove the status file that write_status wrote, and no other. */
 void withdraw_status(const struct supervised *it, const char *path);
 
-/* A line for `pypod events`; with the exit code when there is a wait status. */
+/* Write a line for `pypod events`, with the exit code if there is a wait status. */
 void write_event(const struct supervised *it, const char *action, const int *status);
 
 #endif

@@ -9,8 +9,8 @@
 #include <sys/prctl.h>
 #include <unistd.h>
 
-/* Of a process that cannot be dumped the file is root's, whatever user it is (proc(5)). We are in nobody's namespace yet,
- * so whoever could look into us meanwhile is who started us. */
+/* The file of a process that is not dumpable belongs to root, whatever the process's user (proc(5)). We are in no
+ * container's namespace yet, so only our caller could look into us meanwhile. */
 int open_score(const struct supervised *it)
 {
 	const struct record *record = plan_find(&it->plan, OP_oom_score);

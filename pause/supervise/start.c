@@ -1,4 +1,4 @@
-/* What monitor and launcher have in common: start the process of a plan and record that it runs. */
+/* Common to monitor and launcher: start the process of a plan and record that it runs. */
 #define _GNU_SOURCE
 #include "supervise/start.h"
 #include "common/identity.h"
@@ -72,7 +72,7 @@ void supervise_companion(struct supervised *it, const struct record *process)
 		die(position(it, process), "pidfd_open");
 	snprintf(path, sizeof path, "/proc/%u/ns/net", (unsigned)number(process, 0));
 	int network = open(path, O_RDONLY | O_CLOEXEC);
-	/* the number is still that process's if that is still there */
+	/* the pid still belongs to that process if the process still exists */
 	if (network < 0 || syscall(SYS_pidfd_send_signal, fd, 0, NULL, 0) < 0)
 		die(position(it, process), "open");
 	if (companion_start(record, fd, network, &call) < 0)
@@ -82,8 +82,8 @@ void supervise_companion(struct supervised *it, const struct record *process)
 	report_send(REPORT_FD, &started, -1);
 }
 
-/* Until exec closes the socket: failure, a new pid, a terminal, a network, a root. Returns 0 when the process runs; one that ended without
- * having taken our byte (`told`) never got as far as its exec. */
+/* Read reports until exec closes the socket: failure, a new pid, a terminal, a network, a root. Returns 0 when the
+ * process runs; a process that ended without reading our byte (`told`) never reached its exec. */
 static int follow(struct supervised *it, int socket, bool told, struct report *failure)
 {
 	struct report report;
@@ -93,7 +93,7 @@ static int follow(struct supervised *it, int socket, bool told, struct report *f
 	for (;;) {
 		got = report_receive(socket, &report, &passed);
 		if (got < 0 && errno == ECONNRESET && !reset) {
-			/* It went without reading our byte. The kernel tells that first; what it said is behind. */
+			/* It ended without reading our byte. The kernel reports that first; its own reports follow. */
 			reset = true;
 			continue;
 		}
@@ -119,7 +119,7 @@ static int follow(struct supervised *it, int socket, bool told, struct report *f
 				strcpy(failure->call, "write");
 				return -1;
 			}
-			told = let_go_on(socket); /* if it failed by now, what it said comes next */
+			told = let_go_on(socket); /* if it has failed by now, its report comes next */
 		}
 		if (report.kind == REPORT_NETWORK || report.kind == REPORT_ROOT) {
 			if (start_companion(it, report.kind, passed, failure) < 0)
@@ -159,15 +159,15 @@ void supervise_start(struct supervised *it, const int standard[3])
 	group = open_group(text(clone, 1));
 	if (group < 0 && *text(clone, 1))
 		die(position(it, clone), "open");
-	/* Its maps can be written by its owner only, and of what cannot be dumped that is root. It is in a user namespace of
-	 * its own, where nobody is who could look into it. */
+	/* Only its owner can write its maps, and for a process that is not dumpable that is root. It is in a user namespace
+	 * of its own, with no other process that could look into it. */
 	if (mapped)
 		prctl(PR_SET_DUMPABLE, 1);
 	it->pid = clone_with_score(it, number(clone, 0), group);
 	if (it->pid < 0)
 		die(position(it, clone), "clone3");
 	if (it->pid == 0) {
-		/* else it would hold the supervisor's end itself and never learn that the supervisor died */
+		/* otherwise the process would hold the supervisor's end itself and never see that the supervisor died */
 		close(pair[0]);
 		close(REPORT_FD);
 		become_process(it, clone, standard, pair[1], others);
@@ -190,7 +190,7 @@ void supervise_start(struct supervised *it, const int standard[3])
 		failure.operation = position(it, status ? status : clone);
 	}
 	if (!recorded || follow(it, pair[0], !later && let_go_on(pair[0]), &failure) < 0) {
-		close(pair[0]); /* the end of who waits for our byte and has no number here */
+		close(pair[0]); /* ends a process that waits for our byte and has no pid here */
 		if (it->pid > 0 && kill(it->pid, SIGKILL) == 0)
 			waitpid(it->pid, NULL, 0);
 		if (status)
@@ -203,6 +203,6 @@ void supervise_start(struct supervised *it, const int standard[3])
 		close(it->lock);
 	write_event(it, it->event[EVENT_START], NULL);
 	struct report started = { .kind = REPORT_STARTED, .pid = it->pid, .start_time = it->start_time };
-	/* a monitor keeps its container's terminal to itself */
+	/* a monitor does not share its container's terminal */
 	report_send(REPORT_FD, &started, plan_find(&it->plan, OP_terminal) ? -1 : it->terminal);
 }

@@ -3,12 +3,12 @@
 
 #include "supervise/supervised.h"
 
-/* Make the process with `standard` as its 0, 1, 2 (-1: as they are), record it, tell Python how it went.
- * Does not return when it failed. */
+/* Create the process with `standard` as its 0, 1, 2 (-1: unchanged), record it, and report the outcome to Python.
+ * Does not return on failure. */
 void supervise_start(struct supervised *it, const int standard[3]);
 
-/* Start the companion of the plan beside a process that runs, which the `join` record names, and tell Python.
- * Does not return when it failed. */
+/* Start the plan's companion beside a running process, which the `join` record names, and report to Python.
+ * Does not return on failure. */
 void supervise_companion(struct supervised *it, const struct record *process);
 
 #endif

@@ -12,7 +12,7 @@
 
 enum { PLAN_FD = 3, REPORT_FD = 4 }; /* where Python puts them */
 
-/* A process being watched over, and what is needed for it. */
+/* A supervised process, and the supervisor's state. */
 struct supervised {
 	struct plan plan;
 	pid_t pid;
@@ -20,24 +20,24 @@ struct supervised {
 	int status_file;  /* -1: none */
 	int terminal;     /* master of its terminal, or -1 */
 	int owner;        /* pidfd of the process it must not outlive, or -1 */
-	int score;        /* our own oom_score_adj, or -1: the process is made with that of the plan */
-	int lock;         /* the caller's, until the start is recorded: the caller may be gone before; or -1 */
+	int score;        /* our own oom_score_adj, to create the process with the plan's, or -1 */
+	int lock;         /* the caller's, held until the start is recorded even if the caller is gone; or -1 */
 	bool leave;
-	bool mapped;      /* the process of the last clone still needs its maps */
-	bool oom_killed;  /* the kernel killed in its cgroup for want of memory */
-	struct netlink end; /* what to send when it has ended */
+	bool mapped;      /* the process of the last clone needs id maps */
+	bool oom_killed;  /* there was an OOM kill in its cgroup */
+	struct netlink end; /* to send when it has ended */
 	struct held held;   /* ports of the host */
-	char *event[4];   /* the arguments of `event`, which outlive the plan; NULL: none */
+	char *event[4];   /* copies of the arguments of `event`, to outlive the plan; NULL: none */
 };
 
-/* Tell Python that operation number `operation` failed in `call`, with errno, and exit. */
+/* Report to Python that operation number `operation` failed in `call`, with errno, and exit. */
 noreturn void die(uint32_t operation, const char *call);
 
-/* The number of an operation of the plan. */
+/* The index of a record in the plan. */
 uint32_t position(const struct supervised *it, const struct record *record);
 
-/* Tell the process that it has its maps, or is recorded, and may go on. False when it cannot be told: it has gone, or ends
- * now. */
+/* Tell the process that its maps are written, or that it is recorded, and that it may continue. False on failure: it
+ * has ended, or is about to. */
 bool let_go_on(int socket);
 
 #endif

@@ -1,7 +1,7 @@
-/* The watcher of a program that works beside a process, and how such a program says that it is ready.
+/* The watcher of a program that runs beside a process, and how such a program says that it is ready.
  *
- * What the program says goes to the log, which is our standard error, by our hand: a security module may let it write to no
- * file of the user's (Fedora's does that to pasta). */
+ * We copy the program's output to the log, which is our standard error: a security module may not let the program write
+ * to any file of the user (Fedora's does that to pasta). */
 #define _GNU_SOURCE
 #include "supervise/watcher.h"
 #include "common/ops.h"
@@ -26,7 +26,7 @@
 
 enum { ANSWER_BYTES = 4096, READY_FD = 3, ROOT_FD = 4 };
 
-/* Where a program that takes requests listens. Relative to DIRECTORY, whose path may be longer than unix(7) allows. */
+/* Where a program that takes requests listens. Relative to DIRECTORY, whose path may be too long for unix(7). */
 #define SOCKET "api"
 
 static noreturn void give_up(int told, const char *call)
@@ -38,9 +38,9 @@ static noreturn void give_up(int told, const char *call)
 	_exit(1);
 }
 
-/* What was handed over has a number that the program is told: /proc/self/fd/0 is a path of a network namespace that needs
- * no right to look into the process, which nobody may before its exec, and that a program which closes all it does not know
- * keeps. */
+/* The program knows the number of the descriptor that was handed over: /proc/self/fd/0 is a path to a network namespace
+ * that needs no permission to look into the process, which nobody has before its exec, and that survives in a program
+ * that closes all descriptors it does not know. */
 static pid_t run(const struct record *record, int handed, int output, int said, int ready, int told)
 {
 	char **words = vector(record, COMPANION_PROGRAM), *environment[] = { NULL };
@@ -65,7 +65,7 @@ static pid_t run(const struct record *record, int handed, int output, int said, 
 	return program;
 }
 
-/* False at the end, and when there is nothing. */
+/* Copy output to the log. False at EOF, and when there is none. */
 static bool keep(int said)
 {
 	char bytes[4096];
@@ -76,7 +76,7 @@ static bool keep(int said)
 	return got > 0;
 }
 
-/* Wait for one of two, while what the program says is kept: it would wait for us once the pipe is full. */
+/* Wait for one of two, and copy the program's output meanwhile: it would block once the pipe is full. */
 static void wait_keeping(struct pollfd polled[2], int said)
 {
 	struct pollfd all[] = { polled[0], polled[1], { said, POLLIN, 0 } };
@@ -89,16 +89,16 @@ static void wait_keeping(struct pollfd polled[2], int said)
 	polled[1].revents = all[1].revents;
 }
 
-/* As much as a pipe holds: somebody else may write on. */
+/* At most what a pipe holds: another process may go on writing. */
 static void keep_last_words(int said)
 {
 	for (int i = 0; i < 16 && keep(said); i++)
 		;
 }
 
-/* A program says that it is ready by a byte at descriptor 3 (slirp4netns --ready-fd), and stays as it is; or by closing
- * its standard output (pasta): then the process that we started has ended, well or badly, and a child of that goes on.
- * What it writes to its standard output meanwhile says nothing. */
+/* A program signals that it is ready with a byte on descriptor 3 (slirp4netns --ready-fd) and stays in the foreground,
+ * or by closing its standard output (pasta): then the process that we started has exited, successfully or not, and a
+ * child of it continues. Anything it writes to its standard output meanwhile is ignored. */
 static void wait_until_ready(pid_t program, int output, int said, int ready, int told)
 {
 	struct pollfd polled[] = { { output, POLLIN, 0 }, { ready, POLLIN, 0 } };
@@ -121,7 +121,7 @@ static void wait_until_ready(pid_t program, int output, int said, int ready, int
 	give_up(told, "exit");
 }
 
-/* One request to a connection, as slirp4netns(1) wants it. Its answer is an object with `return` or with `error`. */
+/* One request per connection, as slirp4netns(1) requires. The answer is an object with `return` or with `error`. */
 static void ask(const char *request, size_t length, int said, int told)
 {
 	struct sockaddr_un address = { .sun_family = AF_UNIX, .sun_path = SOCKET };
@@ -146,7 +146,7 @@ static void ask(const char *request, size_t length, int said, int told)
 		return;
 	keep_last_words(said);
 	dprintf(2, "%.*s: %s\n", (int)length, request, answer);
-	errno = EADDRINUSE; /* it does not say: what was looked at before is somebody else's by now */
+	errno = EADDRINUSE; /* the answer has no reason: a port that was free before is taken by now */
 	give_up(told, "request");
 }
 
@@ -156,10 +156,10 @@ static void ask_all(const char *requests, int said, int told)
 		length = strcspn(requests, "\n");
 		ask(requests, length, said, told);
 	}
-	unlink(SOCKET); /* nobody else is to ask for anything */
+	unlink(SOCKET); /* no further requests */
 }
 
-/* Until the process has ended, or all of the program. */
+/* Until the process has ended, or all processes of the program. */
 static noreturn void stay(int process, int signals, int said)
 {
 	struct pollfd polled[] = { { process, POLLIN, 0 }, { signals, POLLIN, 0 } };
@@ -206,7 +206,7 @@ noreturn void watch(const struct record *record, int handed, int process, int lo
 	if (null < 0 || signals < 0 || dup2(null, 0) < 0 || dup2(null, 1) < 0 || dup2(log, 2) < 0 ||
 	    pipe2(output, O_CLOEXEC) < 0 || pipe2(said, O_CLOEXEC) < 0 || pipe2(ready, O_CLOEXEC) < 0)
 		give_up(told, "pipe2");
-	/* what the supervisor holds open is nobody else's: the end of its pipes and sockets tells others something */
+	/* the supervisor's descriptors must not stay open here: others wait for EOF on its pipes and sockets */
 	int kept[] = { process, told, signals, handed, output[0], output[1], said[0], said[1], ready[0], ready[1] };
 	close_all_but(kept, sizeof kept / sizeof *kept);
 	const char *requests = text(record, COMPANION_REQUESTS);
@@ -219,7 +219,7 @@ noreturn void watch(const struct record *record, int handed, int process, int lo
 	close(ready[1]);
 	close(handed);
 	wait_until_ready(program, output[0], said[0], ready[0], told);
-	close(ready[0]); /* the other stays open: what the program may still say there is not to end it by SIGPIPE */
+	close(ready[0]); /* the other stays open: later output there must not end the program by SIGPIPE */
 	if (*requests)
 		ask_all(requests, said[0], told);
 	struct verdict well = { 0 };

@@ -10,15 +10,15 @@
 #include <sys/xattr.h>
 #include <unistd.h>
 
-/* Attributes that the layer may give. trusted.overlay.* would steer overlayfs; security.* belongs to the host, but for
- * the capabilities of programs. */
+/* Attributes that a layer may set. trusted.overlay.* would control overlayfs; security.* belongs to the host, except
+ * for file capabilities. */
 static bool may_have(const char *name)
 {
 	return (starts_with(name, "user.") && !starts_with(name, "user.overlay.")) ||
 	       strcmp(name, "security.capability") == 0 || strcmp(name, "system.posix_acl_access") == 0;
 }
 
-/* An id that the user namespace does not have gives EINVAL. */
+/* chown to an id that the user namespace does not have fails with EINVAL. */
 static void changed_owner(const struct unpacking *it, int result)
 {
 	if (result == 0 || (it->one_id && errno == EINVAL))
@@ -46,13 +46,13 @@ static struct tar_record set_extended_attributes(const struct unpacking *it, int
 		if (strcmp(name, "system.posix_acl_default") == 0)
 			default_acl = record;
 		else if (strlen(name) == size && may_have(name) && fsetxattr(fd, name, record.value, record.value_size, 0) < 0 &&
-			 errno != EOPNOTSUPP && !(it->one_id && errno == EINVAL)) /* a list that names others */
+			 errno != EOPNOTSUPP && !(it->one_id && errno == EINVAL)) /* an ACL that names other ids */
 			broken("fsetxattr");
 	}
 	return default_acl;
 }
 
-/* In this order: chown(2) clears set-user-id and capabilities, and what is written would change the time. */
+/* In this order: chown(2) clears set-user-ID and capabilities, and the other changes would update the time. */
 struct tar_record set_attributes(const struct unpacking *it, int fd, bool new_with_mode)
 {
 	struct tar_record default_acl = { 0 };

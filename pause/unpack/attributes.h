@@ -4,8 +4,8 @@
 #include "unpack/records.h"
 #include "unpack/unpacking.h"
 
-/* Give a file what its entry says of owner, mode, time and extended attributes. `new_with_mode`: it was made with the mode.
- * The list of default access of a directory is not set but returned: the record's value, or nothing. */
+/* Set a file's owner, mode, time and extended attributes from its entry. `new_with_mode`: it was created with the mode.
+ * The default ACL of a directory is not set but returned: the record's value, or nothing. */
 struct tar_record set_attributes(const struct unpacking *it, int fd, bool new_with_mode);
 /* The same by name, for what cannot be opened; such entries have no extended attributes. */
 void set_attributes_of_name(const struct unpacking *it, int parent, const char *name);

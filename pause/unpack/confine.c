@@ -16,7 +16,7 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
-/* The sanitizers want more memory and other system calls; what they look for does not depend on either. */
+/* The sanitizers need more memory and other system calls; what they look for depends on neither. */
 #ifdef __SANITIZE_ADDRESS__
 enum { CHECKED = 1 };
 #else
@@ -28,26 +28,26 @@ enum { ARCHITECTURE = AUDIT_ARCH_X86_64 };
 #elif defined(__aarch64__)
 enum { ARCHITECTURE = AUDIT_ARCH_AARCH64 };
 #else
-enum { ARCHITECTURE = 0 }; /* no filter there */
+enum { ARCHITECTURE = 0 }; /* no filter on others */
 #endif
 
 enum { MEMORY_LIMIT = 512 << 20, FILES_LIMIT = 32 };
 
-/* All that unpack.c, and the C library for it, asks of the kernel. What else a later C library tries first (musl 1.2.6's
- * pwrite is pwritev2) it does without where the kernel seems to have no such call. */
+/* All system calls of unpack.c and of the C library for it. Others that newer C libraries try first (pwritev2 for
+ * pwrite in musl 1.2.6) they do without if the kernel does not seem to have them. */
 static const unsigned allowed[] = {
 	SYS_read, SYS_write, SYS_writev, SYS_pwrite64, SYS_close, SYS_lseek, SYS_ftruncate, SYS_openat, SYS_getdents64, SYS_fstat,
 	SYS_newfstatat, SYS_fcntl, SYS_mkdirat, SYS_mknodat, SYS_symlinkat, SYS_linkat, SYS_unlinkat, SYS_fchown, SYS_fchownat,
 	SYS_fchmod, SYS_fchmodat, SYS_utimensat, SYS_fsetxattr, SYS_exit_group,
 	/* of the C libraries: memory, and glibc's qsort */
 	SYS_brk, SYS_mmap, SYS_munmap, SYS_mremap, SYS_mprotect, SYS_madvise, SYS_getrandom, SYS_sysinfo,
-#ifdef SYS_lstat /* musl's fstatat, where there is such a call */
+#ifdef SYS_lstat /* musl's fstatat, on architectures with these calls */
 	SYS_lstat, SYS_stat,
 #endif
 };
 
-/* A private view of the directory in which device files can be made but not opened. Where that is not allowed the
- * directory itself serves. */
+/* A private view of the directory in which device nodes can be created but not opened. Where that is not permitted, use
+ * the directory itself. */
 static int without_devices(int directory)
 {
 	struct mount_attr quiet = { .attr_set = MOUNT_ATTR_NODEV | MOUNT_ATTR_NOSUID | MOUNT_ATTR_NOEXEC };
@@ -72,7 +72,7 @@ static void keep_capabilities(void)
 {
 	struct __user_cap_header_struct header = { .version = _LINUX_CAPABILITY_VERSION_3 };
 	struct __user_cap_data_struct data[2] = { 0 };
-	/* CAP_SYS_ADMIN: trusted.overlay.opaque; the filter leaves nothing else of it. */
+	/* CAP_SYS_ADMIN: for trusted.overlay.opaque; the filter leaves no other use of it. */
 	unsigned keep = 1 << CAP_CHOWN | 1 << CAP_DAC_OVERRIDE | 1 << CAP_FOWNER | 1 << CAP_FSETID | 1 << CAP_MKNOD |
 			CAP_TO_MASK(CAP_SETFCAP) | 1 << CAP_SYS_ADMIN;
 
@@ -114,7 +114,7 @@ void confine(int directory)
 		broken("chroot");
 	if (directory != root)
 		close(directory);
-	/* The view of the directory lives as long as its descriptor, which leads nowhere else now. */
+	/* The view of the directory lives as long as its descriptor, which now leads nowhere else. */
 	umask(0);
 	limit(RLIMIT_CORE, 0);
 	limit(RLIMIT_NOFILE, FILES_LIMIT);

@@ -21,17 +21,17 @@ struct tar_extent {
 	uint64_t offset, length;
 };
 
-/* An entry of an archive, whatever format that has. */
+/* An entry of an archive of any format. */
 struct tar_entry {
 	enum tar_type type;
-	char path[PATH_MAX]; /* as it is written there; never empty by itself, never with a NUL */
+	char path[PATH_MAX]; /* as in the archive; never contains a NUL */
 	char link[PATH_MAX];
-	uint64_t size; /* of the file once it is unpacked: for a sparse one more than there are data */
+	uint64_t size; /* of the unpacked file: for a sparse file larger than its data */
 	uint32_t mode; /* 07777 */
 	uint32_t uid, gid;
 	uint32_t major, minor;
 	struct timespec mtime;
-	/* Where the data of a sparse file belong: ascending, within size, together as long as the data. */
+	/* Where the data of a sparse file go: ascending, within size, in total as long as the data. */
 	bool sparse;
 	struct tar_extent *extents;
 	size_t extent_count;

@@ -5,7 +5,7 @@
 
 enum { OLD_GNU_EXTENTS = 4, OLD_GNU_MORE_EXTENTS = 21 };
 
-/* A header as it stands in the archive. */
+/* A header as it is stored in the archive. */
 struct header {
 	char name[100], mode[8], uid[8], gid[8], size[12], mtime[12], checksum[8], type, link[100];
 	char magic[8]; /* POSIX: "ustar\0" "00"; GNU: "ustar  \0" */

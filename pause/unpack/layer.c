@@ -1,5 +1,6 @@
-/* What an entry of a layer means: docs/layers.md has the rules (image-spec: layer.md). The tree is a layer of overlayfs: what
- * is deleted is a character device 0:0, what hides the layers below has trusted.overlay.opaque, or user.overlay.opaque. */
+/* The meaning of an entry of a layer: docs/layers.md has the rules (image-spec: layer.md). The tree is an overlayfs
+ * layer: a deleted file is a character device 0:0, a directory that hides the layers below has trusted.overlay.opaque,
+ * or user.overlay.opaque. */
 #define _GNU_SOURCE
 #include "unpack/layer.h"
 #include "unpack/make.h"
@@ -23,7 +24,7 @@ static int mark(struct unpacking *it, int parent, const char *name)
 	return 0;
 }
 
-/* Whiteouts are about the layers below, wherever in the layer they stand. */
+/* Whiteouts concern the layers below, wherever in the layer they appear. */
 static void make_whiteout(struct unpacking *it, int parent, const char *name)
 {
 	struct stat status;
@@ -41,7 +42,7 @@ static void make_whiteout(struct unpacking *it, int parent, const char *name)
 	int fd = openat(parent, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
 	if (fd < 0)
 		broken("openat");
-	/* from the path of .wh.NAME, of which name is the end, to that of NAME */
+	/* from the path of .wh.NAME (which `name` is the end of) to that of NAME */
 	memmove(it->entry.path + (name - it->entry.path) - strlen(".wh."), name, strlen(name) + 1);
 	tree_renew(it->entry.path, fd);
 	close(fd);

@@ -3,7 +3,7 @@
 
 #include "unpack/unpacking.h"
 
-/* Do what the entry at hand means: make a file, or delete what layers below have. */
+/* Apply the current entry: create a file, or hide one of the layers below. */
 void unpack_entry(struct unpacking *it);
 
 #endif

@@ -1,4 +1,4 @@
-/* The files, links, directories and devices of a layer. */
+/* Creates the files, links, directories and devices of a layer. */
 #define _GNU_SOURCE
 #include "unpack/make.h"
 #include "unpack/attributes.h"
@@ -47,7 +47,7 @@ static void make_file(struct unpacking *it, int parent, const char *name)
 	it->bytes += it->entry.size;
 	if (!it->entry.sparse)
 		write_extent(fd, 0, it->entry.size);
-	/* first, since XFS fills a hole below 64 KiB that comes of writing beyond the end */
+	/* before the data, because XFS fills a hole below 64 KiB that results from writing beyond the end */
 	else if (ftruncate(fd, it->entry.size) < 0)
 		broken("ftruncate");
 	for (size_t i = 0; i < it->entry.extent_count; i++)
@@ -71,7 +71,7 @@ static void make_directory(const struct unpacking *it, int parent, const char *n
 	int fd = openat(parent, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
 	if (fd < 0)
 		broken("openat");
-	if (replaces) /* what was here hid what the layers below have: a whiteout, or a file before */
+	if (replaces) /* a whiteout or file here hid what the layers below have */
 		tree_make_opaque(fd);
 	struct tar_record default_acl = set_attributes(it, fd, false);
 	tree_enter(it->entry.path, fd, it->entry.mtime, default_acl.value, default_acl.value_size);
@@ -96,7 +96,7 @@ static bool are_same(int parent, const char *name, const struct stat *other)
 	       status.st_dev == other->st_dev;
 }
 
-/* The target's parents may be symbolic links, which lead to somewhere in the layer; it itself is not followed. */
+/* The target's parents may be symbolic links, which are resolved in the layer; the target itself is not followed. */
 static void make_hard_link(struct unpacking *it, int parent, const char *name)
 {
 	struct stat target;

@@ -3,9 +3,9 @@
 
 #include "unpack/unpacking.h"
 
-/* Make what the entry at hand describes, with this name in a directory. */
+/* Create what the current entry describes, with this name in a directory. */
 void make(struct unpacking *it, int parent, const char *name);
-/* The same where it is the root of the tree. */
+/* The same when the entry is the root of the tree. */
 void make_root(const struct unpacking *it);
 
 #endif

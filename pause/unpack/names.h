@@ -3,10 +3,10 @@
 
 #include <stdbool.h>
 
-/* Make a path relative to the root, without "", "." and "..", by its letters: as podman and umoci do it. */
+/* Make a path relative to the root, without "", "." and "..", purely lexically: as podman and umoci do. */
 void clean_path(char *path);
-/* Whether a clean path is what AUFS kept beside its layers, and old images still have: `.wh..wh.plnk` and its like. A
- * whiteout on the way to something is refused. */
+/* Whether a clean path is one of AUFS's own files, which old images still have: `.wh..wh.plnk` and the like. A whiteout
+ * used as a directory is refused. */
 bool is_of_aufs(const char *path);
 bool starts_with(const char *text, const char *prefix);
 

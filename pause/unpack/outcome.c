@@ -26,7 +26,7 @@ void refuse(const char *reason)
 	fail("refused", reason, 0);
 }
 
-/* Some failures are the fault of names that the layer has; the others are ours or the disk's. */
+/* Some failures are caused by names in the layer; the others by us or the disk. */
 void broken(const char *call)
 {
 	switch (errno) {

@@ -4,16 +4,16 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-/* What is said of a layer on the descriptor of the report: that it was made, or why it was not. */
+/* Reports about a layer on the report descriptor: that it was unpacked, or why not. */
 
-/* What goes wrong from now on does so in the entry of this path, which may change meanwhile; NULL: in none. */
+/* Attribute failures from now on to the entry with this path, which may change meanwhile; NULL: to none. */
 void outcome_is_of(const char *path);
-/* End, because the archive is none, or means what no layer may. */
+/* Exit, because the archive is malformed, or has something that is not allowed in a layer. */
 _Noreturn void refuse(const char *reason);
-/* End, because a call failed with errno. */
+/* Exit, because a call failed with errno. */
 _Noreturn void broken(const char *call);
 void report_made(uint64_t entries, uint64_t bytes, bool root_is_opaque);
-/* After that: a word about a path of the tree. */
+/* After that: a remark about a path of the tree. */
 void report_path(char what, const char *path);
 
 #endif

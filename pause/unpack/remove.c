@@ -12,7 +12,7 @@
 
 enum { OPEN_DIRECTORY = O_RDONLY | O_DIRECTORY | O_CLOEXEC };
 
-/* Delete what can be deleted in a directory, up to the first one in it that is not empty: its name, or "". */
+/* Delete what can be deleted in a directory, up to the first non-empty directory in it: `name` gets its name, or "". */
 static void delete_in(int fd, char name[NAME_MAX + 1])
 {
 	struct dirent *found;
@@ -33,7 +33,7 @@ static void delete_in(int fd, char name[NAME_MAX + 1])
 	closedir(names);
 }
 
-/* One descriptor however deep it is: down into the first directory there is, up again when that is empty. */
+/* With one descriptor, however deep the tree: down into the first directory, up again when that is empty. */
 void remove_tree(int parent, const char *name)
 {
 	char below[NAME_MAX + 1];

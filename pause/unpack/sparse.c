@@ -66,7 +66,7 @@ void apply_sparse_record(struct tar_entry *entry, struct gnu_sparse *sparse, con
 	}
 }
 
-/* A decimal number on a line of its own, out of the data of the entry. */
+/* A decimal number on its own line, from the data of the entry. */
 static uint64_t number_line(void)
 {
 	char digits[24];
@@ -82,7 +82,7 @@ static uint64_t number_line(void)
 	refuse("the map of a sparse file is malformed");
 }
 
-/* Version 1.0: the map stands before the data, padded to whole blocks. */
+/* Version 1.0: the map precedes the data, padded to whole blocks. */
 static void read_map_lines(struct tar_entry *entry, uint64_t stored)
 {
 	const char *unused;

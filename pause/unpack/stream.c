@@ -9,8 +9,8 @@ enum { BUFFER = 1 << 20 };
 
 static int input;
 static char buffer[BUFFER];
-static size_t start, end; /* what of the buffer is not used yet */
-static uint64_t left, padding; /* data of the entry that are not read yet, and zeros after them */
+static size_t start, end; /* the unread part of the buffer */
+static uint64_t left, padding; /* unread data of the entry, and zeros after them */
 
 void stream_open(int fd)
 {
@@ -18,7 +18,7 @@ void stream_open(int fd)
 	start = end = left = padding = 0;
 }
 
-/* Have at least `size` bytes in the buffer; false when the file ends before. */
+/* Read until at least `size` bytes are in the buffer; false when the file ends before that. */
 static bool have(size_t size)
 {
 	if (end - start >= size)

@@ -9,13 +9,13 @@
 
 #include <string.h>
 
-enum { HEADER_LIMIT = 1 << 20 }; /* of a pax header or a long name; Go's */
+enum { HEADER_LIMIT = 1 << 20 }; /* of a pax header or a long name, as in Go */
 
 static char pax[HEADER_LIMIT], text[HEADER_LIMIT + 1];
 
-static const int64_t LARGEST_ID = UINT32_MAX - 1; /* the next one means "leave it" to chown(2) */
+static const int64_t LARGEST_ID = UINT32_MAX - 1; /* UINT32_MAX means "no change" to chown(2) */
 
-/* All data of an extension header. */
+/* Read the data of an extension header. */
 static size_t read_text(char *into)
 {
 	size_t size = 0, got;
@@ -31,7 +31,7 @@ static size_t read_text(char *into)
 	return size;
 }
 
-/* Later records win over earlier ones; an empty value leaves what the header says. */
+/* Later records override earlier ones; an empty value keeps that of the header. */
 static void apply_records(struct tar_entry *entry, uint64_t *stored, struct gnu_sparse *sparse)
 {
 	struct tar_record record;
@@ -65,7 +65,7 @@ static void check_checksum(const struct header *header)
 	for (size_t i = 0; i < BLOCK; i++) {
 		unsigned char value = i >= first && i < last ? ' ' : byte[i];
 		sum += value;
-		signed_sum += (signed char)value; /* some ancient ones added chars that were signed */
+		signed_sum += (signed char)value; /* some ancient writers summed signed chars */
 	}
 	if (stated != sum && stated != signed_sum)
 		refuse("the checksum of a header is wrong");
@@ -97,7 +97,7 @@ static enum tar_type type_of(const struct tar_entry *entry, char flag)
 	size_t length = strlen(entry->path);
 
 	switch (flag) {
-	case '\0': /* v7 knew directories by the slash at the end */
+	case '\0': /* v7 marks directories by a trailing slash */
 		return length > 0 && entry->path[length - 1] == '/' ? TAR_DIRECTORY : TAR_FILE;
 	case '0':
 	case '7':
@@ -123,7 +123,7 @@ static void read_numbers(struct tar_entry *entry, const struct header *header)
 	}
 }
 
-/* The header of an entry proper, with what its extension headers said. */
+/* Read the header of an entry proper, and apply its extension headers. */
 static void read_entry(struct tar_entry *entry, const struct header *in_buffer, size_t records_size)
 {
 	struct header copy = *in_buffer, *header = &copy;
@@ -139,7 +139,7 @@ static void read_entry(struct tar_entry *entry, const struct header *in_buffer, 
 	apply_records(entry, &stored, &sparse);
 	entry->type = type_of(entry, header->type);
 	if (entry->type != TAR_FILE)
-		stored = 0; /* whatever the header says: hard links come with the size of their file */
+		stored = 0; /* whatever the header says: hard links have the size of their file */
 	entry->size = stored;
 	if (header->type == 'S')
 		read_old_map(entry, header);
@@ -166,7 +166,7 @@ bool tar_next(struct tar_entry *entry)
 	stream_skip();
 	while ((header = stream_block())) {
 		if (is_zero((const char *)header)) {
-			/* Two of them are the end. Some writers leave out one or both, and Go takes the end of the file then. */
+			/* Two of them mark the end. Some writers omit one or both, and Go then accepts the end of the file. */
 			const char *second = stream_block();
 			if (second && !is_zero(second))
 				refuse("a header is empty");
@@ -184,7 +184,7 @@ bool tar_next(struct tar_entry *entry)
 		}
 		stream_expect(natural(number(header->size, sizeof header->size), INT64_MAX));
 		size_t size = read_text(flag == 'x' ? pax : text);
-		extended = extended || flag != 'g'; /* global ones change nothing, as in Go */
+		extended = extended || flag != 'g'; /* global ones are ignored, as in Go */
 		if (flag == 'x')
 			records_size = size;
 		else if (flag != 'g')

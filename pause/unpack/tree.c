@@ -17,15 +17,15 @@ static const char DEFAULT_ACL[] = "system.posix_acl_default";
 
 enum kind {
 	ENTERED, /* it has an entry in the archive */
-	IMPLIED, /* only what is in it has */
-	/* beside one of those: */
-	RENEWED,   /* a whiteout says that it is not the one of the layers below */
-	WHITENING, /* there are whiteouts in it */
+	IMPLIED, /* only its content has entries */
+	/* in addition to one of those: */
+	RENEWED,   /* a whiteout separates it from the directory in the layers below */
+	WHITENING, /* it contains whiteouts */
 };
 
 struct directory {
 	char *path;
-	ino_t inode; /* of another directory that has the path now, times are not set */
+	ino_t inode; /* times are not set if the path is another directory by now */
 	enum kind kind;
 	size_t turn;
 	struct timespec mtime;
@@ -124,7 +124,7 @@ void tree_note_whiteout(const char *path)
 		remember(path, current, WHITENING, (struct timespec){ 0 });
 }
 
-/* podman makes these 0755 of root, too; who stacks the layers knows what they are below. */
+/* podman also creates these as root's with 0755; whoever stacks the layers knows what they are below. */
 static int make_implied(int parent, const char *name, const char *path, bool opaque)
 {
 	if (mkdirat(parent, name, 0755) < 0) {
@@ -135,7 +135,7 @@ static int make_implied(int parent, const char *name, const char *path, bool opa
 	int fd = openat(parent, name, OPEN_DIRECTORY | O_NOFOLLOW);
 	if (fd < 0)
 		broken("openat");
-	/* a set-group-id directory above would give it its group */
+	/* it would inherit the group of a set-group-ID parent */
 	if (fchown(fd, 0, 0) < 0 || fchmod(fd, 0755) < 0)
 		broken("fchown");
 	remember(path, fd, IMPLIED, (struct timespec){ 0 });
@@ -156,7 +156,7 @@ static bool is_whiteout(int parent, const char *name)
 	return fstatat(parent, name, &status, AT_SYMLINK_NOFOLLOW) == 0 && tree_is_whiteout(&status);
 }
 
-/* One step down; -1 where there is a whiteout and that is all right. */
+/* One step down; -1 at a whiteout, if that is allowed. */
 static int step(int parent, const char *name, const char *path, bool about_lower)
 {
 	int fd = openat(parent, name, OPEN_DIRECTORY);
@@ -177,7 +177,7 @@ static int step(int parent, const char *name, const char *path, bool about_lower
 	broken("openat");
 }
 
-/* From the top, a directory at a time. */
+/* From the top, one directory at a time. */
 static int descend(const char *path, bool about_lower)
 {
 	char walked[PATH_MAX];
@@ -237,7 +237,7 @@ static void finish(const struct directory *made, const char *path)
 	close(fd);
 }
 
-/* `made` is the last word on a path; the directory may be gone, or another. */
+/* `made` is the last record for a path; by now the directory may be gone, or another one. */
 static bool is_still_there(const struct directory *made, const char *path)
 {
 	struct stat status;

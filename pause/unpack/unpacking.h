@@ -6,13 +6,13 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-/* A layer that is being unpacked into the current directory. */
+/* A layer being unpacked into the current directory. */
 struct unpacking {
-	struct tar_entry entry;      /* at hand; its paths are relative to the root and clean */
+	struct tar_entry entry;      /* the current one; its paths are relative to the root and clean */
 	uint64_t bytes, bytes_limit; /* of files, holes included */
-	bool in_user_namespace;      /* where nobody can make devices */
-	bool one_id;                 /* and there is one id, which owns all */
-	bool sockets_stand_in;       /* for whiteouts */
+	bool in_user_namespace;      /* device nodes cannot be created */
+	bool one_id;                 /* the namespace has a single id, which owns everything */
+	bool sockets_stand_in;       /* sockets are used as whiteouts */
 };
 
 #endif

@@ -1,4 +1,4 @@
-"""The command line: from words to a verb, and what becomes an exit code."""
+"""The command line: parse the words, run the verb, turn the outcome into an exit code."""
 
 from __future__ import annotations
 
@@ -23,10 +23,10 @@ _HELP = ("-h", "--help", "help")
 
 
 def main(argv: Sequence[str] | None = None) -> None:
-    """Run the program with ``argv`` (default: of this process) and exit with its code."""
+    """Run the program with ``argv`` (default: the arguments of this process) and exit with its exit code."""
     import gc
 
-    # a command is over before there is garbage in cycles worth looking for: the imports alone set it off 60 times
+    # a command ends before cyclic garbage is worth collecting: the imports alone would trigger the collector 60 times
     gc.set_threshold(_OBJECTS_BETWEEN_COLLECTIONS)
     words = list(sys.argv[1:] if argv is None else argv)
     code = ENGINE_FAILED
@@ -35,18 +35,18 @@ def main(argv: Sequence[str] | None = None) -> None:
         code = run(words)
         sys.stdout.flush()
     except BrokenPipeError:
-        # the reader of our output has gone: say nothing more, not even at exit
+        # the reader of our output has gone: write nothing more, not even at exit
         os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
         code = 128 + 13
     except KeyboardInterrupt:
         code = INTERRUPTED
-    except OSError as error:  # of our own output: what the engine does raises errors of ours
+    except OSError as error:  # from our own output: the engine raises PypodError
         code = _tell(f"{error.filename or 'write /dev/stdout'}: {error.strerror}")
     os._exit(code)
 
 
 def _tell(message: str) -> int:
-    """Write an error to stderr, if that can be written; return the exit code."""
+    """Write an error to stderr, if stderr can be written to; return the exit code."""
     try:
         sys.stderr.write(f"Error: {message}\n")
         sys.stderr.flush()
@@ -56,21 +56,21 @@ def _tell(message: str) -> int:
 
 
 def _occupy_standard_streams() -> None:
-    """Put /dev/null where a standard stream is closed: the next file to be opened would be taken for it."""
+    """Open /dev/null for each closed standard stream: the next file opened would be taken for that stream."""
     for fd in range(3):
         try:
             os.fstat(fd)
         except OSError:
-            os.open(os.devnull, os.O_RDWR)  # takes the lowest number that is free: this one
+            os.open(os.devnull, os.O_RDWR)  # takes the lowest free number: this one
     sys.stdout = _lines(sys.stdout, 1)
     sys.stderr = _lines(sys.stderr, 2)
 
 
 def _lines(stream: TextIO | None, fd: int) -> TextIO:
-    """Return a standard stream that writes whole lines, and to a terminal only what does not steer it.
+    """Return a standard stream that writes whole lines, and no control characters to a terminal.
 
-    PYTHONUNBUFFERED makes a line and its end two writes, and between them is room for what other commands write to the
-    same pipe or terminal.
+    With PYTHONUNBUFFERED, a line and its newline are two writes, and the output of other commands on the same pipe or
+    terminal can come between them.
     """
     terminal = os.isatty(fd)
     if stream is not None and not terminal and not getattr(stream, "write_through", False):
@@ -87,7 +87,7 @@ def _lines(stream: TextIO | None, fd: int) -> TextIO:
 
 
 def run(words: list[str]) -> int:
-    """Run one command line; return its exit code. Errors are told on stderr, as podman tells them."""
+    """Run one command line; return its exit code. Errors go to stderr in podman's form."""
     try:
         return _dispatch(words)
     except PypodError as error:
@@ -104,8 +104,8 @@ def _dispatch(words: list[str]) -> int:
         path="pypod",
         summary="Manage pods and containers, without a daemon",
         flags=(
-            Flag(name="root", help="Directory in which everything is kept", metavar="string"),
-            Flag(name="runroot", hidden=True, help="Accepted for podman's sake: there is one directory for everything"),
+            Flag(name="root", help="Path to the directory where all data is stored", metavar="string"),
+            Flag(name="runroot", hidden=True, help="Accepted for compatibility with podman: --root holds everything"),
             Flag(name="version", short="v", kind="bool", help="Print the version"),
         ),
         commands=tuple((name, summary) for name, summary in _summaries()),
@@ -141,9 +141,9 @@ def _dispatch(words: list[str]) -> int:
 
 
 def _verb(rest: list[str]) -> tuple[Verb, str] | None:
-    """Take the words of a verb from those of a command line; return its row and how it is called.
+    """Remove the words of the verb from the command line; return the verb's row and its path.
 
-    None when it was a group's help that was asked for, which is printed. Raises UsageError.
+    When a group's help was asked for, print it and return None. Raises UsageError.
     """
     from pypod.cli.flags.parser import Command, UsageError, usage
 
@@ -165,7 +165,7 @@ def _verb(rest: list[str]) -> tuple[Verb, str] | None:
 
 
 def _run_as_user(function: Callable[[Parsed, str | None], int], options: Parsed, root: str | None) -> int:
-    """Run a command that may be the first to need a user's session, and tell then what the session lacks."""
+    """Run a command that may be the first to need a user's session; if so, report what the session lacks."""
     from pypod.cli.system import notes
 
     before = notes.session_of(root)

@@ -1,4 +1,4 @@
-"""The verbs of the command line: where each is carried out, and its line in the list of all."""
+"""The verbs of the command line: the module that carries out each one, and its line in the list of commands."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 __all__ = ["CONTAINER_VERBS", "GROUPS", "VERBS", "load"]
 
-# verb: (module of pypod.cli, name of the command's value there, summary). The function is the name without COMMAND.
+# verb: (module of pypod.cli, name of the command in it, summary). See load() for the objects in that module.
 CONTAINER_VERBS: Verbs = {
     "attach": ("containers.attach", "attach", "Attach to a running container"),
     "commit": ("containers.commit", "commit", "Create new image based on the changed container"),
@@ -113,10 +113,10 @@ POD_VERBS: Verbs = {
     "update": ("containers.update", "pod_update", "Update an existing pod"),
 }
 SYSTEM_VERBS: Verbs = {
-    "check": ("system.system", "check", "Tell what this host can and cannot do, and mend what a crash left"),
+    "check": ("system.system", "check", "Report what this host supports, and repair what a crash left behind"),
     "events": ("system.events", "events", "Show pypod events"),
     "info": ("system.system", "info", "Display pypod system information"),
-    "migrate": ("system.system", "migrate", "Stop all containers and have new ones get the ids of today"),
+    "migrate": ("system.system", "migrate", "Stop all containers so that new ones use the current subordinate IDs"),
 }
 VERBS: Verbs = {
     **CONTAINER_VERBS,
@@ -131,7 +131,7 @@ VERBS: Verbs = {
     "load": ("images.save", "load", "Load image(s) from a tar archive"),
     "login": ("images.login", "login", "Login to a container registry"),
     "logout": ("images.login", "logout", "Logout of a container registry"),
-    "lsns": ("namespaces.lsns", "lsns", "List namespaces, whose they are and what keeps them alive"),
+    "lsns": ("namespaces.lsns", "lsns", "List namespaces, the containers in them and what keeps them alive"),
     "pull": ("images.pull", "pull", "Pull an image from a registry"),
     "push": ("images.push", "push", "Push an image to a specified destination"),
     "rmi": ("images.rmi", "rmi", "Removes one or more images from local storage"),
@@ -141,18 +141,18 @@ VERBS: Verbs = {
     "unshare": ("namespaces.unshare", "unshare", "Run a command inside of a modified user namespace"),
     "untag": ("images.tag", "untag", "Remove a name from a local image"),
     "version": ("system.system", "version", "Display the pypod version information"),
-    "view": ("namespaces.view", "view", "Show a pod in a browser, live"),
+    "view": ("namespaces.view", "view", "Show a live view of a pod in a browser"),
 }
 del VERBS["list"], VERBS["ls"]
 HEALTHCHECK_VERBS: Verbs = {
     "run": ("containers.healthcheck", "healthcheck_run", "Run the health check of a container"),
 }
-# The verb without a name takes whatever first word is none of the others.
+# The verb without a name is used when the first word is none of the others.
 NS_VERBS: Verbs = {
-    "": ("namespaces.ns", "ns_matrix", "Show who shares which namespace in a pod"),
-    "diff": ("namespaces.ns", "ns_diff", "Show what two containers, pods or processes share"),
+    "": ("namespaces.ns", "ns_matrix", "Show which namespaces the containers of a pod share"),
+    "diff": ("namespaces.ns", "ns_diff", "Show which namespaces two containers, pods or processes share"),
     "ls": ("namespaces.ns", "ns_ls", "List the namespaces of a container or process"),
-    "watch": ("namespaces.watch", "ns_watch", "Show namespaces of pods as they come and go"),
+    "watch": ("namespaces.watch", "ns_watch", "Watch the namespaces of pods come and go"),
 }
 GROUPS: dict[str, tuple[str, Verbs]] = {
     "container": ("Manage containers", CONTAINER_VERBS),
@@ -160,14 +160,14 @@ GROUPS: dict[str, tuple[str, Verbs]] = {
     "image": ("Manage images", IMAGE_VERBS),
     "manifest": ("Manipulate manifest lists and image indexes", MANIFEST_VERBS),
     "network": ("Manage networks", NETWORK_VERBS),
-    "ns": ("Show who shares which namespace: pypod ns POD", NS_VERBS),
+    "ns": ("Show which namespaces are shared: pypod ns POD", NS_VERBS),
     "pod": ("Manage pods", POD_VERBS),
     "system": ("Manage pypod", SYSTEM_VERBS),
 }
 
 
 def load(row: Verb) -> tuple[Command, Callable[[Parsed, str | None], int]]:
-    """Return a verb's table of flags and its function: FLAGS of NAME are in NAME.upper(), the function is run_NAME."""
+    """Return a verb's command and function: for NAME these are ``NAME.upper()`` and ``run_NAME`` of its module."""
     # not importlib.import_module: importing importlib costs half a millisecond
     module = __import__(f"pypod.cli.{row[0]}", fromlist=[row[1]])
     return getattr(module, row[1].upper()), getattr(module, f"run_{row[1]}")

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 DEFAULT_SHM_BYTES = 65_536_000  # podman's 65536k, which counts in thousands
 DEFAULT_STOP_TIMEOUT_S = 10
-KEEP_GROUPS = "keep-groups"  # podman's word for keeping the caller's supplementary groups
+KEEP_GROUPS = "keep-groups"  # podman's value for keeping the caller's supplementary groups
 DEFAULT_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 DEFAULT_ENVIRONMENT = (("PATH", DEFAULT_PATH), ("TERM", "xterm"), ("container", "podman"))
 
@@ -32,7 +32,7 @@ class Ulimit(Value):
 
 
 class ContainerSpec(Value):
-    """What was asked for. Frozen, stored, and never changed once the container exists."""
+    """The specification of a container: immutable, stored, and never changed once the container exists."""
 
     name: str
     command: tuple[str, ...] = ()

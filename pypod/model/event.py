@@ -8,7 +8,7 @@ CONTAINER, POD, IMAGE = "container", "pod", "image"
 
 
 class Event(Value):
-    """One event, in podman's words.
+    """One event, with podman's names.
 
     ``time_ns`` is nanoseconds since the epoch; ``type`` is container, pod or image; ``action`` is podman's status:
     create, start, attach, exec, exec_died, kill, pause, unpause, died, restart, stop, commit, remove; for images pull,

@@ -52,7 +52,7 @@ def check_digest(text: object, what: str) -> str:
 
 
 class Platform(Value):
-    """The platform of an image, in Go's words: linux, amd64, and the variant of arm."""
+    """The platform of an image, with Go's names: linux, amd64, and the variant of arm."""
 
     os: str = "linux"
     architecture: str = ""
@@ -148,7 +148,7 @@ def parse_manifest(body: bytes, media_type: str = "", what: str = "manifest") ->
     families = INDEXES if is_index else MANIFESTS
     for name in (stated, media_type.partition(";")[0].strip()):
         if name in MANIFESTS | INDEXES and name not in families:
-            raise InvalidImage(what, f"its media type {name} does not fit its content")
+            raise InvalidImage(what, f"its media type {name} does not match its content")
     chosen = next((name for name in (stated, media_type) if name in families), OCI_INDEX if is_index else OCI_MANIFEST)
     annotations = strings(found.get("annotations"), f"{what}: annotations")
     if is_index:
@@ -225,7 +225,7 @@ def values(value: object, what: str) -> list[Any]:
 
 
 def text(value: object, what: str) -> str:
-    """Return a text that can be stored: without NUL bytes and lone surrogates."""
+    """Return a string that can be stored: without NUL bytes and lone surrogates."""
     try:
         if isinstance(value, str) and b"\0" not in value.encode():
             return value

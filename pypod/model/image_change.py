@@ -89,7 +89,7 @@ def _pair(value: str) -> tuple[str, str]:
 
 
 def _unquoted(text: str) -> str:
-    """Return the text without the quotes around all of it, if any, as podman."""
+    """Return the text without enclosing quotes, if any, like podman."""
     return text[1:-1] if len(text) > 1 and text[0] == text[-1] == '"' else text
 
 

@@ -95,7 +95,7 @@ def _flags(words: list[str], argument: str) -> dict[str, object]:
 
 
 def parse_volume(text: str, argument: str = "--volume") -> Mount:
-    """Parse ``HOST-DIR:CONTAINER-DIR[:OPTIONS]`` as podman's -v. Named volumes come with images."""
+    """Parse ``HOST-DIR:CONTAINER-DIR[:OPTIONS]`` like podman's -v. Named volumes are not available yet."""
     parts = text.split(":")
     if len(parts) not in (2, 3) or not all(parts[:2]):
         raise InvalidSpec(argument, f"incorrect volume format {text!r}, should be host-dir:ctr-dir[:option]")
@@ -114,7 +114,7 @@ def parse_volume(text: str, argument: str = "--volume") -> Mount:
 
 
 def parse_tmpfs(text: str, argument: str = "--tmpfs") -> Mount:
-    """Parse ``DIRECTORY[:OPTIONS]`` as podman's --tmpfs: nosuid, nodev, noexec and writable by default."""
+    """Parse ``DIRECTORY[:OPTIONS]`` like podman's --tmpfs: nosuid, nodev, noexec and writable by default."""
     target, _, options = text.partition(":")
     fields: dict[str, object] = {"no_suid": True, "no_dev": True}
     words = options.split(",") if options else []
@@ -134,7 +134,7 @@ _KEYS = {
 
 
 def parse_mount(text: str, argument: str = "--mount") -> Mount:
-    """Parse ``type=bind,source=/a,target=/b,ro`` as podman's --mount."""
+    """Parse ``type=bind,source=/a,target=/b,ro`` like podman's --mount."""
     fields: dict[str, object] = {}
     own: list[str] = []
     flags: list[str] = []

@@ -81,7 +81,7 @@ class Subnet(Value):
         network, _, prefix = self.subnet.partition("/")
         lowest = address_number(network)
         highest = lowest + (1 << (128 if ":" in network else 32) - int(prefix)) - 1
-        # IPv4's last one is the broadcast address
+        # the last IPv4 address is the broadcast address
         return lowest + 1, highest - (":" not in network)
 
     def range(self) -> tuple[int, int]:
@@ -103,7 +103,7 @@ class Route(Value):
 
 
 class NetworkSpec(Value):
-    """What was asked for. ``interface`` is the bridge's name on the host (for macvlan and ipvlan, the parent's)."""
+    """The specification of a network. ``interface`` is its bridge on the host, for macvlan and ipvlan the parent."""
 
     id: str
     name: str

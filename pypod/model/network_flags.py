@@ -1,4 +1,4 @@
-"""Parse the network options of a command line (podman-run(1), --network and its kin) to a mode and connections. Pure.
+"""Parse the network options of a command line (podman-run(1), --network etc.) to a mode and connections. Pure.
 
 ``--network`` is either a single mode other than bridge (none, host, container:X, ns:PATH, pod), or given once per
 network, a name with options: ``NAME[:ip=ADDRESS,ip6=ADDRESS,mac=MAC,alias=NAME,interface_name=NAME]``.
@@ -36,10 +36,10 @@ _LETTERS = frozenset("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ012345
 
 
 class Asked(Value):
-    """The network asked for: a mode, and for PRIVATE the connections, which are empty for ``none``.
+    """The requested network: a mode, and for PRIVATE the connections, which are empty for ``none``.
 
-    ``name`` is the mode in podman's words; ``program`` connects the namespace without privilege (network/user_mode.py).
-    ``missing`` says why the default is none.
+    ``name`` is podman's name of the mode; ``program`` connects the namespace without privilege (network/user_mode.py).
+    ``missing`` is the reason why the default is none.
     """
 
     mode: Mode
@@ -50,7 +50,7 @@ class Asked(Value):
 
 
 def parse_networks(texts: Sequence[str], default: str = "") -> Asked:
-    """Parse the values of --network; without any, parse ``default``. Raises InvalidSpec in podman's words.
+    """Parse the values of --network; without any, parse ``default``. Raises InvalidSpec with podman's messages.
 
     >>> parse_networks(["front:ip=10.89.0.9", "back"]).connections
     (Connection(network='front', ..., addresses=('10.89.0.9',), ...), Connection(network='back', ...))
@@ -117,12 +117,12 @@ def _with_options(name: str, options: str) -> Connection:
         elif key == "interface_name":
             interface = check_interface(value, _FLAG)
             if interface == _LOOPBACK:
-                raise InvalidSpec(_FLAG, f"interface {_LOOPBACK} exists already")
+                raise InvalidSpec(_FLAG, f"interface {_LOOPBACK} already exists")
         else:
             hint = "use ip, ip6, mac, alias or interface_name"
             raise InvalidSpec(_FLAG, f"unknown bridge network option: {key}", hint=hint)
         if not equals:
-            raise InvalidSpec(_FLAG, f"option {key} needs a value")
+            raise InvalidSpec(_FLAG, f"option {key} requires a value")
     return Connection(
         network=name, interface=interface, addresses=static_addresses(addresses), mac=mac, aliases=tuple(aliases)
     )
@@ -145,7 +145,7 @@ def static_addresses(addresses: Sequence[str], argument: str = _FLAG) -> tuple[s
     """Return addresses, IPv4 first. Raises InvalidSpec for two of one family."""
     families = [":" in one for one in addresses]
     if len(set(families)) < len(families):
-        raise InvalidSpec(argument, f"a connection has one address of each family: {', '.join(addresses)}")
+        raise InvalidSpec(argument, f"a connection can have only one address per family: {', '.join(addresses)}")
     return tuple(sorted(addresses, key=lambda one: ":" in one))
 
 
@@ -233,7 +233,7 @@ def check_dns(
 
 
 def _is_domain(text: str) -> bool:
-    """Whether ``text`` consists of labels of letters, digits and, between those, hyphens (RFC 1035, 2.3.1)."""
+    """Return whether ``text`` consists of labels of letters, digits and, between those, hyphens (RFC 1035, 2.3.1)."""
     labels = text.split(".")
     return all(
         label and _LETTERS.issuperset(label.replace("-", "")) and label[0] != "-" and label[-1] != "-"

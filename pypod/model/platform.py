@@ -11,7 +11,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from pypod.model.image import Descriptor, Index
 
-# machine of uname(2): architecture and variant in Go's words (go/build, containerd/platforms)
+# machine of uname(2): Go's architecture and variant (go/build, containerd/platforms)
 _MACHINES = {
     "x86_64": ("amd64", ""),
     "aarch64": ("arm64", "v8"),
@@ -54,7 +54,7 @@ def parse(text: str) -> Platform:
 
 
 def choose(index: Index, wanted: Platform, what: str) -> Descriptor:
-    """Return the entry of an index that fits best. Raises InvalidImage when none does."""
+    """Return the entry of an index that matches best. Raises InvalidImage when none matches."""
     fitting = [
         entry
         for entry in index.manifests
@@ -64,7 +64,7 @@ def choose(index: Index, wanted: Platform, what: str) -> Descriptor:
     for variant in (wanted.variant, *_ALSO.get((wanted.architecture, wanted.variant), ()), ""):
         if variant in by_variant:
             return by_variant[variant]
-    # without a variant any is accepted; arm64 has only one, which is often omitted
+    # without a requested variant any variant is accepted; arm64 has only one, which is often omitted
     if fitting and (not wanted.variant or wanted.architecture == "arm64"):
         return fitting[0]
     if len(index.manifests) == 1 and index.manifests[0].platform is None:

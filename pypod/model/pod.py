@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 
 class PodSpec(Value):
-    """What was asked for. ``share`` names the kinds of namespaces that the infra holds for all members."""
+    """The specification of a pod. ``share`` names the kinds of namespaces that the infra holds for all members."""
 
     name: str
     share: tuple[str, ...] = DEFAULT_SHARE
@@ -60,7 +60,7 @@ class PodSpec(Value):
             raise InvalidSpec("--hostname", "cannot set hostname without an infra container: invalid configuration")
 
 
-# The words of podman's libpod/define/podstate.go, and one of ours: the infra died and left members running.
+# The states in podman's libpod/define/podstate.go, and Broken, our own: the infra died and left members running.
 CREATED, RUNNING, DEGRADED, PAUSED = "Created", "Running", "Degraded", "Paused"
 EXITED, STOPPED, BROKEN = "Exited", "Stopped", "Broken"
 
@@ -72,7 +72,7 @@ def pod_status(infra: ContainerState | None, members: Iterable[ContainerState]) 
     >>> pod_status(up, [up, down]), pod_status(down, [up]), pod_status(down, [down])
     ('Degraded', 'Broken', 'Exited')
 
-    The rules are podman's (libpod/pod_status.go), but for Broken.
+    The rules are podman's (libpod/pod_status.go), except for Broken.
     """
     states = list(members)
     running = sum(state.running for state in states)
@@ -91,7 +91,7 @@ def pod_status(infra: ContainerState | None, members: Iterable[ContainerState]) 
 
 
 class PodState(Value):
-    """A snapshot of a pod: ``status`` in podman's words, and each container's state by id."""
+    """A snapshot of a pod: ``status`` as in podman, and each container's state by id."""
 
     status: str
     infra: ContainerState | None

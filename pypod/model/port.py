@@ -54,7 +54,7 @@ def _addresses_meet(one: str, other: str) -> bool:
 
 
 def parse_port(text: str) -> Port:
-    """Parse one --publish: ``[[ip:][hostPort]:]containerPort[/protocol]``. Raises InvalidSpec in podman's words.
+    """Parse one --publish: ``[[ip:][hostPort]:]containerPort[/protocol]``. Raises InvalidSpec with podman's message.
 
     Ports may be ranges of equal length; an IPv6 address needs brackets. A missing host port is 0.
 

@@ -15,7 +15,7 @@ __all__ = ["Reference", "check_domain", "is_address", "is_short", "parse", "spli
 DOCKER_IO = "docker.io"
 DEFAULT_TAG = "latest"
 NAME_LENGTH_LIMIT = 255
-# What podman pull and push accept before the colon; those with // accept only that form (containers-transports(5)).
+# The prefixes that podman pull and push accept before a colon; docker requires // after it (containers-transports(5)).
 TRANSPORTS = ("docker", "oci", "oci-archive", "docker-archive", "dir")
 
 _COMPONENT = "[a-zA-Z0-9](?:[a-zA-Z0-9-]*[a-zA-Z0-9])?"
@@ -64,7 +64,7 @@ class Reference(Value):
 def parse(text: str) -> Reference:
     """Parse an image name; the default domain is docker.io, and there the default namespace is ``library``.
 
-    The tag is empty unless the text has one. Raises InvalidSpec in podman's words.
+    The tag is empty unless the text has one. Raises InvalidSpec with podman's message.
 
     >>> parse("quay.io/podman/stable@sha256:" + "0" * 64).digest[:9]
     'sha256:00'
@@ -107,7 +107,7 @@ def is_short(text: str) -> bool:
 
 
 def split_transport(text: str) -> tuple[str, str]:
-    """Return the transport that a text begins with, or an empty string, and the rest; no file is checked.
+    """Return the transport that a string begins with, or an empty string, and the rest; no file is checked.
 
     >>> split_transport("docker://quay.io/podman/stable"), split_transport("oci-archive:web.tar:v1")
     (('docker', 'quay.io/podman/stable'), ('oci-archive', 'web.tar:v1'))
@@ -188,7 +188,7 @@ def _invalid(reason: str = "invalid reference format") -> InvalidSpec:
 
 
 def is_address(path: str) -> bool:
-    """Return whether a path is an address.
+    """Return whether a path is a URL.
 
     >>> is_address("https://example.com/x.tar"), is_address("./http:")
     (True, False)

@@ -1,8 +1,8 @@
-"""What annotations name and a module does not import, looked up when somebody asks (PEP 562).
+"""Names used in annotations but not imported by the annotated modules, looked up on demand (PEP 562).
 
-``def spec(self) -> types.ContainerSpec`` can be read by ``typing.get_type_hints``, and the module imports nothing for
-it that the commands people wait for would pay. Each layer has such a module for what it names. What ``collections.abc``
-has is taken from ``_collections_abc``, which every interpreter has loaded.
+``typing.get_type_hints`` can resolve ``def spec(self) -> types.ContainerSpec``, but commands do not pay for importing
+the class. Each layer has such a module for its names. Names of ``collections.abc`` come from ``_collections_abc``,
+which every interpreter has loaded.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 def looked_up(module: str, where: Mapping[str, str]) -> Callable[[str], object]:
-    """Return the ``__getattr__`` of a module; ``where`` has the module of each name."""
+    """Return the ``__getattr__`` of ``module``; ``where`` maps each name to its module."""
 
     def look_up(name: str) -> object:
         if name not in where:
@@ -23,7 +23,7 @@ def looked_up(module: str, where: Mapping[str, str]) -> Callable[[str], object]:
         from importlib import import_module
 
         found = getattr(import_module(where[name]), name)
-        setattr(import_module(module), name, found)  # the next one need not ask
+        setattr(import_module(module), name, found)  # later accesses find the attribute
         return found
 
     return look_up

@@ -41,12 +41,12 @@ def parse_userns(text: str) -> tuple[Mode, dict[str, list[str]]]:
 
 
 def is_id(text: str) -> bool:
-    """Return whether a text is a plain number in the range of ids."""
+    """Return whether a string is a plain number in the range of ids."""
     return text.isascii() and text.isdigit() and len(text) <= DIGITS_LIMIT and int(text) < ALL_IDS
 
 
 def parse_mapping(text: str, kind: str) -> Range:
-    """Parse INSIDE:OUTSIDE:COUNT. Raises InvalidSpec in podman's words.
+    """Parse INSIDE:OUTSIDE:COUNT. Raises InvalidSpec with podman's message.
 
     >>> parse_mapping("0:100000:65536", "uid")
     (0, 100000, 65536)

@@ -1,4 +1,4 @@
-"""A container that attacks whatever is started beside it: when it is at work, and what it saw."""
+"""A container that attacks whatever is started beside it: wait until it is active, and collect its report."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from tests.integration.inside import Report, written
 
 
 def begin(container) -> None:
-    """Wait until the attacker is at work."""
+    """Wait until the attacker is active."""
     for _ in range(500):
         if "watching" in written(container):
             return
@@ -17,8 +17,8 @@ def begin(container) -> None:
 
 
 def conclude(container) -> Report:
-    """Tell the attacker to stop and read what it did."""
-    container.exec(["touch", "/tmp/stop"])  # whose end may come with the container's
+    """Tell the attacker to stop and return its report."""
+    container.exec(["touch", "/tmp/stop"])  # may be cut short by the container's end
     assert container.wait(30) == 0
     return Report(written(container))
 

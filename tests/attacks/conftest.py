@@ -1,4 +1,4 @@
-"""What an attack needs: containers with the probe in them, a canary outside of them, places for layers and images."""
+"""Fixtures for attacks: containers with the probe in them, a canary outside of them, places for layers and images."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What protects the host of a running container, read on the host from the kernel's own list of its mounts."""
+"""What protects the host of a running container, read on the host from the kernel's list of its mounts."""
 
 from __future__ import annotations
 
@@ -27,9 +27,9 @@ def mounts_of(pid: int) -> list[Mounted]:
 
 
 def gaps(pid: int) -> list[str]:
-    """Return what the container could reach although it is masked or read-only. Empty: all of it holds.
+    """Return what the container could reach although it is masked or read-only; empty if every mask holds.
 
-    Each procfs and sysfs counts, wherever it is mounted: what an image wants is one that nobody looks after.
+    Each procfs and sysfs counts, wherever it is mounted: an image wants one that has no masks.
     """
     mounts = mounts_of(pid)
     top = {mount.target: mount for mount in mounts}
@@ -56,5 +56,5 @@ def gaps(pid: int) -> list[str]:
 
 
 def _cover(path: str) -> str:
-    """The root of the mount that hides a path: /null of the container's /dev, or an empty directory."""
+    """Return the root of the mount that hides a path: /null of the container's /dev, or an empty directory."""
     return "/" if Path(path).is_dir() else "/null"

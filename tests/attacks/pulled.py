@@ -1,4 +1,4 @@
-"""Hostile images and registries, pulled by the installed program as a user does: what it says, takes and leaves."""
+"""Hostile images and registries, pulled by the installed program as a user does: its output, its cost, its remains."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from tests.cli.program import Program
 from tests.fake_registry import Images, Server, images_of
 from tests.images.made import Made, names_of
 
-# From a small process: a child's peak begins with that of whoever forked it, which here is pytest.
+# Run from a small process: a child's peak starts at that of the process that forked it, which here is pytest.
 MEASURE = """
 import os, resource, sys
 code = os.spawnvp(os.P_WAIT, sys.argv[2], sys.argv[2:])
@@ -25,12 +25,12 @@ sys.exit(code)
 class Outcome(NamedTuple):
     code: int
     stderr: str
-    peak_bytes: int  # of memory, of the largest of its processes
+    peak_bytes: int  # peak memory of the largest of its processes
     cpu_s: float
 
 
 class Storage:
-    """A storage of one test. ``pull`` runs with an address space of a GiB: what wants more fails."""
+    """The storage of one test. ``pull`` runs with an address space of 1 GiB: a larger allocation fails."""
 
     def __init__(self, stack: ExitStack, root: str) -> None:
         self._stack = stack
@@ -54,14 +54,14 @@ class Storage:
             return Outcome(code, errors.read().decode(), int(peak_bytes), float(cpu_s))
 
     def refuses(self, images: Images | Made | Server, reason: str, *options: str) -> Outcome:
-        """Assert that a pull ends with an error of ours that says why, and leaves nothing in the storage."""
+        """Assert that a pull ends with a proper error that gives the reason, and leaves nothing in the storage."""
         found = self.pull(images, *options)
         assert_refused(found, reason)
         assert self.holds() == {}
         return found
 
     def holds(self) -> dict[str, list[str]]:
-        """What there is of images: layers, blobs, and what is on its way."""
+        """Return what is stored of images: layers, blobs, and incoming data."""
         places = {name: names_of(f"{self.root}/images/{name}") for name in ("layers", "blobs/sha256", "incoming")}
         return {name: found for name, found in places.items() if found}
 

@@ -1,4 +1,4 @@
-"""Makes root file systems that want out: links of every kind in every place where something is going to be put."""
+"""Create root file systems that try to escape: all kinds of links wherever something is going to be placed."""
 
 from __future__ import annotations
 
@@ -59,11 +59,11 @@ class Roots:
         self.probe = probe
         self.canary = canary
         self.seed = os.environ.get("PYPOD_TEST_SEED") or secrets.token_hex(4)
-        self.chance = random.Random(self.seed)  # noqa: S311  # no secret
+        self.chance = random.Random(self.seed)  # noqa: S311  # not a secret
         directory.mkdir()
 
     def run(self, box: Box, *, seconds: float) -> Outcomes:
-        """Start containers on roots for so long, one after the other."""
+        """Start containers on such roots for this many seconds, one after the other."""
         print(f"PYPOD_TEST_SEED={self.seed}")
         outcomes = Outcomes(self.seed)
         end = time.monotonic() + seconds
@@ -91,14 +91,14 @@ class Roots:
     ) -> None:
         container = box.engine.containers.create(["/probe", "stay"], rootfs=str(root), **options)
         try:
-            for _ in range(2):  # the second time with what the first left behind
+            for _ in range(2):  # the second time with the leftovers of the first
                 try:
                     container.start()
                 except PypodError:
                     outcomes.refused += 1
                     continue
                 outcomes.started += 1
-                with at_rest(swapper):  # the list of mounts is written path by path
+                with at_rest(swapper):  # the list of mounts is produced path by path
                     found = gaps(container.state().pid)
                 if found and not self._went_on_moving(options, found):
                     outcomes.findings.append(f"{found} with {options} on {what}, seed {self.seed}")
@@ -107,11 +107,11 @@ class Roots:
             container.remove(force=True, timeout=0)
 
     def _went_on_moving(self, options: dict, found: list[str]) -> bool:
-        """Whether all that is wrong is the name: who shares a root can rename what a mount is on after its start."""
+        """Return whether only the name is wrong: whoever shares the root can rename a mount point after the start."""
         return options.get("overlay") is False and all(gap.startswith(("/proc is no", "/sys is no")) for gap in found)
 
     def make(self, root: Path) -> list[str]:
-        """Make a root; return what is odd in it."""
+        """Create a root; return its oddities."""
         for name in ("bin", "etc", "proc", "sys", "dev", "run", "tmp", "real", "s", "v", "w", "var"):
             (root / name).mkdir(parents=True)
         shutil.copy(self.probe, root / "probe")
@@ -136,8 +136,8 @@ class Roots:
         return self.chance.choice(["file", "fifo", "missing", "full"]), ""
 
     def _put(self, place: Path, kind: str, target: str) -> bool:
-        """Put something in a place below the root, unless a link of before leads out of it already."""
-        # from the top: below a link nothing is looked at
+        """Create an object below the root, unless an earlier link already leads out of it."""
+        # from the top: nothing below a link is examined
         above = [parent for parent in reversed(place.parents) if parent.is_relative_to(self.directory)]
         if any(parent.is_symlink() or (parent.exists() and not parent.is_dir()) for parent in above):
             return False
@@ -177,9 +177,9 @@ class Roots:
 
     @contextmanager
     def exchanged(self, root: Path, *, wanted: bool) -> Iterator[subprocess.Popen[bytes] | None]:
-        """Meanwhile somebody who shares the root exchanges a pair of places in it, as fast as can be.
+        """Meanwhile swap a pair of places in the root as fast as possible, as a container sharing the root could.
 
-        Only what lies directly in the root: below a link, renameat2(2) would exchange something of the host.
+        Only direct children of the root are swapped: below a link, renameat2(2) would swap something of the host.
         """
         if not wanted or self.chance.random() < 0.5:
             yield None

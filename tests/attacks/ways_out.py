@@ -1,4 +1,4 @@
-"""Links that lead out of a root file system, and what refuses them."""
+"""Links that lead out of a root file system, and the check that they are refused."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ WAYS_OUT = {
 
 
 def way_out(way: str, canary: Path) -> str:
-    """The text of a symbolic link that leads to the canary, or elsewhere that is no good."""
+    """Return the target of a symbolic link that leads to the canary or to another forbidden place."""
     return WAYS_OUT[way].format(str(canary).lstrip("/"))
 
 

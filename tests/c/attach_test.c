@@ -1,4 +1,4 @@
-/* attach.c: frames in pieces, random bytes, clients that flood or leave. */
+/* attach.c: frames in pieces, random bytes, clients that flood or disconnect. */
 #define _GNU_SOURCE
 #include "monitor/attach.c"
 #include "tap.h"
@@ -9,7 +9,7 @@
 
 static struct attach attach;
 
-/* A client that is connected; returns its end. */
+/* Connect a client; returns its end. */
 static int connect_client(void)
 {
 	struct sockaddr_un address = { .sun_family = AF_UNIX };
@@ -39,7 +39,7 @@ static int connected(void)
 	return count;
 }
 
-/* A pipe takes a frame or nothing, a terminal a part of one, too. */
+/* A pipe takes a whole frame or nothing, a terminal also a part of one. */
 static int open_input_of(bool is_terminal, int pipes[2])
 {
 	struct termios raw;
@@ -131,7 +131,7 @@ static void test_too_long(void)
 	close(pipes[1]);
 }
 
-/* The container does not read: nothing is lost, nothing mixed up, and a client may leave meanwhile. */
+/* The container does not read: nothing is lost or mixed up, and a client may disconnect meanwhile. */
 static void test_blocked(bool is_terminal)
 {
 	enum { SIZE = 400000 };
@@ -140,7 +140,7 @@ static void test_blocked(bool is_terminal)
 	size_t received = 0, wrong = 0;
 
 	open_input_of(is_terminal, pipes);
-	if (fork() == 0) { /* sends whatever it is rid of, and goes */
+	if (fork() == 0) { /* sends as fast as it can, and exits */
 		for (uint32_t at = 0; at < SIZE; at += 4000) {
 			unsigned char frame[4003] = { 'I', 4000 & 0xff, 4000 >> 8 };
 			for (uint32_t i = 0; i < 4000; i += 4)

@@ -1,4 +1,4 @@
-/* confine.c: what unpack is when it is confined, and that a C library finds a kernel without what it must not have. */
+/* confine.c: the privileges of unpack once it is confined, and system calls that the C library must find missing. */
 #include "unpack/confine.c"
 #include "tap.h"
 

@@ -1,4 +1,4 @@
-"""The sanitized programs start the same containers as the integration tests do."""
+"""Start the same containers as the integration tests, with the sanitized programs."""
 
 from __future__ import annotations
 

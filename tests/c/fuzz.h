@@ -1,10 +1,10 @@
-/* What the fuzzers share. Input N of a seed is the same in every run:
+/* Common to the fuzzers. Input N of a seed is the same in every run:
  *
  *     plan_fuzz SECONDS SEED FIRST FILE...
  *
- * takes one file after the other for as long, damages it at random and has it read, from input FIRST on. When a
- * sanitizer reports, a check fails or an input takes too long, stderr says which input it was, and
- * `plan_fuzz 0 SEED NUMBER FILE...` does that one again. */
+ * takes the files in turn for SECONDS, damages each at random and reads it, from input FIRST on. When a sanitizer
+ * reports, a check fails or an input takes too long, stderr names the input, and `plan_fuzz 0 SEED NUMBER FILE...`
+ * repeats it. */
 #ifndef PYPOD_TESTS_FUZZ_H
 #define PYPOD_TESTS_FUZZ_H
 
@@ -21,8 +21,8 @@
 
 enum { FUZZ_LARGEST = 64 << 10, FUZZ_FILES = 64, FUZZ_PATIENCE_S = 20, FUZZ_ROUND = 256 };
 
-/* Given by each fuzzer: damage an input, which may grow to FUZZ_LARGEST, and return its size; read it, and return
- * whether it was taken for what it should be. */
+/* Defined by each fuzzer: damage an input, which may grow to FUZZ_LARGEST, and return its size; read it, and return
+ * whether it was accepted. */
 static size_t damage(unsigned char *bytes, size_t size);
 static bool try_input(const unsigned char *bytes, size_t size);
 
@@ -45,7 +45,7 @@ _Noreturn static inline void fuzz_wrong(const char *fact)
 	_exit(1);
 }
 
-/* Changes that hurt any format of bytes and of little-endian numbers in 32 bits. */
+/* Damage for any format of bytes and 32-bit little-endian numbers. */
 static inline size_t damage_bytes(unsigned char *bytes, size_t size)
 {
 	for (size_t times = 1 + below(6); times > 0 && size >= 8; times--) {
@@ -65,16 +65,16 @@ static inline size_t damage_bytes(unsigned char *bytes, size_t size)
 			if (size - at >= 4)
 				memcpy(bytes + at, &telling[below(sizeof telling / 4)], 4);
 			break;
-		case 3: /* something else in its place */
+		case 3: /* overwrite with other bytes */
 			memmove(bytes + at, bytes + other, count < room ? count : room);
 			break;
-		case 4: /* something more */
+		case 4: /* insert */
 			if (size + count > FUZZ_LARGEST)
 				break;
 			memmove(bytes + at + count, bytes + at, room);
 			size += count;
 			break;
-		case 5: /* something less */
+		case 5: /* delete */
 			count = count < room ? count : room;
 			memmove(bytes + at, bytes + at + count, room - count);
 			size -= count;
@@ -131,7 +131,7 @@ static inline void fuzz_all(time_t seconds, uint64_t seed, volatile uint64_t *nu
 	printf("%lu read, %lu refused\n", taken, refused);
 }
 
-/* The inputs are read by a child, so that whatever ends it, its parent can tell. */
+/* A child reads the inputs, so that its parent can report whatever ends it. */
 int main(int argc, char **argv)
 {
 	uint64_t *number = mmap(NULL, sizeof *number, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);

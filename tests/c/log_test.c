@@ -1,4 +1,4 @@
-/* log.c: whatever is written comes back byte for byte, line by line, also after a full disk. */
+/* log.c: everything written can be read back byte for byte, line by line, also after a full disk. */
 #define _GNU_SOURCE
 #include "monitor/log.h"
 #include "tap.h"
@@ -23,7 +23,7 @@ static size_t read_back(int fd)
 	return size;
 }
 
-/* Put together again what the log holds of a stream; -1 when a line is none. */
+/* Put together the log's output of a stream; -1 for a malformed line. */
 static long join(const char *stream, char *out)
 {
 	long size = 0;
@@ -37,7 +37,7 @@ static long join(const char *stream, char *out)
 			continue;
 		if (sscanf(line, "%*35[0-9T:.+-] %7s %c %n", name, &tag, &text) != 2 || text == 0)
 			return -1;
-		/* TIME has 35 characters, then the stream, the tag and three spaces: what follows is the text itself */
+		/* TIME has 35 characters, then come the stream, the tag and three spaces, and then the text */
 		text = 35 + 1 + strlen(name) + 1 + 1 + 1;
 		if (strcmp(name, stream))
 			continue;
@@ -92,7 +92,7 @@ static void test_random(void)
 			in[i] = random_number() % (run % 5 + 2) ? 1 + random_number() % 127 : '\n';
 		while (at < size) {
 			size_t part = random_number() % 4096;
-			/* what was read is exactly as long: a byte too far is noticed */
+			/* a buffer of exactly that length: a sanitizer notices a byte too many */
 			part = part < size - at ? part : size - at;
 			char *read = malloc(part);
 			memcpy(read, in + at, part);
@@ -101,7 +101,7 @@ static void test_random(void)
 			at += part;
 		}
 		read_back(fd);
-		for (char *c = content; *c; c++) /* sscanf would take other white space for a space */
+		for (char *c = content; *c; c++) /* sscanf treats other white space as a space */
 			if (*c != '\n' && *c < ' ')
 				*c = '?';
 		for (size_t i = 0; i < size; i++)

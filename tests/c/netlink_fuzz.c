@@ -1,4 +1,4 @@
-/* Has messages copied out of plans that were damaged at random, and reads answers that were. */
+/* Copies messages out of randomly damaged plans, and reads randomly damaged answers. */
 #define _GNU_SOURCE
 #include "plan_in_memory.h"
 
@@ -7,7 +7,7 @@
 
 static const uint32_t MISSING = 0x6b636162;
 
-/* Places where a number is missing are words that only damage of their own makes hurt. */
+/* The offsets of missing numbers are strings, which only targeted damage turns into wrong numbers. */
 static size_t damage(unsigned char *bytes, size_t size)
 {
 	static const char *const offsets[] = { "18446744073709551615", "18446744073709551612", "-1", "-4", "0xffffffffffffffff",
@@ -17,7 +17,7 @@ static size_t damage(unsigned char *bytes, size_t size)
 
 	if (below(3) == 0 && size + 4 + length + 1 <= FUZZ_LARGEST && size >= 8) {
 		uint32_t count;
-		memcpy(&count, bytes + 4, 4); /* one argument more for a plan of one operation */
+		memcpy(&count, bytes + 4, 4); /* one more argument for a plan of one operation */
 		count++;
 		memcpy(bytes + 4, &count, 4);
 		memcpy(bytes + size, &length, 4);
@@ -29,7 +29,7 @@ static size_t damage(unsigned char *bytes, size_t size)
 	return damage_bytes(bytes, size);
 }
 
-/* How many messages want an answer, read without the kernel's macros. */
+/* The number of messages that want an answer, read without the kernel's macros. */
 static int count_answers(const unsigned char *bytes, size_t size)
 {
 	int wanted = 0;
@@ -75,7 +75,7 @@ static void check_copy(const struct record *record)
 
 static void check_answers(const unsigned char *bytes, size_t size)
 {
-	char *received = malloc(size + !size); /* of the very size */
+	char *received = malloc(size + !size); /* of exactly this size */
 
 	check(received);
 	memcpy(received, bytes, size);

@@ -1,11 +1,11 @@
-/* netlink.c on offsets and lengths that lie outside of the messages. */
+/* netlink.c with offsets and lengths outside of the messages. */
 #define _GNU_SOURCE
 #include "common/netlink.c"
 #include "tap.h"
 
 static int copy_with(const char *bytes, uint32_t size, const char *offset, struct netlink *it)
 {
-	/* of the very size, so that a byte too many is noticed */
+	/* of exactly this size, so that a sanitizer notices a byte too many */
 	char *messages = malloc(size + 1);
 	memcpy(messages, bytes, size);
 	messages[size] = '\0';
@@ -34,7 +34,7 @@ static void test_offsets(void)
 	ok(copy_with("", 0, "0", &it) == -1 && errno == EBADMSG, "nothing has no room");
 }
 
-/* A message of 17 bytes in a buffer of 17 has no padding that could be skipped. */
+/* A message of 17 bytes in a buffer of 17 has no padding to skip. */
 static void test_a_last_message_without_padding(void)
 {
 	struct nlmsghdr header = { .nlmsg_len = sizeof header + 1, .nlmsg_type = NLMSG_DONE, .nlmsg_flags = NLM_F_ACK };

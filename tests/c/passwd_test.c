@@ -1,4 +1,4 @@
-/* passwd.c on passwd and group files of images: what it must find, and what it must survive. */
+/* passwd.c on passwd and group files of images: lookups, and malformed files. */
 #define _GNU_SOURCE
 #include "process/passwd.h"
 #include "tap.h"
@@ -6,7 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* A copy of the very size, which the parsers may write into and read no byte too far. */
+/* A copy of exactly this size, which the parsers may write into: a sanitizer notices a byte too many. */
 static char *copy_of(const char *text)
 {
 	size_t size = strlen(text) + 1;

@@ -1,4 +1,4 @@
-/* Reads plans that were damaged at random. What is taken for a plan is one: written again it is the same bytes. */
+/* Reads randomly damaged plans. An accepted one is a valid plan: written again it is the same bytes. */
 #define _GNU_SOURCE
 #include "plan_in_memory.h"
 
@@ -10,7 +10,7 @@ static size_t damage(unsigned char *bytes, size_t size)
 	return damage_bytes(bytes, size);
 }
 
-/* Compare `count` bytes with those at *at of the input, and go on behind them. */
+/* Compare `count` bytes with those at *at of the input, and advance. */
 static void same(const unsigned char *bytes, size_t size, size_t *at, const void *expected, size_t count)
 {
 	check(count <= size - *at);

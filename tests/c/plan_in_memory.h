@@ -1,4 +1,4 @@
-/* plan.c on memory of the very size of the plan, where it maps a file: a sanitizer notices a byte too many. */
+/* plan.c on memory of exactly the plan's size, instead of a mapped file: a sanitizer notices a byte too many. */
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>

@@ -1,4 +1,4 @@
-/* plan.c on plans that are whole, cut off, changed at random, or made to hurt. */
+/* plan.c on plans that are complete, truncated, changed at random, or malicious. */
 #define _GNU_SOURCE
 #include "common/ops.h"
 #include "common/plan.h"
@@ -66,7 +66,7 @@ static int read_bytes(const void *bytes, size_t size, struct plan *plan)
 	return result;
 }
 
-/* Look at all of it, as the interpreter would. */
+/* Read all of it, as the interpreter would. */
 static size_t touch(const struct plan *plan)
 {
 	size_t sum = 0;
@@ -119,7 +119,7 @@ static void test_truncated(void)
 		bool at_boundary = false;
 		for (size_t i = 0; i < boundary_count; i++)
 			at_boundary |= boundaries[i] == size;
-		/* a copy of the very size, so that a byte too many is noticed */
+		/* a copy of exactly this size, so that a sanitizer notices a byte too many */
 		unsigned char *copy = malloc(size);
 		memcpy(copy, golden, size);
 		int result = read_bytes(copy, size, &plan);
@@ -134,7 +134,7 @@ static void test_truncated(void)
 	ok(wrong == 0, "every truncation is refused with EBADMSG, but between two records");
 }
 
-/* A record with these arguments, up to NULL. */
+/* Read a plan with a record of these arguments, which end with NULL. */
 static int read_record(uint32_t operation, const char *const arguments[], struct plan *plan)
 {
 	uint32_t count = 0;

@@ -1,6 +1,6 @@
-/* Reads archives that were damaged at random.
+/* Reads randomly damaged archives.
  *
- * Every outcome is all right but a report of a sanitizer, a loop, or data beyond what the archive has. */
+ * Any outcome is fine except a sanitizer's report, an endless loop, or data beyond the archive's. */
 #define _GNU_SOURCE
 #include "unpack/outcome.h"
 #include "unpack/records.h"

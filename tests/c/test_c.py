@@ -1,4 +1,4 @@
-"""The tests of the C programs that are in C, and the programs themselves, built with sanitizers."""
+"""The C tests of the C programs, and the programs themselves, built with sanitizers."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ HERE = Path(__file__).parent
 PAUSE = HERE.parents[1] / "pause"
 SANITIZE = ["-fsanitize=address,undefined", "-fno-sanitize-recover=all"]
 FLAGS = ["-std=gnu11", "-Wall", "-Wextra", "-Werror", "-O1", "-g", f"-I{PAUSE}", *SANITIZE]
-# test: what it needs beside the file that it includes
+# test: its sources beside the file that it includes
 SOURCES = {
     "plan": ["common/plan.c"],
     "passwd": ["process/passwd.c"],
@@ -53,7 +53,7 @@ def test_tap(gcc: str, tmp_path: Path, name: str) -> None:
 
 @pytest.mark.root
 def test_confinement(gcc: str, tmp_path: Path) -> None:
-    """Without sanitizers, which ask the kernel for more than is left."""
+    """Built without sanitizers, which need system calls that the filter does not allow."""
     _facts_of([gcc, *(flag for flag in FLAGS if flag not in SANITIZE), HERE / "confine_test.c"], tmp_path)
 
 
@@ -76,13 +76,13 @@ def _facts_of(build: list[str | Path], tmp_path: Path) -> None:
 
 @pytest.fixture(scope="session")
 def sanitized(gcc: str, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """launch and monitor with sanitizers, which report into files beside them; the others as they are."""
+    """Build launch and monitor with sanitizers, which report into files beside them; copy the other programs."""
     base = tmp_path_factory.mktemp("sanitized")
     out = base / "libexec"
     shutil.copytree(programs.DIRECTORY, out)
     for name in ("launch", "monitor"):
         (out / name).unlink()
-    # programs of ours start without an environment: the options are compiled in
+    # these programs start without an environment: the options are compiled in
     options = f"log_path={base}/report:detect_leaks=0"
     (base / "options.c").write_text(
         f'const char *__asan_default_options(void) {{ return "{options}"; }}\n'
@@ -99,7 +99,7 @@ def reports(sanitized: Path) -> str:
 
 
 def _run_on(program: Path, data: bytes) -> bytes:
-    """Start a program with a plan as pypod does, and return what it reports."""
+    """Start a program with a plan as pypod does, and return its report."""
     import socket
 
     plan = os.memfd_create("plan")
@@ -156,7 +156,7 @@ def test_programs_name_the_operation_that_is_none(
 def test_containers_under_the_sanitized_programs(
     engine, rootfs: str, sanitized: Path, monkeypatch, tmp_path: Path
 ) -> None:
-    """Everything that the programs do, with address and undefined behaviour checked all the way to the exec."""
+    """Everything the programs do, with address and undefined behaviour sanitizers up to the exec."""
     monkeypatch.setattr(programs, "DIRECTORY", str(sanitized))
     box = Box(engine, rootfs)
     (tmp_path / "v").mkdir()

@@ -1,4 +1,4 @@
-"""The program that unpacks layers, with sanitizers, on layers that are made up at random."""
+"""The program that unpacks layers, with sanitizers, on random layers."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ SEED = 20261125
 
 @pytest.mark.root
 def test_made_up_layers(gcc: str, tmp_path: Path, full: bool) -> None:
-    """Few names, used again and again, so that everything meets everything."""
+    """Few names, repeated often, so that entries collide in every combination."""
     program = tmp_path / "out" / "unpack"
     subprocess.run(["make", "-s", "-C", PAUSE, "SANITIZE=1", f"OUT={program.parent}", program], check=True)
     canary = tmp_path / "canary"

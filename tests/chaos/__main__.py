@@ -1,4 +1,4 @@
-"""Run clients, kill at random, and judge what is there: see tests/chaos/__init__.py."""
+"""Run clients, kill at random, and check the result: see tests/chaos/__init__.py."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ from tests.lanes import apart
 ROUND_S = 5.0
 HANGS_AFTER_S = 60.0
 SETTLE_S = 20.0
-SEARCH_S = 0.05  # how long the killer looks for a process of the kind it wants: some live for a millisecond
+SEARCH_S = 0.05  # to look for a process of the wanted kind: some live for a millisecond
 WANTED = ("client", "client", "launcher", *sorted(set(kernel.KINDS.values())))
 PASSING = {"launcher", "unpacker", "discarder"}  # kinds that end by themselves
 HOMES = (
@@ -44,7 +44,7 @@ REMOVALS = (
 
 
 class Worker:
-    """A client process, and what it tells."""
+    """A client process, and its reports."""
 
     def __init__(self, words: list[str], told: Callable[[dict[str, str]], None]) -> None:
         self.begun = ("", time.monotonic())
@@ -74,7 +74,7 @@ class Worker:
         self.process.stdin.close()
 
     def join(self) -> int:
-        """Take in the rest of what it told; return how it ended."""
+        """Read the rest of its reports; return its exit code."""
         code = self.process.wait()
         self._reader.join(HANGS_AFTER_S)
         assert self.process.stdout is not None
@@ -83,7 +83,7 @@ class Worker:
 
 
 class Chaos:
-    """The storage, those who work on it, and what was found."""
+    """The storage, its clients, and the findings."""
 
     def __init__(self, home: str, seed: str, clients: int) -> None:
         self.root, self.rootfs, self.archive = f"{home}/storage", f"{home}/root", f"{home}/image.tar"
@@ -113,7 +113,7 @@ class Chaos:
             self.outcomes[words["verb"], words["outcome"]] += 1
 
     def pypod(self, *words: str) -> str:
-        """Run a command that has to succeed; a traceback or anything else on stderr is a finding."""
+        """Run a command that has to succeed; any output on stderr is a finding."""
         command = [sys.executable, "-m", "pypod", "--root", self.root, *words]
         try:
             done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=HANGS_AFTER_S)
@@ -125,7 +125,7 @@ class Chaos:
         return done.stdout
 
     def round(self, seconds: float) -> None:
-        """Let clients work and kill at random; then have them finish and compare what is listed with the kernel."""
+        """Let clients work and kill at random; then let them finish and compare the listing with the kernel."""
         deadline = time.monotonic() + seconds
         while time.monotonic() < deadline:
             self._keep_clients()
@@ -174,7 +174,7 @@ class Chaos:
             self.findings[f"a client ended with {code} in {worker.begun[0]}: stderr says why"] += 1
 
     def _settle(self, kinds: Collection[str] = ()) -> None:
-        """Wait for the end of processes that end by themselves, of these kinds or all of them."""
+        """Wait until processes that end by themselves have ended, those of ``kinds`` or all."""
         deadline = time.monotonic() + SETTLE_S
         while left := [one for one in kernel.processes() if not kinds or one.kind in kinds]:
             if time.monotonic() > deadline:
@@ -183,7 +183,7 @@ class Chaos:
             time.sleep(0.05)
 
     def _compare(self) -> None:
-        """A difference counts when it is still there a while later: containers come to their end between two looks."""
+        """Record differences that persist: a container may end between two looks."""
         for path in (f"{self.root}/events.log.1", f"{self.root}/events.log"):
             if os.path.exists(path):
                 self.ids.update(kernel.ID.findall(Path(path).read_text()))
@@ -199,7 +199,7 @@ class Chaos:
         self.findings.update(f"ps lies: {one}" for one in sorted(lies))
 
     def remove_all(self) -> None:
-        """Remove everything, and look for what is left of it."""
+        """Remove everything, and look for leftovers."""
         for words in REMOVALS:
             self.pypod(*words)
         self._settle()
@@ -218,7 +218,7 @@ class Chaos:
         self.findings.update(f"left of {kind}: {one}" for kind, several in left.items() for one in several)
 
     def _files(self) -> list[str]:
-        """What lies in the directories of things that were removed; those of the storage itself stay."""
+        """Return the files in the directories of removed things; the directories themselves stay."""
         found = [path for home in HOMES for path in Path(self.root, home).glob("*")]
         found += [path for path in Path(self.root, "images/blobs").rglob("*") if path.is_file()]
         return sorted(str(path) for path in found if path.name not in OF_THE_NAME_SERVER)
@@ -260,13 +260,13 @@ def main() -> int:
     parser.add_argument("--apart", action="store_true", help=argparse.SUPPRESS)
     options = parser.parse_args()
     if os.geteuid() != 0:
-        sys.exit("tests.chaos needs root: for namespaces of its own, bridges and ports")
+        sys.exit("tests.chaos needs root: for its own namespaces, bridges and ports")
     if not options.apart:
         with apart(("unshare", "--net", sys.executable, "-m", "tests.chaos", "--apart", *sys.argv[1:])) as inner:
             return inner.wait()
     subprocess.run(["ip", "link", "set", "lo", "up"], check=True)
     with tempfile.TemporaryDirectory(prefix="pypod-chaos-") as home:
-        os.chmod(home, 0o755)  # users of containers go through it
+        os.chmod(home, 0o755)  # users in containers need to pass through it
         chaos = Chaos(home, options.seed or secrets.token_hex(4), options.clients)
         print(f"seed {chaos.seed}", flush=True)
         deadline = time.monotonic() + options.seconds

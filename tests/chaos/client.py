@@ -1,4 +1,4 @@
-"""One client: does things at random to a few names, so that clients meet, until its standard input ends."""
+"""A client: runs random operations on a few names, so that clients collide, until its standard input ends."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ EXEC_TIMEOUT_S = 20
 
 
 class Client:
-    """What the operations need: an engine, and chance."""
+    """The state of the operations: an engine and a random generator."""
 
     def __init__(self, root: str, rootfs: str, archive: str, seed: str) -> None:
         self.engine = Engine(root)
@@ -134,7 +134,7 @@ OPERATIONS: dict[str, Callable[[Client], object]] = {
 }
 
 
-# what must be there for the others to do anything
+# prerequisites of the other operations
 FREQUENT = (
     "run",
     "run",
@@ -150,7 +150,7 @@ FREQUENT = (
 
 
 def is_expected(error: BaseException) -> bool:
-    """Whether an error is one of two clients at one name, or says that a program of ours was killed."""
+    """Return whether an error comes from two clients on one name, or from a killed program of pypod."""
     return isinstance(error, EXPECTED) or (isinstance(error, SystemFailure) and "by signal 9" in error.message)
 
 
@@ -159,7 +159,7 @@ def tell(**words: object) -> None:
 
 
 def main() -> None:
-    faulthandler.register(signal.SIGUSR1)  # asked for when it hangs
+    faulthandler.register(signal.SIGUSR1)  # sent when it hangs
     client = Client(*sys.argv[1:5])
     verbs = [*OPERATIONS, *FREQUENT]
     while not select.select([0], [], [], 0)[0]:

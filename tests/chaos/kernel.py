@@ -1,4 +1,4 @@
-"""What the kernel says, without asking pypod: which processes there are, what they are, and what is left of them."""
+"""The kernel's view, without pypod: which processes exist, of what kind they are, and leftovers."""
 
 from __future__ import annotations
 
@@ -47,13 +47,13 @@ def process(pid: int) -> Process | None:
 
 
 def processes() -> list[Process]:
-    """Every process of this process namespace but the first and this one."""
+    """Return every process of this PID namespace except the first and this one."""
     pids = sorted(int(name) for name in os.listdir("/proc") if name.isdigit())
     return [found for pid in pids if pid not in (1, os.getpid()) and (found := process(pid))]
 
 
 def kill(victim: Process) -> bool:
-    """Send SIGKILL to that very process; return whether it was still there."""
+    """Send SIGKILL to exactly this process; return whether it still existed."""
     try:
         fd = os.pidfd_open(victim.pid)
     except ProcessLookupError:
@@ -71,7 +71,7 @@ def kill(victim: Process) -> bool:
 
 
 def lies(listed: list[dict[str, object]]) -> list[str]:
-    """In what a listing of all containers differs from the processes that there are."""
+    """Return the differences between a listing of all containers and the existing processes."""
     found, living = [], processes()
     by_pid = {one.pid: one for one in living}
     known = {str(one["Id"]): one for one in listed}
@@ -83,8 +83,8 @@ def lies(listed: list[dict[str, object]]) -> list[str]:
                 found.append(f"{identifier[:12]} is listed as {state} with pid {pid}, which is {own}")
         else:
             runs = [member for member in living if member.group == identifier]
-            found += [f"{identifier[:12]} is listed as {state}, and this runs: {member}" for member in runs]
-    return found + [f"not listed, and it runs: {one}" for one in living if one.group and one.group not in known]
+            found += [f"{identifier[:12]} is listed as {state}, but this runs: {member}" for member in runs]
+    return found + [f"not listed, but running: {one}" for one in living if one.group and one.group not in known]
 
 
 def mounts() -> set[str]:
@@ -97,7 +97,7 @@ def links() -> set[str]:
 
 
 def elements() -> list[str]:
-    """What the sets and maps of pypod's table hold."""
+    """Return the elements of the sets and maps of pypod's table."""
     done = subprocess.run(["nft", "-j", "list", "table", "inet", "pypod"], capture_output=True, check=False)
     rows = json.loads(done.stdout)["nftables"] if done.returncode == 0 else []
     sets = [row.get("set") or row.get("map") for row in rows if "set" in row or "map" in row]
@@ -105,5 +105,5 @@ def elements() -> list[str]:
 
 
 def groups(ids: set[str]) -> list[str]:
-    """The cgroups of containers and pods, in every tree."""
+    """Return the cgroups of containers and pods, in every tree."""
     return [path for path, _, _ in os.walk(CGROUPS) if path.rpartition("/")[2] in ids]

@@ -1,4 +1,4 @@
-"""A headless Chromium, asked over its debugging pipe: no driver, no port."""
+"""A headless Chromium, controlled through its debugging pipe: no driver, no port."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ TIMEOUT_S = 30.0
 
 
 class Browser:
-    """One page of a browser that lives as long as the block."""
+    """One page of a browser that runs for the duration of the block."""
 
     def __init__(self, directory: Path, *options: str) -> None:
         program = shutil.which("chromium")
@@ -30,7 +30,7 @@ class Browser:
             program, "--headless", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage", "--no-first-run",
             f"--user-data-dir={directory}", "--remote-debugging-pipe", *options,
         ]  # fmt: skip
-        # the pipe's ends are to be 3 and 4 there
+        # the browser expects the pipe's ends at descriptors 3 and 4
         self._process = subprocess.Popen(
             ["bash", "-c", f'exec "$@" 3<&{to_read} 4>&{to_write}', "bash", *words],
             pass_fds=(to_read, to_write),
@@ -50,7 +50,7 @@ class Browser:
         self._session = self._ask("Target.attachToTarget", targetId=target, flatten=True)["sessionId"]
 
     def evaluate(self, expression: str) -> Any:
-        """The value of a JavaScript expression in the page."""
+        """Return the value of a JavaScript expression in the page."""
         return self._ask("Runtime.evaluate", expression=expression, returnByValue=True)["result"].get("value")
 
     def document(self) -> str:

@@ -1,4 +1,4 @@
-"""A storage with one of everything to look at, for the commands that read."""
+"""A storage with one object of each kind, for the commands that read."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ from tests.facts import kill_and_wait
 class World:
     """Pods and containers by name, and the program that lists them.
 
-    mipod is a running pod with a member, web; bare a pod without infra; done exited with 3, idle was never started,
-    and of ghost nobody saw the end.
+    mipod is a running pod with a member, web; bare is a pod without infra; done exited with 3, idle was never started,
+    and the end of ghost went unobserved.
     """
 
     def __init__(self, engine: Engine, rootfs: str) -> None:
@@ -61,7 +61,7 @@ class World:
         assert not self.containers["ghost"].state().exit_code_known
 
     def listed(self, *words: str) -> list[str]:
-        """The names that a listing shows, in its order."""
+        """Return the names that a listing shows, in its order."""
         return self.pypod.ok(*words, "--format", "{{.Names}}").split()
 
 

@@ -1,4 +1,4 @@
-"""Run the installed program as a user does: as a process, and in a pseudo-terminal where a person would."""
+"""Run the installed program as a user does: as a process, and in a pseudoterminal for interactive use."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ class Program:
         return subprocess.CompletedProcess(done.args, done.returncode, done.stdout.decode(), done.stderr.decode())
 
     def ok(self, *words: str, stdin: bytes | None = None) -> str:
-        """Run and return stdout; fail unless it exits with 0 and says nothing on stderr."""
+        """Run and return stdout; fail unless it exits with 0 and writes nothing to stderr."""
         done = self(*words, stdin=stdin)
         assert (done.returncode, done.stderr) == (0, ""), f"{words}: {done}"
         return done.stdout
@@ -68,7 +68,7 @@ class Terminal:
         os.write(self._master, text.encode() if isinstance(text, str) else text)
 
     def expect(self, text: str, timeout_s: float = 10) -> None:
-        """Wait until ``text`` was shown, since the last time; what came before it is in ``before``."""
+        """Wait until ``text`` appears in the output since the last call; the output before it is in ``before``."""
         deadline = time.monotonic() + timeout_s
         while text.encode() not in self.seen:
             left = deadline - time.monotonic()
@@ -78,7 +78,7 @@ class Terminal:
         self.before, _, self.seen = self.seen.partition(text.encode())
 
     def rest(self) -> bytes:
-        """What is shown until the program has ended."""
+        """Return the remaining output until the program has ended."""
         seen, self.seen = self.seen, b""
         while True:
             ended = self._process.poll() is not None

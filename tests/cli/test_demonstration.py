@@ -1,4 +1,4 @@
-"""The demonstration that pypod is for, typed as the slide shows it, with images pulled from a registry on loopback."""
+"""The demonstration that pypod was written for, typed as on the slide, with images from a registry on loopback."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ BUSYBOX = "docker.io/library/busybox"
 
 
 class World:
-    """A storage, and a registry that answers for docker.io and Red Hat's, as registries.conf says."""
+    """A storage, and a registry that stands in for docker.io and Red Hat's through registries.conf."""
 
     def __init__(self, directory: Path, registry: str, root: str) -> None:
         self.pypod = Program(root)
@@ -71,7 +71,7 @@ def test_the_demonstration_with_apache(world: World) -> None:
 
 
 def demonstrate(world: World, address: str, answer: str, command: str) -> None:
-    """Type the slide's commands, and look at what each shows."""
+    """Type the slide's commands, and check the output of each."""
     pypod = world.pypod
     pod = pypod.ok("create", "--name", "mipod").strip()
     assert re.fullmatch("[0-9a-f]{64}", pod)
@@ -85,7 +85,7 @@ def demonstrate(world: World, address: str, answer: str, command: str) -> None:
     with pypod.terminal("run", "-it", "--pod", "mipod", "--name", "busypod", "busybox") as user:
         user.expect(f"Trying to pull {BUSYBOX}:latest...")
         user.expect("# ")
-        user.type(f"until wget -qO- {address}; do sleep 0.1; done\n")  # it may not listen yet
+        user.type(f"until wget -qO- {address}; do sleep 0.1; done\n")  # it may not be listening yet
         user.expect(answer)
         user.type("hostname\n")
         user.expect("mipod")
@@ -100,7 +100,7 @@ def demonstrate(world: World, address: str, answer: str, command: str) -> None:
 
 
 def look_at(pypod: Program, pod: str, apache: str, command: str) -> None:
-    """While both run: who is listed, whose user Apache is, and which namespaces are one."""
+    """While both run, check the listings, Apache's user and the shared namespaces."""
     title, row = pypod.ok("pod", "ps").splitlines()
     assert re.split("  +", title.strip()) == ["POD ID", "NAME", "STATUS", "CREATED", "INFRA ID", "# OF CONTAINERS"]
     shown = re.split("  +", row.strip())

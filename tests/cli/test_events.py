@@ -1,4 +1,4 @@
-"""events: podman's command, its forms, and its ends."""
+"""events: podman's command, its output formats, and how it ends."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def utc(monkeypatch) -> None:
 
 
 def test_a_line_for_people() -> None:
-    """As podman 4.3.1 prints it."""
+    """The line has podman 4.3.1's format."""
     assert human(EVENT) == (
         "2026-11-25 00:12:48.263700554 +0000 UTC container died "
         "74c28a15f22915e03f63e8186bc96bb6d9ffc3e7b3db52ca3af4ff03671ffddf (image=, name=web, "
@@ -78,7 +78,7 @@ def pypod(engine) -> Program:
 
 @pytest.fixture
 def story(engine, pypod) -> Program:
-    """A pod and a container, created."""
+    """Create a pod and a container."""
     engine.pods.create("mipod", labels={"tier": "front"}, infra_name="mipod-infra")
     engine.containers.create(["true"], name="web", rootfs="/", labels={"app": "web", "ver": "1"})
     return pypod
@@ -158,7 +158,7 @@ def test_mistakes(story, words, message) -> None:
 def test_streaming_tells_at_once_and_ends_by_control_c(story, engine) -> None:
     with story.start("events", "--format", "{{.Status}} {{.Name}}", stdout=subprocess.PIPE) as running:
         try:
-            # it says nothing before it is ready, and nothing of what was: so go on until it answers
+            # nothing signals that it is ready, and it shows no earlier events: repeat until it reports one
             deadline = time.monotonic() + 10
             while not select.select([running.stdout], [], [], 0.05)[0]:
                 assert time.monotonic() < deadline

@@ -40,7 +40,7 @@ class Store:
         self.pypod.ok("load", "-q", "-i", str(self.archive))
 
     def other(self) -> Program:
-        """A storage with nothing in it."""
+        """Return a program with an empty storage."""
         self.number = getattr(self, "number", 0) + 1
         return Program(str(self.directory / f"other{self.number}"))
 
@@ -57,7 +57,7 @@ def registry(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
 
 
 def manifest_at(registry: str, path: str) -> dict:
-    """What a registry has, asked without pypod."""
+    """Return a registry's manifest, fetched without pypod."""
     name, _, tag = path.partition(":")
     request = Request(
         f"http://{registry}/v2/{name}/manifests/{tag}", headers={"Accept": f"{OCI_MANIFEST}, {DOCKER_MANIFEST}"}
@@ -110,7 +110,7 @@ def test_what_is_saved_is_loaded_again(store: Store, tmp_path: Path, form: str) 
     found = other.ok("inspect", "-f", "{{.Id}} {{.RootFS.Layers}} {{.Digest}}", store.image.id).split()
     assert found[0] == store.image.id
     assert " ".join(found[1:3]) == f"[{' '.join(store.image.diff_ids)}]"
-    # OCI's formats keep the manifest, byte by byte
+    # the OCI formats keep the manifest byte for byte
     assert (found[3] == store.image.digest) == form.startswith("oci")
 
 
@@ -156,7 +156,7 @@ def test_load_through_a_proxy(store: Store, monkeypatch: pytest.MonkeyPatch) -> 
 
 
 def test_a_directory_in_oci_s_layout_gives_its_path_for_a_name(store: Store, tmp_path: Path) -> None:
-    """As podman, whatever the layout calls its image; the layout's name counts where podman finds no name at all."""
+    """As in podman, whatever the layout calls its image; the layout's name counts where podman finds no name at all."""
     for place in ("lay", "Lay"):
         store.pypod.ok("save", "-q", "--format", "oci-dir", "-o", str(tmp_path / place), "tiny:one")
     other, options = store.other(), {"cwd": tmp_path}
@@ -182,7 +182,7 @@ def test_import_from_nowhere(store: Store) -> None:
 
 
 def test_save_to_stdout_is_silent_also_when_its_reader_goes(store: Store) -> None:
-    big = Tiny({"big": os.urandom(300_000)}, name="localhost/big:1")  # more than fits into a pipe
+    big = Tiny({"big": os.urandom(300_000)}, name="localhost/big:1")  # does not fit into a pipe
     store.pypod.ok("load", "-q", "-i", str(big.save(store.directory / "big.tar")))
     for count, code in ((-1, 0), (1, 128 + 13)):
         saving = store.pypod.start("save", "big:1", stdout=subprocess.PIPE, stderr=subprocess.PIPE)
@@ -256,7 +256,7 @@ class TestRegistry:
         (layer,) = found["layers"]
         assert layer["mediaType"].endswith("tar+gzip")
         assert gzip.decompress(blob_at(registry, "p/plain", layer["digest"])) == store.plain.layers[0]
-        # the registry's digest is remembered: pulled again by it, nothing is fetched
+        # the registry's digest is remembered: a second pull by digest fetches nothing
         assert store.pypod.ok("image", "inspect", "-f", "{{.Id}}", f"{registry}/p/plain@{found['digest']}") == (
             f"{store.plain.id}\n"
         )
@@ -365,7 +365,7 @@ class TestRegistry:
             assert terminal.wait() == 0
         assert aliases.read_text() == f'[aliases]\n  "asked" = "{registry}/asked"\n'
         assert other.ok("pull", "-q", "--tls-verify=false", "asked") == f"{store.image.id}\n"
-        with other.terminal("pull", "--tls-verify=false", "nosuch") as terminal:  # what is not there is not remembered
+        with other.terminal("pull", "--tls-verify=false", "nosuch") as terminal:  # failures are not remembered
             terminal.expect("1-2 [1]: ")
             terminal.type("2\n")
             assert terminal.wait() == 125
@@ -402,7 +402,7 @@ class TestRegistry:
         )
         every = other("pull", "-q", "--tls-verify=false", "--all-tags", f"{registry}/p/said")
         assert sorted(every.stdout.split()) == sorted((store.image.id, store.plain.id))
-        # what is there is used, and the one that fails does not keep the others from being pulled
+        # the failing one does not keep the other from being pulled
         done = other("pull", "-q", "--tls-verify=false", f"{registry}/p/none", f"{registry}/p/said:v2")
         assert (done.returncode, done.stdout) == (125, f"{store.plain.id}\n")
 
@@ -425,7 +425,7 @@ class TestRegistry:
         shown = other.ok("images", "--format", "{{.Repository}} {{.Tag}} {{.Names}} {{.Dangling}}")
         assert shown == f"{registry}/p/digest <none> [{name}] false\n"
         assert other.ok("image", "prune", "-f") == ""
-        other.ok("tag", name, "tagged")  # podman: a name without a tag is shown only where there is no other
+        other.ok("tag", name, "tagged")  # as in podman, a name without a tag is shown only if there is no other
         assert other.ok("images", "--format", "{{.Repository}}:{{.Tag}}") == "localhost/tagged:latest\n"
         other.ok("untag", name, "tagged")
         assert other.ok("rmi", name) == f"Untagged: {name}\nDeleted: {store.image.id}\n"
@@ -484,13 +484,13 @@ def test_blobs_on_their_way_are_drawn_where_they_were(columns: int, rows: int) -
     assert len(blobs) == 9
     assert not any("[" in line for line in shown)
     assert heading is None or shown[:1] == heading
-    # on the way: as many as fit, never wider than the window
+    # in progress: as many as fit, never wider than the window
     drawn = terminal.before.decode().replace("\r", "")
     assert ("40B / 100B" in drawn) == (rows != 1 and width >= 67)
 
 
 def screen(output: bytes, columns: int, rows: int) -> list[str]:
-    """What a terminal shows, and has scrolled away: lines, going up, and clearing to the end."""
+    """Return the visible and scrolled-off lines of a terminal that knows newline, cursor up and clear to end."""
     lines, at = [""], 0
     text = output.decode()
     while text:

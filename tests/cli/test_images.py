@@ -28,7 +28,7 @@ LONG = "/bin/sh -c #(nop) ADD a layer with a command line that is longer than fo
 
 
 class Store:
-    """A storage with three images: child stands on base's layer, other is older than both."""
+    """A storage with three images: child is based on base's layer, other is older than both."""
 
     def __init__(self, directory: Path) -> None:
         self.base = Tiny(BASE, name=BASE_NAME)
@@ -63,7 +63,7 @@ class Store:
 
 @pytest.fixture(scope="module")
 def store(tmp_path_factory: pytest.TempPathFactory) -> Store:
-    """For tests that change nothing."""
+    """A store for tests that change nothing."""
     return Store(tmp_path_factory.mktemp("images"))
 
 
@@ -74,7 +74,7 @@ def changing(tmp_path: Path) -> Store:
 
 @pytest.fixture
 def used(changing: Store) -> Iterator[str]:
-    """The id of a container made from child."""
+    """Return the ID of a container created from child."""
     with Engine(str(changing.root)) as engine:
         yield engine.containers.create(CHILD_NAME, ["/etc/b"], name="user").id
         for container in engine.containers.list(all=True):
@@ -94,7 +94,7 @@ def test_the_newest_first_with_its_columns(store: Store) -> None:
         ["quay.io/x/other", "v1", store.other.id[:12]],
     ]
     assert rows[0][3].endswith(" ago")
-    assert rows[2][4] == "10.2 kB"  # the one block of a tar archive that it is
+    assert rows[2][4] == "10.2 kB"  # the single record of a tar archive
 
 
 def test_other_columns_and_forms(store: Store) -> None:
@@ -123,7 +123,7 @@ def test_other_columns_and_forms(store: Store) -> None:
         (("reference=tiny",), [CHILD_NAME, BASE_NAME]),
         (("reference=*t?er*",), [OTHER_NAME]),
         (("reference=*other",), [OTHER_NAME]),
-        (("reference=quay.io/*",), []),  # * fits no slash
+        (("reference=quay.io/*",), []),  # * does not match slashes
         (("reference=quay.io/*/*",), [OTHER_NAME]),
         (("dangling=true",), []),
         (("dangling=false", "until=20000h"), [CHILD_NAME, BASE_NAME, OTHER_NAME]),
@@ -235,7 +235,7 @@ def test_names_come_and_go(changing: Store) -> None:
     assert (done.returncode, done.stderr) == (125, "Error: localhost/two:latest: tag not known\n")
     assert pypod.ok("untag", "one", "quay.io/a/b:c") == ""
     assert changing.names("tiny:base") == [BASE_NAME, "localhost/one:latest", OTHER_NAME]
-    assert pypod.ok("tag", "tiny:base", BASE_NAME) == ""  # which it has: it stays where it is
+    assert pypod.ok("tag", "tiny:base", BASE_NAME) == ""  # a name that it already has: its place is kept
     assert changing.names("tiny:base") == [BASE_NAME, "localhost/one:latest", OTHER_NAME]
     again = Tiny(BASE, name="quay.io/pulled:x")
     assert again.id == changing.base.id
@@ -258,7 +258,7 @@ def test_rmi_untags_while_there_are_names(changing: Store) -> None:
         f"Untagged: localhost/two:latest\nUntagged: {BASE_NAME}\nDeleted: {base}\n"
     )
     layers = changing.root / "images/layers"
-    assert len(list(layers.iterdir())) == 3  # child needs that of base
+    assert len(list(layers.iterdir())) == 3  # child needs base's layer
     pypod.ok("tag", "tiny:child", "three")
     assert pypod.ok("image", "rm", "-f", changing.child.id[:12]).splitlines()[-1] == f"Deleted: {changing.child.id}"
     assert len(list(layers.iterdir())) == 1
@@ -267,7 +267,7 @@ def test_rmi_untags_while_there_are_names(changing: Store) -> None:
 
 
 def test_rmi_of_what_others_were_made_of(changing: Store) -> None:
-    """podman's lines: while an image that was made of it in one step is there, its name only; that one stays whole."""
+    """As in podman: while a child image exists, rmi removes only the name; the child stays complete."""
     pypod, root = changing.pypod, changing.root
     pypod.ok("create", "--name", "box", "tiny:base", "x")
     child = pypod.ok("commit", "-q", "--change", "ENV A=a", "box", "localhost/child:1").strip()
@@ -290,7 +290,7 @@ def test_rmi_of_what_others_were_made_of(changing: Store) -> None:
 
 @pytest.fixture
 def generations(tmp_path: Path) -> tuple[Program, list[Tiny]]:
-    """Three images, each made of the one before in one step; only the last has a name."""
+    """Return three images, each built from the previous one in one step; only the last has a name."""
     pypod = Program(str(tmp_path / "storage"))
     layers = [{"a": b"a"}, {"b": b"b"}, {"c": b"c"}]
     made = [Tiny(*layers[:count], name=f"localhost/step{count}:1") for count in (1, 2, 3)]
@@ -302,7 +302,7 @@ def generations(tmp_path: Path) -> tuple[Program, list[Tiny]]:
 
 
 def test_a_step_on_the_way_to_another_image(generations: tuple[Program, list[Tiny]]) -> None:
-    """It is hidden, is no rubbish, and goes with the last image that needs it (podman-images(1), podman-rmi(1))."""
+    """It is hidden, not dangling, and removed with the last image that needs it (podman-images(1), podman-rmi(1))."""
     pypod, made = generations
     first, second, last = (image.id for image in made)
 
@@ -381,14 +381,14 @@ def test_mount(changing: Store) -> None:
         assert sorted(entry.name for entry in Path(path, "etc").iterdir()) == ["b"]
         with pytest.raises(OSError, match="Read-only"):
             Path(path, "x").touch()
-        assert pypod.ok("image", "mount", "tiny:child") == f"{path}\n"  # once is enough
+        assert pypod.ok("image", "mount", "tiny:child") == f"{path}\n"  # mounted only once
         assert pypod.ok("image", "mount") == f"{CHILD_NAME}  {path}\n"
         (found,) = json.loads(pypod.ok("image", "mount", "--format", "json"))
         assert (found["id"], found["mountpoint"], found["Repositories"]) == (changing.child.id, path, [CHILD_NAME])
         assert pypod.ok("image", "umount", "tiny:child", "tiny:base") == f"{changing.child.id}\n"
         assert not os.path.ismount(path)
         assert len(pypod.ok("image", "mount", "--all").splitlines()) == 3
-        # one that is removed takes its mount along
+        # removal of the image also removes its mount
         pypod.ok("rmi", "tiny:child")
         assert not os.path.exists(path)
         assert len(pypod.ok("image", "unmount", "--all").split()) == 2

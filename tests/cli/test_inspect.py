@@ -1,4 +1,4 @@
-"""inspect of containers and pods: what was asked, what is, and podman's form of it."""
+"""inspect of containers and pods: the configuration, the state, and podman's layout."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def test_what_runs(world) -> None:
     assert web["State"]["FinishedAt"] == NEVER
     assert (web["State"]["Status"], web["State"]["Running"], web["State"]["ExitCodeKnown"]) == ("running", True, True)
     assert (web["State"]["Pid"], web["State"]["ConmonPid"]) == (state.pid, state.supervisor_pid)
-    # the kernel's list of the process's groups agrees
+    # the kernel's list of the process's cgroups agrees
     assert web["State"]["CgroupPath"] in Path(f"/proc/{state.pid}/cgroup").read_text()
     assert web["Dependencies"] == [world.infra.id]
     assert Path(web["LogPath"]).exists()
@@ -132,7 +132,7 @@ def test_a_pod_without_infra_leaves_out_what_is_empty(world) -> None:
         "CreateInfra",
         "NumContainers",
     ]
-    # a template sees the fields all the same
+    # a template still sees the fields
     assert world.pypod.ok("pod", "inspect", "bare", "-f", "{{.Labels}} {{.Containers}}") == "map[] []\n"
 
 
@@ -155,7 +155,7 @@ def test_layout_of_the_json(world) -> None:
     assert out.endswith("     }\n]\n")
     assert '"odd": "<a&b>"' in out
     assert [one["Name"] for one in json.loads(out)] == ["web", "mipod"]
-    # one pod alone has no list around it, several have
+    # a single pod is shown without a list around it, several are shown in one
     assert world.pypod.ok("pod", "inspect", "mipod").startswith("{\n     ")
     assert len(json.loads(world.pypod.ok("pod", "inspect", "mipod", "bare"))) == 2
     assert world.pypod.ok("inspect", "web", "--format", "json") == world.pypod.ok("inspect", "web")

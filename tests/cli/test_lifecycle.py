@@ -1,4 +1,4 @@
-"""start, stop, restart and rm of what --filter chooses (podman-stop(1) and its kin)."""
+"""start, stop, restart and rm of the containers that --filter selects (podman-stop(1) and related pages)."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def test_filter_chooses(pypod, engine, three) -> None:
     assert pypod.ok("rm", "--filter", "name=nosuch") == ""
     refused = pypod("rm", "--filter", f"id={db.id[:12]}")
     assert (refused.returncode, refused.stdout) == (2, "")
-    # it wins over --all
+    # it takes precedence over --all
     assert pypod.ok("rm", "-f", "-t", "0", "--all", "--filter", "name=db").split() == [db.id]
     assert running(engine) == {"web"}
 
@@ -63,7 +63,7 @@ def test_filters_that_are_wrong(pypod, engine, three, verb: str) -> None:
 
 
 def test_nothing_is_done_when_a_name_is_none(pypod, engine, three) -> None:
-    """podman looks all of them up first; only rm removes what is there."""
+    """As in podman, all names are looked up first; only rm removes those that exist."""
     three[0].start()
     for verb in ("stop", "kill", "restart", "start"):
         done = pypod(verb, "web", "nosuch")
@@ -97,7 +97,7 @@ def test_rename(pypod, engine, three) -> None:
     assert engine.containers.get("proxy").id == proxy.id
     assert "rename" in pypod.ok("events", "--stream=false", "--filter", "event=rename", "--filter", "container=front")
     engine.containers.create(["true"], name="web", rootfs="/").remove()
-    web.remove()  # by a handle that knows the old name
+    web.remove()  # through a handle with the old name
     engine.containers.create(["true"], name="front", rootfs="/").remove()
 
 

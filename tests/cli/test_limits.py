@@ -1,4 +1,4 @@
-"""Limits, statistics and pause at a shell, in podman's words."""
+"""Limits, statistics and pause on the command line, with podman's flags and messages."""
 
 from __future__ import annotations
 
@@ -156,7 +156,7 @@ class TestStats:
 
     @pytest.mark.usefixtures("web")
     def test_live(self, pypod) -> None:
-        """Again and again, each time at once in the reader's hands, until it has enough."""
+        """Repeated output is flushed at once each time, until the reader has enough."""
         words = ("stats", "--interval", "1", "--format", "{{.Name}}")
         with pypod.start(*words, stdout=subprocess.PIPE) as process:
             assert process.stdout is not None

@@ -1,4 +1,4 @@
-"""login, logout and search as a person at a terminal and a script see them."""
+"""login, logout and search, interactively and from a script."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ TAGS = {"name": "team/app", "tags": ["v1", "v2", "\x1b[31mred"]}
 
 
 class Registry(Server):
-    """Wants a password, which can be changed; has a catalogue and tags."""
+    """A registry that requires a password, which can be changed, and has a catalogue and tags."""
 
     def __init__(self) -> None:
         self.password = "secret"
@@ -125,7 +125,7 @@ def test_stored_credentials_that_no_longer_hold_are_asked_for(
 
 
 def test_the_password_of_creds_is_asked_for_once(pypod: Program, registry: Registry, authfile: Path) -> None:
-    """A name alone, or less; what follows is another matter: the registry of this test has no images."""
+    """A name alone, or not even that; the pull fails afterwards because the registry of this test has no images."""
     authfile.write_text("{}")
     names = [f"{registry.host}/team/{name}" for name in ("a", "b")]
     for creds, shows_name in (("me", False), (":", True)):
@@ -241,7 +241,7 @@ def test_tags_of_a_short_name_are_those_of_all_registries(
 
 @pytest.mark.skipif(shutil.which("podman") is None, reason="podman is not installed")
 def test_search_prints_what_podman_prints(logged_in: Program, registry: Registry, tmp_path: Path) -> None:
-    (tmp_path / "registries.conf").touch()  # podman fails without
+    (tmp_path / "registries.conf").touch()  # podman fails without this file
     for words in (
         ["--compatible", f"{registry.host}/team"],
         ["--limit", "1", f"{registry.host}/"],

@@ -1,4 +1,4 @@
-"""logs: byte for byte, stream for stream."""
+"""logs: byte for byte, and each stream separately."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ def test_several_containers_are_told_apart(world) -> None:
     short = world.containers["done"].id[:12].encode()
     assert logs(world, "done", "idle") == (short + b" out\n" + short + b" \x00\xffbin", short + b" err\n")
     assert logs(world, "-n", "done", "idle") == (b"done out\ndone \x00\xffbin", b"done err\n")
-    assert logs(world, "-n", "done") == (b"out\n\x00\xffbin", b"err\n")  # as podman: one needs no name
+    assert logs(world, "-n", "done") == (b"out\n\x00\xffbin", b"err\n")  # as in podman: one needs no name
     out, _ = logs(world, "-nt", "done", "idle")
     assert re.match(rb"done " + STAMP + rb" out\n", out)
 
@@ -74,9 +74,9 @@ def test_since_and_until(pypod, engine, busybox) -> None:
     assert pypod.ok("logs", "--since", second.time, "c") == "b\n"
     assert pypod.ok("logs", "--until", first.time, "c") == "a\n"
     assert pypod.ok("logs", "--since", first.time, "--until", first.time, "c") == "a\n"
-    assert pypod.ok("logs", "--until", "1h", "c") == "a\nb\n"  # in an hour, as podman reads it
+    assert pypod.ok("logs", "--until", "1h", "c") == "a\nb\n"  # a relative time means in an hour, as in podman
     assert pypod.ok("logs", "--since", str(int(time.time()) + 60), "c") == ""
-    # what is to end in the past is not waited for, and what is to end in a moment ends then
+    # an end in the past is not waited for, and an end in a moment is reached then
     engine.containers.run(["sh", "-c", "echo x; exec sleep 1000"], name="d", rootfs=busybox)
     assert pypod.ok("logs", "-f", "--until", str(int(time.time()) - 60), "d") == ""
     began = time.monotonic()

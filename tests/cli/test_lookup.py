@@ -50,7 +50,7 @@ def test_what_has_ended_and_what_never_began(world) -> None:
 def test_an_end_that_nobody_saw(world) -> None:
     done = world.pypod("wait", "ghost")
     assert (done.returncode, done.stdout) == (0, "-1\n")
-    assert done.stderr == "Error: nobody saw how container ghost ended: its exit code is unknown\n"
+    assert done.stderr == "Error: the exit code of container ghost is unknown: its end was not observed\n"
     assert world.pypod("wait", "-l").stdout == "-1\n"
 
 

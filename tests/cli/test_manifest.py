@@ -1,4 +1,4 @@
-"""Lists of manifests as a user makes, changes and sends them, with docker-registry where a registry is needed."""
+"""Manifest lists as a user creates, changes and pushes them, with docker-registry where a registry is needed."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ DOCKER_MANIFEST = "application/vnd.docker.distribution.manifest.v2+json"
 
 
 class Store:
-    """A storage with an image for amd64 and one for arm64, and more storages when asked."""
+    """A storage with an image for amd64 and one for arm64, and more storages on request."""
 
     def __init__(self, directory: Path) -> None:
         self.directory = directory
@@ -79,7 +79,7 @@ def test_what_is_added_changed_and_removed_is_shown(store: Store) -> None:
         "architecture": "riscv64", "os": "linux", "variant": "x", "os.version": "7", "os.features": ["f", "g"],
     }  # fmt: skip
     assert arm["annotations"] == {"a": "b", "c": "d"}
-    pypod.ok("manifest", "add", "web", "arm:1")  # again: nothing is there twice
+    pypod.ok("manifest", "add", "web", "arm:1")  # adding it again creates no duplicate
     assert [one["digest"] for one in store.entries("web")] == [store.amd.digest, store.arm.digest]
     assert pypod.ok("manifest", "remove", "web", store.amd.digest) == identifier
     assert [one["digest"] for one in store.entries("web")] == [store.arm.digest]
@@ -95,7 +95,7 @@ def test_a_list_is_an_image_by_its_names(store: Store) -> None:
     assert identifier[:12] not in pypod.ok("images", "-q", "--filter", "manifest=false")
     pypod.ok("tag", "web", "localhost/other:2")
     assert pypod("manifest", "exists", "other:2").returncode == 0
-    # where an image is needed it is the one for this machine
+    # where an image is needed, the list stands for the image for this machine
     assert pypod.ok("image", "inspect", "--format", "{{.Id}}", "web").strip() == store.amd.id
     assert pypod.ok("rmi", "other:2") == "Untagged: localhost/other:2\n"
     assert pypod.ok("manifest", "rm", "web") == f"Untagged: localhost/web:latest\nDeleted: {identifier}\n"
@@ -185,7 +185,7 @@ def test_names_that_are_taken_and_names_of_nothing(store: Store) -> None:
 
 
 def test_a_list_keeps_what_its_images_were(store: Store, tmp_path: Path) -> None:
-    """Images that are removed can be pushed as long as a list names them, and go with it."""
+    """Removed images can be pushed as long as a list names them, and are deleted with it."""
     pypod = store.pypod
     pypod.ok("manifest", "create", "web", "amd:1", "arm:1")
     pypod.ok("rmi", "amd:1", "arm:1")
@@ -252,7 +252,7 @@ class TestRegistry:
         assert self.raw(target) == there
 
     def raw(self, target: str) -> str:
-        """The list in a registry, by skopeo where it is installed, written as inspect does."""
+        """Return the list in a registry, fetched by skopeo where it is installed, formatted as by inspect."""
         if shutil.which("skopeo") is None:
             host, _, rest = target.partition("/")
             found = manifest_at(host, rest)
@@ -279,7 +279,7 @@ class TestRegistry:
         assert other("manifest", "exists", "all").returncode == 1
         third = store.another("third")
         assert third.ok("pull", "-q", "--tls-verify=false", "--platform", "linux/arm64", second) == f"{store.arm.id}\n"
-        # the image is here, the list is not: with --all the registry's is meant
+        # only the image is here, not the list: with --all the registry's list is used
         third.ok("manifest", "create", "--tls-verify=false", "--all", "again", second)
         assert self.raw(first) == third.ok("manifest", "inspect", "again")
 

@@ -1,4 +1,4 @@
-"""ns: the sharing matrix, the difference of two, the links of one."""
+"""ns: the sharing matrix, the difference between two processes, the links of one."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def cells(text: str) -> dict[str, list[str]]:
 
 @pytest.fixture
 def duo(world, busybox):
-    """A pod with two running members."""
+    """Return a pod with two running members."""
     pod = world.engine.pods.create("duo")
     members = [pod.run(["sleep", "1000"], name=name, rootfs=busybox) for name in ("a", "b")]
     yield pod, *members

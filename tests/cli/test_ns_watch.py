@@ -1,4 +1,4 @@
-"""ns watch: on a terminal in place, elsewhere a line for each change."""
+"""ns watch: in place on a terminal, otherwise a line for each change."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def mipod(engine):
 
 @contextlib.contextmanager
 def started(pypod: Program, *words: str):
-    """The program with a pipe for its output; killed if it has not ended by itself."""
+    """Start the program with a pipe for its output; kill it if it has not ended by itself."""
     with pypod.start(*words, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as running:
         try:
             yield running
@@ -42,7 +42,7 @@ def started(pypod: Program, *words: str):
 
 
 class Lines:
-    """What a program writes, line by line as it comes."""
+    """The program's output, line by line as it arrives."""
 
     def __init__(self, running: subprocess.Popen[bytes]) -> None:
         self._running = running
@@ -50,7 +50,7 @@ class Lines:
         self._text = b""
 
     def until(self, pattern: str, timeout_s: float = 10) -> list[str]:
-        """Return the lines up to the one that matches."""
+        """Return the lines up to and including the matching one."""
         deadline = time.monotonic() + timeout_s
         while True:
             lines = self._text.decode().split("\n")
@@ -82,7 +82,7 @@ def test_lines_tell_what_is_what_comes_and_what_goes(pypod, mipod, busybox, tmp_
             lines.until(rf"~ net {net} pod mipod infra,web {infra} nprocs 2 why process,bind")
             mipod.remove(force=True, timeout=0)
             went = lines.until(rf"~ net {net} pod mipod - - nprocs 0 why bind")
-            # in its last moment it may have been looked at once more: then it is nobody's that runs
+            # it may have been scanned once more as it exited, and is then attributed to no running container
             assert [one for one in went if one.startswith(f"- mnt {own['mnt']} pod mipod ")]
             subprocess.run(["umount", bind], check=True)
             last = [one for one in lines.until(r"- net .*") if one.split()[1] == "net"]
@@ -107,7 +107,7 @@ def test_only_the_pods_that_were_named(pypod, mipod, engine, busybox) -> None:
 
 
 def test_looking_wakes_nobody(pypod, mipod) -> None:
-    """Three looks are two intervals apart: what a look reads does not count as a change."""
+    """Three scans take two intervals: what a scan reads does not count as a change."""
     start = time.monotonic()
     pypod.ok("ns", "watch", "--count", "3", "--interval", "0.5")
     assert time.monotonic() - start > 1
@@ -126,10 +126,10 @@ def test_what_happens_is_shown_before_the_interval_is_over(pypod, mipod) -> None
 @pytest.mark.parametrize(
     ("words", "message"),
     [
-        ("--interval 0", "an interval is a number of seconds above 0"),
-        ("--interval -1", "an interval is a number of seconds above 0"),
-        ("--interval nan", "an interval is a number of seconds above 0"),
-        ("--count -1", "a count is not negative"),
+        ("--interval 0", "the interval must be a number of seconds greater than 0"),
+        ("--interval -1", "the interval must be a number of seconds greater than 0"),
+        ("--interval nan", "the interval must be a number of seconds greater than 0"),
+        ("--count -1", "the count must not be negative"),
     ],
 )
 def test_mistakes(pypod, words, message) -> None:

@@ -1,4 +1,4 @@
-"""Published ports from the command line: flags, `port`, the column of `ps`, exit codes."""
+"""Published ports on the command line: flags, `port`, the column of `ps`, exit codes."""
 
 from __future__ import annotations
 
@@ -61,7 +61,7 @@ def test_a_pod_and_its_members(pypod: Program, busybox: str) -> None:
     pypod.ok("run", "-d", "--pod", "po", "--name", "in", "--rootfs", busybox, "sleep", "300")
     assert pypod.ok("port", "in") == "80/tcp -> 0.0.0.0:8080\n"
     assert set(pypod.ok("ps", "--format", "{{.Ports}}").splitlines()) == {"0.0.0.0:8080->80/tcp"}
-    assert len(pypod.ok("port", "-a").splitlines()) == 2  # the infra's, too
+    assert len(pypod.ok("port", "-a").splitlines()) == 2  # also the infra's
     assert pypod.ok("pod", "inspect", "--format", "{{json .InfraConfig.PortBindings}}", "po") == (
         '{"80/tcp":[{"HostIp":"","HostPort":"8080"}]}\n'
     )

@@ -20,7 +20,7 @@ AGO = r"(Less than a second|1 second|\d+ seconds|About a minute|\d+ minutes) ago
 
 
 def cells(text: str) -> list[list[str]]:
-    """The cells of each line of a table; columns are two blanks or more apart."""
+    """Return the cells of each line of a table, whose columns are two or more spaces apart."""
     return [re.split(r"  +", line.rstrip()) for line in text.splitlines()]
 
 
@@ -29,7 +29,7 @@ def test_only_what_runs_is_shown(world) -> None:
     assert re.split(r"  +", lines[0]) == ["CONTAINER ID", "IMAGE", "COMMAND", "CREATED", "STATUS", "PORTS", "NAMES"]
     assert [line.split()[-1] for line in lines[1:]] == [world.infra.name, "web"]
     short = world.containers["web"].id[:12]
-    # the columns begin where their headings do
+    # the columns are aligned with their headings
     starts = [lines[0].index(word) for word in ("CONTAINER ID", "IMAGE", "COMMAND", "CREATED", "STATUS", "NAMES")]
     web = [lines[2][start:end].strip() for start, end in zip(starts, [*starts[1:], None], strict=True)]
     assert [web[0], web[1], web[2], web[5]] == [short, "", "sh -c exec sleep ...", "web"]
@@ -79,7 +79,7 @@ def test_namespaces_are_those_of_the_process(world) -> None:
     assert web[2:] == [str(pid), *inodes]
     every = " ".join(f"{{{{.{name}}}}}" for name in names)
     assert world.pypod.ok("ps", "--ns", "-f", "name=web", "--format", every).split() == inodes
-    # one that does not run has none
+    # a container that is not running has none
     assert world.pypod.ok("ps", "-a", "-f", "name=idle", "--format", "{{.Pid}}{{.NET}}") == "0\n"
 
 
@@ -250,7 +250,7 @@ def test_the_plain_listing_loads_and_decodes_nothing_it_does_not_need(world) -> 
         "import sys; from pypod.cli.main import run; code = run(sys.argv[1:]); "
         "print(code, *sorted(sys.modules), file=sys.stderr)"
     )
-    # what site brings in is not ours
+    # exclude the modules that site imports
     command = [sys.executable, "-I", "-S", "-c", f"import sys; sys.path.insert(0, {str(Path.cwd())!r}); {code}"]
     done = subprocess.run(
         [*command, "--root", world.pypod.root, "ps", "-a"], capture_output=True, text=True, check=True

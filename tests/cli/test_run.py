@@ -1,4 +1,4 @@
-"""run, create, start, exec, attach and the lifecycle verbs, as a user at a shell sees them."""
+"""run, create, start, exec, attach and the lifecycle verbs, as a shell user sees them."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ def test_the_host_s_own_files_copy_on_write(pypod, tmp_path) -> None:
     ("command", "code", "message"),
     [
         (["sh", "-c", "exit 7"], 7, ""),
-        (["sh", "-c", "kill -TERM $$; sleep 1; exit 3"], 3, ""),  # pid 1 does not hear a signal without a handler
+        (["sh", "-c", "kill -TERM $$; sleep 1; exit 3"], 3, ""),  # PID 1 only gets signals that it handles
         (["nosuch"], 127, "executable file `nosuch` not found in $PATH"),
         (["/etc/passwd"], 126, "Permission denied"),
         (["/nosuch"], 127, "No such file or directory"),
@@ -204,7 +204,7 @@ def test_what_podman_sets_up(pypod, busybox, tmp_path) -> None:
 
 
 def test_environment_from_a_file(pypod, busybox, tmp_path) -> None:
-    """podman's reading: leading space goes, trailing space stays; any bytes are a value's."""
+    """As in podman, leading whitespace is dropped, trailing whitespace is kept, and a value may contain any bytes."""
     (tmp_path / "env").write_bytes(b"# no\n\n  A=1 2 \r\nB=x\xffy\nTEST_FROM_OUTSIDE\nC=a=b\n")
     script = 'printf "%s|%s|%s|%s" "$A" "$B" "$C" "$TEST_FROM_OUTSIDE" | od -An -tx1'
     words = ["run", "--rm", "--env-file", tmp_path / "env", "--rootfs", f"{busybox}:O", "sh", "-c", script]
@@ -282,7 +282,7 @@ def test_replace(pypod, busybox, engine) -> None:
 
 
 def test_output_that_comes_faster_than_it_is_read_is_shown_as_it_comes(pypod, busybox) -> None:
-    """Neither memory nor signals wait for its end: 100 MB, of which the first line comes at once."""
+    """Neither memory use nor signals suffer meanwhile: 100 MB of output, of which the first line arrives at once."""
     script = "yes $(printf %0999d 0) | head -c 100000000"
     limits = {"preexec_fn": lambda: resource.setrlimit(resource.RLIMIT_AS, (400_000_000, 400_000_000))}
     words = ["run", "--rm", "--rootfs", f"{busybox}:O", "sh", "-c", script]
@@ -304,7 +304,7 @@ def test_output_that_cannot_be_written_is_one_error(pypod, engine, words) -> Non
 
 
 def test_closed_standard_streams_are_nobody_else_s(pypod, busybox, engine) -> None:
-    """The next file to be opened would get the number of one: output would go into the database."""
+    """The next opened file would reuse a standard descriptor, and output would go into the database."""
     words = " ".join([*pypod.words, "run", "--rm", "--rootfs", f"{busybox}:O", "sh", "-c", "'echo out; echo err >&2'"])
     for closed in (">&-", "2>&-", "<&-", "<&- >&- 2>&-"):
         done = subprocess.run(["sh", "-c", f"{words} {closed}"], capture_output=True, check=False, timeout=30)
@@ -360,7 +360,7 @@ def test_exec_neither_side_waits_for_the_other(pypod, busybox) -> None:
 
 
 def test_a_user_that_is_a_number_has_an_entry(pypod, busybox) -> None:
-    """podman's lines: in a pod, by exec, not with --passwd=false, and as --passwd-entry says."""
+    """podman's lines: in a pod, by exec, not with --passwd=false, and as --passwd-entry specifies."""
     root = ("--rootfs", f"{busybox}:O")
     last = ("tail", "-n1", "/etc/passwd")
     pypod.ok("create", "--name", "mipod")

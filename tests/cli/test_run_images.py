@@ -1,4 +1,4 @@
-"""run and create on images: what the flags make of an image, as a user at a shell sees it."""
+"""run and create on images: how flags and an image's configuration combine, as a shell user sees it."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def pypod(engine) -> Program:
 
 @pytest.fixture
 def load(pypod: Program, busybox: str, tmp_path: Path) -> Load:
-    """Bring an image of busybox, with more layers and this configuration; its id."""
+    """Load an image of busybox with more layers and this configuration; return its ID."""
 
     def bring(*layers: bytes, **config) -> str:
         image = busybox_image(busybox, *layers, config=config)
@@ -63,7 +63,7 @@ class TestRmi:
 
 class TestVolumesFrom:
     def test_what_another_container_has(self, pypod: Program, load: Load, tmp_path: Path) -> None:
-        """The host's directories and the volumes of its image, also of one that never ran."""
+        """The host directories, and its image's volumes, even of a container that never ran."""
         load(layer({"data": None, "data/f": b"old\n"}), Volumes={"/data": {}})
         (tmp_path / "host").mkdir()
         binds = ("-v", f"{tmp_path}/host:/host", "-v", f"{tmp_path}/host:/read:ro", "--tmpfs", "/scratch")

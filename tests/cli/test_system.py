@@ -1,4 +1,4 @@
-"""version, info and system check, as root and as anybody."""
+"""version, info and system check, as root and as an unprivileged user."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ USER = 12345
 
 
 def unprivileged(*words: str, root: Path) -> subprocess.CompletedProcess[str]:
-    """Run the program as a user without any privilege, with an interpreter that such a user can reach."""
+    """Run the program as a user without any privilege, with an interpreter that this user can reach."""
     if shutil.which("setpriv") is None or not Path("/usr/bin/python3").exists():
         pytest.skip("setpriv or /usr/bin/python3 is not installed")
     source = Path(__file__).parents[2]
@@ -38,7 +38,7 @@ def unprivileged(*words: str, root: Path) -> subprocess.CompletedProcess[str]:
 
 @pytest.fixture
 def others_root(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A directory that belongs to the unprivileged user, on a path that everybody may walk."""
+    """Return a directory that belongs to the unprivileged user, on a path that everybody may traverse."""
     import tempfile
 
     with tempfile.TemporaryDirectory(prefix="pypod-test-", dir="/tmp") as directory:
@@ -126,7 +126,7 @@ def test_info_as_text_and_by_template(world) -> None:
     text = world.pypod.ok("info")
     assert text.startswith("host:\n  arch: ")
     assert "\nstore:\n  containerStore:\n    created: 1\n    number: 5\n" in text
-    # Go's names of the fields
+    # Go's field names
     template = "{{.Host.Kernel}} {{.Host.OCIRuntime.Name}} {{.Store.ContainerStore.Running}} {{.Version.Version}}"
     assert world.pypod.ok("info", "-f", template) == f"{os.uname().release} pypod 2 {__version__}\n"
     done = world.pypod("info", "-f", "{{.Host.Nope}}")

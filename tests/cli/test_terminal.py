@@ -1,4 +1,4 @@
-"""What a person at a terminal sees: run -it, exec -it, attach, detach, window size."""
+"""Interactive terminals: run -it, exec -it, attach, detach, window size."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def test_a_shell_in_a_new_container(pypod, busybox) -> None:
 def test_control_c_is_for_the_program_inside(pypod, busybox) -> None:
     with pypod.terminal("run", "-it", "--rm", "--rootfs", f"{busybox}:O", "sh") as user:
         user.expect("# ")
-        # the program says itself that it runs: a key typed before that is the shell's
+        # the program reports that it is running: a key typed before would go to the shell
         user.type("sh -c 'trap \"echo caught; exit 3\" INT; echo is''running; while :; do sleep 0.1; done'\n")
         user.expect("isrunning")
         user.type(CTRL_C)
@@ -67,7 +67,7 @@ def test_detach_and_attach_again(pypod, busybox, engine) -> None:
 def test_the_terminal_outlives_a_killed_client(pypod, busybox, engine) -> None:
     with pypod.terminal("run", "-it", "--name", "c", "--rootfs", f"{busybox}:O", "sh") as user:
         user.expect("# ")
-    # leaving the block killed the client
+    # leaving the block has killed the client
     with pypod.terminal("attach", "c") as user:
         user.type("echo still $((40+2))\n")
         user.expect("still 42")

@@ -1,4 +1,4 @@
-"""view: the page, what it refuses, and a browser that looks on."""
+"""view: the page, the requests that it refuses, and a browser that follows it."""
 
 from __future__ import annotations
 
@@ -95,7 +95,7 @@ def test_it_only_reads(viewed: Viewed) -> None:
 
 
 def test_another_name_for_this_host_is_refused(viewed: Viewed) -> None:
-    """What a page elsewhere could make of a name of its own that leads to 127.0.0.1."""
+    """Another page could let a name of its own resolve to 127.0.0.1."""
     for host in ("evil.example", f"evil.example:{viewed.port}", "127.0.0.1", "", f"127.0.0.2:{viewed.port}"):
         assert viewed.ask(viewed.path, Host=host).status == 421, host
     assert viewed.ask(viewed.path, Host=f"localhost:{viewed.port}").status == 200
@@ -129,7 +129,7 @@ def _event(answer: http.client.HTTPResponse) -> bytes:
 
 
 def test_many_clients_and_silent_ones(viewed: Viewed) -> None:
-    """Beyond a number they are turned away; the page is there again once they have gone."""
+    """Clients beyond a limit are turned away; the page is available again once others have left."""
     idle = [socket.create_connection((viewed.host, viewed.port)) for _ in range(40)]
     time.sleep(0.3)
     threads = len(os.listdir(f"/proc/{viewed.process.pid}/task"))
@@ -165,7 +165,7 @@ def test_what_it_does_not_know(engine, pypod) -> None:
 
 
 def test_in_a_browser(viewed: Viewed, pod, busybox, tmp_path) -> None:
-    """Loaded once; what is in the document later came live. A hostile command stays text."""
+    """The page is loaded once and then updated live. A hostile command remains text."""
     with Browser(tmp_path / "profile") as browser:
         browser.open(viewed.address)
         wait_until(lambda: ">web</text>" in browser.document(), 20)
@@ -173,7 +173,7 @@ def test_in_a_browser(viewed: Viewed, pod, busybox, tmp_path) -> None:
         hostile = "sleep 1000; : <img src=x onerror=document.title='owned'>"
         pod.run(["sh", "-c", hostile], rootfs=busybox, name="late")
         wait_until(lambda: ">late</text>" in browser.document(), 20)
-        # the first picture of it may be from before its exec
+        # the first picture of the container may predate its exec
         shown = "document.querySelector('main').textContent.includes('<img src=x')"
         wait_until(lambda: browser.evaluate(shown), 20)
         assert browser.evaluate("document.images.length") == 0

@@ -1,4 +1,4 @@
-"""Output of commands that write to one place at the same time: a line is one write, so lines do not mix."""
+"""Output of commands that write to the same place at the same time: each line is one write, so lines do not mix."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ ID = re.compile(rb"[0-9a-f]{64}\n")
 
 
 def written(root: str, words: list[str], *command: str, stream: str = "stdout", **environment: str) -> list[bytes]:
-    """What the program writes, a write at a time: each is a datagram."""
+    """Return the program's writes, each of which is a datagram."""
     ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
     with ours:
         with theirs:
@@ -49,7 +49,7 @@ def test_a_line_is_one_write(engine, busybox, command: list[str], unbuffered: st
     (line,) = lines("pod", "create", "p")
     assert ID.fullmatch(line)
     assert lines("kill", "d") == [b"d\n"]
-    # to the end of a line each, however many lines there are in one
+    # each write ends at the end of a line, however many lines it has
     assert all(data.endswith(b"\n") for data in lines("ps", "-a"))
     assert all(data.endswith(b"\n") for data in lines("ps", "--help"))
     told = lines("inspect", "nosuch", stream="stderr")

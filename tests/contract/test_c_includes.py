@@ -1,7 +1,7 @@
-"""The C sources use each other in one direction: by what they include, and by what they call.
+"""The C sources depend on each other in one direction: by includes, and by calls.
 
-A source and the header of its name are one unit. It uses another that it includes, and one that defines a name it uses:
-the two differ where a header declares what another source defines.
+A source and its header are one unit. A unit uses the units that it includes, and those that define a name it uses: the
+two differ if a header declares a name that another source defines.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 PAUSE = Path(__file__).parents[2] / "pause"
-# room: what it may use beside itself; a program (a source in none) uses what it needs
+# room: the rooms it may use besides itself; a program (a source in no room) uses any
 BELOW = {
     "common": set(),
     "root": {"common"},
@@ -24,7 +24,7 @@ BELOW = {
 }
 LINES = 300
 
-Graph = dict[str, dict[str, str]]  # unit: what it uses, and by which word
+Graph = dict[str, dict[str, str]]  # unit: the units it uses, and the word that shows it
 
 _NO_CODE = re.compile(r"/\*.*?\*/|//[^\n]*|\"(?:\\.|[^\"\\\n])*\"|'(?:\\.|[^'\\\n])*'", re.DOTALL)
 _INCLUDE = re.compile(r'^[ \t]*#[ \t]*include[ \t]+"([^"]+)"', re.MULTILINE)
@@ -39,7 +39,7 @@ def _code(text: str) -> str:
 
 
 def _statements(code: str) -> list[tuple[str, bool]]:
-    """Return what stands outside of all braces, piece by piece, and whether a body in braces follows."""
+    """Return the pieces of code outside of all braces, and whether a body in braces follows."""
     found, depth, begin = [], 0, 0
     for at, letter in enumerate(code):
         if letter == "{":
@@ -71,7 +71,7 @@ def definitions(code: str) -> set[str]:
 
 
 def declarations(code: str) -> set[str]:
-    """Return the functions and variables that are declared, wherever they are defined."""
+    """Return the declared functions and variables, wherever they are defined."""
     names = set()
     for head, has_body in _statements(code):
         form = _VARIABLE if head.startswith("extern") and "(" not in head else _FUNCTION
@@ -84,7 +84,7 @@ def graph_of(directory: Path) -> Graph:
     codes = {file: _code(text) for file, text in texts.items()}
     included = {file: _INCLUDE.findall(text) for file, text in texts.items()}
     missing = {(file, name) for file, names in included.items() for name in names if name not in texts}
-    assert missing == set(), "an include is written from pause/ on"
+    assert missing == set(), "includes are relative to pause/"
     defined: dict[str, set[str]] = {}
     for file, code in codes.items():
         if file.endswith(".c"):
@@ -98,7 +98,7 @@ def graph_of(directory: Path) -> Graph:
         in_sight = set().union(*(declarations(codes[name]) for name in _scope(file, included)))
         for word in in_sight.intersection(_WORD.findall(code)) if file.endswith(".c") else ():
             for other in defined.get(word, ()):
-                # of two programs' functions with one name, that of the header in sight is meant
+                # if two programs define a function of this name, the one whose header is included is meant
                 if len(defined[word]) == 1 or f"{other}.h" in _scope(file, included):
                     graph[unit].setdefault(other, word)
         graph[unit].pop(unit, None)
@@ -116,7 +116,7 @@ def _scope(file: str, included: dict[str, list[str]]) -> set[str]:
 
 
 def circle_in(graph: Graph) -> list[str]:
-    """Return the steps of a circle, each with what ties it; empty where there is none."""
+    """Return the steps of a cycle, each with the word that ties it; empty if there is none."""
     done: set[str] = set()
 
     def walk(unit: str, path: list[str]) -> list[str]:

@@ -1,4 +1,4 @@
-"""No module imports itself in a roundabout way, not within a function either: what a module needs lies below it."""
+"""No module imports itself indirectly, not even within a function: a module imports only from below."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ import pytest
 
 ROOT = Path(__file__).parents[2] / "pypod"
 
-# module: what it imports, and the line where
+# module: the modules it imports, and the line of each import
 Imports = dict[str, dict[str, int]]
 
 
 def imports_of(name: str, source: str, modules: set[str], *, is_package: bool = False) -> dict[str, int]:
-    """Return the modules that one imports when it runs, and the first line that does."""
+    """Return the modules that a module imports when it runs, with the line of the first import."""
     found: dict[str, int] = {}
     for node in _running(ast.parse(source)):
         for imported in _named(name, node, modules, is_package):
@@ -58,7 +58,7 @@ def _named(importer: str, node: ast.Import | ast.ImportFrom, modules: set[str], 
 
 
 def read_imports(root: Path) -> Imports:
-    """Return what every module below a directory imports."""
+    """Return the imports of every module below a directory."""
     paths = {_dotted(path, root): path for path in root.rglob("*.py")}
     return {
         name: imports_of(name, path.read_text(), set(paths), is_package=path.name == "__init__.py")
@@ -71,7 +71,7 @@ def _dotted(path: Path, root: Path) -> str:
 
 
 def shortest_circle(module: str, imports: Imports) -> list[str]:
-    """Return the shortest way from a module back to it, without the return; nothing when there is none."""
+    """Return the shortest import cycle through a module, without the return to it; empty if there is none."""
     came_from: dict[str, str] = {}
     waiting = deque([module])
     while waiting:
@@ -89,7 +89,7 @@ def shortest_circle(module: str, imports: Imports) -> list[str]:
 
 
 def described(circle: list[str], imports: Imports) -> str:
-    """Return a circle as one line for each import in it."""
+    """Return a cycle as text, one line for each import."""
     pairs = zip(circle, [*circle[1:], circle[0]], strict=True)
     return "\n".join(
         f"{importer} line {imports[importer][imported]} imports {imported}" for importer, imported in pairs
@@ -98,19 +98,19 @@ def described(circle: list[str], imports: Imports) -> str:
 
 @pytest.fixture(scope="module")
 def imports() -> Imports:
-    """What every module of pypod imports."""
+    """Return the imports of every module of pypod."""
     return read_imports(ROOT)
 
 
 @pytest.fixture(scope="module")
 def circles(imports: Imports) -> list[list[str]]:
-    """The shortest circle through each module that is in one."""
+    """Return the shortest cycle through each module that is in one."""
     return [circle for module in sorted(imports) if (circle := shortest_circle(module, imports))]
 
 
 def test_no_circle(imports: Imports, circles: list[list[str]]) -> None:
     shortest = min(circles, key=len, default=[])
-    assert not circles, f"a circle of imports, one of {len(circles)}:\n{described(shortest, imports)}"
+    assert not circles, f"an import cycle, one of {len(circles)}:\n{described(shortest, imports)}"
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,4 @@
-"""What people install: the source distribution and the wheel that is built from it, each in a place of its own."""
+"""The installed forms: the source distribution and the wheel built from it, each in its own environment."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def test_it(container):
 
 @pytest.fixture(scope="module")
 def checkout(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A copy of this checkout with programs that were built in it, as a developer's has."""
+    """Return a copy of this checkout with built programs in it, like a developer's."""
     copy = tmp_path_factory.mktemp("checkout")
     for name in ("bin", "pause", "pypod"):
         shutil.copytree(SOURCE / name, copy / name, ignore=shutil.ignore_patterns("__pycache__"))
@@ -42,7 +42,7 @@ def checkout(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def built(checkout: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
-    """Both, by the end of their names: the wheel is built from what the source distribution holds."""
+    """Build both; the wheel is built from the source distribution."""
     out = tmp_path_factory.mktemp("dist")
     _run(sys.executable, "-m", "build", "--outdir", out, checkout)
     return {"sdist": next(out.glob("*.tar.gz")), "wheel": next(out.glob("*.whl"))}
@@ -58,7 +58,7 @@ def _run(*words: str | Path, **options) -> str:
 
 
 def _install(where: Path, *packages: str | Path) -> Path:
-    """Install packages into a virtual environment that has nothing else; return where its programs are."""
+    """Install packages into a virtual environment with nothing else; return the directory of its programs."""
     venv.create(where, symlinks=True)
     _run(sys.executable, "-m", "pip", "--python", where, "install", "-q", "--no-compile", *packages)
     return where / "bin"
@@ -66,7 +66,7 @@ def _install(where: Path, *packages: str | Path) -> Path:
 
 @pytest.fixture(scope="module")
 def installed(built: dict[str, Path], tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Path]:
-    """Where the programs are after either was installed: from the wheel beside pytest, for the plugin."""
+    """Return a function that installs either and returns its programs: the wheel beside pytest, for the plugin."""
 
     @functools.cache
     def programs(form: str) -> Path:

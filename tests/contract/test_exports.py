@@ -1,4 +1,4 @@
-"""What is promised is what is there: names, modules, errors."""
+"""The public names, modules and errors are exactly the promised ones."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def test_all_is_sorted_and_everything_in_it_is_there() -> None:
 
 
 def test_nothing_else_is_public() -> None:
-    """In a fresh interpreter, with everything looked up: neither more names nor other ones."""
+    """In a fresh interpreter, after every name was looked up: no more names and no other ones."""
     code = (
         "import pypod, types; names = {}; exec('from pypod import *', names); names.pop('__builtins__')\n"
         "found = {n for n, v in vars(pypod).items() if not n.startswith('_') and not isinstance(v, types.ModuleType)}\n"

@@ -1,4 +1,4 @@
-"""Importing is a feature with a budget: a shell command pays it each time. Counted in modules, which do not jitter."""
+"""Imports have a budget, because every shell command pays for them. Counted in modules, which do not jitter."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ FORBIDDEN = set(
     typing urllib uuid
     """.split()
 )
-# What the field's libraries cost is paid where they are used (docs/design.md), not by what people wait for in a loop.
+# Third-party libraries are imported where they are used (docs/design.md), not by commands that people run in a loop.
 LIBRARIES = ("attr", "attrs", "jeepney", "psutil", "pyroute2")
 REFUSING = f"""
 import sys
@@ -32,7 +32,7 @@ class Refusing:
 sys.meta_path.insert(0, Refusing())
 sys.path.insert(0, {ROOT!r})
 """
-# (what is imported, how many modules of pypod come along: three of them look up types, 0.1 ms each)
+# (imported names, limit of pypod's modules loaded: three of them look up types, 0.1 ms each)
 BUDGET = [
     ("pypod", 1),
     ("pypod.errors", 2),
@@ -40,7 +40,7 @@ BUDGET = [
     ("pypod.api.engine, pypod.engine.containers.listing", 28),
     ("pypod.api.engine, pypod.api.containers, pypod.api.pods, pypod.api.summaries", 36),
 ]
-# Listing looks at the store and the kernel; it starts nothing.
+# Listing reads the store and the kernel; it starts nothing.
 NOT_FOR_LISTING = {
     "pypod.cli",
     "pypod.engine.containers.collect",
@@ -56,12 +56,12 @@ NOT_FOR_LISTING = {
 }
 
 
-# What exists, inspect and logs ask of a container is asked of its handle.
+# Container exists, inspect and logs go through handles.
 _NOT_FOR_HANDLES = {name for name in NOT_FOR_LISTING if not name.startswith("pypod.api.")}
 
 
 def loaded(names: str) -> set[str]:
-    """The modules that an import adds to those of a bare interpreter (-I -S: without site and its .pth files)."""
+    """Return the modules that an import adds to a bare interpreter (-I -S: without site and its .pth files)."""
     code = (
         f"import sys; sys.path.insert(0, {ROOT!r}); a = set(sys.modules); import {names}; print(*set(sys.modules) - a)"
     )
@@ -70,7 +70,7 @@ def loaded(names: str) -> set[str]:
 
 
 def _is_empty_package(name: str) -> bool:
-    """An empty __init__.py takes 30 us: a room costs less than a module."""
+    """Return whether it is an empty __init__.py, which takes only 30 us: a room costs less than a module."""
     path = Path(ROOT, *name.split("."), "__init__.py")
     return path.exists() and not path.stat().st_size
 
@@ -103,7 +103,7 @@ def test_images_loads_no_more_than_ps() -> None:
 
 
 def test_starting_and_stopping_load_nothing_dear_either() -> None:
-    """json and re are in the library's own way to read a specification; the rest is for nobody."""
+    """The library parses a specification without json and re; the other forbidden modules are needed nowhere here."""
     api = "pypod.api.engine, pypod.api.pods, pypod.api.containers"
     names = f"{api}, pypod.engine.lifecycle.start, pypod.engine.containers.collect"
     assert sorted(loaded(names) & FORBIDDEN) == []
@@ -113,7 +113,7 @@ def test_starting_and_stopping_load_nothing_dear_either() -> None:
     "name", ["pypod.kernel", "pypod.model", "pypod.runtime", "pypod.store", "pypod.engine", "pypod.cli"]
 )
 def test_packages_are_empty(name: str) -> None:
-    """What stands in an __init__ is paid for by every module below it."""
+    """Every module below a package pays for the content of its __init__."""
     path = Path(ROOT, *name.split("."), "__init__.py")
     assert path.read_text() == ""
 

@@ -9,10 +9,10 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[2] / "pypod"
-# A module imports from its own layer and from those to the left; those in the middle do not know each other.
+# A module imports from its own layer and from those to its left; the middle layers do not import each other.
 MIDDLE = ("runtime", "store", "images", "network", "display")
 LAYERS = (("errors",), ("kernel",), ("model",), MIDDLE, ("engine",), ("api",), ("cli",))
-# Within a layer: the rooms of a package from the bottom to the top, "" being the modules that stand in it directly.
+# Within a layer: the rooms of a package from bottom to top, "" for the modules directly in it.
 ROOMS = {
     "engine": (
         *("core", "session", "resources", "storage", "images", "networks"),
@@ -26,12 +26,12 @@ ROOMS = {
     "runtime": ("", "seccomp"),
 }
 NO_ORDER_YET = {"cli"}
-# The command line uses what a user of the library can call, and of the kernel names of signals and a loop that writes.
+# The command line uses the public library, and from the kernel layer only names of signals and a write loop.
 FOR_THE_COMMAND_LINE = {"", "api", "cli", "display", "errors", "model"}
 KERNEL_FOR_THE_COMMAND_LINE = {"pypod.kernel.abi", "pypod.kernel.descriptors"}
-# Handles are made by the engine, and look its class up under its public name.
+# The engine creates handles, and looks up their class by its public name.
 FROM_THE_TOP = {"api/default.py"}
-# What stands beside the layers uses all of them.
+# Modules beside the layers use all of them.
 BESIDE = {"", "__main__", "notebook", "pytest_plugin"}
 RANK = {layer: rank for rank, layers in enumerate(LAYERS) for layer in layers}
 MODULES = sorted(path for path in ROOT.rglob("*.py") if path.name != "__init__.py" or path.stat().st_size)
@@ -43,13 +43,13 @@ def layer_of(path: Path) -> str:
 
 
 def package_and_room(path: Path) -> tuple[str, str]:
-    """Return the layer of a module and its room there."""
+    """Return the layer of a module and its room in it."""
     parts = path.relative_to(ROOT).parts
     return layer_of(path), parts[1] if len(parts) > 2 else ""
 
 
 def imported_names(source: str, *, for_types: bool = True) -> Iterator[tuple[int, str]]:
-    """Yield (line, dotted name) for every import of pypod's own, wherever it stands, and also those ``for_types``."""
+    """Yield (line, dotted name) for every import of pypod's modules, anywhere, with those ``for_types`` or without."""
     for node in ast.walk(ast.parse(source)) if for_types else _running(ast.parse(source)):
         if isinstance(node, ast.Import):
             names = [alias.name for alias in node.names]
@@ -59,14 +59,14 @@ def imported_names(source: str, *, for_types: bool = True) -> Iterator[tuple[int
         else:
             continue
         for name in names:
-            if name == "pypod.__version__":  # a text, for everybody
+            if name == "pypod.__version__":  # a string, for all layers
                 continue
             if name == "pypod" or name.startswith("pypod."):
                 yield node.lineno, name
 
 
 def _running(node: ast.AST) -> Iterator[ast.AST]:
-    """Yield the nodes of a tree, without what is for type checkers alone."""
+    """Yield the nodes of a tree, except those only for type checkers."""
     yield node
     for child in ast.iter_child_nodes(node):
         if not (isinstance(child, ast.If) and getattr(child.test, "id", "") == "TYPE_CHECKING"):
@@ -74,7 +74,7 @@ def _running(node: ast.AST) -> Iterator[ast.AST]:
 
 
 def imports(source: str) -> Iterator[tuple[int, str]]:
-    """Yield (line, layer) for every import of pypod's own."""
+    """Yield (line, layer) for every import of pypod's modules."""
     for line, name in imported_names(source):
         parts = name.split(".")
         known = len(parts) > 1 and (parts[1] in RANK or parts[1] in BESIDE)
@@ -82,7 +82,7 @@ def imports(source: str) -> Iterator[tuple[int, str]]:
 
 
 def imports_of_rooms(source: str, package: str) -> Iterator[tuple[int, str]]:
-    """Yield (line, room) for every import from the same package that is done when the module runs."""
+    """Yield (line, room) for every import from the same package that happens when the module runs."""
     rooms = ROOMS[package]
     for line, name in imported_names(source, for_types=False):
         _, layer, *rest = [*name.split("."), ""]

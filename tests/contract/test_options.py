@@ -1,4 +1,4 @@
-"""What type checkers, help and tools are told that the front doors take is what is taken behind them."""
+"""The signatures that type checkers, help and tools see are those of the functions behind the public methods."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from pypod.model.options.fields import Options
 
 ROOT = Path(pypod.__file__).parents[1]
-# A front door, and what it leads to.
+# A public method, and the function that it calls.
 LEADS_TO = [
     (pypod.Network.create, Networks.create),
     (pypod.Image.pull, Images.pull),
@@ -107,7 +107,7 @@ def test_it_is_a_method_like_others(method: Callable[..., Any]) -> None:
 
 
 def test_a_bound_method_has_the_signature(tmp_path: Path) -> None:
-    """Shift-Tab in a notebook asks for that."""
+    """Shift-Tab in a notebook uses this."""
     engine = pypod.Engine(str(tmp_path / "s"))
     bound = engine.containers.create
     assert list(inspect.signature(bound).parameters) == list(inspect.signature(Containers.create).parameters)[1:]
@@ -116,7 +116,7 @@ def test_a_bound_method_has_the_signature(tmp_path: Path) -> None:
 
 
 def test_nothing_is_read_before_somebody_asks() -> None:
-    """Commands that people wait for import the handles as well."""
+    """Commands that people wait for also import the handles."""
     code = (
         "import sys, pypod.api.pods, pypod.api.containers\n"
         "print([name for name in sys.modules if 'options' in name or name in ('attr', 'attrs')])"
@@ -151,7 +151,7 @@ RIGHT = [
 
 
 def test_a_type_checker_sees_mistakes(tmp_path: Path) -> None:
-    """Every line of the first file is one, and none of the second."""
+    """Every line of the first file is a mistake, none of the second."""
     files = {name: tmp_path / f"{name}.py" for name in ("wrong", "right")}
     files["wrong"].write_text("\n".join(["import pypod", *WRONG]))
     files["right"].write_text("\n".join(["import pypod", *RIGHT]))

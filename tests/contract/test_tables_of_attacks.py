@@ -1,4 +1,4 @@
-"""docs/security.md and docs/reliability.md name every attack and every fault that is tried, and none that is not."""
+"""docs/security.md and docs/reliability.md list exactly the attacks and faults that the tests try."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ RELIABILITY = (ROOT / "docs/reliability.md").read_text()
 
 
 def listed() -> set[int]:
-    """The numbers in the first column of the tables: `01 to 06`, `07, 67`."""
+    """Return the numbers in the first column of the tables: `01 to 06`, `07, 67`."""
     found: set[int] = set()
     for cell in re.findall(r"^\| (\d[\d, to]*) \|", SECURITY, re.MULTILINE):
         for first, last in re.findall(r"(\d+)(?: to (\d+))?", cell):

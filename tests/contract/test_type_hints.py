@@ -1,4 +1,4 @@
-"""What tools read of types at run time is what type checkers read."""
+"""The types that tools read at run time are those that type checkers read."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ def test_type_hints_can_be_read(name: str) -> None:
 
 
 def test_the_test_sees_them() -> None:
-    """Methods of handles and of their collections, properties, functions, fields of values."""
+    """Methods of handles and of collections, properties, functions, fields of values."""
     assert {
         "Pod.create",
         "Containers.run",

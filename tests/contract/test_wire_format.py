@@ -1,4 +1,4 @@
-"""The two sides of the wire say the same: pause/common/{ops,report}.h, and runtime/ops.py and runtime/launcher.py."""
+"""Both sides of the wire agree: pause/common/{ops,report}.h, and runtime/operations.py and runtime/launcher.py."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from pypod.runtime.ops import Op, Plan
 ROOT = Path(__file__).parents[2]
 
 
-# number, name, kinds, and what the comment begins with: the arguments' names
+# number, name, kinds, and the beginning of the comment: the arguments' names
 ROW = re.compile(r'^\s*X\((\d+), (\w+), "([a-z]*[*+]?)"\)(?:\s*/\* (.*?)\s*(?::.*)?\*/)? ?\\?$', re.MULTILINE)
 
 

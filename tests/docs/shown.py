@@ -1,15 +1,15 @@
-"""Documentation that is run: what a page tells to type is typed, and what it shows must come.
+"""Documentation that is run: the commands of a page are typed, and their output must be as shown.
 
-How a page is written so that it can be run:
+How to write a page so that it can be run:
 
-- A ``console`` block: a line that begins with ``# `` is a command of root, with ``$ `` one of an ordinary user; it goes
-  on in the next line after a backslash. What stands below is the output: ``...`` in a line is any text, ``...`` alone
-  any number of lines; nothing is: any output. Ids, times and inodes are examples. A comment ``# exits with N`` behind a
-  command names its exit code (otherwise 0).
-- A command with ``-it``, and ``attach``, get a terminal. Below, what stands behind ``box$ `` is typed there,
-  ``<Enter>`` and ``^P^Q`` (detach) are keys, and all else is awaited.
-- A ``python`` block is a program of its own; when its first line is ``# NAME.py``, that file is written instead. A
-  comment behind ``print`` that reads as a value is what is printed; a ``text`` block below is the whole output.
+- A ``console`` block: a line that begins with ``# `` is a command for root, with ``$ `` for an ordinary user; a
+  backslash continues it on the next line. The lines below are its output: ``...`` within a line matches any text,
+  ``...`` alone any number of lines; without lines any output is fine. Ids, times and inodes are examples. A comment
+  ``# exits with N`` after a command gives its exit code (otherwise 0).
+- A command with ``-it``, and ``attach``, get a terminal. Below it, text after ``box$ `` is typed there, ``<Enter>`` and
+  ``^P^Q`` (detach) are keys, and everything else is expected as output.
+- A ``python`` block is a program of its own; if its first line is ``# NAME.py``, that file is written instead. A
+  comment after ``print`` that is a literal is the expected output; a ``text`` block below is the whole output.
 - A ``sh`` block is for the reader only (installing).
 """
 
@@ -52,7 +52,7 @@ class Block(NamedTuple):
 
 
 class Command(NamedTuple):
-    """A command line and what is shown below it."""
+    """A command line and its shown output."""
 
     prompt: str
     line: str
@@ -87,21 +87,21 @@ def commands(block: Block) -> Iterator[Command]:
                 yield command
             command = Command(line[0], line[2:], number, [])
         else:
-            assert command is not None, f"line {number}: a block of commands begins with a prompt"
+            assert command is not None, f"line {number}: a console block begins with a prompt"
             command.shown.append(line.rstrip())
     if command is not None:
         yield command
 
 
 def constant(line: str) -> str:
-    """Return a line without what is another one each time: ids, times, inodes, and the width of columns."""
+    """Return a line without its changing parts: ids, times, inodes, and the width of columns."""
     for pattern, word in _CHANGING:
         line = re.sub(pattern, word, line)
     return line.strip()
 
 
 def matches(shown: list[str], output: list[str]) -> bool:
-    """Whether ``output`` is what is shown."""
+    """Return whether ``output`` matches the shown lines."""
     if not shown:
         return not output
     if shown[0] == "...":
@@ -111,7 +111,7 @@ def matches(shown: list[str], output: list[str]) -> bool:
 
 
 class Reader:
-    """Somebody who does what a page says, in a directory of their own and with a storage of their own."""
+    """A reader who follows a page, in their own directory and with their own storage."""
 
     def __init__(self, directory: Path, user: Callable[[], User] | None = None, patience_s: float = 10) -> None:
         self.user = user
@@ -128,7 +128,7 @@ class Reader:
         }
 
     def read(self, text: str) -> int:
-        """Do all that a page says; return how much it was."""
+        """Do everything on a page; return the number of commands and programs."""
         done, output = 0, ""
         for block in blocks(text):
             if block.language == "console":
@@ -153,7 +153,7 @@ class Reader:
         code = int(found[1]) if found else 0
         words = ["sh", "-c", command.line]
         if command.prompt == "$":
-            assert self.user is not None, "nobody said who the ordinary user is"
+            assert self.user is not None, "there is no ordinary user"
             words = self.user().words(*words)
         done = subprocess.run(
             words,
@@ -172,7 +172,7 @@ class Reader:
             assert matches(command.shown, done.stdout.splitlines()), f"{where}\n{done.stdout}"
 
     def terminal(self, command: Command) -> None:
-        """Run a command in a terminal, type what is to be typed, and wait for what is shown."""
+        """Run a command in a terminal, type the input, and wait for the shown output."""
         shell = ["env", "-C", str(self.work), *(f"{k}={v}" for k, v in self.environment.items()), "sh", "-c"]
         with Terminal([*shell, command.line], 80, 24) as terminal:
             for line in command.shown or [_INSIDE + "exit"]:
@@ -190,7 +190,7 @@ class Reader:
             assert terminal.wait() == 0, f"line {command.number}: {command.line}"
 
     def python(self, block: Block) -> str:
-        """Run a program, compare what its comments say, and return its output; or write a file."""
+        """Run a program, compare its comments, and return its output; or write a file."""
         source = "\n".join(block.lines) + "\n"
         if found := re.fullmatch(r"# (\w+\.py)", block.lines[0]):
             (self.work / found[1]).write_text(source)
@@ -213,7 +213,7 @@ class Reader:
 
 
 def promised(lines: list[str]) -> Iterator[str]:
-    """Yield what comments behind ``print`` say that is printed: those that read as values."""
+    """Yield the output that comments after ``print`` promise: those that are literals."""
     for line in lines:
         if found := re.search(r"\bprint\(.*\)  # (.+)$", line):
             try:

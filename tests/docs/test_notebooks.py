@@ -1,4 +1,4 @@
-"""The lessons: they run from top to bottom, again, and after a kernel was killed; elsewhere they are replayed."""
+"""The lessons run from top to bottom, twice, and after a kernel was killed; elsewhere they are replayed."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ LOADS = "%load_ext pypod.notebook"
 
 @pytest.fixture(scope="module", autouse=True)
 def event_loop() -> None:
-    """nbclient makes one and keeps it."""
+    """Start a kernel first: nbclient creates an event loop and keeps it."""
     with kernel(nbformat.v4.new_notebook()):
         pass
 
@@ -46,7 +46,7 @@ def own_storage(tmp_path: Path, monkeypatch) -> Iterator[Engine]:
 @contextmanager
 def kernel(lesson: Any) -> Iterator[NotebookClient]:
     with TemporaryDirectory() as directory:
-        # not TCP: the kernel may be in another net namespace than the client's threads
+        # not TCP: the kernel may be in a different network namespace from the client's threads
         config = Config(KernelManager={"transport": "ipc", "ip": f"{directory}/kernel"})
         client = NotebookClient(lesson, timeout=60, resources={"metadata": {"path": str(HERE)}}, config=config)
         with client.setup_kernel():
@@ -96,7 +96,7 @@ def test_everything_is_recorded(path: Path) -> None:
 
 @pytest.mark.parametrize("path", LESSONS, ids=lambda path: path.stem)
 def test_every_cell_says_what_privilege_it_needs(path: Path) -> None:
-    """By a tag, which a reader's front end shows, and a runner can choose by."""
+    """As a tag, which front ends show to readers, and by which runners can select cells."""
     cells = [cell for _, cell in code_of(nbformat.read(path, as_version=4))]
     tags = [cell.metadata.get("tags") for cell in cells]
     assert all(tag in (["needs-nothing"], ["needs-root"]) for tag in tags)
@@ -104,18 +104,18 @@ def test_every_cell_says_what_privilege_it_needs(path: Path) -> None:
 
 
 def test_every_record_is_of_one_cell() -> None:
-    """No code is twice in the lessons: results are found by it."""
+    """No code appears twice in the lessons: results are looked up by code."""
     sources = [cell.source for path in LESSONS for _, cell in code_of(nbformat.read(path, as_version=4))]
     sources = [source for source in sources if source != LOADS]
     assert len(sources) == len(set(sources))
     assert set(RECORDED["cells"]) == set(map(key, sources))
-    # of this checkout there is nothing, wherever it lies: /pypod, too, is not in /var/lib/pypod
+    # no path of this checkout, wherever it is: for /pypod, /var/lib/pypod does not count
     assert not re.search(rf"(?<![\w/.]){re.escape(str(HERE.parents[1]))}/", json.dumps(RECORDED))
 
 
 @pytest.mark.parametrize("path", [LESSONS[2], LESSONS[6]], ids=lambda path: path.stem)
 def test_replay(path: Path, own_storage: Engine, monkeypatch) -> None:
-    """No cell runs, every result is shown, and the lesson says so; needs no root."""
+    """No cell runs, every result is shown, and the lesson says so; works without root."""
     monkeypatch.setenv("PYPOD_REPLAY", "1")
     lesson = nbformat.read(path, as_version=4)
     lesson.cells.append(nbformat.v4.new_code_cell("raise SystemExit('this runs')"))

@@ -1,4 +1,4 @@
-"""What the documentation says is done, and what it shows comes."""
+"""The documentation's commands run, and produce the output it shows."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ PAGES = [path for path in RUN if any(block.language in ("console", "python") for
 
 @pytest.fixture
 def reader(tmp_path_factory: pytest.TempPathFactory, request: pytest.FixtureRequest) -> Reader:
-    """Who reads; an ordinary user is made when a page has one."""
+    """Return a reader; an ordinary user is created if a page needs one."""
     directory = tmp_path_factory.mktemp("reader")
     directory.chmod(0o755)
 
@@ -39,7 +39,7 @@ def reader(tmp_path_factory: pytest.TempPathFactory, request: pytest.FixtureRequ
 @pytest.mark.usefixtures("own_network")
 @pytest.mark.parametrize("path", PAGES, ids=lambda path: str(path.relative_to(ROOT)))
 def test_page_is_true(path: Path, reader: Reader) -> None:
-    """The page also takes away what it makes: the leak check looks."""
+    """The page also removes what it creates: the leak check sees to that."""
     assert reader.read(path.read_text()) > 0
     for listing in (("ps", "-aq"), ("pod", "ps", "-q")):
         left = subprocess.run(["pypod", *listing], env=reader.environment, capture_output=True, text=True, check=True)
@@ -56,7 +56,7 @@ def test_the_pages_that_teach_are_among_them() -> None:
 @pytest.mark.root
 @pytest.mark.usefixtures("own_network")
 def test_the_readme_s_example_says_what_it_should(reader: Reader) -> None:
-    """``sh examples/first_pod`` installs and runs this program."""
+    """``sh examples/first_pod`` installs pypod and runs this program."""
     text = (ROOT / "README.md").read_text()
     scripts = [line.split()[1] for block in blocks(text) if block.language == "sh" for line in block.lines]
     assert scripts == ["examples/first_pod", "tests/run"]

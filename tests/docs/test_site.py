@@ -1,4 +1,4 @@
-"""The site is built without a warning, and has every command, flag and name that there is."""
+"""The site is built without a warning, and documents every command, flag and name."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ COMMANDS = {
     for path, verbs in [("pypod", VERBS), *((f"pypod {group}", verbs) for group, (_, verbs) in GROUPS.items())]
     for verb, row in verbs.items()
 }
-# Handles for pypod itself; what they are for is behind other names.
+# Internal members of handles; users have other names for their purpose.
 NOT_FOR_USERS = {
     "Container": {"record"},
     "Pod": {"record"},
@@ -53,7 +53,7 @@ PRIVATE = re.compile(r"pypod\.(engine|model|store|kernel|runtime|cli)\b|Unpack\[
 
 @pytest.fixture(scope="module")
 def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The site, made with the command that docs/contributing.md names."""
+    """Build the site with the command from docs/contributing.md."""
     out = tmp_path_factory.mktemp("site")
     done = subprocess.run(
         ["sh", ROOT / "docs" / "build", out],
@@ -68,7 +68,7 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def read(path: Path) -> str:
-    """The page's own part: without the lists of pages around it."""
+    """Return the content of a page, without the lists of pages around it."""
     text = path.read_text()
     return text[text.index("<article") : text.index("</article>")]
 
@@ -79,7 +79,7 @@ def visible(text: str) -> str:
 
 @pytest.fixture(scope="module")
 def sections(site: Path) -> list[str]:
-    """The sections of the command line's pages."""
+    """Return the sections of the command line's pages."""
     return [part for path in (site / "reference" / "cli").glob("*.html") for part in read(path).split("<section ")]
 
 
@@ -134,7 +134,7 @@ def documented_members(name: str) -> Iterator[str]:
 def test_name_is_in_the_api_with_its_members(name: str, site: Path) -> None:
     page = read(site / "reference" / "api.html")
     assert f'id="pypod.{name}"' in page
-    instance_fields = {"id"}  # of handles: slots have no text
+    instance_fields = {"id"}  # of handles: slots have no docstrings
     for member in documented_members(name):
         shown = f'id="pypod.{name}.{member}"' in page
         assert shown or member in instance_fields or (name in ("Mount", "Port") and f">{member}<" in page), member
@@ -166,7 +166,7 @@ def test_every_link_within_the_site_leads_somewhere(site: Path) -> None:
     "path", [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))], ids=lambda path: str(path.relative_to(ROOT))
 )
 def test_every_relative_link_of_a_page_leads_to_a_file(path: Path) -> None:
-    """As they are read in the checkout, without a site."""
+    """As they are read in the checkout, without the site."""
     targets = re.findall(r"\]\(([^)\s]+)\)", re.sub(r"```.*?```", "", path.read_text(), flags=re.DOTALL))
     files = [target.partition("#")[0] for target in targets if not re.match(r"[a-z]+:", target)]
     assert [file for file in files if file and not (path.parent / file).exists()] == []

@@ -1,4 +1,4 @@
-"""What the tests of the engine's API have: containers with the probe in them, a canary, and faults to inject."""
+"""Fixtures shared with the tests of the engine's API: containers with the probe in them, a canary, fault injection."""
 
 from __future__ import annotations
 

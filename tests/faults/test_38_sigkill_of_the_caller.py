@@ -1,4 +1,4 @@
-"""SIGKILL of the caller at every system call: what is listed afterwards is true, and removal leaves nothing behind."""
+"""SIGKILL of the caller at every system call: later listings are correct, and removal leaves nothing behind."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ def nothing(engine: Engine, busybox: str) -> None:
 
 
 def left_behind(engine: Engine, busybox: str) -> None:
-    """An ephemeral pod whose owner is gone, a directory without a record, and something in the trash."""
+    """Create an ephemeral pod whose owner is gone, a directory without a record, and an entry in the trash."""
     from pypod.store import records
 
     pod = engine.pods.create("p")
@@ -96,7 +96,7 @@ def test_of_the_caller(table: Table, name: str, points: Points) -> None:
 
 @pytest.mark.parametrize("name", ["run", "stop pod", "remove pod", "block"])
 def test_of_the_caller_s_patience(table: Table, name: str, points: Points) -> None:
-    """Control-C at every system call: an exception wherever Python can raise one."""
+    """Control-C at every system call raises an exception wherever Python can raise one."""
     (total,) = table.operate(name, None)
     for position in points(total, 20):
         table.operate(name, (0, position), number=signal.SIGINT)
@@ -104,7 +104,7 @@ def test_of_the_caller_s_patience(table: Table, name: str, points: Points) -> No
 
 @pytest.mark.parametrize("name", ["start container", "start pod"])
 def test_of_the_programs(table: Table, name: str, points: Points) -> None:
-    """The spawned program, what it becomes when it has left the caller, and the process before its exec."""
+    """Kill the spawned program, what it becomes after detaching from the caller, and the process before its exec."""
     counts = table.operate(name, None, follow=True)
     roles = 3 if name == "start container" else 6
     assert len(counts) == roles + 1
@@ -128,7 +128,7 @@ def test_repair_leaves_alone_what_has_a_record(engine, busybox) -> None:
 
 def test_what_is_being_deleted_is_not_left_behind(engine, tmp_path) -> None:
     tree = tmp_path / "tree"
-    for number in range(5000):  # more than is gone at once
+    for number in range(5000):  # more than can be deleted instantly
         (tree / str(number // 50)).mkdir(parents=True, exist_ok=True)
         (tree / str(number // 50) / str(number)).touch()
     trash.discard(engine, [str(tree)])
@@ -141,7 +141,7 @@ def test_what_is_being_deleted_is_not_left_behind(engine, tmp_path) -> None:
 
 
 def test_the_knife_works(tmp_path) -> None:
-    """Each call but the one it dies at is done."""
+    """Every call before the fatal one takes effect."""
 
     def write_three() -> None:
         for name in "abc":
@@ -179,8 +179,8 @@ one.start()
 
 @pytest.mark.parametrize("what", ["container", "pod"])
 def test_what_is_half_started_stays_locked(engine, busybox, tmp_path, what: str) -> None:
-    """When the caller dies with the plan handed over, its lock lives on until the start is recorded."""
-    drivers.of(engine)  # what tries that is a program of ours, too
+    """When the caller dies after handing over the plan, its lock is held until the start is recorded."""
+    drivers.of(engine)  # the attempts to find a driver run our programs, too
     program = "monitor" if what == "container" else "launch"
     wrapper = tmp_path / "wrapper"
     slow = "-DDD -f -qq -o /dev/null -e trace=socketpair -e inject=socketpair:delay_enter=1500000"

@@ -1,6 +1,6 @@
-"""Every kernel call of a start can fail: then the error names the step and the call, and nothing is left behind.
+"""Every kernel call of a start can fail: the error then names the step and the call, and nothing is left behind.
 
-strace injects the failure into the C programs, the Nth call of a kind in each process. A call that may fail without
+strace injects the failure into the C programs, at the Nth call of a kind in each process. A call that may fail without
 harm is in ``TOLERATED``; for every other one the start fails with exactly that errno.
 """
 
@@ -27,7 +27,7 @@ pytestmark = pytest.mark.root
 
 SLEEP = ("sleep", "1000")
 
-# What strace calls it, and what the report may call it.
+# strace's name of the call, and the names that the error may report.
 CALLS = {
     "setns": {"setns"},
     "unshare": {"unshare"},
@@ -82,7 +82,7 @@ CALLS = {
     "setsid": {"ioctl"},
     "fchown": {"fchown"},
 }
-# Failures that do no harm: the start goes on.
+# Failures that do no harm: the start continues.
 TOLERATED = {
     "write": "the log, and cgroup.kill has a fallback",
     "dup2": "a launcher that keeps the streams does so until its process has ended",
@@ -99,17 +99,17 @@ TOLERATED = {
     "ioctl": "window sizes, is this a terminal",
     "openat2": "what is not there needs no mask",
 }
-# Failures that another call notices.
+# Failures that surface in a later call.
 CONSEQUENCES = {
-    ("setsid", "ioctl"): errno.EPERM,  # no terminal for who leads no session
-    ("sendto", "read"): errno.EPIPE,  # the process could not be told to go on
-    ("read", "read"): errno.EPIPE,  # the supervisor could not hear that its plan was there
-    ("open", "pidfd_open"): errno.ESRCH,  # a process whose start time cannot be read counts as gone
+    ("setsid", "ioctl"): errno.EPERM,  # only a session leader gets a terminal
+    ("sendto", "read"): errno.EPIPE,  # the process could not be told to continue
+    ("read", "read"): errno.EPIPE,  # the supervisor could not be notified that its plan had arrived
+    ("open", "pidfd_open"): errno.ESRCH,  # a process whose start time cannot be read counts as exited
     ("read", "pidfd_open"): errno.ESRCH,
     ("read", "write"): errno.ESRCH,
 }
 ERRORS = ("EPERM", "ENOMEM", "EAGAIN", "EINTR")
-USER_NAMESPACE = ("mknodat", "EPERM")  # nobody may make nodes there: then the host's is bound
+USER_NAMESPACE = ("mknodat", "EPERM")  # device nodes cannot be created there, so the host's are bind-mounted
 
 
 def member(box) -> Callable[[], None]:
@@ -155,7 +155,7 @@ def _no_output(container) -> None:
 
 
 def infra(box) -> Callable[[], None]:
-    # in a user namespace older kernels hide those of net.core
+    # in a user namespace, older kernels hide the sysctls of net.core
     sysctls = {"net.ipv4.ip_default_ttl": "9"}
     pod = box.engine.pods.create(name="pod", share="ipc,net,uts,pid,user", sysctls=sysctls)
 
@@ -170,18 +170,18 @@ STARTS = {start.__name__: start for start in (member, alone, terminal, user_name
 
 
 def check(what: str, error: BaseException | None) -> None:
-    """What the error of an injected failure must say."""
+    """Check the error of an injected failure."""
     kind, _, rest = what.partition(":error=")
     name = rest.partition(":")[0]
     if error is None:
         if HAS_GLIBC and kind == "prlimit64" and what.endswith(":when=1"):
-            return  # it asks how large a stack may be before anything else, and does without
+            return  # glibc asks for the stack limit first of all, and copes without it
         assert kind in TOLERATED or name in ("EINTR", "EAGAIN") or (kind, name) == USER_NAMESPACE, (
-            f"{what} passed unseen"
+            f"{what} was not noticed"
         )
         return
     if isinstance(error, SystemFailure):
-        assert (kind, error.errno) == ("pwrite64", 0), f"{what}: {error!r}"  # the exit could not be written down
+        assert (kind, error.errno) == ("pwrite64", 0), f"{what}: {error!r}"  # the exit could not be recorded
         return
     assert isinstance(error, LaunchFailed), f"{what}: {error!r}"
     assert error.call in CALLS[kind], f"{what}: {error}"
@@ -197,7 +197,7 @@ def sweep(injector: Injector, action: Callable[[], None], cases: list[tuple[str,
     """Inject each case at the first call of its kind, or at every one; return the kinds that were hit."""
     seen = set()
     for kind, name in cases:
-        # mmap and others happen before main: the dynamic loader is none of our business
+        # mmap and others also happen before main, in the dynamic loader, which is not under test
         for count in range(1, 200 if every else 2):
             what = f"{kind}:error={name}:when={count}"
             hit, error = injector.run(what, action)
@@ -220,7 +220,7 @@ def test_failing_calls(box, injector: Injector, full: bool, start: str) -> None:
     action = STARTS[start](box)
     action()
     errors = ERRORS if full else ("EPERM",)
-    # a signalfd of the infra is made after its start: then it ends, and the pod is as it is when an infra dies
+    # the infra creates a signalfd after its start: it then exits, and the pod is as after any death of an infra
     kinds = [kind for kind in CALLS if (kind, start) != ("signalfd4", "infra")]
     # musl turns an EPERM of mmap(2) into ENOMEM
     cases = [(kind, "ENOMEM" if kind == "mmap" else name) for kind in kinds for name in errors]
@@ -242,7 +242,7 @@ def test_other_errors_come_back_as_they_are(box, injector: Injector, name: str) 
     assert sweep(injector, action, cases, every=False) == {kind for kind, _ in cases}
 
 
-# Retried where that is right: a signal or a race elsewhere is no failure.
+# Retried where appropriate: an interruption by a signal or a race elsewhere is not a failure.
 @pytest.mark.parametrize(
     "what",
     [
@@ -268,7 +268,7 @@ def test_a_race_that_never_ends_is_given_up(box, injector: Injector) -> None:
 @pytest.mark.parametrize("kind", ["clone3", "open_tree", "fsconfig", "pivot_root", "capset"])
 @pytest.mark.parametrize("start", [CHOICES[0], CHOICES[4], CHOICES[5]])
 def test_programs_that_are_killed_half_way(box, injector: Injector, start: str, kind: str, full: bool) -> None:
-    """SIGKILL of the supervisor or of the process it is making: a typed error, nothing left, the next start works."""
+    """SIGKILL of the supervisor or of the process it creates: a typed error, nothing left, the next start works."""
     action = STARTS[start](box)
     for count in range(1, 40 if full else 2):
         hit, error = injector.run(f"{kind}:signal=KILL:when={count}", action)
@@ -300,7 +300,7 @@ def test_what_cannot_be_executed_is_told_with_its_exit_code(box, own_rootfs: Pat
             assert (caught.value.exit_code, caught.value.call) == (code, "execve"), words
 
 
-# The caller's own calls: what it does in Python, on each of its ways.
+# The caller's own system calls: those that Python makes in each operation.
 Act = Callable[[Engine, str], object]
 WAYS: dict[str, tuple[Act, Act]] = {
     "create": (lambda *_: None, lambda engine, root: engine.containers.create(SLEEP, rootfs=root, name="c")),
@@ -332,14 +332,14 @@ WAYS: dict[str, tuple[Act, Act]] = {
 }
 
 
-# not EAGAIN: Python takes that of a read for the end of a file
+# not EAGAIN: Python takes it as end of file when reading
 CALLER_ERRORS = ("EPERM", "ENOMEM", "EINTR")
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("way", WAYS)
 def test_failing_calls_of_the_caller(tmp_path: Path, busybox: str, points, full: bool, way: str) -> None:
-    """At each call: it succeeds all the same, or an error of ours is raised; what is left is listed truly and goes."""
+    """At each call it succeeds anyway or raises a PypodError; the remains are listed correctly and can be removed."""
     if os.uname().machine != "x86_64":
         pytest.skip("ptrace: the registers of this processor are not known here")
     tmp_path.chmod(0o755)
@@ -347,7 +347,7 @@ def test_failing_calls_of_the_caller(tmp_path: Path, busybox: str, points, full:
     said = tmp_path / "said"
 
     def once(number: int) -> tuple[int, str]:
-        """Fail call ``number``; return how many there were, and what was raised."""
+        """Fail call ``number``; return the number of calls and the exception raised."""
         said.write_text("")
         root = str(tmp_path / f"storage-{number}")
         with Engine(root) as engine:
@@ -362,7 +362,7 @@ def test_failing_calls_of_the_caller(tmp_path: Path, busybox: str, points, full:
                 said.write_text(f"{kind} {''.join(traceback.format_exception(caught))}")
 
         name = CALLER_ERRORS[number % len(CALLER_ERRORS)]
-        if number < 0:  # all modules that are imported on the way are now, and not by the one whose calls fail
+        if number < 0:  # import all modules needed, so that the traced run does not
             traced()
             assert said.read_text() == ""
             total = 0

@@ -1,4 +1,4 @@
-"""The infra of a pod is killed: never two network namespaces in one pod, joining is refused, a restart mends it."""
+"""The infra of a pod is killed: a pod never has two network namespaces, joining is refused, a restart repairs it."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def test_with_living_members_the_pod_is_broken(engine, busybox) -> None:
     assert pod.namespaces()["net"] == {first.name: net}
     assert not engine.containers.exists("third")
 
-    with open(f"/proc/{first.state().pid}/ns/net", "rb"):  # as long as it is there, no other has its number
+    with open(f"/proc/{first.state().pid}/ns/net", "rb"):  # while it is open, no other namespace gets its inode number
         pod.restart(timeout=0)
         assert pod.status == "Running"
         inodes = set(pod.namespaces()["net"].values())

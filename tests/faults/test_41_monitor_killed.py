@@ -50,7 +50,7 @@ def test_and_the_container_after_it(engine, busybox) -> None:
 
 
 def test_what_it_left_in_the_group_ends_with_stop_and_start_and_remove(engine, busybox) -> None:
-    """In the host's pid namespace nothing ends with the first process, and nobody is there to see to it."""
+    """In the host's PID namespace nothing ends with the first process, and no monitor is left to clean up."""
     for end in ("stop", "start", "remove"):
         container = engine.containers.run(
             ["sh", "-c", "setsid sleep 1000 & sleep 1000"], rootfs=busybox, pid="host", name=end

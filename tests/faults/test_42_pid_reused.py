@@ -1,4 +1,4 @@
-"""A recorded pid belongs to another process by now: a stranger is never signalled, joined or shown as a container."""
+"""A recorded PID has been reused: an unrelated process is never signalled, joined or shown as a container."""
 
 from __future__ import annotations
 
@@ -74,7 +74,7 @@ print("untouched")
 def test_a_stranger_with_the_pid_is_never_signalled(tmp_path, busybox) -> None:
     if not Path("/proc/sys/kernel/ns_last_pid").exists():
         pytest.skip("this kernel has no ns_last_pid (CONFIG_CHECKPOINT_RESTORE)")
-    # pid 1 has to take the dead off the process table
+    # PID 1 must reap zombies
     inside = [programs.path("init"), "--", sys.executable, "-c", STRANGER, str(tmp_path / "storage"), busybox]
     command = ["unshare", "--pid", "--fork", "--kill-child", "--mount-proc", *inside]
     done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)

@@ -1,4 +1,4 @@
-"""The machine was rebooted: nothing is shown as running, known exit codes stay known, everything starts again."""
+"""The machine was rebooted: nothing is shown as running, known exit codes are kept, everything can start again."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def test_nothing_runs_and_what_is_known_stays_known(engine, busybox) -> None:
     for state in (running.state(), pod.state().infra):
         for pid in filter(None, (state.supervisor_pid, state.pid)):
             kill_and_wait(pid)
-    # the same numbers and times are in use again, in another boot
+    # the same PIDs and start times are in use again after another boot
     stranger = engine.containers.run(SLEEP, rootfs=busybox).state()
     for container in (ended, running, pod.infra):
         edit_status(container, {0: str(stranger.pid), 1: str(stranger.start_time), 4: "1-2-3-4"})
@@ -46,7 +46,7 @@ def test_nothing_runs_and_what_is_known_stays_known(engine, busybox) -> None:
 
 @pytest.mark.not_in_chroot
 def test_a_boot_of_another_id(tmp_path, engine, busybox) -> None:
-    """The kernel itself says so: whatever has the recorded pids and start times now, it is not what was started."""
+    """The kernel reports another boot ID: processes with the recorded PIDs and start times are other ones."""
     pod = engine.pods.create("p")
     pod.run(SLEEP, rootfs=busybox, name="m")
     ended = engine.containers.run(["sh", "-c", "exit 3"], rootfs=busybox, name="ended")
@@ -64,7 +64,7 @@ def test_a_boot_of_another_id(tmp_path, engine, busybox) -> None:
     assert (states["ended"], states["m"]) == (["Exited", "(3)"], ["Exited", "(unknown)"])
     done = pypod("kill", "m")
     assert (done.returncode, is_there(before[1].pid)) == (125, True)
-    for state in before:  # those of the earlier boot are gone by then
+    for state in before:  # after a real reboot those of the earlier boot are gone
         for pid in filter(None, (state.supervisor_pid, state.pid)):
             with contextlib.suppress(ProcessLookupError):
                 kill_and_wait(pid)

@@ -1,4 +1,4 @@
-"""A storage without a byte left, or on a read-only file system: what is there is shown, ends, and makes room."""
+"""A storage without a free byte, or on a read-only file system: everything can be listed, ended and removed."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ SLEEP = ("sleep", "1000")
 
 @pytest.fixture
 def small(tmp_path):
-    """A file system of four megabytes."""
+    """Return the mount point of a file system of 4 MB."""
     where = tmp_path / "small"
     where.mkdir()
     subprocess.run(["mount", "-t", "tmpfs", "-o", "size=4m,mode=711", "tmpfs", where], check=True)
@@ -36,7 +36,7 @@ def free_bytes(where: Path) -> int:
 
 
 def fill(where: Path) -> None:
-    """Leave not a byte."""
+    """Leave no free byte."""
     with (where / "filler").open("ab", buffering=0) as filler:
         for size in (65536, 4096, 512, 1):
             try:
@@ -70,7 +70,7 @@ class TestFullDisk:
             ended.wait()
             never = engine.containers.create(SLEEP, rootfs=busybox)
         fill(small)
-        for _ in range(2):  # as commands, each with a connection of its own
+        for _ in range(2):  # like separate commands, each with a connection of its own
             with Engine(str(small / "storage")) as engine:
                 assert engine.containers.list(all=True) == [member, ended, never]
                 assert engine.pods.get("p").status == "Running"
@@ -101,7 +101,7 @@ class TestFullDisk:
         with Engine(str(small / "storage")) as engine:
             engine.pods.create("p").remove()
             fill(small)
-            with pytest.raises(StoreError) as caught:  # noqa: PT012 - whatever room is left is used first
+            with pytest.raises(StoreError) as caught:  # noqa: PT012 - remaining space is used up first
                 for _ in range(1000):
                     engine.containers.create(SLEEP, rootfs=busybox)
             assert "free some space" in caught.value.hint
@@ -136,7 +136,7 @@ def test_read_only_storage_is_read(tmp_path, engine, busybox) -> None:
                 with pytest.raises(SystemFailure, match="read-only") as caught:
                     action()
                 assert "--root" in caught.value.hint
-            assert not other.containers.get(member.id).state().running  # it was stopped before the store refused
+            assert not other.containers.get(member.id).state().running  # stopped before the removal was refused
             assert other.containers.get(member.id).wait() == 137
     finally:
         subprocess.run(["umount", where], check=True)
@@ -144,7 +144,7 @@ def test_read_only_storage_is_read(tmp_path, engine, busybox) -> None:
 
 
 class Stored:
-    """A storage on a small disk: an image with two names, containers and pods in every state, the disk full."""
+    """A full small disk with an image with two names, and containers and pods in every state."""
 
     def __init__(self, where: Path, busybox: str, archive: Path) -> None:
         self.where = where
@@ -180,7 +180,7 @@ def stored(tmp_path: Path, busybox: str) -> Iterator[Stored]:
 
 
 def test_each_removal_works_although_somebody_fills_the_disk_after_each(stored: Stored) -> None:
-    """The space that is kept for removals is kept again at once: the disk is as full when the next one comes."""
+    """The reserve for removals is restored at once: the disk is just as full at the next removal."""
     for words in (
         ("ps", "-a"),
         ("images",),
@@ -203,7 +203,7 @@ def test_each_removal_works_although_somebody_fills_the_disk_after_each(stored: 
 
 @pytest.mark.parametrize("words", [("rmi", "-f", "localhost/made"), ("image", "prune", "-af")], ids=" ".join)
 def test_an_image_makes_room_for_its_own_removal(stored: Stored, words: tuple[str, ...]) -> None:
-    """There was no space to keep, as on a disk that was full from the first day."""
+    """There was no space for a reserve, as on a disk that was full from the start."""
     stored.pypod.ok("untag", "localhost/made", "localhost/more")
     stored.pypod.ok("pod", "rm", "-f", "p")
     stored.pypod.ok("rm", "-fa", "-t", "0")
@@ -226,7 +226,7 @@ def test_an_image_in_use_keeps_what_it_is_made_of(stored: Stored) -> None:
 
 @pytest.fixture(params=["at rest", "log left behind"])
 def read_only(stored: Stored, request: pytest.FixtureRequest) -> Iterator[Stored]:
-    """The same on a read-only mount: what runs still writes by way of the one below."""
+    """Return the same on a read-only mount; running containers still write through the mount below."""
     if request.param == "log left behind":  # by a client that was killed
         code = (
             "import os, sqlite3, sys; c = sqlite3.connect(sys.argv[1]); c.execute('CREATE TABLE t (a)'); "

@@ -1,4 +1,4 @@
-"""A database that is garbage, cut short, of a newer version or damaged in one record: nothing else suffers from it."""
+"""A database that is garbage, truncated, of a newer version or damaged in one record: nothing else suffers."""
 
 from __future__ import annotations
 
@@ -100,7 +100,7 @@ def test_a_damaged_owner_is_none(engine, busybox) -> None:
 
 
 def test_of_an_older_version_by_two_at_once(tmp_path: Path) -> None:
-    """Who waits for the other's migration finds it done."""
+    """A process that waited for another's migration finds it done."""
     path = tmp_path / "pypod.db"
     with sqlite3.connect(path) as old:
         for statement in MIGRATIONS[0]:
@@ -115,7 +115,7 @@ def test_of_an_older_version_by_two_at_once(tmp_path: Path) -> None:
 
 
 class Storage:
-    """A storage with something of everything, nothing of which runs, and the bytes of its database."""
+    """A storage with objects of every kind, none of them running, and the bytes of its database."""
 
     def __init__(self, engine: Engine, busybox: str, tmp_path: Path) -> None:
         archive = Made(layer(busybox_entries(busybox))).archive(tmp_path / "made.tar", "localhost/made:latest")
@@ -134,7 +134,7 @@ class Storage:
         self.path.write_bytes(content)
 
     def run(self, *words: str) -> tuple[int, str]:
-        """Run a command in this process; what it does not expect comes out of it."""
+        """Run a command in this process; an unexpected exception propagates."""
         output, errors = io.TextIOWrapper(io.BytesIO(), encoding="utf-8"), io.StringIO()
         with contextlib.redirect_stdout(output), contextlib.redirect_stderr(errors):
             code = main.run(["--root", self.root, *words])
@@ -171,17 +171,17 @@ def storage(engine: Engine, busybox: str, tmp_path: Path) -> Iterator[Storage]:
 
 @pytest.mark.parametrize("words", READING, ids=" ".join)
 def test_a_byte_of_the_schema_that_is_not_utf_8(storage: Storage, words: tuple[str, ...]) -> None:
-    at = storage.whole.index(b"CREATE TABLE pods") + len("CREATE TABL")  # SQLite quotes the word
+    at = storage.whole.index(b"CREATE TABLE pods") + len("CREATE TABL")  # SQLite quotes the keyword in its message
     storage.damage(storage.whole[:at] + b"\xff" + storage.whole[at + 1 :])
     code, said = storage.run(*words)
     assert code
-    if words != ("system", "check"):  # which tells on its standard output
+    if words != ("system", "check"):  # which reports on its standard output
         assert "is damaged" in said
         assert "move it away" in said
 
 
 def test_each_byte_by_itself(storage: Storage, points: Callable[[int, int], range]) -> None:
-    """Whatever becomes of one byte, a command works or says that the database is damaged. ``--full``: each byte."""
+    """Whatever one byte becomes, a command works or reports a damaged database. ``--full``: every byte."""
     whole = storage.whole
     signs = [at for at, byte in enumerate(whole) if byte]
     for number in points(len(signs), 60):
@@ -206,7 +206,7 @@ def test_cut_short(storage: Storage, size: int) -> None:
 
 
 def test_an_id_that_is_none_is_nobody_s_directory(engine: Engine, busybox: str) -> None:
-    """An empty one would be the directory of all containers."""
+    """An empty ID would be the directory of all containers."""
     good = engine.containers.run(SLEEP, rootfs=busybox)
     for identifier in ("", "..", "../pods", "x" * 63, "/" * 64):
         bad = engine.containers.create(SLEEP, rootfs=busybox, name="bad")

@@ -19,11 +19,11 @@ from tests.facts import created_nothing, in_threads, is_there, output
 pytestmark = pytest.mark.root
 
 SLEEP = ("sleep", "1000")
-WATCHDOG_S = 120  # nothing takes so long, emulated neither
+WATCHDOG_S = 120  # nothing takes this long, even emulated
 
 
-# A client of two threads with things of its own, where everything must work; and they fight for what others have, where
-# errors have to be ours. A turn that hangs shows where each thread is, and ends the client.
+# A client with two threads and with objects of its own, where everything must succeed, and contention for shared
+# objects, where every error must be ours. A turn that hangs dumps each thread's stack and ends the client.
 CLIENT = """
 import faulthandler, os, random, sys, threading, time
 from pypod import AlreadyExists, Engine, LaunchFailed, NotFound, PodBroken, WrongState
@@ -85,7 +85,7 @@ print("done")
 
 
 def run_clients(command: Callable[[int], list[str]], count: int, timeout_s: float) -> list[tuple[int, str, str]]:
-    """Run client processes side by side; return how each ended. Raises TimeoutExpired for the first that hangs."""
+    """Run client processes side by side; return each one's outcome. Raises TimeoutExpired for the first that hangs."""
     clients = [
         subprocess.Popen(command(number), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
         for number in range(count)
@@ -107,7 +107,7 @@ def test_processes(engine, busybox, full: bool) -> None:
     pod = engine.pods.create("shared-pod")
     count, stress_s = (64, 600) if full else (16, 8)
     deadline = time.monotonic() + stress_s
-    watchdog_s = 30 * max(count // 16, 1)  # that many share the processors
+    watchdog_s = 30 * max(count // 16, 1)  # scaled, because they share the processors
 
     def command(number: int) -> list[str]:
         words = [engine.layout.root, busybox, str(number), str(deadline), str(watchdog_s)]
@@ -125,7 +125,7 @@ def test_processes(engine, busybox, full: bool) -> None:
     assert created_nothing(engine)
 
 
-# Processes that find no storage, or no database in it, and make it, all at the same moment, a number of times.
+# Processes that find no storage, or no database in it, and create it, all at the same moment, several times.
 FIRST = """
 import os, sys, time
 from pypod import AlreadyExists, Engine
@@ -214,7 +214,7 @@ def test_invented_names_are_free_whoever_invents_the_same(engine, busybox, monke
     assert (len(containers), len(pods)) == (12, 12)
     assert not containers & pods
     assert set(few) <= containers | pods
-    # a name that was asked for is not replaced by another
+    # an explicitly requested name is not replaced by another
     with pytest.raises(AlreadyExists):
         engine.pods.create(infra_name=few[0])
 
@@ -232,7 +232,7 @@ with Lock(sys.argv[1]) as lock, lock:
 
 
 def test_a_lock_dies_with_its_holder(engine, busybox) -> None:
-    """Whatever its holder started lives on: it has not inherited the lock."""
+    """Its child processes live on without having inherited the lock."""
     container = engine.containers.create(SLEEP, rootfs=busybox)
     words = [sys.executable, "-c", HOLDER, container.directory]
     with subprocess.Popen(words, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as holder:

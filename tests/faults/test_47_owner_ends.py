@@ -1,4 +1,4 @@
-"""Whoever owns ephemeral pods ends in any way: they end with it, and what is to stay is still listed."""
+"""However the owner of ephemeral pods ends, they end with it, and pods that should stay are still listed."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ with block:
 """
 
 
-# twenty threads, each at work with containers when their process ends
+# twenty threads, each busy with containers when their process ends
 THREADS = (
     "import os, threading; work = lambda: [kept.exec(['true']) for kept in iter(lambda: member_kept, 0)]; "
     "[threading.Thread(target=work, daemon=True).start() for _ in range(20)]; time.sleep(0.3)"
@@ -45,7 +45,7 @@ THREADS = (
 
 @pytest.fixture
 def run_owner(engine, busybox):
-    """Run an owner of ephemeral things; return the pids of their processes and how it is to end."""
+    """Run an owner of ephemeral pods; return the PIDs of their processes and a way to end it."""
     started = []
 
     def run(end: str) -> tuple[subprocess.Popen[str], list[int]]:
@@ -87,7 +87,7 @@ def test_end_with_them_whatever_ends_them(engine, run_owner, how: str) -> None:
     assert [pod.name for pod in engine.pods.list()] == ["kept"]
     assert [container.pod.name for container in engine.containers.list(all=True)] == ["kept"]
     assert engine.pods.get("kept").status == "Running"
-    for name in ("of-owner", "block"):  # collected by the listing, not only hidden
+    for name in ("of-owner", "block"):  # deleted by the listing, not only hidden
         assert not engine.pods.exists(name)
     directories = {path.name for path in Path(engine.layout.root, "containers").iterdir()}
     kept = engine.pods.get("kept")
@@ -115,7 +115,7 @@ def test_a_running_container_that_was_taken_over(engine, busybox, end: str) -> N
 
 
 def test_a_block_around_a_running_container(engine, busybox) -> None:
-    """The last who took it over counts; who is done with it removes it."""
+    """The block that took it over last owns it, and removes it at its end."""
     container = engine.containers.run(SLEEP, rootfs=busybox)
     with container as same:
         with same:
@@ -158,7 +158,7 @@ print("parent" if child else "child", flush=True)
 
 @pytest.mark.parametrize(("end", "status"), [("pass", 0), ("sys.exit(3)", 3 << 8), ("os._exit(3)", 3 << 8)])
 def test_a_fork_that_leaves_the_block_takes_nothing_with_it(engine, busybox, end: str, status: int) -> None:
-    """What is ephemeral belongs to the process that entered the block, not to the copy that fork(2) makes of it."""
+    """Ephemeral objects belong to the process that entered the block, not to the copy that fork(2) creates."""
     command = [sys.executable, "-c", FORK.format(end=end, status=status), engine.layout.root, busybox]
     done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
     assert (done.returncode, done.stderr) == (0, "")

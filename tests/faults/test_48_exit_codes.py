@@ -1,4 +1,4 @@
-"""Exit codes under races (1 ms processes, signals, 126, 127, several waiters, removal): always the right code."""
+"""Exit codes in races (1 ms processes, signals, 126, 127, several waiters, removal): always the right code."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def test_of_an_exit(engine, busybox, code: int) -> None:
 
 @pytest.mark.parametrize("number", [signal.SIGHUP, signal.SIGKILL, signal.SIGSEGV, signal.SIGUSR1])
 def test_of_a_signal(engine, busybox, number: int) -> None:
-    # in the host's pid namespace the kernel keeps no signal from it
+    # in the host's PID namespace the kernel shields it from no signal
     container = engine.containers.run(["sh", "-c", f"kill -{int(number)} $$"], rootfs=busybox, pid="host")
     assert container.wait() == 128 + number
     assert container.state().signal == number
@@ -59,7 +59,7 @@ def test_of_a_command_that_may_not_be_run(engine, busybox) -> None:
 
 
 def test_one_millisecond_processes(engine, busybox, full: bool) -> None:
-    """The process is gone before anybody can look; its code is the right one each time."""
+    """The process is gone before it can be observed; its exit code is correct every time."""
     for run in range(1000 if full else 40):
         container = engine.containers.run(["sh", "-c", f"exit {run % 256}"], rootfs=busybox)
         assert container.wait(10) == run % 256
@@ -125,7 +125,7 @@ def test_a_removed_container_is_gone(engine, busybox) -> None:
         container.wait()
 
 
-# what a shell says of itself: its code, a signal, and what cannot be run
+# a shell's own exit code, death by a signal, and commands that cannot be run
 COMMANDS = {
     0: ["true"],
     1: ["false"],
@@ -138,7 +138,7 @@ COMMANDS = {
 
 
 def test_what_run_rm_exits_with(engine, busybox, full: bool) -> None:
-    """The client hears of the end while the monitor removes the container; eight clients at once."""
+    """The client learns of the end while the monitor removes the container; eight clients at once."""
     pypod = Program(engine.layout.root)
     wanted = [*COMMANDS] * (143 if full else 2)
 
@@ -158,7 +158,7 @@ def test_commands_of_a_millisecond(engine, busybox, full: bool) -> None:
 
 
 def test_each_waiter_hears_of_each_end(engine, busybox, full: bool) -> None:
-    """By name, by the command line, before and after the end, and once more."""
+    """Wait by handle, by name and by the command line, before and after the end, and twice."""
     pypod = Program(engine.layout.root)
     for code in range(100 if full else 5):
         container = engine.containers.create(["sh", "-c", f"{GATE}; exit {code}"], rootfs=busybox, name="c")

@@ -1,4 +1,4 @@
-"""A first process that ignores its stop signal, cannot hear it yet or ever, is frozen, stopped or traced.
+"""A first process that ignores its stop signal, does not handle it yet or ever, is frozen, stopped or traced.
 
 podman#298, podman#20196, moby#35910.
 """
@@ -28,7 +28,7 @@ STUBBORN = ["sh", "-c", "trap '' TERM; echo ready; while :; do sleep 0.01; done"
 HEARING = "trap 'exit {code}' {signal}; echo ready; while :; do sleep 0.01; done"
 UNTIL_GO = "while [ ! -e /tmp/go ]; do sleep 0.01; done"
 PTRACE_SEIZE, PTRACE_INTERRUPT = 0x4206, 0x4207  # linux/ptrace.h
-# a shell forks all the time, and blocks all signals around that
+# a shell forks constantly, and blocks all signals while it does
 FORKING = "i=0; while [ $i -lt 50 ]; do i=$((i+1)); true & wait $!; done; sleep 0.3"
 INITS = (patience.DELIVERED, patience.KEPT)
 TRACER = f"""
@@ -53,7 +53,7 @@ def taking(at_least_s: float, less_than_s: float) -> Iterator[None]:
 
 @pytest.fixture
 def start(engine, busybox):
-    """Run a container and wait until its program says that it is ready."""
+    """Run a container and wait until its program reports that it is ready."""
 
     def run(words: list[str], **options):
         container = engine.containers.run(words, rootfs=busybox, **options)
@@ -66,7 +66,7 @@ def start(engine, busybox):
 
 @pytest.fixture
 def nothing_starts(monkeypatch) -> None:
-    """Every process counts as one that has been up for longer than a start takes."""
+    """Make every process count as past its start-up time."""
     monkeypatch.setattr(patience, "STARTING_S", 0.0)
 
 
@@ -104,7 +104,7 @@ def test_one_that_ignores_it_and_is_not_the_first_of_its_namespace(start) -> Non
 
 
 def test_one_that_installs_its_handler_late_gets_the_signal_then(start) -> None:
-    """The kernel drops what comes before: podman waits out its time and kills it, we send it when it can be heard."""
+    """The kernel drops earlier signals: podman waits and then kills it; we send it once it can be handled."""
     container = start(["sh", "-c", f"echo ready; sleep 1; {HEARING.format(signal='TERM', code=6)}"])
     with taking(0.5, 5):
         container.stop(timeout=10)
@@ -129,7 +129,7 @@ def test_one_that_has_just_started_and_never_handles_it_gets_the_time_of_a_start
 
 
 def test_one_that_has_just_started_is_not_waited_for_where_nobody_gave_it_time(start) -> None:
-    """rm -f without -t, and the end of a with block: what is removed needs no handler."""
+    """rm -f without -t, and the end of a with block: a container being removed needs no handler."""
     container = start(SLEEP)
     with taking(0, 1):
         container.remove(force=True)
@@ -163,7 +163,7 @@ def test_another_stop_signal(start, name: str, number: int) -> None:
     assert deaf.wait() == 137
 
 
-@pytest.mark.skipif(IS_UML, reason="the guest's kernel does not say in what a process sleeps")
+@pytest.mark.skipif(IS_UML, reason="the guest's kernel does not report where a process sleeps")
 @pytest.mark.parametrize(("words", "code"), [(IGNORING, 5), (SLEEP, 143)])
 @pytest.mark.usefixtures("nothing_starts")
 def test_under_an_init_it_is_the_init_that_hears(engine, start, words: list[str], code: int) -> None:
@@ -190,7 +190,7 @@ def test_the_members_of_a_pod_are_waited_for_side_by_side(engine, busybox) -> No
 
 @pytest.mark.usefixtures("nothing_starts")
 def test_little_patience_with_one_is_not_made_longer_by_another(engine, busybox) -> None:
-    """The one with more patience comes first, and ends only when the test has seen the other one killed."""
+    """The more patient one comes first, and ends only after the test has seen the other one killed."""
     with engine.pods.create("p") as pod:
         patient = pod.run(
             ["sh", "-c", f"trap '' TERM; echo ready; {UNTIL_GO}; exit 5"], rootfs=busybox, stop_timeout=60

@@ -1,4 +1,4 @@
-"""Partial lines, binary output, much output, followers: no byte of a log is lost or repeated."""
+"""Partial lines, binary output, large output, followers: no byte of a log is lost or repeated."""
 
 from __future__ import annotations
 
@@ -84,7 +84,7 @@ def test_follow_ends_when_the_container_is_removed(engine, busybox) -> None:
     assert list(pieces) == []
 
 
-# numbered lines on both streams; of each ten lines one comes in three writes, one without a pause between its parts
+# numbered lines on both streams; of every ten, one is split over three writes
 NUMBERED = """
 i=0
 while [ $i -lt {count} ]; do
@@ -100,7 +100,7 @@ printf 'no newline'
 
 
 def test_each_follower_gets_each_line_once(engine, busybox, full: bool) -> None:
-    """Followers by the library and the command line join at different moments, while it writes at full speed."""
+    """Followers of the library and the command line join at different moments, while it writes at full speed."""
     count = 200_000 if full else 10_000
     container = engine.containers.run(["sh", "-c", NUMBERED.format(count=count)], rootfs=busybox, name="c")
     command = [sys.executable, "-m", "pypod", "--root", engine.layout.root, "logs", "-f", "c"]
@@ -113,7 +113,7 @@ def test_each_follower_gets_each_line_once(engine, busybox, full: bool) -> None:
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as shown:
         for thread in threads:
             thread.start()
-            time.sleep(0.05)  # each finds another part written already
+            time.sleep(0.05)  # each starts when a different part has been written
         out, err = shown.communicate(timeout=60)
     for thread in threads:
         thread.join(60)
@@ -132,7 +132,7 @@ def test_each_follower_gets_each_line_once(engine, busybox, full: bool) -> None:
 
 
 def test_a_follower_of_binary_output_gets_each_byte_once(engine, busybox) -> None:
-    """No newline for a long time, then many; NUL bytes; what looks like a line of the log."""
+    """No newline for a long time, then many; NUL bytes; data that look like a line of the log."""
     evil = b"2024-05-06T07:08:09.123456789+00:00 stderr F not a line of the log\n"
     data = random.Random(50).randbytes(1_500_000) + b"\0" * 300_000 + b"\n" * 5_000 + evil * 1_000  # noqa: S311
     Path(busybox, "tmp/evil").write_bytes(data)
@@ -160,7 +160,7 @@ print(size, digest.hexdigest(), status[status.index("VmHWM:") + 1])
 
 
 def test_a_gigabyte(engine, busybox, full: bool) -> None:
-    """Every byte of it, in the memory of a few pages."""
+    """Every byte of it, with a few pages of memory."""
     size = 1 << 30 if full else 1 << 25
     line = b"0123456789abcdef" * 64 + b"\n"
     script = f"yes {line.decode().strip()} | head -c {size}"

@@ -1,4 +1,4 @@
-"""A port is taken, or was held by what crashed: a typed error names the holder, and removal frees the port."""
+"""A port is taken, or was held by something that crashed: a typed error names the holder, and removal frees it."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ from tests.lab import KINDS, SLEEP, can_be_had, elements, started
 pytestmark = [pytest.mark.root, pytest.mark.usefixtures("own_network")]
 
 
-# somebody has it already
+# already taken
 
 
 @pytest.mark.parametrize("protocol", ["tcp", "udp"])
@@ -93,13 +93,13 @@ def test_of_sixteen_clients_one_wins(lab) -> None:
 def test_the_infra_is_killed(lab, busybox: str) -> None:
     pod = started(lab, "pod", "8080:80")
     kill_and_wait(pod.infra.state().pid)
-    wait_until(lambda: can_be_had(8080))  # its launcher, which had it too, may be just leaving
+    wait_until(lambda: can_be_had(8080))  # its launcher, which held it too, may be just exiting
     assert any("released the addresses" in line for line in repair(lab.engine))
     assert elements() == []
 
 
 def listed(lab) -> list[str]:
-    """What a listing tells of everybody's states: it is what lets go of what nobody has any more."""
+    """Return the states of a listing, which also releases what belongs to nothing that runs."""
     return sorted(state.status for _, state in listed_containers(lab.engine))
 
 
@@ -124,7 +124,7 @@ def test_a_listing_leaves_those_alone_who_live_on(lab, busybox: str) -> None:
 
 
 def test_a_listing_withdraws_what_a_killed_monitor_left(lab) -> None:
-    """Not before its container has ended: that answers still."""
+    """Not before its container has ended, which still answers."""
     container = started(lab, "container", "8080:80")
     lab.serve(container)
     kill_and_wait(container.state().supervisor_pid)
@@ -190,7 +190,7 @@ def test_a_flushed_firewall_is_made_again(lab) -> None:
 
 
 def test_somebody_takes_it_between_two_looks(lab) -> None:
-    """Another process binds and lets go all the time: a start has the port, or says that it is taken."""
+    """Another process binds and releases the port repeatedly: a start gets it, or reports that it is taken."""
     container = lab.container("8080:80")
     done = threading.Event()
 
@@ -200,10 +200,10 @@ def test_somebody_takes_it_between_two_looks(lab) -> None:
                 one.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
                 with contextlib.suppress(OSError):
                     one.bind(("", 8080))
-                    done.wait(0.4)  # longer than a start is patient
+                    done.wait(0.4)  # longer than a start keeps trying
             done.wait(0.4)
 
-    binder = threading.Thread(target=bind)  # it begins in the network of the thread that makes it
+    binder = threading.Thread(target=bind)  # it inherits the network namespace of the thread that starts it
     binder.start()
     started, refusals = 0, []
     try:

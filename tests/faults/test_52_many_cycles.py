@@ -1,4 +1,4 @@
-"""Many cycles of create, start, exec and remove: nothing adds up."""
+"""Many cycles of create, start, exec and remove: nothing accumulates."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ SLEEP = ("sleep", "1000")
 
 
 def residue(engine: Engine, ids: set[str]) -> dict[str, object]:
-    """What could be left of containers, counted."""
+    """Count what containers could leave behind."""
     processes = [path for path in Path("/proc").iterdir() if path.name.isdigit()]
     namespaces = {link for path in processes for link in _links(path / "ns")}
     children = Path(f"/proc/self/task/{os.getpid()}/children").read_text().split()
@@ -32,7 +32,7 @@ def residue(engine: Engine, ids: set[str]) -> dict[str, object]:
         "mounts": len(Path("/proc/self/mountinfo").read_text().splitlines()),
         "groups": [path.name for path in tree.rglob("*") if path.name in ids],
         "keys": keys,
-        # a podman beside us makes its locks there
+        # a podman on this host creates its locks there
         "shared memory": sorted(name for name in os.listdir("/dev/shm") if not name.startswith("libpod")),
         "rubbish": trash.contents(engine),
         "namespaces": len(namespaces),
@@ -55,7 +55,7 @@ def _mentions(process: Path, text: str) -> bool:
 def _links(directory: Path) -> list[str]:
     try:
         return [os.readlink(path) for path in directory.iterdir()]
-    except OSError:  # it has ended, or is about to
+    except OSError:  # it has exited, or is about to
         return []
 
 
@@ -67,7 +67,7 @@ def _is_zombie(process: Path) -> bool:
 
 
 def test_many_times_over(engine, busybox, full: bool) -> None:
-    """Processes, namespaces, mounts, links, rules, groups, descriptors, keyrings, shared memory, files: none more."""
+    """No more processes, namespaces, mounts, links, rules, cgroups, descriptors, keyrings, shared memory or files."""
     ids: set[str] = set()
     engine.networks.create("blue", interface="bl0", subnets=["10.99.0.0/24"], dns=False)
 
@@ -84,9 +84,9 @@ def test_many_times_over(engine, busybox, full: bool) -> None:
 
     for number in range(3):
         cycle(number)
-    # the kernel collects keys by and by
+    # the kernel garbage-collects keys with a delay
     wait_until(lambda: not trash.contents(engine) and not residue(engine, ids)["keys"])
-    # idle bridges go by and by, too, and who takes them away with them
+    # idle bridges are removed with a delay too, and so is the process that removes them
     wait_until(lambda: residue(engine, ids)["links"] == ["lo"] and not residue(engine, ids)["of ours"])
     before = residue(engine, ids)
     for number in range(1000 if full else 30):

@@ -1,4 +1,4 @@
-"""Capabilities, namespaces, system calls or cgroups are missing: the check names it, and what still works works."""
+"""Missing capabilities, namespaces, system calls or cgroups: the check names them, and what can work still works."""
 
 from __future__ import annotations
 
@@ -17,15 +17,15 @@ pytestmark = [pytest.mark.root, pytest.mark.not_in_chroot]
 # linux/seccomp.h, linux/filter.h, linux/prctl.h
 PR_SET_NO_NEW_PRIVS, PR_SET_SECCOMP, SECCOMP_MODE_FILTER = 38, 22, 2
 RET_ALLOW, RET_ERRNO = 0x7FFF0000, 0x00050000
-# numbers of x86_64; those after 400 are of every architecture
+# numbers of x86_64; those above 400 are the same on all architectures
 NUMBERS = {"mount": 165, "pivot_root": 155, "unshare": 272, "setns": 308, "open_tree": 428, "move_mount": 429}
 NUMBERS |= {"fsopen": 430, "pidfd_open": 434, "clone3": 435, "openat2": 437, "mount_setattr": 442}
 NUMBERS |= {"keyctl": 250, "sethostname": 170, "seccomp": 317, "pidfd_send_signal": 424}
 
-# which no container without a pod needs
+# not needed by any container without a pod
 CALLS_OF_MEMBERS = ("setns", "pidfd_send_signal", "pidfd_open")
 
-# Refuses system calls to what it becomes: NUMBERS... -- COMMAND...
+# Blocks system calls and executes a command: NUMBERS... -- COMMAND...
 REFUSE = f"""
 import ctypes, os, struct, sys
 code, *words = sys.argv[1:]
@@ -40,7 +40,7 @@ os.execv(words[0], words)
 
 
 def refusing(error: int, *names: str) -> list[str]:
-    """The words that run a command for which those system calls fail."""
+    """Return the words that run a command with those system calls failing."""
     code = [(0x20, 0, 0, 0)]  # load the number
     for name in names:
         code += [(0x15, 0, 1, NUMBERS[name]), (0x06, 0, 0, RET_ERRNO | error)]
@@ -50,7 +50,7 @@ def refusing(error: int, *names: str) -> list[str]:
 
 
 def in_shell(*, options: str = "", script: str) -> list[str]:
-    """The words that run a command after a script, in a mount namespace of its own."""
+    """Return the words that run a command after a script, in a mount namespace of its own."""
     return ["unshare", "--mount", *options.split(), "sh", "-ec", f'{script}\nexec "$@"', "sh"]
 
 
@@ -66,7 +66,7 @@ def restricted(engine, prefix: list[str]) -> Program:
 
 
 def missing(pypod: Program) -> tuple[dict[str, str], str]:
-    """What the check says is missing, by name, and its last line. It never fails itself."""
+    """Return what the check reports as missing, by name, and its last line. The check itself never fails."""
     done = pypod("system", "check")
     assert done.stderr == "", done
     *lines, last = done.stdout.splitlines()
@@ -76,7 +76,7 @@ def missing(pypod: Program) -> tuple[dict[str, str], str]:
 
 
 def reads(pypod: Program, engine) -> None:
-    """Whether what needs no privilege works: create, list, inspect, rename, remove."""
+    """Assert that everything that needs no privilege works: create, list, inspect, rename, remove."""
     for words in ("create --rootfs --name made / true", "ps -a", "inspect made", "info", "pod create p", "pod ps"):
         done = pypod(*words.split())
         assert (done.returncode, done.stderr) == (0, ""), words
@@ -91,7 +91,7 @@ def run(pypod: Program, busybox: str, *options: str) -> subprocess.CompletedProc
 
 
 def is_refused(done: subprocess.CompletedProcess[str], engine) -> None:
-    """Whether a start failed with one error of ours, and left nothing."""
+    """Assert that a start failed with a single error of ours, and left nothing."""
     assert done.returncode in (125, 126, 127), done
     assert done.stderr.startswith("Error: "), done.stderr
     assert "Traceback" not in done.stderr
@@ -102,7 +102,7 @@ def is_refused(done: subprocess.CompletedProcess[str], engine) -> None:
 
 
 NEEDED = ("sys_admin", "setuid", "setgid", "setpcap", "sys_chroot")
-# what helps without each of these: the check says so
+# the option that helps without each of these, which the check must name
 WAYS_OUT = {
     "net_admin": "--network host",
     **{name: f"--cap-drop {name.upper()}" for name in ("chown", "dac_override", "fowner", "fsetid", "kill", "setfcap")},
@@ -143,7 +143,7 @@ ERRORS = {"EPERM": 1, "ENOSYS": 38}
 
 
 def test_system_calls_that_a_filter_refuses(engine, busybox, full: bool) -> None:
-    """The check says that pods can run where they can, and names the call where they cannot."""
+    """The check says that pods can run exactly where they can, and names the failing call elsewhere."""
     if platform.machine() != "x86_64":
         pytest.skip("seccomp: the numbers of this processor's calls are not known here")
     for call in (
@@ -158,7 +158,7 @@ def test_system_calls_that_a_filter_refuses(engine, busybox, full: bool) -> None
                 assert last == "Pods can run here as this user." or call in CALLS_OF_MEMBERS, f"{call} {last}"
             else:
                 is_refused(done, engine)
-                assert call in done.stderr or call == "clone3"  # which posix_spawn(3) does not tell
+                assert call in done.stderr or call == "clone3"  # which posix_spawn(3) does not report
                 assert last.startswith("Pods cannot run here"), f"{done.stderr} {rows}"
                 assert any(call in row for row in rows.values()), rows
 
@@ -167,7 +167,7 @@ LIMITS = {"mnt": "mnt", "pid": "pid", "net": "net", "ipc": "ipc", "uts": "uts", 
 
 
 def test_limits_of_namespaces_that_are_0(engine, busybox) -> None:
-    """In a user namespace of its own, whose limits are nobody else's."""
+    """The limits are set in a user namespace of its own, so nothing else is affected."""
     script = "for one in mnt pid net ipc uts user cgroup; do echo 0 >/proc/sys/user/max_${one}_namespaces; done"
     pypod = restricted(engine, in_shell(options="--user --map-root-user", script=script))
     rows, last = missing(pypod)
@@ -200,7 +200,7 @@ def test_cgroups(engine, busybox, script: str, told: str) -> None:
     assert done.returncode in (125, 126), done
     assert done.stderr.startswith("Error: "), done
     assert "cgroup" in done.stderr
-    done = pypod("stop", "-t", "0", "running")  # refused: who is in its group could not be told, or not be ended
+    done = pypod("stop", "-t", "0", "running")  # refused: the processes in its cgroup could not be listed or killed
     assert (done.returncode, "cgroup" in done.stderr, done.stderr.count("Error: ")) == (125, True, 1), done
     assert [one.name for one in engine.containers.list()] == (["running"] if running.state().running else [])
     Program(engine.layout.root).ok("stop", "-t", "0", "running")
@@ -212,7 +212,7 @@ HIDDEN = "mount -t proc -o hidepid=invisible proc /proc"
 
 
 def as_user(user, *steps: str) -> list[subprocess.CompletedProcess[str]]:
-    """What a user's commands say where /proc hides the processes of others."""
+    """Return the output of a user's commands where /proc hides the processes of others."""
     done = []
     for step in steps:
         words = user.words(user.python, "-m", "pypod", *step.split())
@@ -223,7 +223,7 @@ def as_user(user, *steps: str) -> list[subprocess.CompletedProcess[str]]:
 
 @pytest.mark.users
 def test_a_user_who_sees_nobody_elses_processes(user, plain) -> None:
-    """/proc has nothing of processes with other ids, and of such are those of containers."""
+    """/proc then hides processes with other IDs, including those of containers."""
     check, run, ps, removed = as_user(
         user, "system check", f"run --rootfs --name c {plain} true", "ps -a", "rm -f --ignore c"
     )

@@ -1,4 +1,4 @@
-"""A caller with threads, forks, handlers and an event loop: nothing hangs, and its children stay its own."""
+"""A caller with threads, forks, handlers and an event loop: nothing hangs, and its children remain its own."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ from tests.facts import created_nothing
 pytestmark = pytest.mark.root
 
 SLEEP = ("sleep", "1000")
-WATCHDOG_S = 120  # nothing takes so long, emulated neither
+WATCHDOG_S = 120  # nothing takes this long, even emulated
 
 
 def test_a_fork_of_the_caller(engine, busybox) -> None:
-    """The child has its own connection; the parent's stays as good as it was."""
+    """The child has its own connection; the parent's keeps working."""
     kept = engine.containers.run(SLEEP, rootfs=busybox, name="kept")
     child = os.fork()
     if child == 0:
@@ -44,7 +44,7 @@ def test_a_fork_of_the_caller(engine, busybox) -> None:
 
 @pytest.mark.parametrize("method", ["fork", "spawn"])
 def test_multiprocessing(engine, busybox, tmp_path, method: str) -> None:
-    """In a process of its own, because multiprocessing leaves one behind that lives as long as its maker."""
+    """Run in a separate process, because multiprocessing leaves one behind that lives as long as its creator."""
     (tmp_path / "pool.py").write_text(POOL)
     command = [sys.executable, tmp_path / "pool.py", method, engine.layout.root, busybox]
     done = subprocess.run(command, capture_output=True, text=True, timeout=WATCHDOG_S, check=False)
@@ -107,7 +107,7 @@ def test_with_a_handler_and_an_event_loop(engine, busybox) -> None:
 
 
 def test_with_children_that_nobody_has_to_wait_for(engine, busybox) -> None:
-    """SIGCHLD ignored: the kernel takes all children off the process table itself."""
+    """With SIGCHLD ignored, the kernel reaps all children itself."""
     before = signal.signal(signal.SIGCHLD, signal.SIG_IGN)
     try:
         container = engine.containers.run(["sh", "-c", "sleep 0.05 & wait $!; exit 3"], rootfs=busybox)
@@ -141,7 +141,7 @@ def test_with_a_thread_that_takes_every_child(engine, busybox) -> None:
 
 
 def test_with_low_descriptors_closed(engine, busybox, tmp_path) -> None:
-    """A caller without standard streams: pipes of ours get the numbers 0, 1 and 2."""
+    """A caller without standard streams: our pipes get the numbers 0, 1 and 2."""
     code = (
         "import os, sys; os.closerange(0, 3)\n"
         "from pypod import Engine\n"
@@ -163,7 +163,7 @@ def test_open_descriptors_do_not_reach_the_container(engine, busybox) -> None:
         box = engine.containers.run(SLEEP, rootfs=busybox)
         assert sorted(os.listdir(f"/proc/{box.state().pid}/fd")) == ["0", "1", "2"]
         listed = box.exec(["ls", "/proc/self/fd"]).stdout.split()
-        assert listed == [b"0", b"1", b"2", b"3"]  # 3 is the listing's own
+        assert listed == [b"0", b"1", b"2", b"3"]  # 3 is ls's own
     finally:
         for fd in opened:
             os.close(fd)
@@ -173,7 +173,7 @@ OPEN_FILES = "for fd in /proc/$$/fd/*; do [ ${fd##*/} -lt 3 ] || readlink $fd; d
 
 
 def test_nothing_of_ours_goes_to_a_child_of_another_thread(engine, busybox) -> None:
-    """Threads that start children with all that is open (close_fds=False), at any moment of what pypod does."""
+    """Threads start children that inherit every open descriptor (close_fds=False), at any point of an operation."""
     done = threading.Event()
     seen: set[str] = set()
     others = {os.path.realpath(f"/proc/self/fd/{name}") for name in os.listdir("/proc/self/fd")}
@@ -203,7 +203,7 @@ def test_nothing_of_ours_goes_to_a_child_of_another_thread(engine, busybox) -> N
 
 @pytest.mark.not_in_chroot
 def test_a_user_namespace_is_not_entered_beside_other_threads(engine, busybox) -> None:
-    """setns(2) refuses it with EINVAL: that is said before anything is tried, and the thread stays where it was."""
+    """setns(2) fails with EINVAL: this is reported before anything is tried, and the thread stays in its namespaces."""
     container = engine.pods.create(share="ipc,net,uts,user").run(SLEEP, rootfs=busybox)
     home = {kind: os.readlink(f"/proc/thread-self/ns/{kind}") for kind in os.listdir("/proc/thread-self/ns")}
     for kinds in (("user",), ("mnt",), ("user", "net")):

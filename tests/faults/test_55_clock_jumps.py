@@ -1,8 +1,8 @@
-"""The clock is set by an hour, either way, while something waits: what was to take a second takes a second.
+"""The clock is set by an hour, either way, while something waits: what should take a second takes a second.
 
-The wall clock has no namespace and is everybody's, so it is not set: clients run with a library before libc that adds
-to it (tests/clock.c), by an amount that changes while they wait. The C programs are static, and what they wait with is
-looked at instead. The clocks that count from the boot are in a time namespace (time_namespaces(7)).
+The wall clock has no namespace and is shared by everything, so it is not set: clients run with a preloaded library that
+shifts it (tests/clock.c), by an offset that changes while they wait. The C programs are static, so the calls that they
+wait with are checked instead. The clocks that count from boot are in a time namespace (time_namespaces(7)).
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ SLEEP = ("sleep", "1000")
 HOUR_S = 3600
 JUMPS = pytest.mark.parametrize("jump_s", [HOUR_S, -HOUR_S], ids=["ahead", "back"])
 
-# What is measured by the monotonic clock, while each look at the wall clock finds it an hour further than the last.
+# Measures by the monotonic clock, while each reading of the wall clock is an hour further than the previous one.
 CLIENT = """
 import sys, time
 from pypod import DeadlineExceeded, Engine
@@ -61,7 +61,7 @@ print("in time")
 
 @pytest.fixture
 def clock(tmp_path: Path) -> dict[str, str]:
-    """An environment whose programs have a wall clock of their own, with its offset in $PYPOD_TEST_CLOCK."""
+    """Return an environment whose programs see a shifted wall clock; $PYPOD_TEST_CLOCK holds the offset."""
     library = tmp_path / "clock.so"
     source = Path(__file__).parents[1] / "clock.c"
     subprocess.run(["gcc", "-shared", "-fPIC", "-O1", "-Wall", "-Werror", "-o", library, source], check=True)
@@ -75,7 +75,7 @@ def set_clock(clock: dict[str, str], offset_s: int) -> None:
 
 
 def deaf(engine, busybox):
-    """A container that hears TERM and stays."""
+    """Run a container that handles TERM and stays."""
     script = "trap : TERM; touch /dev/shm/ready; while :; do sleep 0.01; done"
     container = engine.containers.run(["sh", "-c", script], rootfs=busybox, name="c")
     container.exec(["sh", "-c", "until [ -e /dev/shm/ready ]; do sleep 0.01; done"], timeout=10)
@@ -94,7 +94,7 @@ def test_what_waits(engine, busybox, clock, jump_s: int, which: str) -> None:
 
 
 def test_a_start_period_is_as_long_as_it_was_asked(engine, busybox, clock) -> None:
-    """Ahead it does not end at once, and back it does not last an hour longer."""
+    """With the clock ahead it does not end at once, and with the clock back it does not last an hour longer."""
     pypod = Program(engine.layout.root)
 
     def status() -> str:
@@ -112,7 +112,7 @@ def test_a_start_period_is_as_long_as_it_was_asked(engine, busybox, clock) -> No
 
 @JUMPS
 def test_what_is_shown_after_it(engine, busybox, clock, jump_s: int) -> None:
-    """Started in the future or long ago: it is listed, followed, inspected, and ends."""
+    """Started in the future or long ago, a container is listed, inspected and ended."""
     container = deaf(engine, busybox)
     pypod = Program(engine.layout.root)
     set_clock(clock, jump_s)
@@ -126,7 +126,7 @@ def test_what_is_shown_after_it(engine, busybox, clock, jump_s: int) -> None:
     assert container.name == "c"
 
 
-# calls that wait until a moment of the wall clock, or that wake when it is set
+# calls that wait for a point in wall-clock time, or wake when the clock is set
 BY_THE_WALL_CLOCK = (
     r"(timerfd_create|timer_create)\(CLOCK_REALTIME"
     r"|clock_nanosleep\(CLOCK_REALTIME, TIMER_ABSTIME"
@@ -135,7 +135,7 @@ BY_THE_WALL_CLOCK = (
 
 
 def test_the_programs_wait_for_no_moment_of_the_wall_clock(engine, busybox, tmp_path: Path) -> None:
-    """What launcher and monitor call in a start, a run of some time, an exec and a stop with patience."""
+    """Check the calls of launcher and monitor in a start, a short run, an exec and a stop with a timeout."""
     if shutil.which("strace") is None:
         pytest.skip("strace is not installed")
     root, trace = engine.layout.root, tmp_path / "trace"
@@ -158,7 +158,7 @@ def in_time_namespace(engine, *words: str, options: tuple[str, ...]) -> subproce
 
 
 def lives_a_life(engine, busybox, *options: str) -> None:
-    """Whether a client in a time namespace sees, enters, stops and starts what one outside of it has started."""
+    """Assert that a client in a time namespace can list, enter, stop and start a container started outside of it."""
     deaf(engine, busybox)
     assert in_time_namespace(engine, "ps", "--format", "{{.Names}}", options=options).stdout == "c\n"
     assert in_time_namespace(engine, "exec", "c", "true", options=options).returncode == 0
@@ -175,6 +175,6 @@ def test_another_monotonic_clock(engine, busybox, offset: str) -> None:
 
 
 @pytest.mark.not_in_chroot
-@pytest.mark.xfail(reason="start times in /proc have the offset of the reader's time namespace, and are compared")
+@pytest.mark.xfail(reason="start times in /proc include the offset of the reader's time namespace, and are compared")
 def test_another_boot_clock(engine, busybox) -> None:
     lives_a_life(engine, busybox, f"--boottime={HOUR_S}")

@@ -1,4 +1,4 @@
-"""The database deleted, emptied, put back from an old copy while containers run: they are told of, end and go."""
+"""The database is deleted, emptied or restored from an old copy while containers run: they are reported and can end."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ NEEDLE = b"in a layer\n"
 
 
 class World:
-    """A pod with a member, a container, one that has ended; what is known of each, and an old copy of the database."""
+    """A pod with a member, a container, an exited one, their states and records, and an old copy of the database."""
 
     def __init__(self, engine: Engine, busybox: str, copy: Path) -> None:
         self.engine = engine
@@ -162,7 +162,7 @@ def test_what_was_renamed_or_given_an_owner_is_brought_back_as_it_was(world: Wor
 
 
 def test_who_is_killed_while_repairing_has_not_made_a_database(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
-    """All records come in one transaction with the tables: half of them would be shown as all there are."""
+    """All records are committed in one transaction with the tables: a partial list would be taken for the whole."""
     world.lose("deleted")
     bring_back, seen = restoring.restore_container, []
 
@@ -215,7 +215,7 @@ def test_nothing_is_ended_while_the_store_cannot_be_read(world: World) -> None:
 
 
 def test_what_was_removed_stays_removed(world: World) -> None:
-    """A crash between the rows and the files leaves a directory: without what was kept, which went before both."""
+    """A crash between deleting rows and files leaves a directory, but no saved record, which is deleted before both."""
     trash.discard, discard = lambda *_, **__: None, trash.discard
     try:
         from pypod.engine.lifecycle import stopping
@@ -270,7 +270,7 @@ def test_layers_in_use_stay(with_image) -> None:
 
 
 def test_layers_in_use_stay_while_only_directories_know_of_them(with_image, tmp_path: Path) -> None:
-    """As an old copy of the database, which knows of neither image nor container."""
+    """As with an old copy of the database, which contains neither image nor container."""
     engine, container, pod = with_image
     layers = set(Path(engine.layout.image_layers).iterdir())
     with Engine(str(tmp_path / "empty")) as other:
@@ -319,7 +319,7 @@ def test_who_has_it_open_writes_no_more_into_what_is_gone(tmp_path: Path, how: s
         elif how == "deleted":
             path.unlink()
         else:
-            other.database.close()  # SQLite waits for who has it open before it makes anything of an emptied file
+            other.database.close()  # SQLite initializes an emptied file only after other connections are closed
             path.write_bytes(b"")
         engine.pods.create("q")
         assert "q" in {one.name for one in other.pods.list()}

@@ -1,6 +1,6 @@
-"""SIGKILL at random of clients and of all that works for them: ps never lies, and removal leaves nothing.
+"""SIGKILL at random of clients and of everything that works for them: ps never lies, and removal leaves nothing.
 
-Ten minutes of it: python -m tests.chaos
+Run ten minutes of it with: python -m tests.chaos
 """
 
 from __future__ import annotations

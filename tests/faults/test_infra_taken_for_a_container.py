@@ -1,7 +1,7 @@
-"""An infra named where a container is meant, and one that stops while others join it: nobody calls its record damaged.
+"""An infra named in place of a container, and one that stops while it is joined: its record is never called damaged.
 
-An infra is found by its name, its id and the beginning of that, as ``c3`` may be once the container of that name is
-gone; and it has no specification but its pod's.
+An infra is found by its name, its ID and a prefix of the ID, as ``c3`` may be once the container of that name is
+gone; and it has no specification except its pod's.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Files in the name server's directory that no server has: of one that was killed, or anybody's."""
+"""Files in the name server's directory that belong to no running server, of a killed one or of unknown origin."""
 
 from __future__ import annotations
 

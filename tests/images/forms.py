@@ -1,4 +1,4 @@
-"""The parts that images and archives of them are made of (image-spec), for the builders of the tests."""
+"""The parts of images and their archives (image-spec), for the tests' builders."""
 
 from __future__ import annotations
 
@@ -20,13 +20,13 @@ def digest(body: bytes) -> str:
 
 
 def descriptor(body: bytes, media_type: str, *, name: str = "") -> dict[str, Any]:
-    """What a manifest or an index says of a blob; with a name it is the entry of a layout."""
+    """Return the descriptor of a blob, as in a manifest or an index; with a name as in a layout's index."""
     named = {"annotations": {REF_NAME: name}} if name else {}
     return {"mediaType": media_type, "digest": digest(body), "size": len(body), **named}
 
 
 def configuration(plain: Iterable[bytes], config: Mapping[str, Any], **top: Any) -> dict[str, Any]:
-    """The configuration of an image whose layers are ``plain`` tars."""
+    """Return the configuration of an image whose layers are ``plain`` tars."""
     layers = {"type": "layers", "diff_ids": [digest(layer) for layer in plain]}
     return {"architecture": "amd64", "os": "linux", "config": dict(config), "rootfs": layers, **top}
 
@@ -54,7 +54,7 @@ def index(*entries: dict[str, Any]) -> bytes:
 
 
 def layout(entries: Iterable[dict[str, Any]], blobs: Iterable[bytes]) -> dict[str, bytes]:
-    """The files of a layout (image-layout.md)."""
+    """Return the files of a layout (image-layout.md)."""
     found = {"oci-layout": LAYOUT, "index.json": index(*entries)}
     return found | {blob_name(digest(body)): body for body in blobs}
 
@@ -70,9 +70,9 @@ def tar(
     format: int = tarfile.PAX_FORMAT,
     **fields: Any,
 ) -> bytes:
-    """A tar, the same bytes each time: bytes are a file, a text is a symbolic link to it, None is of the type ``none``.
+    """Return a reproducible tar: bytes are a file, a string is a symbolic link to it, None is of the type ``none``.
 
-    ``fields`` are of every entry.
+    ``fields`` are set on every entry.
     """
     made = io.BytesIO()
     with tarfile.open(fileobj=made, mode="w", format=format) as archive:

@@ -1,4 +1,4 @@
-"""All manifests of an image, bounded: an index may name indexes, and its author is nobody we know."""
+"""All manifests of an image, with limits: an index may refer to indexes, and its author is not trusted."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ if TYPE_CHECKING:
     from pypod.images.ends import Source
     from pypod.model.image import Manifest
 
-DEPTH_LIMIT = 4  # what builders write is an index of images, and one more around it in a layout
+DEPTH_LIMIT = 4  # builders write an index of images, and in a layout one more around it
 MANIFESTS_LIMIT = 1000
 
 
 def walk(source: Source) -> Iterator[Manifest | Index]:
-    """Yield every manifest and index of the image once, what is named before what names it; the last is the image.
+    """Yield every manifest and index of the image once, after everything it refers to; the last one is the image.
 
-    A copy that writes them in this order never names what is not there. Raises InvalidImage: nested too deep, too
+    A copy that writes them in this order never refers to a missing one. Raises InvalidImage: nested too deep, too
     many, or not what the index says.
     """
     media_type, body = source.manifest()

@@ -1,4 +1,4 @@
-"""Layers made for tests, well-formed and not, and what came of them."""
+"""Layers for tests, well-formed and not, and snapshots of the unpacked trees."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ _LARGE = 1 << 16
 
 
 class Layer:
-    """A tar under construction. ``add`` makes an entry; ``raw`` appends bytes as they are."""
+    """A tar under construction. ``add`` adds an entry; ``raw`` appends bytes unchanged."""
 
     def __init__(self, format: int = tarfile.PAX_FORMAT) -> None:
         self._format = format
@@ -51,12 +51,12 @@ class Layer:
         return self
 
     def bytes(self) -> bytes:
-        """The archive with its end."""
+        """Return the archive with its end blocks."""
         return bytes(self._bytes) + bytes(1024)
 
 
 def header(name: bytes = b"f", *, kind: bytes = b"0", size: bytes = b"0", **fields: bytes) -> bytes:
-    """One header by hand, its checksum right."""
+    """Return a hand-made header with a correct checksum."""
     info = tarfile.TarInfo("f").tobuf(tarfile.USTAR_FORMAT)
     block = bytearray(info)
     places = {"mode": 100, "uid": 108, "gid": 116, "mtime": 136, "link": 157, "magic": 257, "major": 329, "minor": 337}
@@ -69,7 +69,7 @@ def header(name: bytes = b"f", *, kind: bytes = b"0", size: bytes = b"0", **fiel
 
 
 def checked(block: bytes | bytearray) -> bytes:
-    """The block with the checksum it should have."""
+    """Return the block with the correct checksum."""
     block = bytearray(block)
     block[148:156] = b" " * 8
     block[148:156] = b"%06o\0 " % sum(block)
@@ -77,7 +77,7 @@ def checked(block: bytes | bytearray) -> bytes:
 
 
 def pax(*records: tuple[bytes, bytes]) -> bytes:
-    """A pax header with these records."""
+    """Return a pax header with these records."""
     body = b""
     for key, value in records:
         size = len(key) + len(value) + 3
@@ -87,7 +87,7 @@ def pax(*records: tuple[bytes, bytes]) -> bytes:
 
 
 def snapshot(top: Path | str, *, times: bool = True) -> dict[str, tuple]:
-    """What a tree is: for each path its kind, mode, owner, content, links, time, extended attributes."""
+    """Return a tree's state: for each path its kind, mode, owner, content, links, time, extended attributes."""
     found = {}
     links: dict[int, str] = {}
     for directory, names, files in os.walk(os.fsencode(top)):
@@ -113,7 +113,7 @@ def snapshot(top: Path | str, *, times: bool = True) -> dict[str, tuple]:
 
 
 def _content(path: str, size: int) -> object:
-    """The bytes of a file; of a large one their hash, for all of an image does not fit everywhere."""
+    """Return the bytes of a file; for a large one their hash, because a whole image may not fit into memory."""
     with open(path, "rb") as file:
         return file.read() if size <= _LARGE else (size, hashlib.file_digest(file, "sha256").hexdigest())
 
@@ -123,7 +123,7 @@ def _attributes(path: bytes) -> list[str]:
 
 
 def merged(layers: list[Path]) -> dict[str, tuple]:
-    """What the kernel shows of layers on each other, the lowest first; the mount is in a namespace of its own."""
+    """Return a snapshot of an overlay of layers, the lowest first; the mount is in its own namespace."""
     import pickle
     import subprocess
     import sys

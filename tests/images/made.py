@@ -1,4 +1,4 @@
-"""Images made in memory that are sources themselves, with a busybox in them or anything else, and faults on demand."""
+"""Images built in memory that are sources themselves, with busybox or anything else, and faults on demand."""
 
 from __future__ import annotations
 
@@ -20,12 +20,12 @@ IDS = "localhost/ids"  # an image with files of two users (tests/integration/con
 
 
 def layer(entries: Mapping[str, bytes | str | None], *, mode: int = 0o755, **fields: Any) -> bytes:
-    """A tar: bytes are a file, a text is a symbolic link to it, None a directory. ``fields`` are of every entry."""
+    """Return a tar: bytes are a file, a string is a symbolic link, None a directory. Every entry gets ``fields``."""
     return tar(entries.items(), mode=mode, **fields)
 
 
 def tree(root: str) -> bytes:
-    """A tar of a directory of ours."""
+    """Return a tar of a directory."""
     made = io.BytesIO()
     with tarfile.open(fileobj=made, mode="w") as archive:
         archive.add(root, ".")
@@ -33,7 +33,7 @@ def tree(root: str) -> bytes:
 
 
 def busybox_entries(root: str) -> dict[str, bytes | str | None]:
-    """A busybox with its names, as an image has it, and an empty /etc and /tmp."""
+    """Return a busybox with its links, as in an image, and an empty /etc and /tmp."""
     names = os.listdir(f"{root}/bin")
     links: dict[str, bytes | str | None] = {f"bin/{name}": "busybox" for name in names if name != "busybox"}
     return {"bin": None, **links, "bin/busybox": Path(root, "bin", "busybox").read_bytes(), "etc": None, "tmp": None}
@@ -42,8 +42,8 @@ def busybox_entries(root: str) -> dict[str, bytes | str | None]:
 class Made:
     """An image of some layers.
 
-    ``cut_after`` bytes of a blob the connection breaks, once; ``lies`` are sent in the place of blobs; ``asked`` is
-    what was read, and from where on; layers wait for ``before_piece``.
+    After ``cut_after`` bytes of a blob the connection breaks, once; ``lies`` are sent instead of blobs; ``asked`` lists
+    the blobs that were read, with their offsets; layers wait for ``before_piece``.
     """
 
     def __init__(
@@ -102,7 +102,7 @@ class Made:
 
 
 def busybox_image(root: str, *more: bytes, config: Mapping[str, Any] | None = None, **top: Any) -> Made:
-    """An image of busybox, and further layers on it."""
+    """Return an image of busybox, with further layers on it."""
     return Made(tree(root), *more, config={"Cmd": ["sh"], **(config or {})}, **top)
 
 

@@ -1,4 +1,4 @@
-"""Images in OCI archives, unpacked by us and by others. For tests: the archives themselves are ours."""
+"""Images in OCI archives, unpacked by us and by other tools. Only for tests: the archives are trusted."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ def extract(archive: Path, target: Path) -> Path:
 
 
 def unpack_layers(layout: Path, target: Path) -> list[Path]:
-    """Unpack each layer into a directory of its own, the lowest first."""
+    """Unpack each layer into its own directory, the lowest first."""
 
     def blob(digest: str) -> Path:
         return layout / "blobs" / digest.replace(":", "/")
@@ -39,7 +39,7 @@ def unpack_layers(layout: Path, target: Path) -> list[Path]:
 
 
 def pieces(path: Path) -> Iterator[bytes]:
-    """The bytes of a file, a megabyte at a time."""
+    """Yield the bytes of a file, a megabyte at a time."""
     with path.open("rb") as file:
         while piece := file.read(1 << 20):
             yield piece

@@ -1,4 +1,4 @@
-"""A podman whose storage, locks, mounts and processes are one test's own."""
+"""A podman whose storage, locks, mounts and processes belong to one test."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-# what podman leaves running behind our back, and mounts, ends with the namespaces
+# processes that podman leaves behind, and its mounts, end with the namespaces
 APART = ("unshare", "--mount", "--pid", "--fork", "--kill-child", "--mount-proc")
 TIMEOUT_S = 60
 SNAPSHOT = (
@@ -22,13 +22,13 @@ SNAPSHOT = (
 
 
 def apart(script: str, *words: str) -> bytes:
-    """Run a shell's script in which ``podman`` is such a one; return what it wrote.
+    """Run a shell script in which ``podman`` is such a podman; return its output.
 
-    Skips the test where it is not installed.
+    Skips the test if podman is not installed.
     """
     if shutil.which("podman") is None:
         pytest.skip("podman is not installed")
-    with tempfile.TemporaryDirectory(prefix="podman-") as directory:  # its runroot has 50 characters at most
+    with tempfile.TemporaryDirectory(prefix="podman-") as directory:  # podman's runroot has at most 50 characters
         conf = Path(directory, "containers.conf")
         conf.write_text('[engine]\nlock_type = "file"\n')
         options = " ".join(f"--{name} {directory}/{name}" for name in ("root", "runroot", "tmpdir"))
@@ -45,7 +45,7 @@ def apart(script: str, *words: str) -> bytes:
 
 
 def mounted(layout: Path) -> dict[str, tuple]:
-    """What podman shows of an image that is laid out as a directory."""
+    """Return a snapshot of podman's mount of an image in a layout directory."""
     script = 'set -e; id=$(podman pull -q "oci:$1:latest"); at=$(podman image mount "$id"); shift; "$@" "$at"'
     root = str(Path(__file__).parents[2])
     return pickle.loads(apart(script, str(layout), sys.executable, "-c", SNAPSHOT, root))  # noqa: S301

@@ -1,4 +1,4 @@
-"""The stand-in images, made once per machine from Debian packages: build-images.sh."""
+"""The stand-in images, built once per machine from Debian packages: build-images.sh."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ _BUILD = Path(__file__).parent / "build-images.sh"
 
 
 def archives(*names: str) -> dict[str, Path]:
-    """Their OCI archives by name. Skips the test where one is not there and cannot be made (under a minute each)."""
+    """Return OCI archives by name. Skips the test if one is missing and cannot be built (under a minute each)."""
     cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "pypod-test-images"
     paths = {name: cache / f"{name}.oci.tar" for name in names}
     if not all(path.exists() and path.stat().st_mtime > _BUILD.stat().st_mtime for path in paths.values()):

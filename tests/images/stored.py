@@ -1,4 +1,4 @@
-"""Tiny images made in memory, and archives of them, well-formed and not: tests run without any image at hand."""
+"""Tiny images built in memory, and archives of them, well-formed and not: these tests need no real image."""
 
 from __future__ import annotations
 
@@ -22,12 +22,12 @@ from tests.images.graph import walk
 
 
 def tar(*members: tuple[str, bytes | str | None]) -> bytes:
-    """A plain archive: bytes are a file, a text is a symbolic link to it, None is a FIFO."""
+    """Return a plain archive: bytes are a file, a string is a symbolic link to it, None is a FIFO."""
     return forms.tar(members, none=tarfile.FIFOTYPE, format=tarfile.USTAR_FORMAT)
 
 
 class Tiny:
-    """An image of one file per layer, with its blobs as OCI has them (``gzip`` or plain) or docker's schema 2."""
+    """An image of one file per layer, with blobs as in OCI (``gzip`` or plain) or in docker's schema 2."""
 
     def __init__(self, *texts: bytes, compress: bool = True, docker: bool = False) -> None:
         self.plain = [tar((f"file{n}", text)) for n, text in enumerate(texts or (b"hello",))]
@@ -51,7 +51,7 @@ class Tiny:
         return {digest(body): body for body in (*self.stored, self.config, self.manifest)}
 
     def entry(self, name: str = "") -> dict[str, object]:
-        """The image's place in an index."""
+        """Return the image's entry in an index."""
         return descriptor(self.manifest, self.media_type, name=name)
 
     def docker_members(self) -> list[tuple[str, bytes]]:
@@ -64,7 +64,7 @@ class Tiny:
 
 
 def layout_files(named: dict[str, Tiny]) -> dict[str, bytes]:
-    """The files of a layout that holds images under names."""
+    """Return the files of a layout that holds images by name."""
     entries = [image.entry(name) for name, image in named.items()]
     return layout(entries, (body for image in named.values() for body in image.blobs.values()))
 
@@ -84,7 +84,7 @@ def write(directory: Path, files: dict[str, bytes]) -> Path:
 
 
 def copy(source, destination) -> None:
-    """What any copy does: blobs first, then manifests, checked on the way."""
+    """Copy an image as every copy does: blobs first, then manifests, checked on the way."""
     found = list(walk(source))
     for manifest in found:
         if not isinstance(manifest, Index):
@@ -96,7 +96,7 @@ def copy(source, destination) -> None:
 
 
 def read_all(source) -> dict[str, bytes]:
-    """All blobs and manifests of a source by digest, each compared with it."""
+    """Return all blobs and manifests of a source by digest, each checked against it."""
     found: dict[str, bytes] = {}
     for manifest in walk(source):
         found[manifest.digest] = manifest.body

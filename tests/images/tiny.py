@@ -1,4 +1,4 @@
-"""Tiny images for tests, written as OCI archives: the layers and the configuration are what the test says."""
+"""Tiny images for tests, written as OCI archives, with layers and configuration chosen by the test."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ CREATED = "2024-05-06T07:08:09.123456789Z"
 
 
 class Tiny:
-    """An image: ``layers`` are {path: content} each, the lowest first; a content of None is a directory.
+    """An image: ``layers`` are each {path: content}, the lowest first; a content of None is a directory.
 
-    ``compression`` of the layers is gzip or nothing. ``config`` is the configuration's part of that name; ``history``
-    the list of its entries, by default one a layer.
+    ``compression`` of the layers is gzip or none (""). ``config`` is the configuration's field of that name;
+    ``history`` is the list of history entries, by default one per layer.
     """
 
     def __init__(
@@ -70,5 +70,5 @@ def save(path: Path, *images: Tiny) -> Path:
 
 
 def tar(files: dict[str, bytes | None]) -> bytes:
-    """A tar archive of these files, the same bytes each time."""
+    """Return a reproducible tar archive of these files."""
     return forms.tar(files.items(), mode=0o755, mtime=1_700_000_000)

@@ -1,4 +1,4 @@
-"""What umoci makes of layers on each other: a second opinion."""
+"""Layers merged by umoci: a second opinion."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def layout(layers: list[bytes], target: Path) -> Path:
 
 
 def unpacked(layout: Path, tag: str, bundle: Path) -> dict[str, tuple]:
-    """Unpack an image with umoci and return what is there. Skips the test where umoci is not installed."""
+    """Unpack an image with umoci and return a snapshot. Skips the test if umoci is not installed."""
     umoci = shutil.which("umoci")
     if umoci is None:
         pytest.skip("umoci is not installed")

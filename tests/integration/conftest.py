@@ -1,4 +1,4 @@
-"""Containers with the probe in them."""
+"""Fixtures for containers with the probe in them."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ SOURCE = Path(__file__).parents[1] / "probe.c"
 
 @pytest.fixture(scope="session")
 def probe(tmp_path_factory: pytest.TempPathFactory) -> str:
-    """tests/probe.c, compiled."""
+    """Return the path of tests/probe.c, compiled."""
     program = str(tmp_path_factory.mktemp("probe") / "probe")
     compiler = shutil.which("musl-gcc") or shutil.which("gcc")
     if compiler is None:
@@ -35,7 +35,7 @@ def probe(tmp_path_factory: pytest.TempPathFactory) -> str:
 
 @pytest.fixture(scope="session")
 def rootfs(busybox: str, probe: str, tmp_path_factory: pytest.TempPathFactory) -> str:
-    """busybox's root file system with the probe in it."""
+    """Return busybox's root file system with the probe in it."""
     root = tmp_path_factory.mktemp("probe-root") / "root"
     shutil.copytree(busybox, root, symlinks=True)
     shutil.copy(probe, root / "probe")
@@ -44,7 +44,7 @@ def rootfs(busybox: str, probe: str, tmp_path_factory: pytest.TempPathFactory) -
 
 @pytest.fixture
 def own_rootfs(rootfs: str, tmp_path: Path) -> Path:
-    """A copy of ``rootfs`` for one test, to be spoilt."""
+    """Return a copy of ``rootfs`` for one test, which may damage it."""
     root = tmp_path / "own-root"
     shutil.copytree(rootfs, root, symlinks=True)
     return root
@@ -57,7 +57,7 @@ def box(engine, rootfs: str) -> Box:
 
 @pytest.fixture
 def canary(tmp_path: Path):
-    """A directory of the host that no container was given; anything that changes in it is an escape."""
+    """Return a host directory that no container was given; any change in it is an escape."""
     directory = tmp_path / "canary"
     directory.mkdir()
     (directory / "file").write_text("untouched\n")
@@ -73,7 +73,7 @@ OWNERS = "stat -c '%u %g %a' / /bin/busybox /srv/data; id -u; id -g"
 
 @pytest.fixture(scope="session")
 def archive(busybox: str, user_tree: Path) -> Path:
-    """An image whose root nobody may write to, with files of root and of user 1001, who it runs as."""
+    """Return an image whose root directory is not writable, with files of root and of user 1001, who it runs as."""
     passwd = b"root:x:0:0::/:/bin/sh\nweb:x:1001:1002::/:/bin/sh\n"
     below = layer({".": None, **busybox_entries(busybox), "etc/passwd": passwd}, mode=0o555, uid=0, gid=0)
     above = layer({"srv": None, "srv/data": b"data\n"}, mode=0o755, uid=1001, gid=1002)
@@ -92,19 +92,19 @@ def _with_image(user: User, archive: Path):
 
 @pytest.fixture(scope="session")
 def with_image(user: User, archive: Path):
-    """The user with ids, who has that image."""
+    """Return the user with subordinate IDs, who has that image."""
     yield from _with_image(user, archive)
 
 
 @pytest.fixture(scope="module")
 def bare_with_image(bare_user: User, archive: Path):
-    """The user without ids, who has that image."""
+    """Return the user without subordinate IDs, who has that image."""
     yield from _with_image(bare_user, archive)
 
 
 @pytest.fixture(scope="session")
 def plain(user_tree: Path, busybox: str) -> Path:
-    """A root file system of the host's root that everybody may read."""
+    """Return a root file system that belongs to the host's root and that everybody may read."""
     root = user_tree.parent / "plain"
     shutil.copytree(busybox, root, symlinks=True)
     return root

@@ -1,4 +1,4 @@
-"""Look at containers from the inside: run tests/probe.c there and read what it says."""
+"""Look at containers from the inside: run tests/probe.c there and parse its report."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ TIMEOUT_S = 30
 
 
 class Report:
-    """Lines of NAME<TAB>VALUE."""
+    """A report with lines of NAME<TAB>VALUE."""
 
     def __init__(self, text: str) -> None:
         self.text = text
@@ -33,12 +33,12 @@ class Report:
         return value
 
     def pairs(self, name: str) -> dict[str, str]:
-        """The values of a name, each of the form WORD REST."""
+        """Return the values of a name, each of the form WORD REST."""
         return {word: rest for word, _, rest in (value.partition(" ") for value in self.all(name))}
 
     @property
     def status(self) -> dict[str, str]:
-        """/proc/self/status."""
+        """Return the content of /proc/self/status."""
         return {word: rest.strip() for word, _, rest in (value.partition(":") for value in self.all("status"))}
 
     @property
@@ -47,12 +47,12 @@ class Report:
 
     @property
     def capabilities(self) -> dict[str, int]:
-        """The five sets: Inh, Prm, Eff, Bnd, Amb."""
+        """Return the five sets: Inh, Prm, Eff, Bnd, Amb."""
         return {name: int(self.status[f"Cap{name}"], 16) for name in ("Inh", "Prm", "Eff", "Bnd", "Amb")}
 
     @property
     def mounts(self) -> dict[str, list[str]]:
-        """The topmost mount on each target: [options, type, super options] and the rest of its line."""
+        """Return the topmost mount on each target: [options, type, super options] and the rest of its line."""
         found = {}
         for line in self.all("mount"):
             fields = line.split(" ")
@@ -62,12 +62,12 @@ class Report:
 
     @property
     def descriptors(self) -> set[int]:
-        """The numbers that are open."""
+        """Return the numbers of the open descriptors."""
         return {int(fd) for fd in self.pairs("fd")}
 
     @property
     def outcomes(self) -> dict[str, str]:
-        """What came of each attempt: ok, something, empty, or the name of an error."""
+        """Return the outcome of each attempt: ok, something, empty, or the name of an error."""
         return {
             name: errno.errorcode.get(int(values[-1]), values[-1]) if values[-1].isdigit() else values[-1]
             for name, values in self.values.items()
@@ -75,14 +75,14 @@ class Report:
 
 
 class Box:
-    """Runs things in containers on one root file system."""
+    """Run things in containers on one root file system."""
 
     def __init__(self, engine: Engine, rootfs: str) -> None:
         self.engine = engine
         self.rootfs = rootfs
 
     def run(self, *words: str, check: bool = True, **options) -> str:
-        """Run a command in a new container to its end and return what it wrote, on either stream."""
+        """Run a command in a new container to its end and return its output on both streams."""
         options.setdefault("rootfs", self.rootfs)
         container = self.engine.containers.run(list(words), **options)
         try:
@@ -97,12 +97,12 @@ class Box:
         return self.run("sh", "-c", script, check=check, **options)
 
     def stay(self, **options) -> Container:
-        """A running container that does nothing."""
+        """Return a running container that does nothing."""
         options.setdefault("rootfs", self.rootfs)
         return self.engine.containers.run(["/probe", "stay"], **options)
 
     def report(self, how: str = "run", *words: str, **options) -> Report:
-        """What the probe says, as first process of a container or as a command in one."""
+        """Return the probe's report, as first process of a container or as a command in one."""
         command = ["/probe", *words]
         if how == "run":
             return Report(self.run(*command, **options))
@@ -115,7 +115,7 @@ class Box:
 
 @contextmanager
 def within(seconds: int) -> Iterator[None]:
-    """Fail when the block takes longer: for what hangs when it is broken."""
+    """Fail when the block takes longer, for tests that would hang on a bug."""
 
     def give_up(*_: object) -> None:
         raise AssertionError(f"not done after {seconds} seconds")
@@ -134,7 +134,7 @@ def written(container: Container) -> str:
 
 
 def execute(container: Container, *words: str, check: bool = True, **options) -> str:
-    """Run a command in a running container and return what it wrote."""
+    """Run a command in a running container and return its output."""
     done = container.exec(list(words), timeout=TIMEOUT_S, **options)
     text = (done.stdout + done.stderr).decode()
     assert done.exit_code == 0 or not check, f"{words} ended with {done.exit_code}: {text}"
@@ -142,7 +142,7 @@ def execute(container: Container, *words: str, check: bool = True, **options) ->
 
 
 def fingerprint(directory: Path | str) -> str:
-    """A digest of everything in a tree that an attack could change: names, contents, owners, modes, times, inodes."""
+    """Return a digest of all that an attack could change in a tree: names, contents, owners, modes, times, inodes."""
     digest = hashlib.sha256()
     for path in sorted([Path(directory), *Path(directory).rglob("*")]):
         status = path.lstat()

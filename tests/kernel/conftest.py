@@ -1,4 +1,4 @@
-"""A place to unpack layers into."""
+"""Provide the fixture of a place to unpack layers into."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Where directories go, as lsattr(1) tells it."""
+"""Where directories are placed, as lsattr(1) shows it."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import pytest
 
 from pypod.kernel.allocation import spread
 
-# what statfs(2) calls ext2, ext3 and ext4
+# the name that stat(1) has for ext2, ext3 and ext4
 EXT = "ext2/ext3"
 
 

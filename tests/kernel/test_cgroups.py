@@ -1,4 +1,4 @@
-"""One suite for every driver this host can run: what a driver promises, seen through the file system and ps."""
+"""One suite for every driver that this host can run: a driver's promises, checked through the file system and ps."""
 
 from __future__ import annotations
 
@@ -30,13 +30,13 @@ pytestmark = [
 
 
 def without(*names: str) -> Hierarchies:
-    """Return what a host with v1 trees only has, less some of them."""
+    """Return the hierarchies of a host with only v1 trees, without those of some controllers."""
     return Hierarchies(
         None, tuple(hierarchy for hierarchy in HERE.legacy if not set(names) & set(hierarchy.controllers))
     )
 
 
-# The v2 tree alone does for the unified driver: it needs no controller.
+# The v2 tree alone is enough for the unified driver: it needs no controller.
 LAYOUTS: dict[str, Hierarchies | None] = {
     "unified": Hierarchies(HERE.unified) if HERE.unified else None,
     "unified-before-cgroup.kill": Hierarchies(HERE.unified) if HERE.unified else None,
@@ -70,7 +70,7 @@ def freezing(driver: Driver) -> Driver:
 
 @pytest.fixture
 def group() -> Iterator[str]:
-    """The path of a group that does not exist yet; whatever is made there is gone afterwards, from every tree."""
+    """Yield the path of a group that does not exist yet; remove everything there afterwards, from every tree."""
     path = f"/pypod-test-{uuid.uuid4().hex[:12]}"
     yield path
     for driver in [driver_for(layout) for layout in LAYOUTS.values() if layout is not None]:
@@ -85,7 +85,7 @@ Start = Callable[..., subprocess.Popen[bytes]]
 
 @pytest.fixture
 def start(driver: Driver, group: str) -> Iterator[Start]:
-    """Start a program that joins a group as the launcher does: it writes "0" to each file, then goes on."""
+    """Return a function that starts a program that joins a group as the launcher does: by writing "0" to each file."""
     children: list[subprocess.Popen[bytes]] = []
 
     def start(path: str, script: str = "read forever", controllers: tuple[str, ...] = ()) -> subprocess.Popen[bytes]:
@@ -190,7 +190,7 @@ def test_kill_ends_everything_below_and_nothing_beside(driver: Driver, group: st
 
 def test_kill_outruns_a_program_that_forks_all_the_time(freezing: Driver, group: str, start: Start) -> None:
     freezing.create(group)
-    # Each process starts the next one and ends: a pid that was read from the group is of the past already.
+    # Each process starts the next one and ends: a pid read from the group is already outdated.
     child = start(group, "hop() { ( hop ) & exit 0; }; hop")
     child.wait(5)
     assert not freezing.is_empty(group)
@@ -219,7 +219,7 @@ def test_kill_without_cgroup_kill_holds_the_members_still(
         signal_members(directory)
 
     monkeypatch.setattr(tree, "_signal_members", watched)
-    monkeypatch.setattr(tree, "HOLD_S", 10)  # after which it goes on without
+    monkeypatch.setattr(tree, "HOLD_S", 10)  # after which it continues without freezing
     freezing.create(group)
     start(group)
     assert freezing.kill(group)
@@ -291,7 +291,7 @@ def test_freeze_refuses_to_stop_the_caller(
 ) -> None:
     freezing.create(group)
     child = start(group)
-    # The caller in the eyes of the driver: to move this process itself would stop the test run when it fails.
+    # The driver takes the child for the caller: freezing this process itself would stop the test run on failure.
     monkeypatch.setattr("pypod.kernel.cgroups.tree.os.getpid", lambda: child.pid)
     with pytest.raises(InUse):
         freezing.freeze(group, True)
@@ -314,7 +314,7 @@ def test_remove_takes_everything_below_from_every_tree(driver: Driver, group: st
     controllers = tuple(name for name in ("pids", "cpu", "cpuset") if name in driver.controllers())
     for name in ("a/b/c", "a/d", "e"):
         driver.create(f"{group}/{name}", controllers)
-    # At once: the deepest are removed first, so that one pass is enough.
+    # At once: the deepest groups are removed first, so that one pass is enough.
     assert driver.remove(f"{group}/a", timeout_s=0)
     assert not os.path.exists(driver.tracking_directory(f"{group}/a"))
     assert os.path.exists(driver.tracking_directory(f"{group}/e"))
@@ -405,7 +405,7 @@ def test_the_driver_of_this_host_has_its_mode() -> None:
     assert driver_for(HERE).mode == HERE.mode
 
 
-# what is asked for as OCI has it: flag, (controller, file, text) of v1, of v2
+# resources as in OCI; (controller, file, content) of v1, of v2
 ASKED = [
     (
         {"memory": {"limit": 32 << 20}},
@@ -465,7 +465,7 @@ def test_a_group_in_use_is_limited_with_its_processes(
     legacy: tuple[str, str, str],
     unified: tuple[str, str, str],
 ) -> None:
-    """On v1 it may not be in that controller's tree yet; they follow, while they fork."""
+    """On v1 the group may not exist in that controller's tree yet; the processes follow, even while they fork."""
     row = row_of(driver, legacy, unified)
     driver.create(group)
     start(group, "while :; do sh -c :; done")
@@ -510,7 +510,7 @@ def test_usage_is_what_was_used(driver: Driver, group: str, start: Start) -> Non
     driver.create(group, (), accounted)
     before = driver.usage(group)
     begun = time.monotonic_ns()
-    # a text of 16 MB, and half a second of work
+    # a string of 16 MB, and half a second of work
     script = (
         "x=$(head -c 16000000 /dev/zero | tr '\\0' x); "
         "i=0; while [ $i -lt 40000 ]; do i=$((i+1)); done; echo done; read x"

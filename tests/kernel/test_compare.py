@@ -1,4 +1,4 @@
-"""Trees made of layers, compared: against what an overlay of them shows."""
+"""Comparison of trees made of layers, checked against what an overlay of them shows."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ pytestmark = pytest.mark.root
 
 
 def layer(path: Path, **files: str | None) -> str:
-    """A directory; None is a whiteout, a double underscore a slash."""
+    """Create a directory; None is a whiteout, a double underscore a slash."""
     path.mkdir()
     for name, content in files.items():
         at = path / name.replace("__", "/")

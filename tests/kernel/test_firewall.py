@@ -1,4 +1,4 @@
-"""The firewall's rules and elements on the real kernel: namespaces are the host, containers and other hosts."""
+"""The firewall's rules and elements on the real kernel: namespaces play the host, containers and other hosts."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ def address(name: str, family: int = 4) -> str:
 
 @pytest.fixture(scope="module")
 def lab() -> Iterator[SimpleNamespace]:
-    """This host with five networks and their containers, and another host beside it that knows the way to them."""
+    """Return this host with five networks and their containers, and another host with routes to them."""
     with own_network(), Channel() as lab_channel:
         hosts = {name: Host(name) for name in (*CONTAINERS, "other")}
         try:
@@ -84,7 +84,7 @@ def lab() -> Iterator[SimpleNamespace]:
 
 @pytest.fixture
 def table(lab) -> SimpleNamespace:
-    """The lab with a fresh table that knows the networks and no port."""
+    """Return the lab with a fresh table that has the networks but no ports."""
     run("nft", "flush", "ruleset")
     assert firewall.ensure_table(lab.channel)
     for one in NETWORKS:
@@ -120,7 +120,7 @@ def test_from_the_host_by_ipv6(table, asked: str) -> None:
 
 
 def test_at_ipv6s_loopback_nobody_answers_and_that_at_once(table) -> None:
-    """So that who asks for localhost goes on to 127.0.0.1."""
+    """So that a client of localhost falls back to 127.0.0.1."""
     published(table, "web", WEB)
     assert table.here.ask("tcp", "::1", 8080) == "ECONNREFUSED"
 
@@ -187,7 +187,7 @@ def test_what_is_published_on_loopback_is_for_the_host_alone(table) -> None:
 
 @contextmanager
 def believing_in_127_0_0_1(host: Host, via: str) -> Iterator[None]:
-    """Have a host send what is for 127.0.0.1 to another."""
+    """Make a host send packets for 127.0.0.1 to another host."""
     rule = ("priority", "1", "to", "127.0.0.1", "table", "77")
     host.run("sysctl", "-qw", "net.ipv4.conf.all.route_localnet=1")
     host.run("ip", "route", "add", "127.0.0.1/32", "via", via, "dev", "eth0", "table", "77")
@@ -217,13 +217,13 @@ def test_a_container_does_not_reach_the_hosts_127_0_0_1(table) -> None:
 
 
 def socket_of(host: Host, *kind: int) -> socket.socket:
-    """A socket in a host's network namespace."""
+    """Create a socket in a host's network namespace."""
     with within(host):
         return socket.socket(*kind)
 
 
 def frame(identity: int, source: str, target: str, protocol: int, payload: bytes) -> bytes:
-    """What somebody sends who does not care what is theirs: to the bridge, from whom they like, over IPv4."""
+    """Return a forged IPv4 frame to the bridge, with any source address."""
     ends = (socket.inet_aton(source), socket.inet_aton(target))
     header = struct.pack("!BBHHHBBH4s4s", 0x45, 0, 20 + len(payload), identity, 0, 64, protocol, 0, *ends)
     total = sum(struct.unpack("!10H", header))
@@ -236,7 +236,7 @@ def frame(identity: int, source: str, target: str, protocol: int, payload: bytes
 EVIL, GOOD = 1, 2
 UDP = struct.pack("!HHHH", 1000, 53, 12, 0)  # no checksum: allowed over IPv4
 TCP = struct.pack("!HHIIBBHHH", 1000, 53, 1, 0, 0x50, 0x03, 1024, 0, 0)  # SYN and FIN: conntrack has no state for it
-PONG = struct.pack("!BBHHH", 0, 0, 0xFFFE, 0, 1)  # the answer to no question: nor for this
+PONG = struct.pack("!BBHHH", 0, 0, 0xFFFE, 0, 1)  # an answer to no question: conntrack has no state for it either
 ATTACKS = {
     "udp to it": ("10.71.0.3", "127.0.0.1", socket.IPPROTO_UDP, UDP + b"here"),
     "tcp to it": ("10.71.0.3", "127.0.0.1", socket.IPPROTO_TCP, TCP),
@@ -249,7 +249,7 @@ ATTACKS = {
 
 @pytest.mark.parametrize("attack", ATTACKS.values(), ids=ATTACKS)
 def test_nor_says_it_is_127_0_0_1(table, attack: tuple[str, str, int, bytes]) -> None:
-    """Whatever conntrack thinks of it. The kernel would drop some of these by itself, where accept_local is not set."""
+    """Whatever conntrack makes of it. The kernel itself would drop some of these, if accept_local were not set."""
     source, target, protocol, payload = attack
     victim, own = (table.far, "10.72.0.2") if target == "10.72.0.2" else (table.here, "10.71.0.1")
     run("sysctl", "-qw", "net.ipv4.conf.br-one.accept_local=1", "net.ipv4.conf.br-one.rp_filter=0")
@@ -261,7 +261,7 @@ def test_nor_says_it_is_127_0_0_1(table, attack: tuple[str, str, int, bytes]) ->
         receiver.settimeout(5)
 
         def heard() -> list[int]:
-            """What came, up to what is allowed."""
+            """Return the received packets, up to the allowed one."""
             sender.send(frame(EVIL, source, target, protocol, payload))
             sender.send(frame(GOOD, "10.71.0.3", own, protocol, payload))
             found = [0]
@@ -320,7 +320,7 @@ def test_nft_shows_what_was_packed(table) -> None:
     ports = (WEB, Port(container_port=53, host_port=53, host_ip="192.0.2.1", protocol="udp"))
     six = Port(container_port=9, host_port=99, host_ip="2001:db8::1", protocol="sctp")
     table.channel.send(firewall.publish((*ports, six), "10.71.0.2/24", "fd00:71::2/64", comment="web"))
-    shown = run("nft", "-n", "list", "table", "inet", "pypod")  # numbers: a small system knows no names of protocols
+    shown = run("nft", "-n", "list", "table", "inet", "pypod")  # numeric: a small system has no names of protocols
     for line in (
         '6 . 8080 comment "web" : 10.71.0.2 . 80',
         '6 . 8080 comment "web" : fd00:71::2 . 80',
@@ -339,7 +339,7 @@ def test_what_is_withdrawn_is_gone(table) -> None:
     published(table, "web", WEB, Port(container_port=1, host_port=1, count=300))
     table.channel.send(firewall.withdraw((WEB, Port(container_port=1, host_port=1, count=300)), "10.71.0.2", "::2"))
     assert not firewall.listed(table.channel)
-    table.channel.send(firewall.withdraw((WEB,), "10.71.0.2"))  # it may be gone already
+    table.channel.send(firewall.withdraw((WEB,), "10.71.0.2"))  # it may already be gone
     for one in NETWORKS:
         firewall.forget(table.channel, one.interface)
         firewall.forget(table.channel, one.interface)
@@ -374,7 +374,7 @@ def test_only_ones_own_is_withdrawn(table) -> None:
 
 
 def test_own_is_compared_and_taken_in_one_step(table, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Another one publishes the port between our look and our change."""
+    """Another process publishes the port between our check and our change."""
     published(table, "web", WEB)
     has, calls = firewall.has, []
 
@@ -409,7 +409,7 @@ def test_a_newer_pypod_replaces_the_rules_and_keeps_the_elements(table, monkeypa
     assert firewall.ensure_table(table.channel)
     assert run("nft", "list", "table", "inet", "pypod") == before
     run("nft", "add", "element", "inet", "pypod", "version", "{ 99 }")
-    assert not firewall.ensure_table(table.channel), "an older one leaves a newer one's alone"
+    assert not firewall.ensure_table(table.channel), "an older pypod leaves a newer one's table alone"
 
 
 def test_everything_after_a_flush(table) -> None:
@@ -470,7 +470,7 @@ def test_without_nft(lab, monkeypatch: pytest.MonkeyPatch, tmp_path) -> None:
 
 
 def test_an_nft_that_crashes(lab, monkeypatch: pytest.MonkeyPatch, tmp_path) -> None:
-    """As 1.0.6 does where a later one has made a set."""
+    """As 1.0.6 does if a later version has created a set."""
     run("nft", "flush", "ruleset")
     nft = tmp_path / "nft"
     nft.write_text("#!/bin/sh\nkill -SEGV $$\n")

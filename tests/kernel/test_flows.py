@@ -1,4 +1,4 @@
-"""What the kernel remembers of UDP, and that a start has it forget just what could lead its clients astray."""
+"""UDP flows that the kernel tracks: a start makes it forget exactly those that would mislead its clients."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ FAMILIES = pytest.mark.parametrize("family", [4, 6])
 
 @pytest.fixture
 def channel(own_network) -> Iterator[Channel]:
-    """A channel to the firewall of a host that has two addresses of each family and somebody to send to."""
+    """Return a channel to the firewall of a host with two addresses of each family and a host to send to."""
     run("ip", "link", "add", "out", "type", "bridge")
     run("ip", "link", "set", "out", "up")
     run("ip", "address", "add", "192.0.2.1/24", "dev", "out")
@@ -49,12 +49,12 @@ def send(*ends: tuple[str, int]) -> None:
 
 
 def remembered() -> set[tuple[str, int]]:
-    """Return to where there are flows of UDP."""
+    """Return the destinations of the tracked UDP flows."""
     found = set()
     for line in TABLE.read_text().splitlines():
         words = line.split()
         if words[2] == "udp":
-            ends = dict(word.split("=") for word in reversed(words) if "=" in word)  # those of the question come first
+            ends = dict(word.split("=") for word in reversed(words) if "=" in word)  # the original direction is first
             found.add((str(ip_address(ends["dst"])), int(ends["dport"])))
     return found
 
@@ -84,7 +84,7 @@ def test_a_range_is_longer_than_what_is_deleted_one_by_one(channel) -> None:
 
 
 class Kernel(Channel):
-    """A channel that counts dumps; an ``old`` one has no filter for deletions."""
+    """A channel that counts dumps; an ``old`` one does not support filters for deletions."""
 
     def __init__(self, *, old: bool) -> None:
         super().__init__(NETFILTER)
@@ -111,6 +111,6 @@ def test_all_that_is_remembered_is_looked_through_only_on_old_kernels(channel, o
 
 
 def has_filter() -> bool:
-    """Return whether the kernel deletes what matches a filter."""
+    """Return whether the kernel can delete by filter."""
     major, minor = os.uname().release.split(".")[:2]
     return (int(major), int(minor)) >= (6, 11)

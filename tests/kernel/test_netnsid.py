@@ -1,4 +1,4 @@
-"""The number by which a network namespace knows another, compared with what ip-link(8) says of a veth into it."""
+"""The id by which a network namespace knows another, compared with what ip-link(8) shows for a veth into it."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ LINK = "pypod-nsid"
 
 @pytest.fixture
 def other() -> Iterator[int]:
-    """A process in a network namespace of its own."""
+    """Return the pid of a process in its own network namespace."""
     with subprocess.Popen(["unshare", "--net", "cat"], stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
         assert process.stdin is not None
         assert process.stdout is not None

@@ -1,4 +1,4 @@
-"""Directories as layers and archives: read back by us and by GNU tar, written by the kernel's overlayfs."""
+"""Directories as layers and archives: read back by us and by GNU tar, written through the kernel's overlayfs."""
 
 from __future__ import annotations
 
@@ -90,7 +90,7 @@ def test_what_is_left_out_and_what_is_refused(tmp_path: Path) -> None:
     assert snapshot(made(tmp_path / "2", b"".join(tree(str(first)))))["f"][5] == (("user.mine", b"1"),)
     assert sorted(os.listdir(tmp_path / "2")) == ["f"]
     (first / ".wh.f").touch()
-    with pytest.raises(Unsupported, match=r"no layer can hold a file of the name '.wh.f'"):
+    with pytest.raises(Unsupported, match=r"no layer can hold a file named '.wh.f'"):
         list(layer(str(first)))
     assert b".wh.f" in b"".join(tree(str(first)))
     (first / ".wh.f").unlink()
@@ -135,7 +135,7 @@ def test_other_file_systems_are_left_out(tmp_path: Path) -> None:
     assert snapshot(made(tmp_path / "2", packed)).keys() == {".", "mnt"}
 
 
-# A container's changes: lower.add makes the image, the script runs on the overlay.
+# A container's changes: IMAGE is the lower directory, SCRIPT runs on the overlay.
 IMAGE = (
     Layer()
     .directory("etc/")
@@ -184,7 +184,7 @@ A /var/lib/c
 
 @pytest.fixture
 def changed(tmp_path: Path) -> tuple[Path, Path, dict[str, tuple]]:
-    """Lower and upper directory after SCRIPT, and what the overlay showed then."""
+    """Return the lower and upper directory after SCRIPT, and a snapshot of the overlay at that time."""
     made(tmp_path / "base", Layer().directory("var/").add("var/below").add("gone"))
     lower = made(tmp_path / "lower", IMAGE)
     for name in ("upper", "work", "seen"):
@@ -206,7 +206,7 @@ def test_a_layer_of_what_a_container_changed(changed: tuple[Path, Path, dict[str
     again = made(tmp_path / "again", b"".join(layer(str(upper), lowers)))
     found = merged([tmp_path / "base", lower, again])
     assert found == seen
-    # without the layers below there are more marks, and the same tree
+    # without the layers below there are more whiteouts and opaque marks, but the tree is the same
     more = made(tmp_path / "more", b"".join(layer(str(upper))))
     assert merged([tmp_path / "base", lower, more]) == seen
 
@@ -219,7 +219,7 @@ def test_changes(changed: tuple[Path, Path, dict[str, tuple]], tmp_path: Path) -
 
 
 def test_names_that_only_a_pax_header_holds(tmp_path: Path) -> None:
-    """A layer of ours is a layer for others: no name is cut, whatever its bytes."""
+    """Our layers work for other tools: no name is truncated, whatever its bytes."""
     odd = bytes(range(1, 47)) + bytes(range(48, 256))
     first = made(tmp_path / "1", pax((b"path", b"d/" + odd)) + header())
     assert os.listdir(os.fsencode(first / "d")) == [odd]

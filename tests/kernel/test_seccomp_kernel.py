@@ -1,4 +1,4 @@
-"""Compiled filters in the kernel: loaded into a small static program, which then makes system calls."""
+"""Compiled filters in the kernel: loaded into a small static program that then makes system calls."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ from tests.facts import IS_UML
 
 pytestmark = pytest.mark.skipif(shutil.which("gcc") is None, reason="gcc is not installed")
 
-# probe FLAGS CALL...: load the filter on stdin, make the calls, print what each returned (-errno on failure).
-# CALL is ABI:NUMBER:ARG,ARG,...; without a filter on stdin the calls show what the kernel itself says.
+# probe FLAGS CALL...: load the filter on stdin, make the calls, print the result of each (-errno on failure).
+# CALL is ABI:NUMBER:ARG,ARG,...; without a filter on stdin the calls show the kernel's own results.
 PROBE = r"""
 #define _GNU_SOURCE
 #include <errno.h>
@@ -101,7 +101,7 @@ CLONE_NEWUSER = 0x10000000
 AF_INET, AF_NETLINK, AF_ALG, AF_VSOCK = 2, 16, 38, 40
 SOCK_STREAM, SOCK_RAW, SOCK_SEQPACKET, NETLINK_AUDIT = 1, 3, 5, 9
 
-# The rules of docker's default profile that podman's does not have: namespaces need CAP_SYS_ADMIN, no vsock.
+# Rules of docker's default profile that podman's lacks: namespaces need CAP_SYS_ADMIN, no vsock.
 DOCKER_STYLE = {
     "defaultAction": "SCMP_ACT_ALLOW",
     "archMap": [
@@ -114,7 +114,7 @@ DOCKER_STYLE = {
             "action": "SCMP_ACT_ERRNO",
             "excludes": {"caps": ["CAP_SYS_ADMIN"]},
         },
-        # Any of the namespace flags. An argument named twice means alternatives.
+        # Any of the namespace flags. Several rules for one argument are alternatives.
         *(
             {
                 "names": ["clone"],
@@ -154,7 +154,7 @@ def call(name: str, *args: int, abi: str = MACHINE) -> str:
 
 
 def outcome(probe: str, program: bytes, *calls: str, flags: int = SPEC_ALLOW) -> tuple[int, list[int]]:
-    """Return the exit status and what the calls returned."""
+    """Return the exit status and the results of the calls."""
     done = run(probe, program, *calls, flags=flags)
     return done.returncode, [int(line) for line in done.stdout.split()]
 
@@ -178,7 +178,7 @@ def docker_style(caps: frozenset[str] = CAPS) -> bytes:
 
 
 def kind(result: int) -> int:
-    """Reduce a result to what a filter can change: success, or which error."""
+    """Reduce a result to what a filter can change: success, or the error."""
     return min(result, 0)
 
 
@@ -204,7 +204,7 @@ def test_bundled_profile_forbids_what_it_says(probe: str) -> None:
         -errno.ENOSYS,
         -errno.ENOSYS,
     ]
-    # Not what the kernel would have said by itself.
+    # Not the kernel's own results.
     assert unfiltered[4] == 0
     if os.geteuid() == 0:
         assert unfiltered[0] == -errno.EINVAL
@@ -275,7 +275,7 @@ def test_x32_calls_need_to_be_in_the_profile(probe: str) -> None:
     native_only = {"defaultAction": "SCMP_ACT_ALLOW", "syscalls": []}
     status, values = outcome(probe, compile_profile(native_only, CAPS, MACHINE), *calls)
     assert (status, len(values)) == (-signal.SIGSYS, 1)
-    # A call number of -1 is nobody's call and gets the default action.
+    # A call number of -1 is not a system call and gets the default action.
     assert results(probe, compile_profile(native_only, CAPS, MACHINE), f"{MACHINE}:-1:0") == [-errno.ENOSYS]
 
 

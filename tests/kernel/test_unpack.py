@@ -1,4 +1,4 @@
-"""What a layer becomes: formats, kinds of files, whiteouts, and what is refused."""
+"""Unpacked layers: formats, kinds of files, whiteouts, and refused layers."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ CHR, BLK, FIFO, DIR = tarfile.CHRTYPE, tarfile.BLKTYPE, tarfile.FIFOTYPE, tarfil
 WHITEOUT = (stat.S_IFCHR, 0)
 
 
-# Kinds of files and what they carry.
+# Kinds of files and their metadata.
 
 
 def test_every_kind_of_file_with_all_that_it_has(place: Place) -> None:
@@ -272,7 +272,7 @@ def test_whiteouts(place: Place) -> None:
 
 @pytest.mark.not_in_chroot
 def test_layers_on_each_other(place: Place) -> None:
-    """What the kernel shows of them is what the layers say."""
+    """The kernel's overlay of them shows what the layers say."""
     low = (
         Layer().directory("a/", mode=0o711, uid=4, mtime=9).add("a/x", b"1").add("a/y", b"2").directory("b/").add("b/z")
     )
@@ -292,7 +292,7 @@ def test_layers_on_each_other(place: Place) -> None:
 
 @pytest.mark.not_in_chroot
 def test_whiteouts_that_hide_nothing_are_not_listed(place: Place) -> None:
-    """The kernel lists them where a directory is in one layer only."""
+    """The kernel lists them in a directory that is in one layer only."""
     low = Layer().directory("a/").add("a/x").directory("o/").add("o/x").add(".wh.nothing")
     high = Layer().directory("new/", mtime=5).add("new/.wh.ghost").add("o/.wh.x").add("o/.wh..wh..opq").add("a/.wh.x")
     made: list[Path] = []
@@ -330,7 +330,7 @@ def test_inherit_stops_where_the_layers_below_are_hidden(place: Place) -> None:
     assert stacked(Layer().directory("./", uid=6), Layer().add("f"))["."][1] == 6
 
 
-# Digests, sizes, bombs, and a disk that is full.
+# Digests, sizes, bombs, and a full disk.
 
 
 def test_digests_and_sizes(place: Place) -> None:
@@ -376,7 +376,7 @@ def test_a_full_disk_is_no_fault_of_the_layer(place: Place) -> None:
 
 
 def test_the_program_gives_up_what_it_does_not_need(place: Place) -> None:
-    """While it reads: its root, its capabilities, its system calls, its descriptors."""
+    """While it reads: its root, capabilities, system calls and descriptors."""
     found: dict[str, str] = {}
 
     def pieces() -> Iterator[bytes]:
@@ -430,7 +430,7 @@ def test_no_program_is_left_and_no_descriptor(place: Place) -> None:
 
 
 def test_a_program_that_dies_is_told(place: Place, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    """Also where SIGPIPE is not ignored, as in a program that embeds Python."""
+    """Also if SIGPIPE is not ignored, as in a program that embeds Python."""
     import signal
 
     from pypod.kernel import programs
@@ -458,7 +458,7 @@ def test_memory_does_not_grow_with_the_layer(place: Place) -> None:
         "from tests.images.layers import header\n"
         "def tar():\n"
         "    yield header(b'f', size=b'%o' % (30 << 20))\n"
-        "    for _ in range(300): yield bytes(1 << 20)\n"  # most of it after the end: that need not be written
+        "    for _ in range(300): yield bytes(1 << 20)\n"  # most of it is after the end and need not be written
         "unpack(compress(tar(), sys.argv[3]), sys.argv[2])\n"
         "print(next(line.split()[1] for line in open('/proc/self/status') if line.startswith('VmHWM')))\n"
     )

@@ -1,4 +1,4 @@
-"""Which podman is asked: pypod's words are those of podman 4 (Debian 12), and a later one has others in places."""
+"""The installed podman: pypod's wording is that of podman 4 (Debian 12), which later versions change in places."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ def is_later() -> bool:
     return not said.startswith("podman version 4.")
 
 
-words_of_4 = pytest.mark.skipif(is_later(), reason="podman here is later than 4, whose words these are")
-words_of_go_1_19 = pytest.mark.skipif(is_later(), reason="podman here is made with a later Go than podman 4")
+words_of_4 = pytest.mark.skipif(is_later(), reason="podman here is later than 4, whose wording this is")
+words_of_go_1_19 = pytest.mark.skipif(is_later(), reason="podman here is built with a later Go than podman 4")
 
 
 def only_4(*values: object):
-    """What is asked of podman 4 only: a parameter of a test."""
+    """Return a test parameter that is compared with podman 4 only."""
     return pytest.param(*values, marks=words_of_4)

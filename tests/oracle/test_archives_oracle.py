@@ -40,7 +40,7 @@ def skopeo_copy(source: str, destination: str) -> None:
 
 @pytest.fixture
 def podman() -> Iterator[Run]:
-    """podman with a storage of its own, which takes files only: no container is run."""
+    """podman with its own storage, in which no container is run."""
     os.makedirs("/var/lib/containers", exist_ok=True)
     root = tempfile.mkdtemp(prefix="pypod-oracle-", dir="/var/lib/containers")
     state = tempfile.mkdtemp(prefix="pypod-oracle-", dir="/run")
@@ -92,7 +92,7 @@ def test_manifests_are_converted_as_skopeo_does(tmp_path: Path, docker: bool, fo
         (manifest,) = walk(read)
     assert isinstance(manifest, Manifest)
     ours = json.loads(rewritten(manifest, OCI if docker else V2S2, [(layer, "gzip") for layer in manifest.layers]))
-    if docker:  # it writes the configuration anew
+    if docker:  # skopeo writes a new configuration
         del ours["config"], theirs["config"]
     assert ours == theirs
 

@@ -1,4 +1,4 @@
-"""What a thread sees inside ``with pod.enter(...)``, compared with what nsenter(1) of util-linux sees there."""
+"""A thread's view inside ``with pod.enter(...)``, compared with that of util-linux's nsenter(1)."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ pytestmark = [
     pytest.mark.root,
     pytest.mark.skipif(shutil.which("nsenter") is None, reason="nsenter is not installed"),
 ]
-# what of a namespace each command shows, other than in the host's
+# by namespace: a command whose output in the pod differs from that on the host
 SHOWN = {
     "net": ("ip", "-json", "address"),
     "uts": ("uname", "-n"),
@@ -48,7 +48,7 @@ def test_both_see_the_same(pod: Pod, kinds: tuple[str, ...]) -> None:
     assert ours == {kind: output(*entering, *SHOWN[kind]) for kind in kinds}
     assert all(ours[kind] != here[kind] for kind in kinds)
     assert links == {kind: output(*entering, "readlink", f"/proc/self/ns/{kind}").rstrip() for kind in SHOWN}
-    assert here == {kind: output(*SHOWN[kind]) for kind in kinds}  # and is back
+    assert here == {kind: output(*SHOWN[kind]) for kind in kinds}  # the thread is back on the host
 
 
 def test_both_refuse_what_has_ended(pod: Pod) -> None:
@@ -57,7 +57,7 @@ def test_both_refuse_what_has_ended(pod: Pod) -> None:
     pod.stop(timeout=0)
     with contextlib.suppress(ProcessLookupError):
         os.kill(pid, 0)
-        pytest.skip("somebody else has the number already")
+        pytest.skip("the pid has already been reused")
     assert subprocess.run(["nsenter", "-t", str(pid), "-n", "true"], capture_output=True, check=False).returncode == 1
     with pytest.raises(WrongState, match="is not running"), context:
         pass

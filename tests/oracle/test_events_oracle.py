@@ -1,4 +1,4 @@
-"""events against podman's: the same story, told in the same lines."""
+"""events against podman's: the same lines for the same actions."""
 
 from __future__ import annotations
 
@@ -28,20 +28,20 @@ default_ulimits = ["nofile=1024:1024", "nproc=1000:1000"]
 [engine]
 events_logger = "file"
 """
-# podman tells of its runtime's steps with the first two; pypod has none such. That a container was stopped podman tells
-# about one time in ten; pypod never does, which a test of its own says.
+# podman reports steps of its runtime with the first two; pypod has no such steps. podman reports that a container was
+# stopped about one time in ten; pypod never does, which has a test of its own.
 STEPS = ("init", "cleanup", "stop")
 HEARING = ("sh", "-c", "trap 'exit 5' TERM; while :; do sleep 0.05; done")
 Run = Callable[..., subprocess.CompletedProcess[str]]
 
 
 class Podman:
-    """podman with a storage of its own."""
+    """podman with its own storage."""
 
     def __init__(self, directory: Path, runtime: str) -> None:
         (directory / "conf").write_text(CONF)
-        self._run_root = tempfile.mkdtemp(prefix="pypod-oracle-", dir="/run")  # podman takes 50 characters at most
-        # where the leak check leaves podman's mounts alone: a command that fails leaves its storage mounted
+        self._run_root = tempfile.mkdtemp(prefix="pypod-oracle-", dir="/run")  # podman accepts 50 characters at most
+        # the leak check ignores podman's mounts there: a failing command leaves its storage mounted
         os.makedirs("/var/lib/containers", exist_ok=True)
         self._root = tempfile.mkdtemp(prefix="pypod-oracle-", dir="/var/lib/containers")
         storage = ["--root", self._root, "--runroot", self._run_root, "--tmpdir", f"{directory}/tmp"]
@@ -71,7 +71,7 @@ class Podman:
 
 
 def tell(run: Run, rootfs: str) -> None:
-    """The story. What happens on its own is waited for, so that it has one order."""
+    """Perform the actions; wait for asynchronous events, so that their order is always the same."""
 
     def do(*words: str, code: int = 0) -> None:
         done = run(*words)
@@ -85,7 +85,7 @@ def tell(run: Run, rootfs: str) -> None:
     do("rm", "idle")
     do("run", "-d", "--name", "web", "--network", "none", "--label", "app=web", "--rootfs", rootfs, *HEARING)
     do("exec", "web", "sh", "-c", "exit 7", code=7)
-    do("kill", "-s", "USR2", "web")  # which it does not hear
+    do("kill", "-s", "USR2", "web")  # which it ignores
     do("stop", "web")
     do("start", "web")
     do("kill", "web")
@@ -97,7 +97,7 @@ def tell(run: Run, rootfs: str) -> None:
 
 
 def able_podman(directory: Path, rootfs: str) -> Podman:
-    """podman with a runtime that works here; crun does not where the v2 tree of hybrid cgroups has a controller."""
+    """Return podman with a runtime that works here; crun fails if the v2 tree of hybrid cgroups has a controller."""
     reasons = ["no runtime is installed"]
     for runtime in ("crun", "runc"):
         if shutil.which(runtime):
@@ -125,7 +125,7 @@ def both(tmp_path_factory: pytest.TempPathFactory, busybox: str) -> Iterator[tup
 
 
 def shown(text: str) -> list[str]:
-    """Lines without ids and moments, without what is podman's own."""
+    """Return the lines without ids and times, and without those that only podman writes."""
     text = re.sub(r"\b[0-9a-f]{64}\b", "ID64", text)
     text = re.sub(r"\b[0-9a-f]{12}\b", "ID12", text)
     text = re.sub(r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d\.\d+", "MOMENT", text)
@@ -175,7 +175,7 @@ def test_the_same_story_in_the_same_lines(both, words) -> None:
 
 
 def test_the_story_is_told(both) -> None:
-    """Were both silent, the other tests would compare nothing."""
+    """If both wrote nothing, the other tests would compare nothing."""
     lines = shown(
         both[1]("events", "--stream=false", "--format", "{{.Status}} {{.Name}} {{.ContainerExitCode}}").stdout
     )
@@ -207,7 +207,7 @@ def test_mistakes_and_help(both, words) -> None:
 
 
 def tell_of_images(run: Run, archive: Path, directory: Path) -> None:
-    """What happens to an image, from load to removal."""
+    """Perform the actions on an image, from load to removal."""
 
     def do(*words: str | Path) -> None:
         done = run(*map(str, words))
@@ -261,7 +261,7 @@ def of_images(both, tmp_path_factory: pytest.TempPathFactory) -> tuple[Run, Run]
 )
 def test_the_same_story_of_images(of_images, words) -> None:
     theirs, ours = (sorted(shown(run("events", "--stream=false", *words).stdout)) for run in of_images)
-    # podman tells of a pull, too, when a container is made of what is here
+    # podman reports a pull also when a container is created from a local image
     theirs = [line for line in theirs if not re.search(r"pull +tiny:1|tiny:1.*pull", line)]
     assert ours == theirs
 

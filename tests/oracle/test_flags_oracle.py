@@ -111,7 +111,7 @@ def podman(*words: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(words, capture_output=True, text=True, check=False)
 
 
-# None of these gets as far as doing anything: podman rejects each before it looks at its store.
+# None of these does anything: podman rejects each before it looks at its store.
 @pytest.mark.parametrize(
     ("command", "words"),
     [

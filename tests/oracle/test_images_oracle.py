@@ -55,10 +55,10 @@ def images() -> list[Tiny]:
 
 
 class Both:
-    """podman and pypod, each with a storage of its own and the same images in it."""
+    """podman and pypod, each with its own storage and the same images in it."""
 
     def __init__(self, directory: Path) -> None:
-        run = Path("/run") / f"o-{directory.name[-20:]}"  # podman's sockets want a short path
+        run = Path("/run") / f"o-{directory.name[-20:]}"  # podman's sockets need a short path
         self.ours = Program(str(directory / "ours"))
         self.theirs = [
             "podman", "--log-level=error", "--storage-driver", "vfs", "--root", str(directory / "theirs"),
@@ -79,7 +79,7 @@ class Both:
         )
 
     def differences(self, lines: list[str]) -> list[str]:
-        """The command lines that do not do the same in both; an underscore stands for a blank within a word."""
+        """Return the command lines whose results differ; an underscore stands for a space within a word."""
         found = []
         for line in lines:
             try:
@@ -89,7 +89,7 @@ class Both:
         return found
 
     def same(self, *words: str) -> str:
-        """Run a command line in both; its output, its messages and its exit code are the same."""
+        """Run a command line in both; fail unless output, messages and exit code are the same."""
         expected, found = self.podman(*words), self.ours(*words, stdin=b"")
         shown = [(done.returncode, done.stdout, _message(done.stderr)) for done in (expected, found)]
         assert shown[1] == shown[0]
@@ -97,7 +97,7 @@ class Both:
 
 
 def _message(text: str) -> str:
-    """A message without the program's name; podman lists choices in the order of a Go map, another one each time."""
+    """Return a message without the program's name, choices sorted: podman lists them in a Go map's random order."""
     head, found, choices = text.replace("podman", "pypod").partition("Choose from: ")
     return head + found + ", ".join(sorted(choices.strip().split(", ")))
 
@@ -113,7 +113,7 @@ def both(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Both]:
         shutil.rmtree(found.run, ignore_errors=True)
 
 
-# podman's sizes have the manifest and the configuration in them, so no test compares those of an image
+# podman's image sizes include the manifest and the configuration, so no test compares them
 LOOKING = [
     "images -q",
     "images -q --no-trunc --digests",
@@ -203,7 +203,7 @@ def test_inspect(both: Both, name: str) -> None:
 
 
 def test_diff(both: Both) -> None:
-    """In the order of the paths: podman's own differs from one storage driver to the other."""
+    """Compared in path order: podman's order depends on the storage driver."""
     theirs = both.podman("diff", "tiny:child").stdout.splitlines()
     assert both.ours.ok("diff", "tiny:child").splitlines() == sorted(theirs, key=lambda line: line[2:])
     theirs, ours = (
@@ -237,7 +237,7 @@ def test_each_reads_what_the_other_saved(both: Both, tmp_path: Path, reader: str
 
 @words_of_4
 def test_names_and_removal(both: Both) -> None:
-    """Last: afterwards there are no images."""
+    """The last test: it removes all images."""
     lines = [
         *("tag tiny:base one", "images -q", "rmi one tiny:base", "images -q", "untag quay.io/x/other:v1"),
         *("images -q -f dangling=true", "image prune -f", "rmi -f nosuch", "rmi -a", "rmi -a", "images -q"),

@@ -1,4 +1,4 @@
-"""The interfaces of a namespace, compared with ip(8) there."""
+"""The interfaces of a network namespace, compared with the output of ip(8) in it."""
 
 from __future__ import annotations
 
@@ -37,13 +37,13 @@ ip link add link br0 name mac0 type macvlan mode bridge
 echo made
 exec cat
 """
-# link-local addresses come, and multicast is sent, when the kernel finds the time
+# otherwise the kernel adds link-local addresses and sends multicast at unpredictable times
 QUIET = "for name in all default; do echo 1 > /proc/sys/net/ipv6/conf/$name/addr_gen_mode; done 2>/dev/null; "
 
 
 @pytest.fixture
 def other() -> Iterator[int]:
-    """A process in a network namespace with some of everything in it."""
+    """A process in a network namespace with interfaces of many kinds."""
     words = ["unshare", "--net", "sh", "-c", QUIET + SETUP]
     with subprocess.Popen(words, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
         assert process.stdin is not None
@@ -67,7 +67,7 @@ def shown(pid: int) -> list[dict]:
 
 
 def form(interface: Interface) -> dict:
-    """An interface in the words of ip(8)."""
+    """Return an interface in the terms of ip(8)."""
     return {
         "ifname": interface.name,
         "ifindex": interface.index,
@@ -124,7 +124,7 @@ def test_the_other_end_is_elsewhere(other: int) -> None:
 
 
 def test_what_passed_is_counted(other: int) -> None:
-    """Ten packets of 92 bytes to oneself, with 8 of ICMP and 20 of IP."""
+    """Ten pings over lo: 92 bytes of data, 8 of ICMP header and 20 of IP header each."""
 
     def lo() -> Interface:
         return next(one for one in found(other) if one.name == "lo")
@@ -137,8 +137,8 @@ def test_what_passed_is_counted(other: int) -> None:
     after = lo()
     for way in ("received", "sent"):
         first, last = getattr(before, way), getattr(after, way)
-        assert last.packets - first.packets == 20  # and the answers
-        assert last.bytes - first.bytes == 20 * (20 + 8 + 92)  # lo has no headers of its own
+        assert last.packets - first.packets == 20  # requests and replies
+        assert last.bytes - first.bytes == 20 * (20 + 8 + 92)  # lo adds no link-layer header
 
 
 def test_the_caller_stays_where_it_is_and_may_be_in_an_event_loop(other: int) -> None:

@@ -35,20 +35,20 @@ pytestmark = [
     pytest.mark.not_in_chroot,
     pytest.mark.skipif(
         shutil.which("lsns") is None or b"2.38" not in subprocess.check_output(["lsns", "--version"]),
-        reason="lsns of util-linux 2.38 (Debian 12) is not installed: others show more",
+        reason="lsns of util-linux 2.38 (Debian 12) is not installed: other versions show more",
     ),
 ]
 
 
 def sleeps(pid: int) -> bool:
-    """Whether a process, or the child that it has made, has become sleep: it has its namespaces then."""
+    """Return whether a process or its child has executed sleep, that is, has its namespaces."""
     children = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
     return any(Path(f"/proc/{one}/comm").read_text() == "sleep\n" for one in (pid, *children))
 
 
 @pytest.fixture(scope="module", autouse=True)
 def namespaces(engine_of_module, busybox) -> Iterator[None]:
-    """One of each kind, a nest of them, and a pod."""
+    """Namespaces of each kind, nested ones, and a pod."""
     pod = engine_of_module.pods.create("p", share="ipc,net,uts,pid,user")
     pod.run(["sleep", "1000"], rootfs=busybox)
     engine_of_module.containers.run(["sleep", "1000"], rootfs=busybox)
@@ -74,7 +74,7 @@ def engine_of_module(tmp_path_factory):
 
 @pytest.fixture(scope="module", autouse=True)
 def comings_and_goings() -> Iterator[None]:
-    """Processes that live for a moment, some in namespaces of their own."""
+    """Short-lived processes, some in namespaces of their own."""
     stop = threading.Event()
 
     def spawn() -> None:
@@ -99,7 +99,7 @@ def ours(*words: str) -> str:
 
 
 def theirs(*words: str) -> str:
-    """It fails when a process goes while it looks."""
+    """Return the output of lsns, which fails when a process ends while it looks."""
     for _ in range(ATTEMPTS):
         with contextlib.suppress(subprocess.CalledProcessError):
             return output("lsns", *words)
@@ -107,7 +107,7 @@ def theirs(*words: str) -> str:
 
 
 def agree(words: tuple[str, ...], read: Callable[[str], object] = str) -> object:
-    """Ask both, and lsns once more, until nothing happened in between; ours must be what it said twice."""
+    """Run lsns, ours, and lsns again until both runs of lsns agree with ours; return the common result."""
     for _ in range(ATTEMPTS):
         before, mine, after = read(theirs(*words)), read(ours(*words)), read(theirs(*words))
         if before == mine == after:
@@ -117,7 +117,7 @@ def agree(words: tuple[str, ...], read: Callable[[str], object] = str) -> object
 
 
 def quiet(text: str) -> list[str]:
-    """The lines that do not count who comes and goes: neither lsns nor us, and nobody's short life."""
+    """Return the lines without kthreadd, pytest and lsns, whose namespaces also count short-lived processes."""
     return [line for line in text.splitlines() if not any(word in line for word in ("kthreadd", "pytest", "lsns"))]
 
 
@@ -141,7 +141,7 @@ def quiet(text: str) -> list[str]:
     ids=" ".join,
 )
 def test_text(words: tuple[str, ...]) -> None:
-    if "+PATH" in words:  # our default has columns that theirs has not
+    if "+PATH" in words:  # our default has additional columns
         default = "NS,TYPE,NPROCS,PID,USER,NETNSID,NSFS,COMMAND,PATH"
         mine = [line.split() for line in quiet(ours("-l", "-t", "net", "-o", default))]
         assert len(mine) > 4
@@ -186,7 +186,7 @@ def test_mounted_ones_are_in_nsfs(tmp_path) -> None:
 
 
 def test_what_only_we_see(tmp_path) -> None:
-    """A bind mount and an open descriptor keep namespaces that no process is in."""
+    """A bind mount and an open descriptor keep namespaces without processes alive."""
     place = tmp_path / "mounted"
     place.touch()
     subprocess.run(["unshare", f"--uts={place}", "true"], check=True)
@@ -204,14 +204,14 @@ def test_what_only_we_see(tmp_path) -> None:
         assert ipc.path == f"/proc/{os.getpid()}/fd/{fd}"
         assert str(uts.ns) not in theirs("-n", "-o", "NS")
         os.close(fd)
-        # the number may be another's by now, who is in it
+        # the inode may have been reused by a namespace with processes
         assert not [one for one in lsns(["ipc"]) if one.ns == ipc.ns and not one.nprocs]
     finally:
         subprocess.run(["umount", place], check=True)
 
 
 def test_mounted_elsewhere(tmp_path) -> None:
-    """In a mount namespace of somebody's own: seen from here through its /proc/PID/root."""
+    """Mounted in another process's mount namespace: visible from here through /proc/PID/root."""
     script = "mount -t tmpfs t /mnt && touch /mnt/x && unshare --uts=/mnt/x true && echo ready && exec sleep 1000"
     with subprocess.Popen(["unshare", "--mount", "sh", "-c", script], stdout=subprocess.PIPE, text=True) as process:
         assert process.stdout is not None
@@ -223,7 +223,7 @@ def test_mounted_elsewhere(tmp_path) -> None:
 
 
 def test_a_thread_alone_and_an_owner_alone() -> None:
-    """A thread in another namespace; a user namespace that nobody is in and that owns one where somebody is."""
+    """A thread in another namespace; a user namespace without processes that owns one with processes."""
     script = (
         "import ctypes, threading, time\n"
         "def work():\n"
@@ -274,7 +274,7 @@ def test_an_ordinary_user_sees_what_lsns_shows_one() -> None:
         for _ in range(ATTEMPTS):
             mine = output(*as_nobody, sys.executable, "-m", "pypod", "lsns", *words).splitlines()
             expected = output(*as_nobody, "lsns", *words).splitlines()
-            # the one that looks is in it, too
+            # without COMMAND: the looking process itself is listed, too
             if [line.split()[:5] for line in mine] == [line.split()[:5] for line in expected]:
                 break
         process.kill()

@@ -1,4 +1,4 @@
-"""Lists of manifests: podman and pypod, told the same, push the same; each takes the other's apart."""
+"""Manifest lists: podman and pypod push the same for the same commands, and each reads the other's."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def test_both_make_the_same_list(tmp_path: Path, podman: Run, monkeypatch: pytes
     pypod = Program(str(tmp_path / "storage"))
     (tmp_path / "registry").mkdir()
     with DockerRegistry(tmp_path / "registry") as registry:
-        # podman 4.3.1 does not heed --tls-verify=false in all of these verbs
+        # podman 4.3.1 ignores --tls-verify=false in some of these verbs
         (tmp_path / "registries.conf").write_text(f'[[registry]]\nlocation = "{registry.host}"\ninsecure = true\n')
         monkeypatch.setenv("CONTAINERS_REGISTRIES_CONF", str(tmp_path / "registries.conf"))
 
@@ -49,13 +49,13 @@ def test_both_make_the_same_list(tmp_path: Path, podman: Run, monkeypatch: pytes
                 target = f"docker://{registry.host}/{who}/{form}:1"
                 command("manifest", "push", "-q", "--format", form, "web", target)
         assert entries(raw("podman/oci:1")) == entries(raw("pypod/oci:1"))
-        # a manifest of docker's has no canonical form: the bytes of ours are other than podman's
+        # docker manifests have no canonical form: the bytes of ours differ from podman's
         shown = [
             [(entry["mediaType"], entry["platform"]) for entry in json.loads(raw(f"{who}/v2s2:1"))["manifests"]]
             for who in ("podman", "pypod")
         ]
         assert sorted(shown[0], key=str) == sorted(shown[1], key=str)
-        # which podman shows in docker's words, and those have no annotations
+        # podman shows it in docker's format, which has no annotations
         inspected = podman("manifest", "inspect", f"{registry.host}/pypod/oci:1")
         plain = [{**entry, "annotations": None} for entry in entries(raw("pypod/oci:1"))]
         assert [{**entry, "annotations": None} for entry in entries(inspected)] == plain

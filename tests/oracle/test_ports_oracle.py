@@ -1,4 +1,4 @@
-"""What podman makes of --publish and --expose: the same bindings, the same refusals in the same words."""
+"""--publish and --expose as podman understands them: the same bindings, the same errors in the same words."""
 
 from __future__ import annotations
 
@@ -55,14 +55,14 @@ def podman(tmp_path_factory: pytest.TempPathFactory):
         return subprocess.run([*words, *more], capture_output=True, text=True, check=False)
 
     def create(*texts: str) -> tuple[dict[str, object], str]:
-        """What is bound, or the error."""
+        """Return the port bindings, or the error."""
         flags = [word for text in texts for word in ("-p", text)]
         done = run("create", "--network", "bridge", *flags, "--rootfs", str(base / "fs"), "true")
         if done.returncode:
             return {}, done.stderr.strip().removeprefix("Error: ")
         shown = run("inspect", "--format", "{{json .HostConfig.PortBindings}}", done.stdout.strip())
         run("rm", done.stdout.strip())
-        # what podman 4 leaves empty a later one fills in
+        # podman 4 leaves this empty, later versions fill it in
         told = shown.stdout.replace('"HostIp":"0.0.0.0"', '"HostIp":""') if is_later() else shown.stdout
         return json.loads(told), ""
 
@@ -78,7 +78,7 @@ def ours(*texts: str) -> tuple[dict[str, object], str]:
 
 
 def without_random(found: dict[str, list[dict[str, str]]], ports: tuple[Port, ...]) -> dict[str, object]:
-    """Ports that are chosen count as 0."""
+    """Replace each randomly chosen host port by its offset in the range."""
     chosen = [port for port in ports if not port.host_port]
     for port in chosen:
         for at in range(port.count):

@@ -1,4 +1,4 @@
-"""What we read from /proc ourselves, compared with psutil: of all processes that run now, and of some made for it."""
+"""Our own reading of /proc compared with psutil: for all running processes, and for some started for the test."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ STRANGER, GROUP = 54321, 54322
 
 @pytest.fixture(params=["plain", "stranger", "zombie", "without arguments"])
 def child(request: pytest.FixtureRequest) -> Iterator[int]:
-    """A child's pid: of this user, of another, ended and not waited for, and one whose arguments are an empty text."""
+    """A child's pid: of this user, of another user, a zombie, and one whose only argument is an empty string."""
     program, words = "/bin/sh", ["a b", "-c", "echo; read reply", "", "x\ny"]
     if request.param == "without arguments":
         program, words = "/bin/cat", [""]
@@ -34,7 +34,7 @@ def child(request: pytest.FixtureRequest) -> Iterator[int]:
     with subprocess.Popen(words, executable=program, **pipes, **ids) as process:  # type: ignore[call-overload]
         process.stdin.write(b"\n" if program == "/bin/cat" else b"")
         process.stdin.flush()
-        process.stdout.readline()  # it runs what it was started for
+        process.stdout.readline()  # it has executed the program
         if request.param == "zombie":
             process.kill()
             os.waitid(os.P_PID, process.pid, os.WEXITED | os.WNOWAIT)
@@ -59,7 +59,7 @@ def test_a_process(child: int) -> None:
 
 
 def test_all_processes() -> None:
-    """Whoever is there before and after is in between, with the same start and the same parent."""
+    """Processes that exist before and after are also listed in between, with the same start time."""
     before = {process.pid: process for process in psutil.process_iter()}
     ours = {pid: PROC.stat(pid) for pid in PROC.pids()}
     there = [pid for pid, process in before.items() if process.is_running() and process.status() != "zombie"]
@@ -90,7 +90,7 @@ def test_bytes_of_interfaces() -> None:
 @pytest.mark.parametrize("kind", [socket.SOCK_STREAM, socket.SOCK_DGRAM])
 @pytest.mark.parametrize("address", ["127.0.0.1", "::1", "0.0.0.0", "::"])  # noqa: S104
 def test_who_holds_a_port(kind: int, address: str) -> None:
-    """Not compared with psutil, which tells it, but with who has it."""
+    """Not compared with psutil, although it reports this, but with the real holder."""
     family = socket.AF_INET6 if ":" in address else socket.AF_INET
     protocol = "tcp" if kind == socket.SOCK_STREAM else "udp"
     with socket.socket(family, kind) as held:
@@ -108,7 +108,7 @@ def test_who_holds_a_port(kind: int, address: str) -> None:
 
 @pytest.mark.root
 def test_no_wrong_one_is_named_from_another_network_namespace() -> None:
-    """psutil asks about the process's; a thread in another has ports of its own."""
+    """psutil reads the process's namespace; a thread in another namespace has ports of its own."""
     found = []
     with socket.socket() as held:
         held.bind(("127.0.0.1", 0))

@@ -1,4 +1,4 @@
-"""Listings and inspect against podman's own, on the same pods and containers, which were created and never started."""
+"""Listings and inspect compared with podman's, on the same pods and containers, created but never started."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ pytestmark = [
 ]
 
 PODMAN = ["podman", "--log-level=error"]
-# Both make an infra; its command, image, mounts and labels (of podman's image) are each one's own.
+# Both create an infra; its command, image, mounts and labels (from podman's image) differ.
 MEMBERS = ("one", "two", "three")
 
 
@@ -70,22 +70,22 @@ class Both:
         return self.ours(*self._named(words))
 
     def _named(self, words: tuple[str, ...]) -> list[str]:
-        """Put the prefix before the names of ours; they are words of their own or follow an equals sign."""
+        """Put the prefix before our names; they are words of their own or follow an equals sign."""
         names = "|".join((*MEMBERS, "POD2", "POD"))
         return [re.sub(rf"(^|=\^?)({names})$", rf"\g<1>{self.prefix}\g<2>", word) for word in words]
 
     def shown(self, text: str) -> str:
-        """Make output comparable: no prefix, ids, moments and durations; the programs have one name."""
+        """Make output comparable: remove the prefix, ids, times and durations, and use one program name."""
         text = text.replace(self.prefix, "")
         text = re.sub(r"\b[0-9a-f]{64}\b", "ID64", text)
         text = re.sub(r"\b[0-9a-f]{12}\b", "ID12", text)
         text = re.sub(r"(Less than a second|\d+ seconds?|About a minute|\d+ minutes) ago", "SOME TIME ago", text)
         text = re.sub(r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d\S* \+0000 UTC", "MOMENT", text)
-        text = re.sub(r"  +", "  ", text)  # columns are as wide as what we have replaced
+        text = re.sub(r"  +", "  ", text)  # column widths depend on the replaced text
         return text.replace("pypod", "podman")
 
     def agree(self, *words: str) -> str:
-        """Run both; fail unless code, output and errors are the same. Return the output."""
+        """Run both and return the output; fail unless exit code, output and errors are the same."""
         theirs, ours = self.podman(*words), self.pypod(*words)
         assert (ours.returncode, self.shown(ours.stdout), self.shown(ours.stderr)) == (
             theirs.returncode,
@@ -125,7 +125,7 @@ def both(tmp_path_factory: pytest.TempPathFactory, busybox: str) -> Iterator[Bot
 def test_layouts_of_ps(both, flags) -> None:
     out = both.agree("ps", "-a", "-f", "name=^one", *(flag for flag in flags.split() if flag != "-s"))
     assert len(out.splitlines()) == (1 if "-q" in flags or "--noheading" in flags else 2)
-    if "-s" in flags:  # podman counts the whole rootfs as written
+    if "-s" in flags:  # podman counts the whole rootfs as the writable layer
         theirs, ours = (
             run("ps", "-a", "-f", "name=nosuch", *flags.split()).stdout for run in (both.podman, both.pypod)
         )
@@ -138,7 +138,7 @@ def test_cells_of_several_rows(both) -> None:
 
 
 def test_widths_of_columns(both) -> None:
-    """Byte for byte where nothing had to be replaced."""
+    """Compared byte for byte, since nothing has to be replaced."""
     words = (
         "ps",
         "-a",
@@ -170,12 +170,12 @@ def test_placeholders_of_ps(both, template) -> None:
     theirs = both.podman("ps", "-a", "-f", f"name=^{both.prefix}", "--format", template)
     ours = both.pypod("ps", "-a", "-f", f"name=^{both.prefix}", "--format", template)
     assert (ours.returncode, both.shown(ours.stderr)) == (theirs.returncode, both.shown(theirs.stderr))
-    if not theirs.returncode:  # podman has written the heading when it finds the error
+    if not theirs.returncode:  # podman has already written the heading when it finds the error
         assert both.shown(ours.stdout) == both.shown(theirs.stdout)
 
 
 def test_headings_of_all_placeholders(both) -> None:
-    # podman panics over ImageID without an image, and writes "<no value>" over the two others
+    # podman panics on ImageID without an image, and writes "<no value>" for the other two
     names = [name for name in FIELDS if name not in ("ImageID", "CGROUPNS", "USERNS")]
     template = "table " + r"\t".join(f"{{{{.{name}}}}}" for name in names)
     words = ("ps", "-a", "-f", "name=nosuch", "--format", template)
@@ -232,7 +232,7 @@ def test_what_was_never_started(both) -> None:
 
 
 def keys(value: Any) -> Any:
-    """The names in a JSON value, in order, and the types of what they name; what maps and lists hold does not count."""
+    """Return the names in a JSON value, in order, with the types of their values; contents of maps do not count."""
     if isinstance(value, dict):
         free = ("Labels", "Annotations", "Tmpfs", "Data")
         return [(key, type(item).__name__ if key in free else keys(item)) for key, item in value.items()]
@@ -288,13 +288,13 @@ def test_json_of_pod_ps(both) -> None:
     assert [keys(one) for one in ours[1]["Containers"]] == [keys(one) for one in theirs[1]["Containers"]]
 
 
-# What each has that the other has not, and what has another type: OCIConfigPath and SizeRootFs come with a start.
+# Fields that only one of the programs has.
 ONLY_OURS = {"LogPath", "State.ExitCodeKnown"}
 ONLY_THEIRS = {"Config.CreateCommand"}
 
 
 def flat(value: dict[str, Any], path: str = "") -> dict[str, Any]:
-    """Leaf values by dotted name."""
+    """Return the leaf values by dotted name."""
     found: dict[str, Any] = {}
     for key, item in value.items():
         if isinstance(item, dict) and key not in ("Labels", "Annotations", "Tmpfs", "Data"):

@@ -1,4 +1,4 @@
-"""Registries: what we write skopeo reads, what it writes we read, and names, files and messages are podman's."""
+"""Registries: skopeo reads what we write and vice versa; names, files and messages are podman's."""
 
 from __future__ import annotations
 
@@ -171,7 +171,7 @@ def test_login_and_logout_say_what_podman_says(private: str, tmp_path: Path) -> 
         authfile = tmp_path / name / "auth.json"
         authfile.parent.mkdir()
         environment = {**os.environ, "REGISTRY_AUTH_FILE": str(authfile), "CONTAINERS_REGISTRIES_CONF": "/dev/null"}
-        environment["PODMAN_IGNORE_CGROUPSV1_WARNING"] = "true"  # of podman 5
+        environment["PODMAN_IGNORE_CGROUPSV1_WARNING"] = "true"  # printed by podman 5
         told[name] = []
         for command in COMMANDS:
             words = [word.replace("HOST", private) for word in command]
@@ -202,7 +202,7 @@ def random_names(count: int) -> list[str]:
 
 def test_names_are_what_skopeo_takes_for_names() -> None:
     names = sorted({*NAMES, *random_names(90)})
-    # skopeo wants one of tag and digest, and has no ids
+    # skopeo accepts a tag or a digest but not both, and no ids
     names = [name for name in names if not (parsed := _parsed(name)) or not (parsed.tag and parsed.digest)]
 
     def theirs(name: str) -> bool:
@@ -288,7 +288,7 @@ def test_an_image_is_asked_for_where_skopeo_asks(rule: str, tmp_path: Path) -> N
     for name in ("skopeo", "pypod"):
         images = Images()
         with Server(images) as server:
-            # mirrors have nothing
+            # the mirrors are empty
             images.special["/v2/m[12]/"] = (404, {}, b'{"errors":[{"code":"NAME_UNKNOWN","message":"not here"}]}')
             text = "[[registry]]\ninsecure=true\n" + rule.replace("HOST", server.host)
             path = tmp_path / f"{name}.conf"

@@ -1,4 +1,4 @@
-"""Another runtime, given our config.json, makes of it what we make: ids, capabilities, filters, masks, names."""
+"""Another runtime, given our config.json, creates the same container: ids, capabilities, filters, masks, names."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ RUNTIMES = {
     "crun": ("crun", "--cgroup-manager=disabled"),
     "runc": ("runc",),
 }
-# What a first process sees of itself; then the places that are hidden or read-only, and what lies there.
+# The first process's view of itself; then the masked and read-only paths, and their contents.
 LOOK = """
 cat /proc/self/status; echo "Host: $(hostname)"; echo "Umask2: $(umask)"; echo "Cwd: $(pwd)"; ulimit -n
 for path in /proc/kcore /proc/acpi /proc/scsi /proc/timer_list /sys/firmware; do
@@ -42,7 +42,7 @@ OPTIONS: dict[str, dict[str, Any]] = {
 
 
 def seen(text: str) -> dict[str, Any]:
-    """Return what a process told, without what is another each time."""
+    """Return a process's report, without the lines that differ each time."""
     found: dict[str, Any] = {}
     for line in text.splitlines():
         key, _, value = line.partition(":")

@@ -98,7 +98,7 @@ def selected(rule: dict, caps: frozenset[str], machine: str) -> bool:
 
 
 def libseccomp_filter(profile: dict, caps: frozenset[str], machine: str, *, optimize: bool = True) -> bytes:
-    """Build the filter as crun does (libcrun_generate_seccomp) from what containers/common makes of the profile."""
+    """Build the filter as crun does (libcrun_generate_seccomp) from containers/common's form of the profile."""
     default = action_of(profile, "defaultAction", "defaultErrnoRet")
     context = libseccomp.seccomp_init(default)
     assert context
@@ -144,7 +144,7 @@ def add_rule(context: int, action: int, name: str, args: list[dict]) -> None:
 
 
 def calls(machine: str, last: int = 600):
-    """Yield (number, audit architecture) for every ABI of a machine and for one that is none of its own."""
+    """Yield (number, audit architecture) for every ABI of a machine and for a foreign one."""
     if machine == "x86_64":
         yield from ((number + base, X86_64) for base in (0, X32_BIT) for number in range(last + 1))
         yield from ((number, X86_64) for number in (X32_BIT - 1, 0x7FFFFFFF, 0x80000000, 0xFFFFFFFE, 0xFFFFFFFF))
@@ -228,7 +228,7 @@ def test_our_filter_is_shorter_and_quicker_than_theirs() -> None:
     assert sum(our_steps) * 10 < sum(their_steps)
 
 
-# Not names that i386 multiplexes: with conditions, libseccomp compares the wrong values there, and we do not.
+# Without names that i386 multiplexes: with conditions, libseccomp compares the wrong values there, and we do not.
 NAMES = (
     "read",
     "personality",
@@ -256,7 +256,7 @@ def conditions(*operators: str) -> st.SearchStrategy[dict]:
     )
 
 
-# Alternatives with other operators are no matter for this oracle: for "NE 1 or LT 2**32" libseccomp 2.5.4 misses 1.
+# This oracle cannot judge alternatives with other operators: for "NE 1 or LT 2**32" libseccomp 2.5.4 misses 1.
 ALTERNATIVES = st.one_of(
     st.lists(st.lists(conditions(*SCMP_CMP), max_size=3, unique_by=lambda arg: arg["index"]), min_size=1, max_size=1),
     st.lists(st.lists(conditions("EQ"), max_size=3), min_size=1, max_size=4),
@@ -270,7 +270,7 @@ ACTIONS = (
     "SCMP_ACT_KILL",
 )
 PROFILES = st.builds(
-    # One action for each name: libseccomp picks an order of its own where rules with different actions overlap.
+    # One action per name: libseccomp chooses its own order where rules with different actions overlap.
     lambda default, archs, calls: {
         "defaultAction": default,
         "architectures": archs,
@@ -336,7 +336,7 @@ def test_multiplexed_calls_are_found_in_both_forms_like_libseccomp(name: str) ->
     assert_same(ours, theirs, "x86_64", [(call, 0, 0, 0, 0, 0) for call in range(26)])
 
 
-# Calls newer than the libseccomp that is installed, and an alias of the kernel's header that libseccomp lacks.
+# Calls newer than the installed libseccomp, and an alias in the kernel's header that libseccomp lacks.
 NEWER = frozenset(
     "cachestat fchmodat2 file_getattr file_setattr futex_requeue futex_wait futex_wake getxattrat listmount listns "
     "listxattrat lsm_get_self_attr lsm_list_modules lsm_set_self_attr map_shadow_stack mseal open_tree_attr "

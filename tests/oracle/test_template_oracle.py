@@ -1,4 +1,4 @@
-"""Our Go templates against Go's own, which podman runs over its default network: the same text, the same errors."""
+"""Our Go templates against Go's own, which podman runs on its default network: the same output, the same errors."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ SEPARATOR = "<+>"
 
 
 def podman(template: str) -> tuple[str, str]:
-    """What podman prints for a template over its default network, and the template's part of its error."""
+    """Return podman's output for a template on its default network, and the template part of its error."""
     done = subprocess.run(
         ["podman", "network", "inspect", "podman", "--format", template], capture_output=True, text=True, check=False
     )
@@ -50,7 +50,7 @@ def network() -> Struct:
         "Options": "options",
         "IPAMOptions": "ipam_options",
     }
-    # Inspect hands its objects over as interface{}, and errors say so.
+    # Inspect passes its objects as interface{}, and errors say so.
     network = type("Network", (Struct,), {"type_name": "interface {}"})(
         {field: found.get(key) for field, key in names.items()}
     )
@@ -113,7 +113,7 @@ a {{- .Name -}}   b   {{- /* comment */ -}} c {{/* plain */}} d
 
 def test_output_is_what_go_prints(network: Struct) -> None:
     templates = [line.replace("{{.}}{{/* . differs */}}", "") for line in TEMPLATES]
-    # One run of podman for all of them: a run costs a tenth of a second.
+    # One run of podman for all of them: a run takes a tenth of a second.
     theirs, error = podman(SEPARATOR.join(templates) + "{{/*\\n*/}}")
     assert error == ""
     expected = dict(zip(templates, theirs.rstrip("\n").split(SEPARATOR), strict=True))
@@ -270,7 +270,7 @@ def test_errors_are_gos(template: str, network: Struct) -> None:
 
 
 def listed(template: str, *options: str) -> str:
-    """What podman prints of its default network; a machine may have others."""
+    """Return podman's output for its default network only; a machine may have others."""
     only = ("--filter", "name=^podman$")
     return subprocess.run(
         ["podman", "network", "ls", *only, *options, "--format", template], capture_output=True, text=True, check=True

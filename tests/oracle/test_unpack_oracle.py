@@ -1,4 +1,4 @@
-"""Layers unpacked by us and by others: GNU tar for what a tar is, umoci for what the stand-in images are."""
+"""Layers unpacked by us and by others: GNU tar for tar archives, umoci for the stand-in images."""
 
 from __future__ import annotations
 
@@ -70,7 +70,7 @@ def test_the_same_as_gnu_tar(entries, form: int) -> None:
         theirs.mkdir()
         unpack([layer.bytes()], str(ours))
         command = ["tar", "-xpf", "-", "-C", theirs, "--numeric-owner", "--xattrs", "--xattrs-include=user.*"]
-        command += ["--delay-directory-restore"]  # entries need not follow their directory
+        command += ["--delay-directory-restore"]  # entries need not come right after their directory
         subprocess.run(command, input=layer.bytes(), check=True, stderr=subprocess.DEVNULL)
         assert snapshot(ours) == snapshot(theirs)
 

@@ -1,4 +1,4 @@
-"""What pyroute2 reads in packed netlink messages."""
+"""Packed netlink messages as pyroute2 parses them."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ from pyroute2.netlink.rtnl.ifinfmsg import ifinfmsg
 from pyroute2.netlink.rtnl.rtmsg import rtmsg
 
 REQUEST, ACK, REPLACE, EXCLUSIVE, CREATE = 1, 4, 0x100, 0x200, 0x400
-_NESTED_HIGH = 0x80  # of NLA_F_NESTED, in the second byte of a kind
+_NESTED_HIGH = 0x80  # the high byte of NLA_F_NESTED, in an attribute's type
 # NEWLINK, DELLINK, GETLINK, NEWADDR and NEWROUTE of linux/rtnetlink.h
 _ROUTE: dict[int, Any] = {16: ifinfmsg, 17: ifinfmsg, 18: ifinfmsg, 20: ifaddrmsg, 24: rtmsg}
-# the two of a batch, and NFNL_SUBSYS_NFTABLES << 8 with the NFT_MSG_* of elements
+# the beginning and end of a batch, and NFNL_SUBSYS_NFTABLES << 8 with the NFT_MSG_* of elements
 _FIREWALL: dict[int, Any] = {
     **{0x10: nft_gen_msg, 0x11: nft_gen_msg},
     **{0x0A00 + kind: nft_set_elem_list_msg for kind in (12, 13, 14, 30)},
@@ -23,7 +23,7 @@ _FIREWALL: dict[int, Any] = {
 
 
 def each(data: bytes) -> Iterator[bytes]:
-    """Yield the messages of a datagram, which has nothing but them."""
+    """Yield the messages of a datagram, which contains nothing else."""
     while data:
         (length,) = struct.unpack_from("=I", data)
         assert 16 <= length <= len(data)
@@ -35,8 +35,8 @@ def each(data: bytes) -> Iterator[bytes]:
 def read_route(data: bytes, *, same: bool = True) -> list[dict[str, Any]]:
     """Return the rtnetlink messages of a datagram: header, fields (``_name``) and attributes.
 
-    They are byte for byte what pyroute2 writes, but for the flag of nested attributes: Linux asks for it in what is
-    newer than that (NL_VALIDATE_STRICT), and pyroute2 leaves it out. Without ``same`` it may write others.
+    They are byte for byte what pyroute2 writes, except for the flag of nested attributes, which Linux requires in
+    newer kinds of messages (NL_VALIDATE_STRICT) and pyroute2 leaves out. Without ``same`` the bytes may differ.
     """
     found = []
     for one in each(data):
@@ -51,7 +51,7 @@ def read_route(data: bytes, *, same: bool = True) -> list[dict[str, Any]]:
 
 
 def read_firewall(data: bytes) -> list[dict[str, Any]]:
-    """Return the messages of a transaction of nftables likewise."""
+    """Return the messages of an nftables transaction in the same form."""
     return [_shown(_decoded(_FIREWALL, one).getvalue()) for one in each(data)]
 
 

@@ -1,9 +1,9 @@
-"""What containers, infras and execs with given options come to: plans, the same on every machine and for every user.
+"""The plans of containers, infras and execs with given options, the same on every machine and for every user.
 
-``test_plans.py`` compares them with ``plans.txt``; after a wanted change ``python -m tests.unit.plan_cases`` writes
-that anew, and its diff shows what the change does. A line is an operation in words; below it, where the words leave
-some out, its arguments as the C programs read them. Most plans are shown as what they differ in from ``plain``,
-``infra`` or ``exec``. The digest is of all bytes.
+``test_plans.py`` compares them with ``plans.txt``; after an intended change, ``python -m tests.unit.plan_cases``
+rewrites that file, and its diff shows the effect of the change. A line is an operation in words, followed by those
+arguments, as the C programs read them, that the words leave out. Most plans are shown as differences from ``plain``,
+``infra`` or ``exec``. The digest covers all bytes.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ RECORDED = Path(__file__).with_name("plans.txt")
 _ID = "0123456789ab"
 _DIRECTORY = f"/storage/containers/{_ID}"
 _MERGED = "/storage/merged"
-_FILTER = bytes(range(16))  # no program: a plan only carries it
+_FILTER = bytes(range(16))  # not a real program: a plan only carries it
 _INFRA, _OTHER = Process(4242, 123456), Process(77, 8899)
 _KINDS = ("net", "ipc", "uts", "pid", "user", "cgroup")
 _RANGES = ((0, 100000, 1000), (1000, 1000, 1), (1001, 101000, 64536))
@@ -67,7 +67,7 @@ def _given(
     around: Mapping[str, Any] | None = None,
     **options: Any,
 ) -> Plan:
-    """Return the plan of a container with these options; the others stand for what is found out about the host."""
+    """Return the plan of a container with these options; the other arguments replace facts about the host."""
     member = {} if pod else {"network": "none"}
     asked = container_spec(command, ContainerOptions(**{"rootfs": "/", **member, **options}), name="one", pod=pod)
     asked = asked.replace(**(spec or {}))
@@ -134,7 +134,7 @@ def _infra(spec: PodSpec, *, command: tuple[str, ...] = ("/libexec/pause", "pypo
 
 
 def _exec(spec: ExecSpec, user_namespace: Mode | None = None, **options: Any) -> Plan:
-    """Return the plan of a command in a running container that has these options."""
+    """Return the plan of an exec in a running container that has these options."""
     container = container_spec(
         ("sleep", "1"), ContainerOptions(**{"rootfs": "/", "network": "none", **options}), name="one"
     )
@@ -162,7 +162,7 @@ def _exec(spec: ExecSpec, user_namespace: Mode | None = None, **options: Any) ->
 
 
 def _own_ids(**further: Any) -> dict[str, Any]:
-    """Return the keywords of a container that has a user namespace of its own, with ids 0 to 65536."""
+    """Return the keywords of a container in its own user namespace, with ids 0 to 65536."""
     maps = (lines(_RANGES), lines(_RANGES))
     return {
         "spec": {"user_namespace": Mode(mode="private"), "uid_map": _RANGES, "gid_map": _RANGES},
@@ -172,7 +172,7 @@ def _own_ids(**further: Any) -> dict[str, Any]:
 
 
 def _cases() -> Iterator[tuple[str, Plan]]:
-    """Yield name and plan: one option or few of them at a time, each beside ``plain``."""
+    """Yield name and plan: ``plain`` with one or a few options at a time."""
     yield "plain", _given()
     yield "command_entrypoint", _given("one word", entrypoint=("/bin/sh", "-c"))
     yield "command_bytes", _given(("printf", "a\nb", "\udcff", "é", ""))
@@ -211,7 +211,7 @@ def _cases() -> Iterator[tuple[str, Plan]]:
     yield from _execs()
 
 
-# Kept in the specification, and nothing of it is in the plan's operations for the process.
+# Kept in the specification, without effect on the plan's operations for the process.
 _WITHOUT_EFFECT: dict[str, Any] = {
     "healthcheck": Healthcheck(test=("CMD", "true")),
     "labels": {"a": "b"},
@@ -342,7 +342,7 @@ def _execs() -> Iterator[tuple[str, Plan]]:
 
 @contextmanager
 def _any_host() -> Iterator[None]:
-    """Let every machine and user look alike: a full bounding set, and no resource limits of this process."""
+    """Make all machines and users look alike: a full bounding set, and no resource limits of this process."""
     import resource
 
     replaced = [
@@ -367,19 +367,19 @@ def _any_host() -> Iterator[None]:
 
 
 def plans() -> dict[str, Plan]:
-    """Return the plans by their names."""
+    """Return the plans by name."""
     with _any_host():
         return dict(_cases())
 
 
 def sections() -> dict[str, str]:
-    """Return what is kept of each plan, by its name."""
+    """Return the recorded form of each plan, by name."""
     every = plans()
     return {name: _section(name, what, every[_like(name)]) for name, what in every.items()}
 
 
 def _like(name: str) -> str:
-    """Return the plan that another is shown as different from; itself when it is shown whole."""
+    """Return the name of the plan that another is compared with, or its own if it is shown whole."""
     return next((base for base in ("infra", "exec") if name.startswith(base)), "plain")
 
 
@@ -406,7 +406,7 @@ def _shown(argument: bytes) -> str:
 
 
 def records(encoded: bytes) -> Iterator[tuple[int, list[bytes]]]:
-    """Yield number and arguments of each operation in the bytes of a plan (pause/common/plan.c reads the same)."""
+    """Yield number and arguments of each operation in an encoded plan (pause/common/plan.c reads the same)."""
     at = 0
     while at < len(encoded):
         number, count = struct.unpack_from("<II", encoded, at)
@@ -420,7 +420,7 @@ def records(encoded: bytes) -> Iterator[tuple[int, list[bytes]]]:
 
 
 def named(what: Plan) -> list[tuple[str, list[str]]]:
-    """Return name and arguments of each operation in the bytes of a plan; the names are those of ops.h."""
+    """Return name and arguments of each operation in an encoded plan; the names are those of ops.h."""
     (header,) = (Path(__file__).parents[2] / "pause").rglob("ops.h")
     table = header.read_text(encoding="utf-8")
     names = {int(number): name for number, name in re.findall(r"^\s*X\((\d+), (\w+), ", table, re.MULTILINE)}
@@ -431,13 +431,13 @@ def named(what: Plan) -> list[tuple[str, list[str]]]:
 
 
 def recorded() -> dict[str, str]:
-    """Return what the file has, by name."""
+    """Return the recorded plans, by name."""
     found = (section.partition("\n") for section in RECORDED.read_text(encoding="utf-8").split("== ")[1:])
     return {name: section.rstrip("\n") for name, _, section in found}
 
 
 def record() -> None:
-    """Write the file anew."""
+    """Rewrite the file."""
     written = "\n".join(f"== {name}\n{section}\n" for name, section in sections().items())
     RECORDED.write_text(written, encoding="utf-8", newline="\n")
 

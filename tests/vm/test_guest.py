@@ -1,10 +1,10 @@
-"""A short selection of the suite in a guest with systemd and cgroups v2 alone: as root, and as an ordinary user.
+"""A selection of the suite in a guest with systemd and only cgroups v2: as root, and as an ordinary user.
 
-With --full all of it that can run there, in parts: as root, and the users' tests in a delegated session.
+With --full everything that can run there, in parts: as root, and the users' tests in a delegated session.
 
-The guest is the one that $PYPOD_VM names, a directory with a program ``run`` that is called as tests/vm/run and whose
-guest has pytest, hypothesis and urllib3; else the one that tests/vm/build.sh has made. With $PYPOD_VM_BUILD_S it may
-take that many seconds to make one.
+The guest is the one that $PYPOD_VM names, a directory with a program ``run`` that takes the arguments of tests/vm/run
+and whose guest has pytest, hypothesis and urllib3; otherwise the one that tests/vm/build.sh built. With
+$PYPOD_VM_BUILD_S building one may take that many seconds.
 """
 
 from __future__ import annotations
@@ -25,14 +25,14 @@ NEEDED = ("pypod", "pypod.egg-info", "pause", "tests", "docs", "examples", "READ
 TIMEOUT_S = 300
 WHOLE_TIMEOUT_S = 3600
 IMAGES = "mkdir -p ~/.cache && ln -s /share/images ~/.cache/pypod-test-images"
-# which Debian's kernel has and does not load by itself for a test that looks first
+# Debian's kernel has these, but does not load them for a test that checks for them first.
 MODULES = "modprobe -qa sctp ipvlan macvlan 8021q || :"
 PYTEST = "cd /share && exec python3 -m pytest -q -rs -p no:cacheprovider -o addopts=--import-mode=importlib"
-# /tmp is in the guest's memory, as Debian 13 has it, and would be full; an ordinary user may not write to /share
+# /tmp is in the guest's memory, as in Debian 13, and would fill up; an ordinary user may not write to /share
 PLACES = "TMPDIR=/var/tmp HYPOTHESIS_STORAGE_DIRECTORY=/var/tmp/hypothesis"
 ENVIRONMENT = f"{PLACES} PYTHONPATH=/share PYTHONDONTWRITEBYTECODE=1"
 OF_USERS = sorted({f"tests/{one.partition('::')[0]}" for one in for_users(full=True)[0]})
-# user is one who has logged in, as by ssh, and whose group is not delegated; delegated one in a scope of their systemd
+# user: logged in, as over ssh, in a cgroup that is not delegated; delegated: in a scope of the user's systemd
 SELECTION = {
     "root": (
         (),
@@ -46,7 +46,7 @@ SELECTION = {
     "user": (("-u",), ("tests/integration/users/test_user_scope.py",)),
     "delegated": (("-d",), ("tests/integration/users/test_user_scope.py",)),
 }
-# What asks for nftables with NAT or for AppArmor, which the kernel of User-Mode Linux has not: it runs on Debian's own.
+# Tests that need nftables with NAT or AppArmor, which User-Mode Linux's kernel lacks: these run on Debian's own kernel.
 NETWORKS = (
     (
         "tests/attacks/host/test_58_subnets_of_two_storages.py",
@@ -88,7 +88,7 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
 
 @pytest.fixture(scope="session")
 def program() -> str:
-    """What runs a command in a guest."""
+    """Return the program that runs a command in a guest."""
     given = os.environ.get("PYPOD_VM")
     if given:
         return f"{given}/run"
@@ -102,17 +102,17 @@ def program() -> str:
 
 def _build(seconds: float) -> None:
     if not seconds or os.geteuid() != 0:
-        pytest.skip("guest: none is there: PYPOD_VM names one, or tests/vm/build.sh makes one as root, in some minutes")
+        pytest.skip("guest: none exists: set PYPOD_VM, or run tests/vm/build.sh as root, which takes some minutes")
     command = ["timeout", "--kill-after=5", str(seconds), HERE / "build.sh"]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     if done.returncode == 124:
-        pytest.skip(f"guest: it could not be made in {seconds:g} seconds")
+        pytest.skip(f"guest: it could not be built in {seconds:g} seconds")
     assert done.returncode == 0, done.stderr
 
 
 @pytest.fixture
 def copy(tmp_path: Path) -> Path:
-    """What the tests need, for the guest to share; nothing that changes here meanwhile."""
+    """Copy everything the tests need, for the guest to share: changes here meanwhile do not matter."""
     target = tmp_path / "share"
     target.mkdir()
     leave_out = shutil.ignore_patterns("__pycache__", "*.pyc")
@@ -124,7 +124,7 @@ def copy(tmp_path: Path) -> Path:
             shutil.copy(source, target / name)
     images = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "pypod-test-images"
     (target / "images").mkdir()
-    for archive in images.glob("*.oci.tar"):  # which nothing builds in the guest
+    for archive in images.glob("*.oci.tar"):  # they are not built in the guest
         shutil.copy2(archive, target / "images")
     for path in (tmp_path, *tmp_path.parents[:2]):
         path.chmod(0o755)
@@ -132,13 +132,13 @@ def copy(tmp_path: Path) -> Path:
 
 
 def _left_out() -> list[str]:
-    """What of the suite cannot run there, and why: left_out.txt."""
+    """Return options that deselect the tests of left_out.txt, which cannot run in the guest."""
     lines = (HERE / "left_out.txt").read_text().splitlines()
     return [f"--deselect=tests/{line.partition(' # ')[0].strip()}" for line in lines if line and line[0] != "#"]
 
 
 def _native() -> str:
-    """What runs Debian's own kernel here: kvm where the processor itself virtualises."""
+    """Return the engine that runs Debian's own kernel here: kvm on a processor with hardware virtualisation."""
     modules = any(Path("/sys/module", name).exists() for name in ("kvm_intel", "kvm_amd"))
     return "kvm" if modules and os.access("/dev/kvm", os.W_OK) else "tcg"
 
@@ -148,7 +148,7 @@ def test_in_a_guest(part: str, program: str, copy: Path) -> None:
     limit = WHOLE_TIMEOUT_S if part in WHOLE else TIMEOUT_S
     environment = dict(os.environ)
     if part.startswith("networks"):
-        # one processor and no mitigations: emulated, both cost a multiple
+        # one processor and no mitigations: under emulation both are several times slower
         environment = {"VM_ENGINE": _native(), "VM_CPUS": "1", "VM_APPEND": "mitigations=off", **environment}
     script = f"{IMAGES}; {MODULES}; export {ENVIRONMENT}; {PYTEST} {shlex.join([*words, *_left_out()])}"
     command = [program, *options, "-t", str(limit), str(copy), "sh", "-c", script]
@@ -156,4 +156,4 @@ def test_in_a_guest(part: str, program: str, copy: Path) -> None:
     print(done.stdout[-8000:])
     assert done.returncode == 0, done.stdout[-8000:] + done.stderr[-2000:]
     assert " passed" in done.stdout
-    assert "apparmor: " not in done.stdout, "Debian's kernel has it, and no other runs a test that asks for it"
+    assert "apparmor: " not in done.stdout, "Debian's kernel has AppArmor, and tests that need it run on no other"

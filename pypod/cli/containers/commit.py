@@ -1,4 +1,4 @@
-"""commit: an image out of a container."""
+"""commit: create an image from a container."""
 
 from __future__ import annotations
 

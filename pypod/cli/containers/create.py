@@ -1,4 +1,4 @@
-"""create, of a container or of a pod."""
+"""create: create a container or a pod."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def run_create(options: Parsed, root: str | None) -> int:
         raise UsageError(options.command.path, f"--{only_pods[0]} is for pods: it goes without image and --rootfs")
     with Engine(root) as engine:
         if options["explain"]:
-            explain(engine, options)  # what is wrong with it is told
+            explain(engine, options)  # reports errors in the options
             print(engine.containers.explain_creation())
             return 0
         container = create(engine, options)
@@ -40,7 +40,7 @@ def run_create(options: Parsed, root: str | None) -> int:
 
 
 def _as_pod(options: Parsed) -> Parsed:
-    """Return the same command line as ``pod create`` understands it; raise UsageError for flags of containers."""
+    """Return the command line as parsed by ``pod create``. Raises UsageError for flags that only containers have."""
     parsed = Parsed(POD_CREATE)
     known = {flag.name: flag for flag in POD_CREATE.flags}
     for flag in options.command.flags:

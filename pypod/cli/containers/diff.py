@@ -1,4 +1,4 @@
-"""diff: what a container or an image has changed in the files below it."""
+"""diff: the changes of a container or an image to the files of the layers below it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""export and import: a container's root file system as a tar, and an image out of one."""
+"""export and import: write a container's root file system as a tar archive, create an image from one."""
 
 from __future__ import annotations
 
@@ -21,8 +21,8 @@ _PIECE_BYTES = 1 << 20
 EXPORT = Command(
     path="pypod export",
     summary="Export container's filesystem contents as a tar archive",
-    description="Exports the filesystem of a container as a tar archive and saves it on the local machine. What is in "
-    "volumes and other mounts is left out.",
+    description="Exports the filesystem of a container as a tar archive and saves it on the local machine. The "
+    "contents of volumes and other mounts are not included.",
     synopsis="[options] CONTAINER",
     flags=(
         Flag(name="output", short="o", help="Write to a specified file (default: stdout, which must be redirected)"),
@@ -35,7 +35,7 @@ IMPORT = Command(
     path="pypod import",
     summary="Import a tarball to create a filesystem image",
     description="Create a container image from the contents of the specified tarball (.tar, .tar.gz, .tgz, .bzip, "
-    ".tar.xz, .txz), a file, an address or - for standard input.",
+    ".tar.xz, .txz): a file, a URL or - for standard input.",
     synopsis="[options] PATH [REFERENCE]",
     flags=(
         CHANGE,

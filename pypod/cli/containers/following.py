@@ -1,4 +1,4 @@
-"""Stay with a container that was just started."""
+"""Follow a container that was just started."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
 
 def warn_without_terminal(options: Parsed) -> None:
-    """Say, as podman, that -it makes little sense when our input is no terminal."""
+    """Warn, like podman, when -it is used and our standard input is not a terminal."""
     if options["tty"] and options["interactive"] and not sys.stdin.isatty():
         print(
             "WARN: The input device is not a TTY. The --tty and --interactive flags might not work properly",
@@ -20,9 +20,9 @@ def warn_without_terminal(options: Parsed) -> None:
 
 
 def follow(container: Container, options: Parsed, keys: bytes, log: LogReader, *, stdin: bool) -> int:
-    """Stay with a container that was just started; return its exit code, or 0 when the user detached.
+    """Follow a container that was just started; return its exit code, or 0 when the user detached.
 
-    What is shown begins where ``log`` is.
+    Output is shown from the position of ``log`` on.
     """
     from pypod.cli.render.streaming import follow_container
     from pypod.errors import WrongState
@@ -31,7 +31,7 @@ def follow(container: Container, options: Parsed, keys: bytes, log: LogReader, *
     try:
         attachment = container.attach()
     except WrongState:
-        attachment = None  # it has ended already
+        attachment = None  # the container has already ended
     detached = follow_container(
         container,
         attachment,
@@ -47,6 +47,6 @@ def follow(container: Container, options: Parsed, keys: bytes, log: LogReader, *
     if spec.remove:
         container.remove(force=True)
     if code is None:
-        print(f"Error: nobody saw how container {container.name} ended: its monitor was killed", file=sys.stderr)
+        print(f"Error: the exit code of container {container.name} is unknown: its monitor was killed", file=sys.stderr)
         return 125
     return code

@@ -1,4 +1,4 @@
-"""healthcheck run, and the flags that say what a health check is."""
+"""healthcheck run, and the flags that define a health check."""
 
 from __future__ import annotations
 
@@ -12,17 +12,17 @@ if TYPE_CHECKING:
 
 HEALTH_FLAGS: tuple[Flag, ...] = (
     Flag(name="health-cmd", help="Set a healthcheck command for the container, 'none' disables the existing one"),
-    Flag(name="health-interval", default="30s", help="Set an interval for the healthcheck; nothing runs it by itself"),
+    Flag(name="health-interval", default="30s", help="Set an interval for the healthcheck; it is not run by itself"),
     Flag(name="health-retries", kind="uint", default=3, help="Number of failures before the container is unhealthy"),
-    Flag(name="health-start-period", default="0s", help="Time to bootstrap, when failures do not count"),
+    Flag(name="health-start-period", default="0s", help="Time to bootstrap, during which failures do not count"),
     Flag(name="health-timeout", default="30s", help="Maximum time allowed to complete the healthcheck"),
     Flag(name="no-healthcheck", kind="bool", help="Disable healthchecks on container"),
 )
 HEALTHCHECK_RUN = Command(
     path="pypod healthcheck run",
     summary="Run the health check of a container",
-    description="Run the health check of a container. The exit code is 0 when it succeeded, 1 when it failed. Nothing "
-    "else runs it: podman leaves that to timers of systemd.",
+    description="Run the health check of a container. The exit code is 0 when it succeeds, 1 when it fails. Health "
+    "checks are never run automatically: podman uses systemd timers for that.",
     synopsis="CONTAINER",
     examples=("pypod healthcheck run mywebapp",),
     min_args=1,
@@ -42,7 +42,7 @@ def run_healthcheck_run(options: Parsed, root: str | None) -> int:
 
 
 def healthcheck_option(options: Parsed) -> Healthcheck | None:
-    """Return the health check that flags ask for, None when they say nothing. Raises InvalidSpec."""
+    """Return the health check that the flags describe, or None without such flags. Raises InvalidSpec."""
     from pypod.model.health import Healthcheck
 
     command: str = options["health-cmd"]

@@ -1,4 +1,4 @@
-"""stop, restart, kill and rm of containers."""
+"""stop, restart, kill and rm for containers."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ STOP = Command(
     path="pypod stop",
     summary="Stop one or more containers",
     description=(
-        "Sends the stop signal, and SIGKILL to those that have not ended after --time seconds.\n"
-        "  A first process that neither handles, blocks nor ignores the signal never gets it: it is killed without\n"
-        "  waiting once it has been up for 2 seconds, the time that a program has to install its handler."
+        "Sends the stop signal, and SIGKILL to containers that have not ended after --time seconds.\n"
+        "  An init process that neither handles, blocks nor ignores the signal never gets it: it is killed without\n"
+        "  waiting once it has been up for 2 seconds, the time a program is given to install its handler."
     ),
     synopsis=_SYNOPSIS,
     flags=(ALL, CIDFILE, EXPLAIN, FILTER, IGNORE, LATEST, TIME),
@@ -139,7 +139,7 @@ def run_rm(options: Parsed, root: str | None) -> int:
             one.remove(force=options["force"], timeout=_timeout(options))
 
         if options["all"]:
-            found.reverse()  # who joined another is younger
-        if options["force"]:  # as podman: what is not there needs no removal
+            found.reverse()  # a container is younger than those it joined
+        if options["force"]:  # as in podman: a missing container needs no removal
             problems = [error for error in problems if not isinstance(error, NotFound)]
         return selection.each(found, problems, remove, lambda one: names[one.id], removal=True)

@@ -1,4 +1,4 @@
-"""logs: what containers wrote, byte for byte."""
+"""logs: the output of containers, byte for byte."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ LOGS = Command(
             name="tail",
             kind="int",
             default=-1,
-            help="Output the specified number of LINES at the end of the logs, all when it is negative",
+            help="Output the specified number of LINES at the end of the logs, or all lines if negative",
         ),
         Flag(name="timestamps", short="t", kind="bool", help="Output the timestamps in the log"),
         Flag(name="until", help="Show logs until TIMESTAMP"),
@@ -43,7 +43,7 @@ LOGS = Command(
     ),
 )
 _BATCH_BYTES = 1 << 16
-_TIME_LENGTH = len("2006-01-02T15:04:05.000000000")  # times in a log are UTC with nine decimals: they sort as text
+_TIME_LENGTH = len("2006-01-02T15:04:05.000000000")  # log times are UTC with nine decimals: they sort as strings
 _FDS = {"stdout": 1, "stderr": 2}
 _SHORT = 12
 
@@ -65,7 +65,7 @@ def run_logs(options: Parsed, root: str | None) -> int:
     since, until = (_text(moment_ns) if moment_ns else "" for moment_ns in (since_ns, until_ns))
     with Engine(root) as engine:
         containers = [engine.containers.get(name) for name in names] if names else [latest(engine)]
-        # beyond the end nothing is to be waited for
+        # there is nothing to wait for when --until has passed
         follow = options["follow"] and (not until_ns or until_ns > now_ns)
         if follow and until_ns:
             _end_in((until_ns - now_ns) / 1_000_000_000)
@@ -97,7 +97,7 @@ def _prefix(container: Container, options: Parsed) -> str:
 
 
 def _end_in(seconds: float) -> None:
-    """End the program then, whatever it waits for."""
+    """End the program after ``seconds``, whatever it is waiting for."""
     import os
     import signal
     import sys
@@ -111,7 +111,7 @@ def _end_in(seconds: float) -> None:
 
 
 def _moment_ns(options: Parsed, flag: str, now_ns: int) -> int:
-    """Return the moment that a flag names, 0 when it is not given."""
+    """Return the time that a flag names, or 0 when the flag is not given."""
     from pypod.cli.flags.times import parse_moment_ns
     from pypod.cli.go.strconv import quote
 
@@ -119,7 +119,7 @@ def _moment_ns(options: Parsed, flag: str, now_ns: int) -> int:
         return 0
     try:
         moment_ns = parse_moment_ns(options[flag], now_ns, future=flag == "until")
-        _text(moment_ns)  # a calendar must know it
+        _text(moment_ns)  # fails for a time that cannot be formatted
     except (ValueError, OverflowError) as error:
         raise InvalidSpec(f"--{flag}", f"parsing --{flag} {quote(options[flag])}: {error}") from error
     return moment_ns
@@ -139,7 +139,7 @@ def _between(pieces: Iterator[Piece], since: str, until: str) -> Iterator[Piece]
 
 
 def _side_by_side(jobs: list[Callable[[], None]]) -> None:
-    """Do each job in a thread of its own; the first one's failure is raised."""
+    """Run each job in a thread of its own; raise the first failure."""
     from threading import Thread
 
     failures: list[BaseException] = []
@@ -161,20 +161,20 @@ def _side_by_side(jobs: list[Callable[[], None]]) -> None:
 
 
 class Writer:
-    """Writes the pieces of one container to the streams they came from.
+    """Write the log pieces of one container to the streams they came from.
 
-    ``prefix``, the time and ``color`` (a terminal's number, 0 for none) go to the beginning of every line, whatever
-    the number of pieces it came in.
+    ``prefix``, the time and ``color`` (an ANSI color number, 0 for none) are written once at the beginning of every
+    line, however many pieces the line consists of.
     """
 
     def __init__(self, *, prefix: str = "", timestamps: bool = False, color: int = 0) -> None:
         self._prefix = prefix.encode()
         self._timestamps = timestamps
         self._color = f"\x1b[{color}m".encode() if color else b""
-        self._inside: set[str] = set()  # the streams whose last line is not whole yet
+        self._inside: set[str] = set()  # the streams whose last line is incomplete
 
     def write(self, pieces: Iterator[Piece], *, at_once: bool) -> None:
-        """Write all pieces; with ``at_once`` each before the next is asked for."""
+        """Write all pieces; with ``at_once`` write each piece before reading the next."""
         from pypod.cli.render.streaming import write_output
 
         if at_once:

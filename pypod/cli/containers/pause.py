@@ -1,4 +1,4 @@
-"""pause and unpause, of containers and of pods."""
+"""pause and unpause for containers and pods."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ UNPAUSE = Command(
 POD_PAUSE = Command(
     path="pypod pod pause",
     summary="Pause one or more pods",
-    description="All running containers within each specified pod will be paused, the infra too.",
+    description="All running containers within each specified pod will be paused, including the infra container.",
     synopsis=_POD_SYNOPSIS,
     flags=(ALL.replace(help="Pause all running pods"), LATEST),
     examples=("pypod pod pause mipod", "pypod pod pause --all"),
@@ -44,7 +44,7 @@ POD_PAUSE = Command(
 POD_UNPAUSE = Command(
     path="pypod pod unpause",
     summary="Unpause one or more pods",
-    description="All paused containers within each specified pod go on.",
+    description="All paused containers within each specified pod will be unpaused.",
     synopsis=_POD_SYNOPSIS,
     flags=(ALL.replace(help="Unpause all paused pods"), LATEST),
     examples=("pypod pod unpause mipod", "pypod pod unpause --all"),
@@ -90,7 +90,7 @@ def _pods(options: Parsed, root: str | None, action: Callable[[Pod], None]) -> i
         try:
             action(pod)
         except WrongState:
-            return  # nothing to pause, or all of it is: no failure, as podman
+            return  # nothing to pause or unpause: not a failure, as in podman
 
     with Engine(root) as engine:
         found, problems = selection.pods(engine, options)

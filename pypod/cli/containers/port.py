@@ -1,4 +1,4 @@
-"""port: where on the host the ports of a container are."""
+"""port: the host ports that forward to the ports of a container."""
 
 from __future__ import annotations
 

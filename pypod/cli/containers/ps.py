@@ -1,4 +1,4 @@
-"""ps: the containers, one a line."""
+"""ps: list containers, one per line."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ PS = Command(
     synopsis="[options]",
     flags=(
         Flag(name="all", short="a", kind="bool", help="Show all the containers, default is only running containers"),
-        Flag(name="external", kind="bool", help="Accepted for podman's sake: there are no containers of others"),
+        Flag(name="external", kind="bool", help="Accepted for compatibility with podman; has no effect"),
         Flag(name="filter", short="f", kind="strings", help="Filter output based on conditions given"),
         Flag(name="format", help="Pretty-print containers to JSON or using a Go template"),
         Flag(name="last", short="n", kind="int", default=-1, help="Print the n last created containers (all states)"),
@@ -49,7 +49,7 @@ PS = Command(
             choices=tuple(_SORT_KEYS),
             help=f"Sort output by: {', '.join(_SORT_KEYS)}",
         ),
-        Flag(name="sync", kind="bool", help="Accepted for podman's sake: every listing asks the kernel"),
+        Flag(name="sync", kind="bool", help="Accepted for compatibility with podman; has no effect"),
         Flag(name="watch", short="w", kind="uint", help="Watch the ps output on an interval in seconds"),
     ),
     examples=(
@@ -143,7 +143,7 @@ def _rows(options: Parsed, engine: Engine) -> list[Row]:
         from pypod.cli.containers.ps_filters import compile_container_filters, read_filters
 
         filters = read_filters(options["filter"])
-        # a filter for states is one for all states (podman: pkg/ps/ps.go)
+        # a status filter implies --all (podman: pkg/ps/ps.go)
         every = every or "status" in filters
         test = compile_container_filters(filters, engine)
         found = [one for one in found if (every or one.state.status == "running") and test(one)]

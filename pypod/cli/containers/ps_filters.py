@@ -40,7 +40,10 @@ def read_filters(entries: Sequence[str]) -> dict[str, list[str]]:
 
 
 def compile_container_filters(filters: Mapping[str, Sequence[str]], engine: Engine) -> Test:
-    """Return the test that a container must pass. Raises InvalidSpec, and NoSuchContainer for before and since."""
+    """Return the test that a container must pass.
+
+    Raises InvalidSpec, and NoSuchContainer for before and since.
+    """
     table: dict[str, Callable[[Sequence[str]], Test]] = {
         **_TABLE,
         "before": lambda values: _before(_created_ns(engine, values)),
@@ -120,7 +123,7 @@ def _pod(engine: Engine, values: Sequence[str]) -> Test:
 
 
 def _volume(values: Sequence[str]) -> Test:
-    """SOURCE, DESTINATION, or both as SOURCE:DESTINATION; podman documents the second and looks at the first."""
+    """Match SOURCE, DESTINATION or SOURCE:DESTINATION; podman documents the second and looks at the first."""
 
     def test(one: ContainerSummary) -> bool:
         mounts = one.spec.mounts if one.spec is not None else ()
@@ -141,7 +144,7 @@ def _health(values: Sequence[str]) -> Test:
 
 
 def _network(engine: Engine, values: Sequence[str]) -> Test:
-    """Networks by name or id, and container:NAME for who joined another's; what there is none of has nobody."""
+    """Match networks by name or id, and container:NAME for joined networks; an unknown network matches nothing."""
     joined = {ref for value in values for kind, _, ref in (value.partition(":"),) if kind == "container" and ref}
     modes = _joining(engine, joined)
     names = engine.networks.names_of(values)
@@ -156,7 +159,10 @@ def _network(engine: Engine, values: Sequence[str]) -> Test:
 
 
 def _joining(engine: Engine, refs: Iterable[str]) -> set[tuple[Mode, str]]:
-    """Return the modes of those who are in the network of some containers; of an infra's, with the id of the pod."""
+    """Return the network modes that join the containers ``refs``, each with the id of the pod for an infra container.
+
+    The pod id is empty for any other container.
+    """
     found = set()
     for ref in refs:
         try:

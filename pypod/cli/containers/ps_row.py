@@ -1,4 +1,4 @@
-"""One container as a row of ``ps``: every cell, worked out when it is asked for.
+"""One container as a row of ``ps``, with cells that are computed on demand.
 
 The names are podman's placeholders (podman-ps(1)).
 """
@@ -33,13 +33,13 @@ __all__ = [
 
 INFRA_IMAGE = "pypod/infra"
 _SECOND_NS = 1_000_000_000
-_NEVER_S = -62135596800  # what Go makes of a time that was never set
+_NEVER_S = -62135596800  # Go's zero time
 _COMMAND_LIMIT = 17
 _SHORT = 12
 
 
 class Listing:
-    """How the rows of one listing are to be shown: the moment it was made at, and what was asked for."""
+    """How to show the rows of one listing: its time and the options of the user."""
 
     __slots__ = ("now_ns", "size", "truncate")
 
@@ -49,7 +49,7 @@ class Listing:
         self.size = size
 
     def ago(self, moment_ns: int) -> str:
-        """Return how long ago a moment was, in words."""
+        """Return the time since a moment, in words."""
         return human_ago((self.now_ns - moment_ns) / _SECOND_NS)
 
 
@@ -67,12 +67,12 @@ class Row(Struct):
         return value
 
     def identifier(self, text: str) -> str:
-        """Return an id as it is to be shown."""
+        """Return an id as the listing shows it."""
         return text[:_SHORT] if self.listing.truncate else text
 
 
 def exit_code(container: ContainerSummary) -> int:
-    """Return the exit code, -1 when nobody saw it, 0 before there is one."""
+    """Return the exit code: -1 when it is unknown, 0 before the container has ended."""
     state = container.state
     return (state.exit_code or 0) if state.exit_code_known else -1
 
@@ -88,14 +88,14 @@ def _command(row: Row) -> str:
 
 
 def _health(row: Row) -> str:
-    """Return how a container that runs is, in brackets; nothing for one without a health check."""
+    """Return the health of a running container in parentheses, or "" without a health check."""
     found = row.container.health
     return f" ({found})" if found else ""
 
 
 def _status(row: Row) -> str:
     state = row.container.state
-    # podman counts from the whole second in which it was
+    # podman counts from the start of the second
     if state.status == "running":
         return f"Up {row.listing.ago(state.started_ns // _SECOND_NS * _SECOND_NS)}{_health(row)}"
     if state.status != "exited":
@@ -242,7 +242,7 @@ def _port(port: Port) -> Struct:
 
 
 def as_json(row: Row, *, namespaces: bool, pods: bool) -> Struct:
-    """Return a row as ``--format json`` shows it: other names, types and order than the placeholders."""
+    """Return a row as ``--format json`` shows it: names, types and order differ from the placeholders."""
     one, spec = row.container, row.container.spec
     inodes = row["Namespaces"].items() if namespaces else ()
     return Struct(

@@ -1,4 +1,4 @@
-"""rename: another name for a container."""
+"""rename: give a container another name."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 RENAME = Command(
     path="pypod rename",
     summary="Rename an existing container",
-    description="Gives an existing container another name.",
+    description="Renames an existing container.",
     synopsis="CONTAINER NAME",
     examples=("pypod rename containerA newName",),
     min_args=2,

@@ -32,7 +32,7 @@ RUN = Command(
         *FLAGS,
         *_STREAM_FLAGS,
         Flag(name="detach", short="d", kind="bool", help="Run container in background"),
-        Flag(name="rmi", kind="bool", help="Remove the image at the end unless another container uses it; not with -d"),
+        Flag(name="rmi", kind="bool", help="Remove image unless used by other containers; has no effect with --detach"),
     ),
     examples=(
         "pypod run --rm --rootfs /:O ls -l",
@@ -44,7 +44,7 @@ RUN = Command(
 
 
 def explain(engine: Engine, options: Parsed, *, columns: int = 0, rows: int = 0, attended: bool = False) -> Explanation:
-    """Return what ``run`` would do."""
+    """Return the explanation of what ``run`` would do."""
     image, command, found = container_options(options)
     ref, new = _pod_named(options)
     what: tuple[Any, ...] = (command,)
@@ -98,7 +98,10 @@ def _replace(container: Container) -> None:
 
 
 def _pod(engine: Engine, options: Parsed, found: dict[str, Any]) -> tuple[str, str]:
-    """Return which pod to join, and its id if it was made for this container: with those of its options that it has."""
+    """Return the pod to join, and its id if it was created for this container.
+
+    A pod that is created takes over those of the container's options that pods have.
+    """
     ref, new = _pod_named(options)
     if not new:
         return ref, ""
@@ -107,7 +110,7 @@ def _pod(engine: Engine, options: Parsed, found: dict[str, Any]) -> tuple[str, s
 
 
 def _pod_named(options: Parsed) -> tuple[str, str]:
-    """Return the pod to join, or the name of one to be made."""
+    """Return the pod to join, and the name of the pod to create; one of them is empty."""
     from pypod.errors import InvalidSpec
 
     ref = options["pod"]
@@ -154,7 +157,7 @@ def run_run(options: Parsed, root: str | None) -> int:
         if options["rmi"] and image:
             from pypod.cli.images.rmi import remove_named
 
-            for failure in remove_named(engine, image):  # which is no failure of the container's
+            for failure in remove_named(engine, image):  # does not change the container's exit code
                 from pypod.cli.render.plain_text import tell
 
                 tell(f"Error: {failure}")

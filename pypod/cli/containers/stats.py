@@ -1,4 +1,4 @@
-"""stats and pod stats: what containers use, once or again and again."""
+"""stats and pod stats: the resource usage of containers, once or repeatedly."""
 
 from __future__ import annotations
 
@@ -70,14 +70,14 @@ def _percent(value: float) -> str:
 
 
 def _pair(one: int | None, other: int | None, *, binary: bool = False) -> str:
-    """Return two sizes; dashes for what nobody counts."""
+    """Format two sizes; dashes when they are not counted."""
     if one is None or other is None:
         return f"{_NONE} / {_NONE}"
     return f"{human_size(one, binary=binary)} / {human_size(other, binary=binary)}"
 
 
 class Row(Struct):
-    """One container's statistics; ``row["CPUPerc"]`` is a cell, under podman's placeholders (podman-stats(1))."""
+    """One container's statistics; ``row["CPUPerc"]`` is a cell, named by podman's placeholders (podman-stats(1))."""
 
     type_name = "*containers.containerStats"
 
@@ -149,7 +149,7 @@ TITLES = {
     "UpTime": "cpu time",
 }
 _KEYS = ("ID", "Name", "CPUPerc", "MemUsage", "MemPerc", "NetIO", "BlockIO", "PIDS", "UpTime", "AVGCPU")
-# podman's names of the same in pod stats
+# podman's names for the same values in pod stats
 POD_FIELDS: dict[str, Callable[[Row], Any]] = {
     "BlockIO": FIELDS["BlockIO"],
     "CID": FIELDS["ID"],
@@ -176,7 +176,7 @@ _POD_KEYS = ("Pod", "CID", "Name", "CPU", "MemUsage", "Mem", "NetIO", "BlockIO",
 
 
 class PodRow(Row):
-    """The same for ``pod stats``."""
+    """A row of ``pod stats``."""
 
     type_name = "*entities.PodStatsReport"
 
@@ -223,7 +223,7 @@ def _run(
 
 
 def _containers(options: Parsed) -> Look:
-    """Return what looks at the containers a command line names: found again each time."""
+    """Return a function that samples the containers named on the command line; it looks them up each time."""
 
     def look(engine: Engine, before: Sequence[Stats]) -> Sequence[Stats]:
         refs = options.positionals or None
@@ -265,7 +265,7 @@ def _write_members(options: Parsed, found: Sequence[Stats]) -> None:
     elif rows or options["format"]:
         if rows:
             _write(options, rows, POD_FIELDS, POD_TITLES, _POD_KEYS)
-    else:  # as podman
+    else:  # as in podman
         nothing = Struct(dict.fromkeys(_POD_KEYS, _NONE))
         _write(options, [nothing], POD_FIELDS, POD_TITLES, _POD_KEYS)
 

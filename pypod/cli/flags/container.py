@@ -1,4 +1,4 @@
-"""The flags that say what a container is to be, and their way into the library's options."""
+"""The flags that describe a container, and their conversion to the library's options."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
     from pypod.cli.flags.parser import Parsed
 
-# What podman has and pypod has not yet: asking for it is an error that says so, not a typing mistake.
+# Flags of podman that pypod does not have yet: using one reports that, not an unknown flag.
 _NOT_YET = {
     **dict.fromkeys(("restart",), "restarts"),
     **dict.fromkeys(("device", "device-cgroup-rule"), "single devices"),
@@ -24,7 +24,7 @@ NOT_YET_FLAGS = tuple(
     Flag(name=name, kind="stringArray", hidden=True, help=f"{what} are not available yet")
     for name, what in _NOT_YET.items()
 )
-# What the library has no option of: files, and what is about the command itself.
+# The flags include those without an option in the library: files, and settings of the command itself.
 FLAGS: tuple[Flag, ...] = (
     *flags_of(ContainerOptions),
     *NOT_YET_FLAGS,
@@ -58,7 +58,7 @@ def container_options(options: Parsed) -> tuple[str, list[str], dict[str, Any]]:
     refuse_not_yet(options)
     image, *words = options.positionals or ("",)
     if not image:
-        message = "--rootfs needs a directory" if options["rootfs"] else "an image or --rootfs is needed"
+        message = "--rootfs requires a directory" if options["rootfs"] else "an image or --rootfs is required"
         raise InvalidSpec("--rootfs" if options["rootfs"] else "IMAGE", message)
     found = options_given(ContainerOptions, options)
     if options["rootfs"]:
@@ -71,6 +71,6 @@ def container_options(options: Parsed) -> tuple[str, list[str], dict[str, Any]]:
 
 
 def _rootfs(text: str) -> tuple[str, str]:
-    """Return the directory, and the word after it."""
+    """Return the directory, and the option after the colon."""
     path, separator, word = text.rpartition(":")
     return (path, word) if separator and word in ("O", "rw", "idmap") else (text, "")

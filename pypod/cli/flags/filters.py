@@ -1,8 +1,8 @@
-"""``--filter`` of listings: from the words of the command line to one test for a row.
+"""``--filter`` of listings: compile the words of the command line into one test for a row.
 
-A filter is named in a table with a function that turns its values into a test. Values of one filter are alternatives
-(all of them must hold for ``label``); different filters must all hold. What is right and what is an error is
-podman 4.3.1's (pkg/domain/filters).
+A table maps each filter's name to a function that turns its values into a test. Values of one filter are alternatives
+(for ``label`` all of them must match); different filters must all match. Values are accepted and rejected as in
+podman 4.3.1 (pkg/domain/filters).
 """
 
 from __future__ import annotations
@@ -19,12 +19,12 @@ if TYPE_CHECKING:
 
 __all__ = ["combine", "compile_filters", "has_labels", "matcher", "moment_ns", "one_of", "split"]
 
-# A regular expression made of these matches itself only: importing re would cost more than the listing.
+# A regular expression of these characters matches only itself: importing re would cost more than the listing.
 _LITERAL = frozenset("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-/:= ")
 
 
 def split(entries: Iterable[str], *, message: str = 'invalid filter "{}"') -> dict[str, list[str]]:
-    """Return the values of each filter from NAME=VALUE words. Raises InvalidSpec with ``message``."""
+    """Return the values of each filter in NAME=VALUE words. Raises InvalidSpec with ``message``."""
     found: dict[str, list[str]] = {}
     for entry in entries:
         name, equals, value = entry.partition("=")
@@ -37,7 +37,10 @@ def split(entries: Iterable[str], *, message: str = 'invalid filter "{}"') -> di
 def compile_filters(
     filters: Mapping[str, Sequence[str]], table: Mapping[str, Callable[[Sequence[str]], Test[Row]]]
 ) -> Test[Row]:
-    """Return one test that a row passes when it passes every filter. Raises InvalidSpec for one not in ``table``."""
+    """Return a test that a row passes when it passes every filter.
+
+    Raises InvalidSpec for a filter that is not in ``table``.
+    """
     tests: list[Test[Row]] = []
     for name, values in filters.items():
         if name not in table:
@@ -47,12 +50,12 @@ def compile_filters(
 
 
 def combine(tests: Sequence[Test[Row]]) -> Test[Row]:
-    """Return a test that holds when all of ``tests`` do."""
+    """Return a test that passes when all of ``tests`` pass."""
     return lambda row: all(test(row) for test in tests)
 
 
 def matcher(patterns: Sequence[str]) -> Callable[[str], bool]:
-    """Return whether a text has a match of any of the regular expressions; one that is none never matches."""
+    """Return a test whether any of the regular expressions matches in a string; an invalid one never matches."""
     literal = [pattern for pattern in patterns if _LITERAL.issuperset(pattern)]
     if len(literal) == len(patterns):
         return lambda text: any(pattern in text for pattern in literal)
@@ -68,7 +71,7 @@ def matcher(patterns: Sequence[str]) -> Callable[[str], bool]:
 
 
 def has_labels(wanted: Sequence[str], labels: Mapping[str, str]) -> bool:
-    """Return whether there is a label for each of ``wanted``: KEY or KEY=VALUE, with * in KEY for any text."""
+    """Return whether there is a label for each of ``wanted``: KEY or KEY=VALUE, where * in KEY matches anything."""
     return all(_has_label(*entry.partition("=")[::2], labels) for entry in wanted)
 
 
@@ -81,7 +84,7 @@ def _has_label(key: str, value: str, labels: Mapping[str, str]) -> bool:
 
 
 def one_of(values: Sequence[str], allowed: Iterable[str], message: str) -> frozenset[str]:
-    """Return the values as a set. Raises InvalidSpec with ``message`` for one that is not ``allowed``."""
+    """Return the values as a set. Raises InvalidSpec with ``message`` for a value that is not ``allowed``."""
     known = frozenset(allowed)
     for value in values:
         if value not in known:
@@ -90,7 +93,7 @@ def one_of(values: Sequence[str], allowed: Iterable[str], message: str) -> froze
 
 
 def moment_ns(values: Sequence[str]) -> int:
-    """Return the one moment of an ``until`` filter, in nanoseconds since the epoch. Raises InvalidSpec."""
+    """Return the time of an ``until`` filter in nanoseconds since the epoch. Raises InvalidSpec."""
     from time import time_ns
 
     from pypod.cli.flags.times import parse_moment_ns

@@ -1,4 +1,4 @@
-"""The library's options as flags: a table for the parser, and back from a command line to the options."""
+"""The library's options as flags: the parser's table, and the conversion from a command line to options."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _KINDS = {"bool": "bool", "int": "int", "int | None": "int", "str": "string"}
 
 
 def flags_of(options: type[Options], without: Collection[str] = ()) -> tuple[Flag, ...]:
-    """Return a flag for each option that has one, but for those named in ``without``."""
+    """Return a flag for each option that has one, except the options in ``without``."""
     found = []
     for name, (field, about) in options_of(options).items():
         flag = flag_of(field)
@@ -47,7 +47,7 @@ def flags_of(options: type[Options], without: Collection[str] = ()) -> tuple[Fla
 
 
 def options_given(options: type[Options], parsed: Parsed) -> dict[str, Any]:
-    """Return the library's options for the flags on a command line, read. Raises InvalidSpec."""
+    """Return the library's options for the flags on a command line, parsed. Raises InvalidSpec."""
     found = {}
     known = {flag.name for flag in parsed.command.flags}
     for name, (field, _) in options_of(options).items():
@@ -63,11 +63,11 @@ def options_given(options: type[Options], parsed: Parsed) -> dict[str, Any]:
     return found
 
 
-# Where podman's text is none of the words that the library reads.
+# Parsers for flags whose text the library does not parse itself.
 
 
 def _entrypoint(text: str, _: str) -> list[str]:
-    """Read --entrypoint: a JSON list of strings, or one word."""
+    """Parse --entrypoint: a JSON list of strings, or one word."""
     if not text.startswith("["):
         return [text] if text else []
     import json

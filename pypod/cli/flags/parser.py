@@ -1,7 +1,7 @@
-"""Command lines as podman reads them: a table of flags, and one parser with pflag's rules.
+"""Parse command lines like podman: tables of flags, and one parser with pflag's rules.
 
-argparse cannot stop at the first positional, join ``-dit``, or tell ``--rm=false`` from ``--rm false``, and it costs
-6 to 8 ms of every command. Messages are podman 4.3.1's, because scripts match on them.
+argparse cannot stop at the first positional, parse ``-dit``, or distinguish ``--rm=false`` from ``--rm false``, and it
+costs every command 6 to 8 ms. Messages are podman 4.3.1's, because scripts match on them.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ __all__ = ["Command", "Flag", "Parsed", "UsageError", "parse", "usage"]
 
 
 class UsageError(PypodError):
-    """The command line makes no sense. ``command`` is the path of the command, such as ``pypod pod create``."""
+    """The command line is invalid. ``command`` is the path of the command, such as ``pypod pod create``."""
 
     def __init__(self, command: str, message: str, *, hint: str = "") -> None:
         super().__init__(message, hint=hint)
@@ -29,11 +29,11 @@ class UsageError(PypodError):
 
 
 class Flag(Value):
-    """One row of a command's table.
+    """One flag in a command's table.
 
     ``kind`` is bool, int, uint, float, string, strings (split at commas, repeatable) or stringArray (repeatable, not
-    split). ``aliases`` are accepted and never shown. ``default`` None means the zero of the kind. ``choices`` limits a
-    string. With ``implied`` the value may be left out: it follows ``=`` or the short letter, or is that one.
+    split). ``aliases`` are accepted and never shown. ``default`` None means the zero value of the kind. ``choices``
+    restricts a string. With ``implied`` the value is optional: it follows ``=`` or the short letter, or is ``implied``.
     """
 
     name: str
@@ -49,7 +49,7 @@ class Flag(Value):
 
     @property
     def value(self) -> FlagValue:
-        """What the flag is worth when the command line does not name it; a list is a fresh one."""
+        """The value of the flag when it is not on the command line; a list is a new one."""
         found = ZEROS[self.kind] if self.default is None else self.default
         return list(found) if isinstance(found, list | tuple) else found
 
@@ -60,11 +60,12 @@ class Flag(Value):
 
 
 class Command(Value):
-    """What a command accepts and how it explains itself.
+    """A command's arguments and help.
 
-    ``path`` is the whole name (``pypod pod create``), ``synopsis`` what follows it in the usage line (``[options]
-    [NAME]``), ``aliases`` its other last words. ``interspersed`` False stops at the first positional, for commands that
-    run a command. ``max_args`` None is no limit. A group lists its ``commands`` as (name, summary).
+    ``path`` is the full name (``pypod pod create``), ``synopsis`` follows it in the usage line (``[options] [NAME]``),
+    ``aliases`` are alternatives to its last word. With ``interspersed`` False, parsing of flags stops at the first
+    positional, for commands that run a command. ``max_args`` None is no limit. A group lists its ``commands`` as (name,
+    summary).
     """
 
     path: str
@@ -81,7 +82,7 @@ class Command(Value):
 
 
 class Parsed:
-    """A command line that was understood: ``parsed["name"]`` is the value given, or the default."""
+    """A parsed command line: ``parsed["name"]`` is the given value, or the default."""
 
     __slots__ = ("_flags", "_given", "command", "help", "positionals")
 
@@ -96,13 +97,13 @@ class Parsed:
         return self._given[name] if name in self._given else self._flags[name].value
 
     def changed(self, name: str) -> bool:
-        """Whether the command line names the flag, be it with its default value."""
+        """Return whether the flag is on the command line, even with its default value."""
         if name not in self._flags:
             raise KeyError(name)
         return name in self._given
 
     def set(self, flag: Flag, text: str) -> None:
-        """Give ``flag`` the value ``text``; the first use of a list flag drops its default. Raises ValueError."""
+        """Set ``flag`` to the value ``text``; the first use of a list flag replaces its default. Raises ValueError."""
         value = CONVERTERS[flag.kind](text)
         if flag.choices and text not in flag.choices:
             from pypod.cli.go.strconv import quote
@@ -119,7 +120,7 @@ _HELP = Flag(name="help", kind="bool", short="h", hidden=True)
 
 
 class _Parser:
-    """One run over ``argv``; ``rest`` is what was not read yet."""
+    """One pass over ``argv``; ``rest`` holds the unread words, in reverse order."""
 
     def __init__(self, command: Command, argv: Sequence[str]) -> None:
         self.command = command
@@ -177,7 +178,7 @@ class _Parser:
             flag = self.short.get(letters[0])
             if flag is None:
                 raise self.error(f"unknown shorthand flag: {_quoted_first_byte(letters)} in -{letters}")
-            # pflag wants something after the equals sign: "-p=" gives the value "=".
+            # pflag requires a value after the equals sign: "-p=" results in the value "=".
             if len(letters) > 2 and letters[1] == "=":
                 value, letters = letters[2:], ""
             elif flag.kind == "bool":
@@ -208,9 +209,9 @@ def _quoted_first_byte(letters: str) -> str:
 
 
 def parse(command: Command, argv: Sequence[str]) -> Parsed:
-    """Read the words after the command's name.
+    """Parse the words after the command's name.
 
-    When help is asked for, ``help`` is true and the number of positionals is not checked. Raises UsageError.
+    When help is requested, ``help`` is true and the number of positionals is not checked. Raises UsageError.
     """
     parsed = _Parser(command, argv).run()
     if not parsed.help:
@@ -236,7 +237,7 @@ def _check_count(command: Command, received: int) -> None:
 
 
 def usage(command: Command) -> str:
-    """Return the help text of ``command`` in podman's layout, which ends in an empty line."""
+    """Return the help text of ``command`` in podman's layout, which ends with an empty line."""
     flags = sorted((flag for flag in command.flags if not flag.hidden), key=lambda flag: flag.name)
     blocks = [command.summary]
     if command.description:

@@ -1,4 +1,4 @@
-"""What a command is about: names, --all, --latest and id files; and one answer for each."""
+"""The objects of a command: select them by name, --all, --latest or id file, and report on each of them."""
 
 from __future__ import annotations
 
@@ -29,9 +29,9 @@ def containers(
     filter_names: bool = False,
     get: Callable[[str], Container] | None = None,
 ) -> tuple[list[Container], list[PypodError]]:
-    """Return the containers that a command line names, and what is wrong with the names that name none.
+    """Return the containers that a command line selects, and the errors for names that match none.
 
-    --filter stands alone, but with ``filter_names`` it may choose among names. ``get`` is what finds one by its name.
+    --filter excludes names, but with ``filter_names`` it filters the named containers. ``get`` looks up a name.
     """
     names = _names(options, id_flag, filter_names=filter_names)
     if _flag(options, "filter"):
@@ -46,7 +46,7 @@ def containers(
 
 
 def latest(engine: Engine) -> Container:
-    """Return the container that --latest means. Raises NoSuchContainer."""
+    """Return the container that --latest selects. Raises NoSuchContainer."""
     found = engine.containers.list(all=True)
     if not found:
         raise NoSuchContainer("--latest")
@@ -54,7 +54,7 @@ def latest(engine: Engine) -> Container:
 
 
 def latest_pod(engine: Engine) -> Pod:
-    """Return the pod that --latest means. Raises NoSuchPod."""
+    """Return the pod that --latest selects. Raises NoSuchPod."""
     found = engine.pods.list()
     if not found:
         raise NoSuchPod("--latest")
@@ -62,7 +62,7 @@ def latest_pod(engine: Engine) -> Pod:
 
 
 def as_given(options: Parsed, found: Sequence[Container]) -> dict[str, str]:
-    """Map ids to what the user wrote, a name or the beginning of an id: podman prints that back."""
+    """Map ids to the words that the user wrote, names or id prefixes: podman prints these."""
     names = {one.name for one in found}
     prefixes = [word for word in options.positionals if word not in names]
     return {
@@ -82,7 +82,7 @@ def _filtered(engine: Engine, entries: Sequence[str]) -> list[Container]:
 
 
 def pods(engine: Engine, options: Parsed, *, id_flag: str = "") -> tuple[list[Pod], list[PypodError]]:
-    """Return the pods that a command line names, and what is wrong with the names that name none."""
+    """Return the pods that a command line selects, and the errors for names that match none."""
     names = _names(options, id_flag)
     if _flag(options, "all"):
         return list(engine.pods.list()), []
@@ -141,12 +141,13 @@ def each(
     *,
     removal: bool = False,
 ) -> int:
-    """Do ``action`` to each, print ``show`` of those that went well, tell the errors; return the exit code.
+    """Apply ``action`` to each object, print ``show`` for each success, report errors; return the exit code.
 
-    With ``removal`` the code is podman's for rm: 1 when the only failures are missing names, 2 when one is running.
+    With ``removal`` the code is podman's for rm: 1 when the only failures are unknown names, 2 when an object is
+    running.
     """
     failures = list(problems)
-    if failures and not removal:  # as podman: with a name that is none nothing is done
+    if failures and not removal:  # as in podman: nothing is done when a name is unknown
         found = ()
     for one in found:
         try:

@@ -1,4 +1,4 @@
-"""The files that flags name: variables and labels, a line each, and the ids of pods and containers."""
+"""The files that flags name: variables and labels, one per line, and the ids of pods and containers."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ if TYPE_CHECKING:
 
 
 def lines(path: str, argument: str) -> list[str]:
-    """Return the lines of a file without comments, empty ones, and space before them. Raises InvalidSpec."""
+    """Return the lines of a file without comments, empty lines and leading space. Raises InvalidSpec."""
     try:
-        # bytes that are no UTF-8 may be in a value, as they may on the command line
+        # a value may contain bytes that are not UTF-8, as on the command line
         with open(path, encoding="utf-8", errors="surrogateescape", newline="\n") as file:
             found = [raw.removesuffix("\n").removesuffix("\r").lstrip() for raw in file]
     except OSError as error:
@@ -23,7 +23,7 @@ def lines(path: str, argument: str) -> list[str]:
 
 
 def environment(entries: Sequence[str], files: Sequence[str]) -> dict[str, str]:
-    """Return the variables of --env-file and --env: NAME=VALUE, NAME from our own, PREFIX* for all that begin so."""
+    """Return the variables of --env-file and --env: NAME=VALUE, or NAME or PREFIX* from our own environment."""
     found: dict[str, str] = {}
     read = [line for path in files for line in lines(path, "--env-file")]
     for entry in [*read, *entries]:
@@ -42,7 +42,7 @@ def environment(entries: Sequence[str], files: Sequence[str]) -> dict[str, str]:
 
 
 def labels(entries: Sequence[str], files: Sequence[str] = ()) -> dict[str, str]:
-    """Return the labels of --label-file and --label, NAME=VALUE; a name alone has an empty value."""
+    """Return the labels of --label-file and --label, NAME=VALUE; a bare name has an empty value."""
     read = [line for path in files for line in lines(path, "--label-file")]
     found = {}
     for entry in [*read, *entries]:
@@ -54,7 +54,7 @@ def labels(entries: Sequence[str], files: Sequence[str] = ()) -> dict[str, str]:
 
 
 def write_new_id_file(path: str, content: str, argument: str) -> None:
-    """Write an id file, which must not be there yet."""
+    """Write an id file, which must not exist yet. Raises InvalidSpec."""
     try:
         with open(path, "x", encoding="ascii") as file:
             file.write(content)
@@ -68,7 +68,7 @@ def write_new_id_file(path: str, content: str, argument: str) -> None:
 
 
 def read_id_file(path: str, argument: str) -> str:
-    """Return the first line of an id file."""
+    """Return the first line of an id file. Raises InvalidSpec."""
     found = lines(path, argument)
     if not found:
         raise InvalidSpec(argument, f"{path} is empty")

@@ -1,4 +1,4 @@
-"""Moments and durations as users write them: Go durations, Unix timestamps and dates."""
+"""Times and durations as users write them: Go durations, Unix timestamps and dates."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ _UNITS_NS = {
     "ns": 1,
     "us": 1_000,
     "µs": 1_000,  # the micro sign
-    "μs": 1_000,  # the Greek letter, which Go takes too
+    "μs": 1_000,  # the Greek letter, which Go also accepts
     "ms": 1_000_000,
     "s": 1_000_000_000,
     "m": 60_000_000_000,
@@ -20,7 +20,7 @@ _DATE, _CLOCK = "dddd-dd-dd", "dd:dd:dd"
 
 
 def parse_duration_ns(text: str) -> int:
-    """Read a Go duration such as ``1h30m`` or ``300ms``. Raises ValueError with Go's message."""
+    """Parse a Go duration such as ``1h30m`` or ``300ms``. Raises ValueError with Go's message."""
     from pypod.cli.go.strconv import quote
 
     sign = -1 if text[:1] == "-" else 1
@@ -49,7 +49,7 @@ def parse_duration_ns(text: str) -> int:
 
 
 def go_duration(ns: int) -> str:
-    """Return a duration as Go prints one: ``1h2m3.5s``, ``2.897ms``, ``0s``."""
+    """Format a duration as Go does: ``1h2m3.5s``, ``2.897ms``, ``0s``."""
     if ns < _SECOND_NS:
         for unit, size in (("ms", 1_000_000), ("µs", 1_000), ("ns", 1)):
             if ns >= size:
@@ -67,11 +67,11 @@ def _fraction(number: int, size: int) -> str:
 
 
 def parse_moment_ns(text: str, now_ns: int, *, future: bool = False) -> int:
-    """Read a moment as nanoseconds since the epoch: a Unix timestamp, a date, or a duration before now.
+    """Parse a time as nanoseconds since the epoch: a Unix timestamp, a date, or a duration before now.
 
-    With ``future`` a duration counts from now on: podman's --until=1h ends in an hour.
+    With ``future`` a duration counts forward from now: podman's --until=1h ends in an hour.
 
-    Dates are those of podman-logs(1), in local time unless they name a zone. Raises ValueError.
+    Dates are those of podman-logs(1), in local time unless they include a zone. Raises ValueError.
     """
     timestamp = _timestamp(text)
     if timestamp is not None:
@@ -123,7 +123,7 @@ def _utc(year: int, month: int, day: int, clock: tuple[int, int, int]) -> int:
 
 
 def _offset_s(zone: str) -> int:
-    """Return the seconds that a zone, Z or ±HH:MM, is ahead of UTC."""
+    """Return the offset of a zone, Z or ±HH:MM, from UTC in seconds."""
     if zone == "Z":
         return 0
     if zone[:1] not in ("+", "-") or not _fits(zone[1:], "dd:dd"):

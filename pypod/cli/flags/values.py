@@ -1,6 +1,6 @@
-"""What the text after a flag means: one converter per kind, with the errors of Go's strconv and encoding/csv.
+"""The values of flags: one converter per kind, with the errors of Go's strconv and encoding/csv.
 
-Podman's flags are pflag values, and scripts match on their messages. A converter raises ValueError with that text.
+Podman's flags are pflag values, and scripts match on their messages. A converter raises ValueError with that message.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ __all__ = ["CONVERTERS", "TYPE_NAMES", "ZEROS", "split_csv"]
 def split_csv(text: str) -> list[str]:
     """Split one line of comma-separated values as Go's encoding/csv does, quotes included.
 
-    Raises ValueError with Go's message. What follows the first line is dropped, as pflag does.
+    Raises ValueError with Go's message. Text after the first line is dropped, as in pflag.
     """
     if not text:
         return []
@@ -96,7 +96,7 @@ CONVERTERS: dict[str, Callable[[str], FlagValue]] = {
     "uint": parse_uint,
 }
 
-# What an unset flag is worth, and what help leaves out as "(default ...)".
+# The value of an unset flag, which help does not show as "(default ...)".
 ZEROS: dict[str, FlagValue] = {
     "bool": False,
     "float": 0.0,

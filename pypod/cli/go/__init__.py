@@ -1,1 +1,1 @@
-"""What the command line takes from Go: templates, their printing and quoting, as podman users know them."""
+"""Go's templates, printing and quoting, which podman users know from the command line."""

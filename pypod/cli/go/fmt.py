@@ -1,4 +1,4 @@
-"""Print Python values as Go's fmt package prints them.
+"""Print Python values the way Go's fmt package does.
 
 Podman's ``--format`` output is Go's: ``map[a:1 b:2]``, ``[x y]``, ``1e+06``, ``%!d(string=x)``. A Struct prints as a
 Go struct, any other dict as a map with sorted keys, None as ``<nil>``; an object of another class, or of a subclass of
@@ -23,7 +23,7 @@ _SHARP_PREFIXES = {"b": "0b", "o": "0", "x": "0x", "X": "0X"}
 
 
 def type_name(value: object) -> str:
-    """Return Go's name of the type that ``value`` stands for."""
+    """Return Go's name for the type that ``value`` represents."""
     if value is None:
         return "<nil>"
     if isinstance(value, Struct):
@@ -56,7 +56,7 @@ def format_value(value: object) -> str:
 
 
 def sprint(values: Sequence[object], *, line: bool = False) -> str:
-    """Join ``values`` as Go's Sprint does (a blank between two that are not strings), or as Sprintln does."""
+    """Join ``values`` as Go's Sprint does (a space between two non-strings), or as Sprintln does."""
     if line:
         return " ".join(map(format_value, values)) + "\n"
     parts: list[str] = []
@@ -81,12 +81,12 @@ class Spec:
         self.precision: int | None = None
 
     def use_for_v(self) -> None:
-        """Take plus and sharp as ``%v`` does: field names, and Go syntax."""
+        """Interpret plus and sharp as ``%v`` does: field names and Go syntax."""
         self.labels, self.plus = self.plus, False
         self.literal, self.sharp = self.sharp, False
 
     def show(self, value: Any, verb: str, *, nested: bool = False) -> str:
-        """Return ``value`` in the form that ``verb`` asks for; inside lists and maps it goes to each element."""
+        """Format ``value`` with ``verb``; in lists and maps the verb applies to each element."""
         if value is None:
             return self._pad("<nil>") if nested or verb in "vT" else f"%!{verb}(<nil>)"
         if verb == "T":

@@ -1,4 +1,4 @@
-"""Go's Sprintf: the format string; what a verb makes of its operand is in gofmt."""
+"""Go's Sprintf: the format string; fmt applies a verb to its operand."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ _FLAGS = {"-": "minus", "+": "plus", "#": "sharp", " ": "space", "0": "zero"}
 
 
 def sprintf(text: str, values: Sequence[object]) -> str:
-    """Fill in the verbs of ``text`` as Go's Sprintf does; what is wrong shows up in the result, as there."""
+    """Replace the verbs of ``text`` as Go's Sprintf does; errors appear in the result, as in Go."""
     return _Printer(text, values).run()
 
 
 class _Printer:
-    """One run over a format string: ``at`` is the next character, ``used`` the number of the next operand."""
+    """One pass over a format string: ``at`` is the next character, ``used`` the index of the next operand."""
 
     def __init__(self, text: str, values: Sequence[object]) -> None:
         self.text = text
@@ -108,7 +108,7 @@ class _Printer:
         return int(self.text[start : self.at]) if self.at > start else None
 
     def star(self) -> int | None:
-        """Read ``*``: the operand is the number."""
+        """Read ``*``: the next operand is the number."""
         self.at += 1
         self.after_index = False
         value = self.values[self.used] if self.used < len(self.values) else None

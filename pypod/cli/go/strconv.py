@@ -1,6 +1,6 @@
-"""Go's literals: quoting and unquoting strings, reading numbers, the shortest digits of a float.
+"""Go's literals: quoting and unquoting strings, parsing numbers, the shortest digits of a float.
 
-What cannot be read raises ValueError with the message of Go's strconv.
+Invalid input raises ValueError with the message of Go's strconv.
 """
 
 from __future__ import annotations
@@ -53,9 +53,9 @@ def _escape_char(char: str, delimiter: str, *, ascii_only: bool) -> str:
 
 
 def unquote(literal: str) -> str:
-    """Return what a Go string, raw string or character literal stands for, quotes included in ``literal``.
+    """Return the value of a Go string, raw string or character literal; ``literal`` includes the quotes.
 
-    Raises ValueError when Go would refuse it.
+    Raises ValueError when Go would reject the literal.
     """
     delimiter, body = literal[0], literal[1:-1]
     if delimiter == "`":
@@ -100,7 +100,7 @@ def _unescape(body: str, at: int, delimiter: str) -> tuple[bytes, int]:
 
 
 def float_digits(value: float, *, low: int, high: int) -> str:
-    """Return the shortest digits that read back as ``value``, with an exponent unless low <= exponent < high."""
+    """Return the shortest digits that parse back to ``value``, with an exponent unless low <= exponent < high."""
     if value - value != 0:  # NaN and the infinities
         return {"nan": "NaN", "inf": "+Inf", "-inf": "-Inf"}[repr(value)]
     text = repr(value)
@@ -133,14 +133,14 @@ def parse_bool(text: str) -> bool:
 
 
 def _integer(text: str, digits: str, function: str, allowed: range) -> int:
-    # int() also takes blanks, signs and digits of other scripts, which Go refuses.
+    # int() also accepts spaces, signs and digits of other scripts, which Go rejects.
     if not (digits.isascii() and digits.replace("_", "").isalnum()):
         raise _number_error(function, text, "invalid syntax")
     literal = f"0o{digits[1:]}" if digits[0] == "0" and digits[1:2] in tuple("01234567_") else digits
     try:
         value = int(literal, 0)
     except ValueError:
-        # int() refuses more than 4300 decimal digits.
+        # int() rejects more than 4300 decimal digits.
         huge = len(digits) > 1000 and digits.isdigit()
         raise _number_error(function, text, "value out of range" if huge else "invalid syntax") from None
     if text.startswith("-"):

@@ -1,11 +1,11 @@
-"""Go's text/template for ``--format``, as far as podman's users write it.
+"""Go's text/template for ``--format``: the subset that podman's users need.
 
-Values are plain Python: a Struct is a Go struct, whose unknown field is an error; any other dict is a map, whose
+Values are plain Python: a Struct is a Go struct, where an unknown field is an error; any other dict is a map, where a
 missing key prints ``<no value>``; lists, str, int, float, bool, bytes and None are what they look like.
 
-A template of literal text and plain fields, which is nearly every one, is rendered here and imports nothing more. The
-rest is parsed by template_parser into nodes that evaluate themselves. Not supported: define, template, block, complex
-numbers and the functions call, html, js, urlquery.
+A template of literal text and plain fields, as most are, is rendered here without further imports. All others are
+parsed by template_parser into nodes that evaluate themselves. Not supported: define, template, block, complex numbers
+and the functions call, html, js, urlquery.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ _BLANKS = " \t\r\n"
 
 
 class Template:
-    """A parsed template; made by ``compile``."""
+    """A parsed template; created by ``compile``."""
 
     __slots__ = ("_each", "_functions", "_plain", "_tree", "name", "text")
 
@@ -58,7 +58,7 @@ class Template:
                 if isinstance(value, list | tuple):
                     return "".join([_render_plain(self._plain, row) for row in value])
             except KeyError:
-                pass  # the full engine finds the words for what is wrong
+                pass  # the full engine produces the error message
         if self._tree is None:
             self._tree = self._parse()
 
@@ -74,8 +74,8 @@ def compile(
 ) -> Template:
     """Parse a template. Raises TemplateError.
 
-    ``functions`` adds to Go's and podman's own; one that fails raises ValueError. With ``each`` the value is a list
-    and the template is applied to its elements in turn. ``name`` is the command's name in podman's messages.
+    ``functions`` adds to Go's and podman's functions; a function that fails raises ValueError. With ``each`` the value
+    is a list and the template is applied to each of its elements. ``name`` is the command's name in podman's messages.
     """
     return Template(text, name, functions, each=each)
 
@@ -86,7 +86,7 @@ def render(text: str, value: object, *, functions: Mapping[str, Callable[..., ob
 
 
 def _plain_parts(text: str) -> _Plain | None:
-    """Split into literal text and the names of plain fields; None when there is anything else in it."""
+    """Split a template into literal text and the names of plain fields; None when it contains anything else."""
     first, *actions = text.split("{{")
     parts: list[str | tuple[str, ...]] = [first]
     for action in actions:

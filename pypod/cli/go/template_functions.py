@@ -1,4 +1,4 @@
-"""The functions a template may call: Go's own and those podman adds (containers/common, pkg/report)."""
+"""The functions that templates can call: Go's own and those that podman adds (containers/common, pkg/report)."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ __all__ = ["FUNCTIONS", "Failed", "Function", "is_true"]
 
 
 class Failed(ValueError):
-    """A function cannot take these operands; the message is Go's."""
+    """A function does not accept its operands; the message is Go's."""
 
 
 class Function:
-    """A Python function with Go's signature: the types of its parameters, and of any more (None: no more).
+    """A Python function with Go's signature: the types of its parameters, and of variadic ones (None: not variadic).
 
-    The types are string, int, []string, ``interface {}``, and ``value``, which also takes NO_VALUE.
+    The types are string, int, []string, ``interface {}``, and ``value``, which also accepts NO_VALUE.
     """
 
     __slots__ = ("body", "more", "parameters")
@@ -32,7 +32,7 @@ class Function:
 
 
 def is_true(value: Any) -> bool:
-    """Whether ``value`` passes an if: not false, zero, nil or empty; a struct always does."""
+    """Return whether ``value`` is true in an if: not false, zero, nil or empty; a struct always is."""
     return isinstance(value, Struct) or (value is not NO_VALUE and bool(value))
 
 
@@ -90,7 +90,7 @@ def _map_entry(mapping: dict[Any, object], key: Any) -> object:
             raise Failed(f"value has type {type_name(key)}; should be {wanted}")
     if key in mapping:
         return mapping[key]
-    # Go gives the zero of the element type; nearly all of podman's maps are labels and options, of strings.
+    # Go returns the zero value of the element type; most of podman's maps hold labels and options, which are strings.
     kinds = {type(value) for value in mapping.values()} or {str}
     zero = kinds.pop()
     return zero() if not kinds and zero in (str, int, float, bool) else NO_VALUE
@@ -206,7 +206,7 @@ def _split(text: str, separator: str) -> list[str]:
 _ANY = "interface {}"
 
 FUNCTIONS = {
-    # and, or: Call stops at the first argument that decides and never runs a body.
+    # and, or: Call stops at the first argument that decides and never calls the body.
     "and": Function(is_true, ("value",), "value"),
     "eq": Function(_equal, ("value",), "value"),
     "ge": Function(lambda first, other: not _less(first, other), ("value", "value")),

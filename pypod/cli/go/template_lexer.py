@@ -1,4 +1,4 @@
-"""Cut a Go template into tokens, with the error messages of text/template."""
+"""Split a Go template into tokens, with the error messages of text/template."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ class Token:
 
 
 class _Wrong(Exception):
-    """The text is no template from here on."""
+    """The text is not a valid template from here on."""
 
 
 def tokenize(text: str) -> list[Token]:
@@ -94,7 +94,7 @@ class _Lexer:
         return self.text.startswith("-", at) and self.text[at + 1 : at + 2] in tuple(_BLANKS)
 
     def closes(self, at: int) -> str:
-        """Return the right delimiter that stands at ``at``, with its trim marker, or an empty string."""
+        """Return the right delimiter at ``at``, with its trim marker, or an empty string."""
         if self.text[at : at + 1] in tuple(_BLANKS) and self.text.startswith("-}}", at + 1):
             return self.text[at : at + 4]
         return "}}" if self.text.startswith("}}", at) else ""
@@ -163,7 +163,7 @@ class _Lexer:
         end = self.at
         while self.text[end : end + 1] in tuple(_BLANKS):
             end += 1
-        # The blank before a trimming delimiter belongs to it.
+        # The space before a trimming delimiter belongs to it.
         self.emit("space", end - 1 if self.text.startswith("-}}", end) else end)
 
     def single(self, char: str) -> None:
@@ -208,7 +208,7 @@ class _Lexer:
         self.emit("number", end)
 
     def number_end(self, at: int) -> tuple[int, bool]:
-        """Return where the number at ``at`` ends, and whether nothing of a word follows it."""
+        """Return the end of the number at ``at``, and whether no word character follows it."""
         at = self.accept(at, "+-", once=True)
         digits = _DIGITS
         if self.text.startswith("0", at):

@@ -1,7 +1,7 @@
-"""What has a value in a parsed Go template.
+"""The operands of a parsed Go template.
 
-An operand has a value as the ``first`` word of a command, where arguments may follow and the value of a pipeline may
-come in, and as an ``argument``. Every message is that of text/template in Go 1.19, which podman 4.3.1 is built with.
+An operand has a value as the ``first`` word of a command, where arguments may follow and the value of a pipeline may be
+passed in, and as an ``argument``. All messages are those of text/template in Go 1.19, with which podman 4.3.1 is built.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ __all__ = [
 
 
 class Node:
-    """``at`` is the index in the text that messages point to, ``str`` how they show it."""
+    """A node of the tree: messages point to the index ``at`` in the text and show the node's ``str``."""
 
     __slots__ = ("at",)
 
@@ -41,12 +41,12 @@ class Node:
 
 
 class Operand(Node):
-    """Something with a value."""
+    """A node with a value."""
 
     __slots__ = ()
 
     def first(self, state: State, command: Command | None, final: object) -> object:
-        """Return the value as the first word of ``command`` (None: alone), which ``final`` was piped into."""
+        """Return the value as the first word of ``command`` (None: alone), into which ``final`` is piped."""
         raise NotImplementedError
 
     def argument(self, state: State, wanted: str) -> object:
@@ -56,7 +56,7 @@ class Operand(Node):
 
 
 class Command(Node):
-    """Words: an operand and its arguments."""
+    """An operand and its arguments."""
 
     __slots__ = ("words",)
 
@@ -69,7 +69,7 @@ class Command(Node):
 
 
 class Pipe(Operand):
-    """Commands, each fed the value of the one before; the last one's goes to the variables ``targets``."""
+    """Commands, each fed the value of the previous one; the last value is assigned to the variables ``targets``."""
 
     __slots__ = ("assigns", "commands", "targets")
 
@@ -80,7 +80,7 @@ class Pipe(Operand):
         self.assigns = False
 
     def __str__(self) -> str:
-        # Go 1.19 shows an assignment like a declaration.
+        # Go 1.19 prints an assignment like a declaration.
         targets = f"{', '.join(self.targets)} := " if self.targets else ""
         return targets + " | ".join(map(str, self.commands))
 
@@ -132,7 +132,7 @@ class Nil(Operand):
 
 
 class Constant(Operand):
-    """A bool, a number or a string; ``text`` is how it was written."""
+    """A bool, a number or a string; ``text`` is its source text."""
 
     __slots__ = ("text", "value")
 
@@ -164,7 +164,7 @@ class Constant(Operand):
 
 
 class Field(Operand):
-    """``.Name``, perhaps with fields of its own."""
+    """``.Name``, possibly with nested fields."""
 
     __slots__ = ("names",)
 
@@ -181,7 +181,7 @@ class Field(Operand):
 
 
 class Variable(Operand):
-    """``$name``, perhaps with fields."""
+    """``$name``, possibly with fields."""
 
     __slots__ = ("name", "names")
 
@@ -203,7 +203,7 @@ class Variable(Operand):
 
 
 class Chain(Operand):
-    """Fields of a function's result or of something in parentheses."""
+    """Fields of a function's result or of a parenthesized pipeline."""
 
     __slots__ = ("names", "node")
 

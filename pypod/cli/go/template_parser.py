@@ -1,4 +1,4 @@
-"""From the tokens of a Go template to nodes that evaluate themselves, with the error messages of text/template."""
+"""Parse the tokens of a Go template into nodes that evaluate themselves, with the error messages of text/template."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def parse(text: str, name: str, functions: Mapping[str, Callable[..., object]] |
 
 
 class _Parser:
-    """``index`` is the next token, ``furthest`` the last one looked at, whose line messages give."""
+    """``index`` is the next token, ``furthest`` the last token seen, whose line messages report."""
 
     def __init__(self, text: str, name: str, functions: Mapping[str, Function]) -> None:
         self.name = name
@@ -58,7 +58,7 @@ class _Parser:
         return self.error(f"{token}{where}")
 
     def peek(self) -> Token:
-        # The last token, eof or error, is met again and again.
+        # The last token, eof or error, is returned again and again.
         index = min(self.index, len(self.tokens) - 1)
         self.furthest = max(self.furthest, index)
         return self.tokens[index]
@@ -86,7 +86,7 @@ class _Parser:
         return self.block(("eof",))[0]
 
     def block(self, ends: tuple[str, ...]) -> tuple[Block, str]:
-        """Read statements up to one of ``ends``: eof, end or else; return it, too."""
+        """Read statements up to one of ``ends`` (eof, end or else); return the block and that end."""
         block = Block(self.peek().at)
         while True:
             token = self.next_word()
@@ -108,7 +108,7 @@ class _Parser:
                 raise self.unexpected(token, "input")
 
     def statement(self, block: Block) -> str:
-        """Read what follows a left delimiter into ``block``; return end or else when it is one."""
+        """Read the statement after a left delimiter into ``block``; return "end" or "else" for these, otherwise ""."""
         token = self.peek_word()
         kind = token.kind
         if kind in ("if", "with", "range"):

@@ -1,4 +1,4 @@
-"""One execution of a Go template: its output so far, its variables, and how it fails."""
+"""One execution of a Go template: its output so far, its variables and its errors."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ ABSENT: object = object()  # no value comes in through the pipeline
 
 
 class Tree:
-    """A parsed template, with the text its messages point into."""
+    """A parsed template, with the text that messages point into."""
 
     __slots__ = ("name", "root", "text")
 
@@ -39,7 +39,7 @@ class Tree:
 
 
 class State:
-    """``variables`` is a stack of (name, value), ``dot`` the dot, ``node`` what is being evaluated."""
+    """``variables`` is a stack of (name, value), ``dot`` the dot, ``node`` the node being evaluated."""
 
     __slots__ = ("dot", "node", "out", "tree", "variables")
 
@@ -51,7 +51,7 @@ class State:
         self.node: Node = tree.root
 
     def error(self, message: str) -> TemplateError:
-        """Return the error to raise for what is wrong at the current node."""
+        """Return an error that points at the current node."""
         text, at, name = self.tree.text, self.node.at, self.tree.name
         line = text.count("\n", 0, at) + 1
         column = len(text[text.rfind("\n", 0, at) + 1 : at].encode("utf-8", "surrogateescape"))
@@ -71,7 +71,7 @@ class State:
         raise self.error(f"undefined variable: {name}")
 
     def refuse_arguments(self, command: Command | None, final: object) -> None:
-        """Fail when something other than a function is called."""
+        """Raise TemplateError when something other than a function is given arguments."""
         if final is not ABSENT or (command and len(command.words) > 1):
             raise self.error(f"can't give argument to non-function {command.words[0] if command else self.node}")
 

@@ -1,4 +1,4 @@
-"""What runs in a parsed Go template: text, actions, if, with, range, break and continue."""
+"""The statements of a parsed Go template: text, actions, if, with, range, break and continue."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ class Text(Node):
 
 
 class Action(Node):
-    """Print a value, unless it goes to a variable."""
+    """Print a value, unless it is assigned to a variable."""
 
     __slots__ = ("pipe",)
 
@@ -43,7 +43,7 @@ class Action(Node):
 
 
 class Block(Node):
-    """Statements in a row."""
+    """A sequence of statements."""
 
     __slots__ = ("items",)
 
@@ -57,7 +57,7 @@ class Block(Node):
 
 
 class _Branch(Node):
-    """A pipeline and two blocks; variables end with it."""
+    """A pipeline and two blocks, which are the scope of the pipeline's variables."""
 
     __slots__ = ("body", "otherwise", "pipe")
 
@@ -81,7 +81,7 @@ class _Branch(Node):
 
 
 class Conditional(_Branch):
-    """If, or with, which makes the value the dot."""
+    """``if``, or ``with``, which sets the dot to the value."""
 
     __slots__ = ("moves_dot",)
 
@@ -152,7 +152,7 @@ class _ContinueLoop(Exception):
 
 
 class Jump(Node):
-    """Break, or continue."""
+    """``break`` or ``continue``."""
 
     __slots__ = ("ends",)
 

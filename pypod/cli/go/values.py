@@ -1,4 +1,4 @@
-"""What a Go template is applied to, and the error of one that does not fit: structs, nil lists and maps, and times."""
+"""The values that Go templates are applied to (structs, nil lists and maps, times), and the error of a template."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ __all__ = ["NO_VALUE", "Moment", "NilList", "NilMap", "NoValue", "Struct", "Temp
 
 
 class TemplateError(PypodError):
-    """The template ``name`` cannot be parsed, or not be applied to this value. The message is Go's."""
+    """The template ``name`` cannot be parsed, or cannot be applied to the value. The message is Go's."""
 
     def __init__(self, name: str, message: str) -> None:
         super().__init__(f"template: {message}")
@@ -26,15 +26,15 @@ class TemplateError(PypodError):
 class Struct(_Fields):
     """A record with known fields, in the order in which Go would print them.
 
-    A subclass may define ``__missing__`` to compute a field when it is asked for; KeyError means there is no such
-    field. ``type_name`` is what error messages and ``%T`` say, by default the name of the class.
+    A subclass may define ``__missing__`` to compute a field on demand; KeyError means there is no such field.
+    ``type_name`` is the type in error messages and ``%T``, by default the name of the class.
     """
 
     type_name = ""
 
 
 class NoValue:
-    """What a map holds under a key it does not have."""
+    """The value of a key that a map does not have."""
 
     def __str__(self) -> str:
         return "<no value>"
@@ -52,7 +52,7 @@ class NilList(list[str]):
 
 
 class Moment:
-    """A time: printed as Go prints one, and RFC 3339 in JSON. ``ns`` since the epoch, 0 for Go's zero time."""
+    """A time, printed like a Go time, and as RFC 3339 in JSON. ``ns`` is since the epoch, 0 for Go's zero time."""
 
     __slots__ = ("ns", "rfc3339")
 
@@ -65,8 +65,8 @@ class Moment:
 
 
 def go_time(time_ns: int, *, utc: bool = False) -> str:
-    """Return a time since the epoch as Go prints a time: ``2022-11-24 17:16:57.1 +0000 UTC``; local unless ``utc``."""
-    from pypod.model.moment import words  # ps shows none
+    """Format a time since the epoch as Go does: ``2022-11-24 17:16:57.1 +0000 UTC``; local time unless ``utc``."""
+    from pypod.model.moment import words  # ps shows no times
 
     date, clock, offset, zone = words(time_ns, utc=utc)
     return f"{date} {clock} {offset.replace(':', '')} {zone}"

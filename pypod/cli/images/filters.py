@@ -1,7 +1,7 @@
 """The filters of ``images`` and ``image prune`` (podman-images(1), --filter).
 
-Values of one filter are alternatives, different filters must all hold, and ``NAME!=VALUE`` is the opposite. What is an
-error is podman 4.3.1's (containers/common 0.49: libimage/filters.go).
+Values of one filter are alternatives, different filters must all match, and ``NAME!=VALUE`` negates. The errors are
+those of podman 4.3.1 (containers/common 0.49: libimage/filters.go).
 """
 
 from __future__ import annotations
@@ -25,7 +25,10 @@ _PATTERN = frozenset("*?[\\")
 
 
 def compile_image_filters(entries: Sequence[str], engine: Engine) -> Test:
-    """Return the test that an image must pass. Raises InvalidSpec, also when ``before`` or ``since`` name none."""
+    """Return the test that an image must pass.
+
+    Raises InvalidSpec, also when ``before`` or ``since`` names no image.
+    """
     found: dict[str, list[Test]] = {}
     once: dict[str, bool] = {}
     for entry in entries:
@@ -58,21 +61,21 @@ def _bool(name: str, value: str) -> bool:
 
     try:
         return parse_bool(value)
-    except ValueError as error:  # podman has the two the wrong way round
+    except ValueError as error:  # podman swaps the two in its message
         raise InvalidSpec("--filter", f'non-boolean value "{name}" for {value} filter: {error}') from error
 
 
 def refers_to(pattern: str) -> Test:
-    """Return whether a pattern fits a name of an image, or the end of one, with or without the tag.
+    """Return a test whether a pattern matches a name of an image, or the end of one, with or without the tag.
 
-    ``*`` and ``?`` fit no slash, as in Go's path.Match.
+    ``*`` and ``?`` do not match a slash, as in Go's path.Match.
     """
     fits = _path_match(pattern)
     return lambda image: any(fits(one) for name in image.names for one in _forms(name))
 
 
 def _forms(name: str) -> set[str]:
-    """Return the ways to write a name: whole, without the registry, and the last part of it."""
+    """Return the forms of a name: in full, without the registry, and its last component."""
     repository = name.partition("@")[0] if "@" in name else name.rpartition(":")[0]
     tag = name[len(repository) :]
     path, last = repository.partition("/")[2], repository.rpartition("/")[2]
@@ -108,7 +111,7 @@ def _dangling(_: Engine, value: str) -> Test:
 
 def _readonly(_: Engine, value: str) -> Test:
     wanted = _bool("readonly", value)
-    return lambda _: not wanted  # none is in read-only storage
+    return lambda _: not wanted  # no image is in read-only storage
 
 
 def _manifest(_: Engine, value: str) -> Test:

@@ -1,4 +1,4 @@
-"""history and image tree: how an image was made, and of which layers."""
+"""history and image tree: the build steps and the layers of an image."""
 
 from __future__ import annotations
 
@@ -61,7 +61,7 @@ class _Row(Struct):
 
     def __init__(self, step: ImageStep, created_ns: int, now_ns: int, *, truncate: bool, human: bool) -> None:
         self.step = step
-        self.created_ns = created_ns // _SECOND_NS * _SECOND_NS  # as podman
+        self.created_ns = created_ns // _SECOND_NS * _SECOND_NS  # as in podman
         self.now_ns = now_ns
         self.truncate = truncate
         self.human = human
@@ -72,7 +72,7 @@ class _Row(Struct):
 
     @property
     def id(self) -> str:
-        """The id of the image that the step ends, as it is to be shown."""
+        """The id of the image that the step completes, as the listing shows it."""
         identifier = self.step.id or _MISSING
         return identifier[:SHORT_ID_LENGTH] if self.truncate and self.step.id else identifier
 
@@ -146,7 +146,7 @@ def _write_table(rows: list[_Row]) -> None:
     from pypod.cli.render.output import Column, write_table
     from pypod.cli.render.smartcols import escaped
 
-    # what an image says of itself reaches a terminal in characters that can be seen
+    # an image's own metadata reaches the terminal as printable characters only
     def seen(key: str) -> Callable[[_Row], str]:
         return lambda row: escaped(row[key]).replace("\n", "\\x0a")
 
@@ -161,7 +161,7 @@ def _write_table(rows: list[_Row]) -> None:
 
 
 def _as_json(row: _Row) -> Struct:
-    """Return a step as ``--format json`` shows it: ``created`` as it stands in the image, ``Created`` in seconds."""
+    """Return a step as ``--format json`` shows it: ``created`` as written in the image, ``Created`` in seconds."""
     step = row.step
     found = Struct(id=step.id or _MISSING, created=step.created or None)
     if step.created_by:

@@ -1,4 +1,4 @@
-"""images: the images in the store, one name a line."""
+"""images: list the images in the store, one name per line."""
 
 from __future__ import annotations
 
@@ -98,7 +98,7 @@ def _write(options: Parsed, found: list[ImageSummary], listing: ImageListing) ->
         return
     rows = sorted(rows_of(found, listing), key=_SORT_KEYS[options["sort"]])
     if options["quiet"]:
-        # an image once, whatever the number of its names
+        # each image once, however many names it has
         sys.stdout.write("".join([f"{one}\n" for one in dict.fromkeys(row["ID"] for row in rows)]))
     elif options["format"]:
         from pypod.cli.images.row import FIELDS, TITLES

@@ -117,7 +117,7 @@ def run_logout(options: Parsed, _root: str | None) -> int:
 
 
 def _key(positionals: list[str], registries: Registries) -> str:
-    """Return the name under which credentials are kept: a host, or a namespace on it."""
+    """Return the name under which credentials are stored: a host, or a namespace on it."""
     from pypod.model.reference import check_domain, parse
 
     if not positionals:
@@ -126,7 +126,7 @@ def _key(positionals: list[str], registries: Registries) -> str:
         return registries.unqualified[0]
     text = positionals[0]
     bare = text.removeprefix("https://").removeprefix("http://")
-    if bare != text:  # an address, whose path is not a namespace
+    if bare != text:  # a URL, whose path is not a namespace
         bare = bare.partition("/")[0]
     domain, slash, _ = bare.partition("/")
     check_domain(domain)
@@ -164,7 +164,7 @@ def _still_valid(registries: Registries, key: str, user: str, password: str) -> 
 
 
 def _ask(user: str, password: str, *, known: str) -> tuple[str, str]:
-    """Return user name and password, asked for where they are missing. Raises InvalidSpec when nobody answers."""
+    """Return user name and password; prompt for missing ones. Raises InvalidSpec when there is no answer."""
     failure = "getting username and password: reading"
     if not user:
         prompt = f"Username ({known}): " if known else "Username: "

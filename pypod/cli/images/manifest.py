@@ -1,4 +1,4 @@
-"""manifest create, add, annotate and remove: lists of manifests as they are made and changed."""
+"""manifest create, add, annotate and remove: create and modify manifest lists."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ _ENTRY_FLAGS: tuple[Flag, ...] = (
 MANIFEST_CREATE = Command(
     path="pypod manifest create",
     summary="Create manifest list or image index",
-    description="Creates a list of manifests, with the given images, here or in a registry, in it.",
+    description="Creates a manifest list, optionally with images from local storage or from a registry.",
     synopsis="[options] LIST [IMAGE...]",
     flags=(
         _ALL,
@@ -45,7 +45,7 @@ MANIFEST_CREATE = Command(
 MANIFEST_ADD = Command(
     path="pypod manifest add",
     summary="Add images to a manifest list or image index",
-    description="Adds an image, here or in a registry or a file (oci-archive:FILE), to a list of manifests.",
+    description="Adds an image from local storage, a registry or a file (oci-archive:FILE) to a manifest list.",
     synopsis="[options] LIST IMAGE",
     flags=(_ALL, *_ENTRY_FLAGS, INSECURE, *ACCESS_FLAGS),
     examples=(
@@ -58,7 +58,7 @@ MANIFEST_ADD = Command(
 MANIFEST_ANNOTATE = Command(
     path="pypod manifest annotate",
     summary="Add or update information about an entry in a manifest list or image index",
-    description="Adds or updates what a list of manifests says of one of its images.",
+    description="Adds or updates information about an image in a manifest list.",
     synopsis="[options] LIST DIGEST",
     flags=_ENTRY_FLAGS,
     examples=("pypod manifest annotate --annotation left=right mylist:v1.11 sha256:15352d97...",),
@@ -68,7 +68,7 @@ MANIFEST_ANNOTATE = Command(
 MANIFEST_REMOVE = Command(
     path="pypod manifest remove",
     summary="Remove an entry from a manifest list or image index",
-    description="Takes an image, named by its digest, out of a list of manifests.",
+    description="Removes an image, given by its digest, from a manifest list.",
     synopsis="LIST DIGEST",
     examples=("pypod manifest remove mylist:v1.11 sha256:15352d97...",),
     min_args=2,
@@ -126,13 +126,13 @@ def run_manifest_remove(options: Parsed, root: str | None) -> int:
 
 
 def reach(options: Parsed) -> Access:
-    """Return what the flags say about reaching registries."""
+    """Return the registry access options of the flags."""
     found = access(options)
     return found.replace(tls_verify=False) if options["insecure"] else found
 
 
 def _said(options: Parsed) -> dict[str, Any]:
-    """Return what the flags say of an image, as fields of EntryChange."""
+    """Return the flags that describe an image, as fields of EntryChange."""
     pairs = []
     for text in options["annotation"]:
         key, separator, value = text.partition("=")

@@ -1,4 +1,4 @@
-"""manifest exists, inspect, push and rm: lists of manifests as they are looked at, sent and removed."""
+"""manifest exists, inspect, push and rm: inspect, push and remove manifest lists."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 MANIFEST_EXISTS = Command(
     path="pypod manifest exists",
     summary="Check if a manifest list exists in local storage",
-    description="The exit code is 0 if the list of manifests exists, 1 if it does not, 125 if it is an image.",
+    description="The exit code is 0 if the manifest list exists, 1 if it does not, 125 if it is an image.",
     synopsis="LIST",
     examples=("pypod manifest exists mylist",),
     min_args=1,
@@ -25,7 +25,7 @@ MANIFEST_EXISTS = Command(
 MANIFEST_INSPECT = Command(
     path="pypod manifest inspect",
     summary="Display the contents of a manifest list or image index",
-    description="Displays a list of manifests here, otherwise the one that a registry has.",
+    description="Displays a manifest list from local storage, or else from a registry.",
     synopsis="[options] LIST",
     flags=(INSECURE, *ACCESS_FLAGS),
     examples=("pypod manifest inspect localhost/list", "pypod manifest inspect docker://quay.io/podman/hello"),
@@ -35,18 +35,18 @@ MANIFEST_INSPECT = Command(
 MANIFEST_PUSH = Command(
     path="pypod manifest push",
     summary="Push a manifest list or image index to a registry",
-    description="Pushes a list of manifests, its images first; without a destination to where its name says.",
+    description="Pushes a manifest list after its images. The default destination is given by the list's name.",
     synopsis="[options] LIST [DESTINATION]",
     flags=(
         *ACCESS_FLAGS,
         *SIGNING_FLAGS,
         Flag(name="all", kind="bool", default=True, help="Also push the images in the list"),
-        Flag(name="compression-format", help="Compression format to use: gzip or zstd (default: what the layers have)"),
+        Flag(name="compression-format", help="Compression format to use: gzip or zstd (default: as in the layers)"),
         Flag(name="digestfile", help="Write the digest of the pushed list to the specified file"),
         Flag(
             name="format",
             short="f",
-            help="Manifest type (oci or v2s2) to use (default: oci for the list, its images as they are)",
+            help="Manifest type (oci or v2s2) to use (default: oci for the list, images unchanged)",
         ),
         INSECURE,
         Flag(name="quiet", short="q", kind="bool", help="Do not output progress information when pushing"),
@@ -54,7 +54,7 @@ MANIFEST_PUSH = Command(
             name="remove-signatures",
             kind="bool",
             hidden=True,
-            help="Accepted for podman's sake: images here have no signatures",
+            help="Accepted for compatibility with podman: local images have no signatures",
         ),
         Flag(name="rm", short="p", kind="bool", aliases=("purge",), help="Remove the list if pushing succeeds"),
     ),
@@ -68,7 +68,7 @@ MANIFEST_PUSH = Command(
 MANIFEST_RM = Command(
     path="pypod manifest rm",
     summary="Remove manifest list or image index from local storage",
-    description="Removes one or more lists of manifests; the images in them stay.",
+    description="Removes one or more manifest lists; the images in them are kept.",
     synopsis="LIST [LIST...]",
     examples=("pypod manifest rm mylist:v1.11",),
     min_args=1,
@@ -139,7 +139,7 @@ def run_manifest_rm(options: Parsed, root: str | None) -> int:
                 found = engine.manifests.get(name)
                 names = found.names
                 found.delete()
-            except PypodError as error:  # the others are removed all the same
+            except PypodError as error:  # the others are removed anyway
                 failures.append(error)
                 continue
             print("".join([f"Untagged: {one}\n" for one in names]) + f"Deleted: {found.id}", flush=True)

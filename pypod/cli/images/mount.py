@@ -1,4 +1,4 @@
-"""image mount and image unmount: an image's root as a directory of the host."""
+"""image mount and image unmount: mount an image's root file system on the host."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 IMAGE_MOUNT = Command(
     path="pypod image mount",
     summary="Mount an image's root filesystem",
-    description="Mounts the image, read-only, and prints where. Without an image it lists those that are mounted.",
+    description="Mounts an image read-only and prints the mount point. Without an image, lists all mounted images.",
     synopsis="[options] [IMAGE...]",
     flags=(
         Flag(name="all", short="a", kind="bool", help="Mount all images"),
@@ -27,11 +27,11 @@ IMAGE_MOUNT = Command(
 IMAGE_UNMOUNT = Command(
     path="pypod image unmount",
     summary="Unmount an image's root filesystem",
-    description="Unmounts images and prints the IDs of those that were mounted.",
+    description="Unmounts images and prints the IDs of the images that were mounted.",
     synopsis="[options] IMAGE [IMAGE...]",
     flags=(
         Flag(name="all", short="a", kind="bool", help="Unmount all of the currently mounted images"),
-        Flag(name="force", short="f", kind="bool", help="Accepted for podman's sake: an image is mounted once or not"),
+        Flag(name="force", short="f", kind="bool", help="Accepted for compatibility with podman; has no effect"),
     ),
     examples=("pypod image unmount imgID", "pypod image unmount --all"),
 )

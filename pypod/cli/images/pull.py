@@ -1,4 +1,4 @@
-"""pull, and what run and create have in common with it: flags, and telling how it goes."""
+"""pull, and what run and create share with it: flags and progress output."""
 
 from __future__ import annotations
 
@@ -72,7 +72,7 @@ def run_pull(options: Parsed, root: str | None) -> int:
             try:
                 names = _all_tags(reach, name) if options["all-tags"] else [name]
                 found = [image_for(engine, options, one, policy, quiet=quiet, reach=reach) for one in names]
-            except PypodError as error:  # the others are tried all the same
+            except PypodError as error:  # the others are tried anyway
                 failures.append(error)
             else:
                 print("\n".join(image.id for image in found), flush=True)
@@ -100,7 +100,7 @@ def _all_tags(reach: Access, name: str) -> list[str]:
 def image_for(
     engine: Engine, options: Parsed, name: str, policy: str, *, quiet: bool = False, reach: Access | None = None
 ) -> Image:
-    """Return an image of the store, pulled if the policy says so, telling on stderr how that goes."""
+    """Return an image from the store; pull it if the policy says so, with progress output on stderr."""
     from pypod.cli.render.asking import chosen_name, is_somebody_there
     from pypod.cli.render.telling import Telling
 
@@ -116,7 +116,7 @@ def image_for(
 
 
 def _warn(image: Image, wanted: str) -> None:
-    """Tell when an image is for another platform: one that has no index is what it is, whatever was asked for."""
+    """Warn when an image is for another platform: without an index there is no choice of platforms."""
     from pypod.model.platform import parse as parse_platform
 
     asked, found = parse_platform(wanted), image.config.platform
@@ -125,7 +125,7 @@ def _warn(image: Image, wanted: str) -> None:
 
 
 def access(options: Parsed) -> Access:
-    """Return what the flags say about reaching registries. Raises InvalidSpec, also for a file that is not there."""
+    """Return the registry access options of the flags. Raises InvalidSpec, also for a missing file."""
     if options["authfile"] or "REGISTRY_AUTH_FILE" in os.environ:
         from pypod import Registries
 
@@ -137,7 +137,7 @@ def access(options: Parsed) -> Access:
 
 
 def _credentials(text: str) -> tuple[str, str]:
-    """Read USERNAME:PASSWORD; what is missing is asked for. Raises InvalidSpec when nobody answers."""
+    """Parse USERNAME:PASSWORD; prompt for missing parts. Raises InvalidSpec when there is no answer."""
     from pypod.cli.render.asking import hidden_line, shown_line
 
     user, _, password = text.partition(":")
@@ -146,7 +146,7 @@ def _credentials(text: str) -> tuple[str, str]:
 
 
 def access_with(options: Parsed, *, cert_dir: str = "", credentials: tuple[str, str] | None = None) -> Access:
-    """Return what --tls-verify and --authfile say, and the rest as given; nothing is looked at."""
+    """Return access options from --tls-verify, --authfile and the arguments, without reading any file."""
     from pypod import Access, __version__
 
     return Access(
@@ -159,7 +159,7 @@ def access_with(options: Parsed, *, cert_dir: str = "", credentials: tuple[str, 
 
 
 def platform(options: Parsed) -> str:
-    """Return the platform that flags name, or nothing."""
+    """Return the platform that the flags name, or an empty string."""
     parts = [options[name] for name in ("os", "arch", "variant")]
     if options["platform"]:
         if any(parts):

@@ -1,4 +1,4 @@
-"""push: an image to a registry, or to an archive or directory."""
+"""push: copy an image to a registry, an archive or a directory."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from pypod.cli.flags.parser import Parsed
 
-# Those of podman-push(1): asking for one is an error that says so, not a typing mistake.
+# The flags of podman-push(1): using one reports that signing is unavailable, not that the flag is unknown.
 SIGNING_FLAGS = tuple(
     Flag(name=name, hidden=True, help="Signatures are not available yet")
     for name in ("sign-by", "sign-by-sigstore-private-key", "sign-passphrase-file")
@@ -19,14 +19,14 @@ SIGNING_FLAGS = tuple(
 PUSH = Command(
     path="pypod push",
     summary="Push an image to a specified destination",
-    description="Pushes a source image to a specified destination; without one to where its name says.",
+    description="Pushes a source image to a specified destination. The default destination is given by its name.",
     synopsis="[options] IMAGE [DESTINATION]",
     flags=(
         *ACCESS_FLAGS,
         *SIGNING_FLAGS,
-        Flag(name="all", kind="bool", help="If IMAGE is a list of manifests, push it with all its images"),
+        Flag(name="all", kind="bool", help="If IMAGE is a manifest list, push it with all its images"),
         Flag(name="compress", kind="bool", help="Compress tarball image layers when pushing to a directory"),
-        Flag(name="compression-format", help="Compression format to use: gzip or zstd (default: what the layers have)"),
+        Flag(name="compression-format", help="Compression format to use: gzip or zstd (default: as in the layers)"),
         Flag(name="digestfile", help="Write the digest of the pushed image to the specified file"),
         Flag(
             name="disable-content-trust",
@@ -44,7 +44,7 @@ PUSH = Command(
             name="remove-signatures",
             kind="bool",
             hidden=True,
-            help="Accepted for podman's sake: images here have no signatures",
+            help="Accepted for compatibility with podman: local images have no signatures",
         ),
     ),
     examples=(
@@ -82,7 +82,7 @@ def run_push(options: Parsed, root: str | None) -> int:
 
 
 def refuse_signing(options: Parsed) -> None:
-    """Raise Unsupported when an image is to be signed: to send one without a signature is not what was asked."""
+    """Raise Unsupported when signing is requested: the image must not be pushed without the signature."""
     for flag in SIGNING_FLAGS:
         if options[flag.name]:
             hint = "push without it; skopeo copy --sign-by signs on the way from one registry to another"

@@ -1,4 +1,4 @@
-"""rmi and image prune: images removed by name, all of them, or those that nobody needs."""
+"""rmi and image prune: remove images by name, all images, or unused images."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ RMI = Command(
         Flag(name="all", short="a", kind="bool", help="Remove all images"),
         Flag(name="force", short="f", kind="bool", help="Force Removal of the image"),
         Flag(name="ignore", short="i", kind="bool", help="Ignore errors if a specified image does not exist"),
-        Flag(name="no-prune", kind="bool", help="Leave the images without a name that only it was made of"),
+        Flag(name="no-prune", kind="bool", help="Do not remove unnamed parents that no other image uses"),
     ),
     examples=("pypod rmi imageID", "pypod rmi --force alpine", "pypod rmi c4dfb1609ee2 93fd78260bd1 c0ed59d05ff7"),
 )
@@ -40,7 +40,7 @@ IMAGE_PRUNE = Command(
             kind="bool",
             help="Remove all images not in use by containers, not just dangling ones",
         ),
-        Flag(name="external", kind="bool", help="Accepted for podman's sake: there are no containers of others"),
+        Flag(name="external", kind="bool", help="Accepted for compatibility with podman; has no effect"),
         Flag(name="filter", kind="stringArray", help="Provide filter values (e.g. 'label=<key>=<value>')"),
         Flag(name="force", short="f", kind="bool", help="Do not prompt for confirmation"),
     ),
@@ -76,14 +76,14 @@ def run_rmi(options: Parsed, root: str | None) -> int:
 
 
 def remove_named(engine: Engine, name: str) -> list[PypodError]:
-    """Take a name from its image, remove that when it was the last one, and return what kept that from happening."""
+    """Remove a name from its image, and the image with its last name; return the errors."""
     removal = _Removal(force=False, ignore=True, prune=True)
     removal.by_name(engine, name)
     return removal.failures
 
 
 class _Removal:
-    """What a command has removed so far, and what it could not."""
+    """The results of one command: what it has removed so far, and its failures."""
 
     def __init__(self, *, force: bool, ignore: bool, prune: bool) -> None:
         self._force = force
@@ -95,14 +95,14 @@ class _Removal:
         self.failures: list[PypodError] = []
 
     def by_name(self, engine: Engine, word: str) -> None:
-        """Take the name from its image, and remove that when it was the last one."""
+        """Remove the name from its image, and the image with its last name."""
         try:
             image = engine.images.find(word)
         except PypodError as error:
             if not (self._ignore and isinstance(error, NoSuchImage)):
                 self.failures.append(error)
             return
-        if image.id in self._gone:  # by another of its names
+        if image.id in self._gone:  # removed under another of its names
             return
         names = image.names
         is_id = image.id.startswith(word) or word.startswith("sha256:")
@@ -130,21 +130,21 @@ class _Removal:
             self._untagged.append(name)
 
     def remove(self, image: Image) -> None:
-        """Remove an image, whatever its names, and those without a name that only it was made of.
+        """Remove an image with all its names, and its unnamed parents that no other image uses.
 
-        Those that were made of it stay whole.
+        Images built on top of it stay intact.
         """
         try:
             names, is_parent = image.names, bool(image.children())
             below = image.parents() if self._prune else ()
             image.remove(force=self._force)
         except PypodError as error:
-            if not isinstance(error, NoSuchImage):  # somebody else was quicker
+            if not isinstance(error, NoSuchImage):  # removed by another process in the meantime
                 self.failures.append(error)
             return
         self._untagged += names
         self._gone.append(image.id)
-        if not (is_parent and names):  # podman tells of the name only
+        if not (is_parent and names):  # podman reports only the names
             self._deleted.append(image.id)
         for parent in below:
             with suppress(NoSuchImage):
@@ -152,7 +152,7 @@ class _Removal:
                     self.remove(parent)
 
     def tell(self) -> int:
-        """Print what was done and what not; return podman's exit code."""
+        """Print what was removed and the failures; return podman's exit code."""
         lines = [f"Untagged: {name}\n" for name in self._untagged] + [f"Deleted: {one}\n" for one in self._deleted]
         sys.stdout.write("".join(lines))
         sys.stdout.flush()
@@ -183,7 +183,7 @@ def run_image_prune(options: Parsed, root: str | None) -> int:
 
 
 def agreed(warning: str) -> bool:
-    """Ask, as podman, whether to go on."""
+    """Ask, like podman, whether to continue."""
     sys.stdout.write(f"{warning}\nAre you sure you want to continue? [y/N] ")
     sys.stdout.flush()
     answer = sys.stdin.readline()

@@ -1,5 +1,4 @@
-"""One name of an image as a row of ``images``: every cell, worked out when it is asked for.
-
+"""One name of an image as a row of ``images``, with cells that are computed on demand.
 The names of cells are podman's placeholders (podman-images(1))."""
 
 from __future__ import annotations
@@ -23,7 +22,7 @@ _SECOND_NS = 1_000_000_000
 
 
 class ImageListing:
-    """How the rows of one listing are to be shown."""
+    """How to show the rows of one listing."""
 
     def __init__(self, now_ns: int, *, truncate: bool = True) -> None:
         self.now_ns = now_ns
@@ -47,12 +46,12 @@ class ImageRow(Struct):
 
     @property
     def created_s(self) -> int:
-        """When it was made: podman shows whole seconds."""
+        """The creation time: podman shows whole seconds."""
         return self.image.created_ns // _SECOND_NS
 
 
 def rows_of(images: list[ImageSummary], listing: ImageListing) -> list[ImageRow]:
-    """Return a row for each name with a tag; for an image that has none, its first name or an empty one."""
+    """Return a row for each tagged name; for an image without one, a row with its first name or an empty name."""
     tagged = ([name for name in one.names if "@" not in name] or one.names[:1] or ("",) for one in images)
     return [ImageRow(one, name, listing) for one, names in zip(images, tagged, strict=True) for name in names]
 
@@ -119,7 +118,7 @@ def columns(*, digests: bool = False, history: bool = False) -> list[Column]:
 
 
 def as_json(image: ImageSummary) -> Struct:
-    """Return an image as ``--format json`` shows it: once, with all its names."""
+    """Return an image as ``--format json`` shows it: one entry with all its names."""
     names = list(image.names)
     created_s = image.created_ns // _SECOND_NS
     found = Struct(

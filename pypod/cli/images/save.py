@@ -1,4 +1,4 @@
-"""load and save: images from archives and directories, and into them."""
+"""load and save: read images from archives and directories, and write them."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ LOAD = Command(
     description="Loads an image from a locally stored archive (tar file) into container storage.",
     synopsis="[options]",
     flags=(
-        Flag(name="input", short="i", help="Read from specified archive file, directory or address (default: stdin)"),
+        Flag(name="input", short="i", help="Read from specified archive file, directory or URL (default: stdin)"),
         Flag(name="quiet", short="q", kind="bool", help="Suppress the output"),
     ),
     examples=("pypod load -i fedora.tar", "pypod load < fedora.tar", "pypod load -i https://example.com/fedora.tar"),
@@ -100,7 +100,7 @@ def run_save(options: Parsed, root: str | None) -> int:
     elif ":" in path:
         raise InvalidSpec("--output", f"invalid filename (should not contain ':') \"{path}\"")
     images, tags = (words, ()) if options["multi-image-archive"] else (words[:1], words[1:])
-    # podman's rule: what is read from stdout goes without a word
+    # as in podman: no progress output when the archive goes to stdout
     with Engine(root) as engine, Telling(quiet=options["quiet"] or fd == _STDOUT, signed=False) as telling:
         try:
             engine.images.save(
@@ -108,6 +108,6 @@ def run_save(options: Parsed, root: str | None) -> int:
             )
         except SystemFailure as error:
             if fd == _STDOUT and isinstance(error.__cause__, BrokenPipeError):
-                raise error.__cause__ from None  # who reads it has seen enough
+                raise error.__cause__ from None  # the reader has closed the pipe
             raise
     return 0

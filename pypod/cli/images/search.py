@@ -1,4 +1,4 @@
-"""search: which repositories a registry has, or which tags a repository."""
+"""search: list the repositories of a registry, or the tags of a repository."""
 
 from __future__ import annotations
 
@@ -115,7 +115,7 @@ def _tag_rows(options: Parsed, registries: Registries) -> list[Struct]:
 
 
 def _filter(text: str) -> Callable[[Struct], bool]:
-    """Return what a filter asks of a row (podman-search(1), --filter)."""
+    """Return the test of a filter for a row (podman-search(1), --filter)."""
     name, equals, value = text.partition("=")
     if name in ("is-official", "is-automated"):
         key, wanted = name.removeprefix("is-").title(), value != "false"
@@ -164,12 +164,12 @@ def _write(options: Parsed, rows: list[Struct]) -> None:
         fields = ("Index", "Name", "Description", "Stars", "Official", "Automated", "Tag")
         headers = {key: key.upper() for key in fields}
         write_format(text, rows, name="search", headers=headers, stream=sys.stdout)
-    elif rows:  # podman writes no heading over nothing
+    elif rows:  # podman writes no heading for an empty table
         write_table(rows, [Column(key=key, title=key.upper()) for key in keys], stream=sys.stdout)
 
 
 def _split(term: str) -> tuple[str, str]:
-    """Return the registry that a term begins with, or nothing, and what is looked for there."""
+    """Split a search term into the registry that it begins with, or an empty string, and the rest."""
     from pypod.model.reference import check_domain
 
     first, slash, rest = term.partition("/")
@@ -179,5 +179,5 @@ def _split(term: str) -> tuple[str, str]:
 
 
 def _safe(text: str) -> str:
-    """Return text of a registry's without what a terminal would obey."""
+    """Escape the characters in a registry's text that could control a terminal."""
     return "".join(char if char.isprintable() or char == "\t" else ascii(char)[1:-1] for char in text)

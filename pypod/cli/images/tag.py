@@ -1,4 +1,4 @@
-"""tag and untag: names of images."""
+"""tag and untag: add and remove names of images."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ TAG = Command(
 UNTAG = Command(
     path="pypod untag",
     summary="Remove a name from a local image",
-    description="Removes one or more names from a locally-stored image; without a name all of them.",
+    description="Removes one or more names from a locally-stored image; all of them if no name is given.",
     synopsis="IMAGE [NAME...]",
     examples=("pypod untag 0e3bbc2", "pypod untag httpd myregistryhost:5000/fedora/httpd:v2"),
     min_args=1,
@@ -34,7 +34,7 @@ def run_tag(options: Parsed, root: str | None) -> int:
     word, *names = options.positionals
     with Engine(root) as engine:
         image = engine.images.find(word)
-        for name in [full_name(name) for name in names]:  # nothing is done when one of them is no name
+        for name in [full_name(name) for name in names]:  # validate all names before adding any
             image.tag(name)
     return 0
 

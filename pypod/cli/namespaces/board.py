@@ -1,4 +1,4 @@
-"""What the live view of ``ns watch`` shows: what is there, and for some seconds what went; each with a mark."""
+"""The contents of ``ns watch``'s live view: existing namespaces and, for some seconds, vanished ones, with marks."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 
 class Board:
-    """Takes in one look after the other. ``hold_s`` is for how long something is marked as new or gone."""
+    """Accumulate successive looks. For ``hold_s`` seconds a namespace stays marked as new or gone."""
 
     def __init__(self, hold_s: float) -> None:
         self._hold_s = hold_s
@@ -21,7 +21,7 @@ class Board:
         self._gone: list[tuple[float, SeenNamespace]] = []
 
     def update(self, now: dict[Key, SeenNamespace], time_s: float) -> None:
-        """Take in a look that was made at ``time_s``. What the first one finds is not new."""
+        """Add a look made at ``time_s``. The namespaces of the first look are not marked as new."""
         until = time_s + self._hold_s
         self._marks = {key: mark for key, mark in self._marks.items() if mark[1] > time_s and mark[0] != DIFFERENT}
         self._gone = [row for row in self._gone if row[0] > time_s]
@@ -34,7 +34,7 @@ class Board:
         self._now = now
 
     def rows(self) -> list[tuple[str, SeenNamespace]]:
-        """Return marks and namespaces, ordered by pod, kind and number; what went behind what is there."""
+        """Return marks and namespaces, ordered by pod, kind and inode; vanished ones after existing ones."""
         there: Iterable[tuple[str, SeenNamespace]] = (
             (self._marks.get(key, (SAME, 0.0))[0], one) for key, one in (self._now or {}).items()
         )

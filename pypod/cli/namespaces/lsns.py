@@ -1,4 +1,4 @@
-"""lsns: namespaces, as util-linux lists them, with the pods and containers they belong to."""
+"""lsns: list namespaces like util-linux, with the pods and containers that they belong to."""
 
 from __future__ import annotations
 
@@ -42,10 +42,10 @@ _ONLY_BELOW = ("below",)
 _RELATIONS = {"NETNSID", "PNS", "ONS"}
 LSNS = Command(
     path="pypod lsns",
-    summary="List namespaces, whose they are and what keeps them alive",
+    summary="List namespaces, the containers in them and what keeps them alive",
     description=(
-        "Options and columns are those of lsns(8), and POD, CONTAINER and WHY. With a namespace's number, the\n"
-        "  processes in it are listed.\n\n  Columns:\n"
+        "Options and columns are those of lsns(8), plus the columns POD, CONTAINER and WHY. With a namespace\n"
+        "  number, lists the processes in that namespace.\n\n  Columns:\n"
         + "\n".join(f"  {name:>11}  {help}" for name, (_, help) in _COLUMNS.items())
     ),
     synopsis="[options] [NAMESPACE]",
@@ -90,7 +90,7 @@ def run_lsns(options: Parsed, root: str | None) -> int:
     names = [column.name for column in columns]
     rows = [(one, _cells(one, names, options)) for one in found]
     branches = "COMMAND" if tree == "process" else "NS" if tree else ""
-    # without the column that the branches are drawn in there is no tree, in JSON neither
+    # without the column in which the branches are drawn there is no tree, not in JSON either
     roots = _NESTED[tree if branches in names else ""](rows)
     write(roots, columns, _style(options, branches), sys.stdout)
     return 0
@@ -133,7 +133,7 @@ def _number(text: str, argument: str, message: str) -> int:
 
 
 def _cells(one: NamespaceFacts, names: Sequence[str], options: Parsed) -> dict[str, str | None]:
-    """Return the text of the columns that are wanted."""
+    """Return the cells of the requested columns."""
     cells = {name: _TEXTS[name](one) for name in names}
     if one.nsfs and "NSFS" in cells and (options["nowrap"] or options["raw"]):
         cells["NSFS"] = ",".join(one.nsfs)
@@ -170,7 +170,7 @@ def _flat(rows: Rows) -> list[Line]:
 
 
 def _by_process(rows: Rows) -> list[Line]:
-    """As lsns: a line hangs below the last one before it that shows its process's parent."""
+    """Nest as lsns does: a line goes below the last earlier line that shows its process's parent."""
     roots = []
     last_of: dict[int, Line] = {}
     for one, cells in rows:
@@ -186,7 +186,7 @@ def _by_process(rows: Rows) -> list[Line]:
 def _by_relation(
     rows: Rows, above: Callable[[NamespaceFacts], int], before: Callable[[NamespaceFacts], int]
 ) -> list[Line]:
-    """Return lines that hang below the one that ``above`` names; the one that ``before`` names is shown earlier."""
+    """Nest each line below the namespace that ``above`` returns; the one that ``before`` returns is shown earlier."""
     known = {one.ns: (one, cells) for one, cells in rows}
     lines: dict[int, Line] = {}
     roots: list[Line] = []
@@ -228,7 +228,7 @@ def _list_processes(options: Parsed, tree: str) -> None:
 
     def add(one: ProcessFacts) -> None:
         above = known.get(one.ppid) if tree else None
-        if above is not None and above.pid not in lines:  # pids wrap around: a child's may be the smaller one
+        if above is not None and above.pid not in lines:  # pids wrap around: a child's may be smaller than its parent's
             add(above)
         parent = lines.get(one.ppid) if tree else None
         lines[one.pid] = Line(_process_cells(one), parent)

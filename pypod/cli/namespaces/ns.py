@@ -1,4 +1,4 @@
-"""ns: who shares which namespace with whom."""
+"""ns: which namespaces are shared."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ _NO_HEADING = Flag(name="noheadings", short="n", kind="bool", help="Do not print
 
 NS_MATRIX = Command(
     path="pypod ns",
-    summary="Show who shares which namespace in a pod",
+    summary="Show which namespaces the containers of a pod share",
     description=(
-        "A row for each kind of namespace; a column for the host, the pod's infra and each member that runs.\n"
-        "  The same letter in a row is the same namespace."
+        "Prints a row per namespace type and a column each for the host, the pod's infra and every running member.\n"
+        "  Equal letters in a row mean the same namespace."
     ),
     synopsis="[options] POD",
     flags=(_INODES, _JSON, _NO_HEADING),
@@ -31,7 +31,7 @@ NS_MATRIX = Command(
 )
 NS_DIFF = Command(
     path="pypod ns diff",
-    summary="Show what two containers, pods or processes share",
+    summary="Show which namespaces two containers, pods or processes share",
     synopsis="[options] CONTAINER|POD|PID CONTAINER|POD|PID",
     flags=(_INODES, _JSON, _NO_HEADING),
     examples=("pypod ns diff web db", "pypod ns diff web 1"),
@@ -40,7 +40,7 @@ NS_DIFF = Command(
 )
 NS_LS = Command(
     path="pypod ns ls",
-    summary="List the namespaces of a container or process, as ls -l /proc/PID/ns",
+    summary="List the namespaces of a container or process, like ls -l /proc/PID/ns",
     synopsis="CONTAINER|POD|PID",
     examples=("pypod ns ls web", "pypod ns ls 1"),
     min_args=1,
@@ -111,7 +111,7 @@ def run_ns_ls(options: Parsed, root: str | None) -> int:
 
 
 def _links(directory: str) -> list[tuple[str, ...]]:
-    """Return what ls -l shows of each link."""
+    """Return the columns of ``ls -l`` for each link."""
     import os
     import stat
     import time

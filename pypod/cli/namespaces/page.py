@@ -1,10 +1,11 @@
-"""The page of ``pypod view``: one pod's picture, live, for whoever has the address with its token.
+"""The page of ``pypod view``: a live picture of one pod, for clients that have the address with its token.
 
-It only reads. It listens on 127.0.0.1, where other users of this host can reach it: they lack the token. A page of
-another origin lacks it, too, and a name that somebody points at 127.0.0.1 (DNS rebinding) is refused by its Host.
+The page is read-only. The server listens on 127.0.0.1, where other users of this host can reach it, but they lack the
+token. Pages of other origins lack it as well, and a foreign name that resolves to 127.0.0.1 (DNS rebinding) is refused
+because of its Host header.
 
-They could take up all connections as well, and say nothing or a byte now and then. So a request has a few seconds, and
-where there is no room for another connection the one that has been at its request for longest makes room.
+Such clients could also occupy all connections and send nothing, or a byte now and then. So a request must arrive within
+a few seconds, and when all connections are taken, the one with the oldest incomplete request is closed.
 """
 
 from __future__ import annotations
@@ -60,10 +61,10 @@ source.onerror = () => {{ state.textContent = "Not live any more: pypod view has
 
 
 class Server(ThreadingHTTPServer):
-    """Serves what ``render`` returns, made anew at most every 0.25 s however many look on."""
+    """Serve the output of ``render``, which runs at most every 0.25 s however many clients there are."""
 
     daemon_threads = True
-    request_queue_size = 128  # a connection that finds no place in it comes again after a second
+    request_queue_size = 128  # a connection that does not fit is retried after a second
     block_on_close = False
 
     def __init__(self, title: str, render: Callable[[], str], port: int = 0) -> None:
@@ -74,13 +75,13 @@ class Server(ThreadingHTTPServer):
         self._rendered = ""
         self._rendered_at = -INTERVAL_S
         self._lock = threading.Lock()
-        self._asking: dict[Any, None] = {}  # connections whose request is not whole yet, the oldest first
+        self._asking: dict[Any, None] = {}  # connections whose request is incomplete, the oldest first
         self._answered: set[Any] = set()
         self._places = threading.Lock()
 
     @property
     def address(self) -> str:
-        """The address of the page."""
+        """The URL of the page."""
         return f"http://127.0.0.1:{self.server_port}/{self.token}/"
 
     def content(self) -> str:
@@ -92,7 +93,7 @@ class Server(ThreadingHTTPServer):
             return self._rendered
 
     def process_request(self, request: socket | tuple[bytes, socket], client_address: Any) -> None:
-        """Answer in a thread, unless all places are taken by those who are being answered."""
+        """Answer in a thread, unless all connections are taken by clients that are being answered."""
         with self._places:
             full = len(self._asking) + len(self._answered) >= _CONNECTIONS_LIMIT
             oldest = next(iter(self._asking), None) if full else None
@@ -107,7 +108,7 @@ class Server(ThreadingHTTPServer):
             self.shutdown_request(request)
 
     def process_request_thread(self, request: socket | tuple[bytes, socket], client_address: Any) -> None:
-        """Answer, and make room for the next."""
+        """Answer, then free the place for the next connection."""
         try:
             super().process_request_thread(request, client_address)
         finally:
@@ -116,26 +117,26 @@ class Server(ThreadingHTTPServer):
                 self._answered.discard(request)
 
     def keep(self, request: socket) -> None:
-        """Have a connection keep its place: it has said what it wants, and may have it."""
+        """Let a connection keep its place: its request is complete and allowed."""
         with self._places:
             if request in self._asking:
                 del self._asking[request]
                 self._answered.add(request)
 
     def handle_error(self, request: socket | tuple[bytes, socket], client_address: Any) -> None:
-        """A client that goes away in the middle is no news."""
+        """Ignore clients that disconnect in the middle."""
 
 
 def _hang_up(connection: socket) -> None:
-    """Have the thread that reads from a connection find its end."""
+    """Make the thread that reads from a connection see end of file."""
     try:
         connection.shutdown(SHUT_RDWR)
-    except OSError:  # it has gone already
+    except OSError:  # already closed by the client
         return
 
 
 class _Hurried(io.RawIOBase):
-    """What a client sends, for as long as a request may take as a whole: a byte now and then gains no time."""
+    """Read from a client with one deadline for the whole request: a byte now and then does not extend it."""
 
     def __init__(self, connection: socket) -> None:
         self._connection = connection
@@ -158,18 +159,18 @@ class _Handler(BaseHTTPRequestHandler):
     sys_version = ""
 
     def setup(self) -> None:
-        """Read the request in a hurry."""
+        """Read the request with a deadline."""
         super().setup()
         self.rfile = io.BufferedReader(_Hurried(self.connection))
 
     def do_GET(self) -> None:
-        """Answer the page and its stream; whatever else is asked for does not exist."""
+        """Serve the page and its event stream; answer 404 to everything else."""
         self.connection.settimeout(_SEND_TIMEOUT_S)
         if self.headers.get("Host") not in self._own_names():
             self.send_error(421, "Misdirected Request")
             return
         token, slash, rest = self.path.removeprefix("/").partition("/")
-        # bytes: compare_digest takes text only when it is ASCII
+        # bytes: compare_digest accepts only ASCII strings
         if slash and secrets.compare_digest(token.encode(), self.server.token.encode()) and rest in _ANSWERS:
             self.server.keep(self.connection)
             _ANSWERS[rest](self)
@@ -190,7 +191,7 @@ class _Handler(BaseHTTPRequestHandler):
         self.wfile.write(body)
 
     def _live(self) -> None:
-        """Send the picture, and again whenever it has changed (server-sent events)."""
+        """Send the picture, and send it again whenever it changes (server-sent events)."""
         self._head("text/event-stream")
         shown, said_at = "", 0.0
         while True:
@@ -198,7 +199,7 @@ class _Handler(BaseHTTPRequestHandler):
             if content != shown:
                 self.wfile.write(f"data: {json.dumps(content)}\n\n".encode())
             elif time.monotonic() - said_at >= _HEARTBEAT_S:
-                self.wfile.write(b": still here\n\n")  # or we would never learn that nobody listens
+                self.wfile.write(b": still here\n\n")  # otherwise a client that has gone would never be noticed
             else:
                 time.sleep(INTERVAL_S)
                 continue
@@ -220,7 +221,7 @@ class _Handler(BaseHTTPRequestHandler):
         self.end_headers()
 
     def log_message(self, format: str, *args: object) -> None:
-        """Say nothing: the lines would hold the token."""
+        """Log nothing: the lines would contain the token."""
 
 
 _ANSWERS = {"": _Handler._page, "live": _Handler._live}

@@ -1,4 +1,4 @@
-"""unshare: a command as root of the user's own user namespace."""
+"""unshare: run a command as root of the user's own user namespace."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ if TYPE_CHECKING:
 UNSHARE = Command(
     path="pypod unshare",
     summary="Run a command inside of a modified user namespace",
-    description="Runs a command, by default $SHELL, where files that belong to users of your containers can be worked\n"
-    "  with: you are root there, and the ids of /etc/subuid and /etc/subgid follow from 1 on.",
+    description="Runs a command, by default $SHELL, in a user namespace where files owned by users of your containers\n"
+    "  are accessible: you are root there, and the IDs from /etc/subuid and /etc/subgid are mapped from 1 on.",
     synopsis="[options] [COMMAND [ARG...]]",
     examples=("pypod unshare cat /proc/self/uid_map", "pypod unshare rm -rf ~/volume"),
     interspersed=False,
@@ -23,7 +23,7 @@ UNSHARE = Command(
 
 
 def run_unshare(options: Parsed, root: str | None) -> int:
-    """Carry out ``pypod unshare``: this process becomes the command."""
+    """Carry out ``pypod unshare``: replace this process by the command."""
     from pypod.api.engine import Engine
 
     with Engine(root) as engine:

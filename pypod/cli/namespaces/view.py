@@ -1,4 +1,4 @@
-"""view: a page that shows a pod live."""
+"""view: a web page with a live view of a pod."""
 
 from __future__ import annotations
 
@@ -14,10 +14,11 @@ if TYPE_CHECKING:
 
 VIEW = Command(
     path="pypod view",
-    summary="Show a pod in a browser, live",
+    summary="Show a live view of a pod in a browser",
     description=(
-        "Prints the address of a page that draws the pod: who is in it, in which namespaces, who watches whom.\n"
-        "  It follows what other commands do, is for this host only (127.0.0.1), and ends with control-C."
+        "Prints the address of a page that draws the pod: its containers, their namespaces and their monitors.\n"
+        "  The page follows changes made by other commands, is reachable from this host only (127.0.0.1), and is\n"
+        "  served until control-C."
     ),
     synopsis="[options] POD",
     flags=(Flag(name="port", short="p", kind="uint", help="Port to listen on (default: a free one)"),),
@@ -34,7 +35,7 @@ def run_view(options: Parsed, root: str | None) -> int:
 
     port = options["port"]
     if port > 65535:
-        raise InvalidSpec("--port", f"{port} is no port number (1 to 65535)")
+        raise InvalidSpec("--port", f"{port} is not a port number (1 to 65535)")
     with Engine(root) as engine:
         name = engine.pods.get(options.positionals[0]).name
         try:
@@ -52,7 +53,7 @@ def run_view(options: Parsed, root: str | None) -> int:
 
 
 def content(engine: Engine, name: str) -> str:
-    """Return what the page shows: the picture and the matrix, or what became of the pod."""
+    """Return the content of the page: the picture and the matrix, or why there are none."""
     from pypod.display.markup import element
 
     try:
@@ -60,5 +61,5 @@ def content(engine: Engine, name: str) -> str:
         return f"{pod.picture()._repr_html_()}{pod.matrix()._repr_html_()}"
     except NoSuchPod:
         return element("p", f"pod {name}: removed")
-    except PypodError as error:  # in the middle of a change: the next look will tell
+    except PypodError as error:  # the pod is being changed: the next look will show the result
         return element("p", f"pod {name}: {error}")

@@ -1,4 +1,4 @@
-"""ns watch: the namespaces of pods as they come and go, on a terminal in place, elsewhere a line for each change."""
+"""ns watch: the namespaces of pods as they come and go, redrawn in place on a terminal, otherwise a line per change."""
 
 from __future__ import annotations
 
@@ -22,21 +22,21 @@ if TYPE_CHECKING:
 
 NS_WATCH = Command(
     path="pypod ns watch",
-    summary="Show namespaces of pods as they come and go",
+    summary="Watch the namespaces of pods come and go",
     description=(
-        "On a terminal the list stays in place and is drawn again; control-C ends it. Elsewhere there is a line for\n"
-        "  each change. Marks: + came, - went, ~ is different, = was there at the beginning."
+        "On a terminal the list is redrawn in place until control-C. Otherwise a line is printed for each change.\n"
+        "  Marks: + created, - gone, ~ changed, = existed at the beginning."
     ),
     synopsis="[options] [POD...]",
     flags=(
-        Flag(name="count", kind="int", metavar="number", help="End after so many looks"),
-        Flag(name="interval", kind="float", metavar="seconds", default=1.0, help="Look again after so many seconds"),
+        Flag(name="count", kind="int", metavar="number", help="Number of looks after which to exit"),
+        Flag(name="interval", kind="float", metavar="seconds", default=1.0, help="Time in seconds between looks"),
     ),
     examples=("pypod ns watch", "pypod ns watch mipod", "pypod ns watch --interval 0.2 | grep net"),
 )
 _HOLD_S = 3.0
-_SETTLE_MS = 30  # one command makes several changes: one look for all of them
-# alternate screen, no cursor, no line wrap; and all that as it was
+_SETTLE_MS = 30  # one command causes several changes: take one look for all of them
+# alternate screen, hidden cursor, no line wrap; and the reverse
 _ENTER, _LEAVE = "\x1b[?1049h\x1b[?25l\x1b[?7l", "\x1b[?7h\x1b[?25h\x1b[?1049l"
 _HOME, _END_OF_LINE, _END_OF_SCREEN, _PLAIN = "\x1b[H", "\x1b[K", "\x1b[J", "\x1b[m"
 _COLORS = {NEW: "\x1b[32m", GONE: "\x1b[31m", DIFFERENT: "\x1b[33m"}
@@ -48,9 +48,9 @@ def run_ns_watch(options: Parsed, root: str | None) -> int:
 
     interval_s: float = options["interval"]
     if not 0 < interval_s < 1e6:
-        raise InvalidSpec("--interval", f"an interval is a number of seconds above 0: {interval_s:g}")
+        raise InvalidSpec("--interval", f"the interval must be a number of seconds greater than 0: {interval_s:g}")
     if options["count"] < 0:
-        raise InvalidSpec("--count", f"a count is not negative: {options['count']}")
+        raise InvalidSpec("--count", f"the count must not be negative: {options['count']}")
     with Engine(root) as engine, engine.watch_namespaces(options.positionals) as watcher:
         if sys.stdout.isatty() and os.environ.get("TERM", "dumb") != "dumb":
             return _live(watcher, interval_s, options["count"])
@@ -77,7 +77,7 @@ def _write_lines(rows: Sequence[tuple[str, SeenNamespace]]) -> None:
 
 
 def line(mark: str, one: SeenNamespace) -> str:
-    """Return a change on one line: ``+ net 4026532451 pod mipod infra,web 1234 nprocs 2 why process``."""
+    """Format a change as one line: ``+ net 4026532451 pod mipod infra,web 1234 nprocs 2 why process``."""
     pid = "-" if one.pid is None else one.pid
     who, why = (",".join(words) or "-" for words in (one.who, one.why))
     return f"{mark} {one.kind} {one.inode} pod {one.pod} {who} {pid} nprocs {one.nprocs} why {why}"
@@ -94,7 +94,7 @@ def _settle(watcher: NamespaceWatcher, signals: Signals | None = None) -> None:
 
 
 class Screen:
-    """Inside the block the terminal shows a screen of ours; afterwards what it showed before."""
+    """Show our own screen on the terminal inside the block, and the previous one again afterwards."""
 
     def __enter__(self) -> Self:
         self.write(_ENTER)
@@ -121,7 +121,7 @@ def _live(watcher: NamespaceWatcher, interval_s: float, count: int) -> int:
     board = Board(_HOLD_S)
     color = not os.environ.get("NO_COLOR")
     looks = 0
-    # Signals, so that none of them ends us between the two halves of an escape sequence.
+    # Signals keeps them from ending the process in the middle of an escape sequence.
     with Signals((signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT)) as signals, Screen() as screen:
         while True:
             board.update(watcher.look(), time.monotonic())
@@ -143,7 +143,7 @@ def _live(watcher: NamespaceWatcher, interval_s: float, count: int) -> int:
 
 
 def _wait(watcher: NamespaceWatcher, signals: Signals, timeout_s: float) -> tuple[bool, bytes]:
-    """Wait for a change or signals; return whether something changed, and the numbers that arrived."""
+    """Wait for a change or signals; return whether something changed, and the signal numbers that arrived."""
     import select
 
     poll = select.poll()
@@ -154,7 +154,7 @@ def _wait(watcher: NamespaceWatcher, signals: Signals, timeout_s: float) -> tupl
 
 
 def _frame(board: Board, interval_s: float, *, color: bool) -> str:
-    """Return what puts the whole view on the terminal, as much of it as there is room for."""
+    """Return the output that draws the view on the terminal, cut to the terminal's size."""
     from time import strftime
 
     from pypod.cli.render.terminal import size
@@ -180,7 +180,7 @@ def _count(number: int, noun: str) -> str:
 
 
 def table(rows: Sequence[tuple[str, SeenNamespace]], width: int) -> list[str]:
-    """Return a heading and a line for each row. Whatever a command calls itself, it is one line that can be seen."""
+    """Return a heading and a line per row. A command always takes one printable line, whatever it calls itself."""
     from io import StringIO
 
     from pypod.cli.render.smartcols import Column, Line, Style, write
@@ -202,7 +202,7 @@ def table(rows: Sequence[tuple[str, SeenNamespace]], width: int) -> list[str]:
                 "PID": "-" if one.pid is None else str(one.pid),
                 "WHY": ",".join(one.why) or "-",
                 "WHO": ",".join(one.who) or "-",
-                "COMMAND": one.command.replace("\n", "\\x0a"),  # the table sees to the other characters
+                "COMMAND": one.command.replace("\n", "\\x0a"),  # the table escapes the other characters
             }
         )
         for mark, one in rows

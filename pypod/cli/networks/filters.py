@@ -66,7 +66,7 @@ def _until(values: Sequence[str]) -> Test:
 
 
 def _dangling(engine: Engine, values: Sequence[str]) -> Test:
-    """Networks that nobody is connected to; the default one is never among them."""
+    """Test whether nothing is connected to a network; the default network never counts as unused."""
     for value in values:
         if value not in _TRUTHS:
             raise InvalidSpec("--filter", f'invalid dangling filter value "{value}"')

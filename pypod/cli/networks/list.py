@@ -67,7 +67,7 @@ def _write_format(options: Parsed, specs: list[NetworkSpec], forms: list[dict[st
     from pypod.cli.system.inspect_form import as_json, network_struct, text_of_json
 
     for form in forms:
-        del form["containers"]  # which is inspect's only
+        del form["containers"]  # only inspect shows them
     text = options["format"]
     if is_json(text):
         from pypod.cli.go.json import encode

@@ -18,14 +18,14 @@ if TYPE_CHECKING:
 NETWORK_CREATE = Command(
     path="pypod network create",
     summary="Create a Podman network",
-    description="Create a network. Without a name or a subnet free ones are chosen; the name is printed to stdout.",
+    description="Create a network. An omitted name or subnet is chosen automatically; the name is printed to stdout.",
     synopsis="[options] [NAME]",
     flags=(
         Flag(name="disable-dns", kind="bool", help="Disable dns plugin"),
         Flag(
             name="dns",
             kind="strings",
-            help="DNS servers that are asked for names which the network itself does not know",
+            help="DNS servers to query for names that the network itself does not know",
         ),
         Flag(
             name="driver", short="d", default="bridge", help="Driver to manage the network: bridge, macvlan or ipvlan"
@@ -48,7 +48,7 @@ NETWORK_CREATE = Command(
 NETWORK_UPDATE = Command(
     path="pypod network update",
     summary="Update an existing podman network",
-    description="Change the DNS servers that a network asks for names which it does not know itself.",
+    description="Change the DNS servers that a network queries for names that it does not know itself.",
     synopsis="[options] NETWORK",
     flags=(
         Flag(name="dns-add", kind="strings", help="Add network level nameservers"),
@@ -61,7 +61,7 @@ NETWORK_UPDATE = Command(
 NETWORK_RM = Command(
     path="pypod network rm",
     summary="Delete one or more networks",
-    description="Removes networks and their bridges. The default network stays.",
+    description="Removes networks and their bridges. The default network cannot be removed.",
     synopsis="[options] NETWORK [NETWORK...]",
     flags=(
         Flag(name="force", short="f", kind="bool", help="Remove any containers using network"),
@@ -80,7 +80,7 @@ NETWORK_RM = Command(
 NETWORK_PRUNE = Command(
     path="pypod network prune",
     summary="Remove unused networks",
-    description="Removes the networks that no pod or container is to be connected to, but for the default one.",
+    description="Removes all networks that no pod or container uses, except the default network.",
     synopsis="[options]",
     flags=(
         Flag(name="filter", kind="stringArray", help="Provide filter values (e.g. 'label=<key>=<value>')"),
@@ -101,7 +101,7 @@ NETWORK_EXISTS = Command(
 NETWORK_CONNECT = Command(
     path="pypod network connect",
     summary="Connect a container or pod to a network",
-    description="One that runs is connected at once, another when it starts.",
+    description="A running container or pod is connected at once, a stopped one when it starts.",
     synopsis="[options] NETWORK CONTAINER",
     flags=(
         Flag(name="alias", kind="strings", help="Network scoped alias for container"),
@@ -192,7 +192,7 @@ def run_network_rm(options: Parsed, root: str | None) -> int:
 
 
 def _code(failures: Sequence[PypodError]) -> int:
-    """Return podman's exit code of rm: 1 when only names are missing, 2 when somebody is connected."""
+    """Return podman's exit code for rm: 1 when the only failures are unknown names, 2 when a network is in use."""
     if not failures:
         return 0
     if all(isinstance(failure, NoSuchNetwork) for failure in failures):

@@ -18,8 +18,8 @@ if TYPE_CHECKING:
 NETWORK_RELOAD = Command(
     path="pypod network reload",
     summary="Reload firewall rules for one or more containers",
-    description="Makes bridges, veths, firewall rules and name servers of running containers anew where they are gone, "
-    "and starts pasta or slirp4netns of a user's again.",
+    description="Recreates missing bridges, veths, firewall rules and name servers of running containers, and restarts "
+    "pasta or slirp4netns for rootless containers.",
     synopsis="[options] [CONTAINER|POD...]",
     flags=(ALL, LATEST),
     examples=("pypod network reload web", "pypod network reload --all"),
@@ -40,7 +40,7 @@ def run_network_reload(options: Parsed, root: str | None) -> int:
 
 
 def _named(engine: Engine, name: str) -> Container:
-    """Return the container of that name, of a pod its infra. Raises NoSuchContainer."""
+    """Return the container of that name, or the infra of the pod of that name. Raises NoSuchContainer."""
     try:
         return engine.containers.get(name)
     except NoSuchContainer:

@@ -43,7 +43,7 @@ def run_pod_create(options: Parsed, root: str | None) -> int:
     name = options["name"] or (options.positionals[0] if options.positionals else "")
     if options["name"] and options.positionals:
         raise InvalidSpec("NAME", "cannot specify --name and NAME at the same time")
-    # podman-pod-create(1): what shares nothing has no infra, unless it is asked for
+    # podman-pod-create(1): a pod that shares nothing has no infra, unless --infra asks for one
     infra = options["infra"] and (options.changed("infra") or options["share"] not in ("", "none"))
     found = {**options_given(CreatePodOptions, options), "infra": infra}
     with Engine(root) as engine:

@@ -1,4 +1,4 @@
-"""start, stop, restart, kill and rm of pods."""
+"""start, stop, restart, kill and rm for pods."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _SYNOPSIS = "[options] POD [POD...]"
 POD_START = Command(
     path="pypod pod start",
     summary="Start one or more pods",
-    description="Starts the infra of each pod, and every member.",
+    description="Starts the infra and all members of each pod.",
     synopsis=_SYNOPSIS,
     flags=(ALL, EXPLAIN, LATEST, POD_ID_FILE),
     examples=("pypod pod start mipod", "pypod pod start --all"),
@@ -34,7 +34,7 @@ POD_STOP = Command(
 POD_RESTART = Command(
     path="pypod pod restart",
     summary="Restart one or more pods",
-    description="Stops everything and starts it in new namespaces: the way out for a pod that is Broken.",
+    description="Stops all containers and starts them in new namespaces. This repairs a pod that is Broken.",
     synopsis=_SYNOPSIS,
     flags=(ALL, LATEST),
     examples=("pypod pod restart mipod",),
@@ -80,7 +80,7 @@ def _each(
 
     with Engine(root) as engine:
         found, problems = selection.pods(engine, options, id_flag=id_flag)
-        if force:  # as podman: what is not there needs no removal
+        if force:  # as in podman: a missing pod needs no removal
             problems = [error for error in problems if not isinstance(error, NotFound)]
         return selection.each(found, problems, action, show, removal=removal)
 
@@ -112,7 +112,7 @@ def run_pod_kill(options: Parsed, root: str | None) -> int:
         try:
             pod.kill(number)
         except WrongState:
-            return  # nothing runs: no failure, as podman
+            return  # nothing is running: not a failure, as in podman
 
     return _each(options, root, kill)
 

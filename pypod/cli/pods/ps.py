@@ -1,4 +1,4 @@
-"""pod ps: the pods, one a line."""
+"""pod ps: list pods, one per line."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ _SHORT = 12
 
 
 class PodRow(Struct):
-    """A pod; ``row["Id"]`` is a cell, under podman's placeholders (podman-pod-ps(1))."""
+    """A pod; ``row["Id"]`` is a cell, named by podman's placeholders (podman-pod-ps(1))."""
 
     type_name = "pods.ListPodReporter"
 
@@ -59,7 +59,7 @@ class PodRow(Struct):
         return value
 
     def identifier(self, text: str) -> str:
-        """Return an id as it is to be shown."""
+        """Return an id as the listing shows it."""
         return text[:_SHORT] if self.truncate else text
 
 
@@ -84,7 +84,7 @@ _FIELDS: dict[str, Callable[[PodRow], Any]] = {
     "InfraId": lambda row: row.identifier(row.pod.infra_id),
     "Labels": lambda row: dict(row.pod.spec.labels),
     "Name": lambda row: row.pod.name,
-    "Namespace": lambda _: "",  # libpod's, which nobody has
+    "Namespace": lambda _: "",  # libpod's namespace, which is never set
     "Networks": lambda row: ",".join(row.pod.networks),
     "NumberOfContainers": lambda row: len(row.pod.members),
     "SharedNamespaces": lambda row: ",".join(row.pod.spec.share if row.pod.infra_id else ()),
@@ -102,7 +102,7 @@ _TITLES = {
     "SharedNamespaces": "namespaces",
 }
 _SORT_KEYS: dict[str, Callable[[PodRow], Any]] = {
-    "created": lambda row: -row.pod.created_ns,  # the latest first, as podman
+    "created": lambda row: -row.pod.created_ns,  # the latest first, as in podman
     "id": lambda row: row.pod.id,
     "name": lambda row: row.pod.name,
     "number": lambda row: len(row.pod.members),
@@ -122,7 +122,7 @@ def run_pod_ps(options: Parsed, root: str | None) -> int:
         rows = _rows(options, engine)
         if options["format"]:
             _write_format(options, rows)
-        elif options["quiet"]:  # never truncated, as podman 4.3.1
+        elif options["quiet"]:  # never truncated, as in podman 4.3.1
             sys.stdout.write("".join([f"{row.pod.id}\n" for row in rows]))
         else:
             from pypod.cli.render.output import write_table

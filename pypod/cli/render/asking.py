@@ -1,4 +1,4 @@
-"""Asking a person: for a line, and for one that is not shown."""
+"""Prompt the user for a line, for a hidden line, or for a choice."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 def shown_line(prompt: str, argument: str, failure: str) -> str:
-    """Return what is typed, without spaces around it. Raises InvalidSpec, which begins with ``failure``: nothing is."""
+    """Return a typed line, stripped. At end of file raises InvalidSpec, whose message begins with ``failure``."""
     print(prompt, end="", flush=True)
     line = sys.stdin.readline()
     if not line:
@@ -24,9 +24,9 @@ def shown_line(prompt: str, argument: str, failure: str) -> str:
 
 
 def hidden_line(prompt: str, argument: str, failure: str) -> str:
-    """Return a line from the terminal that is stdin, without showing it: hidden before somebody is asked to type.
+    """Return a line typed at the terminal on stdin, without echo, which is off before the prompt appears.
 
-    Raises InvalidSpec, which begins with ``failure``.
+    Raises InvalidSpec, whose message begins with ``failure``.
     """
     import termios
 
@@ -49,7 +49,7 @@ def hidden_line(prompt: str, argument: str, failure: str) -> str:
 
 
 def chosen_name(names: Sequence[Reference]) -> Reference:
-    """Return the one of several names that somebody chooses at the terminal. Raises InvalidSpec when nobody does."""
+    """Return the name that the user chooses at the terminal. Raises InvalidSpec when there is no answer."""
     print("Please select an image:")
     print("".join([f"{number:4}  {name}\n" for number, name in enumerate(names, 1)]), end="")
     while True:
@@ -59,5 +59,5 @@ def chosen_name(names: Sequence[Reference]) -> Reference:
 
 
 def is_somebody_there() -> bool:
-    """Return whether a question would be read and could be answered: as podman, stdin and stdout are a terminal."""
+    """Return whether a prompt can be seen and answered: as in podman, stdin and stdout are terminals."""
     return os.isatty(0) and os.isatty(1)

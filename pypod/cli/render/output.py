@@ -1,4 +1,4 @@
-"""What podman's listings look like: columns, ``--format`` for rows, durations and sizes in words."""
+"""The layout of podman's listings: columns, ``--format`` for rows, durations and sizes in words."""
 
 from __future__ import annotations
 
@@ -58,17 +58,17 @@ def _printed(value: object) -> str:
 
 
 def write_table(rows: Iterable[Any], columns: Sequence[Column], *, stream: TextIO, noheading: bool = False) -> None:
-    """Write one line a row under a heading, in podman's layout."""
+    """Write one line per row under a heading, in podman's layout."""
     lines = [] if noheading else ["\t".join([column.title for column in columns])]
     lines += ["\t".join([column.cell(row) for column in columns]) for row in rows]
     stream.write(align("\n".join(lines) + "\n" if lines else ""))
 
 
 def align(text: str) -> str:
-    """Turn tabs into blanks so that cells stand in columns, as Go's tabwriter does with podman's settings.
+    """Replace tabs by spaces to align cells in columns, as Go's tabwriter does with podman's settings.
 
-    A tab ends a cell. A column is as wide as its widest cell over the lines in a row that have it; what follows a
-    line's last tab belongs to no column.
+    A tab ends a cell. A column is as wide as its widest cell in a run of consecutive lines that have the column; the
+    text after a line's last tab belongs to no column.
     """
     lines = [line.split("\t") for line in text.split("\n")]
     column = 0
@@ -94,7 +94,7 @@ def _pad(lines: list[list[str]], column: int) -> None:
 
 
 def is_json(text: str) -> bool:
-    """Whether ``--format`` asks for the whole list as JSON: ``json``, ``{{json .}}`` or ``{{json}}``."""
+    """Return whether ``--format`` asks for the whole list as JSON: ``json``, ``{{json .}}`` or ``{{json}}``."""
     text = text.strip()
     if not (text.startswith("{{") and text.endswith("}}")):
         return text == "json"
@@ -103,9 +103,9 @@ def is_json(text: str) -> bool:
 
 
 def split_table(text: str) -> tuple[bool, str]:
-    """Return whether ``--format`` asks for a table, and the template in it, with podman's escapes resolved.
+    """Return whether ``--format`` asks for a table, and its template with podman's escapes resolved.
 
-    ``\\t`` and ``\\n`` become the characters; in a table every blank becomes a tab; a newline ends it.
+    ``\\t`` and ``\\n`` become the characters; in a table every space becomes a tab; the template ends with a newline.
     """
     table = text.startswith("table ")
     if table:
@@ -119,7 +119,7 @@ def compile_format(
 ) -> tuple[bool, Template]:
     """Return whether ``--format`` asks for a table, and its template. Raises TemplateError.
 
-    With ``each`` the template is applied to a list of rows one by one, unless it has a ``{{range .}}`` of its own.
+    With ``each`` the template is applied to each row of a list, unless it has a ``{{range .}}`` of its own.
     """
     table, normal = split_table(text)
     if each and not table:
@@ -127,7 +127,7 @@ def compile_format(
     try:
         return table, compile(normal, name=name, functions=functions, each=each)
     except TemplateError:
-        # Resolving escapes breaks a string literal with "\n" in it: podman then takes the text as it is.
+        # Resolving escapes breaks a string literal that contains "\n": podman then uses the text unchanged.
         return table, compile(text, name=name, functions=functions, each=each)
 
 
@@ -149,9 +149,9 @@ def write_format(
     noheading: bool = False,
     functions: Mapping[str, Callable[..., object]] | None = None,
 ) -> None:
-    """Write ``rows`` as ``--format`` says; a table gets ``headers`` (see header_map) and is aligned.
+    """Write ``rows`` according to ``--format``; a table gets ``headers`` (see header_map) and is aligned.
 
-    Raises TemplateError, having written nothing.
+    Raises TemplateError before anything is written.
     """
     table, template = compile_format(text, name=name, functions=functions)
     output = template.render([dict(headers)]) if table and not noheading else ""
@@ -160,14 +160,14 @@ def write_format(
 
 
 def header_map(fields: Iterable[str], titles: Mapping[str, str] | None = None) -> dict[str, str]:
-    """Return the heading of each field: ``CreatedAt`` is ``CREATED AT``, unless ``titles`` says otherwise."""
+    """Return the heading of each field: ``CREATED AT`` for ``CreatedAt``, unless ``titles`` has another."""
     headers = {field: " ".join(_camel_words(field)).upper() for field in fields}
     headers.update({field: title.upper() for field, title in (titles or {}).items()})
     return headers
 
 
 def _camel_words(name: str) -> list[str]:
-    """Split as github.com/fatih/camelcase: at every change of character class, ``PDFLoader`` before ``Loader``."""
+    """Split like github.com/fatih/camelcase: at every change of character class, ``PDFLoader`` before ``Loader``."""
     words: list[str] = []
     before = ""
     for char in name:
@@ -205,7 +205,7 @@ def human_duration(seconds: float) -> str:
 
 
 def human_ago(seconds: float) -> str:
-    """Return how long ago something was: ``5 minutes ago``."""
+    """Return a duration as a time in the past: ``5 minutes ago``."""
     return f"{human_duration(seconds)} ago"
 
 

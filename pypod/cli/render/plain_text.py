@@ -1,9 +1,9 @@
-"""Text for a terminal in which names and commands that others chose cannot steer it.
+"""Text output in which names and commands that others chose cannot control the terminal.
 
-A terminal acts upon what an image's command, a label or a registry's error holds: it moves the cursor over what was
-shown before, sets titles, types answers. So every stream that is a terminal shows such characters as JSON writes them,
-and cells of listings never hold them: a newline in a command would otherwise make up a row. What containers write
-(logs, attach, run, exec) goes past this, byte for byte.
+A terminal executes control sequences in an image's command, a label or a registry's error: it moves the cursor over
+earlier output, sets titles, types answers. So every stream that is a terminal shows control characters as JSON escapes,
+and cells of listings never contain them: a newline in a command could otherwise fake a row. The output of containers
+(logs, attach, run, exec) bypasses this module, byte for byte.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ _LAYOUT = "\n\t"
 
 
 def escaped(text: str, *, but: str = "") -> str:
-    """Return text with characters that cannot be seen as escapes, except those in ``but``."""
+    """Return text with unprintable characters escaped, except those in ``but``."""
     if text.isprintable():
         return text
     return "".join([one if one.isprintable() or one in but else _escape(ord(one)) for one in text])
@@ -30,20 +30,20 @@ def _escape(number: int) -> str:
 
 
 def tell(text: str) -> None:
-    """Write what went wrong to stderr; escaped in a file, too, since errors are read at a terminal sooner or later."""
+    """Write an error to stderr; escape it in files, too: errors are read at a terminal sooner or later."""
     sys.stderr.write(f"{escaped(text, but=_LAYOUT)}\n")
 
 
 class TerminalStream(io.TextIOWrapper):
-    """A terminal that is written text to; ``control`` is how to steer it on purpose."""
+    """A text stream to a terminal; only ``control`` writes control sequences."""
 
     def write(self, text: str) -> int:
-        """Write text as ``escaped`` makes it, lines and tabs kept; return the length of ``text``."""
+        """Write text with escapes, except for newlines and tabs; return the length of ``text``."""
         super().write(escaped(text, but=_LAYOUT))
         return len(text)
 
     def control(self, sequence: str) -> None:
-        """Write a sequence that the terminal is to act upon."""
+        """Write a control sequence."""
         super().write(sequence)
 
 

@@ -1,4 +1,4 @@
-"""Signals to this process as bytes on a descriptor, to be polled with the rest."""
+"""Signals to this process as bytes on a descriptor, to be polled with other descriptors."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
 
 class Signals:
-    """Inside the block signals to this process arrive as numbers on ``fd``: the ones in ``numbers``, and SIGWINCH."""
+    """Inside the block the signals ``numbers`` and SIGWINCH to this process arrive as bytes on ``fd``."""
 
     def __init__(self, numbers: tuple[int, ...]) -> None:
         self._numbers = numbers
@@ -36,7 +36,7 @@ class Signals:
         os.close(self._write_fd)
 
     def arrived(self) -> bytes:
-        """Return the numbers that came in."""
+        """Return the numbers of the signals that have arrived."""
         try:
             return os.read(self.fd, 256)
         except BlockingIOError:

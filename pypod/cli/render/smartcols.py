@@ -20,9 +20,9 @@ _ASCII_TREE = ("|-", "`-", "| ", "  ")
 
 
 class Column(Value):
-    """A column: ``right`` aligns, ``number`` says what it is in JSON, ``cut`` that the terminal's width may cut it.
+    """A column: ``right`` aligned, a ``number`` in JSON, with ``cut`` truncated to the terminal's width.
 
-    ``hint`` is the width it gets when something in it is wider than its heading.
+    ``hint`` is the minimum width when a cell is wider than the heading.
     """
 
     name: str
@@ -33,7 +33,7 @@ class Column(Value):
 
 
 class Line:
-    """A line: the text of each cell by column name, None where there is nothing; lines below it in a tree."""
+    """A line: the text of each cell by column name, None for an empty cell; and its child lines in a tree."""
 
     __slots__ = ("cells", "children")
 
@@ -45,9 +45,9 @@ class Line:
 
 
 class Style(Value):
-    """How a table is written. ``tree`` names the column that shows it; ``width`` is the terminal's, 0 for no limit.
+    """The style of a table. ``tree`` is the column with the tree; ``width`` is the terminal's, 0 for no limit.
 
-    ``name`` is what JSON calls the list.
+    ``name`` is the name of the list in JSON.
     """
 
     name: str
@@ -60,7 +60,7 @@ class Style(Value):
 
 
 def write(roots: Sequence[Line], columns: Sequence[Column], style: Style, stream: TextIO) -> None:
-    """Write the lines that are below no other, and what is below them."""
+    """Write the root lines and the lines below them."""
     if style.json:
         stream.write(_json(roots, columns, style))
         return
@@ -82,7 +82,7 @@ def _rows(roots: Sequence[Line], columns: Sequence[Column], style: Style) -> Ite
     while waiting:
         line, prefix, mark = waiting.pop()
         cells = [line.cells.get(name) or "" for name in names]
-        whole = "".join(cells)  # one look at the usual row instead of one at each cell
+        whole = "".join(cells)  # a single check for ordinary rows instead of one per cell
         if style.raw or not (whole.isascii() and whole.isprintable()):
             cells = [escaped(text, raw=style.raw) for text in cells]
         if tree >= 0:
@@ -95,7 +95,7 @@ def _rows(roots: Sequence[Line], columns: Sequence[Column], style: Style) -> Ite
 
 
 def escaped(text: str, *, raw: bool = False) -> str:
-    r"""Return text in which every character can be seen: others as ``\x`` and two digits for each byte."""
+    r"""Return text with unprintable characters escaped as ``\x`` and two digits for each byte."""
     if text.isascii() and text.isprintable() and not (raw and (" " in text or "\\" in text)):
         return text
     return "".join(
@@ -115,7 +115,7 @@ def _bytes(character: str) -> bytes:
 
 
 def _physical(row: list[str]) -> Iterable[list[str]]:
-    """Return the lines that a row takes: a cell of several lines makes several."""
+    """Return the output lines of a row: several when a cell has several lines."""
     if "\n" not in "".join(row):
         return (row,)
     return [list(parts) for parts in zip_longest(*(cell.split("\n") for cell in row), fillvalue="")]

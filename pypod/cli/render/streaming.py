@@ -1,4 +1,4 @@
-"""Join this process's standard streams to a container or a command: the loops behind run, attach, start -a and exec."""
+"""Connect our standard streams to a container or a command: the loops behind run, attach, start -a and exec."""
 
 from __future__ import annotations
 
@@ -19,9 +19,9 @@ _SETTLE_MS = 50
 
 
 def write_output(fd: int, data: bytes) -> None:
-    """Write everything to an output of this command.
+    """Write all data to an output of this command.
 
-    Raises BrokenPipeError, and SystemFailure when it cannot be written for another reason.
+    Raises BrokenPipeError, and SystemFailure for any other error.
     """
     try:
         descriptors.write_all(fd, data)
@@ -44,7 +44,7 @@ def follow_container(
     detach_keys: bytes,
     sig_proxy: bool,
 ) -> bool:
-    """Show what a container writes and pass on what is typed, until it ends; return True when the user detached."""
+    """Show a container's output and pass on typed input until it ends; return True when the user detached."""
     import select
     import signal
 
@@ -61,7 +61,7 @@ def follow_container(
                 if terminal:
                     attachment.resize(*size(0))
             while attachment is not None:
-                # A block at a time: a container that writes as fast as we read must not keep us from all else.
+                # A block at a time: a container that writes as fast as we read must not starve input and signals.
                 more = _show(reader)
                 ended = False
                 for fd, event in poll.poll(0 if more else None):
@@ -74,14 +74,14 @@ def follow_container(
                         return True
                 if ended:
                     break
-        # What it left in the log has an end: signals are for us again.
+        # The rest of the log is finite: signals affect this process again.
         while _show(reader):
             pass
     return False
 
 
 def _hear(attachment: Attachment, event: int, poll: select.poll) -> bool:
-    """Take what a monitor said, and give it what it takes now; return False when it has ended."""
+    """Receive a monitor's messages and send it pending input; return False when the monitor has ended."""
     import select
 
     if event & select.POLLOUT:
@@ -124,14 +124,14 @@ def _pass_signal(container: Container, attachment: Attachment, number: int, winc
     try:
         container.kill(number)
     except WrongState:
-        return  # it has ended meanwhile
+        return  # it has ended in the meantime
 
 
 def _type(attachment: Attachment, scanner: DetachScanner, poll: select.poll) -> bool:
-    """Pass on what was typed; return True when it was the detach keys.
+    """Pass on typed input; return True when the detach keys were typed.
 
-    A container that does not read its input must not keep us from showing its output: what it does not take waits,
-    and meanwhile no more is read.
+    A container that does not read its input must not keep us from showing its output: input that it does not accept is
+    kept, and no more is read until it does.
     """
     import select
 
@@ -150,7 +150,7 @@ def _type(attachment: Attachment, scanner: DetachScanner, poll: select.poll) -> 
 
 
 def follow_command(process: Process, *, stdin: bool, detach_keys: bytes) -> int | None:
-    """Show what a command writes and pass on what is typed; return its exit code, None when the user detached."""
+    """Show a command's output and pass on typed input; return its exit code, None when the user detached."""
     if process.terminal_fd >= 0:
         return _follow_terminal(process, detach_keys)
     import select
@@ -184,14 +184,14 @@ def follow_command(process: Process, *, stdin: bool, detach_keys: bytes) -> int 
 
 
 def _feed(process: Process, poll: select.poll, waiting: bytes) -> bytes:
-    """Pass input on as far as the command takes it; return the rest. Our own input is read when there is none."""
+    """Write input as far as the command accepts it; return the rest. With no rest, poll our own input again."""
     import select
 
     try:
         waiting = waiting[os.write(process.stdin_fd, waiting) :]
     except BlockingIOError:
         return waiting
-    except BrokenPipeError:  # nobody reads it any more
+    except BrokenPipeError:  # the command has closed its input
         poll.unregister(process.stdin_fd)
         process.close_stdin()
         return b""
@@ -232,7 +232,7 @@ def _follow_terminal(process: Process, detach_keys: bytes) -> int | None:
 
 
 def _copy_from(master: int) -> bool:
-    """Copy what a terminal has; return False at its end, which Linux reports as EIO."""
+    """Copy a terminal's available output; return False at its end, which Linux reports as EIO."""
     try:
         data = os.read(master, _CHUNK_BYTES)
     except BlockingIOError:

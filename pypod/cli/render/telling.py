@@ -1,4 +1,4 @@
-"""How a pull, a push, a load or a save goes, told on stderr: podman's lines, and on a terminal how far each blob is."""
+"""Progress output on stderr for pull, push, load and save: podman's lines, and on a terminal each blob's progress."""
 
 from __future__ import annotations
 
@@ -26,11 +26,11 @@ _UP_AND_CLEAR = "\x1b[{}A\r\x1b[J"
 
 
 class Telling:
-    """Takes reports of a transfer. A context manager: at the end, if it went well, the last lines follow.
+    """Print progress reports of a transfer. A context manager: on success the exit prints the last lines.
 
-    On a terminal what is finished stays as a line, and below it the blobs on their way are drawn again and again: only
-    as many as fit, none wider than the window, so that going up by their number always finds them. podman does not
-    speak of signatures at the beginning where it would leave them out (``signed``).
+    On a terminal finished blobs stay as lines, and the blobs in progress are redrawn below them: only as many as fit,
+    none wider than the window, so that moving up by their number always reaches the first. podman does not mention
+    signatures at the beginning where it would omit them (``signed``).
     """
 
     def __init__(self, *, quiet: bool = False, signed: bool = True) -> None:
@@ -48,7 +48,7 @@ class Telling:
         return self
 
     def __call__(self, progress: Progress) -> None:
-        """Take one report."""
+        """Print one report."""
         if self._quiet:
             return
         if progress.name:  # another image
@@ -58,7 +58,7 @@ class Telling:
             self._began = True
             sys.stderr.write(self._beginning)
         if progress.is_config:
-            self._config = progress.digest  # told last, as podman does, which reads it last
+            self._config = progress.digest  # printed last: podman reads it last
         elif self._live:
             self._show(progress)
         elif progress.digest not in self._told:
@@ -79,7 +79,7 @@ class Telling:
         return f"{copied}Writing manifest to image destination\nStoring signatures\n"
 
     def _restart(self, text: str) -> None:
-        """Leave what was drawn, say something, and be ready for another image."""
+        """Finish the drawn lines, print ``text``, and reset for another image."""
         if self._drawn:
             self._draw(0)
         sys.stderr.write(text)
@@ -108,7 +108,7 @@ class Telling:
         sys.stderr.flush()
 
     def _draw(self, rows: int, columns: int = 80, finished: str = "") -> None:
-        """Replace the lines that are drawn: by a finished one, and at most ``rows`` of those that move."""
+        """Replace the drawn lines by a finished one and at most ``rows`` lines for blobs in progress."""
         if self._drawn:
             control(sys.stderr, _UP_AND_CLEAR.format(self._drawn))
         shown = [_line(one, columns) for one in list(self._moving.values())[: max(rows, 0)]]
@@ -123,7 +123,7 @@ def _window() -> tuple[int, int]:
         columns, rows = os.get_terminal_size(2)
     except OSError:
         return 80, 24
-    return columns or 80, rows or 24  # a terminal that nobody told its size says 0
+    return columns or 80, rows or 24  # a terminal whose size was never set reports 0
 
 
 def _line(progress: Progress, columns: int) -> str:
@@ -134,7 +134,7 @@ def _line(progress: Progress, columns: int) -> str:
         done, total = progress.done_bytes, progress.total_bytes
         filled = _BAR_WIDTH * min(done, total) // total if total else _BAR_WIDTH
         state = f"[{'=' * filled:-<{_BAR_WIDTH}}] {human_size(done)} / {human_size(total)}"
-    # the last column stays free: some terminals go to the next line with it
+    # the last column stays free: writing to it makes some terminals wrap
     return f"Copying blob {_short(progress.digest)} {state}"[: max(columns - 1, 1)]
 
 

@@ -14,7 +14,7 @@ DEFAULT_DETACH_KEYS = "ctrl-p,ctrl-q"
 
 
 def parse_detach_keys(text: str) -> bytes:
-    """Read ``a`` or ``ctrl-a`` words joined by commas; empty disables. Raises InvalidSpec."""
+    """Parse comma-separated keys, ``a`` or ``ctrl-a``; an empty string disables them. Raises InvalidSpec."""
     keys = bytearray()
     for word in text.split(",") if text else ():
         key = word.removeprefix("ctrl-") if word.startswith("ctrl-") else word
@@ -31,14 +31,14 @@ def parse_detach_keys(text: str) -> bytes:
 
 
 class DetachScanner:
-    """Looks for the detach keys in what is typed; keys that might begin them are held back until that is clear."""
+    """Search typed input for the detach keys; hold back keys that may be the beginning of them."""
 
     def __init__(self, keys: bytes) -> None:
         self._keys = keys
         self._held = b""
 
     def feed(self, data: bytes) -> tuple[bytes, bool]:
-        """Return what to pass on, and whether the keys were typed."""
+        """Return the input to pass on, and whether the detach keys were typed."""
         if not self._keys:
             return data, False
         data = self._held + data
@@ -55,9 +55,9 @@ class DetachScanner:
 
 
 class RawMode:
-    """Inside the block the terminal ``fd`` shows what is written as it is, and with ``keys`` passes every key on.
+    """Inside the block the terminal ``fd`` is in raw mode: output is shown unchanged, every key is passed on.
 
-    Without ``keys`` those that send signals still do. Nothing happens when ``fd`` is no terminal.
+    Without ``keys``, keys that send signals still do. Nothing happens when ``fd`` is not a terminal.
     """
 
     def __init__(self, fd: int, *, wanted: bool, keys: bool = True) -> None:
@@ -87,7 +87,7 @@ class RawMode:
 
 
 def size(fd: int = 0) -> tuple[int, int]:
-    """Return columns and rows of a terminal, zeros when ``fd`` is none."""
+    """Return columns and rows of a terminal, zeros when ``fd`` is not a terminal."""
     try:
         return os.get_terminal_size(fd)
     except OSError:

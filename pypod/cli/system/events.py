@@ -1,4 +1,4 @@
-"""events: what happened to pods, containers and images, and what happens."""
+"""events: past and new events of pods, containers and images."""
 
 from __future__ import annotations
 
@@ -74,7 +74,7 @@ def _moment_ns(options: Parsed, flag: str, now_ns: int) -> int | None:
 
 
 def _writer(options: Parsed) -> Callable[[Event], str]:
-    """Return what makes a line of an event. Raises TemplateError."""
+    """Return a function that formats an event as a line. Raises TemplateError."""
     text: str = options["format"]
     if not text:
         return lambda event: f"{human(event, truncate=not options['no-trunc'])}\n"
@@ -91,7 +91,7 @@ def _writer(options: Parsed) -> Callable[[Event], str]:
 
 
 def human(event: Event, *, truncate: bool = False) -> str:
-    """Return an event on one line, as podman shows it; unprintable characters of labels as ``\\x`` and digits."""
+    """Format an event as one line, like podman; unprintable characters of labels become ``\\x`` and digits."""
     from pypod.cli.go.values import go_time
     from pypod.cli.render.smartcols import escaped
     from pypod.model.ids import short
@@ -107,7 +107,7 @@ def human(event: Event, *, truncate: bool = False) -> str:
 
 
 def as_json(event: Event) -> Struct:
-    """Return an event as podman's JSON has it: without what is empty, and without an exit code of 0."""
+    """Return an event in the form of podman's JSON: without empty fields and without an exit code of 0."""
     from pypod.cli.go.values import Struct
     from pypod.model.moment import rfc3339
 
@@ -126,7 +126,7 @@ def as_json(event: Event) -> Struct:
 
 
 def fields(event: Event) -> Struct:
-    """Return what templates may name."""
+    """Return the fields of an event for templates."""
     from pypod.cli.go.values import Moment, NilMap, Struct
     from pypod.model.moment import rfc3339
 

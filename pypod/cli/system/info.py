@@ -1,4 +1,4 @@
-"""The facts behind ``info`` and ``version``, and the YAML podman prints them in."""
+"""The facts behind ``info`` and ``version``, and the YAML in which podman prints them."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _ARCHITECTURES = {"x86_64": "amd64", "aarch64": "arm64", "armv7l": "arm", "i686"
 
 
 class Facts(Struct):
-    """A struct whose fields go by their JSON name (``memFree``) and by Go's (``MemFree``)."""
+    """A struct whose fields are accessible by their JSON name (``memFree``) and by Go's (``MemFree``)."""
 
     def __missing__(self, key: str) -> Any:
         lowered = key.lower()
@@ -29,7 +29,7 @@ class Facts(Struct):
 
 
 def version_facts() -> Facts:
-    """Return what ``version`` tells of this program."""
+    """Return the facts that ``version`` prints."""
     import sys
 
     from pypod import __version__
@@ -45,7 +45,7 @@ def version_facts() -> Facts:
 
 
 def information(engine: Engine) -> Facts:
-    """Return everything ``info`` tells: host, plugins, store and version."""
+    """Return the facts that ``info`` prints: host, plugins, store and version."""
     facts: Facts = _facts(engine.info())
     facts["version"] = version_facts()
     facts.type_name = "*define.Info"
@@ -60,7 +60,7 @@ def _facts(value: Any) -> Any:
 
 
 def yaml(value: dict[str, Any], indent: str = "") -> str:
-    """Return a mapping as YAML, keys in order, as podman prints it."""
+    """Format a mapping as YAML with sorted keys, as podman prints it."""
     lines = []
     for key in sorted(value):
         item = value[key]
@@ -90,7 +90,7 @@ def _scalar(value: object) -> str:
 
 
 def _is_plain(text: str) -> bool:
-    """Whether a string stands for itself in YAML without quotes (YAML 1.2, 7.3.3, and what would be another type)."""
+    """Return whether a string needs no quotes in YAML (YAML 1.2, 7.3.3) and is not read as another type."""
     if not text or text.strip() != text or text[0] in "-?:,[]{}#&*!|>'\"%@`" or not text.isprintable():
         return False
     if ": " in text or " #" in text or text.endswith(":"):

@@ -55,7 +55,7 @@ IMAGE_INSPECT = Command(
 NETWORK_INSPECT = Command(
     path="pypod network inspect",
     summary="Displays the network configuration for one or more networks",
-    description="Displays the configuration of a network, and who is attached to it.",
+    description="Displays the configuration of a network and the containers attached to it.",
     synopsis="[options] NETWORK [NETWORK...]",
     flags=(FORMAT,),
     examples=("pypod network inspect podman", 'pypod network inspect --format "{{.NetworkInterface}}" front'),
@@ -153,9 +153,9 @@ def _latest(engine: Engine, kind: str) -> str:
 
 
 def _find(engine: Engine, kind: str, name: str, *, size: bool) -> dict[str, Any]:
-    """Return what there is to know of a container, an image, a network or a pod. Raises NotFound, AmbiguousName.
+    """Return the inspection data of a container, an image, a network or a pod. Raises NotFound, AmbiguousName.
 
-    Of what has the same name podman takes the container before the image, that before the network, that before the pod.
+    Like podman, prefer a container to an image, an image to a network and a network to a pod of the same name.
     """
     if kind in ("all", "container"):
         try:
@@ -186,7 +186,7 @@ def _write(text: str, found: list[dict[str, Any]], *, bare: bool) -> None:
         from pypod.cli.go.json import encode
 
         shown = [as_json(one) for one in found]
-        # one pod alone comes without a list around it
+        # a single pod is printed without a list around it
         sys.stdout.write(encode(shown[0] if bare and len(shown) == 1 else shown, indent=_INDENT) + "\n")
         return
     from pypod.cli.go.values import TemplateError

@@ -1,4 +1,4 @@
-"""What the engine knows of an object, as Go would have it: structs and maps, moments, and what JSON leaves out."""
+"""The engine's inspection data in Go's form: structs, maps and times, and the fields that JSON omits."""
 
 from __future__ import annotations
 
@@ -12,17 +12,17 @@ if TYPE_CHECKING:
 
 __all__ = ["as_json", "for_template", "network_struct", "text_of_json"]
 
-# the last ones are a network's
+# the second set belongs to networks
 _MAPS = frozenset(
     ("Annotations", "Data", "Labels", "NetworkOptions", "Networks", "PortBindings", "Ports", "Tmpfs")
 ) | frozenset(("labels", "options", "ipam_options", "containers", "interfaces"))
 _SETS = frozenset(("ExposedPorts", "Volumes"))  # maps to struct{}
-# Go prints a nil list and a nil map like empty ones; null is theirs in JSON only.
+# Go prints a nil list and a nil map like empty ones; only in JSON are they null.
 _NIL_LISTS = frozenset(
     ("Cmd", "DNSOption", "DNSSearch", "DNSServer", "EffectiveCaps", "HostAdd", "Links", "Log", "OnBuild", "VolumesFrom")
 )
 _NIL_MAPS = _MAPS | _SETS | {"CgroupConf", "Config"}
-# The fields that podman marks with omitempty, by the form they are in, known by a field that no other form has.
+# The fields that podman marks with omitempty, by form; a form is identified by a field that no other form has.
 _OMIT_EMPTY = {
     "NumContainers": frozenset(
         (
@@ -52,7 +52,7 @@ _OMIT_EMPTY = {
     ),
     "empty_layer": frozenset(("author", "comment", "created", "created_by", "empty_layer")),
 }
-# Fields that JSON names in another way than Go.
+# Fields whose names in JSON differ from Go's.
 _GO_NAMES = {
     "blkio_weight": "BlkioWeight",
     "blkio_weight_device": "BlkioWeightDevice",
@@ -78,27 +78,27 @@ _GO_NAMES = {
 
 
 class _Formed(Struct):
-    """A struct made of ``form``, which the engine gave, and which is what JSON shows."""
+    """A struct created from ``form``, the engine's data, which JSON shows."""
 
     type_name = "interface {}"
     form: dict[str, Any]
 
 
 class _Inspected(_Formed):
-    """A struct whose id may be written ID, too."""
+    """A struct whose id is also accessible as ID."""
 
     def __init__(self, form: dict[str, Any]) -> None:
         super().__init__((_GO_NAMES.get(str(key), str(key)), for_template(item, key)) for key, item in form.items())
         self.form = form
 
     def __missing__(self, key: str) -> Any:
-        if key == "Networks" and "SandboxKey" in self:  # JSON leaves it out when there are none
+        if key == "Networks" and "SandboxKey" in self:  # JSON omits an empty one
             return NilMap()
         return self[{"ID": "Id"}[key]]
 
 
 class _Network(_Formed):
-    """A network, as podman 4.3's structure has it; what newer ones have more is there when it is asked for."""
+    """A network in the form of podman 4.3; the additional fields of newer versions are computed on demand."""
 
     def __init__(self, form: dict[str, Any]) -> None:
         super().__init__(
@@ -127,7 +127,7 @@ class _Network(_Formed):
 
 
 class _Subnet(_Formed):
-    """A subnet: by itself ``.Subnet`` is a text, within the whole Go prints the bytes of address and mask."""
+    """A subnet: ``.Subnet`` by itself is a string, but as part of the struct Go prints address and mask bytes."""
 
     def __init__(self, form: dict[str, Any]) -> None:
         address, _, prefix = form["subnet"].partition("/")
@@ -146,12 +146,12 @@ class _Subnet(_Formed):
 
 
 def network_struct(form: dict[str, Any]) -> Struct:
-    """Return a network as a template sees it."""
+    """Return a network in the form for templates."""
     return _Network(form)
 
 
 def as_json(value: Any, name: str = "") -> Any:
-    """Return ``value`` with structs in their order and without the fields that podman's JSON leaves out."""
+    """Return ``value`` with structs in their order and without the fields that podman's JSON omits."""
     if isinstance(value, dict):
         if name in _MAPS or name in _SETS:
             return {key: as_json(item) for key, item in value.items()}
@@ -161,7 +161,7 @@ def as_json(value: Any, name: str = "") -> Any:
 
 
 def for_template(value: Any, name: str = "") -> Any:
-    """Return ``value`` as a template sees it."""
+    """Return ``value`` in the form for templates."""
     if value is None:
         return NilMap() if name in _NIL_MAPS else NilList() if name in _NIL_LISTS else None
     if isinstance(value, Timestamp):
@@ -176,7 +176,7 @@ def for_template(value: Any, name: str = "") -> Any:
 
 
 def text_of_json(value: Any) -> str:
-    """Return as JSON what a template sees: structs as they are without a template."""
+    """Return a template's value as JSON, with structs as they are shown without a template."""
     return json_text(_form(value))
 
 

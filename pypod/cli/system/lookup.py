@@ -19,7 +19,7 @@ CONTAINER_EXISTS = Command(
     summary="Check if a container exists in local storage",
     description="The exit code is 0 if the named container exists, otherwise 1.",
     synopsis="[options] CONTAINER",
-    flags=(Flag(name="external", kind="bool", help="Accepted for podman's sake: there are no containers of others"),),
+    flags=(Flag(name="external", kind="bool", help="Accepted for compatibility with podman; has no effect"),),
     examples=("pypod container exists myctr || pypod run --name myctr [etc...]",),
     min_args=1,
     max_args=1,
@@ -54,13 +54,13 @@ WAIT = Command(
             name="interval",
             short="i",
             default="250ms",
-            help="Time Interval to wait before polling for a condition other than the end",
+            help="Time interval to wait between polls, except when waiting for the container's end",
         ),
         LATEST,
     ),
     examples=("pypod wait --interval 5s ctrID", "pypod wait ctrID1 ctrID2"),
 )
-# The words of podman's libpod/define/containerstate.go.
+# The states in podman's libpod/define/containerstate.go.
 _CONDITIONS = (
     "configured",
     "created",
@@ -125,7 +125,7 @@ def run_wait(options: Parsed, root: str | None) -> int:
     with Engine(root) as engine:
         containers = [_find(engine, name, options) for name in names] if names else [latest(engine)]
         codes = [_UNKNOWN_CODE if one is None else _wait(one, conditions, interval_s) for one in containers]
-    # all of them have ended before the first code is printed, as podman
+    # all containers have ended before the first code is printed, as in podman
     sys.stdout.write("".join([f"{code}\n" for code in codes]))
     return 0
 
@@ -140,7 +140,7 @@ def _find(engine: Engine, name: str, options: Parsed) -> Container | None:
 
 
 def _interval_s(text: str) -> float:
-    """Read a duration; a number alone is in milliseconds. Raises InvalidSpec."""
+    """Parse a duration; a bare number is in milliseconds. Raises InvalidSpec."""
     from pypod.cli.flags.times import parse_duration_ns
 
     try:
@@ -155,7 +155,7 @@ def _wait(container: Container, conditions: frozenset[str], interval_s: float) -
     import time
 
     if conditions <= _ENDED:
-        # What was never started is not running: podman answers 0 at once.
+        # A container that was never started is not running: podman prints 0 at once.
         return 0 if container.state().status == "created" else _exit_code(container)
     while (status := container.state().status) not in conditions:
         if status == "exited" and conditions & _ENDED:
@@ -168,7 +168,7 @@ def _exit_code(container: Container) -> int:
     code = container.wait()
     if code is None:
         print(
-            f"Error: nobody saw how container {container.name} ended: its exit code is unknown",
+            f"Error: the exit code of container {container.name} is unknown: its end was not observed",
             file=sys.stderr,
         )
         return _UNKNOWN_CODE

@@ -1,4 +1,4 @@
-"""What a user is told with the first command of a session: what this host does not have for them."""
+"""Notes that a user gets with the first command of a session: what this host lacks for the user's containers."""
 
 from __future__ import annotations
 
@@ -6,14 +6,14 @@ import sys
 
 
 def session_of(root: str | None) -> str:
-    """Return what names the user's session, empty when there never was one."""
+    """Return the name of the user's session, or "" when there never was one."""
     from pypod.api.session import holder
 
     return holder(root)
 
 
 def tell_of_new(root: str | None, before: str) -> None:
-    """Write to standard error what a user's containers do without, if a session was made since ``before`` was asked."""
+    """Write what a user's containers lack to stderr, if a session was created since ``before`` was obtained."""
     from pypod.api.session import holder, limitations
 
     if holder(root) in ("", before):

@@ -30,9 +30,9 @@ VERSION = Command(
 )
 CHECK = Command(
     path="pypod system check",
-    summary="Tell what this host can and cannot do, and mend what a crash left",
-    description="Judges everything pypod needs of this host and lists what a crash left in the storage.\n"
-    "  The exit code is 0 when this user can run pods here, otherwise 1.",
+    summary="Report what this host supports, and repair what a crash left behind",
+    description="Checks the requirements of pypod on this host and lists what a crash left behind in the storage.\n"
+    "  The exit code is 0 if this user can run pods here, otherwise 1.",
     synopsis="[options]",
     flags=(Flag(name="repair", kind="bool", help="Remove what a crash left behind"),),
     examples=("pypod system check", "pypod system check --repair"),
@@ -40,9 +40,9 @@ CHECK = Command(
 )
 MIGRATE = Command(
     path="pypod system migrate",
-    summary="Stop all containers and have new ones get the ids of today",
-    description="Ends the user's session: after a change of /etc/subuid or /etc/subgid, the next start makes a new one "
-    "with\n  the ids that are right then. All running containers are stopped. Root has no session.",
+    summary="Stop all containers so that new ones use the current subordinate IDs",
+    description="Ends the user's session: after a change of /etc/subuid or /etc/subgid, the next start creates a new "
+    "session\n  with the IDs that are valid then. All running containers are stopped. Root has no session.",
     synopsis="[options]",
     examples=("pypod system migrate",),
     max_args=0,
@@ -84,7 +84,7 @@ def run_info(options: Parsed, root: str | None) -> int:
 
 
 def _write_format(text: str, listed: dict[str, object], fields: dict[str, object], name: str, indent: str) -> int:
-    """Write ``listed`` as JSON, or what a template makes of ``fields``."""
+    """Write ``listed`` as JSON, or ``fields`` through a template."""
     from pypod.cli.go.values import Struct
     from pypod.cli.render.output import compile_format, is_json
 

@@ -1,6 +1,6 @@
-"""A client of a container's monitor: input and window size go in, and the monitor rings when the log has grown.
+"""A client of a container's monitor: it sends input and window sizes, and is notified when the log has grown.
 
-Output is read from the log (pause/monitor/attach.h says why), from the place where it was when we came.
+Output is read from the log (pause/monitor/attach.h says why), from its end at the moment of attaching.
 """
 
 from __future__ import annotations
@@ -41,21 +41,21 @@ class Attachment:
             return b""
 
     def fileno(self) -> int:
-        """The descriptor to poll: readable when the monitor rang or has gone."""
+        """The descriptor to poll: readable when the monitor has sent a notification or has ended."""
         return self._channel.fileno()
 
     def heard(self) -> bool:
-        """Take what came in; return False when the monitor has ended."""
+        """Consume notifications; return False when the monitor has ended."""
         return bool(self._receive(4096))
 
     def send_input(self, data: bytes) -> None:
-        """Send bytes to the container's standard input; blocks while the container does not read."""
+        """Send bytes to the container's standard input; block while the container does not read."""
         for start in range(0, len(data), FRAME_LIMIT):
             part = data[start : start + FRAME_LIMIT]
             self._send(b"I" + len(part).to_bytes(2, "little") + part)
 
     def offer_input(self, data: bytes) -> None:
-        """Send as many bytes as the container takes for now; the rest is ``pending`` until ``flush``."""
+        """Send as many bytes as the container accepts now; the rest stays ``pending`` until ``flush``."""
         for start in range(0, len(data), FRAME_LIMIT):
             part = data[start : start + FRAME_LIMIT]
             self._pending += b"I" + len(part).to_bytes(2, "little") + part
@@ -63,11 +63,11 @@ class Attachment:
 
     @property
     def pending(self) -> bool:
-        """Whether offered bytes still wait: poll for writing, and ``flush``."""
+        """Whether offered bytes are still unsent: poll for writing, and ``flush``."""
         return bool(self._pending)
 
     def flush(self) -> None:
-        """Send what is pending, as far as the container takes it."""
+        """Send as many pending bytes as the container accepts."""
         import _socket
 
         try:
@@ -80,7 +80,7 @@ class Attachment:
             self._pending = b""
 
     def close_input(self) -> None:
-        """Tell that there is no more input."""
+        """Signal the end of the input."""
         self._send(b"E\0\0")
 
     def resize(self, columns: int, rows: int) -> None:
@@ -88,20 +88,20 @@ class Attachment:
         self._send(b"W\4\0" + rows.to_bytes(2, "little") + columns.to_bytes(2, "little"))
 
     def own(self, start_time: int) -> None:
-        """Have the container end with this process, which has the given start time."""
+        """Bind the container's life to this process, which has the given start time."""
         self._send(b"O\x08\0" + start_time.to_bytes(8, "little"))
 
     def _send(self, frame: bytes) -> None:
         try:
             self._channel.sendall(frame)
         except (BrokenPipeError, ConnectionResetError):
-            return  # the container has ended; the reader of the log learns it, too
+            return  # the container has ended; the reader of the log notices, too
 
     def close(self) -> None:
-        """Detach: the container's input stays open for others.
+        """Detach, leaving the container's input open for other clients.
 
-        It ends with ours when we go without a word, as by SIGKILL, or when the container has still to take so much of
-        it that there is no room for one.
+        Its input is closed when we disconnect without a detach message: when killed, or when so much input is pending
+        that the message does not fit.
         """
         import _socket
 
@@ -109,7 +109,7 @@ class Attachment:
             if not self._pending:
                 self._channel.send(b"D\0\0", _socket.MSG_DONTWAIT | _socket.MSG_NOSIGNAL)
         except OSError:
-            pass  # there is no room, or the container has ended
+            pass  # the message does not fit, or the container has ended
         finally:
             self._channel.close()
 
@@ -120,7 +120,7 @@ def _connect(directory: str, name: str) -> socket:
     channel = _socket.socket(_socket.AF_UNIX, _socket.SOCK_STREAM | _socket.SOCK_CLOEXEC)
     fd = -1
     try:
-        # by descriptor: the path may be longer than the 108 bytes an address has
+        # by descriptor: the path may be longer than the 108 bytes of an address (unix(7))
         fd = os.open(directory, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
         channel.connect(f"/proc/self/fd/{fd}/attach")
     except (FileNotFoundError, ConnectionRefusedError) as error:

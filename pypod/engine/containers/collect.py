@@ -1,4 +1,4 @@
-"""Clean up after those who could not: owners that are gone, --rm containers that ended alone, crashes."""
+"""Clean up after owners that are gone, --rm containers that ended unattended, and crashes."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 
 def collect(context: Context) -> None:
-    """Remove ephemeral objects whose owner is gone and ended containers that were to be removed."""
+    """Remove ephemeral objects whose owner is gone, and --rm containers that have ended."""
     for pod in records.all_pods(context.database):
         if owner_is_gone(context, pod.owner):
             _quietly(_remove_pod, context, pod.id)
@@ -37,7 +37,7 @@ def collect(context: Context) -> None:
 
 
 def disconnect(context: Context, container_ids: Iterable[str]) -> None:
-    """Let go of the networks of containers that have ended: of their addresses, and of what leads there."""
+    """Detach containers that have ended from their networks: release their addresses and forwarded ports."""
     for one in container_ids:
         _quietly(_disconnect, context, one)
 
@@ -62,7 +62,7 @@ def _has_ended(context: Context, identifier: str) -> bool:
 
 
 def _quietly(action: Callable[..., None], *arguments: object, **options: object) -> None:
-    # Somebody else may be collecting the same at the same time; what fails here is found again by the next.
+    # Another process may be collecting the same object; the next collection retries what fails here.
     try:
         action(*arguments, **options)
     except PypodError:
@@ -70,15 +70,15 @@ def _quietly(action: Callable[..., None], *arguments: object, **options: object)
 
 
 def orphans(context: Context) -> list[str]:
-    """Return directories of containers, pods and volumes that no record names: a crash in a removal left them.
+    """Return the directories of containers, pods and volumes that have no record: a crash during a removal left them.
 
-    Those of containers that the store has lost are none of them.
+    Directories of containers whose record was lost are not among them.
     """
     there = []
     for kind in ("containers", "pods"):
         base = f"{context.layout.root}/{kind}"
         there += [f"{base}/{name}" for name in sorted(os.listdir(base)) if is_id(name)]
-    # Asked after looking: the record of an object is there before its directory.
+    # Queried after listing the directories: an object's record is created before its directory.
     known = {record.id for record in records.all_containers(context.database)}
     known |= {record.id for record in records.all_pods(context.database)}
     lost = lost_records.lost(context)
@@ -87,11 +87,11 @@ def orphans(context: Context) -> list[str]:
 
 
 def repair(context: Context) -> list[str]:
-    """Bring back what the store has lost, remove whatever a crash left; return what was done, in words."""
+    """Restore records that the store has lost, remove whatever a crash left; return messages about what was done."""
     from pypod.engine.images.removal import sweep
     from pypod.engine.networks import name_service, network_repair
 
-    left_there = trash.left_behind(context)  # before we put something there ourselves
+    left_there = trash.left_behind(context)  # before we move anything there ourselves
     done = recovery.bring_back(context)
     collect(context)
     for path in orphans(context):
@@ -109,13 +109,13 @@ def repair(context: Context) -> list[str]:
 
 
 def main() -> None:
-    """Entry for the monitor's last act: remove one container. argv: ROOT ID."""
+    """Remove one container; executed by its monitor as the last thing it does. argv: ROOT ID."""
     import sys
 
     from pypod.engine.core.context import Context
 
     root, identifier = sys.argv[1:3]
-    if not os.path.exists(Layout(root).database):  # deleted meanwhile: an engine would make it again
+    if not os.path.exists(Layout(root).database):  # deleted meanwhile: an engine would create it again
         return
     with Context(root) as context:
         _quietly(_remove_container, context, identifier)

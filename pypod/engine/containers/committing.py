@@ -1,4 +1,4 @@
-"""An image out of a container: what it wrote as one more layer on its own image, or all of it as the only one."""
+"""Commit a container to an image: its changes as a new layer on top of its image, or its whole root as one layer."""
 
 from __future__ import annotations
 
@@ -49,10 +49,10 @@ def commit(
     format: str = "oci",
     progress: Callable[[Progress], None] | None = None,
 ) -> str:
-    """Make an image of a container and return its id; see ``Container.commit``."""
+    """Create an image from a container and return its id; see ``Container.commit``."""
     if format not in FORMATS:
         raise InvalidSpec("--format", f"unrecognized image format {format!r}", hint="use oci or docker")
-    if inside.is_needed(context):  # how it goes is not told from there
+    if inside.is_needed(context):  # progress is not reported from there
         return inside.call(
             context,
             commit,
@@ -69,7 +69,7 @@ def commit(
     record = records.find_container(context.database, identifier)
     spec = context.container_spec(record)
     if not record.image_id:
-        raise InvalidSpec("CONTAINER", f"container {record.name} has no image: a root file system is no layer of one")
+        raise InvalidSpec("CONTAINER", f"container {record.name} has no image: its root file system is not a layer")
     base = StoredImage(context, record.image_id, record.image)
     config = json.loads(base.config.body)
     own = config.setdefault("config", {}) or {}
@@ -104,7 +104,7 @@ def commit(
 
 
 def _upper(context: Context, record: ContainerRecord, root: str) -> str:
-    """Return the directory of what a container wrote; one that was never started gets it now, with nothing in it."""
+    """Return the writable layer of a container; create an empty one if it was never started."""
     directory = context.layout.container(record.id)
     upper = f"{directory}/upper"
     if not os.path.isdir(upper):
@@ -115,7 +115,7 @@ def _upper(context: Context, record: ContainerRecord, root: str) -> str:
 
 
 def _asked(context: Context, record: ContainerRecord) -> dict[str, Any]:
-    """Return what the container was asked to be, as an image says it: podman commits that, too."""
+    """Return the container's options in the form of an image configuration: podman commits them, too."""
     spec = context.container_spec(record)
     found: dict[str, Any] = {"Env": [f"{name}={value}" for name, value in spec.environment]}
     for key, value in (("Cmd", spec.command), ("Entrypoint", spec.entrypoint)):
@@ -128,7 +128,7 @@ def _asked(context: Context, record: ContainerRecord) -> dict[str, Any]:
 
 @contextmanager
 def _held(context: Context, record: ContainerRecord, pause: bool) -> Iterator[None]:
-    """Keep the processes of a container from running, if that was asked for and they run; a paused one stays so."""
+    """Pause a running container for the block if ``pause``; one that is paused already stays paused."""
     state = observe.state_of(context, record.id)
     if not pause or state.status != pausing.RUNNING:
         yield

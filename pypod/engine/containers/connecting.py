@@ -1,4 +1,4 @@
-"""Connect what is there to another network, and take it off one: at once when it runs, else at its next start."""
+"""Connect existing containers and pods to networks, and disconnect them: at once if running, else at the next start."""
 
 from __future__ import annotations
 
@@ -54,15 +54,15 @@ def connect_to(
 
 
 def disconnect_from(context: Context, record: ContainerRecord, network: str) -> None:
-    """Take a container, or a pod by its infra, off a network; see ``Container.disconnect``."""
+    """Disconnect a container, or a pod by its infra, from a network; see ``Container.disconnect``."""
     disconnect(context, record, known.find(context, network))
 
 
 def connect(context: Context, record: ContainerRecord, asked: Connection, network: NetworkSpec) -> None:
-    """Connect a container, or a pod by its infra, to one more network.
+    """Connect a container, or a pod by its infra, to another network.
 
     Raises InvalidSpec when it has no network namespace of its own, AlreadyExists when it is connected already, InUse
-    when there is no address for it. Then nothing was changed.
+    when no address is available. Then nothing has changed.
     """
     _require_own_network(context, record)
     attachments.check_static(asked, network)
@@ -86,7 +86,7 @@ def connect(context: Context, record: ContainerRecord, asked: Connection, networ
 
 
 def _write_files(context: Context, record: ContainerRecord) -> None:
-    """Tell a running container's /etc/hosts and /etc/resolv.conf which networks it has now."""
+    """Update the /etc/hosts and /etc/resolv.conf of a running container after a change of its networks."""
     attached = attachments.of_container(context, record.id)
     pod = records.find_pod(context.database, record.pod_id) if record.pod_id else None
     if record.kind == records.INFRA and pod is not None:
@@ -105,14 +105,14 @@ def _require_own_network(context: Context, record: ContainerRecord) -> None:
     else:
         spec = context.container_spec(record)
         mode = str(spec.net)
-    mode = spec.net_program.partition(":")[0] or mode  # its interface may have the name that the connection's would
+    mode = spec.net_program.partition(":")[0] or mode  # its interface may have the name that a connection would get
     if mode != "private":
         hint = _INSTEAD.get(mode, "")
         raise InvalidSpec("container", f'"{mode}" is not supported: invalid network mode', hint=hint)
 
 
 def disconnect(context: Context, record: ContainerRecord, network: NetworkSpec) -> None:
-    """Take a container, or a pod by its infra, off a network. Raises WrongState when it is not connected to it."""
+    """Disconnect a container, or a pod by its infra, from a network. Raises WrongState unless it is connected."""
     with Boundary(f"disconnect {record.name}"), Lock(lock_of(context, record)) as lock, lock:
         found = [
             made for one, made in networks.connections_of(context.database, record.id) if one.network == network.id

@@ -1,4 +1,4 @@
-"""What a container wrote, or an image's layer brought, compared with what is below it."""
+"""Compare the writable layer of a container, or a layer of an image, with the layers below it."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
     Root = tuple[str, str]  # "container" or "image", and an id
 
-# What every container has mounted on or is given, and podman leaves out (podman: libpod/diff.go, initInodes).
+# Mount points and files that every container gets; podman leaves them out (podman: libpod/diff.go, initInodes).
 _GIVEN = frozenset(
     (
         *("/dev", "/etc/hostname", "/etc/hosts", "/etc/mtab", "/etc/resolv.conf", "/proc", "/run"),
@@ -32,10 +32,10 @@ _GIVEN = frozenset(
 
 
 def changes(context: Context, one: Root, base: Root | None = None) -> list[tuple[str, str]]:
-    """Return what a container has written or an image's topmost layer brought, or how a root differs from another's.
+    """Return the changes in a container's writable layer or an image's topmost layer, or between ``base`` and ``one``.
 
-    A pair for each path, in their order: ``A`` added, ``C`` changed, ``D`` deleted, and the path. Raises Unsupported
-    when a container writes into its root directory itself.
+    Each change is a pair of its kind (``A`` added, ``C`` changed, ``D`` deleted) and its path; they are in the order of
+    their paths. Raises Unsupported for a container that writes into its root directory itself.
     """
     if inside.is_needed(context):
         return inside.call(context, changes, one, base)
@@ -69,7 +69,7 @@ def _without_given(found: Iterable[tuple[str, str]]) -> list[tuple[str, str]]:
 
 
 def _stack(context: Context, one: Root) -> list[str]:
-    """Return the directories that a root is made of, the topmost first."""
+    """Return the directories that make up a root, topmost first."""
     kind, identifier = one
     if kind == "image":
         return _shown(context.layout, StoredImage(context, identifier).layers())
@@ -81,13 +81,13 @@ def _stack(context: Context, one: Root) -> list[str]:
 
 
 def _below_copy(context: Context, identifier: str) -> list[str]:
-    """Return what a container's copy of all files was made of."""
+    """Return the directories that a container's full copy was made from."""
     spec = context.container_spec(records.find_container(context.database, identifier))
     return [*roots(context.layout, as_started(context, spec)[0]), context.layout.mount_points]
 
 
 def writable_bytes(context: Context, directory: str) -> int:
-    """Return the size of what a container has written, given its directory: hard links once, holes counted full."""
+    """Return the bytes that a container has written, given its directory: hard links count once, holes in full."""
     if inside.is_needed(context):
         return inside.call(context, writable_bytes, directory)
     if os.path.isdir(copy_in(directory)):
@@ -109,12 +109,12 @@ def writable_bytes(context: Context, directory: str) -> int:
                     seen.add(key)
                     total += status.st_size
         except FileNotFoundError:
-            continue  # it is being written to, or there is no layer yet
+            continue  # it was deleted meanwhile, or there is no layer yet
     return total
 
 
 def _copied_bytes(context: Context, identifier: str) -> int:
-    """Return the size of what a container has written into its copy of all files."""
+    """Return the bytes that a container has written into its full copy of the layers."""
     from pypod.images.layers.compare import compare
 
     copy, total = copy_in(context.layout.container(identifier)), 0
@@ -131,7 +131,7 @@ def _copied_bytes(context: Context, identifier: str) -> int:
 
 
 def _shown(layout: Layout, layers: Iterable[LayerRecord]) -> list[str]:
-    """Return the directories of layers, as far down as anything shows."""
+    """Return the directories of layers, down to the first opaque one, which hides the rest."""
     found = []
     for layer in layers:
         found.append(f"{layout.image_layers}/{layer.directory}")

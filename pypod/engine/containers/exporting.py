@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 def export(context: Context, identifier: str) -> Iterator[bytes]:
-    """Yield a tar of a container's root in pieces; what is mounted there is left out."""
+    """Yield a tar of a container's root in pieces; mounts are left out."""
     if inside.is_needed(context):
         yield from inside.stream(context, export, identifier)
         return

@@ -1,4 +1,4 @@
-"""Run a container's health check, and remember what it told, in a file beside its log."""
+"""Run a container's health check, and keep its results in a file beside the log."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def check(context: Context, record: ContainerRecord) -> bool:
 
 
 def _age_ns(state: ContainerState) -> int:
-    """Return how long a container has run, by the clock that nobody sets: start times count ticks since boot."""
+    """Return how long a container has run, by a clock that cannot be set: start times are in ticks since boot."""
     return time.clock_gettime_ns(time.CLOCK_BOOTTIME) - state.start_time * 1_000_000_000 // os.sysconf("SC_CLK_TCK")
 
 
@@ -60,14 +60,14 @@ def _run(context: Context, record: ContainerRecord, command: tuple[str, ...], ti
 
 
 def of(directory: str, state: ContainerState) -> Health:
-    """Return how a container is; what an earlier run told does not count."""
+    """Return the health of a container; results of an earlier run do not count."""
     try:
         with open(f"{directory}/health.json", encoding="utf-8") as file:
             found = json.load(file)
         if found.pop("run_ns") != state.started_ns:
             return Health()
         return Health(**{**found, "log": tuple(Check(**one) for one in found["log"])})
-    except (OSError, ValueError, TypeError, KeyError, AttributeError):  # not there yet, or cut off by a crash
+    except (OSError, ValueError, TypeError, KeyError, AttributeError):  # not written yet, or truncated by a crash
         return Health()
 
 

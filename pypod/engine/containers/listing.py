@@ -1,4 +1,4 @@
-"""Everything there is, with its state: one pass over the store and the kernel."""
+"""List containers and pods with their states, in one pass over the store and the kernel."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 def listed_containers(context: Context, *, pod_id: str | None = None) -> list[tuple[ContainerRecord, ContainerState]]:
-    """Return every container with its state, infras among them, without those that are gone but for their record."""
+    """Return every container and infra with its state, except those that are to be collected."""
     found = []
     stale = unsure = False
     with Boundary("list containers"):
@@ -32,16 +32,16 @@ def listed_containers(context: Context, *, pod_id: str | None = None) -> list[tu
         collect(context)
     if unseen := [record for record, state in found if state.status == "exited" and not state.exit_code_known]:
         _disconnect(context, unseen, [record for record, state in found if state.running])
-    if unsure:  # removed since the store was asked looks the same as never started
+    if unsure:  # a container removed since the query looks the same as one that was never started
         known = {record.id for record in records.all_containers(context.database, pod_id=pod_id)}
         found = [(record, state) for record, state in found if record.id in known]
     return found
 
 
 def _disconnect(context: Context, unseen: list[ContainerRecord], running: list[ContainerRecord]) -> None:
-    """Let go of the networks of those whose end nobody saw: ports would lead to nobody, and be held by nobody.
+    """Detach containers whose end went unobserved from their networks: their forwarded ports would lead nowhere.
 
-    Where somebody lives on in such a network (members of a pod that is Broken now) they are reached as before.
+    A network namespace with processes left in it (members of a pod that is now Broken) stays reachable as before.
     """
     from pypod.store import networks
 
@@ -54,7 +54,7 @@ def _disconnect(context: Context, unseen: list[ContainerRecord], running: list[C
 
 
 def _has_company(context: Context, record: ContainerRecord, running: list[ContainerRecord]) -> bool:
-    """Return whether somebody may live in the network of a container that has ended: of its pod, or who joined it."""
+    """Return whether members of its pod, or containers that joined it, may still use an ended container's network."""
     pod_id = record.pod_id if record.kind == records.INFRA else ""
     if pod_id and any(one.pod_id == pod_id for one in running):
         return True
@@ -65,7 +65,7 @@ def _has_company(context: Context, record: ContainerRecord, running: list[Contai
 
 
 def listed_pods(context: Context) -> list[PodRecord]:
-    """Return every pod but the ephemeral ones whose owner is gone."""
+    """Return every pod except ephemeral ones whose owner is gone."""
     pods = records.all_pods(context.database)
     alive = [record for record in pods if not owner_is_gone(context, record.owner)]
     if len(alive) < len(pods):

@@ -1,4 +1,4 @@
-"""Read a container's log: lines of ``TIME STREAM F|P TEXT`` (the k8s-file format), put together again."""
+"""Read a container's log: lines of ``TIME STREAM F|P TEXT`` (the k8s-file format), reassembled."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _CHUNK_BYTES = 1 << 16
 
 
 def parse_line(line: bytes) -> Piece | None:
-    """Read one line of the log without its newline; None for what is no line of a log."""
+    """Parse one line of the log, without its newline; return None for anything else."""
     parts = line.split(b" ", 3)
     if len(parts) != 4 or parts[1] not in (b"stdout", b"stderr") or parts[2] not in (b"F", b"P"):
         return None
@@ -24,7 +24,7 @@ def parse_line(line: bytes) -> Piece | None:
 
 
 class LogReader:
-    """Reads on from where it is: every call of ``pieces`` yields what has come in since."""
+    """Reads a log incrementally: every call of ``pieces`` yields what was written since the last one."""
 
     def __init__(self, path: str, offset: int = 0) -> None:
         self._path = path
@@ -41,12 +41,12 @@ class LogReader:
         return True
 
     def pieces(self) -> Iterator[Piece]:
-        """Yield the whole lines between here and the present end of the log, wherever that is by then."""
+        """Yield the complete lines up to the end of the log, including any that are appended meanwhile."""
         while (some := self.some()) is not None:
             yield from some
 
     def some(self) -> list[Piece] | None:
-        """Return the whole lines of the next block of the log, None at its present end."""
+        """Return the complete lines of the next block of the log, None at its current end."""
         data = os.pread(self._fd, _CHUNK_BYTES, self._offset) if self._open() else b""
         if not data:
             return None
@@ -55,9 +55,9 @@ class LogReader:
         return [piece for piece in map(parse_line, lines) if piece is not None]
 
     def skip_to_last(self, count: int) -> None:
-        """Go to where the last ``count`` lines begin; a line that was written in parts counts once.
+        """Seek to the start of the last ``count`` lines; a line that was written in parts counts once.
 
-        Reads backwards from the end: the size of the log does not matter.
+        Reads backwards from the end, so the size of the log does not matter.
         """
         if not self._open():
             return
@@ -80,14 +80,14 @@ class LogReader:
     def close(self) -> None:
         """Close the file."""
         if self._fd >= 0:
-            fd, self._fd = self._fd, -1  # forgotten first, see engine/core/locks.py
+            fd, self._fd = self._fd, -1  # cleared before the close, see engine/core/locks.py
             os.close(fd)
 
 
 def follow(reader: LogReader, wait: Callable[[], bool]) -> Iterator[Piece]:
-    """Yield pieces until the container has ended and everything it wrote was read.
+    """Yield pieces until the container has ended and all its output was read.
 
-    ``wait`` returns True when there may be more, False when there will be none any more.
+    ``wait`` returns True when there may be more, False when there will be no more.
     """
     try:
         more = True
@@ -100,7 +100,7 @@ def follow(reader: LogReader, wait: Callable[[], bool]) -> Iterator[Piece]:
 
 
 def _lines_backwards(fd: int) -> Iterator[tuple[int, bytes]]:
-    """Yield where each whole line begins and what it says without its newline, the last one first."""
+    """Yield the offset and the bytes of each complete line, without its newline, last line first."""
     start, rest = os.fstat(fd).st_size, b""
     while start > 0:
         below, start = start, max(start - _CHUNK_BYTES, 0)
@@ -110,5 +110,5 @@ def _lines_backwards(fd: int) -> Iterator[tuple[int, bytes]]:
         for line in reversed(lines[1:] if start else lines):
             offset -= len(line) + 1
             yield offset, line
-        # the beginning of the first one is in the block above
+        # the first line of this block begins in the block before it
         rest = lines[0] + b"\n" if lines else after

@@ -1,4 +1,4 @@
-"""Pods: their state, and their end."""
+"""The state and the removal of pods."""
 
 from __future__ import annotations
 
@@ -23,27 +23,27 @@ if TYPE_CHECKING:
 
 
 def members(context: Context, pod: PodRecord) -> Sequence[ContainerRecord]:
-    """Return the members of a pod, the oldest first, without its infra."""
+    """Return the members of a pod, oldest first, without its infra."""
     everyone = records.all_containers(context.database, pod_id=pod.id)
     return [one for one in everyone if one.kind == records.CONTAINER]
 
 
 def infra_of(context: Context, pod: PodRecord) -> ContainerRecord | None:
-    """Return the infra of a pod, None in one without."""
+    """Return the infra of a pod, None if it has none."""
     return records.find_container(context.database, pod.infra_id) if pod.infra_id else None
 
 
 def state_of(context: Context, pod: PodRecord) -> PodState:
-    """Return what is, at this moment."""
+    """Return the current state of a pod and its members."""
     infra_state = observe.state_of(context, pod.infra_id) if pod.infra_id else None
     found = tuple((one.id, observe.state_of(context, one.id)) for one in members(context, pod))
     return PodState(status=pod_status(infra_state, [one for _, one in found]), infra=infra_state, members=found)
 
 
 def remove(context: Context, record: PodRecord, timeout_s: float | None = None) -> None:
-    """End a pod and everybody in it, and delete all that there is of it.
+    """Stop a pod and its members, and remove them all.
 
-    A member gets ``timeout_s`` seconds, by default its own.
+    A member gets ``timeout_s`` seconds to stop, by default its own stop timeout.
     """
     with Boundary(f"remove pod {record.name}"):
         stopping.end_all(context, members(context, record), timeout_s)
@@ -52,12 +52,12 @@ def remove(context: Context, record: PodRecord, timeout_s: float | None = None) 
 
 
 def _remove_locked(context: Context, record: PodRecord, timeout_s: float | None) -> None:
-    # whoever joined in between is a member now; nobody can any more once the lock is ours and the row gone
+    # a container that joined meanwhile is a member now; none can join while we hold the lock, nor without the row
     everyone = records.all_containers(context.database, pod_id=record.id)
     stopping.end_all(context, [one for one in everyone if one.kind == records.CONTAINER], timeout_s)
     if record.infra_id:
         infra.stop(context, record)
-    # the pod's own, one like it below each parent that a member was given, and that of a member outside of them
+    # the pod's own, its like below each cgroup parent that a member was given, and those of members outside of these
     for group in {_group(context, record), *(groups.pod_group(one) or one.cgroup for one in everyone)}:
         groups.clear(context, group)
     for one in everyone:

@@ -1,4 +1,4 @@
-"""Bring back the records of containers that the store has lost (``lost_records``)."""
+"""Restore the records of containers that the store has lost (``lost_records``)."""
 
 from __future__ import annotations
 
@@ -28,15 +28,15 @@ _END_TIMEOUT_S = 10.0
 
 
 def bring_back(context: Context) -> list[str]:
-    """Write the records of containers that were lost anew, and end what runs and nothing is known of.
+    """Restore the lost records of containers, and kill running containers of which nothing is known.
 
-    Returns in words what was done, and what could not be brought back.
+    Returns messages about what was done, and about what could not be restored.
     """
     done: list[str] = []
     kept = [one.kept for one in lost_at_most(context) if one.kept is not None]
     kept.sort(key=lambda one: one.container.created_ns)
     before = context.database.when_new
-    # all of them with the tables: whoever is killed in between leaves a database that is still to be made
+    # in the transaction that creates the tables: a process killed in between leaves a database yet to be created
     context.database.when_new = lambda connection: done.extend(_words(connection, kept))
     try:
         with Boundary("bring records back"):
@@ -48,7 +48,7 @@ def bring_back(context: Context) -> list[str]:
 
 
 def _bring_back(context: Context, kept: Kept) -> list[str]:
-    """Bring one back, unless somebody is just removing it: a pod's are removed under the lock of the pod."""
+    """Restore one unless it is being removed; members of a pod are removed under the pod's lock."""
     if kept.pod is None:
         return _bring_back_locked(context, kept)
     with Lock(context.layout.pod(kept.pod.id)) as lock, lock:
@@ -69,7 +69,7 @@ def _words(connection: Connection, everyone: Iterable[Kept]) -> list[str]:
 
 
 def _restore(connection: Connection, kept: Kept) -> list[str]:
-    """Insert the rows of a container and its pod that are missing; return in words what was done."""
+    """Insert the missing rows of a container and its pod; return messages about what was done."""
     done = []
     if kept.pod is not None:
         done += _told("pod", kept.pod.id, kept.pod.name, restoring.restore_pod(connection, kept.pod))
@@ -89,12 +89,12 @@ def _restore(connection: Connection, kept: Kept) -> list[str]:
 def _told(kind: str, identifier: str, before: str, name: str) -> list[str]:
     if not name:
         return []
-    renamed = f" as {name}: its name was given away meanwhile" if name != before else ""
+    renamed = f" as {name}: its name was taken meanwhile" if name != before else ""
     return [f"brought back the record of {kind} {before} ({short(identifier)}){renamed}"]
 
 
 def _end(context: Context, one: Lost) -> str:
-    """End a container that nothing is known of; what it was made of is deleted like what a crash left."""
+    """Kill a container of which nothing is known; its files are deleted like those that a crash left."""
     directory = context.layout.container(one.id)
     fd = pidfd.open_process(*one.process) if one.process else None
     if fd is not None:
@@ -103,10 +103,10 @@ def _end(context: Context, one: Lost) -> str:
             pidfd.wait(fd, _END_TIMEOUT_S)
         finally:
             os.close(fd)
-        observe.container_state(directory, context.boot_id)  # waits for its supervisor, who ends the rest
+        observe.container_state(directory, context.boot_id)  # waits for its supervisor, which ends the rest
     tree = context.cgroups.tracking_directory(DEFAULT_PARENT)
     for group, _, _ in os.walk(tree) if tree else ():
         if os.path.basename(group) == one.id:
             groups.clear(context, f"{DEFAULT_PARENT}{group.removeprefix(tree)}")
     number = one.process[0] if one.process else 0
-    return f"ended process {number} of container {short(one.id)}: nothing tells what it was"
+    return f"ended process {number} of container {short(one.id)}: nothing is known about it"

@@ -1,4 +1,4 @@
-"""What follows from a container's specification, its pod's and this process: hostname, resource limits, filter."""
+"""Values derived from the specifications of a container and its pod: hostname, resource limits, seccomp filter."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ if TYPE_CHECKING:
     from pypod.model.pod import PodSpec
     from pypod.store.records import ContainerRecord
 
-# podman's, as root: name, number of resource(2), value
+# podman's as root: name, number of the resource in getrlimit(2), value
 _DEFAULT_LIMITS = (("RLIMIT_NOFILE", 7, 1_048_576), ("RLIMIT_NPROC", 6, 4_194_304))
 
 
 def hostname_of(record: ContainerRecord, spec: ContainerSpec, pod: PodSpec | None) -> str:
-    """Return the hostname a container has: its pod's, the host's, or its own."""
+    """Return a container's hostname: its pod's, the host's, or its own."""
     if spec.uts == POD and pod is not None:
         return pod_hostname(pod)
     if spec.uts.mode == "host" or (spec.net.mode == "host" and not spec.hostname):
@@ -30,7 +30,7 @@ def hostname_of(record: ContainerRecord, spec: ContainerSpec, pod: PodSpec | Non
 
 
 def known_hostname(context: Context, record: ContainerRecord, spec: ContainerSpec) -> str:
-    """Return what ``hostname_of`` does, for whoever has no pod at hand: that of a pod is looked up once."""
+    """Return the same as ``hostname_of``, without the pod's specification; a pod's hostname is looked up once."""
     if spec.uts != POD or not record.pod_id:
         return hostname_of(record, spec, None)
     found = context.hostnames.get(record.pod_id)
@@ -41,12 +41,12 @@ def known_hostname(context: Context, record: ContainerRecord, spec: ContainerSpe
 
 
 def pod_hostname(spec: PodSpec) -> str:
-    """Return a pod's hostname: its name when none was asked for, as much of it as the kernel takes."""
+    """Return a pod's hostname; by default its name, truncated to the kernel's limit."""
     return spec.hostname or spec.name[:HOSTNAME_LIMIT]
 
 
 def ulimits(spec: ContainerSpec) -> tuple[Ulimit, ...]:
-    """Return the resource limits: those asked for, and podman's defaults as far as this process may give them."""
+    """Return the requested resource limits and podman's defaults, capped at this process's own hard limits."""
     import resource
 
     given = {limit.name for limit in spec.ulimits}
@@ -63,7 +63,7 @@ def ulimits(spec: ContainerSpec) -> tuple[Ulimit, ...]:
 
 
 def filter_of(context: Context, spec: ContainerSpec) -> tuple[bytes, int]:
-    """Return the program that filters a container's system calls, empty for none, and the flags to load it with."""
+    """Return the seccomp program of a container, empty for none, and the flags to load it with."""
     if spec.privileged or spec.seccomp == "unconfined":
         return b"", 0
     if not spec.seccomp:

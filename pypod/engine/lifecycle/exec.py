@@ -1,4 +1,4 @@
-"""Run one more command in a running container. What that needs is worked out once, as a value."""
+"""Run another command in a running container. An exec is resolved once, into a value."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ _JOINED = ("mnt", "net", "ipc", "uts", "cgroup", "pid")
 
 
 class ExecSpec(Value):
-    """What was asked of an exec: empty ``user`` and ``working_directory`` are the container's own."""
+    """The options of an exec; empty ``user`` and ``working_directory`` stand for the container's own."""
 
     command: tuple[str, ...]
     environment: tuple[tuple[str, str], ...] = ()
@@ -46,7 +46,7 @@ class ExecSpec(Value):
 
 
 class Exec(Value):
-    """An exec with all that it needs, and nothing done yet: ``asked`` in a container whose ``state`` is running."""
+    """A resolved exec that has not been performed: ``asked`` in a container whose ``state`` is running."""
 
     context: Context
     record: ContainerRecord
@@ -58,7 +58,7 @@ class Exec(Value):
 
     @classmethod
     def resolve(cls, context: Context, record: ContainerRecord, asked: ExecSpec, state: ContainerState) -> Self:
-        """Work out what an exec would be now."""
+        """Resolve an exec as of now."""
         container = context.container_spec(record)
         return cls(
             context=context,
@@ -71,15 +71,15 @@ class Exec(Value):
         )
 
     def steps(self) -> list[Step]:
-        """Return all that is done, in its order."""
+        """Return the steps in order."""
         return [Launch(program(), self.plan)]
 
     def plan(self) -> Plan:
-        """Return what the launcher does, and the process that it makes."""
+        """Return the plan of the launcher and of the process that it creates."""
         context, record, state, container = self.context, self.record, self.state, self.container
         cgroups, config = context.cgroups, self._configuration()
         born_in = cgroups.tracking_directory(record.cgroup) if cgroups.clones_into_cgroup else ""
-        joined_trees = cgroups.present(record.cgroup)  # an update may have brought it into more
+        joined_trees = cgroups.present(record.cgroup)  # an update may have added some
         inodes = context.proc.namespaces(state.pid) or {} if context.rootless else {}
         kinds = without_host(context, _JOINED, inodes)
         joined = sum(NAMESPACES[kind].clone_flag for kind in kinds if kind != "pid")
@@ -110,7 +110,7 @@ class Exec(Value):
         )
 
     def _configuration(self) -> dict[str, Any]:
-        """Return what of an OCI configuration there is about a process."""
+        """Return the part of an OCI configuration that describes the process."""
         asked, container = self.asked, self.container
         capabilities = list(bounding_set()) if asked.privileged else list(container.capabilities)
         user = asked.user or container.user
@@ -135,14 +135,14 @@ class Exec(Value):
 
 
 def program(*, detach: bool = False) -> Program:
-    """Return what performs the plan of an exec, and tells how the command ended unless nobody asks (``detach``)."""
+    """Return the program that performs the plan of an exec and, unless ``detach``, reports how the command ended."""
     return Program(name=LAUNCHER, group="" if detach else None)
 
 
 def start(
     context: Context, record: ContainerRecord, spec: ExecSpec, stdio: tuple[int, int, int], *, detach: bool = False
 ) -> Launched:
-    """Start a command on the given descriptors (-1: /dev/null). Raises WrongState when the container does not run."""
+    """Start a command on the given descriptors (-1: /dev/null). Raises WrongState unless the container is running."""
     with Boundary(f"exec in container {record.name}"):
         state, launcher = running_state(context, record), program(detach=detach)
         effects.perform(launcher.preparations(context))
@@ -151,10 +151,10 @@ def start(
 
 
 def running_state(context: Context, record: ContainerRecord) -> ContainerState:
-    """Return the state of a container that runs. Raises WrongState when it does not, NoSuchContainer."""
+    """Return the state of a running container. Raises WrongState when it is not running, NoSuchContainer."""
     state = observe.state_of(context, record.id)
     if state.status != "running":
-        if not records.is_container(context.database, record.id):  # the record may be from before its removal
+        if not records.is_container(context.database, record.id):  # it may have been removed since the record was read
             raise NoSuchContainer(record.name)
         raise WrongState(
             record.name,
@@ -170,5 +170,5 @@ def arguments(command: Sequence[str] | str) -> tuple[str, ...]:
     if not words:
         raise InvalidSpec("command", "must provide a non-empty command to start an exec session: invalid argument")
     if any("\0" in word for word in words):
-        raise InvalidSpec("command", "an argument must not hold a NUL byte")
+        raise InvalidSpec("command", "an argument must not contain a NUL byte")
     return words

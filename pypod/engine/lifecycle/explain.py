@@ -1,6 +1,6 @@
-"""What a command would do, step by step, with nothing done: what Python does, and the plan for the C programs.
+"""Explain a command step by step without performing it: the effects in Python, and the plan for the C programs.
 
-The steps are those that are performed (``steps.py``): the same effects and the same plan.
+The steps are the same objects that a real run performs (``steps.py``): the same effects and the same plan.
 """
 
 from __future__ import annotations
@@ -33,13 +33,13 @@ if TYPE_CHECKING:
 
 PYTHON, SUPERVISOR, CHILD = "python", "supervisor", "process"
 _CALLED = {steps.MONITOR: "monitor", steps.LAUNCHER: "launcher"}
-# An infra that does not run yet has no number; no process is number 0.
+# Stands for an infra that is not running yet: no process has pid 0.
 _UNKNOWN = Process(0, 0)
 _WORDS_LIMIT = 240
 
 
 class Step(Value):
-    """One operation: ``words`` with its arguments, the manual ``page`` of the call behind it, and who makes it.
+    """One operation: ``words`` with its arguments, the manual ``page`` of the underlying call, and who performs it.
 
     ``by`` is python (this process), supervisor (the launcher or monitor) or process (the new one, before its exec).
     """
@@ -50,7 +50,7 @@ class Step(Value):
 
 
 class Explanation(Shown, Value):
-    """What would be done, in order. ``str()`` gives a numbered line for each step, a notebook shows a table."""
+    """The steps that would be performed, in order; ``str()`` gives a numbered line per step, a notebook a table."""
 
     steps: tuple[Step, ...]
 
@@ -77,7 +77,7 @@ class Explanation(Shown, Value):
 
 
 def of_creation(context: Context, what: str, rows: int) -> Explanation:
-    """Return what creating ``what`` does: it is remembered, and that is all."""
+    """Explain the creation of ``what``, which only writes it to the database."""
     words = f"write {rows} row{'s' if rows > 1 else ''} for the {what} into {context.database.path}"
     return Explanation(steps=(Step(words=words, page="pwrite(2)", by=PYTHON),))
 
@@ -85,7 +85,7 @@ def of_creation(context: Context, what: str, rows: int) -> Explanation:
 def of_start(
     context: Context, record: ContainerRecord, terminal: Terminal | None = None, *, attended: bool = False
 ) -> Explanation:
-    """Return what a start of this container would do now; its pod's infra first, if that is not running."""
+    """Explain a start of this container as of now, preceded by that of its pod's infra unless the infra is running."""
     pod = records.find_pod(context.database, record.pod_id) if record.pod_id else None
     infra_record = records.find_container(context.database, pod.infra_id) if pod and pod.infra_id else None
     spec = context.container_spec(record)
@@ -104,9 +104,9 @@ def of_run(
     asked: Sequence[Connection] = (),
     asked_by_pod: Sequence[Connection] = (),
 ) -> Explanation:
-    """Return what a start would do, of records that need not be in the store.
+    """Explain a start of records that need not be in the store.
 
-    ``asked`` and ``asked_by_pod`` are the connections of a container and a pod that are not there.
+    ``asked`` and ``asked_by_pod`` are the connections of a container and a pod that do not exist yet.
     """
     if _is_running(context, record):
         return Explanation(steps=())
@@ -120,7 +120,7 @@ def of_run(
 
 
 def of_pod_start(context: Context, pod: PodRecord) -> Explanation:
-    """Return what starting a pod and its members would do."""
+    """Explain the start of a pod and its members."""
     told: list[Step] = []
     process = None
     if pod.infra_id and not infra.ready(context, pod):
@@ -134,7 +134,7 @@ def of_pod_start(context: Context, pod: PodRecord) -> Explanation:
 
 
 def of_exec(context: Context, record: ContainerRecord, spec: ExecSpec) -> Explanation:
-    """Return what an exec would do. Raises WrongState when the container does not run."""
+    """Explain an exec. Raises WrongState unless the container is running."""
     from pypod.engine.lifecycle import exec as execution
 
     begun = execution.Exec.resolve(context, record, spec, execution.running_state(context, record))
@@ -159,7 +159,7 @@ def _infra(context: Context, pod: PodRecord, record: ContainerRecord, asked: Seq
 
 
 def _missing(path: str) -> list[Effect]:
-    return [] if os.path.isdir(path) else [directory(path)]  # a lock is taken in it
+    return [] if os.path.isdir(path) else [directory(path)]  # it holds the lock file
 
 
 def _told(performed: Iterable[steps.Step]) -> Iterator[Step]:
@@ -177,7 +177,7 @@ def _effects(effects: Iterable[Effect]) -> Iterator[Step]:
 
 
 def _plan(plan: Plan, program: steps.Program) -> Iterator[Step]:
-    """Yield the start of a program, which may leave its caller (launcher.Launching), and its plan."""
+    """Yield the steps that start a program, which may detach from its caller (launcher.Launching), and its plan."""
     yield Step(words=f"start the {_CALLED[program.name]}", page="posix_spawn(3)", by=PYTHON)
     if program.group:
         yield Step(words=f"put the supervisor into cgroup {program.group}", page="clone(2)", by=SUPERVISOR)
@@ -191,7 +191,7 @@ def _plan(plan: Plan, program: steps.Program) -> Iterator[Step]:
 
 
 def of_stop(context: Context, all_records: Sequence[ContainerRecord], timeout_s: float | None = None) -> Explanation:
-    """Return what stopping containers would do."""
+    """Explain the stop of containers."""
     told: list[Step] = []
     for record in all_records:
         one = stopping.find_running(context, record)
@@ -213,7 +213,7 @@ def of_stop(context: Context, all_records: Sequence[ContainerRecord], timeout_s:
 
 
 def _asking(request: patience.Request, name: str, reach: str, left_s: float) -> Iterator[tuple[str, str]]:
-    """Yield how a process is asked to end, and what happens if it does not."""
+    """Yield the steps that ask a process to end and kill it if it does not."""
     signal, process = signal_name(request.number), f"process {request.pid}"
     if left_s <= 0:
         why = f", which does not hear {signal}" if reach == patience.DROPPED else ""

@@ -1,4 +1,4 @@
-"""The /etc/hosts and its like that a container sees: its own, its pod's, or those of whose network it has."""
+"""The /etc/hosts and related files of a container: its own, its pod's, or those of the owner of its network."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def of_container(
     *,
     running: bool = False,
 ) -> list[Effect]:
-    """Return what writes a container's own files, for one connected by ``attached``; nothing for a pod's member."""
+    """Return the effects that write the files of a container with these attachments; none for a member of a pod."""
     if spec.net == POD and record.pod_id:
         return []
     directory, hostname = context.layout.container(record.id), hostname_of(record, spec, pod)
@@ -46,7 +46,7 @@ def of_pod(
     *,
     running: bool = False,
 ) -> Effect:
-    """Return what writes the files that members share, for a pod that is connected by ``attached``."""
+    """Return the effect that writes the files shared by the members of a pod with these attachments."""
     directory, names = context.layout.pod(pod.id), (infra.name, spec.name)
     on_host = spec.net == "host"
     return etc_files.network_files(
@@ -55,7 +55,10 @@ def of_pod(
 
 
 def shown(context: Context, record: ContainerRecord, spec: ContainerSpec, pod: PodSpec | None) -> tuple[str, str]:
-    """Return the paths of the /etc/hosts and /etc/resolv.conf of whose network it is, empty where the root's stay."""
+    """Return the host paths of a container's /etc/hosts and /etc/resolv.conf, empty where the root's own are kept.
+
+    They belong to the owner of its network: itself, its pod, or another container.
+    """
     if spec.net.mode == "container":
         other = records.find_container(context.database, spec.net.target)
         other_pod = context.pod_spec(records.find_pod(context.database, other.pod_id)) if other.pod_id else None

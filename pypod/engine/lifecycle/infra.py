@@ -28,7 +28,7 @@ _STOP_TIMEOUT_S = 1.0
 
 
 def start_locked(context: Context, pod: PodRecord) -> None:
-    """Start the infra of a pod, if it has one; nothing happens when it runs."""
+    """Start the infra of a pod, if it has one and it is not running."""
     if pod.infra_id:
         with Boundary(f"start pod {pod.name}"), Lock(context.layout.pod(pod.id)) as lock, lock:
             start(context, pod, lock)
@@ -42,9 +42,9 @@ def stop_locked(context: Context, pod: PodRecord) -> None:
 
 
 def start(context: Context, record: PodRecord, lock: Lock) -> None:
-    """Start the infra unless it runs, and see to the pod's files; ``lock`` is the pod's.
+    """Start the infra unless it is running, and write the pod's files; ``lock`` is the pod's.
 
-    Raises PodBroken while members of an earlier infra live: there must never be two sets of namespaces in one pod.
+    Raises PodBroken while members of an earlier infra are running: a pod must never have two sets of namespaces.
     """
     directory = context.layout.container(record.infra_id)
     record = records.find_pod(context.database, record.id)
@@ -62,13 +62,13 @@ def start(context: Context, record: PodRecord, lock: Lock) -> None:
             begun = InfraStart.resolve(context, infra, record, asking=True)
             undoing.add(lambda: attachments.detach(context, infra.id))
             attached = attachments.attach(context, infra.id)
-            # it may have come up before its files failed
+            # the infra may already be running when writing its files fails
             perform(context, begun.steps(attached, undo=lambda: stop(context, record)), undoing, launching, lock)
             undoing.keep()
 
 
 def require_no_members(context: Context, record: PodRecord, but: str = "") -> None:
-    """Raise PodBroken while members of an earlier infra live, not counting the one with the id ``but``."""
+    """Raise PodBroken while members of an earlier infra are running, except the one with the id ``but``."""
     alive = [
         member.name
         for member in records.all_containers(context.database, pod_id=record.id)
@@ -84,9 +84,9 @@ def require_no_members(context: Context, record: PodRecord, but: str = "") -> No
 
 
 def ready(context: Context, record: PodRecord) -> Process | None:
-    """Return the process of an infra whose pod's members can be started: it runs, and the pod's files are there.
+    """Return the process of a pod's infra if members can be started: it is running and the pod's files are complete.
 
-    The files are written while the infra starts, and whoever writes them can be killed.
+    The files are written while the infra starts, and the process that writes them can be killed.
     """
     if not etc_files.are_complete(context.layout.pod(record.id)):
         return None
@@ -95,9 +95,9 @@ def ready(context: Context, record: PodRecord) -> Process | None:
 
 
 def kill(context: Context, record: PodRecord, number: int) -> bool:
-    """Send a signal to the infra and record its end if that is one; the caller holds the pod's lock.
+    """Send a signal to the infra, record its exit if it ends, and return whether it was running.
 
-    Returns whether it ran.
+    The caller holds the pod's lock.
     """
     directory = context.layout.container(record.infra_id)
     state = observe.container_state(directory, context.boot_id)
@@ -108,9 +108,9 @@ def kill(context: Context, record: PodRecord, number: int) -> bool:
     try:
         announce.container(context, announce.KILL, infra, record)
         pidfd.send_signal(fd, number)
-        # its own program leaves on TERM and INT; one of the user's, on whatever it likes
+        # pypod's own infra program exits on TERM and INT; a user's may exit on any signal
         if pidfd.wait(fd, _STOP_TIMEOUT_S if number in (SIGKILL, SIGTERM, SIGINT) else 0):
-            attachments.unplug_and_detach(context, infra.id)  # members may hear other signals than it
+            attachments.unplug_and_detach(context, infra.id)  # members may outlive it: they handle signals differently
             _record_exit(context, record, infra, number if number == SIGKILL else 0)
     finally:
         os.close(fd)
@@ -118,7 +118,7 @@ def kill(context: Context, record: PodRecord, number: int) -> bool:
 
 
 def stop(context: Context, record: PodRecord) -> None:
-    """Stop the infra and record that it was; the caller holds the pod's lock."""
+    """Stop the infra and record its exit; the caller holds the pod's lock."""
     directory = context.layout.container(record.infra_id)
     state = observe.container_state(directory, context.boot_id)
     fd = pidfd.open_process(state.pid, state.start_time) if state.running else None
@@ -140,7 +140,7 @@ def stop(context: Context, record: PodRecord) -> None:
             starting_s=patience.STARTING_S,
         )
         request.advance()
-        infra = records.find_container(context.database, record.infra_id)  # while it goes
+        infra = records.find_container(context.database, record.infra_id)  # looked up while it shuts down
         patience.wait([request], late.append)
         if late:
             pidfd.send_signal(fd, SIGKILL)
@@ -152,7 +152,7 @@ def stop(context: Context, record: PodRecord) -> None:
 
 
 def _record_exit(context: Context, record: PodRecord, infra: ContainerRecord, status: int) -> None:
-    """Write down what its supervisor, which left, cannot: ``status`` is 0 or the signal that killed it."""
+    """Record the exit, which no supervisor stayed to record; ``status`` is 0 or the signal that killed the infra."""
     announce.container(context, announce.DIED, infra, record, exit_code=128 + status if status else 0)
     observe.record_exit(context.layout.container(record.infra_id), status, time.time_ns())
     attachments.detach(context, record.infra_id)

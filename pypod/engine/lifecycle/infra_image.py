@@ -1,7 +1,7 @@
-"""An infra that runs what an image says, with the image's files as its root (podman's --infra-image).
+"""An infra that runs an image's command, with the image's files as its root (podman's --infra-image).
 
-It is a container with less: no capabilities, nothing of the host's mounted, and a root that nobody can write. What it
-has to do is to stay, for the pod's namespaces are its own.
+It is a reduced container: no capabilities, no mounts from the host, and a read-only root. It only has to keep running,
+as it holds the pod's namespaces.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ _HELD = ("net", "ipc", "uts", "cgroup")
 
 
 def infra_spec(pod: PodSpec, image: StoredImage, name: str) -> ContainerSpec:
-    """Return the infra of a pod as a container of an image; the pod's infra command replaces the image's.
+    """Return the specification of a pod's infra that runs an image; the pod's infra command replaces the image's.
 
     Raises InvalidSpec when neither has a command, Unsupported for a pod that shares a user namespace.
     """
@@ -56,7 +56,7 @@ def infra_spec(pod: PodSpec, image: StoredImage, name: str) -> ContainerSpec:
 def image_ops(
     context: Context, record: ContainerRecord, spec: ContainerSpec, hostname: str, around: Surroundings
 ) -> list[Op]:
-    """Return the operations of such an infra, after the settings of every one."""
+    """Return the operations of such an infra, which follow the settings common to every infra."""
     places = Places(
         root=context.layout.merged,
         hosts="",
@@ -74,7 +74,7 @@ def image_ops(
     )
     config = runtime_spec(spec, places)
     config["mounts"] = [mount for mount in config["mounts"] if mount["destination"] in _MOUNTED]
-    for name in ("maskedPaths", "readonlyPaths"):  # in /sys there is nothing of the kernel's
+    for name in ("maskedPaths", "readonlyPaths"):  # sysfs is not mounted
         config["linux"][name] = [path for path in config["linux"][name] if path.startswith("/proc/")]
     seccomp, flags = context.default_filter(())
     whole = around.replace(seccomp=seccomp, seccomp_flags=flags, keyring=f"_ses.{record.id}")

@@ -1,4 +1,4 @@
-"""The start of a pod's infra, worked out once as a value: the process that holds the pod's namespaces."""
+"""The start of a pod's infra, the process that holds the pod's namespaces. It is resolved once, into a value."""
 
 from __future__ import annotations
 
@@ -36,15 +36,15 @@ if TYPE_CHECKING:
 
 
 def program(context: Context) -> Program:
-    """Return what starts an infra, and stays with a user's for the program of its network."""
+    """Return the program that starts an infra; a rootless one keeps running for the infra's network program."""
     return Program(name=LAUNCHER, group=groups.monitors(context) if context.rootless else "")
 
 
 class InfraStart(Value):
-    """A start of an infra, with all that it needs and nothing done yet.
+    """A resolved start of an infra that has not been performed.
 
-    ``image`` is what it runs, if that is an image's; then ``driver`` makes its root, whose owner and mode are those of
-    ``root``.
+    ``image`` is the specification of an infra that runs an image; ``driver`` then provides its root file system, which
+    gets the owner and mode of ``root``.
     """
 
     context: Context
@@ -61,7 +61,7 @@ class InfraStart(Value):
 
     @classmethod
     def resolve(cls, context: Context, record: ContainerRecord, pod: PodRecord, *, asking: bool = False) -> Self:
-        """Work out what a start of this infra would be now; ``asking`` has storage drivers tried."""
+        """Resolve a start of this infra as of now; with ``asking`` storage drivers are probed."""
         directory, spec = context.layout.container(record.id), context.pod_spec(pod)
         image = context.container_spec(record) if record.image_id else None
         return cls(
@@ -79,7 +79,7 @@ class InfraStart(Value):
         )
 
     def steps(self, attached: tuple[Attachment, ...], undo: Callable[[], object] | None = None) -> list[Step]:
-        """Return every step in order, for an infra with these attachments; ``undo`` ends what was started."""
+        """Return the steps in order, for an infra with these attachments; ``undo`` stops the infra again."""
         context, record, spec = self.context, self.record, self.spec
         launch = Launch(
             program(context),
@@ -106,7 +106,7 @@ class InfraStart(Value):
         return overlay.preparations(self.context, self.driver, self.image, self.directory, self.root, read_only=True)
 
     def plan(self, attached: tuple[Attachment, ...]) -> Plan:
-        """Return what the launcher does, and the process that it makes, connected by ``attached``."""
+        """Return the plan of the launcher and of the infra that it creates, with these attachments."""
         if self.image is not None:
             from pypod.engine.lifecycle import infra_image
 

@@ -1,4 +1,4 @@
-"""Whose namespaces a container joins: its pod's, another container's, those at a path."""
+"""The namespaces that a container joins: its pod's, another container's, or those at a path."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ _SPOKEN = {"net": "network", "ipc": "IPC", "uts": "UTS", "pid": "PID"}
 def joins(
     context: Context, spec: ContainerSpec, pod: PodRecord | None, given: Process | None
 ) -> tuple[tuple[Join, ...], Process | None]:
-    """Return the namespaces to join, and the infra if it is one of those joined."""
+    """Return the namespaces to join, and the infra if some of them are the pod's."""
     joins: list[Join] = []
     infra: Process | None = None
     by_target: dict[Process, list[str]] = {}
@@ -52,7 +52,7 @@ def joins(
 
 
 def paths(joins: Iterable[Join]) -> tuple[tuple[str, str], ...]:
-    """Return the kinds of namespaces that are joined, each with the file of its namespace."""
+    """Return the kinds of joined namespaces, each with the path of its namespace file."""
     return tuple(
         (kind, join.path or f"/proc/{join.process.pid if join.process else 0}/ns/{kind}")
         for join in joins
@@ -61,7 +61,7 @@ def paths(joins: Iterable[Join]) -> tuple[tuple[str, str], ...]:
 
 
 def require_paths(spec: ContainerSpec) -> None:
-    """Raise InvalidSpec when nothing is at the path of a namespace to join. What it is shows when it is joined."""
+    """Raise InvalidSpec when the path of a namespace to join does not exist. Its type is checked only by the join."""
     for kind in _JOINABLE:
         mode = spec.namespace(kind)
         try:
@@ -74,7 +74,7 @@ def require_paths(spec: ContainerSpec) -> None:
 
 
 def stopped_targets(context: Context, record: ContainerRecord) -> list[ContainerRecord]:
-    """Return the containers whose namespaces a container that does not run joins, and that do not run either.
+    """Return the stopped containers whose namespaces a container joins; none if the container itself is running.
 
     Raises NoSuchContainer for one that was removed.
     """
@@ -92,20 +92,20 @@ def _is_running(context: Context, record: ContainerRecord) -> bool:
 
 
 def without_host(context: Context, kinds: Iterable[str], inodes: Mapping[str, tuple[int, int]]) -> list[str]:
-    """Return the kinds that are to be joined: a user may not join a namespace of the host's, and is in it anyway."""
+    """Return the kinds to join: a rootless process may not join a namespace of the host's, and is in it already."""
     own = context.proc.namespaces("self", inodes) or {} if context.rootless else {}
     return [kind for kind in kinds if kind not in own or inodes.get(kind) != own[kind]]
 
 
 def foreign(context: Context, spec: ContainerSpec, pod: PodSpec | None, joins: tuple[Join, ...]) -> tuple[str, ...]:
-    """Return the kinds of namespaces that are the host's, or whose owner nobody knows: none of the user's session."""
+    """Return the kinds of namespaces that are the host's or of unknown owner: none that the user's session owns."""
     found = {kind for kind in _JOINABLE if spec.namespace(kind).mode in ("host", "ns")}
-    if spec.user_namespace != HOST:  # its own, or another's: what belongs to that is what is made in it
+    if spec.user_namespace != HOST:  # it owns only the namespaces that are created in it
         owned = (PRIVATE, spec.user_namespace)
         found = {kind for kind in _JOINABLE if kind != "user" and spec.namespace(kind) not in owned}
     if pod is not None and spec.net == POD and pod.net == "host":
         found.add("net")
-    joined = [one for join in joins for one in join.inodes]  # of these some may be the host's
+    joined = [one for join in joins for one in join.inodes]  # some of these may be the host's
     own = context.proc.namespaces("self", [kind for kind, _ in joined]) or {}
     found |= {kind for kind, inode in joined if kind in own and own[kind][1] == inode}
     return tuple(sorted(found))
@@ -137,7 +137,7 @@ def _target(context: Context, mode: Mode, kind: str) -> Process:
 
 def shm_of(context: Context, spec: ContainerSpec, infra: Process | None) -> Process | None:
     if any(plain_path(mount.target) == "/dev/shm" for mount in spec.mounts):  # noqa: S108
-        return None  # what was asked for is there instead
+        return None  # the requested mount takes its place
     if spec.ipc == POD:
         return infra
     return _target(context, spec.ipc, "ipc") if spec.ipc.mode == "container" else None

@@ -1,10 +1,9 @@
-"""How long the end of a container's first process is waited for, and whether its stop signal reaches it at all.
+"""How long to wait for the end of a container's first process, and whether its stop signal reaches it at all.
 
-A process that handles, blocks or ignores its stop signal is given all its time: ignoring it is a choice, too. One that
-has only the default action is another matter. As the first process of a pid namespace it never gets the signal, the
-kernel drops it (pid_namespaces(7)), so nothing is gained by waiting, except that a program that has just started may
-still be about to install its handler. It is given ``STARTING_S`` seconds from its start for that, and gets the signal
-when it does.
+A process that handles, blocks or ignores its stop signal gets its whole timeout: ignoring it is a choice, too. One with
+the default action is another matter. As the first process of a pid namespace it never receives the signal, because the
+kernel drops it (pid_namespaces(7)). Waiting is then of no use, except that a program that has just started may be about
+to install its handler. It gets ``STARTING_S`` seconds from its start for that, and receives the signal once it has.
 """
 
 from __future__ import annotations
@@ -22,20 +21,20 @@ if TYPE_CHECKING:
 
     from pypod.kernel.proc import Proc
 
-# A JVM handles SIGTERM 0.05 s after its start; with little of a processor, or behind slow imports, it takes a second.
+# A JVM handles SIGTERM 0.05 s after its start; with a small CPU quota, or after slow imports, it takes a second.
 STARTING_S = 2.0
 LOOK_S = 0.02
 
 DELIVERED, KEPT, IGNORED, DROPPED, DOUBTFUL = "delivered", "kept", "ignored", "dropped", "doubtful"
 
-_NO_PLACE = ("", "0")  # of wchan: awake, not ours to see, or a kernel without symbols
+_NO_PLACE = ("", "0")  # wchan of a process that is awake or not ours to inspect, or on a kernel without symbols
 _LOOKS = 3
 _MOMENT_S = 0.002
 _MASKS = (("SigCgt", DELIVERED), ("SigBlk", KEPT), ("SigIgn", IGNORED))
 
 
 class Request:
-    """A process, by descriptor, that is to end: the signal that asks for it, and how long the end is waited for."""
+    """A request to a process, held by descriptor, to end: the signal to send, and how long to wait."""
 
     __slots__ = (
         "_deadline",
@@ -66,14 +65,14 @@ class Request:
         self.number = number
         self._proc = proc
         self._start_time = start_time
-        self._sent = ""  # what became of it
-        self._doubts: list[str] = []  # what looks said that may be different a moment later
+        self._sent = ""  # what became of the signal, empty before it is sent
+        self._doubts: list[str] = []  # results of glances that may differ a moment later
         self._may_have_it = False
         self._starting_s = starting_s
         self._deadline = time.monotonic() + patience_s
 
     def look(self) -> tuple[str, float]:
-        """Return what would become of the signal now, and for how long the end is waited for as things are."""
+        """Return what would become of the signal now, and how long the wait would be."""
         while (reach := self._reception()) == DOUBTFUL:
             time.sleep(_MOMENT_S)
         return reach, self._left_s(reach)
@@ -81,15 +80,15 @@ class Request:
     def _left_s(self, reach: str) -> float:
         left_s = self._deadline - time.monotonic()
         if reach == DROPPED and not self._may_have_it:
-            # with the offset of our time namespace in both
+            # both include the offset of our time namespace
             age_s = time.clock_gettime(time.CLOCK_BOOTTIME) - self._start_time / os.sysconf("SC_CLK_TCK")
             left_s = min(left_s, self._starting_s - age_s)
         return left_s
 
     def _reception(self) -> str:
-        """Return what becomes of the signal, or DOUBTFUL when that takes another look, a moment later.
+        """Return what becomes of the signal, or DOUBTFUL when another look is needed a moment later.
 
-        Where nobody is given time the looks follow each other at once.
+        Without a starting time (``starting_s`` is 0) the looks follow each other at once.
         """
         if self._sent == DELIVERED or self._deadline <= time.monotonic():
             return DELIVERED
@@ -106,7 +105,7 @@ class Request:
         return DROPPED if DROPPED in seen else KEPT
 
     def advance(self) -> float:
-        """Send the signal if that is still to do and of use; return for how long to wait now, 0 when time is over."""
+        """Send the signal if it was not sent and would have an effect; return the seconds to wait, 0 on timeout."""
         reach = self._reception()
         left_s = self._left_s(reach)
         if left_s <= 0:
@@ -114,8 +113,8 @@ class Request:
         if reach == DOUBTFUL:
             return min(left_s, _MOMENT_S)
         if reach in (DROPPED, IGNORED):
-            # What was sent while it was blocked was dropped when it was unblocked. Unless it was taken by sigwait(3)
-            # before that, and the process is on its way out: it keeps its time.
+            # A signal that was sent while it was blocked was dropped when it was unblocked, unless sigwait(3) took it
+            # before that and the process is shutting down: it keeps its timeout.
             self._sent = ""
         else:
             if not self._sent:
@@ -126,7 +125,7 @@ class Request:
 
 
 def wait(requests: Iterable[Request], out_of_time: Callable[[int], None]) -> None:
-    """Wait for processes side by side; the descriptor of each that does not end in time goes to ``out_of_time``."""
+    """Wait for processes concurrently; ``out_of_time`` gets the descriptor of each that does not end in time."""
     waiting = {one.fd: one for one in requests}
     while waiting:
         pause_s = None
@@ -143,23 +142,23 @@ def wait(requests: Iterable[Request], out_of_time: Callable[[int], None]) -> Non
 
 
 def glance(proc: Proc, pid: int, number: int) -> tuple[str, bool]:
-    """Return what becomes of a signal that is sent from outside, and whether that will be so a moment later.
+    """Return what becomes of a signal sent from outside, and whether that is certain or may change in a moment.
 
-    It is DELIVERED, IGNORED by choice, or DROPPED by the kernel. KEPT is what is blocked, or in doubt: patience kills
-    nobody who would have heard.
+    The signal is DELIVERED, IGNORED by choice, or DROPPED by the kernel. KEPT stands for a blocked signal and for
+    doubt: a process that would have received its signal is never killed early.
     """
     place = read_text(f"{proc.root}/{pid}/wchan")
     status = proc.status(pid)
-    # In sigwait(3), where inits spend their lives, the mask reads as if nothing were blocked (do_sigtimedwait in
-    # kernel/signal.c); one that enters it between the two readings is caught by the next look.
+    # In sigwait(3), where inits spend their time, the mask reads as if nothing were blocked (do_sigtimedwait in
+    # kernel/signal.c). A process that enters it between the two reads is caught by the next look.
     if status is None or number in (SIGKILL, SIGSTOP) or "sigtimedwait" in place:
         return DELIVERED, True
     asleep = status.fields["State"].startswith("S")
     for field, reach in _MASKS:
         if int(status.fields[field], 16) >> (number - 1) & 1:
-            return reach, reach != KEPT or asleep  # around a fork a shell blocks all signals, and drops what has come
+            return reach, reach != KEPT or asleep  # a shell blocks all signals around a fork, and drops pending ones
     if len(status.nspid) < 2 or status.nspid[-1] != 1:
         return DELIVERED, True
     if asleep and place in _NO_PLACE:
-        return KEPT, False  # it has just fallen asleep, or the kernel does not say in what
+        return KEPT, False  # it has just fallen asleep, or the kernel does not say where
     return DROPPED, False

@@ -1,4 +1,4 @@
-"""Pause and unpause: the freezer keeps every process of a container's cgroup from running, without telling them."""
+"""Pause and unpause: the freezer stops every process of a container's cgroup without their noticing."""
 
 from __future__ import annotations
 
@@ -19,8 +19,11 @@ PAUSED, RUNNING = "paused", "running"
 
 
 def pause(context: Context, record: ContainerRecord, pod: PodRecord | None = None) -> None:
-    """Pause a container; an infra's ``pod`` has its labels. Raises WrongState when it does not run, Unsupported where
-    the host has no freezer, DeadlineExceeded when its processes do not stop."""
+    """Pause a container; an infra's ``pod`` has its labels.
+
+    Raises WrongState unless it is running, Unsupported on a host without the freezer, DeadlineExceeded when its
+    processes do not freeze in time.
+    """
     directory = context.layout.container(record.id)
     with Boundary(f"pause container {record.name}"), _lock(context, record) as lock, lock:
         status = observe.container_state(directory, context.boot_id).status
@@ -33,7 +36,7 @@ def pause(context: Context, record: ContainerRecord, pod: PodRecord | None = Non
 
 
 def unpause(context: Context, record: ContainerRecord, pod: PodRecord | None = None) -> None:
-    """Let a paused container go on. Raises WrongState when it is not paused."""
+    """Resume a paused container. Raises WrongState when it is not paused."""
     directory = context.layout.container(record.id)
     with Boundary(f"unpause container {record.name}"), _lock(context, record) as lock, lock:
         status = observe.container_state(directory, context.boot_id).status
@@ -45,21 +48,21 @@ def unpause(context: Context, record: ContainerRecord, pod: PodRecord | None = N
 
 
 def _lock(context: Context, record: ContainerRecord) -> Lock:
-    """Return the lock that a start holds: an infra's is its pod's."""
+    """Return the lock that a start takes: for an infra it is the pod's."""
     infra = record.kind == records.INFRA
     return Lock(context.layout.pod(record.pod_id) if infra else context.layout.container(record.id))
 
 
 def freeze(context: Context, record: ContainerRecord) -> None:
-    """Stop the processes of a container, and leave a link that tells where the kernel says so."""
+    """Freeze the processes of a container, and create a link to the kernel's file that reports it."""
     link = f"{context.layout.container(record.id)}/{observe.FREEZER_LINK}"
-    if not os.path.islink(link):  # else of an earlier time: the path of its group never changes
+    if not os.path.islink(link):  # one left by an earlier pause is still right: the cgroup's path never changes
         os.symlink(context.cgroups.freezer_file(record.cgroup), link)
     context.cgroups.freeze(record.cgroup, True)
 
 
 def thaw(context: Context, record: ContainerRecord) -> None:
-    """Let the processes of a container go on."""
+    """Thaw the processes of a container."""
     context.cgroups.freeze(record.cgroup, False)
     try:
         os.unlink(f"{context.layout.container(record.id)}/{observe.FREEZER_LINK}")
@@ -68,7 +71,7 @@ def thaw(context: Context, record: ContainerRecord) -> None:
 
 
 def refuse_paused(context: Context, record: ContainerRecord, what: str) -> None:
-    """Raise WrongState, in podman's words, when a container is paused; ``what`` is the state that would do."""
+    """Raise WrongState, in podman's words, when a container is paused; ``what`` names the states that are accepted."""
     status = observe.state_of(context, record.id).status
     if status == PAUSED:
         raise WrongState(

@@ -1,4 +1,4 @@
-"""Perform the steps of a start (``steps.py``), in their order, so that all of it can be taken back."""
+"""Perform the steps of a start (``steps.py``) in order, such that all of them can be undone."""
 
 from __future__ import annotations
 
@@ -21,10 +21,10 @@ _NO_PORTS = ForwardedPorts()
 
 
 def perform(context: Context, steps: Iterable[Step], undoing: Undoing, launching: Launching, lock: Lock) -> None:
-    """Perform steps, the plan in a program that was started already.
+    """Perform steps; the plan is run by ``launching``, a program that is already started.
 
-    ``undoing`` learns how to take back what was made; ``lock`` is that of what is started: the program has it, too,
-    until the start is recorded. Raises what the steps raise.
+    ``undoing`` collects the undo actions. ``lock`` is that of the container or pod being started: the program holds it,
+    too, until the start is recorded. Raises what the steps raise.
     """
     for step in steps:
         undoing.add(step.undo)

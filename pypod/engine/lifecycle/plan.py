@@ -1,4 +1,4 @@
-"""The plan of a start: its OCI configuration, what that has no word for, and what the monitor is to do."""
+"""The plan of a start: its OCI configuration, the settings that OCI cannot express, and those of the monitor."""
 
 from __future__ import annotations
 
@@ -30,11 +30,11 @@ if TYPE_CHECKING:
     from pypod.runtime.compiler import Root
     from pypod.runtime.ops import Plan
 
-TTY_GROUP = 5  # that of terminals, everywhere
+TTY_GROUP = 5  # the gid of tty on every distribution
 
 
 def container_plan(start: Start, attached: tuple[Attachment, ...] = ()) -> Plan:
-    """Return what the monitor does, and the process that it makes, connected by ``attached``."""
+    """Return the plan of the monitor and of the container's first process, with these attachments."""
     context, record, spec = start.context, start.record, start.spec
     root = overlay.container_root(context, start.driver, start.mapped, start.directory)
     tracked = context.cgroups.tracking_directory(record.cgroup)
@@ -54,8 +54,8 @@ def container_plan(start: Start, attached: tuple[Attachment, ...] = ()) -> Plan:
 def configuration(start: Start) -> dict[str, Any]:
     """Return the OCI configuration of a start, as any runtime takes it.
 
-    The built-in one does without ``linux.seccomp``: it has the program that comes of that, which is kept. To read a
-    profile takes several times as long as all the rest of a start.
+    The built-in runtime does without ``linux.seccomp``: it uses the compiled program, which is cached. Reading a
+    profile takes several times as long as the rest of a start.
     """
     spec, seccomp = start.spec, None
     if not (spec.privileged or spec.seccomp == "unconfined"):
@@ -145,14 +145,15 @@ def _settings(start: Start, tracked: str) -> list[Op]:
 
 
 def cleanup_command(context: Context, identifier: str) -> tuple[str, ...]:
-    """Return the command that removes a container when it has ended and nobody is there to do it."""
+    """Return the command that removes a container that has ended unattended."""
     return programs.python("pypod.engine.containers.collect", context.layout.root, identifier)
 
 
 def _mapped(context: Context, spec: ContainerSpec, maps: id_maps.Maps | None) -> tuple[str, ...]:
-    """Return the directories whose files have the ids of a user namespace on the disk: our storage, or the root itself.
+    """Return the directories to id-map for a user namespace: our storage, or the root itself.
 
-    A user may map no file system that was mounted by root (mount_setattr(2)): theirs has copies of the layers.
+    A rootless user may not id-map a file system that was mounted by root (mount_setattr(2)), and gets copies of the
+    layers instead.
     """
     whole = maps is None or (idmap.is_whole(maps[0]) and idmap.is_whole(maps[1]))
     if whole or context.rootless:
@@ -161,7 +162,7 @@ def _mapped(context: Context, spec: ContainerSpec, maps: id_maps.Maps | None) ->
 
 
 def _host_devices() -> tuple[tuple[str, int, int, int], ...]:
-    """Return path, major, minor and mode of the devices directly in /dev, for --privileged."""
+    """Return path, major, minor and mode of the device nodes directly in /dev, for --privileged."""
     import stat
 
     found = []

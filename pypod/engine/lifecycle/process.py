@@ -1,4 +1,4 @@
-"""Commands that run in containers beside their first process: their streams, their input, their exit code."""
+"""Commands that run in containers beside their first process: their streams, input and exit code."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ _EVERYTHING = 1 << 62  # bytes
 
 
 class ExecResult(Value):
-    """What came of a command: ``exit_code`` is 128 + n after signal n; the streams are bytes."""
+    """The result of a command: ``exit_code`` is 128 + n after signal n; the streams are bytes."""
 
     exit_code: int
     stdout: bytes = b""
@@ -35,10 +35,10 @@ class ExecResult(Value):
 
 
 class Process:
-    """A command that runs in a container: a stream of its output, its input, and its exit code.
+    """A command that runs in a container: its output as a stream, its input, and its exit code.
 
     Iterating yields (stream, bytes), stream being ``stdout`` or ``stderr``, until both have ended. As a context manager
-    it ends with the block: a command that still runs there is killed.
+    it ends with the block: a command that is still running is killed.
     """
 
     def __init__(self, launched: launcher.Launched, pipes: tuple[int, int, int]) -> None:
@@ -48,7 +48,7 @@ class Process:
         self._started_by = os.getpid()
         self._waiting = _thread.allocate_lock()
         self.pid = launched.process_pid
-        self.terminal_fd = launched.terminal_fd  # the other end of its terminal, -1 without one
+        self.terminal_fd = launched.terminal_fd  # our end of its terminal, -1 without one
 
     @property
     def report_fd(self) -> int:
@@ -57,29 +57,27 @@ class Process:
 
     @property
     def stdin_fd(self) -> int:
-        """The descriptor of its standard input, -1 when it has none or it was closed."""
+        """The descriptor of its standard input, -1 when it has none or when it was closed."""
         return self._stdin
 
     def streams(self) -> dict[int, int]:
-        """Return the descriptors to read its output from, each with 1 or 2 for the stream it is."""
+        """Return the descriptors to read its output from, each with 1 for stdout or 2 for stderr."""
         return {fd: number for fd, number in ((self._stdout, 1), (self._stderr, 2)) if fd >= 0}
 
     def write(self, data: bytes) -> None:
         """Send bytes to the command's standard input.
 
-        Raises BrokenPipeError when it does not read any more, InvalidSpec when it was started without ``stdin=True``
-        or its input was closed.
+        Raises BrokenPipeError when the command has closed its input, InvalidSpec when it was started without
+        ``stdin=True`` or ``close_stdin`` was called.
         """
         if self._stdin < 0:
-            raise InvalidSpec(
-                "stdin", "the command has no standard input that is open", hint="start it with stdin=True"
-            )
+            raise InvalidSpec("stdin", "the command has no open standard input", hint="start it with stdin=True")
         write_all(self._stdin, data)
 
     def close_stdin(self) -> None:
-        """End the command's standard input."""
+        """Close the command's standard input."""
         if self._stdin >= 0:
-            fd, self._stdin = self._stdin, -1  # forgotten first, see engine/core/locks.py
+            fd, self._stdin = self._stdin, -1  # cleared before the close, see engine/core/locks.py
             os.close(fd)
 
     def __iter__(self) -> Iterator[tuple[str, bytes]]:
@@ -101,7 +99,7 @@ class Process:
                         del open_streams[fd]
 
     def kill(self, number: int = 9) -> None:
-        """Send a signal to the command; nothing happens when it has ended."""
+        """Send a signal to the command; does nothing when it has ended."""
         fd = pidfd.open_process(self.pid, self._launched.start_time)
         if fd is not None:
             try:
@@ -110,8 +108,8 @@ class Process:
                 os.close(fd)
 
     def wait(self, timeout_s: float | None = None) -> int:
-        """Return the exit code when the command has ended. Raises DeadlineExceeded after ``timeout_s`` seconds."""
-        # the report comes once, whoever waits
+        """Wait for the command and return its exit code. Raises DeadlineExceeded after ``timeout_s`` seconds."""
+        # the exit is reported only once, however many threads wait
         if not self._waiting.acquire(timeout=-1 if timeout_s is None else max(timeout_s, 0)):
             raise DeadlineExceeded("wait for the command", timeout_s or 0)
         try:
@@ -126,7 +124,7 @@ class Process:
             self._waiting.release()
 
     def close(self) -> None:
-        """Let go of the streams and of the terminal; the command goes on, and hears of the terminal's end."""
+        """Close the streams and the terminal; the command keeps running, but its terminal hangs up."""
         self.close_stdin()
         if self.terminal_fd >= 0:
             fd, self.terminal_fd = self.terminal_fd, -1
@@ -141,7 +139,7 @@ class Process:
 
     def __exit__(self, *_: object) -> None:
         try:
-            if self._exit_code is None and self._started_by == os.getpid():  # no fork's to end
+            if self._exit_code is None and self._started_by == os.getpid():  # a fork must not kill it
                 self.kill()
                 self.wait()
         finally:
@@ -163,7 +161,7 @@ def _readable(fd: int, timeout_s: float) -> bool:
 
 
 def execute(context: Context, record: ContainerRecord, spec: ExecSpec, *, stdin: bool = False) -> Process:
-    """Start a command with pipes for its output, and for its input with ``stdin``; on a terminal if it wants one."""
+    """Start a command on a terminal if requested, else with pipes for its output and, with ``stdin``, its input."""
     if spec.terminal:
         return Process(execution.start(context, record, spec, (-1, -1, -1)), (-1, -1, -1))
     pairs = _pipes(f"exec in container {record.name}", 3 if stdin else 2)
@@ -205,9 +203,9 @@ def run(
     *,
     keep_bytes: int = _EVERYTHING,
 ) -> ExecResult:
-    """Run a command to its end and return the first ``keep_bytes`` of each stream; the rest is read and dropped.
+    """Run a command to its end and return the first ``keep_bytes`` of each stream; the rest is read and discarded.
 
-    Raises DeadlineExceeded after killing it.
+    Raises DeadlineExceeded on timeout, after killing the command.
     """
     import time
 
@@ -223,7 +221,7 @@ def run(
             process.kill()
             process.wait()
             raise DeadlineExceeded(f"exec {spec.command[0]}", timeout_s or 0) from None
-        except BaseException:  # control-C: nobody would ever hear of the command again
+        except BaseException:  # KeyboardInterrupt: the command must not be left behind
             process.kill()
             raise
     return ExecResult(exit_code=code, stdout=bytes(kept["stdout"]), stderr=bytes(kept["stderr"]))
@@ -232,7 +230,7 @@ def run(
 def _exchange(
     process: Process, stdin: bytes, kept: dict[str, bytearray], keep_bytes: int, deadline: float | None
 ) -> None:
-    """Write input and read output at once, so that neither side waits for the other for ever."""
+    """Write input and read output concurrently, so that neither side waits for the other forever."""
     import select
     import time
 
@@ -247,7 +245,7 @@ def _exchange(
     while streams or process._stdin >= 0:
         left_ms = None if deadline is None else max(deadline - time.monotonic(), 0) * 1000
         ready = poll.poll(left_ms)
-        if not ready or left_ms == 0:  # there is always something to read of a command that never stops writing
+        if not ready or left_ms == 0:  # the output of a command that never stops writing is always readable
             raise DeadlineExceeded("exec", 0)
         for fd, event in ready:
             if fd == process._stdin:

@@ -1,4 +1,4 @@
-"""Start containers. What a start needs is worked out once, as a value; its steps are performed here, or told."""
+"""Start containers. A start is resolved once, into a value, whose steps are performed here or explained."""
 
 from __future__ import annotations
 
@@ -39,11 +39,11 @@ if TYPE_CHECKING:
     from pypod.runtime.compiler import Join
     from pypod.store.records import ContainerRecord, PodRecord
 
-_ATTEMPTS = 3  # an infra may be stopped between its start and its member's
+_ATTEMPTS = 3  # the infra may be stopped between its own start and that of the member
 
 
 class Terminal:
-    """The first size of a container's terminal, in characters; 0 leaves it to the kernel."""
+    """The initial size of a container's terminal, in characters; 0 leaves it to the kernel."""
 
     def __init__(self, columns: int = 0, rows: int = 0) -> None:
         self.columns = columns
@@ -51,12 +51,12 @@ class Terminal:
 
 
 class Start(Value):
-    """A start of a container, with all that it needs and nothing done yet.
+    """A resolved start of a container that has not been performed.
 
-    ``maps`` are those of the user namespace that it makes or joins, None for the one around; ``mapped`` is the
-    specification with the layers that have their owners. ``driver`` makes its root, whose owner and mode are those of
-    ``root``. ``joins`` are the namespaces it enters, ``shm_of`` is whose /dev/shm it has. ``attended``: the caller
-    waits for its end and removes it, if it is to be removed.
+    ``maps`` are those of the user namespace that it creates or joins, None for the surrounding one; ``mapped`` is the
+    specification with the layers whose owners are mapped accordingly. ``driver`` provides its root file system, which
+    gets the owner and mode of ``root``. ``joins`` are the namespaces that it enters, ``shm_of`` is the process whose
+    /dev/shm it shares. ``attended``: the caller waits for its end and removes it, if it is to be removed.
     """
 
     context: Context
@@ -90,11 +90,11 @@ class Start(Value):
         infra: Process | None = None,
         asking: bool = False,
     ) -> Self:
-        """Work out what a start of this container would be now.
+        """Resolve a start of this container as of now.
 
-        ``infra`` is its pod's, if somebody looked, or stands for one that does not run yet. ``asking`` has storage
-        drivers tried that nobody has tried yet. Raises InvalidSpec when something of the host's is not there,
-        Unsupported for a limit that the host does not have, PodBroken, WrongState.
+        ``infra`` is its pod's, if already known, or a placeholder for one that is not running yet. With ``asking``,
+        storage drivers that have not been probed yet are. Raises InvalidSpec when a path on the host does not exist,
+        Unsupported for a limit that the host does not support, PodBroken, WrongState.
         """
         directory = context.layout.container(record.id)
         pod_spec = context.pod_spec(pod) if pod is not None else None
@@ -125,16 +125,16 @@ class Start(Value):
 
     @property
     def all_maps(self) -> Maps | None:
-        """The maps that its processes have: of its own namespace, or of the session's; None for the host's ids."""
+        """The id maps of its processes: its own user namespace's, or the session's; None for the host's ids."""
         return self.maps or (self.session.maps if self.session else None)
 
     @property
     def is_connected(self) -> bool:
-        """Whether it has a network namespace of its own, to be connected to networks."""
+        """Whether it has a network namespace of its own that can be connected to networks."""
         return self.spec.net == PRIVATE
 
     def steps(self, attached: tuple[Attachment, ...]) -> list[Step]:
-        """Return all that is done, in its order, by who is connected by ``attached``."""
+        """Return the steps in order, for a container with these attachments."""
         context, record, spec = self.context, self.record, self.spec
         launch = Launch(
             monitor(context),
@@ -157,7 +157,7 @@ class Start(Value):
         ]
 
     def _container_env(self) -> list[effects.Effect]:
-        if not self.spec.privileged:  # then it is an empty one that all share
+        if not self.spec.privileged:  # these share one empty file
             return []
         path = f"{self.directory}/containerenv"
         return [etc_files.container_env(path, self.record.name, self.record.id, self.spec.image)]
@@ -172,11 +172,11 @@ def _require_sources(spec: ContainerSpec) -> None:
 def start(
     context: Context, record: ContainerRecord, terminal: Terminal | None = None, *, attended: bool = False
 ) -> None:
-    """Start a container; its pod's infra and those whose namespaces it joins first. Nothing to do when it runs already.
+    """Start a container unless it is running; its pod's infra and the containers it joins are started first.
 
-    ``attended`` says that the caller will wait for its end and remove it if it is to be removed.
+    ``attended``: the caller waits for its end and removes it, if it is to be removed.
 
-    Raises WrongState, PodBroken, LaunchFailed and its kin; then nothing is left running.
+    Raises WrongState, PodBroken, LaunchFailed and its subclasses; then nothing is left running.
     """
     for target in joining.stopped_targets(context, record):
         if target.kind == records.INFRA:
@@ -197,7 +197,7 @@ def oci_config(context: Context, record: ContainerRecord) -> dict[str, Any]:
 
 
 def require_startable(context: Context, record: ContainerRecord) -> None:
-    """Raise PodBroken when a member could not be started were it stopped now."""
+    """Raise PodBroken when a member could not be started again if it were stopped now."""
     pod = records.find_pod(context.database, record.pod_id)
     if pod.infra_id and not infra.ready(context, pod):
         infra.require_no_members(context, pod, but=record.id)
@@ -257,10 +257,10 @@ def _connect(begun: Start, undoing: Undoing) -> tuple[Attachment, ...]:
 
 
 def _refuse_for_want_of_memory(context: Context, record: ContainerRecord, error: LaunchFailed) -> None:
-    """Raise what says so, when the kernel killed in the group that was being entered."""
+    """Raise a LaunchFailed that says so, if the kernel's OOM killer has killed in the cgroup being entered."""
     file = context.cgroups.oom_file(record.cgroup)
     counted = file and [line for line in read_text(file).splitlines() if line.startswith("oom_kill ")]
     if counted and counted != ["oom_kill 0"]:
         message = "the kernel killed the first process for want of memory while it was being started"
-        hint = "the limit of memory is too low, its own or its pod's"
+        hint = "the memory limit of the container or of its pod is too low"
         raise LaunchFailed(error.operation, error.call, error.errno, message=message, hint=hint) from error

@@ -1,6 +1,6 @@
-"""What a start is made of: effects of Python's, and programs that perform plans.
+"""The steps of a start: effects in Python, and programs that perform plans.
 
-``performing`` does them in their order, ``explain`` tells them; neither knows what kinds of starts there are.
+``performing`` performs them in order, ``explain`` prints them; neither knows the kinds of starts.
 """
 
 from __future__ import annotations
@@ -25,33 +25,33 @@ MONITOR, LAUNCHER = "monitor", "launch"
 class Program(Value):
     """A program that performs a plan: ``name`` is that of its file.
 
-    It leaves its caller for the cgroup directory ``group`` (empty: it stays in the caller's); with None it stays the
-    caller's child.
+    It detaches from its caller and moves to the cgroup directory ``group`` (empty: it stays in the caller's). With None
+    it remains the caller's child.
     """
 
     name: str
     group: str | None = None
 
     def preparations(self, context: Context) -> list[Effect]:
-        """Return what has to be there before it can be started."""
+        """Return the effects that must precede its start."""
         return groups.for_monitors(context) if self.group else session.preparations(context)
 
     def start(self, context: Context, stdio: tuple[int, int, int] = (-1, -1, -1)) -> Launching:
-        """Start it: it loads while its plan is worked out."""
+        """Start it: it loads while its plan is being computed."""
         path, bring = context.programs.executable(self.name), groups.bringing(context)
         return Launching(path, f"pypod-{self.name}", stdio=stdio, group=self.group, bring=bring)
 
 
 def monitor(context: Context) -> Program:
-    """Return what starts a container and stays beside it."""
+    """Return the program that starts a container and stays beside it."""
     return Program(name=MONITOR, group=groups.monitors(context))
 
 
 class Launch:
-    """One step: a program performs a plan. ``plan`` works that out once what comes before is done, or told.
+    """One step: a program performs a plan. ``plan`` computes it after the earlier steps were performed or explained.
 
-    ``identifier`` is the container's that is started, ``forwarded`` are the ports that another program takes for it,
-    and ``meanwhile`` is done while the program works. ``undo`` ends what was started when a later step fails.
+    ``identifier`` is the id of the container being started, ``forwarded`` are the ports that another program forwards
+    to it, and ``meanwhile`` is performed while the program works. ``undo`` stops the container when a later step fails.
     """
 
     __slots__ = ("forwarded", "identifier", "meanwhile", "plan", "program", "undo")

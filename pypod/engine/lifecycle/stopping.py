@@ -1,4 +1,4 @@
-"""End, kill and remove containers. Idempotent: what is not there any more is stopped and removed."""
+"""Stop, kill and remove containers. Stop and removal are idempotent."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ _RECORD_POLL_S = 0.001
 
 
 class Running:
-    """A container that ran when we looked: its first process and its supervisor by descriptor."""
+    """A container that was running when observed: its first process and its supervisor, held by descriptors."""
 
     __slots__ = ("directory", "fd", "record", "state", "supervisor_fd")
 
@@ -53,7 +53,7 @@ class Running:
 
 
 def find_running(context: Context, record: ContainerRecord) -> Running | None:
-    """Return the running container of a record, None when it does not run."""
+    """Return the running container of a record, None when it is not running."""
     directory = context.layout.container(record.id)
     state = observe.container_state(directory, context.boot_id)
     fd = pidfd.open_process(state.pid, state.start_time) if state.running else None
@@ -61,35 +61,35 @@ def find_running(context: Context, record: ContainerRecord) -> Running | None:
 
 
 def stop(context: Context, record: ContainerRecord, timeout_s: float | None = None) -> bool:
-    """Stop one container; return whether it ran. See ``stop_all``."""
+    """Stop one container; return whether it was running. See ``stop_all``."""
     return bool(stop_all(context, [record], timeout_s))
 
 
 def stop_all(context: Context, all_records: Iterable[ContainerRecord], timeout_s: float | None = None) -> list[str]:
-    """Stop containers side by side: each gets its stop signal, and SIGKILL when its time is over.
+    """Stop containers concurrently: each gets its stop signal, and SIGKILL after its timeout.
 
-    ``timeout_s`` replaces each one's own stop timeout; ``patience`` tells whose end is not waited for that long.
-    Whatever is left in a container's cgroup is killed. Returns the ids of those that ran. Raises DeadlineExceeded when
-    one could not even be killed, WrongState for a paused one.
+    ``timeout_s`` replaces each one's own stop timeout; ``patience`` describes when the wait is shorter than that.
+    Whatever is left in a container's cgroup is killed. Returns the ids of those that were running. Raises
+    DeadlineExceeded when one could not even be killed, WrongState for a paused one.
     """
     everyone = list(all_records)
     for record in everyone:
         pausing.refuse_paused(context, record, "can only stop created or running containers")
     ended = _end_all(context, everyone, timeout_s, patience.STARTING_S)
     for record in everyone:
-        # of one that did not run, something is left when its monitor, who would have killed it, was killed itself
+        # a container that was not running leaves processes behind if its monitor, which kills them, was killed itself
         if record.id in ended or not context.cgroups.is_empty(record.cgroup):
             _clear(context, record)
     return ended
 
 
 def end_all(context: Context, all_records: Iterable[ContainerRecord], timeout_s: float | None = None) -> list[str]:
-    """Stop containers as ``stop_all`` does, for somebody who removes them afterwards, cgroups and all."""
+    """Stop containers as ``stop_all`` does, for a caller that removes them afterwards, along with their cgroups."""
     return _end_all(context, all_records, timeout_s, _starting_s(timeout_s))
 
 
 def _starting_s(timeout_s: float | None) -> float:
-    """Return how long a program that is to be removed may take to install its handler: as long as it was given time."""
+    """Return how long a program may take to install its handler when its container is removed: 0 without a timeout."""
     return 0.0 if timeout_s is None else patience.STARTING_S
 
 
@@ -118,9 +118,10 @@ def _end(context: Context, running: list[Running], timeout_s: float | None, star
 
 
 def _clear(context: Context, record: ContainerRecord) -> None:
-    """Kill what lives on in the group of a container that does not run, and remove the group.
+    """Kill what is left in the cgroup of a container that is not running, and remove the cgroup.
 
-    Whoever holds the container's lock starts it, and makes a new group of the same path, or removes it and the group.
+    If the container's lock is held, its holder either starts it, and creates a new cgroup at the same path, or removes
+    it along with the cgroup.
     """
     directory = context.layout.container(record.id)
     try:
@@ -132,14 +133,14 @@ def _clear(context: Context, record: ContainerRecord) -> None:
 
 
 def request(context: Context, one: Running, timeout_s: float | None, starting_s: float) -> patience.Request:
-    """Return the request to a container to end, in ``timeout_s`` instead of its own stop timeout.
+    """Return the request that stops a container, with ``timeout_s`` instead of its own stop timeout.
 
-    ``starting_s``: for how long after its start it may still be about to handle the stop signal.
+    ``starting_s``: how long after its start it may still be about to install a handler for its stop signal.
     """
     try:
         spec = context.container_spec(one.record)
         number, patience_s = spec.stop_signal, float(spec.stop_timeout_s)
-    except (StoreError, Unsupported):  # a damaged record must not keep anything running; an infra has none
+    except (StoreError, Unsupported):  # a damaged record must not keep a container running; an infra has none
         number, patience_s = SIGTERM, float(DEFAULT_STOP_TIMEOUT_S)
     patience_s = patience_s if timeout_s is None else timeout_s
     return patience.Request(
@@ -159,9 +160,9 @@ def _kill(context: Context, one: Running) -> None:
 
 
 def _wait_until_recorded(one: Running) -> None:
-    """Wait for the monitor to write the exit down; without a monitor there is nothing to wait for.
+    """Wait for the monitor to record the exit; return at once without a monitor.
 
-    It ends after that, or becomes the removal of the container, which may be waiting for a lock of ours.
+    The monitor then exits, or executes the removal of the container, which may be waiting for a lock that we hold.
     """
     deadline = time.monotonic() + _KILL_TIMEOUT_S
     while one.supervisor_fd >= 0 and not pidfd.wait(one.supervisor_fd, _RECORD_POLL_S):
@@ -170,7 +171,7 @@ def _wait_until_recorded(one: Running) -> None:
 
 
 def kill(context: Context, record: ContainerRecord, number: int) -> None:
-    """Send a signal to the first process. Raises WrongState when the container does not run."""
+    """Send a signal to the first process. Raises WrongState unless the container is running."""
     pausing.refuse_paused(context, record, "can only kill running containers")
     one = find_running(context, record)
     if one is None:
@@ -191,9 +192,9 @@ def kill(context: Context, record: ContainerRecord, number: int) -> None:
 
 
 def remove(context: Context, record: ContainerRecord, *, force: bool = False, timeout_s: float | None = None) -> None:
-    """Remove a container; with ``force`` stop it first. Gone already is fine.
+    """Remove a container; with ``force`` stop it first. It is no error if it is gone already.
 
-    The order makes a crash harmless: processes, cgroup, record, files. What is left has no record, and
+    The order makes a crash harmless: processes, cgroup, record, files. Whatever is left has no record, and
     ``system check`` collects it.
     """
     directory = context.layout.container(record.id)
@@ -202,7 +203,7 @@ def remove(context: Context, record: ContainerRecord, *, force: bool = False, ti
         end_all(context, [record], timeout_s)
         with Lock(directory, without_space=True) as lock, lock:
             _require_ended(context, record, force=force)
-            again = find_running(context, record)  # started between stop and lock
+            again = find_running(context, record)  # it may have been started before we took the lock
             _end(context, [again] if again else [], timeout_s, _starting_s(timeout_s))
             groups.clear(context, record.cgroup)
             attachments.detach(context, record.id)
@@ -224,7 +225,7 @@ def _require_ended(context: Context, record: ContainerRecord, *, force: bool) ->
 
 
 def forget(context: Context, delete_records: Callable[[], None], directories: Iterable[str]) -> None:
-    """Delete records and then files; the other way round when the files leave no room to delete a record."""
+    """Delete records, then files; in the reverse order when the disk is too full to delete a record."""
     directories = tuple(directories)
     try:
         delete_records()

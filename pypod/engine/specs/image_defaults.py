@@ -1,4 +1,4 @@
-"""What an image's configuration adds to the options of a container: what the user did not say."""
+"""Fill in the options that the user did not give from an image's configuration."""
 
 from __future__ import annotations
 
@@ -22,15 +22,15 @@ _VOLUME_TYPES = {"bind": "volume", "tmpfs": "tmpfs", "ignore": ""}  # podman-run
 def with_defaults(
     options: ContainerOptions, command: Sequence[str] | str, config: ImageConfig
 ) -> tuple[ContainerOptions, Sequence[str] | str]:
-    """Return options and command as they are with an image of this configuration.
+    """Return options and command, completed from an image's configuration.
 
-    podman's rules (specgen/generate): an entrypoint that is given puts the image's command aside, too; variables and
-    labels are added to; everything else is replaced.
+    podman's rules (specgen/generate): a given entrypoint overrides the image's command, too; variables and labels are
+    merged; everything else is replaced.
     """
     options = with_variables(options, config.environment)
     merged: dict[str, Any] = {"labels": {**dict(config.labels), **options.labels}}
     if options.entrypoint is None:
-        merged["entrypoint"] = config.entrypoint if config.entrypoint != ("",) else ()  # a builder's way to have none
+        merged["entrypoint"] = config.entrypoint if config.entrypoint != ("",) else ()  # builders write [""] for none
         command = command or config.command
     if not options.user:
         merged["user"] = config.user
@@ -47,7 +47,7 @@ def with_defaults(
 
 
 def _volumes(options: ContainerOptions, config: ImageConfig) -> list[Mount]:
-    """Return mounts for the places the image names, but for those where the user mounts something."""
+    """Return mounts for the image's volumes, except where the user mounts something."""
     from os.path import normpath
 
     mode = options.image_volume
@@ -72,7 +72,7 @@ def _volumes(options: ContainerOptions, config: ImageConfig) -> list[Mount]:
 
 
 def _is_port(text: str) -> bool:
-    """Return whether a port of an image is one. What is none matters only to who wants all ports published."""
+    """Return whether an image's port is valid. An invalid one matters only when all ports are to be published."""
     from pypod.model.port import parse_exposed
 
     try:

@@ -1,4 +1,4 @@
-"""From the arguments of a call to a specification: defaults, merging, and everything that can be wrong."""
+"""Turn the arguments of a call into a specification: defaults, merging, and validation."""
 
 from __future__ import annotations
 
@@ -39,21 +39,21 @@ if TYPE_CHECKING:
         proc_options: tuple[str, ...]
 
 
-# Of a pod's namespaces these sysctls may be set by a container that has its own (podman-run(1), --sysctl).
+# The sysctls of the IPC namespace, which a container may set in an IPC namespace of its own (podman-run(1), --sysctl).
 _IPC_SYSCTLS = frozenset(
     f"kernel.{name}" for name in "msgmax msgmnb msgmni sem shmall shmmax shmmni shm_rmid_forced".split()
 )
 
 
 def _idmap(options: ContainerOptions) -> bool:
-    """Return whether the root directory's files are to be owned by ids of the container's user namespace."""
+    """Return whether the root directory is to be id-mapped to the container's user namespace."""
     if not options.idmap:
         return False
     if options.overlay or not options.rootfs:
-        raise InvalidSpec("idmap", "idmap is for a root directory that is used as it is: without an image and :O")
+        raise InvalidSpec("idmap", "idmap needs a root directory that is used directly: without an image and :O")
     if in_user_namespace():
-        message = "the kernel shows a user no other owners of files that lie where root mounted (mount_setattr(2))"
-        hint = "pypod unshare chown changes owners for good; --rootfs DIR:O leaves the directory as it is"
+        message = "the kernel does not let a user id-map a file system that root mounted (mount_setattr(2))"
+        hint = "pypod unshare chown changes the owners permanently; --rootfs DIR:O leaves the directory as it is"
         raise Unsupported("--rootfs DIR:idmap", message, hint=hint)
     return True
 
@@ -67,9 +67,9 @@ def container_spec(
     pod: PodSpec | None = None,
     image: StoredImage | None = None,
 ) -> ContainerSpec:
-    """Return the specification of a container; raise InvalidSpec naming the argument that is wrong.
+    """Return the specification of a container; raise InvalidSpec naming the invalid argument.
 
-    Of an ``image`` the name and the layers are used: what its configuration says is among the options already.
+    Only the name and the layers of ``image`` are used: its configuration is already merged into the options.
     """
     modes = _modes(options, pod)
     asked = asked_of(options, pod)
@@ -152,7 +152,7 @@ def container_spec(
 
 
 def _exposed_ports(words: Sequence[str]) -> tuple[str, ...]:
-    """Return ports as images have them: NUMBER/PROTOCOL, or a range."""
+    """Return ports in the form that images use: NUMBER/PROTOCOL, or a range."""
     from pypod.model.port import parse_exposed
 
     found = []
@@ -164,7 +164,7 @@ def _exposed_ports(words: Sequence[str]) -> tuple[str, ...]:
 
 
 def _healthcheck(given: Healthcheck | None) -> Healthcheck | None:
-    """Return the health check, None for one that says there is none."""
+    """Return the health check, None if it has no command."""
     return given if given is not None and given.command() else None
 
 
@@ -188,7 +188,7 @@ def _capabilities(base: Sequence[str], add: Sequence[str], drop: Sequence[str]) 
 
 
 def rootfs_path(path: str) -> str:
-    """Return the absolute path of a root file system; raise InvalidSpec when there is no such directory."""
+    """Return the absolute path of a root file system; raise InvalidSpec if the directory does not exist."""
     import os
 
     if not path:
@@ -263,7 +263,7 @@ def _seccomp_file(value: str) -> str:
 
 
 def check_environment(environment: Mapping[str, str]) -> tuple[tuple[str, str], ...]:
-    """Return the variables as pairs; raise InvalidSpec for a name that cannot be one."""
+    """Return the variables as pairs; raise InvalidSpec for an invalid name or value."""
     for name, value in environment.items():
         if not name or "=" in name or "\0" in name or "\0" in value:
             raise InvalidSpec("--env", f"invalid environment variable {name!r}")
@@ -271,8 +271,8 @@ def check_environment(environment: Mapping[str, str]) -> tuple[tuple[str, str], 
 
 
 def check_user(user: str) -> str:
-    """Return ``user`` unless it could be read as another one: no spaces or signs, ids below 2^32 - 1."""
-    for part in filter(None, user.split(":")):  # one may be left out
+    """Return ``user``; raise InvalidSpec if it is ambiguous: no spaces or signs, ids below 2^32 - 1."""
+    for part in filter(None, user.split(":")):  # user or group may be empty
         number = part.lstrip("+-")
         if part != part.strip() or any(c.isspace() or c == "\0" for c in part):
             raise InvalidSpec("--user", f"invalid user {user!r}")
@@ -285,7 +285,7 @@ def check_user(user: str) -> str:
 
 
 def check_add_hosts(entries: Sequence[str]) -> tuple[str, ...]:
-    """Return --add-host entries (HOST:IP, HOST:host-gateway); raise InvalidSpec for what is none."""
+    """Return --add-host entries (HOST:IP, HOST:host-gateway); raise InvalidSpec for anything else."""
     for entry in entries:
         name, separator, address = entry.partition(":")
         if not separator or not name or any(c.isspace() for c in entry) or not is_text(entry):
@@ -297,13 +297,13 @@ def check_add_hosts(entries: Sequence[str]) -> tuple[str, ...]:
         family = _socket.AF_INET6 if ":" in address else _socket.AF_INET
         try:
             _socket.inet_pton(family, address)
-        except (OSError, ValueError):  # ValueError: a NUL in it
+        except (OSError, ValueError):  # ValueError: an embedded NUL
             raise InvalidSpec("--add-host", f"invalid IP address in add-host: {address!r}") from None
     return tuple(entries)
 
 
 def check_hosts(add_hosts: Sequence[str], asked: Asked, *, no_hosts: bool, infra: bool = True) -> None:
-    """Raise InvalidSpec for entries of an /etc/hosts that is not to be written, is nobody's, or cannot lead there."""
+    """Raise InvalidSpec for host entries without an /etc/hosts to write them to, or an unreachable host-gateway."""
     if add_hosts and no_hosts:
         raise InvalidSpec("--no-hosts", "--no-hosts and --add-host cannot be set together")
     gateways = [entry for entry in add_hosts if entry.endswith(f":{HOST_GATEWAY}")]
@@ -323,7 +323,7 @@ def _reaches_host(asked: Asked) -> bool:
 
 
 def check_sysctls(sysctls: Sequence[tuple[str, str]], *, net: bool, ipc: bool) -> None:
-    """Raise InvalidSpec for a sysctl that is not of a namespace of the container's (or pod's) own."""
+    """Raise InvalidSpec for a sysctl that does not belong to a namespace of the container's (or pod's) own."""
     for key, _ in sysctls:
         name = key.replace("/", ".")
         if ".." in name or not name or name.startswith("."):
@@ -333,12 +333,12 @@ def check_sysctls(sysctls: Sequence[tuple[str, str]], *, net: bool, ipc: bool) -
             raise InvalidSpec(
                 "--sysctl",
                 f"sysctl {key!r} is not allowed",
-                hint="only those of a namespace that is not shared: net.* and the ones of ipc; give it to the pod",
+                hint="only net.* and IPC sysctls are, in a namespace of its own; for a shared one set it on the pod",
             )
 
 
 def _mounts(options: ContainerOptions) -> tuple[Mount, ...]:
-    tmpfs = {mount.target: mount for mount in map(parse_tmpfs, options.tmpfs)}  # the last one counts
+    tmpfs = {mount.target: mount for mount in map(parse_tmpfs, options.tmpfs)}  # the last one wins
     mounts = [
         *(parse_volume(text) for text in options.volumes),
         *options.mounts,

@@ -1,4 +1,4 @@
-"""The variables a container gets without anybody asking for them, and how they are changed."""
+"""The default environment variables of a container, and the options that change them."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ if TYPE_CHECKING:
 
 
 def with_variables(options: ContainerOptions, image: Iterable[tuple[str, str]] = ()) -> ContainerOptions:
-    """Return the options with an image's variables below those that were asked for.
+    """Return the options with an image's variables as defaults for the requested ones.
 
-    podman's order: ``env_merge`` changes what is there without asking, then ``unsetenv`` takes some of it away, or
-    ``unsetenv_all`` everything. Raises InvalidSpec.
+    podman's order: ``env_merge`` changes the defaults, then ``unsetenv`` removes some of them, or ``unsetenv_all`` all.
+    Raises InvalidSpec.
     """
     defaults = dict(image)
     if options.env_merge:
@@ -27,7 +27,7 @@ def with_variables(options: ContainerOptions, image: Iterable[tuple[str, str]] =
 
 
 def unset_environment(options: ContainerOptions) -> tuple[str, ...]:
-    """Return those of podman's own variables that are not wanted."""
+    """Return those of podman's default variables that are to be unset."""
     return tuple(name for name, _ in DEFAULT_ENVIRONMENT if options.unsetenv_all or name in options.unsetenv)
 
 

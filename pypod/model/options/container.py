@@ -24,18 +24,18 @@ class ContainerOptions(LimitOptions, NetworkOptions, UserNamespaceOptions):
     rootfs: str = field(
         default="",
         converter=read.path,
-        metadata=about("The directory that is the container's root file system; /, the host's own, too", flag=""),
+        metadata=about("Directory to use as the container's root file system, possibly /, the host's own", flag=""),
     )
     overlay: bool | None = field(
         default=None,
         metadata=about(
-            "Leave the directory as it is and write to a layer on top (DIRECTORY:O of --rootfs); default True", flag=""
+            "Leave the directory unchanged and write to a layer on top (DIRECTORY:O of --rootfs); default True", flag=""
         ),
     )
     idmap: bool = field(
         default=False,
         metadata=about(
-            "Have the owners on the disk be ids of its user namespace (DIRECTORY:idmap of --rootfs); default False",
+            "Treat the owners on disk as ids of its user namespace (DIRECTORY:idmap of --rootfs); default False",
             flag="",
         ),
     )
@@ -54,7 +54,7 @@ class ContainerOptions(LimitOptions, NetworkOptions, UserNamespaceOptions):
         default=(),
         metadata=about("Unset an environment variable of the image, or one of podman's own", kind="stringArray"),
     )
-    unsetenv_all: bool = field(default=False, metadata=about("Unset all environment variables that were not asked for"))
+    unsetenv_all: bool = field(default=False, metadata=about("Unset all environment variables that no option sets"))
     working_directory: str = field(
         default="",
         converter=read.path,
@@ -106,9 +106,7 @@ class ContainerOptions(LimitOptions, NetworkOptions, UserNamespaceOptions):
     )
     image_volume: str = field(
         default="bind",
-        metadata=about(
-            "What becomes of the volumes that the image names: bind (one of the container's own), tmpfs, ignore"
-        ),
+        metadata=about("How to handle the image's volumes: bind (a volume of the container's own), tmpfs, ignore"),
     )
     read_only: bool = field(default=False, metadata=about("Make containers root filesystem read-only"))
     shm_size: int | None = field(
@@ -123,7 +121,7 @@ class ContainerOptions(LimitOptions, NetworkOptions, UserNamespaceOptions):
     cgroup_parent: str = field(default="", metadata=about("Optional parent cgroup for the container"))
     init: bool = field(
         default=False,
-        metadata=about("Run an init binary inside the container that forwards signals and reaps"),
+        metadata=about("Run an init binary inside the container that forwards signals and reaps processes"),
     )
     ulimits: Sequence[str] = field(default=(), metadata=about("Ulimit options", flag="ulimit", kind="strings"))
     sysctls: Mapping[str, str] = field(
@@ -137,13 +135,15 @@ class ContainerOptions(LimitOptions, NetworkOptions, UserNamespaceOptions):
     )
     stop_timeout: int = field(
         default=DEFAULT_STOP_TIMEOUT_S,
-        metadata=about("Timeout (in seconds) that containers stopped by user have", kind="uint"),
+        metadata=about("Timeout (in seconds) before a container stopped by a user is killed", kind="uint"),
     )
     interactive: bool = field(default=False, metadata=about("Keep STDIN open even if not attached", short="i"))
     terminal: bool = field(default=False, metadata=about("Allocate a pseudo-TTY for container", flag="tty", short="t"))
     remove: bool = field(default=False, metadata=about("Remove container (and pod if created) after exit", flag="rm"))
     healthcheck: Healthcheck | None = field(
-        default=None, converter=read.healthcheck, metadata=about("What --health-cmd and its like say", flag="")
+        default=None,
+        converter=read.healthcheck,
+        metadata=about("The health check, as set by --health-cmd and others", flag=""),
     )
     exposed_ports: Sequence[str] = field(
         default=(), metadata=about("Expose a port or a range of ports", flag="expose", kind="strings")

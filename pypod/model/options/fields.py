@@ -1,6 +1,7 @@
 """Options as fields of attrs classes: each is defined once, and its value is parsed where it is passed in.
 
-Only commands that create or update something pay for importing attrs; those run in a loop load nothing of this package.
+Only commands that create or update something pay for importing attrs; commands run in a loop load nothing of this
+package.
 """
 
 from __future__ import annotations
@@ -22,11 +23,11 @@ _KEY = "about"
 
 @attrs.frozen(kw_only=True)
 class About:
-    """What an option has besides name, type and default: for help, reference pages and the command line.
+    """An option's metadata besides name, type and default: for help, reference pages and the command line.
 
-    ``flag`` is podman's, without dashes; None for the name of the option, "" for none. ``kind`` is that of a ``Flag``
-    where it does not follow from the type, ``shown`` the default in the command line's help where that differs.
-    ``spec`` is the field of a specification that it becomes, where that has another name.
+    ``flag`` is podman's, without dashes; None for the name of the option, "" for no flag. ``kind`` is the kind of the
+    ``Flag`` unless it follows from the type, ``shown`` the default in the command line's help if that differs. ``spec``
+    is the option's field in a specification, if that has another name.
     """
 
     help: str
@@ -58,15 +59,15 @@ def flag_of(field: attrs.Attribute[Any]) -> str:
 
 def options_of(cls: type[Options]) -> dict[str, tuple[attrs.Attribute[Any], About]]:
     """Return the fields of a class that are options, by name, with their metadata."""
-    fields = attrs.fields(cls)  # type: ignore[arg-type]  # attrs has made it, which type checkers see of subclasses only
+    fields = attrs.fields(cls)  # type: ignore[arg-type]  # an attrs class, which type checkers know only of subclasses
     return {field.name: (field, said) for field in fields if (said := about_of(field))}
 
 
 class Options:
-    """Options passed by keyword. A subclass is made by ``attrs.frozen``; the metadata of its fields is ``about``.
+    """Options passed by keyword. Subclasses are ``attrs.frozen``; the metadata of their fields is ``about``.
 
-    The constructor parses what is passed: each value by its field's converter, or according to its type. Raises
-    InvalidSpec naming the argument, and UnknownOption naming the closest one.
+    The constructor parses its arguments: each value by its field's converter, or according to its type. Raises
+    InvalidSpec naming the argument, and UnknownOption naming the closest option.
     """
 
     if not TYPE_CHECKING:
@@ -75,7 +76,7 @@ class Options:
             def __init__(self, *given, **named):
                 _table_of(cls).fill(self.__dict__, given, named)
 
-            cls.__init__ = __init__  # attrs would make one that also converts the defaults of ninety fields
+            cls.__init__ = __init__  # the one by attrs would also convert the defaults of ninety fields
 
     def replace(self, **changes: Any) -> Self:
         """Return a copy with some fields changed, without parsing them."""
@@ -104,7 +105,7 @@ class Options:
     def parameters(cls) -> dict[str, tuple[Any, Any, bool]]:
         """Return type, default and whether it is keyword-only, for each parameter of the constructor.
 
-        Those of a class come before those of its bases.
+        Parameters of a class come before those of its bases.
         """
         from inspect import get_annotations
         from typing import get_type_hints
@@ -133,7 +134,7 @@ class Options:
 
 
 class _Table:
-    """What constructing an options class needs to know about its fields."""
+    """The properties of an options class's fields that its constructor needs."""
 
     def __init__(self, cls: type[Options]) -> None:
         fields = attrs.fields(cls)  # type: ignore[arg-type]
@@ -163,7 +164,7 @@ class _Table:
 
     def _with_positional(self, given: tuple[object, ...], named: dict[str, Any]) -> dict[str, Any]:
         if len(given) > len(self.positional):
-            raise TypeError(f"at most {len(self.positional)} arguments go without their names, {len(given)} were given")
+            raise TypeError(f"takes at most {len(self.positional)} positional arguments, but {len(given)} were given")
         found = dict(zip(self.positional, given, strict=False))
         if twice := found.keys() & named.keys():
             raise TypeError(f"{min(twice)} is given twice")

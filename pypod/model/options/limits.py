@@ -118,7 +118,7 @@ class LimitOptions(Options):
     )
 
     def limits(self) -> Limits | None:
-        """Return the limits that are set, None without any. Raises InvalidSpec naming the flag."""
+        """Return the limits that are set, or None. Raises InvalidSpec naming the flag."""
         found = {
             field: value for name, (field, default) in _FIELDS.items() if (value := getattr(self, name)) != default
         }
@@ -134,7 +134,7 @@ class LimitOptions(Options):
         return Limits(**found) if found else None
 
 
-# option: the field of Limits, and the value that sets no limit
+# option: its field in Limits, and the value that means no limit
 _FIELDS = {
     name: (said.spec or name, field.default)
     for name, (field, said) in options_of(LimitOptions).items()

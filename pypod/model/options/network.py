@@ -34,13 +34,13 @@ class NetworkOptions(Options):
     mac_address: str = field(default="", metadata=about("Container MAC address (e.g. 92:d0:c6:0a:29:33)"))
     dns: Sequence[str] = field(
         default=(),
-        metadata=about("Set custom DNS servers; none leaves the image's /etc/resolv.conf", kind="strings"),
+        metadata=about("Set custom DNS servers; 'none' keeps the image's /etc/resolv.conf", kind="strings"),
     )
     dns_options: Sequence[str] = field(
         default=(), metadata=about("Set custom DNS options", flag="dns-option", kind="strings")
     )
     dns_search: Sequence[str] = field(
-        default=(), metadata=about("Set custom DNS search domains; . sets none", kind="strings")
+        default=(), metadata=about("Set custom DNS search domains; '.' for none", kind="strings")
     )
     no_hosts: bool = field(
         default=False,
@@ -60,7 +60,7 @@ class NetworkOptions(Options):
 
 @attrs.frozen(kw_only=True, slots=False, eq=False, repr=False)
 class UserNamespaceOptions(Options):
-    """The user namespace options, in podman's words."""
+    """The user namespace options, in podman's notation."""
 
     userns: str = field(
         default="", metadata=about("User namespace to use: auto, keep-id, nomap, host, container:X, ns:PATH")

@@ -1,7 +1,7 @@
-"""Parsers for option values: Python values, or strings in podman's words.
+"""Parsers for option values: Python values, or strings in podman's notation.
 
 A parser returns the value as the field stores it. It raises Unfit for a type that the option does not accept, and
-ValueError, in podman's words, for a string that it cannot parse.
+ValueError, with podman's message, for a string that it cannot parse.
 """
 
 from __future__ import annotations
@@ -20,16 +20,14 @@ _SHM_UNITS = {"b": 1, "k": 1024, "m": 1024**2, "g": 1024**3, "": 1}
 
 
 class Unfit(Exception):
-    """A value's type is not accepted: what it must be instead, and perhaps how to write it."""
+    """A value's type is not accepted. The message is the accepted type, the hint how to write the value."""
 
     def __init__(self, expected: str, hint: str = "") -> None:
         super().__init__(expected)
         self.hint = hint
 
 
-# what types say
-
-
+# readers by type
 def text(value: object) -> str:
     """Accept a string."""
     if not isinstance(value, str):
@@ -111,7 +109,7 @@ READERS: dict[str, Callable[[Any], Any]] = {
 READERS |= {f"{kind} | None": _or_none(read) for kind, read in READERS.items()}
 
 
-# options that accept podman's words, or equivalent values of other types
+# options that accept podman's notation, or equivalent values of other types
 
 
 def path(value: str | os.PathLike[str]) -> str:

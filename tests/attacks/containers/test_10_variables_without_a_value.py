@@ -1,4 +1,4 @@
-"""Entries of an image's Env that name a variable of the caller instead of setting one (CVE-2026-57231)."""
+"""Entries of an image's Env that name a variable of the caller without a value (CVE-2026-57231)."""
 
 from __future__ import annotations
 
@@ -42,12 +42,12 @@ def test_nothing_of_the_caller_goes_in(engine, image) -> None:
     environment = Report(execute(container, "/probe")).environment
     assert environment["KEPT"] == "1"
     assert environment["HOME"] == "/root"
-    assert (environment["A"], environment["B"]) == (f"${NAME}", f"${{{NAME}}}"), "taken as it is written"
+    assert (environment["A"], environment["B"]) == (f"${NAME}", f"${{{NAME}}}"), "taken literally"
     assert NAME not in environment
 
 
 def test_nothing_of_the_caller_is_passed_on(engine, image) -> None:
-    """Into an image that is made of the container, to a health check, and by the command line."""
+    """Check an image committed from the container, a health check and the command line."""
     check = Healthcheck(test=("CMD-SHELL", f"env; test -z ${NAME}"))
     container = engine.containers.run(image, ["/probe", "stay"], healthcheck=check)
     assert container.healthcheck() is True
@@ -56,12 +56,12 @@ def test_nothing_of_the_caller_is_passed_on(engine, image) -> None:
     program = Program(engine.layout.root)
     assert SECRET not in program.ok("run", "--rm", "made", "env")
     assert SECRET not in program.ok("exec", "-t", container.id, "env")
-    # the opposite: who asks for it by name gets it
+    # sanity check: a variable requested by name is passed on
     assert f"{NAME}={SECRET}\n" in program.ok("run", "--rm", "-e", NAME, "made", "env")
 
 
 @pytest.mark.parametrize("entry", ["A\0B=1", "A=\0"])
 def test_a_nul_is_refused(engine, busybox, entry: str) -> None:
-    """It would end the entry, and what follows would be one of its own."""
+    """A NUL would end the entry, and what follows would become an entry of its own."""
     with pytest.raises((InvalidImage, InvalidSpec)):
         engine.containers.create(bring(engine, busybox_image(busybox, config={"Env": [entry]})), ["true"])

@@ -1,4 +1,4 @@
-"""An image's WorkingDir through a link, where a directory of the host would be made and given away (CVE-2026-55686)."""
+"""An image's WorkingDir behind a link, so that a host directory would be created and chowned (CVE-2026-55686)."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ LINKS = {
 @pytest.mark.parametrize("below", ["", "/new", "/new/er", "/empty", "/file", "/../canary/new"])
 @pytest.mark.parametrize("link", LINKS)
 def test_nothing_is_made_or_given_away_outside(engine, busybox, canary: Path, link: str, below: str) -> None:
-    """Refused or inside: the canary tells, owners and times of its directories included."""
+    """Refused or confined to the container: the canary checks this, including owners and times of directories."""
     planted = Layer().directory("d/").symlink("w", LINKS[link].format(canary)).symlink("d/w", "../w").bytes()
     for directory in (f"/w{below}", f"/d/w{below}"):
         config = {"WorkingDir": directory, "User": "7:8"}
@@ -38,7 +38,7 @@ def test_nothing_is_made_or_given_away_outside(engine, busybox, canary: Path, li
 
 
 def test_where_the_link_leads_inside_the_directory_is_made_there(engine, busybox) -> None:
-    """The opposite: links are followed, within the container's root."""
+    """Sanity check: links are followed within the container's root."""
     planted = Layer().directory("real/").symlink("w", "/real").bytes()
     image = bring(engine, busybox_image(busybox, planted, config={"WorkingDir": "/w/new", "User": "7:8"}))
     assert run(engine, image, "sh", "-c", "stat -c '%n %u %g' /real/new") == "/real/new 7 8\n"

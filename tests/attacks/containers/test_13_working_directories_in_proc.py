@@ -1,4 +1,4 @@
-"""A working directory /proc/self/fd/N, or a link to one, which is where the host is reached from (CVE-2024-21626)."""
+"""A working directory /proc/self/fd/N, or a link to one, from which the host can be reached (CVE-2024-21626)."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ WORKING_DIRECTORIES = [
 
 @pytest.mark.parametrize("pid", ["private", "host"])
 def test_working_directories_that_lead_out(box, own_rootfs: Path, canary: Path, pid: str, monkeypatch) -> None:
-    """CVE-2024-21626, CVE-2026-55686: refused for run and exec, and when it is to be made; and nothing is made."""
+    """CVE-2024-21626, CVE-2026-55686: refused for run and exec, also where it would be created; nothing is created."""
     (own_rootfs / "w").symlink_to(canary)
     (own_rootfs / "up").symlink_to(way_out("upwards", canary))
     (own_rootfs / "magic").symlink_to("/proc/self/fd/7")
@@ -50,7 +50,7 @@ def test_working_directories_that_lead_out(box, own_rootfs: Path, canary: Path, 
 
 
 def test_of_an_image(engine, busybox, probe: str, canary: Path) -> None:
-    """There the directory would be made, and given to the image's user."""
+    """For an image the directory would be created and given to the image's user."""
     more = Layer().add("probe", Path(probe).read_bytes(), mode=0o755).symlink("magic", "/proc/self/fd/7").bytes()
     for directory in (*(f"/proc/self/fd/{n}" for n in range(3, 20)), "/proc/self/fd/7/new", "/magic", "/magic/new"):
         image = bring(engine, busybox_image(busybox, more, config={"WorkingDir": directory, "User": "7:8"}))
@@ -60,7 +60,7 @@ def test_of_an_image(engine, busybox, probe: str, canary: Path) -> None:
 
 
 def test_the_directory_that_is_left_is_inside(box) -> None:
-    """What the attack would look at once it ran."""
+    """Check where the attack would look once it ran."""
     container = box.stay(working_directory="/tmp")
     for text in (
         box.shell("readlink /proc/self/cwd; cat ../../../etc/hostname", working_directory="/tmp", hostname="inside"),

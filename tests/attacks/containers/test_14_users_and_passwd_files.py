@@ -1,4 +1,4 @@
-"""A user that is none, and /etc/passwd or /etc/group that is a link, a FIFO or huge (CVE-2024-9676, CVE-2022-2989)."""
+"""Invalid users, and /etc/passwd or /etc/group that is a link, a FIFO or huge (CVE-2024-9676, CVE-2022-2989)."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def test_users_that_are_unknown(box, how: str) -> None:
 
 
 def test_a_number_is_never_taken_for_a_name(box, own_rootfs: Path) -> None:
-    """An image that calls its root "1001" must not make root of -u 1001 (CVE-2024-40635's kin)."""
+    """An image that names its root "1001" must not turn -u 1001 into root (similar to CVE-2024-40635)."""
     (own_rootfs / "etc/passwd").write_text("1001:x:0:0::/:/bin/sh\nalice:x:1001:1001::/home/alice:/bin/sh\n")
     (own_rootfs / "etc/group").write_text("2000:x:0:\nextra:x:2000:\n")
     report = box.report(rootfs=str(own_rootfs), user="1001:2000")
@@ -126,7 +126,7 @@ def test_users_of_an_image_that_are_none(engine, busybox, user: str) -> None:
 
 
 def test_the_group_of_a_user_is_one_of_its_groups(box, own_rootfs: Path) -> None:
-    """CVE-2022-2989: who leaves the group by a set-group-id program does not come by what is denied to it."""
+    """CVE-2022-2989: leaving the group through a set-group-ID program does not grant what the group is denied."""
     (own_rootfs / "denied").write_text("for others\n")
     os.chown(own_rootfs / "denied", 0, 2000)
     (own_rootfs / "denied").chmod(0o604)

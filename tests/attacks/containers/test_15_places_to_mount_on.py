@@ -1,4 +1,4 @@
-"""Links, FIFOs and files of an image in the place of /dev, /proc, /sys, their devices and the files in /etc.
+"""Links, FIFOs and files of an image in place of /dev, /proc, /sys, their devices and the files in /etc.
 
 CVE-2025-31133, CVE-2025-52565, CVE-2026-41579, CVE-2026-47766, CVE-2023-27561.
 """
@@ -27,7 +27,7 @@ pytestmark = pytest.mark.root
 def test_root_file_systems_whose_mount_points_lead_out(
     box, own_rootfs: Path, canary: Path, name: str, way: str
 ) -> None:
-    """CVE-2025-31133, -52565, CVE-2026-41579, CVE-2023-27561: inside, or a typed error, and the canary is as before."""
+    """CVE-2025-31133, -52565, CVE-2026-41579, CVE-2023-27561: confined or a typed error; the canary is untouched."""
     point = own_rootfs / name
     point.parent.mkdir(exist_ok=True)
     (own_rootfs / "loop").symlink_to("loop")
@@ -90,7 +90,7 @@ def test_mount_targets_that_lead_out(
         except PypodError as error:
             check_refusal(error, "openat2", "mkdirat", "openat", "move_mount")
             continue
-        # inside: at the same path below the container's own root
+        # confined: the same path below the container's own root
         assert f" {canary}/empty" in text, text
 
 
@@ -102,7 +102,7 @@ def test_device_nodes_of_an_image_cannot_be_opened(box, own_rootfs: Path) -> Non
 
 
 def test_masks_are_made_with_the_real_dev_null(box, tmp_path: Path) -> None:
-    """CVE-2025-31133: with a volume as /dev, what lies there as null must not be put over the masked files."""
+    """CVE-2025-31133: with a volume as /dev, its "null" must not be mounted over the masked files."""
     (tmp_path / "dev").mkdir()
     (tmp_path / "dev/null").symlink_to("/proc/sys/kernel/hostname")
     with pytest.raises(LaunchFailed, match="hide /proc/") as caught:

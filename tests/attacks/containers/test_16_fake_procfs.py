@@ -1,4 +1,4 @@
-"""A file system of a container in the place of procfs, which swallows what is written there (CVE-2025-52881)."""
+"""A file system of a container in place of procfs, which swallows what is written to it (CVE-2025-52881)."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ pytestmark = pytest.mark.root
 
 
 def test_fake_procfs_swallows_no_write(box, own_rootfs: Path, tmp_path: Path) -> None:
-    """CVE-2025-52881, CVE-2019-19921: what is no procfs is never written to as if it were one."""
+    """CVE-2025-52881, CVE-2019-19921: a file system that is not procfs is never written to as if it were."""
     fake = tmp_path / "fake"
     (fake / "proc/sys/net/core").mkdir(parents=True)
     (fake / "proc/sys/net/core/somaxconn").write_text("1\n")

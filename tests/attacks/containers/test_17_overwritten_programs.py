@@ -1,4 +1,4 @@
-"""A container that overwrites the program which enters it, through /proc/self/exe (CVE-2019-5736)."""
+"""A container that overwrites the program that enters it, through /proc/self/exe (CVE-2019-5736)."""
 
 from __future__ import annotations
 
@@ -18,14 +18,14 @@ pytestmark = pytest.mark.root
 
 
 def digests(engine) -> dict[str, str]:
-    """What a container might overwrite: our programs, the copies of them that run, and the interpreter."""
+    """Return digests of what a container might overwrite: our programs, their running copies, and the interpreter."""
     paths = [*sorted(Path(DIRECTORY).iterdir()), Path(sys.executable).resolve()]
     paths += [Path(engine.programs.executable(name)) for name in ("launch", "monitor")]
     return {str(path): hashlib.sha256(path.read_bytes()).hexdigest() for path in paths}
 
 
 def tempt(attacker, act: Callable[[], object], times: int) -> None:
-    """Do what the attacker waits for many times, and again if it never had its turn (on a single processor)."""
+    """Repeat what the attacker waits for, and again if it was never scheduled (on a single processor)."""
     for _ in range(20):
         for _ in range(times):
             act()
@@ -34,7 +34,7 @@ def tempt(attacker, act: Callable[[], object], times: int) -> None:
 
 
 def test_nobody_can_keep_us_from_executing_our_programs(box) -> None:
-    """Who has one open for writing, though the seals let nothing through, makes its execution fail with ETXTBSY."""
+    """A descriptor open for writing makes execution fail with ETXTBSY, even though the seals prevent writes."""
     if tuple(map(int, os.uname().release.split(".")[:2])) < (6, 0):
         pytest.skip("files in memory cannot be made immutable before Linux 6.0")
     for name in ("launch", "monitor"):
@@ -44,7 +44,7 @@ def test_nobody_can_keep_us_from_executing_our_programs(box) -> None:
 
 @pytest.mark.parametrize("privileged", [False, True])
 def test_no_program_of_ours_can_be_overwritten_by_who_is_executed_into(box, full: bool, privileged: bool) -> None:
-    """A command that is /proc/self/exe makes the container execute the program that enters it."""
+    """With /proc/self/exe as its command, the container executes the program that enters it."""
     before = digests(box.engine)
     attacker = box.stay(privileged=privileged)
     attacker.remove(force=True, timeout=0)
@@ -54,7 +54,7 @@ def test_no_program_of_ours_can_be_overwritten_by_who_is_executed_into(box, full
     for command in (["/proc/self/exe"], ["/script"]):
         tempt(attacker, lambda command=command: attacker.exec(command), number(full, 100, 1000))
     report = conclude(attacker)
-    assert report.all("held"), "the attacker got hold of the program at least once, or this tests nothing"
+    assert report.all("held"), "the attacker must have opened the program at least once"
     assert report.all("wrote to") == []
     assert digests(box.engine) == before
 
@@ -72,7 +72,7 @@ def test_no_program_of_ours_can_be_overwritten_by_a_sibling_in_the_same_pid_name
 
 
 def test_a_command_that_is_ours_does_no_harm(box) -> None:
-    """The program that enters, executed inside by the container itself, finds no plan and goes."""
+    """Executed inside by the container itself, the program that enters finds no plan and exits."""
     container = box.stay()
     for _ in range(5):
         assert container.exec(["/proc/self/exe"], timeout=10).exit_code in (0, 125)

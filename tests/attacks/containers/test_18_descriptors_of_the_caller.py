@@ -1,4 +1,4 @@
-"""Descriptors that the caller has open, of the host's directories, sockets or the database (CVE-2024-21626)."""
+"""Descriptors that the caller holds open: host directories, sockets or the database (CVE-2024-21626)."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def test_nothing_that_the_caller_has_open_goes_in(box, tmp_path: Path) -> None:
     "words", [["run", "--rm"], ["run", "--rm", "-i"], ["run", "--rm", "-t"], ["exec"], ["exec", "-t"]]
 )
 def test_nothing_that_the_shell_had_open_goes_in(box, tmp_path: Path, words: list[str]) -> None:
-    """The command line is started with fifty of them, as by a shell whose `exec 7<>...` nobody closed."""
+    """Start the command line with fifty of them, as from a shell whose `exec 7<>...` was never closed."""
     box.stay(name="there")
     where = ["--rootfs", f"{box.rootfs}:O"] if words[0] == "run" else ["there"]
     leaked = [os.open(tmp_path, os.O_RDONLY | os.O_DIRECTORY) for _ in range(48)]
@@ -57,7 +57,7 @@ def test_nothing_that_the_shell_had_open_goes_in(box, tmp_path: Path, words: lis
 
 
 def test_a_shell_sees_them_where_nothing_holds_them_back(box, tmp_path: Path) -> None:
-    """The opposite: the probe is not blind, and the descriptors of this process can be inherited."""
+    """Sanity check: the probe is not blind, and the descriptors of this process can be inherited."""
     fd = os.open(tmp_path, os.O_RDONLY | os.O_DIRECTORY)
     try:
         import subprocess

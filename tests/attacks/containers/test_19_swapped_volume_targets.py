@@ -1,4 +1,4 @@
-"""The target of a volume, exchanged for a link to the host while a container starts (CVE-2021-30465)."""
+"""The target of a volume, swapped for a link to the host while a container starts (CVE-2021-30465)."""
 
 from __future__ import annotations
 
@@ -46,4 +46,4 @@ def test_swapped_mount_targets_never_lead_out(box, tmp_path: Path, canary: Path,
     execute(swapper, "touch", "/tmp/stop")
     swapper.wait(30)
     assert int(Report(written(swapper)).all("swapped")[0]) > 100
-    assert all(outcomes.values()), f"both ways were taken: {outcomes}"
+    assert all(outcomes.values()), f"both outcomes must occur: {outcomes}"

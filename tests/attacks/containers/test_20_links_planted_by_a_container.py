@@ -19,7 +19,7 @@ from tests.integration.inside import written
 pytestmark = pytest.mark.root
 
 WAYS = ["", "/proc/1/root", "../../../../../../../../../.."]
-# every place that a start, or what is done between two, touches in a container's layer
+# every place in a container's layer that a start, or an operation between two starts, touches
 PLACES = (
     "/etc/passwd /etc/group /etc/hosts /etc/hostname /etc/resolv.conf /etc/mtab /run/.containerenv /run /dev /dev/null "
     "/dev/console /dev/shm /proc /sys /tmp /var/tmp /root /w /v /v/in /v/deep/er /bin/vi"
@@ -37,7 +37,7 @@ true
 
 @pytest.fixture(params=WAYS)
 def planted(engine, busybox, canary: Path, request):
-    """A container on an image that has planted links to the canary wherever it could, and ended."""
+    """Return an exited container whose image has planted links to the canary wherever it could."""
     below = Layer().directory("v/").add("v/kept", b"of the image").bytes()
     image = bring(engine, busybox_image(busybox, below))
     environment = {"PLACES": " ".join(PLACES), "TARGET": f"{request.param}{canary}"}
@@ -48,7 +48,7 @@ def planted(engine, busybox, canary: Path, request):
 
 
 def test_the_next_start_follows_none(engine, planted) -> None:
-    """As it is, and with all that a start may write: the canary tells."""
+    """Start with defaults and with every option that writes; the canary detects an escape."""
     image = planted.commit("localhost/spoilt")
     for options in (
         {},
@@ -73,7 +73,7 @@ def test_the_next_start_follows_none(engine, planted) -> None:
 
 
 def test_volumes_and_mounts_below_follow_none(engine, planted, tmp_path: Path, canary: Path) -> None:
-    """A volume's place, one within it, and what an empty volume begins with: inside the container's root."""
+    """A volume's target, a place below it and an empty volume's initial content stay in the container's root."""
     image = planted.commit("localhost/spoilt", changes=["VOLUME /v", "VOLUME /link"])
     (tmp_path / "given").mkdir()
     (tmp_path / "given" / "f").write_text("given\n")
@@ -133,7 +133,7 @@ def test_export_has_the_links_themselves(engine, planted, canary: Path) -> None:
 
 
 def test_what_looks_at_a_container_follows_none(engine, planted, tmp_path: Path, canary: Path) -> None:
-    """diff, commit, save, mount of the image: the links are shown as such."""
+    """diff, commit, save and image mount show the links themselves."""
     assert ("C", "/tmp") in set(planted.changes()) or ("A", "/tmp") in set(planted.changes())
     assert not [path for _, path in planted.changes() if path.startswith(("/tmp/", "/link/"))]
     planted.commit("localhost/spoilt")
@@ -149,7 +149,7 @@ def test_what_looks_at_a_container_follows_none(engine, planted, tmp_path: Path,
 
 
 def test_a_link_in_the_place_of_the_container_itself(engine, planted, canary: Path) -> None:
-    """Removal takes the links away, not what they lead to."""
+    """Removal deletes the links, not their targets."""
     planted.commit("localhost/spoilt").remove()
     planted.remove()
     assert not engine.containers.exists("planter")

@@ -1,6 +1,6 @@
-"""Programs and libraries of a container that are run on the host: tar, xz, gzip, NSS, ld.so (CVE-2019-14271).
+"""Programs and libraries of a container that the host might run: tar, xz, gzip, NSS, ld.so (CVE-2019-14271).
 
-``cp``, where this began, does not exist here; what reads a container's files does.
+``cp``, where this was first exploited, does not exist here; other commands read a container's files.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ __attribute__((constructor)) static void loaded(void)
 
 @pytest.fixture
 def hostile(own_rootfs: Path, canary: Path) -> Path:
-    """A root whose programs and libraries leave a mark where they are run: in the canary, or in what is / for them."""
+    """Return a root whose programs and libraries leave a mark wherever they run: in the canary, or in their own /."""
     if shutil.which("gcc") is None:
         pytest.skip("no C compiler is installed (Debian: gcc)")
     library = own_rootfs / "evil.so"
@@ -92,7 +92,7 @@ def test_nothing_of_it_runs(engine, hostile: Path, canary: Path, tmp_path: Path)
 
 
 def test_they_leave_their_mark_where_they_are_run(hostile: Path) -> None:
-    """The opposite: run in the container's root, as by who enters it and looks up a name there."""
+    """Sanity check: they leave a mark when run in the container's root, as by a process that looks up a name there."""
     subprocess.run(["chroot", hostile, "/bin/tar"], check=False, stderr=subprocess.DEVNULL)
     assert marks(hostile) == ["ran-tar"]
     code = "import ctypes, os, sys; lib = os.open(sys.argv[1] + '/evil.so', 0); os.chroot(sys.argv[1]); "

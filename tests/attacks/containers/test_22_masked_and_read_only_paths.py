@@ -1,4 +1,4 @@
-"""Files of /proc and /sys that give the host away: sysrq-trigger, core_pattern, kcore, keys, firmware."""
+"""Files of /proc and /sys that expose the host: sysrq-trigger, core_pattern, kcore, keys, firmware."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from tests.attacks.attempts import attempted, table, unlike
 
 pytestmark = pytest.mark.root
 
-# What the masked and the read-only paths of podman make of each; and nobody takes them away again
+# The outcome of each attempt under podman's masked and read-only paths, which a container cannot undo
 EXPECTED = table(
     EROFS="""
         write /proc/sys/kernel/core_pattern|write /proc/sys/kernel/hostname|write /proc/sys/vm/drop_caches
@@ -50,7 +50,7 @@ def test_each_by_who_may_open_less_to_begin_with(box, options: dict) -> None:
 
 
 def test_unmasked_the_same_attempts_find_something(box) -> None:
-    """The opposite: it is not the probe that is blind."""
+    """Sanity check: the probe is not blind."""
     found = attempted(box, security_opt=["unmask=ALL"])
     assert found["read /proc/timer_list"] == "something"
     assert found["read /sys/firmware"] == ("something" if any(Path("/sys/firmware").iterdir()) else "empty")

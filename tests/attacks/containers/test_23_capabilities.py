@@ -1,4 +1,4 @@
-"""Capabilities that a process could inherit or is not to have (CVE-2022-29162, CVE-2022-27650)."""
+"""Capabilities that a process could inherit or must not have (CVE-2022-29162, CVE-2022-27650)."""
 
 from __future__ import annotations
 

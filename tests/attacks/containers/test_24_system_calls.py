@@ -1,4 +1,4 @@
-"""System calls that a container is not to make, by every ABI of the machine (CVE-2026-31431, CVE-2026-123876)."""
+"""System calls that a container must not make, through every ABI of the machine (CVE-2026-31431, CVE-2026-123876)."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from tests.attacks.attempts import attempted, attempted_in_podman, table, unlike
 
 pytestmark = pytest.mark.root
 
-# What podman's profile and the default capabilities make of each.
+# Their outcomes under podman's profile with the default capabilities.
 DENIED = table(
     EPERM="""
         socket AF_PACKET|socket raw|unshare mnt|setns|mount tmpfs|mknod|mknod on /dev|sethostname|bpf
@@ -19,8 +19,9 @@ DENIED = table(
     ENOSYS="personality",
     EINVAL="socket audit",
 )
-# What is left to the host: with the profile it is as without. The profile compares no arguments of i386's socketcall,
-# which lie in memory, and lets everybody make user namespaces where the host does (README.md beside the profile).
+# Left to the host: the outcome is the same without the profile. The profile cannot compare the arguments of i386's
+# socketcall, which lie in memory, and lets anybody create user namespaces where the host does (README.md beside the
+# profile).
 LEFT_TO_THE_HOST = (
     "socket AF_ALG|socket AF_VSOCK|unshare user|clone3 user|clone user|i386 getpid|i386 socketcall audit|x32 getpid"
     "|i386 socketcall AF_ALG"
@@ -30,7 +31,7 @@ both = pytest.mark.parametrize("how", ["run", "exec"])
 
 
 def table_here() -> dict[str, str]:
-    """The profile leaves the kernel's messages to the host."""
+    """Return what is denied here: the profile leaves access to the kernel's messages to the host."""
     is_restricted = Path("/proc/sys/kernel/dmesg_restrict").read_text() != "0\n"
     return {name: error for name, error in DENIED.items() if name != "syslog" or is_restricted}
 
@@ -50,7 +51,7 @@ def test_what_is_left_to_the_host_is_what_is_documented(box, how: str) -> None:
 
 
 def test_without_the_profile_the_same_attempts_work(box) -> None:
-    """The opposite: it is not the probe that cannot."""
+    """Sanity check: the probe is able to make these calls."""
     found = attempted(box, security_opt=["seccomp=unconfined"])
     assert found["personality"] == "ok"
     assert found["socket audit"] == "ok"
@@ -62,6 +63,6 @@ def test_without_the_profile_the_same_attempts_work(box) -> None:
 
 @pytest.mark.parametrize("added", [(), ("SYS_ADMIN",), ("NET_RAW", "SYS_PTRACE", "AUDIT_WRITE")], ids=str)
 def test_the_same_calls_as_in_podman(box, added: tuple[str, ...]) -> None:
-    """Capabilities decide over rules of the profile, too."""
+    """Capabilities also select rules of the profile."""
     theirs = attempted_in_podman(box, *(f"--cap-add={name}" for name in added))
     assert unlike(attempted(box, cap_add=added), {name: theirs[name] for name in (*DENIED, *LEFT_TO_THE_HOST)}) == {}

@@ -1,4 +1,4 @@
-"""A process that joins a container, looked into before its exec: root, descriptors, memory (CVE-2016-9962)."""
+"""A process that joins a container, inspected before its exec: root, descriptors, memory (CVE-2016-9962)."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ pytestmark = pytest.mark.root
 
 
 def test_who_enters_cannot_be_looked_into(box, full: bool) -> None:
-    """Until its exec the entering process is closed to the container's root."""
+    """Until its exec, the entering process is not accessible to the container's root."""
     host_path = f"{box.engine.layout.root}/pypod.db".lstrip("/")
     attacker = box.engine.containers.run(["/probe", "watch", host_path], rootfs=box.rootfs)
     begin(attacker)

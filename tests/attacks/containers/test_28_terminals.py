@@ -1,4 +1,4 @@
-"""A terminal of the host: characters pushed into it, its session stolen, its settings changed, sequences sent to it."""
+"""A host terminal: characters pushed into it, its session stolen, its settings changed, escape sequences sent to it."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ pytestmark = pytest.mark.root
 
 
 def test_a_terminal_of_its_own(box) -> None:
-    """TIOCSTI and a stolen session reach the container's own terminal only."""
+    """TIOCSTI and a stolen session reach only the container's own terminal."""
     container = box.engine.containers.run(
         ["sh", "-c", "/probe; /probe type 'echo pushed\n'; read line; echo got: $line"],
         rootfs=box.rootfs,
@@ -67,7 +67,7 @@ def test_the_callers_terminal_stays_outside(box, words: list[str]) -> None:
         assert inside == ({"1"} if "-it" in words else {"0"})
         pending = bytearray(4)
         ioctl(slave, termios.FIONREAD, pending)
-        assert bytes(pending) == b"\0\0\0\0", "something was typed into the caller's terminal"
+        assert bytes(pending) == b"\0\0\0\0", "characters were pushed into the caller's terminal"
         assert termios.tcgetattr(slave) == settings
         assert os.fstat(slave).st_uid == os.geteuid()
         assert inode == os.stat(name).st_ino
@@ -78,14 +78,14 @@ def test_the_callers_terminal_stays_outside(box, words: list[str]) -> None:
 
 
 def test_a_stolen_session_is_the_containers_own(box) -> None:
-    """Who makes the terminal its controlling one, and itself its foreground, has the container's terminal for that."""
+    """The terminal that can become the controlling one is the container's own."""
     script = "/probe; echo inside > /dev/tty"
     text = box.shell(script, terminal=True)
     report = Report(text.replace("\r\n", "\n"))
     assert report.pairs("fd")["0"] == "/dev/pts/0"
     assert "inside" in text
     plain = box.shell("(: </dev/tty) 2>&1; true")
-    assert "No such device or address" in plain, "without a terminal there is none to be had"
+    assert "No such device or address" in plain, "without a terminal /dev/tty cannot be opened"
     container = box.stay()
     assert "No such device or address" in execute(container, "sh", "-c", "(: </dev/tty) 2>&1; true")
 

@@ -1,4 +1,4 @@
-"""A container that takes all it can get leaves its infra, its siblings and the host alive."""
+"""A container that exhausts resources leaves its infra, its siblings and the host alive."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ pytestmark = pytest.mark.root
 
 MIB = 1 << 20
 PIDS = 64
-# watch lights it again each second, and goes on when it cannot fork, where a shell would end; what is orphaned is the
-# init's to reap, or the limit would soon be full of zombies
+# watch restarts it each second, and carries on when it cannot fork, where a shell would exit; the init reaps orphans,
+# or the limit would soon be used up by zombies
 BOMB = ["watch", "-t", "-n", "1", "bomb() { bomb | bomb & }; echo lit; bomb 2>/dev/null"]
 
 
 @pytest.fixture
 def pod(engine, busybox):
-    """A pod with a sibling that answers."""
+    """Return a pod with a sibling that responds."""
     for controller in ("memory", "pids"):
         if controller not in engine.cgroups.controllers():
             pytest.skip(f"cgroups: this host has no controller {controller}")
@@ -33,7 +33,7 @@ def pod(engine, busybox):
 
 
 def unharmed(engine, pod) -> None:
-    """Infra and sibling run, a command in the sibling answers, a new container starts, the host forks."""
+    """Assert that infra and sibling run, a command in the sibling responds, a container starts, and the host forks."""
     infra = engine.containers.get(pod.record().infra_id)
     sibling = engine.containers.get("sibling")
     assert (infra.state().status, sibling.state().status) == ("running", "running")
@@ -74,7 +74,7 @@ def test_memory_hog(engine, busybox, pod) -> None:
 
 
 def test_hog_of_a_shared_memory(engine, busybox, pod) -> None:
-    """/dev/shm is the pod's; what is written there is charged to who writes it, and its size ends it."""
+    """/dev/shm belongs to the pod: the writer is charged for its pages, and its size limits them."""
     hog = pod.run(
         ["dd", "if=/dev/zero", "of=/dev/shm/full", "bs=1M"], rootfs=busybox, memory=128 * MIB, memory_swap=128 * MIB
     )
@@ -84,8 +84,8 @@ def test_hog_of_a_shared_memory(engine, busybox, pod) -> None:
 
 
 def test_descriptor_hog(engine, busybox, pod) -> None:
-    """A limit of its own: the table of open files of the host has room for all others."""
-    # a shell whose own exec finds no descriptor ends: what is beyond the limit is tried by others
+    """The container has its own limit: the host's table of open files has room for everything else."""
+    # a shell whose own exec finds no free descriptor exits, so a subshell tries first
     script = """
         i=3
         while (eval "exec $i</dev/null") 2>/dev/null; do eval "exec $i</dev/null"; i=$((i+1)); done

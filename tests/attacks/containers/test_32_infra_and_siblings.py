@@ -1,4 +1,4 @@
-"""A member of a shared pid namespace that signals, traces and reads the infra or its siblings."""
+"""A member of a shared PID namespace that signals, traces and reads the infra or its siblings."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ pytestmark = pytest.mark.root
 
 
 def error_of_opening(path: str) -> int:
-    """Why a program cannot be opened for writing, when nothing executes it any more; 0 when it can."""
+    """Return the errno of opening a program for writing once nothing executes it any more; 0 if it can be opened."""
     end_s = time.monotonic() + 10
     while True:
         try:
             os.close(os.open(path, os.O_WRONLY))
         except OSError as error:
-            # for a moment who ended still has it, and infras of other pods execute the same file
+            # a process that is exiting still has it for a moment, and infras of other pods execute the same file
             if error.errno != errno.ETXTBSY or time.monotonic() > end_s:
                 return error.errno
             time.sleep(0.02)
@@ -31,7 +31,7 @@ def error_of_opening(path: str) -> int:
 
 @pytest.mark.parametrize("cap_add", [[], ["SYS_PTRACE"]])
 def test_the_infra_as_pid_1_of_a_shared_pid_namespace(box, cap_add: list[str]) -> None:
-    """The kernel protects it against SIGKILL from inside (pid_namespaces(7)); the rest is ours to see to."""
+    """The kernel protects it from SIGKILL sent inside (pid_namespaces(7)); the rest is up to us."""
     pod = box.engine.pods.create(share="ipc,net,uts,pid")
     member = box.stay(pod=pod, cap_add=cap_add)
     infra = pod.infra.state()
@@ -40,29 +40,29 @@ def test_the_infra_as_pid_1_of_a_shared_pid_namespace(box, cap_add: list[str]) -
     outcomes = Report(execute(member, "/probe", "peek", "1")).outcomes
     assert outcomes["write exe"] == ("ETXTBSY" if cap_add else "EACCES")
     for signal in ("SIGKILL", "SIGTERM", "SIGSTOP"):
-        assert outcomes[signal] == "ok", "sent, and without effect"
+        assert outcomes[signal] == "ok", "sent without effect"
     if not cap_add:
         refused = {name: value for name, value in outcomes.items() if not name.startswith("SIG")}
         assert set(refused.values()) <= {"EACCES", "EPERM"}, refused
     else:
-        assert execute(member, "ls", "-A", "/proc/1/root").split() == ["dev"], "nothing of the host's is there"
+        assert execute(member, "ls", "-A", "/proc/1/root").split() == ["dev"], "nothing of the host is visible"
     time.sleep(0.05)
     again = pod.infra.state()
     assert (again.running, again.pid, again.start_time) == (True, infra.pid, infra.start_time)
     assert "T" not in Path(f"/proc/{infra.pid}/stat").read_text().rpartition(")")[2].split()[0]
     assert pod.status == "Running"
-    # who may ptrace can get at its program, hand the descriptor on, and wait until it does not run any more
+    # with ptrace a member can open its program, pass the descriptor on, and wait until the program no longer runs
     program = os.open(f"/proc/{infra.pid}/exe", os.O_PATH)
     try:
         pod.stop(timeout=0)
-        assert not pod.infra.state().running, "the host's TERM still ends it"
+        assert not pod.infra.state().running, "SIGTERM from the host still ends it"
         assert error_of_opening(f"/proc/self/fd/{program}") == errno.EROFS
     finally:
         os.close(program)
 
 
 def test_siblings_in_a_shared_pid_namespace(box) -> None:
-    """As documented, and as podman's: root may end a sibling, and reads nothing of it without the right to trace."""
+    """As documented, and as in podman: root may kill a sibling, but reads nothing of it without the right to trace."""
     pod = box.engine.pods.create(share="ipc,net,uts,pid")
     victim, attacker = box.stay(pod=pod, cap_add=["NET_ADMIN"]), box.stay(pod=pod)
     pids = [int(line) for line in execute(attacker, "sh", "-c", "cd /proc; ls -d [0-9]*").split()]
@@ -70,7 +70,7 @@ def test_siblings_in_a_shared_pid_namespace(box) -> None:
     outcomes = Report(execute(attacker, "/probe", "peek", str(inside))).outcomes
     read = {name: value for name, value in outcomes.items() if not name.startswith("SIG")}
     assert set(read.values()) <= {"EACCES", "EPERM"}, read
-    assert victim.wait(10) == 137, "the signals reach a sibling that is not process 1"
+    assert victim.wait(10) == 137, "signals reach a sibling that is not PID 1"
     assert pod.infra.state().running
     assert attacker.state().running
 

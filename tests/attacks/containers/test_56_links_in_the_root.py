@@ -1,4 +1,4 @@
-"""An image's links move procfs away from its masks: CVE-2019-19921, CVE-2023-27561, CVE-2025-52881."""
+"""An image's links move procfs away from its masks (CVE-2019-19921, CVE-2023-27561, CVE-2025-52881)."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from tests.integration.inside import Box, execute
 
 pytestmark = pytest.mark.root
 
-# name of the link: where it leads; the last of a chain is a directory of the image
+# name of the link: its target; the last of a chain is a directory of the image
 CHAINS = {
     "over what the tmpfs on /dev hides": {"proc": "/dev/l", "dev/l": "/real"},
     "over what sysfs hides": {"proc": "/sys/l", "sys/l": "/real"},
@@ -64,12 +64,12 @@ def test_links_in_the_place_of_proc_sys_and_dev(box, own_rootfs: Path, tmp_path:
     with pytest.raises(LaunchFailed) as caught:
         box.stay(rootfs=str(own_rootfs), **given)
     assert (caught.value.call, caught.value.errno) == ("openat2", errno.ELOOP)
-    assert "no link may stand in" in caught.value.hint
+    assert "no symbolic link may replace" in caught.value.hint
     assert list((own_rootfs / "real").iterdir()) == []
 
 
 def test_a_link_through_the_image_s_own_volume(engine, busybox: str, rootfs: str, tmp_path: Path) -> None:
-    """The volume is empty at first and is kept: what one start leaves in it, the next would follow."""
+    """The volume is empty at first and is kept: a later start would follow what an earlier one left in it."""
     entries = {**busybox_entries(busybox), "probe": Path(rootfs, "probe").read_bytes(), "real": None, "s": None}
     made = Made(layer({**entries, "proc": "/s/link"}), config={"Volumes": {"/s": {}}, "Cmd": ["/probe", "stay"]})
     engine.images.load(str(made.archive(tmp_path / "image.tar", "localhost/volume:1")))
@@ -102,7 +102,7 @@ def test_runc_refuses_them_as_well(own_rootfs: Path, tmp_path: Path, links: dict
 @pytest.mark.parametrize("target", ["/l", "/l/sys", "/deep/l/sys/kernel"])
 @pytest.mark.parametrize("kind", ["volume", "tmpfs"])
 def test_a_mount_by_a_link_onto_procfs(box, own_rootfs: Path, tmp_path: Path, target: str, kind: str) -> None:
-    """It would be a file system of the image's where everybody expects the kernel's."""
+    """A file system of the image would appear where the kernel's is expected."""
     (own_rootfs / "l").symlink_to("/proc")
     (own_rootfs / "deep").mkdir()
     (own_rootfs / "deep/l").symlink_to("../l")
@@ -114,7 +114,7 @@ def test_a_mount_by_a_link_onto_procfs(box, own_rootfs: Path, tmp_path: Path, ta
 
 
 def test_ordinary_links_of_images_are_followed(box, own_rootfs: Path, tmp_path: Path) -> None:
-    """/var/run, /etc/resolv.conf and their like are links in most images."""
+    """Most images have links such as /var/run and /etc/resolv.conf."""
     (own_rootfs / "var").mkdir(exist_ok=True)
     (own_rootfs / "var/run").symlink_to("/run")
     (own_rootfs / "var/tmp").symlink_to("../tmp")
@@ -137,7 +137,7 @@ def test_a_mask_that_covers_another_and_a_volume(box, tmp_path: Path) -> None:
 
 
 def test_hostile_roots(engine, probe: str, tmp_path: Path, canary: Path, full: bool) -> None:
-    """Links, files and other things in every place, at random: refused, or every mask and read-only path holds."""
+    """Links, files and other objects at random places: refused, or every mask and read-only path holds."""
     roots = Roots(tmp_path / "roots", probe, canary)
     box = Box(engine, "")
     outcomes = roots.run(box, seconds=3600 if full else 6)

@@ -1,4 +1,4 @@
-"""A container that shares another's root exchanges /proc, /sys or /dev while it starts: CVE-2023-27561's class."""
+"""A container that shares another's root swaps /proc, /sys or /dev while that one starts (CVE-2023-27561's class)."""
 
 from __future__ import annotations
 
@@ -29,10 +29,10 @@ def test_exchanged_while_another_starts(box, own_rootfs: Path, full: bool, name:
         try:
             victim.start()
             outcomes["started"] += 1
-            attacker.pause()  # who reads the list of mounts reads it path by path
+            attacker.pause()  # the list of mounts is produced path by path, not atomically
             found = gaps(victim.state().pid)
             attacker.unpause()
-            # a name can move after the start; what was mounted may not be without its masks anywhere
+            # a name can be moved after the start; a mount must not appear without its masks anywhere
             assert [gap for gap in found if not gap.startswith(f"/{name} is no ")] == []
         except LaunchFailed:
             outcomes["refused"] += 1

@@ -1,4 +1,4 @@
-"""A volume on /proc/sys has a link in the place of a setting, and --sysctl writes through it (class of runc#4930)."""
+"""A volume on /proc/sys contains a link in place of a setting that --sysctl writes (class of runc#4930)."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def test_links_in_a_volume(box, settings: Path, link: str, target: str) -> None:
 
 @pytest.mark.parametrize("target", ["/proc/sys", "/proc/sys/net", "/proc/sys/net/core"])
 def test_files_in_a_volume(box, settings: Path, target: str) -> None:
-    """They would swallow the write (CVE-2025-52881)."""
+    """Plain files would swallow the write (CVE-2025-52881)."""
     file = settings / "net/core/somaxconn"
     file.write_text("1\n")
     source = settings / Path(target).relative_to("/proc/sys")
@@ -44,7 +44,7 @@ def test_files_in_a_volume(box, settings: Path, target: str) -> None:
 
 
 def test_a_setting_of_another_place_in_procfs(box) -> None:
-    """The host's own /proc/sys/kernel as a volume on the container's /proc/sys/net/core, say."""
+    """For example, the host's own /proc/sys/kernel as a volume on the container's /proc/sys/net/core."""
     with pytest.raises(LaunchFailed, match="set sysctl"):
         box.run("true", sysctls={"net.core.hostname": "taken"}, volumes=["/proc/sys/kernel:/proc/sys/net/core"])
     assert Path("/proc/sys/kernel/hostname").read_text() != "taken\n"

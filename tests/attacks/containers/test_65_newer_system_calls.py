@@ -1,4 +1,4 @@
-"""System calls that came later or by another ABI: x32, clone3, io_uring, bpf, fsopen, keyctl, memfd_secret."""
+"""System calls that are newer or belong to another ABI: x32, clone3, io_uring, bpf, fsopen, keyctl, memfd_secret."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ DENIED = table(
         i386 userfaultfd|x32 userfaultfd|x32 bpf|userfaultfd""",
     ENOSYS="io_uring_setup|add_key|request_key|lsm_list_modules|i386 io_uring_setup",
 )
-# as podman's
+# as in podman
 LEFT_TO_THE_HOST = "memfd_secret|keyctl|i386 keyctl|x32 keyctl|x32 fsopen|x32 unshare mnt|clone3 user".split("|")
-# what differs in how the test runs podman: in no cgroup of its own
+# differences because this test runs podman without a cgroup of its own
 OF_CGROUPS = (
     "write /sys/fs/cgroup/unified/cgroup.procs|write /sys/fs/cgroup/cgroup.procs|mount cgroup v1"
     "|release_agent in a user namespace|devices.allow in a user namespace"
@@ -34,7 +34,7 @@ def test_what_is_denied(box, how: str) -> None:
 
 
 def test_without_the_profile_the_same_calls_are_the_kernels(box) -> None:
-    """The opposite: most are refused by the profile, and not by what this kernel lacks."""
+    """Sanity check: most are refused by the profile, not because this kernel lacks them."""
     denied, unfiltered = attempted(box), attempted(box, security_opt=["seccomp=unconfined"])
     by_the_profile = {name for name in DENIED if denied[name] != unfiltered[name]}
     assert {"io_uring_setup", "add_key", "request_key", "bpf map", "lsm_list_modules"} <= by_the_profile
@@ -54,7 +54,7 @@ def test_without_the_profile_the_same_calls_are_the_kernels(box) -> None:
     ids=str,
 )
 def test_every_attempt_beside_podman(box, ours: dict, theirs: tuple[str, ...]) -> None:
-    """The same outcome; not one is let through that podman refuses."""
+    """The outcomes are equal; no attempt that podman refuses is allowed."""
     expected = attempted_in_podman(box, *theirs)
     found = attempted(box, **ours)
     assert found.keys() == expected.keys()

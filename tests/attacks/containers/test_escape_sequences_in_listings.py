@@ -1,4 +1,4 @@
-"""Escape sequences and newlines in what an image, a label or a name says, on their way to the terminal of an operator.
+"""Escape sequences and newlines in images, labels and names, on their way to an operator's terminal.
 
 The class of CVE-2021-25743 (kubectl) and CVE-2024-52005 (git).
 """
@@ -38,7 +38,7 @@ FAILING = [("inspect", HOSTILE), ("stop", HOSTILE), ("run", HOSTILE), ("pull", f
 
 @pytest.fixture
 def pypod(engine, busybox, tmp_path) -> Program:
-    """A storage whose objects say what they please."""
+    """Return a program whose storage holds objects with hostile fields."""
     program = Program(engine.layout.root)
     archive = Made(
         layer({"x": b""}), config={"Cmd": ["sh", HOSTILE], "Labels": {"l": HOSTILE}, "Env": [f"A={HOSTILE}"]}
@@ -51,7 +51,7 @@ def pypod(engine, busybox, tmp_path) -> Program:
 
 
 def shown(program: Program, *words: str) -> str:
-    """What reaches a terminal, until the program and everybody else has closed it."""
+    """Return what reaches a terminal until every process has closed it."""
     with program.terminal(*words, columns=500) as terminal:
         return terminal.rest().decode().replace("\r\n", "\n")
 

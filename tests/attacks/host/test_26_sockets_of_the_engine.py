@@ -1,4 +1,4 @@
-"""Sockets of the engine that are seen in a pod's network namespace, abstract ones above all (CVE-2020-15257)."""
+"""Sockets of the engine visible in a pod's network namespace, above all abstract ones (CVE-2020-15257)."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ def test_no_socket_of_the_engine_is_in_the_pods_network(box) -> None:
     container = pod.run(["/probe", "stay"], rootfs=box.rootfs, interactive=True)
     with closing(container.attach()):
         listed = execute(container, "cat", "/proc/net/unix").splitlines()
-    assert len(listed) == 1, f"only the heading: {listed}"
+    assert len(listed) == 1, f"there must be only the heading: {listed}"
 
 
 def test_no_socket_file_of_the_engine_is_in_a_container(box) -> None:
-    """Those by path: of the monitor, which somebody is attached to, and of whatever else a storage has."""
+    """Check sockets with a path: the monitor's, to which a client is attached, and any other in the storage."""
     pod = box.engine.pods.create()
     container = pod.run(["/probe", "stay"], rootfs=box.rootfs, interactive=True, terminal=True)
     with closing(container.attach()):
@@ -31,7 +31,7 @@ def test_no_socket_file_of_the_engine_is_in_a_container(box) -> None:
 
 
 def test_a_socket_that_was_opened_there_is_seen(box) -> None:
-    """The opposite: the listing is not empty for lack of the right to read it."""
+    """Sanity check: the listing is not empty for lack of the right to read it."""
     pod = box.engine.pods.create()
     container = pod.run(["/probe", "stay"], rootfs=box.rootfs)
     with container.enter("net"), closing(socket.socket(socket.AF_UNIX)) as made:

@@ -1,4 +1,4 @@
-"""release_agent of a v1 cgroup, which runs a program on the host, and its devices.allow (CVE-2022-0492)."""
+"""release_agent of a v1 cgroup, which runs a program on the host, and devices.allow (CVE-2022-0492)."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ STEERING = ("release_agent in a user namespace", "devices.allow in a user namesp
 def test_out_of_reach(box, options: dict) -> None:
     found = attempted(box, **options)
     assert found["mount cgroup v1"] == "EPERM"
-    # in a group of its own, as a limit on pids gives it, there is no release_agent
+    # in a cgroup of its own, such as a limit on PIDs creates, there is no release_agent
     assert {found[name] for name in STEERING} <= {"EPERM", "ENOENT", "EACCES"}
 
 

@@ -1,4 +1,4 @@
-"""Markup and terminal sequences, a megabyte of them, in commands, labels and variables that a notebook shows."""
+"""Markup and terminal sequences, up to a megabyte, in commands, labels and variables that a notebook shows."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ SHOWN = {
 def test_nothing_from_outside_becomes_markup(name: str, text: str) -> None:
     harmless, hostile = SHOWN[name]("harmless"), SHOWN[name](text)
     tree, other = ET.fromstring(hostile), ET.fromstring(harmless)
-    # a link to a manual page is the only thing that the content decides
+    # a link to a manual page is the only element that the content decides
     assert {one.tag for one in tree.iter()} <= {one.tag for one in other.iter()} | {"a", "span"}
     assert not {key for one in tree.iter() for key in one.attrib if key.startswith("on")}
     assert all(character.isprintable() for character in hostile.replace("\n", ""))
@@ -56,7 +56,7 @@ SHOWN_BYTES_LIMIT = 100_000
 
 
 def harmless(shown: str) -> None:
-    """It is well formed, and nothing in it is more than text and our own elements."""
+    """Assert that it is well-formed and consists only of text and our own elements."""
     tree = ET.fromstring(f"<div>{shown}</div>")
     assert {one.tag.rpartition("}")[2] for one in tree.iter()}.isdisjoint({"script", "img", "iframe", "object", "form"})
     assert not [key for one in tree.iter() for key in one.attrib if key.lower().startswith(("on", "src"))]
@@ -67,7 +67,7 @@ def harmless(shown: str) -> None:
 
 @pytest.mark.root
 def test_of_containers_that_run(engine, busybox) -> None:
-    """A megabyte in the command line, in variables and in labels, as the kernel and the store give it back."""
+    """A megabyte in the command line, variables and labels, as the kernel and the store return it."""
     long = (MARKUP * 2000)[:120_000]
     pod = engine.pods.create("mipod", labels={"l": MARKUP * 8000}, hostname="h")
     script = ["sh", "-c", "sleep 1000; :", *[long] * 6]
@@ -84,7 +84,7 @@ def test_of_containers_that_run(engine, busybox) -> None:
     for name, text in shown.items():
         print(name, len(text))
         harmless(text)
-    assert "&lt;/table&gt;" in shown["running"], "it is shown, as text"
+    assert "&lt;/table&gt;" in shown["running"], "it must be shown as text"
 
 
 @pytest.mark.root

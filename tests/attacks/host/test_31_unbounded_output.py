@@ -1,4 +1,4 @@
-"""Output without end: of a container, an exec or a health check, with a reader that stops (CVE-2022-31030)."""
+"""Endless output of a container, an exec or a health check, with a reader that stops (CVE-2022-31030)."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ ADDRESS_SPACE_BYTES = 400_000_000
 
 
 def _peak_kb(pid: int | str) -> int:
-    """What a process had in memory at most."""
+    """Return the peak resident memory of a process in kB."""
     lines = Path(f"/proc/{pid}/status").read_text().splitlines()
     return next(int(line.split()[1]) for line in lines if line.startswith("VmHWM"))
 
@@ -50,12 +50,12 @@ def test_a_client_that_does_not_read_costs_the_monitor_no_memory(engine, busybox
                 break
             time.sleep(0.02)
         assert container.wait(60) == 0
-    assert len(peaks) > 3, "it was looked at while it wrote"
+    assert len(peaks) > 3, "memory must be sampled while it writes"
     assert max(peaks) < 10_000
 
 
 def test_a_reader_of_an_exec_that_stops_holds_the_command_up(engine, busybox) -> None:
-    """By the library: the command waits in its write, and nobody collects for it."""
+    """In the library, the command blocks in its write, and nothing buffers its output."""
     container = engine.containers.run(["sleep", "1000"], rootfs=busybox)
     with container.popen(["dd", "if=/dev/zero", "bs=64k"]) as process:
         next(iter(process))
@@ -90,7 +90,7 @@ def test_a_reader_of_the_command_line_that_stops_holds_the_command_up(engine, bu
 
 
 def test_a_health_check_of_an_image_keeps_what_it_shows(engine, busybox) -> None:
-    """An image says what it runs and how long it may: it is killed in time, and its output is not collected."""
+    """An image chooses its health check and its timeout: it is killed in time, and its output is not accumulated."""
     check = {"Test": ["CMD-SHELL", FLOOD], "Timeout": 3 * 10**9}
     image = bring(engine, busybox_image(busybox, config={"Healthcheck": check}))
     container = engine.containers.run(image, ["sleep", "1000"], name="c")
@@ -111,7 +111,7 @@ def test_a_timeout_ends_a_command_that_never_stops_writing(engine, busybox) -> N
 
 
 def test_a_deadline_counts_where_there_is_always_something_to_read() -> None:
-    """What the command before comes to when it is faster than its reader."""
+    """The command of the test above would end like this if it were faster than its reader."""
     zeros = os.open("/dev/zero", os.O_RDONLY)
     process: Any = SimpleNamespace(_stdin=-1, _stdout=zeros, _stderr=zeros)
     kept = {"stdout": bytearray(), "stderr": bytearray()}

@@ -1,4 +1,4 @@
-"""Names that are paths, options, look-alikes or too long, given to every verb, and taken twice."""
+"""Names that are paths, options, look-alikes or too long, given to every verb and taken twice."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ HOSTILE = [
     ),
     *("`x`", "a;b", "a'b", 'a"b', "a\\b", "%2e%2e", "a:b", "a@b", "a=b", "{{.ID}}", "~", "#"),
 ]
-# those that need no container or pod, talk to others or to a terminal, or take a command for a name
+# verbs that need no container or pod, use the network or a terminal, or take a subcommand in place of a name
 ELSEWHERE = set(
     "login logout search pull push version info events lsns view unshare system images image manifest network ns run "
     "create ps list ls stats import load save prune pod container healthcheck volume".split()
@@ -54,7 +54,7 @@ quick = settings(max_examples=30, deadline=None, suppress_health_check=[HealthCh
 @quick
 @given(name=texts)
 def test_a_new_name_is_what_podman_allows(engine, busybox, name: str) -> None:
-    """Whoever gives it: the same rule, an error that names the argument, and nothing is made."""
+    """The same rule applies everywhere: the error names the argument, and nothing is created."""
     create = engine.containers.create
     made = {
         "--name": lambda: create(["true"], rootfs=busybox, name=name),
@@ -62,7 +62,7 @@ def test_a_new_name_is_what_podman_allows(engine, busybox, name: str) -> None:
         "--infra-name": lambda: engine.pods.create(infra_name=name),
     }
     for asked, make in made.items():
-        if name == "":  # nobody said one
+        if name == "":  # no name given
             continue
         if GOOD.fullmatch(name):
             thing = make()
@@ -96,7 +96,7 @@ def test_a_renamed_container_and_a_network_have_the_same_rule(engine, busybox, n
 
 @pytest.mark.parametrize("ref", HOSTILE)
 def test_every_verb_finds_nothing_by_such_a_name(engine, busybox, canary: Path, capsys, ref: str) -> None:
-    """And says so: no traceback, nothing of a file by that name, nothing changed in the storage."""
+    """The error says so: no traceback, no access to a file of that name, no change in the storage."""
     kept = engine.containers.create(["true"], rootfs=busybox, name="kept")
     os.chdir(canary)
     try:
@@ -118,7 +118,7 @@ def test_every_verb_finds_nothing_by_such_a_name(engine, busybox, canary: Path, 
 
 
 def test_look_alikes_and_cases_are_others(engine, busybox) -> None:
-    """ASCII only, so no two names look the same; upper and lower case are two."""
+    """Names are ASCII, so no two of them look alike; case is significant."""
     lower = engine.containers.create(["true"], rootfs=busybox, name="web")
     upper = engine.containers.create(["true"], rootfs=busybox, name="Web")
     assert engine.containers.get("web") == lower != engine.containers.get("Web") == upper
@@ -144,7 +144,7 @@ with Engine(sys.argv[1]) as engine:
 
 
 def test_a_name_that_a_killed_client_took_is_free_or_listed(engine, busybox, full: bool) -> None:
-    """Never neither. Clients that take and free it without end are killed wherever they are."""
+    """The name is always free or listed. Clients that take and release it in a loop are killed at random points."""
     for _ in range(100 if full else 8):
         command = [sys.executable, "-c", CREATE, engine.layout.root, busybox]
         with subprocess.Popen(command, stdout=subprocess.PIPE) as client:
@@ -161,7 +161,7 @@ def test_a_name_that_a_killed_client_took_is_free_or_listed(engine, busybox, ful
 
 @pytest.mark.parametrize("length", [63, 64, 65, 200])
 def test_a_name_longer_than_a_hostname(engine, busybox, length: int) -> None:
-    """podman 5.6.1 mended the same: the hostname of a pod is the first 64 bytes of its name."""
+    """podman 5.6.1 fixed the same bug: the hostname of a pod is the first 64 bytes of its name."""
     pod = engine.pods.create("n" * length)
     container = pod.run(["hostname"], rootfs=busybox, name=f"c{'n' * length}")
     assert container.wait(10) == 0

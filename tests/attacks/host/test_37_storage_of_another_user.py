@@ -1,4 +1,4 @@
-"""A storage that another user made first, a link in its place, files in it that others may write (GO-2025-3961)."""
+"""A storage that another user created first, a link in its place, or files in it writable by others (GO-2025-3961)."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ def test_below_a_file_or_nowhere(tmp_path) -> None:
 
 
 def test_begun_and_never_finished_is_finished(tmp_path, busybox) -> None:
-    """Whoever made it was killed in between."""
+    """Its creator was killed in between."""
     for made in ((), ("containers",), ("containers", "pods", "trash")):
         root = tmp_path / f"storage-{len(made)}"
         root.mkdir()
@@ -61,7 +61,7 @@ def test_begun_and_never_finished_is_finished(tmp_path, busybox) -> None:
 def test_a_database_that_others_could_write_is_not_read(
     engine: Engine, busybox: str, owner: int, mode: int, told: str
 ) -> None:
-    """What it says would be done as root: directories deleted, processes ended, programs of its choice started."""
+    """Its content would be acted on as root: directories deleted, processes killed, programs of its choice started."""
     container = engine.containers.create(["true"], rootfs=busybox)
     engine.database.close()
     path = Path(engine.layout.database)
@@ -79,7 +79,7 @@ def test_a_database_that_others_could_write_is_not_read(
 
 @pytest.mark.parametrize("name", ["pypod.db", "pypod.db-wal", "pypod.db.reserve", "events.log", "containers", "names"])
 def test_a_link_that_leads_out_is_not_followed(tmp_path: Path, busybox: str, name: str) -> None:
-    """Planted while the directory was open to others, and found by who closed it since."""
+    """The link was planted while the directory was open to others, which has been corrected since."""
     root, canary = tmp_path / "storage", tmp_path / "canary"
     canary.mkdir()
     (canary / "file").write_bytes(b"untouched")

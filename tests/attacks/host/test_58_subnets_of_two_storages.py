@@ -1,4 +1,4 @@
-"""Two storages choose the same subnet between create and start: traffic reaches somebody else's pod."""
+"""Two storages choose the same subnet between create and start: traffic would reach the wrong pod."""
 
 from __future__ import annotations
 
@@ -29,10 +29,10 @@ from tests.facts import kill_and_wait, wait_until
 pytestmark = [pytest.mark.root, pytest.mark.usefixtures("own_network")]
 
 ANSWER_S = 30.0
-GOES_S = 20.0  # a second's patience, and the kernel's 40 ms a bridge on a machine that is busy
+GOES_S = 20.0  # a second of grace, and the kernel's 40 ms per bridge on a busy machine
 MAPS = ("published4", "published6", "published_at4", "published_at6")
 
-# One process with one storage and one port: it says when it is ready, and waits for a line before it goes on.
+# A process with its own storage and port: it reports when it is ready, and waits for a line before it continues.
 PROCESS = """
 import sys
 from pypod import Engine
@@ -83,7 +83,7 @@ def run(*words: str) -> str:
 
 
 def bridges() -> dict[str, str]:
-    """The bridges that are there, with their addresses of IPv4."""
+    """Return the existing bridges with their IPv4 addresses."""
     found = json.loads(run("ip", "-j", "address", "show", "type", "bridge") or "[]")
     found = [one for one in found if one]
     return {
@@ -93,14 +93,14 @@ def bridges() -> dict[str, str]:
 
 
 def elements() -> dict[str, list[object]]:
-    """What the firewall knows of networks and ports."""
+    """Return the firewall's elements for networks and ports."""
     listed = json.loads(run("nft", "-j", "list", "ruleset"))["nftables"]
     objects = [next(iter(one.values())) for one in listed]
     return {one["name"]: one["elem"] for one in objects if one.get("elem") and one["name"] != "version"}
 
 
 def sweepers() -> list[str]:
-    """The processes that take idle bridges away."""
+    """Return the processes that remove idle bridges."""
     found = []
     for entry in Path("/proc").iterdir():
         try:
@@ -120,7 +120,7 @@ def serve(pod: Pod, rootfs: str, text: str) -> None:
 
 
 def answer(port: int) -> str:
-    """What answers at a port of this host."""
+    """Return the answer at a port of this host."""
     deadline = time.monotonic() + ANSWER_S
     while time.monotonic() < deadline:
         try:
@@ -139,7 +139,7 @@ def end(engine: Engine) -> None:
 
 @pytest.fixture
 def storages(tmp_path: Path) -> Iterator[Callable[[str], Engine]]:
-    """Make engines on storages of their own, emptied at the end if they are there."""
+    """Create engines with their own storages, which are emptied at the end if they still exist."""
     with ExitStack() as stack:
         made: dict[str, Engine] = {}
 
@@ -157,7 +157,7 @@ def storages(tmp_path: Path) -> Iterator[Callable[[str], Engine]]:
 def test_each_port_is_answered_by_its_own_pod(storages, busybox: str, network: str) -> None:
     engines = [storages(name) for name in ("one", "two")]
     pods = []
-    for port, engine in enumerate(engines, 9000):  # before any has a bridge that others could see
+    for port, engine in enumerate(engines, 9000):  # before either has a bridge that the other could see
         if network != "podman":
             engine.networks.create(network)
         pods.append(engine.pods.create(network=network, ports=[f"{port}:80"]))
@@ -175,7 +175,7 @@ def test_each_port_is_answered_by_its_own_pod(storages, busybox: str, network: s
 @pytest.mark.slow
 @pytest.mark.parametrize("before", [(), OWN_RUN], ids=["by-turns", "apart"])
 def test_as_many_storages_as_processes(tmp_path: Path, busybox: str, full: bool, before: tuple[str, ...]) -> None:
-    """With a /run of their own they do not see each other's lock: who sees another's bridge yields."""
+    """With separate /run directories they do not share a lock: the one that sees another's bridge yields."""
     ports = range(9000, 9064 if full else 9008)
     words = [*before, sys.executable, "-c", PROCESS]
     with ExitStack() as stack:
@@ -258,12 +258,12 @@ def test_a_bridge_stays_for_who_is_still_on_it(storages, busybox: str) -> None:
     wait_until(lambda: not sweepers(), GOES_S)
     assert answer(9001) == "second"
     assert set(bridges()) == {"pypod0"}
-    other.start()  # what has gone comes back
+    other.start()  # a removed bridge comes back
     assert set(bridges()) == {"pypod0", "pypod1"}
 
 
 def test_a_start_takes_a_bridge_back_from_who_would_take_it_away(storages, busybox: str, full: bool) -> None:
-    """Starts and stops with a pause that is about as long as the patience with an idle bridge."""
+    """Start and stop with a pause about as long as the grace period of an idle bridge."""
     engine = storages("one")
     pod = engine.pods.create(network="podman", ports=["9000:80"])
     for number in range(40 if full else 4):
@@ -277,7 +277,7 @@ def test_a_start_takes_a_bridge_back_from_who_would_take_it_away(storages, busyb
 
 
 def test_an_idle_bridge_stays_while_somebody_is_being_connected(storages, busybox: str, monkeypatch) -> None:
-    """Between the claim and the first veth it looks like one that nobody needs."""
+    """Between the claim and the first veth, the bridge looks unused."""
     engine = storages("one")
     sweep = Sweep(engine.layout.root, engine.layout.cache, bridge_alias.storage_of(engine))
     seen: list[int] = []
@@ -300,7 +300,7 @@ def test_an_idle_bridge_stays_while_somebody_is_being_connected(storages, busybo
 
 
 def test_of_two_bridges_made_at_once_one_yields(storages, monkeypatch, tmp_path: Path) -> None:
-    """Both storages have looked; the second makes its bridge before the first does. Each has a /run of its own."""
+    """Both storages have looked; the second creates its bridge before the first does. Each has its own /run."""
     engines = [storages(name) for name in ("one", "two")]
     pods = []
     for at, engine in enumerate(engines):
@@ -321,7 +321,7 @@ def test_of_two_bridges_made_at_once_one_yields(storages, monkeypatch, tmp_path:
 
 
 def abandoned(tmp_path: Path, name: str, **options: object) -> None:
-    """Leave what a storage leaves that was deleted while a pod with a published port ran in it."""
+    """Leave behind what remains of a storage that was deleted while a pod with a published port ran in it."""
     engine = Engine(str(tmp_path / name))
     if options:
         engine.networks.create("front", **options)
@@ -334,12 +334,12 @@ def abandoned(tmp_path: Path, name: str, **options: object) -> None:
 
 
 def remove_tree(root: Path) -> None:
-    """Delete a storage in which a name server may be about to write, or what was removed about to be deleted."""
+    """Delete a storage in which a name server may still write, or removed files may still be being deleted."""
     wait_until(lambda: shutil.rmtree(root, ignore_errors=True) or not root.exists())
 
 
 def delete(engine: Engine) -> None:
-    """Delete a storage with one pod in it, and kill what ran there: nothing of pypod's sees to anything any more."""
+    """Delete a storage with one pod in it and kill its processes, so that no pypod process is left to clean up."""
     (infra,) = (one.infra for one in engine.pods.list())
     pid, group, above = infra.state().pid, infra.record().cgroup, groups.pod_group(infra.record())
     engine.close()
@@ -357,7 +357,7 @@ def test_the_claim_of_a_storage_that_is_gone_is_taken_back(tmp_path: Path, stora
     pod = engine.pods.create(network="podman")
     pod.start()
     serve(pod, busybox, "nobody asked for this port")
-    # its address was the other's, whose port must not lead to it
+    # it has the other pod's former address, which that pod's port must not lead to
     with pytest.raises(ConnectionRefusedError):
         socket.create_connection(("127.0.0.1", 9000), 5)
     end(engine)
@@ -401,7 +401,7 @@ def test_a_subnet_that_was_asked_for_is_an_error_that_says_whose_it_is(storages)
     assert raised.value.hint == f"network front of {engines[0].layout.root} has 10.91.0.0/16"
     pods[0].stop()
     wait_until(lambda: not json.loads(run("ip", "-j", "link", "show", "type", "veth") or "[]"), GOES_S)
-    pods[1].start()  # at once: nobody needs the other's bridge
+    pods[1].start()  # at once: the other's bridge is no longer needed
     assert pods[1].addresses == {"front": ("10.91.7.2",)}
     assert bridges() == {"pypod1": "10.91.7.1/24"} or bridges() == {"pypod2": "10.91.7.1/24"}
 
@@ -441,20 +441,20 @@ def test_a_port_is_one_storage_s_alone(storages, busybox: str) -> None:
     assert answer(9000) == "first"
     for container in first.containers():
         container.remove(force=True, timeout=0)
-    kill_and_wait(first.infra.state().pid)  # nobody withdraws its port
+    kill_and_wait(first.infra.state().pid)  # its port is not withdrawn
     second.start()
     serve(second, busybox, "second")
     assert answer(9000) == "second"
     assert first.infra.state().status == "exited"
     one.pods.list()
-    one.containers.list(all=True)  # what is left of the first is taken away, and nothing of the second
+    one.containers.list(all=True)  # the remains of the first are removed, and nothing of the second
     repair(one)
     assert answer(9000) == "second"
 
 
 @pytest.mark.slow
 def test_sigkill_between_claim_and_use(tmp_path: Path, points, storages) -> None:
-    """Killed at any system call of a first start, with its storage deleted: the next starts, nothing stays."""
+    """Kill a first start at any system call and delete its storage: the next one starts, and nothing is left."""
     count = 0
 
     def first_start(kill: tuple[int, int] | None) -> int:
@@ -475,13 +475,13 @@ def test_sigkill_between_claim_and_use(tmp_path: Path, points, storages) -> None
         wait_until(lambda: not json.loads(run("ip", "-j", "link", "show", "type", "veth") or "[]"), GOES_S)
         pod = engine.pods.create(network="podman", ports=["9000:80"])
         pod.start()
-        assert pod.addresses["podman"], position  # the subnet that was claimed, or another while the kernel unplugs
+        assert pod.addresses["podman"], position  # the claimed subnet, or another one while the kernel unplugs
         pod.remove(force=True, timeout=0)
         wait_until(nothing_is_left, GOES_S)
 
 
 def supervisors() -> list[str]:
-    """Processes that start an infra: what was handed to them goes on without their caller."""
+    """Return the processes that start an infra: a handed-over plan is carried out without its caller."""
     found = []
     for entry in Path("/proc").iterdir():
         try:

@@ -1,4 +1,4 @@
-"""Other users of the host and pages of the web against ``pypod view``: slow clients, DNS rebinding, CSRF."""
+"""Other users of the host and web pages against ``pypod view``: slow clients, DNS rebinding, CSRF."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ class Served:
         return made
 
     def request(self, path: str | None = None, **headers: str) -> bytes:
-        """A whole request."""
+        """Return a complete request."""
         path = self.path if path is None else path
         headers = {"Host": f"127.0.0.1:{self.port}"} | headers
         lines = "".join([f"{name}: {value}\r\n" for name, value in headers.items()])
@@ -108,11 +108,11 @@ def test_who_watches_is_not_sent_away_for_who_does_not_ask(served: Served) -> No
             seen += live.recv(65536)
         live.settimeout(0.3)
         with pytest.raises(TimeoutError):
-            live.recv(1)  # open still
+            live.recv(1)  # still open
 
 
 def test_a_place_is_kept_only_by_who_has_the_address(served: Served) -> None:
-    """Somebody who guesses tokens and does not read the answers."""
+    """A client that guesses tokens and does not read the answers does not occupy a place."""
     with contextlib.ExitStack() as stack:
         for _ in range(40):
             stack.enter_context(served.connect(served.request(f"/{secrets.token_urlsafe(24)}/live")))
@@ -123,14 +123,14 @@ def test_a_place_is_kept_only_by_who_has_the_address(served: Served) -> None:
     "host", ["evil.example", "evil.example:{port}", "127.0.0.1", "", "127.0.0.2:{port}", "[::1]:{port}"]
 )
 def test_a_name_that_leads_here_is_refused(served: Served, host: str) -> None:
-    """DNS rebinding: the browser takes the page for one of that name."""
+    """DNS rebinding: the browser takes the page for one of that host name."""
     answer = served.ask(served.request(Host=host.format(port=served.port)))
     assert answer.startswith(b"HTTP/1.0 421 ")
     assert CONTENT.encode() not in answer
 
 
 def test_a_page_elsewhere_gets_nothing(served: Served) -> None:
-    """CSRF: it can send requests, but has no token; with one, the browser would not let it read the answer."""
+    """CSRF: another page can send requests but has no token; even with one, the browser would hide the answer."""
     elsewhere = {"Origin": "https://evil.example", "Referer": "https://evil.example/"}
     assert served.ask(served.request("/", **elsewhere)).startswith(b"HTTP/1.0 404 ")
     answer = served.ask(served.request(**elsewhere))

@@ -1,8 +1,8 @@
 """LD_PRELOAD, PYTHONPATH, sitecustomize, TMPDIR and HOME of the caller, against launcher, monitor and container.
 
-The caller's own Python obeys them, as any program does: whoever may set root's environment is root. They must not reach
-what outlives the command or runs with another's rights: the C programs, the command that a monitor runs at the end, and
-containers.
+The caller's own Python obeys them, as any program does: whoever may set root's environment is root. They must not
+reach processes that outlive the command or run with other privileges: the C programs, the command that a monitor runs
+at the end, and containers.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ NAMES = ("LD_PRELOAD", "LD_LIBRARY_PATH", "PYTHONPATH", "PYTHONSTARTUP", "TMPDIR
 
 
 class Hostile:
-    """An environment, and who was reached by it."""
+    """A hostile environment, and the processes that it reached."""
 
     def __init__(self, place: Path) -> None:
         self.place = place
@@ -70,7 +70,7 @@ class Hostile:
         return text
 
     def reached(self) -> set[str]:
-        """Who has loaded the library or imported the module."""
+        """Return the processes that have loaded the library or imported the module."""
         return {line for line in self.marks.read_text().splitlines() if int(line.split()[0]) not in self.callers}
 
 
@@ -93,7 +93,7 @@ def environment(pid: int) -> dict[str, str]:
 
 def test_none_of_it_is_in_a_container_or_its_monitor(engine, busybox, hostile: Hostile, pypod) -> None:
     pypod("run", "-d", "--name", "c", "--rootfs", busybox, "sleep", "1000")
-    assert hostile.marks.read_text(), "the caller itself has loaded it, so it works"
+    assert hostile.marks.read_text(), "the caller itself must have loaded it"
     state = engine.containers.get("c").state()
     assert environment(state.supervisor_pid) == {}
     inside = environment(state.pid)
@@ -116,14 +116,14 @@ def test_none_of_it_is_in_an_infra(engine, busybox, hostile: Hostile, pypod) -> 
 
 
 def test_none_of_it_is_in_what_a_monitor_runs_at_the_end(engine, busybox, hostile: Hostile, pypod) -> None:
-    """``--rm``: by then nobody waits, and nobody would see."""
+    """``--rm``: by then nothing waits for the result, and an effect would go unnoticed."""
     pypod("run", "-d", "--rm", "--rootfs", busybox, "true")
     wait_until(lambda: engine.containers.list(all=True) == [], 20)
     assert hostile.reached() == set()
 
 
 def test_python_can_be_told_to_heed_none_of_it(engine, hostile: Hostile) -> None:
-    """-I is not in the script's first line: pip makes one of its own, without options."""
+    """-I is not in the script's first line: pip generates its own, without options."""
     command = (sys.executable, "-I", "-m", "pypod", "--root", engine.layout.root)
     hostile.run(*command, "ps")
     assert "sitecustomize" not in hostile.marks.read_text()

@@ -1,4 +1,4 @@
-"""Malformed questions, small ones with large answers, and idle or greedy connections at a network's name server."""
+"""Malformed queries, amplification, and idle or greedy connections to a network's name server."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ __all__ = ["blue", "no_server_left"]
 
 pytestmark = [pytest.mark.root, pytest.mark.usefixtures("own_network", "no_server_left")]
 
-ANSWERED_S = 0.2  # milliseconds, with room for a machine that does other things
+ANSWERED_S = 0.2  # normally milliseconds, with a margin for a busy machine
 OF_ONE = 16  # connections from one address
 
 
@@ -35,7 +35,7 @@ def fds(engine) -> int:
 
 
 def assert_answers(engine, pod, times: int = 20) -> None:
-    """Most answers come in milliseconds, and all are right."""
+    """Assert that answers are correct and that most of them arrive within milliseconds."""
     took = []
     for _ in range(times):
         before = time.monotonic()
@@ -46,7 +46,7 @@ def assert_answers(engine, pod, times: int = 20) -> None:
 
 
 def is_full(client: socket.socket, data: bytes) -> bool:
-    """Whether nothing more can be sent for a while: the other side does not read."""
+    """Return whether nothing more can be sent for a while because the peer does not read."""
     try:
         client.send(data)
     except BlockingIOError:
@@ -69,7 +69,7 @@ def is_heard() -> bool:
 
 
 def malformed(chance: random.Random) -> bytes:
-    """A question with some bytes changed, cut off, or with a name that leads round in circles."""
+    """Return a query with some bytes changed, truncated, or with a name whose compression pointers loop."""
     kind = chance.choice((dns.A, dns.AAAA, dns.ANY, dns.PTR, dns.AXFR))
     data = bytearray(dns.question("web", kind, edns=chance.choice((0, 4096))))
     for _ in range(chance.randrange(1, 6)):
@@ -82,7 +82,7 @@ def malformed(chance: random.Random) -> bytes:
 def test_malformed_questions(engine, pod, full: bool) -> None:
     seed = os.environ.get("PYPOD_TEST_SEED") or str(random.SystemRandom().randrange(1 << 32))
     print(f"PYPOD_TEST_SEED={seed}")
-    chance = random.Random(seed)  # noqa: S311  # no secret
+    chance = random.Random(seed)  # noqa: S311  # not a secret
     server = server_up(engine)
     before = resident_bytes(server.pid)
     with closing(socket.socket(socket.AF_INET, socket.SOCK_DGRAM)) as client:
@@ -91,17 +91,17 @@ def test_malformed_questions(engine, pod, full: bool) -> None:
             client.send(malformed(chance))
         for data in (b"", b"\0" * 12, b"\xff" * 600, dns.question("web")[:-3], os.urandom(4096), b"\0" * 65000):
             client.send(data)
-        wait_until(is_heard)  # what comes while the socket is full of those is lost
+        wait_until(is_heard)  # queries that arrive while the socket buffer is full of malformed ones are lost
         assert_answers(engine, pod)
     assert name_service.info(engine).pid == server.pid
     assert resident_bytes(server.pid) < before + (8 << 20)
 
 
 def test_a_small_question_brings_about_no_large_answer(engine, blue, pod) -> None:
-    """A source address is easily forged, and whoever has it gets the answer."""
+    """Source addresses are easily forged, and the owner of a forged address gets the answer."""
     sharing = [pod_on(engine, blue, aliases=("shared",)) for _ in range(3)]
     assert len(dns.ask(BLUE, "shared").data) == len(sharing)
-    for source, factor in (("", 8), ("127.0.0.9", 1)):  # of the network, and a stranger
+    for source, factor in (("", 8), ("127.0.0.9", 1)):  # from the network, and from elsewhere
         for kind in (dns.A, dns.AAAA, dns.ANY, dns.NS, dns.SOA, dns.AXFR):
             for name in ("web", "shared", "nosuch", "", "version.bind"):
                 asked = dns.question(name, kind)
@@ -118,7 +118,7 @@ def reply(asked: bytes, source: str) -> bytes:
 
 
 def test_connections_that_are_never_used(engine, pod) -> None:
-    """From many addresses, none of which has more than its share."""
+    """Connections from many addresses, none of which exceeds its share."""
     with ExitStack() as stack:
         for number in range(199):
             source = f"127.0.0.{2 + number // OF_ONE}"

@@ -1,4 +1,4 @@
-"""Numbers of 5,000 digits, which int() refuses to read (CVE-2020-10735), in an image and on the command line."""
+"""Numbers with 5,000 digits, which int() refuses to parse (CVE-2020-10735), in an image and on the command line."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ VERBS = [
 @pytest.mark.parametrize("config", CONFIGURATIONS, ids=lambda config: next(iter(config)))
 @pytest.mark.parametrize("publish_all", [False, True])
 def test_in_an_image(engine, busybox, config: dict, publish_all: bool) -> None:
-    """An error of ours, or a container that can be started and removed as any other."""
+    """Either a proper error, or a container that can be started and removed like any other."""
     with contextlib.suppress(PypodError):
         image = bring(engine, busybox_image(busybox, config={"Cmd": ["true"], **config}))
         container = engine.containers.create(image, publish_all=publish_all)

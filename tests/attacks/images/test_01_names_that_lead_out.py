@@ -1,4 +1,4 @@
-"""Names in a layer that lead out of it, or are too long, or have a NUL or a newline in them (CVE-2007-4559)."""
+"""Names in a layer that lead out of it, are too long, or contain a NUL or a newline (CVE-2007-4559)."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ pytestmark = pytest.mark.root
 
 @pytest.mark.parametrize("name", ["../x", "/x", "./../x", "a/../../../x", "//x", "a/./../x/", "/../../x", "....//../x"])
 def test_names_are_taken_to_be_below_the_root(place: Place, name: str) -> None:
-    """As podman and umoci do it: by their letters, as if the root were /."""
+    """As in podman and umoci: names are resolved lexically, as if the root were /."""
     assert names(place.unpack(Layer().add(name, b"x"))) == {"x"}
 
 
@@ -45,7 +45,7 @@ KINDS = {
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_no_kind_of_file_is_made_outside(place: Place, kind: str) -> None:
-    """By their letters the names lead to the canary, and to a new name beside it."""
+    """Resolved lexically, the names lead to the canary, and to a new name beside it."""
     for name in (f"..{place.canary}/f", f"{place.canary}/new", "../canary/f", "d/../../canary/new", "../new"):
         layer = Layer().directory("d/").add("f", b"x").add(name, kind=KINDS[kind], linkname="f")
         assert {path.partition("/")[0] for path in names(place.unpack(layer))} <= {

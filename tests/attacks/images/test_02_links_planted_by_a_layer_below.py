@@ -18,7 +18,7 @@ pytestmark = pytest.mark.root
 
 
 def test_symbolic_links_lead_nowhere_outside(place: Place) -> None:
-    """Within a layer they are followed, as podman does; what is not in it is refused."""
+    """Links are followed within a layer, as in podman; targets that are not in the layer are refused."""
     for target in (str(place.canary), "../canary", "/proc/self/root/" + str(place.canary), "/proc/1/root", "nowhere"):
         for use in (
             Layer().symlink("l", target).add("l/f", b"x"),
@@ -52,7 +52,7 @@ THROUGH: dict[str, Callable[[Layer], Layer]] = {
 @pytest.mark.parametrize("up", ["", "../../../../../../../../.."])
 @pytest.mark.parametrize("through", THROUGH)
 def test_in_another_layer(engine, busybox, canary: Path, through: str, up: str) -> None:
-    """The canary fixture compares what is there before and afterwards; and nothing of it is in the image."""
+    """The canary fixture compares its state before and afterwards; none of it may be in the image."""
     below = Layer().symlink("etc", f"{up}{canary}").bytes()
     above = THROUGH[through](Layer()).bytes()
     with suppress(InvalidImage):
@@ -64,7 +64,7 @@ def test_in_another_layer(engine, busybox, canary: Path, through: str, up: str) 
 
 @pytest.mark.not_in_chroot
 def test_the_link_is_replaced_by_a_directory(place: Place) -> None:
-    """As podman and umoci have it: the directory of the upper layer is another than what the link led to."""
+    """As in podman and umoci: the directory of the upper layer replaces the link and does not merge with its target."""
     layers = [place.unpack(Layer().symlink("etc", str(place.canary))), place.unpack(Layer().add("etc/f", b"mine"))]
     found = merged(layers)
     assert found.keys() == {".", "etc", "etc/f"}

@@ -1,4 +1,4 @@
-"""A hard link to a link further down that means something else at its new place (CVE-2026-11940, tarfile's filter)."""
+"""A hard link to a deeper symbolic link that means something else at its new place (CVE-2026-11940, in tarfile)."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def test_hard_links(place: Place) -> None:
     refused(place, Layer().link("h", "/"), "is not in the layer")
     refused(place, Layer().add("f").link("h", "f/x"), "through something that is no directory")
     refused(place, Layer().add(".wh.f").link("h", "f"), "is not in the layer")
-    # a symbolic link itself gets the second name, wherever it leads from there
+    # the symbolic link itself gets the second name, wherever it leads from there
     top = place.unpack(Layer().directory("a/").directory("a/b/").symlink("a/b/l", "../../canary").link("h", "a/b/l"))
     assert (top / "h").is_symlink()
     assert (top / "h").lstat().st_ino == (top / "a/b/l").lstat().st_ino
@@ -38,7 +38,7 @@ def test_hard_links(place: Place) -> None:
 
 @pytest.mark.parametrize("depth", [1, 3, 12])
 def test_recreated_further_up_it_leads_nowhere_outside(place: Place, depth: int) -> None:
-    """Deep down the link stays within the tree; the same link at the top leads to the canary."""
+    """Deep down the link stays within the tree; at the top, the same link leads to the canary."""
     deep = "/".join("abcdefghijkl"[:depth])
     layer = Layer()
     for end in range(1, depth + 1):

@@ -1,4 +1,4 @@
-"""Chains of links that are longer than a path may be (CVE-2025-4517, CVE-2025-4330, CVE-2025-4138)."""
+"""Chains of links whose resolved path is longer than PATH_MAX (CVE-2025-4517, CVE-2025-4330, CVE-2025-4138)."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ pytestmark = pytest.mark.root
 
 
 def test_long_chains_of_links(place: Place) -> None:
-    """The kernel resolves, nobody joins strings."""
+    """The kernel resolves them; no path is built as a string."""
     layer = Layer().directory("t/")
     for level in range(60):
         layer.symlink(f"l{level}", "/".join(["."] * 100 + [f"l{level - 1}" if level else "t"]))
@@ -36,13 +36,13 @@ def test_a_link_as_long_as_a_path_may_be(place: Place) -> None:
     layer.symlink("far", path).add("far/" + deep + "/" + deep + "/f", b"x")
     top = place.unpack(layer)
     assert "far" in os.listdir(top)
-    # replaced, and so removed whole however deep it is
+    # replaced, and therefore removed completely, however deep it is
     assert names(place.unpack(layer.add(deep, b"file"))) == {deep, "far"}
 
 
 @pytest.mark.parametrize("steps", [8, 16, 39])
 def test_a_chain_whose_whole_path_is_longer_than_path_max(place: Place, steps: int) -> None:
-    """What realpath(3) gives up on and takes as it is (CVE-2025-4517): the last link leads out, and is not followed."""
+    """realpath(3) leaves such a path unresolved (CVE-2025-4517): the last link leads out, and is not followed."""
     long = "d" * 247
     layer, path = Layer(), ""
     for step in range(steps):
@@ -55,7 +55,7 @@ def test_a_chain_whose_whole_path_is_longer_than_path_max(place: Place, steps: i
     layer.symlink(f"{path}out", f"{ups}../canary")
     layer.symlink("escape", f"{short}/out")
     layer.symlink("flag", "escape/f")
-    # within it, the chain is as good as any path
+    # within the tree, the chain is as valid as any path
     assert len(names(place.unpack(Layer().raw(layer.bytes()[:-1024]).add(f"{short}/inside", b"x")))) > path.count("/")
     for use in (
         lambda layer: layer.add("escape/f", b"x"),

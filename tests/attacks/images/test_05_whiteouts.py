@@ -64,7 +64,7 @@ def test_many_opaque_marks_take_linear_time(place: Place) -> None:
     assert len(os.listdir(top / "d")) == 2000
 
 
-# Layers on each other. Entries of one layer come in an order in which umoci and image-spec mean the same.
+# Stacked layers. The entries of a layer are in an order that umoci and image-spec interpret in the same way.
 NAMES = ["a", "b", "c", "a/b", "a/c", "a/b/c", "a/b/d", "b/a", "b/c", "b/c/a"]
 
 
@@ -118,7 +118,7 @@ def test_layers_on_each_other_as_umoci_has_them(tmp_path: Path, full: bool) -> N
 @pytest.mark.not_in_chroot
 @pytest.mark.parametrize("name", ["../.wh.canary", "a/../../.wh.canary", "/.wh.canary", "../canary/.wh.f"])
 def test_a_whiteout_deletes_below_its_root_only(place: Place, name: str) -> None:
-    """The canary beside it has the same names; the fixture compares it."""
+    """The canary beside the root has the same names; the fixture compares it."""
     low = place.unpack(Layer().directory("canary/").add("canary/f", b"of the image").add("kept", b"x"))
     high = place.unpack(Layer().add(name))
     found = merged([low, high])

@@ -1,4 +1,4 @@
-"""Devices, FIFOs, set-id files, capabilities, lies about sizes, a name several times: the same tree as others make."""
+"""Devices, FIFOs, set-ID files, capabilities, wrong sizes, duplicate names: the same tree as other tools create."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ def test_the_last_entry_of_a_name_counts(place: Place, first: str, second: str) 
     alone = place.unpack(REPLACING[second](Layer().add("other", b"other")))
     both = place.unpack(REPLACING[second](REPLACING[first](start)))
     expected, found = snapshot(alone, times=False), snapshot(both, times=False)
-    if second == "directory" and first != "directory":  # what was there hid the layers below
+    if second == "directory" and first != "directory":  # the earlier object hid the layers below
         assert is_opaque(both / "x")
         os.removexattr(both / "x", "trusted.overlay.opaque")
         found = snapshot(both, times=False)
@@ -56,7 +56,7 @@ CAPABILITY = struct.pack("<IIIII", 0x02000001, 1 << 10, 0, 0, 0)
 
 
 def of_every_kind(*, times: int) -> list[bytes]:
-    """Two layers on each other, in which umoci, podman and image-spec mean the same."""
+    """Return stacked layers that umoci, podman and image-spec interpret in the same way."""
     low = Layer().directory("./", mtime=1).directory("d/", mode=0o2750, uid=1, gid=2, mtime=3).add("d/f", b"1", mtime=4)
     low.add("null", kind=CHR, devmajor=1, devminor=3, mode=0o666, mtime=5)
     low.add("disk", kind=BLK, devmajor=8, devminor=1, mode=0o660, gid=6, mtime=5)
@@ -75,7 +75,7 @@ def of_every_kind(*, times: int) -> list[bytes]:
 
 
 def compared(tree: dict[str, tuple]) -> dict[str, tuple]:
-    """Kind, mode, owner and content, and the capability; times of directories are each program's own."""
+    """Return kind, mode, owner, content and capability; directory times differ between programs."""
     return {path: (*entry[:4], dict(entry[5]).get("security.capability")) for path, entry in tree.items()}
 
 
@@ -89,7 +89,7 @@ def test_the_same_as_umoci(tmp_path: Path) -> None:
 
 @pytest.mark.not_in_chroot
 def test_the_same_as_podman(tmp_path: Path) -> None:
-    """Who takes no name twice, and whose root is 0555 whatever the layer says."""
+    """podman accepts no duplicate names, and its root is 0555 whatever the layer says."""
     layout = umoci.layout(of_every_kind(times=1), tmp_path / "oci")
     ours, theirs = compared(merged(unpack_layers(layout, tmp_path / "layers"))), compared(podman.mounted(layout))
     assert {**ours, ".": theirs["."]} == theirs
@@ -115,6 +115,6 @@ def test_lies_about_sizes(place: Place, name: str) -> None:
 
 @pytest.mark.parametrize("kind", [b"1", b"2", b"3", b"4", b"5", b"6"])
 def test_what_has_no_content_has_no_size(place: Place, kind: bytes) -> None:
-    """As GNU tar and Go have it: the next block is a header, or two readers would see two trees (CVE-2025-62518)."""
+    """As in GNU tar and Go: the next block is a header, or two readers would see two trees (CVE-2025-62518)."""
     odd = header(b"odd", kind=kind, size=b"1000", link=b"f", major=b"0000001\0", minor=b"0000003\0")
     assert names(place.unpack(header(b"f") + odd + header(b"next") + header(b"last"))) == {"f", "odd", "next", "last"}

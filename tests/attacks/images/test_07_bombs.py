@@ -1,4 +1,4 @@
-"""Bombs of gzip and zstd, sizes that lie, data that follows, indexes that multiply (GO-2026-6597)."""
+"""Gzip and zstd bombs, wrong sizes, trailing data, indexes that multiply (GO-2026-6597)."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ PEAK_BYTES = 100 << 20
 
 @pytest.fixture
 def small(tmp_path: Path) -> Iterator[Storage]:
-    """A storage on a disk of 100 MiB."""
+    """Return a storage on a disk of 100 MiB."""
     disk = tmp_path / "disk"
     disk.mkdir()
     subprocess.run(["mount", "-t", "tmpfs", "-o", f"size={DISK_BYTES},mode=711", "tmpfs", disk], check=True)
@@ -39,14 +39,14 @@ def small(tmp_path: Path) -> Iterator[Storage]:
 
 
 def image_of(*stored: bytes) -> Made:
-    """An image of these blobs, whatever is in them."""
+    """Return an image of these blobs, whatever they contain."""
     made = Made(*[b""] * len(stored), config={"Cmd": ["x"]})
     made.layers = list(stored)
     return made
 
 
 def zeros(size_bytes: int, kind: str) -> bytes:
-    """A layer with a file of that many zeros, compressed."""
+    """Return a compressed layer with a file of that many zeros."""
 
     def pieces() -> Iterator[bytes]:
         yield header(b"bomb", size=b"%o" % size_bytes)
@@ -67,14 +67,14 @@ def test_more_than_the_disk_has(small: Storage, kind: str) -> None:
 
 @pytest.mark.parametrize("kind", ["gzip", "zstd"])
 def test_more_than_a_layer_may_have(storage: Storage, kind: str) -> None:
-    """The header of a file is believed at once: nobody waits for 8 GiB to come."""
+    """The size in a file's header is checked at once, without waiting for 8 GiB of data."""
     bomb = b"".join(compress([header(b"bomb", size=b"\x80" + (65 << 30).to_bytes(11, "big"))], kind))
     assert storage.refuses(image_of(bomb), "larger than is allowed").peak_bytes < PEAK_BYTES
 
 
 @pytest.mark.parametrize("kind", ["gzip", "zstd"])
 def test_a_bomb_after_the_end_of_the_tar(small: Storage, kind: str) -> None:
-    """It is hashed, since it belongs to the diff id, and written nowhere."""
+    """Data after the archive belongs to the diff ID, so it is hashed, but it is not written anywhere."""
     plain = layer({"f": b"1"})
     bomb = b"".join(compress([plain, *[bytes(1 << 20)] * 300], kind))
     assert small.refuses(image_of(bomb), "its diff id is").peak_bytes < PEAK_BYTES
@@ -112,7 +112,7 @@ def index_of(*bodies: bytes) -> bytes:
 
 
 def test_indexes_within_indexes_end(storage: Storage) -> None:
-    """Whoever names an index in an index, again and again, is not followed."""
+    """An index nested in indexes again and again is not followed."""
     images: Images = images_of(Made(layer({"f": b"1"}), config={"Cmd": ["x"]}))
     body = images.manifests["latest"][1]
     for _ in range(10):
@@ -124,7 +124,7 @@ def test_indexes_within_indexes_end(storage: Storage) -> None:
 
 
 def test_an_index_that_names_the_same_again_and_again(storage: Storage) -> None:
-    """What multiplies when every entry is followed: one is chosen."""
+    """Following every entry would multiply them; only one is chosen."""
     images = images_of(Made(layer({"f": b"1"}), config={"Cmd": ["x"]}))
     body = images.manifests["latest"][1]
     for _ in range(2):

@@ -1,4 +1,4 @@
-"""Labels, annotations and unknown fields of an image that steer an engine (CVE-2026-94603, CVE-2026-121885)."""
+"""Labels, annotations and unknown fields of an image that control an engine (CVE-2026-94603, CVE-2026-121885)."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from tests.integration.inside import Report, execute
 
 pytestmark = pytest.mark.root
 
-# what podman, crun, runc, cri-o, kata, systemd and kubernetes hear
+# keys that podman, crun, runc, cri-o, kata, systemd and kubernetes obey
 STEERING = {
     **{f"io.podman.annotations.{name}": "TRUE" for name in ("privileged", "publish-all", "init", "autoremove")},
     "io.podman.annotations.seccomp": "unconfined",
@@ -82,7 +82,7 @@ OF_STATUS = ("Cap", "Seccomp", "NoNewPrivs", "Uid", "Gid", "Groups", "SigBlk", "
 
 
 class Loud(Made):
-    """An image whose manifest and layers have annotations, too."""
+    """An image whose manifest and layers also have annotations."""
 
     def manifest_body(self) -> bytes:
         found = json.loads(super().manifest_body())
@@ -94,7 +94,7 @@ class Loud(Made):
 
 @pytest.fixture
 def images(engine, busybox, probe: str):
-    """The same image twice: plain, and with all that could steer an engine."""
+    """Return the same image twice: plain, and with everything that could control an engine."""
     layers = (tree(busybox), Layer().add("probe", Path(probe).read_bytes(), mode=0o755).bytes())
     plain = Made(*layers, config={"Cmd": ["sh"]})
     loud = Loud(*layers, config={"Cmd": ["sh"], "Labels": STEERING, **UNKNOWN}, **UNKNOWN, container_config=UNKNOWN)
@@ -110,12 +110,12 @@ def test_only_labels_differ_in_what_is_stored(engine, images) -> None:
 
 def test_nothing_differs_inside(engine, images) -> None:
     assert _facts(engine, images[0]) == _facts(engine, images[1])
-    # the opposite: what was really asked for is seen
+    # sanity check: an option that the user did request makes a difference
     assert _facts(engine, images[0], security_opt=["seccomp=unconfined"]) != _facts(engine, images[0])
 
 
 def _facts(engine, image, **options) -> dict[str, object]:
-    """What a container on an image is, as first process and as a later command, but for what each has of its own."""
+    """Return the observable state of a container, for its first process and an exec, except what is unique to each."""
     found: dict[str, object] = {}
     container = engine.containers.run(image, ["/probe", "stay"], hostname="same", **options)
     try:

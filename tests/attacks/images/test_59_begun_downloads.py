@@ -1,4 +1,4 @@
-"""A download that an image or a registry began, cut and left is continued for another image's layer."""
+"""A partial download left by one image or registry is continued for another image's layer."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ BOMB = layer({"bomb": bytes(2 * SMALL_BYTES)})  # a hundredth of that when compr
 
 
 class Registry:
-    """Registries of one test, and pulls from them."""
+    """The registries of one test, and pulls from them."""
 
     def __init__(self, stack: ExitStack, engine: Engine) -> None:
         self._stack = stack
@@ -41,7 +41,7 @@ class Registry:
         return self.engine.images.pull(f"{server.host}/team/app:latest", access=AT_ONCE)
 
     def pulls_by_command(self, server: Server) -> None:
-        """Pull with the installed program, as a user does, with nothing repaired before."""
+        """Pull with the installed program, as a user does, without a repair before it."""
         done = Program(self.engine.layout.root)("pull", "-q", "--tls-verify=false", f"{server.host}/team/app:latest")
         assert (done.returncode, done.stderr) == (0, "")
 
@@ -49,7 +49,7 @@ class Registry:
         return names_of(f"{self.engine.layout.images}/incoming")
 
     def shows_base(self) -> None:
-        """The layer of the good image is the one that its registry has, byte by byte."""
+        """Assert that the layer of the good image is byte for byte the one in its registry."""
         (image,) = self.engine.images.list()
         (directory,) = image.layer_directories()
         found = Path(self.engine.layout.image_layers, directory, "etc/base").read_bytes()
@@ -64,7 +64,7 @@ def world(engine: Engine) -> Iterator[Registry]:
 
 @pytest.fixture
 def small(tmp_path: Path) -> Iterator[Registry]:
-    """The same on a disk that a bomb fills."""
+    """Return the same on a disk that a bomb fills."""
     disk = tmp_path / "disk"
     disk.mkdir()
     subprocess.run(["mount", "-t", "tmpfs", "-o", f"size={SMALL_BYTES},mode=711", "tmpfs", disk], check=True)
@@ -80,14 +80,14 @@ def good() -> Made:
 
 
 def claiming(diff_id_of: bytes, *layers: bytes, compress: bool = True) -> Made:
-    """An image whose lowest layer is something else than the diff id that it names."""
+    """Return an image whose lowest layer does not have the diff ID that the configuration claims."""
     made = Made(*layers, config={"Cmd": ["x"]}, compress=compress)
     made.config["rootfs"]["diff_ids"][0] = digest(diff_id_of)
     return made
 
 
 def cutting(made: Made, after: int) -> Images:
-    """A registry that closes the connection after so many bytes of each layer."""
+    """Return a registry that closes the connection after this many bytes of each layer."""
     found = images_of(made)
     for body in made.layers:
         found.special[f"/blobs/{digest(body)}"] = (200, {"X-Cut": str(after)}, body)
@@ -95,7 +95,7 @@ def cutting(made: Made, after: int) -> Images:
 
 
 def lying(made: Made, lie: bytes) -> Images:
-    """A registry that sends ``lie`` as the beginning of the first layer, and cuts."""
+    """Return a registry that sends ``lie`` as the beginning of the first layer and then closes the connection."""
     found = images_of(made)
     body = (lie + bytes(len(made.layers[0])))[: len(made.layers[0])]
     found.special[f"/blobs/{digest(made.layers[0])}"] = (200, {"X-Cut": str(len(lie))}, body)
@@ -106,7 +106,7 @@ def test_another_blob_of_the_same_diff_id(world: Registry) -> None:
     evil = claiming(BASE, layer({"evil": os.urandom(300_000)}))
     with pytest.raises(RegistryError):
         world.pull(world.serve(cutting(evil, 200_000)))
-    assert world.incoming() != []  # what was begun is there, for its own image
+    assert world.incoming() != []  # the partial download is kept for its own image
     registry = world.serve(images_of(good()))
     world.pulls_by_command(registry)
     assert [one.headers.get("range") for one in registry.asked("GET", digest(good().layers[0]))] == [None]
@@ -126,19 +126,19 @@ def test_an_image_goes_on_where_it_was_cut_whatever_came_between(world: Registry
 
 
 def test_a_registry_that_lied_about_the_same_blob(world: Registry) -> None:
-    """What it began does not fit in the end: it is thrown away, and the same pull begins afresh."""
+    """The resulting digest does not match: the download is discarded, and the same pull starts from scratch."""
     with pytest.raises(RegistryError):
         world.pull(world.serve(lying(good(), os.urandom(100_000))))
     registry = world.serve(images_of(good()))
     world.pulls_by_command(registry)
     asked = [one.headers.get("range") for one in registry.asked("GET", digest(good().layers[0]))]
-    assert asked in ([None], ["bytes=100000-", None])  # the first: refused before it was asked for the rest
+    assert asked in ([None], ["bytes=100000-", None])  # [None]: already refused before the rest was requested
     world.shows_base()
     assert world.incoming() == []
 
 
 def test_more_than_the_blob_has(world: Registry) -> None:
-    """A manifest that states another size for the same digest leaves a beginning that is longer than the whole."""
+    """A manifest that states another size for the same digest leaves a partial download longer than the blob."""
     evil = good()
     body = evil.layers[0] + os.urandom(300_000)
     stated = evil.manifest_body().replace(str(len(evil.layers[0])).encode(), str(len(body)).encode())
@@ -161,14 +161,14 @@ def test_a_bomb_on_a_small_disk(small: Registry) -> None:
 
 
 def test_a_bomb_as_the_beginning_of_the_good_blob(small: Registry) -> None:
-    """It never gets as far as a digest: what fills the disk has to go all the same."""
+    """It never gets as far as a digest check: what fills the disk must be removed nevertheless."""
     lie = Made(BOMB, compress=True).layers[0]
     assert len(lie) < len(good().layers[0])
     with pytest.raises((SystemFailure, RegistryError)):
         small.pull(small.serve(lying(good(), lie)))
     directory = Path(small.engine.layout.incoming(digest(BASE), digest(good().layers[0])))
     directory.mkdir(parents=True, exist_ok=True)
-    (directory / "blob").write_bytes(lie)  # as a SIGKILL leaves it before the disk is full
+    (directory / "blob").write_bytes(lie)  # as SIGKILL leaves it before the disk is full
     small.pulls_by_command(small.serve(images_of(good())))
     small.shows_base()
     assert small.incoming() == []
@@ -179,7 +179,7 @@ def test_what_others_began_makes_room(small: Registry) -> None:
     with pytest.raises(RegistryError):
         small.pull(small.serve(cutting(evil, SMALL_BYTES // 3)))
     assert small.incoming() != []
-    needed = layer({"f": os.urandom(SMALL_BYTES * 2 // 5)})  # once as a blob and once unpacked
+    needed = layer({"f": os.urandom(SMALL_BYTES * 2 // 5)})  # stored once as a blob and once unpacked
     small.pulls_by_command(small.serve(images_of(Made(needed, config={"Cmd": ["x"]}, compress=True))))
     assert small.incoming() == []
 
@@ -190,7 +190,7 @@ def test_an_image_that_does_not_fit_leaves_nothing_of_its_other_layers(small: Re
     bomb_is_in = threading.Event()
 
     def wait(request: Request) -> None:
-        """The others are on their way when the bomb goes off."""
+        """Hold the bomb back until the other layers are being transferred."""
         if digest(evil.layers[0]) in request.path:
             bomb_is_in.wait(10)
         elif digest(evil.config_body) not in request.path:
@@ -203,7 +203,7 @@ def test_an_image_that_does_not_fit_leaves_nothing_of_its_other_layers(small: Re
 
 
 def test_two_pulls_at_once(world: Registry) -> None:
-    """The good image does not wait for an evil one that is at the same diff id, and slow."""
+    """The good image does not wait for a slow malicious one with the same diff ID."""
     evil = claiming(BASE, layer({"evil": b"x"}))
     images, is_asked, go_on = images_of(evil), threading.Event(), threading.Event()
 
@@ -235,7 +235,7 @@ def test_two_pulls_at_once(world: Registry) -> None:
 
 
 def test_two_compressions_of_a_layer_at_once(world: Registry) -> None:
-    """Neither waits for the other; one layer is seen, and no directory is left of the other."""
+    """Neither waits for the other; one layer is visible, and no directory of the other is left."""
     plain, packed = Made(BASE, config={"Cmd": ["x"]}), good()
     images, is_asked, go_on = images_of(plain), threading.Event(), threading.Event()
 
@@ -290,7 +290,7 @@ def test_archives_with_a_public_diff_id(world: Registry, tmp_path: Path, transpo
 
 @pytest.mark.parametrize("which", ["layer", "configuration"])
 def test_a_stored_blob_that_is_damaged(world: Registry, which: str) -> None:
-    """Without its layer, as a crash leaves it: it is compared like everything else, and brought again."""
+    """The blob is there without its layer, as after a crash: it is verified like any other and fetched again."""
     made = good()
     blob = Path(world.engine.layout.blobs, *digest(made.layers[0] if which == "layer" else made.config_body).split(":"))
     blob.parent.mkdir(parents=True)

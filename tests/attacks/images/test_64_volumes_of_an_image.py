@@ -26,7 +26,7 @@ PLACES = [
     "/with space\n/proc",
     "\x1b[2J",
 ]
-# each file that must not be written to where it is the kernel's own; a volume in its place is the container's
+# checks each file that must not be writable if it is the kernel's own; a volume in its place is the container's
 SCRIPT = """
 for file in $0; do
     case "$(stat -f -c %T "$file" 2>/dev/null)" in proc|sysfs|cgroupfs|cgroup2fs) ;; *) continue ;; esac
@@ -68,17 +68,17 @@ def test_refused_or_confined(engine, busybox, planted: bytes, canary: Path, mode
             container.remove(force=True)
         assert names_of(engine.layout.volumes) == [], place
     print(started)
-    assert {"/etc", "/run"} <= started, "an ordinary place is one"
+    assert {"/etc", "/run"} <= started, "ordinary places must be accepted"
 
 
 def test_the_script_finds_what_is_open(box) -> None:
-    """The opposite: it is not blind."""
+    """Sanity check: the script is not blind."""
     text = box.shell(SCRIPT.replace("$0", LOCKED), privileged=True)
     assert "WRITABLE /proc/sys/kernel/core_pattern" in text
 
 
 def test_many_volumes_are_refused_or_start(engine, busybox) -> None:
-    """Each is a descriptor and a directory."""
+    """Each one takes a descriptor and a directory."""
     image = bring(engine, busybox_image(busybox, config={"Volumes": {f"/v{n}": {} for n in range(60)}}))
     container = engine.containers.run(image, ["sh", "-c", "grep -c ' /v[0-9]* ' /proc/mounts"])
     assert container.wait(20) == 0

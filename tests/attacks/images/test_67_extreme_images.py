@@ -1,4 +1,4 @@
-"""Images of 10,000 layers, 600,000 files, 60 GiB of holes, 2,000 directories deep, huge zstd windows."""
+"""Images with 10,000 layers, 600,000 files, 60 GiB of holes, directories 2,000 levels deep, huge zstd windows."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def image(*layers: bytes, compress: bool = False) -> Made:
 
 
 def sparse(size_bytes: int) -> bytes:
-    """A tar of 2 kB with a file that is nothing but a hole."""
+    """Return a tar of 2 kB with a file that is a single hole."""
     records = [(b"major", b"1"), (b"minor", b"0"), (b"realsize", b"%d" % size_bytes)]
     data = b"1\n%d\n0\n" % size_bytes
     head = pax(*((b"GNU.sparse." + key, value) for key, value in records)) + header(b"s", size=b"%o" % 512)
@@ -63,7 +63,7 @@ def test_a_hole_that_is_larger_than_a_layer_may_be(storage: Storage, size_bytes:
 
 
 def test_files_without_number(storage: Storage, full: bool) -> None:
-    """Memory does not depend on how many there are."""
+    """Memory use does not depend on their number."""
     count = 600_000 if full else 20_000
     entries = b"".join(header(b"%d/%d" % (n % 100, n)) for n in range(count))
     found = storage.pull(image(entries, compress=True))
@@ -78,10 +78,10 @@ DEEP = [layer({"/".join(["d"] * depth): None for depth in depths}) for depths in
 
 @pytest.mark.parametrize("layers", [DEEP[:1], DEEP[1:], DEEP], ids=["said", "implied", "implied on said"])
 def test_directories_as_deep_as_a_path_is_long(storage: Storage, layers: list[bytes]) -> None:
-    """Each way through it is bounded as well: what cannot follow says so, and all of it can be removed."""
+    """Every traversal is bounded too: a command that cannot follow says so, and everything can be removed."""
     made = image(*layers)
     found = storage.pull(made)
-    assert found.cpu_s < 10  # not two million steps: 20 seconds
+    assert found.cpu_s < 10  # not two million steps, which take 20 seconds
     assert found.code == 0, found
     assert found.peak_bytes < PEAK_BYTES
     container = storage.pypod.ok("create", made.id, "x").strip()
@@ -100,7 +100,7 @@ def test_directories_as_deep_as_a_path_is_long(storage: Storage, layers: list[by
     storage.pypod.ok("rmi", "-af")
     assert storage.holds() == {}
     deadline_s = time.monotonic() + 60
-    while os.listdir(f"{storage.root}/trash"):  # pytest, which would delete it otherwise, cannot
+    while os.listdir(f"{storage.root}/trash"):  # pytest could not delete it
         assert time.monotonic() < deadline_s
         time.sleep(0.05)
 
@@ -110,8 +110,8 @@ def test_a_path_that_is_too_long(storage: Storage) -> None:
 
 
 def zstd_frame(window_log: int) -> bytes:
-    """A frame whose window is that large and that holds 512 zeros (RFC 8878, 3.1.1)."""
-    block = (512 << 3 | 1 << 1 | 1).to_bytes(3, "little") + b"\0"  # the last, one byte again and again
+    """Return a frame with a window of that size that holds 512 zeros (RFC 8878, 3.1.1)."""
+    block = (512 << 3 | 1 << 1 | 1).to_bytes(3, "little") + b"\0"  # the last block, an RLE block
     return b"\x28\xb5\x2f\xfd\0" + bytes([(window_log - 10) << 3]) + block
 
 
@@ -133,7 +133,7 @@ def test_a_window_as_large_as_zstd_makes(storage: Storage) -> None:
 
 @pytest.mark.parametrize("count", [3, 8])
 def test_many_large_windows_at_once(storage: Storage, count: int) -> None:
-    """As many as are unpacked at a time, and no more."""
+    """At most as many as there are concurrent unpackers."""
     zstd = _zstd()
     options = {zstd.CompressionParameter.window_log: 27, zstd.CompressionParameter.compression_level: 1}
     plain = [layer({f"f{n}": os.urandom(100_000)}) for n in range(count)]

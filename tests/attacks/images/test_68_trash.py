@@ -1,4 +1,4 @@
-"""Removal of what a container left: planted names, immutable files, deep trees, files that are open."""
+"""Removal of a container's files: planted names, immutable files, deep trees, open files."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ FS_IOC_GETFLAGS, FS_IOC_SETFLAGS, IMMUTABLE = 0x80086601, 0x40086602, 0x10  # li
 
 @contextmanager
 def immutable(path: Path) -> Iterator[None]:
-    """By descriptor: inside the block the file may get another path."""
+    """Set the flag by descriptor: inside the block the file may be moved."""
     fd = os.open(path, os.O_RDONLY)
 
     def set_flag(value: int) -> None:
@@ -47,7 +47,7 @@ def immutable(path: Path) -> Iterator[None]:
 
 @pytest.fixture
 def container(engine, busybox):
-    """One that ran, so that it has a directory."""
+    """Return a container that has run, so that it has a directory."""
     made = engine.containers.run(["true"], rootfs=busybox, name="c")
     made.wait(10)
     return made
@@ -74,7 +74,7 @@ def make_deep(path: Path, depth: int, name: str = "d") -> None:
 
 @pytest.mark.parametrize(("depth", "name"), [(230, "d"), (230, ".pypod.0"), (2000, "d" * 100)])
 def test_deep_trees(engine, container, depth: int, name: str) -> None:
-    """Deeper than the descriptors of the program that deletes, and than PATH_MAX; with the names that it moves by."""
+    """Deeper than the deleting program's descriptors and than PATH_MAX, with the names that it uses for moving."""
     make_deep(directory(engine, container), depth, name)
     container.remove()
     wait_until(lambda: is_empty(engine), 20)
@@ -139,7 +139,7 @@ def test_immutable_files_do_not_keep_a_removal_and_are_told(engine, container) -
 
 
 def test_somebody_writes_into_it_while_it_is_deleted(engine, container) -> None:
-    """The removal ends. What is written too late is left, and goes with the next removal or a repair."""
+    """The removal ends. Files written too late are left for the next removal or repair."""
     here = directory(engine, container)
     fd = os.open(here, os.O_DIRECTORY)
     stop = threading.Event()

@@ -1,4 +1,4 @@
-"""Blobs with another digest, digests and names that are paths (CVE-2026-111361, GHSA-qmmc-jppf-32wv)."""
+"""Blobs with a wrong digest, and digests and names that are paths (CVE-2026-111361, GHSA-qmmc-jppf-32wv)."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def made() -> Made:
 
 @pytest.fixture(autouse=True)
 def untouched(tmp_path: Path) -> Iterator[None]:
-    """Whatever a name leads to, beside the storage nothing appears or changes."""
+    """Assert that nothing appears or changes outside the storage, wherever a name leads."""
     (tmp_path / "etc").mkdir()
     (tmp_path / "etc/passwd").write_text("root")
     yield
@@ -36,7 +36,7 @@ def untouched(tmp_path: Path) -> Iterator[None]:
 
 
 def serving(image: Made, of: bytes, instead: bytes) -> Images:
-    """A registry that sends something else in the place of one of an image's blobs."""
+    """Return a registry that sends something else in place of one of an image's blobs."""
     found = images_of(image)
     found.blobs[digest(of)] = instead
     return found
@@ -95,7 +95,7 @@ MANIFESTS = {
     "both a manifest and an index": (lambda m: m.update(manifests=[]), "it is both a manifest and an index"),
     "of an index by its type": (
         lambda m: m.update(mediaType="application/vnd.oci.image.index.v1+json"),
-        "does not fit its content",
+        "does not match its content",
     ),
     "a path as a layer": (lambda m: m["layers"][0].update(digest="sha256:../../../etc/passwd"), "invalid digest"),
     "a path as a configuration": (lambda m: m["config"].update(digest="sha256:../../x"), "invalid digest"),
@@ -147,7 +147,7 @@ def test_a_layout_whose_index_leads_elsewhere(storage: Storage, tmp_path: Path, 
 
 
 def test_a_layout_whose_blobs_are_links_to_elsewhere(storage: Storage, tmp_path: Path) -> None:
-    """The layer is a file of the host's, whose digest the image's author knows."""
+    """The layer is a host file whose digest the image's author knows."""
     (tmp_path / "image").mkdir()
     image = made()
     subprocess.run(["tar", "-x", "-C", tmp_path / "image"], input=archive(image, tmp_path), check=True)
@@ -171,7 +171,7 @@ def test_names_that_are_paths(storage: Storage, name: str) -> None:
 
 
 def test_a_known_layer_does_not_get_other_content(storage: Storage, busybox: str) -> None:
-    """A layer is found by what its configuration says: that must be true, or one image could change another."""
+    """Layers are found by the diff ID in a configuration: it must be verified, or one image could change another."""
     assert storage.pull(busybox_image(busybox)).code == 0
     evil = Made(layer({"bin": None, "bin/sh": b"#!evil"}), config={"Cmd": ["sh"]})
     evil.config["rootfs"]["diff_ids"] = [digest(busybox_image(busybox).layers[0])]

@@ -1,6 +1,6 @@
 """A redirect, a foreign layer, a token server or an upload on another host asks for credentials.
 
-GHSA-742w-89gc-8m9c, CVE-2020-15157. tests/unit/images/test_registry_attacks.py has the client's rules one by one.
+GHSA-742w-89gc-8m9c, CVE-2020-15157. tests/unit/images/test_registry_attacks.py covers the client's rules individually.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ LAYER, CONFIG = digest(MADE.layers[0]), digest(MADE.config_body)
 
 
 class World:
-    """A registry that the user has logged in to, and another host that would like to have what they typed."""
+    """A registry that the user has logged in to, and another host that wants the user's credentials."""
 
     def __init__(self, storage: Storage, directory: Path) -> None:
         self.storage = storage
@@ -44,7 +44,7 @@ class World:
         return None if request.authorization == BASIC else (401, CHALLENGE, b"")
 
     def answers(self, part: str, answer: Answer) -> None:
-        """What the registry answers where ``part`` is in the path, to who has logged in."""
+        """Set the registry's answer to logged-in clients for paths that contain ``part``."""
         self.images.special[part] = answer
 
     def pull(self) -> int:
@@ -115,7 +115,7 @@ def test_a_redirect_there_and_back(world: World) -> None:
 
 
 def test_a_registry_that_nobody_logged_in_to(world: World) -> None:
-    """With the credentials of another one in the file, whatever its answer names."""
+    """The file holds another registry's credentials, which are not sent whatever the answer names."""
     realm = {"WWW-Authenticate": f'Bearer realm="http://{world.stranger.host}/t",service="{world.registry.host}"'}
     world.stranger.answer = lambda _: (401, dict(realm), b"")
     assert world.storage.pull(world.stranger, f"--authfile={world.authfile}").code == 125

@@ -1,4 +1,4 @@
-"""Registries, token servers and proxies that send or take a byte at a time (slowloris), or never end."""
+"""Registries, token servers and proxies that send or receive a byte at a time (slowloris), or never end."""
 
 from __future__ import annotations
 
@@ -28,8 +28,8 @@ from tests.images.made import Made, layer
 pytestmark = pytest.mark.root
 
 LIMIT_S = 0.5
-EVERY_S = 0.02  # 50 bytes a second where a thousand are wanted
-BOUND_S = 4 * LIMIT_S + 2  # each step has two attempts, and this machine is slow
+EVERY_S = 0.02  # 50 bytes a second where a thousand are required
+BOUND_S = 4 * LIMIT_S + 2  # each step has two attempts, and this machine may be slow
 ACCESS = Access(
     tls_verify=False,
     connect_timeout_s=LIMIT_S,
@@ -46,7 +46,7 @@ Serve = Callable[[socket.socket, threading.Event], None]
 
 
 class Listener:
-    """Serves 127.0.0.1 with threads; ``serve`` is given each connection, and ``is_over`` when the test is."""
+    """Serve 127.0.0.1 with threads; ``serve`` gets each connection, and an event that is set when the test is over."""
 
     def __init__(self, serve: Serve, receive_bytes: int = 0) -> None:
         self._listener = socket.create_server(("127.0.0.1", 0))
@@ -82,7 +82,7 @@ class Listener:
 
 
 def drip(connection: socket.socket, data: bytes, is_over: threading.Event) -> None:
-    """Send ``data`` again and again, a byte at a time."""
+    """Send ``data`` over and over, a byte at a time."""
     while data:
         for at in range(len(data)):
             if is_over.wait(EVERY_S):
@@ -91,7 +91,7 @@ def drip(connection: socket.socket, data: bytes, is_over: threading.Event) -> No
 
 
 def head_of(connection: socket.socket) -> bytes:
-    """Read the head of a request. What is no HTTP, as the beginning of TLS, is not answered."""
+    """Read the head of a request. Anything but HTTP, such as the beginning of TLS, is not answered."""
     found = b""
     while not found.endswith(b"\r\n\r\n"):
         piece = connection.recv(1)
@@ -102,7 +102,7 @@ def head_of(connection: socket.socket) -> bytes:
 
 
 def scripted(script: Script) -> Serve:
-    """An HTTP server: ``script`` makes what is sent at once of a request's head, and what drips after it."""
+    """Return an HTTP server: from a request's head, ``script`` makes what is sent at once and what drips after it."""
 
     def serve(connection: socket.socket, is_over: threading.Event) -> None:
         at_once, after = script(head_of(connection))
@@ -115,7 +115,7 @@ def scripted(script: Script) -> Serve:
 
 
 def registry(special: str, at_once: bytes, after: bytes) -> Script:
-    """A registry that has an image, and answers what has ``special`` in its first line like that."""
+    """Return a registry with an image that gives this answer where the request line contains ``special``."""
     images = images_of(MADE)
 
     def script(head: bytes) -> tuple[bytes, bytes]:
@@ -141,7 +141,7 @@ def stack() -> Iterator[ExitStack]:
 
 
 def too_slow(engine: Engine, host: str, message: str, access: Access = ACCESS) -> None:
-    """Assert that a pull ends in time, with an error that says what was slow and what to do, and leaves nothing."""
+    """Assert that a pull ends in time, with an error that names what was slow and what to do, and leaves nothing."""
     began_s = time.monotonic()
     with pytest.raises(RegistryError, match=message) as caught:
         engine.images.pull(f"{host}/team/app:latest", access=access)
@@ -212,7 +212,7 @@ ENDLESS = {
 def test_wrapping_without_end(
     engine: Engine, stack: ExitStack, special: str, at_once: bytes, after: bytes, message: str
 ) -> None:
-    """At full speed: no rule about slowness ends that."""
+    """The data come at full speed, so no rule about slowness applies."""
     images = images_of(MADE)
 
     def serve(connection: socket.socket, is_over: threading.Event) -> None:
@@ -317,14 +317,14 @@ def test_tls_behind_a_proxy_that_drips(
     proxied(engine, monkeypatch, f"{scheme}://{proxy.host}", "the TLS handshake took longer than 1 seconds", access)
 
 
-# --- what is sent
+# --- uploads
 
 BLOB = os.urandom(8 << 20)
 DESCRIPTOR = Descriptor(media_type="x", digest=digest(BLOB), size=len(BLOB))
 
 
 def taking(count: int, *, at_once: int = 0) -> Serve:
-    """A registry that takes ``count`` bytes of a blob each time, after ``at_once`` as fast as they come."""
+    """Return a registry that takes ``count`` bytes of a blob at a time, after ``at_once`` at full speed."""
     accepted = b"HTTP/1.1 202 OK\r\nLocation: /put\r\nContent-Length: 0\r\n\r\n"
 
     def serve(connection: socket.socket, is_over: threading.Event) -> None:
@@ -362,13 +362,13 @@ def test_a_registry_that_takes_an_upload_byte_by_byte(stack: ExitStack) -> None:
 
 
 def test_an_upload_over_a_slow_link_goes_through(stack: ExitStack) -> None:
-    """100 kB a second: more than a second for what the kernel took at once, whose answer is due in half of one."""
+    """100 kB/s: what the kernel buffered takes more than a second, and the answer is due in half a second."""
     push(stack, taking(2000), BLOB[:200_000], ACCESS.replace(retries=0))
     push(stack, taking(2000, at_once=7 << 20), BLOB[: (7 << 20) + 200_000], ACCESS.replace(retries=0))
 
 
 def test_a_download_over_a_slow_link_goes_through(engine: Engine, stack: ExitStack) -> None:
-    """2,500 bytes a second, where a thousand are enough: for longer than every limit."""
+    """2,500 bytes/s, where a thousand suffice: for longer than every limit."""
     made = Made(layer({"f": b"x"}), config={"Cmd": ["x"]})
     images = images_of(made)
 
@@ -386,7 +386,7 @@ def test_a_download_over_a_slow_link_goes_through(engine: Engine, stack: ExitSta
 
 
 def test_by_command(stack: ExitStack, tmp_path: Path, full: bool) -> None:
-    """With the limits that everybody has: a byte each half second holds a pull no longer than two minutes."""
+    """With the default limits, a byte every half second holds up a pull for at most two minutes."""
     default = Access()
     longest_s = 2 * max(default.connect_timeout_s, default.read_timeout_s, default.slow_after_s)
     assert longest_s <= 120

@@ -1,4 +1,4 @@
-"""Names, references and arguments: what is wrong is named, and nothing is created."""
+"""Names, references and arguments: an invalid one is named in the error, and nothing is created."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from tests.facts import created_nothing
 pytestmark = pytest.mark.root
 
 SLEEP = ("sleep", "1000")
-# pid 1 of a namespace that hears TERM: a shell with a trap that does not wait for its child
+# PID 1 of a namespace that handles TERM: a shell with a trap that does not wait for its child
 TRAPPING = "trap 'echo heard; exit {code}' {signal}; echo ready; while :; do sleep 0.01; done"
 
 
@@ -75,7 +75,7 @@ class TestNames:
         engine.containers.create(SLEEP, rootfs=busybox, name="taken").remove()
 
     def test_ids_and_their_beginnings(self, engine, busybox) -> None:
-        made = [engine.containers.create(SLEEP, rootfs=busybox) for _ in range(17)]  # two begin with the same digit
+        made = [engine.containers.create(SLEEP, rootfs=busybox) for _ in range(17)]  # two IDs share their first digit
         for container in made:
             assert engine.containers.get(container.id) == container
             assert engine.containers.get(container.id[:20]) == container
@@ -170,7 +170,7 @@ def test_what_is_wrong_only_at_the_start_leaves_nothing(engine, busybox, tmp_pat
     with pytest.raises(NoSuchContainer):
         engine.containers.run(SLEEP, rootfs=busybox, network="container:nobody")
     other = engine.containers.create(["/nosuch"], rootfs=busybox, name="other")
-    with pytest.raises(CommandNotFound, match="/nosuch"):  # who is joined cannot be started
+    with pytest.raises(CommandNotFound, match="/nosuch"):  # the container to be joined cannot be started
         engine.containers.run(SLEEP, rootfs=busybox, network="container:other")
     other.remove()
     with pytest.raises(LaunchFailed, match=r"setns|open"):

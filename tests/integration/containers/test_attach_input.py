@@ -1,4 +1,4 @@
-"""Input that clients of a container's monitor send: nothing is lost, whoever is slow and whoever leaves."""
+"""Input that clients send to a container's monitor: nothing is lost, whichever client is slow or leaves."""
 
 from __future__ import annotations
 
@@ -31,12 +31,12 @@ def test_input_of_a_client_that_has_gone_still_arrives(box) -> None:
         rootfs=box.rootfs, interactive=True,
     )  # fmt: skip
     client = container.attach()
-    client.send_input(data)  # more than the pipe takes: the rest waits in the monitor and in the socket
+    client.send_input(data)  # more than the pipe holds: the rest waits in the monitor and in the socket
     client.close()
     supervisor = container.state().supervisor_pid
     before = cpu_ticks(supervisor)
     time.sleep(0.3)
-    assert cpu_ticks(supervisor) - before <= 2, "the monitor waits, it does not spin"
+    assert cpu_ticks(supervisor) - before <= 2, "the monitor must block, not spin"
     execute(container, "touch", "/go")
     with within(20):
         assert container.wait(15) == 0
@@ -45,7 +45,7 @@ def test_input_of_a_client_that_has_gone_still_arrives(box) -> None:
 
 @pytest.mark.parametrize(("end", "ended"), [("client.close()", False), ("os.kill(os.getpid(), 9)", True)])
 def test_the_input_ends_with_a_client_that_goes_without_a_word(box, end: str, ended: bool) -> None:
-    """As with conmon: a pipeline whose middle is killed ends. Who detaches leaves the input to others."""
+    """As in conmon, a pipeline whose middle is killed ends. A client that detaches leaves the input to others."""
     container = box.engine.containers.run(["cat"], rootfs=box.rootfs, interactive=True)
     code = (
         "import os, sys; from pypod import Engine; e = Engine(sys.argv[1]); "

@@ -1,4 +1,4 @@
-"""What a container writes, to the byte, and how it is read while it runs and afterwards."""
+"""The output of a container, byte for byte, read while it runs and afterwards."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from tests.facts import output
 pytestmark = pytest.mark.root
 
 SLEEP = ("sleep", "1000")
-# pid 1 of a namespace that hears TERM: a shell with a trap that does not wait for its child
+# PID 1 of a namespace that handles TERM: a shell with a trap that does not wait for its child
 TRAPPING = "trap 'echo heard; exit {code}' {signal}; echo ready; while :; do sleep 0.01; done"
 
 

@@ -1,4 +1,4 @@
-"""The life of one container: what the kernel shows at each step, and what the library says of it."""
+"""The life of a container: what the kernel shows at each step, and what the library reports."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ from tests.facts import (
 pytestmark = pytest.mark.root
 
 SLEEP = ("sleep", "1000")
-# pid 1 of a namespace that hears TERM: a shell with a trap that does not wait for its child
+# PID 1 of a namespace that handles TERM: a shell with a trap that does not wait for its child
 TRAPPING = "trap 'echo heard; exit {code}' {signal}; echo ready; while :; do sleep 0.01; done"
 
 
@@ -108,7 +108,7 @@ class TestStates:
         assert container.record().command == "echo hi"
 
     def test_one_that_is_removed_this_moment_is_not_called_created(self, engine, busybox, monkeypatch) -> None:
-        """Without its files it looks like one that was never started."""
+        """Without its files it looks like a container that was never started."""
         for look in (lambda one: one.state(), lambda _: engine.containers.list(all=True)):
             container = engine.containers.run(["true"], rootfs=busybox)
             container.wait()
@@ -164,16 +164,16 @@ class TestStop:
         container.stop()
         assert 0.9 <= time.monotonic() - before < 3
 
-    @pytest.mark.skipif(IS_UML, reason="the guest's kernel does not say in what a process sleeps")
+    @pytest.mark.skipif(IS_UML, reason="the guest's kernel does not report where a process sleeps")
     def test_init_hears_and_passes_on(self, engine, busybox) -> None:
         container = engine.containers.run(SLEEP, rootfs=busybox, init=True)
         wait_until(lambda: len(engine.cgroups.processes(container.record().cgroup)) == 2)
-        time.sleep(0.02)  # it waits for signals now, and the kernel shows none as blocked
+        time.sleep(0.02)  # by now it is waiting for signals, and the kernel shows none as blocked
         container.stop(timeout=10)
         assert container.wait() == 128 + signal.SIGTERM
 
     def test_a_stopped_process_is_stopped(self, engine, busybox) -> None:
-        """SIGSTOP keeps it from acting on anything but SIGKILL."""
+        """SIGSTOP keeps it from reacting to anything but SIGKILL."""
         container = engine.containers.run(["sh", "-c", TRAPPING.format(signal="TERM", code=0)], rootfs=busybox)
         wait_for_output(container, b"ready")
         os.kill(container.state().pid, signal.SIGSTOP)
@@ -190,7 +190,7 @@ class TestStop:
 
     @pytest.mark.parametrize("pid_mode", ["private", "host"])
     def test_nobody_of_its_group_is_left(self, engine, busybox, pid_mode: str) -> None:
-        """Those who left the session and the parent, too; in the host's pid namespace no pid 1 takes them along."""
+        """Including those that left session and parent; in the host's PID namespace they do not end with PID 1."""
         script = "for i in 1 2 3; do setsid sh -c 'sleep 1000 & sleep 1000' & done; echo ready; sleep 1000"
         container = engine.containers.run(["sh", "-c", script], rootfs=busybox, pid=pid_mode)
         wait_for_output(container, b"ready")
@@ -305,7 +305,7 @@ class TestRemoveAtTheEnd:
         assert not engine.containers.exists(container.id)
 
     def test_stop_and_remove_do_not_wait_for_each_other(self, engine, busybox) -> None:
-        """The monitor becomes the removal, which wants the lock that the caller may hold."""
+        """The monitor turns into the removal, which needs the lock that the caller may hold."""
         for force in (True, False):
             container = engine.containers.run(SLEEP, rootfs=busybox, remove=True)
             before = time.monotonic()
@@ -387,7 +387,7 @@ def test_a_container_joins_another_one(engine, busybox) -> None:
     first.exec(["sh", "-c", "echo x > /dev/shm/note"])
     assert second.exec(["cat", "/dev/shm/note"]).stdout == b"x\n"
     first.stop(timeout=0)
-    wait_until(lambda: not second.state().running)  # its pid namespace ended
+    wait_until(lambda: not second.state().running)  # its PID namespace ended
     assert second.wait() == 137
 
 

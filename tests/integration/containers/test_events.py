@@ -1,4 +1,4 @@
-"""What happens is told: in order, once, whoever does it, and whatever becomes of the file."""
+"""Events are reported in order and once, whichever process causes them, and whatever happens to the file."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ pytestmark = pytest.mark.root
 
 
 def told(engine: Engine, **options) -> list[str]:
-    """What was told, in short: TYPE ACTION NAME [CODE]."""
+    """Return the reported events in the form TYPE ACTION NAME [CODE]."""
     names = {pod.infra.name: "infra" for pod in engine.pods.list() if pod.infra}
     return [
         " ".join(
@@ -155,7 +155,7 @@ def test_a_monitor_tells_when_nobody_else_is_there(engine, busybox, tmp_path) ->
 
 
 def test_a_rename_is_seen_at_once_by_who_knew_the_old_name(engine, busybox) -> None:
-    """Another process renames the container while this one keeps handles of it and has run commands in it."""
+    """Another process renames the container while this one holds handles of it and has run commands in it."""
     web = engine.containers.run(["sleep", "1000"], name="web", rootfs=busybox)
     same = engine.containers.get("web")
     assert [one.exec(["true"]).exit_code for one in (web, same)] == [0, 0]
@@ -185,7 +185,7 @@ def test_a_detached_command_tells_of_its_end(engine, busybox) -> None:
 
 
 def test_an_end_without_monitor_is_not_told(engine, busybox) -> None:
-    """Nobody saw it: then nothing is said, rather than something made up."""
+    """An end that nobody observed is not reported, rather than made up."""
     ghost = engine.containers.run(["sleep", "1000"], name="ghost", rootfs=busybox)
     state = ghost.state()
     kill_and_wait(state.supervisor_pid)

@@ -26,7 +26,7 @@ from pypod import (
 pytestmark = pytest.mark.root
 
 SLEEP = ("sleep", "1000")
-# pid 1 of a namespace that hears TERM: a shell with a trap that does not wait for its child
+# PID 1 of a namespace that handles TERM: a shell with a trap that does not wait for its child
 TRAPPING = "trap 'echo heard; exit {code}' {signal}; echo ready; while :; do sleep 0.01; done"
 
 
@@ -75,7 +75,7 @@ class TestExec:
             assert os.readlink(f"/proc/{process.pid}/ns/mnt") == os.readlink(f"/proc/{container.state().pid}/ns/mnt")
 
     def test_a_program_is_started_from_a_descriptor_out_of_the_way(self, engine, busybox) -> None:
-        """posix_spawn puts the plan and the socket at 3 and 4, and would put them over the program's own."""
+        """posix_spawn puts plan and socket at 3 and 4, where they must not replace the program's own descriptor."""
         script = (
             "import sys; from pypod import Engine; from pypod.runtime import sealed_programs\n"
             "copies = sealed_programs.Programs(); path = copies.executable('launch')\n"
@@ -162,7 +162,7 @@ class TestExec:
             it.close_stdin()
             assert list(pieces) == [("stderr", b"end\n")]
             assert it.wait() == it.wait(0) == 3
-            it.kill()  # nothing happens any more
+            it.kill()  # has no effect any more
 
     def test_input_without_one_or_after_its_end(self, box) -> None:
         with box.popen(["sleep", "1000"]) as process, pytest.raises(InvalidSpec, match="stdin=True") as caught:
@@ -217,14 +217,14 @@ class TestExec:
 
     def test_a_process_that_is_dropped_leaves_no_descriptor_and_no_zombie(self, box) -> None:
         children = Path(f"/proc/self/task/{os.getpid()}/children")
-        others = set(children.read_text().split())  # (sd-pam), where a session's shell has become this process
+        others = set(children.read_text().split())  # (sd-pam), if a session's shell was replaced by this process
         box.exec(["true"])
         before = len(os.listdir("/proc/self/fd"))
         for _ in range(3):
             box.popen(["true"])
         deadline = time.monotonic() + 5
         while set(children.read_text().split()) - others:
-            assert box.exec(["true"]).exit_code == 0  # a later start takes them off the process table
+            assert box.exec(["true"]).exit_code == 0  # a later start reaps them
             assert time.monotonic() < deadline
         assert len(os.listdir("/proc/self/fd")) == before
 

@@ -1,4 +1,4 @@
-"""What --explain tells is what is done, and telling it does nothing."""
+"""--explain lists the steps that are really performed, and performs none of them."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from tests.facts import wait_until
 
 pytestmark = pytest.mark.root
 
-# The system calls by which anything at all is changed, made or joined.
+# The system calls that change, create or join anything.
 CHANGES = (
     "mkdir mkdirat rmdir unlink unlinkat rename renameat renameat2 link linkat symlink symlinkat mknod mknodat chmod "
     "fchmod fchmodat chown lchown fchownat truncate ftruncate mount umount2 move_mount open_tree fsopen fsmount "
@@ -50,7 +50,7 @@ CALLS = {
     "execve(2)": {"execve"},
     "execveat(2)": {"execveat"},
 }
-# What the process does beside the steps: closing, looking, waiting, and parts of a step.
+# Calls beside the steps: cleanup, inspection, waiting, and parts of steps.
 OFTEN = {
     "open_tree",
     "mount_setattr",
@@ -66,12 +66,12 @@ OFTEN = {
 
 
 def everything(root: Path) -> dict[str, tuple]:
-    """Each file below a directory, and what is mounted, as they are."""
+    """Return the current state of each file below a directory, and of the mounts."""
     files = {
         str(path): (status.st_mode, status.st_size, status.st_mtime_ns, status.st_ino)
         for path in [root, *root.rglob("*")]
         for status in [path.lstat()]
-        if not path.name.startswith("pypod.db-")  # SQLite's own, which reading makes, too
+        if not path.name.startswith("pypod.db-")  # SQLite's own, which even reading creates
     }
     return {**files, "mounts": (Path("/proc/self/mountinfo").read_text(),)}
 
@@ -87,7 +87,7 @@ def world(engine, busybox):
 
 
 def test_telling_does_nothing(engine, busybox, world, tmp_path) -> None:
-    """No call that changes anything is made, by any thread or child, in any of the commands."""
+    """No system call that changes anything is made by any thread or child of any of the commands."""
     if shutil.which("strace") is None:
         pytest.skip("strace is not installed")
     pypod = Program(engine.layout.root)
@@ -102,7 +102,7 @@ def test_telling_does_nothing(engine, busybox, world, tmp_path) -> None:
         ["stop", "--explain", "up"],
         ["pod", "start", "--explain", "mipod"],
     ]
-    wait_until(lambda: not trash.contents(engine))  # what the starts of the world threw away goes by and by
+    wait_until(lambda: not trash.contents(engine))  # files discarded by the fixture's starts are deleted with a delay
     before = everything(Path(engine.layout.root))
     trace = tmp_path / "trace"
     for words in commands:
@@ -114,7 +114,7 @@ def test_telling_does_nothing(engine, busybox, world, tmp_path) -> None:
         assert done.returncode == 0, done.stderr
         assert re.match(r" *1  python +\S", done.stdout), words
         made = [line.split(maxsplit=1)[1] for line in trace.read_text().splitlines()]
-        # the interpreter's own start
+        # the start of the interpreter
         assert len(made) == 1, (words, made)
         assert made[0].startswith("execve(")
     assert everything(Path(engine.layout.root)) == before
@@ -122,12 +122,12 @@ def test_telling_does_nothing(engine, busybox, world, tmp_path) -> None:
 
 
 def steps(explanation, by: str) -> list[str]:
-    """The pages of those that are made in any case."""
+    """Return the manual pages of the unconditional steps."""
     return [step.page for step in explanation.steps if step.by == by and "if it is there" not in step.words]
 
 
 def traced(engine, tmp_path: Path, monkeypatch, action) -> Callable[[], list[list[str]]]:
-    """Do it, and return what tells the calls of each process that the C programs are and make, in order."""
+    """Run ``action``; return a function that lists the calls of each process started from the C programs, in order."""
     wrapper, trace = tmp_path / "wrapper", tmp_path / "trace"
     given = engine.programs.executable
     from pypod.kernel.programs import DIRECTORY
@@ -156,7 +156,7 @@ def traced(engine, tmp_path: Path, monkeypatch, action) -> Callable[[], list[lis
 
 
 def is_performed(pages: list[str], calls: list[str]) -> str:
-    """Return the page of the first step whose call does not come in its turn, empty when all do."""
+    """Return the page of the first step whose call is missing in the sequence, or an empty string if there is none."""
     at = 0
     for page in pages:
         wanted = CALLS.get(page)
@@ -194,10 +194,10 @@ def test_what_is_told_is_done(engine, busybox, world, tmp_path, monkeypatch, whi
     def performing() -> list[list[str]]:
         return [of_one for of_one in calls() if not is_performed(pages, of_one)]
 
-    wait_until(performing)  # strace writes down what has already happened
+    wait_until(performing)  # strace writes with a delay
     performed = performing()
-    assert len(performed) == 1, "one process does all of it, in this order"
-    # and nothing else: every change it makes belongs to a step that was told
+    assert len(performed) == 1, "a single process must perform all steps in this order"
+    # and nothing else: every change it makes belongs to an explained step
     allowed = set().union(*(CALLS.get(step.page, set()) for step in told.steps)) | OFTEN
     after_birth = performed[0]
     assert {call for call in after_birth if call in CHANGES} <= allowed | {"execve", "fchmodat", "unlinkat"}
@@ -243,7 +243,7 @@ def test_what_cannot_be_done_is_told_as_it_would_be(engine, busybox, world) -> N
 
 
 def test_who_removes_it_is_told_as_it_is_done(engine, busybox) -> None:
-    """The supervisor removes what nobody waits for; else the one who waits does."""
+    """The supervisor removes a container that no client waits for; otherwise the waiting client does."""
     pypod = Program(engine.layout.root)
     words = ("--rm", "--rootfs", f"{busybox}:O", "true")
     assert "at the very end run" not in pypod.ok("run", "--explain", *words)

@@ -1,4 +1,4 @@
-"""Health checks: run on demand, remembered for this run of the container, shown where podman shows them."""
+"""Health checks: run on demand, remembered for the current run of the container, shown where podman shows them."""
 
 from __future__ import annotations
 
@@ -59,7 +59,7 @@ def test_of_an_image(engine, busybox, pypod) -> None:
     assert ps(pypod).endswith("(healthy)\n")
     assert ps(pypod, "--filter", "health=none") == ""
     container.restart(timeout=0)
-    assert ps(pypod).endswith("(starting)\n")  # of this run nobody knows yet
+    assert ps(pypod).endswith("(starting)\n")  # there is no result for this run yet
 
 
 def test_flags(engine, busybox, pypod) -> None:

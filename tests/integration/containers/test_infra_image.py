@@ -79,7 +79,7 @@ def test_a_command_of_the_pods_replaces_the_images(engine, image, monkeypatch) -
         pod.start()
         pid = pod.infra.state().pid
         assert Path(f"/proc/{pid}/cmdline").read_bytes() == b"tail\0-f\0/marked\0"
-        # the first process of a pid namespace never gets a TERM that it does not handle: it is not waited for
+        # the first process of a PID namespace never receives a TERM that it does not handle, so it is not waited for
         monkeypatch.setattr(patience, "STARTING_S", 0.0)
         before = time.monotonic()
         pod.stop()
@@ -112,7 +112,7 @@ def test_sysctls_are_set_and_what_is_not_shared_is_the_hosts(engine, image) -> N
     with engine.pods.create("p", infra_image=image, share="net", sysctls={"net.ipv4.ip_forward": other}) as pod:
         pod.start()
         pid = pod.infra.state().pid
-        # who reads is shown the settings of their own network, whosever /proc it is
+        # a reader sees the settings of its own network namespace, whichever /proc it reads
         inside = subprocess.check_output(["nsenter", "-t", str(pid), "-n", "cat", path], text=True)
         assert inside == f"{other}\n"
         assert namespaces(pid, "ipc", "uts", "cgroup") == namespaces(os.getpid(), "ipc", "uts", "cgroup")
@@ -131,7 +131,7 @@ def test_what_is_refused(engine, image, busybox) -> None:
 
 @pytest.mark.parametrize("link", ["/etc", "../../../etc", "/proc/1/root/etc"])
 def test_an_image_cannot_move_the_pods_shm_out(engine, busybox, link: str) -> None:
-    """/dev is a link in it, and what members get as /dev/shm would lie there."""
+    """/dev is a link there, and the files for the members' /dev/shm would end up at its target."""
     bring_linked(engine, busybox, link)
     with users.unchanged():
         before = sorted(Path("/etc").iterdir())

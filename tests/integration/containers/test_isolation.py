@@ -1,4 +1,4 @@
-"""What a process in a container has and may do, seen from inside it: as the first process and as a later command."""
+"""What a process in a container has and may do, seen from inside: as the first process and as a later command."""
 
 from __future__ import annotations
 
@@ -47,21 +47,21 @@ def test_a_seccomp_profile_of_the_users_own(box, tmp_path: Path, how: str) -> No
     profile.write_text(json.dumps({"defaultAction": "SCMP_ACT_ALLOW", "syscalls": [rule]}))
     options = {"security_opt": [f"seccomp={profile}"]}
     assert box.report(how, "attempts", **options).outcomes["sethostname"] == "EBADFD"  # 77
-    # and without close_range(2), which this profile denies, nothing of ours stays open
+    # and without close_range(2), which this profile denies, none of our descriptors stay open
     assert box.report(how, **options).descriptors == {0, 1, 2}
 
 
 def test_the_hosts_dev_null_stays_outside(box) -> None:
-    """Its inode in the container would let root there change the mode of everybody's /dev/null."""
+    """If its inode were in the container, root there could change the mode of the host's /dev/null."""
     container = box.stay()
-    # first, so that nothing is harmed where this fails
+    # checked first, so that a failure harms nothing
     for path in ("/proc/self/fd/0", "/proc/1/fd/0", "/dev/null"):
         assert int(execute(container, "stat", "-Lc", "%d", path)) != os.stat("/dev/null").st_dev
     before = os.stat("/dev/null")
     for path in ("/proc/self/fd/0", "/proc/1/fd/0", "/dev/null"):
         assert execute(container, "chmod", "640", path) == ""
     assert os.stat("/dev/null").st_mode == before.st_mode
-    # a container that removed its own can still be entered
+    # a container that has removed its own can still be entered
     assert execute(container, "rm", "/dev/null") == ""
     assert execute(container, "cat", "/proc/self/fd/0") == ""
 
@@ -139,7 +139,7 @@ def test_standard_mounts(box) -> None:
     assert all(facts[0].split(",")[0] == "ro" for facts in cgroups.values())
     shown = box.engine.cgroups.shown[0]
     assert cgroups[shown][1] == ("cgroup2" if box.engine.cgroups.clones_into_cgroup else "cgroup")
-    # the root of the tree is the container's own group
+    # the root of the tree is the container's own cgroup
     assert box.shell(f"echo $$; cat {shown}/cgroup.procs").split()[:2] == ["1", "1"]
     default = box.report().mounts["/dev/shm"]
     assert default[2] == "rw,size=64000k"

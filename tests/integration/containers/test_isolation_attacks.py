@@ -1,4 +1,4 @@
-"""What a container leaves behind for us to delete."""
+"""Files that a container leaves behind, which must be deleted."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ pytestmark = pytest.mark.root
 
 
 def test_deep_trees_that_a_container_made_are_deleted(box) -> None:
-    """Deeper than the descriptors a process may have open, and than a path may be long."""
+    """Deeper than the limit on open descriptors, and than PATH_MAX."""
     trash = Path(box.engine.layout.trash)
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (400, hard))
@@ -25,5 +25,5 @@ def test_deep_trees_that_a_container_made_are_deleted(box) -> None:
     while any(trash.iterdir()) and time.monotonic() < deadline:
         time.sleep(0.02)
     left = list(trash.iterdir())
-    subprocess.run(["rm", "-rf", *left], check=True)  # what is left would be too deep for pytest, too
+    subprocess.run(["rm", "-rf", *left], check=True)  # also too deep for pytest to delete
     assert left == []

@@ -1,4 +1,4 @@
-"""Root file systems, users, mounts and working directories that want out."""
+"""Root file systems, users, mounts and working directories that try to escape."""
 
 from __future__ import annotations
 
@@ -63,7 +63,7 @@ GIVEN = "5000:*:5000:0:container user:/tmp:/bin/sh\n5000:x:5000:5000\n0\n/tmp\n"
 @pytest.mark.parametrize("overlay", [True, False])
 @pytest.mark.parametrize("read_only", [True, False])
 def test_a_number_gets_an_entry(box, own_rootfs: Path, *, overlay: bool, read_only: bool) -> None:
-    """podman's lines, the same at each start, whoever's file it is; nothing is left in a directory of the user's."""
+    """podman's lines, the same at each start, whoever owns the files; nothing is left in a directory of the user's."""
     before = [(own_rootfs / "etc" / name).read_bytes() for name in ("passwd", "group")]
     container = box.engine.containers.create(
         ["sh", "-c", READ_ACCOUNTS],
@@ -92,7 +92,7 @@ def test_a_number_gets_an_entry(box, own_rootfs: Path, *, overlay: bool, read_on
     ],
 )
 def test_only_what_is_missing_is_added(box, own_rootfs: Path, user: str, passwd: str, group: str) -> None:
-    (own_rootfs / "etc/passwd").write_text((own_rootfs / "etc/passwd").read_text().rstrip())  # no newline at its end
+    (own_rootfs / "etc/passwd").write_text((own_rootfs / "etc/passwd").read_text().rstrip())  # no newline at the end
     last = [(own_rootfs / "etc" / name).read_text().splitlines()[-1] for name in ("passwd", "group")]
     said = box.shell("tail -n1 /etc/passwd | grep .; tail -n1 /etc/group", user=user, rootfs=str(own_rootfs))
     assert said.splitlines() == [passwd or last[0], group or last[1]]
@@ -103,7 +103,7 @@ def test_working_directory_is_made_where_that_was_asked(box, monkeypatch) -> Non
     monkeypatch.setattr(
         Engine, "container_spec", lambda self, record: asked(self, record).replace(create_working_directory=True)
     )
-    deep = "/d" * 2000  # each level once took 4 kB of stack
+    deep = "/d" * 2000  # each level used to take 4 kB of stack
     for directory in ("/new/deep/er", "/tmp/../made", "//x///y/", deep):
         normal = os.path.normpath(directory).replace("//", "/")
         text = box.shell("pwd | tail -c 4096; stat -c %a .", working_directory=directory)

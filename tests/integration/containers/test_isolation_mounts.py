@@ -1,4 +1,4 @@
-"""Mounts that were asked for, the files every container gets, and its environment."""
+"""Requested mounts, the files that every container gets, and its environment."""
 
 from __future__ import annotations
 
@@ -92,7 +92,7 @@ def test_nested_targets_in_any_order(box, shared: Path, order: int) -> None:
     assert "from the host" in text
     mounts = box.report(volumes=volumes).mounts
     assert {"/a", "/a/sub", "/a/sub/inner", "/a/sub/deep"} <= mounts.keys()
-    assert (shared / "deep").is_dir(), "the mount point was made in the volume, as podman does"
+    assert (shared / "deep").is_dir(), "the mount point must be created in the volume, as in podman"
 
 
 def test_a_volume_over_a_standard_place_replaces_it_and_keeps_what_is_below(box, shared: Path) -> None:
@@ -129,7 +129,7 @@ def test_the_hosts_dev_as_a_volume(box) -> None:
         report = box.report(volumes=["/dev:/dev"])
         assert "zero c 1:5 666" in report.all("device")
         assert report.mounts["/dev/pts"][2] == "rw,gid=5,mode=620,ptmxmode=666"
-        assert ("/dev/mqueue" in report.mounts) == os.path.ismount("/dev/mqueue"), "the host's, when it has one"
+        assert ("/dev/mqueue" in report.mounts) == os.path.ismount("/dev/mqueue"), "it must be the host's, if any"
     finally:
         made = {entry.name for entry in os.scandir("/dev")} - before
         for name in made & {"mqueue", "shm"}:
@@ -151,7 +151,7 @@ def test_read_only_root(box) -> None:
 
 @pytest.mark.parametrize("name", ODD_NAMES)
 def test_paths_with_odd_characters(box, own_rootfs: Path, tmp_path: Path, name: str) -> None:
-    """As root file system, as source and target of a volume, as storage of the engine (upper and work directory)."""
+    """As root file system, source and target of a volume, and storage of the engine (upper and work directory)."""
     from pypod import Engine
     from tests.integration.inside import Box
 
@@ -206,7 +206,7 @@ def test_files_of_a_pod_are_one_for_all_members(box) -> None:
 
 
 def test_a_tmpfs_begins_with_what_is_there(box, own_rootfs: Path) -> None:
-    """podman's tmpcopyup: content, owners, modes, links; and nothing comes through a link from outside."""
+    """podman's tmpcopyup: content, owners, modes, links; no link is followed to the outside."""
     place = own_rootfs / "place"
     (place / "deep/er").mkdir(parents=True)
     place.chmod(0o750)
@@ -270,7 +270,7 @@ def test_what_is_deleted_while_a_tmpfs_copies_is_left_out(box, own_rootfs: Path)
 
 
 def test_a_container_is_told_that_it_is_one(box) -> None:
-    """An empty file, nobody's to change; what a privileged one is told is podman's."""
+    """An empty file that cannot be changed; a privileged container gets podman's content."""
     plain = box.stay(name="plain")
     assert execute(plain, "stat", "-c", "%s %U %a %F", "/run/.containerenv") == "0 root 644 regular empty file\n"
     for command in ("echo x > /run/.containerenv", "chmod 777 /run/.containerenv", "rm /run/.containerenv"):
@@ -284,7 +284,7 @@ def test_a_container_is_told_that_it_is_one(box) -> None:
 def test_mount_points_that_a_root_lacks_are_not_made_in_it(box, own_rootfs: Path) -> None:
     for path in ("etc/hosts", "etc/hostname", "etc/resolv.conf"):
         (own_rootfs / path).unlink(missing_ok=True)
-    (own_rootfs / "etc").chmod(0o755)  # whatever the umask was
+    (own_rootfs / "etc").chmod(0o755)  # independent of the umask
     container = box.stay(rootfs=str(own_rootfs))
     upper = Path(box.engine.layout.container(container.id), "upper")
     assert list(upper.iterdir()) == []
@@ -296,7 +296,7 @@ def test_mount_points_that_a_root_lacks_are_not_made_in_it(box, own_rootfs: Path
 
 
 def test_a_root_that_the_storage_lies_in(box, own_rootfs: Path) -> None:
-    """No layer of an overlay may lie in another; by whatever name the root is reached."""
+    """One layer of an overlay must not lie in another, by whatever name the root is reached."""
     link = own_rootfs.parent / "link"
     link.symlink_to(own_rootfs)
     with Engine(str(own_rootfs / "var/store")) as engine:
@@ -388,9 +388,9 @@ def test_programs_are_searched_in_the_containers_own_path(box, own_rootfs: Path)
 
 
 MISFITS = [
-    ("directory", "/etc/passwd", "a file is there, or on the way there, where a directory is needed: Not a directory"),
-    ("directory", "/etc/passwd/below", "a file is there, or on the way there, where a directory is needed"),
-    ("file", "/etc", "it is a file, and a directory is there: Is a directory"),
+    ("directory", "/etc/passwd", "the target or a parent of it is a file where a directory is needed: Not a directory"),
+    ("directory", "/etc/passwd/below", "the target or a parent of it is a file where a directory is needed"),
+    ("file", "/etc", "the source is a file, but the target is a directory: Is a directory"),
 ]
 
 

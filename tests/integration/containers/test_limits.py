@@ -1,4 +1,4 @@
-"""Limits as the kernel has them in its control files, and what is told of what is used."""
+"""Limits as the kernel has them in its control files, and the reported resource usage."""
 
 from __future__ import annotations
 
@@ -70,7 +70,7 @@ class TestContainer:
         assert {int(pid) for pid in procs.split()} == members(engine, container)
 
 
-# what v2 does not have; option: (value, (controller, file, line in it))
+# limits that v2 does not have; option: (value, (controller, file, line in it))
 OF_V1 = {
     "memory_swappiness": (10, ("memory", "memory.swappiness", "10")),
     "oom_kill_disable": (True, ("memory", "memory.oom_control", "oom_kill_disable 1")),
@@ -108,7 +108,7 @@ RATES = {
 
 @pytest.fixture
 def disk(engine) -> str:
-    """A disk of this host, which no test reads or writes."""
+    """Return a disk of this host, which no test reads or writes."""
     unified = engine.cgroups.mode == UNIFIED
     if not has(engine, "io" if unified else "blkio"):
         pytest.skip("cgroups: this host has no controller of block devices")
@@ -276,7 +276,7 @@ class TestOutOfMemory:
         if engine.cgroups.mode == UNIFIED:
             pytest.skip("cgroups: v2 has no --oom-kill-disable")
         expected(engine, "memory")
-        # Only faults of a program itself wait: a page that a system call wants (dd's read) makes that call fail.
+        # Only page faults of the program itself wait: a page needed by a system call (dd's read) makes that call fail.
         hog = engine.containers.run(
             ["sh", "-c", "text=0123456789abcdef; while :; do text=$text$text; done"],
             rootfs=busybox,
@@ -380,7 +380,7 @@ class TestPause:
 
 
 def test_stop_kills_the_whole_group(engine, busybox) -> None:
-    """A daemon that left its parent, in the host's pid namespace, where no namespace ends with its first process."""
+    """A daemon that left its parent, in the host's PID namespace, where no namespace ends with its first process."""
     container = engine.containers.run(["sh", "-c", "setsid sleep 1000 & exec sleep 1000"], rootfs=busybox, pid="host")
     wait_until(lambda: len(members(engine, container)) == 2)
     pids = members(engine, container)

@@ -1,4 +1,4 @@
-"""What a listing finds of containers and pods, and the questions a command line asks, asked by a program."""
+"""What a listing knows about containers and pods, and the queries of the command line, made through the library."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Images out of containers and of tars, seen from containers on them."""
+"""Images created from containers and from tars, seen from containers on them."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ SCRIPT = "echo new > /new; rm /bin/vi; echo changed > /etc/made; rm -r /srv/dir;
 
 @pytest.fixture(params=["overlay", "vfs"])
 def changed(engine, busybox, monkeypatch, request):
-    """A container that has added, changed, deleted and replaced, in a layer of its own or in a copy of all files."""
+    """Return a container that has added, changed, deleted and replaced files, in its own layer or in a full copy."""
     monkeypatch.setenv("STORAGE_DRIVER", request.param)
     below = layer({"etc": None, "etc/made": b"x", "srv": None, "srv/dir": None, "srv/dir/old": b"x"})
     image = bring(engine, busybox_image(busybox, below, config={"Env": ["A=1"], "Labels": {"of": "base"}}))
@@ -96,7 +96,7 @@ class TestCommit:
         assert json.loads(image.config.body)["comment"] == inspect_image(image)["Comment"] == "why"
 
     def test_volumes_are_named_when_that_is_asked_for(self, engine, busybox, tmp_path) -> None:
-        """Their places, as podman's: what lies in them is not in the image."""
+        """Only their paths, as in podman; their content is not in the image."""
         image = bring(engine, busybox_image(busybox, config={"Volumes": {"/data": {}}}))
         (tmp_path / "f").write_text("x")
         container = engine.containers.create(image, ["true"], volumes=[f"{tmp_path}:/host/"], tmpfs=["/scratch"])
@@ -122,7 +122,7 @@ class TestCommit:
         assert not engine.images.exists("mine")
 
     def test_twice_is_one_more_layer_once(self, changed) -> None:
-        """The same bytes are the same layer, whatever the time of day."""
+        """The same bytes result in the same layer, at any time."""
         first, second = changed.commit("one"), changed.commit("two")
         assert first.layer_directories() == second.layer_directories()
 

@@ -1,4 +1,4 @@
-"""Images in the store, and containers on them, seen from inside the containers and on the disk."""
+"""Images in the store, and containers on them, seen from inside the containers and on disk."""
 
 from __future__ import annotations
 
@@ -64,7 +64,7 @@ def store(engine: Engine) -> dict[str, list[str]]:
 
 
 def written(engine: Engine) -> dict[str, tuple[int, int]]:
-    """When each file and directory was changed, but what is in memory only: the index of the database's log."""
+    """Return time and size of each file and directory, except the database's WAL index, which is in memory only."""
     paths = (f"{at}/{name}" for at, below, files in os.walk(engine.layout.root) for name in (*below, *files))
     found = {path: os.stat(path) for path in paths if not path.endswith("-shm")}
     return {path: (status.st_mtime_ns, status.st_size) for path, status in found.items()}
@@ -100,7 +100,7 @@ class TestContent:
         assert run(engine, image, "stat", "-c", "%a %u %g", "/data") == "711 7 8\n"
 
     def test_more_layers_than_fit_on_a_page(self, tmp_path, busybox) -> None:
-        """mount(2) takes a page of options: the names of 150 layers in a deep directory are more."""
+        """mount(2) takes one page of options: the names of 150 layers in a deep directory do not fit."""
         deep = tmp_path / ("d" * 60) / "storage"
         deep.parent.mkdir()
         with Engine(str(deep)) as engine:
@@ -140,7 +140,7 @@ class TestConfiguration:
         assert run(engine, image, "echo $A $B; pwd; id -u", **options) == "1 3\n/tmp\n9\n"
         assert run(engine, image, "-u", entrypoint=["id"], user="5") == "5\n"
         with pytest.raises(InvalidSpec, match="no command or entrypoint"):
-            engine.containers.create(image, entrypoint=[])  # the image's command goes with its entrypoint
+            engine.containers.create(image, entrypoint=[])  # setting the entrypoint drops the image's command
 
     def test_working_directory_that_is_missing_in_a_read_only_root(self, engine, busybox) -> None:
         image = bring(engine, busybox_image(busybox, config={"WorkingDir": "/not/there"}))
@@ -175,13 +175,13 @@ class TestConfiguration:
     def test_only_the_image_s_own_working_directory_is_made(self, engine, busybox) -> None:
         image = bring(engine, busybox_image(busybox, config={"WorkingDir": "/made/here/", "User": "7:8"}))
         shown = run(engine, image, "sh", "-c", "pwd; stat -c '%u %g %a' . .. /")
-        assert shown == "/made/here\n7 8 755\n0 0 755\n0 0 755\n"  # it is the user's
+        assert shown == "/made/here\n7 8 755\n0 0 755\n0 0 755\n"  # the directory belongs to the user
         with pytest.raises(LaunchFailed, match='workdir "/asked" does not exist on container') as caught:
             engine.containers.run(image, ["pwd"], working_directory="/asked")
         assert caught.value.exit_code == 126
 
     def test_volumes(self, engine, busybox) -> None:
-        """What is there is copied into a new volume; what is written there is not in the container's own layer."""
+        """Existing content is copied into a new volume; data written there are not in the container's own layer."""
         image = bring(
             engine,
             busybox_image(
@@ -216,7 +216,7 @@ class TestConfiguration:
         pod.remove(force=True)
         assert names_of(f"{engine.layout.volumes}/{volume}") == ["kept"]
         second.remove()
-        repair(engine)  # it is somebody's
+        repair(engine)  # it is still in use
         assert names_of(f"{engine.layout.volumes}/{volume}") == ["kept"]
         third.remove()
         assert names_of(engine.layout.volumes) == []
@@ -311,7 +311,7 @@ class TestPull:
         bring(engine, made, "localhost/another:latest")
         assert written(engine) != before
         assert image.names == ("localhost/another:latest", "localhost/made:latest")
-        bring(engine, made)  # the name that it was brought as last is the first
+        bring(engine, made)  # the name used last comes first
         assert image.names == ("localhost/made:latest", "localhost/another:latest")
 
     def test_two_clients_do_the_work_once(self, engine, busybox) -> None:
@@ -343,7 +343,7 @@ class TestPull:
         assert engine.images.list() == []
 
     def test_killed_in_the_middle(self, engine) -> None:
-        """SIGKILL of a client: nothing of the image is visible, and the next one completes it."""
+        """SIGKILL of a client: nothing of the image is visible, and the next client completes it."""
         code = """
 import os, sys, time
 from pypod import Engine
@@ -418,7 +418,7 @@ class TestRemoval:
         assert len(store(engine)["layers"]) == 1
         assert run(engine, second, "echo", "x") == "x\n"
         second.remove()
-        second.remove()  # gone already
+        second.remove()  # already removed
         assert store(engine) == {"layers": [], "blobs": [], "incoming": []}
 
     def test_not_while_a_container_needs_it(self, engine, busybox) -> None:
@@ -431,7 +431,7 @@ class TestRemoval:
         assert engine.containers.list(all=True) == engine.images.list() == []
 
     def test_force_while_containers_come_and_go(self, engine, busybox, monkeypatch) -> None:
-        """One that is gone when its turn comes, and one that was made after the look at who there is."""
+        """One is gone when its turn comes, and another was created after the list of users was read."""
         from pypod.engine.images import removal
 
         image = bring(engine, busybox_image(busybox))
@@ -445,7 +445,7 @@ class TestRemoval:
         used = bring(engine, busybox_image(busybox), "localhost/made:latest")
         container = engine.containers.create(used, ["true"])
         named = bring(engine, busybox_image(busybox, layer({"a": b""})), "localhost/made:latest")
-        assert engine.images.prune() == []  # without a name, but needed
+        assert engine.images.prune() == []  # unnamed, but in use
         container.remove()
         assert engine.images.prune() == [used.id]
         assert engine.images.list() == [named]
@@ -453,7 +453,7 @@ class TestRemoval:
         assert store(engine)["layers"] == []
 
     def test_not_under_a_pull(self, engine, busybox) -> None:
-        """What is on its way is needed by no image yet: a removal meanwhile leaves it alone."""
+        """Layers being pulled are not needed by any image yet; a concurrent removal leaves them alone."""
         base = bring(engine, busybox_image(busybox), "localhost/base:latest")
         made = busybox_image(busybox, layer({"a": os.urandom(50_000)}))
         made.before_piece = threading.Event()
@@ -496,14 +496,14 @@ class TestRemoval:
         from pypod.engine.storage import trash
 
         image = bring(engine, busybox_image(busybox))
-        for number in range(5000):  # more than is gone at once
+        for number in range(5000):  # more than can be deleted instantly
             Path(engine.layout.trash, "x", str(number // 50)).mkdir(parents=True, exist_ok=True)
             Path(engine.layout.trash, "x", str(number // 50), str(number)).touch()
         os.mkdir(f"{engine.layout.image_layers}/deadbeef")
         Path(engine.layout.blobs, "sha256", "0" * 64).write_text("")
         os.makedirs(f"{engine.layout.images}/incoming/{'1' * 64}/tree")
         removed = repair(engine)
-        assert trash.contents(engine) == []  # "deleted" is what is done, not what is begun
+        assert trash.contents(engine) == []  # "deleted" means completed, not only begun
         assert len([line for line in removed if "removed" in line]) == 3
         assert run(engine, image, "echo", "x") == "x\n"
         assert len(store(engine)["layers"]) == 1

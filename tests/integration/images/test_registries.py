@@ -1,4 +1,4 @@
-"""Credentials, tags and searches, asked by a program."""
+"""Credentials, tags and searches through the library."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from tests.fake_registry import Answer, Images, Request, Server
 
 
 class Registry(Server):
-    """Takes me:secret only; has a catalogue and tags."""
+    """A registry that accepts me:secret only, and has a catalogue and tags."""
 
     def __init__(self) -> None:
         images = Images()

@@ -1,4 +1,4 @@
-"""Addresses of networks: nobody has one that another has, and what is given back is free; many times over."""
+"""Addresses of networks: none is assigned twice, and released ones are free again, in many repetitions."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ with Engine(root) as engine:
 
 
 def test_sixty_four_clients_at_once(engine, full: bool) -> None:
-    """Of processes that start and remove pods side by side no two have the same address."""
+    """No two processes that start and remove pods concurrently get the same address."""
     count, rounds = 64, 6 if full else 2
     engine.networks.create("blue", interface="bl0", subnets=["10.99.0.0/22", "fd99::/64"], dns=False)
     clients = [
@@ -80,7 +80,7 @@ def test_a_full_network_says_so_and_goes_on_when_somebody_leaves(engine) -> None
 
 
 def test_addresses_that_are_asked_for(engine) -> None:
-    """As podman's they need not be of the range that others are given; the gateway's is nobody's, bridge or not."""
+    """As in podman they need not be in the range for automatic assignment; the gateway's is reserved, bridge or not."""
     engine.networks.create("blue", interface="bl0", subnets=["10.99.0.0/24"], ip_ranges=["10.99.0.128/25"], dns=False)
     for wrong in ("10.99.0.0", "10.99.0.1", "10.99.0.255", "10.99.1.7"):
         with pytest.raises(errors.InvalidSpec, match=f"requested static ip {wrong} ") as told:
@@ -107,7 +107,7 @@ def test_an_overlapping_subnet_is_refused_with_who_has_it(engine) -> None:
 
 @pytest.mark.parametrize("mends", ["a start", "a repair", "a removal"])
 def test_addresses_come_back_after_crashes(engine, busybox, mends: str) -> None:
-    """Of an infra and of a container that were killed, with nobody there to see it."""
+    """An infra and a container were killed, with no process left to notice."""
     engine.networks.create("small", interface="sm0", subnets=["10.98.0.0/29"], dns=False)
     pods = [engine.pods.create(network="small") for _ in range(4)]
     for pod in pods:
@@ -130,7 +130,7 @@ def test_addresses_come_back_after_crashes(engine, busybox, mends: str) -> None:
 
 
 def test_up_and_down_many_times(engine, full: bool) -> None:
-    """After it the host has as many links, rules, elements, addresses, mounts, groups and processes as before."""
+    """Afterwards the host has as many links, rules, elements, addresses, mounts, cgroups and processes as before."""
     engine.networks.create("blue", interface="bl0", subnets=["10.99.0.0/24", "fd99::/64"], dns=False)
     stays = engine.pods.create("stays", network="blue")
     stays.start()

@@ -59,7 +59,7 @@ def infra_of(engine, pod):
 
 
 def inside(pod, *words: str):
-    """What ip(8) says in the pod's network namespace."""
+    """Return the output of ip(8) in the pod's network namespace."""
     with pod.enter("net"):
         return host(*words)
 
@@ -70,7 +70,7 @@ def host(*words: str):
 
 
 def addresses(shown) -> dict[str, set[str]]:
-    """Interface -> its addresses that were given to it."""
+    """Return the assigned addresses of each interface."""
     return {
         link["ifname"]: {f"{one['local']}/{one['prefixlen']}" for one in link["addr_info"] if one["scope"] == "global"}
         for link in shown
@@ -288,7 +288,7 @@ def test_a_macvlan_without_a_parent_is_on_the_interface_of_the_default_route(eng
 
 
 def test_subnets_of_one_family_share_a_default_route(engine):
-    """An address of each; the kernel takes one default route of a metric. Names are answered whatever their number."""
+    """Each yields an address, but the kernel accepts one default route per metric. Names are answered in any case."""
     subnets = [Subnet(subnet=f"10.99.{number}.0/24", gateway=f"10.99.{number}.1") for number in range(40)]
     with pod_on(engine, add(engine, "many", "my0", *subnets, dns=True)) as pod:
         pod.start()
@@ -325,7 +325,7 @@ def test_a_ping_needs_no_capability(engine, network):
 
 
 def test_a_pod_is_reached_as_soon_as_it_is_started(engine, network):
-    """A packet that a port of the bridge drops is sent again after a second."""
+    """A packet dropped by a port of the bridge would be retransmitted after a second."""
     with pod_on(engine, network) as first:
         first.start()
         for _ in range(20):

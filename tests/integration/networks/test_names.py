@@ -1,4 +1,4 @@
-"""Names on networks: who is found by which name from where, and for how long a process of ours answers."""
+"""Names on networks: which names resolve to which addresses from where, and how long the name server runs."""
 
 from __future__ import annotations
 
@@ -94,7 +94,7 @@ def addresses(engine, pod) -> list[str]:
 
 
 def servers_of(engine) -> set[int]:
-    """Processes that call themselves as the name server does and have this storage on their command line."""
+    """Return the processes with this storage on their command line, as the name server has."""
     found = set()
     for entry in Path("/proc").iterdir():
         try:
@@ -106,7 +106,7 @@ def servers_of(engine) -> set[int]:
 
 
 def server_up(engine):
-    """The server once it has come up, and hears signals."""
+    """Return the server once it is up and handles signals."""
     server = name_service.info(engine)
     wait_until(lambda: Path(f"/proc/{server.pid}/comm").read_text() == "pypod-names\n")
     return server
@@ -156,7 +156,7 @@ def test_programs_inside_find_it(engine, rootfs, blue):
 
 
 def test_answers_follow_at_once(engine, rootfs, blue):
-    """Not after a while: the first question after each change is answered as it is then."""
+    """Without a delay: the first query after each change gets the current answer."""
     pod_on(engine, blue, name="stays")
 
     def known(name: str) -> bool:
@@ -243,7 +243,7 @@ def test_nobody_stays_whom_no_network_needs(engine, blue, red):
     assert os.getsid(server.pid) == server.pid
     pods[0].remove(force=True, timeout=0)
     wait_until(lambda: name_service.info(engine).networks == (red.id,))
-    with pytest.raises(OSError, match=r"refused|unreachable|timed out"):  # the bridge goes, too
+    with pytest.raises(OSError, match=r"refused|unreachable|timed out"):  # the bridge is removed, too
         dns.ask(BLUE, "x")
     pods[1].remove(force=True, timeout=0)
     wait_until(lambda: not is_there(server.pid))
@@ -256,7 +256,7 @@ def test_a_server_that_was_killed_leaves_no_files_of_networks_that_are_gone(engi
     kill_and_wait(server_up(engine).pid)
     for pod in pods:
         pod.remove(force=True, timeout=0)
-    with engine.database.transaction() as connection, connection:  # by a client that was killed after that
+    with engine.database.transaction() as connection, connection:  # by a client killed after that
         connection.execute("DELETE FROM networks WHERE id = ?", (red.id,))
     assert f"{engine.layout.names}/{red.id}" in name_service.left_behind(engine)
     engine.networks.get("blue").remove()
@@ -322,7 +322,7 @@ def test_many_starters_make_one_server(engine, blue, red):
 
 
 def test_questions_that_come_before_the_server_wait(engine, blue):
-    """The sockets are there when ``serve`` returns, whatever the server does."""
+    """The sockets exist when ``serve`` returns, whatever the server does."""
     pod = pod_on(engine, blue, name="web")
     for _ in range(5):
         end_server(engine)
@@ -331,7 +331,7 @@ def test_questions_that_come_before_the_server_wait(engine, blue):
 
 
 def test_a_network_that_is_made_again_at_once(engine, tmp_path, blue):
-    """A server lingers for a while; it lets go when somebody else wants the address, of another storage as well."""
+    """A server lingers for a while; it releases its address when another network, also of another storage, needs it."""
     pod_on(engine, blue, name="one").remove(force=True, timeout=0)
     networks.remove(engine.database, blue.id)
     again = add(engine, "again", BLUE, BLUE6, interface="blue0")
@@ -381,7 +381,7 @@ def test_a_port_that_is_taken(engine, blue):
 
 
 def is_removed(directory: str) -> bool:
-    """Remove it; the server may be opening a file there."""
+    """Remove a directory in which the server may be opening a file; return whether it is gone."""
     shutil.rmtree(directory, ignore_errors=True)
     return not os.path.lexists(directory)
 
@@ -394,14 +394,14 @@ def test_it_ends_when_the_storage_has_gone(tmp_path, engine):
         kill_and_wait(infra_pid(other, pod))
         other.cgroups.remove(os.path.dirname(infra_of(other, pod).cgroup))
         wait_until(lambda: is_removed(other.layout.root))
-        os.kill(server.pid, signal.SIGHUP)  # sooner than it would look by itself
+        os.kill(server.pid, signal.SIGHUP)  # earlier than it would check by itself
         wait_until(lambda: not is_there(server.pid))
     assert not Path(other.layout.root).exists()
 
 
 @contextmanager
 def upstream(address: str, answers: dict[bytes, bytes], *, truncates: bool = False):
-    """A name server of somebody else's: ``answers`` are addresses by first label, UDP and TCP; ``asked`` is yielded."""
+    """Run an external name server over UDP and TCP: ``answers`` maps first labels to addresses; yield ``asked``."""
     asked: list[tuple[str, bytes]] = []
 
     def reply(data: bytes, how: str) -> bytes:
@@ -452,7 +452,7 @@ def upstream(address: str, answers: dict[bytes, bytes], *, truncates: bool = Fal
 
 
 def test_other_names_are_asked_of_other_servers(engine):
-    spec = add(engine, "blue", BLUE, BLUE6, dns_servers=("127.0.0.9", "127.0.0.8"))  # nobody listens at the first
+    spec = add(engine, "blue", BLUE, BLUE6, dns_servers=("127.0.0.9", "127.0.0.8"))  # nothing listens at the first
     pod_on(engine, spec, name="web")
     with upstream("127.0.0.8", {b"www": bytes([192, 0, 2, 80])}) as asked:
         assert dns.ask(BLUE, "www.example").records == [("www.example", dns.A, 60, "192.0.2.80")]
@@ -467,12 +467,12 @@ def test_other_names_are_asked_of_other_servers(engine):
         count = len(asked)
         assert dns.ask(BLUE, "nobody").code == dns.NO_SUCH_NAME
         assert dns.ask(BLUE, "nobody.dns.podman").code == dns.NO_SUCH_NAME
-        assert len(asked) == count  # of our own names nobody else is asked
+        assert len(asked) == count  # our own names are not forwarded
     assert dns.ask(BLUE, "www.example").code == dns.SERVER_FAILURE
 
 
 def test_servers_that_are_silent_are_given_up_before_a_resolver_gives_up(monkeypatch):
-    """However many there are: the time of all together is bounded."""
+    """However many there are, their total time is bounded."""
     monkeypatch.setattr(forward, "TOGETHER_S", 0.2)
     addresses = [f"127.0.0.{number}" for number in range(2, 6)]
     sockets = [open_sockets(address) for address in addresses]
@@ -488,7 +488,7 @@ def test_servers_that_are_silent_are_given_up_before_a_resolver_gives_up(monkeyp
         loop.run()
         assert time.monotonic() - began < 0.5
         assert [dns.read(answer).code for answer in answers] == [dns.SERVER_FAILURE]
-        assert all(udp.recv(512)[12:] == question[12:] for udp, _ in sockets)  # each was asked
+        assert all(udp.recv(512)[12:] == question[12:] for udp, _ in sockets)  # each was queried
     finally:
         loop.close()
         for both in sockets:

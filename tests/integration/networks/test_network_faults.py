@@ -1,4 +1,4 @@
-"""Networks when something goes wrong: killed callers, kernels that lack a part, others who take things away."""
+"""Network failures: killed callers, kernels without a feature, other programs that remove things."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ def addresses_inside(thing) -> set[str]:
 
 
 def elements() -> dict[str, list[object]]:
-    """What is in the sets and maps of the firewall that know of networks and ports."""
+    """Return the elements of the firewall's sets and maps for networks and ports."""
     if '"pypod"' not in nft("-j", "list", "tables"):
         return {}
     listed = json.loads(nft("-j", "list", "table", "inet", "pypod"))["nftables"]
@@ -61,7 +61,7 @@ def given_away(engine: Engine) -> set[str]:
 
 
 def is_connected(thing) -> bool:
-    """Whether what is said of a running thing's addresses is true, and its veths are on their bridges."""
+    """Return whether the recorded addresses of a running container are correct, and its veths are on their bridges."""
     said = thing.addresses
     engine, found = thing.engine, addresses_inside(thing)
     bridges = {engine.networks.get(name).spec().interface for name in said}
@@ -139,10 +139,10 @@ ACTIONS: Actions = {
 
 
 def look_and_clean(engine: Engine, where: str) -> None:
-    """What is listed is true, a repair mends it, and what is removed leaves nothing."""
+    """Check that listings are correct, that a repair works, and that removal leaves nothing."""
     containers = engine.containers.list(all=True)
     groups = {one.id: one.record().cgroup for one in [*containers, *(pod.infra for pod in engine.pods.list())]}
-    # what was handed to a supervisor goes on without its caller, for some milliseconds
+    # a plan handed to a supervisor is carried out without its caller, for some milliseconds
     wait_until(lambda: supervisors() <= {state.supervisor_pid for _, state in listed_containers(engine)})
     wait_until(lambda: says_what_is(engine, groups))
     for network in engine.networks.list():
@@ -155,8 +155,8 @@ def look_and_clean(engine: Engine, where: str) -> None:
             thing.start()
         try:
             connected = is_connected(thing)
-        except errors.WrongState:  # the signal of who was killed has reached it just now
-            wait_until(lambda: not first.state().running)  # noqa: B023  # it has let go of its namespaces, and ends
+        except errors.WrongState:  # the signal of the killed caller has only just reached it
+            wait_until(lambda: not first.state().running)  # noqa: B023  # it has left its namespaces and is exiting
             thing.start()
             connected = is_connected(thing)
         assert connected, where
@@ -167,14 +167,14 @@ def look_and_clean(engine: Engine, where: str) -> None:
         if network.name != "podman":
             network.remove()
     repair(engine)
-    wait_until(lambda: not links("veth"), 20)  # the kernel takes them away by and by
+    wait_until(lambda: not links("veth"), 20)  # the kernel removes them with a delay
     assert links("bridge") == set(), where
     assert elements() == {}, where
     end_name_servers()
 
 
 def supervisors() -> set[int]:
-    """Processes that start a container, or have started one and stay with it."""
+    """Return the processes that start a container, or have started one and stay with it."""
     found = set()
     for entry in Path("/proc").iterdir():
         try:
@@ -211,15 +211,15 @@ def test_sigkill_of_the_caller(table: Table, name: str, points: Points) -> None:
 
 
 def is_untouched(engine: Engine) -> bool:
-    """Whether nothing is left of a start that failed: no veth, no address, no process, nothing in the firewall."""
-    wait_until(lambda: not links("veth"), 20)  # the kernel takes them away by and by
+    """Assert that nothing is left of a failed start: no veth, no address, no process, nothing in the firewall."""
+    wait_until(lambda: not links("veth"), 20)  # the kernel removes them with a delay
     assert given_away(engine) == set()
     assert all(pod.infra.state().status != "running" for pod in engine.pods.list())
     return set(elements()) <= set(SETS)
 
 
 def straced(root: str, trace: Path, *options: str) -> tuple[subprocess.CompletedProcess[str], list[str]]:
-    """Start pod p with strace; return how that went, and the lines of the trace."""
+    """Start pod p under strace; return the result and the lines of the trace."""
     words = [sys.executable, "-m", "pypod", "--root", root, "pod", "start", "p"]
     strace = ["strace", "-qq", "-s", "4096", "-o", str(trace), *options, *words]
     done = subprocess.run(strace, capture_output=True, text=True, timeout=60, check=False)
@@ -240,7 +240,7 @@ def straced(root: str, trace: Path, *options: str) -> tuple[subprocess.Completed
     ids=["netfilter", "bridges"],
 )
 def test_a_kernel_that_lacks_a_part(engine, tmp_path, call: str, pattern: str, error: str, said: str) -> None:
-    """The same start twice, each with a storage of its own: once to find the call, once with that call failing."""
+    """Run the same start twice, each with its own storage: once to find the call, once with that call failing."""
     if shutil.which("strace") is None:
         pytest.skip("strace is not installed")
     with Engine(str(tmp_path / "first")) as first:
@@ -284,7 +284,7 @@ def test_the_firewall_cannot_be_loaded(engine, tmp_path, monkeypatch) -> None:
 @pytest.mark.parametrize("error", ["EOPNOTSUPP", "EPERM", "ENOBUFS"])
 @pytest.mark.parametrize("name", ["p", "c"])
 def test_messages_that_the_kernel_does_not_take(engine, injector, busybox, name: str, error: str) -> None:
-    """A kernel without veth, a filter of system calls, no memory: at each message of an attach."""
+    """A kernel without veth, a system call filter, or no memory: fail each message of an attachment."""
     container(engine, busybox)
     engine.pods.create("p", network=["blue", "red"]).start()
     engine.pods.get("p").stop(timeout=0)
@@ -349,7 +349,7 @@ def test_a_network_in_a_vlan(engine) -> None:
 
 
 def test_an_address_that_the_host_has(engine) -> None:
-    """Somebody gave it to the bridge, or to any interface: it is nobody else's."""
+    """Some other program assigned it to the bridge or to another interface."""
     networks(engine)
     first = engine.pods.create("first", network="blue")
     first.start()
@@ -399,7 +399,7 @@ SEEN_BY_A_START = [*list(TAKEN_AWAY)[:4], "forwarding", "forwarding of IPv6"]
 
 
 def with_neighbour(engine: Engine, what: str) -> tuple[Pod, Pod]:
-    """A running pod from which something was taken away, and one on its network that does not run yet."""
+    """Return a running pod that has lost something, and one on its network that is not running yet."""
     running_pod(engine)
     pod = engine.pods.get("p")
     [veth] = links("veth")
@@ -446,13 +446,13 @@ def test_a_start_makes_what_others_took_away(engine, what: str) -> None:
 
 
 def reaches(thing: Pod | Container, address: str) -> bool:
-    """Whether packets go there and come back."""
+    """Return whether packets get there and back."""
     with thing.enter("net"):
         return subprocess.run(["busybox", "ping", "-c1", "-W1", "-q", address], stdout=-3, check=False).returncode == 0
 
 
 def test_who_lives_on_after_the_infra_is_reached_by_nobody(engine, busybox) -> None:
-    """Its address is given to somebody else, because it is recorded for an infra that is gone."""
+    """The address is assigned again, because it is recorded for an infra that is gone."""
     engine.networks.create("small", interface="sm0", subnets=["10.98.0.0/30"], dns=False)
     pod = engine.pods.create("p", network="small")
     member = pod.run(SLEEP, rootfs=busybox)
@@ -468,7 +468,7 @@ def test_who_lives_on_after_the_infra_is_reached_by_nobody(engine, busybox) -> N
     assert not reaches(member, "10.98.0.1")
     pod.remove(force=True, timeout=0)
     other.remove(force=True, timeout=0)
-    wait_until(lambda: not links("veth"), 20)  # the kernel takes them away by and by
+    wait_until(lambda: not links("veth"), 20)  # the kernel removes them with a delay
     assert given_away(engine) == set()
 
 
@@ -485,7 +485,7 @@ def test_who_joined_a_container_that_ended_is_reached_by_nobody(engine, busybox)
 
 
 def test_a_connection_that_cannot_be_made_changes_nothing(engine, monkeypatch) -> None:
-    """The file that tells of it cannot be written when all else is done."""
+    """The file with its data cannot be written after everything else is done."""
     running_pod(engine)
     pod = engine.pods.get("p")
     before = addresses_inside(pod)
@@ -505,7 +505,7 @@ def test_a_connection_that_cannot_be_made_changes_nothing(engine, monkeypatch) -
 
 
 def test_no_socket_of_ours_is_in_a_pod(engine, busybox) -> None:
-    """CVE-2020-15257: who shares a network namespace reaches its abstract sockets, and sees where the others are."""
+    """CVE-2020-15257: sharing a network namespace gives access to abstract sockets, and shows the paths of others."""
     named(engine)
     pod = engine.pods.get("p")
     member = pod.run(SLEEP, rootfs=busybox, terminal=True)

@@ -1,4 +1,4 @@
-"""Who reaches whom: networks with isolate, internal networks, plain ones, the host and another host, with packets."""
+"""Reachability between isolated, internal and plain networks, the host and another host, tested with packets."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ REACHED = {
 
 @pytest.fixture
 def pods(engine):
-    """Two pods on each network; and another host, by a cable."""
+    """Return two pods on each network, and another host connected by a cable."""
     other = hosts.Host("other")
     gateways = ("192.0.2.1", "2001:db8::1")
     hosts.cable(other, "cable0", "eth0", ("192.0.2.2/24", "2001:db8::2/64"), gateways)
@@ -60,7 +60,7 @@ def listen(address: str) -> socket.socket:
 
 
 def connects(pod: Pod, address: str, *, gateway: str = "") -> bool:
-    """Whether a connection from a pod comes about; by a ``gateway`` that it was not given, if it has no way."""
+    """Return whether a connection from a pod succeeds; without a route it uses a ``gateway`` that it was not given."""
     with pod.enter("net"):
         if gateway:
             subprocess.run(["ip", "route", "replace", "default", "via", gateway], check=True)
@@ -74,7 +74,7 @@ def connects(pod: Pod, address: str, *, gateway: str = "") -> bool:
 @pytest.mark.parametrize("family", [4, 6])
 @pytest.mark.parametrize("name", NETWORKS)
 def test_who_reaches_whom(pods, name: str, family: int) -> None:
-    """One that knows of no way out takes one: the rules keep it in, not its routes alone."""
+    """A pod without a route out adds one itself: the rules must contain it, not only its routes."""
     asking = pods[name][0]
     gateway = {4: "10.93.0.1", 6: "fd93::1"}[family] if name == "inner" else ""
     found = []

@@ -1,4 +1,4 @@
-"""Published ports on the real kernel: who reaches what, who holds what, and that nothing is left of it."""
+"""Published ports on the real kernel: who reaches which port, what holds it, and that nothing is left of it."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from tests.lab import KINDS, SLEEP, add, can_be_had, elements, started
 pytestmark = [pytest.mark.root, pytest.mark.usefixtures("own_network")]
 
 PAUSE_KB = 32
-PIDFD_GETFD = 438  # of every architecture
+PIDFD_GETFD = 438  # the same on all architectures
 SO_DETACH_FILTER = 27  # asm-generic/socket.h
 
 
@@ -40,13 +40,13 @@ def test_who_reaches_it(lab, kind: str) -> None:
 
 
 def hairpins() -> list[bool]:
-    """Of each port of the bridge whether it gives back what came from it."""
+    """Return the hairpin mode of each port of the bridge."""
     shown = json.loads(run("bridge", "-d", "-j", "link"))
     return sorted(one["hairpin"] for one in shown if one.get("master") == "bl0")
 
 
 def test_it_reaches_itself_where_bridged_packets_go_through_the_firewall(lab) -> None:
-    """Without the bridge's port in hairpin mode they would be lost there."""
+    """Without hairpin mode on the bridge's port, its packets would be dropped there."""
     container = started(lab, "container", "8080:80")
     assert hairpins() == [True]
     run("ip", "link", "delete", "bl0")
@@ -74,7 +74,7 @@ def test_udp_ranges_and_single_addresses(lab) -> None:
 @KINDS
 @pytest.mark.parametrize("address", ["192.0.2.1", "2001:db8::1"])
 def test_a_client_of_udp_that_goes_on_asking_is_led_on(lab, kind: str, address: str) -> None:
-    """The kernel remembers where its first packet went: to nobody, to another container, past a flushed firewall."""
+    """The kernel remembers where its first packet went: nowhere, to another container, past a flushed firewall."""
     family, anything, port = socket.AF_INET, "0.0.0.0", "5353:53/udp"  # noqa: S104
     if ":" in address:
         family, anything, port = socket.AF_INET6, "::", f"[{address}]:5353:53/udp"
@@ -86,7 +86,7 @@ def test_a_client_of_udp_that_goes_on_asking_is_led_on(lab, kind: str, address: 
             client.sendto(b"?", (address, 5353))
             return client.recv(512).decode()
 
-        with pytest.raises(OSError):  # noqa: PT011  # nobody is there
+        with pytest.raises(OSError):  # noqa: PT011  # nothing listens there
             asks()
         for _ in range(2):
             made = started(lab, kind, port)
@@ -132,7 +132,7 @@ def test_again_after_a_stop(lab, kind: str) -> None:
 
 
 def test_who_ends_alone_leaves_nothing(lab) -> None:
-    """Nobody of pypod's is there: the monitor takes it away."""
+    """No client is left: the monitor removes the rules."""
     container = lab.container("8080:80", command=["true"])
     container.start()
     assert container.wait() == 0
@@ -153,7 +153,7 @@ def test_no_socket_of_the_hosts_is_in_a_container(lab, busybox: str) -> None:
 
 
 def test_who_takes_the_socket_all_the_same_hears_nothing_by_it(lab) -> None:
-    """With CAP_SYS_PTRACE one may take what another process has open (pidfd_getfd)."""
+    """With CAP_SYS_PTRACE a process may take another's open descriptors (pidfd_getfd(2))."""
     pod = started(lab, "pod", "8080:80")
     pidfd = os.pidfd_open(pod.infra.state().pid)
     try:
@@ -178,7 +178,7 @@ def link_of(pid: int, number: int) -> str:
 
 def test_an_infra_with_ports_is_as_small(lab) -> None:
     if HAS_GLIBC:
-        pytest.skip("the C programs are made with glibc, and larger")
+        pytest.skip("the C programs are built with glibc, and larger")
     pod = started(lab, "pod", *(f"{port}:{port}" for port in range(8000, 8016)))
     rollup = Path(f"/proc/{pod.infra.state().pid}/smaps_rollup").read_text()
     pss = next(int(line.split()[1]) for line in rollup.splitlines() if line.startswith("Pss:"))

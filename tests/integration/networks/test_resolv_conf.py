@@ -1,4 +1,4 @@
-"""/etc/resolv.conf inside, whatever the host's is."""
+"""/etc/resolv.conf in a container, whatever the host's looks like."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def inside(engine, busybox: str, network: str, **options) -> str:
 
 @pytest.fixture
 def host(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
-    """A path for the host's file; what is written at it is the test's own affair."""
+    """Return a path that stands for the host's file; the test writes it."""
     path = tmp_path / "resolv.conf"
     read = etc_files._host_file
     monkeypatch.setattr(etc_files, "_host_file", lambda name: read(str(path) if name == "/etc/resolv.conf" else name))
@@ -37,7 +37,7 @@ def host(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     [
         (lambda _: None, PUBLIC),
         (lambda path: path.mkdir(), PUBLIC),
-        (os.mkfifo, PUBLIC),  # nobody writes to it
+        (os.mkfifo, PUBLIC),  # nothing writes to it
         (lambda path: path.symlink_to("/nowhere"), PUBLIC),
         (lambda path: path.write_bytes(b"nameserver garbage\nnameserver 1.2.3\nnameserver 1.2.3.4\0\n\xff\n"), PUBLIC),
         (lambda path: path.write_text("nameserver ::1\nnameserver 127.0.0.53\n"), PUBLIC),

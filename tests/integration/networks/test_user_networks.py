@@ -1,4 +1,4 @@
-"""Networks of an ordinary user's pods: seen from another host, from this one, and from inside."""
+"""Networks of an unprivileged user's pods: seen from another host, from this one, and from inside."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ OURS, THEIRS = "192.0.2.2", "192.0.2.1"
 
 @contextmanager
 def tun_for_users() -> Iterator[None]:
-    """The device of tunnels, with the mode that udev gives it."""
+    """Give the tunnel device the mode that udev gives it."""
     if not os.path.exists(TUN):
         pytest.skip(f"{TUN} is not there")
     before = stat.S_IMODE(os.stat(TUN).st_mode)
@@ -42,10 +42,10 @@ def tun_for_users() -> Iterator[None]:
 
 @pytest.fixture(scope="module")
 def with_session(user_tree: Path) -> Iterator[User]:
-    """An ordinary user of these tests' own, with a session that stays from one to the next."""
+    """Return an unprivileged user of these tests' own, with a session that is kept between tests."""
     if shutil.which("pasta") is None:
         pytest.skip("pasta (Debian: passt) is not installed")
-    name = f"pypodnet{os.urandom(2).hex()}"  # another run of the suite has another
+    name = f"pypodnet{os.urandom(2).hex()}"  # differs between runs of the suite
     users.add(name, subordinate=True)
     try:
         user = User(name, user_tree, users.python_for_users())
@@ -65,13 +65,13 @@ def somebody(with_session: User) -> Iterator[User]:
 
 
 def say(somebody: User, *words: str) -> str:
-    """Run a command of pypod's as a user; return what it says."""
+    """Run a pypod command as a user; return its output."""
     return somebody.ok(*words).strip()
 
 
 @pytest.fixture
 def other(own_network) -> Iterator[Host]:
-    """Another host, which this one has a default route by."""
+    """Return another host, through which this one has a default route."""
     Path("/proc/sys/net/ipv6/conf/default/accept_dad").write_text("0")
     with closing(Host("other")) as made:
         hosts.cable(made, "eth0", "in0", (f"{THEIRS}/24",))
@@ -81,7 +81,7 @@ def other(own_network) -> Iterator[Host]:
 
 
 class Inside(Host):
-    """The network of a pod, to run root's programs of this host in."""
+    """The network of a pod, in which root's programs of this host run."""
 
     def __init__(self, somebody: User, pod: str) -> None:
         infra = json.loads(say(somebody, "pod", "inspect", pod))["InfraContainerID"]
@@ -99,9 +99,9 @@ class Inside(Host):
 
 
 def companions(somebody: User) -> list[str]:
-    """What connects the user's pods: pasta becomes passt.avx2 where that is possible, a newer one pasta.avx2.
+    """Return the user's sidecar processes: pasta becomes passt.avx2 where possible, and pasta.avx2 in newer versions.
 
-    A child of it is itself, which does something in the namespace and is gone again (NS_CALL in passt's util.h).
+    It has short-lived children of the same name that act in the namespace (NS_CALL in passt's util.h): not counted.
     """
     found = somebody.processes()
     own = [name for pid, name in found.items() if (stat := PROC.stat(pid)) and found.get(stat.ppid) != name]
@@ -114,7 +114,7 @@ def test_a_pod_has_pasta_by_default_and_reaches_other_hosts(somebody: User, othe
     somebody.ok("pod", "create", "--name", "a", PYPOD_NETWORK="")
     say(somebody, "pod", "start", "a")
     with closing(Inside(somebody, "a")) as inside:
-        # who is asked sees this host
+        # the queried server sees this host
         assert inside.ask("tcp", THEIRS, 8000) == f"other {OURS}"
         assert companions(somebody) == ["passt", "pypod-network"]
     say(somebody, "pod", "rm", "-f", "a")
@@ -122,7 +122,7 @@ def test_a_pod_has_pasta_by_default_and_reaches_other_hosts(somebody: User, othe
 
 
 def test_pasta_stays(somebody: User, other: Host) -> None:
-    """One of 2024 or later looks each second whether its namespace is still where it was told."""
+    """Versions from 2024 on check every second whether their namespace still exists."""
     other.serve("tcp", THEIRS, 8000)
     with closing(started(somebody, "s", "--network", "pasta")) as inside:
         time.sleep(2.5)
@@ -132,7 +132,7 @@ def test_pasta_stays(somebody: User, other: Host) -> None:
 
 @pytest.fixture(scope="module")
 def plain(user_tree: Path, busybox: str) -> Path:
-    """A root file system that everybody may read."""
+    """Return a root file system that everybody may read."""
     root = user_tree.parent / "plain-for-networks"
     shutil.copytree(busybox, root, symlinks=True)
     return root
@@ -150,8 +150,8 @@ def test_a_published_port_keeps_the_clients_address(somebody: User, other: Host,
             assert Here().ask(protocol, "127.0.0.1", 8080) in ("b 127.0.0.1", f"b {OURS}")
     say(somebody, "pod", "rm", "-f", "b")
     with closing(socket.socket()) as again:
-        again.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # of what is only waited out
-        again.bind(("", 8080))  # nobody has it any more
+        again.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # for connections in TIME_WAIT
+        again.bind(("", 8080))  # no longer in use
 
 
 def test_a_restart_does_not_wait_for_connections_that_have_ended(somebody: User, other: Host) -> None:
@@ -174,7 +174,7 @@ def test_slirp4netns_on_request(somebody: User, other: Host) -> None:
         assert companions(somebody) == ["pypod-network", "slirp4netns"]
         program = next(pid for pid, name in somebody.processes().items() if name == "slirp4netns")
         files = [os.readlink(entry) for entry in Path(f"/proc/{program}/fd").iterdir()]
-        assert files, "its descriptors can be looked at"
+        assert files, "its descriptors must be readable"
         assert not [path for path in files if path.startswith(str(somebody.home))], "a confined program may not have it"
     say(somebody, "pod", "rm", "-f", "c")
     assert companions(somebody) == []
@@ -188,11 +188,11 @@ def slirp4netns() -> str:
 
 
 def can_be_had(protocol: str, port: int) -> bool:
-    """Whether nobody of this host listens on a port."""
+    """Return whether nothing on this host listens on a port."""
     kind = socket.SOCK_STREAM if protocol == "tcp" else socket.SOCK_DGRAM
     with closing(socket.socket(socket.AF_INET, kind)) as one:
         if protocol == "tcp":
-            one.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # of what is only waited out
+            one.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # for connections in TIME_WAIT
         try:
             one.bind(("", port))
         except OSError:
@@ -221,7 +221,7 @@ class TestPortsOfSlirp4netns:
         assert can_be_had(protocol, 8081)
 
     def test_a_thousand(self, somebody: User, other: Host, slirp4netns: str) -> None:
-        """It tells of each request, and would wait for a pipe that nobody empties."""
+        """It reports each request, and would block on a pipe that is never emptied."""
         del other
         say(somebody, "pod", "create", "--name", "b", "--network", slirp4netns, "-p", "20000-20999:20000-20999")
         say(somebody, "pod", "start", "b")
@@ -342,7 +342,7 @@ class TestTheHost:
     )
     def test_it_is_reached(self, somebody: User, other: Host, slirp4netns: str, network: str) -> None:
         del other, slirp4netns
-        # another interface's; pasta takes the one that leads outside
+        # the address of another interface; pasta takes that of the interface that leads outside
         hosts.run("ip", "address", "add", "198.51.100.1/32", "dev", "lo")
         with closing(Here()) as here, closing(started(somebody, "h", "--network", network)) as inside:
             here.serve("tcp", "0.0.0.0", 8000)  # noqa: S104
@@ -365,7 +365,7 @@ class TestTheHost:
             assert not inside.ask("tcp", address, 8000).startswith("here ")
 
     def test_nowhere_is_no_entry(self, somebody: User, other: Host) -> None:
-        """This host has no address that is not the pod's, and an older pasta gives it none."""
+        """This host has no address that is not also the pod's, and older versions of pasta give it none."""
         del other
         with closing(started(somebody, "h", "--network", "pasta")) as inside:
             given = self.address(somebody, inside)
@@ -379,7 +379,7 @@ PROGRAMS = {"pasta": "passt", "slirp4netns": "slirp4netns"}  # what runs
 
 
 class TestKilled:
-    """A pasta or slirp4netns that somebody killed."""
+    """A pasta or slirp4netns that was killed."""
 
     @contextmanager
     def unplug_and_detach(self, somebody: User, network: str, *options: str) -> Iterator[Inside]:
@@ -421,7 +421,7 @@ class TestKilled:
                 assert failed.returncode == 126
                 assert (
                     "listen tcp4 :8080: bind: address already in use" in failed.stderr
-                )  # by root: more a user cannot see
+                )  # as root, which sees more than the user
                 assert companions(somebody) == []
             say(somebody, "network", "reload", "k")
             assert other.ask("tcp", OURS, 8080) == f"k {THEIRS}"
@@ -531,7 +531,7 @@ def looked_up(host: Host, name: str, server: str) -> list[str]:
 
 
 def reaches(somebody: User, container: str, address: str) -> bool:
-    """Whether packets go there and come back."""
+    """Return whether packets get there and back."""
     pid = say(somebody, "inspect", "--format", "{{.State.Pid}}", container)
     words = ["nsenter", "-t", pid, "-n", "busybox", "ping", "-c1", "-W1", "-q", address]
     return subprocess.run(words, capture_output=True, check=False).returncode == 0
@@ -539,7 +539,7 @@ def reaches(somebody: User, container: str, address: str) -> bool:
 
 @pytest.fixture
 def blue(somebody: User) -> Iterator[str]:
-    """A network of the user's; what it gives is the beginning of its addresses."""
+    """Create a network of the user's; yield the prefix of its addresses."""
     say(somebody, "network", "create", "blue")
     (made,) = json.loads(say(somebody, "network", "inspect", "blue"))
     yield made["subnets"][0]["subnet"].removesuffix("0/24")
@@ -674,7 +674,7 @@ class TestBridges:
     def test_who_joined_a_container_that_ended_is_reached_by_nobody(
         self, somebody: User, blue: str, plain: Path
     ) -> None:
-        """Its address is given away again."""
+        """Its address is assigned again."""
         sleep = ("--rootfs", f"{plain}:O", "sleep", "1000")
         say(somebody, "run", "-d", "--name", "first", "--network", "blue", *sleep)
         say(somebody, "run", "-d", "--name", "joined", "--network", "container:first", *sleep)

@@ -1,4 +1,4 @@
-"""Whatever was killed, damaged, reused or filled up: what is shown is true, and everything can still be removed."""
+"""After kills, damage, reused PIDs or a full disk, listings are correct, and everything can still be removed."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ class TestStatusFile:
         "damage", ["garbage", "empty", "link", "directory", "fifo", "socket", "numbers", "missing"]
     )
     def test_damaged_while_it_runs(self, engine, busybox, damage: str) -> None:
-        """Whether it runs cannot be told any more; what runs is found by its group, and there are never two."""
+        """Whether it runs is unknown; its processes are found by its cgroup, and it never runs twice."""
         container = engine.containers.run(SLEEP, rootfs=busybox)
         other = engine.containers.run(SLEEP, rootfs=busybox)
         state = container.state()
@@ -66,7 +66,7 @@ class TestStatusFile:
         assert other.state().running
 
     def test_the_monitor_of_an_earlier_run_leaves_the_later_one_alone(self, engine, busybox) -> None:
-        """It kills its container's group at the end, and a later run has one of the same path."""
+        """At the end it kills its container's cgroup, and a later run has one with the same path."""
         container = engine.containers.run(SLEEP, rootfs=busybox)
         earlier = container.state()
         os.kill(earlier.supervisor_pid, signal.SIGSTOP)

@@ -1,4 +1,4 @@
-"""Pods and containers in a notebook: what is shown is what the kernel says."""
+"""Pods and containers in a notebook: the picture matches the kernel's state."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def test_a_pod(engine, busybox) -> None:
     assert net.inodes == (
         os.stat("/proc/self/ns/net").st_ino, *[os.stat(f"/proc/{web.state().pid}/ns/net").st_ino] * 2, None,
     )  # fmt: skip
-    assert [band.kind for band in seen.bands][:3] == ["net", "ipc", "uts"], "what is shared comes first"
+    assert [band.kind for band in seen.bands][:3] == ["net", "ipc", "uts"], "shared namespaces must come first"
     text = "".join(ET.fromstring(pod._repr_html_()).itertext())
     assert f"pid {web.state().pid}" in text
     assert "created" in text

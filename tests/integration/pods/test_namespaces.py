@@ -1,4 +1,4 @@
-"""Which namespaces the infra and the members of a pod share, and what follows from it."""
+"""Which namespaces the infra and the members of a pod share, and the consequences."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ pytestmark = pytest.mark.root
 
 NOT_IN_CHROOT = pytest.mark.not_in_chroot
 ALL_KINDS = ("mnt", "pid", "net", "ipc", "uts", "user", "cgroup", "time")
-KINDS = tuple(kind for kind in ALL_KINDS if Path("/proc/self/ns", kind).exists())  # not every kernel has all
+KINDS = tuple(kind for kind in ALL_KINDS if Path("/proc/self/ns", kind).exists())  # not every kernel has all of them
 
 
 def inodes(pid: int) -> dict[str, int]:
@@ -103,11 +103,11 @@ def test_localhost_is_one(box) -> None:
     fetch = "until wget -qO- http://127.0.0.1:8080/; do usleep 20000; done"
     assert box.shell(fetch, pod=pod) == "hello\n"
     refused = box.shell("wget -qO- http://127.0.0.1:8080/", check=False)
-    assert "Connection refused" in refused, "a container outside of the pod has another localhost, and lo is up there"
+    assert "Connection refused" in refused, "a container outside the pod must have its own localhost, with lo up"
     text = execute(server, "sh", "-c", "cat /proc/net/dev; cat /proc/net/route | wc -l")
     assert {line.split(":")[0].strip() for line in text.splitlines() if ":" in line} == {"lo"}
     again = pod.run(["httpd", "-f", "-p", "8080"], rootfs=box.rootfs)
-    assert again.wait(5) == 1, "one port is one port for all members"
+    assert again.wait(5) == 1, "members must share their ports"
 
 
 def test_shared_memory_is_one(box) -> None:
@@ -124,7 +124,7 @@ def test_shared_memory_is_one(box) -> None:
     assert "No such file" in execute(private, "cat", "/dev/shm/x", check=False)
     assert of(private)["ipc"] != of(a)["ipc"]
     a.restart(0)
-    assert execute(a, "cat", "/dev/shm/x") == "posix\n", "it is the pod's and outlives members"
+    assert execute(a, "cat", "/dev/shm/x") == "posix\n", "it must belong to the pod and outlive members"
 
 
 def test_hostname_is_one(box) -> None:
@@ -157,7 +157,7 @@ def test_the_infra_of_a_shared_pid_namespace_reaps(box) -> None:
         assert time.monotonic() < deadline, execute(b, "ps", "-o", "pid,stat,ppid,args")
         time.sleep(0.01)
     inside = Path(f"/proc/{pod.infra.state().pid}/root/proc")
-    assert not inside.exists(), "the infra needs no procfs for that"
+    assert not inside.exists(), "the infra must not need procfs for this"
 
 
 def test_without_a_shared_pid_namespace_the_first_process_is_1(box) -> None:
@@ -172,7 +172,7 @@ def test_without_a_shared_pid_namespace_the_first_process_is_1(box) -> None:
 
 @NOT_IN_CHROOT
 def test_a_user_namespace_of_roots_own(box) -> None:
-    """An identity map: ids stay, and capabilities count inside only."""
+    """With an identity map IDs are unchanged, and capabilities are effective inside only."""
     pod = box.engine.pods.create(share="ipc,net,uts,user")
     a = box.stay(pod=pod, cap_add=["SYS_ADMIN", "SYS_TIME"])
     assert execute(a, "cat", "/proc/self/uid_map").split() == ["0", "0", "4294967295"]
@@ -181,8 +181,8 @@ def test_a_user_namespace_of_roots_own(box) -> None:
     assert report.capabilities["Eff"] & 1 << 21
     assert int(report.pairs("ns")["user"]) != HOST["user"]
     assert Report(execute(a, "/probe", user="alice")).status["Uid"].split()[0] == "1001"
-    # SYS_TIME of a user namespace is none of the host's
-    other = box.stay(pod=pod, cap_add=["SYS_ADMIN", "SYS_TIME"])  # whose /proc may be gone afterwards
+    # SYS_TIME in a user namespace gives no right over the host's clock
+    other = box.stay(pod=pod, cap_add=["SYS_ADMIN", "SYS_TIME"])  # its /proc may be unusable afterwards
     outcomes = Report(execute(other, "/probe", "attempts")).outcomes
     assert outcomes["settimeofday"] in ("EPERM", "ok")
     assert outcomes["write /proc/sys/kernel/core_pattern"] == "EROFS"
@@ -191,7 +191,7 @@ def test_a_user_namespace_of_roots_own(box) -> None:
     assert (pid, session, group) == ("1", "1", "1")
     assert box.report(pod=pod, terminal=True).pairs("tty") == {"0": "1", "1": "1", "2": "1"}
     assert {line for line in report.all("device") if line.startswith("null")} == {"null c 1:3 666"}
-    # which are the host's here: their inodes must be out of reach, and they must work
+    # these are the host's here: their inodes must be out of reach, and they must work
     mode = f"{os.stat('/dev/null').st_mode & 0o777:o}"
     for path in ("/dev/null", "/proc/self/fd/0", "/proc/1/fd/0"):
         assert "Read-only file system" in execute(a, "chmod", mode, path, check=False)
@@ -221,7 +221,7 @@ def test_joining_a_container_and_a_path(box, kind: str) -> None:
         assert "/probe stay" in execute(box.stay(pid="container:target"), "cat", "/proc/1/cmdline").replace("\0", " ")
     target.kill()
     target.wait(5)
-    late = box.stay(**{option: "container:target"})  # as podman starts what a container depends on
+    late = box.stay(**{option: "container:target"})  # as podman starts a container's dependencies
     assert target.state().running
     assert of(late)[kind] == of(target)[kind]
     with pytest.raises(PypodError) as caught:
@@ -240,7 +240,7 @@ def test_a_start_starts_who_is_joined_and_who_that_one_joins(box) -> None:
     assert of(second)["net"] == of(first)["net"]
     assert of(third)["ipc"] == of(second)["ipc"]
     first.stop(timeout=0)
-    third.start()  # it runs: nothing is done for it
+    third.start()  # it is running: nothing is done for it
     assert not first.state().running
 
 
@@ -254,7 +254,7 @@ def test_paths_that_are_no_namespace_of_that_kind(box, kind: str, tmp_path: Path
             box.run("true", **{option: f"ns:{path}"})
         assert caught.value.call == "setns"
         assert str(path) in caught.value.operation
-        assert "no namespace, or one of another kind" in caught.value.hint
+        assert "not a namespace, or is one of another kind" in caught.value.hint
     with pytest.raises(InvalidSpec, match=f"namespace path: stat {tmp_path}/nosuch: no such file or directory") as none:
         box.run("true", **{option: f"ns:{tmp_path}/nosuch"})
     assert none.value.argument == f"--{option}"
@@ -272,7 +272,7 @@ def test_a_path_that_is_gone_when_it_is_joined(box, tmp_path: Path) -> None:
 @pytest.mark.usefixtures("own_network")
 @pytest.mark.parametrize("option", ["uts", "cgroupns"])
 def test_what_fails_while_the_host_lays_the_cable_is_told_as_it_is(box, option: str) -> None:
-    """The process ends before its network is there: that it is not there is not what went wrong."""
+    """The process ends before its network exists, but the missing network is not the cause to report."""
     for _ in range(30):
         with pytest.raises(LaunchFailed) as caught:
             box.run("true", network="bridge", **{option: "ns:/proc/self/ns/net"})
@@ -325,7 +325,7 @@ def test_kinds_that_cannot_be_shared(box, text: str) -> None:
 
 
 def test_a_process_that_took_over_a_pid_is_never_joined(box) -> None:
-    """The plan names pid and start time: a stranger with that number has another one."""
+    """The plan contains PID and start time: another process with that PID has a different start time."""
     from pypod.kernel.pidfd import Process
     from pypod.runtime.compiler import Join, Surroundings, container_ops
     from pypod.runtime.ops import Op

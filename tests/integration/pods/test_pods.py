@@ -59,7 +59,7 @@ class TestStates:
         first.stop(timeout=0)
         assert pod.status == "Degraded"
         second.stop(timeout=0)
-        assert pod.status == "Degraded"  # the infra runs on, as podman's
+        assert pod.status == "Degraded"  # the infra keeps running, as in podman
         pod.stop(timeout=0)
         assert (pod.status, pod.state().infra.exit_code) == ("Exited", 0)
         assert not is_there(infra.pid)
@@ -99,7 +99,7 @@ class TestStates:
         assert pod.status == "Exited"
 
     def test_a_pod_s_cgroup_goes_with_it(self, engine, busybox) -> None:
-        """Also when no member is left whose path would tell where it is."""
+        """Also when no member is left whose path would lead to it."""
         for parent in ("", "/of-my-own"):
             pod = engine.pods.create(infra=False, cgroup_parent=parent)
             member = pod.run(["true"], rootfs=busybox)
@@ -122,7 +122,7 @@ class TestStates:
         above.parent.rmdir()
 
     def test_files_that_a_killed_start_left_out_are_made_by_the_next(self, engine, busybox) -> None:
-        """They are written while the infra starts: who is killed then leaves an infra without them."""
+        """They are written while the infra starts: a caller killed then leaves an infra without them."""
         pod = engine.pods.create("p", hostname="host")
         pod.start()
         infra = pod.infra.state().pid
@@ -229,7 +229,7 @@ class TestSharing:
             assert own[kind] not in table[kind].values(), kind
         for kind in ("mnt", "pid"):
             assert len({own[kind], *table[kind].values()}) == 4, kind
-        for kind in {"user", "time"} & set(table):  # not every kernel has namespaces of time
+        for kind in {"user", "time"} & set(table):  # not every kernel has time namespaces
             assert {own[kind]} == set(table[kind].values()), kind
         pod.stop(timeout=0)
         assert pod.namespaces() == {}
@@ -277,7 +277,7 @@ class TestSharing:
             thread = threading.Thread(target=lambda: seen.append(os.readlink("/proc/thread-self/ns/net")))
             thread.start()
             thread.join()
-        # a new thread takes its maker's namespaces; the main thread came back
+        # a new thread inherits its creator's namespaces; the main thread is back in its own
         assert os.readlink("/proc/thread-self/ns/net") == home
         assert seen != [home]
 
@@ -298,7 +298,7 @@ class TestBlocks:
 
 class TestRaces:
     def test_a_member_started_while_the_pod_stops_is_not_left_alone(self, engine, busybox) -> None:
-        """Between the members' end and the infra's somebody may start one: it must not live on in dead namespaces."""
+        """A member started between the members' end and the infra's must not live on in dead namespaces."""
         pod = engine.pods.create()
         heard = f"echo heard; {GATE}; exit"
         slow = pod.run(["sh", "-c", f"trap '{heard}' TERM; echo ready; while :; do sleep 0.01; done"], rootfs=busybox)
@@ -331,13 +331,13 @@ class TestRaces:
         assert (late.state().running, pod.status) == (True, "Running")  # in new namespaces, after the stop
 
     def test_a_member_of_a_pod_that_is_being_removed(self, engine, busybox) -> None:
-        """It is killed, or there is no such pod; it is never left without one."""
+        """It is killed, or there is no such pod; it is never left without a pod."""
         for _ in range(10):
             pod = engine.pods.create()
             outcomes: list[object] = []
 
             def create(pod=pod, to=outcomes) -> None:
-                for _ in range(500):  # whoever removes it may wait for the lock through some of them
+                for _ in range(500):  # some of them may wait for the lock that the removal holds
                     try:
                         pod.run(SLEEP, rootfs=busybox)
                     except (NoSuchPod, NoSuchContainer, PodBroken, LaunchFailed) as error:

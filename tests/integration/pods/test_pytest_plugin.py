@@ -1,4 +1,4 @@
-"""The fixtures that the installed package gives to other people's tests."""
+"""The fixtures that the installed package provides for other projects' tests."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from tests.facts import created_nothing, is_there, wait_until
 
 pytestmark = pytest.mark.root
 
-# What an inner test leaves for the outer one to look at.
+# Data that an inner test leaves for the outer one.
 NOTE = """
 import pathlib
 import pytest
@@ -28,7 +28,7 @@ def note(*things):
 
 @pytest.fixture
 def inner(pytester: pytest.Pytester, busybox):
-    """Run a test file in a process of its own; return how it went and the pids that it noted."""
+    """Run a test file in a separate process; return its outcome and the PIDs that it noted."""
 
     def run(body: str) -> tuple[dict[str, int], list[int], str]:
         path = pytester.path / "pids"
@@ -69,7 +69,7 @@ def test_apart(pod, container, pypod_engine):
 
 
 def test_the_bridges_of_their_networks_go_too(inner, own_network, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The storage is gone with the test: nobody else could remove them."""
+    """The storage is deleted with the test: nothing else could remove them."""
     monkeypatch.delenv("PYPOD_NETWORK")
     outcomes, _, text = inner("""
 import socket
@@ -153,9 +153,9 @@ def test_it(pod, container, pypod_engine):
 @pytest.mark.not_in_chroot
 def test_without_root_they_skip_with_a_reason(pytester: pytest.Pytester) -> None:
     pytester.makepyfile("def test_it(pod):\n    raise AssertionError\n\ndef test_other():\n    pass\n")
-    # in a user namespace without ids of its own a process is nobody and reads what root may read
+    # in a user namespace without IDs of its own, a process is nobody but can read root's files
     command = ["unshare", "--user", sys.executable, "-m", "pytest", "-rs", "-p", "no:cacheprovider"]
     command += ["--basetemp", str(pytester.path / "base")]
     done = subprocess.run(command, cwd=pytester.path, capture_output=True, text=True, timeout=60, check=False)
     assert "1 passed, 1 skipped" in done.stdout, done.stdout + done.stderr
-    assert "pypod can run no pods as this user" in done.stdout
+    assert "pypod cannot run pods as this user" in done.stdout

@@ -1,4 +1,4 @@
-"""The main job on real input: Apache as uid 1001 in one container, busybox's wget in another, one pod."""
+"""The main use case on real input: Apache as UID 1001 in one container, busybox's wget in another, one pod."""
 
 from __future__ import annotations
 
@@ -38,5 +38,5 @@ def test_wget_is_answered_by_apache_of_uid_1001_in_the_same_pod(engine) -> None:
     assert "1001" in uids, workers.stdout
     before = time.monotonic()
     assert _run(engine, "pod", "stop", "mipod").returncode == 0
-    assert time.monotonic() - before < 8, "WINCH ends Apache gracefully; no SIGKILL after ten seconds"
+    assert time.monotonic() - before < 8, "WINCH must end Apache gracefully, without SIGKILL after ten seconds"
     assert _run(engine, "pod", "rm", "-f", "mipod").returncode == 0

@@ -1,4 +1,4 @@
-"""A host whose AppArmor gives user namespaces to programs with a profile only: stricter than Ubuntu 24.04 has it."""
+"""A host whose AppArmor allows user namespaces only to programs with a profile, stricter than Ubuntu 24.04."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ pytestmark = [pytest.mark.root, pytest.mark.users]
 
 FEATURES = Path("/sys/kernel/security/apparmor/features/namespaces/mask")
 HEAD = "abi <abi/4.0>,\ninclude <tunables/global>\n"
-# Stands for what has no profile there. "/" is what AppArmor calls a file in memory.
+# Applies to programs without a profile. "/" is AppArmor's name for a file in memory.
 EVERYTHING = """
   capability, network, mount, remount, umount, pivot_root, ptrace, signal, dbus, unix, mqueue, change_profile,
   /{,**} rwlkm,
@@ -39,7 +39,7 @@ def profile(text: str, directory: Path) -> Iterator[None]:
 
 @pytest.fixture
 def confined(user: User, tmp_path: Path):
-    """Run pypod as a user whose programs get no user namespaces unless they have a profile of their own."""
+    """Run pypod as a user whose programs get user namespaces only with a profile of their own."""
     if not (FEATURES.exists() and "userns_create" in FEATURES.read_text()):
         pytest.skip("apparmor: this kernel has none that knows of user namespaces, or it is off")
     for tool in ("apparmor_parser", "aa-exec"):

@@ -1,4 +1,4 @@
-"""An ordinary user: their session, files of ids that are not their own, and what another user can and cannot do."""
+"""An unprivileged user: their session, files with subordinate IDs, and what another user can and cannot do."""
 
 from __future__ import annotations
 
@@ -29,13 +29,13 @@ def ranges(path: str, name: str) -> tuple[int, int]:
 
 
 def held(storage: Path) -> list[str]:
-    """What is in a storage that is not the user's own."""
+    """Return the paths in a storage that do not belong to the user."""
     owner = storage.stat().st_uid
     return [str(path) for path in storage.rglob("*") if path.lstat().st_uid != owner]
 
 
 def test_the_same_as_for_root(user: User, full: bool) -> None:
-    """The end-to-end tests that need nothing but pods, once more as an ordinary user."""
+    """Run the end-to-end tests that need nothing but pods again as an unprivileged user."""
     files = sorted({one.partition("::")[0] for one in for_users(full=full)[0]})
     home = ["--rootdir", user.tree, "-c", user.tree / "setup.cfg", "--basetemp", user.home / "tests"]
     words = [
@@ -97,7 +97,7 @@ class TestSession:
         assert with_image.python_code(code) == "True True\n"
 
     def test_a_caller_with_threads_stays_where_it_is(self, with_image: User) -> None:
-        """The namespaces of every thread are those of before, and each has run a container."""
+        """The namespaces of every thread are unchanged, and each has run a container."""
         code = (
             "import os, threading, pypod\n"
             "kinds = ('user', 'mnt', 'pid', 'net')\n"
@@ -120,10 +120,10 @@ class TestSession:
         said = user.ok("system", "check")
         rows = {words[1]: words[0] for line in said.splitlines() if len(words := line.split()) > 2}
         assert (rows["session"], rows["storage-driver"]) == ("ok", "ok")
-        wait_until(lambda: user.processes() == {})  # what others had deleted may still be going
+        wait_until(lambda: user.processes() == {})  # files that others discarded may still be being deleted
 
     def test_check_says_that_it_cannot_be_made(self, user: User) -> None:
-        """The host's facts say nothing of why: here a program that maps no ids."""
+        """The host's facts do not explain it: here a program maps no IDs."""
         user.end()
         directory = user.home / "mappers"
         directory.mkdir()
@@ -216,7 +216,7 @@ class TestFiles:
         assert with_image.ok("unshare", "sh", "-c", words) == "1001 1002\n"
 
     def test_it_stays_mounted_for_the_next_one(self, with_image: User) -> None:
-        """As podman's does; the host sees nothing of it."""
+        """As in podman; the host does not see the mount."""
         pypod = (with_image.python, "-m", "pypod")
         path = with_image.ok("unshare", *pypod, "image", "mount", IMAGE).strip()
         try:
@@ -239,7 +239,7 @@ class TestFiles:
         user.ok("rmi", IMAGE)
 
     def test_unshare_stays_in_the_directory(self, user: User) -> None:
-        """Or runs nothing: elsewhere a command does harm."""
+        """Or runs nothing: in another directory a command could do harm."""
         user.ok("unshare", "true")
         assert user.ok("unshare", "pwd") == f"{user.home}\n"
         gone = user.home / "gone"
@@ -257,7 +257,7 @@ class TestFiles:
         user.ok("rmi", "-f", IMAGE)
         layers = user.storage / "images" / "layers"
         assert eventually(lambda: list(layers.iterdir()) == [])
-        user.ok("pull", "-q", f"oci-archive:{archive}")  # for the others
+        user.ok("pull", "-q", f"oci-archive:{archive}")  # for the other tests
 
     def test_a_volume_of_an_image_is_its_users(self, user: User, busybox: str, user_tree: Path) -> None:
         made = layer({**busybox_entries(busybox), "v": None, "v/f": b"x"}, uid=1001, gid=1002)
@@ -277,7 +277,7 @@ class TestFiles:
 
 class TestStorage:
     def test_a_relative_place_is_none(self, user: User) -> None:
-        """XDG Base Directory Specification: such a path is to be ignored."""
+        """XDG Base Directory Specification: a relative path is to be ignored."""
         before = set(os.listdir(user.home))
         for variables in ({"XDG_DATA_HOME": "data"}, {"HOME": "home"}, {"HOME": ""}):
             assert user.ok("info", "--format", "{{.Store.GraphRoot}}", **variables).strip() == str(user.storage)
@@ -292,12 +292,12 @@ class TestStorage:
         assert "--root" in refused.stderr
 
     def test_nobody_else_can_write_to_it_whatever_the_umask(self, user: User, plain: Path) -> None:
-        """ATTACK: what is left open could be filled by another user."""
+        """ATTACK: another user could write into a directory left open."""
         storage = user.home / "open"
         run = f"umask 000; exec {user.python} -m pypod --root {storage} run --rm --rootfs {plain}:O true"
         try:
             assert user.run("sh", "-c", run).returncode == 0
-            wait_until(lambda: not any((storage / "trash").iterdir()))  # what the start threw away goes by and by
+            wait_until(lambda: not any((storage / "trash").iterdir()))  # emptied with a delay
             found = [one for one in storage.rglob("*") if not one.is_symlink() and one.lstat().st_mode & 0o022]
             assert found == []
         finally:
@@ -350,7 +350,7 @@ class TestOthers:
 
     @pytest.mark.parametrize("plant", ["directory", "link", "writable", "file"])
     def test_a_storage_that_somebody_planted(self, user: User, bare_user: User, plant: str) -> None:
-        """ATTACK: whoever makes the directory first could have a database, a lock or a program of theirs in it."""
+        """ATTACK: whoever creates the directory first could have a database, a lock or a program of theirs in it."""
         shared = user.tree.parent / f"shared-{plant}"
         shared.mkdir()
         shared.chmod(0o1777)
@@ -371,7 +371,7 @@ class TestOthers:
         told = {"directory": f"belongs to uid {bare_user.uid}", "writable": "writable by others"}
         assert told.get(plant, "is not a directory") in refused.stderr
         assert list(target.iterdir()) == []
-        # a link in a directory like /tmp is followed by nobody but who made it, nor by root (fs.protected_symlinks)
+        # a link in a directory like /tmp is followed only for its owner, not even for root (fs.protected_symlinks)
         assert plant == "link" or storage.is_file() or list(storage.iterdir()) == []
 
     def test_nobody_else_can_look_into_the_storage(self, with_image: User) -> None:
@@ -382,7 +382,7 @@ class TestOthers:
         assert open_to_others == []
 
     def test_a_false_status_names_no_stranger(self, user: User, plain: Path) -> None:
-        """ATTACK: a holder's record with another process's number: nobody is joined or killed by number alone."""
+        """ATTACK: a holder's record with another process's PID: no process is joined or killed by its PID alone."""
         user.ok("unshare", "true")
         status = user.storage / "session" / "status"
         before = status.read_bytes()
@@ -397,6 +397,6 @@ class TestOthers:
             victim.kill()
             victim.wait()
             user.pypod("system", "migrate")
-            for pid, name in user.processes().items():  # the holder that the lie hid
+            for pid, name in user.processes().items():  # the holder hidden by the false record
                 if name == "pypod-session":
                     os.kill(pid, 15)

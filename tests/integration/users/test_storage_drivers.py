@@ -1,4 +1,4 @@
-"""A container's root made by the kernel, by fuse-overlayfs and as a copy: the same for who uses it, nothing left."""
+"""A container's root through overlay, fuse-overlayfs and as a copy: the same for its user, and nothing is left."""
 
 from __future__ import annotations
 
@@ -28,13 +28,13 @@ DRIVERS = {
     "fuse-overlayfs": BY_PROGRAM,
     "vfs": {"STORAGE_DRIVER": "vfs"},
 }
-# What the first line of a container's /proc/mounts for / has as its type.
+# The file system type of / in the first line of a container's /proc/mounts.
 TYPES = {"overlay": "overlay", "fuse-overlayfs": "fuse.fuse-overlayfs"}
 
 
 @pytest.fixture
 def device() -> Iterator[Path]:
-    """/dev/fuse as udev makes it: everybody may open it."""
+    """Create /dev/fuse as udev does: everybody may open it."""
     if not PROGRAM:
         pytest.skip("fuse-overlayfs is not installed")
     if not DEVICE.exists():
@@ -57,13 +57,13 @@ def servers(user: User) -> list[int]:
 
 
 def root_type(user: User, driver: str, *words: str) -> str:
-    """The type of the root's file system, as a process in a container sees it."""
+    """Return the type of the root file system, as a process in a container sees it."""
     return user.ok("run", "--rm", *words, "sh", "-c", "awk '$2 == \"/\" { print $3 }' /proc/mounts", **DRIVERS[driver])
 
 
 @pytest.fixture
 def host_directory(user: User, user_tree: Path, busybox: str) -> Iterator[Path]:
-    """A root file system of the user's with something to change, to remove and to replace."""
+    """Return a root file system of the user's with files to change, remove and replace."""
     root = user_tree.parent / "changing"
     shutil.copytree(busybox, root, symlinks=True)
     for path, text in {"old/kept": "kept", "old/gone": "gone", "made/again": "again", "a/b/c": "c"}.items():
@@ -103,7 +103,7 @@ class TestAllDrivers:
             assert not [name for name in names if ".wh." in name or name in ("old/gone", "made/again", "a/b/c")]
             assert (names["made/new"].uid, names["made/new"].gid) == (5, 6)
             assert names["made/same"].islnk()
-            # it goes on with what it wrote, and nothing of the directory itself has changed
+            # it continues with its own changes, and the directory itself is unchanged
             started = user.pypod("start", "-a", "one", **said)
             assert "can't remove '/old/gone'" in started.stderr
             assert sorted(path.relative_to(host_directory) for path in host_directory.rglob("*")) == before
@@ -127,7 +127,7 @@ class TestAllDrivers:
                 seen = with_image.pypod("run", "--rm", "-u", "0", name, "sh", "-c", words)
                 lines = ["1001 1002 regular file", "/x", "/x/y", "/x/y/z", "/srv", "/srv/data", "/srv/data/one"]
                 assert sorted(seen.stdout.splitlines()) == sorted(lines), (name, seen)
-            # another driver reads it as well
+            # another driver can read it, too
             other = next(one for one in DRIVERS if one not in (driver, "fuse-overlayfs"))
             seen = with_image.pypod("run", "--rm", "-u", "0", "localhost/changed", "ls", "/srv/data", **DRIVERS[other])
             assert seen.stdout == "one\n"
@@ -187,10 +187,10 @@ def running(user: User, plain: Path, device: Path) -> Iterator[int]:
 
 
 class TestWhoServes:
-    """A root that fuse-overlayfs serves: the program is there as long as the container, whoever is killed."""
+    """A root served by fuse-overlayfs: the program runs as long as the container, whatever else is killed."""
 
     def test_it_ends_with_the_container(self, user: User, running: int) -> None:
-        assert len(servers(user)) == 2  # and who watches it
+        assert len(servers(user)) == 2  # and the process that watches it
         os.kill(running, signal.SIGKILL)
         assert eventually(lambda: servers(user) == []), user.processes()
         assert user.ok("inspect", "--format", "{{.State.ExitCode}}", "served") == "137\n"
@@ -218,7 +218,7 @@ class TestWhoServes:
         assert [fd for fd in Path(f"/proc/{running}/fd").iterdir() if os.readlink(fd) == "/dev/fuse"] == []
 
     def test_it_keeps_what_it_wrote_under_another_driver(self, user: User, host_directory: Path, device: Path) -> None:
-        """The kernel does not see what fuse-overlayfs notes: a directory that was replaced would be the old one."""
+        """The kernel ignores fuse-overlayfs's own marks: a replaced directory would show its old content."""
         words = (
             "if [ -e /var/once ]; then ls /made; else touch /var/once; rm -r /made; mkdir /made; touch /made/new; fi"
         )
@@ -227,7 +227,7 @@ class TestWhoServes:
             for variables in ({}, DRIVERS["overlay"], DRIVERS["vfs"]):
                 seen = user.ok("start", "-a", "kept", **variables).split()
                 assert seen == ["new"]
-            device.chmod(0o600)  # and when the program does not work any more
+            device.chmod(0o600)  # also after the program has stopped working
             seen = user.ok("start", "-a", "kept").split()
             assert seen == ["new"]
             assert user.ok("diff", "kept").splitlines().count("D /made/again") == 1
@@ -235,7 +235,7 @@ class TestWhoServes:
             user.ok("rm", "kept")
 
     def test_the_hosts_own_files(self, user: User, device: Path) -> None:
-        """A directory with mounts in it is none for a user's overlay of the kernel."""
+        """A directory that contains mounts cannot be a layer of a user's kernel overlay."""
         mark = f"/etc/pypod-{os.getpid()}"
         seen = user.ok("run", "--rm", "--rootfs", "/:O", "sh", "-c", f"cat /etc/hostname; touch {mark} && ls {mark}")
         assert seen.splitlines()[-1] == mark
@@ -247,7 +247,7 @@ class TestWhoServes:
 
 
 class TestWhatIsChosen:
-    """By what the file system of the storage can do: here one without extended attributes."""
+    """The choice depends on the file system of the storage: here one without extended attributes."""
 
     @pytest.fixture
     def storage(self, user: User, user_tree: Path) -> Iterator[Path]:
@@ -312,7 +312,7 @@ class TestWhatIsChosen:
         before = facts.stat()
         user.ok("run", "--rm", "--rootfs", f"{plain}:O", "true")
         assert os.path.samestat(facts.stat(), before)
-        # what another boot found out counts for nothing
+        # results of another boot are ignored
         content = json.loads(facts.read_text())
         facts.write_text(json.dumps(["another", {"overlay": "does not work"}]))
         assert user.ok("run", "--rm", "--rootfs", f"{plain}:O", "true") == ""
@@ -328,7 +328,7 @@ class TestWhatIsChosen:
 
 
 def test_a_storage_on_an_overlay(user: User, user_tree: Path, busybox: str, plain: Path, device: Path) -> None:
-    """As in a container without a volume: there are no whiteouts, copies do, of layers that delete as well."""
+    """As in a container without a volume: whiteouts are impossible; copies work, even for layers with deletions."""
     del device
     place = user_tree.parent / "on-overlay"
     for name in ("lower", "upper", "work", "merged"):
@@ -361,7 +361,7 @@ def test_a_storage_on_an_overlay(user: User, user_tree: Path, busybox: str, plai
         assert user.ok(*of_user, "run", "--rm", "localhost/less", "sh", "-c", "find /d /e").split() == ["/d", "/e"]
         saved = user.home / "less.tar"
         user.ok(*of_user, "save", "-q", "--format", "oci-archive", "-o", str(saved), "localhost/less")
-        user.ok("load", "-q", "-i", str(saved))  # where whiteouts can be made
+        user.ok("load", "-q", "-i", str(saved))  # where whiteouts can be created
         try:
             assert user.ok("run", "--rm", "localhost/less", "sh", "-c", "find /d /e").split() == ["/d", "/e"]
         finally:

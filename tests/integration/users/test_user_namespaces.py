@@ -1,4 +1,4 @@
-"""--userns, --uidmap and their kin: which ids a container has, for root and for a user."""
+"""--userns, --uidmap and related options: the IDs of a container, for root and for a user."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def maps(lines: list[str]) -> list[list[int]]:
 
 @pytest.fixture
 def image(engine, busybox):
-    """An image with files of root and of user 1001; root may not write to its top directory."""
+    """Return an image with files of root and of user 1001; root may not write to its top directory."""
     below = layer({".": None, **busybox_entries(busybox)}, mode=0o755, uid=0, gid=0)
     above = layer({"srv": None, "srv/data": b"data\n"}, mode=0o750, uid=1001, gid=1002)
     return bring(engine, Made(below, above, config={"Volumes": {"/v": {}}}), "localhost/ids:latest")
@@ -44,7 +44,7 @@ def image(engine, busybox):
 
 @contextmanager
 def one_more_line(line: str, *paths: str) -> Iterator[None]:
-    """A line of /etc/subuid or /etc/subgid, in this mount namespace only."""
+    """Add a line to /etc/subuid or /etc/subgid, in this mount namespace only."""
     with users.unchanged(), ExitStack() as stack:
         for path in paths:
             copy = stack.enter_context(tempfile.NamedTemporaryFile("w"))
@@ -58,7 +58,7 @@ def one_more_line(line: str, *paths: str) -> Iterator[None]:
 
 @pytest.fixture
 def given_ids() -> Iterator[None]:
-    """Ids for podman's `containers`."""
+    """Give IDs to podman's user `containers`."""
     with one_more_line("containers:2000000000:5000", "/etc/subuid", "/etc/subgid"):
         yield
 
@@ -114,7 +114,7 @@ class TestMaps:
         one = engine.containers.run(image, words, uidmap=MAP)
         assert said(one) == ["0 0 755", "0 0 755", "1001 1002 750", "0 0 755", "data", "0"]
         upper = Path(engine.layout.container(one.id), "upper")
-        # on the disk they are as in an image, so that commit, diff and export need to know nothing
+        # on disk they have the image's IDs, so that commit, diff and export need no mapping
         assert ((upper / "new").stat().st_uid, one.changes()[0]) == (0, ("A", "/new"))
 
     def test_what_the_container_changes(self, engine, image) -> None:
@@ -140,7 +140,7 @@ class TestMaps:
         assert said(one)[-2:] == ["again", "again"]
 
     def test_privileges_are_none_over_the_host(self, engine, image) -> None:
-        """ATTACK: root of the container, with every capability, against files, processes and settings of the host's."""
+        """ATTACK: root of the container, with every capability, against files, processes and settings of the host."""
         words = "kill -0 1000000 2>&1; echo x > /proc/sys/kernel/hostname; mount -t tmpfs none /tmp && echo own; "
         words += "mknod /tmp/sda b 8 0; cat /host/secret; chown 0 /host/secret"
         secret = Path(engine.layout.root).parent / "secret"
@@ -267,7 +267,7 @@ class TestAsUser:
     def test_keep_id(self, with_image: User, plain: Path) -> None:
         uid, gid = with_image.uid, with_image.gid
         seen = self.run(with_image, "--userns=keep-id")
-        assert seen[:3] == ["1001", "0 0", "1001 1002"]  # the image says who, as with podman
+        assert seen[:3] == ["1001", "0 0", "1001 1002"]  # the image's user, as in podman
         assert maps(seen[3:])[:2] == [[0, 1, uid], [uid, 0, 1]]
         words = ["--rootfs", f"{plain}:O", "sh", "-c", "id -u; id -g; touch /home/shared"]
         volume = f"{with_image.home}:/home"
@@ -294,7 +294,7 @@ class TestAsUser:
         assert maps(seen[3:]) == [[0, 1, 10], [10, 11, 90]]
 
     def test_subordinate_ids_of_the_file_are_those_of_the_session(self, with_image: User) -> None:
-        """The file has the host's ids, in the session they are from 1 on; those of others are nobody's there."""
+        """The file has the host's IDs, which start at 1 in the session; IDs of other users are unmapped there."""
         _, first, _, _, _, count = map(int, with_image.ok("unshare", "cat", "/proc/self/uid_map").split())
         assert first == with_image.uid
         seen = self.run(with_image, "--subuidname", with_image.name, "-u", "0")

@@ -1,4 +1,4 @@
-"""Cgroups of an ordinary user, in a scope that their systemd delegates. tests/vm has a guest with such a user."""
+"""Cgroups of an unprivileged user, in a scope that their systemd delegates. tests/vm has a guest with such a user."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ SERVICE = f"/user.slice/user-{UID}.slice/user@{UID}.service"
 
 @pytest.fixture
 def engine(engine):
-    """An engine whose session ends with the test, and its scope with it."""
+    """Return an engine whose session, and with it its scope, ends with the test."""
     yield engine
     for pod in engine.pods.list():
         pod.remove(force=True, timeout=0)
@@ -111,7 +111,7 @@ def test_stop_kills_what_left_its_parent(engine, busybox) -> None:
 
 
 def test_the_scope_outlives_its_holder(engine, busybox) -> None:
-    """Whoever starts next joins what lives on."""
+    """The next start joins the scope that lives on."""
     first = engine.containers.run(SLEEP, rootfs=busybox)
     holder = session.of(engine).holder
     kill_and_wait(holder.pid)

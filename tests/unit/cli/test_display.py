@@ -1,4 +1,4 @@
-"""What a notebook shows: well formed, escaped, cut, and the same facts as the text."""
+"""Notebook output: well formed, escaped, truncated, with the same facts as the text."""
 
 from __future__ import annotations
 
@@ -84,11 +84,11 @@ def test_what_is_short_stays_in_one_piece_beside_what_is_long() -> None:
 def test_the_drawing_has_one_box_for_one_namespace() -> None:
     tree = ET.fromstring(picture(members=2).svg())
     words = [one.text for one in tree.iter(f"{SVG}text")]
-    assert words.count("B  2") == 1, "shared by infra and members: one box"
+    assert words.count("B  2") == 1, "infra and members share it: one box"
     assert [f"{mark}  {inode}" in words for mark, inode in zip("ABCD", (10, 11, 12, 13), strict=True)] == [True] * 4
     assert {"monitor 100", "monitor 101", "pid 7", "pod mipod"} <= set(words)
     boxes = {one.get("width") for one in tree.iter(f"{SVG}rect") if one.get("fill", "").startswith("rgba(59")}
-    assert str(3 * 156 + 2 * 10) in boxes, "as wide as the three"
+    assert str(3 * 156 + 2 * 10) in boxes, "as wide as the three columns"
 
 
 def test_boxes_do_not_overlap_or_leave_the_drawing() -> None:

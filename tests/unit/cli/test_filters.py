@@ -1,4 +1,4 @@
-"""Filters of listings: what a word of --filter accepts."""
+"""Filters of listings: the rows that a value of --filter accepts."""
 
 from __future__ import annotations
 

@@ -391,7 +391,7 @@ def test_any_words_are_understood_or_a_usage_error(words: list[str]) -> None:
             parsed = parse(command, words)
         except UsageError:
             continue
-        # What was not read as a flag is still there, in its order.
+        # Words that were not read as flags are kept in their order.
         left = iter(words)
         assert all(word in left for word in parsed.positionals)
 
@@ -453,7 +453,7 @@ def test_help_is_laid_out_as_podmans() -> None:
             Flag(name="add-host", kind="strings", help="Add a custom mapping"),
         ),
     )
-    # podman, too, leaves blanks behind a flag without help.
+    # podman, too, leaves trailing spaces after a flag without help.
     assert "\n".join(line.rstrip() for line in usage(command).split("\n")) == HELP
 
 

@@ -1,4 +1,4 @@
-"""Go templates: what they print and how they fail. That Go agrees is for tests/oracle/test_template_oracle.py."""
+"""Go templates: their output and their errors; tests/oracle/test_template_oracle.py compares them with Go's."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What --network and its kin say: every form podman documents, and its words for what is wrong."""
+"""--network and related flags: every form that podman documents, and podman's error messages."""
 
 from __future__ import annotations
 
@@ -107,8 +107,8 @@ WRONG = [
     (["a:interface_name=a/b"], "invalid interface name 'a/b'"),
     (["a:interface_name=eth%d"], "invalid interface name 'eth%d'"),
     (["a:interface_name=sixteen-bytes-xx"], "has more than 15 bytes"),
-    (["a:interface_name=lo"], "interface lo exists already"),
-    (["a:ip=10.0.0.1,ip=10.0.0.2"], "a connection has one address of each family: 10.0.0.1, 10.0.0.2"),
+    (["a:interface_name=lo"], "interface lo already exists"),
+    (["a:ip=10.0.0.1,ip=10.0.0.2"], "a connection can have only one address per family: 10.0.0.1, 10.0.0.2"),
     (
         ["a:interface_name=eth0", "b:interface_name=eth0"],
         'network interface name "eth0" is already assigned to another network',

@@ -67,7 +67,7 @@ def test_a_table_may_have_no_heading_and_no_rows() -> None:
         ("123456789012\tb\n", "123456789012  b\n"),
         ("12345678901\tb\n", "12345678901  b\n"),
         ("é\tb\nab\tc\n", "é           b\nab          c\n"),
-        # A line without the cell ends the column: the widths above and below it are apart.
+        # A line without the cell ends the column: the widths above and below it are independent.
         ("a\tb\nplain\nlonger than twelve\tc\n", "a           b\nplain\nlonger than twelve  c\n"),
         ("a\tlonger than twelve\tx\nb\ty\n", "a           longer than twelve  x\nb           y\n"),
         ("\t\tx\n", " " * 24 + "x\n"),

@@ -1,4 +1,4 @@
-"""Tables in util-linux's form: cells that lsns never has; the others are compared with its own (tests/oracle)."""
+"""Tables in util-linux's format: cells that lsns never has; tests/oracle compares the others with lsns itself."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Moments and durations as users write them. The expected values are Go's (time.ParseDuration) and date(1)'s."""
+"""Times and durations as users write them; the expected values come from Go (time.ParseDuration) and date(1)."""
 
 from __future__ import annotations
 

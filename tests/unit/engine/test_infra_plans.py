@@ -1,4 +1,4 @@
-"""What the start of a pod's infra is planned to do: of its own program, of another one, and of an image's."""
+"""The plan for starting a pod's infra: with its own program, with another one, and from an image."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ IMAGE_CONFIG = ImageConfig(
 
 
 def engine_of(pod: PodSpec) -> Any:
-    """Return as much of an engine of root's as the plans ask for."""
+    """Return the parts of root's engine that the plans need."""
     return SimpleNamespace(
         boot_id="boot",
         rootless=False,
@@ -74,7 +74,7 @@ class TestOwnProgram:
         begin = planned()[:3]
         assert begin[:2] == [("status", ["/s/containers/i/status", "boot"]), ("leave", [])]
         name, (path, start, end, about) = begin[2]
-        assert (name, path, start, end) == ("event", "/s/events", "start", "")  # its end is told by who ends it
+        assert (name, path, start, end) == ("event", "/s/events", "start", "")  # whoever stops it records its end
         assert '"name":"web-infra"' in about
 
     def test_it_has_the_namespaces_that_are_shared(self) -> None:
@@ -193,7 +193,7 @@ class TestPlanOfAnImages:
         assert all(path.startswith("/proc/") for path in hidden)
 
     def test_it_can_do_nothing(self, operations) -> None:
-        # as user 7, who may not set a filter without no_new_privs
+        # as user 7, who cannot install a filter without no_new_privs
         assert operations[-4:] == [
             ("no_new_privileges", []),
             ("capabilities", ["0"] * 5),

@@ -1,4 +1,4 @@
-"""The locks of objects: who waits, what they leave behind, and what a control-C or a fork does to them."""
+"""The locks of objects: waiters, leftovers, and the effects of a Ctrl-C or a fork."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ WATCHDOG_S = 20
 
 
 def is_locked(path: Path) -> bool:
-    """Whether somebody holds the lock of a directory."""
+    """Return whether the lock of a directory is held."""
     fd = os.open(path, os.O_RDONLY)
     try:
         fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -35,7 +35,7 @@ def is_locked(path: Path) -> bool:
 
 
 def test_of_a_removed_object_is_worth_nothing(tmp_path) -> None:
-    """Who waited for it gets the one of the new directory, as everybody else does."""
+    """A waiter gets the lock of the new directory, like everyone else."""
     path = tmp_path / "object"
     seen: list[int] = []
 
@@ -58,7 +58,7 @@ def test_its_directory_s_successor_stays(tmp_path) -> None:
     path = tmp_path / "object"
     with Lock(str(path)):
         path.rename(tmp_path / "trash")
-        path.mkdir()  # by whoever comes next
+        path.mkdir()  # by the next process
     assert path.is_dir()
 
 
@@ -73,7 +73,7 @@ def test_a_directory_made_for_it_goes_with_it(tmp_path) -> None:
 
 
 def test_sharers_keep_it(tmp_path) -> None:
-    """Also from the one that made the directory and goes first: whoever comes next must find their lock."""
+    """Even if the creator of the directory leaves first: the next process must find the sharers' lock."""
     path = tmp_path / "object"
     maker = Lock(str(path), SHARED).__enter__()
     with Lock(str(path), SHARED):
@@ -83,7 +83,7 @@ def test_sharers_keep_it(tmp_path) -> None:
 
 
 def test_no_room_for_its_directory(tmp_path, monkeypatch) -> None:
-    """A removal goes on: whoever has no room to lock has none to start anything either."""
+    """A removal continues: a process without space for a lock cannot start anything either."""
     path = tmp_path / "object"
 
     def full(*_: object, **__: object) -> None:
@@ -118,7 +118,7 @@ def test_is_exclusive(tmp_path) -> None:
 
 
 def test_do_not_keep_a_lock(tmp_path) -> None:
-    """A worker that another thread forks in the middle has a copy of the descriptor for as long as it lives."""
+    """A worker forked by another thread in the meantime has a copy of the descriptor for as long as it lives."""
     for kind in (EXCLUSIVE, SHARED):
         with Lock(str(tmp_path / "object"), kind):
             (tmp_path / "object" / "file").touch()
@@ -135,7 +135,7 @@ def test_do_not_keep_a_lock(tmp_path) -> None:
 
 @contextmanager
 def control_c_at(function: Callable[..., object]) -> Iterator[None]:
-    """Interrupt the first instruction of a function, once: Python looks for signals there."""
+    """Interrupt a function once, at its first instruction: Python checks for signals there."""
 
     def trace(frame: object, event: str, _: object) -> None:
         if event == "call" and getattr(frame, "f_code") is function.__code__:  # type: ignore[attr-defined]  # noqa: B009
@@ -151,7 +151,7 @@ def control_c_at(function: Callable[..., object]) -> Iterator[None]:
 
 
 def test_control_c_at_its_end(tmp_path) -> None:
-    """Let go although the traceback, kept as a shell keeps it, refers to it."""
+    """Released although the traceback, kept as in an interactive shell, refers to it."""
     path = tmp_path / "object"
     path.mkdir()
     with pytest.raises(KeyboardInterrupt) as kept, control_c_at(Lock.__exit__), Lock(str(path)) as lock, lock:
@@ -161,7 +161,7 @@ def test_control_c_at_its_end(tmp_path) -> None:
 
 @contextmanager
 def control_c_after(function: object) -> Iterator[None]:
-    """Interrupt as a function of C returns, once: Python looks for signals there, too."""
+    """Interrupt once when a C function returns: Python checks for signals there, too."""
 
     def profile(_: object, event: str, called: object) -> None:
         if event == "c_return" and called is function:
@@ -177,7 +177,7 @@ def control_c_after(function: object) -> Iterator[None]:
 
 @pytest.mark.parametrize("kind", [EXCLUSIVE, SHARED])
 def test_control_c_after_its_descriptor_was_closed(tmp_path, kind: int) -> None:
-    """Its number is another file's at once; that stays open."""
+    """Another file gets its number at once, and stays open."""
     path = tmp_path / "object"
     path.mkdir()
     lock = Lock(str(path), kind).__enter__()
@@ -193,7 +193,7 @@ def test_control_c_after_its_descriptor_was_closed(tmp_path, kind: int) -> None:
 
 
 def test_control_c_at_the_end_of_a_transaction(tmp_path) -> None:
-    """The others are not locked out, and what was written is there."""
+    """Other connections are not locked out, and the transaction is committed."""
     path = str(tmp_path / "db")
     database = Database(path)
     with (
@@ -206,4 +206,4 @@ def test_control_c_at_the_end_of_a_transaction(tmp_path) -> None:
     other = Database(path)
     with other.transaction() as another, another:
         assert another.execute("SELECT * FROM names").fetchall() == [("a", "b", "c")], kept
-    connection.close()  # which nobody has given back
+    connection.close()  # it was not returned to the database

@@ -1,4 +1,4 @@
-"""Logs in the k8s-file format: lines put together again, followed, and read from their end."""
+"""Logs in the k8s-file format: reassembled lines, following, and reading from the end."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ TIME = "2024-05-06T07:08:09.123456789+00:00"
 
 
 def line(text: bytes, *, full: bool = True, stream: str = "stdout") -> bytes:
-    """What pause/monitor/log.c writes."""
+    """Return a line as pause/monitor/log.c writes it."""
     return f"{TIME} {stream} {'F' if full else 'P'} ".encode() + text + b"\n"
 
 
@@ -112,7 +112,7 @@ class TestReader:
 
 
 def last_lines(pieces: list[Piece], count: int) -> list[bytes]:
-    """The plain way to say what the end of a log is."""
+    """Return the last lines of a log, computed in the plain way."""
     ends = [index + 1 for index, piece in enumerate(pieces[:-1]) if piece.data.endswith(b"\n")]
     starts = [0, *ends]
     return data(pieces[starts[-count] if count <= len(starts) else 0 :]) if count > 0 else []
@@ -173,7 +173,7 @@ class TestTail:
         assert tail(log, count) == last_lines(pieces, count)
 
     def test_of_a_great_log_reads_its_end_only(self, log: Path) -> None:
-        """A hole of a gigabyte before the last lines: memory and time do not depend on it."""
+        """A 1 GiB hole before the last lines affects neither memory nor time."""
         with log.open("wb") as file:
             file.truncate(1 << 30)
             file.seek(0, os.SEEK_END)

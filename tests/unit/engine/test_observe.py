@@ -1,4 +1,4 @@
-"""Status files: what a container's state is, by what its supervisor wrote and what the kernel says."""
+"""Status files: a container's state, from its supervisor's record and from the kernel."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ PID, START, SUPERVISOR, SUPERVISOR_START, STARTED_NS, FINISHED_NS = 100, 1000, 2
 
 
 def status_file(status: int | None = None, *, boot: str = BOOT, **words: int) -> bytes:
-    """What pause/supervise/record.c writes."""
+    """Return a status file as pause/supervise/record.c writes it."""
     values = {"pid": PID, "start": START, "supervisor": SUPERVISOR, "supervisor_start": SUPERVISOR_START, **words}
     line = f"{values['pid']} {values['start']} {values['supervisor']} {values['supervisor_start']} {boot} {STARTED_NS}"
     end = "" if status is None else f"{status} {FINISHED_NS}"
@@ -31,7 +31,7 @@ def status_file(status: int | None = None, *, boot: str = BOOT, **words: int) ->
 
 @pytest.fixture
 def proc(tmp_path):
-    """A proc file system of our own: ``add(pid, start_time, state)`` puts a process into it."""
+    """A fake proc file system: ``add(pid, start_time, state)`` adds a process to it."""
 
     class Made(Proc):
         def add(self, pid: int, start_time: int, state: str = "S") -> None:
@@ -46,7 +46,7 @@ def proc(tmp_path):
 
 
 RUNNING = [
-    # first process, supervisor: what is shown
+    # first process, supervisor, shown status
     ((START, "S"), (SUPERVISOR_START, "S"), "running"),
     ((START, "S"), None, "running"),
     ((START, "T"), (SUPERVISOR_START, "S"), "running"),
@@ -160,7 +160,7 @@ class TestFiles:
             resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
 
     def test_the_last_word_of_a_supervisor_is_heard(self, tmp_path, proc, monkeypatch) -> None:
-        """It writes the end and ends itself between our reading of the file and our look at it."""
+        """It records the end and exits after we read the file and before we look at its process."""
         path = tmp_path / "status"
         path.write_bytes(status_file())
         real = observe._content
@@ -205,7 +205,7 @@ class TestFiles:
 
 
 def test_a_wait_hears_the_end_of_a_container_that_is_removed(tmp_path) -> None:
-    """The file is held open: that it was unlinked, or that a later run has a new one, does not matter."""
+    """The file is kept open: it does not matter if it is unlinked, or if a later run has a new one."""
     own = Proc().start_time(os.getpid())
     running = status_file(pid=os.getpid(), start=own, supervisor=os.getpid(), supervisor_start=own)
     path = tmp_path / "status"
@@ -228,9 +228,9 @@ def test_a_wait_hears_the_end_of_a_container_that_is_removed(tmp_path) -> None:
 
 
 def waiting_on(path: Path) -> bool:
-    """Whether two descriptors of this process are open on a file: ours and the waiter's."""
+    """Return whether this process has two descriptors open on a file: ours and the waiter's."""
     count = 0
     for name in os.listdir("/proc/self/fd"):
-        with contextlib.suppress(FileNotFoundError):  # closed meanwhile
+        with contextlib.suppress(FileNotFoundError):  # closed in the meantime
             count += os.path.samefile(f"/proc/self/fd/{name}", path)
     return count >= 2

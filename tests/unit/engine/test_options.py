@@ -1,4 +1,4 @@
-"""What may be given for an option, and what is said of the rest: the argument, what it must be, how it is written."""
+"""Valid values of options, and the errors for others: the argument, what it must be, and its spelling."""
 
 from __future__ import annotations
 
@@ -190,7 +190,7 @@ class TestWrongTypes:
             assert refused(cls, **{name: 1.5}).argument == name
 
     def test_every_option_is_read(self) -> None:
-        """Nothing is of all types."""
+        """No option takes a complex number."""
         for cls in EVERY_CLASS:
             for field in attrs.fields(cls):
                 assert refused(cls, **{field.name: 1.5j}).argument == field.name
@@ -224,7 +224,7 @@ class TestUnknownOptions:
         assert vars(pickle.loads(pickle.dumps(error))) == vars(error)  # noqa: S301
 
     def test_places_are_counted(self) -> None:
-        with pytest.raises(TypeError, match="at most 2 arguments go without their names, 3 were given"):
+        with pytest.raises(TypeError, match="takes at most 2 positional arguments, but 3 were given"):
             CreateOptions("a", "b", "c")
         with pytest.raises(TypeError, match="image is given twice"):
             CreateOptions("a", image="b")
@@ -242,7 +242,7 @@ def test_a_changed_copy_leaves_the_first_as_it_was() -> None:
 
 
 def test_limits_have_a_field_for_each_option() -> None:
-    """Each asks for something else."""
+    """Each option sets a different limit."""
     values = {"cpuset_cpus": "0", "cpuset_mems": "0", "memory_swap": 128 << 20, "memory": 64 << 20}
     seen = set()
     for name, (field, _) in options_of(LimitOptions).items():

@@ -1,4 +1,4 @@
-"""Several tasks at a time, with one end for all."""
+"""Several tasks at a time, which all end together."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def test_the_first_failure_ends_it(workers: int) -> None:
     def work(task: int) -> None:
         if task == 1:
             raise ValueError("first")
-        if task == 2:  # in the middle of something: it looks and goes no further
+        if task == 2:  # in the middle of its work, it checks the event and stops
             assert stopped.wait(10)
             raise Stopped
         done.append(task)

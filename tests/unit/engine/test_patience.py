@@ -1,4 +1,4 @@
-"""What becomes of a signal that is sent to a container's first process, by what the kernel shows of the process."""
+"""The fate of a signal sent to a container's first process, judged by what the kernel shows of the process."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ def test_one_that_handles_or_blocks_it_gets_it(tmp_path: Path, field: str, reach
 
 
 def test_what_is_blocked_for_a_moment_is_not_kept(tmp_path: Path, monkeypatch) -> None:
-    """Around a fork a shell blocks all signals, and is awake."""
+    """Around a fork, a shell blocks all signals and is running."""
     status = tmp_path / str(PID) / "status"
 
     def unblock(_: float) -> None:
@@ -93,7 +93,7 @@ def test_two_signals_always_arrive(tmp_path: Path, number: int) -> None:
 
 @pytest.mark.parametrize("place", ["0", "", None])
 def test_where_the_kernel_does_not_say_in_what_it_sleeps_it_may_arrive(tmp_path: Path, place: str | None) -> None:
-    """A kernel without symbols, or a process that is not ours to look at: an init must not be killed at once."""
+    """A kernel without symbols, or a process that we may not inspect: an init must not be killed at once."""
     assert reception(tmp_path, place=place) == KEPT
 
 
@@ -102,7 +102,7 @@ def test_one_that_is_awake_sleeps_in_nothing(tmp_path: Path) -> None:
 
 
 class Sleeper:
-    """A process of ours that ends by SIGTERM, whatever a test says the kernel makes of that signal."""
+    """A child that SIGTERM ends, whatever the test pretends about the kernel's handling of that signal."""
 
     def __init__(self) -> None:
         self.process = subprocess.Popen(["sleep", "1000"])
@@ -136,7 +136,7 @@ def sleeper():
 
 @pytest.fixture
 def becomes(monkeypatch):
-    """Have the looks at a process tell these in turn, the last of them for ever."""
+    """Make successive looks at a process return these results, and the last one from then on."""
 
     def set_up(*told: str) -> None:
         left = list(told)
@@ -175,7 +175,7 @@ def count_signals(monkeypatch) -> list[int]:
 @pytest.mark.parametrize(
     ("told", "count"),
     [
-        ((KEPT, KEPT, DELIVERED, DELIVERED), 1),  # a start: blocked, handler installed, unblocked
+        ((KEPT, KEPT, DELIVERED, DELIVERED), 1),  # during start-up: blocked, handler installed, unblocked
         ((KEPT, DROPPED, DELIVERED, DELIVERED), 2),  # a shell that forked and then set a trap
         ((KEPT, IGNORED, DELIVERED, DELIVERED), 2),
         ((DROPPED, DROPPED, IGNORED, IGNORED), 0),
@@ -191,7 +191,7 @@ def test_it_is_sent_again_only_if_it_was_dropped(sleeper: Sleeper, becomes, monk
 
 
 def test_one_that_may_have_taken_it_keeps_its_time(sleeper: Sleeper, becomes, monkeypatch) -> None:
-    """It waited for the signal with it blocked, and unblocks it while it leaves."""
+    """It waited for the blocked signal, and unblocks it while it exits."""
     count_signals(monkeypatch)
     becomes(KEPT, DROPPED)
     request = sleeper.request(10, age_s=1000)
@@ -212,7 +212,7 @@ def test_without_patience_nothing_is_sent(sleeper: Sleeper, becomes) -> None:
 
 
 def test_each_has_its_own_time(becomes) -> None:
-    """The one with little patience is not kept waiting by the one before it."""
+    """A request with little patience does not wait for the request before it."""
     becomes(IGNORED)
     several = [Sleeper(), Sleeper()]
     try:

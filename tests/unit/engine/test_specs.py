@@ -1,4 +1,4 @@
-"""From options to a specification: what is left out has podman's default, and what is wrong names its argument."""
+"""From options to a specification: podman's defaults for omitted options, errors that name the argument."""
 
 from __future__ import annotations
 
@@ -31,14 +31,14 @@ BOUNDING_SET = ("CAP_KILL", "CAP_CHOWN", "CAP_SYS_ADMIN")
 
 @pytest.fixture(autouse=True)
 def any_host(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Let it not matter who runs this: root of the machine, with three capabilities."""
+    """Make the tests independent of the user who runs them: as root of the machine, with three capabilities."""
     monkeypatch.setenv("PYPOD_NETWORK", "none")
     _replace(monkeypatch, capabilities.bounding_set, BOUNDING_SET)
     _replace(monkeypatch, idmap.in_user_namespace, False)
 
 
 def _replace(monkeypatch: pytest.MonkeyPatch, function: Any, answer: object) -> None:
-    """Let a function of pypod answer this, wherever it was imported."""
+    """Make a pypod function return this answer, wherever it was imported."""
     replacement = lambda: answer
     replacement.__name__ = function.__name__
     for name, module in tuple(sys.modules.items()):
@@ -47,7 +47,7 @@ def _replace(monkeypatch: pytest.MonkeyPatch, function: Any, answer: object) -> 
 
 
 def made(command: Any = ("sh",), *, pod: PodSpec | None = None, image: Any = None, **options: Any) -> ContainerSpec:
-    """Return the specification of a container on the host's root, or on what the options say."""
+    """Return the specification of a container on the host's root, or on the root that the options name."""
     given = options if image else {"rootfs": "/", **options}
     return container_spec(command, ContainerOptions(**given), name="one", pod=pod, image=image)
 
@@ -89,7 +89,7 @@ class TestDefaults:
         assert not refused(rootfs="/no/such").hint
 
 
-# What an option becomes: options, and the fields that then differ from the defaults.
+# Options, and the fields that differ from the defaults because of them.
 FIELDS: list[tuple[dict[str, Any], dict[str, Any]]] = [
     ({"entrypoint": ["/bin/sh", "-c"]}, {"entrypoint": ("/bin/sh", "-c")}),
     ({"environment": {"B": "1", "A": ""}}, {"environment": (("B", "1"), ("A", ""))}),
@@ -214,7 +214,7 @@ class TestImage:
 
 
 class TestPod:
-    """What the pod shares is its members', unless they say otherwise."""
+    """Members use the namespaces that the pod shares, unless their options say otherwise."""
 
     POD = PodSpec(name="web")
 
@@ -276,9 +276,9 @@ class TestIdmap:
             made(idmap=True)
 
 
-# Options, the argument that the error names, and some of its words.
+# Options, the argument that the error names, and a part of its message.
 WRONG: list[tuple[dict[str, Any], str, str]] = [
-    ({"rootfs": ""}, "--rootfs", "an image or --rootfs is needed"),
+    ({"rootfs": ""}, "--rootfs", "an image or --rootfs is required"),
     ({"rootfs": "/no/such"}, "--rootfs", "rootfs /no/such: no such directory"),
     ({"command": ()}, "command", "no command or entrypoint"),
     ({"command": ("a\0b",)}, "command", "NUL"),
@@ -402,7 +402,7 @@ class TestSeccomp:
 
 
 class TestHosts:
-    """Of a pod, too: there is a file of hosts only where there is an infra for it to belong to."""
+    """Also for a pod: a hosts file exists only if there is an infra that it belongs to."""
 
     NONE = Asked(mode=PRIVATE, name="none")
 

@@ -1,4 +1,4 @@
-"""What the environment asks for as podman's does, and marks of fuse-overlayfs in a layer."""
+"""The storage driver from the environment, as podman reads it, and fuse-overlayfs markers in a layer."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Reading --userns and maps, and the arithmetic of ids."""
+"""Parsing of --userns and id maps, and the arithmetic of ids."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Words with variables, and the environment that nobody asked for; what podman 4.3.1 makes of the same."""
+"""Words with variables, and the default environment, compared with the results of podman 4.3.1."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a container takes over from others: which mounts, how they may be used, and what counts more."""
+"""Mounts that a container takes over from others: which ones, their access modes, and precedence."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What ns watch makes of two looks, without looking."""
+"""The changes that ns watch derives from two given snapshots."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Images in archives and directories: what is read is what was written, and what is hostile is refused."""
+"""Images in archives and directories: reading returns what was written, and hostile input is rejected."""
 
 from __future__ import annotations
 
@@ -60,7 +60,7 @@ def test_what_is_written_is_read_again(tmp_path: Path, transport: str, compress:
     with open_source(transport, where) as again:
         found = read_all(again)
         (manifest,) = walk(again)
-    if transport == "docker-archive":  # keeps layers uncompressed and makes up the manifest
+    if transport == "docker-archive":  # stores layers uncompressed; its manifest is generated
         assert [found[layer.digest] for layer in manifest.layers] == image.plain
         assert found[manifest.config.digest] == image.config
     else:
@@ -194,13 +194,13 @@ def test_blobs_are_read_from_an_offset_by_several_threads(tmp_path: Path) -> Non
     assert found == {n << 19: image.plain[0][n << 19 :] for n in range(5)}
 
 
-# What is hostile
+# --- hostile input
 
 
 def test_the_content_of_a_manifest_is_compared_with_its_digest(tmp_path: Path) -> None:
     files = layout_files({"x": Tiny()})
     files[blob_name(Tiny().digest)] = Tiny(b"other").manifest
-    with open_source("oci", str(write(tmp_path, files))) as source, pytest.raises(InvalidImage, match="something else"):
+    with open_source("oci", str(write(tmp_path, files))) as source, pytest.raises(InvalidImage, match="is different"):
         source.manifest()
 
 
@@ -240,7 +240,7 @@ def test_only_plain_files_of_a_layout_are_read(tmp_path: Path, replaced, which: 
     layout = write(tmp_path / "layout", layout_files({"x": image}))
     names = {"manifest": blob_name(image.digest), "layer": blob_name(digest(image.stored[0]))}
     replaced(layout / names.get(which, which), tmp_path / "outside")
-    with open_source("oci", str(layout)) as source, pytest.raises(InvalidImage, match=r"plain file|symbolic links"):
+    with open_source("oci", str(layout)) as source, pytest.raises(InvalidImage, match=r"regular file|symbolic links"):
         read_all(source)
 
 
@@ -260,7 +260,7 @@ def test_links_and_others_in_the_place_of_a_blob_are_refused(tmp_path: Path, con
     image = Tiny()
     files: dict = {**layout_files({"x": image}), blob_name(digest(image.stored[0])): content}
     path = archive(tmp_path / "a", tar(*files.items()))
-    with open_source("oci-archive", path) as source, pytest.raises(InvalidImage, match="no plain file"):
+    with open_source("oci-archive", path) as source, pytest.raises(InvalidImage, match="not a regular file"):
         read_all(source)
 
 
@@ -405,7 +405,7 @@ def test_no_descriptor_is_left_by_what_fails(tmp_path: Path) -> None:
     assert os.listdir("/proc/self/fd") == before
 
 
-# What is written
+# --- writing
 
 
 @pytest.mark.parametrize("transport", ["oci-archive", "docker-archive"])
@@ -484,7 +484,7 @@ def test_a_docker_archive_takes_no_index_and_no_layers_of_others(tmp_path: Path)
     with open_destination("docker-archive", f"{tmp_path}/a") as made:
         with pytest.raises(Unsupported):
             made.put_manifest(OCI_INDEX, index(image.entry()))
-        with pytest.raises(InvalidImage, match="no container image"):
+        with pytest.raises(InvalidImage, match="not a container image"):
             made.put_manifest("", image.manifest)
         made.put_blob(manifest.config, [image.config])
         made.put_blob(manifest.layers[0], [other.stored[0]])
@@ -518,7 +518,7 @@ def test_what_is_there_is_not_overwritten_by_what_does_not_fit(tmp_path: Path) -
 
 
 def test_file_systems_without_unnamed_files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(os, "O_TMPFILE", os.O_RDWR | os.O_DIRECTORY)  # what old kernels see: EISDIR
+    monkeypatch.setattr(os, "O_TMPFILE", os.O_RDWR | os.O_DIRECTORY)  # as old kernels see it: EISDIR
     with open_source("oci-archive", oci_archive(tmp_path / "source.tar", x=Tiny())) as read:
         with open_destination("docker-archive", f"{tmp_path}/made") as written:
             copy(read, written)
@@ -548,7 +548,7 @@ def test_an_archive_says_what_it_has(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("transport", TRANSPORTS)
 def test_memory_does_not_grow_with_a_layer(tmp_path: Path, transport: str) -> None:
-    """16 MiB that were 16 KiB: written, decompressed on the way into a docker archive, and read again."""
+    """16 KiB that expand to 16 MiB: written, decompressed on the way into a docker archive, and read again."""
     image = Tiny(bytes(16 << 20))
     path = archive(tmp_path / "a", gzip.compress(tar(*layout_files({"x": image}).items()), 1))
     tracemalloc.start()
@@ -566,7 +566,7 @@ def test_memory_does_not_grow_with_a_layer(tmp_path: Path, transport: str) -> No
 
 @pytest.mark.parametrize("kind", COMPRESS)
 def test_many_small_streams_take_no_longer_than_their_bytes(kind: str) -> None:
-    """A gzip stream of nothing has 20 bytes, so 60,000 of them are 1.2 MB; they took 0.1 s."""
+    """An empty gzip stream has 20 bytes, so 60,000 of them are 1.2 MB; they took 0.1 s."""
     streams = 60_000 if kind == "gzip" else 2_000
     whole = COMPRESS[kind](b"") * streams + COMPRESS[kind](b"end")
     started = time.process_time()
@@ -575,7 +575,7 @@ def test_many_small_streams_take_no_longer_than_their_bytes(kind: str) -> None:
 
 
 def test_a_layer_that_comes_compressed_in_two_ways_is_written_once(tmp_path: Path) -> None:
-    """The second is known for the same after its last byte only; a file is cut back, a pipe never gets it."""
+    """The second is recognised only after its last byte; a file is truncated, a pipe never receives it."""
     image, again = Tiny(os.urandom(30_000)), Tiny()
     again.plain, again.config = image.plain, image.config
     again.stored = [gzip.compress(image.plain[0], 1, mtime=1)]
@@ -768,7 +768,7 @@ def test_what_docker_writes_since_25_is_both_and_read_as_either(tmp_path: Path) 
 def test_a_full_disk_is_an_oserror_and_leaves_nothing(
     tmp_path: Path, transport: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A limit on the size of files stands for it: EFBIG in the place of ENOSPC."""
+    """Simulated by a limit on file sizes: EFBIG instead of ENOSPC."""
     image = Tiny(os.urandom(100_000), compress=False)
     plain = oci_archive(tmp_path / "source.tar", x=image)
     packed = archive(tmp_path / "packed", gzip.compress(tar(*layout_files({"x": image}).items())))

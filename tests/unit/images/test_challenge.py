@@ -1,4 +1,4 @@
-"""WWW-Authenticate as registries, and those who mean no good, write it; and whose proxy is asked."""
+"""WWW-Authenticate headers of honest and hostile registries, and the choice of a proxy."""
 
 from __future__ import annotations
 

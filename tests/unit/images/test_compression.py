@@ -1,4 +1,4 @@
-"""What layers are compressed with: members one after the other, what is cut, what is damaged, what expands."""
+"""Compressed layers: concatenated members, truncated and damaged data, decompression bombs."""
 
 from __future__ import annotations
 
@@ -49,13 +49,13 @@ def test_damage(kind: str) -> None:
         (stored[:-6] + bytes([stored[-6] ^ 1]) + stored[-5:], "damaged"),
     ):
         if kind == "zstd" and reason == "damaged":
-            continue  # our frames have no checksum: the layer's digest is one
+            continue  # our frames have no checksum: the layer's digest serves as one
         with pytest.raises(InvalidImage, match=f"a layer: its {kind} data are ({reason})"):
             list(decompressed([damaged], "a layer"))
 
 
 def test_zstd_frames_to_skip() -> None:
-    """RFC 8878, 3.1.2; the table of contents of zstd:chunked is one."""
+    """RFC 8878, 3.1.2; the table of contents of zstd:chunked is such a frame."""
     skip = struct.pack("<II", 0x184D2A50, 5) + b"hello"
     assert b"".join(decompressed([skip + zstd(DATA) + skip + zstd(b"x") + skip])) == DATA + b"x"
 

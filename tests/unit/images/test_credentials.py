@@ -1,4 +1,4 @@
-"""Where user names and passwords for registries are kept, found, changed and forgotten."""
+"""User names and passwords for registries: where they are stored, found, changed and removed."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def encoded(user: str, password: str) -> dict[str, str]:
 
 @pytest.fixture
 def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A home of its own, and a file of its own as the primary one: root's real one is nobody's business."""
+    """A home and a primary file of the test's own, so that root's real file is not touched."""
     for name in ("REGISTRY_AUTH_FILE", "DOCKER_CONFIG", "XDG_CONFIG_HOME", "XDG_RUNTIME_DIR"):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("HOME", str(tmp_path / "home"))
@@ -52,7 +52,7 @@ def write(path: Path, value: object) -> str:
 
 @pytest.fixture
 def program(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """docker-credential-box in PATH; the directory where it keeps what it is given."""
+    """Put docker-credential-box into PATH; return the directory where it stores credentials."""
     directory = tmp_path / "bin"
     (directory / "kept").mkdir(parents=True)
     (directory / "docker-credential-box").write_text(PROGRAM)
@@ -71,10 +71,10 @@ def test_the_place_of_the_primary_file(home: Path, tmp_path: Path, monkeypatch: 
 
 
 def test_its_place_without_a_run_directory(home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """As podman: in the temporary directory, if that is nobody else's doing."""
+    """As in podman: in the temporary directory, unless another user could have created it."""
     monkeypatch.delenv("XDG_RUNTIME_DIR")
     if os.getuid():
-        pytest.skip("root: it gives a directory to another")
+        pytest.skip("needs root: it gives a directory to another user")
     user = 54321
     monkeypatch.setattr(os, "geteuid", lambda: user)
     monkeypatch.setenv("TMPDIR", str(tmp_path))
@@ -148,7 +148,7 @@ def test_identity_tokens(tmp_path: Path) -> None:
         ('{"auths": {"r.io": {"auth": "!!!"}}}', "auth is not base64"),
         ('{"auths": {"r.io": {"auth": "YWJj"}}}', "no colon"),
         ('{"auths": {"r.io": 5}}', "expected an object"),
-        ('{"auths": {"r.io": {"auth": 5}}}', "expected text"),
+        ('{"auths": {"r.io": {"auth": 5}}}', "expected a string"),
     ],
 )
 def test_files_that_make_no_sense(tmp_path: Path, body: str, message: str) -> None:

@@ -1,4 +1,4 @@
-"""Files that appear whole, or not at all."""
+"""Files that appear whole or not at all."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from pypod.images.new_file import replace_file
 
 
 def test_whoever_replaces_a_file_at_the_same_time_it_is_one_of_theirs(tmp_path: Path) -> None:
-    """Several threads of a process have the first look at a storage."""
+    """Several threads of a process may be the first to open a storage."""
     path = tmp_path / "file"
     texts = [str(number) * 5000 for number in range(8)]
 

@@ -1,4 +1,4 @@
-"""The plain reading of TOML against tomllib: the same value, or none."""
+"""The plain TOML reader against tomllib: the same value, or none."""
 
 from __future__ import annotations
 

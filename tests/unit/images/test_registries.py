@@ -1,4 +1,4 @@
-"""registries.conf and its directory: what files say together, and where that sends us."""
+"""registries.conf and its directory: the merged configuration, and the destinations it leads to."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ SHA = "sha256:" + "0" * 64
 
 
 class Files:
-    """A root and a home of their own, in which configuration is written."""
+    """A root directory and a home directory in which configuration is written."""
 
     def __init__(self, directory: Path) -> None:
         self.root, self.home = directory / "root", directory / "home"
@@ -215,7 +215,7 @@ location = "hub.io"
 def test_the_longest_prefix_says_where_an_image_is(files: Files, text: str, place: str) -> None:
     files.system(PREFIXES)
     assert places(files.load(), text) == [place]
-    assert str(files.load().destination(parse(text)).reference) == str(parse(text))  # writing is not rewritten
+    assert str(files.load().destination(parse(text)).reference) == str(parse(text))  # the name itself is not rewritten
 
 
 def test_mirrors_come_first_and_may_be_for_digests_or_tags(files: Files) -> None:
@@ -267,7 +267,7 @@ def test_the_first_version_of_the_format(files: Files) -> None:
         ('[aliases]\nfoo="x/foo"', 'invalid alias "x/foo": must contain registry and repository'),
         ('[aliases]\n"q.io/foo"="q.io/foo"', "must not contain registry"),
         ('[aliases]\nfoo="UPPER!"', "invalid reference format"),
-        ("[aliases]\nfoo=3", "expected text"),
+        ("[aliases]\nfoo=3", "expected a string"),
         ("unqualified-search-registries=3", "expected an array of strings"),
         ('unqualified-search-registries=["a.io/b"]', 'Invalid unqualified-search-registries entry "a.io/b"'),
         ('unqualified-search-registries=["a b"]', 'Invalid unqualified-search-registries entry "a b"'),

@@ -1,4 +1,4 @@
-"""Registries that mean no good: credentials that would go elsewhere, sizes and digests that lie, endless answers."""
+"""Hostile registries: credentials that would go elsewhere, wrong sizes and digests, endless answers."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ CHALLENGE = {"WWW-Authenticate": 'Basic realm="give"'}
 
 
 class World:
-    """A registry that wants a password, the user who has it, and other hosts that would like to have it too."""
+    """A registry that requires a password, the user who has it, and other hosts that want it too."""
 
     def __init__(self, stack: ExitStack, authfile: str) -> None:
         self._stack = stack
@@ -58,7 +58,7 @@ class World:
         return self._stack.enter_context(Server(answer, context))
 
     def greedy(self) -> Server:
-        """A host that asks everybody for a password."""
+        """Start a host that asks every client for a password."""
         return self.serve(lambda _: (401, dict(CHALLENGE), b""))
 
     def source(self, server: Server | None = None, access: Access | None = None, tag: str = "latest") -> RegistrySource:
@@ -77,7 +77,7 @@ def world(tmp_path) -> Iterator[World]:
 
 
 def silent(server: Server) -> None:
-    """Assert that a host was asked, and told nothing."""
+    """Assert that a host received requests, but no credentials."""
     assert server.requests
     for one in server.requests:
         assert "authorization" not in one.headers
@@ -110,7 +110,7 @@ def test_a_redirect_target_that_asks_for_a_password_gets_none(world: World) -> N
 
 
 def test_a_redirect_target_does_not_choose_the_token_server(world: World) -> None:
-    """Its 401 names one of its own, which would be given the password."""
+    """Its 401 names a token server of its own, which would receive the password."""
     source = world.source()
     descriptor = world.layer(source)
     greedy = world.serve(lambda _: (401, {"WWW-Authenticate": f'Bearer realm="{address}/token"'}, b""))
@@ -262,7 +262,7 @@ def test_a_certificate_of_an_unknown_authority(world: World, certificates: Certi
 
 
 def test_an_authority_below_another_is_enough(world: World, certificates: Certificates) -> None:
-    """As for Go, and so for podman: who is told to believe it need not know who vouches for it."""
+    """As in Go, and so in podman: a trusted intermediate authority needs no trusted issuer."""
     registry = world.serve(world.images, certificates.context("inner"))
     known = world.access.replace(tls_verify=True, cert_dir=certificates.directory_with("below.crt"))
     assert world.source(registry, known).manifest()[1] == world.images.manifest
@@ -288,7 +288,7 @@ def test_a_client_certificate_is_shown_to_the_registry_only(world: World, certif
     source = world.source(registry, access)
     descriptor = world.layer(source)
     world.special["/blobs/"] = (307, {"Location": f"https://{store.host}/"}, b"")
-    with pytest.raises(RegistryError):  # the store wants a certificate as well, and gets none
+    with pytest.raises(RegistryError):  # the store requires a certificate as well, and gets none
         list(source.blob(descriptor))
     assert store.requests == asked
 
@@ -321,7 +321,7 @@ def test_credentials_of_a_registry_with_https_are_not_sent_over_http(world: Worl
     bearer = {"WWW-Authenticate": f'Bearer realm="http://{tokens.host}/token",service="s"'}
     registry = world.serve(lambda _: (401, dict(bearer), b""), certificates.context())
     strict = world.access.replace(tls_verify=True, cert_dir=certificates.directory_with("ca.crt"))
-    for access in (strict, world.access):  # also not when certificates are not verified
+    for access in (strict, world.access):  # refused even if certificates are not verified
         with pytest.raises(RegistryError, match="unencrypted: refused"):
             world.source(registry, access).manifest()
     assert tokens.requests == []
@@ -333,7 +333,7 @@ def test_a_registry_that_must_be_verified_is_not_asked_over_http(world: World) -
     assert world.registry.requests == []
 
 
-# --- bytes that are not what they are said to be
+# --- content that does not match its description
 
 
 @pytest.mark.parametrize("digest", ["sha256:../../etc/passwd", "md5:" + "0" * 32, "sha256:" + "G" * 64, "latest"])
@@ -383,7 +383,7 @@ def test_a_blob_that_is_larger_than_its_descriptor(world: World, headers: dict[s
 
 
 def test_a_blob_without_end(world: World) -> None:
-    """A server that says the size and then sends more, and one that never stops, are read no further."""
+    """Reading stops at the descriptor's size, even if the server sends more or never stops."""
     source = world.source()
     descriptor = world.layer(source).replace(size=3000)
     world.special["/blobs/"] = (200, {"Content-Length": "3000"}, b"x" * 1_000_000)
@@ -420,7 +420,7 @@ def test_a_range_behind_the_end(world: World) -> None:
 
 
 def test_a_part_is_no_whole(world: World) -> None:
-    """206 to a question without a range is no answer."""
+    """206 is not a valid answer to a request without a range."""
     source = world.source()
     descriptor = world.layer(source)
     world.special["/blobs/"] = (206, {"Content-Range": "bytes 0-4999/5000"}, world.images.layer)
@@ -442,7 +442,7 @@ def test_schema_1_is_refused(world: World) -> None:
         world.source().manifest()
 
 
-# --- what is said in errors
+# --- error messages
 
 
 def test_an_error_is_cut_and_says_nothing_to_the_terminal(world: World) -> None:
@@ -466,11 +466,11 @@ def test_errors_that_are_no_errors(world: World, body: bytes) -> None:
         world.source().manifest()
 
 
-# --- answers that are no HTTP
+# --- answers that are not HTTP
 
 
 def raw(stack: ExitStack, answer: bytes) -> str:
-    """Serve these bytes to everybody; return host and port."""
+    """Serve these bytes to every client; return host and port."""
     listener = stack.enter_context(socket.create_server(("127.0.0.1", 0)))
 
     def serve() -> None:
@@ -525,7 +525,7 @@ def test_answers_that_make_no_sense_are_typed_errors(world: World, answer: bytes
         gc.collect()
 
 
-# --- where certificates lie
+# --- locations of certificates
 
 
 def test_the_directory_of_a_registry_has_its_port_in_its_name(

@@ -1,4 +1,4 @@
-"""The client of registries against servers of the test: authentication, cuts, errors, pages, uploads."""
+"""The registry client against test servers: authentication, broken transfers, errors, pages, uploads."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ BASIC = "Basic " + base64.b64encode(b"me:secret").decode()
 
 
 class World:
-    """Servers of one test, and how the client reaches them: over http, from no file, without waiting."""
+    """The servers of one test, and the client's access to them: plain HTTP, no credentials, no waiting."""
 
     def __init__(self, stack: ExitStack, authfile: str) -> None:
         self._stack = stack
@@ -67,7 +67,7 @@ def with_credentials(access: Access) -> Access:
 
 
 class TokenServer:
-    """Gives tokens that name their scope; the registry in ``protect`` takes only those."""
+    """Issues numbered tokens; ``protect`` makes the registry accept only the last one."""
 
     def __init__(self, world: World, *, anonymous: bool = True) -> None:
         self.anonymous = anonymous
@@ -164,7 +164,7 @@ def test_it_gives_up_after_as_many_times_as_it_was_told(world: World) -> None:
     assert len(world.server.asked("GET", "manifests")) == 2
 
 
-# --- cuts
+# --- broken transfers
 
 
 def test_a_blob_is_taken_up_where_it_was_cut(world: World) -> None:
@@ -247,7 +247,7 @@ def test_a_stalled_server_is_given_up(world: World) -> None:
 
 
 def impatient(world: World, **changes: float) -> Access:
-    """Who wants 1,000 bytes a second, or 500 in the half of one that they wait; a tenth of it drips."""
+    """Return access that expects 1,000 bytes a second, so 500 per half-second check; servers drip a tenth of that."""
     return world.access.replace(slow_after_s=0.5, **changes)
 
 
@@ -273,7 +273,7 @@ def test_what_comes_fast_enough_is_waited_for(world: World) -> None:
     source = world.source(access=impatient(world, lowest_rate=50, retries=0))
     descriptor = world.layer(source)
     body = world.images.layer
-    world.images.special["/blobs/"] = (200, {"X-Drip": str(len(body) // 100)}, body)  # a second
+    world.images.special["/blobs/"] = (200, {"X-Drip": str(len(body) // 100)}, body)  # takes one second
     assert b"".join(source.blob(descriptor)) == body
 
 
@@ -337,7 +337,7 @@ def test_a_token_that_expired_is_renewed_once(world: World) -> None:
     tokens = TokenServer(world)
     source = world.source()
     descriptor = world.layer(source)
-    tokens.given = 7  # from now on another one is wanted
+    tokens.given = 7  # from now on another token is required
     assert b"".join(source.blob(descriptor)) == world.images.layer
     assert len(tokens.server.requests) == 2
 
@@ -470,7 +470,7 @@ def test_lists_that_are_none(world: World, body: bytes) -> None:
 
 
 class Uploads:
-    """The half of a registry that takes images."""
+    """The half of a registry that accepts uploads."""
 
     def __init__(self, world: World) -> None:
         self.images = world.images
@@ -562,7 +562,7 @@ def test_what_can_be_read_once_only_is_sent_once(world: World) -> None:
 def test_content_of_another_size_is_not_sent_whole(world: World, size: int, more: int) -> None:
     Uploads(world)
     descriptor = blob(b"x" * size)
-    with pytest.raises(InvalidImage, match="its content has not the size"):
+    with pytest.raises(InvalidImage, match="its content does not have the size"):
         world.destination().put_blob(descriptor, [b"x" * (size + more)])
     assert descriptor.digest not in world.images.blobs
 
@@ -612,7 +612,7 @@ def test_tls_through_a_proxy_that_may_speak_tls_itself(
         access = world.access.replace(tls_verify=True)
         source = stack.enter_context(RegistrySource(reference, access, Registries()))
         assert b"".join(source.blob(world.layer(source))) == b"layer" * 1_000_000
-        elsewhere = reference.replace(domain="registry.elsewhere")  # its certificate is for another name
+        elsewhere = reference.replace(domain="registry.elsewhere")  # the server's certificate is for another name
         with pytest.raises(RegistryError, match="certificate verify failed"):
             stack.enter_context(RegistrySource(elsewhere, access, Registries())).manifest()
         assert [head.split(b"\r\n")[0] for head in proxy.heads] == [

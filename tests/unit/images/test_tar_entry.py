@@ -1,4 +1,4 @@
-"""The entries we write, read by the standard library."""
+"""Tar entries that we write, read by the standard library."""
 
 from __future__ import annotations
 

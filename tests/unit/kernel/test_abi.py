@@ -11,7 +11,7 @@ import pytest
 from pypod.errors import InvalidSpec
 from pypod.kernel import abi
 
-# Modules that cost milliseconds at start-up; the kernel layer's hot modules load none of them.
+# Modules that take milliseconds to import; the hot modules of the kernel layer load none of them.
 SLOW = {"argparse", "contextlib", "ctypes", "dataclasses", "enum", "functools", "json", "pathlib", "re", "select",
         "signal", "socket", "subprocess", "typing"}  # fmt: skip
 
@@ -59,7 +59,7 @@ def test_ns_get_parent_and_owner_take_the_kinds_they_are_for() -> None:
     try:
         owner = bytearray(4)
         fcntl.ioctl(fd, abi.NS_GET_OWNER_UID, owner)
-        with pytest.raises(PermissionError):  # the parent of the outermost, or one above us: not ours to see
+        with pytest.raises(PermissionError):  # the outermost namespace's parent, or one above us: not visible
             fcntl.ioctl(fd, abi.NS_GET_PARENT)
     finally:
         os.close(fd)

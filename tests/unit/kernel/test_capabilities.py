@@ -15,7 +15,7 @@ BOUNDING = ("CAP_CHOWN", "CAP_NET_ADMIN", "CAP_SYS_ADMIN")
 
 def test_table_is_the_kernels() -> None:
     assert len(CAPABILITIES) == 41
-    # linux/capability.h, one from each decade and the ends.
+    # From linux/capability.h: one from each decade, and both ends.
     for name, bit in {
         "CAP_CHOWN": 0,
         "CAP_SETPCAP": 8,
@@ -77,11 +77,11 @@ def test_an_unknown_name_is_refused_in_podmans_words(bad: str, shown: str) -> No
         ((), ("kill", "mknod"), ("CAP_CHOWN",)),
         ((), ("all",), ()),
         (("net_raw",), ("ALL",), ("CAP_NET_RAW",)),
-        # Dropping a capability and ALL: what is added stays, even when it is dropped by name as well.
+        # Dropping a capability and ALL: an added one stays, even if it is also dropped by name.
         (("net_raw",), ("ALL", "net_raw"), ("CAP_NET_RAW",)),
         (("all",), (), BOUNDING),
         (("all",), ("net_admin",), ("CAP_CHOWN", "CAP_SYS_ADMIN")),
-        # With ALL added, other additions do not matter: no conflict, and nothing outside the bounding set.
+        # With ALL added, other additions have no effect: no conflict, and nothing outside the bounding set.
         (("all", "net_admin", "syslog"), ("net_admin",), ("CAP_CHOWN", "CAP_SYS_ADMIN")),
     ],
 )

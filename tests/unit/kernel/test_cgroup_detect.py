@@ -197,13 +197,13 @@ def test_v2_hands_controllers_down_to_every_group_above(tmp_path: Path) -> None:
         (directory / "cgroup.subtree_control").read_text().strip()
         for directory in (tmp_path, tmp_path / "pypod", tmp_path / "pypod/pod")
     ]
-    # A plain file keeps the tail of what was longer: "+pids" over "cpu", nothing over what has both.
+    # A regular file keeps the tail of longer content: "+pids" over "cpu", nothing written where both are enabled.
     assert written == ["+pids", "cpu pids", "+cpu +pids"]
 
 
 @pytest.mark.parametrize("path", ["/", "", "p", "/..", "/p/../..", "/p/", "//p", "/p/./c", "../p"])
 def test_the_root_and_what_is_above_is_never_touched(path: str, tmp_path: Path) -> None:
-    # A directory of the test's own: on the real tree a driver without the check would kill the machine.
+    # A directory of the test's own: on the real tree, a driver without the check would kill the whole machine.
     root = str(tmp_path / "a/b")
     for driver in (
         driver_for(Hierarchies(Hierarchy((), root, "/"))),

@@ -1,4 +1,4 @@
-"""From linux.resources of an OCI configuration to what is written, for v1 and v2; and what the counters say."""
+"""From linux.resources of an OCI configuration to the values written for v1 and v2; parsing of counters."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ def written(settings: tuple[Setting, ...]) -> dict[str, str]:
     return {file: text for setting in settings for file, text in setting.choices[:1]}
 
 
-# crun's table (crun.1.md) and the runtime specification's
+# the tables of crun (crun.1.md) and of the runtime specification
 @pytest.mark.parametrize(
     ("resources", "v1", "v2"),
     [

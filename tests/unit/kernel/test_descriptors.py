@@ -1,4 +1,4 @@
-"""Everything is written, however much a descriptor takes at once."""
+"""Everything is written, however little a descriptor accepts at once."""
 
 from __future__ import annotations
 

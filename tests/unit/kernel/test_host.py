@@ -35,7 +35,7 @@ Make = Callable[..., Host]
 
 @pytest.fixture
 def make(tmp_path: Path) -> Make:
-    """Make a host from files: the ones above, changed by the arguments; None leaves one out."""
+    """Return a function that creates a host from the files above with changes; None leaves a file out."""
 
     def make(changes: dict[str, str | None] | None = None, fails_with: dict[int, int] | None = None) -> Host:
         for name, text in {**FILES, **(changes or {})}.items():
@@ -259,7 +259,7 @@ def test_an_empty_proc_is_no_crash(tmp_path: Path) -> None:
     host = Host(proc=nowhere, etc=nowhere, modules=nowhere, attempt=lambda *_call: errno.ENOSYS)
     assert (host.kernel, host.namespaces, host.cgroups.mode) == ("", (), "none")
     passed = [item.name for item in check(host) if item.ok]
-    assert passed == ["clone3", "processes", "yama"]  # where there is none clone does it
+    assert passed == ["clone3", "processes", "yama"]  # without clone3, clone is used
 
 
 def test_this_host() -> None:
@@ -269,7 +269,7 @@ def test_this_host() -> None:
     assert host.uid == os.geteuid()
     os.close(os.pidfd_open(os.getpid()))
     assert host.syscalls["pidfd_open"] == ""
-    assert host.is_at_least(5, 3)  # or else the line before would have failed
+    assert host.is_at_least(5, 3)  # otherwise the line before would have failed
     assert not host.is_at_least(1000, 0)
 
 
@@ -306,7 +306,7 @@ print(len(found) > 20, events, before == after)
 
 
 def test_check_changes_nothing() -> None:
-    """No write, no new file, no child and no change of namespace or group, seen by an audit hook and by the kernel."""
+    """No write, new file, child, or change of namespace or cgroup is seen by an audit hook or by the kernel."""
     done = subprocess.run([sys.executable, "-S", "-c", AUDITED], check=True, capture_output=True, text=True)
     assert done.stdout == "True [] True\n"
 
@@ -317,13 +317,13 @@ def test_check_mounts_nothing_and_makes_no_group() -> None:
         places = [line.split()[4] for line in mounts.splitlines() if " - cgroup" in line]
         return mounts, [sorted(os.listdir(place)) for place in places]
 
-    # Others may mount and make groups in the meantime; what check does it would do each time.
+    # Other processes may mount and create cgroups in the meantime; changes by check would appear each time.
     for _attempt in range(5):
         before = seen()
         check()
         if before == seen():
             return
-    pytest.fail("the mounts or the groups differ each time")
+    pytest.fail("the mounts or the cgroups differ each time")
 
 
 def test_a_probe_tells_a_call_that_exists_from_one_that_does_not() -> None:

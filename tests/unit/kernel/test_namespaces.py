@@ -1,4 +1,4 @@
-"""Reading of what /proc says of namespaces, from a directory that looks like it."""
+"""Namespaces as read from /proc, with a directory that imitates it."""
 
 from __future__ import annotations
 
@@ -59,7 +59,7 @@ def fake(root: Path, pid: int, ppid: int, **inodes: int) -> None:
 def test_processes_and_descriptors(tmp_path: Path) -> None:
     fake(tmp_path, 7, 1, net=10, uts=20)
     fake(tmp_path, 3, 1, net=10, uts=21)
-    fake(tmp_path, 5, 3)  # closed to us, or gone
+    fake(tmp_path, 5, 3)  # not readable by us, or gone
     (tmp_path / "7" / "fd" / "4").symlink_to("ipc:[30]")
     (tmp_path / "7" / "fd" / "5").symlink_to("pipe:[30]")
     (tmp_path / "7" / "fd" / "6").symlink_to("net:[10]")

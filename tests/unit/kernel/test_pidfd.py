@@ -137,7 +137,7 @@ def test_wait_returns_when_time_is_up(child: subprocess.Popen[bytes]) -> None:
         begin = time.monotonic()
         assert not pidfd.wait(fd, 0.02)
         assert 0.02 <= time.monotonic() - begin < 2
-        # poll(2) would take a negative time as "for ever"; then the end of the child would be the answer.
+        # poll(2) would wait forever with a negative timeout; then the end of the child would be reported.
         timer = threading.Timer(2, child.kill)
         timer.start()
         assert not pidfd.wait(fd, -1)

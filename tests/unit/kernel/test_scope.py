@@ -1,4 +1,4 @@
-"""The scope of a user's containers, and a conversation with a bus that the test plays."""
+"""The systemd scope of a user's containers, and the dialogue with a bus that the test plays."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from pypod.kernel.cgroups.systemd import Systemd
 
 UID = os.geteuid()
 STRANGER = 54321
-# what dbus-daemon 1.14 answered to Hello: a method return with REPLY_SERIAL 1 and the text ":1.0"
+# dbus-daemon 1.14's answer to Hello: a method return with REPLY_SERIAL 1 and the string ":1.0"
 HELLO = bytes.fromhex(
     "6c02010109000000010000003d000000"
     "06017300040000003a312e3000000000"
@@ -50,7 +50,7 @@ def after_a_signal(call: Message) -> bytes:
 
 
 class Played:
-    """A bus at a socket: takes one client, lets it in and gives ``answers`` to its calls; keeps what it was sent."""
+    """A bus on a socket: accepts one client, authenticates it, gives ``answers`` to its calls, and records them."""
 
     def __init__(
         self,
@@ -67,7 +67,7 @@ class Played:
         self._greeting = greeting
         self._listener = socket.socket(socket.AF_UNIX)
         self._listener.bind(path)
-        os.seteuid(owner)  # SO_PEERCRED tells who called listen(2)
+        os.seteuid(owner)  # SO_PEERCRED reports the user who called listen(2)
         try:
             self._listener.listen()
         finally:
@@ -78,7 +78,7 @@ class Played:
 
     def _serve(self) -> None:
         client, _ = self._listener.accept()
-        # a client that goes away is none of its errors
+        # a client that disconnects is not an error
         with client, client.makefile("rwb", buffering=0) as stream, contextlib.suppress(ConnectionError):
             client.settimeout(10)
             self.said = stream.readline()
@@ -133,7 +133,7 @@ class TestSystemd:
         assert call.body == ("x.scope", "/y", [3])
 
     def test_names_the_id_that_the_bus_sees(self, play, monkeypatch: pytest.MonkeyPatch) -> None:
-        """Root in a user namespace is somebody else on the host."""
+        """Root in a user namespace is another user on the host."""
         path, bus = play(greeting=b"REJECTED EXTERNAL\r\n")
         monkeypatch.setattr(os, "geteuid", lambda: STRANGER)
         with pytest.raises(Unsupported):
@@ -163,7 +163,7 @@ class TestSystemd:
         assert caught.value.hint == "systemctl --user status"
 
     def test_of_somebody_else_is_not_told_anything(self, play) -> None:
-        owner = UID or STRANGER  # root's own would be trusted by everybody
+        owner = UID or STRANGER  # every user would trust a bus of root
         path, bus = play(owner=owner)
         with pytest.raises(Unsupported, match=f"belongs to user {owner}"):
             Systemd(path, owner + 1)
@@ -236,7 +236,7 @@ class TestScope:
         assert Path(driver.root, "pypod/monitors").is_dir()
 
     def test_a_scope_that_is_there_is_joined(self, tmp_path: Path, play) -> None:
-        """Its holder was killed and its containers run."""
+        """The scope's holder was killed, but its containers still run."""
         path, bus = play(error(EXISTS, ""), error("a.b.Stop", "enough"))
         driver = ScopeDriver(str(tmp_path), "", UID, path, "pypod-1.scope")
         Path(driver.root).mkdir(parents=True)

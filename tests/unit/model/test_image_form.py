@@ -1,4 +1,4 @@
-"""An image in the words of the other family, and when it was made."""
+"""An image in the format of the other family (OCI, docker), and its creation time."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ def test_a_layer_in_another_compression() -> None:
         ("1970-01-01T00:00:01Z", 1_000_000_000),
         ("1970-01-01T00:00:01.123456789Z", 1_123_456_789),
         ("1970-01-01T01:00:01.5+01:00", 1_500_000_000),
-        ("0001-01-01T00:00:00Z", 0),  # Go's zero time; as nanoseconds neither fits in 64 bits
+        ("0001-01-01T00:00:00Z", 0),  # Go's zero time; in nanoseconds, neither this nor the next fits in 64 bits
         ("9999-12-31T23:59:59Z", 0),
         ("", 0),
         ("yesterday", 0),

@@ -1,4 +1,4 @@
-"""What a list of manifests says of its members, and what it believes of hostile ones."""
+"""Manifest lists: the descriptions of their members, and hostile members."""
 
 from __future__ import annotations
 

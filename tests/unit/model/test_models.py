@@ -1,4 +1,4 @@
-"""Values: frozen, checked, compared by content; names, modes, and what a pod's status follows from."""
+"""Values: frozen, checked, compared by content; names, modes, and the derivation of a pod's status."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ class Point(Value):
 
 
 class Named(Point):
-    """A value that adds a field."""
+    """A value with an additional field."""
 
     name: str = "origin"
 
@@ -242,7 +242,7 @@ C, R, X, P = (
 )
 LOST = ContainerState(status="exited")
 STATUSES = [
-    # infra, members: status
+    # infra, members, status
     (None, [], "Created"),
     (None, [C, C], "Created"),
     (None, [R, R], "Running"),

@@ -1,4 +1,4 @@
-"""JSON by the C half of the standard module gives what the whole module gives, and loads nothing else."""
+"""JSON parsed by the C half of the standard module gives the same results as the whole module, and loads no more."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ def test_it_refuses_what_the_module_refuses(text: str) -> None:
         with pytest.raises(ValueError, match=r"."):
             plain_json.loads(text)
     else:
-        assert repr(plain_json.loads(text)) == repr(expected)  # NaN is not equal to itself
+        assert repr(plain_json.loads(text)) == repr(expected)  # repr, since NaN is not equal to itself
 
 
 @pytest.mark.parametrize("data", [b"\xff", b'"\xff"', b'\xef\xbb\xbf"bom"', b"", b" ", b"1 2", b'{"a":1}x'])
@@ -93,7 +93,7 @@ def test_it_loads_nothing_but_the_c_half() -> None:
 
 @pytest.mark.parametrize("text", ["{", '{"a" 1}', '"\\x"', "[1 2]", '"\n"'])
 def test_what_is_none_is_a_value_error_where_nobody_has_imported_json(text: str) -> None:
-    """The C half takes its exception from json.decoder, if that is there; with pytest it always is."""
+    """The C half takes its exception from json.decoder if that is loaded, which it always is under pytest."""
     program = (
         "import sys; from pypod.model import plain_json\n"
         "try: plain_json.loads(sys.argv[1])\nexcept ValueError: print('ValueError')"

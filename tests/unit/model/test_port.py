@@ -1,4 +1,4 @@
-"""What --publish and --expose say: every form podman documents, and its words for what is wrong."""
+"""--publish and --expose: every form that podman documents, and podman's error messages."""
 
 from __future__ import annotations
 
@@ -94,7 +94,7 @@ def ports(draw: st.DrawFn) -> Port:
 
 
 def written(port: Port) -> str:
-    """As a user would write it."""
+    """Return a port as a user would write it."""
     address = f"[{port.host_ip}]:" if ":" in port.host_ip else f"{port.host_ip}:" if port.host_ip else ""
     last = port.count - 1
     host = f"{port.host_port}-{port.host_port + last}" if last else f"{port.host_port}"

@@ -1,4 +1,4 @@
-"""Names of images: what is one, what it stands for, and what podman says of one that is none."""
+"""Image names: valid ones, their meaning, and podman's errors for invalid ones."""
 
 from __future__ import annotations
 

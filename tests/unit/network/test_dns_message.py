@@ -1,4 +1,4 @@
-"""Questions are read and answers packed as RFC 1035 has them, whatever comes."""
+"""Queries are parsed and replies packed as in RFC 1035, whatever the input."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ def test_what_is_no_question_gets_no_answer() -> None:
     assert parse(dns.question("web", flags=0x8100)) is None
 
 
-LONG = ".".join(["a" * 63] * 4)  # 257 bytes as a message has it
+LONG = ".".join(["a" * 63] * 4)  # 257 bytes in a message
 POINTER = struct.pack(">6H", 1, 0x0100, 1, 0, 0, 0) + b"\xc0\x0c" + b"\0\1\0\1"
 OPT = b"\0\0\x29" + b"\0" * 8
 NONSENSE = {
@@ -81,7 +81,7 @@ def test_a_dot_in_a_label_separates_nothing() -> None:
 
 
 def test_other_operations_are_not_there() -> None:
-    assert parse(dns.question("web", flags=0x2800)).error == dns.NOT_IMPLEMENTED  # an update
+    assert parse(dns.question("web", flags=0x2800)).error == dns.NOT_IMPLEMENTED  # an UPDATE
     assert dns.read(pack(parse(dns.question("web", flags=0x2800)), 4)).flags & 0x7800 == 0x2800
 
 
@@ -96,7 +96,7 @@ def test_an_answer_says_what_was_asked() -> None:
     reply = dns.read(pack(query, records=[(dns.A, b"\x0a\x59\0\2"), (dns.A, b"\x0a\x59\0\3")]))
     assert (reply.identifier, reply.code, reply.question) == (7, 0, ("WeB", 1, 1))
     assert reply.records == [("WeB", 1, 0, "10.89.0.2"), ("WeB", 1, 0, "10.89.0.3")]
-    assert reply.flags == 0x8590  # an answer, authoritative, recursion wanted and there, checking disabled
+    assert reply.flags == 0x8590  # response, authoritative, recursion desired and available, checking disabled
     assert reply.edns_size == 1232
     assert dns.read(pack(query, authoritative=False)).authoritative is False
 
@@ -133,7 +133,7 @@ labels = st.lists(
 
 @given(labels, st.integers(0, 3), st.binary(max_size=30))
 def test_names_of_any_form(parts: list[tuple[int, bytes]], records: int, rest: bytes) -> None:
-    """Labels whose lengths lie, pointers anywhere, records that are none."""
+    """Labels with wrong lengths, pointers to anywhere, invalid records."""
     name = b"".join(bytes([size]) + text for size, text in parts)
     data = struct.pack(">6H", 1, 0, 1, records, records, records) + name + b"\0" + rest
     query = parse(data)
@@ -147,7 +147,7 @@ REVERSED = [
     ("2.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.9.8.0.0.0.0.d.f.ip6.arpa", "fd000089000000000000000000000002"),
     ("256.0.89.10.in-addr.arpa", None),
     ("-1.0.89.10.in-addr.arpa", None),
-    ("\u00b2.0.89.10.in-addr.arpa", None),  # a digit for str.isdecimal's neighbours
+    ("\u00b2.0.89.10.in-addr.arpa", None),  # superscript two: a digit for str.isdigit, not for str.isdecimal
     ("0.89.10.in-addr.arpa", None),
     ("1.2.0.89.10.in-addr.arpa", None),
     (".".join(["g"] * 32) + ".ip6.arpa", None),

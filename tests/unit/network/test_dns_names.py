@@ -1,4 +1,4 @@
-"""What is answered to whom: a table of questions."""
+"""DNS answers by asker: a table of queries."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The transactions of the firewall: what pyroute2 reads in them. That the kernel takes them is in tests/kernel."""
+"""The firewall's transactions as pyroute2 parses them; tests/kernel checks that the kernel accepts them."""
 
 from __future__ import annotations
 
@@ -25,9 +25,9 @@ def number(port: int) -> bytes:
 
 
 def elements(transaction: bytes, kind: int = NEW) -> list[tuple[str, dict[str, Any]]]:
-    """Return name of the set and content of each element that a transaction adds or deletes."""
+    """Return set name and content of each element that a transaction adds or deletes."""
     begin, *messages, end = read_firewall(transaction)
-    begin.pop("NFTA_GEN_ID", None)  # what kind 1 is in an answer about generations; here NFNL_BATCH_GENID
+    begin.pop("NFTA_GEN_ID", None)  # attribute 1 in a reply about generations; here it is NFNL_BATCH_GENID
     both = {"flags": REQUEST, "_res_id": 10}
     assert (begin, end) == ({"type": 0x10, **both}, {"type": 0x11, **both})
     found = []
@@ -142,7 +142,7 @@ class TestPorts:
             ("web", b"web"),
             ("é", b"\xc3\xa9"),
             ("x" * 127, b"x" * 127),
-            ("x" * 500, b"x" * 127),  # a length has one byte, and nft has 128 for all of it
+            ("x" * 500, b"x" * 127),  # the length is one byte, and nft reserves 128 for the whole comment
             ("\udcff", b"?"),
         ],
     )
@@ -164,7 +164,7 @@ class TestPorts:
 
 class TestTransactions:
     def test_a_generation_is_named_at_the_beginning(self) -> None:
-        """NFNL_BATCH_GENID; pyroute2 has no class for it."""
+        """NFNL_BATCH_GENID, for which pyroute2 has no class."""
         begin, end = each(nftables.batch([], b"\0\0\0\x07"))
         assert begin[4:6] + begin[16:] == b"\x10\0" + b"\0\0\0\x0a" + b"\x08\0\x01\0" + b"\0\0\0\x07"  # fmt: skip
         assert end[4:6] + end[16:] == b"\x11\0" + b"\0\0\0\x0a"  # fmt: skip
@@ -200,7 +200,7 @@ class TestTransactions:
 
 
 class Table:
-    """Sets and maps in the kernel's place: packed elements by their name. Takes transactions, and answers questions."""
+    """Sets and maps in place of the kernel's: packed elements by set name; takes transactions, answers requests."""
 
     def __init__(self, *transactions: bytes) -> None:
         self.sets: dict[str, list[bytes]] = {}

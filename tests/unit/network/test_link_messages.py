@@ -1,4 +1,4 @@
-"""The messages that make links, addresses and routes: byte for byte what pyroute2 writes, which reads them, too."""
+"""The messages that create links, addresses and routes: as pyroute2 parses them, and byte for byte as it writes."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ MAC = "0a:58:0a:58:00:02"
 NEW = REQUEST | ACK | CREATE | EXCLUSIVE
 NEWLINK, NEWADDR, NEWROUTE = 16, 20, 24
 UP = {"_flags": 1, "_change": 1, "_state": "up"}
-DOWN = {"_state": "down"}  # nothing of it is changed: no bit in _change
+DOWN = {"_state": "down"}  # flags unchanged: no bit in _change
 
 
 def with_one(packed: rtnetlink.Packed, value: int) -> bytes:
@@ -73,7 +73,7 @@ class TestVeth:
 
 
 def test_bytes_that_were_seen_to_work() -> None:
-    """Of a little-endian machine; pyroute2 could be wrong as we are."""
+    """Recorded on a little-endian machine: pyroute2 could make the same mistake as we do."""
     made, offsets = rtnetlink.veth("veth0", 7, "eth0", MAC, 1400)
     assert offsets == (104,)
     assert (
@@ -197,7 +197,7 @@ class TestConfigure:
 
 
 class Kernel:
-    """Takes what is sent to it, and answers what it is told to: a channel, and what makes one."""
+    """A fake channel, and the function that opens it: records what is sent, and answers as the test says."""
 
     def __init__(self) -> None:
         self.sent: list[bytes] = []
@@ -242,7 +242,7 @@ class TestMakeBridge:
         index = links.make_bridge("br0", ["10.88.0.1/16", "fd00::1/64"], 1400, self.ALIAS)
         assert index == links.index_for(self.ALIAS)
         (datagram,) = kernel.sent
-        made, aliased, four, six = read_route(datagram, same=False)  # pyroute2 ends an alias with a NUL
+        made, aliased, four, six = read_route(datagram, same=False)  # pyroute2 terminates an alias with a NUL
         assert made == {
             "type": NEWLINK,
             "flags": NEW,
@@ -250,7 +250,7 @@ class TestMakeBridge:
             "_index": index,
             "IFLA_IFNAME": "br0",
             "IFLA_MTU": 1400,
-            "IFLA_ADDRESS": "0a:58:0a:58:00:01",  # of the gateway's address
+            "IFLA_ADDRESS": "0a:58:0a:58:00:01",  # derived from the gateway's address
             "IFLA_LINKINFO": {"IFLA_INFO_KIND": "bridge"},
         }
         assert (aliased["_index"], aliased["IFLA_IFALIAS"]) == (index, self.ALIAS)
@@ -288,7 +288,7 @@ class TestMakeBridge:
 
     @pytest.mark.parametrize(("vlan", "what"), [(0, "does not support bridges"), (7, "bridges have no VLANs here")])
     def test_a_kernel_that_cannot(self, kernel, vlan: int, what: str) -> None:
-        kernel.errors = [errno.EOPNOTSUPP, errno.ENODEV]  # and nothing was made
+        kernel.errors = [errno.EOPNOTSUPP, errno.ENODEV]  # ENODEV: nothing was created
         with pytest.raises(Unsupported, match=what):
             links.make_bridge("br0", [], vlan=vlan)
 

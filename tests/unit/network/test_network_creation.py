@@ -1,4 +1,4 @@
-"""What a new network becomes: podman's defaults, and everything that can be wrong. No kernel is asked."""
+"""New networks: podman's defaults, and all possible errors, without asking the kernel."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ class TestSubnets:
     @pytest.mark.parametrize(
         ("text", "first", "last"),
         [
-            ("10.98.0.128/25", "10.98.0.129", "10.98.0.255"),  # as podman has it
+            ("10.98.0.128/25", "10.98.0.129", "10.98.0.255"),  # as in podman
             ("10.98.0.10-10.98.0.20", "10.98.0.10", "10.98.0.20"),
             ("10.98.0.9/32", "10.98.0.9", "10.98.0.9"),
         ],
@@ -166,7 +166,7 @@ class TestBridge:
         assert made(ALONE.replace(interfaces=frozenset(("lo", "")))).interface == "pypod1"
 
     def test_internal_keeps_its_names(self) -> None:
-        """As podman's netavark: a network that leads nowhere is where names are needed."""
+        """As in podman's netavark: names are needed in a network that leads nowhere, too."""
         assert made(internal=True).dns is True
 
     def test_no_addresses_no_names(self) -> None:
@@ -263,7 +263,7 @@ class TestDefault:
 
 
 class TestMoved:
-    """Another has its addresses or its interface by now: what was chosen gives way, what was asked for does not."""
+    """Its addresses or interface have been taken in the meantime: chosen values are replaced, requested ones kept."""
 
     CHOSEN = Subnet(subnet="10.89.0.0/24", gateway="10.89.0.1", chosen=True)
     ASKED = Subnet(subnet="10.7.0.0/24", gateway="10.7.0.1")
@@ -295,7 +295,7 @@ class TestMoved:
             self.moved(rivals)
 
     def test_a_route_is_in_the_way_of_what_was_chosen_only(self) -> None:
-        """Who asks for a subnet knows what else leads there."""
+        """A user who asks for a subnet knows the other routes to it."""
         assert self.moved(Surroundings(interfaces=frozenset(), taken=taken("10.7.0.0/25", routed=True))) == self.OWN
         rivals = Surroundings(interfaces=frozenset(), taken=taken("10.89.0.0/25", routed=True))
         assert self.moved(rivals, around=ALONE.replace(taken=rivals.taken)).subnets[0].subnet == "10.89.1.0/24"

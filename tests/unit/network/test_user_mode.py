@@ -1,4 +1,4 @@
-"""What --network pasta and slirp4netns say, and the command lines they become."""
+"""--network pasta and slirp4netns, and the resulting command lines."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ class TestPasta:
     def test_its_own_options_win(self) -> None:
         words = parse("pasta:--map-gw,-t,auto,--tcp-ns=5201,--dns-forward,10.0.0.1").arguments()
         assert "--no-map-gw" not in words
-        assert "--map-gw" not in words  # podman's word, none of pasta's
+        assert "--map-gw" not in words  # podman's option, unknown to pasta
         assert value(words, "-t") == ["auto"]
         assert value(words, "-T") == []
         assert value(words, "--dns-forward") == ["10.0.0.1"]
@@ -74,7 +74,7 @@ class TestPasta:
 
 
 def add_hostfwd(protocol: str, address: str, port: int, inside: int) -> dict[str, object]:
-    """The request as slirp4netns(1) has it."""
+    """Return the request as slirp4netns(1) documents it."""
     arguments = {"proto": protocol, "host_addr": address, "host_port": port}
     return {"execute": "add_hostfwd", "arguments": arguments | {"guest_addr": "10.7.0.100", "guest_port": inside}}
 

@@ -1,4 +1,4 @@
-"""What is told of a program beside a process that did not come up."""
+"""Errors of a sidecar process that did not start."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from pypod.runtime.ops import Op
             "slirp4netns",
             'open("/dev/net/tun"): Permission denied\nchild failed(1)\n',
             'slirp4netns failed: open("/dev/net/tun"): Permission denied',
-            "/dev/net/tun must be there and yours to open: an administrator can chmod it to 666",
+            "/dev/net/tun must exist and be accessible to you: an administrator can chmod it to 666",
         ),
         (
             "pasta",
@@ -26,7 +26,7 @@ from pypod.runtime.ops import Op
             "pasta failed: No interfaces with usable routes",
             "",
         ),
-        ("pasta", "", "pasta failed: it does not say why", ""),
+        ("pasta", "", "pasta failed: it gave no reason", ""),
     ],
 )
 def test_its_own_words_are_told(tmp_path: Path, program: str, log: str, message: str, hint: str) -> None:

@@ -1,4 +1,4 @@
-"""The OCI configuration of a container: podman's defaults, and what each field of a specification changes in it."""
+"""The OCI configuration of a container: podman's defaults, and the effect of each field of a specification."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def made(places: dict[str, Any] | None = None, **fields: Any) -> Config:
 
 
 def mounts(config: Config) -> dict[str, Config]:
-    """Return the mounts by where they are; there is one in each place."""
+    """Return the mounts by destination; fail if two have the same one."""
     found = {mount["destination"]: mount for mount in config["mounts"]}
     assert len(found) == len(config["mounts"])
     return found
@@ -44,7 +44,7 @@ def options(config: Config, target: str) -> list[str]:
 
 
 def differences(one: Any, other: Any, path: str = "") -> set[str]:
-    """Return where two configurations differ, as paths of keys."""
+    """Return the differences between two configurations, as paths of keys."""
     if isinstance(one, dict) and isinstance(other, dict):
         keys = one.keys() | other.keys()
         return {found for key in keys for found in differences(one.get(key), other.get(key), f"{path}/{key}")}
@@ -52,7 +52,7 @@ def differences(one: Any, other: Any, path: str = "") -> set[str]:
 
 
 class TestDefaults:
-    """What `podman run` of version 4.3 writes, as far as it does not depend on the host."""
+    """The configuration that `podman run` of version 4.3 writes, as far as it does not depend on the host."""
 
     def test_is_json(self) -> None:
         config = made()
@@ -126,7 +126,7 @@ class TestDefaults:
         assert made()["linux"]["namespaces"] == [{"type": kind} for kind in kinds]
 
 
-# Fields of the specification, and where the configuration is another.
+# Fields of the specification, and the differences in the configuration.
 CHANGES: list[tuple[dict[str, Any], dict[str, Any]]] = [
     ({"command": ("a", "b"), "entrypoint": ("e",)}, {"/process/args": ["e", "a", "b"]}),
     ({"terminal": True}, {"/process/terminal": True}),
@@ -206,7 +206,7 @@ CHANGES: list[tuple[dict[str, Any], dict[str, Any]]] = [
         {"/process/user/additionalGids": [0, 5, 44], "/annotations/io.pypod.groups": "a,b"},
     ),
     ({"groups": ("keep-groups",)}, {"/annotations/run.oci.keep_original_groups": "1"}),
-    # what is no part of it
+    # fields that are not in it
     ({"labels": (("a", "b"),), "interactive": True, "remove": True, "stop_signal": 2, "stop_timeout_s": 1}, {}),
     ({"exposed_ports": ("80/tcp",), "cgroup_parent": "/a", "ulimits": (Ulimit(name="a", soft=1, hard=1),)}, {}),
     ({"dns_servers": ("1.1.1.1",), "dns_search": ("a",), "add_hosts": ("a:1.2.3.4",), "hostname": "other"}, {}),
@@ -227,7 +227,7 @@ def test_a_field_changes_its_place_and_no_other(fields: dict[str, Any], changed:
 
 
 class TestPlaces:
-    """What the host gives."""
+    """Values that depend on the host."""
 
     def test_each_is_where_it_belongs(self) -> None:
         resources = {"pids": {"limit": 5}}
@@ -345,7 +345,7 @@ class TestMounts:
 
     def test_proc_options(self) -> None:
         assert options(made(proc_options=("hidepid=2",)), "/proc")[-1] == "hidepid=2"
-        assert "hidepid=2" not in options(made(), "/proc")  # it left nothing behind
+        assert "hidepid=2" not in options(made(), "/proc")  # the call before left no trace
 
     def test_shm(self) -> None:
         assert "size=4096" in options(made(shm_size_bytes=4096), "/dev/shm")
@@ -411,7 +411,7 @@ class TestMounts:
 
 
 class TestUsers:
-    """In a user namespace only what shows namespaces of its own can be mounted anew."""
+    """A user namespace can newly mount only file systems that show namespaces of its own."""
 
     @pytest.mark.parametrize(
         ("kind", "target"), [("net", "/sys"), ("pid", "/proc"), ("cgroup", "/sys/fs/cgroup")], ids=lambda one: one
@@ -440,7 +440,7 @@ class TestUsers:
 
 
 class TestAccount:
-    """The line in /etc/passwd for a user who has none: as podman, only for numbers."""
+    """The /etc/passwd line for a user without one: as in podman, only for numeric users."""
 
     @pytest.mark.parametrize(
         ("user", "line"),

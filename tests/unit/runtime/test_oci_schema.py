@@ -1,4 +1,4 @@
-"""Our config.json is valid by the specification's JSON schema, in which a key that it does not know is an error."""
+"""Our config.json is valid by the specification's JSON schema, made strict about unknown keys."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ Config = dict[str, Any]
 
 
 def closed(schema: Any) -> Any:
-    """Return a schema that refuses what it has no word for: as published, it takes any key."""
+    """Return a schema that rejects unknown keys: the published one accepts any key."""
     if isinstance(schema, list):
         return [closed(one) for one in schema]
     if not isinstance(schema, dict):
@@ -44,14 +44,14 @@ def validator() -> Draft4Validator:
 
 
 def problems(validator: Draft4Validator, config: Config) -> list[str]:
-    """Return what is wrong with a configuration, as its file would have it."""
+    """Return the schema errors of a configuration, in the form it has in a file."""
     content = json.loads(json.dumps(config))
     return [f"{error.json_path}: {error.message[:200]}" for error in validator.iter_errors(content)]
 
 
 @pytest.fixture(scope="module")
 def configs() -> Iterator[list[Config]]:
-    """The configurations of all plans that are recorded (plan_cases.py)."""
+    """The configurations of all recorded plans (plan_cases.py)."""
     found: list[Config] = []
     given = plan_cases.runtime_spec
 
@@ -115,7 +115,7 @@ class TestSeccomp:
     def test_it_comes_to_the_filter_that_containers_have(self, tmp_path: Path, capabilities: tuple[str, ...]) -> None:
         seccomp = tmp_path / "seccomp.json"
         seccomp.write_text(json.dumps(seccomp_of(None, frozenset(capabilities))))
-        nothing: frozenset[str] = frozenset()  # what depends on capabilities was decided
+        nothing: frozenset[str] = frozenset()  # conditions on capabilities are already resolved
         assert filter_for(str(seccomp), nothing, str(tmp_path)) == filter_for(
             None, frozenset(capabilities), str(tmp_path)
         )

@@ -1,4 +1,4 @@
-"""Plans as bytes: what pause/common/plan.c is given, whatever the arguments hold."""
+"""Plans as bytes, the input of pause/common/plan.c, with any arguments."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from pypod.runtime.operations import OPERATIONS
 from pypod.runtime.ops import Op, Plan
 from tests.unit.plan_cases import records
 
-# what a command line can hold: text, and as lone surrogates bytes that are none
+# the possible words of a command line: text, and bytes that are not text, as lone surrogates
 words = st.text() | st.binary().map(os.fsdecode)
 arguments = st.lists(words, min_size=1, max_size=6)
 
@@ -153,7 +153,7 @@ def test_arguments_have_names() -> None:
         (Op("hold", "tcp", "", 80), "hold port 80/tcp on all addresses"),
         (Op("hold", "tcp", "::1", 80), "hold port 80/tcp on ::1"),
         (Op("mask", "/a{0}"), "hide /a{0}, if it is there"),
-        (Op("clone", "x", ""), "make the process with new namespaces x"),  # of a plan that is wrong, all the same
+        (Op("clone", "x", ""), "make the process with new namespaces x"),  # even in an invalid plan
     ],
 )
 def test_an_operation_in_words(op: Op, words: str) -> None:

@@ -1,6 +1,6 @@
-"""What is true of the order of operations in every plan (plan_cases.py), read from the bytes as the C programs read it.
+"""Rules for the order of operations in every plan (plan_cases.py), decoded from bytes as the C programs do.
 
-What keeps a container in is partly a matter of order: what comes too early is undone, what comes too late can be used
+Isolation depends partly on order: an operation that comes too early is undone, one that comes too late can be used
 against us.
 """
 
@@ -19,7 +19,7 @@ LAST = ("no_new_privileges", "seccomp", "capabilities", "execute", "execute_file
 
 
 class Recorded(list[tuple[str, list[str]]]):
-    """The operations of a plan, names and arguments."""
+    """The operations of a plan: names and arguments."""
 
     def __init__(self, name: str, plan: plan_cases.Plan) -> None:
         super().__init__(plan_cases.named(plan))
@@ -29,7 +29,7 @@ class Recorded(list[tuple[str, list[str]]]):
         return f"<plan {self.name}>"
 
     def places(self, *names: str) -> list[int]:
-        """Return where operations of these names are."""
+        """Return the positions of the operations with these names."""
         return [at for at, (name, _) in enumerate(self) if name in names]
 
 
@@ -69,7 +69,7 @@ class TestProcess:
             assert [name for name, _ in plan[at + 1 :] if name not in ("seccomp", "execute", "execute_file")] == []
 
     def test_sets_a_filter_while_it_may(self, every) -> None:
-        """Without no_new_privs only CAP_SYS_ADMIN may (seccomp(2)); with it, later is better."""
+        """Without no_new_privs, seccomp(2) requires CAP_SYS_ADMIN; with it, later is better."""
         for plan in every:
             filters, (rights,) = plan.places("seccomp"), plan.places("capabilities")
             promised = plan.places("no_new_privileges")
@@ -83,7 +83,7 @@ class TestProcess:
             assert all(before < after for before in joined for after in own)
 
     def test_does_not_trust_a_number_of_a_process(self, every) -> None:
-        """A process to join is told with its start time, and what was joined is looked at (except by its own pid)."""
+        """A process to join is given with its start time; joined namespaces are checked, except pid and user."""
         for plan in every:
             for at in plan.places("join"):
                 assert int(plan[at][1][1]) > 0
@@ -155,7 +155,7 @@ class TestRoot:
 
 
 class TestUserNamespace:
-    """Its ids may find nothing of the host: what has a path there is taken with the rights of before."""
+    """Its ids may have no access to host paths: these are opened beforehand, with the original privileges."""
 
     def test_the_process_becomes_somebody_in_it_after_all_that(self, in_user_namespaces) -> None:
         for plan in in_user_namespaces:

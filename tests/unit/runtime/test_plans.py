@@ -1,4 +1,4 @@
-"""Plans are what they were: every option and namespace mode, to the byte (plan_cases.py)."""
+"""Plans are unchanged to the byte, for every option and namespace mode (plan_cases.py)."""
 
 from __future__ import annotations
 
@@ -17,18 +17,18 @@ def made() -> dict[str, str]:
 
 
 def test_every_case_is_recorded(made):
-    assert list(made) == list(RECORDED), "python -m tests.unit.plan_cases records them anew"
+    assert list(made) == list(RECORDED), "record them with python -m tests.unit.plan_cases"
 
 
 @pytest.mark.parametrize("name", RECORDED)
 def test_a_plan_is_as_recorded(name, made):
     was, now = RECORDED[name].splitlines(), made[name].splitlines()
     different = "\n".join(difflib.unified_diff(was, now, "recorded", "made", lineterm=""))
-    assert not different, f"{name}: python -m tests.unit.plan_cases records a wanted change\n{different}"
+    assert not different, f"{name}: record an intended change with python -m tests.unit.plan_cases\n{different}"
 
 
 def test_what_makes_no_difference(made):
-    """Other cases show something: none of them makes the plan of another."""
+    """All other cases differ: no two of them have the same plan."""
     alike: dict[str, list[str]] = {}
     for name, section in made.items():
         alike.setdefault(section.splitlines()[-1], []).append(name)

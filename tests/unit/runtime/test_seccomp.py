@@ -48,7 +48,7 @@ def action(code: list, name: str, *args: int, column: str = "x86_64") -> int:
     return run(code, number, arch, (*args, *[0] * (6 - len(args))))[0]
 
 
-# --- any profile, against a reading of its rules that compiles nothing
+# --- arbitrary profiles, compared with an interpreter of their rules
 
 OPERATORS = {
     "NE": lambda x, a, _: x != a,
@@ -206,8 +206,8 @@ def test_comparisons_at_every_edge(operator: str, wide: bool) -> None:
 
 
 def test_jumps_further_than_255_instructions() -> None:
-    # Every call has a rule of its own and an errno of its own: no two leaves can be shared, and the tree's root has
-    # thousands of instructions below it.
+    # Every call has its own rule and errno: no leaves can be shared, and the tree's root has thousands of instructions
+    # below it.
     names = sorted(NUMBERS["x86_64"])
     rules = [rule(name, "SCMP_ACT_ERRNO", arg(0, "EQ", index), errnoRet=index + 2) for index, name in enumerate(names)]
     code = compiled(profile(*rules, defaultAction="SCMP_ACT_ALLOW"))
@@ -277,7 +277,7 @@ def test_netlink_audit_needs_its_capability() -> None:
         ({"archMap": [{"architecture": "SCMP_ARCH_AARCH64", "subArchitectures": ["SCMP_ARCH_X86"]}]}, KILL, KILL),
         ({"archMap": [{"architecture": "SCMP_ARCH_X86_64", "subArchitectures": ["SCMP_ARCH_X86"]}]}, ALLOW, KILL),
         ({"archMap": [{"architecture": "SCMP_ARCH_X86_64", "subArchitectures": None}]}, KILL, KILL),
-        # The first entry for the machine is the only one that counts.
+        # Only the first entry for the machine counts.
         (
             {
                 "archMap": [
@@ -296,7 +296,7 @@ def test_only_the_abis_of_the_profile_get_in(top: dict, i386: int, x32: int) -> 
     assert action(code, "read", column="i386") == i386
     assert action(code, "read", column="x32") == x32
     assert run(code, NUMBERS["aarch64"]["read"], AARCH64)[0] == KILL
-    # -1 is no call of any ABI: what a tracer leaves to have a call skipped.
+    # -1 is not a call of any ABI: a tracer sets it to have a call skipped.
     assert run(code, -1, X86_64)[0] == ERRNO | errno.EPERM
 
 
@@ -451,7 +451,7 @@ BAD_ARG = {"index": 0, "op": "SCMP_CMP_EQ", "value": 0}
         (profile(rule("read", includes={"caps": "CAP_KILL"})), "syscalls[0].includes.caps: expected a list"),
         (profile(rule("read", excludes={"arches": [1]})), "syscalls[0].excludes.arches[0]: expected a string"),
         (profile(rule("read", includes={"minKernel": "four"})), "syscalls[0].includes.minKernel: not a kernel version"),
-        # Excluded rules are checked as well.
+        # Rules that do not apply are checked as well.
         (profile(rule("read", "x", includes={"caps": ["CAP_BPF"]})), "syscalls[0].action: unknown action 'x'"),
         (profile(architectures=["SCMP_ARCH_VAX"]), "architectures[0]: unknown architecture"),
         (profile(archMap=[{"architecture": "amd64"}]), "archMap[0].architecture: unknown architecture 'amd64'"),
@@ -543,7 +543,7 @@ def fail(number: int):
 
 @pytest.fixture
 def compilations(monkeypatch: pytest.MonkeyPatch) -> list[str]:
-    """The architectures compiled for, one entry for each compilation."""
+    """Return the architectures compiled for, one entry per compilation."""
     seen: list[str] = []
     compile_one = filter._compile
 

@@ -1,4 +1,4 @@
-"""What stands beside the specifications: in columns and tables, of new rows, of restored and of migrated ones."""
+"""Facts stored beside the specifications in columns and tables: of new, restored and migrated rows."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ PLAIN = ContainerSpec(name="plain", rootfs="/", command=("x",))
 FULL = ContainerSpec(
     name="full",
     rootfs="/",
-    # what only looks like one of the facts
+    # values that only look like such facts
     command=('"auto"', '"volume"', '"ports":[{', C, '"healthcheck":{', '"labels":[]'),
     labels=(("k", 'v " ä \udcff'), ("", "")),
     ports=(Port(container_port=80, host_port=8080),),
@@ -69,7 +69,7 @@ ROWS = (pod(D, POD_SPEC), container(A, PLAIN), container(B, FULL, created_ns=2),
 
 @pytest.fixture(params=["new", "old", "restored", "restored from an older record"])
 def database(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Database]:
-    """A database with the rows, however they came into it."""
+    """A database that contains the rows: added, migrated or restored."""
     path = tmp_path / "pypod.db"
     if request.param == "old":
         made = of_the_version_before(path, ROWS)

@@ -1,4 +1,4 @@
-"""The file of events: what is written is what is read, whatever else happens to the file."""
+"""The event log: events are read as they were written, whatever else happens to the file."""
 
 from __future__ import annotations
 
@@ -110,7 +110,7 @@ def test_what_is_no_event_is_skipped(path, line) -> None:
     assert parse_line(line) is None
     put(path, "before")
     with open(path, "ab") as file:
-        file.write(b"\n" + line)  # cut short: without a newline at its end
+        file.write(b"\n" + line)  # truncated: without a newline at the end
     put(path, "after")
     assert names(read(path)) == ["before", "after"]
 
@@ -182,7 +182,7 @@ for i in range(count):
 
 
 def write_side_by_side(path: str, writers: int, count: int, limit: int) -> None:
-    """Let processes append at once: they wait for the end of a pipe that is theirs together."""
+    """Make processes append at the same time: they wait for the end of a shared pipe."""
     gate, ours = os.pipe()
     words = [sys.executable, "-S", "-c", WRITER, ROOT, path]
     running = [subprocess.Popen([*words, str(number), str(count), str(limit)], stdin=gate) for number in range(writers)]
@@ -199,7 +199,7 @@ def lines(path: str) -> list[bytes]:
 
 def test_sixteen_writers_across_a_rotation_lose_nothing(path) -> None:
     writers, count = 16, 40
-    write_side_by_side(path, writers, count, 100_000)  # of 150 kB in all: one rotation
+    write_side_by_side(path, writers, count, 100_000)  # about 150 kB in total: one rotation
     assert os.path.exists(event_log.old(path))
     found = [parse_line(line) for line in lines(path)]
     assert None not in found
@@ -256,7 +256,7 @@ def put_event(path: str, action: str, name: str, identifier: str = "a") -> None:
 
 
 class TestRenamed:
-    """Who tells of a container's end was told its name when it began."""
+    """The process that records a container's end was given the container's name at its start."""
 
     def test_what_ends_has_the_name_of_that_moment(self, path) -> None:
         for action, name in (
@@ -277,7 +277,7 @@ class TestRenamed:
 
     def test_by_who_begins_to_read_later(self, path) -> None:
         put_event(path, "rename", "new")
-        put_event(path, "exec", "rename")  # a name that looks like it
+        put_event(path, "exec", "rename")  # a name that looks like the action
         with Reader(path, at_end=True) as reader:
             put_event(path, "died", "old")
             assert names(reader.events()) == ["new"]

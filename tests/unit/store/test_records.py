@@ -1,4 +1,4 @@
-"""The store: rows, names, references, owners, specifications as JSON; transactions, versions, space kept back."""
+"""The store: rows, names, references, owners, specifications as JSON; transactions, versions, reserved space."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ def is_free(database: Database, name: str) -> bool:
 
 
 class TestPrivacy:
-    """A specification has environment variables in it: nobody else may read them."""
+    """Specifications contain environment variables: no other user may read them."""
 
     def test_no_file_is_readable_by_others(self, database: Database, tmp_path: Path) -> None:
         add(database, pod())
@@ -98,7 +98,7 @@ class TestRows:
         add(database, container(B))
 
     def test_removal_takes_nobody_else_s_name(self, database: Database) -> None:
-        """Of two who remove the same, the second comes when the name has a new holder."""
+        """Of two removals of the same object, the second runs when the name has a new holder."""
         add(database, container(A))
         records.remove_container(database, container(A))
         add(database, container(B))
@@ -259,7 +259,7 @@ class TestDatabase:
 
     @pytest.mark.parametrize("moment", ["BEGIN IMMEDIATE", "COMMIT"])
     def test_a_control_c_leaves_nothing_locked(self, database: Database, monkeypatch, moment: str) -> None:
-        """Its traceback holds the connection for as long as somebody handles it, and cleans up."""
+        """The traceback keeps the connection alive while the exception is handled and cleanup runs."""
 
         class Interrupted:
             def __init__(self, connection: sqlite3.Connection) -> None:
@@ -333,7 +333,7 @@ class TestDatabase:
         assert len(records.all_containers(database)) == 1
         assert before not in database._idle
         assert any(before in kept for kept in module._lost if isinstance(kept, list))
-        assert before.execute("SELECT 1").fetchone() == (1,)  # and it is not closed: that would unlock the parent's
+        assert before.execute("SELECT 1").fetchone() == (1,)  # not closed: that would release the parent's locks
         database.close()
         module._lost.clear()
         before.close()
@@ -407,7 +407,7 @@ class TestReserve:
         else:
             records.remove_container(database, container())
         assert was_there == ([True] if expected == "kept" else [True, False])
-        assert path.exists()  # kept again when what took its place has gone
+        assert path.exists()  # reserved again once there is space
         assert len(records.all_containers(database)) == (expected == "kept")
 
     def test_it_is_not_kept_again_by_who_gave_it_up(self, database: Database) -> None:
@@ -447,7 +447,7 @@ class TestReserve:
 
 
 class TestSize:
-    """What a thousand containers took is given back when they are gone."""
+    """The space of a thousand containers is released when they are gone."""
 
     @staticmethod
     def fill_and_empty(database: Database, count: int) -> None:
