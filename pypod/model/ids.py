@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pypod.errors import InvalidSpec
 
+INFRA_IMAGE = "pypod/infra"  # shown as the image of an infra that runs none
 SHORT_ID_LENGTH = 12
 HOSTNAME_LIMIT = 64  # HOST_NAME_MAX of Linux
 

@@ -157,6 +157,7 @@ def test_what_is_no_network_namespace() -> None:
     with pytest.raises(OSError, match="setns"), open("/proc/self/ns/uts", encoding="ascii") as file:
         interfaces(file.fileno())
 
+
 @pytest.mark.usefixtures("own_network")
 def test_those_of_a_pod_and_its_member(engine, busybox: str) -> None:
     """The same ones from both handles, with the pod's address, as ip(8) sees them there."""

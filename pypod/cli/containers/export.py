@@ -7,7 +7,7 @@ import sys
 
 from pypod.cli.containers.commit import CHANGE
 from pypod.cli.flags.parser import Command, Flag
-from pypod.cli.images.pull import PLATFORM_FLAGS
+from pypod.cli.flags.registry import PLATFORM_FLAGS
 from pypod.errors import InvalidSpec
 
 TYPE_CHECKING = False

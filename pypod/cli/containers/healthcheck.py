@@ -1,23 +1,13 @@
-"""healthcheck run, and the flags that define a health check."""
+"""healthcheck run."""
 
 from __future__ import annotations
 
-from pypod.cli.flags.parser import Command, Flag
-from pypod.errors import InvalidSpec
+from pypod.cli.flags.parser import Command
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from pypod.cli.flags.parser import Parsed
-    from pypod.model.health import Healthcheck
 
-HEALTH_FLAGS: tuple[Flag, ...] = (
-    Flag(name="health-cmd", help="Set a healthcheck command for the container, 'none' disables the existing one"),
-    Flag(name="health-interval", default="30s", help="Set an interval for the healthcheck; it is not run by itself"),
-    Flag(name="health-retries", kind="uint", default=3, help="Number of failures before the container is unhealthy"),
-    Flag(name="health-start-period", default="0s", help="Time to bootstrap, during which failures do not count"),
-    Flag(name="health-timeout", default="30s", help="Maximum time allowed to complete the healthcheck"),
-    Flag(name="no-healthcheck", kind="bool", help="Disable healthchecks on container"),
-)
 HEALTHCHECK_RUN = Command(
     path="pypod healthcheck run",
     summary="Run the health check of a container",
@@ -39,50 +29,3 @@ def run_healthcheck_run(options: Parsed, root: str | None) -> int:
             return 0
     print("unhealthy")
     return 1
-
-
-def healthcheck_option(options: Parsed) -> Healthcheck | None:
-    """Return the health check that the flags describe, or None without such flags. Raises InvalidSpec."""
-    from pypod.model.health import Healthcheck
-
-    command: str = options["health-cmd"]
-    if options["no-healthcheck"]:
-        if command:
-            raise InvalidSpec("--no-healthcheck", "cannot specify both --no-healthcheck and --health-cmd")
-        return Healthcheck(test=("NONE",))
-    if not command:
-        return None
-    return Healthcheck(
-        test=_test(command),
-        interval_ns=0 if options["health-interval"] == "disable" else _duration_ns(options, "health-interval"),
-        timeout_ns=_duration_ns(options, "health-timeout"),
-        start_period_ns=_duration_ns(options, "health-start-period"),
-        retries=options["health-retries"],
-    )
-
-
-def _test(command: str) -> tuple[str, ...]:
-    if command.lower() == "none":
-        return ("NONE",)
-    if command.startswith("["):
-        import json
-
-        try:
-            words = json.loads(command)
-        except ValueError:
-            words = None
-        if isinstance(words, list) and words and all(isinstance(word, str) for word in words):
-            return ("CMD", *words)
-    return ("CMD-SHELL", command)
-
-
-def _duration_ns(options: Parsed, name: str) -> int:
-    from pypod.cli.flags.times import parse_duration_ns
-
-    try:
-        found = parse_duration_ns(options[name])
-    except ValueError as error:
-        raise InvalidSpec(f"--{name}", f"invalid --{name}: {error}") from error
-    if found < 0:
-        raise InvalidSpec(f"--{name}", f"invalid --{name}: it is negative")
-    return found

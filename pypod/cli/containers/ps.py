@@ -140,7 +140,7 @@ def _rows(options: Parsed, engine: Engine) -> list[Row]:
     every = options["all"] or last > 0
     found = engine.containers.summaries()
     if options["filter"]:
-        from pypod.cli.containers.ps_filters import compile_container_filters, read_filters
+        from pypod.cli.flags.container_filters import compile_container_filters, read_filters
 
         filters = read_filters(options["filter"])
         # a status filter implies --all (podman: pkg/ps/ps.go)

@@ -6,7 +6,7 @@ The names are podman's placeholders (podman-ps(1)).
 from __future__ import annotations
 
 from pypod.cli.go.values import Struct, go_time
-from pypod.cli.render.output import Column, human_ago, human_size
+from pypod.cli.render.output import Column, exit_code, human_ago, human_size, image_name
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -19,7 +19,6 @@ if TYPE_CHECKING:
 __all__ = [
     "COLUMNS",
     "FIELDS",
-    "INFRA_IMAGE",
     "NS_COLUMNS",
     "POD_COLUMNS",
     "SIZE_COLUMN",
@@ -31,7 +30,6 @@ __all__ = [
     "image_name",
 ]
 
-INFRA_IMAGE = "pypod/infra"
 _SECOND_NS = 1_000_000_000
 _NEVER_S = -62135596800  # Go's zero time
 _COMMAND_LIMIT = 17
@@ -69,17 +67,6 @@ class Row(Struct):
     def identifier(self, text: str) -> str:
         """Return an id as the listing shows it."""
         return text[:_SHORT] if self.listing.truncate else text
-
-
-def exit_code(container: ContainerSummary) -> int:
-    """Return the exit code: -1 when it is unknown, 0 before the container has ended."""
-    state = container.state
-    return (state.exit_code or 0) if state.exit_code_known else -1
-
-
-def image_name(container: ContainerSummary) -> str:
-    """Return the name of the image as a listing shows it."""
-    return container.image or (INFRA_IMAGE if container.is_infra else "")
 
 
 def _command(row: Row) -> str:

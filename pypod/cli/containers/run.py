@@ -8,7 +8,8 @@ from pypod.cli.flags import text_files
 from pypod.cli.flags.container import FLAGS, container_options
 from pypod.cli.flags.objects import EXPLAIN
 from pypod.cli.flags.parser import Command, Flag
-from pypod.cli.images.pull import image_for, platform
+from pypod.cli.flags.registry import platform
+from pypod.cli.images.pull import image_for
 from pypod.cli.render.terminal import DEFAULT_DETACH_KEYS
 
 TYPE_CHECKING = False

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from pypod.cli.containers.healthcheck import HEALTH_FLAGS, healthcheck_option
+from pypod.cli.flags.health import HEALTH_FLAGS, healthcheck_option
 from pypod.cli.flags.options import flags_of, options_given
 from pypod.cli.flags.parser import Flag
-from pypod.cli.images.pull import ACCESS_FLAGS, PLATFORM_FLAGS
+from pypod.cli.flags.registry import ACCESS_FLAGS, PLATFORM_FLAGS
 from pypod.errors import InvalidSpec
 from pypod.model.options.container import ContainerOptions
 

@@ -74,7 +74,7 @@ def as_given(options: Parsed, found: Sequence[Container]) -> dict[str, str]:
 
 
 def _filtered(engine: Engine, entries: Sequence[str]) -> list[Container]:
-    from pypod.cli.containers.ps_filters import compile_container_filters, read_filters
+    from pypod.cli.flags.container_filters import compile_container_filters, read_filters
 
     test = compile_container_filters(read_filters(entries), engine)
     wanted = {one.id for one in engine.containers.summaries() if test(one)}

@@ -65,7 +65,7 @@ LOGOUT = Command(
 def run_login(options: Parsed, _root: str | None) -> int:
     """Carry out ``pypod login``."""
     from pypod import Registries
-    from pypod.cli.images.pull import access_with
+    from pypod.cli.flags.registry import access_with
 
     registries = Registries(access_with(options, cert_dir=options["cert-dir"]))
     key = _key(options.positionals, registries)

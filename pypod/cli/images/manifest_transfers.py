@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from pypod.cli.flags.parser import Command, Flag
+from pypod.cli.flags.registry import ACCESS_FLAGS
 from pypod.cli.images.manifest import INSECURE, reach
-from pypod.cli.images.pull import ACCESS_FLAGS
 from pypod.cli.images.push import SIGNING_FLAGS, refuse_signing, write_digest
 from pypod.cli.render.plain_text import tell
 from pypod.errors import InvalidSpec, NoSuchImage, PypodError

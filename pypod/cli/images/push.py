@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pypod.cli.flags.parser import Command, Flag
-from pypod.cli.images.pull import ACCESS_FLAGS, access
+from pypod.cli.flags.registry import ACCESS_FLAGS, access
 from pypod.cli.render.telling import Telling
 from pypod.errors import InvalidSpec, Unsupported
 

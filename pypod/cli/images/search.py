@@ -55,7 +55,7 @@ SEARCH = Command(
 def run_search(options: Parsed, _root: str | None) -> int:
     """Carry out ``pypod search``."""
     from pypod import Registries
-    from pypod.cli.images.pull import access_with
+    from pypod.cli.flags.registry import access_with
 
     registries = Registries(access_with(options))
     registries.require_authfile()

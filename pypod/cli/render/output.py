@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pypod.cli.go.template import Template, compile
 from pypod.cli.go.values import TemplateError
+from pypod.model.ids import INFRA_IMAGE
 from pypod.model.value import Value
 
 TYPE_CHECKING = False
@@ -11,14 +12,18 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
     from typing import Any, TextIO
 
+    from pypod.api.summaries import ContainerSummary
+
 __all__ = [
     "Column",
     "align",
     "compile_format",
+    "exit_code",
     "header_map",
     "human_ago",
     "human_duration",
     "human_size",
+    "image_name",
     "is_json",
     "split_table",
     "write_format",
@@ -218,3 +223,14 @@ def human_size(size_bytes: float, *, precision: int = 4, binary: bool = False) -
         power += 1
     unit = f"{units[power - 1]}{'i' if binary else ''}B" if power else "B"
     return f"{size:.{precision}g}{unit}"
+
+
+def exit_code(container: ContainerSummary) -> int:
+    """Return the exit code: -1 when it is unknown, 0 before the container has ended."""
+    state = container.state
+    return (state.exit_code or 0) if state.exit_code_known else -1
+
+
+def image_name(container: ContainerSummary) -> str:
+    """Return the name of the image as a listing shows it."""
+    return container.image or (INFRA_IMAGE if container.is_infra else "")

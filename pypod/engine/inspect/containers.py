@@ -9,6 +9,7 @@ from pypod.engine.inspect import form
 from pypod.engine.inspect.networks import bindings, network_settings
 from pypod.engine.storage import drivers, layers
 from pypod.kernel.capabilities import DEFAULT_CAPABILITIES
+from pypod.model.ids import INFRA_IMAGE
 from pypod.model.moment import Timestamp
 from pypod.model.namespace import POD, PRIVATE, Mode
 from pypod.model.network_flags import NO_RESOLV_CONF
@@ -25,7 +26,6 @@ if TYPE_CHECKING:
     from pypod.model.mount import Mount
     from pypod.store.records import ContainerRecord, PodRecord
 
-INFRA_IMAGE = "pypod/infra"
 
 # podman lists additions and removals relative to Docker's fourteen (libpod/container_inspect.go).
 _SHOWN_AGAINST = frozenset((*DEFAULT_CAPABILITIES, "CAP_AUDIT_WRITE", "CAP_MKNOD", "CAP_NET_RAW"))

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from pypod.cli.containers.ps_row import exit_code, image_name
 from pypod.cli.flags.filters import compile_filters, has_labels, matcher, moment_ns, one_of, split
+from pypod.cli.render.output import exit_code, image_name
 from pypod.errors import InvalidSpec, NoSuchContainer, NoSuchPod
 from pypod.model.namespace import POD, Mode
 

@@ -1,0 +1,83 @@
+"""Flags for access to registries and for the platform of an image."""
+
+from __future__ import annotations
+
+import os
+
+from pypod.cli.flags.parser import Flag
+from pypod.errors import InvalidSpec
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from pypod import Access
+    from pypod.cli.flags.parser import Parsed
+
+PLATFORM_FLAGS: tuple[Flag, ...] = (
+    Flag(name="arch", help="Use ARCH instead of the architecture of the machine for choosing images"),
+    Flag(name="os", help="Use OS instead of the running OS for choosing images"),
+    Flag(name="platform", help="Specify the platform for selecting the image (OS/ARCH[/VARIANT])"),
+    Flag(name="variant", help="Use VARIANT instead of the running architecture variant for choosing images"),
+)
+ACCESS_FLAGS: tuple[Flag, ...] = (
+    Flag(
+        name="authfile", help="Path of the authentication file. Use REGISTRY_AUTH_FILE environment variable to override"
+    ),
+    Flag(name="cert-dir", help="Pathname of a directory containing TLS certificates and keys"),
+    Flag(name="creds", help="Credentials (USERNAME[:PASSWORD]) to use for authenticating to a registry"),
+    Flag(
+        name="tls-verify",
+        kind="bool",
+        default=True,
+        help="Require HTTPS and verify certificates when contacting registries",
+    ),
+)
+
+
+def access(options: Parsed) -> Access:
+    """Return the registry access options of the flags. Raises InvalidSpec, also for a missing file."""
+    if options["authfile"] or "REGISTRY_AUTH_FILE" in os.environ:
+        from pypod import Registries
+
+        Registries(access_with(options)).require_authfile()
+    credentials = None
+    if options["creds"]:
+        credentials = _credentials(options["creds"])
+    return access_with(options, cert_dir=options["cert-dir"], credentials=credentials)
+
+
+def _credentials(text: str) -> tuple[str, str]:
+    """Parse USERNAME:PASSWORD; prompt for missing parts. Raises InvalidSpec when there is no answer."""
+    from pypod.cli.render.asking import hidden_line, shown_line
+
+    user, _, password = text.partition(":")
+    user = user or shown_line("Username: ", "--creds", "could not read username from terminal")
+    return user, password or hidden_line("Password: ", "--creds", "could not read password from terminal")
+
+
+def access_with(options: Parsed, *, cert_dir: str = "", credentials: tuple[str, str] | None = None) -> Access:
+    """Return access options from --tls-verify, --authfile and the arguments, without reading any file."""
+    from pypod import Access, __version__
+
+    return Access(
+        tls_verify=options["tls-verify"] if options.changed("tls-verify") else None,
+        cert_dir=cert_dir,
+        authfile=options["authfile"],
+        credentials=credentials,
+        user_agent=f"pypod/{__version__}",
+    )
+
+
+def platform(options: Parsed) -> str:
+    """Return the platform that the flags name, or an empty string."""
+    parts = [options[name] for name in ("os", "arch", "variant")]
+    if options["platform"]:
+        if any(parts):
+            raise InvalidSpec("--platform", "--platform option can not be specified with --arch, --os or --variant")
+        text: str = options["platform"]
+        return text
+    if not any(parts):
+        return ""
+    from pypod.model.platform import host
+
+    here = host()
+    return "/".join(filter(None, (parts[0] or here.os, parts[1] or here.architecture, parts[2])))
