@@ -114,7 +114,7 @@ if TYPE_CHECKING:
     from pypod.model.port import Port as Port
     from pypod.model.progress import Progress as Progress
     from pypod.network.interfaces import Interface as Interface
-else:  # type checkers would take every name for one that is there
+else:  # with __getattr__, type checkers would accept any name
 
     def __getattr__(name: str) -> object:
         if name not in _WHERE:
@@ -123,7 +123,7 @@ else:  # type checkers would take every name for one that is there
 
         module = import_module(_WHERE[name])
         value = getattr(module, name)
-        if isinstance(value, type):  # the types of its fields are texts, to be read where it was written and not here
+        if isinstance(value, type):  # field types are strings: evaluate them in the defining module, not here
             kinds = vars(value).get("__annotations__", {})
             kinds.update((field, eval(kind, vars(module))) for field, kind in kinds.items())  # noqa: S307
         value.__module__ = "pypod"

@@ -1,7 +1,7 @@
 """An IPython extension for the lessons in docs/notebooks: ``%load_ext pypod.notebook`` in the first cell.
 
-Where you are root and may make namespaces nothing happens: cells run. Elsewhere (users, Colab, Binder) they are not
-run, but the results that were recorded of them are shown, and a line says so. ``PYPOD_REPLAY=1`` asks for that.
+As root, with permission to create namespaces, the extension does nothing: cells run. Elsewhere (users, Colab, Binder)
+cells do not run; their recorded results are shown instead, and a line says so. ``PYPOD_REPLAY=1`` forces the replay.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ _NEEDED = ("namespace-mnt", "namespace-pid", "namespace-net", "namespace-ipc", "
 
 
 def load_ipython_extension(shell: Any) -> None:
-    """Decide, and say, whether cells run or are replayed."""
+    """Decide whether cells run or are replayed, and say so."""
     reason = why_not()
     if not reason:
         _say(shell, "**Live**: the cells run on this machine.")
@@ -29,16 +29,16 @@ def load_ipython_extension(shell: Any) -> None:
     recorded = read_recorded(RECORDED)
     _say(
         shell,
-        f"**Replay**: nothing runs here ({reason}). You see what came out on {recorded.get('machine', 'no machine')}.",
+        f"**Replay**: nothing runs here ({reason}). The results are from {recorded.get('machine', 'no machine')}.",
     )
     outputs = recorded.get("cells", {})
     shell.register_magic_function(lambda line: _replay(shell, outputs.get(line.strip())), magic_name=_MAGIC)
-    # by IPython's rule: after the cell is complete, before its own syntax (%, !) is understood
+    # IPython calls these once the cell is complete, before it interprets its own syntax (%, !)
     shell.input_transformers_cleanup.append(_instead)
 
 
 def why_not() -> str:
-    """Return why lessons cannot run here, empty when they can."""
+    """Return the reason why lessons cannot run here, or an empty string when they can."""
     if os.environ.get("PYPOD_REPLAY"):
         return "PYPOD_REPLAY is set"
     if os.geteuid() != 0:
@@ -50,12 +50,12 @@ def why_not() -> str:
 
 
 def key(source: str) -> str:
-    """Return what the results of a cell are found by: changed code has none."""
+    """Return the key of a cell's recorded results; it changes with the source."""
     return hashlib.sha256(source.strip().encode(errors="replace")).hexdigest()[:16]
 
 
 def read_recorded(path: str) -> dict[str, Any]:
-    """Return the recorded results: ``machine`` in words, and ``cells``, lists of nbformat outputs by key."""
+    """Return the recorded results: ``machine``, a description, and ``cells``, lists of nbformat outputs by key."""
     try:
         with open(path, encoding="utf-8") as file:
             found = json.load(file)

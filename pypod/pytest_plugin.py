@@ -1,4 +1,4 @@
-"""pytest fixtures: ``pod`` and ``container``, gone at the end of the test whatever happens, SIGKILL of pytest included.
+"""pytest fixtures ``pod`` and ``container``, removed at the end of the test, even if pytest is killed by SIGKILL.
 
     def test_two_containers_share_localhost(pod):
         pod.run(["httpd", "-f", "-p", "8080"], rootfs="/srv/busybox")
@@ -8,7 +8,7 @@
     def test_hostname(container):
         assert container.exec(["hostname"]).stdout == b"db\\n"
 
-A test that uses them is skipped, with the reason, where the user may not make namespaces.
+A test that uses them is skipped, with the reason, if the user may not create namespaces.
 """
 
 from __future__ import annotations
@@ -28,14 +28,12 @@ if TYPE_CHECKING:
 
 def pytest_configure(config: pytest.Config) -> None:
     """Register the mark."""
-    config.addinivalue_line(
-        "markers", "pod(rootfs=DIR, **options): what the fixtures pod and container are made with (pypod)"
-    )
+    config.addinivalue_line("markers", "pod(rootfs=DIR, **options): options for the fixtures pod and container (pypod)")
 
 
 @pytest.fixture
 def pypod_engine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Engine]:
-    """An engine on a storage directory of the test's own."""
+    """An engine with its own storage directory."""
     from pypod.api.engine import Engine
     from pypod.engine.networks import bridges, user_bridges
     from pypod.engine.session import session
@@ -47,7 +45,7 @@ def pypod_engine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Engine]:
         try:
             session.environment(engine)
         except PypodError as error:
-            pytest.skip(f"pypod can run no pods as this user: {error}")
+            pytest.skip(f"pypod cannot run pods as this user: {error}")
         yield engine
         for pod in engine.pods.list():
             pod.remove(force=True, timeout=0)
@@ -69,7 +67,7 @@ def pod(pypod_engine: Engine, request: pytest.FixtureRequest) -> Pod:
 
 @pytest.fixture
 def container(pod: Pod, request: pytest.FixtureRequest) -> Container:
-    """A container that sleeps in ``pod``, on ``rootfs`` (default: the host's own files, copy on write)."""
+    """A container that sleeps in ``pod``, on ``rootfs`` (default: the host's files, copy-on-write)."""
     given = _options(request)
     options = {k: v for k, v in given.items() if k not in _of_pod(given)}
     command = options.pop("command", ["sleep", "infinity"])
@@ -84,7 +82,7 @@ _INFRA_OPTIONS = (
 
 
 def _of_pod(options: dict[str, Any]) -> tuple[str, ...]:
-    """Return which options are the pod's: without an infra its members have a network and ids of their own."""
+    """Return the names of the pod's options: without an infra, members have their own network and ids."""
     return (*_POD_OPTIONS, *(_INFRA_OPTIONS if options.get("infra", True) else ()))
 
 

@@ -1,1 +1,1 @@
-"""What a notebook or a page shows: text made safe, tables, and the drawing of a pod."""
+"""Output for notebooks and web pages: escaped text, tables, and the drawing of a pod."""

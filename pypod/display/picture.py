@@ -1,4 +1,4 @@
-"""A pod as a drawing: who is in it, in which namespaces, and who watches it."""
+"""A pod as a drawing: its members, their namespaces and their monitors."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ COLUMNS_LIMIT = 12
 
 _LABEL_PX, _COLUMN_PX, _GAP_PX, _MARGIN_PX = 64, 156, 10, 10
 _BAND_PX, _BOX_PX, _MONITOR_PX, _TITLE_PX, _CABLE_PX, _PORT_PX = 26, 58, 24, 34, 40, 16
-# fill of the boxes: over any background, light or dark
+# fill of the boxes, for light and dark backgrounds
 _FILLS = {"host": "rgba(128,128,128,.22)", "shared": "rgba(59,130,246,.30)", "own": "rgba(234,148,20,.22)"}
-# Of a file only: within a page it would hold for the whole page, which has colours of its own.
+# Only for a standalone file: embedded, it would apply to the whole page, which has its own colours.
 _THEMES = Markup(
     "<style>:root{color:#111;background:#fff}"
     "@media (prefers-color-scheme:dark){:root{color:#ddd;background:#111}}</style>"
@@ -25,9 +25,9 @@ _LEGEND = (("host", "the host's"), ("shared", "shared in the pod"), ("own", "its
 
 
 class Part(Value):
-    """One column: ``role`` is host, infra or member; ``pid`` is 0 when it does not run.
+    """One column: ``role`` is host, infra or member; ``pid`` is 0 when it is not running.
 
-    ``command`` is what runs or would; ``monitor_pid`` is that of the process that watches it, 0 when there is none.
+    ``command`` is what runs or would run; ``monitor_pid`` is the pid of its monitor, 0 when it has none.
     """
 
     name: str
@@ -39,7 +39,7 @@ class Part(Value):
 
 
 class Band(Value):
-    """One kind of namespace: the inode of each part's, None where it has none to be seen, and its letter."""
+    """One kind of namespace: the inode for each part, None where none is visible, and its letter."""
 
     kind: str
     inodes: tuple[int | None, ...]
@@ -49,7 +49,7 @@ class Band(Value):
 class Cable(Value):
     """A connection to a network: ``interface`` in the pod, its other end ``host_interface`` (if any) on ``bridge``.
 
-    ``addresses`` are the pod's and ``gateways`` the bridge's, each with its prefix.
+    ``addresses`` are the pod's and ``gateways`` the bridge's, each with its prefix length.
     """
 
     network: str
@@ -61,7 +61,7 @@ class Cable(Value):
 
 
 class Picture(Shown, Value):
-    """A pod at one instant. ``str()`` is a drawing in text; in a notebook it is a drawing in SVG.
+    """A snapshot of a pod. ``str()`` is a text drawing; a notebook shows an SVG drawing.
 
     >>> pod.picture().svg()                                     # doctest: +SKIP
     '<svg xmlns="http://www.w3.org/2000/svg" ...'
@@ -77,7 +77,7 @@ class Picture(Shown, Value):
     ports: tuple[str, ...] = ()
 
     def svg(self) -> str:
-        """Return the drawing as a file that stands alone and follows the reader's light or dark theme."""
+        """Return the drawing as a standalone file that follows the reader's light or dark theme."""
         return _Drawing(self).svg(_THEMES)
 
     def _repr_html_(self) -> str:
@@ -112,7 +112,7 @@ class Picture(Shown, Value):
 
 
 class _Drawing:
-    """The places of things, in pixels."""
+    """The layout, in pixels."""
 
     def __init__(self, picture: Picture) -> None:
         self._picture = picture
@@ -130,7 +130,7 @@ class _Drawing:
         return _MARGIN_PX + _LABEL_PX + column * (_COLUMN_PX + _GAP_PX) + apart
 
     def svg(self, *before: Markup) -> Markup:
-        """Return the whole."""
+        """Return the whole drawing."""
         picture = self._picture
         title = f"pod {picture.name}: who is in which namespace"
         content = join(
@@ -181,7 +181,7 @@ class _Drawing:
             fill = "host" if inode == host else "shared" if band.inodes.count(inode) > 1 else "own"
             x, end = self._x(first), self._x(last) + _COLUMN_PX
             yield _rect(x, y, end - x, _BAND_PX, _FILLS[fill], dashes="")
-            # not upon the frame
+            # not on the frame
             middle = (x + (self._x(first) + _COLUMN_PX if self._has_host and first == 0 else end)) // 2
             yield _text(middle, y + 17, f"{band.marks[first]}  {inode}", size=12, anchor="middle")
 
@@ -216,7 +216,7 @@ def _end(x: int, y: int, name: str, addresses: tuple[str, ...], fill: str) -> It
 
 
 def runs_of(inodes: tuple[int | None, ...]) -> list[tuple[int, int]]:
-    """Return (first, last) of neighbours in the same namespace; None is in none.
+    """Return (first, last) of neighbours in the same namespace; None stands for no namespace.
 
     >>> runs_of((7, 9, 9, None, 9))
     [(0, 0), (1, 2), (4, 4)]

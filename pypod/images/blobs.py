@@ -1,4 +1,4 @@
-"""Blobs by their digests: what registries and archives hand out, kept as it came, and a source of images itself."""
+"""Blobs by their digests: stored exactly as registries and archives deliver them, and a source of images themselves."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 class Blobs:
-    """The directory of blobs: ``sha256/HEX``. Each is written aside and renamed when it is whole and right."""
+    """The directory of blobs: ``sha256/HEX``. Each is written to a temporary file and renamed once verified."""
 
     __slots__ = ("directory",)
 
@@ -25,23 +25,23 @@ class Blobs:
         self.directory = directory
 
     def path(self, digest: str) -> str:
-        """Return where a blob is, or would be. Raises InvalidImage for what is no digest."""
+        """Return the path of a blob, whether it exists or not. Raises InvalidImage for an invalid digest."""
         algorithm, _, encoded = check_digest(digest, "blob").partition(":")
         return f"{self.directory}/{algorithm}/{encoded}"
 
     def has(self, digest: str) -> bool:
-        """Return whether a blob is here."""
+        """Return whether a blob is stored."""
         return os.path.exists(self.path(digest))
 
     def size_bytes(self, digest: str) -> int:
-        """Return the size of a blob. Raises InvalidImage when it is not here."""
+        """Return the size of a blob. Raises InvalidImage when it is not stored."""
         try:
             return os.stat(self.path(digest)).st_size
         except FileNotFoundError:
             raise _missing(digest) from None
 
     def read(self, digest: str, limit_bytes: int) -> bytes:
-        """Return a whole blob, compared with its digest. Raises InvalidImage when it is not here or damaged."""
+        """Return a whole blob, verified against its digest. Raises InvalidImage when it is missing or damaged."""
         try:
             with open(self.path(digest), "rb") as file:
                 body = file.read(limit_bytes + 1)
@@ -52,7 +52,7 @@ class Blobs:
         return body
 
     def pieces(self, digest: str, offset: int = 0) -> Iterator[bytes]:
-        """Yield a blob from ``offset`` on. Raises InvalidImage when it is not here."""
+        """Yield a blob from ``offset`` on. Raises InvalidImage when it is not stored."""
         try:
             file = open(self.path(digest), "rb")  # noqa: SIM115
         except FileNotFoundError:
@@ -63,14 +63,14 @@ class Blobs:
                 yield piece
 
     def put(self, body: bytes) -> str:
-        """Keep some bytes; return their digest."""
+        """Store bytes; return their digest."""
         digest = digest_of(body)
         if not self.has(digest):
             self.write([body])
         return digest
 
     def write(self, pieces: Iterable[bytes]) -> tuple[str, int]:
-        """Keep what comes; return its digest and size."""
+        """Store the pieces as a blob; return its digest and size."""
         import hashlib
 
         digest, size_bytes = hashlib.sha256(), 0
@@ -93,7 +93,7 @@ class Blobs:
         return f"{self.directory}/sha256/.{os.urandom(12).hex()}"
 
     def adopt(self, path: str, digest: str) -> None:
-        """Take a file that is the blob of a digest; its content was compared already."""
+        """Move in a file that is the blob of a digest; its content has been verified already."""
         target = self.path(digest)
         try:
             os.rename(path, target)
@@ -102,7 +102,7 @@ class Blobs:
             os.rename(path, target)
 
     def unused(self, used: set[str]) -> list[str]:
-        """Return the paths of the blobs, whole or not, that are not among ``used``."""
+        """Return the paths of the blobs, complete or not, that are not among ``used``."""
         found = []
         for algorithm in ("sha256", "sha512"):
             try:

@@ -1,4 +1,4 @@
-"""Where images come from and go to: what a registry, an archive and a directory have in common."""
+"""Sources and destinations of images: the common interface of registries, archives and directories."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ if TYPE_CHECKING:
     from pypod.model.image import Descriptor
 
     class Source(Protocol):
-        """An image that can be read. The bytes are hostile: who reads them compares size and digest.
+        """An image that can be read. The bytes are untrusted: the reader verifies size and digest.
 
         A context manager; ``blob`` may be called from several threads at once.
         """
 
         def manifest(self, digest: str = "") -> tuple[str, bytes]:
-            """Return media type (or nothing) and body of the image's manifest or index, or of the one in an index.
+            """Return media type (or nothing) and body of the image's manifest or index, or of one named in an index.
 
             Raises NotInRegistry or InvalidImage.
             """
@@ -39,28 +39,28 @@ if TYPE_CHECKING:
             """Return one of them, to be read while this one is open."""
 
     class Destination(Protocol):
-        """Where an image can be written. What is written is visible after ``put_manifest`` only.
+        """An image to be written. It becomes visible only with ``put_manifest``.
 
-        In an archive it is visible when the ``with`` block ends without an error, and calls come one at a time.
+        In an archive it becomes visible when the ``with`` block ends without an error, and calls must not overlap.
         """
 
         def has_blob(self, descriptor: Descriptor) -> bool:
-            """Return whether the blob is there already and need not be written."""
+            """Return whether the blob exists already and need not be written."""
 
         def put_blob(self, descriptor: Descriptor, pieces: Iterable[bytes]) -> None:
             """Write a blob; its digest is the descriptor's."""
 
         def put_manifest(self, media_type: str, body: bytes, *, digest: str = "") -> None:
-            """Write the manifest or index that gets the name; with ``digest`` one that an index names."""
+            """Write the manifest or index that gets the name; with ``digest``, a manifest named in an index."""
 
         def __enter__(self) -> Self: ...
         def __exit__(self, *_: object) -> None: ...
 
 
 class StoredImage(Value):
-    """An image in an archive or a layout that may hold several: its names, as they stand there, and how to choose it.
+    """An image in an archive or a layout that may hold several: its names, as stored there, and its selector.
 
-    The names are as hostile as the rest; ``choice`` is what ``select`` takes.
+    The names are as untrusted as the rest; ``choice`` is the argument for ``select``.
     """
 
     names: tuple[str, ...]

@@ -1,4 +1,4 @@
-"""Files that appear under their name whole or not at all, and files that never have a name."""
+"""Files that appear under their name complete or not at all, and files that never have a name."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-# What open(2) says where a file system has no files without a name: NFS, FUSE, old overlays.
+# Errors of open(2) where a file system does not support O_TMPFILE: NFS, FUSE, old overlays.
 _NO_TMPFILE = (errno.EOPNOTSUPP, errno.EISDIR, errno.EINVAL)
-PIECE_BYTES = 1 << 20  # of what is read and written at once
+PIECE_BYTES = 1 << 20  # for one read or write
 _NEW = os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
 
 
 class NewFile:
-    """A file without a name in a directory; ``commit`` gives it one. Until then SIGKILL leaves nothing behind."""
+    """An unnamed file in a directory; ``commit`` gives it a name. Until then SIGKILL leaves nothing behind."""
 
     def __init__(self, directory_fd: int, mode: int = 0o666) -> None:
         self._directory_fd = directory_fd
@@ -32,9 +32,9 @@ class NewFile:
             self.fd = os.open(self._temporary_name, _NEW, mode, dir_fd=directory_fd)
 
     def commit(self, name: str) -> None:
-        """Let ``name`` in the directory be this file, at once, instead of what it was."""
+        """Give the file its ``name`` in the directory, atomically replacing an existing file."""
         if not self._temporary_name:
-            # linkat(2) replaces nothing, so it takes a name of its own first, and rename(2) replaces. Without
+            # linkat(2) does not replace, so the file gets a temporary name first, and rename(2) replaces. Without
             # dst_dir_fd Python calls link(2), which would link the entry in /proc instead of following it.
             unused = _unused_name()
             os.link(f"/proc/self/fd/{self.fd}", unused, dst_dir_fd=self._directory_fd, follow_symlinks=True)
@@ -43,7 +43,7 @@ class NewFile:
         self._temporary_name = ""
 
     def close(self) -> None:
-        """Close it; without a commit it is gone."""
+        """Close the file; without a commit it is deleted."""
         if self._temporary_name:
             os.unlink(self._temporary_name, dir_fd=self._directory_fd)
             self._temporary_name = ""
@@ -53,7 +53,7 @@ class NewFile:
 
 
 def write_file(directory_fd: int, name: str, pieces: Iterable[bytes], mode: int = 0o666) -> int:
-    """Write a file that appears whole, in place of another; return its size in bytes."""
+    """Write a file atomically, replacing an existing one; return its size in bytes."""
     file = NewFile(directory_fd, mode)
     try:
         size = write_pieces(file.fd, pieces)
@@ -64,7 +64,7 @@ def write_file(directory_fd: int, name: str, pieces: Iterable[bytes], mode: int 
 
 
 def replace_file(path: str, text: str) -> None:
-    """Write a file of our own that appears whole, in place of another, whoever does the same meanwhile."""
+    """Write one of our own files atomically, replacing an existing one; safe against concurrent writers."""
     directory, name = os.path.split(path)
     directory_fd = os.open(directory, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
@@ -74,7 +74,7 @@ def replace_file(path: str, text: str) -> None:
 
 
 def temporary_file() -> int:
-    """Return a descriptor of a file without a name: in TMPDIR or, as podman's large files, in /var/tmp."""
+    """Return a descriptor of an unnamed file: in TMPDIR or, as podman does for large files, in /var/tmp."""
     directory_fd = os.open(os.environ.get("TMPDIR") or "/var/tmp", os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)  # noqa: S108
     try:
         file = NewFile(directory_fd)
@@ -87,7 +87,7 @@ def temporary_file() -> int:
 
 
 def write_pieces(fd: int, pieces: Iterable[bytes]) -> int:
-    """Write the pieces where ``fd`` stands; return how many bytes they had."""
+    """Write the pieces at the current position of ``fd``; return the number of bytes."""
     size = 0
     for piece in pieces:
         write_all(fd, piece)
@@ -96,7 +96,7 @@ def write_pieces(fd: int, pieces: Iterable[bytes]) -> int:
 
 
 def exactly(size: int, pieces: Iterable[bytes], what: str) -> Iterable[bytes]:
-    """Yield the pieces. Raises InvalidImage when they have more or fewer than ``size`` bytes."""
+    """Yield the pieces. Raises InvalidImage when they do not add up to ``size`` bytes."""
     from pypod.errors import InvalidImage
 
     left = size
@@ -106,7 +106,7 @@ def exactly(size: int, pieces: Iterable[bytes], what: str) -> Iterable[bytes]:
             break
         yield piece
     if left:
-        raise InvalidImage(what, f"it does not have the {size} bytes that were announced")
+        raise InvalidImage(what, f"it does not have the announced {size} bytes")
 
 
 def _unused_name() -> str:

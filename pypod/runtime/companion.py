@@ -1,4 +1,4 @@
-"""Why a program beside a process (the operation ``companion``) did not come up, in its own words."""
+"""Errors of sidecar processes (the operation ``companion``) that did not start, in the program's own words."""
 
 from __future__ import annotations
 
@@ -12,31 +12,31 @@ if TYPE_CHECKING:
     from pypod.runtime.ops import Op
 
 _LOG_LIMIT = 4096  # characters
-_TUN = "/dev/net/tun must be there and yours to open: an administrator can chmod it to 666"
-_TAKEN = "publish on another port of the host, or end who has it (ss -tulnp)"
-# What pasta and slirp4netns say, and what to do about it.
+_TUN = "/dev/net/tun must exist and be accessible to you: an administrator can chmod it to 666"
+_TAKEN = "publish on another port of the host, or stop the process that holds it (ss -tulnp)"
+# Messages of pasta and slirp4netns, and the matching hints.
 _HINTS = (
     ("tun socket", _TUN),
     ("set up tap device", _TUN),
     ("/dev/net/tun", _TUN),
-    ("External interface not usable", "pasta needs a default route of the host: --network none, or slirp4netns"),
-    ("Permission denied", "a user may publish ports from net.ipv4.ip_unprivileged_port_start on (ip(7))"),
+    ("External interface not usable", "pasta needs a default route on the host: --network none, or slirp4netns"),
+    ("Permission denied", "users may publish only ports from net.ipv4.ip_unprivileged_port_start up (ip(7))"),
     ("Address already in use", _TAKEN),
     ("add_hostfwd", _TAKEN),
 )
 _NOISE = (
-    "to syslog",  # pasta, where nobody keeps a log
-    "child failed(",  # slirp4netns, after its child said why
+    "to syslog",  # pasta, when no syslog daemon runs
+    "child failed(",  # slirp4netns, after its child reported the reason
 )
 
 
 def failure(op: Op, report: Report) -> LaunchFailed:
-    """Return the error of a program that could not be run, or ended before it was ready."""
+    """Return the error for a program that could not be run, or exited before it was ready."""
     given = op.named()
     directory, program = str(given["DIRECTORY"]), str(given["PROGRAM"])
     said = _said(f"{directory}/log") if report.call in ("exit", "request") else os.strerror(report.error)
     hint = next((hint for text, hint in _HINTS if text in said), "")
-    message = f"{os.path.basename(program)} failed: {said or 'it does not say why'}"
+    message = f"{os.path.basename(program)} failed: {said or 'it gave no reason'}"
     return LaunchFailed(op.describe(), report.call, report.error, message=message, hint=hint)
 
 
@@ -48,4 +48,4 @@ def _said(path: str) -> str:
         return ""
     told = [line for line in lines if line and not any(noise in line for noise in _NOISE)]
     usage = next((at for at, line in enumerate(told) if line.startswith("Usage:")), len(told))
-    return told[usage - 1] if usage else ""  # what came before were warnings
+    return told[usage - 1] if usage else ""  # the lines before are warnings

@@ -1,4 +1,4 @@
-"""From an OCI runtime specification to a plan. Pure: reads no file and makes no system call."""
+"""Compile an OCI runtime specification to a plan. Pure: reads no files and makes no system calls."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
-# Joined or made in the child; pid and user count before the clone, mnt and cgroup have operations of their own.
+# Joined or created in the child; pid and user count before the clone, mnt and cgroup have operations of their own.
 _IN_CHILD = CLONE_NEWNET | CLONE_NEWIPC | CLONE_NEWUTS
 _PROPAGATIONS = {"private": MS_PRIVATE, "rprivate": MS_PRIVATE, "slave": MS_SLAVE, "rslave": MS_SLAVE}
 _CHARACTER = 0o020000  # S_IFCHR of inode(7)
@@ -42,12 +42,12 @@ _LINKS = (
 WHOLE_MAPS = (f"0 0 {ALL_IDS}\n", f"0 0 {ALL_IDS}\n")
 
 
-# Mount options that are none of the file system's.
+# Mount options that are not passed to the file system.
 _OURS = ("rw", "newinstance", "tmpcopyup")
 
 
 class Join(Value):
-    """Namespaces to join: those of ``kinds`` that ``process`` is in, each known by its inode; or one at ``path``."""
+    """Namespaces to join: the ``kinds`` of ``process``, each identified by its inode; or the one at ``path``."""
 
     kinds: tuple[str, ...]
     process: Process | None = None
@@ -61,9 +61,9 @@ class Join(Value):
 
 
 class Root(Value):
-    """How a root file system comes to be: by ``mounting``, and by ``serving`` once it has its place.
+    """The creation of a root file system: ``mounting`` operations, and ``serving`` ones once it is in place.
 
-    ``settings`` are for the supervisor. Without any of it, the OCI configuration names a directory.
+    ``settings`` are operations for the supervisor. If all are empty, the OCI configuration names a directory.
     """
 
     settings: tuple[Op, ...] = ()
@@ -72,12 +72,12 @@ class Root(Value):
 
 
 class Surroundings(Value):
-    """What a plan needs to know beyond the OCI configuration: what the specification has no word for.
+    """What a plan needs beyond the OCI configuration, which has no field for it.
 
-    ``seccomp`` is the program that ``linux.seccomp`` comes to, compiled once and kept. ``filled`` are the volumes that
-    get a copy of what the root has in their place. ``maps`` are those of a user namespace, of user and group ids,
-    ``ids`` its root and ``ids_outside`` the same in the one around. Files in the directories ``mapped`` have its ids on
-    the disk, too. ``keep_groups``: the namespace around allows no change of the supplementary groups.
+    ``seccomp`` is the program compiled from ``linux.seccomp``, once, and cached. ``filled`` are the targets of volumes
+    that get a copy of the root's content there. ``maps`` are the user and group id maps of a user namespace, ``ids``
+    its root and ``ids_outside`` the same ids in the parent namespace. Files in the directories ``mapped`` have its ids
+    on disk, too. ``keep_groups``: the parent namespace does not allow changes of the supplementary groups.
     """
 
     root: Root = Root()
@@ -97,7 +97,7 @@ class Surroundings(Value):
     ids_outside: tuple[int, int] = (0, 0)
     mapped: tuple[str, ...] = ()
     keep_groups: bool = False
-    copies: str = ""  # directory for copies of files of a root that is not to be written to
+    copies: str = ""  # directory for copies of files of a root that must not be written to
 
 
 def container_ops(config: dict[str, Any], around: Surroundings) -> list[Op]:
@@ -114,18 +114,18 @@ def container_ops(config: dict[str, Any], around: Surroundings) -> list[Op]:
         *[Op("sysctl", key.replace(".", "/"), value) for key, value in config["linux"]["sysctl"].items()],
         *[Op("mask", path) for path in config["linux"]["maskedPaths"]],
         *[Op("read_only", path) for path in config["linux"]["readonlyPaths"]],
-        # the image's working directory, while it can be made
+        # the image's working directory, while it can still be created
         *([Op("directory", config["process"]["cwd"])] if around.create_cwd and config["root"]["readonly"] else []),
         Op("pivot"),
         *([Op("read_only_root")] if config["root"]["readonly"] else []),
         *_prepared(config, around),
-        Op("verify_mounts"),  # as late as all paths can still be looked at: with the rights of before
+        Op("verify_mounts"),  # as late as all paths are still accessible: before privileges are dropped
         *_secured(config, around),
     ]
 
 
 def _begin(kinds: set[str], config: dict[str, Any], around: Surroundings) -> list[Op]:
-    """Return the operations up to a mounted root, in the user namespace that is there."""
+    """Return the operations up to a mounted root, in the current user namespace."""
     before, after, _ = _joined(around)
     return [
         *oom_score(config["process"]),
@@ -133,7 +133,7 @@ def _begin(kinds: set[str], config: dict[str, Any], around: Surroundings) -> lis
         Op("clone", _flags(kinds), around.born_in),
         *after,
         *_join_files(around),
-        *_own_group(kinds),  # after the group is joined: the namespace's root is where its maker is
+        *_own_group(kinds),  # after the group is joined: the root of a cgroup namespace is its creator's cgroup
         *_names(kinds, config),
         Op("keyring", around.keyring),
         _propagation(config),
@@ -143,11 +143,11 @@ def _begin(kinds: set[str], config: dict[str, Any], around: Surroundings) -> lis
 
 
 def _with_user_namespace(kinds: set[str], config: dict[str, Any], around: Surroundings) -> list[Op]:
-    """Return the same for a container whose user namespace is its own or another's.
+    """Return the same for a container in a user namespace of its own or of another container.
 
-    All that is named by a path of the host, or belongs to who is there already, is taken with the rights of before:
-    the namespace's ids may find none of it. Then the namespace, and in it a second clone, since it owns only what is
-    made by somebody in it.
+    Everything that is named by a host path, or belongs to an existing process, is opened with the original privileges:
+    the namespace's ids may not have access to it. Then the user namespace is entered, and in it a second clone follows,
+    since a user namespace owns only the namespaces that are created in it.
     """
     before, after, user = _joined(around)
     own, alone = "user" in kinds, int(not _keeps_groups(config, around))
@@ -161,7 +161,7 @@ def _with_user_namespace(kinds: set[str], config: dict[str, Any], around: Surrou
         Op("unshare", CLONE_NEWNS),
         Op("propagation", MS_REC | MS_SLAVE),
         *[Op("map_tree", path, *around.maps) for path in around.mapped],
-        # overlayfs makes its work directory with the ids of who mounts it: they must be some that are mapped
+        # overlayfs creates its work directory with the ids of the mounter: they must be mapped
         *([Op("own_ids", *around.ids_outside, alone)] if around.mapped else []),
         *_root(config, around),
         Op("hold_root"),
@@ -187,7 +187,7 @@ def _flags(kinds: set[str]) -> int:
 
 
 def _joined(around: Surroundings) -> tuple[list[Op], list[Op], list[Op]]:
-    """Return what joins a pid namespace, which counts for children, what joins the others, and the user namespace."""
+    """Return operations that join the pid namespace, which counts for children, the others, and the user namespace."""
     before: list[Op] = []
     after: list[Op] = []
     user: list[Op] = []
@@ -213,7 +213,7 @@ def _join_files(around: Surroundings) -> list[Op]:
 
 
 def oom_score(process: dict[str, Any]) -> list[Op]:
-    """Return what sets the score of the out-of-memory killer, with the host's rights: before there is a process."""
+    """Return the operation that sets the OOM score, with the host's privileges: before the process exists."""
     return [Op("oom_score", process["oomScoreAdj"])] if "oomScoreAdj" in process else []
 
 
@@ -222,8 +222,8 @@ def _own_group(kinds: set[str]) -> list[Op]:
 
 
 def _own_network(group: int) -> list[Op]:
-    # Root may ping without CAP_NET_RAW, as containers.conf(5) has it. This is done through the host's /proc: it shows a
-    # process the sysctls of its own namespace.
+    # Root may ping without CAP_NET_RAW, as in containers.conf(5). This goes through the host's /proc, which shows a
+    # process the sysctls of its own network namespace.
     return [Op("loopback"), Op("sysctl", "net/ipv4/ping_group_range", f"{group} {group}")]
 
 
@@ -236,7 +236,7 @@ def _names(kinds: set[str], config: dict[str, Any], group: int = 0) -> list[Op]:
 
 def _root(config: dict[str, Any], around: Surroundings) -> list[Op]:
     ops: list[Op] = []
-    # Everything of the host is taken before the container's files are mounted: no path of theirs can interfere.
+    # Everything of the host is opened before the container's file systems are mounted: their paths cannot interfere.
     if around.shm_of:
         ops.append(Op("capture", 0, around.shm_of.pid, around.shm_of.start_time, "/dev/shm"))
     for slot, mount in enumerate(_binds(config), 1):
@@ -245,7 +245,7 @@ def _root(config: dict[str, Any], around: Surroundings) -> list[Op]:
 
 
 def bound(path: str, target: str) -> tuple[Op, ...]:
-    """Return what makes a directory the root, with all that is mounted in it."""
+    """Return the operations that make a directory the root, with all mounts below it."""
     return (Op("root", "", path, target, MS_BIND | MS_REC, ""),)
 
 
@@ -295,19 +295,19 @@ def _user(process: dict[str, Any]) -> str:
 
 
 def _keeps_groups(config: dict[str, Any], around: Surroundings) -> bool:
-    """Return whether a process has the supplementary groups of who starts it; no user namespace takes them away."""
+    """Return whether a process keeps the caller's supplementary groups; no user namespace takes them away."""
     return around.keep_groups or config["annotations"].get(KEEP_GROUPS_ANNOTATION) == "1"
 
 
 def process_ops(config: dict[str, Any], around: Surroundings) -> list[Op]:
-    """Return the operations that make a process what the configuration says, up to its exec."""
+    """Return the operations that set a process up as the configuration says, up to its exec."""
     return [*_prepared(config, around), *_secured(config, around)]
 
 
 def _prepared(config: dict[str, Any], around: Surroundings) -> list[Op]:
     process = config["process"]
     names = config["annotations"].get(GROUPS_ANNOTATION, "")
-    numbers = process["user"]["additionalGids"][1:]  # the first is the primary group, which may be looked up
+    numbers = process["user"]["additionalGids"][1:]  # the first is the primary group, which may need a lookup
     groups = [*(names.split(",") if names else ()), *numbers]
     return [
         *[_limit(entry) for entry in process["rlimits"]],
@@ -323,7 +323,7 @@ def _secured(config: dict[str, Any], around: Surroundings) -> list[Op]:
     process = config["process"]
     filters = [Op("seccomp", around.seccomp, around.seccomp_flags)] if around.seccomp else []
     no_new = [Op("no_new_privileges")] if process["noNewPrivileges"] else []
-    # Without no_new_privs only CAP_SYS_ADMIN may set a filter: then before capabilities go (seccomp(2)).
+    # Without no_new_privs a filter needs CAP_SYS_ADMIN: then it goes before the capabilities are dropped (seccomp(2)).
     limited = _capabilities(process["capabilities"])
     secured = [*no_new, limited, *filters] if no_new else [*filters, limited]
     return [*secured, Op("execute", *process["args"])]
@@ -359,7 +359,7 @@ def infra_ops(
     ops += _own_network(around.ids[1] if user else 0) if "net" in kinds else []
     ops += [Op("hostname", hostname)] if "uts" in kinds else []
     quiet = sum(MOUNT_ATTRIBUTES[word] for word in ("nosuid", "noexec", "nodev"))
-    # found with the ids of before, owned by those of the namespace
+    # looked up with the ids from before, owned by those of the namespace
     owner = ",uid={},gid={}".format(*around.ids) if user else ""
     ops += [
         Op("propagation", MS_REC | MS_SLAVE),
@@ -371,11 +371,11 @@ def infra_ops(
     if sysctls:
         ops += [Op("mount", "proc", "proc", "/proc", quiet)]
         ops += [Op("sysctl", key.replace(".", "/"), value) for key, value in sysctls]
-    # A member of a shared pid namespace that may ptrace must gain nothing by taking the infra over.
+    # A member of a shared pid namespace that may ptrace must gain nothing from taking over the infra.
     nothing = [Op("no_new_privileges"), Op("capabilities", "0", "0", "0", "0", "0")]
     return [*ops, Op("pivot"), Op("read_only_root"), *nothing, Op("execute_file", *pause)]
 
 
 def plan(settings: list[Op], ops: list[Op]) -> Plan:
-    """Return a plan: what is for the supervisor, then what is for the process."""
+    """Return a plan: operations for the supervisor, then those for the process."""
     return Plan([*settings, *ops])

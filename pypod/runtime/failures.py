@@ -1,4 +1,4 @@
-"""What went wrong in a program, as an error: in words of the plan's operations, and with what to do about it."""
+"""Errors for failed programs, in the words of the plan's operations, with hints."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _EPROTONOSUPPORT, _EOPNOTSUPP, _EADDRINUSE, _EADDRNOTAVAIL = 93, 95, 98, 99
 
 
 def failure(plan: Plan, report: Report | None, name: str) -> LaunchFailed | PortInUse:
-    """Return the error for what a program (``name``) reported of a plan; None: it ended without a word."""
+    """Return the error for the report of program ``name`` on a plan; None means that it ended without a report."""
     if report is None:
         return LaunchFailed(f"start {name}", "read", 32, message=f"{name} ended before it could report")
     op = plan.ops[report.operation] if report.operation < len(plan.ops) else None
@@ -44,7 +44,7 @@ def _named_groups(op: Op) -> str:
     return ", ".join(name for name in (user.partition(":")[2], *groups) if name and not name.isdigit())
 
 
-# Failures that are the user's to mend, in podman's words where it has some.
+# Failures that are the user's to fix, in podman's words where it has any.
 _SPECIAL = {
     ("user", "find user"): "unable to find user {USER}: no matching entries in passwd file",
     ("user", "find group"): "unable to find group {groups}: no matching entries in group file",
@@ -53,87 +53,87 @@ _SPECIAL = {
 }
 
 
-_NO_ID = "the user namespace has no such id: /etc/subuid and /etc/subgid say which a user may give (pypod unshare)"
+_NO_ID = "the user namespace has no such id: /etc/subuid and /etc/subgid list those a user may map (pypod unshare)"
 
 
 _NOT_OURS = (
-    "the root file system lacks a place to mount on, and belongs to an id that the user namespace does not have: give "
-    "one of its own ids, an image, or a storage outside of it (--root)"
+    "the root file system lacks a mount point and belongs to an id that the user namespace does not have: use one "
+    "owned by its ids, an image, or a storage outside of it (--root)"
 )
 
 
 _NOT_TO_CHANGE = (
-    "the root file system lacks a place to mount on and lets you make none: with DIR:O the container writes elsewhere"
+    "the root file system lacks a mount point and none can be created in it: with DIR:O the container writes elsewhere"
 )
 
 
 _NO_LINKS = (
-    "no link may stand in for /proc, /sys or /dev of a root file system, lie on the way to something in them, or lead "
-    "there from elsewhere: what protects the host would end up in another place"
+    "no symbolic link may replace /proc, /sys or /dev of a root file system, lie on a path in them, or lead there "
+    "from elsewhere: the mounts that protect the host would end up in another place"
 )
 
 
-_MOVED = "something else is there now: the root file system was changed while the container started, or leads elsewhere"
+_MOVED = "something else is there now: the root file system changed while the container started, or leads elsewhere"
 
 
-# What to do about failures whose error number says little.
+# Hints for failures whose error number says little.
 _HINTS = {
-    ("hold", "socket", _EPROTONOSUPPORT): "the kernel does not have this protocol",
+    ("hold", "socket", _EPROTONOSUPPORT): "the kernel does not support this protocol",
     ("hold", "bind", _EADDRNOTAVAIL): "the host does not have this address",
     # before Linux 6.3
     ("netlink_host", "netlink", _EEXIST): "a crash left an entry in the firewall: pypod system check --repair",
     # of the dynamic linker
     ("execute_file", "execveat", _ENOENT): "the infra's root is empty: only a static program can run there",
-    ("join_path", "open", _ENOENT): "whoever had the namespace has ended, or the file was removed",
+    ("join_path", "open", _ENOENT): "the process in the namespace has ended, or the file was removed",
     ("join_path", "setns", _EINVAL): (
-        "what is there is no namespace, or one of another kind: name /proc/PID/ns/KIND, or what that is mounted on"
+        "the file is not a namespace, or is one of another kind: name /proc/PID/ns/KIND, or a bind mount of it"
     ),
     ("bind", "openat", _EACCES): _NOT_OURS,
     ("bind", "mkdirat", _EACCES): _NOT_OURS,
     ("capabilities", "setresgid", _EINVAL): _NO_ID,
     ("mount", "mkdirat", _EACCES): _NOT_TO_CHANGE,
-    ("mount", "openat2", _EACCES): "you may not look into the root file system: give a directory that you may read",
+    ("mount", "openat2", _EACCES): "you may not search the root file system: use a directory that you may read",
     ("map_tree", "mount_setattr", _EINVAL): (
-        "other owners for files need Linux 5.19 and a file system that can have them (mount_setattr(2), "
-        "MOUNT_ATTR_IDMAP): ext4, xfs, btrfs; --root says where the storage is"
+        "other owners for files need Linux 5.19 and a file system that supports them (mount_setattr(2), "
+        "MOUNT_ATTR_IDMAP): ext4, xfs, btrfs; --root chooses the storage directory"
     ),
     ("capabilities", "setresuid", _EINVAL): _NO_ID,
     ("sysctl", "openat2", _ENOENT): (
-        "the kernel has no such setting, or does not show it in a user namespace, as older ones those of net.core"
+        "the kernel has no such setting, or hides it in a user namespace, as older kernels do with net.core"
     ),
     ("user", "setgroups", _EINVAL): _NO_ID,
     ("netlink_host", "netlink", _EOPNOTSUPP): (
-        "this kernel makes no such interface: modprobe veth (or macvlan, ipvlan: the network's driver)"
+        "this kernel cannot create such an interface: modprobe veth (or macvlan, ipvlan: the network's driver)"
     ),
     ("propagation", "mount", _EACCES): (
-        "a security module allows no mounts in user namespaces of yours: AppArmor does that to programs without a "
+        "a security module forbids mounts in your user namespaces: AppArmor does so for programs without a "
         "profile where /proc/sys/kernel/apparmor_restrict_unprivileged_userns is 1"
     ),
     ("mount", "fsmount", _EPERM): (
-        "in a user namespace proc and sysfs can be mounted only where the whole of them is seen: not in a container "
-        "that hides parts"
+        "in a user namespace, proc and sysfs can be mounted only where they are fully visible: not in a container "
+        "that masks parts of them"
     ),
-    # clone_private_mount in fs/namespace.c, of mounts that came with a new user namespace
+    # clone_private_mount in fs/namespace.c, for mounts that came with a new user namespace
     ("root", "mount", _EINVAL): (
-        "the kernel puts no overlay of a user over a directory with mounts in it, as / is: install fuse-overlayfs, "
-        "or give one without, such as /usr:O, whose bin and lib are enough for most programs of the host, or an image"
+        "the kernel does not allow a user's overlay over a directory with mounts in it, such as /: install "
+        "fuse-overlayfs, or use one without, such as /usr:O (enough for most host programs), or an image"
     ),
 }
 
 
-# The same of whatever operation comes upon a path of the root.
+# The same for any operation on a path of the root.
 _PATH_HINTS = {
     (
         "open_tree",
         _EMFILE,
-    ): "each mount takes a descriptor until it is in its place: raise the limit of open files (ulimit -n)",
+    ): "each mount takes a file descriptor until it is in place: raise the limit of open files (ulimit -n)",
     ("openat2", _ELOOP): _NO_LINKS,
     ("fstatat", _ESTALE): _MOVED,
     ("statvfs", _ESTALE): _MOVED,
 }
 
 
-_OTHER_VERSION = "the C programs are of another version of pypod than its Python code: install it again (make -C pause)"
+_OTHER_VERSION = "the C programs are from another version than the Python code: install pypod again (make -C pause)"
 
 
 def _hint(operation: str, report: Report) -> str:
@@ -144,13 +144,13 @@ def _hint(operation: str, report: Report) -> str:
 
 _MOUNTS = ("bind", "bind_with_content", "mount", "mount_with_content")
 _MISFITS = {
-    _ENOTDIR: "a file is there, or on the way there, where a directory is needed",
-    _EISDIR: "it is a file, and a directory is there",
+    _ENOTDIR: "the target or a parent of it is a file where a directory is needed",
+    _EISDIR: "the source is a file, but the target is a directory",
 }
 
 
 def _mount_failure(plan: Plan, report: Report, op: Op) -> LaunchFailed:
-    """Name what was to be mounted where, in the plan a number; and say which of the two is no directory."""
+    """Return the error of a mount: name its source, a number in the plan, and say which side is not a directory."""
     words, given = op.describe(), op.named()
     if op.name.startswith("bind"):
         trees = [one.named() for one in plan.ops if one.name == "open_tree"]

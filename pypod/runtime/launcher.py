@@ -1,7 +1,7 @@
-"""Hand a plan to one of the C programs and learn how it went.
+"""Hand a plan to one of the C programs and read its reports.
 
-Python neither forks nor joins a namespace: posix_spawn starts the program, the plan is a file in memory, and reports
-of 64 bytes come back (pause/common/report.h). The layout of both is documented in docs/wire-format.md.
+Python neither forks nor joins a namespace: posix_spawn starts the program, the plan is a file in memory, and 64-byte
+reports come back (pause/common/report.h). The layout of both is documented in docs/wire-format.md.
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ class Report(Value):
 
 
 def parse_report(data: bytes) -> Report:
-    """Read 64 bytes as pause/common/report.h lays them out."""
+    """Parse a 64-byte report, laid out as in pause/common/report.h."""
     kind, operation, error, pid, start_time, status, call = _REPORT.unpack(data)
     return Report(
         kind=kind,
@@ -58,9 +58,9 @@ def parse_report(data: bytes) -> Report:
 
 
 class Launched:
-    """A program that runs a plan: its first report is in; ``report_fd`` brings more unless it is -1.
+    """A program that runs a plan and has sent its first report; ``report_fd`` brings more unless it is -1.
 
-    ``terminal_fd`` is the master of the process's terminal when the plan asked for one and a socket could carry it.
+    ``terminal_fd`` is the master of the process's terminal if the plan has one and it was passed over the socket.
     """
 
     __slots__ = ("pid", "process_pid", "report_fd", "start_time", "terminal_fd")
@@ -74,11 +74,11 @@ class Launched:
 
 
 class Launching:
-    """A program that was started and waits for its plan: it loads while the plan is still being worked out.
+    """A program that was started and waits for its plan: it loads while the plan is still being computed.
 
-    ``stdio`` are descriptors for 0, 1 and 2 (-1: /dev/null). The program stays our child and will report the exit,
-    unless there is a ``group``: then it goes on as nobody's child in that cgroup directory (empty: in our own).
-    ``bring`` is called with its pid before that, to put it where it can enter cgroups.
+    ``stdio`` are descriptors for 0, 1 and 2 (-1: /dev/null). The program stays our child and reports the exit, unless
+    there is a ``group``: then it goes on detached from us in that cgroup directory (empty: in our own).
+    ``bring`` is called with its pid before that, to move it where it can enter cgroups.
     ``run`` may be called once; leaving the block without it ends the program before it has done anything.
     """
 
@@ -99,7 +99,7 @@ class Launching:
         self._keep_report = group is None
         self._plan_fd = move_up(os.memfd_create("plan", os.MFD_CLOEXEC))
         try:
-            # A socket, because it takes MSG_NOSIGNAL and can bring the terminal; its ends keep reports apart.
+            # A socket, because it supports MSG_NOSIGNAL and can pass the terminal; SEQPACKET keeps reports apart.
             ours, theirs = _socket.socketpair(_socket.AF_UNIX, _socket.SOCK_SEQPACKET | _socket.SOCK_CLOEXEC, 0)
             report_fd = move_up(theirs.detach())
             try:
@@ -124,10 +124,10 @@ class Launching:
                 _tell(ours)
 
     def run(self, plan: Plan, meanwhile: Callable[[], object] | None = None, *, lock_fd: int = -1) -> Launched:
-        """Hand the plan over and wait until its process runs; ``meanwhile`` is done while the program works.
+        """Hand the plan over and wait until its process runs; ``meanwhile`` is called while the program works.
 
-        The program has ``lock_fd``, too, until the start is recorded: should we be killed, nobody takes what is half
-        started for something that does not run.
+        The program holds ``lock_fd`` as well until the start is recorded: if we are killed, a half-started container is
+        not mistaken for one that does not run.
 
         Raises CommandNotFound, CommandNotExecutable or LaunchFailed, naming the operation and the call that failed.
         """
@@ -138,7 +138,7 @@ class Launching:
             try:
                 write_all(self._plan_fd, plan.encode())
             finally:
-                os.close(self._plan_fd)  # the program has its own
+                os.close(self._plan_fd)  # the program has its own copy
             _tell(channel, lock_fd)
             try:
                 if meanwhile is not None:
@@ -172,9 +172,9 @@ class Launching:
 
 
 def wait_for_exit(launched: Launched) -> int:
-    """Return the wait status of the process of a program started without ``group``; reaps the program.
+    """Return the wait status of the process of a program that was started without ``group``, and reap the program.
 
-    Raises LaunchFailed when the program died before it could tell.
+    Raises LaunchFailed when the program died before it could report.
     """
     data = b""
     if launched.report_fd >= 0:
@@ -188,19 +188,19 @@ def wait_for_exit(launched: Launched) -> int:
 
 
 def let_go(launched: Launched) -> None:
-    """Do without the exit of a program started without ``group``."""
+    """Release a program that was started without ``group``, without waiting for its exit."""
     if launched.report_fd >= 0:
         os.close(launched.report_fd)
         launched.report_fd = -1
         reap_later(launched.pid)
 
 
-# Children whose end nobody waits for. As subprocess does, each later start looks whether they have ended.
+# Children that nobody waits for. As in subprocess, each later start checks whether they have ended.
 _left: set[int] = set()
 
 
 def reap_later(pid: int) -> None:
-    """Take a child of ours off the process table once it has ended, without waiting for that."""
+    """Reap a child once it has ended, without waiting for that."""
     _left.add(pid)
     _reap_left()
 
@@ -209,14 +209,14 @@ def _reap_left() -> None:
     for pid in tuple(_left):
         try:
             ended, _ = os.waitpid(pid, os.WNOHANG)
-        except ChildProcessError:  # after a fork they are the parent's
+        except ChildProcessError:  # after a fork they are children of the parent
             ended = pid
         if ended:
             _left.discard(pid)
 
 
 def reap(pid: int) -> None:
-    """Take a child of ours off the process table. The caller's own waiting for any child may have done it before."""
+    """Reap a child. The caller's own wait for any child may have reaped it already."""
     try:
         os.waitpid(pid, 0)
     except ChildProcessError:
@@ -250,7 +250,7 @@ def _spawn(executable: str, argv: list[str], plan_fd: int, report_fd: int, stdio
 
 
 def _tell(channel: _socket.socket, fd: int = -1) -> None:
-    """Say that the plan is there; not to one that has ended already, and may have said why."""
+    """Signal that the plan is complete; ignore a program that has already ended: it may have reported why."""
     import _socket
 
     try:
@@ -264,13 +264,13 @@ def _tell(channel: _socket.socket, fd: int = -1) -> None:
 
 
 def _receive(channel: _socket.socket) -> tuple[bytes, int]:
-    """Return one report (empty at the end of file) and the descriptor that came with it, or -1."""
+    """Return one report (empty at end of file) and the descriptor that came with it, or -1."""
     import _socket
 
     room = _socket.CMSG_SPACE(4)
     try:
         data, ancillary, _flags, _address = channel.recvmsg(REPORT_BYTES, room)
-    except ConnectionResetError:  # it went without having read our byte. The kernel tells that first
+    except ConnectionResetError:  # the peer closed without reading our byte, which the kernel reports first
         data, ancillary, _flags, _address = channel.recvmsg(REPORT_BYTES, room)
     passed = -1
     for level, kind, content in ancillary:

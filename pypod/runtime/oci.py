@@ -1,4 +1,6 @@
-"""From what was asked to an OCI runtime specification (config.json), in podman's defaults. Pure functions.
+"""Translate a container's options to an OCI runtime specification (config.json), with podman's defaults.
+
+Pure functions.
 
 Sources: opencontainers/runtime-spec config.md and config-linux.md; defaults as podman 4.3 generates them.
 """
@@ -54,18 +56,18 @@ _STANDARD_MOUNTS: tuple[tuple[str, str, str, tuple[str, ...]], ...] = (
 )
 _CGROUPS = "/sys/fs/cgroup"
 _TYPE, _BLOCK = 0o170000, 0o060000  # S_IFMT and S_IFBLK of inode(7)
-# What of ours does not come below a volume on the first: the hierarchies, and what a host's own /dev lacks.
+# Our mounts that are left out below a volume on the key: the hierarchies, and what a host's own /dev lacks.
 _LEFT_OUT = {_CGROUPS: f"{_CGROUPS}/", "/dev": "/dev/mqueue"}
 
 
 class Places(Value):
-    """Files of the host that a container's configuration names.
+    """Host files that a container's configuration names.
 
-    ``foreign`` are the kinds of namespaces that do not belong to the container's user namespace: what shows them cannot
-    be mounted anew there, so the host's own is bound. ``has_tty_group``: the namespace has the group of terminals.
-    ``id_maps`` are those of a user namespace of the container's own, of users and groups. ``devices`` are those beside
-    the usual ones: path, major, minor, and the mode with its type. ``seccomp`` is the profile as the specification has
-    it, ``console`` the first columns and rows of a terminal (0 leaves them to the kernel).
+    ``foreign`` are the kinds of namespaces that do not belong to the container's user namespace: file systems that show
+    them cannot be mounted there, so the host's are bound. ``has_tty_group``: the tty group is mapped in the namespace.
+    ``id_maps`` are the user and group maps of the container's own user namespace. ``devices`` are those beyond the
+    default ones: path, major, minor, and the mode with its type. ``seccomp`` is the profile in the specification's
+    form, ``console`` the initial columns and rows of a terminal (0 leaves them to the kernel).
     """
 
     root: str
@@ -105,9 +107,9 @@ def runtime_spec(spec: ContainerSpec, places: Places) -> dict[str, Any]:
 
 
 def passwd_entry(spec: ContainerSpec) -> str:
-    """Return the line for a user that the root's passwd file does not know; ``$GID`` is left to be found there.
+    """Return the passwd line for a user that the root's passwd file lacks; ``$GID`` is left to be resolved there.
 
-    Empty when there is none to be added: only for an id somebody gives as a number podman makes a line.
+    Empty when none is to be added: like podman, only numeric ids get a line.
     """
     user, _, group = spec.user.partition(":")
     if not spec.passwd or not (user.isdigit() or group.isdigit()):
@@ -169,7 +171,7 @@ def _mounts(spec: ContainerSpec, places: Places) -> list[dict[str, Any]]:
         mounts.append(_mount("/run/podman-init", "bind", places.init, ["bind", "rprivate", "ro"]))
     if spec.read_only:
         mounts += [
-            # empty, other than podman's: with the host's own root its /tmp would be copied into memory
+            # empty, unlike podman's: with the host's root its /tmp would be copied into memory
             _mount(at, "tmpfs", "tmpfs", ["nosuid", "nodev", "mode=1777"])
             for at in ("/run", "/tmp", "/var/tmp")
         ]
@@ -177,19 +179,19 @@ def _mounts(spec: ContainerSpec, places: Places) -> list[dict[str, Any]]:
     if places.rootless:
         mounts = [own for mount in mounts for own in _as_user(mount, places)]
     replaced = {mount["destination"] for mount in asked}
-    # /etc/hosts stays over a volume on /etc; these would only leave a directory in the volume
+    # /etc/hosts stays above a volume on /etc; these would only leave a directory in the volume
     without = tuple(path for volume, path in _LEFT_OUT.items() if volume in replaced)
     kept = [m for m in mounts if m["destination"] not in replaced and not m["destination"].startswith(without)]
-    # parents before children, whatever the order they were asked in
+    # parents before children, in whatever order they were given
     return sorted(kept + asked, key=lambda mount: mount["destination"].count("/"))
 
 
-# File systems that only the owner of a namespace mounts, and which kind it is. mqueue is left out instead.
+# File systems that only the owner of a namespace may mount, and its kind. mqueue is left out instead.
 _SHOWS = {"sysfs": "net", "proc": "pid", "cgroup2": "cgroup", "mqueue": "ipc"}
 
 
 def _as_user(mount: dict[str, Any], places: Places) -> list[dict[str, Any]]:
-    """Return what takes the place of a mount in a user namespace, as podman has it for users."""
+    """Return the replacement for a mount in a user namespace, as podman does for rootless users."""
     kind, options = mount["type"], mount["options"]
     if _SHOWS.get(kind) in places.foreign:
         access = [word for word in options if word in MOUNT_ATTRIBUTES]
@@ -221,7 +223,7 @@ def _asked_mount(mount: Any) -> dict[str, Any]:
 
 
 def filled(spec: ContainerSpec) -> frozenset[str]:
-    """Return where volumes are that get a copy of what the root has there, as long as they are empty."""
+    """Return the targets of volumes that get a copy of the root's content there, as long as they are empty."""
     return frozenset(plain_path(mount.target) for mount in spec.mounts if mount.type == "volume" and mount.copy_up)
 
 
@@ -236,8 +238,8 @@ def _linux(spec: ContainerSpec, places: Places) -> dict[str, Any]:
             namespaces.append({"type": oci_name})
     usual = () if spec.privileged or "ALL" in spec.unmasks else MASKED_PATHS
     asked_for = [plain_path(path) for path in spec.masks]
-    hidden = (*usual, *asked_for)  # what was asked for is hidden in any case
-    # the tmpfs that holds the mount points of several hierarchies is read-only once they are there
+    hidden = (*usual, *asked_for)  # requested masks are hidden in any case
+    # the tmpfs that holds the mount points of several hierarchies is read-only once they are mounted
     asked = any(plain_path(mount.target) == _CGROUPS for mount in spec.mounts)
     several = () if asked or places.cgroup_mount[0] == _CGROUPS else (_CGROUPS,)
     read_only = () if spec.privileged or "ALL" in spec.unmasks else (*READ_ONLY_PATHS, *several)
@@ -266,5 +268,5 @@ def _device(path: str, major: int, minor: int, mode: int) -> dict[str, Any]:
 
 
 def default_capabilities() -> tuple[str, ...]:
-    """Return podman's eleven."""
+    """Return podman's eleven default capabilities."""
     return tuple(DEFAULT_CAPABILITIES)

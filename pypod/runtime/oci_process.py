@@ -1,6 +1,6 @@
-"""What an OCI configuration says of a process: who it is, what it may do, its limits and variables. Pure functions.
+"""The process part of an OCI configuration: user, capabilities, limits and environment. Pure functions.
 
-Of a container's first process, and of one more that is started in it.
+For a container's first process, and for processes that are executed in it later.
 """
 
 from __future__ import annotations
@@ -15,9 +15,9 @@ if TYPE_CHECKING:
 
     from pypod.model.container import ContainerSpec, Ulimit
 
-# What the specification has no word for. The first is crun's, and podman's.
+# Annotations for what the specification lacks. The first is also used by crun and podman.
 KEEP_GROUPS_ANNOTATION = "run.oci.keep_original_groups"
-GROUPS_ANNOTATION = "io.pypod.groups"  # by name, to be looked up in the container's group file
+GROUPS_ANNOTATION = "io.pypod.groups"  # names, to be looked up in the container's group file
 ACCOUNT_ANNOTATION = "io.pypod.account"
 UNLIMITED = 2**64 - 1
 NOBODY = 65534  # as the kernel's overflow ids (user_namespaces(7))
@@ -26,14 +26,14 @@ NOBODY = 65534  # as the kernel's overflow ids (user_namespaces(7))
 def user_of(user: str, groups: Sequence[str], umask: int) -> dict[str, Any]:
     """Return ``process.user``.
 
-    ``username`` is there when something is to be looked up in the container's passwd and group files, be it only the
-    group of a user given as a number; ``uid`` and ``gid`` are then what holds without an entry. Who takes them for a
-    user that is given by name gets nobody's, never root's. The first of ``additionalGids`` is ``gid``.
+    ``username`` is present when a lookup in the container's passwd and group files is needed, if only for the group of
+    a numeric user; ``uid`` and ``gid`` are then the values without an entry. A runtime that uses them for a user given
+    by name gets nobody's ids, never root's. The first of ``additionalGids`` is ``gid``.
     """
     name, _, group = user.partition(":")
     uid = 0 if is_root(user) else int(name) if _is_id(name) else NOBODY
     gid = int(group) if _is_id(group) else NOBODY if group or uid == NOBODY else 0
-    # The primary group is among the others, as podman has it: a program with setgid(2) cannot drop it (CVE-2022-2989).
+    # The primary group is among the others, as in podman: a program with setgid(2) cannot drop it (CVE-2022-2989).
     gids = [gid, *(int(one) for one in groups if _is_id(one))]
     found: dict[str, Any] = {"uid": uid, "gid": gid, "umask": umask, "additionalGids": gids}
     if not (_is_id(name) and _is_id(group)):
@@ -46,7 +46,7 @@ def _is_id(text: str) -> bool:
 
 
 def group_annotations(groups: Sequence[str]) -> dict[str, str]:
-    """Return the annotations for supplementary groups that are no numbers."""
+    """Return the annotations for supplementary groups that are not numeric."""
     if KEEP_GROUPS in groups:
         return {KEEP_GROUPS_ANNOTATION: "1"}
     names = ",".join(one for one in groups if not _is_id(one))
@@ -54,7 +54,7 @@ def group_annotations(groups: Sequence[str]) -> dict[str, str]:
 
 
 def rlimits(ulimits: Sequence[Ulimit]) -> list[dict[str, Any]]:
-    """Return ``process.rlimits``: what has no limit is the largest number there."""
+    """Return ``process.rlimits``: the largest number there stands for unlimited."""
     return [
         {
             "type": one.name,
@@ -66,10 +66,10 @@ def rlimits(ulimits: Sequence[Ulimit]) -> list[dict[str, Any]]:
 
 
 def capability_sets(user: str, capabilities: Sequence[str], added: Sequence[str]) -> dict[str, list[str]]:
-    """Return the five sets.
+    """Return the five capability sets.
 
-    An ordinary user has those that were added by name, as podman does: exec keeps them only if they are ambient
-    (capabilities(7)). The others come from the bounding set through setuid programs.
+    An ordinary user has those that were added by name, as in podman: exec keeps them only if they are ambient
+    (capabilities(7)). The others are gained from the bounding set through setuid programs.
     """
     if is_root(user):
         held = {name: list(capabilities) for name in ("bounding", "effective", "permitted")}
@@ -79,7 +79,7 @@ def capability_sets(user: str, capabilities: Sequence[str], added: Sequence[str]
 
 
 def is_root(user: str) -> bool:
-    """Return whether ``user`` (NAME or ID, with or without a group) is spelled as the superuser."""
+    """Return whether ``user`` (NAME or ID, with or without a group) denotes the superuser."""
     return user.partition(":")[0] in ("", "0", "root")
 
 
@@ -89,7 +89,7 @@ def environment(spec: ContainerSpec, hostname: str) -> list[str]:
 
 
 def variables(spec: ContainerSpec, hostname: str) -> dict[str, str]:
-    """Return the variables a process of the container gets: podman's own under those that were asked for."""
+    """Return the environment of a process in the container: podman's defaults, overridden by what was asked for."""
     values = {name: value for name, value in DEFAULT_ENVIRONMENT if name not in spec.unset_environment}
     values["HOSTNAME"] = hostname
     values.update(spec.environment)
@@ -97,5 +97,5 @@ def variables(spec: ContainerSpec, hostname: str) -> dict[str, str]:
 
 
 def assigned(values: Mapping[str, str]) -> list[str]:
-    """Return variables as environ(7) has them."""
+    """Return variables in the form of environ(7)."""
     return [f"{name}={value}" for name, value in values.items()]

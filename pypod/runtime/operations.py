@@ -1,14 +1,14 @@
-"""What the launcher and the monitor can be asked to do: one table of operations.
+"""The table of operations of the launcher and the monitor.
 
-The numbers and the kinds of arguments are those of pause/common/ops.h (a test compares the two). Each row says how the
-operation reads to a person and where the kernel call behind it is documented.
+The numbers and the kinds of arguments are those of pause/common/ops.h (a test compares the two). Each row has the
+description shown to users, and the manual page of the kernel call behind the operation.
 """
 
 from __future__ import annotations
 
-# name: (number, kinds of its arguments, their names, words, manual page)
+# name: (number, kinds of its arguments, their names, description, manual page)
 #
-# A kind is a letter: s text, b bytes, n a number, i one that may have a sign, o text with an octal number, x with a
+# A kind is a letter: s string, b bytes, n number, i signed number, o string with an octal number, x with a
 # hexadecimal one. The last may be repeated: NAME... (+) is one argument or more, [NAME...] (*) any number of them.
 OPERATIONS: dict[str, tuple[int, str, str, str, str]] = {
     "status": (1, "ss", "PATH BOOT_ID", "record start and exit in {PATH}", "rename(2)"),
@@ -22,7 +22,7 @@ OPERATIONS: dict[str, tuple[int, str, str, str, str]] = {
         8,
         "sssss*",
         "DIRECTORY BOOT_ID REQUESTS PROGRAM [ARGUMENT...]",
-        "serve the root by {PROGRAM}, which runs beside it and is recorded in {DIRECTORY}",
+        "serve the root with {PROGRAM}, a sidecar process recorded in {DIRECTORY}",
         "fuse(4)",
     ),
     "leave": (10, "", "", "supervise nothing: exit once the process runs", "_exit(2)"),
@@ -44,35 +44,41 @@ OPERATIONS: dict[str, tuple[int, str, str, str, str]] = {
         13,
         "ssss",
         "FILE START END REST",
-        "append to {FILE} that it runs, and its end when that comes",
+        "append its start to {FILE}, and its end later",
         "write(2)",
     ),
     "hold": (14, "ssn", "PROTOCOL ADDRESS PORT", "hold port {PORT}/{PROTOCOL} on {ADDRESS}", "bind(2)"),
     "netlink_host": (15, "snbn*", "WORDS FAMILY MESSAGES [OFFSET...]", "{WORDS}", "netlink(7)"),
     "netlink_end": (16, "snb", "WORDS FAMILY MESSAGES", "when it has ended, {WORDS}", "netlink(7)"),
-    "session": (17, "nn", "PID START_TIME", "go on in the user namespace of process {PID}, as root there", "setns(2)"),
+    "session": (
+        17,
+        "nn",
+        "PID START_TIME",
+        "continue in the user namespace of process {PID}, as root there",
+        "setns(2)",
+    ),
     "oom_file": (
         18,
         "s",
         "FILE",
-        "when it has ended, see in {FILE} whether the kernel killed in it for want of memory",
+        "when it has ended, read from {FILE} whether the OOM killer struck in its cgroup",
         "cgroups(7)",
     ),
-    "idmap_by": (19, "sn+", "PROGRAM RANGE...", "have its ids mapped by {PROGRAM} {RANGE}", "newuidmap(1)"),
+    "idmap_by": (19, "sn+", "PROGRAM RANGE...", "map its ids with {PROGRAM} {RANGE}", "newuidmap(1)"),
     "clone": (
         20,
         "ns",
         "FLAGS CGROUP_DIRECTORY",
-        "make the process with new namespaces {FLAGS} in cgroup {CGROUP_DIRECTORY}",
+        "create the process with new namespaces {FLAGS} in cgroup {CGROUP_DIRECTORY}",
         "clone(2)",
     ),
     "wait": (21, "", "", "wait for the supervisor's part", "read(2)"),
     "join": (22, "nnn", "PID START_TIME FLAGS", "join the namespaces {FLAGS} of process {PID}", "setns(2)"),
     "join_path": (23, "ns", "FLAG PATH", "join the namespace {FLAG} at {PATH}", "setns(2)"),
-    "expect": (24, "sn", "KIND INODE", "be sure that the {KIND} namespace is number {INODE}", "namespaces(7)"),
+    "expect": (24, "sn", "KIND INODE", "check that the {KIND} namespace has inode {INODE}", "namespaces(7)"),
     "join_group": (25, "s", "FILE", "enter the cgroup of {FILE}", "cgroups(7)"),
-    "unshare": (26, "n", "FLAGS", "have own namespaces {FLAGS}", "unshare(2)"),
-    "keyring": (27, "s", "NAME", "have an own session keyring {NAME}", "keyctl(2)"),
+    "unshare": (26, "n", "FLAGS", "create new namespaces {FLAGS}", "unshare(2)"),
+    "keyring": (27, "s", "NAME", "create a session keyring {NAME}", "keyctl(2)"),
     "loopback": (28, "", "", "set lo up", "netdevice(7)"),
     "hostname": (29, "s", "NAME", "set the hostname {NAME}", "sethostname(2)"),
     "domainname": (30, "s", "NAME", "set the domain name {NAME}", "setdomainname(2)"),
@@ -81,7 +87,7 @@ OPERATIONS: dict[str, tuple[int, str, str, str, str]] = {
         40,
         "n",
         "PROPAGATION",
-        "make the mounts of the new mount namespace {PROPAGATION}: nothing of it shows outside",
+        "make the mounts of the new mount namespace {PROPAGATION}: its changes do not show outside",
         "mount(2)",
     ),
     "capture": (
@@ -91,7 +97,7 @@ OPERATIONS: dict[str, tuple[int, str, str, str, str]] = {
         "take mount {PATH} out of the mount namespace of process {PID}, as number {SLOT}",
         "open_tree(2)",
     ),
-    "open_tree": (42, "nsn", "SLOT PATH RECURSIVE", "take {PATH} of the host, as number {SLOT}", "open_tree(2)"),
+    "open_tree": (42, "nsn", "SLOT PATH RECURSIVE", "take {PATH} from the host, as number {SLOT}", "open_tree(2)"),
     "root": (
         43,
         "sssns",
@@ -118,22 +124,22 @@ OPERATIONS: dict[str, tuple[int, str, str, str, str]] = {
     "device": (48, "snnn", "TARGET MAJOR MINOR MODE", "make device {TARGET} ({MAJOR}:{MINOR})", "mknod(2)"),
     "console": (49, "n", "BIND", "open the terminal", "pty(7)"),
     "sysctl": (50, "ss", "KEY VALUE", "set sysctl {KEY} to {VALUE}", "proc(5)"),
-    "mask": (51, "s", "TARGET", "hide {TARGET}, if it is there", "mount(2)"),
-    "read_only": (52, "s", "TARGET", "make {TARGET} read-only, if it is there", "mount_setattr(2)"),
-    "pivot": (53, "", "", "make it the root and let the host's go", "pivot_root(2)"),
+    "mask": (51, "s", "TARGET", "hide {TARGET}, if it exists", "mount(2)"),
+    "read_only": (52, "s", "TARGET", "make {TARGET} read-only, if it exists", "mount_setattr(2)"),
+    "pivot": (53, "", "", "make it the root and detach the host's", "pivot_root(2)"),
     "read_only_root": (54, "", "", "make the root file system read-only", "mount_setattr(2)"),
     "mount_with_content": (
         55,
         "sssns*",
         "TYPE SOURCE TARGET ATTRIBUTES [OPTION...]",
-        "mount {TYPE} on {TARGET} with a copy of what is there",
+        "mount {TYPE} on {TARGET} with a copy of the content there",
         "fsmount(2)",
     ),
     "bind_with_content": (
         56,
         "nsnnn",
         "SLOT TARGET ATTRIBUTES PROPAGATION RECURSIVE",
-        "mount number {SLOT} on {TARGET} ({ATTRIBUTES}) with a copy of what is there",
+        "mount number {SLOT} on {TARGET} ({ATTRIBUTES}) with a copy of the content there",
         "move_mount(2)",
     ),
     "base": (57, "s", "DIRECTORY", "name the layers of the root from {DIRECTORY}", "chdir(2)"),
@@ -141,7 +147,7 @@ OPERATIONS: dict[str, tuple[int, str, str, str, str]] = {
         58,
         "sss+",
         "USER DIRECTORY PIECE...",
-        "give user {USER} an entry in the passwd and group files, if there is none",
+        "give user {USER} an entry in the passwd and group files, if it has none",
         "passwd(5)",
     ),
     "keep_groups": (59, "", "", "keep the supplementary groups", "user_namespaces(7)"),
@@ -178,7 +184,7 @@ OPERATIONS: dict[str, tuple[int, str, str, str, str]] = {
         71,
         "sssss*",
         "DIRECTORY BOOT_ID REQUESTS PROGRAM [ARGUMENT...]",
-        "connect it by {PROGRAM}, which runs beside it and is recorded in {DIRECTORY}",
+        "connect it with {PROGRAM}, a sidecar process recorded in {DIRECTORY}",
         "pid_namespaces(7)",
     ),
     "hand_network": (72, "", "", "hand the network namespace to the supervisor", "unix(7)"),
@@ -186,10 +192,10 @@ OPERATIONS: dict[str, tuple[int, str, str, str, str]] = {
         73,
         "nn",
         "PID START_TIME",
-        "take the network namespace of process {PID} for the host's",
+        "use the network namespace of process {PID} as the host's",
         "setns(2)",
     ),
-    "root_fuse": (78, "s", "TARGET", "mount the root file system on {TARGET}: one that a program serves", "mount(2)"),
+    "root_fuse": (78, "s", "TARGET", "mount the root file system that a program serves on {TARGET}", "mount(2)"),
     "serve_root": (79, "", "", "hand the root file system to the supervisor, for the mount program", "unix(7)"),
     "own_ids": (
         80,
@@ -199,19 +205,25 @@ OPERATIONS: dict[str, tuple[int, str, str, str, str]] = {
         "user_namespaces(7)",
     ),
     "hold_root": (81, "", "", "take the root file system along into the next mount namespace", "open_tree(2)"),
-    "place_root": (82, "", "", "mount the root file system in this one", "move_mount(2)"),
+    "place_root": (82, "", "", "mount the root file system in the new mount namespace", "move_mount(2)"),
     "map_tree": (
         83,
         "sss",
         "PATH UID_MAP GID_MAP",
-        "have the files in {PATH} owned by the ids of the user namespace: {UID_MAP}",
+        "map the owners of the files in {PATH} to the user namespace: {UID_MAP}",
         "mount_setattr(2)",
     ),
-    "verify_mounts": (84, "", "", "look from inside: every mount, mask and read-only path is in its place", "stat(2)"),
+    "verify_mounts": (
+        84,
+        "",
+        "",
+        "verify from inside that every mount, mask and read-only path is in place",
+        "stat(2)",
+    ),
 }
 
 
-REPEATED = {"+": 1, "*": 0}  # at least so many
+REPEATED = {"+": 1, "*": 0}  # the least number of repetitions
 
 
 def names_of(operation: str) -> list[str]:
@@ -220,6 +232,6 @@ def names_of(operation: str) -> list[str]:
 
 
 def kinds_of(operation: str, count: int) -> str:
-    """Return the kinds of so many arguments of an operation, a letter for each."""
+    """Return the kinds of ``count`` arguments of an operation, one letter each."""
     kinds = OPERATIONS[operation][1]
     return kinds[:-1] + kinds[-2] * (count - len(kinds) + 1) if kinds[-1:] in REPEATED else kinds

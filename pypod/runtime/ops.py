@@ -1,4 +1,4 @@
-"""A plan: a tuple of operations for the launcher or the monitor, as a value, as words and as bytes."""
+"""A plan: a tuple of operations for the launcher or the monitor, as a value, as text and as bytes."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ MS_REC, MS_BIND, MS_PRIVATE, MS_SLAVE = 0x4000, 0x1000, 1 << 18, 1 << 19
 
 
 class Op:
-    """One operation: a name of the table and its arguments.
+    """One operation: a name in the table, and its arguments.
 
     Raises TypeError, naming the argument, when one is missing or there is one too many.
     """
@@ -25,7 +25,7 @@ class Op:
     __slots__ = ("arguments", "name")
 
     def __init__(self, name: str, *arguments: Argument) -> None:
-        if len(arguments) != len(OPERATIONS[name][1]):  # a + or * counts as one, and there may be one
+        if len(arguments) != len(OPERATIONS[name][1]):  # a + or * counts as one argument, and there may be exactly one
             _check(name, arguments)
         self.name = name
         self.arguments = arguments
@@ -40,14 +40,14 @@ class Op:
         return f"Op({', '.join(map(repr, (self.name, *self.arguments)))})"
 
     def encode(self) -> bytes:
-        """Return the record that pause/common/plan.c reads.
+        """Return the record as read by pause/common/plan.c.
 
-        Raises TypeError, naming the argument, when one is of another type than its kind.
+        Raises TypeError, naming the argument, when its type does not match its kind.
         """
         return _encode((self,))
 
     def named(self) -> dict[str, Argument | tuple[Argument, ...]]:
-        """Return the arguments by their names; those of a name that may be repeated are a tuple."""
+        """Return the arguments by name; a repeated name has a tuple."""
         names = names_of(self.name)
         found: dict[str, Argument | tuple[Argument, ...]] = dict(zip(names, self.arguments, strict=False))
         if OPERATIONS[self.name][1][-1:] in REPEATED:
@@ -56,7 +56,7 @@ class Op:
 
     @property
     def page(self) -> str:
-        """The manual page of the kernel call behind it."""
+        """The manual page of the kernel call behind the operation."""
         return OPERATIONS[self.name][4]
 
     def describe(self) -> str:
@@ -84,7 +84,7 @@ def _check(name: str, arguments: tuple[Argument, ...]) -> None:
     raise TypeError(f"operation {name}: {what}; it takes {signature or 'none'}")
 
 
-_U32 = [number.to_bytes(4, "little") for number in range(128)]  # making each anew takes longer than all else
+_U32 = [number.to_bytes(4, "little") for number in range(128)]  # creating each anew takes longer than all the rest
 
 
 def _encode(ops: Iterable[Op]) -> bytes:
@@ -97,7 +97,7 @@ def _encode(ops: Iterable[Op]) -> bytes:
             kinds = kinds_of(op.name, count)
         parts += (_U32[number], _U32[count] if count < 128 else count.to_bytes(4, "little"))
         try:
-            for kind, argument in zip(kinds, arguments):  # noqa: B905  # its check of lengths takes a tenth more
+            for kind, argument in zip(kinds, arguments):  # noqa: B905  # strict=True takes 10 % longer
                 if kind == "s":
                     data = argument.encode("utf-8", "surrogateescape")
                 elif kind == "n":
@@ -133,7 +133,7 @@ def _shown(name: str, value: Argument | tuple[Argument, ...]) -> str:
         return " ".join(map(_show, value))
     try:
         return _SHOWN.get(name, _show)(value)
-    except ValueError:  # no number where one belongs
+    except ValueError:  # not a number where one is expected
         return _show(value)
 
 
@@ -142,7 +142,7 @@ def _show(argument: Argument) -> str:
 
 
 def _namespaces(argument: Argument) -> str:
-    """CLONE_NEW* bits: for a reader they are kinds of namespaces."""
+    """Return the kinds of namespaces for CLONE_NEW* bits."""
     bits = int(argument)
     return ", ".join(row.kind for row in NAMESPACES.values() if row.clone_flag & bits) or "none"
 
@@ -175,7 +175,7 @@ def _map(argument: Argument) -> str:
     return ", ".join(str(argument).splitlines())
 
 
-# How the arguments of a name are shown, where that is not as they are.
+# Argument names that are not shown verbatim.
 _SHOWN: dict[str, Callable[[Argument], str]] = {
     "FLAG": _namespaces,
     "FLAGS": _namespaces,
@@ -191,7 +191,7 @@ _SHOWN: dict[str, Callable[[Argument], str]] = {
 
 
 class Plan:
-    """A tuple of operations. A value: making one does nothing."""
+    """A tuple of operations. A value: creating one has no side effects."""
 
     __slots__ = ("ops",)
 
@@ -199,7 +199,7 @@ class Plan:
         self.ops = tuple(ops)
 
     def encode(self) -> bytes:
-        """Return the plan as the C programs read it."""
+        """Return the plan in the form that the C programs read."""
         return _encode(self.ops)
 
     def describe(self) -> list[str]:

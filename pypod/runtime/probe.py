@@ -1,4 +1,4 @@
-"""Try operations out: perform them for a process that has nothing to do after that."""
+"""Try operations out: perform them for a process that exits right after."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ from pypod.runtime.ops import Op
 
 
 def probe(executable: str, settings: list[Op], ops: list[Op]) -> None:
-    """Perform ``ops``, as the launcher ``executable`` would for a container, and let the process end.
+    """Perform ``ops``, as the launcher ``executable`` would for a container, and let the process exit.
 
     Raises LaunchFailed, naming the operation and the call that failed.
     """
-    nothing = Op("execute", path("discard"))  # which has nothing to discard, and ends
+    nothing = Op("execute", path("discard"))  # it has nothing to discard, and exits
     with launcher.Launching(executable, "pypod-launch") as launching:
         launcher.wait_for_exit(launching.run(plan(settings, [*ops, nothing])))

@@ -7,7 +7,7 @@ import os
 from pypod.kernel.children import move_up
 from pypod.kernel.programs import path
 
-_MFD_EXEC = 0x10  # Linux 6.3; older kernels say EINVAL
+_MFD_EXEC = 0x10  # Linux 6.3; older kernels return EINVAL
 _F_ADD_SEALS = 1033
 _SEALS = 0x1 | 0x2 | 0x4 | 0x8  # seal, shrink, grow, write
 _FS_IOC_SETFLAGS, _FS_IMMUTABLE_FL = 0x40086602, 0x10
@@ -15,10 +15,10 @@ _COPIES = "/proc/self/fd/"
 
 
 class Programs:
-    """Sealed copies in memory of the programs whose image a container could reach as /proc/self/exe.
+    """Sealed in-memory copies of the programs that a container could reach as /proc/self/exe.
 
-    Running the file itself would let a container's root overwrite it (CVE-2019-5736). One copy per owner of this
-    object; ``close`` gives them back.
+    Running the file itself would let a container's root overwrite it (CVE-2019-5736). There is one copy per owner of
+    this object; ``close`` releases them.
     """
 
     def __init__(self) -> None:
@@ -35,15 +35,15 @@ class Programs:
         return f"{_COPIES}{fd}"
 
     def close(self) -> None:
-        """Close the copies; programs that run go on."""
+        """Close the copies; running programs go on."""
         while self._copies:
             os.close(self._copies.popitem()[1])
 
 
 def renew(executable: str) -> bool:
-    """Put a fresh copy in the place of one that cannot be executed (ETXTBSY), because somebody may write to it.
+    """Replace a copy that cannot be executed (ETXTBSY), because another process can write to it.
 
-    Returns whether it did: a program that is no copy stays as it is.
+    Returns whether it did: a program that is not a copy stays as it is.
 
     Root of a user's container is the user: their copies can be opened, though not written to (``_make_immutable``).
     """
@@ -78,9 +78,9 @@ def _sealed_copy(source: str, name: str) -> int:
 
 
 def _make_immutable(fd: int) -> None:
-    """Let nobody open it for writing: a container that did could write nothing, but keep us from executing it.
+    """Prevent opening it for writing: a container could not write anything that way, but could block its execution.
 
-    Linux 6.0 and CAP_LINUX_IMMUTABLE; without them the seals alone protect what is in it.
+    Needs Linux 6.0 and CAP_LINUX_IMMUTABLE; without them the seals alone protect the content.
     """
     import fcntl
 

@@ -1,11 +1,11 @@
-"""The database: connections and transactions. SQLite in WAL mode, one file.
+"""The database: connections and transactions. SQLite in WAL mode, in one file.
 
-It remembers what was asked. What is, the kernel says; nothing here is ever "synchronised".
+It stores what was asked for. The current state comes from the kernel; nothing here is ever "synchronised".
 """
 
 from __future__ import annotations
 
-# The C half alone: `import sqlite3` adds datetime and 2 ms to every shell command.
+# Only the C half: `import sqlite3` adds datetime and 2 ms to every shell command.
 import _sqlite3
 import os
 
@@ -19,11 +19,11 @@ if TYPE_CHECKING:
     from types import TracebackType
     from typing import Any
 
-VERSION = 5  # how many migrations pypod/store/schema.py has
+VERSION = 5  # the number of migrations in pypod/store/schema.py
 BUSY_TIMEOUT_S = 30.0
 RESERVE_BYTES = 1 << 18
-_FREE_PAGES = 64  # fewer are not worth writing the rest anew
-# A message that quotes a damaged schema need not be UTF-8: then Python raises this instead of SQLite's error.
+_FREE_PAGES = 64  # fewer are not worth rewriting the rest
+# A message that quotes a damaged schema may not be UTF-8: then Python raises this instead of SQLite's error.
 _FAILURES = (_sqlite3.Error, UnicodeDecodeError)
 _FILE_TYPE, _REGULAR = 0o170000, 0o100000  # S_IFMT and S_IFREG of inode(7)
 _KINDS = {0o120000: "a symbolic link", 0o040000: "a directory", 0o010000: "a FIFO"}
@@ -32,10 +32,10 @@ _KINDS = {0o120000: "a symbolic link", 0o040000: "a directory", 0o010000: "a FIF
 class Database:
     """The database file at ``path``. Usable from any thread and after a fork; connections are opened as needed.
 
-    Beside it lies a file that only keeps space, given up when the disk is full and something is to be deleted.
+    Beside it lies a file that only reserves space; it is deleted when the disk is full and something is to be deleted.
 
-    ``when_new`` is called in the transaction that makes the tables of a database that has none. What it raises undoes
-    that, so that a database that was lost is not taken for one of a storage with nothing in it.
+    ``when_new`` is called in the transaction that creates the tables of an empty database. If it raises, the
+    transaction is rolled back, so that a lost database is not mistaken for that of an empty storage.
     """
 
     def __init__(self, path: str, when_new: Callable[[Connection], object] | None = None) -> None:
@@ -48,12 +48,12 @@ class Database:
         self._keeps_reserve = True
 
     def read(self, statement: str, arguments: Sequence[Any] = ()) -> list[tuple[Any, ...]]:
-        """Return all rows of a query. A byte of a text that is not UTF-8 is read as a mark: one row hides no other."""
+        """Return all rows of a query. Bytes that are not UTF-8 are read as U+FFFD: one row does not hide the others."""
         with self.transaction(write=False) as connection:
             try:
                 return connection.execute(statement, arguments).fetchall()
             except _sqlite3.OperationalError as error:
-                if "decode to UTF-8" not in str(error):  # of Python's own making: it has no code
+                if "decode to UTF-8" not in str(error):  # raised by Python itself, without a code
                     raise
                 connection.text_factory = _marked
                 try:
@@ -62,14 +62,14 @@ class Database:
                     connection.text_factory = str
 
     def delete(self, statements: Sequence[tuple[str, Sequence[Any]]]) -> None:
-        """Execute statements that make the database smaller, in one transaction, on a full disk, too."""
+        """Execute statements that shrink the database, in one transaction, even on a full disk."""
         try:
             self._execute(statements)
         except StoreError as error:
             if not wants_space(error) or not self._give_up_reserve():
                 raise
             self._execute(statements)
-            # The log goes with the last connection. What it took is kept again before whoever filled the disk has it.
+            # The log is deleted with the last connection. Reserve its space before the disk fills up again.
             self.close()
             self._keeps_reserve = True
             self._keep_reserve()
@@ -80,17 +80,17 @@ class Database:
                 connection.execute(statement, arguments)
 
     def transaction(self, *, write: bool = True) -> Transaction:
-        """Return a context with a connection: one transaction, committed at its end, undone by an exception.
+        """Return a context with a connection: one transaction, committed at its end, rolled back on an exception.
 
-        Enter the connection, too: ``with database.transaction() as connection, connection:``. A control-C can skip an
-        ``__exit__`` written in Python (see engine/core/locks.py) and would leave everybody locked out; sqlite3's is C.
+        Enter the connection, too: ``with database.transaction() as connection, connection:``. A Ctrl-C can skip an
+        ``__exit__`` written in Python (see engine/core/locks.py), which would lock everybody out; sqlite3's is in C.
         """
         return Transaction(self, write)
 
     def take(self) -> Connection:
-        """Return a connection that nobody else uses."""
+        """Return a connection for exclusive use."""
         self._leave_to_parent()
-        if self._idle and _identity(self.path) != self._file:  # deleted or replaced: nobody else would see our writes
+        if self._idle and _identity(self.path) != self._file:  # deleted or replaced: others would not see our writes
             self.close()
         try:
             return self._idle.pop()
@@ -112,7 +112,7 @@ class Database:
         while self._idle:
             self._idle.pop().close()
 
-    # Python warns of connections that are open when nobody has them any more (3.13).
+    # Python warns about connections that are still open when they are garbage collected (3.13).
     __del__ = close
 
     def _leave_to_parent(self) -> None:
@@ -129,8 +129,8 @@ class Database:
             raise failure(self.path, error) from error
         except _sqlite3.Error as error:
             problem = error
-        # A reader, too, makes an index of the log (-shm) when nobody else has the database open. Where it cannot, it
-        # may do without: when nothing can change, or when it keeps everybody else out for a moment.
+        # A reader, too, creates the log's index (-shm) when no other process has the database open. Where it cannot, it
+        # may do without: when nothing can change, or when it locks out all others for a moment.
         wal = f"{self.path}-wal"
         try:
             if is_read_only(self.path) and not (os.path.exists(wal) and os.path.getsize(wal)):
@@ -146,7 +146,7 @@ class Database:
         return connection
 
     def _require_plain_file(self) -> None:
-        """Refuse what is no file of ours: SQLite follows a link, waits for a FIFO, and reads what others wrote."""
+        """Refuse anything but our own file: SQLite follows links, blocks on FIFOs, and reads what others wrote."""
         try:
             status = os.lstat(self.path)
         except FileNotFoundError:
@@ -162,7 +162,7 @@ class Database:
         elif status.st_mode & 0o022:
             wrong = f"can be written by others (mode {status.st_mode & 0o7777:04o})"
         if wrong:
-            hint = f"chown or chmod it, if you trust what is in it, or {BEGIN_ANEW}"
+            hint = f"chown or chmod it, if you trust its content, or {BEGIN_ANEW}"
             raise PermissionDenied("open the database", f"{self.path} {wrong}", hint=hint)
 
     def _checked(self, connection: Connection) -> Connection:
@@ -180,13 +180,13 @@ class Database:
         return connection
 
     def _keep_private(self) -> None:
-        # Environment variables are secrets, and the directory can be passed through. SQLite gives its log and the
-        # log's index the database's mode, so this comes before they are made.
+        # Environment variables are secrets, and the directory may be searchable by others. SQLite gives its log and the
+        # log's index the database's mode, so this comes before they are created.
         try:
             if os.stat(self.path).st_mode & 0o077:
                 os.chmod(self.path, 0o600)
         except OSError:
-            pass  # a read-only file system, or not ours: SQLite says what does not work
+            pass  # a read-only file system, or not ours: SQLite reports what fails
 
     def _keep_reserve(self) -> None:
         if not self._keeps_reserve:
@@ -209,7 +209,7 @@ class Database:
             os.close(fd)
 
     def _give_up_reserve(self) -> bool:
-        self._keeps_reserve = False  # what needs the space must find it: the next one to open keeps some again
+        self._keeps_reserve = False  # the space is needed: the next process to open the database reserves it again
         try:
             os.unlink(f"{self.path}.reserve")
         except OSError:
@@ -217,9 +217,9 @@ class Database:
         return True
 
     def shrink(self) -> int:
-        """Give pages that nothing is in any more back to the file system; return how many bytes that were.
+        """Return unused pages to the file system; return the number of bytes.
 
-        SQLite keeps them for what comes, but a pull or a thousand containers may have been the most there ever was.
+        SQLite keeps them for reuse, but a pull or a thousand containers may have been a one-time peak.
         """
         try:
             with self.transaction(write=False) as connection:
@@ -234,7 +234,7 @@ class Database:
                 return int((pages - connection.execute("PRAGMA page_count").fetchone()[0]) * size)
         except StoreError as error:
             if wants_space(error) or name_of(error.__cause__).startswith("SQLITE_BUSY"):
-                return 0  # it is written anew first: another time
+                return 0  # VACUUM writes a copy first: another time
             raise
 
 
@@ -252,7 +252,7 @@ def _connect(path: str, first: str = "", *, uri: bool = False) -> Connection:
 
 
 def _identity(path: str) -> tuple[int, int] | None:
-    """Return what tells a file from one that takes its place; None for one that is not there, or was emptied."""
+    """Return a file's identity, to detect its replacement; None if it does not exist or was truncated."""
     try:
         status = os.stat(path, follow_symlinks=False)
     except OSError:
@@ -275,7 +275,7 @@ _lost: list[object] = []
 
 
 class Transaction:
-    """One transaction on a connection of its own."""
+    """One transaction on its own connection."""
 
     def __init__(self, database: Database, write: bool) -> None:
         self._database = database
@@ -287,7 +287,7 @@ class Transaction:
             if self._write:
                 self._connection.execute("BEGIN IMMEDIATE")
         except BaseException as error:
-            # Closed at once: while the traceback of a control-C holds it, its transaction would keep everybody out.
+            # Closed at once: while the traceback of a Ctrl-C references it, its transaction would lock out everybody.
             self._connection.close()
             if isinstance(error, _FAILURES):
                 raise failure(self._database.path, error) from error
@@ -299,7 +299,7 @@ class Transaction:
     ) -> None:
         connection = self._connection
         try:
-            if connection.in_transaction:  # SQLite may have undone it already, as it does on a full disk
+            if connection.in_transaction:  # SQLite may have rolled it back already, as on a full disk
                 connection.execute("COMMIT" if error is None else "ROLLBACK")
         except BaseException as problem:
             connection.close()

@@ -1,4 +1,4 @@
-"""What containers have of one another, and volumes. Functions over a database.
+"""Dependencies of containers on one another and on volumes. Functions over a database.
 
 The tables are filled from the specifications by a trigger (pypod/store/schema.py).
 """
@@ -16,23 +16,23 @@ if TYPE_CHECKING:
 
 
 def joining(database: Database, container_id: str) -> list[ContainerRecord]:
-    """Return the containers that were created to join a namespace of one, the oldest first."""
+    """Return the containers that were created to join a namespace of a container, oldest first."""
     where = "id IN (SELECT container_id FROM joined_namespaces WHERE target_id = ?)"
     return containers_where(database, where, (container_id,))
 
 
 def joining_networks(database: Database) -> set[str]:
-    """Return the ids of the containers that were created to join the network namespace of another one."""
+    """Return the ids of the containers that were created to join the network namespace of another container."""
     return {one for (one,) in database.read("SELECT container_id FROM joined_namespaces WHERE kind = 'net'")}
 
 
 def volumes(database: Database) -> set[str]:
-    """Return the anonymous volumes that any container has."""
+    """Return the anonymous volumes of all containers."""
     return {volume for (volume,) in database.read("SELECT DISTINCT volume FROM container_volumes")}
 
 
 def volumes_only_of(database: Database, container_ids: Iterable[str]) -> list[str]:
-    """Return the anonymous volumes, sorted, that these containers have and no other one."""
+    """Return the anonymous volumes, sorted, that only these containers use."""
     going = set(container_ids)
     # Few containers have any. One statement over all of them, by json_each, takes five times as long.
     with database.transaction(write=False) as connection:

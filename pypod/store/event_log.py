@@ -1,10 +1,10 @@
-"""The file of events: a JSON line for each, appended by whoever does something, in Python or in C.
+"""The event log: one JSON line per event, appended by the process that causes it, in Python or in C.
 
-There is no daemon to ask, so what happened is in a file. A line goes there in one write(2) with O_APPEND, for which
-Linux locks the inode: lines of several processes do not mix. Each begins with a newline of its own, so that it stays
-whole behind one that a full disk or SIGKILL cut short. Nobody waits for a lock, because a stopped process could hold
-it. The file is renamed when it is large, and the one before it is lost; whoever still has it open writes into the
-renamed one, where readers look as well.
+There is no daemon to ask, so past events are in a file. Each line is written in one write(2) with O_APPEND, for which
+Linux locks the inode: lines of several processes do not mix. Each begins with its own newline, so that it stays
+intact after a line that a full disk or SIGKILL cut short. Nobody waits for a lock, because a stopped process could
+hold it. The file is renamed when it is large, and its predecessor is lost; a process that still has it open writes
+into the renamed one, where readers look as well.
 """
 
 from __future__ import annotations
@@ -25,14 +25,14 @@ _FLAGS = os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_NOFOLLOW | os.O_NONBLOCK 
 
 
 def old(path: str) -> str:
-    """Return where the generation before the file at ``path`` is."""
+    """Return the path of the generation before the file at ``path``."""
     return f"{path}.1"
 
 
 def rest(kind: str, identifier: str, name: str, *, image: str = "", pod_id: str = "", labels: str = "[]") -> str:
-    """Return all of a line but the moment and what happened; ``labels`` are pairs in JSON, as records have them.
+    """Return a line without its time and action; ``labels`` are pairs in JSON, as in the records.
 
-    They are left out when they would make the line too long.
+    Labels are left out when they would make the line too long.
     """
     text = (
         f'"type":"{kind}","id":"{identifier}","name":{quoted(name[:_NAME_LIMIT])},'
@@ -55,13 +55,13 @@ def _labels(text: str) -> str:
 
 
 def line(action: str, about: str, *, exit_code: int | None = None) -> str:
-    """Return the line of what happens now; ``about`` is from ``rest``."""
+    """Return the line for an event that happens now; ``about`` is from ``rest``."""
     code = "" if exit_code is None else f'"exit_code":{exit_code},'
     return f'\n{{"time":{time.time_ns()},"action":"{action}",{code}{about}'
 
 
 def append(path: str, text: str, *, size_limit: int = SIZE_LIMIT) -> None:
-    """Append lines. When that is impossible they are lost: nothing fails for the sake of an event."""
+    """Append lines. When that is impossible they are lost: nothing fails because of an event."""
     try:
         fd = os.open(path, _FLAGS, 0o600)
         try:
@@ -75,7 +75,7 @@ def append(path: str, text: str, *, size_limit: int = SIZE_LIMIT) -> None:
 
 
 def _rotate(fd: int, path: str) -> None:
-    """Rename the file behind ``fd`` unless somebody else did or does; only who holds its lock renames it."""
+    """Rename the file behind ``fd`` unless another process did or does; only the holder of its lock may rename it."""
     try:
         fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
@@ -84,5 +84,5 @@ def _rotate(fd: int, path: str) -> None:
         if os.path.samestat(os.fstat(fd), os.stat(path)):
             os.rename(path, old(path))
     finally:
-        # a process that another thread forked meanwhile has a copy of the descriptor: closing ours unlocks nothing
+        # a process forked by another thread meanwhile has a copy of the descriptor: closing ours would not unlock it
         fcntl.flock(fd, fcntl.LOCK_UN)

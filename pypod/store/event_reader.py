@@ -1,4 +1,4 @@
-"""Read the file of events, and go on reading while it grows and is rotated."""
+"""Read the event log, and follow it while it grows and is rotated."""
 
 from __future__ import annotations
 
@@ -23,13 +23,13 @@ _FLAGS = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
 _TEXTS = ("action", "id", "name", "image", "pod")
 _TIME_LIMIT = 1 << 63
 _LONGEST_WAIT_S = 3600.0
-# What a supervisor tells: it was told the name when it was started, and the container may be renamed meanwhile.
+# Events from a supervisor: it was given the name when it started, and the container may have been renamed since.
 _TOLD_LATER = ("died", "exec_died", "oom")
 _RENAME = "rename"
 
 
 def parse_line(data: bytes) -> Event | None:
-    """Read one line without its newline; None for what is none: empty, cut short, or not of our making."""
+    """Parse one line without its newline; return None if it is empty, cut short, or not of our making."""
     if len(data) > LINE_LIMIT or not data.startswith(b"{"):
         return None
     try:
@@ -57,11 +57,11 @@ def parse_line(data: bytes) -> Event | None:
 
 
 def _is_number(value: Any) -> bool:
-    return type(value) is int  # True is no number here
+    return type(value) is int  # True does not count as a number
 
 
 class _Generation:
-    """One file, and what was read of a line whose end has not come yet."""
+    """One file, and the beginning of a line whose end is not written yet."""
 
     __slots__ = ("fd", "identity", "rest")
 
@@ -73,7 +73,7 @@ class _Generation:
     def events(self, containing: bytes = b"") -> Iterator[Event]:
         while data := os.read(self.fd, _CHUNK_BYTES):
             *lines, self.rest = (self.rest + data).split(b"\n")
-            if len(self.rest) > LINE_LIMIT:  # none of ours is as long: what is left of it is nothing either
+            if len(self.rest) > LINE_LIMIT:  # none of ours is that long: mark the rest of it as invalid, too
                 self.rest = b"-"
             for one in lines:
                 event = parse_line(one) if containing in one else None
@@ -82,10 +82,10 @@ class _Generation:
 
 
 class Reader:
-    """The events at ``path``, the oldest first; each call of ``events`` yields what has come in since.
+    """The events at ``path``, oldest first; each call of ``events`` yields what was added since.
 
-    A container has the name that it had at the moment of the event. With ``at_end`` those that are there already are
-    left out. Close it, or use it as a context manager.
+    Containers have the name that they had at the time of the event. With ``at_end``, existing events are left out.
+    Close it, or use it as a context manager.
     """
 
     def __init__(self, path: str, *, at_end: bool = False) -> None:
@@ -106,10 +106,10 @@ class Reader:
         return event
 
     def _look(self) -> list[tuple[int, int]]:
-        """Open the generations that we do not have yet, the older first; return which there are."""
+        """Open the generations that we do not have yet, older first; return the identities of those that exist."""
         there: list[tuple[int, int]] = []
         known = {one.identity for one in self._files}
-        # twice: between the two looks of the first round the one may have become the other
+        # twice: between the two lookups of the first round, the newer may have become the older
         for path in (old(self._path), self._path, old(self._path), self._path):
             try:
                 fd = os.open(path, _FLAGS)
@@ -126,12 +126,12 @@ class Reader:
         return there
 
     def events(self) -> Iterator[Event]:
-        """Yield what has come in since the last time."""
+        """Yield the events that were added since the last call."""
         there = self._look()
         for one in list(self._files):
             for event in one.events():
                 yield self._named(event)
-            if one.identity not in there:  # rotated away; nobody can find it any more, and we have all of it
+            if one.identity not in there:  # rotated away; it cannot be opened any more, and we have read all of it
                 self._files.remove(one)
                 os.close(one.fd)
 
@@ -151,19 +151,19 @@ class Reader:
 
 
 def read(path: str) -> Iterator[Event]:
-    """Yield the events that are there."""
+    """Yield the existing events."""
     with Reader(path) as reader:
         yield from reader.events()
 
 
 def follow(path: str, *, at_end: bool, until_ns: int | None) -> Iterator[Event]:
-    """Yield events as they come, without end or until a moment; with ``at_end`` those from this call on.
+    """Yield events as they come, without end or until a point in time; with ``at_end``, only those from this call on.
 
-    Raises OSError when nobody can be told of changes.
+    Raises OSError when changes cannot be watched.
     """
     from pypod.kernel.watch import Watch
 
-    watch = Watch(os.path.dirname(path))  # before the first look: what comes in between is not missed
+    watch = Watch(os.path.dirname(path))  # before the first lookup: nothing in between is missed
     return _follow(watch, Reader(path, at_end=at_end), until_ns)
 
 

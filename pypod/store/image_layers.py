@@ -1,6 +1,6 @@
-"""The layers that images stand on. Functions over a database; their directories are somebody else's.
+"""The layers of images. Functions over a database; their directories are managed elsewhere.
 
-A layer is known by its chain: the digest of its own diff id and of all below (image-spec, config.md, "Layer ChainID").
+A layer is identified by its chain: the digest of its diff id and all below (image-spec, config.md, "Layer ChainID").
 """
 
 from __future__ import annotations
@@ -19,8 +19,8 @@ if TYPE_CHECKING:
 class LayerRecord(Value):
     """A row of the table of layers.
 
-    ``directory`` is a name below the directory of layers. Nothing shows of what is below an ``opaque`` layer: overlayfs
-    does not look at that mark in the root of a layer, so the layers below are left out.
+    ``directory`` is a name below the directory of layers. An ``opaque`` layer hides everything below it: overlayfs does
+    not look at that mark in the root of a layer, so the layers below are left out.
     """
 
     chain: str
@@ -41,7 +41,7 @@ def _layer(row: tuple[Any, ...]) -> LayerRecord:
 
 
 def add(database: Database, record: LayerRecord) -> bool:
-    """Insert a layer and return True; one of the same chain that is there already stays."""
+    """Insert a layer and return True; an existing one of the same chain stays."""
     with database.transaction() as connection, connection:
         values = tuple(value for _, value in record.items())
         added = connection.execute(f"INSERT OR IGNORE INTO layers ({_LAYER}) VALUES (?,?,?,?,?,?)", values)  # noqa: S608
@@ -55,7 +55,7 @@ def find(database: Database, chain: str) -> LayerRecord | None:
 
 
 def of_chain(database: Database, chain: str) -> list[LayerRecord]:
-    """Return the layer of a chain and all below, the topmost first."""
+    """Return the layer of a chain and all below, topmost first."""
     statement = f"""WITH RECURSIVE below(chain, parent, diff_id, directory, size_bytes, opaque, depth) AS (
         SELECT {_LAYER}, 0 FROM layers WHERE chain = ?
         UNION ALL SELECT l.chain, l.parent, l.diff_id, l.directory, l.size_bytes, l.opaque, depth + 1
@@ -65,18 +65,18 @@ def of_chain(database: Database, chain: str) -> list[LayerRecord]:
 
 
 def all_layers(database: Database) -> list[LayerRecord]:
-    """Return every layer, in the order of their chains."""
+    """Return every layer, ordered by chain."""
     return [_layer(row) for row in database.read(f"SELECT {_LAYER} FROM layers ORDER BY chain")]  # noqa: S608
 
 
 def shown(layers: Sequence[LayerRecord]) -> tuple[str, ...]:
-    """Return the directories of layers, the topmost first, down to one that hides what is below."""
+    """Return the directories of layers, topmost first, down to the first opaque one."""
     count = next((number for number, layer in enumerate(layers, 1) if layer.opaque), len(layers))
     return tuple(layer.directory for layer in layers[:count])
 
 
 def remove_unused(database: Database) -> None:
-    """Delete the layers that no image stands on, on a full disk, too; their directories are somebody else's."""
+    """Delete the layers that no image uses, even on a full disk; their directories are managed elsewhere."""
     database.delete(
         [
             (
@@ -90,7 +90,7 @@ def remove_unused(database: Database) -> None:
 
 
 def directories(database: Database) -> set[str]:
-    """Return the names of all directories of layers: of images, and of containers whose image was lost since."""
+    """Return the names of all layer directories: of images, and of containers whose image has been lost."""
     of_containers = "json_each(CASE WHEN json_valid(spec) THEN spec ELSE '{}' END, '$.layers')"
     rows = database.read(f"SELECT directory FROM layers UNION SELECT value FROM containers, {of_containers}")  # noqa: S608
     return {row[0] for row in rows}

@@ -1,4 +1,4 @@
-"""Images, their names and their digests. Functions over a database; files are somebody else's."""
+"""Images, their names and their digests. Functions over a database; files are managed elsewhere."""
 
 from __future__ import annotations
 
@@ -19,8 +19,8 @@ if TYPE_CHECKING:
 class ImageRecord(Value):
     """A row of the table of images. ``id`` is the hex digest of the configuration, ``chain`` the top layer's.
 
-    A list of manifests is an image, too, by its names: it has neither configuration nor layers, its id is of nothing,
-    and ``manifest`` is its index.
+    A manifest list is an image, too, because of its names: it has neither configuration nor layers, its id is not a
+    digest of anything, and ``manifest`` is its index.
     """
 
     id: str
@@ -32,16 +32,16 @@ class ImageRecord(Value):
 
     @property
     def is_list(self) -> bool:
-        """Whether it is a list of manifests."""
+        """Whether it is a manifest list."""
         return not self.config
 
 
 class Named(Value):
     """An image with the names and digests it is known by: NAME:TAG, and (repository, digest).
 
-    The order of the names is podman's: what an image was pulled as, the last one first, then what it was tagged as.
+    The order of the names is podman's: those it was pulled as, the last one first, then those it was tagged as.
 
-    One that was pulled by its digest has the name NAME@DIGEST.
+    An image that was pulled by its digest has the name NAME@DIGEST.
     """
 
     record: ImageRecord
@@ -55,9 +55,9 @@ class Named(Value):
 
     @property
     def repo_digests(self) -> tuple[str, ...]:
-        """NAME@DIGEST for every name: with what registries call it, and with its manifest's digest.
+        """NAME@DIGEST for every name: with the digests that registries know it by, or with its manifest's digest.
 
-        As podman: an image that came out of an archive has it too (containers/common: libimage, Image.RepoDigests).
+        As in podman, an image from an archive has the latter (containers/common: libimage, Image.RepoDigests).
         """
         found = []
         for name in self.names:
@@ -73,16 +73,16 @@ _IMAGE_TYPES = types_of(ImageRecord, "created_ns", "size_bytes")
 
 
 def image_of(row: tuple[Any, ...]) -> ImageRecord:
-    """Return the record of a whole row of the table of images."""
+    """Return the record of a complete row of the table of images."""
     return record_of(ImageRecord, _IMAGE_TYPES, row)
 
 
 def add_image(
     connection: Connection, record: ImageRecord, blobs: Iterable[str], digests: Iterable[tuple[str, str]] = ()
 ) -> None:
-    """Insert an image, or add to the one that is there the blobs and digests that it did not have.
+    """Insert an image, or add the missing blobs and digests to an existing one.
 
-    Raises NoSuchImage when its layers were removed meanwhile.
+    Raises NoSuchImage when its layers have been removed meanwhile.
     """
     if record.chain and not connection.execute("SELECT 1 FROM layers WHERE chain = ?", (record.chain,)).fetchone():
         raise NoSuchImage(record.id)
@@ -120,7 +120,7 @@ def add_digest(connection: Connection, identifier: str, repository: str, digest:
 
 
 def tag(connection: Connection, identifier: str, name: str) -> None:
-    """Give an image a name, after its other ones, unless it has it; whichever had it loses it."""
+    """Give an image a name, after its other ones, unless it has it already; the previous holder loses it."""
     _require(connection, identifier)
     last = "(SELECT COALESCE(MIN(number), 0) - 1 FROM image_names)"
     statement = f"""INSERT INTO image_names VALUES (?,?,{last}) ON CONFLICT (name) DO UPDATE
@@ -129,7 +129,7 @@ def tag(connection: Connection, identifier: str, name: str) -> None:
 
 
 def bring_name(connection: Connection, identifier: str, name: str) -> None:
-    """Give an image the name that it came with, before its other ones; whichever had it loses it."""
+    """Give an image the name that it came with, before its other ones; the previous holder loses it."""
     _require(connection, identifier)
     first = "(SELECT COALESCE(MAX(number), 0) + 1 FROM image_names)"
     connection.execute(f"INSERT OR REPLACE INTO image_names VALUES (?,?,{first})", (name, identifier))  # noqa: S608
@@ -141,19 +141,19 @@ def _require(connection: Connection, identifier: str) -> None:
 
 
 def untag(database: Database, identifier: str, names: Iterable[str]) -> None:
-    """Take names from an image, on a full disk, too."""
+    """Remove names from an image, even on a full disk."""
     database.delete([("DELETE FROM image_names WHERE name = ? AND image_id = ?", (one, identifier)) for one in names])
 
 
 def all_images(database: Database) -> list[Named]:
-    """Return every image, the newest first."""
+    """Return every image, newest first."""
     with database.transaction(write=False) as connection:
         records = connection.execute(f"SELECT {_IMAGE} FROM images ORDER BY created_ns DESC, id").fetchall()  # noqa: S608
         names = connection.execute(f"SELECT image_id, name FROM image_names {_IN_ORDER}").fetchall()  # noqa: S608
         digests = connection.execute("SELECT image_id, repository, digest FROM image_digests").fetchall()
     by_id: dict[str, tuple[list[str], list[tuple[str, str]]]] = {row[0]: ([], []) for row in records}
     for identifier, name in names:
-        if identifier in by_id:  # else the one or the other is damaged
+        if identifier in by_id:  # else one of them is damaged
             by_id[identifier][0].append(name)
     for identifier, repository, digest in digests:
         if identifier in by_id:
@@ -164,7 +164,7 @@ def all_images(database: Database) -> list[Named]:
 
 
 def named(database: Database, identifier: str) -> Named:
-    """Return an image by its whole id. Raises NoSuchImage."""
+    """Return an image by its full id. Raises NoSuchImage."""
     rows = database.read(f"SELECT {_IMAGE} FROM images WHERE id = ?", (identifier,))  # noqa: S608
     if not rows:
         raise NoSuchImage(identifier)
@@ -174,7 +174,7 @@ def named(database: Database, identifier: str) -> Named:
 
 
 def standing_on(database: Database, identifier: str) -> list[ImageRecord]:
-    """Return the other images that have all the layers of one and at most one more."""
+    """Return the other images that have all the layers of an image and at most one more."""
     statement = f"""SELECT {_IMAGE} FROM images WHERE id != ?1 AND config != '' AND EXISTS (
         SELECT 1 FROM images parent WHERE parent.id = ?1 AND parent.config != '' AND (images.chain = parent.chain
         OR images.chain IN (SELECT chain FROM layers WHERE parent = parent.chain AND parent.chain != '')))"""  # noqa: S608
@@ -182,7 +182,7 @@ def standing_on(database: Database, identifier: str) -> list[ImageRecord]:
 
 
 def stood_on(database: Database, identifier: str) -> list[ImageRecord]:
-    """Return the other images that have all the layers of one, or all but its topmost."""
+    """Return the other images that have all the layers of an image, or all but its topmost."""
     statement = f"""SELECT {_IMAGE} FROM images WHERE id != ?1 AND config != '' AND EXISTS (
         SELECT 1 FROM images child WHERE child.id = ?1 AND child.config != '' AND (images.chain = child.chain
         OR images.chain IN (SELECT parent FROM layers WHERE chain = child.chain AND parent != '')))"""  # noqa: S608
@@ -190,28 +190,28 @@ def stood_on(database: Database, identifier: str) -> list[ImageRecord]:
 
 
 def exists(database: Database, identifier: str) -> bool:
-    """Return whether there is an image of this whole id."""
+    """Return whether an image with this full id exists."""
     return bool(database.read("SELECT 1 FROM images WHERE id = ?", (identifier,)))
 
 
 def is_there(connection: Connection, identifier: str) -> bool:
-    """Return whether there is an image of this whole id."""
+    """Return whether an image with this full id exists."""
     return bool(connection.execute("SELECT 1 FROM images WHERE id = ?", (identifier,)).fetchone())
 
 
 def holder_of(connection: Connection, name: str) -> str:
-    """Return the id of the image that has a name; nothing when none has."""
+    """Return the id of the image that has a name, or an empty string."""
     row = connection.execute("SELECT image_id FROM image_names WHERE name = ?", (name,)).fetchone()
     return str(row[0]) if row else ""
 
 
 def is_list(database: Database, identifier: str) -> bool:
-    """Return whether an id is that of a list of manifests."""
+    """Return whether an id is that of a manifest list."""
     return bool(database.read("SELECT 1 FROM images WHERE id = ? AND config = ''", (identifier,)))
 
 
 def find_by_name(database: Database, names: Iterable[str]) -> str:
-    """Return the id of the image that has the first of some names that any has; nothing when none has."""
+    """Return the id of the image with the first of these names that is taken, or an empty string."""
     for name in names:
         rows = database.read("SELECT image_id FROM image_names WHERE name = ?", (name,))
         if rows:
@@ -220,7 +220,7 @@ def find_by_name(database: Database, names: Iterable[str]) -> str:
 
 
 def find_by_suffix(database: Database, suffix: str) -> tuple[str, str] | None:
-    """Return id and name of an image with a name that ends in ``/suffix``; None when there is none."""
+    """Return id and name of an image with a name that ends in ``/suffix``, or None."""
     pattern = "%/" + suffix.replace("!", "!!").replace("%", "!%").replace("_", "!_")
     statement = "SELECT image_id, name FROM image_names WHERE name LIKE ? ESCAPE '!' ORDER BY name LIMIT 1"
     rows = database.read(statement, (pattern,))
@@ -228,7 +228,7 @@ def find_by_suffix(database: Database, suffix: str) -> tuple[str, str] | None:
 
 
 def find_by_digest(database: Database, repository: str, digest: str) -> str:
-    """Return the id of the image that a repository calls so, or would: one of that manifest and with a name there."""
+    """Return the id of the image with that digest in a repository, or with that manifest and a name there."""
     statement = """SELECT image_id FROM image_digests WHERE repository = ?1 AND digest = ?2
         UNION ALL SELECT id FROM images JOIN image_names ON image_id = id
         WHERE manifest = ?2 AND substr(name, 1, length(?1) + 1) = ?1 || ':'"""
@@ -237,13 +237,13 @@ def find_by_digest(database: Database, repository: str, digest: str) -> str:
 
 
 def find_by_manifest(database: Database, digest: str) -> str:
-    """Return the id of an image with that manifest, not a list; nothing when there is none."""
+    """Return the id of an image with that manifest, not a list, or an empty string."""
     rows = database.read("SELECT id FROM images WHERE manifest = ? AND config != '' LIMIT 1", (digest,))
     return str(rows[0][0]) if rows else ""
 
 
 def find_by_id(database: Database, prefix: str) -> str:
-    """Return the id that begins so; nothing when there is none. Raises AmbiguousName."""
+    """Return the id that begins with ``prefix``, or an empty string. Raises AmbiguousName."""
     prefix = prefix.removeprefix("sha256:")
     if not is_id(prefix):
         return ""
@@ -254,22 +254,22 @@ def find_by_id(database: Database, prefix: str) -> str:
 
 
 def users_of(connection: Connection, identifier: str) -> list[tuple[str, str]]:
-    """Return (id, name) of the containers that were made from an image."""
+    """Return (id, name) of the containers that were created from an image."""
     return connection.execute(
         "SELECT id, name FROM containers WHERE image_id = ? ORDER BY created_ns", (identifier,)
     ).fetchall()
 
 
 def container_counts(database: Database) -> dict[str, int]:
-    """Return how many containers were made from each image; none for those that nobody made one from."""
+    """Return the number of containers per image; images without containers are left out."""
     rows = database.read("SELECT image_id, COUNT(*) FROM containers WHERE image_id != '' GROUP BY image_id")
     return {row[0]: row[1] for row in rows}
 
 
 def remove_image(database: Database, identifier: str) -> None:
-    """Delete an image with its names, on a full disk, too.
+    """Delete an image with its names, even on a full disk.
 
-    Raises InUse when a container was made from it, NoSuchImage when it is gone.
+    Raises InUse when a container was created from it, NoSuchImage when it does not exist.
     """
     named(database, identifier)
     unless_used = "AND NOT EXISTS (SELECT 1 FROM containers WHERE image_id = ?)"
@@ -298,12 +298,12 @@ def _refuse_used(database: Database, identifier: str) -> None:
 
 
 def used_blobs(database: Database) -> set[str]:
-    """Return the digests of all blobs that an image needs."""
+    """Return the digests of all blobs that any image needs."""
     return {row[0] for row in database.read("SELECT DISTINCT digest FROM image_blobs")}
 
 
 def blobs_only_of(database: Database, identifier: str) -> list[str]:
-    """Return the digests of the blobs that no other image needs. Raises InUse when a container was made from it."""
+    """Return the digests of the blobs that no other image needs. Raises InUse when the image has containers."""
     _refuse_used(database, identifier)
     statement = """SELECT digest FROM image_blobs WHERE image_id = ?1
         AND digest NOT IN (SELECT digest FROM image_blobs WHERE image_id != ?1)"""

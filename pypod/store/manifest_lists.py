@@ -1,4 +1,4 @@
-"""Lists of manifests: rows of the table of images, and where each member comes from. Functions over a connection."""
+"""Manifest lists: rows of the table of images, and the source of each member. Functions over a connection."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ if TYPE_CHECKING:
 
 
 def put(connection: Connection, record: ImageRecord, blobs: Iterable[str], sources: Mapping[str, str]) -> None:
-    """Insert a list, or replace what is stored of it but for its names.
+    """Insert a list, or replace a stored one except for its names.
 
-    ``blobs`` are those that it needs here. ``sources`` has for each member, by its digest, the name that a registry
-    knows it by, or nothing when all of it is here.
+    ``blobs`` are those that it needs locally. ``sources`` maps each member's digest to its name in a registry, or to an
+    empty string when all of it is local.
     """
     values = tuple(value for _, value in record.items())
     connection.execute("INSERT OR REPLACE INTO images VALUES (?,?,?,?,?,?)", values)
@@ -26,11 +26,11 @@ def put(connection: Connection, record: ImageRecord, blobs: Iterable[str], sourc
 
 
 def read(connection: Connection, identifier: str) -> ImageRecord | None:
-    """Return what is stored of a list; None when it is gone."""
+    """Return the stored record of a list, or None."""
     row = connection.execute("SELECT * FROM images WHERE id = ?", (identifier,)).fetchone()
     return image_of(row) if row else None
 
 
 def sources(connection: Connection, identifier: str) -> dict[str, str]:
-    """Return where each member comes from, by its digest."""
+    """Return the source of each member by its digest."""
     return dict(connection.execute("SELECT digest, source FROM list_members WHERE image_id = ?", (identifier,)))

@@ -1,7 +1,7 @@
-"""Who has which name on a network, as the store knows it. Functions over a database.
+"""Names on a network, from the store. Functions over a database.
 
-The specifications are read by SQLite's own JSON functions: a name server that lives as long as its networks has no
-other use for Python's, and one statement reads 300 connections in a millisecond.
+The specifications are read by SQLite's JSON functions: a name server, which lives as long as its networks, does not
+need Python's otherwise, and one statement reads 300 connections in a millisecond.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 class Zone(Value):
-    """What a network says of its names: ``subnets`` in CIDR notation, and the servers that know all others."""
+    """The naming configuration of a network: ``subnets`` in CIDR notation, and the servers for all other names."""
 
     subnets: tuple[str, ...]
     servers: tuple[str, ...]
@@ -23,10 +23,10 @@ class Zone(Value):
 
 
 class Attached(Value):
-    """A container (or a pod's infra, for the pod) that was started on a network, and perhaps has ended since.
+    """A container (or a pod's infra, for the pod) that was started on a network, and may have ended since.
 
     ``addresses`` are in CIDR notation; ``servers`` are the name servers it asked for; ``pod_id`` and ``pod_name`` are
-    of the pod that it is the infra of; ``start`` is another text after each start.
+    of the pod that it is the infra of; ``start`` is a different string after each start.
     """
 
     container_id: str
@@ -49,7 +49,7 @@ class Member(Value):
 
 
 def _list(column: str, field: str) -> str:
-    """SQL for a list of texts without spaces in a JSON value; nothing when it is damaged or has none."""
+    """Return SQL for a list of strings without spaces in a JSON value; empty when it is damaged or missing."""
     valid = f"CASE WHEN json_valid({column}) THEN {column} ELSE '{{}}' END"
     return f"coalesce((SELECT group_concat(value, ' ') FROM json_each({valid}, '$.{field}')), '')"  # noqa: S608
 
@@ -58,7 +58,7 @@ def _text(column: str, field: str) -> str:
     return f"CASE WHEN json_valid({column}) THEN coalesce(json_extract({column}, '$.{field}'), '') ELSE '' END"
 
 
-_SPEC = "coalesce(pods.spec, containers.spec)"  # a pod's infra has what was asked of the pod
+_SPEC = "coalesce(pods.spec, containers.spec)"  # a pod's infra uses what was asked for the pod
 _SUBNETS = _list("spec", "subnets").replace("value", "json_extract(value, '$.subnet')")
 _ZONE = f"""SELECT {_SUBNETS}, {_list("spec", "dns_servers")}, {_text("spec", "internal")} FROM networks
     WHERE id = ?"""  # noqa: S608
@@ -77,7 +77,7 @@ _MEMBERS = f"""
 
 
 def zone(connection: DatabaseConnection, network_id: str) -> Zone | None:
-    """Return what a network says of its names; None when it was removed."""
+    """Return the naming configuration of a network; None when it was removed."""
     row = connection.execute(_ZONE, (network_id,)).fetchone()
     if row is None:
         return None
@@ -86,7 +86,7 @@ def zone(connection: DatabaseConnection, network_id: str) -> Zone | None:
 
 
 def attached(connection: DatabaseConnection, network_id: str) -> list[Attached]:
-    """Return who was started on a network, the oldest first."""
+    """Return the containers that were started on a network, oldest first."""
     found = []
     for container_id, name, hostname, pod_id, pod_name, *lists, start in connection.execute(_ATTACHED, (network_id,)):
         addresses, aliases, servers = (tuple(dict.fromkeys(text.split())) for text in lists)
@@ -107,11 +107,11 @@ def attached(connection: DatabaseConnection, network_id: str) -> list[Attached]:
 
 
 def members(connection: DatabaseConnection, network_id: str) -> list[Member]:
-    """Return the containers of the pods that were started on a network which have the pod's network namespace."""
+    """Return the containers that share the network namespace of a pod started on a network."""
     rows = connection.execute(_MEMBERS, (network_id,))
     return [Member(id=identifier, name=name, pod_id=pod_id) for identifier, name, pod_id in rows]
 
 
 def version(connection: DatabaseConnection) -> int:
-    """Return a number that is another one after any change that another connection has made (4 us)."""
+    """Return a number that changes with every change by another connection (4 us)."""
     return int(connection.execute("PRAGMA data_version").fetchone()[0])

@@ -1,7 +1,7 @@
-"""Networks, who is connected to them, and which addresses are given away. Functions over a database.
+"""Networks, their connections and their allocated addresses. Functions over a database.
 
-A row of ``connections`` is what was asked and lasts as long as its container (a pod's are its infra's). A row of
-``addresses`` is an address given away; that and a connection's ``attachment``, what a start made of it, go at its end.
+A row of ``connections`` is what was asked for and lasts as long as its container (a pod's are its infra's). A row of
+``addresses`` is an allocated address; it and a connection's ``attachment``, the result of a start, go at its end.
 """
 
 from __future__ import annotations
@@ -39,12 +39,12 @@ def _take_gateways(connection: Database_Connection, spec: NetworkSpec) -> None:
 
 
 def replace(connection: Database_Connection, spec: NetworkSpec) -> None:
-    """Write a network's specification anew."""
+    """Replace a network's specification."""
     connection.execute("UPDATE networks SET spec = ? WHERE id = ?", (to_json(spec), spec.id))
 
 
 def renumber(connection: Database_Connection, spec: NetworkSpec) -> None:
-    """Write a specification with other subnets; nobody has an address of those there were."""
+    """Replace a specification by one with other subnets; no address of the old ones is in use."""
     replace(connection, spec)
     connection.execute("DELETE FROM last_addresses WHERE network_id = ?", (spec.id,))
     connection.execute("DELETE FROM addresses WHERE network_id = ?", (spec.id,))
@@ -52,13 +52,13 @@ def renumber(connection: Database_Connection, spec: NetworkSpec) -> None:
 
 
 def remove(database: Database, identifier: str) -> None:
-    """Delete a network's row, which stays when somebody is connected; it may be gone already."""
+    """Delete a network's row, unless a container is connected; it may be gone already."""
     unused = "id NOT IN (SELECT network_id FROM connections)"
     database.delete([(f"DELETE FROM networks WHERE id = ? AND {unused}", (identifier,))])  # noqa: S608
 
 
 def find(database: Database, ref: str) -> NetworkSpec:
-    """Return the network that a name, an id or the beginning of one names. Raises NoSuchNetwork, AmbiguousName."""
+    """Return the network with a name, an id or the beginning of an id. Raises NoSuchNetwork, AmbiguousName."""
     rows = database.read("SELECT id, spec FROM networks WHERE id = ? OR name = ?", (ref, ref)) if ref.isascii() else []
     if not rows and is_id(ref):
         rows = database.read("SELECT id, spec FROM networks WHERE id >= ? AND id < ? LIMIT 8", (ref, f"{ref}g"))
@@ -75,7 +75,7 @@ def all_networks(database: Database) -> list[NetworkSpec]:
 
 
 def unused_networks(database: Database) -> list[NetworkSpec]:
-    """Return the networks that nobody is connected to, by name."""
+    """Return the networks without connections, by name."""
     unused = "id NOT IN (SELECT network_id FROM connections)"
     return [_spec(*row) for row in database.read(f"SELECT id, spec FROM networks WHERE {unused} ORDER BY name")]  # noqa: S608
 
@@ -86,7 +86,7 @@ def names(database: Database) -> dict[str, str]:
 
 
 def names_of(database: Database, refs: Iterable[str]) -> set[str]:
-    """Return the names of those networks that some names, ids or beginnings of ids name; others are left out."""
+    """Return the names of the networks that names, ids or beginnings of ids refer to; unknown ones are left out."""
     found = set()
     for ref in refs:
         try:
@@ -117,7 +117,7 @@ def names_by_container(database: Database) -> dict[str, list[str]]:
 
 
 def _spec(identifier: str, text: str) -> NetworkSpec:
-    """Read a specification, 0.1 ms, or what was read of the same text before: it is a value."""
+    """Parse a specification (0.1 ms), or return the cached value for the same text."""
     spec = _read.get(text)
     if spec is None:
         if len(_read) >= _REMEMBERED:
@@ -127,9 +127,9 @@ def _spec(identifier: str, text: str) -> NetworkSpec:
 
 
 def restore(connection: Database_Connection, container_id: str, asked: str, made: str, network: str) -> str:
-    """Insert a connection whose row was lost, with its network and addresses; return why it cannot be, or nothing.
+    """Insert a connection whose row was lost, with its network and addresses; return why it failed, or an empty string.
 
-    The texts are what ``to_json`` wrote of a connection, what a start made of it and the network.
+    The strings are the ``to_json`` output of the connection, of the result of its start, and of the network.
     """
     try:
         spec, wanted = _spec("", network), _connection(container_id, asked)
@@ -147,9 +147,9 @@ def restore(connection: Database_Connection, container_id: str, asked: str, made
 
 
 def connect(connection: Database_Connection, container_id: str, asked: Connection) -> None:
-    """Write down that a container is to be connected; ``asked.network`` is the network's id.
+    """Record that a container is to be connected; ``asked.network`` is the network's id.
 
-    Raises NoSuchNetwork when that was removed meanwhile.
+    Raises NoSuchNetwork when the network was removed meanwhile.
     """
     if not connection.execute("SELECT 1 FROM networks WHERE id = ?", (asked.network,)).fetchone():
         raise NoSuchNetwork(asked.network)
@@ -161,7 +161,7 @@ def connect(connection: Database_Connection, container_id: str, asked: Connectio
 
 
 def disconnect(database: Database, container_id: str, network_id: str) -> None:
-    """Forget a connection and give its addresses back."""
+    """Delete a connection and release its addresses."""
     database.delete(
         [
             ("DELETE FROM addresses WHERE container_id = ? AND network_id = ?", (container_id, network_id)),
@@ -171,7 +171,7 @@ def disconnect(database: Database, container_id: str, network_id: str) -> None:
 
 
 def connections_of(database: Database, container_id: str) -> list[tuple[Connection, Endpoint | None]]:
-    """Return a container's connections in their order, each with what the last start made of it."""
+    """Return a container's connections in their order, each with the attachment of the last start."""
     rows = database.read(
         "SELECT asked, attachment FROM connections WHERE container_id = ? ORDER BY position", (container_id,)
     )
@@ -179,7 +179,7 @@ def connections_of(database: Database, container_id: str) -> list[tuple[Connecti
 
 
 def connected_to(database: Database, network_id: str) -> list[tuple[str, Connection, Endpoint | None]]:
-    """Return who is connected to a network: container id, what was asked, what a start made of it."""
+    """Return the connections to a network: container id, what was asked for, and the attachment of the last start."""
     rows = database.read(
         "SELECT container_id, asked, attachment FROM connections WHERE network_id = ? ORDER BY container_id",
         (network_id,),
@@ -196,7 +196,7 @@ def _attachment(identifier: str, text: str) -> Endpoint | None:
 
 
 def attach(connection: Database_Connection, container_id: str, made: Endpoint) -> None:
-    """Write down what a start made of a connection."""
+    """Record the attachment that a start created for a connection."""
     connection.execute(
         "UPDATE connections SET attachment = ? WHERE container_id = ? AND network_id = ?",
         (to_json(made), container_id, made.network),
@@ -204,7 +204,7 @@ def attach(connection: Database_Connection, container_id: str, made: Endpoint) -
 
 
 def take_address(connection: Database_Connection, network_id: str, address: int, container_id: str) -> bool:
-    """Give an address (a number, as in ``ipaddress``) away; return False when somebody has it."""
+    """Allocate an address (a number, as in ``ipaddress``); return False when it is taken."""
     cursor = connection.execute(
         "INSERT OR IGNORE INTO addresses VALUES (?,?,?)", (network_id, _key(address), container_id)
     )
@@ -212,7 +212,7 @@ def take_address(connection: Database_Connection, network_id: str, address: int,
 
 
 def holder_of(connection: Database_Connection, network_id: str, address: int) -> str:
-    """Return the id of the container that has an address, or an empty text."""
+    """Return the id of the container that has an address, or an empty string."""
     found = connection.execute(
         "SELECT container_id FROM addresses WHERE network_id = ? AND address = ?", (network_id, _key(address))
     ).fetchone()
@@ -220,16 +220,16 @@ def holder_of(connection: Database_Connection, network_id: str, address: int) ->
 
 
 def is_given(database: Database, network_id: str, address: int) -> bool:
-    """Return whether an address is somebody's."""
+    """Return whether an address is allocated."""
     return bool(
         database.read("SELECT 1 FROM addresses WHERE network_id = ? AND address = ?", (network_id, _key(address)))
     )
 
 
 def next_address(connection: Database_Connection, network_id: str, first: int, last: int) -> int | None:
-    """Return the free address that follows the one given away last, from ``first`` to ``last`` and round; None: full.
+    """Return the free address after the last allocated one, from ``first`` to ``last``, wrapping around; None: full.
 
-    One that was just given back is not given away at once: neighbours may still remember who had it.
+    An address that was just released is not reused at once: neighbours may still remember its previous holder.
     """
     row = connection.execute(
         "SELECT address FROM last_addresses WHERE network_id = ? AND first = ?", (network_id, _key(first))
@@ -251,17 +251,17 @@ def next_address(connection: Database_Connection, network_id: str, first: int, l
 
 
 def remember_address(connection: Database_Connection, network_id: str, first: int, address: int) -> None:
-    """Write down which address of those from ``first`` on was given away last."""
+    """Record the last allocated address of the range that begins with ``first``."""
     connection.execute("REPLACE INTO last_addresses VALUES (?,?,?)", (network_id, _key(first), _key(address)))
 
 
 def _key(address: int) -> str:
-    # SQLite's integers have 64 bits, IPv6 addresses 128; as text of one length they keep their order
+    # SQLite's integers have 64 bits, IPv6 addresses 128; as strings of equal length they sort correctly
     return f"{address:032x}"
 
 
 def give_back(database: Database, container_id: str) -> None:
-    """Take the addresses of a container that has ended back, and forget what its start made."""
+    """Release the addresses of a container that has ended, and forget its attachments."""
     database.delete(
         [
             ("DELETE FROM addresses WHERE container_id = ?", (container_id,)),
@@ -271,18 +271,18 @@ def give_back(database: Database, container_id: str) -> None:
 
 
 def is_attached_to(database: Database, network_id: str) -> bool:
-    """Return whether anybody is attached to a network."""
+    """Return whether any container is attached to a network."""
     statement = "SELECT 1 FROM connections WHERE network_id = ? AND attachment != '' LIMIT 1"
     return bool(database.read(statement, (network_id,)))
 
 
 def any_attached(database: Database) -> bool:
-    """Return whether anybody is attached to any network."""
+    """Return whether any container is attached to any network."""
     return bool(database.read("SELECT 1 FROM connections WHERE attachment != '' LIMIT 1"))
 
 
 def attached(database: Database) -> set[str]:
-    """Return the ids of the containers that are attached to some network."""
+    """Return the ids of the containers that are attached to any network."""
     return {row[0] for row in database.read("SELECT DISTINCT container_id FROM connections WHERE attachment != ''")}
 
 

@@ -1,4 +1,4 @@
-"""Save and load what was asked: one record per pod and per container. Functions over a database."""
+"""Save and load what was asked for: one record per pod and per container. Functions over a database."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ class Owner(Value):
 
 
 def parse_owner(text: str) -> Owner | None:
-    """Read what ``str(owner)`` wrote; what is empty or damaged is no owner, and the object stays until removed."""
+    """Parse the output of ``str(owner)``; return None if it is empty or damaged: the object stays until removed."""
     words = text.split(" ")
     if len(words) != 3 or not (words[0].isdecimal() and words[1].isdecimal()):
         return None
@@ -42,7 +42,7 @@ def parse_owner(text: str) -> Owner | None:
 
 
 class PodRecord(Value):
-    """A row of the table of pods; ``spec_json`` and the columns after it are made and read by store/stored_specs.py."""
+    """A row of the table of pods; store/stored_specs.py writes and reads ``spec_json`` and the columns after it."""
 
     id: str
     name: str
@@ -56,7 +56,7 @@ class PodRecord(Value):
 
 
 class ContainerRecord(Value):
-    """A row of the table of containers; ``spec_json``, ``labels`` and what follows are as in ``PodRecord``."""
+    """A row of the table of containers; ``spec_json``, ``labels`` and the rest are as in ``PodRecord``."""
 
     id: str
     name: str
@@ -92,10 +92,10 @@ def _container(row: tuple[Any, ...]) -> ContainerRecord:
 
 
 def checked(record: V) -> V:
-    """Return a record that came from elsewhere than the store, if it could be one of it. Raises ValueError."""
+    """Return a record from outside the store if it is a valid one. Raises ValueError."""
     types = _POD_TYPES if isinstance(record, PodRecord) else _CONTAINER_TYPES
     if tuple(map(type, _values(record))) != types or not is_whole_id(_values(record)[0]):
-        raise ValueError("no record")
+        raise ValueError("not a record")
     return record
 
 
@@ -108,7 +108,7 @@ def add_pod(connection: Connection, record: PodRecord) -> None:
 def add_container(connection: Connection, record: ContainerRecord) -> None:
     """Insert a container.
 
-    Raises AlreadyExists when the name is taken, NoSuchPod and NoSuchImage when they were removed meanwhile.
+    Raises AlreadyExists when the name is taken, NoSuchPod or NoSuchImage when the pod or image was removed meanwhile.
     """
     if record.pod_id and not connection.execute("SELECT 1 FROM pods WHERE id = ?", (record.pod_id,)).fetchone():
         raise NoSuchPod(record.pod_id)
@@ -150,7 +150,7 @@ def remove_container(database: Database, record: ContainerRecord) -> None:
     """Delete a container's row and free its name; it may be gone already."""
     database.delete(
         [
-            # by what it is called now: it may have been renamed since it was read
+            # by its current name: it may have been renamed since it was read
             ("DELETE FROM names WHERE name = (SELECT name FROM containers WHERE id = ?)", (record.id,)),
             ("DELETE FROM containers WHERE id = ?", (record.id,)),
         ]
@@ -158,7 +158,7 @@ def remove_container(database: Database, record: ContainerRecord) -> None:
 
 
 def rename_container(connection: Connection, record: ContainerRecord, name: str) -> None:
-    """Give a container another name. Raises AlreadyExists when it is taken, NoSuchContainer."""
+    """Rename a container. Raises AlreadyExists when the name is taken, NoSuchContainer."""
     row = connection.execute("SELECT name, kind, spec FROM containers WHERE id = ?", (record.id,)).fetchone()
     if row is None:
         raise NoSuchContainer(record.name)
@@ -171,7 +171,7 @@ def rename_container(connection: Connection, record: ContainerRecord, name: str)
 
 
 def renamed(spec: str, before: str, name: str) -> str:
-    """Return the text of a specification with another name in it."""
+    """Return the JSON of a specification with another name in it."""
     return spec if name == before else plain_json.dumps({**plain_json.loads(spec), "name": name})
 
 
@@ -182,7 +182,7 @@ def set_owner(database: Database, table: str, identifier: str, owner: Owner) -> 
 
 
 def find_pod(database: Database, ref: str) -> PodRecord:
-    """Return the pod that a name, an id or the beginning of one names. Raises NoSuchPod, AmbiguousName."""
+    """Return the pod with a name, an id or the beginning of an id. Raises NoSuchPod, AmbiguousName."""
     rows = _find(database, "pods", _POD_COLUMNS, ref)
     if not rows:
         raise NoSuchPod(ref)
@@ -190,7 +190,7 @@ def find_pod(database: Database, ref: str) -> PodRecord:
 
 
 def find_container(database: Database, ref: str) -> ContainerRecord:
-    """Return the container that a name, an id or the beginning of one names. Raises NoSuchContainer, AmbiguousName."""
+    """Return the container with a name, an id or the beginning of an id. Raises NoSuchContainer, AmbiguousName."""
     rows = _find(database, "containers", _CONTAINER_COLUMNS, ref)
     if not rows:
         raise NoSuchContainer(ref)
@@ -198,18 +198,18 @@ def find_container(database: Database, ref: str) -> ContainerRecord:
 
 
 def is_container(database: Database, identifier: str) -> bool:
-    """Return whether there is a container of this id."""
+    """Return whether a container with this id exists."""
     return bool(database.read("SELECT 1 FROM containers WHERE id = ?", (identifier,)))
 
 
 def _find(database: Database, table: str, columns: str, ref: str) -> list[tuple[Any, ...]]:
-    if not ref.isascii():  # no name is; and text that is not UTF-8 could not even be asked for
+    if not ref.isascii():  # names are ASCII; and a string that is not UTF-8 cannot even be queried
         return []
-    if len(ref) == _ID_DIGITS:  # every handle asks like this, and SQLite answers in two thirds of the time
+    if len(ref) == _ID_DIGITS:  # all handles do this, and it takes SQLite a third less time
         rows = database.read(f"SELECT {columns} FROM {table} WHERE id = ?", (ref,))  # noqa: S608
         if rows:
             return _usable(rows)
-    named = "SELECT id FROM names WHERE name = ?"  # an id is 64 digits, and no name of another object is one
+    named = "SELECT id FROM names WHERE name = ?"  # an id has 64 digits, and no name of another object does
     rows = database.read(f"SELECT {columns} FROM {table} WHERE id IN (?, ({named}))", (ref, ref))  # noqa: S608
     if not rows and is_id(ref):
         statement = f"SELECT {columns} FROM {table} WHERE id >= ? AND id < ? LIMIT 8"  # noqa: S608
@@ -218,7 +218,7 @@ def _find(database: Database, table: str, columns: str, ref: str) -> list[tuple[
 
 
 def _usable(rows: list[tuple[Any, ...]]) -> list[tuple[Any, ...]]:
-    """Return the rows but for those with a damaged id: their directories would be those of everything."""
+    """Return the rows except those with a damaged id: an empty one would make every directory theirs."""
     return [row for row in rows if is_whole_id(row[0])]
 
 
@@ -229,17 +229,17 @@ def _one(rows: list[tuple[Any, ...]], kind: str, ref: str) -> tuple[Any, ...]:
 
 
 def all_pods(database: Database) -> list[PodRecord]:
-    """Return every pod, the oldest first."""
+    """Return every pod, oldest first."""
     rows = database.read(f"SELECT {_POD_COLUMNS} FROM pods ORDER BY created_ns")  # noqa: S608
     return [_pod(row) for row in _usable(rows)]
 
 
 def all_containers(database: Database, *, pod_id: str | None = None) -> list[ContainerRecord]:
-    """Return every container (or those of a pod), the oldest first; infras among them."""
+    """Return every container (or those of a pod), oldest first, including infras."""
     return containers_where(database, *(("1", ()) if pod_id is None else ("pod_id = ?", (pod_id,))))
 
 
 def containers_where(database: Database, condition: str, arguments: Sequence[str]) -> list[ContainerRecord]:
-    """Return the containers that an SQL condition is true of, the oldest first; infras among them."""
+    """Return the containers that an SQL condition holds for, oldest first, including infras."""
     statement = f"SELECT {_CONTAINER_COLUMNS} FROM containers WHERE {condition} ORDER BY created_ns, kind DESC"  # noqa: S608
     return [_container(row) for row in _usable(database.read(statement, arguments))]

@@ -1,4 +1,4 @@
-"""Rows that were lost, written anew from what was kept beside the containers."""
+"""Restore lost rows from the copies kept beside the containers."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 def restore_pod(connection: Connection, record: PodRecord) -> str:
-    """Insert a pod whose row was lost, under another name when its own is taken; return the name, nothing for none."""
+    """Insert a pod whose row was lost, renamed if its name is taken; return the name, or nothing if the row exists."""
     if connection.execute("SELECT 1 FROM pods WHERE id = ?", (record.id,)).fetchone():
         return ""
     name = _free_name(connection, record.name, record.id)
@@ -25,7 +25,7 @@ def restore_pod(connection: Connection, record: PodRecord) -> str:
 
 
 def restore_container(connection: Connection, record: ContainerRecord) -> str:
-    """Insert a container as ``restore_pod`` does a pod; its pod is there, its image need not be."""
+    """Insert a container as ``restore_pod`` does a pod; its pod must exist, its image need not."""
     if connection.execute("SELECT 1 FROM containers WHERE id = ?", (record.id,)).fetchone():
         return ""
     name = _free_name(connection, record.name, record.id)
@@ -38,7 +38,7 @@ def restore_container(connection: Connection, record: ContainerRecord) -> str:
 
 
 def _columns(record: ContainerRecord | PodRecord) -> dict[str, Any]:
-    """Return what is beside a specification, which a record that an older pypod kept does not have."""
+    """Return the columns beside a specification, which a record kept by an older pypod lacks."""
     try:
         return columns(pod_spec(record) if isinstance(record, PodRecord) else container_spec(record))
     except (StoreError, Unsupported):  # damaged, or of an infra

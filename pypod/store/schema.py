@@ -1,4 +1,4 @@
-"""The tables, as migrations: what changed with each version. An older database goes through those that it lacks."""
+"""The tables, as migrations: the changes of each version. An older database runs through those that it lacks."""
 
 from __future__ import annotations
 
@@ -17,20 +17,20 @@ _RETRY_PAUSE_S = 0.01
 
 
 def _joined_namespaces(row: str, spec: str, others: str = "") -> str:
-    """SQL for whose namespaces a row of the table of containers asks to join, by the kind of namespace."""
+    """Return SQL for the containers whose namespaces a row of the table of containers joins, by kind of namespace."""
     return f"""SELECT {row}.id, CASE key WHEN 'user_namespace' THEN 'user' ELSE key END, json_extract(value, '$.target')
         FROM {others}json_each({spec})
         WHERE CASE type WHEN 'object' THEN json_extract(value, '$.mode') END = 'container'"""  # noqa: S608
 
 
 def _container_volumes(row: str, spec: str, others: str = "") -> str:
-    """SQL for the anonymous volumes that a row of the table of containers mounts."""
+    """Return SQL for the anonymous volumes that a row of the table of containers mounts."""
     return f"""SELECT {row}.id, json_extract(value, '$.source')
         FROM {others}json_each({spec}, '$.mounts')
         WHERE CASE type WHEN 'object' THEN json_extract(value, '$.type') END = 'volume'"""  # noqa: S608
 
 
-# A damaged specification has nothing. CASE, because a condition may be tried later than what it is to guard.
+# A damaged specification counts as empty. CASE, because SQLite may evaluate a condition after what it should guard.
 _OLD_SPEC = "CASE WHEN json_valid(containers.spec) THEN containers.spec ELSE '{}' END"
 
 MIGRATIONS: tuple[tuple[str, ...], ...] = (
@@ -88,8 +88,8 @@ MIGRATIONS: tuple[tuple[str, ...], ...] = (
             END""",
     ),
     (
-        # What lists, removals and events ask of every container stands beside the specification: reading that costs
-        # a hundred times as much. ``labels`` is a part of it as it is written there.
+        # What lists, removals and events need of every container stands beside the specification: reading that takes
+        # a hundred times as long. ``labels`` is a part of it, verbatim.
         *(
             f"ALTER TABLE {table} ADD COLUMN {column}"
             for table in ("pods", "containers")
@@ -120,7 +120,7 @@ MIGRATIONS: tuple[tuple[str, ...], ...] = (
         "CREATE INDEX containers_of_volume ON container_volumes (volume)",
         f"INSERT OR IGNORE INTO joined_namespaces {_joined_namespaces('containers', _OLD_SPEC, 'containers, ')}",
         f"INSERT OR IGNORE INTO container_volumes {_container_volumes('containers', _OLD_SPEC, 'containers, ')}",
-        # Few have either, and to look for the words takes half as long as to parse the specification.
+        # Few have either, and searching for the words takes half as long as parsing the specification.
         f"""CREATE TRIGGER container_comes AFTER INSERT ON containers
             WHEN (instr(new.spec, '"container"') OR instr(new.spec, '"volume"')) AND json_valid(new.spec) BEGIN
             INSERT OR IGNORE INTO joined_namespaces {_joined_namespaces("new", "new.spec")};
@@ -137,20 +137,20 @@ MIGRATIONS: tuple[tuple[str, ...], ...] = (
 def migrate(
     connection: Connection, path: str, when_new: Callable[[Connection], object] | None, timeout_s: float
 ) -> None:
-    """Bring a database to the version of this pypod; ``when_new`` is called in the transaction that makes one.
+    """Migrate a database to this pypod's version; ``when_new`` is called in the transaction that creates a new one.
 
-    Raises StoreError for one that a newer pypod has made.
+    Raises StoreError for a database of a newer pypod.
     """
     version = _version(connection)
     if version > len(MIGRATIONS):
         raise StoreError(
             path,
-            f"{path} is of a newer pypod (its layout is {version}, this one knows {len(MIGRATIONS)})",
+            f"{path} was written by a newer pypod (its layout is {version}, this pypod knows {len(MIGRATIONS)})",
             hint="use the newer pypod, or another --root",
         )
     _use_write_ahead_log(connection, timeout_s)
     connection.execute("BEGIN IMMEDIATE")
-    version = _version(connection)  # somebody else may have done it while we waited
+    version = _version(connection)  # another process may have migrated it while we waited
     for statements in MIGRATIONS[version:]:
         for statement in statements:
             connection.execute(statement)
@@ -165,7 +165,7 @@ def _version(connection: Connection) -> int:
 
 
 def _use_write_ahead_log(connection: Connection, timeout_s: float) -> None:
-    # SQLite does not wait for others when it changes the mode (sqlite.org/c3ref/busy_handler.html: deadlocks).
+    # SQLite does not wait for other processes when it changes the mode (sqlite.org/c3ref/busy_handler.html: deadlocks).
     deadline = time.monotonic() + timeout_s
     while True:
         try:

@@ -1,4 +1,4 @@
-"""Specifications as the store has them: JSON, and columns for what is asked of many at once."""
+"""Specifications in the store: JSON, and columns for what is queried for many at once."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ if TYPE_CHECKING:
 
     V = TypeVar("V", bound=Value)
 
-NO_SPEC = "{}"  # of an infra that was made without an image: what it needs is asked of its pod
+NO_SPEC = "{}"  # of an infra that was created without an image: its pod has the rest
 
 
 def columns(spec: ContainerSpec | PodSpec) -> dict[str, Any]:
-    """Return the fields of a record that say what was asked."""
+    """Return the fields of a record that hold a specification."""
     fields: dict[str, Any] = {
         "spec_json": to_json(spec),
         "labels": plain_json.dumps(spec.labels),
@@ -42,7 +42,7 @@ def labels(record: ContainerRecord | PodRecord) -> dict[str, str]:
 
 
 def to_json(value: Value) -> str:
-    """Return a spec as JSON text."""
+    """Return a spec as JSON."""
     return plain_json.dumps(_plain(value))
 
 
@@ -55,7 +55,7 @@ def _plain(value: Any) -> Any:
 
 
 def pod_spec(record: PodRecord) -> PodSpec:
-    """Return what was asked of a pod. Raises StoreError when the row is damaged."""
+    """Return the specification of a pod. Raises StoreError when the row is damaged."""
     from pypod.model.limits import Limits
     from pypod.model.namespace import Mode
     from pypod.model.pod import PodSpec
@@ -66,15 +66,15 @@ def pod_spec(record: PodRecord) -> PodSpec:
 
 
 def container_spec(record: ContainerRecord) -> ContainerSpec:
-    """Return what was asked of a container.
+    """Return the specification of a container.
 
-    Raises StoreError when the row is damaged, Unsupported for the infra of a pod, which nobody asked anything of.
+    Raises StoreError when the row is damaged, Unsupported for a pod's infra, which has no specification of its own.
     """
     if record.kind == INFRA and record.spec_json == NO_SPEC:
         raise Unsupported(
             "infra container",
             f"container {record.name} is the infra of pod {record.pod_id[:12]}: it has neither a command nor files",
-            hint="name a member of the pod, or make the pod with --infra-image",
+            hint="name a member of the pod, or create the pod with --infra-image",
         )
     from pypod.model.container import ContainerSpec, Ulimit
     from pypod.model.health import Healthcheck
@@ -89,9 +89,9 @@ def container_spec(record: ContainerRecord) -> ContainerSpec:
 
 
 def parse_value(cls: type[V], identifier: str, text: str, classes: dict[str, type[Value]]) -> V:
-    """Read what ``to_json`` wrote of a value; ``classes`` are those of the fields that are values themselves.
+    """Parse the ``to_json`` output of a value; ``classes`` has the classes of the fields that are values themselves.
 
-    Raises StoreError naming the object ``identifier`` when it is damaged.
+    Raises StoreError, naming the object ``identifier``, when it is damaged.
     """
 
     def value(name: str, item: Any) -> Any:

@@ -146,7 +146,7 @@ def test_programs_name_the_operation_that_is_none(
     report = parse_report(_run_on(sanitized / name, data))
     assert (report.kind, report.operation, report.call, report.error) == (FAILED, 1, "plan_read", errno.EBADMSG)
     error = failure(Plan([Op("leave"), Op("clone", 0, ""), Op("execute", "true")]), report, name)
-    assert str(error).startswith("make the process: plan_read: ")
+    assert str(error).startswith("create the process: plan_read: ")
     assert "another version" in error.hint
     assert reports(sanitized) == ""
 

@@ -1,7 +1,7 @@
 """A tar archive as files that can be read in any order, without unpacking it.
 
-A plain archive in a file is read where it lies, by offset. What comes from a pipe or is compressed is first copied,
-decompressed, into a temporary file without a name, which is gone with its descriptor whatever happens.
+An uncompressed archive in a file is read in place, by offset. Input from a pipe, or compressed, is first copied,
+decompressed, into an unnamed temporary file, which disappears with its descriptor in any case.
 """
 
 from __future__ import annotations
@@ -27,10 +27,10 @@ _LINK_KINDS = ("symbolic link", "hard link")
 
 
 class Archive:
-    """The files in a tar archive, at ``path`` or in the descriptor ``fd``, which stays the caller's.
+    """The files in a tar archive, at ``path`` or in the descriptor ``fd``, which remains the caller's.
 
-    Links inside the archive are followed, a few steps far and never out of it, when ``links`` says so; otherwise they
-    are no files. Raises OSError, and InvalidImage when it is no archive.
+    With ``links``, links inside the archive are followed, a few steps and never out of it; otherwise they do not count
+    as files. Raises OSError, and InvalidImage when it is not an archive.
     """
 
     def __init__(self, path: str, fd: int = -1, *, links: bool = False) -> None:
@@ -51,7 +51,7 @@ class Archive:
         return name in self._members
 
     def resolve(self, name: str) -> str:
-        """Return the name of the file that ``name`` leads to. Raises InvalidImage: to none."""
+        """Return the name of the file that ``name`` leads to. Raises InvalidImage if there is none."""
         here = name
         for _ in range(_LINKS_LIMIT):
             member = self._members.get(here)
@@ -60,7 +60,7 @@ class Archive:
             if member.kind == "file":
                 return here
             if not self.links or member.kind not in _LINK_KINDS:
-                raise InvalidImage(f"{self.where}: {name}", f"it is no plain file but a {member.kind}")
+                raise InvalidImage(f"{self.where}: {name}", f"it is not a regular file but a {member.kind}")
             here = _target(here, member)
         raise InvalidImage(f"{self.where}: {name}", "too many links")
 
@@ -91,9 +91,9 @@ class Archive:
 
 
 def _target(name: str, member: Member) -> str:
-    """Return what a link points to: a hard link from the archive's root, a symbolic link from where it lies.
+    """Return the target of a link: a hard link starts at the archive's root, a symbolic link at its own place.
 
-    One that leads out of the archive ends at its root, so it names nothing or something inside.
+    A target outside of the archive is cut at the root, so it names nothing or something inside.
     """
     parts = name.split("/")[:-1] if member.kind == "symbolic link" and not member.link.startswith("/") else []
     for part in member.link.split("/"):
@@ -117,7 +117,7 @@ def _stream(fd: int) -> Iterator[bytes]:
 
 def _spooled(pieces: Iterator[bytes], what: str) -> int:
     beginning, pieces = peek(decompressed(pieces, what), BLOCK_BYTES)
-    check_header(beginning[:BLOCK_BYTES], what)  # not after /dev/zero or a film filled the disk
+    check_header(beginning[:BLOCK_BYTES], what)  # before /dev/zero or a video fills the disk
     copy = temporary_file()
     try:
         write_pieces(copy, pieces)

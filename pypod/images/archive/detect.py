@@ -1,8 +1,8 @@
-"""Opening images in files: by transport, as in ``oci-archive:FILE:TAG``, or by what is found there.
+"""Open images in files: by transport, as in ``oci-archive:FILE:TAG``, or by detecting the format.
 
 >>> open_source("ftp", "x")
 Traceback (most recent call last):
-pypod.errors.InvalidSpec: unknown transport ftp: they are dir, docker-archive, oci, oci-archive
+pypod.errors.InvalidSpec: unknown transport ftp: use one of dir, docker-archive, oci, oci-archive
 """
 
 from __future__ import annotations
@@ -27,27 +27,27 @@ _NO_MATCH = "payload does not match any of the supported image formats"
 
 
 def open_source(transport: str, rest: str) -> Archived:
-    """Open the image that ``transport:rest`` names, ``FILE[:TAG]``, ``FILE[:@N]`` or ``DIR``; a context manager.
+    """Open the image ``transport:rest``: ``FILE[:TAG]``, ``FILE[:@N]`` or ``DIR``; a context manager.
 
-    Raises InvalidSpec: no such transport. Raises OSError and InvalidImage: no such file, or of another format.
-    Whether there is an image of that tag is said when its manifest is read.
+    Raises InvalidSpec for an unknown transport, OSError and InvalidImage for a missing file or another format.
+    A missing tag is reported only when its manifest is read.
     """
     return _row(transport)[0](*_split(transport, rest))
 
 
 def open_destination(transport: str, rest: str, names: tuple[str, ...] = ()) -> Destination:
-    """Open ``transport:rest`` for writing; a context manager. ``names`` are those of a docker archive beside its own.
+    """Open ``transport:rest`` for writing; a context manager. ``names`` are additional names for a docker archive.
 
-    Raises InvalidSpec: no such transport, or something is there that is not overwritten. Raises OSError.
+    Raises InvalidSpec for an unknown transport, or for an existing file that must not be overwritten. Raises OSError.
     """
     return _row(transport)[1](*_split(transport, rest), names)
 
 
 def detect(path: str, fd: int = -1) -> Archived:
-    """Open whatever lies at ``path``, or comes from the descriptor ``fd``: podman-load(1)'s four formats.
+    """Open the image or archive at ``path`` or in the descriptor ``fd``, in any of podman-load(1)'s four formats.
 
-    ``images()`` of what is returned lists the images and ``select`` opens one. Raises OSError, and InvalidImage with
-    what each format misses, in podman's words.
+    ``images()`` of the result lists the images and ``select`` opens one. Raises OSError, and InvalidImage with
+    the mismatch for each format, in podman's words.
     """
     if fd < 0 and stat.S_ISDIR(os.stat(path).st_mode):
         return _detect_directory(path)
@@ -81,7 +81,7 @@ def _no_match(reasons: dict[str, str]) -> InvalidImage:
 
 
 def _split(transport: str, rest: str) -> tuple[str, str]:
-    """Return path and choice. A path has no colon in it, but for ``dir``, which has no choice either."""
+    """Return path and choice. A path contains no colon, except for ``dir``, which has no choice either."""
     path, _, choice = (rest, "", "") if transport == "dir" else rest.partition(":")
     if not path or "\0" in rest:
         raise InvalidSpec(f"{transport}:{rest}", f"{transport}:{rest!r}: a path is missing")
@@ -97,7 +97,7 @@ def _layout(files: Files, choice: str, transport: str) -> Archived:
 def _docker(files: Archive, choice: str) -> Archived:
     from pypod.images.archive.docker import DockerArchiveSource
 
-    files.links = True  # docker before 25 has a layer that is there already as a link to it
+    files.links = True  # docker before 25 stores a repeated layer as a link
     return DockerArchiveSource(files, choice)
 
 
@@ -158,7 +158,7 @@ def _dir_destination(path: str, _: str, __: tuple[str, ...]) -> Destination:
 def _row(transport: str) -> tuple[Opener, Maker]:
     row = _TRANSPORTS.get(transport)
     if row is None:
-        raise InvalidSpec("transport", f"unknown transport {transport}", hint=f"they are {', '.join(_TRANSPORTS)}")
+        raise InvalidSpec("transport", f"unknown transport {transport}", hint=f"use one of {', '.join(_TRANSPORTS)}")
     return row
 
 

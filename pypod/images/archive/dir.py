@@ -1,7 +1,7 @@
 """The ``dir:`` transport of containers/image: manifest.json, version, and blobs named by the hex of their digest.
 
-For looking at an image with ordinary tools; it holds one, without a name. (containers/image:
-docs/containers-transports.5.md, and directory_transport.go for the names of the files.)
+For inspecting an image with ordinary tools; it holds a single image, without a name. (containers/image:
+docs/containers-transports.5.md, and directory_transport.go for the file names.)
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ _VERSION = b"Directory Transport Version: 1.1\n"
 
 
 class DirSource:
-    """The image in such a directory."""
+    """The image in a ``dir:`` directory."""
 
     def __init__(self, path: str) -> None:
         self._files = Directory(path)
@@ -37,13 +37,13 @@ class DirSource:
         return (StoredImage(names=(), choice=""),)
 
     def select(self, choice: str) -> DirSource:
-        """Return itself: there is one."""
+        """Return itself: there is only one image."""
         if choice:
             raise InvalidSpec(choice, f"a directory holds one image, there is no {choice}")
         return self
 
     def manifest(self, digest: str = "") -> tuple[str, bytes]:
-        """Return the manifest or index, or the one with that digest, checked against it. Raises InvalidImage."""
+        """Return the manifest or index, or the one with that digest, verified against it. Raises InvalidImage."""
         name = f"{_name(digest, self._files.where)}.manifest.json" if digest else "manifest.json"
         body = self._files.read(name, MANIFEST_BYTES_LIMIT)
         if digest:
@@ -62,7 +62,7 @@ class DirSource:
 
 
 class DirDestination:
-    """An image in such a directory, which is made, or empty, or one already; blobs of another image stay."""
+    """An image in a ``dir:`` directory, which is created, is empty, or holds an image; blobs of another image stay."""
 
     def __init__(self, path: str) -> None:
         os.makedirs(path, exist_ok=True)
@@ -75,7 +75,7 @@ class DirDestination:
         write_file(self._fd, "version", (_VERSION,))
 
     def has_blob(self, descriptor: Descriptor) -> bool:
-        """Return whether a file of that name and size is there already."""
+        """Return whether a file of that name and size exists already."""
         try:
             return (
                 os.stat(self._blob_name(descriptor), dir_fd=self._fd, follow_symlinks=False).st_size == descriptor.size
@@ -84,11 +84,11 @@ class DirDestination:
             return False
 
     def put_blob(self, descriptor: Descriptor, pieces: Iterable[bytes]) -> None:
-        """Write a blob. It appears whole, or not at all when ``pieces`` raises."""
+        """Write a blob atomically: it does not appear when ``pieces`` raises."""
         write_file(self._fd, self._blob_name(descriptor), exactly(descriptor.size, pieces, descriptor.digest))
 
     def put_manifest(self, media_type: str, body: bytes, *, digest: str = "") -> None:  # noqa: ARG002
-        """Write the manifest or, with ``digest``, one that it names."""
+        """Write the manifest or, with ``digest``, one that it refers to."""
         name = f"{_name(digest, 'manifest')}.manifest.json" if digest else "manifest.json"
         write_file(self._fd, name, (body,))
 

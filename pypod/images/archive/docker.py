@@ -1,9 +1,9 @@
-"""Reading what ``docker save`` writes, podman's default too: a tar with manifest.json, configurations and layers.
+"""Read ``docker save`` archives, also podman's default: a tar with manifest.json, configurations and layers.
 
-The format has no manifests. One of docker's schema 2 is made up, with the digests of the layers as they are stored.
-For plain layers those are the configuration's diff_ids, so nothing is hashed, and the manifest is byte by byte the one
-that skopeo makes up: the digest is the one that podman shows. Compressed layers (kaniko, bazel) are hashed once.
-Whoever reads the blobs compares anyway.
+The format has no manifests. A docker schema 2 manifest is generated, with the digests of the layers as stored. For
+uncompressed layers those are the configuration's diff_ids, so nothing is hashed, and the manifest is byte for byte
+the one that skopeo generates: the digest is the one that podman shows. Compressed layers (kaniko, bazel) are hashed
+once. Readers of the blobs verify them anyway.
 (moby: image/spec/v1.2.md, "Combined Image JSON + Filesystem Changeset Format".)
 """
 
@@ -38,7 +38,7 @@ if TYPE_CHECKING:
     from pypod.images.archive.archive import Archive
 
 LAYERS_LIMIT = 1000
-# Schema 2 knows layers as .gzip only, so that is what skopeo says of plain ones too; the bytes have the last word.
+# Schema 2 knows layers only as .gzip, so skopeo uses it for uncompressed ones, too; the actual bytes decide.
 # The name with .zstd is buildkit's.
 _MEDIA_TYPES = {"": f"{DOCKER_LAYER}.gzip", "gzip": f"{DOCKER_LAYER}.gzip", "zstd": f"{DOCKER_LAYER}.zstd"}
 
@@ -52,16 +52,16 @@ class _Item(Value):
 
 
 class _Image(Value):
-    """An image with its made-up manifest, and where its blobs lie."""
+    """An image with its generated manifest, and the files with its blobs."""
 
     body: bytes
     files: tuple[tuple[str, str], ...]
 
 
 class DockerArchiveSource:
-    """One image of such an archive: ``choice`` is a name, ``@N`` or nothing when there is only one.
+    """One image of a docker archive: ``choice`` is a name, ``@N``, or empty when there is only one.
 
-    The owner of ``files`` closes them; ``select`` gives another image of the same.
+    The owner of ``files`` closes them; ``select`` returns another image of the same archive.
     """
 
     def __init__(self, files: Archive, choice: str = "", *, owner: bool = True) -> None:
@@ -79,9 +79,9 @@ class DockerArchiveSource:
         return DockerArchiveSource(self._files, choice, owner=False)
 
     def manifest(self, digest: str = "") -> tuple[str, bytes]:
-        """Return the made-up manifest; there is no index, so ``digest`` can name nothing else.
+        """Return the generated manifest; there is no index, so ``digest`` can refer to nothing else.
 
-        Raises NoSuchImage and InvalidSpec for a choice that does not lead to one image, and InvalidImage.
+        Raises NoSuchImage and InvalidSpec for a choice that does not select one image, and InvalidImage.
         """
         image = self._read()
         if digest not in ("", digest_of(image.body)):
@@ -89,7 +89,7 @@ class DockerArchiveSource:
         return DOCKER_MANIFEST, image.body
 
     def blob(self, descriptor: Descriptor, offset: int = 0) -> Iterator[bytes]:
-        """Yield the configuration or a layer, as it is stored, from ``offset`` on."""
+        """Yield the configuration or a layer, as stored, from ``offset`` on."""
         name = dict(self._read().files).get(descriptor.digest)
         if name is None:
             raise InvalidImage(self._files.where, f"there is no blob {descriptor.digest} in the archive")
@@ -103,7 +103,7 @@ class DockerArchiveSource:
             self._files.close()
 
     def _read(self) -> _Image:
-        # Two threads may both make it up; they come to the same.
+        # Two threads may both generate it; the result is the same.
         if self._image is None:
             self._image = self._made_up(self._chosen())
         return self._image
@@ -118,7 +118,7 @@ class DockerArchiveSource:
         names = [self._files.resolve(name) for name in item.layers]
         hashed: dict[str, str] = {}
         layers = [self._layer(name, diff_id, hashed) for name, diff_id in zip(names, diff_ids, strict=True)]
-        # The order of the keys and the lack of spaces are Go's, so that the digest is the one that podman shows.
+        # Go's order of keys and lack of spaces, so that the digest is the one that podman shows.
         body = {
             "schemaVersion": 2,
             "mediaType": DOCKER_MANIFEST,
@@ -133,7 +133,7 @@ class DockerArchiveSource:
         compression = kind_of(next(self._files.pieces(name), b""))
         if compression not in _MEDIA_TYPES:
             raise InvalidImage(f"{self._files.where}: {name}", f"{compression} is not supported for layers")
-        if compression and name not in hashed:  # once, however many layers of the manifest lead to it
+        if compression and name not in hashed:  # once, however many layers of the manifest refer to it
             hashed[name] = self._hash(name)
         digest = hashed[name] if compression else diff_id
         return Descriptor(media_type=_MEDIA_TYPES[compression], digest=digest, size=self._files.size(name))
@@ -150,7 +150,7 @@ class DockerArchiveSource:
         what = f"{self._files.where}: manifest.json"
         found = _json(self._files.read("manifest.json", MANIFEST_BYTES_LIMIT), what)
         if not isinstance(found, list) or len(found) > LAYERS_LIMIT:
-            raise InvalidImage(what, f"it is no list of at most {LAYERS_LIMIT} images")
+            raise InvalidImage(what, f"it is not a list of at most {LAYERS_LIMIT} images")
         return tuple(_item(entry, what) for entry in found)
 
     def _chosen(self) -> _Item:
@@ -173,14 +173,14 @@ class DockerArchiveSource:
 
 
 def _matches(name: str, wanted: str) -> bool:
-    with suppress(InvalidSpec):  # the archive's word only
+    with suppress(InvalidSpec):  # the name is only a claim of the archive
         return full_name(name, DOCKER_IO) == wanted
     return False
 
 
 def _item(entry: Any, what: str) -> _Item:
     if not isinstance(entry, dict):
-        raise InvalidImage(what, "an image in it is no object")
+        raise InvalidImage(what, "an image in it is not an object")
     (config,) = _texts([entry.get("Config")], what)
     return _Item(
         config=_path(config, what),
@@ -190,7 +190,7 @@ def _item(entry: Any, what: str) -> _Item:
 
 
 def _path(name: str, what: str) -> str:
-    if not name.isprintable():  # it would come back in an error, on somebody's terminal
+    if not name.isprintable():  # it would appear in an error message on a terminal
         raise InvalidImage(what, f"invalid name {name[:80]!r}")
     return clean(name, what)
 
@@ -199,7 +199,7 @@ def _texts(value: object, what: str) -> list[str]:
     if value is None:
         return []
     if not isinstance(value, list) or len(value) > LAYERS_LIMIT or not all(isinstance(entry, str) for entry in value):
-        raise InvalidImage(what, f"expected a list of at most {LAYERS_LIMIT} texts")
+        raise InvalidImage(what, f"expected a list of at most {LAYERS_LIMIT} strings")
     return value
 
 

@@ -1,7 +1,7 @@
-"""Writing docker archives: what ``docker load``, ``podman load`` and skopeo read, with one image or several.
+"""Write docker archives, for ``docker load``, ``podman load`` and skopeo, with one image or several.
 
-Layers are written uncompressed and once, under their diff_id. The directories per layer of docker before 1.10 (VERSION,
-json, layer.tar) are left out, as docker 25 does; manifest.json is what everybody reads.
+Layers are written uncompressed and once, under their diff_id. The per-layer directories of docker before 1.10 (VERSION,
+json, layer.tar) are left out, as in docker 25; all readers use manifest.json.
 """
 
 from __future__ import annotations
@@ -28,10 +28,10 @@ _CONFIGS = frozenset((OCI_CONFIG, DOCKER_CONFIG))
 
 
 class _Contents:
-    """What is in an archive that is being written."""
+    """The contents of an archive that is being written."""
 
     def __init__(self) -> None:
-        self.diff_ids: dict[str, str] = {}  # of layers, by the digest under which they came and by itself
+        self.diff_ids: dict[str, str] = {}  # of layers, by the digest of the written blob and by diff_id
         self.configs: dict[str, bytes] = {}
         self.items: dict[str, dict[str, Any]] = {}  # of manifest.json, by the configuration's digest
 
@@ -39,8 +39,8 @@ class _Contents:
 class DockerArchiveDestination:
     """One image of a docker archive, with its full names; ``another`` is for the next image of the same archive.
 
-    One image after the other. The archive is complete, and a file visible, when the first one's ``with`` block ends
-    without an error. ``put_blob`` takes a configuration before the manifest that names it, layers as they come.
+    Images are written one after the other. The archive is complete, and a file visible, when the first image's ``with``
+    block ends without an error. ``put_blob`` takes a configuration before its manifest, layers in any order.
     """
 
     def __init__(self, writer: TarWriter, names: tuple[str, ...] = (), contents: _Contents | None = None) -> None:
@@ -54,7 +54,7 @@ class DockerArchiveDestination:
         return DockerArchiveDestination(self._writer, names, self._contents)
 
     def has_blob(self, descriptor: Descriptor) -> bool:
-        """Return whether the archive has it already."""
+        """Return whether the archive has the blob already."""
         return descriptor.digest in self._contents.diff_ids or descriptor.digest in self._contents.configs
 
     def put_blob(self, descriptor: Descriptor, pieces: Iterable[bytes]) -> None:
@@ -68,16 +68,16 @@ class DockerArchiveDestination:
             self._put_layer(descriptor, checked)
 
     def put_manifest(self, media_type: str, body: bytes, *, digest: str = "") -> None:
-        """Name the image, whose blobs are there. Raises InvalidImage, and Unsupported for an index."""
+        """Name the image, whose blobs must exist. Raises InvalidImage, and Unsupported for an index."""
         manifest = parse_manifest(body, media_type)
         if digest or isinstance(manifest, Index):
-            raise Unsupported("index", "a docker archive holds no indexes", hint="choose the image of one platform")
+            raise Unsupported("index", "a docker archive cannot hold an index", hint="choose the image of one platform")
         config = self._contents.configs.get(manifest.config.digest)
         if config is None:
-            raise InvalidImage("manifest", f"it is no container image: {manifest.config.media_type[:80]!r}")
+            raise InvalidImage("manifest", f"it is not a container image: {manifest.config.media_type[:80]!r}")
         found = [self._contents.diff_ids.get(layer.digest, "") for layer in manifest.layers]
         if found != read_diff_ids(config, "configuration"):
-            raise InvalidImage("configuration", "its diff_ids are not those of the layers")
+            raise InvalidImage("configuration", "its diff_ids do not match the layers")
         self._add(manifest, [f"{_hex(diff_id)}.tar" for diff_id in found])
 
     def __enter__(self) -> Self:

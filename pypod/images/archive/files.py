@@ -1,4 +1,4 @@
-"""Named files that an image is made of, in a directory or in an archive: one way to read both."""
+"""The named files of an image, in a directory or in an archive, behind one interface."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ if TYPE_CHECKING:
     from typing import Protocol
 
     class Files(Protocol):
-        """Files under names with ``/``. Each call stands alone, so several threads may read at once."""
+        """Files under names with ``/``. Calls are independent, so several threads may read at once."""
 
         where: str
 
         def __contains__(self, name: str) -> bool: ...
 
         def read(self, name: str, limit_bytes: int) -> bytes:
-            """Return a whole file. Raises InvalidImage: missing, no plain file, or larger than ``limit_bytes``."""
+            """Return a whole file. Raises InvalidImage: missing, not a regular file, or larger than ``limit_bytes``."""
 
         def size(self, name: str) -> int:
             """Return the size of a file in bytes. Raises InvalidImage."""
@@ -32,14 +32,14 @@ if TYPE_CHECKING:
         def close(self) -> None: ...
 
 
-HEAD_BYTES = 16  # enough to see how a file is compressed
+HEAD_BYTES = 16  # enough to detect the compression
 _DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
-# Without O_NONBLOCK the open of a FIFO that nobody writes to would wait for ever.
+# Without O_NONBLOCK, opening a FIFO without a writer would block forever.
 _FILE = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
 
 
 class Directory:
-    """The files below a directory. No symbolic link is followed: it could lead anywhere on the host."""
+    """The files below a directory. Symbolic links are not followed: they could lead anywhere on the host."""
 
     def __init__(self, path: str) -> None:
         self.where = path
@@ -88,12 +88,12 @@ class Directory:
             raise InvalidImage(f"open {self.where}/{name}", reason) from error
         if not stat.S_ISREG(os.fstat(fd).st_mode):
             os.close(fd)
-            raise InvalidImage(f"{self.where}/{name}", "it is no plain file")
+            raise InvalidImage(f"{self.where}/{name}", "it is not a regular file")
         return fd
 
 
 def open_beneath(directory_fd: int, name: str, flags: int = _FILE) -> int:
-    """Open a file below a directory; a symbolic link anywhere in ``name`` is ELOOP or ENOTDIR."""
+    """Open a file below a directory; a symbolic link anywhere in ``name`` fails with ELOOP or ENOTDIR."""
     *parents, last = name.split("/")
     opened: list[int] = []
     try:
@@ -113,13 +113,13 @@ def read_at(fd: int, offset: int, size: int, limit_bytes: int, what: str) -> byt
     while len(found) < size:
         piece = os.pread(fd, size - len(found), offset + len(found))
         if not piece:
-            raise InvalidImage(what, "it is cut off")
+            raise InvalidImage(what, "it is truncated")
         found += piece
     return bytes(found)
 
 
 def peek(pieces: Iterable[bytes], wanted: int) -> tuple[bytes, Iterator[bytes]]:
-    """Return at least ``wanted`` bytes, if there are as many, and all pieces with them."""
+    """Return at least ``wanted`` bytes, unless there are fewer, and all pieces including them."""
     beginning = b""
     rest = iter(pieces)
     for piece in rest:

@@ -1,7 +1,7 @@
 """OCI image layouts: a directory or an archive with index.json and blobs (image-spec: image-layout.md).
 
-Several images lie in one layout; ``index.json`` names them with the annotation org.opencontainers.image.ref.name.
-Which one is meant is said by that name, by ``@N``, the N-th from 0, or by nothing when there is only one.
+A layout holds several images; ``index.json`` names them with the annotation org.opencontainers.image.ref.name.
+An image is chosen by that name, by ``@N``, the N-th from 0, or by nothing when there is only one.
 """
 
 from __future__ import annotations
@@ -19,12 +19,12 @@ if TYPE_CHECKING:
     from pypod.model.image import Descriptor
 
 REF_NAME = "org.opencontainers.image.ref.name"
-# containerd and docker have the whole name here and only the tag in REF_NAME; podman prefers it too
+# containerd and docker store the full name here and only the tag in REF_NAME; podman prefers it, too
 _CONTAINERD_NAME = "io.containerd.image.name"
 
 
 class LayoutSource:
-    """One image of a layout. The owner of ``files`` closes them; ``select`` gives another image of the same."""
+    """One image of a layout. The owner of ``files`` closes them; ``select`` returns another one of the same layout."""
 
     def __init__(self, files: Files, choice: str = "", *, transport: str = "oci", owner: bool = True) -> None:
         self._files = files
@@ -42,9 +42,9 @@ class LayoutSource:
         return LayoutSource(self._files, choice, transport=self._transport, owner=False)
 
     def manifest(self, digest: str = "") -> tuple[str, bytes]:
-        """Return the image's manifest or index, or the one with that digest; both are checked against it.
+        """Return the image's manifest or index, or the one with that digest; both are verified against it.
 
-        Raises NoSuchImage and InvalidSpec for a choice that does not lead to one image, and InvalidImage.
+        Raises NoSuchImage and InvalidSpec for a choice that does not select one image, and InvalidImage.
         """
         chosen = None if digest else self._chosen()
         digest = chosen.digest if chosen else check_digest(digest, self._files.where)
@@ -74,7 +74,7 @@ class LayoutSource:
         if not self._choice:
             if len(entries) == 1:
                 return entries[0]
-            hint = f"they are {shown(entry_names(entries))}" if entries else "there is none"
+            hint = f"choose one of {shown(entry_names(entries))}" if entries else "there is none"
             raise InvalidSpec(where, f"{where}: more than one image in oci, choose an image", hint=hint)
         for entry in entries:
             if entry.media_type in MANIFESTS | INDEXES and dict(entry.annotations).get(REF_NAME) == self._choice:
@@ -84,39 +84,39 @@ class LayoutSource:
 
 
 def parse_index(body: bytes, where: str) -> Index:
-    """Read the index.json of the layout at ``where``. Raises InvalidImage."""
+    """Parse the index.json of the layout at ``where``. Raises InvalidImage."""
     found = parse_manifest(body, OCI_INDEX, f"{where}: index.json")
     if not isinstance(found, Index):
-        raise InvalidImage(f"{where}: index.json", "it is no index")
+        raise InvalidImage(f"{where}: index.json", "it is not an index")
     return found
 
 
 def check_body(body: bytes, digest: str, what: str) -> None:
-    """Raise InvalidImage when the bytes do not have the digest."""
+    """Raise InvalidImage when the bytes do not match the digest."""
     import hashlib
 
     algorithm, _, encoded = digest.partition(":")
     if hashlib.new(algorithm, body).hexdigest() != encoded:
-        raise InvalidImage(what, f"the content of {digest} is something else")
+        raise InvalidImage(what, f"the content of {digest} is different")
 
 
 def position(choice: str, count: int, where: str) -> int:
-    """Read ``@N``. Raises InvalidSpec: no number. Raises NoSuchImage: there are only ``count`` images."""
+    """Parse ``@N``. Raises InvalidSpec if it is not a number, NoSuchImage if there are only ``count`` images."""
     digits = choice[1:]
     if not (digits.isascii() and digits.isdecimal()) or len(digits) > 9:
-        raise InvalidSpec(where, f"invalid source index {choice}", hint="write @ and a number from 0 on")
+        raise InvalidSpec(where, f"invalid source index {choice}", hint="write @ and a number, starting at 0")
     if int(digits) >= count:
         raise NoSuchImage(f"{where}:{choice}", hint=f"invalid source index {choice}, only {count} available")
     return int(digits)
 
 
 def entry_names(entries: tuple[Descriptor, ...]) -> list[str]:
-    """Return what each image can be chosen by."""
+    """Return the name that each image can be chosen by."""
     return [(*_names(entry), f"@{n}")[0] for n, entry in enumerate(entries)]
 
 
 def shown(names: list[str]) -> str:
-    """Return names for a hint: quoted, and not all of very many."""
+    """Return names for a hint: quoted, and at most ten."""
     return ", ".join(repr(name) for name in names[:10]) + (", ..." if len(names) > 10 else "") or "none"
 
 

@@ -1,4 +1,4 @@
-"""Writing OCI image layouts, into a directory or an archive (image-spec: image-layout.md)."""
+"""Write OCI image layouts, into a directory or an archive (image-spec: image-layout.md)."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 
 
 class LayoutDestination:
-    """An image in a layout directory, under ``name`` or without one; made when it is not there, else added to."""
+    """An image in a layout directory, under ``name`` or without one; an existing layout is extended, else created."""
 
     def __init__(self, path: str, name: str = "") -> None:
         os.makedirs(path, exist_ok=True)
@@ -31,7 +31,7 @@ class LayoutDestination:
         self._fd = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
 
     def has_blob(self, descriptor: Descriptor) -> bool:
-        """Return whether a blob of that name and size is there already."""
+        """Return whether a blob of that name and size exists already."""
         try:
             fd = open_beneath(self._fd, blob_path(descriptor.digest))
         except OSError:
@@ -42,7 +42,7 @@ class LayoutDestination:
             os.close(fd)
 
     def put_blob(self, descriptor: Descriptor, pieces: Iterable[bytes]) -> None:
-        """Write a blob. It appears whole, or not at all when ``pieces`` raises."""
+        """Write a blob atomically: it does not appear when ``pieces`` raises."""
         directory, _, name = blob_path(descriptor.digest).rpartition("/")
         fd = self._made(directory)
         try:
@@ -58,7 +58,7 @@ class LayoutDestination:
             return
         import fcntl
 
-        # Two that write into one layout must not lose each other's entry; the lock ends with the descriptor.
+        # Concurrent writers of a layout must not lose each other's entries; the lock ends with the descriptor.
         fcntl.flock(self._fd, fcntl.LOCK_EX)
         try:
             write_file(self._fd, "oci-layout", (_LAYOUT,))
@@ -89,7 +89,7 @@ class LayoutDestination:
         return open_beneath(self._fd, name, _DIRECTORY)
 
     def _others(self, entry: Descriptor) -> list[dict[str, Any]]:
-        """Return the entries of index.json that stay, as they are written there."""
+        """Return the remaining entries of index.json, verbatim."""
         files = Directory(self._path)
         try:
             body = files.read("index.json", MANIFEST_BYTES_LIMIT) if "index.json" in files else _index([])
@@ -107,8 +107,8 @@ class LayoutDestination:
 class OciArchiveDestination:
     """An image in a new OCI archive; ``another`` is for the next image of the same archive.
 
-    One image after the other. The archive is complete, and a file visible, when the first one's ``with`` block ends
-    without an error.
+    Images are written one after the other. The archive is complete, and a file visible, when the first image's ``with``
+    block ends without an error.
     """
 
     def __init__(self, writer: TarWriter, name: str = "", first: OciArchiveDestination | None = None) -> None:
@@ -125,7 +125,7 @@ class OciArchiveDestination:
         return OciArchiveDestination(self._writer, name, self)
 
     def has_blob(self, descriptor: Descriptor) -> bool:
-        """Return whether the archive has it already."""
+        """Return whether the archive has the blob already."""
         return descriptor.digest in self._written
 
     def put_blob(self, descriptor: Descriptor, pieces: Iterable[bytes]) -> None:

@@ -1,4 +1,4 @@
-"""Reading and changing auth.json: other programs read and write it too, so a change is a lock and a rename."""
+"""Read and change auth.json: other programs read and write it, too, so a change takes a lock and a rename."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ _FILE_BYTES_LIMIT = 4 << 20
 
 
 def load(path: str) -> dict[str, Any]:
-    """Return what a file says; nothing when it is not there. Raises InvalidSpec or SystemFailure."""
+    """Return the content of a file; empty when it does not exist. Raises InvalidSpec or SystemFailure."""
     import json
 
     try:
-        # O_NONBLOCK: a FIFO at this place must not hang us
+        # O_NONBLOCK: a FIFO here must not block us
         fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
         with open(fd, "rb") as file:
             body = file.read(_FILE_BYTES_LIMIT + 1)
@@ -38,10 +38,10 @@ def load(path: str) -> dict[str, Any]:
 
 
 class Change:
-    """The file's content under a lock, from reading to renaming; what ``write`` is not called for does not happen.
+    """The file's content under a lock, from reading to renaming; changes are discarded unless ``write`` is called.
 
     A symbolic link at the end of the path is refused: root's login would write through it. The new file is readable
-    by its owner only, whatever the old one was.
+    only by its owner, whatever the old one was.
     """
 
     def __init__(self, path: str) -> None:
@@ -56,7 +56,7 @@ class Change:
         try:
             os.makedirs(directory, mode=0o700, exist_ok=True)
             if os.path.islink(self.path):
-                raise InvalidSpec("authfile", f"{self.path} is a symbolic link", hint="name the file it leads to")
+                raise InvalidSpec("authfile", f"{self.path} is a symbolic link", hint="name the file it points to")
             # The directory is locked, not the file: the rename replaces the file, and with it its lock.
             self._lock = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
             fcntl.flock(self._lock, fcntl.LOCK_EX)
@@ -76,14 +76,14 @@ class Change:
             os.close(lock)
 
     def section(self, name: str) -> dict[str, Any]:
-        """Return a table of the file, a new one if there was none."""
+        """Return a section of the file, creating it if missing."""
         section = self.found.setdefault(name, {})
         if not isinstance(section, dict):
             raise InvalidSpec("authfile", f"{self.path}: {name}: expected an object")
         return section
 
     def write(self) -> None:
-        """Put the content in the place of the file."""
+        """Replace the file by the content."""
         import json
         from secrets import token_hex
 

@@ -1,7 +1,7 @@
-"""Programs that keep credentials: ``docker-credential-NAME get|store|erase|list`` (docker/docker-credential-helpers).
+"""Credential helpers: ``docker-credential-NAME get|store|erase|list`` (docker/docker-credential-helpers).
 
-A word as argument, the question on stdin, JSON on stdout. The program is trusted as far as its name came from the
-user's own file; what it prints is read up to a limit.
+A verb as argument, the query on stdin, JSON on stdout. A helper is trusted insofar as its name comes from the user's
+own file; its output is read up to a limit.
 """
 
 from __future__ import annotations
@@ -17,27 +17,27 @@ if TYPE_CHECKING:
     from typing import Any
 
 _OUTPUT_BYTES_LIMIT = 1 << 20
-# What programs say of a name they do not have (docker-credential-helpers: credentials/error.go).
+# Output of helpers for an unknown server (docker-credential-helpers: credentials/error.go).
 _NOT_FOUND = "credentials not found in native keychain"
 _TOKEN_USER = "<token>"  # noqa: S105
 
 
 def get(program: str, server: str) -> Credentials | None:
-    """Return what a program has for a server, or None."""
+    """Return a helper's credentials for a server, or None."""
     answer = _run(program, "get", server)
     if answer is None:
         return None
     found = _object(program, answer)
     user, secret = found.get("Username", ""), found.get("Secret", "")
     if not isinstance(user, str) or not isinstance(secret, str):
-        raise _failed(program, "its answer is not what it should be")
+        raise _failed(program, "its answer has the wrong types")
     if user == _TOKEN_USER:
         return Credentials(identity_token=secret)
     return Credentials(user=user, password=secret) if user or secret else None
 
 
 def store(program: str, server: str, credentials: Credentials) -> None:
-    """Give credentials to a program."""
+    """Store credentials in a helper."""
     import json
 
     token = credentials.identity_token
@@ -50,14 +50,14 @@ def store(program: str, server: str, credentials: Credentials) -> None:
 
 
 def erase(program: str, server: str) -> bool:
-    """Let a program forget a server; return whether it knew it."""
+    """Erase a server from a helper; return whether it was known."""
     if _run(program, "get", server) is None:
         return False
     return _run(program, "erase", server) is not None
 
 
 def names(program: str) -> list[str]:
-    """Return the servers that a program has credentials for."""
+    """Return the servers that a helper has credentials for."""
     return [str(name) for name in _object(program, _run(program, "list", "") or "{}")]
 
 
@@ -74,13 +74,13 @@ def _object(program: str, text: str) -> dict[str, Any]:
 
 
 def _run(program: str, verb: str, question: str) -> str | None:
-    """Ask a program; return its answer, or None when it does not know the name. Raises SystemFailure."""
+    """Run a helper; return its answer, or None when it does not know the server. Raises SystemFailure."""
     if not program or "/" in program or "\0" in program:
         raise InvalidSpec("credHelpers", f"invalid name of a credential helper: {program!r}")
     if "\n" in question and verb != "store":
         raise InvalidSpec("registry", "invalid reference format")
     name = f"docker-credential-{program}"
-    # Files on both sides instead of pipes: nobody can block, and nothing has to be polled.
+    # Files instead of pipes on both sides: nothing can block, and nothing has to be polled.
     fds = [os.memfd_create(f"pypod-{one}", os.MFD_CLOEXEC) for one in ("question", "answer")]
     try:
         os.write(fds[0], question.encode("utf-8", "surrogateescape"))

@@ -1,7 +1,7 @@
-"""User names and passwords for registries: the files that podman and docker keep, and the programs that they name.
+"""User names and passwords for registries: podman's and docker's files, and the credential helpers they name.
 
-Sources: containers-auth.json(5), podman-login(1), docker's config.json (docker/cli: cli/config). A file is read as it
-is at that moment and nothing of it is kept in memory.
+Sources: containers-auth.json(5), podman-login(1), docker's config.json (docker/cli: cli/config). Files are read anew
+each time, and nothing of them is kept in memory.
 """
 
 from __future__ import annotations
@@ -18,18 +18,18 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
     from typing import Any
 
-# Docker stored the credentials of its own registry under the address of version 1 of the protocol.
+# Docker stores the credentials of its own registry under the address of version 1 of the protocol.
 _DOCKER_NAMES = frozenset(("docker.io", "index.docker.io", "registry-1.docker.io"))
 
 
 def primary_path(authfile: str = "", environment: Mapping[str, str] | None = None) -> str:
-    """Return the file that login writes: ``authfile``, $REGISTRY_AUTH_FILE, or the one of this user's run directory."""
+    """Return the file that login writes: ``authfile``, $REGISTRY_AUTH_FILE, or the one in this user's run directory."""
     found = os.environ if environment is None else environment
     return authfile or found.get("REGISTRY_AUTH_FILE", "") or f"{_run_directory(found)}/auth.json"
 
 
 def _run_directory(environment: Mapping[str, str]) -> str:
-    """Return this user's directory of what ends with the session: without $XDG_RUNTIME_DIR podman's (GetRuntimeDir)."""
+    """Return this user's per-session directory: $XDG_RUNTIME_DIR, else podman's default (GetRuntimeDir)."""
     runtime, user = environment.get("XDG_RUNTIME_DIR", ""), os.geteuid()
     if not runtime and user:
         own, made = f"/run/user/{user}", f"{environment.get('TMPDIR') or '/tmp'}/podman-run-{user}"  # noqa: S108
@@ -38,7 +38,7 @@ def _run_directory(environment: Mapping[str, str]) -> str:
 
 
 def _is_private(directory: str, user: int, *, make: bool = False) -> bool:
-    """Return whether a directory is the user's alone: in /tmp anybody could have been first."""
+    """Return whether a directory belongs to the user alone: in /tmp anybody could have created it first."""
     try:
         if make and not os.path.lexists(directory):
             os.mkdir(directory, 0o700)
@@ -49,7 +49,7 @@ def _is_private(directory: str, user: int, *, make: bool = False) -> bool:
 
 
 def check_authfile(authfile: str) -> None:
-    """Raise InvalidSpec when the file that a flag or $REGISTRY_AUTH_FILE names is not there, as podman's verbs do."""
+    """Raise InvalidSpec when the file named by a flag or $REGISTRY_AUTH_FILE does not exist, as podman does."""
     path = authfile or os.environ.get("REGISTRY_AUTH_FILE", "")
     if path and not os.path.exists(path):
         raise InvalidSpec("authfile", f"stat {path}: no such file or directory")
@@ -58,11 +58,11 @@ def check_authfile(authfile: str) -> None:
 def get(
     name: str, authfile: str = "", environment: Mapping[str, str] | None = None, *, exact: bool = False
 ) -> Credentials | None:
-    """Return what is stored for a registry (``host``) or the nearest namespace of a repository (``host/path``).
+    """Return the credentials for a registry (``host``) or the nearest namespace of a repository (``host/path``).
 
-    The primary file counts first, then ~/.config/containers/auth.json and docker's, unless ``authfile`` or
-    $REGISTRY_AUTH_FILE names the one file to read. With ``exact`` only the very name counts. Raises InvalidSpec when a
-    file makes no sense, SystemFailure when a program for credentials fails.
+    The primary file comes first, then ~/.config/containers/auth.json and docker's, unless ``authfile`` or
+    $REGISTRY_AUTH_FILE names the only file to read. With ``exact`` only the name itself counts. Raises InvalidSpec when
+    a file is invalid, SystemFailure when a credential helper fails.
     """
     for path in _paths(authfile, environment):
         found = _load(path)
@@ -73,12 +73,12 @@ def get(
 
 
 def login(name: str, credentials: Credentials, authfile: str = "") -> str:
-    """Store credentials for a registry or a namespace of one; return the file, or the program, that has them now."""
+    """Store credentials for a registry or a namespace of one; return the file, or the helper, that holds them."""
     path = primary_path(authfile)
     with credential_files.Change(path) as change:
         program = _program(change.found, name)
         if program:
-            if "/" in name:  # programs know hosts only; the file would have the password in the clear
+            if "/" in name:  # helpers know only hosts; the file would hold the password in plain text
                 raise InvalidSpec("registry", f"namespaced key is not supported for credential helper {program}")
             credential_programs.store(program, _server(change.found, program, name), credentials)
             return f"docker-credential-{program}"
@@ -91,7 +91,7 @@ def login(name: str, credentials: Credentials, authfile: str = "") -> str:
 
 
 def logout(name: str, authfile: str = "") -> bool:
-    """Forget the credentials of exactly this name; return whether there were some."""
+    """Remove the credentials of exactly this name; return whether there were any."""
     path = primary_path(authfile)
     if not os.path.exists(path):
         return False
@@ -108,7 +108,7 @@ def logout(name: str, authfile: str = "") -> bool:
 
 
 def logout_all(authfile: str = "") -> None:
-    """Forget everything in the primary file, also what its programs for single registries keep."""
+    """Remove all credentials from the primary file and from the helpers that it names."""
     path = primary_path(authfile)
     if not os.path.exists(path):
         return
@@ -153,7 +153,7 @@ def _find(found: dict[str, Any], name: str, path: str, *, exact: bool) -> Creden
     for key in [name] if exact else _longest_first(name):
         if key in auths:
             return _entry(auths[key], key, path)
-    # Keys of docker's: with a scheme, with /v1/, and its own registry under three names.
+    # docker's keys: with a scheme, with /v1/, and its own registry under three names.
     wanted = _normal(name) if exact else _normal(name.partition("/")[0])
     for key, entry in auths.items():
         if _normal(key) == wanted:
@@ -176,7 +176,7 @@ def _normal(key: str) -> str:
 
 
 def _program(found: dict[str, Any], name: str) -> str:
-    """Return the suffix of the program that keeps the credentials of a registry, or nothing."""
+    """Return the suffix of the credential helper for a registry, or an empty string."""
     helpers = found.get("credHelpers")
     host = name.partition("/")[0]
     program = None
@@ -187,7 +187,7 @@ def _program(found: dict[str, Any], name: str) -> str:
 
 
 def _server(found: dict[str, Any], program: str, name: str) -> str:
-    """Return the name under which a program keeps a registry: docker's own is an address of version 1."""
+    """Return the name under which a helper stores a registry: docker's own is a version 1 address."""
     host = name.partition("/")[0]
     helpers = found.get("credHelpers")
     if isinstance(helpers, dict) and program in helpers.values():
@@ -200,7 +200,7 @@ def _entry(entry: object, key: str, path: str) -> Credentials | None:
         raise _wrong(path, f"{key}: expected an object")
     token, encoded = entry.get("identitytoken") or "", entry.get("auth") or ""
     if not isinstance(token, str) or not isinstance(encoded, str):
-        raise _wrong(path, f"{key}: expected text")
+        raise _wrong(path, f"{key}: expected a string")
     if not encoded and not token:
         return None
     user, colon, password = _decode(encoded, key, path).partition(":")

@@ -1,6 +1,6 @@
-"""The plain lines that registries.conf(5) mostly has, read without tomllib, which takes 11 ms of every pull.
+"""A parser for the plain lines that registries.conf(5) mostly has, without tomllib, which adds 11 ms to every pull.
 
-Only what leaves no doubt is read here; for anything else the answer is None, and tomllib is the one to ask.
+Only unambiguous input is parsed here; for anything else the result is None, and tomllib must be used.
 """
 
 from __future__ import annotations
@@ -14,9 +14,9 @@ _BARE = frozenset("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz012345678
 
 
 def parse_plain(text: str) -> dict[str, Any] | None:
-    """Return what a TOML text says if it has only tables, arrays of tables, strings, arrays of them and booleans.
+    """Parse TOML that has only tables, arrays of tables, strings, arrays of strings and booleans, or return None.
 
-    Each on a line of its own, without escapes and comments behind it.
+    Each must be on its own line, without escapes and trailing comments.
 
     >>> parse_plain('[[registry]]\\nlocation = "quay.io"\\ninsecure = true')
     {'registry': [{'location': 'quay.io', 'insecure': True}]}
@@ -53,7 +53,7 @@ def _opened(found: dict[str, Any], line: str) -> dict[str, Any] | None:
     if not several:
         return table if found.setdefault(name, table) is table else None
     tables = found.setdefault(name, [table])
-    # an array that a line made is not one of tables (TOML, "Array of Tables")
+    # an array written as a value is not an array of tables (TOML, "Array of Tables")
     if not isinstance(tables, list) or not tables or not isinstance(tables[0], dict):
         return None
     if tables[-1] is not table:
@@ -76,7 +76,7 @@ def _value(text: str) -> str | bool | list[str] | None:
 
 
 def _string(text: str) -> str | None:
-    """Return what stands between two quotes; None when that is not all of it."""
+    """Return the content of a quoted string, or None if the text is not exactly that."""
     bare = text[1:-1]
     plain = len(text) > 1 and text[0] == text[-1] == '"' and bare.isprintable() and not set('"\\').intersection(bare)
     return bare if plain else None

@@ -1,7 +1,7 @@
-"""registries.conf: which registries a short name is looked for in, where a registry really is, what mirrors it has.
+"""registries.conf: the search registries for short names, the actual location of a registry, and its mirrors.
 
-Sources: containers-registries.conf(5) and containers-registries.conf.d(5); where they are silent, what podman 4.3.1
-does. Messages are podman's.
+Sources: containers-registries.conf(5) and containers-registries.conf.d(5); where they are silent, the behaviour of
+podman 4.3.1. Messages are podman's.
 """
 
 from __future__ import annotations
@@ -22,12 +22,12 @@ Choose = Callable[[Sequence[Reference]], Reference]
 
 __all__ = ["Choose", "Endpoint", "Registries", "Resolved", "load", "remember"]
 
-# The registry of docker.io answers under another name than its images have.
+# The registry of docker.io has a different host name than its images.
 _HOSTS = {DOCKER_IO: "registry-1.docker.io"}
 
 
 class Endpoint(Value):
-    """One place to ask for an image: ``reference`` is its name there, which differs after a rewrite or at a mirror."""
+    """A place to get an image from: ``reference`` is its name there, which differs after a rewrite or at a mirror."""
 
     reference: Reference
     insecure: bool = False
@@ -45,10 +45,10 @@ class Endpoint(Value):
 
 
 class Resolved(Value):
-    """What a name may stand for: whole names in the order to try, each with a tag or a digest.
+    """The candidates for a name: full names in the order to try, each with a tag or a digest.
 
-    ``told`` is what podman says of how it came to them. ``chosen_for`` is the short name for which somebody was asked:
-    the answer is to be remembered when it has proved right.
+    ``told`` is podman's message about the resolution. ``chosen_for`` is the short name for which the user was prompted:
+    the choice is to be remembered once it has proved right.
     """
 
     candidates: tuple[Reference, ...]
@@ -57,9 +57,9 @@ class Resolved(Value):
 
 
 class Registries(Value):
-    """What the configuration files say together. The default is what podman does without any.
+    """The merged configuration files. The default is podman's behaviour without any.
 
-    ``path`` is the main file, for messages; an alias is a short name, what that stands for, and the file that says so.
+    ``path`` is the main file, for messages; an alias is a short name, its target, and the file that defines it.
     """
 
     rules: tuple[Rule, ...] = ()
@@ -69,10 +69,10 @@ class Registries(Value):
     path: str = "/etc/containers/registries.conf"
 
     def resolve(self, text: str, choose: Choose | None = None) -> Resolved:
-        """Return what a name may stand for.
+        """Return the candidates for a name.
 
-        A short name is looked up in the aliases, then gets each search registry in turn; of several ``choose`` is
-        asked for one, unless the mode is disabled. With ``docker://`` it is docker.io's. Raises InvalidSpec.
+        A short name is looked up in the aliases, then combined with each search registry; ``choose`` picks one of
+        several, unless the mode is disabled. With ``docker://`` it is docker.io's. Raises InvalidSpec.
         """
         bare = text.removeprefix("docker://")
         reference = parse(bare)
@@ -89,7 +89,7 @@ class Registries(Value):
                 "image",
                 f'short-name "{without_tag}" did not resolve to an alias and no unqualified-search registries '
                 f'are defined in "{self.path}"',
-                hint=f"write the whole name, such as {reference.name}",
+                hint=f"write the full name, such as {reference.name}",
             )
         candidates = tuple(parse(f"{domain}/{text}").tagged() for domain in self.search)
         if len(candidates) > 1 and choose is not None and self.mode != "disabled":
@@ -98,18 +98,18 @@ class Registries(Value):
             raise InvalidSpec(
                 "image",
                 "short-name resolution enforced but cannot prompt without a TTY",
-                hint=f"write the whole name, such as {self.search[0]}/{name}",
+                hint=f"write the full name, such as {self.search[0]}/{name}",
             )
         return Resolved(
             candidates=candidates, told=f'Resolving "{name}" using unqualified-search registries ({self.path})'
         )
 
     def candidates(self, text: str) -> list[Reference]:
-        """Return the whole names that a name may stand for when nobody can be asked. Raises InvalidSpec."""
+        """Return the candidates for a name when nobody can be prompted. Raises InvalidSpec."""
         return list(self.resolve(text).candidates)
 
     def endpoints(self, reference: Reference) -> list[Endpoint]:
-        """Return where to read an image, in the order to try: the mirrors, then the registry itself.
+        """Return the places to read an image from, in the order to try: the mirrors, then the registry itself.
 
         Raises RegistryError when the configuration blocks it.
         """
@@ -125,12 +125,12 @@ class Registries(Value):
         return [*mirrors, Endpoint(reference=_rewritten(reference, rule, rule.location), insecure=rule.insecure)]
 
     def destination(self, reference: Reference) -> Endpoint:
-        """Return where to write an image: neither rewritten nor at a mirror (containers-registries.conf(5), Note)."""
+        """Return where to write an image: neither rewritten nor to a mirror (containers-registries.conf(5), Note)."""
         rule = self._rule(reference)
         return Endpoint(reference=reference, insecure=rule is not None and rule.insecure)
 
     def registry(self, domain: str) -> Endpoint:
-        """Return a registry as a whole, for login and search: the reference there has no path."""
+        """Return a registry as a whole, for login and search: its reference has no path."""
         return self.destination(Reference(domain=domain, path=""))
 
     def _rule(self, reference: Reference) -> Rule | None:
@@ -151,9 +151,9 @@ def _rewritten(reference: Reference, rule: Rule, location: str) -> Reference:
 
 
 def load(environment: Mapping[str, str] | None = None, *, root: str = "") -> Registries:
-    """Read the files that podman reads for this user. Files that are not there say nothing; ``root`` is for tests.
+    """Read the files that podman reads for this user. Missing files are skipped; ``root`` is for tests.
 
-    Raises InvalidSpec, with the file's name, when one of them makes no sense.
+    Raises InvalidSpec, with the file's name, when one of them is invalid.
     """
     import os
 
@@ -173,9 +173,9 @@ def load(environment: Mapping[str, str] | None = None, *, root: str = "") -> Reg
 
 
 def remember(name: str, reference: Reference) -> None:
-    """Remember what a short name stands for, as podman does when somebody chose: next time nobody is asked.
+    """Remember the choice for a short name, as podman does after a prompt: there is no prompt the next time.
 
-    Nothing is remembered where it cannot be written: then somebody is asked again.
+    Where the file cannot be written, nothing is remembered, and the next pull prompts again.
     """
     import os
     from contextlib import suppress

@@ -1,4 +1,4 @@
-"""The files of registries.conf(5): where they are, and how they are read and written."""
+"""The files of registries.conf(5): their locations, and how they are read and written."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ _FILE_BYTES_LIMIT = 4 << 20
 def locate(environment: Mapping[str, str], root: str = "") -> tuple[str, list[str]]:
     """Return the main file and the directories with further ones, in order.
 
-    A user's own registries.conf replaces both of the system's. A file that the environment names replaces the main
-    one only.
+    A user's own registries.conf replaces both of the system's. A file from the environment replaces only the main
+    one.
     """
     home = f"{environment.get('HOME') or os.path.expanduser('~')}/.config/containers"
     system = f"{root}/etc/containers"
@@ -33,7 +33,7 @@ def locate(environment: Mapping[str, str], root: str = "") -> tuple[str, list[st
 
 
 def read(main: str, directories: list[str]) -> Merged:
-    """Read the main file, then ``*.conf`` of each directory by name."""
+    """Read the main file, then ``*.conf`` of each directory, sorted by name."""
     merged = Merged()
     paths = [main]
     for directory in directories:
@@ -54,7 +54,7 @@ def read(main: str, directories: list[str]) -> Merged:
 
 
 def alias_path(environment: Mapping[str, str], root: str = "") -> str:
-    """Return the file in which it is remembered what somebody who was asked said."""
+    """Return the path of the file that remembers prompted choices."""
     cache = f"{root}/var/cache"
     if os.geteuid() != 0:
         cache = environment.get("XDG_CACHE_HOME") or f"{environment.get('HOME') or os.path.expanduser('~')}/.cache"
@@ -62,14 +62,14 @@ def alias_path(environment: Mapping[str, str], root: str = "") -> str:
 
 
 def remembered(path: str) -> dict[str, tuple[str, str]]:
-    """Return the aliases of such a file, podman's too; they go before those of the other files."""
+    """Return the aliases of a file of remembered choices, also podman's; they take precedence over the other files'."""
     merged = Merged()
     merged.add({"aliases": _parse(path).get("aliases", {})}, path)
     return merged.aliases
 
 
 def remember(path: str, name: str, target: str) -> None:
-    """Write down what a short name stands for. Raises OSError, and InvalidSpec for a file that makes no sense."""
+    """Record the target of a short name. Raises OSError, and InvalidSpec for an invalid file."""
     import fcntl
 
     from pypod.images.new_file import write_file

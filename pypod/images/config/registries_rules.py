@@ -1,4 +1,4 @@
-"""What files of registries.conf(5) say, and how later ones change earlier ones."""
+"""The content of registries.conf(5) files, and how later files override earlier ones."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _MIRROR_KINDS = {"": (True, False), "all": (True, False), "digest-only": (True,)
 
 
 class Mirror(Value):
-    """One ``[[registry.mirror]]``; ``kinds`` says whether pulls by digest (True), by tag (False) or both go there."""
+    """One ``[[registry.mirror]]``; ``kinds``: whether it serves pulls by digest (True), by tag (False) or both."""
 
     location: str
     insecure: bool = False
@@ -29,7 +29,7 @@ class Mirror(Value):
 
 
 class Rule(Value):
-    """One ``[[registry]]``: what holds for names that begin with ``prefix``, which ``*.`` may begin."""
+    """One ``[[registry]]``: the rule for names that begin with ``prefix``, which may start with ``*.``."""
 
     prefix: str
     location: str
@@ -38,13 +38,13 @@ class Rule(Value):
     mirrors: tuple[Mirror, ...] = ()
 
     def rank(self, text: str) -> tuple[int, int]:
-        """Return how many characters of a name the prefix covers, and how exactly; (0, 0) when it does not match."""
+        """Return how many characters of a name the prefix covers, and how specifically; (0, 0) without a match."""
         if self.prefix.startswith("*."):
             host = text.partition("/")[0]
             bare = host if host.endswith("]") else host.partition(":")[0]
             matches = bare.endswith(self.prefix[1:]) and len(bare) > len(self.prefix) - 1
             return (len(bare), len(self.prefix) - 2) if matches else (0, 0)
-        # A colon after a host begins a port, which is part of the host; podman 4.3.1 takes it for a tag.
+        # A colon after a host starts a port, which is part of the host; podman 4.3.1 takes it for a tag.
         after = text[len(self.prefix) : len(self.prefix) + 1]
         ends = after in ("", "/") or (after in (":", "@") and "/" in self.prefix)
         length = len(self.prefix)
@@ -52,16 +52,16 @@ class Rule(Value):
 
 
 class Merged:
-    """What the files read so far say; a later one replaces what it names."""
+    """The merged files read so far; a later file replaces the entries it names."""
 
     def __init__(self) -> None:
         self.rules: dict[str, Rule] = {}
         self.search: list[str] | None = None
-        self.aliases: dict[str, tuple[str, str]] = {}  # what it stands for, and the file that says so
+        self.aliases: dict[str, tuple[str, str]] = {}  # the target, and the file that defines it
         self.mode = ""
 
     def add(self, found: Mapping[str, Any], path: str) -> None:
-        """Take over what a parsed file says. Raises InvalidSpec, without the file's name."""
+        """Merge a parsed file. Raises InvalidSpec, without the file's name."""
         found = _version_2(found)
         if "unqualified-search-registries" in found:
             self.search = [_searched(one) for one in _strings(found, "unqualified-search-registries")]
@@ -81,7 +81,7 @@ class Merged:
 
 
 def _version_2(found: Mapping[str, Any]) -> Mapping[str, Any]:
-    """Return a file of the deprecated first form as one of the second."""
+    """Return a file in the deprecated version 1 format converted to version 2."""
     old = found.get("registries")
     if not isinstance(old, dict) or not old:
         return found
@@ -118,7 +118,7 @@ def _rule(table: dict[str, Any]) -> Rule:
 
 
 def _check_conflicts(rules: list[Rule]) -> None:
-    """Refuse, within a file, tables of one place that do not agree on how safe it is; a mirror has no say there."""
+    """Refuse, within a file, tables of one location that disagree on its security; mirrors are not considered."""
     first: dict[str, Rule] = {}
     for rule in rules:
         other = first.setdefault(rule.location or rule.prefix, rule)
@@ -146,7 +146,7 @@ def _mirror(table: dict[str, Any], *, digest_only: bool) -> Mirror:
 
 
 def _searched(text: str) -> str:
-    """Return the domain of a registry that short names are looked for in: no path below one."""
+    """Return the domain of a search registry, which must not have a path."""
     location = _location(text)
     if "/" not in location and _is_usual_path(location.replace(".", "/")):
         return location
@@ -169,7 +169,7 @@ def _check_alias(name: str, target: object) -> None:
         return
     prefix = "validating short-name aliases: invalid"
     if not isinstance(target, str):
-        raise wrong(f'{prefix} alias "{target}": expected text')
+        raise wrong(f'{prefix} alias "{target}": expected a string')
     for text, kind in ((name, "short name"), (target, "alias")):
         if not text:
             continue
@@ -185,7 +185,7 @@ def _check_alias(name: str, target: object) -> None:
 
 
 def _is_usual_alias(name: str, target: str) -> bool:
-    """Return whether an alias is right at first sight. Debian has 120, and parsing them takes 3 ms of every pull."""
+    """Return whether an alias is evidently valid. Debian has 120, and parsing them adds 3 ms to every pull."""
     domain, _, path = target.partition("/")
     usual = len(target) < _USUAL_LENGTH and "." in domain and not name.startswith("localhost")
     return usual and all(map(_is_usual_path, (name, path, domain.replace(".", "/"))))
@@ -213,5 +213,5 @@ def _tables(table: Mapping[str, Any], key: str) -> list[dict[str, Any]]:
 
 
 def wrong(reason: str) -> InvalidSpec:
-    """Return the error for a file that makes no sense."""
+    """Return the error for an invalid file."""
     return InvalidSpec("registries.conf", reason)

@@ -1,4 +1,4 @@
-"""What an overlay's upper directory changes of the directories below."""
+"""The changes that an overlay's upper directory makes to the directories below."""
 
 from __future__ import annotations
 
@@ -27,11 +27,11 @@ ADDED, CHANGED, DELETED = "A", "C", "D"
 
 
 def changes(upper: str, lowers: Sequence[str]) -> Iterator[tuple[str, str]]:
-    """Yield what an overlay's upper directory changes: (``A``, ``C`` or ``D``, path), in the order of the paths.
+    """Yield the changes in an overlay's upper directory: (``A``, ``C`` or ``D``, path), in the order of the paths.
 
-    A directory that only leads to a change is ``C`` as well, as podman has it. One that was removed and made again is
-    ``C`` and what it lost ``D``, where podman 4.3 calls it ``D`` though it is there. ``lowers`` are the directories
-    below, the topmost first. Raises OSError; SystemFailure for paths that are too long.
+    A directory that only leads to a change is ``C`` as well, as in podman. One that was removed and created again is
+    ``C`` and its lost entries ``D``, where podman 4.3 reports it as ``D`` although it exists. ``lowers`` are the
+    directories below, topmost first. Raises OSError; SystemFailure for paths that are too long.
     """
     below = open_directories(lowers)
     try:
@@ -43,7 +43,7 @@ def changes(upper: str, lowers: Sequence[str]) -> Iterator[tuple[str, str]]:
 
 
 def _changes_in(fd: int, path: str, lowers: list[int]) -> Iterator[tuple[str, str]]:
-    """Yield what is different in a directory; closes the descriptors."""
+    """Yield the differences in a directory; closes the descriptors."""
     try:
         own = set(names(fd))
         hidden = shown_names(lowers) - own if is_opaque(fd) else set()

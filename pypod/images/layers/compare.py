@@ -1,4 +1,4 @@
-"""Compare two trees that are each made of layers: what the kernel would show of them, without mounting anything."""
+"""Compare two trees that are each made of layers, as the kernel would show them, without mounting anything."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ _FIELDS = ("st_mode", "st_uid", "st_gid", "st_rdev")
 
 
 def compare(new: Sequence[str], old: Sequence[str]) -> Iterator[tuple[str, str]]:
-    """Yield how the tree of the layers ``new`` differs from that of ``old``, each the topmost first.
+    """Yield the differences of the tree of the layers ``new`` from that of ``old``, each topmost first.
 
     (``A``, ``C`` or ``D``, path), in the order of the paths. A directory that leads to something added or
-    deleted is ``C`` as well; one that only leads to something changed is not. Files are alike by owner, mode,
-    size and time. All that is podman's way (containers/storage: pkg/archive/changes.go). What both have in the same
-    layers is not looked at. Raises OSError.
+    deleted is ``C`` as well; one that only leads to something changed is not. Files are compared by owner, mode,
+    size and time. All of this follows podman (containers/storage: pkg/archive/changes.go). Directories that consist of
+    the same layers in both are skipped. Raises OSError.
     """
     ours = open_directories(new)
     try:
@@ -35,7 +35,7 @@ def compare(new: Sequence[str], old: Sequence[str]) -> Iterator[tuple[str, str]]
 
 
 def _directory(path: str, ours: list[int], theirs: list[int]) -> list[tuple[str, str]]:
-    """Return what is different in a directory; closes the descriptors."""
+    """Return the differences in a directory; closes the descriptors."""
     try:
         if path.count("/") > DEPTH_LIMIT:
             raise SystemFailure("compare", errno.ENAMETOOLONG, f"a path is too long: {path[:80]!r}...")

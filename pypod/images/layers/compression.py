@@ -1,6 +1,6 @@
-"""Layers compressed and not: gzip, zstd, and on the way in also bzip2 and xz, which docker took.
+"""Compression of layers: gzip, zstd, and for reading also bzip2 and xz, which docker accepted.
 
-What a layer is says its first bytes, not its media type: podman goes by them too (containers/image: pkg/compression).
+The first bytes decide how a layer is compressed, not its media type, as in podman (containers/image: pkg/compression).
 """
 
 from __future__ import annotations
@@ -26,17 +26,17 @@ if TYPE_CHECKING:
         def decompress(self, data: bytes, max_length: int, /) -> bytes: ...
 
 
-PIECE_BYTES = 256 << 10  # of what comes out at once, however small what went in was; it stays in a core's cache
-_INPUT_BYTES = 64 << 10  # what follows the end of a member is copied, so members may be short
-_WINDOW_LOG_LIMIT = 27  # 128 MB: what zstd(1) reads without being asked, and all that its levels write
+PIECE_BYTES = 256 << 10  # the largest output piece, however small the input was; it fits in a core's cache
+_INPUT_BYTES = 64 << 10  # the data after the end of a member is copied, so members may be short
+_WINDOW_LOG_LIMIT = 27  # 128 MB: the default limit of zstd(1) for reading, and the maximum its levels write
 _XZ_MEMORY_BYTES = 128 << 20
 _MAGIC_BYTES = 6
 
 
 def decompressed(pieces: Iterable[bytes], subject: str = "layer") -> Iterator[bytes]:
-    """Yield what ``pieces`` hold, decompressed, in pieces of at most 256 kB; members and frames one after the other.
+    """Yield ``pieces`` decompressed, in pieces of at most 256 kB; members and frames may follow one another.
 
-    Raises InvalidImage about ``subject`` for bytes that are damaged, cut short, or followed by others.
+    Raises InvalidImage about ``subject`` for data that are damaged, truncated, or followed by others.
 
     >>> import gzip
     >>> b"".join(decompressed([gzip.compress(b"two "), gzip.compress(b"members")]))
@@ -61,11 +61,11 @@ def decompressed(pieces: Iterable[bytes], subject: str = "layer") -> Iterator[by
 
 
 def kind_of(head: bytes) -> str:
-    """Return the compression that these first bytes begin: ``gzip``, ``zstd``, ``bzip2``, ``xz`` or nothing."""
+    """Return the compression that starts with these bytes: ``gzip``, ``zstd``, ``bzip2``, ``xz`` or nothing."""
     for magic, kind in _MAGICS:
         if head.startswith(magic):
             return kind
-    # RFC 8878, 3.1.2: frames to skip may come first
+    # RFC 8878, 3.1.2: skippable frames may come first
     return "zstd" if head[1:4] == b"\x2a\x4d\x18" and head[0] & 0xF0 == 0x50 else ""
 
 
@@ -78,7 +78,7 @@ _MAGICS = (
 
 
 def _decompressors(kind: str) -> tuple[Callable[[], Decompressor], Any]:
-    """Return what makes a decompressor, and what that raises about damaged data."""
+    """Return a function that creates a decompressor, and the exceptions it raises for damaged data."""
     if kind == "gzip":
         from isal import igzip_lib
 
@@ -120,7 +120,7 @@ def _members(kind: str, make: Callable[[], Decompressor], pieces: Iterator[bytes
 
 
 def compress(pieces: Iterable[bytes], kind: str, level: int = 3) -> Iterator[bytes]:
-    """Yield ``pieces`` compressed by ``gzip`` or ``zstd``, or as they are; the same bytes give the same bytes.
+    """Yield ``pieces`` compressed by ``gzip`` or ``zstd``, or unchanged; the output is deterministic.
 
     >>> b"".join(decompressed(compress([b"a layer"], "zstd")))
     b'a layer'

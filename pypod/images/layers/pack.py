@@ -1,6 +1,6 @@
-"""Pack a directory: what a container wrote as a layer (commit), or a whole tree (export).
+"""Pack a directory: a container's changes as a layer (commit), or a whole tree (export).
 
-The same files give the same bytes: entries come in the order of their names, a directory before what is in it.
+The same files give the same bytes: entries are sorted by name, a directory before its content.
 """
 
 from __future__ import annotations
@@ -37,47 +37,47 @@ if TYPE_CHECKING:
 
 _WHITEOUT, _OPAQUE_MARK = b".wh.", b".wh..wh..opq"
 _PATH_BYTES_LIMIT = 4096
-# What overlayfs wrote instead of the thing itself when it was mounted with other options than ours.
+# Attributes by which overlayfs refers to other layers when it was mounted with other options than ours.
 _REFERENCES = ("trusted.overlay.redirect", "trusted.overlay.metacopy")
 
 
 def layer(upper: str, lowers: Sequence[str] | None = None, maps: Maps | None = None) -> Iterator[bytes]:
-    """Yield the tar of a layer: what an overlay's upper directory holds, its deletions as whiteouts of the OCI.
+    """Yield the tar of a layer: the content of an overlay's upper directory, its deletions as OCI whiteouts.
 
-    ``lowers`` are the directories below, the topmost first. They serve to leave out marks about directories that are
-    not there; nothing else is lost without them. ``maps`` are those of a user namespace, of users and groups: the tar
-    has the ids inside.
+    ``lowers`` are the directories below, topmost first. They serve to leave out opaque marks for directories that do
+    not exist there; nothing else is lost without them. ``maps`` are the user and group maps of a user namespace: the
+    tar has the ids inside.
 
-    Raises OSError; Unsupported for what was written by an overlay mounted with redirect_dir or metacopy, and for names
+    Raises OSError; Unsupported for content of an overlay mounted with redirect_dir or metacopy, and for names
     that begin with ``.wh.``, which no layer can hold.
     """
     yield from _Packing(overlay=True, marks_all=lowers is None, maps=maps).stream(upper, lowers or ())
 
 
 def tree(directory: str) -> Iterator[bytes]:
-    """Yield a tar of a whole tree; other file systems that are mounted in it are left out. Raises OSError."""
+    """Yield a tar of a whole tree; other file systems mounted in it are left out. Raises OSError."""
     yield from _Packing(overlay=False).stream(directory, ())
 
 
 def merged(directories: Sequence[str], maps: Maps | None = None) -> Iterator[bytes]:
-    """Yield a tar of the tree that directories show which lie on each other, the topmost first, as overlayfs would.
+    """Yield a tar of the merged tree of directories, topmost first, as overlayfs would show it.
 
-    No mount is needed, so it is the same for a container that runs and one that does not. ``maps`` as in ``layer``.
+    No mount is needed, so it is the same for running and stopped containers. ``maps`` as in ``layer``.
     Raises OSError.
     """
     yield from _Merging(maps).stream(directories)
 
 
 def difference(new: str, old: Sequence[str], maps: Maps | None = None) -> Iterator[bytes]:
-    """Yield the tar of a layer: what makes the tree that the directories ``old`` show on each other the tree ``new``.
+    """Yield the tar of a layer: the changes from the merged tree of the directories ``old`` to the tree ``new``.
 
-    ``maps`` as in ``layer``. Files are alike as in ``compare``. Raises OSError.
+    ``maps`` as in ``layer``. Files are compared as in ``compare``. Raises OSError.
     """
     yield from _Differing(maps).stream(new, old)
 
 
 class _Packing:
-    """One walk over one tree. Sockets are left out; a file that shrinks while it is read ends in zeros."""
+    """One walk over one tree. Sockets are left out; a file that shrinks while it is read is padded with zeros."""
 
     def __init__(self, *, overlay: bool, marks_all: bool = False, maps: Maps | None = None) -> None:
         self._maps = maps
@@ -105,7 +105,7 @@ class _Packing:
         return made.replace(uid=uid or 0, gid=gid or 0)
 
     def _directory(self, fd: int, path: bytes, lowers: list[int]) -> Iterator[bytes]:
-        """Yield a directory and all in it; closes the descriptors."""
+        """Yield a directory and its content; closes the descriptors."""
         try:
             status = os.fstat(fd)
             yield self._entry(path or b".", status, fd).encode()
@@ -125,10 +125,10 @@ class _Packing:
             raise SystemFailure("pack", errno.ENAMETOOLONG, f"a path is too long: {os.fsdecode(path[:80])!r}...")
         try:
             status = os.stat(name, dir_fd=parent, follow_symlinks=False)
-        except FileNotFoundError:  # a container that runs deletes what it likes
+        except FileNotFoundError:  # a running container may delete files meanwhile
             return
         if self._overlay and name.startswith(_WHITEOUT):
-            raise Unsupported(".wh.", f"no layer can hold a file of the name {os.fsdecode(path)!r}", hint="rename it")
+            raise Unsupported(".wh.", f"no layer can hold a file named {os.fsdecode(path)!r}", hint="rename it")
         if self._overlay and is_whiteout(status):
             yield entries.Entry(path=path[: len(path) - len(name)] + _WHITEOUT + name).encode()
         elif stat.S_ISDIR(status.st_mode):
@@ -166,7 +166,7 @@ class _Packing:
             status = os.fstat(fd)
             if not stat.S_ISREG(status.st_mode):
                 raise SystemFailure(
-                    "pack", errno.ESTALE, f"{os.fsdecode(path)!r} became another file while it was read"
+                    "pack", errno.ESTALE, f"{os.fsdecode(path)!r} was replaced by another file while it was read"
                 )
             if self._overlay:
                 _require_whole(fd, path)
@@ -184,7 +184,7 @@ class _Packing:
 
 
 class _Merging(_Packing):
-    """One walk over several trees at once: in each directory, the names that they show together."""
+    """One walk over several trees at once: in each directory, their merged names."""
 
     def __init__(self, maps: Maps | None) -> None:
         super().__init__(overlay=False, maps=maps)
@@ -194,7 +194,7 @@ class _Merging(_Packing):
         yield entries.END
 
     def _merge(self, fds: list[int], path: bytes) -> Iterator[bytes]:
-        """Yield a directory and all in it; closes the descriptors."""
+        """Yield a directory and its content; closes the descriptors."""
         try:
             yield self._entry(path or b".", os.fstat(fds[0]), fds[0]).encode()
             for name in sorted(os.fsencode(name) for name in shown_names(fds)):
@@ -209,7 +209,7 @@ class _Merging(_Packing):
 
 
 class _Differing(_Packing):
-    """The entries that a comparison names, each found again from the top: no symbolic link is followed."""
+    """The entries that a comparison reports, each looked up again from the top: symbolic links are not followed."""
 
     def __init__(self, maps: Maps | None) -> None:
         super().__init__(overlay=False, maps=maps)
@@ -220,7 +220,7 @@ class _Differing(_Packing):
         for kind, path in compare([top], lowers):
             *parents, name = path.strip("/").split("/")
             fd = _descend(top, parents)
-            if fd < 0:  # what was in a directory that is none any more needs no word
+            if fd < 0:  # the removal of a directory covers its content
                 continue
             try:
                 yield from self._one(fd, kind, "/".join((*parents, "")), name)
@@ -231,7 +231,7 @@ class _Differing(_Packing):
     def _one(self, fd: int, kind: str, directory: str, name: str) -> Iterator[bytes]:
         before, own = os.fsencode(directory), os.fsencode(name)
         if own.startswith(_WHITEOUT):
-            raise Unsupported(".wh.", f"no layer can hold a file of the name {directory}{name!r}", hint="rename it")
+            raise Unsupported(".wh.", f"no layer can hold a file named {directory}{name!r}", hint="rename it")
         if kind == DELETED:
             yield entries.Entry(path=before + _WHITEOUT + own).encode()
             return
@@ -246,7 +246,7 @@ class _Differing(_Packing):
 
 
 def _descend(top: str | int, names: Sequence[str]) -> int:
-    """Return a descriptor of the directory that names lead to, -1 where one of them is none."""
+    """Return a descriptor of the directory at the path of ``names``, or -1 if one of them is not a directory."""
     fd = os.dup(top) if isinstance(top, int) else os.open(top, OPEN_DIRECTORY & ~os.O_NOFOLLOW)
     for name in names:
         try:
@@ -266,7 +266,7 @@ def _descend(top: str | int, names: Sequence[str]) -> int:
 
 
 def _holder(fds: Sequence[int], name: bytes) -> int:
-    """Return the first of some directories that has a name."""
+    """Return the first of several directories that contains a name."""
     for fd in fds:
         try:
             os.stat(name, dir_fd=fd, follow_symlinks=False)

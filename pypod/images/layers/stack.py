@@ -1,6 +1,6 @@
-"""Look into layers that lie on each other as overlayfs would show them (Documentation/filesystems/overlayfs.rst).
+"""Look into stacked layers as overlayfs would show them (Documentation/filesystems/overlayfs.rst).
 
-By descriptor, a name at a time: what is in a layer was made by others, so no symbolic link in it is followed.
+By descriptor, one name at a time: the content of layers is untrusted, so symbolic links in it are not followed.
 """
 
 from __future__ import annotations
@@ -14,39 +14,39 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
-DEPTH_LIMIT = 200  # of directories in each other; each is a descriptor or two
+DEPTH_LIMIT = 200  # of nested directories; each takes a descriptor or two
 OPEN_DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 _OPAQUE, _USER_OPAQUE = "trusted.overlay.opaque", "user.overlay.opaque"
-# How fuse-overlayfs says the same of what it makes: by a file, and at times a whiteout that it takes that name for. It
-# lets nobody make one. The kernel does; who does so hides from a commit what they could remove as well.
+# fuse-overlayfs marks opaque directories by a file, and sometimes by another whiteout, taking that file's name for one.
+# It does not let anybody create them. The kernel does, but that only hides from a commit what could be removed as well.
 _MARKS = _MARK, _ = (".wh..wh..opq", ".wh..opq")
-# What a layer carries; the same as in pause/unpack/attributes.c. The others are the host's, or overlayfs's own.
+# Attributes that a layer carries; the same as in pause/unpack/attributes.c. Others are the host's or overlayfs's own.
 _OVERLAYS = ("user.overlay.", "user.fuseoverlayfs.")
 _CARRIED = ("security.capability", "system.posix_acl_access", "system.posix_acl_default")
 
 
 def is_whiteout(status: os.stat_result) -> bool:
-    """Whether this says that nothing is here, whatever the layers below have."""
+    """Return whether a file is a whiteout, which hides its name in the layers below."""
     return stat.S_ISCHR(status.st_mode) and status.st_rdev == 0
 
 
 def is_opaque(directory: int) -> bool:
-    """Whether this directory hides what the layers below have in it."""
+    """Return whether a directory is opaque, which hides its content in the layers below."""
     if attribute(directory, _OPAQUE) == b"y":
         return True
-    # where a user's containers run; root's could write it themselves, and for overlayfs it says nothing there
+    # in a user's containers; root's could set it themselves, and overlayfs ignores it there
     return in_user_namespace() and (attribute(directory, _USER_OPAQUE) == b"y" or _is_marked(directory))
 
 
 def _is_marked(directory: int) -> bool:
     try:
         return stat.S_ISREG(os.stat(_MARK, dir_fd=directory, follow_symlinks=False).st_mode)
-    except OSError:  # there is none, or nobody may look
+    except OSError:  # it does not exist, or may not be accessed
         return False
 
 
 def names(directory: int) -> list[str]:
-    """Return the names in a directory of a layer, whiteouts as well, without marks that it is opaque."""
+    """Return the names in a directory of a layer, including whiteouts, without marks of opaqueness."""
     found = os.listdir(directory)
     if _MARK in found and is_opaque(directory):
         return [name for name in found if name not in _MARKS]
@@ -54,10 +54,10 @@ def names(directory: int) -> list[str]:
 
 
 def attribute(fd: int, name: str) -> bytes:
-    """Return an extended attribute, or nothing."""
+    """Return an extended attribute, or an empty value."""
     try:
         return os.getxattr(fd, name)
-    except OSError:  # ENODATA, or a file system without any
+    except OSError:  # ENODATA, or a file system without attributes
         return b""
 
 
@@ -71,12 +71,12 @@ def carried_attributes(fd: int) -> dict[str, bytes]:
 
 
 def is_carried(name: str) -> bool:
-    """Whether an extended attribute belongs to the image."""
+    """Return whether an extended attribute belongs to the image."""
     return name in _CARRIED or (name.startswith("user.") and not name.startswith(_OVERLAYS))
 
 
 def open_directories(paths: Iterable[str]) -> list[int]:
-    """Open several; the caller closes them."""
+    """Open several directories; the caller closes them."""
     fds: list[int] = []
     try:
         fds += (os.open(path, OPEN_DIRECTORY & ~os.O_NOFOLLOW) for path in paths)
@@ -87,16 +87,16 @@ def open_directories(paths: Iterable[str]) -> list[int]:
 
 
 def close(fds: Iterable[int]) -> None:
-    """Close several."""
+    """Close several descriptors."""
     for fd in fds:
         os.close(fd)
 
 
 def step(fds: Sequence[int], name: str) -> tuple[os.stat_result | None, list[int]]:
-    """Go down from directories that lie on each other, the topmost first.
+    """Go down one level from stacked directories, topmost first.
 
-    Return what ``name`` is there, if anything, and when that is a directory the descriptors of those that lie on each
-    other there; the caller closes them.
+    Return the status of ``name`` there, if it exists, and if it is a directory, the descriptors of the stacked
+    directories of that name; the caller closes them.
     """
     found: os.stat_result | None = None
     below: list[int] = []
@@ -123,10 +123,10 @@ def step(fds: Sequence[int], name: str) -> tuple[os.stat_result | None, list[int
 
 
 def inherit(directory: str, implied: Iterable[str], lowers: Sequence[str]) -> None:
-    """Give directories that a layer only implied what they have in the layers below it.
+    """Give directories that a layer only implies the attributes that they have in the layers below.
 
-    That is owner, mode, time and extended attributes. ``directory`` is where the layer was unpacked, ``implied`` is
-    ``Unpacked.implied``, ``lowers`` are the directories of the layers below, the topmost first, which inherited before.
+    Those are owner, mode, time and extended attributes. ``directory`` is where the layer was unpacked, ``implied`` is
+    ``Unpacked.implied``, ``lowers`` are the directories of the layers below, topmost first, already settled themselves.
     A directory that no layer below shows stays as it is. podman leaves them all root's and 0755.
 
     Raises OSError.
@@ -139,10 +139,10 @@ def inherit(directory: str, implied: Iterable[str], lowers: Sequence[str]) -> No
 
 
 def remove_idle_whiteouts(directory: str, whitening: Iterable[str], lowers: Sequence[str]) -> None:
-    """Remove the whiteouts of a layer in directories that hide nothing.
+    """Remove a layer's whiteouts from directories in which they hide nothing.
 
-    overlayfs reads a directory that only one layer has as it is (fs/overlayfs/readdir.c: ovl_iterate), so the names of
-    whiteouts in it would be listed, though nothing of that name could be opened. ``whitening`` is
+    overlayfs lists a directory that exists in a single layer unfiltered (fs/overlayfs/readdir.c: ovl_iterate), so the
+    names of its whiteouts would be listed, although they could not be opened. ``whitening`` is
     ``Unpacked.whitening``; the rest as for ``inherit``. Raises OSError.
     """
     for place in _places(directory, whitening, lowers):
@@ -156,9 +156,9 @@ def remove_idle_whiteouts(directory: str, whitening: Iterable[str], lowers: Sequ
 
 
 def _places(directory: str, paths: Iterable[str], lowers: Sequence[str]) -> Iterator[_Place]:
-    """Yield the place of each path, and go on from there where the next one lies in it.
+    """Yield the place of each path, continuing from there where the next one lies below it.
 
-    A layer of a few kB may imply 2,000 directories, each in the one before: two million steps from the root.
+    A layer of a few kB may imply 2,000 nested directories: two million steps if each started from the root.
     """
     place, at = None, ""
     try:
@@ -178,9 +178,9 @@ def _places(directory: str, paths: Iterable[str], lowers: Sequence[str]) -> Iter
 
 
 class _Place:
-    """A directory of a layer, and those that lie below it; at first the root.
+    """A directory of a layer, and those stacked below it; initially the root.
 
-    ``own`` is -1 where the path leads through a symbolic link of the layer: there it is no directory of its own.
+    ``own`` is -1 where the path leads through a symbolic link of the layer: it is not a directory of its own there.
     """
 
     def __init__(self, directory: str, lowers: Sequence[str]) -> None:
@@ -193,7 +193,7 @@ class _Place:
             raise
 
     def go(self, path: str) -> None:
-        """Go to a directory in it; nothing is left where there is none."""
+        """Go down a path; all descriptors are closed if it is not a directory."""
         try:
             for name in path.split("/") if path != "." and self.own >= 0 else ():
                 self._go(name)
@@ -215,7 +215,7 @@ class _Place:
             os.close(own)
 
     def leave(self) -> None:
-        """Close what is open."""
+        """Close the open descriptors."""
         below, self.below = self.below, []
         own, self.own = self.own, -1
         close((*below, own) if own >= 0 else below)
@@ -231,7 +231,7 @@ def _copy_attributes(source: int, target: int) -> None:
 
 
 def shown_names(directories: Sequence[int]) -> set[str]:
-    """Return the names in directories that lie on each other, without those that the upper ones delete."""
+    """Return the merged names of stacked directories, without those that the upper ones delete."""
     found: set[str] = set()
     for fd in reversed(directories):
         for name in names(fd):

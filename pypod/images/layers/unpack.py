@@ -1,7 +1,7 @@
-"""Unpack a layer: from its bytes, as they are stored, to a directory that overlayfs can stack.
+"""Unpack a layer: from its bytes, as stored, to a directory that overlayfs can stack.
 
-Python checks digests and decompresses, and passes the tar on to a C program that is confined to the directory
-(pause/unpack.c). docs/layers.md has the rules.
+Python verifies digests and decompresses, and passes the tar on to a C program that is confined to the directory
+(pause/unpack.c). The rules are in docs/layers.md.
 """
 
 from __future__ import annotations
@@ -25,26 +25,27 @@ if TYPE_CHECKING:
 __all__ = ["LAYER_BYTES_LIMIT", "Owners", "Unpacked", "inherit", "settle", "unpack"]
 
 LAYER_BYTES_LIMIT = 64 << 30
-_PIPE_BYTES = 1 << 20  # what the kernel allows without privileges: /proc/sys/fs/pipe-max-size
+_PIPE_BYTES = 1 << 20  # the maximum without privileges: /proc/sys/fs/pipe-max-size
 _F_SETPIPE_SZ = 1031
 _TREE_FD, _REPORT_FD = 3, 4
 _REPORT_BYTES_LIMIT = 16 << 20
 _SHOWN_CHARACTERS = 80
 
 
-# What a file system refuses that a layer needs in order to delete something of those below it.
+# Operations that a file system may refuse, but that deletions in a layer need.
 _HINTS = {
-    ("fsetxattr", errno.EOPNOTSUPP): "this file system has no extended attributes: have the storage elsewhere (--root)",
+    ("fsetxattr", errno.EOPNOTSUPP): "this file system has no extended attributes: put the storage elsewhere (--root)",
 }
 
 
 class Unpacked(Value):
-    """A layer that was unpacked.
+    """An unpacked layer.
 
-    ``implied`` are the directories that have no entry in the layer, ``.`` being its root: they are made for root with
-    mode 0755. ``whitening`` are those that hold whiteouts. ``settle`` makes both fit the layers below.
-    ``stands_in``: sockets stand for its whiteouts, which nobody can make there. It has to be laid on those below it.
-    ``root_is_opaque``: the layer hides all layers below. overlayfs does not look at the root: leave them out.
+    ``implied`` are the directories that have no entry in the layer, ``.`` being its root: they are created for root
+    with mode 0755. ``whitening`` are those that hold whiteouts. ``settle`` makes both fit the layers below.
+    ``stands_in``: its whiteouts are represented by sockets, since device nodes cannot be created there. It must be
+    merged with the layers below. ``root_is_opaque``: the layer hides all layers below. overlayfs ignores the mark on
+    the root: leave them out.
     """
 
     digest: str
@@ -68,15 +69,15 @@ def unpack(
     limit_bytes: int = LAYER_BYTES_LIMIT,
     owners: Owners | None = None,
 ) -> Unpacked:
-    """Unpack a layer into an empty directory, which becomes its root: mode 0755 when the layer does not say.
+    """Unpack a layer into an empty directory, which becomes its root: mode 0755 unless the layer sets it.
 
-    ``pieces`` are its bytes as stored, compressed or not, each a few MB at most. ``digest`` and ``size`` are what the
-    manifest says of them, ``diff_id`` what the configuration says of the tar in them; nothing (and -1) means not known.
+    ``pieces`` are its bytes as stored, compressed or not, each a few MB at most. ``digest`` and ``size`` are the
+    manifest's for them, ``diff_id`` is the configuration's for the tar in them; empty (and -1) means unknown.
     ``limit_bytes`` bounds the tar, and the sum of the sizes of its files. Memory does not depend on the layer's size.
-    ``owners`` is where a user's ids are, None for root.
+    ``owners`` describes a user's ids, None for root.
 
-    When it raises, what is in the directory is worth nothing and is the caller's to remove. InvalidImage says what is
-    wrong with the layer; SystemFailure that it could not be written (``errno`` ENOSPC: the disk is full).
+    When it raises, the content of the directory is worthless and is the caller's to remove. InvalidImage reports a
+    problem of the layer; SystemFailure that it could not be written (``errno`` ENOSPC: the disk is full).
 
     >>> import tempfile
     >>> with tempfile.TemporaryDirectory() as directory:
@@ -105,9 +106,9 @@ def unpack(
 
 
 class Owners(Value):
-    """Whose the files of a user's layers are: ``environment`` leads to the user namespace that has the ids.
+    """The owners of files in a user's layers: ``environment`` leads to the user namespace that has the ids.
 
-    With ``one_id`` it has no others than the user's own, and all is theirs. Devices are left out in both cases.
+    With ``one_id`` it maps only the user's own id, which owns everything. Devices are left out in both cases.
     """
 
     environment: tuple[tuple[str, str], ...] = ()
@@ -115,13 +116,13 @@ class Owners(Value):
 
 
 def settle(directory: str, layer: Unpacked, lowers: Sequence[str]) -> None:
-    """Make an unpacked layer fit the layers below, the topmost first, which were settled before. Raises OSError."""
+    """Make an unpacked layer fit the layers below, topmost first, which are already settled. Raises OSError."""
     inherit(directory, layer.implied, lowers)
     remove_idle_whiteouts(directory, layer.whitening, lowers)
 
 
 class _Counted:
-    """Bytes on their way: hashed, counted, and stopped when there are more than there may be."""
+    """A stream of bytes: hashed, counted, and stopped when it exceeds its limits."""
 
     def __init__(
         self, pieces: Iterable[bytes], subject: str, what: str, *, digest: str, size: int = -1, limit_bytes: int = -1
@@ -142,14 +143,14 @@ class _Counted:
         for piece in self._pieces:
             self.count += len(piece)
             if 0 <= self._size < self.count:
-                raise InvalidImage(self._subject, f"it is larger than the {self._size} bytes that are stated")
+                raise InvalidImage(self._subject, f"it is larger than the stated {self._size} bytes")
             if 0 <= self._limit_bytes < self.count:
                 raise InvalidImage(self._subject, f"it is larger than {self._limit_bytes} bytes when unpacked")
             self._hash.update(piece)
             yield piece
 
     def check(self) -> str:
-        """Return the digest. Raises InvalidImage when it, or the size, is not what was stated."""
+        """Return the digest. Raises InvalidImage when it, or the size, does not match the stated one."""
         if 0 <= self._size != self.count:
             raise InvalidImage(self._subject, f"it has {self.count} bytes, {self._size} are stated")
         found = f"{self._algorithm}:{self._hash.hexdigest()}"
@@ -159,7 +160,7 @@ class _Counted:
 
 
 class _Program:
-    """pypod-unpack at work on a directory. Leaving the block waits for its end; with its input closed that is soon."""
+    """pypod-unpack at work on a directory. Leaving the block closes its input and waits for it."""
 
     def __init__(self, directory: str, limit_bytes: int, owners: Owners | None) -> None:
         self._code: int | None = None
@@ -187,7 +188,7 @@ class _Program:
             os.close(fd)
 
     def feed(self, pieces: Iterable[bytes]) -> None:
-        """Write the tar. When the program takes no more it has a reason, which is in the report."""
+        """Write the tar. When the program stops reading, the reason is in the report."""
         with _NoSignal():
             try:
                 for piece in pieces:
@@ -196,7 +197,7 @@ class _Program:
                 return
 
     def report(self, subject: str) -> list[bytes]:
-        """Return the fields of the report. Raises InvalidImage or SystemFailure when it tells of a failure."""
+        """Return the fields of the report. Raises InvalidImage or SystemFailure when it is about a failure."""
         self._close_tar()
         data = bytearray()
         while piece := os.read(self._report, 1 << 16):
@@ -242,7 +243,7 @@ class _Program:
 
 
 class _NoSignal:
-    """A write to a program that is gone is an error only, also where SIGPIPE is not ignored as Python does it."""
+    """Suppress SIGPIPE: a write to a program that has ended is only an error, even where Python does not ignore it."""
 
     def __enter__(self) -> None:
         import signal
@@ -273,6 +274,6 @@ def _pipe(size_bytes: int) -> tuple[int, int]:
     if size_bytes:
         try:
             fcntl.fcntl(ends[1], _F_SETPIPE_SZ, size_bytes)
-        except OSError:  # a user may have too much of pipes: then it is slower
+        except OSError:  # the user's limit for pipes may be reached: a small pipe is only slower
             return ends
     return ends

@@ -1,4 +1,4 @@
-"""What a user says about reaching registries: flags of pull, push and login as one value."""
+"""A user's settings for access to registries: flags of pull, push and login as one value."""
 
 from __future__ import annotations
 
@@ -14,18 +14,18 @@ def _sleep(seconds: float) -> None:
 
 
 class Access(Value):
-    """How to reach a registry, in the words of podman's flags; the default says nothing and lets files decide.
+    """How to reach a registry, in terms of podman's flags; the default leaves everything to the configuration files.
 
-    ``tls_verify`` None: what registries.conf says, otherwise verified; False: also unverified TLS, and http.
+    ``tls_verify`` None: as in registries.conf, otherwise verified; False: also unverified TLS, and http.
     ``cert_dir`` holds ``*.crt``, ``*.cert`` and ``*.key`` (containers-certs.d(5)). ``credentials`` are user name and
-    password, and go to no mirror. ``authfile`` replaces every other file with credentials.
-    ``user_agent`` is what registries are told of us, with the version.
-    ``retries`` is how often a request is repeated after a connection error, 429 or 5xx; ``sleep`` waits between.
+    password, and are not sent to mirrors. ``authfile`` replaces every other file with credentials.
+    ``user_agent`` is sent to registries, with the version.
+    ``retries`` is how often a request is repeated after a connection error, 429 or 5xx; ``sleep`` waits in between.
 
-    A server is too slow when there is no connection, TLS and proxies included, within ``connect_timeout_s``, when an
-    answer does not begin within ``read_timeout_s``, and when ``slow_after_s`` of waiting move fewer than
-    ``lowest_rate`` bytes a second of a request or an answer (dnf has the same rate and time). What it was asked for is
-    asked once more, on a new connection.
+    A server is too slow when the connection, TLS and proxies included, takes longer than ``connect_timeout_s``, when an
+    answer does not begin within ``read_timeout_s``, and when ``slow_after_s`` of waiting transfer fewer than
+    ``lowest_rate`` bytes a second of a request or an answer (the rate and time are dnf's). The request is then repeated
+    once, on a new connection.
     """
 
     tls_verify: bool | None = None

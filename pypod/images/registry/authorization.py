@@ -1,7 +1,7 @@
-"""Credentials for one registry, as the header Authorization: basic, or a token from where the registry's 401 points.
+"""The Authorization header for one registry: basic, or a token from the server that the registry's 401 points to.
 
-The token protocol is distribution's (docs/spec/auth: token.md, oauth.md), when to ask what containers/image does. The
-address of a token server comes from the registry: it gets the credentials that the user stored for that registry,
+The token protocol is distribution's (docs/spec/auth: token.md, oauth.md), used when containers/image uses it.
+The address of a token server comes from the registry: it gets the credentials that the user stored for that registry,
 over a connection no less protected than the registry's own, and no others.
 """
 
@@ -18,18 +18,18 @@ if TYPE_CHECKING:
     from pypod.images.registry.url import Url
     from pypod.model.credentials import Credentials
 
-    # (method, address, headers, body) to a body; follows redirects without credentials
+    # (method, address, headers, body) -> body; follows redirects without credentials
     Fetch = Callable[[str, Url, Mapping[str, str], bytes | None], bytes]
 
-_LIFETIME_S, _MARGIN_S = 60, 5  # of a token that does not say; token.md
+_LIFETIME_S, _MARGIN_S = 60, 5  # of a token without a stated lifetime; token.md
 _TOKEN_LENGTH_LIMIT = 64 << 10
 
 
 class Authorization:
-    """What to say to one registry, learned from its challenges. Usable from several threads.
+    """The authorization for one registry, learned from its challenges. Usable from several threads.
 
-    ``look_up`` finds the credentials; it is called once, and not for a registry that wants none. ``known`` says whether
-    there were some.
+    ``look_up`` finds the credentials; it is called once, and only if the registry wants some. ``known`` is whether
+    there were any.
     """
 
     def __init__(self, fetch: Fetch, look_up: Callable[[], Credentials | None], *, secure: bool) -> None:
@@ -49,7 +49,7 @@ class Authorization:
         return self._credentials is not None
 
     def learn(self, headers: Sequence[str]) -> None:
-        """Take over the challenges of a 401 of the registry itself, and forget the tokens: they did not do."""
+        """Take over the challenges of a 401 from the registry itself; keep the old ones if none are usable."""
         from pypod.images.registry.challenge import parse
 
         found = tuple(one for one in parse(headers) if one.scheme in ("basic", "bearer"))
@@ -57,13 +57,13 @@ class Authorization:
             self._challenges = found or self._challenges
 
     def forget(self, scopes: tuple[str, ...], header: str) -> None:
-        """Drop the token for ``scopes`` if it still is the one that was refused."""
+        """Drop the token for ``scopes`` if it is still the refused one."""
         with self._lock:
             if scopes in self._tokens and self._tokens[scopes][0] == header:
                 del self._tokens[scopes]
 
     def header(self, scopes: tuple[str, ...]) -> str:
-        """Return the value of Authorization for ``scopes``, or nothing. Raises RegistryError."""
+        """Return the value of Authorization for ``scopes``, or an empty string. Raises RegistryError."""
         with self._lock:
             if self._challenges and not self._looked_up:
                 self._credentials, self._looked_up = self._look_up(), True
@@ -123,14 +123,14 @@ def _basic(credentials: Credentials) -> str:
 
 
 def _read(realm: Url, body: bytes) -> tuple[str, int]:
-    """Return token and life time in seconds from a token server's answer."""
+    """Return token and lifetime in seconds from a token server's answer."""
     try:
         found = plain_json.loads(body)
     except (ValueError, RecursionError):
         found = None
     found = found if isinstance(found, dict) else {}
     token = found.get("token") or found.get("access_token")
-    # It becomes part of a header: no line may end in it.
+    # It becomes part of a header, so it must not contain a line break.
     usable = isinstance(token, str) and len(token) <= _TOKEN_LENGTH_LIMIT and token.isascii() and token.isprintable()
     if not isinstance(token, str) or not usable:
         raise Unauthorized(realm.shown, "the token server's answer has no token", status=401)

@@ -1,4 +1,4 @@
-"""What a registry has: tags, repositories, search results; and whether it lets somebody in."""
+"""Registry queries: tags, repositories, search results, and checking a login."""
 
 from __future__ import annotations
 
@@ -40,9 +40,9 @@ def catalogue(domain: str, access: Access, registries: Registries) -> Iterator[s
 def search(
     domain: str, term: str, access: Access, registries: Registries, *, limit: int = 25
 ) -> list[dict[str, object]]:
-    """Return at most ``limit`` repositories whose name has ``term`` in it, each with ``name`` and what is known of it.
+    """Return at most ``limit`` repositories with ``term`` in their name, each with ``name`` and other known fields.
 
-    docker.io is asked its search (``description``, ``star_count``, ``is_official``), other registries their catalogue.
+    docker.io is queried by its search (``description``, ``star_count``, ``is_official``), others by their catalogue.
     """
     from itertools import islice
 
@@ -53,7 +53,7 @@ def search(
 
 
 def check_login(domain: str, user: str, password: str, access: Access, registries: Registries) -> None:
-    """Ask a registry whether it takes these credentials. Raises Unauthorized when not, RegistryError."""
+    """Check credentials with a registry. Raises Unauthorized when it refuses them, RegistryError."""
     endpoint = registries.registry(domain)
     chosen = access.replace(credentials=(user, password))
     with open_session(endpoint, endpoint.reference, chosen) as session:
@@ -61,7 +61,7 @@ def check_login(domain: str, user: str, password: str, access: Access, registrie
 
 
 def _names(session: Session, address: str, scopes: tuple[str, ...], key: str) -> Iterator[str]:
-    """Yield the strings of a list that comes in pages (distribution-spec: end-8b)."""
+    """Yield the strings of a paginated list (distribution-spec: end-8b)."""
     for _ in range(_PAGES_LIMIT):
         headers, body, url = session.read("GET", address, scopes=scopes, limit_bytes=_LIST_BYTES_LIMIT)
         names = _json(body, url).get(key) or []

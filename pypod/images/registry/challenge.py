@@ -1,4 +1,4 @@
-"""What a registry answers with 401: the header WWW-Authenticate (RFC 9110, 11.6.1), which nobody vouches for."""
+"""Challenges of a registry's 401: the header WWW-Authenticate (RFC 9110, 11.6.1), which is untrusted."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ _TOKEN = r"[!#$%&'*+.^_`|~0-9A-Za-z-]+"  # noqa: S105
 
 
 class Challenge(Value):
-    """One way in: ``scheme`` in lower case (``bearer``, ``basic``), parameters with names in lower case.
+    """One authentication challenge: ``scheme`` (``bearer``, ``basic``) and names of parameters in lower case.
 
     >>> parse(['Bearer realm="https://auth.example/token",service="r"'])[0]["realm"]
     'https://auth.example/token'
@@ -24,12 +24,12 @@ class Challenge(Value):
     parameters: tuple[tuple[str, str], ...] = ()
 
     def __getitem__(self, name: str) -> str:
-        """Return a parameter, or nothing; of two with one name the first, as in Go's parsers."""
+        """Return a parameter, or an empty string; the first of several with one name, as in Go's parsers."""
         return next((value for key, value in self.parameters if key == name), "")
 
 
 def parse(headers: Iterable[str]) -> list[Challenge]:
-    """Read the challenges in headers of that name. What cannot be read ends the header and is left out."""
+    """Parse the challenges in WWW-Authenticate headers. The rest of a header after a syntax error is ignored."""
     found: list[Challenge] = []
     for header in headers:
         found += _parse_one(header[:_LENGTH_LIMIT])
@@ -50,7 +50,7 @@ def _parse_one(text: str) -> list[Challenge]:
             value = plain or "" if quoted is None else re.sub(r"\\(.)", r"\1", quoted)
             found[-1][1].append((pair[1].lower(), value))
             at = pair.end()
-            if text.startswith('"', at):  # a quoted string that does not end
+            if text.startswith('"', at):  # an unterminated quoted string
                 break
             continue
         scheme = token.match(text, at)

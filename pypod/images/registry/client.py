@@ -32,8 +32,8 @@ _SCHEMA_1 = "application/vnd.docker.distribution.manifest.v1"
 class RegistrySource:
     """An image in a registry or in one of its mirrors (pypod.images.ends.Source).
 
-    The first place that has the image serves all of it. Its manifest is read once: a tag that moves meanwhile changes
-    nothing. Nothing is asked before the first call.
+    The first place that has the image serves all of it. Its manifest is read once: a tag that moves meanwhile has no
+    effect. No request is sent before the first call.
 
     >>> with RegistrySource(parse("quay.io/podman/stable"), Access(), load()) as source:  # doctest: +SKIP
     ...     media_type, body = source.manifest()
@@ -65,7 +65,7 @@ class RegistrySource:
         return _manifest(session, check_digest(digest, "manifest"))
 
     def digest(self) -> str:
-        """Return the digest of the image's manifest or index, without reading it where the registry can tell."""
+        """Return the digest of the image's manifest or index, without reading it if the registry states it."""
         sessions = self._sessions if self._chosen is None else [self._chosen[0]]
         for session in sessions:
             try:
@@ -76,9 +76,9 @@ class RegistrySource:
         raise AssertionError("unreachable")
 
     def blob(self, descriptor: Descriptor, offset: int = 0) -> Iterator[bytes]:
-        """Yield a blob from ``offset`` on in pieces of at most 1 MiB; a connection that is cut is taken up again.
+        """Yield a blob from ``offset`` on in pieces of at most 1 MiB; an interrupted transfer is resumed.
 
-        Never more than the descriptor's size; raises InvalidImage when the blob has another one.
+        Yields at most the descriptor's size; raises InvalidImage when the blob has another one.
         """
         from pypod.images.registry.download import pieces
 
@@ -111,7 +111,7 @@ class RegistrySource:
 class RegistryDestination:
     """A name in a registry that an image is written to (pypod.images.ends.Destination); mirrors are not written to.
 
-    ``mount_from`` are images of the same registry whose blobs need not be sent again.
+    ``mount_from`` are images in the same registry whose blobs need not be uploaded.
     """
 
     def __init__(
@@ -128,7 +128,7 @@ class RegistryDestination:
         self._session.__exit__()
 
     def has_blob(self, descriptor: Descriptor) -> bool:
-        """Return whether the registry has the blob in this repository, or could take it over from another one."""
+        """Return whether the registry has the blob in this repository, or could mount it from another one."""
         from pypod.images.registry import upload
 
         return upload.has_blob(self._session, descriptor) or any(
@@ -136,13 +136,13 @@ class RegistryDestination:
         )
 
     def put_blob(self, descriptor: Descriptor, pieces: Iterable[bytes]) -> None:
-        """Send a blob. What can be iterated again (a list, no generator) is sent again when the connection is cut."""
+        """Send a blob. A list of pieces, unlike a generator, is resent after a lost connection."""
         from pypod.images.registry import upload
 
         upload.put_blob(self._session, descriptor, pieces)
 
     def put_manifest(self, media_type: str, body: bytes, *, digest: str = "") -> None:
-        """Send the manifest or index under the name's tag, or one that an index names under its ``digest``."""
+        """Send the manifest or index under the name's tag, or one that an index refers to under its ``digest``."""
         from pypod.images.registry import upload
 
         version = digest or self.reference.tag or self.reference.version
@@ -150,12 +150,12 @@ class RegistryDestination:
 
 
 def open_session(endpoint: Endpoint, reference: Reference, access: Access) -> Session:
-    """Return a session with the credentials that are stored, or were typed for the registry that is named."""
+    """Return a session with the stored credentials, or those that the user gave for the named registry."""
     return Session(endpoint, access, lambda: _credentials(endpoint, reference, access))
 
 
 def _credentials(endpoint: Endpoint, reference: Reference, access: Access) -> Credentials | None:
-    """Return what is stored for the place that is really asked; what the user typed is for the name's own host."""
+    """Return the stored credentials for the actual endpoint; those from the user are only for the name's own host."""
     from pypod.images.config import credentials
 
     there = endpoint.reference
@@ -172,12 +172,12 @@ def repository(session: Session) -> str:
 
 
 def pull_scopes(session: Session) -> tuple[str, ...]:
-    """Return what a token must allow for reading the repository."""
+    """Return the scopes of a token for reading the repository."""
     return (f"repository:{session.endpoint.repository}:pull",)
 
 
 def _manifest(session: Session, version: str) -> tuple[str, bytes]:
-    """Read a manifest by tag or digest, and compare what can be compared."""
+    """Read a manifest by tag or digest, and verify what can be verified."""
     address, scopes = f"{repository(session)}/manifests/{version}", pull_scopes(session)
     try:
         headers, body, _ = session.read(
@@ -198,10 +198,10 @@ def _manifest(session: Session, version: str) -> tuple[str, bytes]:
 
 
 def _head_digest(session: Session) -> str:
-    """Return the digest that a registry says the image has, or nothing when it does not say."""
+    """Return the digest that a registry states for the image, or an empty string."""
     reference = session.endpoint.reference
     address = f"{repository(session)}/manifests/{reference.version}"
-    # Some registries answer HEAD with 404 or 405 where they answer GET.
+    # Some registries answer HEAD with 404 or 405 although they answer GET.
     response, _ = session.open(
         "HEAD", address, scopes=pull_scopes(session), headers={"Accept": _ACCEPT}, expected=(200, 404, 405)
     )

@@ -1,4 +1,4 @@
-"""Reading a blob: bounded by its descriptor, taken up again where a connection was cut."""
+"""Download of a blob: bounded by its descriptor, resumed after a lost connection."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from pypod.images.registry.url import Url
     from pypod.model.image import Descriptor
 
-_PIECE_BYTES = 1 << 18  # what a connection that stalls loses at most
+_PIECE_BYTES = 1 << 18  # the most that a stalled connection loses
 _PARTIAL, _UNSATISFIABLE = 206, 416
 
 
@@ -78,7 +78,7 @@ def _ranges(at: int) -> tuple[int, ...]:
 
 
 def _fits(text: str, at: int, size: int) -> bool:
-    """Return whether Content-Range (RFC 9110, section 14.4) says: from ``at`` on, of ``size`` bytes or an unknown."""
+    """Return whether Content-Range (RFC 9110, section 14.4) starts at ``at``, of ``size`` bytes or unknown."""
     unit, _, rest = text.strip().partition(" ")
     span, _, whole = rest.partition("/")
     first, _, last = span.strip().partition("-")
@@ -87,7 +87,7 @@ def _fits(text: str, at: int, size: int) -> bool:
 
 
 def _skip(response: Response, count: int) -> None:
-    """Read past what we have, when a server sends all of a blob although a part was asked for."""
+    """Skip the bytes that we have, when a server sends the whole blob although a range was requested."""
     while count:
         piece = response.read(min(count, _PIECE_BYTES))
         if not piece:

@@ -1,4 +1,4 @@
-"""A file that is named by an address, as ``load`` and ``import`` take it: no registry, no credentials."""
+"""Download of a file by URL, for ``load`` and ``import``: no registry, no credentials."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 
 def fetched(url: str) -> Iterator[bytes]:
-    """Yield the bytes of what lies at an address; redirects are followed. Raises RegistryError."""
+    """Yield the bytes at a URL; redirects are followed. Raises RegistryError."""
     from http.client import HTTPException
 
     from pypod.images.registry.access import Access

@@ -1,4 +1,4 @@
-"""TLS to an origin inside TLS to a proxy, which the ssl module's sockets cannot do: they want a real socket below."""
+"""TLS to an origin inside TLS to a proxy, which the ssl module's sockets do not support: they need a real socket."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _PIECE_BYTES = 1 << 16
 
 
 class Nested:
-    """As much of a socket as http.client uses; ``sock`` is the tunnel. Raises OSError."""
+    """The part of a socket that http.client uses; ``sock`` is the tunnel. Raises OSError."""
 
     def __init__(self, sock: Paced, context: ssl.SSLContext, name: str) -> None:
         self._sock = sock
@@ -43,7 +43,7 @@ class Nested:
         return count
 
     def _do(self, step: Callable[..., Any], *words: Any) -> Any:
-        """Do a step of TLS, moving what it has to send and waiting for what it wants to read."""
+        """Perform a TLS step, sending its output and waiting for the input it needs."""
         while True:
             try:
                 found = step(*words)

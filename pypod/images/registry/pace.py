@@ -1,9 +1,9 @@
-"""How long a server is waited for: one rule for connecting and TLS, for what it sends and for what is sent to it.
+"""Time limits for servers: one rule for connecting and TLS, for receiving and for sending.
 
-What is worth nothing until it is done has a time: to be connected (TCP, a proxy's CONNECT, TLS, all together), and to
-begin an answer. What flows has a rate: each ``slow_after_s`` of waiting must move ``lowest_rate`` bytes a second, or
-end what is waited for. Only waiting counts, so a reader may take its time; and only bytes count, so a server gains
-nothing by sending them one at a time, each of which would restart a socket's own time limit.
+Steps that are worthless until complete have a time: connecting (TCP, a proxy's CONNECT and TLS together), and the
+beginning of an answer. Transfers have a rate: each ``slow_after_s`` of waiting must move ``lowest_rate`` bytes a
+second, or the transfer is ended. Only waiting counts, so a reader may take its time; and only bytes count, so a server
+gains nothing by sending them one at a time, each of which would restart a socket's own timeout.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from typing import Any, NoReturn, Protocol
 
     class Readable(Protocol):
-        """What a file can be made of."""
+        """A source for ``file_of``."""
 
         def recv_into(self, buffer: Any) -> int: ...
 
@@ -32,9 +32,9 @@ __all__ = ["Limits", "Pace", "Paced", "Slow", "connect", "file_of", "left_after"
 _HEAD_BYTES_LIMIT = 1 << 20
 _WRAPPING = 16  # a chunk of one byte (RFC 9112, section 7.1) is six bytes
 _WRAPPING_BYTES = 64 << 10
-_SIOCOUTQ = 0x5411  # linux/sockios.h: what the other end has not acknowledged yet
+_SIOCOUTQ = 0x5411  # linux/sockios.h: bytes not acknowledged by the peer yet
 _SLOW_REPEATS = 1
-_WHOLE = float("inf")  # no rate is enough for what has to be done as a whole
+_WHOLE = float("inf")  # no rate suffices for a step that must complete
 
 
 class Limits(Value):
@@ -47,17 +47,17 @@ class Limits(Value):
 
 
 class Slow(TimeoutError):
-    """A server is too slow to be waited for."""
+    """A server is too slow."""
 
     hint = "try again, or use a mirror that is faster (containers-registries.conf(5))"
 
 
 class Wordy(HTTPException):
-    """An answer has a head without end, or hardly anything in a lot of wrapping: chunks, trailers."""
+    """An answer has an endless head, or hardly any data in a lot of framing: chunks, trailers."""
 
 
 class Pace:
-    """What one connection is waited for at the moment, and how that goes. A new one is about to be connected."""
+    """The current wait on one connection, and its progress. A new one is about to be connected."""
 
     def __init__(self, limits: Limits) -> None:
         self._limits = limits
@@ -66,41 +66,41 @@ class Pace:
         self._begin("the TCP connection", limits.connect_s, _WHOLE)
 
     def part(self, what: str) -> None:
-        """Name the part of connecting that comes next; the time goes on."""
+        """Name the next step of connecting; the time goes on."""
         self._what = what
 
     def sends(self) -> None:
-        """A request is sent."""
+        """Start to send a request."""
         self._begin("the request", self._limits.slow_after_s, self._limits.lowest_rate)
 
     def awaits(self, sock: Any) -> None:
-        """An answer is waited for. The kernel may still have to send most of the request; that it does so counts."""
+        """Start to wait for an answer. The kernel may still be sending the request, which counts as progress."""
         self._begin("the beginning of an answer", self._limits.answer_s, _WHOLE, sock)
         self._room = _HEAD_BYTES_LIMIT
         self._unsent = _unsent(sock)
 
     def reads(self) -> None:
-        """The head of the answer has come, the body is read."""
+        """Start to read the body; the head has arrived."""
         self._begin("the answer", self._limits.slow_after_s, self._limits.lowest_rate)
 
     def allow(self, count: int) -> None:
-        """So many bytes of a body are asked for; bound what may come around them."""
+        """Bound the framing around the next ``count`` bytes of a body."""
         self._room = count * _WRAPPING + _WRAPPING_BYTES
 
     @property
     def left_s(self) -> float:
-        """How long may be waited until it is judged again."""
+        """The time that remains until progress is judged."""
         return self._time_s - self._waited_s
 
     def wait(self, sock: socket, act: Callable[..., int | None], *words: object) -> int:
-        """Let a socket do what may take a while; return how many bytes that moved. Raises Slow, OSError."""
+        """Perform an operation on a socket that may block; return the number of bytes moved. Raises Slow, OSError."""
         while True:
             sock.settimeout(self.left_s)
             began_s = monotonic()
             try:
                 count = act(*words) or 0
             except TimeoutError as error:
-                if error.errno is not None:  # the kernel's: the other end acknowledges nothing
+                if error.errno is not None:  # the kernel's timeout: the peer acknowledges nothing
                     raise
                 count = -1
             self.spend(monotonic() - began_s, max(count, 0))
@@ -108,7 +108,7 @@ class Pace:
                 return count
 
     def receive(self, sock: socket, buffer: Any) -> int:
-        """Read what there is. Raises Slow, OSError, and Wordy for too much of what nobody asked for."""
+        """Read available bytes. Raises Slow, OSError, and Wordy for too much framing."""
         count = self.wait(sock, sock.recv_into, buffer)
         self._room -= count
         if self._room < 0:
@@ -118,7 +118,7 @@ class Pace:
         return count
 
     def spend(self, seconds: float, count: int = 0) -> None:
-        """Count a while of waiting and what it moved. Raises Slow when it is time to judge and that was too little."""
+        """Account for time waited and bytes moved. Raises Slow when it is time to judge and they were too few."""
         self._waited_s += seconds
         self._moved += count
         if self._waited_s >= self._time_s:
@@ -145,7 +145,7 @@ class Pace:
 
 
 class Paced:
-    """As much of a socket as http.client uses, and TLS within TLS, at a pace. Raises OSError."""
+    """The part of a socket that http.client and nested TLS use, with a pace. Raises OSError."""
 
     def __init__(self, sock: socket, pace: Pace) -> None:
         self._sock, self._pace = sock, pace
@@ -168,7 +168,7 @@ class Paced:
 
 
 def connect(host: bytes, port: int, pace: Pace) -> socket:
-    """Return a connection to a host; those of its addresses that are not tried yet share the time that is left."""
+    """Return a connection to a host; its addresses that have not been tried yet share the remaining time."""
     # a name in bytes is not encoded as IDNA, for which Python would import stringprep and more
     found = getaddrinfo(host, port, type=SOCK_STREAM)
     failure = OSError("the name has no address")
@@ -193,7 +193,7 @@ def connect(host: bytes, port: int, pace: Pace) -> socket:
 
 
 def secure(sock: socket, context: ssl.SSLContext, host: str, pace: Pace, what: str) -> socket:
-    """Return TLS on a connection, agreed upon."""
+    """Return a connection secured by TLS, after the handshake."""
     pace.part(what)
     made = context.wrap_socket(sock, server_hostname=host, do_handshake_on_connect=False)
     try:
@@ -205,12 +205,12 @@ def secure(sock: socket, context: ssl.SSLContext, host: str, pace: Pace, what: s
 
 
 def file_of(source: Readable, below: io.IOBase) -> io.BufferedReader:
-    """Return a file to read from a socket; ``below`` keeps that open as long as this is, as a socket's own files do."""
+    """Return a file that reads from a socket; ``below`` keeps that open as long as the file is."""
     return io.BufferedReader(_File(source, below))
 
 
 def left_after(error: BaseException, left: int) -> int:
-    """Return how often to try again after an error: what is too slow may be so by an accident of one connection."""
+    """Return the number of retries left after an error: slowness may be an accident of one connection."""
     slow = isinstance(error, Slow) or isinstance(error.__cause__, Slow)
     return min(left, _SLOW_REPEATS) if slow else left
 
@@ -231,7 +231,7 @@ class _File(io.RawIOBase):
 
 
 def _unsent(sock: Any) -> int:
-    """Return how many bytes the other end has not acknowledged (tcp(7), SIOCOUTQ)."""
+    """Return the number of bytes that the peer has not acknowledged (tcp(7), SIOCOUTQ)."""
     import sys
     from fcntl import ioctl
 

@@ -1,4 +1,4 @@
-"""Which proxy the environment names for an address: http_proxy, https_proxy and no_proxy.
+"""The environment's proxy for an address: http_proxy, https_proxy and no_proxy.
 
 The rules are Go's (golang.org/x/net/http/httpproxy), which podman follows: urllib.request lacks networks in no_proxy
 and the exception for this host itself, and costs 60 ms to import.
@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 
 def proxy_for(scheme: str, host: str, port: int, environment: Mapping[str, str]) -> str:
-    """Return the proxy's address for a connection, or nothing.
+    """Return the proxy's address for a connection, or an empty string.
 
     >>> proxy_for("https", "quay.io", 443, {"HTTPS_PROXY": "proxy:3128", "NO_PROXY": "example.com"})
     'http://proxy:3128'
@@ -24,7 +24,7 @@ def proxy_for(scheme: str, host: str, port: int, environment: Mapping[str, str])
 
 
 def _variable(name: str, environment: Mapping[str, str]) -> str:
-    # HTTP_PROXY of a CGI program is what a client sent as "Proxy:" (httpoxy, CVE-2016-5385)
+    # In a CGI program, HTTP_PROXY comes from a client's "Proxy:" header (httpoxy, CVE-2016-5385)
     if name == "http_proxy" and environment.get("REQUEST_METHOD"):
         return environment.get(name, "")
     return environment.get(name.upper()) or environment.get(name, "")

@@ -1,7 +1,7 @@
-"""HTTP/1.1 connections that are used again: http.client's, with what it does not do by itself.
+"""Reusable HTTP/1.1 connections: http.client's, with what it lacks.
 
-That is: to keep idle connections, to go through proxies, to notice a body that is cut off, and to wait for a server
-only as long as ``pypod.images.registry.pace`` says.
+That is: keeping idle connections, using proxies, detecting truncated bodies, and limiting the wait for a server as
+in ``pypod.images.registry.pace``.
 """
 
 from __future__ import annotations
@@ -26,11 +26,11 @@ if TYPE_CHECKING:
 
 __all__ = ["Limits", "Response", "Route", "Routes"]
 
-_IDLE_LIMIT = 16  # threads that may read at once without opening a connection each time
+_IDLE_LIMIT = 16  # the number of threads that may read at once without reconnecting each time
 
 
 class Route(Value):
-    """How to get to an origin: its URL's scheme, host and port, and a proxy with what it wants to hear."""
+    """The way to an origin: its URL's scheme, host and port, and a proxy with its authorization."""
 
     scheme: str
     host: str
@@ -40,9 +40,9 @@ class Route(Value):
 
 
 class Routes:
-    """Connections along routes, kept while they are idle. Usable from several threads.
+    """Connections by route, kept while they are idle. Usable from several threads.
 
-    ``context`` makes the TLS context of a route to an origin.
+    ``context`` creates the TLS context of a route to an origin.
     """
 
     def __init__(self, limits: Limits, context: Callable[[Route], ssl.SSLContext]) -> None:
@@ -75,7 +75,7 @@ class Routes:
             except (BrokenPipeError, ConnectionResetError):
                 if connection.sock is None:
                     raise
-                # the server takes no more of the body, and has said why (RFC 9112, section 9.5)
+                # the server stopped reading the body, and has said why (RFC 9112, section 9.5)
             connection.pace.awaits(connection.sock)
             response = connection.getresponse()
             connection.pace.reads()
@@ -103,7 +103,7 @@ class Routes:
             connection.close()
 
     def _connected(self, route: Route) -> _Connection:
-        """Return a new connection. http.client opens none itself: it would not know what lies between."""
+        """Return a new connection. http.client must not open one itself: it does not know about the proxy."""
         connection = _Connection(route, Pace(self._limits))
         connection.sock = self._socket(route, connection.pace)
         return connection
@@ -141,7 +141,7 @@ class Routes:
 
 
 def _tunnel(sock: Paced, route: Route) -> None:
-    """Let a proxy connect us to an origin (RFC 9110, section 9.3.6)."""
+    """Have a proxy connect us to an origin (RFC 9110, section 9.3.6)."""
     to = f"{route.host}:{route.port}"
     login = f"Proxy-Authorization: {route.proxy_authorization}\r\n" if route.proxy_authorization else ""
     sock.sendall(f"CONNECT {to} HTTP/1.1\r\nHost: {to}\r\n{login}\r\n".encode("ascii"))
@@ -151,11 +151,11 @@ def _tunnel(sock: Paced, route: Route) -> None:
     finally:
         answer.close()
     if not 200 <= answer.status < 300:
-        raise OSError(f"the proxy does not connect: {answer.status} {answer.reason}")
+        raise OSError(f"the proxy refused to connect: {answer.status} {answer.reason}")
 
 
 class _Connection(HTTPConnection):
-    """http.client's, with a socket that is given to it, and the pace of that."""
+    """http.client's, with a given socket and its pace."""
 
     auto_open = 0
 
@@ -168,7 +168,7 @@ class _Connection(HTTPConnection):
 class Response:
     """An answer: ``status``, ``reason``, ``headers`` and a body that is read in pieces.
 
-    It has its connection until ``release``, after which another request may use that, or ``close``.
+    It owns its connection until ``release``, which returns it for reuse, or ``close``.
     """
 
     def __init__(self, connection: _Connection, response: HTTPResponse, keep: Callable[[], None]) -> None:
@@ -179,14 +179,14 @@ class Response:
         self._response = response
         self._keep = keep
         lengths = set(self.headers.get_all("Content-Length", ()))
-        if len(lengths) > 1:  # RFC 9112, section 6.3: what follows is anybody's
+        if len(lengths) > 1:  # RFC 9112, section 6.3: the end of the body is ambiguous
             self.close()
             raise HTTPException(f"the answer has {len(lengths)} lengths")
 
     def read(self, limit_bytes: int) -> bytes:
-        """Return the next at most ``limit_bytes`` of the body, nothing at its end.
+        """Return at most ``limit_bytes`` of the rest of the body, nothing at its end.
 
-        Raises OSError, and HTTPException where the body ends before its announced length.
+        Raises OSError, and HTTPException when the body ends before its announced length.
         """
         self._connection.pace.allow(limit_bytes)
         piece = self._response.read(limit_bytes)
@@ -195,20 +195,20 @@ class Response:
         return piece
 
     def release(self) -> None:
-        """Give the connection back if the body was read to its end; close it otherwise."""
+        """Return the connection for reuse if the body was read to its end; close it otherwise."""
         if self._response.isclosed() and self._connection.sock is not None:
             self._keep()
         else:
             self.close()
 
     def close(self) -> None:
-        """Close it, and the connection."""
+        """Close the response and its connection."""
         self._response.close()
         self._connection.close()
 
 
 def _is_open(sock: Paced | Nested | None) -> bool:
-    """Return whether a connection that nobody uses is still there: one with anything to read is at its end."""
+    """Return whether an idle connection is still open: one with anything to read has been closed by the server."""
     from select import POLLIN, poll
 
     if sock is None:

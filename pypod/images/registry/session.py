@@ -1,7 +1,7 @@
 """Requests to one registry: its address, its credentials, its redirects and its errors.
 
-The rule that all else serves: credentials go to the host that they are for. A redirect to another scheme, host or
-port loses them, and a 401 that anything but the registry itself sends is an error, not a question
+The rule that everything else serves: credentials are sent only to the host that they are for. A redirect to another
+scheme, host or port drops them, and a 401 from anything but the registry itself is an error, not a challenge
 (CVE-2020-15157, GHSA-742w-89gc-8m9c).
 """
 
@@ -33,9 +33,9 @@ _DRAIN_BYTES_LIMIT = 64 << 10
 
 
 class Session:
-    """Speaks to the registry of ``endpoint``; usable from several threads. The first request finds its scheme.
+    """A session with the registry of ``endpoint``; usable from several threads. The first request finds its scheme.
 
-    ``look_up`` finds the credentials, if the registry wants some.
+    ``look_up`` finds the credentials, if the registry wants any.
     """
 
     def __init__(self, endpoint: Endpoint, access: Access, look_up: Callable[[], Credentials | None]) -> None:
@@ -67,9 +67,9 @@ class Session:
         body: bytes | Iterable[bytes] | None = None,
         expected: tuple[int, ...] = (200,),
     ) -> tuple[Response, Url]:
-        """Send a request; return the response, unread, and where it came from. Raises RegistryError and its kin.
+        """Send a request; return the unread response, and its URL. Raises RegistryError and its subclasses.
 
-        ``address`` is a path on the registry or a URL that the registry named.
+        ``address`` is a path on the registry or a URL that the registry gave.
         """
         base, authorization = self._registry()
         url = self.resolve(base, address)
@@ -77,7 +77,7 @@ class Session:
         header = authorization.header(scopes) if url.origin == base.origin else ""
         response, last = self._follow(method, url, headers or {}, body, header)
         if response.status == 401 and last == url and url.origin == base.origin and not once:
-            # Only the registry's own first answer is a question; what a redirect led to asks in vain.
+            # Only the registry's own first answer is a challenge; one behind a redirect is ignored.
             authorization.learn(response.headers.get_all("WWW-Authenticate", ()))
             authorization.forget(scopes, header)
             fresh = authorization.header(scopes)
@@ -97,7 +97,7 @@ class Session:
         headers: Mapping[str, str] | None = None,
         limit_bytes: int = _ANSWER_BYTES_LIMIT,
     ) -> tuple[HTTPMessage, bytes, Url]:
-        """Return headers and the whole body of an answer, and where it came from; ask again when it is cut off."""
+        """Return headers and whole body of an answer, and its URL; repeat the request when the answer is truncated."""
         from http.client import HTTPException
 
         from pypod.images.registry.pace import left_after
@@ -115,18 +115,18 @@ class Session:
                 self._transport.sleep(self.access.retry_delay_s)
 
     def resolve(self, base: Url, location: str) -> Url:
-        """Return where a Location or Link leads. Raises RegistryError for a step from https down to http."""
+        """Return the target of a Location or Link. Raises RegistryError for a downgrade from https to http."""
         url = base.at(location)
         if base.scheme == "https" and url.scheme == "http" and not self.insecure:
             raise RegistryError(base.shown, f"it leads from https to {url.shown}: refused")
         return url
 
     def sleep(self, seconds: float) -> None:
-        """Wait, as the user's ``Access`` says."""
+        """Wait, by means of the user's ``Access``."""
         self._transport.sleep(seconds)
 
     def fail(self, response: Response, url: Url) -> NoReturn:
-        """Raise what a response with an unexpected status means."""
+        """Raise the error for a response with an unexpected status."""
         reason = _reason(response)
         status = response.status
         if status in (401, 403):
@@ -147,7 +147,7 @@ class Session:
             return self._found
 
     def _ping(self) -> tuple[Url, Authorization]:
-        """Find out whether the registry speaks TLS, and what it wants (distribution-spec: end-1)."""
+        """Find out whether the registry speaks TLS, and its challenges (distribution-spec: end-1)."""
         from pypod.images.registry.authorization import Authorization
 
         response, base = self._first_answer()
@@ -181,7 +181,7 @@ class Session:
         home = url.origin
         for _ in range(REDIRECTS_LIMIT + 1):
             if url.origin != home:
-                header = ""  # and it does not come back
+                header = ""  # for good, even if a later redirect leads back
             sent = {**self._headers, **headers, **({"Authorization": header} if header else {})}
             response = self._transport.send(method, url, sent, body)
             location = response.headers.get("Location")
@@ -192,7 +192,7 @@ class Session:
         raise RegistryError(url.shown, f"more than {REDIRECTS_LIMIT} redirects")
 
     def _fetch(self, method: str, url: Url, headers: Mapping[str, str], body: bytes | None) -> bytes:
-        """Ask a token server."""
+        """Send a request to a token server."""
         own = {name: value for name, value in headers.items() if name != "Authorization"}
         response, last = self._follow(method, url, own, body, headers.get("Authorization", ""))
         if response.status != 200:
@@ -201,7 +201,7 @@ class Session:
 
 
 def read_once(response: Response, limit_bytes: int, url: Url) -> bytes:
-    """Read a body of at most ``limit_bytes``; raise RegistryError when it is longer or cut off."""
+    """Read a body of at most ``limit_bytes``; raise RegistryError when it is longer or truncated."""
     from http.client import HTTPException
 
     try:
@@ -215,7 +215,7 @@ def _cut_off(url: Url, error: Exception) -> RegistryError:
 
 
 def read_body(response: Response, limit_bytes: int, url: Url) -> bytes:
-    """Return a body; raise RegistryError when it has more than ``limit_bytes``, OSError or HTTPException when cut."""
+    """Return a body; raise RegistryError when it exceeds ``limit_bytes``, OSError or HTTPException when truncated."""
     pieces, size = [], 0
     try:
         while size <= limit_bytes and (piece := response.read(min(limit_bytes + 1 - size, 1 << 20))):
@@ -232,9 +232,9 @@ def read_body(response: Response, limit_bytes: int, url: Url) -> bytes:
 
 
 def finish(response: Response) -> None:
-    """Read what little a body still has, to its end, so that the connection can be used again; give a long one up.
+    """Read the short rest of a body so that the connection can be reused; close the connection if it is long.
 
-    Also after HEAD: until it is read, http.client takes the connection for busy (ResponseNotReady).
+    Needed after HEAD, too: http.client considers the connection busy until then (ResponseNotReady).
     """
     from http.client import HTTPException
 
@@ -252,7 +252,7 @@ def finish(response: Response) -> None:
 
 
 def _reason(response: Response) -> str:
-    """Return what a registry says is wrong (distribution-spec: error codes), cut and free of control characters."""
+    """Return a registry's error message (distribution-spec: error codes), cut and free of control characters."""
     from http.client import HTTPException
 
     try:

@@ -1,4 +1,4 @@
-"""TLS to a registry: whom we believe, and who we say we are (containers-certs.d(5))."""
+"""TLS to a registry: trusted authorities and client certificates (containers-certs.d(5))."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ if TYPE_CHECKING:
 
 
 def certificate_directories(host: str, cert_dir: str = "") -> list[str]:
-    """Return where certificates for ``host``, with its port, may lie: what the user said, or the places of the system.
+    """Return the directories with certificates for ``host``, with its port: the user's choice, or the system's.
 
-    The first directory of the system that is there counts alone, as in podman.
+    Only the first existing directory of the system counts, as in podman.
     """
     if cert_dir:
         return [cert_dir]
@@ -24,7 +24,7 @@ def certificate_directories(host: str, cert_dir: str = "") -> list[str]:
 
 
 def context(directories: list[str], *, verify: bool, with_client_key: bool) -> ssl.SSLContext:
-    """Return a TLS context: the system's authorities and ``*.crt``, and the pairs ``*.cert`` and ``*.key``.
+    """Return a TLS context: the system's authorities and ``*.crt``, and client pairs ``*.cert`` and ``*.key``.
 
     Raises InvalidSpec when a directory or a file in it cannot be used.
     """
@@ -32,8 +32,8 @@ def context(directories: list[str], *, verify: bool, with_client_key: bool) -> s
 
     if verify:
         made = ssl.create_default_context()
-        # Go's rules, which are podman's, whatever this Python's are: authorities need not tell what their key is for,
-        # as many that were made by hand do not (strict since 3.13), and one need not be the last of its chain.
+        # Go's rules, as in podman, whatever this Python's are: authorities need not state their key usage, as many
+        # self-made ones do not (strict since 3.13), and a trusted certificate need not be the last of its chain.
         made.verify_flags = made.verify_flags & ~ssl.VERIFY_X509_STRICT | ssl.VERIFY_X509_PARTIAL_CHAIN
     else:  # without the system's authorities, which cost 20 ms to load
         made = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
@@ -63,6 +63,6 @@ def context(directories: list[str], *, verify: bool, with_client_key: bool) -> s
                     raise InvalidSpec(
                         "--cert-dir", f"missing client certificate {name.removesuffix('.key')}.cert for key {name}"
                     )
-            except OSError as error:  # SSLError is one
+            except OSError as error:  # SSLError is a subclass
                 raise InvalidSpec("--cert-dir", f"{path}: {error.strerror or error}") from error
     return made

@@ -1,6 +1,6 @@
-"""HTTP to one registry and to wherever it redirects: connections, proxies, time limits, repetitions. No redirects here.
+"""HTTP to one registry and to its redirect targets: connections, proxies, time limits, retries. No redirects here.
 
-What follows a redirect or an error is a question of credentials (pypod.images.registry.session).
+Redirects and errors involve credentials (pypod.images.registry.session).
 """
 
 from __future__ import annotations
@@ -30,9 +30,9 @@ _DELAY_LIMIT_S = 30.0
 
 
 class Transport:
-    """Connections for one registry. ``own`` is its host: only there a client certificate is shown.
+    """Connections for one registry. ``own`` is its host: the client certificate is shown only there.
 
-    ``name`` is what directories of certificates call it (docker.io, not the host that answers for it). Usable from
+    ``name`` is the registry's name in certificate directories (docker.io, not the host behind it). Usable from
     several threads.
     """
 
@@ -65,10 +65,10 @@ class Transport:
         *,
         retries: int | None = None,
     ) -> Response:
-        """Send one request and return the response, unread, whatever its status.
+        """Send one request and return the unread response, whatever its status.
 
-        Repeated after connection errors, 429 and 5xx, each time after a longer while; a body that is not bytes is sent
-        once. What was too slow is repeated once. Raises RegistryError when there is no answer.
+        Repeated after connection errors, 429 and 5xx, with increasing delays; a body that is not bytes is sent once. A
+        request that was too slow is repeated once. Raises RegistryError when there is no answer.
         """
         from http.client import HTTPException
 
@@ -99,7 +99,7 @@ class Transport:
             delay_s = min(2 * delay_s, _DELAY_LIMIT_S)
 
     def sleep(self, seconds: float) -> None:
-        """Wait, as the user's ``Access`` says."""
+        """Wait, by means of the user's ``Access``."""
         self._access.sleep(seconds)
 
     def _context(self, route: Route) -> ssl.SSLContext:
@@ -139,7 +139,7 @@ def _basic(user: str) -> str:
 
 
 def _retry_after_s(header: str | None, otherwise_s: float) -> float:
-    """Return how long a server wants us to wait (RFC 9110, section 10.2.3), within reason."""
+    """Return the delay that a server asks for (RFC 9110, section 10.2.3), within limits."""
     text = (header or "").strip()
     if text.isascii() and text.isdigit() and len(text) < 10:
         return min(float(text), _RETRY_AFTER_LIMIT_S)
@@ -157,7 +157,7 @@ def _retry_after_s(header: str | None, otherwise_s: float) -> float:
 
 
 def _is_passing(error: Exception) -> bool:
-    """Return whether another attempt may succeed: not with a certificate or a name that is wrong."""
+    """Return whether an error is transient: not one of a certificate or a name."""
     import socket
     import ssl
 
@@ -167,14 +167,14 @@ def _is_passing(error: Exception) -> bool:
 
 
 def in_words(error: Exception) -> str:
-    """Return what went wrong, without the number that ``str`` puts before it."""
+    """Return an error's message, without the number that ``str`` puts before it."""
     return str(getattr(error, "strerror", None) or error) or type(error).__name__
 
 
 def _fail(url: Url, error: Exception) -> NoReturn:
     text, hint = in_words(error), getattr(error, "hint", "")
-    if "WRONG_VERSION_NUMBER" in text:  # OpenSSL's words for an answer that is not TLS
+    if "WRONG_VERSION_NUMBER" in text:  # OpenSSL's error for an answer that is not TLS
         text, hint = "the server speaks http, not https", "--tls-verify=false allows that"
     elif "CERTIFICATE_VERIFY_FAILED" in text:
-        hint = "give its authority with --cert-dir, or allow it with --tls-verify=false"
+        hint = "provide its authority with --cert-dir, or allow it with --tls-verify=false"
     raise RegistryError(url.shown, f"no answer: {text[:300]}", hint=hint) from error

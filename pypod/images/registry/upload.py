@@ -1,4 +1,4 @@
-"""Writing to a registry (distribution-spec: Push): a session, all of a blob in one PUT, then the manifest."""
+"""Upload to a registry (distribution-spec: Push): a session, a whole blob in one PUT, then the manifest."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from pypod.images.registry.url import Url
     from pypod.model.image import Descriptor
 
-_BUFFERED_BYTES = 1 << 20  # a blob up to this size is sent from memory, and again without asking its source
+_BUFFERED_BYTES = 1 << 20  # blobs up to this size are sent, and resent, from memory
 
 
 def has_blob(session: Session, descriptor: Descriptor) -> bool:
@@ -24,17 +24,17 @@ def has_blob(session: Session, descriptor: Descriptor) -> bool:
     )
     finish(response)
     stated = response.headers.get("Content-Length", "")
-    # A blob of another size has not been written to its end, or is a lie; writing it again tells.
+    # A blob of another size is incomplete or wrong; uploading it again will show.
     return response.status == 200 and stated in ("", str(descriptor.size))
 
 
 def mount(session: Session, descriptor: Descriptor, source: str) -> bool:
-    """Let the registry take the blob over from its repository ``source``; return whether it could."""
+    """Have the registry mount the blob from its repository ``source``; return whether it did."""
     address = f"{_repository(session)}/blobs/uploads/?mount={descriptor.digest}&from={source}"
     scopes = (*_push(session), f"repository:{source}:pull")
     try:
         response, url = session.open("POST", address, scopes=scopes, expected=(201, 202), body=b"")
-    except RegistryError:  # also when this user may not read there: then it is sent
+    except RegistryError:  # also when this user may not read there: it is uploaded instead
         return False
     finish(response)
     if response.status == 201:
@@ -44,7 +44,7 @@ def mount(session: Session, descriptor: Descriptor, source: str) -> bool:
 
 
 def put_blob(session: Session, descriptor: Descriptor, pieces: Iterable[bytes]) -> None:
-    """Send a blob. Raises InvalidImage when the pieces are not of the descriptor's size, RegistryError."""
+    """Send a blob. Raises InvalidImage when the pieces do not have the descriptor's size, RegistryError."""
     from pypod.images.registry.pace import left_after
 
     if descriptor.size <= _BUFFERED_BYTES:
@@ -67,7 +67,7 @@ def put_blob(session: Session, descriptor: Descriptor, pieces: Iterable[bytes]) 
 
 
 def put_manifest(session: Session, media_type: str, body: bytes, version: str) -> None:
-    """Send a manifest or an index under a tag or a digest; from now on it is seen."""
+    """Send a manifest or an index under a tag or a digest; it is visible from now on."""
     response, url = session.open(
         "PUT",
         f"{_repository(session)}/manifests/{version}",
@@ -103,7 +103,7 @@ def _put_once(session: Session, descriptor: Descriptor, pieces: Iterable[bytes])
 
 
 def _exactly(descriptor: Descriptor, pieces: Iterable[bytes]) -> Iterator[bytes]:
-    """Yield the pieces, and fail before the registry could take too little or too much for the blob."""
+    """Yield the pieces, and fail before the registry could accept too few or too many bytes as the blob."""
     left = descriptor.size
     for piece in pieces:
         left -= len(piece)
@@ -112,11 +112,11 @@ def _exactly(descriptor: Descriptor, pieces: Iterable[bytes]) -> Iterator[bytes]
         if piece:
             yield piece
     if left:
-        raise InvalidImage(f"blob {descriptor.digest}", f"its content has not the size {descriptor.size}")
+        raise InvalidImage(f"blob {descriptor.digest}", f"its content does not have the size {descriptor.size}")
 
 
 def _cancel(session: Session, response: Response, url: Url) -> None:
-    """Give up an upload that was opened in place of a mount; a registry that cannot forgets it by itself."""
+    """Cancel an upload that was opened instead of a mount; where that fails, the registry will expire it."""
     try:
         upload = _location(session, response, url)
         finish(session.open("DELETE", str(upload), scopes=_push(session), expected=(200, 202, 204))[0])

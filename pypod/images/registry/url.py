@@ -1,4 +1,4 @@
-"""Absolute http and https URLs: one reading of each, which also decides where a connection goes."""
+"""Absolute http and https URLs: one parser, whose result also decides where a connection goes."""
 
 from __future__ import annotations
 
@@ -6,13 +6,13 @@ from pypod.errors import RegistryError
 from pypod.model.value import Value
 
 PORTS = {"http": 80, "https": 443}
-# RFC 3986, section 3.3 and 3.4: what may stand in a path or a query, and % of what is encoded already.
+# RFC 3986, sections 3.3 and 3.4: characters allowed in a path or a query, and % of existing escapes.
 _IN_PATH = "%/:@!$&'()*+,;=~"
 _HOST = frozenset("abcdefghijklmnopqrstuvwxyz0123456789-._~")
 
 
 class Url(Value):
-    """An absolute URL without user, password and fragment. ``host`` of an IPv6 address has its brackets."""
+    """An absolute URL without user, password and fragment. An IPv6 ``host`` has its brackets."""
 
     scheme: str
     host: str
@@ -22,29 +22,29 @@ class Url(Value):
 
     @property
     def netloc(self) -> str:
-        """Host and port as they stand in the URL."""
+        """Host and port as in the URL."""
         return self.host if self.port is None else f"{self.host}:{self.port}"
 
     @property
     def target(self) -> str:
-        """What a request line has of it (RFC 9112, section 3.2.1)."""
+        """The request target (RFC 9112, section 3.2.1)."""
         return (self.path or "/") + (f"?{self.query}" if self.query else "")
 
     @property
     def origin(self) -> tuple[str, str, int]:
-        """What credentials are bound to: scheme, host and port."""
+        """The scope of credentials: scheme, host and port."""
         return self.scheme, self.host.rstrip("."), self.port or PORTS[self.scheme]
 
     @property
     def shown(self) -> str:
-        """The URL for messages: without its query, which is a secret where a store signs its addresses."""
+        """The URL for messages: without its query, which is a secret in signed URLs."""
         return f"{self.scheme}://{self.netloc}{self.path}"
 
     def __str__(self) -> str:
         return f"{self.scheme}://{self.netloc}{self.target}"
 
     def at(self, location: str) -> Url:
-        """Return where a Location or Link leads from here. Raises RegistryError for what is no http URL."""
+        """Return the target of a Location or Link, relative to this URL. Raises RegistryError if it is not http(s)."""
         from urllib.parse import urljoin
 
         try:
@@ -54,7 +54,7 @@ class Url(Value):
 
 
 def parse_url(text: str) -> Url:
-    """Read an absolute http or https URL; raise RegistryError for any other, and for one with a password in it.
+    """Parse an absolute http or https URL; raise RegistryError for any other, and for one with a password in it.
 
     >>> parse_url("https://Quay.io:443/v2/?n=1#x")
     Url(scheme='https', host='quay.io', port=443, path='/v2/', query='n=1')
@@ -66,7 +66,7 @@ def parse_url(text: str) -> Url:
 
 
 def parse_proxy(text: str) -> tuple[Url, str] | None:
-    """Return a proxy's address and its ``user:password``, or nothing, from its URL; None for what is no http URL."""
+    """Return a proxy's address and its ``user:password`` (or nothing) from its URL; None unless it is an http URL."""
     from urllib.parse import unquote
 
     scheme, separator, rest = text.partition("://")
@@ -96,7 +96,7 @@ def _parsed(text: str) -> Url | None:
 
 
 def _address(netloc: str) -> tuple[str, int | None] | None:
-    """Return host and port; None for what is neither a name nor an address, or has a user."""
+    """Return host and port; None if it is neither a name nor an address, or has a user."""
     if netloc.startswith("["):
         host, bracket, port = netloc.partition("]")
         host += bracket

@@ -1,4 +1,4 @@
-"""Write entries of a tar: ustar, with a pax header for what that has no room for (pax(1), EXTENDED DESCRIPTION)."""
+"""Write tar entries: ustar, with pax headers for what does not fit (pax(1), EXTENDED DESCRIPTION)."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ _SECOND_NS = 1_000_000_000
 
 
 class Entry(Value):
-    """One entry; ``path`` is relative to the root, without a slash at the end. ``size`` is that of the data."""
+    """One entry; ``path`` is relative to the root, without a trailing slash. ``size`` is that of the data."""
 
     path: bytes
     type: str = FILE
@@ -41,7 +41,7 @@ class Entry(Value):
     records: tuple[tuple[bytes, bytes], ...] = ()
 
     def encode(self) -> bytes:
-        """Return the header, and the pax header before it if there has to be one."""
+        """Return the header, preceded by a pax header if one is needed."""
         records: list[tuple[bytes, bytes]] = []
         prefix, name = _split(self.path + b"/" if self.type == DIRECTORY else self.path, records)
         if len(self.link) > _NAME_BYTES:
@@ -67,10 +67,10 @@ class Entry(Value):
 
 
 def plain_header(name: str, size: int, mode: int = 0o444) -> bytes:
-    """Return the header of a file that is one block, whatever its size: for who keeps room for it.
+    """Return the header of a file, always one block whatever the size: for callers that reserve its space.
 
-    ``name`` has at most 100 bytes. A size above 8 GiB is written in binary, which everybody reads (GNU's extension,
-    star's too).
+    ``name`` has at most 100 bytes. A size above 8 GiB is written in binary, which all readers support (an extension of
+    GNU and star).
     """
     encoded = name.encode()
     if len(encoded) > _NAME_BYTES:
@@ -81,7 +81,7 @@ def plain_header(name: str, size: int, mode: int = 0o444) -> bytes:
 
 
 def type_of(mode: int) -> str:
-    """Return the type of entry for a file of this mode, nothing for one that a tar cannot hold (a socket)."""
+    """Return the type of entry for a file of this mode, or nothing if a tar cannot hold it (a socket)."""
     return _TYPES.get(stat.S_IFMT(mode), "")
 
 
@@ -91,7 +91,7 @@ def padding(size: int) -> bytes:
 
 
 def _split(name: bytes, records: list[tuple[bytes, bytes]]) -> tuple[bytes, bytes]:
-    """Return prefix and name: a slash between the two is where it can be cut; if there is none, a record has it."""
+    """Return prefix and name, split at a slash; if there is no suitable one, the path goes into a record."""
     if len(name) <= _NAME_BYTES:
         return b"", name
     cut = name.find(b"/", len(name) - _NAME_BYTES - 1, len(name) - 1)
@@ -113,7 +113,7 @@ def _octal(value: int, width: int) -> bytes:
 
 
 def _seconds(time_ns: int) -> bytes:
-    """Return seconds with a fraction; the sign is that of the whole, other than in a timespec."""
+    """Return seconds with a fraction; the sign applies to the whole, unlike in a timespec."""
     seconds, rest_ns = divmod(abs(time_ns), _SECOND_NS)
     text = b"%d.%09d" % (seconds, rest_ns) if rest_ns else b"%d" % seconds
     return b"-" + text if time_ns < 0 else text

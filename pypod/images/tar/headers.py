@@ -1,7 +1,7 @@
-"""The headers of a tar archive, read strictly: what programs would read differently is refused.
+"""Strict parsing of tar headers: input that programs would read differently is refused.
 
 ustar, pax and GNU's long names (pax(1), POSIX.1-2018 "ustar Interchange Format"; tar(5) of libarchive for GNU's).
-Python's tarfile is not used: it is lenient where leniency lets two programs see two archives, it costs 16 us a member
+Python's tarfile is not used: it is lenient where that lets two programs see different archives, it takes 16 us a member
 (this 8 us) and 10 ms to import, and threads could not share its file object.
 """
 
@@ -26,7 +26,7 @@ _KINDS = {b"1": "hard link", b"2": "symbolic link", b"3": "device", b"4": "devic
 
 
 class Member(Value):
-    """A file in an archive: where its bytes lie, or where a link points. ``kind`` is ``file`` or what it is else."""
+    """A member of an archive: the place of its data, or the target of a link. ``kind`` is ``file`` or another type."""
 
     kind: str
     offset: int = 0
@@ -35,10 +35,10 @@ class Member(Value):
 
 
 def read_members(fd: int, what: str) -> dict[str, Member]:
-    """Return the members of the plain archive in ``fd``, by their names without ``./`` and a leading ``/``.
+    """Return the members of the uncompressed archive in ``fd``, by name without ``./`` and a leading ``/``.
 
-    Of several members of one name the last counts, as when tar unpacks them. Only headers are read, the data between
-    them is skipped. Raises InvalidImage: no archive, a name with ``..``, sparse members, a size that lies.
+    Of several members with one name the last counts, as when tar unpacks them. Only headers are read, the data between
+    them are skipped. Raises InvalidImage: not an archive, a name with ``..``, sparse members, a wrong size.
     """
     end = os.fstat(fd).st_size
     found: dict[str, Member] = {}
@@ -47,7 +47,7 @@ def read_members(fd: int, what: str) -> dict[str, Member]:
     while offset < end:
         header = os.pread(fd, BLOCK_BYTES, offset)
         if len(header) < BLOCK_BYTES:
-            raise InvalidImage(what, "the archive is cut off in a header")
+            raise InvalidImage(what, "the archive is truncated in a header")
         if header.count(0) == BLOCK_BYTES:
             break
         count += 1
@@ -57,7 +57,7 @@ def read_members(fd: int, what: str) -> dict[str, Member]:
         size, kind = _size(header, extension, what), header[156:157]
         start = offset + BLOCK_BYTES
         if start + size > end:
-            raise InvalidImage(what, "the archive is cut off, or the size of a member lies")
+            raise InvalidImage(what, "the archive is truncated, or the size of a member is wrong")
         if read := _EXTENSIONS.get(kind):
             if size > _EXTENSION_BYTES_LIMIT:
                 raise InvalidImage(what, "a header of the archive is too large")
@@ -73,7 +73,7 @@ def read_members(fd: int, what: str) -> dict[str, Member]:
 
 
 def check_header(header: bytes, what: str) -> None:
-    """Raise InvalidImage when the block is no header: its checksum is wrong (POSIX: the bytes, unsigned)."""
+    """Raise InvalidImage when the block is not a header: its checksum is wrong (POSIX: the bytes, unsigned)."""
     stated = header[148:156].strip(b" \0")
     computed = sum(header[:148]) + sum(header[156:BLOCK_BYTES]) + 8 * 32
     if len(header) < BLOCK_BYTES or not stated or not _OCTAL.issuperset(stated) or int(stated, 8) != computed:
@@ -81,7 +81,7 @@ def check_header(header: bytes, what: str) -> None:
 
 
 def clean(name: str, what: str) -> str:
-    """Return a member's name as tar would unpack it below the current directory.
+    """Return a member's name as tar would unpack it, relative to the current directory.
 
     >>> clean("./blobs//sha256/", "x"), clean("/etc", "x")
     ('blobs/sha256', 'etc')
@@ -101,7 +101,7 @@ def _member(header: bytes, size: int, start: int, extension: dict[str, str], wha
     if flag == b"S":
         raise InvalidImage(what, "sparse members are not supported")
     if size and (flag in _KINDS or kind == "directory"):
-        # Some programs skip data here and some do not: they would see different members after it.
+        # Some programs skip the data here and some do not: they would see different members after it.
         raise InvalidImage(what, f"a {kind} of the archive has data")
     link = extension.get("linkpath") or _text(header[157:257])
     return clean(name, what), Member(kind=kind, offset=start, size=size, link=link if flag in (b"1", b"2") else "")
@@ -109,30 +109,30 @@ def _member(header: bytes, size: int, start: int, extension: dict[str, str], wha
 
 def _name(header: bytes) -> str:
     name = _text(header[:100])
-    # GNU's own format has times where POSIX has a prefix, and another magic.
+    # GNU's own format has times instead of a prefix, and another magic.
     prefix = _text(header[345:500]) if header[257:263] == b"ustar\0" else ""
     return f"{prefix}/{name}" if prefix else name
 
 
 def _size(header: bytes, extension: dict[str, str], what: str) -> int:
-    # The size of an extended header replaces the one in the header; whoever ignores it sees other members
-    # (CVE-2025-62518). It is about the next member, never about another extended header in between.
+    # The size of an extended header overrides the one in the header; a program that ignores it sees other members
+    # (CVE-2025-62518). It applies to the next member, never to another extended header in between.
     stated = extension.get("size", "") if header[156:157] not in _EXTENSIONS else ""
     if stated:
         if len(stated) > 20 or not (stated.isascii() and stated.isdecimal()):
-            raise InvalidImage(what, "a size in the archive is no number")
+            raise InvalidImage(what, "a size in the archive is not a number")
         return int(stated)
     field = header[124:136]
-    if field[0] == 0x80:  # GNU: a binary number for what twelve octal digits cannot hold
+    if field[0] == 0x80:  # GNU: a binary number, for sizes beyond twelve octal digits
         return int.from_bytes(field[1:], "big")
     digits = field.strip(b" \0")
     if not _OCTAL.issuperset(digits):
-        raise InvalidImage(what, "a size in the archive is no number")
+        raise InvalidImage(what, "a size in the archive is not a number")
     return int(digits or b"0", 8)
 
 
 def _pax(data: bytes, what: str) -> dict[str, str]:
-    """Read the records ``LENGTH KEY=VALUE\\n`` of an extended header."""
+    """Parse the records ``LENGTH KEY=VALUE\\n`` of an extended header."""
     found: dict[str, str] = {}
     at = 0
     while at < len(data):
@@ -153,7 +153,7 @@ def _pax(data: bytes, what: str) -> dict[str, str]:
 
 def _global_pax(data: bytes, what: str) -> dict[str, str]:
     if _pax(data, what):
-        raise InvalidImage(what, "a global header of the archive names all its members alike")
+        raise InvalidImage(what, "a global header of the archive sets one name or size for all members")
     return {}
 
 

@@ -15,7 +15,7 @@ _PIECE_BYTES = 256 << 10  # stays in a core's cache
 
 
 def parts(fd: int, status: os.stat_result) -> tuple[tuple[int, int], ...]:
-    """Return offset and length of what a sparse file holds, ending with an empty part when it ends in a hole."""
+    """Return offset and length of the data in a sparse file, with an empty last part when it ends in a hole."""
     size = status.st_size
     if status.st_blocks * 512 >= size:
         return ()
@@ -25,7 +25,7 @@ def parts(fd: int, status: os.stat_result) -> tuple[tuple[int, int], ...]:
         try:
             start = os.lseek(fd, at, os.SEEK_DATA)
         except OSError as error:
-            if error.errno != errno.ENXIO:  # nothing but a hole is left
+            if error.errno != errno.ENXIO:  # only a hole is left
                 raise
             break
         at = min(os.lseek(fd, start, os.SEEK_HOLE), size)
@@ -37,7 +37,7 @@ def parts(fd: int, status: os.stat_result) -> tuple[tuple[int, int], ...]:
 
 
 def head(entry: entries.Entry, size: int, parts: Sequence[tuple[int, int]]) -> Iterator[bytes]:
-    """Yield header and map of a sparse file as GNU tar's version 1.0 has it; Go's reader, and so podman, knows it."""
+    """Yield header and map of a sparse file in GNU tar's format 1.0, which Go's reader, and so podman, supports."""
     listing = b"%d\n" % len(parts) + b"".join(b"%d\n%d\n" % part for part in parts)
     listing += entries.padding(len(listing))
     directory, _, name = entry.path.rpartition(b"/")
@@ -47,7 +47,7 @@ def head(entry: entries.Entry, size: int, parts: Sequence[tuple[int, int]]) -> I
         (b"GNU.sparse.name", entry.path),
         (b"GNU.sparse.realsize", b"%d" % size),
     )
-    shown = entries.joined(entries.joined(directory, b"GNUSparseFile.0"), name)  # for readers that do not know it
+    shown = entries.joined(entries.joined(directory, b"GNUSparseFile.0"), name)  # for readers that do not support it
     stored = len(listing) + sum(length for _, length in parts)
     yield entry.replace(path=shown, size=stored, records=records + entry.records).encode() + listing
 

@@ -1,4 +1,4 @@
-"""Writing tar archives that are the same bytes for the same content, to a file or down a pipe."""
+"""Write deterministic tar archives, to a file or to a pipe."""
 
 from __future__ import annotations
 
@@ -12,21 +12,21 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
 
-_RECORD_BYTES = 20 * BLOCK_BYTES  # archives end at a multiple of it (pax(1) -b), GNU tar tells of others
+_RECORD_BYTES = 20 * BLOCK_BYTES  # archives end at a multiple of it (pax(1) -b); GNU tar warns about others
 
 
 class TarWriter:
-    """An archive in the making. It appears at ``path`` whole, with ``finish``, or not at all.
+    """A tar archive being written. It appears at ``path`` complete, with ``finish``, or not at all.
 
-    ``fd``, /dev/stdout or a ``path`` that is no plain file (a pipe) gets the bytes as they come. Members are owned by
-    0:0, of 1970 and mode 0444. Not for several threads at once: the order of calls is the order in the archive.
-    After an error in the middle of a member the archive is given up.
+    ``fd``, /dev/stdout or a ``path`` that is not a regular file (a pipe) gets the bytes as they come. Members are owned
+    by 0:0, dated 1970, with mode 0444. Not thread-safe: the order of calls is the order in the archive.
+    After an error in the middle of a member the archive is discarded.
     """
 
     def __init__(self, path: str, fd: int = -1) -> None:
         if path == "/dev/stdout":
-            fd = 1  # not what the shell redirected it to: a file there must not be replaced by another
-        # Through a symbolic link: what it points to is replaced, not the link.
+            fd = 1  # the descriptor itself: a file that the shell redirected it to must not be replaced
+        # Through a symbolic link: its target is replaced, not the link.
         directory, self._name = os.path.split(os.path.realpath(path))
         self._directory_fd = -1
         self._file: NewFile | None = None
@@ -45,7 +45,7 @@ class TarWriter:
             self._fd = self._file.fd
 
     def add(self, name: str, size: int, pieces: Iterable[bytes]) -> None:
-        """Add a file of ``size`` bytes. Raises InvalidImage when there are more or fewer."""
+        """Add a file of ``size`` bytes. Raises InvalidImage when the pieces have more or fewer."""
         try:
             self._write(plain_header(name, size))
             self._size += write_pieces(self._fd, exactly(size, pieces, name))
@@ -59,9 +59,9 @@ class TarWriter:
         self.add(name, len(content), (content,))
 
     def add_unsized(self, pieces: Iterable[bytes], name: Callable[[], str]) -> None:
-        """Add a file whose size, and name, are known after its last byte only; no name: leave it out after all.
+        """Add a file whose size and name are known only after its last byte; an empty name leaves it out after all.
 
-        In a file the header is written afterwards, before a pipe the member waits in a temporary file.
+        In a file the header is written afterwards; for a pipe the member is first spooled to a temporary file.
         """
         if self._file is not None:
             try:
@@ -79,14 +79,14 @@ class TarWriter:
             os.close(copy)
 
     def finish(self) -> None:
-        """Write the end of the archive and give it its name, replacing what had it. Raises OSError: it was given up."""
+        """Write the end of the archive and rename it into place. Raises OSError, also after it was discarded."""
         self._write(END + bytes(-(self._size + len(END)) % _RECORD_BYTES))
         if self._file is not None:
             self._file.commit(self._name)
         self.close()
 
     def close(self) -> None:
-        """Give up what was not finished; nothing of it is left in a directory."""
+        """Discard an unfinished archive; nothing of it is left in a directory."""
         if self._fd < 0:
             return
         if self._file is not None:

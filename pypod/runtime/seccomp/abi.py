@@ -1,9 +1,9 @@
-"""The ABIs a seccomp filter tells apart, and what a profile decides for each of their system call numbers.
+"""The ABIs that a seccomp filter distinguishes, and a profile's decision for each of their system call numbers.
 
-Where several rules name one system call, the result is the one that crun and runc get out of libseccomp:
+Where several rules name one system call, the result is the one that crun and runc get from libseccomp:
 
 - a rule with the profile's default action is skipped;
-- the first rule without conditions decides, whatever rules with conditions stand before or after it;
+- the first rule without conditions decides, regardless of rules with conditions before or after it;
 - otherwise the first rule whose conditions hold decides, in the order of the profile (libseccomp picks an order of its
   own where rules with different actions overlap).
 """
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 SYSCALL_TABLE = os.path.join(os.path.dirname(os.path.abspath(__file__)), "data", "syscalls.tsv")
 
 # Name in a profile -> column of the table, AUDIT_ARCH_* (linux/audit.h), first number (__X32_SYSCALL_BIT), whether
-# arguments are compared with 64 bits: libseccomp compares 32 for x32 as well.
+# arguments are compared as 64 bits: for x32, libseccomp compares 32 bits as well.
 ABIS = {
     "SCMP_ARCH_X86_64": ("x86_64", 0xC000003E, 0, True),
     "SCMP_ARCH_X32": ("x32", 0xC000003E, 0x40000000, False),
@@ -32,17 +32,17 @@ ABIS = {
     "SCMP_ARCH_ARM": ("arm", 0x40000028, 0, False),
 }
 
-# What uname calls a machine -> the ABIs its kernel runs: the native one first, and those that share an audit
-# architecture in order of their numbers.
+# Machine name of uname -> the ABIs its kernel runs: the native one first, and those that share an audit architecture
+# in order of their numbers.
 FAMILIES = {
     "x86_64": ("SCMP_ARCH_X86_64", "SCMP_ARCH_X32", "SCMP_ARCH_X86"),
     "aarch64": ("SCMP_ARCH_AARCH64", "SCMP_ARCH_ARM"),
 }
 
-# What libseccomp does with an ABI that is not in the profile, and crun leaves it so (SCMP_FLTATR_ACT_BADARCH): kill.
+# libseccomp's default for ABIs that are not in the profile, which crun keeps (SCMP_FLTATR_ACT_BADARCH): kill.
 FOREIGN_ACTION = 0
 
-# Calls that i386 can also make through another one, in order of their number there: linux/net.h, linux/ipc.h.
+# Calls that i386 can also make through a multiplexer, in order of their number there: linux/net.h, linux/ipc.h.
 SOCKETCALLS = (
     "socket",
     "bind",
@@ -70,7 +70,7 @@ IPC_CALLS = {
     **dict(enumerate(("msgsnd", "msgrcv", "msgget", "msgctl"), 11)),
     **dict(enumerate(("shmat", "shmdt", "shmget", "shmctl"), 21)),
 }
-# Name -> the other call, and the condition on its first argument. ipc(2) keeps a version in the high half of the
+# Name -> the multiplexer, and the condition on its first argument. ipc(2) keeps a version in the high half of the
 # number (ipc/syscall.c, ksys_ipc).
 MULTIPLEXED: dict[str, tuple[str, Condition]] = {
     **{name: ("socketcall", (0, "EQ", call, 0)) for call, name in enumerate(SOCKETCALLS, 1)},
@@ -89,8 +89,8 @@ def decide(profile: Profile, architecture: str) -> list[tuple[int, Ranges]]:
             decisions = {first + number: rules for number, rules in _decide_abi(profile, column, numbers, wide).items()}
             extend_ranges(ranges.setdefault(audit_arch, []), decisions, first, profile.default)
         elif audit_arch in ranges:
-            # Not an ABI of the profile: as foreign as an architecture, except for -1, which is no number of a call
-            # but what syscall(2) with a wrong number or a tracer leaves. libseccomp does the same.
+            # Not an ABI of the profile: as foreign as another architecture, except for -1, which is not the number of a
+            # call but results from a wrong number in syscall(2) or from a tracer. libseccomp does the same.
             extend_ranges(ranges[audit_arch], {0xFFFFFFFF: profile.default}, first, FOREIGN_ACTION)
     return list(ranges.items())
 
@@ -130,17 +130,17 @@ def _add(
 
 
 def _join(blocks: list[tuple[Rule, ...]]) -> tuple[Rule, ...]:
-    # Bounded before it is built: a hostile profile can give thousands of rules to each of hundreds of calls.
+    # Checked before it is built: a hostile profile can give thousands of rules to each of hundreds of calls.
     if sum(map(len, blocks)) > MAX_INSTRUCTIONS:
         raise InvalidSpec("seccomp", f"the profile has more than {MAX_INSTRUCTIONS} rules for one system call")
     return tuple(dict.fromkeys(rule for block in blocks for rule in block))
 
 
 def _multiplex(condition: Condition, rules: tuple[Rule, ...], default: int) -> Rule | None:
-    """Return what ``rules`` for a call mean for the one that i386 can make it through, when ``condition`` holds there.
+    """Return the rule for the multiplexer, when ``condition`` holds there, that stands for ``rules`` of a call on i386.
 
-    The arguments proper are in memory then, where no filter can look. So rules with conditions forbid the call
-    whatever its arguments, if they are stricter than the default, and permit nothing, if they are milder. (libseccomp
+    The actual arguments are in memory there, where no filter can look. So rules with conditions forbid the call
+    whatever its arguments if they are stricter than the default, and permit nothing if they are milder. (libseccomp
     compares the conditions with the wrong values.)
     """
     conditions, action = rules[0]

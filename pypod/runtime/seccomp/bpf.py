@@ -1,7 +1,7 @@
-"""Classic BPF programs for seccomp: from decisions per system call number to instructions.
+"""Classic BPF programs for seccomp: compile decisions per system call number to instructions.
 
-A program is written from its last instruction to its first. Jumps of classic BPF only go forward, so whatever an
-instruction can jump to has its place already when the instruction is written, and offsets need no second pass.
+A program is written from its last instruction to its first. Jumps of classic BPF only go forward, so all jump targets
+of an instruction already have their place when it is written, and offsets need no second pass.
 """
 
 from __future__ import annotations
@@ -14,10 +14,10 @@ if TYPE_CHECKING:
 
     # Argument index, comparison (SCMP_CMP_* without the prefix), value, second value (of MASKED_EQ).
     Condition = tuple[int, str, int, int]
-    # Conditions that must all hold, and the action then.
+    # Conditions that must all hold, and the action if they do.
     Rule = tuple[tuple[Condition, ...], int]
-    # An action; or rules, of which the first that holds decides and otherwise the default, and whether arguments have
-    # 64 bits. The kernel hands over 32 for a 32-bit ABI, where the high words of a profile's values (-1, most often)
+    # An action; or rules, of which the first that holds decides (otherwise the default), and whether arguments have
+    # 64 bits. For a 32-bit ABI the kernel passes 32 bits, and the high words of a profile's values (mostly those of -1)
     # mean nothing.
     Decision = int | tuple[tuple[Rule, ...], bool]
     # (first number, decision) in rising order; each holds up to the next one.
@@ -42,7 +42,7 @@ OFFSET_NR = 0
 OFFSET_ARCH = 4
 OFFSET_ARGS = 16
 
-# The comparisons that are another one with its answer inverted.
+# Comparisons that are the inverse of another one.
 INVERSE = {"NE": "EQ", "LT": "GE", "LE": "GT"}
 JUMPS = {"GT": JMP_JGT_K, "GE": JMP_JGE_K}
 
@@ -64,13 +64,13 @@ class Program:
         return b"".join(pack("<HBBI", *instruction) for instruction in reversed(self._code))
 
     def ret(self, action: int) -> int:
-        """End with ``action``. One instruction serves all that ask for the same action."""
+        """End with ``action``. All users of an action share one instruction."""
         if action not in self._returns:
             self._returns[action] = self._write(RET_K, 0, 0, action)
         return self._returns[action]
 
     def load(self, offset: int, then: int, mask: int = WORD) -> int:
-        """Load the word at ``offset`` of struct seccomp_data, keep the bits of ``mask``, go on at ``then``."""
+        """Load the word at ``offset`` of struct seccomp_data, keep the bits of ``mask``, continue at ``then``."""
         if mask != WORD:
             self._fall_into(then)
             then = self._write(ALU_AND_K, 0, 0, mask)
@@ -78,10 +78,10 @@ class Program:
         return self._write(LD_W_ABS, 0, 0, offset)
 
     def branch(self, jump: int, value: int, yes: int, no: int) -> int:
-        """Compare the loaded word with ``value``: go on at ``yes`` or ``no``."""
+        """Compare the loaded word with ``value``: continue at ``yes`` or ``no``."""
         if yes == no:
             return yes
-        # Bringing `no` near may add one instruction between here and `yes`.
+        # Bringing `no` into reach may add one instruction between here and `yes`.
         yes = self._near(yes, MAX_JUMP - 1)
         no = self._near(no, MAX_JUMP)
         here = len(self._code)
@@ -97,7 +97,7 @@ class Program:
         return len(self._code) - 1
 
     def _near(self, label: int, limit: int) -> int:
-        """Return a label with the effect of ``label`` that a jump of at most ``limit`` reaches from the next place."""
+        """Return a label equivalent to ``label`` that the next instruction reaches by a jump of at most ``limit``."""
         if len(self._code) - 1 - label <= limit:
             return label
         code, _, _, k = self._code[label]
@@ -107,7 +107,7 @@ class Program:
         return self._write(JMP_JA, 0, 0, len(self._code) - 1 - label)
 
     def _fall_into(self, label: int) -> None:
-        """Make ``label`` what follows the next instruction, which cannot jump."""
+        """Place ``label`` right after the next instruction, which cannot jump."""
         self._near(label, 0)
 
 
@@ -138,7 +138,7 @@ def compile_filter(abis: Sequence[tuple[int, Ranges]], default: int, foreign: in
     """
     program = Program()
     test = program.ret(foreign)
-    # The first ABI comes last in writing, which makes it the nearest.
+    # The first ABI is written last, which puts it nearest to the start.
     for audit_arch, ranges in reversed(abis):
         tree = _Tree(program, ranges, default).write()
         test = program.branch(JMP_JEQ_K, audit_arch, program.load(OFFSET_NR, tree), test)
@@ -164,7 +164,7 @@ class _Tree:
             return self._write_leaf(self._ranges[start][1])
         number, decision = self._ranges[start + 1]
         if count == 3 and self._ranges[start + 2] == (number + 1, self._ranges[start][1]):
-            # One number with the same decision on both sides: one test in place of two.
+            # One number with the same decision on both sides: one test instead of two.
             around = self._write_leaf(self._ranges[start][1])
             return self._program.branch(JMP_JEQ_K, number, self._write_leaf(decision), around)
         middle = start + count // 2
@@ -188,7 +188,7 @@ class _Tree:
 
 
 def write_condition(program: Program, condition: Condition, yes: int, no: int, *, wide: bool) -> int:
-    """Test one argument, of 64 bits or of its low 32; go on at ``yes`` or ``no``."""
+    """Test one argument, all 64 bits or the low 32; continue at ``yes`` or ``no``."""
     argument, comparison, value, second = condition
     if comparison in INVERSE:
         comparison, yes, no = INVERSE[comparison], no, yes

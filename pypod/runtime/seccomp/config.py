@@ -1,4 +1,4 @@
-"""A seccomp profile as the OCI runtime specification has it (config-linux.md): what applies to one container."""
+"""A seccomp profile in the form of the OCI runtime specification (config-linux.md): the part for one container."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from pypod.runtime.seccomp.bpf import Rule
     from pypod.runtime.seccomp.profile import Profile
 
-_NATIVE = "SCMP_ARCH_NATIVE"  # libseccomp's word, and none of the specification's
+_NATIVE = "SCMP_ARCH_NATIVE"  # libseccomp's name, not one of the specification's
 
 
 def seccomp_of(path: str | None, capabilities: frozenset[str]) -> dict[str, Any]:
@@ -40,7 +40,7 @@ def seccomp_of(path: str | None, capabilities: frozenset[str]) -> dict[str, Any]
 
 
 def written(profile: Profile, machine: str) -> dict[str, Any]:
-    """Return a profile in the words of the specification; to read them gives the same profile."""
+    """Return a profile in the specification's form; reading it back gives the same profile."""
     action, number = _action(profile.default)
     native = MACHINES[machine][1]
     flags = [name for name, bit in FLAGS.items() if profile.flags & bit]
@@ -48,7 +48,7 @@ def written(profile: Profile, machine: str) -> dict[str, Any]:
         "defaultAction": action,
         **({"defaultErrnoRet": number} if action in LARGEST_NUMBER else {}),
         "architectures": sorted({native if one == _NATIVE else one for one in profile.architectures}),
-        **({"flags": flags} if profile.flags != DEFAULT_FLAGS else {}),  # which older runtimes refuse to read
+        **({"flags": flags} if profile.flags != DEFAULT_FLAGS else {}),  # older runtimes reject the default ones
         "syscalls": [_rule(names, rule) for names, rules in profile.rules if names for rule in rules],
     }
 
@@ -69,6 +69,6 @@ def _rule(names: tuple[str, ...], rule: Rule) -> dict[str, Any]:
 
 
 def _action(result: int) -> tuple[str, int]:
-    """Return the name of what a filter returns, and the number in it."""
+    """Return the name of a filter's return value, and the number in it."""
     named = {value: name for name, value in reversed(ACTIONS.items())}
     return named[result & 0xFFFF0000], result & 0xFFFF

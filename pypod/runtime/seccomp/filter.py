@@ -1,8 +1,8 @@
-"""Seccomp filters of containers: a profile in, a classic BPF program out.
+"""Seccomp filters of containers: compile a profile to a classic BPF program.
 
-A container that starts pays for this module alone: its filter is nearly always in the cache, and neither JSON nor the
-compiler is imported then. The cache is an optimisation only. Nothing that goes wrong with it is an error, and an entry
-that is not exactly what was written counts as absent.
+Starting a container loads this module alone: its filter is nearly always in the cache, and neither JSON nor the
+compiler is imported then. The cache is an optimisation only: failures of it are never errors, and an entry that is not
+exactly what was written counts as absent.
 """
 
 from __future__ import annotations
@@ -23,8 +23,8 @@ BUNDLED_PROFILE = os.path.join(_DIRECTORY, "data", "seccomp.json")
 
 MAX_PROFILE_BYTES = 1 << 20
 
-# Raise it when a change of the compiler changes its output. The files below are in the key of a cached filter as well,
-# by size and modification time, for those who work on them.
+# Increment this when a change of the compiler changes its output. The files below are in the key of a cached filter as
+# well, by size and modification time, for those who work on them.
 COMPILER_VERSION = b"1"
 _COMPILER_FILES = tuple(
     os.path.join(_DIRECTORY, name) for name in ("data/syscalls.tsv", "bpf.py", "abi.py", "profile.py", "filter.py")
@@ -37,10 +37,10 @@ _MAX_ENTRY_BYTES = 4096 * 8 + _FLAGS_BYTES + _DIGEST_BYTES
 
 
 def load_profile(path: str) -> dict[str, Any]:
-    """Return the profile in the file at ``path``, unchecked but for being a JSON object.
+    """Return the profile in the file at ``path``, checked only for being a JSON object.
 
     Raises:
-        InvalidSpec: the file cannot be read, is no regular file, is larger than 1 MiB, or is no JSON object.
+        InvalidSpec: the file cannot be read, is not a regular file, is larger than 1 MiB, or is not a JSON object.
     """
     return _parse_profile(_read_profile(path), path)
 
@@ -56,7 +56,7 @@ def compile_profile(
     """Return the filter for ``profile``, as an array of struct sock_filter.
 
     ``capabilities`` is the bounding set of the container, ``architecture`` and ``kernel`` (this host's unless given)
-    are what uname calls them, and ``source`` begins the message of an error.
+    are in uname's spelling, and ``source`` is the beginning of error messages.
 
     Raises:
         InvalidSpec: the profile has a value that is malformed or unknown, or needs a filter too long for the kernel.
@@ -74,7 +74,7 @@ def filter_for(path: str | None, capabilities: frozenset[str], cache_dir: str) -
 
 
 def filter_and_flags(path: str | None, capabilities: frozenset[str], cache_dir: str) -> tuple[bytes, int]:
-    """Return what filter_for does, and the SECCOMP_FILTER_FLAG_* to load it with."""
+    """Return the filter, as filter_for does, and the SECCOMP_FILTER_FLAG_* to load it with."""
     content = None if path is None else _read_profile(path)
     name = _entry_name(content, capabilities)
     entry = os.path.join(cache_dir, name)
@@ -94,7 +94,7 @@ def _read_profile(path: str) -> bytes:
     try:
         content = _read_regular(path, MAX_PROFILE_BYTES + 1)
     except (OSError, ValueError) as error:
-        # ValueError: a path with a NUL.
+        # ValueError: the path contains a NUL.
         reason = error.strerror.lower() if isinstance(error, OSError) and error.strerror else str(error)
         raise InvalidSpec("seccomp", f"opening seccomp profile ({path}) failed: open {path}: {reason}") from error
     if content is None:
@@ -157,7 +157,7 @@ def _compile(profile: Profile, architecture: str) -> bytes:
 
 
 def _entry_name(content: bytes | None, capabilities: frozenset[str]) -> str:
-    """Return the name of a cache entry, a digest of all that its program depends on. None is the bundled profile."""
+    """Return the name of a cache entry, a digest of everything its program depends on. None is the bundled profile."""
     uname = os.uname()
     parts = [COMPILER_VERSION, uname.machine.encode(), uname.release.encode(), ",".join(sorted(capabilities)).encode()]
     for path in _COMPILER_FILES if content is not None else (*_COMPILER_FILES, BUNDLED_PROFILE):
@@ -197,7 +197,7 @@ def _write_entry(path: str, name: str, program: bytes, flags: int) -> None:
 
     body = program + flags.to_bytes(_FLAGS_BYTES, "little")
     data = body + _digest(name.encode() + body)[:_DIGEST_BYTES]
-    # No fsync: the digest tells a torn entry from a whole one.
+    # No fsync: the digest reveals a torn entry.
     temporary = f"{path}.{os.getpid()}.{get_ident()}.tmp"
     try:
         fd = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)

@@ -1,8 +1,8 @@
-"""Seccomp profiles: from the JSON a user gives to the rules that apply to one container.
+"""Seccomp profiles: read a user's JSON, and select the rules that apply to one container.
 
 Reads the form of containers/common and docker (archMap, includes, excludes, errno by name) and that of the OCI runtime
 spec (architectures, flags). Nothing in a profile is trusted: each value is checked where it is read, and an error
-names its place. As in Go's decoder, null is the same as absent and the case of keys does not matter: a misspelt
+gives its path. As in Go's decoder, null is the same as absent and the case of keys does not matter: a misspelt
 "Syscalls" must not leave a profile without its rules.
 """
 
@@ -32,14 +32,14 @@ ACTIONS = {
     "SCMP_ACT_LOG": 0x7FFC0000,
     "SCMP_ACT_ALLOW": 0x7FFF0000,
 }
-# Actions that carry a number, and the largest it can be: the kernel cuts errno values at MAX_ERRNO.
+# Actions that carry a number, and its maximum: the kernel caps errno values at MAX_ERRNO.
 LARGEST_NUMBER = {"SCMP_ACT_ERRNO": 4095, "SCMP_ACT_TRACE": 0xFFFF}
 
 COMPARISONS = frozenset(("NE", "LT", "LE", "EQ", "GE", "GT", "MASKED_EQ"))
 ARGUMENTS = 6
 UINT64_MAX = 2**64 - 1
 
-# linux/seccomp.h. SPEC_ALLOW alone is what crun and runc take for a profile without flags.
+# linux/seccomp.h. SPEC_ALLOW alone is the default of crun and runc for a profile without flags.
 FLAGS = {
     "SECCOMP_FILTER_FLAG_TSYNC": 1,
     "SECCOMP_FILTER_FLAG_LOG": 2,
@@ -77,14 +77,14 @@ ARCHITECTURES = frozenset(
     )
 )
 
-# What uname calls a machine -> its names in includes and excludes (Go's) and in archMap.
+# Machine name of uname -> its names in includes and excludes (Go's) and in archMap.
 MACHINES = {"x86_64": ("amd64", "SCMP_ARCH_X86_64"), "aarch64": ("arm64", "SCMP_ARCH_AARCH64")}
 
 JSON_TYPES = {dict: "an object", list: "a list", str: "a string", bool: "a boolean", int: "a number", float: "a number"}
 
 
 class Field:
-    """A value of the profile together with its place. ``source`` begins the text of every error."""
+    """A value of the profile together with its path. ``source`` is the beginning of every error message."""
 
     __slots__ = ("path", "source", "value")
 
@@ -140,7 +140,7 @@ class Field:
 
 
 class Profile(Value):
-    """What a profile says for one machine, kernel and set of capabilities.
+    """A profile as it applies to one machine, kernel and set of capabilities.
 
     A rule is (names of system calls, alternatives): an alternative without conditions always holds.
     """
@@ -152,7 +152,7 @@ class Profile(Value):
 
 
 class Target(Value):
-    """What a profile is applied to: ``architecture`` as uname names it, the bounding set, the kernel's version."""
+    """The target of a profile: ``architecture`` in uname's spelling, the bounding set, the kernel's version."""
 
     architecture: str
     capabilities: frozenset[str]
@@ -163,10 +163,10 @@ class Target(Value):
             raise Unsupported("seccomp", f"seccomp filters for {self.architecture} are not supported")
 
     def selects(self, rule: Field) -> bool:
-        """Say whether a rule applies; every entry is read, so that a bad one is found wherever it stands."""
+        """Return whether a rule applies; every entry is read, so that an invalid one is found wherever it is."""
         includes = list(self._matches(rule.get("includes")))
         excludes = list(self._matches(rule.get("excludes")))
-        # All of one list of includes.caps must be there; any one of excludes.caps shuts out.
+        # All of includes.caps must be present; any one of excludes.caps rules it out.
         return all(map(all, includes)) and not any(map(any, excludes))
 
     def _matches(self, condition: Field) -> Iterator[list[bool]]:
@@ -182,10 +182,10 @@ class Target(Value):
 
 
 def read_profile(profile: Any, target: Target, source: str) -> Profile:
-    """Return what ``profile`` says for ``target``.
+    """Return ``profile`` as it applies to ``target``.
 
     Raises:
-        InvalidSpec: a value is of the wrong type or unknown; the message names its place.
+        InvalidSpec: a value is of the wrong type or unknown; the message gives its path.
         Unsupported: the profile wants SCMP_ACT_NOTIFY.
     """
     top = Field(source, "", profile)
@@ -207,7 +207,7 @@ def _read_action(rule: Field, key: str, errno_key: str, number_key: str) -> int:
         raise Unsupported("SCMP_ACT_NOTIFY", f"{field.source}: {field.path}: SCMP_ACT_NOTIFY needs a listener")
     action = field.choice(ACTIONS, "action")
     name, number = rule.get(errno_key), rule.get(number_key)
-    # The name beats the number, and it may be a number too (containers/common, getErrno).
+    # The name takes precedence over the number, and may itself be a number (containers/common, getErrno).
     given = name if name.text() else number
     if given.value is None:
         return ACTIONS[action] | (errno.EPERM if action in LARGEST_NUMBER else 0)
@@ -232,7 +232,7 @@ def _read_rule(rule: Field) -> tuple[tuple[str, ...], tuple[Rule, ...]]:
     conditions = tuple(map(_read_condition, rule.get("args").items()))
     alternatives: tuple[Rule, ...] = ((conditions, action),)
     if len({argument for argument, *_ in conditions}) < len(conditions):
-        # A range of one argument is therefore not a range; runc and crun keep it so for the sake of old profiles.
+        # A range of one argument is therefore not a range; runc and crun keep this for compatibility with old profiles.
         alternatives = tuple(((condition,), action) for condition in conditions)
     return tuple(dict.fromkeys([name] if name else names)), alternatives
 
@@ -264,7 +264,7 @@ def _read_architectures(top: Field, native: str) -> frozenset[str]:
             "'architectures' and 'archMap' were specified in the seccomp profile, "
             "use either 'architectures' or 'archMap'"
         )
-    # The first entry for the machine counts, and none of the others.
+    # Only the first entry for the machine counts.
     return frozenset(listed or next((entry for entry in mapped if entry[0] == native), []))
 
 

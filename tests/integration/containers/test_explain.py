@@ -123,7 +123,7 @@ def test_telling_does_nothing(engine, busybox, world, tmp_path) -> None:
 
 def steps(explanation, by: str) -> list[str]:
     """Return the manual pages of the unconditional steps."""
-    return [step.page for step in explanation.steps if step.by == by and "if it is there" not in step.words]
+    return [step.page for step in explanation.steps if step.by == by and "if it exists" not in step.words]
 
 
 def traced(engine, tmp_path: Path, monkeypatch, action) -> Callable[[], list[list[str]]]:

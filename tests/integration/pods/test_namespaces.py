@@ -352,7 +352,7 @@ def test_a_process_that_took_over_a_pid_is_never_joined(box) -> None:
     around = Surroundings(target=box.engine.layout.merged, joins=(wrong,))
     with pytest.raises(LaunchFailed) as caught:
         launch(box.engine, [Op("leave"), *container_ops(config, around)])
-    assert (caught.value.operation, caught.value.errno) == ("be sure that the net namespace is number 4711", 116)
+    assert (caught.value.operation, caught.value.errno) == ("check that the net namespace has inode 4711", 116)
 
 
 def launch(engine, ops) -> None:

@@ -132,19 +132,19 @@ def test_arguments_have_names() -> None:
     [
         (Op("execute", "a", "b c"), "run a b c"),
         (Op("finally", "a", "b c"), "at the very end run a b c"),
-        (Op("idmap_by", "newuidmap", 0, 1000, 1), "have its ids mapped by newuidmap 0 1000 1"),
+        (Op("idmap_by", "newuidmap", 0, 1000, 1), "map its ids with newuidmap 0 1000 1"),
         (
             Op("session", "still to be made", 0),
-            "go on in the user namespace of process still to be made, as root there",
+            "continue in the user namespace of process still to be made, as root there",
         ),
         (Op("seccomp", b"\0" * 8, 0), "filter system calls"),
-        (Op("clone", 0x60020000, "/g"), "make the process with new namespaces mnt, pid, net in cgroup /g"),
-        (Op("clone", 0, ""), "make the process"),
+        (Op("clone", 0x60020000, "/g"), "create the process with new namespaces mnt, pid, net in cgroup /g"),
+        (Op("clone", 0, ""), "create the process"),
         (Op("mount", "proc", "proc", "/proc", 15), "mount proc on /proc (ro,nosuid,nodev,noexec)"),
         (Op("mount", "proc", "proc", "/proc", 0), "mount proc on /proc"),
         (Op("bind", 3, "/a", 1, 1 << 18, 0), "mount number 3 on /a (ro)"),
-        (Op("propagation", 0x4000 | 1 << 19), "make the mounts of the new mount namespace slave: nothing of it shows"),
-        (Op("propagation", 0x4000 | 1 << 18), "make the mounts of the new mount namespace private: nothing of it"),
+        (Op("propagation", 0x4000 | 1 << 19), "make the mounts of the new mount namespace slave: its changes"),
+        (Op("propagation", 0x4000 | 1 << 18), "make the mounts of the new mount namespace private: its changes"),
         (Op("resource_limit", 7, 1, 2), "limit resource NOFILE to 1, at most 2"),
         (Op("resource_limit", 99, 1, 2), "limit resource 99 to 1, at most 2"),
         (Op("capabilities", "21", "20", "0", "0", "0"), "become the user with the capabilities KILL out of CHOWN,KILL"),
@@ -152,8 +152,8 @@ def test_arguments_have_names() -> None:
         (Op("idmap", "0 1000 1\n1 5 9\n", "0 7 1\n", ""), "map user ids 0 1000 1, 1 5 9 and group ids 0 7 1"),
         (Op("hold", "tcp", "", 80), "hold port 80/tcp on all addresses"),
         (Op("hold", "tcp", "::1", 80), "hold port 80/tcp on ::1"),
-        (Op("mask", "/a{0}"), "hide /a{0}, if it is there"),
-        (Op("clone", "x", ""), "make the process with new namespaces x"),  # even in an invalid plan
+        (Op("mask", "/a{0}"), "hide /a{0}, if it exists"),
+        (Op("clone", "x", ""), "create the process with new namespaces x"),  # even in an invalid plan
     ],
 )
 def test_an_operation_in_words(op: Op, words: str) -> None:
@@ -164,7 +164,7 @@ def test_words_and_bytes_are_in_one_order() -> None:
     plan = Plan([Op("pivot"), Op("execute", "a")])
     assert [number for number, _ in records(plan.encode())] == [53, 69]
     assert plan.describe() == [
-        "make it the root and let the host's go  [pivot_root(2)]",
+        "make it the root and detach the host's  [pivot_root(2)]",
         "run a  [execve(2)]",
     ]
 
