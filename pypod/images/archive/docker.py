@@ -199,7 +199,7 @@ def _texts(value: object, what: str) -> list[str]:
     if value is None:
         return []
     if not isinstance(value, list) or len(value) > LAYERS_LIMIT or not all(isinstance(entry, str) for entry in value):
-        raise InvalidImage(what, f"expected a list of at most {LAYERS_LIMIT} texts")
+        raise InvalidImage(what, f"expected a list of at most {LAYERS_LIMIT} strings")
     return value
 
 
